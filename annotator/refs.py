@@ -1,0 +1,93 @@
+"""One identity for everything that can be labelled: an image, or a box in one.
+
+A ref is `path` or `path#xywh=x,y,w,h`: pixels of the upright image, in COCO's order, written
+as a W3C media fragment. It is the key in refs files, features, the log and every export.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from annotator.errors import RefError
+
+_NUMBER = r"\d+(?:\.\d+)?"
+_FRAGMENT = re.compile(rf"#xywh=({_NUMBER}),({_NUMBER}),({_NUMBER}),({_NUMBER})$")
+
+
+class Box(NamedTuple):
+    """A rectangle in pixels of the upright image: left, top, width, height."""
+
+    x: float
+    y: float
+    w: float
+    h: float
+
+    @property
+    def right(self) -> float:
+        return self.x + self.w
+
+    @property
+    def bottom(self) -> float:
+        return self.y + self.h
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What is labelled: an image file, or one box in it."""
+
+    path: str
+    """Relative to the project's images root, or absolute; `/` between its parts."""
+    box: Box | None = None
+
+    @property
+    def ref(self) -> str:
+        """The one name of this item. `Item.parse(item.ref) == item` for every item."""
+        if self.box is not None:
+            return f"{self.path}#xywh={','.join(map(_plain, self.box))}"
+        # An empty fragment keeps a path that looks like a ref with a box, or ends in #, apart.
+        ends_like_a_box = self.path.endswith("#") or _FRAGMENT.search(self.path)
+        return f"{self.path}#" if ends_like_a_box else self.path
+
+    @classmethod
+    def parse(cls, ref: str) -> Item:
+        """The item that a ref names. Raises `RefError` for an empty path or an empty box."""
+        found = _FRAGMENT.search(ref)
+        if found is None:
+            path = ref.removesuffix("#")
+            if not path:
+                raise RefError(f"{ref!r} names no file; a ref is `path` or `path#xywh=x,y,w,h`")
+            return cls(path)
+        path, box = ref[: found.start()], Box(*(float(part) for part in found.groups()))
+        if not path:
+            raise RefError(f"{ref!r} names no file; a ref is `path` or `path#xywh=x,y,w,h`")
+        if not (box.w > 0 and box.h > 0):
+            raise RefError(f"{ref!r} has an empty box; width and height must be above 0")
+        return cls(path, box)
+
+
+def _plain(value: float) -> str:
+    """The shortest decimal that reads back as the same number: 12, not 12.0, never 1e+16."""
+    if float(value).is_integer():
+        return str(int(value))
+    return f"{value:.10f}".rstrip("0") if "e" in repr(value) else repr(float(value))
+
+
+def printable(text: str) -> str:
+    """`text` with everything that could steer a terminal made visible.
+
+    Control characters, lone surrogates and the bidirectional overrides (Unicode TR 9) become
+    escapes such as `\\x1b` and `\\u202e`; all else, accents and emoji included, stays.
+    """
+    return _UNSAFE.sub(lambda found: _escape(found.group()), text)
+
+
+_UNSAFE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+)
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

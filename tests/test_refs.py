@@ -1,0 +1,68 @@
+"""A ref names one item and reads back as the same item, whatever the file is called."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from annotator.errors import RefError
+from annotator.refs import Box, Item, printable
+
+paths = st.text(min_size=1, max_size=40) | st.sampled_from(
+    ["a b.jpg", "a#b", "a#", "##", "a#xywh=1,2,3,4", "a#xywh=1,2,3,4#", "100%.png", "#xywh=1,2,3"]
+)
+lengths = st.floats(min_value=1e-3, max_value=1e6) | st.integers(min_value=1, max_value=10**7)
+offsets = st.floats(min_value=0, max_value=1e6) | st.integers(min_value=0, max_value=10**7)
+
+
+@given(paths)
+def test_a_whole_image_reads_back(path: str) -> None:
+    assert Item.parse(Item(path).ref) == Item(path)
+
+
+@given(paths, offsets, offsets, lengths, lengths)
+def test_a_box_reads_back(path: str, x: float, y: float, w: float, h: float) -> None:
+    found = Item.parse(Item(path, Box(x, y, w, h)).ref)
+    assert found.path == path
+    assert found.box is not None
+    for got, given_ in zip(found.box, (x, y, w, h), strict=True):
+        assert math.isclose(got, given_, rel_tol=1e-6, abs_tol=1e-9)
+
+
+def test_two_items_never_share_a_ref() -> None:
+    items = [
+        Item("a"),
+        Item("a#"),
+        Item("a", Box(1, 2, 3, 4)),
+        Item("a#xywh=1,2,3,4"),
+        Item("a#xywh=1,2,3,4#"),
+        Item("a#xywh=1,2,3,4", Box(1, 2, 3, 4)),
+    ]
+    assert len({item.ref for item in items}) == len(items)
+
+
+def test_a_ref_is_a_media_fragment_in_plain_numbers() -> None:
+    assert Item("a/b.jpg", Box(12.0, 7, 30, 4.5)).ref == "a/b.jpg#xywh=12,7,30,4.5"
+
+
+@pytest.mark.parametrize("ref", ["", "#", "#xywh=1,2,3,4", "a.jpg#xywh=1,2,0,4"])
+def test_a_ref_that_names_nothing_is_refused(ref: str) -> None:
+    with pytest.raises(RefError):
+        Item.parse(ref)
+
+
+@given(st.text())
+def test_no_control_or_bidi_character_reaches_the_terminal(text: str) -> None:
+    shown = printable(text)
+    assert not any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 for c in shown)
+    assert not set(shown) & set(
+        "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f"
+    )
+
+
+def test_ordinary_names_stay_as_they_are() -> None:
+    assert printable("été 🐈 файл.jpg") == "été 🐈 файл.jpg"
+    assert printable("\x1b[2Jx") == "\\x1b[2Jx"
