@@ -68,10 +68,8 @@ class Item:
 
 
 def _plain(value: float) -> str:
-    """The shortest decimal that reads back as the same number: 12, not 12.0, never 1e+16."""
-    if float(value).is_integer():
-        return str(int(value))
-    return f"{value:.10f}".rstrip("0") if "e" in repr(value) else repr(float(value))
+    """A short plain decimal: 12, not 12.0, and never 1e+16 or more digits than a pixel needs."""
+    return f"{value:.10f}".rstrip("0").rstrip(".")
 
 
 def printable(text: str) -> str:

@@ -12,7 +12,7 @@ _SHARED = Path(os.environ.get("ANNOTATOR_SHARED", Path(__file__).parents[1].pare
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder with real images, features and weights; a test that needs it is skipped without."""
+    """The folder of real images, features and weights; without it the test is skipped."""
     if not (_SHARED / "data" / "README.md").is_file():
         pytest.skip("shared test data is absent: needs ../shared/data (or ANNOTATOR_SHARED)")
     return _SHARED
