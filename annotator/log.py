@@ -1,0 +1,142 @@
+"""The log: one row for everything that an annotator did, and the state that its rows add up to.
+
+Rows are only ever appended. Undo is a row too, so it works across restarts and as far back as
+one likes; resuming is replaying.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Action(StrEnum):
+    """What a row records."""
+
+    LABEL = "label"
+    SKIP = "skip"
+    FLAG = "flag"
+    """Flags the item, or takes the flag off where `extra` holds `{"on": false}`."""
+    NOTE = "note"
+    UNDO = "undo"
+    """Takes back the rows whose `seq` stand in `extra["undoes"]`."""
+
+
+DECISIONS = (Action.LABEL, Action.SKIP)
+"""The actions that answer an item, and that undo takes back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One row of the log."""
+
+    seq: int
+    """Its place in the log from 1; 0 until the store has written it."""
+    at: float
+    """Seconds since the epoch."""
+    annotator: str
+    action: Action
+    ref: str
+    label: str | None = None
+    proba: Mapping[str, float] | None = None
+    """What the model said before this label: class name to probability."""
+    model: str | None = None
+    """The name and version of that model."""
+    picked_by: str | None = None
+    """Which part of the query strategy picked the item ("random", "margin", "import" …)."""
+    q: float | None = None
+    """The propensity: with which probability this item was drawn from the pool."""
+    pool: int | None = None
+    """How many items that pool held (N)."""
+    shown_ms: int | None = None
+    """How long the picture had been on screen."""
+    note: str | None = None
+    extra: Mapping[str, Any] | None = None
+
+
+@dataclass(slots=True)
+class State:
+    """What a log adds up to. Owned by one session; made by `replay`, kept current by `apply`."""
+
+    seq: int = 0
+    """The last row applied."""
+    standing: dict[str, list[Entry]] = field(default_factory=dict)
+    """Ref to the decisions on it that were not taken back, oldest first; the last one counts."""
+    flagged: dict[str, Entry] = field(default_factory=dict)
+    notes: dict[str, list[Entry]] = field(default_factory=dict)
+    history: dict[str, list[Entry]] = field(default_factory=dict)
+    """Annotator to their decisions that were not taken back, oldest first: what undo pops."""
+
+    def apply(self, entry: Entry) -> None:
+        """Add one row."""
+        self.seq = max(self.seq, entry.seq)
+        if entry.action in DECISIONS:
+            self.standing.setdefault(entry.ref, []).append(entry)
+            self.history.setdefault(entry.annotator, []).append(entry)
+        elif entry.action is Action.UNDO:
+            for seq in (entry.extra or {}).get("undoes", ()):
+                self._take_back(entry, seq)
+        elif entry.action is Action.FLAG:
+            self._flag(entry)
+        else:
+            self.notes.setdefault(entry.ref, []).append(entry)
+
+    def decision(self, ref: str) -> Entry | None:
+        """The decision on `ref` that counts, or None where it is open."""
+        stack = self.standing.get(ref)
+        return stack[-1] if stack else None
+
+    def label(self, ref: str) -> str | None:
+        """The label of `ref`, or None where it is open or skipped."""
+        decision = self.decision(ref)
+        return decision.label if decision and decision.action is Action.LABEL else None
+
+    def labels(self) -> Iterable[tuple[Entry, Entry]]:
+        """Each labelled item in the order asked: its first decision, and the one that counts.
+
+        The first says how the item was drawn (q, pool), the last which class it has.
+        """
+        for stack in sorted(self.standing.values(), key=lambda stack: stack[0].seq):
+            if stack[-1].action is Action.LABEL:
+                yield stack[0], stack[-1]
+
+    def last(self, annotator: str) -> list[Entry]:
+        """What this annotator's next undo takes back: a decision, or a group made at once."""
+        history = self.history.get(annotator, [])
+        group = _group(history[-1]) if history else None
+        if group is None:
+            return history[-1:]
+        return [entry for entry in history if _group(entry) == group]
+
+    def _flag(self, entry: Entry) -> None:
+        if (entry.extra or {}).get("on", True):
+            self.flagged[entry.ref] = entry
+        else:
+            self.flagged.pop(entry.ref, None)
+
+    def _take_back(self, undo: Entry, seq: int) -> None:
+        history = self.history.get(undo.annotator, [])
+        for place in range(len(history) - 1, -1, -1):
+            if history[place].seq == seq:
+                self._remove(history.pop(place))
+                return
+
+    def _remove(self, taken: Entry) -> None:
+        stack = self.standing[taken.ref]
+        stack[:] = [entry for entry in stack if entry.seq != taken.seq]
+        if not stack:
+            del self.standing[taken.ref]
+
+
+def replay(entries: Iterable[Entry]) -> State:
+    """The state after `entries`, in order."""
+    state = State()
+    for entry in entries:
+        state.apply(entry)
+    return state
+
+
+def _group(entry: Entry) -> str | None:
+    return (entry.extra or {}).get("group")

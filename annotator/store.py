@@ -1,0 +1,287 @@
+"""Where the log lives: SQLite, one file, every append on disk before it returns.
+
+Beside the log stand the leases: which items are on (or about to come to) somebody's screen, so
+that two annotators are never asked the same item at once, and so that a killed session comes back
+to the very picture that it had. A lease is a convenience, not a label: losing one loses nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sqlite3
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from annotator.errors import StoreError
+from annotator.log import Action, Entry
+
+SCHEMA_VERSION = 1
+_APPLICATION_ID = 0x616E6E6F  # "anno"
+_BUSY_MS = 5000
+_COLUMNS = (
+    "at, annotator, action, ref, label, proba, model, picked_by, q, pool, shown_ms, note, extra"
+)
+_SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS log (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, annotator TEXT NOT NULL,
+    action TEXT NOT NULL, ref TEXT NOT NULL, label TEXT, proba TEXT, model TEXT, picked_by TEXT,
+    q REAL, pool INTEGER, shown_ms INTEGER, note TEXT, extra TEXT
+);
+CREATE TABLE IF NOT EXISTS leases (
+    ref TEXT PRIMARY KEY, holder TEXT NOT NULL, annotator TEXT NOT NULL, until REAL NOT NULL,
+    place INTEGER NOT NULL, picked_by TEXT, q REAL, pool INTEGER
+) WITHOUT ROWID;
+PRAGMA application_id = {_APPLICATION_ID};
+PRAGMA user_version = {SCHEMA_VERSION};
+"""
+NETWORK_FILE_SYSTEMS = frozenset(
+    ["nfs", "nfs4", "cifs", "smb3", "smbfs", "lustre", "gpfs", "beegfs", "ceph", "9p", "afs"]
+    + ["fuse.sshfs", "fuse.ceph-fuse"]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """One item on somebody's screen, or next in their queue, and how it was drawn."""
+
+    ref: str
+    picked_by: str | None = None
+    q: float | None = None
+    pool: int | None = None
+
+
+class Store(Protocol):
+    """Keeps the log. Every method raises `StoreError`; a failed `append` has written nothing."""
+
+    def append(self, *entries: Entry) -> list[Entry]:
+        """Write `entries` durably, all or none, and return them with their `seq`."""
+        ...
+
+    def entries(self, after: int = 0) -> Iterator[Entry]:
+        """The rows with `seq` above `after`, in order."""
+        ...
+
+    def lease(
+        self, leases: Sequence[Lease], holder: str, annotator: str, now: float, until: float
+    ) -> set[str]:
+        """Hold `leases` and nothing else; the refs granted: those that no one else holds."""
+        ...
+
+    def leased(self, now: float, holder: str) -> set[str]:
+        """The refs on the screens of others."""
+        ...
+
+    def abandoned(self, annotator: str, now: float) -> list[Lease]:
+        """What this annotator had on screen and next when their last session ended, in order."""
+        ...
+
+    def release(self, holder: str, now: float) -> None:
+        """Let go of all leases of `holder`; they remain as `abandoned`."""
+        ...
+
+    def changed(self) -> bool:
+        """Whether another process has written since the last call; costs microseconds."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class SqliteStore:
+    """A `Store` in one SQLite file, in WAL mode, with a sync of the disk for every append.
+
+    On a network file system, where WAL does not work, a rollback journal takes its place.
+    Belongs to the thread that made it; several processes may use one file.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        with _explained(self.path):
+            self._log = self._connect("FULL")
+            self._check_version()
+            # Leases need no sync: after a power cut nobody's screen shows anything any more.
+            self._leases = self._connect("OFF") if str(path) != ":memory:" else self._log
+        self._data_version = -1
+
+    def append(self, *entries: Entry) -> list[Entry]:
+        with _explained(self.path):
+            written = []
+            self._log.execute("BEGIN IMMEDIATE")
+            try:
+                for entry in entries:
+                    written.append(replace(entry, seq=self._insert(entry)))
+                self._log.execute("COMMIT")
+            except BaseException:
+                if self._log.in_transaction:
+                    self._log.execute("ROLLBACK")
+                raise
+            return written
+
+    def entries(self, after: int = 0) -> Iterator[Entry]:
+        query = f"SELECT seq, {_COLUMNS} FROM log WHERE seq > ? ORDER BY seq"
+        with _explained(self.path):
+            for row in self._log.execute(query, (after,)):
+                yield _entry(row)
+
+    def lease(
+        self, leases: Sequence[Lease], holder: str, annotator: str, now: float, until: float
+    ) -> set[str]:
+        rows = [
+            (lease.ref, holder, annotator, until, place, lease.picked_by, lease.q, lease.pool)
+            for place, lease in enumerate(leases)
+        ]
+        with _explained(self.path), self._leases as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("DELETE FROM leases WHERE holder = ?", (holder,))
+            connection.executemany(
+                "INSERT INTO leases VALUES (?,?,?,?,?,?,?,?) ON CONFLICT (ref) DO UPDATE SET "
+                "holder=excluded.holder, annotator=excluded.annotator, until=excluded.until, "
+                "place=excluded.place, picked_by=excluded.picked_by, q=excluded.q, "
+                f"pool=excluded.pool WHERE leases.until <= {float(now)!r}",
+                rows,
+            )
+            held = connection.execute("SELECT ref FROM leases WHERE holder = ?", (holder,))
+            return {ref for (ref,) in held}
+
+    def leased(self, now: float, holder: str) -> set[str]:
+        query = "SELECT ref FROM leases WHERE until > ? AND holder <> ?"
+        with _explained(self.path):
+            return {ref for (ref,) in self._leases.execute(query, (now, holder))}
+
+    def abandoned(self, annotator: str, now: float) -> list[Lease]:
+        query = (
+            "SELECT ref, picked_by, q, pool FROM leases "
+            "WHERE annotator = ? AND until <= ? ORDER BY until DESC, place"
+        )
+        with _explained(self.path):
+            self._expire_dead(now)
+            return [Lease(*row) for row in self._leases.execute(query, (annotator, now))]
+
+    def release(self, holder: str, now: float) -> None:
+        with _explained(self.path):
+            self._leases.execute("UPDATE leases SET until = ? WHERE holder = ?", (now, holder))
+
+    def changed(self) -> bool:
+        """Whether another process has written since the last call; costs microseconds."""
+        with _explained(self.path):
+            (version,) = self._log.execute("PRAGMA data_version").fetchone()
+        before, self._data_version = self._data_version, version
+        return bool(before != version)
+
+    def close(self) -> None:
+        self._leases.close()
+        self._log.close()
+
+    def _connect(self, synchronous: str) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, isolation_level=None, timeout=_BUSY_MS / 1000)
+        mode = "DELETE" if file_system(self.path.parent) in NETWORK_FILE_SYSTEMS else "WAL"
+        connection.execute(f"PRAGMA journal_mode = {mode}")
+        connection.execute(f"PRAGMA synchronous = {synchronous}")
+        return connection
+
+    def _check_version(self) -> None:
+        (version,) = self._log.execute("PRAGMA user_version").fetchone()
+        (application,) = self._log.execute("PRAGMA application_id").fetchone()
+        tables = self._log.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if version > SCHEMA_VERSION:
+            raise StoreError(
+                f"{self.path} was written by a newer annotator (format {version}; this one reads "
+                f"{SCHEMA_VERSION}): pip install --upgrade annotator-tui"
+            )
+        if tables and application != _APPLICATION_ID:
+            raise StoreError(f"{self.path} is a database of another program: name another project")
+        if not tables:
+            self._log.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+
+    def _insert(self, entry: Entry) -> int:
+        values = (
+            entry.at, entry.annotator, str(entry.action), entry.ref, entry.label,
+            _json(entry.proba), entry.model, entry.picked_by, entry.q, entry.pool,
+            entry.shown_ms, entry.note, _json(entry.extra),
+        )  # fmt: skip
+        cursor = self._log.execute(
+            f"INSERT INTO log ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)", values
+        )
+        assert cursor.lastrowid is not None
+        return cursor.lastrowid
+
+    def _expire_dead(self, now: float) -> None:
+        holders = self._leases.execute("SELECT DISTINCT holder FROM leases WHERE until > ?", (now,))
+        for (holder,) in holders.fetchall():
+            if not _alive(holder):
+                self.release(holder, now)
+
+
+def new_holder() -> str:
+    """A name for this process's leases, from which others on the same host see whether it lives."""
+    return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+
+
+def file_system(folder: Path) -> str:
+    """The type of file system that `folder` lies on ("ext4", "nfs4"), or "" where unknown."""
+    try:
+        lines = Path("/proc/self/mounts").read_text().splitlines()
+        place = folder.resolve()
+    except OSError:
+        return ""
+    best = ("", "")
+    for mount, kind in (line.split()[1:3] for line in lines):
+        mount = mount.replace("\\040", " ")
+        if place.is_relative_to(mount) and len(mount) >= len(best[0]):
+            best = (mount, kind)
+    return best[1]
+
+
+def _alive(holder: str) -> bool:
+    host, pid = holder.split(":")[:2]
+    if host != socket.gethostname():
+        return True  # nobody can tell from here: its lease runs out by itself
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _json(value: Any) -> str | None:
+    return None if value is None else json.dumps(dict(value), ensure_ascii=False)
+
+
+def _entry(row: tuple[Any, ...]) -> Entry:
+    fields = list(row)
+    fields[3] = Action(fields[3])
+    fields[6] = json.loads(fields[6]) if fields[6] else None
+    fields[13] = json.loads(fields[13]) if fields[13] else None
+    return Entry(*fields)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StoreError(_explain(path, error)) from error
+
+
+def _explain(path: Path, error: sqlite3.Error) -> str:
+    name = getattr(error, "sqlite_errorname", "") or ""
+    if name == "SQLITE_FULL":
+        return f"the disk is full: no label was written to {path}; free some space and go on"
+    if name.startswith("SQLITE_IOERR"):
+        return (
+            f"the disk refused to write {path} ({name}): free space or check the disk, then go on"
+        )
+    if name.startswith("SQLITE_BUSY") or name.startswith("SQLITE_LOCKED"):
+        return f"{path} is locked by another program: close what holds it (see `fuser {path}`)"
+    if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
+        return f"{path} cannot be written: check that the folder exists and its permissions"
+    if name in ("SQLITE_NOTADB", "SQLITE_CORRUPT"):
+        return f"{path} is damaged ({error}): keep a copy, then try `sqlite3 {path} .recover`"
+    return f"{path}: {error}"
