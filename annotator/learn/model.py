@@ -1,0 +1,104 @@
+"""Estimators by name, and a fitted one serving every class of the project."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator.learn.logistic import Logistic
+from annotator.learn.ridge import RidgeLOO
+from annotator.learn.rows import UnitRows, unit
+
+FOLDS = 5
+
+
+class Estimator(Protocol):
+    """What `learn` asks of a classifier; every scikit-learn classifier has it.
+
+    Rows are unit vectors; y holds class indices. One that also has `loo_proba()` -> (n, C)
+    spares the cross-validation of the error estimate.
+    """
+
+    classes_: NDArray[np.int64]
+
+    def fit(self, X: NDArray[Any], y: NDArray[np.int64]) -> Any: ...
+
+    def predict_proba(self, X: NDArray[Any]) -> NDArray[Any]: ...
+
+
+ESTIMATORS: dict[str, Callable[[int], Any]] = {"ridge": RidgeLOO, "logistic": Logistic}
+"""Name -> a function from the number of classes to a new, unfitted Estimator."""
+
+
+class Model(Protocol):
+    """A fitted estimator as the session sees it."""
+
+    @property
+    def name(self) -> str:
+        """The estimator and the version of the labels that it knows: "ridge@128"."""
+
+    def predict_proba(self, X: NDArray[Any]) -> NDArray[np.float64]:
+        """Probabilities (m, C) for feature rows (m, d) as stored, of any length.
+
+        C counts all classes of the project; one without labels has a small probability.
+        Raises FeatureError for a row that is zero or not finite.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class FittedModel:
+    """A Model: an estimator fitted on n labelled rows of a project with C classes."""
+
+    name: str
+    estimator: Estimator
+    n: int
+    C: int
+
+    def predict_proba(self, X: NDArray[Any]) -> NDArray[np.float64]:
+        return self.unit_proba(unit(np.atleast_2d(X))).astype(float)
+
+    def unit_proba(self, X: NDArray[Any]) -> NDArray[Any]:
+        """Probabilities (m, C) of unit rows (m, d)."""
+        return spread(self.estimator.predict_proba(X), self.estimator.classes_, self.n, self.C)
+
+    def pool_proba(self, rows: UnitRows, which: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Probabilities (m, C) of matrix rows `which` (m,), in pieces of bounded size."""
+        found = np.empty((len(which), self.C), dtype=np.float32)
+        for place, X in rows.chunks(which):
+            found[place] = self.unit_proba(X)
+        return found
+
+
+def spread(proba: NDArray[Any], seen: NDArray[np.int64], n: int, C: int) -> NDArray[Any]:
+    """Columns (m, C) for all classes: those never labelled share a floor of 1/(n + C) each."""
+    if len(seen) == C:
+        return proba
+    floor = 1 / (n + C)
+    found = np.full((len(proba), C), floor, dtype=proba.dtype)
+    found[:, seen] = proba * (1 - floor * (C - len(seen)))
+    return found
+
+
+def out_of_sample(model: FittedModel, X: NDArray[Any], y: NDArray[np.int64]) -> NDArray[Any]:
+    """Probabilities (n, C) for each labelled row, without its own label.
+
+    Exact leave-one-out where the estimator has it, else 5-fold cross-validation (by turns
+    in the order of labelling).
+    """
+    loo = getattr(model.estimator, "loo_proba", None)
+    if loo is not None:
+        return np.asarray(loo())
+    fold = np.arange(len(y)) % FOLDS
+    found = np.full((len(y), model.C), 1 / model.C)
+    for k in range(min(FOLDS, len(y))):
+        inside = fold != k
+        if not inside.any():
+            continue
+        fitted = type(model.estimator)(model.C).fit(X[inside], y[inside])  # type: ignore[call-arg]
+        part = fitted.predict_proba(X[~inside])
+        found[~inside] = spread(part, fitted.classes_, int(inside.sum()), model.C)
+    return found

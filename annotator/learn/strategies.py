@@ -1,0 +1,144 @@
+"""Query strategies: which rows of the pool to ask next.
+
+Most are a utility per row, of which the largest is asked (`Greedy`). The utilities' names
+follow Settles, "Active Learning Literature Survey" (2009).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator.learn.rows import UnitRows
+
+Rows = NDArray[np.int64]
+Utilities = NDArray[np.floating[Any]]
+
+
+class Pick(NamedTuple):
+    """One row to ask, with the probability q of drawing it out of `pool` rows."""
+
+    row: int
+    q: float
+    """NaN where the draw was not random: the label then serves learning, not the estimate."""
+    pool: int
+    component: str
+    """The part of the strategy that drew it: "audit", "margin", "cold", "random" ..."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """What a strategy may look at."""
+
+    rows: Rows
+    """(m,) rows that may be picked, ascending; a part of the open rows in a very large pool."""
+    size: int
+    """How many rows are open in all; len(rows) unless the pool is very large."""
+    proba: NDArray[Any]
+    """(m, C) the model's probabilities for `rows`; equal for all classes before any label."""
+    unit: UnitRows
+    """Unit rows of the whole matrix, by row number."""
+    labelled: Rows
+    """(n,) rows labelled so far, in order."""
+    counts: Rows
+    """(C,) labels of each class so far."""
+    find: int | None
+    """The class to search for, if any."""
+    seed: int
+    rng: np.random.Generator
+
+
+class Strategy(Protocol):
+    def __call__(self, pool: Pool, want: int) -> list[Pick]:
+        """At most `want` different rows of the pool, the most wanted first."""
+
+
+def margin(pool: Pool) -> Utilities:
+    """1 − (p₁ − p₂) of the two likeliest classes (Scheffer et al. 2001)."""
+    return margins(pool.proba)
+
+
+def margins(proba: NDArray[Any]) -> Utilities:
+    """1 − (p₁ − p₂) for each row of (m, C)."""
+    if proba.shape[1] == 1:
+        return np.zeros(len(proba), dtype=proba.dtype)
+    if proba.shape[1] == 2:
+        return np.asarray(1 - np.abs(proba[:, 0] - proba[:, 1]))
+    top = np.partition(proba, -2, axis=1)[:, -2:]
+    return np.asarray(1 - (top[:, 1] - top[:, 0]))
+
+
+def entropy(pool: Pool) -> Utilities:
+    """−Σ p log p."""
+    p = np.maximum(pool.proba, np.finfo(pool.proba.dtype).tiny)
+    return np.asarray(-(p * np.log(p)).sum(axis=1))
+
+
+def least_confidence(pool: Pool) -> Utilities:
+    """1 − p of the likeliest class."""
+    return np.asarray(1 - pool.proba.max(axis=1))
+
+
+def seed_formula(pool: Pool) -> Utilities:
+    """(1 − p(c)) / (A(c) + 1), c the likeliest class and A its number of labels so far."""
+    likeliest = pool.proba.argmax(axis=1)
+    return np.asarray(least_confidence(pool) / (pool.counts[likeliest] + 1))
+
+
+def max_probability(pool: Pool) -> Utilities:
+    """The probability of the class searched for; of the last class if none is named."""
+    return np.asarray(pool.proba[:, -1 if pool.find is None else pool.find])
+
+
+@dataclass(frozen=True, slots=True)
+class Greedy:
+    """Asks the rows of the largest utility; ties are broken at random."""
+
+    utilities: Callable[[Pool], Utilities]
+    name: str
+
+    def __call__(self, pool: Pool, want: int) -> list[Pick]:
+        rows = pool.rows[largest(self.utilities(pool), want, pool.rng)]
+        return [Pick(int(row), np.nan, pool.size - i, self.name) for i, row in enumerate(rows)]
+
+
+def largest(utilities: Utilities, want: int, rng: np.random.Generator) -> Rows:
+    """Places (at most `want`,) of the largest utilities, largest first, ties at random."""
+    want = min(want, len(utilities))
+    if want == 0:
+        return np.zeros(0, dtype=np.int64)
+    least = np.partition(utilities, -want)[-want]
+    places = np.flatnonzero(utilities >= least)
+    if len(places) > 4 * want:
+        sure = places[utilities[places] > least]
+        tied = rng.choice(places[utilities[places] == least], want - len(sure), replace=False)
+        places = np.concatenate([sure, tied])
+    order = np.lexsort((rng.random(len(places)), -utilities[places]))
+    return places[order[:want]]
+
+
+def uniform(pool: Pool, want: int) -> list[Pick]:
+    """Each open row with the same probability: passive learning, and an honest sample."""
+    rows = pool.rng.choice(pool.rows, min(want, len(pool.rows)), replace=False)
+    return [
+        Pick(int(row), 1 / (pool.size - i), pool.size - i, "random") for i, row in enumerate(rows)
+    ]
+
+
+UTILITIES: dict[str, Callable[[Pool], Utilities]] = {
+    "margin": margin,
+    "entropy": entropy,
+    "least-confidence": least_confidence,
+    "seed": seed_formula,
+    "max-probability": max_probability,
+}
+
+STRATEGIES: dict[str, Strategy] = {
+    "random": uniform,
+    **{name: Greedy(utilities, name) for name, utilities in UTILITIES.items()},
+}
+"""Name -> strategy; add one with `STRATEGIES["mine"] = Greedy(my_utilities, "mine")`."""
