@@ -1,0 +1,8 @@
+"""Images as they are to be seen: decoded safely, upright, in RGB, cropped around a box."""
+
+from __future__ import annotations
+
+from annotator.images.crops import Crop, Folder, ImageSource, draw_box
+from annotator.images.decode import IMAGE_SUFFIXES, MAX_PIXELS
+
+__all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "Crop", "Folder", "ImageSource", "draw_box"]

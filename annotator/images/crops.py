@@ -1,0 +1,216 @@
+"""An item's picture: the whole image, or its box with some context, fitted to a size."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from PIL import Image, ImageDraw
+
+from annotator.errors import ImageError
+from annotator.images.decode import MAX_PIXELS, decoded, opened
+from annotator.refs import Box, Item, printable
+
+KEEP_BYTES = 100_000_000
+"""Decoded images kept for the next box in them: one of 24 megapixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crop:
+    """What of an image is shown for an item. The image is shared: do not draw on it."""
+
+    image: Image.Image
+    """RGB and upright, at most the size asked for."""
+    box: Box | None
+    """Where the item's box lies, in this crop's pixels; None for a whole image."""
+    scale: float
+    """Crop pixels per source pixel."""
+    source: tuple[int, int]
+    """Width and height of the upright source image."""
+
+
+class ImageSource(Protocol):
+    """Where items get their pictures from."""
+
+    def crop(self, item: Item, size: tuple[int, int], context: float = 0.25) -> Crop:
+        """The item's picture, at most `size`. Raises `ImageError`."""
+        ...
+
+
+class Folder:
+    """Image files below a root folder; absolute paths are taken as they are. Thread-safe."""
+
+    def __init__(
+        self, root: Path, max_pixels: int = MAX_PIXELS, keep_bytes: int = KEEP_BYTES
+    ) -> None:
+        self.root = root
+        self.max_pixels = max_pixels
+        self._recent = _Recent(keep_bytes)
+
+    def path(self, item: Item) -> Path:
+        """The item's file."""
+        return self.root / item.path
+
+    def size(self, item: Item) -> tuple[int, int]:
+        """Width and height of the item's upright image, from its header alone."""
+        with opened(self.path(item), self.max_pixels) as (source, _):
+            return source.size
+
+    def crop(
+        self,
+        item: Item,
+        size: tuple[int, int],
+        context: float = 0.25,
+        *,
+        enlarge: bool = False,
+    ) -> Crop:
+        """The item's box with `context` times its longer side around it, or the whole image.
+
+        The crop is cut at the image's edges, its aspect is kept, and it is made larger than its
+        source only if `enlarge` says so. Raises `ImageError`, also for a box that lies wholly
+        outside the image.
+        """
+        path = self.path(item)
+        with opened(path, self.max_pixels) as (source, found):
+            region = _region(item, source.size, context)
+            fitted, scale = _fit(region, size, enlarge)
+            key = (str(path), found.st_mtime_ns, found.st_size)
+            kept = self._recent.find(key, scale) if item.box else None
+            image, part = kept or decoded(source, scale)
+            if item.box and not kept:
+                self._recent.keep(key, image, part)
+            picture = _resized(image, region, part, fitted)
+            return Crop(picture, _within(item.box, region, fitted), scale, source.size)
+
+
+class _Region(NamedTuple):
+    """Whole pixels of the upright source: left, top, right, bottom."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.right - self.left, self.bottom - self.top
+
+
+def _region(item: Item, source: tuple[int, int], context: float) -> _Region:
+    width, height = source
+    box = item.box
+    if box is None:
+        return _Region(0, 0, width, height)
+    if box.x >= width or box.y >= height or box.right <= 0 or box.bottom <= 0:
+        raise ImageError(
+            f"{printable(item.ref)}: the box lies outside the image of {width} x {height} pixels; "
+            "boxes are left, top, width, height in pixels of the upright image"
+        )
+    margin = context * max(box.w, box.h)
+    return _Region(
+        max(0, math.floor(box.x - margin)),
+        max(0, math.floor(box.y - margin)),
+        min(width, math.ceil(box.right + margin)),
+        min(height, math.ceil(box.bottom + margin)),
+    )
+
+
+def _fit(region: _Region, size: tuple[int, int], enlarge: bool) -> tuple[tuple[int, int], float]:
+    """The crop's size and scale."""
+    width, height = region.size
+    scale = min(size[0] / width, size[1] / height)
+    scale = scale if enlarge else min(1.0, scale)
+    return (max(1, round(width * scale)), max(1, round(height * scale))), scale
+
+
+def _resized(image: Image.Image, region: _Region, part: int, size: tuple[int, int]) -> Image.Image:
+    if part == 1 and size == region.size:
+        whole = region == (0, 0, *image.size)
+        return image if whole else image.crop(region)
+    # A side of a draft is rounded up: its last pixel may stand for less than `part` pixels.
+    right, bottom = min(region.right / part, image.width), min(region.bottom / part, image.height)
+    box = (region.left / part, region.top / part, right, bottom)
+    return image.resize(size, Image.Resampling.BICUBIC, box=box, reducing_gap=3.0)
+
+
+def _within(box: Box | None, region: _Region, size: tuple[int, int]) -> Box | None:
+    """The box in the pixels of a crop of `region` with `size`, cut at its edges."""
+    if box is None:
+        return None
+    across, down = size[0] / region.size[0], size[1] / region.size[1]
+    left, top = max(box.x, region.left), max(box.y, region.top)
+    right, bottom = min(box.right, region.right), min(box.bottom, region.bottom)
+    return Box(
+        (left - region.left) * across,
+        (top - region.top) * down,
+        (right - left) * across,
+        (bottom - top) * down,
+    )
+
+
+class _Recent:
+    """The images decoded last, within a number of bytes: the next box is often in the same."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._held = 0
+        self._lock = threading.Lock()
+        self._images: OrderedDict[tuple[str, int, int], tuple[Image.Image, int]] = OrderedDict()
+
+    def find(self, key: tuple[str, int, int], scale: float) -> tuple[Image.Image, int] | None:
+        """The kept image and its part of the source's size, if it has pixels enough."""
+        with self._lock:
+            found = self._images.get(key)
+            if found is None or (found[1] > 1 and found[1] * scale > 1):
+                return None
+            self._images.move_to_end(key)
+            return found
+
+    def keep(self, key: tuple[str, int, int], image: Image.Image, part: int) -> None:
+        with self._lock:
+            old = self._images.pop(key, None)
+            self._held += _bytes(image) - (_bytes(old[0]) if old else 0)
+            self._images[key] = image, part
+            while self._held > self._most:
+                self._held -= _bytes(self._images.popitem(last=False)[1][0])
+
+
+def _bytes(image: Image.Image) -> int:
+    """Pillow holds RGB in four bytes a pixel."""
+    return 4 * image.width * image.height
+
+
+_DARK, _LIGHT = (0, 0, 0), (255, 255, 255)
+
+
+def draw_box(crop: Crop) -> Image.Image:
+    """The crop with its box outlined, light beside dark, so that any background shows it.
+
+    The lines lie around the box, not on it, as far as the crop has room. A whole image comes
+    back as it is.
+    """
+    if crop.box is None:
+        return crop.image
+    image = crop.image.copy()
+    pen = ImageDraw.Draw(image)
+    width = max(1, round(min(image.size) / 150))
+    left, top, right, bottom = _around(crop.box, 2 * width, image.size)
+    pen.rectangle((left, top, right, bottom), outline=_DARK, width=width)
+    inner = (left + width, top + width, right - width, bottom - width)
+    if inner[0] <= inner[2] and inner[1] <= inner[3]:
+        pen.rectangle(inner, outline=_LIGHT, width=width)
+    return image
+
+
+def _around(box: Box, gap: int, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """First and last pixels of a rectangle `gap` pixels outside the box, inside the image."""
+    return (
+        max(0, math.floor(box.x) - gap),
+        max(0, math.floor(box.y) - gap),
+        min(math.ceil(box.right) + gap, size[0]) - 1,
+        min(math.ceil(box.bottom) + gap, size[1]) - 1,
+    )

@@ -1,0 +1,206 @@
+"""From a file that anyone may have made to upright RGB pixels, or an `ImageError`."""
+
+from __future__ import annotations
+
+import os
+import stat
+import struct
+import threading
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, TiffImagePlugin, WebPImagePlugin  # noqa: F401 (they register)
+
+from annotator.errors import ImageError
+from annotator.refs import printable
+
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"},
+)
+"""Suffixes, in lower case, of the files that a folder of images is searched for."""
+
+MAX_PIXELS = 200_000_000
+"""The default limit: the largest camera sensors pass, a decompression bomb does not."""
+
+GROUND = (128, 128, 128, 255)
+"""What shows through transparent pixels: black and white drawings both stand out from it."""
+
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+# Pillow's decoders answer damaged data with any of these; LookupError and ArithmeticError
+# among them, and a warning where the interpreter turns warnings into errors.
+_DAMAGED = (
+    OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, EOFError,
+    MemoryError, struct.error, zlib.error, Image.DecompressionBombError, Warning,
+)  # fmt: skip
+_LARGE = 40_000_000
+_one_large_at_a_time = threading.Lock()
+
+# Pillow warns on stderr, over the screen; what matters of it is an error here or is handled.
+# A filter that stays is the only one that is safe with threads.
+warnings.filterwarnings("ignore", module=r"PIL\b")
+Image.preinit()
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An opened file whose pixels are not decoded yet."""
+
+    name: str
+    image: Image.Image
+    orientation: int
+    """The EXIF orientation that is still to be applied, 1 to 8."""
+    stored: tuple[int, int]
+    """Width and height in the file; a draft changes `image.size`."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the upright image."""
+        width, height = self.stored
+        return (height, width) if self.orientation >= 5 else (width, height)
+
+
+@contextmanager
+def opened(path: Path, max_pixels: int = MAX_PIXELS) -> Iterator[tuple[Source, os.stat_result]]:
+    """Open an image file and read its header. Raises `ImageError`.
+
+    Not `Image.open`: that would try every format Pillow knows, and its limit on pixels is a
+    global that other threads share.
+    """
+    name = printable(str(path))
+    file = _regular_file(path, name)
+    with file:
+        image = _identified(file, name)
+        width, height = image.size
+        if width * height > max_pixels:
+            raise ImageError(
+                f"{name}: {width} x {height} pixels are more than the limit of "
+                f"{max_pixels:,}; if the file is genuine, raise max_pixels in annotator.toml"
+            )
+        yield Source(name, image, _orientation(image), image.size), os.fstat(file.fileno())
+
+
+def decoded(source: Source, shrink: float = 1.0) -> tuple[Image.Image, int]:
+    """The upright RGB image, and by how much it is smaller than the source: 1, 2, 4 or 8.
+
+    A JPEG is decoded at that part of its size if at least `shrink` of it is wanted; this saves
+    most of the time and memory. Raises `ImageError`.
+    """
+    full = source.stored
+    if shrink < 1:
+        wanted = tuple(max(1, int(np.ceil(side * shrink))) for side in full)
+        source.image.draft(None, (wanted[0], wanted[1]))
+    part = _part(full, source.image.size)
+    large = full[0] * full[1] > _LARGE
+    with _one_large_at_a_time if large else nullcontext():
+        try:
+            source.image.load()
+            image = _rgb(source.image)
+        except _DAMAGED as error:
+            raise _damaged(source.name, error) from error
+        return _upright(image, source.orientation), part
+
+
+def _part(full: tuple[int, int], draft: tuple[int, int]) -> int:
+    """Which part of its size a JPEG decodes to; its sides are rounded up, so 1 px tells least."""
+    longest = 0 if full[0] >= full[1] else 1
+    return next(p for p in (1, 2, 4, 8) if -(-full[longest] // p) == draft[longest])
+
+
+def _regular_file(path: Path, name: str) -> Any:
+    try:
+        # O_NONBLOCK: a named pipe without a writer must not hold us up.
+        number = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        raise ImageError(f"{name}: there is no such file; put it back or skip it") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ImageError(f"{name}: cannot be opened: {reason}") from error
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise ImageError(f"{name}: is not a file but a folder, a pipe or a device; skip it")
+    return os.fdopen(number, "rb")
+
+
+def _identified(file: Any, name: str) -> Image.Image:
+    try:
+        prefix = file.read(16)
+        for kind in _FORMATS:
+            factory, accept = Image.OPEN[kind]
+            if accept is None or accept(prefix) is True:
+                file.seek(0)
+                return factory(file, name)
+    except _DAMAGED as error:
+        raise _damaged(name, error) from error
+    what = "the file is empty" if not prefix else "it begins like no known image"
+    kinds = ", ".join(_FORMATS)
+    raise ImageError(f"{name}: cannot be read as an image: {what}; known are {kinds}")
+
+
+def _damaged(name: str, error: BaseException) -> ImageError:
+    reason = printable(str(error)) or type(error).__name__
+    return ImageError(f"{name}: the image is damaged or cut short ({reason}); replace or skip it")
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF's orientation of the stored pixels; 1 where it is absent, or applied by Pillow."""
+    if image.format == "TIFF":
+        return 1  # Pillow applies it while it loads, and gives the upright size before
+    if image.format == "PNG" and "exif" not in image.info:
+        return 1  # asking Pillow would decode the whole image in search of a late chunk
+    try:
+        found = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except _DAMAGED:
+        return 1
+    return found if found in range(1, 9) else 1
+
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def _upright(image: Image.Image, orientation: int) -> Image.Image:
+    turn = _TURNS.get(orientation)
+    return image if turn is None else image.transpose(turn)
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    """Eight bits of red, green and blue, whatever the file holds."""
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image  # convert() would copy it
+    if image.mode.startswith(("I", "F")):
+        return Image.fromarray(_eight_bits(np.asarray(image))).convert("RGB")
+    if image.has_transparency_data:
+        picture = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", picture.size, GROUND), picture).convert(
+            "RGB"
+        )
+    return image.convert("RGB")
+
+
+def _eight_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Grey values of more than 8 bits, or real ones, scaled to 0..255 and never clipped.
+
+    Twelve significant bits are common in 16; other ranges than these are stretched.
+    """
+    grey: NDArray[np.float32] = np.nan_to_num(values.astype(np.float32), posinf=0, neginf=0)
+    low, high = float(grey.min()), float(grey.max())
+    usual = (1.0, 255.0) if np.issubdtype(values.dtype, np.floating) else (4095.0, 65535.0)
+    top = next((top for top in usual if low >= 0 and high <= top), None)
+    if top is None:
+        grey, top = grey - low, max(high - low, 1e-30)
+    scaled: NDArray[np.uint8] = np.rint(grey * (255 / top)).astype(np.uint8)
+    return scaled

@@ -1,0 +1,432 @@
+"""Any image file becomes the right upright RGB pixels, or an error that names it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, TiffImagePlugin
+
+from annotator.errors import ImageError
+from annotator.images import Folder, draw_box
+from annotator.refs import Box, Item
+
+WHOLE = (10_000, 30_000)
+
+
+def show(path: Path, box: Box | None = None, size: tuple[int, int] = WHOLE, **how: Any) -> Any:
+    crop = Folder(path.parent).crop(Item(path.name, box), size, **how)
+    assert crop.image.mode == "RGB"
+    return crop
+
+
+def pixels(path: Path, **how: Any) -> np.ndarray[Any, Any]:
+    return np.asarray(show(path, **how).image).astype(int)
+
+
+def scene(width: int = 64, height: int = 48) -> Image.Image:
+    """Red, green, blue and grey quarters: every turn and every shift of it looks different."""
+    image = Image.new("RGB", (width, height), (120, 120, 120))
+    image.paste((220, 20, 20), (0, 0, width // 2, height // 2))
+    image.paste((20, 200, 20), (width // 2, 0, width, height // 2))
+    image.paste((20, 20, 220), (0, height // 2, width // 2, height))
+    return image
+
+
+@pytest.mark.parametrize("suffix", ["png", "bmp", "tiff", "webp", "jpg", "jpeg", "gif"])
+def test_every_kind_of_file_shows_its_pixels(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"scene.{suffix}"
+    options: dict[str, Any] = {"quality": 95, "lossless": True, "subsampling": 0}
+    scene().save(path, **options)
+    close = 12 if suffix in {"jpg", "jpeg"} else 0
+    assert np.abs(pixels(path) - np.asarray(scene())).max() <= close
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "PA", "RGBA", "CMYK", "YCbCr", "I;16", "F"])
+def test_every_pixel_format_keeps_its_greys(tmp_path: Path, mode: str) -> None:
+    grey = np.zeros((8, 12), np.uint8)
+    grey[:4] = 255
+    path = tmp_path / "grey.tiff"
+    image = Image.fromarray(grey)
+    if mode == "I;16":
+        image = Image.fromarray(grey.astype(np.uint16) * 257)
+    elif mode == "PA":
+        path = tmp_path / "grey.png"
+        image = image.convert("P").convert("PA").convert("RGBA")
+    elif mode == "YCbCr":
+        path = tmp_path / "grey.jpg"
+        image = image.convert("RGB").convert("YCbCr")
+    elif mode == "P":
+        path = tmp_path / "grey.png"
+        image = image.convert("P")
+    else:
+        image = image.convert(mode)
+    image.save(path)
+    assert np.abs(pixels(path) - grey[..., None]).max() <= 3
+
+
+def test_sixteen_bits_are_scaled_not_clipped(tmp_path: Path) -> None:
+    ramp = np.linspace(0, 65535, 256).astype(np.uint16).reshape(1, -1)
+    Image.fromarray(ramp).save(tmp_path / "ramp.png")
+    assert np.abs(pixels(tmp_path / "ramp.png")[0, :, 0] - np.arange(256)).max() <= 1
+
+
+def test_twelve_bits_in_sixteen_are_not_black(tmp_path: Path) -> None:
+    ramp = np.linspace(0, 4095, 256).astype(np.uint16).reshape(1, -1)
+    Image.fromarray(ramp).save(tmp_path / "ramp.tiff")
+    assert np.abs(pixels(tmp_path / "ramp.tiff")[0, :, 0] - np.arange(256)).max() <= 1
+
+
+def test_real_values_of_any_range_show_their_order(tmp_path: Path) -> None:
+    heights = np.array([[-5.0, np.nan, 0.0, 995.0]], np.float32)
+    Image.fromarray(heights).save(tmp_path / "heights.tiff")
+    grey = pixels(tmp_path / "heights.tiff")[0, :, 0]
+    assert grey[0] == 0
+    assert grey[3] == 255
+    assert grey[2] == 1
+
+
+@pytest.mark.parametrize("drawn", [0, 255], ids=["black", "white"])
+def test_a_drawing_on_transparency_can_be_seen(tmp_path: Path, drawn: int) -> None:
+    logo = Image.new("RGBA", (20, 20), (drawn, drawn, drawn, 0))
+    logo.paste((drawn, drawn, drawn, 255), (5, 5, 15, 15))
+    logo.save(tmp_path / "logo.png")
+    shown = pixels(tmp_path / "logo.png")
+    assert (shown[10, 10] == drawn).all()
+    assert (np.abs(shown[0, 0] - drawn) > 100).all()
+
+
+def test_a_transparent_palette_colour_is_not_shown(tmp_path: Path) -> None:
+    image = Image.new("P", (4, 4), 1)
+    image.putpalette([255, 0, 0, 0, 255, 0])
+    image.putpixel((0, 0), 0)
+    image.save(tmp_path / "icon.gif", transparency=1)
+    assert pixels(tmp_path / "icon.gif")[0, 0].tolist() == [255, 0, 0]
+    assert pixels(tmp_path / "icon.gif")[3, 3].tolist() == [128, 128, 128]
+
+
+def test_the_first_frame_of_an_animation_is_shown(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (9, 9), colour) for colour in ("red", "blue")]
+    for name in ("moving.gif", "moving.webp", "moving.png"):
+        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:], lossless=True)
+        assert pixels(tmp_path / name)[4, 4].tolist() == [255, 0, 0]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tiff"])
+def test_exif_orientation_turns_the_image_upright(
+    tmp_path: Path, suffix: str, orientation: int
+) -> None:
+    # The turns that EXIF 2.3 asks of a viewer, told by numpy: what is stored -> what is seen.
+    turn = {
+        1: lambda a: a,
+        2: lambda a: a[:, ::-1],
+        3: lambda a: a[::-1, ::-1],
+        4: lambda a: a[::-1],
+        5: lambda a: a.swapaxes(0, 1),
+        6: lambda a: np.rot90(a, -1),
+        7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
+        8: lambda a: np.rot90(a),
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / f"turned.{suffix}"
+    scene().save(path, exif=exif, quality=95, lossless=True, subsampling=0)
+    expected = turn(np.asarray(scene()).astype(int))
+    assert Folder(tmp_path).size(Item(path.name)) == expected.shape[1::-1]
+    assert np.abs(pixels(path) - expected).max() <= 12
+    # A box counts in upright pixels: the last quarter of the upright image.
+    height, width = expected.shape[:2]
+    box = Box(width // 2, height // 2, width // 2, height // 2)
+    corner = pixels(path, box=box, context=0)
+    assert np.abs(corner - expected[height // 2 :, width // 2 :]).max() <= 12
+
+
+def test_a_turned_photograph_is_upright_at_reduced_decoding_too(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    scene(1600, 1200).save(tmp_path / "photo.jpg", exif=exif, quality=95)
+    crop = show(tmp_path / "photo.jpg", size=(90, 120))
+    assert crop.image.size == (90, 120)
+    assert crop.source == (1200, 1600)
+    assert np.abs(np.asarray(crop.image).astype(int)[20, 20] - (20, 20, 220)).max() <= 12
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+def test_a_box_is_cropped_with_context_and_says_where_it_lies(tmp_path: Path, suffix: str) -> None:
+    image = Image.new("RGB", (800, 600), "black")
+    image.paste("white", (400, 200, 600, 300))
+    image.save(tmp_path / f"part.{suffix}", quality=95)
+    crop = show(tmp_path / f"part.{suffix}", box=Box(400, 200, 200, 100), size=(100, 100))
+    assert crop.image.size == (100, 67)  # 300 x 200 with 50 of context on every side
+    assert crop.scale == pytest.approx(1 / 3)
+    assert crop.source == (800, 600)
+    assert crop.box is not None
+    x, y, w, h = crop.box
+    grey = np.asarray(crop.image.convert("L")).astype(int)
+    inside = grey[round(y) + 2 : round(y + h) - 2, round(x) + 2 : round(x + w) - 2]
+    assert inside.min() > 230
+    assert grey[: round(y) - 2].max() < 25
+    assert grey[:, : round(x) - 2].max() < 25
+    assert grey[round(y + h) + 2 :].max() < 25
+    assert grey[:, round(x + w) + 2 :].max() < 25
+
+
+def test_a_small_box_in_a_large_jpeg_keeps_every_pixel(tmp_path: Path) -> None:
+    scene(2000, 1500).save(tmp_path / "large.jpg", quality=95)
+    crop = show(tmp_path / "large.jpg", box=Box(980, 730, 40, 40), size=(200, 200), context=0)
+    assert crop.image.size == (40, 40)
+    assert crop.scale == 1
+    expected = np.asarray(scene(2000, 1500).crop((980, 730, 1020, 770))).astype(int)
+    assert np.abs(np.asarray(crop.image).astype(int) - expected).mean() < 8
+
+
+def test_boxes_of_one_image_come_out_the_same_in_any_order(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (60, 90, 3)).astype(np.uint8)
+    Image.fromarray(noise).resize((900, 600)).save(tmp_path / "noise.jpg")
+    boxes = [Box(0, 0, 900, 600), Box(100, 100, 50, 50), Box(300, 50, 400, 400)]
+    alone = [pixels(tmp_path / "noise.jpg", box=box, size=(80, 80)) for box in boxes]
+    folder = Folder(tmp_path)
+    for order in ([0, 1, 2], [2, 1, 0], [1, 0, 2]):
+        for which in order:
+            crop = folder.crop(Item("noise.jpg", boxes[which]), (80, 80))
+            # A kept image may hold more detail than the draft that would do.
+            assert np.abs(np.asarray(crop.image).astype(int) - alone[which]).mean() < 4
+
+
+def test_a_replaced_file_is_read_again(tmp_path: Path) -> None:
+    folder, item = Folder(tmp_path), Item("a.png", Box(1, 1, 5, 5))
+    for colour, side in (("red", 20), ("blue", 30)):
+        Image.new("RGB", (side, side), colour).save(tmp_path / "a.png")
+        seen = folder.crop(item, (9, 9)).image
+    assert seen.getpixel((2, 2)) == (0, 0, 255)
+
+
+def test_small_images_are_enlarged_only_when_asked(tmp_path: Path) -> None:
+    scene(8, 6).save(tmp_path / "small.png")
+    assert show(tmp_path / "small.png", size=(80, 80)).image.size == (8, 6)
+    crop = show(tmp_path / "small.png", box=Box(4, 3, 4, 3), size=(80, 80), context=0, enlarge=True)
+    assert crop.image.size == (80, 60)
+    assert crop.box == Box(0, 0, 80, 60)
+    assert crop.scale == 20
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 20_000), (20_000, 1)])
+def test_the_oddest_shapes_still_show(tmp_path: Path, size: tuple[int, int]) -> None:
+    Image.new("RGB", size, (9, 200, 9)).save(tmp_path / "odd.png")
+    crop = show(tmp_path / "odd.png", size=(100, 100))
+    assert max(crop.image.size) == min(100, max(size))
+    assert crop.image.getpixel((0, 0)) == (9, 200, 9)
+
+
+@pytest.mark.parametrize("box", [Box(-3, -3, 6, 6), Box(60, 40, 100, 100), Box(30, 20, 0.2, 0.2)])
+def test_what_lies_inside_of_a_box_is_shown(tmp_path: Path, box: Box) -> None:
+    scene().save(tmp_path / "a.png")
+    crop = show(tmp_path / "a.png", box=box, size=(30, 30))
+    assert crop.box is not None
+    assert crop.box.x >= 0
+    assert crop.box.y >= 0
+    assert crop.box.right <= crop.image.width + 1e-9
+    assert crop.box.bottom <= crop.image.height + 1e-9
+
+
+@pytest.mark.parametrize("box", [Box(64, 0, 5, 5), Box(0, 48, 5, 5), Box(-9, 3, 9, 5)])
+def test_a_box_outside_the_image_is_an_error_with_the_image_s_size(
+    tmp_path: Path, box: Box
+) -> None:
+    scene().save(tmp_path / "a.png")
+    with pytest.raises(ImageError, match=r"a\.png.*outside the image of 64 x 48 pixels"):
+        show(tmp_path / "a.png", box=box)
+
+
+def bomb(path: Path, side: int = 50_000) -> None:
+    """A PNG whose header claims far more pixels than its few bytes can fill."""
+    Image.new("1", (side, 8)).save(path)
+    data = bytearray(path.read_bytes())
+    data[20:24] = side.to_bytes(4, "big")
+    data[29:33] = zlib.crc32(bytes(data[12:29])).to_bytes(4, "big")
+    path.write_bytes(data)
+
+
+def test_a_decompression_bomb_is_refused_by_its_header(tmp_path: Path) -> None:
+    bomb(tmp_path / "bomb.png")
+    with pytest.raises(ImageError, match=r"bomb\.png: 50000 x 50000 .* max_pixels"):
+        show(tmp_path / "bomb.png")
+    with pytest.raises(ImageError, match="max_pixels"):
+        Folder(tmp_path).size(Item("bomb.png"))
+
+
+def test_the_limit_on_pixels_is_a_setting_of_each_folder(tmp_path: Path) -> None:
+    scene().save(tmp_path / "a.png")
+    assert Folder(tmp_path, 64 * 48).size(Item("a.png")) == (64, 48)
+    with pytest.raises(ImageError, match="more than the limit of 3,071"):
+        Folder(tmp_path, 64 * 48 - 1).crop(Item("a.png"), (9, 9))
+
+
+def test_a_photograph_of_100_megapixels_is_shown_in_little_memory(tmp_path: Path) -> None:
+    grey = Image.new("L", (12_000, 9_000), 90)
+    grey.save(tmp_path / "large.jpg", quality=30)
+    script = (
+        "import resource, sys; from pathlib import Path; from annotator.images import Folder;"
+        "from annotator.refs import Item;"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
+        "crop = Folder(Path(sys.argv[1])).crop(Item('large.jpg'), (640, 480));"
+        "print(*crop.image.size, crop.image.getpixel((5, 5))[0],"
+        "(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)"
+    )
+    said = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script, tmp_path],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    width, height, value, megabytes = map(int, said.stdout.split())
+    assert (width, height) == (640, 480)
+    assert abs(value - 90) <= 3
+    assert megabytes < 100
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tiff", "gif", "bmp"])
+@pytest.mark.parametrize("part", [0.0, 0.01, 0.5, 0.9])
+def test_a_truncated_file_is_an_error_that_names_it(
+    tmp_path: Path, suffix: str, part: float
+) -> None:
+    noise = np.random.default_rng(1).integers(0, 255, (80, 80, 3)).astype(np.uint8)
+    path = tmp_path / f"short.{suffix}"
+    Image.fromarray(noise).save(path)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * part)])
+    with pytest.raises(ImageError, match=rf"short\.{suffix}: "):
+        show(path)
+
+
+def test_damaged_bytes_never_raise_anything_but_an_image_error(tmp_path: Path) -> None:
+    random = np.random.default_rng(2)
+    for suffix in ("jpg", "png", "webp", "tiff", "gif", "bmp"):
+        scene().save(tmp_path / f"good.{suffix}")
+        good = np.frombuffer((tmp_path / f"good.{suffix}").read_bytes(), np.uint8)
+        for _ in range(60):
+            bad = good.copy()
+            bad[random.integers(0, len(bad), 4)] = random.integers(0, 256, 4)
+            (tmp_path / "bad").write_bytes(bad.tobytes())
+            try:
+                show(tmp_path / "bad", size=(16, 16))
+            except ImageError as error:
+                assert "bad: " in str(error)  # noqa: PT017
+
+
+def test_what_is_no_image_file_is_said(tmp_path: Path) -> None:
+    (tmp_path / "folder.jpg").mkdir()
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "loop.jpg").symlink_to("loop.jpg")
+    (tmp_path / "text.jpg").write_text("<html>not found</html>")
+    (tmp_path / "empty.jpg").touch()
+    reasons = {
+        "folder.jpg": "not a file but a folder",
+        "pipe.jpg": "a pipe",
+        "loop.jpg": "cannot be opened",
+        "text.jpg": "cannot be read as an image",
+        "empty.jpg": "empty",
+        "gone.jpg": "no such file",
+        "a\0b.jpg": "cannot be opened",
+    }
+    for name, reason in reasons.items():
+        with pytest.raises(ImageError, match=reason):
+            show(tmp_path / name)
+
+
+def test_a_file_name_cannot_steer_the_terminal(tmp_path: Path) -> None:
+    with pytest.raises(ImageError) as caught:
+        show(tmp_path / "\x1b[2J\u202egpj.exe")
+    assert "\\x1b[2J\\u202egpj.exe" in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
+def test_suffixes_do_not_matter_and_absolute_paths_are_taken(tmp_path: Path) -> None:
+    scene().save(tmp_path / "a.png")
+    (tmp_path / "a.png").rename(tmp_path / "a.jpg")
+    elsewhere = Folder(tmp_path / "elsewhere")
+    assert elsewhere.size(Item(str(tmp_path / "a.jpg"))) == (64, 48)
+
+
+def test_damaged_metadata_neither_stops_nor_prints(tmp_path: Path) -> None:
+    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x09\x01\x12\0\x03"
+    scene().save(tmp_path / "odd.jpg", exif=exif, quality=95)
+    script = (
+        "import sys; from pathlib import Path; from annotator.images import Folder;"
+        "from annotator.refs import Item;"
+        "print(Folder(Path(sys.argv[1])).crop(Item('odd.jpg'), (99, 99)).image.size)"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", script, tmp_path], capture_output=True, text=True, check=True
+    )
+    assert said.stdout == "(64, 48)\n"
+    assert said.stderr == ""
+
+
+def test_pillow_s_own_limit_stays_as_it_was(tmp_path: Path) -> None:
+    limit = Image.MAX_IMAGE_PIXELS
+    scene().save(tmp_path / "a.png")
+    show(tmp_path / "a.png")
+    assert limit == Image.MAX_IMAGE_PIXELS
+
+
+def test_many_threads_see_the_same_pixels(tmp_path: Path) -> None:
+    scene(400, 300).save(tmp_path / "a.jpg")
+    folder, gate = Folder(tmp_path), threading.Barrier(8)
+    items = [Item("a.jpg", Box(10 * n, 5 * n, 60, 60)) for n in range(20)] + [Item("a.jpg")]
+    alone = [np.asarray(folder.crop(item, (50, 50)).image).mean() for item in items]
+
+    def look(_: int) -> list[float]:
+        gate.wait()
+        return [float(np.asarray(folder.crop(item, (50, 50)).image).mean()) for item in items]
+
+    with ThreadPoolExecutor(8) as pool:
+        for means in pool.map(look, range(8)):
+            assert means == pytest.approx(alone, abs=1.0)
+
+
+@pytest.mark.parametrize("ground", ["black", "white", (128, 128, 128)])
+@pytest.mark.parametrize("box", [Box(20, 10, 30, 20), Box(0, 0, 64, 48)])
+def test_a_box_is_seen_on_any_background_and_leaves_its_inside(
+    tmp_path: Path, ground: Any, box: Box
+) -> None:
+    Image.new("RGB", (64, 48), ground).save(tmp_path / "plain.png")
+    crop = show(tmp_path / "plain.png", box=box, context=1.0)
+    before = np.asarray(crop.image).astype(int)
+    drawn = np.asarray(draw_box(crop)).astype(int)
+    assert (np.asarray(crop.image) == before).all()
+    differs = np.abs(drawn - before).max(axis=2) > 100
+    assert crop.box is not None
+    x, y, w, h = (round(side) for side in crop.box)
+    for row in (max(0, y - 2), y + h // 2):
+        assert differs[row : row + 4].any()
+    assert not differs[y + 3 : y + h - 3, x + 3 : x + w - 3].any()
+
+
+def test_a_whole_image_has_no_box_to_draw(tmp_path: Path) -> None:
+    scene().save(tmp_path / "a.png")
+    assert np.array_equal(np.asarray(draw_box(show(tmp_path / "a.png"))), np.asarray(scene()))
+
+
+def test_compressed_tiffs_turn_once(tmp_path: Path) -> None:
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[274] = 6
+    scene().save(tmp_path / "a.tiff", tiffinfo=tags, compression="tiff_lzw")
+    assert np.array_equal(pixels(tmp_path / "a.tiff"), np.rot90(np.asarray(scene()), -1))
+
+
+def test_real_photographs_open(shared: Path) -> None:
+    photos = sorted((shared / "data" / "photos").glob("*.jpg"))
+    assert photos
+    for photo in photos:
+        crop = show(photo, size=(200, 200))
+        assert max(crop.image.size) == 200
