@@ -104,7 +104,7 @@ def _batches(refs: Iterable[str]) -> Iterator[list[str]]:
 
 def from_glob(pattern: str, left_out: LeftOut) -> list[str]:
     """The images that a shell pattern names (`**` goes into folders), sorted, as absolute refs."""
-    found = sorted(glob.glob(pattern, recursive=True))
+    found = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - patterns may be absolute
     paths = [os.path.abspath(p) for p in found if Path(p).suffix.lower() in SUFFIXES]  # noqa: PTH100
     left_out.names += [printable(path) for path in paths if not _is_text(path)]
     return [Item(path).ref for path in paths if _is_text(path)]

@@ -21,7 +21,7 @@ class Action(StrEnum):
     """Flags the item, or takes the flag off where `extra` holds `{"on": false}`."""
     NOTE = "note"
     UNDO = "undo"
-    """Takes back the rows whose `seq` stand in `extra["undoes"]`."""
+    """Takes back one decision on its ref: the row whose `seq` is `extra["undoes"]`."""
 
 
 DECISIONS = (Action.LABEL, Action.SKIP)
@@ -76,8 +76,7 @@ class State:
             self.standing.setdefault(entry.ref, []).append(entry)
             self.history.setdefault(entry.annotator, []).append(entry)
         elif entry.action is Action.UNDO:
-            for seq in (entry.extra or {}).get("undoes", ()):
-                self._take_back(entry, seq)
+            self._take_back(entry)
         elif entry.action is Action.FLAG:
             self._flag(entry)
         else:
@@ -116,18 +115,18 @@ class State:
         else:
             self.flagged.pop(entry.ref, None)
 
-    def _take_back(self, undo: Entry, seq: int) -> None:
-        history = self.history.get(undo.annotator, [])
-        for place in range(len(history) - 1, -1, -1):
-            if history[place].seq == seq:
-                self._remove(history.pop(place))
-                return
-
-    def _remove(self, taken: Entry) -> None:
-        stack = self.standing[taken.ref]
-        stack[:] = [entry for entry in stack if entry.seq != taken.seq]
+    def _take_back(self, undo: Entry) -> None:
+        seq = (undo.extra or {}).get("undoes")
+        stack = self.standing.get(undo.ref, [])
+        taken = next((entry for entry in stack if entry.seq == seq), None)
+        if taken is None:
+            return  # taken back already, from another terminal
+        stack.remove(taken)
         if not stack:
-            del self.standing[taken.ref]
+            del self.standing[undo.ref]
+        history = self.history[taken.annotator]
+        # Mostly the last one; never a scan of the whole history.
+        del history[next(i for i in range(len(history) - 1, -1, -1) if history[i].seq == seq)]
 
 
 def replay(entries: Iterable[Entry]) -> State:

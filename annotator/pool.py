@@ -1,0 +1,95 @@
+"""The pool: the refs of a project, streamed while they are listed, cached for the next start."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from annotator.errors import RefError, several
+from annotator.listing import LeftOut, read_table, walk
+from annotator.project import Project, write_atomically
+from annotator.reftable import RefTable
+
+
+def stream(project: Project, left_out: LeftOut) -> Iterator[Sequence[str]]:
+    """The refs of `project` in batches, as fast as they can be had, always in the same order.
+
+    From the cache; else from refs.csv; else from the images folder, and then refs.csv is
+    written. Raises `RefError` that names every faulty row of refs.csv.
+    """
+    cached = _cached(project)
+    if cached is not None:
+        yield cached
+        return
+    listed = RefTable()
+    is_table = project.refs_file.exists()
+    for batch in _rows(project) if is_table else walk(project.images, left_out):
+        listed.extend(batch)
+        yield batch
+    if not is_table:
+        write_atomically(project.refs_file, _table(listed))
+    _cache(project, listed)
+
+
+def load(project: Project, left_out: LeftOut | None = None) -> RefTable:
+    """All refs of `project` at once."""
+    table = RefTable()
+    for batch in stream(project, left_out or LeftOut()):
+        if isinstance(batch, RefTable) and not len(table):
+            return batch
+        table.extend(batch)
+    return table
+
+
+def _rows(project: Project) -> Iterator[list[str]]:
+    problems: list[str] = []
+    batch: list[str] = []
+    for row in read_table(project.refs_file, project.settings.box_order, problems):
+        batch.append(row.item.ref)
+        if len(batch) >= 10_000:
+            yield batch
+            batch = []
+    if problems:
+        raise RefError(several(problems, f"{project.refs_file} has faults:"))
+    yield batch
+
+
+def _table(refs: Sequence[str]) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["filename"])
+    writer.writerows([ref] for ref in refs)
+    return text.getvalue().encode()
+
+
+def _cache_file(project: Project) -> Path:
+    return project.folder / ".cache" / "refs.txt"
+
+
+def _stamp(project: Project) -> str:
+    """What refs.csv looked like: another size, time or box order makes the cache stale."""
+    stat = project.refs_file.stat()
+    return json.dumps([stat.st_size, stat.st_mtime_ns, project.settings.box_order])
+
+
+def _cached(project: Project) -> RefTable | None:
+    try:
+        if _cache_file(project).with_suffix(".json").read_text() == _stamp(project):
+            return RefTable.load(_cache_file(project))
+    except OSError:
+        pass
+    return None
+
+
+def _cache(project: Project, refs: RefTable) -> None:
+    file = _cache_file(project)
+    try:
+        file.parent.mkdir(exist_ok=True)
+        file.with_suffix(".json").unlink(missing_ok=True)
+        refs.save(file)
+        file.with_suffix(".json").write_text(_stamp(project))
+    except OSError:
+        pass  # a cache that cannot be written costs time, nothing else

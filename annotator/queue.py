@@ -1,0 +1,242 @@
+"""What is asked next: the open rows of the pool, the picks drawn from them, and their leases."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator.errors import StoreError
+from annotator.learn.ranking import Pick
+from annotator.reftable import RefTable
+from annotator.store import Lease, Store, new_holder
+
+LEASE_SECONDS = 120.0
+_RANDOM_TRIES = 64
+
+
+class Queue:
+    """The current pick and the few after it, filled from a ranking, else at random.
+
+    Holds at most `ahead` picks behind the current one. Whatever waits in the queue is leased, so
+    that nobody else is asked it, and keeps the propensity with which it was drawn.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        annotator: str,
+        answered: Collection[str],
+        *,
+        ahead: int,
+        seed: int,
+        clock: Callable[[], float],
+        holder: str | None = None,
+    ) -> None:
+        self.refs = RefTable()
+        self.ahead = ahead
+        self.elsewhere: set[str] = set()
+        """Refs on the screens of others."""
+        self._store, self._annotator, self._answered = store, annotator, answered
+        self._clock, self._holder = clock, holder or new_holder()
+        self._rng = np.random.default_rng([seed, len(answered)])
+        self._closed = np.zeros(0, bool)
+        self._open_count = 0
+        self._rows: dict[str, int] = {}
+        self._waiting: deque[Pick] = deque()
+        self._picks: deque[Pick] = deque()
+        self._settled = True
+        self._renew_at = 0.0
+        self._abandoned = store.abandoned(annotator, clock())
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def __getitem__(self, place: int) -> Pick:
+        return self._waiting[place]
+
+    # --- the pool
+
+    def extend(self, refs: Sequence[str]) -> None:
+        """Add refs; listings stream in."""
+        if isinstance(refs, RefTable) and not len(self.refs):
+            self.refs = refs  # a million at once: `settle` finds the answered ones
+            self._closed = np.zeros(len(refs), bool)
+            self._settled = not self._answered
+            self._open_count = max(0, len(refs) - len(self._answered))
+        else:
+            self._append(refs)
+        self._take_up_abandoned()
+        if not self._waiting:
+            self.refill()
+
+    def _append(self, refs: Sequence[str]) -> None:
+        start = len(self.refs)
+        self.refs.extend(refs)
+        if len(self.refs) > len(self._closed):
+            room = np.zeros(max(len(self.refs), 2 * start), bool)
+            room[:start] = self._closed[:start]
+            self._closed = room
+        self._open_count += len(refs)
+        for row, ref in enumerate(refs, start):
+            if ref in self._answered:
+                self._rows[ref] = row
+                self._close_row(row)
+
+    def settle(self) -> None:
+        """Find the rows of all that was answered before: 0.5 s for a million refs, once."""
+        if self._settled:
+            return
+        self._settled = True
+        refs = list(self._answered)
+        for ref, row in zip(refs, self.refs.rows(refs).tolist(), strict=True):
+            if row >= 0:
+                self._rows[ref] = row
+                self._closed[row] = True
+        self._open_count = int(len(self.refs) - self._closed[: len(self.refs)].sum())
+
+    def row(self, ref: str) -> int:
+        """The pool row of `ref`, -1 where the pool lacks it."""
+        if ref not in self._rows:
+            row = self.refs.find(ref)
+            if row < 0:
+                return -1
+            self._rows[ref] = row
+        return self._rows[ref]
+
+    def close(self, ref: str) -> None:
+        """Do not ask `ref` any more."""
+        row = self.row(ref)
+        if row >= 0:
+            self._close_row(row)
+
+    def open(self, ref: str) -> None:
+        """`ref` may be asked again."""
+        row = self.row(ref)
+        if row >= 0 and self._closed[row]:
+            self._closed[row] = False
+            self._open_count += 1
+
+    def closed(self) -> NDArray[np.bool_]:
+        """(N,) the rows that must not be picked: answered, in the queue, or on other screens."""
+        self.settle()
+        closed = self._closed[: len(self.refs)].copy()
+        closed[[pick.row for pick in self._waiting]] = True
+        closed[[row for row in map(self.row, self.elsewhere) if row >= 0]] = True
+        return closed
+
+    # --- the queue
+
+    def advance(self) -> None:
+        """Drop the current pick and fill up at the end."""
+        if self._waiting:
+            self._waiting.popleft()
+        self.refill()
+
+    def put_first(self, pick: Pick) -> None:
+        """Ask `pick` now, and what was current after it."""
+        self._waiting = deque([p for p in self._waiting if p.row != pick.row])
+        self._waiting.appendleft(pick)
+        while len(self._waiting) > self.ahead + 1:
+            self._waiting.pop()
+        self.hold()
+
+    def adopt(self, picks: Iterable[Pick], flush: bool) -> None:
+        """Fill up from `picks` from now on; with `flush`, put them before all but the current."""
+        self._picks = deque(picks)
+        while flush and len(self._waiting) > 1:
+            self._waiting.pop()
+        self.refill()
+
+    def drop_answered(self) -> bool:
+        """Take out what others have answered meanwhile, the current pick excepted."""
+        keep = [p for place, p in enumerate(self._waiting) if place == 0 or not self._closed[p.row]]
+        changed = len(keep) < len(self._waiting)
+        self._waiting = deque(keep)
+        return changed
+
+    def refill(self) -> None:
+        """Fill the queue up and lease what is in it."""
+        for _ in range(3):  # a lease may be refused: somebody else was quicker
+            before = len(self._waiting)
+            while len(self._waiting) <= self.ahead and (pick := self._next()):
+                self._waiting.append(pick)
+            if len(self._waiting) == before or self.hold():
+                return
+
+    def hold(self) -> bool:
+        """Lease the queue; drops what others hold, the first excepted. Whether all was granted."""
+        now = self._clock()
+        leases = [
+            Lease(self.refs[p.row], p.component, None if np.isnan(p.q) else p.q, p.pool)
+            for p in self._waiting
+        ]
+        try:
+            until = now + LEASE_SECONDS
+            granted = self._store.lease(leases, self._holder, self._annotator, now, until)
+        except StoreError:
+            return True  # a lease is a courtesy; what matters is that labels can be written
+        self._renew_at = now + LEASE_SECONDS / 2
+        refused = {lease.ref for lease in leases} - granted
+        self.elsewhere |= refused
+        self._waiting = deque(p for p in self._waiting if self.refs[p.row] not in refused)
+        return not refused
+
+    def watch(self) -> None:
+        """Look at the screens of others, and renew our leases when half their time is over."""
+        now = self._clock()
+        self.elsewhere = self._store.leased(now, self._holder)
+        if not self._waiting:
+            self.refill()
+        elif now > self._renew_at:
+            self.hold()
+
+    def release(self) -> None:
+        """Let go; the annotator's next session takes the queue up again."""
+        self._store.release(self._holder, self._clock())
+
+    def _next(self) -> Pick | None:
+        waiting = {pick.row for pick in self._waiting}
+        while self._picks:
+            pick = self._picks.popleft()
+            if self._is_open(pick.row, waiting):
+                return pick
+        return self._random(waiting)
+
+    def _is_open(self, row: int, waiting: set[int]) -> bool:
+        if self._closed[row] or row in waiting:
+            return False
+        ref = self.refs[row]
+        return ref not in self.elsewhere and (self._settled or ref not in self._answered)
+
+    def _random(self, waiting: set[int]) -> Pick | None:
+        """Any open row, all with the same probability: by rejection, or a look at all of them."""
+        size = self._open_count - len(waiting)
+        for row in self._rng.integers(max(1, len(self.refs)), size=_RANDOM_TRIES).tolist():
+            if row < len(self.refs) and self._is_open(row, waiting):
+                return Pick(row, 1 / max(1, size), max(1, size), "random")
+        rows = np.flatnonzero(~self.closed())
+        if not len(rows):
+            return None
+        return Pick(int(self._rng.choice(rows)), 1 / len(rows), len(rows), "random")
+
+    def _close_row(self, row: int) -> None:
+        if not self._closed[row]:
+            self._closed[row] = True
+            self._open_count -= 1
+
+    def _take_up_abandoned(self) -> None:
+        """Go on with the very picks that the last session had on screen and next."""
+        rest = []
+        for lease in self._abandoned:
+            row = self.row(lease.ref)
+            if row < 0:
+                rest.append(lease)  # perhaps it is listed later
+            elif len(self._waiting) <= self.ahead and lease.ref not in self._answered:
+                q = float("nan") if lease.q is None else lease.q
+                self._waiting.append(Pick(row, q, lease.pool or 0, lease.picked_by or ""))
+        self._abandoned = rest
+        if self._waiting:
+            self.hold()

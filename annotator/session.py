@@ -1,0 +1,322 @@
+"""The labelling loop without a screen: ask, answer, undo, learn.
+
+A session belongs to one thread. It gives a snapshot to `learn`, which may run anywhere, and takes
+the ranking back with `adopt`. What is current never changes under the annotator: only answering,
+undoing or another's answer moves on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator.difficulty import Difficulty
+from annotator.features.pooled import PooledFeatures
+from annotator.features.store import FeatureStore
+from annotator.learn.ranking import Pick, Ranking, Snapshot
+from annotator.log import Action, Entry, State
+from annotator.queue import Queue
+from annotator.refs import Item
+from annotator.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """How to choose what to ask; can be changed while labelling."""
+
+    name: str = "herding-mix"
+    find: str | None = None
+    """The rare class that is hunted for."""
+    estimator: str = "ridge"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Counts for a status line. `labelled + skipped + remaining == items`."""
+
+    items: int
+    labelled: int
+    skipped: int
+    flagged: int
+    remaining: int
+    """Neither labelled nor skipped."""
+    elsewhere: int
+    """Of the remaining, those on the screens of others."""
+    classes: dict[str, int]
+    """Labels per class: the project's classes, then any that the log alone knows."""
+
+
+class Session:
+    """One annotator's sitting on one pool."""
+
+    def __init__(
+        self,
+        store: Store,
+        classes: Sequence[str],
+        *,
+        annotator: str,
+        strategy: Strategy | None = None,
+        seed: int = 0,
+        ahead: int = 5,
+        clock: Callable[[], float] = time.time,
+        holder: str | None = None,
+    ) -> None:
+        self.classes, self.annotator, self.seed = tuple(classes), annotator, seed
+        self.strategy = strategy or Strategy()
+        self.ranking: Ranking | None = None
+        self.difficulty = Difficulty()
+        self._store, self._clock, self._state = store, clock, State()
+        self._counts: Counter[str | None] = Counter()  # None counts the skips
+        self._features: PooledFeatures | None = None
+        self._flush = False
+        self._learnt: object = None
+        for entry in store.entries():
+            self._apply(entry)
+        self.queue = Queue(
+            store, annotator, self._state.standing.keys(),
+            ahead=ahead, seed=seed, clock=clock, holder=holder,
+        )  # fmt: skip
+
+    def extend(self, refs: Sequence[str]) -> None:
+        """Add refs to the pool; listings stream in."""
+        self.queue.extend(refs)
+
+    # --- asking
+
+    @property
+    def current(self) -> Item | None:
+        """The item on screen; None while nothing is open."""
+        return self._item(self.queue[0]) if self.queue else None
+
+    @property
+    def asked(self) -> Pick | None:
+        """How the current item was drawn."""
+        return self.queue[0] if self.queue else None
+
+    def upcoming(self, n: int) -> list[Item]:
+        """The next items after the current one, as far as they are known."""
+        return [self._item(self.queue[i]) for i in range(1, min(n + 1, len(self.queue)))]
+
+    @property
+    def prediction(self) -> dict[str, float] | None:
+        """What the latest model says of the current item; None without model or features."""
+        model = self.ranking.model if self.ranking else None
+        if model is None or self._features is None or not self.queue:
+            return None
+        vector = self._features.vector(self.queue[0].row)
+        if vector is None:
+            return None
+        proba = model.predict_proba(vector[None])[0]
+        return dict(zip(self.classes, map(float, proba), strict=True))
+
+    # --- answering
+
+    def label(self, name: str, ref: str | None = None, shown_ms: int | None = None) -> Entry | None:
+        """Label the current item, durably, and move on.
+
+        `ref` is the item that the annotator saw: an answer to any other than the current one
+        does nothing and returns None. Raises `StoreError` where nothing could be written; the
+        item stays current.
+        """
+        if name not in self.classes:
+            raise ValueError(f"{name!r} is not among the classes {self.classes}")
+        return self._answer(Action.LABEL, name, ref, shown_ms)
+
+    def skip(self, ref: str | None = None, shown_ms: int | None = None) -> Entry | None:
+        """Leave the current item unlabelled and do not ask it again."""
+        return self._answer(Action.SKIP, None, ref, shown_ms)
+
+    def flag(self, ref: str) -> bool:
+        """Flag an item, or take its flag off; whether it is flagged now."""
+        on = ref not in self._state.flagged
+        self._write(self._entry(Action.FLAG, ref, extra=None if on else {"on": False}))
+        return on
+
+    def is_flagged(self, ref: str) -> bool:
+        return ref in self._state.flagged
+
+    def note(self, ref: str, text: str) -> Entry:
+        return self._write(self._entry(Action.NOTE, ref, note=text))[0]
+
+    def notes(self, ref: str) -> list[str]:
+        return [entry.note or "" for entry in self._state.notes.get(ref, [])]
+
+    def undo(self) -> list[Entry]:
+        """Take back this annotator's last decision, however old, and ask it again.
+
+        Returns what was taken back; empty where there is nothing left to undo.
+        """
+        taken = list(self._state.last(self.annotator))
+        self._take_back(taken)
+        for entry in reversed(taken):
+            row = self.queue.row(entry.ref)
+            if row >= 0 and entry.ref not in self._state.standing:
+                q = float("nan") if entry.q is None else entry.q
+                self.queue.put_first(Pick(row, q, entry.pool or 0, entry.picked_by or ""))
+        return taken
+
+    def reopen_skipped(self) -> int:
+        """Ask everything that is skipped once more; returns how many that is."""
+        stacks = self._state.standing.values()
+        skips = [stack[-1] for stack in stacks if stack[-1].action is Action.SKIP]
+        self._take_back(skips)
+        self.queue.refill()
+        return len(skips)
+
+    def _answer(
+        self, action: Action, name: str | None, ref: str | None, shown_ms: int | None
+    ) -> Entry | None:
+        current = self.current
+        if current is None or (ref is not None and ref != current.ref):
+            return None
+        pick, proba = self.queue[0], self.prediction
+        model = self.ranking.model.name if proba and self.ranking and self.ranking.model else None
+        q = None if np.isnan(pick.q) else pick.q
+        (entry,) = self._write(
+            self._entry(
+                action, current.ref, label=name, proba=proba, model=model, shown_ms=shown_ms,
+                picked_by=pick.component or None, q=q, pool=pick.pool or None,
+            )  # fmt: skip
+        )
+        self.queue.advance()
+        return entry
+
+    def _take_back(self, entries: Sequence[Entry]) -> None:
+        self._write(*(self._entry(Action.UNDO, e.ref, extra={"undoes": e.seq}) for e in entries))
+
+    # --- learning
+
+    def attach(self, features: FeatureStore, available: NDArray[np.bool_] | None = None) -> None:
+        """Use these features from now on; `available` (n,) says which of its rows exist yet."""
+        if self._features is None or self._features.store is not features:
+            self._features = PooledFeatures(features, self.queue.refs)
+        self._features.available = available
+
+    @property
+    def has_features(self) -> bool:
+        return self._features is not None
+
+    @property
+    def stale(self) -> bool:
+        """Whether a fit would know more than the last one did."""
+        return self._features is not None and self._learnt != self._knowledge()
+
+    def snapshot(self) -> Snapshot | None:
+        """All that `learn` needs, or None while there are no features."""
+        if self._features is None:
+            return None
+        closed = self._features.closed(self.queue.closed())
+        rows, y, first = self._training_set(self._features)
+        self._learnt = self._knowledge()
+        return Snapshot(
+            version=self._state.seq,
+            features=self._features.store.matrix,
+            available=self._features.available,
+            rows=rows,
+            y=y,
+            q=np.array([np.nan if e.q is None else e.q for e in first], np.float64),
+            pool=np.array([e.pool or 0 for e in first], np.int64),
+            component=tuple(e.picked_by or "" for e in first),
+            classes=self.classes,
+            closed=closed,
+            strategy=self.strategy.name,
+            estimator=self.strategy.estimator,
+            find=self.strategy.find,
+            want=self.queue.ahead + 4,
+            previous=self.ranking,
+        )
+
+    def adopt(self, ranking: Ranking) -> None:
+        """Ask by this ranking from now on; the current item and those in the queue stay."""
+        assert self._features is not None
+        self.ranking = ranking
+        self.queue.adopt(self._features.pool_picks(ranking.picks), self._flush)
+        self._flush = False
+
+    def choose(self, strategy: Strategy) -> None:
+        """Change the strategy; the queue follows with the next ranking."""
+        self.strategy, self._flush = strategy, True
+
+    def _training_set(
+        self, features: PooledFeatures
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], list[Entry]]:
+        known = {name: index for index, name in enumerate(self.classes)}
+        pairs = [pair for pair in self._state.labels() if pair[1].label in known]
+        rows = features.rows([self.queue.row(first.ref) for first, _ in pairs])
+        y = np.array([known[str(last.label)] for _, last in pairs], np.int64)
+        usable = features.usable(rows)
+        kept = [pair[0] for pair, keep in zip(pairs, usable, strict=True) if keep]
+        return rows[usable], y[usable], kept
+
+    def _knowledge(self) -> object:
+        """What a fit depends on; equal values mean that a fit would give the same."""
+        available = self._features.available if self._features else None
+        ready = -1 if available is None else int(available.sum())
+        return (self._state.seq, ready, self.strategy, len(self.queue.refs))
+
+    # --- others, and the end
+
+    def refresh(self) -> list[Entry]:
+        """Read what others wrote, and keep our leases; call about once a second."""
+        entries = []
+        if self._store.changed():
+            entries = list(self._store.entries(after=self._state.seq))
+            for entry in entries:
+                self._take_in(entry)
+            self.queue.drop_answered()
+        self.queue.watch()
+        return entries
+
+    def close(self) -> None:
+        """Let go of the queue; the next session of this annotator takes it up again."""
+        self.queue.release()
+
+    @property
+    def progress(self) -> Progress:
+        labelled = sum(count for name, count in self._counts.items() if name is not None)
+        extra = {name for name in self._counts if name is not None and self._counts[name]}
+        names = [*self.classes, *sorted(extra - set(self.classes))]
+        items = len(self.queue.refs)
+        return Progress(
+            items=items,
+            labelled=labelled,
+            skipped=self._counts[None],
+            flagged=len(self._state.flagged),
+            remaining=max(0, items - labelled - self._counts[None]),
+            elsewhere=len(self.queue.elsewhere),
+            classes={name: self._counts[name] for name in names},
+        )
+
+    def _item(self, pick: Pick) -> Item:
+        return Item.parse(self.queue.refs[pick.row])
+
+    def _entry(self, action: Action, ref: str, **fields: Any) -> Entry:
+        return Entry(0, self._clock(), self.annotator, action, ref, **fields)
+
+    def _write(self, *entries: Entry) -> list[Entry]:
+        written = self._store.append(*entries) if entries else []
+        for entry in written:
+            self._take_in(entry)
+        return written
+
+    def _take_in(self, entry: Entry) -> None:
+        self._apply(entry)
+        if entry.ref in self._state.standing:
+            self.queue.close(entry.ref)
+        else:
+            self.queue.open(entry.ref)
+
+    def _apply(self, entry: Entry) -> None:
+        before = self._state.decision(entry.ref)
+        self._state.apply(entry)
+        after = self._state.decision(entry.ref)
+        self.difficulty.apply(entry)
+        for decision, change in ((before, -1), (after, +1)):
+            if decision is not None:
+                self._counts[decision.label] += change
