@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.errors import ProjectError
-from annotator.learn.honest import ErrorEstimate
-from annotator.learn.model import ESTIMATORS, FittedModel, Model
+from annotator.learn.honest import Drawn, ErrorEstimate, Rest, estimate
+from annotator.learn.model import ESTIMATORS, FittedModel, Model, out_of_sample
+from annotator.learn.registry import DEFAULT, STRATEGIES
 from annotator.learn.rows import Rows, UnitRows, one_thread
-from annotator.learn.strategies import STRATEGIES, Pick, Pool
+from annotator.learn.strategies import Pick, Pool, uniform
 
 SCANNED = 200_000  # open rows scored for every label; of a larger pool, a random part
 
@@ -45,7 +46,7 @@ class Snapshot:
     classes: tuple[str, ...]
     closed: NDArray[np.bool_]
     """(N,) must not be picked: answered, skipped, queued, on another screen, broken."""
-    strategy: str = "random"
+    strategy: str = DEFAULT
     estimator: str = "ridge"
     find: str | None = None
     """The class to search for."""
@@ -61,6 +62,7 @@ class Warm:
 
     unit: UnitRows
     estimator: Any
+    cache: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -90,15 +92,16 @@ def learn(snapshot: Snapshot, seed: int) -> Ranking:
     rng = np.random.default_rng([seed, snapshot.version])
     with one_thread():
         model = _fit(snapshot, unit)
-        picks = _pick(snapshot, unit, model, seed, rng)
+        step = _Step(snapshot, unit, model, _kept(snapshot), seed, rng)
+        picks, found = step.run()
     return Ranking(
         version=snapshot.version,
         picks=tuple(picks),
         model=model,
         classes=snapshot.classes,
-        estimate=None,
+        estimate=found,
         seconds=time.perf_counter() - begun,
-        warm=Warm(unit, model.estimator if model else None),
+        warm=Warm(unit, model.estimator if model else None, step.cache),
     )
 
 
@@ -119,6 +122,12 @@ def _unit_rows(snapshot: Snapshot) -> UnitRows:
     if warm is not None and warm.unit.matrix is snapshot.features:
         return warm.unit
     return UnitRows(snapshot.features)
+
+
+def _kept(snapshot: Snapshot) -> dict[str, Any]:
+    warm = snapshot.previous.warm if snapshot.previous else None
+    same = warm is not None and warm.unit.matrix is snapshot.features
+    return dict(warm.cache) if warm is not None and same else {}
 
 
 def _fit(snapshot: Snapshot, unit: UnitRows) -> FittedModel | None:
@@ -142,52 +151,63 @@ def _usable(snapshot: Snapshot, rows: Rows) -> NDArray[np.bool_]:
     return snapshot.available[rows]
 
 
-def _pick(
-    snapshot: Snapshot,
-    unit: UnitRows,
-    model: FittedModel | None,
-    seed: int,
-    rng: np.random.Generator,
-) -> list[Pick]:
-    """Rows with features first; only where none is left, the others at random."""
-    open_rows = np.flatnonzero(~snapshot.closed)
-    usable = _usable(snapshot, open_rows)
-    ready = open_rows[usable]
-    if len(ready) == 0:
-        rest = open_rows[~usable]
-        return STRATEGIES["random"](
-            _pool(snapshot, unit, None, rest, len(rest), seed, rng), snapshot.want
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What one call of `learn` works with."""
+
+    snapshot: Snapshot
+    unit: UnitRows
+    model: FittedModel | None
+    cache: dict[str, Any]
+    seed: int
+    rng: np.random.Generator
+
+    def run(self) -> tuple[list[Pick], ErrorEstimate | None]:
+        """Rows with features first; only where none is left, the others at random."""
+        s = self.snapshot
+        open_rows = np.flatnonzero(~s.closed)
+        usable = _usable(s, open_rows)
+        ready = open_rows[usable]
+        if len(ready) == 0:
+            rest = open_rows[~usable]
+            return uniform(self.pool(None, rest, len(rest)), s.want), None
+        seen = ready
+        if len(ready) > SCANNED:
+            seen = np.sort(self.rng.choice(ready, SCANNED, replace=False))
+        pool = self.pool(self.model, seen, len(ready))
+        return STRATEGIES[s.strategy](pool, s.want), self.estimate(pool)
+
+    def estimate(self, pool: Pool) -> ErrorEstimate | None:
+        s = self.snapshot
+        if self.model is None:
+            return None
+        fitted = _usable(s, s.rows)
+        proba = out_of_sample(self.model, self.unit.take(pool.labelled), pool.y)
+        drawn = Drawn(proba, pool.y, s.q[fitted], s.pool[fitted])
+        rows = len(s.features) if s.available is None else int(s.available.sum())
+        return estimate(drawn, Rest(pool.proba, rows - len(pool.labelled)))
+
+    def pool(self, model: FittedModel | None, rows: Rows, size: int) -> Pool:
+        s, C = self.snapshot, len(self.snapshot.classes)
+        fitted = _usable(s, s.rows)
+        shown = np.flatnonzero(s.closed)
+        return Pool(
+            rows=rows,
+            size=size,
+            proba=model.pool_proba(self.unit, rows) if model else _equal(len(rows), C),
+            unit=self.unit,
+            labelled=s.rows[fitted],
+            y=s.y[fitted],
+            shown=shown[_usable(s, shown)],
+            counts=np.bincount(s.y, minlength=C),
+            find=None if s.find is None else s.classes.index(s.find),
+            available=s.available,
+            score=model.unit_proba if model else lambda X: _equal(len(X), C),
+            seed=self.seed,
+            rng=self.rng,
+            cache=self.cache,
         )
-    seen = ready
-    if len(ready) > SCANNED and snapshot.strategy != "random":
-        seen = np.sort(rng.choice(ready, SCANNED, replace=False))
-    fitted = None if snapshot.strategy == "random" else model
-    pool = _pool(snapshot, unit, fitted, seen, len(ready), seed, rng)
-    return STRATEGIES[snapshot.strategy](pool, snapshot.want)
 
 
-def _pool(
-    snapshot: Snapshot,
-    unit: UnitRows,
-    model: FittedModel | None,
-    rows: Rows,
-    size: int,
-    seed: int,
-    rng: np.random.Generator,
-) -> Pool:
-    C = len(snapshot.classes)
-    if model is None:
-        proba = np.broadcast_to(np.float32(1 / C), (len(rows), C))
-    else:
-        proba = model.pool_proba(unit, rows)
-    return Pool(
-        rows=rows,
-        size=size,
-        proba=proba,
-        unit=unit,
-        labelled=snapshot.rows,
-        counts=np.bincount(snapshot.y, minlength=C),
-        find=None if snapshot.find is None else snapshot.classes.index(snapshot.find),
-        seed=seed,
-        rng=rng,
-    )
+def _equal(n: int, C: int) -> NDArray[np.float32]:
+    return np.full((n, C), 1 / C, dtype=np.float32)

@@ -43,13 +43,25 @@ class Pool:
     unit: UnitRows
     """Unit rows of the whole matrix, by row number."""
     labelled: Rows
-    """(n,) rows labelled so far, in order."""
+    """(n,) rows labelled so far, in order; only those with features."""
+    y: Rows
+    """(n,) their classes."""
+    shown: Rows
+    """Rows with features that are labelled, queued, skipped or on a screen."""
     counts: Rows
-    """(C,) labels of each class so far."""
+    """(C,) labels of each class so far, with features or not."""
     find: int | None
     """The class to search for, if any."""
+    available: NDArray[np.bool_] | None
+    """(N,) rows with features; None = all."""
+    score: Callable[[NDArray[Any]], NDArray[Any]]
+    """Unit rows (k, d) -> probabilities (k, C)."""
     seed: int
+    """Of the whole session: for what should stay the same from step to step."""
     rng: np.random.Generator
+    """Of this step."""
+    cache: dict[str, Any]
+    """What a strategy keeps between steps, only to save time."""
 
 
 class Strategy(Protocol):
@@ -136,9 +148,3 @@ UTILITIES: dict[str, Callable[[Pool], Utilities]] = {
     "seed": seed_formula,
     "max-probability": max_probability,
 }
-
-STRATEGIES: dict[str, Strategy] = {
-    "random": uniform,
-    **{name: Greedy(utilities, name) for name, utilities in UTILITIES.items()},
-}
-"""Name -> strategy; add one with `STRATEGIES["mine"] = Greedy(my_utilities, "mine")`."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from annotator.errors import FeatureError, ProjectError
 from annotator.learn.model import ESTIMATORS
 from annotator.learn.ranking import Ranking, Snapshot, learn
-from annotator.learn.strategies import STRATEGIES
+from annotator.learn.registry import STRATEGIES
 
 CLASSES = ("a", "b", "c")
 

@@ -1,0 +1,114 @@
+"""How well the asked rows cover the pool, by a smooth kernel.
+
+MaxHerding (Bae, Noh & Sutherland, ECCV 2024, arXiv:2407.12212) asks the row that adds most
+coverage; UHerding (Bae, Oliveira & Sutherland, ICLR 2025, arXiv:2412.20644) weights what is
+to be covered by the model's uncertainty about it and shrinks the kernel as labels come in.
+The pool is represented by a random sample of reference rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator.learn.rows import Rows, UnitRows
+from annotator.learn.strategies import Pool
+
+REFERENCES = 1000
+NEIGHBOUR = 10
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Reference rows of a pool, and how far each is from the nearest row asked."""
+
+    rows: Rows
+    """(R,) the reference rows' numbers."""
+    X: Array
+    """(R, d) their unit rows."""
+    radius: float
+    """Squared kernel radius σ²: the median squared distance to the 10th neighbour."""
+    asked: Rows
+    """(k,) rows asked so far."""
+    nearest: Array
+    """(R,) squared distance to the nearest of them; infinite before the first."""
+
+    def cover(self, unit: UnitRows, asked: Rows) -> Coverage:
+        """The same references with `asked` (k,) covered; rows covered before cost nothing."""
+        asked = np.unique(asked)
+        fresh = np.setdiff1d(asked, self.asked, assume_unique=True)
+        nearest = self.nearest
+        if len(self.asked) + len(fresh) > len(asked):  # some were taken back
+            fresh, nearest = asked, np.full_like(nearest, np.inf)
+        for _, X in unit.chunks(fresh):
+            nearest = np.minimum(nearest, distances(self.X, X).min(axis=1))
+        return Coverage(self.rows, self.X, self.radius, asked, nearest)
+
+    def gains(self, X: Array, weights: Array | None = None, radius: float | None = None) -> Array:
+        """Coverage (m,) that each candidate row X (m, d) would add.
+
+        mean over r of weight_r · max(0, k(x, r) − max over asked a of k(a, r)) with
+        k(a, b) = exp(−‖a − b‖² / 2σ²).
+        """
+        width = np.float32(-0.5 / (radius or self.radius))
+        kernel = np.exp(width * distances(X, self.X))
+        kernel -= np.exp(width * self.nearest)
+        np.maximum(kernel, 0, out=kernel)
+        if weights is None:
+            return np.asarray(kernel.mean(axis=1))
+        return np.asarray(kernel @ weights / len(weights))
+
+
+def references(unit: UnitRows, rows: Rows, seed: int) -> Coverage:
+    """A random sample of at most 1,000 of `rows`, with nothing covered yet."""
+    rng = np.random.default_rng([seed, REFERENCES])
+    chosen = np.sort(rng.choice(rows, min(REFERENCES, len(rows)), replace=False))
+    X = unit.take(chosen)
+    nothing = np.full(len(chosen), np.inf, dtype=np.float32)
+    return Coverage(chosen, X, first_radius(X), chosen[:0], nothing)
+
+
+def pool_coverage(pool: Pool) -> Coverage:
+    """References among all rows with features, those labelled or otherwise shown covered."""
+    N = len(pool.unit.matrix)
+    rows = np.arange(N) if pool.available is None else np.flatnonzero(pool.available)
+    known = pool.cache.get("coverage")
+    if known is None or known[0] != (pool.seed, len(rows)):
+        known = ((pool.seed, len(rows)), references(pool.unit, rows, pool.seed))
+    covered = known[1].cover(pool.unit, pool.shown)
+    pool.cache["coverage"] = (known[0], covered)
+    return covered
+
+
+def first_radius(X: Array) -> float:
+    """σ²: the median squared distance to the 10th neighbour; never zero."""
+    if len(X) < 2:
+        return 1.0
+    k = min(NEIGHBOUR, len(X) - 1)
+    return max(float(np.median(np.partition(distances(X, X), k, axis=1)[:, k])), 1e-6)
+
+
+def shrunk_radius(radius: float, X: Array) -> float:
+    """σ² for labelled unit rows X (n, d): no wider than needed to tell them apart.
+
+    The 5th percentile of the squared distance to the nearest other label, between a quarter
+    of the first radius and all of it.
+    """
+    if len(X) < NEIGHBOUR:
+        return radius
+    between = distances(X, X)
+    np.fill_diagonal(between, np.inf)
+    low = float(np.percentile(between.min(axis=1), 5))
+    return float(np.clip(low, radius / 4, radius))
+
+
+def distances(A: Array, B: Array) -> Array:
+    """Squared distances (a, b) between unit rows."""
+    found = A @ B.T
+    found *= -2
+    found += 2
+    return np.asarray(np.maximum(found, 0, out=found))
