@@ -149,14 +149,14 @@ class Columns:
 
 
 def read_table(file: Path, box_order: str, problems: list[str]) -> Iterator[Row]:
-    """The rows of a CSV (or .tsv) table of refs; rows with faults go to `problems`, all of them.
+    """The rows of a CSV table of refs; rows with faults go to `problems`, all of them.
 
     Columns: `filename`, `file_name`, `path` or `ref`; `bbox` (in `box_order`, or with dashes
     as top-left-bottom-right); `annotation` or `label`; `feat_idx`. Others are passed over.
     """
     name = printable(file.name)
     with open_text(file) as lines:
-        reader = csv.reader(lines, delimiter="\t" if file.suffix.lower() == ".tsv" else ",")
+        reader = csv.reader(lines, delimiter=delimiter_of(lines))
         try:
             header = next(reader, None)
             if header is None:
@@ -175,6 +175,13 @@ def read_table(file: Path, box_order: str, problems: list[str]) -> Iterator[Row]
             problems.append(f"{name}, line {reader.line_num}: {error}; mend the quotes there")
         except UnicodeDecodeError:
             problems.append(f"{name}: is not UTF-8; convert it, say `iconv -f latin1 -t utf-8`")
+
+
+def delimiter_of(lines: io.TextIOWrapper) -> str:
+    """Comma, unless the header has none of it but has tabs or semicolons; rewinds `lines`."""
+    header = lines.readline()
+    lines.seek(0)
+    return next((mark for mark in ",\t;" if mark in header), ",")
 
 
 def open_text(file: Path) -> io.TextIOWrapper:

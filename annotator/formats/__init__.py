@@ -1,0 +1,1 @@
+"""What other programs write and read: one module a format."""

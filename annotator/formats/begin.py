@@ -1,0 +1,199 @@
+"""A new project from a folder, a glob, a text list or a table."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from annotator.errors import FeatureError, ProjectError, RefError, several
+from annotator.features.store import FeatureStore, map_matrix
+from annotator.formats.csv import label_entries
+from annotator.listing import LeftOut, Row, from_glob, missing_files, read_list, read_table
+from annotator.log import State
+from annotator.project import ClassInfo, Project, Settings, check_classes, write_atomically
+from annotator.refs import Item, printable
+from annotator.reftable import RefTable
+from annotator.store import SqliteStore
+
+DEFAULT_CLASSES = ("negative", "positive")
+
+
+@dataclass(slots=True)
+class Begun:
+    """A new project, and what was understood of its sources."""
+
+    project: Project
+    notes: list[str] = field(default_factory=list)
+
+
+def beside(images: Path) -> Path:
+    """Where the project of a folder of images goes: `photos` has `photos.annotator`."""
+    images = images.resolve()
+    return images.with_name(images.name + ".annotator")
+
+
+def from_folder(folder: Path, images: Path, settings: Settings) -> Begun:
+    """A project of all images below `images`; they are listed when it is first opened."""
+    if not images.is_dir():
+        raise ProjectError(f"{printable(str(images))} is not a folder of images")
+    settings = replace(settings, images=_root(images, folder))
+    return Begun(Project.create(folder, settings))
+
+
+def from_pattern(folder: Path, pattern: str, settings: Settings) -> Begun:
+    """A project of the images that a shell pattern names. Raises `RefError` for none."""
+    left_out = LeftOut()
+    refs = from_glob(pattern, left_out)
+    if not refs:
+        raise RefError(f"{printable(pattern)} names no image; quote the pattern, say 'a/**/*.jpg'")
+    items = [Item.parse(ref) for ref in refs]
+    common = Path(os.path.commonpath([str(Path(item.path).parent) for item in items]))
+    rows = [Row(0, Item(str(Path(item.path).relative_to(common))), "", None) for item in items]
+    begun = Begun(Project.create(folder, replace(settings, images=_root(common, folder))))
+    write_atomically(begun.project.refs_file, _table(rows))
+    begun.notes += [f"{len(rows)} images", *([str(left_out)] if left_out.names else [])]
+    return begun
+
+
+def from_refs(
+    folder: Path,
+    refs: Path,
+    settings: Settings,
+    *,
+    images: Path | None = None,
+    features: Path | None = None,
+    at: float | None = None,
+) -> Begun:
+    """A project of the rows of a CSV table or a text list; labels in it enter the log.
+
+    `settings.classes` may be empty: then the labels of the table are the classes. Raises
+    `RefError` naming every fault, its line, its column and what to do, and makes nothing.
+    """
+    problems: list[str] = []
+    is_list = refs.suffix.lower() in (".txt", ".lst", ".list")
+    root = images or Path.cwd()
+    reader = read_list(refs, root, problems) if is_list else None
+    rows = list(reader or read_table(refs, settings.box_order, problems))
+    if not rows and not problems:
+        problems.append(f"{printable(refs.name)}: holds no rows")
+    if images is None:
+        root = _found_root(rows, refs)
+    settings = _with_classes(settings, rows)
+    problems += _faults(rows, root, settings.names, refs.name)
+    problems += _feature_faults(rows, features, refs.name) if features else []
+    if problems:
+        raise RefError(several(problems, f"{printable(str(refs))} cannot be opened as it is:"))
+    if is_list:
+        settings = replace(settings, box_order="xywh")
+    if features:
+        # Before anything is made: rows of NaN or zeros are refused, with their names.
+        matrix, refs_of = map_matrix(features), _feature_refs(rows, features)
+        FeatureStore(refs_of, matrix, {}, np.ones(len(matrix), np.uint8)).check(features)
+    begun = Begun(Project.create(folder, replace(settings, images=_root(root, folder))))
+    write_atomically(begun.project.refs_file, _table(rows) if is_list else refs.read_bytes())
+    if features:
+        FeatureStore.adopt(begun.project.features_folder, features, _feature_refs(rows, features))
+    _log_labels(begun, rows, time.time() if at is None else at)
+    return begun
+
+
+def _found_root(rows: Sequence[Row], refs: Path) -> Path:
+    """The folder that most of the files are found from: this one, else the table's."""
+    sample = [(row.item.path, row.line) for row in rows[:: max(1, len(rows) // 200)]]
+    places = [Path.cwd(), refs.resolve().parent]
+    return min(places, key=lambda place: len(missing_files(sample, place)))
+
+
+def _with_classes(settings: Settings, rows: Sequence[Row]) -> Settings:
+    if settings.classes:
+        return settings
+    found = tuple(dict.fromkeys(row.label for row in rows if row.label))
+    names = found or DEFAULT_CLASSES
+    check_classes(names)
+    return replace(settings, classes=tuple(ClassInfo(name) for name in names))
+
+
+def _faults(rows: Sequence[Row], root: Path, names: Sequence[str], file: str) -> list[str]:
+    name = printable(file)
+    absent = missing_files(((row.item.path, row.line) for row in rows), root)
+    problems = [
+        f"{name}, line {line}, filename: no such file {printable(str(root / path))}; "
+        "mend the path or give its root with --images DIR"
+        for path, line in absent
+    ]
+    first: dict[str, int] = {}
+    for row in rows:
+        before = first.setdefault(row.item.ref, row.line)
+        if before != row.line:
+            problems.append(f"{name}, line {row.line}: the same item as line {before}; drop one")
+        if row.label and row.label not in names:
+            problems.append(
+                f"{name}, line {row.line}, annotation: {printable(row.label)!r} is not a class; "
+                f"add it to --classes {printable(','.join(names))}"
+            )
+    return problems
+
+
+def _feature_faults(rows: Sequence[Row], features: Path, file: str) -> list[str]:
+    name = printable(file)
+    try:
+        count = len(map_matrix(features))
+    except FeatureError as error:
+        return [str(error)]
+    problems, used = [], dict[int, int]()
+    for place, row in enumerate(rows):
+        index = place if row.feature is None else row.feature
+        if index >= count:
+            problems.append(
+                f"{name}, line {row.line}, feat_idx: there is no row {index}; "
+                f"{printable(features.name)} has {count}, numbered from 0"
+            )
+        before = used.setdefault(index, row.line)
+        if before != row.line:
+            problems.append(f"{name}, line {row.line}, feat_idx: {index} is that of line {before}")
+    return problems
+
+
+def _feature_refs(rows: Sequence[Row], features: Path) -> RefTable:
+    """The ref of each row of the features, "" for those that no item uses."""
+    refs = [""] * len(map_matrix(features))
+    for place, row in enumerate(rows):
+        refs[place if row.feature is None else row.feature] = row.item.ref
+    return RefTable(refs)
+
+
+def _log_labels(begun: Begun, rows: Sequence[Row], at: float) -> None:
+    entries = label_entries(rows, State(), "import", at)
+    if entries:
+        store = SqliteStore(begun.project.labels_file)
+        store.append(*entries)
+        store.close()
+    names = ", ".join(printable(name) for name in begun.project.settings.names)
+    begun.notes.append(f"{len(rows)} items, {len(entries)} labelled already; classes: {names}")
+    boxes = sum(row.item.box is not None for row in rows)
+    if boxes:
+        begun.notes.append(f"{boxes} boxes, bbox read as {begun.project.settings.box_order}")
+
+
+def _table(rows: Sequence[Row]) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["filename", "bbox"])
+    for row in rows:
+        path, _, box = row.item.ref.rpartition("#xywh=") if row.item.box else (row.item.ref, "", "")
+        writer.writerow([path, box])
+    return text.getvalue().encode()
+
+
+def _root(images: Path, folder: Path) -> str:
+    """The images' root as annotator.toml names it: relative where they are neighbours."""
+    images, folder = images.resolve(), folder.resolve()
+    near = images.is_relative_to(folder.parent) or folder.is_relative_to(images)
+    return os.path.relpath(images, folder) if near else str(images)
