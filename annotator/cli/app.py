@@ -1,0 +1,77 @@
+"""The command line as a whole: its commands, its errors and its exit codes."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from annotator import __version__
+from annotator.cli import data, labelling, system
+from annotator.errors import AnnotatorError
+
+app = typer.Typer(
+    name="annotator",
+    help="Label a folder of images in the terminal, with a model that learns as you go.",
+    epilog="Start with `annotator demo`, or with your own images: `annotator run PATH`.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"annotator {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Label a folder of images in the terminal, with a model that learns as you go."""
+
+
+def _interruptible(command: Callable[..., None]) -> Callable[..., None]:
+    """`command` with exit code 130 for Ctrl+C, as a shell expects."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except KeyboardInterrupt:
+            raise typer.Exit(130) from None
+
+    return wrapped
+
+
+for _module in (labelling, data, system):
+    for _name, _command in _module.COMMANDS.items():
+        app.command(_name)(_interruptible(_command))
+
+
+def main() -> NoReturn:
+    """Run the command line; exits 0 for success, 1 for a failure, 2 for usage, 130 for Ctrl+C."""
+    if "_ANNOTATOR_COMPLETE" in os.environ:
+        from typer.completion import completion_init
+
+        completion_init()
+    try:
+        app(standalone_mode=True)
+    except AnnotatorError as error:
+        typer.echo(f"annotator: {error}", err=True)
+        sys.exit(1)
+    except BrokenPipeError:
+        # `annotator log | head`: the reader has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    sys.exit(0)

@@ -1,0 +1,254 @@
+"""run, demo, init: making and opening projects."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from annotator.errors import ProjectError
+from annotator.refs import printable
+
+if TYPE_CHECKING:
+    from annotator.project import ClassInfo, Project, Settings
+
+Classes = Annotated[
+    str | None,
+    typer.Option("--classes", help="Class names, separated by commas; the first gets key A."),
+]
+Annotator = Annotated[
+    str | None,
+    typer.Option(envvar="ANNOTATOR_NAME", help="Who labels; your login name if not given."),
+]
+Graphics = Annotated[
+    str,
+    typer.Option(
+        envvar="ANNOTATOR_GRAPHICS",
+        help="How pictures are drawn: auto, kitty, sixel, iterm, halfcell or none.",
+    ),
+]
+Strategy = Annotated[
+    str | None,
+    typer.Option(envvar="ANNOTATOR_STRATEGY", help="Query strategy, such as margin or random."),
+]
+Find = Annotated[str | None, typer.Option(help="Hunt for this rare class.")]
+Context = Annotated[
+    float | None,
+    typer.Option(min=0, max=10, help="Picture around a box, as a share of its larger side."),
+]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        envvar="ANNOTATOR_MODEL", help="Features: classic, dinov2-small, an id, a folder."
+    ),
+]
+Keymap = Annotated[
+    str | None,
+    typer.Option(envvar="ANNOTATOR_KEYMAP", help="Keys: default, prodigy, navigate or vim."),
+]
+Theme = Annotated[str | None, typer.Option(envvar="ANNOTATOR_THEME", help="Colours.")]
+
+
+def run(
+    path: Annotated[Path, typer.Argument(help="A project, or a folder of images.")],
+    project: Annotated[
+        Path | None, typer.Option(help="Where the project of a folder goes [PATH.annotator].")
+    ] = None,
+    classes: Classes = None,
+    annotator: Annotator = None,
+    graphics: Graphics = "auto",
+    strategy: Strategy = None,
+    find: Find = None,
+    context: Context = None,
+    model: Model = None,
+    keymap: Keymap = None,
+    theme: Theme = None,
+    features: Annotated[
+        bool, typer.Option(help="Compute features in the background where they are missing.")
+    ] = True,
+) -> None:
+    """Label images: open a project, or make one of a folder of images.
+
+    \b
+    annotator run photos/ --classes ok,defect
+    annotator run photos.annotator
+    """
+    opened = open_or_create(path, project, classes)
+    changes = {
+        "strategy": strategy, "find": find, "context": context, "model": model,
+        "keymap": keymap, "theme": theme,
+    }  # fmt: skip
+    label(opened, changes, annotator, graphics, features)
+
+
+def demo(
+    fresh: Annotated[bool, typer.Option(help="Forget the labels of earlier demos.")] = False,
+    annotator: Annotator = None,
+    graphics: Graphics = "auto",
+    keymap: Keymap = None,
+    theme: Theme = None,
+) -> None:
+    """Label the bundled example: trays of machined parts, some defective."""
+    import shutil
+
+    from platformdirs import user_data_path
+
+    from annotator.formats import begin
+    from annotator.project import ClassInfo, Project, Settings, is_project
+
+    example = example_data()
+    folder = user_data_path("annotator") / "demo"
+    if fresh:
+        shutil.rmtree(folder, ignore_errors=True)
+    if not is_project(folder):
+        names = (ClassInfo("ok"), ClassInfo("defect", description="cracked, chipped, bent, rusty"))
+        settings = Settings(classes=names, model="classic", target_error=0.05)
+        begin.from_refs(folder, example / "refs.csv", settings, images=example / "images")
+    label(Project.open(folder), {"keymap": keymap, "theme": theme}, annotator, graphics, True)
+
+
+def example_data() -> Path:
+    """The bundled example, in a wheel or beside the package in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    for folder in (package / "example_data", package.parent / "example_data"):
+        if (folder / "refs.csv").is_file():
+            return folder
+    raise ProjectError(
+        "the example data is not in this installation: run `annotator demo` in a clone"
+    )
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The new project.")],
+    images: Annotated[
+        str | None,
+        typer.Option(help="A folder of images, or a quoted pattern such as 'a/**/*.jpg'."),
+    ] = None,
+    refs: Annotated[
+        Path | None, typer.Option(help="A CSV (filename,bbox,annotation,feat_idx) or a text list.")
+    ] = None,
+    features: Annotated[
+        Path | None, typer.Option(help="A .npy of your own, one row an item; used where it lies.")
+    ] = None,
+    classes: Classes = None,
+    bbox_order: Annotated[
+        str, typer.Option(help="How a bbox column is written: xywh, xyxy or r1-c1-r2-c2.")
+    ] = "xywh",
+    strategy: Strategy = None,
+    model: Model = None,
+    seed: Annotated[int, typer.Option(min=0, help="Makes every choice repeatable.")] = 0,
+    target_error: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Advise to stop below this error.")
+    ] = None,
+) -> None:
+    """Make a project without opening it.
+
+    \b
+    annotator init p --images photos/ --classes ok,defect
+    annotator init p --refs refs.csv --features features.npy
+    """
+    from annotator.formats import begin
+    from annotator.project import BOX_ORDERS, Settings
+
+    if bbox_order not in BOX_ORDERS:
+        raise typer.BadParameter(f"{bbox_order} is none of {', '.join(BOX_ORDERS)}")
+    if (images is None) == (refs is None) and refs is None:
+        raise typer.BadParameter("name what to label: --images DIR or --refs FILE")
+    settings = Settings(
+        classes=parse_classes(classes), box_order=bbox_order, seed=seed, target_error=target_error
+    )
+    settings = with_given(settings, strategy=strategy, model=model)
+    if refs is not None:
+        root = Path(images) if images else None
+        begun = begin.from_refs(folder, refs, settings, images=root, features=features)
+    elif features is not None:
+        raise typer.BadParameter("--features needs --refs, to say which row is which item")
+    else:
+        settings = with_default_classes(settings)
+        assert images is not None
+        if Path(images).is_dir() or not any(mark in images for mark in "*?["):
+            begun = begin.from_folder(folder, Path(images), settings)
+        else:
+            begun = begin.from_pattern(folder, images, settings)
+    for note in begun.notes:
+        typer.echo(note, err=True)
+    typer.echo(f"made {printable(str(folder))}; label with: annotator run {folder}", err=True)
+
+
+def open_or_create(path: Path, folder: Path | None, classes: str | None) -> Project:
+    """The project at `path`, or that of the images in it, made where there is none yet."""
+    from annotator.formats import begin
+    from annotator.project import Project, Settings, is_project
+
+    if is_project(path):
+        folder = path
+    elif path.is_file():
+        raise ProjectError(
+            f"{printable(str(path))} is a file; make a project of it: annotator init "
+            f"{path.stem}.annotator --refs {path}"
+        )
+    folder = folder or begin.beside(path)
+    if not is_project(folder):
+        settings = with_default_classes(Settings(classes=parse_classes(classes)))
+        return begin.from_folder(folder, path, settings).project
+    project = Project.open(folder)
+    if classes and tuple(c.name for c in parse_classes(classes)) != project.settings.names:
+        raise ProjectError(
+            f"{printable(str(folder))} has the classes "
+            f"{printable(','.join(project.settings.names))}; leave --classes out, or change "
+            f"them in {folder / 'annotator.toml'}"
+        )
+    return project
+
+
+def parse_classes(text: str | None) -> tuple[ClassInfo, ...]:
+    """Names separated by commas; quotes keep a comma within a name."""
+    from annotator.project import ClassInfo, check_classes
+
+    if text is None:
+        return ()
+    names = tuple(name.strip() for name in next(csv.reader([text]), []))
+    check_classes(names)
+    return tuple(ClassInfo(name) for name in names)
+
+
+def with_given(settings: Settings, **changes: Any) -> Settings:
+    """`settings` with those changes that are not None."""
+    from dataclasses import replace
+
+    return replace(settings, **{key: value for key, value in changes.items() if value is not None})
+
+
+def with_default_classes(settings: Settings) -> Settings:
+    from dataclasses import replace
+
+    from annotator.formats.begin import DEFAULT_CLASSES
+    from annotator.project import ClassInfo
+
+    if settings.classes:
+        return settings
+    return replace(settings, classes=tuple(ClassInfo(name) for name in DEFAULT_CLASSES))
+
+
+def label(
+    project: Project, changes: dict[str, Any], annotator: str | None, graphics: str, features: bool
+) -> None:
+    """Open the labelling screen, and print what came of it."""
+    import getpass
+    from dataclasses import replace
+
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise ProjectError("labelling needs a terminal; over ssh give a command with `ssh -t`")
+    project = replace(project, settings=with_given(project.settings, **changes))
+    from annotator.tui.app import run as run_app
+
+    receipt = run_app(
+        project, annotator=annotator or getpass.getuser(), graphics=graphics, features=features
+    )
+    typer.echo(str(receipt), err=True)
+
+
+COMMANDS = {"run": run, "demo": demo, "init": init}

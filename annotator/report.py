@@ -1,0 +1,106 @@
+"""Figures about a project, for `status` and `log`."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import asdict
+from statistics import median
+from typing import Any
+
+from annotator.errors import AnnotatorError
+from annotator.features.store import FeatureStore
+from annotator.log import Action, Entry, State, replay
+from annotator.pool import load
+from annotator.project import Project
+from annotator.refs import printable
+from annotator.store import SqliteStore
+
+_BREAK_SECONDS = 60.0
+
+
+def status(project: Project) -> dict[str, Any]:
+    """What `annotator status --json` prints."""
+    state = State()
+    if project.labels_file.exists():
+        store = SqliteStore(project.labels_file)
+        state = replay(store.entries())
+        store.close()
+    standing = [stack[-1] for stack in state.standing.values()]
+    labels = [entry for entry in standing if entry.action is Action.LABEL]
+    counts = Counter(entry.label for entry in labels)
+    names = [*project.settings.names, *sorted(set(counts) - set(project.settings.names), key=str)]
+    models = [entry for entry in labels if entry.model]
+    items = len(load(project))
+    return {
+        "project": str(project.folder),
+        "items": items,
+        "labelled": len(labels),
+        "skipped": len(standing) - len(labels),
+        "remaining": max(0, items - len(standing)),
+        "flagged": len(state.flagged),
+        "classes": {str(name): counts[name] for name in names},
+        "annotators": dict(Counter(entry.annotator for entry in labels)),
+        "seconds_per_label": pace([entry.at for entry in labels if entry.picked_by != "import"]),
+        "model": max(models, key=lambda entry: entry.seq).model if models else None,
+        "features": _features(project),
+        "strategy": project.settings.strategy,
+    }
+
+
+def pace(times: list[float]) -> float | None:
+    """The median time from one label to the next, in seconds, pauses of a minute left out."""
+    times = sorted(times)
+    gaps = [after - before for before, after in zip(times, times[1:], strict=False)]
+    gaps = [gap for gap in gaps if gap < _BREAK_SECONDS]
+    return median(gaps) if gaps else None
+
+
+def _features(project: Project) -> dict[str, Any] | None:
+    if not (project.features_folder / "meta.json").exists():
+        return None
+    try:
+        store = FeatureStore.open(project.features_folder)
+    except AnnotatorError as error:
+        return {"error": str(error)}
+    rows, dim = store.matrix.shape
+    return {"extractor": store.name, "rows": rows, "dim": dim, "dtype": str(store.matrix.dtype)}
+
+
+def as_text(found: dict[str, Any]) -> str:
+    """The same for a person."""
+    share = found["labelled"] / found["items"] if found["items"] else 0
+    features = found["features"]
+    lines = [
+        f"{found['labelled']:,} of {found['items']:,} labelled ({share:.1%}), "
+        f"{found['skipped']:,} skipped, {found['flagged']:,} flagged",
+        *(f"  {printable(name)}: {count:,}" for name, count in found["classes"].items()),
+    ]
+    if found["annotators"]:
+        names = ", ".join(f"{printable(n)} {c:,}" for n, c in found["annotators"].items())
+        lines.append(f"by {names}")
+    if found["seconds_per_label"] is not None:
+        lines.append(f"{found['seconds_per_label']:.1f} s a label")
+    if features is None:
+        lines.append("no features yet: `annotator features` or `annotator run` computes them")
+    elif "error" in features:
+        lines.append(f"features: {features['error']}")
+    else:
+        lines.append(f"features: {features['extractor']}, {features['rows']:,} x {features['dim']}")
+    return "\n".join(lines)
+
+
+def entry_as_dict(entry: Entry) -> dict[str, Any]:
+    """A row of the log without what it does not hold."""
+    return {key: value for key, value in asdict(entry).items() if value is not None}
+
+
+def entry_as_text(entry: Entry) -> str:
+    """A row of the log in one line, safe for a terminal."""
+    at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry.at))
+    what = f"{entry.action} {printable(entry.label)}" if entry.label else str(entry.action)
+    if entry.action is Action.UNDO:
+        what = f"undo of {(entry.extra or {}).get('undoes')}"
+    note = f"  {printable(entry.note)}" if entry.note else ""
+    who = printable(entry.annotator)
+    return f"{entry.seq:>6}  {at}  {who}  {what}  {printable(entry.ref)}{note}"
