@@ -84,6 +84,10 @@ class RefTable(Sequence[str]):
         """Write the lines to `path`, as `load` reads them."""
         path.write_bytes(self._data)
 
+    def to_bytes(self) -> bytes:
+        """The lines, as `from_bytes` reads them."""
+        return bytes(self._data)
+
     def __len__(self) -> int:
         return self._count
 

@@ -1,0 +1,272 @@
+"""Features while they are being computed: rows arrive in any order, and survive a kill.
+
+Beside the finished files lie `partial.npy`, `partial.done` (one byte a row), `partial.txt` (the
+refs) and `partial.json`. A row's byte is set after the row is on disk, so what is marked can be
+trusted after a crash. Finishing renames the files; if that is cut short, the next writer ends it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator.errors import FeatureError
+from annotator.features.store import (
+    FORMAT,
+    MATRIX,
+    REFS,
+    FeatureStore,
+    map_matrix,
+    missing,
+    read_meta,
+    write_meta,
+)
+from annotator.project import write_atomically
+from annotator.reftable import RefTable
+
+_NPY, _DONE, _REFS, _META = "partial.npy", "partial.done", "partial.txt", "partial.json"
+_LOCK = "partial.lock"
+_SYNC_EVERY = 2.0
+_COPIED_AT_ONCE = 1 << 14
+
+
+def open_growing(folder: Path) -> FeatureStore | None:
+    """The features of a folder that are still being computed, by this or another process.
+
+    The rows of its matrix, and which of them are done, grow under the reader's eyes. None where
+    there are none, or they have just been finished.
+    """
+    try:
+        meta = read_meta(folder / _META)
+        refs = RefTable.load(folder / _REFS)
+        matrix = map_matrix(folder / _NPY)
+        done = np.memmap(folder / _DONE, np.uint8, mode="r")
+    except (OSError, ValueError, FeatureError):
+        return None
+    whole = len(refs) == len(matrix) == len(done)
+    return FeatureStore(refs, matrix, meta["extractor"], done) if whole else None
+
+
+class Growing:
+    """The one writer of a folder's features; `close` it, or use it as a context.
+
+    Rows that the same extractor computed before, finished or not, are taken over. Nothing is
+    written to the folder before the first new row. Raises `FeatureError` where another process
+    is at work or the disk is full.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        refs: RefTable,
+        extractor: dict[str, Any],
+        dim: int,
+        dtype: str = "float16",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._folder, self._refs, self._extractor = folder, refs, extractor
+        self._shape, self._dtype, self._clock = (len(refs), dim), np.dtype(dtype), clock
+        self._matrix = self._map = -1
+        self._pending: list[NDArray[np.int64]] = []
+        self._synced_at = clock()
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lock = _locked(folder / _LOCK)
+        _end_cut_short(folder)
+        self._earlier = [store for store in self._stores() if self._is_ours(store)]
+        self.done = np.zeros(len(refs), bool)
+        """(n,) the rows that need no computing any more."""
+        for store in self._earlier:
+            rows, _ = self._taken_over(store)
+            self.done[rows] = True
+        self._continue_in_place()
+
+    def __enter__(self) -> Growing:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def write(self, rows: NDArray[np.int64], vectors: NDArray[np.floating[Any]]) -> None:
+        """Store (m, d) vectors as `rows`; a reader sees them within seconds."""
+        with _told(self._folder):
+            if self._matrix < 0:
+                self._create()
+            self._put(rows, vectors)
+            if self._clock() - self._synced_at >= _SYNC_EVERY:
+                self.sync()
+
+    def sync(self) -> None:
+        """Bring all rows to the disk, then mark them as done."""
+        if self._pending:
+            rows = np.sort(np.concatenate(self._pending))
+            os.fsync(self._matrix)
+            for first, last in _runs(rows):
+                os.pwrite(self._map, b"\1" * (last - first), first)
+            self._pending.clear()
+        self._synced_at = self._clock()
+
+    def finish(self) -> None:
+        """Put what there is in the place of the folder's features."""
+        if self._matrix < 0:
+            return
+        self.sync()
+        meta = {"format": FORMAT, "extractor": self._extractor, "finished": True}
+        write_atomically(self._folder / _META, json.dumps(meta).encode())
+        _end_cut_short(self._folder)
+
+    def close(self) -> None:
+        """Let go of the folder; the rows so far are kept for the next time."""
+        try:
+            if self._matrix >= 0:
+                with _told(self._folder):
+                    self.sync()
+        finally:
+            self._close_files()
+            os.close(self._lock)
+
+    def _close_files(self) -> None:
+        self._pending.clear()
+        for number in (self._matrix, self._map):
+            if number >= 0:
+                os.close(number)
+        self._matrix = self._map = -1
+
+    def _stores(self) -> Iterator[FeatureStore]:
+        growing = open_growing(self._folder)
+        if growing is not None:
+            yield growing
+        try:
+            yield FeatureStore.open(self._folder)
+        except FeatureError:
+            return  # there are none, or they cannot be used again
+
+    def _is_ours(self, store: FeatureStore) -> bool:
+        same = json.dumps(store.extractor, sort_keys=True) == json.dumps(
+            self._extractor, sort_keys=True
+        )
+        return same and store.matrix.shape[1] == self._shape[1]
+
+    def _taken_over(self, store: FeatureStore) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Our rows that a store has, and its rows for them."""
+        theirs = np.flatnonzero(store.done)
+        ours = self._refs.rows(store.refs)[theirs]
+        return ours[ours >= 0], theirs[ours >= 0]
+
+    def _continue_in_place(self) -> None:
+        growing = open_growing(self._folder)
+        if growing and self._is_ours(growing) and growing.refs == self._refs:
+            self._dtype = growing.matrix.dtype
+            self.done = growing.done != 0
+            self._open()
+
+    def _create(self) -> None:
+        """Begin the partial files, with the rows of earlier ones, and only then name them."""
+        new = {name: self._folder / f"{name}.new" for name in (_NPY, _DONE, _REFS)}
+        try:
+            self._allocate(new)
+            self._open(".new")
+            for store in self._earlier:
+                self._copy(store)
+            self.sync()
+        except OSError:
+            self._close_files()
+            for path in new.values():
+                path.unlink(missing_ok=True)
+            raise
+        for name, path in new.items():
+            path.replace(self._folder / name)
+        meta = {"format": FORMAT, "extractor": self._extractor}
+        write_atomically(self._folder / _META, json.dumps(meta).encode())
+
+    def _allocate(self, new: dict[str, Path]) -> None:
+        with new[_NPY].open("wb") as file:
+            np.lib.format.write_array_header_1_0(file, self._header())
+            size = self._shape[0] * self._shape[1] * self._dtype.itemsize
+            # Now, not in the midst of the work, is the time to learn of a full disk.
+            os.posix_fallocate(file.fileno(), 0, file.tell() + size)
+        new[_DONE].write_bytes(bytes(self._shape[0]))
+        self._refs.save(new[_REFS])
+
+    def _header(self) -> dict[str, Any]:
+        return {"descr": self._dtype.str, "fortran_order": False, "shape": self._shape}
+
+    def _open(self, ending: str = "") -> None:
+        self._matrix = os.open(self._folder / (_NPY + ending), os.O_RDWR | os.O_CLOEXEC)
+        self._map = os.open(self._folder / (_DONE + ending), os.O_RDWR | os.O_CLOEXEC)
+        width = self._shape[1] * self._dtype.itemsize
+        self._start = os.fstat(self._matrix).st_size - self._shape[0] * width
+
+    def _copy(self, store: FeatureStore) -> None:
+        ours, theirs = self._taken_over(store)
+        for at in range(0, len(ours), _COPIED_AT_ONCE):
+            piece = slice(at, at + _COPIED_AT_ONCE)
+            self._put(ours[piece], store.matrix[theirs[piece]])
+
+    def _put(self, rows: NDArray[np.int64], vectors: NDArray[np.floating[Any]]) -> None:
+        order = np.argsort(rows)
+        data = np.ascontiguousarray(vectors[order], self._dtype)
+        width, at = self._shape[1] * self._dtype.itemsize, 0
+        for first, last in _runs(rows[order]):
+            # Not through a map: a write that finds no room there would kill the process.
+            os.pwrite(self._matrix, data[at : at + last - first].data, self._start + first * width)
+            at += last - first
+        self.done[rows] = True
+        self._pending.append(rows)
+
+
+def _runs(rows: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """The ranges (first, last + 1) of ascending rows."""
+    cuts = np.flatnonzero(np.diff(rows) != 1) + 1
+    for run in np.split(rows, cuts):
+        if len(run):
+            yield int(run[0]), int(run[-1]) + 1
+
+
+@contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise FeatureError(
+            f"{folder}: features cannot be written ({error.strerror}); make room there and "
+            "compute on, what is done is kept"
+        ) from error
+
+
+def _locked(path: Path) -> int:
+    number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(number)
+        raise FeatureError(
+            f"{path.parent}: another process computes these features now; wait for it or stop it"
+        ) from None
+    return number
+
+
+def _end_cut_short(folder: Path) -> None:
+    """Rename partial files that are finished, wherever an earlier attempt ended."""
+    try:
+        meta = read_meta(folder / _META)
+    except FeatureError:
+        return
+    if not meta.get("finished"):
+        return
+    done = np.fromfile(folder / _DONE, np.uint8)
+    for partial, name in ((_NPY, MATRIX), (_REFS, REFS)):
+        if (folder / partial).exists():
+            (folder / partial).replace(folder / name)
+    gaps = missing(done)
+    write_meta(folder, {"extractor": meta["extractor"], **({"missing": gaps} if gaps else {})})
+    (folder / _META).unlink()
+    (folder / _DONE).unlink()

@@ -1,0 +1,175 @@
+"""Features on disk: a plain array, the refs of its rows, and where they came from.
+
+A folder holds `refs.txt` (one ref a line; line i names row i, an empty line a row without an
+item), `features.npy` (n, d) and `meta.json`. An array of anyone's making is used where it lies:
+`meta.json` then names its path, and it is never copied or written.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator.errors import FeatureError, several
+from annotator.project import write_atomically
+from annotator.refs import printable
+from annotator.reftable import RefTable
+
+FORMAT = 1
+MATRIX, REFS, META = "features.npy", "refs.txt", "meta.json"
+_CHECKED_AT_ONCE = 1 << 26
+_AGAIN = "compute them again with `annotator features`"
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureStore:
+    """Features by ref. The matrix is mapped, not read: opening a million rows is quick."""
+
+    refs: RefTable
+    """(n,) the ref of each row."""
+    matrix: NDArray[np.floating[Any]]
+    """(n, d) memory-mapped, read-only."""
+    extractor: dict[str, Any]
+    """What computed them: `name` at least."""
+    done: NDArray[np.uint8]
+    """(n,) 1 where the row has features. While they are being computed this is mapped, too."""
+
+    @classmethod
+    def open(cls, folder: Path) -> FeatureStore:
+        """The finished features of a folder.
+
+        Raises `FeatureError` for anything but a whole two-dimensional array of real numbers with
+        one row for each ref; a small array is `check`ed as well.
+        """
+        meta = read_meta(folder / META)
+        path = folder / str(meta.get("matrix") or MATRIX)
+        matrix = map_matrix(path)
+        refs = _refs(folder / REFS)
+        if len(refs) != len(matrix):
+            raise FeatureError(
+                f"{path} has {len(matrix)} rows, but {folder / REFS} names {len(refs)}; {_AGAIN}, "
+                "or name the array and the refs that belong together"
+            )
+        done = np.ones(len(refs), np.uint8)
+        for first, stop in meta.get("missing", ()):
+            done[first:stop] = 0
+        store = cls(refs, matrix, meta["extractor"], done)
+        if matrix.nbytes <= _CHECKED_AT_ONCE:
+            store.check(path)
+        return store
+
+    @classmethod
+    def adopt(cls, folder: Path, matrix: Path, refs: RefTable) -> FeatureStore:
+        """Use an array of anyone's making for a folder; row i belongs to `refs[i]`.
+
+        An empty ref leaves its row unused. Raises `FeatureError`, and changes nothing then.
+        """
+        mapped = map_matrix(matrix)
+        if len(refs) != len(mapped):
+            raise FeatureError(
+                f"{matrix} has {len(mapped)} rows for {len(refs)} refs; name the array that "
+                "belongs to these refs"
+            )
+        extractor = {"name": matrix.name, "external": True}
+        done = np.ones(len(refs), np.uint8)
+        cls(refs, mapped, extractor, done).check(matrix)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_refs(folder, refs)
+        write_meta(folder, {"extractor": extractor, "matrix": str(matrix.resolve())})
+        return cls.open(folder)
+
+    @property
+    def name(self) -> str:
+        """The extractor's name."""
+        return str(self.extractor["name"])
+
+    def rows(self, refs: Sequence[str]) -> NDArray[np.int64]:
+        """(m,) the row that belongs to each ref, -1 where none does.
+
+        Whether the row has its features by now is `available`'s to say.
+        """
+        return self.refs.rows(refs)
+
+    def available(self) -> NDArray[np.bool_] | None:
+        """(n,) the rows that have features by now; None if all have."""
+        return None if self.done.all() else self.done != 0
+
+    def check(self, path: Path) -> None:
+        """Raises `FeatureError` that names the rows of NaN, infinity or nothing but zeros."""
+        bad = [f"row {row}, {printable(self.refs[row])}: {what}" for row, what in self._bad()]
+        if bad:
+            raise FeatureError(
+                several(bad, f"{path} has {len(bad)} rows that are no features:")
+                + f"\n{_AGAIN}, or leave the lines of these rows in {REFS} empty"
+            )
+
+    def _bad(self) -> Iterator[tuple[int, str]]:
+        step = max(1, (1 << 22) // max(1, self.matrix.shape[1]))
+        for start in range(0, len(self.matrix), step):
+            block = np.asarray(self.matrix[start : start + step], np.float32)
+            finite = np.logical_and.reduce(np.isfinite(block), axis=1)
+            filled = np.logical_or.reduce(block, axis=1)
+            wrong = np.flatnonzero(~(finite & filled) & (self.done[start : start + step] != 0))
+            for at in wrong.tolist():
+                if self.refs[start + at]:
+                    yield start + at, "all zeros" if finite[at] else "not a number or infinite"
+
+
+def map_matrix(path: Path) -> NDArray[np.floating[Any]]:
+    """A mapped array, or a `FeatureError` that says what is wrong with the file."""
+    try:
+        matrix = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise FeatureError(f"{path} is not there; {_AGAIN}, or put it back") from None
+    except (OSError, ValueError, EOFError, SyntaxError, TypeError) as error:
+        raise FeatureError(f"{path} is no whole .npy file ({error}); {_AGAIN}") from error
+    if not isinstance(matrix, np.ndarray):
+        raise FeatureError(f"{path} holds several arrays; save the one with the features as .npy")
+    if matrix.dtype.kind != "f" or matrix.ndim != 2 or not matrix.shape[1]:
+        raise FeatureError(
+            f"{path} holds {matrix.dtype} numbers of shape {matrix.shape}; features are an array "
+            "of float16 or float32 with one row an item (`array.astype('float32')` makes one)"
+        )
+    return matrix
+
+
+def _refs(path: Path) -> RefTable:
+    try:
+        return RefTable.load(path)
+    except OSError as error:
+        raise FeatureError(f"{path} cannot be read ({error.strerror}); {_AGAIN}") from error
+
+
+def read_meta(path: Path) -> dict[str, Any]:
+    """meta.json, or a `FeatureError`."""
+    try:
+        meta = json.loads(path.read_bytes())
+        if meta["format"] > FORMAT:
+            raise FeatureError(f"{path} is of a newer annotator; install that version")
+        if isinstance(meta["extractor"]["name"], str):
+            return dict(meta)
+    except FileNotFoundError:
+        raise FeatureError(f"{path.parent} has no features; {_AGAIN}") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise FeatureError(f"{path} cannot be read ({error!r}); {_AGAIN}") from error
+    raise FeatureError(f"{path} names no extractor; {_AGAIN}")
+
+
+def write_meta(folder: Path, meta: dict[str, Any]) -> None:
+    write_atomically(folder / META, json.dumps({"format": FORMAT, **meta}, indent=1).encode())
+
+
+def write_refs(folder: Path, refs: RefTable) -> None:
+    write_atomically(folder / REFS, refs.to_bytes())
+
+
+def missing(done: NDArray[np.uint8]) -> list[list[int]]:
+    """The ranges of rows that are not done, as `meta.json` keeps them."""
+    edges = np.flatnonzero(np.diff(done != 0, prepend=True, append=True))
+    return edges.reshape(-1, 2).tolist()
