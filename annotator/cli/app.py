@@ -62,7 +62,7 @@ for _module in (labelling, data, system):
 def main() -> NoReturn:
     """Run the command line; exits 0 for success, 1 for a failure, 2 for usage, 130 for Ctrl+C."""
     if "_ANNOTATOR_COMPLETE" in os.environ:
-        from typer.completion import completion_init
+        from typer.completion import completion_init  # type: ignore[attr-defined]
 
         completion_init()
     try:
