@@ -1,0 +1,86 @@
+"""State is what the rows of the log add up to, and undo is a row."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from annotator.log import Action, Entry, replay
+
+REFS = ["a.jpg", "b.jpg#xywh=1,2,3,4", "c.jpg"]
+
+
+@st.composite
+def logs(draw: st.DrawFn) -> list[Entry]:
+    """Logs of two annotators who label, skip, flag, note and take back decisions at random."""
+    entries: list[Entry] = []
+    for seq in range(1, draw(st.integers(0, 30)) + 1):
+        action = draw(st.sampled_from(list(Action)))
+        annotator, ref = draw(st.sampled_from(["ann", "bob"])), draw(st.sampled_from(REFS))
+        label, extra = None, None
+        if action is Action.LABEL:
+            label = draw(st.sampled_from(["ok", "defect"]))
+        if action is Action.UNDO:
+            decisions = [e for e in entries if e.action in (Action.LABEL, Action.SKIP)]
+            if not decisions:
+                continue
+            taken = draw(st.sampled_from(decisions))
+            ref, extra = taken.ref, {"undoes": taken.seq}
+        if action is Action.FLAG:
+            extra = {"on": draw(st.booleans())}
+        entries.append(Entry(seq, float(seq), annotator, action, ref, label, extra=extra))
+    return entries
+
+
+def _expected(entries: list[Entry], ref: str) -> str | None:
+    """The plain meaning: the last decision on a ref that no row takes back."""
+    undone = {e.extra["undoes"] for e in entries if e.action is Action.UNDO and e.extra}
+    alive = [
+        e
+        for e in entries
+        if e.ref == ref and e.action in (Action.LABEL, Action.SKIP) and e.seq not in undone
+    ]
+    return alive[-1].label if alive else None
+
+
+@given(logs())
+def test_the_last_decision_that_was_not_taken_back_counts(entries: list[Entry]) -> None:
+    state = replay(entries)
+    assert {ref: state.label(ref) for ref in REFS} == {r: _expected(entries, r) for r in REFS}
+
+
+@given(logs())
+def test_undo_after_undo_goes_back_to_an_empty_history(entries: list[Entry]) -> None:
+    state = replay(entries)
+    seq = len(entries) + 1000
+    before = state.last("bob")
+    while taken := list(state.last("ann")):
+        for entry in taken:
+            seq += 1
+            state.apply(Entry(seq, 0.0, "ann", Action.UNDO, entry.ref, extra={"undoes": entry.seq}))
+    assert state.last("bob") == before, "undo took back somebody else's decision"
+    assert all(e.annotator == "bob" for stack in state.standing.values() for e in stack)
+
+
+def test_an_undone_relabel_brings_the_first_label_back() -> None:
+    first = Entry(1, 0.0, "ann", Action.LABEL, "a", "ok")
+    second = Entry(2, 0.0, "bob", Action.LABEL, "a", "defect")
+    undo = Entry(3, 0.0, "bob", Action.UNDO, "a", extra={"undoes": 2})
+    assert replay([first, second]).label("a") == "defect"
+    assert replay([first, second, undo]).label("a") == "ok"
+
+
+def test_a_relabelled_item_keeps_the_draw_that_brought_it_up() -> None:
+    drawn = Entry(1, 0.0, "ann", Action.LABEL, "a", "ok", q=0.25, pool=4)
+    changed = Entry(2, 0.0, "ann", Action.LABEL, "a", "defect")
+    ((first, last),) = replay([drawn, changed]).labels()
+    assert (first.q, first.pool, last.label) == (0.25, 4, "defect")
+
+
+def test_a_group_is_taken_back_at_once() -> None:
+    page = [
+        Entry(n, 0.0, "ann", Action.LABEL, ref, "ok", extra={"group": "p1"})
+        for n, ref in enumerate(REFS, 2)
+    ]
+    state = replay([Entry(1, 0.0, "ann", Action.LABEL, "z", "ok"), *page])
+    assert list(state.last("ann")) == page

@@ -1,0 +1,220 @@
+"""Labels are on disk when `append` returns, whole or not at all, whoever else writes."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from annotator.errors import StoreError
+from annotator.log import Action, Entry
+from annotator.store import Lease, SqliteStore, file_system, new_holder
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "labels.db"
+
+
+def entry(ref: str, label: str = "ok") -> Entry:
+    return Entry(0, 1.5, "ann", Action.LABEL, ref, label)
+
+
+FULL = Entry(
+    0, 1700000000.25, "änn", Action.LABEL, "a/ü b.jpg#xywh=1,2,3,4.5", "de,fect",
+    proba={"ok": 0.25, "de,fect": 0.75}, model="ridge@7", picked_by="margin", q=0.125, pool=99,
+    shown_ms=321, note="über\nzwei Zeilen", extra={"group": "p1", "n": [1, 2]},
+)  # fmt: skip
+
+
+def test_every_field_reads_back_from_another_connection(path: Path) -> None:
+    (written,) = SqliteStore(path).append(FULL)
+    assert list(SqliteStore(path).entries()) == [written]
+    assert written == Entry(1, *[getattr(FULL, name) for name in Entry.__slots__[1:]])
+
+
+def test_rows_are_numbered_across_processes_and_read_from_where_one_stopped(path: Path) -> None:
+    ann, bob = SqliteStore(path), SqliteStore(path)
+    ann.append(entry("a"))
+    bob.append(entry("b"), entry("c"))
+    ann.append(entry("d"))
+    assert [(e.seq, e.ref) for e in bob.entries(after=1)] == [(2, "b"), (3, "c"), (4, "d")]
+
+
+def test_another_process_is_noticed(path: Path) -> None:
+    ann, bob = SqliteStore(path), SqliteStore(path)
+    ann.changed()
+    assert not ann.changed()
+    bob.append(entry("b"))
+    assert ann.changed()
+    assert not ann.changed()
+
+
+def test_a_group_is_written_whole_or_not_at_all(path: Path) -> None:
+    store = SqliteStore(path)
+    with pytest.raises((StoreError, sqlite3.Error)):
+        store.append(entry("a"), Entry(0, 0.0, "ann", Action.LABEL, None))  # type: ignore[arg-type]
+    assert list(store.entries()) == []
+    assert store.append(entry("b"))[0].ref == "b"
+
+
+def test_a_newer_database_is_refused_with_the_remedy(path: Path) -> None:
+    SqliteStore(path).close()
+    with sqlite3.connect(path) as database:
+        database.execute("PRAGMA user_version = 99")
+    with pytest.raises(StoreError, match=r"newer annotator.*pip install --upgrade"):
+        SqliteStore(path)
+
+
+def test_the_database_of_another_program_is_refused(path: Path) -> None:
+    with sqlite3.connect(path) as database:
+        database.execute("CREATE TABLE music (title TEXT)")
+    with pytest.raises(StoreError, match="another program"):
+        SqliteStore(path)
+
+
+def test_a_file_that_is_no_database_is_refused_and_kept(path: Path) -> None:
+    path.write_bytes(b"filename,label\n" * 100)
+    with pytest.raises(StoreError, match="damaged"):
+        SqliteStore(path)
+    assert path.read_bytes() == b"filename,label\n" * 100
+
+
+_FULL_DISK = """
+import sys, resource
+from annotator.errors import StoreError
+from annotator.log import Action, Entry
+from annotator.store import SqliteStore
+store = SqliteStore(sys.argv[1])
+done = 0
+try:
+    while True:
+        store.append(Entry(0, 0.0, "ann", Action.LABEL, f"image-{done}.jpg", "ok"))
+        done += 1
+except StoreError as error:
+    print(done)
+    print(error)
+"""
+
+
+def test_a_full_disk_is_said_and_loses_nothing(path: Path) -> None:
+    """The process may not write files beyond 256 KiB: a write fails as on a full disk."""
+
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (256 * 1024, 256 * 1024))
+
+    ran = subprocess.run(
+        [sys.executable, "-c", _FULL_DISK, path],
+        preexec_fn=limit,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    done, message = ran.stdout.split("\n", 1)
+    assert "disk" in message
+    assert int(done) > 10
+    refs = [e.ref for e in SqliteStore(path).entries()]
+    assert refs == [f"image-{n}.jpg" for n in range(int(done))]
+
+
+_LABELLER = """
+import sys
+from annotator.log import Action, Entry
+from annotator.store import SqliteStore
+store = SqliteStore(sys.argv[1])
+for n in range(60):
+    store.append(Entry(0, 0.0, sys.argv[2], Action.LABEL, f"{sys.argv[2]}-{n}", "ok"))
+"""
+_KILLED = """
+import os, random, signal, sys, time
+from annotator.log import Action, Entry
+from annotator.store import SqliteStore
+
+def label_for_ever(name, pipe):
+    store = SqliteStore(sys.argv[1])
+    for n in range(10**6):
+        (entry,) = store.append(Entry(0, 0.0, name, Action.LABEL, f"{name}-{n}", "ok"))
+        os.write(pipe, f"{entry.ref}\\n".encode())
+
+random.seed(1)
+for kill in range(200):
+    ours, theirs = os.pipe()
+    child = os.fork()
+    if not child:
+        label_for_ever(f"k{kill}", theirs)
+    os.close(theirs)
+    with open(ours) as acknowledged:
+        sys.stdout.write(acknowledged.readline())
+        time.sleep(random.random() * 0.01)
+        os.kill(child, signal.SIGKILL)
+        sys.stdout.write(acknowledged.read())
+    os.waitpid(child, 0)
+"""
+
+
+def test_200_kills_lose_no_acknowledged_label_and_double_none(path: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", _KILLED, path], capture_output=True, text=True, check=True
+    )
+    acknowledged = ran.stdout.split()
+    refs = [e.ref for e in SqliteStore(path).entries()]
+    assert len(acknowledged) >= 200
+    assert not set(acknowledged) - set(refs)
+    assert len(refs) == len(set(refs))
+
+
+# --- leases
+
+
+def test_an_item_is_on_one_screen_only(path: Path) -> None:
+    ann, bob = SqliteStore(path), SqliteStore(path)
+    assert ann.lease([Lease("a"), Lease("b")], "h1", "ann", now=0, until=100) == {"a", "b"}
+    assert bob.lease([Lease("b"), Lease("c")], "h2", "bob", now=1, until=100) == {"c"}
+    assert bob.leased(now=1, holder="h2") == {"a", "b"}
+    assert ann.lease([Lease("b")], "h1", "ann", now=2, until=100) == {"b"}
+    assert bob.leased(now=2, holder="h2") == {"b"}, "a was let go"
+
+
+def test_a_lease_runs_out(path: Path) -> None:
+    ann, bob = SqliteStore(path), SqliteStore(path)
+    ann.lease([Lease("a")], "h1", "ann", now=0, until=100)
+    assert bob.lease([Lease("a")], "h2", "bob", now=101, until=200) == {"a"}
+
+
+def test_a_quit_or_killed_session_is_taken_up_in_order_with_its_draws(path: Path) -> None:
+    queue = [Lease("b", "margin", 0.25, 8), Lease("a", "audit", 0.1, 7)]
+    quit_, killed = SqliteStore(path), SqliteStore(path)
+    quit_.lease(queue, "h1", "ann", now=0, until=100)
+    quit_.release("h1", now=5)
+    assert SqliteStore(path).abandoned("ann", now=6) == queue
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    holder = new_holder().replace(f":{os.getpid()}:", f":{dead.pid}:")
+    killed.lease(queue, holder, "bob", now=10, until=100)
+    assert SqliteStore(path).abandoned("bob", now=11) == queue
+    assert SqliteStore(path).abandoned("cid", now=11) == []
+
+
+def test_the_file_system_of_a_folder_is_known(tmp_path: Path) -> None:
+    assert file_system(tmp_path)
+    assert file_system(Path("/proc")) == "proc"
+
+
+def test_two_writers_at_once_lose_nothing(path: Path) -> None:
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", _LABELLER, path, name],
+            stdout=subprocess.DEVNULL,
+        )
+        for name in ("ann", "bob")
+    ]
+    assert [writer.wait(timeout=60) for writer in writers] == [0, 0]
+    refs = {e.ref for e in SqliteStore(path).entries()}
+    assert refs == {f"{name}-{n}" for name in ("ann", "bob") for n in range(60)}
