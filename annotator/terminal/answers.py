@@ -1,0 +1,121 @@
+"""What a terminal says about itself: answers to questions, parsed out of what arrives on stdin."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+ST = b"\x1b\\"
+
+_ANSWER = re.compile(
+    rb"\x1bP>\|(?P<version>[^\x1b]*)\x1b\\"
+    rb"|\x1b_G(?P<kitty>[^;\x1b]*);(?P<verdict>[^\x1b]*)\x1b\\"
+    rb"|\x1b\[6;(?P<cell>\d+;\d+)t"
+    rb"|\x1b\[4;(?P<window>\d+;\d+)t"
+    rb"|\x1b\[\?(?P<graphics>\d+;\d+;[\d;]*)S"
+    rb"|\x1b\[\?(?P<mode>\d+;\d+)\$y"
+    rb"|\x1b\[\?(?P<attributes>[\d;]*)c"
+    rb"|\x1bP[^\x1b]*\x1b\\"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """The answers to `question()`. A field keeps its default where the terminal said nothing."""
+
+    version: str = ""
+    """XTVERSION, e.g. `kitty(0.41.1)`, `XTerm(379)`, `tmux 3.5a`."""
+    attributes: frozenset[int] = frozenset()
+    """Primary device attributes; 4 is sixel."""
+    kitty: bool = False
+    shared_memory: bool = False
+    cell: tuple[int, int] | None = None
+    """Width and height of a cell in pixels."""
+    sixel: tuple[int, int] | None = None
+    """Largest sixel picture, width and height in pixels."""
+    registers: int = 0
+    sync: bool = False
+    mouse_pixels: bool = False
+    closed: bool = False
+    """The closing question was answered: nothing is still on its way."""
+    typed: bytes = b""
+    """Everything that is no answer: what the user typed meanwhile."""
+
+
+def question(
+    *, kitty: bool = True, modes: bool = True, shared_memory: bytes | None = None
+) -> bytes:
+    """One batch of questions, closed by device attributes (DA1), which all terminals answer.
+
+    XTVERSION, a 1x1 kitty query, cell size, sixel geometry and registers (XTSMGRAPHICS),
+    synchronised output and SGR-pixel mouse (DECRQM). `kitty` and `modes` are left out for
+    terminals that print them instead of ignoring them. `shared_memory` is the name of an object
+    that holds one RGB pixel: only a terminal on this machine can read it.
+    """
+    parts = [b"\x1b[>q"]
+    if kitty:
+        parts.append(b"\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA" + ST)
+    if kitty and shared_memory is not None:
+        parts.append(b"\x1b_Gi=32,s=1,v=1,a=q,t=s,f=24;" + shared_memory + ST)
+    parts.append(b"\x1b[16t\x1b[?1;1;0S\x1b[?2;1;0S")
+    if modes:
+        parts.append(b"\x1b[?2026$p\x1b[?1016$p")
+    parts.append(b"\x1b[c")
+    return b"".join(parts)
+
+
+def parse(data: bytes) -> Answers:
+    """Sort what arrived into answers and typed keys. Never raises, whatever the bytes."""
+    answers, typed, end = Answers(), [], 0
+    for found in _ANSWER.finditer(data):
+        typed.append(data[end : found.start()])
+        end = found.end()
+        answers = _note(answers, found)
+    typed.append(data[end:])
+    return replace(answers, typed=b"".join(typed))
+
+
+def _note(answers: Answers, found: re.Match[bytes]) -> Answers:
+    kind = found.lastgroup
+    text = (found[kind] if kind else b"").decode("ascii", "replace")
+    if kind == "version":
+        return replace(answers, version=text)
+    if kind == "verdict":
+        return _note_kitty(answers, found["kitty"], text)
+    if kind == "attributes":
+        return replace(answers, attributes=frozenset(_numbers(text)), closed=True)
+    if kind == "cell":
+        height, width = _numbers(text)
+        return replace(answers, cell=(width, height) if width and height else None)
+    if kind == "mode":
+        return _note_mode(answers, *_numbers(text))
+    if kind == "graphics":
+        return _note_graphics(answers, _numbers(text))
+    return answers
+
+
+def _note_kitty(answers: Answers, keys: bytes, verdict: str) -> Answers:
+    fine = verdict == "OK"
+    if b"i=32" in keys.split(b","):
+        return replace(answers, shared_memory=fine)
+    return replace(answers, kitty=fine)
+
+
+def _note_mode(answers: Answers, mode: int, state: int) -> Answers:
+    known = state in (1, 2, 3)
+    if mode == 2026:
+        return replace(answers, sync=known)
+    return replace(answers, mouse_pixels=known) if mode == 1016 else answers
+
+
+def _note_graphics(answers: Answers, numbers: list[int]) -> Answers:
+    match numbers:
+        case [1, 0, registers, *_]:
+            return replace(answers, registers=registers)
+        case [2, 0, width, height, *_] if width and height:
+            return replace(answers, sixel=(width, height))
+    return answers
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(part) for part in text.split(";") if part.isdigit()]

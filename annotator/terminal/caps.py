@@ -1,0 +1,174 @@
+"""What the terminal can do, and which technique follows from it, with the reason."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from annotator.errors import TerminalError
+from annotator.terminal.answers import Answers
+
+GRAPHICS = ("auto", "kitty", "sixel", "iterm", "halfcell", "none")
+"""The choices of `--graphics` and `ANNOTATOR_GRAPHICS`."""
+
+
+class Technique(StrEnum):
+    """How pictures reach the screen, best first."""
+
+    FRAMES = "kitty-frames"
+    """Frames of one image behind constant placeholders: a picture ahead shows with 20 bytes."""
+    PLACEHOLDERS = "kitty-placeholders"
+    """One image a picture, placeholder cells rewritten to show it."""
+    CLASSIC = "kitty-classic"
+    """One image a picture, placed at the cursor."""
+    SIXEL = "sixel"
+    ITERM = "iterm"
+    """iTerm2's inline images, as JPEG."""
+    HALFCELL = "halfcell"
+    NONE = "none"
+
+    @property
+    def stores(self) -> bool:
+        """Whether the terminal keeps pictures, so that they can be sent ahead."""
+        return self.value.startswith("kitty")
+
+
+@dataclass(frozen=True, slots=True)
+class Tmux:
+    """The tmux between this program and the terminal."""
+
+    version: str = ""
+    passthrough: bool = False
+
+    @property
+    def number(self) -> tuple[int, int]:
+        """Major and minor version; (0, 0) where it is unknown."""
+        return version_number(self.version)
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """The terminal as found before the app starts. `Caps(Technique.HALFCELL)` is a fair default."""
+
+    technique: Technique
+    reason: str = ""
+    terminal: str = ""
+    """Name and version as the terminal gives them, e.g. `kitty(0.41.1)`; empty where unknown."""
+    cell: tuple[int, int] = (8, 16)
+    """Width and height of a cell in pixels."""
+    sixel_size: tuple[int, int] = (1000, 1000)
+    registers: int = 256
+    sync: bool = False
+    mouse_pixels: bool = False
+    truecolor: bool = True
+    shared_memory: bool = False
+    """The terminal reads memory of this machine: there is no line between them."""
+    answers: bool = False
+    """It answers questions, so that pictures can be paced and fenced."""
+    multiplexer: str = ""
+    """`tmux`, `screen`, `mosh`, or empty."""
+    tmux: Tmux = Tmux()
+    remote: bool = False
+    rtt: float = 0.0
+    """Round trip of the first question in seconds."""
+    typed: str = ""
+    """Keys that were typed during the probe; nothing of them is lost."""
+
+    @property
+    def wrapped(self) -> bool:
+        """Whether graphics must be wrapped to pass through tmux."""
+        return self.multiplexer == "tmux" and self.technique.stores
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables to set before Textual is imported; it reads them then and never again."""
+        found = {"ESCDELAY": "400"} if self.rtt > 0.1 else {}
+        if self.truecolor or self.technique.stores:
+            found["TEXTUAL_COLOR_SYSTEM"] = "truecolor"
+        return found
+
+
+def version_number(text: str) -> tuple[int, int]:
+    """The first `major.minor` in a text, (0, 0) where there is none: `kitty(0.41.1)` is (0, 41)."""
+    found = re.search(r"(\d+)\.(\d+)", text)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+def wanted(graphics: str, env: Mapping[str, str]) -> str:
+    """The choice that counts: the flag, then ANNOTATOR_GRAPHICS, then auto.
+
+    Raises `TerminalError` for a word that is none of `GRAPHICS`.
+    """
+    source, choice = ("--graphics", graphics)
+    if graphics == "auto" and env.get("ANNOTATOR_GRAPHICS"):
+        source, choice = "ANNOTATOR_GRAPHICS", env["ANNOTATOR_GRAPHICS"]
+    if choice not in GRAPHICS:
+        raise TerminalError(f"{source} is {choice!r}; choose one of {', '.join(GRAPHICS)}")
+    return choice
+
+
+def choose(
+    answers: Answers, multiplexer: str = "", passthrough: bool = False
+) -> tuple[Technique, str]:
+    """The best technique for a terminal, and why.
+
+    The name decides before the answers do: Konsole, WezTerm and iTerm2 say OK to a kitty query
+    and yet have neither placeholders nor frames.
+    """
+    if multiplexer in ("screen", "mosh"):
+        return Technique.HALFCELL, f"{multiplexer} passes no pictures on"
+    if multiplexer == "tmux" and not passthrough and 4 not in answers.attributes:
+        return Technique.HALFCELL, "tmux keeps pictures from the terminal"
+    named = _by_name(answers)
+    if named is not None:
+        return _inside(named, multiplexer)
+    if answers.kitty and multiplexer != "tmux":
+        return Technique.CLASSIC, "answers a kitty graphics query"
+    if 4 in answers.attributes:
+        return Technique.SIXEL, "reports sixel in its device attributes"
+    if not answers.closed:
+        return Technique.HALFCELL, "did not answer what it can do"
+    return Technique.HALFCELL, "reports no picture protocol"
+
+
+def _by_name(answers: Answers) -> tuple[Technique, str] | None:
+    name, number = answers.version.lower(), version_number(answers.version)
+    if name.startswith("kitty"):
+        new = number >= (0, 28)
+        return (
+            (Technique.FRAMES, "kitty since 0.28 has placeholders and frames")
+            if new
+            else (Technique.CLASSIC, "kitty before 0.28 has no placeholders")
+        )
+    if name.startswith("ghostty"):
+        return Technique.PLACEHOLDERS, "Ghostty has placeholders and no frames"
+    if name.startswith(("wezterm", "iterm2", "konsole", "mintty")):
+        return Technique.ITERM, "shows iTerm2's inline images, as JPEG the smallest payload"
+    if name.startswith("xterm.js") and 4 in answers.attributes:
+        return Technique.ITERM, "xterm.js with images enabled shows iTerm2's inline images"
+    return None
+
+
+def _inside(found: tuple[Technique, str], multiplexer: str) -> tuple[Technique, str]:
+    """Inside tmux only placeholders stay where they belong: they are text."""
+    if multiplexer != "tmux" or found[0] in (Technique.FRAMES, Technique.PLACEHOLDERS):
+        return found
+    return Technique.HALFCELL, f"inside tmux {found[0]} pictures would not follow its panes"
+
+
+FORCED = {
+    "kitty": "kitty graphics",
+    "sixel": "sixel",
+    "iterm": "iTerm2 inline images",
+    "halfcell": "half cells",
+    "none": "no pictures",
+}
+
+
+def forced(choice: str, found: Technique) -> Technique:
+    """The technique for a choice other than auto; the family's best that the terminal has."""
+    if choice == "kitty":
+        return found if found.stores else Technique.CLASSIC
+    return Technique(choice)

@@ -1,0 +1,50 @@
+"""Half cells: two pixels a character, for terminals that know no pictures."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from annotator.terminal.backend import Area, Part, Payload, Quality
+from annotator.terminal.caps import Technique
+from annotator.terminal.drawn import UPPER, Drawn, half_pixels
+
+LADDER = (Quality("4 bits a colour", 16), Quality("true colour", 0))
+
+
+class Halfcells(Drawn):
+    """Text cells whose upper half is one pixel and whose lower half, the background, another."""
+
+    technique = Technique.HALFCELL
+    ladder = LADDER
+    composited = True
+
+    def encode(self, image: Image.Image, area: Area, quality: Quality) -> Payload:
+        pixels = half_pixels(image, area, self.background)
+        if quality.colours:
+            pixels = pixels // 16 * 17
+        parts = tuple(Part(row_bytes(pixels, row), row) for row in range(area.rows))
+        return Payload(parts, sum(len(part.data) for part in parts), picture=pixels)
+
+
+def row_bytes(pixels: NDArray[np.uint8], row: int) -> bytes:
+    """One row of half cells with no colour said twice; a cell of one colour is a space."""
+    text, fore, back = bytearray(), b"", b""
+    above, below = _colours(pixels[2 * row]), _colours(pixels[2 * row + 1])
+    for upper, lower in zip(above, below, strict=True):
+        codes = []
+        if upper not in (lower, fore):
+            codes.append(b"38;2;" + upper)
+            fore = upper
+        if lower != back:
+            codes.append(b"48;2;" + lower)
+            back = lower
+        if codes:
+            text += b"\x1b[" + b";".join(codes) + b"m"
+        text += b" " if upper == lower else UPPER.encode()
+    return bytes(text)
+
+
+def _colours(pixels: NDArray[np.uint8]) -> list[bytes]:
+    return [b"%d;%d;%d" % (red, green, blue) for red, green, blue in pixels.tolist()]

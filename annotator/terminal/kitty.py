@@ -1,0 +1,270 @@
+"""Kitty's graphics protocol, three ways: frames, placeholders, classic placements.
+
+Protocol: https://sw.kovidgoyal.net/kitty/graphics-protocol/. Every command is silenced with
+q=2: Textual would take an answer for key presses.
+"""
+
+from __future__ import annotations
+
+import io
+import random
+from base64 import standard_b64encode
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from PIL import Image
+
+from annotator.terminal.backend import Area, Cell, Part, Payload, Quality, at_once, kept, move
+from annotator.terminal.caps import Caps, Technique
+from annotator.terminal.drawn import half_line, half_pixels
+from annotator.terminal.fit import canvas
+from annotator.terminal.probe import through_tmux
+
+PLACEHOLDER = "\U0010eeee"
+PIECE = 4096
+"""Largest payload of one escape code that the protocol allows, in base64 characters."""
+MEMORY = 192 << 20
+"""Bytes of decoded pictures that the terminal keeps for us."""
+
+LADDER = (
+    Quality("64 colours, half size", 64, 2),
+    Quality("256 colours", 255),
+    Quality("true colour", 0),
+)
+
+# Unicode's combining marks of class 230 that kitty counts rows and columns with, in order.
+_RANGES = """
+305 30d-30e 310 312 33d-33f 346 34a-34c 350-352 357 35b 363-36f 483-487 592-595 597-599 59c-5a1
+5a8-5a9 5ab-5ac 5af 5c4 610-617 657-65b 65d-65e 6d6-6dc 6df-6e2 6e4 6e7-6e8 6eb-6ec 730 732-733
+735-736 73a 73d 73f-741 743 745 747 749-74a 7eb-7f1 7f3 816-819 81b-823 825-827 829-82d 951
+953-954 f82-f83 f86-f87 135d-135f 17dd 193a 1a17 1a75-1a7c 1b6b 1b6d-1b73 1cd0-1cd2 1cda-1cdb
+1ce0 1dc0-1dc1 1dc3-1dc9 1dcb-1dcc 1dd1-1de6 1dfe 20d0-20d1 20d4-20d7 20db-20dc 20e1 20e7 20e9
+20f0 2cef-2cf1 2de0-2dff a66f a67c-a67d a6f0-a6f1 a8e0-a8f1 aab0 aab2-aab3 aab7-aab8 aabe-aabf
+aac1 fe20-fe26 10a0f 10a38 1d185-1d189 1d1aa-1d1ad 1d242-1d244
+"""
+
+
+def _marks() -> Iterator[str]:
+    for word in _RANGES.split():
+        first, _, last = word.partition("-")
+        yield from map(chr, range(int(first, 16), int(last or first, 16) + 1))
+
+
+MARKS = tuple(_marks())
+
+
+def command(keys: str, payload: bytes = b"") -> bytes:
+    """One graphics escape code."""
+    return b"\x1b_G" + keys.encode() + (b";" + payload if payload else b"") + b"\x1b\\"
+
+
+def as_png(image: Image.Image, level: int) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=level)
+    return buffer.getvalue()
+
+
+def encode(image: Image.Image, area: Area, quality: Quality) -> Payload:
+    """A PNG of the whole canvas, transparent around the picture, in pieces of base64.
+
+    The canvas is the area divided by a power of two: never much larger than the source, because
+    the terminal scales up by itself.
+    """
+    level = max(quality.shrink, shrink_for(image.size, area))
+    image = canvas(image, (-(-area.size[0] // level), -(-area.size[1] // level)), quality.colours)
+    text = standard_b64encode(as_png(image, 6 if quality.colours else 1))
+    parts = tuple(Part(text[i : i + PIECE]) for i in range(0, len(text), PIECE))
+    return Payload(parts, len(text) + 40 * len(parts), level)
+
+
+def shrink_for(size: tuple[int, int], area: Area) -> int:
+    """The smallest canvas, as a power of two, that still holds every pixel of the source."""
+    room = min(area.size[0] / size[0], area.size[1] / size[1])
+    level = 1
+    while level < 8 and room >= 2 * level:
+        level *= 2
+    return level
+
+
+class Kitty:
+    """What the three ways have in common: ids, chunks, placeholder cells."""
+
+    technique = Technique.PLACEHOLDERS
+    ladder = LADDER
+    composited = True
+    slots = 16
+
+    def __init__(self, caps: Caps, first_id: int | None = None) -> None:
+        # 24 bits fit in a colour; a random start keeps two programs in one terminal apart.
+        self._first = first_id if first_id is not None else random.randrange(1 << 8, 1 << 23)
+        self._sync = caps.sync and not caps.wrapped
+        self._wrap: Callable[[bytes], bytes] = through_tmux if caps.wrapped else bytes
+        # tmux 3.3 loses the marks of repeated cells; it expands them since 3.4.
+        self._repeat = not caps.wrapped or caps.tmux.number >= (3, 4)
+        self._alive: dict[int, None] = {}
+        self._shown = 0
+
+    def encode(self, image: Image.Image, area: Area, quality: Quality) -> Payload:
+        return encode(image, area, quality)
+
+    def begin(self, area: Area) -> bytes:
+        freed = self.end()
+        self._first += 64
+        self._shown = 0
+        return freed
+
+    def end(self) -> bytes:
+        freed = [self._send(f"a=d,d=I,i={number},q=2") for number in self._alive]
+        self._alive.clear()
+        return b"".join(freed)
+
+    def part(self, slot: int, payload: Payload, index: int, area: Area) -> bytes:
+        number = self._id(slot)
+        more = int(index + 1 < len(payload.parts))
+        if index:
+            return self._send(f"m={more},q=2", payload.parts[index].data)
+        self._alive[number] = None
+        keys = f"a=t,i={number},f=100,m={more},q=2"
+        return self._send(keys, payload.parts[0].data) + (b"" if more else self._done(number, area))
+
+    def abort(self, slot: int, payload: Payload) -> bytes:
+        return self._send("m=0,q=2")
+
+    def show(self, slot: int | None, area: Area, *, cells: bool = True) -> bytes:
+        self._shown = 0 if slot is None else self._id(slot)
+        return at_once(kept(self._rewrite(area)), self._sync) if cells else b""
+
+    def line(self, row: int, area: Area, payload: Payload | None) -> list[Cell]:
+        if not self._shown or row >= min(area.rows, len(MARKS)):
+            return [Cell(" ")] * area.columns
+        colour = self._colour()
+        width = min(area.columns, len(MARKS))
+        cells = [Cell(PLACEHOLDER + MARKS[row] + MARKS[x], colour) for x in range(width)]
+        return cells + [Cell(" ")] * (area.columns - width)
+
+    def _send(self, keys: str, payload: bytes = b"") -> bytes:
+        return self._wrap(command(keys, payload))
+
+    def _id(self, slot: int) -> int:
+        return self._first + slot
+
+    def _colour(self) -> tuple[int, int, int]:
+        return self._shown >> 16 & 255, self._shown >> 8 & 255, self._shown & 255
+
+    def _done(self, number: int, area: Area) -> bytes:
+        """What must follow the last part of a picture."""
+        return self._send(f"a=p,U=1,i={number},c={area.columns},r={area.rows},q=2")
+
+    def _rewrite(self, area: Area) -> bytes:
+        """All placeholder cells anew: the first of a row with its marks, the rest repeated."""
+        if not self._shown:
+            blank = b" " * area.columns
+            return b"\x1b[m" + b"".join(move(area, row) + blank for row in range(area.rows))
+        rows = min(area.rows, len(MARKS))
+        colour = b"\x1b[38;2;%d;%d;%dm" % self._colour()
+        return colour + b"".join(move(area, row) + self._row(row, area) for row in range(rows))
+
+    def _row(self, row: int, area: Area) -> bytes:
+        width = min(area.columns, len(MARKS))
+        text = PLACEHOLDER + MARKS[row] + MARKS[0]
+        if not self._repeat or width < 4:
+            return (text + PLACEHOLDER * (width - 1)).encode()
+        return (text + PLACEHOLDER).encode() + b"\x1b[%db" % (width - 2)
+
+
+class Placeholders(Kitty):
+    """One image a picture; showing one rewrites the cells (563 bytes at 65x23)."""
+
+    def part(self, slot: int, payload: Payload, index: int, area: Area) -> bytes:
+        sent = super().part(slot, payload, index, area)
+        last = index + 1 == len(payload.parts)
+        return sent + self._done(self._id(slot), area) if last and index else sent
+
+
+class Frames(Kitty):
+    """Pictures are frames of one image behind constant cells; a switch is 20 bytes.
+
+    One image (a ring of frames) for each canvas size in use: pools of mixed sizes switch the
+    cells as well, all others only the frame.
+    """
+
+    technique = Technique.FRAMES
+
+    def __init__(self, caps: Caps, first_id: int | None = None) -> None:
+        super().__init__(caps, first_id)
+        self._rings: dict[int, int] = {}
+        self._level = dict.fromkeys(range(self.slots), 1)
+
+    def begin(self, area: Area) -> bytes:
+        freed = super().begin(area)
+        self._rings.clear()
+        # Until pictures arrive the cells show the empty root frame of the full canvas.
+        opened = self._open(1, area)
+        self._shown = self._rings[1]
+        return freed + opened
+
+    def part(self, slot: int, payload: Payload, index: int, area: Area) -> bytes:
+        opened = self._open(payload.level, area)
+        number, more = self._rings[payload.level], int(index + 1 < len(payload.parts))
+        self._level[slot] = payload.level
+        # A frame is edited, not added: r and a belong in every piece of it.
+        keys = f"a=f,i={number},r={slot + 2},m={more},q=2"
+        if index == 0:
+            keys += ",f=100,X=1"
+        return opened + self._send(keys, payload.parts[index].data)
+
+    def abort(self, slot: int, payload: Payload) -> bytes:
+        number = self._rings[payload.level]
+        return self._send(f"a=f,i={number},r={slot + 2},m=0,q=2")
+
+    def show(self, slot: int | None, area: Area, *, cells: bool = True) -> bytes:
+        level = 1 if slot is None else self._level[slot]
+        number = self._rings[level]
+        switch = self._send(f"a=a,i={number},c={1 if slot is None else slot + 2},q=2")
+        if number == self._shown:
+            return switch
+        self._shown = number
+        if not cells:
+            return switch
+        return at_once(switch + kept(self._rewrite(area)), self._sync)
+
+    def _open(self, level: int, area: Area) -> bytes:
+        """A ring: a transparent root of the canvas' size, its placement, and empty frames."""
+        if level in self._rings:
+            return b""
+        number = self._rings[level] = self._first + len(self._rings)
+        self._alive[number] = None
+        width, height = -(-area.size[0] // level), -(-area.size[1] // level)
+        root = Image.new("P", (width, height))
+        root.info["transparency"] = 0
+        opened = self._send(
+            f"a=t,i={number},f=100,q=2", standard_b64encode(as_png(root, 9))
+        ) + self._done(number, area)
+        empty = self._send(f"a=f,i={number},s=1,v=1,f=32,q=2", b"AAAAAA==")
+        return opened + empty * self.slots
+
+
+class Classic(Kitty):
+    """Placements at the cursor, for terminals without placeholders. They lie over all text."""
+
+    technique = Technique.CLASSIC
+    composited = False
+
+    def show(self, slot: int | None, area: Area, *, cells: bool = True) -> bytes:
+        before, self._shown = self._shown, 0 if slot is None else self._id(slot)
+        removed = self._send(f"a=d,d=i,i={before},q=2") if before else b""
+        if not self._shown:
+            return removed
+        keys = f"a=p,i={self._shown},p=1,c={area.columns},r={area.rows},C=1,q=2"
+        placed = kept(move(area) + self._send(keys))
+        return at_once(placed + (removed if before != self._shown else b""), self._sync)
+
+    def encode(self, image: Image.Image, area: Area, quality: Quality) -> Payload:
+        payload = encode(image, area, quality)
+        return replace(payload, picture=half_pixels(image, area, (0, 0, 0)))
+
+    def line(self, row: int, area: Area, payload: Payload | None) -> list[Cell]:
+        return half_line(row, area, payload) or [Cell(" ")] * area.columns
+
+    def _done(self, number: int, area: Area) -> bytes:
+        return b""

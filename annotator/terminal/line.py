@@ -1,0 +1,146 @@
+"""The line to the terminal: its round trip and throughput, and how much may be on the way.
+
+Every piece of data is closed by a fence: a cursor report (DSR 6) whose position says which fence
+it is. Terminals answer in order, and their answers stay in order with the keys. The window
+follows the delay, as in TCP Vegas (Brakmo and Peterson 1995): as long as answers come as fast as
+the line ever was, more may travel; when a queue builds up, less. So a key never waits behind more
+than `SLACK` seconds of our own data.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+Clock = Callable[[], float]
+
+SLACK = 0.03
+"""Seconds of our own data that may queue in front of a key."""
+FLOOR, CEILING = 6_000, 1 << 20
+"""Bounds of the window in bytes."""
+LOST = 5.0
+"""Seconds after which an unanswered fence counts as lost."""
+
+
+@dataclass(slots=True)
+class _Fence:
+    place: tuple[int, int]
+    note: object
+    size: int
+    sent: float
+    delivered: int
+    delivered_at: float
+    busy: bool
+
+
+class Line:
+    """Pacing by acknowledgement. Without answers (`fences=False`) everything may travel at once."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        fences: bool = True,
+        wrap: Callable[[bytes], bytes] = bytes,
+        rtt: float = 0.0,
+    ) -> None:
+        self._clock, self.fences, self._wrap = clock, fences, wrap
+        self._places, self._count = (10, 40), 0
+        self._waiting: deque[_Fence] = deque()
+        self._trips: deque[tuple[float, float]] = deque()
+        self._rates: deque[float] = deque(maxlen=10)
+        self._flying, self._delivered, self._delivered_at = 0, 0, clock()
+        self._window, self._growing, self._shrunk = float(2 * FLOOR), True, 0.0
+        self._first_rtt = rtt
+
+    def resize(self, columns: int, rows: int) -> None:
+        """The screen's size in cells: fences report positions within it."""
+        self._places = (max(1, rows - 2), max(1, columns - 1))
+
+    @property
+    def rtt(self) -> float:
+        """The shortest round trip of the last half minute, in seconds."""
+        return min((trip for _, trip in self._trips), default=self._first_rtt)
+
+    @property
+    def rate(self) -> float:
+        """Bytes a second that the line was seen to carry; 0 where nothing was measured."""
+        return max(self._rates, default=0.0)
+
+    @property
+    def idle(self) -> bool:
+        """Nothing of ours is on its way."""
+        return not self._waiting
+
+    @property
+    def asked(self) -> int:
+        """How many fences there were in all."""
+        return self._count
+
+    @property
+    def window(self) -> float:
+        """Bytes that may be on the way."""
+        return self._window
+
+    def room(self) -> bool:
+        """Whether another piece may travel."""
+        self._forget_lost()
+        return not self.fences or self._flying < self._window
+
+    def fence(self, size: int, note: object) -> bytes:
+        """Close `size` bytes. The answer to the returned bytes gives `note` back."""
+        if not self.fences:
+            return b""
+        rows, columns = self._places
+        self._count += 1
+        # Row 1 is never used: its reports look like modified function keys.
+        place = (2 + self._count // columns % rows, 1 + self._count % columns)
+        now = self._clock()
+        fence = _Fence(
+            place, note, size, now, self._delivered, self._delivered_at, bool(self._waiting)
+        )
+        if not self._waiting:
+            fence.delivered_at = now
+        self._waiting.append(fence)
+        self._flying += size
+        return self._wrap(b"\x1b7\x1b[%d;%dH\x1b[6n\x1b8" % place)
+
+    def answered(self, row: int, column: int) -> list[object]:
+        """The notes of every fence that a cursor report at `row`, `column` (from 1) answers."""
+        places = [fence.place for fence in self._waiting]
+        if (row, column) not in places:
+            return []
+        done = [self._waiting.popleft() for _ in range(places.index((row, column)) + 1)]
+        now = self._clock()
+        for fence in done:
+            self._flying -= fence.size
+            self._delivered += fence.size
+        self._delivered_at = now
+        self._measure(done[-1], now)
+        return [fence.note for fence in done]
+
+    def _measure(self, fence: _Fence, now: float) -> None:
+        trip = now - fence.sent
+        self._trips.append((now, trip))
+        while self._trips[0][0] < now - 30 and len(self._trips) > 1:
+            self._trips.popleft()
+        took = now - fence.delivered_at
+        carried = self._delivered - fence.delivered
+        # A line that had nothing to do tells a lower bound only.
+        if took > 0 and carried > 1000 and (fence.busy or carried / took > self.rate):
+            self._rates.append(carried / took)
+        self._adapt(fence, trip - self.rtt, now)
+
+    def _adapt(self, fence: _Fence, queued: float, now: float) -> None:
+        if queued <= SLACK:
+            step = fence.size if self._growing else 4096 * fence.size / self._window
+            self._window = min(CEILING, self._window + step)
+        elif now - self._shrunk > self.rtt:
+            self._growing, self._shrunk = False, now
+            fits = self.rate * (self.rtt + SLACK) or self._window
+            self._window = max(FLOOR, min(self._window * 0.8, fits))
+
+    def _forget_lost(self) -> None:
+        now = self._clock()
+        while self._waiting and now - self._waiting[0].sent > max(LOST, 8 * self.rtt):
+            self._flying -= self._waiting.popleft().size

@@ -1,0 +1,31 @@
+"""The backend for what the terminal can do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from annotator.terminal.backend import Backend, Colour
+from annotator.terminal.caps import Caps, Technique
+from annotator.terminal.cells import Halfcells
+from annotator.terminal.drawn import Nothing
+from annotator.terminal.iterm import Iterm
+from annotator.terminal.kitty import Classic, Frames, Placeholders
+from annotator.terminal.sixel import Sixel
+
+KITTY: dict[Technique, Callable[[Caps], Backend]] = {
+    Technique.FRAMES: Frames,
+    Technique.PLACEHOLDERS: Placeholders,
+    Technique.CLASSIC: Classic,
+}
+DRAWN: dict[Technique, Callable[[Caps, Colour], Backend]] = {
+    Technique.SIXEL: Sixel,
+    Technique.ITERM: Iterm,
+    Technique.HALFCELL: Halfcells,
+}
+
+
+def backend_for(caps: Caps, background: Colour = (0, 0, 0)) -> Backend:
+    """The technique's bytes; `background` fills the margins where pictures are not transparent."""
+    if caps.technique in KITTY:
+        return KITTY[caps.technique](caps)
+    return DRAWN.get(caps.technique, Nothing)(caps, background)

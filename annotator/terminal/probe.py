@@ -1,0 +1,244 @@
+"""Know the terminal before the app starts: one batch of questions, and no key is eaten."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import struct
+import subprocess
+import sys
+import termios
+import time
+import tty
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from annotator.terminal.answers import Answers, parse, question
+from annotator.terminal.caps import FORCED, Caps, Technique, Tmux, choose, forced, wanted
+
+TIMEOUT = 3.0
+"""Seconds to wait for answers: five round trips of a 600 ms line."""
+
+
+def probe(
+    graphics: str = "auto",
+    env: Mapping[str, str] = os.environ,
+    timeout: float = TIMEOUT,
+    stdin: int | None = None,
+    stdout: int | None = None,
+) -> Caps:
+    """Ask the terminal what it can do. Call it before the app starts and owns stdin.
+
+    Raises `TerminalError` for an unknown choice of graphics. Where stdin or stdout is no
+    terminal nothing is asked.
+    """
+    choice = wanted(graphics, env)
+    source, sink = _fileno(stdin, sys.__stdin__), _fileno(stdout, sys.__stdout__)
+    if source is None or sink is None or not (os.isatty(source) and os.isatty(sink)):
+        found = Caps(Technique.HALFCELL, "the program does not run in a terminal")
+        return _apply(choice, found)
+    with _raw(source):
+        caps = _ask(env, timeout, source, sink)
+    return _apply(choice, caps)
+
+
+def _apply(choice: str, caps: Caps) -> Caps:
+    if choice == "auto":
+        return caps
+    technique = forced(choice, caps.technique)
+    return replace(caps, technique=technique, reason=f"{FORCED[choice]} was asked for")
+
+
+@dataclass(frozen=True, slots=True)
+class _Wire:
+    """Both ends of the terminal, and how long to wait."""
+
+    source: int
+    sink: int
+    timeout: float
+
+    def exchange(self, text: bytes) -> tuple[Answers, float]:
+        """Write a batch, read until it is closed. Returns the answers and the seconds taken."""
+        begun = time.monotonic()
+        os.write(self.sink, text)
+        data = b""
+        answers = parse(data)
+        while not answers.closed:
+            left = begun + self.timeout - time.monotonic()
+            if left <= 0 or not select.select([self.source], [], [], left)[0]:
+                break
+            piece = os.read(self.source, 4096)
+            if not piece:
+                break
+            data += piece
+            answers = parse(data)
+        return answers, time.monotonic() - begun
+
+
+def _ask(env: Mapping[str, str], timeout: float, source: int, sink: int) -> Caps:
+    wire = _Wire(source, sink, timeout)
+    multiplexer = _multiplexer(env)
+    remote = any(env.get(name) for name in ("SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY"))
+    apple = env.get("TERM_PROGRAM") == "Apple_Terminal"
+    quiet = multiplexer != "" or apple
+    with _one_pixel(not quiet and not remote) as memory:
+        near, rtt = wire.exchange(question(kitty=not quiet, modes=not apple, shared_memory=memory))
+    far, tmux = near, Tmux()
+    if multiplexer == "tmux":
+        tmux = _tmux(env, near.version)
+        if tmux.passthrough:
+            far, rtt = wire.exchange(through_tmux(question()))
+            far = _merge(near, far)
+    technique, reason = choose(far, multiplexer, tmux.passthrough)
+    return Caps(
+        technique=technique,
+        reason=reason,
+        terminal=far.version or env.get("TERM_PROGRAM", ""),
+        cell=_cell(source, far),
+        sixel_size=far.sixel or (1000, 1000),
+        registers=far.registers or 256,
+        sync=near.sync,
+        mouse_pixels=near.mouse_pixels,
+        truecolor=_truecolor(env, far),
+        shared_memory=far.shared_memory,
+        answers=far.closed,
+        multiplexer=multiplexer,
+        tmux=tmux,
+        remote=remote,
+        rtt=rtt if far.closed else 0.0,
+        typed=far.typed.decode("utf-8", "replace"),
+    )
+
+
+def _merge(near: Answers, far: Answers) -> Answers:
+    """tmux's own cell size and sixel, the terminal's graphics, and what was typed in both."""
+    return replace(
+        far,
+        cell=near.cell or far.cell,
+        attributes=near.attributes,
+        closed=far.closed,
+        typed=near.typed + far.typed,
+    )
+
+
+def through_tmux(text: bytes) -> bytes:
+    """Wrapped so that tmux hands it to the terminal unread."""
+    return b"\x1bPtmux;" + text.replace(b"\x1b", b"\x1b\x1b") + b"\x1b\\"
+
+
+def _multiplexer(env: Mapping[str, str]) -> str:
+    if env.get("TMUX"):
+        return "tmux"
+    if env.get("STY") or env.get("TERM", "").startswith("screen"):
+        return "screen"
+    return "mosh" if "mosh-server" in _ancestors() else ""
+
+
+def _ancestors(limit: int = 20) -> set[str]:
+    """Names of the processes above this one, where /proc tells them."""
+    names: set[str] = set()
+    pid = os.getppid()
+    for _ in range(limit):
+        try:
+            head, _, tail = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
+        except OSError:
+            break
+        names.add(head.partition("(")[2])
+        pid = int(tail.split()[1])
+        if pid <= 1:
+            break
+    return names
+
+
+def _tmux(env: Mapping[str, str], answered: str) -> Tmux:
+    version = answered if answered.startswith("tmux") else ""
+    said = _run_tmux(env, "display-message", "-p", "#{version}")
+    version = said or version.removeprefix("tmux ")
+    allowed = _run_tmux(env, "show-options", "-gqvp", "allow-passthrough") or _run_tmux(
+        env, "show-options", "-gqv", "allow-passthrough"
+    )
+    here = _run_tmux(env, "show-options", "-qvpA", "allow-passthrough")
+    # Before 3.3 the option did not exist and everything passed.
+    old = Tmux(version).number < (3, 3) and version != ""
+    return Tmux(version, old or (here or allowed) in ("on", "all"))
+
+
+def _run_tmux(env: Mapping[str, str], *arguments: str) -> str:
+    try:
+        done = subprocess.run(
+            ["tmux", *arguments],
+            env=dict(env),
+            capture_output=True,
+            text=True,
+            timeout=2,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip()
+
+
+def _truecolor(env: Mapping[str, str], answers: Answers) -> bool:
+    if env.get("COLORTERM", "").lower() in ("truecolor", "24bit"):
+        return True
+    modern = ("kitty", "ghostty", "wezterm", "iterm2", "konsole", "xterm", "mlterm", "foot")
+    return answers.version.lower().startswith(modern)
+
+
+def _cell(fd: int, answers: Answers) -> tuple[int, int]:
+    return answers.cell or cell_size(fd) or (8, 16)
+
+
+def cell_size(fd: int) -> tuple[int, int] | None:
+    """Width and height of a cell in pixels as the tty says; None where it does not say."""
+    import fcntl
+
+    try:
+        packed = fcntl.ioctl(fd, termios.TIOCGWINSZ, b"\0" * 8)
+    except OSError:
+        return None
+    rows, columns, width, height = struct.unpack("HHHH", packed)
+    if not (rows and columns and width and height):
+        return None
+    return width // columns, height // rows
+
+
+@contextlib.contextmanager
+def _raw(fd: int) -> Iterator[None]:
+    before = termios.tcgetattr(fd)
+    tty.setcbreak(fd, termios.TCSADRAIN)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(fd, termios.TCSADRAIN, before)
+
+
+@contextlib.contextmanager
+def _one_pixel(useful: bool) -> Iterator[bytes | None]:
+    """One RGB pixel in shared memory, its name in base64; kitty unlinks it when it has read it."""
+    folder = Path("/dev/shm")
+    if not useful or not folder.is_dir():
+        yield None
+        return
+    from base64 import b64encode
+
+    name = f"/annotator-tty-graphics-protocol-{os.getpid()}"
+    path = folder / name[1:]
+    try:
+        path.write_bytes(b"\0\0\0")
+        yield b64encode(name.encode())
+    except OSError:
+        yield None
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _fileno(given: int | None, stream: object) -> int | None:
+    if given is not None:
+        return given
+    try:
+        return int(stream.fileno())  # type: ignore[attr-defined]
+    except (AttributeError, OSError, ValueError):
+        return None

@@ -1,0 +1,64 @@
+"""Sixel: every picture is drawn anew, in a few bands, so that a key never waits behind all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from PIL import Image
+
+from annotator.terminal.backend import Area, Colour, Part, Payload, Quality
+from annotator.terminal.caps import Caps, Technique
+from annotator.terminal.drawn import Drawn, half_pixels
+from annotator.terminal.fit import padded
+
+LADDER = (
+    Quality("16 colours", 16),
+    Quality("64 colours", 64),
+    Quality("256 colours", 256),
+)
+BANDS = 5
+"""xterm keeps 16 graphics: two pictures' bands and some room."""
+
+
+class Sixel(Drawn):
+    """The whole area as one picture with margins, so that nothing of the last one stays."""
+
+    technique = Technique.SIXEL
+
+    def __init__(self, caps: Caps, background: Colour = (0, 0, 0)) -> None:
+        super().__init__(caps, background)
+        self.ladder = tuple(rung for rung in LADDER if rung.colours <= max(16, caps.registers))
+
+    def encode(self, image: Image.Image, area: Area, quality: Quality) -> Payload:
+        columns, rows = self._cells(area)
+        whole = padded(image, (columns * area.cell[0], rows * area.cell[1]), self.background)
+        whole = whole.quantize(quality.colours, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+        row, column = (area.rows - rows) // 2, (area.columns - columns) // 2
+        parts = tuple(
+            Part(_band(whole, top * area.cell[1], bottom * area.cell[1]), row + top, column)
+            for top, bottom in _bands(rows)
+        )
+        size = sum(len(part.data) for part in parts)
+        return Payload(parts, size, picture=half_pixels(image, area, self.background))
+
+    def _cells(self, area: Area) -> tuple[int, int]:
+        """Columns and rows that the terminal's largest sixel picture covers."""
+        width, height = self._caps.sixel_size
+        return (
+            max(1, min(area.columns, width // area.cell[0])),
+            max(1, min(area.rows, height // area.cell[1])),
+        )
+
+
+def _bands(rows: int) -> Iterator[tuple[int, int]]:
+    step = -(-rows // BANDS)
+    return ((top, min(top + step, rows)) for top in range(0, rows, step))
+
+
+def _band(image: Image.Image, top: int, bottom: int) -> bytes:
+    """Some rows of a picture with a palette, as sixel; what lies below them stays as it is."""
+    from textual_image._sixel import image_to_sixels
+
+    text: str = image_to_sixels(image.crop((0, top, image.width, bottom)))
+    # Second parameter 1: pixels that no colour is set for keep theirs.
+    return b"\x1bP0;1;0q" + text.partition("q")[2].encode("ascii")

@@ -1,0 +1,69 @@
+"""Textual's driver with what pictures need: answers in order, early keys, a clean farewell."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+
+from textual import events
+from textual._xterm_parser import XTermParser
+from textual.drivers.linux_driver import LinuxDriver
+from textual.message import Message
+
+from annotator.terminal.caps import Caps
+
+Answered = Callable[[int, int], None]
+
+
+class PictureDriver(LinuxDriver):
+    """Give it to the app: `App(driver_class=driver_for(caps))`."""
+
+    typed = ""
+    """Keys that were typed while the terminal was asked, before there was an app."""
+    on_answer: Answered | None = None
+    """Called in the app with row and column, from 1, of every cursor report."""
+    on_farewell: Callable[[], bytes] | None = None
+    """Asked for the last bytes before the terminal is left: at exit, crash and suspend."""
+    on_drain: Callable[[], tuple[int, float]] | None = None
+    """Says how many cursor reports were asked for in all, and how long to wait for them."""
+    answers = 0
+
+    def start_application_mode(self) -> None:
+        super().start_application_mode()  # type: ignore[no-untyped-call]
+        typed, self.typed = self.typed, ""
+        for message in XTermParser().feed(typed) if typed else ():
+            self.process_message(message)
+
+    def process_message(self, message: Message) -> None:
+        # In the input thread, in the order in which the terminal sent keys and answers.
+        if isinstance(message, events.CursorPosition):
+            self.answers += 1
+            if self.on_answer is not None:
+                report = partial(self.on_answer, message.y + 1, message.x + 1)
+                self.send_message(events.Callback(callback=report))
+            return
+        super().process_message(message)
+
+    def disable_input(self) -> None:
+        self._drain()
+        super().disable_input()
+
+    def stop_application_mode(self) -> None:
+        if self.on_farewell is not None:
+            self.write(self.on_farewell().decode())
+        super().stop_application_mode()
+
+    def _drain(self) -> None:
+        """Wait for answers on their way: later the shell would print them."""
+        if self.on_drain is None or self._key_thread is None or not self._key_thread.is_alive():
+            return
+        expected, patience = self.on_drain()
+        end = time.monotonic() + patience
+        while self.answers < expected and time.monotonic() < end:
+            time.sleep(0.005)
+
+
+def driver_for(caps: Caps) -> type[PictureDriver]:
+    """A driver class that first hands on the keys that were typed during the probe."""
+    return type("PictureDriver", (PictureDriver,), {"typed": caps.typed})
