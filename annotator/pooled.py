@@ -7,7 +7,6 @@ some items.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -67,4 +66,4 @@ class PooledFeatures:
         """Picks of feature rows as picks of pool rows."""
         if self._same:
             return list(picks)
-        return [replace(pick, row=int(self._pool_row[pick.row])) for pick in picks]
+        return [pick._replace(row=int(self._pool_row[pick.row])) for pick in picks]

@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.difficulty import Difficulty
-from annotator.features.pooled import PooledFeatures
 from annotator.features.store import FeatureStore
 from annotator.learn.ranking import Pick, Ranking, Snapshot
 from annotator.log import Action, Entry, State
+from annotator.pooled import PooledFeatures
 from annotator.queue import Queue
 from annotator.refs import Item
 from annotator.store import Store
