@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from annotator.difficulty import Difficulty
 from annotator.features.store import FeatureStore
-from annotator.learn.ranking import Pick, Ranking, Snapshot
+from annotator.learn.pool import Pick
+from annotator.learn.ranking import Ranking, Snapshot
 from annotator.log import Action, Entry, State
 from annotator.pooled import PooledFeatures
 from annotator.queue import Queue

@@ -370,14 +370,11 @@ def test_a_failed_write_keeps_the_item_on_screen(path: Path) -> None:
     """SQLite itself says "disk is full" once the file may not grow any more."""
     session = session_on(path, items=5000)
     session.queue._store._log.execute("PRAGMA max_page_count = 1")  # type: ignore[attr-defined]
-    labelled = 0
     with pytest.raises(StoreError, match="disk is full"):
-        for labelled in range(5000):
-            current = session.current
+        while current := session.current:
             session.label("ok")
     assert session.current == current
-    assert session.progress.labelled == labelled
-    assert len(list(SqliteStore(path).entries())) == labelled
+    assert len(list(SqliteStore(path).entries())) == session.progress.labelled > 0
 
 
 def test_labels_of_a_class_that_is_gone_are_counted_but_not_learnt(path: Path) -> None:
