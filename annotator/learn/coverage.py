@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from annotator.learn.pool import Pool
 from annotator.learn.rows import Rows, UnitRows
-from annotator.learn.strategies import Pool
 
 REFERENCES = 1000
 NEIGHBOUR = 10
@@ -48,19 +48,21 @@ class Coverage:
             nearest = np.minimum(nearest, distances(self.X, X).min(axis=1))
         return Coverage(self.rows, self.X, self.radius, asked, nearest)
 
-    def gains(self, X: Array, weights: Array | None = None, radius: float | None = None) -> Array:
-        """Coverage (m,) that each candidate row X (m, d) would add.
+    def kernel(self, X: Array, radius: float) -> Array:
+        """k (m, R) between candidate rows X (m, d) and the references: exp(−‖a − b‖² / 2σ²)."""
+        found = distances(X, self.X)
+        found *= np.float32(-0.5 / radius)
+        return np.asarray(np.exp(found, out=found))
 
-        mean over r of weight_r · max(0, k(x, r) − max over asked a of k(a, r)) with
-        k(a, b) = exp(−‖a − b‖² / 2σ²).
+    def gains(self, kernel: Array, radius: float, weights: Array | None = None) -> Array:
+        """Coverage (m,) that each candidate would add, for the candidates' `kernel` (m, R).
+
+        mean over r of weight_r · max(0, k(x, r) − max over asked a of k(a, r)).
         """
-        width = np.float32(-0.5 / (radius or self.radius))
-        kernel = np.exp(width * distances(X, self.X))
-        kernel -= np.exp(width * self.nearest)
-        np.maximum(kernel, 0, out=kernel)
-        if weights is None:
-            return np.asarray(kernel.mean(axis=1))
-        return np.asarray(kernel @ weights / len(weights))
+        added = kernel - np.exp(np.float32(-0.5 / radius) * self.nearest)
+        np.maximum(added, 0, out=added)
+        found = added.mean(axis=1) if weights is None else added @ weights / len(weights)
+        return np.asarray(found)
 
 
 def references(unit: UnitRows, rows: Rows, seed: int) -> Coverage:

@@ -21,25 +21,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.learn.coverage import Coverage, pool_coverage, shrunk_radius
+from annotator.learn.pool import Pool
 from annotator.learn.rows import Rows
-from annotator.learn.strategies import Pick, Pool, largest, margins
+from annotator.learn.strategies import Pick, Utilities, largest, margins
 
 LEAST = 1e-6  # the least uncertainty counted, so that a sure model still gives every row a q
+POWER = 4
 CANDIDATES = 250  # uncertain rows, and as many random ones, that UHerding chooses among
 COLD_CANDIDATES = 500
 
 
 @dataclass(frozen=True, slots=True)
 class HerdingMix:
-    """The mixture; the shares of its three parts add up to 1."""
+    """The mixture: what is left by `audits` and `spread` goes to the greedy part."""
 
     audits: float = 0.10
     spread: float = 0.40
-    power: int = 4
 
     def __call__(self, pool: Pool, want: int) -> list[Pick]:
-        draw = _Draw(self, pool)
-        return [draw.next() for _ in range(min(want, len(pool.rows)))]
+        draw = _Draw(self, pool, want)
+        return [draw.next() for _ in range(min(want, pool.open.size))]
 
 
 def first_labels(classes: int) -> int:
@@ -47,83 +48,108 @@ def first_labels(classes: int) -> int:
     return max(10, 2 * classes)
 
 
+def uncertainty(proba: NDArray[np.floating]) -> NDArray[np.float32]:
+    """u (m,) of probabilities (m, C), never zero."""
+    return np.maximum(margins(proba), LEAST).astype(np.float32, copy=False)
+
+
+def drawing_weights(proba: NDArray[np.floating]) -> NDArray[np.float32]:
+    """u⁴ (m,) of probabilities (m, C)."""
+    return np.square(np.square(uncertainty(proba)))
+
+
 class _Draw:
     """Draws one row after another, without replacement."""
 
-    def __init__(self, mix: HerdingMix, pool: Pool) -> None:
-        self.mix, self.pool = mix, pool
-        self.open = np.ones(len(pool.rows), dtype=bool)
-        self.u = np.maximum(margins(pool.proba), LEAST)
-        self.powers = self.u.astype(float) ** mix.power
+    def __init__(self, mix: HerdingMix, pool: Pool, want: int) -> None:
+        self.mix, self.pool, self.open, self.rng = mix, pool, pool.open, pool.rng
+        self.uncertain = self._best(margins(pool.proba), CANDIDATES + want)
+        self.likely = self.uncertain[:0]
+        if pool.find is not None:
+            self.likely = self._best(pool.proba[:, pool.find], 1 + want)
         self.coverage = pool_coverage(pool)
-        self.taken: list[Pick] = []
+        self.herd: _Herd | None = None
+        self.taken: list[int] = []
+
+    def _best(self, utilities: Utilities, want: int) -> Rows:
+        return self.pool.rows[largest(utilities, want, self.rng)]
 
     def next(self) -> Pick:
-        asked = len(self.pool.labelled) + len(self.taken)
+        asked, size = len(self.pool.labelled) + len(self.taken), self.open.size
         if asked < first_labels(self.pool.proba.shape[1]):
-            place, q, component = self._cold(), np.nan, "cold"
+            row, q, component = self._cold(), np.nan, "cold"
         else:
-            place, q, component = self._mixed(asked)
-        pick = Pick(int(self.pool.rows[place]), q, self.pool.size - len(self.taken), component)
-        self._take(pick, place)
-        return pick
-
-    def _take(self, pick: Pick, place: int) -> None:
-        self.taken.append(pick)
-        self.open[place] = False
-        self.powers[place] = 0
-
-    def _covered(self) -> Coverage:
-        mine = np.array([pick.row for pick in self.taken], dtype=np.int64)
-        return self.coverage.cover(self.pool.unit, np.append(self.coverage.asked, mine))
+            row, q, component = self._mixed(asked)
+        self.taken.append(row)
+        self.open.take(row)
+        return Pick(row, q, size, component)
 
     def _cold(self) -> int:
-        places = self._random(COLD_CANDIDATES)
-        X = self.pool.unit.take(self.pool.rows[places])
-        return int(places[self._covered().gains(X).argmax()])
+        rows = self.open.uniform(self.rng, COLD_CANDIDATES)
+        cover, radius = self._covered(), self.coverage.radius
+        gains = cover.gains(cover.kernel(self.pool.unit.take(rows), radius), radius)
+        return int(rows[gains.argmax()])
+
+    def _covered(self) -> Coverage:
+        mine = np.array(self.taken, dtype=np.int64)
+        return self.coverage.cover(self.pool.unit, np.append(self.coverage.asked, mine))
 
     def _mixed(self, asked: int) -> tuple[int, float, str]:
-        size = self.pool.size - len(self.taken)
-        total = self.powers.sum()
-        greedy, name = self._greedy(asked)
-        part = self.pool.rng.random()
-        if part < self.mix.audits:
-            place, component = int(self._random(1)[0]), "audit"
-        elif part < self.mix.audits + self.mix.spread:
-            place, component = self._spread(total), "uncertain"
-        else:
-            place, component = greedy, name
-        q = self.mix.audits / size + self.mix.spread * self.powers[place] / total
-        if place == greedy:
+        name, candidates = self._turn(asked)
+        row, component = self._draw()
+        greedy = -1
+        if row < 0:
+            row, component = self._choose(name, candidates), name
+            greedy = row
+        elif row in candidates:  # only then could the greedy part have chosen it, too
+            greedy = self._choose(name, candidates)
+        q = self.mix.audits / self.open.size + self.mix.spread * self.open.share(row)
+        if row == greedy:
             q += 1 - self.mix.audits - self.mix.spread
-        return place, float(q), component
+        return row, q, component
 
-    def _spread(self, total: float) -> int:
-        sums = np.cumsum(self.powers)
-        place = int(np.searchsorted(sums, self.pool.rng.random() * total, side="right"))
-        return min(place, int(np.flatnonzero(self.open)[-1]))
+    def _draw(self) -> tuple[int, str]:
+        """A row of one of the two random parts, or -1 where the greedy part's turn has come."""
+        part = self.rng.random()
+        if part < self.mix.audits:
+            return int(self.open.uniform(self.rng, 1)[0]), "audit"
+        if part < self.mix.audits + self.mix.spread:
+            return self.open.weighted(self.rng), "uncertain"
+        return -1, ""
 
-    def _greedy(self, asked: int) -> tuple[int, str]:
-        u = np.where(self.open, self.u, -1)
-        if asked % 2:
-            return int(largest(u, 1, self.pool.rng)[0]), "margin"
-        if self.pool.find is not None:
-            p = np.where(self.open, self.pool.proba[:, self.pool.find], -1)
-            return int(largest(p, 1, self.pool.rng)[0]), "find"
-        return self._herd(u), "herding"
+    def _turn(self, asked: int) -> tuple[str, Rows]:
+        """Whose turn it is in the greedy part, and among which rows it chooses."""
+        uncertain = self.open.free(self.uncertain)
+        if asked % 2 and len(uncertain):
+            return "margin", uncertain[:1]
+        if len(self.likely):
+            return "find", self.open.free(self.likely)[:1]
+        if self.herd is None:
+            random = self.open.uniform(self.rng, CANDIDATES)
+            self.herd = _Herd(self.pool, self.coverage, np.union1d(self.uncertain, random))
+        return "herding", self.open.free(self.herd.rows)
 
-    def _herd(self, u: NDArray[np.floating]) -> int:
-        places = np.union1d(largest(u, CANDIDATES, self.pool.rng), self._random(CANDIDATES))
-        places = places[self.open[places]]
-        X = self.pool.unit.take(self.pool.rows[places])
-        weights = np.maximum(margins(self.pool.score(self.coverage.X)), LEAST).astype(np.float32)
-        gains = self._covered().gains(X, weights, self._radius())
-        return int(places[gains.argmax()])
+    def _choose(self, name: str, candidates: Rows) -> int:
+        if name != "herding" or self.herd is None:
+            return int(candidates[0])
+        gains = self.herd.gains(self._covered())
+        gains[np.isin(self.herd.rows, self.taken)] = -1
+        return int(self.herd.rows[gains.argmax()])
 
-    def _radius(self) -> float:
-        n = len(self.pool.labelled) // 10 * 10
-        return shrunk_radius(self.coverage.radius, self.pool.unit.take(self.pool.labelled[:n]))
 
-    def _random(self, want: int) -> Rows:
-        places = np.flatnonzero(self.open)
-        return self.pool.rng.choice(places, min(want, len(places)), replace=False)
+class _Herd:
+    """UHerding among fixed candidates: the kernel is computed once, when first asked for."""
+
+    def __init__(self, pool: Pool, coverage: Coverage, rows: Rows) -> None:
+        self.pool, self.coverage, self.rows = pool, coverage, rows
+        self.kernel: NDArray[np.float32] | None = None
+
+    def gains(self, covered: Coverage) -> NDArray[np.float32]:
+        """Uncertain coverage (m,) that each candidate would add."""
+        if self.kernel is None:
+            n = len(self.pool.labelled) // 10 * 10
+            known = self.pool.unit.take(self.pool.labelled[:n])
+            self.radius = shrunk_radius(self.coverage.radius, known)
+            self.kernel = self.coverage.kernel(self.pool.unit.take(self.rows), self.radius)
+            self.weights = uncertainty(self.pool.score(self.coverage.X))
+        return covered.gains(self.kernel, self.radius, self.weights)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from annotator.learn.logistic import Logistic
 from annotator.learn.ridge import RidgeLOO
-from annotator.learn.rows import UnitRows, unit
+from annotator.learn.rows import CHUNK, UnitRows, unit
 
 FOLDS = 5
 
@@ -67,9 +67,18 @@ class FittedModel:
 
     def pool_proba(self, rows: UnitRows, which: NDArray[np.int64]) -> NDArray[np.float32]:
         """Probabilities (m, C) of matrix rows `which` (m,), in pieces of bounded size."""
-        found = np.empty((len(which), self.C), dtype=np.float32)
-        for place, X in rows.chunks(which):
-            found[place] = self.unit_proba(X)
+        dense = rows.dense(which)
+        if dense is None or len(which) < len(dense) / 2:
+            parts = (X for _, X in rows.chunks(which))
+            return self._stack(parts, len(which))
+        pieces = (dense[start : start + CHUNK] for start in range(0, len(dense), CHUNK))
+        return self._stack(pieces, len(dense))[which]
+
+    def _stack(self, parts: Iterable[NDArray[np.float32]], n: int) -> NDArray[np.float32]:
+        found, start = np.empty((n, self.C), dtype=np.float32), 0
+        for X in parts:
+            found[start : start + len(X)] = self.unit_proba(X)
+            start += len(X)
         return found
 
 

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from annotator.errors import ProjectError
 from annotator.learn.honest import Drawn, ErrorEstimate, Rest, estimate
 from annotator.learn.model import ESTIMATORS, FittedModel, Model, out_of_sample
+from annotator.learn.pool import OpenRows, Pool
 from annotator.learn.registry import DEFAULT, STRATEGIES
 from annotator.learn.rows import Rows, UnitRows, one_thread
-from annotator.learn.strategies import Pick, Pool, uniform
-
-SCANNED = 200_000  # open rows scored for every label; of a larger pool, a random part
+from annotator.learn.scan import Rolling, Scan, equal, whole
+from annotator.learn.strategies import Pick, uniform
 
 
 @dataclass(frozen=True)
@@ -165,49 +165,59 @@ class _Step:
     def run(self) -> tuple[list[Pick], ErrorEstimate | None]:
         """Rows with features first; only where none is left, the others at random."""
         s = self.snapshot
-        open_rows = np.flatnonzero(~s.closed)
-        usable = _usable(s, open_rows)
-        ready = open_rows[usable]
-        if len(ready) == 0:
-            rest = open_rows[~usable]
-            return uniform(self.pool(None, rest, len(rest)), s.want), None
-        seen = ready
-        if len(ready) > SCANNED:
-            seen = np.sort(self.rng.choice(ready, SCANNED, replace=False))
-        pool = self.pool(self.model, seen, len(ready))
-        return STRATEGIES[s.strategy](pool, s.want), self.estimate(pool)
+        ready = ~s.closed if s.available is None else s.available & ~s.closed
+        if not ready.any():
+            rest = OpenRows(~s.closed, np.zeros(len(s.closed), dtype=np.float32))
+            return uniform(self.pool(Scan(s.rows[:0], equal(0, 1), 0, rest)), s.want), None
+        scan = self.scan(ready)
+        picks = STRATEGIES[s.strategy](self.pool(scan), s.want)
+        return picks, self.estimate(scan)
 
-    def estimate(self, pool: Pool) -> ErrorEstimate | None:
+    def scan(self, ready: NDArray[np.bool_]) -> Scan:
+        s, C = self.snapshot, len(self.snapshot.classes)
+        if self.unit.kept:
+            return whole(self.unit, self.model, C, ready)
+        rolling = self.cache.get("rolling")
+        available = np.ones(len(ready), dtype=bool) if s.available is None else s.available
+        if rolling is None or rolling.outgrown(available):
+            rolling = self.cache["rolling"] = Rolling(self.unit, available, self.seed)
+        found: Scan = rolling.step(self.model, C, available, ready, self.find)
+        return found
+
+    @property
+    def find(self) -> int | None:
         s = self.snapshot
-        if self.model is None:
-            return None
-        fitted = _usable(s, s.rows)
-        proba = out_of_sample(self.model, self.unit.take(pool.labelled), pool.y)
-        drawn = Drawn(proba, pool.y, s.q[fitted], s.pool[fitted])
-        rows = len(s.features) if s.available is None else int(s.available.sum())
-        return estimate(drawn, Rest(pool.proba, rows - len(pool.labelled)))
+        return None if s.find is None else s.classes.index(s.find)
 
-    def pool(self, model: FittedModel | None, rows: Rows, size: int) -> Pool:
+    def pool(self, scan: Scan) -> Pool:
         s, C = self.snapshot, len(self.snapshot.classes)
         fitted = _usable(s, s.rows)
         shown = np.flatnonzero(s.closed)
         return Pool(
-            rows=rows,
-            size=size,
-            proba=model.pool_proba(self.unit, rows) if model else _equal(len(rows), C),
+            rows=scan.rows,
+            proba=scan.proba,
+            open=scan.open,
             unit=self.unit,
             labelled=s.rows[fitted],
             y=s.y[fitted],
             shown=shown[_usable(s, shown)],
             counts=np.bincount(s.y, minlength=C),
-            find=None if s.find is None else s.classes.index(s.find),
+            find=self.find,
             available=s.available,
-            score=model.unit_proba if model else lambda X: _equal(len(X), C),
+            score=self.model.unit_proba if self.model else lambda X: equal(len(X), C),
             seed=self.seed,
             rng=self.rng,
             cache=self.cache,
         )
 
-
-def _equal(n: int, C: int) -> NDArray[np.float32]:
-    return np.full((n, C), 1 / C, dtype=np.float32)
+    def estimate(self, scan: Scan) -> ErrorEstimate | None:
+        s = self.snapshot
+        if self.model is None:
+            return None
+        fitted = _usable(s, s.rows)
+        rows, y = s.rows[fitted], s.y[fitted]
+        drawn = Drawn(
+            out_of_sample(self.model, self.unit.take(rows), y), y, s.q[fitted], s.pool[fitted]
+        )
+        size = len(s.closed) if s.available is None else int(s.available.sum())
+        return estimate(drawn, Rest(scan.proba[: scan.sampled], size - len(rows)))

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from annotator.errors import FeatureError, several
 
-CHUNK = 16_384  # rows a piece: at 384 numbers 25 MB, near what a cache can serve
-KEPT = 40_000_000  # numbers kept as float32 (160 MB); a larger matrix is read again each time
+CHUNK = 8_192  # rows a piece: at 384 numbers 12 MB, near what a cache can serve
+KEPT = 20_000_000  # numbers kept as float32 (80 MB); a larger matrix is read again each time
 
 Rows = NDArray[np.int64]
 Matrix = NDArray[Any]
@@ -26,12 +26,12 @@ def unit(rows: Matrix, names: Rows | None = None) -> NDArray[np.float32]:
     else by its place.
     """
     found = np.asarray(rows, dtype=np.float32)
-    length = np.sqrt(np.einsum("ij,ij->i", found, found, dtype=np.float64))
+    length = np.sqrt(np.einsum("ij,ij->i", found, found))
     usable = np.isfinite(length) & (length > 0)
     if not usable.all():
         bad = np.flatnonzero(~usable)
         raise _unusable(found, bad, bad if names is None else names[bad])
-    return np.asarray(found / length[:, None].astype(np.float32))
+    return np.asarray(found / length[:, None])
 
 
 def _unusable(rows: Matrix, bad: Rows, names: Rows) -> FeatureError:
@@ -58,14 +58,29 @@ class UnitRows:
 
     def take(self, rows: Rows) -> NDArray[np.float32]:
         """Unit rows (m, d) of the matrix rows (m,). Raises FeatureError, naming the row."""
-        if self._unit is None:
-            return unit(self.matrix[rows], rows)
+        if self._unit is not None:
+            return self._load(rows)[rows]
+        whole = len(rows) > 0 and rows[-1] - rows[0] == len(rows) - 1 and (np.diff(rows) == 1).all()
+        found = self.matrix[rows[0] : rows[-1] + 1] if whole else self.matrix[rows]
+        return unit(found, rows)
+
+    @property
+    def kept(self) -> bool:
+        """Whether the unit rows stay in memory."""
+        return self._unit is not None
+
+    def dense(self, rows: Rows) -> NDArray[np.float32] | None:
+        """The whole matrix (N, d), where it is kept, with at least `rows` loaded; else zeros."""
+        return None if self._unit is None else self._load(rows)
+
+    def _load(self, rows: Rows) -> NDArray[np.float32]:
+        assert self._unit is not None
         missing = rows[~self._known[rows]]
         for start in range(0, len(missing), CHUNK):
             piece = missing[start : start + CHUNK]
             self._unit[piece] = unit(self.matrix[piece], piece)
             self._known[piece] = True
-        return self._unit[rows]
+        return self._unit
 
     def chunks(self, rows: Rows) -> Iterator[tuple[slice, NDArray[np.float32]]]:
         """Pieces of `rows`: where each lies in `rows`, and its unit rows."""

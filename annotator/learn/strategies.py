@@ -13,9 +13,9 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.learn.rows import UnitRows
+from annotator.learn.pool import Pool
+from annotator.learn.rows import Rows
 
-Rows = NDArray[np.int64]
 Utilities = NDArray[np.floating[Any]]
 
 
@@ -28,40 +28,6 @@ class Pick(NamedTuple):
     pool: int
     component: str
     """The part of the strategy that drew it: "audit", "margin", "cold", "random" ..."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pool:
-    """What a strategy may look at."""
-
-    rows: Rows
-    """(m,) rows that may be picked, ascending; a part of the open rows in a very large pool."""
-    size: int
-    """How many rows are open in all; len(rows) unless the pool is very large."""
-    proba: NDArray[Any]
-    """(m, C) the model's probabilities for `rows`; equal for all classes before any label."""
-    unit: UnitRows
-    """Unit rows of the whole matrix, by row number."""
-    labelled: Rows
-    """(n,) rows labelled so far, in order; only those with features."""
-    y: Rows
-    """(n,) their classes."""
-    shown: Rows
-    """Rows with features that are labelled, queued, skipped or on a screen."""
-    counts: Rows
-    """(C,) labels of each class so far, with features or not."""
-    find: int | None
-    """The class to search for, if any."""
-    available: NDArray[np.bool_] | None
-    """(N,) rows with features; None = all."""
-    score: Callable[[NDArray[Any]], NDArray[Any]]
-    """Unit rows (k, d) -> probabilities (k, C)."""
-    seed: int
-    """Of the whole session: for what should stay the same from step to step."""
-    rng: np.random.Generator
-    """Of this step."""
-    cache: dict[str, Any]
-    """What a strategy keeps between steps, only to save time."""
 
 
 class Strategy(Protocol):
@@ -115,7 +81,7 @@ class Greedy:
 
     def __call__(self, pool: Pool, want: int) -> list[Pick]:
         rows = pool.rows[largest(self.utilities(pool), want, pool.rng)]
-        return [Pick(int(row), np.nan, pool.size - i, self.name) for i, row in enumerate(rows)]
+        return [Pick(int(row), np.nan, pool.open.size - i, self.name) for i, row in enumerate(rows)]
 
 
 def largest(utilities: Utilities, want: int, rng: np.random.Generator) -> Rows:
@@ -135,10 +101,8 @@ def largest(utilities: Utilities, want: int, rng: np.random.Generator) -> Rows:
 
 def uniform(pool: Pool, want: int) -> list[Pick]:
     """Each open row with the same probability: passive learning, and an honest sample."""
-    rows = pool.rng.choice(pool.rows, min(want, len(pool.rows)), replace=False)
-    return [
-        Pick(int(row), 1 / (pool.size - i), pool.size - i, "random") for i, row in enumerate(rows)
-    ]
+    rows, size = pool.open.uniform(pool.rng, want), pool.open.size
+    return [Pick(int(row), 1 / (size - i), size - i, "random") for i, row in enumerate(rows)]
 
 
 UTILITIES: dict[str, Callable[[Pool], Utilities]] = {
