@@ -24,9 +24,7 @@ _PATH_COLUMNS = ("filename", "file_name", "path", "ref")
 _LABEL_COLUMNS = ("annotation", "label")
 _NUMBER = r"-?\d+(?:\.\d+)?"
 _DASHED = re.compile("-".join([rf"({_NUMBER})"] * 4))
-_LISTED = re.compile(
-    rf"[ ,x]*({_NUMBER})[ ,;]+({_NUMBER})[ ,;]+({_NUMBER})[ ,;]+({_NUMBER})[ \])]*"
-)
+_LISTED = re.compile(r"\s*" + r"[ ,;]+".join([rf"({_NUMBER})"] * 4) + r"\s*")
 _FOUR_LAST = re.compile(r"^(.+?)\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+)$")
 
 
@@ -156,8 +154,8 @@ def read_table(file: Path, box_order: str, problems: list[str]) -> Iterator[Row]
     """
     name = printable(file.name)
     with open_text(file) as lines:
-        reader = csv.reader(lines, delimiter=delimiter_of(lines))
         try:
+            reader = csv.reader(lines, delimiter=delimiter_of(lines))
             header = next(reader, None)
             if header is None:
                 raise RefError(

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.features.store import FeatureStore
-from annotator.learn.pool import Pick
+from annotator.learn.strategies import Pick
 from annotator.reftable import RefTable
 
 

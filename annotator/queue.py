@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.errors import StoreError
-from annotator.learn.pool import Pick
+from annotator.learn.strategies import Pick
 from annotator.reftable import RefTable
 from annotator.store import Lease, Store, new_holder
 

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from annotator.difficulty import Difficulty
 from annotator.features.store import FeatureStore
-from annotator.learn.pool import Pick
 from annotator.learn.ranking import Ranking, Snapshot
+from annotator.learn.strategies import Pick
 from annotator.log import Action, Entry, State
 from annotator.pooled import PooledFeatures
 from annotator.queue import Queue
@@ -181,8 +181,15 @@ class Session:
         q = None if np.isnan(pick.q) else pick.q
         (entry,) = self._write(
             self._entry(
-                action, current.ref, label=name, proba=proba, model=model, shown_ms=shown_ms,
-                picked_by=pick.component or None, q=q, pool=pick.pool or None,
+                action,
+                current.ref,
+                label=name,
+                proba=proba,
+                model=model,
+                shown_ms=shown_ms,
+                picked_by=pick.component or None,
+                q=q,
+                pool=pick.pool or None,
             )  # fmt: skip
         )
         self.queue.advance()

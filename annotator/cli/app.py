@@ -66,7 +66,7 @@ def main() -> NoReturn:
 
         completion_init()
     try:
-        app(standalone_mode=True)
+        app(prog_name="annotator")
     except AnnotatorError as error:
         typer.echo(f"annotator: {error}", err=True)
         sys.exit(1)
