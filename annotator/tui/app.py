@@ -1,0 +1,93 @@
+"""Opens the labelling screen on a project, and says at the end what came of it.
+
+Nothing here may import Textual before the terminal was asked: Textual reads its settings from
+the environment when it is imported, and owns the terminal's answers while it runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import signal
+import time
+from dataclasses import dataclass
+
+from annotator.errors import StoreError
+from annotator.project import Project
+from annotator.refs import printable
+from annotator.tui.pace import Pace, duration
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What one sitting came to; `str` is for the annotator."""
+
+    project: str
+    answers: int
+    """Labels and skips, less what was taken back."""
+    seconds: float
+    """Of work: pauses are left out."""
+    remaining: int
+    per_minute: float | None = None
+    code: int = 0
+    """The exit status: 0, 1 after a crash, 128 + the signal that ended it (130 for SIGINT)."""
+
+    def __str__(self) -> str:
+        folder = printable(shlex.quote(self.project))
+        words = f"{self.answers:,} answered in {duration(self.seconds)}"
+        if self.per_minute:
+            words += f", {self.per_minute:.0f} a minute"
+        left = f"{self.remaining:,} to go" if self.remaining else "nothing is left"
+        follow = "go on:   annotator run" if self.remaining else "take out: annotator export"
+        return f"{words}; {left}. All is saved.\n{follow} {folder}"
+
+
+def run(
+    project: Project, *, annotator: str, graphics: str = "auto", features: bool = True
+) -> Receipt:
+    """Label `project` in this terminal until the annotator quits.
+
+    `features` says whether missing features are computed in the background. Raises
+    `AnnotatorError` for what keeps the screen from opening: keys in conflict, an unknown theme or
+    strategy, a store that cannot be opened, refs that cannot be read.
+    """
+    from annotator.terminal.probe import probe
+    from annotator.tui.keymaps import make_keymap
+
+    settings = project.settings
+    keymap = make_keymap(settings.keymap, settings.classes)
+    caps = probe(graphics)
+    os.environ.update(caps.environment)
+
+    from annotator.session import Session, Strategy
+    from annotator.store import SqliteStore
+    from annotator.tui.background import Reader
+    from annotator.tui.labeller import Labeller
+
+    reader = Reader(project)
+    store = SqliteStore(project.labels_file)
+    strategy = Strategy(settings.strategy, settings.find, settings.estimator)
+    session = Session(
+        store, settings.names, annotator=annotator, strategy=strategy,
+        seed=settings.seed, ahead=settings.ahead,
+    )  # fmt: skip
+    pace = Pace(time.monotonic)
+    try:
+        app = Labeller(project, session, keymap, pace, caps, reader, extract=features)
+        error = app.run()
+    finally:
+        with contextlib.suppress(StoreError):
+            session.close()
+        store.close()
+    if error is not None:
+        raise error
+    code = _code(app.signalled, app.return_code)
+    left = session.progress.remaining
+    return Receipt(str(project.folder), pace.answers, pace.seconds, left, pace.per_minute, code)
+
+
+def _code(signalled: int | None, returned: int | None) -> int:
+    if signalled is None:
+        return returned or 0
+    return 130 if signalled == signal.SIGINT else 128 + signalled

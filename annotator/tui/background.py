@@ -1,0 +1,152 @@
+"""What runs beside the screen: listing, learning, and the features' own process.
+
+Each is a daemon thread that hands its results to `post`, a thread-safe function; none is ever
+waited for, so that quitting takes no longer than the screen does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from annotator import pool
+from annotator.errors import AnnotatorError, FeatureError
+from annotator.features.growing import open_growing
+from annotator.features.store import FeatureStore
+from annotator.learn.ranking import Snapshot, learn
+from annotator.listing import LeftOut
+from annotator.project import Project
+from annotator.tui import messages
+
+Post = Callable[[Any], object]
+
+
+class Reader:
+    """Lists the pool. What it finds before somebody listens is kept."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._found: SimpleQueue[Any] = SimpleQueue()
+        _thread("list", self._run)
+
+    def listen(self, post: Post) -> None:
+        """Hand everything to `post` from now on."""
+        _thread("listed", lambda: self._pass_on(post))
+
+    def _run(self) -> None:
+        left_out = LeftOut()
+        try:
+            for batch in pool.stream(self._project, left_out):
+                self._found.put(messages.Listed(batch))
+            self._found.put(messages.ListingEnded(left_out))
+        except AnnotatorError as error:
+            self._found.put(messages.ListingFailed(error))
+        except OSError as error:
+            self._found.put(messages.ListingFailed(AnnotatorError(f"listing failed: {error}")))
+
+    def _pass_on(self, post: Post) -> None:
+        while True:
+            found = self._found.get()
+            post(found)
+            if not isinstance(found, messages.Listed):
+                return
+
+
+class Fitter:
+    """At most one fit at a time."""
+
+    def __init__(self, post: Post, seed: int) -> None:
+        self._post, self._seed = post, seed
+        self._asked: SimpleQueue[Snapshot] = SimpleQueue()
+        self.busy = False
+        _thread("learn", self._run)
+
+    def ask(self, snapshot: Snapshot) -> None:
+        """Learn from `snapshot`; call it only while not `busy`."""
+        self.busy = True
+        self._asked.put(snapshot)
+
+    def _run(self) -> None:
+        while True:
+            snapshot = self._asked.get()
+            try:
+                result: Any = messages.Learned(learn(snapshot, self._seed))
+            except Exception as error:  # whatever a fit dies of, labelling goes on
+                result = messages.FitFailed(error)
+            del snapshot
+            self._post(result)
+
+
+class Extraction:
+    """Features computed by a child process, so that the screen has its interpreter to itself.
+
+    The child stops by itself if this process dies: what it reports has nowhere to go then.
+    """
+
+    def __init__(self, project: Project, post: Post) -> None:
+        self._post = post
+        # fmt: off
+        command = [sys.executable, "-m", "annotator", "features", str(project.folder),
+                   "--model", project.settings.model, "--progress", "json"]
+        # fmt: on
+        self._child = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        self._narration = b""
+        _thread("features", self._run)
+
+    @property
+    def runs(self) -> bool:
+        return self._child.poll() is None
+
+    def stop(self) -> None:
+        """End the child; the rows that it has written stay."""
+        with contextlib.suppress(OSError):
+            self._child.terminate()
+
+    def _run(self) -> None:
+        _thread("narration", self._listen)
+        assert self._child.stdout is not None
+        for line in self._child.stdout:
+            with contextlib.suppress(ValueError, TypeError):
+                self._post(messages.FeaturesProgress(dict(json.loads(line))))
+        code = self._child.wait()
+        self._post(messages.FeaturesEnded(code, self._narration.decode("utf-8", "replace")))
+
+    def _listen(self) -> None:
+        """Keep the end of what it says on stderr: the last words are the reason of a failure."""
+        assert self._child.stderr is not None
+        for line in self._child.stderr:
+            self._narration = (self._narration + line)[-4000:]
+
+
+class Opener:
+    """Opens the features in a thread, for a large store takes its time."""
+
+    def __init__(self, post: Post, folder: Path) -> None:
+        self._post, self._folder = post, folder
+        _thread("open", self._run)
+
+    def _run(self) -> None:
+        growing = open_growing(self._folder)
+        try:
+            store = growing or FeatureStore.open(self._folder)
+        except FeatureError as error:
+            self._post(messages.FeaturesUnusable(error))
+            return
+        self._post(messages.FeaturesOpened(store, growing is not None))
+
+
+def _thread(name: str, run: Callable[[], None]) -> None:
+    threading.Thread(target=run, name=name, daemon=True).start()

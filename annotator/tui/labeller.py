@@ -1,0 +1,258 @@
+"""The app: one session on the screen's thread, and what works for it in the background."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+import signal
+from collections.abc import Iterable
+from functools import partial
+from typing import ClassVar
+
+from textual.app import App, SystemCommand
+from textual.screen import Screen
+
+from annotator.errors import AnnotatorError, ProjectError, StoreError
+from annotator.features.store import FeatureStore
+from annotator.images import Folder
+from annotator.project import Project
+from annotator.refs import printable
+from annotator.session import Session, Strategy
+from annotator.terminal.caps import Caps
+from annotator.tui import messages
+from annotator.tui.background import Extraction, Fitter, Opener, Reader
+from annotator.tui.keymaps import COMMANDS, Keymap
+from annotator.tui.pace import Pace, duration
+from annotator.tui.screens.label import LabelScreen
+from annotator.tui.screens.strategy import StrategyScreen, title
+from annotator.tui.themes import DEFAULT, THEMES
+from annotator.tui.widgets.driver import driver_for
+from annotator.tui.widgets.picture import Picture
+
+LOOK_AGAIN = 5.0
+"""Seconds between looks at features that are still being computed."""
+_SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
+
+
+class Labeller(App[AnnotatorError]):
+    """Labels one project. The result is the error that ended it, if any."""
+
+    CSS_PATH = "app.tcss"
+    TITLE = "annotator"
+    ENABLE_COMMAND_PALETTE = True
+    COMMAND_PALETTE_BINDING = "ctrl+p"
+    NOTIFICATION_TIMEOUT: ClassVar[float] = 4.0
+
+    def __init__(
+        self,
+        project: Project,
+        session: Session,
+        keymap: Keymap,
+        pace: Pace,
+        caps: Caps,
+        reader: Reader,
+        *,
+        extract: bool = True,
+    ) -> None:
+        super().__init__(driver_class=driver_for(caps))
+        self.project, self.session, self.keymap, self.pace = project, session, keymap, pace
+        self.signalled: int | None = None
+        """The signal that ended the app, if one did."""
+        settings = project.settings
+        load = partial(Folder(project.images, settings.max_pixels).crop, context=settings.context)
+        picture = Picture(load, caps, depth=settings.ahead)
+        self.label_screen = LabelScreen(project, session, keymap, pace, picture)
+        self._reader, self._extract = reader, extract
+        self._fitter = Fitter(self.post_message, settings.seed)
+        self._child: Extraction | None = None
+        self._store: FeatureStore | None = None
+        self._grows = False
+        self._progress = ""
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = self._theme(settings.theme or DEFAULT)
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """For the themes that are not ours."""
+        return {"role-dim": "#8b93a5", "role-track": "#58606e"}
+
+    def _theme(self, name: str) -> str:
+        if name not in self.available_themes:
+            known = ", ".join(sorted(self.available_themes))
+            raise ProjectError(f"no theme {name!r}; choose one of {known}")
+        return name
+
+    def on_mount(self) -> None:
+        if not self.is_headless:
+            for number in _SIGNALS:
+                asyncio.get_running_loop().add_signal_handler(number, self._end_by, number)
+        self.push_screen(self.label_screen)
+        self._reader.listen(self.post_message)
+        self.set_interval(1.0, self._look_around)
+
+    def on_unmount(self) -> None:
+        if self._child is not None:
+            self._child.stop()
+
+    def _end_by(self, number: int) -> None:
+        self.signalled = number
+        self.exit()
+
+    # --- the pool
+
+    def on_listed(self, message: messages.Listed) -> None:
+        self.session.extend(message.refs)
+        self.label_screen.sync()
+
+    def on_listing_ended(self, message: messages.ListingEnded) -> None:
+        self.label_screen.listed = True
+        self.label_screen.sync()
+        if message.left_out.names:
+            self.label_screen.banner.show(str(message.left_out).splitlines()[0])
+        if len(self.session.queue.refs):
+            self._open_features()
+
+    def on_listing_failed(self, message: messages.ListingFailed) -> None:
+        self.exit(message.error)
+
+    def _look_around(self) -> None:
+        """See what others wrote."""
+        try:
+            entries = self.session.refresh()
+        except StoreError as error:
+            self.label_screen.banner.show(printable(str(error)))
+            return
+        self.label_screen.others(entries)
+        if entries or self.session.current != self.label_screen.picture.item:
+            self.label_screen.sync()
+            self.learn()
+
+    # --- features
+
+    def _open_features(self) -> None:
+        """Look for features, or for more of them."""
+        if self._store is not None and self._grows:
+            self._use(self._store)
+        else:
+            Opener(self.post_message, self.project.features_folder)
+        if self._child is not None and self._child.runs:
+            self.set_timer(LOOK_AGAIN if self._grows else 1.0, self._open_features)
+
+    def on_features_opened(self, message: messages.FeaturesOpened) -> None:
+        store, before = message.store, self._store
+        if before is None or message.grows or len(store.refs) > len(before.refs):
+            self._store, self._grows = store, message.grows
+            self._use(store)
+        external = store.extractor.get("external", False)
+        if not external and (message.grows or len(store.refs) < len(self.session.queue.refs)):
+            self._compute()
+
+    def _use(self, store: FeatureStore) -> None:
+        self.session.attach(store, store.available())
+        self.learn()
+        self.label_screen.sync()
+        self._show_activity()
+
+    def on_features_unusable(self, message: messages.FeaturesUnusable) -> None:
+        if (self.project.features_folder / "meta.json").exists():
+            self.label_screen.banner.show(f"asking at random: {printable(str(message.error))}")
+        else:
+            self._compute()
+        self._show_activity()
+
+    def _compute(self) -> None:
+        if self._child is None and self._extract:
+            self._child = Extraction(self.project, self.post_message)
+            self._open_features()
+
+    def on_features_progress(self, message: messages.FeaturesProgress) -> None:
+        report = message.report
+        done, of = report.get("done", 0), report.get("of", 0)
+        left = report.get("left_s")
+        self._progress = f"features {100 * done // of if of else 0} %"
+        if left is not None and done < of:
+            self._progress += f" · {duration(left)} left"
+        self._show_activity()
+
+    def on_features_ended(self, message: messages.FeaturesEnded) -> None:
+        self._progress = ""
+        if message.code:
+            self._features_failed(message.narration)
+        else:
+            self._open_features()
+        self._show_activity()
+
+    def _features_failed(self, narration: str) -> None:
+        words = [line for line in narration.splitlines() if line.strip()]
+        reason = printable(words[-1].strip()) if words else "it ended without a word"
+        command = f"annotator features {shlex.quote(str(self.project.folder))}"
+        self.label_screen.banner.show(
+            f"no features, so items come at random: {reason} Try: {printable(command)}"
+        )
+
+    def _show_activity(self) -> None:
+        words = [self._progress] if self._progress else []
+        if self.session.ranking is None or self.session.ranking.model is None:
+            words.append("asking at random")
+        else:
+            words.append(title(self.session.strategy))
+        self.label_screen.header.activity(" · ".join(words))
+
+    # --- learning
+
+    def learn(self) -> None:
+        """Start a fit if one would know more than the last; at most one at a time."""
+        if self._fitter.busy or not self.session.stale:
+            return
+        snapshot = self.session.snapshot()
+        if snapshot is not None:
+            self._fitter.ask(snapshot)
+
+    def on_learned(self, message: messages.Learned) -> None:
+        self._fitter.busy = False
+        self.session.adopt(message.ranking)
+        self.label_screen.adopted(message.ranking)
+        self._show_activity()
+        self.learn()
+
+    def on_fit_failed(self, message: messages.FitFailed) -> None:
+        self._fitter.busy = False
+        error = message.error
+        reason = str(error) if isinstance(error, AnnotatorError) else repr(error)
+        self.label_screen.banner.show(f"learning failed, labelling goes on: {printable(reason)}")
+
+    def on_label_screen_answered(self) -> None:
+        self.learn()
+
+    # --- commands
+
+    def on_label_screen_wanted(self, message: LabelScreen.Wanted) -> None:
+        if message.command == "strategy":
+            chooser = StrategyScreen(self.session.classes, self.session.strategy)
+            self.push_screen(chooser, self._choose)
+        elif message.command == "palette":
+            self.action_command_palette()
+        elif message.command == "quit":
+            self.exit()
+
+    def _choose(self, strategy: Strategy | None) -> None:
+        if strategy is not None and strategy != self.session.strategy:
+            self.session.choose(strategy)
+            self.label_screen.say(f"from the next on: {title(strategy)}")
+            self.learn()
+            self._show_activity()
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """What the palette offers: every class, every command, the themes."""
+        perform = self.label_screen.perform
+        for name in self.session.classes:
+            words = f"Label as {printable(name)}"
+            yield SystemCommand(words, "the picture on screen", partial(perform, "label", name))
+        for command in COMMANDS:
+            if command.name != "palette":
+                head = command.title.capitalize()
+                yield SystemCommand(head, command.help, partial(perform, command.name))
+        yield SystemCommand("Theme", "Choose the colours", self.action_change_theme)
+
+    def action_help_quit(self) -> None:
+        self.exit()

@@ -1,0 +1,83 @@
+"""What the background tells the app."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from textual.message import Message
+
+from annotator.errors import AnnotatorError
+from annotator.features.store import FeatureStore
+from annotator.learn.ranking import Ranking
+from annotator.listing import LeftOut
+
+
+@dataclass
+class Listed(Message):
+    """More of the pool."""
+
+    refs: Sequence[str]
+
+
+@dataclass
+class ListingEnded(Message):
+    """That was all of the pool."""
+
+    left_out: LeftOut
+
+
+@dataclass
+class ListingFailed(Message):
+    """The pool cannot be read."""
+
+    error: AnnotatorError
+
+
+@dataclass
+class Learned(Message):
+    """A fit is done."""
+
+    ranking: Ranking
+
+
+@dataclass
+class FitFailed(Message):
+    """A fit died; the next label starts another."""
+
+    error: Exception
+
+
+@dataclass
+class FeaturesOpened(Message):
+    """There are features, whole or growing."""
+
+    store: FeatureStore
+    grows: bool
+    """Whether more rows are still on their way."""
+
+
+@dataclass
+class FeaturesUnusable(Message):
+    """There are none, or they are not whole."""
+
+    error: AnnotatorError
+
+
+@dataclass
+class FeaturesProgress(Message):
+    """How far the child process is: "done" "of" "rate" "left_s"."""
+
+    report: dict[str, Any]
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, FeaturesProgress)
+
+
+@dataclass
+class FeaturesEnded(Message):
+    """The child process has ended."""
+
+    code: int
+    narration: str

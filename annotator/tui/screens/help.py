@@ -1,0 +1,66 @@
+"""All keys, and the few things that one should know."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from annotator.project import Project
+from annotator.refs import printable
+from annotator.tui.keymaps import COMMANDS, Keymap
+
+_ABOUT = (
+    "Every answer is on disk before the next picture shows: quit, lose the line or pull the plug, "
+    "and go on where you were with the same command.",
+    "The curves on the right are the difficulty of what you are shown: how often the model was "
+    "wrong on each item just before you labelled it. Items are picked for being hard, so this is "
+    "no estimate of the error on the whole pool.",
+)
+
+
+class HelpScreen(ModalScreen[None]):
+    """Any key closes it, except those that scroll."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,h,question_mark,enter,space,ctrl+c", "leave", "close", priority=True)
+    ]
+
+    def __init__(self, keymap: Keymap, classes: Sequence[str], project: Project) -> None:
+        super().__init__()
+        self._keys_of, self._labels, self._project = keymap, classes, project
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(classes="dialog wide"):
+            yield Static("Keys", classes="heading")
+            yield Static(self._table())
+            for paragraph in _ABOUT:
+                yield Static(paragraph, classes="dim")
+            yield Static("esc closes this", classes="dim")
+
+    def action_leave(self) -> None:
+        self.dismiss(None)
+
+    def _table(self) -> Text:
+        rows = [
+            (", ".join(self._keys_of.class_keys(name)) or "^P", self._describe(name))
+            for name in self._labels
+        ]
+        rows += [(", ".join(self._keys_of.keys(c.name)), c.help) for c in COMMANDS]
+        widest = max(len(keys) for keys, _ in rows)
+        text = Text()
+        for keys, words in rows:
+            text.append(f"{keys:>{widest}}  ", "bold")
+            text.append(words + "\n")
+        return text
+
+    def _describe(self, name: str) -> str:
+        info = next(info for info in self._project.settings.classes if info.name == name)
+        about = f": {printable(info.description)}" if info.description else ""
+        return f"Label as {printable(name)}{about}"

@@ -1,0 +1,322 @@
+"""The labelling screen: one picture, the classes, and what is known so far."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.message import Message
+from textual.screen import Screen
+from textual.timer import Timer
+
+from annotator.errors import StoreError
+from annotator.learn.ranking import Ranking
+from annotator.log import DECISIONS, Entry
+from annotator.project import Project
+from annotator.refs import Item, printable
+from annotator.session import Session
+from annotator.tui import view
+from annotator.tui.keymaps import Keymap
+from annotator.tui.pace import Pace
+from annotator.tui.screens.help import HelpScreen
+from annotator.tui.screens.note import NoteScreen
+from annotator.tui.view import LIVE, State
+from annotator.tui.widgets.bars import Caption, Header, KeyBar
+from annotator.tui.widgets.classbar import ClassBar
+from annotator.tui.widgets.notice import Banner, Notice
+from annotator.tui.widgets.panel import Curve, Panel, PanelState, curves
+from annotator.tui.widgets.picture import Picture
+
+LEAST = (60, 20)
+"""Columns and rows below which the screen asks for a larger window."""
+PANEL_ROWS = 13
+SAID_SECONDS = 4.0
+T = TypeVar("T")
+
+
+class LabelScreen(Screen[None]):
+    """Turns keys into answers, and answers into the next picture."""
+
+    @dataclass
+    class Answered(Message):
+        """Something was written to the log that a model can learn from."""
+
+    @dataclass
+    class Wanted(Message):
+        """A command that is the app's to carry out."""
+
+        command: str
+
+    def __init__(
+        self, project: Project, session: Session, keymap: Keymap, pace: Pace, picture: Picture
+    ) -> None:
+        super().__init__()
+        self.project, self.session, self.keymap, self.pace = project, session, keymap, pace
+        self.picture = picture
+        self.listed = False
+        """Whether all of the pool is known."""
+        self._state: State | None = None
+        self._hidden = False
+        self._broken: Item | None = None
+        self._shown: tuple[Item | None, float] = (None, 0.0)
+        self._behind: list[Item] = []
+        self._curves: tuple[Curve, ...] = ()
+        self._curves_known = -1
+        self._quiet: Timer | None = None
+
+    def compose(self) -> ComposeResult:
+        yield Notice(id="small")
+        yield Header(self.project.folder.resolve().name, id="header")
+        with Horizontal(id="middle"):
+            with Vertical(id="stage"):
+                yield self.picture
+                yield Notice(id="notice")
+            with Vertical(id="sidebar"):
+                yield ClassBar(id="classes")
+                yield Panel(id="panel")
+        yield Banner(id="banner")
+        yield Caption(id="caption")
+        yield KeyBar(id="keys")
+
+    def on_mount(self) -> None:
+        self.header = self.query_one(Header)
+        self.classes_bar = self.query_one(ClassBar)
+        self.panel = self.query_one(Panel)
+        self.caption = self.query_one(Caption)
+        self.banner = self.query_one(Banner)
+        self.keys = self.query_one(KeyBar)
+        self.set_interval(1.0, self._each_second)
+        self.sync()
+
+    # --- what is on screen
+
+    def sync(self) -> None:
+        """Show what the session asks, and all that has changed beside it."""
+        state = view.state_of(self.session, self.listed)
+        if state is State.ASKING:
+            self._show_item()
+        if state is not self._state or state is not State.ASKING:
+            self._enter(state)
+        self.refresh_words()
+
+    def _show_item(self) -> None:
+        item = self.session.current
+        assert item is not None
+        if item != self.picture.item:
+            if self.picture.item is not None:
+                self._behind = [self.picture.item]
+            self._broken = None
+            self.picture.show(item)
+        ahead = self.session.upcoming(self.session.queue.ahead)
+        self.picture.expect(ahead + [one for one in self._behind if one != item])
+
+    def _enter(self, state: State) -> None:
+        asking = state is State.ASKING
+        if not asking:
+            self.picture.clear()
+            notice = self.query_one("#notice", Notice)
+            notice.show(*view.notice(state, self.project, self.session.progress, self.keymap))
+        if state is not self._state:
+            self.picture.display = asking
+            self.query_one("#notice").display = not asking
+        self._state = state
+
+    def refresh_words(self) -> None:
+        """The text around the picture; only what differs is sent."""
+        assert self._state is not None
+        item = self.session.current
+        self.classes_bar.show(view.class_rows(self.session, self.keymap, self._hidden))
+        self._show_panel()
+        if item is None:
+            self.caption.show("")
+        else:
+            marks = view.marks(self.session, item)
+            self.caption.show(item.path, view.box_text(item), marks)
+        self.keys.show(view.hints(self._state, self.keymap, self.session.classes))
+
+    def _show_panel(self) -> None:
+        if self._curves_known < 0:
+            self._know_curves()
+        estimate = self.session.ranking.estimate if self.session.ranking else None
+        self.panel.show(
+            PanelState(self.session.progress, self.pace.per_minute, self._curves, estimate)
+        )
+
+    def _each_second(self) -> None:
+        """What need not be exact at every key: over a slow line each byte counts."""
+        if self._curves_known != len(self.session.difficulty):
+            self._know_curves()
+            self._show_panel()
+        self.caption.link(self.picture.status if self._state is State.ASKING else "")
+
+    def _know_curves(self) -> None:
+        self._curves = curves(self.session.difficulty)
+        self._curves_known = len(self.session.difficulty)
+
+    def adopted(self, ranking: Ranking) -> None:
+        """A new model: its picks come next, its prediction shows now."""
+        self.sync()
+
+    def others(self, entries: list[Entry]) -> None:
+        """Somebody else wrote these."""
+        current = self.session.current
+        for entry in entries:
+            if current and entry.ref == current.ref and entry.action in DECISIONS:
+                answer = printable(entry.label or "skipped")
+                self.say(f"{printable(entry.annotator)} answered this one: {answer}", "warn")
+
+    def say(self, text: str, role: str = "text", seconds: float = SAID_SECONDS) -> None:
+        """A message at the top that goes by itself."""
+        if self._quiet is not None:
+            self._quiet.stop()
+        self.header.say(text, role)
+        self._quiet = self.set_timer(seconds, lambda: self.header.say("")) if text else None
+
+    # --- keys and clicks
+
+    def on_key(self, event: events.Key) -> None:
+        action = self.keymap.action(event.key, event.character)
+        if action is not None:
+            event.stop()
+            event.prevent_default()
+            self.perform(*action)
+
+    def perform(self, command: str, argument: str = "") -> None:
+        """Do what a key, a click or the palette asks for."""
+        assert self._state is not None
+        if command not in LIVE[self._state] or (self.has_class("small") and command != "quit"):
+            return
+        own = getattr(self, f"do_{command}", None)
+        if own is None:
+            self.post_message(self.Wanted(command))
+        elif argument:
+            own(argument)
+        else:
+            own()
+
+    @on(ClassBar.Chosen)
+    def _class_clicked(self, message: ClassBar.Chosen) -> None:
+        self.perform("label", message.name)
+
+    @on(KeyBar.Chosen)
+    def _key_clicked(self, message: KeyBar.Chosen) -> None:
+        self.perform(*message.action)
+
+    def on_resize(self, event: events.Resize) -> None:
+        small = event.size.width < LEAST[0] or event.size.height < LEAST[1]
+        self.set_class(small, "small")
+        if small:
+            now, least = (f"{w} × {h}" for w, h in (event.size, LEAST))
+            words = f"It has {now} characters; annotator takes {least}."
+            self.query_one("#small", Notice).show("This window is too small", [(words, "text")])
+        self.classes_bar.give(event.size.height - 3 - PANEL_ROWS)
+
+    # --- answers
+
+    def do_label(self, name: str) -> None:
+        if name not in self.session.classes:
+            return  # of an older project: shown for its count
+        if self._broken is not None:
+            self.say("no picture, no label; skip it or flag it", "warn")
+            return
+        self._answer(lambda ref: self.session.label(name, ref, self._shown_ms()))
+
+    def do_skip(self) -> None:
+        self._answer(lambda ref: self.session.skip(ref, self._shown_ms()))
+
+    def do_undo(self) -> None:
+        taken = self._written(self.session.undo)
+        if taken is None:
+            return
+        self.pace.take_back(len(taken))
+        if taken:
+            last = taken[-1]
+            answer = printable(last.label or "skip")
+            self.say(f"taken back: {answer}" + (f", {len(taken)} items" if taken[1:] else ""))
+        else:
+            self.say("nothing left to take back", "dim")
+        self._went_on()
+
+    def do_again(self) -> None:
+        count = self._written(self.session.reopen_skipped)
+        if count:
+            self.say(f"{count:,} skipped items are asked once more")
+        self._went_on()
+
+    def do_flag(self) -> None:
+        item = self.picture.item
+        if item is not None:
+            flagged = self._written(lambda: self.session.flag(item.ref))
+            if flagged is not None:
+                self.refresh_words()
+
+    def do_note(self) -> None:
+        item = self.picture.item
+        if item is not None:
+            notes = [printable(note) for note in self.session.notes(item.ref)]
+            self.app.push_screen(NoteScreen(notes), lambda text: self._note(item, text))
+
+    def _note(self, item: Item, text: str | None) -> None:
+        if text:
+            self._written(lambda: self.session.note(item.ref, text))
+            self.refresh_words()
+
+    def _answer(self, give: Callable[[str], Entry | None]) -> None:
+        """Answer the item that the annotator sees, and only that; then show the next."""
+        item = self.session.current
+        if item is None:
+            return
+        if self._broken != item and not self.picture.accepts(item):
+            self.say("not on screen yet: key ignored", "dim", 1.5)
+            return
+        if self._written(lambda: give(item.ref)) is not None:
+            self.pace.answer()
+            self._went_on()
+
+    def _written(self, write: Callable[[], T]) -> T | None:
+        """The result of a write; None, and a warning on screen, where the store failed."""
+        try:
+            result = write()
+        except StoreError as error:
+            self.banner.show(f"NOT SAVED. {printable(str(error))}; then press the key again")
+            self.app.bell()
+            return None
+        self.banner.show("")
+        return result
+
+    def _went_on(self) -> None:
+        self.sync()
+        self.post_message(self.Answered())
+
+    def _shown_ms(self) -> int | None:
+        """How long the picture has been looked at."""
+        item, at = self._shown
+        return round(1000 * (time.monotonic() - at)) if item == self.picture.item else None
+
+    @on(Picture.Shown)
+    @on(Picture.Seen)
+    def _picture_shown(self, message: Picture.Shown | Picture.Seen) -> None:
+        self._shown = (message.item, time.monotonic())
+
+    @on(Picture.Broken)
+    def _picture_broken(self, message: Picture.Broken) -> None:
+        self._broken = message.item
+
+    # --- views
+
+    def do_hide(self) -> None:
+        self._hidden = not self._hidden
+        self.refresh_words()
+        self.say("prediction hidden" if self._hidden else "prediction shown", "dim", 2)
+
+    def do_zoom(self) -> None:
+        on = self.picture.zoom()
+        self.say("true pixels" if on else "the whole picture", "dim", 2)
+
+    def do_help(self) -> None:
+        self.app.push_screen(HelpScreen(self.keymap, self.session.classes, self.project))

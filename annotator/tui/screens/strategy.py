@@ -1,0 +1,88 @@
+"""Chooses how items are picked: a strategy, or the hunt for one class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Label, OptionList
+from textual.widgets.option_list import Option
+
+from annotator.learn.registry import STRATEGIES
+from annotator.refs import printable
+from annotator.session import Strategy
+
+WORDS = {
+    "herding-mix": "first what stands for many, then what is unsure; keeps the estimate honest",
+    "random": "every open item alike",
+    "margin": "where the two likeliest classes are close",
+    "entropy": "where the model is least sure over all classes",
+    "least-confidence": "where the likeliest class is unlikely",
+    "seed": "unsure ones, of classes with few labels first",
+    "max-probability": "what is likeliest the last class",
+}
+
+
+class StrategyScreen(ModalScreen[Strategy | None]):
+    """Returns the choice, or None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,t,q,ctrl+c", "leave", "cancel", priority=True)
+    ]
+
+    def __init__(self, classes: Sequence[str], now: Strategy) -> None:
+        super().__init__()
+        self._now = now
+        self._choices = choices(classes, now)
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog wide"):
+            yield Label("How items are picked", classes="heading")
+            yield OptionList(*(Option(self._prompt(*row)) for row in self._choices))
+            yield Label("enter chooses · esc leaves it", classes="dim")
+
+    def on_mount(self) -> None:
+        chosen = [place for place, (one, _) in enumerate(self._choices) if one == self._now]
+        self.query_one(OptionList).highlighted = chosen[0] if chosen else 0
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        self.dismiss(self._choices[event.option_index][0])
+
+    def action_leave(self) -> None:
+        self.dismiss(None)
+
+    def _prompt(self, one: Strategy, words: str) -> Text:
+        mark = "●" if one == self._now else " "
+        return Text.assemble((f"{mark} {title(one)}", "bold"), f"  {words}", no_wrap=True)
+
+
+def title(one: Strategy) -> str:
+    """A choice in a few words."""
+    if one.find is None:
+        return one.name
+    if one.name == "max-probability":
+        return f"likeliest {printable(one.find)}"
+    return f"hunt {printable(one.find)}"
+
+
+def choices(classes: Sequence[str], now: Strategy) -> list[tuple[Strategy, str]]:
+    """Every strategy by itself, then the hunt for each class, then each class's likeliest."""
+    plain = [
+        (Strategy(name, None, now.estimator), WORDS.get(name, ""))
+        for name in STRATEGIES
+        if name != "max-probability"
+    ]
+    hunts = [
+        (Strategy("herding-mix", name, now.estimator), "alternates the likeliest and the unsure")
+        for name in classes
+    ]
+    likeliest = [
+        (Strategy("max-probability", name, now.estimator), "only what is likeliest this class")
+        for name in classes
+    ]
+    return plain + hunts + likeliest

@@ -1,0 +1,160 @@
+"""What the session says, in the words of the screen. No widget, no state."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from enum import Enum, auto
+
+from annotator.project import Project
+from annotator.refs import Item, printable
+from annotator.session import Progress, Session
+from annotator.tui.keymaps import COMMANDS, Keymap
+from annotator.tui.widgets.bars import Hint
+from annotator.tui.widgets.classbar import ClassRow
+
+Paragraphs = list[tuple[str, str]]
+
+
+class State(Enum):
+    """What the labelling screen is at."""
+
+    LISTING = auto()
+    """No item yet, and the listing goes on."""
+    ASKING = auto()
+    WAITING = auto()
+    """All that is open is on the screens of others."""
+    FINISHED = auto()
+    EMPTY = auto()
+    """The pool has no item."""
+
+
+LIVE = {
+    State.ASKING: {
+        "label", "skip", "undo", "flag", "note", "hide", "zoom", "strategy", "help", "palette",
+        "quit",
+    },
+    State.FINISHED: {"undo", "again", "help", "palette", "quit"},
+    State.WAITING: {"undo", "again", "help", "palette", "quit"},
+    State.LISTING: {"help", "palette", "quit"},
+    State.EMPTY: {"help", "palette", "quit"},
+}  # fmt: skip
+"""The commands that do something in each state."""
+
+
+def state_of(session: Session, listed: bool) -> State:
+    """What to show, from what is there to ask."""
+    if session.current is not None:
+        return State.ASKING
+    progress = session.progress
+    if not listed:
+        return State.LISTING
+    if not progress.items:
+        return State.EMPTY
+    return State.WAITING if progress.remaining else State.FINISHED
+
+
+def class_rows(session: Session, keymap: Keymap, hidden: bool) -> list[ClassRow]:
+    """The classes of the project, and those that the log alone knows if they have labels."""
+    counts = session.progress.classes
+    shares = (None if hidden else session.prediction) or {}
+    likeliest = max(shares, key=shares.__getitem__) if shares else None
+    return [
+        ClassRow(name, keymap.classes.get(name, ""), count, shares.get(name), name == likeliest)
+        for name, count in counts.items()
+    ]
+
+
+def hints(state: State, keymap: Keymap, classes: Sequence[str]) -> list[Hint]:
+    """The live keys, most needed first."""
+    found = []
+    if state is State.ASKING and len(classes) <= 3:
+        found += [
+            Hint(keymap.classes[name], _short(name), ("label", name))
+            for name in classes
+            if keymap.classes[name]
+        ]
+    live = [command for command in COMMANDS if command.name in LIVE[state]]
+    order = ("skip", "undo", "again", "help", "quit")
+    live.sort(key=lambda command: order.index(command.name) if command.name in order else 9)
+    for command in live:
+        keys = keymap.keys(command.name)
+        if keys:
+            found.append(Hint(keys[0], command.title, (command.name, "")))
+    return found
+
+
+def _short(name: str) -> str:
+    text = printable(name)
+    return text if len(text) <= 12 else text[:11] + "…"
+
+
+def box_text(item: Item) -> str:
+    """`x 12  y 40  64 × 48`, or nothing for a whole image."""
+    if item.box is None:
+        return ""
+    x, y, w, h = item.box
+    return f"x {x:g}  y {y:g}  {w:g} × {h:g}"
+
+
+def marks(session: Session, item: Item) -> str:
+    """Flag and notes of an item."""
+    flagged = ["⚑ flagged"] if session.is_flagged(item.ref) else []
+    notes = session.notes(item.ref)
+    if notes:
+        more = f" (+{len(notes) - 1})" if len(notes) > 1 else ""
+        flagged.append(f"✎ {printable(notes[-1])}{more}")
+    return "  ".join(flagged)
+
+
+def notice(
+    state: State, project: Project, progress: Progress, keymap: Keymap
+) -> tuple[str, Paragraphs]:
+    """Heading and paragraphs for every state but asking."""
+    if state is State.LISTING:
+        return "Listing the images …", []
+    if state is State.EMPTY:
+        return _empty(project)
+    if state is State.WAITING:
+        return _waiting(progress)
+    return _finished(project, progress, keymap)
+
+
+def _empty(project: Project) -> tuple[str, Paragraphs]:
+    if project.refs_file.exists():
+        place = str(project.refs_file)
+        return "There is nothing to label", [
+            (f"{printable(place)} names no item.", "text"),
+            ("If the images came later, remove it and open the project again.", "dim"),
+        ]
+    return "There is nothing to label", [
+        (f"No image is in {printable(str(project.images.resolve()))} or below it.", "text"),
+        ("Images are .jpg .jpeg .png .webp .bmp .tif .tiff .gif", "dim"),
+    ]
+
+
+def _waiting(progress: Progress) -> tuple[str, Paragraphs]:
+    count = progress.remaining
+    items = "the last item is" if count == 1 else f"the last {count:,} items are"
+    return "Waiting", [
+        (f"All else is answered; {items} on the screens of others.", "text"),
+        ("What they leave comes to you by itself.", "dim"),
+    ]
+
+
+def _finished(project: Project, progress: Progress, keymap: Keymap) -> tuple[str, Paragraphs]:
+    heading = "All labelled" if not progress.skipped else "All answered"
+    counts = f"{progress.labelled:,} labelled"
+    if progress.skipped:
+        counts += f", {progress.skipped:,} skipped"
+    if progress.flagged:
+        counts += f", {progress.flagged:,} flagged"
+    lines = [(counts + ".", "text")]
+    again = keymap.keys("again")
+    if progress.skipped and again:
+        lines.append((f"{again[0]} asks the skipped ones once more.", "text"))
+    folder = shlex.quote(printable(str(project.folder)))
+    lines.append(("Take the labels out, or see how they stand:", "dim"))
+    lines.append((f"annotator export {folder} --format csv", "key"))
+    lines.append((f"annotator status {folder}", "key"))
+    return heading, lines

@@ -1,0 +1,109 @@
+"""The lines at the top and the bottom: what goes on, what is shown, which keys are live."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from rich.cells import cell_len
+from textual import events
+from textual.message import Message
+
+from annotator.tui.text import Line, clip, clip_start, spread, width
+from annotator.tui.widgets.lines import Lines
+
+
+class Header(Lines):
+    """The project; at the right a message for some seconds, else what goes on behind."""
+
+    def __init__(self, project: str, **options: Any) -> None:
+        super().__init__(**options)
+        self._project = project
+        self._said: tuple[str, str] = ("", "dim")
+        self._activity = ""
+
+    def say(self, text: str, role: str = "text") -> None:
+        """A message; "" takes it away."""
+        self._said = (text, role)
+        self.update()
+
+    def activity(self, text: str) -> None:
+        self._activity = text
+        self.update()
+
+    def draw(self, cells: int, height: int) -> Sequence[Line]:
+        name: Line = [(" annotator ", "title"), (clip(self._project, cells // 3), "dim")]
+        text, role = self._said if self._said[0] else (self._activity, "dim")
+        return [spread(name, [(clip(text, cells - width(name) - 3) + " ", role)], cells)]
+
+
+class Caption(Lines):
+    """Under the picture: its file and box, marks on it, and how pictures travel."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._file = self._detail = self._marks = self._link = ""
+
+    def show(self, file: str, detail: str = "", marks: str = "") -> None:
+        self._file, self._detail, self._marks = file, detail, marks
+        self.update()
+
+    def link(self, text: str) -> None:
+        self._link = text
+        self.update()
+
+    def draw(self, cells: int, height: int) -> Sequence[Line]:
+        detail: Line = [(f"  {self._detail}" if self._detail else "", "dim")]
+        marks: Line = [(f"  {self._marks}" if self._marks else "", "warn")]
+        room = cells - width(detail) - width(marks) - 2
+        if room < 12:
+            detail, room = [], cells - width(marks) - 2
+        left: Line = [(" " + clip_start(self._file, room), "text"), *detail, *marks]
+        return [spread(left, [(f"{self._link} ", "dim")] if self._link else [], cells)]
+
+
+class Hint(NamedTuple):
+    """A live key and what it does."""
+
+    key: str
+    title: str
+    action: tuple[str, str]
+
+
+class KeyBar(Lines):
+    """The live keys; a click on one is as good as the key. The last ones go where it is narrow."""
+
+    @dataclass
+    class Chosen(Message):
+        """A key was clicked."""
+
+        action: tuple[str, str]
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._hints: Sequence[Hint] = ()
+
+    def show(self, hints: Sequence[Hint]) -> None:
+        self._hints = hints
+        self.update()
+
+    def draw(self, cells: int, height: int) -> Sequence[Line]:
+        line: Line = [(" ", "text")]
+        for hint, _ in self._places(cells):
+            line += [(hint.key, "title"), (f" {hint.title}  ", "dim")]
+        return [line]
+
+    def on_click(self, event: events.Click) -> None:
+        for hint, (start, stop) in self._places(self.size.width):
+            if start <= event.x < stop:
+                self.post_message(self.Chosen(hint.action))
+
+    def _places(self, cells: int) -> list[tuple[Hint, tuple[int, int]]]:
+        placed, x = [], 1
+        for hint in self._hints:
+            stop = x + cell_len(f"{hint.key} {hint.title}")
+            if stop < cells:
+                placed.append((hint, (x, stop)))
+                x = stop + 2
+        return placed

@@ -1,0 +1,113 @@
+"""The classes: key, name, how many labels, and what the model expects of the picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from textual import events
+from textual.geometry import Size
+from textual.message import Message
+
+from annotator.tui.text import Line, bar, clip, percent, spread, width
+from annotator.tui.widgets.lines import Lines
+
+
+@dataclass(frozen=True, slots=True)
+class ClassRow:
+    """One class as it stands."""
+
+    name: str
+    key: str
+    """Its key as shown; "" where it has none."""
+    count: int
+    share: float | None = None
+    """Probability by the model; None where there is none, or it is hidden."""
+    likeliest: bool = False
+
+
+class ClassBar(Lines):
+    """The rows of the classes; a click on one labels with it."""
+
+    @dataclass
+    class Chosen(Message):
+        """A class was clicked."""
+
+        name: str
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._rows: Sequence[ClassRow] = ()
+        self._first = 0
+        self._room = 0
+
+    def show(self, rows: Sequence[ClassRow]) -> None:
+        changed = len(rows) != len(self._rows)
+        self._rows = rows
+        if changed:
+            self.refresh(layout=True)
+        self.update()
+
+    def give(self, room: int) -> None:
+        """Say how many lines there are for it at most."""
+        self._room = room
+        self.styles.max_height = max(1, room)
+        self.refresh(layout=True)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return self._each * len(self._rows)
+
+    def draw(self, width: int, height: int) -> list[Line]:
+        last = len(self._rows) - height // self._each
+        self._first = max(0, min(self._first, last))
+        shown = self._rows[self._first : self._first + height // self._each]
+        if self._each == 1:
+            return [one_line(row, width) for row in shown]
+        return [line for row in shown for line in (*two_lines(row, width), [])]
+
+    @property
+    def _each(self) -> int:
+        return 3 if 3 * len(self._rows) <= self._room else 1
+
+    def on_click(self, event: events.Click) -> None:
+        place = self._first + event.y // self._each
+        if place < len(self._rows):
+            self.post_message(self.Chosen(self._rows[place].name))
+
+    def on_mouse_scroll_down(self) -> None:
+        self._first += 1
+        self.update()
+
+    def on_mouse_scroll_up(self) -> None:
+        self._first -= 1
+        self.update()
+
+
+def two_lines(row: ClassRow, cells: int) -> tuple[Line, Line]:
+    """Key, name and count; under them the probability as a bar."""
+    count = f"{row.count:,} "
+    name = clip(row.name, cells - 6 - len(count))
+    head = spread(
+        [*_key(row), (name, "strong" if row.likeliest else "text")], [(count, "dim")], cells
+    )
+    if row.share is None:
+        return head, []
+    number = f" {percent(row.share):>5} "
+    track = bar(row.share, cells - 5 - len(number), "best" if row.likeliest else "bar")
+    return head, [("     ", "text"), *track, (number, "strong" if row.likeliest else "dim")]
+
+
+def one_line(row: ClassRow, cells: int) -> Line:
+    """The same where there are many: the number stands for the bar."""
+    right: Line = [(f"{row.count:,} ", "dim")]
+    if row.share is not None:
+        right.append((f"{percent(row.share):>5} ", "best" if row.likeliest else "dim"))
+    name = clip(row.name, cells - 6 - width(right))
+    return spread([*_key(row), (name, "strong" if row.likeliest else "text")], right, cells)
+
+
+def _key(row: ClassRow) -> Line:
+    if not row.key:
+        return [("     ", "text")]
+    return [(" ", "text"), (f" {row.key} ", "key"), (" ", "text")]

@@ -1,0 +1,63 @@
+"""Plain words in place of the picture, and a band of warning under it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from textual.geometry import Size
+
+from annotator.tui.text import Line, clip, width, wrapped
+from annotator.tui.widgets.lines import Lines
+
+MARGIN = 4
+
+
+class Notice(Lines):
+    """A heading and paragraphs, in the middle of the space."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._heading = ""
+        self._paragraphs: Sequence[tuple[str, str]] = ()
+
+    def show(self, heading: str, paragraphs: Sequence[tuple[str, str]] = ()) -> None:
+        """Each paragraph with its role; lines of the role "key" are commands, never wrapped."""
+        self._heading, self._paragraphs = heading, paragraphs
+        self.update()
+
+    def draw(self, cells: int, height: int) -> list[Line]:
+        room = max(1, cells - 2 * MARGIN)
+        lines: list[Line] = [[(text, "title")] for text in wrapped(self._heading, room)]
+        for text, role in self._paragraphs:
+            pieces = [clip(text, cells - 2)] if role == "key" else wrapped(text, room)
+            lines += [[], *([(piece, role)] for piece in pieces)]
+        indent = max(1, min(MARGIN, (cells - max(map(width, lines), default=0)) // 2))
+        above = max(0, (height - len(lines)) // 2 - 1)
+        return [[]] * above + [[(" " * indent, "text"), *line] for line in lines]
+
+
+class Banner(Lines):
+    """What is wrong and what to do about it; not there while all is well."""
+
+    MOST = 5
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.text = ""
+        self.display = False
+
+    def show(self, text: str) -> None:
+        """The warning; "" takes it away."""
+        if text == self.text:
+            return
+        self.text, self.display = text, bool(text)
+        self.refresh(layout=True)
+        self.update()
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return min(self.MOST, len(wrapped(self.text, max(1, width - 4))))
+
+    def draw(self, cells: int, height: int) -> list[Line]:
+        lines = wrapped(self.text, max(1, cells - 4))
+        return [[("  ", "text"), (line, "text")] for line in lines]
