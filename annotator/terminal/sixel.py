@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from math import gcd
 
 from PIL import Image
 
@@ -18,6 +20,10 @@ LADDER = (
 )
 BANDS = 5
 """xterm keeps 16 graphics: two pictures' bands and some room."""
+
+
+_HEAD = re.compile(r'\x1bP[0-9;]*q"[0-9;]*')
+_COLOUR = re.compile(r"#(\d+);2;\d+;\d+;\d+")
 
 
 class Sixel(Drawn):
@@ -36,7 +42,7 @@ class Sixel(Drawn):
         row, column = (area.rows - rows) // 2, (area.columns - columns) // 2
         parts = tuple(
             Part(_band(whole, top * area.cell[1], bottom * area.cell[1]), row + top, column)
-            for top, bottom in _bands(rows)
+            for top, bottom in _bands(rows, area.cell[1])
         )
         size = sum(len(part.data) for part in parts)
         return Payload(parts, size, picture=half_pixels(image, area, self.background))
@@ -50,8 +56,10 @@ class Sixel(Drawn):
         )
 
 
-def _bands(rows: int) -> Iterator[tuple[int, int]]:
-    step = -(-rows // BANDS)
+def _bands(rows: int, height: int) -> Iterator[tuple[int, int]]:
+    """First and last row of each band: whole cells and whole sixels high."""
+    unit = 6 // gcd(6, height)
+    step = -(-rows // (BANDS * unit)) * unit
     return ((top, min(top + step, rows)) for top in range(0, rows, step))
 
 
@@ -60,5 +68,9 @@ def _band(image: Image.Image, top: int, bottom: int) -> bytes:
     from textual_image._sixel import image_to_sixels
 
     text: str = image_to_sixels(image.crop((0, top, image.width, bottom)))
-    # Second parameter 1: pixels that no colour is set for keep theirs.
-    return b"\x1bP0;1;0q" + text.partition("q")[2].encode("ascii")
+    head = _HEAD.match(text)
+    if head is None:
+        return text.encode("ascii")
+    # Every colour before the first pixel: xterm 379 paints the first sixels in others otherwise.
+    colours = "".join(found[0] for found in _COLOUR.finditer(text))
+    return (head[0] + colours + _COLOUR.sub(r"#\1", text[head.end() :])).encode("ascii")

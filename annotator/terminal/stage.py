@@ -160,7 +160,7 @@ class Stage:
 
     def repainted(self) -> None:
         """The compositor painted the area's cells: what was drawn over them is gone."""
-        if self.backend.composited:
+        if self.backend.composited or self.covered:
             return
         self._drawn = None
         if self.backend.slots:

@@ -257,14 +257,16 @@ class Picture(Widget):
         self._follow()
 
     def _check(self) -> None:
-        self._stage.cover(self._overlaid())
-        self._follow()
-        self.refresh()
+        covered = self._overlaid()
+        if covered != self._stage.covered:
+            self._stage.cover(covered)
+            self._follow()
+            self.refresh()
 
     def _overlaid(self) -> bool:
         """Whether another screen or widget lies over the picture, or part of it is cut off."""
         screen, region = self.screen, self.content_region
-        if not screen.is_current:
+        if not screen.is_active:
             return True
         shown = screen._compositor.visible_widgets
         if self in shown and shown[self][1].intersection(region) != region:
@@ -330,12 +332,14 @@ class Picture(Widget):
         return Strip(_segments(self._stage.line_of_cells(y)), width)
 
     def render_lines(self, crop: Region) -> list[Strip]:
+        # Pictures change behind the compositor's back: its copies of these lines are old.
+        self._styles_cache.clear()
         if not self._backend.composited:
             self.call_later(self._repainted)
         return super().render_lines(crop)
 
     def _repainted(self) -> None:
-        self._stage.cover(self._overlaid())
+        self._check()
         self._stage.repainted()
         self._follow()
 
