@@ -169,6 +169,7 @@ class Queue:
     def hold(self) -> bool:
         """Lease the queue; drops what others hold, the first excepted. Whether all was granted."""
         now = self._clock()
+        self._rows |= {self.refs[pick.row]: pick.row for pick in self._waiting}
         leases = [
             Lease(self.refs[p.row], p.component, None if np.isnan(p.q) else p.q, p.pool)
             for p in self._waiting
