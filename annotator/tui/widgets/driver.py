@@ -27,7 +27,18 @@ class PictureDriver(LinuxDriver):
     """Asked for the last bytes before the terminal is left: at exit, crash and suspend."""
     on_drain: Callable[[], tuple[int, float]] | None = None
     """Says how many cursor reports were asked for in all, and how long to wait for them."""
+    on_text: Callable[[str], None] | None = None
+    """Told everything that others than the picture write."""
     answers = 0
+
+    def write(self, data: str) -> None:
+        super().write(data)
+        if self.on_text is not None:
+            self.on_text(data)
+
+    def write_picture(self, data: bytes) -> None:
+        """Write in order with all other output."""
+        super().write(data.decode())
 
     def start_application_mode(self) -> None:
         super().start_application_mode()  # type: ignore[no-untyped-call]
@@ -51,7 +62,7 @@ class PictureDriver(LinuxDriver):
 
     def stop_application_mode(self) -> None:
         if self.on_farewell is not None:
-            self.write(self.on_farewell().decode())
+            self.write_picture(self.on_farewell())
         super().stop_application_mode()
 
     def _drain(self) -> None:

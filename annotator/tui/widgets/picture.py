@@ -23,6 +23,7 @@ from annotator.terminal.budget import Budget
 from annotator.terminal.caps import Caps, Technique
 from annotator.terminal.line import Line
 from annotator.terminal.make import backend_for
+from annotator.terminal.overdraw import touches
 from annotator.terminal.probe import cell_size, through_tmux
 from annotator.terminal.stage import Display, Shot, Stage
 from annotator.tui.widgets.driver import PictureDriver
@@ -95,7 +96,7 @@ class Picture(Widget):
         self._item: Item | None = None
         self._seen: Item | None = None
         self._expected: tuple[Item, ...] = ()
-        self._zoomed = False
+        self._zoomed = self._overdrawn = False
         self._reported: Display | None = None
 
     # -- what the screen asks for ----------------------------------------------------------
@@ -162,6 +163,7 @@ class Picture(Widget):
         driver = self.app._driver
         if isinstance(driver, PictureDriver):
             driver.on_answer = self._answered
+            driver.on_text = self._others_wrote
             driver.on_farewell = self._stage.end
             driver.on_drain = lambda: (self._line.asked, min(2.0, 0.1 + 3 * self._line.rtt))
         else:
@@ -315,7 +317,9 @@ class Picture(Widget):
 
     def _write(self, data: bytes) -> None:
         driver = self.app._driver
-        if data and driver is not None:
+        if data and isinstance(driver, PictureDriver):
+            driver.write_picture(data)
+        elif data and driver is not None:
             driver.write(data.decode())
 
     # -- for the compositor ----------------------------------------------------------------
@@ -334,11 +338,17 @@ class Picture(Widget):
     def render_lines(self, crop: Region) -> list[Strip]:
         # Pictures change behind the compositor's back: its copies of these lines are old.
         self._styles_cache.clear()
-        if not self._backend.composited:
-            self.call_later(self._repainted)
         return super().render_lines(crop)
 
+    def _others_wrote(self, text: str) -> None:
+        """Something else went to the terminal: a picture that lies over text may be gone."""
+        if self._backend.composited or self._overdrawn or not touches(text, self._stage.area):
+            return
+        self._overdrawn = True
+        self.call_later(self._repainted)
+
     def _repainted(self) -> None:
+        self._overdrawn = False
         self._check()
         self._stage.repainted()
         self._follow()
