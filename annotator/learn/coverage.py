@@ -48,6 +48,10 @@ class Coverage:
             nearest = np.minimum(nearest, distances(self.X, X).min(axis=1))
         return Coverage(self.rows, self.X, self.radius, asked, nearest)
 
+    def with_nearest(self, nearest: Array) -> Coverage:
+        """The same references, `nearest` (R,) to what is asked."""
+        return Coverage(self.rows, self.X, self.radius, self.asked, nearest)
+
     def kernel(self, X: Array, radius: float) -> Array:
         """k (m, R) between candidate rows X (m, d) and the references: exp(−‖a − b‖² / 2σ²)."""
         found = distances(X, self.X)

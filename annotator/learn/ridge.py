@@ -1,7 +1,8 @@
 """One-vs-rest ridge regression with exact leave-one-out: the default estimator.
 
 With unit rows and a constant 1 appended, X is (n, d+1), Y one-hot (n, C), K = X Xᵀ,
-A = (K + λI)⁻¹, α = A Y and the weights are Xᵀ α. The prediction of row m by the model fitted
+A = (K + λI)⁻¹, α = A Y and the weights are Xᵀ α (beyond some 1,500 labels the equal form by
+columns serves, see solve.py). The prediction of row m by the model fitted
 without it is Y_m − α_m / A_mm, exactly (Allen's PRESS; Rifkin & Lippert 2007, "Notes on
 regularized least squares"). λ and the softmax temperature minimise the leave-one-out
 log-loss, so that calibration costs no held-out labels.
@@ -9,13 +10,22 @@ log-loss, so that calibration costs no held-out labels.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from annotator.learn.solve import (
+    Array,
+    Form,
+    by_columns,
+    column_form,
+    gram,
+    path,
+    row_form,
+    shared_rows,
+)
+
 Labels = NDArray[np.int64]
 
 PENALTIES = (1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0)
@@ -36,21 +46,16 @@ def log_loss(scores: Array, y: Labels, temperatures: Array) -> Array:
     return np.asarray((total - scaled[:, np.arange(len(y)), y]).mean(axis=1))
 
 
+def best_penalty(loo: list[Array], y: Labels) -> float:
+    """The λ whose leave-one-out scores have the least log-loss, each at its best temperature."""
+    losses = [log_loss(scores, y, np.array(TEMPERATURES)).min() for scores in loo]
+    return PENALTIES[int(np.argmin(losses))]
+
+
 def reviewed_at(n: int) -> int:
     """How many of n labels λ was last chosen from: every 10th, later every 50th, every 250th."""
     step = 10 if n < 300 else 50 if n < 1000 else 250
     return n // step * step
-
-
-@dataclass(frozen=True, slots=True)
-class _Dual:
-    """What n labelled rows give before any label is looked at; grown row by row."""
-
-    X: Array
-    K: Array
-    A: Array
-    penalty: float
-    fresh: int  # rows at the last full inversion; bordering past it adds rounding, so it is rare
 
 
 class RidgeLOO:
@@ -68,7 +73,7 @@ class RidgeLOO:
         self.coef_: Array = np.zeros((0, classes))
         self._loo: Array = np.zeros((0, classes))
         self._y: Labels = np.zeros(0, dtype=np.int64)
-        self._dual: _Dual | None = None
+        self._form: Form | None = None
 
     def fit(self, X: NDArray[Any], y: Labels, warm: RidgeLOO | None = None) -> RidgeLOO:
         """Learn from unit rows X (n, d) and y (n,) in 0..C-1, in the order they were asked.
@@ -77,30 +82,34 @@ class RidgeLOO:
         """
         rows = np.concatenate([np.asarray(X, float), np.ones((len(X), 1))], axis=1)
         Y = np.eye(len(self.classes_))[y]
-        before = warm._dual if warm is not None else None
-        K = _gram(rows, before)
+        before = warm._form if warm is not None else None
+        K = None if by_columns(rows) else gram(rows, before)
         self.penalty = self._review(rows, K, Y, y, warm)
-        self._dual = _invert(rows, K, self.penalty, before)
-        alpha = self._dual.A @ Y
-        self.coef_ = rows.T @ alpha
-        self._loo = Y - alpha / np.diag(self._dual.A)[:, None]
+        if K is None:
+            self._form = column_form(rows, self.penalty, before)
+        else:
+            self._form = row_form(rows, K, self.penalty, before)
+        self.coef_, self._loo = self._form.solve(Y)
         self._y = np.array(y, dtype=np.int64)
         losses = log_loss(self._loo, self._y, np.array(TEMPERATURES))
         self.temperature = TEMPERATURES[int(losses.argmin())]
         return self
 
-    def _review(self, X: Array, K: Array, Y: Array, y: Labels, warm: RidgeLOO | None) -> float:
+    def _review(
+        self, X: Array, K: Array | None, Y: Array, y: Labels, warm: RidgeLOO | None
+    ) -> float:
         n = reviewed_at(len(y))
         if n == 0:
             return FIRST_PENALTY
         if warm is not None and warm._reviewed(X[:n], y[:n]):
             return warm.penalty
-        return choose_penalty(K[:n, :n], Y[:n], y[:n])
+        return best_penalty(path(X[:n], K if K is None else K[:n, :n], Y[:n], PENALTIES), y[:n])
 
     def _reviewed(self, X: Array, y: Labels) -> bool:
-        if self._dual is None or reviewed_at(len(self._y)) != len(y):
+        if self._form is None or reviewed_at(len(self._y)) != len(y):
             return False
-        return bool(np.array_equal(self._y[: len(y)], y) and _shared(self._dual.X, X) == len(y))
+        same = np.array_equal(self._y[: len(y)], y)
+        return bool(same and shared_rows(self._form.X, X) == len(y))
 
     def scores(self, X: NDArray[Any]) -> NDArray[Any]:
         """Scores (m, C) before the softmax, in the float type of X."""
@@ -120,60 +129,3 @@ class RidgeLOO:
     def loo_proba(self) -> Array:
         """Probabilities (n, C) of each labelled row by the fit without that row."""
         return softmax(self.temperature * self._loo)
-
-
-def choose_penalty(K: Array, Y: Array, y: Labels) -> float:
-    """The λ with the least leave-one-out log-loss at its best temperature."""
-    values, vectors = np.linalg.eigh(K)
-    values = values.clip(min=0)
-    projected, squares = vectors.T @ Y, vectors**2
-    losses = []
-    for penalty in PENALTIES:
-        inverse = 1 / (values + penalty)
-        alpha = vectors @ (inverse[:, None] * projected)
-        loo = Y - alpha / (squares @ inverse)[:, None]
-        losses.append(log_loss(loo, y, np.array(TEMPERATURES)).min())
-    return PENALTIES[int(np.argmin(losses))]
-
-
-def _shared(a: Array, b: Array) -> int:
-    """How many leading rows are equal."""
-    n = min(len(a), len(b))
-    if a.shape[1] != b.shape[1]:
-        return 0
-    same = (a[:n] == b[:n]).all(axis=1)
-    return n if same.all() else int(same.argmin())
-
-
-def _gram(X: Array, before: _Dual | None) -> Array:
-    n, kept = len(X), 0 if before is None else _shared(before.X, X)
-    K = np.empty((n, n))
-    if before is not None:
-        K[:kept, :kept] = before.K[:kept, :kept]
-    K[kept:] = X[kept:] @ X.T
-    K[:kept, kept:] = K[kept:, :kept].T
-    return K
-
-
-def _invert(X: Array, K: Array, penalty: float, before: _Dual | None) -> _Dual:
-    n = len(X)
-    if before is not None and before.penalty == penalty and _shared(before.X, X) == len(before.X):
-        m = len(before.X)
-        if 0 < m <= n < before.fresh + 20:
-            A = before.A
-            for size in range(m, n):
-                A = _border(A, K[:size, size], K[size, size] + penalty)
-            return _Dual(X, K, A, penalty, before.fresh)
-    return _Dual(X, K, np.asarray(np.linalg.inv(K + penalty * np.eye(n)), float), penalty, n)
-
-
-def _border(A: Array, column: Array, corner: float) -> Array:
-    """The inverse after one more row and column (block inversion), in n² steps."""
-    step = A @ column
-    scale = 1 / (corner - column @ step)
-    n = len(A)
-    grown = np.empty((n + 1, n + 1))
-    grown[:n, :n] = A + scale * np.outer(step, step)
-    grown[:n, n] = grown[n, :n] = -scale * step
-    grown[n, n] = scale
-    return grown

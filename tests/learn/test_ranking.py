@@ -60,13 +60,18 @@ def run(features: Any, truth: NDArray[np.int64], labels: int, **changes: Any) ->
 
 
 @pytest.mark.parametrize("strategy", sorted(STRATEGIES))
-@pytest.mark.parametrize("estimator", sorted(ESTIMATORS))
-def test_every_strategy_asks_each_row_once_to_the_last(strategy: str, estimator: str) -> None:
+def test_every_strategy_asks_each_row_once_to_the_last(strategy: str) -> None:
     X, y = blobs(30)
-    rankings = run(X, y, 40, strategy=strategy, estimator=estimator)
+    rankings = run(X, y, 40, strategy=strategy)
     asked = [pick.row for ranking in rankings for pick in ranking.picks]
     assert sorted(asked) == list(range(30))
     assert rankings[-1].picks == ()
+
+
+def test_another_estimator_serves_as_well() -> None:
+    X, y = blobs(9)
+    rankings = run(X, y, 20, estimator="logistic")
+    assert sorted(pick.row for ranking in rankings for pick in ranking.picks) == list(range(9))
 
 
 @pytest.mark.parametrize("strategy", sorted(STRATEGIES))

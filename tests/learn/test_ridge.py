@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from annotator.learn.ridge import RidgeLOO, log_loss, reviewed_at
+from annotator.learn.ridge import PENALTIES, RidgeLOO, log_loss, reviewed_at
+from annotator.learn.solve import path
 
 Array = NDArray[np.float64]
 
@@ -32,7 +33,9 @@ def brute_force(X: Array, y: NDArray[np.int64], classes: int, penalty: float) ->
     return np.array(found)
 
 
-@pytest.mark.parametrize(("n", "d", "classes"), [(7, 5, 2), (40, 12, 3), (61, 200, 10)])
+@pytest.mark.parametrize(
+    ("n", "d", "classes"), [(7, 5, 2), (40, 12, 3), (61, 200, 10), (1520, 4, 3)]
+)
 def test_leave_one_out_is_exact(n: int, d: int, classes: int) -> None:
     X, y = rows(n, d), labels(n, classes)
     model = RidgeLOO(classes).fit(X, y)
@@ -75,6 +78,24 @@ def test_a_label_changed_or_a_row_taken_out_is_learnt_as_if_anew() -> None:
         RidgeLOO(3).fit(X[kept], y[kept]).coef_,
         atol=1e-10,
     )
+
+
+def test_beyond_1500_labels_it_is_the_same_model_grown_undone_or_anew() -> None:
+    X, y = rows(1506, 6), labels(1506, 3)
+    model = RidgeLOO(3).fit(X[:1499], y[:1499])
+    for n in range(1500, 1507):
+        model = RidgeLOO(3).fit(X[:n], y[:n], warm=model)
+    undone = RidgeLOO(3).fit(X[:1502], y[:1502], warm=model)
+    for warm, n in ((model, 1506), (undone, 1502)):
+        fresh = RidgeLOO(3).fit(X[:n], y[:n])
+        np.testing.assert_allclose(warm.coef_, fresh.coef_, rtol=0, atol=1e-8)
+        np.testing.assert_allclose(warm.loo_scores(), fresh.loo_scores(), rtol=0, atol=1e-8)
+
+
+def test_both_forms_agree_on_every_penalty() -> None:
+    X, Y = rows(50, 9), np.eye(3)[labels(50, 3)]
+    for a, b in zip(path(X, X @ X.T, Y, PENALTIES), path(X, None, Y, PENALTIES), strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-8)
 
 
 def test_identical_rows_with_different_labels_share_the_probability() -> None:
