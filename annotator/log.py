@@ -6,6 +6,7 @@ one likes; resuming is replaying.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -68,15 +69,16 @@ class State:
     notes: dict[str, list[Entry]] = field(default_factory=dict)
     history: dict[str, list[Entry]] = field(default_factory=dict)
     """Annotator to their decisions that were not taken back, oldest first: what undo pops."""
+    counts: Counter[str | None] = field(default_factory=Counter)
+    """Items per label; under None those that are skipped."""
 
     def apply(self, entry: Entry) -> None:
         """Add one row."""
         self.seq = max(self.seq, entry.seq)
-        if entry.action in DECISIONS:
-            self.standing.setdefault(entry.ref, []).append(entry)
-            self.history.setdefault(entry.annotator, []).append(entry)
-        elif entry.action is Action.UNDO:
-            self._take_back(entry)
+        if entry.action in (*DECISIONS, Action.UNDO):
+            self._count(entry.ref, -1)
+            self._decide(entry)
+            self._count(entry.ref, +1)
         elif entry.action is Action.FLAG:
             self._flag(entry)
         else:
@@ -108,6 +110,18 @@ class State:
         if group is None:
             return history[-1:]
         return [entry for entry in history if _group(entry) == group]
+
+    def _count(self, ref: str, change: int) -> None:
+        decision = self.decision(ref)
+        if decision is not None:
+            self.counts[decision.label] += change
+
+    def _decide(self, entry: Entry) -> None:
+        if entry.action is Action.UNDO:
+            self._take_back(entry)
+        else:
+            self.standing.setdefault(entry.ref, []).append(entry)
+            self.history.setdefault(entry.annotator, []).append(entry)
 
     def _flag(self, entry: Entry) -> None:
         if (entry.extra or {}).get("on", True):

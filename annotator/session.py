@@ -8,7 +8,6 @@ undoing or another's answer moves on.
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,21 +19,11 @@ from annotator.difficulty import Difficulty
 from annotator.features.store import FeatureStore
 from annotator.learn.ranking import Ranking, Snapshot
 from annotator.learn.strategies import Pick
+from annotator.learner import Learner, Strategy
 from annotator.log import Action, Entry, State
-from annotator.pooled import PooledFeatures
 from annotator.queue import Queue
 from annotator.refs import Item
 from annotator.store import Store
-
-
-@dataclass(frozen=True, slots=True)
-class Strategy:
-    """How to choose what to ask; can be changed while labelling."""
-
-    name: str = "herding-mix"
-    find: str | None = None
-    """The rare class that is hunted for."""
-    estimator: str = "ridge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +58,10 @@ class Session:
         holder: str | None = None,
     ) -> None:
         self.classes, self.annotator, self.seed = tuple(classes), annotator, seed
-        self.strategy = strategy or Strategy()
-        self.ranking: Ranking | None = None
+        self.learner = Learner(self.classes, strategy or Strategy())
         self.difficulty = Difficulty()
         self._store, self._clock, self._state = store, clock, State()
-        self._counts: Counter[str | None] = Counter()  # None counts the skips
-        self._features: PooledFeatures | None = None
         self._flush = False
-        self._learnt: object = None
         for entry in store.entries():
             self._apply(entry)
         self.queue = Queue(
@@ -107,14 +92,7 @@ class Session:
     @property
     def prediction(self) -> dict[str, float] | None:
         """What the latest model says of the current item; None without model or features."""
-        model = self.ranking.model if self.ranking else None
-        if model is None or self._features is None or not self.queue:
-            return None
-        vector = self._features.vector(self.queue[0].row)
-        if vector is None:
-            return None
-        proba = model.predict_proba(vector[None])[0]
-        return dict(zip(self.classes, map(float, proba), strict=True))
+        return self.learner.predict(self.queue[0].row) if self.queue else None
 
     # --- answering
 
@@ -177,7 +155,7 @@ class Session:
         if current is None or (ref is not None and ref != current.ref):
             return None
         pick, proba = self.queue[0], self.prediction
-        model = self.ranking.model.name if proba and self.ranking and self.ranking.model else None
+        model = self.learner.model_name if proba else None
         q = None if np.isnan(pick.q) else pick.q
         (entry,) = self._write(
             self._entry(
@@ -200,73 +178,40 @@ class Session:
 
     # --- learning
 
-    def attach(self, features: FeatureStore, available: NDArray[np.bool_] | None = None) -> None:
-        """Use these features from now on; `available` (n,) says which of its rows exist yet."""
-        if self._features is None or self._features.store is not features:
-            self._features = PooledFeatures(features, self.queue.refs)
-        self._features.available = available
+    @property
+    def strategy(self) -> Strategy:
+        return self.learner.strategy
+
+    @property
+    def ranking(self) -> Ranking | None:
+        """The last ranking adopted: its model and its error estimate."""
+        return self.learner.ranking
 
     @property
     def has_features(self) -> bool:
-        return self._features is not None
+        return self.learner.features is not None
 
     @property
     def stale(self) -> bool:
         """Whether a fit would know more than the last one did."""
-        return self._features is not None and self._learnt != self._knowledge()
+        return self.learner.stale(self._state, self.queue)
+
+    def attach(self, features: FeatureStore, available: NDArray[np.bool_] | None = None) -> None:
+        """Use these features from now on; `available` (n,) says which of its rows exist yet."""
+        self.learner.attach(features, available, self.queue.refs)
 
     def snapshot(self) -> Snapshot | None:
         """All that `learn` needs, or None while there are no features."""
-        if self._features is None:
-            return None
-        closed = self._features.closed(self.queue.closed())
-        rows, y, first = self._training_set(self._features)
-        self._learnt = self._knowledge()
-        return Snapshot(
-            version=self._state.seq,
-            features=self._features.store.matrix,
-            available=self._features.available,
-            rows=rows,
-            y=y,
-            q=np.array([np.nan if e.q is None else e.q for e in first], np.float64),
-            pool=np.array([e.pool or 0 for e in first], np.int64),
-            component=tuple(e.picked_by or "" for e in first),
-            classes=self.classes,
-            closed=closed,
-            strategy=self.strategy.name,
-            estimator=self.strategy.estimator,
-            find=self.strategy.find,
-            want=self.queue.ahead + 4,
-            previous=self.ranking,
-        )
+        return self.learner.snapshot(self._state, self.queue)
 
     def adopt(self, ranking: Ranking) -> None:
         """Ask by this ranking from now on; the current item and those in the queue stay."""
-        assert self._features is not None
-        self.ranking = ranking
-        self.queue.adopt(self._features.pool_picks(ranking.picks), self._flush)
+        self.queue.adopt(self.learner.adopt(ranking), self._flush)
         self._flush = False
 
     def choose(self, strategy: Strategy) -> None:
         """Change the strategy; the queue follows with the next ranking."""
-        self.strategy, self._flush = strategy, True
-
-    def _training_set(
-        self, features: PooledFeatures
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], list[Entry]]:
-        known = {name: index for index, name in enumerate(self.classes)}
-        pairs = [pair for pair in self._state.labels() if pair[1].label in known]
-        rows = features.rows([self.queue.row(first.ref) for first, _ in pairs])
-        y = np.array([known[str(last.label)] for _, last in pairs], np.int64)
-        usable = features.usable(rows)
-        kept = [pair[0] for pair, keep in zip(pairs, usable, strict=True) if keep]
-        return rows[usable], y[usable], kept
-
-    def _knowledge(self) -> object:
-        """What a fit depends on; equal values mean that a fit would give the same."""
-        available = self._features.available if self._features else None
-        ready = -1 if available is None else int(available.sum())
-        return (self._state.seq, ready, self.strategy, len(self.queue.refs))
+        self.learner.strategy, self._flush = strategy, True
 
     # --- others, and the end
 
@@ -287,18 +232,18 @@ class Session:
 
     @property
     def progress(self) -> Progress:
-        labelled = sum(count for name, count in self._counts.items() if name is not None)
-        extra = {name for name in self._counts if name is not None and self._counts[name]}
-        names = [*self.classes, *sorted(extra - set(self.classes))]
-        items = len(self.queue.refs)
+        counts = self._state.counts
+        gone = {name for name in counts if name is not None and counts[name]} - set(self.classes)
+        classes = {name: counts[name] for name in [*self.classes, *sorted(gone)]}
+        items, labelled, skipped = len(self.queue.refs), sum(classes.values()), counts[None]
         return Progress(
             items=items,
             labelled=labelled,
-            skipped=self._counts[None],
+            skipped=skipped,
             flagged=len(self._state.flagged),
-            remaining=max(0, items - labelled - self._counts[None]),
+            remaining=max(0, items - labelled - skipped),
             elsewhere=len(self.queue.elsewhere),
-            classes={name: self._counts[name] for name in names},
+            classes=classes,
         )
 
     def _item(self, pick: Pick) -> Item:
@@ -321,10 +266,5 @@ class Session:
             self.queue.open(entry.ref)
 
     def _apply(self, entry: Entry) -> None:
-        before = self._state.decision(entry.ref)
         self._state.apply(entry)
-        after = self._state.decision(entry.ref)
         self.difficulty.apply(entry)
-        for decision, change in ((before, -1), (after, +1)):
-            if decision is not None:
-                self._counts[decision.label] += change
