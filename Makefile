@@ -2,7 +2,12 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 VENV := .venv
-PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3)
+# The first interpreter that runs, is recent enough and can make a virtual environment.
+ifndef PYTHON
+PYTHON := $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; do \
+  $$p -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+  && { echo $$p; break; }; done)
+endif
 BIN := $(VENV)/bin
 UV := $(shell command -v uv)
 # uv does not read pip's setting for a folder of wheels.
@@ -22,8 +27,8 @@ help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
-	  || { echo "annotator needs Python 3.11 or later: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@test -n "$(PYTHON)" || { echo "annotator needs Python 3.11 or later, with venv (on Debian:" \
+	  "apt install python3-venv), or make PYTHON=/path/to/python3.11" >&2; exit 1; }
 ifdef UV
 	uv venv --quiet --python $(PYTHON) $(VENV)
 else
