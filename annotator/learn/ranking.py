@@ -216,8 +216,8 @@ class _Step:
             return None
         fitted = _usable(s, s.rows)
         rows, y = s.rows[fitted], s.y[fitted]
-        drawn = Drawn(
-            out_of_sample(self.model, self.unit.take(rows), y), y, s.q[fitted], s.pool[fitted]
-        )
+        X = self.unit.take(rows)
+        proba, known = out_of_sample(self.model, X, y), self.model.unit_proba(X)
+        drawn = Drawn(proba, known, y, s.q[fitted], s.pool[fitted])
         size = len(s.closed) if s.available is None else int(s.available.sum())
         return estimate(drawn, Rest(scan.proba[: scan.sampled], size - len(rows)))

@@ -63,7 +63,7 @@ Form = RowForm | ColumnForm
 
 def by_columns(X: Array) -> bool:
     """Whether the column form serves rows X (n, d)."""
-    return len(X) > max(MANY, X.shape[1])
+    return bool(len(X) > max(MANY, X.shape[1]))
 
 
 def gram(X: Array, before: Form | None) -> Array:
