@@ -1,0 +1,256 @@
+"""Features of many items: decoding in threads, the extractor at work meanwhile, rows on disk.
+
+Items are taken in a random order, so that the rows that are there early stand for all of them;
+boxes of one image stay together, so that it is decoded once.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator.errors import ImageError, RefError
+from annotator.features.extractor import Extractor, Pixels
+from annotator.features.growing import Growing
+from annotator.images import ImageSource
+from annotator.refs import Item
+from annotator.reftable import RefTable
+
+_TASK = 8
+"""Pictures that a thread takes at once: few, for boxes of one image should share a task."""
+_NAMED = 1000
+
+T = TypeVar("T")
+Rows = NDArray[np.int64]
+Vectors = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """An item without features, and why."""
+
+    ref: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the work is."""
+
+    done: int
+    """Items that have features, those of earlier runs among them."""
+    of: int
+    broken: int
+    rate: float
+    """Items a second of late; 0 before it is known."""
+    left_s: float | None
+    """Seconds that the rest will take at this rate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a run did."""
+
+    computed: int
+    """Items that got their features now."""
+    done: int
+    """Items that have features, those of earlier runs among them."""
+    of: int
+    broken_count: int
+    broken: tuple[Broken, ...]
+    """The first thousand of them."""
+    complete: bool
+    """Whether it came to its end; the next run continues where it was stopped."""
+    seconds: float
+
+
+def extract(
+    refs: RefTable,
+    source: ImageSource,
+    extractor: Extractor,
+    folder: Path,
+    *,
+    context: float = 0.25,
+    batch_size: int | None = None,
+    workers: int | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    progress: Callable[[Progress], None] = lambda _: None,
+    stop: Callable[[], bool] = lambda: False,
+    clock: Callable[[], float] = time.monotonic,
+) -> Report:
+    """Compute the features that `folder` lacks of `refs`, at most `limit` of them.
+
+    They can be read while they grow (`growing.open_growing`). Pictures that cannot be read are
+    left out, reported, and tried again by the next run. `batch_size` None: the extractor's own.
+    Raises `FeatureError` if the folder cannot be written or another process is at it.
+    """
+    described = {**extractor.describe(), "context": context}
+    with Growing(folder, refs, described, extractor.dim) as growing:
+        rows = _order(refs, np.flatnonzero(~growing.done), seed)[:limit]
+        tally = _Tally(int(growing.done.sum()), len(rows), clock)
+        progress(tally.progress())
+        prepared = _prepared(refs, rows, source, extractor, context, workers or _workers())
+        batches = _batches(prepared, lambda: batch_size or extractor.batch_size, tally, refs)
+        for found, vectors in _computed(batches, extractor):
+            good = _storable(vectors, found, tally, refs)
+            growing.write(found[good], vectors[good])
+            tally.count(int(good.sum()))
+            progress(tally.progress())
+            if stop():
+                return tally.report(complete=False)
+        growing.finish()
+        progress(tally.progress())
+        return tally.report(complete=True)
+
+
+def _workers() -> int:
+    return min(32, len(os.sched_getaffinity(0)))
+
+
+def _order(refs: RefTable, rows: Rows, seed: int) -> Rows:
+    """The rows at random, those of boxes in one image together."""
+    if not len(rows):
+        return rows
+    paths = [ref.rpartition("#xywh=")[0] or ref for ref in map(refs.__getitem__, rows.tolist())]
+    changes = [here != before for before, here in zip(paths, paths[1:], strict=False)]
+    groups = np.concatenate([[0], np.cumsum(changes)])
+    place = np.random.default_rng(seed).permutation(int(groups[-1]) + 1)
+    return rows[np.argsort(place[groups], kind="stable")]
+
+
+def _prepared(
+    refs: RefTable,
+    rows: Rows,
+    source: ImageSource,
+    extractor: Extractor,
+    context: float,
+    workers: int,
+) -> Iterator[list[tuple[int, Pixels | str]]]:
+    """Pictures decoded ahead of their use, or why they cannot be; in the order of `rows`."""
+
+    def task(some: list[int]) -> list[tuple[int, Pixels | str]]:
+        return [(row, _picture(refs[row], source, extractor, context)) for row in some]
+
+    ahead = 2 * workers + max(1, 2 * extractor.batch_size // _TASK)
+    tasks = (rows[at : at + _TASK].tolist() for at in range(0, len(rows), _TASK))
+    yield from _pipelined(task, tasks, workers, ahead)
+
+
+def _picture(ref: str, source: ImageSource, extractor: Extractor, context: float) -> Pixels | str:
+    try:
+        return extractor.prepare(source.crop(Item.parse(ref), extractor.size, context).image)
+    except (ImageError, RefError) as error:
+        return str(error)
+
+
+def _batches(
+    prepared: Iterable[Sequence[tuple[int, Pixels | str]]],
+    size: Callable[[], int],
+    tally: _Tally,
+    refs: RefTable,
+) -> Iterator[tuple[Rows, list[Pixels]]]:
+    """Rows and pictures, `size()` at a time; broken ones are tallied."""
+    rows: list[int] = []
+    pictures: list[Pixels] = []
+    for some in prepared:
+        for row, picture in some:
+            if isinstance(picture, str):
+                tally.lose(refs[row], picture)
+            else:
+                rows.append(row)
+                pictures.append(picture)
+        while len(rows) >= size():
+            count = size()
+            yield np.array(rows[:count], np.int64), pictures[:count]
+            del rows[:count], pictures[:count]
+    if rows:
+        yield np.array(rows, np.int64), pictures
+
+
+def _computed(
+    batches: Iterable[tuple[Rows, list[Pixels]]], extractor: Extractor
+) -> Iterator[tuple[Rows, Vectors]]:
+    """One batch is computed while the next one is gathered and the last one is written."""
+    return _pipelined(lambda batch: (batch[0], extractor(batch[1])), batches, 1, 1)
+
+
+S = TypeVar("S")
+
+
+def _pipelined(work: Callable[[S], T], tasks: Iterable[S], workers: int, ahead: int) -> Iterator[T]:
+    """`map(work, tasks)` in threads, never more than `ahead` results before they are wanted."""
+    pool = ThreadPoolExecutor(workers)
+    pending: deque[Future[T]] = deque()
+    try:
+        for task in tasks:
+            pending.append(pool.submit(work, task))
+            if len(pending) > ahead:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _storable(vectors: Vectors, rows: Rows, tally: _Tally, refs: RefTable) -> NDArray[np.bool_]:
+    """Which vectors are numbers that the half precision of the file can hold."""
+    good = (np.abs(vectors) < np.finfo(np.float16).max).all(axis=1)
+    for row in rows[~good].tolist():
+        tally.lose(refs[row], "its features are not finite; compute them with --dtype fp32")
+    return np.asarray(good)
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What has come of the items so far."""
+
+    before: int
+    wanted: int
+    clock: Callable[[], float]
+    computed: int = 0
+    broken_count: int = 0
+    broken: list[Broken] = field(default_factory=list)
+    started: float = 0.0
+    marks: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=40))
+
+    def __post_init__(self) -> None:
+        self.started = self.clock()
+        self.marks.append((self.started, 0))
+
+    def lose(self, ref: str, reason: str) -> None:
+        self.broken_count += 1
+        if len(self.broken) < _NAMED:
+            self.broken.append(Broken(ref, reason))
+
+    def count(self, more: int) -> None:
+        self.computed += more
+        self.marks.append((self.clock(), self.computed + self.broken_count))
+
+    def progress(self) -> Progress:
+        (since, first), (now, last) = self.marks[0], self.marks[-1]
+        rate = (last - first) / (now - since) if now > since else 0.0
+        left = self.wanted - self.computed - self.broken_count
+        done = self.before + self.computed
+        of = self.before + self.wanted
+        return Progress(done, of, self.broken_count, rate, left / rate if rate else None)
+
+    def report(self, complete: bool) -> Report:
+        return Report(
+            computed=self.computed,
+            done=self.before + self.computed,
+            of=self.before + self.wanted,
+            broken_count=self.broken_count,
+            broken=tuple(self.broken),
+            complete=complete,
+            seconds=self.clock() - self.started,
+        )

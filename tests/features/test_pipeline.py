@@ -1,0 +1,227 @@
+"""Many items get their features, whatever befalls the run."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from annotator.features.classic import Classic
+from annotator.features.growing import open_growing
+from annotator.features.pipeline import Progress, Report, extract
+from annotator.features.store import FeatureStore
+from annotator.images import Folder
+from annotator.refs import Box, Item
+from annotator.reftable import RefTable
+
+
+def pictures(folder: Path, count: int) -> list[str]:
+    random = np.random.default_rng(count)
+    folder.mkdir(exist_ok=True)
+    for n in range(count):
+        noise = random.integers(0, 256, (6, 8, 3)).astype(np.uint8)
+        Image.fromarray(noise).resize((40, 30)).save(folder / f"{n:03}.png")
+    return [f"{n:03}.png" for n in range(count)]
+
+
+def run(tmp_path: Path, refs: list[str], **how: object) -> Report:
+    folder = Folder(tmp_path / "images")
+    return extract(RefTable(refs), folder, Classic(), tmp_path / "features", **how)  # type: ignore[arg-type]
+
+
+def expected(tmp_path: Path, ref: str, context: float = 0.25) -> np.ndarray:
+    classic, folder = Classic(), Folder(tmp_path / "images")
+    return classic([classic.prepare(folder.crop(Item.parse(ref), (64, 64), context).image)])[0]
+
+
+def test_every_item_gets_the_features_of_its_own_picture(tmp_path: Path) -> None:
+    refs = pictures(tmp_path / "images", 150)
+    report = run(tmp_path, refs, batch_size=32, workers=3)
+    assert (report.computed, report.done, report.of, report.complete) == (150, 150, 150, True)
+    store = FeatureStore.open(tmp_path / "features")
+    assert list(store.refs) == refs
+    assert store.extractor == {"name": "classic", "version": 1, "context": 0.25}
+    for row in range(0, 150, 13):
+        assert np.allclose(store.matrix[row], expected(tmp_path, refs[row]), atol=1e-3)
+
+
+def test_a_box_gets_the_features_of_its_own_pixels(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    sheet = Image.new("RGB", (300, 100), "black")
+    sheet.paste("red", (0, 0, 100, 100))
+    sheet.paste("blue", (200, 0, 300, 100))
+    sheet.save(tmp_path / "images" / "sheet.png")
+    colours = {
+        "red": Box(20, 20, 50, 50),
+        "black": Box(120, 20, 50, 50),
+        "blue": Box(220, 20, 50, 50),
+    }
+    refs = [Item("sheet.png", box).ref for box in colours.values()]
+    for colour in colours:
+        Image.new("RGB", (64, 64), colour).save(tmp_path / "images" / f"{colour}.png")
+    run(tmp_path, refs)
+    store = FeatureStore.open(tmp_path / "features")
+    for row, colour in enumerate(colours):
+        assert np.allclose(store.matrix[row], expected(tmp_path, f"{colour}.png"), atol=1e-3)
+    assert np.array_equal(run(tmp_path, refs, context=2.0).done, 3)
+    around = FeatureStore.open(tmp_path / "features").matrix[1]
+    assert not np.allclose(around, expected(tmp_path, "black.png"), atol=0.05)
+
+
+def test_broken_images_are_left_out_and_named_and_tried_again(tmp_path: Path) -> None:
+    refs = pictures(tmp_path / "images", 20)
+    (tmp_path / "images" / refs[3]).write_bytes(b"broken")
+    (tmp_path / "images" / refs[8]).unlink()
+    refs[12] += "#xywh=900,0,5,5"
+    report = run(tmp_path, refs)
+    assert report.complete
+    assert report.broken_count == 3
+    assert {broken.ref for broken in report.broken} == {refs[3], refs[8], refs[12]}
+    assert all(Item.parse(broken.ref).path in broken.reason for broken in report.broken)
+    available = FeatureStore.open(tmp_path / "features").available()
+    assert available is not None
+    assert np.flatnonzero(~available).tolist() == [3, 8, 12]
+    Image.new("RGB", (9, 9), "red").save(tmp_path / "images" / refs[3])
+    again = run(tmp_path, refs)
+    assert (again.computed, again.done, again.broken_count) == (1, 18, 2)
+
+
+def test_all_broken_leaves_no_features(tmp_path: Path) -> None:
+    report = run(tmp_path, ["a.png", "b.png"])
+    assert (report.computed, report.broken_count, report.complete) == (0, 2, True)
+    assert not (tmp_path / "features" / "features.npy").exists()
+
+
+def test_no_items_are_no_trouble(tmp_path: Path) -> None:
+    assert run(tmp_path, []).complete
+
+
+def test_a_stopped_run_can_be_read_and_continued(tmp_path: Path) -> None:
+    refs = pictures(tmp_path / "images", 60)
+    seen: list[Progress] = []
+    report = run(
+        tmp_path, refs, batch_size=8, progress=seen.append, stop=lambda: seen[-1].done >= 16
+    )
+    assert not report.complete
+    assert 16 <= report.done < 60
+    store = open_growing(tmp_path / "features")
+    assert store is not None
+    available = store.available()
+    assert available is not None
+    assert available.sum() == report.done
+    row = int(np.flatnonzero(available)[0])
+    assert np.allclose(store.matrix[row], expected(tmp_path, refs[row]), atol=1e-3)
+    rest = run(tmp_path, refs)
+    assert rest.complete
+    assert rest.computed == 60 - report.done
+    assert FeatureStore.open(tmp_path / "features").available() is None
+
+
+def test_progress_counts_up_to_the_end_with_a_rate(tmp_path: Path) -> None:
+    refs = pictures(tmp_path / "images", 40)
+    seen: list[Progress] = []
+    run(tmp_path, refs, batch_size=10, progress=seen.append)
+    assert [p.done for p in seen] == [0, 10, 20, 30, 40, 40]
+    assert all(p.of == 40 for p in seen)
+    assert seen[0].left_s is None
+    assert seen[-1].rate > 0
+    assert seen[-1].left_s == 0
+
+
+def test_a_limit_computes_that_many_spread_over_the_list(tmp_path: Path) -> None:
+    refs = pictures(tmp_path / "images", 60)
+    assert run(tmp_path, refs, limit=15).computed == 15
+    available = FeatureStore.open(tmp_path / "features").available()
+    assert available is not None
+    rows = np.flatnonzero(available)
+    assert len(rows) == 15
+    assert rows[-1] - rows[0] > 30
+    assert run(tmp_path, refs).computed == 45
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_killed_run_is_resumed_without_a_wrong_row(tmp_path: Path, seed: int) -> None:
+    refs = pictures(tmp_path / "images", 200)
+    script = (
+        "import sys; from pathlib import Path; from annotator.features.pipeline import extract;"
+        "from annotator.features.classic import Classic; from annotator.images import Folder;"
+        "from annotator.reftable import RefTable; import annotator.features.growing as g;"
+        "g._SYNC_EVERY = 0; root = Path(sys.argv[1]);"
+        "extract(RefTable(sys.argv[2:]), Folder(root / 'images'), Classic(), root / 'features',"
+        "batch_size=4, workers=1, progress=lambda p: print(p.done, flush=True))"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", script, tmp_path, *refs], stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None
+    next(line for line in child.stdout if int(line) >= 8 + 8 * seed)
+    child.kill()
+    child.communicate()
+    report = run(tmp_path, refs)
+    assert report.complete
+    assert 8 + 8 * seed - 4 <= report.done - report.computed < 200
+    store = FeatureStore.open(tmp_path / "features")
+    assert store.available() is None
+    for row in range(0, 200, 7):
+        assert np.allclose(store.matrix[row], expected(tmp_path, refs[row]), atol=1e-3)
+
+
+def test_decoding_goes_on_while_the_extractor_works(tmp_path: Path) -> None:
+    refs = pictures(tmp_path / "images", 100)
+
+    class Waiting(Classic):
+        """Does not end a batch before a picture of a later one is decoded."""
+
+        batch_size = 8
+        decoded = 0
+        begun = 0
+        news = threading.Condition()
+
+        def prepare(self, image: Image.Image) -> np.ndarray:
+            with self.news:
+                self.decoded += 1
+                self.news.notify_all()
+            return super().prepare(image)
+
+        def __call__(self, some: object) -> np.ndarray:
+            if hasattr(self, "dim"):
+                self.begun += 8
+                with self.news:
+                    ahead = self.news.wait_for(lambda: self.decoded > min(self.begun, 99), 20)
+                assert ahead, "no picture was decoded while a batch was computed"
+            return super().__call__(some)  # type: ignore[arg-type]
+
+    folder = Folder(tmp_path / "images")
+    assert extract(RefTable(refs), folder, Waiting(), tmp_path / "f", workers=1).done == 100
+
+
+def test_features_that_are_not_finite_are_reported_not_stored(tmp_path: Path) -> None:
+    refs = pictures(tmp_path / "images", 6)
+
+    class Overflowing(Classic):
+        def __call__(self, some: object) -> np.ndarray:
+            found = super().__call__(some)  # type: ignore[arg-type]
+            found[:3, 5] = [np.nan, np.inf, 1e6][: len(found)]
+            return found
+
+    folder = Folder(tmp_path / "images")
+    extractor = Overflowing()
+    report = extract(RefTable(refs), folder, extractor, tmp_path / "f", batch_size=6)
+    assert report.broken_count == 3
+    assert "--dtype fp32" in report.broken[0].reason
+    assert np.isfinite(FeatureStore.open(tmp_path / "f").matrix).all()
+
+
+def test_flowers_come_out_the_same_as_one_by_one(tmp_path: Path, shared: Path) -> None:
+    photos = sorted((shared / "data" / "flowers").rglob("*.jpg"))[::100]
+    classic, folder = Classic(), Folder(Path("/"))
+    extract(RefTable(map(str, photos)), folder, classic, tmp_path / "f")
+    store = FeatureStore.open(tmp_path / "f")
+    for row, photo in enumerate(photos):
+        alone = classic([classic.prepare(folder.crop(Item(str(photo)), (64, 64)).image)])
+        assert np.allclose(store.matrix[row], alone[0], atol=1e-3)
