@@ -10,10 +10,11 @@ import contextlib
 import os
 import shlex
 import signal
+import sys
 import time
 from dataclasses import dataclass
 
-from annotator.errors import StoreError
+from annotator.errors import StoreError, TerminalError
 from annotator.project import Project
 from annotator.refs import printable
 from annotator.tui.pace import Pace, duration
@@ -55,12 +56,15 @@ def run(
     from annotator.terminal.probe import probe
     from annotator.tui.keymaps import make_keymap
 
+    if sys.__stderr__ is None or not sys.__stderr__.isatty():
+        raise TerminalError("the screen is drawn on stderr: run it again without redirecting that")
     settings = project.settings
     keymap = make_keymap(settings.keymap, settings.classes)
     caps = probe(graphics)
     os.environ.update(caps.environment)
 
-    from annotator.session import Session, Strategy
+    from annotator.learner import Strategy
+    from annotator.session import Session
     from annotator.store import SqliteStore
     from annotator.tui.background import Reader
     from annotator.tui.labeller import Labeller

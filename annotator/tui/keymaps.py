@@ -32,7 +32,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("undo", "undo", "Take back your last answer; again and again, also yesterday's."),
     Command("flag", "flag", "Mark the item for a second look, or take the mark off."),
     Command("note", "note", "Write a note on the item."),
-    Command("hide", "prediction", "Hide or show what the model expects."),
+    Command("hide", "hide", "Hide or show what the model expects."),
     Command("zoom", "zoom", "Show the true pixels; once more for the whole."),
     Command("strategy", "strategy", "Choose how items are picked, or hunt for one class."),
     Command("again", "ask skipped", "When all is answered: ask the skipped items once more."),

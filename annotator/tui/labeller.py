@@ -15,9 +15,10 @@ from textual.screen import Screen
 from annotator.errors import AnnotatorError, ProjectError, StoreError
 from annotator.features.store import FeatureStore
 from annotator.images import Folder
+from annotator.learner import Strategy
 from annotator.project import Project
 from annotator.refs import printable
-from annotator.session import Session, Strategy
+from annotator.session import Session
 from annotator.terminal.caps import Caps
 from annotator.tui import messages
 from annotator.tui.background import Extraction, Fitter, Opener, Reader
@@ -108,7 +109,7 @@ class Labeller(App[AnnotatorError]):
         self.label_screen.listed = True
         self.label_screen.sync()
         if message.left_out.names:
-            self.label_screen.banner.show(str(message.left_out).splitlines()[0])
+            self._warn("list", str(message.left_out).splitlines()[0])
         if len(self.session.queue.refs):
             self._open_features()
 
@@ -120,7 +121,7 @@ class Labeller(App[AnnotatorError]):
         try:
             entries = self.session.refresh()
         except StoreError as error:
-            self.label_screen.banner.show(printable(str(error)))
+            self._warn("store", str(error))
             return
         self.label_screen.others(entries)
         if entries or self.session.current != self.label_screen.picture.item:
@@ -155,7 +156,7 @@ class Labeller(App[AnnotatorError]):
 
     def on_features_unusable(self, message: messages.FeaturesUnusable) -> None:
         if (self.project.features_folder / "meta.json").exists():
-            self.label_screen.banner.show(f"asking at random: {printable(str(message.error))}")
+            self._warn("features", f"asking at random: {message.error}")
         else:
             self._compute()
         self._show_activity()
@@ -183,12 +184,14 @@ class Labeller(App[AnnotatorError]):
         self._show_activity()
 
     def _features_failed(self, narration: str) -> None:
-        words = [line for line in narration.splitlines() if line.strip()]
-        reason = printable(words[-1].strip()) if words else "it ended without a word"
+        words = [line.strip() for line in narration.splitlines() if line.strip()]
+        reason = words[-1] if words else "the process ended without a word"
         command = f"annotator features {shlex.quote(str(self.project.folder))}"
-        self.label_screen.banner.show(
-            f"no features, so items come at random: {reason} Try: {printable(command)}"
-        )
+        self._warn("features", f"no features, so items come at random: {reason}\nTry: {command}")
+
+    def _warn(self, topic: str, text: str) -> None:
+        lines = [printable(line) for line in text.splitlines()]
+        self.label_screen.banner.warn(topic, "\n".join(lines))
 
     def _show_activity(self) -> None:
         words = [self._progress] if self._progress else []
@@ -210,6 +213,7 @@ class Labeller(App[AnnotatorError]):
 
     def on_learned(self, message: messages.Learned) -> None:
         self._fitter.busy = False
+        self._warn("fit", "")
         self.session.adopt(message.ranking)
         self.label_screen.adopted(message.ranking)
         self._show_activity()
@@ -219,7 +223,7 @@ class Labeller(App[AnnotatorError]):
         self._fitter.busy = False
         error = message.error
         reason = str(error) if isinstance(error, AnnotatorError) else repr(error)
-        self.label_screen.banner.show(f"learning failed, labelling goes on: {printable(reason)}")
+        self._warn("fit", f"learning failed, labelling goes on: {reason}")
 
     def on_label_screen_answered(self) -> None:
         self.learn()

@@ -18,7 +18,6 @@ ROLES = (
     "text", "strong", "dim", "key", "title", "bar", "best", "track", "curve", "good", "warn", "bad",
 )  # fmt: skip
 
-_EIGHTHS = " ▏▎▍▌▋▊▉"
 _LEVELS = "▁▂▃▄▅▆▇█"
 
 
@@ -70,11 +69,10 @@ def wrapped(text: str, cells: int) -> list[str]:
 
 
 def bar(share: float, cells: int, role: str = "bar") -> Line:
-    """A share of 0 to 1 as a bar of `cells` cells, to an eighth of a cell."""
-    eighths = round(min(1.0, max(0.0, share)) * cells * 8)
-    full, rest = divmod(eighths, 8)
-    filled = "█" * full + (_EIGHTHS[rest] if rest else "")
-    return [(filled, role), ("─" * (cells - len(filled)), "track")]
+    """A share of 0 to 1 as a line of `cells` cells, to half a cell."""
+    halves = round(min(1.0, max(0.0, share)) * cells * 2)
+    full, half = divmod(halves, 2)
+    return [("━" * full + "╸" * half, role), ("━" * (cells - full - half), "track")]
 
 
 def curve(values: NDArray[np.float64], cells: int, top: float) -> str:
@@ -90,6 +88,13 @@ def curve(values: NDArray[np.float64], cells: int, top: float) -> str:
     means = np.add.reduceat(values, starts) / np.diff(np.append(starts, len(values)))
     heights = np.clip(8 * means / top, 0, 7).astype(int)
     return "".join(_LEVELS[height] for height in heights).ljust(cells)
+
+
+def chance(share: float) -> str:
+    """A probability in four characters: never 0 or 100 %, which no model can know."""
+    if share < 0.005:
+        return "<1 %"
+    return ">99 %" if share > 0.995 else f"{100 * share:.0f} %"
 
 
 def percent(share: float) -> str:

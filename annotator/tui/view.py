@@ -69,19 +69,25 @@ def hints(state: State, keymap: Keymap, classes: Sequence[str]) -> list[Hint]:
     """The live keys, most needed first."""
     found = []
     if state is State.ASKING and len(classes) <= 3:
-        found += [
-            Hint(keymap.classes[name], _short(name), ("label", name))
-            for name in classes
+        found = [
+            Hint(keymap.classes[name], _short(name), ("label", name), place)
+            for place, name in enumerate(classes)
             if keymap.classes[name]
         ]
-    live = [command for command in COMMANDS if command.name in LIVE[state]]
-    order = ("skip", "undo", "again", "help", "quit")
-    live.sort(key=lambda command: order.index(command.name) if command.name in order else 9)
-    for command in live:
-        keys = keymap.keys(command.name)
-        if keys:
-            found.append(Hint(keys[0], command.title, (command.name, "")))
-    return found
+    commands = [
+        Hint(keymap.keys(command.name)[0], command.title, (command.name, ""), place)
+        for place, command in enumerate(COMMANDS, len(found))
+        if command.name in LIVE[state] and keymap.keys(command.name)
+    ]
+    commands.sort(key=lambda hint: _FIRST.index(hint.action[0]) if hint.action[0] in _FIRST else 9)
+    return found + commands
+
+
+CLOSE = Hint("esc", "close", ("", ""), 0)
+"""All that the footer says while a dialog is open."""
+
+_FIRST = ("skip", "undo", "again", "help", "quit", "flag", "hide", "strategy")
+"""What stays in the footer of a narrow window."""
 
 
 def _short(name: str) -> str:

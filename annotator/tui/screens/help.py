@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -47,18 +48,18 @@ class HelpScreen(ModalScreen[None]):
     def action_leave(self) -> None:
         self.dismiss(None)
 
-    def _table(self) -> Text:
+    def _table(self) -> Table:
         rows = [
             (", ".join(self._keys_of.class_keys(name)) or "^P", self._describe(name))
             for name in self._labels
         ]
         rows += [(", ".join(self._keys_of.keys(c.name)), c.help) for c in COMMANDS]
-        widest = max(len(keys) for keys, _ in rows)
-        text = Text()
+        table = Table.grid(padding=(0, 2))
+        table.add_column(style="bold", justify="right", no_wrap=True)
+        table.add_column()
         for keys, words in rows:
-            text.append(f"{keys:>{widest}}  ", "bold")
-            text.append(words + "\n")
-        return text
+            table.add_row(keys, Text(words))
+        return table
 
     def _describe(self, name: str) -> str:
         info = next(info for info in self._project.settings.classes if info.name == name)

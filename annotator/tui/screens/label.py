@@ -29,12 +29,12 @@ from annotator.tui.view import LIVE, State
 from annotator.tui.widgets.bars import Caption, Header, KeyBar
 from annotator.tui.widgets.classbar import ClassBar
 from annotator.tui.widgets.notice import Banner, Notice
-from annotator.tui.widgets.panel import Curve, Panel, PanelState, curves
 from annotator.tui.widgets.picture import Picture
+from annotator.tui.widgets.sidebar import Sidebar
 
 LEAST = (60, 20)
 """Columns and rows below which the screen asks for a larger window."""
-PANEL_ROWS = 13
+WIDE = 110
 SAID_SECONDS = 4.0
 T = TypeVar("T")
 
@@ -61,12 +61,9 @@ class LabelScreen(Screen[None]):
         self.listed = False
         """Whether all of the pool is known."""
         self._state: State | None = None
-        self._hidden = False
         self._broken: Item | None = None
         self._shown: tuple[Item | None, float] = (None, 0.0)
         self._behind: list[Item] = []
-        self._curves: tuple[Curve, ...] = ()
-        self._curves_known = -1
         self._quiet: Timer | None = None
 
     def compose(self) -> ComposeResult:
@@ -76,17 +73,14 @@ class LabelScreen(Screen[None]):
             with Vertical(id="stage"):
                 yield self.picture
                 yield Notice(id="notice")
-            with Vertical(id="sidebar"):
-                yield ClassBar(id="classes")
-                yield Panel(id="panel")
+            yield Sidebar(self.session, self.keymap, self.pace, id="sidebar")
         yield Banner(id="banner")
         yield Caption(id="caption")
         yield KeyBar(id="keys")
 
     def on_mount(self) -> None:
         self.header = self.query_one(Header)
-        self.classes_bar = self.query_one(ClassBar)
-        self.panel = self.query_one(Panel)
+        self.sidebar = self.query_one(Sidebar)
         self.caption = self.query_one(Caption)
         self.banner = self.query_one(Banner)
         self.keys = self.query_one(KeyBar)
@@ -130,33 +124,32 @@ class LabelScreen(Screen[None]):
         """The text around the picture; only what differs is sent."""
         assert self._state is not None
         item = self.session.current
-        self.classes_bar.show(view.class_rows(self.session, self.keymap, self._hidden))
-        self._show_panel()
+        self.sidebar.show()
         if item is None:
             self.caption.show("")
         else:
             marks = view.marks(self.session, item)
             self.caption.show(item.path, view.box_text(item), marks)
-        self.keys.show(view.hints(self._state, self.keymap, self.session.classes))
+        self._show_keys()
 
-    def _show_panel(self) -> None:
-        if self._curves_known < 0:
-            self._know_curves()
-        estimate = self.session.ranking.estimate if self.session.ranking else None
-        self.panel.show(
-            PanelState(self.session.progress, self.pace.per_minute, self._curves, estimate)
-        )
+    def _show_keys(self) -> None:
+        assert self._state is not None
+        if self.is_current:
+            self.keys.show(view.hints(self._state, self.keymap, self.session.classes))
+        else:
+            self.keys.show([view.CLOSE])  # a dialog has the keys
+
+    def on_screen_suspend(self) -> None:
+        self._show_keys()
+
+    def on_screen_resume(self) -> None:
+        if self._state is not None:
+            self._show_keys()
 
     def _each_second(self) -> None:
-        """What need not be exact at every key: over a slow line each byte counts."""
-        if self._curves_known != len(self.session.difficulty):
-            self._know_curves()
-            self._show_panel()
+        """What need not be exact at every key."""
+        self.sidebar.renew_curves()
         self.caption.link(self.picture.status if self._state is State.ASKING else "")
-
-    def _know_curves(self) -> None:
-        self._curves = curves(self.session.difficulty)
-        self._curves_known = len(self.session.difficulty)
 
     def adopted(self, ranking: Ranking) -> None:
         """A new model: its picks come next, its prediction shows now."""
@@ -181,6 +174,8 @@ class LabelScreen(Screen[None]):
 
     def on_key(self, event: events.Key) -> None:
         action = self.keymap.action(event.key, event.character)
+        if event.key == "escape":
+            self.banner.dismiss()
         if action is not None:
             event.stop()
             event.prevent_default()
@@ -214,7 +209,10 @@ class LabelScreen(Screen[None]):
             now, least = (f"{w} × {h}" for w, h in (event.size, LEAST))
             words = f"It has {now} characters; annotator takes {least}."
             self.query_one("#small", Notice).show("This window is too small", [(words, "text")])
-        self.classes_bar.give(event.size.height - 3 - PANEL_ROWS)
+        flat = event.size.height < 30
+        self.set_class(flat, "-flat")
+        self.set_class(event.size.width >= WIDE, "-wide")
+        self.sidebar.give(event.size.height - (3 if flat else 4))
 
     # --- answers
 
@@ -283,10 +281,10 @@ class LabelScreen(Screen[None]):
         try:
             result = write()
         except StoreError as error:
-            self.banner.show(f"NOT SAVED. {printable(str(error))}; then press the key again")
+            self.banner.warn("store", f"NOT SAVED: {printable(str(error))}")
             self.app.bell()
             return None
-        self.banner.show("")
+        self.banner.warn("store", "")
         return result
 
     def _went_on(self) -> None:
@@ -310,9 +308,9 @@ class LabelScreen(Screen[None]):
     # --- views
 
     def do_hide(self) -> None:
-        self._hidden = not self._hidden
+        hidden = self.sidebar.hides_prediction = not self.sidebar.hides_prediction
         self.refresh_words()
-        self.say("prediction hidden" if self._hidden else "prediction shown", "dim", 2)
+        self.say("prediction hidden" if hidden else "prediction shown", "dim", 2)
 
     def do_zoom(self) -> None:
         on = self.picture.zoom()

@@ -14,17 +14,20 @@ from textual.widgets import Label, OptionList
 from textual.widgets.option_list import Option
 
 from annotator.learn.registry import STRATEGIES
+from annotator.learner import Strategy
 from annotator.refs import printable
-from annotator.session import Strategy
 
 WORDS = {
-    "herding-mix": "first what stands for many, then what is unsure; keeps the estimate honest",
+    "herding-mix": "what stands for many, then what is unsure; the default",
     "random": "every open item alike",
     "margin": "where the two likeliest classes are close",
     "entropy": "where the model is least sure over all classes",
     "least-confidence": "where the likeliest class is unlikely",
     "seed": "unsure ones, of classes with few labels first",
-    "max-probability": "what is likeliest the last class",
+    "uherding": "what stands for many unsure ones",
+    "typiclust": "the most typical of each cluster",
+    "coreset": "what is farthest from all labels",
+    "badge": "unsure ones, far from each other",
 }
 
 

@@ -69,10 +69,15 @@ class Hint(NamedTuple):
     key: str
     title: str
     action: tuple[str, str]
+    place: int
+    """Its place among those that are shown."""
 
 
 class KeyBar(Lines):
-    """The live keys; a click on one is as good as the key. The last ones go where it is narrow."""
+    """The live keys; a click on one is as good as the key.
+
+    They are given most needed first: where it is narrow, the last ones are left out.
+    """
 
     @dataclass
     class Chosen(Message):
@@ -100,10 +105,15 @@ class KeyBar(Lines):
                 self.post_message(self.Chosen(hint.action))
 
     def _places(self, cells: int) -> list[tuple[Hint, tuple[int, int]]]:
-        placed, x = [], 1
+        fitting, used = [], 1
         for hint in self._hints:
+            needed = cell_len(f"{hint.key} {hint.title}") + 2
+            if used + needed <= cells + 1:
+                fitting.append(hint)
+                used += needed
+        placed, x = [], 1
+        for hint in sorted(fitting, key=lambda hint: hint.place):
             stop = x + cell_len(f"{hint.key} {hint.title}")
-            if stop < cells:
-                placed.append((hint, (x, stop)))
-                x = stop + 2
+            placed.append((hint, (x, stop)))
+            x = stop + 2
         return placed

@@ -10,7 +10,7 @@ from textual import events
 from textual.geometry import Size
 from textual.message import Message
 
-from annotator.tui.text import Line, bar, clip, percent, spread, width
+from annotator.tui.text import Line, bar, chance, clip, spread, width
 from annotator.tui.widgets.lines import Lines
 
 
@@ -93,7 +93,7 @@ def two_lines(row: ClassRow, cells: int) -> tuple[Line, Line]:
     )
     if row.share is None:
         return head, []
-    number = f" {percent(row.share):>5} "
+    number = f" {chance(row.share):>5} "
     track = bar(row.share, cells - 5 - len(number), "best" if row.likeliest else "bar")
     return head, [("     ", "text"), *track, (number, "strong" if row.likeliest else "dim")]
 
@@ -102,7 +102,7 @@ def one_line(row: ClassRow, cells: int) -> Line:
     """The same where there are many: the number stands for the bar."""
     right: Line = [(f"{row.count:,} ", "dim")]
     if row.share is not None:
-        right.append((f"{percent(row.share):>5} ", "best" if row.likeliest else "dim"))
+        right.append((f"{chance(row.share):>5} ", "best" if row.likeliest else "dim"))
     name = clip(row.name, cells - 6 - width(right))
     return spread([*_key(row), (name, "strong" if row.likeliest else "text")], right, cells)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import IO, Any
 
 from textual import events
 from textual._xterm_parser import XTermParser
@@ -30,6 +32,10 @@ class PictureDriver(LinuxDriver):
     on_text: Callable[[str], None] | None = None
     """Told everything that others than the picture write."""
     answers = 0
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._file = _Patient(self._file)  # type: ignore[assignment, arg-type]
 
     def write(self, data: str) -> None:
         super().write(data)
@@ -73,6 +79,28 @@ class PictureDriver(LinuxDriver):
         end = time.monotonic() + patience
         while self.answers < expected and time.monotonic() < end:
             time.sleep(0.005)
+
+
+class _Patient:
+    """A terminal that may go away, as it does when a line is cut.
+
+    Writing to it then does nothing. Textual's writer thread would die of the error, and its
+    queue, once full, would hold the program for ever.
+    """
+
+    def __init__(self, file: IO[str]) -> None:
+        self._to = file
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError):
+            self._to.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._to.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._to, name)
 
 
 def driver_for(caps: Caps) -> type[PictureDriver]:

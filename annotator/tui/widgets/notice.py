@@ -38,22 +38,41 @@ class Notice(Lines):
 
 
 class Banner(Lines):
-    """What is wrong and what to do about it; not there while all is well."""
+    """What is wrong and what to do about it; not there while all is well.
 
-    MOST = 5
+    Warnings have a topic. The first topic in `TOPICS` is shown first, and each is taken away by
+    itself: a label that is saved again says nothing of the features.
+    """
+
+    MOST = 4
+    TOPICS = ("store", "features", "fit", "list")
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.text = ""
+        self._warnings: dict[str, str] = {}
         self.display = False
 
-    def show(self, text: str) -> None:
-        """The warning; "" takes it away."""
-        if text == self.text:
-            return
-        self.text, self.display = text, bool(text)
-        self.refresh(layout=True)
-        self.update()
+    @property
+    def text(self) -> str:
+        """The warning on screen; "" for none."""
+        return next((self._warnings[topic] for topic in self.TOPICS if topic in self._warnings), "")
+
+    def warn(self, topic: str, text: str) -> None:
+        """Show a warning; "" takes that of its topic away."""
+        before = self.text
+        self._warnings.pop(topic, None)
+        if text:
+            self._warnings[topic] = text
+        if self.text != before:
+            self.display = bool(self.text)
+            self.refresh(layout=True)
+            self.update()
+
+    def dismiss(self) -> None:
+        """Take away what is shown."""
+        shown = self.text
+        for topic in [topic for topic, text in self._warnings.items() if text == shown]:
+            self.warn(topic, "")
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         return min(self.MOST, len(wrapped(self.text, max(1, width - 4))))

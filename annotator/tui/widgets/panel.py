@@ -13,7 +13,7 @@ from annotator.difficulty import WINDOW, Difficulty, windowed
 from annotator.learn.honest import ErrorEstimate
 from annotator.session import Progress
 from annotator.tui.pace import duration
-from annotator.tui.text import Line, bar, curve, percent, spread, wrapped
+from annotator.tui.text import Line, bar, curve, percent, spread, width, wrapped
 from annotator.tui.widgets.lines import Lines
 
 DIFFICULTY = "difficulty of what you are shown"
@@ -29,8 +29,14 @@ class Curve:
     """Windowed, one for each label."""
     recent: float
     overall: float
-    top: float
-    """The value at full height."""
+    rate: bool
+    """Whether it is a share, written in percent."""
+
+    @property
+    def top(self) -> float:
+        """The value at full height: a round one above all, so that it seldom changes."""
+        highest = float(self.values.max())
+        return next(top for top in (0.05, 0.1, 0.2, 0.5, 1.0, 2.0) if highest <= top)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +55,14 @@ def curves(difficulty: Difficulty) -> tuple[Curve, ...]:
     if not len(difficulty):
         return ()
     return (
-        _curve("wrong", difficulty.wrong, 1.0),
-        _curve("sq. error", difficulty.squared, 0.5),
+        _curve("wrong", difficulty.wrong, rate=True),
+        _curve("squared", difficulty.squared, rate=False),
     )
 
 
-def _curve(name: str, values: NDArray[np.float64], top: float) -> Curve:
+def _curve(name: str, values: NDArray[np.float64], *, rate: bool) -> Curve:
     recent = windowed(values)
-    return Curve(name, recent, float(recent[-1]), float(values.mean()), top)
+    return Curve(name, recent, float(recent[-1]), float(values.mean()), rate)
 
 
 class Panel(Lines):
@@ -75,12 +81,21 @@ class Panel(Lines):
 
 
 def panel_lines(state: PanelState, cells: int, height: int) -> list[Line]:
-    """As many sections as there is room for, the first ones first."""
-    sections = [
+    """As many sections as there is room for, the first ones first; tall forms where they fit."""
+    fixed = [
         progress_lines(state.progress, state.per_minute, cells) if state.progress else [],
         estimate_lines(state.estimate, cells),
-        difficulty_lines(state.curves, cells),
     ]
+    lines = _stacked(fixed, height)
+    for form in (tall_lines, short_lines):
+        both = _stacked([lines, form(state.curves, cells)], height)
+        if len(both) > len(lines):
+            return both
+    return lines
+
+
+def _stacked(sections: Sequence[list[Line]], height: int) -> list[Line]:
+    """The sections that fit, an empty line between them."""
     lines: list[Line] = []
     for section in filter(None, sections):
         gap: list[Line] = [[]] if lines else []
@@ -119,34 +134,48 @@ def estimate_lines(estimate: ErrorEstimate | None, cells: int) -> list[Line]:
     """The honest estimate with its interval, from the labels drawn at random."""
     if estimate is None or not estimate.shown:
         return []
-    interval = f" 90 %: {100 * estimate.low:.1f} – {100 * estimate.high:.1f} %"
+    title = ESTIMATED if len(ESTIMATED) + 2 < cells else ESTIMATED.split(",")[0]
+    interval = f"90 %: {100 * estimate.low:.1f} – {100 * estimate.high:.1f} % "
     return [
-        *([(f" {line}", "title")] for line in wrapped(ESTIMATED, cells - 2)),
-        spread(
-            [(f" {percent(estimate.error)}", "strong"), (interval, "text")],
-            [(f"n {estimate.n_eff:.0f} ", "dim")],
-            cells,
-        ),
+        [(f" {title}", "title")],
+        spread([(f" {percent(estimate.error)}", "strong")], [(interval, "text")], cells),
+        [(f" from {estimate.n_eff:.0f} effective labels", "dim")],
     ]
 
 
-def difficulty_lines(found: Sequence[Curve], cells: int) -> list[Line]:
-    """A curve each for errors and squared errors; the last labels and all of them in numbers."""
-    if not found:
-        return []
-    *first, last = wrapped(DIFFICULTY, cells - 2)
-    heads: Line = [(f"{f'last {WINDOW}':>8}{'all':>6} ", "dim")]
-    title = [[(f" {line}", "title")] for line in first]
-    title.append(spread([(f" {last}", "title")], heads, cells))
-    return [*title, *(_curve_line(one, cells) for one in found)]
+def tall_lines(found: Sequence[Curve], cells: int) -> list[Line]:
+    """Each measure on two lines: numbers, and under them the curve over all labels."""
+    lines = _head(cells) if found else []
+    for one in found:
+        lines.append(spread([(f" {one.name}", "text")], _numbers(one), cells))
+        lines.append([(f" {curve(one.values, cells - 2, one.top)}", "curve")])
+    return lines
 
 
-def _curve_line(one: Curve, cells: int) -> Line:
-    name = f" {one.name} "
-    numbers = f"{_number(one, one.recent):>6}{_number(one, one.overall):>6} "
-    blocks = curve(one.values, cells - len(name) - len(numbers), one.top)
-    return [(name, "text"), (blocks, "curve"), (numbers, "text")]
+def short_lines(found: Sequence[Curve], cells: int) -> list[Line]:
+    """Each measure on one line."""
+    lines = _head(cells) if found else []
+    for one in found:
+        name, numbers = f" {one.name:<7}", _numbers(one)
+        blocks = curve(one.values, cells - len(name) - width(numbers), one.top)
+        lines.append([(name, "text"), (blocks, "curve"), *numbers])
+    return lines
 
 
-def _number(one: Curve, value: float) -> str:
-    return f"{100 * value:.0f} %" if one.top == 1.0 else f"{value:.2f}".removeprefix("0")
+def _head(cells: int) -> list[Line]:
+    """The name of it all, and over the numbers what they are."""
+    heads: Line = [(f"last {WINDOW}   all ", "dim")]
+    *lines, last = wrapped(DIFFICULTY, cells - 2)
+    if len(last) + 1 + width(heads) >= cells:
+        lines, last = [*lines, last], ""
+    title: list[Line] = [[(f" {line}", "title")] for line in lines]
+    return [*title, spread([(f" {last}", "title")], heads, cells)]
+
+
+def _numbers(one: Curve) -> Line:
+    """The last labels, and all: what is seen now in front."""
+    recent, overall = (
+        f"{100 * value:.0f} %" if one.rate else f"{value:.2f}".removeprefix("0")
+        for value in (one.recent, one.overall)
+    )
+    return [(f"{recent:>6}", "text"), (f"{overall:>6} ", "dim")]
