@@ -41,6 +41,8 @@ class Tmux:
 
     version: str = ""
     passthrough: bool = False
+    sixel: bool = False
+    """Whether it found sixel in the terminal around it. It reports sixel itself in any case."""
 
     @property
     def number(self) -> tuple[int, int]:
@@ -110,7 +112,7 @@ def wanted(graphics: str, env: Mapping[str, str]) -> str:
 
 
 def choose(
-    answers: Answers, multiplexer: str = "", passthrough: bool = False
+    answers: Answers, multiplexer: str = "", tmux: Tmux | None = None
 ) -> tuple[Technique, str]:
     """The best technique for a terminal, and why.
 
@@ -119,12 +121,12 @@ def choose(
     """
     if multiplexer in ("screen", "mosh"):
         return Technique.HALFCELL, f"{multiplexer} passes no pictures on"
-    if multiplexer == "tmux" and not passthrough and 4 not in answers.attributes:
-        return Technique.HALFCELL, "tmux keeps pictures from the terminal"
     named = _by_name(answers)
+    if multiplexer == "tmux":
+        return _inside_tmux(named, tmux or Tmux())
     if named is not None:
-        return _inside(named, multiplexer)
-    if answers.kitty and multiplexer != "tmux":
+        return named
+    if answers.kitty:
         return Technique.CLASSIC, "answers a kitty graphics query"
     if 4 in answers.attributes:
         return Technique.SIXEL, "reports sixel in its device attributes"
@@ -151,11 +153,19 @@ def _by_name(answers: Answers) -> tuple[Technique, str] | None:
     return None
 
 
-def _inside(found: tuple[Technique, str], multiplexer: str) -> tuple[Technique, str]:
-    """Inside tmux only placeholders stay where they belong: they are text."""
-    if multiplexer != "tmux" or found[0] in (Technique.FRAMES, Technique.PLACEHOLDERS):
-        return found
-    return Technique.HALFCELL, f"inside tmux {found[0]} pictures would not follow its panes"
+def _inside_tmux(named: tuple[Technique, str] | None, tmux: Tmux) -> tuple[Technique, str]:
+    """Inside tmux placeholders stay where they belong, for they are text, and its own sixels."""
+    placed = named is not None and named[0] in (Technique.FRAMES, Technique.PLACEHOLDERS)
+    if named is not None and placed and tmux.passthrough:
+        return named
+    if tmux.sixel:
+        return Technique.SIXEL, "tmux draws sixel in a terminal that knows it"
+    if not tmux.passthrough:
+        return Technique.HALFCELL, "tmux keeps pictures from the terminal"
+    return (
+        Technique.HALFCELL,
+        "the terminal around tmux has no pictures that would follow its panes",
+    )
 
 
 FORCED = {

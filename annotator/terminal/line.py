@@ -19,8 +19,6 @@ SLACK = 0.03
 """Seconds of our own data that may queue in front of a key."""
 FLOOR, CEILING = 6_000, 1 << 20
 """Bounds of the window in bytes."""
-LOST = 5.0
-"""Seconds after which an unanswered fence counts as lost."""
 
 
 @dataclass(slots=True)
@@ -35,7 +33,10 @@ class _Fence:
 
 
 class Line:
-    """Pacing by acknowledgement. Without answers (`fences=False`) everything may travel at once."""
+    """Pacing by acknowledgement. Without answers (`fences=False`) everything may travel at once.
+
+    A fence counts as lost `patience` seconds and eight round trips after it was sent.
+    """
 
     def __init__(
         self,
@@ -43,7 +44,9 @@ class Line:
         fences: bool = True,
         wrap: Callable[[bytes], bytes] = bytes,
         rtt: float = 0.0,
+        patience: float = 5.0,
     ) -> None:
+        self._patience = patience
         self._clock, self.fences, self._wrap = clock, fences, wrap
         self._places, self._count = (10, 40), 0
         self._waiting: deque[_Fence] = deque()
@@ -84,7 +87,6 @@ class Line:
 
     def room(self) -> bool:
         """Whether another piece may travel."""
-        self._forget_lost()
         return not self.fences or self._flying < self._window
 
     def fence(self, size: int, note: object) -> bytes:
@@ -105,19 +107,32 @@ class Line:
         self._flying += size
         return self._wrap(b"\x1b7\x1b[%d;%dH\x1b[6n\x1b8" % place)
 
-    def answered(self, row: int, column: int) -> list[object]:
-        """The notes of every fence that a cursor report at `row`, `column` (from 1) answers."""
+    def answered(self, row: int, column: int) -> tuple[list[object], list[object]]:
+        """A cursor report came, row and column from 1. Returns the notes lost, and its own.
+
+        Answers keep their order: what was fenced before and has no answer never arrived. tmux,
+        for one, throws away what it should pass on while it redraws.
+        """
         places = [fence.place for fence in self._waiting]
         if (row, column) not in places:
-            return []
-        done = [self._waiting.popleft() for _ in range(places.index((row, column)) + 1)]
+            return [], []
         now = self._clock()
-        for fence in done:
-            self._flying -= fence.size
-            self._delivered += fence.size
+        *lost, fence = (self._waiting.popleft() for _ in range(places.index((row, column)) + 1))
+        for gone in (*lost, fence):
+            self._flying -= gone.size
+        self._delivered += fence.size
         self._delivered_at = now
-        self._measure(done[-1], now)
-        return [fence.note for fence in done]
+        self._measure(fence, now)
+        return [gone.note for gone in lost], [fence.note]
+
+    def overdue(self) -> list[object]:
+        """The notes of fences that were never answered."""
+        now, notes = self._clock(), []
+        while self._waiting and now - self._waiting[0].sent > self._patience + 8 * self.rtt:
+            gone = self._waiting.popleft()
+            self._flying -= gone.size
+            notes.append(gone.note)
+        return notes
 
     def _measure(self, fence: _Fence, now: float) -> None:
         trip = now - fence.sent
@@ -139,8 +154,3 @@ class Line:
             self._growing, self._shrunk = False, now
             fits = self.rate * (self.rtt + SLACK) or self._window
             self._window = max(FLOOR, min(self._window * 0.8, fits))
-
-    def _forget_lost(self) -> None:
-        now = self._clock()
-        while self._waiting and now - self._waiting[0].sent > max(LOST, 8 * self.rtt):
-            self._flying -= self._waiting.popleft().size

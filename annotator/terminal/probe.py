@@ -91,7 +91,7 @@ def _ask(env: Mapping[str, str], timeout: float, source: int, sink: int) -> Caps
         if tmux.passthrough:
             far, rtt = wire.exchange(through_tmux(question()))
             far = _merge(near, far)
-    technique, reason = choose(far, multiplexer, tmux.passthrough)
+    technique, reason = choose(far, multiplexer, tmux)
     return Caps(
         technique=technique,
         reason=reason,
@@ -162,7 +162,8 @@ def _tmux(env: Mapping[str, str], answered: str) -> Tmux:
     here = _run_tmux(env, "show-options", "-qvpA", "allow-passthrough")
     # Before 3.3 the option did not exist and everything passed.
     old = Tmux(version).number < (3, 3) and version != ""
-    return Tmux(version, old or (here or allowed) in ("on", "all"))
+    features = _run_tmux(env, "display-message", "-p", "#{client_termfeatures}")
+    return Tmux(version, old or (here or allowed) in ("on", "all"), "sixel" in features.split(","))
 
 
 def _run_tmux(env: Mapping[str, str], *arguments: str) -> str:

@@ -25,7 +25,8 @@ from annotator.terminal.line import Line
 from annotator.terminal.make import backend_for
 from annotator.terminal.overdraw import touches
 from annotator.terminal.probe import cell_size, through_tmux
-from annotator.terminal.stage import Display, Shot, Stage
+from annotator.terminal.shots import Display, Shot
+from annotator.terminal.stage import Stage
 from annotator.tui.widgets.driver import PictureDriver
 from annotator.tui.widgets.studio import Developed, Load, Studio
 
@@ -86,7 +87,9 @@ class Picture(Widget):
         self._load, self._caps, self._guard = load, caps, guard
         self._backend = backend or backend_for(caps)
         wrap = through_tmux if caps.wrapped else bytes
-        self._line = Line(time.monotonic, caps.answers, wrap, caps.rtt)
+        self._line = Line(
+            time.monotonic, caps.answers, wrap, caps.rtt, patience=1.5 if caps.wrapped else 5.0
+        )
         budget = Budget(self._backend.ladder, self._line, time.monotonic, lossless=lossless)
         self._stage = Stage(
             self._backend, self._line, self._write, time.monotonic, budget=budget, depth=depth
@@ -97,7 +100,7 @@ class Picture(Widget):
         self._seen: Item | None = None
         self._expected: tuple[Item, ...] = ()
         self._zoomed = self._overdrawn = False
-        self._reported: Display | None = None
+        self._reported = 0
 
     # -- what the screen asks for ----------------------------------------------------------
 
@@ -151,7 +154,7 @@ class Picture(Widget):
     def status(self) -> str:
         """For the footer: the picture's bytes, pictures ready, milliseconds from key to drawn."""
         stage = self._stage
-        parts = [_bytes(stage.size)] if stage.shown is not None and stage.size else []
+        parts = [_bytes(stage.payload.size)] if stage.payload is not None else []
         parts.append(f"ready {stage.ready}")
         if self._seen is not None and self._line.fences:
             parts.append(f"{stage.waited * 1000:.0f} ms")
@@ -233,9 +236,9 @@ class Picture(Widget):
         """Hand on what the stage decided."""
         if self._studio is not None:
             self._studio.want(self._stage.jobs())
-        shown = self._stage.last_shown
-        if shown is not None and shown != self._reported:
-            self._reported = shown
+        shown = self._stage.last
+        if shown is not None and shown.serial != self._reported:
+            self._reported = shown.serial
             self.post_message(self.Shown(shown.shot.item, self._stage.shown_after * 1000))
         self._note_seen()
         if self._stage.must_compose:
@@ -247,7 +250,7 @@ class Picture(Widget):
         self._note_seen()
 
     def _show_broken(self, item: Item) -> None:
-        if self._stage.current is not None:
+        if self._stage.plan.current is not None:
             self._stage.clear()
         if self._seen != item:
             self._seen = item
@@ -263,7 +266,8 @@ class Picture(Widget):
         if covered != self._stage.covered:
             self._stage.cover(covered)
             self._follow()
-            self.refresh()
+            if not self._backend.composited:
+                self.refresh()
 
     def _overlaid(self) -> bool:
         """Whether another screen or widget lies over the picture, or part of it is cut off."""

@@ -13,7 +13,7 @@ from annotator.images import Crop, draw_box
 from annotator.refs import Item
 from annotator.terminal.backend import Area, Backend, Payload
 from annotator.terminal.lru import BytesLRU
-from annotator.terminal.stage import Job, Shot
+from annotator.terminal.shots import Job, Shot
 
 Load = Callable[[Item, tuple[int, int]], Crop]
 """An item's picture at most so many pixels wide and high. Raises `ImageError`."""
