@@ -215,7 +215,7 @@ class Labeller(App[AnnotatorError]):
         self._fitter.busy = False
         self._warn("fit", "")
         self.session.adopt(message.ranking)
-        self.label_screen.adopted(message.ranking)
+        self.label_screen.sync()
         self._show_activity()
         self.learn()
 

@@ -9,13 +9,12 @@ from typing import TypeVar
 
 from textual import events, on
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal
 from textual.message import Message
 from textual.screen import Screen
 from textual.timer import Timer
 
 from annotator.errors import StoreError
-from annotator.learn.ranking import Ranking
 from annotator.log import DECISIONS, Entry
 from annotator.project import Project
 from annotator.refs import Item, printable
@@ -31,6 +30,7 @@ from annotator.tui.widgets.classbar import ClassBar
 from annotator.tui.widgets.notice import Banner, Notice
 from annotator.tui.widgets.picture import Picture
 from annotator.tui.widgets.sidebar import Sidebar
+from annotator.tui.widgets.stage import Stage
 
 LEAST = (60, 20)
 """Columns and rows below which the screen asks for a larger window."""
@@ -61,18 +61,16 @@ class LabelScreen(Screen[None]):
         self.listed = False
         """Whether all of the pool is known."""
         self._state: State | None = None
+        self._covered = False
         self._broken: Item | None = None
         self._shown: tuple[Item | None, float] = (None, 0.0)
-        self._behind: list[Item] = []
         self._quiet: Timer | None = None
 
     def compose(self) -> ComposeResult:
         yield Notice(id="small")
         yield Header(self.project.folder.resolve().name, id="header")
         with Horizontal(id="middle"):
-            with Vertical(id="stage"):
-                yield self.picture
-                yield Notice(id="notice")
+            yield Stage(self.picture, id="stage")
             yield Sidebar(self.session, self.keymap, self.pace, id="sidebar")
         yield Banner(id="banner")
         yield Caption(id="caption")
@@ -80,6 +78,7 @@ class LabelScreen(Screen[None]):
 
     def on_mount(self) -> None:
         self.header = self.query_one(Header)
+        self.stage = self.query_one(Stage)
         self.sidebar = self.query_one(Sidebar)
         self.caption = self.query_one(Caption)
         self.banner = self.query_one(Banner)
@@ -91,34 +90,16 @@ class LabelScreen(Screen[None]):
 
     def sync(self) -> None:
         """Show what the session asks, and all that has changed beside it."""
-        state = view.state_of(self.session, self.listed)
-        if state is State.ASKING:
-            self._show_item()
-        if state is not self._state or state is not State.ASKING:
-            self._enter(state)
-        self.refresh_words()
-
-    def _show_item(self) -> None:
+        state = self._state = view.state_of(self.session, self.listed)
         item = self.session.current
-        assert item is not None
-        if item != self.picture.item:
-            if self.picture.item is not None:
-                self._behind = [self.picture.item]
-            self._broken = None
-            self.picture.show(item)
-        ahead = self.session.upcoming(self.session.queue.ahead)
-        self.picture.expect(ahead + [one for one in self._behind if one != item])
-
-    def _enter(self, state: State) -> None:
-        asking = state is State.ASKING
-        if not asking:
-            self.picture.clear()
-            notice = self.query_one("#notice", Notice)
-            notice.show(*view.notice(state, self.project, self.session.progress, self.keymap))
-        if state is not self._state:
-            self.picture.display = asking
-            self.query_one("#notice").display = not asking
-        self._state = state
+        if item is not None:
+            ahead = self.session.upcoming(self.session.queue.ahead)
+            if self.stage.show(item, ahead):
+                self._broken = None
+        else:
+            progress = self.session.progress
+            self.stage.tell(*view.notice(state, self.project, progress, self.keymap))
+        self.refresh_words()
 
     def refresh_words(self) -> None:
         """The text around the picture; only what differs is sent."""
@@ -134,15 +115,17 @@ class LabelScreen(Screen[None]):
 
     def _show_keys(self) -> None:
         assert self._state is not None
-        if self.is_current:
+        if not self._covered:
             self.keys.show(view.hints(self._state, self.keymap, self.session.classes))
         else:
             self.keys.show([view.CLOSE])  # a dialog has the keys
 
     def on_screen_suspend(self) -> None:
+        self._covered = True
         self._show_keys()
 
     def on_screen_resume(self) -> None:
+        self._covered = False
         if self._state is not None:
             self._show_keys()
 
@@ -150,10 +133,6 @@ class LabelScreen(Screen[None]):
         """What need not be exact at every key."""
         self.sidebar.renew_curves()
         self.caption.link(self.picture.status if self._state is State.ASKING else "")
-
-    def adopted(self, ranking: Ranking) -> None:
-        """A new model: its picks come next, its prediction shows now."""
-        self.sync()
 
     def others(self, entries: list[Entry]) -> None:
         """Somebody else wrote these."""
