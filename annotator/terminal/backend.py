@@ -39,12 +39,10 @@ class Quality(NamedTuple):
     name: str
     colours: int
     """Size of the palette, or JPEG's quality; 0 is every colour."""
+    density: float
+    """Bytes a pixel of the area, measured with photographs; pictures seen later correct it."""
     shrink: int = 1
     """How many times smaller than the area the picture is sent."""
-
-    @property
-    def exact(self) -> bool:
-        return self.colours == 0 and self.shrink == 1
 
 
 class Part(NamedTuple):

@@ -20,13 +20,24 @@ NEAR, FAR = 50e6, 250e3
 
 
 class Budget:
-    """Chooses a rung of the ladder from throughput and pace."""
+    """Chooses a rung of the ladder from throughput and pace.
+
+    Where the terminal stores nothing, a picture ahead is only encoded: it travels at the key, and
+    somebody waits for it.
+    """
 
     def __init__(
-        self, ladder: Sequence[Quality], line: Line, clock: Clock, *, lossless: bool = False
+        self,
+        ladder: Sequence[Quality],
+        line: Line,
+        clock: Clock,
+        *,
+        stores: bool = True,
+        lossless: bool = False,
     ) -> None:
-        self.ladder, self._line, self._clock, self.lossless = ladder, line, clock, lossless
-        self._density = {rung: _guess(rung) for rung in ladder}
+        self.ladder, self._line, self._clock = ladder, line, clock
+        self.stores, self.lossless = stores, lossless
+        self._density = {rung: rung.density for rung in ladder}
         self._asked_at, self.pace = clock(), 1.0
 
     @property
@@ -44,7 +55,7 @@ class Budget:
     def encoded(self, quality: Quality, area: Area, payload: Payload) -> None:
         """Learn what a rung costs."""
         density = payload.size / (area.size[0] * area.size[1])
-        self._density[quality] += 0.3 * (density - self._density[quality])
+        self._density[quality] += 0.5 * (density - self._density[quality])
 
     def seconds(self, quality: Quality, area: Area) -> float:
         """How long a picture of this quality takes to send."""
@@ -56,7 +67,7 @@ class Budget:
 
     def ahead(self, area: Area) -> Quality:
         """For a picture that will be asked for."""
-        return self._best(area, max(WAIT, SHARE * self.pace))
+        return self._best(area, max(WAIT, SHARE * self.pace) if self.stores else WAIT)
 
     def refined(self, area: Area, have: Quality, shown_for: float) -> Quality | None:
         """The best rung above `have` that is worth sending now; None where there is none."""
@@ -71,8 +82,3 @@ class Budget:
             return self.ladder[-1]
         affordable = [rung for rung in self.ladder if self.seconds(rung, area) <= seconds]
         return affordable[-1] if affordable else self.ladder[0]
-
-
-def _guess(rung: Quality) -> float:
-    """Bytes a pixel of the area, from photographs, until pictures were encoded."""
-    return (2.1 if rung.colours == 0 else 0.1 + 0.0018 * rung.colours) / rung.shrink

@@ -27,7 +27,7 @@ class Drawn:
     """A picture is drawn over blank cells, part by part, at the cursor."""
 
     technique = Technique.NONE
-    ladder: tuple[Quality, ...] = (Quality("none", 0),)
+    ladder: tuple[Quality, ...] = (Quality("none", 0, 0.0),)
     slots = 0
     composited = False
 

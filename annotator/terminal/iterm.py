@@ -13,9 +13,9 @@ from annotator.terminal.drawn import Drawn, half_pixels
 from annotator.terminal.fit import padded
 
 LADDER = (
-    Quality("JPEG 60, half size", 60, 2),
-    Quality("JPEG 80", 80),
-    Quality("true colour", 0),
+    Quality("JPEG 60, half size", 60, 0.05, 2),
+    Quality("JPEG 80", 80, 0.21),
+    Quality("true colour", 0, 2.0),
 )
 
 

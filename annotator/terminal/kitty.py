@@ -27,9 +27,9 @@ MEMORY = 192 << 20
 """Bytes of decoded pictures that the terminal keeps for us."""
 
 LADDER = (
-    Quality("64 colours, half size", 64, 2),
-    Quality("256 colours", 255),
-    Quality("true colour", 0),
+    Quality("64 colours, half size", 64, 0.18, 2),
+    Quality("256 colours", 255, 0.45),
+    Quality("true colour", 0, 2.0),
 )
 
 # Unicode's combining marks of class 230 that kitty counts rows and columns with, in order.

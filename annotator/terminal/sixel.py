@@ -14,9 +14,10 @@ from annotator.terminal.drawn import Drawn, half_pixels
 from annotator.terminal.fit import padded
 
 LADDER = (
-    Quality("16 colours", 16),
-    Quality("64 colours", 64),
-    Quality("256 colours", 256),
+    Quality("16 colours", 16, 0.27),
+    Quality("32 colours", 32, 0.33),
+    Quality("64 colours", 64, 0.55),
+    Quality("256 colours", 256, 0.86),
 )
 BANDS = 5
 """xterm keeps 16 graphics: two pictures' bands and some room."""

@@ -49,7 +49,7 @@ class Stage:
         memory: int = 64 << 20,
     ) -> None:
         self.backend, self.line, self._write, self._clock = backend, line, write, clock
-        budget = budget or Budget(backend.ladder, line, clock)
+        budget = budget or Budget(backend.ladder, line, clock, stores=backend.slots > 0)
         self.plan = Plan(backend.ladder, budget, depth, memory)
         self.area = Area(0, 0, 0, 0, (8, 16))
         self.covered = False

@@ -90,7 +90,13 @@ class Picture(Widget):
         self._line = Line(
             time.monotonic, caps.answers, wrap, caps.rtt, patience=1.5 if caps.wrapped else 5.0
         )
-        budget = Budget(self._backend.ladder, self._line, time.monotonic, lossless=lossless)
+        budget = Budget(
+            self._backend.ladder,
+            self._line,
+            time.monotonic,
+            stores=self._backend.slots > 0,
+            lossless=lossless,
+        )
         self._stage = Stage(
             self._backend, self._line, self._write, time.monotonic, budget=budget, depth=depth
         )
