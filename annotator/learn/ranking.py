@@ -22,6 +22,8 @@ from annotator.learn.rows import Rows, UnitRows, one_thread
 from annotator.learn.scan import Rolling, Scan, equal, whole
 from annotator.learn.strategies import Pick, uniform
 
+MOST_SHOWN = 1000
+
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -170,8 +172,8 @@ class _Step:
             rest = OpenRows(~s.closed, np.zeros(len(s.closed), dtype=np.float32))
             return uniform(self.pool(Scan(s.rows[:0], equal(0, 1), 0, rest)), s.want), None
         scan = self.scan(ready)
-        picks = STRATEGIES[s.strategy](self.pool(scan), s.want)
-        return picks, self.estimate(scan)
+        found = self.estimate(scan)
+        return STRATEGIES[s.strategy](self.pool(scan), s.want), found
 
     def scan(self, ready: NDArray[np.bool_]) -> Scan:
         s, C = self.snapshot, len(self.snapshot.classes)
@@ -192,7 +194,6 @@ class _Step:
     def pool(self, scan: Scan) -> Pool:
         s, C = self.snapshot, len(self.snapshot.classes)
         fitted = _usable(s, s.rows)
-        shown = np.flatnonzero(s.closed)
         return Pool(
             rows=scan.rows,
             proba=scan.proba,
@@ -200,7 +201,7 @@ class _Step:
             unit=self.unit,
             labelled=s.rows[fitted],
             y=s.y[fitted],
-            shown=shown[_usable(s, shown)],
+            shown=_shown(s),
             counts=np.bincount(s.y, minlength=C),
             find=self.find,
             available=s.available,
@@ -219,5 +220,16 @@ class _Step:
         X = self.unit.take(rows)
         proba, known = out_of_sample(self.model, X, y), self.model.unit_proba(X)
         drawn = Drawn(proba, known, y, s.q[fitted], s.pool[fitted])
-        size = len(s.closed) if s.available is None else int(s.available.sum())
-        return estimate(drawn, Rest(scan.proba[: scan.sampled], size - len(rows)))
+        return estimate(drawn, Rest(scan.proba[: scan.sampled], scan.open.size))
+
+
+def _shown(snapshot: Snapshot) -> Rows:
+    """Rows that new ones should differ from: the labelled, and those queued or skipped.
+
+    Where many are closed without a label, they are no part of this pool, and left out.
+    """
+    other = snapshot.closed.copy()
+    other[snapshot.rows] = False
+    more = np.flatnonzero(other)
+    rows = np.append(snapshot.rows, more if len(more) <= MOST_SHOWN else more[:0])
+    return rows[_usable(snapshot, rows)]

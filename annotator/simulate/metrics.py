@@ -1,0 +1,58 @@
+"""How good a model is on items it has never seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Proba = NDArray[np.floating]
+Labels = NDArray[np.int64]
+BINS = 10
+
+
+def accuracy(proba: Proba, y: Labels) -> float:
+    """Share of the rows (n, C) whose likeliest class is the true one (n,)."""
+    return float((proba.argmax(axis=1) == y).mean())
+
+
+def balanced_accuracy(proba: Proba, y: Labels) -> float:
+    """Mean over the classes that occur of the share recognised."""
+    right = proba.argmax(axis=1) == y
+    return float(np.mean([right[y == c].mean() for c in np.unique(y)]))
+
+
+def average_precision(proba: Proba, y: Labels) -> float:
+    """Of the last class: mean precision at each of its items, by falling probability."""
+    hits = y[np.argsort(-proba[:, -1], kind="stable")] == proba.shape[1] - 1
+    if not hits.any():
+        return 0.0
+    precision = np.cumsum(hits) / np.arange(1, len(hits) + 1)
+    return float(precision[hits].mean())
+
+
+def calibration_error(proba: Proba, y: Labels) -> float:
+    """Expected calibration error of the likeliest class, in 10 equal bins (Guo et al. 2017)."""
+    sure, right = proba.max(axis=1), proba.argmax(axis=1) == y
+    place = np.minimum((sure * BINS).astype(int), BINS - 1)
+    gaps = [abs((sure - right)[place == k].sum()) for k in range(BINS)]
+    return float(sum(gaps) / len(y))
+
+
+METRICS: dict[str, Callable[[Proba, Labels], float]] = {
+    "accuracy": accuracy,
+    "balanced-accuracy": balanced_accuracy,
+    "average-precision": average_precision,
+}
+
+
+def chosen(metric: str, y: Labels, positive: bool) -> str:
+    """`metric`, or what "auto" means: by the task and by how unequal the classes are."""
+    if metric != "auto":
+        return metric
+    if positive:
+        return "average-precision"
+    counts = np.bincount(y)
+    counts = counts[counts > 0]
+    return "balanced-accuracy" if counts.max() >= 3 * counts.min() else "accuracy"

@@ -1,0 +1,110 @@
+"""One run: a session whose annotator knows the answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from annotator.features.store import FeatureStore
+from annotator.learn.ranking import Ranking, learn
+from annotator.learner import Strategy
+from annotator.reftable import RefTable
+from annotator.session import Session
+from annotator.simulate.metrics import METRICS, accuracy, calibration_error, chosen
+from annotator.simulate.options import Job, SimulateOptions
+from annotator.simulate.task import Task
+from annotator.store import SqliteStore
+
+EVERY = 10
+
+
+@dataclass(slots=True)
+class Curves:
+    """One run's figures at every 10th label, and at the last."""
+
+    labels: list[int] = field(default_factory=list)
+    value: list[float] = field(default_factory=list)
+    estimated_error: list[float | None] = field(default_factory=list)
+    interval: list[tuple[float, float] | None] = field(default_factory=list)
+    n_eff: list[float] = field(default_factory=list)
+    true_error: list[float] = field(default_factory=list)
+    prequential_error: list[float | None] = field(default_factory=list)
+    positives_found: list[int] = field(default_factory=list)
+    calibration_error: list[float] = field(default_factory=list)
+
+
+def simulate(task: Task, job: Job, options: SimulateOptions) -> dict[str, Any]:
+    """One run as the JSON names it."""
+    session, answers = _session(task, job, options), dict(zip(task.refs, task.y, strict=True))
+    metric = chosen(options.metric, np.append(task.y, task.unseen_y), options.positive is not None)
+    curves = Curves()
+    seconds: list[float] = []
+    given: list[int] = []
+    _learn(session, job.seed)
+    while session.current is not None and len(given) < options.budget:
+        given.append(int(answers[session.current.ref]))
+        session.label(task.classes[given[-1]])
+        ranking = _learn(session, job.seed)
+        seconds.append(ranking.seconds)
+        if len(given) % EVERY == 0 or len(given) == min(options.budget, len(task.refs)):
+            _record(curves, session, ranking, task, metric, given, options.positive is not None)
+    return {
+        **job._asdict(),
+        "metric": metric,
+        **{name: getattr(curves, name) for name in Curves.__slots__},
+        "positives": int((task.y == 1).sum()) if options.positive is not None else None,
+        "ms_per_label": round(1000 * float(np.median(seconds)), 3) if seconds else None,
+    }
+
+
+def _session(task: Task, job: Job, options: SimulateOptions) -> Session:
+    find = options.positive if options.find else None
+    session = Session(
+        SqliteStore(":memory:"),
+        task.classes,
+        annotator="oracle",
+        strategy=Strategy(job.strategy, find, job.estimator),
+        seed=job.seed,
+        ahead=options.ahead,
+    )
+    refs = RefTable(task.refs)
+    session.extend(refs)
+    session.attach(
+        FeatureStore(refs, task.X, {"name": "simulated"}, np.ones(len(refs), dtype=np.uint8))
+    )
+    return session
+
+
+def _learn(session: Session, seed: int) -> Ranking:
+    snapshot = session.snapshot()
+    assert snapshot is not None  # the features are attached
+    ranking = learn(snapshot, seed)
+    session.adopt(ranking)
+    return ranking
+
+
+def _record(
+    curves: Curves,
+    session: Session,
+    ranking: Ranking,
+    task: Task,
+    metric: str,
+    given: list[int],
+    positive: bool,
+) -> None:
+    assert ranking.model is not None  # there is a label, with features
+    proba, estimate = ranking.model.predict_proba(task.unseen), ranking.estimate
+    shown = estimate is not None and estimate.shown
+    wrong = session.difficulty.wrong
+    curves.labels.append(len(given))
+    curves.value.append(METRICS[metric](proba, task.unseen_y))
+    curves.true_error.append(1 - accuracy(proba, task.unseen_y))
+    curves.calibration_error.append(calibration_error(proba, task.unseen_y))
+    curves.n_eff.append(estimate.n_eff if estimate else 0.0)
+    curves.estimated_error.append(estimate.error if estimate and shown else None)
+    curves.interval.append((estimate.low, estimate.high) if estimate and shown else None)
+    curves.prequential_error.append(float(wrong.mean()) if len(wrong) else None)
+    if positive:
+        curves.positives_found.append(sum(given))

@@ -1,0 +1,102 @@
+"""All runs of a simulation, on all cores; finished runs are kept, so that a stopped one resumes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from annotator.simulate.options import Job, SimulateOptions
+from annotator.simulate.oracle import simulate
+from annotator.simulate.summary import summary
+from annotator.simulate.task import Truth, load, task
+
+Progress = Callable[[int, int], None]
+_loaded: tuple[SimulateOptions, Truth, Any] | None = None  # of this worker process
+
+
+def run(options: SimulateOptions, progress: Progress | None = None) -> dict[str, Any]:
+    """{"runs": [...], "summary": [...]}, runs in the order of the grid.
+
+    progress(done, total) is called at the start and after every run. Raises ProjectError and
+    FeatureError before any run begins. Runs that `options.state` holds are not made again.
+    """
+    options.check()
+    load(options)
+    jobs, done = options.jobs(), _finished(options)
+    left = [job for job in jobs if job not in done]
+    report = progress or (lambda done, total: None)
+    report(len(jobs) - len(left), len(jobs))
+    for job, result in _results(options, left):
+        done[job] = result
+        _keep(options, job, result)
+        report(sum(job in done for job in jobs), len(jobs))
+    runs = [done[job] for job in jobs]
+    return {"runs": runs, "summary": summary(runs)}
+
+
+def _results(options: SimulateOptions, jobs: list[Job]) -> Iterator[tuple[Job, dict[str, Any]]]:
+    processes = min(options.processes or os.cpu_count() or 1, len(jobs))
+    if processes <= 1:
+        yield from ((job, _one(options, job)) for job in jobs)
+        return
+    # Spawned: a forked copy of a process with BLAS threads can hang.
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        futures = {pool.submit(_one, options, job): job for job in jobs}
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _one(options: SimulateOptions, job: Job) -> dict[str, Any]:
+    global _loaded
+    if _loaded is None or _loaded[0] != options:
+        _loaded = (options, *load(options))
+    _, truth, matrix = _loaded
+    return simulate(task(truth, matrix, options, job.seed), job, options)
+
+
+def fingerprint(options: SimulateOptions) -> str:
+    """What a run's result depends on beside its job: the data, the options and this program."""
+    digest = hashlib.sha256()
+    chosen = asdict(options)
+    for name in ("strategies", "estimators", "seeds", "processes", "state", "truth", "features"):
+        del chosen[name]
+    digest.update(repr(sorted(chosen.items())).encode())
+    sources = sorted(Path(__file__).parents[1].rglob("*.py"))
+    for path in (options.truth, options.features, *sources):
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+def _finished(options: SimulateOptions) -> dict[Job, dict[str, Any]]:
+    if options.state is None or not options.state.is_file():
+        return {}
+    mark, found = fingerprint(options), {}
+    for line in options.state.read_text(encoding="utf-8").splitlines():
+        try:
+            kept = json.loads(line)
+        except ValueError:
+            continue  # cut off when the last simulation was stopped
+        if kept["fingerprint"] == mark:
+            found[Job(*kept["job"])] = kept["run"]
+    return found
+
+
+def _keep(options: SimulateOptions, job: Job, result: dict[str, Any]) -> None:
+    if options.state is None:
+        return
+    options.state.parent.mkdir(parents=True, exist_ok=True)
+    line = json.dumps({"fingerprint": fingerprint(options), "job": job, "run": result})
+    with options.state.open("a", encoding="utf-8") as file:
+        file.write(line + "\n")

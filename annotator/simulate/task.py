@@ -1,0 +1,120 @@
+"""A labelled set of features as a pool to ask from and a test set to measure on."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator.errors import FeatureError, ProjectError, several
+from annotator.features.store import map_matrix
+from annotator.simulate.options import SimulateOptions
+
+OTHERS = "others"
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """refs (n,) and labels (n,) of the rows of a truth.csv."""
+
+    refs: list[str]
+    labels: list[str]
+
+    @classmethod
+    def read(cls, path: Path) -> Truth:
+        """Raises ProjectError that names every bad line."""
+        try:
+            with path.open(newline="", encoding="utf-8") as file:
+                rows = list(csv.DictReader(file))
+        except OSError as error:
+            raise ProjectError(f"{path} cannot be read ({error.strerror})") from error
+        bad, seen = [], set()
+        for line, row in enumerate(rows, 2):
+            name = row.get("filename")
+            if not name or not row.get("label"):
+                bad.append(f"line {line}: needs a filename and a label")
+            elif name in seen:
+                bad.append(f"line {line}: {name} stands there already")
+            seen.add(name)
+        if bad or not rows:
+            problems = bad or ["holds no rows"]
+            raise ProjectError(several(problems, f"{path} (columns filename,label):"))
+        return cls([row["filename"] for row in rows], [row["label"] for row in rows])
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One seed's pool and test set. The positive class, if any, is the last one."""
+
+    classes: tuple[str, ...]
+    refs: list[str]
+    X: NDArray[np.floating]
+    y: NDArray[np.int64]
+    unseen: NDArray[np.floating]
+    unseen_y: NDArray[np.int64]
+
+
+def load(options: SimulateOptions) -> tuple[Truth, NDArray[np.floating]]:
+    """The truth and the mapped features. Raises ProjectError or FeatureError."""
+    truth, matrix = Truth.read(options.truth), map_matrix(options.features)
+    if len(truth.refs) != len(matrix):
+        raise FeatureError(
+            f"{options.features} has {len(matrix)} rows, {options.truth} {len(truth.refs)} lines; "
+            "they must belong together, row by line"
+        )
+    if options.positive is not None and options.positive not in truth.labels:
+        names = ", ".join(sorted(set(truth.labels)))
+        raise ProjectError(f"no item is labelled {options.positive!r}; classes: {names}")
+    return truth, matrix
+
+
+def task(truth: Truth, matrix: NDArray[np.floating], options: SimulateOptions, seed: int) -> Task:
+    """Rows drawn for `seed`: a stratified split, after thinning to the prevalence asked for."""
+    rng = np.random.default_rng([seed, 1])
+    if options.positive is None:
+        classes = tuple(sorted(set(truth.labels)))
+        y = np.array([classes.index(label) for label in truth.labels])
+    else:
+        classes = (OTHERS, options.positive)
+        y = np.array([int(label == options.positive) for label in truth.labels])
+    kept = thinned(y, options.prevalence, rng)
+    test = np.sort(held_out(y[kept], options.test_fraction, rng))
+    pool_rows, test_rows = np.delete(kept, test), kept[test]
+    return Task(
+        classes,
+        [truth.refs[row] for row in pool_rows],
+        matrix[pool_rows],
+        y[pool_rows],
+        matrix[test_rows],
+        y[test_rows],
+    )
+
+
+def thinned(
+    y: NDArray[np.int64], prevalence: float | None, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Rows to keep so that `prevalence` of them are of class 1; all where it is None."""
+    if prevalence is None:
+        return np.arange(len(y))
+    positives, others = (
+        rng.permutation(np.flatnonzero(y == 1)),
+        rng.permutation(np.flatnonzero(y != 1)),
+    )
+    wanted = max(1, round(len(others) * prevalence / (1 - prevalence)))
+    if wanted <= len(positives):
+        positives = positives[:wanted]
+    else:
+        others = others[: max(1, round(len(positives) * (1 - prevalence) / prevalence))]
+    return np.sort(np.concatenate([positives, others]))
+
+
+def held_out(y: NDArray[np.int64], fraction: float, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Places of the test rows: the same share of every class."""
+    parts = []
+    for c in np.unique(y):
+        places = rng.permutation(np.flatnonzero(y == c))
+        parts.append(places[: round(fraction * len(places))])
+    return np.concatenate(parts)
