@@ -19,9 +19,18 @@ RUNS = 400
 def label(store: SqliteStore, n: int) -> None:
     store.append(
         Entry(
-            0, 1.7e9 + n, "ann", Action.LABEL, f"folder/image-{n:06}.jpg", "defect",
-            proba={"ok": 0.25, "defect": 0.75}, model="ridge@12", picked_by="margin",
-            q=0.01, pool=9000, shown_ms=800,
+            0,
+            1.7e9 + n,
+            "ann",
+            Action.LABEL,
+            f"folder/image-{n:06}.jpg",
+            "defect",
+            proba={"ok": 0.25, "defect": 0.75},
+            model="ridge@12",
+            picked_by="margin",
+            q=0.01,
+            pool=9000,
+            shown_ms=800,
         )  # fmt: skip
     )
 
