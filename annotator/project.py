@@ -8,60 +8,14 @@ from __future__ import annotations
 
 import os
 import tempfile
-import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from annotator.errors import ProjectError, several
+from annotator.errors import ProjectError
 from annotator.refs import printable
+from annotator.settings import Settings, check_classes, document, read_settings
 
 SETTINGS_FILE = "annotator.toml"
-FORMAT = 1
-BOX_ORDERS = ("xywh", "xyxy", "r1-c1-r2-c2")
-"""How the bbox column of refs.csv is written; the last is `top-left-bottom-right` with dashes."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClassInfo:
-    """One class, known everywhere by its name."""
-
-    name: str
-    key: str | None = None
-    """A key of its own beside its number; None for the preset's."""
-    description: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What annotator.toml holds."""
-
-    classes: tuple[ClassInfo, ...]
-    images: str = "."
-    """The folder that relative paths start from; itself relative to the project's folder."""
-    box_order: str = "xywh"
-    features: str = "features"
-    model: str = "auto"
-    """The feature extractor for images without features: a name, a Hugging Face id or a folder."""
-    strategy: str = "herding-mix"
-    estimator: str = "ridge"
-    find: str | None = None
-    """The rare class that is hunted for."""
-    target_error: float | None = None
-    context: float = 0.25
-    """How much of the picture around a box is shown, as a share of the box's larger side."""
-    seed: int = 0
-    ahead: int = 5
-    """How many items wait in the queue, their pictures on the way."""
-    max_pixels: int = 300_000_000
-    """Images with more pixels are refused."""
-    keymap: str = "default"
-    theme: str | None = None
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(info.name for info in self.classes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +29,12 @@ class Project:
     def open(cls, folder: Path) -> Project:
         """Read `folder`. Raises `ProjectError` that names every fault of annotator.toml."""
         file = folder / SETTINGS_FILE
-        try:
-            table = tomllib.loads(file.read_text("utf-8"))
-        except FileNotFoundError:
+        if not file.exists():
             raise ProjectError(
                 f"{printable(str(folder))} is not an annotator project (no {SETTINGS_FILE}); make "
                 f"one with `annotator init {printable(str(folder))} --images DIR`"
-            ) from None
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise ProjectError(f"{printable(str(file))} cannot be read: {error}") from error
-        return cls(folder, _settings(file, table))
+            )
+        return cls(folder, read_settings(file, user_file()))
 
     @classmethod
     def create(cls, folder: Path, settings: Settings) -> Project:
@@ -98,7 +48,7 @@ class Project:
             )
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            write_atomically(file, _document(settings).encode())
+            write_atomically(file, document(settings).encode())
         except OSError as error:
             raise ProjectError(
                 f"cannot make a project in {printable(str(folder))}: {error.strerror}; name "
@@ -128,6 +78,13 @@ def is_project(folder: Path) -> bool:
     return (folder / SETTINGS_FILE).is_file()
 
 
+def user_file() -> Path:
+    """Where a user's own settings are."""
+    from platformdirs import user_config_path
+
+    return user_config_path("annotator") / "config.toml"
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Write `data` to a new file beside `path`, sync it, and put it in its place at once."""
     with tempfile.NamedTemporaryFile(
@@ -145,136 +102,7 @@ def write_atomically(path: Path, data: bytes) -> None:
             raise
 
 
-def check_classes(names: tuple[str, ...]) -> None:
-    """Raise `ProjectError` unless `names` are one or more, each of its own and not blank."""
-    problems = []
-    if not names:
-        problems.append("there is no class; name some with --classes ok,defect")
-    for name in names:
-        if not name.strip() or name != name.strip():
-            problems.append(f"class {name!r} is blank, or begins or ends with a space")
-        if "\n" in name or "\r" in name or "\0" in name:
-            problems.append(f"class {printable(name)} has a line break in its name")
-    problems += [
-        f"class {printable(name)} is named twice"
-        for name in sorted(set(names))
-        if names.count(name) > 1
-    ]
-    if problems:
-        raise ProjectError(several(problems, "these classes cannot be used:"))
-
-
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
-
-
-_FIELDS: dict[str, tuple[type | tuple[type, ...], str]] = {
-    "images": (str, "the folder of the images, in quotes"),
-    "box_order": (str, f"one of {', '.join(BOX_ORDERS)}"),
-    "features": (str, "a folder, in quotes"),
-    "model": (str, 'a model\'s name, in quotes, or "auto"'),
-    "strategy": (str, 'a query strategy\'s name, in quotes, such as "margin"'),
-    "estimator": (str, '"ridge" or "logistic"'),
-    "find": (str, "the name of a class, in quotes"),
-    "target_error": ((int, float), "a share between 0 and 1, such as 0.02"),
-    "context": ((int, float), "a share from 0 to 10, such as 0.25"),
-    "seed": (int, "a whole number from 0"),
-    "ahead": (int, "a whole number from 1 to 64"),
-    "max_pixels": (int, "a whole number above 0"),
-    "keymap": (str, "the name of a keymap, in quotes"),
-    "theme": (str, "the name of a theme, in quotes"),
-}
-_RANGES = {
-    "target_error": (0.0, 1.0),
-    "context": (0.0, 10.0),
-    "seed": (0, 2**63),
-    "ahead": (1, 64),
-    "max_pixels": (1, 2**40),
-}
-
-
-def _settings(file: Path, table: Mapping[str, Any]) -> Settings:
-    problems: list[str] = []
-    version = table.get("format", FORMAT)
-    if not isinstance(version, int) or version > FORMAT:
-        raise ProjectError(
-            f"{printable(str(file))} has format {version!r}; this annotator reads up to {FORMAT}: "
-            "pip install --upgrade annotator-tui"
-        )
-    values = {}
-    for key, value in table.items():
-        if key in _FIELDS:
-            problems += _check(key, value)
-            values[key] = value
-        elif key not in ("classes", "format"):
-            problems.append(
-                f"{printable(key)}: not a setting; known are {', '.join(_FIELDS)}, classes"
-            )
-    classes = _classes(table.get("classes", []), problems)
-    if "find" in values and values["find"] not in {info.name for info in classes}:
-        problems.append(f"find: {values['find']!r} is not among the classes")
-    if problems:
-        raise ProjectError(several(problems, f"{printable(str(file))} has faults:"))
-    check_classes(tuple(info.name for info in classes))
-    return Settings(classes=classes, **values)
-
-
-def _check(key: str, value: object) -> list[str]:
-    kind, wanted = _FIELDS[key]
-    low, high = _RANGES.get(key, (None, None))
-    good = isinstance(value, kind) and not isinstance(value, bool)
-    if good and low is not None and high is not None:
-        good = low <= value <= high  # type: ignore[operator]
-    if good and key == "box_order":
-        good = value in BOX_ORDERS
-    return [] if good else [f"{key} = {value!r}: should be {wanted}"]
-
-
-def _classes(tables: object, problems: list[str]) -> tuple[ClassInfo, ...]:
-    if not isinstance(tables, list):
-        problems.append('classes: should be [[classes]] tables, each with name = "…"')
-        return ()
-    found = []
-    for place, table in enumerate(tables, 1):
-        table = {"name": table} if isinstance(table, str) else table
-        if not isinstance(table, dict) or not isinstance(table.get("name"), str):
-            problems.append(f'classes, number {place}: has no name = "…"')
-            continue
-        problems += [
-            f"class {printable(table['name'])}: {key} = {value!r} should be text known as "
-            "name, key or description"
-            for key, value in table.items()
-            if key not in ("name", "key", "description") or not isinstance(value, str)
-        ]
-        known = {k: v for k, v in table.items() if k in ("name", "key", "description")}
-        found.append(ClassInfo(**known))
-    return tuple(found)
-
-
-def _document(settings: Settings) -> str:
-    import tomlkit
-
-    document = tomlkit.document()
-    document.add(tomlkit.comment("An annotator project. Safe to edit while no one labels in it."))
-    document.add("format", tomlkit.item(FORMAT))
-    defaults = Settings(classes=())
-    for key in _FIELDS:
-        value = getattr(settings, key)
-        if value is not None and (
-            value != getattr(defaults, key) or key in ("images", "strategy", "seed")
-        ):
-            document.add(key, tomlkit.item(value))
-    if settings.target_error is None:
-        document.add(tomlkit.comment("target_error = 0.02   # advise to stop below this error"))
-    classes = tomlkit.aot()
-    for info in settings.classes:
-        table = tomlkit.table()
-        table.add("name", info.name)
-        for key in ("key", "description"):
-            if getattr(info, key):
-                table.add(key, getattr(info, key))
-        classes.append(table)
-    document.add("classes", classes)
-    return tomlkit.dumps(document)

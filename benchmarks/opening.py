@@ -17,8 +17,9 @@ import numpy as np
 from PIL import Image
 
 from annotator.features.store import FeatureStore
-from annotator.project import ClassInfo, Project, Settings
+from annotator.project import Project
 from annotator.reftable import RefTable
+from annotator.settings import ClassInfo, Settings
 from benchmarks._pty import HALF_CELL, Terminal
 
 TRIVIAL = """

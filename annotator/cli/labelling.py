@@ -13,7 +13,8 @@ from annotator.errors import ProjectError
 from annotator.refs import printable
 
 if TYPE_CHECKING:
-    from annotator.project import ClassInfo, Project, Settings
+    from annotator.project import Project
+    from annotator.settings import ClassInfo, Settings
 
 Classes = Annotated[
     str | None,
@@ -24,7 +25,7 @@ Annotator = Annotated[
     typer.Option(envvar="ANNOTATOR_NAME", help="Who labels; your login name if not given."),
 ]
 Graphics = Annotated[
-    str,
+    str | None,
     typer.Option(
         envvar="ANNOTATOR_GRAPHICS",
         help="How pictures are drawn: auto, kitty, sixel, iterm, halfcell or none.",
@@ -59,7 +60,7 @@ def run(
     ] = None,
     classes: Classes = None,
     annotator: Annotator = None,
-    graphics: Graphics = "auto",
+    graphics: Graphics = None,
     strategy: Strategy = None,
     find: Find = None,
     context: Context = None,
@@ -79,15 +80,15 @@ def run(
     opened = open_or_create(path, project, classes)
     changes = {
         "strategy": strategy, "find": find, "context": context, "model": model,
-        "keymap": keymap, "theme": theme,
+        "keymap": keymap, "theme": theme, "annotator": annotator, "graphics": graphics,
     }  # fmt: skip
-    label(opened, changes, annotator, graphics, features)
+    label(opened, changes, features)
 
 
 def demo(
     fresh: Annotated[bool, typer.Option(help="Forget the labels of earlier demos.")] = False,
     annotator: Annotator = None,
-    graphics: Graphics = "auto",
+    graphics: Graphics = None,
     keymap: Keymap = None,
     theme: Theme = None,
 ) -> None:
@@ -97,7 +98,8 @@ def demo(
     from platformdirs import user_data_path
 
     from annotator.formats import begin
-    from annotator.project import ClassInfo, Project, Settings, is_project
+    from annotator.project import Project, is_project
+    from annotator.settings import ClassInfo, Settings
 
     example = example_data()
     folder = user_data_path("annotator") / "demo"
@@ -107,7 +109,8 @@ def demo(
         names = (ClassInfo("ok"), ClassInfo("defect", description="cracked, chipped, bent, rusty"))
         settings = Settings(classes=names, model="classic", target_error=0.05)
         begin.from_refs(folder, example / "refs.csv", settings, images=example / "images")
-    label(Project.open(folder), {"keymap": keymap, "theme": theme}, annotator, graphics, True)
+    changes = {"keymap": keymap, "theme": theme, "annotator": annotator, "graphics": graphics}
+    label(Project.open(folder), changes, True)
 
 
 def example_data() -> Path:
@@ -151,7 +154,7 @@ def init(
     annotator init p --refs refs.csv --features features.npy
     """
     from annotator.formats import begin
-    from annotator.project import BOX_ORDERS, Settings
+    from annotator.settings import BOX_ORDERS, Settings
 
     if bbox_order not in BOX_ORDERS:
         raise typer.BadParameter(f"{bbox_order} is none of {', '.join(BOX_ORDERS)}")
@@ -181,7 +184,8 @@ def init(
 def open_or_create(path: Path, folder: Path | None, classes: str | None) -> Project:
     """The project at `path`, or that of the images in it, made where there is none yet."""
     from annotator.formats import begin
-    from annotator.project import Project, Settings, is_project
+    from annotator.project import Project, is_project
+    from annotator.settings import Settings
 
     if is_project(path):
         folder = path
@@ -206,7 +210,7 @@ def open_or_create(path: Path, folder: Path | None, classes: str | None) -> Proj
 
 def parse_classes(text: str | None) -> tuple[ClassInfo, ...]:
     """Names separated by commas; quotes keep a comma within a name."""
-    from annotator.project import ClassInfo, check_classes
+    from annotator.settings import ClassInfo, check_classes
 
     if text is None:
         return ()
@@ -226,29 +230,31 @@ def with_default_classes(settings: Settings) -> Settings:
     from dataclasses import replace
 
     from annotator.formats.begin import DEFAULT_CLASSES
-    from annotator.project import ClassInfo
+    from annotator.settings import ClassInfo
 
     if settings.classes:
         return settings
     return replace(settings, classes=tuple(ClassInfo(name) for name in DEFAULT_CLASSES))
 
 
-def label(
-    project: Project, changes: dict[str, Any], annotator: str | None, graphics: str, features: bool
-) -> None:
-    """Open the labelling screen, and print what came of it."""
+def label(project: Project, changes: dict[str, Any], features: bool) -> None:
+    """Open the labelling screen with `changes` to the settings, and say what came of it."""
     import getpass
     from dataclasses import replace
 
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise ProjectError("labelling needs a terminal; over ssh give a command with `ssh -t`")
-    project = replace(project, settings=with_given(project.settings, **changes))
+    settings = with_given(project.settings, **changes)
+    project = replace(project, settings=settings)
     from annotator.tui.app import run as run_app
 
     receipt = run_app(
-        project, annotator=annotator or getpass.getuser(), graphics=graphics, features=features
-    )
+        project, annotator=settings.annotator or getpass.getuser(),
+        graphics=settings.graphics, features=features,
+    )  # fmt: skip
     typer.echo(str(receipt), err=True)
+    if receipt.code:
+        raise typer.Exit(receipt.code)
 
 
 COMMANDS = {"run": run, "demo": demo, "init": init}

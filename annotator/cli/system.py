@@ -37,7 +37,7 @@ def completion(
     annotator completion fish > ~/.config/fish/completions/annotator.fish
     annotator completion zsh > ~/.zfunc/_annotator
     """
-    from typer.completion import get_completion_script
+    from typer.completion import get_completion_script  # type: ignore[attr-defined]
 
     if shell not in ("bash", "zsh", "fish"):
         raise typer.BadParameter(f"{shell} is none of bash, zsh, fish", param_hint="SHELL")

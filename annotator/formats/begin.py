@@ -17,9 +17,10 @@ from annotator.features.store import FeatureStore, map_matrix
 from annotator.formats.csv import label_entries
 from annotator.listing import LeftOut, Row, from_glob, missing_files, read_list, read_table
 from annotator.log import State
-from annotator.project import ClassInfo, Project, Settings, check_classes, write_atomically
+from annotator.project import Project, write_atomically
 from annotator.refs import Item, printable
 from annotator.reftable import RefTable
+from annotator.settings import ClassInfo, Settings, check_classes
 from annotator.store import SqliteStore
 
 DEFAULT_CLASSES = ("negative", "positive")

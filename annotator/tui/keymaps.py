@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from annotator.errors import ProjectError, several
-from annotator.project import ClassInfo
 from annotator.refs import printable
+from annotator.settings import ClassInfo
 
 
 class Command(NamedTuple):

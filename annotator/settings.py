@@ -1,0 +1,218 @@
+"""What annotator.toml holds, and what may be wrong with it.
+
+What is a matter of taste may also stand in a user's own file, `annotator/config.toml` in the
+folder for settings (XDG): it holds for every project that does not say otherwise.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from annotator.errors import ProjectError, several
+from annotator.refs import printable
+
+FORMAT = 1
+BOX_ORDERS = ("xywh", "xyxy", "r1-c1-r2-c2")
+"""How the bbox column of refs.csv is written; the last is `top-left-bottom-right` with dashes."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassInfo:
+    """One class, known everywhere by its name."""
+
+    name: str
+    key: str | None = None
+    """A key of its own beside its number; None for the preset's."""
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What annotator.toml holds."""
+
+    classes: tuple[ClassInfo, ...]
+    images: str = "."
+    """The folder that relative paths start from; itself relative to the project's folder."""
+    box_order: str = "xywh"
+    features: str = "features"
+    model: str = "auto"
+    """The feature extractor for images without features: a name, a Hugging Face id or a folder."""
+    strategy: str = "herding-mix"
+    estimator: str = "ridge"
+    find: str | None = None
+    """The rare class that is hunted for."""
+    target_error: float | None = None
+    context: float = 0.25
+    """How much of the picture around a box is shown, as a share of the box's larger side."""
+    seed: int = 0
+    ahead: int = 5
+    """How many items wait in the queue, their pictures on the way."""
+    max_pixels: int = 300_000_000
+    """Images with more pixels are refused."""
+    keymap: str = "default"
+    theme: str | None = None
+    graphics: str = "auto"
+    annotator: str | None = None
+    """Who labels; None for the login name."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(info.name for info in self.classes)
+
+
+def check_classes(names: tuple[str, ...]) -> None:
+    """Raise `ProjectError` unless `names` are one or more, each of its own and not blank."""
+    problems = []
+    if not names:
+        problems.append("there is no class; name some with --classes ok,defect")
+    for name in names:
+        if not name.strip() or name != name.strip():
+            problems.append(f"class {name!r} is blank, or begins or ends with a space")
+        if "\n" in name or "\r" in name or "\0" in name:
+            problems.append(f"class {printable(name)} has a line break in its name")
+    problems += [
+        f"class {printable(name)} is named twice"
+        for name in sorted(set(names))
+        if names.count(name) > 1
+    ]
+    if problems:
+        raise ProjectError(several(problems, "these classes cannot be used:"))
+
+
+_FIELDS: dict[str, tuple[type | tuple[type, ...], str]] = {
+    "images": (str, "the folder of the images, in quotes"),
+    "box_order": (str, f"one of {', '.join(BOX_ORDERS)}"),
+    "features": (str, "a folder, in quotes"),
+    "model": (str, 'a model\'s name, in quotes, or "auto"'),
+    "strategy": (str, 'a query strategy\'s name, in quotes, such as "margin"'),
+    "estimator": (str, '"ridge" or "logistic"'),
+    "find": (str, "the name of a class, in quotes"),
+    "target_error": ((int, float), "a share between 0 and 1, such as 0.02"),
+    "context": ((int, float), "a share from 0 to 10, such as 0.25"),
+    "seed": (int, "a whole number from 0"),
+    "ahead": (int, "a whole number from 1 to 64"),
+    "max_pixels": (int, "a whole number above 0"),
+    "keymap": (str, "the name of a keymap, in quotes"),
+    "theme": (str, "the name of a theme, in quotes"),
+    "graphics": (str, 'how pictures are drawn, in quotes, such as "sixel"'),
+    "annotator": (str, "who labels, in quotes"),
+}
+_RANGES = {
+    "target_error": (0.0, 1.0),
+    "context": (0.0, 10.0),
+    "seed": (0, 2**63),
+    "ahead": (1, 64),
+    "max_pixels": (1, 2**40),
+}
+
+
+_PERSONAL = ("annotator", "graphics", "keymap", "theme", "model", "context", "max_pixels")
+
+
+def read_settings(file: Path, user_file: Path | None = None) -> Settings:
+    """The settings of a project. Raises `ProjectError` that names every fault of either file."""
+    personal = read_toml(user_file) if user_file and user_file.is_file() else {}
+    table = read_toml(file)
+    version = table.get("format", FORMAT)
+    if not isinstance(version, int) or version > FORMAT:
+        raise ProjectError(
+            f"{printable(str(file))} has format {version!r}; this annotator reads up to {FORMAT}: "
+            "pip install --upgrade annotator-tui"
+        )
+    if user_file:
+        _refuse(_faults(personal, _PERSONAL), user_file)
+    problems = _faults(table, (*_FIELDS, "classes", "format"))
+    classes = _classes(table.get("classes", []), problems)
+    if "find" in table and table["find"] not in {info.name for info in classes}:
+        problems.append(f"find: {table['find']!r} is not among the classes")
+    _refuse(problems, file)
+    check_classes(tuple(info.name for info in classes))
+    values = {k: v for k, v in {**personal, **table}.items() if k in _FIELDS}
+    return Settings(classes=classes, **values)
+
+
+def read_toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ProjectError(f"{printable(str(file))} cannot be read: {error}") from error
+
+
+def _refuse(problems: list[str], file: Path) -> None:
+    if problems:
+        raise ProjectError(several(problems, f"{printable(str(file))} has faults:"))
+
+
+def _faults(table: Mapping[str, Any], known: tuple[str, ...]) -> list[str]:
+    problems = []
+    for key, value in table.items():
+        if key not in known:
+            names = ", ".join(name for name in known if name != "format")
+            problems.append(f"{printable(key)}: not a setting here; known are {names}")
+        elif key in _FIELDS:
+            problems += _check(key, value)
+    return problems
+
+
+def _check(key: str, value: object) -> list[str]:
+    kind, wanted = _FIELDS[key]
+    low, high = _RANGES.get(key, (None, None))
+    good = isinstance(value, kind) and not isinstance(value, bool)
+    if good and low is not None and high is not None:
+        good = low <= value <= high  # type: ignore[operator]
+    if good and key == "box_order":
+        good = value in BOX_ORDERS
+    return [] if good else [f"{key} = {value!r}: should be {wanted}"]
+
+
+def _classes(tables: object, problems: list[str]) -> tuple[ClassInfo, ...]:
+    if not isinstance(tables, list):
+        problems.append('classes: should be [[classes]] tables, each with name = "…"')
+        return ()
+    found = []
+    for place, table in enumerate(tables, 1):
+        table = {"name": table} if isinstance(table, str) else table
+        if not isinstance(table, dict) or not isinstance(table.get("name"), str):
+            problems.append(f'classes, number {place}: has no name = "…"')
+            continue
+        problems += [
+            f"class {printable(table['name'])}: {key} = {value!r} should be text known as "
+            "name, key or description"
+            for key, value in table.items()
+            if key not in ("name", "key", "description") or not isinstance(value, str)
+        ]
+        known = {k: v for k, v in table.items() if k in ("name", "key", "description")}
+        found.append(ClassInfo(**known))
+    return tuple(found)
+
+
+def document(settings: Settings) -> str:
+    """A new annotator.toml that holds `settings`, without what is the default."""
+    import tomlkit
+
+    document = tomlkit.document()
+    document.add(tomlkit.comment("An annotator project. Safe to edit while no one labels in it."))
+    document.add("format", tomlkit.item(FORMAT))
+    defaults = Settings(classes=())
+    for key in _FIELDS:
+        value = getattr(settings, key)
+        if value is not None and (
+            value != getattr(defaults, key) or key in ("images", "strategy", "seed")
+        ):
+            document.add(key, tomlkit.item(value))
+    if settings.target_error is None:
+        document.add(tomlkit.comment("target_error = 0.02   # advise to stop below this error"))
+    classes = tomlkit.aot()
+    for info in settings.classes:
+        table = tomlkit.table()
+        table.add("name", info.name)
+        for key in ("key", "description"):
+            if getattr(info, key):
+                table.add(key, getattr(info, key))
+        classes.append(table)
+    document.add("classes", classes)
+    return tomlkit.dumps(document)
