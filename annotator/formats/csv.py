@@ -42,7 +42,7 @@ def export(project: Project, state: State) -> Iterator[bytes]:
         yield (_set_cell(text, -1, "annotation", delimiter) if columns.label < 0 else text).encode()
         for cells in reader:
             text = recorder.take()
-            if cells:
+            if columns.path < len(cells):
                 label = state.label(_ref(cells, columns, project.settings.box_order)) or ""
                 before = cells[columns.label] if 0 <= columns.label < len(cells) else ""
                 if columns.label < 0 or label != before:

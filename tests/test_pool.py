@@ -1,0 +1,136 @@
+"""A project's refs: streamed, cached, in the same order every time, and never stale."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from annotator import pool
+from annotator.errors import RefError
+from annotator.listing import LeftOut, parse_box, walk
+from annotator.project import Project
+from annotator.settings import ClassInfo, Settings
+
+CLASSES = (ClassInfo("ok"), ClassInfo("defect"))
+
+
+def project(folder: Path, table: str | None = None) -> Project:
+    made = Project.create(folder / "p", Settings(CLASSES, images="../photos"))
+    (folder / "photos").mkdir(exist_ok=True)
+    if table is not None:
+        made.refs_file.write_text(table)
+    return made
+
+
+def touch(folder: Path, *names: str) -> None:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+def test_a_folder_is_listed_once_and_the_same_ever_after(tmp_path: Path) -> None:
+    made = project(tmp_path)
+    touch(tmp_path / "photos", "b.jpg", "a.png", "z/1.JPEG", "a/2.tif", "c.txt", ".x.jpg")
+    first = list(pool.load(made))
+    assert first == ["a.png", "b.jpg", "a/2.tif", "z/1.JPEG"]
+    touch(tmp_path / "photos", "new.jpg")
+    assert list(pool.load(made)) == first, "refs.csv names the items from now on"
+    assert list(pool.load(Project.open(made.folder))) == first
+
+
+def test_editing_refs_csv_is_noticed(tmp_path: Path) -> None:
+    made = project(tmp_path, "filename\na.jpg\n")
+    assert list(pool.load(made)) == ["a.jpg"]
+    made.refs_file.write_text("filename,bbox\na.jpg,\nb.jpg,'1,2,3,4'\n".replace("'", '"'))
+    assert list(pool.load(made)) == ["a.jpg", "b.jpg#xywh=1,2,3,4"]
+
+
+def test_a_folder_that_cannot_be_cached_is_listed_all_the_same(tmp_path: Path) -> None:
+    made = project(tmp_path, "filename\na.jpg\n")
+    (made.folder / ".cache").write_text("in the way")
+    assert list(pool.load(made)) == ["a.jpg"]
+
+
+def test_a_broken_cache_does_not_add_items(tmp_path: Path) -> None:
+    made = project(tmp_path, "filename\na.jpg\n")
+    pool.load(made)
+    (made.folder / ".cache" / "refs.json").write_text("[]")
+    (made.folder / ".cache" / "refs.txt").write_text("evil.jpg\n")
+    assert list(pool.load(made)) == ["a.jpg"]
+
+
+def test_every_faulty_row_is_named(tmp_path: Path) -> None:
+    made = project(tmp_path, "filename,bbox\na.jpg,1 2\n,\nb.jpg,\nc.jpg,0-0-0-0\n")
+    with pytest.raises(RefError) as caught:
+        pool.load(made)
+    assert all(f"line {n}" in str(caught.value) for n in (2, 3, 5))
+    assert "line 4" not in str(caught.value)
+
+
+def test_quoted_line_breaks_do_not_shift_the_line_numbers(tmp_path: Path) -> None:
+    made = project(tmp_path, 'filename,note\na.jpg,"two\nlines"\n"",x\n')
+    with pytest.raises(RefError, match="line 4"):
+        pool.load(made)
+
+
+@pytest.mark.parametrize("table", ["", "note\nx\n", "file,bbox\na.jpg,\n"])
+def test_a_table_without_paths_is_refused(tmp_path: Path, table: str) -> None:
+    with pytest.raises(RefError, match=r"filename"):
+        pool.load(project(tmp_path, table))
+
+
+def test_names_that_are_no_text_are_left_out_and_said(tmp_path: Path) -> None:
+    touch(tmp_path, "good.jpg", "line\nbreak.jpg")
+    with open(os.fsencode(tmp_path) + b"/\xff\xfe.jpg", "wb"):  # noqa: PTH123 - bytes
+        pass
+    left_out = LeftOut()
+    assert [ref for batch in walk(tmp_path, left_out) for ref in batch] == ["good.jpg"]
+    assert len(left_out.names) == 2
+    assert "\n" not in "".join(left_out.names)
+
+
+def test_a_loop_of_links_ends_and_a_linked_folder_is_followed(tmp_path: Path) -> None:
+    touch(tmp_path / "photos", "a.jpg")
+    touch(tmp_path / "elsewhere", "b.jpg")
+    (tmp_path / "photos/again").symlink_to(tmp_path / "photos")
+    (tmp_path / "photos/more").symlink_to(tmp_path / "elsewhere")
+    found = [ref for batch in walk(tmp_path / "photos", LeftOut()) for ref in batch]
+    assert found == ["a.jpg", "more/b.jpg"]
+
+
+def test_a_project_inside_the_images_is_passed_over(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", "p/annotator.toml", "p/crops/x.jpg")
+    assert [ref for batch in walk(tmp_path, LeftOut()) for ref in batch] == ["a.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("text", "order", "box"),
+    [
+        ("1,2,3,4", "xywh", (1, 2, 3, 4)),
+        ("1, 2, 5, 7", "xyxy", (1, 2, 4, 5)),
+        ("2-1-7-5", "xyxy", (1, 2, 4, 5)),
+        ("2 1 7 5", "r1-c1-r2-c2", (1, 2, 4, 5)),
+        ("[1;2;3.5;4]", "xywh", (1, 2, 3.5, 4)),
+        ("(0,0,1,1)", "xywh", (0, 0, 1, 1)),
+    ],
+)
+def test_boxes_are_read_in_the_order_that_is_named(
+    text: str, order: str, box: tuple[float, ...]
+) -> None:
+    assert parse_box(text, order) == box
+
+
+@pytest.mark.parametrize(
+    ("text", "order"),
+    [
+        ("1,2,3", "xywh"), ("a,b,c,d", "xywh"), ("1,2,0,4", "xywh"), ("5,5,1,1", "xyxy"),
+        ("-1,0,5,5", "xywh"), ("1e9,0,5,5", "xywh"), ("nan,0,5,5", "xywh"), ("7-5-2-1", "xywh"),
+        ("1,2,3,4,5", "xywh"), ("=1+1", "xywh"),
+    ],
+)  # fmt: skip
+def test_boxes_that_are_none_are_refused(text: str, order: str) -> None:
+    with pytest.raises(RefError):
+        parse_box(text, order)
