@@ -29,6 +29,8 @@ def stream(project: Project, left_out: LeftOut) -> Iterator[Sequence[str]]:
     for batch in _rows(project) if is_table else walk(project.images, left_out):
         listed.extend(batch)
         yield batch
+    if not len(listed):
+        return  # images may come yet
     if not is_table:
         write_atomically(project.refs_file, _table(listed))
     _cache(project, listed)

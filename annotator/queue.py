@@ -48,7 +48,7 @@ class Queue:
         self._waiting: deque[Pick] = deque()
         self._picks: deque[Pick] = deque()
         self._settled = True
-        self._renew_at = 0.0
+        self._renew_at, self._leased = 0.0, 0
         self._abandoned = store.abandoned(annotator, clock())
 
     def __len__(self) -> int:
@@ -163,7 +163,7 @@ class Queue:
             before = len(self._waiting)
             while len(self._waiting) <= self.ahead and (pick := self._next()):
                 self._waiting.append(pick)
-            if len(self._waiting) == before or self.hold():
+            if len(self._waiting) == before == self._leased or self.hold():
                 return
 
     def hold(self) -> bool:
@@ -179,7 +179,7 @@ class Queue:
             granted = self._store.lease(leases, self._holder, self._annotator, now, until)
         except StoreError:
             return True  # a lease is a courtesy; what matters is that labels can be written
-        self._renew_at = now + LEASE_SECONDS / 2
+        self._renew_at, self._leased = now + LEASE_SECONDS / 2, len(leases)
         refused = {lease.ref for lease in leases} - granted
         self.elsewhere |= refused
         self._waiting = deque(p for p in self._waiting if self.refs[p.row] not in refused)

@@ -12,12 +12,18 @@ import shlex
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from annotator.errors import StoreError, TerminalError
 from annotator.project import Project
 from annotator.refs import printable
 from annotator.tui.pace import Pace, duration
+
+if TYPE_CHECKING:
+    from annotator.terminal.caps import Caps
+    from annotator.tui.labeller import Labeller
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,45 +56,53 @@ def run(
     """Label `project` in this terminal until the annotator quits.
 
     `features` says whether missing features are computed in the background. Raises
-    `AnnotatorError` for what keeps the screen from opening: keys in conflict, an unknown theme or
-    strategy, a store that cannot be opened, refs that cannot be read.
+    `AnnotatorError` for what keeps the screen from opening: keys in conflict, an unknown theme,
+    a store that cannot be opened, refs that cannot be read.
     """
     from annotator.terminal.probe import probe
     from annotator.tui.keymaps import make_keymap
 
     if sys.__stderr__ is None or not sys.__stderr__.isatty():
         raise TerminalError("the screen is drawn on stderr: run it again without redirecting that")
-    settings = project.settings
-    keymap = make_keymap(settings.keymap, settings.classes)
+    make_keymap(project.settings.keymap, project.settings.classes)  # before the screen is touched
     caps = probe(graphics)
     os.environ.update(caps.environment)
+    with prepared(project, annotator, caps, features=features) as app:
+        error = app.run()
+        if error is not None:
+            raise error
+        code, left = _code(app.signalled, app.return_code), app.session.progress.remaining
+        pace = app.pace
+    return Receipt(str(project.folder), pace.answers, pace.seconds, left, pace.per_minute, code)
 
+
+@contextlib.contextmanager
+def prepared(
+    project: Project, annotator: str, caps: Caps, *, features: bool = True
+) -> Iterator[Labeller]:
+    """The app for a project, with its session; both are closed at the end."""
     from annotator.learner import Strategy
     from annotator.session import Session
     from annotator.store import SqliteStore
     from annotator.tui.background import Reader
+    from annotator.tui.keymaps import make_keymap
     from annotator.tui.labeller import Labeller
 
+    settings = project.settings
     reader = Reader(project)
+    keymap = make_keymap(settings.keymap, settings.classes)
     store = SqliteStore(project.labels_file)
-    strategy = Strategy(settings.strategy, settings.find, settings.estimator)
-    session = Session(
-        store, settings.names, annotator=annotator, strategy=strategy,
-        seed=settings.seed, ahead=settings.ahead,
-    )  # fmt: skip
-    pace = Pace(time.monotonic)
     try:
-        app = Labeller(project, session, keymap, pace, caps, reader, extract=features)
-        error = app.run()
-    finally:
+        session = Session(
+            store, settings.names, annotator=annotator, seed=settings.seed, ahead=settings.ahead,
+            strategy=Strategy(settings.strategy, settings.find, settings.estimator),
+        )  # fmt: skip
+        pace = Pace(time.monotonic)
+        yield Labeller(project, session, keymap, pace, caps, reader, extract=features)
         with contextlib.suppress(StoreError):
             session.close()
+    finally:
         store.close()
-    if error is not None:
-        raise error
-    code = _code(app.signalled, app.return_code)
-    left = session.progress.remaining
-    return Receipt(str(project.folder), pace.answers, pace.seconds, left, pace.per_minute, code)
 
 
 def _code(signalled: int | None, returned: int | None) -> int:

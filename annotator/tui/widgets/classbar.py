@@ -49,10 +49,10 @@ class ClassBar(Lines):
             self.refresh(layout=True)
         self.update()
 
-    def give(self, room: int) -> None:
-        """Say how many lines there are for it at most."""
-        self._room = room
-        self.styles.max_height = max(1, room)
+    def give(self, roomy: int, most: int) -> None:
+        """Say how many lines are too many for two lines a class, and how many there are at all."""
+        self._room = roomy
+        self.styles.max_height = max(1, most)
         self.refresh(layout=True)
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:

@@ -16,6 +16,8 @@ from annotator.tui.widgets.panel import Curve, Panel, PanelState, curves
 
 PANEL_ROWS = 13
 """Lines that the panel has before the classes get more than one line each."""
+PROGRESS_ROWS = 5
+"""Lines that it keeps however many classes there are."""
 
 
 class Sidebar(Vertical):
@@ -34,7 +36,7 @@ class Sidebar(Vertical):
 
     def give(self, rows: int) -> None:
         """Say how many lines there are for all of it."""
-        self.query_one(ClassBar).give(rows - 1 - PANEL_ROWS)
+        self.query_one(ClassBar).give(rows - 1 - PANEL_ROWS, rows - PROGRESS_ROWS)
 
     def show(self) -> None:
         rows = view.class_rows(self._session, self._keymap, self.hides_prediction)

@@ -1,0 +1,147 @@
+"""Small projects, and the app on them without a terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from textual.pilot import Pilot
+
+from annotator.features.growing import Growing
+from annotator.log import Entry
+from annotator.project import Project
+from annotator.reftable import RefTable
+from annotator.settings import ClassInfo, Settings
+from annotator.store import SqliteStore
+from annotator.terminal.caps import Caps, Technique
+from annotator.tui.app import prepared
+from annotator.tui.labeller import Labeller
+
+COLOURS = {"red": (200, 30, 30), "blue": (30, 30, 200)}
+Make = Callable[..., Project]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    """make(count, classes=..., **settings): a project of half red, half blue images."""
+
+    def project(
+        count: int = 8, classes: Sequence[str | ClassInfo] = ("red", "blue"), **settings: Any
+    ) -> Project:
+        images = tmp_path / "images"
+        images.mkdir(exist_ok=True)
+        for number in range(count):
+            colour = list(COLOURS.values())[number % 2]
+            Image.new("RGB", (32, 24), colour).save(images / f"{number:02d}.png")
+        infos = tuple(ClassInfo(one) if isinstance(one, str) else one for one in classes)
+        return Project.create(
+            tmp_path / "project", Settings(classes=infos, images=str(images), **settings)
+        )
+
+    return project
+
+
+@pytest.fixture
+def give_features() -> Callable[[Project, Sequence[str]], None]:
+    """give_features(project, refs): such that red and blue are easy to tell apart."""
+    return _give_features
+
+
+def _give_features(project: Project, refs: Sequence[str]) -> None:
+    rng = np.random.default_rng(0)
+    kinds = np.array([int(Path(ref.split("#")[0]).stem) % 2 for ref in refs])
+    matrix = rng.normal(size=(len(refs), 8)).astype(np.float32) * 0.1
+    matrix[:, 0] += np.where(kinds, 1.0, -1.0)
+    matrix[:, 1] += 1.0
+    with Growing(project.features_folder, RefTable(refs), {"name": "made"}, 8) as growing:
+        growing.write(np.arange(len(refs)), matrix)
+        growing.finish()
+
+
+@pytest.fixture
+def truth() -> Callable[[str | None], str]:
+    """truth(ref): the colour of an image that `make` made."""
+    return _truth
+
+
+def _truth(ref: str | None) -> str:
+    assert ref is not None
+    return list(COLOURS)[int(Path(ref).stem) % 2]
+
+
+class Desk:
+    """The running app and the means to look at it."""
+
+    def __init__(self, app: Labeller, pilot: Pilot[Any]) -> None:
+        self.app, self.pilot = app, pilot
+
+    @property
+    def current(self) -> str | None:
+        """The ref of the picture on screen."""
+        item = self.app.label_screen.picture.item
+        return item.ref if item else None
+
+    async def press(self, *keys: str) -> None:
+        """Press keys one after the other; each is dealt with before the next."""
+        for key in keys:
+            await self.pilot.press(key)
+
+    async def until(self, condition: Callable[[], Any], seconds: float = 10.0) -> None:
+        """Wait for something to become true."""
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, f"never came true; the screen shows:\n{self.text}"
+            await asyncio.sleep(0.005)
+            await self.pilot.pause()
+
+    async def sees(self, words: str) -> None:
+        """Wait for words on the screen."""
+        await self.until(lambda: words in self.text)
+
+    @property
+    def text(self) -> str:
+        """What the screen shows."""
+        strips = self.app.screen._compositor.render_strips()
+        return "\n".join(strip.text for strip in strips)
+
+
+@pytest.fixture
+def opened() -> Callable[..., AbstractAsyncContextManager[Desk]]:
+    """opened(project, annotator, size, extract): the app, as an asynchronous context."""
+    return _opened
+
+
+@asynccontextmanager
+async def _opened(
+    project: Project,
+    annotator: str = "ann",
+    size: tuple[int, int] = (80, 24),
+    extract: bool = False,
+) -> AsyncIterator[Desk]:
+    """The app on a project, with its first picture or its notice on screen."""
+    with prepared(project, annotator, Caps(Technique.HALFCELL), features=extract) as app:
+        async with app.run_test(size=size) as pilot:
+            desk = Desk(app, pilot)
+            await desk.until(lambda: app.label_screen.listed or app.return_value)
+            yield desk
+
+
+@pytest.fixture
+def log() -> Callable[[Project], list[Entry]]:
+    """log(project): everything in its log."""
+    return _log
+
+
+def _log(project: Project) -> list[Entry]:
+    store = SqliteStore(project.labels_file)
+    try:
+        return list(store.entries())
+    finally:
+        store.close()
