@@ -1,0 +1,73 @@
+"""simulate: how many labels a strategy needs on data whose labels are known."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def simulate(
+    truth: Annotated[Path, typer.Option(help="A CSV with filename,label.")],
+    features: Annotated[Path, typer.Option(help="A .npy, its rows in the order of the CSV.")],
+    strategy: Annotated[
+        str, typer.Option(help="Query strategies, separated by commas.")
+    ] = "herding-mix,random",
+    estimator: Annotated[str, typer.Option(help="ridge, logistic, or both.")] = "ridge",
+    budget: Annotated[int, typer.Option(min=1, help="Labels in each run.")] = 300,
+    seeds: Annotated[str, typer.Option(help="0-9, or 0,2,5-7.")] = "0-4",
+    test_fraction: Annotated[
+        float, typer.Option(help="Share kept away, to measure the model on.")
+    ] = 0.3,
+    positive: Annotated[
+        str | None, typer.Option(help="Make it binary: this class against all others.")
+    ] = None,
+    prevalence: Annotated[
+        float | None, typer.Option(help="Thin the positives to this share.")
+    ] = None,
+    find: Annotated[bool, typer.Option(help="Hunt for the positives.")] = False,
+    metric: Annotated[
+        str, typer.Option(help="auto, accuracy, balanced-accuracy or average-precision.")
+    ] = "auto",
+    ahead: Annotated[int, typer.Option(min=0, help="Items drawn ahead, as on a screen.")] = 0,
+    processes: Annotated[int | None, typer.Option(min=1, help="At once [one a core].")] = None,
+    state: Annotated[
+        Path | None, typer.Option(help="A file of finished runs: read, and continued.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Answer sessions by the known labels, and compare strategies by what they learnt.
+
+    \b
+    annotator simulate --truth truth.csv --features features.npy
+    annotator simulate --truth truth.csv --features features.npy \\
+        --strategy herding-mix,margin,random --positive crack --prevalence 0.03 --find
+    """
+    from annotator.simulate import SimulateOptions, run, table
+    from annotator.simulate.options import parse_seeds
+
+    options = SimulateOptions(
+        truth=truth, features=features, strategies=_names(strategy), estimators=_names(estimator),
+        budget=budget, seeds=parse_seeds(seeds), test_fraction=test_fraction, positive=positive,
+        prevalence=prevalence, find=find, metric=metric, ahead=ahead, processes=processes,
+        state=state,
+    )  # fmt: skip
+    result = run(options, _progress)
+    typer.echo(json.dumps(result) if as_json else table(result))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _progress(done: int, of: int) -> None:
+    if sys.stderr.isatty():
+        typer.echo(f"\r{done} of {of} runs", err=True, nl=done == of)
+    else:
+        typer.echo(f"{done} of {of} runs", err=True)
+
+
+COMMANDS = {"simulate": simulate}
