@@ -5,7 +5,8 @@ Puts the log's labels and the queue's open rows together for `learn`, and its an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from annotator.features.store import FeatureStore
 from annotator.learn.ranking import Ranking, Snapshot
 from annotator.learn.strategies import Pick
-from annotator.log import Entry, State
+from annotator.log import State
 from annotator.pooled import PooledFeatures
 from annotator.queue import Queue
 from annotator.reftable import RefTable
@@ -68,22 +69,10 @@ class Learner:
         """All that `learn` needs, or None while there are no features."""
         if self.features is None:
             return None
-        rows, y, first = self._training_set(self.features, state, queue)
         self._learnt = self._knowledge(state, queue)
-        return Snapshot(
-            version=state.seq,
-            features=self.features.store.matrix,
-            available=self.features.available,
-            rows=rows,
-            y=y,
-            q=np.array([np.nan if e.q is None else e.q for e in first], np.float64),
-            pool=np.array([e.pool or 0 for e in first], np.int64),
-            component=tuple(e.picked_by or "" for e in first),
-            classes=self.classes,
+        return replace(
+            snapshot_of(self.features, state, self.classes, self.strategy, queue.rows),
             closed=self.features.closed(queue.closed()),
-            strategy=self.strategy.name,
-            estimator=self.strategy.estimator,
-            find=self.strategy.find,
             want=queue.ahead + 4,
             previous=self.ranking,
         )
@@ -94,19 +83,43 @@ class Learner:
         self.ranking = ranking
         return self.features.pool_picks(ranking.picks)
 
-    def _training_set(
-        self, features: PooledFeatures, state: State, queue: Queue
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], list[Entry]]:
-        known = {name: index for index, name in enumerate(self.classes)}
-        pairs = [pair for pair in state.labels() if pair[1].label in known]
-        rows = features.rows([queue.row(first.ref) for first, _ in pairs])
-        y = np.array([known[str(last.label)] for _, last in pairs], np.int64)
-        usable = features.usable(rows)
-        kept = [pair[0] for pair, keep in zip(pairs, usable, strict=True) if keep]
-        return rows[usable], y[usable], kept
-
     def _knowledge(self, state: State, queue: Queue) -> object:
         """What a fit depends on; equal values mean that a fit would give the same."""
         available = self.features.available if self.features else None
         ready = -1 if available is None else int(available.sum())
         return (state.seq, ready, self.strategy, len(queue.refs))
+
+
+def snapshot_of(
+    features: PooledFeatures,
+    state: State,
+    classes: tuple[str, ...],
+    strategy: Strategy,
+    rows_of: Callable[[list[str]], Sequence[int] | NDArray[np.int64]],
+) -> Snapshot:
+    """What people have labelled, ready for `learn`; every row is closed, and none is wanted.
+
+    Labels that a model gave are left out: it learns nothing from itself.
+    """
+    known = {name: index for index, name in enumerate(classes)}
+    pairs = [(a, b) for a, b in state.labels() if b.label in known and not b.by_machine]
+    rows = features.rows(rows_of([first.ref for first, _ in pairs]))
+    usable = features.usable(rows)
+    first = [pair[0] for pair, keep in zip(pairs, usable, strict=True) if keep]
+    y = np.array([known[str(last.label)] for _, last in pairs], np.int64)
+    return Snapshot(
+        version=state.seq,
+        features=features.store.matrix,
+        available=features.available,
+        rows=rows[usable],
+        y=y[usable],
+        q=np.array([np.nan if e.q is None else e.q for e in first], np.float64),
+        pool=np.array([e.pool or 0 for e in first], np.int64),
+        component=tuple(e.picked_by or "" for e in first),
+        classes=classes,
+        closed=np.ones(len(features.store.matrix), bool),
+        strategy=strategy.name,
+        estimator=strategy.estimator,
+        find=strategy.find,
+        want=0,
+    )

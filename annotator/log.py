@@ -56,6 +56,11 @@ class Entry:
     note: str | None = None
     extra: Mapping[str, Any] | None = None
 
+    @property
+    def by_machine(self) -> bool:
+        """Whether a model gave this label, and no person looked at the item."""
+        return bool((self.extra or {}).get("machine"))
+
 
 @dataclass(slots=True)
 class State:

@@ -33,7 +33,7 @@ class PooledFeatures:
             held = np.flatnonzero(rows >= 0)
             self._pool_row[rows[held]] = held
 
-    def rows(self, pool_rows: Sequence[int]) -> NDArray[np.int64]:
+    def rows(self, pool_rows: Sequence[int] | NDArray[np.integer[Any]]) -> NDArray[np.int64]:
         """The feature row of each pool row, -1 where there is none (or no pool row)."""
         wanted = np.asarray(pool_rows, np.int64)
         if self._same:

@@ -106,6 +106,10 @@ class Queue:
             self._rows[ref] = row
         return self._rows[ref]
 
+    def rows(self, refs: Sequence[str]) -> list[int]:
+        """The pool row of each ref, -1 where the pool lacks it."""
+        return [self.row(ref) for ref in refs]
+
     def close(self, ref: str) -> None:
         """Do not ask `ref` any more."""
         row = self.row(ref)

@@ -137,4 +137,24 @@ def import_(
     typer.echo(f"{count} labels imported", err=True)
 
 
-COMMANDS = {"status": status, "log": log, "export": export, "import": import_}
+def predict(
+    project: ProjectPath,
+    file: Annotated[Path, typer.Argument(help="Where to; - for standard output.")] = Path("-"),
+    overwrite: Annotated[bool, typer.Option(help="Replace the file if it is there.")] = False,
+) -> None:
+    """Write the model's class and probability for every item that nobody has labelled.
+
+    \b
+    annotator predict p predictions.csv
+    """
+    from annotator import predict as prediction
+    from annotator.log import replay
+    from annotator.project import Project
+    from annotator.store import SqliteStore
+
+    opened = Project.open(project)
+    state = replay(SqliteStore(opened.labels_file).entries())
+    _write(file, prediction.as_csv(opened, state), overwrite)
+
+
+COMMANDS = {"predict": predict, "status": status, "log": log, "export": export, "import": import_}

@@ -1,0 +1,105 @@
+"""What the model says of everything that nobody has labelled."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator.errors import FeatureError, ProjectError
+from annotator.features.store import FeatureStore
+from annotator.learn.model import Model
+from annotator.learn.ranking import learn
+from annotator.learner import Strategy, snapshot_of
+from annotator.log import State
+from annotator.pool import load
+from annotator.pooled import PooledFeatures
+from annotator.project import Project
+from annotator.refs import printable
+from annotator.reftable import RefTable
+
+CHUNK = 1 << 14
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A project's model, fitted on all that people have labelled."""
+
+    model: Model
+    refs: RefTable
+    features: PooledFeatures
+    classes: tuple[str, ...]
+
+
+class Prediction(NamedTuple):
+    """The model's word on one item."""
+
+    ref: str
+    proba: NDArray[np.float64]
+    """(C,) for the project's classes."""
+
+
+def fit(project: Project, state: State) -> Fitted:
+    """Raises `FeatureError` without features, `ProjectError` without labels of two classes."""
+    settings, refs = project.settings, load(project)
+    features = PooledFeatures(FeatureStore.open(project.features_folder), refs)
+    features.available = features.store.available()
+    strategy = Strategy("random", estimator=settings.estimator)
+    snapshot = snapshot_of(features, state, settings.names, strategy, refs.rows)
+    model = learn(snapshot, settings.seed).model
+    if model is None or len(set(snapshot.y.tolist())) < min(2, len(settings.names)):
+        raise ProjectError(
+            f"the model knows {len(snapshot.rows)} labels of {len(set(snapshot.y.tolist()))} "
+            f"classes: label some of each first: annotator run {printable(str(project.folder))}"
+        )
+    return Fitted(model, refs, features, settings.names)
+
+
+def predictions(fitted: Fitted, wanted: NDArray[np.bool_]) -> Iterator[Prediction]:
+    """Of the pool rows that are `wanted` (n,), in order, those that have features."""
+    rows = np.flatnonzero(wanted)
+    for start in range(0, len(rows), CHUNK):
+        part = rows[start : start + CHUNK]
+        found = fitted.features.rows(part)
+        usable = fitted.features.usable(found)
+        vectors = fitted.features.store.matrix[found[usable]]
+        if len(vectors):
+            for row, proba in zip(part[usable], fitted.model.predict_proba(vectors), strict=True):
+                yield Prediction(fitted.refs[int(row)], proba)
+
+
+def unlabelled(refs: RefTable, state: State) -> NDArray[np.bool_]:
+    """(n,) the items without a label; skipped ones are among them."""
+    wanted = np.ones(len(refs), bool)
+    labelled = [ref for ref in state.standing if state.label(ref) is not None]
+    rows = refs.rows(labelled)
+    wanted[rows[rows >= 0]] = False
+    return wanted
+
+
+def as_csv(project: Project, state: State) -> Iterator[bytes]:
+    """`ref,label,probability,model`, then one column a class, for every unlabelled item."""
+    fitted = fit(project, state)
+    names = list(fitted.classes)
+    yield _line(["ref", "label", "probability", "model", *(f"p({name})" for name in names)])
+    count = 0
+    for ref, proba in predictions(fitted, unlabelled(fitted.refs, state)):
+        best = int(proba.argmax())
+        cells = [ref, names[best], f"{proba[best]:.4f}", fitted.model.name]
+        yield _line([*cells, *(f"{p:.4f}" for p in proba)])
+        count += 1
+    if not count and unlabelled(fitted.refs, state).any():
+        raise FeatureError(
+            f"no unlabelled item has features: annotator features {printable(str(project.folder))}"
+        )
+
+
+def _line(cells: list[str]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue().encode()
