@@ -1,0 +1,95 @@
+"""Accepting predictions: the certificate holds as often as it says, and is not needlessly dear."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from annotator.learn.finish import Plan, audit_order, certified, plan, spent, verdict
+from annotator.learn.honest import Drawn
+
+
+def a_plan(size: int, bets: tuple[float, ...] = (0.0,), alpha: float = 0.05) -> Plan:
+    return Plan(0.9, size, 0.001, 299, 0.01, alpha, bets)
+
+
+def test_without_an_error_it_is_the_binomial_rule() -> None:
+    # (1 − 0.01)^n <= 0.05 from n = 299 on; the pool is so large that it counts as endless
+    assert not verdict([False] * 298, a_plan(10**9)).certified
+    assert verdict([False] * 299, a_plan(10**9)).certified
+    assert verdict([], a_plan(10**9)).more == 299
+
+
+def test_a_small_accepted_set_needs_fewer_labels_and_never_more_than_it_holds() -> None:
+    small = verdict([], a_plan(500)).more
+    assert small is not None and small < 299
+    # at 1 % of 100 rows one wrong row refutes the certificate until 95 of 100 are seen
+    assert verdict([], a_plan(100)).more == 95
+
+
+def test_the_bound_shrinks_with_labels_and_grows_with_errors() -> None:
+    mixed = a_plan(10_000, bets=(0.05, 0.3, 0.5))
+    few, many = verdict([False] * 100, mixed), verdict([False] * 1000, mixed)
+    wrong = verdict([True] + [False] * 999, mixed)
+    assert many.bound < wrong.bound < few.bound
+    assert many.bound < 0.01 and many.certified
+    assert wrong.wrong == 1 and wrong.audited == 1000
+
+
+def test_a_wrong_prediction_costs_labels_but_not_the_certificate() -> None:
+    mixed = a_plan(10_000, bets=(0.05, 0.3, 0.5))
+    before, after = verdict([False] * 50, mixed).more, verdict([False] * 50 + [True], mixed).more
+    assert before is not None and after is not None and after > before
+
+
+@pytest.mark.parametrize("bets", [(0.0,), (0.05, 0.3, 0.5)])
+def test_sets_that_are_too_wrong_are_certified_at_most_as_often_as_promised(
+    bets: tuple[float, ...],
+) -> None:
+    """Looked at after every label and stopped at the luckiest moment, up to 600 labels."""
+    rng, size, runs = np.random.default_rng(0), 3000, 2000
+    truth = np.arange(size) < 31  # 1.03 % wrong: just above what the certificate allows
+    found = sum(certified(rng.permutation(truth)[:600], a_plan(size, bets)) for _ in range(runs))
+    assert found / runs <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / runs)
+    assert found > 0
+
+
+def drawn(n: int, error: float, rng: np.random.Generator) -> tuple[Drawn, np.ndarray]:
+    """n labels drawn uniformly, by a calibrated binary model, and 20,000 unlabelled rows."""
+    top = np.clip(1 - rng.exponential(error, size=n + 20_000), 0.5, 1 - 1e-6)
+    proba = np.stack([1 - top, top], axis=1)
+    y = (rng.random(len(top)) < top).astype(int)
+    known = Drawn(
+        proba[:n], proba[:n], y[:n], 1 / (20_000.0 + n - np.arange(n)), 20_000 + n - np.arange(n)
+    )
+    return known, top[n:]
+
+
+def test_the_plan_accepts_more_where_more_error_is_allowed() -> None:
+    known, top = drawn(300, 0.02, np.random.default_rng(1))
+    strict = plan(top, known, len(top), max_error=0.005)
+    loose = plan(top, known, len(top), max_error=0.02)
+    assert strict is not None and loose is not None
+    assert loose.size > strict.size and loose.threshold < strict.threshold
+    assert strict.size == (top >= strict.threshold).sum()
+    for found in (strict, loose):
+        assert found.expected_error < found.max_error
+        assert found.expected_audit < found.size
+
+
+def test_no_plan_where_the_audit_would_cost_more_than_it_spares() -> None:
+    known, top = drawn(100, 0.02, np.random.default_rng(2))
+    assert plan(top[:200], known, 200, max_error=0.001) is None
+
+
+def test_all_attempts_together_spend_no_more_than_alpha() -> None:
+    assert sum(spent(0.05, attempt) for attempt in range(1, 60)) == pytest.approx(0.05)
+    assert spent(0.05, 1) > spent(0.05, 2) > spent(0.05, 3)
+
+
+def test_the_audit_is_a_random_order_of_the_accepted_rows() -> None:
+    rows = np.arange(100, 200)
+    one, other = audit_order(rows, seed=1), audit_order(rows, seed=2)
+    assert sorted(one) == sorted(other) == list(rows)
+    assert not np.array_equal(one, other)
+    assert np.array_equal(one, audit_order(rows, seed=1))
