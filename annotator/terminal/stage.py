@@ -238,7 +238,9 @@ class Stage:
     def pump(self) -> None:
         """Write as much as the line takes. Call it after every change and now and then."""
         self._lost(self.line.overdue())
-        if self._stale and self._clock() - self._asked_at > GRACE:
+        # A picture that is being drawn covers the last one by itself.
+        drawing = self._sending is not None and not self.backend.slots
+        if self._stale and not drawing and self._clock() - self._asked_at > GRACE:
             self._hide()
         while self.area.usable and not self._ended and self.line.room():
             if self._sending is None or self._in_the_way(self._sending):

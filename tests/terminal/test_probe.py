@@ -1,0 +1,139 @@
+"""What the terminal says, and what follows from it."""
+
+from __future__ import annotations
+
+import os
+import pty
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from annotator.errors import TerminalError
+from annotator.terminal.answers import parse, question
+from annotator.terminal.caps import Caps, Technique, Tmux, choose
+from annotator.terminal.facts import facts
+from annotator.terminal.probe import probe
+from tests.terminal.screen import Screen
+
+
+@contextmanager
+def terminal(kind: str, delay: float = 0.0, typed: bytes = b"") -> Iterator[int]:
+    """The program's end of a pty whose other end is a terminal that answers after `delay`."""
+    master, slave = pty.openpty()
+    screen, stop = Screen(kind=kind), threading.Event()
+
+    def serve() -> None:
+        os.write(master, typed)
+        while not stop.is_set():
+            answers = screen.feed(os.read(master, 4096))
+            time.sleep(delay)
+            os.write(master, answers)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield slave
+    finally:
+        stop.set()
+        os.write(slave, b" ")
+        thread.join(2)
+        os.close(master)
+        os.close(slave)
+
+
+@pytest.mark.parametrize(
+    ("kind", "technique"),
+    [
+        ("kitty", Technique.FRAMES),
+        ("kitty-old", Technique.CLASSIC),
+        ("ghostty", Technique.PLACEHOLDERS),
+        ("wezterm", Technique.ITERM),
+        ("xterm", Technique.SIXEL),
+        ("plain", Technique.HALFCELL),
+    ],
+)
+def test_each_terminal_gets_its_best_technique(kind: str, technique: Technique) -> None:
+    with terminal(kind) as tty:
+        caps = probe(env={}, stdin=tty, stdout=tty)
+    assert caps.technique is technique
+    assert caps.reason
+    assert caps.cell == (8, 16)
+
+
+def test_a_slow_line_is_waited_for_and_typed_keys_are_kept() -> None:
+    with terminal("kitty", delay=0.6, typed=b"dda\x1b[A") as tty:
+        caps = probe(env={}, stdin=tty, stdout=tty)
+    assert caps.technique is Technique.FRAMES
+    assert caps.typed == "dda\x1b[A"
+    assert caps.rtt > 0.5
+
+
+def test_a_terminal_that_is_silent_is_given_up() -> None:
+    master, slave = pty.openpty()
+    os.write(master, b"d")
+    caps = probe(env={}, timeout=0.2, stdin=slave, stdout=slave)
+    os.close(master)
+    os.close(slave)
+    assert caps.technique is Technique.HALFCELL
+    assert not caps.answers
+    assert caps.typed == "d"
+
+
+def test_no_terminal_is_not_asked() -> None:
+    reading, writing = os.pipe()
+    caps = probe(env={}, stdin=reading, stdout=writing)
+    os.close(writing)
+    assert os.read(reading, 10) == b""
+    os.close(reading)
+    assert caps.technique is Technique.HALFCELL
+
+
+def test_what_the_user_chose_counts() -> None:
+    with terminal("xterm") as tty:
+        assert probe("iterm", {}, stdin=tty, stdout=tty).technique is Technique.ITERM
+        env = {"ANNOTATOR_GRAPHICS": "none"}
+        assert probe("auto", env, stdin=tty, stdout=tty).technique is Technique.NONE
+        assert probe("sixel", env, stdin=tty, stdout=tty).technique is Technique.SIXEL
+    with pytest.raises(TerminalError, match="ANNOTATOR_GRAPHICS is 'vga'.*kitty"):
+        probe("auto", {"ANNOTATOR_GRAPHICS": "vga"})
+
+
+def test_answers_cut_anywhere_and_garbage_are_survived() -> None:
+    whole = Screen(kind="kitty").feed(question())
+    for end in range(len(whole)):
+        parse(whole[:end])
+    assert parse(b"\x1b[?;c\x1b[6;0;0t\x1b_G;\x1b\\\xff\x1b[?2;0S").cell is None
+    assert parse(whole).closed
+
+
+def test_tmux_decides_by_what_is_around_it() -> None:
+    kitty = parse(b"\x1bP>|kitty(0.41.1)\x1b\\\x1b[?62;4c")
+    assert choose(kitty, "tmux", Tmux("3.5a", passthrough=True))[0] is Technique.FRAMES
+    # tmux 3.5 reports sixel whatever is around it.
+    assert choose(kitty, "tmux", Tmux("3.5a"))[0] is Technique.HALFCELL
+    xterm = parse(b"\x1bP>|tmux 3.5a\x1b\\\x1b[?62;4c")
+    assert choose(xterm, "tmux", Tmux("3.5a", sixel=True))[0] is Technique.SIXEL
+    konsole = parse(b"\x1bP>|Konsole 25.04\x1b\\\x1b[?62;4c\x1b_Gi=31;OK\x1b\\")
+    assert choose(konsole, "")[0] is Technique.ITERM
+    assert choose(konsole, "tmux", Tmux("3.5a", passthrough=True))[0] is Technique.HALFCELL
+
+
+def test_every_shortcoming_has_a_fix() -> None:
+    poor = [
+        Caps(Technique.HALFCELL, multiplexer="tmux", tmux=Tmux("3.5a"), answers=True),
+        Caps(Technique.HALFCELL, multiplexer="screen"),
+        Caps(Technique.HALFCELL, multiplexer="mosh", truecolor=False),
+        Caps(Technique.SIXEL, remote=True, rtt=0.3, answers=True, registers=16),
+        Caps(Technique.HALFCELL),
+    ]
+    for caps in poor:
+        bad = [fact for fact in facts(caps) if not fact.ok]
+        assert bad
+        assert all(fact.fix for fact in bad)
+    tmux = [fact.fix for fact in facts(poor[0]) if fact.name == "pictures"]
+    assert "allow-passthrough on" in tmux[0]
+    best = Caps(Technique.FRAMES, terminal="kitty(0.41.1)", answers=True, rtt=0.1)
+    assert all(fact.ok for fact in facts(best))

@@ -1,0 +1,119 @@
+"""Pictures ahead of keys, over a line, in virtual time."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from annotator.terminal.caps import Technique
+from tests.terminal.annotating import ITEMS, KINDS, Annotating, shown
+
+SEQUENCES = 5
+
+
+@pytest.mark.parametrize("technique", KINDS)
+def test_random_keys_and_resizes_never_label_what_is_not_on_screen(technique: Technique) -> None:
+    for seed in range(SEQUENCES):
+        chance = random.Random(seed)
+        session = Annotating(technique, rate=chance.choice([60e3, 250e3, 5e6]), rtt=0.1)
+        keys = _wander(session, chance, 20)
+        session.run(3)
+        wrong = [pair for pair in session.labels if pair[0] != pair[1]]
+        assert not wrong, f"seed {seed}: {wrong}"
+        assert len(session.labels) + session.blind == keys
+        assert session.screen.problems == []
+        assert shown(session.screen) == ITEMS[session.index % len(ITEMS)]
+
+
+def _wander(session: Annotating, chance: random.Random, steps: int) -> int:
+    """Keys at a human pace, bursts of auto-repeat, and windows dragged; returns the keys."""
+    keys = 0
+    for _ in range(steps):
+        move = chance.random()
+        if move < 0.12:
+            session.resize(chance.choice([24, 30, 18]), chance.choice([10, 8]))
+        elif move < 0.3:
+            for _ in range(6):
+                session.press("d")
+                session.run(0.03)
+            keys += 6
+        else:
+            session.press("d" if move < 0.85 else "a")
+            keys += 1
+        session.run(chance.choice([0.02, 0.2, 0.4, 0.8, 1.5]))
+    return keys
+
+
+def test_a_key_shows_the_next_picture_in_one_round_trip_and_a_few_bytes() -> None:
+    session = Annotating(Technique.FRAMES)
+    session.run(8)
+    sent = session.sent
+    session.press("d")
+    session.run(0.051)  # the key's way to the program
+    assert session.sent - sent < 200
+    session.run(1)
+    assert session.waits[-1] < 0.1 + 0.01
+
+
+def test_a_key_hardly_waits_while_pictures_travel() -> None:
+    session = Annotating(Technique.FRAMES, columns=60, rows=20)
+    session.run(4)
+    for _ in range(12):
+        session.press("d")
+        session.run(0.7)
+    assert max(session.waits[1:]) < 0.1 + 0.06
+
+
+def test_the_picture_before_is_still_there_for_undo() -> None:
+    session = Annotating(Technique.FRAMES)
+    session.run(6)
+    for _ in range(3):
+        session.press("d")
+        session.run(1)
+    before = session.sent
+    session.press("a")
+    session.run(0.2)
+    assert shown(session.screen) == ITEMS[2]
+    assert session.sent - before < 2000
+
+
+def test_what_tmux_throws_away_is_sent_again() -> None:
+    for seed in range(10):
+        session = Annotating(Technique.FRAMES, lossy=0.08, seed=seed)
+        for _ in range(8):
+            session.press("d")
+            session.run(0.9)
+        session.lossy = 0.0
+        session.run(20)
+        assert all(item == seen for item, seen in session.labels)
+        assert shown(session.screen) == ITEMS[session.index]
+
+
+@pytest.mark.parametrize("technique", KINDS)
+def test_the_end_leaves_nothing_in_the_terminal(technique: Technique) -> None:
+    session = Annotating(technique)
+    session.run(2)
+    session.press("d")
+    session.run(0.3)
+    session.screen.feed(session.stage.end())
+    assert session.screen.images == {}
+
+
+def test_memory_in_the_terminal_is_bounded() -> None:
+    session = Annotating(Technique.FRAMES, rate=5e6, rtt=0.01)
+    for _ in range(60):
+        session.press("d")
+        session.run(0.4)
+    images = session.screen.images
+    assert sum(len(stored.frames) for stored in images.values()) <= 17 * len(images)
+    assert len(images) <= 2
+
+
+def test_a_jump_far_ahead_is_not_held_back_by_what_is_on_its_way() -> None:
+    session = Annotating(Technique.FRAMES, rate=60e3)
+    session.run(1.0)
+    session.index = 15
+    session._show()
+    session.run(1.2)
+    assert shown(session.screen) == ITEMS[15]
