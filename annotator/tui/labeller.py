@@ -127,6 +127,8 @@ class Labeller(App[AnnotatorError]):
         if entries or self.session.current != self.label_screen.picture.item:
             self.label_screen.sync()
             self.learn()
+        else:
+            self.label_screen.refresh_words()
 
     # --- features
 

@@ -72,7 +72,7 @@ def bar(share: float, cells: int, role: str = "bar") -> Line:
     """A share of 0 to 1 as a line of `cells` cells, to half a cell."""
     halves = round(min(1.0, max(0.0, share)) * cells * 2)
     full, half = divmod(halves, 2)
-    return [("━" * full + "╸" * half, role), ("━" * (cells - full - half), "track")]
+    return [("━" * full + "╸" * half, role), ("─" * (cells - full - half), "track")]
 
 
 def curve(values: NDArray[np.float64], cells: int, top: float) -> str:

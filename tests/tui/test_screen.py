@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from annotator.errors import ProjectError, RefError
-from annotator.settings import ClassInfo
 from annotator.session import Session
+from annotator.settings import ClassInfo
 from annotator.store import SqliteStore
 
 

@@ -1,0 +1,142 @@
+"""What goes on behind the screen: learning, features, and what may fail there."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+REFS = [f"{number:02d}.png" for number in range(40)]
+
+
+async def test_the_model_learns_while_one_labels_and_p_hides_what_it_says(
+    make: Any, opened: Any, give_features: Any, truth: Any, log: Any
+) -> None:
+    project = make(40)
+    give_features(project, REFS)
+    async with opened(project) as desk:
+        for _ in range(12):
+            await desk.press("a" if truth(desk.current) == "red" else "d")
+            await desk.until(lambda: not desk.app.session.stale)
+        await desk.until(lambda: desk.app.session.prediction)
+        prediction = desk.app.session.prediction
+        assert max(prediction, key=prediction.get) == truth(desk.current)
+        await desk.until(lambda: re.search(rf"{truth(desk.current)} .*\n.*━+ *>?\d+ %", desk.text))
+        await desk.sees("difficulty of what you")
+        await desk.sees("wrong")
+        await desk.sees("herding-mix")
+        await desk.press("p")
+        await desk.until(lambda: "━" not in "".join(desk.text.splitlines()[1:7]))
+        await desk.press("p")
+        await desk.until(lambda: "━" in "".join(desk.text.splitlines()[1:7]))
+    rows = log(project)
+    assert rows[-1].proba is not None and rows[-1].model
+    assert {row.picked_by for row in rows[8:]} != {"random"}
+
+
+async def test_the_curves_are_there_again_after_a_restart(
+    make: Any, opened: Any, give_features: Any, truth: Any
+) -> None:
+    project = make(40)
+    give_features(project, REFS)
+    async with opened(project) as desk:
+        for _ in range(10):
+            await desk.press("a" if truth(desk.current) == "red" else "d")
+            await desk.until(lambda: not desk.app.session.stale)
+        await desk.until(lambda: len(desk.app.session.difficulty) > 4)
+        known = len(desk.app.session.difficulty)
+    async with opened(project) as desk:
+        await desk.sees("difficulty of what you")
+        assert len(desk.app.session.difficulty) == known
+
+
+async def test_the_strategy_changes_while_one_labels(
+    make: Any, opened: Any, give_features: Any, truth: Any, log: Any
+) -> None:
+    project = make(40)
+    give_features(project, REFS)
+    async with opened(project) as desk:
+        for _ in range(6):
+            await desk.press("a" if truth(desk.current) == "red" else "d")
+        await desk.until(lambda: not desk.app.session.stale)
+        await desk.press("t")
+        await desk.sees("How items are picked")
+        await desk.press("end", "enter")  # the last: likeliest of the last class
+        await desk.sees("likeliest blue")
+        await desk.until(lambda: not desk.app.session.stale)
+        await desk.press("d")  # what was on screen stays until it is answered
+        for _ in range(5):
+            await desk.until(lambda: not desk.app.session.stale)
+            await desk.press("d")
+    rows = log(project)
+    assert {row.picked_by for row in rows[-5:]} == {"max-probability"}
+    assert [truth(row.ref) for row in rows[-5:]] == ["blue"] * 5
+
+
+async def test_a_failing_fit_is_said_and_labelling_goes_on(
+    make: Any, opened: Any, give_features: Any, log: Any
+) -> None:
+    project = make(40, strategy="oracle")
+    give_features(project, REFS)
+    async with opened(project) as desk:
+        await desk.sees("learning failed, labelling goes on")
+        await desk.press("a", "d", "a")
+        assert len(log(project)) == 3
+        await desk.press("escape")
+        await desk.press("t")
+        await desk.press("home", "enter")
+        await desk.press("d")
+        await desk.until(lambda: desk.app.session.ranking is not None)
+        await desk.until(lambda: "learning failed" not in desk.text)
+
+
+async def test_features_that_are_cut_off_are_said_and_items_come_at_random(
+    make: Any, opened: Any, give_features: Any, log: Any
+) -> None:
+    project = make(40)
+    give_features(project, REFS)
+    matrix = project.features_folder / "features.npy"
+    os.truncate(matrix, matrix.stat().st_size // 2)
+    async with opened(project, extract=True) as desk:
+        await desk.sees("features.npy")
+        await desk.sees("asking at random")
+        await desk.press("a")
+    assert log(project)[0].picked_by == "random"
+
+
+async def test_features_are_computed_beside_the_screen(
+    make: Any, opened: Any, truth: Any, log: Any
+) -> None:
+    """A real `annotator features`, in a process of its own."""
+    project = make(40, model="classic")
+    async with opened(project, extract=True) as desk:
+        await desk.until(lambda: desk.app.session.has_features, seconds=60)
+        for _ in range(8):
+            await desk.press("a" if truth(desk.current) == "red" else "d")
+            await desk.until(lambda: not desk.app.session.stale)
+        await desk.until(lambda: desk.app.session.prediction)
+        await desk.until(lambda: "features" not in desk.text.splitlines()[0], seconds=60)
+    assert np.load(project.features_folder / "features.npy", mmap_mode="r").shape[0] == 40
+    assert {row.picked_by for row in log(project)} != {"random"}
+
+
+async def test_features_that_cannot_be_computed_are_said_with_the_next_command(
+    make: Any, opened: Any, log: Any, tmp_path: Path
+) -> None:
+    project = make(8, model=str(tmp_path / "no-such-checkpoint"))
+    async with opened(project, extract=True) as desk:
+        await desk.until(lambda: "no features, so items come" in desk.text, seconds=60)
+        await desk.sees("annotator features")
+        await desk.press("a")
+        assert len(log(project)) == 1
+
+
+async def test_the_child_ends_with_the_app(make: Any, opened: Any) -> None:
+    project = make(40, model="classic")
+    async with opened(project, extract=True) as desk:
+        await desk.until(lambda: desk.app._child is not None)
+        child = desk.app._child._child
+    assert child.wait(20) is not None

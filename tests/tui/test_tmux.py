@@ -1,0 +1,310 @@
+"""Real keys in a real terminal: the command as a user runs it, inside tmux."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from annotator.log import Entry, replay
+from annotator.project import Project
+from annotator.settings import ClassInfo, Settings
+from annotator.store import SqliteStore
+
+pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+ROOT = Path(__file__).parents[2]
+
+
+class Tmux:
+    """One terminal of 80 x 24, with a shell command in it."""
+
+    def __init__(self, folder: Path, command: str, size: tuple[int, int] = (80, 24)) -> None:
+        self._socket = str(folder / "tmux")
+        env = {k: v for k, v in os.environ.items() if k not in ("TMUX", "NO_COLOR")}
+        env |= {"HOME": str(folder), "XDG_CONFIG_HOME": str(folder), "PYTHONPATH": str(ROOT)}
+        # Afterwards a shell stays, to show what the program left behind.
+        command = f"{command}; echo status $?; exec sh"
+        where = ["-x", str(size[0]), "-y", str(size[1])]
+        subprocess.run(
+            ["tmux", "-S", self._socket, "-f", "/dev/null", "new-session", "-d", *where, command],
+            env=env, check=True, cwd=folder,
+        )  # fmt: skip
+
+    def run(self, *words: str) -> str:
+        ran = subprocess.run(["tmux", "-S", self._socket, *words], capture_output=True, text=True)
+        return ran.stdout
+
+    def press(self, *keys: str) -> None:
+        self.run("send-keys", *keys)
+
+    @property
+    def text(self) -> str:
+        return self.run("capture-pane", "-p")
+
+    def until(self, condition: Callable[[], Any], seconds: float = 20.0) -> Any:
+        end = time.monotonic() + seconds
+        while not (found := condition()):
+            assert time.monotonic() < end, f"never came true; the screen shows:\n{self.text}"
+            time.sleep(0.02)
+        return found
+
+    def sees(self, words: str) -> None:
+        self.until(lambda: words in self.text)
+
+    def pid(self) -> int:
+        """The annotator's process."""
+        shell = self.run("list-panes", "-F", "#{pane_pid}").strip()
+        found = self.until(lambda: _annotator_below(int(shell)))
+        assert isinstance(found, int)
+        return found
+
+    def close(self) -> None:
+        self.run("kill-server")
+
+
+def _annotator_below(pid: int) -> int | None:
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        if "annotator" in Path(f"/proc/{child}/cmdline").read_text().replace("\0", " "):
+            return int(child)
+    return None
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Iterator[Callable[..., Tmux]]:
+    """terminal(path, *options, size=...): `annotator run path` in tmux."""
+    opened: list[Tmux] = []
+
+    def open_(path: Path, *options: str, size: tuple[int, int] = (80, 24), first: str = "") -> Tmux:
+        folder = tmp_path / f"terminal{len(opened)}"
+        folder.mkdir()
+        words = [sys.executable, "-m", "annotator", "run", str(path), "--graphics", "halfcell"]
+        words += ["--no-features", *options]
+        opened.append(Tmux(folder, first + shlex.join(words), size))
+        return opened[-1]
+
+    yield open_
+    for one in opened:
+        one.close()
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """Six small images."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for number in range(6):
+        Image.new("RGB", (24, 16), (40 * number, 90, 200)).save(folder / f"{number}.png")
+    return folder
+
+
+def entries(project: Path) -> list[Entry]:
+    store = SqliteStore(project / "labels.db")
+    try:
+        return list(store.entries())
+    finally:
+        store.close()
+
+
+def decisions(project: Path) -> list[tuple[str, str | None]]:
+    return [(str(row.action), row.label) for row in entries(project)]
+
+
+def test_label_undo_restart_resume_finish(
+    terminal: Callable[..., Tmux], images: Path, tmp_path: Path
+) -> None:
+    project = tmp_path / "p"
+    first = terminal(images, "--project", str(project), "--classes", "ok,defect")
+    first.sees("0 of 6")
+    first.press("a")
+    first.sees("1 of 6")
+    first.press("Right")
+    first.sees("2 of 6")
+    first.press("BSpace")
+    first.sees("taken back: defect")
+    first.press("s")
+    first.sees("1 skipped")
+    shown = first.until(lambda: first.text.splitlines()[-2].split()[0])
+    first.press("q")
+    first.sees("2 answered")
+    first.sees("annotator run")
+    first.sees("status 0")
+    assert decisions(project) == [
+        ("label", "ok"), ("label", "defect"), ("undo", None), ("skip", None),
+    ]  # fmt: skip
+
+    again = terminal(project)
+    again.sees("1 of 6")
+    again.sees(f" {shown} ")  # the very picture that was on screen
+    for count in range(2, 6):
+        again.press("d")
+        again.sees(f"{count} of 6") if count < 5 else again.sees("All answered")
+    again.sees("annotator export")
+    again.press("q")
+    again.sees("nothing is left")
+    standing = replay(entries(project))
+    assert sorted(filter(None, map(standing.label, standing.standing))) == ["defect"] * 4 + ["ok"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_it_cleanly(
+    terminal: Callable[..., Tmux], images: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    project = tmp_path / "p"
+    screen = terminal(images, "--project", str(project))
+    screen.sees("0 of 6")
+    screen.press("a")
+    screen.sees("1 of 6")
+    os.kill(screen.pid(), number)
+    screen.sees(f"status {128 + number}")
+    assert "1 of 6" not in screen.text  # the alternate screen is left
+    screen.press("echo typed | tr a-z A-Z", "Enter")
+    screen.sees("TYPED")  # the shell has the keyboard as it was
+    assert screen.run("display", "-p", "#{mouse_any_flag}#{alternate_on}").strip() == "00"
+    assert len(entries(project)) == 1
+
+
+def test_a_line_that_is_cut_ends_it_and_gives_its_items_back(
+    terminal: Callable[..., Tmux], images: Path, tmp_path: Path
+) -> None:
+    project = tmp_path / "p"
+    screen = terminal(images, "--project", str(project))
+    screen.sees("0 of 6")
+    screen.press("a")
+    screen.sees("1 of 6")
+    pid = screen.pid()
+    screen.close()
+    screen.until(lambda: not Path(f"/proc/{pid}").exists())
+    assert decisions(project) == [("label", "negative")]
+    store = SqliteStore(project / "labels.db")
+    assert store.leased(time.time(), "nobody") == set()
+    store.close()
+
+
+def test_a_killed_session_loses_nothing_and_comes_back_to_its_picture(
+    terminal: Callable[..., Tmux], images: Path, tmp_path: Path
+) -> None:
+    project = tmp_path / "p"
+    screen = terminal(images, "--project", str(project))
+    screen.sees("0 of 6")
+    screen.press("a")
+    screen.sees("1 of 6")
+    shown = screen.text.splitlines()[-2].split()[0]
+    os.kill(screen.pid(), signal.SIGKILL)
+    screen.sees("status 137")
+    assert decisions(project) == [("label", "negative")]
+    again = terminal(project)
+    again.sees("1 of 6")
+    again.sees(f" {shown} ")
+
+
+def test_two_annotators_at_once(
+    terminal: Callable[..., Tmux], images: Path, tmp_path: Path
+) -> None:
+    for number in range(6, 30):
+        Image.new("RGB", (24, 16)).save(images / f"{number}.png")
+    project = tmp_path / "p"
+    ann = terminal(images, "--project", str(project), "--annotator", "ann")
+    ann.sees("0 of 30")
+    bob = terminal(project, "--annotator", "bob")
+    bob.sees("0 of 30")
+    ann.sees("6 with others")
+    ann.press("a")
+    begun = time.monotonic()
+    bob.sees("1 of 30")
+    assert time.monotonic() - begun < 3.0  # two seconds, and tmux
+    for _ in range(4):
+        ann.press("a")
+        bob.press("d")
+    ann.sees("9 of 30")
+    bob.sees("9 of 30")
+    rows = entries(project)
+    assert len({row.ref for row in rows}) == len(rows) == 9
+    assert {row.annotator for row in rows} == {"ann", "bob"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
+def test_a_full_disk(terminal: Callable[..., Tmux], images: Path, tmp_path: Path) -> None:
+    project = tmp_path / "p"
+    project.mkdir()
+    mount = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(project)], capture_output=True
+    )
+    if mount.returncode:
+        pytest.skip("mounting a small file system is not allowed here")
+    try:
+        Project.create(project, Settings((ClassInfo("no"), ClassInfo("yes")), images=str(images)))
+        screen = terminal(project)
+        screen.sees("0 of 6")
+        screen.press("a")
+        screen.sees("1 of 6")
+        ballast = project / "ballast"
+        with ballast.open("wb", buffering=0) as file:
+            try:
+                while file.write(bytes(4096)) == 4096:
+                    pass
+            except OSError:
+                pass
+        for _ in range(8):  # the pages that SQLite has already may hold some more
+            if "NOT SAVED" in screen.text:
+                break
+            screen.press("d")
+            time.sleep(0.1)
+        if "All labelled" in screen.text:
+            pytest.skip("this SQLite found room for six labels on a full disk")
+        screen.sees("NOT SAVED: the disk is full")
+        shown = screen.text.splitlines()[-2].split()[0]
+        saved = len(entries(project))
+        screen.press("d", "s", "f")
+        screen.sees(f" {shown} ")
+        assert len(entries(project)) == saved
+        ballast.unlink()
+        screen.press("d")
+        screen.until(lambda: "NOT SAVED" not in screen.text)
+        assert [row.ref for row in entries(project)][saved:] == [shown]
+        screen.press("q")
+        screen.sees("status 0")
+    finally:
+        subprocess.run(["umount", "-l", str(project)], check=True)
+
+
+def test_a_tiny_window(terminal: Callable[..., Tmux], images: Path, tmp_path: Path) -> None:
+    screen = terminal(images, "--project", str(tmp_path / "p"), size=(40, 10))
+    screen.sees("This window is too small")
+    screen.press("a")
+    screen.run("resize-window", "-x", "60", "-y", "20")
+    screen.sees("0 of 6")
+    screen.press("a")
+    screen.sees("1 of 6")
+
+
+def test_flowers(terminal: Callable[..., Tmux], shared: Path, tmp_path: Path) -> None:
+    """Real photographs, labelled by what they are."""
+    flowers = shared / "data" / "flowers"
+    with (flowers / "truth.csv").open() as file:
+        truth = {Path(row["filename"]).name: row["label"] for row in csv.DictReader(file)}
+    kinds = sorted(set(truth.values()))
+    project = tmp_path / "p"
+    screen = terminal(
+        flowers / "images", "--project", str(project), "--classes", ",".join(kinds)
+    )  # fmt: skip
+    screen.sees("0 of 1,500")
+    given = {}
+    for count in range(1, 6):
+        name = screen.text.splitlines()[-2].split()[0]
+        given[name] = truth[name]
+        screen.press(str(kinds.index(truth[name]) + 1))
+        screen.sees(f"{count} of 1,500")
+    screen.press("q")
+    screen.sees("5 answered")
+    assert {row.ref: row.label for row in entries(project)} == given
