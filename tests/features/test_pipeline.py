@@ -36,7 +36,7 @@ def run(tmp_path: Path, refs: list[str], **how: object) -> Report:
 
 def expected(tmp_path: Path, ref: str, context: float = 0.25) -> np.ndarray:
     classic, folder = Classic(), Folder(tmp_path / "images")
-    return classic([classic.prepare(folder.crop(Item.parse(ref), (64, 64), context).image)])[0]
+    return classic([classic.prepare(folder.crop(Item.parse(ref), classic.size, context).image)])[0]
 
 
 def test_every_item_gets_the_features_of_its_own_picture(tmp_path: Path) -> None:
@@ -223,5 +223,5 @@ def test_flowers_come_out_the_same_as_one_by_one(tmp_path: Path, shared: Path) -
     extract(RefTable(map(str, photos)), folder, classic, tmp_path / "f")
     store = FeatureStore.open(tmp_path / "f")
     for row, photo in enumerate(photos):
-        alone = classic([classic.prepare(folder.crop(Item(str(photo)), (64, 64)).image)])
+        alone = classic([classic.prepare(folder.crop(Item(str(photo)), classic.size).image)])
         assert np.allclose(store.matrix[row], alone[0], atol=1e-3)

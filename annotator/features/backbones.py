@@ -1,0 +1,270 @@
+"""Features of pretrained networks, through Hugging Face transformers.
+
+What a network gives is documented at `OUTPUTS`. A picture is squeezed to the network's square
+input whole: the centre crop that classifiers are tested with would cut away what lies at the
+edges, a defect perhaps. benchmarks/features.py compares the two.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from annotator.errors import FeatureError
+from annotator.features.extractor import Pixels, squashed
+from annotator.features.weights import find_weights, needed
+
+DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+DEVICES = ("auto", "cpu", "cuda", "mps")
+_BATCHES = {"cuda": 256, "mps": 32, "cpu": 16}
+
+OUTPUTS = {
+    "dinov2": "cls",
+    "dinov2_with_registers": "cls",
+    "dinov3_vit": "cls",
+    "vit": "cls",
+    "deit": "cls",
+    "beit": "cls",
+    "data2vec-vision": "cls",
+    "vit_msn": "cls",
+    "ijepa": "mean",
+    "vit_mae": "cls",
+    "siglip_vision_model": "pooled",
+    "siglip2_vision_model": "pooled",
+    "clip_vision_model": "pooled",
+}
+"""What each family is described by; others by "pooled" where they have it, else by "mean".
+
+cls: the class token after the last normalisation. pooled: the network's own pooling: the
+attention head of SigLIP, the normalised class token of CLIP, the average over the feature map
+of ConvNeXt, ResNet, MobileNet and Swin. mean: the average over all tokens or places.
+"""
+
+_IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
+
+
+@dataclass(frozen=True, slots=True)
+class _Input:
+    """What the network was trained to see."""
+
+    width: int
+    height: int
+    scale: float
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+class Backbone:
+    """An extractor made of a network. `name` is what the user called it."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        device: str = "auto",
+        dtype: str = "auto",
+        batch_size: int | None = None,
+    ) -> None:
+        """Raises `ExtraMissing` for absent packages or weights, else `FeatureError`."""
+        torch = needed("torch")
+        needed("transformers")
+        folder = find_weights(name)
+        self.name = name
+        self._folder = folder
+        self._torch = torch
+        self._device = _device(torch, device)
+        self._dtype = _dtype(torch, dtype, self._device)
+        self.batch_size = batch_size or _BATCHES[self._device]
+        self._model, self._output = _load(folder, name)
+        self._model = self._model.to(self._device, self._dtype).eval()
+        self._input = _read_input(folder, self._model.config)
+        self._patch = _patch_side(self._model.config)
+        self._mean, self._std = (
+            torch.tensor(values, device=self._device).view(1, 3, 1, 1)
+            for values in (self._input.mean, self._input.std)
+        )
+        black = np.zeros((self._input.height, self._input.width, 3), np.uint8)
+        self.dim = int(self([black]).shape[1])
+
+    @property
+    def size(self) -> tuple[int, int]:
+        # Twice the input: an oblong crop keeps its short side's detail.
+        return 2 * self._input.width, 2 * self._input.height
+
+    def describe(self) -> dict[str, Any]:
+        fetched = self._folder.parent.name == "snapshots"
+        return {
+            "name": self.name,
+            "weights": self._folder.name if fetched else str(self._folder),
+            "output": self._output,
+            "input": [self._input.width, self._input.height],
+        }
+
+    def prepare(self, image: Image.Image) -> Pixels:
+        return squashed(image, (self._input.width, self._input.height))
+
+    def __call__(self, pictures: Sequence[Pixels]) -> NDArray[np.float32]:
+        found = []
+        start = 0
+        while start < len(pictures):
+            some = pictures[start : start + self.batch_size]
+            try:
+                found.append(self._forward(np.stack(some)))
+                start += len(some)
+            except self._torch.OutOfMemoryError:
+                self._back_off(len(some))
+        return np.concatenate(found)
+
+    def _back_off(self, tried: int) -> None:
+        """Halve the batches from now on."""
+        if tried == 1:
+            raise FeatureError(
+                f"{self.name} does not fit into the memory of the {self._device} device; choose "
+                "a smaller model, --dtype bf16 or --device cpu"
+            )
+        if self._device == "cuda":
+            self._torch.cuda.empty_cache()
+        self.batch_size = tried // 2
+
+    def _forward(self, pictures: Pixels) -> NDArray[np.float32]:
+        torch = self._torch
+        with torch.inference_mode():
+            pixels = torch.from_numpy(pictures)
+            if self._device == "cuda":
+                pixels = pixels.pin_memory()
+            pixels = pixels.to(self._device, non_blocking=True).permute(0, 3, 1, 2)
+            values = (pixels.float() * self._input.scale - self._mean) / self._std
+            outputs = self._model(**self._arguments(values.to(self._dtype)))
+            vectors = _described(outputs, self._output).float().cpu().numpy()
+        return np.asarray(vectors, np.float32)
+
+    def _arguments(self, values: Any) -> dict[str, Any]:
+        if not self._patch:
+            return {"pixel_values": values}
+        # SigLIP2 of any resolution takes patches, each with its place in the image.
+        torch, side = self._torch, self._patch
+        n, _, height, width = values.shape
+        rows, columns = height // side, width // side
+        cut = values.reshape(n, 3, rows, side, columns, side).permute(0, 2, 4, 3, 5, 1)
+        shape = torch.tensor([[rows, columns]], device=values.device)
+        return {
+            "pixel_values": cut.reshape(n, rows * columns, side * side * 3),
+            "pixel_attention_mask": torch.ones(n, rows * columns, device=values.device).int(),
+            "spatial_shapes": shape.expand(n, 2),
+        }
+
+
+def _described(outputs: Any, output: str) -> Any:
+    """(n, d) of a network's outputs."""
+    if output == "pooled":
+        return outputs.pooler_output.flatten(1)
+    tokens = outputs.last_hidden_state
+    if output == "cls":
+        return tokens[:, 0]
+    return tokens.mean(dim=(2, 3) if tokens.ndim == 4 else 1)
+
+
+def _device(torch: Any, wanted: str) -> str:
+    there = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if wanted == "auto":
+        return next(name for name in ("cuda", "mps", "cpu") if there[name])
+    if not there.get(wanted, False):
+        usable = ", ".join(name for name, is_there in there.items() if is_there)
+        raise FeatureError(f"torch finds no device {wanted!r} here; --device can be: {usable}")
+    return wanted
+
+
+def _dtype(torch: Any, wanted: str, device: str) -> Any:
+    if wanted == "auto":
+        half = "bfloat16" if device == "cuda" and torch.cuda.is_bf16_supported() else "float16"
+        return torch.float32 if device == "cpu" else getattr(torch, half)
+    if wanted not in DTYPES:
+        raise FeatureError(f"--dtype {wanted!r} is none of auto, {', '.join(DTYPES)}")
+    return getattr(torch, DTYPES[wanted])
+
+
+def _load(folder: Path, name: str) -> tuple[Any, str]:
+    """The vision network of a checkpoint, and which of its outputs describes a picture."""
+    from safetensors import SafetensorError
+    from transformers import AutoConfig, AutoModel
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        config = AutoConfig.from_pretrained(folder)
+        # Of a pair of networks for pictures and text, the one for pictures.
+        config = getattr(config, "vision_config", config)
+        model, info = AutoModel.from_pretrained(
+            folder, config=config, use_safetensors=True, output_loading_info=True
+        )
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise FeatureError(
+            f"{name}: {folder} does not open as a model ({error}); it needs config.json and "
+            "weights in safetensors, of a kind that transformers knows without code of its own"
+        ) from error
+    missing = {str(key) for key in info["missing_keys"]}
+    pooler = {key for key in missing if "pooler" in key}
+    if missing - pooler:
+        raise FeatureError(f"{name}: {folder} lacks weights: {', '.join(sorted(missing)[:5])} …")
+    return model, _output(model, pooled=not pooler)
+
+
+def _output(model: Any, pooled: bool) -> str:
+    known = OUTPUTS.get(model.config.model_type)
+    if known is not None:
+        return known
+    # A pooler whose weights are not in the checkpoint would be random.
+    return "pooled" if pooled and _pools(model) else "mean"
+
+
+def _pools(model: Any) -> bool:
+    return any(getattr(model, part, None) is not None for part in ("pooler", "pool", "head"))
+
+
+def _patch_side(config: Any) -> int:
+    """The side of a patch where the network takes patches instead of an image; else 0."""
+    return int(config.patch_size) if config.model_type == "siglip2_vision_model" else 0
+
+
+def _read_input(folder: Path, config: Any) -> _Input:
+    """Size and normalisation, from preprocessor_config.json as far as it has them.
+
+    Read directly: the processors of transformers resize and cut in their own way, some of them
+    only with torchvision.
+    """
+    path = folder / "preprocessor_config.json"
+    try:
+        said = json.loads(path.read_bytes()) if path.exists() else {}
+    except ValueError as error:
+        raise FeatureError(f"{path} is no JSON ({error}); fetch the model again") from error
+    said = {**_IMAGENET, "rescale_factor": 1 / 255, **{k: v for k, v in said.items() if v}}
+    width, height = _side(said, config)
+    plain = said.get("do_normalize") is False
+    mean = (0.0,) * 3 if plain else tuple(said["image_mean"])
+    std = (1.0,) * 3 if plain else tuple(said["image_std"])
+    return _Input(width, height, float(said["rescale_factor"]), mean, std)
+
+
+def _side(said: dict[str, Any], config: Any) -> tuple[int, int]:
+    if _patch_side(config):
+        side = math.isqrt(config.num_patches) * config.patch_size
+        return side, side
+    cut = said.get("crop_size") if said.get("do_center_crop", True) else None
+    size: Any = cut or said.get("size") or getattr(config, "image_size", 224)
+    if isinstance(size, dict):
+        shortest = size.get("shortest_edge") or 224
+        return int(size.get("width") or shortest), int(size.get("height") or shortest)
+    return (int(size[1]), int(size[0])) if isinstance(size, (list, tuple)) else (int(size),) * 2

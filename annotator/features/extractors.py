@@ -1,0 +1,28 @@
+"""Extractors by name."""
+
+from __future__ import annotations
+
+from annotator.features.extractor import Extractor
+from annotator.features.weights import default_model
+
+
+def extractor(
+    model: str = "auto",
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    batch_size: int | None = None,
+) -> Extractor:
+    """The extractor that `model` names: classic, a short name, a Hugging Face id or a folder.
+
+    auto: dinov2-small where torch and its weights are, else classic. `batch_size` None: chosen
+    by device, and halved when memory runs out. Raises `ExtraMissing` or `FeatureError`.
+    """
+    name = default_model() if model == "auto" else model
+    if name == "classic":
+        from annotator.features.classic import Classic
+
+        return Classic()
+    from annotator.features.backbones import Backbone
+
+    return Backbone(name, device=device, dtype=dtype, batch_size=batch_size)
