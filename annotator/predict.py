@@ -6,15 +6,15 @@ import csv
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from annotator.errors import FeatureError, ProjectError
 from annotator.features.store import FeatureStore
-from annotator.learn.model import Model
-from annotator.learn.ranking import learn
+from annotator.learn.model import FittedModel
+from annotator.learn.ranking import Snapshot, learn
 from annotator.learner import Strategy, snapshot_of
 from annotator.log import State
 from annotator.pool import load
@@ -30,7 +30,10 @@ CHUNK = 1 << 14
 class Fitted:
     """A project's model, fitted on all that people have labelled."""
 
-    model: Model
+    model: FittedModel
+    snapshot: Snapshot
+    labelled: NDArray[Any]
+    """(n, d) unit rows of what it was fitted on."""
     refs: RefTable
     features: PooledFeatures
     classes: tuple[str, ...]
@@ -51,13 +54,20 @@ def fit(project: Project, state: State) -> Fitted:
     features.available = features.store.available()
     strategy = Strategy("random", estimator=settings.estimator)
     snapshot = snapshot_of(features, state, settings.names, strategy, refs.rows)
-    model = learn(snapshot, settings.seed).model
-    if model is None or len(set(snapshot.y.tolist())) < min(2, len(settings.names)):
+    ranking = learn(snapshot, settings.seed)
+    model = ranking.model
+    if (
+        model is None
+        or ranking.warm is None
+        or len(set(snapshot.y.tolist())) < min(2, len(settings.names))
+    ):
         raise ProjectError(
             f"the model knows {len(snapshot.rows)} labels of {len(set(snapshot.y.tolist()))} "
             f"classes: label some of each first: annotator run {printable(str(project.folder))}"
         )
-    return Fitted(model, refs, features, settings.names)
+    labelled = ranking.warm.unit.take(snapshot.rows)
+    assert isinstance(model, FittedModel)
+    return Fitted(model, snapshot, labelled, refs, features, settings.names)
 
 
 def predictions(fitted: Fitted, wanted: NDArray[np.bool_]) -> Iterator[Prediction]:

@@ -56,10 +56,13 @@ class Session:
         ahead: int = 5,
         clock: Callable[[], float] = time.time,
         holder: str | None = None,
+        audit: str | None = None,
     ) -> None:
+        """`audit` names the audit that this is: its labels are marked so, and carry no q."""
         self.classes, self.annotator, self.seed = tuple(classes), annotator, seed
         self.learner = Learner(self.classes, strategy or Strategy())
         self.difficulty = Difficulty()
+        self.audit = audit
         self._store, self._clock, self._state = store, clock, State()
         self._flush = False
         for entry in store.entries():
@@ -154,9 +157,9 @@ class Session:
         current = self.current
         if current is None or (ref is not None and ref != current.ref):
             return None
-        pick, proba = self.queue[0], self.prediction
+        proba = self.prediction
         model = self.learner.model_name if proba else None
-        q = None if np.isnan(pick.q) else pick.q
+        drawn = self._drawn(self.queue[0])
         (entry,) = self._write(
             self._entry(
                 action,
@@ -165,13 +168,18 @@ class Session:
                 proba=proba,
                 model=model,
                 shown_ms=shown_ms,
-                picked_by=pick.component or None,
-                q=q,
-                pool=pick.pool or None,
+                **drawn,
             )  # fmt: skip
         )
         self.queue.advance()
         return entry
+
+    def _drawn(self, pick: Pick) -> dict[str, Any]:
+        """How the current item was drawn. An audit's draw is no draw from the pool."""
+        if self.audit is not None:
+            return {"picked_by": "audit", "extra": {"audit": self.audit}}
+        q = None if np.isnan(pick.q) else pick.q
+        return {"picked_by": pick.component or None, "q": q, "pool": pick.pool or None}
 
     def _take_back(self, entries: Sequence[Entry]) -> None:
         self._write(*(self._entry(Action.UNDO, e.ref, extra={"undoes": e.seq}) for e in entries))

@@ -1,0 +1,223 @@
+"""Accept the model's labels where an audit certifies them.
+
+The model is frozen at one row of the log, a confidence threshold is chosen, and items above it
+are drawn at random and labelled without sight of the prediction. What the audit proves is
+`annotator.learn.finish`'s to say; here is where it is kept, resumed and put into the log.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from annotator.errors import ProjectError
+from annotator.learn.finish import Plan, Verdict, audit_order, plan, verdict
+from annotator.learn.honest import Drawn
+from annotator.learn.model import out_of_sample
+from annotator.log import Action, Entry, State, replay
+from annotator.predict import Fitted, fit, predictions, unlabelled
+from annotator.project import Project, write_atomically
+from annotator.refs import printable
+from annotator.store import Store
+
+_WRITTEN_AT_ONCE = 5000
+
+
+class _Opened(Protocol):
+    """A store, for its entries alone."""
+
+    def entries(self, after: int = 0) -> Iterator[Entry]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One audit, as finish.json keeps it: enough to go on with it on another day."""
+
+    number: int
+    seq: int
+    """The model knows the log up to this row."""
+    level: float
+    """The confidence that was asked for."""
+    plan: Plan
+
+    @property
+    def name(self) -> str:
+        """What marks its labels in the log."""
+        return f"finish-{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """An attempt with the predictions that it is about."""
+
+    attempt: Attempt
+    project: Project
+    model: str
+    accepted: dict[str, tuple[str, float]]
+    """Ref to predicted label and probability, in the random order in which to audit."""
+
+    def verdict(self, state: State) -> Verdict:
+        """What the labels so far prove. An item that was skipped counts as wrong."""
+        audited = [(first, s[-1]) for s in state.standing.values() if (first := self._first(s))]
+        audited.sort(key=lambda pair: pair[0].seq)
+        wrong = [last.label != self.accepted[last.ref][0] for _, last in audited]
+        return verdict(wrong, self.attempt.plan)
+
+    def to_ask(self, state: State) -> list[str]:
+        """The refs to label next: as many as certify if none of them is wrong."""
+        found = self.verdict(state)
+        count = found.audited + (found.more or 0)
+        return list(islice(self.accepted, count))
+
+    def accept(self, store: Store, state: State, at: float) -> int:
+        """Label everything accepted that nobody labelled, as the model's; how many.
+
+        In groups of 5,000, each whole or not at all: after a crash, call it again.
+        """
+        proof = self.verdict(state)
+        if not proof.certified:
+            raise ProjectError("nothing is accepted before the audit has certified it")
+        extra = {
+            "machine": True, "audit": self.attempt.name, "max_error": self.attempt.plan.max_error,
+            "level": self.attempt.level, "bound": proof.bound, "audited": proof.audited,
+        }  # fmt: skip
+        entries = (
+            Entry(
+                0,
+                at,
+                f"model:{self.model}",
+                Action.LABEL,
+                ref,
+                label,
+                proba={label: probability},
+                model=self.model,
+                picked_by="finish",
+                extra=extra,
+            )  # fmt: skip
+            for ref, (label, probability) in self.accepted.items()
+            if state.label(ref) is None
+        )
+        count = 0
+        while group := list(islice(entries, _WRITTEN_AT_ONCE)):
+            count += len(store.append(*group))
+        return count
+
+    def _first(self, stack: list[Entry]) -> Entry | None:
+        """The decision that drew an item into this audit; a later one may have mended it."""
+        if stack[-1].ref not in self.accepted:
+            return None
+        name = self.attempt.name
+        ours = (e for e in stack if (e.extra or {}).get("audit") == name and not e.by_machine)
+        return next(ours, None)
+
+
+def begin(project: Project, store: _Opened, *, max_error: float, level: float) -> Audit:
+    """Go on with the audit under way for these aims, or plan a new one.
+
+    Raises `ProjectError` where no threshold spares any labels, or the project changed under an
+    audit; `FeatureError` without features.
+    """
+    state = replay(store.entries())
+    attempts = _read(_file(project))
+    last = attempts[-1] if attempts else None
+    if last is not None and (last.plan.max_error, last.level) == (max_error, level):
+        audit = _audit(project, store, last)
+        found = audit.verdict(state)
+        if found.certified or found.more is not None:
+            return audit
+    attempt = _planned(project, state, len(attempts) + 1, max_error, level)
+    _write(_file(project), [*attempts, attempt])
+    return _audit(project, store, attempt)
+
+
+def _planned(
+    project: Project, state: State, number: int, max_error: float, level: float
+) -> Attempt:
+    fitted = fit(project, state)
+    wanted = unlabelled(fitted.refs, state)
+    confidence = np.array([p.proba.max() for p in predictions(fitted, wanted)])
+    drawn = _drawn(fitted)
+    found = None
+    if len(confidence):
+        found = plan(
+            confidence, drawn, len(confidence), max_error=max_error, level=level, attempt=number
+        )
+    if found is None:
+        raise ProjectError(
+            f"no part of the {len(confidence):,} unlabelled items can be certified at "
+            f"{max_error:.1%} with fewer labels than it holds: label more "
+            f"(annotator run {printable(str(project.folder))}), or allow a larger --max-error"
+        )
+    return Attempt(number, state.seq, level, found)
+
+
+def _drawn(fitted: Fitted) -> Drawn:
+    """How the labels were drawn, with out-of-sample probabilities for each."""
+    X, snapshot, model = fitted.labelled, fitted.snapshot, fitted.model
+    proba = out_of_sample(model, X, snapshot.y)
+    return Drawn(proba, model.unit_proba(X), snapshot.y, snapshot.q, snapshot.pool)
+
+
+def _audit(project: Project, store: _Opened, attempt: Attempt) -> Audit:
+    state = replay(entry for entry in store.entries() if entry.seq <= attempt.seq)
+    fitted = fit(project, state)
+    found: dict[str, tuple[str, float]] = {}
+    for ref, proba in predictions(fitted, unlabelled(fitted.refs, state)):
+        if proba.max() >= attempt.plan.threshold:
+            found[ref] = (fitted.classes[int(proba.argmax())], float(proba.max()))
+    if len(found) != attempt.plan.size:
+        raise ProjectError(
+            f"the features or refs of {printable(str(project.folder))} changed since its audit "
+            f"began: {len(found):,} items would be accepted, not {attempt.plan.size:,}; put them "
+            f"back, or begin again: rm {printable(str(_file(project)))}"
+        )
+    refs = list(found)
+    order = audit_order(np.arange(len(refs)), project.settings.seed + attempt.number)
+    return Audit(attempt, project, fitted.model.name, {refs[i]: found[refs[i]] for i in order})
+
+
+def take_back(store: Store, state: State, annotator: str, at: float) -> int:
+    """Undo every label that a model gave; how many."""
+    machine = [s[-1] for s in state.standing.values() if s[-1].by_machine]
+    entries = (
+        Entry(0, at, annotator, Action.UNDO, entry.ref, extra={"undoes": entry.seq})
+        for entry in machine
+    )
+    while group := list(islice(entries, _WRITTEN_AT_ONCE)):
+        store.append(*group)
+    return len(machine)
+
+
+def _file(project: Project) -> Path:
+    return project.folder / "finish.json"
+
+
+def _read(file: Path) -> list[Attempt]:
+    try:
+        tables = json.loads(file.read_text())["attempts"]
+        return [_attempt(table) for table in tables]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ProjectError(
+            f"{printable(str(file))} cannot be read ({error}); to begin again: rm {file}"
+        ) from error
+
+
+def _attempt(table: dict[str, Any]) -> Attempt:
+    found = dict(table["plan"])
+    return Attempt(
+        table["number"], table["seq"], table["level"],
+        Plan(**{**found, "bets": tuple(found["bets"])}),
+    )  # fmt: skip
+
+
+def _write(file: Path, attempts: Sequence[Attempt]) -> None:
+    tables: Iterable[dict[str, Any]] = map(asdict, attempts)
+    write_atomically(file, json.dumps({"attempts": list(tables)}, indent=1).encode())

@@ -1,0 +1,211 @@
+"""Predictions are accepted only where an audit has certified them, and are marked as such."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from annotator import pool, predict
+from annotator.errors import FeatureError, ProjectError
+from annotator.features.store import FeatureStore
+from annotator.finish import Audit, begin, take_back
+from annotator.learn.ranking import learn
+from annotator.learner import Strategy, snapshot_of
+from annotator.log import State, replay
+from annotator.pooled import PooledFeatures
+from annotator.project import Project
+from annotator.reftable import RefTable
+from annotator.session import Session
+from annotator.settings import ClassInfo, Settings
+from annotator.store import SqliteStore
+
+CLASSES = ("ok", "defect")
+ITEMS = 1500
+
+
+def truth(ref: str) -> str:
+    return CLASSES[int(ref[:4]) % 5 == 0]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """1,500 items in two clouds that hardly overlap; every fifth is a defect."""
+    made = Project.create(tmp_path / "p", Settings(tuple(ClassInfo(n) for n in CLASSES)))
+    refs = RefTable(f"{n:04}.jpg" for n in range(ITEMS))
+    made.refs_file.write_text("filename\n" + "\n".join(refs) + "\n")
+    rng = np.random.default_rng(0)
+    matrix = rng.normal(0, 0.35, (ITEMS, 8)).astype(np.float32)
+    matrix[:, 0] += [1 if truth(ref) == "ok" else -1 for ref in refs]
+    np.save(tmp_path / "m.npy", matrix)
+    FeatureStore.adopt(made.features_folder, tmp_path / "m.npy", refs)
+    return made
+
+
+def state_of(project: Project) -> State:
+    return replay(SqliteStore(project.labels_file).entries())
+
+
+def label(project: Project, count: int) -> None:
+    """An annotator who answers truly, with a model that learns."""
+    session = Session(SqliteStore(project.labels_file), CLASSES, annotator="ann")
+    session.extend(pool.load(project))
+    session.attach(FeatureStore.open(project.features_folder))
+    for _ in range(count):
+        assert session.current is not None
+        session.label(truth(session.current.ref))
+        snapshot = session.snapshot()
+        assert snapshot is not None
+        session.adopt(learn(snapshot, 0))
+    session.close()
+
+
+def answer(project: Project, audit: Audit, most: int, wrong: int = 0) -> None:
+    """Label what the audit asks for; call the first `wrong` of them the other class."""
+    session = Session(
+        SqliteStore(project.labels_file), CLASSES, annotator="ann", audit=audit.attempt.name
+    )
+    session.extend(audit.to_ask(state_of(project)))
+    for number in range(most):
+        if session.current is None:
+            break
+        assert session.prediction is None, "an audit is blind"
+        right = truth(session.current.ref)
+        session.label(CLASSES[1 - CLASSES.index(right)] if number < wrong else right)
+    session.close()
+
+
+def test_a_clean_audit_certifies_and_labels_the_rest(project: Project) -> None:
+    label(project, 60)
+    store = SqliteStore(project.labels_file)
+    audit = begin(project, store, max_error=0.02, level=0.95)
+    asked = audit.to_ask(state_of(project))
+    assert 100 < len(asked) < len(audit.accepted)
+    with pytest.raises(ProjectError, match="before the audit"):
+        audit.accept(store, state_of(project), 0.0)
+    answer(project, audit, most=ITEMS)
+    state = state_of(project)
+    found = audit.verdict(state)
+    assert found.certified
+    assert found.bound <= 0.02
+    count = audit.accept(store, state, 0.0)
+    state = state_of(project)
+    machine = {ref: stack[-1] for ref, stack in state.standing.items() if stack[-1].by_machine}
+    assert len(machine) == count == len(audit.accepted) - len(asked)
+    wrong = sum(entry.label != truth(ref) for ref, entry in machine.items())
+    assert wrong <= 0.02 * len(audit.accepted)
+    for entry in list(machine.values())[:20]:
+        assert entry.model and entry.proba and entry.annotator.startswith("model:")
+        assert (entry.extra or {})["max_error"] == 0.02
+
+
+def test_an_audit_goes_on_on_another_day(project: Project) -> None:
+    label(project, 60)
+    first = begin(project, SqliteStore(project.labels_file), max_error=0.02, level=0.95)
+    answer(project, first, most=30)
+    again = begin(project, SqliteStore(project.labels_file), max_error=0.02, level=0.95)
+    assert again.attempt == first.attempt
+    assert list(again.accepted.items()) == list(first.accepted.items())
+    assert again.verdict(state_of(project)).audited == 30
+    remaining = [r for r in again.to_ask(state_of(project)) if state_of(project).label(r) is None]
+    assert len(remaining) == again.verdict(state_of(project)).more
+
+
+def test_errors_in_the_audit_are_paid_for_with_more_labels_or_refused(project: Project) -> None:
+    label(project, 60)
+    audit = begin(project, SqliteStore(project.labels_file), max_error=0.02, level=0.95)
+    needed = len(audit.to_ask(state_of(project)))
+    answer(project, audit, most=10, wrong=1)
+    found = audit.verdict(state_of(project))
+    assert not found.certified
+    assert found.wrong == 1
+    assert found.more is None or found.audited + found.more > needed
+    lost = next(
+        count
+        for count in range(60)
+        if answer(project, audit, most=1, wrong=1) or audit.verdict(state_of(project)).more is None
+    )
+    found = audit.verdict(state_of(project))
+    assert not found.certified and found.bound > 0.02
+    assert found.wrong == lost + 2
+    label(project, 150)
+    again = begin(project, SqliteStore(project.labels_file), max_error=0.02, level=0.95)
+    assert again.attempt.number == 2, "a lost audit is not gone on with"
+    assert again.attempt.plan.alpha < audit.attempt.plan.alpha, "a second try costs confidence"
+
+
+def test_a_skipped_item_counts_as_wrong(project: Project) -> None:
+    label(project, 60)
+    audit = begin(project, SqliteStore(project.labels_file), max_error=0.02, level=0.95)
+    session = Session(
+        SqliteStore(project.labels_file), CLASSES, annotator="ann", audit=audit.attempt.name
+    )
+    session.extend(audit.to_ask(state_of(project)))
+    session.skip()
+    assert audit.verdict(state_of(project)).wrong == 1
+
+
+def test_the_model_does_not_learn_from_its_own_labels(project: Project) -> None:
+    label(project, 60)
+    store = SqliteStore(project.labels_file)
+    audit = begin(project, store, max_error=0.02, level=0.95)
+    answer(project, audit, most=ITEMS)
+    audit.accept(store, state_of(project), 0.0)
+    state = state_of(project)
+    people = sum(not stack[-1].by_machine for stack in state.standing.values())
+    refs = pool.load(project)
+    features = PooledFeatures(FeatureStore.open(project.features_folder), refs)
+    snapshot = snapshot_of(features, state, CLASSES, Strategy("random"), refs.rows)
+    assert len(snapshot.rows) == people
+
+
+def test_machine_labels_can_all_be_taken_back(project: Project) -> None:
+    label(project, 60)
+    store = SqliteStore(project.labels_file)
+    audit = begin(project, store, max_error=0.02, level=0.95)
+    answer(project, audit, most=ITEMS)
+    before = dict(state_of(project).counts)
+    count = audit.accept(store, state_of(project), 0.0)
+    assert take_back(store, state_of(project), "ann", 0.0) == count
+    assert {k: v for k, v in state_of(project).counts.items() if v} == before
+
+
+def test_what_cannot_be_certified_is_said_with_the_remedy(project: Project) -> None:
+    with pytest.raises(ProjectError, match="label some of each"):
+        begin(project, SqliteStore(project.labels_file), max_error=0.02, level=0.95)
+    label(project, 12)
+    with pytest.raises(ProjectError, match="larger --max-error"):
+        begin(project, SqliteStore(project.labels_file), max_error=0.0001, level=0.95)
+
+
+def test_other_features_under_an_audit_are_noticed(project: Project, tmp_path: Path) -> None:
+    label(project, 60)
+    begin(project, SqliteStore(project.labels_file), max_error=0.02, level=0.95)
+    rng = np.random.default_rng(5)
+    np.save(tmp_path / "m.npy", rng.normal(size=(ITEMS, 8)).astype(np.float32))
+    with pytest.raises(ProjectError, match="changed since its audit"):
+        begin(project, SqliteStore(project.labels_file), max_error=0.02, level=0.95)
+
+
+def test_predict_writes_every_unlabelled_item_with_probabilities(project: Project) -> None:
+    label(project, 60)
+    state = state_of(project)
+    text = b"".join(predict.as_csv(project, state)).decode()
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert len(rows) == ITEMS - 60
+    assert not {row["ref"] for row in rows} & set(state.standing)
+    right = np.mean([row["label"] == truth(row["ref"]) for row in rows])
+    assert right > 0.9
+    for row in rows[:50]:
+        assert float(row["p(ok)"]) + float(row["p(defect)"]) == pytest.approx(1, abs=2e-4)
+        assert float(row["probability"]) == max(float(row["p(ok)"]), float(row["p(defect)"]))
+
+
+def test_predict_without_features_names_the_command(tmp_path: Path) -> None:
+    made = Project.create(tmp_path / "p", Settings((ClassInfo("a"), ClassInfo("b"))))
+    made.refs_file.write_text("filename\na.jpg\n")
+    with pytest.raises(FeatureError, match="annotator features"):
+        list(predict.as_csv(made, State()))
