@@ -23,7 +23,6 @@ from annotator.features.extractor import Pixels, squashed
 from annotator.features.weights import find_weights, needed
 
 DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
-DEVICES = ("auto", "cpu", "cuda", "mps")
 _BATCHES = {"cuda": 256, "mps": 32, "cpu": 16}
 
 OUTPUTS = {
@@ -82,7 +81,7 @@ class Backbone:
         self._torch = torch
         self._device = _device(torch, device)
         self._dtype = _dtype(torch, dtype, self._device)
-        self.batch_size = batch_size or _BATCHES[self._device]
+        self.batch_size = batch_size or _BATCHES[self._device.partition(":")[0]]
         self._model, self._output = _load(folder, name)
         self._model = self._model.to(self._device, self._dtype).eval()
         self._input = _read_input(folder, self._model.config)
@@ -130,7 +129,7 @@ class Backbone:
                 f"{self.name} does not fit into the memory of the {self._device} device; choose "
                 "a smaller model, --dtype bf16 or --device cpu"
             )
-        if self._device == "cuda":
+        if self._device.startswith("cuda"):
             self._torch.cuda.empty_cache()
         self.batch_size = tried // 2
 
@@ -138,7 +137,7 @@ class Backbone:
         torch = self._torch
         with torch.inference_mode():
             pixels = torch.from_numpy(pictures)
-            if self._device == "cuda":
+            if self._device.startswith("cuda"):
                 pixels = pixels.pin_memory()
             pixels = pixels.to(self._device, non_blocking=True).permute(0, 3, 1, 2)
             values = (pixels.float() * self._input.scale - self._mean) / self._std
@@ -173,22 +172,29 @@ def _described(outputs: Any, output: str) -> Any:
 
 
 def _device(torch: Any, wanted: str) -> str:
-    there = {
-        "cpu": True,
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-    }
+    """auto, or a device that is there: cpu, cuda, cuda:1 or mps."""
+    there = ["cpu"]
+    if torch.backends.mps.is_available():
+        there.insert(0, "mps")
+    if torch.cuda.is_available():
+        numbered = (f"cuda:{number}" for number in range(torch.cuda.device_count()))
+        there = ["cuda", *numbered, *there]
     if wanted == "auto":
-        return next(name for name in ("cuda", "mps", "cpu") if there[name])
-    if not there.get(wanted, False):
-        usable = ", ".join(name for name, is_there in there.items() if is_there)
-        raise FeatureError(f"torch finds no device {wanted!r} here; --device can be: {usable}")
+        return there[0]
+    if wanted not in there:
+        raise FeatureError(
+            f"torch finds no device {wanted!r} here; --device can be: {', '.join(there)}"
+        )
     return wanted
 
 
 def _dtype(torch: Any, wanted: str, device: str) -> Any:
     if wanted == "auto":
-        half = "bfloat16" if device == "cuda" and torch.cuda.is_bf16_supported() else "float16"
+        half = (
+            "bfloat16"
+            if device.startswith("cuda") and torch.cuda.is_bf16_supported()
+            else "float16"
+        )
         return torch.float32 if device == "cpu" else getattr(torch, half)
     if wanted not in DTYPES:
         raise FeatureError(f"--dtype {wanted!r} is none of auto, {', '.join(DTYPES)}")

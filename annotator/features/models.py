@@ -6,8 +6,8 @@ from annotator.features.extractor import Extractor
 from annotator.features.weights import default_model
 
 
-def extractor(
-    model: str = "auto",
+def load_extractor(
+    model: str | None = None,
     *,
     device: str = "auto",
     dtype: str = "auto",
@@ -15,10 +15,10 @@ def extractor(
 ) -> Extractor:
     """The extractor that `model` names: classic, a short name, a Hugging Face id or a folder.
 
-    auto: dinov2-small where torch and its weights are, else classic. `batch_size` None: chosen
-    by device, and halved when memory runs out. Raises `ExtraMissing` or `FeatureError`.
+    None or "auto": dinov2-small where torch and its weights are, else classic. `batch_size`
+    None: chosen by device, and halved when memory runs out. Raises `ExtraMissing` or `FeatureError`.
     """
-    name = default_model() if model == "auto" else model
+    name = model if model and model != "auto" else default_model()
     if name == "classic":
         from annotator.features.classic import Classic
 
