@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,7 @@ class Session:
         self.audit = audit
         self._store, self._clock, self._state = store, clock, State()
         self._flush = False
+        self._from_others: list[Entry] = []
         for entry in store.entries():
             self._apply(entry)
         self.queue = Queue(
@@ -225,14 +227,20 @@ class Session:
 
     def refresh(self) -> list[Entry]:
         """Read what others wrote, and keep our leases; call about once a second."""
-        entries = []
         if self._store.changed():
-            entries = list(self._store.entries(after=self._state.seq))
-            for entry in entries:
-                self._take_in(entry)
+            self._catch_up()
             self.queue.drop_answered()
         self.queue.watch()
+        entries, self._from_others = self._from_others, []
         return entries
+
+    def _catch_up(self, before: float = inf) -> None:
+        """Take in what others wrote up to a row."""
+        for entry in self._store.entries(after=self._state.seq):
+            if entry.seq >= before:
+                return
+            self._take_in(entry)
+            self._from_others.append(entry)
 
     def close(self) -> None:
         """Let go of the queue; the next session of this annotator takes it up again."""
@@ -262,6 +270,8 @@ class Session:
 
     def _write(self, *entries: Entry) -> list[Entry]:
         written = self._store.append(*entries) if entries else []
+        if written and written[0].seq > self._state.seq + 1:
+            self._catch_up(before=written[0].seq)  # others were quicker: theirs come first
         for entry in written:
             self._take_in(entry)
         return written

@@ -1,0 +1,31 @@
+"""Two sessions on one project."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from annotator.session import Session
+from annotator.store import SqliteStore
+
+
+def test_what_others_wrote_just_before_our_own_answer_is_seen(tmp_path: Path) -> None:
+    refs = [f"{number}.png" for number in range(30)]
+    stores = [SqliteStore(tmp_path / "labels.db") for _ in range(2)]
+    ann, bob = (
+        Session(store, ("no", "yes"), annotator=name, ahead=2, seed=seed)
+        for seed, (store, name) in enumerate(zip(stores, ("ann", "bob"), strict=True))
+    )
+    for session in (ann, bob):
+        session.extend(refs)
+    ann.refresh()
+    first = bob.label("yes")
+    ann.label("no")  # without having looked
+    second = bob.label("yes")
+    ann.label("no")
+    assert first is not None and second is not None
+    assert [entry.ref for entry in ann.refresh()] == [first.ref, second.ref]
+    bob.refresh()
+    assert ann.progress.classes == bob.progress.classes == {"no": 2, "yes": 2}
+    assert ann.refresh() == []
+    for store in stores:
+        store.close()
