@@ -1,0 +1,156 @@
+"""The error estimate: unbiased by how labels were drawn, and as sure as it says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from annotator.learn.honest import Drawn, Rest, estimate, lure_weights
+from annotator.learn.mixture import HerdingMix, drawing_weights
+from annotator.learn.pool import OpenRows, Pool
+from annotator.learn.rows import UnitRows
+
+N, KNOWN = 60, 10  # rows, of which the first ones were labelled in the cold start
+
+
+def fixed_pool(proba: NDArray[np.float32], rng: np.random.Generator, **changes: Any) -> Pool:
+    """A pool past its cold start, whose model never changes."""
+    X = np.random.default_rng(5).normal(size=(len(proba), 4)).astype(np.float32)
+    rows = np.arange(KNOWN, len(proba))
+    weights = np.zeros(len(proba), dtype=np.float32)
+    weights[rows] = drawing_weights(proba[rows])
+    fields: dict[str, Any] = {
+        "rows": rows,
+        "proba": proba[rows],
+        "open": OpenRows(weights > 0, weights),
+        "unit": UnitRows(X),
+        "labelled": np.arange(KNOWN),
+        "y": np.zeros(KNOWN, dtype=np.int64),
+        "shown": np.arange(KNOWN),
+        "counts": np.array([KNOWN, 0]),
+        "find": None,
+        "available": None,
+        "score": lambda X: np.full((len(X), 2), 0.5, dtype=np.float32),
+        "seed": 0,
+        "rng": rng,
+    }
+    return Pool(**{**fields, **changes})
+
+
+def doubtful(rng: np.random.Generator, n: int) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Probabilities (n, 2) of a calibrated model, and whether it is wrong on each row (n,)."""
+    top = np.clip(rng.beta(2, 1, size=n), 0.5, 0.999)
+    proba = np.stack([1 - top, top], axis=1).astype(np.float32)
+    return proba, (rng.random(n) < 1 - top).astype(float)
+
+
+@pytest.mark.parametrize("find", [None, 0])
+def test_weighted_by_how_it_was_drawn_the_mean_is_that_of_the_pool(find: int | None) -> None:
+    """2,000 replays with a fixed predictor: LURE's mean within 3 standard errors of the truth."""
+    rng = np.random.default_rng(1)
+    proba, wrong = doubtful(rng, N)
+    M, pool_size, means = 8, N - KNOWN, []
+    for _ in range(2000):
+        picks = HerdingMix()(fixed_pool(proba, rng, find=find), M)
+        q, size = np.array([p.q for p in picks]), np.array([p.pool for p in picks])
+        weights = 1 + (pool_size - M) / (size - 1) * (1 / (size * q) - 1)
+        means.append(np.mean(weights * wrong[[p.row for p in picks]]))
+    assert abs(np.mean(means) - wrong[KNOWN:].mean()) < 3 * np.std(means) / np.sqrt(len(means))
+
+
+def test_each_pick_says_out_of_how_many_and_by_which_part_it_was_drawn() -> None:
+    rng = np.random.default_rng(2)
+    proba, _ = doubtful(rng, N)
+    picks = [pick for _ in range(60) for pick in HerdingMix()(fixed_pool(proba, rng), 3)]
+    assert {pick.component for pick in picks} == {"audit", "uncertain", "margin", "herding"}
+    assert [pick.pool for pick in picks[:3]] == [50, 49, 48]
+    audits = np.mean([pick.component == "audit" for pick in picks])
+    assert 0.02 < audits < 0.2
+    assert all(0.1 / pick.pool <= pick.q <= 1 for pick in picks)
+    assert all(pick.q > 0.5 for pick in picks if pick.component in ("margin", "herding"))
+
+
+def test_equal_draws_weigh_the_same_and_the_whole_pool_weighs_one() -> None:
+    size = np.arange(100, 70, -1)
+    np.testing.assert_allclose(lure_weights(1 / size, size, 70), 1 / 30)
+    unequal = np.random.default_rng(0).uniform(0.001, 0.5, size=30)
+    np.testing.assert_allclose(lure_weights(unequal, size, 0), 1 / 30)
+    assert lure_weights(np.ones(1), np.ones(1, dtype=np.int64), 0) == pytest.approx(1)
+
+
+def stream(rng: np.random.Generator, error: float, labels: int, skew: float) -> tuple[Any, Any]:
+    """`labels` rows out of 5,000, drawn in proportion to doubt^skew, from a fixed model."""
+    doubt = np.minimum(rng.exponential(error, size=5000), 0.5)
+    wrong = rng.random(5000) < doubt
+    weights = 0.2 / 5000 + 0.8 * (doubt + 1e-3) ** skew / ((doubt + 1e-3) ** skew).sum()
+    left, rows, q = weights.copy(), [], []
+    for _ in range(labels):
+        share = left / left.sum()
+        rows.append(int(rng.choice(5000, p=share)))
+        q.append(share[rows[-1]])
+        left[rows[-1]] = 0
+    proba = np.stack([doubt, 1 - doubt], axis=1)
+    known = proba[rows]
+    drawn = Drawn(known, known, 1 - wrong[rows].astype(int), np.array(q), 5000 - np.arange(labels))
+    rest = np.delete(np.arange(5000), rows)
+    return estimate(drawn, Rest(proba[rest], len(rest))), wrong.mean()
+
+
+@pytest.mark.parametrize(("error", "skew"), [(0.05, 0.0), (0.1, 1.0), (0.25, 2.0)])
+def test_nine_intervals_in_ten_hold_the_true_error(error: float, skew: float) -> None:
+    rng = np.random.default_rng(3)
+    held, off = [], []
+    for _ in range(150):
+        found, true = stream(rng, error, 80, skew)
+        held.append(found.low <= true <= found.high)
+        off.append(found.error - true)
+    assert 0.84 <= np.mean(held) <= 1.0
+    assert abs(np.mean(off)) < 0.015
+
+
+def test_the_class_shares_are_those_of_the_pool_not_of_what_was_asked() -> None:
+    rng = np.random.default_rng(4)
+    drawn_proba, wrong = doubtful(rng, 2000)
+    proba = drawn_proba.astype(float)
+    y = np.where(wrong == 1, 0, 1)
+    odds = drawing_weights(drawn_proba).astype(float)
+    rows: list[int] = []
+    q: list[float] = []
+    for _ in range(300):
+        share = 0.1 / len(odds) + 0.9 * odds / odds.sum()
+        share[rows] = 0
+        share /= share.sum()
+        rows.append(int(rng.choice(len(odds), p=share)))
+        q.append(share[rows[-1]])
+    rest = np.delete(np.arange(2000), rows)
+    drawn = Drawn(proba[rows], proba[rows], y[rows], np.array(q), 2000 - np.arange(300))
+    found = estimate(drawn, Rest(proba[rest], len(rest)))
+    assert found is not None
+    assert abs((y[rows] == 0).mean() - (y == 0).mean()) > 0.1  # what was asked misleads
+    for c, share in enumerate(found.shares):
+        assert share.low <= (y == c).mean() <= share.high
+        assert share.high - share.low < 0.2
+    assert sum(share.value for share in found.shares) == pytest.approx(1, abs=0.02)
+
+
+def test_nothing_is_claimed_from_labels_that_were_not_drawn_at_random() -> None:
+    proba, wrong = doubtful(np.random.default_rng(6), 40)
+    y, nothing = (wrong == 0).astype(int), np.full(20, np.nan)
+    known = proba[:20].astype(float)
+    drawn = Drawn(known, known, y[:20], nothing, np.zeros(20, dtype=np.int64))
+    assert estimate(drawn, Rest(proba[20:], 20)) is None
+
+
+def test_few_labels_are_not_shown_and_no_error_seen_is_not_no_error() -> None:
+    sure = np.tile([0.01, 0.99], (200, 1))
+    size = 1000 - np.arange(30)
+    drawn = Drawn(sure[:30], sure[:30], np.ones(30, dtype=np.int64), 1 / size, size)
+    found = estimate(drawn, Rest(sure, 970))
+    assert found is not None and found.shown
+    assert found.high > 0.02
+    few = Drawn(sure[:5], sure[:5], np.ones(5, dtype=np.int64), 1 / size[:5], size[:5])
+    found = estimate(few, Rest(sure, 995))
+    assert found is not None and not found.shown
