@@ -8,6 +8,7 @@ undoing or another's answer moves on.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf
@@ -248,7 +249,7 @@ class Session:
 
     @property
     def progress(self) -> Progress:
-        counts = self._state.counts
+        counts = self._state.counts if self.audit is None else self._audited()
         gone = {name for name in counts if name is not None and counts[name]} - set(self.classes)
         classes = {name: counts[name] for name in [*self.classes, *sorted(gone)]}
         items, labelled, skipped = len(self.queue.refs), sum(classes.values()), counts[None]
@@ -261,6 +262,11 @@ class Session:
             elsewhere=len(self.queue.elsewhere),
             classes=classes,
         )
+
+    def _audited(self) -> Counter[str | None]:
+        """The labels of this audit alone; it has hundreds of items, not millions."""
+        decisions = [self._state.decision(ref) for ref in self.queue.refs]
+        return Counter(decision.label for decision in decisions if decision is not None)
 
     def _item(self, pick: Pick) -> Item:
         return Item.parse(self.queue.refs[pick.row])

@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from annotator import __version__
-from annotator.cli import data, features, labelling, simulate, system
+from annotator.cli import data, features, finish, labelling, simulate, system
 from annotator.errors import AnnotatorError
 
 app = typer.Typer(
@@ -54,7 +54,7 @@ def _interruptible(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
-for _module in (labelling, features, simulate, data, system):
+for _module in (labelling, features, finish, simulate, data, system):
     for _name, _command in _module.COMMANDS.items():
         app.command(_name)(_interruptible(_command))
 

@@ -12,7 +12,7 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,15 @@ from annotator.tui.pace import Pace, duration
 if TYPE_CHECKING:
     from annotator.terminal.caps import Caps
     from annotator.tui.labeller import Labeller
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What an audit asks."""
+
+    name: str
+    """Marks its labels in the log."""
+    refs: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +60,17 @@ class Receipt:
 
 
 def run(
-    project: Project, *, annotator: str, graphics: str = "auto", features: bool = True
+    project: Project,
+    *,
+    annotator: str,
+    graphics: str = "auto",
+    features: bool = True,
+    audit: Sample | None = None,
 ) -> Receipt:
     """Label `project` in this terminal until the annotator quits.
 
-    `features` says whether missing features are computed in the background. Raises
+    `features` says whether missing features are computed in the background; with `audit`, only
+    its items are asked, blind. Raises
     `AnnotatorError` for what keeps the screen from opening: keys in conflict, an unknown theme,
     a store that cannot be opened, refs that cannot be read.
     """
@@ -67,7 +82,7 @@ def run(
     make_keymap(project.settings.keymap, project.settings.classes)  # before the screen is touched
     caps = probe(graphics)
     os.environ.update(caps.environment)
-    with prepared(project, annotator, caps, features=features) as app:
+    with prepared(project, annotator, caps, features=features, audit=audit) as app:
         error = app.run()
         if error is not None:
             raise error
@@ -78,7 +93,12 @@ def run(
 
 @contextlib.contextmanager
 def prepared(
-    project: Project, annotator: str, caps: Caps, *, features: bool = True
+    project: Project,
+    annotator: str,
+    caps: Caps,
+    *,
+    features: bool = True,
+    audit: Sample | None = None,
 ) -> Iterator[Labeller]:
     """The app for a project, with its session; both are closed at the end."""
     from annotator.learner import Strategy
@@ -89,13 +109,14 @@ def prepared(
     from annotator.tui.labeller import Labeller
 
     settings = project.settings
-    reader = Reader(project)
+    reader = Reader(project, audit.refs if audit else None)
     keymap = make_keymap(settings.keymap, settings.classes)
     store = SqliteStore(project.labels_file)
     try:
         session = Session(
             store, settings.names, annotator=annotator, seed=settings.seed, ahead=settings.ahead,
             strategy=Strategy(settings.strategy, settings.find, settings.estimator),
+            audit=audit.name if audit else None,
         )  # fmt: skip
         pace = Pace(time.monotonic)
         yield Labeller(project, session, keymap, pace, caps, reader, extract=features)

@@ -11,7 +11,7 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -29,10 +29,10 @@ Post = Callable[[Any], object]
 
 
 class Reader:
-    """Lists the pool. What it finds before somebody listens is kept."""
+    """Lists the pool, or only `refs`. What it finds before somebody listens is kept."""
 
-    def __init__(self, project: Project) -> None:
-        self._project = project
+    def __init__(self, project: Project, refs: Sequence[str] | None = None) -> None:
+        self._project, self._refs = project, refs
         self._found: SimpleQueue[Any] = SimpleQueue()
         _thread("list", self._run)
 
@@ -43,7 +43,8 @@ class Reader:
     def _run(self) -> None:
         left_out = LeftOut()
         try:
-            for batch in pool.stream(self._project, left_out):
+            listing = pool.stream(self._project, left_out) if self._refs is None else [self._refs]
+            for batch in listing:
                 self._found.put(messages.Listed(batch))
             self._found.put(messages.ListingEnded(left_out))
         except AnnotatorError as error:

@@ -110,7 +110,9 @@ class Labeller(App[AnnotatorError]):
         self.label_screen.sync()
         if message.left_out.names:
             self._warn("list", str(message.left_out).splitlines()[0])
-        if len(self.session.queue.refs):
+        if self.session.audit is not None:
+            self._show_activity()
+        elif len(self.session.queue.refs):
             self._open_features()
 
     def on_listing_failed(self, message: messages.ListingFailed) -> None:
@@ -197,7 +199,9 @@ class Labeller(App[AnnotatorError]):
 
     def _show_activity(self) -> None:
         words = [self._progress] if self._progress else []
-        if self.session.ranking is None or self.session.ranking.model is None:
+        if self.session.audit is not None:
+            words.append("audit: predictions hidden")
+        elif self.session.ranking is None or self.session.ranking.model is None:
             words.append("asking at random")
         else:
             words.append(title(self.session.strategy))

@@ -1,0 +1,141 @@
+"""finish: accept the model's labels where a blind audit certifies them."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from annotator.cli.labelling import Annotator, Graphics, with_given
+from annotator.errors import ProjectError
+from annotator.refs import printable
+
+if TYPE_CHECKING:
+    from annotator.finish import Audit
+    from annotator.learn.finish import Verdict
+    from annotator.project import Project
+    from annotator.store import SqliteStore
+
+
+def finish(
+    project: Annotated[Path, typer.Argument(metavar="PROJECT", help="A project folder.")],
+    max_error: Annotated[
+        float, typer.Option(min=1e-6, max=0.5, help="At most this share of them may be wrong.")
+    ] = 0.01,
+    confidence: Annotated[
+        float, typer.Option(min=0.5, max=0.9999, help="How sure of that.")
+    ] = 0.95,
+    annotator: Annotator = None,
+    graphics: Graphics = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Only say what it would take.")] = False,
+    take_back: Annotated[
+        bool, typer.Option("--take-back", help="Undo every label that a model gave.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Let the model label the rest, where an audit certifies that few of its labels are wrong.
+
+    Items above a confidence threshold are drawn at random and shown to you without the
+    prediction. Stop and go on as you like: the certificate holds at whatever time it is reached.
+
+    \b
+    annotator finish p --max-error 0.01 --confidence 0.95
+    annotator finish p --plan
+    annotator finish p --take-back
+    """
+    from annotator import finish as finishing
+    from annotator.log import replay
+    from annotator.project import Project
+    from annotator.store import SqliteStore
+
+    opened = Project.open(project)
+    who = annotator or opened.settings.annotator or getpass.getuser()
+    store = SqliteStore(opened.labels_file)
+    if take_back:
+        count = finishing.take_back(store, replay(store.entries()), who, time.time())
+        typer.echo(f"{count:,} labels of the model taken back", err=True)
+        return
+    audit = finishing.begin(opened, store, max_error=max_error, level=confidence)
+    verdict = audit.verdict(replay(store.entries()))
+    if not plan:
+        verdict = _audited(audit, opened, store, who, graphics)
+    accepted = None
+    if verdict.certified and not plan:
+        accepted = audit.accept(store, replay(store.entries()), time.time())
+    _say(audit, verdict, accepted, as_json)
+    if not verdict.certified and not plan:
+        raise typer.Exit(1)
+
+
+def _audited(
+    audit: Audit, project: Project, store: SqliteStore, who: str, graphics: str | None
+) -> Verdict:
+    """Ask until it is certified, cannot be any more, or the annotator quits."""
+    from dataclasses import replace
+
+    from annotator.log import replay
+    from annotator.tui.app import Sample, run
+
+    verdict = audit.verdict(replay(store.entries()))
+    while not verdict.certified and verdict.more is not None:
+        if not (sys.stdin.isatty() and sys.stdout.isatty()):
+            raise ProjectError("the audit needs a terminal; over ssh give a command with `ssh -t`")
+        state = replay(store.entries())
+        sample = Sample(audit.attempt.name, audit.to_ask(state))
+        settings = with_given(project.settings, graphics=graphics)
+        receipt = run(
+            replace(project, settings=settings), annotator=who, graphics=settings.graphics,
+            features=False, audit=sample,
+        )  # fmt: skip
+        before, verdict = verdict, audit.verdict(replay(store.entries()))
+        if receipt.code or verdict.audited - before.audited < (before.more or 0):
+            break
+    return verdict
+
+
+def _say(audit: Audit, verdict: Verdict, accepted: int | None, as_json: bool) -> None:
+    plan = audit.attempt.plan
+    if as_json:
+        figures: dict[str, Any] = {
+            "attempt": audit.attempt.number, "model": audit.model, "threshold": plan.threshold,
+            "items": plan.size, "max_error": plan.max_error, "confidence": audit.attempt.level,
+            "expected_error": plan.expected_error, **asdict(verdict), "accepted": accepted,
+        }  # fmt: skip
+        typer.echo(json.dumps(figures))
+        return
+    typer.echo(_text(audit, verdict, accepted))
+
+
+def _text(audit: Audit, verdict: Verdict, accepted: int | None) -> str:
+    plan, level = audit.attempt.plan, audit.attempt.level
+    what = f"{plan.size:,} items at p ≥ {plan.threshold:.3f}"
+    folder = printable(str(audit.project.folder))
+    again = f"annotator finish {folder} --max-error {plan.max_error:g} --confidence {level:g}"
+    if verdict.certified:
+        done = "" if accepted is None else f"{accepted:,} labels accepted; "
+        return (
+            f"{done}{what}: error ≤ {verdict.bound:.2%} with {level:.0%} confidence, "
+            f"{verdict.audited:,} audited, {verdict.wrong:,} of them wrong"
+        )
+    if verdict.more is None:
+        return (
+            f"{what}: {verdict.wrong:,} of {verdict.audited:,} audited were wrong, so "
+            f"{plan.max_error:.1%} cannot be certified (error ≤ {verdict.bound:.1%} can be).\n"
+            f"The audit's labels are kept and learnt from. For a new attempt, with a higher "
+            f"threshold and so fewer items:\n  {again}\nor allow more: --max-error "
+            f"{min(0.5, 1.2 * verdict.bound):.2g}"
+        )
+    return (
+        f"{what}: {verdict.audited:,} audited, {verdict.wrong:,} wrong; {verdict.more:,} more "
+        f"without an error will certify it ({plan.expected_error:.2%} is expected). Go on with:\n"
+        f"  {again}"
+    )
+
+
+COMMANDS = {"finish": finish}
