@@ -247,6 +247,22 @@ def test_a_box_outside_the_image_is_an_error_with_the_image_s_size(
         show(tmp_path / "a.png", box=box)
 
 
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+def test_a_squeezed_picture_is_all_of_the_crop_at_exactly_the_size(
+    tmp_path: Path, suffix: str
+) -> None:
+    scene(1600, 900).save(tmp_path / f"a.{suffix}", quality=95, subsampling=0)
+    folder, box = Folder(tmp_path), Box(800, 0, 800, 450)
+    whole = folder.squeezed(Item(f"a.{suffix}"), (32, 48)).astype(int)
+    assert whole.shape == (48, 32, 3)
+    assert (
+        np.abs(whole - np.asarray(scene(32, 48)))[:20].max(axis=(0, 2))[[0, 10, 20, 31]].max() < 12
+    )
+    boxed = folder.squeezed(Item(f"a.{suffix}", box), (32, 32), 0).astype(int)
+    assert np.abs(boxed[2:-2, 2:-2] - (20, 200, 20)).max() < 12
+    assert folder.squeezed(Item(f"a.{suffix}", box), (3000, 40)).shape == (40, 3000, 3)
+
+
 def bomb(path: Path, side: int = 50_000) -> None:
     """A PNG whose header claims far more pixels than its few bytes can fill."""
     Image.new("1", (side, 8)).save(path)

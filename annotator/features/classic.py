@@ -13,10 +13,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from annotator.features.dictionary import Floats, load, patches
-from annotator.features.extractor import Pixels, squashed
+from annotator.features.extractor import Pixels
 
 SIDE = 64
 _AT_ONCE = 32
@@ -28,8 +27,7 @@ class Classic:
     """The extractor `classic`."""
 
     name = "classic"
-    size = (2 * SIDE, 2 * SIDE)
-    """Twice what is looked at: an oblong crop keeps its short side's detail."""
+    size = (SIDE, SIDE)
     batch_size = 64
 
     def __init__(self) -> None:
@@ -43,9 +41,6 @@ class Classic:
 
     def describe(self) -> dict[str, Any]:
         return {"name": self.name, "version": 1}
-
-    def prepare(self, image: Image.Image) -> Pixels:
-        return squashed(image, (SIDE, SIDE))
 
     def __call__(self, pictures: Sequence[Pixels]) -> Floats:
         # Few at once: what is worked on stays in the processor's cache.

@@ -16,7 +16,9 @@ def load_extractor(
     """The extractor that `model` names: classic, a short name, a Hugging Face id or a folder.
 
     None or "auto": dinov2-small where torch and its weights are, else classic. `batch_size`
-    None: chosen by device, and halved when memory runs out. Raises `ExtraMissing` or `FeatureError`.
+    None: chosen by device, and halved when memory runs out.
+
+    Raises `ExtraMissing` or `FeatureError`.
     """
     name = model if model and model != "auto" else default_model()
     if name == "classic":

@@ -148,7 +148,7 @@ def _prepared(
 
 def _picture(ref: str, source: ImageSource, extractor: Extractor, context: float) -> Pixels | str:
     try:
-        return extractor.prepare(source.crop(Item.parse(ref), extractor.size, context).image)
+        return source.squeezed(Item.parse(ref), extractor.size, context)
     except (ImageError, RefError) as error:
         return str(error)
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+import os
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from annotator.errors import ImageError
-from annotator.images.decode import MAX_PIXELS, decoded, opened
+from annotator.images.decode import MAX_PIXELS, Source, decoded, opened
 from annotator.refs import Box, Item, printable
 
 KEEP_BYTES = 100_000_000
@@ -38,6 +41,12 @@ class ImageSource(Protocol):
 
     def crop(self, item: Item, size: tuple[int, int], context: float = 0.25) -> Crop:
         """The item's picture, at most `size`. Raises `ImageError`."""
+        ...
+
+    def squeezed(
+        self, item: Item, size: tuple[int, int], context: float = 0.25
+    ) -> NDArray[np.uint8]:
+        """(height, width, 3) pixels of the same picture at exactly `size`."""
         ...
 
 
@@ -74,17 +83,38 @@ class Folder:
         source only if `enlarge` says so. Raises `ImageError`, also for a box that lies wholly
         outside the image.
         """
-        path = self.path(item)
-        with opened(path, self.max_pixels) as (source, found):
+        with opened(self.path(item), self.max_pixels) as (source, found):
             region = _region(item, source.size, context)
             fitted, scale = _fit(region, size, enlarge)
-            key = (str(path), found.st_mtime_ns, found.st_size)
-            kept = self._recent.find(key, scale) if item.box else None
-            image, part = kept or decoded(source, scale)
-            if item.box and not kept:
-                self._recent.keep(key, image, part)
+            image, part = self._decoded(item, source, found, scale)
             picture = _resized(image, region, part, fitted)
             return Crop(picture, _within(item.box, region, fitted), scale, source.size)
+
+    def squeezed(
+        self, item: Item, size: tuple[int, int], context: float = 0.25
+    ) -> NDArray[np.uint8]:
+        """(height, width, 3) pixels of what `crop` shows, at exactly `size`.
+
+        Nothing is cut away, the aspect is not kept. This is what feature extractors look at.
+        """
+        with opened(self.path(item), self.max_pixels) as (source, found):
+            region = _region(item, source.size, context)
+            scale = min(1.0, max(size[0] / region.size[0], size[1] / region.size[1]))
+            image, part = self._decoded(item, source, found, scale)
+            return np.asarray(_resized(image, region, part, size))
+
+    def _decoded(
+        self, item: Item, source: Source, found: os.stat_result, scale: float
+    ) -> tuple[Image.Image, int]:
+        """Decode, or take what was kept for another box of the same image."""
+        if item.box is None:
+            return decoded(source, scale)
+        key = (source.name, found.st_mtime_ns, found.st_size)
+        kept = self._recent.find(key, scale)
+        if kept is None:
+            kept = decoded(source, scale)
+            self._recent.keep(key, *kept)
+        return kept
 
 
 class _Region(NamedTuple):

@@ -79,6 +79,10 @@ def siglip2(folder: Path) -> Any:
     return model
 
 
+def seen(backbone: Backbone, image: Image.Image) -> Any:
+    return np.asarray(image.resize(backbone.size))
+
+
 def processed(folder: Path, image: Image.Image) -> Any:
     """What transformers' own processor for this model makes of a picture of its input's size."""
     processor = transformers.AutoImageProcessor.from_pretrained(folder, backend="pil")
@@ -95,7 +99,7 @@ def test_dinov2_gives_the_class_token_of_the_picture(tmp_path: Path) -> None:
         inputs = processor(image, do_resize=False, return_tensors="pt")
         expected = model(**inputs).last_hidden_state[:, 0]
     assert backbone.dim == 16
-    assert np.allclose(backbone([backbone.prepare(image)]), expected.numpy(), atol=1e-4)
+    assert np.allclose(backbone([seen(backbone, image)]), expected.numpy(), atol=1e-4)
     assert backbone.describe()["output"] == "cls"
 
 
@@ -106,7 +110,7 @@ def test_siglip_gives_its_pooled_picture_without_the_text_half(tmp_path: Path, s
     backbone = Backbone(str(tmp_path))
     with torch.inference_mode():
         expected = model.vision_model(**processed(tmp_path, image)).pooler_output
-    assert np.allclose(backbone([backbone.prepare(image)]), expected.numpy(), atol=1e-4)
+    assert np.allclose(backbone([seen(backbone, image)]), expected.numpy(), atol=1e-4)
     loaded = sum(weights.numel() for weights in backbone._model.parameters())
     assert loaded < sum(weights.numel() for weights in model.parameters())
 
@@ -118,14 +122,14 @@ def test_a_picture_is_seen_whole(tmp_path: Path) -> None:
     wide = Image.new("RGB", (400, 100), "grey")
     marked = wide.copy()
     marked.paste("red", (380, 0, 400, 100))
-    one, other = backbone([backbone.prepare(wide), backbone.prepare(marked)])
+    one, other = backbone([seen(backbone, wide), seen(backbone, marked)])
     assert np.abs(one - other).max() > 1e-3
 
 
 def test_rows_do_not_depend_on_their_batch(tmp_path: Path) -> None:
     dinov2(tmp_path)
     backbone = Backbone(str(tmp_path), batch_size=3)
-    pictures = [backbone.prepare(Image.fromarray(NOISE[n:, n:])) for n in range(10)]
+    pictures = [seen(backbone, Image.fromarray(NOISE[n:, n:])) for n in range(10)]
     together = backbone(pictures)
     assert together.shape == (10, 16)
     alone = np.concatenate([backbone([picture]) for picture in pictures])
@@ -135,7 +139,7 @@ def test_rows_do_not_depend_on_their_batch(tmp_path: Path) -> None:
 def test_half_precision_comes_near(tmp_path: Path) -> None:
     dinov2(tmp_path)
     full, half = Backbone(str(tmp_path)), Backbone(str(tmp_path), dtype="bf16")
-    picture = full.prepare(Image.fromarray(NOISE))
+    picture = seen(full, Image.fromarray(NOISE))
     assert half([picture]).dtype == np.float32
     assert np.allclose(full([picture]), half([picture]), atol=0.1)
 
@@ -150,7 +154,7 @@ def test_batches_shrink_when_memory_runs_out(tmp_path: Path) -> None:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return forward(pixel_values, **rest)
 
-    pictures = [backbone.prepare(Image.fromarray(NOISE[n:])) for n in range(11)]
+    pictures = [seen(backbone, Image.fromarray(NOISE[n:])) for n in range(11)]
     expected = backbone(pictures)
     backbone._model.forward = small
     assert np.allclose(backbone(pictures), expected, atol=1e-5)
@@ -166,7 +170,7 @@ def test_a_checkpoint_for_classification_loads_without_its_classifier(tmp_path: 
     model = transformers.ViTForImageClassification(config).eval()
     model.save_pretrained(tmp_path)
     one, two = Backbone(str(tmp_path)), Backbone(str(tmp_path))
-    picture = one.prepare(Image.fromarray(NOISE))
+    picture = seen(one, Image.fromarray(NOISE))
     assert np.array_equal(one([picture]), two([picture]))  # nothing random in it
     assert one.describe()["input"] == [32, 32]
 
@@ -182,7 +186,7 @@ def test_the_real_network_describes_as_the_reference_does(shared: Path) -> None:
         inputs = processor(image, do_resize=False, do_center_crop=False, return_tensors="pt")
         expected = model(**inputs).pooler_output.flatten(1)
     assert backbone.dim == 1280
-    assert np.allclose(backbone([backbone.prepare(image)]), expected.numpy(), atol=1e-3)
+    assert np.allclose(backbone([seen(backbone, image)]), expected.numpy(), atol=1e-3)
 
 
 def test_the_pipeline_runs_a_network(tmp_path: Path) -> None:
@@ -194,8 +198,7 @@ def test_the_pipeline_runs_a_network(tmp_path: Path) -> None:
     report = extract(refs, Folder(tmp_path), backbone, tmp_path / "features")
     assert (report.complete, report.computed) == (True, 9)
     store = FeatureStore.open(tmp_path / "features")
-    crops = [Folder(tmp_path).crop(Item(ref), backbone.size).image for ref in refs]
-    expected = backbone([backbone.prepare(crop) for crop in crops])
+    expected = backbone([Folder(tmp_path).squeezed(Item(ref), backbone.size) for ref in refs])
     assert np.allclose(store.matrix, expected, atol=5e-3)
     assert store.extractor["output"] == "cls"
 

@@ -15,7 +15,7 @@ from annotator.learn.ridge import RidgeLOO
 
 def features(images: list[Image.Image]) -> NDArray[np.float32]:
     classic = Classic()
-    return classic([classic.prepare(image) for image in images])
+    return classic([np.asarray(image.resize(classic.size, reducing_gap=3.0)) for image in images])
 
 
 def accuracy(X: NDArray[np.float32], y: NDArray[np.int64], labels: int) -> float:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ def run(tmp_path: Path, refs: list[str], **how: object) -> Report:
 
 def expected(tmp_path: Path, ref: str, context: float = 0.25) -> np.ndarray:
     classic, folder = Classic(), Folder(tmp_path / "images")
-    return classic([classic.prepare(folder.crop(Item.parse(ref), classic.size, context).image)])[0]
+    return classic([folder.squeezed(Item.parse(ref), classic.size, context)])[0]
 
 
 def test_every_item_gets_the_features_of_its_own_picture(tmp_path: Path) -> None:
@@ -174,29 +175,29 @@ def test_a_killed_run_is_resumed_without_a_wrong_row(tmp_path: Path, seed: int) 
 def test_decoding_goes_on_while_the_extractor_works(tmp_path: Path) -> None:
     refs = pictures(tmp_path / "images", 100)
 
+    decoded, begun, news = [0], [0], threading.Condition()
+
+    class Counting(Folder):
+        def squeezed(self, *what: Any) -> Any:
+            with news:
+                decoded[0] += 1
+                news.notify_all()
+            return super().squeezed(*what)
+
     class Waiting(Classic):
         """Does not end a batch before a picture of a later one is decoded."""
 
         batch_size = 8
-        decoded = 0
-        begun = 0
-        news = threading.Condition()
 
-        def prepare(self, image: Image.Image) -> np.ndarray:
-            with self.news:
-                self.decoded += 1
-                self.news.notify_all()
-            return super().prepare(image)
-
-        def __call__(self, some: object) -> np.ndarray:
-            if hasattr(self, "dim"):
-                self.begun += 8
-                with self.news:
-                    ahead = self.news.wait_for(lambda: self.decoded > min(self.begun, 99), 20)
+        def __call__(self, some: Any) -> Any:
+            if len(some) > 1:
+                begun[0] += len(some)
+                with news:
+                    ahead = news.wait_for(lambda: decoded[0] > min(begun[0], 99), 20)
                 assert ahead, "no picture was decoded while a batch was computed"
-            return super().__call__(some)  # type: ignore[arg-type]
+            return super().__call__(some)
 
-    folder = Folder(tmp_path / "images")
+    folder = Counting(tmp_path / "images")
     assert extract(RefTable(refs), folder, Waiting(), tmp_path / "f", workers=1).done == 100
 
 
@@ -204,8 +205,8 @@ def test_features_that_are_not_finite_are_reported_not_stored(tmp_path: Path) ->
     refs = pictures(tmp_path / "images", 6)
 
     class Overflowing(Classic):
-        def __call__(self, some: object) -> np.ndarray:
-            found = super().__call__(some)  # type: ignore[arg-type]
+        def __call__(self, some: Any) -> Any:
+            found = super().__call__(some)
             found[:3, 5] = [np.nan, np.inf, 1e6][: len(found)]
             return found
 
@@ -223,5 +224,5 @@ def test_flowers_come_out_the_same_as_one_by_one(tmp_path: Path, shared: Path) -
     extract(RefTable(map(str, photos)), folder, classic, tmp_path / "f")
     store = FeatureStore.open(tmp_path / "f")
     for row, photo in enumerate(photos):
-        alone = classic([classic.prepare(folder.crop(Item(str(photo)), classic.size).image)])
+        alone = classic([folder.squeezed(Item(str(photo)), classic.size)])
         assert np.allclose(store.matrix[row], alone[0], atol=1e-3)
