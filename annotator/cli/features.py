@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -60,8 +60,9 @@ def features(
 
     opened = Project.open(project)
     settings = opened.settings
-    extractor = load_extractor(model or settings.model, device=device, dtype=dtype)
     size = None if batch_size == "auto" else _number(batch_size)
+    name = model or settings.model
+    extractor = load_extractor(name, device=device, dtype=dtype, batch_size=size)
     with _narrated(progress, extractor.name) as report_progress, _stoppable() as stop:
         report = extract(
             pool.load(opened), Folder(opened.images, settings.max_pixels), extractor,
@@ -111,12 +112,13 @@ def _narrated(how: str, name: str) -> Iterator[Callable[[Progress], None]]:
 
 def _every(seconds: float, show: Callable[[Progress], None]) -> Callable[[Progress], None]:
     """`show` at most once in so many seconds, and always at the end."""
-    last = [0.0]
+    last: list[Any] = [0.0, None]
 
     def update(progress: Progress) -> None:
-        now = time.monotonic()
-        if now - last[0] >= seconds or progress.done + progress.broken >= progress.of:
-            last[0] = now
+        now, count = time.monotonic(), (progress.done, progress.broken)
+        ended = sum(count) >= progress.of and count != last[1]
+        if now - last[0] >= seconds or ended:
+            last[:] = now, count
             show(progress)
 
     return update
