@@ -118,6 +118,22 @@ def estimate(drawn: Drawn, rest: Rest) -> ErrorEstimate | None:
     return ErrorEstimate(error.value, error.low, error.high, n_eff, int(random.sum()), shares)
 
 
+def precision(drawn: Drawn, rest: Rest, c: int) -> Interval | None:
+    """Of the unlabelled rows that the model takes for class c, the share that is of class c.
+
+    None while there is no such row, or no randomly drawn label among those taken for c.
+    """
+    called, among = drawn.proba.argmax(axis=1) == c, rest.proba.argmax(axis=1) == c
+    chosen = called & drawn.random
+    if not chosen.any() or not among.any():
+        return None
+    weights = lure_weights(drawn.q[chosen], drawn.pool[chosen], rest.size)
+    variate = _Variate(drawn.proba[chosen, c], rest.proba[among, c].astype(float))
+    size = max(round(float(among.mean()) * rest.size), 1)
+    value, everywhere = (drawn.y[chosen] == c).astype(float), np.ones(int(chosen.sum()), bool)
+    return _combine(value, variate, weights, everywhere, size)
+
+
 def _pessimism(drawn: Drawn, wrong: Array, rest: int) -> float:
     """How much leave-one-out overstates the error on images like the labelled ones.
 

@@ -7,15 +7,17 @@ except to say how long it took.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from annotator.errors import ProjectError
-from annotator.learn.honest import Drawn, ErrorEstimate, Rest, estimate
+from annotator.learn.honest import Drawn, ErrorEstimate, Interval, Rest, estimate, precision
 from annotator.learn.model import ESTIMATORS, FittedModel, Model, out_of_sample
+from annotator.learn.outlook import rare_class
+from annotator.learn.past import STEP, STOP_SET, Past, due
 from annotator.learn.pool import OpenRows, Pool
 from annotator.learn.registry import DEFAULT, STRATEGIES
 from annotator.learn.rows import Rows, UnitRows, one_thread
@@ -23,6 +25,7 @@ from annotator.learn.scan import Rolling, Scan, equal, whole
 from annotator.learn.strategies import Pick, uniform
 
 MOST_SHOWN = 1000
+MOST_REBUILT = 1000  # labels
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,13 @@ class Ranking:
     """None before the first label of a row with features."""
     classes: tuple[str, ...]
     estimate: ErrorEstimate | None
+    """Of the whole pool; None without labels that were drawn with a known probability."""
+    precision: Interval | None
+    """While searching for a class: the share of it among the rows that the model takes for it."""
+    suggestion: str | None
+    """A rare class that `find` might search for."""
+    past: Past
+    """The history of the estimate, and how far models still change (see outlook.py)."""
     seconds: float
     warm: Warm | None = field(default=None, repr=False)
 
@@ -95,13 +105,18 @@ def learn(snapshot: Snapshot, seed: int) -> Ranking:
     with one_thread():
         model = _fit(snapshot, unit)
         step = _Step(snapshot, unit, model, _kept(snapshot), seed, rng)
-        picks, found = step.run()
+        picks, found, precise = step.run()
+        past = step.past(found)
+    rare = rare_class(np.bincount(snapshot.y, minlength=1))
     return Ranking(
         version=snapshot.version,
         picks=tuple(picks),
         model=model,
         classes=snapshot.classes,
         estimate=found,
+        precision=precise,
+        suggestion=None if rare is None or snapshot.find else snapshot.classes[rare],
+        past=past,
         seconds=time.perf_counter() - begun,
         warm=Warm(unit, model.estimator if model else None, step.cache),
     )
@@ -164,16 +179,16 @@ class _Step:
     seed: int
     rng: np.random.Generator
 
-    def run(self) -> tuple[list[Pick], ErrorEstimate | None]:
+    def run(self) -> tuple[list[Pick], ErrorEstimate | None, Interval | None]:
         """Rows with features first; only where none is left, the others at random."""
         s = self.snapshot
         ready = ~s.closed if s.available is None else s.available & ~s.closed
         if not ready.any():
             rest = OpenRows(~s.closed, np.zeros(len(s.closed), dtype=np.float32))
-            return uniform(self.pool(Scan(s.rows[:0], equal(0, 1), 0, rest)), s.want), None
+            return uniform(self.pool(Scan(s.rows[:0], equal(0, 1), 0, rest)), s.want), None, None
         scan = self.scan(ready)
-        found = self.estimate(scan)
-        return STRATEGIES[s.strategy](self.pool(scan), s.want), found
+        found, precise = self.estimate(scan)
+        return STRATEGIES[s.strategy](self.pool(scan), s.want), found, precise
 
     def scan(self, ready: NDArray[np.bool_]) -> Scan:
         s, C = self.snapshot, len(self.snapshot.classes)
@@ -211,16 +226,61 @@ class _Step:
             cache=self.cache,
         )
 
-    def estimate(self, scan: Scan) -> ErrorEstimate | None:
+    def estimate(self, scan: Scan) -> tuple[ErrorEstimate | None, Interval | None]:
+        """Of the whole pool, and the precision of the class searched for."""
+        if self.model is None:
+            return None, None
+        drawn = _drawn(self.snapshot, self.unit, self.model)
+        rest = Rest(scan.proba[: scan.sampled], scan.open.size)
+        precise = None if self.find is None else precision(drawn, rest, self.find)
+        return estimate(drawn, rest), precise
+
+    def past(self, found: ErrorEstimate | None) -> Past:
         s = self.snapshot
         if self.model is None:
-            return None
-        fitted = _usable(s, s.rows)
-        rows, y = s.rows[fitted], s.y[fitted]
-        X = self.unit.take(rows)
-        proba, known = out_of_sample(self.model, X, y), self.model.unit_proba(X)
-        drawn = Drawn(proba, known, y, s.q[fitted], s.pool[fitted])
-        return estimate(drawn, Rest(scan.proba[: scan.sampled], scan.open.size))
+            return Past()
+        before = s.previous.past if s.previous else self._rebuilt(self.model)
+        said = self._said(self.model) if due(self.model.n, before) else None
+        return before.after(self.model.n, found, said)
+
+    def _said(self, model: FittedModel) -> Rows:
+        """The model's classes on a fixed random sample of the pool."""
+        return np.asarray(model.unit_proba(self._sample()).argmax(axis=1))
+
+    def _sample(self) -> NDArray[np.float32]:
+        available = self.snapshot.available
+        key = f"stop set {-1 if available is None else int(available.sum())}"
+        if key not in self.cache:
+            mask = np.ones(len(self.snapshot.closed), bool) if available is None else available
+            rng = np.random.default_rng([self.seed, STOP_SET])
+            sample = OpenRows(mask, np.zeros(len(mask), dtype=np.float32))
+            self.cache[key] = self.unit.take(sample.uniform(rng, STOP_SET))
+        found: NDArray[np.float32] = self.cache[key]
+        return found
+
+    def _rebuilt(self, last: FittedModel) -> Past:
+        """The history up to now, where a session is taken up again: a fit at every 10th label."""
+        past, s = Past(), self.snapshot
+        if not hasattr(last.estimator, "loo_proba"):
+            return past  # cross-validation at every step would take too long
+        sample, size = self._sample(), int((~s.closed).sum())
+        for n in range(STEP, min(last.n, MOST_REBUILT), STEP):
+            early = replace(s, rows=s.rows[:n], y=s.y[:n], q=s.q[:n], pool=s.pool[:n])
+            model = _fit(early, self.unit)
+            if model is not None:
+                proba = model.unit_proba(sample)
+                rest = Rest(proba, size + last.n - n)
+                found = estimate(_drawn(early, self.unit, model), rest)
+                past = past.after(n, found, np.asarray(proba.argmax(axis=1)))
+        return past
+
+
+def _drawn(snapshot: Snapshot, unit: UnitRows, model: FittedModel) -> Drawn:
+    fitted = _usable(snapshot, snapshot.rows)
+    rows, y = snapshot.rows[fitted], snapshot.y[fitted]
+    X = unit.take(rows)
+    proba, known = out_of_sample(model, X, y), model.unit_proba(X)
+    return Drawn(proba, known, y, snapshot.q[fitted], snapshot.pool[fitted])
 
 
 def _shown(snapshot: Snapshot) -> Rows:

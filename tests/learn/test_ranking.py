@@ -153,3 +153,32 @@ def test_unknown_names_are_refused_with_the_known_ones() -> None:
         learn(snapshot(X, {}, strategy="best"), seed=0)
     with pytest.raises(ProjectError, match="class to find 'd'; known: a, b, c"):
         learn(snapshot(X, {}, find="d"), seed=0)
+
+
+def test_the_history_is_the_same_where_a_session_is_taken_up_again() -> None:
+    X, y = blobs(200)
+    given: dict[int, int] = {}
+    ranking = learn(snapshot(X, given, strategy="random"), seed=3)
+    for row in range(45):
+        given[row] = int(y[row])
+        ranking = learn(snapshot(X, given, strategy="random", previous=ranking), seed=3)
+    again = learn(snapshot(X, given, strategy="random"), seed=3)
+    assert again.past.kappas == pytest.approx(ranking.past.kappas)
+    assert len(again.past.kappas) == 3  # 10 to 20, 20 to 30, 30 to 40 labels
+    assert [point.labels for point in again.past.points] == [10, 20, 30, 40, 45]
+    errors = {point.labels: point.error for point in ranking.past.points}
+    for point in again.past.points:
+        assert point.error == pytest.approx(errors[point.labels], abs=0.03)
+
+
+def test_a_rare_class_is_suggested_and_the_search_says_how_precise_it_is() -> None:
+    rng = np.random.default_rng(0)
+    y = (np.arange(800) % 16 == 0).astype(int)
+    X = (rng.normal(size=(800, 8)) + 4 * y[:, None]).astype(np.float32)
+    given = {row: int(y[row]) for row in range(200)}
+    assert learn(snapshot(X, given), seed=0).suggestion == "b"
+    searching = learn(snapshot(X, given, find="b", classes=("a", "b")), seed=0)
+    assert searching.suggestion is None
+    assert searching.precision is not None
+    assert searching.precision.low <= searching.precision.value <= searching.precision.high
+    assert searching.precision.value > 0.5
