@@ -263,7 +263,8 @@ class Stage:
                 self._drawn = job
                 self._uncomposed = self._note_shown(job.shot, payload)
             else:
-                self._sending = _Sending(job, payload, 0)
+                # From now on the compositor, too, paints this picture.
+                self._sending, self.payload = _Sending(job, payload, 0), payload
             return
 
     def _fill(self, job: Job, payload: Payload) -> _Sending:

@@ -47,6 +47,15 @@ def marks(text: str) -> list[int]:
     return [_MARKS[character] for character in text]
 
 
+def palette(number: int) -> tuple[int, int, int]:
+    """xterm's colours 16 to 255: a cube of six levels, then greys."""
+    if number >= 232:
+        grey = 8 + 10 * (number - 232)
+        return grey, grey, grey
+    red, green, blue = ((number - 16) // step % 6 for step in (36, 6, 1))
+    return tuple(55 + 40 * level if level else 0 for level in (red, green, blue))  # type: ignore[return-value]
+
+
 _SIXEL = re.compile(r"#(\d+)(?:;2;(\d+);(\d+);(\d+))?|!(\d+)([?-~])|([?-~])|([$-])")
 
 

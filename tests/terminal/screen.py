@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tests.terminal.decode import marks, sixel
+from tests.terminal.decode import marks, palette, sixel
 
 TOKEN = re.compile(
     rb"\x1b_(?P<apc>.*?)\x1b\\"
@@ -202,8 +202,10 @@ class Screen:
             elif code in (38, 48) and numbers and numbers.pop(0) == 2:
                 colour, numbers = tuple(numbers[:3]), numbers[3:]
                 setattr(self._pen, "foreground" if code == 38 else "background", colour)
-            elif code in (38, 48):
-                numbers = numbers[1:]
+            elif code in (38, 48) and numbers:
+                # After `pop` above the 5 is gone: a place in the palette of 256.
+                colour = palette(numbers.pop(0))
+                setattr(self._pen, "foreground" if code == 38 else "background", colour)
 
     # -- images that are kept ---------------------------------------------------------------
 
@@ -315,8 +317,10 @@ class Screen:
         scaled: dict[int, Pixels] = {}
         for y in range(rows):
             before = None
+            for x in range(left):
+                before = self._at(x, top + y, before)
             for x in range(columns):
-                before = self._at(left + x, top + y, before, scaled)
+                before = self._at(left + x, top + y, before)
                 place = whole[y * height : (y + 1) * height, x * width : (x + 1) * width]
                 place[:] = self._cell_pixels(self.cells[top + y][left + x], before, scaled)
         drawn = self._drawn[top * height :, left * width :][: rows * height, : columns * width]
@@ -325,7 +329,7 @@ class Screen:
         return whole
 
     def _at(
-        self, x: int, y: int, before: tuple[int, int, int] | None, scaled: dict[int, Pixels]
+        self, x: int, y: int, before: tuple[int, int, int] | None
     ) -> tuple[int, int, int] | None:
         """Image, row and column that a placeholder cell stands for."""
         cell = self.cells[y][x]
@@ -368,6 +372,7 @@ class Screen:
                 image = np.asarray(_scaled(stored.frames[0], size))
                 y, x = (row - top) * self.cell[1], (column - left) * self.cell[0]
                 place = whole[max(y, 0) : y + size[1], max(x, 0) : x + size[0]]
+                image = image[max(-y, 0) :, max(-x, 0) :]
                 part = image[: place.shape[0], : place.shape[1]]
                 place[part[..., 3] > 127] = part[part[..., 3] > 127][:, :3]
 

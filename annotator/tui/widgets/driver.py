@@ -46,8 +46,8 @@ class PictureDriver(LinuxDriver):
         """Write in order with all other output."""
         super().write(data.decode())
 
-    def start_application_mode(self) -> None:
-        super().start_application_mode()  # type: ignore[no-untyped-call]
+    def hand_on_typed(self) -> None:
+        """Give the app the keys that were typed before it was there. Call it once there is."""
         typed, self.typed = self.typed, ""
         for message in XTermParser().feed(typed) if typed else ():
             self.process_message(message)

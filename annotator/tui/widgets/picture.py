@@ -173,6 +173,7 @@ class Picture(Widget):
         if isinstance(driver, PictureDriver):
             driver.on_answer = self._answered
             driver.on_text = self._others_wrote
+            self.call_after_refresh(driver.hand_on_typed)
             driver.on_farewell = self._stage.end
             driver.on_drain = lambda: (self._line.asked, min(2.0, 0.1 + 3 * self._line.rtt))
         else:

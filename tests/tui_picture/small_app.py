@@ -1,0 +1,98 @@
+"""The smallest labelling program around a picture, for tests: d and a label, h helps, q quits."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from annotator.images import Folder
+from annotator.refs import Item
+from annotator.terminal.probe import probe
+
+CAPS = probe()
+os.environ.update(CAPS.environment)
+
+from textual.app import App, ComposeResult  # noqa: E402  reads the environment once
+from textual.screen import ModalScreen  # noqa: E402
+from textual.widgets import Static  # noqa: E402
+
+from annotator.tui.widgets.driver import driver_for  # noqa: E402
+from annotator.tui.widgets.picture import Picture  # noqa: E402
+
+FOLDER, LABELS = Path(sys.argv[1]), Path(sys.argv[2])
+ITEMS = [Item(path.name) for path in sorted(FOLDER.iterdir())]
+
+
+class Help(ModalScreen[None]):
+    CSS = "Help { align: center middle; background: transparent; }"
+    BINDINGS = [("h", "dismiss", "")]
+
+    def compose(self) -> ComposeResult:
+        box = Static("THIS IS HELP")
+        box.styles.width, box.styles.height, box.styles.background = 20, 5, "#ffffff"
+        yield box
+
+
+class Labelling(App[None]):
+    CSS = "Static { height: 1; }"
+    BINDINGS = [
+        ("d", "label(1)", ""),
+        ("a", "label(-1)", ""),
+        ("h", "help", ""),
+        ("n", "note", ""),
+        ("z", "zoom", ""),
+        ("x", "crash", ""),
+        ("q", "quit", ""),
+        ("ctrl+z", "suspend_process", ""),
+    ]
+
+    def compose(self) -> ComposeResult:
+        self.index = 0
+        self.picture = Picture(Folder(FOLDER).crop, CAPS, guard="on")
+        yield self.picture
+        yield Static("")
+
+    def on_mount(self) -> None:
+        self.go()
+
+    def go(self) -> None:
+        around = [ITEMS[(self.index + step) % len(ITEMS)] for step in (0, 1, 2, -1, 3, 4)]
+        self.picture.show(around[0])
+        self.picture.expect(around[1:])
+        self.say("asked")
+
+    def say(self, state: str) -> None:
+        text = f"{self.index} {state} {self.picture.technique} {self.picture.status}"
+        self.query_one(Static).update(text)
+
+    def on_picture_seen(self, event: Picture.Seen) -> None:
+        self.say("seen")
+
+    def on_picture_broken(self, event: Picture.Broken) -> None:
+        self.say("broken")
+
+    def action_label(self, step: int) -> None:
+        item = ITEMS[self.index % len(ITEMS)]
+        with LABELS.open("a") as log:
+            print("label" if self.picture.accepts(item) else "blind", item.path, file=log)
+        if self.picture.accepts(item):
+            self.index += step
+            self.go()
+
+    def action_help(self) -> None:
+        self.push_screen(Help())
+
+    def action_note(self) -> None:
+        self.notify("A NOTE", timeout=1)
+
+    def action_zoom(self) -> None:
+        self.picture.zoom()
+
+    def action_crash(self) -> None:
+        raise RuntimeError("as if a fault of the program")
+
+
+if __name__ == "__main__":
+    Labelling(driver_class=driver_for(CAPS)).run()
+    print("GOODBYE")
