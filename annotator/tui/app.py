@@ -20,6 +20,7 @@ from annotator.errors import StoreError, TerminalError
 from annotator.project import Project
 from annotator.refs import printable
 from annotator.tui.pace import Pace, duration
+from annotator.tui.reader import Reader
 
 if TYPE_CHECKING:
     from annotator.terminal.caps import Caps
@@ -80,9 +81,10 @@ def run(
     if sys.__stderr__ is None or not sys.__stderr__.isatty():
         raise TerminalError("the screen is drawn on stderr: run it again without redirecting that")
     make_keymap(project.settings.keymap, project.settings.classes)  # before the screen is touched
+    reader = Reader(project, audit.refs if audit else None)
     caps = probe(graphics)
     os.environ.update(caps.environment)
-    with prepared(project, annotator, caps, features=features, audit=audit) as app:
+    with prepared(project, annotator, caps, features=features, audit=audit, reader=reader) as app:
         error = app.run()
         if error is not None:
             raise error
@@ -99,17 +101,16 @@ def prepared(
     *,
     features: bool = True,
     audit: Sample | None = None,
+    reader: Reader | None = None,
 ) -> Iterator[Labeller]:
     """The app for a project, with its session; both are closed at the end."""
     from annotator.learner import Strategy
     from annotator.session import Session
     from annotator.store import SqliteStore
-    from annotator.tui.background import Reader
     from annotator.tui.keymaps import make_keymap
     from annotator.tui.labeller import Labeller
 
     settings = project.settings
-    reader = Reader(project, audit.refs if audit else None)
     keymap = make_keymap(settings.keymap, settings.classes)
     store = SqliteStore(project.labels_file)
     try:
@@ -119,6 +120,7 @@ def prepared(
             audit=audit.name if audit else None,
         )  # fmt: skip
         pace = Pace(time.monotonic)
+        reader = reader or Reader(project, audit.refs if audit else None)
         yield Labeller(project, session, keymap, pace, caps, reader, extract=features)
         with contextlib.suppress(StoreError):
             session.close()

@@ -1,4 +1,4 @@
-"""What runs beside the screen: listing, learning, and the features' own process.
+"""What runs beside the screen: learning, and the features' own process.
 
 Each is a daemon thread that hands its results to `post`, a thread-safe function; none is ever
 waited for, so that quitting takes no longer than the screen does.
@@ -11,53 +11,19 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from annotator import pool
-from annotator.errors import AnnotatorError, FeatureError
+from annotator.errors import FeatureError
 from annotator.features.growing import open_growing
 from annotator.features.store import FeatureStore
 from annotator.learn.ranking import Snapshot, learn
-from annotator.listing import LeftOut
 from annotator.project import Project
 from annotator.tui import messages
 
 Post = Callable[[Any], object]
-
-
-class Reader:
-    """Lists the pool, or only `refs`. What it finds before somebody listens is kept."""
-
-    def __init__(self, project: Project, refs: Sequence[str] | None = None) -> None:
-        self._project, self._refs = project, refs
-        self._found: SimpleQueue[Any] = SimpleQueue()
-        _thread("list", self._run)
-
-    def listen(self, post: Post) -> None:
-        """Hand everything to `post` from now on."""
-        _thread("listed", lambda: self._pass_on(post))
-
-    def _run(self) -> None:
-        left_out = LeftOut()
-        try:
-            listing = pool.stream(self._project, left_out) if self._refs is None else [self._refs]
-            for batch in listing:
-                self._found.put(messages.Listed(batch))
-            self._found.put(messages.ListingEnded(left_out))
-        except AnnotatorError as error:
-            self._found.put(messages.ListingFailed(error))
-        except OSError as error:
-            self._found.put(messages.ListingFailed(AnnotatorError(f"listing failed: {error}")))
-
-    def _pass_on(self, post: Post) -> None:
-        while True:
-            found = self._found.get()
-            post(found)
-            if not isinstance(found, messages.Listed):
-                return
 
 
 class Fitter:

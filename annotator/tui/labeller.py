@@ -16,14 +16,16 @@ from annotator.errors import AnnotatorError, ProjectError, StoreError
 from annotator.features.store import FeatureStore
 from annotator.images import Folder
 from annotator.learner import Strategy
+from annotator.listing import LeftOut
 from annotator.project import Project
 from annotator.refs import printable
 from annotator.session import Session
 from annotator.terminal.caps import Caps
 from annotator.tui import messages
-from annotator.tui.background import Extraction, Fitter, Opener, Reader
+from annotator.tui.background import Extraction, Fitter, Opener
 from annotator.tui.keymaps import COMMANDS, Keymap
 from annotator.tui.pace import Pace, duration
+from annotator.tui.reader import Reader
 from annotator.tui.screens.label import LabelScreen
 from annotator.tui.screens.strategy import StrategyScreen, title
 from annotator.tui.themes import DEFAULT, THEMES
@@ -88,7 +90,7 @@ class Labeller(App[AnnotatorError]):
             for number in _SIGNALS:
                 asyncio.get_running_loop().add_signal_handler(number, self._end_by, number)
         self.push_screen(self.label_screen)
-        self._reader.listen(self.post_message)
+        self._reader.listen(lambda found: self.post_message(messages.Listed(found)))
         self.set_interval(1.0, self._look_around)
 
     def on_unmount(self) -> None:
@@ -102,21 +104,22 @@ class Labeller(App[AnnotatorError]):
     # --- the pool
 
     def on_listed(self, message: messages.Listed) -> None:
-        self.session.extend(message.refs)
-        self.label_screen.sync()
+        found = message.found
+        if isinstance(found, AnnotatorError):
+            self.exit(found)
+        elif isinstance(found, LeftOut):
+            self._all_listed(found)
+        else:
+            self.session.extend(found)
+            self.label_screen.sync()
 
-    def on_listing_ended(self, message: messages.ListingEnded) -> None:
+    def _all_listed(self, left_out: LeftOut) -> None:
         self.label_screen.listed = True
         self.label_screen.sync()
-        if message.left_out.names:
-            self._warn("list", str(message.left_out).splitlines()[0])
-        if self.session.audit is not None:
-            self._show_activity()
-        elif len(self.session.queue.refs):
+        if left_out.names:
+            self._warn("list", str(left_out).splitlines()[0])
+        if len(self.session.queue.refs):
             self._open_features()
-
-    def on_listing_failed(self, message: messages.ListingFailed) -> None:
-        self.exit(message.error)
 
     def _look_around(self) -> None:
         """See what others wrote."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,28 +10,14 @@ from textual.message import Message
 from annotator.errors import AnnotatorError
 from annotator.features.store import FeatureStore
 from annotator.learn.ranking import Ranking
-from annotator.listing import LeftOut
+from annotator.tui.reader import Found
 
 
 @dataclass
 class Listed(Message):
-    """More of the pool."""
+    """More of the pool, or its end."""
 
-    refs: Sequence[str]
-
-
-@dataclass
-class ListingEnded(Message):
-    """That was all of the pool."""
-
-    left_out: LeftOut
-
-
-@dataclass
-class ListingFailed(Message):
-    """The pool cannot be read."""
-
-    error: AnnotatorError
+    found: Found
 
 
 @dataclass
