@@ -4,8 +4,8 @@ With unit rows and a constant 1 appended, X is (n, d+1), Y one-hot (n, C), K = X
 A = (K + λI)⁻¹, α = A Y and the weights are Xᵀ α (beyond some 1,500 labels the equal form by
 columns serves, see solve.py). The prediction of row m by the model fitted
 without it is Y_m − α_m / A_mm, exactly (Allen's PRESS; Rifkin & Lippert 2007, "Notes on
-regularized least squares"). λ and the softmax temperature minimise the leave-one-out
-log-loss, so that calibration costs no held-out labels.
+regularized least squares"). λ and the calibration (see calibrate.py) minimise
+the leave-one-out log-loss, so that they cost no held-out labels.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from annotator.learn.calibrate import FIRST, Calibration, calibrate
 from annotator.learn.solve import (
     Array,
     Form,
@@ -31,12 +32,6 @@ Labels = NDArray[np.int64]
 PENALTIES = (1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0)
 TEMPERATURES = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0)
 FIRST_PENALTY = 1.0
-
-
-def softmax(scores: NDArray[Any], axis: int = -1) -> NDArray[Any]:
-    """Probabilities along `axis`; never NaN for finite scores."""
-    found = np.exp(scores - scores.max(axis=axis, keepdims=True))
-    return np.asarray(found / found.sum(axis=axis, keepdims=True))
 
 
 def log_loss(scores: Array, y: Labels, temperatures: Array) -> Array:
@@ -62,14 +57,14 @@ class RidgeLOO:
     """Ridge on unit rows; `predict_proba`, and `loo_proba` without the row's own label.
 
     classes: C, the number of classes of the project; a class without labels scores 0 and so
-    keeps a small probability. After `fit(X, y)`: `classes_` (C,), `penalty`, `temperature`,
+    keeps a small probability. After `fit(X, y)`: `classes_` (C,), `penalty`, `calibration`,
     `coef_` (d+1, C) with the bias last.
     """
 
     def __init__(self, classes: int) -> None:
         self.classes_ = np.arange(classes)
         self.penalty = FIRST_PENALTY
-        self.temperature = TEMPERATURES[0]
+        self.calibration = Calibration(FIRST, np.zeros(classes))
         self.coef_: Array = np.zeros((0, classes))
         self._loo: Array = np.zeros((0, classes))
         self._y: Labels = np.zeros(0, dtype=np.int64)
@@ -91,8 +86,7 @@ class RidgeLOO:
             self._form = row_form(rows, K, self.penalty, before)
         self.coef_, self._loo = self._form.solve(Y)
         self._y = np.array(y, dtype=np.int64)
-        losses = log_loss(self._loo, self._y, np.array(TEMPERATURES))
-        self.temperature = TEMPERATURES[int(losses.argmin())]
+        self.calibration = calibrate(self._loo, self._y)
         return self
 
     def _review(
@@ -118,9 +112,7 @@ class RidgeLOO:
 
     def predict_proba(self, X: NDArray[Any]) -> NDArray[Any]:
         """Probabilities (m, C) of unit rows X (m, d), in the float type of X."""
-        found = self.scores(X)
-        found *= found.dtype.type(self.temperature)
-        return softmax(found)
+        return self.calibration.proba(self.scores(X))
 
     def loo_scores(self) -> Array:
         """Scores (n, C) of each labelled row by the fit without that row."""
@@ -128,4 +120,4 @@ class RidgeLOO:
 
     def loo_proba(self) -> Array:
         """Probabilities (n, C) of each labelled row by the fit without that row."""
-        return softmax(self.temperature * self._loo)
+        return self.calibration.proba(self._loo)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from annotator.learn.ridge import PENALTIES, RidgeLOO, log_loss, reviewed_at
+from annotator.learn.ridge import PENALTIES, RidgeLOO, reviewed_at
 from annotator.learn.solve import path
 
 Array = NDArray[np.float64]
@@ -50,7 +50,8 @@ def test_grown_row_by_row_it_is_the_same_model() -> None:
         warm = RidgeLOO(4).fit(X[:n], y[:n], warm=warm)
     assert warm is not None
     fresh = RidgeLOO(4).fit(X, y)
-    assert (warm.penalty, warm.temperature) == (fresh.penalty, fresh.temperature)
+    assert warm.penalty == fresh.penalty
+    assert warm.calibration.temperature == pytest.approx(fresh.calibration.temperature)
     np.testing.assert_allclose(warm.coef_, fresh.coef_, rtol=0, atol=1e-8)
     np.testing.assert_allclose(warm.loo_scores(), fresh.loo_scores(), rtol=0, atol=1e-8)
 
@@ -111,13 +112,6 @@ def test_one_class_only_and_classes_never_seen() -> None:
     assert (proba > 0).all()
     assert (proba.argmax(axis=1) == 2).all()
     assert RidgeLOO(1).fit(X, np.zeros(25, int)).predict_proba(X) == pytest.approx(1)
-
-
-def test_the_temperature_has_the_least_leave_one_out_log_loss() -> None:
-    X, y = rows(60, 10), (rows(60, 10)[:, 0] > 0).astype(int)
-    model = RidgeLOO(2).fit(X, y)
-    here = log_loss(model.loo_scores(), y, np.array([model.temperature]))[0]
-    assert here <= log_loss(model.loo_scores(), y, np.linspace(1, 24, 24)).min() + 0.01
 
 
 def test_the_penalty_is_reviewed_every_ten_labels_and_later_more_rarely() -> None:

@@ -1,0 +1,92 @@
+"""Scores into probabilities: a temperature and one offset per class.
+
+softmax(t · scores + b), "bias-corrected temperature scaling" (Alexandari, Kundaje &
+Shrikumar, ICML 2020, arXiv:1901.06852), fitted by Newton's method on out-of-sample scores. The
+offsets matter where classes are unequal: a least-squares score of a rare class seldom rises
+above that of a frequent one.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Labels = NDArray[np.int64]
+
+FIRST = 4.0  # the temperature to start from, and to stay near while labels are few
+OFFSETS = 2.0  # strength with which offsets are held near 0, and the temperature near FIRST
+TEMPERATURE = 0.1
+ROUNDS = 30
+ENOUGH = 1e-9  # of the loss, per row
+
+
+class Calibration(NamedTuple):
+    temperature: float
+    offsets: Array
+    """(C,)"""
+
+    def proba(self, scores: NDArray[Any]) -> NDArray[Any]:
+        """Probabilities (m, C) of scores (m, C), in their float type."""
+        kind = scores.dtype.type
+        return softmax(kind(self.temperature) * scores + self.offsets.astype(scores.dtype))
+
+
+def softmax(scores: NDArray[Any]) -> NDArray[Any]:
+    """Probabilities along the last axis; never NaN for finite scores."""
+    found = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return np.asarray(found / found.sum(axis=-1, keepdims=True))
+
+
+def calibrate(scores: Array, y: Labels) -> Calibration:
+    """The temperature and offsets of least penalised log-loss on scores (n, C) and y (n,)."""
+    theta = np.zeros(scores.shape[1] + 1)
+    theta[0] = np.log(FIRST)
+    loss, proba = _loss(theta, scores, y)
+    for _ in range(ROUNDS):
+        step = _newton(theta, proba, scores, y)
+        moved = _shortened(theta, step, loss, scores, y)
+        if moved is None:
+            break
+        theta, gain, loss, proba = moved
+        if gain < ENOUGH * len(y):
+            break
+    return Calibration(float(np.exp(theta[0])), theta[1:])
+
+
+def _loss(theta: Array, scores: Array, y: Labels) -> tuple[float, Array]:
+    z = np.exp(theta[0]) * scores + theta[1:]
+    z -= z.max(axis=1, keepdims=True)
+    total = np.exp(z).sum(axis=1, keepdims=True)
+    fit = float((np.log(total[:, 0]) - z[np.arange(len(y)), y]).sum())
+    held = OFFSETS * (theta[1:] ** 2).sum() + TEMPERATURE * (theta[0] - np.log(FIRST)) ** 2
+    return fit + held / 2, np.exp(z) / total
+
+
+def _newton(theta: Array, proba: Array, scores: Array, y: Labels) -> Array:
+    """The step to the minimum of the quadratic model."""
+    scaled, off = np.exp(theta[0]) * scores, proba.copy()
+    off[np.arange(len(y)), y] -= 1
+    gradient = np.append((off * scaled).sum(), off.sum(axis=0) + OFFSETS * theta[1:])
+    gradient[0] += TEMPERATURE * (theta[0] - np.log(FIRST))
+    mean = (proba * scaled).sum(axis=1, keepdims=True)
+    H = np.empty((len(theta), len(theta)))
+    H[0, 0] = (proba * (scaled - mean) ** 2).sum() + TEMPERATURE
+    H[0, 1:] = H[1:, 0] = (proba * (scaled - mean)).sum(axis=0)
+    H[1:, 1:] = np.diag(proba.sum(axis=0) + OFFSETS) - proba.T @ proba
+    return np.asarray(np.linalg.solve(H, gradient))
+
+
+def _shortened(
+    theta: Array, step: Array, loss: float, scores: Array, y: Labels
+) -> tuple[Array, float, float, Array] | None:
+    """The first of the step, half of it, a quarter ... that lowers the loss; None if none does."""
+    for power in range(12):
+        moved = theta - step / 2**power
+        if abs(moved[0]) < 10:
+            found, proba = _loss(moved, scores, y)
+            if found < loss:
+                return moved, loss - found, found, proba
+    return None
