@@ -48,6 +48,8 @@ class Settings:
     target_error: float | None = None
     context: float = 0.25
     """How much of the picture around a box is shown, as a share of the box's larger side."""
+    feature_context: float = 0.0
+    """The same for what the features see: on boxes, 0 learns faster than any surroundings."""
     seed: int = 0
     ahead: int = 5
     """How many items wait in the queue, their pictures on the way."""
@@ -93,6 +95,7 @@ _FIELDS: dict[str, tuple[type | tuple[type, ...], str]] = {
     "find": (str, "the name of a class, in quotes"),
     "target_error": ((int, float), "a share between 0 and 1, such as 0.02"),
     "context": ((int, float), "a share from 0 to 10, such as 0.25"),
+    "feature_context": ((int, float), "a share from 0 to 10, such as 0.1"),
     "seed": (int, "a whole number from 0"),
     "ahead": (int, "a whole number from 1 to 64"),
     "max_pixels": (int, "a whole number above 0"),
@@ -104,6 +107,7 @@ _FIELDS: dict[str, tuple[type | tuple[type, ...], str]] = {
 _RANGES = {
     "target_error": (0.0, 1.0),
     "context": (0.0, 10.0),
+    "feature_context": (0.0, 10.0),
     "seed": (0, 2**63),
     "ahead": (1, 64),
     "max_pixels": (1, 2**40),

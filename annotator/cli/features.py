@@ -40,7 +40,10 @@ def features(
         int | None, typer.Option(min=1, help="Threads that decode [one a core].")
     ] = None,
     context: Annotated[
-        float | None, typer.Option(min=0, max=10, help="Picture around a box [as in the project].")
+        float | None,
+        typer.Option(
+            min=0, max=10, help="Picture around a box, as a share of its larger side [0]."
+        ),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only so many items now.")] = None,
     progress: Annotated[str, typer.Option(help="auto, none or json.", hidden=True)] = "auto",
@@ -66,7 +69,7 @@ def features(
     with _narrated(progress, extractor.name) as report_progress, _stoppable() as stop:
         report = extract(
             pool.load(opened), Folder(opened.images, settings.max_pixels), extractor,
-            opened.features_folder, context=settings.context if context is None else context,
+            opened.features_folder, context=settings.feature_context if context is None else context,
             batch_size=size, workers=workers, limit=limit, seed=settings.seed,
             progress=report_progress, stop=stop,
         )  # fmt: skip
