@@ -97,6 +97,10 @@ class Backbone:
     def size(self) -> tuple[int, int]:
         return self._input.width, self._input.height
 
+    @property
+    def outruns_threads(self) -> bool:
+        return self._device.startswith("cuda")
+
     def describe(self) -> dict[str, Any]:
         fetched = self._folder.parent.name == "snapshots"
         return {

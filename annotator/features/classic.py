@@ -29,6 +29,7 @@ class Classic:
     name = "classic"
     size = (SIDE, SIDE)
     batch_size = 64
+    outruns_threads = False
 
     def __init__(self) -> None:
         self._parts = (

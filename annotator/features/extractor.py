@@ -33,6 +33,11 @@ class Extractor(Protocol):
         """How many pictures one call takes best."""
         ...
 
+    @property
+    def outruns_threads(self) -> bool:
+        """Whether it takes thousands of pictures a second, more than threads can decode."""
+        ...
+
     def describe(self) -> dict[str, Any]:
         """`name` and all else that the features depend on; goes into meta.json."""
         ...

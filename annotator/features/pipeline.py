@@ -9,27 +9,22 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.errors import ImageError, RefError
+from annotator.features.decoding import TASK, Look, Prepared, in_processes, in_threads, pipelined
 from annotator.features.extractor import Extractor, Pixels
 from annotator.features.growing import Growing
 from annotator.images import ImageSource
-from annotator.refs import Item
 from annotator.reftable import RefTable
 
-_TASK = 8
-"""Pictures that a thread takes at once: few, for boxes of one image should share a task."""
 _NAMED = 1000
 
-T = TypeVar("T")
 Rows = NDArray[np.int64]
 Vectors = NDArray[np.float32]
 
@@ -99,7 +94,11 @@ def extract(
         rows = _order(refs, np.flatnonzero(~growing.done), seed)[:limit]
         tally = _Tally(int(growing.done.sum()), len(rows), clock)
         progress(tally.progress())
-        prepared = _prepared(refs, rows, source, extractor, context, workers or _workers())
+        workers = workers or min(32, len(os.sched_getaffinity(0)))
+        decode = in_processes if extractor.outruns_threads and workers > 2 else in_threads
+        ahead = 2 * workers + max(1, 2 * extractor.batch_size // TASK)
+        look = Look(source, extractor.size, context)
+        prepared = decode(look, refs, rows.tolist(), workers, ahead)
         batches = _batches(prepared, lambda: batch_size or extractor.batch_size, tally, refs)
         for found, vectors in _computed(batches, extractor):
             good = _storable(vectors, found, tally, refs)
@@ -113,10 +112,6 @@ def extract(
         return tally.report(complete=True)
 
 
-def _workers() -> int:
-    return min(32, len(os.sched_getaffinity(0)))
-
-
 def _order(refs: RefTable, rows: Rows, seed: int) -> Rows:
     """The rows at random, those of boxes in one image together."""
     if not len(rows):
@@ -128,38 +123,16 @@ def _order(refs: RefTable, rows: Rows, seed: int) -> Rows:
     return rows[np.argsort(place[groups], kind="stable")]
 
 
-def _prepared(
-    refs: RefTable,
-    rows: Rows,
-    source: ImageSource,
-    extractor: Extractor,
-    context: float,
-    workers: int,
-) -> Iterator[list[tuple[int, Pixels | str]]]:
-    """Pictures decoded ahead of their use, or why they cannot be; in the order of `rows`."""
-
-    def task(some: list[int]) -> list[tuple[int, Pixels | str]]:
-        return [(row, _picture(refs[row], source, extractor, context)) for row in some]
-
-    ahead = 2 * workers + max(1, 2 * extractor.batch_size // _TASK)
-    tasks = (rows[at : at + _TASK].tolist() for at in range(0, len(rows), _TASK))
-    yield from _pipelined(task, tasks, workers, ahead)
-
-
-def _picture(ref: str, source: ImageSource, extractor: Extractor, context: float) -> Pixels | str:
-    try:
-        return source.squeezed(Item.parse(ref), extractor.size, context)
-    except (ImageError, RefError) as error:
-        return str(error)
-
-
 def _batches(
-    prepared: Iterable[Sequence[tuple[int, Pixels | str]]],
+    prepared: Iterable[Prepared],
     size: Callable[[], int],
     tally: _Tally,
     refs: RefTable,
 ) -> Iterator[tuple[Rows, list[Pixels]]]:
-    """Rows and pictures, `size()` at a time; broken ones are tallied."""
+    """Rows and pictures, `size()` at a time; broken ones are tallied.
+
+    An empty batch from time to time tells of long runs of broken ones.
+    """
     rows: list[int] = []
     pictures: list[Pixels] = []
     for some in prepared:
@@ -173,6 +146,8 @@ def _batches(
             count = size()
             yield np.array(rows[:count], np.int64), pictures[:count]
             del rows[:count], pictures[:count]
+        if tally.silent >= size():
+            yield np.zeros(0, np.int64), []
     if rows:
         yield np.array(rows, np.int64), pictures
 
@@ -181,25 +156,12 @@ def _computed(
     batches: Iterable[tuple[Rows, list[Pixels]]], extractor: Extractor
 ) -> Iterator[tuple[Rows, Vectors]]:
     """One batch is computed while the next one is gathered and the last one is written."""
-    return _pipelined(lambda batch: (batch[0], extractor(batch[1])), batches, 1, 1)
 
+    def work(batch: tuple[Rows, list[Pixels]]) -> tuple[Rows, Vectors]:
+        rows, pictures = batch
+        return rows, extractor(pictures) if pictures else np.zeros((0, extractor.dim), np.float32)
 
-S = TypeVar("S")
-
-
-def _pipelined(work: Callable[[S], T], tasks: Iterable[S], workers: int, ahead: int) -> Iterator[T]:
-    """`map(work, tasks)` in threads, never more than `ahead` results before they are wanted."""
-    pool = ThreadPoolExecutor(workers)
-    pending: deque[Future[T]] = deque()
-    try:
-        for task in tasks:
-            pending.append(pool.submit(work, task))
-            if len(pending) > ahead:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+    return pipelined(ThreadPoolExecutor(1), work, batches, 1)
 
 
 def _storable(vectors: Vectors, rows: Rows, tally: _Tally, refs: RefTable) -> NDArray[np.bool_]:
@@ -220,6 +182,8 @@ class _Tally:
     computed: int = 0
     broken_count: int = 0
     broken: list[Broken] = field(default_factory=list)
+    silent: int = 0
+    """Broken ones since the last time that progress was told."""
     started: float = 0.0
     marks: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=40))
 
@@ -229,11 +193,13 @@ class _Tally:
 
     def lose(self, ref: str, reason: str) -> None:
         self.broken_count += 1
+        self.silent += 1
         if len(self.broken) < _NAMED:
             self.broken.append(Broken(ref, reason))
 
     def count(self, more: int) -> None:
         self.computed += more
+        self.silent = 0
         self.marks.append((self.clock(), self.computed + self.broken_count))
 
     def progress(self) -> Progress:

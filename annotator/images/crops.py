@@ -58,7 +58,12 @@ class Folder:
     ) -> None:
         self.root = root
         self.max_pixels = max_pixels
+        self._keep_bytes = keep_bytes
         self._recent = _Recent(keep_bytes)
+
+    def __reduce__(self) -> tuple[type[Folder], tuple[Path, int, int]]:
+        """Another process gets the same folder; what is kept decoded stays here."""
+        return Folder, (self.root, self.max_pixels, self._keep_bytes)
 
     def path(self, item: Item) -> Path:
         """The item's file."""

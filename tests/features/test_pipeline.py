@@ -201,6 +201,31 @@ def test_decoding_goes_on_while_the_extractor_works(tmp_path: Path) -> None:
     assert extract(RefTable(refs), folder, Waiting(), tmp_path / "f", workers=1).done == 100
 
 
+def test_processes_decode_the_same_as_threads(tmp_path: Path) -> None:
+    refs = [*pictures(tmp_path / "images", 50), "gone.png"]
+    refs[20] += "#xywh=5,5,20,10"
+
+    class Fast(Classic):
+        outruns_threads = True
+
+    folder = Folder(tmp_path / "images")
+    for name, extractor in (("threads", Classic()), ("processes", Fast())):
+        out = tmp_path / name
+        report = extract(RefTable(refs), folder, extractor, out, batch_size=16, workers=3)
+        assert (report.computed, report.complete) == (50, True)
+        assert "gone.png: there is no such file" in report.broken[0].reason
+    threads, processes = (FeatureStore.open(tmp_path / n) for n in ("threads", "processes"))
+    assert np.allclose(threads.matrix, processes.matrix, atol=1e-3)
+
+
+def test_progress_is_told_though_all_is_broken(tmp_path: Path) -> None:
+    seen: list[Progress] = []
+    run(tmp_path, [f"{n}.png" for n in range(100)], batch_size=10, progress=seen.append)
+    assert [p.broken for p in seen] == sorted(p.broken for p in seen)
+    assert len({p.broken for p in seen}) > 4
+    assert seen[-1].broken == 100
+
+
 def test_features_that_are_not_finite_are_reported_not_stored(tmp_path: Path) -> None:
     refs = pictures(tmp_path / "images", 6)
 
