@@ -30,17 +30,19 @@ $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "annotator needs Python 3.11 or later, with venv (on Debian:" \
 	  "apt install python3-venv), or make PYTHON=/path/to/python3.11" >&2; exit 1; }
 ifdef UV
-	uv venv --quiet --python $(PYTHON) $(VENV)
+	@uv venv --quiet --python $(PYTHON) $(VENV)
 else
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV)
 endif
 
 .setup-demo: $(BIN)/python pyproject.toml constraints.txt
-	$(INSTALL) -c constraints.txt -e .
+	@echo "installing what the demo needs into .venv …"
+	@$(INSTALL) -c constraints.txt -e .
 	@touch $@
 
 .setup-dev: .setup-demo requirements-dev.txt
-	$(INSTALL) -c constraints.txt -r requirements-dev.txt -e '.[models,logistic]'
+	@echo "installing what the tests need into .venv (torch, transformers …) …"
+	@$(INSTALL) -c constraints.txt -r requirements-dev.txt -e '.[models,logistic]'
 	@touch $@
 
 setup: .setup-demo ## Install what the demo needs, into .venv

@@ -69,8 +69,9 @@ def features(
     with _narrated(progress, extractor.name) as report_progress, _stoppable() as stop:
         report = extract(
             pool.load(opened), Folder(opened.images, settings.max_pixels), extractor,
-            opened.features_folder, context=settings.feature_context if context is None else context,
-            batch_size=size, workers=workers, limit=limit, seed=settings.seed,
+            opened.features_folder, batch_size=size,
+            context=settings.feature_context if context is None else context,
+            workers=workers, limit=limit, seed=settings.seed,
             progress=report_progress, stop=stop,
         )  # fmt: skip
     _say(report, extractor.name)
