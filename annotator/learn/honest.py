@@ -180,7 +180,8 @@ def _combine(
     found = float(weights @ e + tuning * (mean_f - weights @ f))
     residual = e - tuning * f
     spread = weights @ (residual - weights @ residual) ** 2 * n_eff / max(n_eff - 1, 1)
-    interval = logit_interval(found, float(spread), float(n_eff))
+    seen = (n_eff * float(weights @ e) + 1) / (n_eff + 2)
+    interval = logit_interval(found, float(spread), float(n_eff), seen)
     return _with_known(interval, value[~random], len(f) + rest)
 
 
@@ -192,16 +193,17 @@ def _tuning(e: Array, f: Array, weights: Array, n_eff: float, pool_variance: flo
     return float(np.clip(above / below, 0, 1.2)) if below > 0 else 0.0
 
 
-def logit_interval(value: float, variance: float, n_eff: float) -> Interval:
+def logit_interval(value: float, variance: float, n_eff: float, seen: float) -> Interval:
     """90 % interval of a share on the logit scale, by Student's t with n_eff − 1 degrees.
 
-    The variance of one label is mixed with 4 pseudo-labels of 0.7 p (1 − p), since few labels
-    often show no error at all.
+    The variance of one label is mixed with 4 pseudo-labels of 0.7 p (1 − p) at the share p
+    `seen` among the labels (by Laplace's rule): few labels often show no error at all, and then
+    only the model itself says how rare errors are.
     """
     from scipy.special import stdtrit
 
     p = float(np.clip(value, 0.25 / (n_eff + 1), 1 - 0.25 / (n_eff + 1)))
-    mixed = (n_eff * variance + SHRINK * 0.7 * p * (1 - p)) / (n_eff + SHRINK)
+    mixed = (n_eff * variance + SHRINK * 0.7 * seen * (1 - seen)) / (n_eff + SHRINK)
     step = float(stdtrit(max(n_eff - 1, 1.0), 0.95)) * np.sqrt(mixed / n_eff) / (p * (1 - p))
     centre = np.log(p / (1 - p))
     low, high = (1 / (1 + np.exp(-(centre + side * min(step, 30.0)))) for side in (-1, 1))

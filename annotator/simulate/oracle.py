@@ -27,7 +27,7 @@ class Curves:
     labels: list[int] = field(default_factory=list)
     value: list[float] = field(default_factory=list)
     estimated_error: list[float | None] = field(default_factory=list)
-    interval: list[tuple[float, float] | None] = field(default_factory=list)
+    interval: list[list[float] | None] = field(default_factory=list)
     n_eff: list[float] = field(default_factory=list)
     true_error: list[float] = field(default_factory=list)
     prequential_error: list[float | None] = field(default_factory=list)
@@ -104,7 +104,7 @@ def _record(
     curves.calibration_error.append(calibration_error(proba, task.unseen_y))
     curves.n_eff.append(estimate.n_eff if estimate else 0.0)
     curves.estimated_error.append(estimate.error if estimate and shown else None)
-    curves.interval.append((estimate.low, estimate.high) if estimate and shown else None)
+    curves.interval.append([estimate.low, estimate.high] if estimate and shown else None)
     curves.prequential_error.append(float(wrong.mean()) if len(wrong) else None)
     if positive:
         curves.positives_found.append(sum(given))

@@ -85,10 +85,10 @@ def _finished(options: SimulateOptions) -> dict[Job, dict[str, Any]]:
     mark, found = fingerprint(options), {}
     for line in options.state.read_text(encoding="utf-8").splitlines():
         try:
-            kept = json.loads(line)
+            kept = json.loads(line or "{}")
         except ValueError:
             continue  # cut off when the last simulation was stopped
-        if kept["fingerprint"] == mark:
+        if kept and kept["fingerprint"] == mark:
             found[Job(*kept["job"])] = kept["run"]
     return found
 
@@ -99,4 +99,4 @@ def _keep(options: SimulateOptions, job: Job, result: dict[str, Any]) -> None:
     options.state.parent.mkdir(parents=True, exist_ok=True)
     line = json.dumps({"fingerprint": fingerprint(options), "job": job, "run": result})
     with options.state.open("a", encoding="utf-8") as file:
-        file.write(line + "\n")
+        file.write(f"\n{line}\n")  # the file may end in half a line

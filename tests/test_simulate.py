@@ -1,0 +1,206 @@
+"""Simulated sessions: what they report, that they repeat, resume, and refuse what is wrong."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from annotator.errors import FeatureError, ProjectError
+from annotator.simulate import SimulateOptions, run, table
+from annotator.simulate.metrics import (
+    average_precision,
+    balanced_accuracy,
+    calibration_error,
+    chosen,
+)
+from annotator.simulate.options import parse_seeds
+from annotator.simulate.task import Truth, task
+
+COLUMNS = {
+    "strategy", "estimator", "seed", "metric", "labels", "value", "estimated_error", "interval",
+    "n_eff", "true_error", "prequential_error", "positives_found", "ms_per_label",
+}  # fmt: skip
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> SimulateOptions:
+    """150 items of three classes, 50 a class, in clouds that overlap a little."""
+    rng = np.random.default_rng(0)
+    y = np.arange(150) % 3
+    X = np.eye(3)[y] @ rng.normal(size=(3, 12)) * 1.5 + rng.normal(size=(150, 12))
+    np.save(tmp_path / "features.npy", X.astype(np.float16))
+    lines = [f"images/{i:03}.jpg,{'abc'[c]}" for i, c in enumerate(y)]
+    (tmp_path / "truth.csv").write_text("\n".join(["filename,label", *lines]) + "\n")
+    return SimulateOptions(
+        tmp_path / "truth.csv",
+        tmp_path / "features.npy",
+        budget=40,
+        seeds=(0, 1),
+        processes=1,
+    )
+
+
+def without_times(result: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{**run, "ms_per_label": None} for run in result["runs"]]
+
+
+def test_the_json_holds_a_figure_for_every_tenth_label(options: SimulateOptions) -> None:
+    result = json.loads(json.dumps(run(options)))
+    assert [(r["strategy"], r["seed"]) for r in result["runs"]] == [
+        ("herding-mix", 0), ("random", 0), ("herding-mix", 1), ("random", 1),
+    ]  # fmt: skip
+    for one in result["runs"]:
+        assert set(one) >= COLUMNS
+        assert one["labels"] == [10, 20, 30, 40]
+        assert one["metric"] == "accuracy"
+        for name in ("value", "estimated_error", "interval", "n_eff", "true_error"):
+            assert len(one[name]) == 4
+        assert all(0 <= value <= 1 for value in one["value"])
+        assert one["true_error"] == pytest.approx([1 - value for value in one["value"]])
+        assert one["ms_per_label"] > 0
+    random = result["runs"][1]
+    assert random["n_eff"] == pytest.approx([10, 20, 30, 40])
+    assert all(low <= high for low, high in random["interval"])
+    assert {row["strategy"] for row in result["summary"]} == {"herding-mix", "random"}
+
+
+def test_runs_repeat_and_seeds_differ_also_in_other_processes(options: SimulateOptions) -> None:
+    once = run(options)
+    assert without_times(run(replace(options, processes=2))) == without_times(once)
+    assert once["runs"][0]["value"] != once["runs"][2]["value"]
+
+
+def test_what_was_finished_is_not_run_again(options: SimulateOptions, tmp_path: Path) -> None:
+    kept = replace(options, state=tmp_path / "state" / "runs.jsonl")
+    first = run(replace(kept, seeds=(0,)))
+    with (tmp_path / "state" / "runs.jsonl").open("a") as file:
+        file.write('{"fingerprint": "cut o')  # a stopped write
+    seen: list[tuple[int, int]] = []
+    both = run(kept, lambda done, total: seen.append((done, total)))
+    assert seen == [(2, 4), (3, 4), (4, 4)]
+    assert both["runs"][:2] == first["runs"]
+    run(kept, lambda done, total: seen.append((done, total)))
+    assert seen[3:] == [(4, 4)]
+
+
+def test_other_data_is_run_anew(options: SimulateOptions, tmp_path: Path) -> None:
+    kept = replace(options, state=tmp_path / "runs.jsonl", seeds=(0,))
+    run(kept)
+    X = np.load(kept.features)
+    np.save(kept.features, X + 1)
+    seen: list[tuple[int, int]] = []
+    run(kept, lambda done, total: seen.append((done, total)))
+    assert seen[0] == (0, 2)
+
+
+def test_a_rare_class_is_thinned_searched_for_and_counted(options: SimulateOptions) -> None:
+    rare = replace(options, positive="b", prevalence=0.1, find=True, strategies=("herding-mix",))
+    result = run(rare)["runs"][0]
+    assert result["metric"] == "average-precision"
+    # of 50 in 150, 11 keep the share of 10 % among 100 others; 30 % of them are for the test
+    assert result["positives"] == 8
+    assert result["positives_found"] == sorted(result["positives_found"])
+    assert 0 < result["positives_found"][-1] <= 8
+
+
+def test_the_test_items_are_never_asked(options: SimulateOptions) -> None:
+    X = np.load(options.features)
+    found = task(Truth.read(options.truth), X, options, seed=0)
+    assert len(found.refs) == 105 and len(found.unseen_y) == 45
+    assert np.bincount(found.unseen_y).tolist() == [15, 15, 15]
+    rows = {tuple(row) for row in found.X.tolist()}
+    assert not rows & {tuple(row) for row in found.unseen.tolist()}
+
+
+def test_a_budget_above_the_pool_labels_it_all(options: SimulateOptions) -> None:
+    result = run(replace(options, budget=500, seeds=(0,), strategies=("random",)))["runs"][0]
+    assert result["labels"][-2:] == [100, 105]
+
+
+def test_the_table_names_strategies_and_says_what_no_estimate_was_shown(
+    options: SimulateOptions,
+) -> None:
+    text = table(run(replace(options, budget=50, strategies=("margin", "random"), seeds=(0,))))
+    assert "margin" in text and "random" in text
+    assert "10 to 50 labels" in text
+    assert "0/1" in text  # margin alone draws nothing at random: no estimate
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"strategies": ("best",)}, "unknown strategy 'best'"),
+        ({"estimators": ("svm",)}, "unknown estimator 'svm'"),
+        ({"metric": "f1"}, "unknown metric 'f1'"),
+        ({"positive": "d"}, "no item is labelled 'd'; classes: a, b, c"),
+        ({"find": True}, "--positive"),
+        ({"positive": "a", "prevalence": 1.5}, "prevalence"),
+        ({"test_fraction": 0.0}, "test fraction"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    options: SimulateOptions, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ProjectError, match=message):
+        run(replace(options, **changes))
+
+
+def test_rows_and_lines_must_belong_together(options: SimulateOptions) -> None:
+    np.save(options.features, np.ones((7, 3), dtype=np.float32))
+    with pytest.raises(FeatureError, match="7 rows.*150 lines"):
+        run(options)
+
+
+def test_bad_lines_of_the_truth_are_all_named(options: SimulateOptions) -> None:
+    options.truth.write_text("filename,label\na.jpg,x\nb.jpg,\na.jpg,y\n")
+    with pytest.raises(ProjectError, match=r"(?s)line 3: needs.*line 4: a.jpg stands there"):
+        run(options)
+
+
+def test_seeds_are_read_as_written() -> None:
+    assert parse_seeds("0-3") == (0, 1, 2, 3)
+    assert parse_seeds("5") == (5,)
+    assert parse_seeds("0,2,5-7,2") == (0, 2, 5, 6, 7)
+    with pytest.raises(ProjectError, match="0-9"):
+        parse_seeds("a-b")
+
+
+def test_metrics_by_hand() -> None:
+    proba = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.4, 0.6]])
+    assert balanced_accuracy(proba, np.array([0, 0, 0, 1])) == pytest.approx((2 / 3 + 1) / 2)
+    # positives at ranks 1 and 3 by falling p: (1/1 + 2/3) / 2
+    assert average_precision(proba, np.array([0, 1, 1, 0])) == pytest.approx((1 + 2 / 3) / 2)
+    sure = np.tile([0.75, 0.25], (4, 1))
+    assert calibration_error(sure, np.array([0, 0, 0, 1])) == pytest.approx(0)
+    assert calibration_error(sure, np.array([1, 1, 1, 1])) == pytest.approx(0.75)
+
+
+def test_auto_takes_the_metric_that_fits_the_classes() -> None:
+    assert chosen("auto", np.repeat([0, 1], [50, 60]), positive=False) == "accuracy"
+    assert chosen("auto", np.repeat([0, 1], [90, 10]), positive=False) == "balanced-accuracy"
+    assert chosen("auto", np.repeat([0, 1], [90, 10]), positive=True) == "average-precision"
+    assert chosen("accuracy", np.repeat([0, 1], [90, 10]), positive=True) == "accuracy"
+
+
+def test_on_real_flowers_the_estimate_is_nearer_the_truth_than_the_difficulty(
+    shared: Path,
+) -> None:
+    folder = shared / "data" / "flowers"
+    result = run(
+        SimulateOptions(
+            folder / "truth.csv",
+            folder / "features.npy",
+            strategies=("herding-mix",),
+            budget=100,
+            seeds=(0, 1),
+            processes=1,
+        )
+    )
+    (honesty,) = (row for row in result["summary"][0]["honesty"] if row["labels"] == 100)
+    assert honesty["difficulty_bias"] > 0.1
+    assert abs(honesty["bias"]) < honesty["difficulty_bias"] / 2
