@@ -1,0 +1,313 @@
+"""Real terminals on a display without a screen: press keys, look at the pixels."""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import select
+import shlex
+import signal
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+TRIXIE = Path(os.environ.get("ANNOTATOR_TRIXIE", CACHE / "annotator-trixie"))
+FONT = "DejaVu Sans Mono"
+
+
+def _kitty(columns: int, rows: int) -> list[str]:
+    options = {
+        "initial_window_width": f"{columns}c",
+        "initial_window_height": f"{rows}c",
+        "remember_window_size": "no",
+        "font_family": FONT,
+        "font_size": "10",
+        "window_padding_width": "0",
+        "placement_strategy": "top-left",
+        "confirm_os_window_close": "0",
+        "update_check_interval": "0",
+        "cursor_blink_interval": "0",
+        "enable_audio_bell": "no",
+        "shell_integration": "disabled",
+    }
+    given = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
+    return ["kitty", "--config", "NONE", *given]
+
+
+def _xterm(columns: int, rows: int) -> list[str]:
+    resources = ["internalBorder: 0", "scrollBar: false", "maxGraphicSize: 4000x4000"]
+    resources += ["numColorRegisters: 256", "cursorBlink: false"]
+    given = [word for text in resources for word in ("-xrm", f"XTerm*{text}")]
+    size = ["-geometry", f"{columns}x{rows}+0+0", "-fa", FONT, "-fs", "10"]
+    return ["xterm", "-ti", "vt340", "-u8", "-b", "0", *size, *given, "-e"]
+
+
+def _plain_xterm(columns: int, rows: int) -> list[str]:
+    size = ["-geometry", f"{columns}x{rows}+0+0", "-fa", FONT, "-fs", "10"]
+    return [
+        "xterm",
+        "-ti",
+        "vt100",
+        "-u8",
+        "-b",
+        "0",
+        *size,
+        "-xrm",
+        "XTerm*scrollBar: false",
+        "-e",
+    ]
+
+
+def _mlterm(columns: int, rows: int) -> list[str]:
+    return ["mlterm", "-g", f"{columns}x{rows}", "-w", "14", "-s", "-O", "none", "--border=0", "-e"]
+
+
+TERMINALS: dict[str, tuple[Callable[[int, int], list[str]], Path | None]] = {
+    "kitty-0.41": (_kitty, TRIXIE),
+    "kitty-0.26": (_kitty, None),
+    "xterm-398": (_xterm, TRIXIE),
+    "xterm": (_xterm, None),
+    "mlterm": (_mlterm, None),
+    "plain": (_plain_xterm, None),
+}
+
+
+def missing(name: str) -> str:
+    """Why a terminal cannot be driven here; empty when it can."""
+    build, root = TERMINALS[name]
+    program = Path(root or "/") / "usr/bin" / build(1, 1)[0]
+    if not program.exists():
+        return f"{name} is not installed: tests/terminals/setup.sh"
+    if root is not None and not (root / str(ROOT).lstrip("/") / "tests").is_dir():
+        return f"{name}: nothing is mounted in {root.name}: tests/terminals/setup.sh"
+    try:
+        import Xlib  # noqa: F401
+    except ImportError:
+        return "python-xlib is not installed"
+    return "" if Path("/usr/bin/Xvfb").exists() else "Xvfb is not installed"
+
+
+class Display:
+    """A private X server whose picture is a file in memory: looking at it costs nothing."""
+
+    def __init__(self, folder: Path, width: int = 1800, height: int = 1100) -> None:
+        reading, writing = os.pipe()
+        screen = ["-screen", "0", f"{width}x{height}x24", "-fbdir", str(folder)]
+        self.process = subprocess.Popen(
+            [
+                "Xvfb",
+                "-displayfd",
+                str(writing),
+                *screen,
+                "-nolisten",
+                "tcp",
+                "-noreset",
+                "-ac",
+                "-r",
+            ],
+            pass_fds=[writing],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        os.close(writing)
+        number = b""
+        while not number.endswith(b"\n"):
+            if not select.select([reading], [], [], 20)[0]:
+                raise RuntimeError("Xvfb did not start")
+            number += os.read(reading, 16)
+        os.close(reading)
+        self.name = ":" + number.decode().strip()
+        self._map(folder / "Xvfb_screen0")
+        self._connect()
+
+    def _map(self, file: Path) -> None:
+        with file.open("rb") as opened:
+            memory = mmap.mmap(opened.fileno(), 0, prot=mmap.PROT_READ)
+        # The head of an X window dump: big-endian words.
+        head = struct.unpack(">25I", memory[:100])
+        offset, height, stride = head[0] + head[19] * 12, head[5], head[12]
+        whole = np.frombuffer(memory, np.uint8, stride * height, offset)
+        self.pixels = whole.reshape(height, stride // 4, 4)
+
+    def _connect(self) -> None:
+        from Xlib import display
+        from Xlib.error import DisplayConnectionError
+
+        for _ in range(100):
+            with contextlib.suppress(DisplayConnectionError, OSError):
+                self.x = display.Display(self.name)
+                return
+            time.sleep(0.05)
+        raise RuntimeError("no connection to Xvfb")
+
+    def window(self) -> object | None:
+        """The largest window that is on the screen."""
+        from Xlib import X
+        from Xlib.error import XError
+
+        for window in reversed(self.x.screen().root.query_tree().children):
+            with contextlib.suppress(XError):
+                shown = window.get_attributes().map_state == X.IsViewable
+                if shown and window.get_geometry().width > 100:
+                    return window
+        return None
+
+    def press(self, key: str) -> None:
+        from Xlib import XK, X
+        from Xlib.ext import xtest
+
+        words = {"ctrl": "Control_L"}
+        names = [words.get(part, part) for part in key.split("+")]
+        codes = [self.x.keysym_to_keycode(XK.string_to_keysym(name)) for name in names]
+        for code in codes:
+            xtest.fake_input(self.x, X.KeyPress, code)
+        for code in reversed(codes):
+            xtest.fake_input(self.x, X.KeyRelease, code)
+        self.x.sync()
+
+    def close(self) -> None:
+        self.x.close()
+        self.process.terminate()
+        self.process.wait(10)
+
+
+class Real:
+    """A program in a terminal, behind the proxy that counts bytes and may slow the line."""
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        folder: Path,
+        size: tuple[int, int] = (80, 24),
+        kbit: float = 0,
+        rtt: float = 0,
+        env: Mapping[str, str] | None = None,
+        tmux: str | None = None,
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        build, self.root = TERMINALS[name]
+        self.folder, self.display, self.log = folder, Display(folder), folder / "bytes.log"
+        self._socket = folder / "tmux" if tmux is not None else None
+        if tmux is not None:
+            (folder / "tmux.conf").write_text(
+                f"set -g status off\nset -sg escape-time 10\n{tmux}\n"
+            )
+            command = ["tmux", "-S", str(self._socket), "-f", str(folder / "tmux.conf"),
+                       "new-session", shlex.join(command)]  # fmt: skip
+        proxy = [sys.executable, str(HERE / "proxy.py"), str(self.log), str(kbit), str(rtt), "--"]
+        whole = [*build(*size), *proxy, *command]
+        if self.root is not None:
+            whole = ["chroot", str(self.root), "env", f"--chdir={ROOT}", *whole]
+        self._errors = (folder / "terminal.err").open("wb")
+        self.process = subprocess.Popen(
+            whole,
+            env={**self._environment(), **(env or {})},
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=self._errors,
+            stderr=self._errors,
+            start_new_session=True,
+        )
+        self._find_window()
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(ROOT),
+            "HOME": str(self.folder),
+            "XDG_RUNTIME_DIR": str(self.folder),
+            "DISPLAY": self.display.name,
+            "LANG": "C.UTF-8",
+            "LC_ALL": "C.UTF-8",
+            "LIBGL_ALWAYS_SOFTWARE": "1",
+            "KITTY_DISABLE_WAYLAND": "1",
+            "COLORTERM": "truecolor",
+        }
+
+    def _find_window(self) -> None:
+        from Xlib import X
+
+        end = time.monotonic() + 30
+        while (window := self.display.window()) is None:
+            if self.process.poll() is not None or time.monotonic() > end:
+                errors = (self.folder / "terminal.err").read_text(errors="replace")
+                self.close()
+                raise RuntimeError(f"no terminal appeared: {errors[-500:]}")
+            time.sleep(0.02)
+        self.window = window
+        window.configure(x=0, y=0)  # type: ignore[attr-defined]
+        window.set_input_focus(X.RevertToParent, X.CurrentTime)  # type: ignore[attr-defined]
+        self.display.x.sync()
+
+    def press(self, key: str) -> int:
+        """Press and release; returns the time just before, in nanoseconds."""
+        before = time.monotonic_ns()
+        self.display.press(key)
+        return before
+
+    def resize(self, width: int, height: int) -> None:
+        self.window.configure(width=width, height=height)  # type: ignore[attr-defined]
+        self.display.x.sync()
+
+    def pixels(self) -> Pixels:
+        """The window's pixels now."""
+        place = self.window.get_geometry()  # type: ignore[attr-defined]
+        return self.display.pixels[: place.height, : place.width, 2::-1].copy()
+
+    def wait(self, condition: Callable[[Pixels], bool], seconds: float = 20) -> int:
+        """Until the window looks as it should; returns the time, or fails with a screenshot."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            now = time.monotonic_ns()
+            if condition(self.pixels()):
+                return now
+            time.sleep(0.002)
+        from PIL import Image
+
+        Image.fromarray(self.pixels()).save(self.folder / "failed.png")
+        raise AssertionError(f"the window never looked as it should: {self.folder}/failed.png")
+
+    def steady(self, seconds: float = 0.6, most: float = 20) -> None:
+        """Until the window and the line have been quiet for a while."""
+        end, since, before = time.monotonic() + most, time.monotonic(), None
+        while time.monotonic() < min(end, since + seconds):
+            state = (self.pixels().tobytes(), self.sent())
+            if state != before:
+                since, before = time.monotonic(), state
+            time.sleep(0.05)
+
+    def sent(self, kind: str = "o") -> int:
+        """Bytes that the program wrote (`o`), or that reached the terminal (`d`)."""
+        if not self.log.exists():
+            return 0
+        lines = [line.split() for line in self.log.read_text().splitlines()]
+        return sum(int(line[2]) for line in lines if len(line) == 3 and line[1] == kind)
+
+    def close(self) -> None:
+        if self._socket is not None:
+            kill = ["tmux", "-S", str(self._socket), "kill-server"]
+            subprocess.run(kill, stderr=subprocess.DEVNULL, check=False)
+        self.process.terminate()
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(10)
+        self._errors.close()
+        self.display.close()
+
+    def __enter__(self) -> Real:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,53 @@
+#!/bin/sh
+# Installs the terminals that tests/terminals drives (Debian 12 or later, root), and, in a folder of
+# its own, a Debian 13 with kitty 0.41, for Debian 12's kitty 0.26 has no placeholders.
+#   setup.sh          install, make, mount; may be repeated
+#   setup.sh umount   before the folder is ever deleted: parts of this system are mounted in it
+# ANNOTATOR_TRIXIE: where that system lies (default: annotator-trixie in the cache folder).
+set -eu
+root=${ANNOTATOR_TRIXIE:-${XDG_CACHE_HOME:-$HOME/.cache}/annotator-trixie}
+here=$(cd "$(dirname "$0")/../.." && pwd)
+shared="/proc /dev /dev/pts ${TMPDIR:-/tmp} $HOME $here"
+python=$("$here/.venv/bin/python" -c 'import sys; print(sys.base_prefix)' 2>/dev/null || true)
+case "$python" in ""|/usr|"$HOME"*) ;; *) shared="$shared $python" ;; esac
+
+mounted() { mountpoint -q "$1"; }
+
+if [ "${1:-}" = umount ]; then
+  for folder in $(printf '%s\n' $shared | tac); do
+    if mounted "$root$folder"; then umount "$root$folder"; fi
+  done
+  exit 0
+fi
+
+export DEBIAN_FRONTEND=noninteractive
+wanted=
+for package in xvfb kitty xterm mlterm tmux debootstrap libgl1-mesa-dri fonts-dejavu-core; do
+  dpkg -s "$package" >/dev/null 2>&1 || wanted="$wanted $package"
+done
+if [ -n "$wanted" ]; then
+  apt-get update -q
+  apt-get install -y -q --no-install-recommends $wanted
+fi
+
+if [ ! -e "$root/etc/debian_version" ]; then
+  mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' | head -n 1)
+  mkdir -p "$root"
+  debootstrap --variant=minbase --include=ca-certificates trixie "$root" "$mirror"
+fi
+cp /etc/resolv.conf "$root/etc/resolv.conf"
+cp -r /etc/apt/apt.conf.d/. "$root/etc/apt/apt.conf.d/" 2>/dev/null || true
+if [ ! -x "$root/usr/bin/kitty" ]; then
+  mkdir -p "$root/proc"
+  mounted "$root/proc" || mount --bind /proc "$root/proc"
+  chroot "$root" apt-get update -q
+  chroot "$root" apt-get install -y -q --no-install-recommends \
+    kitty xterm tmux libgl1-mesa-dri libgl1 libegl1 fonts-dejavu-core libxcursor1 \
+    libxkbcommon-x11-0 libdbus-1-3
+fi
+mkdir -p "${TMPDIR:-/tmp}/.X11-unix"
+chmod 1777 "${TMPDIR:-/tmp}/.X11-unix"
+for folder in $shared; do
+  mkdir -p "$root$folder"
+  mounted "$root$folder" || mount --bind "$folder" "$root$folder"
+done

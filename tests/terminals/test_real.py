@@ -1,0 +1,139 @@
+"""The picture in real terminals: the right one, and only it, by pixels."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.terminals.real import Pixels, Real, missing
+
+pytestmark = pytest.mark.terminal
+ROOT = Path(__file__).parents[2]
+APP = ROOT / "tests/tui_picture/small_app.py"
+COLOURS = [
+    (200, 40, 40),
+    (40, 180, 40),
+    (60, 60, 220),
+    (200, 180, 30),
+    (180, 40, 190),
+    (30, 180, 190),
+]
+CASES = ["kitty-0.41", "kitty-0.26", "xterm-398", "xterm", "mlterm", "plain", "kitty-0.41 tmux"]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Callable[..., Real]:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for number, colour in enumerate(COLOURS):
+        noise = rng.integers(-12, 12, (240, 320, 3))
+        Image.fromarray((np.array(colour) + noise).astype(np.uint8)).save(folder / f"{number}.png")
+
+    def begin(case: str, **more: object) -> Real:
+        name, _, inside = case.partition(" ")
+        if reason := missing(name):
+            pytest.skip(reason)
+        if inside:
+            more["tmux"] = "set -g allow-passthrough on"
+        command = [sys.executable, str(APP), str(folder), str(tmp_path / "log")]
+        if more.pop("shell", False):
+            # A shell around it, so that the terminal stays when the program ends or sleeps.
+            more["env"] = {"PROMPT_COMMAND": f"unset PROMPT_COMMAND; {shlex.join(command)}"}
+            command = ["bash", "--norc", "-i"]
+        return Real(name, command, tmp_path / "terminal", **more)  # type: ignore[arg-type]
+
+    return begin
+
+
+def shows(number: int, tolerance: int = 60) -> Callable[[Pixels], bool]:
+    """Whether nearly everything in the middle of the window has one picture's colour."""
+
+    def condition(pixels: Pixels) -> bool:
+        height, width = pixels.shape[:2]
+        middle = pixels[height // 12 : height * 10 // 12, width // 5 : width * 4 // 5]
+        far = np.abs(middle.astype(int) - COLOURS[number]).max(2) > tolerance
+        return bool(far.mean() < 0.02)
+
+    return condition
+
+
+def gone(pixels: Pixels) -> bool:
+    """Whether nothing is left of the first picture."""
+    return bool((np.abs(pixels.astype(int) - COLOURS[0]).max(2) < 60).mean() < 0.005)
+
+
+def helps(pixels: Pixels) -> bool:
+    """A white box in the middle, part of the first picture around it."""
+    height, width = pixels.shape[:2]
+    middle = pixels[height * 9 // 20 : height * 11 // 20, width * 4 // 10 : width * 6 // 10]
+    around = pixels[height // 10 : height // 4, width // 4 : width * 3 // 4].astype(int)
+    white = (middle > 200).all(2).mean() > 0.5
+    return bool(white and (np.abs(around - COLOURS[0]).max(2) < 70).mean() > 0.9)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_label_undo_help_resize_and_quit(case: str, start: Callable[..., Real]) -> None:
+    with start(case) as terminal:
+        terminal.wait(shows(0), 40)
+        terminal.press("d")
+        terminal.wait(shows(1))
+        terminal.press("a")
+        terminal.wait(shows(0))
+        terminal.press("h")
+        terminal.wait(helps)
+        terminal.press("h")
+        terminal.wait(shows(0))
+        height, width = terminal.pixels().shape[:2]
+        terminal.resize(width * 3 // 4, height * 3 // 4)
+        time.sleep(0.3)
+        terminal.wait(shows(0))
+        terminal.press("d")
+        terminal.wait(shows(1))
+        terminal.steady()
+        assert shows(1)(terminal.pixels())
+        # With no program left the terminal closes: nothing can stay behind but what it shows now.
+        terminal.press("q")
+        terminal.process.wait(20)
+
+
+@pytest.mark.parametrize("case", ["kitty-0.41", "kitty-0.26", "xterm", "kitty-0.41 tmux"])
+def test_quitting_gives_the_screen_back(case: str, start: Callable[..., Real]) -> None:
+    with start(case, shell=True) as terminal:
+        terminal.wait(shows(0), 40)
+        terminal.press("q")
+        terminal.wait(gone)
+
+
+def test_suspend_and_coming_back(start: Callable[..., Real]) -> None:
+    with start("kitty-0.41", shell=True) as terminal:
+        terminal.wait(shows(0), 40)
+        terminal.press("ctrl+z")
+        terminal.wait(gone)
+        terminal.steady()
+        for key in ("f", "g", "Return"):
+            terminal.press(key)
+        terminal.wait(shows(0))
+        terminal.press("d")
+        terminal.wait(shows(1))
+
+
+def test_a_key_over_a_slow_line(start: Callable[..., Real]) -> None:
+    with start("kitty-0.41", kbit=2000, rtt=100) as terminal:
+        terminal.wait(shows(0), 40)
+        terminal.steady(1.0)
+        for number in (1, 2, 3):
+            before = terminal.sent()
+            pressed = terminal.press("d")
+            seen = terminal.wait(shows(number))
+            # Far from a limit of speed: a picture that is not ahead takes over a second.
+            assert (seen - pressed) / 1e6 < 600
+            assert terminal.sent() - before < 40_000
+            terminal.steady(1.0)
