@@ -1,0 +1,124 @@
+"""Worker time per label (fit, score, pick, estimate), and scikit-activeml's margin.
+
+`python -m benchmarks.learn_speed [--sizes 10000,100000,1000000] [--peer-up-to 100000]`. A size of
+10,000,000 needs 8 GB of disk under .bench/. 10 classes, 384 numbers, 300 labels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import sys
+import time
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator.learn.ranking import Ranking, Snapshot, learn
+from benchmarks._peers import SCRATCH, environment, measure
+
+CLASSES, DIM, LABELS, STEPS, BLOCK = 10, 384, 300, 40, 100_000
+GOALS = {10_000: (20, 8), 100_000: (45, 20), 1_000_000: (300, 40)}
+
+
+def centres() -> NDArray[np.float32]:
+    return np.random.default_rng(0).standard_normal((CLASSES, DIM), dtype=np.float32)
+
+
+def features(size: int) -> NDArray[np.floating]:
+    """A file of `size` rows in clouds, mapped; float16 beyond a million rows."""
+    kind = np.float32 if size <= 1_000_000 else np.float16
+    path = SCRATCH / f"features-{size}.npy"
+    if not path.is_file():
+        SCRATCH.mkdir(exist_ok=True)
+        unfinished = path.with_suffix(".part")
+        matrix = np.lib.format.open_memmap(unfinished, "w+", kind, (size, DIM))
+        for start in range(0, size, BLOCK):
+            rows = min(BLOCK, size - start)
+            rng = np.random.default_rng([1, start])
+            noise = rng.standard_normal((rows, DIM), dtype=np.float32)
+            matrix[start : start + rows] = (
+                0.35 * centres()[rng.integers(CLASSES, size=rows)] + noise
+            )
+        matrix.flush()
+        unfinished.rename(path)
+    return np.load(path, mmap_mode="r")
+
+
+def answer(matrix: NDArray[np.floating], row: int) -> int:
+    return int((centres() @ np.asarray(matrix[row], dtype=np.float32)).argmax())
+
+
+def snapshots(matrix: NDArray[np.floating], want: int) -> list[float]:
+    """Seconds of each step of a session that has 300 labels when it begins."""
+    N = len(matrix)
+    rows = np.random.default_rng(2).choice(N, LABELS, replace=False).tolist()
+    y = [answer(matrix, row) for row in rows]
+    q, pool = [1 / (N - i) for i in range(LABELS)], [N - i for i in range(LABELS)]
+    component, closed = ["random"] * LABELS, np.zeros(N, dtype=bool)
+    closed[rows] = True
+    seconds: list[float] = []
+    previous: Ranking | None = None
+    for step in range(STEPS):
+        made = Snapshot(
+            LABELS + step, matrix, None, np.array(rows), np.array(y), np.array(q), np.array(pool),
+            tuple(component), tuple(map(str, range(CLASSES))), closed.copy(),
+            want=want, previous=previous,
+        )  # fmt: skip
+        begun = time.perf_counter()
+        previous = learn(made, seed=0)
+        seconds.append(time.perf_counter() - begun)
+        pick = previous.picks[0]
+        rows.append(pick.row)
+        y.append(answer(matrix, pick.row))
+        q.append(pick.q)
+        pool.append(pick.pool)
+        component.append(pick.component)
+        closed[pick.row] = True
+    return seconds
+
+
+def peer(python: Path, matrix: NDArray[np.floating]) -> float:
+    X = np.array(matrix, dtype=np.float32)
+    X /= np.linalg.norm(X, axis=1, keepdims=True)
+    first = np.random.default_rng(2).choice(len(X), LABELS, replace=False)
+    y = np.concatenate(
+        [(X[i : i + BLOCK] @ centres().T).argmax(1) for i in range(0, len(X), BLOCK)]
+    )
+    pool = {"X": X, "y": y, "first": first, "X_test": X[:0], "y_test": y[:0]}
+    return float(measure(python, pool, LABELS + 5, "margin")["ms"])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--sizes", default="10000,100000,1000000")
+    parser.add_argument("--peer-up-to", type=int, default=100_000)
+    given = parser.parse_args(sys.argv[1:])
+    python = environment()
+    print(
+        "pool        first  median     p95   9 picks  goal/stretch  scikit-activeml margin  ratio"
+    )
+    for size in map(int, given.sizes.split(",")):
+        matrix = features(size)
+        seconds = [1000 * s for s in snapshots(matrix, want=1)]
+        queue = 1000 * median(snapshots(matrix, want=9)[1:])
+        theirs = peer(python, matrix) if python and size <= given.peer_up_to else None
+        ours, goal = median(seconds[1:]), "/".join(map(str, GOALS.get(size, ("-", "-"))))
+        beside = "-" if theirs is None else f"{theirs:,.0f} ms"
+        ratio = "-" if theirs is None else f"{theirs / ours:.0f}x"
+        print(
+            f"{size:<10,} {seconds[0]:6.0f} {ours:7.1f} {np.percentile(seconds[1:], 95):7.1f} "
+            f"{queue:9.1f} {goal:>13} {beside:>23} {ratio:>6}",
+            flush=True,
+        )
+    status = Path("/proc/self/status").read_text().splitlines()
+    anonymous = next(line.split()[1] for line in status if line.startswith("RssAnon"))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    print(f"milliseconds; memory at the end {int(anonymous) // 1024} MB beside mapped files, "
+          f"peak with them {peak} MB")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,260 @@
+"""How many labels strategies need, how honest the error estimate is, what `finish` certifies.
+
+`python -m benchmarks.learning [--parts efficiency,honesty,peers,finish] [--seeds 0-9]
+[--processes N] [--figure docs/honest-error.svg]`. Runs are kept in .bench/learning/ and resumed.
+Needs ../shared/data (or ANNOTATOR_SHARED); digits come from scikit-learn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from annotator.simulate import SimulateOptions, run
+from annotator.simulate.options import parse_seeds
+from annotator.simulate.summary import summary
+from annotator.simulate.table import aligned
+from annotator.simulate.task import load, task
+from benchmarks._certificates import outcomes
+from benchmarks._figure import draw, panel
+from benchmarks._peers import SCRATCH, SHARED, environment, measure
+
+FOLDER = SCRATCH / "learning"
+BALANCED = ("flowers", "cifar10", "magnetic-tile")
+HONEST = (*BALANCED, "digits")
+RARE = (
+    ("magnetic-tile", "crack", None),
+    ("magnetic-tile", "blowhole", None),
+    ("flowers", "roses", 0.03),
+    ("cifar10", "cat", 0.03),
+)
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Given:
+    seeds: tuple[int, ...]
+    honest_seeds: tuple[int, ...]
+    processes: int | None
+    figure: Path | None
+
+
+def folder(name: str) -> Path:
+    """Where truth.csv and features.npy of a set lie; digits are written first."""
+    if name != "digits":
+        return SHARED / "data" / name
+    made = SCRATCH / "digits"
+    if not (made / "features.npy").is_file():
+        from sklearn.datasets import load_digits
+
+        X, y = load_digits(return_X_y=True)
+        made.mkdir(parents=True, exist_ok=True)
+        lines = [f"{i}.png,{label}" for i, label in enumerate(y)]
+        (made / "truth.csv").write_text("\n".join(["filename,label", *lines]) + "\n")
+        np.save(made / "features.npy", X.astype(np.float32))
+    return made
+
+
+def simulated(name: str, given: Given, **changes: Any) -> list[Row]:
+    """The runs of one set; those finished before are not made again."""
+    options = SimulateOptions(
+        folder(name) / "truth.csv",
+        folder(name) / "features.npy",
+        seeds=given.seeds,
+        processes=given.processes,
+        state=FOLDER / f"{name}.jsonl",
+    )
+    print(f"{name} {changes}", file=sys.stderr, flush=True)
+    runs: list[Row] = run(replace(options, **changes))["runs"]
+    return runs
+
+
+def saving(strategy: str, runs: list[Row]) -> Row:
+    return next(row for row in summary(runs) if row["strategy"] == strategy)
+
+
+def geometric(values: list[float]) -> float:
+    return float(np.exp(np.mean(np.log(values))))
+
+
+def efficiency(given: Given) -> None:
+    head = [
+        "set",
+        "random",
+        "default",
+        "difference",
+        "labels to random@300",
+        "times fewer",
+        "found",
+    ]
+    strategies = ("herding-mix", "random")
+    rows, factors = [head], {"balanced": list[float](), "rare": list[float]()}
+    for name in BALANCED:
+        runs = simulated(name, given, strategies=strategies)
+        rows.append(_efficiency(name, runs))
+        factors["balanced"].append(saving("herding-mix", runs)["saving"])
+    for name, positive, prevalence in RARE:
+        shared = {"positive": positive, "prevalence": prevalence}
+        random = simulated(name, given, strategies=("random",), **shared)
+        for find in (False, True):
+            found = simulated(name, given, strategies=("herding-mix",), find=find, **shared)
+            label = f"{name} {positive}{' --find' if find else ''}"
+            rows.append(_efficiency(label, [*found, *random]))
+            if not find:
+                factors["rare"].append(saving("herding-mix", [*found, *random])["saving"])
+    print(aligned(rows))
+    for kind, goal in (("balanced", "1.5 / 2"), ("rare", "3 / 5")):
+        low, mean = min(factors[kind]), geometric(factors[kind])
+        print(
+            f"{kind}: {mean:.2f} times fewer labels (geometric mean), least {low:.2f}; goal {goal}"
+        )
+
+
+def _efficiency(name: str, runs: list[Row]) -> list[str]:
+    ours, random = saving("herding-mix", runs), saving("random", runs)
+    areas = {(one["strategy"], one["seed"]): float(np.mean(one["value"])) for one in runs}
+    off = [value - areas["random", seed] for (s, seed), value in areas.items() if s != "random"]
+    share = ours["positives_found"]
+    return [
+        name,
+        f"{random['aulc']:.3f}",
+        f"{ours['aulc']:.3f}",
+        f"{np.mean(off):+.3f} ± {np.std(off, ddof=1) / np.sqrt(len(off)):.3f}",
+        str(ours["labels_to_random"] or "-"),
+        f"{ours['saving']:.2f}",
+        "-" if share is None else f"{share:.0%}",
+    ]
+
+
+def honesty(given: Given) -> None:
+    rows = [["set", "labels", "shown", "bias", "RMSE", "covers", "width", "difficulty", "ECE"]]
+    everything, panels = [], []
+    for name in HONEST:
+        runs = simulated(name, given, strategies=("herding-mix",), seeds=given.honest_seeds)
+        everything += runs
+        rows += _honesty(name, runs)
+        panels.append(panel(name, runs))
+    print(aligned([*rows, *_honesty("all", everything)]))
+    print("goals: bias ≤ .015, covers 88 to 98 %, RMSE ≤ .05 at 300 (stretch .04, width ≤ .15);")
+    print("ECE ≤ .08 at 100 and ≤ .05 at 300 (stretch .04, .03)")
+    if given.figure:
+        draw(panels, given.figure)
+
+
+def _honesty(name: str, runs: list[Row]) -> list[list[str]]:
+    (found,) = summary(runs)
+    return [
+        [
+            name,
+            str(part["labels"]),
+            f"{part['shown']}/{len(runs)}",
+            *(
+                "-" if part[key] is None else format(part[key], form)
+                for key, form in (
+                    ("bias", "+.3f"),
+                    ("rmse", ".3f"),
+                    ("coverage", ".0%"),
+                    ("width", ".2f"),
+                    ("difficulty_bias", "+.3f"),
+                    ("calibration_error", ".3f"),
+                )
+            ),
+        ]
+        for part in found["honesty"]
+    ]
+
+
+def peers(given: Given) -> None:
+    """scikit-activeml on the same pools and tests, with logistic regression; ours with both."""
+    python, budget = environment(), 100
+    rows = [["set", "system", "mean accuracy to 100 labels", "at 100", "ms per label"]]
+    for name in ("flowers", "digits") if python else ():
+        seeds = given.seeds[:3]
+        runs = simulated(
+            name, given, seeds=seeds, budget=budget, metric="accuracy",
+            strategies=("herding-mix", "margin"), estimators=("ridge", "logistic"),
+        )  # fmt: skip
+        for row in summary(runs):
+            system = f"annotator {row['strategy']}, {row['estimator']}"
+            rows.append(
+                [
+                    name,
+                    system,
+                    f"{row['aulc']:.3f}",
+                    f"{row['last']:.3f}",
+                    f"{row['ms_per_label']:.0f}",
+                ]
+            )
+        for strategy in ("margin", "typiclust", "badge"):
+            found = [measure(python, _pool(name, seed), budget, strategy) for seed in seeds]
+            rows.append([
+                name, f"scikit-activeml {strategy}, logistic",
+                f"{np.mean([one['value'] for one in found]):.3f}",
+                f"{np.mean([one['value'][-1] for one in found]):.3f}",
+                f"{np.median([one['ms'] for one in found]):.0f}",
+            ])  # fmt: skip
+    print(aligned(rows))
+
+
+def _pool(name: str, seed: int) -> dict[str, Any]:
+    options = SimulateOptions(folder(name) / "truth.csv", folder(name) / "features.npy")
+    one = task(*load(options), options, seed)
+    X, unseen = (np.asarray(m, dtype=np.float32) for m in (one.X, one.unseen))
+    first = np.random.default_rng(seed).choice(len(X), 2, replace=False)
+    return {
+        "X": X / np.linalg.norm(X, axis=1, keepdims=True),
+        "X_test": unseen / np.linalg.norm(unseen, axis=1, keepdims=True),
+        "y": one.y,
+        "y_test": one.unseen_y,
+        "first": first,
+    }
+
+
+def certificates(given: Given) -> None:
+    rows = [["set", "error at most", "runs", "certified", "of these true", "accepted", "audited"]]
+    promises: list[bool] = []
+    for name, max_error in (
+        ("digits", 0.01),
+        ("digits", 0.03),
+        ("flowers", 0.05),
+        ("cifar10", 0.1),
+    ):
+        found = outcomes(folder(name), max_error, runs=50)
+        done = [one for one in found if one.certified]
+        promises += [one.holds for one in done]
+        rows.append([
+            name, f"{max_error:.0%}", str(len(found)), str(len(done)),
+            f"{np.mean([one.holds for one in done]):.0%}" if done else "-",
+            f"{np.mean([one.accepted for one in done]):.0f}" if done else "-",
+            f"{np.mean([one.audited for one in found]):.0f}",
+        ])  # fmt: skip
+    print(aligned(rows))
+    print(f"true where certified: {np.mean(promises):.1%} of {len(promises)} (goal: at least 95 %)")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--parts", default="efficiency,honesty,peers,finish")
+    parser.add_argument("--seeds", default="0-9")
+    parser.add_argument("--honest-seeds", default="0-19")
+    parser.add_argument("--processes", type=int)
+    parser.add_argument("--figure", type=Path)
+    args = parser.parse_args(sys.argv[1:])
+    given = Given(
+        parse_seeds(args.seeds), parse_seeds(args.honest_seeds), args.processes, args.figure
+    )
+    if not (SHARED / "data" / "README.md").is_file():
+        sys.exit("needs ../shared/data, or ANNOTATOR_SHARED")
+    parts = {"efficiency": efficiency, "honesty": honesty, "peers": peers, "finish": certificates}
+    for name in args.parts.split(","):
+        print(f"\n{name}", flush=True)
+        parts[name](given)
+
+
+if __name__ == "__main__":
+    main()
