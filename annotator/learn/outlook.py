@@ -25,6 +25,9 @@ class Point:
     labels: int
     error: float
     n_eff: float
+    low: float = 0.0
+    high: float = 1.0
+    """The ends of its 90 % interval."""
 
 
 def history(old: Sequence[Point], labels: int, estimate: ErrorEstimate | None) -> tuple[Point, ...]:
@@ -32,7 +35,8 @@ def history(old: Sequence[Point], labels: int, estimate: ErrorEstimate | None) -
     kept = tuple(point for point in old if point.labels < labels)
     if estimate is None or not estimate.shown:
         return kept
-    return (*kept, Point(labels, estimate.error, estimate.n_eff))
+    found = Point(labels, estimate.error, estimate.n_eff, estimate.low, estimate.high)
+    return (*kept, found)
 
 
 def forecast(points: Sequence[Point], target: float) -> int | None:
@@ -98,10 +102,13 @@ def advice(
 
 
 def rare_class(counts: NDArray[np.int64]) -> int | None:
-    """The class to suggest searching for: the rarest, if it is found and below 10 % of labels."""
+    """The class to search for: the rarest that was found, if it is rare among the labels.
+
+    Rare is below 10 %, and below half of what it would be if all C classes were equal.
+    """
     total = int(counts.sum())
     found = np.flatnonzero(counts)
     if total < RARE_FROM or len(found) < 2:
         return None
     rarest = int(found[counts[found].argmin()])
-    return rarest if counts[rarest] < RARE * total else None
+    return rarest if counts[rarest] < min(RARE, 0.5 / len(counts)) * total else None

@@ -83,9 +83,10 @@ class Ranking:
     estimate: ErrorEstimate | None
     """Of the whole pool; None without labels that were drawn with a known probability."""
     precision: Interval | None
-    """While searching for a class: the share of it among the rows that the model takes for it."""
+    """Of the class searched for, else of a rare one: the share of it among the rows that the model
+    takes for it."""
     suggestion: str | None
-    """A rare class that `find` might search for."""
+    """A rare class that `find` might search for; None while it searches."""
     past: Past
     """The history of the estimate, and how far models still change (see outlook.py)."""
     seconds: float
@@ -107,7 +108,7 @@ def learn(snapshot: Snapshot, seed: int) -> Ranking:
         step = _Step(snapshot, unit, model, _kept(snapshot), seed, rng)
         picks, found, precise = step.run()
         past = step.past(found)
-    rare = rare_class(np.bincount(snapshot.y, minlength=1))
+    rare = step.rare
     return Ranking(
         version=snapshot.version,
         picks=tuple(picks),
@@ -206,6 +207,10 @@ class _Step:
         s = self.snapshot
         return None if s.find is None else s.classes.index(s.find)
 
+    @property
+    def rare(self) -> int | None:
+        return rare_class(np.bincount(self.snapshot.y, minlength=len(self.snapshot.classes)))
+
     def pool(self, scan: Scan) -> Pool:
         s, C = self.snapshot, len(self.snapshot.classes)
         fitted = _usable(s, s.rows)
@@ -232,7 +237,8 @@ class _Step:
             return None, None
         drawn = _drawn(self.snapshot, self.unit, self.model)
         rest = Rest(scan.proba[: scan.sampled], scan.open.size)
-        precise = None if self.find is None else precision(drawn, rest, self.find)
+        wanted = self.find if self.find is not None else self.rare
+        precise = None if wanted is None else precision(drawn, rest, wanted)
         return estimate(drawn, rest), precise
 
     def past(self, found: ErrorEstimate | None) -> Past:
