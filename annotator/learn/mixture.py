@@ -4,11 +4,13 @@ A few first labels cover the pool (MaxHerding). Afterwards each row is drawn fro
 
     q(i) = 0.10 / N + 0.40 · u_i⁴ / Σ u⁴ + 0.50 · [i = g]
 
-where u = 1 − (p₁ − p₂) is the margin uncertainty and g is by turns the most uncertain row and
-the row of most uncertain coverage (UHerding); in search of a class, by turns the row most
-likely to be of it and the most uncertain one. Because every row has a known q > 0, the labels
-also estimate the model's error without bias (see honest.py), and the 10 % drawn uniformly
-("audits") keep the model from never looking where it is wrongly sure. Sampling in proportion
+where u = 1 − (p₁ − p₂) is the margin uncertainty and g is by turns the most uncertain row, the
+row of most uncertain coverage (UHerding) and, in search of a class, the row most likely to be
+of it. A class that is rare among the labels is searched for without being asked.
+
+Because every row has a known q > 0, the labels also estimate the model's error without bias
+(see honest.py), and the 10 % drawn uniformly ("audits") keep the model from never looking
+where it is wrongly sure. Sampling in proportion
 to a power of the score instead of always taking the largest: Kirsch et al., TMLR 2023,
 arXiv:2106.12059.
 """
@@ -21,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.learn.coverage import Coverage, pool_coverage, shrunk_radius
+from annotator.learn.outlook import rare_class
 from annotator.learn.pool import Pool
 from annotator.learn.rows import Rows
 from annotator.learn.strategies import Pick, Utilities, largest, margins
@@ -65,8 +68,9 @@ class _Draw:
         self.mix, self.pool, self.open, self.rng = mix, pool, pool.open, pool.rng
         self.uncertain = self._best(margins(pool.proba), CANDIDATES + want)
         self.likely = self.uncertain[:0]
-        if pool.find is not None:
-            self.likely = self._best(pool.proba[:, pool.find], 1 + want)
+        wanted = rare_class(pool.counts) if pool.find is None else pool.find
+        if wanted is not None:
+            self.likely = self._best(pool.proba[:, wanted], 1 + want)
         self.coverage = pool_coverage(pool)
         self.herd: _Herd | None = None
         self.taken: list[int] = []
@@ -119,11 +123,12 @@ class _Draw:
 
     def _turn(self, asked: int) -> tuple[str, Rows]:
         """Whose turn it is in the greedy part, and among which rows it chooses."""
-        uncertain = self.open.free(self.uncertain)
-        if asked % 2 and len(uncertain):
+        uncertain, likely = self.open.free(self.uncertain), self.open.free(self.likely)
+        turn = asked % (3 if len(likely) else 2)
+        if turn == 1 and len(uncertain):
             return "margin", uncertain[:1]
-        if len(self.likely):
-            return "find", self.open.free(self.likely)[:1]
+        if turn == 2:
+            return "find", likely[:1]
         if self.herd is None:
             random = self.open.uniform(self.rng, CANDIDATES)
             self.herd = _Herd(self.pool, self.coverage, np.union1d(self.uncertain, random))
