@@ -17,6 +17,7 @@ from annotator.simulate.oracle import simulate
 from annotator.simulate.summary import summary
 from annotator.simulate.task import Truth, load, task
 
+SOURCES = ("learn/*.py", "simulate/*.py", "session.py", "learner.py", "queue.py", "pooled.py")
 Progress = Callable[[int, int], None]
 _loaded: tuple[SimulateOptions, Truth, Any] | None = None  # of this worker process
 
@@ -29,13 +30,14 @@ def run(options: SimulateOptions, progress: Progress | None = None) -> dict[str,
     """
     options.check()
     load(options)
-    jobs, done = options.jobs(), _finished(options)
+    mark = "" if options.state is None else fingerprint(options)
+    jobs, done = options.jobs(), _finished(options, mark)
     left = [job for job in jobs if job not in done]
     report = progress or (lambda done, total: None)
     report(len(jobs) - len(left), len(jobs))
     for job, result in _results(options, left):
         done[job] = result
-        _keep(options, job, result)
+        _keep(options, mark, job, result)
         report(sum(job in done for job in jobs), len(jobs))
     runs = [done[job] for job in jobs]
     return {"runs": runs, "summary": summary(runs)}
@@ -72,17 +74,18 @@ def fingerprint(options: SimulateOptions) -> str:
     for name in ("strategies", "estimators", "seeds", "processes", "state", "truth", "features"):
         del chosen[name]
     digest.update(repr(sorted(chosen.items())).encode())
-    sources = sorted(Path(__file__).parents[1].rglob("*.py"))
+    package = Path(__file__).parents[1]
+    sources = [path for name in SOURCES for path in sorted(package.glob(name))]
     for path in (options.truth, options.features, *sources):
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
 
 
-def _finished(options: SimulateOptions) -> dict[Job, dict[str, Any]]:
+def _finished(options: SimulateOptions, mark: str) -> dict[Job, dict[str, Any]]:
     if options.state is None or not options.state.is_file():
         return {}
-    mark, found = fingerprint(options), {}
+    found = {}
     for line in options.state.read_text(encoding="utf-8").splitlines():
         try:
             kept = json.loads(line or "{}")
@@ -93,10 +96,10 @@ def _finished(options: SimulateOptions) -> dict[Job, dict[str, Any]]:
     return found
 
 
-def _keep(options: SimulateOptions, job: Job, result: dict[str, Any]) -> None:
+def _keep(options: SimulateOptions, mark: str, job: Job, result: dict[str, Any]) -> None:
     if options.state is None:
         return
     options.state.parent.mkdir(parents=True, exist_ok=True)
-    line = json.dumps({"fingerprint": fingerprint(options), "job": job, "run": result})
+    line = json.dumps({"fingerprint": mark, "job": job, "run": result})
     with options.state.open("a", encoding="utf-8") as file:
         file.write(f"\n{line}\n")  # the file may end in half a line
