@@ -83,8 +83,7 @@ class Ranking:
     estimate: ErrorEstimate | None
     """Of the whole pool; None without labels that were drawn with a known probability."""
     precision: Interval | None
-    """Of the class searched for, else of a rare one: the share of it among the rows that the model
-    takes for it."""
+    """Of the class searched for, or of a rare one: its share of what the model takes for it."""
     suggestion: str | None
     """A rare class that `find` might search for; None while it searches."""
     past: Past
