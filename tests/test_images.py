@@ -85,8 +85,9 @@ def test_twelve_bits_in_sixteen_are_not_black(tmp_path: Path) -> None:
     assert np.abs(pixels(tmp_path / "ramp.tiff")[0, :, 0] - np.arange(256)).max() <= 1
 
 
-def test_real_values_of_any_range_show_their_order(tmp_path: Path) -> None:
-    heights = np.array([[-5.0, np.nan, 0.0, 995.0]], np.float32)
+@pytest.mark.parametrize("unit", [1.0, 1e-30, 3e35])
+def test_real_values_of_any_range_show_their_order(tmp_path: Path, unit: float) -> None:
+    heights = np.array([[-5.0, np.nan, 0.0, 995.0]], np.float32) * np.float32(unit)
     Image.fromarray(heights).save(tmp_path / "heights.tiff")
     grey = pixels(tmp_path / "heights.tiff")[0, :, 0]
     assert grey[0] == 0
@@ -373,18 +374,28 @@ def test_suffixes_do_not_matter_and_absolute_paths_are_taken(tmp_path: Path) -> 
     assert elsewhere.size(Item(str(tmp_path / "a.jpg"))) == (64, 48)
 
 
-def test_damaged_metadata_neither_stops_nor_prints(tmp_path: Path) -> None:
+def test_damage_is_never_printed_over_the_screen(tmp_path: Path) -> None:
     exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x09\x01\x12\0\x03"
     scene().save(tmp_path / "odd.jpg", exif=exif, quality=95)
+    for compression in ("tiff_lzw", "tiff_deflate", "jpeg"):
+        path = tmp_path / f"{compression}.tiff"
+        scene().save(path, compression=compression)
+        data = bytearray(path.read_bytes())
+        data[8:60] = bytes(range(200, 252))
+        path.write_bytes(data)
     script = (
         "import sys; from pathlib import Path; from annotator.images import Folder;"
-        "from annotator.refs import Item;"
-        "print(Folder(Path(sys.argv[1])).crop(Item('odd.jpg'), (99, 99)).image.size)"
+        "from annotator.refs import Item; from annotator.errors import ImageError\n"
+        "folder = Folder(Path(sys.argv[1]))\n"
+        "for path in sorted(folder.root.iterdir()):\n"
+        "    try: print(path.name, folder.crop(Item(path.name), (99, 99)).image.size)\n"
+        "    except ImageError: print(path.name, 'damaged')"
     )
     said = subprocess.run(
         [sys.executable, "-c", script, tmp_path], capture_output=True, text=True, check=True
     )
-    assert said.stdout == "(64, 48)\n"
+    assert "odd.jpg (64, 48)\n" in said.stdout
+    assert said.stdout.count("damaged") == 3
     assert said.stderr == ""
 
 

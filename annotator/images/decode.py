@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes.util
+import logging
 import os
 import stat
 import struct
@@ -9,12 +11,14 @@ import threading
 import warnings
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, TiffImagePlugin, WebPImagePlugin  # noqa: F401 (they register)
 
@@ -42,9 +46,10 @@ _DAMAGED = (
 _LARGE = 40_000_000
 _one_large_at_a_time = threading.Lock()
 
-# Pillow warns on stderr, over the screen; what matters of it is an error here or is handled.
-# A filter that stays is the only one that is safe with threads.
+# Pillow warns and logs on stderr, over the screen; what matters of it is an error here or is
+# handled. A filter that stays is the only one that is safe with threads.
 warnings.filterwarnings("ignore", module=r"PIL\b")
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 Image.preinit()
 
 
@@ -135,12 +140,25 @@ def _identified(file: Any, name: str) -> Image.Image:
             factory, accept = Image.OPEN[kind]
             if accept is None or accept(prefix) is True:
                 file.seek(0)
+                if kind == "TIFF":
+                    _silence_libtiff()
                 return factory(file, name)
     except _DAMAGED as error:
         raise _damaged(name, error) from error
     what = "the file is empty" if not prefix else "it begins like no known image"
     kinds = ", ".join(_FORMATS)
     raise ImageError(f"{name}: cannot be read as an image: {what}; known are {kinds}")
+
+
+@cache
+def _silence_libtiff() -> None:
+    """libtiff writes what it dislikes to stderr, over the screen; the errors reach us anyway."""
+    home = Path(PIL.__file__).parent
+    beside = (home.parent / "pillow.libs", home / ".dylibs")  # where the wheels carry it
+    found = [str(path) for folder in beside for path in folder.glob("libtiff*")]
+    for library in found or filter(None, [ctypes.util.find_library("tiff")]):
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(library).TIFFSetErrorHandler(None)
 
 
 def _damaged(name: str, error: BaseException) -> ImageError:
@@ -196,9 +214,11 @@ def _eight_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
 
     Twelve significant bits are common in 16; other ranges than these are stretched.
     """
-    grey: NDArray[np.float32] = np.nan_to_num(values.astype(np.float32), posinf=0, neginf=0)
+    real = np.issubdtype(values.dtype, np.floating)
+    # The difference of two values of 32 bits may need more.
+    grey = np.nan_to_num(values.astype(np.float64 if real else np.float32), posinf=0, neginf=0)
     low, high = float(grey.min()), float(grey.max())
-    usual = (1.0, 255.0) if np.issubdtype(values.dtype, np.floating) else (4095.0, 65535.0)
+    usual = (1.0, 255.0) if real else (4095.0, 65535.0)
     top = next((top for top in usual if low >= 0 and high <= top), None)
     if top is None:
         grey, top = grey - low, max(high - low, 1e-30)
