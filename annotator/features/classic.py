@@ -3,7 +3,7 @@
 Four descriptions of 64 x 64 pixels side by side, each of a fixed length, so that none drowns
 the others: responses to a dictionary of small filters (Coates & Ng 2012), oriented gradients
 (Dalal & Triggs 2005), local binary patterns (Ojala et al. 2002) and a histogram of colours.
-benchmarks/features.py shows what each of them adds.
+benchmarks/classic.py shows what each of them adds.
 """
 
 from __future__ import annotations
