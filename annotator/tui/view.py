@@ -65,6 +65,13 @@ def class_rows(session: Session, keymap: Keymap, hidden: bool) -> list[ClassRow]
     ]
 
 
+def audit_words(session: Session) -> tuple[str, ...]:
+    """What holds in an audit; nothing outside of one."""
+    if session.audit is None:
+        return ()
+    return ("Audit: drawn at random, labelled without the prediction. A skip counts as wrong.",)
+
+
 def hints(state: State, keymap: Keymap, classes: Sequence[str]) -> list[Hint]:
     """The live keys, most needed first."""
     found = []

@@ -71,7 +71,8 @@ class LabelScreen(Screen[None]):
         yield Header(self.project.folder.resolve().name, id="header")
         with Horizontal(id="middle"):
             yield Stage(self.picture, id="stage")
-            yield Sidebar(self.session, self.keymap, self.pace, id="sidebar")
+            target = self.project.settings.target_error
+            yield Sidebar(self.session, self.keymap, self.pace, target, id="sidebar")
         yield Banner(id="banner")
         yield Caption(id="caption")
         yield KeyBar(id="keys")
@@ -103,7 +104,8 @@ class LabelScreen(Screen[None]):
 
     def refresh_words(self) -> None:
         """The text around the picture; only what differs is sent."""
-        assert self._state is not None
+        if self._state is None:
+            return  # nothing has been shown yet
         item = self.session.current
         self.sidebar.show()
         if item is None:

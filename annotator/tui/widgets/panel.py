@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from annotator.difficulty import WINDOW, Difficulty, windowed
-from annotator.learn.honest import ErrorEstimate
 from annotator.session import Progress
+from annotator.tui.honest import (
+    Honest,
+    error_lines,
+    history_lines,
+    outlook_lines,
+    rare_lines,
+    share_lines,
+)
 from annotator.tui.pace import duration
-from annotator.tui.text import Line, bar, curve, percent, spread, width, wrapped
+from annotator.tui.text import Line, bar, curve, spread, width, wrapped
 from annotator.tui.widgets.lines import Lines
 
 DIFFICULTY = "difficulty of what you are shown"
-ESTIMATED = "estimated error, whole pool"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +52,11 @@ class PanelState:
     progress: Progress | None = None
     per_minute: float | None = None
     curves: tuple[Curve, ...] = ()
-    estimate: ErrorEstimate | None = None
-    notices: tuple[str, ...] = field(default=())
+    honest: Honest = field(default_factory=Honest)
+    hunt_key: str = ""
+    """The key that hunts for a class."""
+    notices: tuple[str, ...] = ()
+    """Sentences that hold for the whole sitting."""
 
 
 def curves(difficulty: Difficulty) -> tuple[Curve, ...]:
@@ -80,27 +89,50 @@ class Panel(Lines):
         return panel_lines(self._state, width, height)
 
 
+class Section(NamedTuple):
+    """A part of the panel. Sections with the same tens belong together, without a gap."""
+
+    place: int
+    lines: list[Line]
+
+
 def panel_lines(state: PanelState, cells: int, height: int) -> list[Line]:
-    """As many sections as there is room for, the first ones first; tall forms where they fit."""
-    fixed = [
-        progress_lines(state.progress, state.per_minute, cells) if state.progress else [],
-        estimate_lines(state.estimate, cells),
-    ]
-    lines = _stacked(fixed, height)
-    for form in (tall_lines, short_lines):
-        both = _stacked([lines, form(state.curves, cells)], height)
-        if len(both) > len(lines):
-            return both
-    return lines
+    """What matters most and has room, in its place; of a section's forms the last that fits."""
+    chosen: dict[int, list[Line]] = {}
+    for section in _by_worth(state, cells):
+        attempt = {**chosen, section.place: section.lines}
+        if section.lines and len(_stacked(attempt)) <= height:
+            chosen = attempt
+    return _stacked(chosen)
 
 
-def _stacked(sections: Sequence[list[Line]], height: int) -> list[Line]:
-    """The sections that fit, an empty line between them."""
+def _by_worth(state: PanelState, cells: int) -> Iterator[Section]:
+    """Every section in each of its forms, the most needed first."""
+    known, progress = state.honest, state.progress
+    if progress is not None:
+        yield Section(0, progress_lines(progress, state.per_minute, cells))
+    for place, notice in enumerate(state.notices):
+        yield Section(10 + place, [[(f" {line}", "text")] for line in wrapped(notice, cells - 2)])
+    yield Section(20, error_lines(known, cells))
+    yield Section(22, outlook_lines(known, state.per_minute, cells))
+    yield Section(30, rare_lines(known, cells, state.hunt_key))
+    yield Section(50, short_lines(state.curves, cells))
+    yield Section(21, history_lines(known, cells, 2))
+    yield Section(40, share_lines(known, cells, 2))
+    yield Section(50, tall_lines(state.curves, cells))
+    yield Section(21, history_lines(known, cells, 4))
+    yield Section(40, share_lines(known, cells, 9))
+
+
+def _stacked(sections: Mapping[int, list[Line]]) -> list[Line]:
+    """The sections in their places, an empty line between those that do not belong together."""
     lines: list[Line] = []
-    for section in filter(None, sections):
-        gap: list[Line] = [[]] if lines else []
-        if len(lines) + len(gap) + len(section) <= height:
-            lines += gap + section
+    before = None
+    for place, section in sorted(sections.items()):
+        if before is not None and place // 10 != before // 10:
+            lines.append([])
+        lines += section
+        before = place
     return lines
 
 
@@ -128,19 +160,6 @@ def progress_lines(progress: Progress, per_minute: float | None, cells: int) -> 
         if count
     ]
     return lines + [[(f" {line}", "dim")] for line in wrapped(" · ".join(aside), cells - 2) if line]
-
-
-def estimate_lines(estimate: ErrorEstimate | None, cells: int) -> list[Line]:
-    """The honest estimate with its interval, from the labels drawn at random."""
-    if estimate is None or not estimate.shown:
-        return []
-    title = ESTIMATED if len(ESTIMATED) + 2 < cells else ESTIMATED.split(",")[0]
-    interval = f"90 %: {100 * estimate.low:.1f} – {100 * estimate.high:.1f} % "
-    return [
-        [(f" {title}", "title")],
-        spread([(f" {percent(estimate.error)}", "strong")], [(interval, "text")], cells),
-        [(f" from {estimate.n_eff:.0f} effective labels", "dim")],
-    ]
 
 
 def tall_lines(found: Sequence[Curve], cells: int) -> list[Line]:

@@ -9,6 +9,7 @@ from textual.containers import Vertical
 
 from annotator.session import Session
 from annotator.tui import view
+from annotator.tui.honest import Honest, honest
 from annotator.tui.keymaps import Keymap
 from annotator.tui.pace import Pace
 from annotator.tui.widgets.classbar import ClassBar
@@ -23,11 +24,21 @@ PROGRESS_ROWS = 5
 class Sidebar(Vertical):
     """Shows a session's numbers; call `show` whenever they may have changed."""
 
-    def __init__(self, session: Session, keymap: Keymap, pace: Pace, **options: Any) -> None:
+    def __init__(
+        self,
+        session: Session,
+        keymap: Keymap,
+        pace: Pace,
+        target: float | None = None,
+        **options: Any,
+    ) -> None:
+        """`target` is the error below which one may stop."""
         super().__init__(**options)
+        self._target = target
         self._session, self._keymap, self._pace = session, keymap, pace
         self._curves: tuple[Curve, ...] = ()
-        self._known = -1
+        self._known: object = None
+        self._honest = Honest()
         self.hides_prediction = False
 
     def compose(self) -> ComposeResult:
@@ -45,15 +56,23 @@ class Sidebar(Vertical):
 
     def renew_curves(self) -> None:
         """Once a second is enough for them: over a slow line each byte at a key counts."""
-        if self._known != len(self._session.difficulty):
-            self._known = len(self._session.difficulty)
-            self._curves = curves(self._session.difficulty)
+        known = len(self._session.difficulty), self._session.ranking, self._session.strategy.find
+        if self._known != known:
+            self._known = known
+            blind = self._session.audit is not None
+            self._curves = () if blind else curves(self._session.difficulty)
+            self._honest = honest(self._session, self._target)
             self._show_panel()
 
     def _show_panel(self) -> None:
-        if self._known < 0:
+        if self._known is None:
             self.renew_curves()
-        ranking, progress = self._session.ranking, self._session.progress
-        estimate = ranking.estimate if ranking else None
-        state = PanelState(progress, self._pace.per_minute, self._curves, estimate)
+        state = PanelState(
+            self._session.progress,
+            self._pace.per_minute,
+            self._curves,
+            self._honest,
+            next(iter(self._keymap.keys("strategy")), ""),
+            view.audit_words(self._session),
+        )
         self.query_one(Panel).show(state)
