@@ -84,6 +84,9 @@ def run(
     reader = Reader(project, audit.refs if audit else None)
     caps = probe(graphics)
     os.environ.update(caps.environment)
+    # Pictures and fits are made in threads beside the screen's. By default one that computes
+    # gives way only after 5 ms, twice what a key needs in all.
+    sys.setswitchinterval(1e-4)
     with prepared(project, annotator, caps, features=features, audit=audit, reader=reader) as app:
         error = app.run()
         if error is not None:
