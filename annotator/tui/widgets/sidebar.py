@@ -36,22 +36,24 @@ class Sidebar(Vertical):
         super().__init__(**options)
         self._target = target
         self._session, self._keymap, self._pace = session, keymap, pace
+        # Held, not looked up: a fit may end after the screen has let go of them.
+        self._classes, self._panel = ClassBar(id="classes"), Panel(id="panel")
         self._curves: tuple[Curve, ...] = ()
         self._known: object = None
         self._honest = Honest()
         self.hides_prediction = False
 
     def compose(self) -> ComposeResult:
-        yield ClassBar(id="classes")
-        yield Panel(id="panel")
+        yield self._classes
+        yield self._panel
 
     def give(self, rows: int) -> None:
         """Say how many lines there are for all of it."""
-        self.query_one(ClassBar).give(rows - 1 - PANEL_ROWS, rows - PROGRESS_ROWS)
+        self._classes.give(rows - 1 - PANEL_ROWS, rows - PROGRESS_ROWS)
 
     def show(self) -> None:
         rows = view.class_rows(self._session, self._keymap, self.hides_prediction)
-        self.query_one(ClassBar).show(rows)
+        self._classes.show(rows)
         self._show_panel()
 
     def renew_curves(self) -> None:
@@ -75,4 +77,4 @@ class Sidebar(Vertical):
             next(iter(self._keymap.keys("strategy")), ""),
             view.audit_words(self._session),
         )
-        self.query_one(Panel).show(state)
+        self._panel.show(state)
