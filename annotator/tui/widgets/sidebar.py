@@ -37,23 +37,23 @@ class Sidebar(Vertical):
         self._target = target
         self._session, self._keymap, self._pace = session, keymap, pace
         # Held, not looked up: a fit may end after the screen has let go of them.
-        self._classes, self._panel = ClassBar(id="classes"), Panel(id="panel")
+        self._class_bar, self._numbers = ClassBar(id="classes"), Panel(id="panel")
         self._curves: tuple[Curve, ...] = ()
         self._known: object = None
         self._honest = Honest()
         self.hides_prediction = False
 
     def compose(self) -> ComposeResult:
-        yield self._classes
-        yield self._panel
+        yield self._class_bar
+        yield self._numbers
 
     def give(self, rows: int) -> None:
         """Say how many lines there are for all of it."""
-        self._classes.give(rows - 1 - PANEL_ROWS, rows - PROGRESS_ROWS)
+        self._class_bar.give(rows - 1 - PANEL_ROWS, rows - PROGRESS_ROWS)
 
     def show(self) -> None:
         rows = view.class_rows(self._session, self._keymap, self.hides_prediction)
-        self._classes.show(rows)
+        self._class_bar.show(rows)
         self._show_panel()
 
     def renew_curves(self) -> None:
@@ -77,4 +77,4 @@ class Sidebar(Vertical):
             next(iter(self._keymap.keys("strategy")), ""),
             view.audit_words(self._session),
         )
-        self._panel.show(state)
+        self._numbers.show(state)
