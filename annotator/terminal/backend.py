@@ -41,7 +41,7 @@ class Quality(NamedTuple):
     """Size of the palette, or JPEG's quality; 0 is every colour."""
     density: float
     """Bytes a pixel of the area, measured with photographs; pictures seen later correct it."""
-    shrink: int = 1
+    shrink: float = 1.0
     """How many times smaller than the area the picture is sent."""
 
 
@@ -61,7 +61,7 @@ class Payload:
     parts: tuple[Part, ...]
     size: int
     """Bytes that it costs to send, near enough."""
-    level: int = 1
+    level: float = 1.0
     """How many times smaller than the area its canvas is."""
     picture: NDArray[np.uint8] | None = None
     """Its pixels as half cells, (2 rows, columns, 3), where text cells must stand in for it."""

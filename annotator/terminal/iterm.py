@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from base64 import standard_b64encode
+from math import ceil
 
 from PIL import Image
 
@@ -26,7 +27,7 @@ class Iterm(Drawn):
     ladder = LADDER
 
     def encode(self, image: Image.Image, area: Area, quality: Quality) -> Payload:
-        size = max(1, area.size[0] // quality.shrink), max(1, area.size[1] // quality.shrink)
+        size = ceil(area.size[0] / quality.shrink), ceil(area.size[1] / quality.shrink)
         whole = padded(image, size, self.background)
         buffer = io.BytesIO()
         if quality.colours:

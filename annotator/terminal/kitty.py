@@ -11,6 +11,7 @@ import random
 from base64 import standard_b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from math import ceil
 
 from PIL import Image
 
@@ -23,12 +24,14 @@ from annotator.terminal.probe import through_tmux
 PLACEHOLDER = "\U0010eeee"
 PIECE = 4096
 """Largest payload of one escape code that the protocol allows, in base64 characters."""
-MEMORY = 192 << 20
-"""Bytes of decoded pictures that the terminal keeps for us."""
+MEMORY = 160 << 20
+"""Bytes of decoded pictures that the terminal keeps for us; kitty's own limit is 320 MB."""
+LEAST, MOST = 8, 16
+"""Bounds of the number of pictures kept: the current one, five to come, the one before ..."""
 
 LADDER = (
     Quality("64 colours, half size", 64, 0.18, 2),
-    Quality("256 colours", 255, 0.45),
+    Quality("256 colours, 3/4 size", 255, 0.35, 1.35),
     Quality("true colour", 0, 2.0),
 )
 
@@ -67,14 +70,20 @@ def as_png(image: Image.Image, level: int) -> bytes:
 def encode(image: Image.Image, area: Area, quality: Quality) -> Payload:
     """A PNG of the whole canvas, transparent around the picture, in pieces of base64.
 
-    The canvas is the area divided by a power of two: never much larger than the source, because
-    the terminal scales up by itself.
+    The canvas is never much larger than the source: the terminal scales up by itself. A palette
+    picture of 3/4 the size weighs half and is as near to the source (33.9 dB and 70 KB against
+    34.9 dB and 110 KB, medians of ten photographs for 520x391 pixels).
     """
-    level = max(quality.shrink, shrink_for(image.size, area))
-    image = canvas(image, (-(-area.size[0] // level), -(-area.size[1] // level)), quality.colours)
+    level = quality.shrink * shrink_for(image.size, area)
+    image = canvas(image, canvas_size(area, level), quality.colours)
     text = standard_b64encode(as_png(image, 6 if quality.colours else 1))
     parts = tuple(Part(text[i : i + PIECE]) for i in range(0, len(text), PIECE))
     return Payload(parts, len(text) + 40 * len(parts), level)
+
+
+def canvas_size(area: Area, level: float) -> tuple[int, int]:
+    """Width and height of the canvas of an area that is sent `level` times smaller."""
+    return ceil(area.size[0] / level), ceil(area.size[1] / level)
 
 
 def shrink_for(size: tuple[int, int], area: Area) -> int:
@@ -92,7 +101,7 @@ class Kitty:
     technique = Technique.PLACEHOLDERS
     ladder = LADDER
     composited = True
-    slots = 16
+    slots = MOST
 
     def __init__(self, caps: Caps, first_id: int | None = None) -> None:
         # 24 bits fit in a colour; a random start keeps two programs in one terminal apart.
@@ -109,6 +118,9 @@ class Kitty:
 
     def begin(self, area: Area) -> bytes:
         freed = self.end()
+        # Fewer pictures where they are large; a second canvas size adds half as much again.
+        fit = MEMORY // (area.size[0] * area.size[1] * 4 * 3 // 2)
+        self.slots = min(MOST, max(LEAST, fit))
         self._first += 64
         self._shown = 0
         return freed
@@ -192,8 +204,8 @@ class Frames(Kitty):
 
     def __init__(self, caps: Caps, first_id: int | None = None) -> None:
         super().__init__(caps, first_id)
-        self._rings: dict[int, int] = {}
-        self._level = dict.fromkeys(range(self.slots), 1)
+        self._rings: dict[float, int] = {}
+        self._level = dict.fromkeys(range(self.slots), 1.0)
 
     def begin(self, area: Area) -> bytes:
         freed = super().begin(area)
@@ -218,7 +230,7 @@ class Frames(Kitty):
         return self._send(f"a=f,i={number},r={slot + 2},m=0,q=2")
 
     def show(self, slot: int | None, area: Area, *, cells: bool = True) -> bytes:
-        level = 1 if slot is None else self._level[slot]
+        level = 1.0 if slot is None else self._level[slot]
         number = self._rings[level]
         switch = self._send(f"a=a,i={number},c={1 if slot is None else slot + 2},q=2")
         if number == self._shown:
@@ -228,14 +240,13 @@ class Frames(Kitty):
             return switch
         return at_once(switch + kept(self._rewrite(area)), self._sync)
 
-    def _open(self, level: int, area: Area) -> bytes:
+    def _open(self, level: float, area: Area) -> bytes:
         """A ring: a transparent root of the canvas' size, its placement, and empty frames."""
         if level in self._rings:
             return b""
         number = self._rings[level] = self._first + len(self._rings)
         self._alive[number] = None
-        width, height = -(-area.size[0] // level), -(-area.size[1] // level)
-        root = Image.new("P", (width, height))
+        root = Image.new("P", canvas_size(area, level))
         root.info["transparency"] = 0
         opened = self._send(
             f"a=t,i={number},f=100,q=2", standard_b64encode(as_png(root, 9))

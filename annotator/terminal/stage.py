@@ -18,6 +18,8 @@ from annotator.terminal.slots import Slots
 
 GRACE = 0.06
 """Seconds that the last picture stays while the next one is not there."""
+NEAR = 0.02
+"""Round trip in seconds below which program and terminal share a machine and its cores."""
 
 
 @dataclass(slots=True)
@@ -170,12 +172,19 @@ class Stage:
         urgent = plan.urgent(self.area)
         if urgent is not None and not self._delivered(urgent.shot):
             yield urgent
+        if self._drawing_now():
+            return
         missing = plan.ahead(self.area, self._have)
         yield from missing
         if missing or current is None or self.shown != current:
             return
         shots = (current, *plan.upcoming) if self.backend.slots else (current,)
         yield from plan.refinements(shots, self._have, self._clock() - self._shown_at)
+
+    def _drawing_now(self) -> bool:
+        """Whether the terminal needs the cores for what it was just told to show."""
+        waiting = self.shown is not None and self.seen != self.shown and self.line.rtt < NEAR
+        return waiting and self._clock() - self._shown_at < GRACE
 
     def _have(self, shot: Shot) -> Job | None:
         """The best of a picture that needs nothing more: in the terminal, or only to be drawn."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -69,6 +72,7 @@ class Studio:
             self._changed.notify_all()
 
     def _run(self) -> None:
+        _yield_to_others()
         while (job := self._take()) is not None:
             developed = self._develop(job)
             with self._changed:
@@ -114,6 +118,14 @@ class Studio:
             return true_pixels(self._load(shot.item, WHOLE), area.size)
         crop = self._load(shot.item, area.size)
         return draw_box(crop)
+
+
+def _yield_to_others() -> None:
+    """Let the screen's thread, and a terminal on the same machine, go first."""
+    sys.setswitchinterval(min(sys.getswitchinterval(), 0.001))
+    if sys.platform == "linux":  # where a thread has a priority of its own
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
 
 
 def true_pixels(crop: Crop, room: tuple[int, int]) -> Image.Image:
