@@ -78,6 +78,9 @@ class Cell(NamedTuple):
 class Backend(Protocol):
     """One technique. Methods return bytes for the terminal and touch nothing else."""
 
+    background: Colour
+    """Fills the margins beside a picture."""
+
     @property
     def technique(self) -> Technique: ...
 

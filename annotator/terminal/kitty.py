@@ -15,7 +15,17 @@ from math import ceil
 
 from PIL import Image
 
-from annotator.terminal.backend import Area, Cell, Part, Payload, Quality, at_once, kept, move
+from annotator.terminal.backend import (
+    Area,
+    Cell,
+    Colour,
+    Part,
+    Payload,
+    Quality,
+    at_once,
+    kept,
+    move,
+)
 from annotator.terminal.caps import Caps, Technique
 from annotator.terminal.drawn import half_line, half_pixels
 from annotator.terminal.fit import canvas
@@ -103,7 +113,10 @@ class Kitty:
     composited = True
     slots = MOST
 
-    def __init__(self, caps: Caps, first_id: int | None = None) -> None:
+    def __init__(
+        self, caps: Caps, background: Colour = (0, 0, 0), first_id: int | None = None
+    ) -> None:
+        self.background = background
         # 24 bits fit in a colour; a random start keeps two programs in one terminal apart.
         self._first = first_id if first_id is not None else random.randrange(1 << 8, 1 << 23)
         self._sync = caps.sync and not caps.wrapped
@@ -148,11 +161,11 @@ class Kitty:
 
     def line(self, row: int, area: Area, payload: Payload | None) -> list[Cell]:
         if not self._shown or row >= min(area.rows, len(MARKS)):
-            return [Cell(" ")] * area.columns
-        colour = self._colour()
+            return [Cell(" ", None, self.background)] * area.columns
+        colour, back = self._colour(), self.background
         width = min(area.columns, len(MARKS))
-        cells = [Cell(PLACEHOLDER + MARKS[row] + MARKS[x], colour) for x in range(width)]
-        return cells + [Cell(" ")] * (area.columns - width)
+        cells = [Cell(PLACEHOLDER + MARKS[row] + MARKS[x], colour, back) for x in range(width)]
+        return cells + [Cell(" ", None, back)] * (area.columns - width)
 
     def _send(self, keys: str, payload: bytes = b"") -> bytes:
         return self._wrap(command(keys, payload))
@@ -169,12 +182,15 @@ class Kitty:
 
     def _rewrite(self, area: Area) -> bytes:
         """All placeholder cells anew: the first of a row with its marks, the rest repeated."""
+        back = b"\x1b[0;48;2;%d;%d;%dm" % self.background
         if not self._shown:
             blank = b" " * area.columns
-            return b"\x1b[m" + b"".join(move(area, row) + blank for row in range(area.rows))
+            return back + b"".join(move(area, row) + blank for row in range(area.rows))
         rows = min(area.rows, len(MARKS))
         colour = b"\x1b[38;2;%d;%d;%dm" % self._colour()
-        return colour + b"".join(move(area, row) + self._row(row, area) for row in range(rows))
+        return (
+            back + colour + b"".join(move(area, row) + self._row(row, area) for row in range(rows))
+        )
 
     def _row(self, row: int, area: Area) -> bytes:
         width = min(area.columns, len(MARKS))
@@ -202,8 +218,10 @@ class Frames(Kitty):
 
     technique = Technique.FRAMES
 
-    def __init__(self, caps: Caps, first_id: int | None = None) -> None:
-        super().__init__(caps, first_id)
+    def __init__(
+        self, caps: Caps, background: Colour = (0, 0, 0), first_id: int | None = None
+    ) -> None:
+        super().__init__(caps, background, first_id)
         self._rings: dict[float, int] = {}
         self._level = dict.fromkeys(range(self.slots), 1.0)
 
@@ -272,10 +290,10 @@ class Classic(Kitty):
 
     def encode(self, image: Image.Image, area: Area, quality: Quality) -> Payload:
         payload = encode(image, area, quality)
-        return replace(payload, picture=half_pixels(image, area, (0, 0, 0)))
+        return replace(payload, picture=half_pixels(image, area, self.background))
 
     def line(self, row: int, area: Area, payload: Payload | None) -> list[Cell]:
-        return half_line(row, area, payload) or [Cell(" ")] * area.columns
+        return half_line(row, area, payload) or [Cell(" ", None, self.background)] * area.columns
 
     def _done(self, number: int, area: Area) -> bytes:
         return b""

@@ -12,20 +12,17 @@ from annotator.terminal.iterm import Iterm
 from annotator.terminal.kitty import Classic, Frames, Placeholders
 from annotator.terminal.sixel import Sixel
 
-KITTY: dict[Technique, Callable[[Caps], Backend]] = {
+BACKENDS: dict[Technique, Callable[[Caps, Colour], Backend]] = {
     Technique.FRAMES: Frames,
     Technique.PLACEHOLDERS: Placeholders,
     Technique.CLASSIC: Classic,
-}
-DRAWN: dict[Technique, Callable[[Caps, Colour], Backend]] = {
     Technique.SIXEL: Sixel,
     Technique.ITERM: Iterm,
     Technique.HALFCELL: Halfcells,
+    Technique.NONE: Nothing,
 }
 
 
 def backend_for(caps: Caps, background: Colour = (0, 0, 0)) -> Backend:
-    """The technique's bytes; `background` fills the margins where pictures are not transparent."""
-    if caps.technique in KITTY:
-        return KITTY[caps.technique](caps)
-    return DRAWN.get(caps.technique, Nothing)(caps, background)
+    """The technique's bytes; `background` fills the margins beside a picture."""
+    return BACKENDS[caps.technique](caps, background)

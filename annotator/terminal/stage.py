@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from annotator.terminal.backend import Area, Backend, Cell, Payload
+from annotator.terminal.backend import Area, Backend, Cell, Colour, Payload
 from annotator.terminal.budget import Budget
 from annotator.terminal.line import CEILING, Clock, Line
 from annotator.terminal.plan import Plan
@@ -82,6 +82,13 @@ class Stage:
             self.plan.forget()
         self.area = area
         self.redraw()
+
+    def repaper(self, background: Colour) -> None:
+        """Another colour for the margins, as with another theme."""
+        if background != self.backend.background:
+            self.backend.background = background
+            self.plan.forget()
+            self.redraw()
 
     def redraw(self) -> None:
         """The terminal lost everything, or may have: begin again with the current item."""

@@ -183,6 +183,8 @@ class Picture(Widget):
         self.watch(self.screen, "stack_updates", self._check, init=False)
         self.screen.screen_layout_refresh_signal.subscribe(self, self._relaid)
         self.app.app_resume_signal.subscribe(self, self._resumed)
+        self.app.theme_changed_signal.subscribe(self, self._repaper)
+        self._repaper()
 
     def on_unmount(self) -> None:
         if self._studio is not None:
@@ -198,6 +200,15 @@ class Picture(Widget):
     def _relaid(self, screen: object) -> None:
         self._place()
         self._check()
+
+    def _repaper(self, theme: object = None) -> None:
+        """Margins in the widget's own colour, whatever the theme."""
+        before = self._backend.background
+        self._stage.repaper(self.background_colors[1].rgb)
+        if before != self._backend.background:
+            self._seen = None
+            self.refresh()
+            self._step()
 
     def _resumed(self, app: object) -> None:
         self._seen = None
