@@ -263,6 +263,10 @@ class Session:
             classes=classes,
         )
 
+    def given(self) -> list[str]:
+        """The labels that people gave and that stand, in the order asked."""
+        return [str(last.label) for _, last in self._state.labels() if not last.by_machine]
+
     def _audited(self) -> Counter[str | None]:
         """The labels of this audit alone; it has hundreds of items, not millions."""
         decisions = [self._state.decision(ref) for ref in self.queue.refs]

@@ -26,6 +26,7 @@ from annotator.tui.background import Extraction, Fitter, Opener
 from annotator.tui.keymaps import COMMANDS, Keymap
 from annotator.tui.pace import Pace, duration
 from annotator.tui.reader import Reader
+from annotator.tui.screens.curves import CurvesScreen
 from annotator.tui.screens.label import LabelScreen
 from annotator.tui.screens.strategy import StrategyScreen, title
 from annotator.tui.themes import DEFAULT, THEMES
@@ -243,6 +244,9 @@ class Labeller(App[AnnotatorError]):
         if message.command == "strategy":
             chooser = StrategyScreen(self.session.classes, self.session.strategy)
             self.push_screen(chooser, self._choose)
+        elif message.command == "curves":
+            target = self.project.settings.target_error
+            self.push_screen(CurvesScreen(self.session, self.keymap, self.pace, target))
         elif message.command == "palette":
             self.action_command_palette()
         elif message.command == "quit":

@@ -31,11 +31,11 @@ class State(Enum):
 
 LIVE = {
     State.ASKING: {
-        "label", "skip", "undo", "flag", "note", "hide", "zoom", "strategy", "help", "palette",
-        "quit",
+        "label", "skip", "undo", "flag", "note", "hide", "zoom", "strategy", "curves", "help",
+        "palette", "quit",
     },
-    State.FINISHED: {"undo", "again", "help", "palette", "quit"},
-    State.WAITING: {"undo", "again", "help", "palette", "quit"},
+    State.FINISHED: {"undo", "again", "curves", "help", "palette", "quit"},
+    State.WAITING: {"undo", "again", "curves", "help", "palette", "quit"},
     State.LISTING: {"help", "palette", "quit"},
     State.EMPTY: {"help", "palette", "quit"},
 }  # fmt: skip
