@@ -108,11 +108,7 @@ class LabelScreen(Screen[None]):
             return  # nothing has been shown yet
         item = self.session.current
         self.sidebar.show()
-        if item is None:
-            self.caption.show("")
-        else:
-            marks = view.marks(self.session, item)
-            self.caption.show(item.path, view.box_text(item), marks)
+        self.caption.show(*(view.caption(self.session, item) if item else ("",)))
         self._show_keys()
 
     def _show_keys(self) -> None:

@@ -79,4 +79,6 @@ class Banner(Lines):
 
     def draw(self, cells: int, height: int) -> list[Line]:
         lines = wrapped(self.text, max(1, cells - 4))
-        return [[("  ", "text"), (line, "text")] for line in lines]
+        if len(lines) > height:
+            lines[height - 1] = clip(lines[height - 1], cells - 6) + " …"
+        return [[("  ", "text"), (line, "text")] for line in lines[:height]]
