@@ -195,7 +195,7 @@ class Labeller(App[AnnotatorError]):
         words = [line.strip() for line in narration.splitlines() if line.strip()]
         reason = words[-1] if words else "the process ended without a word"
         command = f"annotator features {shlex.quote(str(self.project.folder))}"
-        self._warn("features", f"no features, so items come at random: {reason}\nTry: {command}")
+        self._warn("features", f"no features, so items come at random. Try: {command}\n{reason}")
 
     def _warn(self, topic: str, text: str) -> None:
         lines = [printable(line) for line in text.splitlines()]

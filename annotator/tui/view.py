@@ -102,6 +102,11 @@ def _short(name: str) -> str:
     return text if len(text) <= 12 else text[:11] + "…"
 
 
+def caption(session: Session, item: Item) -> tuple[str, str, str]:
+    """File, box and marks of an item."""
+    return item.path, box_text(item), marks(session, item)
+
+
 def box_text(item: Item) -> str:
     """`x 12  y 40  64 × 48`, or nothing for a whole image."""
     if item.box is None:
