@@ -73,7 +73,12 @@ class Audit:
         """The refs to label next: as many as certify if none of them is wrong."""
         found = self.verdict(state)
         count = found.audited + (found.more or 0)
-        return list(islice(self.accepted, count))
+        # What was labelled outside of the audit meanwhile is no longer the model's to label.
+        drawn = (ref for ref in self.accepted if self._askable(state.standing.get(ref, [])))
+        return list(islice(drawn, count))
+
+    def _askable(self, stack: list[Entry]) -> bool:
+        return not stack or self._first(stack) is not None
 
     def accept(self, store: Store, state: State, at: float) -> int:
         """Label everything accepted that nobody labelled, as the model's; how many.

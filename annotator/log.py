@@ -57,6 +57,11 @@ class Entry:
     extra: Mapping[str, Any] | None = None
 
     @property
+    def audit(self) -> str | None:
+        """The audit that drew the item for this decision, if one did."""
+        return (self.extra or {}).get("audit")
+
+    @property
     def by_machine(self) -> bool:
         """Whether a model gave this label, and no person looked at the item."""
         return bool((self.extra or {}).get("machine"))

@@ -133,11 +133,12 @@ class Session:
         return [entry.note or "" for entry in self._state.notes.get(ref, [])]
 
     def undo(self) -> list[Entry]:
-        """Take back this annotator's last decision, however old, and ask it again.
+        """Take back this annotator's last decision, however old, and ask it again; in an audit
+        only one of that audit.
 
         Returns what was taken back; empty where there is nothing left to undo.
         """
-        taken = list(self._state.last(self.annotator))
+        taken = [e for e in self._state.last(self.annotator) if self.audit in (None, e.audit)]
         self._take_back(taken)
         for entry in reversed(taken):
             row = self.queue.row(entry.ref)

@@ -40,7 +40,7 @@ def _difficulty(title: str, values: NDArray[np.float64], *, percent: bool) -> Ch
             Series("all so far", x, cumulative(values)[FIRST:], "○", "dim", dashed=True),
             Series(f"last {WINDOW}", x, windowed(values)[FIRST:], "●", "best"),
         ),
-        across="labels predicted",
+        across="predicted",
         percent=percent,
         note=_SHOWN,
         empty="It begins with the fifth label that a model predicted.",
@@ -87,7 +87,7 @@ def _error_facts(known: Honest) -> list[str]:
     interval = between(found.low, found.high)
     return [
         f"{percent(found.error)} of the whole pool, 90 % interval {interval}; from "
-        f" {found.labels:,} labels drawn with a known probability, worth "
+        f"{found.labels:,} labels drawn with a known probability, worth "
         f"{found.n_eff:.0f} drawn evenly (n_eff)."
     ]
 

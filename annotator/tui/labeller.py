@@ -119,8 +119,9 @@ class Labeller(App[AnnotatorError]):
         self.label_screen.sync()
         if left_out.names:
             self._warn("list", str(left_out).splitlines()[0])
-        if len(self.session.queue.refs):
-            self._open_features()
+        self._show_activity()
+        if len(self.session.queue.refs) and self.session.audit is None:
+            self._open_features()  # an audit is blind, and its order is not a model's to choose
 
     def _look_around(self) -> None:
         """See what others wrote."""
@@ -204,12 +205,19 @@ class Labeller(App[AnnotatorError]):
     def _show_activity(self) -> None:
         words = [self._progress] if self._progress else []
         if self.session.audit is not None:
-            words.append("audit: predictions hidden")
+            words.append("predictions hidden")
         elif self.session.ranking is None or self.session.ranking.model is None:
             words.append("asking at random")
         else:
             words.append(title(self.session.strategy))
         self.label_screen.header.activity(" · ".join(words))
+        self.label_screen.header.badge(self._badge())
+
+    def _badge(self) -> str:
+        if self.session.audit is not None:
+            return "AUDIT"
+        find = self.session.strategy.find
+        return f"hunting {printable(find)}" if find else ""
 
     # --- learning
 
@@ -242,7 +250,9 @@ class Labeller(App[AnnotatorError]):
 
     def on_label_screen_wanted(self, message: LabelScreen.Wanted) -> None:
         if message.command == "strategy":
-            chooser = StrategyScreen(self.session.classes, self.session.strategy)
+            ranking = self.session.ranking
+            rare = ranking.suggestion if ranking else None
+            chooser = StrategyScreen(self.session.classes, self.session.strategy, rare)
             self.push_screen(chooser, self._choose)
         elif message.command == "curves":
             target = self.project.settings.target_error

@@ -33,7 +33,7 @@ class Series:
     y: Values
     mark: str = "●"
     """The sign on it."""
-    role: str = "curve"
+    role: str = "best"
     dashed: bool = False
     low: Values | None = None
     high: Values | None = None
@@ -127,7 +127,7 @@ def _names(chart: Chart) -> list[Line]:
         stroke = "⠄⠄" if one.dashed else "⠤⠤"
         names.append([(f" {stroke}", one.role), (one.mark, "strong"), (f" {one.name} ", "text")])
     if chart.drawn and chart.band_name:
-        names.append([(f" {BAND * 2} ", "dim"), (f"{chart.band_name} ", "text")])
+        names.append([(f" {BAND * 2} ", "curve"), (f"{chart.band_name} ", "text")])
     if chart.level is not None:
         names.append([(f" {LEVEL * 2} ", "good"), (f"{chart.level_name} ", "text")])
     return names
@@ -224,7 +224,7 @@ class _Area:
         down, across = np.mgrid[0 : 4 * self.rows, 0 : 2 * self.cells]
         stipple = (down % 2 == 1) & ((across + down // 2) % 2 == 0)
         inside = (down >= high) & (down <= low) & stipple
-        self._put(_packed(inside), "dim")
+        self._put(_packed(inside), "curve")
 
     def level(self, y: float) -> None:
         row = _row(y, self.top, self.rows)

@@ -25,6 +25,9 @@ class State(Enum):
     WAITING = auto()
     """All that is open is on the screens of others."""
     FINISHED = auto()
+    AUDITING = auto()
+    """Asking what an audit drew."""
+    AUDITED = auto()
     EMPTY = auto()
     """The pool has no item."""
 
@@ -34,6 +37,8 @@ LIVE = {
         "label", "skip", "undo", "flag", "note", "hide", "zoom", "strategy", "curves", "help",
         "palette", "quit",
     },
+    State.AUDITING: {"label", "skip", "undo", "flag", "note", "zoom", "help", "palette", "quit"},
+    State.AUDITED: {"undo", "again", "help", "palette", "quit"},
     State.FINISHED: {"undo", "again", "curves", "help", "palette", "quit"},
     State.WAITING: {"undo", "again", "curves", "help", "palette", "quit"},
     State.LISTING: {"help", "palette", "quit"},
@@ -44,14 +49,17 @@ LIVE = {
 
 def state_of(session: Session, listed: bool) -> State:
     """What to show, from what is there to ask."""
+    audits = session.audit is not None
     if session.current is not None:
-        return State.ASKING
+        return State.AUDITING if audits else State.ASKING
     progress = session.progress
     if not listed:
         return State.LISTING
     if not progress.items:
         return State.EMPTY
-    return State.WAITING if progress.remaining else State.FINISHED
+    if progress.remaining:
+        return State.WAITING
+    return State.AUDITED if audits else State.FINISHED
 
 
 def class_rows(session: Session, keymap: Keymap, hidden: bool) -> list[ClassRow]:
@@ -75,7 +83,7 @@ def audit_words(session: Session) -> tuple[str, ...]:
 def hints(state: State, keymap: Keymap, classes: Sequence[str]) -> list[Hint]:
     """The live keys, most needed first."""
     found = []
-    if state is State.ASKING and len(classes) <= 3:
+    if state in (State.ASKING, State.AUDITING) and len(classes) <= 3:
         found = [
             Hint(keymap.classes[name], _short(name), ("label", name), place)
             for place, name in enumerate(classes)
@@ -93,7 +101,7 @@ def hints(state: State, keymap: Keymap, classes: Sequence[str]) -> list[Hint]:
 CLOSE = Hint("esc", "close", ("", ""), 0)
 """All that the footer says while a dialog is open."""
 
-_FIRST = ("skip", "undo", "again", "help", "quit", "flag", "hide", "strategy")
+_FIRST = ("skip", "undo", "again", "help", "quit", "flag", "hide", "strategy", "curves")
 """What stays in the footer of a narrow window."""
 
 
@@ -135,6 +143,8 @@ def notice(
         return _empty(project)
     if state is State.WAITING:
         return _waiting(progress)
+    if state is State.AUDITED:
+        return _audited(progress, keymap)
     return _finished(project, progress, keymap)
 
 
@@ -158,6 +168,19 @@ def _waiting(progress: Progress) -> tuple[str, Paragraphs]:
         (f"All else is answered; {items} on the screens of others.", "text"),
         ("What they leave comes to you by itself.", "dim"),
     ]
+
+
+def _audited(progress: Progress, keymap: Keymap) -> tuple[str, Paragraphs]:
+    counts = f"{progress.labelled:,} labelled"
+    if progress.skipped:
+        counts += f", {progress.skipped:,} skipped: each of them counts as wrong"
+    lines = [(counts + ".", "text")]
+    again = keymap.keys("again")
+    if progress.skipped and again:
+        lines.append((f"{again[0]} asks the skipped ones once more.", "text"))
+    end = next(iter(keymap.keys("quit")), "^C")
+    lines.append((f"{end} ends the audit; the verdict comes next.", "strong"))
+    return "The audit is done", lines
 
 
 def _finished(project: Project, progress: Progress, keymap: Keymap) -> tuple[str, Paragraphs]:

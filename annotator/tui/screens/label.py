@@ -130,7 +130,7 @@ class LabelScreen(Screen[None]):
     def _each_second(self) -> None:
         """What need not be exact at every key."""
         self.sidebar.renew_curves()
-        self.caption.link(self.picture.status if self._state is State.ASKING else "")
+        self.caption.link(self.picture.status if self.session.current else "")
 
     def others(self, entries: list[Entry]) -> None:
         """Somebody else wrote these."""

@@ -38,9 +38,10 @@ class StrategyScreen(ModalScreen[Strategy | None]):
         Binding("escape,t,q,ctrl+c", "leave", "cancel", priority=True)
     ]
 
-    def __init__(self, classes: Sequence[str], now: Strategy) -> None:
+    def __init__(self, classes: Sequence[str], now: Strategy, rare: str | None = None) -> None:
+        """`rare` is a class that one might hunt for: then enter is enough to begin."""
         super().__init__()
-        self._now = now
+        self._now, self._rare = now, rare
         self._choices = choices(classes, now)
 
     def compose(self) -> ComposeResult:
@@ -50,17 +51,28 @@ class StrategyScreen(ModalScreen[Strategy | None]):
             yield Label("enter chooses · esc leaves it", classes="dim")
 
     def on_mount(self) -> None:
-        chosen = [place for place, (one, _) in enumerate(self._choices) if one == self._now]
-        self.query_one(OptionList).highlighted = chosen[0] if chosen else 0
+        self.query_one(OptionList).highlighted = next(
+            (place for place, (one, _) in enumerate(self._choices) if one == self._offered()), 0
+        )
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         self.dismiss(self._choices[event.option_index][0])
+
+    def _offered(self) -> Strategy:
+        """The hunt for a rare class; while one is on, its end."""
+        if self._now.find is not None:
+            return Strategy("herding-mix", None, self._now.estimator)
+        if self._rare is not None:
+            return Strategy("herding-mix", self._rare, self._now.estimator)
+        return self._now
 
     def action_leave(self) -> None:
         self.dismiss(None)
 
     def _prompt(self, one: Strategy, words: str) -> Text:
         mark = "●" if one == self._now else " "
+        if self._now.find is not None and one == self._offered():
+            words = f"stop hunting; {words}"
         return Text.assemble((f"{mark} {title(one)}", "bold"), f"  {words}", no_wrap=True)
 
 

@@ -21,7 +21,12 @@ class Header(Lines):
         super().__init__(**options)
         self._project = project
         self._said: tuple[str, str] = ("", "dim")
-        self._activity = ""
+        self._activity = self._badge = ""
+
+    def badge(self, text: str) -> None:
+        """What must not be overlooked while it holds; "" for nothing."""
+        self._badge = text
+        self.update()
 
     def say(self, text: str, role: str = "text") -> None:
         """A message; "" takes it away."""
@@ -34,6 +39,8 @@ class Header(Lines):
 
     def draw(self, cells: int, height: int) -> Sequence[Line]:
         name: Line = [(" annotator ", "title"), (clip(self._project, cells // 3), "dim")]
+        if self._badge:
+            name += [(" ", "text"), (f" {clip(self._badge, cells // 3)} ", "key")]
         text, role = self._said if self._said[0] else (self._activity, "dim")
         return [spread(name, [(clip(text, cells - width(name) - 3) + " ", role)], cells)]
 

@@ -175,7 +175,7 @@ def short_lines(found: Sequence[Curve], cells: int) -> list[Line]:
     """Each measure on one line."""
     lines = _head(cells) if found else []
     for one in found:
-        name, numbers = f" {one.name:<7}", _numbers(one)
+        name, numbers = f" {one.name:<8}", _numbers(one)
         blocks = curve(one.values, cells - len(name) - width(numbers), one.top)
         lines.append([(name, "text"), (blocks, "curve"), *numbers])
     return lines
