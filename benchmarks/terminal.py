@@ -104,11 +104,12 @@ class Bench:
         self.index += 1
         changed = np.abs(self._view().astype(np.int16) - look).max(2) > 24
         wanted, end = look[changed], time.monotonic() + 60
+        # There is a palette's error to allow for; another picture is some 60 levels away.
+        near = 2 + 0.12 * float(np.abs(self._view()[changed].astype(np.int16) - wanted).mean())
         pressed = self.terminal.press("d")
         while time.monotonic() < end:
             now = time.monotonic_ns()
-            far = np.abs(self._view()[changed].astype(np.int16) - wanted)
-            if far.mean() < 9 and (far.max(1) > 48).mean() < 0.04:
+            if np.abs(self._view()[changed].astype(np.int16) - wanted).mean() < near:
                 return (now - pressed) / 1e6
             time.sleep(0.001)
         return float("nan")
@@ -256,7 +257,7 @@ def sequences(folder: Path, keys: int) -> None:
         session.run(3)
         wrong += sum(item != seen for item, seen in session.labels)
         lost += pressed - len(session.labels) - session.blind
-        stale += session.stage.seen != session.stage.plan.current
+        stale += session.stage.view.seen != session.stage.plan.current
     print("\n1,000 random key sequences with resizes, 2 Mbit/s and 100 ms, in virtual time")
     print(f"  keys lost {lost}, labels for a picture not shown {wrong}, stale pictures {stale}")
 

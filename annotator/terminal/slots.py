@@ -6,7 +6,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from annotator.terminal.backend import Payload, Quality
+from annotator.terminal.backend import Area, Backend, Payload, Quality
+from annotator.terminal.plan import Plan
 from annotator.terminal.shots import Job, Shot
 
 
@@ -66,3 +67,39 @@ class Slots:
 
     def clear(self) -> None:
         self._held.clear()
+
+
+class Stock:
+    """What of the wanted pictures is there: in the terminal, drawn, or only encoded."""
+
+    def __init__(self, backend: Backend, plan: Plan) -> None:
+        self._backend, self._plan = backend, plan
+        self.slots = Slots(backend.ladder)
+        self.drawn: Job | None = None
+        """What is drawn on the screen by a technique that stores nothing."""
+
+    def have(self, shot: Shot, area: Area) -> Job | None:
+        """The best of a picture that needs nothing more than a key."""
+        if self._backend.slots:
+            return self.slots.best(shot)
+        if self.drawn is not None and self.drawn.shot == shot:
+            return self.drawn
+        return self._plan.encoded(shot, area)
+
+    def delivered(self, shot: Shot) -> bool:
+        """Whether a picture needs no more bytes than those that show it."""
+        if self._backend.slots:
+            return self.slots.where(shot) is not None
+        return self.drawn is not None and self.drawn.shot == shot
+
+    def fill(self, job: Job, payload: Payload, shown: Shot | None) -> int:
+        """The slot where a picture is to go; none that is shown or expected."""
+        wanted = (self._plan.current, shown, *self._plan.upcoming)
+        kept = {self.slots.where(shot) for shot in wanted if shot is not None}
+        slot = self.slots.claim(self._backend.slots, kept)
+        self.slots.fill(slot, job, payload)
+        return slot
+
+    def forget(self) -> None:
+        self.slots.clear()
+        self.drawn = None

@@ -134,7 +134,7 @@ class Annotating:
         self._later(seconds, lambda: self._every(seconds))
 
     def _key(self, key: str, on_screen: Item | None) -> None:
-        if self.stage.seen != self.stage.plan.current:
+        if self.stage.view.seen != self.stage.plan.current:
             self.blind += 1
             return
         self.labels.append((ITEMS[self.index % len(ITEMS)], on_screen))
@@ -161,7 +161,7 @@ class Annotating:
     def _answered(self, row: int, column: int) -> None:
         for note in self.stage.answered(row, column):
             if self.stage.acknowledge(note):
-                self.waits.append(self.stage.waited)
+                self.waits.append(self.stage.view.waited)
         self._work()
 
     # -- the line --------------------------------------------------------------------------

@@ -159,11 +159,11 @@ class Picture(Widget):
     @property
     def status(self) -> str:
         """For the footer: the picture's bytes, pictures ready, milliseconds from key to drawn."""
-        stage = self._stage
-        parts = [_bytes(stage.payload.size)] if stage.payload is not None else []
-        parts.append(f"ready {stage.ready}")
+        view = self._stage.view
+        parts = [_bytes(view.payload.size)] if view.payload is not None else []
+        parts.append(f"ready {self._stage.ready}")
         if self._seen is not None and self._line.fences:
-            parts.append(f"{stage.waited * 1000:.0f} ms")
+            parts.append(f"{view.waited * 1000:.0f} ms")
         return " · ".join(parts)
 
     # -- life ------------------------------------------------------------------------------
@@ -254,10 +254,10 @@ class Picture(Widget):
         """Hand on what the stage decided."""
         if self._studio is not None:
             self._studio.want(self._stage.jobs())
-        shown = self._stage.last
+        shown = self._stage.view.last
         if shown is not None and shown.serial != self._reported:
             self._reported = shown.serial
-            self.post_message(self.Shown(shown.shot.item, self._stage.shown_after * 1000))
+            self.post_message(self.Shown(shown.shot.item, self._stage.view.shown_after * 1000))
         self._note_seen()
         if self._stage.must_compose:
             self.refresh()
@@ -332,10 +332,10 @@ class Picture(Widget):
         self._note_seen()
 
     def _note_seen(self) -> None:
-        seen = self._stage.seen
+        seen = self._stage.view.seen
         if seen is not None and seen.item == self._item and self._seen != seen.item:
             self._seen = seen.item
-            self.post_message(self.Seen(seen.item, self._stage.waited * 1000))
+            self.post_message(self.Seen(seen.item, self._stage.view.waited * 1000))
 
     def _write(self, data: bytes) -> None:
         driver = self.app._driver
