@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import ClassVar, Literal
 
-from rich.color import Color
-from rich.segment import Segment
-from rich.style import Style
 from textual.dom import DOMNode
 from textual.events import Mount, Resize
 from textual.geometry import Region
@@ -18,7 +15,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from annotator.refs import Item, printable
-from annotator.terminal.backend import Area, Backend, Cell
+from annotator.terminal.backend import Area, Backend
 from annotator.terminal.budget import Budget
 from annotator.terminal.caps import Caps, Technique
 from annotator.terminal.line import Line
@@ -28,6 +25,8 @@ from annotator.terminal.probe import cell_size, through_tmux
 from annotator.terminal.shots import Display, Shot
 from annotator.terminal.stage import Stage
 from annotator.tui.widgets.driver import PictureDriver
+from annotator.tui.widgets.order import along, overlaid
+from annotator.tui.widgets.strips import segments, words
 from annotator.tui.widgets.studio import Developed, Load, Studio
 
 SLOW = 0.04
@@ -280,26 +279,12 @@ class Picture(Widget):
         self._follow()
 
     def _check(self) -> None:
-        covered = self._overlaid()
+        covered = overlaid(self)
         if covered != self._stage.covered:
             self._stage.cover(covered)
             self._follow()
             if not self._backend.composited:
                 self.refresh()
-
-    def _overlaid(self) -> bool:
-        """Whether another screen or widget lies over the picture, or part of it is cut off."""
-        screen, region = self.screen, self.content_region
-        if not screen.is_active:
-            return True
-        shown = screen._compositor.visible_widgets
-        if self in shown and shown[self][1].intersection(region) != region:
-            return True
-        family = {self, *self.ancestors}
-        return any(
-            widget not in family and _opaque(widget, place.intersection(clip), region)
-            for widget, (place, clip) in shown.items()
-        )
 
     # -- from other threads ----------------------------------------------------------------
 
@@ -325,7 +310,7 @@ class Picture(Widget):
         self._follow()
         path: list[DOMNode] = list((self.app.focused or self.app.screen).ancestors_with_self)
         for note in notes:
-            _along(path, partial(self._drawn, note))
+            along(path, partial(self._drawn, note))
 
     def _drawn(self, note: Display) -> None:
         self._stage.acknowledge(note)
@@ -350,12 +335,13 @@ class Picture(Widget):
         width = self.size.width
         reason = self._broken.get(self._item) if self._item is not None else None
         if reason is not None:
-            return self._message(y, printable(reason))
+            return words(printable(reason), y, self.size, self.rich_style)
         if self.technique is Technique.NONE:
-            return self._message(y, printable(self._item.path) if self._item else "")
+            name = printable(self._item.path) if self._item else ""
+            return words(name, y, self.size, self.rich_style)
         if self._stage.area[2:4] != self.size:
             return Strip.blank(width, self.rich_style)
-        return Strip(_segments(self._stage.line_of_cells(y)), width)
+        return Strip(segments(self._stage.line_of_cells(y)), width)
 
     def render_lines(self, crop: Region) -> list[Strip]:
         # Pictures change behind the compositor's back: its copies of these lines are old.
@@ -374,49 +360,6 @@ class Picture(Widget):
         self._check()
         self._stage.repainted()
         self._follow()
-
-    def _message(self, y: int, text: str) -> Strip:
-        from textwrap import wrap
-
-        width, height = self.size
-        lines = [part for line in text.splitlines() for part in wrap(line, max(1, width - 4))]
-        row = y - (height - len(lines)) // 2
-        shown = lines[row] if 0 <= row < len(lines) else ""
-        return Strip([Segment(shown.center(width), self.rich_style)]).adjust_cell_length(width)
-
-
-def _along(path: Sequence[DOMNode], callback: Callable[[], object]) -> None:
-    """Call back after everything that is on the way along `path`, as keys are when they bubble."""
-    if not path:
-        callback()
-        return
-    path[0].call_later(_along, path[1:], callback)
-
-
-def _opaque(widget: Widget, place: Region, region: Region) -> bool:
-    return widget.is_attached and widget.visible and place.overlaps(region)
-
-
-def _segments(cells: Sequence[Cell]) -> list[Segment]:
-    """Cells as segments, neighbours of one colour together."""
-    segments: list[Segment] = []
-    text, colours = "", cells[0][1:] if cells else (None, None)
-    for cell in cells:
-        if cell[1:] != colours:
-            segments.append(Segment(text, _style(*colours)))
-            text, colours = "", cell[1:]
-        text += cell.text
-    segments.append(Segment(text, _style(*colours)))
-    return segments
-
-
-def _style(
-    foreground: tuple[int, int, int] | None, background: tuple[int, int, int] | None
-) -> Style:
-    return Style(
-        color=Color.from_rgb(*foreground) if foreground else None,
-        bgcolor=Color.from_rgb(*background) if background else None,
-    )
 
 
 def _bytes(size: int) -> str:

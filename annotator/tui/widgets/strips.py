@@ -1,0 +1,43 @@
+"""Cells and words as Textual wants the lines of a widget."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from textwrap import wrap
+
+from rich.color import Color
+from rich.segment import Segment
+from rich.style import Style
+from textual.geometry import Size
+from textual.strip import Strip
+
+from annotator.terminal.backend import Cell, Colour
+
+
+def segments(cells: Sequence[Cell]) -> list[Segment]:
+    """Cells as segments, neighbours of one colour together."""
+    segments: list[Segment] = []
+    text, colours = "", cells[0][1:] if cells else (None, None)
+    for cell in cells:
+        if cell[1:] != colours:
+            segments.append(Segment(text, _style(*colours)))
+            text, colours = "", cell[1:]
+        text += cell.text
+    segments.append(Segment(text, _style(*colours)))
+    return segments
+
+
+def _style(foreground: Colour | None, background: Colour | None) -> Style:
+    return Style(
+        color=Color.from_rgb(*foreground) if foreground else None,
+        bgcolor=Color.from_rgb(*background) if background else None,
+    )
+
+
+def words(text: str, row: int, size: Size, style: Style) -> Strip:
+    """One row of a widget with `text` in its middle."""
+    room = max(1, size.width - 4)
+    lines = [part for line in text.splitlines() for part in wrap(line, room)]
+    place = row - (size.height - len(lines)) // 2
+    shown = lines[place] if 0 <= place < len(lines) else ""
+    return Strip([Segment(shown.center(size.width), style)]).adjust_cell_length(size.width)
