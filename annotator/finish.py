@@ -122,22 +122,30 @@ class Audit:
         return next(ours, None)
 
 
-def begin(project: Project, store: _Opened, *, max_error: float, level: float) -> Audit:
+def begin(
+    project: Project, store: _Opened, *, max_error: float, level: float, keep: bool = True
+) -> Audit:
     """Go on with the audit under way for these aims, or plan a new one.
+
+    Without `keep` a new plan is only looked at. A plan that nothing was labelled for spends no
+    confidence, and gives way to the next.
 
     Raises `ProjectError` where no threshold spares any labels, or the project changed under an
     audit; `FeatureError` without features.
     """
     state = replay(store.entries())
-    attempts = _read(_file(project))
-    last = attempts[-1] if attempts else None
-    if last is not None and (last.plan.max_error, last.level) == (max_error, level):
-        audit = _audit(project, store, last)
+    used = {entry.audit for stack in state.standing.values() for entry in stack}
+    begun = [attempt for attempt in _read(_file(project)) if attempt.name in used]
+    same = [a for a in begun if (a.plan.max_error, a.level) == (max_error, level)]
+    for attempt in same[-1:]:
+        audit = _audit(project, store, attempt)
         found = audit.verdict(state)
         if found.certified or found.more is not None:
             return audit
-    attempt = _planned(project, state, len(attempts) + 1, max_error, level)
-    _write(_file(project), [*attempts, attempt])
+    number = max((attempt.number for attempt in begun), default=0) + 1
+    attempt = _planned(project, state, number, max_error, level)
+    if keep:
+        _write(_file(project), [*begun, attempt])
     return _audit(project, store, attempt)
 
 

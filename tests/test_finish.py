@@ -114,6 +114,45 @@ def test_an_audit_goes_on_on_another_day(project: Project) -> None:
     assert len(remaining) == again.verdict(state_of(project)).more
 
 
+def test_a_plan_that_nothing_was_labelled_for_costs_no_confidence(project: Project) -> None:
+    label(project, 60)
+    store = SqliteStore(project.labels_file)
+    looked_at = begin(project, store, max_error=0.02, level=0.95, keep=False)
+    assert not (project.folder / "finish.json").exists()
+    other = begin(project, store, max_error=0.05, level=0.95)
+    again = begin(project, store, max_error=0.02, level=0.95)
+    assert again.attempt.plan.alpha == other.attempt.plan.alpha == looked_at.attempt.plan.alpha
+    answer(project, again, most=5)
+    later = begin(project, store, max_error=0.05, level=0.95)
+    assert later.attempt.plan.alpha < again.attempt.plan.alpha
+    answer(project, later, most=5)
+    assert begin(project, store, max_error=0.02, level=0.95).attempt == again.attempt
+
+
+def test_what_is_labelled_outside_of_an_audit_is_not_waited_for(project: Project) -> None:
+    label(project, 60)
+    audit = begin(project, SqliteStore(project.labels_file), max_error=0.02, level=0.95)
+    label(project, 60)
+    assert set(audit.accepted) & {r for r in audit.accepted if state_of(project).label(r)}
+    answer(project, audit, most=ITEMS)
+    assert audit.verdict(state_of(project)).certified
+
+
+def test_undo_in_an_audit_stops_at_its_beginning(project: Project) -> None:
+    label(project, 60)
+    audit = begin(project, SqliteStore(project.labels_file), max_error=0.02, level=0.95)
+    session = Session(
+        SqliteStore(project.labels_file), CLASSES, annotator="ann", audit=audit.attempt.name
+    )
+    session.extend(audit.to_ask(state_of(project)))
+    first = session.current
+    session.label("ok")
+    assert [entry.label for entry in session.undo()] == ["ok"]
+    assert session.current == first
+    assert session.undo() == []
+    assert sum(state_of(project).counts.values()) == 60
+
+
 def test_errors_in_the_audit_are_paid_for_with_more_labels_or_refused(project: Project) -> None:
     label(project, 60)
     audit = begin(project, SqliteStore(project.labels_file), max_error=0.02, level=0.95)
@@ -183,7 +222,8 @@ def test_what_cannot_be_certified_is_said_with_the_remedy(project: Project) -> N
 
 def test_other_features_under_an_audit_are_noticed(project: Project, tmp_path: Path) -> None:
     label(project, 60)
-    begin(project, SqliteStore(project.labels_file), max_error=0.02, level=0.95)
+    audit = begin(project, SqliteStore(project.labels_file), max_error=0.02, level=0.95)
+    answer(project, audit, most=3)
     rng = np.random.default_rng(5)
     np.save(tmp_path / "m.npy", rng.normal(size=(ITEMS, 8)).astype(np.float32))
     with pytest.raises(ProjectError, match="changed since its audit"):

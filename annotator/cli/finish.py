@@ -61,7 +61,7 @@ def finish(
         count = finishing.take_back(store, replay(store.entries()), who, time.time())
         typer.echo(f"{count:,} labels of the model taken back", err=True)
         return
-    audit = finishing.begin(opened, store, max_error=max_error, level=confidence)
+    audit = finishing.begin(opened, store, max_error=max_error, level=confidence, keep=not plan)
     verdict = audit.verdict(replay(store.entries()))
     if not plan:
         verdict = _audited(audit, opened, store, who, graphics)
@@ -133,8 +133,8 @@ def _text(audit: Audit, verdict: Verdict, accepted: int | None) -> str:
         )
     return (
         f"{what}: {verdict.audited:,} audited, {verdict.wrong:,} wrong; {verdict.more:,} more "
-        f"without an error will certify it ({plan.expected_error:.2%} is expected). Go on with:\n"
-        f"  {again}"
+        f"without an error will certify it; if {plan.expected_error:.1%} are wrong, as is to be "
+        f"expected, about {plan.expected_audit:,} in all. Go on with:\n  {again}"
     )
 
 
