@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -44,6 +46,8 @@ def start(tmp_path: Path) -> Callable[..., Real]:
         if inside:
             more["tmux"] = "set -g allow-passthrough on"
         command = [sys.executable, str(APP), str(folder), str(tmp_path / "log")]
+        if given := more.pop("command", None):
+            command = [sys.executable, "-m", "annotator", *given]  # type: ignore[misc]
         if more.pop("shell", False):
             # A shell around it, so that the terminal stays when the program ends or sleeps.
             more["env"] = {"PROMPT_COMMAND": f"unset PROMPT_COMMAND; {shlex.join(command)}"}
@@ -137,3 +141,41 @@ def test_a_key_over_a_slow_line(start: Callable[..., Real]) -> None:
             assert (seen - pressed) / 1e6 < 600
             assert terminal.sent() - before < 40_000
             terminal.steady(1.0)
+
+
+def on_screen(pixels: Pixels) -> int | None:
+    """The number of the picture that fills the middle of the left half; None for none."""
+    height, width = pixels.shape[:2]
+    middle = pixels[height // 3 : height * 2 // 3, width // 6 : width // 2].reshape(-1, 3)
+    near = [(np.abs(middle.astype(int) - colour).max(1) < 60).mean() for colour in COLOURS]
+    return int(np.argmax(near)) if max(near) > 0.97 else None
+
+
+@pytest.mark.parametrize("case", ["kitty-0.41", "xterm", "kitty-0.41 tmux"])
+def test_the_labels_in_the_project_are_those_of_the_pictures_that_were_on_screen(
+    case: str, start: Callable[..., Real], tmp_path: Path
+) -> None:
+    project = tmp_path / "project"
+    run = ["run", str(tmp_path / "images"), "--project", str(project), "--classes", "no,yes"]
+    with start(case, command=run, size=(100, 30)) as terminal:
+        given: dict[int, str] = {}
+        for key in "dadd":
+            terminal.wait(lambda pixels: on_screen(pixels) not in {None, *given}, 60)
+            terminal.steady(0.4)
+            number = on_screen(terminal.pixels())
+            assert number is not None
+            given[number] = {"a": "no", "d": "yes"}[key]
+            terminal.press(key)
+        # The last label is taken back, and its picture is there again.
+        terminal.wait(lambda pixels: on_screen(pixels) not in {None, *given})
+        terminal.steady(0.4)
+        terminal.press("BackSpace")
+        last = list(given)[-1]
+        terminal.wait(lambda pixels: on_screen(pixels) == last)
+        del given[last]
+        terminal.press("q")
+        terminal.process.wait(30)
+    export = [sys.executable, "-m", "annotator", "export", str(project), "-"]
+    lines = subprocess.run(export, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    told = dict(re.findall(r"(\d)\.png.*?\b(yes|no)\b", lines))
+    assert told == {str(number): label for number, label in given.items()}
