@@ -31,6 +31,7 @@ from annotator.tui.widgets.notice import Banner, Notice
 from annotator.tui.widgets.picture import Picture
 from annotator.tui.widgets.sidebar import Sidebar
 from annotator.tui.widgets.stage import Stage
+from annotator.tui.widgets.tight import TightCompositor
 
 LEAST = (60, 20)
 """Columns and rows below which the screen asks for a larger window."""
@@ -58,6 +59,7 @@ class LabelScreen(Screen[None]):
         super().__init__()
         self.project, self.session, self.keymap, self.pace = project, session, keymap, pace
         self.picture = picture
+        self._compositor = TightCompositor()
         self.listed = False
         """Whether all of the pool is known."""
         self._state: State | None = None
@@ -86,6 +88,7 @@ class LabelScreen(Screen[None]):
         self.keys = self.query_one(KeyBar)
         self.set_interval(1.0, self._each_second)
         self.sync()
+        self._each_second()
 
     # --- what is on screen
 
@@ -107,7 +110,7 @@ class LabelScreen(Screen[None]):
         if self._state is None:
             return  # nothing has been shown yet
         item = self.session.current
-        self.sidebar.show()
+        self.sidebar.show_soon()
         self.caption.show(*(view.caption(self.session, item) if item else ("",)))
         self._show_keys()
 
@@ -129,7 +132,7 @@ class LabelScreen(Screen[None]):
 
     def _each_second(self) -> None:
         """What need not be exact at every key."""
-        self.sidebar.renew_curves()
+        self.sidebar.renew()
         self.caption.link(self.picture.status if self.session.current else "")
 
     def others(self, entries: list[Entry]) -> None:

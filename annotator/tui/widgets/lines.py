@@ -14,6 +14,9 @@ from textual.widget import Widget
 
 from annotator.tui.text import ROLES, Line
 
+GAP = 8
+"""Moving the cursor and setting colours anew costs more than so many cells."""
+
 
 class Lines(Widget):
     """Shows what `draw` gives; call `update` whenever that may have changed."""
@@ -60,21 +63,25 @@ class Lines(Widget):
 
 
 def _changes(old: Line, new: Line, y: int, width: int) -> list[Region]:
-    """Where a line differs, piece by piece."""
-    placed, before = _placed(new, width), set(_placed(old, width))
-    return [
-        Region(x, y, cells, 1)
-        for x, cells, text, role in placed
-        if cells and (x, cells, text, role) not in before
+    """The runs of cells in which a line differs; those with a short gap between them as one."""
+    if old == new:
+        return []
+    cells = zip(_cells(old, width), _cells(new, width), strict=True)
+    runs: list[tuple[int, int]] = []
+    for x in (x for x, (before, now) in enumerate(cells) if before != now):
+        if runs and x - runs[-1][1] <= GAP:
+            runs[-1] = (runs[-1][0], x + 1)
+        else:
+            runs.append((x, x + 1))
+    return [Region(start, y, end - start, 1) for start, end in runs]
+
+
+def _cells(line: Line, width: int) -> list[tuple[str, str]]:
+    """Each cell's character and role; a wide character stands in both of its cells."""
+    cells = [
+        (character, role)
+        for text, role in line
+        for character in text
+        for _ in range(cell_len(character))
     ]
-
-
-def _placed(line: Line, width: int) -> list[tuple[int, int, str, str]]:
-    """Each piece with its column and its cells, and the rest of the line as one more piece."""
-    placed = []
-    x = 0
-    for text, role in line:
-        cells = cell_len(text)
-        placed.append((x, cells, text, role))
-        x += cells
-    return [*placed, (x, max(0, width - x), "", "text")]
+    return (cells + [(" ", "text")] * width)[:width]

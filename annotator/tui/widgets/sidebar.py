@@ -6,6 +6,7 @@ from typing import Any
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.timer import Timer
 
 from annotator.session import Session
 from annotator.tui import view
@@ -17,6 +18,7 @@ from annotator.tui.widgets.panel import Curve, Panel, PanelState, curves
 
 PANEL_ROWS = 13
 """Lines that the panel has before the classes get more than one line each."""
+SOON = 0.06
 PROGRESS_ROWS = 5
 """Lines that it keeps however many classes there are."""
 
@@ -40,6 +42,8 @@ class Sidebar(Vertical):
         self._class_bar, self._numbers = ClassBar(id="classes"), Panel(id="panel")
         self._curves: tuple[Curve, ...] = ()
         self._known: object = None
+        self._per_minute: float | None = None
+        self._pending: Timer | None = None
         self._honest = Honest()
         self.hides_prediction = False
 
@@ -51,27 +55,32 @@ class Sidebar(Vertical):
         """Say how many lines there are for all of it."""
         self._class_bar.give(rows - 1 - PANEL_ROWS, rows - PROGRESS_ROWS)
 
+    def show_soon(self) -> None:
+        """Show within moments: by then a quick fit has its word, and all goes out at once."""
+        if self._pending is None:
+            self._pending = self.set_timer(SOON, self.show)
+
     def show(self) -> None:
+        self._pending = None
         rows = view.class_rows(self._session, self._keymap, self.hides_prediction)
         self._class_bar.show(rows)
         self._show_panel()
 
-    def renew_curves(self) -> None:
-        """Once a second is enough for them: over a slow line each byte at a key counts."""
+    def renew(self) -> None:
+        """Once a second is enough for curves and pace: over a slow line each byte counts."""
+        self._per_minute = self._pace.per_minute
         known = len(self._session.difficulty), self._session.ranking, self._session.strategy.find
         if self._known != known:
             self._known = known
             blind = self._session.audit is not None
             self._curves = () if blind else curves(self._session.difficulty)
             self._honest = honest(self._session, self._target)
-            self._show_panel()
+        self._show_panel()
 
     def _show_panel(self) -> None:
-        if self._known is None:
-            self.renew_curves()
         state = PanelState(
             self._session.progress,
-            self._pace.per_minute,
+            self._per_minute,
             self._curves,
             self._honest,
             next(iter(self._keymap.keys("strategy")), ""),
