@@ -1,0 +1,138 @@
+"""What is said, without a screen: names that fit, bars, curves, pace, keys."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from textual.app import App, ComposeResult
+
+from annotator.settings import ClassInfo
+from annotator.tui.keymaps import COMMANDS, KEYMAPS, make_keymap
+from annotator.tui.pace import Pace, duration
+from annotator.tui.text import Line, chance, clip, clip_start, curve, spread, width, wrapped
+from annotator.tui.widgets.lines import Lines
+from annotator.tui.widgets.tight import TightCompositor
+
+NAMES = st.text(st.characters(exclude_categories=("Cs", "Mn", "Me", "Cf")), max_size=40)
+
+
+@given(NAMES, st.integers(2, 30))
+def test_clipped_names_fit_and_cannot_steer(name: str, cells: int) -> None:
+    for clipped in (clip(name, cells), clip_start(name, cells)):
+        assert cell_len(clipped) <= cells
+        assert clipped.isprintable() or "\xa0" in name or not name.isprintable()
+        assert not any(ord(character) < 32 for character in clipped)
+
+
+def test_of_a_long_path_the_end_stays() -> None:
+    assert clip_start("a/very/long/way/to/0042.png", 10) == "…/0042.png"
+
+
+def test_the_left_side_wins_where_both_do_not_fit() -> None:
+    line = spread([("name", "text")], [("1,234", "dim")], 8)
+    assert "".join(text for text, _ in line) == "name    "
+    assert width(spread([("name", "text")], [("1", "dim")], 8)) == 8
+
+
+@given(st.text(st.characters(codec="ascii", exclude_categories=("Cc",))), st.integers(1, 30))
+def test_wrapped_lines_fit_and_keep_every_word(text: str, cells: int) -> None:
+    lines = wrapped(text, cells)
+    assert all(cell_len(line) <= cells for line in lines)
+    assert "".join("".join(lines).split()) == "".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("share", "words"), [(0.0, "<1 %"), (0.004, "<1 %"), (0.5, "50 %"), (0.999, ">99 %")]
+)
+def test_a_chance_is_never_certain(share: float, words: str) -> None:
+    assert chance(share) == words
+
+
+def test_a_new_value_changes_the_end_of_a_curve_only() -> None:
+    values = np.linspace(0, 1, 100)
+    before, after = curve(values[:99], 30, 1.0), curve(values, 30, 1.0)
+    assert len(before) == len(after) == 30
+    changed = [x for x in range(30) if before[x] != after[x]]
+    assert len(changed) <= 1
+    assert curve(np.array([0.0, 1.0]), 4, 1.0) == "▁█  "
+
+
+def test_pace_leaves_pauses_out() -> None:
+    now = [0.0]
+    pace = Pace(lambda: now[0])
+    for wait in (2.0, 2.0, 3600.0, 2.0):
+        now[0] += wait
+        pace.answer()
+    assert pace.per_minute == 30.0
+    assert pace.seconds == 6.0 and pace.answers == 4
+    assert [duration(seconds) for seconds in (45, 720, 12600)] == ["45 s", "12 min", "3.5 h"]
+
+
+@pytest.mark.parametrize("preset", KEYMAPS)
+def test_every_preset_reaches_every_command_and_class(preset: str) -> None:
+    keymap = make_keymap(preset, [ClassInfo(str(number)) for number in range(9)])
+    assert all(keymap.keys(command.name) for command in COMMANDS)
+    assert all(keymap.classes[str(number)] for number in range(9))
+
+
+class Page(Lines):
+    """Lines that a test sets."""
+
+    lines: list[Line] = []
+
+    def draw(self, width: int, height: int) -> list[Line]:
+        return self.lines
+
+
+class Pages(App[None]):
+    CSS = "".join(f".role--{role} {{ color: white; }} " for role in ("text", "dim", "strong"))
+
+    def compose(self) -> ComposeResult:
+        yield Page()
+
+
+async def test_updates_of_changed_cells_add_up_to_the_whole() -> None:
+    """Whatever the lines were, what was sent for the change paints what a full repaint would."""
+    rng = np.random.default_rng(0)
+    app = Pages()
+    async with app.run_test(size=(40, 3)) as pilot:
+        app.screen._compositor = TightCompositor()
+        app.screen.refresh(layout=True)
+        await pilot.pause()
+        page = app.query_one(Page)
+        painted = [list(row) for row in _painted(app)]
+        for _ in range(60):
+            page.lines = [_line(rng) for _ in range(3)]
+            page.update()
+            app.screen._compositor.update_widgets({page})
+            update = app.screen._compositor.render_partial_update()
+            if update is not None:
+                _paint(painted, update.render_segments(app.console))
+            assert ["".join(row) for row in painted] == _painted(app)
+
+
+def _line(rng: np.random.Generator) -> Line:
+    roles = ("text", "dim", "strong")
+    return [
+        ("".join(rng.choice(list("ab 7━"), rng.integers(0, 12))), roles[rng.integers(3)])
+        for _ in range(rng.integers(0, 4))
+    ]
+
+
+def _painted(app: App[None]) -> list[str]:
+    return [strip.text for strip in app.screen._compositor.render_strips()]
+
+
+def _paint(painted: list[list[str]], written: str) -> None:
+    """What a terminal does with it."""
+    for row, column, text in re.findall(
+        r"\x1b\[(\d+);(\d+)H([^\x1b]*(?:\x1b\[[\d;]*m[^\x1b]*)*)", written
+    ):
+        plain = re.sub(r"\x1b\[[\d;]*m", "", text)
+        start = int(column) - 1
+        painted[int(row) - 1][start : start + len(plain)] = plain
