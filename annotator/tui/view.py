@@ -179,7 +179,9 @@ def _audited(progress: Progress, keymap: Keymap) -> tuple[str, Paragraphs]:
     if progress.skipped and again:
         lines.append((f"{again[0]} asks the skipped ones once more.", "text"))
     end = next(iter(keymap.keys("quit")), "^C")
-    lines.append((f"{end} ends the audit; the verdict comes next.", "strong"))
+    lines.append(
+        (f"{end}: the verdict comes next, or a few more items if it takes them.", "strong")
+    )
     return "The audit is done", lines
 
 
