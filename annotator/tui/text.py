@@ -16,6 +16,7 @@ Line = list[Span]
 
 ROLES = (
     "text", "strong", "dim", "key", "title", "bar", "best", "track", "curve", "good", "warn", "bad",
+    "code",
 )  # fmt: skip
 
 _LEVELS = "▁▂▃▄▅▆▇█"

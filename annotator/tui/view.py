@@ -198,6 +198,6 @@ def _finished(project: Project, progress: Progress, keymap: Keymap) -> tuple[str
         lines.append((f"{again[0]} asks the skipped ones once more.", "text"))
     folder = shlex.quote(printable(str(project.folder)))
     lines.append(("Take the labels out, or see how they stand:", "dim"))
-    lines.append((f"annotator export {folder} --format csv", "key"))
-    lines.append((f"annotator status {folder}", "key"))
+    lines.append((f"annotator export {folder} --format csv", "code"))
+    lines.append((f"annotator status {folder}", "code"))
     return heading, lines

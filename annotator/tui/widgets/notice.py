@@ -22,7 +22,7 @@ class Notice(Lines):
         self._paragraphs: Sequence[tuple[str, str]] = ()
 
     def show(self, heading: str, paragraphs: Sequence[tuple[str, str]] = ()) -> None:
-        """Each paragraph with its role; lines of the role "key" are commands, never wrapped."""
+        """Each paragraph with its role; lines of the role "code" are commands, never wrapped."""
         self._heading, self._paragraphs = heading, paragraphs
         self.update()
 
@@ -30,7 +30,7 @@ class Notice(Lines):
         room = max(1, cells - 2 * MARGIN)
         lines: list[Line] = [[(text, "title")] for text in wrapped(self._heading, room)]
         for text, role in self._paragraphs:
-            pieces = [clip(text, cells - 2)] if role == "key" else wrapped(text, room)
+            pieces = [clip(text, cells - 2)] if role == "code" else wrapped(text, room)
             lines += [[], *([(piece, role)] for piece in pieces)]
         indent = max(1, min(MARGIN, (cells - max(map(width, lines), default=0)) // 2))
         above = max(0, (height - len(lines)) // 2 - 1)

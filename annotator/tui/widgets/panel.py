@@ -148,7 +148,8 @@ def progress_lines(progress: Progress, per_minute: float | None, cells: int) -> 
         [(" ", "text"), *bar(share, cells - 2), (" ", "text")],
     ]
     if per_minute:
-        left = f" · {duration(progress.remaining / per_minute * 60)} left"
+        left = duration(progress.remaining / per_minute * 60)
+        left = f" · {left} left" if progress.remaining else ""
         lines.append([(f" {per_minute:.0f} a minute", "text"), (left, "dim")])
     aside = [
         f"{count:,} {word}"
