@@ -1,0 +1,171 @@
+"""The panel: what is estimated of the whole pool, apart from the difficulty of what is shown."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+from annotator.learn.honest import ErrorEstimate, Interval
+from annotator.learn.outlook import Advice, Point
+from annotator.log import Action, Entry
+from annotator.session import Progress
+from annotator.store import SqliteStore
+from annotator.tui.honest import Honest, Rare, outlook
+from annotator.tui.text import width
+from annotator.tui.widgets.panel import Curve, PanelState, panel_lines
+
+REFS = [f"{number:02d}.png" for number in range(200)]
+SHARES = (Interval(0.958, 0.952, 0.964), Interval(0.042, 0.036, 0.048))
+
+
+def estimate(error: float, low: float, high: float, n_eff: float = 31.0) -> ErrorEstimate:
+    return ErrorEstimate(error, low, high, n_eff, 60, SHARES)
+
+
+def known(**changes: Any) -> Honest:
+    points = tuple(Point(n, 2 / n, n / 3, 1 / n, min(4 / n, 1.0)) for n in range(30, 130, 10))
+    values: dict[str, Any] = {
+        "estimate": estimate(0.042, 0.021, 0.079),
+        "points": points,
+        "classes": ("ok", "defect"),
+        "target": 0.02,
+        "more": 210,
+    }
+    return Honest(**(values | changes))
+
+
+def state(honest: Honest) -> PanelState:
+    wrong = np.full(120, 0.38)
+    progress = Progress(4000, 120, 3, 0, 3877, 0, {"ok": 108, "defect": 12})
+    curves = (Curve("wrong", wrong, 0.38, 0.35, True), Curve("squared", wrong, 0.2, 0.2, False))
+    return PanelState(progress, 17.5, curves, honest, "T")
+
+
+def said(honest: Honest, cells: int = 34, height: int = 40) -> str:
+    lines = panel_lines(state(honest), cells, height)
+    assert len(lines) <= height and max(map(width, lines)) <= cells
+    return "\n".join("".join(text for text, _ in line) for line in lines)
+
+
+def test_the_estimate_is_named_with_its_interval_and_its_worth() -> None:
+    text = said(known())
+    assert re.search(r"estimated pool error +n_eff 31", text)
+    assert re.search(r"4\.2 % +90 %: 2\.1 – 7\.9 %", text)
+    assert "difficulty of what you are shown" in text
+    assert text.index("pool error") < text.index("difficulty")
+
+
+def test_below_eight_effective_labels_no_number_is_shown() -> None:
+    text = said(known(estimate=estimate(0.042, 0.021, 0.079, n_eff=7.9), points=()))
+    assert "4.2 %" not in text and "defect" not in text
+    assert "from n_eff 8 on; now 7.9" in text
+
+
+@pytest.mark.parametrize(("cells", "height"), [(26, 14), (34, 29), (26, 8)])
+def test_what_matters_most_stays_where_there_is_little_room(cells: int, height: int) -> None:
+    text = said(known(), cells, height)
+    assert "120 of 4,000" in text
+    assert "pool error" in text and "2.1 – 7.9 %" in text
+    assert "≤ 2.0 %" in text or "≤ 2 %" in text
+    assert ("difficulty" in text) == (height >= 14)
+    assert ("share" in text) == (height >= 29)
+
+
+def test_the_forecast_is_in_labels_and_minutes_at_ones_own_pace() -> None:
+    words, _ = outlook(known(), 17.5)
+    assert words == "about 210 labels more, 12 min at your pace, to ≤ 2.0 %"
+    assert outlook(known(), None)[0] == "about 210 labels more to ≤ 2.0 %"
+    assert "too far off" in outlook(known(more=None), 17.5)[0]
+
+
+def test_one_may_stop_where_the_whole_interval_is_within_the_target() -> None:
+    reached = known(estimate=estimate(0.01, 0.004, 0.018), more=0)
+    assert outlook(reached, 17.5) == ("✓ you may stop: at most 1.8 %", "good")
+    near = known(estimate=estimate(0.018, 0.01, 0.03), more=0)
+    assert "may still be 3.0 %" in outlook(near, 17.5)[0]
+    agreed = known(target=None, more=None, advice=Advice(True, "models hardly change"))
+    assert outlook(agreed, None) == ("✓ you may stop: models hardly change", "good")
+    lost = known(advice=Advice(False, "other features may help"))
+    assert outlook(lost, None) == ("other features may help", "warn")
+
+
+def test_of_two_classes_the_rarer_ones_share_is_shown() -> None:
+    assert re.search(r"defect +4\.2 % ± 0\.6", said(known()))
+
+
+def test_of_a_rare_class_counts_and_precision_are_shown_and_the_key_that_hunts() -> None:
+    rare = Rare("defect", False, 0.04, 12, Interval(168, 144, 192), Interval(0.78, 0.6, 0.9))
+    text = said(known(rare=rare))
+    assert "defect: 4.0 % of labels" in text
+    assert "T hunts for it" in text
+    assert "12 found of about 168" in text
+    assert re.search(r"precision 78 % +60 – 90", text)
+    hunted = said(known(rare=Rare("defect", True, 0.04, 12)))
+    assert "hunting defect" in hunted and "hunts for it" not in hunted
+
+
+def test_a_longer_history_changes_only_the_end_of_its_curve() -> None:
+    """Over a slow line each byte counts: what is drawn already stays."""
+    points = known().points
+    before, after = said(known(points=points[:-1])), said(known(points=points))
+    pairs = list(zip(before.splitlines(), after.splitlines(), strict=True))
+    differing = [sum(a != b for a, b in zip(*pair, strict=True)) for pair in pairs]
+    assert 0 < sum(differing) <= 20
+
+
+@pytest.fixture
+def rare_project(make: Any, give_features: Any) -> Any:
+    """60 images; two of the 40 that are labelled already are blue."""
+    project = make(60)
+    give_features(project, REFS[:60])
+    store = SqliteStore(project.labels_file)
+    refs = [*REFS[0:60:2], *REFS[1:16:2], REFS[31], REFS[33]]
+    names = ["red"] * 38 + ["blue"] * 2
+    store.append(
+        *(
+            Entry(0, 0.0, "import", Action.IMPORT, ref, label=name)
+            for ref, name in zip(refs, names, strict=True)
+        )
+    )
+    store.close()
+    return project
+
+
+async def test_a_rare_class_is_hunted_for_on_t_and_no_more_on_t(
+    rare_project: Any, opened: Any, log: Any
+) -> None:
+    async with opened(rare_project) as desk:
+        await desk.sees("blue: 5.0 % of labels")
+        await desk.sees("T hunts for it")
+        await desk.press("t", "enter")  # what is suggested is chosen already
+        await desk.until(lambda: "hunting blue" in desk.text.splitlines()[0])
+        await desk.sees("2 found")
+        for _ in range(6):
+            await desk.until(lambda: not desk.app.session.stale)
+            await desk.press("d")
+        await desk.press("t")
+        await desk.sees("stop hunting")
+        await desk.press("enter")
+        await desk.until(lambda: "hunting" not in desk.text)
+        assert desk.app.session.strategy.find is None
+    assert "find" in {row.picked_by for row in log(rare_project)}
+
+
+async def test_the_history_is_there_again_after_a_restart(
+    make: Any, opened: Any, give_features: Any, truth: Any
+) -> None:
+    """It is folded from the log: a fit at every tenth label."""
+    project = make(60, strategy="random")
+    give_features(project, REFS[:60])
+    async with opened(project) as desk:
+        for _ in range(32):
+            await desk.press("a" if truth(desk.current) == "red" else "d")
+            await desk.until(lambda: not desk.app.session.stale)
+        await desk.until(lambda: re.search(r"pool error +n_eff \d+", desk.text))
+    async with opened(project) as desk:
+        await desk.until(lambda: re.search(r"pool error +n_eff \d+", desk.text))
+        assert desk.app.session.ranking.past.points[0].labels < 32
+        await desk.until(lambda: re.search(r"\d+ %┤.*\n.*0 %┤", desk.text))
