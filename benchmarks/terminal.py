@@ -105,7 +105,7 @@ class Bench:
         changed = np.abs(self._view().astype(np.int16) - look).max(2) > 24
         wanted, end = look[changed], time.monotonic() + 60
         # There is a palette's error to allow for; another picture is some 60 levels away.
-        near = 2 + 0.12 * float(np.abs(self._view()[changed].astype(np.int16) - wanted).mean())
+        near = 4 + 0.2 * float(np.abs(self._view()[changed].astype(np.int16) - wanted).mean())
         pressed = self.terminal.press("d")
         while time.monotonic() < end:
             now = time.monotonic_ns()

@@ -166,6 +166,12 @@ def _tmux(env: Mapping[str, str], answered: str) -> Tmux:
     return Tmux(version, old or (here or allowed) in ("on", "all"), "sixel" in features.split(","))
 
 
+def tmux_client(env: Mapping[str, str] = os.environ) -> str:
+    """Which terminal tmux is attached to, and since when; empty where to none."""
+    pane = ["-t", env["TMUX_PANE"]] if env.get("TMUX_PANE") else []
+    return _run_tmux(env, "display-message", "-p", *pane, "#{client_tty} #{client_created}").strip()
+
+
 def _run_tmux(env: Mapping[str, str], *arguments: str) -> str:
     try:
         done = subprocess.run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -21,7 +22,7 @@ from annotator.terminal.caps import Caps, Technique
 from annotator.terminal.line import Line
 from annotator.terminal.make import backend_for
 from annotator.terminal.overdraw import touches
-from annotator.terminal.probe import cell_size, through_tmux
+from annotator.terminal.probe import cell_size, through_tmux, tmux_client
 from annotator.terminal.shots import Display, Shot
 from annotator.terminal.stage import Stage
 from annotator.tui.widgets.driver import PictureDriver
@@ -31,6 +32,9 @@ from annotator.tui.widgets.studio import Developed, Load, Studio
 
 SLOW = 0.04
 """Round trip in seconds from which on the seen-guard is on by default."""
+
+CLIENT = 2.0
+"""Seconds between looks at which terminal tmux is attached to."""
 
 Guard = Literal["auto", "on", "off"]
 
@@ -106,6 +110,7 @@ class Picture(Widget):
         self._expected: tuple[Item, ...] = ()
         self._zoomed = self._overdrawn = False
         self._reported = 0
+        self._client = ""
 
     # -- what the screen asks for ----------------------------------------------------------
 
@@ -130,6 +135,13 @@ class Picture(Widget):
         self._zoomed = not self._zoomed
         self._step()
         return self._zoomed
+
+    def redraw(self) -> None:
+        """Send everything anew, as to a terminal that was reset or is another one."""
+        self._seen = None
+        self._stage.redraw()
+        self.refresh()
+        self._step()
 
     @property
     def item(self) -> Item | None:
@@ -179,6 +191,8 @@ class Picture(Widget):
             self._line.fences = False
         self._studio = Studio(self._load, self._backend, self._from_thread)
         self.set_interval(0.1, self._tick)
+        if self._caps.wrapped:
+            self.set_interval(CLIENT, self._ask_for_client)
         self.watch(self.screen, "stack_updates", self._check, init=False)
         self.screen.screen_layout_refresh_signal.subscribe(self, self._relaid)
         self.app.app_resume_signal.subscribe(self, self._resumed)
@@ -210,10 +224,7 @@ class Picture(Widget):
             self._step()
 
     def _resumed(self, app: object) -> None:
-        self._seen = None
-        self._stage.redraw()
-        self.refresh()
-        self._step()
+        self.redraw()
 
     def _place(self) -> None:
         if not self.is_mounted:
@@ -273,6 +284,13 @@ class Picture(Widget):
             self._seen = item
             self.refresh()
             self.post_message(self.Broken(item, self._broken[item]))
+
+    async def _ask_for_client(self) -> None:
+        """Whether tmux is attached to another terminal now: that one has no pictures yet."""
+        client = await asyncio.to_thread(tmux_client)
+        before, self._client = self._client, client or self._client
+        if before and client and client != before:
+            self.redraw()
 
     def _tick(self) -> None:
         self._stage.pump()
@@ -344,9 +362,11 @@ class Picture(Widget):
         return Strip(segments(self._stage.line_of_cells(y)), width)
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        # Pictures change behind the compositor's back: its copies of these lines are old.
-        self._styles_cache.clear()
-        return super().render_lines(crop)
+        # Past the caches, for pictures change behind the compositor's back, and past all filters
+        # and tints: the colour of a placeholder is the name of its image.
+        style = self.rich_style
+        lines = (self.render_line(y).apply_style(style) for y in crop.line_range)
+        return [line.crop(crop.x, crop.right) for line in lines]
 
     def _others_wrote(self, text: str) -> None:
         """Something else went to the terminal: a picture that lies over text may be gone."""

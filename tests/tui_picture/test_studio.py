@@ -1,0 +1,106 @@
+"""Decoding and encoding beside the user interface."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from annotator.errors import ImageError
+from annotator.images import Crop
+from annotator.refs import Item
+from annotator.terminal.backend import Area
+from annotator.terminal.caps import Caps, Technique
+from annotator.terminal.make import backend_for
+from annotator.terminal.shots import Job, Shot
+from annotator.tui.widgets.studio import Developed, Studio, true_pixels
+
+AREA = Area(0, 0, 20, 8, (8, 16))
+BACKEND = backend_for(Caps(Technique.FRAMES))
+
+
+def job(name: str, rung: int = 1) -> Job:
+    return Job(Shot(Item(name)), AREA, BACKEND.ladder[rung])
+
+
+class Source:
+    """Pictures of one colour; one waits for a sign, one is broken, one has a fault of a decoder."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.sign = threading.Event()
+
+    def load(self, item: Item, size: tuple[int, int]) -> Crop:
+        self.asked.append(item.path)
+        if item.path == "enormous":
+            self.sign.wait(20)
+        if item.path == "broken":
+            raise ImageError("broken: cut off after 3 bytes")
+        if item.path == "fault":
+            raise ZeroDivisionError
+        return Crop(Image.new("RGB", (60, 40), "red"), None, 1.0, (60, 40))
+
+
+@pytest.fixture
+def done() -> queue.Queue[Developed]:
+    return queue.Queue()
+
+
+@pytest.fixture
+def source() -> Source:
+    return Source()
+
+
+@pytest.fixture
+def studio(source: Source, done: queue.Queue[Developed]) -> Iterator[Studio]:
+    studio = Studio(source.load, BACKEND, done.put)
+    yield studio
+    source.sign.set()
+    studio.close()
+
+
+def test_an_enormous_picture_does_not_hold_back_the_others(
+    studio: Studio, source: Source, done: queue.Queue[Developed]
+) -> None:
+    studio.want([job("enormous"), job("a"), job("b"), job("c")])
+    assert {done.get(timeout=20).job.shot.item.path for _ in range(3)} == {"a", "b", "c"}
+    source.sign.set()
+    assert done.get(timeout=20).job == job("enormous")
+
+
+def test_what_cannot_be_decoded_has_a_reason(studio: Studio, done: queue.Queue[Developed]) -> None:
+    studio.want([job("broken"), job("fault")])
+    reasons = {found.job.shot.item.path: found for found in (done.get(timeout=20) for _ in "ab")}
+    assert reasons["broken"].payload is None
+    assert "cut off" in reasons["broken"].reason
+    assert "ZeroDivisionError" in reasons["fault"].reason
+
+
+def test_a_second_quality_is_not_decoded_again(
+    studio: Studio, source: Source, done: queue.Queue[Developed]
+) -> None:
+    studio.want([job("a", 0)])
+    done.get(timeout=20)
+    studio.want([job("a", 2)])
+    done.get(timeout=20)
+    assert source.asked == ["a"]
+
+
+def test_true_pixels_are_whole_squares_around_the_box() -> None:
+    pixels = np.arange(300 * 400, dtype=np.uint32).reshape(300, 400)
+    image = Image.fromarray(
+        np.dstack([pixels % 256, pixels // 256 % 256, pixels // 65536]).astype(np.uint8)
+    )
+    from annotator.refs import Box
+
+    found = true_pixels(Crop(image, Box(350, 10, 20, 20), 1.0, image.size), (100, 80))
+    assert found.size == (100, 80)
+    assert np.array_equal(np.asarray(found), np.asarray(image)[:80, 300:400])
+    small = true_pixels(Crop(image.crop((0, 0, 30, 20)), None, 1.0, (30, 20)), (100, 80))
+    middle = np.asarray(small)[10:70, 5:95]
+    assert np.array_equal(middle[::3, ::3], np.asarray(image)[:20, :30])
+    assert np.array_equal(middle[::3], middle[1::3])
