@@ -166,7 +166,7 @@ def outlook(state: Honest, per_minute: float | None, *, brief: bool = False) -> 
         return sign + state.advice.reason, "good" if state.advice.stop else "warn"
     if found is None or target is None:
         return "", "dim"
-    aim = f"≤ {percent(target)}"
+    aim = f"≤ {100 * target:g} %"
     if state.more is None:
         return f"{aim}: too far off to tell", "dim"
     if state.more <= 0:
@@ -233,7 +233,7 @@ def error_chart(state: Honest) -> Chart:
         series=(Series("estimate", x, y, low=low, high=high),),
         percent=True,
         level=target,
-        level_name=f"target {percent(target)}" if target is not None else "",
+        level_name=f"target {100 * target:g} %" if target is not None else "",
         band_name="90 % interval",
         empty="The estimate begins once the labels drawn at random are worth 8 (n_eff), "
         "after some 25 labels.",
