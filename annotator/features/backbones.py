@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,6 +81,7 @@ class Backbone:
         self.name = name
         self._folder = folder
         self._torch = torch
+        self._local = threading.local()
         self._device = _device(torch, device)
         self._dtype = _dtype(torch, dtype, self._device)
         self.batch_size = batch_size or _BATCHES[self._device.partition(":")[0]]
@@ -90,6 +93,8 @@ class Backbone:
             torch.tensor(values, device=self._device).view(1, 3, 1, 1)
             for values in (self._input.mean, self._input.std)
         )
+        if self._device.startswith("cuda"):
+            torch.cuda.synchronize(self._device)  # the weights are there for every stream
         black = np.zeros((self._input.height, self._input.width, 3), np.uint8)
         self.dim = int(self([black]).shape[1])
 
@@ -110,13 +115,13 @@ class Backbone:
             "input": [self._input.width, self._input.height],
         }
 
-    def __call__(self, pictures: Sequence[Pixels]) -> NDArray[np.float32]:
+    def __call__(self, pictures: Pixels | Sequence[Pixels]) -> NDArray[np.float32]:
         found = []
         start = 0
         while start < len(pictures):
-            some = pictures[start : start + self.batch_size]
+            some = np.asarray(pictures[start : start + self.batch_size])
             try:
-                found.append(self._forward(np.stack(some)))
+                found.append(self._forward(some))
                 start += len(some)
             except self._torch.OutOfMemoryError:
                 self._back_off(len(some))
@@ -131,19 +136,23 @@ class Backbone:
             )
         if self._device.startswith("cuda"):
             self._torch.cuda.empty_cache()
-        self.batch_size = tried // 2
+        self.batch_size = min(self.batch_size, tried // 2)
 
     def _forward(self, pictures: Pixels) -> NDArray[np.float32]:
-        torch = self._torch
-        with torch.inference_mode():
-            pixels = torch.from_numpy(pictures)
-            if self._device.startswith("cuda"):
-                pixels = pixels.pin_memory()
-            pixels = pixels.to(self._device, non_blocking=True).permute(0, 3, 1, 2)
+        with self._stream(), self._torch.inference_mode():
+            pixels = self._torch.from_numpy(pictures).to(self._device).permute(0, 3, 1, 2)
             values = (pixels.float() * self._input.scale - self._mean) / self._std
             outputs = self._model(**self._arguments(values.to(self._dtype)))
             vectors = _described(outputs, self._output).float().cpu().numpy()
         return np.asarray(vectors, np.float32)
+
+    def _stream(self) -> AbstractContextManager[Any]:
+        """A queue of its own on the GPU for each thread: one copies while another computes."""
+        if not self._device.startswith("cuda"):
+            return nullcontext()
+        if not hasattr(self._local, "stream"):
+            self._local.stream = self._torch.cuda.Stream(self._device)
+        return cast(AbstractContextManager[Any], self._torch.cuda.stream(self._local.stream))
 
     def _arguments(self, values: Any) -> dict[str, Any]:
         if not self._patch:

@@ -43,11 +43,11 @@ class Classic:
     def describe(self) -> dict[str, Any]:
         return {"name": self.name, "version": 1}
 
-    def __call__(self, pictures: Sequence[Pixels]) -> Floats:
+    def __call__(self, pictures: Pixels | Sequence[Pixels]) -> Floats:
         # Few at once: what is worked on stays in the processor's cache.
         return np.concatenate(
             [
-                self._features(np.stack(pictures[start : start + _AT_ONCE]))
+                self._features(np.asarray(pictures[start : start + _AT_ONCE]))
                 for start in range(0, len(pictures), _AT_ONCE)
             ]
         )

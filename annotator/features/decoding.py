@@ -1,12 +1,15 @@
-"""Pictures decoded ahead of their use, in threads, or in processes where those are too slow.
+"""Batches of pictures, decoded ahead of their use: in threads, or in processes where those are
+too slow.
 
-Threads decode some four thousand pictures a second, then the interpreter is busy; a GPU may take
-more. Processes hand their pixels over in shared memory.
+Threads decode one or two thousand pictures a second, then the interpreter is busy; a GPU takes
+more. Either way pictures are decoded into the batch's own memory, and copied no more; processes
+share that memory.
 """
 
 from __future__ import annotations
 
 import math
+import mmap
 import multiprocessing
 import os
 import signal
@@ -16,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing.shared_memory import SharedMemory
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -27,14 +30,26 @@ from annotator.images import ImageSource
 from annotator.refs import Item
 from annotator.reftable import RefTable
 
-TASK = 8
-"""Pictures that a worker takes at once: few, for boxes of one image should share a task."""
+_TASK = 8
+"""Pictures that a worker takes at once at least: boxes of one image should share a task."""
+_MOST = 32
+COMPUTED = 2
+"""Batches that may be computed at a time: one is handed over while another one is at work."""
 
 S = TypeVar("S")
 T = TypeVar("T")
+Reasons = list[str | None]
 
-Prepared = list[tuple[int, Pixels | str]]
-"""Rows with their pixels, or with the reason why they have none."""
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some items' pictures. Valid until `COMPUTED` + 1 more batches have been taken."""
+
+    rows: list[int]
+    pictures: Pixels
+    """(n, height, width, 3), arbitrary where there is a reason."""
+    reasons: Reasons
+    """Why an item has no picture; None where it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +60,16 @@ class Look:
     size: tuple[int, int]
     context: float
 
-    def __call__(self, ref: str) -> Pixels | str:
-        """The pixels of an item, or why there are none."""
+    def fill(self, refs: Sequence[str], pictures: Pixels) -> Reasons:
+        """Decode items into (n, height, width, 3); for each the reason if that cannot be."""
+        return [self._fill(ref, picture) for ref, picture in zip(refs, pictures, strict=True)]
+
+    def _fill(self, ref: str, picture: Pixels) -> str | None:
         try:
-            return self.source.squeezed(Item.parse(ref), self.size, self.context)
+            picture[:] = self.source.squeezed(Item.parse(ref), self.size, self.context)
         except (ImageError, RefError) as error:
             return str(error)
+        return None
 
 
 def pipelined(
@@ -69,43 +88,39 @@ def pipelined(
         pool.shutdown(cancel_futures=True)
 
 
-def in_threads(
-    look: Look, refs: RefTable, rows: Sequence[int], workers: int, ahead: int
-) -> Iterator[Prepared]:
-    """The pictures of `rows`, in their order, `TASK` at a time."""
+def decoded_batches(
+    look: Look,
+    refs: RefTable,
+    rows: Sequence[int],
+    batch_size: int,
+    workers: int,
+    processes: bool,
+) -> Iterator[Batch]:
+    """The pictures of `rows` in their order. Processes need a source fit for pickling.
 
-    def work(some: Sequence[int]) -> Prepared:
-        return [(row, look(refs[row])) for row in some]
-
-    return pipelined(ThreadPoolExecutor(workers), work, _tasks(rows), ahead)
-
-
-def in_processes(
-    look: Look, refs: RefTable, rows: Sequence[int], workers: int, ahead: int
-) -> Iterator[Prepared]:
-    """The same from processes; `look.source` must be fit for pickling, as `Folder` is."""
-    slots = ahead + 1
-    shape = (slots, TASK, look.size[1], look.size[0], 3)
-    size = math.prod(shape)
-    if not _room_for(size):
-        yield from in_threads(look, refs, rows, workers, ahead)
-        return
-    memory = SharedMemory(create=True, size=size)
-    pixels = np.ndarray(shape, np.uint8, memory.buf)
-    pool = ProcessPoolExecutor(
-        workers,
-        multiprocessing.get_context("spawn"),
-        initializer=_begin,
-        initargs=(look, memory.name, shape),
-    )
-    tasks = (
-        (number % slots, list(some), [refs[row] for row in some])
-        for number, some in enumerate(_tasks(rows))
-    )
+    Raises `FeatureError` if a process dies.
+    """
+    ahead = max(2, math.ceil(2 * workers * _TASK / batch_size))
+    shape = (ahead + COMPUTED + 2, batch_size, look.size[1], look.size[0], 3)
+    parts = max(_TASK, min(_MOST, batch_size // (2 * workers)))
+    spans = [slice(at, at + parts) for at in range(0, batch_size, parts)]
+    ring = _Shared(shape) if processes else _Private(shape)
+    pool = ring.pool(look, workers)
+    pending: deque[tuple[list[int], Pixels, list[Future[Reasons]]]] = deque()
     try:
-        for slot, some, reasons in pipelined(pool, _fill, tasks, ahead):
-            found = zip(some, pixels[slot], reasons, strict=False)
-            yield [(row, reason or picture.copy()) for row, picture, reason in found]
+        for number, at in enumerate(range(0, len(rows), batch_size)):
+            some, place = list(rows[at : at + batch_size]), number % shape[0]
+            names = [refs[row] for row in some]
+            begun = [
+                pool.submit(ring.work(look), place, span.start, names[span])
+                for span in spans
+                if span.start < len(some)
+            ]
+            pending.append((some, ring.pixels[place, : len(some)], begun))
+            if len(pending) > ahead:
+                yield _ended(*pending.popleft())
+        while pending:
+            yield _ended(*pending.popleft())
     except BrokenProcessPool as error:
         raise FeatureError(
             "a process that decodes images has died, of too little memory perhaps; what is "
@@ -113,36 +128,78 @@ def in_processes(
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
-        del pixels
-        memory.close()
-        memory.unlink()
+        ring.close()
 
 
-def _room_for(size: int) -> bool:
-    """Whether shared memory has room; writing past its limit, low in containers, is fatal."""
-    try:
-        limit = os.statvfs("/dev/shm")
-    except OSError:
-        return True
-    return limit.f_bavail * limit.f_frsize > 1.25 * size
+def _ended(rows: list[int], pictures: Pixels, begun: list[Future[Reasons]]) -> Batch:
+    return Batch(rows, pictures, [reason for part in begun for reason in part.result()])
 
 
-def _tasks(rows: Sequence[int]) -> Iterator[Sequence[int]]:
-    return (rows[at : at + TASK] for at in range(0, len(rows), TASK))
+Work = Callable[[int, int, list[str]], Reasons]
 
 
-_memory: SharedMemory
+class _Private:
+    """Memory of this process, for threads."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.pixels: Pixels = np.empty(shape, np.uint8)
+
+    def pool(self, look: Look, workers: int) -> Executor:
+        return ThreadPoolExecutor(workers)
+
+    def work(self, look: Look) -> Work:
+        def fill(place: int, start: int, names: list[str]) -> Reasons:
+            return look.fill(names, self.pixels[place, start : start + len(names)])
+
+        return fill
+
+    def close(self) -> None:
+        pass
+
+
+class _Shared:
+    """Memory without a name that processes share; it goes with the last of them."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self._shape = shape
+        self._file = os.memfd_create("annotator-pictures", os.MFD_CLOEXEC)
+        os.ftruncate(self._file, math.prod(shape))
+        self.pixels: Pixels = _mapped(self._file, shape)
+
+    def pool(self, look: Look, workers: int) -> Executor:
+        path = f"/proc/{os.getpid()}/fd/{self._file}"
+        spawn = multiprocessing.get_context("spawn")
+        given = (look, path, self._shape)
+        return ProcessPoolExecutor(workers, spawn, initializer=_begin, initargs=given)
+
+    def work(self, look: Look) -> Work:
+        return _fill_shared
+
+    def close(self) -> None:
+        os.close(self._file)
+
+
+def can_share() -> bool:
+    """Whether processes can share memory here: on Linux."""
+    return hasattr(os, "memfd_create") and Path("/proc/self/fd").is_dir()
+
+
+def _mapped(file: int, shape: tuple[int, ...]) -> Pixels:
+    return np.frombuffer(mmap.mmap(file, math.prod(shape)), np.uint8).reshape(shape)
+
+
 _pixels: Pixels
 _look: Look
 
 
-def _begin(look: Look, name: str, shape: tuple[int, ...]) -> None:
+def _begin(look: Look, path: str, shape: tuple[int, ...]) -> None:
     """What a decoding process does first."""
-    global _memory, _pixels, _look
+    global _pixels, _look
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is the parent's to handle
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
-    _memory = SharedMemory(name)
-    _pixels = np.ndarray(shape, np.uint8, _memory.buf)
+    file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    _pixels = _mapped(file, shape)
+    os.close(file)
     _look = look
 
 
@@ -153,17 +210,5 @@ def _end_with_the_parent() -> None:
         os._exit(1)
 
 
-def _fill(
-    task: tuple[int, list[int], list[str]],
-) -> tuple[int, list[int], list[str | None]]:
-    """Decode into a slot of the shared memory; a reason where there is no picture."""
-    slot, rows, refs = task
-    reasons: list[str | None] = []
-    for place, ref in enumerate(refs):
-        found = _look(ref)
-        if isinstance(found, str):
-            reasons.append(found)
-        else:
-            _pixels[slot, place] = found
-            reasons.append(None)
-    return slot, rows, reasons
+def _fill_shared(place: int, start: int, names: list[str]) -> Reasons:
+    return _look.fill(names, _pixels[place, start : start + len(names)])

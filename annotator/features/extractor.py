@@ -42,6 +42,10 @@ class Extractor(Protocol):
         """`name` and all else that the features depend on; goes into meta.json."""
         ...
 
-    def __call__(self, pictures: Sequence[Pixels]) -> NDArray[np.float32]:
-        """(n, d) the features of pictures; each row is its picture's alone."""
+    def __call__(self, pictures: Pixels | Sequence[Pixels]) -> NDArray[np.float32]:
+        """(n, d) the features of n pictures; each row is its picture's alone.
+
+        The pictures may be written over when this returns. An extractor that `outruns_threads`
+        is called by two threads at a time.
+        """
         ...

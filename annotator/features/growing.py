@@ -97,6 +97,8 @@ class Growing:
 
     def write(self, rows: NDArray[np.int64], vectors: NDArray[np.floating[Any]]) -> None:
         """Store (m, d) vectors as `rows`; a reader sees them within seconds."""
+        if not len(rows):
+            return
         with _told(self._folder):
             if self._matrix < 0:
                 self._create()

@@ -17,8 +17,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.features.decoding import TASK, Look, Prepared, in_processes, in_threads, pipelined
-from annotator.features.extractor import Extractor, Pixels
+from annotator.features.decoding import (
+    COMPUTED,
+    Batch,
+    Look,
+    can_share,
+    decoded_batches,
+    pipelined,
+)
+from annotator.features.extractor import Extractor
 from annotator.features.growing import Growing
 from annotator.images import ImageSource
 from annotator.reftable import RefTable
@@ -95,12 +102,12 @@ def extract(
         tally = _Tally(int(growing.done.sum()), len(rows), clock)
         progress(tally.progress())
         workers = workers or min(32, len(os.sched_getaffinity(0)))
-        decode = in_processes if extractor.outruns_threads and workers > 2 else in_threads
-        ahead = 2 * workers + max(1, 2 * extractor.batch_size // TASK)
+        processes = extractor.outruns_threads and workers > 2 and can_share()
         look = Look(source, extractor.size, context)
-        prepared = decode(look, refs, rows.tolist(), workers, ahead)
-        batches = _batches(prepared, lambda: batch_size or extractor.batch_size, tally, refs)
-        for found, vectors in _computed(batches, extractor):
+        size = batch_size or extractor.batch_size
+        batches = decoded_batches(look, refs, rows.tolist(), size, workers, processes)
+        for batch, found, vectors in _computed(batches, extractor):
+            tally.lose_all(batch, refs)
             good = _storable(vectors, found, tally, refs)
             growing.write(found[good], vectors[good])
             tally.count(int(good.sum()))
@@ -118,50 +125,25 @@ def _order(refs: RefTable, rows: Rows, seed: int) -> Rows:
         return rows
     paths = [ref.rpartition("#xywh=")[0] or ref for ref in map(refs.__getitem__, rows.tolist())]
     changes = [here != before for before, here in zip(paths, paths[1:], strict=False)]
-    groups = np.concatenate([[0], np.cumsum(changes)])
+    groups = np.concatenate([[0], np.cumsum(changes, dtype=np.int64)])
     place = np.random.default_rng(seed).permutation(int(groups[-1]) + 1)
     return rows[np.argsort(place[groups], kind="stable")]
 
 
-def _batches(
-    prepared: Iterable[Prepared],
-    size: Callable[[], int],
-    tally: _Tally,
-    refs: RefTable,
-) -> Iterator[tuple[Rows, list[Pixels]]]:
-    """Rows and pictures, `size()` at a time; broken ones are tallied.
-
-    An empty batch from time to time tells of long runs of broken ones.
-    """
-    rows: list[int] = []
-    pictures: list[Pixels] = []
-    for some in prepared:
-        for row, picture in some:
-            if isinstance(picture, str):
-                tally.lose(refs[row], picture)
-            else:
-                rows.append(row)
-                pictures.append(picture)
-        while len(rows) >= size():
-            count = size()
-            yield np.array(rows[:count], np.int64), pictures[:count]
-            del rows[:count], pictures[:count]
-        if tally.silent >= size():
-            yield np.zeros(0, np.int64), []
-    if rows:
-        yield np.array(rows, np.int64), pictures
-
-
 def _computed(
-    batches: Iterable[tuple[Rows, list[Pixels]]], extractor: Extractor
-) -> Iterator[tuple[Rows, Vectors]]:
-    """One batch is computed while the next one is gathered and the last one is written."""
+    batches: Iterable[Batch], extractor: Extractor
+) -> Iterator[tuple[Batch, Rows, Vectors]]:
+    """One batch is computed while the next one is handed over and the last one is written."""
 
-    def work(batch: tuple[Rows, list[Pixels]]) -> tuple[Rows, Vectors]:
-        rows, pictures = batch
-        return rows, extractor(pictures) if pictures else np.zeros((0, extractor.dim), np.float32)
+    def work(batch: Batch) -> tuple[Batch, Rows, Vectors]:
+        good = np.array([reason is None for reason in batch.reasons])
+        rows = np.array(batch.rows, np.int64)[good]
+        if not len(rows):
+            return batch, rows, np.zeros((0, extractor.dim), np.float32)
+        return batch, rows, extractor(batch.pictures if good.all() else batch.pictures[good])
 
-    return pipelined(ThreadPoolExecutor(1), work, batches, 1)
+    threads = COMPUTED if extractor.outruns_threads else 1
+    return pipelined(ThreadPoolExecutor(threads), work, batches, COMPUTED)
 
 
 def _storable(vectors: Vectors, rows: Rows, tally: _Tally, refs: RefTable) -> NDArray[np.bool_]:
@@ -182,8 +164,6 @@ class _Tally:
     computed: int = 0
     broken_count: int = 0
     broken: list[Broken] = field(default_factory=list)
-    silent: int = 0
-    """Broken ones since the last time that progress was told."""
     started: float = 0.0
     marks: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=40))
 
@@ -193,13 +173,16 @@ class _Tally:
 
     def lose(self, ref: str, reason: str) -> None:
         self.broken_count += 1
-        self.silent += 1
         if len(self.broken) < _NAMED:
             self.broken.append(Broken(ref, reason))
 
+    def lose_all(self, batch: Batch, refs: RefTable) -> None:
+        for row, reason in zip(batch.rows, batch.reasons, strict=True):
+            if reason is not None:
+                self.lose(refs[row], reason)
+
     def count(self, more: int) -> None:
         self.computed += more
-        self.silent = 0
         self.marks.append((self.clock(), self.computed + self.broken_count))
 
     def progress(self) -> Progress:

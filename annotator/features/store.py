@@ -155,7 +155,9 @@ def read_meta(path: Path) -> dict[str, Any]:
         if isinstance(meta["extractor"]["name"], str):
             return dict(meta)
     except FileNotFoundError:
-        raise FeatureError(f"{path.parent} has no features; compute them with `annotator features`") from None
+        raise FeatureError(
+            f"{path.parent} has no features; compute them with `annotator features`"
+        ) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FeatureError(f"{path} cannot be read ({error!r}); {_AGAIN}") from error
     raise FeatureError(f"{path} names no extractor; {_AGAIN}")
