@@ -199,12 +199,12 @@ class Real:
         folder.mkdir(parents=True, exist_ok=True)
         build, self.root = TERMINALS[name]
         self.folder, self.display, self.log = folder, Display(folder), folder / "bytes.log"
-        self._socket = folder / "tmux" if tmux is not None else None
+        self.socket = folder / "tmux" if tmux is not None else None
         if tmux is not None:
             (folder / "tmux.conf").write_text(
                 f"set -g status off\nset -sg escape-time 10\n{tmux}\n"
             )
-            command = ["tmux", "-S", str(self._socket), "-f", str(folder / "tmux.conf"),
+            command = ["tmux", "-S", str(self.socket), "-f", str(folder / "tmux.conf"),
                        "new-session", shlex.join(command)]  # fmt: skip
         proxy = [sys.executable, str(HERE / "proxy.py"), str(self.log), str(kbit), str(rtt), "--"]
         whole = [*build(*size), *proxy, *command]
@@ -296,8 +296,8 @@ class Real:
         return sum(int(line[2]) for line in lines if len(line) == 3 and line[1] == kind)
 
     def close(self) -> None:
-        if self._socket is not None:
-            kill = ["tmux", "-S", str(self._socket), "kill-server"]
+        if self.socket is not None:
+            kill = ["tmux", "-S", str(self.socket), "kill-server"]
             subprocess.run(kill, stderr=subprocess.DEVNULL, check=False)
         self.process.terminate()
         with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -129,6 +129,23 @@ def test_suspend_and_coming_back(start: Callable[..., Real]) -> None:
         terminal.wait(shows(1))
 
 
+def test_attaching_tmux_to_another_terminal_brings_the_picture_along(
+    start: Callable[..., Real], tmp_path: Path
+) -> None:
+    with start("kitty-0.41 tmux") as first:
+        first.wait(shows(0), 40)
+        first.press("d")
+        first.wait(shows(1))
+        inside = ["chroot", str(first.root)] if first.root else []
+        tmux = ["tmux", "-S", str(first.socket)]
+        subprocess.run([*inside, *tmux, "detach-client"], check=True)
+        first.process.wait(20)
+        with Real("kitty-0.41", [*tmux, "attach"], tmp_path / "second") as second:
+            second.wait(shows(1))
+            second.press("d")
+            second.wait(shows(2))
+
+
 def test_a_key_over_a_slow_line(start: Callable[..., Real]) -> None:
     with start("kitty-0.41", kbit=2000, rtt=100) as terminal:
         terminal.wait(shows(0), 40)

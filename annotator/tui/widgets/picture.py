@@ -192,6 +192,7 @@ class Picture(Widget):
         self._studio = Studio(self._load, self._backend, self._from_thread)
         self.set_interval(0.1, self._tick)
         if self._caps.wrapped:
+            self.call_later(self._ask_for_client)
             self.set_interval(CLIENT, self._ask_for_client)
         self.watch(self.screen, "stack_updates", self._check, init=False)
         self.screen.screen_layout_refresh_signal.subscribe(self, self._relaid)
