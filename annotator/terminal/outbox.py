@@ -25,8 +25,17 @@ class Outbox:
         self._unfenced += len(data)
         step = min(CEILING // 16, max(4096, self._line.window // 4))
         if (note is not None and hasty) or self._unfenced >= step:
-            self._buffer += self._line.fence(self._unfenced, note)
-            self._unfenced = 0
+            self.fence(note)
+
+    def fence(self, note: object = None) -> None:
+        """Ask for an answer to all that was put so far."""
+        self._buffer += self._line.fence(self._unfenced, note)
+        self._unfenced = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes not written yet."""
+        return len(self._buffer)
 
     def flush(self) -> None:
         data = self.take()

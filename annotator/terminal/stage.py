@@ -20,6 +20,8 @@ from annotator.terminal.view import View
 
 GRACE = 0.06
 """Seconds that the last picture stays while the next one is not there."""
+QUANTUM = 128 << 10
+"""Bytes written in one go: few enough not to hold up the user interface."""
 NEAR = 0.02
 """Round trip in seconds below which program and terminal share a machine and its cores."""
 
@@ -232,6 +234,9 @@ class Stage:
         if self.view.stale and not drawing and self.view.waiting_for > GRACE:
             self._hide()
         while self.area.usable and not self._ended and self.line.room():
+            if self._out.size > QUANTUM:
+                self._out.fence()  # its answer pumps on; meanwhile keys are looked at
+                break
             if self._sending is None or self._in_the_way(self._sending):
                 self._begin_next()
             if self._sending is None:
