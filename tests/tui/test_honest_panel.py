@@ -140,7 +140,9 @@ async def test_a_rare_class_is_hunted_for_on_t_and_no_more_on_t(
     async with opened(rare_project) as desk:
         await desk.sees("blue: 5.0 % of labels")
         await desk.sees("T hunts for it")
-        await desk.press("t", "enter")  # what is suggested is chosen already
+        await desk.press("t")
+        await desk.sees("blue is rare: enter hunts for it")
+        await desk.press("enter")
         await desk.until(lambda: "hunting blue" in desk.text.splitlines()[0])
         await desk.sees("2 found")
         for _ in range(6):

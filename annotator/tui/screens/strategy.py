@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from rich.text import Text
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -48,7 +49,10 @@ class StrategyScreen(ModalScreen[Strategy | None]):
         with Vertical(classes="dialog wide"):
             yield Label("How items are picked", classes="heading")
             yield OptionList(*(Option(self._prompt(*row)) for row in self._choices))
-            yield Label("enter chooses · esc leaves it", classes="dim")
+            yield Label(self._advice(), classes="dim", markup=False)
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.set_class(event.size.height >= 30, "-tall")
 
     def on_mount(self) -> None:
         self.query_one(OptionList).highlighted = next(
@@ -65,6 +69,13 @@ class StrategyScreen(ModalScreen[Strategy | None]):
         if self._rare is not None:
             return Strategy("herding-mix", self._rare, self._now.estimator)
         return self._now
+
+    def _advice(self) -> str:
+        if self._now.find is not None:
+            return f"enter stops hunting {printable(self._now.find)} · esc leaves it"
+        if self._rare is not None:
+            return f"{printable(self._rare)} is rare: enter hunts for it · esc leaves it"
+        return "enter chooses · esc leaves it"
 
     def action_leave(self) -> None:
         self.dismiss(None)
