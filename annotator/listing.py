@@ -204,13 +204,15 @@ def _row(
         fault("filename", "names no file" if not path else "has a line break or is not text")
         return None
     feature = cell(columns.feature).strip()
-    if feature and not feature.isdecimal():
+    known = not feature or feature.isdecimal()
+    if not known:
         fault("feat_idx", f"{printable(feature)!r} is no row number; give 0, 1, 2 …")
-        return None
     try:
         item = Item(path, parse_box(text, order)) if text else Item.parse(path)
     except RefError as error:
         fault("bbox", str(error))
+        return None
+    if not known:
         return None
     return Row(line, item, cell(columns.label), int(feature) if feature else None)
 

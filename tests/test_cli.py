@@ -235,7 +235,7 @@ def test_hostile_names_do_not_reach_the_terminal(tmp_path: Path) -> None:
     [
         (["status", "nowhere"], "annotator init"),
         (["init", "p"], "--images DIR or --refs FILE"),
-        (["init", "p", "--images", "nowhere"], "not a folder"),
+        (["init", "p", "--images", "nowhere"], "nowhere does not exist"),
         (["init", "p", "--images", ".", "--classes", "a,a"], "named twice"),
         (["init", "p", "--images", ".", "--classes", "a,,b"], "blank"),
         (["init", "p", "--refs", "nowhere.csv"], "cannot be read"),
@@ -266,6 +266,32 @@ def test_faults_of_annotator_toml_are_named_all_at_once(tmp_path: Path) -> None:
 def test_labelling_without_a_terminal_says_so(tmp_path: Path) -> None:
     make_images(tmp_path / "photos", "a.png")
     assert "needs a terminal" in bad("run", tmp_path / "photos")
+
+
+def test_names_that_do_not_exist_are_refused_before_anything_opens(tmp_path: Path) -> None:
+    make_images(tmp_path / "photos", "a.png")
+    said = bad("run", tmp_path / "photos", "--strategy", "margins", "--find", "crack")
+    assert "'margins'; choose one of herding-mix, random" in said
+    assert "'crack'; choose one of negative, positive" in said
+    assert "margins" in bad(
+        "init", tmp_path / "p", "--images", tmp_path / "photos", "--strategy", "margins"
+    )
+    assert not (tmp_path / "p").exists()
+
+
+def test_a_single_image_has_features(tmp_path: Path) -> None:
+    make_images(tmp_path / "photos", "a.png")
+    good("init", tmp_path / "p", "--images", tmp_path / "photos")
+    good("features", tmp_path / "p", "--model", "classic")
+    assert json.loads(good("status", tmp_path / "p", "--json"))["features"]["rows"] == 1
+
+
+def test_two_faults_of_one_row_are_both_named(tmp_path: Path) -> None:
+    make_images(tmp_path, "a.png")
+    (tmp_path / "refs.csv").write_text("filename,bbox,feat_idx\na.png,5-5-2-2,x\n")
+    said = bad("init", tmp_path / "p", "--refs", tmp_path / "refs.csv")
+    assert "line 2, feat_idx" in said
+    assert "line 2, bbox" in said
 
 
 def test_every_command_has_help_and_completion() -> None:

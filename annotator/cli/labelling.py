@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -164,6 +165,8 @@ def init(
         classes=parse_classes(classes), box_order=bbox_order, seed=seed, target_error=target_error
     )
     settings = with_given(settings, strategy=strategy, model=model)
+    if strategy is not None:
+        check_names(settings)
     if refs is not None:
         root = Path(images) if images else None
         begun = begin.from_refs(folder, refs, settings, images=root, features=features)
@@ -178,7 +181,10 @@ def init(
             begun = begin.from_pattern(folder, images, settings)
     for note in begun.notes:
         typer.echo(note, err=True)
-    typer.echo(f"made {printable(str(folder))}; label with: annotator run {folder}", err=True)
+    typer.echo(
+        f"made {printable(str(folder))}; label with: annotator run {shlex.quote(str(folder))}",
+        err=True,
+    )
 
 
 def open_or_create(path: Path, folder: Path | None, classes: str | None) -> Project:
@@ -191,8 +197,8 @@ def open_or_create(path: Path, folder: Path | None, classes: str | None) -> Proj
         folder = path
     elif path.is_file():
         raise ProjectError(
-            f"{printable(str(path))} is a file; make a project of it: annotator init "
-            f"{path.stem}.annotator --refs {path}"
+            f"{printable(str(path))} is a file; open its folder, or, if it lists images: annotator "
+            f"init {shlex.quote(path.stem + '.annotator')} --refs {shlex.quote(str(path))}"
         )
     folder = folder or begin.beside(path)
     if not is_project(folder):
@@ -226,6 +232,25 @@ def with_given(settings: Settings, **changes: Any) -> Settings:
     return replace(settings, **{key: value for key, value in changes.items() if value is not None})
 
 
+def check_names(settings: Settings) -> None:
+    """Raises `ProjectError` for a strategy, an estimator or a class to find that does not exist."""
+    from annotator.errors import several
+    from annotator.learn.model import ESTIMATORS
+    from annotator.learn.registry import STRATEGIES
+
+    problems = [
+        f"no {kind} {printable(repr(name))}; choose one of {printable(', '.join(known))}"
+        for kind, name, known in (
+            ("strategy", settings.strategy, tuple(STRATEGIES)),
+            ("estimator", settings.estimator, tuple(ESTIMATORS)),
+            ("class to find", settings.find, settings.names),
+        )
+        if name is not None and name not in known
+    ]
+    if problems:
+        raise ProjectError(several(problems, "these names are not known:"))
+
+
 def with_default_classes(settings: Settings) -> Settings:
     from dataclasses import replace
 
@@ -242,9 +267,10 @@ def label(project: Project, changes: dict[str, Any], features: bool) -> None:
     import getpass
     from dataclasses import replace
 
+    settings = with_given(project.settings, **changes)
+    check_names(settings)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise ProjectError("labelling needs a terminal; over ssh give a command with `ssh -t`")
-    settings = with_given(project.settings, **changes)
     project = replace(project, settings=settings)
     from annotator.tui.app import run as run_app
 

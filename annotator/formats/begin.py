@@ -43,7 +43,8 @@ def beside(images: Path) -> Path:
 def from_folder(folder: Path, images: Path, settings: Settings) -> Begun:
     """A project of all images below `images`; they are listed when it is first opened."""
     if not images.is_dir():
-        raise ProjectError(f"{printable(str(images))} is not a folder of images")
+        fault = "is not a folder of images" if images.exists() else "does not exist"
+        raise ProjectError(f"{printable(str(images))} {fault}")
     settings = replace(settings, images=_root(images, folder))
     return Begun(Project.create(folder, settings))
 
@@ -180,7 +181,8 @@ def _log_labels(begun: Begun, rows: Sequence[Row], at: float) -> None:
     begun.notes.append(f"{len(rows)} items, {len(entries)} labelled already; classes: {names}")
     boxes = sum(row.item.box is not None for row in rows)
     if boxes:
-        begun.notes.append(f"{boxes} boxes, bbox read as {begun.project.settings.box_order}")
+        order = begun.project.settings.box_order
+        begun.notes.append(f"{boxes} boxes; bbox read as {order}, with dashes as r1-c1-r2-c2")
 
 
 def _table(rows: Sequence[Row]) -> bytes:

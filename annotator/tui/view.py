@@ -63,14 +63,18 @@ def state_of(session: Session, listed: bool) -> State:
 
 
 def class_rows(session: Session, keymap: Keymap, hidden: bool) -> list[ClassRow]:
-    """The classes of the project, and those that the log alone knows if they have labels."""
+    """The classes of the project, and those that the log alone knows if they have labels.
+
+    Those with a key keep their places; the others come after them, the likeliest first.
+    """
     counts = session.progress.classes
     shares = (None if hidden else session.prediction) or {}
     likeliest = max(shares, key=shares.__getitem__) if shares else None
-    return [
+    rows = [
         ClassRow(name, keymap.classes.get(name, ""), count, shares.get(name), name == likeliest)
         for name, count in counts.items()
     ]
+    return sorted(rows, key=lambda row: (not row.key, 0 if row.key else -(row.share or 0)))
 
 
 def audit_words(session: Session) -> tuple[str, ...]:
@@ -198,6 +202,6 @@ def _finished(project: Project, progress: Progress, keymap: Keymap) -> tuple[str
         lines.append((f"{again[0]} asks the skipped ones once more.", "text"))
     folder = shlex.quote(printable(str(project.folder)))
     lines.append(("Take the labels out, or see how they stand:", "dim"))
-    lines.append((f"annotator export {folder} --format csv", "code"))
+    lines.append((f"annotator export {folder} labels.csv", "code"))
     lines.append((f"annotator status {folder}", "code"))
     return heading, lines

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +37,7 @@ async def test_every_class_key_and_the_way_out_are_visible(
 ) -> None:
     project = make(classes=[f"class{number}" for number in range(9)])
     async with opened(project, size=size) as desk:
+        await desk.sees("9  class8")
         text = desk.text
         for number in range(9):
             assert f" {number + 1}  class{number} " in text
@@ -242,3 +246,19 @@ async def test_faulty_refs_end_the_app_with_all_their_faults(make: Any, opened: 
         await desk.until(lambda: desk.app.return_value is not None)
     error = desk.app.return_value
     assert isinstance(error, RefError) and str(error).count("\n") >= 2
+
+
+async def test_the_finished_screen_names_a_command_that_works(make: Any, opened: Any) -> None:
+    project = make(1)
+    async with opened(project, size=(240, 24)) as desk:
+        await desk.press("a")
+        await desk.sees("All labelled")
+        shown = next(line for line in desk.text.splitlines() if "annotator export" in line)
+    command = shown[shown.index("annotator export") :].split("  ")[0]
+    arguments = shlex.split(command)[1:]
+    ran = subprocess.run(
+        [sys.executable, "-m", "annotator", *arguments],
+        cwd=project.folder, capture_output=True, text=True,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    assert "00.png" in (project.folder / "labels.csv").read_text()
