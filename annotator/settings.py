@@ -18,6 +18,10 @@ from annotator.refs import printable
 FORMAT = 1
 BOX_ORDERS = ("xywh", "xyxy", "r1-c1-r2-c2")
 """How the bbox column of refs.csv is written; the last is `top-left-bottom-right` with dashes."""
+PICTURES = ("quick", "exact")
+"""Whether a palette may stand in for a picture until the line is idle."""
+SEEN_GUARD = ("auto", "on", "off")
+"""Whether a key counts only when its picture was drawn; auto is over slow lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,8 @@ class Settings:
     keymap: str = "default"
     theme: str | None = None
     graphics: str = "auto"
+    pictures: str = "quick"
+    seen_guard: str = "auto"
     annotator: str | None = None
     """Who labels; None for the login name."""
 
@@ -102,8 +108,11 @@ _FIELDS: dict[str, tuple[type | tuple[type, ...], str]] = {
     "keymap": (str, "the name of a keymap, in quotes"),
     "theme": (str, "the name of a theme, in quotes"),
     "graphics": (str, 'how pictures are drawn, in quotes, such as "sixel"'),
+    "pictures": (str, '"quick", or "exact" to forbid palettes'),
+    "seen_guard": (str, '"auto", "on" or "off"'),
     "annotator": (str, "who labels, in quotes"),
 }
+_CHOICES = {"box_order": BOX_ORDERS, "pictures": PICTURES, "seen_guard": SEEN_GUARD}
 _RANGES = {
     "target_error": (0.0, 1.0),
     "context": (0.0, 10.0),
@@ -114,7 +123,10 @@ _RANGES = {
 }
 
 
-_PERSONAL = ("annotator", "graphics", "keymap", "theme", "model", "context", "max_pixels")
+_PERSONAL = (
+    "annotator", "graphics", "pictures", "seen_guard", "keymap", "theme", "model", "context",
+    "max_pixels",
+)  # fmt: skip
 
 
 def read_settings(file: Path, user_file: Path | None = None) -> Settings:
@@ -168,8 +180,8 @@ def _check(key: str, value: object) -> list[str]:
     good = isinstance(value, kind) and not isinstance(value, bool)
     if good and low is not None and high is not None:
         good = low <= value <= high  # type: ignore[operator]
-    if good and key == "box_order":
-        good = value in BOX_ORDERS
+    if good and key in _CHOICES:
+        good = value in _CHOICES[key]
     return [] if good else [f"{key} = {value!r}: should be {wanted}"]
 
 

@@ -21,9 +21,10 @@ class Plan:
         self.upcoming: list[Shot] = []
         self._payloads: BytesLRU[Job, Payload] = BytesLRU(memory)
 
-    def expect(self, shots: Sequence[Shot]) -> None:
-        """The next pictures, most wanted first."""
-        self.upcoming = [shot for shot in shots if shot != self.current][: self.depth]
+    def expect(self, shots: Sequence[Shot], room: int | None = None) -> None:
+        """The next pictures, most wanted first, and the one before; no more than `room`."""
+        most = self.depth + 1 if room is None else min(self.depth + 1, room)
+        self.upcoming = [shot for shot in shots if shot != self.current][:most]
 
     def keep(self, job: Job, payload: Payload) -> None:
         """An encoded picture."""

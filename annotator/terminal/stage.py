@@ -94,6 +94,7 @@ class Stage:
         self._ended = False
         if self.area.usable:
             begun = self.backend.begin(self.area)
+            self._expect(self.plan.upcoming)  # a larger area may leave room for fewer
             self._out.put(begun, Begun(self._round) if begun else None)
             self.pump()
 
@@ -109,8 +110,12 @@ class Stage:
 
     def expect(self, shots: Sequence[Shot]) -> None:
         """The items that will be asked for, most wanted first."""
-        self.plan.expect(shots)
+        self._expect(shots)
         self.pump()
+
+    def _expect(self, shots: Sequence[Shot]) -> None:
+        # Beside them the terminal keeps what is shown, what is asked for and what is on its way.
+        self.plan.expect(shots, self.backend.slots - 3 if self.backend.slots else None)
 
     def clear(self) -> None:
         """Show nothing."""

@@ -7,6 +7,7 @@ import random
 import pytest
 
 from annotator.terminal.caps import Technique
+from annotator.terminal.shots import Shot
 from tests.terminal.annotating import ITEMS, KINDS, Annotating, shown
 
 SEQUENCES = 5
@@ -117,3 +118,15 @@ def test_a_jump_far_ahead_is_not_held_back_by_what_is_on_its_way() -> None:
     session._show()
     session.run(1.2)
     assert shown(session.screen) == ITEMS[15]
+
+
+def test_more_pictures_may_be_expected_than_the_terminal_can_keep() -> None:
+    session = Annotating(Technique.FRAMES, rate=5e6, rtt=0.01)
+    session.stage.plan.depth = 64
+    session.stage.expect([Shot(item) for item in ITEMS])
+    session.run(5)
+    for _ in range(5):
+        session.press("d")
+        session.run(1)
+    assert [item for item, seen in session.labels] == [seen for item, seen in session.labels]
+    assert len(session.labels) == 5

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from functools import partial
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from textual.dom import DOMNode
 from textual.events import Mount, Resize
@@ -35,8 +35,6 @@ SLOW = 0.04
 
 CLIENT = 2.0
 """Seconds between looks at which terminal tmux is attached to."""
-
-Guard = Literal["auto", "on", "off"]
 
 
 class Picture(Widget):
@@ -80,7 +78,7 @@ class Picture(Widget):
         caps: Caps,
         *,
         backend: Backend | None = None,
-        guard: Guard = "auto",
+        guard: str = "auto",
         lossless: bool = False,
         depth: int = 5,
         id: str | None = None,  # noqa: A002  Textual's name
