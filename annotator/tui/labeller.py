@@ -10,6 +10,7 @@ from functools import partial
 from typing import ClassVar
 
 from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from annotator.errors import AnnotatorError, ProjectError, StoreError
@@ -45,7 +46,7 @@ class Labeller(App[AnnotatorError]):
     TITLE = "annotator"
     ENABLE_COMMAND_PALETTE = True
     COMMAND_PALETTE_BINDING = "ctrl+p"
-    NOTIFICATION_TIMEOUT: ClassVar[float] = 4.0
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+z", "suspend_process", show=False)]
 
     def __init__(
         self,
@@ -64,7 +65,13 @@ class Labeller(App[AnnotatorError]):
         """The signal that ended the app, if one did."""
         settings = project.settings
         load = partial(Folder(project.images, settings.max_pixels).crop, context=settings.context)
-        picture = Picture(load, caps, depth=settings.ahead)
+        picture = Picture(
+            load,
+            caps,
+            depth=settings.ahead,
+            guard=settings.seen_guard,
+            lossless=settings.pictures == "exact",
+        )
         self.label_screen = LabelScreen(project, session, keymap, pace, picture)
         self._reader, self._extract = reader, extract
         self._fitter = Fitter(self.post_message, settings.seed)

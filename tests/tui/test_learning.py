@@ -37,6 +37,20 @@ async def test_the_model_learns_while_one_labels_and_p_hides_what_it_says(
     assert {row.picked_by for row in rows[8:]} != {"random"}
 
 
+async def test_of_many_classes_the_likeliest_are_in_sight(
+    make: Any, opened: Any, give_features: Any, truth: Any
+) -> None:
+    names = [f"kind {number}" for number in range(60)] + ["red", "blue"]
+    project = make(40, classes=names)
+    give_features(project, REFS)
+    async with opened(project) as desk:
+        for _ in range(12):
+            desk.app.label_screen.perform("label", truth(desk.current))
+            await desk.until(lambda: not desk.app.session.stale)
+        await desk.until(lambda: re.search(r"(red|blue) +\d+ +>?\d+ %", desk.text))
+        assert " 1  kind 0 " in desk.text and " 9  kind 8 " in desk.text
+
+
 async def test_the_curves_are_there_again_after_a_restart(
     make: Any, opened: Any, give_features: Any, truth: Any
 ) -> None:

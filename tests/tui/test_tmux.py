@@ -119,6 +119,20 @@ def test_a_signal_ends_it_cleanly(
     assert len(entries(project)) == 1
 
 
+def test_suspended_and_taken_up_again(
+    terminal: Callable[..., Tmux], images: Path, tmp_path: Path
+) -> None:
+    screen = terminal(images, "--project", str(tmp_path / "p"))
+    screen.sees("0 of 6")
+    pid = screen.pid()
+    screen.press("C-z")
+    screen.until(lambda: screen.run("display", "-p", "#{alternate_on}").strip() == "0")
+    os.kill(pid, signal.SIGCONT)
+    screen.sees("0 of 6")
+    screen.press("a")
+    screen.sees("1 of 6")
+
+
 def test_a_line_that_is_cut_ends_it_and_gives_its_items_back(
     terminal: Callable[..., Tmux], images: Path, tmp_path: Path
 ) -> None:

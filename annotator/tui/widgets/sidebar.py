@@ -57,7 +57,10 @@ class Sidebar(Vertical):
 
     def show_soon(self) -> None:
         """Show within moments: by then a quick fit has its word, and all goes out at once."""
-        if self._pending is None:
+        if self._known is None:
+            self.renew()
+            self.show()
+        elif self._pending is None:
             self._pending = self.set_timer(SOON, self.show)
 
     def show(self) -> None:
