@@ -124,7 +124,9 @@ class Screen:
         elif body == b"7":
             self._saved = (self._x, self._y, Cell(**vars(self._pen)))
         elif body == b"8":
-            self._x, self._y, self._pen = *self._saved[:2], Cell(**vars(self._saved[2]))
+            x, y, pen = self._saved
+            self._x, self._y = min(x, self.columns - 1), min(y, self.rows - 1)
+            self._pen = Cell(**vars(pen))
         return b""
 
     def _control(self, body: str) -> bytes:
