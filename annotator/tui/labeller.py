@@ -45,6 +45,7 @@ class Labeller(App[AnnotatorError]):
     CSS_PATH = "app.tcss"
     TITLE = "annotator"
     ENABLE_COMMAND_PALETTE = True
+    ALLOW_SELECT = False
     COMMAND_PALETTE_BINDING = "ctrl+p"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+z", "suspend_process", show=False)]
 
@@ -135,8 +136,9 @@ class Labeller(App[AnnotatorError]):
         try:
             entries = self.session.refresh()
         except StoreError as error:
-            self._warn("store", str(error))
+            self._warn("read", str(error))
             return
+        self._warn("read", "")
         self.label_screen.others(entries)
         if entries or self.session.current != self.label_screen.picture.item:
             self.label_screen.sync()
