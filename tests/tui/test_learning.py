@@ -4,23 +4,41 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 REFS = [f"{number:02d}.png" for number in range(40)]
 
 
+@pytest.fixture
+def learnable(make: Any, give_features: Any) -> Callable[..., Any]:
+    """learnable(**settings): a project of 40 images with features."""
+
+    def project(**settings: Any) -> Any:
+        made = make(40, **settings)
+        give_features(made, REFS)
+        return made
+
+    return project
+
+
+async def label_truly(desk: Any, truth: Callable[[str], str], count: int) -> None:
+    """So many true labels, the model learning after each."""
+    for _ in range(count):
+        await desk.press("a" if truth(desk.current) == "red" else "d")
+        await desk.until(lambda: not desk.app.session.stale)
+
+
 async def test_the_model_learns_while_one_labels_and_p_hides_what_it_says(
-    make: Any, opened: Any, give_features: Any, truth: Any, log: Any
+    learnable: Any, opened: Any, truth: Any, log: Any
 ) -> None:
-    project = make(40)
-    give_features(project, REFS)
+    project = learnable()
     async with opened(project) as desk:
-        for _ in range(12):
-            await desk.press("a" if truth(desk.current) == "red" else "d")
-            await desk.until(lambda: not desk.app.session.stale)
+        await label_truly(desk, truth, 12)
         await desk.until(lambda: desk.app.session.prediction)
         prediction = desk.app.session.prediction
         assert max(prediction, key=prediction.get) == truth(desk.current)
@@ -38,11 +56,10 @@ async def test_the_model_learns_while_one_labels_and_p_hides_what_it_says(
 
 
 async def test_of_many_classes_the_likeliest_are_in_sight(
-    make: Any, opened: Any, give_features: Any, truth: Any
+    learnable: Any, opened: Any, truth: Any
 ) -> None:
     names = [f"kind {number}" for number in range(60)] + ["red", "blue"]
-    project = make(40, classes=names)
-    give_features(project, REFS)
+    project = learnable(classes=names)
     async with opened(project) as desk:
         for _ in range(12):
             desk.app.label_screen.perform("label", truth(desk.current))
@@ -52,14 +69,11 @@ async def test_of_many_classes_the_likeliest_are_in_sight(
 
 
 async def test_the_curves_are_there_again_after_a_restart(
-    make: Any, opened: Any, give_features: Any, truth: Any
+    learnable: Any, opened: Any, truth: Any
 ) -> None:
-    project = make(40)
-    give_features(project, REFS)
+    project = learnable()
     async with opened(project) as desk:
-        for _ in range(10):
-            await desk.press("a" if truth(desk.current) == "red" else "d")
-            await desk.until(lambda: not desk.app.session.stale)
+        await label_truly(desk, truth, 10)
         await desk.until(lambda: len(desk.app.session.difficulty) > 4)
         known = len(desk.app.session.difficulty)
     async with opened(project) as desk:
@@ -68,10 +82,9 @@ async def test_the_curves_are_there_again_after_a_restart(
 
 
 async def test_the_strategy_changes_while_one_labels(
-    make: Any, opened: Any, give_features: Any, truth: Any, log: Any
+    learnable: Any, opened: Any, truth: Any, log: Any
 ) -> None:
-    project = make(40)
-    give_features(project, REFS)
+    project = learnable()
     async with opened(project) as desk:
         for _ in range(6):
             await desk.press("a" if truth(desk.current) == "red" else "d")
@@ -91,10 +104,9 @@ async def test_the_strategy_changes_while_one_labels(
 
 
 async def test_a_failing_fit_is_said_and_labelling_goes_on(
-    make: Any, opened: Any, give_features: Any, log: Any
+    learnable: Any, opened: Any, log: Any
 ) -> None:
-    project = make(40, strategy="oracle")
-    give_features(project, REFS)
+    project = learnable(strategy="oracle")
     async with opened(project) as desk:
         await desk.sees("learning failed, labelling goes on")
         await desk.press("a", "d", "a")
@@ -108,10 +120,9 @@ async def test_a_failing_fit_is_said_and_labelling_goes_on(
 
 
 async def test_features_that_are_cut_off_are_said_and_items_come_at_random(
-    make: Any, opened: Any, give_features: Any, log: Any
+    learnable: Any, opened: Any, log: Any
 ) -> None:
-    project = make(40)
-    give_features(project, REFS)
+    project = learnable()
     matrix = project.features_folder / "features.npy"
     os.truncate(matrix, matrix.stat().st_size // 2)
     async with opened(project, extract=True) as desk:
@@ -128,9 +139,7 @@ async def test_features_are_computed_beside_the_screen(
     project = make(40, model="classic")
     async with opened(project, extract=True) as desk:
         await desk.until(lambda: desk.app.session.has_features, seconds=60)
-        for _ in range(8):
-            await desk.press("a" if truth(desk.current) == "red" else "d")
-            await desk.until(lambda: not desk.app.session.stale)
+        await label_truly(desk, truth, 8)
         await desk.until(lambda: desk.app.session.prediction)
         await desk.until(lambda: "features" not in desk.text.splitlines()[0], seconds=60)
     assert np.load(project.features_folder / "features.npy", mmap_mode="r").shape[0] == 40

@@ -65,6 +65,13 @@ def decisions(project: Path) -> list[tuple[str, str | None]]:
     return [(str(row.action), row.label) for row in entries(project)]
 
 
+def with_one_label(screen: Tmux) -> Tmux:
+    screen.sees("0 of 6")
+    screen.press("a")
+    screen.sees("1 of 6")
+    return screen
+
+
 def test_label_undo_restart_resume_finish(
     terminal: Callable[..., Tmux], images: Path, tmp_path: Path
 ) -> None:
@@ -106,10 +113,7 @@ def test_a_signal_ends_it_cleanly(
     terminal: Callable[..., Tmux], images: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
     project = tmp_path / "p"
-    screen = terminal(images, "--project", str(project))
-    screen.sees("0 of 6")
-    screen.press("a")
-    screen.sees("1 of 6")
+    screen = with_one_label(terminal(images, "--project", str(project)))
     os.kill(screen.pid(), number)
     screen.sees(f"status {128 + number}")
     assert "1 of 6" not in screen.text  # the alternate screen is left
@@ -137,10 +141,7 @@ def test_a_line_that_is_cut_ends_it_and_gives_its_items_back(
     terminal: Callable[..., Tmux], images: Path, tmp_path: Path
 ) -> None:
     project = tmp_path / "p"
-    screen = terminal(images, "--project", str(project))
-    screen.sees("0 of 6")
-    screen.press("a")
-    screen.sees("1 of 6")
+    screen = with_one_label(terminal(images, "--project", str(project)))
     pid = screen.pid()
     screen.close()
     screen.until(lambda: not Path(f"/proc/{pid}").exists())
@@ -154,10 +155,7 @@ def test_a_killed_session_loses_nothing_and_comes_back_to_its_picture(
     terminal: Callable[..., Tmux], images: Path, tmp_path: Path
 ) -> None:
     project = tmp_path / "p"
-    screen = terminal(images, "--project", str(project))
-    screen.sees("0 of 6")
-    screen.press("a")
-    screen.sees("1 of 6")
+    screen = with_one_label(terminal(images, "--project", str(project)))
     shown = screen.text.splitlines()[-2].split()[0]
     os.kill(screen.pid(), signal.SIGKILL)
     screen.sees("status 137")
