@@ -8,7 +8,7 @@ is the difficulty of what happens to be shown.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -51,6 +51,8 @@ class Honest:
     """Labels until the target, by forecast; None where that cannot be told."""
     advice: Advice | None = None
     rare: Rare | None = None
+    drawn: dict[tuple[int, int], list[Line]] = field(default_factory=dict, compare=False)
+    """Its history by columns and rows: drawn once, however many keys are pressed meanwhile."""
 
     @property
     def shown(self) -> ErrorEstimate | None:
@@ -136,6 +138,12 @@ def history_lines(state: Honest, cells: int, rows: int) -> list[Line]:
     """How the estimate went, as a curve in its band, with the ends of the scale."""
     if len(state.points) < 2:
         return []
+    if (cells, rows) not in state.drawn:
+        state.drawn[cells, rows] = _history(state, cells, rows)
+    return state.drawn[cells, rows]
+
+
+def _history(state: Honest, cells: int, rows: int) -> list[Line]:
     chart = error_chart(state)
     # The first intervals are wide; those of now are what it is about.
     high = max(state.points[-1].high, *(1.5 * point.error for point in state.points))
