@@ -20,9 +20,12 @@ from annotator.tui.keymaps import COMMANDS, Keymap
 _ABOUT = (
     "Every answer is on disk before the next picture shows: quit, lose the line or pull the plug, "
     "and go on where you were with the same command.",
-    "The curves on the right are the difficulty of what you are shown: how often the model was "
-    "wrong on each item just before you labelled it. Items are picked for being hard, so this is "
-    "no estimate of the error on the whole pool.",
+    "The estimated pool error is that of the current model on all items, with its 90 % interval. "
+    "It rests on the labels whose probability of being drawn is known; n_eff is how many evenly "
+    "drawn labels they are worth, and from 8 on the estimate is shown.",
+    "The difficulty of what you are shown is how often the model was wrong on each item just "
+    "before you labelled it. Items are picked for being hard, so this is no estimate of the error "
+    "on the whole pool.",
 )
 
 
