@@ -9,12 +9,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 W, H, LEFT, TOP, PLOT_W, PLOT_H = 640, 500, 46, 34, 250, 170
-STYLE = (
-    "text{font:11px sans-serif;fill:#555}.t{font-weight:bold}.axis{stroke:#999;stroke-width:1}"
-    ".band{fill:#2a7de1;opacity:.18}.est{stroke:#2a7de1}.true{stroke:#222;stroke-dasharray:5 3}"
-    ".hard{stroke:#d1495b}polyline{fill:none;stroke-width:2}"
-    "@media(prefers-color-scheme:dark){text{fill:#bbb}.true{stroke:#eee}}"
-)
+STYLE = "@media(prefers-color-scheme:dark){text{fill:#bbb}.true{stroke:#eee}.band{fill:#1d3a5f}}"
+TEXT = 'font-family="sans-serif" font-size="11" fill="#555"'
+LINES = {  # attributes, since not every viewer reads a style sheet
+    "axis": 'stroke="#999" stroke-width="1"',
+    "hard": 'stroke="#d1495b" stroke-width="2"',
+    "est": 'stroke="#2a7de1" stroke-width="2"',
+    "true": 'class="true" stroke="#222" stroke-width="2" stroke-dasharray="5 3"',
+}
 
 
 class Panel(NamedTuple):
@@ -63,7 +65,7 @@ def draw(panels: Sequence[Panel], path: Path) -> None:
     for i, (kind, text) in enumerate(legend):
         x = LEFT + i * 200
         parts.append(
-            f'<polyline class="{kind}" points="{x},{H - 12} {x + 24},{H - 12}"/>'
+            f'<polyline fill="none" {LINES[kind]} points="{x},{H - 12} {x + 24},{H - 12}"/>'
             f'<text x="{x + 30}" y="{H - 8}">{text}</text>'
         )
     path.write_text("".join([*parts, "</svg>\n"]), encoding="utf-8")
@@ -78,16 +80,16 @@ def _panel(one: Panel) -> str:
 
     def line(kind: str, values: list[float]) -> str:
         points = " ".join(point(n, v) for n, v in zip(one.labels, values, strict=True) if v == v)
-        return f'<polyline class="{kind}" points="{points}"/>'
+        return f'<polyline fill="none" {LINES[kind]} points="{points}"/>'
 
     ends = [(n, a, b) for n, a, b in zip(one.labels, one.low, one.high, strict=True) if a == a]
     outline = [point(n, b) for n, _, b in ends] + [point(n, a) for n, a, _ in reversed(ends)]
     axis = f"0,0 0,{PLOT_H} {PLOT_W},{PLOT_H}"
     return (
-        f'<polygon class="band" points="{" ".join(outline)}"/>'
-        f'<polyline class="axis" points="{axis}"/>'
+        f'<polygon class="band" fill="#cfe2fa" points="{" ".join(outline)}"/>'
+        f'<polyline fill="none" {LINES["axis"]} points="{axis}"/>'
         + line("hard", one.difficulty) + line("est", one.estimated) + line("true", one.true)
-        + f'<text class="t" x="4" y="-8">{one.title}</text>'
+        + f'<text font-weight="bold" x="4" y="-8">{one.title}</text>'
         + f'<text x="-8" y="6" text-anchor="end">{top:.0%}</text>'
         + f'<text x="-8" y="{PLOT_H}" text-anchor="end">0</text>'
         + f'<text x="{PLOT_W}" y="{PLOT_H + 15}" text-anchor="end">{one.labels[-1]} labels</text>'
