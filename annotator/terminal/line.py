@@ -30,6 +30,8 @@ class _Fence:
     delivered: int
     delivered_at: float
     busy: bool
+    moved: bool = False
+    """Sent for a screen of another size: its answer may name another place."""
 
 
 class Line:
@@ -59,6 +61,8 @@ class Line:
     def resize(self, columns: int, rows: int) -> None:
         """The screen's size in cells: fences report positions within it."""
         self._places = (max(1, rows - 2), max(1, columns - 1))
+        for fence in self._waiting:
+            fence.moved = True
 
     @property
     def rtt(self) -> float:
@@ -114,10 +118,12 @@ class Line:
         for one, throws away what it should pass on while it redraws.
         """
         places = [fence.place for fence in self._waiting]
-        if (row, column) not in places:
+        moved = bool(self._waiting) and self._waiting[0].moved and row > 1
+        if (row, column) not in places and not moved:
             return [], []
+        index = places.index((row, column)) if (row, column) in places else 0
         now = self._clock()
-        *lost, fence = (self._waiting.popleft() for _ in range(places.index((row, column)) + 1))
+        *lost, fence = (self._waiting.popleft() for _ in range(index + 1))
         for gone in (*lost, fence):
             self._flying -= gone.size
         self._delivered += fence.size

@@ -180,7 +180,8 @@ class Screen:
             elif character == "\n":
                 self._y = min(self._y + 1, self.rows - 1)
             elif unicodedata.combining(character):
-                self.cells[self._y][max(0, self._x - 1)].text += character
+                before = min(max(0, self._x - 1), self.columns - 1)
+                self.cells[self._y][before].text += character
             elif character >= " ":
                 if self._x < self.columns:
                     self._set(self._x, self._y, character)

@@ -7,8 +7,8 @@ import random
 import pytest
 
 from annotator.terminal.caps import Technique
-from annotator.terminal.shots import Shot
-from tests.terminal.annotating import ITEMS, KINDS, Annotating, shown
+from annotator.terminal.shots import Job, Shot
+from tests.terminal.annotating import ITEMS, KINDS, Annotating, encoded, shown
 
 SEQUENCES = 5
 
@@ -130,3 +130,44 @@ def test_more_pictures_may_be_expected_than_the_terminal_can_keep() -> None:
         session.run(1)
     assert [item for item, seen in session.labels] == [seen for item, seen in session.labels]
     assert len(session.labels) == 5
+
+
+def test_a_slow_line_gets_a_palette_first_and_the_exact_picture_when_idle() -> None:
+    session = Annotating(Technique.FRAMES, rate=120e3, columns=60, rows=20)
+    while not session.waits:
+        session.run(0.01)
+    first = session.stage.view.payload
+    session.run(20)
+    then = session.stage.view.payload
+    assert first is not None
+    assert then is not None
+    assert first.size * 2 < then.size
+    assert shown(session.screen) == ITEMS[0]
+
+
+def test_where_palettes_are_forbidden_only_exact_pictures_travel() -> None:
+    session = Annotating(Technique.FRAMES, columns=60, rows=20)
+    session.stage.plan.budget.lossless = True
+    for _ in range(3):
+        session.run(6)
+        payload = session.stage.view.payload
+        exact = session.stage.plan.ladder[-1]
+        assert payload == encoded(
+            Technique.FRAMES, Job(session.stage.view.shown, session.stage.area, exact)
+        )
+        session.press("d")
+
+
+def test_a_dialog_over_the_picture_is_never_drawn_over() -> None:
+    for technique in (Technique.SIXEL, Technique.CLASSIC, Technique.ITERM):
+        session = Annotating(technique, rate=5e6, rtt=0.01)
+        session.run(3)
+        session.stage.cover(True)
+        session.run(1)
+        session.screen.feed(b"\x1b[2J")  # what the compositor paints is up to it
+        session.press("d")
+        session.run(2)
+        assert not session.screen.pixels().any()
+        session.stage.cover(False)
+        session.run(2)
+        assert shown(session.screen) == session.stage.plan.current.item
