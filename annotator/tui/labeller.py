@@ -215,7 +215,7 @@ class Labeller(App[AnnotatorError]):
         words = [self._progress] if self._progress else []
         if self.session.audit is not None:
             words.append("predictions hidden")
-        elif self.session.ranking is None or self.session.ranking.model is None:
+        elif self.session.ranking is None:
             words.append("asking at random")
         else:
             words.append(title(self.session.strategy))
