@@ -294,6 +294,26 @@ def test_two_faults_of_one_row_are_both_named(tmp_path: Path) -> None:
     assert "line 2, bbox" in said
 
 
+def test_the_class_of_an_export_is_not_ignored(tmp_path: Path) -> None:
+    make_images(tmp_path / "photos", "a.png")
+    good("init", tmp_path / "p", "--images", tmp_path / "photos", "--classes", "ok,defect")
+    assert "--format list" in bad("export", tmp_path / "p", "-", "--class", "ok", code=2)
+    said = bad("export", tmp_path / "p", "-", "--format", "list", "--class", "okay")
+    assert "the classes are ok, defect" in said
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_output_to_a_full_disk_is_a_failure_in_plain_words(tmp_path: Path) -> None:
+    make_images(tmp_path / "photos", "a.png")
+    good("init", tmp_path / "p", "--images", tmp_path / "photos")
+    command = [sys.executable, "-m", "annotator", "status", tmp_path / "p", "--json"]
+    with Path("/dev/full").open("w") as full:
+        ran = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert ran.returncode == 1
+    assert "No space left" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
 def test_every_command_has_help_and_completion() -> None:
     listed = good("--help")
     for command in ("run", "demo", "init", "features", "status", "log", "export", "import"):

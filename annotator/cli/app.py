@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import sys
@@ -74,4 +75,9 @@ def main() -> NoReturn:
         # `annotator log | head`: the reader has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        typer.echo(f"annotator: the output cannot be written: {error.strerror}", err=True)
+        sys.exit(1)
     sys.exit(0)

@@ -69,7 +69,12 @@ def export(
     from annotator.store import SqliteStore
 
     opened = Project.open(project)
+    if class_ is not None and format_ != "list":
+        raise typer.BadParameter("goes with --format list", param_hint="--class")
     state = replay(SqliteStore(opened.labels_file).entries())
+    if class_ is not None and class_ not in {*opened.settings.names, *state.counts}:
+        names = ", ".join(opened.settings.names)
+        raise ProjectError(printable(f"{class_!r} is not a class; the classes are {names}"))
     if format_ == "csv":
         pool.load(opened)  # lists the images first, where no session has yet
         chunks = csv_format.export(opened, state)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import shlex
 import sys
 import time
 from dataclasses import asdict
@@ -115,7 +116,7 @@ def _say(audit: Audit, verdict: Verdict, accepted: int | None, as_json: bool) ->
 def _text(audit: Audit, verdict: Verdict, accepted: int | None) -> str:
     plan, level = audit.attempt.plan, audit.attempt.level
     what = f"{plan.size:,} items at p ≥ {plan.threshold:.3f}"
-    folder = printable(str(audit.project.folder))
+    folder = shlex.quote(printable(str(audit.project.folder)))
     again = f"annotator finish {folder} --max-error {plan.max_error:g} --confidence {level:g}"
     if verdict.certified:
         done = "" if accepted is None else f"{accepted:,} labels accepted; "
@@ -131,10 +132,15 @@ def _text(audit: Audit, verdict: Verdict, accepted: int | None) -> str:
             f"threshold and so fewer items:\n  {again}\nor allow more: --max-error "
             f"{min(0.5, 1.2 * verdict.bound):.2g}"
         )
+    outlook = ""
+    if verdict.audited < plan.expected_audit:
+        outlook = (
+            f"; if {plan.expected_error:.1%} are wrong, as is to be expected, about "
+            f"{plan.expected_audit:,} in all"
+        )
     return (
         f"{what}: {verdict.audited:,} audited, {verdict.wrong:,} wrong; {verdict.more:,} more "
-        f"without an error will certify it; if {plan.expected_error:.1%} are wrong, as is to be "
-        f"expected, about {plan.expected_audit:,} in all. Go on with:\n  {again}"
+        f"without an error will certify it{outlook}. Go on with:\n  {again}"
     )
 
 
