@@ -8,7 +8,7 @@ is the difficulty of what happens to be shown.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -144,7 +144,8 @@ def history_lines(state: Honest, cells: int, rows: int) -> list[Line]:
 
 
 def _history(state: Honest, cells: int, rows: int) -> list[Line]:
-    chart = error_chart(state)
+    whole = error_chart(state)
+    chart = replace(whole, series=(replace(whole.series[0], mark=""),))  # too low for signs
     # The first intervals are wide; those of now are what it is about.
     high = max(state.points[-1].high, *(1.5 * point.error for point in state.points))
     top = ticks(min(high, 1.0), 2)[-1]

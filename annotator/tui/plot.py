@@ -32,7 +32,7 @@ class Series:
     x: Values
     y: Values
     mark: str = "●"
-    """The sign on it."""
+    """The sign on it; "" for none."""
     role: str = "best"
     dashed: bool = False
     low: Values | None = None
@@ -197,7 +197,7 @@ def plot(chart: Chart, cells: int, rows: int, right: float, top: float) -> list[
         area.level(chart.level)
     for one in chart.drawn:
         area.curve(one)
-    for place, one in enumerate(chart.drawn):
+    for place, one in enumerate(one for one in chart.drawn if one.mark):
         area.marks(one, place)
     return area.lines()
 
