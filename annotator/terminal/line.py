@@ -47,7 +47,9 @@ class Line:
         wrap: Callable[[bytes], bytes] = bytes,
         rtt: float = 0.0,
         patience: float = 5.0,
+        slack: float = SLACK,
     ) -> None:
+        self._slack = slack
         self._patience = patience
         self._clock, self.fences, self._wrap = clock, fences, wrap
         self._places, self._count = (10, 40), 0
@@ -150,13 +152,13 @@ class Line:
         # A line that had nothing to do tells a lower bound only.
         if took > 0 and carried > 1000 and (fence.busy or carried / took > self.rate):
             self._rates.append(carried / took)
-        self._adapt(fence, trip - self.rtt, now)
+        own = fence.size / self.rate if self.rate else 0.0
+        self._adapt(fence, trip - self.rtt - own, now)
 
     def _adapt(self, fence: _Fence, queued: float, now: float) -> None:
-        if queued <= SLACK:
+        if queued <= self._slack:
             step = fence.size if self._growing else 4096 * fence.size / self._window
             self._window = min(CEILING, self._window + step)
         elif now - self._shrunk > self.rtt:
+            self._window = max(FLOOR, self._window * (0.5 if self._growing else 0.8))
             self._growing, self._shrunk = False, now
-            fits = self.rate * (self.rtt + SLACK) or self._window
-            self._window = max(FLOOR, min(self._window * 0.8, fits))

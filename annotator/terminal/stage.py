@@ -270,11 +270,20 @@ class Stage:
     def _in_the_way(self, sending: _Sending) -> bool:
         """Whether what is under way holds back what is asked for now."""
         urgent = self.plan.urgent(self.area)
-        if urgent is None or sending.job.shot == urgent.shot:
+        if urgent is None or (sending.job.shot == urgent.shot and not self._refining(sending)):
             return False
         if not self.backend.slots:
             return True
-        return not self._stock.delivered(urgent.shot) and self.plan.payload(urgent) is not None
+        if not self._stock.delivered(urgent.shot):
+            return self.plan.payload(urgent) is not None
+        if not self._refining(sending):
+            return False
+        # A refinement gives way to any picture that is not there at all.
+        missing = self.plan.ahead(self.area, self._have)
+        return any(self.plan.payload(job) is not None for job in missing)
+
+    def _refining(self, sending: _Sending) -> bool:
+        return bool(self.backend.slots) and self._stock.delivered(sending.job.shot)
 
     def _send_part(self, sending: _Sending) -> None:
         job, payload = sending.job, sending.payload

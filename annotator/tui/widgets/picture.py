@@ -19,7 +19,7 @@ from annotator.refs import Item, printable
 from annotator.terminal.backend import Area, Backend
 from annotator.terminal.budget import Budget
 from annotator.terminal.caps import Caps, Technique
-from annotator.terminal.line import Line
+from annotator.terminal.line import SLACK, Line
 from annotator.terminal.make import backend_for
 from annotator.terminal.overdraw import touches
 from annotator.terminal.probe import cell_size, through_tmux, tmux_client
@@ -33,6 +33,8 @@ from annotator.tui.widgets.studio import Developed, Load, Studio
 SLOW = 0.04
 """Round trip in seconds from which on the seen-guard is on by default."""
 
+DRAWN_SLACK = 0.12
+"""Seconds of a picture that may queue where each is drawn anew: more, for somebody waits for it."""
 CLIENT = 2.0
 """Seconds between looks at which terminal tmux is attached to."""
 
@@ -89,7 +91,12 @@ class Picture(Widget):
         self._backend = backend or backend_for(caps)
         wrap = through_tmux if caps.wrapped else bytes
         self._line = Line(
-            time.monotonic, caps.answers, wrap, caps.rtt, patience=1.5 if caps.wrapped else 5.0
+            time.monotonic,
+            caps.answers,
+            wrap,
+            caps.rtt,
+            patience=1.5 if caps.wrapped else 5.0,
+            slack=SLACK if self._backend.slots else DRAWN_SLACK,
         )
         budget = Budget(
             self._backend.ladder,
