@@ -140,7 +140,8 @@ def progress_lines(progress: Progress, per_minute: float | None, cells: int) -> 
     """Labelled of all, pace, and what is set aside."""
     done = progress.items - progress.remaining
     share = done / progress.items if progress.items else 0.0
-    counts: Line = [(f" {progress.labelled:,}", "strong"), (f" of {progress.items:,}", "dim")]
+    of = f" of {progress.items:,}" if progress.items else " labelled"  # until the list is there
+    counts: Line = [(f" {progress.labelled:,}", "strong"), (of, "dim")]
     # Rounded down: 100 % is for when all is done.
     number: Line = [(f"{int(1000 * share) / 10:.1f} % ", "dim")]
     lines = [
