@@ -13,7 +13,7 @@ from annotator.session import Session
 from annotator.tui.honest import Honest, between, error_chart, outlook
 from annotator.tui.keymaps import Keymap
 from annotator.tui.plot import Chart, Series
-from annotator.tui.text import percent
+from annotator.tui.text import clip, percent
 
 MOST_CLASSES = 8
 FIRST = 4  # labels that are not drawn: the mean of so few jumps about
@@ -55,7 +55,7 @@ def class_chart(given: Sequence[str], classes: Sequence[str], keymap: Keymap) ->
     x = np.arange(1.0, len(given) + 1)
     series = []
     for place, name in enumerate(one for one in classes if one in largest):
-        title = f"{printable(name)} {int(counts[name][-1]):,}"
+        title = f"{clip(name, 20)} {int(counts[name][-1]):,}"
         y, mark = counts[name].astype(float), _sign(name, classes, keymap)
         series.append(Series(title, x, y, mark, _ROLES[place], dashed=place % 2 == 1))
     left_out = len(classes) - len(largest)

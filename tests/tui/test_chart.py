@@ -88,6 +88,15 @@ def test_the_numbers_of_the_axes_stand_where_their_values_are() -> None:
         assert "┬" in below[middle - 1 : middle + 2]
 
 
+def test_long_and_wide_names_and_many_classes_still_leave_room_for_the_curves() -> None:
+    names = ["a very long name of a class indeed", "欠陥", *(f"class{n}" for n in range(10))]
+    given = names * 20
+    chart = class_chart(given, names, make_keymap("default", [ClassInfo(n) for n in names]))
+    lines = chart_lines(chart, 60, 19)
+    assert len(lines) == 19 and max(map(width, lines)) <= 60
+    assert sum("│" in row or "┤" in row for row in words(lines)) >= 8
+
+
 def test_nothing_to_draw_is_said() -> None:
     assert "later" in " ".join(words(chart_lines(Chart("t", (), empty="later"), 40, 10)))
 
