@@ -17,10 +17,21 @@ Array = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
 FIRST = 4.0  # the temperature to start from, and to stay near while labels are few
-OFFSETS = 2.0  # strength with which offsets are held near 0, and the temperature near FIRST
-TEMPERATURE = 0.1
+LIMIT = np.log(64.0)  # of its logarithm: no probability becomes zero
 ROUNDS = 30
 ENOUGH = 1e-9  # of the loss, per row
+
+
+class Strength(NamedTuple):
+    """How strongly the temperature's logarithm is held near that of FIRST, and offsets near 0."""
+
+    temperature: float
+    offsets: float
+
+
+def strength(n: int) -> Strength:
+    """With n labels. Strong at first: left out, one of three labels makes its class look rare."""
+    return Strength(0.1 + 50 / n, 2 + 80 / n)
 
 
 class Calibration(NamedTuple):
@@ -61,21 +72,23 @@ def _loss(theta: Array, scores: Array, y: Labels) -> tuple[float, Array]:
     z -= z.max(axis=1, keepdims=True)
     total = np.exp(z).sum(axis=1, keepdims=True)
     fit = float((np.log(total[:, 0]) - z[np.arange(len(y)), y]).sum())
-    held = OFFSETS * (theta[1:] ** 2).sum() + TEMPERATURE * (theta[0] - np.log(FIRST)) ** 2
-    return fit + held / 2, np.exp(z) / total
+    held = strength(len(y))
+    away = held.temperature * (theta[0] - np.log(FIRST)) ** 2
+    away += held.offsets * (theta[1:] ** 2).sum()
+    return fit + away / 2, np.exp(z) / total
 
 
 def _newton(theta: Array, proba: Array, scores: Array, y: Labels) -> Array:
     """The step to the minimum of the quadratic model."""
-    scaled, off = np.exp(theta[0]) * scores, proba.copy()
+    scaled, off, held = np.exp(theta[0]) * scores, proba.copy(), strength(len(y))
     off[np.arange(len(y)), y] -= 1
-    gradient = np.append((off * scaled).sum(), off.sum(axis=0) + OFFSETS * theta[1:])
-    gradient[0] += TEMPERATURE * (theta[0] - np.log(FIRST))
+    gradient = np.append((off * scaled).sum(), off.sum(axis=0) + held.offsets * theta[1:])
+    gradient[0] += held.temperature * (theta[0] - np.log(FIRST))
     mean = (proba * scaled).sum(axis=1, keepdims=True)
     H = np.empty((len(theta), len(theta)))
-    H[0, 0] = (proba * (scaled - mean) ** 2).sum() + TEMPERATURE
+    H[0, 0] = (proba * (scaled - mean) ** 2).sum() + held.temperature
     H[0, 1:] = H[1:, 0] = (proba * (scaled - mean)).sum(axis=0)
-    H[1:, 1:] = np.diag(proba.sum(axis=0) + OFFSETS) - proba.T @ proba
+    H[1:, 1:] = np.diag(proba.sum(axis=0) + held.offsets) - proba.T @ proba
     return np.asarray(np.linalg.solve(H, gradient))
 
 
@@ -85,7 +98,7 @@ def _shortened(
     """The first of the step, half of it, a quarter ... that lowers the loss; None if none does."""
     for power in range(12):
         moved = theta - step / 2**power
-        if abs(moved[0]) < 10:
+        if abs(moved[0]) < LIMIT:
             found, proba = _loss(moved, scores, y)
             if found < loss:
                 return moved, loss - found, found, proba

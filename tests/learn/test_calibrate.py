@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from annotator.learn.calibrate import OFFSETS, TEMPERATURE, Calibration, calibrate, softmax
+from annotator.learn.calibrate import Calibration, calibrate, softmax, strength
 
 
 def penalised(found: Calibration, scores: np.ndarray, y: np.ndarray) -> float:
     fit = -np.log(found.proba(scores)[np.arange(len(y)), y]).sum()
-    away = np.log(found.temperature / 4)
-    return float(fit + OFFSETS / 2 * (found.offsets**2).sum() + TEMPERATURE / 2 * away**2)
+    held = strength(len(y))
+    away = held.temperature * np.log(found.temperature / 4) ** 2
+    return float(fit + (held.offsets * (found.offsets**2).sum() + away) / 2)
 
 
 def test_it_finds_the_temperature_and_offsets_that_made_the_labels() -> None:
@@ -55,3 +56,13 @@ def test_a_rare_class_that_scores_low_but_apart_is_recognised() -> None:
     y = rare.astype(int)
     assert (softmax(4 * scores).argmax(axis=1) == 0).all()
     assert (calibrate(scores, y).proba(scores).argmax(axis=1) == y).mean() > 0.99
+
+
+def test_ten_labels_do_not_let_the_most_frequent_class_take_everything() -> None:
+    """Left out, a label of a class with few makes its class look rarer than it is."""
+    y = np.array([0, 0, 0, 0, 1, 1, 2, 2, 3, 4])
+    rng = np.random.default_rng(0)
+    scores = 0.1 * rng.normal(size=(10, 5)) - 0.15 * np.eye(5)[y]  # worse than chance
+    found = calibrate(scores, y)
+    assert found.temperature > 1.5
+    assert np.ptp(found.offsets) < 0.7
