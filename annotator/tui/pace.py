@@ -49,3 +49,20 @@ def duration(seconds: float) -> str:
     if seconds < 90 * 60:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h"
+
+
+REPEAT_SECONDS = 0.08
+"""Auto-repeat sends a key every 20 to 50 ms; no finger taps one 12 times a second."""
+
+
+class Held:
+    """Tells a key that is held down from one that is pressed again and again."""
+
+    def __init__(self, on: bool = True) -> None:
+        self._on = on
+        self._last = ("", 0.0)
+
+    def __call__(self, key: str, at: float) -> bool:
+        """Whether this is the same key again, sooner than a finger can; `at` in seconds."""
+        (last, before), self._last = self._last, (key, at)
+        return self._on and key == last and at - before < REPEAT_SECONDS

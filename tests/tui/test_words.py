@@ -13,7 +13,7 @@ from textual.app import App, ComposeResult
 
 from annotator.settings import ClassInfo
 from annotator.tui.keymaps import COMMANDS, KEYMAPS, make_keymap
-from annotator.tui.pace import Pace, duration
+from annotator.tui.pace import Held, Pace, duration
 from annotator.tui.text import Line, chance, clip, clip_start, curve, spread, width, wrapped
 from annotator.tui.widgets.lines import Lines
 from annotator.tui.widgets.tight import TightCompositor
@@ -136,3 +136,13 @@ def _paint(painted: list[list[str]], written: str) -> None:
         plain = re.sub(r"\x1b\[[\d;]*m", "", text)
         start = int(column) - 1
         painted[int(row) - 1][start : start + len(plain)] = plain
+
+
+def test_a_key_held_down_is_one_press_and_a_key_tapped_again_is_another() -> None:
+    held = Held()
+    assert not held("a", 1.0)
+    # 300 ms until the keyboard begins to repeat, then every 33 ms.
+    assert [held("a", 1.033 + n * 0.033) for n in range(20)] == [True] * 20
+    assert not held("a", 2.5), "tapped again"
+    assert not held("d", 2.52), "another key means another answer, however quick"
+    assert not any(Held(on=False)("a", at) for at in (1.0, 1.01, 1.02))
