@@ -129,9 +129,7 @@ def _expected_error(
     n_eff = 1 / float(weights @ weights)
     wrong = (drawn.proba.argmax(axis=1) != drawn.y)[inside]
     off = float(weights @ (wrong - (1 - top[inside])))
-    found = max(opinion + n_eff / (n_eff + PRIOR) * off, 0.2 * opinion)
-    # Of many thresholds one picks a lucky one; a wrong guess costs an audit.
-    return found + 0.5 * float(np.sqrt(found * (1 - found) / (inside.sum() + PRIOR)))
+    return max(opinion + n_eff / (n_eff + PRIOR) * off, 0.2 * opinion)
 
 
 def audit_order(rows: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
