@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Sequence
 from enum import Enum, auto
 
+from annotator.log import DECISIONS, Entry
 from annotator.project import Project
 from annotator.refs import Item, printable
 from annotator.session import Progress, Session
@@ -112,6 +113,15 @@ _FIRST = ("skip", "undo", "again", "help", "quit", "flag", "hide", "strategy", "
 def _short(name: str) -> str:
     text = printable(name)
     return text if len(text) <= 12 else text[:11] + "…"
+
+
+def answered_elsewhere(entries: Sequence[Entry], current: Item | None) -> str:
+    """What somebody else just said of the picture on screen; "" for nothing."""
+    for entry in entries:
+        if current and entry.ref == current.ref and entry.action in DECISIONS:
+            answer = printable(entry.label or "skipped")
+            return f"{printable(entry.annotator)} answered this one: {answer}"
+    return ""
 
 
 def caption(session: Session, item: Item) -> tuple[str, str, str]:

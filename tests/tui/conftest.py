@@ -40,6 +40,8 @@ def make(tmp_path: Path) -> Make:
         for number in range(count):
             colour = list(COLOURS.values())[number % 2]
             Image.new("RGB", (32, 24), colour).save(images / f"{number:02d}.png")
+        # A test types quicker than any hand: its keys are neither held down nor blind.
+        settings.setdefault("seen_guard", "off")
         infos = tuple(ClassInfo(one) if isinstance(one, str) else one for one in classes)
         return Project.create(
             tmp_path / "project", Settings(classes=infos, images=str(images), **settings)
@@ -89,9 +91,15 @@ class Desk:
         return item.ref if item else None
 
     async def press(self, *keys: str) -> None:
-        """Press keys one after the other; each is dealt with before the next."""
+        """Press keys one after the other, each when the picture is on screen."""
         for key in keys:
+            await self.until(self._can_be_seen)
             await self.pilot.press(key)
+
+    def _can_be_seen(self) -> bool:
+        screen = self.app.label_screen
+        elsewhere = self.app.screen is not screen or screen.has_class("small")
+        return elsewhere or screen.picture.seen == screen.picture.item
 
     async def until(self, condition: Callable[[], Any], seconds: float = 10.0) -> None:
         """Wait for something to become true."""

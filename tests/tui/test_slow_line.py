@@ -23,12 +23,12 @@ def entries(project: Path) -> list[Entry]:
 
 
 def test_a_key_pressed_before_the_picture_was_seen_is_no_label(make: Any) -> None:
-    project = make(12)
+    project = make(12, seen_guard="auto")
     command = ["-m", "annotator", "run", str(project.folder), "--no-features"]
     with Running(command, "kitty", (80, 24), DELAY) as terminal:
         terminal.wait(lambda screen: "ready 5" in screen.text(), 20)
         terminal.wait(lambda screen: " ms" in screen.text())  # the picture was seen
-        terminal.press(b"aaaa")  # the first for the picture on screen; then nothing new was drawn
+        terminal.press(b"adad")  # the first for the picture on screen; then nothing new was drawn
         terminal.wait(lambda screen: "key ignored" in screen.text())
         terminal.wait(lambda screen: "1 of 12" in screen.text())
         assert [row.label for row in entries(project.folder)] == ["red"]

@@ -17,6 +17,9 @@ class Tmux:
 
     def __init__(self, folder: Path, command: str, size: tuple[int, int] = (80, 24)) -> None:
         self._socket = str(folder / "tmux")
+        # A test types quicker than any hand: its keys are neither held down nor blind.
+        (folder / "annotator").mkdir()
+        (folder / "annotator" / "config.toml").write_text('seen_guard = "off"\n')
         env = {k: v for k, v in os.environ.items() if k not in ("TMUX", "NO_COLOR")}
         env |= {"HOME": str(folder), "XDG_CONFIG_HOME": str(folder), "PYTHONPATH": str(ROOT)}
         # Afterwards a shell stays, to show what the program left behind.

@@ -15,13 +15,13 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from annotator.errors import StoreError
-from annotator.log import DECISIONS, Entry
+from annotator.log import Entry
 from annotator.project import Project
 from annotator.refs import Item, printable
 from annotator.session import Session
 from annotator.tui import view
 from annotator.tui.keymaps import Keymap
-from annotator.tui.pace import Pace
+from annotator.tui.pace import Held, Pace
 from annotator.tui.screens.help import HelpScreen
 from annotator.tui.screens.note import NoteScreen
 from annotator.tui.view import LIVE, State
@@ -67,6 +67,7 @@ class LabelScreen(Screen[None]):
         self._broken: Item | None = None
         self._shown: tuple[Item | None, float] = (None, 0.0)
         self._quiet: Timer | None = None
+        self._held = Held(project.settings.seen_guard != "off")
 
     def compose(self) -> ComposeResult:
         yield Notice(id="small")
@@ -137,11 +138,9 @@ class LabelScreen(Screen[None]):
 
     def others(self, entries: list[Entry]) -> None:
         """Somebody else wrote these."""
-        current = self.session.current
-        for entry in entries:
-            if current and entry.ref == current.ref and entry.action in DECISIONS:
-                answer = printable(entry.label or "skipped")
-                self.say(f"{printable(entry.annotator)} answered this one: {answer}", "warn")
+        words = view.answered_elsewhere(entries, self.session.current)
+        if words:
+            self.say(words, "warn")
 
     def say(self, text: str, role: str = "text", seconds: float = SAID_SECONDS) -> None:
         """A message at the top that goes by itself."""
@@ -159,6 +158,9 @@ class LabelScreen(Screen[None]):
         if action is not None:
             event.stop()
             event.prevent_default()
+            if action[0] in ("label", "skip") and self._held(event.key, event.time):
+                self.say("key held down: one press, one answer", "dim", 1.5)
+                return
             self.perform(*action)
 
     def perform(self, command: str, argument: str = "") -> None:
