@@ -21,6 +21,16 @@ class Held:
     whole: bool = False
 
 
+@dataclass(slots=True)
+class Sending:
+    """A picture of which some parts were sent."""
+
+    job: Job
+    payload: Payload
+    slot: int = 0
+    index: int = 0
+
+
 class Slots:
     """A bounded store, the least recently used slot first to go."""
 

@@ -6,8 +6,7 @@ The stage knows no widget and no thread: bytes leave through `write`, answers co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 from annotator.terminal.backend import Area, Backend, Cell, Colour, Payload
 from annotator.terminal.budget import Budget
@@ -15,23 +14,12 @@ from annotator.terminal.line import Clock, Line
 from annotator.terminal.outbox import Outbox
 from annotator.terminal.plan import Plan
 from annotator.terminal.shots import Begun, Display, Job, Sent, Shot
-from annotator.terminal.slots import Stock
+from annotator.terminal.slots import Sending, Stock
 from annotator.terminal.view import View
+from annotator.terminal.wanted import GRACE, Wanted
 
-GRACE = 0.06
-"""Seconds that the last picture stays while the next one is not there."""
 QUANTUM = 128 << 10
 """Bytes written in one go: few enough not to hold up the user interface."""
-NEAR = 0.02
-"""Round trip in seconds below which program and terminal share a machine and its cores."""
-
-
-@dataclass(slots=True)
-class _Sending:
-    job: Job
-    payload: Payload
-    slot: int = 0
-    index: int = 0
 
 
 class Stage:
@@ -60,13 +48,12 @@ class Stage:
         self.area = Area(0, 0, 0, 0, (8, 16))
         self.covered = False
         self._stock = Stock(backend, self.plan)
+        self._wanted = Wanted(backend, self.plan, self._stock, self.view, line)
         self._out = Outbox(line, write)
-        self._sending: _Sending | None = None
+        self._sending: Sending | None = None
         self._uncomposed: Display | None = None
         self._round = 0
         self._ended = False
-
-    # -- what the annotator wants ----------------------------------------------------------
 
     def place(self, area: Area) -> None:
         """The picture's place on the screen changed: everything is prepared anew."""
@@ -154,11 +141,9 @@ class Stage:
         self.view.shown, self._ended = None, True
         return self._out.take() + self.backend.end()
 
-    # -- what the worker does --------------------------------------------------------------
-
     def jobs(self) -> list[Job]:
         """What is to be encoded, most urgent first; empty while everything wanted is there."""
-        return [job for job in self._wanted() if self.plan.payload(job) is None]
+        return [job for job in self._wanted.jobs(self.area) if self.plan.payload(job) is None]
 
     def encoded(self, job: Job, payload: Payload) -> None:
         """The worker's result. It is kept even if nobody waits for it any more."""
@@ -166,36 +151,10 @@ class Stage:
             self.plan.keep(job, payload)
             self.pump()
 
-    def _wanted(self) -> Iterator[Job]:
-        """What is not there yet, most urgent first."""
-        plan, current = self.plan, self.plan.current
-        urgent = plan.urgent(self.area) if self.area.usable else None
-        if urgent is not None and not self._stock.delivered(urgent.shot):
-            yield urgent
-        if self._drawing_now() or not self.area.usable:
-            return
-        missing = plan.ahead(self.area, self._have)
-        yield from missing
-        if missing or current is None or self.view.shown != current:
-            return
-        shots = (current, *plan.upcoming) if self.backend.slots else (current,)
-        yield from plan.refinements(shots, self._have, self.view.shown_for)
-
-    def _drawing_now(self) -> bool:
-        """Whether the terminal needs the cores for what it was just told to show."""
-        view = self.view
-        waiting = view.shown is not None and view.seen != view.shown and self.line.rtt < NEAR
-        return waiting and view.shown_for < GRACE
-
-    def _have(self, shot: Shot) -> Job | None:
-        return self._stock.have(shot, self.area)
-
     @property
     def ready(self) -> int:
         """How many of the expected pictures need nothing but a key."""
-        return sum(self._have(shot) is not None for shot in self.plan.upcoming)
-
-    # -- what the terminal says ------------------------------------------------------------
+        return self._wanted.ready(self.area)
 
     def answered(self, row: int, column: int) -> list[Display]:
         """A cursor report arrived (from 1). Returns what it says was drawn, for `acknowledge`.
@@ -229,8 +188,6 @@ class Stage:
             self._stock.drawn = None
             self._present()
 
-    # -- sending ---------------------------------------------------------------------------
-
     def pump(self) -> None:
         """Write as much as the line takes. Call it after every change and now and then."""
         self._lost(self.line.overdue())
@@ -242,7 +199,7 @@ class Stage:
             if self._out.size > QUANTUM:
                 self._out.fence()  # its answer pumps on; meanwhile keys are looked at
                 break
-            if self._sending is None or self._in_the_way(self._sending):
+            if self._sending is None or self._wanted.goes_before(self._sending.job, self.area):
                 self._begin_next()
             if self._sending is None:
                 break
@@ -251,41 +208,23 @@ class Stage:
 
     def _begin_next(self) -> None:
         self._cancel()
-        for job in self._wanted():
+        for job in self._wanted.jobs(self.area):
             payload = self.plan.payload(job)
             if payload is None or not (self.backend.slots or job.shot == self.plan.current):
                 continue
             if self.backend.slots:
                 slot = self._stock.fill(job, payload, self.view.shown)
-                self._sending = _Sending(job, payload, slot)
+                self._sending = Sending(job, payload, slot)
             elif self.covered:
                 # The compositor knows what lies over the picture.
                 self._stock.drawn = job
                 self._uncomposed = self.view.show(job.shot, payload, None, 0)
             else:
                 # From now on the compositor, too, paints this picture.
-                self._sending, self.view.payload = _Sending(job, payload), payload
+                self._sending, self.view.payload = Sending(job, payload), payload
             return
 
-    def _in_the_way(self, sending: _Sending) -> bool:
-        """Whether what is under way holds back what is asked for now."""
-        urgent = self.plan.urgent(self.area)
-        if urgent is None or (sending.job.shot == urgent.shot and not self._refining(sending)):
-            return False
-        if not self.backend.slots:
-            return True
-        if not self._stock.delivered(urgent.shot):
-            return self.plan.payload(urgent) is not None
-        if not self._refining(sending):
-            return False
-        # A refinement gives way to any picture that is not there at all.
-        missing = self.plan.ahead(self.area, self._have)
-        return any(self.plan.payload(job) is not None for job in missing)
-
-    def _refining(self, sending: _Sending) -> bool:
-        return bool(self.backend.slots) and self._stock.delivered(sending.job.shot)
-
-    def _send_part(self, sending: _Sending) -> None:
+    def _send_part(self, sending: Sending) -> None:
         job, payload = sending.job, sending.payload
         data = self.backend.part(sending.slot, payload, sending.index, self.area)
         sending.index += 1
@@ -315,8 +254,6 @@ class Stage:
             self._stock.slots.drop(sending.slot)
             if sending.index:
                 self._out.add(self.backend.abort(sending.slot, sending.payload))
-
-    # -- showing ---------------------------------------------------------------------------
 
     def _present(self) -> bool:
         """Show the current item from the terminal's own store, if it is there."""

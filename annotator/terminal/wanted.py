@@ -1,0 +1,71 @@
+"""What is wanted and not there yet, and what of it may wait."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from annotator.terminal.backend import Area, Backend
+from annotator.terminal.line import Line
+from annotator.terminal.plan import Plan
+from annotator.terminal.shots import Job, Shot
+from annotator.terminal.slots import Stock
+from annotator.terminal.view import View
+
+GRACE = 0.06
+"""Seconds that the last picture stays while the next one is not there."""
+NEAR = 0.02
+"""Round trip in seconds below which program and terminal share a machine and its cores."""
+
+
+class Wanted:
+    """The jobs for an area, most urgent first."""
+
+    def __init__(self, backend: Backend, plan: Plan, stock: Stock, view: View, line: Line) -> None:
+        self._backend, self._plan, self._stock = backend, plan, stock
+        self._view, self._line = view, line
+
+    def jobs(self, area: Area) -> Iterator[Job]:
+        """The picture that is waited for, those to come, then better versions of what is there."""
+        if not area.usable:
+            return
+        plan, current = self._plan, self._plan.current
+        urgent = plan.urgent(area)
+        if urgent is not None and not self._stock.delivered(urgent.shot):
+            yield urgent
+        if self._drawing_now():
+            return
+        missing = self._missing(area)
+        yield from missing
+        if missing or current is None or self._view.shown != current:
+            return
+        shots = (current, *plan.upcoming) if self._backend.slots else (current,)
+        yield from plan.refinements(shots, lambda s: self.have(s, area), self._view.shown_for)
+
+    def have(self, shot: Shot, area: Area) -> Job | None:
+        return self._stock.have(shot, area)
+
+    def ready(self, area: Area) -> int:
+        """How many of the expected pictures need nothing but a key."""
+        return sum(self.have(shot, area) is not None for shot in self._plan.upcoming)
+
+    def goes_before(self, sent: Job, area: Area) -> bool:
+        """Whether something that could be sent at once is held back by what is being sent."""
+        urgent = self._plan.urgent(area)
+        refining = bool(self._backend.slots) and self._stock.delivered(sent.shot)
+        if urgent is None or (sent.shot == urgent.shot and not refining):
+            return False
+        if not self._backend.slots:
+            return True
+        if not self._stock.delivered(urgent.shot):
+            return self._plan.payload(urgent) is not None
+        # A refinement gives way to any picture that is not there at all.
+        return refining and any(self._plan.payload(job) is not None for job in self._missing(area))
+
+    def _missing(self, area: Area) -> list[Job]:
+        return self._plan.ahead(area, lambda shot: self.have(shot, area))
+
+    def _drawing_now(self) -> bool:
+        """Whether the terminal needs the cores for what it was just told to show."""
+        view = self._view
+        waiting = view.shown is not None and view.seen != view.shown and self._line.rtt < NEAR
+        return waiting and view.shown_for < GRACE
