@@ -132,8 +132,11 @@ def test_a_plan_that_nothing_was_labelled_for_costs_no_confidence(project: Proje
 def test_what_is_labelled_outside_of_an_audit_is_not_waited_for(project: Project) -> None:
     label(project, 60)
     audit = begin(project, SqliteStore(project.labels_file), max_error=0.02, level=0.95)
-    label(project, 60)
-    assert set(audit.accepted) & {r for r in audit.accepted if state_of(project).label(r)}
+    session = Session(SqliteStore(project.labels_file), CLASSES, annotator="bob")
+    session.extend(audit.to_ask(state_of(project))[:20])
+    while session.current is not None:
+        session.label(truth(session.current.ref))
+    session.close()
     answer(project, audit, most=ITEMS)
     assert audit.verdict(state_of(project)).certified
 
