@@ -203,7 +203,8 @@ def open_or_create(path: Path, folder: Path | None, classes: str | None) -> Proj
     folder = folder or begin.beside(path)
     if not is_project(folder):
         settings = with_default_classes(Settings(classes=parse_classes(classes)))
-        return begin.from_folder(folder, path, settings).project
+        made = begin.from_folder(folder, path, settings).project
+        return Project.open(made.folder)  # with the user's own settings, too
     project = Project.open(folder)
     if classes and tuple(c.name for c in parse_classes(classes)) != project.settings.names:
         raise ProjectError(

@@ -138,8 +138,7 @@ class LabelScreen(Screen[None]):
 
     def others(self, entries: list[Entry]) -> None:
         """Somebody else wrote these."""
-        words = view.answered_elsewhere(entries, self.session.current)
-        if words:
+        if words := view.answered_elsewhere(entries, self.session.current):
             self.say(words, "warn")
 
     def say(self, text: str, role: str = "text", seconds: float = SAID_SECONDS) -> None:
@@ -223,8 +222,7 @@ class LabelScreen(Screen[None]):
         self._went_on()
 
     def do_again(self) -> None:
-        count = self._written(self.session.reopen_skipped)
-        if count:
+        if count := self._written(self.session.reopen_skipped):
             self.say(f"{count:,} skipped items are asked once more")
         self._went_on()
 
