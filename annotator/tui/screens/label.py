@@ -69,24 +69,25 @@ class LabelScreen(Screen[None]):
         self._quiet: Timer | None = None
         self._held = Held(project.settings.seen_guard != "off")
 
+        # Held, not looked up: the app has things to say before the screen is mounted.
+        self.header = Header(project.folder.resolve().name, id="header")
+        self.stage = Stage(picture, id="stage")
+        self.sidebar = Sidebar(session, keymap, pace, project.settings.target_error, id="sidebar")
+        self.banner = Banner(id="banner")
+        self.caption = Caption(id="caption")
+        self.keys = KeyBar(id="keys")
+
     def compose(self) -> ComposeResult:
         yield Notice(id="small")
-        yield Header(self.project.folder.resolve().name, id="header")
+        yield self.header
         with Horizontal(id="middle"):
-            yield Stage(self.picture, id="stage")
-            target = self.project.settings.target_error
-            yield Sidebar(self.session, self.keymap, self.pace, target, id="sidebar")
-        yield Banner(id="banner")
-        yield Caption(id="caption")
-        yield KeyBar(id="keys")
+            yield self.stage
+            yield self.sidebar
+        yield self.banner
+        yield self.caption
+        yield self.keys
 
     def on_mount(self) -> None:
-        self.header = self.query_one(Header)
-        self.stage = self.query_one(Stage)
-        self.sidebar = self.query_one(Sidebar)
-        self.caption = self.query_one(Caption)
-        self.banner = self.query_one(Banner)
-        self.keys = self.query_one(KeyBar)
         self.set_interval(1.0, self._each_second)
         self.sync()
         self._each_second()
@@ -293,8 +294,7 @@ class LabelScreen(Screen[None]):
         self.say("prediction hidden" if hidden else "prediction shown", "dim", 2)
 
     def do_zoom(self) -> None:
-        on = self.picture.zoom()
-        self.say("true pixels" if on else "the whole picture", "dim", 2)
+        self.say("true pixels" if self.picture.zoom() else "the whole picture", "dim", 2)
 
     def do_help(self) -> None:
         self.app.push_screen(HelpScreen(self.keymap, self.session.classes, self.project))
