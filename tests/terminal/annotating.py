@@ -143,7 +143,7 @@ class Annotating:
 
     def _resized(self, columns: int, rows: int) -> None:
         self.stage.line.resize(columns, rows)
-        self.stage.place(place(self.screen))
+        self.stage.place(Area(1, 0, columns - 2, rows - 1, self.screen.cell))
         self._paint()
         self._work()
 
