@@ -84,6 +84,8 @@ def run(
     reader = Reader(project, audit.refs if audit else None)
     caps = probe(graphics)
     os.environ.update(caps.environment)
+    for name in ("COLUMNS", "LINES"):
+        os.environ.pop(name, None)  # Textual would believe them, and miss every resize
     # Pictures and fits are made in threads beside the screen's. By default one that computes
     # gives way only after 5 ms, twice what a key needs in all.
     sys.setswitchinterval(1e-4)
