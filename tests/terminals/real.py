@@ -185,6 +185,11 @@ class Display:
 class Real:
     """A program in a terminal, behind the proxy that counts bytes and may slow the line."""
 
+    look = 0.0
+    """Seconds that the annotator looks before the next key. Nobody answers a picture in the
+    millisecond it appears; a key that does comes before the terminal's own word that it is
+    drawn, and is not taken."""
+
     def __init__(
         self,
         name: str,
@@ -272,6 +277,7 @@ class Real:
         while time.monotonic() < end:
             now = time.monotonic_ns()
             if condition(self.pixels()):
+                time.sleep(self.look)
                 return now
             time.sleep(0.002)
         from PIL import Image

@@ -52,7 +52,9 @@ def start(tmp_path: Path) -> Callable[..., Real]:
             # A shell around it, so that the terminal stays when the program ends or sleeps.
             more["env"] = {"PROMPT_COMMAND": f"unset PROMPT_COMMAND; {shlex.join(command)}"}
             command = ["bash", "--norc", "-i"]
-        return Real(name, command, tmp_path / "terminal", **more)  # type: ignore[arg-type]
+        terminal = Real(name, command, tmp_path / "terminal", **more)  # type: ignore[arg-type]
+        terminal.look = 0.6
+        return terminal
 
     return begin
 
