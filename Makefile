@@ -54,9 +54,7 @@ demo: .setup-demo ## Open the annotator on example_data/
 
 test: .setup-dev ## Run the tests
 	$(BIN)/python -m pytest -n $(JOBS) -m "not terminal" $(ARGS)
-	@# Real terminals on a busy machine may be late: what fails is shown, and tried once more.
-	$(BIN)/python -m pytest -n 0 -m terminal $(ARGS) \
-	  || $(BIN)/python -m pytest -n 0 -m terminal --last-failed --last-failed-no-failures none $(ARGS)
+	$(BIN)/python -m pytest -n 0 -m terminal $(ARGS)
 
 test-terminals: .setup-dev ## Install real terminals (Debian, root) and drive them
 	tests/terminals/setup.sh
