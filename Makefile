@@ -42,7 +42,7 @@ endif
 
 .setup-dev: .setup-demo requirements-dev.txt
 	@echo "installing what the tests need into .venv (torch, transformers …) …"
-	@$(INSTALL) -c constraints.txt -r requirements-dev.txt -e '.[models,logistic]'
+	@$(INSTALL) -c constraints.txt -r requirements-dev.txt -e '.[models,logistic,faces,parquet]'
 	@touch $@
 
 setup: .setup-demo ## Install what the demo needs, into .venv

@@ -161,6 +161,11 @@ class Queue:
         self._waiting = deque(keep)
         return changed
 
+    def leave_out_answered(self) -> None:
+        """Take out whatever this annotator has answered elsewhere, the current pick included."""
+        self._waiting = deque(p for p in self._waiting if not self._closed[p.row])
+        self.refill()
+
     def refill(self) -> None:
         """Fill the queue up and lease what is in it."""
         for _ in range(3):  # a lease may be refused: somebody else was quicker

@@ -8,9 +8,9 @@ undoing or another's answer moves on.
 from __future__ import annotations
 
 import time
+import uuid
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from math import inf
 from typing import Any
 
@@ -23,25 +23,10 @@ from annotator.learn.ranking import Ranking, Snapshot
 from annotator.learn.strategies import Pick
 from annotator.learner import Learner, Strategy
 from annotator.log import Action, Entry, State
+from annotator.progress import Progress
 from annotator.queue import Queue
 from annotator.refs import Item
 from annotator.store import Store
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Counts for a status line. `labelled + skipped + remaining == items`."""
-
-    items: int
-    labelled: int
-    skipped: int
-    flagged: int
-    remaining: int
-    """Neither labelled nor skipped."""
-    elsewhere: int
-    """Of the remaining, those on the screens of others."""
-    classes: dict[str, int]
-    """Labels per class: the project's classes, then any that the log alone knows."""
 
 
 class Session:
@@ -117,6 +102,39 @@ class Session:
         """Leave the current item unlabelled and do not ask it again."""
         return self._answer(Action.SKIP, None, ref, shown_ms)
 
+    def decide(
+        self,
+        answers: Mapping[str, str | None],
+        *,
+        picked_by: str,
+        draws: Mapping[str, Pick] | None = None,
+        shown_ms: int | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> list[Entry]:
+        """Answer any items at once, also such as are labelled already: all or none is written.
+
+        `answers` maps refs to labels, None for a skip. One `undo` takes all of them back. `draws`
+        holds how those were drawn that were drawn at random; the rest carry no propensity, so
+        they teach the model and stay out of the error estimate.
+        """
+        if unknown := {name for name in answers.values() if name is not None} - set(self.classes):
+            raise ValueError(f"{unknown} are not among the classes {self.classes}")
+        group = {**(extra or {}), "group": uuid.uuid4().hex}
+        entries = []
+        for ref, name in answers.items():
+            pick = (draws or {}).get(ref)
+            proba = self.learner.predict(self.queue.row(ref))
+            drawn = {"picked_by": pick.component, "q": pick.q, "pool": pick.pool} if pick else {}
+            fields = {
+                "label": name, "proba": proba, "model": self.learner.model_name if proba else None,
+                "shown_ms": shown_ms, "extra": group, "picked_by": picked_by, **drawn,
+            }  # fmt: skip
+            action = Action.SKIP if name is None else Action.LABEL
+            entries.append(self._entry(action, ref, **fields))
+        written = self._write(*entries)
+        self.queue.leave_out_answered()
+        return written
+
     def flag(self, ref: str) -> bool:
         """Flag an item, or take its flag off; whether it is flagged now."""
         on = ref not in self._state.flagged
@@ -140,7 +158,7 @@ class Session:
         """
         taken = [e for e in self._state.last(self.annotator) if self.audit in (None, e.audit)]
         self._take_back(taken)
-        for entry in reversed(taken):
+        for entry in reversed(taken[: self.queue.ahead + 1]):
             row = self.queue.row(entry.ref)
             if row >= 0 and entry.ref not in self._state.standing:
                 q = float("nan") if entry.q is None else entry.q

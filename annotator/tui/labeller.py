@@ -16,7 +16,6 @@ from textual.screen import Screen
 from annotator.errors import AnnotatorError, ProjectError, StoreError
 from annotator.features.store import FeatureStore
 from annotator.images import Folder
-from annotator.learner import Strategy
 from annotator.listing import LeftOut
 from annotator.project import Project
 from annotator.refs import printable
@@ -25,11 +24,11 @@ from annotator.terminal.caps import Caps
 from annotator.tui import messages
 from annotator.tui.background import Extraction, Fitter, Opener
 from annotator.tui.keymaps import COMMANDS, Keymap
+from annotator.tui.openers import OPENERS
 from annotator.tui.pace import Pace, duration
 from annotator.tui.reader import Reader
-from annotator.tui.screens.curves import CurvesScreen
 from annotator.tui.screens.label import LabelScreen
-from annotator.tui.screens.strategy import StrategyScreen, title
+from annotator.tui.screens.strategy import title
 from annotator.tui.themes import DEFAULT, THEMES
 from annotator.tui.widgets.driver import driver_for
 from annotator.tui.widgets.picture import Picture
@@ -127,7 +126,7 @@ class Labeller(App[AnnotatorError]):
         self.label_screen.sync()
         if left_out.names:
             self._warn("list", str(left_out).splitlines()[0])
-        self._show_activity()
+        self.show_activity()
         if len(self.session.queue.refs) and self.session.audit is None:
             self._open_features()  # an audit is blind, and its order is not a model's to choose
 
@@ -170,14 +169,14 @@ class Labeller(App[AnnotatorError]):
         self.session.attach(store, store.available())
         self.learn()
         self.label_screen.sync()
-        self._show_activity()
+        self.show_activity()
 
     def on_features_unusable(self, message: messages.FeaturesUnusable) -> None:
         if (self.project.features_folder / "meta.json").exists():
             self._warn("features", f"asking at random: {message.error}")
         else:
             self._compute()
-        self._show_activity()
+        self.show_activity()
 
     def _compute(self) -> None:
         if self._child is None and self._extract:
@@ -191,7 +190,7 @@ class Labeller(App[AnnotatorError]):
         self._progress = f"features {100 * done // of if of else 0} %"
         if left is not None and done < of:
             self._progress += f" · {duration(left)} left"
-        self._show_activity()
+        self.show_activity()
 
     def on_features_ended(self, message: messages.FeaturesEnded) -> None:
         self._progress = ""
@@ -199,7 +198,7 @@ class Labeller(App[AnnotatorError]):
             self._features_failed(message.narration)
         else:
             self._open_features()
-        self._show_activity()
+        self.show_activity()
 
     def _features_failed(self, narration: str) -> None:
         words = [line.strip() for line in narration.splitlines() if line.strip()]
@@ -211,7 +210,8 @@ class Labeller(App[AnnotatorError]):
         lines = [printable(line) for line in text.splitlines()]
         self.label_screen.banner.warn(topic, "\n".join(lines))
 
-    def _show_activity(self) -> None:
+    def show_activity(self) -> None:
+        """What goes on beside the labelling, in the header."""
         words = [self._progress] if self._progress else []
         if self.session.audit is not None:
             words.append("predictions hidden")
@@ -243,7 +243,7 @@ class Labeller(App[AnnotatorError]):
         self._warn("fit", "")
         self.session.adopt(message.ranking)
         self.label_screen.sync()
-        self._show_activity()
+        self.show_activity()
         self.learn()
 
     def on_fit_failed(self, message: messages.FitFailed) -> None:
@@ -258,25 +258,7 @@ class Labeller(App[AnnotatorError]):
     # --- commands
 
     def on_label_screen_wanted(self, message: LabelScreen.Wanted) -> None:
-        if message.command == "strategy":
-            ranking = self.session.ranking
-            rare = ranking.suggestion if ranking else None
-            chooser = StrategyScreen(self.session.classes, self.session.strategy, rare)
-            self.push_screen(chooser, self._choose)
-        elif message.command == "curves":
-            target = self.project.settings.target_error
-            self.push_screen(CurvesScreen(self.session, self.keymap, self.pace, target))
-        elif message.command == "palette":
-            self.action_command_palette()
-        elif message.command == "quit":
-            self.exit()
-
-    def _choose(self, strategy: Strategy | None) -> None:
-        if strategy is not None and strategy != self.session.strategy:
-            self.session.choose(strategy)
-            self.label_screen.say(f"from the next on: {title(strategy)}")
-            self.learn()
-            self._show_activity()
+        OPENERS[message.command](self)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """What the palette offers: every class, every command, the themes."""

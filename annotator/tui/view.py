@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from enum import Enum, auto
 
 from annotator.log import DECISIONS, Entry
+from annotator.progress import Progress
 from annotator.project import Project
 from annotator.refs import Item, printable
-from annotator.session import Progress, Session
+from annotator.session import Session
 from annotator.tui.keymaps import COMMANDS, Keymap
 from annotator.tui.widgets.bars import Hint
 from annotator.tui.widgets.classbar import ClassRow

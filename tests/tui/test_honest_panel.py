@@ -11,7 +11,7 @@ import pytest
 from annotator.learn.honest import ErrorEstimate, Interval
 from annotator.learn.outlook import Advice, Point
 from annotator.log import Action, Entry
-from annotator.session import Progress
+from annotator.progress import Progress
 from annotator.store import SqliteStore
 from annotator.tui.honest import Honest, Rare, outlook
 from annotator.tui.text import width

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.difficulty import WINDOW, Difficulty, windowed
-from annotator.session import Progress
+from annotator.progress import Progress
 from annotator.tui.honest import (
     Honest,
     error_lines,

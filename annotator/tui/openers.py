@@ -1,0 +1,51 @@
+"""What each command of the labelling screen opens, where it is the app's to carry out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from annotator.learner import Strategy
+from annotator.tui.screens.curves import CurvesScreen
+from annotator.tui.screens.strategy import StrategyScreen, title
+
+if TYPE_CHECKING:
+    from annotator.tui.labeller import Labeller
+
+
+def strategy(app: Labeller) -> None:
+    """Choose how items are picked, or hunt for a class."""
+    ranking = app.session.ranking
+    rare = ranking.suggestion if ranking else None
+
+    def choose(strategy: Strategy | None) -> None:
+        if strategy is not None and strategy != app.session.strategy:
+            app.session.choose(strategy)
+            app.label_screen.say(f"from the next on: {title(strategy)}")
+            app.learn()
+            app.show_activity()
+
+    app.push_screen(StrategyScreen(app.session.classes, app.session.strategy, rare), choose)
+
+
+def curves(app: Labeller) -> None:
+    """The curves at full size."""
+    target = app.project.settings.target_error
+    app.push_screen(CurvesScreen(app.session, app.keymap, app.pace, target))
+
+
+def palette(app: Labeller) -> None:
+    app.action_command_palette()
+
+
+def quit_(app: Labeller) -> None:
+    app.exit()
+
+
+OPENERS: dict[str, Callable[[Labeller], None]] = {
+    "strategy": strategy,
+    "curves": curves,
+    "palette": palette,
+    "quit": quit_,
+}
+"""Command -> what carries it out; every command that the screen has no `do_` method for."""
