@@ -27,7 +27,7 @@ class Difficulty:
         """Add a row of the log; rows without a prediction add nothing, undo takes its own away."""
         if entry.action is Action.UNDO:
             self._points.pop((entry.extra or {}).get("undoes", 0), None)
-        elif entry.action is Action.LABEL and entry.label is not None and entry.proba:
+        elif entry.action is Action.LABEL and entry.label and entry.proba and not entry.second:
             self._points[entry.seq] = _point(entry.proba, entry.label)
 
     def __len__(self) -> int:

@@ -62,6 +62,11 @@ class Entry:
         return (self.extra or {}).get("audit")
 
     @property
+    def second(self) -> bool:
+        """Whether this is a second opinion: it is compared, and never counts by itself."""
+        return bool((self.extra or {}).get("second"))
+
+    @property
     def by_machine(self) -> bool:
         """Whether a model gave this label, and no person looked at the item."""
         return bool((self.extra or {}).get("machine"))
@@ -75,6 +80,8 @@ class State:
     """The last row applied."""
     standing: dict[str, list[Entry]] = field(default_factory=dict)
     """Ref to the decisions on it that were not taken back, oldest first; the last one counts."""
+    opinions: dict[str, list[Entry]] = field(default_factory=dict)
+    """Ref to the second opinions on it that were not taken back, oldest first."""
     flagged: dict[str, Entry] = field(default_factory=dict)
     notes: dict[str, list[Entry]] = field(default_factory=dict)
     history: dict[str, list[Entry]] = field(default_factory=dict)
@@ -130,7 +137,8 @@ class State:
         if entry.action is Action.UNDO:
             self._take_back(entry)
         else:
-            self.standing.setdefault(entry.ref, []).append(entry)
+            kept = self.opinions if entry.second else self.standing
+            kept.setdefault(entry.ref, []).append(entry)
             self.history.setdefault(entry.annotator, []).append(entry)
 
     def _flag(self, entry: Entry) -> None:
@@ -141,13 +149,16 @@ class State:
 
     def _take_back(self, undo: Entry) -> None:
         seq = (undo.extra or {}).get("undoes")
-        stack = self.standing.get(undo.ref, [])
-        taken = next((entry for entry in stack if entry.seq == seq), None)
-        if taken is None:
+        for kept in (self.standing, self.opinions):
+            stack = kept.get(undo.ref, [])
+            taken = next((entry for entry in stack if entry.seq == seq), None)
+            if taken is not None:
+                break
+        else:
             return  # taken back already, from another terminal
         stack.remove(taken)
         if not stack:
-            del self.standing[undo.ref]
+            del kept[undo.ref]
         history = self.history[taken.annotator]
         # Mostly the last one; never a scan of the whole history.
         del history[next(i for i in range(len(history) - 1, -1, -1) if history[i].seq == seq)]

@@ -44,12 +44,16 @@ class Session:
         clock: Callable[[], float] = time.time,
         holder: str | None = None,
         audit: str | None = None,
+        hear: Callable[[Entry], object] | None = None,
     ) -> None:
-        """`audit` names the audit that this is: its labels are marked so, and carry no q."""
+        """`audit` names the audit that this is: its labels are marked so, and carry no q.
+
+        `hear` is told of each row that this session has written, once it is on disk.
+        """
         self.classes, self.annotator, self.seed = tuple(classes), annotator, seed
         self.learner = Learner(self.classes, strategy or Strategy())
         self.difficulty = Difficulty()
-        self.audit = audit
+        self.audit, self._hear = audit, hear
         self._store, self._clock, self._state = store, clock, State()
         self._flush = False
         self._from_others: list[Entry] = []
@@ -303,6 +307,8 @@ class Session:
             self._catch_up(before=written[0].seq)  # others were quicker: theirs come first
         for entry in written:
             self._take_in(entry)
+            if self._hear is not None:
+                self._hear(entry)
         return written
 
     def _take_in(self, entry: Entry) -> None:

@@ -66,6 +66,10 @@ class Settings:
     seen_guard: str = "auto"
     annotator: str | None = None
     """Who labels; None for the login name."""
+    on_label: str | None = None
+    """A command that gets one JSON line for each row of the log that a session writes."""
+    on_finish: str | None = None
+    """A command that gets one JSON line when a sitting ends, or an audit has certified."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -111,6 +115,8 @@ _FIELDS: dict[str, tuple[type | tuple[type, ...], str]] = {
     "pictures": (str, '"quick", or "exact" to forbid palettes'),
     "seen_guard": (str, '"auto", "on" or "off"'),
     "annotator": (str, "who labels, in quotes"),
+    "on_label": (str, "a command line, in quotes"),
+    "on_finish": (str, "a command line, in quotes"),
 }
 _CHOICES = {"box_order": BOX_ORDERS, "pictures": PICTURES, "seen_guard": SEEN_GUARD}
 _RANGES = {

@@ -84,3 +84,22 @@ def test_a_group_is_taken_back_at_once() -> None:
     ]
     state = replay([Entry(1, 0.0, "ann", Action.LABEL, "z", "ok"), *page])
     assert list(state.last("ann")) == page
+
+
+def test_a_second_opinion_is_kept_and_never_counts() -> None:
+    first = Entry(1, 1.0, "ann", Action.LABEL, "a.jpg", "ok")
+    second = Entry(2, 2.0, "bob", Action.LABEL, "a.jpg", "defect", extra={"second": True})
+    state = replay([first, second])
+    assert state.label("a.jpg") == "ok"
+    assert [e.label for e in state.opinions["a.jpg"]] == ["defect"]
+    assert dict(state.counts) == {"ok": 1}
+    assert state.last("bob") == [second]
+
+
+def test_a_second_opinion_is_taken_back_alone() -> None:
+    first = Entry(1, 1.0, "ann", Action.LABEL, "a.jpg", "ok")
+    second = Entry(2, 2.0, "bob", Action.LABEL, "a.jpg", "defect", extra={"second": True})
+    undo = Entry(3, 3.0, "bob", Action.UNDO, "a.jpg", extra={"undoes": 2})
+    state = replay([first, second, undo])
+    assert state.label("a.jpg") == "ok"
+    assert not state.opinions
