@@ -1,0 +1,1 @@
+"""What finds boxes: detectors, faces, object discovery; and clusters of items."""
