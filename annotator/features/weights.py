@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ MODELS = {
 DEFAULT = "dinov2-small"
 _FILES = ["*.json", "*.safetensors"]
 _INSTALL = "pip install 'annotator-tui[models]'"
+_CLASSIC = "`--model classic` needs no {}"
 
 
 def default_model() -> str:
@@ -38,35 +40,46 @@ def default_model() -> str:
     return DEFAULT if _cached(MODELS[DEFAULT][0]) else "classic"
 
 
-def needed(package: str) -> Any:
-    """The package, or `ExtraMissing` with the command that installs it."""
+def needed(package: str, install: str = _INSTALL, instead: str = _CLASSIC) -> Any:
+    """The package, or `ExtraMissing` with the command that installs it; `instead` is what else
+    would do."""
     try:
         return importlib.import_module(package)
     except ImportError as error:
         raise ExtraMissing(
-            f"{package} is not installed ({error}); networks need it: {_INSTALL}\n"
-            "`--model classic` needs no package and no download"
+            _lines(
+                f"{package} is not installed ({error}); networks need it: {install}",
+                instead.format("package and no download"),
+            )
         ) from error
 
 
-def find_weights(name: str) -> Path:
+def find_weights(
+    name: str, known: Mapping[str, tuple[str, str]] = MODELS, instead: str = _CLASSIC
+) -> Path:
     """The folder with the weights of a short name, a Hugging Face id or a local folder.
 
-    Weights that are not here are fetched, unless HF_HUB_OFFLINE is set. Raises `ExtraMissing`
-    with the command that fetches them, `FeatureError` for a name that can be neither.
+    `known` has the short names, ids and sizes; `instead` says what else would do. Weights that
+    are not here are fetched, unless HF_HUB_OFFLINE is set. Raises `ExtraMissing` with the command
+    that fetches them, `FeatureError` for a name that can be neither.
     """
     local = Path(name).expanduser()
     if local.is_dir():
         return local.resolve()
-    model, _ = MODELS.get(name, (name, ""))
+    model, _ = known.get(name, (name, ""))
     if model.count("/") != 1 or name.startswith((".", "/", "~")):
-        known = ", ".join(["classic", *MODELS])
+        names = ", ".join([*(["classic"] if instead is _CLASSIC else []), *known])
         raise FeatureError(
-            f"{printable(name)} is neither a folder nor a model; a model is one of {known}, "
+            f"{printable(name)} is neither a folder nor a model; a model is one of {names}, "
             "or a Hugging Face id such as facebook/dinov2-base"
         )
-    needed("huggingface_hub")
-    return _cached(model) or _fetched(name, model)
+    needed("huggingface_hub", instead=instead)
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        return _cached(model) or _fetched(model)
+    except (OSError, HfHubHTTPError) as error:
+        raise ExtraMissing(_absent(name, model, error, known, instead)) from error
 
 
 def _cached(model: str) -> Path | None:
@@ -81,18 +94,17 @@ def _cached(model: str) -> Path | None:
     return folder if any(folder.glob("*.safetensors")) else None
 
 
-def _fetched(name: str, model: str) -> Path:
+def _fetched(model: str) -> Path:
+    """Raises `OSError` or `HfHubHTTPError` where there is no network, or none is wanted."""
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+    from huggingface_hub.errors import HFValidationError
 
+    if _offline():
+        raise OSError("HF_HUB_OFFLINE is set")
     try:
-        if _offline():
-            raise OSError("HF_HUB_OFFLINE is set")
         return Path(snapshot_download(model, allow_patterns=_FILES))
     except HFValidationError as error:
-        raise FeatureError(f"{printable(name)} is no Hugging Face id: {error}") from error
-    except (OSError, HfHubHTTPError) as error:
-        raise ExtraMissing(_absent(name, model, error)) from error
+        raise FeatureError(f"{printable(model)} is no Hugging Face id: {error}") from error
 
 
 def _offline() -> bool:
@@ -101,8 +113,10 @@ def _offline() -> bool:
     return bool(constants.is_offline_mode() or os.environ.get("HF_HUB_OFFLINE") == "1")
 
 
-def _absent(name: str, model: str, error: Exception) -> str:
-    size = next((size for known, size in MODELS.values() if known == model), None)
+def _absent(
+    name: str, model: str, error: Exception, known: Mapping[str, tuple[str, str]], instead: str
+) -> str:
+    size = next((size for listed, size in known.values() if listed == model), None)
     about = f"about {size}" if size else f"its size is said at https://huggingface.co/{model}"
     reason = printable((str(error).splitlines() or [type(error).__name__])[0])
     lines = [
@@ -115,5 +129,8 @@ def _absent(name: str, model: str, error: Exception) -> str:
             f"Before that, accept its licence at https://huggingface.co/{model} and log in: "
             "hf auth login"
         )
-    lines.append("`--model classic` needs no download")
-    return "\n".join(lines)
+    return _lines(*lines, instead.format("download"))
+
+
+def _lines(*lines: str) -> str:
+    return "\n".join(line for line in lines if line)
