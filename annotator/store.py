@@ -12,34 +12,19 @@ import os
 import socket
 import sqlite3
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from annotator.errors import StoreError
+from annotator import schema
 from annotator.log import Action, Entry
+from annotator.schema import explained
 
-SCHEMA_VERSION = 1
-_APPLICATION_ID = 0x616E6E6F  # "anno"
 _BUSY_MS = 5000
 _COLUMNS = (
     "at, annotator, action, ref, label, proba, model, picked_by, q, pool, shown_ms, note, extra"
 )
-_SCHEMA = f"""
-CREATE TABLE IF NOT EXISTS log (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, annotator TEXT NOT NULL,
-    action TEXT NOT NULL, ref TEXT NOT NULL, label TEXT, proba TEXT, model TEXT, picked_by TEXT,
-    q REAL, pool INTEGER, shown_ms INTEGER, note TEXT, extra TEXT
-);
-CREATE TABLE IF NOT EXISTS leases (
-    ref TEXT PRIMARY KEY, holder TEXT NOT NULL, annotator TEXT NOT NULL, until REAL NOT NULL,
-    place INTEGER NOT NULL, picked_by TEXT, q REAL, pool INTEGER
-) WITHOUT ROWID;
-PRAGMA application_id = {_APPLICATION_ID};
-PRAGMA user_version = {SCHEMA_VERSION};
-"""
 NETWORK_FILE_SYSTEMS = frozenset(
     ["nfs", "nfs4", "cifs", "smb3", "smbfs", "lustre", "gpfs", "beegfs", "ceph", "9p", "afs"]
     + ["fuse.sshfs", "fuse.ceph-fuse"]
@@ -54,6 +39,29 @@ class Lease:
     picked_by: str | None = None
     q: float | None = None
     pool: int | None = None
+
+
+class Byproduct(NamedTuple):
+    """One row of what the hand did beside answering: see `annotator.byproducts`."""
+
+    at: int
+    """Milliseconds since the epoch."""
+    kind: str
+    page: str
+    """The id of the page that it belongs to, "" for none."""
+    data: Mapping[str, Any]
+
+
+class Records(Protocol):
+    """Keeps by-products, beside the log. Every method raises `StoreError`."""
+
+    def record(self, *rows: Byproduct) -> None:
+        """Append `rows`, all or none. They outlive the process at once, and a power cut soon."""
+        ...
+
+    def recorded(self, kind: str | None = None, page: str | None = None) -> Iterator[Byproduct]:
+        """The rows of a kind and of a page (all for None), in the order written."""
+        ...
 
 
 class Store(Protocol):
@@ -101,15 +109,18 @@ class SqliteStore:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        with _explained(self.path):
+        with explained(self.path):
             self._log = self._connect("FULL")
-            self._check_version()
+            schema.prepare(self._log, self.path)
             # Leases need no sync: after a power cut nobody's screen shows anything any more.
-            self._leases = self._connect("OFF") if str(path) != ":memory:" else self._log
+            in_memory = str(path) == ":memory:"
+            self._leases = self._log if in_memory else self._connect("OFF")
+            # By-products outlive a killed process without a sync; labels alone need more.
+            self._records = self._log if in_memory else self._connect("NORMAL")
         self._data_version = -1
 
     def append(self, *entries: Entry) -> list[Entry]:
-        with _explained(self.path):
+        with explained(self.path):
             written = []
             self._log.execute("BEGIN IMMEDIATE")
             try:
@@ -124,7 +135,7 @@ class SqliteStore:
 
     def entries(self, after: int = 0) -> Iterator[Entry]:
         query = f"SELECT seq, {_COLUMNS} FROM log WHERE seq > ? ORDER BY seq"
-        with _explained(self.path):
+        with explained(self.path):
             for row in self._log.execute(query, (after,)):
                 yield _entry(row)
 
@@ -135,7 +146,7 @@ class SqliteStore:
             (lease.ref, holder, annotator, until, place, lease.picked_by, lease.q, lease.pool)
             for place, lease in enumerate(leases)
         ]
-        with _explained(self.path), self._leases as connection:
+        with explained(self.path), self._leases as connection:
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("DELETE FROM leases WHERE holder = ?", (holder,))
             connection.executemany(
@@ -150,7 +161,7 @@ class SqliteStore:
 
     def leased(self, now: float, holder: str) -> set[str]:
         query = "SELECT ref FROM leases WHERE until > ? AND holder <> ?"
-        with _explained(self.path):
+        with explained(self.path):
             return {ref for (ref,) in self._leases.execute(query, (now, holder))}
 
     def abandoned(self, annotator: str, now: float) -> list[Lease]:
@@ -158,23 +169,41 @@ class SqliteStore:
             "SELECT ref, picked_by, q, pool FROM leases "
             "WHERE annotator = ? AND until <= ? ORDER BY until DESC, place"
         )
-        with _explained(self.path):
+        with explained(self.path):
             self._expire_dead(now)
             return [Lease(*row) for row in self._leases.execute(query, (annotator, now))]
 
     def release(self, holder: str, now: float) -> None:
-        with _explained(self.path):
+        with explained(self.path):
             self._leases.execute("UPDATE leases SET until = ? WHERE holder = ?", (now, holder))
+
+    def record(self, *rows: Byproduct) -> None:
+        values = [(row.at, row.kind, row.page, _json(row.data)) for row in rows]
+        with explained(self.path), self._records as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany(
+                "INSERT INTO byproducts (at, kind, page, data) VALUES (?,?,?,?)", values
+            )
+
+    def recorded(self, kind: str | None = None, page: str | None = None) -> Iterator[Byproduct]:
+        query = (
+            "SELECT at, kind, page, data FROM byproducts WHERE (?1 IS NULL OR kind = ?1) "
+            f"{'AND page = ?2' if page is not None else 'AND ?2 IS NULL'} ORDER BY seq"
+        )
+        with explained(self.path):
+            for at, found, of, data in self._log.execute(query, (kind, page)):
+                yield Byproduct(at, found, of, json.loads(data))
 
     def changed(self) -> bool:
         """Whether another process has written since the last call; costs microseconds."""
-        with _explained(self.path):
+        with explained(self.path):
             (version,) = self._log.execute("PRAGMA data_version").fetchone()
         before, self._data_version = self._data_version, version
         return bool(before != version)
 
     def close(self) -> None:
         self._leases.close()
+        self._records.close()
         self._log.close()
 
     def _connect(self, synchronous: str) -> sqlite3.Connection:
@@ -183,20 +212,6 @@ class SqliteStore:
         connection.execute(f"PRAGMA journal_mode = {mode}")
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         return connection
-
-    def _check_version(self) -> None:
-        (version,) = self._log.execute("PRAGMA user_version").fetchone()
-        (application,) = self._log.execute("PRAGMA application_id").fetchone()
-        tables = self._log.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if version > SCHEMA_VERSION:
-            raise StoreError(
-                f"{self.path} was written by a newer annotator (format {version}; this one reads "
-                f"{SCHEMA_VERSION}): pip install --upgrade annotator-tui"
-            )
-        if tables and application != _APPLICATION_ID:
-            raise StoreError(f"{self.path} is a database of another program: name another project")
-        if not tables:
-            self._log.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
 
     def _insert(self, entry: Entry) -> int:
         values = (
@@ -260,28 +275,3 @@ def _entry(row: tuple[Any, ...]) -> Entry:
     fields[6] = json.loads(fields[6]) if fields[6] else None
     fields[13] = json.loads(fields[13]) if fields[13] else None
     return Entry(*fields)
-
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise StoreError(_explain(path, error)) from error
-
-
-def _explain(path: Path, error: sqlite3.Error) -> str:
-    name = getattr(error, "sqlite_errorname", "") or ""
-    if name == "SQLITE_FULL":
-        return f"the disk is full: no label was written to {path}; free some space and go on"
-    if name.startswith("SQLITE_IOERR"):
-        return (
-            f"the disk refused to write {path} ({name}): free space or check the disk, then go on"
-        )
-    if name.startswith("SQLITE_BUSY") or name.startswith("SQLITE_LOCKED"):
-        return f"{path} is locked by another program: close what holds it (see `fuser {path}`)"
-    if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
-        return f"{path} cannot be written: check that the folder exists and its permissions"
-    if name in ("SQLITE_NOTADB", "SQLITE_CORRUPT"):
-        return f"{path} is damaged ({error}): keep a copy, then try `sqlite3 {path} .recover`"
-    return f"{path}: {error}"
