@@ -1,9 +1,4 @@
-"""By-products: what the annotator's hand did on a page, beside the answer.
-
-Fields, units and normalisation are those of the ImageNet annotation tool of Han et al.,
-"Neglected Free Lunch: Learning Image Classifiers Using Annotation Byproducts" (ICCV 2023), so
-that what trains on ImageNet-AB trains on these. The recorder only appends; `annotator.traces`
-adds the events of a page up to the fields.
+"""Writes down what happens on a page, as it happens.
 
 An event is a JSON list: its name, the time in milliseconds since the epoch, and its arguments
 in the order of the recorder's method, `i` being the image's place on the page, from 0.
@@ -11,18 +6,12 @@ in the order of the recorder's method, `i` being the image's place on the page, 
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import hmac
-import secrets
 import uuid
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from annotator.errors import StoreError
-from annotator.project import Project
 from annotator.store import Byproduct, Records
 
 MOVES_HZ = 60
@@ -235,31 +224,6 @@ class Recorder:
             self.fault = str(error)
         else:
             self.fault, self._rows = "", []
-
-
-def worker_id(project: Project, name: str) -> str:
-    """`name` as 10 hexadecimal digits that say nothing of it: HMAC-SHA-256 under the project's
-    salt, which is made on the first call and stays in the project, readable by its owner only.
-
-    The same name has the same id within a project, and another in every other project.
-    """
-    file = project.folder / "worker-salt.txt"
-    if not file.exists():
-        _make_salt(file)
-    salt = file.read_text(encoding="ascii").strip()
-    return hmac.new(salt.encode(), name.encode(), hashlib.sha256).hexdigest()[:10]
-
-
-def _make_salt(file: Path) -> None:
-    """Two who come at once get the same salt: the file appears whole, and never changes."""
-    draft = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
-    draft.touch(mode=0o600)
-    try:
-        draft.write_text(f"{secrets.token_hex(16)}\n", encoding="ascii")
-        with contextlib.suppress(FileExistsError):
-            file.hardlink_to(draft)
-    finally:
-        draft.unlink()
 
 
 def _tile(tile: Tile) -> list[Any]:
