@@ -1,3 +1,19 @@
 """annotator: label a folder of images in the terminal, with a model that learns as you go."""
 
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from annotator.api import Project
+
 __version__ = "0.1.0"
+
+
+def open(folder: str | PathLike[str]) -> Project:  # noqa: A001  the verb that fits
+    """Open a project folder. Raises `ProjectError` that names every fault of annotator.toml."""
+    from annotator import api, project
+
+    return api.Project(project.Project.open(Path(folder)))

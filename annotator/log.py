@@ -7,8 +7,8 @@ one likes; resuming is replaying.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -162,6 +162,32 @@ class State:
         history = self.history[taken.annotator]
         # Mostly the last one; never a scan of the whole history.
         del history[next(i for i in range(len(history) - 1, -1, -1) if history[i].seq == seq)]
+
+
+class Own(Collection[str]):
+    """The refs of one annotator's own second opinions in a state: a live view."""
+
+    def __init__(self, state: State, annotator: str) -> None:
+        self._opinions, self._annotator = state.opinions, annotator
+
+    def decision(self, ref: str) -> Entry | None:
+        """This annotator's last second opinion on `ref`."""
+        found = [e for e in self._opinions.get(ref, ()) if e.annotator == self._annotator]
+        return found[-1] if found else None
+
+    def __contains__(self, ref: object) -> bool:
+        return isinstance(ref, str) and self.decision(ref) is not None
+
+    def __iter__(self) -> Iterator[str]:
+        return (ref for ref in self._opinions if ref in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def as_dict(entry: Entry) -> dict[str, Any]:
+    """A row without what it does not hold, for JSON."""
+    return {key: value for key, value in asdict(entry).items() if value is not None}
 
 
 def replay(entries: Iterable[Entry]) -> State:

@@ -34,13 +34,14 @@ class Queue:
         seed: int,
         clock: Callable[[], float],
         holder: str | None = None,
+        lease: float = LEASE_SECONDS,
     ) -> None:
         self.refs = RefTable()
         self.ahead = ahead
         self.elsewhere: set[str] = set()
         """Refs on the screens of others."""
         self._store, self._annotator, self._answered = store, annotator, answered
-        self._clock, self._holder = clock, holder or new_holder()
+        self._clock, self._holder, self._lease = clock, holder or new_holder(), lease
         self._rng = np.random.default_rng([seed, len(answered)])
         self._closed = np.zeros(0, bool)
         self._open_count = 0
@@ -184,11 +185,11 @@ class Queue:
             for p in self._waiting
         ]
         try:
-            until = now + LEASE_SECONDS
+            until = now + self._lease
             granted = self._store.lease(leases, self._holder, self._annotator, now, until)
         except StoreError:
             return True  # a lease is a courtesy; what matters is that labels can be written
-        self._renew_at, self._leased = now + LEASE_SECONDS / 2, len(leases)
+        self._renew_at, self._leased = now + self._lease / 2, len(leases)
         refused = {lease.ref for lease in leases} - granted
         self.elsewhere |= refused
         self._waiting = deque(p for p in self._waiting if self.refs[p.row] not in refused)

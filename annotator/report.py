@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import asdict
 from statistics import median
 from typing import Any
 
@@ -88,11 +87,6 @@ def as_text(found: dict[str, Any]) -> str:
     else:
         lines.append(f"features: {features['extractor']}, {features['rows']:,} x {features['dim']}")
     return "\n".join(lines)
-
-
-def entry_as_dict(entry: Entry) -> dict[str, Any]:
-    """A row of the log without what it does not hold."""
-    return {key: value for key, value in asdict(entry).items() if value is not None}
 
 
 def entry_as_text(entry: Entry) -> str:

@@ -22,9 +22,9 @@ from annotator.features.store import FeatureStore
 from annotator.learn.ranking import Ranking, Snapshot
 from annotator.learn.strategies import Pick
 from annotator.learner import Learner, Strategy
-from annotator.log import Action, Entry, State
+from annotator.log import Action, Entry, Own, State
 from annotator.progress import Progress
-from annotator.queue import Queue
+from annotator.queue import LEASE_SECONDS, Queue
 from annotator.refs import Item
 from annotator.store import Store
 
@@ -43,25 +43,29 @@ class Session:
         ahead: int = 5,
         clock: Callable[[], float] = time.time,
         holder: str | None = None,
+        lease: float = LEASE_SECONDS,
         audit: str | None = None,
+        second: bool = False,
         hear: Callable[[Entry], object] | None = None,
     ) -> None:
-        """`audit` names the audit that this is: its labels are marked so, and carry no q.
+        """`audit` names the audit that this is: its labels are marked so, and carry no q. With
+        `second` every answer is a second opinion: asked blind, compared, never the one that counts.
 
         `hear` is told of each row that this session has written, once it is on disk.
         """
         self.classes, self.annotator, self.seed = tuple(classes), annotator, seed
         self.learner = Learner(self.classes, strategy or Strategy())
         self.difficulty = Difficulty()
-        self.audit, self._hear = audit, hear
+        self.audit, self.second, self._hear = audit, second, hear
         self._store, self._clock, self._state = store, clock, State()
         self._flush = False
         self._from_others: list[Entry] = []
         for entry in store.entries():
             self._apply(entry)
+        own = Own(self._state, annotator)
         self.queue = Queue(
-            store, annotator, self._state.standing.keys(),
-            ahead=ahead, seed=seed, clock=clock, holder=holder,
+            store, annotator, own if second else self._state.standing.keys(),
+            ahead=ahead, seed=seed, clock=clock, holder=holder, lease=lease,
         )  # fmt: skip
 
     def extend(self, refs: Sequence[str]) -> None:
@@ -160,11 +164,12 @@ class Session:
 
         Returns what was taken back; empty where there is nothing left to undo.
         """
-        taken = [e for e in self._state.last(self.annotator) if self.audit in (None, e.audit)]
+        last = self._state.last(self.annotator)
+        taken = [e for e in last if self.audit in (None, e.audit) and e.second >= self.second]
         self._take_back(taken)
         for entry in reversed(taken[: self.queue.ahead + 1]):
             row = self.queue.row(entry.ref)
-            if row >= 0 and entry.ref not in self._state.standing:
+            if row >= 0 and not self._is_answered(entry.ref):
                 q = float("nan") if entry.q is None else entry.q
                 self.queue.put_first(Pick(row, q, entry.pool or 0, entry.picked_by or ""))
         return taken
@@ -204,6 +209,8 @@ class Session:
         """How the current item was drawn. An audit's draw is no draw from the pool."""
         if self.audit is not None:
             return {"picked_by": "audit", "extra": {"audit": self.audit}}
+        if self.second:
+            return {"picked_by": "second", "extra": {"second": True}}
         q = None if np.isnan(pick.q) else pick.q
         return {"picked_by": pick.component or None, "q": q, "pool": pick.pool or None}
 
@@ -272,7 +279,7 @@ class Session:
 
     @property
     def progress(self) -> Progress:
-        counts = self._state.counts if self.audit is None else self._audited()
+        counts = self._asked() if self.blind else self._state.counts
         gone = {name for name in counts if name is not None and counts[name]} - set(self.classes)
         classes = {name: counts[name] for name in [*self.classes, *sorted(gone)]}
         items, labelled, skipped = len(self.queue.refs), sum(classes.values()), counts[None]
@@ -290,10 +297,22 @@ class Session:
         """The labels that people gave and that stand, in the order asked."""
         return [str(last.label) for _, last in self._state.labels() if not last.by_machine]
 
-    def _audited(self) -> Counter[str | None]:
-        """The labels of this audit alone; it has hundreds of items, not millions."""
-        decisions = [self._state.decision(ref) for ref in self.queue.refs]
+    @property
+    def blind(self) -> bool:
+        """Whether the model's opinion is kept from the annotator: in audits and second opinions."""
+        return self.audit is not None or self.second
+
+    def _asked(self) -> Counter[str | None]:
+        """The answers to what an audit or a second opinion asks, hundreds and not millions."""
+        own = Own(self._state, self.annotator)
+        of = own.decision if self.second else self._state.decision
+        decisions = [of(ref) for ref in self.queue.refs]
         return Counter(decision.label for decision in decisions if decision is not None)
+
+    def _is_answered(self, ref: str) -> bool:
+        if self.second:
+            return ref in Own(self._state, self.annotator)
+        return ref in self._state.standing
 
     def _item(self, pick: Pick) -> Item:
         return Item.parse(self.queue.refs[pick.row])
@@ -313,7 +332,7 @@ class Session:
 
     def _take_in(self, entry: Entry) -> None:
         self._apply(entry)
-        if entry.ref in self._state.standing:
+        if self._is_answered(entry.ref):
             self.queue.close(entry.ref)
         else:
             self.queue.open(entry.ref)

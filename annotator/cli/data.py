@@ -33,8 +33,9 @@ def log(
     last: Annotated[int | None, typer.Option("-n", "--last", min=1, help="Only so many.")] = None,
 ) -> None:
     """Print every label, skip, undo, flag and note, oldest first."""
+    from annotator.log import as_dict
     from annotator.project import Project
-    from annotator.report import entry_as_dict, entry_as_text
+    from annotator.report import entry_as_text
     from annotator.store import SqliteStore
 
     opened = Project.open(project)
@@ -42,7 +43,7 @@ def log(
         return
     entries = list(SqliteStore(opened.labels_file).entries())
     for entry in entries[-last:] if last else entries:
-        line = json.dumps(entry_as_dict(entry), ensure_ascii=False) if as_json else None
+        line = json.dumps(as_dict(entry), ensure_ascii=False) if as_json else None
         typer.echo(line or entry_as_text(entry))
 
 

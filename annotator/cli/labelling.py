@@ -71,6 +71,9 @@ def run(
     features: Annotated[
         bool, typer.Option(help="Compute features in the background where they are missing.")
     ] = True,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print what the sitting came to as JSON.")
+    ] = False,
 ) -> None:
     """Label images: open a project, or make one of a folder of images.
 
@@ -83,7 +86,7 @@ def run(
         "strategy": strategy, "find": find, "context": context, "model": model,
         "keymap": keymap, "theme": theme, "annotator": annotator, "graphics": graphics,
     }  # fmt: skip
-    label(opened, changes, features)
+    label(opened, changes, features, as_json)
 
 
 def demo(
@@ -263,14 +266,17 @@ def with_default_classes(settings: Settings) -> Settings:
     return replace(settings, classes=tuple(ClassInfo(name) for name in DEFAULT_CLASSES))
 
 
-def label(project: Project, changes: dict[str, Any], features: bool) -> None:
+def label(
+    project: Project, changes: dict[str, Any], features: bool, as_json: bool = False
+) -> None:
     """Open the labelling screen with `changes` to the settings, and say what came of it."""
     import getpass
+    import json
     from dataclasses import replace
 
     settings = with_given(project.settings, **changes)
     check_names(settings)
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not (sys.stdin.isatty() and (sys.stdout.isatty() or as_json)):
         raise ProjectError("labelling needs a terminal; over ssh give a command with `ssh -t`")
     project = replace(project, settings=settings)
     from annotator.tui.app import run as run_app
@@ -279,7 +285,10 @@ def label(project: Project, changes: dict[str, Any], features: bool) -> None:
         project, annotator=settings.annotator or getpass.getuser(),
         graphics=settings.graphics, features=features,
     )  # fmt: skip
-    typer.echo(str(receipt), err=True)
+    if as_json:
+        typer.echo(json.dumps(receipt.as_dict(), ensure_ascii=False))
+    else:
+        typer.echo(str(receipt), err=True)
     if receipt.code:
         raise typer.Exit(receipt.code)
 

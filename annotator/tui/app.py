@@ -8,23 +8,28 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from annotator.errors import StoreError, TerminalError
+from annotator.hooks import Hooks
+from annotator.log import Entry, as_dict
 from annotator.project import Project
-from annotator.refs import printable
-from annotator.tui.pace import Pace, duration
+from annotator.tui.pace import Pace
 from annotator.tui.reader import Reader
+from annotator.tui.receipt import Receipt, receipt_of
 
 if TYPE_CHECKING:
     from annotator.terminal.caps import Caps
     from annotator.tui.labeller import Labeller
+
+
+HOOKS_SECONDS = 5.0
+"""How long the end waits for commands that still run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,30 +39,6 @@ class Sample:
     name: str
     """Marks its labels in the log."""
     refs: Sequence[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What one sitting came to; `str` is for the annotator."""
-
-    project: str
-    answers: int
-    """Labels and skips, less what was taken back."""
-    seconds: float
-    """Of work: pauses are left out."""
-    remaining: int
-    per_minute: float | None = None
-    code: int = 0
-    """The exit status: 0, 1 after a crash, 128 + the signal that ended it (130 for SIGINT)."""
-
-    def __str__(self) -> str:
-        folder = printable(shlex.quote(self.project))
-        words = f"{self.answers:,} answered in {duration(self.seconds)}"
-        if self.per_minute:
-            words += f", {self.per_minute:.0f} a minute"
-        left = f"{self.remaining:,} to go" if self.remaining else "nothing is left"
-        follow = "go on:   annotator run" if self.remaining else "take out: annotator export"
-        return f"{words}; {left}. All is saved.\n{follow} {folder}"
 
 
 def run(
@@ -82,7 +63,7 @@ def run(
         raise TerminalError("the screen is drawn on stderr: run it again without redirecting that")
     make_keymap(project.settings.keymap, project.settings.classes)  # before the screen is touched
     reader = Reader(project, audit.refs if audit else None)
-    caps = probe(graphics)
+    caps = probe(graphics, stdout=sys.__stderr__.fileno())  # where the screen is drawn
     os.environ.update(caps.environment)
     for name in ("COLUMNS", "LINES"):
         os.environ.pop(name, None)  # Textual would believe them, and miss every resize
@@ -93,9 +74,10 @@ def run(
         error = app.run()
         if error is not None:
             raise error
-        code, left = _code(app.signalled, app.return_code), app.session.progress.remaining
-        pace = app.pace
-    return Receipt(str(project.folder), pace.answers, pace.seconds, left, pace.per_minute, code)
+        code = _code(app.signalled, app.return_code)
+        receipt = receipt_of(str(project.folder), app.session, app.pace, code)
+        app.hooks.tell("on_finish", receipt.as_dict())
+    return replace(receipt, unheard=app.hooks.close(HOOKS_SECONDS))
 
 
 @contextlib.contextmanager
@@ -117,16 +99,23 @@ def prepared(
 
     settings = project.settings
     keymap = make_keymap(settings.keymap, settings.classes)
+    commands = {"on_label": settings.on_label, "on_finish": settings.on_finish}
+    hooks = Hooks(commands, project.folder, lambda words: app.hook_failed(words))
+
+    def hear(entry: Entry) -> None:
+        hooks.tell("on_label", as_dict(entry))
+
     store = SqliteStore(project.labels_file)
     try:
         session = Session(
             store, settings.names, annotator=annotator, seed=settings.seed, ahead=settings.ahead,
             strategy=Strategy(settings.strategy, settings.find, settings.estimator),
-            audit=audit.name if audit else None,
+            audit=audit.name if audit else None, hear=hear,
         )  # fmt: skip
         pace = Pace(time.monotonic)
         reader = reader or Reader(project, audit.refs if audit else None)
-        yield Labeller(project, session, keymap, pace, caps, reader, extract=features)
+        app = Labeller(project, session, keymap, pace, caps, reader, extract=features, hooks=hooks)
+        yield app
         with contextlib.suppress(StoreError):
             session.close()
     finally:

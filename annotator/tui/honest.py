@@ -69,7 +69,7 @@ class Honest:
 def honest(session: Session, target: float | None) -> Honest:
     """Gathered from a session's last ranking; nothing in an audit, which is blind."""
     ranking = session.ranking
-    if ranking is None or session.audit is not None:
+    if ranking is None or session.blind:
         return Honest(classes=session.classes, target=target)
     points = ranking.past.points
     labels = forecast(points, target) if target is not None else None

@@ -15,6 +15,7 @@ from textual.screen import Screen
 
 from annotator.errors import AnnotatorError, ProjectError, StoreError
 from annotator.features.store import FeatureStore
+from annotator.hooks import Hooks
 from annotator.images import Folder
 from annotator.listing import LeftOut
 from annotator.project import Project
@@ -58,9 +59,11 @@ class Labeller(App[AnnotatorError]):
         reader: Reader,
         *,
         extract: bool = True,
+        hooks: Hooks,
     ) -> None:
         super().__init__(driver_class=driver_for(caps))
         self.project, self.session, self.keymap, self.pace = project, session, keymap, pace
+        self.hooks = hooks
         self.signalled: int | None = None
         """The signal that ended the app, if one did."""
         settings = project.settings
@@ -127,7 +130,7 @@ class Labeller(App[AnnotatorError]):
         if left_out.names:
             self._warn("list", str(left_out).splitlines()[0])
         self.show_activity()
-        if len(self.session.queue.refs) and self.session.audit is None:
+        if len(self.session.queue.refs) and not self.session.blind:
             self._open_features()  # an audit is blind, and its order is not a model's to choose
 
     def _look_around(self) -> None:
@@ -206,6 +209,13 @@ class Labeller(App[AnnotatorError]):
         command = f"annotator features {shlex.quote(str(self.project.folder))}"
         self._warn("features", f"no features, so items come at random. Try: {command}\n{reason}")
 
+    def hook_failed(self, words: str) -> None:
+        """A command of the user's failed; called in another thread."""
+        self.post_message(messages.HookFailed(words))
+
+    def on_hook_failed(self, message: messages.HookFailed) -> None:
+        self._warn("hook", message.words)
+
     def _warn(self, topic: str, text: str) -> None:
         lines = [printable(line) for line in text.splitlines()]
         self.label_screen.banner.warn(topic, "\n".join(lines))
@@ -213,7 +223,7 @@ class Labeller(App[AnnotatorError]):
     def show_activity(self) -> None:
         """What goes on beside the labelling, in the header."""
         words = [self._progress] if self._progress else []
-        if self.session.audit is not None:
+        if self.session.blind:
             words.append("predictions hidden")
         elif self.session.ranking is None:
             words.append("asking at random")
@@ -223,8 +233,8 @@ class Labeller(App[AnnotatorError]):
         self.label_screen.header.badge(self._badge())
 
     def _badge(self) -> str:
-        if self.session.audit is not None:
-            return "AUDIT"
+        if self.session.blind:
+            return "AUDIT" if self.session.audit is not None else "SECOND OPINION"
         find = self.session.strategy.find
         return f"hunting {printable(find)}" if find else ""
 

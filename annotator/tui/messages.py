@@ -66,3 +66,10 @@ class FeaturesEnded(Message):
 
     code: int
     narration: str
+
+
+@dataclass
+class HookFailed(Message):
+    """A command of the user's failed; labelling goes on."""
+
+    words: str

@@ -51,7 +51,7 @@ LIVE = {
 
 def state_of(session: Session, listed: bool) -> State:
     """What to show, from what is there to ask."""
-    audits = session.audit is not None
+    audits = session.blind
     if session.current is not None:
         return State.AUDITING if audits else State.ASKING
     progress = session.progress
@@ -81,6 +81,8 @@ def class_rows(session: Session, keymap: Keymap, hidden: bool) -> list[ClassRow]
 
 def audit_words(session: Session) -> tuple[str, ...]:
     """What holds in an audit; nothing outside of one."""
+    if session.second:
+        return ("Second opinions: asked blind, compared with the first, never the label itself.",)
     if session.audit is None:
         return ()
     return ("Audit: drawn at random, labelled without the prediction. A skip counts as wrong.",)

@@ -75,7 +75,7 @@ class Sidebar(Vertical):
         known = len(self._session.difficulty), self._session.ranking, self._session.strategy.find
         if self._known != known:
             self._known = known
-            blind = self._session.audit is not None
+            blind = self._session.blind
             self._curves = () if blind else curves(self._session.difficulty)
             self._honest = honest(self._session, self._target)
         self._show_panel()

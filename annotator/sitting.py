@@ -1,0 +1,95 @@
+"""A session without a screen: its store, features, hooks and leases."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+
+import numpy as np
+
+from annotator.errors import StoreError
+from annotator.features.growing import open_growing
+from annotator.features.store import FeatureStore
+from annotator.hooks import Hooks
+from annotator.learn.ranking import learn
+from annotator.learner import Strategy
+from annotator.log import State, as_dict, replay
+from annotator.pool import load
+from annotator.project import Project
+from annotator.reftable import RefTable
+from annotator.session import Session
+from annotator.store import SqliteStore
+
+HOOKS_SECONDS = 60.0
+
+
+class Sitting:
+    """One annotator's sitting from a script. What it asks stays leased until it is closed, or,
+    where it ends without that, for `lease` seconds."""
+
+    def __init__(
+        self,
+        project: Project,
+        annotator: str,
+        second: bool,
+        lease: float,
+        clock: Callable[[], float],
+    ) -> None:
+        settings = project.settings
+        self.failures: list[str] = []
+        commands = {"on_label": settings.on_label, "on_finish": settings.on_finish}
+        self._hooks = Hooks(commands, project.folder, self.failures.append)
+        self._store = SqliteStore(project.labels_file)
+        # A name of its own, not of this process: the next call of a script goes on with it.
+        holder = f"script:0:{annotator}:{'second' if second else 'first'}"
+        self._store.release(holder, clock())
+        self._seed = settings.seed
+        self.session = Session(
+            self._store, settings.names, annotator=annotator, seed=settings.seed,
+            ahead=settings.ahead, clock=clock, holder=holder, second=second, lease=lease,
+            strategy=Strategy(settings.strategy, settings.find, settings.estimator),
+            hear=lambda entry: self._hooks.tell("on_label", as_dict(entry)),
+        )  # fmt: skip
+        refs = load(project)
+        self.session.extend(labelled_by_others(self._store, annotator, refs) if second else refs)
+        if not second:
+            self._attach(project)
+
+    def learn(self) -> None:
+        """Fit on all labels so far and ask by that from now on, if there are features."""
+        if self.session.stale:
+            snapshot = self.session.snapshot()
+            assert snapshot is not None
+            self.session.adopt(learn(snapshot, self._seed))
+
+    def keep(self) -> None:
+        """End, and keep what is asked leased: a script answers it later."""
+        self._end()
+
+    def close(self) -> None:
+        """End, and let go of what is asked."""
+        with contextlib.suppress(StoreError):
+            self.session.close()
+        self._end()
+
+    def _end(self) -> None:
+        self._hooks.close(HOOKS_SECONDS)
+        self._store.close()
+
+    def _attach(self, project: Project) -> None:
+        folder = project.features_folder
+        if (folder / "meta.json").exists():  # else it asks at random, as the screen does
+            store = open_growing(folder) or FeatureStore.open(folder)
+            self.session.attach(store, store.available())
+
+
+def labelled_by_others(store: SqliteStore, annotator: str, refs: RefTable) -> list[str]:
+    """The items whose label another person gave, in the pool's order."""
+    state: State = replay(store.entries())
+    wanted = [
+        last.ref
+        for _, last in state.labels()
+        if last.annotator != annotator and not last.by_machine
+    ]
+    rows = np.sort(refs.rows(wanted))
+    return [refs[int(row)] for row in rows if row >= 0]
