@@ -1,0 +1,45 @@
+"""The boxes that were accepted, for the formats that detectors are trained from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from annotator.log import Entry, State
+from annotator.project import Project
+from annotator.proposals.table import ProposalTable, Proposed
+from annotator.proposals.verdict import judge
+
+
+class Accepted(NamedTuple):
+    """A box that was accepted."""
+
+    ref: str
+    name: str
+    """Its class: the proposed one, or that of the label where it is another one."""
+    score: float
+    provenance: dict[str, Any]
+    """model, proposed (its name), votes, annotator, at, and machine where no person looked."""
+
+
+def accepted(project: Project, state: State) -> Iterator[Accepted]:
+    """The proposals that the standing labels accept, in the order of proposals.csv, each item
+    once: with its best proposal. Items without a proposal are not among them."""
+    table = ProposalTable.load(project)
+    again = set(table.refs.repeated().tolist())
+    for row, ref in enumerate(table.refs):
+        decision = state.decision(ref) if row not in again else None
+        if decision is None or decision.label is None:
+            continue
+        found = table[int(table.best[row])]
+        name = judge(decision.label, found.name).name
+        if name is not None:
+            yield Accepted(ref, name, found.score, _provenance(found, decision))
+
+
+def _provenance(found: Proposed, decision: Entry) -> dict[str, Any]:
+    told = {
+        "model": found.model, "proposed": found.name, "votes": found.votes,
+        "annotator": decision.annotator, "at": decision.at,
+    }  # fmt: skip
+    return {**told, "machine": True} if decision.by_machine else told

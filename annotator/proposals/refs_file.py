@@ -1,0 +1,74 @@
+"""New items at the end of a project's refs.csv; what stands there stays byte for byte."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+
+from annotator.errors import ProjectError, RefError
+from annotator.listing import delimiter_of, open_text
+from annotator.project import Project, write_atomically
+from annotator.proposals.table import Proposed
+from annotator.refs import Box, Item, printable
+
+_PATHS = ("filename", "file_name", "path", "ref")
+_OURS = ("name", "score", "votes", "model")
+
+
+def append_items(project: Project, rows: Iterable[Proposed]) -> None:
+    """Append the items of `rows`; columns of the table that are none of ours stay empty.
+
+    Raises `ProjectError` where it cannot be written, `RefError` where it has no column of paths.
+    """
+    file = project.refs_file
+    with open_text(file) as lines:
+        delimiter = delimiter_of(lines)
+        header = next(csv.reader(lines, delimiter=delimiter), [])
+    names = [name.strip().lower() for name in header]
+    if not any(name in names for name in _PATHS):
+        raise RefError(f"{printable(str(file))}, line 1: no column named {' or '.join(_PATHS)}")
+    before = file.read_bytes()
+    end = "\r\n" if before.split(b"\n", 1)[0].endswith(b"\r") else "\n"
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter=delimiter, lineterminator=end)
+    for row in rows:
+        writer.writerow(_cells(row, names, project.settings.box_order))
+    glue = b"" if not before or before.endswith(b"\n") else end.encode()
+    try:
+        write_atomically(file, before + glue + text.getvalue().encode("utf-8", "surrogateescape"))
+    except OSError as error:
+        raise ProjectError(
+            f"{printable(str(file))} cannot be written: {error.strerror}; "
+            "the same command goes on where it was"
+        ) from error
+
+
+def _cells(row: Proposed, names: list[str], box_order: str) -> list[str]:
+    item = Item.parse(row.ref)
+    path = next(names.index(name) for name in _PATHS if name in names)
+    cells = [""] * len(names)
+    for name in _OURS:
+        if name in names:
+            value = getattr(row, name)
+            cells[names.index(name)] = f"{value:.4f}" if name == "score" else str(value)
+    if "bbox" in names and item.box is not None:
+        # Without a box the path of an item may need its mark: Item(path).ref.
+        cells[path], cells[names.index("bbox")] = item.path, written_box(item.box, box_order)
+    else:
+        cells[path] = row.ref
+    return cells
+
+
+def written_box(box: Box, order: str) -> str:
+    """A box as `listing.parse_box` reads it in this order."""
+    right, bottom = round(box.right, 2), round(box.bottom, 2)
+    if order == "xywh":
+        return ",".join(map(_plain, box))
+    if order == "xyxy":
+        return ",".join(map(_plain, (box.x, box.y, right, bottom)))
+    return "-".join(map(_plain, (box.y, box.x, bottom, right)))
+
+
+def _plain(value: float) -> str:
+    return f"{value:.2f}".rstrip("0").rstrip(".")

@@ -1,0 +1,182 @@
+"""proposals.csv, read in one pass: some hundred thousand rows in columns, not in objects."""
+
+from __future__ import annotations
+
+import csv
+import json
+from array import array
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator.errors import RefError, several
+from annotator.listing import open_text
+from annotator.project import Project
+from annotator.proposals.verdict import chances
+from annotator.refs import printable
+from annotator.reftable import RefTable
+
+FILE = "proposals.csv"
+COLUMNS = ("ref", "score", "votes", "name", "model", "extra")
+_BATCH = 1 << 14
+
+
+class Proposed(NamedTuple):
+    """One row of proposals.csv."""
+
+    ref: str
+    """The item that it belongs to."""
+    score: float
+    votes: int
+    name: str
+    model: str
+    extra: str = ""
+    """JSON, or ""."""
+
+    @property
+    def details(self) -> Mapping[str, Any]:
+        return dict(json.loads(self.extra)) if self.extra else {}
+
+
+def file_of(project: Project) -> Path:
+    return project.folder / FILE
+
+
+def has_proposals(project: Project) -> bool:
+    return file_of(project).is_file()
+
+
+def read(project: Project) -> Iterator[Proposed]:
+    """The rows of proposals.csv, one at a time; none where there is no such file.
+
+    Raises `RefError` that names every faulty line. A last line that was cut short by a crash
+    has no line break, and is passed over.
+    """
+    file = file_of(project)
+    if not file.is_file():
+        return
+    problems: list[str] = []
+    with open_text(file) as lines:
+        reader = csv.reader(_whole(lines))
+        if tuple(next(reader, ())) != COLUMNS:
+            raise RefError(f"{printable(str(file))}: its first line should be {','.join(COLUMNS)}")
+        for cells in reader:
+            row = _row(cells)
+            if row is None:
+                problems.append(f"line {reader.line_num}: {printable(','.join(cells))}")
+            else:
+                yield row
+    if problems:
+        raise RefError(
+            several(problems, f"{printable(str(file))} has lines that are not {','.join(COLUMNS)}:")
+        )
+
+
+def _whole(lines: Iterator[str]) -> Iterator[str]:
+    return (line for line in lines if line.endswith("\n"))
+
+
+def _row(cells: list[str]) -> Proposed | None:
+    try:
+        ref, score, votes, name, model, extra = cells
+        row = Proposed(ref, float(score), int(votes), name, model, extra)
+    except ValueError:
+        return None
+    return row if ref and name and 0 <= row.score <= 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalTable:
+    """All proposals of a project, without their details. About 50 bytes a row."""
+
+    refs: RefTable
+    """(n,) the item of each row."""
+    scores: NDArray[np.float64]
+    """(n,)"""
+    votes: NDArray[np.int32]
+    """(n,)"""
+    names: tuple[str, ...]
+    models: tuple[str, ...]
+    name: NDArray[np.int32]
+    """(n,) which of `names`."""
+    model: NDArray[np.int32]
+    """(n,) which of `models`."""
+    best: NDArray[np.int64]
+    """(n,) the row with the highest score of the same item, at the item's first row."""
+
+    @classmethod
+    def load(cls, project: Project) -> ProposalTable:
+        """Raises `RefError` for faulty lines."""
+        refs, batch = RefTable(), list[str]()
+        names, models = dict[str, int](), dict[str, int]()
+        scores, votes, name, model = array("d"), array("i"), array("i"), array("i")
+        for row in read(project):
+            batch.append(row.ref)
+            if len(batch) >= _BATCH:
+                refs.extend(batch)
+                batch = []
+            scores.append(row.score)
+            votes.append(row.votes)
+            name.append(names.setdefault(row.name, len(names)))
+            model.append(models.setdefault(row.model, len(models)))
+        refs.extend(batch)
+        values = np.array(scores, np.float64)
+        return cls(
+            refs, values, np.array(votes, np.int32), tuple(names), tuple(models),
+            np.array(name, np.int32), np.array(model, np.int32), _best(refs, values),
+        )  # fmt: skip
+
+    def __len__(self) -> int:
+        return len(self.refs)
+
+    def __getitem__(self, row: int) -> Proposed:
+        return Proposed(
+            self.refs[row], float(self.scores[row]), int(self.votes[row]),
+            self.names[self.name[row]], self.models[self.model[row]],
+        )  # fmt: skip
+
+    def find(self, ref: str) -> Proposed | None:
+        """The proposal with the highest score for an item."""
+        first = int(self.refs.rows([ref])[0]) if len(self) else -1
+        return self[int(self.best[first])] if first >= 0 else None
+
+
+class Before:
+    """What the labelling screen shows while no model has learnt anything yet."""
+
+    def __init__(self, table: ProposalTable, classes: tuple[str, ...]) -> None:
+        self._table, self._classes = table, classes
+
+    def prediction(self, ref: str) -> tuple[dict[str, float], str] | None:
+        """Class to probability, and the model that says so; None without a proposal, or for a
+        name that is no class where nothing stands for yes."""
+        found = self._table.find(ref)
+        proba = chances(found.name, found.score, self._classes) if found else None
+        return (proba, found.model) if found and proba else None
+
+    def words(self, ref: str, blind: bool = False) -> str:
+        """`person 0.87, 2 votes`: what is to be accepted or rejected; blind, only the name."""
+        found = self._table.find(ref)
+        if found is None:
+            return ""
+        votes = f", {found.votes} votes" if found.votes > 1 else ""
+        return found.name if blind else f"{found.name} {found.score:.2f}{votes}"
+
+
+def _best(refs: RefTable, scores: NDArray[np.float64]) -> NDArray[np.int64]:
+    best = np.arange(len(refs))
+    if len(refs):
+        first = refs.rows(refs) if len(refs.repeated()) == 0 else _first_rows(refs)
+        order = np.argsort(scores, kind="stable")
+        best[first[order]] = order  # the last one written is the highest
+    return best
+
+
+def _first_rows(refs: RefTable) -> NDArray[np.int64]:
+    """(n,) the first row with the same ref. `rows` takes equal tables to be row by row the same,
+    so the lines are handed over as a list that does not begin like the table."""
+    return refs.rows(["", *refs])[1:]

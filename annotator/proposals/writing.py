@@ -1,0 +1,272 @@
+"""Proposals become items of a project: appended, deduplicated, safe against a kill at any time."""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import io
+import json
+import os
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+from annotator.errors import ProjectError
+from annotator.pool import load
+from annotator.project import Project, is_project
+from annotator.proposals.refs_file import append_items
+from annotator.proposals.table import COLUMNS, Proposed, file_of, read
+from annotator.propose.proposal import Proposal, iou
+from annotator.refs import Box, Item, printable
+from annotator.settings import ClassInfo, Settings
+
+OVERLAP = 0.7
+"""Two boxes of one class in one image are the same object from this IoU on."""
+_FLUSH_EVERY = 20_000
+_YES_NO = (
+    ClassInfo("no", description="not what is proposed, or a box that does not fit it"),
+    ClassInfo("yes", description="the box holds what is proposed"),
+)
+
+
+def beside(images: Path) -> Path:
+    """Where the proposals of a folder of images go: `photos` has `photos.boxes`."""
+    images = images.resolve()
+    return images.with_name(images.name + ".boxes")
+
+
+def open_or_make(
+    images: Path, folder: Path | None = None, classes: Sequence[str] = (), **settings: Any
+) -> Project:
+    """The project that the proposals of `images` go to: `images` itself where it is a project,
+    else `folder` (`photos.boxes` for `photos`), made where there is none yet.
+
+    A new one is labelled with the keys for `no` and `yes`, or with `classes`, to which `none` is
+    added. Raises `ProjectError` for a folder of images that is not there, or a project whose
+    images lie elsewhere.
+    """
+    if is_project(images):
+        return Project.open(images)
+    if not images.is_dir():
+        fault = "is not a folder of images" if images.exists() else "does not exist"
+        raise ProjectError(f"{printable(str(images))} {fault}")
+    folder = folder or beside(images)
+    if is_project(folder):
+        return _of_these_images(Project.open(folder), images)
+    infos = tuple(ClassInfo(name) for name in classes)
+    if infos and "none" not in classes:
+        infos += (ClassInfo("none", description="no object of these classes"),)
+    root = os.path.relpath(images.resolve(), folder.resolve())
+    made = Project.create(folder, Settings(classes=infos or _YES_NO, images=root, **settings))
+    made.refs_file.write_text("filename,bbox,name,score,votes,model\n")
+    return Project.open(made.folder)  # with the user's own settings, too
+
+
+def _of_these_images(project: Project, images: Path) -> Project:
+    if project.images.resolve() != images.resolve():
+        raise ProjectError(
+            f"{printable(str(project.folder))} has its images in "
+            f"{printable(str(project.images.resolve()))}; give --project another folder"
+        )
+    return project
+
+
+class _Known(NamedTuple):
+    """A box that is an item already."""
+
+    box: Box
+    names: frozenset[str]
+    """The classes proposed for it; none where it came without a proposal: then any may be."""
+    ref: str
+
+
+class ProposalWriter:
+    """The one writer of a project's proposals; use it as a context.
+
+    What `add` was given is in proposals.csv when it returns; the items reach refs.csv with
+    `flush`, now and then and at the end. After a crash the next writer puts in what is missing.
+    """
+
+    def __init__(self, project: Project, *, overlap: float = OVERLAP) -> None:
+        """Raises `ProjectError` while another process writes proposals to the project."""
+        self.project, self.overlap = project, overlap
+        self.added = 0
+        """Items that are new."""
+        self.merged = 0
+        """Proposals that belong to an item that was there already."""
+        self.repeated = 0
+        """Proposals that this model had made before."""
+        self.left_out: list[str] = []
+        """Proposals that cannot be items, and why."""
+        self._lock = _locked(project)
+        self._known: dict[str, list[_Known]] = {}
+        self._unread: dict[str, list[tuple[str, str | None]]] = {}
+        self._rows: set[tuple[str, str, str]] = set()
+        self._pending: list[Proposed] = []
+        self._read_known()
+        self._file = _appending(file_of(project))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def add(self, proposals: Iterable[Proposal]) -> list[str]:
+        """Write proposals; returns the item of each that was sound, best score first.
+
+        One that overlaps an item of the same class, or an item of which no class was proposed,
+        belongs to that item. Raises `ProjectError` where the disk is full.
+        """
+        sound = []
+        for proposal in proposals:
+            if fault := proposal.fault():
+                self.left_out.append(f"{printable(proposal.item.path)}: a proposal {fault}")
+            else:
+                sound.append(proposal)
+        sound.sort(key=lambda proposal: -proposal.score)
+        text = io.StringIO()
+        refs = [self._place(proposal, csv.writer(text, lineterminator="\n")) for proposal in sound]
+        self._append(text.getvalue())
+        if len(self._pending) >= _FLUSH_EVERY:
+            self.flush()
+        return refs
+
+    def flush(self) -> None:
+        """Put the new items into refs.csv, at once or not at all."""
+        if self._pending:
+            append_items(self.project, self._pending)
+            self._pending = []
+
+    def close(self) -> None:
+        """Flush, and let others write."""
+        try:
+            self.flush()
+        finally:
+            self._file.close()
+            os.close(self._lock)
+
+    def _place(self, proposal: Proposal, rows: Any) -> str:
+        known = self._same(proposal)
+        ref = known.ref if known else proposal.item.ref
+        key = (ref, proposal.model, proposal.name)
+        if key in self._rows:
+            self.repeated += 1
+            return ref
+        row = Proposed(
+            ref, round(proposal.score, 6), proposal.votes, proposal.name, proposal.model,
+            _details(proposal, moved=known is not None and ref != proposal.item.ref),
+        )  # fmt: skip
+        rows.writerow(row)
+        self._rows.add(key)
+        self._learn(Item.parse(ref), proposal.name)
+        if known:
+            self.merged += 1
+        else:
+            self.added += 1
+            self._pending.append(row)
+        return ref
+
+    def _same(self, proposal: Proposal) -> _Known | None:
+        """The item that the proposal belongs to: of those that overlap enough, the nearest."""
+        best, nearest = None, self.overlap
+        for known in self._boxes(proposal.item.path):
+            if known.names and proposal.name not in known.names:
+                continue
+            overlap = iou(known.box, proposal.box)
+            if overlap >= nearest:
+                best, nearest = known, overlap
+        return best
+
+    def _boxes(self, path: str) -> list[_Known]:
+        """The boxes that are items of an image; parsed when they are first asked for."""
+        boxes = self._known.setdefault(path, [])
+        for ref, name in self._unread.pop(path, ()):
+            self._learn(Item.parse(ref), name)
+        return boxes
+
+    def _learn(self, item: Item, name: str | None) -> None:
+        if item.box is None:
+            return
+        names = frozenset() if name is None else frozenset([name])
+        boxes = self._boxes(item.path)
+        for place, known in enumerate(boxes):
+            if known.ref == item.ref:
+                boxes[place] = known._replace(names=known.names | names)
+                return
+        boxes.append(_Known(item.box, names, item.ref))
+
+    def _read_known(self) -> None:
+        refs = load(self.project)
+        for ref in refs:
+            self._put_off(ref, None)
+        first: dict[str, Proposed] = {}
+        for row in read(self.project):
+            self._put_off(row.ref, row.name)
+            self._rows.add((row.ref, row.model, row.name))
+            first.setdefault(row.ref, row._replace(extra=""))
+        # Those that are no items yet: the process before this one was killed.
+        places = refs.rows(list(first)).tolist()
+        self._pending = [row for row, at in zip(first.values(), places, strict=True) if at < 0]
+
+    def _put_off(self, ref: str, name: str | None) -> None:
+        path, mark, _ = ref.rpartition("#xywh=")
+        if mark:
+            self._unread.setdefault(path, []).append((ref, name))
+
+    def _append(self, text: str) -> None:
+        try:
+            self._file.write(text.encode("utf-8", "surrogateescape"))
+            self._file.flush()
+        except OSError as error:
+            raise ProjectError(
+                f"{printable(str(file_of(self.project)))} cannot be written: {error.strerror}; "
+                "the same command goes on where it was"
+            ) from error
+
+
+def _details(proposal: Proposal, moved: bool) -> str:
+    """What else is known of a proposal, as JSON; its own box where the item has another one."""
+    told: dict[str, Any] = dict(proposal.extra or {})
+    if moved:
+        told["box"] = list(proposal.box)
+    if proposal.members:
+        told["members"] = [member.as_dict() for member in proposal.members]
+    return json.dumps(told, ensure_ascii=False, allow_nan=False) if told else ""
+
+
+def _appending(file: Path) -> Any:
+    """proposals.csv, open at its end; a line that a crash cut short is taken away."""
+    opened = file.open("a+b")
+    opened.seek(0)
+    size = opened.seek(0, os.SEEK_END)
+    tail = min(size, 1 << 20)
+    opened.seek(size - tail)
+    rest = opened.read(tail)
+    cut = len(rest) - (rest.rfind(b"\n") + 1)
+    if cut:
+        opened.truncate(size - cut)
+    if size - cut == 0:
+        opened.write((",".join(COLUMNS) + "\n").encode())
+        opened.flush()
+    return opened
+
+
+def _locked(project: Project) -> int:
+    folder = project.folder / ".cache"
+    with suppress(OSError):
+        folder.mkdir(exist_ok=True)
+    number = os.open(folder / "proposals.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o666)
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(number)
+        raise ProjectError(
+            f"another process is writing proposals to {printable(str(project.folder))}; wait for "
+            "its end, or give --project another folder"
+        ) from None
+    return number
