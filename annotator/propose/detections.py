@@ -1,0 +1,135 @@
+"""What one detector found in one image: boxes, scores, names, perhaps landmarks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Detections:
+    """The boxes of one image, in pixels of the upright image."""
+
+    boxes: Array
+    """(n, 4) left, top, right, bottom."""
+    scores: Array
+    """(n,) from 0 to 1."""
+    names: tuple[str, ...]
+    """(n,) class names."""
+    points: Array | None = None
+    """(n, p, 2) landmarks, x and y; None for detectors without."""
+
+    def __post_init__(self) -> None:
+        n = len(self.names)
+        assert self.boxes.shape == (n, 4) and self.scores.shape == (n,)
+
+    @classmethod
+    def none(cls) -> Detections:
+        """Nothing found."""
+        return cls(np.zeros((0, 4)), np.zeros(0), ())
+
+    @classmethod
+    def parse(cls, row: Mapping[str, Any]) -> Detections:
+        """What `as_dict` wrote."""
+        names = tuple(map(str, row["names"]))
+        boxes = np.array(row["boxes"], np.float64).reshape(len(names), 4)
+        points = row.get("points")
+        marks = None if points is None else np.array(points, np.float64).reshape(len(names), -1, 2)
+        return cls(boxes, np.array(row["scores"], np.float64), names, marks)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON; coordinates in hundredths of a pixel."""
+        row = {
+            "boxes": np.round(self.boxes, 2).tolist(),
+            "scores": np.round(self.scores, 6).tolist(),
+            "names": list(self.names),
+        }
+        return row if self.points is None else {**row, "points": np.round(self.points, 2).tolist()}
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def take(self, rows: Sequence[int] | NDArray[np.int64]) -> Detections:
+        """The detections in `rows`, in that order."""
+        picked = np.asarray(rows, np.int64)
+        names = tuple(self.names[row] for row in picked)
+        points = None if self.points is None else self.points[picked]
+        return Detections(self.boxes[picked], self.scores[picked], names, points)
+
+    def above(self, score: float) -> Detections:
+        return self.take(np.flatnonzero(self.scores >= score))
+
+    def named(self, names: Iterable[str] | None, renames: Mapping[str, str]) -> Detections:
+        """With classes renamed, and only those among `names` (all for None)."""
+        renamed = replace(self, names=tuple(renames.get(name, name) for name in self.names))
+        if names is None:
+            return renamed
+        wanted = set(names)
+        return renamed.take([row for row, name in enumerate(renamed.names) if name in wanted])
+
+    def moved(self, x: float, y: float) -> Detections:
+        """Shifted: from the pixels of a tile to those of its image."""
+        points = None if self.points is None else self.points + (x, y)
+        return replace(self, boxes=self.boxes + (x, y, x, y), points=points)
+
+
+def joined(parts: Sequence[Detections]) -> Detections:
+    """All of `parts`, one after the other; landmarks only where every part has them."""
+    filled = [part for part in parts if len(part)]
+    if not filled:
+        return Detections.none()
+    points = [part.points for part in filled if part.points is not None]
+    return Detections(
+        np.concatenate([part.boxes for part in filled]),
+        np.concatenate([part.scores for part in filled]),
+        tuple(name for part in filled for name in part.names),
+        np.concatenate(points) if len(points) == len(filled) else None,
+    )
+
+
+def cleaned(found: Detections, size: tuple[int, int]) -> tuple[Detections, dict[str, int]]:
+    """Cut to an image of (width, height); and how many were left out for which reason.
+
+    Left out is what has a score that is no number from 0 to 1, a coordinate that is no number,
+    or nothing inside the image.
+    """
+    finite = np.isfinite(found.boxes).all(axis=1)
+    if found.points is not None:
+        finite &= np.isfinite(found.points).all(axis=(1, 2))
+    scored = (found.scores >= 0) & (found.scores <= 1)  # NaN compares false
+    width, height = size
+    boxes = np.clip(np.nan_to_num(found.boxes), 0, (width, height, width, height))
+    filled = (boxes[:, 2] - boxes[:, 0] >= 0.01) & (boxes[:, 3] - boxes[:, 1] >= 0.01)
+    reasons = {
+        "with a score that is no number from 0 to 1": int((~scored).sum()),
+        "with a coordinate that is no number": int((scored & ~finite).sum()),
+        "with nothing of their box inside the image": int((scored & finite & ~filled).sum()),
+    }
+    good = replace(found, boxes=boxes).take(np.flatnonzero(finite & scored & filled))
+    return good, {reason: count for reason, count in reasons.items() if count}
+
+
+def overlaps(boxes: Array, box: Array) -> Array:
+    """(n,) intersection over union of each of `boxes` (n, 4) with `box` (4,)."""
+    common, areas, area = _common(boxes, box)
+    union = areas + area - common
+    return np.divide(common, union, out=np.zeros_like(common), where=union > 0)
+
+
+def covered(boxes: Array, box: Array) -> Array:
+    """(n,) intersection over the smaller of the two areas."""
+    common, areas, area = _common(boxes, box)
+    smaller = np.minimum(areas, area)
+    return np.divide(common, smaller, out=np.zeros_like(common), where=smaller > 0)
+
+
+def _common(boxes: Array, box: Array) -> tuple[Array, Array, Array]:
+    sides = np.minimum(boxes[:, 2:], box[2:]) - np.maximum(boxes[:, :2], box[:2])
+    common = np.maximum(sides, 0).prod(axis=1)
+    return common, (boxes[:, 2:] - boxes[:, :2]).prod(axis=1), (box[2:] - box[:2]).prod()
