@@ -127,7 +127,8 @@ class Session:
         """
         if unknown := {name for name in answers.values() if name is not None} - set(self.classes):
             raise ValueError(f"{unknown} are not among the classes {self.classes}")
-        group = {**(extra or {}), "group": uuid.uuid4().hex}
+        second = {"second": True} if self.second else {}
+        group = {**second, **(extra or {}), "group": uuid.uuid4().hex}
         entries = []
         for ref, name in answers.items():
             pick = (draws or {}).get(ref)
@@ -169,7 +170,7 @@ class Session:
         self._take_back(taken)
         for entry in reversed(taken[: self.queue.ahead + 1]):
             row = self.queue.row(entry.ref)
-            if row >= 0 and not self._is_answered(entry.ref):
+            if row >= 0 and not self.is_answered(entry.ref):
                 q = float("nan") if entry.q is None else entry.q
                 self.queue.put_first(Pick(row, q, entry.pool or 0, entry.picked_by or ""))
         return taken
@@ -309,7 +310,8 @@ class Session:
         decisions = [of(ref) for ref in self.queue.refs]
         return Counter(decision.label for decision in decisions if decision is not None)
 
-    def _is_answered(self, ref: str) -> bool:
+    def is_answered(self, ref: str) -> bool:
+        """Whether `ref` is not to be asked: labelled or skipped, or seconded by this annotator."""
         if self.second:
             return ref in Own(self._state, self.annotator)
         return ref in self._state.standing
@@ -332,7 +334,7 @@ class Session:
 
     def _take_in(self, entry: Entry) -> None:
         self._apply(entry)
-        if self._is_answered(entry.ref):
+        if self.is_answered(entry.ref):
             self.queue.close(entry.ref)
         else:
             self.queue.open(entry.ref)

@@ -43,10 +43,11 @@ class Sitting:
         # A name of its own, not of this process: the next call of a script goes on with it.
         holder = f"script:0:{annotator}:{'second' if second else 'first'}"
         self._store.release(holder, clock())
+        held = len(self._store.abandoned(annotator, clock()))
         self._seed = settings.seed
         self.session = Session(
             self._store, settings.names, annotator=annotator, seed=settings.seed,
-            ahead=settings.ahead, clock=clock, holder=holder, second=second, lease=lease,
+            ahead=max(settings.ahead, held - 1), clock=clock, holder=holder, second=second, lease=lease,
             strategy=Strategy(settings.strategy, settings.find, settings.estimator),
             hear=lambda entry: self._hooks.tell("on_label", as_dict(entry)),
         )  # fmt: skip

@@ -1,0 +1,147 @@
+"""The Python API and its twins on the command line: sessions without a screen."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import annotator
+from annotator.errors import ProjectError, RefError
+from annotator.formats import begin
+from annotator.settings import ClassInfo, Settings
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """30 images, dark and light, with features that tell them apart."""
+    images = tmp_path / "images"
+    images.mkdir()
+    rng = np.random.default_rng(0)
+    rows = ["filename,feat_idx"]
+    features = np.zeros((30, 4), np.float32)
+    for number in range(30):
+        light = number % 2
+        Image.new("RGB", (8, 8), (200 * light,) * 3).save(images / f"{number:02}.png")
+        rows.append(f"{number:02}.png,{number}")
+        features[number] = [light, 1 - light, *rng.normal(0, 0.1, 2)]
+    (tmp_path / "refs.csv").write_text("\n".join(rows) + "\n")
+    np.save(tmp_path / "features.npy", features)
+    settings = Settings(classes=(ClassInfo("dark"), ClassInfo("light")), ahead=2)
+    folder = tmp_path / "p"
+    begin.from_refs(
+        folder, tmp_path / "refs.csv", settings,
+        images=images, features=tmp_path / "features.npy",
+    )  # fmt: skip
+    return folder
+
+
+def _is_light(ref: str) -> str:
+    return "light" if int(ref[:2]) % 2 else "dark"
+
+
+def test_a_script_labels_everything_and_the_model_learns(project: Path) -> None:
+    opened = annotator.open(project)
+    with opened.session(annotator="ana") as session:
+        while session.current is not None and session.progress.labelled < 12:
+            assert session.picture((64, 64)).size == (8, 8)
+            entry = session.label(_is_light(session.current.ref))
+            assert entry is not None and entry.annotator == "ana"
+    labels = opened.labels()
+    assert len(labels) == 12
+    predicted = dict(opened.predictions())
+    assert set(predicted) == set(opened.refs) - set(labels)
+    assert all(max(p, key=p.__getitem__) == _is_light(ref) for ref, p in predicted.items())
+    assert opened.status()["labelled"] == 12
+
+
+def test_undo_and_groups_in_a_script(project: Path) -> None:
+    opened = annotator.open(str(project))
+    with opened.session(annotator="ana") as session:
+        session.decide({"00.png": "dark", "01.png": "light", "02.png": None})
+        assert opened.labels() == {"00.png": "dark", "01.png": "light"}
+        assert len(session.undo()) == 3
+    assert opened.labels() == {}
+
+
+def test_a_class_or_item_that_is_not_there_is_refused(project: Path) -> None:
+    with annotator.open(project).session() as session:
+        with pytest.raises(ProjectError, match="dark, light"):
+            session.label("grey")
+        with pytest.raises(RefError, match="99.png"):
+            session.decide({"99.png": "dark"})
+    assert annotator.open(project).labels() == {}
+
+
+def test_a_second_opinion_asks_what_others_labelled_and_changes_no_label(project: Path) -> None:
+    opened = annotator.open(project)
+    with opened.session(annotator="ana") as session:
+        session.decide({"00.png": "dark", "01.png": "light"})
+    with opened.session(annotator="vlm", second=True) as session:
+        asked = []
+        while session.current is not None:
+            assert session.prediction is None  # blind
+            asked.append(session.current.ref)
+            session.label("dark")
+        assert session.progress.labelled == 2
+    assert sorted(asked) == ["00.png", "01.png"]
+    assert opened.labels() == {"00.png": "dark", "01.png": "light"}
+    with opened.session(annotator="ana", second=True) as session:
+        assert session.current is None  # nobody is asked about a label of their own
+
+
+def _run(*args: str, code: int = 0) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "annotator", *args], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == code, done.stderr
+    return done.stdout
+
+
+def test_next_and_answer_go_on_where_they_were(project: Path) -> None:
+    p = str(project)
+    lines = _run("next", p, "-n", "4", "--json", "--annotator", "vlm").splitlines()
+    asked = [json.loads(line) for line in lines]
+    refs = [item["ref"] for item in asked]
+    assert len(set(refs)) == 4
+    assert all(Path(item["file"]).is_file() for item in asked)
+    _run("answer", p, refs[1], _is_light(refs[1]), "--annotator", "vlm")
+    again = _run("next", p, "-n", "3", "--annotator", "vlm").split()
+    assert again == [refs[0], refs[2], refs[3]]
+    others = _run("next", p, "-n", "4", "--annotator", "other").split()
+    assert not set(others) & set(refs)
+    assert annotator.open(project).labels() == {refs[1]: _is_light(refs[1])}
+    entry = next(e for e in annotator.open(project).log() if e.ref == refs[1])
+    assert entry.pool is not None and entry.q == 1 / entry.pool  # drawn: it serves the estimate
+
+
+def test_an_answer_for_what_is_labelled_asks_for_second(project: Path) -> None:
+    p = str(project)
+    _run("answer", p, "00.png", "dark", "--annotator", "ana")
+    _run("answer", p, "00.png", "light", "--annotator", "vlm", code=1)
+    _run("answer", p, "00.png", "light", "--annotator", "vlm", "--second")
+    assert annotator.open(project).labels() == {"00.png": "dark"}
+    assert [e.label for e in annotator.open(project).log()] == ["dark", "light"]
+
+
+def test_on_label_hears_each_row_as_json_and_its_failure_is_said(project: Path) -> None:
+    script = project / "hear.py"
+    script.write_text("import sys; open('heard', 'a').write(sys.stdin.read())")
+    toml = project / "annotator.toml"
+    toml.write_text(f'on_label = "{sys.executable} {script}"\n' + toml.read_text())
+    _run("answer", str(project), "00.png", "dark", "--annotator", "ana")
+    (line,) = (project / "heard").read_text().splitlines()
+    event = json.loads(line)
+    assert (event["event"], event["ref"], event["label"]) == ("on_label", "00.png", "dark")
+    script.write_text("import sys; sys.exit('the disk of the hook is gone')")
+    done = subprocess.run(
+        [sys.executable, "-m", "annotator", "answer", str(project), "01.png", "light"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "the disk of the hook is gone" in done.stderr
+    assert annotator.open(project).labels() == {"00.png": "dark", "01.png": "light"}
