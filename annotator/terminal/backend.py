@@ -54,9 +54,9 @@ class Part(NamedTuple):
     column: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Payload:
-    """An encoded picture."""
+    """An encoded picture; each is only itself."""
 
     parts: tuple[Part, ...]
     size: int
@@ -68,7 +68,10 @@ class Payload:
 
 
 class Cell(NamedTuple):
-    """One cell of text with its colours, as the compositor needs it; None leaves a colour alone."""
+    """Cells of text that share their colours, as the compositor needs them.
+
+    None leaves a colour alone.
+    """
 
     text: str
     foreground: Colour | None = None
@@ -94,6 +97,10 @@ class Backend(Protocol):
     @property
     def composited(self) -> bool:
         """Whether text cells carry the picture, so that overlays cut it as they cut text."""
+
+    @property
+    def named(self) -> int:
+        """The image that the text cells name; 0 where they name none."""
 
     def encode(self, image: Image.Image, area: Area, quality: Quality) -> Payload:
         """Encode a picture for the area. Called in a worker thread."""

@@ -29,6 +29,7 @@ class Drawn:
     technique = Technique.NONE
     ladder: tuple[Quality, ...] = (Quality("none", 0, 0.0),)
     slots = 0
+    named = 0
     composited = False
 
     def __init__(self, caps: Caps, background: Colour = (0, 0, 0)) -> None:
@@ -57,7 +58,7 @@ class Drawn:
         return kept(colour + b"".join(move(area, row) + blank for row in range(area.rows)))
 
     def line(self, row: int, area: Area, payload: Payload | None) -> list[Cell]:
-        return half_line(row, area, payload) or [Cell(" ", None, self.background)] * area.columns
+        return half_line(row, area, payload) or [Cell(" " * area.columns, None, self.background)]
 
 
 class Nothing(Drawn):

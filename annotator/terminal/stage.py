@@ -101,7 +101,7 @@ class Stage:
         self.pump()
 
     def _expect(self, shots: Sequence[Shot]) -> None:
-        # Beside them the terminal keeps what is shown, what is asked for and what is on its way.
+        # The terminal also keeps what is shown, what is asked for and what is on its way.
         self.plan.expect(shots, self.backend.slots - 3 if self.backend.slots else None)
 
     def clear(self) -> None:
@@ -132,10 +132,7 @@ class Stage:
         self.pump()
 
     def end(self) -> bytes:
-        """What to write last: ends what is half sent and frees everything in the terminal.
-
-        After it nothing is written until `redraw`.
-        """
+        """The last bytes: they free everything in the terminal. Only `redraw` writes again."""
         self._cancel()
         self._stock.forget()
         self.view.shown, self._ended = None, True
@@ -232,20 +229,17 @@ class Stage:
         if whole:
             self._sending = None
         if not self.backend.slots:
-            self._send_drawing(job, payload, data, whole)
+            if whole:
+                self._stock.drawn = job
+                self._draw(data, self.view.show(job.shot, payload, None, 0))
+            else:
+                self._out.put(data)
             return
         held = self._stock.slots[sending.slot]
         self._out.put(data, Sent(sending.slot, held.filled), hasty=whole)
         held.whole = whole
         if whole and job.shot == self.plan.current:
             self._present()
-
-    def _send_drawing(self, job: Job, payload: Payload, data: bytes, whole: bool) -> None:
-        if whole:
-            self._stock.drawn = job
-            self._draw(data, self.view.show(job.shot, payload, None, 0))
-        else:
-            self._out.put(data)
 
     def _cancel(self) -> None:
         """Give up what is half sent."""
@@ -293,7 +287,12 @@ class Stage:
             self._draw(b"", note)
             self._out.flush()
 
+    @property
+    def stand_in(self) -> Payload | None:
+        """The picture that text cells show, where they do."""
+        stands_in = self.covered or (self.backend.composited and not self.backend.slots)
+        return self.view.payload if stands_in else None
+
     def line_of_cells(self, row: int) -> list[Cell]:
         """One row of the area for the compositor."""
-        stands_in = self.covered or (self.backend.composited and not self.backend.slots)
-        return self.backend.line(row, self.area, self.view.payload if stands_in else None)
+        return self.backend.line(row, self.area, self.stand_in)

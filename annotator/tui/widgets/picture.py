@@ -76,6 +76,8 @@ class Picture(Canvas):
         self._expected: tuple[Item, ...] = ()
         self._zoomed = False
         self._reported = 0
+        self._face: tuple[object, ...] = ()
+        self._strips: dict[int, Strip] = {}
 
     # -- what the screen asks for ----------------------------------------------------------
 
@@ -227,7 +229,18 @@ class Picture(Canvas):
             return words(name, y, self.size, self.rich_style)
         if self._stage.area[2:4] != self.size:
             return Strip.blank(width, self.rich_style)
-        return Strip(segments(self._stage.line_of_cells(y)), width)
+        return self._cells(y)
+
+    def _cells(self, row: int) -> Strip:
+        """One row of the picture. It is made anew only when it is another: that takes a while."""
+        stage, backend = self._stage, self._backend
+        face = stage.area, backend.background, backend.named, stage.stand_in
+        if face != self._face:
+            self._face, self._strips = face, {}
+        if row not in self._strips:
+            cells = segments(self._stage.line_of_cells(row))
+            self._strips[row] = Strip(cells, self.size.width)
+        return self._strips[row]
 
 
 def _bytes(size: int) -> str:
