@@ -9,6 +9,17 @@ events of a page up to the fields.
 from __future__ import annotations
 
 from annotator.byproducts.recorder import PageShown, Recorder, Terminal, Tile
+from annotator.byproducts.traces import ImageTrace, PageTrace, trace, traces
 from annotator.byproducts.workers import worker_id
 
-__all__ = ["PageShown", "Recorder", "Terminal", "Tile", "worker_id"]
+__all__ = [
+    "ImageTrace",
+    "PageShown",
+    "PageTrace",
+    "Recorder",
+    "Terminal",
+    "Tile",
+    "trace",
+    "traces",
+    "worker_id",
+]

@@ -94,6 +94,10 @@ class Recorder:
         self._events: list[list[Any]] = []
         self._moved: dict[int, float] = {}
         self._selected: set[int] = set()
+        self.viewed: set[int] = set()
+        """Images of this page that were in the window."""
+        self.visited: set[int] = set()
+        """Images of this page that the pointer or the cursor was on."""
 
     # --- pages
 
@@ -111,7 +115,8 @@ class Recorder:
         return self.page
 
     def resume(self, page: str, selected: Sequence[int], at: int) -> None:
-        """Go on with a page that was not submitted, with these images selected."""
+        """Go on with a page that was not submitted, with these images selected; `viewed` and
+        `visited` are the caller's to fill."""
         self._begin(page)
         self._selected = set(selected)
         self._now("resume", at)
@@ -129,6 +134,7 @@ class Recorder:
     # --- the pointer
 
     def enter(self, i: int, at: int) -> None:
+        self.visited.add(i)
         self._later("enter", at, i)
 
     def leave(self, i: int, at: int) -> None:
@@ -158,6 +164,7 @@ class Recorder:
 
     def cursor(self, i: int, at: int) -> None:
         """The keyboard's cursor came to image i."""
+        self.visited.add(i)
         self._later("cursor", at, i)
 
     def key(self, name: str, at: int) -> None:
@@ -169,6 +176,7 @@ class Recorder:
 
     def scroll(self, first: int, end: int, at: int) -> None:
         """Images `first` … `end` - 1 are in the window now; call it for the first view, too."""
+        self.viewed.update(range(first, end))
         self._later("scroll", at, first, end)
 
     def zoom(self, i: int, on: bool, at: int) -> None:
@@ -184,7 +192,8 @@ class Recorder:
 
     def replace(self, i: int, reason: str, tile: Tile, at: int) -> None:
         """Image i is broken, and `tile` took its place."""
-        self._selected.discard(i)
+        for known in (self._selected, self.viewed, self.visited):
+            known.discard(i)
         self._now("replace", at, i, reason, _tile(tile))
 
     def prediction(self, on: bool, at: int) -> None:
@@ -196,8 +205,8 @@ class Recorder:
     def _begin(self, page: str) -> None:
         self._write()
         self.page = page
-        self._moved.clear()
-        self._selected.clear()
+        for known in (self._moved, self._selected, self.viewed, self.visited):
+            known.clear()
 
     def _later(self, name: str, at: int, *arguments: Any) -> None:
         if not self.page:
