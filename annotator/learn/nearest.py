@@ -108,7 +108,8 @@ def _pass(
             np.left_shift(rows, _SHIFT, out=rows)
             np.bitwise_and(rows, _SIGN_AND_VALUE, out=rows)
         values = rows.view(np.float32)
-        np.dot(values, scaled, out=found[start:stop])
+        with np.errstate(all="ignore"):
+            np.dot(values, scaled, out=found[start:stop])
         if fresh:
             lengths[start:stop] = _lengths(values, _UP if half else np.float32(1)) * rest
             if half:  # moved, the infinite ones look like numbers

@@ -54,4 +54,4 @@ def test_rows_that_still_grow_are_read_anew(tmp_path: Path) -> None:
     near = Nearest(X, grows=True)
     assert near.best(X[0], 8).rows.tolist() == [0]
     X[5] = [10, 20, 30]
-    assert near.best(X[0], 8).rows.tolist() == [0, 5]
+    assert set(near.best(X[0], 8).rows.tolist()) == {0, 5}
