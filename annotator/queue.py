@@ -48,6 +48,8 @@ class Queue:
         self._rows: dict[str, int] = {}
         self._waiting: deque[Pick] = deque()
         self._picks: deque[Pick] = deque()
+        self._first: dict[str, str] = {}
+        self._first_rows: deque[int] = deque()
         self._settled = True
         self._renew_at, self._leased = 0.0, 0
         self._abandoned = store.abandoned(annotator, clock())
@@ -69,6 +71,7 @@ class Queue:
             self._open_count = max(0, len(refs) - len(self._answered))
         else:
             self._append(refs)
+        self._find_first()
         self._take_up_abandoned()
         if not self._waiting:
             self.refill()
@@ -162,6 +165,10 @@ class Queue:
         self._waiting = deque(keep)
         return changed
 
+    def ask_first(self, items: Iterable[tuple[str, str]]) -> None:
+        """Ask these before any pick: refs, each with what picked it. Call it before `extend`."""
+        self._first = dict(items)
+
     def leave_out_answered(self) -> None:
         """Take out whatever this annotator has answered elsewhere, the current pick included."""
         self._waiting = deque(p for p in self._waiting if not self._closed[p.row])
@@ -210,11 +217,25 @@ class Queue:
 
     def _next(self) -> Pick | None:
         waiting = {pick.row for pick in self._waiting}
+        if (pick := self._next_first(waiting)) is not None:
+            return pick
         while self._picks:
             pick = self._picks.popleft()
             if self._is_open(pick.row, waiting):
                 return pick
         return self._random(waiting)
+
+    def _next_first(self, waiting: set[int]) -> Pick | None:
+        while self._first_rows:
+            row = self._first_rows.popleft()
+            if self._is_open(row, waiting):
+                return Pick(row, float("nan"), 0, self._first[self.refs[row]])
+        return None
+
+    def _find_first(self) -> None:
+        """Which rows are to be asked first, as far as they are listed by now."""
+        rows = self.refs.rows(list(self._first)).tolist() if self._first else []
+        self._first_rows = deque(row for row in rows if row >= 0)
 
     def _is_open(self, row: int, waiting: set[int]) -> bool:
         if self._closed[row] or row in waiting:

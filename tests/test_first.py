@@ -1,0 +1,85 @@
+"""Items that are asked before any that the query strategy picks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from annotator.first import First, read_first, write_first
+from annotator.project import Project
+from annotator.session import Session
+from annotator.settings import ClassInfo, Settings
+from annotator.store import SqliteStore
+
+REFS = [f"{number:02}.jpg" for number in range(30)]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    classes = (ClassInfo("no"), ClassInfo("yes"))
+    return Project.create(tmp_path / "p", Settings(classes))
+
+
+def _session(project: Project) -> Session:
+    session = Session(SqliteStore(project.labels_file), ("no", "yes"), annotator="ann", ahead=3)
+    session.queue.ask_first(read_first(project))
+    return session
+
+
+def _asked(session: Session, count: int) -> list[str]:
+    asked = []
+    for _ in range(count):
+        assert session.current is not None
+        asked.append(session.current.ref)
+        session.label("yes")
+    return asked
+
+
+def test_they_come_in_their_order_and_then_the_others(project: Project) -> None:
+    first = ["20.jpg", "05.jpg", "11.jpg"]
+    write_first(project, [First(ref, "disagreement") for ref in first], replace="disagreement")
+    session = _session(project)
+    session.extend(REFS[:10])
+    session.extend(REFS[10:])
+    asked = _asked(session, 30)
+    assert sorted(asked) == REFS
+    # The first batch fills the queue before the rest is listed; the order holds from then on.
+    assert asked[0] == "05.jpg"
+    assert asked.index("20.jpg") < asked.index("11.jpg") < 6
+
+
+def test_a_restart_asks_those_that_are_left(project: Project) -> None:
+    write_first(project, [First(ref, "cluster") for ref in REFS[:6]], replace="cluster")
+    session = _session(project)
+    session.extend(REFS)
+    assert _asked(session, 4) == REFS[:4]
+    session.close()
+    again = _session(project)
+    again.extend(REFS)
+    assert _asked(again, 2) == REFS[4:6]
+    assert again.current is not None
+
+
+def test_their_labels_say_why_and_carry_no_propensity(project: Project) -> None:
+    write_first(project, [First("07.jpg", "disagreement")], replace="disagreement")
+    session = _session(project)
+    session.extend(REFS)
+    entry = session.label("no")
+    assert entry is not None
+    assert (entry.ref, entry.picked_by, entry.q) == ("07.jpg", "disagreement", None)
+
+
+def test_one_reason_replaces_only_its_own(project: Project) -> None:
+    write_first(project, [First("a.jpg", "cluster"), First("b.jpg", "cluster")], replace="cluster")
+    write_first(project, [First("b.jpg", "disagreement")], replace="disagreement")
+    assert read_first(project) == [First("b.jpg", "disagreement"), First("a.jpg", "cluster")]
+    write_first(project, [], replace="cluster")
+    assert read_first(project) == [First("b.jpg", "disagreement")]
+
+
+def test_items_that_are_gone_are_passed_over(project: Project) -> None:
+    write_first(project, [First("gone.jpg", "cluster"), First("03.jpg", "cluster")], replace="")
+    session = _session(project)
+    session.extend(REFS)
+    assert _asked(session, 1) == ["03.jpg"]
