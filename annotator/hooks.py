@@ -88,4 +88,6 @@ class Hooks:
         if done.returncode == 0:
             return ""
         said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        return f"{words} ended with {done.returncode}" + (f": {printable(said[-1])}" if said else "")
+        return f"{words} ended with {done.returncode}" + (
+            f": {printable(said[-1])}" if said else ""
+        )

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from annotator.cli.labelling import Annotator, Graphics, with_given
+from annotator.cli.given import with_given
+from annotator.cli.labelling import Annotator, Graphics
 from annotator.errors import ProjectError
 from annotator.refs import printable
 

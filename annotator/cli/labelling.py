@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import shlex
 import sys
 from pathlib import Path
@@ -10,12 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from annotator.cli.given import (
+    check_names,
+    parse_classes,
+    refs_of_others,
+    with_default_classes,
+    with_given,
+)
 from annotator.errors import ProjectError
 from annotator.refs import printable
 
 if TYPE_CHECKING:
     from annotator.project import Project
-    from annotator.settings import ClassInfo, Settings
 
 Classes = Annotated[
     str | None,
@@ -71,6 +76,9 @@ def run(
     features: Annotated[
         bool, typer.Option(help="Compute features in the background where they are missing.")
     ] = True,
+    second: Annotated[
+        bool, typer.Option(help="Second opinions, blind, on what others have labelled.")
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print what the sitting came to as JSON.")
     ] = False,
@@ -86,7 +94,7 @@ def run(
         "strategy": strategy, "find": find, "context": context, "model": model,
         "keymap": keymap, "theme": theme, "annotator": annotator, "graphics": graphics,
     }  # fmt: skip
-    label(opened, changes, features, as_json)
+    label(opened, changes, features, as_json, second)
 
 
 def demo(
@@ -218,56 +226,12 @@ def open_or_create(path: Path, folder: Path | None, classes: str | None) -> Proj
     return project
 
 
-def parse_classes(text: str | None) -> tuple[ClassInfo, ...]:
-    """Names separated by commas; quotes keep a comma within a name."""
-    from annotator.settings import ClassInfo, check_classes
-
-    if text is None:
-        return ()
-    names = tuple(name.strip() for name in next(csv.reader([text]), []))
-    check_classes(names)
-    return tuple(ClassInfo(name) for name in names)
-
-
-def with_given(settings: Settings, **changes: Any) -> Settings:
-    """`settings` with those changes that are not None."""
-    from dataclasses import replace
-
-    return replace(settings, **{key: value for key, value in changes.items() if value is not None})
-
-
-def check_names(settings: Settings) -> None:
-    """Raises `ProjectError` for a strategy, an estimator or a class to find that does not exist."""
-    from annotator.errors import several
-    from annotator.learn.model import ESTIMATORS
-    from annotator.learn.registry import STRATEGIES
-
-    problems = [
-        f"no {kind} {printable(repr(name))}; choose one of {printable(', '.join(known))}"
-        for kind, name, known in (
-            ("strategy", settings.strategy, tuple(STRATEGIES)),
-            ("estimator", settings.estimator, tuple(ESTIMATORS)),
-            ("class to find", settings.find, settings.names),
-        )
-        if name is not None and name not in known
-    ]
-    if problems:
-        raise ProjectError(several(problems, "these names are not known:"))
-
-
-def with_default_classes(settings: Settings) -> Settings:
-    from dataclasses import replace
-
-    from annotator.formats.begin import DEFAULT_CLASSES
-    from annotator.settings import ClassInfo
-
-    if settings.classes:
-        return settings
-    return replace(settings, classes=tuple(ClassInfo(name) for name in DEFAULT_CLASSES))
-
-
 def label(
-    project: Project, changes: dict[str, Any], features: bool, as_json: bool = False
+    project: Project,
+    changes: dict[str, Any],
+    features: bool,
+    as_json: bool = False,
+    second: bool = False,
 ) -> None:
     """Open the labelling screen with `changes` to the settings, and say what came of it."""
     import getpass
@@ -279,12 +243,14 @@ def label(
     if not (sys.stdin.isatty() and (sys.stdout.isatty() or as_json)):
         raise ProjectError("labelling needs a terminal; over ssh give a command with `ssh -t`")
     project = replace(project, settings=settings)
+    from annotator.tui.app import Sample
     from annotator.tui.app import run as run_app
 
+    who = settings.annotator or getpass.getuser()
+    sample = Sample(None, refs_of_others(project, who)) if second else None
     receipt = run_app(
-        project, annotator=settings.annotator or getpass.getuser(),
-        graphics=settings.graphics, features=features,
-    )  # fmt: skip
+        project, annotator=who, graphics=settings.graphics, features=features, audit=sample
+    )
     if as_json:
         typer.echo(json.dumps(receipt.as_dict(), ensure_ascii=False))
     else:

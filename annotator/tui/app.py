@@ -34,10 +34,10 @@ HOOKS_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What an audit asks."""
+    """What an audit asks, or what second opinions are wanted on."""
 
-    name: str
-    """Marks its labels in the log."""
+    name: str | None
+    """Marks the labels of an audit in the log; None for second opinions."""
     refs: Sequence[str]
 
 
@@ -91,7 +91,9 @@ def prepared(
     reader: Reader | None = None,
 ) -> Iterator[Labeller]:
     """The app for a project, with its session; both are closed at the end."""
+    from annotator.first import read_first
     from annotator.learner import Strategy
+    from annotator.proposals import before
     from annotator.session import Session
     from annotator.store import SqliteStore
     from annotator.tui.keymaps import make_keymap
@@ -110,8 +112,11 @@ def prepared(
         session = Session(
             store, settings.names, annotator=annotator, seed=settings.seed, ahead=settings.ahead,
             strategy=Strategy(settings.strategy, settings.find, settings.estimator),
-            audit=audit.name if audit else None, hear=hear,
+            audit=audit.name if audit else None, second=bool(audit and audit.name is None),
+            hear=hear,
         )  # fmt: skip
+        session.learner.before = before(project, blind=audit is not None)
+        session.queue.ask_first([] if audit else read_first(project))
         pace = Pace(time.monotonic)
         reader = reader or Reader(project, audit.refs if audit else None)
         app = Labeller(project, session, keymap, pace, caps, reader, extract=features, hooks=hooks)

@@ -45,7 +45,7 @@ class Banner(Lines):
     """
 
     MOST = 4
-    TOPICS = ("store", "read", "features", "fit", "list")
+    TOPICS = ("store", "read", "features", "fit", "list", "hook")
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)

@@ -1,0 +1,70 @@
+"""Second opinions on the screen: blind, on others' labels, and never the label that counts."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from annotator.log import Action, Entry, replay
+from annotator.project import Project
+from annotator.store import SqliteStore
+from annotator.terminal.caps import Caps, Technique
+from annotator.tui.app import Sample, prepared
+
+
+def _labelled(project: Project) -> None:
+    store = SqliteStore(project.labels_file)
+    store.append(
+        Entry(0, 0.0, "ann", Action.LABEL, "00.png", "red"),
+        Entry(0, 0.0, "ann", Action.LABEL, "01.png", "blue"),
+    )
+    store.close()
+
+
+async def test_second_opinions_are_given_blind_and_undone(make: Any) -> None:
+    project = make(6)
+    _labelled(project)
+    sample = Sample(None, ["00.png", "01.png"])
+    with prepared(project, "bob", Caps(Technique.NONE, "test"), audit=sample) as app:
+        async with app.run_test(size=(100, 30)) as pilot:
+            while app.session.current is None:
+                await pilot.pause()
+            assert app.session.prediction is None
+            await pilot.press("a", "a")
+            await pilot.pause()
+            assert app.session.current is None
+            await pilot.press("backspace")
+            await pilot.pause()
+            assert app.session.current is not None
+            await pilot.press("d")
+            await pilot.pause()
+    store = SqliteStore(project.labels_file)
+    state = replay(store.entries())
+    store.close()
+    assert [state.label("00.png"), state.label("01.png")] == ["red", "blue"]
+    assert len(state.opinions) == 2
+    given = sorted(str(stack[-1].label) for stack in state.opinions.values())
+    assert given == ["blue", "red"]
+
+
+async def test_a_hook_hears_labels_and_its_failure_is_on_screen(make: Any, tmp_path: Path) -> None:
+    heard = tmp_path / "heard"
+    script = tmp_path / "hear.py"
+    script.write_text(f"import sys; open({str(heard)!r}, 'a').write(sys.stdin.read()); sys.exit(3)")
+    project = make(4, on_label=f"{sys.executable} {script}")
+    with prepared(project, "bob", Caps(Technique.NONE, "test"), features=False) as app:
+        async with app.run_test(size=(100, 30)) as pilot:
+            while app.session.current is None:
+                await pilot.pause()
+            await pilot.press("a")
+            for _ in range(500):
+                if "ended with 3" in app.label_screen.banner.text:
+                    break
+                await pilot.pause(0.02)
+            assert "on_label" in app.label_screen.banner.text
+            assert app.session.progress.labelled == 1
+    event = json.loads(heard.read_text())
+    assert event["label"] == "red"
+    assert event["annotator"] == "bob"
