@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from annotator.cli.narration import narrated, stoppable
+from annotator.cli.narration import end_with_the_app, narrated, stoppable
 from annotator.errors import several
 from annotator.refs import printable
 
@@ -46,6 +46,8 @@ def features(
     annotator features p --model siglip2-base --device cuda --dtype bf16
     annotator features p --model ./my-checkpoint
     """
+    if progress == "json":
+        end_with_the_app()
     from annotator import pool
     from annotator.features.models import load_extractor
     from annotator.features.pipeline import extract

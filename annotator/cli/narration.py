@@ -6,9 +6,10 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -36,6 +37,21 @@ def stoppable() -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def end_with_the_app() -> None:
+    """End this process when the app, which holds the other end of its stdin, has ended.
+
+    At once and without a word: what was computed so far is on disk, and goes on from there.
+    """
+
+    def watch() -> None:
+        with suppress(OSError):
+            while os.read(0, 1024):
+                pass
+        os._exit(1)
+
+    threading.Thread(target=watch, name="app", daemon=True).start()
 
 
 @contextmanager

@@ -54,7 +54,7 @@ class Fitter:
 class Extraction:
     """Features computed by a child process, so that the screen has its interpreter to itself.
 
-    The child stops by itself if this process dies: what it reports has nowhere to go then.
+    The child ends by itself if this process dies, however it does: its stdin is closed then.
     """
 
     def __init__(self, project: Project, post: Post) -> None:
@@ -65,7 +65,7 @@ class Extraction:
         # fmt: on
         self._child = subprocess.Popen(
             command,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,

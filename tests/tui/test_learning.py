@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -163,3 +165,14 @@ async def test_the_child_ends_with_the_app(make: Any, opened: Any) -> None:
         await desk.until(lambda: desk.app._child is not None)
         child = desk.app._child._child
     assert child.wait(20) is not None
+
+
+def test_what_computes_features_for_an_app_that_died_ends_at_once(make: Any) -> None:
+    project = make(8, model="classic")
+    command = [sys.executable, "-m", "annotator", "features", str(project.folder)]
+    # The app holds the other end of its stdin; here nobody does.
+    given = {"stdin": subprocess.DEVNULL, "capture_output": True}
+    ended = subprocess.run([*command, "--progress", "json"], check=False, **given)
+    assert ended.returncode == 1
+    assert not (project.features_folder / "features.npy").exists()
+    assert subprocess.run(command, check=False, **given).returncode == 0
