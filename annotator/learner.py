@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,18 @@ class Strategy:
     estimator: str = "ridge"
 
 
+class Before(Protocol):
+    """What is said of items before anything is learnt: by whatever proposed them."""
+
+    def prediction(self, ref: str) -> tuple[dict[str, float], str] | None:
+        """Class to probability, and the model that says so."""
+        ...
+
+    def words(self, ref: str) -> str:
+        """What is proposed, in short; "" for nothing."""
+        ...
+
+
 class Learner:
     """Owned by one session, and by its thread."""
 
@@ -37,6 +50,7 @@ class Learner:
         self.classes, self.strategy = classes, strategy
         self.ranking: Ranking | None = None
         self.features: PooledFeatures | None = None
+        self.before: Before | None = None
         self._learnt: object = None
 
     def attach(
@@ -60,6 +74,14 @@ class Learner:
             return None
         proba = model.predict_proba(vector[None])[0]
         return dict(zip(self.classes, map(float, proba), strict=True))
+
+    def says(self, row: int, ref: str) -> tuple[dict[str, float] | None, str | None]:
+        """What the model says of a pool row, until there is one what was proposed; and who
+        says so."""
+        proba = self.predict(row)
+        if proba is not None:
+            return proba, self.model_name
+        return (self.before and self.before.prediction(ref)) or (None, None)
 
     def stale(self, state: State, queue: Queue) -> bool:
         """Whether a fit would know more than the last one did."""

@@ -90,8 +90,10 @@ class Session:
 
     @property
     def prediction(self) -> dict[str, float] | None:
-        """What the latest model says of the current item; None without model or features."""
-        return self.learner.predict(self.queue[0].row) if self.queue else None
+        """What the latest model says of the current item, until there is one what was proposed;
+        None without either."""
+        current = self.current
+        return self.learner.says(self.queue[0].row, current.ref)[0] if current else None
 
     # --- answering
 
@@ -132,10 +134,10 @@ class Session:
         entries = []
         for ref, name in answers.items():
             pick = (draws or {}).get(ref)
-            proba = self.learner.predict(self.queue.row(ref))
+            proba, model = self.learner.says(self.queue.row(ref), ref)
             drawn = {"picked_by": pick.component, "q": pick.q, "pool": pick.pool} if pick else {}
             fields = {
-                "label": name, "proba": proba, "model": self.learner.model_name if proba else None,
+                "label": name, "proba": proba, "model": model,
                 "shown_ms": shown_ms, "extra": group, "picked_by": picked_by, **drawn,
             }  # fmt: skip
             action = Action.SKIP if name is None else Action.LABEL
@@ -189,8 +191,7 @@ class Session:
         current = self.current
         if current is None or (ref is not None and ref != current.ref):
             return None
-        proba = self.prediction
-        model = self.learner.model_name if proba else None
+        proba, model = self.learner.says(self.queue[0].row, current.ref)
         drawn = self._drawn(self.queue[0])
         (entry,) = self._write(
             self._entry(

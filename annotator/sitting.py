@@ -10,12 +10,14 @@ import numpy as np
 from annotator.errors import StoreError
 from annotator.features.growing import open_growing
 from annotator.features.store import FeatureStore
+from annotator.first import read_first
 from annotator.hooks import Hooks
 from annotator.learn.ranking import learn
 from annotator.learner import Strategy
 from annotator.log import State, as_dict, replay
 from annotator.pool import load
 from annotator.project import Project
+from annotator.proposals import before
 from annotator.reftable import RefTable
 from annotator.session import Session
 from annotator.store import SqliteStore
@@ -51,7 +53,9 @@ class Sitting:
             strategy=Strategy(settings.strategy, settings.find, settings.estimator),
             hear=lambda entry: self._hooks.tell("on_label", as_dict(entry)),
         )  # fmt: skip
+        self.session.learner.before = before(project, blind=second)
         refs = load(project)
+        self.session.queue.ask_first([] if second else read_first(project))
         self.session.extend(labelled_by_others(self._store, annotator, refs) if second else refs)
         if not second:
             self._attach(project)

@@ -68,7 +68,7 @@ def next_(
 def _described(project: Project, sitting: Sitting, place: int, item: Any) -> dict[str, Any]:
     session = sitting.session
     pick = session.queue[place]
-    proba = session.learner.predict(pick.row)
+    proba, _ = session.learner.says(pick.row, item.ref)
     return {
         "ref": item.ref,
         "file": str((project.images / item.path).resolve()),

@@ -15,11 +15,19 @@ from __future__ import annotations
 
 from annotator.proposals.boxes import Accepted, accepted
 from annotator.proposals.done import Done
-from annotator.proposals.table import FILE, Before, ProposalTable, Proposed, has_proposals, read
+from annotator.proposals.table import (
+    FILE,
+    Before,
+    ProposalTable,
+    Proposed,
+    before,
+    has_proposals,
+    read,
+)
 from annotator.proposals.verdict import Verdict, judge
 from annotator.proposals.writing import ProposalWriter, open_or_make
 
 __all__ = [
     "FILE", "Accepted", "Before", "Done", "ProposalTable", "ProposalWriter", "Proposed",
-    "Verdict", "accepted", "has_proposals", "judge", "open_or_make", "read",
+    "Verdict", "accepted", "before", "has_proposals", "judge", "open_or_make", "read",
 ]  # fmt: skip

@@ -146,25 +146,33 @@ class ProposalTable:
 
 
 class Before:
-    """What the labelling screen shows while no model has learnt anything yet."""
+    """What the labelling screen shows while no model has learnt anything yet; blind, as in an
+    audit, only what is to be judged."""
 
-    def __init__(self, table: ProposalTable, classes: tuple[str, ...]) -> None:
-        self._table, self._classes = table, classes
+    def __init__(self, table: ProposalTable, classes: tuple[str, ...], blind: bool = False) -> None:
+        self._table, self._classes, self._blind = table, classes, blind
 
     def prediction(self, ref: str) -> tuple[dict[str, float], str] | None:
         """Class to probability, and the model that says so; None without a proposal, or for a
         name that is no class where nothing stands for yes."""
-        found = self._table.find(ref)
+        found = None if self._blind else self._table.find(ref)
         proba = chances(found.name, found.score, self._classes) if found else None
         return (proba, found.model) if found and proba else None
 
-    def words(self, ref: str, blind: bool = False) -> str:
-        """`person 0.87, 2 votes`: what is to be accepted or rejected; blind, only the name."""
+    def words(self, ref: str) -> str:
+        """`person 0.87, 2 votes`: what is to be accepted or rejected."""
         found = self._table.find(ref)
-        if found is None:
-            return ""
+        if found is None or self._blind:
+            return found.name if found else ""
         votes = f", {found.votes} votes" if found.votes > 1 else ""
-        return found.name if blind else f"{found.name} {found.score:.2f}{votes}"
+        return f"{found.name} {found.score:.2f}{votes}"
+
+
+def before(project: Project, blind: bool = False) -> Before | None:
+    """What proposals say of a project's items; None where it has none."""
+    if not has_proposals(project):
+        return None
+    return Before(ProposalTable.load(project), project.settings.names, blind)
 
 
 def _best(refs: RefTable, scores: NDArray[np.float64]) -> NDArray[np.int64]:

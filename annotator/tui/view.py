@@ -141,8 +141,11 @@ def box_text(item: Item) -> str:
 
 
 def marks(session: Session, item: Item) -> str:
-    """Flag and notes of an item."""
-    flagged = ["⚑ flagged"] if session.is_flagged(item.ref) else []
+    """What is proposed, flag and notes of an item."""
+    before = session.learner.before
+    proposed = printable(before.words(item.ref)) if before else ""
+    flagged = [f"proposed: {proposed}"] if proposed else []
+    flagged += ["⚑ flagged"] if session.is_flagged(item.ref) else []
     notes = session.notes(item.ref)
     if notes:
         more = f" (+{len(notes) - 1})" if len(notes) > 1 else ""

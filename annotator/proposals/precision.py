@@ -1,0 +1,220 @@
+"""How often proposals are right, from the labels that accepted or rejected some of them.
+
+What is labelled is seldom a fair sample: doubtful boxes come first, pages hold the likely ones.
+So the proposals above a threshold are cut into strata by score, and each stratum counts by how
+many proposals it holds, not by how many labels (post-stratification; Cochran, Sampling
+Techniques, 1977, 5A.9). With p_b of n_b labels right in stratum b, and a share W_b of the N_b in
+all: p = Σ W_b p_b, and 1/n = Σ W_b² (1 − n_b/N_b) / n_b is what these labels are worth as a fair
+sample of n. The interval is Wilson's (1927) for p and n. What it takes for granted: within a
+stratum, which were labelled has nothing to do with whether they are right.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator.log import State
+from annotator.project import Project
+from annotator.proposals.table import ProposalTable
+from annotator.proposals.verdict import judge
+
+LEVEL = 0.95
+"""Of how many such intervals hold the truth."""
+GRID = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+LEAST = 20
+"""Labels above a threshold, below which it is not suggested."""
+_STRATA, _PER_STRATUM = 10, 10
+_Z = 1.959963984540054
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """The precision of the proposals with at least some score."""
+
+    threshold: float
+    precision: float
+    low: float
+    high: float
+    """The 95 % interval."""
+    labelled: int
+    """Labels above the threshold."""
+    right: int
+    items: int
+    """Proposals above the threshold."""
+    kept: float
+    """The share of all right proposals that are above the threshold, as estimated."""
+
+    @property
+    def spread(self) -> float:
+        """Half the interval."""
+        return (self.high - self.low) / 2
+
+    def __str__(self) -> str:
+        return (
+            f"at score ≥ {self.threshold:.2f} precision is {self.precision:.2f} ± {self.spread:.2f}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The proposals of one class by one model; `name` None for all classes of the model."""
+
+    model: str
+    name: str | None
+    items: int
+    labelled: int
+    right: int
+    estimates: tuple[Estimate, ...]
+    """At each threshold of `GRID` above which there are labels."""
+    suggested: Estimate | None
+    """The lowest threshold with the wanted precision, as estimated; None where there is none."""
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def estimate(
+    scores: Floats, labelled: Flags, right: Flags, threshold: float, everything: float | None = None
+) -> Estimate | None:
+    """The precision above `threshold`; None without a label above it.
+
+    `scores` (n,) of all proposals, `labelled` (n,) which of them have a label, `right` (n,) which
+    of these are right; `everything`: how many are right in all, as estimated at threshold 0.
+    """
+    above = scores >= threshold
+    with_label = above & labelled
+    n = int(with_label.sum())
+    if not n:
+        return None
+    share, worth = _stratified(scores[above], labelled[above], right[above])
+    low, high = wilson(share, worth)
+    items = int(above.sum())
+    total = share * items if everything is None else everything
+    kept = min(1.0, share * items / total) if total > 0 else 0.0
+    hits = int((with_label & right).sum())
+    return Estimate(float(threshold), share, low, high, n, hits, items, kept)
+
+
+def _stratified(scores: Floats, labelled: Flags, right: Flags) -> tuple[float, float]:
+    """The share that is right, and how many fair labels these labels are worth (inf for all)."""
+    strata = _strata(scores, labelled)
+    count = int(strata.max()) + 1
+    N = np.bincount(strata, minlength=count).astype(float)
+    n = np.bincount(strata[labelled], minlength=count).astype(float)
+    hits = np.bincount(strata[labelled & right], minlength=count).astype(float)
+    weight = N / N.sum()
+    share = float((weight * hits / n).sum())
+    variance = float((weight**2 * (1 - n / N) / n).sum())
+    return min(1.0, share), 1 / variance if variance > 1e-12 else math.inf
+
+
+def _strata(scores: Floats, labelled: Flags) -> NDArray[np.int64]:
+    """The stratum of each proposal: cut where the labels fall into equal parts of ten or more.
+
+    Every stratum has a label: the cuts are scores of labelled proposals, and the lowest and the
+    highest stratum reach to the ends.
+    """
+    known = np.sort(scores[labelled])
+    parts = int(np.clip(len(known) // _PER_STRATUM, 1, _STRATA))
+    cuts = np.unique(known[[len(known) * part // parts for part in range(1, parts)]])
+    cuts = cuts[cuts > known[0]]  # many equal scores: a stratum below them would have no label
+    return np.searchsorted(cuts, scores, side="right")
+
+
+def wilson(share: float, n: float) -> tuple[float, float]:
+    """Wilson's interval for a share of n draws; n need not be whole. The share itself for inf."""
+    if math.isinf(n):
+        return share, share
+    z2 = _Z * _Z
+    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = _Z / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def suggest(
+    scores: Floats, labelled: Flags, right: Flags, wanted: float, everything: float
+) -> Estimate | None:
+    """The lowest threshold from which on the precision is `wanted`, as estimated.
+
+    From which on: it is as high at every higher threshold tried, too, so that a lucky stretch
+    is no reason. Thresholds are scores of labelled proposals with `LEAST` labels above.
+    """
+    known = np.unique(scores[labelled])
+    step = max(1, len(known) // 200)
+    found = None
+    for threshold in known[::-step] if len(known) else ():
+        here = estimate(scores, labelled, right, float(threshold), everything)
+        if here is None or here.labelled < LEAST:
+            continue
+        if here.precision < wanted:
+            break
+        found = here
+    return found
+
+
+def precision(project: Project, state: State, wanted: float = 0.95) -> list[Group]:
+    """The precision of each model, and of each of its classes, most proposals first.
+
+    Labels that a machine gave say nothing here.
+    """
+    table = ProposalTable.load(project)
+    labelled, right = _judged(table, state)
+    groups = []
+    for code, model in enumerate(table.models):
+        mine = table.model == code
+        names = np.unique(table.name[mine])
+        groups.append(_group(model, None, table, mine, labelled, right, wanted))
+        parts = [
+            _group(model, table.names[name], table, mine & (table.name == name), labelled, right,
+                   wanted)
+            for name in names
+        ]  # fmt: skip
+        groups += sorted(parts, key=lambda group: -group.items) if len(parts) > 1 else []
+    return groups
+
+
+def _judged(table: ProposalTable, state: State) -> tuple[Flags, Flags]:
+    """(n,) which proposals a person has judged, and which of them are right."""
+    labelled, right = np.zeros(len(table), bool), np.zeros(len(table), bool)
+    if not state.standing:
+        return labelled, right
+    for row, ref in enumerate(table.refs):
+        decision = state.decision(ref)
+        if decision is None or decision.label is None or decision.by_machine:
+            continue
+        labelled[row] = True
+        right[row] = judge(decision.label, table.names[table.name[row]]).right
+    return labelled, right
+
+
+def _group(
+    model: str, name: str | None, table: ProposalTable, mine: Flags, labelled: Flags, right: Flags,
+    wanted: float,
+) -> Group:  # fmt: skip
+    scores, labelled, right = table.scores[mine], labelled[mine], right[mine]
+    everything = estimate(scores, labelled, right, 0.0)
+    if everything is None:
+        return Group(model, name, len(scores), 0, 0, (), None)
+    total = everything.precision * everything.items
+    found = [estimate(scores, labelled, right, threshold, total) for threshold in GRID]
+    suggested = suggest(scores, labelled, right, wanted, total)
+    counts = int(labelled.sum()), int((labelled & right).sum())
+    return Group(model, name, len(scores), *counts, _distinct(found), suggested)
+
+
+def _distinct(found: Sequence[Estimate | None]) -> tuple[Estimate, ...]:
+    """Of thresholds above which the same proposals lie, the highest."""
+    last: dict[int, Estimate] = {}
+    for one in found:
+        if one is not None:
+            last[one.items] = one
+    return tuple(last.values())
