@@ -7,7 +7,7 @@ in the order of the recorder's method, `i` being the image's place on the page, 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -72,7 +72,9 @@ class PageShown:
     version: str = "NO_POINTER_ORIGINAL"
     """The interface: POINTER or NO_POINTER, then ORIGINAL or NO_ORIGINAL."""
     annotation: str = ""
-    """The id of the sitting on a HIT that the page belongs to; "" for browsing."""
+    """The id of the work on a HIT that the page belongs to; "" for browsing."""
+    id: str = ""
+    """The page's own id, which the log may know, too; "" for a new one."""
 
 
 class Recorder:
@@ -94,6 +96,7 @@ class Recorder:
         self._events: list[list[Any]] = []
         self._moved: dict[int, float] = {}
         self._selected: set[int] = set()
+        self._left: tuple[str, set[int], set[int]] | None = None
         self.viewed: set[int] = set()
         """Images of this page that were in the window."""
         self.visited: set[int] = set()
@@ -101,11 +104,23 @@ class Recorder:
 
     # --- pages
 
+    def take_up(self, page: str, selected: Iterable[int], visited: Iterable[int] = ()) -> None:
+        """Page `page` was begun before: when it is shown, it is gone on with, with these images
+        selected, and these visited already (by pointer, cursor or view)."""
+        self._left = (page, set(selected), set(visited))
+
     def page_shown(self, page: PageShown, tiles: Sequence[Tile], terminal: Terminal) -> str:
-        """Begin a page; returns its id."""
-        self._begin(uuid.uuid4().hex)
+        """Begin a page, or go on with the one that was taken up; returns its id."""
+        left, self._left = self._left, None
+        if left is not None and left[0] == page.id:
+            self._begin(page.id)
+            self._selected, self.viewed, self.visited = left[1], set(left[2]), set(left[2])
+            self._later("resume", page.started_at)
+            self._now("resize", page.started_at, asdict(terminal), [_tile(tile) for tile in tiles])
+            return self.page
+        self._begin(page.id or uuid.uuid4().hex)
         data = {
-            **asdict(page),
+            **{key: value for key, value in asdict(page).items() if key != "id"},
             "worker": self.worker,
             "tiles": [_tile(tile) for tile in tiles],
             "terminal": asdict(terminal),
@@ -114,12 +129,11 @@ class Recorder:
         self._write()
         return self.page
 
-    def resume(self, page: str, selected: Sequence[int], at: int) -> None:
-        """Go on with a page that was not submitted, with these images selected; `viewed` and
-        `visited` are the caller's to fill."""
+    def reopen(self, page: str, at: int) -> None:
+        """The submission of page `page` is taken back; `take_up` and show it again."""
         self._begin(page)
-        self._selected = set(selected)
-        self._now("resume", at)
+        self._now("reopen", at)
+        self.page = ""
 
     def submit(self, at: int) -> None:
         """The page is answered; intervals that are open end here."""
@@ -205,8 +219,8 @@ class Recorder:
     def _begin(self, page: str) -> None:
         self._write()
         self.page = page
-        for known in (self._moved, self._selected, self.viewed, self.visited):
-            known.clear()
+        self._moved = {}
+        self._selected, self.viewed, self.visited = set(), set(), set()
 
     def _later(self, name: str, at: int, *arguments: Any) -> None:
         if not self.page:

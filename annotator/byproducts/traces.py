@@ -99,6 +99,7 @@ class PageTrace:
     scrolls: list[dict[str, Any]] = field(default_factory=list)
     resizes: list[dict[str, Any]] = field(default_factory=list)
     resumes: list[int] = field(default_factory=list)
+    reopens: list[int] = field(default_factory=list)
     predictions: list[dict[str, Any]] = field(default_factory=list)
     replaced: list[ImageTrace] = field(default_factory=list)
 
@@ -129,6 +130,7 @@ class PageTrace:
             "focusRecord": self.focus,
             "scrolledRecord": self.scrolls,
             "resumedRecord": self.resumes,
+            "reopenedRecord": self.reopens,
             "replaced": [{**image.fields(), "reason": image.broken} for image in self.replaced],
         }
 
@@ -210,6 +212,10 @@ class PageTrace:
             self._close(image, at)
         self.ended_at = at
 
+    def _reopen(self, at: int) -> None:
+        self.ended_at = None
+        self.reopens.append(at)
+
     def _close(self, image: ImageTrace, at: int) -> None:
         image.hovered = False
         image.time(at)
@@ -275,6 +281,7 @@ _HANDLERS: dict[str, Any] = {
     "replace": PageTrace._replace,
     "resume": PageTrace._resume,
     "submit": PageTrace._submit,
+    "reopen": PageTrace._reopen,
     "key": lambda page, at, key: page.keys.append({"key": key, "time": at}),
     "focus": lambda page, at, on: page.focus.append(
         {"action": "focus" if on else "blur", "time": at}

@@ -1,0 +1,195 @@
+"""HITs from files: JSON, JSON lines or CSV. Every fault is named before anything is used."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Mapping
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from annotator.errors import RefError, several
+from annotator.hits.model import Hit, HitClass, HitImage, HitPage
+from annotator.listing import open_text
+from annotator.refs import Item, printable
+
+_COLUMNS = ("pageno", "class", "url")
+_MANY = "|"
+"""Between synset words, and between links, in one cell of a CSV."""
+_YES = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+Fault = Callable[[str, str], None]
+
+
+def read_hits(file: Path) -> list[Hit]:
+    """The HITs of a .json (one, a list, or {"hits": [...]}), .jsonl or .csv file.
+
+    Raises `RefError` that names every fault and its place.
+    """
+    if not file.is_file():
+        raise RefError(
+            f"{printable(str(file))} does not exist; make HITs with `annotator hits make`"
+        )
+    problems: list[str] = []
+
+    def fault(place: str, text: str) -> None:
+        problems.append(f"{printable(file.name)}, {place}: {text}")
+
+    tables = _from_csv(file, fault) if file.suffix.lower() == ".csv" else _from_json(file)
+    hits = [_hit(table, f"HIT {place}", file.stem, fault) for place, table in enumerate(tables, 1)]
+    for dataset_id in _twice((hit.dataset, hit.id) for hit in hits):
+        fault(f"HIT {dataset_id[1]}", f"is there twice in {dataset_id[0]}; give each its own id")
+    if not hits:
+        fault("all of it", "holds no HIT")
+    if problems:
+        raise RefError(several(problems, f"{printable(str(file))} cannot be used as it is:"))
+    return hits
+
+
+def _from_json(file: Path) -> list[Any]:
+    with open_text(file) as text:
+        try:
+            if file.suffix.lower() == ".jsonl":
+                return [json.loads(line) for line in text if line.strip()]
+            found = json.load(text)
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise RefError(
+                f"{printable(str(file))} is not JSON: {error}; HITs come as .json, .jsonl or .csv"
+            ) from error
+    if isinstance(found, dict) and isinstance(found.get("hits"), list):
+        return list(found["hits"])
+    return found if isinstance(found, list) else [found]
+
+
+def _from_csv(file: Path, fault: Fault) -> list[Any]:
+    """One row an image: hitDatasetName, hit, pageno, wnid, class, description, wikipedia, image_id,
+    url, gold, reserve; the rows of one page stand together."""
+    with open_text(file) as lines:
+        reader = csv.DictReader(lines)
+        absent = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
+        if absent:
+            fault("line 1", f"has no column {', '.join(absent)}; it needs {', '.join(_COLUMNS)}")
+            return []
+        rows = list(reader)
+    return [
+        _table_of(list(group))
+        for _, group in groupby(rows, lambda row: (row.get("hitDatasetName"), row.get("hit")))
+    ]
+
+
+def _table_of(rows: list[dict[str, str]]) -> dict[str, Any]:
+    """The JSON of the HIT that stands in these rows of a CSV."""
+    pages = []
+    for pageno, group in groupby(rows, lambda row: row["pageno"]):
+        of_page = list(group)
+        first = of_page[0]
+        words = _many(first["class"])
+        images: dict[bool, list[dict[str, str]]] = {False: [], True: []}
+        gold = {}
+        for row in of_page:
+            image = {"id": row.get("image_id") or row["url"], "url": row["url"]}
+            images[bool(_YES.get((row.get("reserve") or "").lower()))].append(image)
+            if row.get("gold"):
+                gold[image["id"]] = _YES.get(row["gold"].lower(), row["gold"])
+        pages.append(
+            {
+                "pageno": int(pageno) if pageno.isdecimal() else pageno,
+                "class": {
+                    "id": first.get("wnid") or (words[0] if words else ""),
+                    "wnid": first.get("wnid") or "",
+                    "synset": words,
+                    "description": first.get("description") or "",
+                    "wikipedia": _many(first.get("wikipedia") or ""),
+                },
+                "images": images[False],
+                "reserve": images[True],
+                "gold": gold,
+            }
+        )
+    head = rows[0]
+    return {"hitDatasetName": head.get("hitDatasetName"), "id": head.get("hit"), "pages": pages}
+
+
+def _many(cell: str) -> list[str]:
+    return [part.strip() for part in cell.split(_MANY) if part.strip()]
+
+
+def _hit(table: Any, place: str, stem: str, fault: Fault) -> Hit:
+    table = _table(table, place, fault)
+    pages = table.get("pages")
+    if not isinstance(pages, list) or not pages:
+        fault(place, "has no pages; `pages` is a list of {pageno, class, images}")
+        pages = []
+    found = tuple(
+        _page(page, f"{place}, page {number}", number, fault)
+        for number, page in enumerate(pages, 1)
+    )
+    if [page.pageno for page in found] != list(range(1, len(found) + 1)):
+        fault(place, "numbers its pages otherwise than 1, 2, 3 …; mend `pageno`")
+    dataset, id_ = table.get("hitDatasetName") or stem, table.get("id") or stem
+    return Hit(str(dataset), str(id_), found, bool(table.get("isUnique", False)))
+
+
+def _page(page: Any, place: str, number: int, fault: Fault) -> HitPage:
+    page = _table(page, place, fault)
+    images = _images(page.get("images"), f"{place}, images", fault)
+    reserve = _images(page.get("reserve", []), f"{place}, reserve", fault)
+    if not images:
+        fault(place, "shows no image; `images` is a list of {id, url}")
+    for id_ in _twice(image.id for image in (*images, *reserve)):
+        fault(place, f"has the image {printable(id_)!r} twice")
+    gold = _table(page.get("gold", {}), f"{place}, gold", fault)
+    for id_, wanted in gold.items():
+        if id_ not in {image.id for image in images}:
+            fault(f"{place}, gold", f"{printable(id_)!r} is none of the page's images")
+        if not isinstance(wanted, bool):
+            fault(f"{place}, gold", f"{printable(id_)!r} is {wanted!r}; give true or false")
+    pageno, seed = page.get("pageno", number), page.get("seed")
+    asks = _class(page.get("class"), f"{place}, class", fault)
+    return HitPage(pageno, asks, images, gold, reserve, seed if isinstance(seed, int) else None)
+
+
+def _class(found: Any, place: str, fault: Fault) -> HitClass:
+    table = _table(found, place, fault)
+    synset, links = _texts(table, "synset", place, fault), _texts(table, "wikipedia", place, fault)
+    wnid = str(table.get("wnid") or "")
+    id_ = str(table.get("id") or wnid or (synset[0] if synset else ""))
+    if not id_.strip():
+        fault(place, "has no name; give `synset`, `wnid` or `id`")
+    return HitClass(id_, wnid, synset, str(table.get("description") or ""), links)
+
+
+def _images(found: Any, place: str, fault: Fault) -> tuple[HitImage, ...]:
+    images = []
+    for number, entry in enumerate(found if isinstance(found, list) else (), 1):
+        table = _table(entry, f"{place} {number}", fault)
+        url = table.get("url") or table.get("originalUrl") or table.get("path") or table.get("id")
+        try:
+            ref = Item.parse(str(url or "").removeprefix("file://")).ref
+        except RefError as error:
+            fault(f"{place} {number}", str(error))
+            continue
+        images.append(HitImage(str(table.get("id") or ref), ref))
+    return tuple(images)
+
+
+def _texts(table: Mapping[str, Any], key: str, place: str, fault: Fault) -> tuple[str, ...]:
+    found = table.get(key) or []
+    found = [found] if isinstance(found, str) else found
+    if not isinstance(found, list) or not all(isinstance(part, str) for part in found):
+        fault(place, f"{key} is {found!r}; give a list of texts")
+        return ()
+    return tuple(found)
+
+
+def _table(found: Any, place: str, fault: Fault) -> Mapping[str, Any]:
+    if isinstance(found, dict):
+        return found
+    fault(place, f"is {type(found).__name__}, not an object {{…}}")
+    return {}
+
+
+def _twice(values: Iterable[Any]) -> list[Any]:
+    seen: set[Any] = set()
+    again = [value for value in values if value in seen or seen.add(value)]  # type: ignore[func-returns-value]
+    return list(dict.fromkeys(again))
