@@ -142,6 +142,11 @@ class Line:
             notes.append(gone.note)
         return notes
 
+    def forget(self) -> None:
+        """Somebody else has the line: answers to what was asked before count for nothing."""
+        self._waiting.clear()
+        self._flying = 0
+
     def _measure(self, fence: _Fence, now: float) -> None:
         trip = now - fence.sent
         self._trips.append((now, trip))

@@ -40,6 +40,7 @@ class Canvas(Widget):
         self,
         caps: Caps,
         backend: Backend | None,
+        line: Line | None,
         *,
         lossless: bool,
         depth: int,
@@ -50,7 +51,7 @@ class Canvas(Widget):
         self._caps = caps
         self._backend = backend or backend_for(caps)
         wrap = through_tmux if caps.wrapped else bytes
-        self._line = Line(
+        self._line = line or Line(
             time.monotonic,
             caps.answers,
             wrap,
@@ -70,6 +71,9 @@ class Canvas(Widget):
         )
         self._overdrawn = False
         self._client = ""
+        self._rests = False
+        self._before: Canvas | None = None
+        """Whose the terminal was until this one was mounted."""
 
     def _step(self) -> None:
         """Tell the stage what is wanted, after any change."""
@@ -86,11 +90,11 @@ class Canvas(Widget):
     def on_mount(self) -> None:
         driver = self.app._driver
         if isinstance(driver, PictureDriver):
-            driver.on_answer = self._answered
-            driver.on_text = self._others_wrote
+            self._before = driver.canvas if isinstance(driver.canvas, Canvas) else None
+            if self._before is not None:
+                self._before.rest()
+            self._take(driver)
             self.call_after_refresh(driver.hand_on_typed)
-            driver.on_farewell = self._stage.end
-            driver.on_drain = lambda: (self._line.asked, min(2.0, 0.1 + 3 * self._line.rtt))
         else:
             self._line.fences = False
         if self._caps.wrapped:
@@ -104,6 +108,32 @@ class Canvas(Widget):
 
     def on_unmount(self) -> None:
         self._write(self._stage.end())
+        driver = self.app._driver
+        if isinstance(driver, PictureDriver) and driver.canvas is self:
+            driver.canvas = None
+            if self._before is not None and self._before.is_mounted:
+                self._before.wake(driver)
+
+    def _take(self, driver: PictureDriver) -> None:
+        """Be the one whose pictures the terminal answers for."""
+        driver.canvas = self
+        driver.on_answer = self._answered
+        driver.on_text = self._others_wrote
+        driver.on_farewell = self._stage.end
+        driver.on_drain = lambda: (self._line.asked, min(2.0, 0.1 + 3 * self._line.rtt))
+
+    def rest(self) -> None:
+        """Another canvas has the terminal: free what is in it, and write nothing until `wake`."""
+        self._write(self._stage.end())
+        self._line.forget()
+        self._rests = True
+
+    def wake(self, driver: PictureDriver) -> None:
+        """The terminal is this one's again."""
+        self._rests = False
+        self._line.forget()
+        self._take(driver)
+        self.redraw()
 
     def on_resize(self, event: Resize) -> None:
         if self._stage.area.usable:
@@ -183,6 +213,8 @@ class Canvas(Widget):
 
     def _write(self, data: bytes) -> None:
         driver = self.app._driver
+        if self._rests:
+            return
         if data and isinstance(driver, PictureDriver):
             driver.write_picture(data)
         elif data and driver is not None:

@@ -23,6 +23,8 @@ class PictureDriver(LinuxDriver):
 
     typed = ""
     """Keys that were typed while the terminal was asked, before there was an app."""
+    canvas: object = None
+    """Whose pictures the terminal shows."""
     on_answer: Answered | None = None
     """Called in the app with row and column, from 1, of every cursor report."""
     on_farewell: Callable[[], bytes] | None = None

@@ -11,6 +11,7 @@ from textual.strip import Strip
 from annotator.refs import Item, printable
 from annotator.terminal.backend import Backend
 from annotator.terminal.caps import Caps, Technique
+from annotator.terminal.line import Line
 from annotator.terminal.shots import Shot
 from annotator.tui.widgets.canvas import Canvas
 from annotator.tui.widgets.strips import segments, words
@@ -61,13 +62,16 @@ class Picture(Canvas):
         caps: Caps,
         *,
         backend: Backend | None = None,
+        line: Line | None = None,
         guard: str = "auto",
         lossless: bool = False,
         depth: int = 5,
         id: str | None = None,  # noqa: A002  Textual's name
         classes: str | None = None,
     ) -> None:
-        super().__init__(caps, backend, lossless=lossless, depth=depth, id=id, classes=classes)
+        super().__init__(
+            caps, backend, line, lossless=lossless, depth=depth, id=id, classes=classes
+        )
         self._load, self._guard = load, guard
         self._studio: Studio | None = None
         self._broken: dict[Item, str] = {}
@@ -126,6 +130,11 @@ class Picture(Canvas):
     @property
     def technique(self) -> Technique:
         return self._backend.technique
+
+    @property
+    def line(self) -> Line:
+        """The line to the terminal: there is one, whoever shows pictures."""
+        return self._line
 
     @property
     def status(self) -> str:

@@ -1,0 +1,126 @@
+"""A page: many items looked at together, and what a selection on it means.
+
+A page asks about one class. Nothing here knows a screen: the screen shows a page and says what
+was selected, a `PageSource` makes pages and writes the answers.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from annotator.learn.strategies import Pick
+from annotator.log import Entry
+from annotator.settings import ClassInfo
+
+PER_PAGE = 48
+
+Marks = Mapping[str, str | None]
+"""What is selected: ref -> the class that it was given by name, None for what the page says."""
+
+
+class Select(StrEnum):
+    """What selecting an item says."""
+
+    POSITIVES = "positives"
+    """Selected: the page's class. The rest: the negative class."""
+    EXCEPTIONS = "exceptions"
+    """Selected: not the page's class, to be asked again. The rest: the page's class."""
+    POSITIVES_ONLY = "positives-only"
+    """Selected: the page's class. The rest stays unanswered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Items to be shown together."""
+
+    refs: tuple[str, ...]
+    label: str = ""
+    """The class that it asks about; "" where each item is given a class by itself."""
+    select: Select = Select.POSITIVES_ONLY
+    order: str = ""
+    """How the items were chosen: random, likely, uncertain, similar, clusters …"""
+    negative: str | None = None
+    """The class of the rest (positives), or of the exceptions; None leaves those open."""
+    draws: Mapping[str, Pick] = field(default_factory=dict)
+    """How each item was drawn; empty unless the page was drawn at random."""
+    chances: Mapping[str, float] = field(default_factory=dict)
+    """The model's probability of `label` for each item that it knows."""
+    selected: Marks = field(default_factory=dict)
+    """What is selected at first: a page that is taken up again, or taken back."""
+    number: int = 1
+    of: int | None = None
+    """Pages in all; None where that is not known."""
+    key: str = field(default_factory=lambda: uuid.uuid4().hex)
+    """Names this page in the log and in the journal."""
+    note: str = ""
+    """A line to be said above it."""
+
+
+class PageSource(Protocol):
+    """Where pages come from and where their answers go. Called on the screen's thread only."""
+
+    @property
+    def title(self) -> str:
+        """What the pages are, in a few words."""
+
+    @property
+    def waiting(self) -> str:
+        """Why `next` gives no page although there will be one; "" where there is none left."""
+
+    def describe(self) -> ClassInfo | None:
+        """What is known of the class that the pages ask about; None where there is none."""
+
+    def next(self) -> Page | None:
+        """The next page; it is asked for ahead, before the page on screen is submitted."""
+
+    def mark(self, page: Page, marks: Marks) -> None:
+        """The selection has changed: keep it, so that a killed program comes back to it."""
+
+    def submit(
+        self,
+        page: Page,
+        marks: Marks,
+        *,
+        broken: Collection[str] = (),
+        shown_ms: int | None = None,
+        prediction: bool = False,
+    ) -> list[Entry]:
+        """Write the answers, as one group. `broken` items were not seen and get none.
+
+        `prediction` says whether the model's opinion was on screen. Raises `StoreError`, and
+        has written nothing then.
+        """
+
+    def undo(self) -> Page | None:
+        """Take back the page answered last, and give it again with its selection; else None."""
+
+    def close(self) -> None:
+        """No more pages are wanted: those that were not submitted are free for others."""
+
+
+def answers(page: Page, marks: Marks, broken: Collection[str] = ()) -> dict[str, str]:
+    """The label of each item that the selection answers, in the order of the page."""
+    found = {}
+    for ref in page.refs:
+        if ref in broken:
+            continue
+        label = _selected(page, marks[ref]) if ref in marks else _rest(page)
+        if label:
+            found[ref] = label
+    return found
+
+
+def _selected(page: Page, given: str | None) -> str | None:
+    if given is not None:
+        return given
+    return page.negative if page.select is Select.EXCEPTIONS else page.label
+
+
+def _rest(page: Page) -> str | None:
+    if page.select is Select.EXCEPTIONS:
+        return page.label
+    return page.negative if page.select is Select.POSITIVES else None

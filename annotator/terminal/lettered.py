@@ -1,0 +1,112 @@
+"""A technique whose picture leaves cells free for text: the text is written after every drawing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from PIL import Image
+
+from annotator.terminal.backend import (
+    Area,
+    Backend,
+    Cell,
+    Colour,
+    Payload,
+    Quality,
+    at_once,
+    kept,
+    move,
+)
+from annotator.terminal.caps import Technique
+
+
+class Run(NamedTuple):
+    """Text on one row of the area."""
+
+    row: int
+    column: int
+    text: str
+    """Narrow characters only: one cell each."""
+    foreground: Colour
+    background: Colour
+
+
+Letters = Callable[[int, int], list[Run]]
+"""The text that belongs on the rows from the first to before the second."""
+
+
+def written(runs: list[Run], area: Area) -> bytes:
+    """The bytes that write `runs` where they belong, with the cursor as it was before."""
+    pieces, colours = [], None
+    for run in runs:
+        if (run.foreground, run.background) != colours:
+            colours = run.foreground, run.background
+            numbers = *run.foreground, *run.background
+            pieces.append(b"\x1b[0;38;2;%d;%d;%d;48;2;%d;%d;%dm" % numbers)
+        pieces.append(move(area, run.row, run.column) + run.text.encode())
+    return kept(b"".join(pieces)) if pieces else b""
+
+
+class Lettered:
+    """`backend`, with `letters` on it. A drawing of the whole area is followed by all of them."""
+
+    def __init__(self, backend: Backend, letters: Letters, sync: bool = False) -> None:
+        self._backend, self._letters, self._sync = backend, letters, sync
+
+    @property
+    def background(self) -> Colour:
+        return self._backend.background
+
+    @background.setter
+    def background(self, colour: Colour) -> None:
+        self._backend.background = colour
+
+    @property
+    def technique(self) -> Technique:
+        return self._backend.technique
+
+    @property
+    def ladder(self) -> tuple[Quality, ...]:
+        return self._backend.ladder
+
+    @property
+    def slots(self) -> int:
+        return self._backend.slots
+
+    @property
+    def composited(self) -> bool:
+        return self._backend.composited
+
+    @property
+    def named(self) -> int:
+        return self._backend.named
+
+    def encode(self, image: Image.Image, area: Area, quality: Quality) -> Payload:
+        return self._backend.encode(image, area, quality)
+
+    def begin(self, area: Area) -> bytes:
+        return self._backend.begin(area)
+
+    def part(self, slot: int, payload: Payload, index: int, area: Area) -> bytes:
+        data = self._backend.part(slot, payload, index, area)
+        if self._backend.slots:
+            return data
+        rows = [part.row for part in payload.parts] + [area.rows]
+        letters = self._letters(rows[index], rows[index + 1])
+        return at_once(data + written(letters, area), self._sync)
+
+    def abort(self, slot: int, payload: Payload) -> bytes:
+        return self._backend.abort(slot, payload)
+
+    def show(self, slot: int | None, area: Area, *, cells: bool = True) -> bytes:
+        data = self._backend.show(slot, area, cells=cells)
+        if not cells:
+            return data
+        return at_once(data + written(self._letters(0, area.rows), area), self._sync)
+
+    def end(self) -> bytes:
+        return self._backend.end()
+
+    def line(self, row: int, area: Area, payload: Payload | None) -> list[Cell]:
+        return self._backend.line(row, area, payload)

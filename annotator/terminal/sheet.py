@@ -1,0 +1,207 @@
+"""A page of pictures composed into one, so that it travels and appears as one.
+
+Each picture has its place in whole cells. The cells between them stay free of it: there text is
+written, so that a selection costs a few bytes and never sends the picture again.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from PIL import Image, ImageDraw, ImageFilter
+
+from annotator.errors import AnnotatorError
+from annotator.images import Crop, draw_box
+from annotator.refs import Item
+from annotator.terminal.fit import scaled
+from annotator.terminal.lru import BytesLRU
+
+HEAD, SIDE = 1, 1
+"""Free rows above each picture, free columns on either side of it."""
+SHAPE = 1.15
+"""Width over height of the place that a picture gets, more or less."""
+LEAST = (6, 3)
+"""Columns and rows below which a picture says nothing."""
+VEIL = 0.05
+"""Radius of the blur of a veiled picture, as a share of its larger side."""
+_THREADS = min(8, os.cpu_count() or 1)
+
+Load = Callable[[Item, tuple[int, int]], Crop]
+
+
+class Spot(NamedTuple):
+    """The place of one picture, in cells of the sheet."""
+
+    column: int
+    row: int
+    columns: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet(Item):
+    """Several items as one picture: what shows an item's picture shows a sheet as well.
+
+    Its path is a name for people; no log and no file ever holds it.
+    """
+
+    items: tuple[Item, ...] = ()
+    spots: tuple[Spot, ...] = ()
+    cells: tuple[int, int] = (1, 1)
+    """Columns and rows of the whole."""
+    veiled: bool = False
+    """Whether the pictures are blurred."""
+
+    @classmethod
+    def of(
+        cls,
+        items: Sequence[Item],
+        spots: Sequence[Spot],
+        cells: tuple[int, int],
+        *,
+        veiled: bool = False,
+    ) -> Sheet:
+        name = f"a page of {len(items)} pictures"
+        return cls(name, None, tuple(items), tuple(spots), cells, veiled)
+
+
+class Placed(NamedTuple):
+    """How an item's picture came out."""
+
+    source: tuple[int, int]
+    """Width and height of the upright source image."""
+    part: tuple[float, float, float, float]
+    """Left, top, width and height of the picture, as shares of its spot."""
+
+
+def spots(
+    count: int, columns: int, rows: int, cell: tuple[int, int], least: tuple[int, int] = LEAST
+) -> tuple[Spot, ...]:
+    """Places for `count` pictures on so many cells, as large as can be; none if they are too small.
+
+    `cell` is a cell's width and height in pixels.
+    """
+    best, largest = 0, 0.0
+    for across in range(1, count + 1):
+        width, height = _room(count, across, columns, rows)
+        size = min(width * cell[0] / SHAPE, height * cell[1])
+        if width >= least[0] and height >= least[1] and size > largest:
+            best, largest = across, size
+    return tuple(_places(count, best, columns, rows)) if best else ()
+
+
+def most(
+    count: int, columns: int, rows: int, cell: tuple[int, int], least: tuple[int, int] = LEAST
+) -> int:
+    """How many pictures of at most `count` fit; 0 where there is not room for one."""
+    return next((n for n in range(count, 0, -1) if spots(n, columns, rows, cell, least)), 0)
+
+
+def _room(count: int, across: int, columns: int, rows: int) -> tuple[int, int]:
+    down = -(-count // across)
+    return columns // across - 2 * SIDE, rows // down - HEAD
+
+
+def _places(count: int, across: int, columns: int, rows: int) -> Iterator[Spot]:
+    width, height = _room(count, across, columns, rows)
+    left = (columns - across * (width + 2 * SIDE)) // 2
+    for place in range(count):
+        down, right = divmod(place, across)
+        column = left + right * (width + 2 * SIDE) + SIDE
+        yield Spot(column, down * (height + HEAD) + HEAD, width, height)
+
+
+class Composer:
+    """Makes the picture of a sheet. Called from several threads."""
+
+    def __init__(self, load: Load, memory: int = 64 << 20) -> None:
+        self._load = load
+        self._lock = threading.Lock()
+        self._tiles: BytesLRU[tuple[Item, tuple[int, int], bool], Image.Image] = BytesLRU(memory)
+        self.background = (0, 0, 0)
+        self.broken: dict[Item, str] = {}
+        """Why an item has no picture."""
+        self.placed: dict[Item, Placed] = {}
+        """How each item's picture came out last."""
+
+    def __call__(self, item: Item, size: tuple[int, int]) -> Crop:
+        """The picture of an item, or of a sheet at exactly `size` pixels."""
+        if not isinstance(item, Sheet):
+            return self._load(item, size)
+        whole = Image.new("RGB", size, self.background)
+        across, down = size[0] / item.cells[0], size[1] / item.cells[1]
+
+        def draw(place: int) -> None:
+            spot = item.spots[place]
+            room = round(spot.columns * across), round(spot.rows * down)
+            tile = self.tile(item.items[place], room, veiled=item.veiled)
+            left = round(spot.column * across) + (room[0] - tile.width) // 2
+            top = round(spot.row * down) + (room[1] - tile.height) // 2
+            whole.paste(tile, (left, top))
+
+        _each(draw, range(len(item.items)))
+        return Crop(whole, None, 1.0, size)
+
+    def tile(self, item: Item, room: tuple[int, int], *, veiled: bool = False) -> Image.Image:
+        """One item's picture, as large as `room` allows; a crossed field where it has none."""
+        with self._lock:
+            found = self._tiles.get((item, room, veiled))
+        if found is None:
+            found = self._made(item, room, veiled)
+            with self._lock:
+                self._tiles.put((item, room, veiled), found, 3 * found.width * found.height)
+        return found
+
+    def _made(self, item: Item, room: tuple[int, int], veiled: bool) -> Image.Image:
+        try:
+            crop = self._load(item, room)
+        except (AnnotatorError, OSError, ValueError) as error:
+            self.broken[item] = str(error)
+            return _crossed(room)
+        image = scaled(draw_box(crop), room)
+        left, top = (room[0] - image.width) // 2, (room[1] - image.height) // 2
+        part = left / room[0], top / room[1], image.width / room[0], image.height / room[1]
+        self.broken.pop(item, None)
+        self.placed[item] = Placed(crop.source, part)
+        if veiled:
+            return image.filter(ImageFilter.GaussianBlur(max(1.0, VEIL * max(image.size))))
+        return image
+
+
+def _crossed(size: tuple[int, int]) -> Image.Image:
+    image = Image.new("RGB", size, (40, 40, 40))
+    pen = ImageDraw.Draw(image)
+    width, height = size[0] - 1, size[1] - 1
+    pen.line((0, 0, width, height), fill=(150, 60, 60), width=2)
+    pen.line((0, height, width, 0), fill=(150, 60, 60), width=2)
+    return image
+
+
+def _each(work: Callable[[int], None], places: Sequence[int]) -> None:
+    """Do the work for every place, on several threads; the first error comes back."""
+    waiting, lock = iter(places), threading.Lock()
+    errors: list[Exception] = []
+
+    def run() -> None:
+        while not errors:
+            with lock:
+                place = next(waiting, None)
+            if place is None:
+                return
+            try:
+                work(place)
+            except Exception as error:  # a worker's boundary: it is raised again below
+                errors.append(error)
+
+    threads = [threading.Thread(target=run, daemon=True) for _ in range(_THREADS - 1)]
+    for thread in threads:
+        thread.start()
+    run()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]

@@ -1,0 +1,218 @@
+"""A page of pictures, each in a frame of text.
+
+The pictures are one picture for the terminal, a `Sheet`; the frames are text in the cells that it
+leaves free. A change of the selection writes the cells of a few frames, past the compositor, and
+never touches the pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from rich.cells import cell_len, set_cell_size
+from rich.color import Color as RichColor
+from rich.segment import Segment
+from rich.style import Style
+from textual.color import Color
+from textual.message import Message
+from textual.strip import Strip
+
+from annotator.terminal.backend import Colour, at_once
+from annotator.terminal.caps import Caps, Technique
+from annotator.terminal.lettered import Lettered, Run, written
+from annotator.terminal.line import Line
+from annotator.terminal.make import backend_for
+from annotator.terminal.sheet import HEAD, LEAST, SIDE, Composer, Sheet, Spot, most, spots
+from annotator.tui.widgets.picture import Picture
+
+LEAST_HALF_CELLS = (12, 5)
+"""Columns and rows of the smallest picture where a cell is two pixels."""
+LEFT, RIGHT = "▐", "▌"
+
+
+class Look(NamedTuple):
+    """How one tile is framed."""
+
+    tag: str
+    typed: int = 0
+    """How many letters of the tag were typed."""
+    selected: bool = False
+    cursor: bool = False
+    sign: str = "✓"
+    """Says in one character what being selected means."""
+    words: str = ""
+    """What else there is to say: the class given, a probability, a flag."""
+    bad: bool = False
+    """Whether being selected is an exception."""
+
+
+class Mosaic(Picture):
+    """Shows one sheet at a time. `deal` it, `change` its frames."""
+
+    class Laid(Message):
+        """The place for pages has another size: pages are to be laid out anew."""
+
+    def __init__(self, composer: Composer, caps: Caps, line: Line | None, **options: Any) -> None:
+        backend = Lettered(backend_for(caps), self._letters, caps.sync and not caps.wrapped)
+        super().__init__(composer, caps, backend=backend, line=line, depth=2, **options)
+        self.composer = composer
+        self._sheet: Sheet | None = None
+        self._looks: list[Look] = []
+        self._frames: list[list[Run]] = []
+        self._laid: tuple[int, int] = (0, 0)
+
+    # -- what the screen asks for ----------------------------------------------------------
+
+    def lay(self, count: int) -> tuple[Spot, ...]:
+        """Places for at most `count` pictures, as many as there is room for."""
+        cell, (columns, rows) = self._cell(), self.size
+        least = LEAST_HALF_CELLS if self.technique is Technique.HALFCELL else LEAST
+        return spots(most(count, columns, rows, cell, least), columns, rows, cell, least)
+
+    def deal(self, sheet: Sheet, looks: Sequence[Look]) -> None:
+        """Show a sheet, each picture framed by its look."""
+        other = self._sheet is None or self._sheet.spots != sheet.spots
+        self._sheet, self._looks = sheet, list(looks)
+        self._frames = [self._frame(i) for i in range(len(looks))]
+        if other:
+            self.refresh()  # frames of another layout, or a zoomed picture, lie under it
+        self.show(sheet)
+
+    def alone(self, item: Any) -> None:
+        """Show one item's picture in place of the page."""
+        self._sheet, self._frames = None, []
+        self.refresh()
+        self.show(item)
+
+    def change(self, looks: Iterable[tuple[int, Look]]) -> None:
+        """Frame some tiles anew: a few bytes."""
+        runs: list[Run] = []
+        for place, look in looks:
+            before = self._looks[place]
+            self._looks[place] = look
+            self._frames[place] = self._frame(place)
+            if look != before:
+                runs += self._frames[place] + self._wiped(place)
+        if runs and self._sheet is not None and not self._stage.covered:
+            area = self._stage.area
+            self._write(at_once(written(runs, area), self._caps.sync and not self._caps.wrapped))
+
+    def tile_at(self, x: float, y: float) -> tuple[int, float, float] | None:
+        """The tile at a point of the screen in cells, and where in its picture, 0 to 1; outside
+        of the picture but on its frame, the nearest point in it."""
+        if self._sheet is None:
+            return None
+        x, y = x - self.content_region.x, y - self.content_region.y
+        for place, spot in enumerate(self._sheet.spots):
+            across, down = x - spot.column + SIDE, y - spot.row + HEAD
+            if 0 <= across < spot.columns + 2 * SIDE and 0 <= down < spot.rows + HEAD:
+                return place, *self._within(place, spot, x, y)
+        return None
+
+    def picture_at(self, place: int) -> tuple[float, float, float, float]:
+        """Left, top, width and height in cells of the widget of a tile's picture."""
+        assert self._sheet is not None
+        spot = self._sheet.spots[place]
+        placed = self.composer.placed.get(self._sheet.items[place])
+        left, top, width, height = placed.part if placed else (0.0, 0.0, 1.0, 1.0)
+        return (
+            spot.column + left * spot.columns,
+            spot.row + top * spot.rows,
+            width * spot.columns,
+            height * spot.rows,
+        )
+
+    def _within(self, place: int, spot: Spot, x: float, y: float) -> tuple[float, float]:
+        left, top, width, height = self.picture_at(place)
+        right, down = (x - left) / width, (y - top) / height
+        return min(1.0, max(0.0, right)), min(1.0, max(0.0, down))
+
+    # -- frames ----------------------------------------------------------------------------
+
+    def _letters(self, first: int, stop: int) -> list[Run]:
+        return [run for frame in self._frames for run in frame if first <= run.row < stop]
+
+    def _frame(self, place: int) -> list[Run]:
+        """The head of a tile, and its sides where there is something to see on them."""
+        assert self._sheet is not None
+        spot, look = self._sheet.spots[place], self._looks[place]
+        ink = self._ink(look)
+        column, width = spot.column - SIDE, spot.columns + 2 * SIDE
+        row = spot.row - HEAD
+        head = _head(look, width)
+        runs = [Run(row, column, head, *ink.head)]
+        if ink.side is not None:
+            for y in range(spot.row, spot.row + spot.rows):
+                runs.append(Run(y, column, LEFT, ink.side, ink.ground))
+                runs.append(Run(y, column + width - 1, RIGHT, ink.side, ink.ground))
+        return runs
+
+    def _wiped(self, place: int) -> list[Run]:
+        """Blank sides, where the frame has none."""
+        assert self._sheet is not None
+        if len(self._frames[place]) > 1:
+            return []
+        spot, ground = self._sheet.spots[place], self._backend.background
+        ends = spot.column - SIDE, spot.column + spot.columns
+        rows = range(spot.row, spot.row + spot.rows)
+        return [Run(row, column, " ", ground, ground) for row in rows for column in ends]
+
+    def _ink(self, look: Look) -> Ink:
+        theme = self.app.theme_variables
+        ground = self._backend.background
+
+        def colour(name: str) -> Colour:
+            return Color.parse(theme[name]).rgb
+
+        text, dim = colour("foreground"), (139, 147, 165)
+        mark = colour("error" if look.bad else "success")
+        if look.selected:
+            return Ink((ground, mark), text if look.cursor else mark, ground)
+        if look.cursor:
+            return Ink((ground, text), text, ground)
+        return Ink((dim, ground), None, ground)
+
+    # -- for the compositor ----------------------------------------------------------------
+
+    def _place(self) -> None:
+        super()._place()
+        if self.is_mounted and self.size != self._laid:
+            self._laid = self.size
+            self.post_message(self.Laid())
+
+    def render_line(self, y: int) -> Strip:
+        strip = super().render_line(y)
+        for run in self._letters(y, y + 1):
+            strip = _spliced(strip, run)
+        return strip
+
+
+class Ink(NamedTuple):
+    """The colours of a frame."""
+
+    head: tuple[Colour, Colour]
+    side: Colour | None
+    ground: Colour
+
+
+def _head(look: Look, width: int) -> str:
+    """`ab ✓ daisy 93 %`, as much of it as there is room for."""
+    sign = look.sign if look.selected else ("›" if look.cursor else " ")
+    tag = look.tag[: look.typed].upper() + look.tag[look.typed :]
+    text = f"{sign}{tag} {look.words}"
+    if cell_len(text) != len(text):
+        text = "".join(c if cell_len(c) == 1 else "?" for c in text)
+    return set_cell_size(text, width)
+
+
+def _spliced(strip: Strip, run: Run) -> Strip:
+    """`strip` with the cells of `run` in their place."""
+    end = run.column + len(run.text)
+    style = Style(
+        color=RichColor.from_rgb(*run.foreground), bgcolor=RichColor.from_rgb(*run.background)
+    )
+    length = strip.cell_length
+    return Strip.join(
+        [strip.crop(0, run.column), Strip([Segment(run.text, style)]), strip.crop(end, length)]
+    )
