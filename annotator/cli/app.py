@@ -62,6 +62,19 @@ for _module in (labelling, headless, features, finish, simulate, data, system):
 
 def main() -> NoReturn:
     """Run the command line; exits 0 for success, 1 for a failure, 2 for usage, 130 for Ctrl+C."""
+    try:
+        _main()
+    except SystemExit as end:
+        if "annotator.tui.app" in sys.modules and isinstance(end.code, int):
+            # A screen was open, and threads beside it may still compute in a library whose own
+            # clean-up waits for them, at worst for ever. All that counts is on disk.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(end.code)
+        raise
+
+
+def _main() -> NoReturn:
     if "_ANNOTATOR_COMPLETE" in os.environ:
         from typer.completion import completion_init  # type: ignore[attr-defined]
 
