@@ -39,6 +39,8 @@ class Settings:
     """What annotator.toml holds."""
 
     classes: tuple[ClassInfo, ...]
+    multi_label: bool = False
+    """Whether an item may have several classes, or none."""
     images: str = "."
     """The folder that relative paths start from; itself relative to the project's folder."""
     box_order: str = "xywh"
@@ -66,6 +68,8 @@ class Settings:
     seen_guard: str = "auto"
     annotator: str | None = None
     """Who labels; None for the login name."""
+    repeats: float = 0.0
+    """The share of items asked that the annotator has labelled before, unannounced."""
     on_label: str | None = None
     """A command that gets one JSON line for each row of the log that a session writes."""
     on_finish: str | None = None
@@ -96,6 +100,7 @@ def check_classes(names: tuple[str, ...]) -> None:
 
 
 _FIELDS: dict[str, tuple[type | tuple[type, ...], str]] = {
+    "multi_label": (bool, "true or false"),
     "images": (str, "the folder of the images, in quotes"),
     "box_order": (str, f"one of {', '.join(BOX_ORDERS)}"),
     "features": (str, "a folder, in quotes"),
@@ -115,6 +120,7 @@ _FIELDS: dict[str, tuple[type | tuple[type, ...], str]] = {
     "pictures": (str, '"quick", or "exact" to forbid palettes'),
     "seen_guard": (str, '"auto", "on" or "off"'),
     "annotator": (str, "who labels, in quotes"),
+    "repeats": ((int, float), "a share from 0 to 0.5, such as 0.02"),
     "on_label": (str, "a command line, in quotes"),
     "on_finish": (str, "a command line, in quotes"),
 }
@@ -126,6 +132,7 @@ _RANGES = {
     "seed": (0, 2**63),
     "ahead": (1, 64),
     "max_pixels": (1, 2**40),
+    "repeats": (0.0, 0.5),
 }
 
 
@@ -137,7 +144,7 @@ _PERSONAL = (
 
 def read_settings(file: Path, user_file: Path | None = None) -> Settings:
     """The settings of a project. Raises `ProjectError` that names every fault of either file."""
-    personal = read_toml(user_file) if user_file and user_file.is_file() else {}
+    personal = personal_settings(user_file)
     table = read_toml(file)
     version = table.get("format", FORMAT)
     if not isinstance(version, int) or version > FORMAT:
@@ -145,8 +152,6 @@ def read_settings(file: Path, user_file: Path | None = None) -> Settings:
             f"{printable(str(file))} has format {version!r}; this annotator reads up to {FORMAT}: "
             "pip install --upgrade annotator-tui"
         )
-    if user_file:
-        _refuse(_faults(personal, _PERSONAL), user_file)
     problems = _faults(table, (*_FIELDS, "classes", "format"))
     classes = _classes(table.get("classes", []), problems)
     if "find" in table and table["find"] not in {info.name for info in classes}:
@@ -155,6 +160,15 @@ def read_settings(file: Path, user_file: Path | None = None) -> Settings:
     check_classes(tuple(info.name for info in classes))
     values = {k: v for k, v in {**personal, **table}.items() if k in _FIELDS}
     return Settings(classes=classes, **values)
+
+
+def personal_settings(file: Path | None) -> dict[str, Any]:
+    """What a user's own file says. Raises `ProjectError` for what does not belong there."""
+    if file is None or not file.is_file():
+        return {}
+    table = read_toml(file)
+    _refuse(_faults(table, _PERSONAL), file)
+    return table
 
 
 def read_toml(file: Path) -> dict[str, Any]:
@@ -183,7 +197,7 @@ def _faults(table: Mapping[str, Any], known: tuple[str, ...]) -> list[str]:
 def _check(key: str, value: object) -> list[str]:
     kind, wanted = _FIELDS[key]
     low, high = _RANGES.get(key, (None, None))
-    good = isinstance(value, kind) and not isinstance(value, bool)
+    good = isinstance(value, kind) and isinstance(value, bool) == (kind is bool)
     if good and low is not None and high is not None:
         good = low <= value <= high  # type: ignore[operator]
     if good and key in _CHOICES:

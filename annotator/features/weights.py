@@ -82,6 +82,16 @@ def find_weights(
         raise ExtraMissing(_absent(name, model, error, known, instead)) from error
 
 
+def cached_weights(name: str) -> Path | None:
+    """The folder of weights that are on this machine, by short name, id or folder; no network."""
+    local = Path(name).expanduser()
+    if local.is_dir():
+        return local.resolve()
+    if importlib.util.find_spec("huggingface_hub") is None:
+        return None
+    return _cached(MODELS.get(name, (name, ""))[0])
+
+
 def _cached(model: str) -> Path | None:
     """The folder of weights that were downloaded before."""
     from huggingface_hub import snapshot_download

@@ -1,0 +1,87 @@
+"""config: which settings hold, and where each of them is said."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from annotator.refs import printable
+
+ENVIRONMENT = {
+    "annotator": "ANNOTATOR_NAME",
+    "graphics": "ANNOTATOR_GRAPHICS",
+    "strategy": "ANNOTATOR_STRATEGY",
+    "model": "ANNOTATOR_MODEL",
+    "keymap": "ANNOTATOR_KEYMAP",
+    "theme": "ANNOTATOR_THEME",
+}
+"""Settings that an environment variable overrides; a flag of `run` overrides that in turn."""
+
+
+def config(
+    action: Annotated[str, typer.Argument(metavar="show", help="What to do: show.")],
+    project: Annotated[
+        Path | None, typer.Argument(metavar="PROJECT", help="A project folder.")
+    ] = None,
+    origin: Annotated[
+        bool, typer.Option("--origin", help="Say for each where it comes from.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show the settings that hold, of a project or of yourself.
+
+    \b
+    annotator config show p --origin
+    annotator config show
+    A flag goes before ANNOTATOR_* in the environment, that before the project's annotator.toml,
+    that before your own config.toml, and that before the default.
+    """
+    if action != "show":
+        raise typer.BadParameter(f"{action} is not known; there is show", param_hint="show")
+    found = _settings(project)
+    if as_json:
+        typer.echo(json.dumps(found, ensure_ascii=False, indent=1))
+        return
+    for name, (value, place) in found.items():
+        written = json.dumps(value, ensure_ascii=False)
+        text = f"{name} = {printable(written)}"
+        typer.echo(f"{text:<44} # {printable(place)}" if origin else text)
+
+
+def _settings(folder: Path | None) -> dict[str, tuple[Any, str]]:
+    """Each setting's value, and where it is said."""
+    from annotator.project import SETTINGS_FILE, Project, user_file
+    from annotator.settings import Settings, personal_settings, read_toml
+
+    user, table = user_file(), dict[str, Any]()
+    own = personal_settings(user)
+    settings = Settings(classes=())
+    if folder is not None:
+        settings = Project.open(folder).settings  # names every fault of either file
+        table = read_toml(folder / SETTINGS_FILE)
+    found: dict[str, tuple[Any, str]] = {}
+    for name in Settings.__dataclass_fields__:
+        value, place = getattr(settings, name), "default"
+        if name == "classes":
+            if folder is None:
+                continue
+            value = [info.name for info in settings.classes]
+        if name in own:
+            value, place = own[name], str(user)
+        if name in table:
+            value, place = (
+                (value if name == "classes" else table[name]),
+                str((folder or Path()) / SETTINGS_FILE),
+            )
+        variable = ENVIRONMENT.get(name)
+        if variable and os.environ.get(variable):
+            value, place = os.environ[variable], f"${variable}"
+        found[name] = (value, place)
+    return found
+
+
+COMMANDS = {"config": config}

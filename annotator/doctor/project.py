@@ -1,0 +1,184 @@
+"""One project: its disk, its locks, and whether its parts belong together."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sqlite3
+from collections import Counter
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
+
+from annotator.doctor.finding import Finding
+from annotator.errors import AnnotatorError
+from annotator.features.store import FeatureStore
+from annotator.features.weights import MODELS, cached_weights
+from annotator.log import State, replay
+from annotator.pool import load
+from annotator.project import Project
+from annotator.refs import Item, printable
+from annotator.reftable import RefTable
+from annotator.store import NETWORK_FILE_SYSTEMS, SqliteStore, file_system
+
+_LOW_SPACE = 200_000_000
+_LOOKED_AT = 20_000
+"""Files of a large project whose presence is checked; all of a smaller one."""
+
+
+def project(folder: Path) -> Iterator[Finding]:
+    """Everything about the project in `folder`."""
+    try:
+        opened = Project.open(folder)
+    except AnnotatorError as error:
+        yield Finding("project", False, "cannot be opened", str(error), blocks=True)
+        return
+    yield from _disk(opened)
+    yield from _lock(opened)
+    refs = yield from _items(opened)
+    state = yield from _labels(opened)
+    if refs is not None and state is not None:
+        yield from _consistency(opened, refs, state)
+    if refs is not None:
+        yield from _features(opened, refs)
+
+
+def _quoted(project: Project) -> str:
+    return shlex.quote(printable(str(project.folder)))
+
+
+def _disk(project: Project) -> Iterator[Finding]:
+    kind = file_system(project.folder)
+    if kind in NETWORK_FILE_SYSTEMS:
+        fix = f"for several annotators at once: mv {_quoted(project)} to a local disk"
+        yield Finding("file system", False, f"{kind}: a rollback journal takes WAL's place", fix)
+    else:
+        yield Finding("file system", True, kind or "unknown")
+    free = shutil.disk_usage(project.folder).free
+    fix = "" if free > _LOW_SPACE else f"free some space on the disk of {_quoted(project)}"
+    yield Finding("free space", not fix, f"{free / 1e9:.1f} GB", fix, blocks=free < 1_000_000)
+    if not os.access(project.folder, os.W_OK):
+        fix = f"chmod u+w {_quoted(project)}"
+        yield Finding("permissions", False, "the project cannot be written", fix, blocks=True)
+
+
+def _lock(project: Project) -> Iterator[Finding]:
+    """Whether somebody keeps the log locked: an annotator does so for milliseconds only."""
+    file = project.labels_file
+    if not file.exists():
+        return
+    connection = sqlite3.connect(file, timeout=2.0, isolation_level=None)
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ROLLBACK")
+        yield Finding("lock", True, "the log can be written")
+    except sqlite3.Error as error:
+        detail = f"the log cannot be written: {error}"
+        yield Finding("lock", False, detail, f"fuser -v {shlex.quote(str(file))}", blocks=True)
+    finally:
+        connection.close()
+
+
+def _labels(project: Project) -> Generator[Finding, None, State | None]:
+    state = State()
+    if not project.labels_file.exists():
+        yield Finding("labels", True, "none yet")
+        return state
+    try:
+        store = SqliteStore(project.labels_file)
+        state = replay(store.entries())
+        store.close()
+    except AnnotatorError as error:
+        yield Finding("labels", False, "cannot be read", str(error), blocks=True)
+        return None
+    yield Finding("labels", True, f"{state.seq:,} rows in the log, {len(state.standing):,} answers")
+    return state
+
+
+def _items(project: Project) -> Generator[Finding, None, RefTable | None]:
+    settings = printable(str(project.folder / "annotator.toml"))
+    if not project.images.is_dir():
+        detail = f"the images' folder {printable(str(project.images))} is not there"
+        yield Finding("images", False, detail, f"mend `images` in {settings}", blocks=True)
+        return None
+    try:
+        refs = load(project)
+    except AnnotatorError as error:
+        yield Finding("refs", False, "cannot be read", str(error), blocks=True)
+        return None
+    step = max(1, len(refs) // _LOOKED_AT)
+    paths = list(dict.fromkeys(Item.parse(ref).path for ref in refs[::step]))
+    absent = [path for path in paths if not (project.images / path).is_file()]
+    looked = "" if step == 1 else f" of {len(paths):,} looked at"
+    detail = f"{len(refs):,} items; {len(absent):,}{looked} have no file{_such_as(absent)}"
+    fix = f"put them back, or mend `images` in {settings}" if absent else ""
+    yield Finding("items", not absent, detail, fix)
+    return refs
+
+
+def _such_as(names: Sequence[str]) -> str:
+    return f", such as {printable(names[0])}" if names else ""
+
+
+def _consistency(project: Project, refs: RefTable, state: State) -> Iterator[Finding]:
+    settings = project.folder / "annotator.toml"
+    known = set(project.settings.names)
+    counts = Counter(str(last.label) for _, last in state.labels())
+    strange = {name: count for name, count in counts.items() if name not in known}
+    if strange and not project.settings.multi_label:
+        words = ", ".join(f"{printable(name)} ({count:,})" for name, count in strange.items())
+        name = shlex.quote(printable(next(iter(strange))))
+        fix = f"annotator add {_quoted(project)} --class {name}"
+        yield Finding("classes", False, f"labels of classes not in {settings.name}: {words}", fix)
+    answered = list(state.standing)
+    gone = [ref for ref, row in zip(answered, refs.rows(answered).tolist(), strict=True) if row < 0]
+    if gone:
+        detail = f"{len(gone):,} answers to items that refs.csv lacks{_such_as(gone)}"
+        fix = f"annotator add {_quoted(project)} --images DIR, where they lie; the labels are kept"
+        yield Finding("vanished items", False, detail, fix)
+    if not strange and not gone:
+        yield Finding("consistency", True, "every answer has its item and its class")
+
+
+def _features(project: Project, refs: RefTable) -> Iterator[Finding]:
+    again = f"annotator features {_quoted(project)}"
+    yield from _model(project)
+    if not (project.features_folder / "meta.json").exists():
+        yield Finding("features", False, "none yet; without them the order is random", again)
+        return
+    try:
+        store = FeatureStore.open(project.features_folder)
+    except AnnotatorError as error:
+        yield Finding("features", False, str(error), again)
+        return
+    missing = int((store.rows(refs) < 0).sum())
+    others = int((refs.rows([ref for ref in store.refs if ref]) < 0).sum())
+    detail = f"{store.name}, {len(store.matrix):,} rows; {missing:,} items have none"
+    if others:
+        detail += f"; {others:,} rows are of items that refs.csv lacks"
+    yield Finding("features", not missing, detail, again if missing else "")
+    yield from _extractor(project, store, again)
+
+
+def _extractor(project: Project, store: FeatureStore, again: str) -> Iterator[Finding]:
+    """Whether these features are those that the settings ask for."""
+    model = project.settings.model
+    if model == "auto" or store.extractor.get("external"):
+        return
+    asked = {model, MODELS.get(model, (model, ""))[0], Path(model).name}
+    if not any(name in store.name for name in asked):
+        detail = f"they come from {store.name}, annotator.toml names {printable(model)}"
+        fix = f"{again} --model {shlex.quote(printable(model))} --overwrite"
+        yield Finding("extractor", False, detail, fix)
+
+
+def _model(project: Project) -> Iterator[Finding]:
+    """Whether the weights that annotator.toml names are here."""
+    model = project.settings.model
+    if model in ("auto", "classic") or cached_weights(model):
+        return
+    name, size = MODELS.get(model, (model, "see its page"))
+    if name.count("/") != 1 or Path(model).exists():
+        return
+    fix = f"hf download {shlex.quote(printable(name))}   ({size})"
+    yield Finding("model", False, f"the weights of {printable(model)} are not here", fix)

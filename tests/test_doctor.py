@@ -1,0 +1,120 @@
+"""What `annotator doctor` says of a project whose parts do not belong together."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from annotator.doctor import Finding, as_text, examine
+from annotator.features.growing import Growing
+from annotator.log import Action, Entry
+from annotator.project import Project
+from annotator.reftable import RefTable
+from annotator.settings import ClassInfo, Settings
+from annotator.store import SqliteStore
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    images = tmp_path / "images"
+    images.mkdir()
+    for number in range(4):
+        Image.new("RGB", (8, 8)).save(images / f"{number}.png")
+    classes = (ClassInfo("ok"), ClassInfo("defect"))
+    return Project.create(tmp_path / "p", Settings(classes=classes, images=str(images)))
+
+
+def _features(project: Project, refs: list[str], name: str = "classic") -> None:
+    with Growing(project.features_folder, RefTable(refs), {"name": name}, 4) as growing:
+        growing.write(np.arange(len(refs)), np.ones((len(refs), 4), np.float32))
+        growing.finish()
+
+
+def _label(project: Project, ref: str, name: str) -> None:
+    store = SqliteStore(project.labels_file)
+    store.append(Entry(0, 0.0, "ann", Action.LABEL, ref, name))
+    store.close()
+
+
+def _found(project: Project) -> dict[str, Finding]:
+    return {finding.name: finding for finding in examine(project.folder)}
+
+
+def test_a_whole_project_has_nothing_to_mend(project: Project) -> None:
+    _features(project, [f"{number}.png" for number in range(4)])
+    _label(project, "0.png", "ok")
+    found = _found(project)
+    for name in ("lock", "items", "labels", "consistency", "features", "free space"):
+        assert found[name].ok, found[name]
+
+
+def test_files_that_vanished_are_counted_with_an_example(project: Project) -> None:
+    _found(project)  # lists the images
+    (project.images / "2.png").unlink()
+    items = _found(project)["items"]
+    assert not items.ok
+    assert "1 have no file, such as 2.png" in items.detail
+
+
+def test_features_of_other_items_and_of_another_extractor(project: Project) -> None:
+    _features(project, ["0.png", "1.png", "2.png", "other.png"], "dinov2")
+    toml = project.folder / "annotator.toml"
+    toml.write_text('model = "classic"\n' + toml.read_text())
+    found = _found(project)
+    assert "1 items have none; 1 rows are of items that refs.csv lacks" in found["features"].detail
+    assert found["features"].fix.startswith("annotator features ")
+    assert "annotator.toml names classic" in found["extractor"].detail
+
+
+def test_labels_of_unknown_classes_and_vanished_items_are_named(project: Project) -> None:
+    _label(project, "0.png", "scratch")
+    _label(project, "gone.png", "ok")
+    found = _found(project)
+    assert "scratch (1)" in found["classes"].detail
+    assert "--class scratch" in found["classes"].fix
+    assert "1 answers to items that refs.csv lacks, such as gone.png" in (
+        found["vanished items"].detail
+    )
+
+
+def test_a_locked_log_blocks_and_names_who_to_look_for(project: Project) -> None:
+    _label(project, "0.png", "ok")
+    other = sqlite3.connect(project.labels_file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        lock = _found(project)["lock"]
+    finally:
+        other.close()
+    assert lock.blocks
+    assert lock.fix.startswith("fuser -v ")
+
+
+def test_weights_that_are_not_here_come_with_the_command_that_fetches_them(
+    project: Project, tmp_path: Path
+) -> None:
+    toml = project.folder / "annotator.toml"
+    toml.write_text('model = "siglip2-base"\n' + toml.read_text())
+    done = subprocess.run(
+        [sys.executable, "-m", "annotator", "doctor", str(project.folder), "--json"],
+        capture_output=True, text=True, check=False, env={**os.environ, "HF_HOME": str(tmp_path)},
+    )  # fmt: skip
+    assert done.returncode == 0
+    found = {finding["name"]: finding for finding in json.loads(done.stdout)}
+    assert found["model"]["fix"].startswith("hf download google/siglip2-base-patch16-224")
+    assert found["weights"]["fix"].startswith("hf download facebook/dinov2-with-registers-small")
+
+
+def test_a_broken_annotator_toml_blocks_with_its_line(project: Project) -> None:
+    (project.folder / "annotator.toml").write_text("seed = 1\nclasses = = 2\n")
+    finding = _found(project)["project"]
+    assert finding.blocks
+    assert "line 2" in finding.fix
+    assert "STOP  project" in as_text([finding])
