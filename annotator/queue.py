@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from annotator.agreement import REPEAT
 from annotator.errors import StoreError
 from annotator.learn.strategies import Pick
 from annotator.reftable import RefTable
@@ -50,6 +51,8 @@ class Queue:
         self._picks: deque[Pick] = deque()
         self._first: dict[str, str] = {}
         self._first_rows: deque[int] = deque()
+        self.again: Callable[[], str | None] | None = None
+        """Gives, now and then, a ref that was answered before and is to be asked once more."""
         self._settled = True
         self._renew_at, self._leased = 0.0, 0
         self._abandoned = store.abandoned(annotator, clock())
@@ -160,7 +163,7 @@ class Queue:
 
     def drop_answered(self) -> bool:
         """Take out what others have answered meanwhile, the current pick excepted."""
-        keep = [p for place, p in enumerate(self._waiting) if place == 0 or not self._closed[p.row]]
+        keep = [p for place, p in enumerate(self._waiting) if place == 0 or self._stays(p)]
         changed = len(keep) < len(self._waiting)
         self._waiting = deque(keep)
         return changed
@@ -171,8 +174,11 @@ class Queue:
 
     def leave_out_answered(self) -> None:
         """Take out whatever this annotator has answered elsewhere, the current pick included."""
-        self._waiting = deque(p for p in self._waiting if not self._closed[p.row])
+        self._waiting = deque(p for p in self._waiting if self._stays(p))
         self.refill()
+
+    def _stays(self, pick: Pick) -> bool:
+        return pick.component == REPEAT or not self._closed[pick.row]
 
     def refill(self) -> None:
         """Fill the queue up and lease what is in it."""
@@ -217,7 +223,7 @@ class Queue:
 
     def _next(self) -> Pick | None:
         waiting = {pick.row for pick in self._waiting}
-        if (pick := self._next_first(waiting)) is not None:
+        if (pick := self._next_first(waiting) or self._next_again(waiting)) is not None:
             return pick
         while self._picks:
             pick = self._picks.popleft()
@@ -232,6 +238,14 @@ class Queue:
                 return Pick(row, float("nan"), 0, self._first[self.refs[row]])
         return None
 
+    def _next_again(self, waiting: set[int]) -> Pick | None:
+        """A repeat; never when nothing else is left to ask."""
+        if self.again is None or self._open_count <= len(waiting):
+            return None
+        row = self.row(ref) if (ref := self.again()) is not None else -1
+        fits = row >= 0 and row not in waiting and ref not in self.elsewhere
+        return Pick(row, float("nan"), 0, REPEAT) if fits else None
+
     def _find_first(self) -> None:
         """Which rows are to be asked first, as far as they are listed by now."""
         rows = self.refs.rows(list(self._first)).tolist() if self._first else []
@@ -245,7 +259,7 @@ class Queue:
 
     def _random(self, waiting: set[int]) -> Pick | None:
         """Any open row, all with the same probability: by rejection, or a look at all of them."""
-        size = self._open_count - len(waiting)
+        size = self._open_count - sum(not self._closed[row] for row in waiting)
         for row in self._rng.integers(max(1, len(self.refs)), size=_RANDOM_TRIES).tolist():
             if row < len(self.refs) and self._is_open(row, waiting):
                 return Pick(row, 1 / max(1, size), max(1, size), "random")
