@@ -168,7 +168,7 @@ def _extractor(project: Project, store: FeatureStore, again: str) -> Iterator[Fi
     asked = {model, MODELS.get(model, (model, ""))[0], Path(model).name}
     if not any(name in store.name for name in asked):
         detail = f"they come from {store.name}, annotator.toml names {printable(model)}"
-        fix = f"{again} --model {shlex.quote(printable(model))} --overwrite"
+        fix = f"{again} --model {shlex.quote(printable(model))}"
         yield Finding("extractor", False, detail, fix)
 
 
