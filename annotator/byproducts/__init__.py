@@ -8,9 +8,10 @@ events of a page up to the fields.
 
 from __future__ import annotations
 
+from annotator.byproducts.images import ImageTrace
 from annotator.byproducts.recorder import PageShown, Recorder, Terminal, Tile
-from annotator.byproducts.traces import ImageTrace, PageTrace, trace, traces
-from annotator.byproducts.workers import worker_id
+from annotator.byproducts.traces import PageTrace, trace, traces
+from annotator.byproducts.workers import salt, worker_id
 
 __all__ = [
     "ImageTrace",
@@ -19,6 +20,7 @@ __all__ = [
     "Recorder",
     "Terminal",
     "Tile",
+    "salt",
     "trace",
     "traces",
     "worker_id",

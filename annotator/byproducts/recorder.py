@@ -69,10 +69,6 @@ class PageShown:
     """How the images were ordered: random, likely …"""
     prediction_shown: bool = False
     """Whether the annotator saw what the model says of the images."""
-    version: str = "NO_POINTER_ORIGINAL"
-    """The interface: POINTER or NO_POINTER, then ORIGINAL or NO_ORIGINAL."""
-    annotation: str = ""
-    """The id of the work on a HIT that the page belongs to; "" for browsing."""
     id: str = ""
     """The page's own id, which the log may know, too; "" for a new one."""
 
@@ -86,9 +82,18 @@ class Recorder:
     with the next; `fault` says why, and nothing raises.
     """
 
-    def __init__(self, records: Records, worker: str) -> None:
-        """`worker` is written as it is: see `worker_id`."""
-        self.worker, self.fault = worker, ""
+    def __init__(
+        self,
+        records: Records,
+        worker: str,
+        *,
+        version: str = "NO_POINTER_ORIGINAL",
+        annotation: str = "",
+    ) -> None:
+        """`worker` is written as it is: see `worker_id`. `version` is the interface: POINTER or
+        NO_POINTER, then ORIGINAL or NO_ORIGINAL. `annotation` names the work on a HIT that the
+        pages belong to; "" for browsing."""
+        self.worker, self.version, self.annotation, self.fault = worker, version, annotation, ""
         self.page = ""
         """The id of the page on screen; "" while there is none."""
         self._records = records
@@ -96,7 +101,9 @@ class Recorder:
         self._events: list[list[Any]] = []
         self._moved: dict[int, float] = {}
         self._selected: set[int] = set()
-        self._left: tuple[str, set[int], set[int]] | None = None
+        self._left: dict[str, tuple[set[int], set[int]]] = {}
+        self.begun_at = 0
+        """When the page on screen came up, in this sitting."""
         self.viewed: set[int] = set()
         """Images of this page that were in the window."""
         self.visited: set[int] = set()
@@ -107,21 +114,23 @@ class Recorder:
     def take_up(self, page: str, selected: Iterable[int], visited: Iterable[int] = ()) -> None:
         """Page `page` was begun before: when it is shown, it is gone on with, with these images
         selected, and these visited already (by pointer, cursor or view)."""
-        self._left = (page, set(selected), set(visited))
+        self._left[page] = (set(selected), set(visited))
 
     def page_shown(self, page: PageShown, tiles: Sequence[Tile], terminal: Terminal) -> str:
         """Begin a page, or go on with the one that was taken up; returns its id."""
-        left, self._left = self._left, None
-        if left is not None and left[0] == page.id:
-            self._begin(page.id)
-            self._selected, self.viewed, self.visited = left[1], set(left[2]), set(left[2])
+        left = self._left.pop(page.id, None)
+        if left is not None:
+            self._begin(page.id, page.started_at)
+            self._selected, self.viewed, self.visited = left[0], set(left[1]), set(left[1])
             self._later("resume", page.started_at)
             self._now("resize", page.started_at, asdict(terminal), [_tile(tile) for tile in tiles])
             return self.page
-        self._begin(page.id or uuid.uuid4().hex)
+        self._begin(page.id or uuid.uuid4().hex, page.started_at)
         data = {
             **{key: value for key, value in asdict(page).items() if key != "id"},
             "worker": self.worker,
+            "version": self.version,
+            "annotation": self.annotation,
             "tiles": [_tile(tile) for tile in tiles],
             "terminal": asdict(terminal),
         }
@@ -131,7 +140,7 @@ class Recorder:
 
     def reopen(self, page: str, at: int) -> None:
         """The submission of page `page` is taken back; `take_up` and show it again."""
-        self._begin(page)
+        self._begin(page, at)
         self._now("reopen", at)
         self.page = ""
 
@@ -216,9 +225,9 @@ class Recorder:
 
     # --- writing
 
-    def _begin(self, page: str) -> None:
+    def _begin(self, page: str, at: int) -> None:
         self._write()
-        self.page = page
+        self.page, self.begun_at = page, at
         self._moved = {}
         self._selected, self.viewed, self.visited = set(), set(), set()
 

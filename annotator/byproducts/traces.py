@@ -11,76 +11,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from annotator.byproducts.images import NO_POINT, ImageTrace, place, placed_image
 from annotator.byproducts.recorder import EVENTS, NOMINAL_CELL, PAGE
 from annotator.store import Byproduct, Records
 
-NO_POINT = -1.0
-"""x and y of a selection that no pointer made, as where ImageNet-AB's loader has no point."""
 Event = list[Any]
-
-
-@dataclass(slots=True)
-class ImageTrace:
-    """What happened on one image."""
-
-    image: str
-    ref: str
-    original: tuple[int, int] = (0, 0)
-    size: tuple[float, float] = (0.0, 0.0)
-    """Pixels of the displayed image."""
-    position: tuple[float, float] = (0.0, 0.0)
-    """Pixels from the page's top left corner, scrolling apart."""
-    selected: bool = False
-    hovered: bool = False
-    in_view: bool = False
-    estimate_ms: int = 0
-    moves: list[dict[str, Any]] = field(default_factory=list)
-    hovers: list[dict[str, Any]] = field(default_factory=list)
-    selections: list[dict[str, Any]] = field(default_factory=list)
-    deselections: list[dict[str, Any]] = field(default_factory=list)
-    zooms: list[dict[str, Any]] = field(default_factory=list)
-    cursors: list[dict[str, Any]] = field(default_factory=list)
-    views: list[dict[str, Any]] = field(default_factory=list)
-    broken: str = ""
-    """Why it was taken off the page, if it was."""
-    _since: int | None = None
-
-    @property
-    def seen(self) -> bool:
-        """Whether it was ever in the window, or the pointer or the cursor on it."""
-        return bool(self.views or self.hovers or self.cursors)
-
-    def time(self, at: int) -> None:
-        """Count the time hovered, not selected and after the first pointer position."""
-        running = self.hovered and not self.selected and bool(self.moves)
-        if self._since is not None and not running:
-            self.estimate_ms += max(0, at - self._since)  # clocks are set back, too
-            self._since = None
-        elif self._since is None and running:
-            self._since = at
-
-    def fields(self) -> dict[str, Any]:
-        """The record of one image, the tool's own fields first."""
-        return {
-            "imageID": self.image,
-            "originalImageWidth": self.original[0],
-            "originalImageHeight": self.original[1],
-            "imageWidth": round(self.size[0], 2),
-            "imageHeight": round(self.size[1], 2),
-            "imagePosition": {"x": round(self.position[0], 2), "y": round(self.position[1], 2)},
-            "hoveredRecord": self.hovers,
-            "hoveredCount": sum(hover["action"] == "enter" for hover in self.hovers),
-            "mouseTracking": self.moves,
-            "selected": self.selected,
-            "selectedRecord": self.selections,
-            "selectedCount": len(self.selections),
-            "estimateTime": self.estimate_ms,
-            "ref": self.ref,
-            "deselectedRecord": self.deselections,
-            "viewedRecord": self.views,
-            "cursorRecord": self.cursors,
-            "zoomedRecord": self.zooms,
-        }
 
 
 @dataclass(slots=True)
@@ -94,6 +29,10 @@ class PageTrace:
     ended_at: int | None = None
     """When it was submitted; None for a page that is still open."""
     last_at: int = 0
+    begun_at: int = 0
+    """When it came up last."""
+    before_ms: int = 0
+    """How long it was open before that."""
     keys: list[dict[str, Any]] = field(default_factory=list)
     focus: list[dict[str, Any]] = field(default_factory=list)
     scrolls: list[dict[str, Any]] = field(default_factory=list)
@@ -106,6 +45,11 @@ class PageTrace:
     @property
     def selected(self) -> list[int]:
         return [i for i, image in enumerate(self.images) if image.selected]
+
+    @property
+    def open_ms(self) -> int:
+        """How long it was open, from its showing to the last word of each sitting."""
+        return self.before_ms + max(0, self.last_at - self.begun_at)
 
     def fields(self) -> dict[str, Any]:
         """The record of one page, the tool's own fields first."""
@@ -185,26 +129,27 @@ class PageTrace:
     def _placed(self, at: int, i: int, tile: list[Any]) -> None:
         image = self.images[i]
         if image.size == (0.0, 0.0):  # once, when it is loaded; resizes are told apart
-            _place(image, tile, _pixel(self.shown["terminal"]))
+            place(image, tile, _pixel(self.shown["terminal"]))
 
     def _resize(self, at: int, terminal: dict[str, Any], tiles: list[list[Any]]) -> None:
         self.resizes.append({**_terminal(terminal), "time": at})
         for image, tile in zip(self.images, tiles, strict=True):
             if image.size == (0.0, 0.0):
-                _place(image, tile, _pixel(terminal))
+                place(image, tile, _pixel(terminal))
 
     def _replace(self, at: int, i: int, reason: str, tile: list[Any]) -> None:
         gone = self.images[i]
         gone.broken = reason
         self._close(gone, at)
         self.replaced.append(gone)
-        self.images[i] = _image(tile, _pixel(self.shown["terminal"]))
+        self.images[i] = placed_image(tile, _pixel(self.shown["terminal"]))
 
     def _resume(self, at: int) -> None:
         """The process had died: what was open ended with its last word."""
         for image in self.images:
             self._close(image, self.last_at)
             image.in_view = False
+        self.before_ms, self.begun_at = self.open_ms, at
         self.resumes.append(at)
 
     def _submit(self, at: int) -> None:
@@ -213,6 +158,7 @@ class PageTrace:
         self.ended_at = at
 
     def _reopen(self, at: int) -> None:
+        self.before_ms, self.begun_at = self.open_ms, at
         self.ended_at = None
         self.reopens.append(at)
 
@@ -230,25 +176,12 @@ def traces(records: Records) -> Iterator[PageTrace]:
 def trace(page: Byproduct, rows: Iterable[Byproduct]) -> PageTrace:
     """One page from its row and the rows of its events."""
     pixel = _pixel(page.data["terminal"])
-    images = [_image(tile, pixel) for tile in page.data["tiles"]]
-    found = PageTrace(page.page, dict(page.data), images, last_at=page.at)
+    images = [placed_image(tile, pixel) for tile in page.data["tiles"]]
+    found = PageTrace(page.page, dict(page.data), images, last_at=page.at, begun_at=page.at)
     for row in rows:
         for event in row.data["events"]:
             found.apply(event)
     return found
-
-
-def _image(tile: list[Any], pixel: tuple[float, float]) -> ImageTrace:
-    image = ImageTrace(tile[0], tile[1])
-    _place(image, tile, pixel)
-    return image
-
-
-def _place(image: ImageTrace, tile: list[Any], pixel: tuple[float, float]) -> None:
-    _, _, original, (left, top, width, height) = tile
-    image.original = (original[0], original[1])
-    image.size = (width * pixel[0], height * pixel[1])
-    image.position = (left * pixel[0], top * pixel[1])
 
 
 def _pixel(terminal: dict[str, Any]) -> tuple[float, float]:

@@ -18,11 +18,15 @@ def worker_id(project: Project, name: str) -> str:
 
     The same name has the same id within a project, and another in every other project.
     """
+    return hmac.new(salt(project).encode(), name.encode(), hashlib.sha256).hexdigest()[:10]
+
+
+def salt(project: Project) -> str:
+    """What the project's workers' ids and completion codes are made with."""
     file = project.folder / "worker-salt.txt"
     if not file.exists():
         _make_salt(file)
-    salt = file.read_text(encoding="ascii").strip()
-    return hmac.new(salt.encode(), name.encode(), hashlib.sha256).hexdigest()[:10]
+    return file.read_text(encoding="ascii").strip()
 
 
 def _make_salt(file: Path) -> None:

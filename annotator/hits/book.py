@@ -1,0 +1,177 @@
+"""Who works on which HIT: assignments, and how far each one is.
+
+Rows of by-products, appended like all else; what stands is what they add up to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from annotator.errors import ProjectError
+from annotator.hits.model import Hit
+from annotator.hits.sets import HitSet
+from annotator.refs import printable
+from annotator.store import Byproduct, Records
+
+ASSIGN, BEGIN, DONE, WITHDRAW = "assign", "begin", "done", "withdraw"
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """What a page must meet before it is submitted; 0 and False turn one off."""
+
+    min_seconds: float = 0.0
+    """How long it must have been on the screen, all sittings together."""
+    unseen: bool = True
+    """Whether every image must have been on the screen; where images are blurred, the pointer or
+    the cursor must have been on each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """One worker's work on one HIT (in the words of Mechanical Turk)."""
+
+    id: str
+    """The tool's ImageNetAnnotation id."""
+    dataset: str
+    hit: str
+    worker: str
+    external: str = ""
+    """assignmentID: the id that whoever sent the worker knows it by."""
+    assigned_at: int = 0
+    """Milliseconds since the epoch, as are the others."""
+    version: str = ""
+    checks: Checks = Checks()
+    started_at: int | None = None
+    done_at: int | None = None
+    code: str = ""
+    """The completion code, once it is done."""
+
+
+class Book:
+    """The assignments of a project. Raises `StoreError` where nothing can be read or written."""
+
+    def __init__(self, records: Records, clock: Callable[[], int]) -> None:
+        """`clock` gives milliseconds since the epoch."""
+        self._records, self._clock = records, clock
+
+    def assignments(self, dataset: str | None = None) -> list[Assignment]:
+        """Those that stand, in the order given out."""
+        found: dict[str, Assignment] = {}
+        for kind in (ASSIGN, BEGIN, DONE, WITHDRAW):
+            for row in self._records.recorded(kind):
+                _apply(found, row)
+        return [one for one in found.values() if dataset in (None, one.dataset)]
+
+    def assign(self, hits: HitSet, worker: str, external: str = "", id_: str = "") -> Assignment:
+        """Give this worker a HIT: the one named, else the one that fewest have.
+
+        The one that they hold already comes first. Raises `ProjectError` where they have done
+        all that they may, with their completion code, or where no HIT is left.
+        """
+        held = [one for one in self.assignments(hits.name) if one.worker == worker]
+        open_ = [one for one in held if one.done_at is None and id_ in ("", one.hit)]
+        if open_:
+            return open_[0]
+        self._refuse_another(hits, held, id_)
+        while True:
+            hit = self._free(hits, worker, id_)
+            one = Assignment(uuid.uuid4().hex, hits.name, hit.id, worker, external, self._clock())
+            self._write(ASSIGN, one.assigned_at, _assigned(one))
+            if one.id in [other.id for other in self._on(hits, hit.id)[: hits.workers]]:
+                return one
+            self._write(WITHDRAW, self._clock(), {"id": one.id})  # somebody was quicker
+
+    def begin(self, one: Assignment, version: str, checks: Checks) -> Assignment:
+        """The worker starts, in this interface. Nothing is changed where they had started."""
+        if one.started_at is not None:
+            return one
+        one = replace(one, version=version, checks=checks, started_at=self._clock())
+        data = {
+            "id": one.id, "version": version, "minSeconds": checks.min_seconds,
+            "checkUnseen": checks.unseen, "startedAt": one.started_at,
+        }  # fmt: skip
+        self._write(BEGIN, one.started_at or 0, data)
+        return one
+
+    def finish(self, one: Assignment, salt: str) -> Assignment:
+        """All pages are submitted: the assignment gets its completion code."""
+        if one.done_at is not None:
+            return one
+        one = replace(one, done_at=self._clock(), code=completion_code(one.id, salt))
+        self._write(DONE, one.done_at or 0, {"id": one.id, "code": one.code})
+        return one
+
+    def _refuse_another(self, hits: HitSet, held: Iterable[Assignment], id_: str) -> None:
+        """Raise `ProjectError` where this worker may not do another HIT, or not this one."""
+        for one in held:
+            if one.done_at is None:
+                if hits.unique:
+                    raise ProjectError(
+                        f"HIT {printable(one.hit)} is yours already, and each worker does one; "
+                        "leave --hit out to go on with it"
+                    )
+            elif hits.unique or one.hit == id_:
+                raise ProjectError(
+                    f"you have completed HIT {printable(one.hit)}, and nobody does "
+                    f"{'another of these' if hits.unique else 'one twice'}; your completion code "
+                    f"is {one.code}"
+                )
+
+    def _free(self, hits: HitSet, worker: str, id_: str) -> Hit:
+        standing = self.assignments(hits.name)
+        taken = Counter(one.hit for one in standing)
+        mine = {one.hit for one in standing if one.worker == worker}
+        wanted = [hits.hit(id_)] if id_ else list(hits.hits)
+        most = hits.workers
+        free = [h for h in wanted if h.id not in mine and (most is None or taken[h.id] < most)]
+        if not free:
+            raise ProjectError(
+                f"no HIT of {printable(hits.name)} is left for this worker: make more with "
+                "`annotator hits make`, or see `annotator hits status`"
+            )
+        return min(free, key=lambda hit: taken[hit.id])
+
+    def _on(self, hits: HitSet, id_: str) -> list[Assignment]:
+        return [one for one in self.assignments(hits.name) if one.hit == id_]
+
+    def _write(self, kind: str, at: int, data: dict[str, object]) -> None:
+        self._records.record(Byproduct(at, kind, "", data))
+
+
+def completion_code(id_: str, salt: str) -> str:
+    """8 characters that only the project can have made for this assignment."""
+    return hmac.new(salt.encode(), f"code:{id_}".encode(), hashlib.sha256).hexdigest()[:8].upper()
+
+
+def _assigned(one: Assignment) -> dict[str, object]:
+    return {
+        "id": one.id, "hitDatasetName": one.dataset, "imageNetHitID": one.hit,
+        "workerID": one.worker, "assignmentID": one.external,
+    }  # fmt: skip
+
+
+def _apply(found: dict[str, Assignment], row: Byproduct) -> None:
+    data = row.data
+    if row.kind == ASSIGN:
+        found[data["id"]] = Assignment(
+            data["id"], data["hitDatasetName"], data["imageNetHitID"], data["workerID"],
+            data["assignmentID"], row.at,
+        )  # fmt: skip
+    elif row.kind == WITHDRAW:
+        found.pop(data["id"], None)
+    elif data["id"] in found:
+        change = (
+            {"done_at": row.at, "code": data["code"]}
+            if row.kind == DONE
+            else {
+                "version": data["version"], "started_at": row.at,
+                "checks": Checks(data["minSeconds"], data["checkUnseen"]),
+            }
+        )  # fmt: skip
+        found[data["id"]] = replace(found[data["id"]], **change)

@@ -1,0 +1,190 @@
+"""HITs from a project: candidates for each class, with items among them whose answer is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import zip_longest
+
+import numpy as np
+
+from annotator import predict
+from annotator.errors import ProjectError, several
+from annotator.hits.model import IMAGES, PAGES, Hit, HitClass, HitImage, HitPage
+from annotator.hits.sets import HitSet
+from annotator.log import State
+from annotator.pool import load
+from annotator.project import Project
+from annotator.refs import printable
+
+ORDERS = ("random", "likely")
+"""How the candidates of a class are chosen: any unlabelled items, or those that the model takes
+for it, the likeliest first."""
+_RESERVE = 4
+"""Images of a page's reserve: they take the places of those that cannot be shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What to make."""
+
+    name: str
+    classes: tuple[str, ...]
+    """Those that are asked for; each page asks for one."""
+    pages: int = PAGES
+    images: int = IMAGES
+    gold: int = 2
+    """Known positives on each page, and as many known negatives."""
+    hits: int | None = None
+    """At most so many; None for all that there are candidates for."""
+    workers: int | None = 1
+    """How many do each HIT; None for as many as come."""
+    unique: bool = True
+    order: str = "random"
+    negative: str | None = None
+    """The label of what is not selected; None leaves it unlabelled."""
+    seed: int = 0
+
+
+def make(project: Project, state: State, recipe: Recipe) -> HitSet:
+    """Draw the HITs, all from `recipe.seed`: the same project gives the same HITs.
+
+    Raises `ProjectError` for numbers that do not fit together, for classes without enough known
+    items, and where nothing is left to ask.
+    """
+    _check(project, state, recipe)
+    rng = np.random.default_rng(recipe.seed)
+    pages = [
+        list(_pages(project, state, recipe, name, candidates, rng))
+        for name, candidates in _candidates(project, state, recipe, rng).items()
+    ]
+    # Classes take turns, so that every HIT has its share of each.
+    turns = [page for turn in zip_longest(*pages) for page in turn if page is not None]
+    parts = [turns[start : start + recipe.pages] for start in range(0, len(turns), recipe.pages)]
+    hits = [
+        Hit(recipe.name, f"{recipe.name}-{number:04d}", _numbered(part), recipe.unique)
+        for number, part in enumerate(parts[: recipe.hits], 1)
+    ]
+    if not hits:
+        raise ProjectError(
+            "no unlabelled item is left to ask for; with --order likely, none is taken for the "
+            "classes asked for"
+        )
+    made = {
+        "seed": recipe.seed, "order": recipe.order, "gold": recipe.gold,
+        "pages": recipe.pages, "images": recipe.images,
+    }  # fmt: skip
+    return HitSet(recipe.name, tuple(hits), recipe.workers, _negative(project, recipe), made)
+
+
+def _check(project: Project, state: State, recipe: Recipe) -> None:
+    names, problems = project.settings.names, []
+    for name in (*recipe.classes, *([recipe.negative] if recipe.negative else [])):
+        if name not in names:
+            problems.append(
+                f"{printable(name)!r} is not a class; there are {printable(', '.join(names))}"
+            )
+    if recipe.negative in recipe.classes:
+        problems.append(f"{recipe.negative} cannot be both asked for and what is not selected")
+    if recipe.order not in ORDERS:
+        problems.append(f"no order {recipe.order!r}; choose {' or '.join(ORDERS)}")
+    if recipe.images <= 2 * recipe.gold:
+        problems.append(
+            f"{recipe.images} images hold no candidate beside {2 * recipe.gold} known ones; "
+            "give fewer with --gold, or more --images"
+        )
+    for name in recipe.classes:
+        for words, positive in (("of", True), ("not of", False)):
+            count = len(_known(state, name, positive))
+            if count < recipe.gold:
+                problems.append(
+                    f"{count} items are known that are {words} class {printable(name)}, and --gold "
+                    f"{recipe.gold} needs as many: label some first, or give --gold {count}"
+                )
+    if problems:
+        raise ProjectError(several(problems, "no HITs were made:"))
+
+
+def _negative(project: Project, recipe: Recipe) -> str | None:
+    """Of two classes, what is not the one is the other."""
+    others = [name for name in project.settings.names if name not in recipe.classes]
+    if recipe.negative is None and len(project.settings.names) == 2 and len(others) == 1:
+        return others[0]
+    return recipe.negative
+
+
+def _known(state: State, name: str, positive: bool) -> list[str]:
+    """What people have labelled as this class, or as another."""
+    return [
+        last.ref
+        for _, last in state.labels()
+        if not last.by_machine and (last.label == name) == positive
+    ]
+
+
+def _candidates(
+    project: Project, state: State, recipe: Recipe, rng: np.random.Generator
+) -> dict[str, list[str]]:
+    """Class to the refs that may be asked for it, in the order in which pages take them."""
+    if recipe.order == "likely":
+        return _likely(project, state, recipe)
+    refs = load(project)
+    open_ = np.flatnonzero(predict.unlabelled(refs, state))
+    rows = [int(row) for row in open_ if refs[int(row)] not in state.standing]
+    return {name: [refs[row] for row in rng.permutation(rows)] for name in recipe.classes}
+
+
+def _likely(project: Project, state: State, recipe: Recipe) -> dict[str, list[str]]:
+    fitted = predict.fit(project, state)
+    found: dict[str, list[tuple[float, str]]] = {name: [] for name in recipe.classes}
+    for ref, proba in predict.predictions(fitted, predict.unlabelled(fitted.refs, state)):
+        name = fitted.classes[int(proba.argmax())]
+        if name in found and ref not in state.standing:
+            found[name].append((-float(proba.max()), ref))
+    return {name: [ref for _, ref in sorted(pairs)] for name, pairs in found.items()}
+
+
+def _pages(
+    project: Project,
+    state: State,
+    recipe: Recipe,
+    name: str,
+    candidates: Sequence[str],
+    rng: np.random.Generator,
+) -> Iterator[HitPage]:
+    room = recipe.images - 2 * recipe.gold
+    known = {positive: _known(state, name, positive) for positive in (True, False)}
+    asks = hit_class(project, name)
+    for start in range(0, len(candidates), room):
+        gold = {
+            ref: positive
+            for positive, refs in known.items()
+            for ref in _some(refs, recipe.gold, rng)
+        }
+        shown = [*candidates[start : start + room], *gold]
+        seed = int(rng.integers(2**31))
+        order = np.random.default_rng(seed).permutation(len(shown))
+        images = tuple(HitImage(shown[place], shown[place]) for place in order)
+        near = set(shown)
+        spare = [ref for ref in _some(candidates, len(near) + _RESERVE, rng) if ref not in near]
+        reserve = tuple(HitImage(ref, ref) for ref in spare[:_RESERVE])
+        yield HitPage(1, asks, images, gold, reserve, seed)
+
+
+def _some(refs: Sequence[str], count: int, rng: np.random.Generator) -> list[str]:
+    """`count` of them, no one twice; all where there are fewer."""
+    places = rng.choice(len(refs), min(count, len(refs)), replace=False) if refs else ()
+    return [refs[int(place)] for place in places]
+
+
+def _numbered(pages: Sequence[HitPage]) -> tuple[HitPage, ...]:
+    return tuple(replace(page, pageno=number) for number, page in enumerate(pages, 1))
+
+
+def hit_class(project: Project, name: str) -> HitClass:
+    """What the project says of a class, in the words of a HIT."""
+    info = next((info for info in project.settings.classes if info.name == name), None)
+    words = tuple(dict.fromkeys([name, *getattr(info, "synonyms", ())]))
+    link = getattr(info, "link", "")
+    wnid = name if name[:1] == "n" and name[1:].isdecimal() and len(name) == 9 else ""
+    return HitClass(name, wnid, words, info.description if info else "", (link,) if link else ())
