@@ -125,7 +125,7 @@ class Session:
         return self._sitting.session.upcoming(n)
 
     @property
-    def prediction(self) -> dict[str, float] | None:
+    def prediction(self) -> Mapping[str, float] | None:
         """Class to probability for the current item; None before there is a model."""
         return self._sitting.session.prediction
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,8 @@ class Settings:
     max_pixels: int = 300_000_000
     """Images with more pixels are refused."""
     keymap: str = "default"
+    keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Command -> its keys, in place of the keymap's."""
     theme: str | None = None
     graphics: str = "auto"
     pictures: str = "quick"
@@ -152,14 +154,15 @@ def read_settings(file: Path, user_file: Path | None = None) -> Settings:
             f"{printable(str(file))} has format {version!r}; this annotator reads up to {FORMAT}: "
             "pip install --upgrade annotator-tui"
         )
-    problems = _faults(table, (*_FIELDS, "classes", "format"))
+    problems = _faults(table, (*_FIELDS, "classes", "format", "keys"))
     classes = _classes(table.get("classes", []), problems)
+    keys = _keys(personal.get("keys", {}), problems) | _keys(table.get("keys", {}), problems)
     if "find" in table and table["find"] not in {info.name for info in classes}:
         problems.append(f"find: {table['find']!r} is not among the classes")
     _refuse(problems, file)
     check_classes(tuple(info.name for info in classes))
     values = {k: v for k, v in {**personal, **table}.items() if k in _FIELDS}
-    return Settings(classes=classes, **values)
+    return Settings(classes=classes, keys=keys, **values)
 
 
 def personal_settings(file: Path | None) -> dict[str, Any]:
@@ -167,7 +170,9 @@ def personal_settings(file: Path | None) -> dict[str, Any]:
     if file is None or not file.is_file():
         return {}
     table = read_toml(file)
-    _refuse(_faults(table, _PERSONAL), file)
+    problems = _faults(table, (*_PERSONAL, "keys"))
+    _keys(table.get("keys", {}), problems)
+    _refuse(problems, file)
     return table
 
 
@@ -203,6 +208,21 @@ def _check(key: str, value: object) -> list[str]:
     if good and key in _CHOICES:
         good = value in _CHOICES[key]
     return [] if good else [f"{key} = {value!r}: should be {wanted}"]
+
+
+def _keys(table: object, problems: list[str]) -> dict[str, tuple[str, ...]]:
+    """`skip = "x"` or `skip = ["x", "space"]`; the screen knows which commands there are."""
+    if not isinstance(table, dict):
+        problems.append('keys: should be a table [keys] of lines such as skip = ["x", "space"]')
+        return {}
+    found = {}
+    for command, keys in table.items():
+        keys = [keys] if isinstance(keys, str) else keys
+        if not isinstance(keys, list) or not all(isinstance(key, str) and key for key in keys):
+            problems.append(f"keys, {printable(command)}: should be a key, or a list of keys")
+        else:
+            found[command] = tuple(keys)
+    return found
 
 
 def _classes(tables: object, problems: list[str]) -> tuple[ClassInfo, ...]:
@@ -242,6 +262,10 @@ def document(settings: Settings) -> str:
             document.add(key, tomlkit.item(value))
     if settings.target_error is None:
         document.add(tomlkit.comment("target_error = 0.02   # advise to stop below this error"))
+    if settings.keys:
+        document.add(
+            "keys", tomlkit.item({name: list(keys) for name, keys in settings.keys.items()})
+        )
     classes = tomlkit.aot()
     for info in settings.classes:
         table = tomlkit.table()

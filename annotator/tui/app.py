@@ -24,7 +24,9 @@ from annotator.tui.reader import Reader
 from annotator.tui.receipt import Receipt, receipt_of
 
 if TYPE_CHECKING:
+    from annotator.settings import Settings
     from annotator.terminal.caps import Caps
+    from annotator.tui.keymaps import Keymap
     from annotator.tui.labeller import Labeller
 
 
@@ -57,11 +59,10 @@ def run(
     a store that cannot be opened, refs that cannot be read.
     """
     from annotator.terminal.probe import probe
-    from annotator.tui.keymaps import make_keymap
 
     if sys.__stderr__ is None or not sys.__stderr__.isatty():
         raise TerminalError("the screen is drawn on stderr: run it again without redirecting that")
-    make_keymap(project.settings.keymap, project.settings.classes)  # before the screen is touched
+    _keymap(project.settings)  # before the screen is touched
     reader = Reader(project, audit.refs if audit else None)
     caps = probe(graphics, stdout=sys.__stderr__.fileno())  # where the screen is drawn
     os.environ.update(caps.environment)
@@ -96,11 +97,10 @@ def prepared(
     from annotator.proposals import before
     from annotator.session import Session
     from annotator.store import SqliteStore
-    from annotator.tui.keymaps import make_keymap
     from annotator.tui.labeller import Labeller
 
     settings = project.settings
-    keymap = make_keymap(settings.keymap, settings.classes)
+    keymap = _keymap(settings)
     commands = {"on_label": settings.on_label, "on_finish": settings.on_finish}
     hooks = Hooks(commands, project.folder, lambda words: app.hook_failed(words))
 
@@ -113,7 +113,7 @@ def prepared(
             store, settings.names, annotator=annotator, seed=settings.seed, ahead=settings.ahead,
             strategy=Strategy(settings.strategy, settings.find, settings.estimator),
             audit=audit.name if audit else None, second=bool(audit and audit.name is None),
-            hear=hear,
+            hear=hear, repeats=settings.repeats,
         )  # fmt: skip
         session.learner.before = before(project, blind=audit is not None)
         session.queue.ask_first([] if audit else read_first(project))
@@ -125,6 +125,12 @@ def prepared(
             session.close()
     finally:
         store.close()
+
+
+def _keymap(settings: Settings) -> Keymap:
+    from annotator.tui.keymaps import make_keymap
+
+    return make_keymap(settings.keymap, settings.classes, settings.keys)
 
 
 def _code(signalled: int | None, returned: int | None) -> int:

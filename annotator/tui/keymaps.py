@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 from annotator.errors import ProjectError, several
@@ -117,15 +118,25 @@ def shown(key: str) -> str:
     return _SHOWN.get(key, key.upper() if len(key) == 1 else key)
 
 
-def make_keymap(preset: str, classes: Sequence[ClassInfo]) -> Keymap:
-    """The keys for a project's classes.
+def make_keymap(
+    preset: str,
+    classes: Sequence[ClassInfo],
+    own: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> Keymap:
+    """The keys for a project's classes; `own` keys of a command take the place of the preset's.
 
-    Raises `ProjectError` for an unknown preset, a key that is no single character, and keys
-    that mean two things; all at once.
+    Raises `ProjectError` for an unknown preset or command, a key that is no single character,
+    and keys that mean two things; all at once.
     """
     if preset not in KEYMAPS:
         raise ProjectError(f"no keymap {preset!r}; choose one of {', '.join(KEYMAPS)}")
-    keys = KEYMAPS[preset]
+    _check_own(own)
+    claimed = {key for name in own for key in own[name]}
+    # A key that the project gives to one command is no longer the preset's for another.
+    keys = {
+        name: tuple(key for key in given if key not in claimed)
+        for name, given in KEYMAPS[preset].items()
+    } | {name: tuple(given) for name, given in own.items()}
     actions: dict[str, tuple[str, str]] = {}
     for command in COMMANDS:
         for key in keys.get(command.name, ()):
@@ -146,6 +157,24 @@ def make_keymap(preset: str, classes: Sequence[ClassInfo]) -> Keymap:
             actions.setdefault(key, ("label", name))
     found = Keymap(actions, {})
     return Keymap(actions, {name: next(iter(found.class_keys(name)), "") for name in names})
+
+
+def _check_own(own: Mapping[str, Sequence[str]]) -> None:
+    """Refuse keys of commands that do not exist, and one key for two commands."""
+    names = [command.name for command in COMMANDS] + ["class 1", "class 2"]
+    problems = [
+        f"{printable(name)} is no command; there are {', '.join(names)}"
+        for name in own
+        if name not in names
+    ]
+    taken: dict[str, str] = {}
+    for name, keys in own.items():
+        for key in keys:
+            if key in taken:
+                problems.append(f"{printable(key)!r} is both {taken[key]} and {printable(name)}")
+            taken[key] = printable(name)
+    if problems:
+        raise ProjectError(several(problems, "[keys] in annotator.toml cannot be used:"))
 
 
 def _check(

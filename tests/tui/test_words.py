@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from textual.app import App, ComposeResult
 
+from annotator.errors import ProjectError
 from annotator.settings import ClassInfo
 from annotator.tui.keymaps import COMMANDS, KEYMAPS, make_keymap
 from annotator.tui.pace import Held, Pace, duration
@@ -78,6 +79,33 @@ def test_every_preset_reaches_every_command_and_class(preset: str) -> None:
     keymap = make_keymap(preset, [ClassInfo(str(number)) for number in range(9)])
     assert all(keymap.keys(command.name) for command in COMMANDS)
     assert all(keymap.classes[str(number)] for number in range(9))
+
+
+def test_a_projects_own_keys_take_the_place_of_the_presets() -> None:
+    classes = [ClassInfo("ok"), ClassInfo("bad")]
+    keymap = make_keymap("default", classes, {"skip": ("x",), "undo": ("u", "s")})
+    assert keymap.action("x", "x") == ("skip", "")
+    assert keymap.action("space", " ") is None
+    assert keymap.action("s", "s") == ("undo", "")
+    assert keymap.action("backspace", None) is None
+    assert keymap.action("a", "a") == ("label", "ok")
+
+
+@pytest.mark.parametrize(
+    ("own", "words"),
+    [
+        ({"jump": ("x",)}, "jump is no command"),
+        ({"skip": ("x",), "flag": ("x",)}, "'x' is both skip and flag"),
+    ],
+)
+def test_own_keys_in_conflict_are_refused(own: dict[str, tuple[str, ...]], words: str) -> None:
+    with pytest.raises(ProjectError, match=words):
+        make_keymap("default", [ClassInfo("ok")], own)
+
+
+def test_a_class_key_that_is_an_own_key_of_a_command_is_refused() -> None:
+    with pytest.raises(ProjectError, match="'x' is skip"):
+        make_keymap("default", [ClassInfo("ok", key="x")], {"skip": ("x",)})
 
 
 class Page(Lines):
