@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+from annotator.log import Entry, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,3 +23,30 @@ class Progress:
     """Of the remaining, those on the screens of others."""
     classes: dict[str, int]
     """Labels per class: the project's classes, then any that the log alone knows."""
+
+
+def progress(
+    state: State,
+    classes: Sequence[str],
+    refs: Sequence[str],
+    elsewhere: int,
+    of: Callable[[str], Entry | None] | None = None,
+) -> Progress:
+    """The counts of a pool. `of` gives the decision on a ref where the log's own counts do not
+    say: in an audit, or for second opinions, on hundreds of refs and not millions."""
+    counts = state.counts
+    if of is not None:
+        decisions = map(of, refs)
+        counts = Counter(decision.label for decision in decisions if decision is not None)
+    gone = {name for name in counts if name is not None and counts[name]} - set(classes)
+    shown = {name: counts[name] for name in [*classes, *sorted(gone)]}
+    labelled, skipped = sum(shown.values()), counts[None]
+    return Progress(
+        items=len(refs),
+        labelled=labelled,
+        skipped=skipped,
+        flagged=len(state.flagged),
+        remaining=max(0, len(refs) - labelled - skipped),
+        elsewhere=elsewhere,
+        classes=shown,
+    )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from annotator.agreement import REPEAT
 from annotator.errors import StoreError
 from annotator.learn.strategies import Pick
+from annotator.log import Entry
 from annotator.reftable import RefTable
 from annotator.store import Lease, Store, new_holder
 
@@ -153,6 +154,14 @@ class Queue:
         while len(self._waiting) > self.ahead + 1:
             self._waiting.pop()
         self.hold()
+
+    def ask_again(self, entries: Sequence[Entry]) -> None:
+        """Ask now what was taken back, as it was drawn; of a group its first few."""
+        for entry in reversed(entries[: self.ahead + 1]):
+            row = self.row(entry.ref)
+            if row >= 0:
+                q = float("nan") if entry.q is None else entry.q
+                self.put_first(Pick(row, q, entry.pool or 0, entry.picked_by or ""))
 
     def adopt(self, picks: Iterable[Pick], flush: bool) -> None:
         """Fill up from `picks` from now on; with `flush`, put them before all but the current."""

@@ -9,22 +9,21 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from math import inf
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.difficulty import Difficulty
+from annotator.agreement import REPEAT, Repeats, is_repeat
 from annotator.features.store import FeatureStore
 from annotator.learn.ranking import Ranking, Snapshot
 from annotator.learn.strategies import Pick
 from annotator.learner import Learner, Strategy
 from annotator.log import Action, Entry, Own, State
-from annotator.progress import Progress
+from annotator.progress import Progress, progress
 from annotator.queue import LEASE_SECONDS, Queue
+from annotator.record import Record
 from annotator.refs import Item
 from annotator.store import Store
 
@@ -47,26 +46,28 @@ class Session:
         audit: str | None = None,
         second: bool = False,
         hear: Callable[[Entry], object] | None = None,
+        repeats: float = 0.0,
     ) -> None:
         """`audit` names the audit that this is: its labels are marked so, and carry no q. With
         `second` every answer is a second opinion: asked blind, compared, never the one that counts.
 
-        `hear` is told of each row that this session has written, once it is on disk.
+        `hear` is told of each row that this session has written, once it is on disk. `repeats` is
+        the share of items asked that this annotator has labelled before, for self-agreement.
         """
         self.classes, self.annotator, self.seed = tuple(classes), annotator, seed
         self.learner = Learner(self.classes, strategy or Strategy())
-        self.difficulty = Difficulty()
-        self.audit, self.second, self._hear = audit, second, hear
-        self._store, self._clock, self._state = store, clock, State()
-        self._flush = False
-        self._from_others: list[Entry] = []
-        for entry in store.entries():
-            self._apply(entry)
+        self.audit, self.second = audit, second
+        self.store, self.clock, self._flush = store, clock, False
+        self._record = Record(store, annotator, clock, hear)
+        self._record.take_in = self._take_in
+        self._state, self.difficulty = self._record.state, self._record.difficulty
         own = Own(self._state, annotator)
         self.queue = Queue(
             store, annotator, own if second else self._state.standing.keys(),
             ahead=ahead, seed=seed, clock=clock, holder=holder, lease=lease,
         )  # fmt: skip
+        if repeats and not self.blind:
+            self.queue.again = Repeats(self._state, annotator, repeats, seed).draw
 
     def extend(self, refs: Sequence[str]) -> None:
         """Add refs to the pool; listings stream in."""
@@ -89,11 +90,10 @@ class Session:
         return [self._item(self.queue[i]) for i in range(1, min(n + 1, len(self.queue)))]
 
     @property
-    def prediction(self) -> dict[str, float] | None:
+    def prediction(self) -> Mapping[str, float] | None:
         """What the latest model says of the current item, until there is one what was proposed;
         None without either."""
-        current = self.current
-        return self.learner.says(self.queue[0].row, current.ref)[0] if current else None
+        return self._said()[0] if self.queue else None
 
     # --- answering
 
@@ -141,22 +141,23 @@ class Session:
                 "shown_ms": shown_ms, "extra": group, "picked_by": picked_by, **drawn,
             }  # fmt: skip
             action = Action.SKIP if name is None else Action.LABEL
-            entries.append(self._entry(action, ref, **fields))
-        written = self._write(*entries)
+            entries.append(self._record.entry(action, ref, **fields))
+        written = self._record.write(*entries)
         self.queue.leave_out_answered()
         return written
 
     def flag(self, ref: str) -> bool:
         """Flag an item, or take its flag off; whether it is flagged now."""
         on = ref not in self._state.flagged
-        self._write(self._entry(Action.FLAG, ref, extra=None if on else {"on": False}))
+        off = None if on else {"on": False}
+        self._record.write(self._record.entry(Action.FLAG, ref, extra=off))
         return on
 
     def is_flagged(self, ref: str) -> bool:
         return ref in self._state.flagged
 
     def note(self, ref: str, text: str) -> Entry:
-        return self._write(self._entry(Action.NOTE, ref, note=text))[0]
+        return self._record.write(self._record.entry(Action.NOTE, ref, note=text))[0]
 
     def notes(self, ref: str) -> list[str]:
         return [entry.note or "" for entry in self._state.notes.get(ref, [])]
@@ -167,21 +168,23 @@ class Session:
 
         Returns what was taken back; empty where there is nothing left to undo.
         """
-        last = self._state.last(self.annotator)
-        taken = [e for e in last if self.audit in (None, e.audit) and e.second >= self.second]
-        self._take_back(taken)
-        for entry in reversed(taken[: self.queue.ahead + 1]):
-            row = self.queue.row(entry.ref)
-            if row >= 0 and not self.is_answered(entry.ref):
-                q = float("nan") if entry.q is None else entry.q
-                self.queue.put_first(Pick(row, q, entry.pool or 0, entry.picked_by or ""))
+        taken = self.last
+        self._record.take_back(taken)
+        again = [e for e in taken if is_repeat(e) or not self.is_answered(e.ref)]
+        self.queue.ask_again(again)
         return taken
+
+    @property
+    def last(self) -> list[Entry]:
+        """What `undo` would take back."""
+        last = self._state.last(self.annotator)
+        return [e for e in last if self.audit in (None, e.audit) and e.second >= self.second]
 
     def reopen_skipped(self) -> int:
         """Ask everything that is skipped once more; returns how many that is."""
         stacks = self._state.standing.values()
         skips = [stack[-1] for stack in stacks if stack[-1].action is Action.SKIP]
-        self._take_back(skips)
+        self._record.take_back(skips)
         self.queue.refill()
         return len(skips)
 
@@ -191,19 +194,12 @@ class Session:
         current = self.current
         if current is None or (ref is not None and ref != current.ref):
             return None
-        proba, model = self.learner.says(self.queue[0].row, current.ref)
+        proba, model = self._said()
         drawn = self._drawn(self.queue[0])
-        (entry,) = self._write(
-            self._entry(
-                action,
-                current.ref,
-                label=name,
-                proba=proba,
-                model=model,
-                shown_ms=shown_ms,
-                **drawn,
-            )  # fmt: skip
+        answer = self._record.entry(
+            action, current.ref, label=name, proba=proba, model=model, shown_ms=shown_ms, **drawn
         )
+        (entry,) = self._record.write(answer)
         self.queue.advance()
         return entry
 
@@ -213,11 +209,24 @@ class Session:
             return {"picked_by": "audit", "extra": {"audit": self.audit}}
         if self.second:
             return {"picked_by": "second", "extra": {"second": True}}
+        if self._repeated():
+            return {"picked_by": REPEAT, "extra": {"second": True, REPEAT: True}}
         q = None if np.isnan(pick.q) else pick.q
         return {"picked_by": pick.component or None, "q": q, "pool": pick.pool or None}
 
-    def _take_back(self, entries: Sequence[Entry]) -> None:
-        self._write(*(self._entry(Action.UNDO, e.ref, extra={"undoes": e.seq}) for e in entries))
+    def _repeated(self) -> Entry | None:
+        """The first decision on the current item, where that is asked once more."""
+        pick = self.queue[0]
+        stack = self._state.standing.get(self.queue.refs[pick.row])
+        return stack[0] if stack and pick.component == REPEAT else None
+
+    def _said(self) -> tuple[Mapping[str, float] | None, str | None]:
+        """What the model says of the current item. Of a repeat, what it said before it learnt
+        the answer."""
+        if (first := self._repeated()) is not None:
+            return first.proba, first.model
+        pick = self.queue[0]
+        return self.learner.says(pick.row, self.queue.refs[pick.row])
 
     # --- learning
 
@@ -260,20 +269,11 @@ class Session:
 
     def refresh(self) -> list[Entry]:
         """Read what others wrote, and keep our leases; call about once a second."""
-        if self._store.changed():
-            self._catch_up()
+        if self.store.changed():
+            self._record.catch_up()
             self.queue.drop_answered()
         self.queue.watch()
-        entries, self._from_others = self._from_others, []
-        return entries
-
-    def _catch_up(self, before: float = inf) -> None:
-        """Take in what others wrote up to a row."""
-        for entry in self._store.entries(after=self._state.seq):
-            if entry.seq >= before:
-                return
-            self._take_in(entry)
-            self._from_others.append(entry)
+        return self._record.news()
 
     def close(self) -> None:
         """Let go of the queue; the next session of this annotator takes it up again."""
@@ -281,35 +281,28 @@ class Session:
 
     @property
     def progress(self) -> Progress:
-        counts = self._asked() if self.blind else self._state.counts
-        gone = {name for name in counts if name is not None and counts[name]} - set(self.classes)
-        classes = {name: counts[name] for name in [*self.classes, *sorted(gone)]}
-        items, labelled, skipped = len(self.queue.refs), sum(classes.values()), counts[None]
-        return Progress(
-            items=items,
-            labelled=labelled,
-            skipped=skipped,
-            flagged=len(self._state.flagged),
-            remaining=max(0, items - labelled - skipped),
-            elsewhere=len(self.queue.elsewhere),
-            classes=classes,
-        )
+        of = self._decision if self.blind else None
+        return progress(self._state, self.classes, self.queue.refs, len(self.queue.elsewhere), of)
 
     def given(self) -> list[str]:
         """The labels that people gave and that stand, in the order asked."""
         return [str(last.label) for _, last in self._state.labels() if not last.by_machine]
 
     @property
+    def state(self) -> State:
+        """What the log adds up to; the session's own, not to be changed."""
+        return self._state
+
+    @property
     def blind(self) -> bool:
         """Whether the model's opinion is kept from the annotator: in audits and second opinions."""
         return self.audit is not None or self.second
 
-    def _asked(self) -> Counter[str | None]:
-        """The answers to what an audit or a second opinion asks, hundreds and not millions."""
-        own = Own(self._state, self.annotator)
-        of = own.decision if self.second else self._state.decision
-        decisions = [of(ref) for ref in self.queue.refs]
-        return Counter(decision.label for decision in decisions if decision is not None)
+    def _decision(self, ref: str) -> Entry | None:
+        """The answer to what an audit or a second opinion asks."""
+        if self.second:
+            return Own(self._state, self.annotator).decision(ref)
+        return self._state.decision(ref)
 
     def is_answered(self, ref: str) -> bool:
         """Whether `ref` is not to be asked: labelled or skipped, or seconded by this annotator."""
@@ -320,26 +313,8 @@ class Session:
     def _item(self, pick: Pick) -> Item:
         return Item.parse(self.queue.refs[pick.row])
 
-    def _entry(self, action: Action, ref: str, **fields: Any) -> Entry:
-        return Entry(0, self._clock(), self.annotator, action, ref, **fields)
-
-    def _write(self, *entries: Entry) -> list[Entry]:
-        written = self._store.append(*entries) if entries else []
-        if written and written[0].seq > self._state.seq + 1:
-            self._catch_up(before=written[0].seq)  # others were quicker: theirs come first
-        for entry in written:
-            self._take_in(entry)
-            if self._hear is not None:
-                self._hear(entry)
-        return written
-
     def _take_in(self, entry: Entry) -> None:
-        self._apply(entry)
         if self.is_answered(entry.ref):
             self.queue.close(entry.ref)
         else:
             self.queue.open(entry.ref)
-
-    def _apply(self, entry: Entry) -> None:
-        self._state.apply(entry)
-        self.difficulty.apply(entry)

@@ -96,7 +96,7 @@ async def test_a_full_disk_stops_labelling_until_there_is_room(
     """SQLite itself says that it is full: its file may grow by no page."""
     project = make(80)
     async with opened(project) as desk:
-        connection = desk.app.session._store._log
+        connection = desk.app.session.store._log
         (pages,) = connection.execute("PRAGMA page_count").fetchone()
         connection.execute(f"PRAGMA max_page_count = {pages}")
         before = None
