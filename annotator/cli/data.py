@@ -1,4 +1,4 @@
-"""features, status, log, export, import: what goes in and out of a project."""
+"""status, export, import, predict: what goes in and out of a project."""
 
 from __future__ import annotations
 
@@ -25,26 +25,6 @@ def status(project: ProjectPath, as_json: Json = False) -> None:
 
     found = figures(Project.open(project))
     typer.echo(json.dumps(found, ensure_ascii=False, indent=1) if as_json else as_text(found))
-
-
-def log(
-    project: ProjectPath,
-    as_json: Json = False,
-    last: Annotated[int | None, typer.Option("-n", "--last", min=1, help="Only so many.")] = None,
-) -> None:
-    """Print every label, skip, undo, flag and note, oldest first."""
-    from annotator.log import as_dict
-    from annotator.project import Project
-    from annotator.report import entry_as_text
-    from annotator.store import SqliteStore
-
-    opened = Project.open(project)
-    if not opened.labels_file.exists():
-        return
-    entries = list(SqliteStore(opened.labels_file).entries())
-    for entry in entries[-last:] if last else entries:
-        line = json.dumps(as_dict(entry), ensure_ascii=False) if as_json else None
-        typer.echo(line or entry_as_text(entry))
 
 
 def export(
@@ -163,4 +143,4 @@ def predict(
     _write(file, prediction.as_csv(opened, state), overwrite)
 
 
-COMMANDS = {"predict": predict, "status": status, "log": log, "export": export, "import": import_}
+COMMANDS = {"predict": predict, "status": status, "export": export, "import": import_}
