@@ -1,0 +1,178 @@
+"""Copies are found however they were made, and nothing that merely resembles them."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from annotator import duplicates
+from annotator.duplicates import BLANK, BROKEN, LOOKS, groups, load, update
+from annotator.project import Project
+from annotator.reftable import RefTable
+from annotator.settings import ClassInfo, Settings
+
+
+def _picture(seed: int) -> Image.Image:
+    """Soft shapes, as photographs have them."""
+    small = np.random.default_rng(seed).integers(0, 255, (6, 8, 3), np.uint8)
+    return Image.fromarray(small).resize((320, 240), Image.Resampling.BICUBIC)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """a.png with four kinds of copies, and b.png, c.png, d.png without any."""
+    images = tmp_path / "images"
+    images.mkdir()
+    for seed, name in enumerate("abcd"):
+        _picture(seed).save(images / f"{name}.png")
+    original = _picture(0)
+    shutil.copy(images / "a.png", images / "same.png")
+    original.save(images / "compressed.jpg", quality=35)
+    original.resize((160, 120)).save(images / "small.png")
+    original.point(lambda value: min(255, int(1.15 * value))).save(images / "bright.png")
+    settings = Settings(classes=(ClassInfo("ok"),), images=str(images))
+    return Project.create(tmp_path / "project", settings)
+
+
+def _refs(project: Project) -> RefTable:
+    return RefTable(sorted(path.name for path in project.images.iterdir()))
+
+
+def _everything(project: Project) -> duplicates.Prints:
+    refs = _refs(project)
+    return update(project, refs, np.arange(len(refs)))
+
+
+COPIES = ["a.png", "bright.png", "compressed.jpg", "same.png", "small.png"]
+
+
+def test_copies_are_found_from_any_of_them(project: Project) -> None:
+    prints = _everything(project)
+    rows = prints.refs.rows(COPIES)
+    for row in rows.tolist():
+        assert sorted(prints.near(row).tolist()) == sorted(set(rows.tolist()) - {row})
+    assert len(prints.near(prints.refs.find("b.png"))) == 0
+    found = groups(prints.pairs(np.arange(len(prints.refs))))
+    assert [[prints.refs[row] for row in group] for group in found] == [COPIES]
+
+
+def test_blank_and_broken_pictures_look_like_nothing(project: Project) -> None:
+    for name, level in (("black.png", 0), ("grey.png", 128)):
+        Image.new("RGB", (64, 64), (level,) * 3).save(project.images / name)
+    shutil.copy(project.images / "black.png", project.images / "black2.png")
+    (project.images / "torn.png").write_bytes(b"\x89PNG\r\n")
+    (project.images / "torn2.png").write_bytes(b"\x89PNG\r\n")
+    prints = _everything(project)
+    state = {ref: int(prints.table["state"][row]) for row, ref in enumerate(prints.refs)}
+    assert state["black.png"] == BLANK
+    assert state["torn.png"] == BROKEN
+    names = [prints.refs[int(row)] for row in prints.near(prints.refs.find("black.png"))]
+    assert names == ["black2.png"]  # the very same file, but no other blank one
+    assert len(prints.near(prints.refs.find("torn.png"))) == 0
+
+
+def test_boxes_of_one_image_are_looked_at_one_by_one(project: Project) -> None:
+    both = Image.new("RGB", (640, 240))
+    both.paste(_picture(0), (0, 0))
+    both.paste(_picture(1), (320, 0))
+    both.save(project.images / "both.png")
+    left, right = "both.png#xywh=0,0,320,240", "both.png#xywh=320,0,320,240"
+    refs = RefTable([left, right, "a.png", "b.png"])
+    prints = update(project, refs, np.arange(4))
+    assert prints.near(0).tolist() == [2]
+    assert prints.near(1).tolist() == [3]
+
+
+def test_what_was_computed_is_kept_until_the_file_changes(project: Project) -> None:
+    _everything(project)
+    refs = _refs(project)
+    row = refs.find("b.png")
+    (project.images / "c.png").unlink()  # if it were read again it would be broken now
+    seen = load(project, refs)
+    assert (seen.table["state"] == duplicates.SEEN).sum() == len(refs)
+    shutil.copy(project.images / "a.png", project.images / "b.png")
+    prints = update(project, refs, np.array([row]))
+    assert prints.refs.find("a.png") in prints.near(row).tolist()
+
+
+def test_a_pool_that_has_grown_takes_over_what_is_known(project: Project) -> None:
+    before = _everything(project)
+    grown = RefTable([*list(before.refs)[::-1], "new.png"])
+    known = load(project, grown)
+    assert [bool(state) for state in known.table["state"]] == [True] * len(before.refs) + [False]
+    assert known.near(grown.find("a.png")).tolist() == before_rows(before, grown)
+
+
+def before_rows(before: duplicates.Prints, grown: RefTable) -> list[int]:
+    near = before.near(before.refs.find("a.png")).tolist()
+    return sorted(grown.find(before.refs[row]) for row in near)
+
+
+def test_it_can_be_stopped_and_goes_on(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duplicates, "_AT_ONCE", 3)
+    refs = _refs(project)
+    calls: list[tuple[int, int]] = []
+    update(
+        project, refs, np.arange(len(refs)),
+        progress=lambda done, of: calls.append((done, of)), stop=lambda: len(calls) == 1,
+    )  # fmt: skip
+    assert calls == [(3, len(refs))]
+    assert (load(project, refs).table["state"] != 0).sum() == 3
+
+
+def test_a_torn_cache_is_computed_again(project: Project) -> None:
+    _everything(project)
+    file = project.folder / ".cache" / "prints.npz"
+    file.write_bytes(file.read_bytes()[:100])
+    assert len(_everything(project).near(0)) == len(COPIES) - 1
+
+
+def test_pairs_are_those_of_comparing_all_with_all(project: Project) -> None:
+    rng = np.random.default_rng(3)
+    looks = rng.integers(0, 2**63, (60, 2), np.uint64)
+    table = np.zeros(600, _everything(project).table.dtype)
+    table["state"] = duplicates.SEEN
+    table["file"][:, 0] = np.arange(600)
+    for row in range(600):  # each look ten times, with 0 to 12 bits turned over
+        bits = np.unpackbits(looks[row % 60].view(np.uint8))
+        bits[rng.choice(128, rng.integers(0, 13), replace=False)] ^= 1
+        table["look"][row] = np.packbits(bits).view(np.uint64)
+    refs = RefTable(f"{n}.png" for n in range(600))
+    found = duplicates.Prints(refs, table).pairs(np.arange(600))
+    bits = np.unpackbits(
+        np.ascontiguousarray(table["look"]).view(np.uint8).reshape(600, -1), axis=1
+    )
+    far = (bits[:, None] != bits[None]).sum(axis=2)
+    truth = np.argwhere(np.triu(far <= LOOKS, 1))
+    assert groups(found) == groups(truth)
+    assert len(groups(truth)) > 50
+
+
+def test_features_that_are_all_but_the_same_make_a_pair() -> None:
+    rng = np.random.default_rng(4)
+    X = rng.normal(size=(30, 40))
+    X[7] = X[3] + 0.05 * rng.normal(size=40)
+    X /= np.linalg.norm(X, axis=1, keepdims=True)
+    assert duplicates.by_features(X, np.arange(100, 130)).tolist() == [[103, 107]]
+
+
+def test_near_duplicates_of_magnetic_tiles_are_the_same_tile(shared: Path, tmp_path: Path) -> None:
+    """The set holds each tile at several exposures; of photographs of flowers none are alike."""
+    tiles = _of(shared / "data" / "magnetic-tile", 60, tmp_path / "tiles")
+    crack = tiles.refs.find("images/00208.jpg")
+    assert tiles.refs.find("images/00217.jpg") in tiles.near(crack).tolist()
+    flowers = _of(shared / "data" / "flowers", 60, tmp_path / "flowers")
+    assert len(flowers.pairs(np.arange(len(flowers.refs)))) == 0
+
+
+def _of(folder: Path, count: int, place: Path) -> duplicates.Prints:
+    settings = Settings(classes=(ClassInfo("ok"),), images=str(folder))
+    project = Project.create(place, settings)
+    first = 180 if folder.name == "magnetic-tile" else 0
+    names = sorted(path.name for path in (folder / "images").iterdir())[first : first + count]
+    refs = RefTable(f"images/{name}" for name in names)
+    return update(project, refs, np.arange(len(refs)))
