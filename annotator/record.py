@@ -32,6 +32,17 @@ class Record:
         """A row of this annotator's, now; `write` it."""
         return Entry(0, self._clock(), self._annotator, action, ref, **fields)
 
+    def answer(self, ref: str, name: str | None, **fields: Any) -> Entry:
+        """A label, or a skip where `name` is None."""
+        action = Action.SKIP if name is None else Action.LABEL
+        return self.entry(action, ref, label=name, **fields)
+
+    def flag(self, ref: str) -> bool:
+        """Flag an item, or take its flag off; whether it is flagged now."""
+        on = ref not in self.state.flagged
+        self.write(self.entry(Action.FLAG, ref, extra=None if on else {"on": False}))
+        return on
+
     def write(self, *entries: Entry) -> list[Entry]:
         """Write rows durably, all or none. Raises `StoreError`."""
         written = self._store.append(*entries) if entries else []

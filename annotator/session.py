@@ -8,9 +8,9 @@ undoing or another's answer moves on.
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from annotator.features.store import FeatureStore
 from annotator.learn.ranking import Ranking, Snapshot
 from annotator.learn.strategies import Pick
 from annotator.learner import Learner, Strategy
-from annotator.log import Action, Entry, Own, State
+from annotator.log import Action, Entry, Own
 from annotator.progress import Progress, progress
 from annotator.queue import LEASE_SECONDS, Queue
 from annotator.record import Record
@@ -60,14 +60,15 @@ class Session:
         self.store, self.clock, self._flush = store, clock, False
         self._record = Record(store, annotator, clock, hear)
         self._record.take_in = self._take_in
-        self._state, self.difficulty = self._record.state, self._record.difficulty
-        own = Own(self._state, annotator)
+        self.state, self.difficulty = self._record.state, self._record.difficulty
+        self._own = Own(self.state, annotator)
+        self._answered = self._own if second else self.state.standing.keys()
         self.queue = Queue(
-            store, annotator, own if second else self._state.standing.keys(),
+            store, annotator, self._answered,
             ahead=ahead, seed=seed, clock=clock, holder=holder, lease=lease,
         )  # fmt: skip
         if repeats and not self.blind:
-            self.queue.again = Repeats(self._state, annotator, repeats, seed).draw
+            self.queue.again = Repeats(self.state, annotator, repeats, seed).draw
 
     def extend(self, refs: Sequence[str]) -> None:
         """Add refs to the pool; listings stream in."""
@@ -106,11 +107,11 @@ class Session:
         """
         if name not in self.classes:
             raise ValueError(f"{name!r} is not among the classes {self.classes}")
-        return self._answer(Action.LABEL, name, ref, shown_ms)
+        return self._answer(name, ref, shown_ms)
 
     def skip(self, ref: str | None = None, shown_ms: int | None = None) -> Entry | None:
         """Leave the current item unlabelled and do not ask it again."""
-        return self._answer(Action.SKIP, None, ref, shown_ms)
+        return self._answer(None, ref, shown_ms)
 
     def decide(
         self,
@@ -130,37 +131,30 @@ class Session:
         if unknown := {name for name in answers.values() if name is not None} - set(self.classes):
             raise ValueError(f"{unknown} are not among the classes {self.classes}")
         second = {"second": True} if self.second else {}
-        group = {**second, **(extra or {}), "group": uuid.uuid4().hex}
+        said = {"shown_ms": shown_ms, "extra": {"group": uuid4().hex, **second, **(extra or {})}}
         entries = []
         for ref, name in answers.items():
             pick = (draws or {}).get(ref)
             proba, model = self.learner.says(self.queue.row(ref), ref)
-            drawn = {"picked_by": pick.component, "q": pick.q, "pool": pick.pool} if pick else {}
-            fields = {
-                "label": name, "proba": proba, "model": model,
-                "shown_ms": shown_ms, "extra": group, "picked_by": picked_by, **drawn,
-            }  # fmt: skip
-            action = Action.SKIP if name is None else Action.LABEL
-            entries.append(self._record.entry(action, ref, **fields))
+            drawn = _propensity(pick) if pick else {"picked_by": picked_by}
+            told = {"proba": proba, "model": model, **said, **drawn}
+            entries.append(self._record.answer(ref, name, **told))
         written = self._record.write(*entries)
         self.queue.leave_out_answered()
         return written
 
     def flag(self, ref: str) -> bool:
         """Flag an item, or take its flag off; whether it is flagged now."""
-        on = ref not in self._state.flagged
-        off = None if on else {"on": False}
-        self._record.write(self._record.entry(Action.FLAG, ref, extra=off))
-        return on
+        return self._record.flag(ref)
 
     def is_flagged(self, ref: str) -> bool:
-        return ref in self._state.flagged
+        return ref in self.state.flagged
 
     def note(self, ref: str, text: str) -> Entry:
         return self._record.write(self._record.entry(Action.NOTE, ref, note=text))[0]
 
     def notes(self, ref: str) -> list[str]:
-        return [entry.note or "" for entry in self._state.notes.get(ref, [])]
+        return [entry.note or "" for entry in self.state.notes.get(ref, [])]
 
     def undo(self) -> list[Entry]:
         """Take back this annotator's last decision, however old, and ask it again; in an audit
@@ -170,35 +164,30 @@ class Session:
         """
         taken = self.last
         self._record.take_back(taken)
-        again = [e for e in taken if is_repeat(e) or not self.is_answered(e.ref)]
-        self.queue.ask_again(again)
+        self.queue.ask_again([e for e in taken if is_repeat(e) or not self.is_answered(e.ref)])
         return taken
 
     @property
     def last(self) -> list[Entry]:
         """What `undo` would take back."""
-        last = self._state.last(self.annotator)
+        last = self.state.last(self.annotator)
         return [e for e in last if self.audit in (None, e.audit) and e.second >= self.second]
 
     def reopen_skipped(self) -> int:
         """Ask everything that is skipped once more; returns how many that is."""
-        stacks = self._state.standing.values()
+        stacks = self.state.standing.values()
         skips = [stack[-1] for stack in stacks if stack[-1].action is Action.SKIP]
         self._record.take_back(skips)
         self.queue.refill()
         return len(skips)
 
-    def _answer(
-        self, action: Action, name: str | None, ref: str | None, shown_ms: int | None
-    ) -> Entry | None:
+    def _answer(self, name: str | None, ref: str | None, shown_ms: int | None) -> Entry | None:
         current = self.current
         if current is None or (ref is not None and ref != current.ref):
             return None
         proba, model = self._said()
-        drawn = self._drawn(self.queue[0])
-        answer = self._record.entry(
-            action, current.ref, label=name, proba=proba, model=model, shown_ms=shown_ms, **drawn
-        )
+        said = {"proba": proba, "model": model, "shown_ms": shown_ms}
+        answer = self._record.answer(current.ref, name, **said, **self._drawn(self.queue[0]))
         (entry,) = self._record.write(answer)
         self.queue.advance()
         return entry
@@ -211,13 +200,12 @@ class Session:
             return {"picked_by": "second", "extra": {"second": True}}
         if self._repeated():
             return {"picked_by": REPEAT, "extra": {"second": True, REPEAT: True}}
-        q = None if np.isnan(pick.q) else pick.q
-        return {"picked_by": pick.component or None, "q": q, "pool": pick.pool or None}
+        return _propensity(pick)
 
     def _repeated(self) -> Entry | None:
         """The first decision on the current item, where that is asked once more."""
         pick = self.queue[0]
-        stack = self._state.standing.get(self.queue.refs[pick.row])
+        stack = self.state.standing.get(self.queue.refs[pick.row])
         return stack[0] if stack and pick.component == REPEAT else None
 
     def _said(self) -> tuple[Mapping[str, float] | None, str | None]:
@@ -246,15 +234,15 @@ class Session:
     @property
     def stale(self) -> bool:
         """Whether a fit would know more than the last one did."""
-        return self.learner.stale(self._state, self.queue)
+        return self.learner.stale(self.state, self.queue)
 
     def attach(self, features: FeatureStore, available: NDArray[np.bool_] | None = None) -> None:
-        """Use these features from now on; `available` (n,) says which of its rows exist yet."""
+        """Use these features; `available` (n,) says which of its rows exist yet."""
         self.learner.attach(features, available, self.queue.refs)
 
     def snapshot(self) -> Snapshot | None:
         """All that `learn` needs, or None while there are no features."""
-        return self.learner.snapshot(self._state, self.queue)
+        return self.learner.snapshot(self.state, self.queue)
 
     def adopt(self, ranking: Ranking) -> None:
         """Ask by this ranking from now on; the current item and those in the queue stay."""
@@ -281,34 +269,21 @@ class Session:
 
     @property
     def progress(self) -> Progress:
-        of = self._decision if self.blind else None
-        return progress(self._state, self.classes, self.queue.refs, len(self.queue.elsewhere), of)
+        of = (self._own if self.second else self.state).decision if self.blind else None
+        return progress(self.state, self.classes, self.queue.refs, len(self.queue.elsewhere), of)
 
     def given(self) -> list[str]:
         """The labels that people gave and that stand, in the order asked."""
-        return [str(last.label) for _, last in self._state.labels() if not last.by_machine]
-
-    @property
-    def state(self) -> State:
-        """What the log adds up to; the session's own, not to be changed."""
-        return self._state
+        return [str(last.label) for _, last in self.state.labels() if not last.by_machine]
 
     @property
     def blind(self) -> bool:
         """Whether the model's opinion is kept from the annotator: in audits and second opinions."""
         return self.audit is not None or self.second
 
-    def _decision(self, ref: str) -> Entry | None:
-        """The answer to what an audit or a second opinion asks."""
-        if self.second:
-            return Own(self._state, self.annotator).decision(ref)
-        return self._state.decision(ref)
-
     def is_answered(self, ref: str) -> bool:
         """Whether `ref` is not to be asked: labelled or skipped, or seconded by this annotator."""
-        if self.second:
-            return ref in Own(self._state, self.annotator)
-        return ref in self._state.standing
+        return ref in self._answered
 
     def _item(self, pick: Pick) -> Item:
         return Item.parse(self.queue.refs[pick.row])
@@ -318,3 +293,8 @@ class Session:
             self.queue.close(entry.ref)
         else:
             self.queue.open(entry.ref)
+
+
+def _propensity(pick: Pick) -> dict[str, Any]:
+    q = None if np.isnan(pick.q) else pick.q
+    return {"picked_by": pick.component or None, "q": q, "pool": pick.pool or None}
