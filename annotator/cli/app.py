@@ -12,7 +12,19 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from annotator import __version__
-from annotator.cli import config, data, features, finish, headless, labelling, log, simulate, system
+from annotator.cli import (
+    config,
+    data,
+    detect,
+    features,
+    finish,
+    headless,
+    labelling,
+    log,
+    report,
+    simulate,
+    system,
+)
 from annotator.errors import AnnotatorError
 
 app = typer.Typer(
@@ -55,7 +67,19 @@ def _interruptible(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
-for _module in (labelling, headless, features, finish, simulate, data, log, config, system):
+for _module in (
+    labelling,
+    headless,
+    detect,
+    features,
+    finish,
+    simulate,
+    data,
+    log,
+    report,
+    config,
+    system,
+):
     for _name, _command in _module.COMMANDS.items():
         app.command(_name)(_interruptible(_command))
 

@@ -1,0 +1,120 @@
+"""Line charts and bars as SVG: no script, no network, colours from the page's style."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from annotator.report.markup import Markup, element, joined
+
+WIDTH, HEIGHT = 640, 240
+LEFT, RIGHT, TOP, BOTTOM = 52, 12, 12, 34
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One series; `low` and `high` are the ends of its band."""
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+    role: str
+    """Which of the style's colours: "one", "two"."""
+    low: Sequence[float] = ()
+    high: Sequence[float] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """From values to pixels."""
+
+    x: float
+    """The largest x; both axes begin at 0."""
+    y: float
+
+    def at(self, x: float, y: float) -> tuple[float, float]:
+        across = LEFT + (WIDTH - LEFT - RIGHT) * min(1.0, x / self.x)
+        up = HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * min(1.0, y / self.y)
+        return round(across, 1), round(up, 1)
+
+
+def line_chart(
+    title: str, x_name: str, curves: Sequence[Curve], *, percent: bool, level: float | None = None
+) -> Markup:
+    """Curves over a common x, with bands, and a dashed line at `level`."""
+    drawn = [curve for curve in curves if len(curve.x)]
+    top = max([max(curve.y) for curve in drawn] + [1.6 * (level or 0), 1e-9])
+    scale = Scale(max(max(curve.x) for curve in drawn) if drawn else 1.0, _ceiling(top, percent))
+    parts = [_axes(scale, x_name, percent)]
+    parts += [_band(scale, curve) for curve in drawn if len(curve.low)]
+    parts += [_line(scale, curve) for curve in drawn]
+    if level is not None:
+        (x0, y), (x1, _) = scale.at(0, level), scale.at(scale.x, level)
+        parts.append(element("line", x1=x0, x2=x1, y1=y, y2=y, class_="level"))
+    picture = element(
+        "svg", element("title", title), *parts,
+        viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", class_="chart",
+    )  # fmt: skip
+    return element("figure", picture, _legend(drawn))
+
+
+def _ceiling(value: float, percent: bool) -> float:
+    """A round number above `value`."""
+    if percent and value > 0.5:
+        return 1.0
+    step = 10.0 ** np.floor(np.log10(value))
+    return float(next(step * k for k in (1, 2, 5, 10) if step * k >= value * 0.999))
+
+
+def _axes(scale: Scale, x_name: str, percent: bool) -> Markup:
+    parts = []
+    for part in range(5):
+        value = scale.y * part / 4
+        (x0, y), (x1, _) = scale.at(0, value), scale.at(scale.x, value)
+        words = f"{100 * value:g} %" if percent else f"{value:,.0f}"
+        parts.append(element("line", x1=x0, x2=x1, y1=y, y2=y, class_="grid"))
+        parts.append(element("text", words, x=x0 - 6, y=y + 4, text_anchor="end"))
+        x, bottom = scale.at(scale.x * part / 4, 0)
+        anchor = "end" if part == 4 else "start" if part == 0 else "middle"
+        label = f"{scale.x * part / 4:,.0f}"
+        parts.append(element("text", label, x=x, y=bottom + 15, text_anchor=anchor))
+    middle = (LEFT + WIDTH - RIGHT) / 2
+    parts.append(element("text", x_name, x=middle, y=HEIGHT - 4, text_anchor="middle"))
+    return joined(*parts)
+
+
+def _line(scale: Scale, curve: Curve) -> Markup:
+    points = [scale.at(x, y) for x, y in zip(curve.x, curve.y, strict=True)]
+    if len(points) == 1:
+        return element("circle", cx=points[0][0], cy=points[0][1], r=3, class_=f"dot {curve.role}")
+    path = " ".join(f"{x},{y}" for x, y in points)
+    return element("polyline", points=path, class_=f"line {curve.role}")
+
+
+def _band(scale: Scale, curve: Curve) -> Markup:
+    there = [scale.at(x, y) for x, y in zip(curve.x, curve.high, strict=True)]
+    back = [scale.at(x, y) for x, y in zip(curve.x, curve.low, strict=True)]
+    path = " ".join(f"{x},{y}" for x, y in [*there, *reversed(back)])
+    return element("polygon", points=path, class_=f"band {curve.role}")
+
+
+def _legend(curves: Sequence[Curve]) -> Markup:
+    marks = [
+        element("span", element("i", class_=f"mark {curve.role}"), curve.name)
+        for curve in curves
+    ]  # fmt: skip
+    return element("figcaption", *marks)
+
+
+def share_bar(low: float, value: float, high: float) -> Markup:
+    """A share from 0 to 1 with its interval, for a cell of a table."""
+    return element(
+        "svg",
+        element("rect", x=0, y=3, width=100, height=6, class_="track"),
+        element("rect", x=round(100 * low, 1), y=3, width=round(100 * max(high - low, 0.005), 1),
+                height=6, class_="band one"),
+        element("rect", x=round(100 * value, 1) - 0.5, y=0, width=1.5, height=12, class_="value"),
+        viewBox="0 0 100 12", class_="bar", preserveAspectRatio="none", role="presentation",
+    )  # fmt: skip

@@ -1,0 +1,242 @@
+"""Everything that the report says, as plain values: `annotator report --json`."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator import __version__
+from annotator.agreement import agreement
+from annotator.difficulty import Difficulty, windowed
+from annotator.errors import AnnotatorError
+from annotator.learn.model import out_of_sample
+from annotator.learn.outlook import advice, forecast
+from annotator.learn.ranking import Ranking, Snapshot, learn
+from annotator.log import Action, Entry, State
+from annotator.predict import Fitted, fit, predictions, unlabelled
+from annotator.project import Project
+from annotator.proposals import has_proposals
+from annotator.proposals.precision import precision
+from annotator.refs import printable
+from annotator.report.status import status
+from annotator.store import SqliteStore
+
+_POINTS = 300
+"""Places at which a curve is given."""
+_ITEMS = 24
+"""Items of each list."""
+_WORK_PAUSE = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """An item that is worth a look, and why."""
+
+    ref: str
+    label: str | None
+    predicted: str | None
+    probability: float | None
+    why: str
+
+
+def figures(project: Project, now: float | None = None) -> dict[str, Any]:
+    """All figures of a project. What cannot be had (no features, one class only) is named under
+    "missing", with what to do about it."""
+    state, difficulty, entries = State(), Difficulty(), list[Entry]()
+    if project.labels_file.exists():
+        store = SqliteStore(project.labels_file)
+        for entry in store.entries():
+            state.apply(entry)
+            difficulty.apply(entry)
+            entries.append(entry)
+        store.close()
+    missing: list[str] = []
+    found: dict[str, Any] = {
+        "made_at": time.time() if now is None else now,
+        "status": status(project),
+        "progress": _progress(entries),
+        "difficulty": _difficulty(difficulty),
+        "hardest": [asdict(one) for one in _hardest(state)],
+        "agreement": agreement(state).as_dict(),
+        "proposals": _proposals(project, state),
+        "provenance": _provenance(project, entries),
+        **_of_model(project, state, missing),
+        "missing": missing,
+    }
+    return found | {"next": _next(project, found)}
+
+
+def _thin(values: NDArray[np.float64]) -> NDArray[np.int64]:
+    """At most `_POINTS` places of a long series, the first and the last among them."""
+    return np.unique(np.linspace(0, len(values) - 1, min(len(values), _POINTS)).astype(np.int64))
+
+
+def _progress(entries: Sequence[Entry]) -> dict[str, Any]:
+    """Answers by people over working time: pauses of a minute and more count as nothing."""
+    at = np.array([e.at for e in entries if e.action in (Action.LABEL, Action.SKIP)
+                   and not e.by_machine and e.picked_by != "import"])  # fmt: skip
+    if not len(at):
+        return {"minutes": [], "answers": []}
+    gaps = np.diff(np.sort(at), prepend=at.min())
+    worked = np.cumsum(np.where(gaps < _WORK_PAUSE, gaps, 0.0)) / 60
+    places = _thin(worked)
+    return {
+        "minutes": worked[places].round(3).tolist(),
+        "answers": (places + 1).tolist(),
+        "per_minute": float(len(at) / worked[-1]) if worked[-1] > 0 else None,
+    }
+
+
+def _difficulty(difficulty: Difficulty) -> dict[str, Any]:
+    """The error on each label as it came, over the last 50: of what was shown, not of the pool."""
+    wrong = difficulty.wrong
+    places = _thin(wrong) if len(wrong) else np.zeros(0, np.int64)
+    return {
+        "labels": (places + 1).tolist(),
+        "error": windowed(wrong)[places].round(4).tolist() if len(wrong) else [],
+        "mean": float(wrong.mean()) if len(wrong) else None,
+    }
+
+
+def _hardest(state: State) -> list[Example]:
+    """What the model was most surely wrong about when it was labelled."""
+    found = []
+    for _, last in state.labels():
+        if not last.proba or last.by_machine or last.label not in last.proba:
+            continue
+        best = max(last.proba, key=last.proba.__getitem__)
+        if best != last.label:
+            p = last.proba[best]
+            why = f"the model said {best} at {p:.2f} before it was labelled"
+            found.append(Example(last.ref, last.label, best, p, why))
+    return sorted(found, key=lambda one: -(one.probability or 0))[:_ITEMS]
+
+
+def _proposals(project: Project, state: State) -> list[dict[str, Any]]:
+    if not has_proposals(project):
+        return []
+    return [group.as_dict() for group in precision(project, state)]
+
+
+def _of_model(project: Project, state: State, missing: list[str]) -> dict[str, Any]:
+    """What takes a model: the estimate, shares, confusion, doubtful and suspicious items."""
+    empty: dict[str, Any] = {
+        "estimate": None, "history": [], "shares": {}, "forecast": None, "advice": None,
+        "confusion": None, "doubtful": [], "suspicious": [],
+    }  # fmt: skip
+    try:
+        fitted = fit(project, state)
+    except AnnotatorError as error:
+        missing.append(str(error))
+        return empty
+    ranking = learn(_asking(fitted), project.settings.seed)
+    return {**empty, **_estimated(ranking, project.settings.target_error), **_checked(fitted),
+            "doubtful": [asdict(one) for one in _doubtful(fitted, state)]}  # fmt: skip
+
+
+def _asking(fitted: Fitted) -> Snapshot:
+    """The snapshot with its unlabelled rows open: what is left belongs to the estimate."""
+    closed = np.zeros(len(fitted.snapshot.closed), bool)
+    closed[fitted.snapshot.rows] = True
+    return replace(fitted.snapshot, closed=closed, want=1)
+
+
+def _estimated(ranking: Ranking, target: float | None) -> dict[str, Any]:
+    estimate, past = ranking.estimate, ranking.past
+    if estimate is None or not estimate.shown:
+        return {}
+    told = advice(estimate, past.kappas, target)
+    return {
+        "estimate": {name: getattr(estimate, name)
+                     for name in ("error", "low", "high", "n_eff", "labels")},
+        "history": [asdict(point) for point in past.points],
+        "shares": {name: asdict(share)
+                   for name, share in zip(ranking.classes, estimate.shares, strict=False)},
+        "forecast": forecast(past.points, target) if target is not None else None,
+        "advice": asdict(told) if told is not None else None,
+    }  # fmt: skip
+
+
+def _checked(fitted: Fitted) -> dict[str, Any]:
+    """Every label against the model that does not know it (leave-one-out)."""
+    y, names = fitted.snapshot.y, fitted.classes
+    proba = out_of_sample(fitted.model, fitted.labelled, y)
+    said = proba.argmax(axis=1)
+    counts = np.zeros((len(names), len(names)), np.int64)
+    np.add.at(counts, (y, said), 1)
+    refs = [fitted.features.store.refs[int(row)] for row in fitted.snapshot.rows]
+    rows = np.arange(len(y))
+    order = np.argsort(proba[rows, y] - proba[rows, said])[:_ITEMS]
+    suspicious = [
+        Example(refs[i], names[y[i]], names[said[i]], float(proba[i, said[i]]),
+                f"labelled {names[y[i]]}; without this label the model says {names[said[i]]} "
+                f"at {proba[i, said[i]]:.2f}")
+        for i in order.tolist() if said[i] != y[i]
+    ]  # fmt: skip
+    return {
+        "confusion": {"classes": list(names), "counts": counts.tolist()},
+        "suspicious": [asdict(one) for one in suspicious],
+    }
+
+
+def _doubtful(fitted: Fitted, state: State) -> list[Example]:
+    """The open items whose two likeliest classes are closest."""
+    best: list[tuple[float, Example]] = []
+    for ref, proba in predictions(fitted, unlabelled(fitted.refs, state)):
+        order = np.argsort(proba)
+        first, second = int(order[-1]), int(order[-2]) if len(order) > 1 else int(order[-1])
+        margin = float(proba[first] - proba[second])
+        if len(best) < _ITEMS or margin < best[-1][0]:
+            one, other = fitted.classes[first], fitted.classes[second]
+            why = f"{one} {proba[first]:.2f}, {other} {proba[second]:.2f}"
+            best.append((margin, Example(ref, None, one, float(proba[first]), why)))
+            best = sorted(best, key=lambda pair: pair[0])[:_ITEMS]
+    return [example for _, example in best]
+
+
+def _provenance(project: Project, entries: Sequence[Entry]) -> dict[str, Any]:
+    settings = project.settings
+    by = Counter(entry.annotator for entry in entries if entry.action is Action.LABEL)
+    machine = Counter(e.model or "unknown" for e in entries if e.by_machine)
+    return {
+        "annotator": __version__, "python": platform.python_version(), "numpy": np.__version__,
+        "project": str(project.folder), "seed": settings.seed, "strategy": settings.strategy,
+        "estimator": settings.estimator, "model": settings.model,
+        "log_rows": len(entries),
+        "first": min((e.at for e in entries), default=None),
+        "last": max((e.at for e in entries), default=None),
+        "labels_by": dict(by), "machine_labels_by": dict(machine),
+        "picked_by": dict(Counter(e.picked_by or "unknown" for e in entries
+                                  if e.action is Action.LABEL)),
+    }  # fmt: skip
+
+
+def _next(project: Project, found: dict[str, Any]) -> list[dict[str, str]]:
+    """What to do now: a command and its reason, the most useful first."""
+    folder = shlex.quote(printable(str(project.folder)))
+    steps = []
+    counts = found["status"]
+    if counts["features"] is None and counts["items"]:
+        steps.append((f"annotator features {folder}", "there are no features: the order is random"))
+    if found["suspicious"]:
+        why = f"{len(found['suspicious'])} labels or more that the model doubts"
+        steps.append((f"annotator review {folder}", why))
+    told = found["advice"]
+    if told and told["stop"] and counts["remaining"]:
+        steps.append((f"annotator finish {folder} --max-error 0.02", told["reason"]))
+    if counts["remaining"]:
+        why = f"{counts['remaining']:,} items are open"
+        if found["forecast"]:
+            more = found["forecast"] - counts["labelled"]
+            why += f"; about {max(more, 0):,} labels more to the target error"
+        steps.append((f"annotator run {folder}", why))
+    steps.append((f"annotator export {folder} labels.csv", f"{counts['labelled']:,} labels"))
+    return [{"command": command, "why": why} for command, why in steps]

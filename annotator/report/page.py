@@ -1,0 +1,205 @@
+"""The report as one page that needs nothing else: no network, no script."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from annotator.report.charts import Curve, line_chart, share_bar
+from annotator.report.markup import Content, Markup, element, joined
+
+Thumbnail = Callable[[str], Markup]
+_STYLE = Path(__file__).with_name("style.css")
+_MOST_CLASSES = 25
+"""Classes of the confusion table; the most labelled ones."""
+
+
+def page(found: Mapping[str, Any], thumbnail: Thumbnail) -> bytes:
+    """The whole document, UTF-8. `found` is of `figures`."""
+    name = Path(found["provenance"]["project"]).name
+    body = element(
+        "main", _head(name, found), _estimate(found), _progress(found), _classes(found),
+        _confusion(found), _proposals(found), _gallery("Likely mislabelled", "Labels that the "
+        "model, fitted without them, doubts most.", found["suspicious"], thumbnail),
+        _gallery("Most doubtful", "Open items whose two likeliest classes are closest.",
+                 found["doubtful"], thumbnail),
+        _gallery("Hardest", "What the model was most surely wrong about just before the label.",
+                 found["hardest"], thumbnail),
+        _agreement(found), _provenance(found),
+    )  # fmt: skip
+    head = joined(
+        Markup('<meta charset="utf-8"><meta name="viewport" content="width=device-width">'),
+        Markup("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
+               "img-src data:; style-src 'unsafe-inline'\">"),
+        element("title", f"{name}: annotator report"),
+        Markup(f"<style>{_STYLE.read_text('utf-8')}</style>"),
+    )  # fmt: skip
+    document = element("html", element("head", head), element("body", body), lang="en")
+    return b"<!doctype html>\n" + document.text.encode()
+
+
+def _section(title: str, *content: Content) -> Markup:
+    return element("section", element("h2", title), *content)
+
+
+def _note(text: str) -> Markup:
+    return element("p", text, class_="note")
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f} %"
+
+
+def _head(name: str, found: Mapping[str, Any]) -> Markup:
+    counts = found["status"]
+    share = counts["labelled"] / counts["items"] if counts["items"] else 0
+    day = time.strftime("%Y-%m-%d %H:%M", time.localtime(found["made_at"]))
+    tiles = [
+        (f"{counts['labelled']:,}", f"of {counts['items']:,} labelled ({_percent(share)})"),
+        (f"{counts['skipped']:,}", "skipped"), (f"{counts['flagged']:,}", "flagged"),
+    ]  # fmt: skip
+    if found["estimate"]:
+        e = found["estimate"]
+        words = f"estimated pool error, 90 %: {_percent(e['low'])} to {_percent(e['high'])}"
+        tiles.insert(0, (_percent(e["error"]), words))
+    steps = [
+        element("li", element("code", step["command"]), " ", step["why"]) for step in found["next"]
+    ]
+    return joined(
+        element("h1", name), _note(f"annotator report of {day}"),
+        element("div", *(element("p", element("b", big), small) for big, small in tiles),
+                class_="tiles"),
+        *(element("p", words, class_="warn") for words in found["missing"]),
+        element("h2", "What to do next"), element("ol", *steps),
+    )  # fmt: skip
+
+
+def _estimate(found: Mapping[str, Any]) -> Markup:
+    points, shown = found["history"], found["difficulty"]
+    curves = []
+    if points:
+        columns = {k: [p[k] for p in points] for k in ("labels", "error", "low", "high")}
+        curves.append(Curve("estimated error of the model on the whole pool, 90 % interval",
+                            columns["labels"], columns["error"], "one",
+                            columns["low"], columns["high"]))  # fmt: skip
+    if shown["labels"]:
+        words = "difficulty of what was shown (last 50 labels): not the error on the pool"
+        curves.append(Curve(words, shown["labels"], shown["error"], "two"))
+    if not curves:
+        return _section("Error", _note("The estimate begins after some 25 labels."))
+    told = element("p", found["advice"]["reason"]) if found["advice"] else None
+    return _section("Error", line_chart("Error over labels", "labels", curves, percent=True), told)
+
+
+def _progress(found: Mapping[str, Any]) -> Markup:
+    progress = found["progress"]
+    if not progress["minutes"]:
+        return _section("Progress", _note("Nobody has labelled yet."))
+    pace = progress["per_minute"]
+    words = f"{pace:.0f} answers a minute of work" if pace else None
+    curve = Curve("answers", progress["minutes"], progress["answers"], "one")
+    chart = line_chart("Answers over time", "minutes of work", [curve], percent=False)
+    return _section("Progress and pace", element("p", words), chart)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[Content]], **attributes: object) -> Markup:
+    top = element("tr", *(element("th", name, scope="col") for name in head))
+    lines = [element("tr", *(element("td", cell) for cell in row)) for row in rows]
+    table = element("table", element("thead", top), element("tbody", *lines), **attributes)
+    return element("div", table, class_="wide")
+
+
+def _classes(found: Mapping[str, Any]) -> Markup:
+    shares, rows = found["shares"], []
+    for name, count in found["status"]["classes"].items():
+        share = shares.get(name)
+        words = f"{_percent(share['value'])} ({_percent(share['low'])} to " + (
+            f"{_percent(share['high'])})") if share else "–"  # fmt: skip
+        bar = share_bar(share["low"], share["value"], share["high"]) if share else None
+        rows.append([name, f"{count:,}", words, bar])
+    head = ["class", "labels", "share of the pool, 90 %", ""]
+    return _section("Classes", _table(head, rows))
+
+
+def _confusion(found: Mapping[str, Any]) -> Markup | None:
+    confusion = found["confusion"]
+    if confusion is None:
+        return None
+    names, counts = confusion["classes"], confusion["counts"]
+    order = sorted(range(len(names)), key=lambda i: -sum(counts[i]))[:_MOST_CLASSES]
+    rows = [[names[i], *(_cell(counts, i, j) for j in order)] for i in order]
+    more = len(names) - len(order)
+    note = f"Rows are labels, columns what the model says without that label{_left(more)}."
+    return _section("Confusion", _note(note),
+                    _table(["", *(names[j] for j in order)], rows, class_="confusion"))  # fmt: skip
+
+
+def _left(more: int) -> str:
+    return f"; {more} classes with fewer labels are left out" if more > 0 else ""
+
+
+def _cell(counts: Sequence[Sequence[int]], i: int, j: int) -> Markup | None:
+    if not counts[i][j]:
+        return None
+    share = counts[i][j] / sum(counts[i])
+    kind = "right" if i == j else "wrong"
+    return element("span", f"{counts[i][j]:,}", class_=kind, style=f"--share:{share:.2f}")
+
+
+def _proposals(found: Mapping[str, Any]) -> Markup | None:
+    if not found["proposals"]:
+        return None
+    rows = [
+        [group["model"], group["name"] or "all", f"≥ {e['threshold']:.2f}", f"{e['items']:,}",
+         f"{e['labelled']:,}", _percent(e["precision"]),
+         f"{_percent(e['low'])} to {_percent(e['high'])}"]
+        for group in found["proposals"] for e in group["estimates"]
+    ]  # fmt: skip
+    head = ["model", "class", "score", "boxes", "labels", "precision", "95 %"]
+    return _section("Precision of proposals", _table(head, rows))
+
+
+def _gallery(
+    title: str, words: str, examples: Sequence[Mapping[str, Any]], thumbnail: Thumbnail
+) -> Markup | None:
+    if not examples:
+        return None
+    cards = [
+        element("figure", thumbnail(one["ref"]),
+                element("figcaption", element("code", one["ref"]), element("span", one["why"])))
+        for one in examples
+    ]  # fmt: skip
+    return _section(title, _note(words), element("div", *cards, class_="gallery"))
+
+
+def _agreement(found: Mapping[str, Any]) -> Markup | None:
+    agreed = found["agreement"]
+    rows = [
+        [pair["one"], pair["other"] if pair["one"] != pair["other"] else "again",
+         f"{pair['items']:,}", _percent(pair["observed"]),
+         f"{pair['kappa']:.2f}" if pair["kappa"] is not None else "–"]
+        for pair in [*agreed["pairs"], *agreed["repeats"]]
+    ]  # fmt: skip
+    if not rows:
+        return None
+    alpha = agreed["alpha"]
+    words = (
+        f"Krippendorff's α {alpha:.2f} on {agreed['items']:,} items" if alpha is not None else ""
+    )
+    table = _table(["annotator", "with", "items", "equal", "Cohen's κ"], rows)
+    return _section("Agreement between annotators", element("p", words), table)
+
+
+def _provenance(found: Mapping[str, Any]) -> Markup:
+    rows: list[list[Content]] = []
+    for name, value in found["provenance"].items():
+        if name in ("first", "last"):
+            value = value and time.strftime("%Y-%m-%d %H:%M", time.localtime(value))
+        if isinstance(value, dict):
+            value = ", ".join(f"{key} {count:,}" for key, count in value.items())
+        rows.append([name.replace("_", " "), str(value) if value not in (None, "") else "–"])
+    features = found["status"]["features"] or {}
+    rows.append(["features", ", ".join(f"{k} {v}" for k, v in features.items()) or "–"])
+    return _section("Where this comes from", _table(["", ""], rows, class_="plain"))
