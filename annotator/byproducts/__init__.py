@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from annotator.byproducts.images import ImageTrace
 from annotator.byproducts.recorder import PageShown, Recorder, Terminal, Tile
-from annotator.byproducts.traces import PageTrace, trace, traces
+from annotator.byproducts.traces import PageTrace, trace, trace_of, traces
 from annotator.byproducts.workers import salt, worker_id
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Tile",
     "salt",
     "trace",
+    "trace_of",
     "traces",
     "worker_id",
 ]

@@ -32,13 +32,18 @@ class ImageTrace:
     cursors: list[dict[str, Any]] = field(default_factory=list)
     views: list[dict[str, Any]] = field(default_factory=list)
     broken: str = ""
-    """Why it was taken off the page, if it was."""
+    """Why it cannot be shown, if it cannot."""
     _since: int | None = None
 
     @property
-    def seen(self) -> bool:
-        """Whether it was ever in the window, or the pointer or the cursor on it."""
-        return bool(self.views or self.hovers or self.cursors)
+    def viewed(self) -> bool:
+        """Whether it was ever in the window."""
+        return bool(self.views)
+
+    @property
+    def visited(self) -> bool:
+        """Whether the pointer or the keyboard's cursor was ever on it."""
+        return bool(self.hovers or self.cursors)
 
     def time(self, at: int) -> None:
         """Count the time hovered, not selected and after the first pointer position."""
@@ -70,6 +75,7 @@ class ImageTrace:
             "viewedRecord": self.views,
             "cursorRecord": self.cursors,
             "zoomedRecord": self.zooms,
+            "broken": self.broken or None,
         }
 
 

@@ -219,6 +219,10 @@ class Recorder:
             known.discard(i)
         self._now("replace", at, i, reason, _tile(tile))
 
+    def broken(self, i: int, reason: str, at: int) -> None:
+        """Image i cannot be shown, and nothing takes its place."""
+        self._now("broken", at, i, reason)
+
     def prediction(self, on: bool, at: int) -> None:
         """What the model says was shown or hidden."""
         self._later("prediction", at, on)

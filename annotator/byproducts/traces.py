@@ -75,7 +75,7 @@ class PageTrace:
             "scrolledRecord": self.scrolls,
             "resumedRecord": self.resumes,
             "reopenedRecord": self.reopens,
-            "replaced": [{**image.fields(), "reason": image.broken} for image in self.replaced],
+            "replaced": [image.fields() for image in self.replaced],
         }
 
     # --- adding events up
@@ -144,6 +144,9 @@ class PageTrace:
         self.replaced.append(gone)
         self.images[i] = placed_image(tile, _pixel(self.shown["terminal"]))
 
+    def _broken(self, at: int, i: int, reason: str) -> None:
+        self.images[i].broken = reason
+
     def _resume(self, at: int) -> None:
         """The process had died: what was open ended with its last word."""
         for image in self.images:
@@ -167,10 +170,20 @@ class PageTrace:
         image.time(at)
 
 
-def traces(records: Records) -> Iterator[PageTrace]:
-    """All pages, in the order shown; one page's events are in memory at a time."""
+def traces(records: Records, annotation: str | None = None) -> Iterator[PageTrace]:
+    """All pages, or those of one work on a HIT, in the order shown; one page's events are in
+    memory at a time."""
     for row in list(records.recorded(PAGE)):
-        yield trace(row, records.recorded(EVENTS, row.page))
+        if annotation in (None, row.data["annotation"]):
+            yield trace(row, records.recorded(EVENTS, row.page))
+
+
+def trace_of(records: Records, page: str) -> PageTrace:
+    """One page by its id. Raises `KeyError` where there is none."""
+    row = next(records.recorded(PAGE, page), None)
+    if row is None:
+        raise KeyError(page)
+    return trace(row, records.recorded(EVENTS, page))
 
 
 def trace(page: Byproduct, rows: Iterable[Byproduct]) -> PageTrace:
@@ -212,6 +225,7 @@ _HANDLERS: dict[str, Any] = {
     "placed": PageTrace._placed,
     "resize": PageTrace._resize,
     "replace": PageTrace._replace,
+    "broken": PageTrace._broken,
     "resume": PageTrace._resume,
     "submit": PageTrace._submit,
     "reopen": PageTrace._reopen,

@@ -10,47 +10,22 @@ import hmac
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from annotator.byproducts.assignments import (
+    ASSIGN,
+    BEGIN,
+    DONE,
+    WITHDRAW,
+    Assignment,
+    Checks,
+    assignments,
+)
 from annotator.errors import ProjectError
 from annotator.hits.model import Hit
 from annotator.hits.sets import HitSet
 from annotator.refs import printable
 from annotator.store import Byproduct, Records
-
-ASSIGN, BEGIN, DONE, WITHDRAW = "assign", "begin", "done", "withdraw"
-
-
-@dataclass(frozen=True, slots=True)
-class Checks:
-    """What a page must meet before it is submitted; 0 and False turn one off."""
-
-    min_seconds: float = 0.0
-    """How long it must have been on the screen, all sittings together."""
-    unseen: bool = True
-    """Whether every image must have been on the screen; where images are blurred, the pointer or
-    the cursor must have been on each."""
-
-
-@dataclass(frozen=True, slots=True)
-class Assignment:
-    """One worker's work on one HIT (in the words of Mechanical Turk)."""
-
-    id: str
-    """The tool's ImageNetAnnotation id."""
-    dataset: str
-    hit: str
-    worker: str
-    external: str = ""
-    """assignmentID: the id that whoever sent the worker knows it by."""
-    assigned_at: int = 0
-    """Milliseconds since the epoch, as are the others."""
-    version: str = ""
-    checks: Checks = Checks()
-    started_at: int | None = None
-    done_at: int | None = None
-    code: str = ""
-    """The completion code, once it is done."""
 
 
 class Book:
@@ -62,11 +37,7 @@ class Book:
 
     def assignments(self, dataset: str | None = None) -> list[Assignment]:
         """Those that stand, in the order given out."""
-        found: dict[str, Assignment] = {}
-        for kind in (ASSIGN, BEGIN, DONE, WITHDRAW):
-            for row in self._records.recorded(kind):
-                _apply(found, row)
-        return [one for one in found.values() if dataset in (None, one.dataset)]
+        return [one for one in assignments(self._records) if dataset in (None, one.dataset)]
 
     def assign(self, hits: HitSet, worker: str, external: str = "", id_: str = "") -> Assignment:
         """Give this worker a HIT: the one named, else the one that fewest have.
@@ -82,7 +53,7 @@ class Book:
         while True:
             hit = self._free(hits, worker, id_)
             one = Assignment(uuid.uuid4().hex, hits.name, hit.id, worker, external, self._clock())
-            self._write(ASSIGN, one.assigned_at, _assigned(one))
+            self._write(ASSIGN, one.assigned_at, one.given())
             if one.id in [other.id for other in self._on(hits, hit.id)[: hits.workers]]:
                 return one
             self._write(WITHDRAW, self._clock(), {"id": one.id})  # somebody was quicker
@@ -92,11 +63,7 @@ class Book:
         if one.started_at is not None:
             return one
         one = replace(one, version=version, checks=checks, started_at=self._clock())
-        data = {
-            "id": one.id, "version": version, "minSeconds": checks.min_seconds,
-            "checkUnseen": checks.unseen, "startedAt": one.started_at,
-        }  # fmt: skip
-        self._write(BEGIN, one.started_at or 0, data)
+        self._write(BEGIN, one.started_at or 0, one.begun())
         return one
 
     def finish(self, one: Assignment, salt: str) -> Assignment:
@@ -147,31 +114,3 @@ class Book:
 def completion_code(id_: str, salt: str) -> str:
     """8 characters that only the project can have made for this assignment."""
     return hmac.new(salt.encode(), f"code:{id_}".encode(), hashlib.sha256).hexdigest()[:8].upper()
-
-
-def _assigned(one: Assignment) -> dict[str, object]:
-    return {
-        "id": one.id, "hitDatasetName": one.dataset, "imageNetHitID": one.hit,
-        "workerID": one.worker, "assignmentID": one.external,
-    }  # fmt: skip
-
-
-def _apply(found: dict[str, Assignment], row: Byproduct) -> None:
-    data = row.data
-    if row.kind == ASSIGN:
-        found[data["id"]] = Assignment(
-            data["id"], data["hitDatasetName"], data["imageNetHitID"], data["workerID"],
-            data["assignmentID"], row.at,
-        )  # fmt: skip
-    elif row.kind == WITHDRAW:
-        found.pop(data["id"], None)
-    elif data["id"] in found:
-        change = (
-            {"done_at": row.at, "code": data["code"]}
-            if row.kind == DONE
-            else {
-                "version": data["version"], "started_at": row.at,
-                "checks": Checks(data["minSeconds"], data["checkUnseen"]),
-            }
-        )  # fmt: skip
-        found[data["id"]] = replace(found[data["id"]], **change)

@@ -1,0 +1,154 @@
+"""How far the HITs are, and how well their workers know the items whose answer is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from annotator.byproducts import PageTrace, traces
+from annotator.byproducts.assignments import Assignment, assignments
+from annotator.hits.sets import HitSet, load
+from annotator.project import Project
+from annotator.store import Records
+
+
+@dataclass(frozen=True, slots=True)
+class GoldAnswer:
+    """What a worker said of an item whose answer is known."""
+
+    ref: str
+    asked: str
+    """The class that the page asked for."""
+    wanted: bool
+    """Whether it is of that class."""
+    selected: bool
+    worker: str
+    page: str
+    at: int
+    """When the page was submitted, in milliseconds since the epoch."""
+
+    @property
+    def right(self) -> bool:
+        return self.wanted == self.selected
+
+
+def gold_answers(project: Project, records: Records) -> Iterator[GoldAnswer]:
+    """Of all submitted pages, in the order shown; the failures are those not `right`."""
+    for hits, one, trace in _submitted(project, records):
+        yield from _gold(hits, one, trace)
+
+
+def _gold(hits: HitSet, one: Assignment, trace: PageTrace) -> Iterator[GoldAnswer]:
+    asked = hits.hit(one.hit).pages[trace.shown["pageno"] - 1]
+    for image in trace.images:
+        wanted = asked.gold.get(image.image)
+        if wanted is not None and not image.broken:
+            yield GoldAnswer(
+                image.ref, asked.asks.name, wanted, image.selected, one.worker, trace.id,
+                trace.ended_at or 0,
+            )  # fmt: skip
+
+
+def status(project: Project, records: Records) -> dict[str, Any]:
+    """What `annotator hits status --json` prints: the sets, the assignments, the workers."""
+    sets = load(project)
+    given = [one for one in assignments(records) if one.dataset in sets]
+    pages: dict[str, list[PageTrace]] = {one.id: [] for one in given}
+    gold: list[GoldAnswer] = []
+    for hits, one, trace in _submitted(project, records):
+        pages[one.id].append(trace)
+        gold += _gold(hits, one, trace)
+    workers = sorted({one.worker for one in given})
+    return {
+        "sets": [_set(hits, [one for one in given if one.dataset == name])
+                 for name, hits in sets.items()],
+        "assignments": [_assignment(one, sets[one.dataset], pages[one.id]) for one in given],
+        "workers": [
+            {"worker": worker, **score([answer for answer in gold if answer.worker == worker])}
+            for worker in workers
+        ],
+    }  # fmt: skip
+
+
+def score(answers: list[GoldAnswer]) -> dict[str, Any]:
+    """Right answers on gold items, and apart: positives selected, negatives left alone."""
+
+    def part(wanted: bool) -> list[bool]:
+        return [answer.right for answer in answers if answer.wanted == wanted]
+
+    return {
+        "gold": len(answers),
+        "right": sum(answer.right for answer in answers),
+        "score": _share([answer.right for answer in answers]),
+        "positives": _share(part(True)),
+        "negatives": _share(part(False)),
+    }
+
+
+def _submitted(
+    project: Project, records: Records
+) -> Iterator[tuple[HitSet, Assignment, PageTrace]]:
+    sets = load(project)
+    known = {one.id: one for one in assignments(records) if one.dataset in sets}
+    for trace in traces(records):
+        one = known.get(trace.shown["annotation"])
+        if one is not None and trace.ended_at is not None:
+            yield sets[one.dataset], one, trace
+
+
+def _set(hits: HitSet, assignments: list[Assignment]) -> dict[str, Any]:
+    return {
+        "name": hits.name,
+        "hits": len(hits.hits),
+        "pages": sum(len(hit.pages) for hit in hits.hits),
+        "workers": hits.workers,
+        "assigned": len(assignments),
+        "done": sum(one.done_at is not None for one in assignments),
+    }
+
+
+def _assignment(one: Assignment, hits: HitSet, pages: list[PageTrace]) -> dict[str, Any]:
+    return {
+        "id": one.id, "set": one.dataset, "hit": one.hit, "worker": one.worker,
+        "assignment": one.external, "version": one.version,
+        "pages": len(pages), "of": len(hits.hit(one.hit).pages),
+        "seconds": round(sum(trace.open_ms for trace in pages) / 1000, 1),
+        "code": one.code or None,
+    }  # fmt: skip
+
+
+def _share(right: list[bool]) -> float | None:
+    return round(sum(right) / len(right), 4) if right else None
+
+
+def as_text(found: dict[str, Any]) -> str:
+    """The same for a person."""
+    lines = []
+    for one in found["sets"]:
+        most = f", {one['workers']} a HIT" if one["workers"] else ""
+        lines.append(
+            f"{one['name']}: {one['hits']} HITs of {one['pages']} pages in all{most}; "
+            f"{one['assigned']} given out, {one['done']} completed"
+        )
+    for one in found["assignments"]:
+        pages = f"{one['pages']} of {one['of']} pages"
+        state = f"completed, code {one['code']}" if one["code"] else pages
+        version = f", {one['version']}" if one["version"] else ""
+        lines.append(
+            f"  {one['hit']}  worker {one['worker']}  {state}, {one['seconds']:.0f} s{version}"
+        )
+    for one in found["workers"]:
+        if one["gold"]:
+            lines.append(
+                f"worker {one['worker']}: gold {one['right']} of {one['gold']} right "
+                f"({one['score']:.0%}); positives found {_percent(one['positives'])}, negatives "
+                f"left alone {_percent(one['negatives'])}"
+            )
+        else:
+            lines.append(f"worker {one['worker']}: no gold answers yet")
+    return "\n".join(lines) or "no HITs yet: annotator hits make"
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share:.0%}"

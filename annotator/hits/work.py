@@ -1,0 +1,205 @@
+"""The work on one HIT, page by page: what is shown, what may be submitted, what it labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import replace
+
+from annotator.byproducts import PageTrace, Recorder, trace_of, traces
+from annotator.byproducts.assignments import Checks
+from annotator.errors import AnnotatorError
+from annotator.hits.book import Book
+from annotator.hits.labels import Task, labels_of, write_labels
+from annotator.hits.model import HitImage, HitPage
+from annotator.hits.sets import HitSet
+from annotator.log import Entry
+from annotator.pages import Marks, Page, Select
+from annotator.refs import printable
+from annotator.session import Session
+from annotator.settings import ClassInfo
+from annotator.store import Records
+
+SECONDS_AN_IMAGE = 0.2
+"""The least time on a page, by default: pages of look-alikes are answered at about 1 s an image,
+so this refuses only what nobody can have looked at."""
+
+
+class NotYet(AnnotatorError):
+    """Look again, then submit."""
+
+
+def default_checks(hits: HitSet) -> Checks:
+    most = max(len(page.images) for hit in hits.hits for page in hit.pages)
+    return Checks(round(most * SECONDS_AN_IMAGE, 1))
+
+
+class HitSource:
+    """The pages of one assignment, from where it was left; a `PageSource`.
+
+    A page that was not submitted comes back with its images, its selection and its by-products.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        session: Session,
+        records: Records,
+        recorder: Recorder,
+        book: Book,
+        salt: str,
+        clock: Callable[[], int],
+    ) -> None:
+        """`session` is the worker's; `clock` gives milliseconds since the epoch."""
+        self.task, self.recorder = task, recorder
+        self._session, self._records, self._book = session, records, book
+        self._salt, self._clock = salt, clock
+        self._traces = {
+            trace.shown["pageno"]: trace for trace in traces(records, task.assignment.id)
+        }
+        self._done = [n for n, trace in self._traces.items() if trace.ended_at is not None]
+        self._open = [page for page in task.hit.pages if page.pageno not in self._done]
+        self._images: dict[str, list[HitImage]] = {}
+        self._reserve: dict[str, list[HitImage]] = {}
+
+    @property
+    def title(self) -> str:
+        return f"HIT {printable(self.task.hit.id)}"
+
+    @property
+    def waiting(self) -> str:
+        return ""
+
+    @property
+    def farewell(self) -> str:
+        """What to say when there is no page left."""
+        code = self.task.assignment.code
+        return f"HIT completed. Your completion code is {code}" if code else ""
+
+    @property
+    def pages_done(self) -> int:
+        return len(self._done)
+
+    def describe(self) -> ClassInfo | None:
+        return None
+
+    def next(self) -> Page | None:
+        """The first page that was neither submitted nor given already."""
+        return self._page(self._open.pop(0)) if self._open else None
+
+    def mark(self, page: Page, marks: Marks) -> None:
+        """Nothing to keep: the recorder has written every selection."""
+
+    def submit(
+        self,
+        page: Page,
+        marks: Marks,
+        *,
+        broken: Collection[str] = (),
+        shown_ms: int | None = None,
+        prediction: bool = False,
+    ) -> list[Entry]:
+        """Submit the page and write its labels. Raises `NotYet` for what a check misses."""
+        self._check(page, broken)
+        self.recorder.submit(self._clock())
+        trace = self._reload(page.number, page.key)
+        self._done.append(page.number)
+        labels = labels_of(self.task, trace)
+        entries = write_labels(self.task, page.key, labels, self._session, shown_ms)
+        if len(self._done) == len(self.task.hit.pages):
+            assignment = self._book.finish(self.task.assignment, self._salt)
+            self.task = replace(self.task, assignment=assignment)
+        return entries
+
+    def undo(self) -> Page | None:
+        """Take the last page back, as long as the HIT is not completed."""
+        if not self._done or self.task.assignment.code:
+            return None
+        number = self._done.pop()
+        trace = self._traces[number]
+        if any((entry.extra or {}).get("page") == trace.id for entry in self._session.last):
+            self._session.undo()
+        self.recorder.reopen(trace.id, self._clock())
+        self._reload(number, trace.id)
+        return self._page(self.task.hit.pages[number - 1])
+
+    def close(self) -> None:
+        """Nothing is held: an assignment is its worker's until it is done."""
+
+    def substitute(self, page: Page, ref: str) -> Page | None:
+        """The page with another image in the place of one that cannot be shown; None where its
+        reserve is used up. The caller tells the recorder."""
+        if not self._reserve[page.key]:
+            return None
+        images, place = self._images[page.key], page.refs.index(ref)
+        images[place] = self._reserve[page.key].pop(0)
+        return replace(page, refs=tuple(image.ref for image in images))
+
+    def image_id(self, page: Page, place: int) -> str:
+        """imageID: what the HIT calls the image at a place of the page."""
+        return self._images[page.key][place].id
+
+    def _page(self, asked: HitPage) -> Page:
+        trace = self._traces.get(asked.pageno)
+        images = list(asked.images) if trace is None else _left(trace)
+        page = Page(
+            refs=tuple(image.ref for image in images),
+            label=asked.asks.name,
+            select=Select.POSITIVES if self.task.hits.negative else Select.POSITIVES_ONLY,
+            order="hit",
+            negative=self.task.hits.negative,
+            number=asked.pageno,
+            of=len(self.task.hit.pages),
+        )
+        if trace is not None:
+            marks = {trace.images[i].ref: None for i in trace.selected}
+            page = replace(page, key=trace.id, selected=marks)
+            seen = [
+                i for i, image in enumerate(trace.images) if self._saw(image.visited, image.viewed)
+            ]
+            self.recorder.take_up(trace.id, trace.selected, seen)
+        shown = {image.id for image in images}
+        self._images[page.key] = images
+        self._reserve[page.key] = [image for image in asked.reserve if image.id not in shown]
+        return page
+
+    def _reload(self, number: int, key: str) -> PageTrace:
+        """A page as its by-products have it now."""
+        trace = self._traces[number] = trace_of(self._records, key)
+        return trace
+
+    # --- checks
+
+    @property
+    def _blurred(self) -> bool:
+        return self.task.assignment.version.endswith("NO_ORIGINAL")
+
+    def _saw(self, visited: bool, viewed: bool) -> bool:
+        return visited or (viewed and not self._blurred)
+
+    def _check(self, page: Page, broken: Collection[str]) -> None:
+        checks = self.task.assignment.checks
+        before = self._traces.get(page.number)
+        open_ms = self._clock() - self.recorder.begun_at + (before.open_ms if before else 0)
+        left = checks.min_seconds - open_ms / 1000
+        if left > 0:
+            raise NotYet(
+                f"after {open_ms / 1000:.0f} s nobody has looked at all of these: "
+                f"look again, for {left:.0f} s or more"
+            )
+        unseen = [
+            place
+            for place, ref in enumerate(page.refs)
+            if ref not in broken
+            and not self._saw(place in self.recorder.visited, place in self.recorder.viewed)
+        ]
+        if checks.unseen and unseen:
+            way = "move over them" if self._blurred else "scroll to them"
+            raise NotYet(
+                f"{len(unseen)} of {len(page.refs)} images were not looked at yet, the first is "
+                f"number {unseen[0] + 1}: {way}, then submit"
+            )
+
+
+def _left(trace: PageTrace) -> list[HitImage]:
+    """What was on a page when it was left, replacements included."""
+    return [HitImage(image.image, image.ref) for image in trace.images]
