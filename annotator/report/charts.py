@@ -73,16 +73,21 @@ def _axes(scale: Scale, x_name: str, percent: bool) -> Markup:
     for part in range(5):
         value = scale.y * part / 4
         (x0, y), (x1, _) = scale.at(0, value), scale.at(scale.x, value)
-        words = f"{100 * value:g} %" if percent else f"{value:,.0f}"
+        words = f"{100 * value:g}\u00a0%" if percent else f"{value:,.0f}"
         parts.append(element("line", x1=x0, x2=x1, y1=y, y2=y, class_="grid"))
         parts.append(element("text", words, x=x0 - 6, y=y + 4, text_anchor="end"))
-        x, bottom = scale.at(scale.x * part / 4, 0)
-        anchor = "end" if part == 4 else "start" if part == 0 else "middle"
-        label = f"{scale.x * part / 4:,.0f}"
-        parts.append(element("text", label, x=x, y=bottom + 15, text_anchor=anchor))
+    for value in _ticks(scale.x):
+        x, bottom = scale.at(value, 0)
+        parts.append(element("text", f"{value:,g}", x=x, y=bottom + 15, text_anchor="middle"))
     middle = (LEFT + WIDTH - RIGHT) / 2
     parts.append(element("text", x_name, x=middle, y=HEIGHT - 4, text_anchor="middle"))
     return joined(*parts)
+
+
+def _ticks(largest: float) -> list[float]:
+    """Some six round numbers from 0 on, those that `largest` reaches."""
+    step = _ceiling(largest / 6, percent=False)
+    return [step * k for k in range(int(largest / step) + 1)]
 
 
 def _line(scale: Scale, curve: Curve) -> Markup:

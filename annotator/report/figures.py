@@ -130,7 +130,7 @@ def _of_model(project: Project, state: State, missing: list[str]) -> dict[str, A
     """What takes a model: the estimate, shares, confusion, doubtful and suspicious items."""
     empty: dict[str, Any] = {
         "estimate": None, "history": [], "shares": {}, "forecast": None, "advice": None,
-        "confusion": None, "doubtful": [], "suspicious": [],
+        "confusion": None, "doubtful": [], "suspicious": [], "doubted": 0,
     }  # fmt: skip
     try:
         fitted = fit(project, state)
@@ -184,6 +184,7 @@ def _checked(fitted: Fitted) -> dict[str, Any]:
     return {
         "confusion": {"classes": list(names), "counts": counts.tolist()},
         "suspicious": [asdict(one) for one in suspicious],
+        "doubted": int((said != y).sum()),
     }
 
 
@@ -227,7 +228,7 @@ def _next(project: Project, found: dict[str, Any]) -> list[dict[str, str]]:
     if counts["features"] is None and counts["items"]:
         steps.append((f"annotator features {folder}", "there are no features: the order is random"))
     if found["suspicious"]:
-        why = f"{len(found['suspicious'])} labels or more that the model doubts"
+        why = f"the model doubts {found['doubted']:,} of the labels"
         steps.append((f"annotator review {folder}", why))
     told = found["advice"]
     if told and told["stop"] and counts["remaining"]:

@@ -49,7 +49,7 @@ def _note(text: str) -> Markup:
 
 
 def _percent(value: float) -> str:
-    return f"{100 * value:.1f} %"
+    return f"{100 * value:.1f}\u00a0%"
 
 
 def _head(name: str, found: Mapping[str, Any]) -> Markup:

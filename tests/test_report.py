@@ -1,0 +1,138 @@
+"""The report: its figures are those of the log, and no name in it can run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from lxml import html
+from PIL import Image
+
+import annotator
+from annotator.formats import begin
+from annotator.project import Project
+from annotator.report.figures import figures
+from annotator.report.page import page
+from annotator.report.thumbnails import Thumbnails
+from annotator.settings import ClassInfo, Settings
+
+ITEMS = 80
+EVIL = "<script>alert(1)</script>.png".replace("/", "_")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """80 images of two classes that features tell apart; 50 labelled, three of them wrongly."""
+    images = tmp_path / "images"
+    images.mkdir()
+    names = [EVIL, *(f"{number:02}.png" for number in range(1, ITEMS))]
+    rng = np.random.default_rng(0)
+    features = rng.normal(0, 0.2, (ITEMS, 6)).astype(np.float32)
+    for number, name in enumerate(names):
+        Image.new("RGB", (40, 30), (255 * (number % 2), 80, 0)).save(images / name)
+        features[number, number % 2] += 1
+    table = ["filename,feat_idx", *(f"{name},{place}" for place, name in enumerate(names))]
+    (tmp_path / "refs.csv").write_text("\n".join(table) + "\n")
+    np.save(tmp_path / "features.npy", features)
+    settings = Settings(classes=(ClassInfo("even"), ClassInfo("<b>odd</b>")), target_error=0.2)
+    begin.from_refs(
+        tmp_path / "p", tmp_path / "refs.csv", settings,
+        images=images, features=tmp_path / "features.npy",
+    )  # fmt: skip
+    now = [1000.0]
+
+    def clock() -> float:
+        now[0] += 2.0
+        return now[0]
+
+    with annotator.open(tmp_path / "p").session("ann", clock=clock) as session:
+        wrong = 0
+        for _ in range(50):
+            assert session.current is not None
+            odd = 0 if session.current.ref == EVIL else int(session.current.ref[:2]) % 2
+            if session.current.ref == EVIL or (wrong < 3 and session.progress.labelled > 30):
+                odd, wrong = 1 - odd, wrong + 1
+            session.label(("even", "<b>odd</b>")[odd])
+    return tmp_path / "p"
+
+
+def _figures(project: Path) -> dict[str, Any]:
+    return figures(Project.open(project), now=0.0)
+
+
+def test_figures_agree_with_the_log(project: Path) -> None:
+    found = _figures(project)
+    labels = annotator.open(project).labels()
+    counts = found["confusion"]["counts"]
+    assert np.sum(counts) == 50
+    assert [sum(row) for row in counts] == [
+        sum(label == name for label in labels.values()) for name in ("even", "<b>odd</b>")
+    ]
+    assert found["progress"]["answers"][-1] == 50
+    times = [entry.at for entry in annotator.open(project).log()]
+    assert found["progress"]["minutes"][-1] == pytest.approx((times[-1] - times[0]) / 60, abs=0.01)
+    estimate = found["estimate"]
+    assert estimate["low"] <= estimate["error"] <= estimate["high"]
+    assert len(found["doubtful"]) == 24
+    assert not {one["ref"] for one in found["doubtful"]} & labels.keys()
+
+
+def test_wrong_labels_are_among_the_first_of_the_suspicious(project: Path) -> None:
+    labels = annotator.open(project).labels()
+    wrong = {ref for ref, label in labels.items() if ref != EVIL
+             and label != ("even", "<b>odd</b>")[int(ref[:2]) % 2]}  # fmt: skip
+    assert wrong
+    suspicious = [one["ref"] for one in _figures(project)["suspicious"]]
+    assert wrong <= set(suspicious[: len(wrong) + 2])
+
+
+def test_names_are_text_and_nothing_is_fetched_or_run(project: Path) -> None:
+    opened = Project.open(project)
+    data = page(_figures(project), Thumbnails(opened))
+    document = html.document_fromstring(data.decode())
+    assert not document.xpath("//script | //link | //iframe | //object | //embed")
+    assert "<b>odd</b>" in document.text_content()
+    assert "<script>alert(1)" in document.text_content()  # as text: the file's name
+    sources = document.xpath("//@src | //@href")
+    assert sources
+    assert all(source.startswith("data:image/jpeg;base64,") for source in sources)
+    assert not [name for name in document.xpath("//@*") if "javascript:" in name]
+
+
+def test_without_features_the_page_says_what_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "images" / "a.png")
+    settings = Settings(classes=(ClassInfo("ok"),), images=str(tmp_path / "images"))
+    made = Project.create(tmp_path / "p", settings)
+    found = figures(made, now=0.0)
+    assert found["estimate"] is None
+    assert any("annotator features" in step["command"] for step in found["next"])
+    assert b"annotator features" in page(found, Thumbnails(made))
+
+
+def test_a_broken_image_is_named_in_its_place(project: Path) -> None:
+    found = _figures(project)
+    ref = found["doubtful"][0]["ref"]
+    (Project.open(project).images / ref).write_bytes(b"no image")
+    data = page(found, Thumbnails(Project.open(project)))
+    document = html.document_fromstring(data.decode())
+    assert any(ref in text for text in document.xpath("//*[@class='broken']/text()"))
+
+
+def test_an_existing_page_is_kept_unless_told(project: Path, tmp_path: Path) -> None:
+    out = tmp_path / "r.html"
+    out.write_text("mine")
+    command = [sys.executable, "-m", "annotator", "report", str(project), "--out", str(out)]
+    refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert "--overwrite" in refused.stderr
+    assert out.read_text() == "mine"
+    subprocess.run([*command, "--overwrite"], capture_output=True, check=True)
+    assert out.read_text().startswith("<!doctype html>")
+    shown = subprocess.run([*command, "--json"], capture_output=True, text=True, check=True)
+    assert json.loads(shown.stdout)["status"]["labelled"] == 50
