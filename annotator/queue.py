@@ -114,8 +114,11 @@ class Queue:
             self._rows[ref] = row
         return self._rows[ref]
 
+    def know(self, rows: Iterable[tuple[str, int]]) -> None:
+        """Remember where refs are: finding one of a million takes time."""
+        self._rows.update(rows)
+
     def rows(self, refs: Sequence[str]) -> list[int]:
-        """The pool row of each ref, -1 where the pool lacks it."""
         return [self.row(ref) for ref in refs]
 
     def close(self, ref: str) -> None:
@@ -201,7 +204,7 @@ class Queue:
     def hold(self) -> bool:
         """Lease the queue; drops what others hold, the first excepted. Whether all was granted."""
         now = self._clock()
-        self._rows |= {self.refs[pick.row]: pick.row for pick in self._waiting}
+        self.know((self.refs[pick.row], pick.row) for pick in self._waiting)
         leases = [
             Lease(self.refs[p.row], p.component, None if np.isnan(p.q) else p.q, p.pool)
             for p in self._waiting

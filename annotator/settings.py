@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from annotator.classes import ClassInfo as ClassInfo
+from annotator.classes import check_classes as check_classes
+from annotator.classes import read_classes, written
 from annotator.errors import ProjectError, several
 from annotator.refs import printable
 
@@ -22,16 +25,6 @@ PICTURES = ("quick", "exact")
 """Whether a palette may stand in for a picture until the line is idle."""
 SEEN_GUARD = ("auto", "on", "off")
 """Whether a key counts only when its picture was drawn; auto is over slow lines."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClassInfo:
-    """One class, known everywhere by its name."""
-
-    name: str
-    key: str | None = None
-    """A key of its own beside its number; None for the preset's."""
-    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,25 +73,6 @@ class Settings:
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(info.name for info in self.classes)
-
-
-def check_classes(names: tuple[str, ...]) -> None:
-    """Raise `ProjectError` unless `names` are one or more, each of its own and not blank."""
-    problems = []
-    if not names:
-        problems.append("there is no class; name some with --classes ok,defect")
-    for name in names:
-        if not name.strip() or name != name.strip():
-            problems.append(f"class {name!r} is blank, or begins or ends with a space")
-        if "\n" in name or "\r" in name or "\0" in name:
-            problems.append(f"class {printable(name)} has a line break in its name")
-    problems += [
-        f"class {printable(name)} is named twice"
-        for name in sorted(set(names))
-        if names.count(name) > 1
-    ]
-    if problems:
-        raise ProjectError(several(problems, "these classes cannot be used:"))
 
 
 _FIELDS: dict[str, tuple[type | tuple[type, ...], str]] = {
@@ -155,7 +129,7 @@ def read_settings(file: Path, user_file: Path | None = None) -> Settings:
             "pip install --upgrade annotator-tui"
         )
     problems = _faults(table, (*_FIELDS, "classes", "format", "keys"))
-    classes = _classes(table.get("classes", []), problems)
+    classes = read_classes(table.get("classes", []), problems)
     keys = _keys(personal.get("keys", {}), problems) | _keys(table.get("keys", {}), problems)
     if "find" in table and table["find"] not in {info.name for info in classes}:
         problems.append(f"find: {table['find']!r} is not among the classes")
@@ -225,27 +199,6 @@ def _keys(table: object, problems: list[str]) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _classes(tables: object, problems: list[str]) -> tuple[ClassInfo, ...]:
-    if not isinstance(tables, list):
-        problems.append('classes: should be [[classes]] tables, each with name = "…"')
-        return ()
-    found = []
-    for place, table in enumerate(tables, 1):
-        table = {"name": table} if isinstance(table, str) else table
-        if not isinstance(table, dict) or not isinstance(table.get("name"), str):
-            problems.append(f'classes, number {place}: has no name = "…"')
-            continue
-        problems += [
-            f"class {printable(table['name'])}: {key} = {value!r} should be text known as "
-            "name, key or description"
-            for key, value in table.items()
-            if key not in ("name", "key", "description") or not isinstance(value, str)
-        ]
-        known = {k: v for k, v in table.items() if k in ("name", "key", "description")}
-        found.append(ClassInfo(**known))
-    return tuple(found)
-
-
 def document(settings: Settings) -> str:
     """A new annotator.toml that holds `settings`, without what is the default."""
     import tomlkit
@@ -269,10 +222,7 @@ def document(settings: Settings) -> str:
     classes = tomlkit.aot()
     for info in settings.classes:
         table = tomlkit.table()
-        table.add("name", info.name)
-        for key in ("key", "description"):
-            if getattr(info, key):
-                table.add(key, getattr(info, key))
+        table.update(written(info))
         classes.append(table)
     document.add("classes", classes)
     return tomlkit.dumps(document)

@@ -2,6 +2,23 @@
 
 from __future__ import annotations
 
+from annotator.pages.board import Board
+from annotator.pages.browse import Browse, Wish
+from annotator.pages.journal import Journal, journal_for
+from annotator.pages.orders import Order
 from annotator.pages.page import PER_PAGE, Marks, Page, PageSource, Select, answers
 
-__all__ = ["PER_PAGE", "Marks", "Page", "PageSource", "Select", "answers"]
+__all__ = [
+    "PER_PAGE",
+    "Board",
+    "Browse",
+    "Journal",
+    "Marks",
+    "Order",
+    "Page",
+    "PageSource",
+    "Select",
+    "Wish",
+    "answers",
+    "journal_for",
+]

@@ -74,6 +74,9 @@ class PageSource(Protocol):
     def describe(self) -> ClassInfo | None:
         """What is known of the class that the pages ask about; None where there is none."""
 
+    def fit(self, most: int) -> None:
+        """So many items fit on the screen: a page with more is shown in parts."""
+
     def next(self) -> Page | None:
         """The next page; it is asked for ahead, before the page on screen is submitted."""
 
@@ -97,6 +100,9 @@ class PageSource(Protocol):
 
     def undo(self) -> Page | None:
         """Take back the page answered last, and give it again with its selection; else None."""
+
+    def keep(self) -> None:
+        """Called about once a second: renew what is held."""
 
     def close(self) -> None:
         """No more pages are wanted: those that were not submitted are free for others."""

@@ -1,0 +1,277 @@
+"""Pages of a session's open items: chosen, leased, answered, taken back."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from annotator.learn.strategies import Pick
+from annotator.log import Entry
+from annotator.pages import orders
+from annotator.pages.journal import Journal
+from annotator.pages.leases import PageLeases
+from annotator.pages.orders import Order, Rows
+from annotator.pages.page import PER_PAGE, Marks, Page, Select, answers
+from annotator.pages.past import extra, page_of
+from annotator.refs import printable
+from annotator.session import Session
+from annotator.settings import ClassInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What pages somebody wants."""
+
+    label: str = ""
+    """The class; "" for whichever the model sees most of (exceptions), or none (similar)."""
+    select: Select = Select.POSITIVES_ONLY
+    order: Order = Order.RANDOM
+    negative: str | None = None
+    per_page: int = PER_PAGE
+    like: str | None = None
+    """The ref that others are to be similar to."""
+
+
+class Browse:
+    """A `PageSource` of a session's pool. Items of its pages are on no other screen."""
+
+    def __init__(
+        self,
+        session: Session,
+        wish: Wish,
+        infos: Sequence[ClassInfo] = (),
+        journal: Journal | None = None,
+        expects: Callable[[], str] = lambda: "",
+    ) -> None:
+        """`expects` says in words what is still on its way (features, a first model), "" when
+        nothing is: until then pages that need it are not replaced by random ones."""
+        self.session, self.wish, self._journal, self._expects = session, wish, journal, expects
+        self.waiting, self._size = "", wish.per_page
+        self._infos = {info.name: info for info in infos}
+        self._leases = PageLeases(session.store, session.annotator, session.clock)
+        self._out: dict[str, Page] = {}
+        self._past: list[tuple[Page, str | None]] = []  # and its key, if any of it is in the log
+        self._passed: set[int] = set()
+        self._count = 0
+        self._rng = np.random.default_rng([session.seed, session.state.seq])
+        self._neighbours = orders.Neighbours()
+        self._groups: deque[Rows] = deque()
+        self._again: deque[Page] = deque()
+        if journal is not None and (page := journal.resumed()) is not None:
+            self._resume(page)
+
+    @property
+    def title(self) -> str:
+        label = printable(self.wish.label)
+        if self.wish.order is Order.SIMILAR:
+            return f"similar to {printable(self.wish.like or '')}"
+        return label or "pages"
+
+    def describe(self) -> ClassInfo | None:
+        page = next(iter(self._out.values()), None)  # the one on screen
+        label = page.label if page else self.wish.label
+        return self._infos.get(label) or (ClassInfo(label) if label else None)
+
+    def _refs_out(self) -> list[str]:
+        return [ref for page in self._out.values() for ref in page.refs]
+
+    # --- the next page
+
+    def fit(self, most: int) -> None:
+        self._size = max(1, min(most, self.wish.per_page))
+
+    def next(self) -> Page | None:
+        self.waiting = ""
+        page = self._again.popleft() if self._again else self._made()
+        if page is not None:
+            self._out[page.key] = page
+            page = self._leased(page)
+        return page
+
+    def _made(self) -> Page | None:
+        rows = self._free()
+        if not len(rows) and self._passed:
+            self._passed.clear()  # all was seen: those that stayed open come once more
+            rows = self._free()
+        if not len(rows):
+            return None
+        page = self._chosen(rows)
+        if page is None and (words := self._expects()):
+            self.waiting = words
+            return None
+        return page or self._random(rows, "no model knows enough yet: this page is random")
+
+    def _free(self) -> Rows:
+        """Pool rows that nobody has answered and that are on no screen."""
+        queue = self.session.queue
+        closed = queue.closed()
+        # What waits in this session's own queue is as free as the rest.
+        mine = [queue[place].row for place in range(len(queue))]
+        closed[[row for row in mine if not self.session.is_answered(queue.refs[row])]] = False
+        closed[[row for row in queue.rows(self._refs_out()) if row >= 0]] = True
+        closed[list(self._passed)] = True
+        return np.flatnonzero(~closed)
+
+    def _chosen(self, rows: Rows) -> Page | None:
+        order = self.wish.order
+        if order is Order.RANDOM:
+            return self._random(rows)
+        if order is Order.SIMILAR:
+            like = self.session.queue.row(self.wish.like or "")
+            near = self._neighbours.of(self.session.learner, like, rows, self._size)
+            return self._page(near.tolist()) if len(near) else None
+        if order is Order.CLUSTERS:
+            return self._clustered(rows)
+        return self._by_model(rows)
+
+    def _by_model(self, rows: Rows) -> Page | None:
+        learner, wish = self.session.learner, self.wish
+        rows, proba = orders.said(learner, orders.scanned(rows, self._rng))
+        if not len(rows):
+            return None
+        label = wish.label
+        if wish.select is Select.EXCEPTIONS and not label:
+            label = learner.classes[int(np.bincount(proba.argmax(axis=1)).argmax())]
+        which = learner.classes.index(label) if label else None
+        if wish.order is Order.UNCERTAIN or which is None:
+            places = orders.uncertain(proba, which)
+        elif wish.select is Select.EXCEPTIONS:
+            places = orders.taken_for(proba, which)
+        else:
+            places = orders.likely(proba, which)
+        if not len(places):
+            return self._random(rows, f"nothing is taken for {printable(label)}: a random page")
+        return self._page(rows[places[: self._size]].tolist(), label)
+
+    def _clustered(self, rows: Rows) -> Page | None:
+        if not self._groups:
+            size = self._size
+            self._groups.extend(orders.clustered(self.session.learner, rows, size, self._rng))
+        free = set(rows.tolist())
+        while self._groups:
+            group = [row for row in self._groups[0].tolist() if row in free]
+            if len(group) <= self._size:
+                self._groups.popleft()
+            if group:
+                return self._page(group[: self._size])
+        return None
+
+    def _random(self, rows: Rows, note: str = "") -> Page:
+        draws = orders.random_draws(rows, self._size, self._rng)
+        # A page of what was passed over before is no draw from all that is open.
+        honest = {} if self._passed else {self.session.queue.refs[p.row]: p for p in draws}
+        return self._page([pick.row for pick in draws], draws=honest, order="random", note=note)
+
+    def _page(
+        self,
+        rows: Sequence[int],
+        label: str | None = None,
+        draws: dict[str, Pick] | None = None,
+        order: str = "",
+        note: str = "",
+    ) -> Page:
+        wish, queue = self.wish, self.session.queue
+        refs = tuple(queue.refs[row] for row in rows)
+        queue.know(zip(refs, rows, strict=True))
+        label = wish.label if label is None else label
+        says = self.session.learner.says
+        said = {ref: says(row, ref)[0] for ref, row in zip(refs, rows, strict=True)}
+        chances = {ref: proba.get(label, 0.0) for ref, proba in said.items() if proba and label}
+        self._count += 1
+        return Page(
+            refs, label, wish.select, order or wish.order, wish.negative, draws or {}, chances,
+            number=self._count, of=self._pages_left(), note=note,
+        )  # fmt: skip
+
+    def _pages_left(self) -> int:
+        """Pages in all, as many as are known to be needed now."""
+        after = self.session.progress.remaining - len(self._refs_out()) - self._size
+        return self._count + -(-max(0, after) // self._size)
+
+    # --- answers
+
+    def mark(self, page: Page, marks: Marks) -> None:
+        if self._journal is not None:
+            self._journal.keep(page, marks)
+
+    def submit(
+        self,
+        page: Page,
+        marks: Marks,
+        *,
+        broken: Collection[str] = (),
+        shown_ms: int | None = None,
+        prediction: bool = False,
+    ) -> list[Entry]:
+        found = answers(page, marks, broken)
+        entries: list[Entry] = []
+        if found:
+            # What is left open would make the rest of a random page no random sample.
+            draws = page.draws if len(found) == len(page.refs) else None
+            entries = self.session.decide(
+                found, picked_by=f"page-{page.order}", draws=draws, shown_ms=shown_ms,
+                extra=extra(page, prediction=prediction),
+            )  # fmt: skip
+        left = self.session.queue.rows([ref for ref in page.refs if ref not in found])
+        self._passed.update(row for row in left if row >= 0)
+        self._past.append((replace(page, selected=dict(marks)), page.key if entries else None))
+        self._gone(page)
+        return entries
+
+    def undo(self) -> Page | None:
+        last = self.session.last
+        key = (last[0].extra or {}).get("page") if last else None
+        if self._past and self._past[-1][1] in (None, key):
+            page, wrote = self._past.pop()
+        elif key and not self._past:
+            page, wrote = page_of(last), key  # of an earlier sitting
+        else:
+            return None  # something else was answered since
+        if wrote:
+            self.session.undo()
+        self._passed -= set(self.session.queue.rows(page.refs))
+        self._out = {page.key: page, **self._out}
+        return self._leased(page)
+
+    def _gone(self, page: Page) -> None:
+        self._out.pop(page.key, None)
+        if self._journal is not None:
+            self._journal.end(page)
+        self._leases.hold(self._out.values())
+
+    def _resume(self, page: Page) -> None:
+        """Take up the page of a killed program, unless it was answered just then."""
+        state, known = self.session.state, self.session.queue.rows(page.refs)
+        answered = any(
+            (entry.extra or {}).get("page") == page.key
+            for ref in page.refs
+            for entry in state.standing.get(ref, [])
+        )
+        if not answered and all(row >= 0 for row in known):
+            self._again.append(page)
+
+    # --- leases
+
+    def keep(self) -> None:
+        self._leases.keep(self._out.values())
+
+    def close(self) -> None:
+        self._out.clear()
+        self._leases.hold(())
+        if self._journal is not None:
+            self._journal.close()
+
+    def _leased(self, page: Page) -> Page | None:
+        """`page` without what came to another's screen just now."""
+        queue = self.session.queue
+        mine = {queue.refs[queue[place].row] for place in range(len(queue))}
+        taken = self._leases.hold(self._out.values()) - mine
+        if taken & set(page.refs):
+            page = replace(page, refs=tuple(ref for ref in page.refs if ref not in taken))
+            self._out[page.key] = page
+        if not page.refs:
+            del self._out[page.key]
+        return page if page.refs else None

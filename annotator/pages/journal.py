@@ -1,0 +1,117 @@
+"""The page on screen and what is selected on it so far, on disk: a killed program comes back to it.
+
+One small file for each annotator in the project's `.cache`: first the page, then a line for every
+change of the selection. It is no log: once the page is answered, the log has it, and the file goes.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from annotator.learn.strategies import Pick
+from annotator.pages.page import Marks, Page, Select
+from annotator.project import Project
+
+
+class Journal:
+    """Owned by one program at a time; a second one of the same annotator keeps none."""
+
+    def __init__(self, path: Path) -> None:
+        self._key, self._marks = "", dict[str, str | None]()
+        self._file = -1
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:  # held by another program, or not to be written: then nothing is kept
+            self.close()
+
+    def resumed(self) -> Page | None:
+        """The page that was on screen when the program ended, with its selection."""
+        if self._file < 0:
+            return None
+        text = os.pread(self._file, os.fstat(self._file).st_size, 0).decode("utf-8", "replace")
+        page: Page | None = None
+        marks: dict[str, str | None] = {}
+        for line in text.splitlines():
+            try:
+                row = json.loads(line)
+                if "refs" in row:
+                    page, marks = _page(row), dict(row.get("selected", {}))
+                else:
+                    _change(marks, row)
+            except (ValueError, TypeError, KeyError, AttributeError):
+                break  # the last line was cut by the kill
+        if page is None:
+            return None
+        self._key, self._marks = page.key, marks
+        return replace(page, selected=marks)
+
+    def keep(self, page: Page, marks: Marks) -> None:
+        """This page is on the screen, with this selection. Only what changed is written."""
+        if page.key != self._key:
+            self._key, self._marks = page.key, dict(marks)
+            self._write(_row(replace(page, selected=dict(marks))), anew=True)
+            return
+        on = {ref: given for ref, given in marks.items() if self._marks.get(ref, "") != given}
+        off = [ref for ref in self._marks if ref not in marks]
+        if on or off:
+            self._marks = dict(marks)
+            self._write({"on": on, "off": off})
+
+    def end(self, page: Page) -> None:
+        """The page is answered."""
+        if self._file >= 0 and page.key == self._key:
+            self._key = ""
+            os.ftruncate(self._file, 0)
+
+    def close(self) -> None:
+        """Keep what is there for the next time."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def _write(self, row: Mapping[str, Any], anew: bool = False) -> None:
+        if self._file < 0:
+            return
+        try:
+            if anew:
+                os.ftruncate(self._file, 0)
+            os.write(self._file, (json.dumps(row) + "\n").encode())
+        except OSError:
+            pass  # a full disk: the answers themselves will say so
+
+
+def journal_for(project: Project, annotator: str, what: str) -> Journal:
+    """The journal of an annotator's pages of one kind."""
+    name = "".join(c if c.isalnum() else "-" for c in f"{what}-{annotator}")[:80]
+    return Journal(project.folder / ".cache" / "pages" / f"{name}.jsonl")
+
+
+def _change(marks: dict[str, str | None], row: Mapping[str, Any]) -> None:
+    for ref in row["off"]:
+        marks.pop(ref, None)
+    marks.update(row["on"])
+
+
+def _row(page: Page) -> dict[str, Any]:
+    return {
+        "refs": page.refs, "label": page.label, "select": page.select, "order": page.order,
+        "negative": page.negative, "draws": {ref: list(p) for ref, p in page.draws.items()},
+        "chances": dict(page.chances), "selected": dict(page.selected),
+        "number": page.number, "of": page.of, "key": page.key, "note": page.note,
+    }  # fmt: skip
+
+
+def _page(row: Mapping[str, Any]) -> Page:
+    fields = dict(row)
+    fields["refs"] = tuple(fields["refs"])
+    fields["select"] = Select(fields["select"])
+    fields["draws"] = {ref: Pick(*pick) for ref, pick in fields["draws"].items()}
+    return Page(**fields)

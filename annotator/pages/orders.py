@@ -1,0 +1,126 @@
+"""Which items stand on a page together: at random, or by what the model and the features say."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator.learn.diverse import clusters
+from annotator.learn.model import FittedModel
+from annotator.learn.nearest import Nearest
+from annotator.learn.rows import unit
+from annotator.learn.strategies import Pick, margins
+from annotator.learner import Learner
+
+SCANNED = 100_000
+"""Open rows that the model looks at for one page; of a larger pool, so many at random."""
+CLUSTERED = 4_000
+"""Open rows that are clustered at once."""
+
+Rows = NDArray[np.int64]
+
+
+class Order(StrEnum):
+    """How the items of a page are chosen."""
+
+    RANDOM = "random"
+    LIKELY = "likely"
+    """Those that the model takes for the class, surest first."""
+    UNCERTAIN = "uncertain"
+    """Those of which the model knows least whether they are of the class."""
+    SIMILAR = "similar"
+    """Those nearest in features to one item."""
+    CLUSTERS = "clusters"
+    """Those that look alike, one cluster a page."""
+
+
+def random_draws(rows: Rows, n: int, rng: np.random.Generator) -> list[Pick]:
+    """`n` of `rows` one after the other, without putting back: the k-th with q = 1/(N - k + 1)."""
+    size = len(rows)
+    drawn = rng.choice(rows, min(n, size), replace=False).tolist()
+    return [Pick(row, 1 / (size - k), size - k, "page-random") for k, row in enumerate(drawn)]
+
+
+def said(learner: Learner, rows: Rows) -> tuple[Rows, NDArray[np.float32]]:
+    """The pool rows (m,) among `rows` that have features, and their probabilities (m, C)."""
+    model = learner.ranking.model if learner.ranking else None
+    if learner.features is None or not isinstance(model, FittedModel) or learner.ranking is None:
+        return rows[:0], np.zeros((0, len(learner.classes)), np.float32)
+    found = learner.features.rows(rows)
+    usable = learner.features.usable(found)
+    warm = learner.ranking.warm
+    if warm is None or warm.unit.matrix is not learner.features.store.matrix:
+        vectors = unit(learner.features.store.matrix[found[usable]])
+        return rows[usable], np.asarray(model.unit_proba(vectors), np.float32)
+    return rows[usable], model.pool_proba(warm.unit, found[usable])
+
+
+def scanned(rows: Rows, rng: np.random.Generator) -> Rows:
+    """Those that the model is asked about."""
+    return rows if len(rows) <= SCANNED else np.sort(rng.choice(rows, SCANNED, replace=False))
+
+
+def likely(proba: NDArray[np.float32], which: int) -> Rows:
+    """Places (k,) of what is taken for class `which`, surest first; then the other likeliest."""
+    p = proba[:, which]
+    return np.lexsort((-p, proba.argmax(axis=1) != which))
+
+
+def taken_for(proba: NDArray[np.float32], which: int) -> Rows:
+    """Places (k,) of what is taken for class `which` alone, surest first."""
+    places = np.flatnonzero(proba.argmax(axis=1) == which)
+    return np.asarray(places[np.argsort(-proba[places, which], kind="stable")])
+
+
+def uncertain(proba: NDArray[np.float32], which: int | None) -> Rows:
+    """Places (k,) of the rows in doubt: of class `which` or not, or, for None, between classes."""
+    doubt = margins(proba) if which is None else -np.abs(proba[:, which] - 0.5)
+    return np.argsort(-doubt, kind="stable")
+
+
+class Neighbours:
+    """Nearest items in the features; finds out once how long each row is."""
+
+    def __init__(self) -> None:
+        self._nearest: Nearest | None = None
+
+    def of(self, learner: Learner, row: int, rows: Rows, n: int) -> Rows:
+        """The `n` of `rows` nearest to the pool row `row`; none where that has no features."""
+        features = learner.features
+        vector = None if features is None else features.vector(row)
+        if features is None or vector is None:
+            return rows[:0]
+        matrix = features.store.matrix
+        if self._nearest is None or self._nearest.matrix is not matrix:
+            self._nearest = Nearest(matrix, grows=features.available is not None)
+        found = features.rows(rows)
+        usable = features.usable(found)
+        among = np.zeros(len(matrix), bool)
+        among[found[usable]] = True
+        best = self._nearest.best(vector, n, among).rows
+        pool_row = np.full(len(matrix), -1, np.int64)
+        pool_row[found[usable]] = rows[usable]
+        return pool_row[best]
+
+
+def clustered(learner: Learner, rows: Rows, size: int, rng: np.random.Generator) -> list[Rows]:
+    """Pool rows in clusters of about `size`, the largest first, each from its middle outwards."""
+    features = learner.features
+    if features is None:
+        return []
+    usable = rows[features.usable(features.rows(rows))]
+    if len(usable) > CLUSTERED:
+        usable = np.sort(rng.choice(usable, CLUSTERED, replace=False))
+    if not len(usable):
+        return []
+    X = unit(features.store.matrix[features.rows(usable)])
+    member = clusters(X, max(1, -(-len(usable) // size)), rng)
+    groups = []
+    for number in np.argsort(-np.bincount(member)):
+        inside = np.flatnonzero(member == number)
+        if len(inside):
+            near = X[inside] @ X[inside].mean(axis=0)
+            groups.append(usable[inside[np.argsort(-near, kind="stable")]])
+    return groups
