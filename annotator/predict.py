@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from annotator.errors import FeatureError, ProjectError
 from annotator.features.store import FeatureStore
-from annotator.learn.model import FittedModel
-from annotator.learn.ranking import Snapshot, learn
+from annotator.learn.model import ESTIMATORS, FittedModel
+from annotator.learn.ranking import Snapshot, check_names
+from annotator.learn.rows import UnitRows, one_thread
 from annotator.learner import Strategy, snapshot_of
 from annotator.log import State
 from annotator.pool import load
@@ -54,19 +55,19 @@ def fit(project: Project, state: State) -> Fitted:
     features.available = features.store.available()
     strategy = Strategy("random", estimator=settings.estimator)
     snapshot = snapshot_of(features, state, settings.names, strategy, refs.rows)
-    ranking = learn(snapshot, settings.seed)
-    model = ranking.model
-    if (
-        model is None
-        or ranking.warm is None
-        or len(set(snapshot.y.tolist())) < min(2, len(settings.names))
-    ):
+    check_names(snapshot)
+    if len(set(snapshot.y.tolist())) < min(2, len(settings.names)):
         raise ProjectError(
             f"the model knows {len(snapshot.rows)} labels of {len(set(snapshot.y.tolist()))} "
             f"classes: label some of each first: annotator run {printable(str(project.folder))}"
         )
-    labelled = ranking.warm.unit.take(snapshot.rows)
-    assert isinstance(model, FittedModel)
+    labelled = UnitRows(snapshot.features).take(snapshot.rows)
+    # As `learn` fits, without all else that it finds out: the history of the estimate, mostly.
+    with one_thread():
+        estimator = ESTIMATORS[settings.estimator](len(settings.names))
+        estimator.fit(labelled, snapshot.y)
+    name = f"{settings.estimator}@{snapshot.version}"
+    model = FittedModel(name, estimator, len(labelled), len(settings.names))
     return Fitted(model, snapshot, labelled, refs, features, settings.names)
 
 
