@@ -1,0 +1,185 @@
+"""What speaks for and against the labels: a model that does not know them, and their neighbours.
+
+The probabilities are leave-one-out, exact for the ridge: none of them has seen the label that it
+is asked about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator.errors import AnnotatorError
+from annotator.learn.model import out_of_sample
+from annotator.learn.rows import unit
+from annotator.log import State
+from annotator.predict import Fitted, fit
+from annotator.project import Project
+from annotator.review.case import Case, Neighbour
+
+K = 5
+LEAST = 4
+"""So many of the K nearest must contradict a label."""
+CONFIDENT = 0.5
+"""A neighbour speaks where the model, without its label, gives that label at least this."""
+_AT_ONCE = 512
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """The K nearest labelled items of each labelled item."""
+
+    rows: Rows
+    """(n, K), nearest first; K is less where fewer are labelled."""
+    cosines: NDArray[np.float32]
+    """(n, K)."""
+
+
+@dataclass(slots=True)
+class Evidence:
+    """Of the n labelled items that have features; empty, with the reason, where there are none."""
+
+    refs: Sequence[str]
+    classes: tuple[str, ...]
+    y: Rows
+    """(n,) indices into the classes."""
+    proba: NDArray[np.float64]
+    """(n, C), each row without its own label."""
+    unit: NDArray[np.float32]
+    """(n, d) unit rows."""
+    why_not: str = ""
+    fitted: Fitted | None = None
+    _rows: dict[str, int] = field(default_factory=dict)
+    _nearest: Nearest | None = None
+
+    def __post_init__(self) -> None:
+        self._rows = {ref: row for row, ref in enumerate(self.refs)}
+
+    def row(self, ref: str) -> int:
+        """The place of a labelled item, -1 for any other."""
+        return self._rows.get(ref, -1)
+
+    @property
+    def nearest(self) -> Nearest:
+        """Found when first asked for: 10,000 labels take some two seconds."""
+        if self._nearest is None:
+            self._nearest = _nearest(self.unit)
+        return self._nearest
+
+    @property
+    def confident(self) -> NDArray[np.bool_]:
+        """(n,) the labels that the model itself would have given."""
+        return np.asarray(self.proba[np.arange(len(self.y)), self.y] >= CONFIDENT)
+
+    def contradictions(self) -> Rows:
+        """(n,) how many of the K nearest labelled items confidently have another class."""
+        near = self.nearest.rows
+        against = (self.y[near] != self.y[:, None]) & self.confident[near]
+        return np.asarray(against.sum(axis=1))
+
+    def says(self, ref: str) -> dict[str, float] | None:
+        """The model's probabilities for any item with features."""
+        row = self.row(ref)
+        if row >= 0:
+            return self._named(self.proba[row])
+        vector = self._vector(ref)
+        if vector is None or self.fitted is None:
+            return None
+        return self._named(self.fitted.model.unit_proba(vector[None])[0])
+
+    def neighbours(self, ref: str) -> tuple[Neighbour, ...]:
+        """The K nearest labelled items of any item with features."""
+        row = self.row(ref)
+        if row >= 0 and self._nearest is not None:
+            rows, cosines = self._nearest.rows[row], self._nearest.cosines[row]
+        elif (vector := self.unit[row] if row >= 0 else self._vector(ref)) is not None:
+            cosines = self.unit @ vector
+            if row >= 0:
+                cosines[row] = -np.inf  # itself
+            rows = np.argsort(-cosines, kind="stable")[: min(K, len(cosines) - (row >= 0))]
+            cosines = cosines[rows]
+        else:
+            return ()
+        return tuple(
+            Neighbour(self.refs[int(at)], self.classes[int(self.y[at])], round(float(cosine), 4))
+            for at, cosine in zip(rows, cosines, strict=True)
+        )
+
+    def of(self, case: Case) -> Case:
+        """The case with what the model and the neighbours say."""
+        return replace(case, proba=self.says(case.ref), neighbours=self.neighbours(case.ref))
+
+    def _named(self, proba: NDArray[Any]) -> dict[str, float]:
+        return {name: round(float(p), 4) for name, p in zip(self.classes, proba, strict=True)}
+
+    def _vector(self, ref: str) -> NDArray[np.float32] | None:
+        """(d,) of an item without a label."""
+        if self.fitted is None:
+            return None
+        pool_row = self.fitted.refs.find(ref)
+        vector = self.fitted.features.vector(pool_row) if pool_row >= 0 else None
+        return None if vector is None else unit(vector[None])[0]
+
+
+def gather(project: Project, state: State) -> Evidence:
+    """Fit the project's model on what people have labelled.
+
+    Without features, or with labels of one class only, the evidence is empty and says why.
+    """
+    classes = project.settings.names
+    try:
+        fitted = fit(project, state)
+    except AnnotatorError as error:
+        none = np.zeros((0, len(classes)))
+        return Evidence(
+            [], classes, np.zeros(0, np.int64), none, none.astype(np.float32), str(error)
+        )
+    rows, y = fitted.snapshot.rows, fitted.snapshot.y
+    refs = [fitted.features.store.refs[int(row)] for row in rows]
+    proba = np.asarray(out_of_sample(fitted.model, fitted.labelled, y), np.float64)
+    return Evidence(refs, classes, y, proba, np.asarray(fitted.labelled), fitted=fitted)
+
+
+def likely_errors(y: Rows, proba: NDArray[np.float64]) -> tuple[Rows, Rows, NDArray[np.float64]]:
+    """Which labels are likely wrong: their rows, the classes instead, and by which margin.
+
+    Confident learning (Northcutt, Jiang & Chuang 2021, arXiv:1911.00068): a class counts for an
+    item where its probability reaches the mean that items labelled so have for it; the
+    likeliest of those that count is the suspected one. Ordered by the margin by which it is
+    likelier than the label, highest first. A class with a single label is left out: without it
+    the model does not know the class.
+    """
+    C, n = proba.shape[1], len(y)
+    counts = np.bincount(y, minlength=C)
+    own = proba[np.arange(n), y]
+    sums = np.bincount(y, weights=own, minlength=C)
+    threshold = np.where(counts > 0, sums / np.maximum(counts, 1), np.inf)
+    counting = np.where(proba >= threshold, proba, -np.inf)
+    suspect = counting.argmax(axis=1) if n else np.zeros(0, np.int64)
+    margin = counting[np.arange(n), suspect] - own
+    rows = np.flatnonzero((suspect != y) & (margin > 0) & (counts[y] > 1))
+    rows = rows[np.argsort(-margin[rows], kind="stable")]
+    return rows, suspect[rows], margin[rows]
+
+
+def _nearest(X: NDArray[np.float32]) -> Nearest:
+    n, k = len(X), max(0, min(K, len(X) - 1))
+    rows, cosines = np.zeros((n, k), np.int64), np.zeros((n, k), np.float32)
+    if not k:
+        return Nearest(rows, cosines)
+    for start in range(0, n, _AT_ONCE):
+        part = slice(start, min(start + _AT_ONCE, n))
+        found = X[part] @ X.T
+        here = np.arange(part.stop - start)
+        found[here, start + here] = -np.inf
+        best = np.argpartition(found, n - k, axis=1)[:, n - k :]
+        order = np.argsort(-np.take_along_axis(found, best, axis=1), axis=1, kind="stable")
+        rows[part] = np.take_along_axis(best, order, axis=1)
+        cosines[part] = np.take_along_axis(found, rows[part], axis=1)
+    return Nearest(rows, cosines)
