@@ -9,11 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from annotator.byproducts import PageShown, Recorder, Terminal, Tile, worker_id
+from annotator.byproducts import (
+    PageShown,
+    PageTrace,
+    Recorder,
+    Terminal,
+    Tile,
+    traces,
+    worker_id,
+)
 from annotator.log import Action, Entry
 from annotator.project import Project
 from annotator.settings import ClassInfo, Settings
-from annotator.store import SqliteStore
+from annotator.store import Byproduct, SqliteStore
 
 T0 = 1_700_000_000_000
 TERMINAL = Terminal(80, 24, (8, 16), "cell", "kitty")
@@ -109,8 +117,16 @@ def test_a_move_on_the_next_image_does_not_wait_for_the_one_before(path: Path) -
 
 _KILLED = """
 import os, sys, time
-from annotator.byproducts import PageShown, Recorder, Terminal, Tile
-from annotator.store import SqliteStore
+from annotator.byproducts import (
+    PageShown,
+    PageTrace,
+    Recorder,
+    Terminal,
+    Tile,
+    traces,
+    worker_id,
+)
+from annotator.store import Byproduct, SqliteStore
 recorder = Recorder(SqliteStore(sys.argv[1]), "w")
 tiles = [Tile(str(n), f"{n}.jpg") for n in range(48)]
 recorder.page_shown(PageShown(0), tiles, Terminal(80, 24))
@@ -153,3 +169,116 @@ def test_a_worker_has_one_id_in_a_project_and_another_elsewhere(tmp_path: Path) 
     assert id_ == worker_id(Project.open(one.folder), "A3REALWORKER")
     assert id_ != worker_id(one, "A3REALWORKEr")
     assert id_ != worker_id(two, "A3REALWORKER")
+
+
+# --- what the events add up to
+
+
+def the_page(path: Path) -> PageTrace:
+    (found,) = traces(SqliteStore(path))
+    return found
+
+
+def test_the_fields_of_an_image_are_those_of_the_imagenet_tool(path: Path) -> None:
+    recorder = begun(SqliteStore(path))
+    recorder.enter(1, T0 + 100)
+    recorder.move(1, 0.25, 0.5, T0 + 150)  # the clock of estimateTime starts
+    recorder.select(1, 0.3, 0.6, T0 + 400, "mouse")  # stops: 250
+    recorder.move(1, 0.9, 0.9, T0 + 500)
+    recorder.deselect(1, T0 + 600, "mouse")  # starts again
+    recorder.leave(1, T0 + 700)  # stops: 100
+    recorder.enter(1, T0 + 900)  # starts: the pointer has moved on this image before
+    recorder.submit(T0 + 1000)  # stops: 100, the interval that is open at the submission
+    fields = the_page(path).images[1].fields()
+    assert fields["imageID"] == "n01/1"
+    assert (fields["originalImageWidth"], fields["originalImageHeight"]) == (500, 375)
+    assert (fields["imageWidth"], fields["imageHeight"]) == (80, 80)  # 10 x 5 cells of 8 x 16
+    assert fields["imagePosition"] == {"x": 160, "y": 32}
+    assert fields["hoveredRecord"] == [
+        {"action": "enter", "time": T0 + 100},
+        {"action": "leave", "time": T0 + 700},
+        {"action": "enter", "time": T0 + 900},
+    ]
+    assert fields["hoveredCount"] == 2
+    assert fields["mouseTracking"] == [{"x": 0.25, "y": 0.5, "time": T0 + 150}]
+    assert fields["selected"] is False
+    assert fields["selectedRecord"] == [{"x": 0.3, "y": 0.6, "time": T0 + 400, "by": "mouse"}]
+    assert fields["selectedCount"] == 1
+    assert fields["estimateTime"] == 450
+    assert fields["deselectedRecord"] == [{"time": T0 + 600, "by": "mouse"}]
+
+
+def test_hovering_without_a_move_is_not_counted(path: Path) -> None:
+    recorder = begun(SqliteStore(path))
+    recorder.enter(0, T0 + 100)
+    recorder.submit(T0 + 900)
+    assert the_page(path).images[0].fields()["estimateTime"] == 0
+
+
+def test_a_selection_by_key_has_no_point(path: Path) -> None:
+    recorder = begun(SqliteStore(path))
+    recorder.key("space", T0 + 4)
+    recorder.select(2, None, None, T0 + 5, "key")
+    recorder.submit(T0 + 6)
+    page = the_page(path)
+    assert page.images[2].fields()["selectedRecord"] == [
+        {"x": -1, "y": -1, "time": T0 + 5, "by": "key"}
+    ]
+    assert page.fields()["keyRecord"] == [{"key": "space", "time": T0 + 4}]
+
+
+def test_a_page_knows_its_window_and_what_came_into_view(path: Path) -> None:
+    recorder = begun(SqliteStore(path))
+    recorder.scroll(0, 2, T0 + 1)
+    recorder.focus(False, T0 + 2)
+    recorder.focus(True, T0 + 3)
+    recorder.scroll(1, 3, T0 + 4)
+    recorder.zoom(2, True, T0 + 5)
+    recorder.zoom(2, False, T0 + 6)
+    recorder.resize(Terminal(100, 30, None, "pixel"), TILES, T0 + 7)
+    recorder.prediction(True, T0 + 8)
+    recorder.submit(T0 + 9)
+    page = the_page(path)
+    fields = page.fields()
+    assert fields["terminal"] == {
+        "columns": 80, "rows": 24, "pixelWidth": 640, "pixelHeight": 384,
+        "pointerResolution": "cell", "technique": "kitty",
+    }  # fmt: skip
+    assert [(r["columns"], r["pixelWidth"], r["pointerResolution"], r["time"])
+            for r in fields["resizedRecord"]] == [(100, None, "pixel", T0 + 7)]  # fmt: skip
+    assert fields["focusRecord"] == [
+        {"action": "blur", "time": T0 + 2},
+        {"action": "focus", "time": T0 + 3},
+    ]
+    views = [image.fields()["viewedRecord"] for image in page.images]
+    assert [[(v["action"], v["time"] - T0) for v in view] for view in views] == [
+        [("enter", 1), ("leave", 4)], [("enter", 1)], [("enter", 4)], [],
+    ]  # fmt: skip
+    assert [z["action"] for z in page.images[2].fields()["zoomedRecord"]] == ["enter", "leave"]
+    assert fields["predictionRecord"] == [{"shown": True, "time": T0 + 8}]
+    assert (fields["startedAt"], fields["endedAt"]) == (T0, T0 + 9)
+
+
+def test_what_was_open_at_a_kill_ends_with_the_last_word(path: Path) -> None:
+    recorder = begun(SqliteStore(path))
+    recorder.enter(0, T0 + 100)
+    recorder.move(0, 0.5, 0.5, T0 + 200)
+    recorder.select(3, 0.5, 0.5, T0 + 500, "mouse")
+    again = Recorder(SqliteStore(path), "0123456789")
+    again.take_up(recorder.page, [3])
+    shown = PageShown(T0 + 60_000, id=recorder.page)
+    again.page_shown(shown, TILES, TERMINAL)
+    again.submit(T0 + 61_000)
+    page = the_page(path)
+    assert page.images[0].fields()["estimateTime"] == 300
+    assert page.selected == [3]
+    assert page.open_ms == 500 + 1000
+
+
+def test_events_of_a_later_version_are_passed_over(path: Path) -> None:
+    store = SqliteStore(path)
+    recorder = begun(store)
+    recorder.submit(T0 + 5)
+    page = the_page(path).id
+    store.record(Byproduct(T0 + 6, "events", page, {"events": [["gaze", T0 + 6, 0, 0.5]]}))
+    assert the_page(path).ended_at == T0 + 5

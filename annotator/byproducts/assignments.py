@@ -41,12 +41,15 @@ class Assignment:
     done_at: int | None = None
     code: str = ""
     """The completion code, once it is done."""
+    named: bool = False
+    """Whether `worker` is a name, on purpose, and no anonymous id."""
 
     def given(self) -> dict[str, Any]:
         """The row that gives it out, in the tool's names."""
         return {
             "id": self.id, "hitDatasetName": self.dataset, "imageNetHitID": self.hit,
             "workerID": self.worker, "assignmentID": self.external,
+            "named": self.named,
         }  # fmt: skip
 
     def begun(self) -> dict[str, Any]:
@@ -82,7 +85,7 @@ def _apply(found: dict[str, Assignment], row: Byproduct) -> None:
     if row.kind == ASSIGN:
         found[data["id"]] = Assignment(
             data["id"], data["hitDatasetName"], data["imageNetHitID"], data["workerID"],
-            data["assignmentID"], row.at,
+            data["assignmentID"], row.at, named=data["named"],
         )  # fmt: skip
     elif row.kind == WITHDRAW:
         found.pop(data["id"], None)

@@ -39,7 +39,9 @@ class Book:
         """Those that stand, in the order given out."""
         return [one for one in assignments(self._records) if dataset in (None, one.dataset)]
 
-    def assign(self, hits: HitSet, worker: str, external: str = "", id_: str = "") -> Assignment:
+    def assign(
+        self, hits: HitSet, worker: str, external: str = "", id_: str = "", named: bool = False
+    ) -> Assignment:
         """Give this worker a HIT: the one named, else the one that fewest have.
 
         The one that they hold already comes first. Raises `ProjectError` where they have done
@@ -52,7 +54,9 @@ class Book:
         self._refuse_another(hits, held, id_)
         while True:
             hit = self._free(hits, worker, id_)
-            one = Assignment(uuid.uuid4().hex, hits.name, hit.id, worker, external, self._clock())
+            one = Assignment(
+                uuid.uuid4().hex, hits.name, hit.id, worker, external, self._clock(), named=named
+            )
             self._write(ASSIGN, one.assigned_at, one.given())
             if one.id in [other.id for other in self._on(hits, hit.id)[: hits.workers]]:
                 return one
