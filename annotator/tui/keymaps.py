@@ -37,6 +37,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("zoom", "zoom", "Show the true pixels; once more for the whole."),
     Command("strategy", "strategy", "Choose how items are picked, or hunt for one class."),
     Command("curves", "curves", "Show the curves at full size: error, difficulty, classes."),
+    Command("classes", "find class", "Find a class by a few letters, and label with it."),
     Command("again", "ask skipped", "When all is answered: ask the skipped items once more."),
     Command("help", "help", "Show this."),
     Command("palette", "palette", "Find any command or class by its name."),
@@ -50,6 +51,7 @@ _EVERYWHERE = {
     "undo": ("backspace", "ctrl+h"),
     "zoom": ("z",),
     "strategy": ("t",),
+    "classes": (":",),
     "curves": ("c",),
     "hide": ("p",),
     "flag": ("f",),
@@ -143,7 +145,7 @@ def make_keymap(
             actions[key] = (command.name, "")
     _check(preset, actions, classes)
     names = [info.name for info in classes]
-    own = {info.key: info.name for info in classes if info.key}
+    named = {info.key: info.name for info in classes if info.key}
     numbered = {str(place): name for place, name in enumerate(names[:9], 1)}
     paired = {
         key: name
@@ -151,7 +153,7 @@ def make_keymap(
         for key in keys.get(f"class {place}", ())
     }
     # The order decides which key is shown for a class, and the first to claim a key has it.
-    first = (own, paired, numbered) if len(names) <= 2 else (own, numbered, paired)
+    first = (named, paired, numbered) if len(names) <= 2 else (named, numbered, paired)
     for group in first:
         for key, name in group.items():
             actions.setdefault(key, ("label", name))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from annotator.learner import Strategy
+from annotator.tui.screens.classes import ClassesScreen
 from annotator.tui.screens.curves import CurvesScreen
 from annotator.tui.screens.strategy import StrategyScreen, title
 
@@ -34,6 +35,20 @@ def curves(app: Labeller) -> None:
     app.push_screen(CurvesScreen(app.session, app.keymap, app.pace, target))
 
 
+def classes(app: Labeller) -> None:
+    """Find a class by a few letters, and label with it."""
+    screen, session = app.label_screen, app.session
+    shares = None if screen.sidebar.hides_prediction else session.prediction
+    asked = session.current
+
+    def label(name: str | None) -> None:
+        if name is not None and session.current == asked:
+            screen.perform("label", name)
+
+    infos, keys = app.project.settings.classes, app.keymap.classes
+    app.push_screen(ClassesScreen(infos, keys, session.progress.classes, shares), label)
+
+
 def palette(app: Labeller) -> None:
     app.action_command_palette()
 
@@ -45,6 +60,7 @@ def quit_(app: Labeller) -> None:
 OPENERS: dict[str, Callable[[Labeller], None]] = {
     "strategy": strategy,
     "curves": curves,
+    "classes": classes,
     "palette": palette,
     "quit": quit_,
 }

@@ -36,6 +36,21 @@ THEMES = (
         dark=False,
         variables={"role-dim": "#5f6672", "role-track": "#c4c8cf"},
     ),
+    # The colours of Okabe and Ito (2008), which the common colour blindnesses tell apart.
+    Theme(
+        name="colour-blind",
+        primary="#56b4e9",
+        secondary="#0072b2",
+        accent="#e69f00",
+        foreground="#e4e6ea",
+        background="#101216",
+        surface="#16191f",
+        panel="#1d2129",
+        success="#009e73",
+        warning="#f0e442",
+        error="#d55e00",
+        variables={"role-dim": "#9aa1ad", "role-track": "#3a4049"},
+    ),
     # Black and white with two colours that the common colour blindnesses tell apart.
     Theme(
         name="high-contrast",

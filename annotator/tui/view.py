@@ -36,10 +36,12 @@ class State(Enum):
 
 LIVE = {
     State.ASKING: {
-        "label", "skip", "undo", "flag", "note", "hide", "zoom", "strategy", "curves", "help",
-        "palette", "quit",
+        "label", "skip", "undo", "flag", "note", "hide", "zoom", "classes", "strategy", "curves",
+        "help", "palette", "quit",
     },
-    State.AUDITING: {"label", "skip", "undo", "flag", "note", "zoom", "help", "palette", "quit"},
+    State.AUDITING: {
+        "label", "skip", "undo", "flag", "note", "zoom", "classes", "help", "palette", "quit",
+    },
     State.AUDITED: {"undo", "again", "help", "palette", "quit"},
     State.FINISHED: {"undo", "again", "curves", "help", "palette", "quit"},
     State.WAITING: {"undo", "again", "curves", "help", "palette", "quit"},

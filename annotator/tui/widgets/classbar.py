@@ -108,6 +108,8 @@ def one_line(row: ClassRow, cells: int) -> Line:
 
 
 def _key(row: ClassRow) -> Line:
+    """Its key, and a mark beside the likeliest class: it is not told by colour alone."""
+    mark: Line = [("▸" if row.likeliest else " ", "best" if row.likeliest else "text")]
     if not row.key:
-        return [("     ", "text")]
-    return [(" ", "text"), (f" {row.key} ", "key"), (" ", "text")]
+        return [("    ", "text"), *mark]
+    return [(" ", "text"), (f" {row.key} ", "key"), *mark]

@@ -1,0 +1,49 @@
+"""Hundreds of classes: found by a few letters, labelled with enter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from annotator.log import replay
+from annotator.settings import ClassInfo
+from annotator.store import SqliteStore
+from annotator.terminal.caps import Caps, Technique
+from annotator.tui.app import prepared
+from annotator.tui.screens.classes import ClassesScreen, about, matching
+
+
+def _classes() -> list[ClassInfo]:
+    plain = [ClassInfo(f"class {number}") for number in range(300)]
+    dog = ClassInfo("dog", description="a tame wolf", synonyms=("Canis familiaris",))
+    return [*plain, dog, ClassInfo("hot dog")]
+
+
+def test_letters_find_names_and_synonyms_the_closest_first() -> None:
+    infos = _classes()
+    assert [info.name for info in matching(infos, "dog", {})] == ["dog", "hot dog"]
+    assert matching(infos, "canisfam", {})[0].name == "dog"
+    assert matching(infos, "xyz", {}) == []
+    assert matching(infos, "", {"hot dog": 0.9})[0].name == "hot dog"
+    assert "a tame wolf" in about(infos[300])
+
+
+async def test_a_class_without_a_key_is_labelled_by_its_letters(make: Any) -> None:
+    project = make(4, _classes())
+    with prepared(project, "ann", Caps(Technique.NONE, "test"), features=False) as app:
+        async with app.run_test(size=(100, 30)) as pilot:
+            while app.session.current is None:
+                await pilot.pause()
+            ref = app.session.current.ref
+            await pilot.press(":")
+            await pilot.pause()
+            assert isinstance(app.screen, ClassesScreen)
+            await pilot.press("h", "o", "t", "d", "enter")
+            await pilot.pause()
+            assert app.screen is app.label_screen
+            await pilot.press(":", "escape")  # leaves it as it is
+            await pilot.pause()
+    store = SqliteStore(project.labels_file)
+    state = replay(store.entries())
+    store.close()
+    assert state.label(ref) == "hot dog"
+    assert len(state.standing) == 1
