@@ -82,8 +82,8 @@ class Backbone:
         self._folder = folder
         self._torch = torch
         self._local = threading.local()
-        self._device = _device(torch, device)
-        self._dtype = _dtype(torch, dtype, self._device)
+        self._device = chosen_device(torch, device)
+        self._dtype = chosen_dtype(torch, dtype, self._device)
         self.batch_size = batch_size or _BATCHES[self._device.partition(":")[0]]
         self._model, self._output = _load(folder, name)
         self._model = self._model.to(self._device, self._dtype).eval()
@@ -180,7 +180,7 @@ def _described(outputs: Any, output: str) -> Any:
     return tokens.mean(dim=(2, 3) if tokens.ndim == 4 else 1)
 
 
-def _device(torch: Any, wanted: str) -> str:
+def chosen_device(torch: Any, wanted: str) -> str:
     """auto, or a device that is there: cpu, cuda, cuda:1 or mps."""
     there = ["cpu"]
     if torch.backends.mps.is_available():
@@ -197,7 +197,7 @@ def _device(torch: Any, wanted: str) -> str:
     return wanted
 
 
-def _dtype(torch: Any, wanted: str, device: str) -> Any:
+def chosen_dtype(torch: Any, wanted: str, device: str) -> Any:
     if wanted == "auto":
         half = (
             "bfloat16"

@@ -99,7 +99,7 @@ def extract(
     described = {**extractor.describe(), "context": context}
     with Growing(folder, refs, described, extractor.dim) as growing:
         rows = _order(refs, np.flatnonzero(~growing.done), seed)[:limit]
-        tally = _Tally(int(growing.done.sum()), len(rows), clock)
+        tally = Tally(int(growing.done.sum()), len(rows), clock)
         progress(tally.progress())
         workers = workers or min(32, len(os.sched_getaffinity(0)))
         processes = extractor.outruns_threads and workers > 2 and can_share()
@@ -146,7 +146,7 @@ def _computed(
     return pipelined(ThreadPoolExecutor(threads), work, batches, COMPUTED)
 
 
-def _storable(vectors: Vectors, rows: Rows, tally: _Tally, refs: RefTable) -> NDArray[np.bool_]:
+def _storable(vectors: Vectors, rows: Rows, tally: Tally, refs: RefTable) -> NDArray[np.bool_]:
     """Which vectors are numbers that the half precision of the file can hold."""
     good = (np.abs(vectors) < np.finfo(np.float16).max).all(axis=1)
     for row in rows[~good].tolist():
@@ -155,7 +155,7 @@ def _storable(vectors: Vectors, rows: Rows, tally: _Tally, refs: RefTable) -> ND
 
 
 @dataclass(slots=True)
-class _Tally:
+class Tally:
     """What has come of the items so far."""
 
     before: int

@@ -1,0 +1,250 @@
+"""discover: objects without any training, as items that a person accepts or rejects."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from annotator.cli.narration import narrated, stoppable
+from annotator.errors import several
+from annotator.refs import printable
+
+if TYPE_CHECKING:
+    from annotator.project import Project
+    from annotator.propose.backbone import PatchNetwork
+    from annotator.propose.names import Namer
+    from annotator.propose.objects import Looked, Search
+
+
+def discover(
+    images: Annotated[Path, typer.Argument(metavar="IMAGES|PROJECT", help="What to look at.")],
+    model: Annotated[
+        str, typer.Option(help="dino-vits16, dino-vitb8, resnet50 …, an id, or a local folder.")
+    ] = "dino-vits16",
+    method: Annotated[
+        str, typer.Option(help="many objects an image, or one: lost or tokencut.")
+    ] = "many",
+    seeds: Annotated[int, typer.Option(min=1, help="Patches to start from [of many].")] = 40,
+    threshold: Annotated[
+        str,
+        typer.Option(help="What correlates less with a seed is not its object: auto, or a number."),
+    ] = "auto",
+    iou: Annotated[
+        float, typer.Option(min=0, max=1, help="Of boxes that overlap more the best one is kept.")
+    ] = 0.5,
+    patches: Annotated[
+        int, typer.Option(min=16, help="Images with more patches are looked at smaller.")
+    ] = 3600,
+    names: Annotated[
+        str,
+        typer.Option(help="A classifier that names the boxes: a name, an id, a folder; or none."),
+    ] = "auto",
+    classes: Annotated[
+        str | None,
+        typer.Option(help="Your own class names, separated by commas, instead (by SigLIP 2)."),
+    ] = None,
+    min_name: Annotated[
+        float, typer.Option(min=0, max=1, help='Less likely names become "object".')
+    ] = 0.2,
+    top: Annotated[int, typer.Option(min=1, help="Names to keep with their probabilities.")] = 5,
+    project: Annotated[
+        Path | None, typer.Option(help="Where the boxes of a folder go [IMAGES.boxes].")
+    ] = None,
+    render: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Draw each image with its boxes and names.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    dtype: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Threads that decode [one a core].")
+    ] = None,
+    progress: Annotated[str, typer.Option(help="auto, none or json.", hidden=True)] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print what came of it as JSON.")] = False,
+) -> None:
+    """Find objects that no model was trained for; each box becomes an item to accept or reject.
+
+    \b
+    annotator discover photos/ --render drawn/
+    annotator discover photos/ --classes pear,apple,leaf
+    annotator discover photos/ --model dino-vitb8 --method lost --names none
+    annotator run photos.boxes
+    """
+    from annotator.propose.objects import Search
+
+    search = Search(
+        method=_method(method), seeds=seeds, threshold=_threshold(threshold), overlap=iou,
+        most_patches=patches, min_name=min_name, top=top,
+    )  # fmt: skip
+    words = _words(classes)
+    network, namer = _networks(model, names, words, device, dtype)
+    job = _Job(images, project, search, network, namer, words)
+    job.run(workers, progress)
+    job.write(render)
+    for line in job.told():
+        typer.echo(line, err=True)
+    if as_json:
+        typer.echo(json.dumps(job.figures(), ensure_ascii=False, indent=1))
+    if not job.complete:
+        typer.echo("stopped; the same command goes on where it was", err=True)
+        raise typer.Exit(130)
+
+
+def _method(name: str) -> str:
+    from annotator.propose.objects import METHODS
+
+    if name not in METHODS:
+        raise typer.BadParameter(f"{name} is none of {', '.join(METHODS)}", param_hint="--method")
+    return name
+
+
+def _threshold(text: str) -> Any:
+    if text == "auto":
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text} is neither auto nor a number", param_hint="--threshold"
+        ) from None
+
+
+def _words(classes: str | None) -> list[str]:
+    from annotator.cli.given import parse_classes
+
+    return [info.name for info in parse_classes(classes)]
+
+
+def _networks(
+    model: str, names: str, words: list[str], device: str, dtype: str
+) -> tuple[PatchNetwork, Namer | None]:
+    """All that is needed, before any work begins."""
+    from annotator.propose import names as naming
+    from annotator.propose.backbone import PatchNetwork
+
+    options = {"device": device, "dtype": dtype}
+    network = PatchNetwork(model, **options)
+    if names == "none":
+        return network, None
+    if words:
+        name = naming.DEFAULT_WORDS if names == "auto" else names
+        return network, naming.Words(words, name, **options)
+    return network, naming.Classifier(naming.DEFAULT if names == "auto" else names, **options)
+
+
+@dataclass(slots=True)
+class _Job:
+    """One run over the images, and what came of it."""
+
+    images: Path
+    folder: Path | None
+    search: Search
+    network: PatchNetwork
+    namer: Namer | None
+    words: list[str]
+    complete: bool = True
+    looked: int = 0
+    before: int = 0
+    boxes: int = 0
+    added: int = 0
+    merged: int = 0
+    drawn: int = 0
+    left_out: list[str] = field(default_factory=list)
+    _opened: Project | None = None
+
+    @property
+    def project(self) -> Project:
+        assert self._opened is not None
+        return self._opened
+
+    def run(self, workers: int | None, progress: str) -> None:
+        from annotator.images import Folder
+        from annotator.listing import LeftOut
+        from annotator.proposals import Done, ProposalWriter, open_or_make
+        from annotator.proposals.images import image_paths
+        from annotator.propose.objects import discover as look
+
+        self._opened = opened = open_or_make(self.images, self.folder, self.words)
+        skipped = LeftOut()
+        paths = image_paths(opened, skipped)
+        self.left_out += skipped.names
+        source = Folder(opened.images, opened.settings.max_pixels)
+        options = {"model": self.model, **self.search.describe(), "words": self.words}
+        with Done(opened, options) as done, ProposalWriter(opened) as writer:
+            todo = [path for path in paths if path not in done]
+            self.before = len(paths) - len(todo)
+            with narrated(progress, self.model) as show, stoppable() as stop:
+                found = look(
+                    todo, source, self.network, self.search, self.namer, workers=workers, stop=stop
+                )
+                tally = _tally(self.before, len(todo))
+                show(tally.progress())
+                for one in found:
+                    self._take(one, tally, writer, done)
+                    show(tally.progress())
+        self.looked, self.added, self.merged = tally.computed, writer.added, writer.merged
+        self.left_out += writer.left_out
+        self.complete = self.looked + tally.broken_count == len(todo)
+
+    def _take(self, one: Looked, tally: Any, writer: Any, done: Any) -> None:
+        if one.fault is not None:
+            tally.lose(one.path, one.fault)
+            self.left_out.append(one.fault)  # not done: the next run tries again
+            return
+        writer.add(one.proposals)
+        done.add(one.path)
+        self.boxes += len(one.proposals)
+        tally.count(1)
+
+    @property
+    def model(self) -> str:
+        from annotator.propose.objects import model_name
+
+        return model_name(self.network, self.search, self.namer)
+
+    def write(self, render: Path | None) -> None:
+        """The COCO file, and the pictures where they are wanted."""
+        from annotator.proposals.pictures import by_image, write_coco
+        from annotator.proposals.pictures import render as draw
+
+        images = by_image(self.project, self.model)
+        write_coco(self.project, images, self.coco, self.left_out.append)
+        if render is not None:
+            self.drawn = draw(self.project, images, render, self.left_out.append)
+
+    @property
+    def coco(self) -> Path:
+        return self.project.folder / "discovered.coco.json"
+
+    def told(self) -> list[str]:
+        lines = [
+            f"{printable(self.model)}: {self.boxes:,} boxes in {self.looked:,} images now "
+            f"({self.before:,} images were done): {self.added:,} new items, {self.merged:,} belong "
+            "to items that were there",
+            f"all boxes of {printable(self.model)}: {printable(str(self.coco))}",
+        ]
+        if self.drawn:
+            lines.append(f"{self.drawn:,} pictures are drawn")
+        if self.left_out:
+            lines.append(several(self.left_out, f"{len(self.left_out):,} are left out:"))
+        return [*lines, f"next: annotator run {printable(shlex.quote(str(self.project.folder)))}"]
+
+    def figures(self) -> dict[str, Any]:
+        names = ("looked", "before", "boxes", "added", "merged", "drawn", "complete", "left_out")
+        told = {"project": str(self.project.folder), "model": self.model, "coco": str(self.coco)}
+        return {**told, **{name: getattr(self, name) for name in names}}
+
+
+def _tally(before: int, wanted: int) -> Any:
+    import time
+
+    from annotator.features.pipeline import Tally
+
+    return Tally(before, wanted, time.monotonic)
+
+
+COMMANDS = {"discover": discover}

@@ -1,0 +1,27 @@
+"""The images that proposals are made for."""
+
+from __future__ import annotations
+
+from annotator.errors import RefError
+from annotator.listing import SUFFIXES, LeftOut, walk
+from annotator.pool import load
+from annotator.project import Project
+from annotator.proposals.table import has_proposals
+from annotator.refs import Item, printable
+
+
+def image_paths(project: Project, left_out: LeftOut) -> list[str]:
+    """Each image of a project once, in its order, as paths below `project.images`.
+
+    Those that its items name; where the items are proposals, all images of the folder, because
+    nothing was found in some. Raises `RefError` where there is none.
+    """
+    items = [Item.parse(ref) for ref in load(project, left_out)]
+    whole = any(item.box is None for item in items)
+    if items and (whole or not has_proposals(project)):
+        return list(dict.fromkeys(item.path for item in items))
+    paths = [Item.parse(ref).path for batch in walk(project.images, left_out) for ref in batch]
+    if not paths:
+        kinds = ", ".join(sorted(SUFFIXES))
+        raise RefError(f"{printable(str(project.images))} holds no image; known are {kinds}")
+    return paths

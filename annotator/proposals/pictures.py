@@ -1,0 +1,119 @@
+"""All proposals of a project as pictures with boxes, and as one COCO file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from annotator.errors import ImageError, ProjectError
+from annotator.features.decoding import pipelined
+from annotator.images import Folder
+from annotator.project import Project, write_atomically
+from annotator.proposals.table import Proposed, read
+from annotator.propose.render import LONGEST, Caption, drawn
+from annotator.refs import Box, Item, printable
+
+_THREADS = 4
+
+
+def by_image(project: Project, model: str | None = None) -> dict[str, list[Proposed]]:
+    """Image path to its proposals, in the order of proposals.csv; of one model, or of all."""
+    images: dict[str, list[Proposed]] = {}
+    for row in read(project):
+        if model in (None, row.model):
+            images.setdefault(Item.parse(row.ref).path, []).append(row)
+    return images
+
+
+def box_of(row: Proposed) -> Box:
+    """Where a proposal lies: its own box where that of its item is another one."""
+    own = row.details.get("box") if row.extra else None
+    box = Box(*map(float, own)) if own else Item.parse(row.ref).box
+    assert box is not None
+    return box
+
+
+def render(
+    project: Project,
+    images: Mapping[str, list[Proposed]],
+    folder: Path,
+    failed: Callable[[str], None],
+) -> int:
+    """Draw each image below `folder`, with its own path and `.jpg` added; how many were drawn.
+
+    Raises `ProjectError` where it cannot be written. `failed` hears of images that cannot be read.
+    """
+    source = Folder(project.images, project.settings.max_pixels)
+
+    def draw(path: str) -> str | None:
+        try:
+            crop = source.crop(Item(path), (LONGEST, LONGEST))
+        except ImageError as error:
+            return str(error)
+        captions = [Caption(box_of(row), row.name, row.score) for row in images[path]]
+        target = folder / f"{path.lstrip('/')}.jpg"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        drawn(crop.image, crop.scale, captions).save(target, quality=90)
+        return None
+
+    try:
+        faults = list(pipelined(ThreadPoolExecutor(_THREADS), draw, images, _THREADS))
+    except OSError as error:
+        raise ProjectError(
+            f"{printable(str(folder))} cannot be written: {error.strerror}; name another folder"
+        ) from error
+    for fault in faults:
+        if fault is not None:
+            failed(fault)
+    return faults.count(None)
+
+
+def write_coco(
+    project: Project,
+    images: Mapping[str, list[Proposed]],
+    file: Path,
+    failed: Callable[[str], None],
+) -> int:
+    """Write COCO JSON of all proposals, accepted or not; how many boxes it holds.
+
+    Annotations have the `score`, `votes` and `model` of their proposal. Images whose size cannot
+    be read are left out, and `failed` hears of them.
+    """
+    source = Folder(project.images, project.settings.max_pixels)
+    names = sorted({row.name for rows in images.values() for row in rows})
+    number = {name: place for place, name in enumerate(names, 1)}
+    pictures: list[dict[str, Any]] = []
+    boxes: list[dict[str, Any]] = []
+    for path, rows in images.items():
+        try:
+            width, height = source.size(Item(path))
+        except ImageError as error:
+            failed(str(error))
+            continue
+        image = {"id": len(pictures) + 1, "file_name": path, "width": width, "height": height}
+        pictures.append(image)
+        boxes += _annotations(rows, image["id"], number, len(boxes))
+    categories = [{"id": place, "name": name} for name, place in number.items()]
+    told = {"images": pictures, "annotations": boxes, "categories": categories}
+    try:
+        write_atomically(file, json.dumps(told, ensure_ascii=False).encode())
+    except OSError as error:
+        raise ProjectError(
+            f"{printable(str(file))} cannot be written: {error.strerror}; name another file"
+        ) from error
+    return len(boxes)
+
+
+def _annotations(
+    rows: list[Proposed], image: object, number: Mapping[str, int], before: int
+) -> Iterator[dict[str, Any]]:
+    for place, row in enumerate(rows, before + 1):
+        box = box_of(row)
+        yield {
+            "id": place, "image_id": image, "category_id": number[row.name],
+            "bbox": list(box), "area": round(box.w * box.h, 2), "iscrowd": 0,
+            "score": row.score, "votes": row.votes, "model": row.model,
+        }  # fmt: skip
