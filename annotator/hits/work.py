@@ -82,6 +82,13 @@ class HitSource:
     def describe(self) -> ClassInfo | None:
         return None
 
+    def fit(self, most: int) -> None:
+        """A page of a HIT holds what it holds; where the window is small it is shown in parts."""
+
+    def keep(self) -> None:
+        """Write what has waited for a second."""
+        self.recorder.tick(self._clock())
+
     def next(self) -> Page | None:
         """The first page that was neither submitted nor given already."""
         return self._page(self._open.pop(0)) if self._open else None

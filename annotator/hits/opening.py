@@ -1,0 +1,156 @@
+"""HITs from a file: the project that they are worked on in, made beside it where there is none."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+from annotator.errors import ProjectError, RefError, several
+from annotator.hits.model import Hit, HitImage
+from annotator.hits.reading import read_hits
+from annotator.hits.sets import HitSet, load, save
+from annotator.pool import load as load_pool
+from annotator.project import Project, is_project, write_atomically
+from annotator.refs import Item, printable
+from annotator.settings import ClassInfo, Settings
+
+OTHER = "other"
+_SUFFIXES = ("", ".jpg", ".jpeg", ".JPEG", ".JPG", ".png")
+
+
+def beside(file: Path) -> Path:
+    """Where the project of a file of HITs goes: `hits.json` has `hits.annotator`."""
+    return file.with_suffix(".annotator")
+
+
+def open_file(file: Path, folder: Path, images: Path | None = None) -> tuple[Project, HitSet]:
+    """The project at `folder`, made where it is not there, with the HITs of `file` in it.
+
+    Images are looked for below `images` (the file's own folder for None), under their url or
+    their id. Raises `RefError` or `ProjectError` that names all that is missing.
+    """
+    hits = read_hits(file)
+    known = {one.dataset for one in hits}
+    name = re.sub(r"[^\w.-]+", "-", known.pop() if len(known) == 1 else file.stem).lstrip(".")
+    if is_project(folder):
+        project = Project.open(folder)
+        root = images or project.images
+    else:
+        root = (images or file.parent).resolve()
+        project = _new(folder, hits, root)
+    hits = _located(hits, root, project, file)
+    _check(project, hits)
+    negative = _negative(project, hits)
+    wanted = HitSet(name, tuple(replace(one, dataset=name) for one in hits), None, negative)
+    before = load(project).get(name)
+    if before is None:
+        _list(project, hits)
+        save(project, wanted)
+    elif before.hits != wanted.hits:
+        raise ProjectError(
+            f"{printable(str(folder))} holds other HITs named {printable(name)}, and work may have "
+            f"been done on them: give another place with --project DIR"
+        )
+    return project, before or wanted
+
+
+def _new(folder: Path, hits: list[Hit], root: Path) -> Project:
+    """A project whose classes are what the pages ask for, and what is none of them."""
+    infos = {page.asks.name: page.asks.description for hit in hits for page in hit.pages}
+    classes = [ClassInfo(name, description=text) for name, text in infos.items()]
+    if len(classes) == 1:
+        classes.insert(0, ClassInfo(OTHER if OTHER not in infos else f"not {OTHER}"))
+    return Project.create(folder, Settings(classes=tuple(classes), images=str(root)))
+
+
+def _located(hits: list[Hit], root: Path, project: Project, file: Path) -> list[Hit]:
+    """The HITs with refs of the project in place of urls."""
+    problems: list[str] = []
+    base = project.images.resolve()
+
+    def found(image: HitImage) -> HitImage:
+        place = next((path for path in _places(image, root) if path.is_file()), None)
+        if place is None:
+            problems.append(printable(image.ref))
+            return image
+        place = place.resolve()
+        path = place.relative_to(base).as_posix() if place.is_relative_to(base) else str(place)
+        return replace(image, ref=Item(path, Item.parse(image.ref).box).ref)
+
+    def all_found(images: tuple[HitImage, ...]) -> tuple[HitImage, ...]:
+        return tuple(map(found, images))
+
+    hits = [
+        replace(
+            hit,
+            pages=tuple(
+                replace(page, images=all_found(page.images), reserve=all_found(page.reserve))
+                for page in hit.pages
+            ),
+        )
+        for hit in hits
+    ]
+    if problems:
+        heading = (
+            f"{printable(str(file))}: {len(problems)} images are not below "
+            f"{printable(str(root))}; nothing is downloaded: fetch them, and name their folder "
+            "with --images DIR"
+        )
+        raise RefError(several(problems, heading))
+    return hits
+
+
+def _places(image: HitImage, root: Path) -> Iterator[Path]:
+    """Where an image may be: at its path, else under its id or its name, below `root`."""
+    path = Item.parse(image.ref).path
+    if "://" not in path:
+        yield root / path
+    for name in (image.id, PurePosixPath(path).name):
+        for suffix in _SUFFIXES:
+            yield root / f"{name.lstrip('/')}{suffix}"
+
+
+def _check(project: Project, hits: list[Hit]) -> None:
+    names = project.settings.names
+    asked = {page.asks.name for hit in hits for page in hit.pages}
+    if missing := sorted(asked - set(names)):
+        raise ProjectError(
+            printable(
+                f"{project.folder} has no class {', '.join(missing)} (it has {', '.join(names)}); "
+                "add a [[classes]] table to its annotator.toml, or give another --project DIR"
+            )
+        )
+
+
+def _negative(project: Project, hits: list[Hit]) -> str | None:
+    """Of two classes of which one is asked for, the other is what is not selected."""
+    asked = {page.asks.name for hit in hits for page in hit.pages}
+    others = [name for name in project.settings.names if name not in asked]
+    return others[0] if len(project.settings.names) == 2 and len(others) == 1 else None
+
+
+def _list(project: Project, hits: list[Hit]) -> None:
+    """The images that the pool lacks are added to refs.csv of a project without any."""
+    refs = dict.fromkeys(
+        image.ref for hit in hits for page in hit.pages for image in (*page.images, *page.reserve)
+    )
+    if not project.refs_file.exists():
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["filename"])
+        writer.writerows([ref] for ref in refs)
+        write_atomically(project.refs_file, text.getvalue().encode())
+        return
+    pool = load_pool(project)
+    rows = pool.rows(list(refs))
+    missing = [printable(ref) for ref, row in zip(refs, rows.tolist(), strict=True) if row < 0]
+    if missing:
+        heading = (
+            f"{len(missing)} images are not in the pool of {printable(str(project.folder))}: add "
+            "them to its refs.csv, or give another place with --project DIR"
+        )
+        raise ProjectError(several(missing, heading))
