@@ -17,12 +17,15 @@ from annotator.cli import (
     data,
     detect,
     discover,
+    exchange,
     features,
     finish,
     headless,
+    hits,
     labelling,
     log,
     report,
+    review,
     simulate,
     system,
 )
@@ -75,8 +78,10 @@ for _module in (
     discover,
     features,
     finish,
+    review,
     simulate,
     data,
+    exchange,
     log,
     report,
     config,
@@ -84,6 +89,10 @@ for _module in (
 ):
     for _name, _command in _module.COMMANDS.items():
         app.command(_name)(_interruptible(_command))
+_hits = typer.Typer(help=hits.HELP, no_args_is_help=True, rich_markup_mode=None)
+for _name, _command in hits.COMMANDS.items():
+    _hits.command(_name)(_interruptible(_command))
+app.add_typer(_hits, name="hits")
 
 
 def main() -> NoReturn:

@@ -143,15 +143,25 @@ def init(
         typer.Option(help="A folder of images, or a quoted pattern such as 'a/**/*.jpg'."),
     ] = None,
     refs: Annotated[
-        Path | None, typer.Option(help="A CSV (filename,bbox,annotation,feat_idx) or a text list.")
+        Path | None,
+        typer.Option(
+            "--refs",
+            "--from",
+            help="A CSV (filename,bbox,annotation,feat_idx), a text list, or a data set: COCO, "
+            "YOLO, VOC, ImageFolder, Hugging Face, Label Studio, CVAT, JSONL, Parquet.",
+        ),  # fmt: skip
+    ] = None,
+    format_: Annotated[
+        str | None, typer.Option("--format", help="Of --from [found out by itself].")
     ] = None,
     features: Annotated[
         Path | None, typer.Option(help="A .npy of your own, one row an item; used where it lies.")
     ] = None,
     classes: Classes = None,
     bbox_order: Annotated[
-        str, typer.Option(help="How a bbox column is written: xywh, xyxy or r1-c1-r2-c2.")
-    ] = "xywh",
+        str | None,
+        typer.Option(help="How a bbox is written: xywh [default], xyxy or r1-c1-r2-c2."),
+    ] = None,
     strategy: Strategy = None,
     model: Model = None,
     seed: Annotated[int, typer.Option(min=0, help="Makes every choice repeatable.")] = 0,
@@ -164,23 +174,21 @@ def init(
     \b
     annotator init p --images photos/ --classes ok,defect
     annotator init p --refs refs.csv --features features.npy
+    annotator init p --from instances.json --images photos/
     """
+    from annotator.cli.exchange import begin_from
     from annotator.formats import begin
-    from annotator.settings import BOX_ORDERS, Settings
+    from annotator.settings import Settings
 
-    if bbox_order not in BOX_ORDERS:
-        raise typer.BadParameter(f"{bbox_order} is none of {', '.join(BOX_ORDERS)}")
     if (images is None) == (refs is None) and refs is None:
         raise typer.BadParameter("name what to label: --images DIR or --refs FILE")
-    settings = Settings(
-        classes=parse_classes(classes), box_order=bbox_order, seed=seed, target_error=target_error
-    )
+    settings = Settings(classes=parse_classes(classes), seed=seed, target_error=target_error)
     settings = with_given(settings, strategy=strategy, model=model)
     if strategy is not None:
         check_names(settings)
     if refs is not None:
         root = Path(images) if images else None
-        begun = begin.from_refs(folder, refs, settings, images=root, features=features)
+        begun = begin_from(folder, refs, settings, format_, bbox_order, root, features)
     elif features is not None:
         raise typer.BadParameter("--features needs --refs, to say which row is which item")
     else:

@@ -14,9 +14,9 @@ import numpy as np
 
 from annotator.errors import FeatureError, ProjectError, RefError, several
 from annotator.features.store import FeatureStore, map_matrix
-from annotator.formats.csv import label_entries
+from annotator.formats.reading import many
 from annotator.listing import LeftOut, Row, from_glob, missing_files, read_list, read_table
-from annotator.log import State
+from annotator.log import Action, Entry
 from annotator.project import Project, write_atomically
 from annotator.refs import Item, printable
 from annotator.reftable import RefTable
@@ -45,7 +45,7 @@ def from_folder(folder: Path, images: Path, settings: Settings) -> Begun:
     if not images.is_dir():
         fault = "is not a folder of images" if images.exists() else "does not exist"
         raise ProjectError(f"{printable(str(images))} {fault}")
-    settings = replace(settings, images=_root(images, folder))
+    settings = replace(settings, images=root_of(images, folder))
     return Begun(Project.create(folder, settings))
 
 
@@ -58,9 +58,9 @@ def from_pattern(folder: Path, pattern: str, settings: Settings) -> Begun:
     items = [Item.parse(ref) for ref in refs]
     common = Path(os.path.commonpath([str(Path(item.path).parent) for item in items]))
     rows = [Row(0, Item(str(Path(item.path).relative_to(common))), "", None) for item in items]
-    begun = Begun(Project.create(folder, replace(settings, images=_root(common, folder))))
+    begun = Begun(Project.create(folder, replace(settings, images=root_of(common, folder))))
     write_atomically(begun.project.refs_file, _table(rows))
-    begun.notes += [f"{len(rows)} images", *([str(left_out)] if left_out.names else [])]
+    begun.notes += [many(len(rows), "image"), *([str(left_out)] if left_out.names else [])]
     return begun
 
 
@@ -89,19 +89,18 @@ def from_refs(
         root = _found_root(rows, refs)
     settings = _with_classes(settings, rows)
     problems += _faults(rows, root, settings.names, refs.name)
-    problems += _feature_faults(rows, features, refs.name) if features else []
+    problems += feature_faults(rows, features, refs.name) if features else []
     if problems:
         raise RefError(several(problems, f"{printable(str(refs))} cannot be opened as it is:"))
     if is_list:
         settings = replace(settings, box_order="xywh")
     if features:
         # Before anything is made: rows of NaN or zeros are refused, with their names.
-        matrix, refs_of = map_matrix(features), _feature_refs(rows, features)
-        FeatureStore(refs_of, matrix, {}, np.ones(len(matrix), np.uint8)).check(features)
-    begun = Begun(Project.create(folder, replace(settings, images=_root(root, folder))))
+        matrix_of(rows, features)
+    begun = Begun(Project.create(folder, replace(settings, images=root_of(root, folder))))
     write_atomically(begun.project.refs_file, _table(rows) if is_list else refs.read_bytes())
     if features:
-        FeatureStore.adopt(begun.project.features_folder, features, _feature_refs(rows, features))
+        FeatureStore.adopt(begun.project.features_folder, features, feature_refs(rows, features))
     _log_labels(begun, rows, time.time() if at is None else at)
     return begun
 
@@ -126,7 +125,7 @@ def _faults(rows: Sequence[Row], root: Path, names: Sequence[str], file: str) ->
     name = printable(file)
     absent = missing_files(((row.item.path, row.line) for row in rows), root)
     problems = [
-        f"{name}, line {line}, filename: no such file {printable(str(root / path))}; "
+        f"{name}, line {line}, filename: no such file {printable(os.path.normpath(root / path))}; "
         "mend the path or give its root with --images DIR"
         for path, line in absent
     ]
@@ -143,7 +142,7 @@ def _faults(rows: Sequence[Row], root: Path, names: Sequence[str], file: str) ->
     return problems
 
 
-def _feature_faults(rows: Sequence[Row], features: Path, file: str) -> list[str]:
+def feature_faults(rows: Sequence[Row], features: Path, file: str) -> list[str]:
     name = printable(file)
     try:
         count = len(map_matrix(features))
@@ -163,7 +162,15 @@ def _feature_faults(rows: Sequence[Row], features: Path, file: str) -> list[str]
     return problems
 
 
-def _feature_refs(rows: Sequence[Row], features: Path) -> RefTable:
+def matrix_of(rows: Sequence[Row], features: Path) -> None:
+    """Raises `FeatureError` that names rows of NaN or zeros."""
+    matrix = map_matrix(features)
+    FeatureStore(feature_refs(rows, features), matrix, {}, np.ones(len(matrix), np.uint8)).check(
+        features
+    )
+
+
+def feature_refs(rows: Sequence[Row], features: Path) -> RefTable:
     """The ref of each row of the features, "" for those that no item uses."""
     refs = [""] * len(map_matrix(features))
     for place, row in enumerate(rows):
@@ -172,17 +179,25 @@ def _feature_refs(rows: Sequence[Row], features: Path) -> RefTable:
 
 
 def _log_labels(begun: Begun, rows: Sequence[Row], at: float) -> None:
-    entries = label_entries(rows, State(), "import", at)
+    entries = [
+        Entry(0, at, "import", Action.LABEL, row.item.ref, row.label, picked_by="import")
+        for row in rows
+        if row.label
+    ]
     if entries:
         store = SqliteStore(begun.project.labels_file)
         store.append(*entries)
         store.close()
     names = ", ".join(printable(name) for name in begun.project.settings.names)
-    begun.notes.append(f"{len(rows)} items, {len(entries)} labelled already; classes: {names}")
+    begun.notes.append(
+        f"{many(len(rows), 'item')}, {len(entries)} labelled already; classes: {names}"
+    )
     boxes = sum(row.item.box is not None for row in rows)
     if boxes:
         order = begun.project.settings.box_order
-        begun.notes.append(f"{boxes} boxes; bbox read as {order}, with dashes as r1-c1-r2-c2")
+        begun.notes.append(
+            f"{many(boxes, 'box', 'boxes')}; bbox read as {order}, with dashes as r1-c1-r2-c2"
+        )
 
 
 def _table(rows: Sequence[Row]) -> bytes:
@@ -195,7 +210,7 @@ def _table(rows: Sequence[Row]) -> bytes:
     return text.getvalue().encode()
 
 
-def _root(images: Path, folder: Path) -> str:
+def root_of(images: Path, folder: Path) -> str:
     """The images' root as annotator.toml names it: relative where they are neighbours."""
     images, folder = images.resolve(), folder.resolve()
     near = images.is_relative_to(folder.parent) or folder.is_relative_to(images)

@@ -8,22 +8,42 @@ from __future__ import annotations
 
 import csv
 import io
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
-from annotator.errors import RefError, several
-from annotator.listing import Columns, Row, delimiter_of, open_text, parse_box, read_table
-from annotator.log import Action, Entry, State
+import numpy as np
+
+from annotator.formats.format import Format
+from annotator.formats.reading import Found, Reading
+from annotator.formats.source import Source
+from annotator.listing import Columns, delimiter_of, open_text, parse_box, read_table
 from annotator.project import Project
-from annotator.refs import Item, printable
-from annotator.store import Store
+from annotator.refs import Item
 
 _BOM = b"\xef\xbb\xbf"
+_BATCH = 1 << 12
 
 
-def export(project: Project, state: State) -> Iterator[bytes]:
-    """refs.csv with the standing labels, a record at a time.
+def write(source: Source, place: Path) -> None:
+    """Items that the options leave out keep their row, without a label."""
+    chosen = np.zeros(len(source.refs), bool)
+    chosen[source.rows] = True
+
+    def label_of(refs: Sequence[str]) -> list[str | None]:
+        rows = source.refs.rows(refs).tolist()
+        return [source.ledger.label_of(r) if r >= 0 and chosen[r] else None for r in rows]
+
+    with place.open("wb") as file:
+        for record in export(source.project, label_of):
+            file.write(record)
+    source.written += int((source.ledger.codes()[source.rows] >= 0).sum())
+
+
+def export(
+    project: Project, label_of: Callable[[Sequence[str]], Sequence[str | None]]
+) -> Iterator[bytes]:
+    """refs.csv with the labels that `label_of` gives to refs, a record at a time.
 
     The labels go into its `annotation` (or `label`) column; where it has none, into a new last
     column named `annotation`.
@@ -40,14 +60,24 @@ def export(project: Project, state: State) -> Iterator[bytes]:
         columns = Columns.find(header, file)
         text = recorder.take()
         yield (_set_cell(text, -1, "annotation", delimiter) if columns.label < 0 else text).encode()
-        for cells in reader:
-            text = recorder.take()
-            if columns.path < len(cells):
-                label = state.label(_ref(cells, columns, project.settings.box_order)) or ""
-                before = cells[columns.label] if 0 <= columns.label < len(cells) else ""
-                if columns.label < 0 or label != before:
-                    text = _set_cell(text, columns.label, label, delimiter)
-            yield text.encode()
+        records = ((cells, recorder.take()) for cells in reader)
+        while batch := list(islice(records, _BATCH)):
+            order = project.settings.box_order
+            refs = [_ref(cells, columns, order) for cells, _ in batch if columns.path < len(cells)]
+            labels = iter(label_of(refs))
+            for cells, text in batch:
+                if columns.path < len(cells):
+                    text = _relabelled(cells, text, columns, next(labels) or "", delimiter)
+                yield text.encode()
+
+
+def _relabelled(
+    cells: Sequence[str], text: str, columns: Columns, label: str, delimiter: str
+) -> str:
+    before = cells[columns.label] if 0 <= columns.label < len(cells) else ""
+    if columns.label >= 0 and label == before:
+        return text
+    return _set_cell(text, columns.label, label, delimiter)
 
 
 def _ref(cells: Sequence[str], columns: Columns, box_order: str) -> str:
@@ -113,52 +143,17 @@ def _quoted(value: str, delimiter: str) -> str:
     return text.getvalue()[:-1]
 
 
-def import_labels(
-    project: Project,
-    store: Store,
-    state: State,
-    refs: Mapping[str, int] | Sequence[str],
-    file: Path,
-    box_order: str,
-    now: float | None = None,
-) -> int:
-    """Write the labels of a table into the log, as "import:csv"; how many were new.
-
-    Raises `RefError` naming every row that fits no item or class, and then writes nothing.
-    """
+def read(reading: Reading) -> Iterator[Found]:
+    """The labelled rows of a table of somebody's own."""
     problems: list[str] = []
-    rows = [row for row in read_table(file, box_order, problems) if row.label]
-    problems += _unknown(rows, refs, project.settings.names, file.name)
-    if problems:
-        raise RefError(several(problems, f"{printable(str(file))}: nothing was imported:"))
-    if not rows:
-        raise RefError(
-            f"{printable(str(file))} holds no label: name one column annotation or label"
-        )
-    at = time.time() if now is None else now
-    return len(store.append(*label_entries(rows, state, "import:csv", at)))
+    for row in read_table(reading.path, reading.order, problems):
+        if row.label:
+            yield Found(f"line {row.line}", row.item, row.label)
+        reading.take(problems)
+    reading.take(problems)
 
 
-def label_entries(rows: Sequence[Row], state: State, annotator: str, at: float) -> list[Entry]:
-    """One label entry for each row whose label is not the one that stands already."""
-    return [
-        Entry(0, at, annotator, Action.LABEL, row.item.ref, row.label, picked_by="import")
-        for row in rows
-        if row.label and state.label(row.item.ref) != row.label
-    ]
-
-
-def _unknown(
-    rows: Sequence[Row], refs: Mapping[str, int] | Sequence[str], names: Sequence[str], file: str
-) -> list[str]:
-    problems = []
-    for row in rows:
-        if row.label not in names:
-            problems.append(
-                f"{printable(file)}, line {row.line}, label: {printable(row.label)!r} is not a "
-                f"class; the classes are {printable(', '.join(names))}"
-            )
-        if row.item.ref not in refs:
-            place = f"{printable(file)}, line {row.line}"
-            problems.append(f"{place}: {printable(row.item.ref)} is not in the project")
-    return problems
+FORMAT = Format(
+    "csv", write, read,
+    keeps=frozenset({"boxes", "whole", "order", "columns", "unlabelled", "paths"}),
+)  # fmt: skip

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
-from annotator.errors import ProjectError, RefError, several
-from annotator.formats.csv import label_entries
+from annotator.formats.format import Format
+from annotator.formats.reading import Found, Reading
+from annotator.formats.source import Source
 from annotator.listing import read_list
-from annotator.log import State
-from annotator.project import Project
-from annotator.refs import Item, printable
-from annotator.store import Store
+from annotator.refs import Item
 
 
-def export(refs: Sequence[str], state: State, label: str | None) -> Iterator[bytes]:
-    """The items with `label` (any label for None), one a line, in the order of the pool."""
-    for ref in refs:
-        found = state.label(ref)
-        if found is not None and label in (None, found):
-            yield f"{line(Item.parse(ref))}\n".encode()
+def write(source: Source, place: Path) -> None:
+    """The labelled items, one a line."""
+    with place.open("w", encoding="utf-8", errors="surrogateescape") as file:
+        for record in source.records():
+            if record.label is None:
+                source.leave_out("skipped" if record.skipped else "without a label")
+                continue
+            file.write(f"{line(record.item)}\n")
+            source.written += 1
 
 
 def line(item: Item) -> str:
@@ -31,28 +31,14 @@ def line(item: Item) -> str:
     return f"{item.path} {round(y)} {round(x)} {round(y + h)} {round(x + w)}"
 
 
-def import_labels(
-    project: Project,
-    store: Store,
-    state: State,
-    refs: Mapping[str, int] | Sequence[str],
-    file: Path,
-    label: str,
-    now: float | None = None,
-) -> int:
-    """Give every listed item `label`, as "import:list"; how many were new."""
-    if label not in project.settings.names:
-        raise ProjectError(
-            f"{printable(label)!r} is not a class of {printable(str(project.folder))}"
-        )
+def read(reading: Reading) -> Iterator[Found]:
+    """Every listed item, with the label that the reading was given for all of them."""
     problems: list[str] = []
-    rows = [row._replace(label=label) for row in read_list(file, project.images, problems)]
-    problems += [
-        f"{printable(file.name)}, line {row.line}: {printable(row.item.ref)} is not in the project"
-        for row in rows
-        if row.item.ref not in refs
-    ]
-    if problems:
-        raise RefError(several(problems, f"{printable(str(file))}: nothing was imported:"))
-    at = time.time() if now is None else now
-    return len(store.append(*label_entries(rows, state, "import:list", at)))
+    root = reading.images or Path.cwd()
+    for row in read_list(reading.path, root, problems):
+        yield Found(f"line {row.line}", row.item, reading.label)
+        reading.take(problems)
+    reading.take(problems)
+
+
+FORMAT = Format("list", write, read, keeps=frozenset({"boxes", "whole", "order", "paths"}))

@@ -25,7 +25,7 @@ def exported(folder: Path, table: bytes, state: State) -> bytes:
     (folder / "annotator.toml").unlink(missing_ok=True)
     project = Project.create(folder, Settings((ClassInfo("a"),)))
     project.refs_file.write_bytes(table)
-    return b"".join(export(project, state))
+    return b"".join(export(project, lambda refs: [state.label(ref) for ref in refs]))
 
 
 def label(ref: str, name: str) -> State:

@@ -1,0 +1,248 @@
+"""export and import: labels out of a project and into it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from annotator.errors import ProjectError
+from annotator.refs import printable
+
+if TYPE_CHECKING:
+    from annotator.formats.begin import Begun
+    from annotator.formats.format import Format
+    from annotator.formats.reading import Reading
+    from annotator.formats.source import Options, Source
+    from annotator.project import Project
+    from annotator.settings import Settings
+
+ProjectPath = Annotated[Path, typer.Argument(metavar="PROJECT", help="A project folder.")]
+
+
+def export(
+    project: ProjectPath,
+    file: Annotated[Path, typer.Argument(help="Where to; - for standard output.")],
+    format_: Annotated[str, typer.Option("--format", help="One of those below.")] = "csv",
+    class_: Annotated[
+        list[str] | None, typer.Option("--class", help="Only items of this class; repeatable.")
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="labelled, human (no machine labels), flagged, unflagged; repeatable."),
+    ] = None,
+    min_agreement: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Only items where this share of 2+ people agree."),
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="As train=0.8,val=0.1,test=0.1; by a hash of each image.")
+    ] = None,
+    probabilities: Annotated[
+        bool, typer.Option(help="What the model had said, a column for each class.")
+    ] = False,
+    provenance: Annotated[
+        bool, typer.Option(help="Who labelled, when, how drawn; a proposal's score and model.")
+    ] = False,
+    predictions: Annotated[
+        bool, typer.Option(help="The model's word on unlabelled items, with its score.")
+    ] = False,
+    images: Annotated[str, typer.Option(help="In a folder: symlink, copy or none.")] = "symlink",
+    crop: Annotated[bool, typer.Option(help="In a folder: each box as an image.")] = False,
+    context: Annotated[
+        float, typer.Option(min=0, max=10, help="Around a crop, as a share of its larger side.")
+    ] = 0.0,
+    overwrite: Annotated[bool, typer.Option(help="Replace what an export made there.")] = False,
+) -> None:
+    """Write the labels; what was written is said on standard error.
+
+    \b
+    csv           your own table back, byte for byte but for the labels
+    plain-csv     the chosen items: ref, filename, bbox, label …
+    list          paths (with top left bottom right) of the labelled items
+    jsonl, parquet
+    coco          COCO JSON; coco-results: the items with a score
+    yolo          images/, labels/, data.yaml;  yolo-cls: split/class/image
+    voc           Annotations/, JPEGImages/, ImageSets/
+    imagefolder   class/image;  huggingface: metadata.jsonl beside the images
+    label-studio, cvat
+
+    \b
+    annotator export p labels.csv
+    annotator export p data/ --format yolo --split train=0.8,val=0.2
+    annotator export p crops/ --format imagefolder --crop --context 0.25
+    """
+    from annotator.formats import target
+    from annotator.formats.source import Options
+    from annotator.formats.splits import parse
+    from annotator.project import Project
+
+    format_of = _format(format_)
+    options = Options(
+        only=tuple(only or ()), classes=tuple(class_ or ()), agreement=min_agreement,
+        split=parse(split) if split else None, probabilities=probabilities, provenance=provenance,
+        predictions=predictions, crop=crop, context=context, images=images,
+    )  # fmt: skip
+    _check(format_of, options)
+    if format_of.write is None:
+        raise typer.BadParameter(f"{format_} can be read, not written", param_hint="--format")
+    folder = format_of.folder or (format_ == "coco" and options.split is not None)
+    with target.target(file, folder, overwrite) as place:
+        source = _source(Project.open(project), format_of, options)
+        format_of.write(source, place)
+    _say(source, file)
+
+
+def _format(name: str) -> Format:
+    from annotator.formats.format import load, names
+
+    if name not in names():
+        raise typer.BadParameter(f"{name} is none of {', '.join(names())}", param_hint="--format")
+    return load(name)
+
+
+def _check(format_: Format, options: Options) -> None:
+    """Raises `BadParameter` for options that mean nothing here."""
+    from annotator.formats.format import OPTIONS, load, names
+    from annotator.formats.pictures import WAYS
+    from annotator.formats.source import ONLY, Options
+
+    if unknown := set(options.only) - set(ONLY):
+        raise typer.BadParameter(
+            f"{', '.join(sorted(unknown))} is none of {', '.join(ONLY)}", param_hint="--only"
+        )
+    if options.images not in WAYS:
+        raise typer.BadParameter(
+            f"{options.images} is none of {', '.join(WAYS)}", param_hint="--images"
+        )
+    for name in OPTIONS:
+        given = getattr(options, name) != getattr(Options(), name)
+        if given and name not in format_.takes:
+            others = ", ".join(other for other in names() if name in load(other).takes)
+            raise typer.BadParameter(
+                f"means nothing in {format_.name}; it goes with {others}", param_hint=f"--{name}"
+            )
+    if options.context and not options.crop:
+        raise typer.BadParameter("goes with --crop", param_hint="--context")
+
+
+def _source(project: Project, format_: Format, options: Options) -> Source:
+    from annotator.formats.source import Source
+    from annotator.log import replay
+    from annotator.store import SqliteStore
+
+    store = SqliteStore(project.labels_file)
+    source = Source.open(project, store.entries(), options, format_.accepted)
+    if options.predictions:
+        from annotator.formats.predicted import Predictions
+
+        source.predictions = Predictions(project, source.refs, replay(store.entries()))
+    store.close()
+    return source
+
+
+def _say(source: Source, file: Path) -> None:
+    from annotator.formats.reading import many
+
+    where = "standard output" if str(file) == "-" else printable(str(file))
+    typer.echo(f"{many(source.written, 'item')} written to {where}", err=True)
+    left = [f"{count:,} {why}" for why, count in sorted(source.left_out.items()) if count]
+    if left:
+        typer.echo(f"left out: {', '.join(left)}", err=True)
+    if source.ledger.vanished:
+        count = many(source.ledger.vanished, "label")
+        typer.echo(f"left out: {count} of items that refs.csv no longer holds", err=True)
+    for note in source.notes:
+        typer.echo(note, err=True)
+
+
+def import_(
+    project: ProjectPath,
+    file: Annotated[Path, typer.Argument(help="A file or folder with labels.")],
+    format_: Annotated[
+        str | None, typer.Option("--format", help="As in export [found out by itself].")
+    ] = None,
+    class_: Annotated[
+        str | None, typer.Option("--class", help="For a list: the class of every item in it.")
+    ] = None,
+    bbox_order: Annotated[
+        str | None, typer.Option(help="How a bbox is written [as in the project].")
+    ] = None,
+) -> None:
+    """Read labels into the log. Any fault is named, with its line, and then nothing is written.
+
+    \b
+    annotator import p labels.csv
+    annotator import p coco.json
+    annotator import p bad.txt --format list --class defect
+    """
+    from annotator.formats.detect import detect
+    from annotator.formats.importing import import_labels
+    from annotator.project import Project
+    from annotator.store import SqliteStore
+
+    opened = Project.open(project)
+    name = format_ or detect(file)
+    found = _format(name)
+    if found.read is None:
+        raise typer.BadParameter(f"{name} can be written, not read", param_hint="--format")
+    if (class_ is not None) != (name == "list"):
+        needs = "goes with --format list" if class_ else "a list needs --class NAME"
+        raise typer.BadParameter(needs, param_hint="--class")
+    if class_ is not None and class_ not in opened.settings.names:
+        raise ProjectError(
+            f"{printable(class_)!r} is not a class of {printable(str(opened.folder))}"
+        )
+    reading = reading_of(file, bbox_order, opened.settings.box_order)
+    reading.images, reading.label = opened.images, class_
+    store = SqliteStore(opened.labels_file)
+    done = import_labels(opened, store, reading, found, _narrate)
+    store.close()
+    typer.echo(str(done), err=True)
+
+
+def begin_from(
+    folder: Path,
+    source: Path,
+    settings: Settings,
+    format_: str | None,
+    bbox_order: str | None,
+    images: Path | None,
+    features: Path | None,
+) -> Begun:
+    """A new project of a table, a list or a data set; what was understood is said first."""
+    from dataclasses import replace
+
+    from annotator.formats.begin import from_refs
+    from annotator.formats.dataset import from_dataset
+    from annotator.formats.detect import detect
+
+    name = format_ or detect(source)
+    reading = reading_of(source, bbox_order, "xywh")
+    if name in ("csv", "list"):
+        settings = replace(settings, box_order=reading.order)
+        return from_refs(folder, source, settings, images=images, features=features)
+    reading.images = images
+    return from_dataset(folder, reading, _format(name), settings, _narrate, features=features)
+
+
+def _narrate(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+def reading_of(file: Path, given: str | None, order: str) -> Reading:
+    """Raises `BadParameter` for an order of boxes that does not exist."""
+    from annotator.formats.reading import Reading
+    from annotator.settings import BOX_ORDERS
+
+    if given is not None and given not in (*BOX_ORDERS, "voc"):
+        raise typer.BadParameter(
+            f"{given} is none of {', '.join(BOX_ORDERS)}, voc", param_hint="--bbox-order"
+        )
+    if not file.exists():
+        raise ProjectError(f"{printable(str(file))} does not exist")
+    return Reading(file, order=given or order, given_order=given)
+
+
+COMMANDS = {"export": export, "import": import_}

@@ -1,0 +1,110 @@
+"""A folder for each class: what ImageFolder and YOLO classification have in common."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote
+
+from annotator.errors import ProjectError, RefError
+from annotator.formats.pictures import Pictures, flat_name, need_crops
+from annotator.formats.reading import Found, Reading, text_of
+from annotator.formats.source import Source
+from annotator.listing import SUFFIXES, LeftOut, walk
+from annotator.refs import Item, printable
+
+SPLITS = ("train", "val", "valid", "validation", "test")
+_CODED = re.compile(r"%(?=[0-9A-Fa-f]{2})|/|\\|[\x00-\x1f\x7f]|^\.|[. ]$")
+
+
+def folder_of(name: str) -> str:
+    """A class as a folder's name; what no folder can be named by is written as %2F.
+
+    Raises `ProjectError` for a name that is too long.
+    """
+    text = _CODED.sub(lambda found: f"%{ord(found.group()):02X}", name)
+    if len(text.encode()) > 255:
+        raise ProjectError(f"class {printable(name[:40])}… is too long for a folder's name")
+    return text
+
+
+def class_of(folder: str) -> str:
+    """The class that `folder_of` was given."""
+    return unquote(folder)
+
+
+def write(source: Source, place: Path, what: str, always: str = "") -> None:
+    """`class/image`, or `split/class/image`; `always` is the split where none was asked for."""
+    need_crops(source, what)
+    pictures = Pictures(source, place)
+    splits = source.options.split.names if source.options.split else (always,)
+    for split in splits:
+        for name in source.classes:
+            # A class without an image keeps its place, and so its number.
+            (place / split / folder_of(name)).mkdir(parents=True, exist_ok=True)
+    for record in source.records():
+        if record.label is None:
+            source.leave_out("skipped" if record.skipped else "without a label")
+            continue
+        split = record.split or always
+        lead = f"{split}/" if split else ""
+        to = f"{lead}{folder_of(record.label)}/{flat_name(record.item.path)}"
+        done = (
+            pictures.crop(record, to)
+            if source.options.crop
+            else pictures.whole(record.item.path, to)
+        )
+        if done is None:
+            source.leave_out("whose images cannot be read")
+        else:
+            source.written += 1
+
+
+def read(reading: Reading) -> Iterator[Found]:
+    """Every image below a class's folder; folders named train, val, test hold classes in turn."""
+    top = reading.path
+    reading.root = top
+    folders = sorted(entry.name for entry in os.scandir(top) if _is_class(entry))
+    splits = [name for name in folders if name in SPLITS and _has_folders(top / name)]
+    if folders and splits == folders:
+        for split in splits:
+            names = sorted(entry.name for entry in os.scandir(top / split) if _is_class(entry))
+            for name in names:
+                yield from _class(reading, f"{split}/{name}", name, split)
+    else:
+        for name in folders:
+            yield from _class(reading, name, name, "")
+
+
+def is_class_folders(path: Path) -> bool:
+    """Whether a folder holds folders of images, and no image itself."""
+    entries = list(os.scandir(path))
+    loose = any(os.path.splitext(entry.name)[1].lower() in SUFFIXES for entry in entries)  # noqa: PTH122
+    return not loose and any(_is_class(entry) for entry in entries)
+
+
+def _class(reading: Reading, folder: str, name: str, split: str) -> Iterator[Found]:
+    try:
+        label = text_of(class_of(name), "a folder's name")
+    except RefError as error:
+        reading.fault("", str(error), folder)
+        return
+    reading.class_ids.setdefault(label, len(reading.class_ids))
+    left_out = LeftOut()
+    for batch in walk(reading.path / folder, left_out):
+        for ref in batch:
+            path = f"{folder}/{Item.parse(ref).path}"
+            columns = {"split": split} if split else {}
+            yield Found(printable(path), Item(path), label, columns=columns)
+    for lost in left_out.names:
+        reading.fault("", f"{lost}: is no name that a ref can hold", folder)
+
+
+def _is_class(entry: os.DirEntry[str]) -> bool:
+    return entry.is_dir() and not entry.name.startswith(".")
+
+
+def _has_folders(folder: Path) -> bool:
+    return any(_is_class(entry) for entry in os.scandir(folder))

@@ -1,0 +1,153 @@
+"""COCO JSON: images, annotations with `[x, y, width, height]`, categories by number.
+
+The label of a whole image is an annotation of its whole area with `"whole_image": true` among its
+`attributes`, where columns that the program does not know stand, too.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, Any
+
+from annotator.formats import coco_read
+from annotator.formats.format import Format
+from annotator.formats.ids import class_ids, in_words
+from annotator.formats.source import Picture, Record, Source
+
+COCO_IDS = "coco"
+
+
+def write(source: Source, place: Path) -> None:
+    """One file; with splits, a folder with `instances_NAME.json` for each."""
+    ids = class_ids(source.project, COCO_IDS, source.classes, 1)
+    source.note(in_words(ids))
+    split = source.options.split
+    with ExitStack() as stack:
+        if split is None:
+            files = {"": stack.enter_context(_File(place, ids))}
+        else:
+            place.mkdir(exist_ok=True)
+            files = {
+                name: stack.enter_context(_File(place / f"instances_{name}.json", ids))
+                for name in split.names
+            }
+        for picture in source.pictures():
+            size = source.size(picture.path)
+            if size is not None:
+                files[picture.split].add(source, picture, size)
+            else:
+                source.leave_out("in images that cannot be read", len(picture.records))
+
+
+class _File:
+    """One COCO file; the annotations wait in a second one until all images are written."""
+
+    def __init__(self, place: Path, ids: Mapping[str, int]) -> None:
+        self._ids, self._place = ids, place
+        self._images, self._annotations = 0, 0
+        self._out: IO[str]
+        self._rest: IO[str]
+
+    def __enter__(self) -> _File:
+        self._rest_place = self._place.with_name(self._place.name + ".annotations")
+        self._out = self._place.open("w", encoding="utf-8")
+        self._rest = self._rest_place.open("w+", encoding="utf-8")
+        categories = [{"id": number, "name": name} for name, number in self._ids.items()]
+        info = json.dumps({"description": "exported by annotator"})
+        self._out.write(f'{{"info": {info},\n"licenses": [],\n')
+        self._out.write(f'"categories": {json.dumps(categories, ensure_ascii=False)},\n"images": [')
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._out.write('],\n"annotations": [')
+            self._rest.seek(0)
+            shutil.copyfileobj(self._rest, self._out)
+            self._out.write("]}\n")
+        self._out.close()
+        self._rest.close()
+        self._rest_place.unlink()
+
+    def add(self, source: Source, picture: Picture, size: tuple[int, int]) -> None:
+        width, height = size
+        image = source.image_id(picture.records[0])
+        told = {"id": image, "file_name": picture.path, "width": width, "height": height}
+        self._write(self._out, self._images, told)
+        self._images += 1
+        for record in picture.records:
+            found = annotation(source, record, self._ids, size)
+            if found is not None:
+                self._write(self._rest, self._annotations, found)
+                self._annotations += 1
+                source.written += 1
+
+    @staticmethod
+    def _write(file: IO[str], before: int, value: Mapping[str, Any]) -> None:
+        file.write(",\n" if before else "\n")
+        file.write(json.dumps(value, ensure_ascii=False))
+
+
+def annotation(
+    source: Source, record: Record, ids: Mapping[str, int], size: tuple[int, int]
+) -> dict[str, Any] | None:
+    """An annotation, or None, said, for an item that has no class."""
+    name = record.label or record.predicted
+    if name is None:
+        if record.rejected:
+            source.leave_out("rejected")
+        elif record.item.box is not None or record.skipped:
+            source.leave_out("skipped" if record.skipped else "without a label")
+        return None
+    box = record.item.box or (0, 0, *size)
+    found: dict[str, Any] = {
+        "id": record.row + 1, "image_id": source.image_id(record), "category_id": ids[name],
+        "bbox": [_short(value) for value in box], "area": _short(box[2] * box[3]), "iscrowd": 0,
+    }  # fmt: skip
+    if record.score is not None:
+        found["score"] = record.score
+    if record.label is None:
+        found["predicted"] = True
+    attributes = dict(record.columns)
+    if record.item.box is None:
+        attributes["whole_image"] = True  # type: ignore[assignment]
+    if attributes:
+        found["attributes"] = attributes
+    if source.options.provenance and record.told:
+        found["provenance"] = {key: told for key, told in record.told.items() if told is not None}
+    return found
+
+
+def _short(value: float) -> float:
+    return int(value) if value == int(value) else value
+
+
+def results(source: Source, place: Path) -> None:
+    """The list of detections that `COCO.loadRes` reads: all items with a score."""
+    ids = class_ids(source.project, COCO_IDS, source.classes, 1)
+    source.note(in_words(ids))
+    with place.open("w", encoding="utf-8") as file:
+        file.write("[")
+        for record in source.records():
+            size = (0, 0) if record.item.box else source.size(record.item.path)
+            if record.score is None or size is None:
+                source.leave_out("without a score" if size else "in images that cannot be read")
+                continue
+            found = annotation(source, record, ids, size)
+            if found is None:
+                continue
+            kept = {key: found[key] for key in ("image_id", "category_id", "bbox", "score")}
+            file.write(",\n" if source.written else "\n")
+            file.write(json.dumps(kept))
+            source.written += 1
+        file.write("]\n")
+
+
+FORMAT = Format(
+    "coco", write, coco_read.read, accepted=True,
+    takes=frozenset({"split", "provenance", "predictions"}),
+    keeps=frozenset({"boxes", "whole", "order", "columns", "paths"}),
+)  # fmt: skip

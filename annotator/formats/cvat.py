@@ -1,0 +1,153 @@
+"""CVAT for images 1.1: one XML file, `<box>` for boxes and `<tag>` for classes of whole images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from annotator.errors import RefError
+from annotator.formats import xml
+from annotator.formats.format import Format
+from annotator.formats.reading import Found, Reading, checked, number, text_of
+from annotator.formats.source import Picture, Record, Source
+from annotator.refs import Item, printable
+
+
+def write(source: Source, place: Path) -> None:
+    """Raises `RefError` for a class that XML cannot hold."""
+    labels = "".join(
+        f"<label>{xml.element('name', name)}<attributes></attributes></label>"
+        for name in source.classes
+    )
+    with place.open("w", encoding="utf-8") as file:
+        file.write('<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n')
+        file.write("  <version>1.1</version>\n")
+        file.write(f"  <meta><task><labels>{labels}</labels></task></meta>\n")
+        number_ = 0
+        for picture in source.pictures():
+            size = source.size(picture.path)
+            if size is None:
+                source.leave_out("in images that cannot be read", len(picture.records))
+                continue
+            try:
+                file.write(_image(source, picture, number_, size))
+                number_ += 1
+            except RefError as error:
+                source.note(f"left out: {error}")
+                source.leave_out("whose names XML cannot hold", len(picture.records))
+        file.write("</annotations>\n")
+
+
+def _image(source: Source, picture: Picture, number_: int, size: tuple[int, int]) -> str:
+    subset = f' subset="{xml.escape(picture.split)}"' if picture.split else ""
+    lines = [
+        f'  <image id="{number_}" name="{xml.escape(picture.path)}"{subset} width="{size[0]}" '
+        f'height="{size[1]}">'
+    ]
+    for record in picture.records:
+        if record.label is None:
+            if record.rejected:
+                source.leave_out("rejected")
+            elif record.item.box is not None or record.skipped:
+                source.leave_out("skipped" if record.skipped else "without a label")
+            continue
+        lines.append(f"    {_shape(source, record, record.label)}")
+    source.written += len(lines) - 1
+    return "\n".join([*lines, "  </image>\n"])
+
+
+def _shape(source: Source, record: Record, name: str) -> str:
+    machine = source.ledger.details(record.row).get("machine")
+    head = f'label="{xml.escape(name)}" source="{"auto" if machine else "manual"}"'
+    box = record.item.box
+    if box is None:
+        return f"<tag {head}></tag>"
+    sides = (("xtl", box.x), ("ytl", box.y), ("xbr", box.right), ("ybr", box.bottom))
+    told = " ".join(f'{key}="{_plain(value)}"' for key, value in sides)
+    return f'<box {head} occluded="0" {told} z_order="0"></box>'
+
+
+def _plain(value: float) -> str:
+    return f"{value:.10f}".rstrip("0").rstrip(".")
+
+
+def read(reading: Reading) -> Iterator[Found]:
+    """Raises `RefError` for a file that is no CVAT for images."""
+    reading.boxes = "read as left, top, right, bottom in pixels"
+    parts = xml.elements(reading.path)
+    root = next(parts)
+    if root.tag != "annotations":
+        raise RefError(
+            f"{printable(str(reading.path))}, line {root.line}: <{printable(root.tag)}> stands "
+            "where <annotations> should"
+        )
+    seen: dict[str, int] = {}
+    for node in parts:
+        if node.tag == "track":
+            raise RefError(
+                f"{printable(str(reading.path))}, line {node.line}: holds tracks of a video; "
+                "export it from CVAT as “CVAT for images”"
+            )
+        if node.tag == "image":
+            yield from _read_image(reading, node, seen)
+
+
+def _read_image(reading: Reading, node: xml.Node, seen: dict[str, int]) -> Iterator[Found]:
+    where = f"line {node.line}"
+    try:
+        path = reading.path_of(node.attributes.get("name"))
+        if path in seen:
+            raise RefError(f"{printable(path)!r} stands in line {seen[path]}, too")
+        seen[path] = node.line
+        size = _number(node, "width", 1), _number(node, "height", 1)
+    except RefError as error:
+        reading.fault(where, str(error))
+        return
+    subset = node.attributes.get("subset")
+    columns = {"split": subset} if subset and subset.lower() != "default" else {}
+    count = 0
+    for child in node.children:
+        if child.tag not in ("box", "tag"):
+            reading.pass_over(f"<{printable(child.tag[:40])}>")
+            continue
+        count += 1
+        try:
+            yield _read_shape(reading, child, path, size, columns)
+        except RefError as error:
+            reading.fault(f"line {child.line}", str(error))
+    if not count and not node.children:
+        yield Found(where, Item(path), columns=columns)
+
+
+def _read_shape(
+    reading: Reading, node: xml.Node, path: str, size: tuple[float, float], columns: dict[str, str]
+) -> Found:
+    label = text_of(node.attributes.get("label"), "label")
+    if not label:
+        raise RefError("has no label")
+    if any(child.tag == "attribute" for child in node.children):
+        reading.pass_over("attribute of a box or tag", len(node.children))
+    machine = node.attributes.get("source", "manual") == "auto"
+    box = None
+    if node.tag == "box":
+        if "rotation" in node.attributes and _number(node, "rotation"):
+            raise RefError("is a rotated box, and boxes are upright here")
+        left, top, right, bottom = (_number(node, name) for name in ("xtl", "ytl", "xbr", "ybr"))
+        box = checked(left, top, right - left, bottom - top, size)
+    return Found(f"line {node.line}", Item(path, box), label, machine=machine, columns=columns)
+
+
+def _number(node: xml.Node, name: str, low: float = -1e7) -> float:
+    text = node.attributes.get(name)
+    if text is None:
+        raise RefError(f"<{node.tag}> has no {name}")
+    try:
+        return number(float(text), name, low)
+    except ValueError:
+        raise RefError(f"{name} = {printable(text[:40])!r} is no number") from None
+
+
+FORMAT = Format(
+    "cvat", write, read, accepted=True, takes=frozenset({"split"}),
+    keeps=frozenset({"boxes", "whole", "order", "paths"}),
+)  # fmt: skip

@@ -1,0 +1,65 @@
+"""Which format a file or a folder is in, by its name and its first bytes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from annotator.errors import RefError
+from annotator.formats import xml
+from annotator.formats.class_folders import is_class_folders
+from annotator.formats.huggingface import metadata_files
+from annotator.formats.yolo_read import data_file
+from annotator.refs import printable
+
+_BY_SUFFIX = {
+    ".csv": "csv", ".tsv": "csv", ".txt": "list", ".lst": "list", ".list": "list",
+    ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".yaml": "yolo", ".yml": "yolo",
+}  # fmt: skip
+_HEAD = 1 << 16
+
+
+def detect(path: Path) -> str:
+    """A name of `annotator.formats.format.MODULES`. Raises `RefError` where nothing fits."""
+    name = printable(str(path))
+    if not path.exists():
+        raise RefError(f"{name} does not exist")
+    found = _folder(path) if path.is_dir() else _file(path)
+    if found is None:
+        raise RefError(f"{name}: its format is not known; name it with --format")
+    return found
+
+
+def _folder(path: Path) -> str | None:
+    if metadata_files(path):
+        return "huggingface"
+    data = data_file(path)
+    if data and ((path / "images").is_dir() or (path / "labels").is_dir()):
+        return "yolo"
+    if (path / "Annotations").is_dir() or next(path.glob("*.xml"), None):
+        return "voc"
+    if is_class_folders(path):
+        return "yolo-cls" if data else "imagefolder"
+    return "yolo" if data else None
+
+
+def _file(path: Path) -> str | None:
+    suffix = path.suffix.lower()
+    if suffix == ".xml":
+        return "voc" if xml.root_tag(path) == "annotation" else "cvat"
+    if suffix == ".json":
+        return _json(path)
+    if suffix == ".csv":
+        with path.open("rb") as file:
+            return "plain-csv" if re.match(rb"(\xef\xbb\xbf)?ref,", file.read(8)) else "csv"
+    if suffix in (".yaml", ".yml"):
+        parent = path.parent
+        classes = (parent / "train").is_dir() and not (parent / "labels").is_dir()
+        return "yolo-cls" if classes and not (parent / "images").is_dir() else "yolo"
+    return _BY_SUFFIX.get(suffix)
+
+
+def _json(path: Path) -> str:
+    with path.open("rb") as file:
+        head = file.read(_HEAD).decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
+    return "label-studio" if head.startswith("[") and '"image_id"' not in head else "coco"

@@ -1,0 +1,127 @@
+"""One item as one flat row: what the plain CSV, JSONL and Parquet have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from annotator.errors import RefError
+from annotator.formats.reading import Found, Reading, box_of, number, text_of
+from annotator.formats.source import Record, Source
+from annotator.refs import Item
+
+PATHS = ("filename", "file_name", "path")
+LABELS = ("label", "annotation")
+_TOLD = ("annotator", "at", "model", "picked_by", "q", "pool", "shown_ms", "machine", "note")
+_TOLD_BY_PROPOSALS = ("proposed", "proposed_by", "votes")
+REAL, WHOLE, TRUTH, TEXT, BOX = "real", "whole", "truth", "text", "box"
+_KINDS = {
+    "bbox": BOX, "skipped": TRUTH, "flagged": TRUTH, "score": REAL, "q": REAL, "pool": WHOLE,
+    "shown_ms": WHOLE, "machine": TRUTH, "votes": WHOLE,
+}  # fmt: skip
+
+
+class Row:
+    """The columns of an export, in order, and each record's cells."""
+
+    def __init__(self, source: Source) -> None:
+        options = source.options
+        own = ["filename", "bbox", "label", "skipped", "flagged"]
+        own += ["split"] if options.split else []
+        own += ["prediction", "score"] if options.predictions else []
+        own += _TOLD if options.provenance else []
+        own += _TOLD_BY_PROPOSALS if options.provenance and source.accepted else []
+        self._told = [name for name in own if name in (*_TOLD, *_TOLD_BY_PROPOSALS)]
+        self._proba = list(source.classes) if options.probabilities else []
+        self.kinds = {name: _KINDS.get(name, TEXT) for name in own}
+        self.kinds |= {f"p({name})": REAL for name in self._proba}
+        # A column of the user's with one of these names keeps its cells under a name beside it.
+        self._columns = {name: self._free(name) for name in source.columns}
+        self.kinds |= dict.fromkeys(self._columns.values(), TEXT)
+        for name, other in self._columns.items():
+            if name != other:
+                source.note(f"your column {name!r} is written as {other!r}: the name is taken")
+
+    def _free(self, name: str) -> str:
+        while name in self.kinds:
+            name += "_"
+        return name
+
+    def cells(self, record: Record) -> dict[str, Any]:
+        """Column to cell; None where there is nothing to say."""
+        box = record.item.box
+        found: dict[str, Any] = {
+            "filename": record.item.path, "bbox": list(box) if box else None,
+            "label": record.label, "skipped": record.skipped or None,
+            "flagged": record.flagged or None,
+        }  # fmt: skip
+        if "split" in self.kinds:
+            found["split"] = record.split
+        if "prediction" in self.kinds:
+            found["prediction"], found["score"] = record.predicted, record.score
+        for name in self._told:
+            found[name] = record.told.get(name) or None
+        if found.get("at"):
+            found["at"] = timestamp(found["at"])
+        for name in self._proba:
+            found[f"p({name})"] = record.proba.get(name)
+        for name, other in self._columns.items():
+            found[other] = record.columns.get(name, "")
+        return found
+
+
+def timestamp(at: float) -> str:
+    """Seconds since the epoch as ISO 8601, in UTC."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+
+
+def found(reading: Reading, where: str, cells: Mapping[str, Any]) -> Iterator[Found]:
+    """The item of one row; a fault of the row goes to the reading, and then there is none."""
+    path = next((cells[name] for name in PATHS if cells.get(name) is not None), None)
+    try:
+        if path is None and isinstance(cells.get("ref"), str):
+            item = Item.parse(reading.path_of(cells["ref"]))
+        elif path is None:
+            raise RefError(f"names no file; one of {', '.join(PATHS)} should")
+        else:
+            box = box_of(cells["bbox"], reading.order) if cells.get("bbox") is not None else None
+            item = Item(reading.path_of(path), box)
+        label = next((cells[name] for name in LABELS if cells.get(name) is not None), None)
+        label = None if label is None else text_of(label, "label")
+        yield Found(
+            where, item, label or None, skipped=cells.get("skipped") is True,
+            flagged=cells.get("flagged") is True, machine=cells.get("machine") is True,
+            by=_text(cells.get("annotator")), note=_text(cells.get("note")),
+            shown_ms=_whole(cells.get("shown_ms")), columns=_others(cells),
+        )  # fmt: skip
+    except RefError as error:
+        reading.fault(where, str(error))
+
+
+_KNOWN = {
+    *PATHS, *LABELS, "ref", "bbox", "skipped", "flagged", "machine", "annotator", "note",
+    "shown_ms", "at", "picked_by", "q", "pool",
+}  # fmt: skip
+
+
+def _others(cells: Mapping[str, Any]) -> dict[str, str]:
+    """The columns that refs.csv keeps; those with structure are refused."""
+    kept = {}
+    for name, value in cells.items():
+        if name in _KNOWN:
+            continue
+        if isinstance(value, (dict, list)):
+            raise RefError(
+                f"{name!r} holds {type(value).__name__}, which no table can; leave it out"
+            )
+        kept[name] = "" if value is None else text_of(value, name, plain=True)
+    return kept
+
+
+def _text(value: object) -> str | None:
+    return text_of(value, "annotator or note") if value else None
+
+
+def _whole(value: object) -> int | None:
+    return None if value is None else int(number(value, "shown_ms", 0, 2**31 - 1))

@@ -1,0 +1,82 @@
+"""What a format is, and the dict of all of them."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from annotator.formats.reading import Found, Reading
+    from annotator.formats.source import Source
+
+from annotator.errors import ExtraMissing
+
+Write = Callable[["Source", Path], None]
+Read = Callable[["Reading"], "Iterator[Found]"]
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One way in which labels leave or enter a project."""
+
+    name: str
+    write: Write | None = None
+    """Writes what a source holds to a file or an empty folder that nobody sees yet."""
+    read: Read | None = None
+    """Yields what a file or folder holds; faults go to the reading."""
+    folder: bool = False
+    """Whether an export is a folder of files."""
+    takes: frozenset[str] = frozenset()
+    """The options of an export that it has a place for, of `OPTIONS`."""
+    keeps: frozenset[str] = frozenset()
+    """What comes back when an export is read, of `KEPT`; class names and labels always do."""
+    accepted: bool = False
+    """Whether it holds the boxes that were accepted, where a project has proposals."""
+
+
+OPTIONS = ("split", "crop", "images", "probabilities", "provenance", "predictions")
+KEPT = ("boxes", "whole", "order", "columns", "unlabelled", "skips", "paths")
+"""Boxes; labels of whole images; the order of items; columns that the program does not know; items
+without a label; skipped ones; and the very paths of the images."""
+
+MODULES = {
+    "csv": "csv",
+    "plain-csv": "plain",
+    "list": "lists",
+    "jsonl": "jsonl",
+    "parquet": "parquet",
+    "coco": "coco",
+    "coco-results": "coco_results",
+    "yolo": "yolo",
+    "yolo-cls": "yolo_cls",
+    "voc": "voc",
+    "imagefolder": "imagefolder",
+    "huggingface": "huggingface",
+    "label-studio": "label_studio",
+    "cvat": "cvat",
+    "imagenet-ab": "imagenet_ab",
+}
+"""Every format, and the module of this package that holds its `FORMAT`."""
+
+
+def names() -> tuple[str, ...]:
+    """The formats that this installation has."""
+    return tuple(name for name, module in MODULES.items() if find_spec(_path(module)))
+
+
+def load(name: str) -> Format:
+    """Raises `ExtraMissing` where the format's module, or a package that it needs, is absent."""
+    try:
+        found = importlib.import_module(_path(MODULES[name])).FORMAT
+    except ImportError as error:
+        raise ExtraMissing(f"the format {name} is not available here: {error}") from error
+    assert isinstance(found, Format)
+    return found
+
+
+def _path(module: str) -> str:
+    return f"annotator.formats.{module}"

@@ -1,0 +1,164 @@
+"""Labels of a file into the log of a project: all understood before the first is written."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from annotator.errors import RefError
+from annotator.formats.format import Format
+from annotator.formats.gather import Gathered
+from annotator.formats.ledger import Ledger
+from annotator.formats.reading import Found, Reading, many, understood
+from annotator.log import Action, Entry
+from annotator.pool import load
+from annotator.project import Project
+from annotator.refs import Item, printable
+from annotator.reftable import RefTable
+from annotator.store import Store
+
+_BATCH = 1 << 12
+
+
+class Imported(NamedTuple):
+    """What an import wrote."""
+
+    new: int
+    changed: int
+    """Of these, how many replace a label or a skip."""
+    same: int
+    """Labels that stood already."""
+
+    def __str__(self) -> str:
+        text = f"{many(self.new, 'label')} imported"
+        if self.changed:
+            text += f", {self.changed:,} of them in place of another one"
+        return text + (f"; {self.same:,} stood already" if self.same else "")
+
+
+def import_labels(
+    project: Project,
+    store: Store,
+    reading: Reading,
+    format_: Format,
+    say: Callable[[str], None],
+    now: float | None = None,
+) -> Imported:
+    """Write what `reading` finds into the log, as "import:FORMAT".
+
+    Raises `RefError` naming every fault with its place, and then writes nothing.
+    """
+    assert format_.read is not None
+    refs = load(project)
+    gathered = Gathered(reading, format_.read)
+    matched = _Matched(project, reading, refs)
+    labels = 0
+    for found, row in matched.pairs(gathered):
+        labels += _checked(reading, project, found, row)
+    for line in understood(reading, gathered.labels, len(gathered), gathered.boxes):
+        say(line)
+    gathered.refuse(f"{printable(str(reading.path))}: nothing was imported:")
+    if not labels:
+        raise RefError(
+            f"{printable(str(reading.path))} holds no label"
+            + (": name one column annotation or label" if format_.name == "csv" else "")
+        )
+    ledger = Ledger.read(refs, store.entries())
+    at = time.time() if now is None else now
+    return _write(store, ledger, matched.pairs(gathered), f"import:{format_.name}", at)
+
+
+def entries_of(found: Found, ref: str, annotator: str, at: float) -> Iterator[Entry]:
+    """The rows of the log for one item."""
+    extra = {"by": found.by} if found.by else {}
+    extra |= {"machine": True} if found.machine else {}  # type: ignore[dict-item]
+    told = extra or None
+    if found.label is not None or found.skipped:
+        action = Action.SKIP if found.label is None else Action.LABEL
+        yield Entry(
+            0, at, annotator, action, ref, found.label,
+            picked_by="import", shown_ms=found.shown_ms, extra=told,
+        )  # fmt: skip
+    if found.flagged:
+        yield Entry(0, at, annotator, Action.FLAG, ref, extra={"on": True})
+    if found.note:
+        yield Entry(0, at, annotator, Action.NOTE, ref, note=found.note)
+
+
+def _checked(reading: Reading, project: Project, found: Found, row: int) -> bool:
+    """Whether an item brings something; its faults go to the reading."""
+    brings = found.label is not None or found.skipped or found.flagged or bool(found.note)
+    if not brings:
+        return False
+    if found.label is not None and found.label not in project.settings.names:
+        names = printable(", ".join(project.settings.names))
+        reading.fault(
+            found.where,
+            f"label: {printable(found.label)!r} is not a class; the classes are {names}",
+        )
+    if row < 0:
+        reading.fault(found.where, f"{printable(found.item.ref)} is not in the project")
+    return True
+
+
+def _write(
+    store: Store, ledger: Ledger, pairs: Iterable[tuple[Found, int]], annotator: str, at: float
+) -> Imported:
+    new = changed = same = 0
+    batch: list[Entry] = []
+    for found, row in pairs:
+        stands, skipped = ledger.label_of(row), ledger.skipped(row)
+        alike = (stands, skipped) == (found.label, found.skipped)
+        decides = found.label is not None or found.skipped
+        same += alike and decides
+        new += decides and not alike
+        changed += decides and not alike and (stands is not None or skipped)
+        for entry in entries_of(found, ledger.refs[row], annotator, at) if row >= 0 else ():
+            is_decision = entry.action in (Action.LABEL, Action.SKIP)
+            known = (entry.action is Action.FLAG and row in ledger.flagged) or (
+                entry.action is Action.NOTE and ledger.notes.get(row) == entry.note
+            )
+            if not (known or (is_decision and alike)):
+                batch.append(entry)
+        if len(batch) >= _BATCH:
+            store.append(*batch)
+            batch = []
+    if batch:
+        store.append(*batch)
+    return Imported(new, changed, same)
+
+
+class _Matched:
+    """Which row of the project each item is."""
+
+    def __init__(self, project: Project, reading: Reading, refs: RefTable) -> None:
+        self._refs, self._root = refs, reading.root
+        self._images = project.images.resolve()
+
+    def pairs(self, items: Iterable[Found]) -> Iterator[tuple[Found, int]]:
+        """Each item with its row, -1 for one that the project does not hold."""
+        batch: list[Found] = []
+        for found in items:
+            batch.append(found)
+            if len(batch) >= _BATCH:
+                yield from self._matched(batch)
+                batch = []
+        yield from self._matched(batch)
+
+    def _matched(self, batch: Sequence[Found]) -> Iterator[tuple[Found, int]]:
+        rows = self._refs.rows([found.item.ref for found in batch]).tolist() if batch else []
+        for found, row in zip(batch, rows, strict=True):
+            yield found, row if row >= 0 or self._root is None else self._by_file(found.item)
+
+    def _by_file(self, item: Item) -> int:
+        """The row of the same file under another name: a folder of links leads to its images."""
+        assert self._root is not None
+        file = Path(os.path.realpath(self._root / item.path))
+        if file.is_relative_to(self._images):
+            row = self._refs.find(Item(file.relative_to(self._images).as_posix(), item.box).ref)
+            if row >= 0:
+                return row
+        return self._refs.find(Item(str(file), item.box).ref)

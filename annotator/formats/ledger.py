@@ -1,0 +1,218 @@
+"""What stands for each item of a pool, in columns: some 70 bytes a decision, not an object each."""
+
+from __future__ import annotations
+
+import json
+from array import array
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator.log import DECISIONS, Action, Entry
+from annotator.reftable import RefTable
+
+_BATCH = 1 << 14
+_MACHINE, _SECOND = 1, 2
+
+
+class Names(dict[str, int]):
+    """Text to a small number, in the order seen."""
+
+    def __missing__(self, name: str) -> int:
+        self[name] = len(self)
+        return self[name]
+
+    def code(self, name: str | None) -> int:
+        """-1 for None."""
+        return -1 if name is None else self[name]
+
+    @property
+    def texts(self) -> list[str]:
+        return list(self)
+
+
+class Ledger:
+    """The fold of a log over the rows of a pool: `State` without an object for each label."""
+
+    def __init__(self, refs: RefTable) -> None:
+        self.refs = refs
+        self.labels, self.annotators = Names(), Names()
+        self.flagged: set[int] = set()
+        self.notes: dict[int, str] = {}
+        self.vanished = 0
+        """Standing labels of items that the pool does not hold."""
+        self.at = np.zeros(0)
+        """(m,) when each decision was made; `label`, `who`, … are of the same length."""
+        self.label = self.who = self.seq = np.zeros(0, np.int64)
+        self.kind = np.zeros(0, np.int8)
+        self.row = np.zeros(0, np.int64)
+        self.standing = np.full(len(refs), -1, np.int64)
+        """(n,) the decision that counts for each row, -1 where the item is open."""
+        self._details: Mapping[str, NDArray[Any]] = {}
+        self._texts, self._proba = Names(), list[str]()
+
+    @classmethod
+    def read(
+        cls, refs: RefTable, entries: Iterable[Entry], *, probabilities: bool = False
+    ) -> Ledger:
+        """Fold `entries`; `probabilities` keeps what the models said, too."""
+        ledger = cls(refs)
+        columns = _Columns(ledger, probabilities)
+        batch: list[Entry] = []
+        for entry in entries:
+            batch.append(entry)
+            if len(batch) >= _BATCH:
+                columns.add(batch)
+                batch = []
+        columns.add(batch)
+        columns.finish()
+        return ledger
+
+    def rows_with(self, chosen: Callable[[NDArray[np.int64]], NDArray[np.bool_]]) -> Any:
+        """(n,) rows whose standing decision is among those that `chosen` picks."""
+        mask = np.zeros(len(self.standing), bool)
+        rows = np.flatnonzero(self.standing >= 0)
+        mask[rows] = chosen(self.standing[rows])
+        return mask
+
+    def labelled(self) -> NDArray[np.bool_]:
+        """(n,)"""
+        return np.asarray(self.rows_with(lambda d: self.label[d] >= 0))
+
+    def by_people(self) -> NDArray[np.bool_]:
+        """(n,) labelled, and not by a machine."""
+        return np.asarray(
+            self.rows_with(lambda d: (self.label[d] >= 0) & (self.kind[d] & _MACHINE == 0))
+        )
+
+    def codes(self) -> NDArray[np.int64]:
+        """(n,) the label's number in `labels`, -1 where there is none."""
+        found = np.full(len(self.standing), -1, np.int64)
+        rows = np.flatnonzero(self.standing >= 0)
+        found[rows] = self.label[self.standing[rows]]
+        return found
+
+    def label_of(self, row: int) -> str | None:
+        decision = int(self.standing[row])
+        code = int(self.label[decision]) if decision >= 0 else -1
+        return self._label_texts[code] if code >= 0 else None
+
+    def labels_of(self, refs: Sequence[str]) -> list[str | None]:
+        """The label of each ref, None where it is open, skipped or not in the pool."""
+        return [self.label_of(row) if row >= 0 else None for row in self.refs.rows(refs).tolist()]
+
+    def skipped(self, row: int) -> bool:
+        decision = int(self.standing[row])
+        return decision >= 0 and int(self.label[decision]) < 0
+
+    def agreement(self) -> NDArray[np.float64]:
+        """(n,) the share of people whose last label is the standing one; NaN below two people."""
+        found = np.full(len(self.standing), np.nan)
+        people = np.flatnonzero((self.kind & _MACHINE == 0) & (self.label >= 0) & (self.row >= 0))
+        key = self.row[people] * (len(self.annotators) + 1) + self.who[people]
+        # The last decision of each person on each item: the first one from behind.
+        _, last = np.unique(key[::-1], return_index=True)
+        last = people[len(people) - 1 - last]
+        rows = self.row[last]
+        counts = np.bincount(rows, minlength=len(found))
+        agreeing = self.label[last] == self.codes()[rows]
+        agreed = np.bincount(rows, weights=agreeing, minlength=len(found))
+        several = (counts >= 2) & self.labelled()
+        found[several] = agreed[several] / counts[several]
+        return found
+
+    def details(self, row: int) -> dict[str, Any]:
+        """Who labelled an item, when and how; empty for an open one."""
+        at = int(self.standing[row])
+        if at < 0:
+            return {}
+        found: dict[str, Any] = {
+            "annotator": self._texts_of["who"][int(self.who[at])], "at": float(self.at[at]),
+        }  # fmt: skip
+        for name in ("model", "picked_by"):
+            code = int(self._details[name][at])
+            found[name] = self._texts_of["other"][code] if code >= 0 else None
+        q, pool, shown = (self._details[name][at] for name in ("q", "pool", "shown_ms"))
+        found["q"] = None if np.isnan(q) else float(q)
+        found["pool"] = int(pool) if pool >= 0 else None
+        found["shown_ms"] = int(shown) if shown >= 0 else None
+        found["machine"] = bool(self.kind[at] & _MACHINE)
+        return found
+
+    def proba(self, row: int) -> dict[str, float]:
+        """What the model had said before the label; empty where it said nothing."""
+        at = int(self.standing[row])
+        text = self._proba[at] if at >= 0 and self._proba else ""
+        return dict(json.loads(text)) if text else {}
+
+    def _settle(self) -> None:
+        self._label_texts = self.labels.texts
+        self._texts_of = {"who": self.annotators.texts, "other": self._texts.texts}
+
+
+class _Columns:
+    """The columns while they grow."""
+
+    def __init__(self, ledger: Ledger, probabilities: bool) -> None:
+        self._ledger, self._with_proba = ledger, probabilities
+        self._whole = {name: array("q") for name in ("row", "seq", "pool")}
+        self._small = {n: array("i") for n in ("label", "who", "model", "picked_by", "shown_ms")}
+        self._real = {name: array("d") for name in ("at", "q")}
+        self._kind = array("b")
+        self._undone: list[int] = []
+
+    def add(self, batch: Sequence[Entry]) -> None:
+        ledger = self._ledger
+        rows = ledger.refs.rows([entry.ref for entry in batch]).tolist() if batch else []
+        for entry, row in zip(batch, rows, strict=True):
+            if entry.action in DECISIONS:
+                self._decide(entry, row)
+            elif entry.action is Action.UNDO:
+                self._undone.append(int((entry.extra or {}).get("undoes", -1)))
+            elif entry.action is Action.FLAG:
+                on = (entry.extra or {}).get("on", True)
+                (ledger.flagged.add if on else ledger.flagged.discard)(row)
+            elif entry.note:
+                ledger.notes[row] = entry.note
+
+    def _decide(self, entry: Entry, row: int) -> None:
+        ledger, texts = self._ledger, self._ledger._texts
+        self._whole["row"].append(row)
+        self._whole["seq"].append(entry.seq)
+        self._whole["pool"].append(-1 if entry.pool is None else entry.pool)
+        label = entry.label if entry.action is Action.LABEL else None
+        self._small["label"].append(ledger.labels.code(label))
+        self._small["who"].append(ledger.annotators[entry.annotator])
+        self._small["model"].append(texts.code(entry.model))
+        self._small["picked_by"].append(texts.code(entry.picked_by))
+        shown = -1 if entry.shown_ms is None else entry.shown_ms
+        self._small["shown_ms"].append(min(shown, 2**31 - 1))
+        self._real["at"].append(entry.at)
+        self._real["q"].append(np.nan if entry.q is None else entry.q)
+        extra = entry.extra
+        self._kind.append(_MACHINE * bool(extra and extra.get("machine")) + _SECOND * entry.second)
+        if self._with_proba:
+            ledger._proba.append(json.dumps(entry.proba) if entry.proba else "")
+
+    def finish(self) -> None:
+        ledger = self._ledger
+        ledger.row = np.array(self._whole["row"], np.int64)
+        ledger.seq = np.array(self._whole["seq"], np.int64)
+        ledger.label = np.array(self._small["label"], np.int64)
+        ledger.who = np.array(self._small["who"], np.int64)
+        ledger.at, ledger.kind = np.array(self._real["at"]), np.array(self._kind, np.int8)
+        undone = np.isin(ledger.seq, np.array(self._undone, np.int64))
+        standing = np.flatnonzero(~undone & (ledger.kind & _SECOND == 0))
+        ledger.row[undone] = -1  # opinions that were taken back agree with nobody
+        rows = ledger.row[standing]
+        ledger.vanished = int((rows < 0).sum())
+        held = rows >= 0
+        ledger.standing[rows[held]] = standing[held]  # of several decisions the last one stays
+        ledger._details = {
+            "pool": np.array(self._whole["pool"], np.int64),
+            "q": np.array(self._real["q"]),
+            **{n: np.array(self._small[n], np.int32) for n in ("model", "picked_by", "shown_ms")},
+        }
+        ledger._settle()

@@ -1,0 +1,96 @@
+"""Apache Parquet: the columns of JSONL, typed; `bbox` is a list of four doubles. Needs pyarrow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from annotator.errors import ExtraMissing, RefError
+from annotator.formats import flat
+from annotator.formats.format import Format
+from annotator.formats.reading import Found, Reading
+from annotator.formats.source import Source
+from annotator.refs import printable
+
+_ROWS = 1 << 14
+
+
+def _pyarrow() -> Any:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise ExtraMissing("Parquet needs pyarrow: pip install 'annotator-tui[parquet]'") from None
+    return pyarrow
+
+
+def write(source: Source, place: Path) -> None:
+    pa = _pyarrow()
+    row = flat.Row(source)
+    types = {
+        flat.REAL: pa.float64(), flat.WHOLE: pa.int64(), flat.TRUTH: pa.bool_(),
+        flat.TEXT: pa.string(), flat.BOX: pa.list_(pa.float64()),
+    }  # fmt: skip
+    schema = pa.schema([(name, types[kind]) for name, kind in row.kinds.items()])
+    with pa.parquet.ParquetWriter(place, schema) as writer:
+        batch: list[dict[str, Any]] = []
+        for record in source.records():
+            batch.append(row.cells(record))
+            source.written += 1
+            if len(batch) >= _ROWS:
+                writer.write_table(pa.Table.from_pylist(batch, schema=schema))
+                batch = []
+        writer.write_table(pa.Table.from_pylist(batch, schema=schema))
+
+
+def read(reading: Reading) -> Iterator[Found]:
+    """Raises `RefError` for a file that is no Parquet, or whose columns no table can hold."""
+    pa = _pyarrow()
+    reading.free_paths = True
+    name = printable(str(reading.path))
+    try:
+        with pa.parquet.ParquetFile(reading.path) as file:
+            _check(file.schema_arrow, name)
+            line = 0
+            for batch in file.iter_batches(batch_size=_ROWS):
+                for cells in batch.to_pylist():
+                    yield from flat.found(reading, f"row {line}", cells)
+                    line += 1
+    except (pa.ArrowException, OSError, ValueError) as error:
+        reason = printable(str(error).splitlines()[0][:200]) if str(error) else "damaged"
+        raise RefError(f"{name} cannot be read as Parquet: {reason}") from error
+
+
+def _check(schema: Any, name: str) -> None:
+    import pyarrow.types as kinds
+
+    names = schema.names
+    if not {*flat.PATHS, "ref"} & set(names):
+        raise RefError(
+            f"{name}: no column named {', '.join(flat.PATHS)} or ref; the columns are "
+            f"{printable(', '.join(names)) or '(none)'}"
+        )
+    for field in schema:
+        simple = (
+            kinds.is_string(field.type) or kinds.is_large_string(field.type)
+            or kinds.is_integer(field.type) or kinds.is_floating(field.type)
+            or kinds.is_boolean(field.type) or kinds.is_null(field.type)
+            or kinds.is_dictionary(field.type)
+        )  # fmt: skip
+        box = field.name == "bbox" and (
+            kinds.is_list(field.type) or kinds.is_large_list(field.type)
+            or kinds.is_fixed_size_list(field.type)
+        )  # fmt: skip
+        if not simple and not box:
+            raise RefError(
+                f"{name}, column {printable(field.name)}: holds {printable(str(field.type))[:80]}, "
+                "which no table can; leave the column out"
+            )
+
+
+FORMAT = Format(
+    "parquet", write, read,
+    takes=frozenset({"split", "probabilities", "provenance", "predictions"}),
+    keeps=frozenset({"boxes", "whole", "order", "columns", "unlabelled", "skips", "paths"}),
+)  # fmt: skip

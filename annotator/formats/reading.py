@@ -1,0 +1,215 @@
+"""What an import reads: items with labels, every fault with its place, and what was understood."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+from annotator.errors import RefError
+from annotator.listing import parse_box
+from annotator.refs import Box, Item, printable
+
+MOST_FAULTS = 1000
+LONGEST_TEXT = 4096
+_LARGEST = 1e7
+"""Pixels: no image is wider, and no number beyond it is a coordinate."""
+
+
+class Found(NamedTuple):
+    """One item of a file that is imported."""
+
+    where: str
+    """Its place in the file, for messages: "line 4", "annotations[3]"."""
+    item: Item
+    label: str | None = None
+    skipped: bool = False
+    flagged: bool = False
+    machine: bool = False
+    """Whether the file says that a machine gave the label."""
+    by: str | None = None
+    """Who labelled, where the file says so."""
+    note: str | None = None
+    shown_ms: int | None = None
+    columns: Mapping[str, str] = {}
+
+
+@dataclass
+class Reading:
+    """One import under way: where from, how to understand it, and what was wrong."""
+
+    path: Path
+    order: str = "xywh"
+    """How a bbox is written where the format leaves it open."""
+    given_order: str | None = None
+    """The same, as the user gave it."""
+    label: str | None = None
+    """The class of every item, for formats that hold none."""
+    images: Path | None = None
+    """The folder of the images, as the user gave it."""
+    free_paths: bool = False
+    """Whether paths may be absolute or go up: in tables that people write themselves."""
+    root: Path | None = None
+    """The folder of the images, as the format knows it."""
+    boxes: str = ""
+    """How boxes were read, in words."""
+    class_ids: dict[str, int] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+    fault_count: int = 0
+    passed: Counter[str] = field(default_factory=Counter)
+    """What was read and could not be kept, and how often; always said."""
+
+    @property
+    def name(self) -> str:
+        return printable(self.path.name or str(self.path))
+
+    def fault(self, where: str, text: str, file: str | None = None) -> None:
+        """Something that forbids the import."""
+        self.fault_count += 1
+        if len(self.faults) < MOST_FAULTS:
+            place = f"{printable(file) if file else self.name}, {where}" if where else self.name
+            self.faults.append(f"{place}: {text}")
+
+    def take(self, problems: list[str]) -> None:
+        """Faults that a reader of tables names with their place."""
+        self.fault_count += len(problems)
+        self.faults += problems[: max(0, MOST_FAULTS - len(self.faults))]
+        problems.clear()
+
+    def pass_over(self, what: str, count: int = 1) -> None:
+        self.passed[what] += count
+
+    def path_of(self, value: object) -> str:
+        """An image's path. Raises `RefError` for no text, or one that leads out of the folder."""
+        path = text_of(value, "the path")
+        if not path:
+            raise RefError("names no file")
+        if not self.free_paths:
+            path = path.replace("\\", "/") if "/" not in path else path
+            parts = PurePosixPath(path)
+            if parts.is_absolute() or ".." in parts.parts or path[1:3] in (":/", ":\\"):
+                raise RefError(
+                    f"{printable(path)!r} leads out of the images' folder; paths are relative to "
+                    "it and go down only"
+                )
+        return path
+
+
+def text_of(value: object, what: str, *, plain: bool = False) -> str:
+    """`value` as text that can stand in a table. Raises `RefError` for anything else."""
+    if plain and isinstance(value, (int, float)):
+        return str(value).lower() if isinstance(value, bool) else f"{value}"
+    if not isinstance(value, str):
+        raise RefError(f"{what} is {_kind(value)} and not text")
+    if len(value) > LONGEST_TEXT:
+        raise RefError(f"{what} has {len(value):,} characters; the limit is {LONGEST_TEXT:,}")
+    if "\n" in value or "\r" in value or "\0" in value:
+        raise RefError(f"{what}, {printable(value[:80])!r}, holds a line break or a NUL")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise RefError(
+            f"{what}, {printable(value[:80])!r}, is not text (a lone surrogate)"
+        ) from None
+    return value
+
+
+def number(value: object, what: str, low: float = -_LARGEST, high: float = _LARGEST) -> float:
+    """A finite number in a range. Raises `RefError`."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise RefError(f"{what} is {_kind(value)} and not a number")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise RefError(f"{what} is {value}, which is no number")
+    if not low <= value <= high:
+        raise RefError(f"{what} is {_short(value)}; it should be from {low:g} to {high:g}")
+    return float(value)
+
+
+def box_of(values: object, order: str, size: tuple[float, float] | None = None) -> Box:
+    """Four numbers in `order` as a box; of an image of `size`, its part inside the image.
+
+    Raises `RefError` for anything else, for boxes without area and for those outside.
+    """
+    if isinstance(values, str):
+        return parse_box(values, order)
+    if not isinstance(values, Sequence) or len(values) != 4:
+        raise RefError(f"bbox is {_kind(values)}; it should be four numbers")
+    a, b, c, d = (number(value, "bbox") for value in values)
+    if order in ("r1-c1-r2-c2", "r1c1r2c2"):
+        a, b, c, d = b, a, d - b, c - a
+    elif order == "xyxy":
+        c, d = c - a, d - b
+    return checked(a, b, c, d, size, order)
+
+
+def checked(
+    x: float, y: float, w: float, h: float, size: tuple[float, float] | None, order: str = ""
+) -> Box:
+    """A box in thousandths of a pixel, cut at the image's edges. Raises `RefError` for none."""
+    read = f" (read as {order})" if order else ""
+    if not (w > 0 and h > 0):
+        raise RefError(f"the box {_plain((x, y, w, h))} has no area{read}")
+    if size is not None:
+        left, top = max(0.0, x), max(0.0, y)
+        right, bottom = min(size[0], x + w), min(size[1], y + h)
+        if right <= left or bottom <= top:
+            raise RefError(
+                f"the box {_plain((x, y, w, h))} lies outside its image of "
+                f"{size[0]:g} x {size[1]:g}{read}"
+            )
+        x, y, w, h = left, top, right - left, bottom - top
+    if x < 0 or y < 0:
+        raise RefError(f"the box {_plain((x, y, w, h))} begins outside the image (below 0){read}")
+    # Thousandths: what was divided by an image's size comes back as it was.
+    x, y, w, h = (round(value, 3) for value in (x, y, w, h))
+    if not (w > 0 and h > 0):
+        raise RefError("the box is thinner than a thousandth of a pixel")
+    return Box(x, y, w, h)
+
+
+def first_bad_line(data: bytes, encoding_error: UnicodeDecodeError) -> int:
+    """The line, from 1, of the byte that is not UTF-8."""
+    return data.count(b"\n", 0, encoding_error.start) + 1
+
+
+def understood(reading: Reading, counts: Mapping[str, int], items: int, boxes: int) -> list[str]:
+    """What an import understood, in a few lines, before anything is written."""
+    labelled = sum(counts.values())
+    lines = [f"{reading.name}: {many(items, 'item')}, {labelled} labelled"]
+    if counts:
+        ids = reading.class_ids
+        names = (f"{ids[n]} {n} {c}" if n in ids else f"{n} {c}" for n, c in counts.items())
+        lines.append(f"classes: {printable(', '.join(names))}")
+    if boxes:
+        how = reading.boxes or f"read as {reading.order}"
+        lines.append(f"{many(boxes, 'box', 'boxes')}, {how}")
+    lines += [f"not kept: {many(count, what)}" for what, count in sorted(reading.passed.items())]
+    return lines
+
+
+def many(count: int, one: str, more: str | None = None) -> str:
+    """`1 item`, `2 items`."""
+    return f"{count:,} {one if count == 1 else more or one + 's'}"
+
+
+def _kind(value: object) -> str:
+    names: Iterable[tuple[Any, str]] = (
+        (bool, "true or false"), (dict, "an object"), (list, "a list"), (str, "text"),
+        ((int, float), "a number"), (type(None), "null"),
+    )  # fmt: skip
+    kind = next((name for types, name in names if isinstance(value, types)), type(value).__name__)
+    return f"{kind} of {len(value)}" if isinstance(value, (list, tuple)) else kind
+
+
+def _short(value: float) -> str:
+    try:
+        return f"{value:g}"
+    except OverflowError:
+        return "a number of hundreds of digits"
+
+
+def _plain(values: Iterable[float]) -> str:
+    return ",".join(f"{value:g}" for value in values)

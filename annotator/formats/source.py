@@ -1,0 +1,283 @@
+"""What an export writes: the items of a project that its options choose, one at a time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator import proposals
+from annotator.errors import ImageError, ProjectError
+from annotator.formats.columns import Unknown
+from annotator.formats.ledger import Ledger
+from annotator.formats.predicted import Predictions
+from annotator.formats.splits import Splits, assign, unit_hash
+from annotator.images import Folder
+from annotator.log import Entry
+from annotator.pool import load
+from annotator.project import Project
+from annotator.proposals.verdict import ACCEPT, REJECT
+from annotator.refs import Item, printable
+from annotator.reftable import RefTable
+
+ONLY = ("labelled", "human", "flagged", "unflagged")
+_CHUNK = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What of a project is exported, and how."""
+
+    only: tuple[str, ...] = ()
+    """Of `ONLY`; all of them must hold."""
+    classes: tuple[str, ...] = ()
+    """Only items with one of these labels."""
+    agreement: float | None = None
+    """Only items that two or more people labelled, this share of them as it stands."""
+    split: Splits | None = None
+    probabilities: bool = False
+    provenance: bool = False
+    predictions: bool = False
+    """The model's word, with its probability, on items that nobody has labelled."""
+    crop: bool = False
+    context: float = 0.0
+    images: str = "symlink"
+    """How image files come into a folder: symlink, copy or none."""
+
+
+class Record(NamedTuple):
+    """One item, as formats write it."""
+
+    row: int
+    item: Item
+    label: str | None = None
+    skipped: bool = False
+    rejected: bool = False
+    """Whether a proposal was found to hold nothing."""
+    flagged: bool = False
+    split: str = ""
+    columns: Mapping[str, str] = {}
+    """The columns of refs.csv that the program does not know."""
+    predicted: str | None = None
+    score: float | None = None
+    """How sure a model is of `predicted`, or of the label where it accepted a proposal."""
+    told: Mapping[str, Any] = {}
+    """Provenance: annotator, at, model, … where it was asked for."""
+    proba: Mapping[str, float] = {}
+
+
+class Picture(NamedTuple):
+    """One image and its items, in order."""
+
+    path: str
+    split: str
+    records: list[Record]
+
+
+@dataclass
+class Source:
+    """A project's items under some options. Every pass over it gives the same, in order."""
+
+    project: Project
+    refs: RefTable
+    ledger: Ledger
+    options: Options = Options()
+    accepted: bool = False
+    """Write what proposals were accepted as, instead of yes and no."""
+    predictions: Predictions | None = None
+    """What the model says of what nobody has labelled, where it was asked for."""
+    left_out: Counter[str] = field(default_factory=Counter)
+    """Why items are not in what was written, and how many."""
+    notes: list[str] = field(default_factory=list)
+    written: int = 0
+
+    @classmethod
+    def open(
+        cls, project: Project, entries: Iterable[Entry], options: Options, accepted: bool = False
+    ) -> Source:
+        """Raises `ProjectError` for a class that does not exist."""
+        refs = load(project)
+        ledger = Ledger.read(refs, entries, probabilities=options.probabilities)
+        source = cls(project, refs, ledger, options, accepted and proposals.has_proposals(project))
+        if unknown := set(options.classes) - set(source.classes):
+            names = ", ".join(source.classes)
+            raise ProjectError(
+                printable(f"{', '.join(sorted(unknown))!r} is not a class; the classes are {names}")
+            )
+        return source
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """The project's classes, then those of labels that are classes no more."""
+        named = self.project.settings.names
+        if self._proposals is not None:
+            kept = tuple(name for name in named if name not in (*ACCEPT, *REJECT))
+            return (*kept, *sorted(set(self._proposals.names) - set(kept)))
+        used = np.unique(self.ledger.codes()).tolist()
+        labels = self.ledger.labels.texts
+        gone = [labels[code] for code in used if code >= 0 and labels[code] not in named]
+        return (*named, *sorted(gone))
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns that the program does not know."""
+        return self._unknown.names if self._unknown else ()
+
+    @cached_property
+    def images(self) -> Folder:
+        return Folder(self.project.images, self.project.settings.max_pixels)
+
+    @cached_property
+    def rows(self) -> NDArray[np.int64]:
+        """The rows that the options choose, in the pool's order."""
+        ledger, options = self.ledger, self.options
+        keep = np.ones(len(self.refs), bool)
+        flagged = np.zeros(len(self.refs), bool)
+        flagged[[row for row in ledger.flagged if row >= 0]] = True
+        for name, mask in (
+            ("labelled", ledger.labelled), ("human", ledger.by_people),
+            ("flagged", lambda: flagged), ("unflagged", lambda: ~flagged),
+        ):  # fmt: skip
+            if name in options.only:
+                keep &= mask()
+        if options.agreement is not None:
+            keep &= ledger.agreement() >= options.agreement - 1e-9  # NaN is below any share
+        if options.classes and not self.accepted:
+            codes = [ledger.labels.get(name, -2) for name in options.classes]
+            keep &= np.isin(ledger.codes(), codes)
+        return np.flatnonzero(keep)
+
+    def records(self) -> Iterator[Record]:
+        """The chosen items in the pool's order."""
+        return self._records(self.rows)
+
+    def pictures(self) -> Iterator[Picture]:
+        """The chosen items by image, images in the order of their first item."""
+        group, path = list[Record](), ""
+        for record in self._records(self._by_image):
+            if group and record.item.path != path:
+                yield Picture(path, group[0].split, group)
+                group = []
+            path = record.item.path
+            group.append(record)
+        if group:
+            yield Picture(path, group[0].split, group)
+
+    def size(self, path: str) -> tuple[int, int] | None:
+        """Width and height of an upright image, from its header; None, said, for a broken one."""
+        try:
+            return self.images.size(Item(path))
+        except ImageError as error:
+            self.leave_out("of images that cannot be read", 0)
+            self.note(f"left out: {error}")
+            return None
+
+    def leave_out(self, why: str, count: int = 1) -> None:
+        self.left_out[why] += count
+
+    def note(self, text: str) -> None:
+        """Say something once all is written; the first twenty of a kind are kept."""
+        if len(self.notes) < 20:
+            self.notes.append(text)
+        elif len(self.notes) == 20:
+            self.notes.append("… and more")
+
+    @cached_property
+    def _unknown(self) -> Unknown | None:
+        return Unknown(self.project.refs_file) if self.project.refs_file.exists() else None
+
+    @cached_property
+    def _proposals(self) -> proposals.ProposalTable | None:
+        return proposals.ProposalTable.load(self.project) if self.accepted else None
+
+    def image_id(self, record: Record) -> int:
+        """A number of its image from 1, the same in every export of the project."""
+        return int(self._image[record.row]) + 1
+
+    @cached_property
+    def _image(self) -> NDArray[np.int64]:
+        """(n,) the row where each row's image comes first."""
+        paths = (_path(ref) for ref in self.refs)
+        hashes = np.fromiter(map(hash, paths), np.int64, len(self.refs))
+        _, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
+        return np.asarray(first[inverse], np.int64)
+
+    @cached_property
+    def _by_image(self) -> NDArray[np.int64]:
+        return self.rows[np.argsort(self._image[self.rows], kind="stable")]
+
+    @cached_property
+    def _split(self) -> NDArray[np.int64]:
+        """(n,) the split of each chosen row."""
+        assert self.options.split is not None
+        rows = self.rows
+        images, inverse = np.unique(self._image[rows], return_inverse=True)
+        codes = self.ledger.codes()[rows]
+        counts = np.bincount(codes + 1)
+        # An image's stratum is the rarest of its labels; code -1 (no label) counts as the last.
+        rarity = np.where(codes < 0, np.iinfo(np.int64).max, counts[codes + 1])
+        order = np.lexsort((codes, rarity, inverse))
+        first = order[np.r_[True, np.diff(inverse[order]) > 0]] if len(order) else order
+        texts = [*self.ledger.labels.texts, ""]
+        strata = [texts[code] for code in codes[first].tolist()]
+        hashes = np.array([unit_hash(_path(self.refs[int(row)])) for row in images])
+        found = np.full(len(self.refs), -1, np.int64)
+        found[rows] = assign(self.options.split, hashes, strata)[inverse]
+        return found
+
+    def _records(self, rows: NDArray[np.int64]) -> Iterator[Record]:
+        names = self.options.split.names if self.options.split else ()
+        for start in range(0, len(rows), _CHUNK):
+            part = rows[start : start + _CHUNK].tolist()
+            cells = self._unknown.rows(part) if self._unknown else ({} for _ in part)
+            for row, columns in zip(part, cells, strict=True):
+                split = names[self._split[row]] if names else ""
+                yield self._record(row, columns, split)
+
+    def _record(self, row: int, columns: Mapping[str, str], split: str) -> Record:
+        ledger, options = self.ledger, self.options
+        item, label = Item.parse(self.refs[row]), ledger.label_of(row)
+        found = self.predictions.of(row) if self.predictions else None
+        predicted, score, told = found or (None, None, None)
+        details: dict[str, Any] = {}
+        if options.provenance:
+            details = ledger.details(row) or ({"model": told} if told else {})
+            if row in ledger.notes:
+                details["note"] = ledger.notes[row]
+        rejected = False
+        if self._proposals is not None and label is not None:
+            label, score, details = self._judged(row, label, details)
+            rejected = label is None
+            if label is not None and options.classes and label not in options.classes:
+                label = None
+        return Record(
+            row, item, label, ledger.skipped(row), rejected, row in ledger.flagged, split, columns,
+            predicted if label is None and not rejected else None, score, details,
+            ledger.proba(row) if options.probabilities else {},
+        )  # fmt: skip
+
+    def _judged(
+        self, row: int, label: str, details: dict[str, Any]
+    ) -> tuple[str | None, float | None, dict[str, Any]]:
+        """What a label says of a proposal, with the proposal's score and origin."""
+        assert self._proposals is not None
+        found = self._proposals.find(self.refs[row])
+        if found is None:
+            return (None if label in REJECT else label), None, details
+        if self.options.provenance:
+            said = {"proposed": found.name, "proposed_by": found.model, "votes": found.votes}
+            details = {**details, **said}
+        return proposals.judge(label, found.name).name, found.score, details
+
+
+def _path(ref: str) -> str:
+    """`Item.parse(ref).path`, quickly."""
+    path, mark, numbers = ref.rpartition("#xywh=")
+    if mark and numbers.count(",") == 3 and "#" not in numbers:
+        return path
+    return Item.parse(ref).path if "#" in ref else ref

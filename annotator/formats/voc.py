@@ -1,0 +1,226 @@
+"""Pascal VOC: `Annotations/*.xml`, `JPEGImages/` and `ImageSets/Main/*.txt`.
+
+Boxes are xmin, ymin, xmax, ymax in pixels counted from 1, the last one included, as in the
+challenge's development kit: a box over a whole image of 500 x 375 is 1, 1, 500, 375.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO
+
+from annotator.errors import ProjectError, RefError
+from annotator.formats import xml
+from annotator.formats.format import Format
+from annotator.formats.pictures import Pictures, inside
+from annotator.formats.reading import Found, Reading, checked, number, text_of
+from annotator.formats.source import Picture, Record, Source
+from annotator.refs import Box, Item, printable
+
+
+def write(source: Source, place: Path) -> None:
+    """Raises `ProjectError` for a project without a box."""
+    if len(source.refs) and not any("#xywh=" in ref for ref in source.refs):
+        raise ProjectError(
+            "Pascal VOC holds boxes, and this project has none: give --format imagefolder for "
+            "classes of whole images"
+        )
+    for folder in ("Annotations", "JPEGImages", "ImageSets/Main"):
+        (place / folder).mkdir(parents=True)
+    pictures = Pictures(source, place, stems=True)
+    split = source.options.split
+    with ExitStack() as stack:
+        lists = {
+            name: stack.enter_context(_list(place, name))
+            for name in (split.names if split else ("default",))
+        }
+        for picture in source.pictures():
+            stem = _picture(source, place, pictures, picture)
+            if stem:
+                lists[picture.split or "default"].write(f"{stem}\n")
+
+
+def _list(place: Path, name: str) -> IO[str]:
+    return (place / f"ImageSets/Main/{name}.txt").open("w", encoding="utf-8")
+
+
+def _picture(source: Source, place: Path, pictures: Pictures, picture: Picture) -> str | None:
+    """The image's id, or None where it is left out."""
+    records = []
+    for record in picture.records:
+        if record.item.box is None:
+            source.leave_out("that are whole images")
+        elif record.label is None and not record.rejected:
+            source.leave_out("skipped" if record.skipped else "without a label")
+        else:
+            records.append(record)
+    if not records:
+        return None
+    size = source.size(picture.path)
+    name = pictures.whole(picture.path, f"JPEGImages/{inside(picture.path)}") if size else None
+    if size is None or name is None:
+        source.leave_out("in images that cannot be read", len(records))
+        return None
+    stem = os.path.splitext(name[len("JPEGImages/") :])[0]  # noqa: PTH122
+    try:
+        text = _document(source, picture, name, size, records)
+    except RefError as error:
+        source.note(f"left out: {printable(picture.path)}: {error}")
+        source.leave_out("whose names XML cannot hold", len(records))
+        return None
+    target = place / "Annotations" / f"{stem}.xml"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text, encoding="utf-8")
+    return stem
+
+
+def _document(
+    source: Source, picture: Picture, name: str, size: tuple[int, int], records: list[Record]
+) -> str:
+    folder, _, base = name.rpartition("/")
+    objects = []
+    for record in records:
+        if record.label is None:
+            source.leave_out("rejected")
+        else:
+            objects.append(_object(source, record, record.label))
+    source.written += len(objects)
+    return "\n".join(
+        [
+            "<annotation>",
+            f"  {xml.element('folder', folder)}",
+            f"  {xml.element('filename', base)}",
+            f"  <source>{xml.element('database', 'annotator')}</source>",
+            f"  <size><width>{size[0]}</width><height>{size[1]}</height><depth>3</depth></size>",
+            "  <segmented>0</segmented>",
+            *objects,
+            "</annotation>\n",
+        ]
+    )
+
+
+def _object(source: Source, record: Record, label: str) -> str:
+    box = record.item.box
+    assert box is not None
+    sides = (("xmin", box.x + 1), ("ymin", box.y + 1), ("xmax", box.right), ("ymax", box.bottom))
+    told = ""
+    if source.options.provenance:
+        values = {"score": record.score, **record.told}
+        kept = ((key, value) for key, value in values.items() if value is not None)
+        told = "".join(xml.element(key, value) for key, value in kept)
+        told = f"<provenance>{told}</provenance>"
+    return (
+        f"  <object>{xml.element('name', label)}<pose>Unspecified</pose><truncated>0</truncated>"
+        "<difficult>0</difficult>"
+        f"<bndbox>{''.join(xml.element(tag, _plain(value)) for tag, value in sides)}</bndbox>"
+        f"{told}</object>"
+    )
+
+
+def _plain(value: float) -> str:
+    return f"{value:.10f}".rstrip("0").rstrip(".")
+
+
+def read(reading: Reading) -> Iterator[Found]:
+    """A folder with Annotations/, a folder of .xml files, or one such file."""
+    top = reading.path if reading.path.is_dir() else reading.path.parent
+    notes = top / "Annotations" if (top / "Annotations").is_dir() else top
+    reading.root = top / "JPEGImages" if (top / "JPEGImages").is_dir() else top
+    from_one = reading.given_order in (None, "voc")
+    reading.boxes = (
+        "read as xmin, ymin, xmax, ymax counted from 1 (give --bbox-order xyxy where they count "
+        "from 0)"
+        if from_one
+        else "read as xmin, ymin, xmax, ymax counted from 0"
+    )
+    files = [reading.path] if reading.path.is_file() else _files(top, notes)
+    if not files:
+        raise RefError(f"{printable(str(notes))}: holds no .xml file")
+    for file in files:
+        shown = file.relative_to(notes).as_posix() if file.is_relative_to(notes) else file.name
+        try:
+            yield from _file(reading, file, shown, from_one)
+        except RefError as error:
+            reading.fault("", str(error), shown)
+
+
+def _files(top: Path, notes: Path) -> list[Path]:
+    """In the order of the image sets where these list all of them, else by name."""
+    found = sorted(path for path in notes.rglob("*.xml") if path.is_file())
+    lists = sorted((top / "ImageSets/Main").glob("*.txt"))
+    order: dict[str, int] = {}
+    for file in lists:
+        for text in file.read_text("utf-8", "replace").splitlines():
+            order.setdefault(
+                text.split(" ")[0] if text.endswith((" 1", " -1", " 0")) else text, len(order)
+            )
+    place = {path: path.relative_to(notes).as_posix()[: -len(".xml")] for path in found}
+    return sorted(found, key=lambda path: order.get(place[path], len(order)))
+
+
+def _file(reading: Reading, file: Path, shown: str, from_one: bool) -> Iterator[Found]:
+    root = xml.whole(file)
+    if root.tag != "annotation":
+        raise RefError(
+            f"line {root.line}: <{printable(root.tag)}> stands where <annotation> should"
+        )
+    name = root.value("filename")
+    if not name:
+        raise RefError("has no <filename>")
+    folder = shown.rpartition("/")[0]
+    path = reading.path_of(f"{folder}/{name}" if folder else name)
+    size = _size(root)
+    objects = root.all("object")
+    if not objects:
+        reading.pass_over("image without an object, being no item")
+    for place in objects:
+        where = f"{printable(shown)}, line {place.line}"
+        try:
+            label = text_of(place.value("name") or "", "<name>")
+            if not label:
+                raise RefError("an <object> has no <name>")
+            if place.child("part") is not None:
+                reading.pass_over("part of an object")
+            if (place.value("difficult") or "0") != "0":
+                reading.pass_over("mark difficult (its box is kept)")
+            yield Found(where, Item(path, _box(place, size, from_one)), label)
+        except RefError as error:
+            reading.fault(f"line {place.line}", str(error), shown)
+
+
+def _size(root: xml.Node) -> tuple[float, float] | None:
+    width, height = root.value("size", "width"), root.value("size", "height")
+    if not width or not height:
+        return None
+    try:
+        found = number(float(width), "width", 0), number(float(height), "height", 0)
+    except ValueError:
+        raise RefError("<size> is not given in numbers") from None
+    return found if found[0] and found[1] else None  # some tools write 0 for unknown
+
+
+def _box(place: xml.Node, size: tuple[float, float] | None, from_one: bool) -> Box:
+    texts = [place.value("bndbox", tag) for tag in ("xmin", "ymin", "xmax", "ymax")]
+    if None in texts:
+        raise RefError("<bndbox> should hold xmin, ymin, xmax and ymax")
+    try:
+        left, top, right, bottom = (number(float(text or "x"), "bndbox") for text in texts)
+    except ValueError:
+        raise RefError(f"{printable(str(texts)[:80])} are not four numbers") from None
+    if from_one:
+        if left < 1 or top < 1:
+            raise RefError(
+                "begins below 1, so this file counts from 0: give --bbox-order xyxy for all of it"
+            )
+        left, top = left - 1, top - 1
+    return checked(left, top, right - left, bottom - top, size)
+
+
+FORMAT = Format(
+    "voc", write, read, folder=True, accepted=True,
+    takes=frozenset({"split", "images", "provenance"}),
+    keeps=frozenset({"boxes", "order", "paths"}),
+)  # fmt: skip

@@ -1,0 +1,147 @@
+"""XML from anyone, a small tree at a time, and XML that any reader takes.
+
+Built on expat alone: a document type declaration is refused where it begins, so there are no
+entities to expand and none to fetch.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.parsers import expat
+
+from annotator.errors import RefError
+from annotator.refs import printable
+
+_DEEPEST = 32
+_MOST_TEXT = 1 << 16
+_MOST_CHILDREN = 1 << 20
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+@dataclass(slots=True)
+class Node:
+    """An element, with the line where it begins."""
+
+    tag: str
+    line: int
+    attributes: dict[str, str] = field(default_factory=dict)
+    text: str = ""
+    children: list[Node] = field(default_factory=list)
+
+    def child(self, tag: str) -> Node | None:
+        return next((node for node in self.children if node.tag == tag), None)
+
+    def all(self, tag: str) -> list[Node]:
+        return [node for node in self.children if node.tag == tag]
+
+    def value(self, *path: str) -> str | None:
+        """The text of a descendant, stripped; None where it is absent."""
+        node: Node | None = self
+        for tag in path:
+            node = node.child(tag) if node else None
+        return node.text.strip() if node else None
+
+
+class _Builder:
+    def __init__(self) -> None:
+        self.parser = expat.ParserCreate()
+        self.parser.StartElementHandler = self._start
+        self.parser.EndElementHandler = self._end
+        self.parser.CharacterDataHandler = self._characters
+        self.parser.StartDoctypeDeclHandler = self._doctype
+        self.root: Node | None = None
+        self.ready: list[Node] = []
+        self._open: list[Node] = []
+
+    def _start(self, tag: str, attributes: dict[str, str]) -> None:
+        node = Node(tag, self.parser.CurrentLineNumber, attributes)
+        if len(self._open) >= _DEEPEST:
+            raise RefError(f"line {node.line}: is nested more than {_DEEPEST} deep")
+        self.root = self.root or node
+        if len(self._open) > 1:  # what lies directly below the root is handed out
+            parent = self._open[-1]
+            if len(parent.children) >= _MOST_CHILDREN:
+                raise RefError(f"line {node.line}: <{tag}> stands here a million times")
+            parent.children.append(node)
+        self._open.append(node)
+
+    def _end(self, tag: str) -> None:
+        node = self._open.pop()
+        if len(self._open) == 1:
+            self.ready.append(node)
+
+    def _characters(self, text: str) -> None:
+        if self._open:
+            node = self._open[-1]
+            if len(node.text) + len(text) > _MOST_TEXT:
+                raise RefError(f"line {node.line}: <{node.tag}> holds more text than any name")
+            node.text += text
+
+    def _doctype(self, *_: object) -> None:
+        raise RefError(
+            f"line {self.parser.CurrentLineNumber}: has a document type declaration (<!DOCTYPE), "
+            "which may define entities; it is refused: remove it"
+        )
+
+
+def elements(path: Path) -> Iterator[Node]:
+    """First the root, without its children; then each of these, whole.
+
+    Raises `RefError` with file and line.
+    """
+    builder = _Builder()
+    try:
+        with path.open("rb") as file:
+            told = False
+            while True:
+                data = file.read(1 << 16)
+                builder.parser.Parse(data, not data)
+                if builder.root is not None and not told:
+                    told = True
+                    yield builder.root
+                yield from builder.ready
+                builder.ready.clear()
+                if not data:
+                    return
+    except OSError as error:
+        raise RefError(f"{printable(str(path))} cannot be read: {error.strerror}") from error
+    except RefError as error:
+        raise RefError(f"{printable(str(path))}, {error}") from None
+    except (expat.ExpatError, ValueError, LookupError) as error:
+        line = getattr(error, "lineno", builder.parser.CurrentLineNumber)
+        reason = (
+            expat.ErrorString(error.code) if isinstance(error, expat.ExpatError) else str(error)
+        )
+        raise RefError(f"{printable(str(path))}, line {line}: is no XML: {reason}") from None
+
+
+def whole(path: Path) -> Node:
+    """A small document at once. Raises `RefError`."""
+    parts = elements(path)
+    root = next(parts)
+    root.children = list(parts)
+    return root
+
+
+def root_tag(path: Path) -> str:
+    """The name of the first element; "" for what is no XML."""
+    try:
+        return next(elements(path)).tag
+    except (RefError, StopIteration):
+        return ""
+
+
+def escape(text: str) -> str:
+    """`text` for an element or a quoted attribute. Raises `RefError` for what XML cannot hold."""
+    if _FORBIDDEN.search(text):
+        raise RefError(f"{printable(text)!r} holds a character that XML has no place for")
+    for mark, code in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;")):
+        text = text.replace(mark, code)
+    return text.replace("\r", "&#13;").replace("\n", "&#10;").replace("\t", "&#9;")
+
+
+def element(tag: str, text: object) -> str:
+    return f"<{tag}>{escape(str(text))}</{tag}>"

@@ -1,0 +1,108 @@
+"""YOLO detection: `images/`, `labels/` (a line a box, in shares of the image) and `data.yaml`."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from annotator.errors import ProjectError
+from annotator.formats import yaml, yolo_read
+from annotator.formats.format import Format
+from annotator.formats.ids import class_ids, in_words
+from annotator.formats.pictures import Pictures, inside
+from annotator.formats.source import Picture, Record, Source
+
+
+def write(source: Source, place: Path) -> None:
+    """Raises `ProjectError` for a project without a box."""
+    if len(source.refs) and not any("#xywh=" in ref for ref in source.refs):
+        raise ProjectError(
+            "YOLO detection holds boxes, and this project has none: give --format yolo-cls for "
+            "classes of whole images"
+        )
+    ids = class_ids(source.project, "yolo", source.classes, 0)
+    source.note(in_words(ids))
+    pictures = Pictures(source, place, stems=True)
+    with ExitStack() as stack:
+        provenance = None
+        if source.options.provenance:
+            file = (place / "provenance.jsonl").open("w", encoding="utf-8")
+            provenance = stack.enter_context(file)
+        for picture in source.pictures():
+            _picture(source, place, pictures, picture, ids, provenance)
+    split = source.options.split
+    names = split.names if split else ()
+    for name in names or ("",):
+        (place / "images" / name).mkdir(parents=True, exist_ok=True)
+        (place / "labels" / name).mkdir(parents=True, exist_ok=True)
+    (place / "data.yaml").write_text(_data(names, ids), encoding="utf-8")
+
+
+def _picture(
+    source: Source, place: Path, pictures: Pictures, picture: Picture, ids: Mapping[str, int],
+    provenance: IO[str] | None,
+) -> None:  # fmt: skip
+    records = list(_usable(source, picture.records))
+    if not any(record.label or record.rejected for record in records):
+        return  # without labels an image would teach that there is nothing in it
+    size = source.size(picture.path)
+    lead = f"{picture.split}/" if picture.split else ""
+    name = size and pictures.whole(picture.path, f"images/{lead}{inside(picture.path)}")
+    if not size or not name:
+        source.leave_out("in images that cannot be read", len(records))
+        return
+    lines = []
+    for record in records:
+        if record.label is None:
+            source.leave_out("rejected")
+            continue
+        lines.append(_line(record, ids[record.label], size))
+        source.written += 1
+        if provenance is not None:
+            told = {
+                "ref": record.item.ref, "image": name, "label": record.label,
+                "score": record.score, **record.told,
+            }  # fmt: skip
+            provenance.write(json.dumps(told, ensure_ascii=False) + "\n")
+    target = place / "labels" / PurePosixPath(os.path.splitext(name[len("images/") :])[0] + ".txt")  # noqa: PTH122
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text("".join(lines))
+
+
+def _usable(source: Source, records: list[Record]) -> Iterator[Record]:
+    for record in records:
+        if record.item.box is None:
+            source.leave_out("that are whole images")
+        elif record.label is None and not record.rejected:
+            source.leave_out("skipped" if record.skipped else "without a label")
+        else:
+            yield record
+
+
+def _line(record: Record, number: int, size: tuple[int, int]) -> str:
+    """`class centre-x centre-y width height`, each from 0 to 1 of the upright image."""
+    box = record.item.box
+    assert box is not None
+    shares = (
+        (box.x + box.w / 2) / size[0], (box.y + box.h / 2) / size[1],
+        box.w / size[0], box.h / size[1],
+    )  # fmt: skip
+    return f"{number} {' '.join(f'{share:.10f}' for share in shares)}\n"
+
+
+def _data(names: tuple[str, ...], ids: Mapping[str, int]) -> str:
+    note = "" if names else "# No --split was given: train and val are the same images.\n"
+    folders = {name: f"images/{name}" for name in names}
+    if not names:
+        folders = {"train": "images", "val": "images"}
+    return note + yaml.dump({**folders, "names": {number: name for name, number in ids.items()}})
+
+
+FORMAT = Format(
+    "yolo", write, yolo_read.read, folder=True, accepted=True,
+    takes=frozenset({"split", "images", "provenance"}), keeps=frozenset({"boxes"}),
+)  # fmt: skip
