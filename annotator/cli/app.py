@@ -13,6 +13,7 @@ import typer
 
 from annotator import __version__
 from annotator.cli import (
+    browse,
     config,
     data,
     detect,
@@ -73,6 +74,7 @@ def _interruptible(command: Callable[..., None]) -> Callable[..., None]:
 
 for _module in (
     labelling,
+    browse,
     headless,
     detect,
     discover,

@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -50,11 +50,13 @@ def run(
     graphics: str = "auto",
     features: bool = True,
     audit: Sample | None = None,
+    opening: Callable[[Labeller], None] | None = None,
 ) -> Receipt:
     """Label `project` in this terminal until the annotator quits.
 
     `features` says whether missing features are computed in the background; with `audit`, only
-    its items are asked, blind. Raises
+    its items are asked, blind. `opening` opens another screen in place of the labelling screen,
+    once the pool is known. Raises
     `AnnotatorError` for what keeps the screen from opening: keys in conflict, an unknown theme,
     a store that cannot be opened, refs that cannot be read.
     """
@@ -72,6 +74,7 @@ def run(
     # gives way only after 5 ms, twice what a key needs in all.
     sys.setswitchinterval(1e-4)
     with prepared(project, annotator, caps, features=features, audit=audit, reader=reader) as app:
+        app.opening = opening
         error = app.run()
         if error is not None:
             raise error
@@ -111,6 +114,7 @@ def prepared(
     try:
         session = Session(
             store, settings.names, annotator=annotator, seed=settings.seed, ahead=settings.ahead,
+            multi=settings.multi_label,
             strategy=Strategy(settings.strategy, settings.find, settings.estimator),
             audit=audit.name if audit else None, second=bool(audit and audit.name is None),
             hear=hear, repeats=settings.repeats,

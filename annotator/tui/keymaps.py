@@ -29,12 +29,15 @@ class Command(NamedTuple):
 
 
 COMMANDS: tuple[Command, ...] = (
+    Command("confirm", "confirm", "Where an item may have several classes: take those chosen."),
     Command("skip", "skip", "Leave the item unlabelled; it is not asked again."),
     Command("undo", "undo", "Take back your last answer; again and again, also yesterday's."),
     Command("flag", "flag", "Mark the item for a second look, or take the mark off."),
     Command("note", "note", "Write a note on the item."),
     Command("hide", "hide", "Hide or show what the model expects."),
     Command("zoom", "zoom", "Show the true pixels; once more for the whole."),
+    Command("pages", "pages", "Label pages of many at once: accept, find, look-alikes."),
+    Command("similar", "similar", "A page of what looks most like this one."),
     Command("strategy", "strategy", "Choose how items are picked, or hunt for one class."),
     Command("curves", "curves", "Show the curves at full size: error, difficulty, classes."),
     Command("classes", "find class", "Find a class by a few letters, and label with it."),
@@ -51,7 +54,10 @@ _EVERYWHERE = {
     "undo": ("backspace", "ctrl+h"),
     "zoom": ("z",),
     "strategy": ("t",),
+    "pages": ("g",),
+    "similar": ("b",),
     "classes": (":",),
+    "confirm": ("enter",),
     "curves": ("c",),
     "hide": ("p",),
     "flag": ("f",),

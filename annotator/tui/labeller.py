@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shlex
 import signal
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import ClassVar
 
@@ -24,11 +24,13 @@ from annotator.session import Session
 from annotator.terminal.caps import Caps
 from annotator.tui import messages
 from annotator.tui.background import Extraction, Fitter, Opener
-from annotator.tui.keymaps import COMMANDS, Keymap
-from annotator.tui.openers import OPENERS
+from annotator.tui.browsing import similar
+from annotator.tui.keymaps import Keymap
+from annotator.tui.openers import OPENERS, palette_commands
 from annotator.tui.pace import Pace, duration
 from annotator.tui.reader import Reader
 from annotator.tui.screens.label import LabelScreen
+from annotator.tui.screens.pageview import PageView
 from annotator.tui.screens.strategy import title
 from annotator.tui.themes import DEFAULT, THEMES
 from annotator.tui.widgets.driver import driver_for
@@ -63,24 +65,24 @@ class Labeller(App[AnnotatorError]):
     ) -> None:
         super().__init__(driver_class=driver_for(caps))
         self.project, self.session, self.keymap, self.pace = project, session, keymap, pace
+        self.caps = caps
+        self.opening: Callable[[Labeller], None] | None = None
+        """Opens a screen of its own once the pool is known, in place of the labelling screen."""
         self.hooks = hooks
         self.signalled: int | None = None
         """The signal that ended the app, if one did."""
         settings = project.settings
         load = partial(Folder(project.images, settings.max_pixels).crop, context=settings.context)
         picture = Picture(
-            load,
-            caps,
-            depth=settings.ahead,
-            guard=settings.seen_guard,
+            load, caps, depth=settings.ahead, guard=settings.seen_guard,
             lossless=settings.pictures == "exact",
-        )
+        )  # fmt: skip
         self.label_screen = LabelScreen(project, session, keymap, pace, picture)
         self._reader, self._extract = reader, extract
         self._fitter = Fitter(self.post_message, settings.seed)
         self._child: Extraction | None = None
         self._store: FeatureStore | None = None
-        self._grows = False
+        self._grows = self._opens = False
         self._progress = ""
         for theme in THEMES:
             self.register_theme(theme)
@@ -122,16 +124,20 @@ class Labeller(App[AnnotatorError]):
             self._all_listed(found)
         else:
             self.session.extend(found)
-            self.label_screen.sync()
+            if self.opening is None:
+                self.label_screen.sync()
 
     def _all_listed(self, left_out: LeftOut) -> None:
         self.label_screen.listed = True
-        self.label_screen.sync()
+        if self.opening is None:
+            self.label_screen.sync()
         if left_out.names:
             self._warn("list", str(left_out).splitlines()[0])
         self.show_activity()
         if len(self.session.queue.refs) and not self.session.blind:
             self._open_features()  # an audit is blind, and its order is not a model's to choose
+        if self.opening is not None:
+            self.opening(self)
 
     def _look_around(self) -> None:
         """See what others wrote."""
@@ -155,12 +161,13 @@ class Labeller(App[AnnotatorError]):
         if self._store is not None and self._grows:
             self._use(self._store)
         else:
+            self._opens = True
             Opener(self.post_message, self.project.features_folder)
         if self._child is not None and self._child.runs:
             self.set_timer(LOOK_AGAIN if self._grows else 1.0, self._open_features)
 
     def on_features_opened(self, message: messages.FeaturesOpened) -> None:
-        store, before = message.store, self._store
+        self._opens, store, before = False, message.store, self._store
         if before is None or message.grows or len(store.refs) > len(before.refs):
             self._store, self._grows = store, message.grows
             self._use(store)
@@ -175,6 +182,7 @@ class Labeller(App[AnnotatorError]):
         self.show_activity()
 
     def on_features_unusable(self, message: messages.FeaturesUnusable) -> None:
+        self._opens = False
         if (self.project.features_folder / "meta.json").exists():
             self._warn("features", f"asking at random: {message.error}")
         else:
@@ -265,6 +273,19 @@ class Labeller(App[AnnotatorError]):
     def on_label_screen_answered(self) -> None:
         self.learn()
 
+    def on_page_view_submitted(self, message: PageView.Submitted) -> None:
+        self.pace.answers += message.change
+        self.learn()
+
+    def on_page_view_similar(self, message: PageView.Similar) -> None:
+        similar(self, message.ref, message.label)
+
+    @property
+    def coming(self) -> str:
+        """What is on its way, that pages by a model wait for; "" for nothing."""
+        first = self._fitter.busy and self.session.ranking is None
+        return "Opening the features" if self._opens else "Learning for the first time" * first
+
     # --- commands
 
     def on_label_screen_wanted(self, message: LabelScreen.Wanted) -> None:
@@ -272,14 +293,7 @@ class Labeller(App[AnnotatorError]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """What the palette offers: every class, every command, the themes."""
-        perform = self.label_screen.perform
-        for name in self.session.classes:
-            words = f"Label as {printable(name)}"
-            yield SystemCommand(words, "the picture on screen", partial(perform, "label", name))
-        for command in COMMANDS:
-            if command.name != "palette":
-                head = command.title.capitalize()
-                yield SystemCommand(head, command.help, partial(perform, command.name))
+        yield from palette_commands(self)
         yield SystemCommand("Theme", "Choose the colours", self.action_change_theme)
 
     def action_help_quit(self) -> None:

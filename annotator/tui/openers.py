@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
+from textual.app import SystemCommand
+
 from annotator.learner import Strategy
+from annotator.refs import printable
+from annotator.tui.browsing import pages, similar
+from annotator.tui.keymaps import COMMANDS
 from annotator.tui.screens.classes import ClassesScreen
 from annotator.tui.screens.curves import CurvesScreen
 from annotator.tui.screens.strategy import StrategyScreen, title
@@ -58,6 +64,8 @@ def quit_(app: Labeller) -> None:
 
 
 OPENERS: dict[str, Callable[[Labeller], None]] = {
+    "pages": pages,
+    "similar": similar,
     "strategy": strategy,
     "curves": curves,
     "classes": classes,
@@ -65,3 +73,15 @@ OPENERS: dict[str, Callable[[Labeller], None]] = {
     "quit": quit_,
 }
 """Command -> what carries it out; every command that the screen has no `do_` method for."""
+
+
+def palette_commands(app: Labeller) -> Iterator[SystemCommand]:
+    """Every class and every command, by its name."""
+    perform = app.label_screen.perform
+    for name in app.session.classes:
+        words = f"Label as {printable(name)}"
+        yield SystemCommand(words, "the picture on screen", partial(perform, "label", name))
+    for command in COMMANDS:
+        if command.name != "palette":
+            head = command.title.capitalize()
+            yield SystemCommand(head, command.help, partial(perform, command.name))

@@ -31,6 +31,7 @@ KEYS: tuple[tuple[str, str, str], ...] = (
     ("⌫", "undo", "Take the last page back, with its selection."),
     ("Z", "zoom", "The tile in true pixels, then as large as fits, then the page."),
     ("R", "reference", "The class's reference images."),
+    ("B", "similar", "Pages of what looks most like the tile."),
     ("F", "flag", "Mark the tile for a second look, or take the mark off."),
     ("P", "prediction", "Hide or show what the model expects."),
     ("S", "skip page", "Leave the page unanswered."),

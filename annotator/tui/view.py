@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from enum import Enum, auto
 
 from annotator.log import DECISIONS, Entry
@@ -16,6 +16,10 @@ from annotator.tui.widgets.bars import Hint
 from annotator.tui.widgets.classbar import ClassRow
 
 Paragraphs = list[tuple[str, str]]
+LEAST = (60, 20)
+"""Columns and rows below which the screen asks for a larger window."""
+WIDE = 110
+"""Columns from which on there is more room beside the picture."""
 
 
 class State(Enum):
@@ -36,8 +40,8 @@ class State(Enum):
 
 LIVE = {
     State.ASKING: {
-        "label", "skip", "undo", "flag", "note", "hide", "zoom", "classes", "strategy", "curves",
-        "help", "palette", "quit",
+        "label", "skip", "undo", "flag", "note", "hide", "zoom", "classes", "pages", "similar",
+        "strategy", "curves", "help", "palette", "quit",
     },
     State.AUDITING: {
         "label", "skip", "undo", "flag", "note", "zoom", "classes", "help", "palette", "quit",
@@ -66,7 +70,9 @@ def state_of(session: Session, listed: bool) -> State:
     return State.AUDITED if audits else State.FINISHED
 
 
-def class_rows(session: Session, keymap: Keymap, hidden: bool) -> list[ClassRow]:
+def class_rows(
+    session: Session, keymap: Keymap, hidden: bool, chosen: Collection[str] = ()
+) -> list[ClassRow]:
     """The classes of the project, and those that the log alone knows if they have labels.
 
     Those with a key keep their places; the others come after them, the likeliest first.
@@ -75,7 +81,14 @@ def class_rows(session: Session, keymap: Keymap, hidden: bool) -> list[ClassRow]
     shares = (None if hidden else session.prediction) or {}
     likeliest = max(shares, key=shares.__getitem__) if shares else None
     rows = [
-        ClassRow(name, keymap.classes.get(name, ""), count, shares.get(name), name == likeliest)
+        ClassRow(
+            name,
+            keymap.classes.get(name, ""),
+            count,
+            shares.get(name),
+            name == likeliest,
+            (name in chosen) if session.multi else None,
+        )
         for name, count in counts.items()
     ]
     return sorted(rows, key=lambda row: (not row.key, 0 if row.key else -(row.share or 0)))
@@ -90,8 +103,15 @@ def audit_words(session: Session) -> tuple[str, ...]:
     return ("Audit: drawn at random, labelled without the prediction. A skip counts as wrong.",)
 
 
-def hints(state: State, keymap: Keymap, classes: Sequence[str]) -> list[Hint]:
+def live(state: State, session: Session) -> set[str]:
+    """The commands that do something now."""
+    asks = state in (State.ASKING, State.AUDITING)
+    return LIVE[state] | ({"confirm"} if session.multi and asks else set())
+
+
+def hints(state: State, keymap: Keymap, session: Session) -> list[Hint]:
     """The live keys, most needed first."""
+    classes, able = session.classes, live(state, session)
     found = []
     if state in (State.ASKING, State.AUDITING) and len(classes) <= 3:
         found = [
@@ -102,7 +122,7 @@ def hints(state: State, keymap: Keymap, classes: Sequence[str]) -> list[Hint]:
     commands = [
         Hint(keymap.keys(command.name)[0], command.title, (command.name, ""), place)
         for place, command in enumerate(COMMANDS, len(found))
-        if command.name in LIVE[state] and keymap.keys(command.name)
+        if command.name in able and keymap.keys(command.name)
     ]
     commands.sort(key=lambda hint: _FIRST.index(hint.action[0]) if hint.action[0] in _FIRST else 9)
     return found + commands
@@ -111,7 +131,7 @@ def hints(state: State, keymap: Keymap, classes: Sequence[str]) -> list[Hint]:
 CLOSE = Hint("esc", "close", ("", ""), 0)
 """All that the footer says while a dialog is open."""
 
-_FIRST = ("skip", "undo", "again", "help", "quit", "flag", "hide", "strategy", "curves")
+_FIRST = ("confirm", "skip", "undo", "again", "help", "quit", "flag", "hide", "strategy", "curves")
 """What stays in the footer of a narrow window."""
 
 
@@ -153,6 +173,18 @@ def marks(session: Session, item: Item) -> str:
         more = f" (+{len(notes) - 1})" if len(notes) > 1 else ""
         flagged.append(f"✎ {printable(notes[-1])}{more}")
     return "  ".join(flagged)
+
+
+def is_small(size: tuple[int, int]) -> bool:
+    """Whether a window has too few columns or rows to label in."""
+    return size[0] < LEAST[0] or size[1] < LEAST[1]
+
+
+def too_small(size: tuple[int, int]) -> tuple[str, Paragraphs]:
+    """What such a window shows."""
+    now, enough = (f"{columns} × {rows}" for columns, rows in (size, LEAST))
+    words = f"It has {now} characters; annotator takes {enough}."
+    return "This window is too small", [(words, "text")]
 
 
 def notice(

@@ -1,0 +1,141 @@
+"""browse: pages of many crops for one class."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from annotator.cli.labelling import Annotator, Graphics, Theme
+from annotator.errors import ProjectError
+from annotator.refs import printable
+
+if TYPE_CHECKING:
+    from annotator.pages import Wish
+    from annotator.project import Project
+
+Label = Annotated[str | None, typer.Option("--class", help="The class that the pages ask about.")]
+Choose = Annotated[
+    str,
+    typer.Option(
+        help="What a selection means: positives (the rest is --negative), exceptions (the rest "
+        "is the class), positives-only (the rest stays open)."
+    ),
+]
+
+
+def browse(
+    folder: Annotated[Path, typer.Argument(metavar="PROJECT")],
+    label: Label = None,
+    select: Choose = "",
+    negative: Annotated[
+        str | None,
+        typer.Option(
+            help="The class of the rest, or of the exceptions; in a project of two "
+            "classes the other one."
+        ),
+    ] = None,
+    order: Annotated[
+        str,
+        typer.Option(
+            help="random, likely, uncertain, similar or clusters; likely where there "
+            "is a model, else random."
+        ),
+    ] = "",
+    like: Annotated[
+        str | None, typer.Option(help="The ref that the others are similar to.")
+    ] = None,
+    per_page: Annotated[
+        int, typer.Option(min=1, max=500, help="Items on a page, where the window has room.")
+    ] = 48,
+    prediction: Annotated[bool, typer.Option(help="Show what the model expects.")] = True,
+    annotator: Annotator = None,
+    graphics: Graphics = None,
+    theme: Theme = None,
+) -> None:
+    """Label pages of many crops at once: select by mouse, by letters or by arrows.
+
+    \b
+    annotator browse p --class daisy
+    annotator browse p --class daisy --select exceptions
+    annotator browse p --order clusters
+    """
+    import getpass
+
+    from annotator.cli.given import with_given
+    from annotator.project import Project
+
+    project = Project.open(folder)
+    settings = with_given(project.settings, annotator=annotator, graphics=graphics, theme=theme)
+    wish = wished(project, label, select, negative, order, like, per_page)
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise ProjectError("pages need a terminal; over ssh give a command with `ssh -t`")
+    from dataclasses import replace
+
+    from annotator.tui.app import run
+    from annotator.tui.browsing import opening
+
+    receipt = run(
+        replace(project, settings=settings), annotator=settings.annotator or getpass.getuser(),
+        graphics=settings.graphics, opening=opening(wish, prediction=prediction),
+    )  # fmt: skip
+    typer.echo(str(receipt), err=True)
+    if receipt.code:
+        raise typer.Exit(receipt.code)
+
+
+def wished(
+    project: Project,
+    label: str | None,
+    select: str,
+    negative: str | None,
+    order: str,
+    like: str | None,
+    per_page: int,
+) -> Wish:
+    """What the flags ask for. Raises `ProjectError` for what does not go together."""
+    from annotator.errors import several
+    from annotator.pages import Order, Select, Wish
+
+    names = project.settings.names
+    order = order or ("similar" if like else "")
+    problems = [
+        f"no {kind} {printable(repr(value))}; choose one of {printable(', '.join(known))}"
+        for kind, value, known in (
+            ("class", label, names),
+            ("negative class", negative, names),
+            ("--select", select or None, tuple(Select)),
+            ("--order", order or None, tuple(Order)),
+        )
+        if value is not None and value not in known
+    ]
+    if order == "similar" and like is None:
+        problems.append("--order similar needs an item to be similar to: --like REF")
+    if select == "positives" and label is None:
+        problems.append("--select positives needs the class to select: --class NAME")
+    if problems:
+        raise ProjectError(several(problems, "these pages cannot be made:"))
+    if negative is None and label is not None and len(names) == 2:
+        negative = next(name for name in names if name != label)
+    if select == "positives" and negative is None:
+        raise ProjectError(
+            f"--select positives labels the rest, but as what? name it: --negative "
+            f"{printable(next(name for name in names if name != label))}, or leave the rest "
+            "open: --select positives-only"
+        )
+    if not select:
+        select = "positives-only" if negative is None or label is None else "positives"
+    return Wish(
+        label or "", Select(select), Order(order or _usual(project)), negative, per_page, like
+    )
+
+
+def _usual(project: Project) -> str:
+    """Likeliest first where a model can be had."""
+    known = (project.features_folder / "meta.json").exists() and project.labels_file.exists()
+    return "likely" if known else "random"
+
+
+COMMANDS = {"browse": browse}

@@ -1,0 +1,31 @@
+"""The keys of a page."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Label
+
+from annotator.tui.pagewords import KEYS
+
+
+class PageHelpScreen(ModalScreen[None]):
+    """Closes with any of the keys that leave a dialog."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,h,H,question_mark,q,Q,enter,ctrl+c", "leave", "close", priority=True)
+    ]
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(classes="dialog wide"):
+            yield Label("A page", classes="heading")
+            for keys, _, words in KEYS:
+                yield Label(Text.assemble((f"{keys:<12}", "bold"), words))
+
+    def action_leave(self) -> None:
+        self.dismiss()

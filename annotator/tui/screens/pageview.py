@@ -1,0 +1,251 @@
+"""One page on the screen: its parts, the frames of its tiles, and what is said of it."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass
+from functools import partial
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.geometry import Size
+from textual.message import Message
+from textual.screen import Screen
+
+from annotator.images import Folder
+from annotator.pages import PER_PAGE, Board, Page, PageSource
+from annotator.project import Project
+from annotator.refs import Item, printable
+from annotator.session import Session
+from annotator.terminal.caps import Caps
+from annotator.terminal.line import Line
+from annotator.terminal.sheet import Composer, Sheet
+from annotator.tui import pagewords, view
+from annotator.tui.widgets.bars import Caption, KeyBar
+from annotator.tui.widgets.letters import tags
+from annotator.tui.widgets.mosaic import Look, Mosaic
+from annotator.tui.widgets.notice import Banner, Notice
+from annotator.tui.widgets.pagehead import PageHead
+from annotator.tui.widgets.picture import Picture
+from annotator.tui.widgets.tight import TightCompositor
+
+SAID_SECONDS = 4.0
+
+
+class PageView(Screen[int]):
+    """Shows one page, and one tile of it at a time larger."""
+
+    @dataclass
+    class Submitted(Message):
+        """Answers were written, or taken back: a model can learn from them."""
+
+        change: int
+        """By how many there are more of them now."""
+
+    @dataclass
+    class Similar(Message):
+        """Pages of what looks like an item are asked for."""
+
+        ref: str
+        label: str
+
+    def __init__(
+        self,
+        source: PageSource,
+        project: Project,
+        session: Session,
+        caps: Caps,
+        line: Line | None = None,
+        *,
+        per_page: int = PER_PAGE,
+        prediction: bool = True,
+    ) -> None:
+        """`line` is the line to the terminal of the picture that is on screen already."""
+        super().__init__()
+        self._compositor = TightCompositor()
+        self.source, self.project, self.session = source, project, session
+        settings = project.settings
+        folder = Folder(project.images, settings.max_pixels)
+        self.composer = Composer(partial(folder.crop, context=settings.context))
+        self.mosaic = Mosaic(self.composer, caps, line, guard=settings.seen_guard, id="mosaic")
+        self.page: Page | None = None
+        self.board: Board | None = None
+        self.prediction, self.per_page = prediction, per_page
+        self.tags: list[str] = []
+        self.typed = ""
+        """The letters of a tag that were typed."""
+        self.first = 0
+        """The place of the first tile in view, where the page is larger than the window."""
+        self.zoomed = 0
+        """0 the page, 1 one tile in true pixels, 2 one tile as large as fits."""
+        self.ranges = False
+        """Whether the arrows select what they pass."""
+        self.submitted, self.shown_at = 0, 0.0
+        self._ahead: deque[Page] = deque()
+        self._sheet: Sheet | None = None
+        self._refers = self._on_screen = False
+        self._seen: set[int] = set()
+        self.head = PageHead(source.title, id="pagehead")
+        self.banner, self.caption = Banner(id="banner"), Caption(id="caption")
+        self.keys, self.notice = KeyBar(id="keys"), Notice(id="notice")
+
+    def compose(self) -> ComposeResult:
+        yield self.head
+        with Vertical(id="pagestage"):
+            yield self.mosaic
+            yield self.notice
+        yield self.banner
+        yield self.caption
+        yield self.keys
+
+    # --- the page
+
+    def deal(self) -> None:
+        """Lay the page out and show its part in view."""
+        if self.page is None or self.board is None:
+            return
+        self.notice.display, self.mosaic.display = False, True
+        self._sheet = self._sheet_of(self.page, self.first)
+        if self._sheet is None:
+            return
+        self._on_screen = False
+        self.tags = tags(len(self._sheet.items))
+        rows = {spot.row for spot in self._sheet.spots}
+        self.board.across = -(-len(self._sheet.spots) // max(1, len(rows)))
+        self.zoomed, self._refers = 0, False
+        self.mosaic.deal(self._sheet, [self._look(i) for i in self._in_view()])
+        self._expect()
+        self._say_state()
+
+    def _sheet_of(self, page: Page, first: int) -> Sheet | None:
+        refs = page.refs[first:]
+        spots = self.mosaic.lay(min(self.per_page, len(refs)))
+        items = [Item.parse(ref) for ref in refs[: len(spots)]]
+        return Sheet.of(items, spots, _pair(self.mosaic.size)) if items else None
+
+    def _in_view(self) -> range:
+        return range(self.first, self.first + (len(self._sheet.items) if self._sheet else 0))
+
+    def turn(self, way: int) -> None:
+        """Show another part of a large page."""
+        if self.page is None or self._sheet is None or self.board is None:
+            return
+        size = len(self._sheet.items)
+        first = self.first + way * size
+        if 0 <= first < len(self.page.refs):
+            self.first = first
+            self.board.go(first)
+            self.deal()
+
+    def follow(self) -> None:
+        """Keep the cursor in view, on the page or zoomed."""
+        assert self.board is not None and self.page is not None
+        if self.zoomed:
+            self.zoom_to(Item.parse(self.page.refs[self.board.cursor]), self.zoomed)
+        elif self.board.cursor not in self._in_view():
+            cursor, size = self.board.cursor, max(1, len(self._in_view()))
+            self.first = cursor // size * size
+            self.deal()
+
+    def zoom_to(self, item: Item, how: int) -> None:
+        self.zoomed = how
+        self.mosaic.alone(item)
+        if how == 1:
+            self.mosaic.zoom()
+
+    def refer(self, items: list[Item]) -> None:
+        """The class's reference images, until the next key."""
+        spots = self.mosaic.lay(len(items))
+        self._refers = True
+        self.mosaic.alone(Sheet.of(items[: len(spots)], spots, _pair(self.mosaic.size)))
+
+    def type(self, letters: str) -> None:
+        self.typed = letters
+        self.renew(set(self._in_view()), "letter")
+
+    @property
+    def apart(self) -> bool:
+        """Whether something else is shown in place of the page."""
+        return bool(self.zoomed) or self._refers
+
+    def unseen(self) -> int:
+        """How many tiles of the page were never on the screen."""
+        return 0 if self.page is None else len(self.page.refs) - len(self._seen)
+
+    def on_board(self) -> Board:
+        assert self.board is not None
+        return self.board
+
+    def _expect(self) -> None:
+        if self.page is None or self._sheet is None:
+            return
+        parts = [self._sheet_of(page, 0) for page in self._ahead]
+        if self._in_view().stop < len(self.page.refs):
+            parts.insert(0, self._sheet_of(self.page, self._in_view().stop))
+        self.mosaic.expect([sheet for sheet in parts if sheet is not None])
+
+    def _tell(self, heading: str, *words: str) -> None:
+        self.mosaic.clear()
+        self.mosaic.display, self.notice.display = False, True
+        self.notice.show(heading, [(line, "text") for line in words if line])
+
+    # --- what is said
+
+    def _look(self, place: int) -> Look:
+        assert self.page is not None and self.board is not None
+        tag = self.tags[place - self.first]
+        typed = len(self.typed) if tag.startswith(self.typed) else 0
+        flagged = self.session.is_flagged(self.page.refs[place])
+        return pagewords.look(
+            self.page, self.board, place, tag,
+            typed=typed, prediction=self.prediction, flagged=flagged,
+        )  # fmt: skip
+
+    def renew(self, places: set[int], by: str, at: tuple[float, ...] = ()) -> None:
+        """Draw some tiles anew, after whatever changed, and keep the selection.
+
+        `by` says what did it: a key, a letter, the mouse at a point of the tile …
+        """
+        assert self.page is not None and self.board is not None
+        self.source.mark(self.page, self.board.marks)
+        if self._sheet is not None and not self.apart:
+            seen = self._in_view()
+            self.mosaic.change((i - seen.start, self._look(i)) for i in places if i in seen)
+        self._say_state()
+
+    def _say_state(self) -> None:
+        page, board = self.page, self.board
+        if page is None or board is None:
+            return
+        counts = pagewords.outcome(page, board, self.broken(page))
+        how = page.note or pagewords.order(page, prediction=self.prediction)
+        self.head.tell(page, self.source.describe(), (pagewords.meaning(page), counts, how))
+        item = Item.parse(page.refs[board.cursor])
+        marks = ["✓ selected"] if board.selected(board.cursor) else []
+        marks += [printable(self.composer.broken[item])] if item in self.composer.broken else []
+        if len(self._in_view()) < len(page.refs):
+            marks.append(f"{self.first + 1}–{self._in_view().stop} of {len(page.refs)}")
+        words = view.marks(self.session, item)
+        self.caption.show(item.path, view.box_text(item), "  ".join([*marks, words]).strip())
+
+    def broken(self, page: Page) -> set[str]:
+        return {ref for ref in page.refs if Item.parse(ref) in self.composer.broken}
+
+    def say(self, text: str, role: str = "text", seconds: float = SAID_SECONDS) -> None:
+        self.head.say(text, role)
+        self.set_timer(seconds, lambda: self.head.say(""))
+
+    @on(Picture.Shown)
+    def _picture_shown(self, message: Picture.Shown) -> None:
+        if message.item == self._sheet:
+            if not self._seen:
+                self.shown_at = time.monotonic()
+            self._on_screen = True
+            self._seen.update(self._in_view())
+            self._say_state()  # what is broken is known now
+
+
+def _pair(size: Size) -> tuple[int, int]:
+    return size.width, size.height

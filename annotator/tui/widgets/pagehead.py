@@ -1,0 +1,41 @@
+"""The top of a page: the class, what is known of it, and what a selection means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from annotator.pages import Page
+from annotator.settings import ClassInfo
+from annotator.tui import pagewords
+from annotator.tui.text import Line
+from annotator.tui.widgets.lines import Lines
+
+
+class PageHead(Lines):
+    """Two or three lines; `tell` what holds now."""
+
+    def __init__(self, title: str, **options: Any) -> None:
+        super().__init__(**options)
+        self._title, self._page = title, None  # type: str, Page | None
+        self._info: ClassInfo | None = None
+        self._said: tuple[str, str, str] = ("", "", "")
+        self._message: tuple[str, str] = ("", "dim")
+
+    def tell(self, page: Page, info: ClassInfo | None, said: tuple[str, str, str]) -> None:
+        """The page, its class, and: what selecting means, what Enter would write, the order."""
+        self._page, self._info, self._said = page, info, said
+        self.update()
+
+    def say(self, text: str, role: str = "text") -> None:
+        """A message in place of the last line; "" takes it away."""
+        self._message = (text, role)
+        self.update()
+
+    def draw(self, cells: int, height: int) -> Sequence[Line]:
+        if self._page is None:
+            return [[(f" {self._title}", "title")]]
+        lines = pagewords.head(self._page, self._info, self._title, self._said, cells, height)
+        if self._message[0]:
+            lines[-1] = [(f" {self._message[0]}"[:cells], self._message[1])]
+        return lines
