@@ -227,7 +227,7 @@ def _alike(looks: Table, rows: Rows) -> Iterator[Rows]:
         keys = bits[:, start:stop] @ (1 << np.arange(stop - start))
         order = np.argsort(keys, kind="stable")
         ends = np.flatnonzero(np.diff(keys[order], append=-1)) + 1
-        for first, last in zip(np.append(0, ends[:-1]), ends, strict=True):
+        for first, last in zip([0, *ends], ends, strict=False):
             bucket = order[first:last]
             for place in range(len(bucket) - 1):
                 rest = bucket[place + 1 :]

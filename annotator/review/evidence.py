@@ -26,6 +26,8 @@ LEAST = 4
 """So many of the K nearest must contradict a label."""
 CONFIDENT = 0.5
 """A neighbour speaks where the model, without its label, gives that label at least this."""
+MARGIN = 0.3
+"""By so much another class must be likelier than the label to make it a likely error."""
 _AT_ONCE = 512
 
 Rows = NDArray[np.int64]
@@ -143,27 +145,33 @@ def gather(project: Project, state: State) -> Evidence:
     rows, y = fitted.snapshot.rows, fitted.snapshot.y
     refs = [fitted.features.store.refs[int(row)] for row in rows]
     proba = np.asarray(out_of_sample(fitted.model, fitted.labelled, y), np.float64)
-    return Evidence(refs, classes, y, proba, np.asarray(fitted.labelled), fitted=fitted)
+    return Evidence(refs, fitted.classes, y, proba, np.asarray(fitted.labelled), fitted=fitted)
 
 
 def likely_errors(y: Rows, proba: NDArray[np.float64]) -> tuple[Rows, Rows, NDArray[np.float64]]:
     """Which labels are likely wrong: their rows, the classes instead, and by which margin.
 
-    Confident learning (Northcutt, Jiang & Chuang 2021, arXiv:1911.00068): a class counts for an
-    item where its probability reaches the mean that items labelled so have for it; the
-    likeliest of those that count is the suspected one. Ordered by the margin by which it is
-    likelier than the label, highest first. A class with a single label is left out: without it
-    the model does not know the class.
+    A label is suspected where another class is likelier by MARGIN, or where the rule of confident
+    learning says so (Northcutt, Jiang & Chuang 2021, arXiv:1911.00068): another class reaches the
+    mean that items labelled with it have for it, and is the likeliest that does. That rule alone
+    passes over half of what lies near the mean; the margin alone is never reached among many
+    classes. Ordered by the margin, highest first. A class with a single label is left out:
+    without it the model does not know the class.
     """
-    C, n = proba.shape[1], len(y)
-    counts = np.bincount(y, minlength=C)
-    own = proba[np.arange(n), y]
-    sums = np.bincount(y, weights=own, minlength=C)
-    threshold = np.where(counts > 0, sums / np.maximum(counts, 1), np.inf)
-    counting = np.where(proba >= threshold, proba, -np.inf)
-    suspect = counting.argmax(axis=1) if n else np.zeros(0, np.int64)
-    margin = counting[np.arange(n), suspect] - own
-    rows = np.flatnonzero((suspect != y) & (margin > 0) & (counts[y] > 1))
+    n, C = proba.shape
+    if not n:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
+    each, counts = np.arange(n), np.bincount(y, minlength=C)
+    own = proba[each, y]
+    others = proba.copy()
+    others[each, y] = -np.inf
+    mean = np.bincount(y, weights=own, minlength=C) / np.maximum(counts, 1)
+    mean[counts == 0] = np.inf
+    counting = np.where(proba >= mean, proba, -np.inf)
+    by_rule = (counting.argmax(axis=1) != y) & (counting.max(axis=1) > own)
+    suspect = np.where(by_rule, counting.argmax(axis=1), others.argmax(axis=1))
+    margin = proba[each, suspect] - own
+    rows = np.flatnonzero((by_rule | (margin > MARGIN)) & (counts[y] > 1))
     rows = rows[np.argsort(-margin[rows], kind="stable")]
     return rows, suspect[rows], margin[rows]
 

@@ -1,0 +1,215 @@
+"""review: doubtful labels, one after the other; search: items by name, state, look or words."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from annotator.cli.given import with_given
+from annotator.cli.labelling import Annotator, Graphics
+from annotator.errors import ProjectError
+from annotator.refs import printable
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from annotator.duplicates import Prints
+    from annotator.log import State
+    from annotator.project import Project
+    from annotator.reftable import RefTable
+    from annotator.review import Evidence, Found
+
+_QUICK = 2000
+"""Labelled items whose looks are compared without being asked to."""
+
+
+def review(
+    project: Annotated[Path, typer.Argument(metavar="PROJECT", help="A project folder.")],
+    queue: Annotated[
+        str | None,
+        typer.Option(
+            help="gold, disagreements, duplicates, errors, neighbours, flagged or skipped [all]."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the cases as JSON.")] = False,
+    as_list: Annotated[
+        bool, typer.Option("--list", help="Print the cases, one a line, without a screen.")
+    ] = False,
+    most: Annotated[
+        int | None, typer.Option("-n", "--most", min=1, help="Only so many of each queue.")
+    ] = None,
+    prepare: Annotated[
+        bool, typer.Option("--prepare", help="Compare the looks of all items now, and end.")
+    ] = False,
+    annotator: Annotator = None,
+    graphics: Graphics = None,
+    progress: Annotated[str, typer.Option(help="auto, none or json.", hidden=True)] = "auto",
+) -> None:
+    """Look again at doubtful labels: change them with a class key, confirm them with Enter.
+
+    \b
+    annotator review p                       all queues, one after the other
+    annotator review p --queue errors        likely label errors
+    annotator review p --json -n 20          what there is, for scripts
+    annotator review p --prepare             find near-duplicates among all items
+    """
+    from annotator.pool import load
+    from annotator.project import Project
+    from annotator.review import QUEUES
+
+    opened = Project.open(project)
+    if queue is not None and queue not in QUEUES:
+        raise typer.BadParameter(f"{queue} is none of {', '.join(QUEUES)}", param_hint="--queue")
+    refs = load(opened)
+    if prepare:
+        _prepare(opened, refs, progress)
+        return
+    evidence, found = _found(opened, refs, queue, progress)
+    if as_json or as_list:
+        _print(found, evidence, most, as_json)
+    else:
+        _on_screen(opened, found, evidence, queue, annotator, graphics)
+
+
+def _found(
+    project: Project, refs: RefTable, queue: str | None, progress: str
+) -> tuple[Evidence, Found]:
+    """The cases, with the work that they take narrated on stderr."""
+    from annotator.log import replay
+    from annotator.review import QUEUES, find, gather
+    from annotator.store import SqliteStore
+
+    store = SqliteStore(project.labels_file)
+    state = replay(store.entries())
+    prints = _prints(project, refs, state, queue, progress)
+    evidence = gather(project, state)
+    queues = tuple(QUEUES) if queue is None else (queue,)
+    found = find(project, store, state, evidence, prints, queues)
+    store.close()
+    return evidence, found
+
+
+def _prints(
+    project: Project, refs: RefTable, state: State, queue: str | None, progress: str
+) -> Prints:
+    """The looks of the labelled items, computed where that is quick or asked for."""
+    from annotator import duplicates
+
+    known = duplicates.load(project, refs)
+    if queue not in (None, "duplicates"):
+        return known
+    rows = refs.rows([ref for ref in state.standing if state.label(ref) is not None])
+    rows = rows[rows >= 0]
+    missing = int((known.table["state"][rows] == duplicates.UNKNOWN).sum())
+    if queue is None and missing > _QUICK:
+        folder = printable(str(project.folder))
+        typer.echo(
+            f"duplicates: {missing:,} labelled items have not been compared yet; "
+            f"annotator review {folder} --queue duplicates does it",
+            err=True,
+        )
+        return known
+    return _compared(project, refs, rows, progress if missing else "none")
+
+
+def _prepare(project: Project, refs: RefTable, progress: str) -> None:
+    import numpy as np
+
+    from annotator import duplicates
+
+    prints = _compared(project, refs, np.arange(len(refs)), progress)
+    seen = prints.table["state"]
+    broken = int((seen == duplicates.BROKEN).sum())
+    left = f"; {broken:,} cannot be read" if broken else ""
+    typer.echo(f"{int((seen != duplicates.UNKNOWN).sum()):,} items compared{left}", err=True)
+    if (seen == duplicates.UNKNOWN).any():
+        raise typer.Exit(130)
+
+
+def _compared(project: Project, refs: RefTable, rows: NDArray[np.int64], progress: str) -> Prints:
+    from annotator import duplicates
+    from annotator.cli.narration import narrated, stoppable
+
+    with narrated(progress, "comparing looks") as show, stoppable() as stop:
+        return duplicates.update(project, refs, rows, progress=_paced(show), stop=stop)
+
+
+def _paced(show: Callable[[Any], None]) -> Callable[[int, int], None]:
+    """Progress of `done` out of `of`, with the rate since it began."""
+    from annotator.features.pipeline import Progress
+
+    begun = time.monotonic()
+
+    def update(done: int, of: int) -> None:
+        rate = done / max(1e-6, time.monotonic() - begun)
+        show(Progress(done, of, 0, rate, (of - done) / rate))
+
+    return update
+
+
+def _print(found: Found, evidence: Evidence, most: int | None, as_json: bool) -> None:
+    """The counts and the cases on stdout."""
+    from annotator.review import QUEUES
+
+    cases = {name: list(some)[:most] for name, some in found.cases.items()}
+    if as_json:
+        queues: dict[str, Any] = {
+            name: {"count": len(some), "about": QUEUES[name]} for name, some in found.cases.items()
+        }
+        queues |= {
+            name: {"count": None, "about": QUEUES[name], "reason": reason}
+            for name, reason in found.why_not.items()
+        }
+        listed = [evidence.of(case).as_dict() for some in cases.values() for case in some]
+        typer.echo(json.dumps({"queues": queues, "cases": listed}, ensure_ascii=False, indent=1))
+        return
+    for some in cases.values():
+        for case in some:
+            cells = (case.queue, case.ref, case.label or "-", case.suggestion or "-", case.reason)
+            typer.echo("\t".join(map(printable, cells)))
+    for line in _counts(found.counts, found.why_not):
+        typer.echo(line, err=True)
+
+
+def _counts(counts: dict[str, int], why_not: Any) -> list[str]:
+    lines = [f"{count:>7,}  {name}" for name, count in counts.items()]
+    return lines + [f"      -  {name}: {printable(reason)}" for name, reason in why_not.items()]
+
+
+def _on_screen(
+    project: Project,
+    found: Found,
+    evidence: Evidence,
+    queue: str | None,
+    annotator: str | None,
+    graphics: str | None,
+) -> None:
+    from dataclasses import replace
+
+    from annotator.tui.reviewing import run
+
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise ProjectError(
+            "reviewing needs a terminal (over ssh: `ssh -t`); --json and --list need none"
+        )
+    settings = with_given(project.settings, annotator=annotator, graphics=graphics)
+    done = run(
+        replace(project, settings=settings), found, evidence, queue=queue,
+        annotator=settings.annotator or getpass.getuser(), graphics=settings.graphics,
+    )  # fmt: skip
+    typer.echo(f"{done.cases:,} cases decided in {done.seconds:.0f} s; still to review:", err=True)
+    for line in _counts(done.left, found.why_not):
+        typer.echo(line, err=True)
+    if done.code:
+        raise typer.Exit(done.code)
+
+
+COMMANDS: dict[str, Callable[..., None]] = {"review": review}

@@ -1,0 +1,309 @@
+"""The review screen: one doubtful item, its label, and what speaks against it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.screen import Screen
+from textual.timer import Timer
+
+from annotator.errors import StoreError
+from annotator.project import Project
+from annotator.refs import Item, printable
+from annotator.review import QUEUES, Case, Review
+from annotator.tui import reviewwords as words
+from annotator.tui.keymaps import Keymap
+from annotator.tui.pace import Held
+from annotator.tui.screens.note import NoteScreen
+from annotator.tui.text import Line
+from annotator.tui.view import CLOSE
+from annotator.tui.widgets.bars import Caption, Header, KeyBar
+from annotator.tui.widgets.classbar import ClassBar
+from annotator.tui.widgets.lines import Lines
+from annotator.tui.widgets.notice import Banner
+from annotator.tui.widgets.picture import Picture
+from annotator.tui.widgets.stage import Stage
+from annotator.tui.widgets.tight import TightCompositor
+
+WIDE = 110
+AHEAD = 3
+PANEL_ROWS = 20
+_KEYS = {
+    "enter": ("confirm", ""), "tab": ("next", ""), "shift+tab": ("previous", ""),
+    "]": ("compare", "1"), "[": ("compare", "-1"), "escape": ("back", ""),
+}  # fmt: skip
+T = TypeVar("T")
+
+
+class ReviewPanel(Lines):
+    """What is known of the case, and how many are left."""
+
+    def __init__(self, review: Review, **options: Any) -> None:
+        super().__init__(**options)
+        self._review, self._shown = review, -1
+        self._case: Case | None = None
+
+    def show(self, case: Case | None, shown: int) -> None:
+        self._case, self._shown = case, shown
+        self.update()
+
+    def draw(self, cells: int, height: int) -> Sequence[Line]:
+        return words.panel_lines(self._case, self._review, cells, self._shown)
+
+
+class ReviewScreen(Screen[None]):
+    """Turns keys into changes and confirmations."""
+
+    def __init__(self, project: Project, review: Review, keymap: Keymap, picture: Picture) -> None:
+        super().__init__()
+        self.project, self.review, self.keymap, self.picture = project, review, keymap, picture
+        self._compositor = TightCompositor()
+        self._covered = self._hidden = False
+        self._compared = -1
+        """Which of the related items is on screen; -1 for the case itself."""
+        self._shown: tuple[Item | None, float] = (None, 0.0)
+        self._quiet: Timer | None = None
+        self._held = Held(project.settings.seen_guard != "off")
+        self.header = Header(project.folder.resolve().name, id="header")
+        self.stage = Stage(picture, id="stage")
+        self.classes_ = ClassBar(id="classes")
+        self.panel = ReviewPanel(review, id="panel")
+        self.banner = Banner(id="banner")
+        self.caption = Caption(id="caption")
+        self.keys = KeyBar(id="keys")
+
+    def compose(self) -> ComposeResult:
+        yield self.header
+        with Horizontal(id="middle"):
+            yield self.stage
+            with Vertical(id="sidebar"):
+                yield self.classes_
+                yield self.panel
+        yield self.banner
+        yield self.caption
+        yield self.keys
+
+    def on_mount(self) -> None:
+        self.set_interval(1.0, self._each_second)
+        self.sync()
+
+    # --- what is on screen
+
+    def sync(self) -> None:
+        """Show the current case, or what is compared with it."""
+        case = self.review.current
+        self.header.badge("REVIEW")
+        self.header.activity(QUEUES.get(self.review.queue, ""))
+        if case is None:
+            self.stage.tell(*words.notice(self.review))
+        else:
+            self.stage.show(self._item(case), self._ahead(case))
+        self.classes_.show(words.class_rows(case, self.review, self.keymap, self._hidden))
+        self.panel.show(case, self._compared)
+        self.caption.show(*(words.caption(case, self.review, self._compared) if case else ("",)))
+        self._show_keys()
+
+    def _item(self, case: Case) -> Item:
+        if self._compared < 0:
+            return Item.parse(case.ref)
+        return Item.parse(words.related_of(case, self.review)[self._compared][0])
+
+    def _ahead(self, case: Case) -> list[Item]:
+        """What the next key may show: the next case, what this one is compared with, itself."""
+        related = [ref for ref, _, _ in words.related_of(case, self.review)[:2]]
+        coming = [one.ref for one in self.review.upcoming(AHEAD)]
+        return [Item.parse(ref) for ref in [*coming[:1], *related[:1], *coming[1:], case.ref]]
+
+    def _show_keys(self) -> None:
+        case = self.review.current
+        live = [CLOSE] if self._covered else words.hints(case, self.review, self.keymap)
+        self.keys.show(live)
+
+    def on_screen_suspend(self) -> None:
+        self._covered = True
+        self._show_keys()
+
+    def on_screen_resume(self) -> None:
+        self._covered = False
+        self._show_keys()
+
+    def _each_second(self) -> None:
+        self.caption.link(self.picture.status if self.review.current else "")
+
+    def say(self, text: str, role: str = "text", seconds: float = 4.0) -> None:
+        """A message at the top that goes by itself."""
+        if self._quiet is not None:
+            self._quiet.stop()
+        self.header.say(text, role)
+        self._quiet = self.set_timer(seconds, lambda: self.header.say("")) if text else None
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.set_class(event.size.width >= WIDE, "-wide")
+        self.set_class(event.size.height < 30, "-flat")
+        rows = event.size.height - 4
+        self.classes_.give(rows - PANEL_ROWS, max(1, rows - PANEL_ROWS // 2))
+
+    # --- keys and clicks
+
+    def on_key(self, event: events.Key) -> None:
+        action = _KEYS.get(event.character or event.key) or _KEYS.get(event.key)
+        action = action or self.keymap.action(event.key, event.character)
+        if action is None:
+            return
+        event.stop()
+        event.prevent_default()
+        if action[0] in ("label", "confirm", "skip") and self._held(event.key, event.time):
+            self.say("key held down: one press, one answer", "dim", 1.5)
+            return
+        self.perform(*action)
+
+    def perform(self, command: str, argument: str = "") -> None:
+        """Do what a key or a click asks for; keys of the labelling screen alone do nothing."""
+        own: Callable[..., None] | None = getattr(self, f"do_{command}", None)
+        if own is not None:
+            own(*([argument] if argument else []))
+
+    @on(ClassBar.Chosen)
+    def _class_clicked(self, message: ClassBar.Chosen) -> None:
+        self.perform("label", message.name)
+
+    @on(KeyBar.Chosen)
+    def _key_clicked(self, message: KeyBar.Chosen) -> None:
+        self.perform(*message.action)
+
+    # --- answers
+
+    def do_label(self, name: str) -> None:
+        case = self._visible_case()
+        if (
+            case is None
+            or self._written(lambda: self.review.answer(name, self._shown_ms())) is None
+        ):
+            return
+        what = f"{printable(case.label or 'no label')} → {printable(name)}"
+        many = f", {len(case.group)} items" if case.group else ""
+        self.say(f"confirmed: {printable(name)}" if name == case.label else what + many)
+        self._next_case()
+
+    def do_confirm(self) -> None:
+        case = self._visible_case()
+        if case is None:
+            return
+        if not self.review.can_confirm(case):
+            why = "has no label yet" if case.label is None else "has a class of an older project"
+            self.say(f"it {why}: give it one", "warn")
+        elif self._written(lambda: self.review.confirm(self._shown_ms())) is not None:
+            self.say(f"confirmed: {printable(case.label or 'skipped')}")
+            self._next_case()
+
+    def do_skip(self) -> None:
+        """Later: the case comes back at the end of its queue."""
+        self.review.later()
+        self._next_case()
+
+    def do_undo(self) -> None:
+        case = self._written(self.review.undo)
+        if case is None:
+            self.say("nothing of this sitting is left to take back", "dim")
+            return
+        self.say("taken back")
+        self._next_case()
+
+    def do_flag(self) -> None:
+        case = self.review.current
+        if (
+            case is not None
+            and self._written(lambda: self.review.session.flag(case.ref)) is not None
+        ):
+            self.sync()
+
+    def do_note(self) -> None:
+        case = self.review.current
+        if case is not None:
+            notes = [printable(note) for note in self.review.session.notes(case.ref)]
+            self.app.push_screen(NoteScreen(notes), lambda text: self._note(case, text))
+
+    def _note(self, case: Case, text: str | None) -> None:
+        if text:
+            self._written(lambda: self.review.session.note(case.ref, text))
+            self.sync()
+
+    def _next_case(self) -> None:
+        self._compared = -1
+        self.sync()
+
+    def _visible_case(self) -> Case | None:
+        """The case, if it is what the annotator looks at."""
+        case = self.review.current
+        if case is None:
+            return None
+        if self._compared >= 0:
+            self.say("esc goes back to the item under review, then answer", "warn")
+            return None
+        if not self.picture.accepts(Item.parse(case.ref)):
+            self.say("not on screen yet: key ignored", "dim", 1.5)
+            return None
+        return case
+
+    def _written(self, write: Callable[[], T]) -> T | None:
+        """The result of a write; None, and a warning on screen, where the store failed."""
+        try:
+            result = write()
+        except StoreError as error:
+            self.banner.warn("store", f"NOT SAVED: {printable(str(error))}")
+            self.app.bell()
+            return None
+        self.banner.warn("store", "")
+        return result
+
+    def _shown_ms(self) -> int | None:
+        item, at = self._shown
+        return round(1000 * (time.monotonic() - at)) if item == self.picture.item else None
+
+    @on(Picture.Shown)
+    @on(Picture.Seen)
+    def _picture_shown(self, message: Picture.Shown | Picture.Seen) -> None:
+        self._shown = (message.item, time.monotonic())
+
+    # --- views
+
+    def do_compare(self, step: str) -> None:
+        """Look at the next near-duplicate or neighbour; after the last the case itself."""
+        case = self.review.current
+        count = len(words.related_of(case, self.review)) if case else 0
+        if count:
+            self._compared = (self._compared + 1 + int(step)) % (count + 1) - 1
+            self.sync()
+
+    def do_back(self) -> None:
+        self.banner.dismiss()
+        self._next_case()
+
+    def do_next(self) -> None:
+        self._turn(1)
+
+    def do_previous(self) -> None:
+        self._turn(-1)
+
+    def _turn(self, step: int) -> None:
+        """The next queue that has cases."""
+        names = list(self.review.queues)
+        at = names.index(self.review.queue) if self.review.queue in names else 0
+        order = [names[(at + step * i) % len(names)] for i in range(1, len(names) + 1)]
+        self.review.choose(next((n for n in order if self.review.queues[n]), self.review.queue))
+        self._next_case()
+
+    def do_hide(self) -> None:
+        self._hidden = not self._hidden
+        self.sync()
+
+    def do_zoom(self) -> None:
+        self.say("true pixels" if self.picture.zoom() else "the whole picture", "dim", 2)
+
+    def do_quit(self) -> None:
+        self.app.exit()

@@ -1,0 +1,260 @@
+"""Doubtful labels are found, decided once, and every decision is a row of the log."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from annotator import duplicates
+from annotator.features.store import FeatureStore
+from annotator.log import Action, Entry, State, replay
+from annotator.pool import load
+from annotator.project import Project
+from annotator.reftable import RefTable
+from annotator.review import QUEUES, Found, Review, find, gather
+from annotator.review.evidence import likely_errors
+from annotator.session import Session
+from annotator.settings import ClassInfo, Settings
+from annotator.store import SqliteStore
+
+COUNT = 90
+
+
+def truth(ref: str) -> str:
+    return ("ok", "crack", "rust")[int(ref[:2]) % 3]
+
+
+class Bench:
+    """A project of 90 items in three well separated clouds, its log, and reviews of it."""
+
+    def __init__(self, folder: Path) -> None:
+        settings = Settings(classes=tuple(map(ClassInfo, ("ok", "crack", "rust"))), images=".")
+        self.project = Project.create(folder / "p", settings)
+        self.refs = [f"{n:02d}.png" for n in range(COUNT)]
+        self.project.refs_file.write_text("filename\n" + "\n".join(self.refs) + "\n")
+        rng = np.random.default_rng(5)
+        matrix = rng.normal(0, 0.12, (COUNT, 12)).astype(np.float32)
+        matrix[np.arange(COUNT), np.arange(COUNT) % 3] += 1.0
+        np.save(folder / "x.npy", matrix)
+        FeatureStore.adopt(self.project.features_folder, folder / "x.npy", RefTable(self.refs))
+        self.store = SqliteStore(self.project.labels_file)
+
+    def label(self, ref: str, label: str, who: str = "ana", **fields: Any) -> Entry:
+        entry = Entry(0, 1000.0, who, Action.LABEL, ref, label, **fields)
+        return self.store.append(entry)[0]
+
+    def label_all(self, wrong: Sequence[str] = ()) -> None:
+        """By the truth; `wrong` ones as the next class."""
+        names = ["ok", "crack", "rust"]
+        for ref in self.refs[:60]:
+            shift = ref in wrong
+            self.label(ref, names[(names.index(truth(ref)) + shift) % 3])
+
+    @property
+    def state(self) -> State:
+        return replay(self.store.entries())
+
+    def found(self) -> Found:
+        prints = duplicates.load(self.project, load(self.project))
+        evidence = gather(self.project, self.state)
+        return find(self.project, self.store, self.state, evidence, prints)
+
+    def refs_in(self, queue: str) -> list[str]:
+        return [case.ref for case in self.found().cases[queue]]
+
+    def review(self, queue: str | None = None, who: str = "bo") -> Review:
+        session = Session(self.store, self.project.settings.names, annotator=who)
+        return Review(session, self.found(), gather(self.project, self.state), queue)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def test_planted_errors_are_found_and_nothing_else(bench: Bench) -> None:
+    wrong = ["07.png", "22.png", "45.png"]
+    bench.label_all(wrong)
+    assert set(bench.refs_in("errors")) == set(wrong)
+    assert set(bench.refs_in("neighbours")) == set(wrong)
+    for case in bench.found().cases["errors"]:
+        assert case.suggestion == truth(case.ref)
+        assert f"the model says {truth(case.ref)}" in case.reason
+
+
+def test_a_change_is_a_row_of_the_log_that_undo_takes_back(bench: Bench) -> None:
+    bench.label_all(["07.png"])
+    review = bench.review("errors")
+    assert review.current is not None
+    assert review.current.by == "ana"
+    review.answer("crack", shown_ms=700)
+    last = list(bench.store.entries())[-1]
+    assert (last.annotator, last.ref, last.label) == ("bo", "07.png", "crack")
+    assert (last.picked_by, last.q, last.shown_ms) == ("review", None, 700)
+    assert last.extra is not None
+    assert last.extra["review"] == "errors"
+    assert bench.state.label("07.png") == "crack"
+    assert review.current is None
+    assert review.undo() is not None
+    assert bench.state.label("07.png") == "rust"
+    assert review.current.ref == "07.png"
+    assert review.undo() is None  # ana's labels are not bo's to take back
+
+
+def test_what_is_confirmed_comes_back_only_when_something_new_is_said(bench: Bench) -> None:
+    bench.label_all(["07.png", "22.png"])
+    review = bench.review("errors")
+    first = review.current
+    assert first is not None
+    review.confirm()
+    assert bench.state.label(first.ref) == first.label
+    assert first.ref not in bench.refs_in("errors")
+    assert first.ref in bench.refs_in("neighbours")  # each queue has its own reasons
+    bench.label(first.ref, truth(first.ref), who="cy", extra={"second": True})
+    assert first.ref in bench.refs_in("errors")
+
+
+def test_labels_of_a_review_are_learnt_from_and_not_compared_as_opinions(bench: Bench) -> None:
+    bench.label_all(["07.png"])
+    bench.review("errors").answer("crack")
+    evidence = gather(bench.project, bench.state)
+    assert evidence.classes[evidence.y[evidence.row("07.png")]] == "crack"
+    assert bench.refs_in("disagreements") == []
+
+
+def test_disagreements_say_who_said_what(bench: Bench) -> None:
+    bench.label("00.png", "ok")
+    bench.label("00.png", "crack", who="bo", extra={"second": True})
+    bench.label("03.png", "ok")
+    bench.label("03.png", "ok", who="bo", extra={"second": True})
+    bench.label("06.png", "ok")
+    bench.label("06.png", "rust", extra={"second": True, "repeat": True})
+    cases = {case.ref: case for case in bench.found().cases["disagreements"]}
+    assert cases.keys() == {"00.png", "06.png"}
+    assert cases["00.png"].reason == "ana: ok · bo: crack"
+    assert cases["06.png"].reason == "ana: ok · ana again: rust"
+    assert cases["06.png"].suggestion == "rust"
+
+
+def test_flagged_and_skipped_items_are_offered_once(bench: Bench) -> None:
+    bench.label("00.png", "ok")
+    flag = Entry(0, 1.0, "ana", Action.FLAG, "00.png")
+    open_ = replace(flag, ref="01.png")
+    skip = Entry(0, 1.0, "ana", Action.SKIP, "02.png")
+    bench.store.append(flag, open_, skip, Entry(0, 1.0, "ana", Action.NOTE, "02.png", note="blur"))
+    assert set(bench.refs_in("flagged")) == {"00.png", "01.png"}
+    (case,) = bench.found().cases["skipped"]
+    assert case.reason == "skipped by ana: blur"
+
+    review = bench.review("skipped")
+    assert [entry.action for entry in review.confirm()] == [Action.SKIP]
+    review.choose("flagged")
+    assert review.current is not None
+    assert review.current.ref == "01.png"  # the latest flag first
+    assert review.confirm() == []  # it has no label to confirm
+    review.answer("crack")
+    review.confirm()
+    assert bench.refs_in("flagged") == bench.refs_in("skipped") == []
+    bench.store.append(replace(flag, extra={"on": False}), flag)
+    assert bench.refs_in("flagged") == ["00.png"]  # flagged anew
+
+
+def test_near_duplicates_with_different_labels_are_decided_together(bench: Bench) -> None:
+    picture = np.random.default_rng(0).integers(0, 255, (6, 8, 3), np.uint8)
+    for name in ("00.png", "03.png", "06.png"):
+        image = Image.fromarray(picture).resize((80, 60))
+        image.save(bench.project.folder / name)
+    refs = load(bench.project)
+    duplicates.update(bench.project, refs, np.arange(10))
+    bench.label("00.png", "ok")
+    bench.label("03.png", "ok")
+    assert bench.refs_in("duplicates") == []
+    bench.label("06.png", "rust")
+    (case,) = bench.found().cases["duplicates"]
+    assert (case.ref, case.suggestion) == ("06.png", "ok")
+    assert case.reason == "3 near-duplicates: 2 ok, 1 rust"
+
+    review = bench.review("duplicates")
+    assert len(review.answer("crack")) == 3
+    assert {bench.state.label(ref) for ref in case.group} == {"crack"}
+    review.undo()
+    assert [bench.state.label(ref) for ref in sorted(case.group)] == ["ok", "ok", "rust"]
+    assert len(review.confirm()) == 3
+    assert bench.refs_in("duplicates") == []
+
+
+def test_a_case_that_was_decided_meanwhile_is_not_offered(bench: Bench) -> None:
+    bench.label_all(["07.png", "22.png"])
+    review = bench.review("errors")
+    assert review.current is not None
+    seen = review.current.ref
+    bench.label(seen, truth(seen), who="cy")
+    review.session.refresh()
+    assert review.current is not None
+    assert review.current.ref != seen
+    assert review.queues["errors"] == 1
+
+
+def test_later_puts_a_case_at_the_end(bench: Bench) -> None:
+    bench.label_all(["07.png", "22.png", "45.png"])
+    review = bench.review("errors")
+    order = bench.refs_in("errors")
+    review.later()
+    assert review.current is not None
+    assert review.current.ref == order[1]
+    assert [case.ref for case in review.upcoming(5)] == [order[2], order[0]]
+
+
+def test_without_features_the_other_queues_work(bench: Bench) -> None:
+    bench.label("00.png", "ok")
+    bench.store.append(Entry(0, 1.0, "ana", Action.FLAG, "00.png"))
+    (bench.project.features_folder / "meta.json").unlink()
+    found = bench.found()
+    assert found.counts["flagged"] == 1
+    assert "annotator features" in found.why_not["errors"]
+    assert set(found.cases) | set(found.why_not) == set(QUEUES)
+
+
+def test_the_rule_of_confident_learning_by_hand() -> None:
+    """Two classes. Mean self-confidence is 0.6 for class 0 (0.9, 0.7, 0.2) and 0.8 for class 1.
+    Row 2, labelled 0, reaches class 1's 0.8; row 5, labelled 1, has 0.55 for class 0: not 0.6."""
+    y = np.array([0, 0, 0, 1, 1, 1])
+    ones = np.array([0.1, 0.3, 0.8, 0.95, 1.0, 0.45])
+    rows, suspects, margins = likely_errors(y, np.stack([1 - ones, ones], axis=1))
+    assert rows.tolist() == [2]
+    assert suspects.tolist() == [1]
+    assert margins[0] == pytest.approx(0.6)
+
+
+def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "annotator", "review", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+
+
+def test_the_command_without_a_screen(bench: Bench) -> None:
+    bench.label_all(["07.png", "22.png"])
+    folder = str(bench.project.folder)
+    ran = _run(folder, "--json", "-n", "1")
+    found = json.loads(ran.stdout)
+    assert found["queues"]["errors"]["count"] == 2
+    errors = [case for case in found["cases"] if case["queue"] == "errors"]
+    assert len(errors) == 1
+    assert len(errors[0]["neighbours"]) == 5
+    assert sum(errors[0]["proba"].values()) == pytest.approx(1, abs=0.01)
+
+    ran = _run(folder, "--list", "--queue", "neighbours")
+    assert {line.split("\t")[1] for line in ran.stdout.splitlines()} == {"07.png", "22.png"}
+
+    ran = _run(folder)
+    assert (ran.returncode, "--json" in ran.stderr) == (1, True)
+    ran = _run(folder, "--queue", "typos")
+    assert (ran.returncode, "disagreements" in ran.stderr) == (2, True)
