@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from annotator.errors import ProjectError, several
+from annotator.labelset import NONE, SEPARATOR
 from annotator.refs import printable
 
 
@@ -24,7 +25,7 @@ class ClassInfo:
     """Reference images: refs, from the images' folder."""
 
 
-def check_classes(names: tuple[str, ...]) -> None:
+def check_classes(names: tuple[str, ...], multi: bool = False) -> None:
     """Raise `ProjectError` unless `names` are one or more, each of its own and not blank."""
     problems = []
     if not names:
@@ -32,6 +33,8 @@ def check_classes(names: tuple[str, ...]) -> None:
     for name in names:
         if not name.strip() or name != name.strip():
             problems.append(f"class {name!r} is blank, or begins or ends with a space")
+        if multi and (SEPARATOR in name or name == NONE):
+            problems.append(f"class {printable(name)}: with multi_label no name holds {SEPARATOR}")
         if "\n" in name or "\r" in name or "\0" in name:
             problems.append(f"class {printable(name)} has a line break in its name")
     problems += [

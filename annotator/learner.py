@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.features.store import FeatureStore
+from annotator.labelset import sets
 from annotator.learn.ranking import Ranking, Snapshot
 from annotator.learn.strategies import Pick
 from annotator.log import State
@@ -46,8 +47,9 @@ class Before(Protocol):
 class Learner:
     """Owned by one session, and by its thread."""
 
-    def __init__(self, classes: tuple[str, ...], strategy: Strategy) -> None:
-        self.classes, self.strategy = classes, strategy
+    def __init__(self, classes: tuple[str, ...], strategy: Strategy, multi: bool = False) -> None:
+        """With `multi` every set of classes that was used is a class to the model."""
+        self.classes, self.strategy, self._multi = classes, strategy, multi
         self.ranking: Ranking | None = None
         self.features: PooledFeatures | None = None
         self.before: Before | None = None
@@ -72,8 +74,9 @@ class Learner:
         vector = self.features.vector(row) if self.features else None
         if model is None or vector is None:
             return None
+        assert self.ranking is not None
         proba = model.predict_proba(vector[None])[0]
-        return dict(zip(self.classes, map(float, proba), strict=True))
+        return dict(zip(self.ranking.classes, map(float, proba), strict=True))
 
     def says(self, row: int, ref: str) -> tuple[dict[str, float] | None, str | None]:
         """What the model says of a pool row, until there is one what was proposed; and who
@@ -92,11 +95,16 @@ class Learner:
         if self.features is None:
             return None
         self._learnt = self._knowledge(state, queue)
+        previous = self.ranking
+        if self._multi:
+            before, self.classes = self.classes, label_sets(state, self.classes)
+            if previous is not None and before != self.classes:
+                previous = replace(previous, warm=None)  # its arrays have too few columns
         return replace(
             snapshot_of(self.features, state, self.classes, self.strategy, queue.rows),
             closed=self.features.closed(queue.closed()),
             want=queue.ahead + 4,
-            previous=self.ranking,
+            previous=previous,
         )
 
     def adopt(self, ranking: Ranking) -> list[Pick]:
@@ -110,6 +118,11 @@ class Learner:
         available = self.features.available if self.features else None
         ready = -1 if available is None else int(available.sum())
         return (state.seq, ready, self.strategy, len(queue.refs))
+
+
+def label_sets(state: State, classes: tuple[str, ...]) -> tuple[str, ...]:
+    """What the model of a multi-label project tells apart: the sets of classes that people used."""
+    return sets((str(last.label) for _, last in state.labels() if not last.by_machine), classes)
 
 
 def snapshot_of(

@@ -16,7 +16,7 @@ from annotator.features.store import FeatureStore
 from annotator.learn.model import ESTIMATORS, FittedModel
 from annotator.learn.ranking import Snapshot, check_names
 from annotator.learn.rows import UnitRows, one_thread
-from annotator.learner import Strategy, snapshot_of
+from annotator.learner import Strategy, label_sets, snapshot_of
 from annotator.log import State
 from annotator.pool import load
 from annotator.pooled import PooledFeatures
@@ -54,9 +54,10 @@ def fit(project: Project, state: State) -> Fitted:
     features = PooledFeatures(FeatureStore.open(project.features_folder), refs)
     features.available = features.store.available()
     strategy = Strategy("random", estimator=settings.estimator)
-    snapshot = snapshot_of(features, state, settings.names, strategy, refs.rows)
+    classes = label_sets(state, settings.names) if settings.multi_label else settings.names
+    snapshot = snapshot_of(features, state, classes, strategy, refs.rows)
     check_names(snapshot)
-    if len(set(snapshot.y.tolist())) < min(2, len(settings.names)):
+    if len(set(snapshot.y.tolist())) < min(2, len(classes)):
         raise ProjectError(
             f"the model knows {len(snapshot.rows)} labels of {len(set(snapshot.y.tolist()))} "
             f"classes: label some of each first: annotator run {printable(str(project.folder))}"
@@ -64,11 +65,11 @@ def fit(project: Project, state: State) -> Fitted:
     labelled = UnitRows(snapshot.features).take(snapshot.rows)
     # As `learn` fits, without all else that it finds out: the history of the estimate, mostly.
     with one_thread():
-        estimator = ESTIMATORS[settings.estimator](len(settings.names))
+        estimator = ESTIMATORS[settings.estimator](len(classes))
         estimator.fit(labelled, snapshot.y)
     name = f"{settings.estimator}@{snapshot.version}"
-    model = FittedModel(name, estimator, len(labelled), len(settings.names))
-    return Fitted(model, snapshot, labelled, refs, features, settings.names)
+    model = FittedModel(name, estimator, len(labelled), len(classes))
+    return Fitted(model, snapshot, labelled, refs, features, classes)
 
 
 def predictions(fitted: Fitted, wanted: NDArray[np.bool_]) -> Iterator[Prediction]:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from annotator.labelset import each
 from annotator.log import Entry, State
 
 
@@ -31,16 +32,20 @@ def progress(
     refs: Sequence[str],
     elsewhere: int,
     of: Callable[[str], Entry | None] | None = None,
+    multi: bool = False,
 ) -> Progress:
     """The counts of a pool. `of` gives the decision on a ref where the log's own counts do not
-    say: in an audit, or for second opinions, on hundreds of refs and not millions."""
+    say: in an audit, or for second opinions, on hundreds of refs and not millions. With `multi` an
+    item counts for each of its classes."""
     counts = state.counts
     if of is not None:
         decisions = map(of, refs)
         counts = Counter(decision.label for decision in decisions if decision is not None)
+    labelled = counts.total() - counts[None]
+    counts = each(counts) if multi else counts
     gone = {name for name in counts if name is not None and counts[name]} - set(classes)
     shown = {name: counts[name] for name in [*classes, *sorted(gone)]}
-    labelled, skipped = sum(shown.values()), counts[None]
+    skipped = counts[None]
     return Progress(
         items=len(refs),
         labelled=labelled,

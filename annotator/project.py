@@ -39,7 +39,7 @@ class Project:
     @classmethod
     def create(cls, folder: Path, settings: Settings) -> Project:
         """Make `folder` with its annotator.toml. Raises `ProjectError` where one is already."""
-        check_classes(settings.names)
+        check_classes(settings.names, settings.multi_label)
         file = folder / SETTINGS_FILE
         if file.exists():
             raise ProjectError(

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from annotator.agreement import REPEAT, Repeats, is_repeat
 from annotator.features.store import FeatureStore
+from annotator.labelset import check, marginal
 from annotator.learn.ranking import Ranking, Snapshot
 from annotator.learn.strategies import Pick
 from annotator.learner import Learner, Strategy
@@ -47,16 +48,18 @@ class Session:
         second: bool = False,
         hear: Callable[[Entry], object] | None = None,
         repeats: float = 0.0,
+        multi: bool = False,
     ) -> None:
         """`audit` names the audit that this is: its labels are marked so, and carry no q. With
         `second` every answer is a second opinion: asked blind, compared, never the one that counts.
 
         `hear` is told of each row that this session has written, once it is on disk. `repeats` is
         the share of items asked that this annotator has labelled before, for self-agreement.
+        With `multi` a label is a set of classes (labelset).
         """
         self.classes, self.annotator, self.seed = tuple(classes), annotator, seed
-        self.learner = Learner(self.classes, strategy or Strategy())
-        self.audit, self.second = audit, second
+        self.learner = Learner(self.classes, strategy or Strategy(), multi)
+        self.audit, self.second, self.multi = audit, second, multi
         self.store, self.clock, self._flush = store, clock, False
         self._record = Record(store, annotator, clock, hear)
         self._record.take_in = self._take_in
@@ -94,7 +97,8 @@ class Session:
     def prediction(self) -> Mapping[str, float] | None:
         """What the latest model says of the current item, until there is one what was proposed;
         None without either."""
-        return self._said()[0] if self.queue else None
+        proba = self._said()[0] if self.queue else None
+        return marginal(proba, self.classes) if proba and self.multi else proba
 
     # --- answering
 
@@ -105,8 +109,7 @@ class Session:
         does nothing and returns None. Raises `StoreError` where nothing could be written; the
         item stays current.
         """
-        if name not in self.classes:
-            raise ValueError(f"{name!r} is not among the classes {self.classes}")
+        check([name], self.classes, self.multi)
         return self._answer(name, ref, shown_ms)
 
     def skip(self, ref: str | None = None, shown_ms: int | None = None) -> Entry | None:
@@ -128,8 +131,7 @@ class Session:
         holds how those were drawn that were drawn at random; the rest carry no propensity, so
         they teach the model and stay out of the error estimate.
         """
-        if unknown := {name for name in answers.values() if name is not None} - set(self.classes):
-            raise ValueError(f"{unknown} are not among the classes {self.classes}")
+        check(answers.values(), self.classes, self.multi)
         second = {"second": True} if self.second else {}
         said = {"shown_ms": shown_ms, "extra": {"group": uuid4().hex, **second, **(extra or {})}}
         entries = []
@@ -270,11 +272,8 @@ class Session:
     @property
     def progress(self) -> Progress:
         of = (self._own if self.second else self.state).decision if self.blind else None
-        return progress(self.state, self.classes, self.queue.refs, len(self.queue.elsewhere), of)
-
-    def given(self) -> list[str]:
-        """The labels that people gave and that stand, in the order asked."""
-        return [str(last.label) for _, last in self.state.labels() if not last.by_machine]
+        refs, elsewhere = self.queue.refs, len(self.queue.elsewhere)
+        return progress(self.state, self.classes, refs, elsewhere, of, self.multi)
 
     @property
     def blind(self) -> bool:

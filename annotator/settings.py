@@ -134,7 +134,7 @@ def read_settings(file: Path, user_file: Path | None = None) -> Settings:
     if "find" in table and table["find"] not in {info.name for info in classes}:
         problems.append(f"find: {table['find']!r} is not among the classes")
     _refuse(problems, file)
-    check_classes(tuple(info.name for info in classes))
+    check_classes(tuple(info.name for info in classes), bool(table.get("multi_label")))
     values = {k: v for k, v in {**personal, **table}.items() if k in _FIELDS}
     return Settings(classes=classes, keys=keys, **values)
 

@@ -49,7 +49,8 @@ class Sitting:
         self._seed = settings.seed
         self.session = Session(
             self._store, settings.names, annotator=annotator, seed=settings.seed,
-            ahead=max(settings.ahead, held - 1), clock=clock, holder=holder, second=second, lease=lease,
+            ahead=max(settings.ahead, held - 1), clock=clock, holder=holder, second=second,
+            lease=lease, multi=settings.multi_label,
             strategy=Strategy(settings.strategy, settings.find, settings.estimator),
             hear=lambda entry: self._hooks.tell("on_label", as_dict(entry)),
         )  # fmt: skip

@@ -9,9 +9,11 @@ from typing import Any
 
 from annotator.errors import AnnotatorError
 from annotator.features.store import FeatureStore
+from annotator.labelset import each
 from annotator.log import Action, Entry, State, replay
 from annotator.pool import load
 from annotator.project import Project
+from annotator.proposals.precision import precision, sentence
 from annotator.refs import printable
 from annotator.store import SqliteStore
 
@@ -27,7 +29,10 @@ def status(project: Project) -> dict[str, Any]:
         store.close()
     standing = [stack[-1] for stack in state.standing.values()]
     labels = [entry for entry in standing if entry.action is Action.LABEL]
-    counts = Counter(entry.label for entry in labels)
+    counts: Counter[str | None] = Counter(entry.label for entry in labels)
+    if project.settings.multi_label:
+        counts = each(counts)
+        del counts[None]
     names = [*project.settings.names, *sorted(set(counts) - set(project.settings.names), key=str)]
     models = [entry for entry in labels if entry.model]
     items = len(load(project))
@@ -44,6 +49,7 @@ def status(project: Project) -> dict[str, Any]:
         "model": max(models, key=lambda entry: entry.seq).model if models else None,
         "features": _features(project),
         "strategy": project.settings.strategy,
+        "proposals": [group.as_dict() for group in precision(project, state) if group.name is None],
     }
 
 
@@ -86,6 +92,7 @@ def as_text(found: dict[str, Any]) -> str:
         lines.append(f"features: {features['error']}")
     else:
         lines.append(f"features: {features['extractor']}, {features['rows']:,} x {features['dim']}")
+    lines += [f"proposals of {sentence(group)}" for group in found["proposals"]]
     return "\n".join(lines)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.difficulty import WINDOW, cumulative, windowed
+from annotator.labelset import parts
 from annotator.refs import printable
 from annotator.session import Session
 from annotator.tui.honest import Honest, between, error_chart, outlook
@@ -28,7 +29,7 @@ def charts(session: Session, known: Honest, keymap: Keymap) -> tuple[Chart, ...]
         error_chart(known),
         _difficulty("difficulty of what you are shown: wrong", hard.wrong, percent=True),
         _difficulty("difficulty of what you are shown: squared error", hard.squared, percent=False),
-        class_chart(session.given(), session.classes, keymap),
+        class_chart(given(session), session.classes, keymap, session.multi),
     )
 
 
@@ -47,10 +48,17 @@ def _difficulty(title: str, values: NDArray[np.float64], *, percent: bool) -> Ch
     )
 
 
-def class_chart(given: Sequence[str], classes: Sequence[str], keymap: Keymap) -> Chart:
+def given(session: Session) -> list[str]:
+    """The labels that people gave and that stand, in the order asked."""
+    return [str(last.label) for _, last in session.state.labels() if not last.by_machine]
+
+
+def class_chart(
+    given: Sequence[str], classes: Sequence[str], keymap: Keymap, multi: bool = False
+) -> Chart:
     """How many labels each class has had, by the number of labels; the largest classes."""
-    names = np.array(given)
-    counts = {name: np.cumsum(names == name) for name in classes} if given else {}
+    held = [set(parts(label)) if multi else {label} for label in given]
+    counts = {name: np.cumsum([name in one for one in held]) for name in classes} if given else {}
     largest = sorted(counts, key=lambda name: -int(counts[name][-1]))[:MOST_CLASSES]
     x = np.arange(1.0, len(given) + 1)
     series = []

@@ -24,7 +24,7 @@ from annotator.tui.keymaps import Keymap
 from annotator.tui.pace import Held, Pace
 from annotator.tui.screens.help import HelpScreen
 from annotator.tui.screens.note import NoteScreen
-from annotator.tui.view import LIVE, State
+from annotator.tui.view import State
 from annotator.tui.widgets.bars import Caption, Header, KeyBar
 from annotator.tui.widgets.classbar import ClassBar
 from annotator.tui.widgets.notice import Banner, Notice
@@ -33,9 +33,6 @@ from annotator.tui.widgets.sidebar import Sidebar
 from annotator.tui.widgets.stage import Stage
 from annotator.tui.widgets.tight import TightCompositor
 
-LEAST = (60, 20)
-"""Columns and rows below which the screen asks for a larger window."""
-WIDE = 110
 SAID_SECONDS = 4.0
 T = TypeVar("T")
 
@@ -119,7 +116,7 @@ class LabelScreen(Screen[None]):
     def _show_keys(self) -> None:
         assert self._state is not None
         if not self._covered:
-            self.keys.show(view.hints(self._state, self.keymap, self.session.classes))
+            self.keys.show(view.hints(self._state, self.keymap, self.session))
         else:
             self.keys.show([view.CLOSE])  # a dialog has the keys
 
@@ -158,7 +155,7 @@ class LabelScreen(Screen[None]):
         if action is not None:
             event.stop()
             event.prevent_default()
-            if action[0] in ("label", "skip") and self._held(event.key, event.time):
+            if action[0] in ("label", "skip", "confirm") and self._held(event.key, event.time):
                 self.say("key held down: one press, one answer", "dim", 1.5)
                 return
             self.perform(*action)
@@ -166,7 +163,8 @@ class LabelScreen(Screen[None]):
     def perform(self, command: str, argument: str = "") -> None:
         """Do what a key, a click or the palette asks for."""
         assert self._state is not None
-        if command not in LIVE[self._state] or (self.has_class("small") and command != "quit"):
+        small = self.has_class("small") and command != "quit"
+        if small or command not in view.live(self._state, self.session):
             return
         own = getattr(self, f"do_{command}", None)
         if own is None:
@@ -177,23 +175,18 @@ class LabelScreen(Screen[None]):
             own()
 
     @on(ClassBar.Chosen)
-    def _class_clicked(self, message: ClassBar.Chosen) -> None:
-        self.perform("label", message.name)
-
     @on(KeyBar.Chosen)
-    def _key_clicked(self, message: KeyBar.Chosen) -> None:
+    def _clicked(self, message: ClassBar.Chosen | KeyBar.Chosen) -> None:
         self.perform(*message.action)
 
     def on_resize(self, event: events.Resize) -> None:
-        small = event.size.width < LEAST[0] or event.size.height < LEAST[1]
+        small = view.is_small(event.size)
         self.set_class(small, "small")
         if small:
-            now, least = (f"{w} × {h}" for w, h in (event.size, LEAST))
-            words = f"It has {now} characters; annotator takes {least}."
-            self.query_one("#small", Notice).show("This window is too small", [(words, "text")])
+            self.query_one("#small", Notice).show(*view.too_small(event.size))
         flat = event.size.height < 30
         self.set_class(flat, "-flat")
-        self.set_class(event.size.width >= WIDE, "-wide")
+        self.set_class(event.size.width >= view.WIDE, "-wide")
         self.sidebar.give(event.size.height - (3 if flat else 4))
 
     # --- answers
@@ -204,7 +197,14 @@ class LabelScreen(Screen[None]):
         if self._broken is not None:
             self.say("no picture, no label; skip it or flag it", "warn")
             return
-        self._answer(lambda ref: self.session.label(name, ref, self._shown_ms()))
+        if self.session.multi:
+            self.sidebar.toggle(name)
+        else:
+            self._answer(lambda ref: self.session.label(name, ref, self._shown_ms()))
+
+    def do_confirm(self) -> None:
+        label = self.sidebar.choice.label
+        self._answer(lambda ref: self.session.label(label, ref, self._shown_ms()))
 
     def do_skip(self) -> None:
         self._answer(lambda ref: self.session.skip(ref, self._shown_ms()))

@@ -25,6 +25,8 @@ class ClassRow:
     share: float | None = None
     """Probability by the model; None where there is none, or it is hidden."""
     likeliest: bool = False
+    chosen: bool | None = None
+    """Whether it is chosen for the item; None where a key labels at once."""
 
 
 class ClassBar(Lines):
@@ -35,6 +37,10 @@ class ClassBar(Lines):
         """A class was clicked."""
 
         name: str
+
+        @property
+        def action(self) -> tuple[str, str]:
+            return "label", self.name
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -109,6 +115,9 @@ def one_line(row: ClassRow, cells: int) -> Line:
 
 def _key(row: ClassRow) -> Line:
     """Its key, and a mark beside the likeliest class: it is not told by colour alone."""
+    if row.chosen is not None:
+        box: Line = [("■" if row.chosen else "□", "best" if row.chosen else "dim")]
+        return [(" ", "text"), (f" {row.key or ' '} ", "key" if row.key else "text"), *box]
     mark: Line = [("▸" if row.likeliest else " ", "best" if row.likeliest else "text")]
     if not row.key:
         return [("    ", "text"), *mark]

@@ -10,6 +10,7 @@ from textual.timer import Timer
 
 from annotator.session import Session
 from annotator.tui import view
+from annotator.tui.choice import Choice
 from annotator.tui.honest import Honest, honest
 from annotator.tui.keymaps import Keymap
 from annotator.tui.pace import Pace
@@ -46,6 +47,7 @@ class Sidebar(Vertical):
         self._pending: Timer | None = None
         self._honest = Honest()
         self.hides_prediction = False
+        self.choice = Choice(session)
 
     def compose(self) -> ComposeResult:
         yield self._class_bar
@@ -63,9 +65,15 @@ class Sidebar(Vertical):
         elif self._pending is None:
             self._pending = self.set_timer(SOON, self.show)
 
+    def toggle(self, name: str) -> None:
+        """Choose a class for the item, or no longer, where it may have several."""
+        self.choice.toggle(name)
+        self.show()
+
     def show(self) -> None:
         self._pending = None
-        rows = view.class_rows(self._session, self._keymap, self.hides_prediction)
+        chosen = self.choice.names
+        rows = view.class_rows(self._session, self._keymap, self.hides_prediction, chosen)
         self._class_bar.show(rows)
         self._show_panel()
 

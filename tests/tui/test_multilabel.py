@@ -1,0 +1,96 @@
+"""Several classes on one item: keys toggle, enter confirms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from annotator.errors import ProjectError
+from annotator.labelset import joined, marginal, parts
+from annotator.log import replay
+from annotator.predict import as_csv
+from annotator.project import Project
+from annotator.report import status
+from annotator.store import SqliteStore
+from annotator.terminal.caps import Caps, Technique
+from annotator.tui.app import prepared
+
+
+def _labels(project: Project) -> dict[str, str | None]:
+    store = SqliteStore(project.labels_file)
+    state = replay(store.entries())
+    store.close()
+    return {ref: state.label(ref) for ref in state.standing}
+
+
+async def test_keys_toggle_and_enter_confirms(make: Any) -> None:
+    project = make(6, ("red", "big", "old"), multi_label=True)
+    with prepared(project, "ann", Caps(Technique.NONE, "test"), features=False) as app:
+        async with app.run_test(size=(100, 30)) as pilot:
+            while app.session.current is None:
+                await pilot.pause()
+            asked = []
+            for keys in (("3", "1"), ("1", "2", "1"), ()):
+                asked.append(app.session.current.ref)
+                await pilot.press(*keys, "enter")
+                await pilot.pause()
+            assert app.session.progress.labelled == 3
+            assert app.session.progress.classes == {"red": 1, "big": 1, "old": 1}
+            await pilot.press("2", "backspace")  # undo forgets what was only chosen
+            await pilot.pause()
+            assert app.session.current is not None and app.session.current.ref == asked[2]
+            await pilot.press("enter")
+            await pilot.pause()
+    assert _labels(project) == dict(zip(asked, ["red|old", "big", "(none)"], strict=True))
+    assert status(project)["classes"] == {"red": 1, "big": 1, "old": 1}
+
+
+async def test_the_model_learns_sets_and_shows_each_class(
+    make: Any, give_features: Callable[[Project, Sequence[str]], None]
+) -> None:
+    project = make(24, ("red", "dark"), multi_label=True)
+    give_features(project, [f"{number:02d}.png" for number in range(24)])
+    with prepared(project, "ann", Caps(Technique.NONE, "test"), features=False) as app:
+        async with app.run_test(size=(100, 30)) as pilot:
+            while app.session.current is None:
+                await pilot.pause()
+            for _ in range(14):
+                odd = int(app.session.current.ref[:2]) % 2
+                await pilot.press(*(("2",) if odd else ("1", "2")), "enter")
+                await pilot.pause()
+            for _ in range(400):
+                if app.session.ranking is not None and not app.session.stale:
+                    break
+                await pilot.pause(0.02)
+            shown = app.session.prediction
+            assert shown is not None and set(shown) == {"red", "dark"}
+            odd = int(app.session.current.ref[:2]) % 2
+            assert shown["dark"] > 0.5
+            assert (shown["red"] > 0.5) == (not odd)
+    table = b"".join(as_csv(project, _state(project))).decode().splitlines()
+    assert table[0].endswith("p(red),p(dark),p((none)),p(red|dark)")
+    rows = [line.split(",") for line in table[1:]]
+    assert all(row[1] == ("dark" if int(row[0][:2]) % 2 else "red|dark") for row in rows)
+
+
+def _state(project: Project) -> Any:
+    store = SqliteStore(project.labels_file)
+    state = replay(store.entries())
+    store.close()
+    return state
+
+
+def test_sets_are_written_in_the_order_of_the_classes() -> None:
+    assert joined({"c", "a"}, ["a", "b", "c"]) == "a|c"
+    assert joined(set(), ["a"]) == "(none)"
+    assert parts("(none)") == ()
+    found = marginal({"a|c": 0.5, "a": 0.2, "(none)": 0.3}, ["a", "b", "c"])
+    assert found == pytest.approx({"a": 0.7, "b": 0.0, "c": 0.5})
+
+
+def test_a_class_that_holds_the_separator_is_refused(make: Any) -> None:
+    with pytest.raises(ProjectError, match=r"a\|b"):
+        make(1, ("a|b", "c"), multi_label=True)
+    make(1, ("a|b", "c"))
