@@ -1,0 +1,224 @@
+"""ImageNet-AB: what annotators' hands did on each image, for training on annotation byproducts.
+
+The layout and the names of Han et al., "Neglected Free Lunch" (ICCV 2023), and of the ImageNet
+annotation tool: `train_xml/IMAGE.xml` (the annotation of ILSVRC, with one `<metadata>` for each
+time that somebody was shown the image), `json/IMAGE.json` (the same as a list), and the tool's
+tables, one row a line, in `tables/`. Times are milliseconds since the epoch; x and y lie in [0, 1].
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+import numpy as np
+
+from annotator.byproducts import PageTrace, traces, worker_id
+from annotator.byproducts.assignments import Assignment, assignments
+from annotator.errors import ProjectError, RefError
+from annotator.formats import xml
+from annotator.formats.format import Format
+from annotator.formats.pictures import inside
+from annotator.formats.source import Source
+from annotator.refs import Item, printable
+from annotator.store import SqliteStore
+
+_ANONYMOUS = re.compile(r"[0-9a-f]{10}")
+_IN_XML = (
+    "imageID", "originalImageWidth", "originalImageHeight", "imageWidth", "imageHeight",
+    "imagePosition", "hoveredRecord", "hoveredCount", "mouseTracking", "selected",
+    "selectedRecord", "selectedCount", "estimateTime", "deselectedRecord", "viewedRecord",
+    "cursorRecord", "zoomedRecord", "worker_id", "assignment_id", "page_idx", "class", "version",
+    "semantics", "predictionShown", "pointerResolution",
+)  # fmt: skip
+
+
+def write(source: Source, place: Path) -> None:
+    """Raises `ProjectError` where no page was ever shown."""
+    store = SqliteStore(source.project.labels_file)
+    try:
+        works = {one.id: one for one in assignments(store)}
+        export = _Export(source, place, works)
+        for trace in traces(store):
+            export.page(trace)
+        export.close()
+    finally:
+        store.close()
+    if not export.pages:
+        raise ProjectError(
+            "no page was shown in this project yet, so there are no by-products: label some with "
+            "`annotator browse` or `annotator hits run`"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where what is known of an image goes, without the suffix."""
+
+    stem: str
+    size: tuple[int, int]
+
+
+class _Export:
+    """Appends to one file an image, page by page: all that is in memory is one page."""
+
+    def __init__(self, source: Source, place: Path, works: Mapping[str, Assignment]) -> None:
+        self.pages = 0
+        self._source, self._place, self._works = source, place, works
+        self._chosen = np.zeros(len(source.refs), bool)
+        self._chosen[source.rows] = True
+        self._images: dict[str, _Place | None] = {}
+        self._stems: set[str] = set()
+        self._workers: dict[str, str] = {}
+        for folder in ("train_xml", "json", "tables"):
+            (place / folder).mkdir()
+
+    def page(self, trace: PageTrace) -> None:
+        """Add a page: a row of the tables, and an observation of each of its images."""
+        self.pages += 1
+        work = self._works.get(trace.shown["annotation"])
+        worker = self._worker(trace.shown["worker"], work)
+        fields = trace.fields()
+        with (self._place / "tables/ImageNetAnnotationPage.jsonl").open("a") as table:
+            _line(table, {**fields, "workerID": worker})
+        for image, record in zip(trace.images, fields["annotations"], strict=True):
+            observation = {
+                **record,
+                "worker_id": worker,
+                "assignment_id": work.external or work.id if work else "",
+                "page_idx": trace.shown["pageno"],
+                "class": trace.shown["question"],
+                "version": trace.shown["version"],
+                "semantics": trace.shown["semantics"],
+                "predictionShown": trace.shown["prediction_shown"],
+                "pointerResolution": trace.shown["terminal"]["pointer"],
+                "page": trace.id,
+                "submitted": trace.ended_at is not None,
+            }
+            self._observe(image.ref, observation)
+
+    def close(self) -> None:
+        """End every file."""
+        with (self._place / "tables/ImageNetAnnotation.jsonl").open("a") as table:
+            for work in self._works.values():
+                worker = self._worker(work.worker, work)
+                _line(table, replace(work, worker=worker).fields())
+        for found in filter(None, self._images.values()):
+            for folder, suffix, end in _ENDS:
+                with (self._place / folder / f"{found.stem}.{suffix}").open("a") as file:
+                    file.write(end)
+
+    def _observe(self, ref: str, observation: dict[str, Any]) -> None:
+        if ref not in self._images:
+            self._images[ref] = self._begin(ref, observation["imageID"])
+        found = self._images[ref]
+        if found is None:
+            return
+        try:
+            text = _metadata(observation)
+        except RefError as error:
+            self._source.note(f"left out: {printable(ref)}: {error}")
+            self._source.leave_out("whose names XML cannot hold")
+            return
+        self._source.written += 1
+        with (self._place / f"train_xml/{found.stem}.xml").open("a", encoding="utf-8") as file:
+            file.write(text)
+        with (self._place / f"json/{found.stem}.json").open("a", encoding="utf-8") as file:
+            file.write(",\n" if file.tell() > 2 else "")
+            json.dump(observation, file, ensure_ascii=False)
+
+    def _begin(self, ref: str, image: str) -> _Place | None:
+        """Begin the files of an image; None where the options of the export leave it out."""
+        (row,) = self._source.refs.rows([ref])
+        if row < 0 or not self._chosen[row]:
+            self._source.leave_out("that are not chosen, or not in the project any more")
+            return None
+        item, label = Item.parse(ref), self._source.ledger.label_of(int(row))
+        found = _Place(self._free(_stem(image, item)), self._source.size(item.path) or (0, 0))
+        head = _head(found, item, label, self._source.project.folder.resolve().name)
+        for folder, suffix, text in (("train_xml", "xml", head), ("json", "json", "[\n")):
+            file = self._place / folder / f"{found.stem}.{suffix}"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+        return found
+
+    def _free(self, stem: str) -> str:
+        """`stem`, or one beside it where another image has that name (a.jpg and a.png)."""
+        number, free = 1, stem
+        while free.casefold() in self._stems:
+            number += 1
+            free = f"{stem}-{number}"
+        self._stems.add(free.casefold())
+        return free
+
+    def _worker(self, name: str, work: Assignment | None) -> str:
+        """A worker's id: never a name, unless the HIT was run with names."""
+        if _ANONYMOUS.fullmatch(name) or (work is not None and work.named):
+            return name
+        if name not in self._workers:
+            self._workers[name] = worker_id(self._source.project, name)
+        return self._workers[name]
+
+
+_ENDS = (("train_xml", "xml", "</annotation>\n"), ("json", "json", "\n]\n"))
+
+
+def _line(table: IO[str], row: Mapping[str, Any]) -> None:
+    table.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def _stem(image: str, item: Item) -> str:
+    """The image's id without its suffix and its box's marks, for a file's name."""
+    path = Item.parse(image).path if item.box is not None else image
+    kept = inside(path)
+    suffix = PurePosixPath(kept).suffix
+    kept = kept[: -len(suffix)] if suffix.lower() in _SUFFIXES else kept
+    box = "" if item.box is None else "_" + "_".join(f"{value:g}" for value in item.box)
+    return f"{kept[-200:]}{box}"
+
+
+_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
+
+
+def _head(found: _Place, item: Item, label: str | None, database: str) -> str:
+    """The annotation of ILSVRC up to its objects: a box is one, a whole image has none."""
+    folder, _, base = found.stem.rpartition("/")
+    width, height = found.size
+    lines = [
+        "<annotation>",
+        f"  {xml.element('folder', folder)}",
+        f"  {xml.element('filename', base)}",
+        f"  <source>{xml.element('database', database)}</source>",
+        f"  <size><width>{width}</width><height>{height}</height><depth>3</depth></size>",
+        "  <segmented>0</segmented>",
+    ]
+    if item.box is not None:
+        box = item.box
+        sides = (("xmin", box.x), ("ymin", box.y), ("xmax", box.right), ("ymax", box.bottom))
+        corners = "".join(xml.element(tag, f"{value:g}") for tag, value in sides)
+        name = xml.element("name", label or "")
+        lines.append(f"  <object>{name}<bndbox>{corners}</bndbox></object>")
+    elif label is not None:
+        lines.append(f"  {xml.element('label', label)}")
+    return "\n".join(lines) + "\n"
+
+
+def _metadata(observation: Mapping[str, Any]) -> str:
+    """One observation; a list is its element again and again, as ImageNet-AB's loader expects."""
+    parts = "".join(_elements(tag, observation[tag]) for tag in _IN_XML)
+    return f"  <metadata>{parts}</metadata>\n"
+
+
+def _elements(tag: str, value: Any) -> str:
+    if isinstance(value, list):
+        return "".join(_elements(tag, one) for one in value)
+    if isinstance(value, dict):
+        return f"<{tag}>{''.join(_elements(key, one) for key, one in value.items())}</{tag}>"
+    return xml.element(tag, value)
+
+
+FORMAT = Format("imagenet-ab", write=write, folder=True, keeps=frozenset())
