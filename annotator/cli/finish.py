@@ -70,9 +70,22 @@ def finish(
     accepted = None
     if verdict.certified and not plan:
         accepted = audit.accept(store, replay(store.entries()), time.time())
+        _tell(opened, audit, verdict, accepted)
     _say(audit, verdict, accepted, as_json)
     if not verdict.certified and not plan:
         raise typer.Exit(1)
+
+
+def _tell(project: Project, audit: Audit, verdict: Verdict, accepted: int) -> None:
+    """Let `on_finish` hear of the certificate."""
+    from annotator.hooks import TIMEOUT, Hooks
+
+    hooks = Hooks(
+        {"on_finish": project.settings.on_finish}, project.folder,
+        lambda words: typer.echo(words, err=True),
+    )  # fmt: skip
+    hooks.tell("on_finish", _figures(audit, verdict, accepted))
+    hooks.close(TIMEOUT)
 
 
 def _audited(
@@ -102,16 +115,19 @@ def _audited(
 
 
 def _say(audit: Audit, verdict: Verdict, accepted: int | None, as_json: bool) -> None:
-    plan = audit.attempt.plan
     if as_json:
-        figures: dict[str, Any] = {
-            "attempt": audit.attempt.number, "model": audit.model, "threshold": plan.threshold,
-            "items": plan.size, "max_error": plan.max_error, "confidence": audit.attempt.level,
-            "expected_error": plan.expected_error, **asdict(verdict), "accepted": accepted,
-        }  # fmt: skip
-        typer.echo(json.dumps(figures))
-        return
-    typer.echo(_text(audit, verdict, accepted))
+        typer.echo(json.dumps(_figures(audit, verdict, accepted)))
+    else:
+        typer.echo(_text(audit, verdict, accepted))
+
+
+def _figures(audit: Audit, verdict: Verdict, accepted: int | None) -> dict[str, Any]:
+    plan = audit.attempt.plan
+    return {
+        "attempt": audit.attempt.number, "model": audit.model, "threshold": plan.threshold,
+        "items": plan.size, "max_error": plan.max_error, "confidence": audit.attempt.level,
+        "expected_error": plan.expected_error, **asdict(verdict), "accepted": accepted,
+    }  # fmt: skip
 
 
 def _text(audit: Audit, verdict: Verdict, accepted: int | None) -> str:
