@@ -14,6 +14,7 @@ import typer
 from annotator import __version__
 from annotator.cli import (
     browse,
+    cluster,
     config,
     data,
     detect,
@@ -25,6 +26,7 @@ from annotator.cli import (
     hits,
     labelling,
     log,
+    proposals,
     report,
     review,
     simulate,
@@ -78,6 +80,8 @@ for _module in (
     headless,
     detect,
     discover,
+    proposals,
+    cluster,
     features,
     finish,
     review,

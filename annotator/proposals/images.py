@@ -23,5 +23,7 @@ def image_paths(project: Project, left_out: LeftOut) -> list[str]:
     paths = [Item.parse(ref).path for batch in walk(project.images, left_out) for ref in batch]
     if not paths:
         kinds = ", ".join(sorted(SUFFIXES))
-        raise RefError(f"{printable(str(project.images))} holds no image; known are {kinds}")
+        raise RefError(
+            f"{printable(str(project.images.resolve()))} holds no image; known are {kinds}"
+        )
     return paths

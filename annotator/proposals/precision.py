@@ -12,7 +12,7 @@ stratum, which were labelled has nothing to do with whether they are right.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ from annotator.log import State
 from annotator.project import Project
 from annotator.proposals.table import ProposalTable
 from annotator.proposals.verdict import judge
+from annotator.refs import printable
 
 LEVEL = 0.95
 """Of how many such intervals hold the truth."""
@@ -183,7 +184,11 @@ def precision(project: Project, state: State, wanted: float = 0.95) -> list[Grou
 
 
 def _judged(table: ProposalTable, state: State) -> tuple[Flags, Flags]:
-    """(n,) which proposals a person has judged, and which of them are right."""
+    """(n,) which proposals a person has judged, and which of them are right.
+
+    Of an item with several classes proposed, the label judges the best proposal, which was shown;
+    of the others it tells only where the box was accepted, as which class.
+    """
     labelled, right = np.zeros(len(table), bool), np.zeros(len(table), bool)
     if not state.standing:
         return labelled, right
@@ -191,8 +196,11 @@ def _judged(table: ProposalTable, state: State) -> tuple[Flags, Flags]:
         decision = state.decision(ref)
         if decision is None or decision.label is None or decision.by_machine:
             continue
-        labelled[row] = True
-        right[row] = judge(decision.label, table.names[table.name[row]]).right
+        name, shown = table.names[table.name[row]], table.find(ref)
+        assert shown is not None
+        held = judge(decision.label, shown.name).name
+        labelled[row] = held is not None or name == shown.name
+        right[row] = held == name
     return labelled, right
 
 
@@ -209,6 +217,23 @@ def _group(
     suggested = suggest(scores, labelled, right, wanted, total)
     counts = int(labelled.sum()), int((labelled & right).sum())
     return Group(model, name, len(scores), *counts, _distinct(found), suggested)
+
+
+def at_threshold(one: Mapping[str, Any]) -> str:
+    """`at score ≥ 0.62 precision is 0.95 ± 0.02`: an estimate as a dictionary, in words."""
+    spread = (one["high"] - one["low"]) / 2
+    return f"at score ≥ {one['threshold']:.2f} precision is {one['precision']:.2f} ± {spread:.2f}"
+
+
+def sentence(group: Mapping[str, Any]) -> str:
+    """A group as a dictionary, in one line that is safe for a terminal."""
+    name = f", {printable(group['name'])}" if group["name"] is not None else ""
+    counts = f"{group['labelled']:,} of {group['items']:,} judged, {group['right']:,} right"
+    text = f"{printable(group['model'])}{name}: {counts}"
+    best = group["suggested"]
+    if best:
+        return f"{text}; {at_threshold(best)}, which keeps {best['kept']:.0%} of the right ones"
+    return f"{text}; {at_threshold(group['estimates'][0])}" if group["estimates"] else text
 
 
 def _distinct(found: Sequence[Estimate | None]) -> tuple[Estimate, ...]:

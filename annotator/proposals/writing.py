@@ -153,6 +153,8 @@ class ProposalWriter:
     def _place(self, proposal: Proposal, rows: Any) -> str:
         known = self._same(proposal)
         ref = known.ref if known else proposal.item.ref
+        # The very same box with another class is one item to look at.
+        there = any(other.ref == ref for other in self._boxes(proposal.item.path))
         key = (ref, proposal.model, proposal.name)
         if key in self._rows:
             self.repeated += 1
@@ -164,7 +166,7 @@ class ProposalWriter:
         rows.writerow(row)
         self._rows.add(key)
         self._learn(Item.parse(ref), proposal.name)
-        if known:
+        if known or there:
             self.merged += 1
         else:
             self.added += 1

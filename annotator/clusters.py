@@ -1,0 +1,103 @@
+"""clusters.csv: which items of a project look alike, with a name for each cluster.
+
+`ref,cluster,name`, plain text: clusters numbered from 0, the largest first, and in each the most
+typical item first. Items that belong to none are not in it. Safe to edit and to delete.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator.errors import RefError
+from annotator.listing import open_text
+from annotator.project import Project, write_atomically
+from annotator.refs import printable
+from annotator.reftable import RefTable
+
+FILE = "clusters.csv"
+
+
+class Member(NamedTuple):
+    """One line of clusters.csv."""
+
+    ref: str
+    cluster: int
+    name: str
+    """What its cluster may be, or ""."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clusters:
+    """The clusters of a project."""
+
+    refs: RefTable
+    cluster: NDArray[np.int32]
+    """(n,) of each ref, not below 0."""
+    names: dict[int, str]
+    """What a cluster may be, where something is known."""
+
+    def groups(self, pool: RefTable, rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        """Those of the pool's `rows` that are in a cluster, cluster after cluster, the most
+        typical of each first."""
+        wanted = np.zeros(len(pool), bool)
+        wanted[rows] = True
+        found = pool.rows(self.refs)
+        keep = found >= 0
+        keep[keep] = wanted[found[keep]]
+        places, number = found[keep], self.cluster[keep]
+        order = np.argsort(number, kind="stable")
+        cuts = np.flatnonzero(np.diff(number[order])) + 1
+        return [part for part in np.split(places[order], cuts) if len(part)]
+
+
+def read_clusters(project: Project) -> Clusters | None:
+    """None without the file. Raises `RefError` for the first faulty line."""
+    file = project.folder / FILE
+    if not file.is_file():
+        return None
+    refs, numbers, names = list[str](), list[int](), dict[int, str]()
+    with open_text(file) as lines:
+        reader = csv.reader(lines)
+        next(reader, None)
+        for cells in reader:
+            if not cells:
+                continue
+            try:
+                ref, number, name = cells[0], int(cells[1]), cells[2] if len(cells) > 2 else ""
+            except (ValueError, IndexError):
+                number, ref, name = -1, "", ""
+            if number < 0 or not ref:
+                raise RefError(
+                    f"{printable(str(file))}, line {reader.line_num}: is not ref,cluster,name; "
+                    "mend it, or write it again with `annotator cluster`"
+                )
+            refs.append(ref)
+            numbers.append(number)
+            if name:
+                names[number] = name
+    return Clusters(RefTable(refs), np.array(numbers, np.int32), names)
+
+
+def write_clusters(project: Project, members: Iterable[Member]) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(Member._fields)
+    writer.writerows(members)
+    data = text.getvalue().encode("utf-8", "surrogateescape")
+    write_atomically(project.folder / FILE, data)
+
+
+def members(
+    refs: Sequence[str], groups: Sequence[NDArray[np.int64]], names: Sequence[str]
+) -> Iterable[Member]:
+    """The lines for `groups` of rows of `refs`, each the most typical first, with their names."""
+    for number, (rows, name) in enumerate(zip(groups, names, strict=True)):
+        for row in rows.tolist():
+            yield Member(refs[row], number, name)
