@@ -34,6 +34,8 @@ class Source:
     """Which model made that list; several passes of one model share its number."""
     score: float
     """The detector's own score."""
+    box: tuple[float, ...]
+    """Its own box: left, top, right, bottom."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ def _pooled(
     name: str, found: Sequence[Detections], weights: Array, models: Sequence[int]
 ) -> _Pooled:
     sources = [
-        Source(place, row, models[place], float(each.scores[row]))
+        Source(place, row, models[place], float(each.scores[row]), tuple(each.boxes[row].tolist()))
         for place, each in enumerate(found)
         for row, called in enumerate(each.names)
         if called == name

@@ -1,0 +1,259 @@
+"""detect: several detectors over images, fused into items that a person accepts or rejects."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from annotator.cli.narration import narrated, stoppable
+from annotator.cli.votes import check, renames, split, voters
+from annotator.errors import ProjectError, several
+from annotator.refs import printable
+
+if TYPE_CHECKING:
+    from annotator.features.pipeline import Report
+    from annotator.project import Project
+    from annotator.proposals.detected import Outcome
+    from annotator.propose.detect import Passes
+    from annotator.propose.ensemble import Recipe, Voter
+    from annotator.propose.results import Results
+
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+Dtype = Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")]
+
+
+def detect(
+    images: Annotated[Path, typer.Argument(metavar="IMAGES|PROJECT", help="What to look at.")],
+    models: Annotated[
+        str, typer.Option(help="Hugging Face ids or local folders, separated by commas.")
+    ],
+    classes: Annotated[
+        str | None, typer.Option(help="Only these classes, separated by commas [all].")
+    ] = None,
+    text: Annotated[
+        list[str] | None,
+        typer.Option(help="What a zero-shot model is to find; several times for several."),
+    ] = None,
+    rename: Annotated[
+        list[str] | None, typer.Option(help="A model's class under another name: human=person.")
+    ] = None,
+    weights: Annotated[str, typer.Option(help="One number, or one a model: 2,1.")] = "1",
+    threshold: Annotated[
+        str, typer.Option(help="Detections below take no part; one number, or one a model.")
+    ] = "0.3",
+    tile: Annotated[
+        int | None, typer.Option(min=32, help="Also look at tiles with this side, in pixels.")
+    ] = None,
+    overlap: Annotated[
+        float, typer.Option(min=0, max=0.9, help="Of neighbouring tiles, as a share of a side.")
+    ] = 0.2,
+    tta: Annotated[
+        str | None, typer.Option(help="Look once more at changed pictures: flip, min-max, or both.")
+    ] = None,
+    fuse: Annotated[str, typer.Option(help="wbf, nms or soft-nms.")] = "wbf",
+    iou: Annotated[
+        float, typer.Option(min=0, max=1, help="Boxes that overlap more are one object.")
+    ] = 0.55,
+    fused_score: Annotated[
+        str,
+        typer.Option(help="With wbf: avg, max, box_and_model_avg or absent_model_aware_avg."),
+    ] = "avg",
+    min_score: Annotated[
+        float, typer.Option(min=0, max=1, help="A box counts as agreed upon from this mean score.")
+    ] = 0.6,
+    min_votes: Annotated[
+        int | None, typer.Option(min=1, help="… and from so many models [more than half].")
+    ] = None,
+    agreement: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Images with a smaller share of agreed boxes come first."),
+    ] = 0.9,
+    accept_agreed: Annotated[
+        bool, typer.Option("--accept-agreed", help="Label agreed boxes of all other images.")
+    ] = False,
+    project: Annotated[
+        Path | None, typer.Option(help="Where the boxes of a folder go [IMAGES.boxes].")
+    ] = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Pictures at once [auto].")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Threads that decode [one a core].")
+    ] = None,
+    progress: Annotated[str, typer.Option(help="auto, none or json.", hidden=True)] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print what came of it as JSON.")] = False,
+) -> None:
+    """Find objects with one or more detectors; each box becomes an item to accept or reject.
+
+    \b
+    annotator detect photos/ --models ustc-community/dfine-medium-coco,PekingU/rtdetr_v2_r50vd --classes person
+    annotator detect photos/ --models google/owlv2-base-patch16-ensemble --text "a ripe pear"
+    annotator run photos.boxes
+    """  # noqa: E501
+    from annotator.propose.detect import Passes
+    from annotator.propose.ensemble import Recipe
+    from annotator.propose.routing import Rule
+
+    every = voters(models, weights, threshold)
+    texts = list(text or [])
+    names = [*split(classes), *texts] if classes else []
+    check(fuse, fused_score, tta)
+    augment = ("plain", *split(tta))
+    recipe = Recipe(
+        tuple(every), None, renames(rename or []), fuse, iou, fused_score,
+        Rule(min_score, min_votes or len(every) // 2 + 1, agreement),
+    )  # fmt: skip
+    job = _Job(
+        images, project, recipe, names, texts or split(classes), Passes(augment, tile, overlap),
+        {"device": device, "dtype": dtype, "batch_size": batch_size}, workers, progress,
+    )  # fmt: skip
+    opened, found = job.run(accept_agreed)
+    found.left_out[:0] = job.left_out()
+    for line in _told(found, recipe, opened):
+        typer.echo(line, err=True)
+    if as_json:
+        typer.echo(json.dumps(_figures(found, recipe, opened), ensure_ascii=False, indent=1))
+
+
+class _Job:
+    """One run: each model over all images, then the fusion."""
+
+    def __init__(
+        self,
+        images: Path,
+        folder: Path | None,
+        recipe: Recipe,
+        names: Sequence[str],
+        texts: Sequence[str],
+        passes: Passes,
+        options: dict[str, Any],
+        workers: int | None,
+        progress: str,
+    ) -> None:
+        self.images, self.folder, self.recipe = images, folder, recipe
+        self.names, self.texts, self.passes = names, texts, passes
+        self.options, self.workers, self.progress = options, workers, progress
+        self._without: list[str] = []
+        self._unread: dict[tuple[str, str], list[str]] = {}
+
+    def left_out(self) -> list[str]:
+        """The models that took no part, and the images, each once, with what is wrong."""
+        every = len(self.recipe.voters) - len(self._without)
+        lines = []
+        for (ref, reason), names in self._unread.items():
+            whom = "" if len(names) >= every else f" (for {', '.join(names)})"
+            lines.append(f"{printable(ref)}: {reason}{whom}")
+        return [*self._without, *lines]
+
+    def run(self, accept: bool) -> tuple[Project, Outcome]:
+        from annotator.listing import LeftOut
+        from annotator.proposals import open_or_make
+        from annotator.proposals.detected import write
+        from annotator.proposals.images import image_paths
+        from annotator.propose.ensemble import ensemble
+
+        self._weights_are_here()
+        opened = open_or_make(self.images, self.folder)
+        left_out = LeftOut()
+        paths = image_paths(opened, left_out)
+        if left_out.names:
+            typer.echo(str(left_out), err=True)
+        asked = [self._ask(voter, opened, paths) for voter in self.recipe.voters]
+        voters = [(v, a) for v, a in zip(self.recipe.voters, asked, strict=True) if a]
+        if not voters:
+            raise ProjectError(f"no model is left that knows {printable(', '.join(self.names))}")
+        known = frozenset(name for _, (_, names) in voters for name in names)
+        recipe = replace(
+            self.recipe, voters=tuple(v for v, _ in voters), names=known if self.names else None
+        )
+        seen = ensemble(paths, [results for _, (results, _) in voters], recipe)
+        return opened, write(opened, seen, recipe, accept=accept, at=time.time())
+
+    def _weights_are_here(self) -> None:
+        """Before hours of work with the first model, see whether the last one is there."""
+        from annotator.features.weights import find_weights
+        from annotator.propose.networks import DETECTORS
+
+        for voter in self.recipe.voters:
+            find_weights(voter.name, DETECTORS, instead="")
+
+    def _ask(
+        self, voter: Voter, opened: Project, paths: Sequence[str]
+    ) -> tuple[Results, frozenset[str]] | None:
+        """What a model finds in all images; None where it knows none of the classes."""
+        from annotator.propose.detect import detect as run
+        from annotator.propose.detectors import TransformersDetector
+        from annotator.propose.ensemble import unknown, wanted
+        from annotator.propose.results import Results
+
+        detector = TransformersDetector(voter.name, self.texts, **self.options)
+        names, missing = wanted(detector.classes, self.names, self.recipe.renames)
+        if missing and not detector.zero_shot:
+            typer.echo(unknown(voter.name, missing, detector.classes), err=True)
+        if self.names and not names:
+            self._without.append(f"{printable(voter.name)}: knows none of the classes")
+            return None
+        described = {**detector.describe(), **self.passes.describe()}
+        results = Results(opened.folder / ".cache" / "detect", described)
+        with narrated(self.progress, voter.short) as report_progress, stoppable() as stop:
+            report = run(
+                paths, opened.images, detector, results, self.passes,
+                max_pixels=opened.settings.max_pixels, workers=self.workers,
+                progress=report_progress, stop=stop,
+            )  # fmt: skip
+        for broken in report.broken:
+            self._unread.setdefault((broken.ref, broken.reason), []).append(voter.short)
+        say(report, voter.short)
+        return results, names
+
+
+def say(report: Report, name: str) -> None:
+    """What one model did; leaves with 130 where it was stopped."""
+    rate = report.computed / report.seconds if report.seconds else 0.0
+    typer.echo(
+        f"{printable(name)}: {report.computed:,} images now ({rate:.1f} a second), "
+        f"{report.done:,} of {report.of:,} have an answer",
+        err=True,
+    )
+    if not report.complete:
+        typer.echo("stopped; the same command goes on where it was", err=True)
+        raise typer.Exit(130)
+
+
+def _told(found: Outcome, recipe: Recipe, opened: Project) -> list[str]:
+    rule = recipe.rule
+    lines = [
+        f"{found.boxes:,} boxes in {found.images:,} images: {found.added:,} new items, "
+        f"{found.merged:,} belong to items that were there",
+        f"agreed upon: from {rule.min_votes} of {len(recipe.voters)} models and a mean score of "
+        f"{rule.min_score:g}; {found.to_person:,} images with an agreement below {rule.enough:g} "
+        "come first",
+    ]
+    if found.accepted:
+        lines.append(f"{found.accepted:,} items are labelled by the machine, as model:…")
+    lines += [f"{count:,} boxes {reason} are left out" for reason, count in found.no_boxes.items()]
+    if found.left_out:
+        lines.append(several(found.left_out, f"{len(found.left_out):,} are left out:"))
+    return [*lines, f"next: annotator run {printable(str(opened.folder))}"]
+
+
+def _figures(found: Outcome, recipe: Recipe, opened: Project) -> dict[str, Any]:
+    routes = [
+        {"path": r.path, "kept": r.kept, "total": r.total, "agreement": round(r.agreement, 4)}
+        for r in found.routes
+    ]
+    names = ("images", "boxes", "added", "merged", "to_person", "agreed", "accepted")
+    return {
+        "project": str(opened.folder), "model": recipe.model,
+        **{name: getattr(found, name) for name in names}, "routes": routes,
+        "left_out": found.left_out, "no_boxes": found.no_boxes,
+    }  # fmt: skip
+
+
+COMMANDS = {"detect": detect}
