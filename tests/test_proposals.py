@@ -1,0 +1,461 @@
+"""Proposals as items: written, judged by labels, counted into a precision."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from typer.testing import CliRunner
+
+from annotator.cli.app import app
+from annotator.errors import ProjectError, RefError
+from annotator.listing import parse_box
+from annotator.log import Action, Entry, State, replay
+from annotator.pool import load
+from annotator.project import Project
+from annotator.proposals import (
+    Before,
+    Done,
+    ProposalTable,
+    ProposalWriter,
+    accepted,
+    judge,
+    open_or_make,
+    read,
+)
+from annotator.proposals.precision import estimate, precision, suggest, wilson
+from annotator.proposals.refs_file import written_box
+from annotator.proposals.verdict import chances
+from annotator.propose.proposal import Member, Proposal, iou, suppressed, within
+from annotator.refs import Box, Item
+from annotator.session import Session
+from annotator.settings import ClassInfo, Settings
+from annotator.store import SqliteStore
+
+
+def proposal(
+    x: float = 10, score: float = 0.8, name: str = "cat", model: str = "m", path: str = "a.png",
+    w: float = 40,
+) -> Proposal:  # fmt: skip
+    return Proposal(Item(path, Box(x, 10, w, 30)), score, name, model)
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (200, 100), (50, 90, 120)).save(folder / name)
+    return folder
+
+
+@pytest.fixture
+def project(images: Path) -> Project:
+    return open_or_make(images)
+
+
+def write(project: Project, *proposals: Proposal) -> ProposalWriter:
+    with ProposalWriter(project) as writer:
+        writer.add(proposals)
+    return writer
+
+
+def label(project: Project, labels: dict[str, str], **more: object) -> None:
+    store = SqliteStore(project.labels_file)
+    store.append(
+        *(Entry(0, 1.0, "ann", Action.LABEL, ref, name, **more) for ref, name in labels.items())  # type: ignore[arg-type]
+    )
+    store.close()
+
+
+def state_of(project: Project) -> State:
+    store = SqliteStore(project.labels_file)
+    try:
+        return replay(store.entries())
+    finally:
+        store.close()
+
+
+# --- writing
+
+
+def test_proposals_of_a_folder_are_the_items_of_a_new_project(project: Project) -> None:
+    writer = write(project, proposal(10), proposal(100, 0.6, "dog"))
+    assert writer.added == 2
+    assert list(load(project)) == ["a.png#xywh=10,10,40,30", "a.png#xywh=100,10,40,30"]
+    with project.refs_file.open() as lines:
+        table = list(csv.DictReader(lines))
+    assert [(row["name"], float(row["score"])) for row in table] == [("cat", 0.8), ("dog", 0.6)]
+
+
+def test_the_same_object_is_one_item(project: Project) -> None:
+    write(project, proposal(10, 0.8, model="first"))
+    writer = write(project, proposal(12, 0.9, model="second"), proposal(90, model="second"))
+    assert (writer.added, writer.merged) == (1, 1)
+    assert len(load(project)) == 2
+    by_item = [(row.ref, row.model) for row in read(project)]
+    assert ("a.png#xywh=10,10,40,30", "first") in by_item
+    assert ("a.png#xywh=10,10,40,30", "second") in by_item
+    own = next(row for row in read(project) if row.model == "second" and row.score == 0.9)
+    assert own.details["box"] == [12, 10, 40, 30]
+
+
+def test_another_class_or_another_image_is_another_item(project: Project) -> None:
+    write(project, proposal(10, name="cat"))
+    writer = write(project, proposal(12, name="dog"), proposal(10, path="b.png"))
+    assert (writer.added, writer.merged) == (2, 0)
+    assert len(load(project)) == 3
+
+
+def test_two_classes_for_the_very_same_box_are_one_item(project: Project) -> None:
+    """The label judges the better one, which is what is shown; an acceptance also the other."""
+    write(project, proposal(10, 0.9, "cat"))
+    write(project, proposal(10, 0.4, "dog"))
+    (ref,) = load(project)
+    label(project, {ref: "yes"})
+    told = {
+        group.name: (group.labelled, group.right) for group in precision(project, state_of(project))
+    }
+    assert (told["cat"], told["dog"]) == ((1, 1), (1, 0))
+    label(project, {ref: "no"})
+    told = {
+        group.name: (group.labelled, group.right) for group in precision(project, state_of(project))
+    }
+    assert (told["cat"], told["dog"]) == ((1, 0), (0, 0))
+
+
+def test_a_model_that_is_run_again_adds_nothing(project: Project) -> None:
+    write(project, proposal(10), proposal(100))
+    before = project.refs_file.read_bytes(), (project.folder / "proposals.csv").read_bytes()
+    writer = write(project, proposal(10), proposal(100))
+    assert (writer.added, writer.repeated) == (0, 2)
+    after = project.refs_file.read_bytes(), (project.folder / "proposals.csv").read_bytes()
+    assert after == before
+
+
+def test_an_item_of_ones_own_takes_the_proposal_that_lies_on_it(images: Path) -> None:
+    table = "\ufefffilename;bbox;owner\r\na.png;10-10-40-50;me\r\n"
+    settings = Settings(
+        (ClassInfo("no"), ClassInfo("yes")), images="../photos", box_order="r1-c1-r2-c2"
+    )
+    made = Project.create(images.with_name("own"), settings)
+    made.refs_file.write_bytes(table.encode())
+    writer = write(made, proposal(11), proposal(120))
+    assert (writer.added, writer.merged) == (1, 1)
+    data = made.refs_file.read_bytes().decode()
+    assert data.startswith(table)  # byte for byte, and the new row in the same dialect
+    assert data[len(table) :] == "a.png;10-120-40-160;\r\n"
+    assert list(load(made)) == ["a.png#xywh=10,10,40,30", "a.png#xywh=120,10,40,30"]
+
+
+def test_a_table_without_boxes_takes_them_as_refs(images: Path) -> None:
+    made = Project.create(images.with_name("own"), open_or_make(images).settings)
+    made.refs_file.write_text("filename\na.png\nb.png")  # no line break at its end
+    write(made, proposal(10))
+    assert list(load(made)) == ["a.png", "b.png", "a.png#xywh=10,10,40,30"]
+
+
+@pytest.mark.parametrize("score", [float("nan"), -0.1, 1.5, float("inf")])
+def test_a_score_that_is_none_is_left_out_and_named(project: Project, score: float) -> None:
+    writer = write(project, proposal(10, score), proposal(100))
+    assert writer.added == 1
+    assert len(writer.left_out) == 1 and "a.png" in writer.left_out[0]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from annotator.project import Project
+from annotator.proposals import ProposalWriter
+from annotator.propose.proposal import Proposal
+from annotator.refs import Box, Item
+
+project = Project.open(Path(sys.argv[1]))
+writer = ProposalWriter(project)
+writer.add(Proposal(Item("a.png", Box(x, 10, 40, 30)), 0.8, "cat", "m") for x in (10, 100))
+with (project.folder / "proposals.csv").open("ab") as file:
+    file.write(b'"a.png#xywh=1,2')  # in the middle of a line
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_killed_writer_is_made_good_by_the_next(project: Project) -> None:
+    subprocess.run([sys.executable, "-c", KILLED, project.folder])
+    assert len(load(project)) == 0
+    assert len(list(read(project))) == 2
+    write(project, proposal(150))
+    assert len(load(project)) == 3
+    assert len(list(read(project))) == 3
+
+
+def test_two_writers_at_once_are_refused(project: Project) -> None:
+    with ProposalWriter(project), pytest.raises(ProjectError, match="another process"):
+        ProposalWriter(project)
+
+
+def test_members_and_details_are_kept(project: Project) -> None:
+    members = (Member(Box(9, 10, 41, 30), 0.7, "x"), Member(Box(11, 10, 39, 30), 0.9, "y"))
+    item = Item("a.png", Box(10, 10, 40, 30))
+    write(project, Proposal(item, 0.8, "cat", "wbf", 2, members, {"landmarks": [[1, 2]]}))
+    (row,) = read(project)
+    assert row.votes == 2
+    assert row.details["landmarks"] == [[1, 2]]
+    assert [member["model"] for member in row.details["members"]] == ["x", "y"]
+
+
+def test_faulty_lines_of_proposals_csv_are_named(project: Project) -> None:
+    write(project, proposal(10))
+    with (project.folder / "proposals.csv").open("a") as file:
+        file.write("a.png,much,1,cat,m,\n")
+    with pytest.raises(RefError, match="line 3"):
+        list(read(project))
+
+
+def test_done_images_are_remembered_for_the_same_options_alone(project: Project) -> None:
+    with Done(project, {"model": "m"}) as done:
+        done.add("a.png")
+    with Done(project, {"model": "m"}) as done:
+        assert "a.png" in done and "b.png" not in done
+    with Done(project, {"model": "other"}) as done:
+        assert "a.png" not in done
+
+
+def test_images_elsewhere_are_refused(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "others").mkdir()
+    with pytest.raises(ProjectError, match="--project another folder"):
+        open_or_make(tmp_path / "others", project.folder)
+
+
+boxes = st.builds(
+    Box,
+    st.integers(0, 50_000).map(lambda n: n / 100), st.integers(0, 50_000).map(lambda n: n / 100),
+    st.integers(1, 50_000).map(lambda n: n / 100), st.integers(1, 50_000).map(lambda n: n / 100),
+)  # fmt: skip
+
+
+@given(boxes, st.sampled_from(["xywh", "xyxy", "r1-c1-r2-c2"]))
+def test_a_box_in_a_table_is_read_back_as_the_same_item(box: Box, order: str) -> None:
+    back = Item("a", parse_box(written_box(box, order), order)).ref
+    assert Item.parse(back) == Item.parse(Item("a", box).ref)
+
+
+# --- boxes
+
+
+def test_boxes_are_cut_to_the_image_and_none_is_empty() -> None:
+    assert within(Box(-5, -5, 20, 20), (10, 12)) == Box(0, 0, 10, 12)
+    assert within(Box(10, 0, 5, 5), (10, 12)) is None
+    assert within(Box(0, 0, float("nan"), 5), (10, 12)) is None
+
+
+def test_suppression_keeps_the_best_of_what_overlaps_in_one_class_and_image() -> None:
+    near, far, other = proposal(12, 0.9), proposal(80, 0.5), proposal(12, 0.4, "dog")
+    kept = suppressed([proposal(10, 0.8), near, far, other], most=0.5)
+    assert kept == [near, far, other]
+    assert iou(near.box, far.box) == 0
+
+
+# --- what labels say
+
+
+@pytest.mark.parametrize(
+    ("given_label", "name", "right"),
+    [
+        ("yes", "cat", True), ("positive", "cat", True), ("cat", "cat", True),
+        ("no", None, False), ("none", None, False), ("negative", None, False),
+        ("dog", "dog", False),
+    ],
+)  # fmt: skip
+def test_what_a_label_says(given_label: str, name: str | None, right: bool) -> None:
+    assert judge(given_label, "cat") == (name, right)
+
+
+@given(st.floats(0, 1), st.sampled_from([("no", "yes"), ("cat", "dog", "none"), ("cat", "dog")]))
+def test_the_prediction_before_a_model_is_a_distribution(score: float, classes: tuple[str]) -> None:
+    said = chances("cat", score, classes)
+    assert said is not None
+    assert sum(said.values()) == pytest.approx(1)
+    assert said["cat" if "cat" in classes else "yes"] == pytest.approx(score)
+
+
+def test_a_name_that_is_no_class_predicts_nothing() -> None:
+    assert chances("horse", 0.9, ("cat", "dog")) is None
+
+
+def test_accepted_boxes_have_class_score_and_provenance(project: Project) -> None:
+    write(project, proposal(10), proposal(60), proposal(110, 0.7), proposal(150))
+    refs = list(load(project))
+    label(project, {refs[0]: "yes", refs[1]: "no", refs[3]: "dog"})
+    label(project, {refs[2]: "yes"}, extra={"machine": True})
+    found = {one.ref: one for one in accepted(project, state_of(project))}
+    assert {ref: one.name for ref, one in found.items()} == {
+        refs[0]: "cat", refs[2]: "cat", refs[3]: "dog",
+    }  # fmt: skip
+    assert found[refs[0]].provenance["model"] == "m"
+    assert found[refs[0]].provenance["annotator"] == "ann"
+    assert found[refs[3]].provenance["proposed"] == "cat"
+    assert found[refs[2]].provenance["machine"] is True
+    assert "machine" not in found[refs[0]].provenance
+
+
+def test_an_item_with_several_proposals_is_accepted_once_with_the_best(project: Project) -> None:
+    write(project, proposal(10, 0.6, model="first"))
+    write(project, proposal(11, 0.9, model="second"))
+    (ref,) = load(project)
+    label(project, {ref: "yes"})
+    (one,) = accepted(project, state_of(project))
+    assert (one.score, one.provenance["model"]) == (0.9, "second")
+
+
+def test_the_screen_shows_the_proposal_until_a_model_has_learnt(project: Project) -> None:
+    write(project, proposal(10, 0.8))
+    store = SqliteStore(project.labels_file)
+    session = Session(
+        store, project.settings.names, annotator="ann", clock=itertools.count().__next__
+    )
+    session.learner.before = Before(ProposalTable.load(project), project.settings.names)
+    session.extend(load(project))
+    assert session.prediction == pytest.approx({"no": 0.2, "yes": 0.8})
+    entry = session.label("yes")
+    assert entry is not None
+    assert entry.proba == pytest.approx({"no": 0.2, "yes": 0.8})
+    assert entry.model == "m"
+    store.close()
+
+
+def test_an_audit_names_the_proposal_and_hides_what_was_predicted(project: Project) -> None:
+    write(project, proposal(10, 0.8))
+    (ref,) = load(project)
+    blind = Before(ProposalTable.load(project), project.settings.names, blind=True)
+    assert blind.prediction(ref) is None
+    assert blind.words(ref) == "cat"
+
+
+# --- precision
+
+
+def population(seed: int, n: int = 4000) -> tuple[np.ndarray, np.ndarray]:
+    """Scores, and which proposals are right: the more likely, the higher the score."""
+    rng = np.random.default_rng(seed)
+    scores = rng.random(n)
+    return scores, rng.random(n) < scores
+
+
+def test_with_every_label_the_precision_is_exact() -> None:
+    scores, right = population(0, 500)
+    found = estimate(scores, np.ones(500, bool), right, 0.5)
+    assert found is not None
+    above = scores >= 0.5
+    assert found.precision == pytest.approx(right[above].mean())
+    assert found.low == pytest.approx(found.high)
+
+
+def test_labels_at_random_give_wilsons_interval() -> None:
+    scores, right = population(1, 100_000)
+    labelled = np.zeros(len(scores), bool)
+    labelled[np.random.default_rng(2).choice(len(scores), 90, replace=False)] = True
+    found = estimate(scores, labelled, right, 0.9)  # nine labels: a single stratum
+    assert found is not None and found.labelled < 20
+    hits, n = found.right, found.labelled
+    low, high = wilson(hits / n, n)
+    assert (found.low, found.high) == pytest.approx((low, high), abs=1e-3)
+
+
+def test_wilsons_interval_is_that_of_the_textbook() -> None:
+    # 15 of 20: Agresti & Coull's own formula, (p + z²/2n ± z √(p(1−p)/n + z²/4n²)) / (1 + z²/n).
+    low, high = wilson(0.75, 20)
+    z, p, n = 1.959964, 0.75, 20
+    root = z * (p * (1 - p) / n + z * z / (4 * n * n)) ** 0.5
+    assert low == pytest.approx((p + z * z / (2 * n) - root) / (1 + z * z / n), abs=1e-6)
+    assert high == pytest.approx((p + z * z / (2 * n) + root) / (1 + z * z / n), abs=1e-6)
+
+
+@pytest.mark.parametrize("most_doubtful_first", [False, True])
+def test_intervals_hold_the_truth_whatever_scores_were_labelled_first(
+    most_doubtful_first: bool,
+) -> None:
+    """Labels that favour low scores would pull a plain mean far down."""
+    rng = np.random.default_rng(3)
+    held, plain = 0, 0
+    for seed in range(200):
+        scores, right = population(seed)
+        odds = np.where(scores < 0.7, 8.0, 1.0) if most_doubtful_first else np.ones(len(scores))
+        labelled = np.zeros(len(scores), bool)
+        labelled[rng.choice(len(scores), 300, replace=False, p=odds / odds.sum())] = True
+        truth = right[scores >= 0.5].mean()
+        found = estimate(scores, labelled, right, 0.5)
+        assert found is not None
+        held += found.low <= truth <= found.high
+        seen = right[(scores >= 0.5) & labelled]
+        low, high = wilson(float(seen.mean()), len(seen))
+        plain += low <= truth <= high
+    assert held >= 180  # 95 % of 200, less what chance takes
+    if most_doubtful_first:
+        assert plain < 100  # a plain mean of the labels misleads here
+
+
+def test_the_suggested_threshold_keeps_what_was_wanted() -> None:
+    scores, right = population(4, 20_000)
+    labelled = np.random.default_rng(5).random(20_000) < 0.1
+    found = suggest(scores, labelled, right, 0.9, float(right.sum()))
+    assert found is not None
+    assert right[scores >= found.threshold].mean() == pytest.approx(0.9, abs=0.04)
+    assert found.low <= right[scores >= found.threshold].mean() <= found.high
+    share = right[scores >= found.threshold].sum() / right.sum()
+    assert found.kept == pytest.approx(share, abs=0.05)
+
+
+def test_no_threshold_is_suggested_from_a_handful_of_labels() -> None:
+    scores, right = population(6, 1000)
+    labelled = np.zeros(1000, bool)
+    labelled[:10] = True
+    assert suggest(scores, labelled, np.ones(1000, bool), 0.9, 1000.0) is None
+    assert estimate(scores, np.zeros(1000, bool), right, 0.5) is None
+
+
+def test_precision_is_told_for_each_model_and_class(project: Project) -> None:
+    cats = [proposal(x * 4, 0.5 + x / 100, "cat", "one", w=1) for x in range(25)]
+    dogs = [proposal(x * 4, 0.5 + x / 100, "dog", "one", "b.png", w=1) for x in range(25)]
+    write(project, *cats, *dogs)
+    refs = list(load(project))
+    label(project, {ref: "yes" if ref.startswith("a") else "no" for ref in refs})
+    groups = {(group.model, group.name): group for group in precision(project, state_of(project))}
+    whole, cat, dog = groups["one", None], groups["one", "cat"], groups["one", "dog"]
+    assert (whole.items, whole.labelled, whole.right) == (50, 50, 25)
+    assert cat.estimates[0].precision == 1 and dog.estimates[0].precision == 0
+    assert cat.suggested is not None and dog.suggested is None
+
+
+def test_labels_of_a_machine_say_nothing(project: Project) -> None:
+    write(project, proposal(10))
+    (ref,) = load(project)
+    label(project, {ref: "yes"}, extra={"machine": True})
+    (group,) = precision(project, state_of(project))
+    assert group.labelled == 0
+
+
+def command(*args: object) -> str:
+    result = CliRunner().invoke(app, list(map(str, args)))
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_the_command_and_status_tell_the_precision(project: Project) -> None:
+    write(project, *(proposal(x * 4, 0.5 + x / 100, w=1) for x in range(30)))
+    label(project, dict.fromkeys(load(project), "yes"))
+    told = json.loads(command("proposals", project.folder, "--json"))
+    (group,) = told["groups"]
+    assert (group["model"], group["labelled"], group["right"]) == ("m", 30, 30)
+    text = command("proposals", project.folder)
+    assert "at score ≥ 0.50 precision is 1.00 ± 0.00" in text
+    assert "precision" in command("status", project.folder)
+    assert "proposals" in json.loads(command("status", project.folder, "--json"))
