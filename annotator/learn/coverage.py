@@ -8,18 +8,38 @@ The pool is represented by a random sample of reference rows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from annotator.learn.pool import Pool
-from annotator.learn.rows import Rows, UnitRows
+from annotator.learn.rows import CHUNK, KEPT, Rows, UnitRows
 
 REFERENCES = 1000
 NEIGHBOUR = 10
 
 Array = NDArray[np.float32]
+
+
+class Between:
+    """Squared distances from pool rows to the references; in a small pool each is kept."""
+
+    def __init__(self, unit: UnitRows, references: Array) -> None:
+        self.unit, self.references = unit, references
+        N, kept = len(unit.matrix), len(unit.matrix) * len(references) <= KEPT
+        self._kept = np.zeros((N, len(references)), dtype=np.float32) if kept else None
+        self._known = np.zeros(N, dtype=bool)
+
+    def of(self, rows: Rows) -> Array:
+        """Squared distances (m, R) of rows (m,)."""
+        if self._kept is None:
+            return distances(self.unit.take(rows), self.references)
+        missing = rows[~self._known[rows]]
+        if len(missing):
+            self._kept[missing] = distances(self.unit.take(missing), self.references)
+            self._known[missing] = True
+        return self._kept[rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +56,7 @@ class Coverage:
     """(k,) rows asked so far."""
     nearest: Array
     """(R,) squared distance to the nearest of them; infinite before the first."""
+    between: Between
 
     def cover(self, unit: UnitRows, asked: Rows) -> Coverage:
         """The same references with `asked` (k,) covered; rows covered before cost nothing."""
@@ -44,18 +65,18 @@ class Coverage:
         nearest = self.nearest
         if len(self.asked) + len(fresh) > len(asked):  # some were taken back
             fresh, nearest = asked, np.full_like(nearest, np.inf)
-        for _, X in unit.chunks(fresh):
-            nearest = np.minimum(nearest, distances(self.X, X).min(axis=1))
-        return Coverage(self.rows, self.X, self.radius, asked, nearest)
+        for start in range(0, len(fresh), CHUNK):
+            near = self.between.of(fresh[start : start + CHUNK]).min(axis=0)
+            nearest = np.minimum(nearest, near)
+        return replace(self, asked=asked, nearest=nearest)
 
     def with_nearest(self, nearest: Array) -> Coverage:
         """The same references, `nearest` (R,) to what is asked."""
-        return Coverage(self.rows, self.X, self.radius, self.asked, nearest)
+        return replace(self, nearest=nearest)
 
-    def kernel(self, X: Array, radius: float) -> Array:
-        """k (m, R) between candidate rows X (m, d) and the references: exp(−‖a − b‖² / 2σ²)."""
-        found = distances(X, self.X)
-        found *= np.float32(-0.5 / radius)
+    def kernel(self, rows: Rows, radius: float) -> Array:
+        """k (m, R) between candidate rows (m,) and the references: exp(−‖a − b‖² / 2σ²)."""
+        found = self.between.of(rows) * np.float32(-0.5 / radius)
         return np.asarray(np.exp(found, out=found))
 
     def gains(self, kernel: Array, radius: float, weights: Array | None = None) -> Array:
@@ -75,7 +96,7 @@ def references(unit: UnitRows, rows: Rows, seed: int) -> Coverage:
     chosen = np.sort(rng.choice(rows, min(REFERENCES, len(rows)), replace=False))
     X = unit.take(chosen)
     nothing = np.full(len(chosen), np.inf, dtype=np.float32)
-    return Coverage(chosen, X, first_radius(X), chosen[:0], nothing)
+    return Coverage(chosen, X, first_radius(X), chosen[:0], nothing, Between(unit, X))
 
 
 def pool_coverage(pool: Pool) -> Coverage:

@@ -23,7 +23,7 @@ def uherding(pool: Pool, want: int) -> list[Pick]:
     rows = np.union1d(pool.rows[places], pool.open.uniform(pool.rng, CANDIDATES + want))
     coverage, X = pool_coverage(pool), pool.unit.take(rows)
     radius = shrunk_radius(coverage.radius, pool.unit.take(pool.labelled))
-    kernel, weights = coverage.kernel(X, radius), uncertainty(pool.score(coverage.X))
+    kernel, weights = coverage.kernel(rows, radius), uncertainty(pool.score(coverage.X))
     taken: list[int] = []
     for _ in range(min(want, len(rows))):
         gains = coverage.gains(kernel, radius, weights)

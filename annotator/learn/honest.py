@@ -19,8 +19,11 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 LEAST_N_EFF = 8.0
+NORMAL = 1.6449  # the 95 % quantile of the normal distribution
 PRIOR = 10.0  # pseudo-labels behind a control variate's coefficient of 1
-SHRINK = 4.0  # pseudo-labels behind a variance of 0.7 · p (1 − p)
+OPINION = 10.0  # labels that the model's own expectation is worth
+SHRINK = 20.0  # pseudo-labels behind a variance of p (1 − p)
+HOLE = 0.05  # of the leave-one-out error of the first label that its later neighbours would mend
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +104,10 @@ def estimate(drawn: Drawn, rest: Rest) -> ErrorEstimate | None:
     weights = lure_weights(drawn.q[random], drawn.pool[random], rest.size)
     wrong = (drawn.proba.argmax(axis=1) != drawn.y).astype(float)
     doubt = _Variate(1 - drawn.proba.max(axis=1), 1 - rest.proba.max(axis=1).astype(float))
+    known = (drawn.fitted.argmax(axis=1) != drawn.y).astype(float)
     error = _shift(
-        _combine(wrong, doubt, weights, random, rest.size), -_pessimism(drawn, wrong, rest.size)
+        _combine(_mended(wrong, known), doubt, weights, random, rest.size),
+        -_pessimism(wrong, known, rest.size),
     )
     shares = tuple(
         _combine(
@@ -134,17 +139,29 @@ def precision(drawn: Drawn, rest: Rest, c: int) -> Interval | None:
     return _combine(value, variate, weights, everywhere, size)
 
 
-def _pessimism(drawn: Drawn, wrong: Array, rest: int) -> float:
-    """How much leave-one-out overstates the error on images like the labelled ones.
+def _mended(wrong: Array, known: Array) -> Array:
+    """Errors (n,) of leave-one-out, those of early labels a little mended.
 
-    A label is asked where the model is unsure, and then keeps the strategy from asking its
-    neighbours: leaving it out makes a hole that no new image of the kind meets. So labelled
-    rows, by the part of the pool that they are, count with 0.632 of the leave-one-out error
-    and 0.368 of the error of the model that knows them (the shares of Efron's .632 estimator,
-    JASA 1983). It matters where a large part of a small pool is labelled.
+    Every label keeps the strategy from asking its neighbours, and so the more labels came after
+    it, the more its leave-one-out error overstates that of a new image of its kind. In 14
+    sessions on CIFAR-10 with 200 labels the last 40, weighted, had an error of 0.39, the first
+    40 of 0.51; the true one was 0.41. `known` (n,) are the errors of the model that knows the
+    labels.
     """
-    known = (drawn.fitted.argmax(axis=1) != drawn.y).mean()
-    return float(0.368 * len(wrong) / (len(wrong) + rest) * max(wrong.mean() - known, 0))
+    after = 1 - np.arange(1, len(wrong) + 1) / len(wrong)
+    return np.asarray(wrong - HOLE * after * np.maximum(wrong - known, 0))
+
+
+def _pessimism(wrong: Array, known: Array, rest: int) -> float:
+    """How much leave-one-out overstates the error on the labelled rows themselves.
+
+    By the part of the pool that they are, they count with 0.632 of their leave-one-out error
+    and 0.368 of the error of the model that knows them (the shares of Efron's .632 estimator,
+    JASA 1983): the others of their kind were mostly asked, too, or are near. It matters where a
+    large part of a small pool is labelled.
+    """
+    share = len(wrong) / (len(wrong) + rest)
+    return float(0.368 * share * max(wrong.mean() - known.mean(), 0))
 
 
 def _shift(interval: Interval, by: float) -> Interval:
@@ -171,7 +188,7 @@ def _combine(
 
     The rows labelled without a known q are a part of the pool that is known; the others are
     estimated by the weighted mean of the randomly drawn ones, corrected by how much the model
-    expects of those against all.
+    expects of those against all. What the model expects of all counts as 10 labels more.
     """
     e, f = value[random], variate.labelled[random]
     mean_f = (f.sum() + rest * variate.unlabelled.mean()) / (len(f) + rest)
@@ -180,8 +197,11 @@ def _combine(
     found = float(weights @ e + tuning * (mean_f - weights @ f))
     residual = e - tuning * f
     spread = weights @ (residual - weights @ residual) ** 2 * n_eff / max(n_eff - 1, 1)
-    seen = (n_eff * float(weights @ e) + 1) / (n_eff + 2)
-    interval = logit_interval(found, float(spread), float(n_eff), seen)
+    n = n_eff + OPINION
+    seen = float(n_eff * (weights @ e) + OPINION * mean_f + 1) / (n + 2)
+    variance = (n_eff * spread + SHRINK * seen * (1 - seen)) / (n_eff + SHRINK)
+    joined = float(n_eff * found + OPINION * mean_f) / n
+    interval = share_interval(joined, float(variance), float(n))
     return _with_known(interval, value[~random], len(f) + rest)
 
 
@@ -193,22 +213,21 @@ def _tuning(e: Array, f: Array, weights: Array, n_eff: float, pool_variance: flo
     return float(np.clip(above / below, 0, 1.2)) if below > 0 else 0.0
 
 
-def logit_interval(value: float, variance: float, n_eff: float, seen: float) -> Interval:
-    """90 % interval of a share on the logit scale, by Student's t with n_eff − 1 degrees.
+def share_interval(value: float, variance: float, n: float) -> Interval:
+    """90 % interval of a share that n labels, each of this variance, stand behind.
 
-    The variance of one label is mixed with 4 pseudo-labels of 0.7 p (1 − p) at the share p
-    `seen` among the labels (by Laplace's rule): few labels often show no error at all, and then
-    only the model itself says how rare errors are.
+    The quantiles of the beta distribution of that mean and variance, widened as Student's t
+    with n − 1 degrees is wider than the normal distribution. Unlike a normal interval on any
+    scale it stays sensible near 0 and 1.
     """
-    from scipy.special import stdtrit
+    from scipy.special import betaincinv, stdtrit
 
-    p = float(np.clip(value, 0.25 / (n_eff + 1), 1 - 0.25 / (n_eff + 1)))
-    mixed = (n_eff * variance + SHRINK * 0.7 * seen * (1 - seen)) / (n_eff + SHRINK)
-    step = float(stdtrit(max(n_eff - 1, 1.0), 0.95)) * np.sqrt(mixed / n_eff) / (p * (1 - p))
-    centre = np.log(p / (1 - p))
-    low, high = (1 / (1 + np.exp(-(centre + side * min(step, 30.0)))) for side in (-1, 1))
+    p = float(np.clip(value, 0.25 / (n + 1), 1 - 0.25 / (n + 1)))
+    squared = variance / n * (float(stdtrit(max(n - 1, 1.0), 0.95)) / NORMAL) ** 2
+    count = max(p * (1 - p) / max(squared, 1e-12) - 1, 1.0)
+    low, high = (float(betaincinv(p * count, (1 - p) * count, end)) for end in (0.05, 0.95))
     value = float(np.clip(value, 0, 1))
-    return Interval(value, float(min(low, value)), float(max(high, value)))
+    return Interval(value, min(low, value), max(high, value))
 
 
 def _with_known(interval: Interval, known: Array, others: int) -> Interval:

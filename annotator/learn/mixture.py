@@ -4,9 +4,12 @@ A few first labels cover the pool (MaxHerding). Afterwards each row is drawn fro
 
     q(i) = 0.10 / N + 0.40 · u_i⁴ / Σ u⁴ + 0.50 · [i = g]
 
-where u = 1 − (p₁ − p₂) is the margin uncertainty and g is by turns the most uncertain row, the
-row of most uncertain coverage (UHerding) and, in search of a class, the row most likely to be
-of it. A class that is rare among the labels is searched for without being asked.
+where u = 1 − (p₁ − p₂) is the margin uncertainty and g is by turns the row of most uncertain
+coverage (UHerding) and the most uncertain row. In search of a class the parts are 0.10, 0.20 and
+0.70, and g is by turns the most uncertain row, the row most likely to be of the class, and the
+most novel one, farthest from all that were asked: a rare class often has kinds of which the
+model knows none and is sure that they are something else. A class that is rare among the labels
+is searched for without being asked; while a class has no label yet, novel rows have a turn, too.
 
 Because every row has a known q > 0, the labels also estimate the model's error without bias
 (see honest.py), and the 10 % drawn uniformly ("audits") keep the model from never looking
@@ -32,6 +35,10 @@ LEAST = 1e-6  # the least uncertainty counted, so that a sure model still gives 
 POWER = 4
 CANDIDATES = 250  # uncertain rows, and as many random ones, that UHerding chooses among
 COLD_CANDIDATES = 500
+USUAL = ("herding", "margin")
+HUNT = ("margin", "find", "novel")
+NEW = 1e-5  # squared distance beyond which a row is not one that was asked
+PATIENCE = 100  # labels up to which a class without any is looked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,8 @@ class HerdingMix:
 
     audits: float = 0.10
     spread: float = 0.40
+    hunting: float = 0.20
+    """What `spread` is in search of a class."""
 
     def __call__(self, pool: Pool, want: int) -> list[Pick]:
         draw = _Draw(self, pool, want)
@@ -65,10 +74,13 @@ class _Draw:
     """Draws one row after another, without replacement."""
 
     def __init__(self, mix: HerdingMix, pool: Pool, want: int) -> None:
-        self.mix, self.pool, self.open, self.rng = mix, pool, pool.open, pool.rng
+        self.pool, self.open, self.rng = pool, pool.open, pool.rng
+        wanted = pool.find
+        if wanted is None:
+            wanted = rare_class(pool.counts, first_labels(len(pool.counts)))
+        self.audits, self.spread = mix.audits, mix.spread if wanted is None else mix.hunting
         self.uncertain = self._best(margins(pool.proba), CANDIDATES + want)
         self.likely = self.uncertain[:0]
-        wanted = rare_class(pool.counts) if pool.find is None else pool.find
         if wanted is not None:
             self.likely = self._best(pool.proba[:, wanted], 1 + want)
         self.coverage = pool_coverage(pool)
@@ -91,7 +103,7 @@ class _Draw:
     def _cold(self) -> int:
         rows = self.open.uniform(self.rng, COLD_CANDIDATES)
         cover, radius = self._covered(), self.coverage.radius
-        gains = cover.gains(cover.kernel(self.pool.unit.take(rows), radius), radius)
+        gains = cover.gains(cover.kernel(rows, radius), radius)
         return int(rows[gains.argmax()])
 
     def _covered(self) -> Coverage:
@@ -107,32 +119,51 @@ class _Draw:
             greedy = row
         elif row in candidates:  # only then could the greedy part have chosen it, too
             greedy = self._choose(name, candidates)
-        q = self.mix.audits / self.open.size + self.mix.spread * self.open.share(row)
+        q = self.audits / self.open.size + self.spread * self.open.share(row)
         if row == greedy:
-            q += 1 - self.mix.audits - self.mix.spread
+            q += 1 - self.audits - self.spread
         return row, q, component
 
     def _draw(self) -> tuple[int, str]:
         """A row of one of the two random parts, or -1 where the greedy part's turn has come."""
         part = self.rng.random()
-        if part < self.mix.audits:
+        if part < self.audits:
             return int(self.open.uniform(self.rng, 1)[0]), "audit"
-        if part < self.mix.audits + self.mix.spread:
+        if part < self.audits + self.spread:
             return self.open.weighted(self.rng), "uncertain"
         return -1, ""
 
     def _turn(self, asked: int) -> tuple[str, Rows]:
         """Whose turn it is in the greedy part, and among which rows it chooses."""
-        uncertain, likely = self.open.free(self.uncertain), self.open.free(self.likely)
-        turn = asked % (3 if len(likely) else 2)
-        if turn == 1 and len(uncertain):
-            return "margin", uncertain[:1]
-        if turn == 2:
-            return "find", likely[:1]
+        turns = self._turns(asked)
+        name = turns[asked % len(turns)]
+        if name == "margin":
+            candidates = self.open.free(self.uncertain)[:1]
+        elif name == "find":
+            candidates = self.open.free(self.likely)[:1]
+        elif name == "novel":
+            candidates = self._novel()
+        if name != "herding" and len(candidates):
+            return name, candidates
         if self.herd is None:
             random = self.open.uniform(self.rng, CANDIDATES)
             self.herd = _Herd(self.pool, self.coverage, np.union1d(self.uncertain, random))
         return "herding", self.open.free(self.herd.rows)
+
+    def _turns(self, asked: int) -> tuple[str, ...]:
+        found = int((self.pool.counts > 0).sum())
+        if len(self.likely) and found > 1:
+            return HUNT
+        if found < 2 and len(self.pool.counts) > 1:
+            return ("novel", "herding")  # the model cannot tell anything yet
+        return (*USUAL, "novel") if found < len(self.pool.counts) and asked < PATIENCE else USUAL
+
+    def _novel(self) -> Rows:
+        """Of the reference rows, the one farthest from all that were asked; none if all were."""
+        covered = self._covered()
+        nearest = np.where(self.open.mask[covered.rows], covered.nearest, 0)
+        place = int(nearest.argmax())
+        return covered.rows[place : place + int(nearest[place] > NEW)]
 
     def _choose(self, name: str, candidates: Rows) -> int:
         if name != "herding" or self.herd is None:
@@ -155,6 +186,6 @@ class _Herd:
             n = len(self.pool.labelled) // 10 * 10
             known = self.pool.unit.take(self.pool.labelled[:n])
             self.radius = shrunk_radius(self.coverage.radius, known)
-            self.kernel = self.coverage.kernel(self.pool.unit.take(self.rows), self.radius)
+            self.kernel = self.coverage.kernel(self.rows, self.radius)
             self.weights = uncertainty(self.pool.score(self.coverage.X))
         return covered.gains(self.kernel, self.radius, self.weights)

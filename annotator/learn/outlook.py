@@ -101,14 +101,15 @@ def advice(
     return Advice(target is None, "more labels hardly change the model")
 
 
-def rare_class(counts: NDArray[np.int64]) -> int | None:
+def rare_class(counts: NDArray[np.int64], least: int = RARE_FROM) -> int | None:
     """The class to search for: the rarest that was found, if it is rare among the labels.
 
-    Rare is below 10 %, and below half of what it would be if all C classes were equal.
+    Rare is below 10 %, and below half of what it would be if all C classes were equal; with
+    fewer than `least` labels none is.
     """
     total = int(counts.sum())
     found = np.flatnonzero(counts)
-    if total < RARE_FROM or len(found) < 2:
+    if total < least or len(found) < 2:
         return None
     rarest = int(found[counts[found].argmin()])
     return rarest if counts[rarest] < min(RARE, 0.5 / len(counts)) * total else None
