@@ -32,6 +32,18 @@ def test_console_blocks_run(page: Path, tmp_path: Path) -> None:
         assert ran.returncode == 0, f"{line}\n{ran.stdout}{ran.stderr}"
 
 
+def test_python_blocks_run(tmp_path: Path) -> None:
+    """On the project that the console blocks of the same page have made."""
+    page = ROOT / "docs" / "python.md"
+    test_console_blocks_run(page, tmp_path)
+    for block in re.findall(r"^```python\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE):
+        ran = subprocess.run(
+            [sys.executable, "-c", block], cwd=tmp_path, capture_output=True, text=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+        assert ran.returncode == 0, ran.stderr
+
+
 def test_every_command_and_make_target_that_is_shown_exists() -> None:
     listed = subprocess.run(
         [sys.executable, "-m", "annotator", "--help"], capture_output=True, text=True, check=True
