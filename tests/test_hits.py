@@ -18,9 +18,9 @@ from annotator.hits.model import VERSIONS
 from annotator.hits.reading import read_hits
 from annotator.hits.scores import gold_answers, status
 from annotator.hits.sets import HitSet, chosen, save
-from annotator.hits.work import HitSource, NotYet
+from annotator.hits.work import HitSource
 from annotator.log import Action, Entry, replay
-from annotator.pages import Page
+from annotator.pages import NotYet, Page
 from annotator.project import Project
 from annotator.session import Session
 from annotator.settings import ClassInfo, Settings

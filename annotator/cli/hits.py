@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import shlex
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from annotator.cli.labelling import Graphics
 from annotator.errors import ProjectError
 from annotator.refs import printable
 
 if TYPE_CHECKING:
+    from annotator.byproducts.assignments import Assignment, Checks
+    from annotator.hits.sets import HitSet
     from annotator.project import Project
 
 HELP = "Give out pages of images as tasks, and see who did them and how well."
@@ -91,6 +96,101 @@ def make(
     )
 
 
+def run(
+    path: Annotated[
+        Path,
+        typer.Argument(metavar="FILE|PROJECT", help="HITs (.json, .jsonl, .csv), or a project."),
+    ],
+    worker: Worker,
+    external: External = "",
+    hit: HitId = "",
+    name: Name = None,
+    project: Annotated[
+        Path | None, typer.Option(help="Where the project of a file goes [FILE.annotator].")
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="The folder of a file's images [the file's own].")
+    ] = None,
+    pointer: Annotated[
+        bool, typer.Option(help="A red dot at the pointer, left where an image was selected.")
+    ] = False,
+    original: Annotated[
+        bool, typer.Option(help="Images as they are, or blurred until they are looked at.")
+    ] = True,
+    min_seconds: Annotated[
+        float | None,
+        typer.Option(min=0, help="Least time on a page [0.2 an image]; 0 turns the check off."),
+    ] = None,
+    unseen_check: Annotated[
+        bool, typer.Option(help="Submit a page only when all of it was looked at.")
+    ] = True,
+    names: Named = False,
+    graphics: Graphics = None,
+) -> None:
+    """Do a HIT: its pages one after the other, taken up where they were left.
+
+    \b
+    annotator hits run p --worker A1B2 --assignment 36DSNE9QZFQKO
+    annotator hits run hits.json --worker A1B2 --images photos/ --pointer --no-original
+    """
+    from dataclasses import replace
+
+    from annotator.byproducts.assignments import Checks
+    from annotator.cli.given import with_given
+    from annotator.hits.book import Book
+    from annotator.hits.labels import annotation_to_labels
+    from annotator.hits.work import default_checks
+    from annotator.store import SqliteStore
+
+    opened, hits = _opened(path, project, images, name)
+    store = SqliteStore(opened.labels_file)
+    annotation_to_labels(opened, store, _now())
+    one = Book(store, _now).assign(hits, _worker(opened, worker, names), external, hit, names)
+    store.close()
+    usual = default_checks(hits).min_seconds
+    checks = Checks(usual if min_seconds is None else min_seconds, unseen_check)
+    version = f"{'' if pointer else 'NO_'}POINTER_{'' if original else 'NO_'}ORIGINAL"
+    opened = replace(opened, settings=with_given(opened.settings, graphics=graphics))
+    _work(opened, hits, one, version, checks)
+
+
+def _work(project: Project, hits: HitSet, one: Assignment, version: str, checks: Checks) -> None:
+    """Open the pages, and say what came of them."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise ProjectError("a HIT needs a terminal; over ssh give a command with `ssh -t`")
+    from annotator.tui.app import run as run_app
+    from annotator.tui.hitting import opening
+
+    codes: list[str] = []
+    receipt = run_app(
+        project, annotator=one.worker, graphics=project.settings.graphics, features=False,
+        opening=opening(hits, one.id, version, checks, codes),
+    )  # fmt: skip
+    if codes:
+        typer.echo(f"HIT completed. Your completion code is {codes[0]}", err=True)
+    else:
+        typer.echo(
+            "all is saved; the same command goes on where you left, selections included", err=True
+        )
+    if receipt.code:
+        raise typer.Exit(receipt.code)
+
+
+def _opened(
+    path: Path, folder: Path | None, images: Path | None, name: str | None
+) -> tuple[Project, HitSet]:
+    from annotator.hits.opening import beside, open_file
+    from annotator.hits.sets import chosen
+    from annotator.project import Project
+
+    if path.is_dir():
+        if folder is not None or images is not None:
+            raise typer.BadParameter("goes with a file of HITs", param_hint="--project, --images")
+        opened = Project.open(path)
+        return opened, chosen(opened, name)
+    return open_file(path, folder or beside(path), images)
+
+
 def assign(
     project: ProjectPath,
     worker: Worker,
@@ -148,4 +248,9 @@ def _worker(project: Project, name: str, named: bool) -> str:
     return name if named else worker_id(project, name)
 
 
-COMMANDS = {"make": make, "assign": assign, "status": status}
+COMMANDS: dict[str, Callable[..., None]] = {
+    "make": make,
+    "run": run,
+    "assign": assign,
+    "status": status,
+}

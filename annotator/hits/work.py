@@ -7,13 +7,12 @@ from dataclasses import replace
 
 from annotator.byproducts import PageTrace, Recorder, trace_of, traces
 from annotator.byproducts.assignments import Checks
-from annotator.errors import AnnotatorError
 from annotator.hits.book import Book
 from annotator.hits.labels import Task, labels_of, write_labels
 from annotator.hits.model import HitImage, HitPage
 from annotator.hits.sets import HitSet
 from annotator.log import Entry
-from annotator.pages import Marks, Page, Select
+from annotator.pages import Marks, NotYet, Page, Select
 from annotator.refs import printable
 from annotator.session import Session
 from annotator.settings import ClassInfo
@@ -22,10 +21,6 @@ from annotator.store import Records
 SECONDS_AN_IMAGE = 0.2
 """The least time on a page, by default: pages of look-alikes are answered at about 1 s an image,
 so this refuses only what nobody can have looked at."""
-
-
-class NotYet(AnnotatorError):
-    """Look again, then submit."""
 
 
 def default_checks(hits: HitSet) -> Checks:

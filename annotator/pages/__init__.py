@@ -6,7 +6,7 @@ from annotator.pages.board import Board
 from annotator.pages.browse import Browse, Wish
 from annotator.pages.journal import Journal, journal_for
 from annotator.pages.orders import Order
-from annotator.pages.page import PER_PAGE, Marks, Page, PageSource, Select, answers
+from annotator.pages.page import PER_PAGE, Marks, NotYet, Page, PageSource, Select, answers
 
 __all__ = [
     "PER_PAGE",
@@ -14,6 +14,7 @@ __all__ = [
     "Browse",
     "Journal",
     "Marks",
+    "NotYet",
     "Order",
     "Page",
     "PageSource",

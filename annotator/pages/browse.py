@@ -70,6 +70,10 @@ class Browse:
             return f"similar to {printable(self.wish.like or '')}"
         return label or "pages"
 
+    @property
+    def farewell(self) -> str:
+        return ""
+
     def describe(self) -> ClassInfo | None:
         page = next(iter(self._out.values()), None)  # the one on screen
         label = page.label if page else self.wish.label

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from annotator.errors import AnnotatorError
 from annotator.learn.strategies import Pick
 from annotator.log import Entry
 from annotator.settings import ClassInfo
@@ -60,6 +61,10 @@ class Page:
     """A line to be said above it."""
 
 
+class NotYet(AnnotatorError):
+    """Look again, then submit."""
+
+
 class PageSource(Protocol):
     """Where pages come from and where their answers go. Called on the screen's thread only."""
 
@@ -70,6 +75,10 @@ class PageSource(Protocol):
     @property
     def waiting(self) -> str:
         """Why `next` gives no page although there will be one; "" where there is none left."""
+
+    @property
+    def farewell(self) -> str:
+        """What to say when there is no page left; "" for the usual words."""
 
     def describe(self) -> ClassInfo | None:
         """What is known of the class that the pages ask about; None where there is none."""
@@ -94,8 +103,8 @@ class PageSource(Protocol):
     ) -> list[Entry]:
         """Write the answers, as one group. `broken` items were not seen and get none.
 
-        `prediction` says whether the model's opinion was on screen. Raises `StoreError`, and
-        has written nothing then.
+        `prediction` says whether the model's opinion was on screen. Raises `StoreError`, or
+        `NotYet` where the page is to be looked at again, and has written nothing then.
         """
 
     def undo(self) -> Page | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from annotator.errors import StoreError
-from annotator.pages import answers
+from annotator.pages import NotYet, answers
 from annotator.refs import Item, printable
 from annotator.tui.screens.pagehelp import PageHelpScreen
 
@@ -131,7 +131,7 @@ def submit(screen: PageScreen) -> None:
     page, board = screen.page, screen.on_board()
     assert page is not None
     unseen = screen.unseen()
-    if unseen:
+    if unseen and screen.all_must_be_seen:
         screen.say(f"{unseen} tiles were not on screen yet: PgDn shows them", "warn")
         return
     shown_ms = round(1000 * (time.monotonic() - screen.shown_at))
@@ -140,6 +140,9 @@ def submit(screen: PageScreen) -> None:
             page, board.marks, broken=screen.broken(page), shown_ms=shown_ms,
             prediction=screen.prediction and bool(page.chances),
         )  # fmt: skip
+    except NotYet as error:
+        screen.say(printable(str(error)), "warn")
+        return
     except StoreError as error:
         screen.banner.warn("store", f"NOT SAVED: {printable(str(error))}")
         screen.app.bell()

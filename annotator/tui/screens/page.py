@@ -53,10 +53,11 @@ class PageScreen(PageView):
         self.page = self.board = None
         self._on_screen = False
         if words := self.source.waiting:
-            self._tell(words + " …", "")
+            self._tell(f"{words} …")
             self.set_timer(AGAIN, self._retry)
         else:
-            self._tell("No more pages", "Nothing is left to show here.", "Q leaves; ⌫ undoes.")
+            words = self.source.farewell or "Nothing is left to show here."
+            self._tell("No more pages", words, "Q leaves; ⌫ undoes.")
 
     def _retry(self) -> None:
         if self.page is None:

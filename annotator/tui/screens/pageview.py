@@ -9,7 +9,6 @@ from functools import partial
 
 from textual import on
 from textual.app import ComposeResult
-from textual.containers import Vertical
 from textual.geometry import Size
 from textual.message import Message
 from textual.screen import Screen
@@ -26,7 +25,7 @@ from annotator.tui import pagewords, view
 from annotator.tui.widgets.bars import Caption, KeyBar
 from annotator.tui.widgets.letters import tags
 from annotator.tui.widgets.mosaic import Look, Mosaic
-from annotator.tui.widgets.notice import Banner, Notice
+from annotator.tui.widgets.notice import Banner
 from annotator.tui.widgets.pagehead import PageHead
 from annotator.tui.widgets.picture import Picture
 from annotator.tui.widgets.tight import TightCompositor
@@ -82,6 +81,8 @@ class PageView(Screen[int]):
         """0 the page, 1 one tile in true pixels, 2 one tile as large as fits."""
         self.ranges = False
         """Whether the arrows select what they pass."""
+        self.all_must_be_seen = True
+        """Whether a page is submitted only when all its parts were on the screen."""
         self.submitted, self.shown_at = 0, 0.0
         self._ahead: deque[Page] = deque()
         self._sheet: Sheet | None = None
@@ -89,13 +90,11 @@ class PageView(Screen[int]):
         self._seen: set[int] = set()
         self.head = PageHead(source.title, id="pagehead")
         self.banner, self.caption = Banner(id="banner"), Caption(id="caption")
-        self.keys, self.notice = KeyBar(id="keys"), Notice(id="notice")
+        self.keys = KeyBar(id="keys")
 
     def compose(self) -> ComposeResult:
         yield self.head
-        with Vertical(id="pagestage"):
-            yield self.mosaic
-            yield self.notice
+        yield self.mosaic
         yield self.banner
         yield self.caption
         yield self.keys
@@ -106,7 +105,6 @@ class PageView(Screen[int]):
         """Lay the page out and show its part in view."""
         if self.page is None or self.board is None:
             return
-        self.notice.display, self.mosaic.display = False, True
         self._sheet = self._sheet_of(self.page, self.first)
         if self._sheet is None:
             return
@@ -187,9 +185,7 @@ class PageView(Screen[int]):
         self.mosaic.expect([sheet for sheet in parts if sheet is not None])
 
     def _tell(self, heading: str, *words: str) -> None:
-        self.mosaic.clear()
-        self.mosaic.display, self.notice.display = False, True
-        self.notice.show(heading, [(line, "text") for line in words if line])
+        self.mosaic.tell("\n".join([heading, *words]))
 
     # --- what is said
 
