@@ -66,11 +66,11 @@ def read(reading: Reading) -> Iterator[Found]:
     """Every image below a class's folder; folders named train, val, test hold classes in turn."""
     top = reading.path
     reading.root = top
-    folders = sorted(entry.name for entry in os.scandir(top) if _is_class(entry))
-    splits = [name for name in folders if name in SPLITS and _has_folders(top / name)]
+    folders = _folders(top)
+    splits = [name for name in folders if name in SPLITS and _folders(top / name)]
     if folders and splits == folders:
         for split in splits:
-            names = sorted(entry.name for entry in os.scandir(top / split) if _is_class(entry))
+            names = _folders(top / split)
             for name in names:
                 yield from _class(reading, f"{split}/{name}", name, split)
     else:
@@ -80,9 +80,9 @@ def read(reading: Reading) -> Iterator[Found]:
 
 def is_class_folders(path: Path) -> bool:
     """Whether a folder holds folders of images, and no image itself."""
-    entries = list(os.scandir(path))
-    loose = any(os.path.splitext(entry.name)[1].lower() in SUFFIXES for entry in entries)  # noqa: PTH122
-    return not loose and any(_is_class(entry) for entry in entries)
+    with os.scandir(path) as entries:
+        loose = any(os.path.splitext(e.name)[1].lower() in SUFFIXES for e in entries)  # noqa: PTH122
+    return not loose and bool(_folders(path))
 
 
 def _class(reading: Reading, folder: str, name: str, split: str) -> Iterator[Found]:
@@ -102,9 +102,7 @@ def _class(reading: Reading, folder: str, name: str, split: str) -> Iterator[Fou
         reading.fault("", f"{lost}: is no name that a ref can hold", folder)
 
 
-def _is_class(entry: os.DirEntry[str]) -> bool:
-    return entry.is_dir() and not entry.name.startswith(".")
-
-
-def _has_folders(folder: Path) -> bool:
-    return any(_is_class(entry) for entry in os.scandir(folder))
+def _folders(folder: Path) -> list[str]:
+    """The names of the folders in one, sorted; hidden ones are passed over."""
+    with os.scandir(folder) as entries:
+        return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))

@@ -14,19 +14,27 @@ from pathlib import Path
 
 import numpy as np
 
+from annotator.errors import ProjectError
 from annotator.formats.format import Format
 from annotator.formats.reading import Found, Reading
 from annotator.formats.source import Source
 from annotator.listing import Columns, delimiter_of, open_text, parse_box, read_table
 from annotator.project import Project
-from annotator.refs import Item
+from annotator.refs import Item, printable
 
 _BOM = b"\xef\xbb\xbf"
 _BATCH = 1 << 12
 
 
 def write(source: Source, place: Path) -> None:
-    """Items that the options leave out keep their row, without a label."""
+    """Items that the options leave out keep their row, without a label.
+
+    Raises `ProjectError` where there is no table yet.
+    """
+    if not source.project.refs_file.exists():
+        raise ProjectError(
+            f"{printable(str(source.project.images))} holds no image, so there is no table yet"
+        )
     chosen = np.zeros(len(source.refs), bool)
     chosen[source.rows] = True
 

@@ -62,17 +62,18 @@ def from_dataset(
             f"{name} is a project already; name another folder, or add the labels to it with "
             f"`annotator import {name} {printable(str(reading.path))}`"
         )
-    gathered = Gathered(reading, format_.read)
-    root = _root(reading, gathered)
-    settings = _with_classes(replace(settings, images=root_of(root, folder)), reading, gathered)
-    _check(reading, gathered, root, settings)
-    for line in understood(reading, gathered.labels, len(gathered), gathered.boxes):
-        say(line)
-    gathered.refuse(f"{printable(str(reading.path))} cannot be opened as it is:")
-    if not len(gathered):
-        raise RefError(f"{printable(str(reading.path))} holds no item")
-    settings = replace(settings, box_order="xywh")
-    _make(folder, gathered, settings, format_.name, features, time.time() if at is None else at)
+    with Gathered(reading, format_.read) as gathered:
+        root = _root(reading, gathered)
+        settings = replace(settings, images=root_of(root, folder), box_order="xywh")
+        settings = _with_classes(settings, reading, gathered)
+        _check(reading, gathered, root, settings)
+        for line in understood(reading, gathered.labels, len(gathered), gathered.boxes):
+            say(line)
+        gathered.refuse(f"{printable(str(reading.path))} cannot be opened as it is:")
+        if not len(gathered):
+            raise RefError(f"{printable(str(reading.path))} holds no item")
+        now = time.time() if at is None else at
+        _make(folder, gathered, settings, format_.name, features, now)
     return Begun(Project(folder, settings))
 
 

@@ -33,18 +33,28 @@ class Gathered:
         self._spool = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115
         self._bare = 0
         batch: list[str] = []
-        for found in read(reading):
-            self._count(found)
-            batch.append(found.item.ref)
-            self._spool.write(_packed(found))
-            if len(batch) >= _BATCH:
-                self.refs.extend(batch)
-                batch = []
-        self.refs.extend(batch)
+        try:
+            for found in read(reading):
+                self._count(found)
+                batch.append(found.item.ref)
+                self._spool.write(_packed(found))
+                if len(batch) >= _BATCH:
+                    self.refs.extend(batch)
+                    batch = []
+            self.refs.extend(batch)
+        except BaseException:
+            self._spool.close()
+            raise
         self._dropped = self._repeated()
         self._without_bare = bool(self._bare and self.boxes and not reading.free_paths)
         if self._without_bare:
             reading.pass_over(_BARE, self._bare)
+
+    def __enter__(self) -> Gathered:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._spool.close()
 
     def __len__(self) -> int:
         return len(self.refs) - len(self._dropped) - self._without_bare * self._bare

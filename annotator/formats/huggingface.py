@@ -22,7 +22,7 @@ from annotator.listing import SUFFIXES
 from annotator.refs import Item, printable
 
 METADATA = "metadata.jsonl"
-_OWN = ("file_name", "label", "objects", "ref")
+_OWN = ("file_name", "label", "objects", "ref", "bbox", "categories")
 
 
 def write(source: Source, place: Path) -> None:
@@ -72,19 +72,21 @@ def _picture(
             "bbox": [list(record.item.box or ()) for record in inner],
             "categories": [record.label for record in inner],
         }
-    columns = [_columns(record) for record in picture.records]
-    if columns and all(one == columns[0] for one in columns):
-        cells |= columns[0]
-    elif boxes and not outer:
-        cells["objects"] |= {key: [one[key] for one in columns] for key in columns[0]}
-    else:
-        source.note(f"the columns of {printable(picture.path)} differ by item and are left out")
+        cells["objects"] |= {
+            key: [_columns(record)[key] for record in inner] for key in map(_key, source.columns)
+        }
+    if outer or not boxes:
+        cells |= _columns(outer[0]) if outer else {}
     _line(files[picture.split], cells)
     source.written += len(picture.records)
 
 
 def _columns(record: Record) -> dict[str, str]:
-    return {f"{key}_" if key in _OWN else key: cell for key, cell in record.columns.items()}
+    return {_key(name): cell for name, cell in record.columns.items()}
+
+
+def _key(column: str) -> str:
+    return f"{column}_" if column in _OWN else column
 
 
 def _line(file: IO[str], cells: Mapping[str, Any]) -> None:

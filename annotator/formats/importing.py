@@ -53,22 +53,20 @@ def import_labels(
     """
     assert format_.read is not None
     refs = load(project)
-    gathered = Gathered(reading, format_.read)
-    matched = _Matched(project, reading, refs)
-    labels = 0
-    for found, row in matched.pairs(gathered):
-        labels += _checked(reading, project, found, row)
-    for line in understood(reading, gathered.labels, len(gathered), gathered.boxes):
-        say(line)
-    gathered.refuse(f"{printable(str(reading.path))}: nothing was imported:")
-    if not labels:
-        raise RefError(
-            f"{printable(str(reading.path))} holds no label"
-            + (": name one column annotation or label" if format_.name == "csv" else "")
-        )
-    ledger = Ledger.read(refs, store.entries())
-    at = time.time() if now is None else now
-    return _write(store, ledger, matched.pairs(gathered), f"import:{format_.name}", at)
+    with Gathered(reading, format_.read) as gathered:
+        matched = _Matched(project, reading, refs)
+        labels = 0
+        for found, row in matched.pairs(gathered):
+            labels += _checked(reading, project, found, row)
+        for line in understood(reading, gathered.labels, len(gathered), gathered.boxes):
+            say(line)
+        gathered.refuse(f"{printable(str(reading.path))}: nothing was imported:")
+        if not labels:
+            hint = ": name one column annotation or label" if format_.name == "csv" else ""
+            raise RefError(f"{printable(str(reading.path))} holds no label{hint}")
+        ledger = Ledger.read(refs, store.entries())
+        at = time.time() if now is None else now
+        return _write(store, ledger, matched.pairs(gathered), f"import:{format_.name}", at)
 
 
 def entries_of(found: Found, ref: str, annotator: str, at: float) -> Iterator[Entry]:

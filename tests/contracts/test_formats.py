@@ -1,0 +1,259 @@
+"""What every format must do; a new one is added to `annotator.formats.format.MODULES`."""
+
+from __future__ import annotations
+
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+from annotator import pool
+from annotator.errors import AnnotatorError, ProjectError
+from annotator.formats.format import Format, load, names
+from annotator.formats.splits import parse
+from annotator.formats.target import MARK, target
+from annotator.project import Project
+from annotator.refs import Item
+from tests.formats import making
+
+WRITTEN = [name for name in names() if load(name).write and name != "imagenet-ab"]
+BOTH = [name for name in WRITTEN if load(name).read]
+CLASSES = (
+    "ok", "a,b", "naïve ☃ 中文", "<x> & 'y' \"z\"", "100%", "%41", "a/b", "=cmd()", "-1", "1",
+    "yes", ".hidden", "a: b", "#c", "null", "[d]", "back\\slash", "it's", "e #f",
+)  # fmt: skip
+
+
+@pytest.fixture(params=BOTH)
+def format_(request: pytest.FixtureRequest) -> Format:
+    pytest.importorskip("pyarrow") if request.param == "parquet" else None
+    return load(request.param)
+
+
+def refs_for(format_: Format) -> tuple[str, ...]:
+    both = {"boxes", "whole"} <= format_.keeps
+    return making.BOXES if "boxes" in format_.keeps and not both else making.WHOLE
+
+
+def each_kind(format_: Format) -> list[tuple[str, ...]]:
+    kinds = [making.BOXES] if "boxes" in format_.keeps else []
+    return kinds + ([making.WHOLE] if "whole" in format_.keeps else [])
+
+
+def options(format_: Format) -> dict[str, object]:
+    """How a reader needs an export to be read back."""
+    return {"label": "ok"} if format_.name == "list" else {}
+
+
+def images_of(format_: Format, project: Project) -> dict[str, object]:
+    return {} if format_.folder else {"images": project.images}
+
+
+def label(format_: Format, refs: tuple[str, ...]) -> dict[str, str | None]:
+    return {ref: ("ok", "defect")[n % 2 * (format_.name != "list")] for n, ref in enumerate(refs)}
+
+
+def test_an_export_opens_as_a_new_project_with_the_same_labels(
+    format_: Format, tmp_path: Path
+) -> None:
+    for number, refs in enumerate(each_kind(format_)):
+        made = making.project(tmp_path / str(number), refs, label(format_, refs))
+        place = tmp_path / f"export{number}{suffix(format_)}"
+        making.write(made, format_.name, place)
+        again = making.reopened(
+            tmp_path / f"again{number}", place, format_, **images_of(format_, made)
+        )
+        before = making.items(made)
+        if format_.name == "list":  # a list has whole pixels, and one class that it does not name
+            assert len(making.items(again)) == len(before)
+            continue
+        after = making.items(again)
+        if "order" in format_.keeps:
+            assert after == before
+        assert sorted(after) == sorted(before)
+        who = {"import"} if format_.name == "csv" else {f"import:{format_.name}"}
+        assert {entry.annotator for entry in making.entries(again)} == who
+        assert {entry.picked_by for entry in making.entries(again)} == {"import"}
+        if "paths" in format_.keeps:
+            assert [row["filename"] for row in making.rows(again)] == [
+                Item.parse(ref).path if format_.name != "csv" else ref for ref in refs
+            ]
+
+
+def test_an_export_comes_back_into_its_own_project(format_: Format, tmp_path: Path) -> None:
+    refs = tuple(ref for ref in refs_for(format_) if "." not in ref.partition("#")[2])
+    made = making.project(tmp_path / "one", refs, label(format_, refs))
+    place = tmp_path / f"export{suffix(format_)}"
+    making.write(made, format_.name, place)
+    before = making.items(made)
+    made.labels_file.unlink()
+    done = making.imported(made, place, format_, **options(format_))
+    assert done.new == len(refs) and not done.changed
+    assert making.items(made) == before
+    assert {entry.annotator for entry in making.entries(made)} == {f"import:{format_.name}"}
+    again = making.imported(made, place, format_, **options(format_))
+    assert (again.new, again.same) == (0, len(refs)), "what stands already is not written twice"
+
+
+def test_columns_that_nobody_knows_come_back(format_: Format, tmp_path: Path) -> None:
+    if "columns" not in format_.keeps:
+        pytest.skip(f"{format_.name} has no place for them, as docs/formats.md says")
+    refs = refs_for(format_)
+    columns = {"batch": ["=1+1", "", "-5", "'quoted, é"], "feat_idx": ["3", "1", "0", "2"]}
+    made = making.project(tmp_path / "one", refs, label(format_, refs), columns=columns)
+    place = tmp_path / f"export{suffix(format_)}"
+    making.write(made, format_.name, place)
+    again = making.reopened(tmp_path / "again", place, format_, **images_of(format_, made))
+    found = making.rows(again)
+    assert {name: [row[name] for row in found] for name in columns} == columns
+
+
+def test_items_without_a_label_and_skipped_ones_come_back(format_: Format, tmp_path: Path) -> None:
+    refs = refs_for(format_)
+    made = making.project(tmp_path / "one", refs, {refs[0]: "ok", refs[1]: None})
+    place = tmp_path / f"export{suffix(format_)}"
+    source = making.write(made, format_.name, place)
+    again = making.reopened(tmp_path / "again", place, format_, **images_of(format_, made))
+    if "unlabelled" not in format_.keeps:
+        # Nothing vanishes silently: what does not come back was said to be left out.
+        assert len(making.items(again)) + sum(source.left_out.values()) >= len(refs)
+        return
+    expected = making.items(made)
+    if "skips" not in format_.keeps:
+        expected = [(ref, name, False) for ref, name, _ in expected]
+    assert making.items(again) == expected
+
+
+def test_class_names_come_back_whatever_they_are(format_: Format, tmp_path: Path) -> None:
+    if format_.name == "list":
+        pytest.skip("a list names no class")
+    refs = tuple(f"{n:02}.png" for n in range(len(CLASSES)))
+    if "whole" not in format_.keeps:
+        refs = tuple(f"{ref}#xywh=1,2,3,4" for ref in refs)
+    made = making.project(
+        tmp_path / "one", refs, dict(zip(refs, CLASSES, strict=True)), classes=CLASSES
+    )
+    place = tmp_path / f"export{suffix(format_)}"
+    making.write(made, format_.name, place)
+    again = making.reopened(tmp_path / "again", place, format_, **images_of(format_, made))
+    assert sorted(making.items(again)) == sorted(making.items(made))
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_an_empty_project_is_exported_as_nothing(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow") if name == "parquet" else None
+    made = making.project(tmp_path / "one", ())
+    made.refs_file.unlink()
+    place = tmp_path / f"export{suffix(load(name))}"
+    if name == "csv":
+        with pytest.raises(ProjectError, match="no image"):
+            making.write(made, name, place)
+        return
+    source = making.write(made, name, place)
+    assert source.written == 0 and place.exists()
+    if load(name).read and name != "list":
+        with pytest.raises(AnnotatorError):
+            making.reopened(tmp_path / "again", place, load(name))
+        assert not (tmp_path / "again").exists()
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_the_same_project_gives_the_same_export(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow") if name == "parquet" else None
+    refs = making.BOXES if "boxes" in load(name).keeps or name == "coco-results" else making.WHOLE
+    made = making.project(tmp_path / "one", refs, dict.fromkeys(refs, "ok"))
+    first, second = tmp_path / "first", tmp_path / "second"
+    for place in (first, second):
+        making.write(made, name, place)
+    assert contents(first) == contents(second)
+
+
+@pytest.fixture(scope="module")
+def small_and_large(tmp_path_factory: pytest.TempPathFactory) -> list[Project]:
+    found = []
+    for count in (500, 3000):
+        refs = tuple(f"{n // 30}.png#xywh={n % 30},1,2,5" for n in range(count))
+        folder = tmp_path_factory.mktemp("projects")
+        found.append(making.project(folder, refs, dict.fromkeys(refs[::2], "ok")))
+        pool.load(found[-1])
+    return found
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_memory_does_not_grow_with_an_object_for_each_item(
+    name: str, small_and_large: list[Project], tmp_path: Path
+) -> None:
+    pytest.importorskip("pyarrow") if name == "parquet" else None
+    if load(name).folder:
+        pytest.skip("a file for each image: its names are what is kept")
+    peaks = []
+    for number, made in enumerate(small_and_large):
+        tracemalloc.start()
+        making.write(made, name, tmp_path / str(number))
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    # 70 bytes a decision, some 40 of its ref, the row numbers of the pool, and a batch.
+    assert peaks[1] - peaks[0] < 2500 * 600
+
+
+def test_what_is_there_is_not_replaced_unasked(tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "thesis.tex").write_text("years of work")
+    for place, folder in ((mine / "thesis.tex", False), (mine, True)):
+        with pytest.raises(ProjectError, match="--overwrite"), target(place, folder, False):
+            raise AssertionError("nothing is to be written")
+    with pytest.raises(ProjectError, match="no export made"), target(mine, True, True):
+        raise AssertionError("a folder of somebody's own is never replaced")
+    assert (mine / "thesis.tex").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_an_export_that_fails_leaves_what_was_there(folder: bool, tmp_path: Path) -> None:
+    place = tmp_path / "export"
+
+    def run(text: str, fail: bool) -> None:
+        with target(place, folder, True) as temporary:
+            (temporary / "a.txt" if folder else temporary).write_text(text)
+            if fail:
+                raise KeyboardInterrupt
+
+    run("first", False)
+    with pytest.raises(KeyboardInterrupt):
+        run("second", True)
+    assert (place / "a.txt" if folder else place).read_text() == "first"
+    assert [path.name for path in tmp_path.iterdir()] == ["export"], "nothing else is left"
+    run("third", False)
+    assert (place / "a.txt" if folder else place).read_text() == "third"
+    assert [path.name for path in tmp_path.iterdir()] == ["export"]
+
+
+@pytest.mark.parametrize("name", [name for name in WRITTEN if "split" in load(name).takes])
+def test_boxes_of_an_image_are_in_one_split(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow") if name == "parquet" else None
+    boxes = "boxes" in load(name).keeps
+    refs = tuple(
+        f"{n:02}.png" + f"#xywh={b},2,3,4" * boxes for n in range(20) for b in range(1 + boxes)
+    )
+    made = making.project(tmp_path / "one", refs, dict.fromkeys(refs, "ok"))
+    place = tmp_path / "export"
+    source = making.write(made, name, place, split=parse("train=0.7,val=0.3"))
+    found = {}
+    for picture in source.pictures():
+        assert {record.split for record in picture.records} == {picture.split}
+        found[picture.path] = picture.split
+    assert sorted(found.values()) == ["train"] * 14 + ["val"] * 6
+    if load(name).folder:
+        again = making.reopened(tmp_path / "again", place, load(name))
+        assert sorted(making.items(again)) == sorted(making.items(made))
+
+
+def suffix(format_: Format) -> str:
+    return "" if format_.folder else f".{format_.name}"
+
+
+def contents(place: Path) -> dict[str, bytes]:
+    if place.is_file():
+        return {"": place.read_bytes()}
+    files = sorted(path for path in place.rglob("*") if path.is_file() and path.name != MARK)
+    return {path.relative_to(place).as_posix(): path.read_bytes() for path in files}

@@ -1,0 +1,120 @@
+"""Small projects to export, and the way of an export back into a project."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from annotator.formats.begin import from_refs
+from annotator.formats.dataset import from_dataset
+from annotator.formats.format import Format, load
+from annotator.formats.importing import Imported, import_labels
+from annotator.formats.reading import Reading
+from annotator.formats.source import Options, Source
+from annotator.formats.target import target
+from annotator.log import Action, Entry, replay
+from annotator.pool import load as load_pool
+from annotator.project import Project
+from annotator.refs import Item
+from annotator.settings import ClassInfo, Settings
+from annotator.store import SqliteStore
+
+SIZE = (60, 40)
+BOXES = ("a.png#xywh=4,2,40,20", "a.png#xywh=0,0,10.5,10.25", "sub/b c.jpg#xywh=1.125,2,58,37",
+         "d.png#xywh=59,39,1,1")  # fmt: skip
+WHOLE = ("a.png", "sub/b c.jpg", "sub/é.png", "d.png")
+
+
+def images(folder: Path, paths: Iterable[str], size: tuple[int, int] = SIZE) -> Path:
+    for number, path in enumerate(dict.fromkeys(paths)):
+        file = folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", size, (number * 40 % 256, 90, 120)).save(file)
+    return folder
+
+
+def project(
+    folder: Path,
+    refs: Sequence[str],
+    labels: Mapping[str, str | None] | None = None,
+    classes: Sequence[str] = ("ok", "defect"),
+    columns: Mapping[str, Sequence[str]] | None = None,
+) -> Project:
+    """A project of `refs` whose images exist; `labels` may hold None for a skip."""
+    images(folder / "images", (Item.parse(ref).path for ref in refs))
+    settings = Settings(tuple(map(ClassInfo, classes)), images="../images")
+    made = Project.create(folder / "p", settings)
+    with made.refs_file.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["filename", *(columns or {})])
+        writer.writerows(
+            [ref, *cells] for ref, *cells in zip(refs, *(columns or {}).values(), strict=True)
+        )
+    log(made, labels or {})
+    return made
+
+
+def log(made: Project, labels: Mapping[str, str | None], annotator: str = "ann") -> None:
+    store = SqliteStore(made.labels_file)
+    rows = []
+    for number, (ref, label) in enumerate(labels.items()):
+        action = Action.SKIP if label is None else Action.LABEL
+        rows.append(Entry(0, 1e9 + number, annotator, action, ref, label, shown_ms=1500))
+    store.append(*rows)
+    store.close()
+
+
+def entries(made: Project) -> list[Entry]:
+    store = SqliteStore(made.labels_file)
+    found = list(store.entries())
+    store.close()
+    return found
+
+
+def write(made: Project, name: str, place: Path, **options: object) -> Source:
+    format_ = load(name)
+    chosen = Options(**options)  # type: ignore[arg-type]
+    folder = format_.folder or (name == "coco" and chosen.split is not None)
+    with target(place, folder, False) as temporary:
+        source = Source.open(made, entries(made), chosen, format_.accepted)
+        assert format_.write is not None
+        format_.write(source, temporary)
+    return source
+
+
+def reopened(folder: Path, place: Path, format_: Format, **how: object) -> Project:
+    """A new project of what was exported."""
+    if format_.name in ("csv", "list"):
+        return from_refs(folder, place, Settings(()), images=how.get("images")).project  # type: ignore[arg-type]
+    reading = Reading(place, **how)  # type: ignore[arg-type]
+    return from_dataset(folder, reading, format_, Settings(()), lambda line: None, at=2e9).project
+
+
+def imported(made: Project, place: Path, format_: Format, **how: object) -> Imported:
+    store = SqliteStore(made.labels_file)
+    how.setdefault("images", made.images)
+    reading = Reading(place, **how)  # type: ignore[arg-type]
+    try:
+        return import_labels(made, store, reading, format_, lambda line: None, now=2e9)
+    finally:
+        store.close()
+
+
+def items(made: Project) -> list[tuple[str, str | None, bool]]:
+    """(real file with its box, label, skipped) of every item, in order."""
+    state = replay(entries(made))
+    found = []
+    for ref in load_pool(made):
+        item, decision = Item.parse(ref), state.decision(ref)
+        real = Item(str((made.images / item.path).resolve()), item.box).ref
+        skipped = decision is not None and decision.action is Action.SKIP
+        found.append((real, state.label(ref), skipped))
+    return found
+
+
+def rows(made: Project) -> list[dict[str, str]]:
+    with made.refs_file.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
