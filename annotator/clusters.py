@@ -46,6 +46,8 @@ class Clusters:
     def groups(self, pool: RefTable, rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
         """Those of the pool's `rows` that are in a cluster, cluster after cluster, the most
         typical of each first."""
+        if not len(self.refs):
+            return []
         wanted = np.zeros(len(pool), bool)
         wanted[rows] = True
         found = pool.rows(self.refs)
@@ -56,12 +58,21 @@ class Clusters:
         cuts = np.flatnonzero(np.diff(number[order])) + 1
         return [part for part in np.split(places[order], cuts) if len(part)]
 
+    def name(self, ref: str) -> str:
+        """What the cluster of `ref` may be, or ""."""
+        row = int(self.refs.rows([ref])[0]) if self.names else -1
+        return self.names.get(int(self.cluster[row]), "") if row >= 0 else ""
 
-def read_clusters(project: Project) -> Clusters | None:
-    """None without the file. Raises `RefError` for the first faulty line."""
+    @classmethod
+    def none(cls) -> Clusters:
+        return cls(RefTable(), np.zeros(0, np.int32), {})
+
+
+def read_clusters(project: Project) -> Clusters:
+    """None of them without the file. Raises `RefError` for the first faulty line."""
     file = project.folder / FILE
     if not file.is_file():
-        return None
+        return Clusters.none()
     refs, numbers, names = list[str](), list[int](), dict[int, str]()
     with open_text(file) as lines:
         reader = csv.reader(lines)

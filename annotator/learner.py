@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from annotator.clusters import Clusters
 from annotator.features.store import FeatureStore
 from annotator.labelset import sets
 from annotator.learn.ranking import Ranking, Snapshot
@@ -53,6 +54,8 @@ class Learner:
         self.ranking: Ranking | None = None
         self.features: PooledFeatures | None = None
         self.before: Before | None = None
+        self.clusters = Clusters.none()
+        """Items that were found to look alike."""
         self._learnt: object = None
 
     def attach(

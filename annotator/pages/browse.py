@@ -151,17 +151,26 @@ class Browse:
         return self._page(rows[places[: self._size]].tolist(), label)
 
     def _clustered(self, rows: Rows) -> Page | None:
+        learner = self.session.learner
         if not self._groups:
-            size = self._size
-            self._groups.extend(orders.clustered(self.session.learner, rows, size, self._rng))
+            listed = learner.clusters.groups(self.session.queue.refs, rows)
+            made = listed or orders.clustered(learner, rows, self._size, self._rng)
+            self._groups.extend(made)
         free = set(rows.tolist())
         while self._groups:
             group = [row for row in self._groups[0].tolist() if row in free]
             if len(group) <= self._size:
                 self._groups.popleft()
             if group:
-                return self._page(group[: self._size])
+                return self._page(group[: self._size], self._suggested(group[0]))
         return None
+
+    def _suggested(self, row: int) -> str | None:
+        """The class that a cluster is said to be, where a page of exceptions needs one."""
+        if self.wish.label or self.wish.select is not Select.EXCEPTIONS:
+            return None
+        name = self.session.learner.clusters.name(self.session.queue.refs[row])
+        return name if name in self.session.classes else None
 
     def _random(self, rows: Rows, note: str = "") -> Page:
         draws = orders.random_draws(rows, self._size, self._rng)

@@ -95,6 +95,7 @@ def prepared(
     reader: Reader | None = None,
 ) -> Iterator[Labeller]:
     """The app for a project, with its session; both are closed at the end."""
+    from annotator.clusters import read_clusters
     from annotator.first import read_first
     from annotator.learner import Strategy
     from annotator.proposals import before
@@ -120,6 +121,7 @@ def prepared(
             hear=hear, repeats=settings.repeats,
         )  # fmt: skip
         session.learner.before = before(project, blind=audit is not None)
+        session.learner.clusters = read_clusters(project)
         session.queue.ask_first([] if audit else read_first(project))
         pace = Pace(time.monotonic)
         reader = reader or Reader(project, audit.refs if audit else None)
