@@ -15,6 +15,7 @@ from annotator.refs import printable
 if TYPE_CHECKING:
     from annotator.pages import Wish
     from annotator.project import Project
+    from annotator.tui.labeller import Labeller
 
 Label = Annotated[str | None, typer.Option("--class", help="The class that the pages ask about.")]
 Choose = Annotated[
@@ -75,11 +76,16 @@ def browse(
     from dataclasses import replace
 
     from annotator.tui.app import run
-    from annotator.tui.browsing import opening
+
+    def opening(app: Labeller) -> None:
+        # Not before: Textual reads the environment that the terminal's answers decide.
+        from annotator.tui.browsing import open_first
+
+        open_first(app, wish, prediction=prediction)
 
     receipt = run(
         replace(project, settings=settings), annotator=settings.annotator or getpass.getuser(),
-        graphics=settings.graphics, opening=opening(wish, prediction=prediction),
+        graphics=settings.graphics, opening=opening,
     )  # fmt: skip
     typer.echo(str(receipt), err=True)
     if receipt.code:

@@ -13,14 +13,10 @@ if TYPE_CHECKING:
     from annotator.tui.labeller import Labeller
 
 
-def opening(wish: Wish, *, prediction: bool) -> Callable[[Labeller], None]:
-    """Opens pages in place of the labelling screen; leaving them ends the program."""
-
-    def open_first(app: Labeller) -> None:
-        app.label_screen.sidebar.hides_prediction = not prediction
-        open_pages(app, wish, app.exit, keep="browse")
-
-    return open_first
+def open_first(app: Labeller, wish: Wish, *, prediction: bool) -> None:
+    """Open pages in place of the labelling screen; leaving them ends the program."""
+    app.label_screen.sidebar.hides_prediction = not prediction
+    open_pages(app, wish, app.exit, keep="browse")
 
 
 def open_pages(

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from annotator.pages import Board, Page, Select, answers
 from annotator.refs import printable
 from annotator.settings import ClassInfo
-from annotator.tui.text import Line, chance, clip, spread, width
+from annotator.tui.text import Line, clip, spread, width
 from annotator.tui.widgets.bars import Hint
 from annotator.tui.widgets.mosaic import Look
 
@@ -108,9 +108,8 @@ def head(
     if info and info.description and rows > 2:
         lines.append([(f" {clip(info.description, cells - 2)}", "dim")])
     meant, counts, how = said
-    left: Line = [(f" {clip(meant, cells - 2)}", "strong"), (f"  {counts}", "good")]
-    if width(left) > cells:
-        left = [(f" {clip(counts, cells - 2)}", "good")] if rows < 2 else left[:1]
+    room = cells - len(counts) - 4
+    left: Line = [(f" {clip(meant, room)}", "strong"), (f"  {clip(counts, cells - 2)}", "good")]
     lines.append(spread(left, [(f"{how} ", "dim")], cells))
     return lines
 
@@ -123,7 +122,7 @@ def look(
     given = board.given(place)
     words = [printable(given)] if given else []
     if prediction and ref in page.chances:
-        words.append(chance(page.chances[ref]))
+        words.append(f"{min(99, max(1, round(100 * page.chances[ref])))}%")
     if flagged:
         words.append("⚑")
     bad = page.select is Select.EXCEPTIONS

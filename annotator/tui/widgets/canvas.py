@@ -133,6 +133,8 @@ class Canvas(Widget):
         self._rests = False
         self._line.forget()
         self._take(driver)
+        self._repaper()
+        self._place()
         self.redraw()
 
     def on_resize(self, event: Resize) -> None:
@@ -147,6 +149,8 @@ class Canvas(Widget):
 
     def _repaper(self, theme: object = None) -> None:
         """Margins in the widget's own colour, whatever the theme."""
+        if self._rests:
+            return
         before = self._backend.background
         self._stage.repaper(self.background_colors[1].rgb)
         if before != self._backend.background:
@@ -158,7 +162,7 @@ class Canvas(Widget):
         self.redraw()
 
     def _place(self) -> None:
-        if not self.is_mounted:
+        if not self.is_mounted or self._rests:
             return
         region, size = self.content_region, self.app.size
         self._line.resize(size.width, size.height)
@@ -179,6 +183,8 @@ class Canvas(Widget):
 
     def redraw(self) -> None:
         """Send everything anew, as to a terminal that was reset or is another one."""
+        if self._rests:
+            return
         self._unseen()
         self._stage.redraw()
         self.refresh()

@@ -25,6 +25,7 @@ from annotator.terminal.line import Line
 from annotator.terminal.make import backend_for
 from annotator.terminal.sheet import HEAD, LEAST, SIDE, Composer, Sheet, Spot, most, spots
 from annotator.tui.widgets.picture import Picture
+from annotator.tui.widgets.strips import words
 
 LEAST_HALF_CELLS = (12, 5)
 """Columns and rows of the smallest picture where a cell is two pixels."""
@@ -61,6 +62,7 @@ class Mosaic(Picture):
         self._looks: list[Look] = []
         self._frames: list[list[Run]] = []
         self._laid: tuple[int, int] = (0, 0)
+        self._words = ""
 
     # -- what the screen asks for ----------------------------------------------------------
 
@@ -72,6 +74,7 @@ class Mosaic(Picture):
 
     def deal(self, sheet: Sheet, looks: Sequence[Look]) -> None:
         """Show a sheet, each picture framed by its look."""
+        self._words = ""
         other = self._sheet is None or self._sheet.spots != sheet.spots
         self._sheet, self._looks = sheet, list(looks)
         self._frames = [self._frame(i) for i in range(len(looks))]
@@ -81,9 +84,14 @@ class Mosaic(Picture):
 
     def alone(self, item: Any) -> None:
         """Show one item's picture in place of the page."""
-        self._sheet, self._frames = None, []
+        self._sheet, self._frames, self._words = None, [], ""
         self.refresh()
         self.show(item)
+
+    def tell(self, words: str) -> None:
+        """Show words in place of a page."""
+        self._sheet, self._frames, self._words = None, [], words
+        self.clear()
 
     def change(self, looks: Iterable[tuple[int, Look]]) -> None:
         """Frame some tiles anew: a few bytes."""
@@ -177,11 +185,13 @@ class Mosaic(Picture):
 
     def _place(self) -> None:
         super()._place()
-        if self.is_mounted and self.size != self._laid:
+        if self.is_mounted and self.size != self._laid and all(self.size):
             self._laid = self.size
             self.post_message(self.Laid())
 
     def render_line(self, y: int) -> Strip:
+        if self._words:
+            return words(self._words, y, self.size, self.rich_style)
         strip = super().render_line(y)
         for run in self._letters(y, y + 1):
             strip = _spliced(strip, run)
@@ -198,9 +208,9 @@ class Ink(NamedTuple):
 
 def _head(look: Look, width: int) -> str:
     """`ab ✓ daisy 93 %`, as much of it as there is room for."""
-    sign = look.sign if look.selected else ("›" if look.cursor else " ")
+    sign = (look.sign if look.selected else "") + ("›" if look.cursor else "")
     tag = look.tag[: look.typed].upper() + look.tag[look.typed :]
-    text = f"{sign}{tag} {look.words}"
+    text = f"{sign or ' '}{tag} {look.words}"
     if cell_len(text) != len(text):
         text = "".join(c if cell_len(c) == 1 else "?" for c in text)
     return set_cell_size(text, width)

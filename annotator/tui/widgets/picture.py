@@ -163,7 +163,7 @@ class Picture(Canvas):
 
     def _step(self) -> None:
         """After any change: tell the stage and the studio what is wanted now."""
-        if not self.is_mounted or self._studio is None:
+        if not self.is_mounted or self._studio is None or self._rests:
             return
         item = self._item
         if item is not None and item in self._broken:
@@ -199,6 +199,8 @@ class Picture(Canvas):
             self.post_message(self.Broken(item, self._broken[item]))
 
     def _tick(self) -> None:
+        if self._rests:
+            return
         self._stage.pump()
         self._follow()
 
