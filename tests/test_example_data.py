@@ -107,13 +107,9 @@ def test_forty_labels_tell_most_defects_from_sound_parts(
 ) -> None:
     refs = [Item(row["filename"], box(row)).ref for row in truth]
     extract(RefTable(refs), Folder(IMAGES), Classic(), tmp_path / "features", context=0.0)
-    with (tmp_path / "truth.csv").open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows(
-            [("filename", "label"), *zip(refs, (row["label"] for row in truth), strict=True)]
-        )
     features = tmp_path / "features" / "features.npy"
     options = SimulateOptions(
-        tmp_path / "truth.csv", features, ("herding-mix",), budget=40, metric="accuracy",
+        EXAMPLE / "truth.csv", features, ("herding-mix",), budget=40, metric="accuracy",
         processes=1,
     )  # fmt: skip
     unseen = [each["value"][-1] for each in run(options)["runs"]]

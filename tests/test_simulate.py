@@ -158,7 +158,16 @@ def test_rows_and_lines_must_belong_together(options: SimulateOptions) -> None:
 
 def test_bad_lines_of_the_truth_are_all_named(options: SimulateOptions) -> None:
     options.truth.write_text("filename,label\na.jpg,x\nb.jpg,\na.jpg,y\n")
-    with pytest.raises(ProjectError, match=r"(?s)line 3: needs.*line 4: a.jpg stands there"):
+    with pytest.raises(ProjectError, match=r"(?s)line 3: b.jpg has no label.*line 4: a.jpg stands"):
+        run(options)
+
+
+def test_boxes_in_one_picture_are_items_of_their_own(options: SimulateOptions) -> None:
+    lines = ["filename,bbox,label", *(f'a.jpg,"{i},0,9,9",{"ab"[i % 2]}' for i in range(150))]
+    options.truth.write_text("\n".join(lines))
+    assert len(run(replace(options, budget=20, seeds=(0,)))["runs"]) == 2
+    options.truth.write_text("\n".join([*lines[:-1], lines[1]]))
+    with pytest.raises(ProjectError, match=r"a.jpg#xywh=0,0,9,9 stands there already"):
         run(options)
 
 

@@ -6,10 +6,11 @@ A few first labels cover the pool (MaxHerding). Afterwards each row is drawn fro
 
 where u = 1 − (p₁ − p₂) is the margin uncertainty and g is by turns the row of most uncertain
 coverage (UHerding) and the most uncertain row. In search of a class the parts are 0.10, 0.20 and
-0.70, and g is by turns the most uncertain row, the row most likely to be of the class, and the
-most novel one, farthest from all that were asked: a rare class often has kinds of which the
-model knows none and is sure that they are something else. A class that is rare among the labels
-is searched for without being asked; while a class has no label yet, novel rows have a turn, too.
+0.70, and g is by turns the most uncertain row, the row most likely to be of the class (twice,
+where one asked for the search), and the most novel one, farthest from all that were asked: a
+rare class often has kinds of which the model knows none and is sure that they are something
+else. A class that is rare among the labels is searched for without being asked; while a class
+has no label yet, novel rows have a turn, too.
 
 Because every row has a known q > 0, the labels also estimate the model's error without bias
 (see honest.py), and the 10 % drawn uniformly ("audits") keep the model from never looking
@@ -37,6 +38,7 @@ CANDIDATES = 250  # uncertain rows, and as many random ones, that UHerding choos
 COLD_CANDIDATES = 500
 USUAL = ("herding", "margin")
 HUNT = ("margin", "find", "novel")
+FIND = ("find", "margin", "find", "novel")  # where one asked for the search
 NEW = 1e-5  # squared distance beyond which a row is not one that was asked
 PATIENCE = 100  # labels up to which a class without any is looked for
 
@@ -153,7 +155,7 @@ class _Draw:
     def _turns(self, asked: int) -> tuple[str, ...]:
         found = int((self.pool.counts > 0).sum())
         if len(self.likely) and found > 1:
-            return HUNT
+            return HUNT if self.pool.find is None else FIND
         if found < 2 and len(self.pool.counts) > 1:
             return ("novel", "herding")  # the model cannot tell anything yet
         return (*USUAL, "novel") if found < len(self.pool.counts) and asked < PATIENCE else USUAL

@@ -25,7 +25,8 @@ class SimulateOptions:
     """A grid of runs over one labelled set of features."""
 
     truth: Path
-    """CSV with the columns filename, label; line i belongs to row i of the features."""
+    """CSV with the columns filename, label, and bbox where boxes are labelled; line i belongs to
+    row i of the features."""
     features: Path
     """.npy (n, d)."""
     strategies: tuple[str, ...] = (DEFAULT, "random")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.errors import FeatureError, ProjectError, several
+from annotator.errors import FeatureError, ProjectError, RefError, several
 from annotator.features.store import map_matrix
+from annotator.listing import read_table
+from annotator.refs import printable
 from annotator.simulate.options import SimulateOptions
 
 OTHERS = "others"
@@ -18,31 +19,34 @@ OTHERS = "others"
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """refs (n,) and labels (n,) of the rows of a truth.csv."""
+    """refs (n,) and labels (n,) of the rows of a truth.csv: images, or boxes in them."""
 
     refs: list[str]
     labels: list[str]
 
     @classmethod
     def read(cls, path: Path) -> Truth:
-        """Raises ProjectError that names every bad line."""
+        """A table of refs (see `listing.read_table`) with a label each; boxes as x, y, w, h.
+
+        Raises ProjectError that names every bad line.
+        """
+        bad: list[str] = []
         try:
-            with path.open(newline="", encoding="utf-8") as file:
-                rows = list(csv.DictReader(file))
-        except OSError as error:
-            raise ProjectError(f"{path} cannot be read ({error.strerror})") from error
-        bad, seen = [], set()
-        for line, row in enumerate(rows, 2):
-            name = row.get("filename")
-            if not name or not row.get("label"):
-                bad.append(f"line {line}: needs a filename and a label")
-            elif name in seen:
-                bad.append(f"line {line}: {name} stands there already")
-            seen.add(name)
+            rows = list(read_table(path, "xywh", bad))
+        except RefError as error:
+            raise ProjectError(str(error)) from error
+        seen: set[str] = set()
+        for row in rows:
+            name = printable(row.item.ref)
+            if not row.label:
+                bad.append(f"line {row.line}: {name} has no label")
+            elif row.item.ref in seen:
+                bad.append(f"line {row.line}: {name} stands there already")
+            seen.add(row.item.ref)
         if bad or not rows:
-            problems = bad or ["holds no rows"]
-            raise ProjectError(several(problems, f"{path} (columns filename,label):"))
-        return cls([row["filename"] for row in rows], [row["label"] for row in rows])
+            heading = f"{printable(str(path))} (columns filename,label, and bbox for boxes):"
+            raise ProjectError(several(bad or ["holds no rows"], heading))
+        return cls([row.item.ref for row in rows], [row.label for row in rows])
 
 
 @dataclass(frozen=True, slots=True)

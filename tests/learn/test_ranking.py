@@ -182,3 +182,18 @@ def test_a_rare_class_is_suggested_and_the_search_says_how_precise_it_is() -> No
     assert searching.precision is not None
     assert searching.precision.low <= searching.precision.value <= searching.precision.high
     assert searching.precision.value > 0.5
+
+
+def test_a_second_kind_of_a_class_is_found_though_the_model_is_sure_it_is_not_there() -> None:
+    """Without a turn for what is novel, four of five such sessions of 20 labels find none."""
+    rng = np.random.default_rng(0)
+    ways = 3 * np.eye(8)[:3]
+    ways[2] = [2, -2, 0, 0, 0, 0, 0, 3]  # farther from the known kind than the other class is
+    kind = np.repeat([0, 1, 2], [560, 30, 10])
+    X = (ways[kind] + 0.6 * rng.normal(size=(600, 8))).astype(np.float32)
+    given = {row: int(kind[row] > 0) for row in [*range(20), *range(560, 566)]}
+    for _ in range(20):
+        s = snapshot(X, given, classes=("a", "b"), strategy="herding-mix", find="b")
+        row = learn(s, seed=1).picks[0].row
+        given[row] = int(kind[row] > 0)
+    assert sum(kind[row] == 2 for row in given) >= 2
