@@ -89,7 +89,7 @@ class Kitty:
     """What the three ways have in common: ids, chunks, placeholder cells."""
 
     technique = Technique.PLACEHOLDERS
-    ladder = LADDER
+    ladder: tuple[Quality, ...] = LADDER
     composited = True
     slots = MOST
 

@@ -10,6 +10,7 @@ from annotator.terminal.cells import Halfcells
 from annotator.terminal.drawn import Nothing
 from annotator.terminal.iterm import Iterm
 from annotator.terminal.kitty import Classic, Frames, Placeholders
+from annotator.terminal.shared import SharedFrames
 from annotator.terminal.sixel import Sixel
 
 BACKENDS: dict[Technique, Callable[[Caps, Colour], Backend]] = {
@@ -25,4 +26,6 @@ BACKENDS: dict[Technique, Callable[[Caps, Colour], Backend]] = {
 
 def backend_for(caps: Caps, background: Colour = (0, 0, 0)) -> Backend:
     """The technique's bytes; `background` fills the margins beside a picture."""
+    if caps.technique is Technique.FRAMES and caps.shared_memory and not caps.wrapped:
+        return SharedFrames(caps, background)
     return BACKENDS[caps.technique](caps, background)

@@ -19,10 +19,13 @@ class Outbox:
         """Bytes that need no answer of their own."""
         self._buffer += data
 
-    def put(self, data: bytes, note: object = None, *, hasty: bool = True) -> None:
-        """Bytes to be answered: at once, or, not `hasty`, when enough has gathered."""
+    def put(self, data: bytes, note: object = None, *, hasty: bool = True, beside: int = 0) -> None:
+        """Bytes to be answered: at once, or, not `hasty`, when enough has gathered.
+
+        `beside` are bytes that reach the terminal another way, and are paced with the others.
+        """
         self._buffer += data
-        self._unfenced += len(data)
+        self._unfenced += len(data) + beside
         step = min(CEILING // 16, max(4096, self._line.window // 4))
         if (note is not None and hasty) or self._unfenced >= step:
             self.fence(note)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from annotator.terminal.answers import Answers, parse, question
 from annotator.terminal.caps import FORCED, Caps, Technique, Tmux, choose, forced, wanted
+from annotator.terminal.memory import share, unshare
 
 TIMEOUT = 3.0
 """Seconds to wait for answers: five round trips of a 600 ms line."""
@@ -225,21 +226,20 @@ def _raw(fd: int) -> Iterator[None]:
 @contextlib.contextmanager
 def _one_pixel(useful: bool) -> Iterator[bytes | None]:
     """One RGB pixel in shared memory, its name in base64; kitty unlinks it when it has read it."""
-    folder = Path("/dev/shm")
-    if not useful or not folder.is_dir():
-        yield None
-        return
     from base64 import b64encode
 
-    name = f"/annotator-tty-graphics-protocol-{os.getpid()}"
-    path = folder / name[1:]
+    if not useful:
+        yield None
+        return
     try:
-        path.write_bytes(b"\0\0\0")
-        yield b64encode(name.encode())
+        name = share(b"\0\0\0")
     except OSError:
         yield None
+        return
+    try:
+        yield b64encode(name.encode())
     finally:
-        path.unlink(missing_ok=True)
+        unshare(name)
 
 
 def _fileno(given: int | None, stream: object) -> int | None:

@@ -236,7 +236,8 @@ class Stage:
                 self._out.put(data)
             return
         held = self._stock.slots[sending.slot]
-        self._out.put(data, Sent(sending.slot, held.filled), hasty=whole)
+        beside = max(0, payload.size - len(data)) if len(payload.parts) == 1 else 0
+        self._out.put(data, Sent(sending.slot, held.filled), hasty=whole, beside=beside)
         held.whole = whole
         if whole and job.shot == self.plan.current:
             self._present()

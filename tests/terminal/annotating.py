@@ -44,8 +44,8 @@ def image(item: Item) -> Image.Image:
 
 
 @lru_cache(maxsize=4000)
-def encoded(technique: Technique, job: Job) -> Payload:
-    backend = backend_for(Caps(technique))
+def encoded(technique: Technique, job: Job, shared: bool = False) -> Payload:
+    backend = backend_for(Caps(technique, shared_memory=shared))
     area = job.area._replace(column=0, row=0)
     return backend.encode(image(job.shot.item), area, job.quality)
 
@@ -88,15 +88,18 @@ class Annotating:
         rows: int = 10,
         lossy: float = 0.0,
         seed: int = 0,
+        shared: bool = False,
     ) -> None:
         self.now, self._events, self._order = 0.0, [], 0
         self.rate, self.rtt, self.lossy = rate, rtt, lossy
         self._down_free = self._up_free = 0.0
         self._random = random.Random(seed)
-        self.screen = Screen(columns, rows, kind=KINDS[technique])
-        self.technique = technique
+        kind = "kitty-shared" if shared else KINDS[technique]
+        self.screen = Screen(columns, rows, kind=kind)
+        self.technique, self.shared = technique, shared
         line = Line(self._clock, rtt=rtt)
-        self.stage = Stage(backend_for(Caps(technique)), line, self._write, self._clock)
+        backend = backend_for(Caps(technique, shared_memory=shared))
+        self.stage = Stage(backend, line, self._write, self._clock)
         self.index, self.labels, self.blind, self.waits = 0, [], 0, []
         self.sent = 0
         self._busy: Job | None = None
@@ -125,7 +128,7 @@ class Annotating:
     def _worked(self) -> None:
         job, self._busy = self._busy, None
         assert job is not None
-        self.stage.encoded(job, encoded(self.technique, job))
+        self.stage.encoded(job, encoded(self.technique, job, self.shared))
         self._work()
 
     def _every(self, seconds: float) -> None:

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import mmap
 import os
-import select
 import shlex
 import signal
-import struct
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
+from tests.terminals.display import Display, Pixels
 
-Pixels = NDArray[np.uint8]
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
@@ -98,90 +93,6 @@ def missing(name: str) -> str:
     return "" if Path("/usr/bin/Xvfb").exists() else "Xvfb is not installed"
 
 
-class Display:
-    """A private X server whose picture is a file in memory: looking at it costs nothing."""
-
-    def __init__(self, folder: Path, width: int = 1800, height: int = 1100) -> None:
-        reading, writing = os.pipe()
-        screen = ["-screen", "0", f"{width}x{height}x24", "-fbdir", str(folder)]
-        self.process = subprocess.Popen(
-            [
-                "Xvfb",
-                "-displayfd",
-                str(writing),
-                *screen,
-                "-nolisten",
-                "tcp",
-                "-noreset",
-                "-ac",
-                "-r",
-            ],
-            pass_fds=[writing],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        os.close(writing)
-        number = b""
-        while not number.endswith(b"\n"):
-            if not select.select([reading], [], [], 20)[0]:
-                raise RuntimeError("Xvfb did not start")
-            number += os.read(reading, 16)
-        os.close(reading)
-        self.name = ":" + number.decode().strip()
-        self._map(folder / "Xvfb_screen0")
-        self._connect()
-
-    def _map(self, file: Path) -> None:
-        with file.open("rb") as opened:
-            memory = mmap.mmap(opened.fileno(), 0, prot=mmap.PROT_READ)
-        # The head of an X window dump: big-endian words.
-        head = struct.unpack(">25I", memory[:100])
-        offset, height, stride = head[0] + head[19] * 12, head[5], head[12]
-        whole = np.frombuffer(memory, np.uint8, stride * height, offset)
-        self.pixels = whole.reshape(height, stride // 4, 4)
-
-    def _connect(self) -> None:
-        from Xlib import display
-        from Xlib.error import DisplayConnectionError
-
-        for _ in range(100):
-            with contextlib.suppress(DisplayConnectionError, OSError):
-                self.x = display.Display(self.name)
-                return
-            time.sleep(0.05)
-        raise RuntimeError("no connection to Xvfb")
-
-    def window(self) -> object | None:
-        """The largest window that is on the screen."""
-        from Xlib import X
-        from Xlib.error import XError
-
-        for window in reversed(self.x.screen().root.query_tree().children):
-            with contextlib.suppress(XError):
-                shown = window.get_attributes().map_state == X.IsViewable
-                if shown and window.get_geometry().width > 100:
-                    return window
-        return None
-
-    def press(self, key: str) -> None:
-        from Xlib import XK, X
-        from Xlib.ext import xtest
-
-        words = {"ctrl": "Control_L"}
-        names = [words.get(part, part) for part in key.split("+")]
-        codes = [self.x.keysym_to_keycode(XK.string_to_keysym(name)) for name in names]
-        for code in codes:
-            xtest.fake_input(self.x, X.KeyPress, code)
-        for code in reversed(codes):
-            xtest.fake_input(self.x, X.KeyRelease, code)
-        self.x.sync()
-
-    def close(self) -> None:
-        self.x.close()
-        self.process.terminate()
-        self.process.wait(10)
-
-
 class Real:
     """A program in a terminal, behind the proxy that counts bytes and may slow the line."""
 
@@ -215,6 +126,8 @@ class Real:
         whole = [*build(*size), *proxy, *command]
         if self.root is not None:
             whole = ["chroot", str(self.root), "env", f"--chdir={ROOT}", *whole]
+        if kbit or rtt:  # a line between: the terminal is not on this machine
+            env = {"SSH_CONNECTION": "192.0.2.1 50000 192.0.2.2 22", **(env or {})}
         self._errors = (folder / "terminal.err").open("wb")
         self.process = subprocess.Popen(
             whole,

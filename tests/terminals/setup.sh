@@ -7,7 +7,7 @@
 set -eu
 root=${ANNOTATOR_TRIXIE:-${XDG_CACHE_HOME:-$HOME/.cache}/annotator-trixie}
 here=$(cd "$(dirname "$0")/../.." && pwd)
-shared="/proc /dev /dev/pts ${TMPDIR:-/tmp} $HOME $here"
+shared="/proc /dev /dev/pts /dev/shm ${TMPDIR:-/tmp} $HOME $here"
 python=$("$here/.venv/bin/python" -c 'import sys; print(sys.base_prefix)' 2>/dev/null || true)
 case "$python" in ""|/usr|"$HOME"*) ;; *) shared="$shared $python" ;; esac
 
@@ -44,6 +44,10 @@ if [ ! -x "$root/usr/bin/kitty" ]; then
   chroot "$root" apt-get install -y -q --no-install-recommends \
     kitty xterm tmux libgl1-mesa-dri libgl1 libegl1 fonts-dejavu-core libxcursor1 \
     libxkbcommon-x11-0 libdbus-1-3
+fi
+if [ "$(tmux -V)" = "tmux 3.3a" ]; then  # Debian 12's; it finds its libraries in there, too
+  mkdir -p "$root/opt/tmux-3.3a"
+  cp "$(command -v tmux)" "$root/opt/tmux-3.3a/tmux"
 fi
 mkdir -p "${TMPDIR:-/tmp}/.X11-unix"
 chmod 1777 "${TMPDIR:-/tmp}/.X11-unix"

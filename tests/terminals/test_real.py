@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -14,10 +15,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.terminals.real import Pixels, Real, missing
+from tests.terminals.real import TRIXIE, Pixels, Real, missing
 
 pytestmark = pytest.mark.terminal
 ROOT = Path(__file__).parents[2]
+OLD_TMUX = "/opt/tmux-3.3a"
 APP = ROOT / "tests/tui_picture/small_app.py"
 COLOURS = [
     (200, 40, 40),
@@ -27,7 +29,10 @@ COLOURS = [
     (180, 40, 190),
     (30, 180, 190),
 ]
-CASES = ["kitty-0.41", "kitty-0.26", "xterm-398", "xterm", "mlterm", "plain", "kitty-0.41 tmux"]
+CASES = [
+    "kitty-0.41", "kitty-0.26", "xterm-398", "xterm", "mlterm", "plain", "kitty-0.41 tmux",
+    "kitty-0.41 tmux-3.3a",
+]  # fmt: skip
 
 
 @pytest.fixture
@@ -45,6 +50,10 @@ def start(tmp_path: Path) -> Callable[..., Real]:
             pytest.skip(reason)
         if inside:
             more["tmux"] = "set -g allow-passthrough on"
+        if inside == "tmux-3.3a":
+            if not (TRIXIE / OLD_TMUX[1:] / "tmux").exists():
+                pytest.skip("tmux 3.3a is not installed: tests/terminals/setup.sh")
+            more["env"] = {"PATH": f"{OLD_TMUX}:{os.environ['PATH']}"}
         command = [sys.executable, str(APP), str(folder), str(tmp_path / "log")]
         if given := more.pop("command", None):
             command = [sys.executable, "-m", "annotator", *given]  # type: ignore[misc]
