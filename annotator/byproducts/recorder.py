@@ -7,7 +7,8 @@ in the order of the recorder's method, `i` being the image's place on the page, 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -102,6 +103,7 @@ class Recorder:
         self._moved: dict[int, float] = {}
         self._selected: set[int] = set()
         self._left: dict[str, tuple[set[int], set[int]]] = {}
+        self._holds = False
         self.begun_at = 0
         """When the page on screen came up, in this sitting."""
         self.viewed: set[int] = set()
@@ -229,6 +231,16 @@ class Recorder:
 
     # --- writing
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Events within belong to one press of a key, and are written at once at its end."""
+        self._holds = True
+        try:
+            yield
+        finally:
+            self._holds = False
+            self._write()
+
     def _begin(self, page: str, at: int) -> None:
         self._write()
         self.page, self.begun_at = page, at
@@ -245,7 +257,8 @@ class Recorder:
     def _now(self, name: str, at: int, *arguments: Any) -> None:
         if self.page:
             self._events.append([name, at, *arguments])
-            self._write()
+            if not self._holds:
+                self._write()
 
     def _write(self) -> None:
         if self._events:

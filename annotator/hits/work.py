@@ -55,6 +55,8 @@ class HitSource:
         self._open = [page for page in task.hit.pages if page.pageno not in self._done]
         self._images: dict[str, list[HitImage]] = {}
         self._reserve: dict[str, list[HitImage]] = {}
+        self._out: dict[str, HitPage] = {}
+        """Pages that were given and not submitted, the one on screen first."""
 
     @property
     def title(self) -> str:
@@ -75,7 +77,12 @@ class HitSource:
         return len(self._done)
 
     def describe(self) -> ClassInfo | None:
-        return None
+        asked = next(iter(self._out.values()), None)  # the one on screen
+        if asked is None:
+            return None
+        about = asked.asks
+        link = about.wikipedia[0] if about.wikipedia else ""
+        return ClassInfo(about.name, None, about.description, about.synset[1:], link)
 
     def fit(self, most: int) -> None:
         """A page of a HIT holds what it holds; where the window is small it is shown in parts."""
@@ -86,7 +93,12 @@ class HitSource:
 
     def next(self) -> Page | None:
         """The first page that was neither submitted nor given already."""
-        return self._page(self._open.pop(0)) if self._open else None
+        if not self._open:
+            return None
+        asked = self._open.pop(0)
+        page = self._page(asked)
+        self._out[page.key] = asked
+        return page
 
     def mark(self, page: Page, marks: Marks) -> None:
         """Nothing to keep: the recorder has written every selection."""
@@ -105,6 +117,7 @@ class HitSource:
         self.recorder.submit(self._clock())
         trace = self._reload(page.number, page.key)
         self._done.append(page.number)
+        self._out.pop(page.key, None)
         labels = labels_of(self.task, trace)
         entries = write_labels(self.task, page.key, labels, self._session, shown_ms)
         if len(self._done) == len(self.task.hit.pages):
@@ -122,7 +135,9 @@ class HitSource:
             self._session.undo()
         self.recorder.reopen(trace.id, self._clock())
         self._reload(number, trace.id)
-        return self._page(self.task.hit.pages[number - 1])
+        asked = self.task.hit.pages[number - 1]
+        self._out = {trace.id: asked, **self._out}
+        return self._page(asked)
 
     def close(self) -> None:
         """Nothing is held: an assignment is its worker's until it is done."""
@@ -151,6 +166,7 @@ class HitSource:
             negative=self.task.hits.negative,
             number=asked.pageno,
             of=len(self.task.hit.pages),
+            note=self.title,
         )
         if trace is not None:
             marks = {trace.images[i].ref: None for i in trace.selected}

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from annotator.byproducts import Recorder, worker_id
 from annotator.pages import Browse, Order, Select, Wish, journal_for
+from annotator.store import SqliteStore
+from annotator.tui.hand import Hand
 from annotator.tui.screens.page import PageScreen
 from annotator.tui.screens.wishes import WishScreen
 
@@ -41,6 +44,9 @@ def open_pages(
         source, project, session, app.caps, picture.line, per_page=wish.per_page,
         prediction=not app.label_screen.sidebar.hides_prediction,
     )  # fmt: skip
+    if isinstance(session.store, SqliteStore):
+        worker = worker_id(project, session.annotator)
+        screen.hand = Hand(Recorder(session.store, worker), screen)
     app.push_screen(screen, left)
 
 

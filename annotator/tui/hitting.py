@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from annotator.hits.labels import Task
 from annotator.hits.sets import HitSet
 from annotator.hits.work import HitSource
 from annotator.store import SqliteStore
+from annotator.tui.hand import Hand, now
 from annotator.tui.screens.page import PageScreen
 
 if TYPE_CHECKING:
@@ -47,11 +47,7 @@ def opening(
             per_page=max(len(page.images) for page in task.hit.pages), prediction=False,
         )  # fmt: skip
         screen.all_must_be_seen = one.checks.unseen
+        screen.hand = Hand(recorder, screen, source.image_id)
         app.push_screen(screen, left)
 
     return open_first
-
-
-def now() -> int:
-    """Milliseconds since the epoch."""
-    return time.time_ns() // 1_000_000

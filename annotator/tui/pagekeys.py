@@ -148,6 +148,8 @@ def submit(screen: PageScreen) -> None:
         screen.app.bell()
         return
     screen.banner.warn("store", "")
+    if screen.hand is not None:
+        screen.hand.submitted()
     screen.submitted += 1
     screen.post_message(screen.Submitted(len(entries)))
     screen.advance()
@@ -241,6 +243,8 @@ def flag(screen: PageScreen) -> None:
 
 def hide(screen: PageScreen) -> None:
     screen.prediction = not screen.prediction
+    if screen.hand is not None:
+        screen.hand.prediction(screen.prediction)
     screen.renew(set(range(len(screen.on_board()))), "prediction")
 
 

@@ -22,10 +22,24 @@ class PageScreen(PageView):
 
     def on_mount(self) -> None:
         self.keys.show(pagewords.hints())
-        self.set_interval(1.0, self.source.keep)
+        self.set_interval(1.0, self._keep)
+        self.watch(self.app, "app_focus", self._focused, init=False)
 
     def on_resize(self, event: events.Resize) -> None:
         self.set_class(event.size.height < 30, "-flat")
+
+    def _keep(self) -> None:
+        self.source.keep()
+        if self.hand is not None:
+            self.hand.tick()
+
+    def _focused(self, on: bool) -> None:
+        if self.hand is not None:
+            self.hand.focused(on)
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        if self.hand is not None:
+            self.hand.moved(event.pointer_screen_x, event.pointer_screen_y)
 
     def on_unmount(self) -> None:
         self.source.close()
@@ -96,6 +110,8 @@ class PageScreen(PageView):
     def on_key(self, event: events.Key) -> None:
         event.stop()
         event.prevent_default()
+        if self.hand is not None:
+            self.hand.key(event.key)
         command, argument = action_of(event.key, event.character, self.session.classes)
         if command:
             self.perform(command, argument)

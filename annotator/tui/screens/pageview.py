@@ -22,6 +22,7 @@ from annotator.terminal.caps import Caps
 from annotator.terminal.line import Line
 from annotator.terminal.sheet import Composer, Sheet
 from annotator.tui import pagewords, view
+from annotator.tui.hand import Hand
 from annotator.tui.widgets.bars import Caption, KeyBar
 from annotator.tui.widgets.letters import tags
 from annotator.tui.widgets.mosaic import Look, Mosaic
@@ -83,6 +84,8 @@ class PageView(Screen[int]):
         """Whether the arrows select what they pass."""
         self.all_must_be_seen = True
         """Whether a page is submitted only when all its parts were on the screen."""
+        self.hand: Hand | None = None
+        """Hears what the annotator does, where by-products are recorded."""
         self.submitted, self.shown_at = 0, 0.0
         self._ahead: deque[Page] = deque()
         self._sheet: Sheet | None = None
@@ -113,6 +116,8 @@ class PageView(Screen[int]):
         rows = {spot.row for spot in self._sheet.spots}
         self.board.across = -(-len(self._sheet.spots) // max(1, len(rows)))
         self.zoomed, self._refers = 0, False
+        if self.hand is not None:
+            self.hand.zoomed(None)
         self.mosaic.deal(self._sheet, [self._look(i) for i in self._in_view()])
         self._expect()
         self._say_state()
@@ -125,6 +130,10 @@ class PageView(Screen[int]):
 
     def _in_view(self) -> range:
         return range(self.first, self.first + (len(self._sheet.items) if self._sheet else 0))
+
+    def in_view(self) -> range:
+        """The places of the tiles that are in the window."""
+        return self._in_view()
 
     def turn(self, way: int) -> None:
         """Show another part of a large page."""
@@ -149,6 +158,8 @@ class PageView(Screen[int]):
 
     def zoom_to(self, item: Item, how: int) -> None:
         self.zoomed = how
+        if self.hand is not None and self.page is not None:
+            self.hand.zoomed(self.page.refs.index(item.ref))
         self.mosaic.alone(item)
         if how == 1:
             self.mosaic.zoom()
@@ -206,6 +217,8 @@ class PageView(Screen[int]):
         """
         assert self.page is not None and self.board is not None
         self.source.mark(self.page, self.board.marks)
+        if self.hand is not None:
+            self.hand.changed(by, at)
         if self._sheet is not None and not self.apart:
             seen = self._in_view()
             self.mosaic.change((i - seen.start, self._look(i)) for i in places if i in seen)
@@ -241,6 +254,12 @@ class PageView(Screen[int]):
             self._on_screen = True
             self._seen.update(self._in_view())
             self._say_state()  # what is broken is known now
+            self.seen()
+
+    def seen(self) -> None:
+        """The part in view is on the screen."""
+        if self.hand is not None:
+            self.hand.shown()
 
 
 def _pair(size: Size) -> tuple[int, int]:

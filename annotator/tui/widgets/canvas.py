@@ -176,10 +176,14 @@ class Canvas(Widget):
                 self.refresh()
                 self._step()
 
-    def _cell(self) -> tuple[int, int]:
+    @property
+    def cell_pixels(self) -> tuple[int, int] | None:
+        """Width and height of a cell in pixels, where the terminal says so."""
         driver = self.app._driver
-        found = cell_size(driver.fileno) if isinstance(driver, PictureDriver) else None
-        return found or self._caps.cell
+        return cell_size(driver.fileno) if isinstance(driver, PictureDriver) else None
+
+    def _cell(self) -> tuple[int, int]:
+        return self.cell_pixels or self._caps.cell
 
     def redraw(self) -> None:
         """Send everything anew, as to a terminal that was reset or is another one."""
