@@ -141,12 +141,12 @@ def _tell(
         typer.echo(json.dumps(told, ensure_ascii=False, indent=1))
         return
     for number, group in enumerate(found[:_SHOWN]):
-        one = _figures(number, group, refs)
-        name = f"  {printable(one['name'])} ({one['share']:.0%} of {printable(one['by'])})"
-        typer.echo(
-            f"{number:>4}: {one['size']:>7,} items{name if one['name'] else ''}  "
-            f"{printable(one['typical'][0])}"
+        said = group.suggestion
+        name = (
+            f"  {printable(said.name)} ({said.share:.0%} of {printable(said.by)})" if said else ""
         )
+        size, first = len(group.rows), printable(refs[int(group.rows[0])])
+        typer.echo(f"{number:>4}: {size:>7,} items{name}  {first}")
     if len(found) > _SHOWN:
         typer.echo(f"  … and {len(found) - _SHOWN:,} smaller ones")
     folder = printable(shlex.quote(str(opened.folder)))

@@ -211,6 +211,13 @@ def test_a_page_of_exceptions_asks_about_the_name_of_its_cluster(project: Projec
     store.close()
 
 
+def test_without_json_each_cluster_is_a_line(project: Project) -> None:
+    args = ["cluster", str(project.folder), "--method", "dbscan", "--eps", "0.2"]
+    result = CliRunner().invoke(app, args)
+    assert result.exit_code == 0, result.output
+    assert [int(line.split()[1]) for line in result.stdout.splitlines()] == list(SIZES)
+
+
 def test_a_sample_clusters_so_many(project: Project) -> None:
     told = run(project.folder, "--sample", "20", "--method", "dbscan", "--eps", "0.2")
     assert sum(one["size"] for one in told["clusters"]) <= 20  # type: ignore[index, union-attr]
