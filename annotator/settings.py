@@ -6,6 +6,7 @@ folder for settings (XDG): it holds for every project that does not say otherwis
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -134,7 +135,10 @@ def read_settings(file: Path, user_file: Path | None = None) -> Settings:
     if "find" in table and table["find"] not in {info.name for info in classes}:
         problems.append(f"find: {table['find']!r} is not among the classes")
     _refuse(problems, file)
-    check_classes(tuple(info.name for info in classes), bool(table.get("multi_label")))
+    try:
+        check_classes(tuple(info.name for info in classes), bool(table.get("multi_label")))
+    except ProjectError as error:
+        raise ProjectError(f"{printable(str(file))}: {error}") from error
     values = {k: v for k, v in {**personal, **table}.items() if k in _FIELDS}
     return Settings(classes=classes, keys=keys, **values)
 
@@ -152,14 +156,35 @@ def personal_settings(file: Path | None) -> dict[str, Any]:
 
 def read_toml(file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ProjectError(f"{printable(str(file))} cannot be read: {error}") from error
+        data = file.read_bytes()
+        return tomllib.loads(data.decode())
+    except OSError as error:
+        reason = str(error.strerror)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        reason = f"line {line} is not UTF-8; convert it, say `iconv -f latin1 -t utf-8`"
+    except RecursionError:
+        reason = "it is nested too deeply"
+    except ValueError as error:
+        ends = f"at the end, line {len(data.splitlines())}"
+        reason = printable(str(error)).replace("at end of document", ends)
+    raise ProjectError(f"{printable(str(file))} cannot be read: {reason}")
 
 
 def _refuse(problems: list[str], file: Path) -> None:
     if problems:
-        raise ProjectError(several(problems, f"{printable(str(file))} has faults:"))
+        text = file.read_text("utf-8")
+        named = [f"{_place(problem, text)}{problem}" for problem in problems]
+        raise ProjectError(several(named, f"{printable(str(file))} has faults:"))
+
+
+def _place(problem: str, text: str) -> str:
+    """`line 3, ` where the key stands that a problem begins with; "" where it cannot be found."""
+    key = re.match(r"class (.+?): |([^\s:,]+)", problem)
+    name = re.escape(key[1] or key[2]) if key else ""
+    wanted = rf'name\s*=\s*["\']{name}["\']' if key and key[1] else rf'["\']?{name}["\']?\s*='
+    found = re.search(rf"^[ \t]*(?:{wanted}|\[+{name}\])", text, re.MULTILINE) if name else None
+    return f"line {text.count(chr(10), 0, found.start()) + 1}, " if found else ""
 
 
 def _faults(table: Mapping[str, Any], known: tuple[str, ...]) -> list[str]:
@@ -181,7 +206,8 @@ def _check(key: str, value: object) -> list[str]:
         good = low <= value <= high  # type: ignore[operator]
     if good and key in _CHOICES:
         good = value in _CHOICES[key]
-    return [] if good else [f"{key} = {value!r}: should be {wanted}"]
+    told = printable(repr(value) if isinstance(value, str) else str(value).lower())[:60]
+    return [] if good else [f"{key} = {told}: should be {wanted}"]
 
 
 def _keys(table: object, problems: list[str]) -> dict[str, tuple[str, ...]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from annotator.errors import RefError
 from annotator.formats import xml
 from annotator.formats.class_folders import is_class_folders
-from annotator.formats.huggingface import metadata_files
+from annotator.formats.huggingface import METADATA, metadata_files
 from annotator.formats.yolo_read import data_file
 from annotator.refs import printable
 
@@ -45,6 +45,8 @@ def _folder(path: Path) -> str | None:
 
 def _file(path: Path) -> str | None:
     suffix = path.suffix.lower()
+    if path.name == METADATA:
+        return "huggingface"
     if suffix == ".xml":
         return "voc" if xml.root_tag(path) == "annotation" else "cvat"
     if suffix == ".json":

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from annotator import labelset
 from annotator.errors import RefError
 from annotator.formats.format import Format
 from annotator.formats.gather import Gathered
@@ -91,11 +92,13 @@ def _checked(reading: Reading, project: Project, found: Found, row: int) -> bool
     brings = found.label is not None or found.skipped or found.flagged or bool(found.note)
     if not brings:
         return False
-    if found.label is not None and found.label not in project.settings.names:
-        names = printable(", ".join(project.settings.names))
+    settings = project.settings
+    name = found.label
+    if name is not None and not labelset.known(name, settings.names, settings.multi_label):
+        names = printable(", ".join(settings.names))
         reading.fault(
             found.where,
-            f"label: {printable(found.label)!r} is not a class; the classes are {names}",
+            f"label: {printable(name)!r} is not a class; the classes are {names}",
         )
     if row < 0:
         reading.fault(found.where, f"{printable(found.item.ref)} is not in the project")

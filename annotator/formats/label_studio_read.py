@@ -23,7 +23,7 @@ def read(reading: Reading) -> Iterator[Found]:
         raise RefError(f"{printable(str(reading.path))}: should be a list of tasks")
     reading.boxes = "read as x, y, width, height in percent of the image"
     for piece in document.pieces():
-        where = f"[{piece.index}]"
+        where = f"[{piece.place}]"
         try:
             yield from _task(reading, piece, where)
         except RefError as error:

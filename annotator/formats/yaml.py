@@ -32,7 +32,7 @@ def load(text: str) -> dict[str, tuple[Value, int]]:
     Raises `RefError` that begins with the line of whatever is not understood.
     """
     lines = [
-        _Line(number, len(line) - len(line.lstrip(" ")), line.strip())
+        _Line(number, len(line) - len(line.lstrip(" ")), line.strip(" \r"))
         for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1)
     ]
     found: dict[str, tuple[Value, int]] = {}
@@ -70,6 +70,8 @@ def _value(line: _Line, rest: str, block: list[_Line]) -> Value:
     if rest[:1] in ("|", ">"):
         return ""  # a script, a licence: of no use here
     inner = [part for part in block if part.text and not part.text.startswith("#")]
+    for part in inner:
+        _refuse(part, part.text)
     if rest:
         if rest[0] in "[{":
             # A list in brackets may go on over several lines.

@@ -1,0 +1,308 @@
+"""Broken and hostile files, made by code: (what it is, file or files, what the error must say)."""
+
+# ruff: noqa: E501 - one case a line
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+
+class Case(NamedTuple):
+    """One file that must be refused."""
+
+    name: str
+    make: Callable[[Path], Path]
+    """Writes it into an empty folder that holds a.png (60 x 40); returns what is opened."""
+    said: str
+    """A part of the message: the place, and what is wrong."""
+    how: dict[str, Any] = {}
+
+
+def file(name: str, content: str | bytes) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        place = folder / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+        return place
+
+    return make
+
+
+def files(opened: str, **contents: str | bytes) -> Callable[[Path], Path]:
+    """Names with __ for / and ___ for a dot."""
+
+    def make(folder: Path) -> Path:
+        for name, content in contents.items():
+            file(name.replace("___", ".").replace("__", "/"), content)(folder)
+        return folder / opened
+
+    return make
+
+
+def coco(**changes: Any) -> str:
+    """A sound COCO file but for `changes`; a dict in a list's place changes its first element."""
+    base: dict[str, Any] = {
+        "images": [{"id": 1, "file_name": "a.png", "width": 60, "height": 40}],
+        "categories": [{"id": 1, "name": "ok"}],
+        "annotations": [{"id": 7, "image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}],
+    }
+    for key, change in changes.items():
+        if isinstance(change, dict):
+            base[key] = [{**base[key][0], **change}]
+        else:
+            base[key] = change
+    return json.dumps(base)
+
+
+def more(key: str, element: dict[str, Any]) -> str:
+    """A sound COCO file with one more element in a list."""
+    base = json.loads(coco())
+    base[key].append(element)
+    return json.dumps(base)
+
+
+def task(**changes: Any) -> str:
+    result = {
+        "type": "rectanglelabels", "original_width": 60, "original_height": 40, "from_name": "l",
+        "value": {"x": 1, "y": 2, "width": 30, "height": 40, "rectanglelabels": ["ok"]},
+    }  # fmt: skip
+    value = changes.pop("value", None)
+    annotation = {"result": [{**result, **changes.pop("result", {})}]}
+    if value is not None:
+        annotation["result"][0]["value"] = {**result["value"], **value}  # type: ignore[dict-item]
+    return json.dumps([{"data": {"image": "a.png"}, "annotations": [annotation], **changes}])
+
+
+def voc(box: str = "1 1 9 9", name: str = "ok", filename: str = "a.png", head: str = "") -> str:
+    sides = "".join(
+        f"<{tag}>{value}</{tag}>"
+        for tag, value in zip(("xmin", "ymin", "xmax", "ymax"), box.split(), strict=False)
+    )
+    return (
+        f"{head}<annotation>\n<filename>{filename}</filename>\n"
+        "<size><width>60</width><height>40</height></size>\n"
+        f"<object><name>{name}</name><bndbox>{sides}</bndbox></object>\n</annotation>"
+    )
+
+
+def cvat(
+    inner: str = "", image: str = 'name="a.png" width="60" height="40"', head: str = ""
+) -> str:
+    return f"{head}<annotations>\n<image id='0' {image}>\n{inner}</image>\n</annotations>"
+
+
+BOX = '<box label="ok" xtl="{}" ytl="2" xbr="9" ybr="9"></box>\n'
+LAUGHS = (
+    '<!DOCTYPE lolz [<!ENTITY a "lol"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">'
+    '<!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;">]>\n'
+)
+OUTSIDE = '<!DOCTYPE x [<!ENTITY secret SYSTEM "file:///etc/passwd">]>\n'
+
+COCO = [
+    Case("truncated", file("c.json", coco()[:-30]), "c.json, line 1: is no JSON here"),
+    Case("empty", file("c.json", ""), "c.json, line 1: is empty"),
+    Case("a number", file("c.json", "17"), "line 1: should be a JSON object or array"),
+    Case("trailing", file("c.json", coco() + "\n\n}"), "line 3: something stands behind the end"),
+    Case("deep", file("c.json", '{"images": ' + "[" * 100_000), "line 1: is nested too deeply"),
+    Case("deep value", file("c.json", coco(info="x").replace('"x"', '{"a":' * 50_000)),
+         "is nested too deeply"),
+    Case("twice", file("c.json", coco()[:-1] + ',\n"images": []}'), "line 2: 'images' stands here"),
+    Case("NaN box", file("c.json", coco(annotations={"bbox": [float("nan"), 2, 3, 4]})),
+         "NaN is no JSON number"),
+    Case("inf box", file("c.json", coco(annotations={"bbox": [1, 2, float("inf"), 4]})),
+         "Infinity is no JSON number"),
+    Case("1e999", file("c.json", coco().replace("[1, 2, 3, 4]", "[1, 2, 1e999, 4]")),
+         "annotations[0]: bbox is inf"),
+    Case("huge int", file("c.json", coco(annotations={"bbox": [10**400, 2, 3, 4]})),
+         "annotations[0]: bbox is a number of hundreds of digits"),
+    Case("5000 digits", file("c.json", coco().replace("[1, 2, 3, 4]", f"[{'9' * 5000}, 2, 3, 4]")),
+         "line 1: is no JSON here"),
+    Case("text box", file("c.json", coco(annotations={"bbox": ["1", 2, 3, 4]})),
+         "annotations[0]: bbox is text and not a number"),
+    Case("three numbers", file("c.json", coco(annotations={"bbox": [1, 2, 3]})),
+         "annotations[0]: bbox is a list of 3; it should be four numbers"),
+    Case("no area", file("c.json", coco(annotations={"bbox": [1, 2, 0, 4]})),
+         "annotations[0]: the box 1,2,0,4 has no area"),
+    Case("outside", file("c.json", coco(annotations={"bbox": [61, 2, 3, 4]})),
+         "annotations[0]: the box 61,2,3,4 lies outside its image of 60 x 40"),
+    Case("ids twice", file("c.json", more("annotations", {"id": 7, "image_id": 1, "category_id": 1,
+         "bbox": [5, 5, 5, 5]})), "annotations[1]: id 7 is that of another annotation"),
+    Case("image ids twice", file("c.json", more("images", {"id": 1, "file_name": "b.png"})),
+         "images[1]: id 1 is that of another image"),
+    Case("category twice", file("c.json", more("categories", {"id": 2, "name": "ok"})),
+         "categories[1]: category 2 'ok' stands here twice"),
+    Case("no such image", file("c.json", coco(annotations={"image_id": 9})),
+         "annotations[0]: image_id 9 is no image of this file"),
+    Case("no such category", file("c.json", coco(annotations={"category_id": 9})),
+         "annotations[0]: category_id 9 is no category"),
+    Case("true as an id", file("c.json", coco(annotations={"image_id": True})),
+         "annotations[0]: image_id should be a whole number"),
+    Case("images an object", file("c.json", coco(images="x")), "images: should be a list"),
+    Case("annotation a list", file("c.json", coco(annotations=[[1]])),
+         "annotations[0]: should be an annotation, an object"),
+    Case("up and out", file("c.json", coco(images={"file_name": "../../etc/passwd"})),
+         "images[0]: '../../etc/passwd' leads out of the images' folder"),
+    Case("absolute", file("c.json", coco(images={"file_name": "/etc/passwd"})),
+         "images[0]: '/etc/passwd' leads out"),
+    Case("a drive", file("c.json", coco(images={"file_name": "C:\\x.png"})), "leads out"),
+    Case("NUL in a name", file("c.json", coco(images={"file_name": "a\0.png"})),
+         "images[0]: the path, 'a\\\\x00.png', holds a line break or a NUL"),
+    Case("line break in a class", file("c.json", coco(categories={"name": "o\nk"})),
+         "categories[0]: name, 'o\\\\x0ak', holds a line break"),
+    Case("lone surrogate", file("c.json", coco(categories={"name": "\ud800"})),
+         "categories[0]: name, '\\\\ud800', is not text"),
+    Case("long name", file("c.json", coco(categories={"name": "x" * 9999})),
+         "categories[0]: name has 9,999 characters"),
+    Case("ESC in a lost file", file("c.json", coco(images={"file_name": "\x1b[31m.png"})),
+         "annotations[0]: no such file"),
+    Case("latin-1", file("c.json", b'{"images": [],\n"categories": [{"id": 1, "name": "\xe9"}]}'),
+         "c.json, line 2: is not UTF-8"),
+    Case("UTF-16", file("c.json", coco().encode("utf-16")), "c.json, line 1: is not UTF-8"),
+    Case("lists", file("c.json", "[1, 2]"), "should be a task"),
+    Case("results alone", file("c.json", json.dumps([{"image_id": 1, "category_id": 1,
+         "bbox": [1, 2, 3, 4], "score": 0.5}])), "needs the file of its images"),
+    Case("two classes for one box", file("c.json", json.dumps({**json.loads(coco()),
+         "categories": [{"id": 1, "name": "ok"}, {"id": 2, "name": "bad"}],
+         "annotations": [{"image_id": 1, "category_id": c, "bbox": [1, 2, 3, 4]} for c in (1, 2)]})),
+         "annotations[1]: a.png#xywh=1,2,3,4 has another label in annotations[0]"),
+]  # fmt: skip
+
+JSONL = [
+    Case("cut short", file("x.jsonl", '{"filename": "a.png"}\n{"filename": "a'), "x.jsonl, line 2: is no JSON"),
+    Case("a list", file("x.jsonl", "[]\n"), "line 1: should be an object"),
+    Case("no path", file("x.jsonl", '{"label": "ok"}\n'), "line 1: names no file"),
+    Case("path a number", file("x.jsonl", '{"filename": 7}\n'), "line 1: the path is a number"),
+    Case("deep", file("x.jsonl", "[" * 100_000 + "\n"), "line 1: is nested too deeply"),
+    Case("NaN", file("x.jsonl", '\n\n{"filename": "a.png", "bbox": [NaN,1,2,3]}\n'), "line 3: is no JSON: NaN"),
+    Case("latin-1", file("x.jsonl", b'{"filename": "a.png"}\n{"filename": "\xe9"}\n'), "line 2: is not UTF-8"),
+    Case("nested column", file("x.jsonl", '{"filename": "a.png", "x": {"y": 1}}\n'), "line 1: 'x' holds dict"),
+    Case("box a word", file("x.jsonl", '{"filename": "a.png", "bbox": "left"}\n'), "line 1: 'left' is not four numbers"),
+    Case("label a list", file("x.jsonl", '{"filename": "a.png", "label": ["ok"]}\n'), "line 1: label is a list"),
+    Case("binary", file("x.jsonl", bytes(range(256))), "line 1"),
+    Case("absent image", file("x.jsonl", '{"filename": "gone.png"}\n'), "line 1: no such file"),
+    Case("corners swapped", file("x.jsonl", '{"filename": "a.png", "bbox": [9, 9, 3, 3]}\n'),
+         "line 1: the box 9,9,-6,-6 has no area (read as xyxy)", {"order": "xyxy"}),
+]  # fmt: skip
+
+LABEL_STUDIO = [
+    Case("no data", file("t.json", '[{"id": 1}]'), '[0]: should be a task: an object with "data"'),
+    Case("no image", file("t.json", '[{"data": {}}]'), '[0]: data has no "image"'),
+    Case("on the network", file("t.json", task(data={"image": "https://x.org/a.png"})), "lies on the network"),
+    Case("local file up and out", file("t.json", task(data={"image": "/data/local-files/?d=../../etc/passwd"})),
+         "[0]: '../../etc/passwd' leads out"),
+    Case("local file without a path", file("t.json", task(data={"image": "/data/local-files/?x=1"})), "names no file"),
+    Case("two choices", file("t.json", task(value={"rectanglelabels": ["ok", "bad"]})),
+         "[0].annotations[0].result[0]: rectanglelabels should be a list of one class"),
+    Case("rotated", file("t.json", task(value={"rotation": 30})), "is a rotated box"),
+    Case("no size", file("t.json", task(result={"original_width": None})), "original_width is null"),
+    Case("size 0", file("t.json", task(result={"original_width": 0})), "original_width is 0"),
+    Case("x a text", file("t.json", task(value={"x": "1"})), "x is text and not a number"),
+    Case("results no list", file("t.json", '[{"data": {"image": "a.png"}, "annotations": [{"result": 3}]}]'),
+         "[0]: .annotations[0].result should be a list"),
+    Case("an object", file("t.json", '{"data": 3}'), "should be a list of tasks", {"format": "label-studio"}),
+    Case("truncated", file("t.json", task()[:-9]), "t.json, line 1: is no JSON here"),
+]  # fmt: skip
+
+XML = [
+    Case("billion laughs", file("v.xml", voc(name="&c;", head=LAUGHS)), "line 1: has a document type declaration"),
+    Case("an external entity", file("v.xml", voc(name="&secret;", head=OUTSIDE)), "document type declaration"),
+    Case("truncated", file("v.xml", voc()[:-20]), "line 4: is no XML"),
+    Case("not closed", file("v.xml", voc().replace("</name>", "")), "line 4: is no XML: mismatched tag"),
+    Case("deep", file("v.xml", "<annotation>" + "<a>" * 100_000), "nested more than 32 deep"),
+    Case("NUL", file("v.xml", voc(name="o\0k")), "line 4: is no XML"),
+    Case("latin-1 unsaid", file("v.xml", voc(name="\xe9").encode("latin-1")), "line 4: is no XML"),
+    Case("no file name", file("v.xml", voc(filename="")), "has no <filename>"),
+    Case("no class", file("v.xml", voc(name=" ")), "line 4: an <object> has no <name>"),
+    Case("up and out", file("v.xml", voc(filename="../../etc/passwd")), "leads out of the images' folder"),
+    Case("counted from 0", file("v.xml", voc("0 0 9 9")), "give --bbox-order xyxy"),
+    Case("words for sides", file("v.xml", voc("a b c d")), "line 4: ['a', 'b', 'c', 'd'] are not four numbers"),
+    Case("NaN sides", file("v.xml", voc("nan 1 9 9")), "bndbox is nan, which is no number"),
+    Case("three sides", file("v.xml", voc("1 1 9")), "<bndbox> should hold xmin, ymin, xmax and ymax"),
+    Case("turned round", file("v.xml", voc("9 9 1 1")), "has no area"),
+    Case("outside", file("v.xml", voc("70 1 90 9")), "lies outside its image of 60 x 40"),
+    Case("another root", file("v.xml", "<html></html>"), "v.xml, line 1: <html> stands where <annotations> should"),
+    Case("CVAT laughs", file("c.xml", cvat(BOX.format(1), head=LAUGHS)), "document type declaration"),
+    Case("CVAT without a width", file("c.xml", cvat(image='name="a.png"')), "c.xml, line 2: <image> has no width"),
+    Case("CVAT box a word", file("c.xml", cvat(BOX.format("left"))), "line 3: xtl = 'left' is no number"),
+    Case("CVAT box without a class", file("c.xml", cvat("<box xtl='1'/>")), "line 3: label is null"),
+    Case("CVAT tracks", file("c.xml", "<annotations>\n<track id='0'/></annotations>"), "line 2: holds tracks"),
+    Case("CVAT rotated", file("c.xml", cvat(BOX.format('1" rotation="45'))), "line 3: is a rotated box"),
+    Case("CVAT up and out", file("c.xml", cvat(image='name="../a.png" width="1" height="1"')), "line 2: '../a.png' leads"),
+    Case("CVAT name twice", file("c.xml", cvat(BOX.format(1)).replace("</annotations>",
+         '<image name="a.png" width="60" height="40"/></annotations>')), "'a.png' stands in line 2, too"),
+    Case("CVAT huge number", file("c.xml", cvat(BOX.format("9" * 400))), "xtl is inf"),
+]  # fmt: skip
+
+
+def yolo(
+    line: str = "0 0.5 0.5 0.2 0.2", data: str = "train: images\nnames: [ok]\n"
+) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        (folder / "images").mkdir()
+        (folder / "a.png").rename(folder / "images/a.png")
+        file("labels/a.txt", line)(folder)
+        return file("data.yaml", data)(folder)
+
+    return make
+
+
+YOLO = [
+    Case("a python tag", yolo(data="names: !!python/object/apply:os.system ['id']\n"), "data.yaml, line 1: tags"),
+    Case("a tag on a key", yolo(data="!!python/name:os.system x: 1\n"), "line 1: tags, anchors and aliases"),
+    Case("an anchor", yolo(data="a: &x [ok]\nnames: *x\n"), "line 1: tags, anchors and aliases"),
+    Case("tabs", yolo(data="names:\n\t- ok\n"), "line 2"),
+    Case("no names", yolo(data="train: images\n"), "data.yaml, line 1, names: should list the classes"),
+    Case("names by words", yolo(data="names: {a: ok}\n"), "names: 'a' is no number of a class"),
+    Case("a name twice", yolo(data="train: images\nnames: [ok, ok]\n"), "line 2, names: class 1 'ok'"),
+    Case("a key twice", yolo(data="train: a\ntrain: b\n"), "line 2: 'train' stands here a second time"),
+    Case("an open bracket", yolo(data="names: [ok\n"), "line 1: the closing ] is missing"),
+    Case("an open quote", yolo(data="names: ['ok]\n"), "line 1: the closing quote is missing"),
+    Case("nested", yolo(data="names:\n  0:\n    a: b\n"), "line 3: mappings within mappings"),
+    Case("images up and out", yolo(data="train: ../..\nnames: [ok]\n"), "line 1, train: '../..' leads out"),
+    Case("no such images", yolo(data="train: gone\nnames: [ok]\n"), "line 1, train: there is no"),
+    Case("no images at all", yolo(data="names: [ok]\n"), "names no images"),
+    Case("class 9", yolo("0 .5 .5 .1 .1\n9 .5 .5 .1 .1"), "labels/a.txt, line 2: '9' is no class"),
+    Case("class a word", yolo("ok .5 .5 .1 .1"), "labels/a.txt, line 1: 'ok' is no class"),
+    Case("two numbers", yolo("0 .5 .5"), "line 1: has 3 numbers"),
+    Case("NaN", yolo("0 nan .5 .1 .1"), "line 1: a coordinate is nan"),
+    Case("pixels", yolo("0 30 20 10 10"), "line 1: a coordinate is 30; it should be from -1 to 2"),
+    Case("words", yolo("0 a b c d"), "line 1: should be `class x y width height`"),
+    Case("no area", yolo("0 .5 .5 0 .1"), "line 1: the box"),
+    Case("a line of a million columns", yolo("0" + " .5" * 999_999), "line 1: has 1000000 numbers"),
+]  # fmt: skip
+
+HUGGING_FACE = [
+    Case("cut short", file("d/metadata.jsonl", '{"file_name": "a'), "metadata.jsonl, line 1"),
+    Case("no file_name", file("d/metadata.jsonl", '{"label": "ok"}'), "line 1: the path is null"),
+    Case("up and out", file("d/metadata.jsonl", '{"file_name": "../a.png"}'), "line 1: '../a.png' leads out"),
+    Case("no image", file("d/metadata.jsonl", '{"file_name": "run.sh"}'), "line 1: 'run.sh' is no image's name"),
+    Case("numbered classes", file("d/metadata.jsonl",
+         '{"file_name": "a.png", "objects": {"bbox": [[1,2,3,4]], "categories": [0]}}'), "is the number 0"),
+    Case("lists of two lengths", file("d/metadata.jsonl",
+         '{"file_name": "a.png", "objects": {"bbox": [[1,2,3,4]], "categories": []}}'), "bbox has 1 boxes"),
+    Case("objects a text", file("d/metadata.jsonl", '{"file_name": "a.png", "objects": "x"}'), "objects should hold lists"),
+]  # fmt: skip
+
+TABLES = [
+    Case("no header", file("x.csv", "a.png,1\n"), "x.csv, line 1: no column named"),
+    Case("empty", file("x.csv", ""), "x.csv is empty"),
+    Case("an open quote", file("x.csv", 'filename,annotation\n"a.png,ok\n' + "x\n" * 99_999), "x.csv, line"),
+    Case("NUL", file("x.csv", "filename\na\0.png\n"), "line 2"),
+    Case("latin-1", file("x.csv", b"filename\na.png\n\xe9.png\n"), "x.csv, line 3: is not UTF-8"),
+    Case("UTF-16", file("x.csv", "filename\na.png\n".encode("utf-16")), "is not UTF-8"),
+    Case("a million columns", file("x.csv", "filename\n" + "a" * 999_999 + "\n"), "x.csv, line 2"),
+    Case("a box of words", file("x.csv", "filename,bbox\na.png,left\n"), "x.csv, line 2, bbox: 'left'"),
+    Case("a box from below 0", file("x.csv", 'filename,bbox\na.png,"-1,2,3,4"\n'), "begins outside the image"),
+    Case("mixed line ends", file("x.csv", "filename\r\na.png\ngone.png\r\n"), "x.csv, line 3, filename: no such file"),
+    Case("a BOM, then a fault", file("x.csv", "\ufefffilename\ngone.png\n"), "line 2, filename: no such file"),
+    Case("the same twice", file("x.csv", "filename\na.png\na.png\n"), "line 3: the same item as line 2"),
+    Case("a lost file with ESC", file("x.csv", "filename\n\x1b]0;x\x07.png\n"), "line 2, filename: no such file"),
+    Case("a list of lost files", file("x.txt", "a.png\ngone.png\n"), "x.txt, line 2"),
+    Case("a list in latin-1", file("x.txt", b"a.png\n\xe9.png\n"), "x.txt, line 2: is not UTF-8"),
+    Case("a plain CSV without refs", file("x.csv", "ref,label\n,ok\n"), "x.csv, line 2: names no file"),
+    Case("something else", file("x.zip", b"PK\x03\x04"), "its format is not known"),
+    Case("an empty folder", lambda folder: (folder / "e").mkdir() or folder / "e", "its format is not known"),
+]  # fmt: skip
