@@ -55,6 +55,7 @@ class Browse:
         self._out: dict[str, Page] = {}
         self._past: list[tuple[Page, str | None]] = []  # and its key, if any of it is in the log
         self._passed: set[int] = set()
+        self._broken: set[int] = set()
         self._count = 0
         self._rng = np.random.default_rng([session.seed, session.state.seq])
         self._neighbours = orders.Neighbours()
@@ -116,7 +117,7 @@ class Browse:
         mine = [queue[place].row for place in range(len(queue))]
         closed[[row for row in mine if not self.session.is_answered(queue.refs[row])]] = False
         closed[[row for row in queue.rows(self._refs_out()) if row >= 0]] = True
-        closed[list(self._passed)] = True
+        closed[[row for row in (*self._passed, *self._broken) if row >= 0]] = True
         return np.flatnonzero(~closed)
 
     def _chosen(self, rows: Rows) -> Page | None:
@@ -228,8 +229,12 @@ class Browse:
                 found, picked_by=f"page-{page.order}", draws=draws, shown_ms=shown_ms,
                 extra=extra(page, prediction=prediction),
             )  # fmt: skip
-        left = self.session.queue.rows([ref for ref in page.refs if ref not in found])
-        self._passed.update(row for row in left if row >= 0)
+        # Images that cannot be read belong to no pool. A page of nothing else was passed over.
+        unreadable = broken if set(broken) < set(page.refs) else ()
+        rows = self.session.queue.rows
+        self._broken.update(rows([ref for ref in page.refs if ref in unreadable]))
+        left = [ref for ref in page.refs if ref not in found and ref not in unreadable]
+        self._passed.update(rows(left))
         self._past.append((replace(page, selected=dict(marks)), page.key if entries else None))
         self._gone(page)
         return entries
@@ -245,7 +250,8 @@ class Browse:
             return None  # something else was answered since
         if wrote:
             self.session.undo()
-        self._passed -= set(self.session.queue.rows(page.refs))
+        rows = set(self.session.queue.rows(page.refs))
+        self._passed, self._broken = self._passed - rows, self._broken - rows
         self._out = {page.key: page, **self._out}
         return self._leased(page)
 

@@ -1,0 +1,346 @@
+"""Pages: what a selection answers, which items come, what is undone, leased and resumed."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from annotator.features.store import FeatureStore
+from annotator.learn.ranking import learn
+from annotator.pages import Board, Browse, Order, Page, Select, Wish, answers
+from annotator.pages.journal import Journal
+from annotator.reftable import RefTable
+from annotator.session import Session
+from annotator.store import SqliteStore
+
+CLASSES = ("ok", "defect")
+REFS = [f"{n:03}.jpg" for n in range(40)]
+
+
+def truth(ref: str) -> str:
+    return CLASSES[int(ref[:3]) % 2]
+
+
+class Clock:
+    now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def session_on(path: Path, annotator: str = "ann", clock: Clock | None = None) -> Session:
+    session = Session(SqliteStore(path / "labels.db"), CLASSES, annotator=annotator, ahead=2,
+                      clock=clock or Clock())  # fmt: skip
+    session.extend(REFS)
+    return session
+
+
+def taught(path: Path, labels: int = 8) -> Session:
+    """A session whose model tells odd and even items apart."""
+    session = session_on(path)
+    rng = np.random.default_rng(0)
+    matrix = rng.normal(0, 0.2, (len(REFS), 6)).astype(np.float32)
+    matrix[:, 0] += [1 if truth(ref) == "ok" else -1 for ref in REFS]
+    np.save(path / "mine.npy", matrix)
+    session.attach(FeatureStore.adopt(path / "features", path / "mine.npy", RefTable(REFS)))
+    session.decide({ref: truth(ref) for ref in REFS[:labels]}, picked_by="import")
+    snapshot = session.snapshot()
+    assert snapshot is not None
+    session.adopt(learn(snapshot, 0))
+    return session
+
+
+def wish(select: Select = Select.POSITIVES, **more: object) -> Wish:
+    options = {"label": "ok", "select": select, "negative": "defect", "per_page": 6, **more}
+    return Wish(**options)  # type: ignore[arg-type]
+
+
+# --- what a selection says
+
+
+@pytest.mark.parametrize(
+    ("select", "negative", "expected"),
+    [
+        (Select.POSITIVES, "defect", {"a": "ok", "b": "defect", "d": "blurred"}),
+        (Select.EXCEPTIONS, None, {"b": "ok", "d": "blurred"}),
+        (Select.EXCEPTIONS, "defect", {"a": "defect", "b": "ok", "d": "blurred"}),
+        (Select.POSITIVES_ONLY, None, {"a": "ok", "d": "blurred"}),
+    ],
+)
+def test_selected_the_rest_given_and_broken(
+    select: Select, negative: str | None, expected: dict[str, str]
+) -> None:
+    page = Page(("a", "b", "c", "d"), "ok", select, negative=negative)
+    assert answers(page, {"a": None, "d": "blurred"}, broken={"c"}) == expected
+
+
+def test_the_board_selects_by_place_by_range_and_by_class() -> None:
+    board = Board(Page(tuple("abcdefgh"), "ok"), across=3)
+    assert board.toggle(4) == {0, 4}
+    board.extend(7)
+    assert set(board.marks) == set("efgh")
+    board.go(3)
+    board.anchor = None
+    board.extend(1)  # backwards from the cursor
+    assert set(board.marks) == set("bcdefgh")
+    board.invert()
+    assert board.marks == {"a": None}
+    board.give("blurred")
+    assert board.marks == {"a": "blurred"}
+    board.none()
+    board.go(5)
+    board.give("blurred")
+    assert board.marks == {"f": "blurred"}, "with nothing selected, the one under the cursor"
+    board.step(down=1)
+    assert board.cursor == 7, "a short last row takes the cursor to its end"
+    board.step(right=1)
+    assert board.cursor == 7
+
+
+# --- which items come
+
+
+def test_a_random_page_is_drawn_one_by_one_and_counts_when_it_is_answered(tmp_path: Path) -> None:
+    session = session_on(tmp_path)
+    source = Browse(session, wish())
+    first, second = source.next(), source.next()  # the second is made ahead of the answer
+    assert first is not None
+    assert second is not None
+    assert not set(first.refs) & set(second.refs)
+    written = source.submit(first, {ref: None for ref in first.refs if truth(ref) == "ok"})
+    assert [(entry.q, entry.pool) for entry in written] == [
+        (1 / (40 - k), 40 - k) for k in range(6)
+    ]
+    assert {entry.ref: entry.label for entry in written} == {ref: truth(ref) for ref in first.refs}
+    written = source.submit(second, {}, broken=[second.refs[2]])
+    assert len(written) == 5
+    assert [entry.q for entry in written] == [None] * 5, "a page with a gap is no random sample"
+    third = source.next()
+    assert third is not None
+    assert [pick.pool for pick in third.draws.values()] == [28 - k for k in range(6)]
+
+
+def test_pages_chosen_by_the_model_carry_no_propensity(tmp_path: Path) -> None:
+    session = taught(tmp_path)
+    source = Browse(session, wish(Select.EXCEPTIONS, order=Order.LIKELY))
+    page = source.next()
+    assert page is not None
+    assert {truth(ref) for ref in page.refs} == {"ok"}
+    chances = list(page.chances.values())
+    assert chances == sorted(chances, reverse=True)
+    written = source.submit(page, {})
+    assert {(entry.label, entry.q) for entry in written} == {("ok", None)}
+    assert session.stale, "the model learns from a page"
+
+
+def test_exceptions_hold_only_what_is_taken_for_the_class(tmp_path: Path) -> None:
+    source = Browse(taught(tmp_path), wish(Select.EXCEPTIONS, order=Order.LIKELY, per_page=39))
+    page = source.next()
+    assert page is not None
+    assert {truth(ref) for ref in page.refs} == {"ok"}
+    assert len(page.refs) == 16, "20 are ok, 4 of them labelled"
+
+
+def test_the_least_certain_lie_between_the_classes(tmp_path: Path) -> None:
+    session = taught(tmp_path)
+    everything = Browse(session, wish(order=Order.LIKELY, per_page=40))
+    whole = everything.next()
+    everything.close()
+    page = Browse(session, wish(order=Order.UNCERTAIN, per_page=5)).next()
+    assert page is not None
+    assert whole is not None
+    doubt = {ref: abs(p - 0.5) for ref, p in whole.chances.items()}
+    assert set(page.refs) == set(sorted(doubt, key=doubt.__getitem__)[:5])
+
+
+@pytest.mark.parametrize("order", [Order.SIMILAR, Order.CLUSTERS])
+def test_look_alikes_come_together(tmp_path: Path, order: Order) -> None:
+    only = wish(Select.POSITIVES_ONLY, order=order, like=REFS[21])
+    page = Browse(taught(tmp_path), only).next()
+    assert page is not None
+    assert len(page.refs) > 1
+    assert len({truth(ref) for ref in page.refs}) == 1
+    if order is Order.SIMILAR:
+        assert truth(page.refs[0]) == truth(REFS[21])
+        assert REFS[21] == page.refs[0], "nothing is nearer to an item than itself"
+
+
+def test_without_a_model_a_page_is_random_and_says_so(tmp_path: Path) -> None:
+    coming = ["Opening the features"]
+    source = Browse(session_on(tmp_path), wish(order=Order.LIKELY), expects=lambda: coming[0])
+    assert source.next() is None
+    assert source.waiting == "Opening the features"
+    coming[0] = ""
+    page = source.next()
+    assert page is not None
+    assert "random" in page.note
+    assert len(page.draws) == 6
+
+
+def test_what_stays_open_comes_again_only_when_all_was_seen(tmp_path: Path) -> None:
+    source = Browse(session_on(tmp_path), wish(Select.POSITIVES_ONLY, per_page=30))
+    first = source.next()
+    assert first is not None
+    source.submit(first, {})
+    second = source.next()
+    assert second is not None
+    assert set(first.refs) | set(second.refs) == set(REFS)
+    source.submit(second, {})
+    third = source.next()
+    assert third is not None
+    assert len(third.refs) == 30
+
+
+# --- undo
+
+
+def test_undo_brings_the_page_back_with_its_selection(tmp_path: Path) -> None:
+    session = session_on(tmp_path)
+    source = Browse(session, wish())
+    page = source.next()
+    assert page is not None
+    source.submit(page, {page.refs[1]: None})
+    again = source.undo()
+    assert again is not None
+    assert (again.refs, dict(again.selected)) == (page.refs, {page.refs[1]: None})
+    assert session.progress.labelled == 0
+    assert source.undo() is None
+
+
+def test_undo_goes_back_beyond_the_sitting_but_not_past_other_answers(tmp_path: Path) -> None:
+    first = session_on(tmp_path)
+    source = Browse(first, wish())
+    page = source.next()
+    assert page is not None
+    source.submit(page, {page.refs[0]: None, page.refs[3]: None})
+    source.close()
+    first.close()
+    second = session_on(tmp_path)
+    again = Browse(second, wish()).undo()
+    assert again is not None
+    assert set(again.refs) == set(page.refs)
+    assert set(again.selected) == {page.refs[0], page.refs[3]}
+    assert second.progress.labelled == 0
+    assert second.label("ok") is not None
+    assert Browse(second, wish()).undo() is None, "a single label is not a page's to take back"
+    assert second.progress.labelled == 1
+
+
+# --- others
+
+
+def test_two_annotators_do_not_meet_on_a_page(tmp_path: Path) -> None:
+    clock = Clock()
+    anna, ben = session_on(tmp_path, "anna", clock), session_on(tmp_path, "ben", clock)
+    pages = Browse(anna, wish(per_page=15))
+    hers = pages.next()
+    assert hers is not None
+    ben.refresh()
+    seen = set()
+    while (item := ben.current) is not None:
+        seen.add(item.ref)
+        ben.label(truth(item.ref))
+    assert not seen & set(hers.refs)
+    pages.close()
+    ben.refresh()
+    assert ben.current is not None
+    assert ben.current.ref in hers.refs, "what she left is free again"
+
+
+def test_a_page_drawn_while_another_has_it_comes_without_it(tmp_path: Path) -> None:
+    clock = Clock()
+    anna, ben = session_on(tmp_path, "anna", clock), session_on(tmp_path, "ben", clock)
+    hers, his = Browse(anna, wish(per_page=20)), Browse(ben, wish(per_page=30))
+    first, second = hers.next(), his.next()  # ben has not looked around since
+    assert first is not None
+    assert second is not None
+    assert not set(first.refs) & set(second.refs)
+
+
+# --- a killed program
+
+KILLED = """
+import sys
+from pathlib import Path
+from tests.test_pages import session_on, wish
+from annotator.pages import Browse
+from annotator.pages.journal import Journal
+path = Path(sys.argv[1])
+source = Browse(session_on(path), wish(), journal=Journal(path / "page.jsonl"))
+page = source.next()
+marks = {}
+source.mark(page, marks)
+for ref in page.refs[:3]:
+    marks[ref] = None
+    source.mark(page, marks)
+del marks[page.refs[1]]
+source.mark(page, marks)
+if len(sys.argv) > 2:
+    labels = {ref: "ok" for ref in page.refs}
+    source.session.decide(labels, picked_by="page", extra={"page": page.key})
+print(*page.refs, flush=True)
+input()
+"""
+
+
+def killed(path: Path, *more: str) -> list[str]:
+    """The refs of the page that a program showed when it was killed."""
+    child = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(path), *more],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1],
+    )  # fmt: skip
+    assert child.stdout is not None
+    assert child.stdin is not None
+    refs = child.stdout.readline().split()
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    child.stdout.close()
+    child.stdin.close()
+    return refs
+
+
+def test_a_kill_loses_neither_the_page_nor_its_selection(tmp_path: Path) -> None:
+    refs = killed(tmp_path)
+    assert len(refs) == 6
+    page = Browse(session_on(tmp_path), wish(), journal=Journal(tmp_path / "page.jsonl")).next()
+    assert page is not None
+    assert list(page.refs) == refs
+    assert page.selected == {refs[0]: None, refs[2]: None}
+    assert len(page.draws) == 6, "it was drawn at random, and still counts so"
+
+
+def test_a_page_that_was_answered_just_before_the_kill_is_not_asked_again(tmp_path: Path) -> None:
+    refs = killed(tmp_path, "answered")
+    page = Browse(session_on(tmp_path), wish(), journal=Journal(tmp_path / "page.jsonl")).next()
+    assert page is not None
+    assert not set(page.refs) & set(refs)
+
+
+def test_a_line_cut_by_the_kill_costs_the_last_change_only(tmp_path: Path) -> None:
+    path = tmp_path / "page.jsonl"
+    journal = Journal(path)
+    page = Page(("a", "b"), "ok")
+    for marks in ({}, {"a": None}, {"a": None, "b": "defect"}):
+        journal.keep(page, marks)
+    journal.close()
+    path.write_bytes(path.read_bytes()[:-9])
+    resumed = Journal(path).resumed()
+    assert resumed is not None
+    assert resumed.selected == {"a": None}
+
+
+def test_a_second_program_of_the_same_annotator_leaves_the_journal_alone(tmp_path: Path) -> None:
+    first, second = Journal(tmp_path / "page.jsonl"), Journal(tmp_path / "page.jsonl")
+    first.keep(Page(("a",), "ok"), {})
+    assert second.resumed() is None
+    second.keep(Page(("b",), "ok"), {})
+    second.close()
+    first.close()
+    resumed = Journal(tmp_path / "page.jsonl").resumed()
+    assert resumed is not None
+    assert resumed.refs == ("a",)
