@@ -38,6 +38,10 @@ class ExtraMissing(AnnotatorError):
     """Install a package or fetch weights; the message holds the exact command."""
 
 
+class QueryError(AnnotatorError):
+    """Mend what is searched for."""
+
+
 class TerminalError(AnnotatorError):
     """Use another terminal, window size or --graphics."""
 

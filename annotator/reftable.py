@@ -6,6 +6,7 @@ file, with the offset of each line, take the file's size and one read.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import overload
@@ -151,6 +152,16 @@ class RefTable(Sequence[str]):
             lines = wanted._lines(start, len(wanted))
             rows[start : start + len(lines)] = self._lookup(lines)
         return rows
+
+    def matching(self, pattern: re.Pattern[bytes], *, lower: bool = False) -> NDArray[np.int64]:
+        """The rows whose line holds a match, ascending; of the line in small letters if `lower`.
+
+        The pattern is searched for in all lines at once, so it must not match a line break.
+        """
+        data = self._data.lower() if lower else self._data
+        starts = np.fromiter((found.start() for found in pattern.finditer(data)), np.int64)
+        rows = np.searchsorted(self._offsets[: self._count + 1], starts, side="right") - 1
+        return np.unique(rows)
 
     def repeated(self) -> NDArray[np.int64]:
         """The rows whose ref stands in an earlier row already, ascending."""

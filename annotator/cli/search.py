@@ -1,0 +1,86 @@
+"""search: items by name, class, state, likeness or words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from annotator.refs import printable
+
+if TYPE_CHECKING:
+    from annotator.log import State
+    from annotator.pooled import PooledFeatures
+    from annotator.project import Project
+    from annotator.reftable import RefTable
+
+
+def search(
+    project: Annotated[Path, typer.Argument(metavar="PROJECT", help="A project folder.")],
+    query: Annotated[list[str], typer.Argument(help="Terms with spaces between; all must hold.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    most: Annotated[int, typer.Option("-n", "--most", min=1, help="Only so many.")] = 100,
+) -> None:
+    """Print the refs of the items that fulfil a query, the best first where it ranks them.
+
+    \b
+    annotator search p _top.jpg                  part of a file name, in whatever case
+    annotator search p 'cam3_*.png' open         a glob; open, labelled, skipped or flagged
+    annotator search p 'label:crack -by:ana'     cracks that are not ana's
+    annotator search p like:IMG_0042.jpg -n 20   what looks like an item
+    annotator search p 'text:"rusty edge"'       words, with features of SigLIP2
+    """
+    from annotator.log import replay
+    from annotator.pool import load
+    from annotator.project import Project
+    from annotator.search import Searcher
+    from annotator.store import SqliteStore
+
+    opened = Project.open(project)
+    refs = load(opened)
+    store = SqliteStore(opened.labels_file)
+    state = replay(store.entries())
+    store.close()
+    terms = " ".join(query)
+    searcher = Searcher(refs, _features(opened, refs, terms), folder=str(project))
+    found = searcher.find(terms, state, most=most, classes=opened.settings.names)
+    scores = found.scores.tolist() if found.scores is not None else [None] * len(found.rows)
+    rows = [_row(refs[row], state, score) for row, score in zip(found.rows, scores, strict=True)]
+    if as_json:
+        answer = {"query": terms, "total": found.total, "items": rows}
+        typer.echo(json.dumps(answer, ensure_ascii=False, indent=1))
+        return
+    for row in rows:
+        typer.echo(printable(row["ref"]))
+    if found.total > len(rows):
+        typer.echo(f"{len(rows):,} of {found.total:,}; -n {found.total} prints all", err=True)
+
+
+def _features(project: Project, refs: RefTable, query: str) -> PooledFeatures | None:
+    """The features, only where the query needs them."""
+    from annotator.features.store import FeatureStore
+    from annotator.pooled import PooledFeatures
+    from annotator.search import parse
+
+    if not any(term.kind in ("like", "text") for term in parse(query)):
+        return None
+    features = PooledFeatures(FeatureStore.open(project.features_folder), refs)
+    features.available = features.store.available()
+    return features
+
+
+def _row(ref: str, state: State, score: float | None) -> dict[str, Any]:
+    decision = state.decision(ref)
+    found = {
+        "ref": ref,
+        "label": state.label(ref),
+        "state": "open" if decision is None else "labelled" if decision.label else "skipped",
+        "flagged": ref in state.flagged,
+    }
+    return found if score is None else {**found, "score": round(score, 4)}
+
+
+COMMANDS: dict[str, Callable[..., None]] = {"search": search}

@@ -1,0 +1,81 @@
+"""Words in the space of the pictures: the text tower of SigLIP networks.
+
+SigLIP (Zhai et al. 2023, arXiv:2303.15343) and SigLIP2 (Tschannen et al. 2025, arXiv:2502.14786)
+are trained so that a picture's pooled features lie near those of a text that describes it, by
+cosine. Of all extractors here only theirs can be searched with words.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator.errors import ExtraMissing, FeatureError
+from annotator.features.weights import find_weights, needed
+from annotator.refs import printable
+
+_TOWERS = {"siglip": "SiglipTextModel", "siglip2": "Siglip2TextModel"}
+
+
+class TextTower:
+    """The text half of the network that computed a project's features."""
+
+    def __init__(self, name: str) -> None:
+        """`name` is what the extractor is called: a short name, a Hugging Face id or a folder.
+
+        Raises `FeatureError` where it has no text half that belongs to its pictures,
+        `ExtraMissing` for absent packages or weights.
+        """
+        self._torch = needed("torch")
+        transformers = needed("transformers")
+        folder = find_weights(name)
+        transformers.utils.logging.set_verbosity_error()
+        transformers.utils.logging.disable_progress_bar()
+        kind, self._length = _kind(transformers, folder, name)
+        tower = getattr(transformers, _TOWERS[kind])
+        try:
+            self._model, info = tower.from_pretrained(
+                folder, use_safetensors=True, output_loading_info=True
+            )
+            self._tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+        except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+            raise ExtraMissing(
+                f"the text half of {printable(name)} does not open ({error}); fetch all of it: "
+                f"hf download {printable(name)}"
+            ) from error
+        if info["missing_keys"]:
+            raise FeatureError(f"{folder} lacks the weights of its text half; fetch it again")
+        self._model.eval()
+
+    def __call__(self, text: str) -> NDArray[np.float32]:
+        """(d,) of a text; it was trained on small letters, and on texts filled up to one length."""
+        tokens = self._tokenizer(
+            [text.lower()], padding="max_length", max_length=self._length, truncation=True,
+            return_tensors="pt",
+        )  # fmt: skip
+        with self._torch.inference_mode():
+            found = self._model(input_ids=tokens["input_ids"]).pooler_output
+        return np.asarray(found[0].float().numpy(), np.float32)
+
+
+def _kind(transformers: Any, folder: Path, name: str) -> tuple[str, int]:
+    """Which family a checkpoint is of, and the length of its texts in tokens."""
+    try:
+        config = transformers.AutoConfig.from_pretrained(folder)
+    except (OSError, ValueError, KeyError) as error:
+        raise FeatureError(f"{folder} does not open as a model ({error})") from error
+    if config.model_type not in _TOWERS:
+        raise FeatureError(no_text(name))
+    return config.model_type, int(config.text_config.max_position_embeddings)
+
+
+def no_text(name: str, folder: str = "PROJECT") -> str:
+    """Why words find nothing among the features of `name`, and what to do."""
+    return (
+        f"words cannot be searched for among features of {printable(name)}: that takes the text "
+        f"half of SigLIP2. Compute its features: annotator features {folder} "
+        "--model siglip2-base"
+    )
