@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from annotator.project import Project
     from annotator.proposals.detected import Outcome
     from annotator.propose.detect import Passes
+    from annotator.propose.detectors import Detector
     from annotator.propose.ensemble import Recipe, Voter
     from annotator.propose.results import Results
 
@@ -187,10 +188,8 @@ class _Job:
         self, voter: Voter, opened: Project, paths: Sequence[str]
     ) -> tuple[Results, frozenset[str]] | None:
         """What a model finds in all images; None where it knows none of the classes."""
-        from annotator.propose.detect import detect as run
         from annotator.propose.detectors import TransformersDetector
         from annotator.propose.ensemble import unknown, wanted
-        from annotator.propose.results import Results
 
         detector = TransformersDetector(voter.name, self.texts, **self.options)
         names, missing = wanted(detector.classes, self.names, self.recipe.renames)
@@ -199,25 +198,44 @@ class _Job:
         if self.names and not names:
             self._without.append(f"{printable(voter.name)}: knows none of the classes")
             return None
-        described = {**detector.describe(), **self.passes.describe()}
-        results = Results(opened.folder / ".cache" / "detect", described)
-        with narrated(self.progress, voter.short) as report_progress, stoppable() as stop:
-            report = run(
-                paths, opened.images, detector, results, self.passes,
-                max_pixels=opened.settings.max_pixels, workers=self.workers,
-                progress=report_progress, stop=stop,
-            )  # fmt: skip
+        results, report = run_models(
+            opened, paths, detector, voter.short, self.passes, self.workers, self.progress
+        )
         for broken in report.broken:
             self._unread.setdefault((broken.ref, broken.reason), []).append(voter.short)
-        say(report, voter.short)
         return results, names
 
 
-def say(report: Report, name: str) -> None:
+def run_models(
+    opened: Project,
+    paths: Sequence[str],
+    detector: Detector,
+    name: str,
+    passes: Passes,
+    workers: int | None,
+    progress: str,
+) -> tuple[Results, Report]:
+    """What a detector finds in all images that it has not seen; leaves with 130 if stopped."""
+    from annotator.propose.detect import detect as run
+    from annotator.propose.results import Results
+
+    described = {**detector.describe(), **passes.describe()}
+    results = Results(opened.folder / ".cache" / "detect", described)
+    with narrated(progress, name) as report_progress, stoppable() as stop:
+        report = run(
+            paths, opened.images.resolve(), detector, results, passes,
+            max_pixels=opened.settings.max_pixels, workers=workers,
+            progress=report_progress, stop=stop,
+        )  # fmt: skip
+    say(report, name)
+    return results, report
+
+
+def say(report: Report, name: str, what: str = "images") -> None:
     """What one model did; leaves with 130 where it was stopped."""
     rate = report.computed / report.seconds if report.seconds else 0.0
     typer.echo(
-        f"{printable(name)}: {report.computed:,} images now ({rate:.1f} a second), "
+        f"{printable(name)}: {report.computed:,} {what} now ({rate:.1f} a second), "
         f"{report.done:,} of {report.of:,} have an answer",
         err=True,
     )

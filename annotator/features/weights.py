@@ -109,7 +109,7 @@ def _fetched(model: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError
 
-    if _offline():
+    if offline():
         raise OSError("HF_HUB_OFFLINE is set")
     try:
         return Path(snapshot_download(model, allow_patterns=_FILES))
@@ -117,7 +117,8 @@ def _fetched(model: str) -> Path:
         raise FeatureError(f"{printable(model)} is no Hugging Face id: {error}") from error
 
 
-def _offline() -> bool:
+def offline() -> bool:
+    """Whether nothing may be fetched (HF_HUB_OFFLINE)."""
     from huggingface_hub import constants
 
     return bool(constants.is_offline_mode() or os.environ.get("HF_HUB_OFFLINE") == "1")

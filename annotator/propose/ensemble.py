@@ -6,6 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
 
 from annotator.errors import FeatureError
 from annotator.propose.detections import Detections
@@ -154,10 +157,12 @@ def proposals(seen: Seen, recipe: Recipe) -> list[tuple[Fused, Proposal]]:
             Member(_box(source.box), round(source.score, 4), recipe.voters[source.model].short)
             for source in fused.members
         )
-        extra = {
+        extra: dict[str, Any] = {
             "agreement": round(seen.route.agreement, 4), "mean": round(fused.mean, 4),
             "method": recipe.method,
         }  # fmt: skip
+        if fused.points is not None:
+            extra["points"] = np.round(fused.points, 2).tolist()
         proposal = Proposal(
             Item(seen.path, box), min(1.0, fused.score), fused.name, recipe.model, fused.votes,
             members if len(recipe.voters) > 1 or len(members) > 1 else (), extra,

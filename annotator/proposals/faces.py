@@ -1,0 +1,232 @@
+"""Faces in a project: landmarks, descriptors, identities, and the JSON of earlier tools."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator.clusters import members, read_clusters, write_clusters
+from annotator.errors import FeatureError, ProjectError
+from annotator.features.growing import Growing
+from annotator.features.pipeline import Progress, Report, Tally
+from annotator.features.store import META, FeatureStore, read_meta
+from annotator.images import Folder
+from annotator.log import State
+from annotator.pool import load
+from annotator.project import Project, write_atomically
+from annotator.proposals.table import read
+from annotator.proposals.verdict import REJECT
+from annotator.propose.cluster import Clustering, Method, cluster
+from annotator.propose.descriptors import Described
+from annotator.propose.faces import FACE
+from annotator.propose.identities import Landmarks, aligned_faces
+from annotator.refs import Item, printable
+from annotator.reftable import RefTable
+
+NOISE = "noise"
+"""The class of faces that belong to no identity."""
+
+
+@dataclass(slots=True)
+class Faces:
+    """The faces of a project, image by image."""
+
+    images: dict[str, list[tuple[str, Landmarks]]] = field(default_factory=dict)
+    """Path to the refs of its faces and their landmarks."""
+
+    def __len__(self) -> int:
+        return sum(map(len, self.images.values()))
+
+
+def faces_of(project: Project) -> Faces:
+    """Every proposal that has five landmarks. Raises `RefError` for faulty lines."""
+    found = Faces()
+    seen: set[str] = set()
+    for row in read(project):
+        points = row.details.get("points") if row.name == FACE else None
+        if points and len(points) == 5 and row.ref not in seen:
+            seen.add(row.ref)
+            path = Item.parse(row.ref).path
+            found.images.setdefault(path, []).append((row.ref, np.array(points, np.float64)))
+    return found
+
+
+def features_folder(project: Project) -> Path:
+    """Where the descriptors go: the project's features, unless those are of something else."""
+    own = project.features_folder
+    try:
+        of_faces = read_meta(own / META)["extractor"].get("faces")
+    except FeatureError:
+        return own  # none yet
+    return own if of_faces else project.folder / "features-faces"
+
+
+def describe(
+    project: Project,
+    described: Described,
+    *,
+    workers: int | None = None,
+    progress: Callable[[Progress], None] = lambda _: None,
+    stop: Callable[[], bool] = lambda: False,
+    clock: Callable[[], float],
+) -> Report:
+    """Write a descriptor for each face that has none into the project's features.
+
+    Raises `FeatureError` where they cannot be written.
+    """
+    refs, images = load(project), faces_of(project).images
+    root = project.images.resolve()
+    folder = features_folder(project)
+    with Growing(folder, refs, described.describe(), described.dim) as growing:
+        rows = {ref: row for row, ref in enumerate(refs)}
+        todo = {
+            path: wanted
+            for path, every in images.items()
+            if (wanted := [each for each in every if not growing.done[rows[each[0]]]])
+        }
+        count = sum(map(len, todo.values()))
+        tally = Tally(int(growing.done.sum()), count, clock)
+        for found in aligned_faces(
+            todo, root, max_pixels=project.settings.max_pixels, workers=workers
+        ):
+            for ref, reason in found.faults.items():
+                tally.lose(ref, reason)
+            if found.refs:
+                vectors = described(found.faces)
+                good = np.asarray(np.isfinite(vectors).all(axis=1))
+                for row in np.flatnonzero(~good).tolist():
+                    tally.lose(found.refs[row], "its descriptor is no number")
+                places = np.array([rows[ref] for ref in found.refs])
+                growing.write(places[good], vectors[good])
+                tally.count(int(good.sum()))
+            progress(tally.progress())
+            if stop():
+                return tally.report(complete=False)
+        growing.finish()
+        progress(tally.progress())
+        return tally.report(complete=True)
+
+
+def identify(
+    project: Project,
+    *,
+    method: Method = "dbscan",
+    eps: float = 0.3,
+    min_samples: int = 2,
+    progress: Callable[[float], None] = lambda _: None,
+) -> tuple[RefTable, Clustering]:
+    """Group the faces that have descriptors, write clusters.csv, and say who is where.
+
+    The first is the faces' refs, row by row those of the clustering. Raises `FeatureError`
+    without descriptors.
+    """
+    store = FeatureStore.open(features_folder(project))
+    every = [ref for wanted in faces_of(project).images.values() for ref, _ in wanted]
+    rows = store.rows(every)
+    there: NDArray[np.bool_] = np.asarray(rows >= 0)
+    there[there] = store.done[rows[there]] != 0
+    refs = RefTable(ref for ref, has in zip(every, list(there), strict=True) if has)
+    if not len(refs):
+        return refs, Clustering(np.zeros(0, np.int64), np.zeros(0, np.float32))
+    found = cluster(
+        store.matrix[rows[there]], method, eps=eps, min_size=min_samples, progress=progress
+    )
+    groups = [found.items(number) for number in range(len(found))]
+    write_clusters(project, members(refs, groups, [""] * len(groups)))
+    return refs, found
+
+
+# --- JSON
+
+
+def document(project: Project, state: State, seconds: float) -> dict[str, Any]:
+    """`frames` with their faces and landmarks, and `clusters`: who is where.
+
+    The labels that people gave come first: a face with a name belongs to that name, also where
+    the descriptors say otherwise; one that was rejected, or is noise, to nobody (-1).
+    """
+    number, names = _numbers(project, state)
+    frames: list[dict[str, Any]] = []
+    members_of: dict[int, list[dict[str, Any]]] = {}
+    source = Folder(project.images, project.settings.max_pixels)
+    face_id = 0
+    for photo, (path, found) in enumerate(faces_of(project).images.items()):
+        faces = []
+        for ref, points in found:
+            if state.label(ref) in REJECT:
+                continue
+            owner = number(ref)
+            faces.append(_face(face_id, owner, ref, points))
+            if owner >= 0:
+                member = {"face_id": face_id, "photo_id": photo, "image": path}
+                members_of.setdefault(owner, []).append(member)
+            face_id += 1
+        width, height = source.size(Item(path))
+        frame = {"photo_id": photo, "image": path, "width": width, "height": height}
+        frames.append({**frame, "faces": faces})
+    clusters = [_cluster(owner, members_of[owner], names) for owner in sorted(members_of)]
+    return {"totalTime": round(seconds * 1000), "frames": frames, "clusters": clusters}
+
+
+def _face(face_id: int, owner: int, ref: str, points: Landmarks) -> dict[str, Any]:
+    box = Item.parse(ref).box
+    assert box is not None
+    corners = {"x1": box.x, "y1": box.y, "x2": round(box.right, 2), "y2": round(box.bottom, 2)}
+    marks = [[round(float(x), 2), round(float(y), 2)] for x, y in points]
+    return {"face_id": face_id, "cluster_id": owner, **corners, "points": marks}
+
+
+def _cluster(owner: int, faces: list[dict[str, Any]], names: Mapping[int, str]) -> dict[str, Any]:
+    named = {"name": names[owner]} if owner in names else {}
+    return {"cluster_id": owner, **named, "faces": faces}
+
+
+def _numbers(project: Project, state: State) -> tuple[Callable[[str], int], dict[int, str]]:
+    """The cluster of each ref, and the names: those of labels, else of clusters.csv."""
+    clusters = read_clusters(project)
+    found = dict(zip(clusters.refs, clusters.cluster.tolist(), strict=True)) if clusters else {}
+    names = dict(clusters.names) if clusters else {}
+    persons = identities(project)
+    next_number = max(found.values(), default=-1) + 1
+    numbers = {name: next_number + place for place, name in enumerate(persons)}
+    names |= {number: name for name, number in numbers.items()}
+
+    def number(ref: str) -> int:
+        label = state.label(ref)
+        if label in numbers:
+            return numbers[label]
+        return -1 if label in (NOISE, *REJECT) else found.get(ref, -1)
+
+    return number, names
+
+
+def identities(project: Project) -> list[str]:
+    """The classes that name somebody: all but those that say face, yes, no and noise."""
+    others = {FACE, NOISE, "yes", "positive", "accept", *REJECT}
+    return [name for name in project.settings.names if name not in others]
+
+
+def write_document(file: Path, found: Mapping[str, Any]) -> None:
+    """Raises `ProjectError` where it cannot be written."""
+    data = json.dumps(found, ensure_ascii=False, indent=1).encode("utf-8", "surrogateescape")
+    try:
+        write_atomically(file, data)
+    except OSError as error:
+        raise ProjectError(f"{printable(str(file))} cannot be written: {error.strerror}") from error
+
+
+def crop_names(refs: Iterable[str]) -> dict[str, str]:
+    """A file name for each face: its image's, and a number among the faces of that image."""
+    counts: dict[str, int] = {}
+    names = {}
+    for ref in refs:
+        stem = Item.parse(ref).path.replace("/", "_")
+        counts[stem] = counts.get(stem, 0) + 1
+        names[ref] = f"{stem}-{counts[stem]}"
+    return names

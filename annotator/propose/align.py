@@ -1,0 +1,81 @@
+"""Faces upright and of one size: what descriptors of faces were trained on.
+
+The landmarks of a face are laid over those of the ArcFace template of 112 x 112 pixels (Deng et
+al., CVPR 2019) by the similarity transform with the least squared error: Umeyama, "Least-squares
+estimation of transformation parameters between two point patterns" (PAMI 1991).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SIDE = 112
+TEMPLATE = np.array(
+    [
+        [38.2946, 51.6963],
+        [73.5318, 51.5014],
+        [56.0252, 71.7366],
+        [41.5493, 92.3655],
+        [70.7299, 92.2041],
+    ]
+)
+"""(5, 2) the eyes, the nose, the corners of the mouth; the first of each pair at the left."""
+
+Pixels = NDArray[np.uint8]
+
+
+def similarity(points: NDArray[np.floating[Any]], to: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(2, 3) the turn, scale and shift, without mirroring, that brings `points` (p, 2) nearest
+    to `to` (p, 2). Raises `ValueError` for points that all lie in one place."""
+    start, aim = np.asarray(points, np.float64), to
+    middle, centre = start.mean(axis=0), aim.mean(axis=0)
+    moved, wanted = start - middle, aim - centre
+    spread = float((moved**2).sum() / len(start))
+    if not np.isfinite(spread) or spread < 1e-9:
+        raise ValueError("the landmarks lie in one place")
+    left, values, right = np.linalg.svd(wanted.T @ moved / len(start))
+    sign = np.array([1.0, np.sign(np.linalg.det(left) * np.linalg.det(right)) or 1.0])
+    turn = left @ np.diag(sign) @ right
+    scale = float((values * sign).sum()) / spread
+    matrix = scale * turn
+    return np.column_stack([matrix, centre - matrix @ middle])
+
+
+def aligned(picture: Pixels, points: NDArray[np.floating[Any]], side: int = SIDE) -> Pixels:
+    """(side, side, 3) the face with these landmarks (5, 2), black beyond the picture's edges.
+
+    A face larger than the template is made smaller first: plain interpolation of every n-th
+    pixel would show it in grains. Raises `ValueError` for landmarks in one place.
+    """
+    import cv2
+
+    template = TEMPLATE * (side / SIDE)
+    matrix = similarity(points, template)
+    times = int(1 / max(1e-6, float(np.hypot(matrix[0, 0], matrix[1, 0]))))
+    if times >= 2:
+        picture, points = _smaller(picture, np.asarray(points, np.float64), times)
+        matrix = similarity(points, template)
+    face = cv2.warpAffine(picture, matrix, (side, side), flags=cv2.INTER_LINEAR, borderValue=0)
+    return np.asarray(face, np.uint8)
+
+
+def _smaller(
+    picture: Pixels, points: NDArray[np.float64], times: int
+) -> tuple[Pixels, NDArray[np.float64]]:
+    """The part around the landmarks, `times` smaller by averaging; and where they are in it."""
+    import cv2
+
+    height, width = picture.shape[:2]
+    margin = 2 * float(np.ptp(points, axis=0).max())
+    left, top = np.maximum(0, np.floor(points.min(axis=0) - margin)).astype(int)
+    right, bottom = np.minimum((width, height), np.ceil(points.max(axis=0) + margin)).astype(int)
+    if right - left < times or bottom - top < times:
+        return picture, points
+    size = (right - left) // times, (bottom - top) // times
+    part = cv2.resize(picture[top:bottom, left:right], size, interpolation=cv2.INTER_AREA)
+    scale = np.array(size) / (right - left, bottom - top)
+    # The centre of a pixel stays a centre: x' + 0.5 = (x + 0.5) * scale.
+    return np.asarray(part, np.uint8), (points - (left, top) + 0.5) * scale - 0.5
