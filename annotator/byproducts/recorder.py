@@ -156,6 +156,10 @@ class Recorder:
         if self._rows or (self._events and at - self._events[0][1] >= FLUSH_MS):
             self._write()
 
+    def flush(self) -> None:
+        """Write all that waits."""
+        self._write()
+
     # --- the pointer
 
     def enter(self, i: int, at: int) -> None:

@@ -26,6 +26,8 @@ SHAPE = 1.15
 """Width over height of the place that a picture gets, more or less."""
 LEAST = (6, 3)
 """Columns and rows below which a picture says nothing."""
+DOT = 5
+"""Radius of a dot in pixels."""
 VEIL = 0.05
 """Radius of the blur of a veiled picture, as a share of its larger side."""
 _THREADS = min(8, os.cpu_count() or 1)
@@ -42,6 +44,15 @@ class Spot(NamedTuple):
     rows: int
 
 
+class Dot(NamedTuple):
+    """A mark on a picture: where the pointer was last."""
+
+    place: int
+    x: float
+    y: float
+    """In [0, 1] of the picture."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sheet(Item):
     """Several items as one picture: what shows an item's picture shows a sheet as well.
@@ -55,6 +66,9 @@ class Sheet(Item):
     """Columns and rows of the whole."""
     veiled: bool = False
     """Whether the pictures are blurred."""
+    clear: frozenset[int] = frozenset()
+    """Places of the pictures that are not, where the others are."""
+    dots: frozenset[Dot] = frozenset()
 
     @classmethod
     def of(
@@ -138,12 +152,15 @@ class Composer:
         def draw(place: int) -> None:
             spot = item.spots[place]
             room = round(spot.columns * across), round(spot.rows * down)
-            tile = self.tile(item.items[place], room, veiled=item.veiled)
+            veiled = item.veiled and place not in item.clear
+            tile = self.tile(item.items[place], room, veiled=veiled)
             left = round(spot.column * across) + (room[0] - tile.width) // 2
             top = round(spot.row * down) + (room[1] - tile.height) // 2
             whole.paste(tile, (left, top))
 
         _each(draw, range(len(item.items)))
+        for dot in item.dots:
+            self._mark(whole, item, dot, (across, down))
         return Crop(whole, None, 1.0, size)
 
     def tile(self, item: Item, room: tuple[int, int], *, veiled: bool = False) -> Image.Image:
@@ -155,6 +172,13 @@ class Composer:
             with self._lock:
                 self._tiles.put((item, room, veiled), found, 3 * found.width * found.height)
         return found
+
+    def _mark(self, whole: Image.Image, sheet: Sheet, dot: Dot, cell: tuple[float, float]) -> None:
+        spot, placed = sheet.spots[dot.place], self.placed.get(sheet.items[dot.place])
+        left, top, width, height = placed.part if placed else (0.0, 0.0, 1.0, 1.0)
+        x = (spot.column + (left + dot.x * width) * spot.columns) * cell[0]
+        y = (spot.row + (top + dot.y * height) * spot.rows) * cell[1]
+        ImageDraw.Draw(whole).ellipse((x - DOT, y - DOT, x + DOT, y + DOT), fill=(255, 0, 0))
 
     def _made(self, item: Item, room: tuple[int, int], veiled: bool) -> Image.Image:
         try:

@@ -34,7 +34,10 @@ class Hand:
         self._image_id, self._clock = image_id, clock
         self.hovered: int | None = None
         """The place of the image that the pointer is on."""
-        self._last: tuple[int, float, float] | None = None
+        self.last: tuple[int, float, float] | None = None
+        """Where on an image the pointer is: its place, and x and y in [0, 1]."""
+        self.cursor: int | None = None
+        """The place that the keyboard's cursor was moved to, on this page."""
         self._page = ""
         self._marks: set[str] = set()
         self._placed: set[int] = set()
@@ -68,7 +71,8 @@ class Hand:
         )  # fmt: skip
         self.recorder.page_shown(shown, tiles, self._terminal())
         self._page, self._marks = page.key, set(page.selected)
-        self._cursor, self._zoomed, self.hovered = 0, -1, None
+        self._cursor, self._zoomed = 0, -1
+        self.hovered = self.cursor = None
         self._placed.clear()
 
     def _tiles(self, page: Page) -> list[Tile]:
@@ -105,7 +109,7 @@ class Hand:
     def moved(self, x: float, y: float) -> None:
         """The pointer is at this point of the screen, in cells."""
         found, at = self._under(x, y), self._clock()
-        self._last = found
+        self.last = found
         place = found[0] if found else None
         if place != self.hovered:
             if self.hovered is not None:
@@ -124,7 +128,7 @@ class Hand:
     def _under(self, x: float, y: float) -> tuple[int, float, float] | None:
         screen = self._screen
         view = screen.in_view()
-        if screen.apart or not view or not self._page:
+        if screen.page is None or screen.apart or not view or not self._page:
             return None
         near = screen.mosaic.tile_at(x, y)
         if near is None:
@@ -159,15 +163,16 @@ class Hand:
         self._marks = marks
         if board.cursor != self._cursor:
             self._cursor = board.cursor
-            if by != "mouse":
-                self.recorder.cursor(board.cursor, now)
+            self.cursor = None if by == "mouse" else board.cursor
+            if self.cursor is not None:
+                self.recorder.cursor(self.cursor, now)
 
     def _point(self, place: int, at: tuple[float, ...]) -> tuple[float | None, float | None]:
         """Where an image was clicked: a click names the cell, the pointer may know the pixel."""
         if len(at) != 2:
             return None, None
-        if self._last is not None and self._last[0] == place:
-            return self._last[1:]
+        if self.last is not None and self.last[0] == place:
+            return self.last[1:]
         return at[0], at[1]
 
     def zoomed(self, place: int | None) -> None:
@@ -178,6 +183,17 @@ class Hand:
         if place is not None and place != self._zoomed:
             self.recorder.zoom(place, True, at)
         self._zoomed = -1 if place is None else place
+
+    def replaced(self, place: int, reason: str, page: Page | None) -> None:
+        """An image cannot be shown; `page` has another in its place, None where there is none."""
+        at = self._clock()
+        if page is None:
+            self.recorder.broken(place, reason, at)
+            return
+        self._placed.discard(place)
+        self._marks &= set(page.refs)
+        tile = Tile(self._image_id(page, place), page.refs[place])
+        self.recorder.replace(place, reason, tile, at)
 
     def focused(self, on: bool) -> None:
         self.recorder.focus(on, self._clock())

@@ -13,7 +13,7 @@ from annotator.hits.sets import HitSet
 from annotator.hits.work import HitSource
 from annotator.store import SqliteStore
 from annotator.tui.hand import Hand, now
-from annotator.tui.screens.page import PageScreen
+from annotator.tui.screens.hit import HitScreen
 
 if TYPE_CHECKING:
     from annotator.tui.labeller import Labeller
@@ -39,14 +39,15 @@ def opening(
         def left(submitted: int | None) -> None:
             if source.task.assignment.code:
                 codes.append(source.task.assignment.code)
+            recorder.flush()
             store.close()
             app.exit()
 
-        screen = PageScreen(
+        screen = HitScreen(
             source, app.project, app.session, app.caps, app.label_screen.picture.line,
             per_page=max(len(page.images) for page in task.hit.pages), prediction=False,
         )  # fmt: skip
-        screen.all_must_be_seen = one.checks.unseen
+        screen.use(source)
         screen.hand = Hand(recorder, screen, source.image_id)
         app.push_screen(screen, left)
 

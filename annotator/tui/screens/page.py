@@ -38,10 +38,16 @@ class PageScreen(PageView):
             self.hand.focused(on)
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
+        self.pointed(event.pointer_screen_x, event.pointer_screen_y)
+
+    def pointed(self, x: float, y: float) -> None:
+        """The pointer is at this point of the screen, in cells."""
         if self.hand is not None:
-            self.hand.moved(event.pointer_screen_x, event.pointer_screen_y)
+            self.hand.moved(x, y)
 
     def on_unmount(self) -> None:
+        if self.hand is not None:
+            self.hand.recorder.flush()
         self.source.close()
 
     # --- pages
