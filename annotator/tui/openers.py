@@ -14,6 +14,7 @@ from annotator.tui.browsing import pages, similar
 from annotator.tui.keymaps import COMMANDS
 from annotator.tui.screens.classes import ClassesScreen
 from annotator.tui.screens.curves import CurvesScreen
+from annotator.tui.screens.meaning import MeaningScreen
 from annotator.tui.screens.strategy import StrategyScreen, title
 
 if TYPE_CHECKING:
@@ -55,6 +56,15 @@ def classes(app: Labeller) -> None:
     app.push_screen(ClassesScreen(infos, keys, session.progress.classes, shares), label)
 
 
+def meaning(app: Labeller) -> None:
+    """What the classes mean, the likeliest of the picture first."""
+    hidden = app.label_screen.sidebar.hides_prediction
+    shares = (None if hidden else app.session.prediction) or {}
+    first = max(shares, key=shares.__getitem__) if shares else ""
+    line = app.label_screen.picture.line
+    app.push_screen(MeaningScreen(app.project, app.caps, line, first))
+
+
 def palette(app: Labeller) -> None:
     app.action_command_palette()
 
@@ -69,6 +79,7 @@ OPENERS: dict[str, Callable[[Labeller], None]] = {
     "strategy": strategy,
     "curves": curves,
     "classes": classes,
+    "meaning": meaning,
     "palette": palette,
     "quit": quit_,
 }

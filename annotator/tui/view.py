@@ -40,11 +40,12 @@ class State(Enum):
 
 LIVE = {
     State.ASKING: {
-        "label", "skip", "undo", "flag", "note", "hide", "zoom", "classes", "pages", "similar",
-        "strategy", "curves", "help", "palette", "quit",
+        "label", "skip", "undo", "flag", "note", "hide", "zoom", "classes", "meaning", "pages",
+        "similar", "strategy", "curves", "help", "palette", "quit",
     },
     State.AUDITING: {
-        "label", "skip", "undo", "flag", "note", "zoom", "classes", "help", "palette", "quit",
+        "label", "skip", "undo", "flag", "note", "zoom", "classes", "meaning", "help",
+        "palette", "quit",
     },
     State.AUDITED: {"undo", "again", "help", "palette", "quit"},
     State.FINISHED: {"undo", "again", "curves", "help", "palette", "quit"},

@@ -1,0 +1,37 @@
+"""What the classes mean: words and reference pictures on a key."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from annotator.settings import ClassInfo
+from annotator.terminal.caps import Caps, Technique
+from annotator.tui.app import prepared
+from annotator.tui.screens.meaning import MeaningScreen
+from annotator.tui.widgets.lines import Lines
+
+
+def _text(screen: MeaningScreen) -> str:
+    words = screen.query_one("#pagehead", Lines)
+    return "\n".join("".join(text for text, _ in line) for line in words.draw(90, 5))
+
+
+async def test_descriptions_are_shown_class_by_class(make: Any) -> None:
+    red = ClassInfo("red", description="like blood", synonyms=("rouge",), examples=("00.png",))
+    project = make(4, (red, ClassInfo("blue")))
+    with prepared(project, "ann", Caps(Technique.HALFCELL, "test"), features=False) as app:
+        async with app.run_test(size=(100, 30)) as pilot:
+            while app.session.current is None:
+                await pilot.pause()
+            await pilot.press("i")
+            await pilot.pause()
+            assert isinstance(app.screen, MeaningScreen)
+            shown = _text(app.screen)
+            assert "red" in shown and "like blood" in shown and "rouge" in shown
+            await pilot.press("right")
+            await pilot.pause()
+            assert "blue" in _text(app.screen) and "nothing is said" in _text(app.screen)
+            await pilot.press("escape")
+            await pilot.pause()
+            assert app.screen is app.label_screen
+            assert app.session.progress.labelled == 0
