@@ -1,6 +1,6 @@
-"""Worker time per label (fit, score, pick, estimate), and scikit-activeml's margin.
+"""Worker time per label (fit, score, pick, estimate), and margin sampling of the peers.
 
-`python -m benchmarks.learn_speed [--sizes 10000,100000,1000000] [--peer-up-to 100000]`. A size of
+`python -m benchmarks.learn_speed [--sizes 10000,100000,1000000] [--peer-up-to 1000000]`. A size of
 10,000,000 needs 8 GB of disk under .bench/. 10 classes, 384 numbers, 300 labels.
 """
 
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.learn.ranking import Ranking, Snapshot, learn
-from benchmarks._peers import SCRATCH, environment, measure
+from benchmarks._peers import ACTIVEML, MODAL, SCRATCH, Ready, environment, measure
 
 CLASSES, DIM, LABELS, STEPS, BLOCK = 10, 384, 300, 40, 100_000
 GOALS = {10_000: (20, 8), 100_000: (45, 20), 1_000_000: (300, 40)}
@@ -80,7 +80,7 @@ def snapshots(matrix: NDArray[np.floating], want: int) -> list[float]:
     return seconds
 
 
-def peer(python: Path, matrix: NDArray[np.floating]) -> float:
+def peer(ready: Ready, matrix: NDArray[np.floating]) -> float:
     X = np.array(matrix, dtype=np.float32)
     X /= np.linalg.norm(X, axis=1, keepdims=True)
     first = np.random.default_rng(2).choice(len(X), LABELS, replace=False)
@@ -88,31 +88,30 @@ def peer(python: Path, matrix: NDArray[np.floating]) -> float:
         [(X[i : i + BLOCK] @ centres().T).argmax(1) for i in range(0, len(X), BLOCK)]
     )
     pool = {"X": X, "y": y, "first": first, "X_test": X[:0], "y_test": y[:0]}
-    return float(measure(python, pool, LABELS + 5, "margin")["ms"])
+    return float(measure(ready, pool, LABELS + 5, "margin")["ms"])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--sizes", default="10000,100000,1000000")
-    parser.add_argument("--peer-up-to", type=int, default=100_000)
+    parser.add_argument("--peer-up-to", type=int, default=1_000_000)
     given = parser.parse_args(sys.argv[1:])
-    python = environment()
-    print(
-        "pool        first  median     p95   9 picks  goal/stretch  scikit-activeml margin  ratio"
-    )
+    ready = [found for found in map(environment, (ACTIVEML, MODAL)) if found]
+    names = "".join(f"{one.peer.name:>18}  ratio" for one in ready)
+    print(f"pool        first  median     p95   9 picks  goal/stretch{names}")
     for size in map(int, given.sizes.split(",")):
         matrix = features(size)
         seconds = [1000 * s for s in snapshots(matrix, want=1)]
         queue = 1000 * median(snapshots(matrix, want=9)[1:])
-        theirs = peer(python, matrix) if python and size <= given.peer_up_to else None
         ours, goal = median(seconds[1:]), "/".join(map(str, GOALS.get(size, ("-", "-"))))
-        beside = "-" if theirs is None else f"{theirs:,.0f} ms"
-        ratio = "-" if theirs is None else f"{theirs / ours:.0f}x"
-        print(
+        line = (
             f"{size:<10,} {seconds[0]:6.0f} {ours:7.1f} {np.percentile(seconds[1:], 95):7.1f} "
-            f"{queue:9.1f} {goal:>13} {beside:>23} {ratio:>6}",
-            flush=True,
+            f"{queue:9.1f} {goal:>13}"
         )
+        for one in ready if size <= given.peer_up_to else ():
+            theirs = peer(one, matrix)
+            line += f"{theirs:15,.0f} ms {theirs / ours:5.0f}x"
+        print(line, flush=True)
     status = Path("/proc/self/status").read_text().splitlines()
     anonymous = next(line.split()[1] for line in status if line.startswith("RssAnon"))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

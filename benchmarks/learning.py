@@ -23,7 +23,7 @@ from annotator.simulate.table import aligned
 from annotator.simulate.task import load, task
 from benchmarks._certificates import outcomes
 from benchmarks._figure import draw, panel
-from benchmarks._peers import SCRATCH, SHARED, environment, measure
+from benchmarks._peers import ACTIVEML, MODAL, SCRATCH, SHARED, environment, measure
 
 FOLDER = SCRATCH / "learning"
 BALANCED = ("flowers", "cifar10", "magnetic-tile")
@@ -33,6 +33,10 @@ RARE = (
     ("magnetic-tile", "blowhole", None),
     ("flowers", "roses", 0.03),
     ("cifar10", "cat", 0.03),
+)
+PEERS = (
+    *((ACTIVEML, strategy) for strategy in ("margin", "typiclust", "badge")),
+    (MODAL, "margin"),
 )
 Row = dict[str, Any]
 
@@ -171,10 +175,11 @@ def _honesty(name: str, runs: list[Row]) -> list[list[str]]:
 
 
 def peers(given: Given) -> None:
-    """scikit-activeml on the same pools and tests, with logistic regression; ours with both."""
-    python, budget = environment(), 100
+    """The peers on the same pools and tests, with logistic regression; ours with both."""
+    budget = 100
+    ready = {peer: environment(peer) for peer in (ACTIVEML, MODAL)}
     rows = [["set", "system", "mean accuracy to 100 labels", "at 100", "ms per label"]]
-    for name in ("flowers", "digits") if python else ():
+    for name in ("flowers", "digits"):
         seeds = given.seeds[:2]
         runs = simulated(
             name, given, seeds=seeds, budget=budget, metric="accuracy",
@@ -191,10 +196,13 @@ def peers(given: Given) -> None:
                     f"{row['ms_per_label']:.0f}",
                 ]
             )
-        for strategy in ("margin", "typiclust", "badge"):
-            found = [measure(python, _pool(name, seed), budget, strategy) for seed in seeds]
+        for peer, strategy in PEERS:
+            there = ready[peer]
+            if there is None:
+                continue
+            found = [measure(there, _pool(name, seed), budget, strategy) for seed in seeds]
             rows.append([
-                name, f"scikit-activeml {strategy}, logistic",
+                name, f"{peer.name} {strategy}, logistic",
                 f"{np.mean([one['value'] for one in found]):.3f}",
                 f"{np.mean([one['value'][-1] for one in found]):.3f}",
                 f"{np.median([one['ms'] for one in found]):.0f}",
