@@ -181,8 +181,12 @@ def understood(reading: Reading, counts: Mapping[str, int], items: int, boxes: i
     lines = [f"{reading.name}: {many(items, 'item')}, {labelled} labelled"]
     if counts:
         ids = reading.class_ids
-        names = (f"{ids[n]} {n} {c}" if n in ids else f"{n} {c}" for n, c in counts.items())
-        lines.append(f"classes: {printable(', '.join(names))}")
+        names = sorted(counts, key=lambda name: ids.get(name, len(ids)))
+        told = ", ".join(f"{name} {counts[name]:,}" for name in names if counts[name])
+        lines.append(f"classes: {printable(told)}")
+        if ids:
+            told = ", ".join(f"{key} {name}" for name, key in ids.items())
+            lines.append(f"class numbers: {printable(told)}")
     if boxes:
         how = reading.boxes or f"read as {reading.order}"
         lines.append(f"{many(boxes, 'box', 'boxes')}, {how}")

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from PIL import Image
 
+from annotator.errors import AnnotatorError as AnnotatorError
 from annotator.formats.begin import from_refs
 from annotator.formats.dataset import from_dataset
-from annotator.formats.format import Format, load
+from annotator.formats.format import Format
+from annotator.formats.format import load as load
 from annotator.formats.importing import Imported, import_labels
 from annotator.formats.reading import Reading
 from annotator.formats.source import Options, Source

@@ -1,0 +1,283 @@
+"""What is exported is read by the programs that it is for."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from annotator.formats import label_studio, yaml
+from annotator.formats.plain import safe, unsafe
+from annotator.formats.splits import parse
+from annotator.project import Project
+from tests.formats import making
+
+BOXES = ("a.png#xywh=4,2,40,20", "a.png#xywh=0,0,10.5,10.25", "sub/b c.jpg#xywh=1,2,58,37")
+
+
+@pytest.fixture
+def boxes(tmp_path: Path) -> Project:
+    labels = dict(zip(BOXES, ("ok", "defect", "ok"), strict=True))
+    return making.project(tmp_path / "boxes", BOXES, labels, columns={"batch": ["1", "é", "3"]})
+
+
+@pytest.fixture
+def whole(tmp_path: Path) -> Project:
+    refs = [f"{n}.png" for n in range(6)]
+    labels = {ref: ("ok", "defect")[n % 2] for n, ref in enumerate(refs)}
+    return making.project(tmp_path / "whole", refs, labels, columns={"batch": list("abcdef")})
+
+
+def test_pycocotools_reads_coco_and_scores_its_results(
+    boxes: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    coco_module = pytest.importorskip("pycocotools.coco")
+    making.write(boxes, "coco", tmp_path / "c.json")
+    coco = coco_module.COCO(str(tmp_path / "c.json"))
+    assert {c["name"]: c["id"] for c in coco.loadCats(coco.getCatIds())} == {"ok": 1, "defect": 2}
+    by_name = {image["file_name"]: image for image in coco.loadImgs(coco.getImgIds())}
+    assert {name: (i["width"], i["height"]) for name, i in by_name.items()} == {
+        "a.png": making.SIZE, "sub/b c.jpg": making.SIZE,
+    }  # fmt: skip
+    found = coco.loadAnns(coco.getAnnIds(imgIds=[by_name["a.png"]["id"]]))
+    assert [(a["bbox"], a["category_id"]) for a in found] == [
+        ([4, 2, 40, 20], 1), ([0, 0, 10.5, 10.25], 2),
+    ]  # fmt: skip
+    # A detector that answers what was exported finds everything.
+    results = [
+        {
+            "image_id": a["image_id"],
+            "category_id": a["category_id"],
+            "bbox": a["bbox"],
+            "score": 0.9,
+        }
+        for a in coco.loadAnns(coco.getAnnIds())
+    ]
+    evaluation = pytest.importorskip("pycocotools.cocoeval").COCOeval(
+        coco, coco.loadRes(results), "bbox"
+    )
+    evaluation.evaluate()
+    evaluation.accumulate()
+    evaluation.summarize()
+    assert evaluation.stats[0] == pytest.approx(1.0)
+
+
+def test_numbers_of_classes_never_change(boxes: Project, tmp_path: Path) -> None:
+    making.write(boxes, "coco", tmp_path / "first.json")
+    making.write(boxes, "yolo", tmp_path / "first")
+    toml = boxes.folder / "annotator.toml"
+    turned = toml.read_text().replace('"ok"', '"x"').replace('"defect"', '"ok"')
+    toml.write_text(turned.replace('"x"', '"new"'))  # ok, defect is now new, ok
+    changed = Project.open(boxes.folder)
+    assert changed.settings.names == ("new", "ok")
+    making.write(changed, "coco", tmp_path / "second.json")
+    making.write(changed, "yolo", tmp_path / "second")
+    categories = json.loads((tmp_path / "second.json").read_text())["categories"]
+    assert {c["name"]: c["id"] for c in categories} == {"ok": 1, "defect": 2, "new": 3}
+    names = yaml.load((tmp_path / "second/data.yaml").read_text())["names"][0]
+    assert names == {"0": "ok", "1": "defect", "2": "new"}
+    assert (tmp_path / "first/labels/a.txt").read_text() == (
+        tmp_path / "second/labels/a.txt"
+    ).read_text()
+
+
+def test_numbers_of_a_coco_file_come_back(tmp_path: Path) -> None:
+    making.images(tmp_path / "images", ["a.png"])
+    told = {
+        "images": [{"id": 9, "file_name": "a.png"}],
+        "categories": [{"id": 90, "name": "toothbrush"}, {"id": 3, "name": "car"}],
+        "annotations": [{"id": 1, "image_id": 9, "category_id": 90, "bbox": [1, 2, 3, 4]}],
+    }
+    (tmp_path / "c.json").write_text(json.dumps(told))
+    made = making.reopened(tmp_path / "p", tmp_path / "c.json", making.load("coco"))
+    assert made.settings.names == ("car", "toothbrush")
+    making.write(made, "coco", tmp_path / "again.json")
+    again = json.loads((tmp_path / "again.json").read_text())
+    assert {c["name"]: c["id"] for c in again["categories"]} == {"car": 3, "toothbrush": 90}
+
+
+@pytest.mark.parametrize("images", ["symlink", "copy"])
+def test_datasets_reads_the_imagefolders(whole: Project, tmp_path: Path, images: str) -> None:
+    datasets = pytest.importorskip("datasets")
+    split = parse("train=0.5,test=0.5")
+    making.write(whole, "huggingface", tmp_path / "hf", split=split, images=images)
+    making.write(whole, "imagefolder", tmp_path / "folders", images=images)
+    cache = str(tmp_path / "cache")
+    found = datasets.load_dataset("imagefolder", data_dir=str(tmp_path / "hf"), cache_dir=cache)
+    assert sorted(found) == ["test", "train"]
+    rows = [row for part in found.values() for row in part]
+    assert sorted((row["label"], row["batch"]) for row in rows) == sorted(
+        (("ok", "defect")[n % 2], "abcdef"[n]) for n in range(6)
+    )
+    assert all(row["image"].size == making.SIZE for row in rows)
+    folders = datasets.load_dataset(
+        "imagefolder", data_dir=str(tmp_path / "folders"), split="train", cache_dir=cache
+    )
+    names = folders.features["label"].names
+    assert sorted(names[row["label"]] for row in folders) == ["defect"] * 3 + ["ok"] * 3
+
+
+def test_datasets_reads_boxes(boxes: Project, tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    making.write(boxes, "huggingface", tmp_path / "hf")
+    found = datasets.load_dataset(
+        "imagefolder", data_dir=str(tmp_path / "hf"), split="train", cache_dir=str(tmp_path / "c")
+    )
+    objects = [row["objects"] for row in found]
+    assert objects[0]["bbox"] == [[4, 2, 40, 20], [0, 0, 10.5, 10.25]]
+    assert objects[0]["categories"] == ["ok", "defect"] and objects[0]["batch"] == ["1", "é"]
+
+
+def test_pyarrow_reads_parquet(boxes: Project, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    making.write(boxes, "parquet", tmp_path / "x.parquet", provenance=True)
+    table = parquet.read_table(tmp_path / "x.parquet")
+    assert table.column("bbox").to_pylist() == [[4, 2, 40, 20], [0, 0, 10.5, 10.25], [1, 2, 58, 37]]
+    assert table.column("label").to_pylist() == ["ok", "defect", "ok"]
+    assert table.column("annotator").to_pylist() == ["ann"] * 3
+    assert table.column("at").to_pylist()[0] == "2001-09-09T01:46:40.000+00:00"
+    assert str(table.schema.field("shown_ms").type) == "int64"
+
+
+VOC_DTD = """
+<!ELEMENT annotation (folder, filename, source, size, segmented, object*)>
+<!ELEMENT folder (#PCDATA)> <!ELEMENT filename (#PCDATA)>
+<!ELEMENT source (database)> <!ELEMENT database (#PCDATA)>
+<!ELEMENT size (width, height, depth)>
+<!ELEMENT width (#PCDATA)> <!ELEMENT height (#PCDATA)> <!ELEMENT depth (#PCDATA)>
+<!ELEMENT segmented (#PCDATA)>
+<!ELEMENT object (name, pose, truncated, difficult, bndbox)>
+<!ELEMENT name (#PCDATA)> <!ELEMENT pose (#PCDATA)> <!ELEMENT truncated (#PCDATA)>
+<!ELEMENT difficult (#PCDATA)> <!ELEMENT bndbox (xmin, ymin, xmax, ymax)>
+<!ELEMENT xmin (#PCDATA)> <!ELEMENT ymin (#PCDATA)> <!ELEMENT xmax (#PCDATA)>
+<!ELEMENT ymax (#PCDATA)>
+"""
+
+
+def test_voc_has_the_shape_of_the_challenge(boxes: Project, tmp_path: Path) -> None:
+    etree = pytest.importorskip("lxml.etree")
+    making.write(boxes, "voc", tmp_path / "voc", split=parse("train=0.5,val=0.5"))
+    dtd = etree.DTD(io.StringIO(VOC_DTD))
+    for file in (tmp_path / "voc/Annotations").rglob("*.xml"):
+        tree = etree.parse(str(file))
+        assert dtd.validate(tree), dtd.error_log
+    tree = etree.parse(str(tmp_path / "voc/Annotations/sub/b c.xml"))
+    # 1,2 58x37 covers the columns 2 to 59 and the rows 3 to 39, counted from 1.
+    assert [int(side.text) for side in tree.find("object/bndbox")] == [2, 3, 59, 39]
+    lists = {
+        name: (tmp_path / f"voc/ImageSets/Main/{name}.txt").read_text() for name in ("train", "val")
+    }
+    assert sorted("".join(lists.values()).splitlines()) == ["a", "sub/b c"]
+    for stem in "".join(lists.values()).splitlines():
+        assert list((tmp_path / "voc/JPEGImages").glob(f"{stem}.*"))
+
+
+def test_cvat_is_well_formed_and_names_its_labels(boxes: Project, tmp_path: Path) -> None:
+    etree = pytest.importorskip("lxml.etree")
+    making.write(boxes, "cvat", tmp_path / "c.xml", split=parse("Train=1"))
+    tree = etree.parse(str(tmp_path / "c.xml"))
+    assert [n.text for n in tree.findall("meta/task/labels/label/name")] == ["ok", "defect"]
+    assert [image.get("subset") for image in tree.findall("image")] == ["Train", "Train"]
+    box = tree.find("image/box")
+    assert [float(box.get(side)) for side in ("xtl", "ytl", "xbr", "ybr")] == [4, 2, 44, 22]
+
+
+def test_yolo_is_read_by_a_yaml_reader_and_by_its_rule(boxes: Project, tmp_path: Path) -> None:
+    pyyaml = pytest.importorskip("yaml")
+    making.write(boxes, "yolo", tmp_path / "y", split=parse("train=0.5,val=0.5"))
+    told = pyyaml.safe_load((tmp_path / "y/data.yaml").read_text())
+    assert told == {"train": "images/train", "val": "images/val", "names": {0: "ok", 1: "defect"}}
+    images = [path for path in (tmp_path / "y/images").rglob("*") if path.is_file()]
+    assert len(images) == 2
+    for image in images:
+        # The rule of its readers: the last "images" gives way to "labels", the suffix to .txt.
+        head, _, tail = str(image).rpartition("/images/")
+        label = Path(f"{head}/labels/{tail}").with_suffix(".txt")
+        with Image.open(image) as opened:
+            width, height = opened.size
+        for line in label.read_text().splitlines():
+            _, x, y, w, h = (float(cell) for cell in line.split())
+            assert (x - w / 2) * width + 1e-6 >= 0 and (x + w / 2) * width <= width + 1e-6
+            assert (y - h / 2) * height + 1e-6 >= 0 and (y + h / 2) * height <= height + 1e-6
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "names: [\"a, b\", 'it''s', c d]\ntrain: images # here\n",
+        "path: ../datasets/x\nnames:\n  0: person\n  1: 'traffic light' # two words\nval: []\n",
+        '# c\nnames:\n- a\n- "b: c"\ndownload: |\n  import x\n  \ty = [1\n\nnc: 2\n',
+        "train: [a, b,\n  c]\nnames: {0: a, 1: b}\n",
+        "train:\nval: 'x'\nnames: [a]\n",
+    ],
+)
+def test_the_reader_of_yaml_agrees_with_a_whole_one(text: str) -> None:
+    pyyaml = pytest.importorskip("yaml")
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {str(key): plain(inner) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [plain(inner) for inner in value]
+        return "" if value is None else str(value)
+
+    ours = {key: value for key, (value, _) in yaml.load(text).items()}
+    theirs = plain(pyyaml.safe_load(text))
+    assert {**ours, "download": ""} == {**theirs, "download": ""}
+
+
+def test_label_studio_takes_the_tasks(boxes: Project, whole: Project, tmp_path: Path) -> None:
+    sdk = pytest.importorskip("label_studio_sdk.label_interface")
+    for number, made in enumerate((boxes, whole)):
+        place = tmp_path / f"{number}.json"
+        making.write(made, "label-studio", place, provenance=True)
+        interface = sdk.LabelInterface(label_studio.interface(("ok", "defect"), made is boxes))
+        interface.validate()
+        for task in json.loads(place.read_text()):
+            for one in task["annotations"]:
+                assert interface.validate_prediction(one, return_errors=True) == []
+
+
+def test_label_studio_tasks_hold_what_its_import_asks_for(boxes: Project, tmp_path: Path) -> None:
+    making.write(boxes, "label-studio", tmp_path / "t.json")
+    first, second = json.loads((tmp_path / "t.json").read_text())
+    assert second["data"] == {"image": "/data/local-files/?d=sub/b%20c.jpg", "batch": "3"}
+    annotation = first["annotations"][0]
+    assert annotation["lead_time"] == 3.0 and annotation["was_cancelled"] is False
+    value = annotation["result"][0]["value"]
+    sides = [value[name] for name in ("x", "y", "width", "height")]
+    assert sides == pytest.approx([400 / 60, 5, 4000 / 60, 50])
+    assert value["rectanglelabels"] == ["ok"]
+
+
+FORMULAS = (
+    "=1+1", "+1+cmd", "-1-1", "@SUM(A1)", "\tx", "'=x", "''+x", "=", "-", "'", "x=1", "-5",
+    "+3e9", "",
+)  # fmt: skip
+
+
+def test_no_cell_of_a_plain_csv_is_a_formula(tmp_path: Path) -> None:
+    assert [unsafe(safe(text)) for text in FORMULAS] == list(FORMULAS)
+    refs = [f"{n}.png" for n in range(len(FORMULAS))]
+    made = making.project(
+        tmp_path / "one", ["=x.png", *refs[1:]], {"=x.png": "=cmd()"}, classes=["=cmd()"],
+        columns={"=col": FORMULAS},
+    )  # fmt: skip
+    making.write(made, "plain-csv", tmp_path / "x.csv")
+    with (tmp_path / "x.csv").open(newline="", encoding="utf-8") as file:
+        cells = [cell for row in csv.reader(file) for cell in row]
+    assert cells
+    numbers = {"-5", "+3e9"}
+    assert not [
+        c for c in cells if c.startswith(("=", "+", "-", "@", "\t", "\r")) and c not in numbers
+    ]
+    again = making.reopened(
+        tmp_path / "again", tmp_path / "x.csv", making.load("plain-csv"), images=made.images
+    )
+    assert making.items(again) == making.items(made)
+    assert [row["=col"] for row in making.rows(again)] == list(FORMULAS)
