@@ -13,6 +13,7 @@ import typer
 
 from annotator import __version__
 from annotator.cli import (
+    add,
     browse,
     cluster,
     config,
@@ -25,6 +26,7 @@ from annotator.cli import (
     finish,
     headless,
     hits,
+    identities,
     labelling,
     log,
     proposals,
@@ -78,6 +80,7 @@ def _interruptible(command: Callable[..., None]) -> Callable[..., None]:
 
 for _module in (
     labelling,
+    add,
     browse,
     headless,
     detect,

@@ -16,7 +16,7 @@ _PATHS = ("filename", "file_name", "path", "ref")
 _OURS = ("name", "score", "votes", "model")
 
 
-def append_items(project: Project, rows: Iterable[Proposed]) -> None:
+def append_items(project: Project, rows: Iterable[Proposed | Item]) -> None:
     """Append the items of `rows`; columns of the table that are none of ours stay empty.
 
     Raises `ProjectError` where it cannot be written, `RefError` where it has no column of paths.
@@ -44,12 +44,12 @@ def append_items(project: Project, rows: Iterable[Proposed]) -> None:
         ) from error
 
 
-def _cells(row: Proposed, names: list[str], box_order: str) -> list[str]:
+def _cells(row: Proposed | Item, names: list[str], box_order: str) -> list[str]:
     item = Item.parse(row.ref)
     path = next(names.index(name) for name in _PATHS if name in names)
     cells = [""] * len(names)
     for name in _OURS:
-        if name in names:
+        if name in names and isinstance(row, Proposed):
             value = getattr(row, name)
             cells[names.index(name)] = f"{value:.4f}" if name == "score" else str(value)
     if "bbox" in names and item.box is not None:
