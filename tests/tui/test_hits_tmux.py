@@ -1,0 +1,66 @@
+"""A HIT as its worker has it: in a terminal, killed inside a page, and gone on with."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from annotator.log import Action, Entry
+from annotator.project import Project
+from annotator.store import SqliteStore
+from tests.tui.tmux import Tmux
+
+HITS = f"{sys.executable} -m annotator hits"
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Iterator[Callable[[str], Tmux]]:
+    """terminal(command): a command in tmux."""
+    opened: list[Tmux] = []
+
+    def open_(command: str) -> Tmux:
+        folder = tmp_path / f"terminal{len(opened)}"
+        folder.mkdir()
+        opened.append(Tmux(folder, command, (100, 40)))
+        return opened[-1]
+
+    yield open_
+    for one in opened:
+        one.close()
+
+
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+def test_kill_9_inside_a_page_loses_no_selection(
+    make: Callable[..., Project], terminal: Callable[[str], Tmux]
+) -> None:
+    project = make(8)
+    store = SqliteStore(project.labels_file)
+    for number in (0, 1):
+        label = "blue" if number else "red"
+        store.append(Entry(0, 1.0, "ann", Action.LABEL, f"{number:02d}.png", label))
+    store.close()
+    command = f"{HITS} make {project.folder} --class red --gold 1 --images 8 --pages 1"
+    run = f"{HITS} run {project.folder} --worker A1 --min-seconds 0"
+    tmux = terminal(f"{command} && {run} --graphics halfcell")
+    tmux.sees("8 blue")
+    tmux.sees("▀")  # keys count once there are pictures
+    time.sleep(0.3)
+    tmux.press("Space")
+    tmux.sees("1 red")
+    tmux.press("Right", "Space")
+    tmux.sees("2 red")
+    os.kill(tmux.pid(), signal.SIGKILL)
+    tmux.sees("status 137")
+    again = terminal(f"{run} --graphics halfcell")
+    again.sees("2 red")
+    again.sees("▀")
+    time.sleep(0.3)
+    again.press("Enter")
+    again.sees("completion code is")
