@@ -38,7 +38,10 @@ LOOKS = 10
 """Bits of 128 in which two near-duplicates may differ. Of 300 photographs at JPEG quality 40,
 half the size or 15 % brighter 99 % stay within; of a million pairs of other photographs 2 do."""
 FEATURES = 0.98
-"""Cosine of features from which on two items are near-duplicates."""
+"""Cosine of features that two near-duplicates have at least."""
+CLOSER, SCALE = 0.1, 20
+"""And they are closer than this share of the distance (1 - cosine) to the 20th nearest item: among
+features in which everything is alike a high cosine says nothing."""
 FLAT = 4.0
 """Standard deviation of brightness (of 255) below which there is nothing to look at."""
 UNKNOWN, SEEN, BLANK, BROKEN = range(4)
@@ -241,10 +244,19 @@ def by_features(unit: NDArray[np.floating[Any]], rows: Sequence[int] | Rows) -> 
     rows, found = np.asarray(rows, np.int64), [np.zeros((0, 2), np.int64)]
     for start in range(0, len(rows), _AT_ONCE):
         cosines = unit[start : start + _AT_ONCE] @ unit.T
-        one, other = np.nonzero(cosines >= FEATURES)
+        one, other = np.nonzero(cosines >= least_cosine(cosines)[:, None])
         later = other > one + start
         found.append(np.stack([rows[one[later] + start], rows[other[later]]], axis=1))
     return np.concatenate(found)
+
+
+def least_cosine(cosines: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    """(m,) for rows of cosines with all items (m, n), themselves among them: from which one on an
+    item is a near-duplicate."""
+    n = cosines.shape[1]
+    at = n - min(n, SCALE + 1)
+    scale = 1 - np.partition(cosines, at, axis=1)[:, at]
+    return np.asarray(np.maximum(FEATURES, 1 - CLOSER * scale))
 
 
 def _file(project: Project) -> Path:

@@ -160,6 +160,13 @@ def test_features_that_are_all_but_the_same_make_a_pair() -> None:
     assert duplicates.by_features(X, np.arange(100, 130)).tolist() == [[103, 107]]
 
 
+def test_features_in_which_all_is_alike_make_no_pairs() -> None:
+    X = 1 + 0.05 * np.random.default_rng(4).normal(size=(60, 8))
+    X /= np.linalg.norm(X, axis=1, keepdims=True)
+    assert (X @ X.T).min() > duplicates.FEATURES
+    assert len(duplicates.by_features(X, np.arange(60))) < 5
+
+
 def test_near_duplicates_of_magnetic_tiles_are_the_same_tile(shared: Path, tmp_path: Path) -> None:
     """The set holds each tile at several exposures; of photographs of flowers none are alike."""
     tiles = _of(shared / "data" / "magnetic-tile", 60, tmp_path / "tiles")

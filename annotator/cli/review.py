@@ -1,4 +1,4 @@
-"""review: doubtful labels, one after the other; search: items by name, state, look or words."""
+"""review: doubtful labels, one after the other, on a screen or as a list."""
 
 from __future__ import annotations
 

@@ -49,6 +49,7 @@ class Evidence:
 
     refs: Sequence[str]
     classes: tuple[str, ...]
+    """What the model tells apart: sets of classes where an item may have several."""
     y: Rows
     """(n,) indices into the classes."""
     proba: NDArray[np.float64]

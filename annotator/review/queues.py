@@ -116,11 +116,16 @@ def _errors(material: Material) -> Iterator[Case]:
         assert decision is not None
         name, own = evidence.classes[suspect], evidence.proba[row, evidence.y[row]]
         reason = (
-            f"without this label the model says {name} {evidence.proba[row, suspect]:.0%}, "
-            f"{decision.label} {own:.0%}"
+            f"without this label the model says {name} {_chance(evidence.proba[row, suspect])}, "
+            f"{decision.label} {_chance(own)}"
         )
         case = _case("errors", decision, reason, float(margin))
         yield replace(case, suggestion=name)
+
+
+def _chance(p: float) -> str:
+    """Never 0 or 100 %, which no model can know."""
+    return "<1 %" if p < 0.005 else ">99 %" if p > 0.995 else f"{100 * p:.0f} %"
 
 
 def _neighbours(material: Material) -> Iterator[Case]:

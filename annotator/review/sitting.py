@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from annotator.labelset import known
 from annotator.log import Entry
 from annotator.review.case import REVIEW, Case
 from annotator.review.evidence import Evidence
@@ -86,10 +87,11 @@ class Review:
 
     def can_confirm(self, case: Case) -> bool:
         """Whether there is anything to confirm."""
-        state, known = self.session.state, self.session.classes
+        session = self.session
         if case.label is None:
-            return state.decision(case.ref) is not None
-        return all(state.label(ref) in known for ref in case.group or (case.ref,))
+            return session.state.decision(case.ref) is not None
+        labels = (session.state.label(ref) for ref in case.group or (case.ref,))
+        return all(label and known(label, session.classes, session.multi) for label in labels)
 
     def later(self) -> None:
         """Put the current case at the end of its queue."""

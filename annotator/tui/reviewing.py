@@ -62,7 +62,9 @@ def prepared(
     store = SqliteStore(project.labels_file)
     try:
         # Without a pool: nothing is asked, so nothing is leased.
-        session = Session(store, settings.names, annotator=annotator, hear=hear)
+        session = Session(
+            store, settings.names, annotator=annotator, hear=hear, multi=settings.multi_label
+        )
         yield Reviewer(project, Review(session, found, evidence, queue), caps)
         with contextlib.suppress(StoreError):
             session.close()

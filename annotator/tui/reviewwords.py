@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
+from annotator.labelset import marginal
 from annotator.refs import Item, printable
 from annotator.review import QUEUES, Case, Review
 from annotator.tui.keymaps import Keymap
@@ -11,20 +12,28 @@ from annotator.tui.text import Line, clip, clip_start, spread, wrapped
 from annotator.tui.widgets.bars import Hint
 from annotator.tui.widgets.classbar import ClassRow
 
+AHEAD = 3
 Paragraphs = list[tuple[str, str]]
 
 
-def class_rows(case: Case | None, review: Review, keymap: Keymap, hidden: bool) -> list[ClassRow]:
-    """The classes with their keys, how many labels each has, and what the model says."""
+def class_rows(
+    case: Case | None, review: Review, keymap: Keymap, hidden: bool, chosen: Collection[str]
+) -> list[ClassRow]:
+    """The classes with their keys, how many labels each has, and what the model says. `chosen`
+    are those that an item has, or is about to be given, where it may have several."""
+    session = review.session
     shares: Mapping[str, float] = {} if hidden or case is None else case.proba or {}
+    if session.multi and shares:
+        shares = marginal(shares, session.classes)
     likeliest = max(shares, key=shares.__getitem__) if shares else None
-    counts = review.session.progress.classes
+    counts = session.progress.classes
     rows = [
         ClassRow(
-            name, keymap.classes.get(name, ""), counts[name], shares.get(name), name == likeliest
+            name, keymap.classes.get(name, ""), counts[name], shares.get(name), name == likeliest,
+            (name in chosen) if session.multi else None,
         )
-        for name in review.session.classes
-    ]
+        for name in session.classes
+    ]  # fmt: skip
     return sorted(rows, key=lambda row: (not row.key, 0 if row.key else -(row.share or 0)))
 
 
@@ -45,6 +54,13 @@ def related_of(case: Case, review: Review) -> list[tuple[str, str, float | None]
         label = review.session.state.label
         return [(ref, str(label(ref)), None) for ref in case.group[1:]]
     return [(one.ref, one.label, one.similarity) for one in case.neighbours]
+
+
+def ahead(case: Case, review: Review) -> list[Item]:
+    """What the next key may show: the next case, what this one is compared with, itself."""
+    related = [ref for ref, _, _ in related_of(case, review)[:2]]
+    coming = [one.ref for one in review.upcoming(AHEAD)]
+    return [Item.parse(ref) for ref in [*coming[:1], *related, *coming[1:], case.ref]]
 
 
 def _label(case: Case, cells: int) -> list[Line]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Collection
+from typing import TypeVar
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -13,6 +13,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from annotator.errors import StoreError
+from annotator.labelset import joined, parts
 from annotator.project import Project
 from annotator.refs import Item, printable
 from annotator.review import QUEUES, Case, Review
@@ -20,40 +21,22 @@ from annotator.tui import reviewwords as words
 from annotator.tui.keymaps import Keymap
 from annotator.tui.pace import Held
 from annotator.tui.screens.note import NoteScreen
-from annotator.tui.text import Line
 from annotator.tui.view import CLOSE
 from annotator.tui.widgets.bars import Caption, Header, KeyBar
 from annotator.tui.widgets.classbar import ClassBar
-from annotator.tui.widgets.lines import Lines
 from annotator.tui.widgets.notice import Banner
 from annotator.tui.widgets.picture import Picture
+from annotator.tui.widgets.reviewpanel import ReviewPanel
 from annotator.tui.widgets.stage import Stage
 from annotator.tui.widgets.tight import TightCompositor
 
 WIDE = 110
-AHEAD = 3
 PANEL_ROWS = 20
 _KEYS = {
     "enter": ("confirm", ""), "tab": ("next", ""), "shift+tab": ("previous", ""),
     "]": ("compare", "1"), "[": ("compare", "-1"), "escape": ("back", ""),
 }  # fmt: skip
 T = TypeVar("T")
-
-
-class ReviewPanel(Lines):
-    """What is known of the case, and how many are left."""
-
-    def __init__(self, review: Review, **options: Any) -> None:
-        super().__init__(**options)
-        self._review, self._shown = review, -1
-        self._case: Case | None = None
-
-    def show(self, case: Case | None, shown: int) -> None:
-        self._case, self._shown = case, shown
-        self.update()
-
-    def draw(self, cells: int, height: int) -> Sequence[Line]:
-        return words.panel_lines(self._case, self._review, cells, self._shown)
 
 
 class ReviewScreen(Screen[None]):
@@ -66,6 +49,8 @@ class ReviewScreen(Screen[None]):
         self._covered = self._hidden = False
         self._compared = -1
         """Which of the related items is on screen; -1 for the case itself."""
+        self._chosen: tuple[str, frozenset[str]] | None = None
+        """The classes chosen for a ref, where an item may have several."""
         self._shown: tuple[Item | None, float] = (None, 0.0)
         self._quiet: Timer | None = None
         self._held = Held(project.settings.seen_guard != "off")
@@ -102,8 +87,9 @@ class ReviewScreen(Screen[None]):
         if case is None:
             self.stage.tell(*words.notice(self.review))
         else:
-            self.stage.show(self._item(case), self._ahead(case))
-        self.classes_.show(words.class_rows(case, self.review, self.keymap, self._hidden))
+            self.stage.show(self._item(case), words.ahead(case, self.review))
+        chosen = self._chosen_for(case)
+        self.classes_.show(words.class_rows(case, self.review, self.keymap, self._hidden, chosen))
         self.panel.show(case, self._compared)
         self.caption.show(*(words.caption(case, self.review, self._compared) if case else ("",)))
         self._show_keys()
@@ -112,12 +98,6 @@ class ReviewScreen(Screen[None]):
         if self._compared < 0:
             return Item.parse(case.ref)
         return Item.parse(words.related_of(case, self.review)[self._compared][0])
-
-    def _ahead(self, case: Case) -> list[Item]:
-        """What the next key may show: the next case, what this one is compared with, itself."""
-        related = [ref for ref, _, _ in words.related_of(case, self.review)[:2]]
-        coming = [one.ref for one in self.review.upcoming(AHEAD)]
-        return [Item.parse(ref) for ref in [*coming[:1], *related[:1], *coming[1:], case.ref]]
 
     def _show_keys(self) -> None:
         case = self.review.current
@@ -169,37 +149,51 @@ class ReviewScreen(Screen[None]):
             own(*([argument] if argument else []))
 
     @on(ClassBar.Chosen)
-    def _class_clicked(self, message: ClassBar.Chosen) -> None:
-        self.perform("label", message.name)
-
     @on(KeyBar.Chosen)
-    def _key_clicked(self, message: KeyBar.Chosen) -> None:
+    def _clicked(self, message: ClassBar.Chosen | KeyBar.Chosen) -> None:
         self.perform(*message.action)
 
     # --- answers
 
     def do_label(self, name: str) -> None:
         case = self._visible_case()
-        if (
-            case is None
-            or self._written(lambda: self.review.answer(name, self._shown_ms())) is None
-        ):
+        if case is None:
             return
-        what = f"{printable(case.label or 'no label')} → {printable(name)}"
-        many = f", {len(case.group)} items" if case.group else ""
-        self.say(f"confirmed: {printable(name)}" if name == case.label else what + many)
-        self._next_case()
+        if self.review.session.multi:  # chosen or no longer; enter answers
+            self._chosen = (case.ref, frozenset(self._chosen_for(case)) ^ {name})
+            self.sync()
+        else:
+            self._answer(case, name)
 
     def do_confirm(self) -> None:
         case = self._visible_case()
         if case is None:
             return
-        if not self.review.can_confirm(case):
+        chosen = joined(self._chosen_for(case), self.review.session.classes)
+        if self._chosen is not None and chosen != case.label:
+            self._answer(case, chosen)
+        elif not self.review.can_confirm(case):
             why = "has no label yet" if case.label is None else "has a class of an older project"
             self.say(f"it {why}: give it one", "warn")
         elif self._written(lambda: self.review.confirm(self._shown_ms())) is not None:
             self.say(f"confirmed: {printable(case.label or 'skipped')}")
             self._next_case()
+
+    def _answer(self, case: Case, label: str) -> None:
+        if self._written(lambda: self.review.answer(label, self._shown_ms())) is None:
+            return
+        what = f"{printable(case.label or 'no label')} → {printable(label)}"
+        many = f", {len(case.group)} items" if case.group else ""
+        self.say(f"confirmed: {printable(label)}" if label == case.label else what + many)
+        self._next_case()
+
+    def _chosen_for(self, case: Case | None) -> Collection[str]:
+        """The classes of a case, or those that it is about to be given."""
+        if case is None:
+            return ()
+        if self._chosen is not None and self._chosen[0] == case.ref:
+            return self._chosen[1]
+        return parts(case.label) if case.label else ()
 
     def do_skip(self) -> None:
         """Later: the case comes back at the end of its queue."""
@@ -208,10 +202,7 @@ class ReviewScreen(Screen[None]):
 
     def do_undo(self) -> None:
         case = self._written(self.review.undo)
-        if case is None:
-            self.say("nothing of this sitting is left to take back", "dim")
-            return
-        self.say("taken back")
+        self.say("taken back" if case else "nothing of this sitting is left to take back", "dim")
         self._next_case()
 
     def do_flag(self) -> None:
@@ -234,7 +225,7 @@ class ReviewScreen(Screen[None]):
             self.sync()
 
     def _next_case(self) -> None:
-        self._compared = -1
+        self._compared, self._chosen = -1, None
         self.sync()
 
     def _visible_case(self) -> Case | None:
