@@ -5,8 +5,9 @@ Puts the log's labels and the queue's open rows together for `learn`, and its an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from typing import Protocol
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from annotator.clusters import Clusters
 from annotator.features.store import FeatureStore
+from annotator.known import Known, RowsOf
 from annotator.labelset import sets
 from annotator.learn.ranking import Ranking, Snapshot
 from annotator.learn.strategies import Pick
@@ -57,6 +59,7 @@ class Learner:
         self.clusters = Clusters.none()
         """Items that were found to look alike."""
         self._learnt: object = None
+        self._known = Known()
 
     def attach(
         self, store: FeatureStore, available: NDArray[np.bool_] | None, refs: RefTable
@@ -65,6 +68,11 @@ class Learner:
         if self.features is None or self.features.store is not store:
             self.features = PooledFeatures(store, refs)
         self.features.available = available
+
+    def add_classes(self, names: Sequence[str]) -> None:
+        """Learn these, too, from the next fit on; what the model of fewer classes says is over."""
+        self.classes = (*self.classes, *names)
+        self.ranking, self._learnt = None, None
 
     @property
     def model_name(self) -> str | None:
@@ -104,7 +112,7 @@ class Learner:
             if previous is not None and before != self.classes:
                 previous = replace(previous, warm=None)  # its arrays have too few columns
         return replace(
-            snapshot_of(self.features, state, self.classes, self.strategy, queue.rows),
+            snapshot_of(self.features, state, self.classes, self.strategy, queue.rows, self._known),
             closed=self.features.closed(queue.closed()),
             want=queue.ahead + 4,
             previous=previous,
@@ -133,27 +141,25 @@ def snapshot_of(
     state: State,
     classes: tuple[str, ...],
     strategy: Strategy,
-    rows_of: Callable[[list[str]], Sequence[int] | NDArray[np.int64]],
+    rows_of: RowsOf,
+    known: Known | None = None,
 ) -> Snapshot:
     """What people have labelled, ready for `learn`; every row is closed, and none is wanted.
 
     Labels that a model gave are left out: it learns nothing from itself.
     """
-    known = {name: index for index, name in enumerate(classes)}
-    pairs = [(a, b) for a, b in state.labels() if b.label in known and not b.by_machine]
-    rows = features.rows(rows_of([first.ref for first, _ in pairs]))
+    labels = (known or Known()).labels(state, classes, rows_of, features.size)
+    rows = features.rows(labels.rows)
     usable = features.usable(rows)
-    first = [pair[0] for pair, keep in zip(pairs, usable, strict=True) if keep]
-    y = np.array([known[str(last.label)] for _, last in pairs], np.int64)
     return Snapshot(
         version=state.seq,
         features=features.store.matrix,
         available=features.available,
         rows=rows[usable],
-        y=y[usable],
-        q=np.array([np.nan if e.q is None else e.q for e in first], np.float64),
-        pool=np.array([e.pool or 0 for e in first], np.int64),
-        component=tuple(e.picked_by or "" for e in first),
+        y=labels.y[usable],
+        q=labels.q[usable],
+        pool=labels.pool[usable],
+        component=tuple(compress(labels.component, usable)),
         classes=classes,
         closed=np.ones(len(features.store.matrix), bool),
         strategy=strategy.name,

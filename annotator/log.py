@@ -88,6 +88,8 @@ class State:
     """Annotator to their decisions that were not taken back, oldest first: what undo pops."""
     counts: Counter[str | None] = field(default_factory=Counter)
     """Items per label; under None those that are skipped."""
+    edits: int = 0
+    """How often a decision on an item was changed or taken back; else `standing` only grows."""
 
     def apply(self, entry: Entry) -> None:
         """Add one row."""
@@ -138,7 +140,9 @@ class State:
             self._take_back(entry)
         else:
             kept = self.opinions if entry.second else self.standing
-            kept.setdefault(entry.ref, []).append(entry)
+            stack = kept.setdefault(entry.ref, [])
+            self.edits += bool(stack)
+            stack.append(entry)
             self.history.setdefault(entry.annotator, []).append(entry)
 
     def _flag(self, entry: Entry) -> None:
@@ -157,6 +161,7 @@ class State:
         else:
             return  # taken back already, from another terminal
         stack.remove(taken)
+        self.edits += 1
         if not stack:
             del kept[undo.ref]
         history = self.history[taken.annotator]

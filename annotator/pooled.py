@@ -22,6 +22,7 @@ class PooledFeatures:
 
     def __init__(self, store: FeatureStore, refs: RefTable) -> None:
         self.store = store
+        self._refs = refs
         self.available: NDArray[np.bool_] | None = None
         """(n,) feature rows that exist yet; None for all."""
         rows = store.rows(refs)
@@ -32,6 +33,11 @@ class PooledFeatures:
         if not self._same:
             held = np.flatnonzero(rows >= 0)
             self._pool_row[rows[held]] = held
+
+    @property
+    def size(self) -> int:
+        """How many items the pool holds by now."""
+        return len(self._refs)
 
     def rows(self, pool_rows: Sequence[int] | NDArray[np.integer[Any]]) -> NDArray[np.int64]:
         """The feature row of each pool row, -1 where there is none (or no pool row)."""
