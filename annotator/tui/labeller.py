@@ -293,7 +293,7 @@ class Labeller(App[AnnotatorError]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """What the palette offers: every class, every command, the themes."""
-        yield from palette_commands(self)
+        yield from palette_commands(self) if screen is self.label_screen else ()
         yield SystemCommand("Theme", "Choose the colours", self.action_change_theme)
 
     def action_help_quit(self) -> None:

@@ -30,6 +30,9 @@ KEYS: dict[str, tuple[str, str]] = {
 ALWAYS = ("leave", "help", "undo", "escape")
 """Commands that need no page on the screen."""
 
+ONCE = ("submit", "skip", "undo")
+"""Commands that a key held down gives once."""
+
 
 def action_of(key: str, character: str | None, classes: Sequence[str]) -> tuple[str, str]:
     """The command of a key press; ("", "") for none. Small letters spell the tiles' tags."""

@@ -8,7 +8,7 @@ from textual import events, on
 
 from annotator.pages import Board, Page
 from annotator.tui import pagewords
-from annotator.tui.pagekeys import ALWAYS, COMMANDS, action_of
+from annotator.tui.pagekeys import ALWAYS, COMMANDS, ONCE, action_of
 from annotator.tui.screens.pageview import PageView
 from annotator.tui.widgets.bars import KeyBar
 from annotator.tui.widgets.mosaic import Mosaic
@@ -119,7 +119,9 @@ class PageScreen(PageView):
         if self.hand is not None:
             self.hand.key(event.key)
         command, argument = action_of(event.key, event.character, self.session.classes)
-        if command:
+        if self._held(event.key, event.time) and command in ONCE:
+            self.say("key held down: one press, one page", "dim", 1.5)
+        elif command:
             self.perform(command, argument)
 
     @on(KeyBar.Chosen)

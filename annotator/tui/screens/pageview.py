@@ -23,6 +23,7 @@ from annotator.terminal.line import Line
 from annotator.terminal.sheet import Composer, Sheet
 from annotator.tui import pagewords, view
 from annotator.tui.hand import Hand
+from annotator.tui.pace import Held
 from annotator.tui.widgets.bars import Caption, KeyBar
 from annotator.tui.widgets.letters import tags
 from annotator.tui.widgets.mosaic import Look, Mosaic
@@ -91,6 +92,7 @@ class PageView(Screen[int]):
         self._sheet: Sheet | None = None
         self._refers = self._on_screen = False
         self._seen: set[int] = set()
+        self._held = Held(settings.seen_guard != "off")
         self.head = PageHead(source.title, id="pagehead")
         self.banner, self.caption = Banner(id="banner"), Caption(id="caption")
         self.keys = KeyBar(id="keys")
