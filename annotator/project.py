@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from annotator.errors import ProjectError
@@ -72,6 +73,38 @@ class Project:
     @property
     def labels_file(self) -> Path:
         return self.folder / "labels.db"
+
+
+def add_classes(project: Project, names: Sequence[str]) -> Project:
+    """The project with classes more, at the end of its annotator.toml; those it has stay.
+
+    Everything else in the file stays as it is, comments included. Raises `ProjectError` for names
+    that no class can have, or a file that cannot be written.
+    """
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+    from tomlkit.items import AoT
+
+    file = project.folder / SETTINGS_FILE
+    # The file, not what was read at the start: another program may have added some meanwhile.
+    known = read_settings(file).names
+    new = [name for name in dict.fromkeys(names) if name not in known]
+    check_classes((*known, *new))
+    try:
+        document = tomlkit.parse(file.read_text("utf-8"))
+        tables = document.setdefault("classes", tomlkit.aot())
+        for name in new:
+            table = tomlkit.table()
+            table.add("name", name)
+            tables.append(table if isinstance(tables, AoT) else name)
+        write_atomically(file, tomlkit.dumps(document).encode())
+    except (OSError, TOMLKitError) as error:
+        raise ProjectError(
+            f"{printable(str(file))} cannot be changed ({error}); add the classes there yourself: "
+            f"{printable(', '.join(new))}"
+        ) from error
+    settings = replace(project.settings, classes=read_settings(file, user_file()).classes)
+    return replace(project, settings=settings)
 
 
 def is_project(folder: Path) -> bool:

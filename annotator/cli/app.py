@@ -85,6 +85,7 @@ for _module in (
     headless,
     detect,
     faces,
+    identities,
     discover,
     proposals,
     cluster,

@@ -142,6 +142,13 @@ def identify(
     return refs, found
 
 
+def loose_faces(project: Project) -> list[str]:
+    """The faces that are in no cluster."""
+    inside = set(read_clusters(project).refs)
+    every = faces_of(project).images.values()
+    return [ref for wanted in every for ref, _ in wanted if ref not in inside]
+
+
 # --- JSON
 
 

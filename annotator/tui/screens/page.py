@@ -10,7 +10,7 @@ from annotator.pages import Board, Page
 from annotator.tui import pagewords
 from annotator.tui.pagekeys import ALWAYS, COMMANDS, ONCE, action_of
 from annotator.tui.screens.pageview import PageView
-from annotator.tui.widgets.bars import KeyBar
+from annotator.tui.widgets.bars import Hint, KeyBar
 from annotator.tui.widgets.mosaic import Mosaic
 
 AGAIN = 0.25
@@ -21,9 +21,13 @@ class PageScreen(PageView):
     """Shows the pages of a source one after the other. Returns how many were submitted."""
 
     def on_mount(self) -> None:
-        self.keys.show(pagewords.hints())
+        self.keys.show(self.hints())
         self.set_interval(1.0, self._keep)
         self.watch(self.app, "app_focus", self._focused, init=False)
+
+    def hints(self) -> list[Hint]:
+        """The live keys, for the footer."""
+        return pagewords.hints()
 
     def on_resize(self, event: events.Resize) -> None:
         self.set_class(event.size.height < 30, "-flat")

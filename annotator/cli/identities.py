@@ -1,0 +1,104 @@
+"""identities: the review of clusters as identities, and who is where as JSON."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from annotator.cli.labelling import Annotator, Graphics, Theme
+from annotator.errors import ProjectError
+from annotator.refs import printable
+
+if TYPE_CHECKING:
+    from annotator.project import Project
+    from annotator.tui.labeller import Labeller
+
+
+def identities(
+    folder: Annotated[Path, typer.Argument(metavar="PROJECT", help="Of faces, or of clusters.")],
+    export: Annotated[
+        Path | None,
+        typer.Option(help="Write frames and clusters as JSON here (- for standard output)."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace the file if it is there.")] = False,
+    word: Annotated[str, typer.Option(help="Identities without a name are called so.")] = "person",
+    again: Annotated[
+        bool, typer.Option("--again", help="Show what is labelled already once more.")
+    ] = False,
+    annotator: Annotator = None,
+    graphics: Graphics = None,
+    theme: Theme = None,
+) -> None:
+    """Put identities right, page by page: confirm, name, merge, divide, move out, noise.
+
+    \b
+    annotator identities photos.faces
+    annotator identities photos.faces --export people.json
+    """
+    import getpass
+    from dataclasses import replace
+
+    from annotator.cli.given import with_given
+    from annotator.clusters import FILE
+    from annotator.project import Project
+
+    project = Project.open(folder)
+    if export is not None:
+        _export(project, export, overwrite)
+        return
+    if not (project.folder / FILE).is_file():
+        raise ProjectError(
+            f"{printable(str(folder))} has no clusters: make them with `annotator faces IMAGES` "
+            f"or `annotator cluster {printable(str(folder))}`"
+        )
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise ProjectError("pages need a terminal; over ssh give a command with `ssh -t`")
+    settings = with_given(project.settings, annotator=annotator, graphics=graphics, theme=theme)
+    project = replace(project, settings=settings)
+    from annotator.proposals.faces import loose_faces
+    from annotator.tui.app import run
+
+    loose = loose_faces(project)
+
+    def opening(app: Labeller) -> None:
+        # Not before: Textual reads the environment that the terminal's answers decide.
+        from annotator.tui.identifying import open_identities
+
+        open_identities(app, loose, word=word, again=again)
+
+    receipt = run(
+        project, annotator=settings.annotator or getpass.getuser(),
+        graphics=settings.graphics, features=False, opening=opening,
+    )  # fmt: skip
+    typer.echo(str(receipt), err=True)
+    if receipt.code:
+        raise typer.Exit(receipt.code)
+
+
+def _export(project: Project, file: Path, overwrite: bool) -> None:
+    import json
+
+    from annotator.log import replay
+    from annotator.proposals.faces import document, write_document
+    from annotator.store import SqliteStore
+
+    store = SqliteStore(project.labels_file)
+    try:
+        found = document(project, replay(store.entries()), 0.0)
+    finally:
+        store.close()
+    if str(file) == "-":
+        typer.echo(json.dumps(found, ensure_ascii=False))
+        return
+    if file.exists() and not overwrite:
+        raise ProjectError(
+            f"{printable(str(file))} is there already; give --overwrite to replace it"
+        )
+    write_document(file, found)
+
+
+COMMANDS = {"identities": identities}
+"""What this module adds to the command line."""
