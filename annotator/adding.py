@@ -11,7 +11,8 @@ from annotator.classes import check_classes
 from annotator.errors import ProjectError, RefError, several
 from annotator.listing import LeftOut, missing_files, read_list, read_table, walk
 from annotator.pool import load
-from annotator.project import SETTINGS_FILE, Project, write_atomically
+from annotator.project import Project, write_atomically
+from annotator.project import add_classes as append_classes
 from annotator.proposals.refs_file import append_items
 from annotator.refs import Item, printable
 from annotator.reftable import RefTable
@@ -59,21 +60,9 @@ def add_classes(project: Project, names: Sequence[str]) -> None:
 
     Raises `ProjectError` for a name that is blank, taken or given twice.
     """
-    import tomlkit
-
     settings = project.settings
     check_classes((*settings.names, *names), settings.multi_label)
-    file = project.folder / SETTINGS_FILE
-    document = tomlkit.parse(file.read_text("utf-8"))
-    classes = document["classes"]
-    for name in names:
-        table = tomlkit.table()
-        table.add("name", name)
-        classes.append(table if isinstance(classes, tomlkit.items.AoT) else name)
-    try:
-        write_atomically(file, tomlkit.dumps(document).encode())
-    except OSError as error:
-        raise ProjectError(f"{printable(str(file))} cannot be written: {error.strerror}") from error
+    append_classes(project, names)
 
 
 def _walked(project: Project, folder: Path, left_out: LeftOut) -> Iterator[Item]:

@@ -89,7 +89,7 @@ def add_classes(project: Project, names: Sequence[str]) -> Project:
     # The file, not what was read at the start: another program may have added some meanwhile.
     known = read_settings(file).names
     new = [name for name in dict.fromkeys(names) if name not in known]
-    check_classes((*known, *new))
+    check_classes((*known, *new), project.settings.multi_label)
     try:
         document = tomlkit.parse(file.read_text("utf-8"))
         tables = document.setdefault("classes", tomlkit.aot())
