@@ -47,6 +47,8 @@ def proposals(
         typer.echo(json.dumps(told, ensure_ascii=False, indent=1))
         return
     for group in groups:
+        if group["name"] is not None and not group["labelled"]:
+            continue
         typer.echo(sentence(group))
         for one in group["estimates"]:
             typer.echo(

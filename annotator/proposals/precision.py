@@ -12,7 +12,7 @@ stratum, which were labelled has nothing to do with whether they are right.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -162,25 +162,32 @@ def suggest(
     return found
 
 
-def precision(project: Project, state: State, wanted: float = 0.95) -> list[Group]:
-    """The precision of each model, and of each of its classes, most proposals first.
-
-    Labels that a machine gave say nothing here.
+def precision(
+    project: Project, state: State, wanted: float = 0.95, *, classes: bool = True
+) -> list[Group]:
+    """The precision of each model and, with `classes`, of each of its classes, most proposals
+    first. Labels that a machine gave say nothing here.
     """
     table = ProposalTable.load(project)
     labelled, right = _judged(table, state)
     groups = []
     for code, model in enumerate(table.models):
         mine = table.model == code
-        names = np.unique(table.name[mine])
-        groups.append(_group(model, None, table, mine, labelled, right, wanted))
-        parts = [
-            _group(model, table.names[name], table, mine & (table.name == name), labelled, right,
-                   wanted)
-            for name in names
-        ]  # fmt: skip
-        groups += sorted(parts, key=lambda group: -group.items) if len(parts) > 1 else []
+        groups.append(_group(model, None, table.scores[mine], labelled[mine], right[mine], wanted))
+        if classes:
+            parts = list(_by_class(model, table, mine, labelled, right, wanted))
+            groups += sorted(parts, key=lambda group: -group.items) if len(parts) > 1 else []
     return groups
+
+
+def _by_class(
+    model: str, table: ProposalTable, mine: Flags, labelled: Flags, right: Flags, wanted: float
+) -> Iterator[Group]:
+    rows = np.flatnonzero(mine)
+    rows = rows[np.argsort(table.name[rows], kind="stable")]
+    for part in np.split(rows, np.flatnonzero(np.diff(table.name[rows])) + 1):
+        name = table.names[table.name[part[0]]]
+        yield _group(model, name, table.scores[part], labelled[part], right[part], wanted)
 
 
 def _judged(table: ProposalTable, state: State) -> tuple[Flags, Flags]:
@@ -205,10 +212,8 @@ def _judged(table: ProposalTable, state: State) -> tuple[Flags, Flags]:
 
 
 def _group(
-    model: str, name: str | None, table: ProposalTable, mine: Flags, labelled: Flags, right: Flags,
-    wanted: float,
-) -> Group:  # fmt: skip
-    scores, labelled, right = table.scores[mine], labelled[mine], right[mine]
+    model: str, name: str | None, scores: Floats, labelled: Flags, right: Flags, wanted: float
+) -> Group:
     everything = estimate(scores, labelled, right, 0.0)
     if everything is None:
         return Group(model, name, len(scores), 0, 0, (), None)

@@ -49,7 +49,7 @@ def status(project: Project) -> dict[str, Any]:
         "model": max(models, key=lambda entry: entry.seq).model if models else None,
         "features": _features(project),
         "strategy": project.settings.strategy,
-        "proposals": [group.as_dict() for group in precision(project, state) if group.name is None],
+        "proposals": [g.as_dict() for g in precision(project, state, classes=False)],
     }
 
 
