@@ -13,6 +13,8 @@ from annotator.tui.screens.pageview import PageView
 from annotator.tui.widgets.bars import Hint, KeyBar
 from annotator.tui.widgets.mosaic import Mosaic
 
+FLAT = 30
+"""Rows below which the head has two lines."""
 AGAIN = 0.25
 """Seconds between looks for a page that is on its way."""
 
@@ -22,6 +24,7 @@ class PageScreen(PageView):
 
     def on_mount(self) -> None:
         self.keys.show(self.hints())
+        self.set_class(self.app.size.height < FLAT, "-flat")  # before the first page is laid out
         self.set_interval(1.0, self._keep)
         self.watch(self.app, "app_focus", self._focused, init=False)
 
@@ -30,7 +33,7 @@ class PageScreen(PageView):
         return pagewords.hints()
 
     def on_resize(self, event: events.Resize) -> None:
-        self.set_class(event.size.height < 30, "-flat")
+        self.set_class(event.size.height < FLAT, "-flat")
 
     def _keep(self) -> None:
         self.source.keep()
