@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -27,6 +27,8 @@ from annotator.reftable import RefTable
 
 STATES = ("open", "labelled", "skipped", "flagged")
 KINDS = ("name", "label", "class", "by", "like", "text")
+RANKING = ("like", "text")
+"""The kinds that say in which order; all others say whether."""
 _IN_A_BOX = frozenset(b"#xywh=0123456789,.")
 _TAIL = rb"(?:#xywh=[0-9.,]+|#)?$"
 
@@ -79,7 +81,7 @@ def _term(word: str) -> Term:
         return Term("name", word, negated)
     if not value and kind != "like":
         raise QueryError(f"{kind}: lacks what it should be; write {kind}:SOMETHING")
-    if negated and kind in ("like", "text"):
+    if negated and kind in RANKING:
         raise QueryError(f"-{kind}: ranks nothing; leave the minus out")
     return Term("label" if kind == "class" else kind, value, negated)
 
@@ -116,11 +118,21 @@ class Searcher:
         `ExtraMissing` for one that takes other features or weights.
         """
         terms = parse(query)
+        return self.rank(terms, self.conditions(terms, state, classes), most, current)
+
+    def conditions(self, terms: Sequence[Term], state: State, classes: tuple[str, ...]) -> Mask:
+        """(n,) the items that fulfil the terms that rank nothing."""
         mask = np.ones(len(self.refs), bool)
         for term in terms:
-            if term.kind not in ("like", "text"):
+            if term.kind not in RANKING:
                 mask &= self._fulfilling(term, state, classes) ^ term.negated
-        ranking = [term for term in terms if term.kind in ("like", "text")]
+        return mask
+
+    def rank(
+        self, terms: Sequence[Term], mask: Mask, most: int | None = None, current: str | None = None
+    ) -> Results:
+        """The items of `mask` (n,), by likeness where a term asks for it. Looks at no labels."""
+        ranking = [term for term in terms if term.kind in RANKING]
         if not ranking:
             rows = np.flatnonzero(mask)
             return Results(rows[:most], None, len(rows))

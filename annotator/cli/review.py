@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -124,7 +125,12 @@ def _prepare(project: Project, refs: RefTable, progress: str) -> None:
     import numpy as np
 
     from annotator import duplicates
+    from annotator.cli.narration import end_with_the_app
 
+    if progress == "beside":  # the app's child: it gives way, and ends with the app
+        os.nice(15)
+        end_with_the_app()
+        progress = "none"
     prints = _compared(project, refs, np.arange(len(refs)), progress)
     seen = prints.table["state"]
     broken = int((seen == duplicates.BROKEN).sum())

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.errors import AnnotatorError
+from annotator.learn.contradict import K, Nearest, against, nearest
 from annotator.learn.model import out_of_sample
 from annotator.learn.rows import unit
 from annotator.log import State
@@ -21,26 +22,10 @@ from annotator.predict import Fitted, fit
 from annotator.project import Project
 from annotator.review.case import Case, Neighbour
 
-K = 5
-LEAST = 4
-"""So many of the K nearest must contradict a label."""
-CONFIDENT = 0.5
-"""A neighbour speaks where the model, without its label, gives that label at least this."""
 MARGIN = 0.3
 """By so much another class must be likelier than the label to make it a likely error."""
-_AT_ONCE = 512
 
 Rows = NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class Nearest:
-    """The K nearest labelled items of each labelled item."""
-
-    rows: Rows
-    """(n, K), nearest first; K is less where fewer are labelled."""
-    cosines: NDArray[np.float32]
-    """(n, K)."""
 
 
 @dataclass(slots=True)
@@ -72,19 +57,13 @@ class Evidence:
     def nearest(self) -> Nearest:
         """Found when first asked for: 10,000 labels take some two seconds."""
         if self._nearest is None:
-            self._nearest = _nearest(self.unit)
+            self._nearest = nearest(self.unit, np.arange(len(self.y)))
         return self._nearest
-
-    @property
-    def confident(self) -> NDArray[np.bool_]:
-        """(n,) the labels that the model itself would have given."""
-        return np.asarray(self.proba[np.arange(len(self.y)), self.y] >= CONFIDENT)
 
     def contradictions(self) -> Rows:
         """(n,) how many of the K nearest labelled items confidently have another class."""
         near = self.nearest.rows
-        against = (self.y[near] != self.y[:, None]) & self.confident[near]
-        return np.asarray(against.sum(axis=1))
+        return against(self.y, self.proba, np.arange(len(self.y)), near)
 
     def says(self, ref: str) -> dict[str, float] | None:
         """The model's probabilities for any item with features."""
@@ -175,20 +154,3 @@ def likely_errors(y: Rows, proba: NDArray[np.float64]) -> tuple[Rows, Rows, NDAr
     rows = np.flatnonzero((by_rule | (margin > MARGIN)) & (counts[y] > 1))
     rows = rows[np.argsort(-margin[rows], kind="stable")]
     return rows, suspect[rows], margin[rows]
-
-
-def _nearest(X: NDArray[np.float32]) -> Nearest:
-    n, k = len(X), max(0, min(K, len(X) - 1))
-    rows, cosines = np.zeros((n, k), np.int64), np.zeros((n, k), np.float32)
-    if not k:
-        return Nearest(rows, cosines)
-    for start in range(0, n, _AT_ONCE):
-        part = slice(start, min(start + _AT_ONCE, n))
-        found = X[part] @ X.T
-        here = np.arange(part.stop - start)
-        found[here, start + here] = -np.inf
-        best = np.argpartition(found, n - k, axis=1)[:, n - k :]
-        order = np.argsort(-np.take_along_axis(found, best, axis=1), axis=1, kind="stable")
-        rows[part] = np.take_along_axis(best, order, axis=1)
-        cosines[part] = np.take_along_axis(found, rows[part], axis=1)
-    return Nearest(rows, cosines)

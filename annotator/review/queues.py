@@ -11,10 +11,11 @@ import numpy as np
 from annotator.agreement import independent, is_repeat
 from annotator.duplicates import Prints, by_features, groups
 from annotator.hits.scores import GoldAnswer, gold_answers
+from annotator.learn.contradict import LEAST
 from annotator.log import Action, Entry, State
 from annotator.project import Project
 from annotator.review.case import QUEUES, Case, is_settled, reviewed
-from annotator.review.evidence import LEAST, Evidence, likely_errors
+from annotator.review.evidence import Evidence, likely_errors
 from annotator.store import SqliteStore
 
 

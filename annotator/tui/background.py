@@ -16,9 +16,13 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from annotator.errors import FeatureError
 from annotator.features.growing import open_growing
 from annotator.features.store import FeatureStore
+from annotator.learn.contradict import contradictions
 from annotator.learn.ranking import Snapshot, learn
 from annotator.project import Project
 from annotator.tui import messages
@@ -41,14 +45,31 @@ class Fitter:
         self._asked.put(snapshot)
 
     def _run(self) -> None:
+        fresh = Fresh()
         while True:
             snapshot = self._asked.get()
             try:
-                result: Any = messages.Learned(learn(snapshot, self._seed))
+                ranking = learn(snapshot, self._seed)
+                self._post(messages.Learned(ranking))
+                if found := contradictions(snapshot, ranking, fresh.places(snapshot)):
+                    self._post(messages.Contradicted(found))
+                del ranking
             except Exception as error:  # whatever a fit dies of, labelling goes on
-                result = messages.FitFailed(error)
+                self._post(messages.FitFailed(error))
             del snapshot
-            self._post(result)
+
+
+class Fresh:
+    """Which labels of a snapshot the one before did not hold; none of the first one."""
+
+    def __init__(self) -> None:
+        self._known: set[tuple[int, int]] | None = None
+
+    def places(self, snapshot: Snapshot) -> NDArray[np.int64]:
+        now = list(zip(snapshot.rows.tolist(), snapshot.y.tolist(), strict=True))
+        before, self._known = self._known, set(now)
+        new = [at for at, pair in enumerate(now) if before is not None and pair not in before]
+        return np.array(new, np.int64)
 
 
 class Extraction:

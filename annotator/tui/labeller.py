@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import ClassVar
 
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
@@ -24,6 +24,7 @@ from annotator.session import Session
 from annotator.terminal.caps import Caps
 from annotator.tui import messages
 from annotator.tui.background import Extraction, Fitter, Opener
+from annotator.tui.beside import Beside
 from annotator.tui.browsing import similar
 from annotator.tui.keymaps import Keymap
 from annotator.tui.openers import OPENERS, palette_commands
@@ -41,7 +42,7 @@ LOOK_AGAIN = 5.0
 _SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
 
 
-class Labeller(App[AnnotatorError]):
+class Labeller(Beside):
     """Labels one project. The result is the error that ended it, if any."""
 
     CSS_PATH = "app.tcss"
@@ -87,10 +88,6 @@ class Labeller(App[AnnotatorError]):
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = self._theme(settings.theme or DEFAULT)
-
-    def get_theme_variable_defaults(self) -> dict[str, str]:
-        """For the themes that are not ours."""
-        return {"role-dim": "#8b93a5", "role-track": "#58606e"}
 
     def _theme(self, name: str) -> str:
         if name not in self.available_themes:

@@ -9,6 +9,7 @@ from textual.message import Message
 
 from annotator.errors import AnnotatorError
 from annotator.features.store import FeatureStore
+from annotator.learn.contradict import Contradiction
 from annotator.learn.ranking import Ranking
 from annotator.tui.reader import Found
 
@@ -25,6 +26,21 @@ class Learned(Message):
     """A fit is done."""
 
     ranking: Ranking
+
+
+@dataclass
+class Contradicted(Message):
+    """New labels that most of their nearest neighbours contradict."""
+
+    found: list[Contradiction]
+
+
+@dataclass
+class Twins(Message):
+    """The near-duplicates of an item, as far as they are known."""
+
+    ref: str
+    refs: list[str]
 
 
 @dataclass

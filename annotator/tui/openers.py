@@ -16,6 +16,7 @@ from annotator.tui.screens.classes import ClassesScreen
 from annotator.tui.screens.curves import CurvesScreen
 from annotator.tui.screens.meaning import MeaningScreen
 from annotator.tui.screens.strategy import StrategyScreen, title
+from annotator.tui.searching import search
 
 if TYPE_CHECKING:
     from annotator.tui.labeller import Labeller
@@ -69,6 +70,11 @@ def palette(app: Labeller) -> None:
     app.action_command_palette()
 
 
+def group(app: Labeller) -> None:
+    """Let an answer hold for all near-duplicates, or no longer."""
+    app.company.toggle()
+
+
 def quit_(app: Labeller) -> None:
     app.exit()
 
@@ -76,6 +82,8 @@ def quit_(app: Labeller) -> None:
 OPENERS: dict[str, Callable[[Labeller], None]] = {
     "pages": pages,
     "similar": similar,
+    "search": search,
+    "group": group,
     "strategy": strategy,
     "curves": curves,
     "classes": classes,

@@ -41,15 +41,15 @@ class State(Enum):
 LIVE = {
     State.ASKING: {
         "label", "skip", "undo", "flag", "note", "hide", "zoom", "classes", "meaning", "pages",
-        "similar", "strategy", "curves", "help", "palette", "quit",
+        "similar", "search", "group", "strategy", "curves", "help", "palette", "quit",
     },
     State.AUDITING: {
         "label", "skip", "undo", "flag", "note", "zoom", "classes", "meaning", "help",
         "palette", "quit",
     },
     State.AUDITED: {"undo", "again", "help", "palette", "quit"},
-    State.FINISHED: {"undo", "again", "curves", "help", "palette", "quit"},
-    State.WAITING: {"undo", "again", "curves", "help", "palette", "quit"},
+    State.FINISHED: {"undo", "again", "search", "curves", "help", "palette", "quit"},
+    State.WAITING: {"undo", "again", "search", "curves", "help", "palette", "quit"},
     State.LISTING: {"help", "palette", "quit"},
     State.EMPTY: {"help", "palette", "quit"},
 }  # fmt: skip

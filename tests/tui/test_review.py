@@ -107,7 +107,7 @@ async def test_a_case_shows_its_label_who_gave_it_and_what_speaks_against_it(
     async with reviewing(doubtful, "errors") as desk:
         await desk.until(lambda: desk.shown in ("06.png", "13.png"))
         wrong = "blue" if desk.shown == "06.png" else "red"
-        for words in (f"label {wrong} by ana", "the model says", "nearest labelled"):
+        for words in (f"label {wrong} by ana", "without this label", "nearest labelled"):
             assert words in desk.text
         assert desk.app.review.queues["errors"] == 2
         assert "confirm" in desk.text

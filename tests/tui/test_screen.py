@@ -164,7 +164,7 @@ async def test_another_ones_answer_to_the_picture_on_screen_is_said(make: Any, o
 
 
 async def test_help_names_every_key_and_any_of_several_closes_it(make: Any, opened: Any) -> None:
-    async with opened(make(), size=(100, 40)) as desk:
+    async with opened(make(), size=(100, 50)) as desk:
         await desk.press("question_mark")
         await desk.sees("Label as blue")
         await desk.sees("Take back your last answer")

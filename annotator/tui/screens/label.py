@@ -65,7 +65,7 @@ class LabelScreen(Screen[None]):
         self._shown: tuple[Item | None, float] = (None, 0.0)
         self._quiet: Timer | None = None
         self._held = Held(project.settings.seen_guard != "off")
-
+        self.give: Callable[[str, str, int | None], Entry | None] = session.label
         # Held, not looked up: the app has things to say before the screen is mounted.
         self.header = Header(project.folder.resolve().name, id="header")
         self.stage = Stage(picture, id="stage")
@@ -200,7 +200,7 @@ class LabelScreen(Screen[None]):
         if self.session.multi:
             self.sidebar.toggle(name)
         else:
-            self._answer(lambda ref: self.session.label(name, ref, self._shown_ms()))
+            self._answer(lambda ref: self.give(name, ref, self._shown_ms()))
 
     def do_confirm(self) -> None:
         label = self.sidebar.choice.label

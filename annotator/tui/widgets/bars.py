@@ -50,11 +50,17 @@ class Caption(Lines):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._file = self._detail = self._marks = self._link = ""
+        self._file = self._detail = self._marks = self._link = self._company = ""
 
     def show(self, file: str, detail: str = "", marks: str = "") -> None:
         self._file, self._detail, self._marks = file, detail, marks
         self.update()
+
+    def company(self, text: str) -> None:
+        """How many items are as good as this one; "" for none."""
+        if text != self._company:
+            self._company = text
+            self.update()
 
     def link(self, text: str) -> None:
         self._link = text
@@ -62,7 +68,8 @@ class Caption(Lines):
 
     def draw(self, cells: int, height: int) -> Sequence[Line]:
         detail: Line = [(f"  {self._detail}" if self._detail else "", "dim")]
-        marks: Line = [(f"  {self._marks}" if self._marks else "", "warn")]
+        marks: Line = [(f"  {self._company}" if self._company else "", "curve")]
+        marks += [(f"  {self._marks}" if self._marks else "", "warn")]
         room = cells - width(detail) - width(marks) - 2
         if room < 12:
             detail, room = [], cells - width(marks) - 2

@@ -1,0 +1,93 @@
+"""Pages of items that somebody has looked up: the results of a search."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+from annotator.log import Entry
+from annotator.pages.page import PER_PAGE, Marks, Page, Select, answers
+from annotator.pages.past import extra
+from annotator.session import Session
+from annotator.settings import ClassInfo
+
+
+class Listed:
+    """A `PageSource` of given items, in their order, labelled ones among them.
+
+    Each item is given a class by itself; those that have one show it, and only what was changed
+    is written.
+    """
+
+    def __init__(
+        self, session: Session, refs: Sequence[str], title: str, note: str = "",
+        per_page: int = PER_PAGE,
+    ) -> None:  # fmt: skip
+        self.session, self.title, self.waiting, self.farewell = session, title, "", ""
+        self._refs, self._note, self._size = refs, note, per_page
+        self._at = self._count = 0
+        self._past: list[tuple[Page, str | None]] = []  # and its key, if any of it is in the log
+
+    def describe(self) -> ClassInfo | None:
+        return None
+
+    def fit(self, most: int) -> None:
+        self._size = max(1, min(most, self._size))
+
+    def next(self) -> Page | None:
+        refs = tuple(self._refs[self._at : self._at + self._size])
+        if not refs:
+            return None
+        self._at += len(refs)
+        self._count += 1
+        label = self.session.state.label
+        left = -(-(len(self._refs) - self._at) // self._size)
+        return Page(
+            refs, order="search", select=Select.POSITIVES_ONLY, number=self._count,
+            of=self._count + left, note=self._note,
+            selected={ref: label(ref) for ref in refs if label(ref) is not None},
+        )  # fmt: skip
+
+    def mark(self, page: Page, marks: Marks) -> None:
+        pass
+
+    def submit(
+        self,
+        page: Page,
+        marks: Marks,
+        *,
+        broken: Collection[str] = (),
+        shown_ms: int | None = None,
+        prediction: bool = False,
+    ) -> list[Entry]:
+        found = answers(page, marks, broken)
+        label = self.session.state.label
+        changed: dict[str, str | None] = {
+            ref: name for ref, name in found.items() if name != label(ref)
+        }
+        entries: list[Entry] = []
+        if changed:
+            entries = self.session.decide(
+                changed, picked_by="page-search", shown_ms=shown_ms,
+                extra=extra(page, prediction=prediction),
+            )  # fmt: skip
+        self._past.append((replace(page, selected=dict(marks)), page.key if entries else None))
+        return entries
+
+    def undo(self) -> Page | None:
+        if not self._past:
+            return None
+        last = self.session.last
+        key = (last[0].extra or {}).get("page") if last else None
+        page, wrote = self._past[-1]
+        if wrote not in (None, key):
+            return None  # something else was answered since
+        if wrote:
+            self.session.undo()
+        return self._past.pop()[0]
+
+    def keep(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass

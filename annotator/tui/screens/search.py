@@ -1,0 +1,89 @@
+"""Asks what to search for, and searches beside the screen."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input, Label
+
+from annotator.errors import AnnotatorError
+from annotator.refs import printable
+from annotator.search import Results
+
+Begin = Callable[[str], Callable[[], Results]]
+"""Takes a query on the screen's thread; what it gives is run in another one."""
+
+_WORDS = (
+    "part of a file name, or a glob:  cam3  *_top.jpg",
+    "label:NAME   open labelled skipped flagged   by:NAME   -term: not",
+    'like: what looks like this item   text:"rusty edge": SigLIP2 features',
+)
+
+
+class SearchScreen(ModalScreen[tuple[str, Results] | None]):
+    """Returns the query with what it found, or None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,ctrl+c", "leave", "cancel", priority=True)
+    ]
+
+    def __init__(self, begin: Begin, before: str = "") -> None:
+        """`before` is the last query, to be changed."""
+        super().__init__()
+        self._begin, self._before = begin, before
+        self._busy = False
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog wide"):
+            yield Label("Search", classes="heading")
+            yield Input(self._before, placeholder="all of these must hold", max_length=1000)
+            for line in _WORDS:
+                yield Label(line, classes="line", markup=False)
+            yield Label("enter searches · esc leaves it", id="said", classes="dim", markup=False)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        if self._busy:
+            return
+        try:
+            work = self._begin(event.value)
+        except AnnotatorError as error:
+            self._say(str(error))
+            return
+        self._busy = True
+        self._say("searching …")
+        arguments = (event.value, work)
+        threading.Thread(target=self._run, args=arguments, name="search", daemon=True).start()
+
+    def _run(self, query: str, work: Callable[[], Results]) -> None:
+        found: Results | str
+        try:
+            found = work()
+        except AnnotatorError as error:
+            found = str(error)
+        except Exception as error:  # a worker's boundary: whatever a search dies of, say so
+            found = f"the search failed: {error!r}"
+        self.app.call_from_thread(self._done, query, found)
+
+    def _done(self, query: str, found: Results | str) -> None:
+        self._busy = False
+        if not self.is_current:
+            return  # left meanwhile
+        if isinstance(found, str):
+            self._say(found)
+        elif not len(found.rows):
+            self._say("nothing is found")
+        else:
+            self.dismiss((query, found))
+
+    def _say(self, text: str) -> None:
+        lines = "\n".join(printable(line) for line in text.splitlines())
+        self.query_one("#said", Label).update(lines)
+
+    def action_leave(self) -> None:
+        self.dismiss(None)
