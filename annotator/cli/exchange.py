@@ -196,6 +196,7 @@ def import_(
         )
     reading = reading_of(file, bbox_order, opened.settings.box_order)
     reading.images, reading.label = opened.images, class_
+    reading.multi = opened.settings.names if opened.settings.multi_label else ()
     store = SqliteStore(opened.labels_file)
     done = import_labels(opened, store, reading, found, _narrate)
     store.close()

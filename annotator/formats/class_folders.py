@@ -38,6 +38,11 @@ def class_of(folder: str) -> str:
 def write(source: Source, place: Path, what: str, always: str = "") -> None:
     """`class/image`, or `split/class/image`; `always` is the split where none was asked for."""
     need_crops(source, what)
+    if source.project.settings.multi_label:
+        raise ProjectError(
+            f"{what} holds one class for each image, and this project has several on one: give "
+            "--format huggingface, jsonl or coco"
+        )
     pictures = Pictures(source, place)
     splits = source.options.split.names if source.options.split else (always,)
     for split in splits:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
@@ -16,6 +16,7 @@ from typing import IO, Any
 from annotator.formats import coco_read
 from annotator.formats.format import Format
 from annotator.formats.ids import class_ids, in_words
+from annotator.formats.jsontext import dumps
 from annotator.formats.source import Picture, Record, Source
 
 COCO_IDS = "coco"
@@ -59,7 +60,7 @@ class _File:
         categories = [{"id": number, "name": name} for name, number in self._ids.items()]
         info = json.dumps({"description": "exported by annotator"})
         self._out.write(f'{{"info": {info},\n"licenses": [],\n')
-        self._out.write(f'"categories": {json.dumps(categories, ensure_ascii=False)},\n"images": [')
+        self._out.write(f'"categories": {dumps(categories)},\n"images": [')
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -79,8 +80,7 @@ class _File:
         self._write(self._out, self._images, told)
         self._images += 1
         for record in picture.records:
-            found = annotation(source, record, self._ids, size)
-            if found is not None:
+            for found in annotations_of(source, record, self._ids, size):
                 self._write(self._rest, self._annotations, found)
                 self._annotations += 1
                 source.written += 1
@@ -88,23 +88,32 @@ class _File:
     @staticmethod
     def _write(file: IO[str], before: int, value: Mapping[str, Any]) -> None:
         file.write(",\n" if before else "\n")
-        file.write(json.dumps(value, ensure_ascii=False))
+        file.write(dumps(value))
 
 
-def annotation(
+def annotations_of(
     source: Source, record: Record, ids: Mapping[str, int], size: tuple[int, int]
-) -> dict[str, Any] | None:
-    """An annotation, or None, said, for an item that has no class."""
-    name = record.label or record.predicted
-    if name is None:
-        if record.rejected:
-            source.leave_out("rejected")
+) -> Iterator[dict[str, Any]]:
+    """An annotation for each class of an item; none, said, for an item that has no class."""
+    names = source.names_of(record.label or record.predicted)
+    if not names:
+        if record.rejected or record.label:
+            source.leave_out("rejected" if record.rejected else "with none of the classes")
         elif record.item.box is not None or record.skipped:
             source.leave_out("skipped" if record.skipped else "without a label")
-        return None
+    for place, name in enumerate(names):
+        # Numbers of their own, the same in every export of the project.
+        yield _annotation(
+            source, record, ids[name], record.row + 1 + place * len(source.refs), size
+        )
+
+
+def _annotation(
+    source: Source, record: Record, category: int, number: int, size: tuple[int, int]
+) -> dict[str, Any]:
     box = record.item.box or (0, 0, *size)
     found: dict[str, Any] = {
-        "id": record.row + 1, "image_id": source.image_id(record), "category_id": ids[name],
+        "id": number, "image_id": source.image_id(record), "category_id": category,
         "bbox": [_short(value) for value in box], "area": _short(box[2] * box[3]), "iscrowd": 0,
     }  # fmt: skip
     if record.score is not None:
@@ -136,13 +145,11 @@ def results(source: Source, place: Path) -> None:
             if record.score is None or size is None:
                 source.leave_out("without a score" if size else "in images that cannot be read")
                 continue
-            found = annotation(source, record, ids, size)
-            if found is None:
-                continue
-            kept = {key: found[key] for key in ("image_id", "category_id", "bbox", "score")}
-            file.write(",\n" if source.written else "\n")
-            file.write(json.dumps(kept))
-            source.written += 1
+            for found in annotations_of(source, record, ids, size):
+                kept = {key: found[key] for key in ("image_id", "category_id", "bbox", "score")}
+                file.write(",\n" if source.written else "\n")
+                file.write(json.dumps(kept))
+                source.written += 1
         file.write("]\n")
 
 

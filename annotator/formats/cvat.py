@@ -51,7 +51,9 @@ def _image(source: Source, picture: Picture, number_: int, size: tuple[int, int]
             elif record.item.box is not None or record.skipped:
                 source.leave_out("skipped" if record.skipped else "without a label")
             continue
-        lines.append(f"    {_shape(source, record, record.label)}")
+        names = source.names_of(record.label)
+        lines += [f"    {_shape(source, record, name)}" for name in names]
+        source.leave_out("with none of the classes", not names)
     source.written += len(lines) - 1
     return "\n".join([*lines, "  </image>\n"])
 

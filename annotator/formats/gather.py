@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from annotator import labelset
 from annotator.errors import RefError, several
 from annotator.formats.format import Read
 from annotator.formats.reading import Found, Reading
@@ -32,6 +33,8 @@ class Gathered:
         self.boxes = 0
         self._spool = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115
         self._bare = 0
+        self._sets: dict[int, str] = {}
+        """Rows whose item stands there several times, each time with another class."""
         batch: list[str] = []
         try:
             for found in read(reading):
@@ -61,6 +64,8 @@ class Gathered:
 
     def __iter__(self) -> Iterator[Found]:
         for row, found in self._all():
+            if row in self._sets:
+                found = found._replace(label=self._sets[row])
             if row not in self._dropped and not (self._without_bare and _is_bare(found)):
                 yield found
 
@@ -95,7 +100,11 @@ class Gathered:
         held = {row: found for row, found in self._all() if row in wanted}
         for row, before in first.items():
             now, then = held[row], held[before]
-            if (now.label, now.skipped) != (then.label, then.skipped):
+            if self.reading.multi and now.label and then.label:
+                known = self._sets.get(before, then.label)
+                names = labelset.parts(now.label) + labelset.parts(known)
+                self._sets[before] = self.reading.joined(names)
+            elif (now.label, now.skipped) != (then.label, then.skipped):
                 self.reading.fault(
                     now.where, f"{printable(now.item.ref)} has another label in {then.where}"
                 )

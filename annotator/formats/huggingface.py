@@ -6,7 +6,6 @@ Whole images have a `label`; boxes stand together on their image's line, as `obj
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import IO, Any
 
 from annotator.errors import RefError
 from annotator.formats.format import Format
-from annotator.formats.jsontext import plain_loads
+from annotator.formats.jsontext import dumps, plain_loads
 from annotator.formats.pictures import Pictures, inside
 from annotator.formats.reading import Found, Reading, box_of, text_of
 from annotator.formats.source import Picture, Record, Source
@@ -90,7 +89,7 @@ def _key(column: str) -> str:
 
 
 def _line(file: IO[str], cells: Mapping[str, Any]) -> None:
-    file.write(json.dumps(cells, ensure_ascii=False) + "\n")
+    file.write(dumps(cells) + "\n")
 
 
 def read(reading: Reading) -> Iterator[Found]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from annotator.formats import flat
 from annotator.formats.format import Format
-from annotator.formats.jsontext import plain_loads
+from annotator.formats.jsontext import dumps, plain_loads
 from annotator.formats.reading import Found, Reading
 from annotator.formats.source import Source
 
@@ -18,7 +18,7 @@ def write(source: Source, place: Path) -> None:
     with place.open("w", encoding="utf-8") as file:
         for record in source.records():
             cells = {name: cell for name, cell in row.cells(record).items() if cell is not None}
-            file.write(json.dumps(cells, ensure_ascii=False) + "\n")
+            file.write(dumps(cells) + "\n")
             source.written += 1
 
 

@@ -19,6 +19,8 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON number")
 
 
+dumps = json.JSONEncoder(ensure_ascii=False).encode
+"""JSON in one line, as it is written in UTF-8; `json.dumps` would make an encoder each time."""
 _DECODER = json.JSONDecoder(parse_constant=_refuse)
 
 

@@ -6,7 +6,6 @@ items were all skipped has an annotation that `was_cancelled`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +14,7 @@ from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
 from annotator.formats.format import Format
+from annotator.formats.jsontext import dumps
 from annotator.formats.label_studio_read import read
 from annotator.formats.source import Picture, Record, Source
 from annotator.refs import printable
@@ -25,19 +25,21 @@ CHOICE, BOX = "choice", "label"
 
 def write(source: Source, place: Path) -> None:
     boxes = any("#xywh=" in ref for ref in source.refs)
-    source.note(f"labelling interface: {printable(interface(source.classes, boxes))}")
+    multi = source.project.settings.multi_label
+    source.note(f"labelling interface: {printable(interface(source.classes, boxes, multi))}")
     with place.open("w", encoding="utf-8") as file:
         file.write("[")
         for number, picture in enumerate(source.pictures()):
             task = _task(source, picture)
             file.write(",\n" if number else "\n")
-            file.write(json.dumps(task, ensure_ascii=False))
+            file.write(dumps(task))
         file.write("]\n")
 
 
-def interface(classes: Sequence[str], boxes: bool) -> str:
+def interface(classes: Sequence[str], boxes: bool, multi: bool = False) -> str:
     """The labelling configuration that the exported tasks fit."""
-    tags = f'<Choices name="{CHOICE}" toName="image">'
+    many = ' choice="multiple"' if multi else ""
+    tags = f'<Choices name="{CHOICE}" toName="image"{many}>'
     tags += "".join(f"<Choice value={quoteattr(name)}/>" for name in classes) + "</Choices>"
     if boxes:
         tags += f'<RectangleLabels name="{BOX}" toName="image">'
@@ -106,15 +108,18 @@ def _regions(
 ) -> list[dict[str, Any]]:
     found = []
     for record in records:
-        name = record.label or record.predicted
+        names = list(source.names_of(record.label or record.predicted))
+        if not names:
+            source.leave_out("with none of the classes")
+            continue
         region: dict[str, Any] = {"id": f"r{record.row}", "to_name": "image"}
         if record.item.box is None:
-            region |= {"from_name": CHOICE, "type": "choices", "value": {"choices": [name]}}
+            region |= {"from_name": CHOICE, "type": "choices", "value": {"choices": names}}
         elif size is None:
             source.leave_out("in images that cannot be read")
             continue
         else:
-            region |= _rectangle(record, name, size)
+            region |= _rectangle(record, names, size)
         if record.score is not None:
             region["score"] = record.score
         if record.columns and record.item.box is not None:
@@ -123,13 +128,13 @@ def _regions(
     return found
 
 
-def _rectangle(record: Record, name: str | None, size: tuple[int, int]) -> dict[str, Any]:
+def _rectangle(record: Record, names: list[str], size: tuple[int, int]) -> dict[str, Any]:
     box = record.item.box
     assert box is not None
     across, down = 100 / size[0], 100 / size[1]
     value = {
         "x": box.x * across, "y": box.y * down, "width": box.w * across, "height": box.h * down,
-        "rotation": 0, "rectanglelabels": [name],
+        "rotation": 0, "rectanglelabels": names,
     }  # fmt: skip
     return {
         "from_name": BOX, "type": "rectanglelabels", "value": value, "image_rotation": 0,

@@ -67,7 +67,9 @@ def _task(reading: Reading, piece: Piece, where: str) -> Iterator[Found]:
     for at, result in usable:
         place = f"{where}{spot}.result[{at}]"
         try:
-            yield _region(place, path, result, columns if len(usable) == 1 else {}, share, told)
+            yield _region(
+                reading, place, path, result, columns if len(usable) == 1 else {}, share, told
+            )
         except RefError as error:
             reading.fault(place, str(error))
 
@@ -134,6 +136,7 @@ def _is_usable(reading: Reading, result: object) -> bool:
 
 
 def _region(
+    reading: Reading,
     place: str, path: str, result: Mapping[str, Any], columns: Mapping[str, str],
     milliseconds: int | None, told: Mapping[str, Any],
 ) -> Found:  # fmt: skip
@@ -142,9 +145,10 @@ def _region(
         raise RefError("value should be an object")
     kind = str(result["type"])
     names = value.get(kind)
-    if not isinstance(names, list) or len(names) != 1:
+    if not isinstance(names, list) or not names or (len(names) > 1 and not reading.multi):
         raise RefError(f"{kind} should be a list of one class; an item has one label here")
-    label = text_of(names[0], "the class")
+    texts = [text_of(name, "the class") for name in names]
+    label = reading.joined(texts) if reading.multi else texts[0]
     box = _box(result, value) if kind == "rectanglelabels" else None
     meta = result.get("meta")
     own = {

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
+from annotator import labelset
 from annotator.errors import RefError
 from annotator.listing import parse_box
 from annotator.refs import Box, Item, printable
@@ -48,6 +49,8 @@ class Reading:
     """The same, as the user gave it."""
     label: str | None = None
     """The class of every item, for formats that hold none."""
+    multi: tuple[str, ...] = ()
+    """The classes of a multi-label project, in order: labels of one item become one set."""
     images: Path | None = None
     """The folder of the images, as the user gave it."""
     free_paths: bool = False
@@ -72,6 +75,10 @@ class Reading:
         if len(self.faults) < MOST_FAULTS:
             place = f"{printable(file) if file else self.name}, {where}" if where else self.name
             self.faults.append(f"{place}: {text}")
+
+    def joined(self, names: Sequence[str]) -> str:
+        """Several classes as one label of a multi-label project."""
+        return labelset.joined(names, [*self.multi, *sorted(set(names) - {*self.multi})])
 
     def take(self, problems: list[str]) -> None:
         """Faults that a reader of tables names with their place."""

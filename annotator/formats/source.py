@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator import proposals
+from annotator import labelset, proposals
 from annotator.errors import ImageError, ProjectError
 from annotator.formats.columns import Unknown
 from annotator.formats.ledger import Ledger
@@ -120,8 +120,14 @@ class Source:
             return (*kept, *sorted(set(self._proposals.names) - set(kept)))
         used = np.unique(self.ledger.codes()).tolist()
         labels = self.ledger.labels.texts
-        gone = [labels[code] for code in used if code >= 0 and labels[code] not in named]
-        return (*named, *sorted(gone))
+        held = {name for code in used if code >= 0 for name in self.names_of(labels[code])}
+        return (*named, *sorted(held - set(named)))
+
+    def names_of(self, label: str | None) -> tuple[str, ...]:
+        """The classes of a label: one, or in a multi-label project any number; none for None."""
+        if label is None:
+            return ()
+        return labelset.parts(label) if self.project.settings.multi_label else (label,)
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
@@ -148,7 +154,10 @@ class Source:
         if options.agreement is not None:
             keep &= ledger.agreement() >= options.agreement - 1e-9  # NaN is below any share
         if options.classes and not self.accepted:
-            codes = [ledger.labels.get(name, -2) for name in options.classes]
+            wanted = set(options.classes)
+            codes = [
+                code for label, code in ledger.labels.items() if wanted & {*self.names_of(label)}
+            ]
             keep &= np.isin(ledger.codes(), codes)
         return np.flatnonzero(keep)
 

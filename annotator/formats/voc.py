@@ -86,7 +86,7 @@ def _document(
         if record.label is None:
             source.leave_out("rejected")
         else:
-            objects.append(_object(source, record, record.label))
+            objects += [_object(source, record, name) for name in source.names_of(record.label)]
     source.written += len(objects)
     return "\n".join(
         [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -13,6 +12,7 @@ from annotator.errors import ProjectError
 from annotator.formats import yaml, yolo_read
 from annotator.formats.format import Format
 from annotator.formats.ids import class_ids, in_words
+from annotator.formats.jsontext import dumps
 from annotator.formats.pictures import Pictures, inside
 from annotator.formats.source import Picture, Record, Source
 
@@ -60,14 +60,14 @@ def _picture(
         if record.label is None:
             source.leave_out("rejected")
             continue
-        lines.append(_line(record, ids[record.label], size))
+        lines += [_line(record, ids[name], size) for name in source.names_of(record.label)]
         source.written += 1
         if provenance is not None:
             told = {
                 "ref": record.item.ref, "image": name, "label": record.label,
                 "score": record.score, **record.told,
             }  # fmt: skip
-            provenance.write(json.dumps(told, ensure_ascii=False) + "\n")
+            provenance.write(dumps(told) + "\n")
     target = place / "labels" / PurePosixPath(os.path.splitext(name[len("images/") :])[0] + ".txt")  # noqa: PTH122
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text("".join(lines))

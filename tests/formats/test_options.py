@@ -233,3 +233,26 @@ def test_options_that_mean_nothing_are_usage_errors(
     assert ran.returncode == 2
     assert said in " ".join(ran.stderr.replace("│", " ").split())
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["coco", "cvat", "label-studio", "jsonl", "parquet", "huggingface"]
+)
+def test_several_classes_on_one_item_go_out_and_come_back(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow") if name == "parquet" else None
+    refs = ("a.png", "b.png", "c.png")
+    labels = dict(zip(refs, ["ok|dusty", "dusty", "ok"], strict=True))
+    made = making.project(tmp_path / "one", refs, {}, classes=["ok", "dusty"])
+    toml = made.folder / "annotator.toml"
+    toml.write_text("multi_label = true\n" + toml.read_text())
+    made = Project.open(made.folder)
+    making.log(made, labels)
+    making.write(made, name, tmp_path / "x")
+    if name == "coco":
+        told = json.loads((tmp_path / "x").read_text())
+        assert [category["name"] for category in told["categories"]] == ["ok", "dusty"]
+        assert len(told["annotations"]) == len({a["id"] for a in told["annotations"]}) == 4
+    before = making.items(made)
+    made.labels_file.unlink()
+    making.imported(made, tmp_path / "x", making.load(name), multi=made.settings.names)
+    assert making.items(made) == before
