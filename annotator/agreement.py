@@ -15,6 +15,7 @@ from itertools import combinations
 from typing import Any
 
 from annotator.log import Action, Entry, State
+from annotator.refs import printable
 
 REPEAT = "repeat"
 """picked_by, and the mark in `extra`, of an item that its own annotator is asked once more."""
@@ -172,14 +173,16 @@ class Repeats:
 
 
 def as_lines(found: Mapping[str, Any]) -> Iterator[str]:
-    """An agreement as a dictionary, in words; nothing where nothing was labelled twice."""
+    """An agreement as a dictionary, in words for a terminal; nothing where nothing was labelled
+    twice."""
     if found["items"]:
         alpha = "" if found["alpha"] is None else f": Krippendorff's alpha {found['alpha']:.2f}"
         yield f"{found['items']:,} items labelled by two or more{alpha}"
     for pair in found["pairs"]:
-        yield f"  {pair['one']} and {pair['other']}: {_words(pair)}"
+        one, other = printable(pair["one"]), printable(pair["other"])
+        yield f"  {one} and {other}: {_words(pair)}"
     for pair in found["repeats"]:
-        yield f"{pair['one']} asked again unannounced: {_words(pair)}"
+        yield f"{printable(pair['one'])} asked again unannounced: {_words(pair)}"
 
 
 def _words(pair: Mapping[str, Any]) -> str:

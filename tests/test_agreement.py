@@ -141,3 +141,26 @@ def test_repeats_end_with_the_pool(tmp_path: Path) -> None:
         answers += 1
     assert 80 < answers < 160
     assert session.progress.remaining == 0
+
+
+def test_status_says_who_agrees_with_whom(tmp_path: Path) -> None:
+    from annotator.project import Project
+    from annotator.report.status import as_text, status
+    from annotator.settings import ClassInfo, Settings
+
+    classes = tuple(map(ClassInfo, CLASSES))
+    project = Project.create(tmp_path / "p", Settings(classes=classes))
+    project.refs_file.write_text("filename\n" + "\n".join(f"{n}.png" for n in range(8)) + "\n")
+    assert "kappa" not in as_text(status(project))
+    store = SqliteStore(project.labels_file)
+    for number, label in enumerate(["ok"] * 4 + ["defect"] * 4):
+        other = "ok" if number < 3 or number == 7 else "defect"
+        store.append(
+            Entry(0, 1.0, "ana", Action.LABEL, f"{number}.png", label),
+            Entry(0, 2.0, "bo", Action.LABEL, f"{number}.png", other, extra={"second": True}),
+        )
+    store.close()
+    found = status(project)
+    (pair,) = found["agreement"]["pairs"]
+    assert (pair["one"], pair["other"], pair["items"], pair["kappa"]) == ("ana", "bo", 8, 0.5)
+    assert "ana and bo: 75% of 8 alike, Cohen's kappa 0.50" in as_text(found)

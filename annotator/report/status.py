@@ -7,6 +7,7 @@ from collections import Counter
 from statistics import median
 from typing import Any
 
+from annotator.agreement import agreement, as_lines
 from annotator.errors import AnnotatorError
 from annotator.features.store import FeatureStore
 from annotator.labelset import each
@@ -49,6 +50,7 @@ def status(project: Project) -> dict[str, Any]:
         "model": max(models, key=lambda entry: entry.seq).model if models else None,
         "features": _features(project),
         "strategy": project.settings.strategy,
+        "agreement": agreement(state).as_dict(),
         "proposals": [g.as_dict() for g in precision(project, state, classes=False)],
     }
 
@@ -92,6 +94,7 @@ def as_text(found: dict[str, Any]) -> str:
         lines.append(f"features: {features['error']}")
     else:
         lines.append(f"features: {features['extractor']}, {features['rows']:,} x {features['dim']}")
+    lines += as_lines(found["agreement"])
     lines += [f"proposals of {sentence(group)}" for group in found["proposals"]]
     return "\n".join(lines)
 
