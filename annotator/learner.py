@@ -42,8 +42,8 @@ class Before(Protocol):
         """Class to probability, and the model that says so."""
         ...
 
-    def words(self, ref: str) -> str:
-        """What is proposed, in short; "" for nothing."""
+    def words(self, ref: str, hidden: bool = False) -> str:
+        """What is proposed, in short, without its score where that is `hidden`; "" for nothing."""
         ...
 
 

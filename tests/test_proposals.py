@@ -338,6 +338,9 @@ def test_an_audit_names_the_proposal_and_hides_what_was_predicted(project: Proje
     blind = Before(ProposalTable.load(project), project.settings.names, blind=True)
     assert blind.prediction(ref) is None
     assert blind.words(ref) == "cat"
+    seeing = Before(ProposalTable.load(project), project.settings.names)
+    assert seeing.words(ref) == "cat 0.80"
+    assert seeing.words(ref, hidden=True) == "cat"
 
 
 # --- precision

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from annotator.cli.detect import Device
 from annotator.refs import printable
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def cluster(
     classes: Annotated[
         str | None, typer.Option(help="Names of your own to choose from, by SigLIP 2.")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    device: Device = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print the clusters as JSON.")] = False,
 ) -> None:
     """Put items that look alike together: pages to label at one go, names, an order to ask in.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from annotator.cli.detect import Device, Dtype
 from annotator.cli.narration import narrated, stoppable
 from annotator.errors import several
 from annotator.refs import printable
@@ -58,8 +59,8 @@ def discover(
     render: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Draw each image with its boxes and names.")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
-    dtype: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
+    device: Device = "auto",
+    dtype: Dtype = "auto",
     workers: Annotated[
         int | None, typer.Option(min=1, help="Threads that decode [one a core].")
     ] = None,

@@ -159,10 +159,10 @@ class Before:
         proba = chances(found.name, found.score, self._classes) if found else None
         return (proba, found.model) if found and proba else None
 
-    def words(self, ref: str) -> str:
-        """`person 0.87, 2 votes`: what is to be accepted or rejected."""
+    def words(self, ref: str, hidden: bool = False) -> str:
+        """`person 0.87, 2 votes`: what is to be accepted or rejected; `hidden`, only the name."""
         found = self._table.find(ref)
-        if found is None or self._blind:
+        if found is None or self._blind or hidden:
             return found.name if found else ""
         votes = f", {found.votes} votes" if found.votes > 1 else ""
         return f"{found.name} {found.score:.2f}{votes}"

@@ -150,9 +150,9 @@ def answered_elsewhere(entries: Sequence[Entry], current: Item | None) -> str:
     return ""
 
 
-def caption(session: Session, item: Item) -> tuple[str, str, str]:
+def caption(session: Session, item: Item, hidden: bool = False) -> tuple[str, str, str]:
     """File, box and marks of an item."""
-    return item.path, box_text(item), marks(session, item)
+    return item.path, box_text(item), marks(session, item, hidden)
 
 
 def box_text(item: Item) -> str:
@@ -163,10 +163,10 @@ def box_text(item: Item) -> str:
     return f"x {x:g}  y {y:g}  {w:g} × {h:g}"
 
 
-def marks(session: Session, item: Item) -> str:
-    """What is proposed, flag and notes of an item."""
+def marks(session: Session, item: Item, hidden: bool = False) -> str:
+    """What is proposed, its score unless that is `hidden`; flag and notes of an item."""
     before = session.learner.before
-    proposed = printable(before.words(item.ref)) if before else ""
+    proposed = printable(before.words(item.ref, hidden)) if before else ""
     flagged = [f"proposed: {proposed}"] if proposed else []
     flagged += ["⚑ flagged"] if session.is_flagged(item.ref) else []
     notes = session.notes(item.ref)

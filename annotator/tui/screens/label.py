@@ -108,9 +108,9 @@ class LabelScreen(Screen[None]):
         """The text around the picture; only what differs is sent."""
         if self._state is None:
             return  # nothing has been shown yet
-        item = self.session.current
+        item, hidden = self.session.current, self.sidebar.hides_prediction
         self.sidebar.show_soon()
-        self.caption.show(*(view.caption(self.session, item) if item else ("",)))
+        self.caption.show(*(view.caption(self.session, item, hidden) if item else ("",)))
         self._show_keys()
 
     def _show_keys(self) -> None:
