@@ -71,8 +71,9 @@ def meaning(page: Page) -> str:
 def outcome(page: Page, board: Board, broken: Collection[str]) -> str:
     """What Enter would write: `5 daisy · 43 other · 2 open`."""
     found = answers(page, board.marks, broken)
-    counts = Counter(found.values())
-    parts = [f"{count} {printable(label)}" for label, count in counts.most_common()]
+    counts = Counter(found.values()).most_common()
+    counts.sort(key=lambda pair: pair[0] != page.label)
+    parts = [f"{count} {printable(label)}" for label, count in counts]
     if left := len(page.refs) - len(found):
         parts.append(f"{left} open")
     return " · ".join(parts)

@@ -78,7 +78,7 @@ class PageScreen(PageView):
             self._begin(page)
             return
         self.page = self.board = None
-        self._on_screen = False
+        self.shows = False
         if words := self.source.waiting:
             self._tell(f"{words} …")
             self.set_timer(AGAIN, self._retry)
@@ -141,7 +141,7 @@ class PageScreen(PageView):
             COMMANDS[command](self)
         elif self.page is None or command not in COMMANDS:
             return
-        elif not self._on_screen or not self._accepts():
+        elif not self.shows or not self._accepts():
             self.say("not on screen yet: key ignored", "dim", 1.5)
         elif self._refers:
             self.deal()
@@ -154,7 +154,7 @@ class PageScreen(PageView):
 
     def on_click(self, event: events.Click) -> None:
         found = self.mosaic.tile_at(event.pointer_screen_x, event.pointer_screen_y)
-        if found is None or self.board is None or not self._on_screen:
+        if found is None or self.board is None or not self.shows:
             return
         place = self.first + found[0]
         if event.button == 3:

@@ -90,7 +90,9 @@ class PageView(Screen[int]):
         self.submitted, self.shown_at = 0, 0.0
         self._ahead: deque[Page] = deque()
         self._sheet: Sheet | None = None
-        self._refers = self._on_screen = False
+        self._refers = False
+        self.shows = False
+        """Whether the page was drawn on the screen since it was asked for."""
         self._seen: set[int] = set()
         self._held = Held(settings.seen_guard != "off")
         self.head = PageHead(source.title, id="pagehead")
@@ -113,7 +115,7 @@ class PageView(Screen[int]):
         self._sheet = self._sheet_of(self.page, self.first)
         if self._sheet is None:
             return
-        self._on_screen = False
+        self.shows = False
         self.tags = tags(len(self._sheet.items))
         rows = {spot.row for spot in self._sheet.spots}
         self.board.across = -(-len(self._sheet.spots) // max(1, len(rows)))
@@ -219,11 +221,11 @@ class PageView(Screen[int]):
         """
         assert self.page is not None and self.board is not None
         self.source.mark(self.page, self.board.marks)
-        if self.hand is not None:
-            self.hand.changed(by, at)
         if self._sheet is not None and not self.apart:
             seen = self._in_view()
             self.mosaic.change((i - seen.start, self._look(i)) for i in places if i in seen)
+        if self.hand is not None:
+            self.hand.changed(by, at)
         self._say_state()
 
     def _say_state(self) -> None:
@@ -253,7 +255,7 @@ class PageView(Screen[int]):
         if message.item == self._sheet:
             if not self._seen:
                 self.shown_at = time.monotonic()
-            self._on_screen = True
+            self.shows = True
             self._seen.update(self._in_view())
             self._say_state()  # what is broken is known now
             self.seen()

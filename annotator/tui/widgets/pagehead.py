@@ -8,7 +8,7 @@ from typing import Any
 from annotator.pages import Page
 from annotator.settings import ClassInfo
 from annotator.tui import pagewords
-from annotator.tui.text import Line
+from annotator.tui.text import Line, clip, spread
 from annotator.tui.widgets.lines import Lines
 
 
@@ -28,7 +28,7 @@ class PageHead(Lines):
         self.update()
 
     def say(self, text: str, role: str = "text") -> None:
-        """A message in place of the last line; "" takes it away."""
+        """A message in the last line for a while; "" takes it away."""
         self._message = (text, role)
         self.update()
 
@@ -36,6 +36,9 @@ class PageHead(Lines):
         if self._page is None:
             return [[(f" {self._title}", "title")]]
         lines = pagewords.head(self._page, self._info, self._title, self._said, cells, height)
-        if self._message[0]:
-            lines[-1] = [(f" {self._message[0]}"[:cells], self._message[1])]
+        text, role = self._message
+        if text:  # what selecting means can wait, what Enter would write cannot
+            counts = self._said[1]
+            said = f" {clip(text, cells - len(counts) - 4)}"
+            lines[-1] = spread([(said, role)], [(f"{counts} ", "good")], cells)
         return lines
