@@ -41,7 +41,7 @@ class Pictures:
     def whole(self, path: str, to: str) -> str | None:
         """Place an image as `to` (or a name near it); the name, or None, said, for a lost file."""
         name = self.free(to)
-        origin = self._source.project.images / path
+        origin = self._source.images.root / path
         if self._source.options.images == "none":
             return name
         if not origin.is_file():

@@ -185,7 +185,7 @@ def first_bad_line(data: bytes, encoding_error: UnicodeDecodeError) -> int:
 def understood(reading: Reading, counts: Mapping[str, int], items: int, boxes: int) -> list[str]:
     """What an import understood, in a few lines, before anything is written."""
     labelled = sum(counts.values())
-    lines = [f"{reading.name}: {many(items, 'item')}, {labelled} labelled"]
+    lines = [f"{reading.name}: {many(items, 'item')}, {labelled:,} labelled"]
     if counts:
         ids = reading.class_ids
         names = sorted(counts, key=lambda name: ids.get(name, len(ids)))

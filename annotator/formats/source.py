@@ -136,7 +136,8 @@ class Source:
 
     @cached_property
     def images(self) -> Folder:
-        return Folder(self.project.images, self.project.settings.max_pixels)
+        # Resolved, so that messages do not say p/../images/a.jpg.
+        return Folder(self.project.images.resolve(), self.project.settings.max_pixels)
 
     @cached_property
     def rows(self) -> NDArray[np.int64]:
