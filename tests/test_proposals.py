@@ -197,6 +197,16 @@ def test_a_killed_writer_is_made_good_by_the_next(project: Project) -> None:
     assert len(list(read(project))) == 3
 
 
+def test_items_of_a_long_run_are_there_every_minute(project: Project) -> None:
+    now = [0.0]
+    with ProposalWriter(project, clock=lambda: now[0]) as writer:
+        writer.add([proposal(10)])
+        assert len(load(project)) == 0
+        now[0] = 61.0
+        writer.add([proposal(100)])
+        assert len(load(project)) == 2
+
+
 def test_two_writers_at_once_are_refused(project: Project) -> None:
     with ProposalWriter(project), pytest.raises(ProjectError, match="another process"):
         ProposalWriter(project)

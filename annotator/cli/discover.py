@@ -154,6 +154,7 @@ class _Job:
     added: int = 0
     merged: int = 0
     drawn: int = 0
+    smaller: int = 0
     left_out: list[str] = field(default_factory=list)
     _opened: Project | None = None
 
@@ -199,6 +200,7 @@ class _Job:
         writer.add(one.proposals)
         done.add(one.path)
         self.boxes += len(one.proposals)
+        self.smaller += one.smaller
         tally.count(1)
 
     @property
@@ -228,6 +230,11 @@ class _Job:
             "to items that were there",
             f"all boxes of {printable(self.model)}: {printable(str(self.coco))}",
         ]
+        if self.smaller:
+            lines.append(
+                f"{self.smaller:,} images have more than {self.search.most_patches:,} patches and "
+                "were looked at smaller (--patches)"
+            )
         if self.drawn:
             lines.append(f"{self.drawn:,} pictures are drawn")
         if self.left_out:
@@ -235,7 +242,17 @@ class _Job:
         return [*lines, f"next: annotator run {printable(shlex.quote(str(self.project.folder)))}"]
 
     def figures(self) -> dict[str, Any]:
-        names = ("looked", "before", "boxes", "added", "merged", "drawn", "complete", "left_out")
+        names = (
+            "looked",
+            "before",
+            "boxes",
+            "added",
+            "merged",
+            "smaller",
+            "drawn",
+            "complete",
+            "left_out",
+        )
         told = {"project": str(self.project.folder), "model": self.model, "coco": str(self.coco)}
         return {**told, **{name: getattr(self, name) for name in names}}
 

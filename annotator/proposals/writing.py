@@ -7,7 +7,8 @@ import fcntl
 import io
 import json
 import os
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -24,7 +25,7 @@ from annotator.settings import ClassInfo, Settings
 
 OVERLAP = 0.7
 """Two boxes of one class in one image are the same object from this IoU on."""
-_FLUSH_EVERY = 20_000
+_FLUSH_SECONDS = 60.0
 _YES_NO = (
     ClassInfo("no", description="not what is proposed, or a box that does not fit it"),
     ClassInfo("yes", description="the box holds what is proposed"),
@@ -85,11 +86,17 @@ class _Known(NamedTuple):
 class ProposalWriter:
     """The one writer of a project's proposals; use it as a context.
 
-    What `add` was given is in proposals.csv when it returns; the items reach refs.csv with
-    `flush`, now and then and at the end. After a crash the next writer puts in what is missing.
+    What `add` was given is in proposals.csv when it returns; the items reach refs.csv once a
+    minute and at the end. After a crash the next writer puts in what is missing.
     """
 
-    def __init__(self, project: Project, *, overlap: float = OVERLAP) -> None:
+    def __init__(
+        self,
+        project: Project,
+        *,
+        overlap: float = OVERLAP,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Raises `ProjectError` while another process writes proposals to the project."""
         self.project, self.overlap = project, overlap
         self.added = 0
@@ -105,6 +112,7 @@ class ProposalWriter:
         self._unread: dict[str, list[tuple[str, str | None]]] = {}
         self._rows: set[tuple[str, str, str]] = set()
         self._pending: list[Proposed] = []
+        self._clock, self._flushed = clock, clock()
         self._read_known()
         self._file = _appending(file_of(project))
 
@@ -132,7 +140,7 @@ class ProposalWriter:
         text = io.StringIO()
         refs = [self._place(proposal, csv.writer(text, lineterminator="\n")) for proposal in sound]
         self._append(text.getvalue())
-        if len(self._pending) >= _FLUSH_EVERY:
+        if self._clock() - self._flushed >= _FLUSH_SECONDS:
             self.flush()
         return refs
 
@@ -141,6 +149,7 @@ class ProposalWriter:
         if self._pending:
             append_items(self.project, self._pending)
             self._pending = []
+        self._flushed = self._clock()
 
     def close(self) -> None:
         """Flush, and let others write."""

@@ -69,6 +69,8 @@ class Looked(NamedTuple):
     proposals: list[Proposal]
     fault: str | None
     """Why it could not be looked at."""
+    smaller: bool = False
+    """Whether it has more patches than `Search.most_patches`, and was looked at smaller."""
 
 
 class _Seen(NamedTuple):
@@ -160,7 +162,8 @@ def _looked(
         named = _named(kept, seen.size, source, search, namer) if namer and kept else kept
     except ImageError as error:
         return Looked(seen.path, [], str(error))  # it was there a moment ago
-    return Looked(seen.path, named, None)
+    smaller = seen.size[0] * seen.size[1] > search.most_patches * network.patch**2
+    return Looked(seen.path, named, None, smaller)
 
 
 def _named(

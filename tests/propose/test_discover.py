@@ -257,6 +257,11 @@ def test_pictures_are_rendered_with_their_boxes(
     assert (np.abs(after - before).max(axis=2) > 60).sum() > 50
 
 
+def test_images_beyond_the_limit_are_counted(photos: Path, nets: dict[str, Path]) -> None:
+    picture(3, (800, 600)).save(photos / "large.png")
+    assert found(photos, nets, "--patches", "1000")["smaller"] == 1
+
+
 def test_a_second_run_has_nothing_to_do(photos: Path, nets: dict[str, Path]) -> None:
     first = found(photos, nets)
     before = rows(photos.with_name("photos.boxes"))
