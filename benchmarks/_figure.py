@@ -62,8 +62,7 @@ def draw(panels: Sequence[Panel], path: Path) -> None:
         x, y = LEFT + (i % 2) * (PLOT_W + 62), TOP + (i // 2) * (PLOT_H + 46)
         parts.append(f'<g transform="translate({x},{y})">{_panel(one)}</g>')
     legend = [("hard", "error on what was shown"), ("est", "estimated, 90 %"), ("true", "true")]
-    for i, (kind, text) in enumerate(legend):
-        x = LEFT + i * 200
+    for x, (kind, text) in zip((LEFT, LEFT + 250, LEFT + 420), legend, strict=True):
         parts.append(
             f'<polyline fill="none" {LINES[kind]} points="{x},{H - 12} {x + 24},{H - 12}"/>'
             f'<text x="{x + 30}" y="{H - 8}">{text}</text>'
