@@ -11,17 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from annotator.cli.narration import narrated, stoppable
+from annotator.cli.running import run_models
 from annotator.cli.votes import check, renames, split, voters
 from annotator.errors import ProjectError, several
 from annotator.refs import printable
 
 if TYPE_CHECKING:
-    from annotator.features.pipeline import Report
     from annotator.project import Project
     from annotator.proposals.detected import Outcome
     from annotator.propose.detect import Passes
-    from annotator.propose.detectors import Detector
     from annotator.propose.ensemble import Recipe, Voter
     from annotator.propose.results import Results
 
@@ -78,6 +76,9 @@ def detect(
     accept_agreed: Annotated[
         bool, typer.Option("--accept-agreed", help="Label agreed boxes of all other images.")
     ] = False,
+    truth: Annotated[
+        Path | None, typer.Option(help="COCO JSON of these images: say each model's AP at IoU 0.5.")
+    ] = None,
     project: Annotated[
         Path | None, typer.Option(help="Where the boxes of a folder go [IMAGES.boxes].")
     ] = None,
@@ -116,10 +117,12 @@ def detect(
     )  # fmt: skip
     opened, found = job.run(accept_agreed)
     found.left_out[:0] = job.left_out()
-    for line in _told(found, recipe, opened):
+    precision = job.precision(truth) if truth else {}
+    for line in [*_told(found, recipe, opened), *_precise(precision)]:
         typer.echo(line, err=True)
     if as_json:
-        typer.echo(json.dumps(_figures(found, recipe, opened), ensure_ascii=False, indent=1))
+        figures = {**_figures(found, recipe, opened), **({"ap50": precision} if truth else {})}
+        typer.echo(json.dumps(figures, ensure_ascii=False, indent=1))
 
 
 class _Job:
@@ -173,8 +176,25 @@ class _Job:
         recipe = replace(
             self.recipe, voters=tuple(v for v, _ in voters), names=known if self.names else None
         )
-        seen = ensemble(paths, [results for _, (results, _) in voters], recipe)
+        self._asked = paths, [results for _, (results, _) in voters], recipe
+        seen = ensemble(*self._asked)
         return opened, write(opened, seen, recipe, accept=accept, at=time.time())
+
+    def precision(self, truth: Path) -> dict[str, dict[str, float]]:
+        """The AP of each class by each model, and by all together."""
+        from annotator.propose.ensemble import detected
+        from annotator.propose.evaluate import average_precision, read_truth
+
+        paths, results, recipe = self._asked
+        known = read_truth(truth, sorted(recipe.names or ()))
+        found = {}
+        for voter, answers in zip(recipe.voters, results, strict=True):
+            alone = replace(recipe, voters=(voter,))
+            found[voter.short] = average_precision(known, detected(paths, [answers], alone))
+        if len(results) > 1:
+            every = detected(paths, results, recipe)
+            found[f"{recipe.method} of {len(results)}"] = average_precision(known, every)
+        return found
 
     def _weights_are_here(self) -> None:
         """Before hours of work with the first model, see whether the last one is there."""
@@ -206,44 +226,6 @@ class _Job:
         return results, names
 
 
-def run_models(
-    opened: Project,
-    paths: Sequence[str],
-    detector: Detector,
-    name: str,
-    passes: Passes,
-    workers: int | None,
-    progress: str,
-) -> tuple[Results, Report]:
-    """What a detector finds in all images that it has not seen; leaves with 130 if stopped."""
-    from annotator.propose.detect import detect as run
-    from annotator.propose.results import Results
-
-    described = {**detector.describe(), **passes.describe()}
-    results = Results(opened.folder / ".cache" / "detect", described)
-    with narrated(progress, name) as report_progress, stoppable() as stop:
-        report = run(
-            paths, opened.images.resolve(), detector, results, passes,
-            max_pixels=opened.settings.max_pixels, workers=workers,
-            progress=report_progress, stop=stop,
-        )  # fmt: skip
-    say(report, name)
-    return results, report
-
-
-def say(report: Report, name: str, what: str = "images") -> None:
-    """What one model did; leaves with 130 where it was stopped."""
-    rate = report.computed / report.seconds if report.seconds else 0.0
-    typer.echo(
-        f"{printable(name)}: {report.computed:,} {what} now ({rate:.1f} a second), "
-        f"{report.done:,} of {report.of:,} have an answer",
-        err=True,
-    )
-    if not report.complete:
-        typer.echo("stopped; the same command goes on where it was", err=True)
-        raise typer.Exit(130)
-
-
 def _told(found: Outcome, recipe: Recipe, opened: Project) -> list[str]:
     rule = recipe.rule
     lines = [
@@ -259,6 +241,13 @@ def _told(found: Outcome, recipe: Recipe, opened: Project) -> list[str]:
     if found.left_out:
         lines.append(several(found.left_out, f"{len(found.left_out):,} are left out:"))
     return [*lines, f"next: annotator run {printable(str(opened.folder))}"]
+
+
+def _precise(found: dict[str, dict[str, float]]) -> list[str]:
+    return [
+        f"AP at IoU 0.5, {printable(name)}: {sum(each.values()) / max(1, len(each)):.3f}"
+        for name, each in found.items()
+    ]
 
 
 def _figures(found: Outcome, recipe: Recipe, opened: Project) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from annotator.cli.detect import run_models, say
 from annotator.cli.narration import narrated, stoppable
+from annotator.cli.running import run_models, say
 from annotator.cli.votes import split, voters
 from annotator.errors import ProjectError, several
 from annotator.refs import printable

@@ -122,6 +122,19 @@ def ensemble(paths: Sequence[str], results: Sequence[Results], recipe: Recipe) -
             yield Seen(path, given[0][1].size, fused, routed, silent, _no_boxes(given))
 
 
+def detected(
+    paths: Sequence[str], results: Sequence[Results], recipe: Recipe
+) -> dict[str, Detections]:
+    """The fused boxes of each image, as those of one detector."""
+    found = {}
+    for seen in ensemble(paths, results, recipe):
+        boxes = np.array([fused.box for fused in seen.fused], np.float64).reshape(-1, 4)
+        scores = np.array([fused.score for fused in seen.fused], np.float64)
+        names = tuple(fused.name for fused in seen.fused)
+        found[seen.path] = Detections(boxes, scores, names)
+    return found
+
+
 def _no_boxes(given: Sequence[tuple[int, Answer]]) -> dict[str, int]:
     counts: Counter[str] = Counter()
     for _, answer in given:

@@ -1,0 +1,73 @@
+"""Made scenes with known boxes, and made detectors of known faults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from annotator.propose.detections import Detections
+from annotator.propose.evaluate import Truth
+
+WIDTH, HEIGHT = 640, 480
+NAMES = ("person", "bicycle")
+
+
+@dataclass(frozen=True, slots=True)
+class Noisy:
+    """A detector that misses, shifts, takes one class for another, and sees what is not there."""
+
+    name: str
+    misses: float
+    shift: float
+    """Standard deviation of each edge, as a share of the object's side."""
+    confuses: float
+    ghosts: float
+    """False alarms an image, on average."""
+
+
+MODELS = (
+    Noisy("careful", misses=0.35, shift=0.10, confuses=0.02, ghosts=1.0),
+    Noisy("eager", misses=0.12, shift=0.16, confuses=0.08, ghosts=4.0),
+    Noisy("coarse", misses=0.20, shift=0.20, confuses=0.04, ghosts=2.0),
+)
+
+
+def scenes(count: int, seed: int) -> dict[str, Truth]:
+    """Images of up to eight objects of two classes."""
+    rng = np.random.default_rng([seed, 0])
+    found = {}
+    for number in range(count):
+        n = int(rng.integers(1, 9))
+        sides = rng.uniform(30, 160, (n, 2))
+        corners = rng.uniform((0, 0), (WIDTH - 160, HEIGHT - 160), (n, 2))
+        names = tuple(NAMES[i] for i in rng.integers(0, 2, n))
+        found[f"{number:04}.jpg"] = Truth(np.concatenate([corners, corners + sides], 1), names)
+    return found
+
+
+def answers(model: Noisy, truth: dict[str, Truth], seed: int) -> dict[str, Detections]:
+    """What a model sees in each scene; the same for the same seed."""
+    rng = np.random.default_rng([seed, 1, sum(model.name.encode())])
+    return {path: _seen(model, known, rng) for path, known in truth.items()}
+
+
+def _seen(model: Noisy, known: Truth, rng: np.random.Generator) -> Detections:
+    rows = np.flatnonzero(rng.random(len(known.names)) >= model.misses)
+    boxes = known.boxes[rows]
+    sides = np.tile(boxes[:, 2:] - boxes[:, :2], 2)
+    boxes = boxes + rng.normal(0, model.shift, boxes.shape) * sides
+    names = [known.names[row] for row in rows]
+    names = [_other(name) if rng.random() < model.confuses else name for name in names]
+    ghosts = int(rng.poisson(model.ghosts))
+    corner = rng.uniform((0, 0), (WIDTH - 160, HEIGHT - 160), (ghosts, 2))
+    false = np.concatenate([corner, corner + rng.uniform(30, 160, (ghosts, 2))], 1)
+    scores = np.concatenate([rng.beta(4, 2, len(rows)), rng.beta(2, 3, ghosts)])
+    every = np.concatenate([boxes, false])
+    left, right = every[:, :2], np.maximum(every[:, 2:], every[:, :2] + 4)
+    names += [NAMES[i] for i in rng.integers(0, 2, ghosts)]
+    return Detections(np.concatenate([left, right], 1), scores, tuple(names))
+
+
+def _other(name: str) -> str:
+    return NAMES[1 - NAMES.index(name)]
