@@ -12,6 +12,7 @@ from annotator.learner import Strategy
 from annotator.refs import printable
 from annotator.tui.browsing import pages, similar
 from annotator.tui.keymaps import COMMANDS
+from annotator.tui.rapidly import rapid
 from annotator.tui.screens.classes import ClassesScreen
 from annotator.tui.screens.curves import CurvesScreen
 from annotator.tui.screens.meaning import MeaningScreen
@@ -82,6 +83,7 @@ def quit_(app: Labeller) -> None:
 OPENERS: dict[str, Callable[[Labeller], None]] = {
     "pages": pages,
     "similar": similar,
+    "rapid": rapid,
     "search": search,
     "group": group,
     "strategy": strategy,

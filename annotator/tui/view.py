@@ -41,7 +41,7 @@ class State(Enum):
 LIVE = {
     State.ASKING: {
         "label", "skip", "undo", "flag", "note", "hide", "zoom", "classes", "meaning", "pages",
-        "similar", "search", "group", "strategy", "curves", "help", "palette", "quit",
+        "similar", "rapid", "search", "group", "strategy", "curves", "help", "palette", "quit",
     },
     State.AUDITING: {
         "label", "skip", "undo", "flag", "note", "zoom", "classes", "meaning", "help",

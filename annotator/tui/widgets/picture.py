@@ -137,6 +137,11 @@ class Picture(Canvas):
         return self._line
 
     @property
+    def ready(self) -> int:
+        """How many of the expected pictures need nothing but a key."""
+        return self._stage.ready
+
+    @property
     def status(self) -> str:
         """For the footer: the picture's bytes, pictures ready, milliseconds from key to drawn."""
         view = self._stage.view

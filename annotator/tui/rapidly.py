@@ -1,0 +1,72 @@
+"""Rapid mode on the labelling screen: where it is offered, and with what."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from annotator.images import Folder
+from annotator.pages import Browse, Order, Select, Wish
+from annotator.refs import Item
+from annotator.session import Session
+from annotator.terminal.caps import Caps
+from annotator.tui.player import AHEAD
+from annotator.tui.screens.rapid import RapidScreen
+from annotator.tui.widgets.picture import Picture
+
+if TYPE_CHECKING:
+    from annotator.tui.labeller import Labeller
+
+TARGETS, OTHERS, LEAST = 8, 12, 4
+"""Known pictures in the stream that measures the delay, and the fewest of each kind."""
+
+
+def refusal(caps: Caps, session: Session) -> str:
+    """Why there is no rapid mode here; "" where there is."""
+    if not (caps.technique.stores and caps.answers):
+        return "rapid needs kitty or Ghostty: here each picture travels at its key"
+    if session.multi or len(session.classes) < 2:
+        return "rapid needs two classes or more, and one class an item"
+    return ""
+
+
+def known(session: Session, label: str) -> tuple[list[Item], set[Item]]:
+    """Labelled items in random order, and which of them are `label`; none where too few are."""
+    rng = np.random.default_rng([session.seed, session.state.seq])
+    last = [entry for _, entry in session.state.labels() if not entry.by_machine]
+    yes = [entry.ref for entry in last if entry.label == label]
+    no = [entry.ref for entry in last if entry.label != label]
+    if len(yes) < LEAST or len(no) < LEAST:
+        return [], set()
+    targets = [Item.parse(str(ref)) for ref in rng.permutation(yes)[:TARGETS]]
+    others = [Item.parse(str(ref)) for ref in rng.permutation(no)[:OTHERS]]
+    items = [*targets, *others]
+    return [items[place] for place in rng.permutation(len(items))], set(targets)
+
+
+def rapid(app: Labeller) -> None:
+    """A stream of pictures; one key marks."""
+    project, session = app.project, app.session
+    if words := refusal(app.caps, session):
+        app.label_screen.say(words, "warn")
+        return
+    settings = project.settings
+    picture = Picture(
+        partial(Folder(project.images, settings.max_pixels).crop, context=settings.context),
+        app.caps, line=app.label_screen.picture.line, guard="off", depth=AHEAD,
+        lossless=settings.pictures == "exact",
+    )  # fmt: skip
+
+    def source(label: str, count: int) -> Browse:
+        return Browse(session, Wish(label, Select.POSITIVES_ONLY, Order.RANDOM, per_page=count))
+
+    def left(given: int | None) -> None:
+        if given:
+            app.label_screen.say(f"{given:,} labelled rapidly")
+        app.label_screen.sync()
+        app.learn()
+
+    label = session.strategy.find or session.classes[-1 if len(session.classes) == 2 else 0]
+    app.push_screen(RapidScreen(session, picture, source, partial(known, session), label), left)
