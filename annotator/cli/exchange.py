@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
     from annotator.project import Project
     from annotator.settings import Settings
 
+_LONG = 50_000
+"""From so many items on an export shows how far it is."""
 ProjectPath = Annotated[Path, typer.Argument(metavar="PROJECT", help="A project folder.")]
 
 
@@ -67,6 +72,7 @@ def export(
     voc           Annotations/, JPEGImages/, ImageSets/
     imagefolder   class/image;  huggingface: metadata.jsonl beside the images
     label-studio, cvat
+    imagenet-ab   pages and by-products
 
     \b
     annotator export p labels.csv
@@ -90,7 +96,8 @@ def export(
     folder = format_of.folder or (format_ == "coco" and options.split is not None)
     with target.target(file, folder, overwrite) as place:
         source = _source(Project.open(project), format_of, options)
-        format_of.write(source, place)
+        with _watched(source):
+            format_of.write(source, place)
     _say(source, file)
 
 
@@ -140,6 +147,23 @@ def _source(project: Project, format_: Format, options: Options) -> Source:
         source.predictions = Predictions(project, source.refs, replay(store.entries()))
     store.close()
     return source
+
+
+@contextmanager
+def _watched(source: Source) -> Iterator[None]:
+    """Shows how far a long export is."""
+    from annotator.cli.narration import narrated
+    from annotator.features.pipeline import Progress
+
+    begun = time.monotonic()
+    with narrated("auto" if len(source.refs) > _LONG else "none", "export") as update:
+
+        def watch(done: int, of: int) -> None:
+            rate = done / max(1e-3, time.monotonic() - begun)
+            update(Progress(done=done, of=of, broken=0, rate=rate, left_s=(of - done) / rate))
+
+        source.watch = watch
+        yield
 
 
 def _say(source: Source, file: Path) -> None:

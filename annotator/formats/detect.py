@@ -17,6 +17,7 @@ _BY_SUFFIX = {
     ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".yaml": "yolo", ".yml": "yolo",
 }  # fmt: skip
 _HEAD = 1 << 16
+_PLAIN = re.compile(rb"(\xef\xbb\xbf)?ref,filename,bbox,label,skipped,flagged")
 
 
 def detect(path: Path) -> str:
@@ -26,7 +27,9 @@ def detect(path: Path) -> str:
         raise RefError(f"{name} does not exist")
     found = _folder(path) if path.is_dir() else _file(path)
     if found is None:
-        raise RefError(f"{name}: its format is not known; name it with --format")
+        raise RefError(
+            f"{name}: its format is not known; name it with --format (images alone: --images)"
+        )
     return found
 
 
@@ -53,7 +56,7 @@ def _file(path: Path) -> str | None:
         return _json(path)
     if suffix == ".csv":
         with path.open("rb") as file:
-            return "plain-csv" if re.match(rb"(\xef\xbb\xbf)?ref,", file.read(8)) else "csv"
+            return "plain-csv" if _PLAIN.match(file.read(80)) else "csv"
     if suffix in (".yaml", ".yml"):
         parent = path.parent
         classes = (parent / "train").is_dir() and not (parent / "labels").is_dir()

@@ -43,15 +43,7 @@ def _task(reading: Reading, piece: Piece, where: str) -> Iterator[Found]:
         yield Found(where, Item(path), columns=columns)
         return
     spot, annotation = chosen
-    lead = annotation.get("lead_time")
-    milliseconds = None if lead is None else int(1000 * number(lead, f"{spot}.lead_time", 0))
-    by = annotation.get("annotator") or annotation.get("completed_by")
-    if isinstance(by, dict):
-        by = by.get("email")
-    told: dict[str, Any] = {
-        "by": None if by is None else str(by)[:200],
-        "machine": annotation.get("machine") is True,
-    }
+    milliseconds, told = _told(spot, annotation)
     results = annotation.get("result")
     if not isinstance(results, list):
         raise RefError(f"{spot}.result should be a list")
@@ -72,6 +64,20 @@ def _task(reading: Reading, piece: Piece, where: str) -> Iterator[Found]:
             )
         except RefError as error:
             reading.fault(place, str(error))
+
+
+def _told(spot: str, annotation: Mapping[str, Any]) -> tuple[int | None, dict[str, Any]]:
+    """How long an annotation took, and who made it."""
+    lead = annotation.get("lead_time")
+    milliseconds = None if lead is None else int(1000 * number(lead, f"{spot}.lead_time", 0))
+    by = annotation.get("annotator") or annotation.get("completed_by")
+    if isinstance(by, dict):
+        by = by.get("email")
+    told: dict[str, Any] = {
+        "by": None if by is None else str(by)[:200],
+        "machine": annotation.get("machine") is True,
+    }
+    return milliseconds, told
 
 
 def image_path(reading: Reading, data: Mapping[str, Any]) -> str:

@@ -198,11 +198,9 @@ class _Columns:
 
     def finish(self) -> None:
         ledger = self._ledger
-        ledger.row = np.array(self._whole["row"], np.int64)
-        ledger.seq = np.array(self._whole["seq"], np.int64)
-        ledger.label = np.array(self._small["label"], np.int64)
-        ledger.who = np.array(self._small["who"], np.int64)
-        ledger.at, ledger.kind = np.array(self._real["at"]), np.array(self._kind, np.int8)
+        ledger.row, ledger.seq = _shared(self._whole["row"]), _shared(self._whole["seq"])
+        ledger.label, ledger.who = _shared(self._small["label"]), _shared(self._small["who"])
+        ledger.at, ledger.kind = _shared(self._real["at"]), _shared(self._kind)
         undone = np.isin(ledger.seq, np.array(self._undone, np.int64))
         standing = np.flatnonzero(~undone & (ledger.kind & _SECOND == 0))
         ledger.row[undone] = -1  # opinions that were taken back agree with nobody
@@ -211,8 +209,13 @@ class _Columns:
         held = rows >= 0
         ledger.standing[rows[held]] = standing[held]  # of several decisions the last one stays
         ledger._details = {
-            "pool": np.array(self._whole["pool"], np.int64),
-            "q": np.array(self._real["q"]),
-            **{n: np.array(self._small[n], np.int32) for n in ("model", "picked_by", "shown_ms")},
+            "pool": _shared(self._whole["pool"]),
+            "q": _shared(self._real["q"]),
+            **{name: _shared(self._small[name]) for name in ("model", "picked_by", "shown_ms")},
         }
         ledger._settle()
+
+
+def _shared(column: array[Any]) -> NDArray[Any]:
+    """The same numbers in the same memory."""
+    return np.frombuffer(column, column.typecode) if column else np.zeros(0, column.typecode)

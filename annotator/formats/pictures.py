@@ -44,8 +44,8 @@ class Pictures:
         origin = self._source.images.root / path
         if self._source.options.images == "none":
             return name
-        if not origin.is_file():
-            self._source.note(f"left out: {printable(str(origin))}: there is no such file")
+        if not os.access(origin, os.R_OK) or not origin.is_file():
+            self._source.note(f"left out: {printable(str(origin))}: is no file, or not to be read")
             return None
         target = self._made(name)
         if self._source.options.images == "symlink":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -95,6 +95,8 @@ class Source:
     """Why items are not in what was written, and how many."""
     notes: list[str] = field(default_factory=list)
     written: int = 0
+    watch: Callable[[int, int], None] | None = None
+    """Told how many items of how many have been handed out, every few thousand."""
 
     @classmethod
     def open(
@@ -248,6 +250,8 @@ class Source:
             for row, columns in zip(part, cells, strict=True):
                 split = names[self._split[row]] if names else ""
                 yield self._record(row, columns, split)
+            if self.watch is not None:
+                self.watch(start + len(part), len(rows))
 
     def _record(self, row: int, columns: Mapping[str, str], split: str) -> Record:
         ledger, options = self.ledger, self.options

@@ -51,7 +51,7 @@ def _picture(
         return  # without labels an image would teach that there is nothing in it
     size = source.size(picture.path)
     lead = f"{picture.split}/" if picture.split else ""
-    name = size and pictures.whole(picture.path, f"images/{lead}{inside(picture.path)}")
+    name = size and pictures.whole(picture.path, f"images/{lead}{_plain(picture.path)}")
     if not size or not name:
         source.leave_out("in images that cannot be read", len(records))
         return
@@ -71,6 +71,12 @@ def _picture(
     target = place / "labels" / PurePosixPath(os.path.splitext(name[len("images/") :])[0] + ".txt")  # noqa: PTH122
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text("".join(lines))
+
+
+def _plain(path: str) -> str:
+    """A path whose folders its readers do not mistake: the last `images` is theirs."""
+    parts = inside(path).split("/")
+    return "/".join(["images_" if part == "images" else part for part in parts[:-1]] + parts[-1:])
 
 
 def _usable(source: Source, records: list[Record]) -> Iterator[Record]:

@@ -302,7 +302,7 @@ TABLES = [
     Case("a lost file with ESC", file("x.csv", "filename\n\x1b]0;x\x07.png\n"), "line 2, filename: no such file"),
     Case("a list of lost files", file("x.txt", "a.png\ngone.png\n"), "x.txt, line 2"),
     Case("a list in latin-1", file("x.txt", b"a.png\n\xe9.png\n"), "x.txt, line 2: is not UTF-8"),
-    Case("a plain CSV without refs", file("x.csv", "ref,label\n,ok\n"), "x.csv, line 2: names no file"),
+    Case("a plain CSV without refs", file("x.csv", "ref,filename,bbox,label,skipped,flagged\n,,,ok\n"), "x.csv, line 2: names no file"),
     Case("something else", file("x.zip", b"PK\x03\x04"), "its format is not known"),
     Case("an empty folder", lambda folder: (folder / "e").mkdir() or folder / "e", "its format is not known"),
 ]  # fmt: skip

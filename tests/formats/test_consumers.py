@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from annotator.formats import label_studio, yaml
+from annotator.formats.format import names
 from annotator.formats.plain import safe, unsafe
 from annotator.formats.splits import parse
 from annotator.project import Project
@@ -281,3 +282,27 @@ def test_no_cell_of_a_plain_csv_is_a_formula(tmp_path: Path) -> None:
     )
     assert making.items(again) == making.items(made)
     assert [row["=col"] for row in making.rows(again)] == list(FORMULAS)
+
+
+def test_folders_named_images_do_not_lead_yolo_astray(tmp_path: Path) -> None:
+    refs = ("x/images/a.png#xywh=1,2,3,4", "x/images/a.jpg#xywh=1,2,3,4")
+    made = making.project(tmp_path / "one", refs, dict.fromkeys(refs, "ok"))
+    making.write(made, "yolo", tmp_path / "y")
+    images = list((tmp_path / "y/images").rglob("*.*"))
+    assert len(images) == 2
+    for image in images:
+        head, _, tail = str(image).rpartition("/images/")
+        assert Path(f"{head}/labels/{tail}").with_suffix(".txt").is_file(), (
+            "one file of labels each"
+        )
+    again = making.reopened(tmp_path / "again", tmp_path / "y", making.load("yolo"))
+    assert sorted(making.items(again)) == sorted(making.items(made))
+
+
+def test_the_docs_name_every_format() -> None:
+    text = (Path(__file__).parents[2] / "docs/formats.md").read_text()
+    rows = {line.split("|")[1].strip(" `"): line for line in text.splitlines() if line[:2] == "| "}
+    for name in names():
+        format_ = making.load(name)
+        cells = [cell.strip() for cell in rows[name].split("|")]
+        assert (cells[2] == "yes", cells[3] == "yes") == (bool(format_.read), bool(format_.write))
