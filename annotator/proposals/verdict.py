@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from annotator.propose.proposal import UNNAMED
+
 ACCEPT = ("yes", "positive", "accept")
 REJECT = ("no", "none", "negative", "reject")
+GENERAL = (UNNAMED, "face")
+"""Names that any closer one agrees with: a face is right where the label says whose."""
 
 
 class Verdict(NamedTuple):
@@ -19,12 +23,15 @@ class Verdict(NamedTuple):
 
 
 def judge(label: str, proposed: str) -> Verdict:
-    """`yes` accepts the proposed name, `no` and `none` reject it, any other class corrects it."""
+    """`yes` accepts the proposed name, `no` and `none` reject it, any other class corrects it, or
+    says more closely what was proposed as an object or a face."""
     if label == proposed:
         return Verdict(label, True)
     if label in REJECT:
         return Verdict(None, False)
-    return Verdict(proposed, True) if label in ACCEPT else Verdict(label, False)
+    if label in ACCEPT:
+        return Verdict(proposed, True)
+    return Verdict(label, proposed in GENERAL)
 
 
 def chances(name: str, score: float, classes: Sequence[str]) -> dict[str, float] | None:

@@ -120,6 +120,46 @@ def owlv2(folder: Path) -> Path:
     return _saved(folder, Owlv2ForObjectDetection, config, processor)
 
 
+def grounding_dino(folder: Path) -> Path:
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import (
+        BertConfig,
+        BertTokenizerFast,
+        GroundingDinoConfig,
+        GroundingDinoForObjectDetection,
+        GroundingDinoProcessor,
+        SwinConfig,
+    )
+    from transformers.models.grounding_dino.image_processing_pil_grounding_dino import (
+        GroundingDinoImageProcessorPil,
+    )
+
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", "?", "a", "cat", "ripe", "pear"]
+    tokenizer = Tokenizer(models.WordPiece({w: i for i, w in enumerate(words)}, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    config = GroundingDinoConfig(
+        backbone_config=SwinConfig(
+            embed_dim=16, depths=[1, 1, 1, 1], num_heads=[1, 2, 2, 2], window_size=2,
+            image_size=64, out_indices=[2, 3, 4],
+        ),
+        text_config=BertConfig(
+            vocab_size=len(words), hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
+            intermediate_size=16, max_position_embeddings=64,
+        ),
+        d_model=32, encoder_layers=1, decoder_layers=2, encoder_ffn_dim=16, decoder_ffn_dim=16,
+        encoder_attention_heads=2, decoder_attention_heads=2, num_queries=12, max_text_len=16,
+    )  # fmt: skip
+    processor = GroundingDinoProcessor(
+        GroundingDinoImageProcessorPil(size={"shortest_edge": 64, "longest_edge": 128}),
+        BertTokenizerFast(tokenizer_object=tokenizer),
+    )
+    return _saved(folder, GroundingDinoForObjectDetection, config, processor)
+
+
 def _square(side: int) -> dict[str, int]:
     return {"height": side, "width": side}
 

@@ -35,6 +35,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for make in (checkpoints.rt_detr_v2, checkpoints.d_fine, checkpoints.deformable_detr):
         make(folder / make.__name__)
     checkpoints.owlv2(folder / "owlv2")
+    checkpoints.grounding_dino(folder / "grounding_dino")
     return folder
 
 
@@ -111,14 +112,17 @@ def test_a_checkpoint_finds_the_same_alone_and_in_a_batch(models: Path, name: st
         assert found.boxes.max() > 90
 
 
-def test_a_zero_shot_checkpoint_answers_in_the_words_it_was_asked_with(models: Path) -> None:
-    texts = ["a ripe pear", "a cat"]
-    detector = TransformersDetector(str(models / "owlv2"), texts, device="cpu")
+@pytest.mark.parametrize("name", ["owlv2", "grounding_dino"])
+def test_a_zero_shot_checkpoint_answers_in_the_words_it_was_asked_with(
+    models: Path, name: str
+) -> None:
+    texts = ["a ripe pear", "cat"]
+    detector = TransformersDetector(str(models / name), texts, device="cpu")
     (found,) = detector.detect([detector.prepare(Image.new("RGB", (80, 60)), (80, 60))])
     assert isinstance(found, Detections)
     assert len(found) > 0 and set(found.names) <= set(texts)
     with pytest.raises(FeatureError, match="--text"):
-        TransformersDetector(str(models / "owlv2"))
+        TransformersDetector(str(models / name))
 
 
 def test_a_processor_for_torchvision_alone_is_done_without(models: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from annotator.clusters import read_clusters
 from annotator.errors import ExtraMissing, FeatureError
 from annotator.features.store import FeatureStore
 from annotator.project import Project
-from annotator.proposals import read
+from annotator.proposals import judge, read
 from annotator.propose.align import TEMPLATE, aligned, similarity
 from annotator.propose.augment import restored
 from annotator.propose.descriptors import Described
@@ -288,3 +288,10 @@ def test_identities_are_written_as_clusters_and_in_the_json(
     assert {f["image"] for f in cluster["faces"]} == {f["image"] for f in told["frames"]}
     clusters = read_clusters(Project.open(tmp_path / "album.faces"))
     assert clusters is not None and len(clusters.refs) == 6
+
+
+def test_a_name_says_that_a_face_was_rightly_proposed() -> None:
+    assert judge("Ada", "face") == ("Ada", True)
+    assert judge("noise", "face").right
+    assert judge("none", "face") == (None, False)
+    assert judge("cat", "dog") == ("cat", False)
