@@ -12,7 +12,7 @@ _ANSWER = re.compile(
     rb"|\x1b_G(?P<kitty>[^;\x1b]*);(?P<verdict>[^\x1b]*)\x1b\\"
     rb"|\x1b\[6;(?P<cell>\d+;\d+)t"
     rb"|\x1b\[4;(?P<window>\d+;\d+)t"
-    rb"|\x1b\[\?(?P<graphics>\d+;\d+;[\d;]*)S"
+    rb"|\x1b\[\?(?P<graphics>\d+;\d+[\d;]*)S"
     rb"|\x1b\[\?(?P<mode>\d+;\d+)\$y"
     rb"|\x1b\[\?(?P<attributes>[\d;]*)c"
     rb"|\x1bP[^\x1b]*\x1b\\"

@@ -109,6 +109,13 @@ def test_answers_cut_anywhere_and_garbage_are_survived() -> None:
     assert parse(whole).closed
 
 
+def test_a_refusal_of_a_graphics_question_is_no_typing() -> None:
+    # xterm -ti vt100 answers XTSMGRAPHICS so: "?" would open the help.
+    answers = parse(b"\x1b[?1;3S\x1b[?2;3;S\x1b[?1;2c")
+    assert answers.typed == b""
+    assert answers.closed
+
+
 def test_tmux_decides_by_what_is_around_it() -> None:
     kitty = parse(b"\x1bP>|kitty(0.41.1)\x1b\\\x1b[?62;4c")
     assert choose(kitty, "tmux", Tmux("3.5a", passthrough=True))[0] is Technique.FRAMES
