@@ -61,7 +61,20 @@ def _file(path: Path) -> str | None:
         parent = path.parent
         classes = (parent / "train").is_dir() and not (parent / "labels").is_dir()
         return "yolo-cls" if classes and not (parent / "images").is_dir() else "yolo"
-    return _BY_SUFFIX.get(suffix)
+    return _BY_SUFFIX.get(suffix) or _by_content(path)
+
+
+def _by_content(path: Path) -> str | None:
+    """By the first bytes, for a file whose name says nothing."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD).removeprefix(b"\xef\xbb\xbf").lstrip()
+    if head.startswith(b"PAR1"):
+        return "parquet"
+    if head.startswith(b"<"):
+        return "voc" if xml.root_tag(path) == "annotation" else "cvat"
+    if head.startswith(b"{") and b'"images"' not in head and b'"annotations"' not in head:
+        return "jsonl"
+    return _json(path) if head.startswith((b"{", b"[")) else None
 
 
 def _json(path: Path) -> str:

@@ -1,0 +1,33 @@
+"""A file's format is found out by its name, or by what is in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from annotator.errors import RefError
+from annotator.formats.detect import detect
+from annotator.formats.format import load, names
+from tests.formats import making
+
+FOUND = [name for name in names() if load(name).read and name != "list"]
+SUFFIX = {"csv": ".csv", "plain-csv": ".csv"}
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_every_export_is_recognised(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow") if name == "parquet" else None
+    refs = making.WHOLE if "whole" in load(name).keeps else making.BOXES
+    made = making.project(tmp_path / "one", refs, dict.fromkeys(refs, "ok"))
+    place = tmp_path / f"export{SUFFIX.get(name, '')}"
+    making.write(made, name, place)
+    assert detect(place) == name
+
+
+def test_what_is_nothing_known_is_said(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"\x7fELF")
+    making.images(tmp_path / "photos", ["a.png"])
+    for name in ("x", "photos", "gone"):
+        with pytest.raises(RefError, match="--format|does not exist"):
+            detect(tmp_path / name)
