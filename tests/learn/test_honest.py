@@ -52,9 +52,9 @@ def test_weighted_by_how_it_was_drawn_the_mean_is_that_of_the_pool(find: int | N
     """2,000 replays with a fixed predictor: LURE's mean within 3 standard errors of the truth."""
     rng = np.random.default_rng(1)
     proba, wrong = doubtful(rng, N)
-    M, pool_size, means = 8, N - KNOWN, []
+    M, pool_size, means, cache = 8, N - KNOWN, [], dict[str, Any]()
     for _ in range(2000):
-        picks = HerdingMix()(fixed_pool(proba, rng, find=find), M)
+        picks = HerdingMix()(fixed_pool(proba, rng, find=find, cache=cache), M)
         q, size = np.array([p.q for p in picks]), np.array([p.pool for p in picks])
         weights = 1 + (pool_size - M) / (size - 1) * (1 / (size * q) - 1)
         means.append(np.mean(weights * wrong[[p.row for p in picks]]))
