@@ -10,6 +10,8 @@ import pytest
 from annotator import pool
 from annotator.errors import AnnotatorError, ProjectError
 from annotator.formats.format import Format, load, names
+from annotator.formats.gather import Gathered
+from annotator.formats.reading import Reading
 from annotator.formats.splits import parse
 from annotator.formats.target import MARK, target
 from annotator.project import Project
@@ -194,6 +196,26 @@ def test_memory_does_not_grow_with_an_object_for_each_item(
         tracemalloc.stop()
     # 70 bytes a decision, some 40 of its ref, the row numbers of the pool, and a batch.
     assert peaks[1] - peaks[0] < 2500 * 600
+
+
+@pytest.mark.parametrize("name", [name for name in BOTH if not load(name).folder])
+def test_reading_does_not_hold_an_object_for_each_item(
+    name: str, small_and_large: list[Project], tmp_path: Path
+) -> None:
+    pytest.importorskip("pyarrow") if name == "parquet" else None
+    peaks = []
+    for number, made in enumerate(small_and_large):
+        place = tmp_path / f"{number}.{name}"
+        making.write(made, name, place, only=("labelled",))
+        reading = Reading(place, label="ok")
+        tracemalloc.start()
+        with Gathered(reading, load(name).read) as gathered:  # type: ignore[arg-type]
+            count = sum(1 for _ in gathered)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert count == 1500 and not reading.faults
+    # Its ref, and of JSON its text; not the tree of all of them.
+    assert peaks[1] - peaks[0] < 1250 * 700
 
 
 def test_what_is_there_is_not_replaced_unasked(tmp_path: Path) -> None:
