@@ -10,9 +10,7 @@ beside their bare forward passes; `--device cuda` on a GPU. Goal: at least 0.9.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import importlib
-import io
 import tempfile
 import time
 from collections.abc import Callable
@@ -26,10 +24,10 @@ from PIL import Image
 from annotator.propose.detect import Passes, detect
 from annotator.propose.detections import Detections
 from annotator.propose.detectors import TransformersDetector
-from annotator.propose.evaluate import Truth, average_precision
+from annotator.propose.evaluate import average_precision
 from annotator.propose.fuse import fuse
 from annotator.propose.results import Results
-from tests.propose.scenes import MODELS, NAMES, answers, scenes
+from tests.propose.scenes import MODELS, answers, official, scenes
 
 GOAL = 0.9
 SEEDS = range(5)
@@ -47,7 +45,8 @@ def precision() -> None:
             }
         for name, each in found.items():
             ours = float(np.mean(list(average_precision(truth, each).values())))
-            rows.setdefault(name, []).append((ours, _official(truth, each)))
+            theirs = float(np.mean(list(official(truth, each).values())))
+            rows.setdefault(name, []).append((ours, theirs))
     print("| AP at IoU 0.5, made scenes, median of 5 seeds | ours | pycocotools |")
     print("|---|---|---|")
     for name, values in rows.items():
@@ -58,43 +57,6 @@ def precision() -> None:
 def _as_one(fused: Any) -> Detections:
     boxes = np.array([f.box for f in fused]).reshape(-1, 4)
     return Detections(boxes, np.array([f.score for f in fused]), tuple(f.name for f in fused))
-
-
-def _official(truth: dict[str, Truth], found: dict[str, Detections]) -> float:
-    from pycocotools.coco import COCO
-    from pycocotools.cocoeval import COCOeval
-
-    annotations, rows = [], []
-    for image, (path, known) in enumerate(truth.items()):
-        for box, name in zip(known.boxes, known.names, strict=True):
-            annotations.append(
-                {
-                    "id": len(annotations) + 1, "image_id": image, "iscrowd": 0,
-                    "category_id": NAMES.index(name), "bbox": _xywh(box),
-                    "area": float(np.prod(box[2:] - box[:2])),
-                }
-            )  # fmt: skip
-        some = found[path]
-        for box, score, name in zip(some.boxes, some.scores, some.names, strict=True):
-            row = {"image_id": image, "category_id": NAMES.index(name), "bbox": _xywh(box)}
-            rows.append({**row, "score": float(score)})
-    with contextlib.redirect_stdout(io.StringIO()):
-        coco = COCO()
-        coco.dataset = {
-            "info": {}, "annotations": annotations,
-            "images": [{"id": image} for image in range(len(truth))],
-            "categories": [{"id": number, "name": name} for number, name in enumerate(NAMES)],
-        }  # fmt: skip
-        coco.createIndex()
-        run = COCOeval(coco, coco.loadRes(rows), "bbox")
-        run.evaluate()
-        run.accumulate()
-    return float(run.eval["precision"][0, :, :, 0, 2].mean())
-
-
-def _xywh(box: Any) -> list[float]:
-    left, top, right, bottom = map(float, box)
-    return [left, top, right - left, bottom - top]
 
 
 def fusion() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -71,3 +74,40 @@ def _seen(model: Noisy, known: Truth, rng: np.random.Generator) -> Detections:
 
 def _other(name: str) -> str:
     return NAMES[1 - NAMES.index(name)]
+
+
+def official(truth: dict[str, Truth], found: dict[str, Detections]) -> dict[str, float]:
+    """The AP of each class at IoU 0.5, by pycocotools."""
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    annotations: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
+    for image, (path, known) in enumerate(truth.items()):
+        for box, name in zip(known.boxes, known.names, strict=True):
+            area = float(np.prod(box[2:] - box[:2]))
+            row = {**_row(image, box, name), "area": area, "iscrowd": 0}
+            annotations.append({**row, "id": len(annotations) + 1})
+        some = found[path]
+        for box, score, name in zip(some.boxes, some.scores, some.names, strict=True):
+            rows.append({**_row(image, box, name), "score": float(score)})
+    coco = COCO()
+    coco.dataset = {
+        "info": {}, "annotations": annotations,
+        "images": [{"id": image} for image in range(len(truth))],
+        "categories": [{"id": number, "name": name} for number, name in enumerate(NAMES, 1)],
+    }  # fmt: skip
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco.createIndex()
+        run = COCOeval(coco, coco.loadRes(rows), "bbox")
+        run.evaluate()
+        run.accumulate()
+    # precision: IoU threshold, recall, class, area range, detections allowed
+    values = run.eval["precision"][0, :, :, 0, 2]
+    return {name: float(values[:, number].mean()) for number, name in enumerate(NAMES)}
+
+
+def _row(image: int, box: Any, name: str) -> dict[str, Any]:
+    left, top, right, bottom = map(float, box)
+    corners = [left, top, right - left, bottom - top]
+    return {"image_id": image, "category_id": NAMES.index(name) + 1, "bbox": corners}

@@ -2,64 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from annotator.errors import RefError
 from annotator.propose.detections import Detections
-from annotator.propose.evaluate import Truth, average_precision, read_truth
+from annotator.propose.evaluate import average_precision, read_truth
 from annotator.propose.fuse import fuse
-from tests.propose.scenes import MODELS, answers, scenes
+from tests.propose.scenes import MODELS, answers, official, scenes
 
-NAMES = ("person", "bicycle")
-
-
-def _official(truth: dict[str, Truth], found: dict[str, Detections]) -> dict[str, float]:
-    """AP@50 of each class by pycocotools."""
-    coco = pytest.importorskip("pycocotools.coco")
-    evaluation = pytest.importorskip("pycocotools.cocoeval")
-    numbers = {name: number for number, name in enumerate(NAMES, 1)}
-    data: dict[str, Any] = {
-        "info": {}, "categories": [{"id": n, "name": name} for name, n in numbers.items()],
-        "images": [{"id": i, "file_name": path} for i, path in enumerate(truth)],
-        "annotations": [],
-    }  # fmt: skip
-    rows = []
-    for image, (path, known) in enumerate(truth.items()):
-        for box, name in zip(known.boxes, known.names, strict=True):
-            data["annotations"].append(
-                {
-                    "id": len(data["annotations"]) + 1, "image_id": image, "iscrowd": 0,
-                    "category_id": numbers[name], "bbox": _xywh(box),
-                    "area": float(np.prod(box[2:] - box[:2])),
-                }
-            )  # fmt: skip
-        some = found[path]
-        rows += [
-            {"image_id": image, "category_id": numbers[n], "bbox": _xywh(b), "score": float(s)}
-            for b, s, n in zip(some.boxes, some.scores, some.names, strict=True)
-        ]
-    with contextlib.redirect_stdout(io.StringIO()):
-        known_api = coco.COCO()
-        known_api.dataset = data
-        known_api.createIndex()
-        run = evaluation.COCOeval(known_api, known_api.loadRes(rows), "bbox")
-        run.evaluate()
-        run.accumulate()
-    # precision: IoU threshold, recall, class, area range, detections allowed
-    values = run.eval["precision"][0, :, :, 0, 2]
-    return {name: float(values[:, numbers[name] - 1].mean()) for name in NAMES}
-
-
-def _xywh(box: Any) -> list[float]:
-    left, top, right, bottom = map(float, box)
-    return [left, top, right - left, bottom - top]
+pytest.importorskip("pycocotools")
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
@@ -67,7 +22,7 @@ def test_average_precision_is_that_of_pycocotools(seed: int) -> None:
     truth = scenes(40, seed)
     for model in MODELS:
         found = answers(model, truth, seed)
-        ours, theirs = average_precision(truth, found), _official(truth, found)
+        ours, theirs = average_precision(truth, found), official(truth, found)
         assert ours == pytest.approx(theirs, abs=1e-9)
         assert 0.1 < ours["person"] < 0.95
 
@@ -83,7 +38,7 @@ def test_an_ensemble_is_better_than_its_models() -> None:
         scores = np.array([f.score for f in fused])
         together[path] = Detections(boxes, scores, tuple(f.name for f in fused))
     ours = average_precision(truth, together)
-    assert ours == pytest.approx(_official(truth, together), abs=1e-9)
+    assert ours == pytest.approx(official(truth, together), abs=1e-9)
     assert np.mean(list(ours.values())) > max(alone) + 0.02
 
 
