@@ -106,7 +106,9 @@ class Gathered:
                 self._sets[before] = self.reading.joined(names)
             elif (now.label, now.skipped) != (then.label, then.skipped):
                 self.reading.fault(
-                    now.where, f"{printable(now.item.ref)} has another label in {then.where}"
+                    now.where,
+                    f"{printable(now.item.ref)} is {_said(now)} here and {_said(then)} in "
+                    f"{then.where}",
                 )
             else:
                 self.reading.pass_over(_REPEATED)
@@ -119,6 +121,10 @@ class Gathered:
 
 def _is_bare(found: Found) -> bool:
     return found.item.box is None and found.label is None and not found.skipped
+
+
+def _said(found: Found) -> str:
+    return "skipped" if found.skipped else printable(repr(found.label or ""))
 
 
 def _packed(found: Found) -> str:

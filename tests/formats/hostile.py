@@ -167,7 +167,7 @@ COCO = [
     Case("two classes for one box", file("c.json", json.dumps({**json.loads(coco()),
          "categories": [{"id": 1, "name": "ok"}, {"id": 2, "name": "bad"}],
          "annotations": [{"image_id": 1, "category_id": c, "bbox": [1, 2, 3, 4]} for c in (1, 2)]})),
-         "annotations[1]: a.png#xywh=1,2,3,4 has another label in annotations[0]"),
+         "annotations[1]: a.png#xywh=1,2,3,4 is 'bad' here and 'ok' in annotations[0]"),
 ]  # fmt: skip
 
 JSONL = [
