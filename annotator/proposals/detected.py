@@ -73,7 +73,7 @@ def write(
                 for ref, (fused, proposal) in zip(refs, made, strict=True)
                 if recipe.rule.keeps(fused)
             ]
-        outcome.added, outcome.merged = writer.added, writer.merged
+        outcome.added, outcome.merged = writer.added, writer.merged + writer.repeated
         outcome.left_out += writer.left_out
     order = [route.path for route in in_order(outcome.routes) if route.to_person]
     first = [First(ref, WHY) for path in order for ref in doubtful[path]]
