@@ -24,6 +24,7 @@ from annotator.terminal.lettered import Lettered, Run, written
 from annotator.terminal.line import Line
 from annotator.terminal.make import backend_for
 from annotator.terminal.sheet import HEAD, LEAST, SIDE, Composer, Sheet, Spot, most, spots
+from annotator.terminal.tiled import Tiled
 from annotator.tui.widgets.picture import Picture
 from annotator.tui.widgets.strips import words
 
@@ -55,7 +56,10 @@ class Mosaic(Picture):
         """The place for pages has another size: pages are to be laid out anew."""
 
     def __init__(self, composer: Composer, caps: Caps, line: Line | None, **options: Any) -> None:
-        backend = Lettered(backend_for(caps), self._letters, caps.sync and not caps.wrapped)
+        inner = backend_for(caps)
+        if caps.technique is Technique.CLASSIC:  # what it places lies over all text
+            inner = Tiled(caps, (0, 0, 0), lambda: self._sheet.spots if self._sheet else ())
+        backend = Lettered(inner, self._letters, caps.sync and not caps.wrapped)
         super().__init__(composer, caps, backend=backend, line=line, depth=2, **options)
         self.composer = composer
         self._sheet: Sheet | None = None
