@@ -77,7 +77,7 @@ class Worker:
     async def ready(self) -> None:
         """The page is on the screen, and keys count."""
         screen = self.screen
-        await self.until(lambda: screen.mosaic.seen == screen._sheet and screen._on_screen)
+        await self.until(lambda: screen.mosaic.seen == screen._sheet and screen.shows)
 
     async def press(self, *keys: str) -> None:
         for key in keys:
