@@ -166,35 +166,40 @@ class _Columns:
     def add(self, batch: Sequence[Entry]) -> None:
         ledger = self._ledger
         rows = ledger.refs.rows([entry.ref for entry in batch]).tolist() if batch else []
+        decided = [at for at, entry in enumerate(batch) if entry.action in DECISIONS]
+        self._decide([batch[at] for at in decided], [rows[at] for at in decided])
+        if len(decided) == len(batch):
+            return
         for entry, row in zip(batch, rows, strict=True):
-            if entry.action in DECISIONS:
-                self._decide(entry, row)
-            elif entry.action is Action.UNDO:
+            if entry.action is Action.UNDO:
                 self._undone.append(int((entry.extra or {}).get("undoes", -1)))
             elif entry.action is Action.FLAG:
                 on = (entry.extra or {}).get("on", True)
                 (ledger.flagged.add if on else ledger.flagged.discard)(row)
-            elif entry.note:
+            elif entry.action is Action.NOTE and entry.note:
                 ledger.notes[row] = entry.note
 
-    def _decide(self, entry: Entry, row: int) -> None:
+    def _decide(self, batch: Sequence[Entry], rows: Sequence[int]) -> None:
+        """A column at a time: a million calls of a function take seconds."""
         ledger, texts = self._ledger, self._ledger._texts
-        self._whole["row"].append(row)
-        self._whole["seq"].append(entry.seq)
-        self._whole["pool"].append(-1 if entry.pool is None else entry.pool)
-        label = entry.label if entry.action is Action.LABEL else None
-        self._small["label"].append(ledger.labels.code(label))
-        self._small["who"].append(ledger.annotators[entry.annotator])
-        self._small["model"].append(texts.code(entry.model))
-        self._small["picked_by"].append(texts.code(entry.picked_by))
-        shown = -1 if entry.shown_ms is None else entry.shown_ms
-        self._small["shown_ms"].append(min(shown, 2**31 - 1))
-        self._real["at"].append(entry.at)
-        self._real["q"].append(np.nan if entry.q is None else entry.q)
-        extra = entry.extra
-        self._kind.append(_MACHINE * bool(extra and extra.get("machine")) + _SECOND * entry.second)
+        whole, small, real = self._whole, self._small, self._real
+        whole["row"].extend(rows)
+        whole["seq"].extend([e.seq for e in batch])
+        whole["pool"].extend([-1 if e.pool is None else e.pool for e in batch])
+        label = ledger.labels.code
+        small["label"].extend([label(e.label) if e.action is Action.LABEL else -1 for e in batch])
+        small["who"].extend([ledger.annotators[e.annotator] for e in batch])
+        small["model"].extend([texts.code(e.model) for e in batch])
+        small["picked_by"].extend([texts.code(e.picked_by) for e in batch])
+        shown = [-1 if e.shown_ms is None else min(e.shown_ms, 2**31 - 1) for e in batch]
+        small["shown_ms"].extend(shown)
+        real["at"].extend([e.at for e in batch])
+        real["q"].extend([np.nan if e.q is None else e.q for e in batch])
+        self._kind.extend(
+            [_MACHINE * e.by_machine + _SECOND * e.second if e.extra else 0 for e in batch]
+        )
         if self._with_proba:
-            ledger._proba.append(json.dumps(entry.proba) if entry.proba else "")
+            ledger._proba += [json.dumps(e.proba) if e.proba else "" for e in batch]
 
     def finish(self) -> None:
         ledger = self._ledger
