@@ -1,19 +1,21 @@
 """DBSCAN on the cosine distance, without a matrix of all pairs (Ester et al., "A Density-Based
 Algorithm for Discovering Clusters", 1996).
 
-Similarities are computed a block at a time and twice: first to count each item's neighbours,
-then to join the clusters of core items that are neighbours. What is held is a few numbers an
-item, and one block.
+Similarities are computed a block at a time; what is held is a few numbers an item, one block, and
+the pairs of neighbours while they are few. Where they are many they are computed a second time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-_BLOCK = 4096
+_BLOCK = 2048
+_KEPT = 10_000_000
+"""Pairs of neighbours that are kept for the second look at them: 160 MB."""
 
 Unit = NDArray[np.float32]
 """(n, d) rows of length 1."""
@@ -32,76 +34,104 @@ def dbscan(
     among its neighbours. `progress` hears how much is done, from 0 to 1.
     """
     least = np.float32(1 - eps)
-    core = _neighbours(unit, least, lambda part: progress(part / 2)) >= min_samples
+    counts, kept = _neighbours(unit, least, lambda part: progress(part / 2))
+    core = counts >= min_samples
     label = np.arange(len(unit))
     nearest = np.full(len(unit), -1, np.int64)
     highest = np.full(len(unit), -np.inf, np.float32)
-    for rows, columns, block, part in _blocks(unit):
-        close = block >= least
-        _border(close, block, rows, columns, core, nearest, highest)
-        _border(close.T, block.T, columns, rows, core, nearest, highest)
-        inside = close & core[rows, None] & core[None, columns]
-        here, there = np.nonzero(inside)
-        label = _joined(label, here + rows.start, there + columns.start)
-        progress(0.5 + part / 2)
+    for pairs in _pairs(unit, least) if kept is None else [kept]:
+        _border(pairs, core, nearest, highest)
+        inside = core[pairs.here] & core[pairs.there]
+        label = _joined(label, pairs.here[inside], pairs.there[inside])
+        progress(0.5 + pairs.part / 2)
     label[~core] = -1
     reached = ~core & (nearest >= 0)
     label[reached] = label[nearest[reached]]
     return _numbered(label)
 
 
-def _blocks(unit: Unit) -> Iterator[tuple[slice, slice, NDArray[np.float32], float]]:
-    """The similarities of rows and columns, each pair of blocks once; and the share done."""
+class Pairs(NamedTuple):
+    """Items that are neighbours, each pair once."""
+
+    here: NDArray[np.int32]
+    there: NDArray[np.int32]
+    cosine: NDArray[np.float32]
+    part: float
+    """The share of all pairs that was looked at by now."""
+
+
+def _pairs(unit: Unit, least: np.float32) -> Iterator[Pairs]:
+    """The neighbours in each pair of blocks."""
     starts = range(0, len(unit), _BLOCK)
-    pairs = len(starts) * (len(starts) + 1) // 2
+    blocks = len(starts) * (len(starts) + 1) // 2
     done = 0
     for start in starts:
-        rows = slice(start, min(start + _BLOCK, len(unit)))
+        rows = unit[start : start + _BLOCK]
         for other in range(start, len(unit), _BLOCK):
-            columns = slice(other, min(other + _BLOCK, len(unit)))
+            block = rows @ unit[other : other + _BLOCK].T
             done += 1
-            yield rows, columns, unit[rows] @ unit[columns].T, done / pairs
+            flat = np.flatnonzero(block >= least)
+            here, there = np.divmod(flat, block.shape[1])
+            if other == start:
+                once = here < there
+                flat, here, there = flat[once], here[once], there[once]
+            yield Pairs(
+                (here + start).astype(np.int32), (there + other).astype(np.int32),
+                block.ravel()[flat], done / blocks,
+            )  # fmt: skip
 
 
 def _neighbours(
     unit: Unit, least: np.float32, progress: Callable[[float], None]
-) -> NDArray[np.int64]:
-    counts = np.zeros(len(unit), np.int64)
-    for rows, columns, block, part in _blocks(unit):
-        close = block >= least
-        if rows == columns:
-            np.fill_diagonal(close, True)  # rounding must not part a row from itself
-        counts[rows] += close.sum(axis=1)
-        if rows != columns:
-            counts[columns] += close.sum(axis=0)
-        progress(part)
-    return counts
+) -> tuple[NDArray[np.int64], Pairs | None]:
+    """How many neighbours each item has, itself among them; and all pairs, if they are few."""
+    counts = np.ones(len(unit), np.int64)
+    kept: list[Pairs] | None = []
+    held = 0
+    for pairs in _pairs(unit, least):
+        for ends in (pairs.here, pairs.there):
+            if len(ends):
+                low = int(ends.min())
+                found = np.bincount(ends - low)
+                counts[low : low + len(found)] += found
+        held += len(pairs.here)
+        if held > _KEPT:
+            kept = None
+        elif kept is not None and len(pairs.here):
+            kept.append(pairs)
+        progress(pairs.part)
+    return counts, None if kept is None else _all(kept)
+
+
+def _all(kept: list[Pairs]) -> Pairs:
+    if not kept:
+        nothing = np.zeros(0, np.int32)
+        return Pairs(nothing, nothing, np.zeros(0, np.float32), 1.0)
+    here, there, cosine, _ = zip(*kept, strict=True)
+    return Pairs(np.concatenate(here), np.concatenate(there), np.concatenate(cosine), 1.0)
 
 
 def _border(
-    close: NDArray[np.bool_],
-    block: NDArray[np.float32],
-    rows: slice,
-    columns: slice,
+    pairs: Pairs,
     core: NDArray[np.bool_],
     nearest: NDArray[np.int64],
     highest: NDArray[np.float32],
 ) -> None:
     """Note for each row that is no core the core nearest to it."""
-    loose = np.flatnonzero(~core[rows])
-    if not len(loose):
-        return
-    reach = np.where(close[loose] & core[None, columns], block[loose], -np.inf)
-    best = reach.argmax(axis=1)
-    value = reach[np.arange(len(loose)), best]
-    better = value > highest[rows][loose]
-    places = loose[better] + rows.start
-    nearest[places] = best[better] + columns.start
-    highest[places] = value[better]
+    for loose, others in ((pairs.here, pairs.there), (pairs.there, pairs.here)):
+        reach = np.flatnonzero(~core[loose] & core[others])
+        if not len(reach):
+            continue
+        reach = reach[np.lexsort((others[reach], -pairs.cosine[reach], loose[reach]))]
+        first = np.concatenate([[True], np.diff(loose[reach]) != 0])
+        best = reach[first]
+        best = best[pairs.cosine[best] > highest[loose[best]]]
+        nearest[loose[best]] = others[best]
+        highest[loose[best]] = pairs.cosine[best]
 
 
 def _joined(
-    label: NDArray[np.int64], here: NDArray[np.int64], there: NDArray[np.int64]
+    label: NDArray[np.int64], here: NDArray[np.int32], there: NDArray[np.int32]
 ) -> NDArray[np.int64]:
     """The labels after those of each pair of items became one."""
     one, other = label[here], label[there]
