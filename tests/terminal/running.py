@@ -17,7 +17,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from tests.terminal.screen import PLACEHOLDER, Screen
+from tests.terminal.looks import PLACEHOLDER
+from tests.terminal.screen import Screen
 
 ROOT = Path(__file__).parents[2]
 
