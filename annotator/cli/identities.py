@@ -38,25 +38,32 @@ def identities(
     annotator identities photos.faces
     annotator identities photos.faces --export people.json
     """
-    import getpass
-    from dataclasses import replace
-
-    from annotator.cli.given import with_given
-    from annotator.clusters import FILE
     from annotator.project import Project
 
     project = Project.open(folder)
     if export is not None:
         _export(project, export, overwrite)
-        return
+    else:
+        given = {"annotator": annotator, "graphics": graphics, "theme": theme}
+        _review(project, given, word, again)
+
+
+def _review(project: Project, given: dict[str, str | None], word: str, again: bool) -> None:
+    import getpass
+    from dataclasses import replace
+
+    from annotator.cli.given import with_given
+    from annotator.clusters import FILE
+
+    name = printable(str(project.folder))
     if not (project.folder / FILE).is_file():
         raise ProjectError(
-            f"{printable(str(folder))} has no clusters: make them with `annotator faces IMAGES` "
-            f"or `annotator cluster {printable(str(folder))}`"
+            f"{name} has no clusters: make them with `annotator faces IMAGES` "
+            f"or `annotator cluster {name}`"
         )
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise ProjectError("pages need a terminal; over ssh give a command with `ssh -t`")
-    settings = with_given(project.settings, annotator=annotator, graphics=graphics, theme=theme)
+    settings = with_given(project.settings, **given)
     project = replace(project, settings=settings)
     from annotator.proposals.faces import loose_faces
     from annotator.tui.app import run
