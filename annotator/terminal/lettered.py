@@ -94,7 +94,7 @@ class Lettered:
             return data
         rows = [part.row for part in payload.parts] + [area.rows]
         letters = self._letters(rows[index], rows[index + 1])
-        return at_once(data + written(letters, area), self._sync)
+        return at_once(data + self.written(letters, area), self._sync)
 
     def abort(self, slot: int, payload: Payload) -> bytes:
         return self._backend.abort(slot, payload)
@@ -103,7 +103,28 @@ class Lettered:
         data = self._backend.show(slot, area, cells=cells)
         if not cells:
             return data
-        return at_once(data + written(self._letters(0, area.rows), area), self._sync)
+        return at_once(data + self.written(self._letters(0, area.rows), area), self._sync)
+
+    def written(self, runs: list[Run], area: Area) -> bytes:
+        """The bytes that write `runs` into the area."""
+        return written([*runs, *self._resumed(runs, area)], area)
+
+    def _resumed(self, runs: list[Run], area: Area) -> list[Run]:
+        """The cell of the picture after each piece of text, where cells name their place in it:
+        a cell that does not say so follows the one before it, which now is text."""
+        if not self._backend.named:
+            return []
+        taken = {(run.row, run.column + x) for run in runs for x in range(len(run.text))}
+        found = []
+        for run in runs:
+            column = run.column + len(run.text)
+            if column < area.columns and (run.row, column) not in taken:
+                cell = self._backend.line(run.row, area, None)[0]
+                text = cell.text[3 * column : 3 * column + 3]
+                if text and cell.foreground is not None:
+                    ground = cell.background or self.background
+                    found.append(Run(run.row, column, text, cell.foreground, ground))
+        return found
 
     def end(self) -> bytes:
         return self._backend.end()

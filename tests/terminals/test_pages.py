@@ -113,7 +113,7 @@ def labels(project: Project) -> list[str | None]:
         store.close()
 
 
-@pytest.mark.parametrize("name", ["kitty-0.41", "xterm", "plain"])
+@pytest.mark.parametrize("name", ["kitty-0.41", "kitty-0.26", "xterm", "plain"])
 def test_select_by_letter_key_and_mouse_and_submit(
     name: str, project: Project, tmp_path: Path
 ) -> None:

@@ -20,7 +20,7 @@ from textual.strip import Strip
 
 from annotator.terminal.backend import Colour, at_once
 from annotator.terminal.caps import Caps, Technique
-from annotator.terminal.lettered import Lettered, Run, written
+from annotator.terminal.lettered import Lettered, Run
 from annotator.terminal.line import Line
 from annotator.terminal.make import backend_for
 from annotator.terminal.sheet import HEAD, LEAST, SIDE, Composer, Sheet, Spot, most, spots
@@ -59,8 +59,8 @@ class Mosaic(Picture):
         inner = backend_for(caps)
         if caps.technique is Technique.CLASSIC:  # what it places lies over all text
             inner = Tiled(caps, (0, 0, 0), lambda: self._sheet.spots if self._sheet else ())
-        backend = Lettered(inner, self._letters, caps.sync and not caps.wrapped)
-        super().__init__(composer, caps, backend=backend, line=line, depth=2, **options)
+        self._lettered = Lettered(inner, self._letters, caps.sync and not caps.wrapped)
+        super().__init__(composer, caps, backend=self._lettered, line=line, depth=2, **options)
         self.composer = composer
         self._sheet: Sheet | None = None
         self._looks: list[Look] = []
@@ -108,7 +108,11 @@ class Mosaic(Picture):
                 runs += self._frames[place] + self._wiped(place)
         if runs and self._sheet is not None and not self._stage.covered:
             area = self._stage.area
-            self._write(at_once(written(runs, area), self._caps.sync and not self._caps.wrapped))
+            self._write(
+                at_once(
+                    self._lettered.written(runs, area), self._caps.sync and not self._caps.wrapped
+                )
+            )
 
     def tile_at(self, x: float, y: float) -> tuple[int, float, float] | None:
         """The tile at a point of the screen in cells, and where in its picture, 0 to 1; outside
