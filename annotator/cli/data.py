@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from annotator.errors import ProjectError
 from annotator.refs import printable
 
 ProjectPath = Annotated[Path, typer.Argument(metavar="PROJECT", help="A project folder.")]
@@ -27,24 +24,6 @@ def status(project: ProjectPath, as_json: Json = False) -> None:
     typer.echo(json.dumps(found, ensure_ascii=False, indent=1) if as_json else as_text(found))
 
 
-def _write(file: Path, chunks: Iterable[bytes], overwrite: bool) -> None:
-    from annotator.project import write_atomically
-
-    if str(file) == "-":
-        for chunk in chunks:
-            sys.stdout.buffer.write(chunk)
-        sys.stdout.buffer.flush()
-        return
-    if file.exists() and not overwrite:
-        raise ProjectError(
-            f"{printable(str(file))} is there already; give --overwrite to replace it"
-        )
-    try:
-        write_atomically(file, b"".join(chunks))
-    except OSError as error:
-        raise ProjectError(f"{printable(str(file))} cannot be written: {error.strerror}") from error
-
-
 def predict(
     project: ProjectPath,
     file: Annotated[Path, typer.Argument(help="Where to; - for standard output.")] = Path("-"),
@@ -56,13 +35,21 @@ def predict(
     annotator predict p predictions.csv
     """
     from annotator import predict as prediction
+    from annotator.formats.reading import many
+    from annotator.formats.target import target
     from annotator.log import replay
     from annotator.project import Project
     from annotator.store import SqliteStore
 
     opened = Project.open(project)
     state = replay(SqliteStore(opened.labels_file).entries())
-    _write(file, prediction.as_csv(opened, state), overwrite)
+    count = -1  # the header is no prediction
+    with target(file, False, overwrite) as place, place.open("wb") as out:
+        for line in prediction.as_csv(opened, state):
+            out.write(line)
+            count += 1
+    where = "standard output" if str(file) == "-" else printable(str(file))
+    typer.echo(f"{many(count, 'prediction')} written to {where}", err=True)
 
 
 COMMANDS = {"predict": predict, "status": status}

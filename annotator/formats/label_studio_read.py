@@ -38,9 +38,8 @@ def _task(reading: Reading, piece: Piece, where: str) -> Iterator[Found]:
     columns = _columns(task["data"])
     chosen = _chosen(reading, task, where)
     if chosen is None:
-        if task.get("predictions"):
-            reading.pass_over("prediction")
-        yield Found(where, Item(path), columns=columns)
+        guessed = list(_predicted(reading, task, where, path, columns))
+        yield from guessed or [Found(where, Item(path), columns=columns)]
         return
     spot, annotation = chosen
     milliseconds, told = _told(spot, annotation)
@@ -64,6 +63,27 @@ def _task(reading: Reading, piece: Piece, where: str) -> Iterator[Found]:
             )
         except RefError as error:
             reading.fault(place, str(error))
+
+
+def _predicted(
+    reading: Reading, task: Mapping[str, Any], where: str, path: str, columns: Mapping[str, str]
+) -> Iterator[Found]:
+    """The regions of a task's last prediction: items without a label, the guess in columns."""
+    found = task.get("predictions") or []
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise RefError("predictions should be a list of objects")
+    results = found[-1].get("result") if found else []
+    if not isinstance(results, list):
+        raise RefError(f".predictions[{len(found) - 1}].result should be a list")
+    reading.pass_over("earlier prediction of the same task", max(0, len(found) - 1))
+    for at, result in enumerate(results):
+        place = f"{where}.predictions[{len(found) - 1}].result[{at}]"
+        if _is_usable(reading, result):
+            region = _region(reading, place, path, result, columns, None, {})
+            score = result.get("score", found[-1].get("score"))
+            guess = {"prediction": region.label or ""}
+            guess |= {} if score is None else {"score": f"{number(score, 'score'):g}"}
+            yield region._replace(label=None, columns={**region.columns, **guess})
 
 
 def _told(spot: str, annotation: Mapping[str, Any]) -> tuple[int | None, dict[str, Any]]:

@@ -87,7 +87,8 @@ class Reading:
         problems.clear()
 
     def pass_over(self, what: str, count: int = 1) -> None:
-        self.passed[what] += count
+        if count:
+            self.passed[what] += count
 
     def path_of(self, value: object) -> str:
         """An image's path. Raises `RefError` for no text, or one that leads out of the folder."""

@@ -166,6 +166,12 @@ def test_predictions_of_what_is_unlabelled(tmp_path: Path) -> None:
     prediction = task["predictions"][0]
     assert prediction["result"][0]["value"] == {"choices": ["ok"]}
     assert 0.5 < prediction["score"] <= 1 and prediction["model_version"]
+    again = making.reopened(
+        tmp_path / "again", tmp_path / "t.json", making.load("label-studio"), images=made.images
+    )
+    assert making.items(again) == making.items(made), "a prediction is no label"
+    guesses = [(row["prediction"], bool(row["score"])) for row in making.rows(again)]
+    assert guesses == [("", False)] * 6 + [("ok", True), ("defect", True)]
 
 
 def test_crops_have_their_boxes_pixels(tmp_path: Path) -> None:
