@@ -97,6 +97,11 @@ class Learner:
             return proba, self.model_name
         return (self.before and self.before.prediction(ref)) or (None, None)
 
+    def said_cluster(self, ref: str) -> str | None:
+        """The class that an item's cluster is said to be."""
+        name = self.clusters.name(ref)
+        return name if name in self.classes else None
+
     def stale(self, state: State, queue: Queue) -> bool:
         """Whether a fit would know more than the last one did."""
         return self.features is not None and self._learnt != self._knowledge(state, queue)

@@ -8,6 +8,7 @@ figures order the methods for convolutional maps, and say nothing of DINO's keys
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -188,7 +189,9 @@ def memory() -> None:
             patch_size=patch,
         )  # fmt: skip
         transformers.ViTModel(config).save_pretrained(folder / name.replace("/", "-"))
-        transformers.ViTImageProcessor().save_pretrained(folder / name.replace("/", "-"))
+        told = {"image_processor_type": "ViTImageProcessor", "do_normalize": True}
+        file = folder / name.replace("/", "-") / "preprocessor_config.json"
+        file.write_text(json.dumps(told))
         row(name, folder / "photos", folder / name.replace("/", "-"), folder / f"boxes-{patch}")
     row(
         "MobileNetV2, named by MobileNetV2",
