@@ -6,9 +6,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from annotator.byproducts import Recorder, worker_id
+from annotator.errors import RefError
 from annotator.pages import Browse, Order, Select, Wish, journal_for
 from annotator.store import SqliteStore
 from annotator.tui.hand import Hand
+from annotator.refs import printable
 from annotator.tui.screens.page import PageScreen
 from annotator.tui.screens.wishes import WishScreen
 
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 
 def open_first(app: Labeller, wish: Wish, *, prediction: bool) -> None:
     """Open pages in place of the labelling screen; leaving them ends the program."""
+    if wish.like and app.session.queue.row(wish.like) < 0:
+        app.exit(RefError(f"{printable(wish.like)} is no item of this project: see refs.csv"))
+        return
     app.label_screen.sidebar.hides_prediction = not prediction
     open_pages(app, wish, app.exit, keep="browse")
 
