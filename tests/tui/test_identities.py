@@ -52,7 +52,7 @@ class Review:
 
     def _ready(self) -> bool:
         screen = self.screen
-        seen = screen.mosaic.seen == screen._sheet and screen._on_screen
+        seen = screen.mosaic.seen == screen._sheet and screen.shows
         return self.desk.app.screen is not screen or bool(screen.page and seen)
 
     async def type(self, name: str) -> None:
