@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from annotator.byproducts import Recorder, worker_id
 from annotator.errors import RefError
 from annotator.pages import Browse, Order, Select, Wish, journal_for
+from annotator.refs import printable
 from annotator.store import SqliteStore
 from annotator.tui.hand import Hand
-from annotator.refs import printable
 from annotator.tui.screens.page import PageScreen
 from annotator.tui.screens.wishes import WishScreen
 
