@@ -163,6 +163,10 @@ class RefTable(Sequence[str]):
         rows = np.searchsorted(self._offsets[: self._count + 1], starts, side="right") - 1
         return np.unique(rows)
 
+    def count(self, part: bytes) -> int:
+        """How often `part` stands in the lines, in small letters; quick, to find what is rare."""
+        return self._data.lower().count(part)
+
     def repeated(self) -> NDArray[np.int64]:
         """The rows whose ref stands in an earlier row already, ascending."""
         hashes, order = self._index()

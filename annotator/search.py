@@ -53,7 +53,6 @@ class Results:
     scores: NDArray[np.float32] | None
     """(k,) cosines; None where nothing ranks them."""
     total: int
-    """How many there are; k is less where only some were asked for."""
 
 
 def parse(query: str) -> tuple[Term, ...]:
@@ -64,10 +63,7 @@ def parse(query: str) -> tuple[Term, ...]:
         raise QueryError(f"{printable(query)}: {error}; close the quotation mark") from error
     terms = tuple(_term(word) for word in words)
     if not terms:
-        raise QueryError(
-            "nothing to search for: part of a file name, label:NAME, open, labelled, skipped, "
-            "flagged, by:NAME, like:REF or text:WORDS"
-        )
+        raise QueryError("nothing to search for: a part of a file name, label:NAME, open …")
     return terms
 
 
@@ -96,8 +92,7 @@ class Searcher:
         tower: Callable[[str], Callable[[str], NDArray[np.float32]]] = TextTower,
         folder: str = "PROJECT",
     ) -> None:
-        """`tower` makes of an extractor's name what turns words into features; `folder` is the
-        project's, for advice."""
+        """`tower` makes of an extractor's name what turns words into features."""
         self.refs, self.features, self._folder = refs, features, printable(shlex.quote(folder))
         self._tower, self._towers = tower, dict[str, Callable[[str], NDArray[np.float32]]]()
         self._nearest: Nearest | None = None
@@ -179,14 +174,13 @@ class Searcher:
         return rows
 
     def _globbed(self, wanted: bytes) -> NDArray[np.int64]:
-        """By the longest plain part first: few lines have it, mostly."""
-        glob, plain = _glob(wanted), max(re.split(rb"\[.[^]]*\]|[*?\[]", wanted), key=len)
-        rows = self.refs.matching(re.compile(re.escape(plain)), lower=True)
-        if len(rows) > len(self.refs) // 10:
+        """By the rarest plain part first: few lines have it, mostly."""
+        glob = _glob(wanted)
+        plain = min(re.split(rb"\[.[^]]*\]|[*?\[]", wanted), key=self.refs.count)
+        if self.refs.count(plain) > len(self.refs) // 10:
             return self.refs.matching(glob, lower=True)
-        lines = (self.refs[row].encode("utf-8", "surrogateescape") for row in rows.tolist())
-        fits = np.array([glob.search(line.lower()) is not None for line in lines], bool)
-        return np.asarray(rows[fits])
+        rows = self.refs.matching(re.compile(re.escape(plain)), lower=True)
+        return np.asarray(rows[self.refs.take(rows.tolist()).matching(glob, lower=True)])
 
     # --- likeness
 
@@ -249,6 +243,8 @@ class Searcher:
 def _glob(wanted: bytes) -> re.Pattern[bytes]:
     """A glob for the last part of a path, or, where it has a slash, for the whole path."""
     whole = b"/" in wanted
+    open_ = not whole and wanted.startswith(b"*")  # then it may begin anywhere in the last part
+    wanted = wanted.lstrip(b"*") if open_ else wanted
     any_ = rb"[^\n]" if whole else rb"[^\n/]"
     parts, at = [], 0
     while at < len(wanted):
@@ -264,7 +260,7 @@ def _glob(wanted: bytes) -> re.Pattern[bytes]:
             at = end + 1
         else:
             parts.append(re.escape(sign))
-    start = b"^" if whole else b"(?:^|/)"
+    start = b"" if open_ else b"^" if whole else rb"^(?:[^\n]*/)?"
     try:
         return re.compile(start + b"".join(parts) + _TAIL, re.MULTILINE)
     except re.error as error:
