@@ -11,7 +11,7 @@ import typer
 
 
 def simulate(
-    truth: Annotated[Path, typer.Option(help="A CSV with filename,label.")],
+    truth: Annotated[Path, typer.Option(help="A CSV with filename,label, and bbox for boxes.")],
     features: Annotated[Path, typer.Option(help="A .npy, its rows in the order of the CSV.")],
     strategy: Annotated[
         str, typer.Option(help="Query strategies, separated by commas.")
