@@ -10,6 +10,11 @@ from annotator.formats.jsontext import Document, Piece
 from annotator.formats.reading import Found, Reading, box_of, number, text_of
 from annotator.refs import Item, printable
 
+_KNOWN = {
+    "id", "image_id", "category_id", "bbox", "area", "iscrowd", "segmentation", "attributes",
+    "score", "predicted", "provenance",
+}  # fmt: skip
+
 
 class _Image(NamedTuple):
     path: str
@@ -122,6 +127,8 @@ def _annotation(
         reading.pass_over("mark of a crowd (its box is kept)")
     if told.get("segmentation") not in (None, [], {}):
         reading.pass_over("segmentation (its box is kept)")
+    for name in told.keys() - _KNOWN:
+        reading.pass_over(f"{printable(name[:40])!r} of an annotation")
     provenance = told.get("provenance")
     machine = isinstance(provenance, dict) and provenance.get("machine") is True
     by = provenance.get("annotator") if isinstance(provenance, dict) else None

@@ -87,6 +87,8 @@ def found(reading: Reading, where: str, cells: Mapping[str, Any]) -> Iterator[Fo
         else:
             box = box_of(cells["bbox"], reading.order) if cells.get("bbox") is not None else None
             item = Item(reading.path_of(path), box)
+        if any(cells.get(name) for name in _DRAWN):
+            reading.pass_over("time and draw of a label (it is the import that is logged)")
         label = next((cells[name] for name in LABELS if cells.get(name) is not None), None)
         label = None if label is None else text_of(label, "label")
         yield Found(
@@ -99,9 +101,10 @@ def found(reading: Reading, where: str, cells: Mapping[str, Any]) -> Iterator[Fo
         reading.fault(where, str(error))
 
 
+_DRAWN = ("at", "picked_by", "q", "pool")
 _KNOWN = {
-    *PATHS, *LABELS, "ref", "bbox", "skipped", "flagged", "machine", "annotator", "note",
-    "shown_ms", "at", "picked_by", "q", "pool",
+    *PATHS, *LABELS, *_DRAWN, "ref", "bbox", "skipped", "flagged", "machine", "annotator", "note",
+    "shown_ms",
 }  # fmt: skip
 
 

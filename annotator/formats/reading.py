@@ -198,7 +198,7 @@ def understood(reading: Reading, counts: Mapping[str, int], items: int, boxes: i
     if boxes:
         how = reading.boxes or f"read as {reading.order}"
         lines.append(f"{many(boxes, 'box', 'boxes')}, {how}")
-    lines += [f"not kept: {many(count, what)}" for what, count in sorted(reading.passed.items())]
+    lines += [f"not kept: {count:,} x {what}" for what, count in sorted(reading.passed.items())]
     return lines
 
 
