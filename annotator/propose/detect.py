@@ -22,7 +22,7 @@ from annotator.features.pipeline import Progress, Report, Tally
 from annotator.images.decode import MAX_PIXELS, decoded, opened
 from annotator.propose.augment import augmented, restored
 from annotator.propose.detections import Detections, cleaned
-from annotator.propose.detectors import Detector, Prepared
+from annotator.propose.detectors import FLOOR, Detector, Prepared
 from annotator.propose.results import Answer, Results, Stamp
 from annotator.propose.tiles import Tile, merged, tiles
 from annotator.refs import printable
@@ -45,7 +45,7 @@ class Passes:
 
     def describe(self) -> dict[str, Any]:
         tiled = None if self.tile is None else [self.tile, self.overlap]
-        return {"augment": list(self.augment), "tile": tiled}
+        return {"augment": list(self.augment), "tile": tiled, "floor": FLOOR}
 
     def tiles(self, size: tuple[int, int]) -> list[Tile]:
         return tiles(size, self.tile or max(size), self.overlap)
@@ -99,7 +99,9 @@ def detect(
     def read(path: str) -> _Image:
         return _read(path, root, detector, passes, max_pixels)
 
-    images = pipelined(ThreadPoolExecutor(threads), read, todo, threads + detector.batch_size)
+    # A large image in tiles is a hundred pictures: then no more than three are held.
+    ahead = 2 if passes.tile else threads + detector.batch_size
+    images = pipelined(ThreadPoolExecutor(threads), read, todo, ahead)
     for image in _answered(images, detector):
         if image.fault is not None:
             tally.lose(image.path, image.fault)
