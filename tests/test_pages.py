@@ -321,6 +321,14 @@ def test_a_page_that_was_answered_just_before_the_kill_is_not_asked_again(tmp_pa
     assert not set(page.refs) & set(refs)
 
 
+def test_other_pages_do_not_begin_with_the_one_that_was_left(tmp_path: Path) -> None:
+    killed(tmp_path)
+    other = wish(Select.EXCEPTIONS, label="defect")
+    page = Browse(session_on(tmp_path), other, journal=Journal(tmp_path / "page.jsonl")).next()
+    assert page is not None
+    assert (page.label, page.select, dict(page.selected)) == ("defect", Select.EXCEPTIONS, {})
+
+
 def test_a_line_cut_by_the_kill_costs_the_last_change_only(tmp_path: Path) -> None:
     path = tmp_path / "page.jsonl"
     journal = Journal(path)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from annotator.pages.board import Board
-from annotator.pages.browse import Browse, Wish
+from annotator.pages.browse import Browse
 from annotator.pages.journal import Journal, journal_for
 from annotator.pages.orders import Order
 from annotator.pages.page import PER_PAGE, Marks, NotYet, Page, PageSource, Select, answers
+from annotator.pages.wish import Wish
 
 __all__ = [
     "PER_PAGE",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,25 +14,12 @@ from annotator.pages import orders
 from annotator.pages.journal import Journal
 from annotator.pages.leases import PageLeases
 from annotator.pages.orders import Order, Rows
-from annotator.pages.page import PER_PAGE, Marks, Page, Select, answers
+from annotator.pages.page import Marks, Page, Select, answers
 from annotator.pages.past import extra, page_of
+from annotator.pages.wish import Wish
 from annotator.refs import printable
 from annotator.session import Session
 from annotator.settings import ClassInfo
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What pages somebody wants."""
-
-    label: str = ""
-    """The class; "" for whichever the model sees most of (exceptions), or none (similar)."""
-    select: Select = Select.POSITIVES_ONLY
-    order: Order = Order.RANDOM
-    negative: str | None = None
-    per_page: int = PER_PAGE
-    like: str | None = None
-    """The ref that others are to be similar to."""
 
 
 class Browse:
@@ -55,6 +42,7 @@ class Browse:
         self._out: dict[str, Page] = {}
         self._past: list[tuple[Page, str | None]] = []  # and its key, if any of it is in the log
         self._passed: set[int] = set()
+        self._not: dict[int, set[str]] = {}  # rows that stayed open as exceptions, of which classes
         self._broken: set[int] = set()
         self._count = 0
         self._rng = np.random.default_rng([session.seed, session.state.seq])
@@ -137,14 +125,15 @@ class Browse:
         rows, proba = orders.said(learner, orders.scanned(rows, self._rng))
         if not len(rows):
             return None
-        label = wish.label
+        label, proba = wish.label, orders.without(rows, proba, self._not, learner.classes)
         if wish.select is Select.EXCEPTIONS and not label:
             label = learner.classes[int(np.bincount(proba.argmax(axis=1)).argmax())]
         which = learner.classes.index(label) if label else None
-        if wish.order is Order.UNCERTAIN or which is None:
+        if wish.select is Select.EXCEPTIONS and which is not None:
+            surest = orders.taken_for(proba, which)
+            places = surest[::-1] if wish.order is Order.UNCERTAIN else surest
+        elif wish.order is Order.UNCERTAIN or which is None:
             places = orders.uncertain(proba, which)
-        elif wish.select is Select.EXCEPTIONS:
-            places = orders.taken_for(proba, which)
         else:
             places = orders.likely(proba, which)
         if not len(places):
@@ -163,15 +152,10 @@ class Browse:
             if len(group) <= self._size:
                 self._groups.popleft()
             if group:
-                return self._page(group[: self._size], self._suggested(group[0]))
+                asks = self.wish.select is Select.EXCEPTIONS and not self.wish.label
+                name = learner.said_cluster(self.session.queue.refs[group[0]]) if asks else None
+                return self._page(group[: self._size], name)
         return None
-
-    def _suggested(self, row: int) -> str | None:
-        """The class that a cluster is said to be, where a page of exceptions needs one."""
-        if self.wish.label or self.wish.select is not Select.EXCEPTIONS:
-            return None
-        name = self.session.learner.clusters.name(self.session.queue.refs[row])
-        return name if name in self.session.classes else None
 
     def _random(self, rows: Rows, note: str = "") -> Page:
         draws = orders.random_draws(rows, self._size, self._rng)
@@ -234,7 +218,10 @@ class Browse:
         rows = self.session.queue.rows
         self._broken.update(rows([ref for ref in page.refs if ref in unreadable]))
         left = [ref for ref in page.refs if ref not in found and ref not in unreadable]
-        self._passed.update(rows(left))
+        excepted = page.select is Select.EXCEPTIONS
+        self._passed.update(rows([ref for ref in left if not (excepted and ref in marks)]))
+        for row in rows([ref for ref in left if excepted and ref in marks]):
+            self._not.setdefault(row, set()).add(page.label)
         self._past.append((replace(page, selected=dict(marks)), page.key if entries else None))
         self._gone(page)
         return entries
@@ -252,6 +239,8 @@ class Browse:
             self.session.undo()
         rows = set(self.session.queue.rows(page.refs))
         self._passed, self._broken = self._passed - rows, self._broken - rows
+        for row in rows & set(self._not):
+            self._not[row].discard(page.label)
         self._out = {page.key: page, **self._out}
         return self._leased(page)
 
@@ -262,7 +251,10 @@ class Browse:
         self._leases.hold(self._out.values())
 
     def _resume(self, page: Page) -> None:
-        """Take up the page of a killed program, unless it was answered just then."""
+        """Take up the page of a killed program, unless it was answered just then, or other pages
+        are wanted now."""
+        if not self.wish.fits(page):
+            return
         state, known = self.session.state, self.session.queue.rows(page.refs)
         answered = any(
             (entry.extra or {}).get("page") == page.key

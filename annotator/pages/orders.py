@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
 
 import numpy as np
@@ -55,6 +56,25 @@ def said(learner: Learner, rows: Rows) -> tuple[Rows, NDArray[np.float32]]:
         vectors = unit(learner.features.store.matrix[found[usable]])
         return rows[usable], np.asarray(model.unit_proba(vectors), np.float32)
     return rows[usable], model.pool_proba(warm.unit, found[usable])
+
+
+def without(
+    rows: Rows,
+    proba: NDArray[np.float32],
+    excluded: Mapping[int, Collection[str]],
+    classes: Sequence[str],
+) -> NDArray[np.float32]:
+    """`proba` (m, C) knowing of some rows what they are not: the rest of it grows to 1."""
+    places = [place for place, row in enumerate(rows.tolist()) if row in excluded]
+    if not places:
+        return proba
+    proba = proba.copy()
+    for place in places:
+        gone = [classes.index(name) for name in excluded[int(rows[place])]]
+        if len(gone) < len(classes):
+            proba[place, gone] = 0
+            proba[place] /= max(float(proba[place].sum()), 1e-12)
+    return proba
 
 
 def scanned(rows: Rows, rng: np.random.Generator) -> Rows:
