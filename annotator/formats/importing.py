@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from annotator import labelset
 from annotator.errors import RefError
@@ -72,14 +72,14 @@ def import_labels(
 
 def entries_of(found: Found, ref: str, annotator: str, at: float) -> Iterator[Entry]:
     """The rows of the log for one item."""
-    extra = {"by": found.by} if found.by else {}
-    extra |= {"machine": True} if found.machine else {}  # type: ignore[dict-item]
-    told = extra or None
+    told: dict[str, Any] = {"by": found.by} if found.by else {}
+    if found.machine:
+        told["machine"] = True
     if found.label is not None or found.skipped:
         action = Action.SKIP if found.label is None else Action.LABEL
         yield Entry(
             0, at, annotator, action, ref, found.label,
-            picked_by="import", shown_ms=found.shown_ms, extra=told,
+            picked_by="import", shown_ms=found.shown_ms, extra=told or None,
         )  # fmt: skip
     if found.flagged:
         yield Entry(0, at, annotator, Action.FLAG, ref, extra={"on": True})

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,67 +16,21 @@ from annotator.errors import ImageError, ProjectError
 from annotator.formats.columns import Unknown
 from annotator.formats.ledger import Ledger
 from annotator.formats.predicted import Predictions
-from annotator.formats.splits import Splits, assign, unit_hash
+from annotator.formats.records import ONLY as ONLY
+from annotator.formats.records import Options as Options
+from annotator.formats.records import Picture as Picture
+from annotator.formats.records import Record as Record
+from annotator.formats.splits import assign, unit_hash
 from annotator.images import Folder
 from annotator.log import Entry
 from annotator.pool import load
 from annotator.project import Project
 from annotator.proposals.verdict import ACCEPT, REJECT
+from annotator.propose.proposal import UNNAMED
 from annotator.refs import Item, printable
 from annotator.reftable import RefTable
 
-ONLY = ("labelled", "human", "flagged", "unflagged")
 _CHUNK = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What of a project is exported, and how."""
-
-    only: tuple[str, ...] = ()
-    """Of `ONLY`; all of them must hold."""
-    classes: tuple[str, ...] = ()
-    """Only items with one of these labels."""
-    agreement: float | None = None
-    """Only items that two or more people labelled, this share of them as it stands."""
-    split: Splits | None = None
-    probabilities: bool = False
-    provenance: bool = False
-    predictions: bool = False
-    """The model's word, with its probability, on items that nobody has labelled."""
-    crop: bool = False
-    context: float = 0.0
-    images: str = "symlink"
-    """How image files come into a folder: symlink, copy or none."""
-
-
-class Record(NamedTuple):
-    """One item, as formats write it."""
-
-    row: int
-    item: Item
-    label: str | None = None
-    skipped: bool = False
-    rejected: bool = False
-    """Whether a proposal was found to hold nothing."""
-    flagged: bool = False
-    split: str = ""
-    columns: Mapping[str, str] = {}
-    """The columns of refs.csv that the program does not know."""
-    predicted: str | None = None
-    score: float | None = None
-    """How sure a model is of `predicted`, or of the label where it accepted a proposal."""
-    told: Mapping[str, Any] = {}
-    """Provenance: annotator, at, model, … where it was asked for."""
-    proba: Mapping[str, float] = {}
-
-
-class Picture(NamedTuple):
-    """One image and its items, in order."""
-
-    path: str
-    split: str
-    records: list[Record]
 
 
 @dataclass
@@ -117,12 +71,15 @@ class Source:
     def classes(self) -> tuple[str, ...]:
         """The project's classes, then those of labels that are classes no more."""
         named = self.project.settings.names
-        if self._proposals is not None:
-            kept = tuple(name for name in named if name not in (*ACCEPT, *REJECT))
-            return (*kept, *sorted(set(self._proposals.names) - set(kept)))
         used = np.unique(self.ledger.codes()).tolist()
         labels = self.ledger.labels.texts
         held = {name for code in used if code >= 0 for name in self.names_of(labels[code])}
+        if self._proposals is not None:
+            # Yes and no are no classes here: what they say yes to is one.
+            named = tuple(name for name in named if name not in (*ACCEPT, *REJECT))
+            alone = held & {*ACCEPT} and (self._proposals.refs.rows(self.refs) < 0).any()
+            held = held - {*ACCEPT, *REJECT} | {*self._proposals.names}
+            held |= {UNNAMED} if alone else set()
         return (*named, *sorted(held - set(named)))
 
     def names_of(self, label: str | None) -> tuple[str, ...]:
@@ -185,7 +142,6 @@ class Source:
         try:
             return self.images.size(Item(path))
         except ImageError as error:
-            self.leave_out("of images that cannot be read", 0)
             self.note(f"left out: {error}")
             return None
 
@@ -282,7 +238,8 @@ class Source:
         assert self._proposals is not None
         found = self._proposals.find(self.refs[row])
         if found is None:
-            return (None if label in REJECT else label), None, details
+            name = UNNAMED if label in ACCEPT else label
+            return (None if label in REJECT else name), None, details
         if self.options.provenance:
             said = {"proposed": found.name, "proposed_by": found.model, "votes": found.votes}
             details = {**details, **said}

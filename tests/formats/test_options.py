@@ -144,6 +144,16 @@ def test_accepted_proposals_are_boxes_of_their_name(tmp_path: Path) -> None:
     assert [(row["label"], row["score"], row["proposed_by"]) for row in rows] == [
         ("cat", 0.9, "m0"), ("dog", 0.7, "m2"),
     ]  # fmt: skip
+    # A box of one's own, and a class that the settings do not know any more.
+    own = "a.png#xywh=9,9,9,9"
+    with made.refs_file.open("a") as file:
+        file.write(f'"{own}"\n')
+    making.log(made, {own: "yes", refs[3]: "zebra"})
+    making.write(made, "coco", tmp_path / "more.json")
+    told = json.loads((tmp_path / "more.json").read_text())
+    names = {category["id"]: category["name"] for category in told["categories"]}
+    found = [names[a["category_id"]] for a in told["annotations"]]
+    assert found == ["cat", "dog", "zebra", "object"]
 
 
 def test_predictions_of_what_is_unlabelled(tmp_path: Path) -> None:
