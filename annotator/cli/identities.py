@@ -89,9 +89,12 @@ def _export(project: Project, file: Path, overwrite: bool) -> None:
     import json
 
     from annotator.log import replay
-    from annotator.proposals.faces import document, write_document
+    from annotator.proposals.faces import document, faces_of, write_document
     from annotator.store import SqliteStore
 
+    if not len(faces_of(project)):
+        name = printable(str(project.folder))
+        raise ProjectError(f"{name} has no faces; its labels go out with `annotator export {name}`")
     store = SqliteStore(project.labels_file)
     try:
         found = document(project, replay(store.entries()), 0.0)
