@@ -146,9 +146,10 @@ class Browse:
             listed = learner.clusters.groups(self.session.queue.refs, rows)
             made = listed or orders.clustered(learner, rows, self._size, self._rng)
             self._groups.extend(made)
-        free = set(rows.tolist())
+        free = np.zeros(len(self.session.queue.refs), bool)
+        free[rows] = True
         while self._groups:
-            group = [row for row in self._groups[0].tolist() if row in free]
+            group = self._groups[0][free[self._groups[0]]].tolist()
             if len(group) <= self._size:
                 self._groups.popleft()
             if group:

@@ -15,7 +15,7 @@ from annotator.learn.rows import unit
 from annotator.learn.strategies import Pick, margins
 from annotator.learner import Learner
 
-SCANNED = 100_000
+SCANNED = 40_000
 """Open rows that the model looks at for one page; of a larger pool, so many at random."""
 CLUSTERED = 4_000
 """Open rows that are clustered at once."""
