@@ -235,6 +235,60 @@ def test_the_rule_of_confident_learning_by_hand() -> None:
     assert margins[0] == pytest.approx(0.6)
 
 
+def test_missed_gold_is_offered_until_it_is_decided(bench: Bench) -> None:
+    """A worker leaves one known crack out and takes one known ok for a crack."""
+    from annotator.byproducts import Recorder, worker_id
+    from annotator.byproducts.assignments import Checks
+    from annotator.hits.book import Book
+    from annotator.hits.labels import Task
+    from annotator.hits.make import Recipe, make
+    from annotator.hits.model import VERSIONS
+    from annotator.hits.sets import save
+    from annotator.hits.work import HitSource
+
+    bench.label_all()
+    recipe = Recipe(name="cracks", classes=("crack",), pages=1, images=10, gold=2)
+    hits = make(bench.project, bench.state, recipe)
+    save(bench.project, hits)
+    worker = worker_id(bench.project, "W1")
+    now = 2_000_000
+    book = Book(bench.store, lambda: now)
+    given = book.begin(book.assign(hits, worker), VERSIONS[0], Checks(0.0, False))
+    task = Task(hits, hits.hit(given.hit), given)
+    recorder = Recorder(bench.store, worker, version=VERSIONS[0], annotation=given.id)
+    source = HitSource(
+        task, Session(bench.store, bench.project.settings.names, annotator=worker), bench.store,
+        recorder, book, "salt", lambda: now,
+    )  # fmt: skip
+    page = source.next()
+    assert page is not None
+    _answer_page(recorder, source, page, now)
+
+    cases = {case.ref: case for case in bench.found().cases["gold"]}
+    wanted = [ref for ref in page.refs if ref in cases]
+    assert len(wanted) == 4  # everything that was known was answered the wrong way round
+    reasons = {truth(ref): cases[ref].reason for ref in wanted}
+    assert "left it out as crack" in reasons["crack"]
+    review = bench.review("gold")
+    for _ in range(4):
+        review.confirm()
+    assert bench.refs_in("gold") == []
+
+
+def _answer_page(recorder: Any, source: Any, page: Any, now: int) -> None:
+    """All that is no crack is selected, and no crack is."""
+    from annotator.byproducts import PageShown, Terminal, Tile
+
+    tiles = [Tile(source.image_id(page, i), ref) for i, ref in enumerate(page.refs)]
+    shown = PageShown(now, page.number, page.label, page.select, page.order, id=page.key)
+    recorder.page_shown(shown, tiles, Terminal(80, 24))
+    recorder.scroll(0, len(tiles), now)
+    picked = [ref for ref in page.refs if truth(ref) != "crack"]
+    for ref in picked:
+        recorder.select(page.refs.index(ref), 0.5, 0.5, now, "mouse")
+    source.submit(page, dict.fromkeys(picked))
+
+
 def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "annotator", "review", *arguments]
     return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)

@@ -63,13 +63,12 @@ class Fresh:
     """Which labels of a snapshot the one before did not hold; none of the first one."""
 
     def __init__(self) -> None:
-        self._known: set[tuple[int, int]] | None = None
+        self._known: NDArray[np.int64] | None = None
 
     def places(self, snapshot: Snapshot) -> NDArray[np.int64]:
-        now = list(zip(snapshot.rows.tolist(), snapshot.y.tolist(), strict=True))
-        before, self._known = self._known, set(now)
-        new = [at for at, pair in enumerate(now) if before is not None and pair not in before]
-        return np.array(new, np.int64)
+        now = snapshot.rows * len(snapshot.classes) + snapshot.y
+        before, self._known = self._known, now
+        return np.flatnonzero(~np.isin(now, now if before is None else before))
 
 
 class Extraction:

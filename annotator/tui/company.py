@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
+from typing import NamedTuple
 
 import numpy as np
 
@@ -36,6 +37,15 @@ MOST_NUMBERS = 50_000_000
 would take the processor from the screen for too long."""
 
 
+class Question(NamedTuple):
+    """Which item's near-duplicates are wanted."""
+
+    ref: str
+    row: int
+    refs: RefTable
+    features: PooledFeatures | None
+
+
 class Company:
     """Belongs to the labelling app."""
 
@@ -45,7 +55,7 @@ class Company:
     ) -> None:  # fmt: skip
         self._project, self._session, self._screen = project, session, screen
         self._known: dict[str, list[str]] = {}
-        self._asked: SimpleQueue[tuple[str, RefTable, PooledFeatures | None]] = SimpleQueue()
+        self._asked: SimpleQueue[Question] = SimpleQueue()
         self._finder = Finder(project, self._asked, post)
         self._child: subprocess.Popen[bytes] | None = None
         self.together = False
@@ -59,10 +69,12 @@ class Company:
         session = self._session
         if session.blind or session.multi or not self._screen.listed or session.current is None:
             return
-        for item in [session.current, *session.upcoming(2)]:
-            if item.ref not in self._known:
-                self._known[item.ref] = []
-                self._asked.put((item.ref, session.queue.refs, session.learner.features))
+        queue = session.queue
+        for place in range(min(3, len(queue))):
+            row = queue[place].row
+            if (ref := queue.refs[row]) not in self._known:
+                self._known[ref] = []
+                self._asked.put(Question(ref, row, queue.refs, session.learner.features))
         while len(self._known) > KEPT:
             del self._known[next(iter(self._known))]
         self.show()
@@ -153,7 +165,7 @@ class Finder:
     def __init__(
         self,
         project: Project,
-        asked: SimpleQueue[tuple[str, RefTable, PooledFeatures | None]],
+        asked: SimpleQueue[Question],
         post: Callable[[messages.Twins], object],
     ) -> None:
         self._project, self._asked, self._post = project, asked, post
@@ -164,19 +176,19 @@ class Finder:
 
     def _run(self) -> None:
         while True:
-            ref, refs, features = self._asked.get()
+            asked = self._asked.get()
             try:
-                found = self._find(ref, refs, features)
+                found = self._find(asked)
             except Exception:  # a worker's boundary: without this the screen lacks a word, no more
                 found = []
             if found:
-                self._post(messages.Twins(ref, found))
+                self._post(messages.Twins(asked.ref, found))
 
-    def _find(self, ref: str, refs: RefTable, features: PooledFeatures | None) -> list[str]:
+    def _find(self, asked: Question) -> list[str]:
+        row, refs, features = asked.row, asked.refs, asked.features
         version = duplicates.version(self._project)
         if version != self._version:
             self._version, self._prints = version, duplicates.load(self._project, refs)
-        row = refs.find(ref)
         rows: set[int] = set()
         if self._prints is not None and row < len(self._prints.table):
             rows.update(self._prints.near(row).tolist())
