@@ -111,6 +111,9 @@ class Backend(Protocol):
     def part(self, slot: int, payload: Payload, index: int, area: Area) -> bytes:
         """The bytes of one part."""
 
+    def may_show(self, slot: int | None, sending: Payload) -> bool:
+        """Whether `show` may come between the parts of a picture that is being sent."""
+
     def abort(self, slot: int, payload: Payload) -> bytes:
         """End a picture of which only some parts were sent."""
 

@@ -42,6 +42,9 @@ class Drawn:
     def end(self) -> bytes:
         return b""
 
+    def may_show(self, slot: int | None, sending: Payload) -> bool:
+        return True
+
     def abort(self, slot: int, payload: Payload) -> bytes:
         return b""
 

@@ -132,6 +132,9 @@ class Kitty:
         keys = f"a=t,i={number},f=100,m={more},q=2"
         return self._send(keys, payload.parts[0].data) + (b"" if more else self._done(number, area))
 
+    def may_show(self, slot: int | None, sending: Payload) -> bool:
+        return True
+
     def abort(self, slot: int, payload: Payload) -> bytes:
         return self._send("m=0,q=2")
 
@@ -227,13 +230,16 @@ class Frames(Kitty):
             keys += ",f=100,X=1"
         return opened + self._send(keys, payload.parts[index].data)
 
+    def may_show(self, slot: int | None, sending: Payload) -> bool:
+        # Until a frame is whole kitty takes every animation command for its image, whatever `i` is.
+        return self._level_of(slot) == sending.level
+
     def abort(self, slot: int, payload: Payload) -> bytes:
         number = self._rings[payload.level]
         return self._send(f"a=f,i={number},r={slot + 2},m=0,q=2")
 
     def show(self, slot: int | None, area: Area, *, cells: bool = True) -> bytes:
-        level = 1.0 if slot is None else self._level[slot]
-        number = self._rings[level]
+        number = self._rings[self._level_of(slot)]
         switch = self._send(f"a=a,i={number},c={1 if slot is None else slot + 2},q=2")
         if number == self._shown:
             return switch
@@ -241,6 +247,9 @@ class Frames(Kitty):
         if not cells:
             return switch
         return at_once(switch + kept(self._rewrite(area)), self._sync)
+
+    def _level_of(self, slot: int | None) -> float:
+        return 1.0 if slot is None else self._level[slot]
 
     def _open(self, level: float, area: Area) -> bytes:
         """A ring: a transparent root of the canvas' size, its placement, and empty frames."""

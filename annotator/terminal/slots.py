@@ -30,6 +30,10 @@ class Sending:
     slot: int = 0
     index: int = 0
 
+    def holds_up(self, backend: Backend, slot: int | None) -> bool:
+        """Whether a slot cannot be shown before the rest of it was sent, or it is given up."""
+        return self.index > 0 and not backend.may_show(slot, self.payload)
+
 
 class Slots:
     """A bounded store, the least recently used slot first to go."""

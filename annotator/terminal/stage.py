@@ -18,8 +18,7 @@ from annotator.terminal.slots import Sending, Stock
 from annotator.terminal.view import View
 from annotator.terminal.wanted import GRACE, Wanted
 
-QUANTUM = 128 << 10
-"""Bytes written in one go: few enough not to hold up the user interface."""
+QUANTUM = 128 << 10  # bytes written in one go: few enough not to hold up the user interface
 
 
 class Stage:
@@ -81,9 +80,8 @@ class Stage:
         self._ended = False
         if self.area.usable:
             begun = self.backend.begin(self.area)
-            self._expect(self.plan.upcoming)  # a larger area may leave room for fewer
             self._out.put(begun, Begun(self._round) if begun else None)
-            self.pump()
+            self.expect(self.plan.upcoming)  # a larger area may leave room for fewer
 
     def show(self, shot: Shot) -> None:
         """Show an item now if the terminal has it, else as soon as it does."""
@@ -97,12 +95,9 @@ class Stage:
 
     def expect(self, shots: Sequence[Shot]) -> None:
         """The items that will be asked for, most wanted first."""
-        self._expect(shots)
-        self.pump()
-
-    def _expect(self, shots: Sequence[Shot]) -> None:
         # The terminal also keeps what is shown, what is asked for and what is on its way.
         self.plan.expect(shots, self.backend.slots - 3 if self.backend.slots else None)
+        self.pump()
 
     def clear(self) -> None:
         """Show nothing."""
@@ -250,12 +245,17 @@ class Stage:
             if sending.index:
                 self._out.add(self.backend.abort(sending.slot, sending.payload))
 
+    def _make_way(self, slot: int | None) -> None:
+        if self._sending is not None and self._sending.holds_up(self.backend, slot):
+            self._cancel()
+
     def _present(self) -> bool:
         """Show the current item from the terminal's own store, if it is there."""
         current, slots = self.plan.current, self._stock.slots
         slot = None if current is None else slots.where(current)
         if slot is None or current is None or not self.area.usable or self._ended:
             return False
+        self._make_way(slot)
         held = slots.use(slot)
         note = self.view.show(current, held.payload, slot, held.filled)
         self._uncomposed = note if self.covered else None
@@ -273,6 +273,7 @@ class Stage:
     def _hide(self) -> None:
         self._stock.drawn = None
         self.view.hide()
+        self._make_way(None)
         if self.area.usable and not self._ended:
             self._out.add(self.backend.show(None, self.area, cells=not self.covered))
 

@@ -91,6 +91,8 @@ class Kept:
 
     def _command(self, keys: dict[str, str], cursor: tuple[int, int]) -> None:
         number = int(keys.get("i", 0))
+        if keys["a"] == "a" and self._chunks and self._chunks[0].get("a") == "f":
+            number = int(self._chunks[0]["i"])  # as kitty does: it has one image at work
         stored = self.images.get(number)
         if keys["a"] == "d":
             self._delete(keys, number)

@@ -155,6 +155,19 @@ def test_memory_in_the_terminal_is_bounded() -> None:
     assert len(images) <= 2
 
 
+def test_a_better_version_on_its_way_does_not_keep_another_picture_from_being_shown() -> None:
+    """Versions of two sizes are two images in the terminal, of which one is being sent."""
+    for seed in range(SEQUENCES):
+        session = Annotating(Technique.FRAMES, rate=60e3)
+        chance = random.Random(seed)
+        for _ in range(12):
+            session.run(chance.uniform(0.6, 2.0))
+            session.press("d")
+        session.run(3)
+        assert [item for item, _ in session.labels] == [seen for _, seen in session.labels], seed
+        assert len(session.labels) > 6
+
+
 def test_a_jump_far_ahead_is_not_held_back_by_what_is_on_its_way() -> None:
     session = Annotating(Technique.FRAMES, rate=60e3)
     session.run(1.0)
