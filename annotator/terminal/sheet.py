@@ -123,10 +123,12 @@ def _room(count: int, across: int, columns: int, rows: int) -> tuple[int, int]:
 def _places(count: int, across: int, columns: int, rows: int) -> Iterator[Spot]:
     width, height = _room(count, across, columns, rows)
     left = (columns - across * (width + 2 * SIDE)) // 2
+    spare = rows - -(-count // across) * (height + HEAD)  # the first rows are higher by one
     for place in range(count):
         down, right = divmod(place, across)
         column = left + right * (width + 2 * SIDE) + SIDE
-        yield Spot(column, down * (height + HEAD) + HEAD, width, height)
+        row = down * (height + HEAD) + min(down, spare) + HEAD
+        yield Spot(column, row, width, height + (down < spare))
 
 
 class Composer:

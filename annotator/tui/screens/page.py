@@ -152,6 +152,12 @@ class PageScreen(PageView):
         """Whether what the annotator sees is what a key would be taken for."""
         return self.apart or (self._sheet is not None and self.mosaic.accepts(self._sheet))
 
+    def on_mouse_scroll_down(self) -> None:
+        self.turn(1)
+
+    def on_mouse_scroll_up(self) -> None:
+        self.turn(-1)
+
     def on_click(self, event: events.Click) -> None:
         found = self.mosaic.tile_at(event.pointer_screen_x, event.pointer_screen_y)
         if found is None or self.board is None or not self.shows:
