@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from annotator.errors import FeatureError
 from annotator.features.extractor import Pixels
-from annotator.features.weights import find_weights, needed
+from annotator.features.weights import find_weights, needed, opening_errors
 
 DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 _BATCHES = {"cuda": 256, "mps": 32, "cpu": 16}
@@ -212,7 +212,6 @@ def chosen_dtype(torch: Any, wanted: str, device: str) -> Any:
 
 def _load(folder: Path, name: str) -> tuple[Any, str]:
     """The vision network of a checkpoint, and which of its outputs describes a picture."""
-    from safetensors import SafetensorError
     from transformers import AutoConfig, AutoModel
     from transformers.utils import logging
 
@@ -222,10 +221,8 @@ def _load(folder: Path, name: str) -> tuple[Any, str]:
         config = AutoConfig.from_pretrained(folder)
         # Of a pair of networks for pictures and text, the one for pictures.
         config = getattr(config, "vision_config", config)
-        model, info = AutoModel.from_pretrained(
-            folder, config=config, use_safetensors=True, output_loading_info=True
-        )
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        model, info = AutoModel.from_pretrained(folder, config=config, output_loading_info=True)
+    except opening_errors() as error:
         raise FeatureError(
             f"{name}: {folder} does not open as a model ({error}); it needs config.json and "
             "weights in safetensors, of a kind that transformers knows without code of its own"

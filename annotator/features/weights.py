@@ -28,6 +28,8 @@ MODELS = {
 
 DEFAULT = "dinov2-small"
 _FILES = ["*.json", "*.safetensors"]
+_OLDER = "pytorch_model*.bin"
+"""What older checkpoints have instead; torch reads numbers out of it, and nothing that runs."""
 _INSTALL = "pip install 'annotator-tui[models]'"
 _CLASSIC = "`--model classic` needs no {}"
 
@@ -101,7 +103,11 @@ def _cached(model: str) -> Path | None:
         folder = Path(snapshot_download(model, local_files_only=True, allow_patterns=_FILES))
     except (LocalEntryNotFoundError, HFValidationError):
         return None
-    return folder if any(folder.glob("*.safetensors")) else None
+    return folder if _has_weights(folder) else None
+
+
+def _has_weights(folder: Path) -> bool:
+    return any(folder.glob("*.safetensors")) or any(folder.glob(_OLDER))
 
 
 def _fetched(model: str) -> Path:
@@ -112,9 +118,21 @@ def _fetched(model: str) -> Path:
     if offline():
         raise OSError("HF_HUB_OFFLINE is set")
     try:
-        return Path(snapshot_download(model, allow_patterns=_FILES))
+        folder = Path(snapshot_download(model, allow_patterns=_FILES))
+        if not _has_weights(folder):
+            folder = Path(snapshot_download(model, allow_patterns=[*_FILES, _OLDER]))
+        return folder
     except HFValidationError as error:
         raise FeatureError(f"{printable(model)} is no Hugging Face id: {error}") from error
+
+
+def opening_errors() -> tuple[type[Exception], ...]:
+    """What transformers raises for a checkpoint that does not open: damaged, of an unknown kind,
+    or one that would run code."""
+    from safetensors import SafetensorError
+
+    unsafe = needed("torch").serialization.pickle.UnpicklingError
+    return OSError, ValueError, KeyError, RuntimeError, SafetensorError, unsafe
 
 
 def offline() -> bool:

@@ -16,7 +16,7 @@ import numpy as np
 from annotator.errors import FeatureError
 from annotator.features.backbones import chosen_device, chosen_dtype
 from annotator.features.extractor import Pixels
-from annotator.features.weights import find_weights, needed
+from annotator.features.weights import find_weights, needed, opening_errors
 from annotator.propose.lost import Features
 from annotator.refs import printable
 
@@ -106,7 +106,6 @@ class PatchNetwork:
 
 
 def _opened(name: str, folder: Any) -> tuple[Any, Any]:
-    from safetensors import SafetensorError
     from transformers import AutoConfig, AutoImageProcessor, AutoModel
     from transformers.utils import logging
 
@@ -115,14 +114,12 @@ def _opened(name: str, folder: Any) -> tuple[Any, Any]:
     try:
         config = AutoConfig.from_pretrained(folder)
         config = getattr(config, "vision_config", config)
-        model, info = AutoModel.from_pretrained(
-            folder, config=config, use_safetensors=True, output_loading_info=True
-        )
+        model, info = AutoModel.from_pretrained(folder, config=config, output_loading_info=True)
         processor = AutoImageProcessor.from_pretrained(folder, backend="pil")
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+    except opening_errors() as error:
         raise FeatureError(
             f"{printable(name)}: {folder} does not open as a network ({printable(str(error))}); it "
-            "needs config.json, preprocessor_config.json and weights in safetensors"
+            "needs config.json, preprocessor_config.json and weights"
         ) from error
     missing = sorted(str(key) for key in info["missing_keys"] if "pooler" not in str(key))
     if missing:

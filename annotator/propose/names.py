@@ -11,7 +11,7 @@ from PIL import Image
 
 from annotator.errors import FeatureError
 from annotator.features.backbones import chosen_device, chosen_dtype
-from annotator.features.weights import find_weights, needed
+from annotator.features.weights import find_weights, needed, opening_errors
 from annotator.refs import Box, printable
 
 DEFAULT = "facebook/convnext-base-224-22k"
@@ -122,9 +122,7 @@ class _Network:
         self._dtype = chosen_dtype(self._torch, dtype, self._device)
         transformers.utils.logging.set_verbosity_error()
         transformers.utils.logging.disable_progress_bar()
-        model, info = self._opened(
-            getattr(transformers, auto), use_safetensors=True, output_loading_info=True
-        )
+        model, info = self._opened(getattr(transformers, auto), output_loading_info=True)
         missing = sorted(map(str, info["missing_keys"]))
         if missing:
             raise FeatureError(
@@ -166,11 +164,9 @@ class _Network:
         return value.to(self._device, self._dtype) if real else value.to(self._device)
 
     def _opened(self, auto: Any, **options: Any) -> Any:
-        from safetensors import SafetensorError
-
         try:
             return auto.from_pretrained(self._folder, **options)
-        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        except opening_errors() as error:
             raise FeatureError(
                 f"{printable(self._name)}: {self._folder} does not open as {auto.__name__} "
                 f"({printable(str(error))}); name a classifier such as {DEFAULT}, or with your own "

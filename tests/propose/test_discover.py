@@ -202,6 +202,49 @@ def test_absent_weights_name_the_command_and_the_size(
         PatchNetwork(network)
 
 
+def test_weights_of_the_older_kind_open(tmp_path: Path) -> None:
+    """facebook/dino-vits16 and convnext-base-224-22k have no safetensors on their main branch."""
+    model = tiny.vit(tmp_path)
+    expected = PatchNetwork(str(tmp_path))(np.asarray(picture()))
+    (tmp_path / "model.safetensors").unlink()
+    torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")
+    assert np.array_equal(PatchNetwork(str(tmp_path))(np.asarray(picture())), expected)
+
+
+def test_weights_that_would_run_code_are_refused(tmp_path: Path) -> None:
+    tiny.vit(tmp_path / "net")
+    (tmp_path / "net" / "model.safetensors").unlink()
+    torch.save({"weight": Harm(tmp_path / "harm")}, tmp_path / "net" / "pytorch_model.bin")
+    with pytest.raises(FeatureError, match="does not open"):
+        PatchNetwork(str(tmp_path / "net"))
+    assert not (tmp_path / "harm").exists()
+
+
+class Harm:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
+        return Path.touch, (self.file,)
+
+
+def test_fetched_weights_of_the_older_kind_are_found(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """After `hf download facebook/dino-vits16`, without a network."""
+    repo = tmp_path / "models--facebook--dino-vits16"
+    model = tiny.vit(repo / "snapshots" / "abc")
+    (repo / "snapshots" / "abc" / "model.safetensors").unlink()
+    torch.save(model.state_dict(), repo / "snapshots" / "abc" / "pytorch_model.bin")
+    (repo / "refs").mkdir()
+    (repo / "refs" / "main").write_text("abc")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    assert PatchNetwork().patch == 8
+
+
 # --- the command
 
 
