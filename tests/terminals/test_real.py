@@ -171,6 +171,18 @@ def test_over_a_slow_line_a_second_key_before_the_picture_labels_nothing(
     assert (tmp_path / "log").read_text().split("\n")[:2] == ["label 0.png", "blind 1.png"]
 
 
+def test_over_a_slow_line_every_key_shows_the_picture_that_it_asks_for(
+    start: Callable[..., Real],
+) -> None:
+    # At this pace better versions of pictures are on their way when keys come.
+    with start("kitty-0.41", kbit=2000, rtt=100) as terminal:
+        terminal.wait(shows(0), 40)
+        for number in (1, 2, 3, 4, 5, 0, 1):
+            time.sleep(0.7)
+            terminal.press("d")
+            terminal.wait(shows(number))
+
+
 def on_screen(pixels: Pixels) -> int | None:
     """The number of the picture that fills the middle of the left half; None for none."""
     height, width = pixels.shape[:2]
