@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _QUICK = 2000
 """Labelled items whose looks are compared without being asked to."""
+_MANY = 5000
+"""Labels from which on comparing them takes so long that it is to be said."""
 
 
 def review(
@@ -91,6 +93,8 @@ def _found(
     store = SqliteStore(project.labels_file)
     state = replay(store.entries())
     prints = _prints(project, refs, state, queue, progress)
+    if (count := state.counts.total() - state.counts[None]) > _MANY:
+        typer.echo(f"comparing {count:,} labels with each other …", err=True)
     evidence = gather(project, state)
     queues = tuple(QUEUES) if queue is None else (queue,)
     found = find(project, store, state, evidence, prints, queues)

@@ -106,7 +106,7 @@ def _queues(review: Review, cells: int) -> list[Line]:
 def hints(case: Case | None, review: Review, keymap: Keymap) -> list[Hint]:
     """The live keys, most needed first."""
     wanted = [("undo", "undo"), ("quit", "quit")]
-    found = [Hint("tab", "next queue", ("next", ""), 30)]
+    found = [Hint("tab", "next queue", ("turn", "1"), 30)]
     if case is not None:
         wanted += [("skip", "later"), ("flag", "flag"), ("zoom", "zoom"), ("hide", "hide")]
         if review.can_confirm(case):

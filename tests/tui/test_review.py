@@ -205,6 +205,18 @@ async def test_classes_are_chosen_and_confirmed_where_an_item_may_have_several(
     assert entry.label == "dusty|bent"
 
 
+async def test_what_has_no_picture_takes_no_answer(doubtful: Project) -> None:
+    for name in ("06.png", "13.png"):
+        (doubtful.images / name).write_bytes(b"no picture")
+    async with reviewing(doubtful, "errors") as desk:
+        first = desk.shown
+        await desk.press("enter")
+        await desk.sees("no picture, no answer")
+        await desk.press("s")
+        await desk.until(lambda: desk.shown != first)
+    assert written(doubtful) == []
+
+
 async def test_it_fits_a_small_window(doubtful: Project, tmp_path: Path) -> None:
     async with reviewing(doubtful, "errors", size=(60, 20)) as desk:
         await desk.sees("by ana")

@@ -33,7 +33,7 @@ from annotator.tui.widgets.tight import TightCompositor
 WIDE = 110
 PANEL_ROWS = 20
 _KEYS = {
-    "enter": ("confirm", ""), "tab": ("next", ""), "shift+tab": ("previous", ""),
+    "enter": ("confirm", ""), "tab": ("turn", "1"), "shift+tab": ("turn", "-1"),
     "]": ("compare", "1"), "[": ("compare", "-1"), "escape": ("back", ""),
 }  # fmt: skip
 T = TypeVar("T")
@@ -52,6 +52,7 @@ class ReviewScreen(Screen[None]):
         self._chosen: tuple[str, frozenset[str]] | None = None
         """The classes chosen for a ref, where an item may have several."""
         self._shown: tuple[Item | None, float] = (None, 0.0)
+        self._broken: Item | None = None
         self._quiet: Timer | None = None
         self._held = Held(project.settings.seen_guard != "off")
         self.header = Header(project.folder.resolve().name, id="header")
@@ -156,8 +157,7 @@ class ReviewScreen(Screen[None]):
     # --- answers
 
     def do_label(self, name: str) -> None:
-        case = self._visible_case()
-        if case is None:
+        if (case := self._visible_case()) is None:
             return
         if self.review.session.multi:  # chosen or no longer; enter answers
             self._chosen = (case.ref, frozenset(self._chosen_for(case)) ^ {name})
@@ -234,12 +234,15 @@ class ReviewScreen(Screen[None]):
         if case is None:
             return None
         if self._compared >= 0:
-            self.say("esc goes back to the item under review, then answer", "warn")
-            return None
-        if not self.picture.accepts(Item.parse(case.ref)):
-            self.say("not on screen yet: key ignored", "dim", 1.5)
-            return None
-        return case
+            why = "esc goes back to the item under review, then answer"
+        elif self._broken == (item := Item.parse(case.ref)):
+            why = "no picture, no answer; leave it for later or flag it"
+        elif not self.picture.accepts(item):
+            why = "not on screen yet: key ignored"
+        else:
+            return case
+        self.say(why, "warn", 2)
+        return None
 
     def _written(self, write: Callable[[], T]) -> T | None:
         """The result of a write; None, and a warning on screen, where the store failed."""
@@ -261,13 +264,16 @@ class ReviewScreen(Screen[None]):
     def _picture_shown(self, message: Picture.Shown | Picture.Seen) -> None:
         self._shown = (message.item, time.monotonic())
 
+    @on(Picture.Broken)
+    def _picture_broken(self, message: Picture.Broken) -> None:
+        self._broken = message.item
+
     # --- views
 
     def do_compare(self, step: str) -> None:
         """Look at the next near-duplicate or neighbour; after the last the case itself."""
         case = self.review.current
-        count = len(words.related_of(case, self.review)) if case else 0
-        if count:
+        if case and (count := len(words.related_of(case, self.review))):
             self._compared = (self._compared + 1 + int(step)) % (count + 1) - 1
             self.sync()
 
@@ -275,22 +281,16 @@ class ReviewScreen(Screen[None]):
         self.banner.dismiss()
         self._next_case()
 
-    def do_next(self) -> None:
-        self._turn(1)
-
-    def do_previous(self) -> None:
-        self._turn(-1)
-
-    def _turn(self, step: int) -> None:
-        """The next queue that has cases."""
+    def do_turn(self, step: str) -> None:
+        """The next queue that has cases, or the last one before."""
         names = list(self.review.queues)
         at = names.index(self.review.queue) if self.review.queue in names else 0
-        order = [names[(at + step * i) % len(names)] for i in range(1, len(names) + 1)]
+        order = [names[(at + int(step) * i) % len(names)] for i in range(1, len(names) + 1)]
         self.review.choose(next((n for n in order if self.review.queues[n]), self.review.queue))
         self._next_case()
 
     def do_hide(self) -> None:
-        self._hidden = not self._hidden
+        self._hidden ^= True
         self.sync()
 
     def do_zoom(self) -> None:
