@@ -28,7 +28,7 @@ from annotator.terminal.tiled import Tiled
 from annotator.tui.widgets.picture import Picture
 from annotator.tui.widgets.strips import words
 
-LEAST_HALF_CELLS = (12, 5)
+LEAST_HALF_CELLS = (16, 6)
 """Columns and rows of the smallest picture where a cell is two pixels."""
 LEFT, RIGHT = "▐", "▌"
 
