@@ -172,7 +172,7 @@ async def test_zoom_shows_one_tile_and_the_arrows_go_on(make: Make, opened: Any)
 
 async def test_a_small_window_shows_a_page_in_parts(make: Make, opened: Any, log: Log) -> None:
     project = make(24)
-    async with opened(project, size=(100, 34)) as desk:
+    async with opened(project, size=(130, 40)) as desk:
         screen = await show(desk, per_page=24)
         page = screen.page
         assert page is not None
