@@ -18,6 +18,7 @@ from pathlib import Path
 
 from annotator.terminal.caps import Technique
 from benchmarks._enormous import enormous
+from benchmarks._fresh import fresh
 from benchmarks._keys import LINE, benched, busy, photographs
 from benchmarks._payloads import payload
 from tests.terminals.real import missing
@@ -89,6 +90,7 @@ PARTS = {
     "payload": payload,
     "enormous": enormous,
     "local": local,
+    "fresh": fresh,
     "sixel": sixel_local,
     "slow": slow,
     "slow-large": slow_large,

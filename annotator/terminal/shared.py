@@ -1,7 +1,7 @@
 """Kitty on the same machine: pictures go through its memory, and only their names down the line.
 
-Nothing is compressed, and nothing read back: a picture that comes costs a third of the
-processor's time (python -m benchmarks.terminal --only local). The key that shows it costs the same.
+Nothing is compressed, and nothing unpacked: a picture that comes costs half the processor's time
+(python -m benchmarks.terminal --only fresh). The key that shows it costs the same.
 """
 
 from __future__ import annotations
