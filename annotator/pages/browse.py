@@ -127,7 +127,8 @@ class Browse:
             return None
         label, proba = wish.label, orders.without(rows, proba, self._not, learner.classes)
         if wish.select is Select.EXCEPTIONS and not label:
-            label = learner.classes[int(np.bincount(proba.argmax(axis=1)).argmax())]
+            doubtful = wish.order is Order.UNCERTAIN
+            label = learner.classes[orders.most(proba, self._size, doubtful=doubtful)]
         which = learner.classes.index(label) if label else None
         if wish.select is Select.EXCEPTIONS and which is not None:
             surest = orders.taken_for(proba, which)

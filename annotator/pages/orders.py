@@ -94,6 +94,16 @@ def taken_for(proba: NDArray[np.float32], which: int) -> Rows:
     return np.asarray(places[np.argsort(-proba[places, which], kind="stable")])
 
 
+def most(proba: NDArray[np.float32], n: int, *, doubtful: bool) -> int:
+    """The class that most rows are taken for; with `doubtful`, the one whose `n` least sure rows
+    are the most likely to be something else."""
+    taken, sure = proba.argmax(axis=1), proba.max(axis=1)
+    if not doubtful:
+        return int(np.bincount(taken).argmax())
+    doubts = [np.sort(1 - sure[taken == c])[::-1][:n].sum() for c in range(proba.shape[1])]
+    return int(np.argmax(doubts))
+
+
 def uncertain(proba: NDArray[np.float32], which: int | None) -> Rows:
     """Places (k,) of the rows in doubt: of class `which` or not, or, for None, between classes."""
     doubt = margins(proba) if which is None else -np.abs(proba[:, which] - 0.5)

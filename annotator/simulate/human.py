@@ -1,0 +1,245 @@
+"""Seconds of human time to label everything, by a published model of how long people take.
+
+The annotator of the simulation answers by the truth, with slips; the session, the pages, the
+model and the streams are the program's own. People label until the program expects the model to
+be right about the rest, look again at labels that the model doubts, and leave the rest to it;
+the error that remains is measured against the truth, over all items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator.features.store import FeatureStore
+from annotator.learn.model import FittedModel, out_of_sample
+from annotator.learn.ranking import learn
+from annotator.learner import Strategy
+from annotator.pages import Browse, Order, Select, Wish
+from annotator.pages.orders import said
+from annotator.rapid import Delay, Human, Stream, Verdict
+from annotator.reftable import RefTable
+from annotator.session import Session
+from annotator.store import SqliteStore
+
+SINGLE_SECONDS = 3.6
+"""One image, one class of several: the median of 2,490 decisions of ten people among ten classes
+was 3.59 s where the image was seen for 1 s (raw data of Lim et al., arXiv:2412.00260)."""
+PAGE_SECONDS = 1.1
+"""One image on a page of look-alikes, yes or no: 52 s for 48, the median of the HIT that the
+authors of ImageNetV2 print in `inspect_hit.ipynb`; a handful of workers."""
+SEED_SECONDS = 3.0
+"""One image in the web tool that this program follows, by its own README."""
+SLIP = 0.02
+"""Share of decisions that come out wrong though the annotator knows better; assumed."""
+MODES = ("single", "pages", "rapid")
+DOUBTED = 0.1
+"""Labels to which the model, not having seen them, gives less than this are looked at again."""
+_FIRST, _FIT_EVERY, _RATE, _CHUNK = 5, 10, 3.0, 40
+
+
+@dataclass(slots=True)
+class Spent:
+    """What labelling everything took."""
+
+    mode: str
+    seed: int
+    items: int
+    seconds: float = 0.0
+    looks: int = 0
+    """Decisions of people, on images seen again, too."""
+    by_people: int = 0
+    error: float = 0.0
+    """Of all labels, people's and the model's."""
+
+    def as_dict(self) -> dict[str, Any]:
+        before = SEED_SECONDS * self.items
+        found = {name: getattr(self, name) for name in self.__slots__}
+        return {**found, "seconds": round(self.seconds), "seed_seconds": round(before),
+                "times_less": round(before / self.seconds, 2)}  # fmt: skip
+
+
+class Annotator:
+    """Knows the truth, slips, and takes time."""
+
+    def __init__(self, y: dict[str, str], classes: Sequence[str], spent: Spent) -> None:
+        self.truth, self.classes, self.spent = y, tuple(classes), spent
+        self.rng = np.random.default_rng([spent.seed, MODES.index(spent.mode)])
+
+    def name(self, ref: str) -> str:
+        """Says which class an image is."""
+        self._took(SINGLE_SECONDS)
+        if self._slips() and len(self.classes) > 1:
+            others = [name for name in self.classes if name != self.truth[ref]]
+            return others[int(self.rng.integers(len(others)))]
+        return self.truth[ref]
+
+    def belongs(self, ref: str, label: str) -> bool:
+        """Says whether an image is of the class that it is shown for."""
+        self._took(PAGE_SECONDS)
+        return (self.truth[ref] == label) ^ self._slips()
+
+    def wait(self, seconds: float) -> None:
+        self.spent.seconds += seconds
+
+    def _took(self, seconds: float) -> None:
+        self.spent.seconds += seconds
+        self.spent.looks += 1
+
+    def _slips(self) -> bool:
+        return bool(self.rng.random() < SLIP)
+
+
+class Sitting:
+    """A session on labelled features, answered by an annotator."""
+
+    def __init__(
+        self, refs: Sequence[str], X: NDArray[Any], classes: Sequence[str], annotator: Annotator
+    ) -> None:
+        self.refs, self.annotator, self._seed = RefTable(refs), annotator, annotator.spent.seed
+        self.session = Session(
+            SqliteStore(":memory:"), classes, annotator="simulated", seed=self._seed, ahead=0,
+            strategy=Strategy(),
+        )  # fmt: skip
+        self.session.extend(self.refs)
+        ready = np.ones(len(refs), np.uint8)
+        self.session.attach(FeatureStore(self.refs, X, {"name": "simulated"}, ready))
+        self.learn()
+
+    def learn(self) -> None:
+        snapshot = self.session.snapshot()
+        assert snapshot is not None  # the features are attached
+        self.session.adopt(learn(snapshot, self._seed))
+
+    def one_by_one(self, count: int) -> None:
+        """Answer so many items as the strategy asks them."""
+        for n in range(count):
+            if self.session.current is None:
+                return
+            self.session.label(self.annotator.name(self.session.current.ref))
+            if n % _FIT_EVERY == _FIT_EVERY - 1:
+                self.learn()
+        self.learn()
+
+    def page(self, source: Browse) -> bool:
+        """A page of one predicted class: the exceptions are given their class by name."""
+        page = source.next()
+        if page is None:
+            return False
+        wrong = [ref for ref in page.refs if not self.annotator.belongs(ref, page.label)]
+        for _ in wrong:
+            self.annotator.wait(
+                -PAGE_SECONDS
+            )  # naming one is a decision of its own, looking included
+        marks = {ref: self.annotator.name(ref) for ref in wrong}
+        source.submit(page, {ref: name for ref, name in marks.items() if name != page.label})
+        self.learn()
+        return True
+
+    def open_rows(self) -> NDArray[np.int64]:
+        answered = self.session.is_answered
+        return np.array([row for row, ref in enumerate(self.refs) if not answered(ref)], np.int64)
+
+    def predictions(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The open rows (m,) and what the model says of them (m, C)."""
+        return said(self.session.learner, self.open_rows())
+
+    def expected(self) -> float:
+        """The share of all items that the program expects the model to have wrong by now."""
+        _, proba = self.predictions()
+        return float((1 - proba.max(axis=1)).sum()) / len(self.refs) if len(proba) else 0.0
+
+    def look_again(self) -> None:
+        """Confirm or change the labels that the model doubts."""
+        ranking, snapshot = self.session.ranking, self.session.snapshot()
+        if ranking is None or snapshot is None or ranking.warm is None:
+            return
+        assert isinstance(ranking.model, FittedModel)
+        X = ranking.warm.unit.take(snapshot.rows)
+        p = out_of_sample(ranking.model, X, snapshot.y)[np.arange(len(snapshot.y)), snapshot.y]
+        for place in np.flatnonzero(p < DOUBTED):
+            ref, label = self.refs[int(snapshot.rows[place])], int(snapshot.y[place])
+            if not self.annotator.belongs(ref, self.session.classes[label]):
+                self.annotator.wait(-PAGE_SECONDS)
+                self.session.decide({ref: self.annotator.name(ref)}, picked_by="review")
+        self.learn()
+
+    def stream(self) -> None:
+        """All that is open in rapid streams, one predicted class each: exceptions are marked."""
+        rows, proba = self.predictions()
+        human, rng = Human(slips=SLIP), self.annotator.rng
+        for c in range(len(self.session.classes)):
+            taken = rows[proba.argmax(axis=1) == c]
+            for start in range(0, len(taken), _CHUNK):
+                self._streamed(taken[start : start + _CHUNK].tolist(), c, human, rng)
+        self.learn()
+
+    def _streamed(self, rows: list[int], c: int, human: Human, rng: np.random.Generator) -> None:
+        refs, label = [self.refs[row] for row in rows], self.session.classes[c]
+        onsets = np.arange(len(rows)) / _RATE
+        wrong = np.array([self.annotator.truth[ref] != label for ref in refs])
+        marks = human.marks(onsets, wrong, rng)
+        self.annotator.wait(len(rows) / _RATE + 1.2)
+        self.annotator.spent.looks += len(rows)
+        stream = Stream(list(onsets), list(marks), Delay())
+        while (found := stream.verdict).doubtful:
+            place = found.doubtful[0]
+            stream.known[place] = not self.annotator.belongs(refs[place], label)
+        self._answer(refs, label, stream.verdict)
+
+    def _answer(self, refs: list[str], label: str, verdict: Verdict) -> None:
+        answers = {refs[place]: label for place in verdict.rest}
+        answers |= {refs[place]: self.annotator.name(refs[place]) for place in verdict.marked}
+        self.session.decide(answers, picked_by="rapid")
+
+    def error(self) -> float:
+        """Of all labels, the model's own for what is open."""
+        rows, proba = self.predictions()
+        labels = dict(zip(rows.tolist(), proba.argmax(axis=1).tolist(), strict=True))
+        wrong = 0
+        for row, ref in enumerate(self.refs):
+            given = self.session.state.label(ref)
+            if given is None:
+                given = self.session.classes[labels[row]]
+            wrong += given != self.annotator.truth[ref]
+        return wrong / len(self.refs)
+
+
+def label_all(
+    refs: Sequence[str],
+    X: NDArray[Any],
+    labels: Sequence[str],
+    mode: str,
+    *,
+    seed: int = 0,
+    target: float = 0.01,
+    per_page: int = 24,
+) -> Spent:
+    """Label (n,) items with features X (n, d) until about `target` of all labels are wrong.
+
+    The program stops when it expects the model to be wrong about 0.6 of that, of all
+    items; the rest is for what people get wrong. Before a rapid stream it goes on to a tenth.
+    """
+    classes = tuple(dict.fromkeys(sorted(labels)))
+    spent = Spent(mode, seed, len(refs))
+    annotator = Annotator(dict(zip(refs, labels, strict=True)), classes, spent)
+    sitting = Sitting(refs, X, classes, annotator)
+    sitting.one_by_one(_FIRST * len(classes))
+    enough = 0.6 * target if mode != "rapid" else 0.1
+    wish = Wish("", Select.EXCEPTIONS, Order.UNCERTAIN, None, per_page)
+    source = Browse(sitting.session, wish)
+    while len(sitting.open_rows()) and sitting.expected() > enough:
+        if mode == "single":
+            sitting.one_by_one(_FIT_EVERY)
+        elif not sitting.page(source):
+            break
+    if mode == "rapid":
+        sitting.stream()
+    sitting.look_again()
+    spent.by_people = len(refs) - len(sitting.open_rows())
+    spent.error = sitting.error()
+    return spent
