@@ -163,9 +163,10 @@ def peer(folder: Path, images: Path, size: tuple[int, int], keys: int) -> None:
 
 
 def row(name: str, what: str, ms: list[float], more: str = "") -> None:
-    middle, worst = statistics.median(ms), max(ms)
+    best, middle, worst = min(ms), statistics.median(ms), max(ms)
     limit = f"limit {LIMITS[what]}" if name.startswith("annotator, kitty") else ""
-    print(f"{name:48} {what:10} median {middle:6.0f} ms  worst {worst:6.0f}  {limit:10} {more}")
+    times = f"median {middle:5.0f} ms  best {best:5.0f}  worst {worst:5.0f}"
+    print(f"{name:46} {what:10} {times}  {limit:10} {more}", flush=True)
 
 
 def main() -> None:
