@@ -27,7 +27,7 @@ MODELS = {
 """Short names: the Hugging Face id and about how much is downloaded."""
 
 DEFAULT = "dinov2-small"
-_FILES = ["*.json", "*.safetensors"]
+_FILES = ["*.json", "*.safetensors", "merges.txt", "vocab.txt"]
 _OLDER = "pytorch_model*.bin"
 """What older checkpoints have instead; torch reads numbers out of it, and nothing that runs."""
 _INSTALL = "pip install 'annotator-tui[models]'"
