@@ -34,6 +34,15 @@ def simulate(
     ] = "auto",
     ahead: Annotated[int, typer.Option(min=0, help="Items drawn ahead, as on a screen.")] = 0,
     processes: Annotated[int | None, typer.Option(min=1, help="At once [one a core].")] = None,
+    mode: Annotated[
+        str | None,
+        typer.Option(
+            help="Human time to label everything instead: single, pages, rapid, or several."
+        ),
+    ] = None,
+    target: Annotated[
+        float, typer.Option(min=0.0001, max=0.5, help="With --mode: the error to reach.")
+    ] = 0.01,
     state: Annotated[
         Path | None, typer.Option(help="A file of finished runs: read, and continued.")
     ] = None,
@@ -45,10 +54,14 @@ def simulate(
     annotator simulate --truth truth.csv --features features.npy
     annotator simulate --truth truth.csv --features features.npy \\
         --strategy herding-mix,margin,random --positive crack --prevalence 0.03 --find
+    annotator simulate --truth truth.csv --features features.npy --mode pages --seeds 0-2
     """
     from annotator.simulate import SimulateOptions, run, table
     from annotator.simulate.options import parse_seeds
 
+    if mode is not None:
+        _human_time(truth, features, _names(mode), parse_seeds(seeds), target, as_json)
+        return
     options = SimulateOptions(
         truth=truth, features=features, strategies=_names(strategy), estimators=_names(estimator),
         budget=budget, seeds=parse_seeds(seeds), test_fraction=test_fraction, positive=positive,
@@ -57,6 +70,28 @@ def simulate(
     )  # fmt: skip
     result = run(options, _progress)
     typer.echo(json.dumps(result) if as_json else table(result))
+
+
+def _human_time(
+    truth: Path, features: Path, modes: tuple[str, ...], seeds: tuple[int, ...], target: float,
+    as_json: bool,
+) -> None:  # fmt: skip
+    from annotator.simulate.human import MODES, as_text, label_all
+    from annotator.simulate.options import SimulateOptions
+    from annotator.simulate.task import load
+
+    if unknown := set(modes) - set(MODES):
+        words = f"{', '.join(sorted(unknown))} is none of {', '.join(MODES)}"
+        raise typer.BadParameter(words, param_hint="--mode")
+    known, matrix = load(SimulateOptions(truth=truth, features=features))
+    found = []
+    for mode in modes:
+        for seed in seeds:
+            found.append(
+                label_all(known.refs, matrix, known.labels, mode, seed=seed, target=target)
+            )
+            _progress(len(found), len(modes) * len(seeds))
+    typer.echo(json.dumps([one.as_dict() for one in found]) if as_json else as_text(found))
 
 
 def _names(text: str) -> tuple[str, ...]:

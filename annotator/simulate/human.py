@@ -119,7 +119,7 @@ class Sitting:
         """Answer so many items as the strategy asks them."""
         for n in range(count):
             if self.session.current is None:
-                return
+                break
             self.session.label(self.annotator.name(self.session.current.ref))
             if n % _FIT_EVERY == _FIT_EVERY - 1:
                 self.learn()
@@ -207,6 +207,27 @@ class Sitting:
                 given = self.session.classes[labels[row]]
             wrong += given != self.annotator.truth[ref]
         return wrong / len(self.refs)
+
+
+def as_text(found: Sequence[Spent]) -> str:
+    """A table: the medians of each mode over its seeds, beside one image after the other."""
+    lines = [f"{'mode':8} {'human time':>12} {'an image':>10} {'error':>8} {'times less':>11}"]
+    items = found[0].items
+    before = SEED_SECONDS * items
+    lines.append(f"{'before':8} {before:10,.0f} s {SEED_SECONDS:8.2f} s {SLIP:8.2%} {1:10.1f}x")
+    for mode in dict.fromkeys(one.mode for one in found):
+        runs = [one for one in found if one.mode == mode]
+        seconds = float(np.median([one.seconds for one in runs]))
+        error = float(np.median([one.error for one in runs]))
+        lines.append(
+            f"{mode:8} {seconds:10,.0f} s {seconds / items:8.2f} s {error:8.2%} "
+            f"{before / seconds:10.1f}x"
+        )
+    lines.append(
+        f"before: one image after the other, {SEED_SECONDS:.0f} s each, {SLIP:.0%} slips; "
+        f"a decision takes {SINGLE_SECONDS} s alone and {PAGE_SECONDS} s on a page"
+    )
+    return "\n".join(lines)
 
 
 def label_all(
