@@ -24,7 +24,7 @@ COLOURS = [
     (180, 40, 190),
     (30, 180, 190),
 ]
-KINDS = ("kitty", "kitty-old", "ghostty", "wezterm", "xterm", "plain")
+KINDS = ("kitty", "kitty-shared", "kitty-old", "ghostty", "wezterm", "xterm", "plain")
 Start = Callable[..., Running]
 
 
