@@ -2,17 +2,17 @@
 
 `python -m benchmarks.faces` clusters made descriptors (128 numbers, identities of about 20 faces,
 a fifth noise) at 5,000, 20,000 and 100,000 faces. A matrix of all pairs of 100,000 would take
-40 GB. Each run is a process of its own; memory is the most that it held, less what the imports
-and the descriptors take. scikit-learn is run up to `--peer` faces.
+40 GB. Each run is a process of its own; memory is the most that it held beyond the imports and the
+descriptors (Linux). scikit-learn is run up to `--peer` faces.
 """
 
 from __future__ import annotations
 
 import argparse
 import multiprocessing
-import resource
 import time
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 import numpy as np
 
@@ -42,12 +42,19 @@ def run(name: str, count: int, out: Connection) -> None:
         def work(rows: np.ndarray, eps: float, min_samples: int) -> np.ndarray:
             return DBSCAN(eps=eps, min_samples=min_samples, metric="cosine").fit_predict(rows)
 
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    before = _held("VmRSS")
     begun = time.perf_counter()
     found = work(unit, EPS, MIN_SAMPLES)
     seconds = time.perf_counter() - begun
-    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    held = _held("VmHWM") - before
     out.send((seconds, held / 1024, purity(found, who), int(found.max()) + 1))
+
+
+def _held(what: str) -> int:
+    """Kilobytes, as Linux says."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{what}:"))
 
 
 def purity(found: np.ndarray, who: np.ndarray) -> float:
