@@ -200,3 +200,20 @@ def test_the_tables_of_the_tool_hold_every_page(project: Project, tmp_path: Path
 def test_a_project_without_pages_says_how_to_have_some(project: Project, tmp_path: Path) -> None:
     with pytest.raises(ProjectError, match="annotator hits run"):
         export(project, tmp_path / "out")
+
+
+def test_the_documentation_names_every_field_that_is_written(
+    project: Project, tmp_path: Path
+) -> None:
+    browse(project, "ann", T0)
+    export(project, tmp_path / "out")
+    (record,) = json.loads((tmp_path / "out/json/n01/a.json").read_text())
+    rows = (tmp_path / "out/tables/ImageNetAnnotationPage.jsonl").read_text().splitlines()
+    page = set(json.loads(rows[0])) - {"workerID", "class", "order", "semantics", "version"}
+    text = (Path(__file__).parents[2] / "docs" / "hits.md").read_text()
+    named = set(re.findall(r"`([A-Za-z_]+)`", text))
+    assert set(record) - named == set()
+    assert page - {"predictionShown"} - named == set()
+    tables = {name for line in text.splitlines() if line.startswith("| `")
+              for name in re.findall(r"`([A-Za-z_]+)`", line.split("|")[1])}  # fmt: skip
+    assert tables == set(record)
