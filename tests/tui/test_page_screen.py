@@ -191,6 +191,20 @@ async def test_a_small_window_shows_a_page_in_parts(make: Make, opened: Any, log
         assert labels(log, project)[page.refs[first]] == "red"
 
 
+async def test_a_window_that_is_too_small_for_any_tile_says_so(make: Make, opened: Any) -> None:
+    async with opened(make(8), size=(100, 34)) as desk:
+        screen = await show(desk)
+        await desk.pilot.press("space")
+        await desk.pilot.resize_terminal(40, 5)
+        await desk.sees("too small")
+        await desk.pilot.press("enter")  # of a page that nobody sees
+        await desk.pilot.resize_terminal(100, 34)
+        await on_screen(desk)
+        await desk.sees("1 red")
+        assert desk.app.session.progress.labelled == 0
+        assert screen.board is not None
+
+
 async def test_the_next_page_is_there_before_it_is_asked_for(make: Make, opened: Any) -> None:
     async with opened(make(24), size=(100, 34)) as desk:
         screen = await show(desk)

@@ -65,7 +65,7 @@ class PageScreen(PageView):
         room = len(self.mosaic.lay(self.per_page))
         self.source.fit(max(1, room))
         if not room:
-            self._tell("This window is too small", "A page needs a few rows more.")
+            self._tell("This window is too small for a page")
         elif self.page is None:
             self.advance()
         else:

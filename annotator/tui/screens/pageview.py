@@ -200,6 +200,7 @@ class PageView(Screen[int]):
         self.mosaic.expect([sheet for sheet in parts if sheet is not None])
 
     def _tell(self, heading: str, *words: str) -> None:
+        self.shows, self._sheet = False, None
         self.mosaic.tell("\n".join([heading, *words]))
 
     # --- what is said
@@ -259,6 +260,11 @@ class PageView(Screen[int]):
             self._seen.update(self._in_view())
             self._say_state()  # what is broken is known now
             self.seen()
+
+    @on(Picture.Broken)
+    def _page_failed(self, message: Picture.Broken) -> None:
+        if message.item == self._sheet:  # one image alone is crossed out, and no failure
+            self.banner.warn("list", f"this page cannot be shown: {printable(message.reason)}")
 
     def seen(self) -> None:
         """The part in view is on the screen."""
