@@ -122,7 +122,7 @@ def _annotation(
         raise RefError("attributes should be an object")
     columns = _columns(told, attributes)
     whole = attributes.get("whole_image") is True or told.get("bbox") in (None, [])
-    box = None if whole else box_of(told["bbox"], "xywh", image.size)
+    box = None if whole else box_of(told["bbox"], "xywh", image.size, reading)
     if box is not None and told.get("iscrowd") == 1:
         reading.pass_over("mark of a crowd (its box is kept)")
     if told.get("segmentation") not in (None, [], {}):

@@ -135,7 +135,7 @@ def _read_shape(
         if "rotation" in node.attributes and _number(node, "rotation"):
             raise RefError("is a rotated box, and boxes are upright here")
         left, top, right, bottom = (_number(node, name) for name in ("xtl", "ytl", "xbr", "ybr"))
-        box = checked(left, top, right - left, bottom - top, size)
+        box = checked(left, top, right - left, bottom - top, size, reading=reading)
     return Found(f"line {node.line}", Item(path, box), label, machine=machine, columns=columns)
 
 

@@ -175,7 +175,7 @@ def _region(
         raise RefError(f"{kind} should be a list of one class; an item has one label here")
     texts = [text_of(name, "the class") for name in names]
     label = reading.joined(texts) if reading.multi else texts[0]
-    box = _box(result, value) if kind == "rectanglelabels" else None
+    box = _box(reading, result, value) if kind == "rectanglelabels" else None
     meta = result.get("meta")
     own = {
         text_of(name, "meta"): text_of(cell, "meta", plain=True)
@@ -192,7 +192,7 @@ def _region(
     )
 
 
-def _box(result: Mapping[str, Any], value: Mapping[str, Any]) -> Box:
+def _box(reading: Reading, result: Mapping[str, Any], value: Mapping[str, Any]) -> Box:
     if number(value.get("rotation") or 0, "rotation") or number(
         result.get("image_rotation") or 0, "image_rotation"
     ):
@@ -204,4 +204,4 @@ def _box(result: Mapping[str, Any], value: Mapping[str, Any]) -> Box:
         number(value.get(name), name, -1000, 1000) for name in ("x", "y", "width", "height")
     ]
     x, y, w, h = (side * size[at % 2] / 100 for at, side in enumerate(sides))
-    return checked(round(x, 4) + 0.0, round(y, 4) + 0.0, w, h, (size[0], size[1]))
+    return checked(round(x, 4) + 0.0, round(y, 4) + 0.0, w, h, (size[0], size[1]), reading=reading)

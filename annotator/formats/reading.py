@@ -16,6 +16,8 @@ from annotator.refs import Box, Item, printable
 
 MOST_FAULTS = 1000
 LONGEST_TEXT = 4096
+_ROUNDING = 0.01
+"""Pixels: what a box may lie over the edge because somebody rounded its numbers."""
 _LARGEST = 1e7
 """Pixels: no image is wider, and no number beyond it is a coordinate."""
 
@@ -136,7 +138,12 @@ def number(value: object, what: str, low: float = -_LARGEST, high: float = _LARG
     return float(value)
 
 
-def box_of(values: object, order: str, size: tuple[float, float] | None = None) -> Box:
+def box_of(
+    values: object,
+    order: str,
+    size: tuple[float, float] | None = None,
+    reading: Reading | None = None,
+) -> Box:
     """Four numbers in `order` as a box; of an image of `size`, its part inside the image.
 
     Raises `RefError` for anything else, for boxes without area and for those outside.
@@ -150,11 +157,17 @@ def box_of(values: object, order: str, size: tuple[float, float] | None = None) 
         a, b, c, d = b, a, d - b, c - a
     elif order == "xyxy":
         c, d = c - a, d - b
-    return checked(a, b, c, d, size, order)
+    return checked(a, b, c, d, size, order, reading)
 
 
 def checked(
-    x: float, y: float, w: float, h: float, size: tuple[float, float] | None, order: str = ""
+    x: float,
+    y: float,
+    w: float,
+    h: float,
+    size: tuple[float, float] | None,
+    order: str = "",
+    reading: Reading | None = None,
 ) -> Box:
     """A box in thousandths of a pixel, cut at the image's edges. Raises `RefError` for none."""
     read = f" (read as {order})" if order else ""
@@ -168,6 +181,8 @@ def checked(
                 f"the box {_plain((x, y, w, h))} lies outside its image of "
                 f"{size[0]:g} x {size[1]:g}{read}"
             )
+        if reading and max(left - x, top - y, x + w - right, y + h - bottom) > _ROUNDING:
+            reading.pass_over("part of a box that lay outside its image")
         x, y, w, h = left, top, right - left, bottom - top
     if x < 0 or y < 0:
         raise RefError(f"the box {_plain((x, y, w, h))} begins outside the image (below 0){read}")

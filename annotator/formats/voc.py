@@ -186,7 +186,7 @@ def _file(reading: Reading, file: Path, shown: str, from_one: bool) -> Iterator[
                 reading.pass_over("part of an object")
             if (place.value("difficult") or "0") != "0":
                 reading.pass_over("mark difficult (its box is kept)")
-            yield Found(where, Item(path, _box(place, size, from_one)), label)
+            yield Found(where, Item(path, _box(reading, place, size, from_one)), label)
         except RefError as error:
             reading.fault(f"line {place.line}", str(error), shown)
 
@@ -202,7 +202,9 @@ def _size(root: xml.Node) -> tuple[float, float] | None:
     return found if found[0] and found[1] else None  # some tools write 0 for unknown
 
 
-def _box(place: xml.Node, size: tuple[float, float] | None, from_one: bool) -> Box:
+def _box(
+    reading: Reading, place: xml.Node, size: tuple[float, float] | None, from_one: bool
+) -> Box:
     texts = [place.value("bndbox", tag) for tag in ("xmin", "ymin", "xmax", "ymax")]
     if None in texts:
         raise RefError("<bndbox> should hold xmin, ymin, xmax and ymax")
@@ -216,7 +218,7 @@ def _box(place: xml.Node, size: tuple[float, float] | None, from_one: bool) -> B
                 "begins below 1, so this file counts from 0: give --bbox-order xyxy for all of it"
             )
         left, top = left - 1, top - 1
-    return checked(left, top, right - left, bottom - top, size)
+    return checked(left, top, right - left, bottom - top, size, reading=reading)
 
 
 FORMAT = Format(

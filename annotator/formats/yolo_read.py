@@ -183,5 +183,5 @@ def _box(
     left, top = (x - w / 2) * size[0], (y - h / 2) * size[1]
     # Ten digits of a share are a millionth of a pixel: no box reaches over the edge by that.
     return names[int(cells[0])], checked(
-        round(left, 4) + 0.0, round(top, 4) + 0.0, w * size[0], h * size[1], size
+        round(left, 4) + 0.0, round(top, 4) + 0.0, w * size[0], h * size[1], size, reading=reading
     )

@@ -19,6 +19,7 @@ from annotator.formats.splits import assign, parse
 from annotator.log import Action, Entry, replay
 from annotator.pool import load
 from annotator.project import Project
+from annotator.refs import Item
 from annotator.store import SqliteStore
 from tests.formats import making
 
@@ -229,6 +230,23 @@ def test_export_and_import_say_what_they_did(made: Project, tmp_path: Path) -> N
     assert ran.returncode == 0, ran.stderr
     assert "1 label imported, 1 of them in place of another one" in ran.stderr
     assert making.entries(made)[-1].annotator == "import:jsonl"
+
+
+def test_boxes_over_the_edge_are_cut_and_counted(tmp_path: Path) -> None:
+    making.images(tmp_path, ["a.png"])
+    told = {
+        "images": [{"id": 1, "file_name": "a.png", "width": 60, "height": 40}],
+        "categories": [{"id": 1, "name": "ok"}],
+        "annotations": [
+            {"image_id": 1, "category_id": 1, "bbox": bbox}
+            for bbox in ([-5, -5, 20, 20], [50, 30, 20.5, 9], [0, 0, 60.004, 40])
+        ],
+    }
+    (tmp_path / "c.json").write_text(json.dumps(told))
+    ran = annotator("init", "p", "--from", "c.json", cwd=tmp_path)
+    assert "2 x part of a box that lay outside its image" in ran.stderr
+    found = [Item.parse(ref).box for ref in load(Project.open(tmp_path / "p"))]
+    assert found == [(0, 0, 15, 15), (50, 30, 10, 9), (0, 0, 60, 40)]
 
 
 @pytest.mark.parametrize(
