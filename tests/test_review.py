@@ -308,7 +308,16 @@ def test_the_command_without_a_screen(bench: Bench) -> None:
     ran = _run(folder, "--list", "--queue", "neighbours")
     assert {line.split("\t")[1] for line in ran.stdout.splitlines()} == {"07.png", "22.png"}
 
+    ran = _run(folder, "--prepare")
+    assert (ran.returncode, "90 items compared; 90 cannot be read" in ran.stderr) == (0, True)
     ran = _run(folder)
     assert (ran.returncode, "--json" in ran.stderr) == (1, True)
     ran = _run(folder, "--queue", "typos")
     assert (ran.returncode, "disagreements" in ran.stderr) == (2, True)
+
+
+def test_a_queue_that_cannot_be_made_says_what_it_takes(bench: Bench) -> None:
+    bench.label("00.png", "ok")
+    ran = _run(str(bench.project.folder), "--queue", "errors", "--list")
+    assert ran.returncode == 1
+    assert "label some of each first: annotator run" in ran.stderr
