@@ -76,7 +76,7 @@ def review(
         _prepare(opened, refs, progress)
         return
     evidence, found = _found(opened, refs, queue, progress)
-    if queue in found.why_not and not as_json:
+    if queue is not None and queue in found.why_not and not as_json:
         raise ProjectError(f"there is no queue {queue}: {found.why_not[queue]}")
     if as_json or as_list:
         _print(found, evidence, most, as_json)
