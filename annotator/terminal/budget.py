@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import ceil
 
 from annotator.terminal.backend import Area, Payload, Quality
 from annotator.terminal.line import Clock, Line
@@ -15,6 +16,8 @@ DWELL = 0.4
 """Seconds that a picture stays on screen before a slow line is used to refine it."""
 LONGEST = 8.0
 """Seconds of sending that a refinement may take."""
+LEAST = 2
+"""Pictures that are always ahead before one on screen is refined."""
 NEAR, FAR = 50e6, 250e3
 """Bytes a second assumed of a line before it was measured: a local one, any other."""
 
@@ -76,6 +79,15 @@ class Budget:
             if seconds < 0.1 or (seconds < LONGEST and shown_for >= DWELL):
                 return rung
         return None
+
+    def reach(self, area: Area, depth: int) -> int:
+        """How many of the next pictures come before a better version of the one on screen.
+
+        Twice as many as the annotator may ask for while that is sent: somebody who thinks long
+        sees the exact picture early, somebody quick has all `depth` of them first.
+        """
+        asked = 2 * self.seconds(self.ladder[-1], area) / max(self.pace, 0.1)
+        return max(LEAST, min(depth, ceil(asked)))
 
     def _best(self, area: Area, seconds: float) -> Quality:
         if self.lossless:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 from annotator.terminal.backend import Area, Backend
 from annotator.terminal.line import Line
@@ -34,12 +35,18 @@ class Wanted:
             yield urgent
         if self._drawing_now():
             return
-        missing = self._missing(area)
-        yield from missing
-        if missing or current is None or self._view.shown != current:
-            return
-        shots = (current, *plan.upcoming) if self._backend.slots else (current,)
-        yield from plan.refinements(shots, lambda s: self.have(s, area), self._view.shown_for)
+        near, missing = self._near(area), self._missing(area)
+        yield from near
+        shown = current is not None and self._view.shown == current
+        if current is not None and shown and not near:
+            yield from self._better((current,), area)
+        yield from missing[len(near) :]
+        if shown and not missing and self._backend.slots:
+            yield from self._better(plan.upcoming, area)
+
+    def _better(self, shots: Sequence[Shot], area: Area) -> Iterator[Job]:
+        have, shown_for = partial(self.have, area=area), self._view.shown_for
+        return self._plan.refinements(shots, have, shown_for)
 
     def have(self, shot: Shot, area: Area) -> Job | None:
         return self._stock.have(shot, area)
@@ -58,8 +65,15 @@ class Wanted:
             return True
         if not self._stock.delivered(urgent.shot):
             return self._plan.payload(urgent) is not None
-        # A refinement gives way to any picture that is not there at all.
-        return refining and any(self._plan.payload(job) is not None for job in self._missing(area))
+        # A refinement gives way to a picture that is not there at all.
+        first = self._near(area) if sent.shot == urgent.shot else self._missing(area)
+        return refining and any(self._plan.payload(job) is not None for job in first)
+
+    def _near(self, area: Area) -> list[Job]:
+        """The missing ones of those that will be asked for first."""
+        plan = self._plan
+        first = plan.upcoming[: plan.budget.reach(area, plan.depth)]
+        return [job for job in self._missing(area) if job.shot in first]
 
     def _missing(self, area: Area) -> list[Job]:
         return self._plan.ahead(area, lambda shot: self.have(shot, area))

@@ -202,6 +202,28 @@ def test_a_slow_line_gets_a_palette_first_and_the_exact_picture_when_idle() -> N
     assert shown(session.screen) == ITEMS[0]
 
 
+def test_somebody_who_thinks_long_sees_the_exact_picture_before_all_others_are_there() -> None:
+    def ahead_when_exact(pace: float) -> int:
+        session = Annotating(Technique.FRAMES, rate=120e3, columns=60, rows=20)
+        session.run(20)
+        for _ in range(8):  # jumps: nothing is ahead
+            session.index += 6
+            session._show()
+            session.run(pace)
+        session.index += 6
+        session._show()
+        best = session.stage.plan.ladder[-1]
+        for _ in range(4000):
+            session.run(0.01)
+            current = session.stage.plan.current
+            have = session.stage._stock.have(current, session.stage.area) if current else None
+            if have is not None and have.quality == best:
+                break
+        return session.stage.ready
+
+    assert ahead_when_exact(8.0) < ahead_when_exact(0.5)
+
+
 def test_where_palettes_are_forbidden_only_exact_pictures_travel() -> None:
     session = Annotating(Technique.FRAMES, columns=60, rows=20)
     session.stage.plan.budget.lossless = True
