@@ -243,14 +243,14 @@ def label_all(
     """Label (n,) items with features X (n, d) until about `target` of all labels are wrong.
 
     The program stops when it expects the model to be wrong about 0.6 of that, of all
-    items; the rest is for what people get wrong. Before a rapid stream it goes on to a tenth.
+    items; the rest is for what people get wrong. Before a rapid stream it goes on to 5 %.
     """
     classes = tuple(dict.fromkeys(sorted(labels)))
     spent = Spent(mode, seed, len(refs))
     annotator = Annotator(dict(zip(refs, labels, strict=True)), classes, spent)
     sitting = Sitting(refs, X, classes, annotator)
     sitting.one_by_one(_FIRST * len(classes))
-    enough = 0.6 * target if mode != "rapid" else 0.1
+    enough = 0.6 * target if mode != "rapid" else 0.05
     wish = Wish("", Select.EXCEPTIONS, Order.UNCERTAIN, None, per_page)
     source = Browse(sitting.session, wish)
     while len(sitting.open_rows()) and sitting.expected() > enough:
