@@ -36,6 +36,7 @@ from annotator.cli import (
     simulate,
     system,
 )
+from annotator.cli.summary import SUMMARY
 from annotator.errors import AnnotatorError
 
 app = typer.Typer(
@@ -102,10 +103,12 @@ for _module in (
     system,
 ):
     for _name, _command in _module.COMMANDS.items():
-        app.command(_name)(_interruptible(_command))
-_hits = typer.Typer(help=hits.HELP, no_args_is_help=True, rich_markup_mode=None)
+        app.command(_name, short_help=SUMMARY.get(_name))(_interruptible(_command))
+_hits = typer.Typer(
+    help=hits.HELP, short_help=SUMMARY["hits"], no_args_is_help=True, rich_markup_mode=None
+)
 for _name, _command in hits.COMMANDS.items():
-    _hits.command(_name)(_interruptible(_command))
+    _hits.command(_name, short_help=SUMMARY[f"hits {_name}"])(_interruptible(_command))
 app.add_typer(_hits, name="hits")
 
 
