@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -42,7 +43,7 @@ class Unknown:
                 start, stop = self._starts[row], self._starts[row + 1]
                 file.seek(start)
                 text = file.read(stop - start).decode()
-                cells = next(csv.reader(text.splitlines(keepends=True), delimiter=self._delimiter))
+                cells = next(csv.reader(io.StringIO(text, newline=""), delimiter=self._delimiter))
                 yield {name: cells[at] if at < len(cells) else "" for at, name in self._places}
 
     def _scan(self) -> None:

@@ -153,7 +153,7 @@ def _files(top: Path, notes: Path) -> list[Path]:
     lists = sorted((top / "ImageSets/Main").glob("*.txt"))
     order: dict[str, int] = {}
     for file in lists:
-        for text in file.read_text("utf-8", "replace").splitlines():
+        for text in file.read_text("utf-8", "replace").split("\n"):
             order.setdefault(
                 text.split(" ")[0] if text.endswith((" 1", " -1", " 0")) else text, len(order)
             )

@@ -106,7 +106,7 @@ def _images(reading: Reading, file: Path, base: Path, folder: str) -> Iterator[s
     """Paths of images relative to `base`."""
     place = base / folder
     if place.is_file():  # a list of images
-        for line, text in enumerate(place.read_text("utf-8", "surrogateescape").splitlines(), 1):
+        for line, text in enumerate(place.read_text("utf-8", "surrogateescape").split("\n"), 1):
             try:
                 if text.strip():
                     yield os.path.normpath(reading.path_of(text.strip().removeprefix("./")))

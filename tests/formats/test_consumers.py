@@ -299,6 +299,16 @@ def test_folders_named_images_do_not_lead_yolo_astray(tmp_path: Path) -> None:
     assert sorted(making.items(again)) == sorted(making.items(made))
 
 
+def test_cells_with_odd_line_ends_stay_whole(tmp_path: Path) -> None:
+    cells = ["a\u2028b", "c\x0cd", "e\nf", 'g"h', "\x85"]
+    refs = [f"{n}.png" for n in range(len(cells))]
+    made = making.project(tmp_path / "one", refs, {}, columns={"x": cells, "y": refs})
+    making.write(made, "jsonl", tmp_path / "x.jsonl")
+    told = [json.loads(line) for line in (tmp_path / "x.jsonl").read_text().split("\n")[:-1]]
+    assert [line["x"] for line in told] == cells
+    assert [line["y"] for line in told] == refs
+
+
 def test_the_docs_name_every_format() -> None:
     text = (Path(__file__).parents[2] / "docs/formats.md").read_text()
     rows = {line.split("|")[1].strip(" `"): line for line in text.splitlines() if line[:2] == "| "}
