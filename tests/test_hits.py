@@ -15,6 +15,7 @@ from annotator.hits.book import Book, completion_code
 from annotator.hits.labels import Task, annotation_to_labels
 from annotator.hits.make import Recipe, make
 from annotator.hits.model import VERSIONS
+from annotator.hits.opening import open_file
 from annotator.hits.reading import read_hits
 from annotator.hits.scores import gold_answers, status
 from annotator.hits.sets import HitSet, chosen, save
@@ -231,6 +232,32 @@ def test_all_faults_of_a_file_are_named_at_once(tmp_path: Path) -> None:
         read_hits(file)
     for words in ("has no name", "'a' twice", "'z' is none of", "1, 2, 3", "HIT 2", "HIT 3"):
         assert words in str(error.value)
+
+
+def test_hits_of_a_file_make_a_project_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "n01440764").mkdir()
+    (tmp_path / "n01440764" / "105.JPEG").touch()
+    file = tmp_path / "hit.json"
+    file.write_text(json.dumps(_TOOLS_OWN))
+    project, hits = open_file(file, tmp_path / "hit.annotator")
+    assert project.settings.names == ("other", "tench")
+    assert project.settings.classes[1].description == "freshwater dace-like game fish"
+    assert [(hit.id, hit.pages[0].images[0].ref) for hit in hits.hits] == [
+        ("hit-a", "n01440764/105.JPEG")
+    ]
+    assert hits.negative == "other"
+    assert open_file(file, project.folder)[1] == hits, "the same file again changes nothing"
+    file.write_text(json.dumps({**_TOOLS_OWN, "isUnique": False}))
+    with pytest.raises(ProjectError, match="--project DIR"):
+        open_file(file, project.folder)
+
+
+def test_images_that_are_not_here_are_named_and_nothing_is_made(tmp_path: Path) -> None:
+    file = tmp_path / "hit.json"
+    file.write_text(json.dumps(_TOOLS_OWN).replace("n01440764/105", "https://x.org/105"))
+    with pytest.raises(RefError, match=r"(?s)nothing is downloaded.*--images DIR.*https://x.org"):
+        open_file(file, tmp_path / "hit.annotator")
+    assert not (tmp_path / "hit.annotator").exists()
 
 
 # --- giving out

@@ -36,13 +36,10 @@ def open_file(file: Path, folder: Path, images: Path | None = None) -> tuple[Pro
     hits = read_hits(file)
     known = {one.dataset for one in hits}
     name = re.sub(r"[^\w.-]+", "-", known.pop() if len(known) == 1 else file.stem).lstrip(".")
-    if is_project(folder):
-        project = Project.open(folder)
-        root = images or project.images
-    else:
-        root = (images or file.parent).resolve()
-        project = _new(folder, hits, root)
-    hits = _located(hits, root, project, file)
+    project = Project.open(folder) if is_project(folder) else None
+    root = images or (project.images if project else file.parent)
+    hits = _located(hits, root, (project.images if project else root).resolve(), file)
+    project = project or _new(folder, hits, root.resolve())
     _check(project, hits)
     negative = _negative(project, hits)
     wanted = HitSet(name, tuple(replace(one, dataset=name) for one in hits), None, negative)
@@ -67,10 +64,9 @@ def _new(folder: Path, hits: list[Hit], root: Path) -> Project:
     return Project.create(folder, Settings(classes=tuple(classes), images=str(root)))
 
 
-def _located(hits: list[Hit], root: Path, project: Project, file: Path) -> list[Hit]:
-    """The HITs with refs of the project in place of urls."""
+def _located(hits: list[Hit], root: Path, base: Path, file: Path) -> list[Hit]:
+    """The HITs with refs, relative to `base` where they are below it, in place of urls."""
     problems: list[str] = []
-    base = project.images.resolve()
 
     def found(image: HitImage) -> HitImage:
         place = next((path for path in _places(image, root) if path.is_file()), None)
