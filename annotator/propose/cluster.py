@@ -78,14 +78,20 @@ def _unit(vectors: NDArray[np.floating[Any]]) -> Unit:
 
 
 def _kmeans(unit: Unit, count: int | None, seed: int) -> NDArray[np.int64]:
+    from threadpoolctl import threadpool_limits
+
     sklearn = _sklearn()
     wanted = count or int(np.clip(len(unit) // PER_CLUSTER, 2, _MOST_CLUSTERS))
     wanted = min(wanted, len(np.unique(unit, axis=0)) if len(unit) <= _LARGE else len(unit))
-    if len(unit) > _LARGE:
-        model = sklearn.MiniBatchKMeans(wanted, batch_size=4096, n_init=3, random_state=seed)
-    else:
+    if len(unit) <= _LARGE:
         model = sklearn.KMeans(wanted, n_init=3, random_state=seed)
-    return np.asarray(model.fit_predict(unit), np.int64)
+    else:
+        model = sklearn.MiniBatchKMeans(
+            wanted, batch_size=4096, n_init=1, max_iter=3, random_state=seed
+        )
+    # Its threads wait for each other in a loop: on a busy machine two take minutes, one seconds.
+    with threadpool_limits(1):
+        return np.asarray(model.fit_predict(unit), np.int64)
 
 
 def _hdbscan(unit: Unit, min_size: int) -> NDArray[np.int64]:
