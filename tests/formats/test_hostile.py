@@ -74,7 +74,9 @@ def test_there_are_enough_of_them() -> None:
     assert len({param.id for param in FILES}) == len(FILES)
 
 
-@pytest.mark.parametrize("case", [hostile.COCO[15], hostile.JSONL[0], hostile.XML[0]], ids=["coco", "jsonl", "xml"])
+@pytest.mark.parametrize(
+    "case", [hostile.COCO[15], hostile.JSONL[0], hostile.XML[0]], ids=["coco", "jsonl", "xml"]
+)
 def test_an_import_into_a_project_writes_nothing_on_a_fault(
     case: Case, data: Path, tmp_path: Path
 ) -> None:
