@@ -62,17 +62,14 @@ Peer().run()
 """
 
 
-def project(folder: Path) -> Project:
-    """Photographs of a colour of their own each, so that a page differs from the one before."""
-    images = folder / "images"
+def photographs(images: Path) -> None:
+    """Each of a colour of its own, so that a page differs from the one before."""
     images.mkdir()
     rng = np.random.default_rng(0)
     for number in range(PAGE * PAGES):
         noise = rng.integers(-30, 30, (240, 320, 3)) + rng.integers(40, 215, 3)
         picture = Image.fromarray(noise.clip(0, 255).astype(np.uint8))
         picture.save(images / f"{number:04}.jpg", quality=85)
-    settings = Settings((ClassInfo("yes"), ClassInfo("no")), images=str(images))
-    return Project.create(folder / "project", settings)
 
 
 class Window:
@@ -131,9 +128,11 @@ def opened(name: str, command: list[str], folder: Path, size: tuple[int, int]): 
         yield terminal
 
 
-def ours(name: str, made: Project, folder: Path, size: tuple[int, int], keys: int) -> None:
+def ours(name: str, images: Path, folder: Path, size: tuple[int, int], keys: int) -> None:
+    settings = Settings((ClassInfo("yes"), ClassInfo("no")), images=str(images))
+    made = Project.create(folder / "project", settings)
     command = [sys.executable, "-m", "annotator", "browse", str(made.folder), "--class", "yes"]
-    command += ["--annotator", folder.name, "--order", "random"]
+    command += ["--order", "random"]
     with opened(name, command, folder, size) as terminal:
         above = 2 if size[1] < 30 else 3
         window = Window(terminal, size, above, 2)
@@ -175,14 +174,14 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        made = project(folder)
+        photographs(folder / "images")
         for number, (name, size) in enumerate(
             [("kitty-0.41", SIZES[0]), ("kitty-0.41", SIZES[1]), ("xterm", SIZES[1])]
         ):
             if reason := missing(name):
                 print(f"{name}: left out, {reason}")
             else:
-                ours(name, made, folder / f"run{number}", size, given.keys)
+                ours(name, folder / "images", folder / f"run{number}", size, given.keys)
         if not missing("kitty-0.41"):
             peer(folder / "peer", folder / "images", SIZES[1], given.keys)
 

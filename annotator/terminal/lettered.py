@@ -30,6 +30,9 @@ class Run(NamedTuple):
     """Narrow characters only: one cell each."""
     foreground: Colour
     background: Colour
+    bare: bool = False
+    """One cell where text was and the picture is to be again. kitty draws each run of cells by
+    itself: blanks between pictures would make ten times as many of them."""
 
 
 Letters = Callable[[int, int], list[Run]]
@@ -96,6 +99,9 @@ class Lettered:
         letters = self._letters(rows[index], rows[index + 1])
         return at_once(data + self.written(letters, area), self._sync)
 
+    def may_show(self, slot: int | None, sending: Payload) -> bool:
+        return self._backend.may_show(slot, sending)
+
     def abort(self, slot: int, payload: Payload) -> bytes:
         return self._backend.abort(slot, payload)
 
@@ -107,7 +113,19 @@ class Lettered:
 
     def written(self, runs: list[Run], area: Area) -> bytes:
         """The bytes that write `runs` into the area."""
-        return written([*runs, *self._resumed(runs, area)], area)
+        bare = [self._own(run.row, run.column, area) or run for run in runs if run.bare]
+        text = [run for run in runs if not run.bare]
+        return written([*bare, *text, *self._resumed(text, area)], area)
+
+    def _own(self, row: int, column: int, area: Area) -> Run | None:
+        """The picture's own cell, where cells name their place in it."""
+        if not self._backend.named:
+            return None
+        cell = self._backend.line(row, area, None)[0]
+        text = cell.text[3 * column : 3 * column + 3]  # the character and its two marks
+        if not text or cell.foreground is None:
+            return None
+        return Run(row, column, text, cell.foreground, cell.background or self.background)
 
     def _resumed(self, runs: list[Run], area: Area) -> list[Run]:
         """The cell of the picture after each piece of text, where cells name their place in it:
@@ -115,16 +133,9 @@ class Lettered:
         if not self._backend.named:
             return []
         taken = {(run.row, run.column + x) for run in runs for x in range(len(run.text))}
-        found = []
-        for run in runs:
-            column = run.column + len(run.text)
-            if column < area.columns and (run.row, column) not in taken:
-                cell = self._backend.line(run.row, area, None)[0]
-                text = cell.text[3 * column : 3 * column + 3]
-                if text and cell.foreground is not None:
-                    ground = cell.background or self.background
-                    found.append(Run(run.row, column, text, cell.foreground, ground))
-        return found
+        ends = [(run.row, run.column + len(run.text)) for run in runs]
+        cells = [self._own(*end, area) for end in ends if end not in taken]
+        return [cell for cell in cells if cell is not None]
 
     def end(self) -> bytes:
         return self._backend.end()

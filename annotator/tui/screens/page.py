@@ -78,7 +78,7 @@ class PageScreen(PageView):
             self._begin(page)
             return
         self.page = self.board = None
-        self.shows = False
+        self.head.forget()
         if words := self.source.waiting:
             self._tell(f"{words} …")
             self.set_timer(AGAIN, self._retry)

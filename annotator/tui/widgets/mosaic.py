@@ -80,8 +80,12 @@ class Mosaic(Picture):
         """Show a sheet, each picture framed by its look."""
         self._words = ""
         other = self._sheet is None or self._sheet.spots != sheet.spots
+        before = [] if other else self._frames
         self._sheet, self._looks = sheet, list(looks)
         self._frames = [self._frame(i) for i in range(len(looks))]
+        for place, (old, new) in enumerate(zip(before, self._frames, strict=True)):
+            if _sided(old) and not _sided(new):
+                new += self._bared(place)
         if other:
             self.refresh()  # frames of another layout, or a zoomed picture, lie under it
         self.show(sheet)
@@ -101,11 +105,13 @@ class Mosaic(Picture):
         """Frame some tiles anew: a few bytes."""
         runs: list[Run] = []
         for place, look in looks:
-            before = self._looks[place]
+            before, old = self._looks[place], self._frames[place]
             self._looks[place] = look
             self._frames[place] = self._frame(place)
+            if _sided(old) and not _sided(self._frames[place]):
+                self._frames[place] += self._bared(place)
             if look != before:
-                runs += self._frames[place] + self._wiped(place)
+                runs += self._frames[place]
         if runs and self._sheet is not None and not self._stage.covered:
             area = self._stage.area
             self._write(
@@ -164,15 +170,13 @@ class Mosaic(Picture):
                 runs.append(Run(y, column + width - 1, RIGHT, ink.side, ink.ground))
         return runs
 
-    def _wiped(self, place: int) -> list[Run]:
-        """Blank sides, where the frame has none."""
+    def _bared(self, place: int) -> list[Run]:
+        """The sides of a tile, where the picture's own cells are to be again."""
         assert self._sheet is not None
-        if len(self._frames[place]) > 1:
-            return []
         spot, ground = self._sheet.spots[place], self._backend.background
         ends = spot.column - SIDE, spot.column + spot.columns
         rows = range(spot.row, spot.row + spot.rows)
-        return [Run(row, column, " ", ground, ground) for row in rows for column in ends]
+        return [Run(row, column, " ", ground, ground, True) for row in rows for column in ends]
 
     def _ink(self, look: Look) -> Ink:
         theme = self.app.theme_variables
@@ -202,7 +206,7 @@ class Mosaic(Picture):
             return words(self._words, y, self.size, self.rich_style)
         strip = super().render_line(y)
         for run in self._letters(y, y + 1):
-            strip = _spliced(strip, run)
+            strip = strip if run.bare else _spliced(strip, run)
         return strip
 
 
@@ -212,6 +216,11 @@ class Ink(NamedTuple):
     head: tuple[Colour, Colour]
     side: Colour | None
     ground: Colour
+
+
+def _sided(frame: list[Run]) -> bool:
+    """Whether there is text on the sides."""
+    return any(not run.bare for run in frame[1:])
 
 
 def _head(look: Look, width: int) -> str:

@@ -27,6 +27,11 @@ class PageHead(Lines):
         self._page, self._info, self._said = page, info, said
         self.update()
 
+    def forget(self) -> None:
+        """There is no page."""
+        self._page = None
+        self.update()
+
     def say(self, text: str, role: str = "text") -> None:
         """A message in the last line for a while; "" takes it away."""
         self._message = (text, role)
