@@ -83,7 +83,7 @@ class Mosaic(Picture):
         before = [] if other else self._frames
         self._sheet, self._looks = sheet, list(looks)
         self._frames = [self._frame(i) for i in range(len(looks))]
-        for place, (old, new) in enumerate(zip(before, self._frames, strict=True)):
+        for place, (old, new) in enumerate(zip(before, self._frames, strict=False)):
             if _sided(old) and not _sided(new):
                 new += self._bared(place)
         if other:
