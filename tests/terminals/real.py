@@ -193,10 +193,24 @@ class Real:
                 time.sleep(self.look)
                 return now
             time.sleep(0.002)
+        raise AssertionError(f"the window never looked as it should: {self._photographed()}")
+
+    def ended(self, seconds: float = 20) -> None:
+        """Until the terminal is gone; fails with what is still there, and where it waits."""
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            ps = ["ps", "-eo", "pid,ppid,stat,wchan:24,args", "--forest"]
+            there = subprocess.run(ps, capture_output=True, text=True, check=False).stdout
+            ours = [line for line in there.splitlines() if str(self.folder) in line]
+            told = "\n".join([f"it does not end: {self._photographed()}", *ours])
+            raise AssertionError(told) from None
+
+    def _photographed(self) -> Path:
         from PIL import Image
 
         Image.fromarray(self.pixels()).save(self.folder / "failed.png")
-        raise AssertionError(f"the window never looked as it should: {self.folder}/failed.png")
+        return self.folder / "failed.png"
 
     def steady(self, seconds: float = 0.6, most: float = 20) -> None:
         """Until the window and the line have been quiet for a while."""

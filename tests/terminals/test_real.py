@@ -116,7 +116,7 @@ def test_label_undo_help_resize_and_quit(case: str, start: Callable[..., Real]) 
         assert shows(1)(terminal.pixels())
         # With no program left the terminal closes: nothing can stay behind but what it shows now.
         terminal.press("q")
-        terminal.process.wait(20)
+        terminal.ended(20)
 
 
 @pytest.mark.parametrize("case", ["kitty-0.41", "kitty-0.26", "xterm", "kitty-0.41 tmux"])
@@ -150,7 +150,7 @@ def test_attaching_tmux_to_another_terminal_brings_the_picture_along(
         inside = ["chroot", str(first.root)] if first.root else []
         tmux = ["tmux", "-S", str(first.socket)]
         subprocess.run([*inside, *tmux, "detach-client"], check=True)
-        first.process.wait(20)
+        first.ended(20)
         with Real("kitty-0.41", [*tmux, "attach"], tmp_path / "second") as second:
             second.wait(shows(1))
             second.press("d")
@@ -214,7 +214,7 @@ def test_the_labels_in_the_project_are_those_of_the_pictures_that_were_on_screen
         terminal.wait(lambda pixels: on_screen(pixels) == last)
         del given[last]
         terminal.press("q")
-        terminal.process.wait(30)
+        terminal.ended(30)
     export = [sys.executable, "-m", "annotator", "export", str(project), "-"]
     lines = subprocess.run(export, capture_output=True, text=True, check=True, cwd=ROOT).stdout
     told = dict(re.findall(r"(\d)\.png.*?\b(yes|no)\b", lines))
