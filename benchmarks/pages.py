@@ -148,6 +148,20 @@ def ours(name: str, images: Path, folder: Path, size: tuple[int, int], keys: int
     row(f"annotator, {said}", "selection", chosen)
 
 
+def echo(name: str, folder: Path, size: tuple[int, int], keys: int) -> None:
+    """What the terminal itself takes from a key to its pixels: a program that does nothing."""
+    with Real(name, ["cat"], folder, size=size) as terminal:
+        time.sleep(2)
+        ms = []
+        for _ in range(keys):
+            terminal.steady(0.5, 5)
+            before = terminal.pixels()[:17]
+            pressed = terminal.press("x")
+            shown = terminal.wait(lambda pixels, was=before: bool((pixels[:17] != was).any()))  # type: ignore[misc]
+            ms.append((shown - pressed) / 1e6)
+    row(f"echo of a letter, {name} {size[0]}x{size[1]}", "selection", ms)
+
+
 def peer(folder: Path, images: Path, size: tuple[int, int], keys: int) -> None:
     script = folder / "peer.py"
     folder.mkdir()
@@ -182,6 +196,7 @@ def main() -> None:
                 print(f"{name}: left out, {reason}")
             else:
                 ours(name, folder / "images", folder / f"run{number}", size, given.keys)
+                echo(name, folder / f"echo{number}", size, given.keys)
         if not missing("kitty-0.41"):
             peer(folder / "peer", folder / "images", SIZES[1], given.keys)
 
