@@ -15,7 +15,12 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def status(project: ProjectPath, as_json: Json = False) -> None:
-    """Say how far a project is: items, labels per class, who labelled, model and features."""
+    """Say how far a project is: items, labels per class, who labelled, model and features.
+
+    \b
+    annotator status p
+    annotator status p --json | jq .remaining
+    """
     from annotator.project import Project
     from annotator.report import as_text
     from annotator.report import status as figures

@@ -104,7 +104,12 @@ def demo(
     keymap: Keymap = None,
     theme: Theme = None,
 ) -> None:
-    """Label the bundled example: trays of machined parts, some defective."""
+    """Label the bundled example: trays of machined parts, some defective.
+
+    \b
+    annotator demo
+    annotator demo --fresh --keymap prodigy
+    """
     import shutil
 
     from platformdirs import user_data_path

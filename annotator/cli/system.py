@@ -15,7 +15,14 @@ def doctor(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Say what works here and what does not, each fault with the line that fixes it."""
+    """Say what works here and what does not, each fault with the line that fixes it.
+
+    Ends with 1 where something keeps you from labelling.
+
+    \b
+    annotator doctor
+    annotator doctor p --json
+    """
     from annotator.doctor import as_text, examine
 
     findings = examine(project)
