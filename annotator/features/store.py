@@ -8,6 +8,7 @@ item), `features.npy` (n, d) and `meta.json`. An array of anyone's making is use
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,11 +157,18 @@ def read_meta(path: Path) -> dict[str, Any]:
             return dict(meta)
     except FileNotFoundError:
         raise FeatureError(
-            f"{path.parent} has no features; compute them with `annotator features`"
+            f"{path.parent} has no features; compute them with `{_command(path.parent)}`"
         ) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FeatureError(f"{path} cannot be read ({error!r}); {_AGAIN}") from error
     raise FeatureError(f"{path} names no extractor; {_AGAIN}")
+
+
+def _command(folder: Path) -> str:
+    """What computes the features of `folder`, to the letter where that is a project's own."""
+    if folder.name != "features" or not (folder.parent / "annotator.toml").exists():
+        return "annotator features"
+    return f"annotator features {shlex.quote(printable(str(folder.parent)))}"
 
 
 def write_meta(folder: Path, meta: dict[str, Any]) -> None:

@@ -134,3 +134,12 @@ def test_a_damaged_or_newer_description_is_said(tmp_path: Path, meta: str, reaso
 def test_a_folder_without_features_says_how_to_make_them(tmp_path: Path) -> None:
     with pytest.raises(FeatureError, match="no features; compute them .*`annotator features`"):
         FeatureStore.open(tmp_path)
+
+
+def test_a_project_without_features_names_the_command_for_that_project(tmp_path: Path) -> None:
+    folder = tmp_path / "my crops"
+    folder.mkdir()
+    (folder / "annotator.toml").write_text("")
+    with pytest.raises(FeatureError) as error:
+        FeatureStore.open(folder / "features")
+    assert f"`annotator features '{folder}'`" in str(error.value)
