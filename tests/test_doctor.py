@@ -74,6 +74,15 @@ def test_features_of_other_items_and_of_another_extractor(project: Project) -> N
     assert "annotator.toml names classic" in found["extractor"].detail
 
 
+def test_items_that_could_not_be_read_are_not_counted_as_having_features(project: Project) -> None:
+    refs = [f"{number}.png" for number in range(4)]
+    with Growing(project.features_folder, RefTable(refs), {"name": "classic"}, 4) as growing:
+        growing.write(np.arange(3), np.ones((3, 4), np.float32))
+        growing.finish()
+    detail = _found(project)["features"].detail
+    assert "0 items have none; 1 were left out" in detail
+
+
 def test_labels_of_unknown_classes_and_vanished_items_are_named(project: Project) -> None:
     _label(project, "0.png", "scratch")
     _label(project, "gone.png", "ok")

@@ -151,9 +151,13 @@ def _features(project: Project, refs: RefTable) -> Iterator[Finding]:
     except AnnotatorError as error:
         yield Finding("features", False, str(error), again)
         return
-    missing = int((store.rows(refs) < 0).sum())
+    rows, available = store.rows(refs), store.available()
+    missing = int((rows < 0).sum())
+    left_out = 0 if available is None else int((~available[rows[rows >= 0]]).sum())
     others = int((refs.rows([ref for ref in store.refs if ref]) < 0).sum())
     detail = f"{store.name}, {len(store.matrix):,} rows; {missing:,} items have none"
+    if left_out:
+        detail += f"; {left_out:,} were left out when they were computed: not readable"
     if others:
         detail += f"; {others:,} rows are of items that refs.csv lacks"
     yield Finding("features", not missing, detail, again if missing else "")
