@@ -209,6 +209,7 @@ def _save(opened: Project, folder: Path, workers: int | None) -> list[str]:
 
 
 def _finish(opened: Project, seconds: float, left_out: list[str], as_json: bool) -> None:
+    from annotator.clusters import FILE
     from annotator.log import replay
     from annotator.proposals.faces import document, write_document
     from annotator.store import SqliteStore
@@ -222,7 +223,8 @@ def _finish(opened: Project, seconds: float, left_out: list[str], as_json: bool)
     if left_out:
         typer.echo(several(left_out, f"{len(left_out):,} are left out:"), err=True)
     folder = shlex.quote(str(opened.folder))
-    typer.echo(f"next: annotator identities {printable(folder)}", err=True)
+    then = "identities" if (opened.folder / FILE).exists() else "run"
+    typer.echo(f"next: annotator {then} {printable(folder)}", err=True)
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False))
 

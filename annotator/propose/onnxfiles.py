@@ -92,13 +92,18 @@ def _fetched(name: str, published: Published) -> Path:
     try:
         if offline():
             raise OSError("HF_HUB_OFFLINE is set")
-        return Path(hub.hf_hub_download(repository, file))
+        # Not hf_hub_download: without a network that tries, and talks, for half a minute.
+        path = Path(hub.snapshot_download(repository, allow_patterns=[file])) / file
+        if not path.is_file():
+            raise OSError(f"{repository} answered without {file}")
+        return path
     except (OSError, HfHubHTTPError) as error:
         reason = printable((str(error).splitlines() or [type(error).__name__])[0])
         raise ExtraMissing(
             f"{name} is not on this machine, and cannot be fetched now ({reason}).\n"
             f"Where there is a network: hf download {repository} {file}   ({published.size}, "
-            f"{published.licence})"
+            f"{published.licence})\n"
+            "A file of your own is named by its path, with .onnx."
         ) from error
 
 
