@@ -25,6 +25,7 @@ class View:
         self.stale = False
         """Whether the picture on the screen is not the one that was asked for."""
         self._asked_at = self._shown_at = clock()
+        self._answered = False
 
     @property
     def waiting_for(self) -> float:
@@ -39,6 +40,7 @@ class View:
     def ask(self) -> None:
         """A picture is asked for, or the same one anew."""
         self._asked_at = self._clock()
+        self._answered = False
         self.again()
 
     def again(self) -> None:
@@ -64,5 +66,6 @@ class View:
         if note.serial != self.serial or self.seen == note.shot:
             return False
         self.seen = note.shot
-        self.waited = self._clock() - self._asked_at
+        if not self._answered:  # drawn once more, after a dialog say, it was not waited for
+            self._answered, self.waited = True, self._clock() - self._asked_at
         return True
