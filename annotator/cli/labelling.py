@@ -201,6 +201,7 @@ def init(
         assert images is not None
         if Path(images).is_dir() or not any(mark in images for mark in "*?["):
             begun = begin.from_folder(folder, Path(images), settings)
+            begun.notes += _listed(begun.project)
         else:
             begun = begin.from_pattern(folder, images, settings)
     for note in begun.notes:
@@ -209,6 +210,18 @@ def init(
         f"made {printable(str(folder))}; label with: annotator run {shlex.quote(str(folder))}",
         err=True,
     )
+
+
+def _listed(project: Project) -> list[str]:
+    """How many images there are, and which cannot be taken: said once, when they are listed."""
+    from annotator.listing import LeftOut
+    from annotator.pool import load
+
+    left_out = LeftOut()
+    found = len(load(project, left_out))
+    count = "1 image" if found == 1 else f"{found:,} images"
+    where = "" if found else f" in {printable(str(project.images))} yet"
+    return [f"{count}{where}", *([str(left_out)] if left_out.names else [])]
 
 
 def open_or_create(path: Path, folder: Path | None, classes: str | None) -> Project:
