@@ -21,15 +21,16 @@ ORDERS = {
 }
 
 KEYS: tuple[tuple[str, str, str], ...] = (
-    ("letters", "", "Select the tile with these letters, or no longer."),
+    ("letters", "", "Small ones select the tile that has them, or no longer."),
+    ("CAPITALS", "", "With shift: the commands below, so f is a tile and F flags."),
     ("← ↑ ↓ →", "", "Move from tile to tile; with shift, select all on the way."),
     ("space", "select", "Select the tile, or no longer. A click does the same."),
-    ("V", "range", "Begin a range here; move, and V ends it. Shift+click or ctrl+click: to there."),
+    ("V", "range", "Begin a range here; move, and V ends it. Ctrl+click: to there."),
     ("A N I", "all none invert", "Select all, nothing, or the other tiles."),
     ("1 … 9", "class", "Give that class to what is selected, else to the tile."),
     ("⏎", "submit", "Answer the page; the next one is here already."),
     ("⌫", "undo", "Take the last page back, with its selection."),
-    ("Z", "zoom", "The tile in true pixels, then as large as fits, then the page."),
+    ("Z", "zoom", "The tile in true pixels, as large as fits, the page."),
     ("R", "reference", "The class's reference images."),
     ("B", "similar", "Pages of what looks most like the tile."),
     ("F", "flag", "Mark the tile for a second look, or take the mark off."),
