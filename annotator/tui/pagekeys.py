@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from annotator.errors import StoreError
@@ -138,19 +139,17 @@ def submit(screen: PageScreen) -> None:
         screen.say(f"{unseen} tiles were not on screen yet: PgDn shows them", "warn")
         return
     shown_ms = round(1000 * (time.monotonic() - screen.shown_at))
+    submit_ = partial(
+        screen.source.submit, page, board.marks, broken=screen.broken(page), shown_ms=shown_ms,
+        prediction=screen.prediction and bool(page.chances),
+    )  # fmt: skip
     try:
-        entries = screen.source.submit(
-            page, board.marks, broken=screen.broken(page), shown_ms=shown_ms,
-            prediction=screen.prediction and bool(page.chances),
-        )  # fmt: skip
+        entries = screen.banner.saving(submit_)
     except NotYet as error:
         screen.say(printable(str(error)), "warn")
         return
-    except StoreError as error:
-        screen.banner.warn("store", f"NOT SAVED: {printable(str(error))}")
-        screen.app.bell()
+    if entries is None:
         return
-    screen.banner.warn("store", "")
     if screen.hand is not None:
         screen.hand.submitted()
     screen.submitted += 1
@@ -236,12 +235,8 @@ def similar(screen: PageScreen) -> None:
 def flag(screen: PageScreen) -> None:
     board, page = screen.on_board(), screen.page
     assert page is not None
-    try:
-        screen.session.flag(page.refs[board.cursor])
-    except StoreError as error:
-        screen.banner.warn("store", f"NOT SAVED: {printable(str(error))}")
-        return
-    screen.renew({board.cursor}, "flag")
+    if screen.banner.saving(lambda: screen.session.flag(page.refs[board.cursor])) is not None:
+        screen.renew({board.cursor}, "flag")
 
 
 def hide(screen: PageScreen) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -14,7 +13,6 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.timer import Timer
 
-from annotator.errors import StoreError
 from annotator.log import Entry
 from annotator.project import Project
 from annotator.refs import Item, printable
@@ -34,7 +32,6 @@ from annotator.tui.widgets.stage import Stage
 from annotator.tui.widgets.tight import TightCompositor
 
 SAID_SECONDS = 4.0
-T = TypeVar("T")
 
 
 class LabelScreen(Screen[None]):
@@ -210,7 +207,7 @@ class LabelScreen(Screen[None]):
         self._answer(lambda ref: self.session.skip(ref, self._shown_ms()))
 
     def do_undo(self) -> None:
-        taken = self._written(self.session.undo)
+        taken = self.banner.saving(self.session.undo)
         if taken is None:
             return
         self.pace.take_back(len(taken))
@@ -223,14 +220,14 @@ class LabelScreen(Screen[None]):
         self._went_on()
 
     def do_again(self) -> None:
-        if count := self._written(self.session.reopen_skipped):
+        if count := self.banner.saving(self.session.reopen_skipped):
             self.say(f"{count:,} skipped items are asked once more")
         self._went_on()
 
     def do_flag(self) -> None:
         item = self.picture.item
         if item is not None:
-            flagged = self._written(lambda: self.session.flag(item.ref))
+            flagged = self.banner.saving(lambda: self.session.flag(item.ref))
             if flagged is not None:
                 self.refresh_words()
 
@@ -242,7 +239,7 @@ class LabelScreen(Screen[None]):
 
     def _note(self, item: Item, text: str | None) -> None:
         if text:
-            self._written(lambda: self.session.note(item.ref, text))
+            self.banner.saving(lambda: self.session.note(item.ref, text))
             self.refresh_words()
 
     def _answer(self, give: Callable[[str], Entry | None]) -> None:
@@ -253,20 +250,9 @@ class LabelScreen(Screen[None]):
         if self._broken != item and not self.picture.accepts(item):
             self.say("not on screen yet: key ignored", "dim", 1.5)
             return
-        if self._written(lambda: give(item.ref)) is not None:
+        if self.banner.saving(lambda: give(item.ref)) is not None:
             self.pace.answer()
             self._went_on()
-
-    def _written(self, write: Callable[[], T]) -> T | None:
-        """The result of a write; None, and a warning on screen, where the store failed."""
-        try:
-            result = write()
-        except StoreError as error:
-            self.banner.warn("store", f"NOT SAVED: {printable(str(error))}")
-            self.app.bell()
-            return None
-        self.banner.warn("store", "")
-        return result
 
     def _went_on(self) -> None:
         self.sync()

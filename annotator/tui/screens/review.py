@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
-from typing import TypeVar
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -12,7 +11,6 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 from textual.timer import Timer
 
-from annotator.errors import StoreError
 from annotator.labelset import joined, parts
 from annotator.project import Project
 from annotator.refs import Item, printable
@@ -36,7 +34,6 @@ _KEYS = {
     "enter": ("confirm", ""), "tab": ("turn", "1"), "shift+tab": ("turn", "-1"),
     "]": ("compare", "1"), "[": ("compare", "-1"), "escape": ("back", ""),
 }  # fmt: skip
-T = TypeVar("T")
 
 
 class ReviewScreen(Screen[None]):
@@ -175,12 +172,12 @@ class ReviewScreen(Screen[None]):
         elif not self.review.can_confirm(case):
             why = "has no label yet" if case.label is None else "has a class of an older project"
             self.say(f"it {why}: give it one", "warn")
-        elif self._written(lambda: self.review.confirm(self._shown_ms())) is not None:
+        elif self.banner.saving(lambda: self.review.confirm(self._shown_ms())) is not None:
             self.say(f"confirmed: {printable(case.label or 'skipped')}")
             self._next_case()
 
     def _answer(self, case: Case, label: str) -> None:
-        if self._written(lambda: self.review.answer(label, self._shown_ms())) is None:
+        if self.banner.saving(lambda: self.review.answer(label, self._shown_ms())) is None:
             return
         what = f"{printable(case.label or 'no label')} → {printable(label)}"
         many = f", {len(case.group)} items" if case.group else ""
@@ -201,7 +198,7 @@ class ReviewScreen(Screen[None]):
         self._next_case()
 
     def do_undo(self) -> None:
-        case = self._written(self.review.undo)
+        case = self.banner.saving(self.review.undo)
         self.say("taken back" if case else "nothing of this sitting is left to take back", "dim")
         self._next_case()
 
@@ -209,7 +206,7 @@ class ReviewScreen(Screen[None]):
         case = self.review.current
         if (
             case is not None
-            and self._written(lambda: self.review.session.flag(case.ref)) is not None
+            and self.banner.saving(lambda: self.review.session.flag(case.ref)) is not None
         ):
             self.sync()
 
@@ -221,7 +218,7 @@ class ReviewScreen(Screen[None]):
 
     def _note(self, case: Case, text: str | None) -> None:
         if text:
-            self._written(lambda: self.review.session.note(case.ref, text))
+            self.banner.saving(lambda: self.review.session.note(case.ref, text))
             self.sync()
 
     def _next_case(self) -> None:
@@ -243,17 +240,6 @@ class ReviewScreen(Screen[None]):
             return case
         self.say(why, "warn", 2)
         return None
-
-    def _written(self, write: Callable[[], T]) -> T | None:
-        """The result of a write; None, and a warning on screen, where the store failed."""
-        try:
-            result = write()
-        except StoreError as error:
-            self.banner.warn("store", f"NOT SAVED: {printable(str(error))}")
-            self.app.bell()
-            return None
-        self.banner.warn("store", "")
-        return result
 
     def _shown_ms(self) -> int | None:
         item, at = self._shown

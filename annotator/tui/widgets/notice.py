@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from textual.geometry import Size
 
+from annotator.errors import StoreError
+from annotator.refs import printable
 from annotator.tui.text import Line, clip, width, wrapped
 from annotator.tui.widgets.lines import Lines
 
 MARGIN = 4
+T = TypeVar("T")
 
 
 class Notice(Lines):
@@ -67,6 +70,17 @@ class Banner(Lines):
             self.display = bool(self.text)
             self.refresh(layout=True)
             self.update()
+
+    def saving(self, write: Callable[[], T]) -> T | None:
+        """The result of a write; None, and a warning here, where the store failed."""
+        try:
+            result = write()
+        except StoreError as error:
+            self.warn("store", f"NOT SAVED: {printable(str(error))}")
+            self.app.bell()
+            return None
+        self.warn("store", "")
+        return result
 
     def dismiss(self) -> None:
         """Take away what is shown."""
