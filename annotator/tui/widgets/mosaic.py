@@ -11,9 +11,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from rich.cells import cell_len, set_cell_size
-from rich.color import Color as RichColor
-from rich.segment import Segment
-from rich.style import Style
 from textual.color import Color
 from textual.message import Message
 from textual.strip import Strip
@@ -26,7 +23,7 @@ from annotator.terminal.make import backend_for
 from annotator.terminal.sheet import HEAD, LEAST, SIDE, Composer, Sheet, Spot, most, spots
 from annotator.terminal.tiled import Tiled
 from annotator.tui.widgets.picture import Picture
-from annotator.tui.widgets.strips import words
+from annotator.tui.widgets.strips import spliced, words
 
 LEAST_HALF_CELLS = (16, 6)
 """Columns and rows of the smallest picture where a cell is two pixels."""
@@ -204,10 +201,7 @@ class Mosaic(Picture):
     def render_line(self, y: int) -> Strip:
         if self._words:
             return words(self._words, y, self.size, self.rich_style)
-        strip = super().render_line(y)
-        for run in self._letters(y, y + 1):
-            strip = strip if run.bare else _spliced(strip, run)
-        return strip
+        return spliced(super().render_line(y), [r for r in self._letters(y, y + 1) if not r.bare])
 
 
 class Ink(NamedTuple):
@@ -231,15 +225,3 @@ def _head(look: Look, width: int) -> str:
     if cell_len(text) != len(text):
         text = "".join(c if cell_len(c) == 1 else "?" for c in text)
     return set_cell_size(text, width)
-
-
-def _spliced(strip: Strip, run: Run) -> Strip:
-    """`strip` with the cells of `run` in their place."""
-    end = run.column + len(run.text)
-    style = Style(
-        color=RichColor.from_rgb(*run.foreground), bgcolor=RichColor.from_rgb(*run.background)
-    )
-    length = strip.cell_length
-    return Strip.join(
-        [strip.crop(0, run.column), Strip([Segment(run.text, style)]), strip.crop(end, length)]
-    )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from itertools import groupby
 from textwrap import wrap
 
 from rich.color import Color
@@ -12,6 +14,11 @@ from textual.geometry import Size
 from textual.strip import Strip
 
 from annotator.terminal.backend import Cell, Colour
+from annotator.terminal.lettered import Run
+from annotator.terminal.placeholders import MARKS
+
+_CELLS = re.compile(f"[^{''.join(MARKS)}][{''.join(MARKS)}]*", re.DOTALL)
+"""One narrow cell: a character, and the marks that say where in a picture it belongs."""
 
 
 def segments(cells: Sequence[Cell]) -> list[Segment]:
@@ -41,3 +48,18 @@ def words(text: str, row: int, size: Size, style: Style) -> Strip:
     place = row - (size.height - len(lines)) // 2
     shown = lines[place] if 0 <= place < len(lines) else ""
     return Strip([Segment(shown.center(size.width), style)]).adjust_cell_length(size.width)
+
+
+def spliced(strip: Strip, runs: Sequence[Run]) -> Strip:
+    """`strip`, of narrow cells, with `runs` in place of the cells that they cover.
+
+    Not by `Strip.crop`: where it cuts between placeholders it may leave marks without their cell.
+    """
+    if not runs:
+        return strip
+    cells = [(text, part.style) for part in strip for text in _CELLS.findall(part.text)]
+    for run in runs:
+        style = _style(run.foreground, run.background)
+        cells[run.column : run.column + len(run.text)] = [(text, style) for text in run.text]
+    groups = groupby(cells, key=lambda cell: cell[1])
+    return Strip([Segment("".join(text for text, _ in group), style) for style, group in groups])
