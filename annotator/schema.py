@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -65,6 +66,23 @@ def _migrate(connection: sqlite3.Connection) -> None:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def read_only(path: Path) -> sqlite3.Connection | None:
+    """A connection that only reads, where the disk takes no writing and the file is whole by
+    itself; None elsewhere. Nobody writes to it meanwhile, for nobody can."""
+    if not path.is_file() or path.with_name(path.name + "-wal").exists():
+        return None
+    if not os.statvfs(path).f_flag & os.ST_RDONLY:
+        return None
+    place = f"{path.resolve().as_uri()}?immutable=1"
+    with explained(path):
+        connection = sqlite3.connect(place, uri=True, isolation_level=None)
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version == VERSION:
+        return connection
+    connection.close()  # of another version: what is wrong is said elsewhere
+    return None
 
 
 @contextmanager

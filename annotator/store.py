@@ -111,6 +111,11 @@ class SqliteStore:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
+        self._data_version = -1
+        reading = schema.read_only(self.path)
+        if reading is not None:  # its labels can be looked at; what would write says that it cannot
+            self._log = self._leases = self._records = reading
+            return
         with explained(self.path):
             self._log = self._connect("FULL")
             schema.prepare(self._log, self.path)
@@ -119,7 +124,6 @@ class SqliteStore:
             self._leases = self._log if in_memory else self._connect("OFF")
             # By-products outlive a killed process without a sync; labels alone need more.
             self._records = self._log if in_memory else self._connect("NORMAL")
-        self._data_version = -1
 
     def append(self, *entries: Entry) -> list[Entry]:
         with explained(self.path):
