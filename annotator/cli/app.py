@@ -3,44 +3,19 @@
 from __future__ import annotations
 
 import errno
-import functools
 import os
 import sys
-from collections.abc import Callable
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
 from annotator import __version__
-from annotator.cli import (
-    add,
-    browse,
-    cluster,
-    config,
-    data,
-    detect,
-    discover,
-    exchange,
-    faces,
-    features,
-    finish,
-    headless,
-    hits,
-    identities,
-    labelling,
-    log,
-    proposals,
-    report,
-    review,
-    search,
-    simulate,
-    system,
-)
-from annotator.cli.summary import SUMMARY
+from annotator.cli.lazy import Commands
 from annotator.errors import AnnotatorError
 
 app = typer.Typer(
     name="annotator",
+    cls=Commands,
     help="Label a folder of images in the terminal, with a model that learns as you go.",
     epilog="Start with `annotator demo`, or with your own images: `annotator run PATH`.",
     add_completion=False,
@@ -64,52 +39,6 @@ def _options(
     ] = False,
 ) -> None:
     """Label a folder of images in the terminal, with a model that learns as you go."""
-
-
-def _interruptible(command: Callable[..., None]) -> Callable[..., None]:
-    """`command` with exit code 130 for Ctrl+C, as a shell expects."""
-
-    @functools.wraps(command)
-    def wrapped(*args: Any, **kwargs: Any) -> None:
-        try:
-            command(*args, **kwargs)
-        except KeyboardInterrupt:
-            raise typer.Exit(130) from None
-
-    return wrapped
-
-
-for _module in (
-    labelling,
-    add,
-    browse,
-    headless,
-    detect,
-    faces,
-    identities,
-    discover,
-    proposals,
-    cluster,
-    features,
-    finish,
-    review,
-    search,
-    simulate,
-    data,
-    exchange,
-    log,
-    report,
-    config,
-    system,
-):
-    for _name, _command in _module.COMMANDS.items():
-        app.command(_name, short_help=SUMMARY.get(_name))(_interruptible(_command))
-_hits = typer.Typer(
-    help=hits.HELP, short_help=SUMMARY["hits"], no_args_is_help=True, rich_markup_mode=None
-)
-for _name, _command in hits.COMMANDS.items():
-    _hits.command(_name, short_help=SUMMARY[f"hits {_name}"])(_interruptible(_command))
-app.add_typer(_hits, name="hits")
 
 
 def main() -> NoReturn:

@@ -1,0 +1,89 @@
+"""Commands that are imported when they are run: the list of them all needs none."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Callable, Iterator, MutableMapping
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from annotator.cli.summary import COMMANDS, HITS
+
+PLAIN: dict[str, Any] = {"rich_markup_mode": None, "add_completion": False}
+
+
+class LazyCommands(MutableMapping[str, Any]):
+    """Name -> command; its module is imported when it is looked up."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._loaded:
+            self._loaded[name] = _load(name)
+        return self._loaded[name]
+
+    def __setitem__(self, name: str, command: Any) -> None:
+        self._loaded[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._loaded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
+    def __contains__(self, name: object) -> bool:
+        return name in COMMANDS
+
+
+class Commands(TyperGroup):
+    """All commands, in the order of their table."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.commands = LazyCommands()
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+
+def _load(name: str) -> Any:
+    module = importlib.import_module(f"annotator.cli.{COMMANDS[name][0]}")
+    if name == "hits":
+        return _group(module)
+    made = typer.Typer(**PLAIN)
+    made.command(name, short_help=COMMANDS[name][1])(_interruptible(module.COMMANDS[name]))
+    return get_command(made)
+
+
+def _group(module: Any) -> Any:
+    made = typer.Typer(help=module.HELP, no_args_is_help=True, **PLAIN)
+    for name, command in module.COMMANDS.items():
+        made.command(name, short_help=HITS[name])(_interruptible(command))
+    group = get_command(made)
+    group.name, group.short_help = "hits", COMMANDS["hits"][1]
+    return group
+
+
+def _interruptible(command: Callable[..., None]) -> Callable[..., None]:
+    """`command` with exit code 130 for Ctrl+C, as a shell expects."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except KeyboardInterrupt:
+            raise typer.Exit(130) from None
+
+    return wrapped
