@@ -120,5 +120,14 @@ def _to_stdout() -> Iterator[Path]:
         place = Path(folder) / "export"
         yield place
         with place.open("rb") as file:
-            shutil.copyfileobj(file, sys.stdout.buffer)
-        sys.stdout.buffer.flush()
+            if sys.stdout.isatty():
+                sys.stdout.writelines(_safe(line) for line in file)
+            else:
+                shutil.copyfileobj(file, sys.stdout.buffer)
+        sys.stdout.flush()
+
+
+def _safe(line: bytes) -> str:
+    """A line for a terminal: what could steer it in a file's or a class's name is made visible."""
+    text = line.decode("utf-8", "backslashreplace").rstrip("\r\n")
+    return "\t".join(map(printable, text.split("\t"))) + "\n"

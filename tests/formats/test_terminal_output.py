@@ -1,0 +1,37 @@
+"""What an export writes to a terminal cannot steer it; to a pipe it goes as it is."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from PIL import Image
+
+import annotator
+from annotator.project import Project
+from annotator.settings import ClassInfo, Settings
+
+NAME = "a\x1b]0;owned\x07.png"
+
+
+def test_escape_sequences_of_a_name_reach_a_pipe_and_no_terminal(tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    images.mkdir()
+    Image.new("RGB", (4, 4)).save(images / NAME, format="PNG")
+    settings = Settings(classes=(ClassInfo("ok"),), images=str(images))
+    project = Project.create(tmp_path / "p", settings)
+    with annotator.open(project.folder).session("ann") as session:
+        session.decide({session.current.ref: "ok"} if session.current else {})
+    command = [sys.executable, "-m", "annotator", "export", str(project.folder), "-",
+               "--format", "plain-csv"]  # fmt: skip
+    piped = subprocess.run(command, capture_output=True, check=True).stdout
+    assert NAME.encode() in piped
+    ours, theirs = os.openpty()
+    subprocess.run(command, stdout=theirs, stderr=subprocess.DEVNULL, check=True)
+    shown = os.read(ours, 65536)
+    os.close(theirs)
+    os.close(ours)
+    assert b"owned" in shown
+    assert b"\x1b" not in shown and b"\x07" not in shown
