@@ -11,6 +11,7 @@ from annotator.session import Session
 from annotator.tui import messages
 from annotator.tui.background import Extraction
 from annotator.tui.company import LOOK, Company
+from annotator.tui.posting import poster
 from annotator.tui.screens.label import LabelScreen
 
 
@@ -31,7 +32,7 @@ class Beside(App[AnnotatorError]):
         return {"role-dim": "#8b93a5", "role-track": "#58606e"}
 
     def on_mount(self) -> None:
-        self.company = Company(self.project, self.session, self.label_screen, self.post_message)
+        self.company = Company(self.project, self.session, self.label_screen, poster(self))
         self.set_interval(LOOK, self._look_beside)
 
     def on_unmount(self) -> None:

@@ -29,6 +29,7 @@ from annotator.tui.browsing import similar
 from annotator.tui.keymaps import Keymap
 from annotator.tui.openers import OPENERS, palette_commands
 from annotator.tui.pace import Pace, duration
+from annotator.tui.posting import poster
 from annotator.tui.reader import Reader
 from annotator.tui.screens.label import LabelScreen
 from annotator.tui.screens.pageview import PageView
@@ -80,7 +81,8 @@ class Labeller(Beside):
         )  # fmt: skip
         self.label_screen = LabelScreen(project, session, keymap, pace, picture)
         self._reader, self._extract = reader, extract
-        self._fitter = Fitter(self.post_message, settings.seed)
+        self._post = poster(self)
+        self._fitter = Fitter(self._post, settings.seed)
         self._child: Extraction | None = None
         self._store: FeatureStore | None = None
         self._grows = self._opens = False
@@ -100,7 +102,7 @@ class Labeller(Beside):
             for number in _SIGNALS:
                 asyncio.get_running_loop().add_signal_handler(number, self._end_by, number)
         self.push_screen(self.label_screen)
-        self._reader.listen(lambda found: self.post_message(messages.Listed(found)))
+        self._reader.listen(lambda found: self._post(messages.Listed(found)))
         self.set_interval(1.0, self._look_around)
 
     def on_unmount(self) -> None:
@@ -159,7 +161,7 @@ class Labeller(Beside):
             self._use(self._store)
         else:
             self._opens = True
-            Opener(self.post_message, self.project.features_folder)
+            Opener(self._post, self.project.features_folder)
         if self._child is not None and self._child.runs:
             self.set_timer(LOOK_AGAIN if self._grows else 1.0, self._open_features)
 
@@ -188,7 +190,7 @@ class Labeller(Beside):
 
     def _compute(self) -> None:
         if self._child is None and self._extract:
-            self._child = Extraction(self.project, self.post_message)
+            self._child = Extraction(self.project, self._post)
             self._open_features()
 
     def on_features_progress(self, message: messages.FeaturesProgress) -> None:
@@ -216,7 +218,7 @@ class Labeller(Beside):
 
     def hook_failed(self, words: str) -> None:
         """A command of the user's failed; called in another thread."""
-        self.post_message(messages.HookFailed(words))
+        self._post(messages.HookFailed(words))
 
     def on_hook_failed(self, message: messages.HookFailed) -> None:
         self._warn("hook", message.words)

@@ -9,12 +9,14 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Input, Label
 
 from annotator.errors import AnnotatorError
 from annotator.refs import printable
 from annotator.search import Results
+from annotator.tui.posting import poster
 
 Begin = Callable[[str], Callable[[], Results]]
 """Takes a query on the screen's thread; what it gives is run in another one."""
@@ -33,11 +35,19 @@ class SearchScreen(ModalScreen[tuple[str, Results] | None]):
         Binding("escape,ctrl+c", "leave", "cancel", priority=True)
     ]
 
+    class Searched(Message):
+        """What `query` found, or why it found nothing."""
+
+        def __init__(self, query: str, found: Results | str) -> None:
+            super().__init__()
+            self.query, self.found = query, found
+
     def __init__(self, begin: Begin, before: str = "") -> None:
         """`before` is the last query, to be changed."""
         super().__init__()
         self._begin, self._before = begin, before
         self._busy = False
+        self._post = poster(self)
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog wide"):
@@ -68,10 +78,10 @@ class SearchScreen(ModalScreen[tuple[str, Results] | None]):
             found = str(error)
         except Exception as error:  # a worker's boundary: whatever a search dies of, say so
             found = f"the search failed: {error!r}"
-        self.app.call_from_thread(self._done, query, found)
+        self._post(self.Searched(query, found))
 
-    def _done(self, query: str, found: Results | str) -> None:
-        self._busy = False
+    def on_search_screen_searched(self, message: Searched) -> None:
+        self._busy, found = False, message.found
         if not self.is_current:
             return  # left meanwhile
         if isinstance(found, str):
@@ -79,7 +89,7 @@ class SearchScreen(ModalScreen[tuple[str, Results] | None]):
         elif not len(found.rows):
             self._say("nothing is found")
         else:
-            self.dismiss((query, found))
+            self.dismiss((message.query, found))
 
     def _say(self, text: str) -> None:
         lines = "\n".join(printable(line) for line in text.splitlines())

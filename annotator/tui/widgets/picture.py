@@ -13,6 +13,7 @@ from annotator.terminal.backend import Backend
 from annotator.terminal.caps import Caps, Technique
 from annotator.terminal.line import Line
 from annotator.terminal.shots import Shot
+from annotator.tui.posting import poster
 from annotator.tui.widgets.canvas import Canvas
 from annotator.tui.widgets.strips import segments, words
 from annotator.tui.widgets.studio import Developed, Load, Studio
@@ -73,6 +74,7 @@ class Picture(Canvas):
             caps, backend, line, lossless=lossless, depth=depth, id=id, classes=classes
         )
         self._load, self._guard = load, guard
+        self._post = poster(self)
         self._studio: Studio | None = None
         self._broken: dict[Item, str] = {}
         self._item: Item | None = None
@@ -212,7 +214,7 @@ class Picture(Canvas):
     # -- from other threads ----------------------------------------------------------------
 
     def _from_thread(self, developed: Developed) -> None:
-        self.post_message(self._Developed(developed))
+        self._post(self._Developed(developed))
 
     def on_picture__developed(self, message: _Developed) -> None:
         message.stop()
