@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from annotator.errors import StoreError
+from annotator.log import Action, Entry
 
 VERSION = 2
 APPLICATION_ID = 0x616E6E6F  # "anno"
@@ -32,6 +37,11 @@ CREATE INDEX byproducts_of_page ON byproducts (page, seq);
 """
 _STEPS = (_LOG, _BYPRODUCTS)
 """What each version added to the one before; tables are only ever added."""
+COLUMNS = (
+    "at, annotator, action, ref, label, proba, model, picked_by, q, pool, shown_ms, note, extra"
+)
+ROW = f"({COLUMNS}) VALUES ({','.join('?' * (COLUMNS.count(',') + 1))})"
+"""The end of a statement that inserts what `row_of` gives."""
 
 
 def prepare(connection: sqlite3.Connection, path: Path) -> None:
@@ -109,3 +119,43 @@ def _explain(path: Path, error: sqlite3.Error) -> str:
     if name in ("SQLITE_NOTADB", "SQLITE_CORRUPT"):
         return f"{path} is damaged ({error}): keep a copy, then try `sqlite3 {path} .recover`"
     return f"{path}: {error}"
+
+
+def row_of(entry: Entry) -> tuple[Any, ...]:
+    """An entry as `COLUMNS`."""
+    return (
+        entry.at, entry.annotator, str(entry.action), entry.ref, entry.label,
+        as_json(entry.proba), entry.model, entry.picked_by, entry.q, entry.pool,
+        entry.shown_ms, entry.note, as_json(entry.extra),
+    )  # fmt: skip
+
+
+def as_json(value: Any) -> str | None:
+    return None if value is None else json.dumps(dict(value), ensure_ascii=False)
+
+
+def entry_of(row: tuple[Any, ...]) -> Entry:
+    """`seq` and `COLUMNS` as an entry.
+
+    Equal texts are one object in all rows: with a million labels by a model that halves them.
+    """
+    fields = list(row)
+    fields[3] = Action(fields[3])
+    for place in _REPEATED:
+        fields[place] = sys.intern(row[place]) if row[place] else row[place]
+    fields[6] = json.loads(row[6], object_pairs_hook=_shared) if row[6] else None
+    fields[13] = _extra(row[13]) if row[13] else None
+    return Entry(*fields)
+
+
+_REPEATED = (2, 5, 7, 8)  # annotator, label, model, picked_by
+
+
+def _shared(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {sys.intern(name): value for name, value in pairs}
+
+
+@lru_cache(maxsize=256)
+def _extra(text: str) -> Any:
+    """Never changed by anybody: many rows hold the same one."""
+    return json.loads(text)

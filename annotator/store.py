@@ -11,22 +11,17 @@ import json
 import os
 import socket
 import sqlite3
-import sys
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from annotator import schema
-from annotator.log import Action, Entry
-from annotator.schema import explained
+from annotator.log import Entry
+from annotator.schema import COLUMNS, ROW, as_json, entry_of, explained, row_of
 
 _BUSY_MS = 5000
-_COLUMNS = (
-    "at, annotator, action, ref, label, proba, model, picked_by, q, pool, shown_ms, note, extra"
-)
 NETWORK_FILE_SYSTEMS = frozenset(
     ["nfs", "nfs4", "cifs", "smb3", "smbfs", "lustre", "gpfs", "beegfs", "ceph", "9p", "afs"]
     + ["fuse.sshfs", "fuse.ceph-fuse"]
@@ -71,6 +66,10 @@ class Store(Protocol):
 
     def append(self, *entries: Entry) -> list[Entry]:
         """Write `entries` durably, all or none, and return them with their `seq`."""
+        ...
+
+    def append_many(self, entries: Iterable[Entry]) -> int:
+        """Write any number of entries, all or none, without holding them; how many they were."""
         ...
 
     def entries(self, after: int = 0) -> Iterator[Entry]:
@@ -139,11 +138,33 @@ class SqliteStore:
                 raise
             return written
 
+    def append_many(self, entries: Iterable[Entry]) -> int:
+        """Write any number of entries, all or none, without holding them; how many they were.
+
+        They wait in a temporary table, so that others can label until the last moment.
+        """
+        log = self._log
+        with explained(self.path):
+            log.execute(f"CREATE TEMP TABLE waiting AS SELECT {COLUMNS} FROM log WHERE 0")
+            try:
+                log.execute("BEGIN")
+                log.executemany(f"INSERT INTO waiting {ROW}", map(row_of, entries))
+                log.execute("COMMIT")
+                log.execute("BEGIN IMMEDIATE")
+                order = f"SELECT {COLUMNS} FROM waiting ORDER BY rowid"
+                written = log.execute(f"INSERT INTO log ({COLUMNS}) {order}").rowcount
+                log.execute("COMMIT")
+            finally:
+                if log.in_transaction:
+                    log.execute("ROLLBACK")
+                log.execute("DROP TABLE waiting")
+        return written
+
     def entries(self, after: int = 0) -> Iterator[Entry]:
-        query = f"SELECT seq, {_COLUMNS} FROM log WHERE seq > ? ORDER BY seq"
+        query = f"SELECT seq, {COLUMNS} FROM log WHERE seq > ? ORDER BY seq"
         with explained(self.path):
             for row in self._log.execute(query, (after,)):
-                yield _entry(row)
+                yield entry_of(row)
 
     def lease(
         self, leases: Sequence[Lease], holder: str, annotator: str, now: float, until: float
@@ -184,7 +205,7 @@ class SqliteStore:
             self._leases.execute("UPDATE leases SET until = ? WHERE holder = ?", (now, holder))
 
     def record(self, *rows: Byproduct) -> None:
-        values = [(row.at, row.kind, row.page, _json(row.data)) for row in rows]
+        values = [(row.at, row.kind, row.page, as_json(row.data)) for row in rows]
         with explained(self.path), self._records as connection:
             connection.execute("BEGIN IMMEDIATE")
             connection.executemany(
@@ -220,14 +241,7 @@ class SqliteStore:
         return connection
 
     def _insert(self, entry: Entry) -> int:
-        values = (
-            entry.at, entry.annotator, str(entry.action), entry.ref, entry.label,
-            _json(entry.proba), entry.model, entry.picked_by, entry.q, entry.pool,
-            entry.shown_ms, entry.note, _json(entry.extra),
-        )  # fmt: skip
-        cursor = self._log.execute(
-            f"INSERT INTO log ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)", values
-        )
+        cursor = self._log.execute(f"INSERT INTO log {ROW}", row_of(entry))
         assert cursor.lastrowid is not None
         return cursor.lastrowid
 
@@ -269,31 +283,3 @@ def _alive(holder: str) -> bool:
     except PermissionError:
         return True
     return True
-
-
-def _json(value: Any) -> str | None:
-    return None if value is None else json.dumps(dict(value), ensure_ascii=False)
-
-
-def _entry(row: tuple[Any, ...]) -> Entry:
-    """Equal texts are one object in all rows: with a million labels by a model it halves them."""
-    fields = list(row)
-    fields[3] = Action(fields[3])
-    for place in _REPEATED:
-        fields[place] = sys.intern(row[place]) if row[place] else row[place]
-    fields[6] = json.loads(row[6], object_pairs_hook=_shared) if row[6] else None
-    fields[13] = _extra(row[13]) if row[13] else None
-    return Entry(*fields)
-
-
-_REPEATED = (2, 5, 7, 8)  # annotator, label, model, picked_by
-
-
-def _shared(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    return {sys.intern(name): value for name, value in pairs}
-
-
-@lru_cache(maxsize=256)
-def _extra(text: str) -> Any:
-    """Never changed by anybody: many rows hold the same one."""
-    return json.loads(text)

@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,50 @@ def test_a_full_disk_is_said_and_loses_nothing(path: Path) -> None:
     assert int(done) > 10
     refs = [e.ref for e in SqliteStore(path).entries()]
     assert refs == [f"image-{n}.jpg" for n in range(int(done))]
+
+
+_MANY = """
+import sys
+from annotator.errors import StoreError
+from annotator.log import Action, Entry
+from annotator.store import SqliteStore
+store = SqliteStore(sys.argv[1])
+rows = (Entry(0, 0.0, "ann", Action.LABEL, f"image-{n}.jpg", "ok") for n in range(9000))
+try:
+    store.append_many(rows)
+except StoreError as error:
+    print(error)
+store.append(Entry(0, 0.0, "ann", Action.LABEL, "one more.jpg", "ok"))
+"""
+
+
+def test_many_rows_for_which_the_disk_has_no_room_are_not_written_in_part(path: Path) -> None:
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (256 * 1024, 256 * 1024))
+
+    ran = subprocess.run(
+        [sys.executable, "-c", _MANY, path],
+        preexec_fn=limit, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "disk" in ran.stdout
+    assert [e.ref for e in SqliteStore(path).entries()] == ["one more.jpg"]
+
+
+def test_others_label_while_many_rows_are_made_ready(path: Path) -> None:
+    ann, bob = SqliteStore(path), SqliteStore(path)
+
+    def rows() -> Iterator[Entry]:
+        for n in range(3):
+            bob.append(entry(f"bob {n}"))
+            yield FULL
+
+    assert ann.append_many(rows()) == 3
+    assert ann.append_many([]) == 0
+    found = list(bob.entries())
+    assert [e.ref for e in found[:3]] == ["bob 0", "bob 1", "bob 2"]
+    assert [e.seq for e in found] == [1, 2, 3, 4, 5, 6]
+    assert found[3] == Entry(4, *[getattr(FULL, name) for name in Entry.__slots__[1:]])
 
 
 _LABELLER = """

@@ -27,7 +27,6 @@ from annotator.formats.ids import keep
 from annotator.formats.importing import entries_of
 from annotator.formats.reading import Reading, understood
 from annotator.listing import missing_files, read_table
-from annotator.log import Entry
 from annotator.project import SETTINGS_FILE, Project
 from annotator.refs import printable
 from annotator.settings import ClassInfo, Settings, check_classes
@@ -179,14 +178,9 @@ def _write_refs(project: Project, gathered: Gathered) -> None:
 
 def _write_labels(project: Project, gathered: Gathered, annotator: str, at: float) -> None:
     store = SqliteStore(project.labels_file)
-    batch: list[Entry] = []
-    for found in gathered:
-        batch += entries_of(found, found.item.ref, annotator, at)
-        if len(batch) >= _BATCH:
-            store.append(*batch)
-            batch = []
-    if batch:
-        store.append(*batch)
+    store.append_many(
+        entry for found in gathered for entry in entries_of(found, found.item.ref, annotator, at)
+    )
     store.close()
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from annotator import labelset
-from annotator.errors import RefError, several
+from annotator.errors import RefError, StoreError, several
 from annotator.formats.format import Read
 from annotator.formats.reading import Found, Reading
 from annotator.refs import Box, Item, printable
@@ -40,11 +40,12 @@ class Gathered:
             for found in read(reading):
                 self._count(found)
                 batch.append(found.item.ref)
-                self._spool.write(_packed(found))
+                self._keep(_packed(found))
                 if len(batch) >= _BATCH:
                     self.refs.extend(batch)
                     batch = []
             self.refs.extend(batch)
+            self._keep("", flush=True)
         except BaseException:
             self._spool.close()
             raise
@@ -81,6 +82,18 @@ class Gathered:
         self._spool.seek(0)
         for row, line in enumerate(self._spool):
             yield row, _unpacked(line)
+
+    def _keep(self, line: str, flush: bool = False) -> None:
+        try:
+            self._spool.write(line)
+            if flush:
+                self._spool.flush()
+        except OSError as error:
+            raise StoreError(
+                f"{printable(tempfile.gettempdir())} has no room for what is read "
+                f"({error.strerror}): nothing was written; free some space there, or name another "
+                "place: TMPDIR=DIR annotator …"
+            ) from error
 
     def _count(self, found: Found) -> None:
         if found.label is not None:

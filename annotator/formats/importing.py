@@ -50,7 +50,8 @@ def import_labels(
 ) -> Imported:
     """Write what `reading` finds into the log, as "import:FORMAT".
 
-    Raises `RefError` naming every fault with its place, and then writes nothing.
+    All or nothing: raises `RefError` naming every fault with its place, or `StoreError` for a full
+    disk, and then nothing is written.
     """
     assert format_.read is not None
     refs = load(project)
@@ -67,7 +68,9 @@ def import_labels(
             raise RefError(f"{printable(str(reading.path))} holds no label{hint}")
         ledger = Ledger.read(refs, store.entries())
         at = time.time() if now is None else now
-        return _write(store, ledger, matched.pairs(gathered), f"import:{format_.name}", at)
+        writing = _Writing(ledger, f"import:{format_.name}", at)
+        store.append_many(writing.entries(matched.pairs(gathered)))
+        return writing.done()
 
 
 def entries_of(found: Found, ref: str, annotator: str, at: float) -> Iterator[Entry]:
@@ -105,31 +108,39 @@ def _checked(reading: Reading, project: Project, found: Found, row: int) -> bool
     return True
 
 
-def _write(
-    store: Store, ledger: Ledger, pairs: Iterable[tuple[Found, int]], annotator: str, at: float
-) -> Imported:
-    new = changed = same = 0
-    batch: list[Entry] = []
-    for found, row in pairs:
-        stands, skipped = ledger.label_of(row), ledger.skipped(row)
+class _Writing:
+    """What of an import is new to the log, counted while it is handed over."""
+
+    def __init__(self, ledger: Ledger, annotator: str, at: float) -> None:
+        self._ledger, self._annotator, self._at = ledger, annotator, at
+        self._new = self._changed = self._same = 0
+
+    def entries(self, pairs: Iterable[tuple[Found, int]]) -> Iterator[Entry]:
+        ledger = self._ledger
+        for found, row in pairs:
+            if row < 0:
+                continue  # it brings nothing, or it were a fault
+            alike = self._count(found, row)
+            for entry in entries_of(found, ledger.refs[row], self._annotator, self._at):
+                is_decision = entry.action in (Action.LABEL, Action.SKIP)
+                known = (entry.action is Action.FLAG and row in ledger.flagged) or (
+                    entry.action is Action.NOTE and ledger.notes.get(row) == entry.note
+                )
+                if not (known or (is_decision and alike)):
+                    yield entry
+
+    def _count(self, found: Found, row: int) -> bool:
+        """Whether the item's decision stands already."""
+        stands, skipped = self._ledger.label_of(row), self._ledger.skipped(row)
         alike = (stands, skipped) == (found.label, found.skipped)
-        decides = found.label is not None or found.skipped
-        same += alike and decides
-        new += decides and not alike
-        changed += decides and not alike and (stands is not None or skipped)
-        for entry in entries_of(found, ledger.refs[row], annotator, at) if row >= 0 else ():
-            is_decision = entry.action in (Action.LABEL, Action.SKIP)
-            known = (entry.action is Action.FLAG and row in ledger.flagged) or (
-                entry.action is Action.NOTE and ledger.notes.get(row) == entry.note
-            )
-            if not (known or (is_decision and alike)):
-                batch.append(entry)
-        if len(batch) >= _BATCH:
-            store.append(*batch)
-            batch = []
-    if batch:
-        store.append(*batch)
-    return Imported(new, changed, same)
+        if found.label is not None or found.skipped:
+            self._same += alike
+            self._new += not alike
+            self._changed += not alike and (stands is not None or skipped)
+        return alike
+
+    def done(self) -> Imported:
+        return Imported(self._new, self._changed, self._same)
 
 
 class _Matched:

@@ -5,6 +5,10 @@
 from __future__ import annotations
 
 import io
+import resource
+import signal
+import subprocess
+import sys
 import tracemalloc
 from pathlib import Path
 
@@ -85,6 +89,27 @@ def test_an_import_into_a_project_writes_nothing_on_a_fault(
     with pytest.raises(AnnotatorError, match="nothing was imported|cannot be|line"):
         making.imported(made, place, load(detect(place)))
     assert making.entries(made) == []
+
+
+def test_an_import_without_room_for_it_says_where_and_writes_nothing(tmp_path: Path) -> None:
+    """The process may not write files beyond 256 KiB: a write fails as on a full disk."""
+    refs = [f"a.png#xywh={n % 50},{n // 50},1,1" for n in range(5000)]
+    made = making.project(tmp_path / "one", refs, {})
+    place = tmp_path / "x.jsonl"
+    place.write_text("".join(f'{{"ref": "{ref}", "label": "ok"}}\n' for ref in refs))
+
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (256 * 1024, 256 * 1024))
+
+    command = [sys.executable, "-m", "annotator", "import", str(made.folder), str(place)]
+    ran = subprocess.run(command, preexec_fn=limit, capture_output=True, text=True)
+    assert ran.returncode == 1 and "Traceback" not in ran.stderr
+    assert "nothing was written" in ran.stderr and "TMPDIR=" in ran.stderr
+    assert making.entries(made) == []
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "5,000 labels imported" in ran.stderr
+    assert len(making.entries(made)) == 5000
 
 
 def test_all_faults_of_a_file_are_named_at_once(data: Path, tmp_path: Path) -> None:
