@@ -17,6 +17,7 @@ from annotator.store import Lease, Store, new_holder
 
 LEASE_SECONDS = 120.0
 _RANDOM_TRIES = 64
+_LOOKED_UP = 100_000
 
 
 class Queue:
@@ -49,6 +50,7 @@ class Queue:
         self._open_count = 0
         self._rows: dict[str, int] = {}
         self._waiting: deque[Pick] = deque()
+        self._shown = -1  # the row that was current when the queue was last held
         self._picks: deque[Pick] = deque()
         self._first: dict[str, str] = {}
         self._first_rows: deque[int] = deque()
@@ -75,7 +77,8 @@ class Queue:
             self._open_count = max(0, len(refs) - len(self._answered))
         else:
             self._append(refs)
-        self._find_first()
+        first = self.refs.rows(list(self._first)).tolist() if self._first else []
+        self._first_rows = deque(row for row in first if row >= 0)  # the rest may be listed later
         self._take_up_abandoned()
         if not self._waiting:
             self.refill()
@@ -107,12 +110,10 @@ class Queue:
 
     def row(self, ref: str) -> int:
         """The pool row of `ref`, -1 where the pool lacks it."""
-        if ref not in self._rows:
-            row = self.refs.find(ref)
-            if row < 0:
-                return -1
+        row = self._rows.get(ref, -1)
+        if row < 0 and (row := self.refs.find(ref)) >= 0:
             self._rows[ref] = row
-        return self._rows[ref]
+        return row
 
     def know(self, rows: Iterable[tuple[str, int]]) -> None:
         """Remember where refs are: finding one of a million takes time."""
@@ -123,9 +124,7 @@ class Queue:
 
     def close(self, ref: str) -> None:
         """Do not ask `ref` any more."""
-        row = self.row(ref)
-        if row >= 0:
-            self._close_row(row)
+        self._close_row(self.row(ref))
 
     def open(self, ref: str) -> None:
         """`ref` may be asked again."""
@@ -152,10 +151,8 @@ class Queue:
 
     def put_first(self, pick: Pick) -> None:
         """Ask `pick` now, and what was current after it."""
-        self._waiting = deque([p for p in self._waiting if p.row != pick.row])
-        self._waiting.appendleft(pick)
-        while len(self._waiting) > self.ahead + 1:
-            self._waiting.pop()
+        rest = [p for p in self._waiting if p.row != pick.row]
+        self._waiting = deque([pick, *rest][: self.ahead + 1])
         self.hold()
 
     def ask_again(self, entries: Sequence[Entry]) -> None:
@@ -163,8 +160,7 @@ class Queue:
         for entry in reversed(entries[: self.ahead + 1]):
             row = self.row(entry.ref)
             if row >= 0:
-                q = float("nan") if entry.q is None else entry.q
-                self.put_first(Pick(row, q, entry.pool or 0, entry.picked_by or ""))
+                self.put_first(_as_drawn(row, entry))
 
     def adopt(self, picks: Iterable[Pick], flush: bool) -> None:
         """Fill up from `picks` from now on; with `flush`, put them before all but the current."""
@@ -173,12 +169,10 @@ class Queue:
             self._waiting.pop()
         self.refill()
 
-    def drop_answered(self) -> bool:
+    def drop_answered(self) -> None:
         """Take out what others have answered meanwhile, the current pick excepted."""
-        keep = [p for place, p in enumerate(self._waiting) if place == 0 or self._stays(p)]
-        changed = len(keep) < len(self._waiting)
-        self._waiting = deque(keep)
-        return changed
+        places = enumerate(self._waiting)
+        self._waiting = deque(p for place, p in places if place == 0 or self._stays(p))
 
     def ask_first(self, items: Iterable[tuple[str, str]]) -> None:
         """Ask these before any pick: refs, each with what picked it. Call it before `extend`."""
@@ -202,7 +196,8 @@ class Queue:
                 return
 
     def hold(self) -> bool:
-        """Lease the queue; drops what others hold, the first excepted. Whether all was granted."""
+        """Lease the queue; drops what others hold, but never what may be on screen. Whether all
+        was granted."""
         now = self._clock()
         self.know((self.refs[pick.row], pick.row) for pick in self._waiting)
         leases = [
@@ -217,7 +212,10 @@ class Queue:
         self._renew_at, self._leased = now + self._lease / 2, len(leases)
         refused = {lease.ref for lease in leases} - granted
         self.elsewhere |= refused
-        self._waiting = deque(p for p in self._waiting if self.refs[p.row] not in refused)
+        self._waiting = deque(
+            p for p in self._waiting if p.row == self._shown or self.refs[p.row] not in refused
+        )
+        self._shown = self._waiting[0].row if self._waiting else -1
         return not refused
 
     def watch(self) -> None:
@@ -258,11 +256,6 @@ class Queue:
         fits = row >= 0 and row not in waiting and ref not in self.elsewhere
         return Pick(row, float("nan"), 0, REPEAT) if fits else None
 
-    def _find_first(self) -> None:
-        """Which rows are to be asked first, as far as they are listed by now."""
-        rows = self.refs.rows(list(self._first)).tolist() if self._first else []
-        self._first_rows = deque(row for row in rows if row >= 0)
-
     def _is_open(self, row: int, waiting: set[int]) -> bool:
         if self._closed[row] or row in waiting:
             return False
@@ -271,7 +264,10 @@ class Queue:
 
     def _random(self, waiting: set[int]) -> Pick | None:
         """Any open row, all with the same probability: by rejection, or a look at all of them."""
-        size = self._open_count - sum(not self._closed[row] for row in waiting)
+        taken = waiting
+        if len(self.refs) <= _LOOKED_UP:  # among more, those on other screens hardly change q
+            taken = waiting | (set(map(self.row, self.elsewhere)) - {-1})
+        size = self._open_count - sum(not self._closed[row] for row in taken)
         for row in self._rng.integers(max(1, len(self.refs)), size=_RANDOM_TRIES).tolist():
             if row < len(self.refs) and self._is_open(row, waiting):
                 return Pick(row, 1 / max(1, size), max(1, size), "random")
@@ -281,7 +277,7 @@ class Queue:
         return Pick(int(self._rng.choice(rows)), 1 / len(rows), len(rows), "random")
 
     def _close_row(self, row: int) -> None:
-        if not self._closed[row]:
+        if row >= 0 and not self._closed[row]:
             self._closed[row] = True
             self._open_count -= 1
 
@@ -293,8 +289,12 @@ class Queue:
             if row < 0:
                 rest.append(lease)  # perhaps it is listed later
             elif len(self._waiting) <= self.ahead and lease.ref not in self._answered:
-                q = float("nan") if lease.q is None else lease.q
-                self._waiting.append(Pick(row, q, lease.pool or 0, lease.picked_by or ""))
+                self._waiting.append(_as_drawn(row, lease))
         self._abandoned = rest
         if self._waiting:
             self.hold()
+
+
+def _as_drawn(row: int, drawn: Lease | Entry) -> Pick:
+    q = float("nan") if drawn.q is None else drawn.q
+    return Pick(row, q, drawn.pool or 0, drawn.picked_by or "")

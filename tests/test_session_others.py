@@ -1,0 +1,64 @@
+"""Several annotators on one log: who is asked what, and what a screen keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from annotator.session import Session
+from annotator.store import SqliteStore
+
+CLASSES = ("ok", "defect")
+
+
+class Clock:
+    now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def sitting(tmp_path: Path) -> Callable[..., Session]:
+    """A session on one log, by the name of its annotator."""
+
+    def begin(name: str, clock: Clock, items: int = 3, ahead: int = 0) -> Session:
+        store = SqliteStore(tmp_path / "labels.db")
+        session = Session(store, CLASSES, annotator=name, clock=clock, lease=60.0, ahead=ahead)
+        session.extend([f"{n:04}.jpg" for n in range(items)])
+        return session
+
+    return begin
+
+
+def test_a_picture_stays_on_a_screen_that_slept_while_another_was_asked_it(
+    sitting: Callable[..., Session],
+) -> None:
+    clock = Clock()
+    ann = sitting("ann", clock)
+    on_screen = ann.current
+    clock.now += 3600  # the laptop was shut: its leases have run out
+    bob = sitting("bob", clock)
+    while bob.current is not None and bob.current != on_screen:
+        bob.skip()
+    assert bob.current == on_screen
+    ann.refresh()
+    assert ann.current == on_screen
+    assert on_screen is not None
+    assert ann.label("ok", on_screen.ref) is not None
+
+
+def test_what_is_on_other_screens_is_no_part_of_the_pool_that_is_drawn_from(
+    sitting: Callable[..., Session],
+) -> None:
+    """Of ten items bob's screen holds four: each of the others comes with 1 in 6."""
+    clock = Clock()
+    sitting("bob", clock, items=10, ahead=3)
+    ann = sitting("ann", clock, items=10)
+    ann.refresh()
+    ann.skip()
+    entry = ann.label("ok")
+    assert entry is not None
+    assert (entry.q, entry.pool) == (pytest.approx(1 / 5), 5)
