@@ -29,7 +29,7 @@ from annotator.progress import Progress
 from annotator.project import Project as Opened
 from annotator.refs import Item, printable
 from annotator.reftable import RefTable
-from annotator.sitting import Sitting
+from annotator.sitting import Sitting, class_named
 from annotator.store import SqliteStore
 
 if TYPE_CHECKING:
@@ -156,14 +156,12 @@ class Session:
     def label(self, name: str, ref: str | None = None) -> Entry | None:
         """Label the current item, durably, and go on to the next.
 
-        With `ref` only if that is the current item's: None, and nothing is written, if it is
-        not. Raises `ProjectError` for a class that the project does not have, `StoreError`
-        where nothing could be written.
+        In a multi-label project `name` may be a set of classes: "ok|dusty", or "(none)". With
+        `ref` only if that is the current item's: None, and nothing is written, if it is not.
+        Raises `ProjectError` for a class that the project does not have, `StoreError` where
+        nothing could be written.
         """
-        if name not in self._project.settings.names:
-            names = printable(", ".join(self._project.settings.names))
-            raise ProjectError(f"{printable(repr(name))} is not a class; the classes are {names}")
-        return self._answered(self._sitting.session.label(name, ref))
+        return self._answered(self._sitting.session.label(class_named(self._project, name), ref))
 
     def skip(self, ref: str | None = None) -> Entry | None:
         """Leave the current item unlabelled, and do not ask it again."""
@@ -173,12 +171,17 @@ class Session:
         """Label any items at once, all or none, None for a skip; one `undo` takes all back.
 
         They carry no propensity: the model learns from them, the error estimate leaves them out.
-        Raises `RefError` for what is not in the project.
+        Raises `RefError` for what is not in the project, `ProjectError` for a class that it does
+        not have.
         """
+        named = {
+            ref: None if label is None else class_named(self._project, label)
+            for ref, label in answers.items()
+        }
         for ref in answers:
             if self._sitting.session.queue.row(ref) < 0:
                 raise RefError(f"{printable(ref)} is not in the project: see refs.csv for its refs")
-        entries = self._sitting.session.decide(answers, picked_by="api")
+        entries = self._sitting.session.decide(named, picked_by="api")
         self._learn()
         return entries
 

@@ -31,6 +31,13 @@ def known(label: str, classes: Collection[str], multi: bool) -> bool:
     return label in classes or (multi and set(parts(label)) <= set(classes))
 
 
+def written(label: str, classes: Sequence[str], multi: bool) -> str | None:
+    """A label of the project as the log writes it, in the order of `classes`; None for another."""
+    if label in classes:
+        return label
+    return joined(parts(label), classes) if known(label, classes, multi) else None
+
+
 def check(labels: Iterable[str | None], classes: Collection[str], multi: bool) -> None:
     """Raise `ValueError` for a label that is none of the project's; None is a skip."""
     for label in set(labels):

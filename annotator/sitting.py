@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from annotator.errors import StoreError
+from annotator import labelset
+from annotator.errors import ProjectError, StoreError
 from annotator.features.growing import open_growing
 from annotator.features.store import FeatureStore
 from annotator.first import read_first
@@ -18,6 +19,7 @@ from annotator.log import State, as_dict, replay
 from annotator.pool import load
 from annotator.project import Project
 from annotator.proposals import before
+from annotator.refs import printable
 from annotator.reftable import RefTable
 from annotator.session import Session
 from annotator.store import SqliteStore
@@ -87,6 +89,22 @@ class Sitting:
         if (folder / "meta.json").exists():  # else it asks at random, as the screen does
             store = open_growing(folder) or FeatureStore.open(folder)
             self.session.attach(store, store.available())
+
+
+def class_named(project: Project, label: str) -> str:
+    """A class, or of a multi-label project a set of them (`ok|dusty`, `(none)`), as it is written.
+
+    Raises `ProjectError` for what the project does not have.
+    """
+    settings = project.settings
+    found = labelset.written(label, settings.names, settings.multi_label)
+    if found is None:
+        names = printable(", ".join(settings.names))
+        several = "; several: A|B" if settings.multi_label else ""
+        raise ProjectError(
+            f"{printable(repr(label))} is not a class; the classes are {names}{several}"
+        )
+    return found
 
 
 def labelled_by_others(store: SqliteStore, annotator: str, refs: RefTable) -> list[str]:

@@ -78,6 +78,23 @@ def test_a_class_or_item_that_is_not_there_is_refused(project: Path) -> None:
     assert annotator.open(project).labels() == {}
 
 
+def test_an_item_of_a_multi_label_project_is_given_several_classes(project: Path) -> None:
+    toml = project / "annotator.toml"
+    toml.write_text("multi_label = true\n" + toml.read_text())
+    opened = annotator.open(project)
+    with opened.session(annotator="vlm") as session:
+        assert session.current is not None
+        first = session.current.ref
+        session.label("light|dark")
+        session.decide({"29.png" if first != "29.png" else "28.png": "(none)"})
+        with pytest.raises(ProjectError, match="dark, light"):
+            session.decide({"27.png": "dark|grey"})
+    assert opened.labels()[first] == "dark|light"  # in the order of the classes
+    rest = next(ref for ref in opened.refs if ref not in opened.labels())
+    _run("answer", str(project), rest, "light|dark", "--annotator", "vlm")
+    assert opened.labels()[rest] == "dark|light"
+
+
 def test_a_second_opinion_asks_what_others_labelled_and_changes_no_label(project: Path) -> None:
     opened = annotator.open(project)
     with opened.session(annotator="ana") as session:

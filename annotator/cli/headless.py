@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from annotator.errors import ProjectError, RefError
+from annotator.errors import RefError
 from annotator.refs import printable
 
 if TYPE_CHECKING:
@@ -97,13 +97,13 @@ def answer(
     annotator answer p trays/07.png --skip --annotator vlm
     """
     from annotator.project import Project
+    from annotator.sitting import class_named
 
     opened = Project.open(project)
     if (label is None) != skip:
         raise typer.BadParameter("name a class, or give --skip", param_hint="LABEL")
-    if label is not None and label not in opened.settings.names:
-        names = printable(", ".join(opened.settings.names))
-        raise ProjectError(f"{printable(repr(label))} is not a class; the classes are {names}")
+    if label is not None:
+        label = class_named(opened, label)
     sitting = _sitting(opened, annotator, second, 600.0, 1)
     try:
         _answer(sitting, ref, label)
