@@ -6,22 +6,22 @@ typical item first. Items that belong to none are not in it. Safe to edit and to
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from annotator.csvfile import read_rows, written
 from annotator.errors import RefError
-from annotator.listing import open_text
 from annotator.project import Project, write_atomically
 from annotator.refs import printable
 from annotator.reftable import RefTable
 
 FILE = "clusters.csv"
+_MOST = 2**31 - 1
 
 
 class Member(NamedTuple):
@@ -74,35 +74,25 @@ def read_clusters(project: Project) -> Clusters:
     if not file.is_file():
         return Clusters.none()
     refs, numbers, names = list[str](), list[int](), dict[int, str]()
-    with open_text(file) as lines:
-        reader = csv.reader(lines)
-        next(reader, None)
-        for cells in reader:
-            if not cells:
-                continue
-            try:
-                ref, number, name = cells[0], int(cells[1]), cells[2] if len(cells) > 2 else ""
-            except (ValueError, IndexError):
-                number, ref, name = -1, "", ""
-            if number < 0 or not ref:
-                raise RefError(
-                    f"{printable(str(file))}, line {reader.line_num}: is not ref,cluster,name; "
-                    "mend it, or write it again with `annotator cluster`"
-                )
-            refs.append(ref)
-            numbers.append(number)
-            if name:
-                names[number] = name
+    for line, cells in islice(read_rows(file), 1, None):
+        try:
+            ref, number, name = cells[0], int(cells[1]), cells[2] if len(cells) > 2 else ""
+        except (ValueError, IndexError):
+            number, ref, name = -1, "", ""
+        if not 0 <= number <= _MOST or not ref:
+            raise RefError(
+                f"{printable(str(file))}, line {line}: is not ref,cluster,name; "
+                "mend it, or write it again with `annotator cluster`"
+            )
+        refs.append(ref)
+        numbers.append(number)
+        if name:
+            names[number] = name
     return Clusters(RefTable(refs), np.array(numbers, np.int32), names)
 
 
 def write_clusters(project: Project, members: Iterable[Member]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(Member._fields)
-    writer.writerows(members)
-    data = text.getvalue().encode("utf-8", "surrogateescape")
-    write_atomically(project.folder / FILE, data)
+    write_atomically(project.folder / FILE, written(Member._fields, members))
 
 
 def members(

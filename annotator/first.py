@@ -7,12 +7,10 @@ model, and stay out of the error estimate, because nothing was drawn at random.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from annotator.listing import open_text
+from annotator.csvfile import read_rows, written
 from annotator.project import Project, write_atomically
 
 FILE = "first.csv"
@@ -27,13 +25,15 @@ class First(NamedTuple):
 
 
 def read_first(project: Project) -> list[First]:
-    """What is to be asked first, in order; empty without such a file, and for lines without ref."""
+    """What is to be asked first, in order; empty without such a file, and for lines without ref.
+
+    Raises `RefError` for a file that is no CSV in UTF-8.
+    """
     file = project.folder / FILE
     if not file.is_file():
         return []
-    with open_text(file) as lines:
-        rows = list(csv.reader(lines))
-    return [First(*(*row, "first")[:2]) for row in rows[1:] if row and row[0]]
+    rows = [cells for _, cells in read_rows(file)]
+    return [First(*(*cells, "first")[:2]) for cells in rows[1:] if cells[0]]
 
 
 def write_first(project: Project, items: Iterable[First], *, replace: str) -> None:
@@ -41,9 +41,4 @@ def write_first(project: Project, items: Iterable[First], *, replace: str) -> No
     new = list(items)
     refs = {item.ref for item in new}
     kept = [old for old in read_first(project) if old.why != replace and old.ref not in refs]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(First._fields)
-    writer.writerows([*new, *kept])
-    data = text.getvalue().encode("utf-8", "surrogateescape")
-    write_atomically(project.folder / FILE, data)
+    write_atomically(project.folder / FILE, written(First._fields, [*new, *kept]))

@@ -172,7 +172,7 @@ def read_table(file: Path, box_order: str, problems: list[str]) -> Iterator[Row]
         except csv.Error as error:
             problems.append(f"{name}, line {reader.line_num}: {error}; mend the quotes there")
         except UnicodeDecodeError:
-            problems.append(f"{name}, {_not_text(file)}")
+            problems.append(f"{name}, {not_text(file)}")
 
 
 def delimiter_of(lines: io.TextIOWrapper) -> str:
@@ -256,10 +256,10 @@ def read_list(file: Path, root: Path, problems: list[str]) -> Iterator[Row]:
                 if text.strip():
                     yield from _listed(name, line, text, root, problems)
     except UnicodeDecodeError:
-        problems.append(f"{name}, {_not_text(file)}")
+        problems.append(f"{name}, {not_text(file)}")
 
 
-def _not_text(file: Path) -> str:
+def not_text(file: Path) -> str:
     """Where a file stops being UTF-8, and what to do."""
     line, data = 1, file.read_bytes()
     try:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from annotator.csvfile import written
 from annotator.errors import RefError, several
 from annotator.listing import LeftOut, read_table, walk
 from annotator.project import Project, write_atomically
+from annotator.refs import printable
 from annotator.reftable import RefTable
 
 
@@ -26,14 +26,18 @@ def stream(project: Project, left_out: LeftOut) -> Iterator[Sequence[str]]:
         return
     listed = RefTable()
     is_table = project.refs_file.exists()
+    stamp = _stamp(project) if is_table else ""
     for batch in _rows(project) if is_table else walk(project.images, left_out):
         listed.extend(batch)
         yield batch
     if not len(listed):
         return  # images may come yet
-    if not is_table:
-        write_atomically(project.refs_file, _table(listed))
-    _cache(project, listed)
+    if is_table:
+        _refuse_repeated(project, listed)
+    else:
+        write_atomically(project.refs_file, written(["filename"], ([ref] for ref in listed)))
+        stamp = _stamp(project)
+    _cache(project, listed, stamp)
 
 
 def load(project: Project, left_out: LeftOut | None = None) -> RefTable:
@@ -55,16 +59,28 @@ def _rows(project: Project) -> Iterator[list[str]]:
             yield batch
             batch = []
     if problems:
-        raise RefError(several(problems, f"{project.refs_file} has faults:"))
+        raise RefError(several(problems, _heading(project)))
     yield batch
 
 
-def _table(refs: Sequence[str]) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["filename"])
-    writer.writerows([ref] for ref in refs)
-    return text.getvalue().encode()
+def _refuse_repeated(project: Project, listed: RefTable) -> None:
+    """An item that is there twice would be asked twice, and never all be done."""
+    first = {int(row): listed.find(listed[int(row)]) for row in listed.repeated()}
+    if not first:
+        return
+    wanted = {*first, *first.values()}
+    rows = enumerate(read_table(project.refs_file, project.settings.box_order, []))
+    lines = {place: row.line for place, row in rows if place in wanted}
+    name = project.refs_file.name
+    problems = [
+        f"{name}, line {lines[row]}: the same item as line {lines[before]}; drop one"
+        for row, before in first.items()
+    ]
+    raise RefError(several(problems, _heading(project)))
+
+
+def _heading(project: Project) -> str:
+    return f"{printable(str(project.refs_file))} has faults:"
 
 
 def _cache_file(project: Project) -> Path:
@@ -86,12 +102,12 @@ def _cached(project: Project) -> RefTable | None:
     return None
 
 
-def _cache(project: Project, refs: RefTable) -> None:
+def _cache(project: Project, refs: RefTable, stamp: str) -> None:
     file = _cache_file(project)
     try:
         file.parent.mkdir(exist_ok=True)
         file.with_suffix(".json").unlink(missing_ok=True)
         refs.save(file)
-        file.with_suffix(".json").write_text(_stamp(project))
+        file.with_suffix(".json").write_text(stamp)
     except OSError:
         pass  # a cache that cannot be written costs time, nothing else

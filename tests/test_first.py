@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from annotator.clusters import read_clusters
+from annotator.errors import RefError
 from annotator.first import First, read_first, write_first
 from annotator.project import Project
 from annotator.session import Session
@@ -34,6 +37,20 @@ def _asked(session: Session, count: int) -> list[str]:
         asked.append(session.current.ref)
         session.label("yes")
     return asked
+
+
+@pytest.mark.parametrize("read", [read_first, read_clusters])
+@pytest.mark.parametrize(
+    "table", ["ref,1,x\na.jpg,1,x\nm\u00e4rz.jpg,1,x\n".encode("latin1"),
+              b"ref,1,x\na.jpg,1,x\n" + b"b" * 200_000 + b",1,x\n"],
+)  # fmt: skip
+def test_a_file_that_cannot_be_read_is_named_with_its_line(
+    project: Project, read: Callable[[Project], object], table: bytes
+) -> None:
+    for name in ("first.csv", "clusters.csv"):
+        (project.folder / name).write_bytes(table)
+    with pytest.raises(RefError, match=r"(first|clusters)\.csv, line 3: "):
+        read(project)
 
 
 def test_they_come_in_their_order_and_then_the_others(project: Project) -> None:

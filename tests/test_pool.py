@@ -70,6 +70,14 @@ def test_every_faulty_row_is_named(tmp_path: Path) -> None:
     assert "line 4" not in str(caught.value)
 
 
+def test_an_item_that_is_there_twice_is_named_with_both_lines(tmp_path: Path) -> None:
+    made = project(
+        tmp_path, "filename,bbox\na.jpg,\nb.jpg,\na.jpg,'1,2,3,4'\nb.jpg,\n".replace("'", '"')
+    )
+    with pytest.raises(RefError, match="line 5: the same item as line 3"):
+        pool.load(made)
+
+
 def test_quoted_line_breaks_do_not_shift_the_line_numbers(tmp_path: Path) -> None:
     made = project(tmp_path, 'filename,note\na.jpg,"two\nlines"\n"",x\n')
     with pytest.raises(RefError, match="line 4"):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+from annotator.csvfile import written
 from annotator.errors import ProjectError, RefError, several
 from annotator.hits.model import Hit, HitImage
 from annotator.hits.reading import read_hits
@@ -135,11 +134,7 @@ def _list(project: Project, hits: list[Hit]) -> None:
         image.ref for hit in hits for page in hit.pages for image in (*page.images, *page.reserve)
     )
     if not project.refs_file.exists():
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["filename"])
-        writer.writerows([ref] for ref in refs)
-        write_atomically(project.refs_file, text.getvalue().encode())
+        write_atomically(project.refs_file, written(["filename"], ([ref] for ref in refs)))
         return
     pool = load_pool(project)
     rows = pool.rows(list(refs))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from array import array
 from collections.abc import Iterator, Mapping
@@ -13,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from annotator.csvfile import read_rows
 from annotator.errors import RefError, several
-from annotator.listing import open_text
 from annotator.project import Project
 from annotator.proposals.verdict import chances
 from annotator.refs import printable
@@ -23,6 +22,7 @@ from annotator.reftable import RefTable
 FILE = "proposals.csv"
 COLUMNS = ("ref", "score", "votes", "name", "model", "extra")
 _BATCH = 1 << 14
+_MOST_VOTES = 10_000
 
 
 class Proposed(NamedTuple):
@@ -60,24 +60,19 @@ def read(project: Project) -> Iterator[Proposed]:
     if not file.is_file():
         return
     problems: list[str] = []
-    with open_text(file) as lines:
-        reader = csv.reader(_whole(lines))
-        if tuple(next(reader, ())) != COLUMNS:
-            raise RefError(f"{printable(str(file))}: its first line should be {','.join(COLUMNS)}")
-        for cells in reader:
-            row = _row(cells)
-            if row is None:
-                problems.append(f"line {reader.line_num}: {printable(','.join(cells))}")
-            else:
-                yield row
+    rows = read_rows(file, cut_short=True)
+    if tuple(next(rows, (0, ()))[1]) != COLUMNS:
+        raise RefError(f"{printable(str(file))}: its first line should be {','.join(COLUMNS)}")
+    for line, cells in rows:
+        row = _row(cells)
+        if row is None:
+            problems.append(f"line {line}: {printable(','.join(cells))}")
+        else:
+            yield row
     if problems:
         raise RefError(
             several(problems, f"{printable(str(file))} has lines that are not {','.join(COLUMNS)}:")
         )
-
-
-def _whole(lines: Iterator[str]) -> Iterator[str]:
-    return (line for line in lines if line.endswith("\n"))
 
 
 def _row(cells: list[str]) -> Proposed | None:
@@ -86,7 +81,8 @@ def _row(cells: list[str]) -> Proposed | None:
         row = Proposed(ref, float(score), int(votes), name, model, extra)
     except ValueError:
         return None
-    return row if ref and name and 0 <= row.score <= 1 else None
+    sound = 0 <= row.score <= 1 and 0 <= row.votes <= _MOST_VOTES
+    return row if ref and name and sound else None
 
 
 @dataclass(frozen=True, slots=True)
