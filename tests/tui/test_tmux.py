@@ -246,6 +246,18 @@ def test_a_tiny_window(terminal: Callable[..., Tmux], images: Path, tmp_path: Pa
     screen.sees("1 of 6")
 
 
+def test_a_window_that_grew_leaves_nothing_behind(
+    terminal: Callable[..., Tmux], images: Path, tmp_path: Path
+) -> None:
+    screen = terminal(images, "--project", str(tmp_path / "p"))
+    screen.sees("0 of 6")
+    screen.run("resize-window", "-x", "110", "-y", "40")
+    screen.until(lambda: "H help" in screen.text.splitlines()[39])
+    screen.press("q")
+    screen.sees("status 0")
+    assert screen.text.startswith("0 answered")
+
+
 def test_flowers(terminal: Callable[..., Tmux], shared: Path, tmp_path: Path) -> None:
     """Real photographs, labelled by what they are."""
     flowers = shared / "data" / "flowers"

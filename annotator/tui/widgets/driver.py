@@ -16,6 +16,8 @@ from textual.message import Message
 from annotator.terminal.caps import Caps
 
 Answered = Callable[[int, int], None]
+_CLEAR = "\x1b[2J"
+"""tmux 3.3 leaves rows of the screen in the shell where its window has grown meanwhile."""
 
 
 class PictureDriver(LinuxDriver):
@@ -71,6 +73,7 @@ class PictureDriver(LinuxDriver):
     def stop_application_mode(self) -> None:
         if self.on_farewell is not None:
             self.write_picture(self.on_farewell())
+        super().write(_CLEAR)
         super().stop_application_mode()
 
     def _drain(self) -> None:
