@@ -7,6 +7,7 @@ what the annotator is shown, and no estimate of the error on the pool.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,10 +25,13 @@ class Difficulty:
     _points: dict[int, tuple[float, bool]] = field(default_factory=dict)
 
     def apply(self, entry: Entry) -> None:
-        """Add a row of the log; rows without a prediction add nothing, undo takes its own away."""
+        """Add a row of the log; rows without a prediction, and those that a model wrote, add
+        nothing, undo takes its own away."""
         if entry.action is Action.UNDO:
             self._points.pop((entry.extra or {}).get("undoes", 0), None)
-        elif entry.action is Action.LABEL and entry.label and entry.proba and not entry.second:
+        elif entry.action is not Action.LABEL or entry.second or entry.by_machine:
+            return
+        elif entry.label and entry.proba:
             self._points[entry.seq] = _point(entry.proba, entry.label)
 
     def __len__(self) -> int:
@@ -44,12 +48,11 @@ class Difficulty:
         return np.array([float(wrong) for _, wrong in self._points.values()])
 
 
-def _point(proba: dict[str, float] | object, label: str) -> tuple[float, bool]:
-    assert isinstance(proba, dict)
+def _point(proba: Mapping[str, float], label: str) -> tuple[float, bool]:
     squared = sum((p - (name == label)) ** 2 for name, p in proba.items())
     if label not in proba:
         squared += 1.0  # a class that the model did not know of
-    return squared / max(len(proba), 1), max(proba, key=proba.__getitem__) != label
+    return squared / max(len(proba), 1), max(proba, key=lambda name: proba[name]) != label
 
 
 def windowed(values: NDArray[np.float64], window: int = WINDOW) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from itertools import takewhile
 from typing import Any
 
 
@@ -121,6 +122,14 @@ class State:
         for stack in sorted(self.standing.values(), key=lambda stack: stack[0].seq):
             if stack[-1].action is Action.LABEL:
                 yield stack[0], stack[-1]
+
+    def skips(self) -> list[Entry]:
+        """The skips that keep items from being asked; two of one that was skipped twice, as by
+        two annotators at once, or in a review."""
+        found: list[Entry] = []
+        for stack in self.standing.values():
+            found += takewhile(lambda entry: entry.action is Action.SKIP, reversed(stack))
+        return found
 
     def last(self, annotator: str) -> list[Entry]:
         """What this annotator's next undo takes back: a decision, or a group made at once."""

@@ -177,11 +177,10 @@ class Session:
 
     def reopen_skipped(self) -> int:
         """Ask everything that is skipped once more; returns how many that is."""
-        stacks = self.state.standing.values()
-        skips = [stack[-1] for stack in stacks if stack[-1].action is Action.SKIP]
+        skips = self.state.skips()
         self._record.take_back(skips)
         self.queue.refill()
-        return len(skips)
+        return len({entry.ref for entry in skips})
 
     def _answer(self, name: str | None, ref: str | None, shown_ms: int | None) -> Entry | None:
         current = self.current

@@ -7,6 +7,7 @@ folder for settings (XDG): it holds for every project that does not say otherwis
 from __future__ import annotations
 
 import re
+import shlex
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -83,7 +84,7 @@ _FIELDS: dict[str, tuple[type | tuple[type, ...], str]] = {
     "features": (str, "a folder, in quotes"),
     "model": (str, 'a model\'s name, in quotes, or "auto"'),
     "strategy": (str, 'a query strategy\'s name, in quotes, such as "margin"'),
-    "estimator": (str, '"ridge" or "logistic"'),
+    "estimator": (str, '"ridge", "logistic", or a class such as "mine.py:Mine"'),
     "find": (str, "the name of a class, in quotes"),
     "target_error": ((int, float), "a share between 0 and 1, such as 0.02"),
     "context": ((int, float), "a share from 0 to 10, such as 0.25"),
@@ -98,10 +99,11 @@ _FIELDS: dict[str, tuple[type | tuple[type, ...], str]] = {
     "seen_guard": (str, '"auto", "on" or "off"'),
     "annotator": (str, "who labels, in quotes"),
     "repeats": ((int, float), "a share from 0 to 0.5, such as 0.02"),
-    "on_label": (str, "a command line, in quotes"),
-    "on_finish": (str, "a command line, in quotes"),
+    "on_label": (str, "a command line, in quotes, all quotes in it closed"),
+    "on_finish": (str, "a command line, in quotes, all quotes in it closed"),
 }
 _CHOICES = {"box_order": BOX_ORDERS, "pictures": PICTURES, "seen_guard": SEEN_GUARD}
+_COMMANDS = ("on_label", "on_finish")
 _RANGES = {
     "target_error": (0.0, 1.0),
     "context": (0.0, 10.0),
@@ -132,8 +134,9 @@ def read_settings(file: Path, user_file: Path | None = None) -> Settings:
     problems = _faults(table, (*_FIELDS, "classes", "format", "keys"))
     classes = read_classes(table.get("classes", []), problems)
     keys = _keys(personal.get("keys", {}), problems) | _keys(table.get("keys", {}), problems)
-    if "find" in table and table["find"] not in {info.name for info in classes}:
-        problems.append(f"find: {table['find']!r} is not among the classes")
+    find = table.get("find")
+    if isinstance(find, str) and find not in {info.name for info in classes}:
+        problems.append(f"find: {find!r} is not among the classes")
     _refuse(problems, file)
     try:
         check_classes(tuple(info.name for info in classes), bool(table.get("multi_label")))
@@ -206,8 +209,17 @@ def _check(key: str, value: object) -> list[str]:
         good = low <= value <= high  # type: ignore[operator]
     if good and key in _CHOICES:
         good = value in _CHOICES[key]
+    if good and key in _COMMANDS:
+        good = _is_command(str(value))
     told = printable(repr(value) if isinstance(value, str) else str(value).lower())[:60]
     return [] if good else [f"{key} = {told}: should be {wanted}"]
+
+
+def _is_command(line: str) -> bool:
+    try:
+        return bool(shlex.split(line))
+    except ValueError:
+        return False
 
 
 def _keys(table: object, problems: list[str]) -> dict[str, tuple[str, ...]]:

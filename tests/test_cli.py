@@ -251,11 +251,13 @@ def test_mistakes_are_answered_with_the_remedy(tmp_path: Path, args: list[str], 
 
 def test_faults_of_annotator_toml_are_named_all_at_once(tmp_path: Path) -> None:
     (tmp_path / "annotator.toml").write_text(
-        'seed = "x"\ncontext = 99\ncolour = 1\nbox_order = "yx"\n'
+        'seed = "x"\ncontext = 99\ncolour = 1\nbox_order = "yx"\nfind = ["a"]\n'
+        'on_label = "say \\"done"\non_finish = " "\n'
         '[[classes]]\nname = "a"\nkey = 3\n[[classes]]\ndescription = "no name"\n'
     )
     said = bad("status", tmp_path)
-    for part in ("seed", "context", "colour", "box_order", "class a: key", "number 2"):
+    keys = ("seed", "context", "colour", "box_order", "find", "on_label", "on_finish")
+    for part in (*keys, "class a: key", "number 2"):
         assert part in said
     (tmp_path / "annotator.toml").write_text("seed = = 1")
     assert "line 1" in bad("status", tmp_path)

@@ -19,6 +19,7 @@ from annotator.log import State, replay
 from annotator.pooled import PooledFeatures
 from annotator.project import Project
 from annotator.reftable import RefTable
+from annotator.report import status
 from annotator.session import Session
 from annotator.settings import ClassInfo, Settings
 from annotator.store import SqliteStore
@@ -202,6 +203,18 @@ def test_the_model_does_not_learn_from_its_own_labels(project: Project) -> None:
     features = PooledFeatures(FeatureStore.open(project.features_folder), refs)
     snapshot = snapshot_of(features, state, CLASSES, Strategy("random"), refs.rows)
     assert len(snapshot.rows) == people
+
+
+def test_labels_of_the_model_are_neither_shown_items_nor_anybodys_pace(project: Project) -> None:
+    label(project, 60)
+    audit = begin(project, SqliteStore(project.labels_file), max_error=0.02, level=0.95)
+    answer(project, audit, most=ITEMS)
+    store = SqliteStore(project.labels_file)
+    shown = len(Session(store, CLASSES, annotator="ann").difficulty)
+    pace = status(project)["seconds_per_label"]
+    audit.accept(store, state_of(project), 0.0)
+    assert len(Session(store, CLASSES, annotator="ann").difficulty) == shown > 0
+    assert status(project)["seconds_per_label"] == pace > 0
 
 
 def test_machine_labels_can_all_be_taken_back(project: Project) -> None:

@@ -162,6 +162,15 @@ def test_skipped_items_come_back_only_when_asked_for(path: Path) -> None:
     assert sorted(answer(session) for _ in range(3)) == sorted(session.queue.refs)
 
 
+def test_an_item_that_was_skipped_twice_comes_back_as_well(path: Path) -> None:
+    session = session_on(path, items=1)
+    skipped = session.skip()
+    assert skipped is not None
+    session.decide({skipped.ref: None}, picked_by="review")
+    assert session.reopen_skipped() == 1
+    assert answer(session) == skipped.ref
+
+
 def test_flags_and_notes_stay_with_the_item(path: Path) -> None:
     session = session_on(path)
     assert session.flag("0001.jpg")

@@ -30,6 +30,7 @@ def status(project: Project) -> dict[str, Any]:
         store.close()
     standing = [stack[-1] for stack in state.standing.values()]
     labels = [entry for entry in standing if entry.action is Action.LABEL]
+    by_hand = [entry.at for entry in labels if not entry.by_machine and entry.picked_by != "import"]
     counts: Counter[str | None] = Counter(entry.label for entry in labels)
     if project.settings.multi_label:
         counts = each(counts)
@@ -46,7 +47,7 @@ def status(project: Project) -> dict[str, Any]:
         "flagged": len(state.flagged),
         "classes": {str(name): counts[name] for name in names},
         "annotators": dict(Counter(entry.annotator for entry in labels)),
-        "seconds_per_label": pace([entry.at for entry in labels if entry.picked_by != "import"]),
+        "seconds_per_label": pace(by_hand),
         "model": max(models, key=lambda entry: entry.seq).model if models else None,
         "features": _features(project),
         "strategy": project.settings.strategy,
