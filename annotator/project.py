@@ -52,8 +52,8 @@ class Project:
             write_atomically(file, document(settings).encode())
         except OSError as error:
             raise ProjectError(
-                f"cannot make a project in {printable(str(folder))}: {error.strerror}; name "
-                "another place with --project DIR"
+                f"cannot make a project in {printable(str(folder))}: {error.strerror}; make it "
+                "possible, or name another folder (with `annotator run`: --project DIR)"
             ) from error
         return cls(folder, settings)
 
@@ -99,8 +99,9 @@ def add_classes(project: Project, names: Sequence[str]) -> Project:
             tables.append(table if isinstance(tables, AoT) else name)
         write_atomically(file, tomlkit.dumps(document).encode())
     except (OSError, TOMLKitError) as error:
+        why = getattr(error, "strerror", None) or error
         raise ProjectError(
-            f"{printable(str(file))} cannot be changed ({error}); add the classes there yourself: "
+            f"{printable(str(file))} cannot be changed ({why}); add the classes there yourself: "
             f"{printable(', '.join(new))}"
         ) from error
     settings = replace(project.settings, classes=read_settings(file, user_file()).classes)

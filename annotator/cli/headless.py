@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -66,14 +67,19 @@ def next_(
 
 
 def _described(project: Project, sitting: Sitting, place: int, item: Any) -> dict[str, Any]:
+    from annotator.labelset import marginal
+
     session = sitting.session
     pick = session.queue[place]
     proba, _ = session.learner.says(pick.row, item.ref)
+    if proba and session.multi:
+        proba = marginal(proba, project.settings.names)
     return {
         "ref": item.ref,
         "file": str((project.images / item.path).resolve()),
         "box": list(item.box) if item.box else None,
         "classes": list(project.settings.names),
+        "multi_label": project.settings.multi_label,
         "prediction": proba and {name: round(p, 4) for name, p in proba.items()},
         "picked_by": pick.component or None,
     }
@@ -83,7 +89,11 @@ def answer(
     project: ProjectPath,
     ref: Annotated[str, typer.Argument(metavar="REF", help="The item, as `next` names it.")],
     label: Annotated[
-        str | None, typer.Argument(metavar="LABEL", help="A class; not with --skip or --undo.")
+        str | None,
+        typer.Argument(
+            metavar="LABEL",
+            help="A class; several as `ok|dusty` where multi_label is on; none with --skip.",
+        ),
     ] = None,
     annotator: Who = None,
     second: Second = False,
@@ -106,7 +116,7 @@ def answer(
         label = class_named(opened, label)
     sitting = _sitting(opened, annotator, second, 600.0, 1)
     try:
-        _answer(sitting, ref, label)
+        _answer(opened, sitting, ref, label)
         if note:
             sitting.session.note(ref, note)
     finally:
@@ -115,17 +125,12 @@ def answer(
         typer.echo(words, err=True)
 
 
-def _answer(sitting: Sitting, ref: str, label: str | None) -> None:
+def _answer(project: Project, sitting: Sitting, ref: str, label: str | None) -> None:
     """The answer to an item, with how it was drawn if it was asked for."""
     session = sitting.session
     row = session.queue.row(ref)
-    if row < 0:
-        raise RefError(f"{printable(ref)} is not asked of this annotator: see `annotator next`")
-    if session.is_answered(ref):
-        raise RefError(
-            f"{printable(ref)} is labelled already; for a second opinion give --second, to change "
-            "the label: annotator review"
-        )
+    if row < 0 or session.is_answered(ref):
+        raise RefError(f"{printable(ref)} {_why_not(project, sitting, ref)}")
     asked = [session.queue[place] for place in range(len(session.queue))]
     drawn = next((pick for pick in asked if pick.row == row), None)
     if drawn is None:
@@ -136,6 +141,23 @@ def _answer(sitting: Sitting, ref: str, label: str | None) -> None:
         session.skip(ref)
     else:
         session.label(label, ref)
+
+
+def _why_not(project: Project, sitting: Sitting, ref: str) -> str:
+    """Why an item cannot be answered, and what to do instead."""
+    from annotator.pool import load
+
+    folder = printable(shlex.quote(str(project.folder)))
+    if load(project).find(ref) < 0:
+        return f"is no item of the project; what to label says: annotator next {folder}"
+    if not sitting.session.second:
+        return (
+            "is labelled or skipped already; for a second opinion give --second, to change the "
+            f"label: annotator review {folder}"
+        )
+    if sitting.session.is_answered(ref):
+        return "has a second opinion of yours already"
+    return "has no label of another person to compare with; to label it leave --second out"
 
 
 def _sitting(project: Project, who: str | None, second: bool, lease: float, ahead: int) -> Sitting:

@@ -55,9 +55,12 @@ def _disk(project: Project) -> Iterator[Finding]:
     else:
         yield Finding("file system", True, kind or "unknown")
     free = shutil.disk_usage(project.folder).free
-    fix = "" if free > _LOW_SPACE else f"free some space on the disk of {_quoted(project)}"
+    fix = "" if free > _LOW_SPACE else f"free some space: df -h {_quoted(project)}"
     yield Finding("free space", not fix, f"{free / 1e9:.1f} GB", fix, blocks=free < 1_000_000)
-    if not os.access(project.folder, os.W_OK):
+    if os.statvfs(project.folder).f_flag & os.ST_RDONLY:
+        detail, fix = "its disk takes no writing", f"cp -r {_quoted(project)} ELSEWHERE"
+        yield Finding("permissions", False, detail, fix, blocks=True)
+    elif not os.access(project.folder, os.W_OK):
         fix = f"chmod u+w {_quoted(project)}"
         yield Finding("permissions", False, "the project cannot be written", fix, blocks=True)
 
@@ -74,7 +77,14 @@ def _lock(project: Project) -> Iterator[Finding]:
         yield Finding("lock", True, "the log can be written")
     except sqlite3.Error as error:
         detail = f"the log cannot be written: {error}"
-        yield Finding("lock", False, detail, f"fuser -v {shlex.quote(str(file))}", blocks=True)
+        name = str(getattr(error, "sqlite_errorname", ""))
+        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            fix = f"fuser -v {shlex.quote(str(file))}"
+        elif name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
+            fix = f"free some space: df -h {_quoted(project)}"
+        else:
+            fix = f"ls -ld {_quoted(project)} {_quoted(project)}/labels.db*"
+        yield Finding("lock", False, detail, fix, blocks=True)
     finally:
         connection.close()
 
@@ -98,7 +108,7 @@ def _labels(project: Project) -> Generator[Finding, None, State | None]:
 def _items(project: Project) -> Generator[Finding, None, RefTable | None]:
     settings = printable(str(project.folder / "annotator.toml"))
     if not project.images.is_dir():
-        detail = f"the images' folder {printable(str(project.images))} is not there"
+        detail = f"the images' folder {printable(str(project.images.resolve()))} is not there"
         yield Finding("images", False, detail, f"mend `images` in {settings}", blocks=True)
         return None
     try:

@@ -15,7 +15,7 @@ from typing import IO, Any
 
 from annotator.formats import coco_read
 from annotator.formats.format import Format
-from annotator.formats.ids import class_ids, in_words
+from annotator.formats.ids import numbered
 from annotator.formats.jsontext import dumps
 from annotator.formats.source import Picture, Record, Source
 
@@ -24,8 +24,7 @@ COCO_IDS = "coco"
 
 def write(source: Source, place: Path) -> None:
     """One file; with splits, a folder with `instances_NAME.json` for each."""
-    ids = class_ids(source.project, COCO_IDS, source.classes, 1)
-    source.note(in_words(ids))
+    ids = numbered(source, COCO_IDS, 1)
     split = source.options.split
     with ExitStack() as stack:
         if split is None:
@@ -136,8 +135,7 @@ def _short(value: float) -> float:
 
 def results(source: Source, place: Path) -> None:
     """The list of detections that `COCO.loadRes` reads: all items with a score."""
-    ids = class_ids(source.project, COCO_IDS, source.classes, 1)
-    source.note(in_words(ids))
+    ids = numbered(source, COCO_IDS, 1)
     with place.open("w", encoding="utf-8") as file:
         file.write("[")
         for record in source.records():

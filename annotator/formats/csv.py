@@ -32,9 +32,8 @@ def write(source: Source, place: Path) -> None:
     Raises `ProjectError` where there is no table yet.
     """
     if not source.project.refs_file.exists():
-        raise ProjectError(
-            f"{printable(str(source.project.images))} holds no image, so there is no table yet"
-        )
+        folder = printable(str(source.project.images.resolve()))
+        raise ProjectError(f"{folder} holds no image, so there is no table yet")
     chosen = np.zeros(len(source.refs), bool)
     chosen[source.rows] = True
 

@@ -15,10 +15,15 @@ from annotator.refs import Item, printable
 
 def write(source: Source, place: Path) -> None:
     """Raises `RefError` for a class that XML cannot hold."""
-    labels = "".join(
-        f"<label>{xml.element('name', name)}<attributes></attributes></label>"
-        for name in source.classes
-    )
+    try:
+        labels = "".join(
+            f"<label>{xml.element('name', name)}<attributes></attributes></label>"
+            for name in source.classes
+        )
+    except RefError as error:
+        raise RefError(
+            f"the class {error}: rename it in annotator.toml, or give --format coco"
+        ) from None
     with place.open("w", encoding="utf-8") as file:
         file.write('<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n')
         file.write("  <version>1.1</version>\n")
@@ -53,7 +58,8 @@ def _image(source: Source, picture: Picture, number_: int, size: tuple[int, int]
             continue
         names = source.names_of(record.label)
         lines += [f"    {_shape(source, record, name)}" for name in names]
-        source.leave_out("with none of the classes", not names)
+        if not names:
+            source.leave_out("with none of the classes")
     source.written += len(lines) - 1
     return "\n".join([*lines, "  </image>\n"])
 

@@ -7,11 +7,12 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from annotator.errors import ProjectError, RefError
+from annotator.errors import ProjectError, RefError, StoreError
 from annotator.features.store import FeatureStore
 from annotator.formats.begin import (
     DEFAULT_CLASSES,
@@ -139,16 +140,7 @@ def _make(
     at: float,
 ) -> None:
     """Build the project beside its place, and put it there when it is whole."""
-    try:
-        folder.absolute().parent.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(dir=folder.absolute().parent, prefix=f".{folder.name}."))
-    except OSError as error:
-        raise ProjectError(
-            f"cannot make a project in {printable(str(folder))}: {error.strerror}; name "
-            "another place"
-        ) from error
-    try:
-        made.chmod(0o755)
+    with _beside(folder) as made:
         project = Project.create(made, settings)
         _write_refs(project, gathered)
         if features is not None:
@@ -158,8 +150,28 @@ def _make(
         if kind and ids:
             keep(made, {kind: ids})
         _put(made, folder)
+
+
+@contextmanager
+def _beside(folder: Path) -> Iterator[Path]:
+    """A new folder that is gone in the end; what cannot be written is said of `folder`."""
+    made = folder
+    try:
+        folder.absolute().parent.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(dir=folder.absolute().parent, prefix=f".{folder.name}."))
+        made.chmod(0o755)
+        yield made
+    except OSError as error:
+        raise ProjectError(
+            f"cannot make a project in {printable(str(folder))}: {error.strerror}; nothing of it "
+            "was left there; make it possible, or name another folder"
+        ) from error
+    except (ProjectError, StoreError) as error:
+        text = str(error).replace(printable(str(made)), printable(str(folder)))
+        raise type(error)(text) from error
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        if made != folder:
+            shutil.rmtree(made, ignore_errors=True)
 
 
 def _write_refs(project: Project, gathered: Gathered) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from annotator.errors import RefError
 from annotator.formats import xml
-from annotator.formats.class_folders import is_class_folders
+from annotator.formats.class_folders import SPLITS, is_class_folders
 from annotator.formats.huggingface import METADATA, metadata_files
 from annotator.formats.yolo_read import data_file
 from annotator.refs import printable
@@ -37,13 +37,21 @@ def _folder(path: Path) -> str | None:
     if metadata_files(path):
         return "huggingface"
     data = data_file(path)
-    if data and ((path / "images").is_dir() or (path / "labels").is_dir()):
+    if data and _has_labels(path):
         return "yolo"
     if (path / "Annotations").is_dir() or next(path.glob("*.xml"), None):
         return "voc"
     if is_class_folders(path):
         return "yolo-cls" if data else "imagefolder"
     return "yolo" if data else None
+
+
+def _has_labels(path: Path) -> bool:
+    """Whether files of labels lie beside the images: for all, or split by split."""
+    return any(
+        (part / "images").is_dir() and (part / "labels").is_dir()
+        for part in (path, *(path / name for name in SPLITS))
+    ) or any((path / name).is_dir() for name in ("images", "labels"))
 
 
 def _file(path: Path) -> str | None:
@@ -58,9 +66,8 @@ def _file(path: Path) -> str | None:
         with path.open("rb") as file:
             return "plain-csv" if _PLAIN.match(file.read(80)) else "csv"
     if suffix in (".yaml", ".yml"):
-        parent = path.parent
-        classes = (parent / "train").is_dir() and not (parent / "labels").is_dir()
-        return "yolo-cls" if classes and not (parent / "images").is_dir() else "yolo"
+        classes = (path.parent / "train").is_dir() and not _has_labels(path.parent)
+        return "yolo-cls" if classes else "yolo"
     return _BY_SUFFIX.get(suffix) or _by_content(path)
 
 

@@ -27,7 +27,7 @@ _OWN = ("file_name", "label", "objects", "ref", "bbox", "categories")
 def write(source: Source, place: Path) -> None:
     pictures = Pictures(source, place)
     split = source.options.split
-    boxes = not source.options.crop and any("#xywh=" in ref for ref in source.refs)
+    boxes = not source.options.crop and source.has_boxes
     with ExitStack() as stack:
         files: dict[str, IO[str]] = {}
         for name in split.names if split else ("",):

@@ -7,31 +7,38 @@ no class any more keeps its own.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from annotator.errors import ProjectError
+from annotator.formats.source import Source
 from annotator.project import Project, write_atomically
 from annotator.refs import printable
 
 FILE = "class-ids.json"
 
 
-def class_ids(project: Project, kind: str, names: Sequence[str], first: int) -> dict[str, int]:
+def numbered(source: Source, kind: str, first: int) -> dict[str, int]:
     """Class to number, ascending; `kind` names the formats that share them, `first` the lowest.
 
-    Raises `ProjectError` for a file that is damaged.
+    They are said; so it is where they cannot be kept, in a project that cannot be written. Raises
+    `ProjectError` for a file that is damaged.
     """
-    known = _read(project)
+    known = _read(source.project)
     held = known.get(kind, {})
     found = dict(held)
-    for name in names:
+    for name in source.classes:
         if name not in found:
             found[name] = max(found.values(), default=first - 1) + 1
+    ids = dict(sorted(found.items(), key=lambda pair: pair[1]))
+    source.note(in_words(ids))
     if found != held:
-        keep(project.folder, {**known, kind: found})
-    return dict(sorted(found.items(), key=lambda pair: pair[1]))
+        try:
+            keep(source.project.folder, {**known, kind: found})
+        except ProjectError as error:
+            source.note(f"{error}: these hold while the order in annotator.toml stays as it is")
+    return ids
 
 
 def keep(folder: Path, ids: Mapping[str, Mapping[str, int]]) -> None:

@@ -24,8 +24,7 @@ CHOICE, BOX = "choice", "label"
 
 
 def write(source: Source, place: Path) -> None:
-    boxes = any("#xywh=" in ref for ref in source.refs)
-    multi = source.project.settings.multi_label
+    boxes, multi = source.has_boxes, source.project.settings.multi_label
     source.note(f"labelling interface: {printable(interface(source.classes, boxes, multi))}")
     with place.open("w", encoding="utf-8") as file:
         file.write("[")
@@ -86,8 +85,8 @@ def _annotation(
         "created_at": datetime.fromtimestamp(at, UTC).isoformat(),
     }  # fmt: skip
     if source.options.provenance:
-        names = list(dict.fromkeys(told["annotator"] for told in details if told))
-        found |= {"completed_by": source.ledger.annotators[names[0]] + 1, "annotator": names[0]}
+        # No completed_by: an import is refused for users that the server does not have.
+        found["annotator"] = next(told["annotator"] for told in details if told)
         found["machine"] = all(told.get("machine") for told in details)
     source.written += len(regions)
     return found

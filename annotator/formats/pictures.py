@@ -98,9 +98,7 @@ class Pictures:
 
 def need_crops(source: Source, what: str) -> None:
     """Raises `ProjectError` where an image has boxes and `--crop` was not given."""
-    if source.options.crop:
-        return
-    if any("#xywh=" in ref for ref in source.refs):
+    if source.has_boxes and not source.options.crop:
         raise ProjectError(
             f"{what} holds one class for each image file, and this project labels boxes: give "
             "--crop (and --context 0.25 for some surroundings) to write each box as an image"

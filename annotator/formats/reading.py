@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -92,13 +93,20 @@ class Reading:
         if count:
             self.passed[what] += count
 
+    def has(self, path: str) -> bool:
+        """Whether the images' folder, as far as it is known, holds a file of this very name."""
+        folders = (self.images, self.root, self.path.parent)
+        # Of os.path: no name whatsoever makes it raise.
+        return any(folder and os.path.isfile(folder / path) for folder in folders)  # noqa: PTH113
+
     def path_of(self, value: object) -> str:
         """An image's path. Raises `RefError` for no text, or one that leads out of the folder."""
         path = text_of(value, "the path")
         if not path:
             raise RefError("names no file")
         if not self.free_paths:
-            path = path.replace("\\", "/") if "/" not in path else path
+            if "\\" in path and "/" not in path and not self.has(path):
+                path = path.replace("\\", "/")  # written on Windows
             parts = PurePosixPath(path)
             if parts.is_absolute() or ".." in parts.parts or path[1:3] in (":/", ":\\"):
                 raise RefError(

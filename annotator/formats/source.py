@@ -94,6 +94,11 @@ class Source:
         return self._unknown.names if self._unknown else ()
 
     @cached_property
+    def has_boxes(self) -> bool:
+        """Whether any item of the project is a box."""
+        return any("#xywh=" in ref and Item.parse(ref).box is not None for ref in self.refs)
+
+    @cached_property
     def images(self) -> Folder:
         # Resolved, so that messages do not say p/../images/a.jpg.
         return Folder(self.project.images.resolve(), self.project.settings.max_pixels)

@@ -23,7 +23,7 @@ from annotator.refs import Box, Item, printable
 
 def write(source: Source, place: Path) -> None:
     """Raises `ProjectError` for a project without a box."""
-    if len(source.refs) and not any("#xywh=" in ref for ref in source.refs):
+    if len(source.refs) and not source.has_boxes:
         raise ProjectError(
             "Pascal VOC holds boxes, and this project has none: give --format imagefolder for "
             "classes of whole images"
@@ -167,11 +167,7 @@ def _file(reading: Reading, file: Path, shown: str, from_one: bool) -> Iterator[
         raise RefError(
             f"line {root.line}: <{printable(root.tag)}> stands where <annotation> should"
         )
-    name = root.value("filename")
-    if not name:
-        raise RefError("has no <filename>")
-    folder = shown.rpartition("/")[0]
-    path = reading.path_of(f"{folder}/{name}" if folder else name)
+    path = _path(reading, root, shown.rpartition("/")[0])
     size = _size(root)
     objects = root.all("object")
     if not objects:
@@ -189,6 +185,16 @@ def _file(reading: Reading, file: Path, shown: str, from_one: bool) -> Iterator[
             yield Found(where, Item(path, _box(reading, place, size, from_one)), label)
         except RefError as error:
             reading.fault(f"line {place.line}", str(error), shown)
+
+
+def _path(reading: Reading, root: xml.Node, folder: str) -> str:
+    node = root.child("filename")
+    # With its spaces if such a file is there: tools also write them for looks.
+    for name in (node.text, node.text.strip()) if node else ():
+        path = f"{folder}/{name}" if folder else name
+        if name.strip() and (name == name.strip() or reading.has(path)):
+            return reading.path_of(path)
+    raise RefError("has no <filename>")
 
 
 def _size(root: xml.Node) -> tuple[float, float] | None:

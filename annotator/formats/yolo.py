@@ -11,7 +11,7 @@ from typing import IO
 from annotator.errors import ProjectError
 from annotator.formats import yaml, yolo_read
 from annotator.formats.format import Format
-from annotator.formats.ids import class_ids, in_words
+from annotator.formats.ids import numbered
 from annotator.formats.jsontext import dumps
 from annotator.formats.pictures import Pictures, inside
 from annotator.formats.source import Picture, Record, Source
@@ -19,13 +19,12 @@ from annotator.formats.source import Picture, Record, Source
 
 def write(source: Source, place: Path) -> None:
     """Raises `ProjectError` for a project without a box."""
-    if len(source.refs) and not any("#xywh=" in ref for ref in source.refs):
+    if len(source.refs) and not source.has_boxes:
         raise ProjectError(
             "YOLO detection holds boxes, and this project has none: give --format yolo-cls for "
             "classes of whole images"
         )
-    ids = class_ids(source.project, "yolo", source.classes, 0)
-    source.note(in_words(ids))
+    ids = numbered(source, "yolo", 0)
     pictures = Pictures(source, place, stems=True)
     with ExitStack() as stack:
         provenance = None

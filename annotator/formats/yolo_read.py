@@ -95,6 +95,10 @@ def _folders(
                 continue
             place = f"{printable(str(file))}, line {line}, {split}"
             full = (base / prefix / name).resolve()
+            if name.startswith("../") and not full.is_relative_to(base):
+                # Of Roboflow: its own readers, too, look beside data.yaml.
+                beside = (base / prefix / name.removeprefix("../")).resolve()
+                full = beside if beside.exists() else full
             if not full.is_relative_to(base):
                 raise RefError(f"{place}: {printable(name)!r} leads out of the data set's folder")
             if not full.exists():

@@ -19,7 +19,7 @@ class Thumbnails:
     """Makes `<img>` elements that need no file beside the page."""
 
     def __init__(self, project: Project) -> None:
-        self._folder = Folder(project.images, project.settings.max_pixels)
+        self._folder = Folder(project.images.resolve(), project.settings.max_pixels)
         self._context = project.settings.context
 
     def __call__(self, ref: str) -> Markup:

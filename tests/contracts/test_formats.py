@@ -15,14 +15,23 @@ from annotator.formats.reading import Reading
 from annotator.formats.splits import parse
 from annotator.formats.target import MARK, target
 from annotator.project import Project
-from annotator.refs import Item
+from annotator.refs import Box, Item
 from tests.formats import making
 
 WRITTEN = [name for name in names() if load(name).write and name != "imagenet-ab"]
 BOTH = [name for name in WRITTEN if load(name).read]
 CLASSES = (
     "ok", "a,b", "naïve ☃ 中文", "<x> & 'y' \"z\"", "100%", "%41", "a/b", "=cmd()", "-1", "1",
-    "yes", ".hidden", "a: b", "#c", "null", "[d]", "back\\slash", "it's", "e #f",
+    "yes", ".hidden", "a: b", "#c", "null", "[d]", "back\\slash", "it's", "e #f", "..", ".",
+    "../up", "/abs", "C:\\x", "😀👨‍👩‍👧", "L" * 200, "trail.", "(none)", "~", "1e3", "train", "%2F",
+    "- a", "]]>", "a\u2028b", "a\u0085b", "\u202ereversed", "é", "e\u0301", "OK", "a\tb",
+)  # fmt: skip
+FILES = (
+    "a,b.png", 'q"q.png', "e\u0301.png", "é.png", "😀.png", "=x.png", "-x.png", "#h.png", "A.png",
+    "x#xywh=1,2,3,4.png", "%41.png", "a b.png", " lead.png", "x?y=1&z.png", "back\\slash.png",
+    "'s.png", "l" * 200 + ".png", "d.with.dots/a.png", "images/a.png", "labels/a.png", "a.png",
+    "images/images/a.png", "train/a.png", "x__y.png", "x/y.png", "no.ext.jpeg", "up.JPG", "*.png",
+    "<i>.png", "[1].png", "\u202ertl.png", "a\u2028b.png", "a\u0085b.png", "1.png", "01.png",
 )  # fmt: skip
 
 
@@ -135,6 +144,18 @@ def test_class_names_come_back_whatever_they_are(format_: Format, tmp_path: Path
     made = making.project(
         tmp_path / "one", refs, dict(zip(refs, CLASSES, strict=True)), classes=CLASSES
     )
+    place = tmp_path / f"export{suffix(format_)}"
+    making.write(made, format_.name, place)
+    again = making.reopened(tmp_path / "again", place, format_, **images_of(format_, made))
+    assert sorted(making.items(again)) == sorted(making.items(made))
+
+
+def test_files_come_back_whatever_they_are_called(format_: Format, tmp_path: Path) -> None:
+    if format_.name == "list":
+        pytest.skip("a list has whole pixels and no class")
+    box = Box(1, 2, 3.5, 4) if "boxes" in format_.keeps else None
+    refs = tuple(Item(name, box).ref for name in FILES)
+    made = making.project(tmp_path / "one", refs, dict.fromkeys(refs, "ok"))
     place = tmp_path / f"export{suffix(format_)}"
     making.write(made, format_.name, place)
     again = making.reopened(tmp_path / "again", place, format_, **images_of(format_, made))

@@ -14,6 +14,7 @@ from PIL import Image
 from annotator.formats import label_studio, yaml
 from annotator.formats.format import names
 from annotator.formats.plain import safe, unsafe
+from annotator.formats.source import Options, Source
 from annotator.formats.splits import parse
 from annotator.project import Project
 from tests.formats import making
@@ -100,6 +101,17 @@ def test_numbers_of_a_coco_file_come_back(tmp_path: Path) -> None:
     making.write(made, "coco", tmp_path / "again.json")
     again = json.loads((tmp_path / "again.json").read_text())
     assert {c["name"]: c["id"] for c in again["categories"]} == {"car": 3, "toothbrush": 90}
+
+
+def test_numbers_that_cannot_be_kept_are_said(boxes: Project, tmp_path: Path) -> None:
+    source = Source.open(boxes, making.entries(boxes), Options())
+    boxes.folder.rename(tmp_path / "gone")  # as good as a disk that takes no writing
+    write = making.load("coco").write
+    assert write is not None
+    write(source, tmp_path / "c.json")
+    told = json.loads((tmp_path / "c.json").read_text())
+    assert {c["name"]: c["id"] for c in told["categories"]} == {"ok": 1, "defect": 2}
+    assert any("class-ids.json cannot be written" in note for note in source.notes)
 
 
 @pytest.mark.parametrize("images", ["symlink", "copy"])
@@ -245,10 +257,12 @@ def test_label_studio_takes_the_tasks(boxes: Project, whole: Project, tmp_path: 
 
 
 def test_label_studio_tasks_hold_what_its_import_asks_for(boxes: Project, tmp_path: Path) -> None:
-    making.write(boxes, "label-studio", tmp_path / "t.json")
+    making.write(boxes, "label-studio", tmp_path / "t.json", provenance=True)
     first, second = json.loads((tmp_path / "t.json").read_text())
     assert second["data"] == {"image": "/data/local-files/?d=sub/b%20c.jpg", "batch": "3"}
     annotation = first["annotations"][0]
+    # An import is refused as a whole for a completed_by that is no user of that server.
+    assert annotation["annotator"] == "ann" and "completed_by" not in annotation
     assert annotation["lead_time"] == 3.0 and annotation["was_cancelled"] is False
     value = annotation["result"][0]["value"]
     sides = [value[name] for name in ("x", "y", "width", "height")]

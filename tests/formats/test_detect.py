@@ -31,3 +31,21 @@ def test_what_is_nothing_known_is_said(tmp_path: Path) -> None:
     for name in ("x", "photos", "gone"):
         with pytest.raises(RefError, match="--format|does not exist"):
             detect(tmp_path / name)
+
+
+@pytest.mark.parametrize("opened", ["", "data.yaml"])
+def test_a_split_with_its_own_images_and_labels_is_yolo(opened: str, tmp_path: Path) -> None:
+    """As Roboflow writes it: the paths in data.yaml lead up, and mean the folder beside it."""
+    for split in ("train", "valid"):
+        making.images(tmp_path / "set", [f"{split}/images/{split}.jpg"])
+        (tmp_path / f"set/{split}/labels").mkdir()
+        (tmp_path / f"set/{split}/labels/{split}.txt").write_text("1 0.5 0.5 0.5 0.5\n")
+    text = "train: ../train/images\nval: ../valid/images\nnc: 2\nnames: ['cat', 'dog']\n"
+    (tmp_path / "set/data.yaml").write_text(text)
+    place = tmp_path / "set" / opened
+    assert detect(place) == "yolo"
+    made = making.reopened(tmp_path / "p", place, load("yolo"))
+    assert [(ref.rpartition("set/")[2], label) for ref, label, _ in making.items(made)] == [
+        ("train/images/train.jpg#xywh=15,10,30,20", "dog"),
+        ("valid/images/valid.jpg#xywh=15,10,30,20", "dog"),
+    ]
