@@ -127,3 +127,23 @@ def test_a_broken_annotator_toml_blocks_with_its_line(project: Project) -> None:
     assert finding.blocks
     assert "line 2" in finding.fix
     assert "STOP  project" in as_text([finding])
+
+
+@pytest.mark.parametrize(
+    ("capability", "dtype"), [("9.0", "bf16"), ("7.5", "fp16"), ("[N/A]", "fp16")]
+)
+def test_of_a_gpu_it_says_how_features_will_be_computed(
+    tmp_path: Path, capability: str, dtype: str
+) -> None:
+    """As `nvidia-smi` prints it: old drivers do not know the capability."""
+    smi = tmp_path / "nvidia-smi"
+    smi.write_text(f'#!/bin/sh\necho "NVIDIA A1, 8192, 8000, {capability}, 550.54"\n')
+    smi.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    environment.pop("CUDA_VISIBLE_DEVICES", None)
+    done = subprocess.run(
+        [sys.executable, "-m", "annotator", "doctor", "--json"],
+        capture_output=True, text=True, check=False, env=environment,
+    )  # fmt: skip
+    (gpu,) = [found for found in json.loads(done.stdout) if found["name"] == "GPU"]
+    assert gpu["detail"].endswith(f"--dtype auto is {dtype}")

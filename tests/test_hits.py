@@ -234,6 +234,24 @@ def test_all_faults_of_a_file_are_named_at_once(tmp_path: Path) -> None:
         assert words in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("short.csv", b"pageno,class,url\n1\n", "page 1, class: has no name"),
+        ("latin.csv", b"pageno,class,url\n1,K\xfcche,a.jpg\n", "line 2: is not UTF-8"),
+        ("quotes.csv", b"pageno,class,url\n1,a,b.jpg\n1,a," + b"b" * 200_000, "line 3: "),
+        ("deep.json", b"[" * 100_000, "nested too deeply"),
+        ("latin.jsonl", b"\xff\n", "is not JSON"),
+    ],
+)  # fmt: skip
+def test_a_file_of_somebodys_own_is_refused_with_the_place(
+    tmp_path: Path, name: str, text: bytes, said: str
+) -> None:
+    (tmp_path / name).write_bytes(text)
+    with pytest.raises(RefError, match=said):
+        read_hits(tmp_path / name)
+
+
 def test_hits_of_a_file_make_a_project_beside_it(tmp_path: Path) -> None:
     (tmp_path / "n01440764").mkdir()
     (tmp_path / "n01440764" / "105.JPEG").touch()

@@ -76,7 +76,9 @@ def _gpu() -> Iterator[Finding]:
         return
     for line in _smi():
         name, total, free, capability, driver = (cell.strip() for cell in line.split(","))
-        dtype = "bf16" if float(capability or 0) >= _BF16_CAPABILITY else "fp32"
+        # Older drivers say "[N/A]".
+        known = float(capability) if capability.replace(".", "", 1).isdecimal() else 0.0
+        dtype = "bf16" if known >= _BF16_CAPABILITY else "fp16"
         detail = f"{name}, {free} of {total} MiB free, driver {driver}; --dtype auto is {dtype}"
         yield Finding("GPU", True, detail)
     torch = _version("torch")

@@ -199,12 +199,12 @@ def chosen_device(torch: Any, wanted: str) -> str:
 
 def chosen_dtype(torch: Any, wanted: str, device: str) -> Any:
     if wanted == "auto":
-        half = (
-            "bfloat16"
-            if device.startswith("cuda") and torch.cuda.is_bf16_supported()
-            else "float16"
-        )
-        return torch.float32 if device == "cpu" else getattr(torch, half)
+        if device == "cpu":
+            return torch.float32
+        # GPUs older than Ampere compute bfloat16 slowly, in software.
+        cuda = device.startswith("cuda")
+        bf16 = cuda and torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if bf16 else torch.float16
     if wanted not in DTYPES:
         raise FeatureError(f"--dtype {wanted!r} is none of auto, {', '.join(DTYPES)}")
     return getattr(torch, DTYPES[wanted])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable, Iterable, Mapping
-from itertools import groupby
+from itertools import groupby, zip_longest
 from pathlib import Path
 from typing import Any
 
+from annotator.csvfile import read_rows
 from annotator.errors import RefError, several
 from annotator.hits.model import Hit, HitClass, HitImage, HitPage
 from annotator.listing import open_text
@@ -52,9 +52,10 @@ def _from_json(file: Path) -> list[Any]:
             if file.suffix.lower() == ".jsonl":
                 return [json.loads(line) for line in text if line.strip()]
             found = json.load(text)
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        except (ValueError, RecursionError) as error:
+            reason = "nested too deeply" if isinstance(error, RecursionError) else error
             raise RefError(
-                f"{printable(str(file))} is not JSON: {error}; HITs come as .json, .jsonl or .csv"
+                f"{printable(str(file))} is not JSON: {reason}; HITs come as .json, .jsonl or .csv"
             ) from error
     if isinstance(found, dict) and isinstance(found.get("hits"), list):
         return list(found["hits"])
@@ -64,13 +65,13 @@ def _from_json(file: Path) -> list[Any]:
 def _from_csv(file: Path, fault: Fault) -> list[Any]:
     """One row an image: hitDatasetName, hit, pageno, wnid, class, description, wikipedia, image_id,
     url, gold, reserve; the rows of one page stand together."""
-    with open_text(file) as lines:
-        reader = csv.DictReader(lines)
-        absent = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
-        if absent:
-            fault("line 1", f"has no column {', '.join(absent)}; it needs {', '.join(_COLUMNS)}")
-            return []
-        rows = list(reader)
+    cells = read_rows(file)
+    _, header = next(cells, (1, list[str]()))
+    if absent := [name for name in _COLUMNS if name not in header]:
+        fault("line 1", f"has no column {', '.join(absent)}; it needs {', '.join(_COLUMNS)}")
+        return []
+    # A row that is too short lacks what stands in its last columns.
+    rows = [dict(zip_longest(header, row[: len(header)], fillvalue="")) for _, row in cells]
     return [
         _table_of(list(group))
         for _, group in groupby(rows, lambda row: (row.get("hitDatasetName"), row.get("hit")))
