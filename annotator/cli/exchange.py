@@ -177,6 +177,12 @@ def _say(source: Source, file: Path) -> None:
     if source.ledger.vanished:
         count = many(source.ledger.vanished, "label")
         typer.echo(f"left out: {count} of items that refs.csv no longer holds", err=True)
+    if source.turned:
+        typer.echo(
+            f"{many(source.turned, 'image')} upright only by EXIF: sizes and boxes are those of "
+            "the upright image; for a reader that ignores EXIF turn the files first",
+            err=True,
+        )
     for note in source.notes:
         typer.echo(note, err=True)
 

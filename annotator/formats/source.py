@@ -22,6 +22,7 @@ from annotator.formats.records import Picture as Picture
 from annotator.formats.records import Record as Record
 from annotator.formats.splits import assign, unit_hash
 from annotator.images import Folder
+from annotator.images.decode import opened
 from annotator.log import Entry
 from annotator.pool import load
 from annotator.project import Project
@@ -49,6 +50,8 @@ class Source:
     """Why items are not in what was written, and how many."""
     notes: list[str] = field(default_factory=list)
     written: int = 0
+    turned: int = 0
+    """Images that are upright only once their EXIF is applied."""
     watch: Callable[[int, int], None] | None = None
     """Told how many items of how many have been handed out, every few thousand."""
 
@@ -145,7 +148,9 @@ class Source:
     def size(self, path: str) -> tuple[int, int] | None:
         """Width and height of an upright image, from its header; None, said, for a broken one."""
         try:
-            return self.images.size(Item(path))
+            with opened(self.images.path(Item(path)), self.images.max_pixels) as (found, _):
+                self.turned += found.orientation != 1
+                return found.size
         except ImageError as error:
             self.note(f"left out: {error}")
             return None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from annotator.formats import label_studio, yaml
 from annotator.formats.format import names
@@ -217,6 +217,32 @@ def test_yolo_is_read_by_a_yaml_reader_and_by_its_rule(boxes: Project, tmp_path:
             _, x, y, w, h = (float(cell) for cell in line.split())
             assert (x - w / 2) * width + 1e-6 >= 0 and (x + w / 2) * width <= width + 1e-6
             assert (y - h / 2) * height + 1e-6 >= 0 and (y + h / 2) * height <= height + 1e-6
+
+
+@pytest.mark.parametrize("orientation", [3, 6, 7])
+def test_sizes_and_boxes_are_of_the_upright_image(orientation: int, tmp_path: Path) -> None:
+    ref = "a.jpg#xywh=2,4,10,30"
+    made = making.project(tmp_path / "one", [ref], {ref: "ok"})
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.new("RGB", (60, 40)).save(made.images / "a.jpg", exif=exif)
+    with Image.open(made.images / "a.jpg") as opened:
+        width, height = ImageOps.exif_transpose(opened).size
+    for name in ("coco", "yolo", "voc", "cvat", "label-studio"):
+        source = making.write(made, name, tmp_path / name)
+        assert source.turned == 1
+        how = {} if making.load(name).folder else {"images": made.images}
+        again = making.reopened(
+            tmp_path / f"again {name}", tmp_path / name, making.load(name), **how
+        )
+        assert making.items(again) == making.items(made), name
+    (image,) = json.loads((tmp_path / "coco").read_text())["images"]
+    assert (image["width"], image["height"]) == (width, height)
+    line = (tmp_path / "yolo/labels/a.txt").read_text().split()
+    shares = [7 / width, 19 / height, 10 / width, 30 / height]
+    assert [float(cell) for cell in line[1:]] == pytest.approx(shares)
+    voc = (tmp_path / "voc/Annotations/a.xml").read_text()
+    assert f"<width>{width}</width><height>{height}</height>" in voc
 
 
 @pytest.mark.parametrize(
