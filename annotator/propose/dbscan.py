@@ -1,19 +1,26 @@
 """DBSCAN on the cosine distance, without a matrix of all pairs (Ester et al., "A Density-Based
 Algorithm for Discovering Clusters", 1996).
 
-Similarities are computed a block at a time; what is held is a few numbers an item, one block, and
-the pairs of neighbours while they are few. Where they are many they are computed a second time.
+Similarities are computed a block at a time; what is held is a few numbers an item, a block for each
+core, and the pairs of neighbours while they are few. Where they are many they are computed a second
+time.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from annotator.features.decoding import pipelined
+
 _BLOCK = 2048
+_MOST_THREADS = 8
+"""Each holds a block of 17 MB, and what it found there."""
 _KEPT = 10_000_000
 """Pairs of neighbours that are kept for the second look at them: 160 MB."""
 
@@ -61,24 +68,35 @@ class Pairs(NamedTuple):
 
 
 def _pairs(unit: Unit, least: np.float32) -> Iterator[Pairs]:
-    """The neighbours in each pair of blocks."""
+    """The neighbours in each pair of blocks, always in the same order."""
+    from threadpoolctl import threadpool_limits
+
     starts = range(0, len(unit), _BLOCK)
-    blocks = len(starts) * (len(starts) + 1) // 2
-    done = 0
-    for start in starts:
-        rows = unit[start : start + _BLOCK]
-        for other in range(start, len(unit), _BLOCK):
-            block = rows @ unit[other : other + _BLOCK].T
-            done += 1
-            flat = np.flatnonzero(block >= least)
-            here, there = np.divmod(flat, block.shape[1])
-            if other == start:
-                once = here < there
-                flat, here, there = flat[once], here[once], there[once]
-            yield Pairs(
-                (here + start).astype(np.int32), (there + other).astype(np.int32),
-                block.ravel()[flat], done / blocks,
-            )  # fmt: skip
+    tasks = [(start, other) for start in starts for other in starts if other >= start]
+
+    def work(task: tuple[int, int]) -> Pairs:
+        return _within(unit, *task, least)
+
+    threads = min(_MOST_THREADS, len(os.sched_getaffinity(0)))
+    # A block is one thread's: those of BLAS wait for each other in a loop, on a busy machine long.
+    with threadpool_limits(1, user_api="blas"):
+        found = pipelined(ThreadPoolExecutor(threads), work, tasks, threads)
+        for done, pairs in enumerate(found, 1):
+            yield pairs._replace(part=done / len(tasks))
+
+
+def _within(unit: Unit, start: int, other: int, least: np.float32) -> Pairs:
+    """The neighbours of the rows of one block in another."""
+    block = unit[start : start + _BLOCK] @ unit[other : other + _BLOCK].T
+    flat = np.flatnonzero(block >= least)
+    here, there = np.divmod(flat, block.shape[1])
+    if other == start:
+        once = here < there
+        flat, here, there = flat[once], here[once], there[once]
+    return Pairs(
+        (here + start).astype(np.int32), (there + other).astype(np.int32),
+        block.ravel()[flat], 0.0,
+    )  # fmt: skip
 
 
 def _neighbours(
