@@ -10,7 +10,7 @@ from typing import Any
 from annotator.agreement import agreement, as_lines
 from annotator.errors import AnnotatorError
 from annotator.features.store import FeatureStore
-from annotator.labelset import each
+from annotator.labelset import NONE, each
 from annotator.log import Action, Entry, State, replay
 from annotator.pool import load
 from annotator.project import Project
@@ -33,8 +33,8 @@ def status(project: Project) -> dict[str, Any]:
     by_hand = [entry.at for entry in labels if not entry.by_machine and entry.picked_by != "import"]
     counts: Counter[str | None] = Counter(entry.label for entry in labels)
     if project.settings.multi_label:
-        counts = each(counts)
-        del counts[None]
+        none = counts[NONE]
+        counts = each(counts) + Counter({NONE: none} if none else {})
     names = [*project.settings.names, *sorted(set(counts) - set(project.settings.names), key=str)]
     models = [entry for entry in labels if entry.model]
     items = len(load(project))

@@ -6,6 +6,7 @@ import shlex
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from annotator.labelset import NONE
 from annotator.learn.honest import ErrorEstimate
 from annotator.refs import printable
 from annotator.session import Session
@@ -25,7 +26,7 @@ class Receipt:
     remaining: int
     per_minute: float | None = None
     labels: dict[str, int] = field(default_factory=dict)
-    """All labels of the project, per class."""
+    """All labels of the project, per class; in a multi-label project those of none, too."""
     estimate: ErrorEstimate | None = None
     """Of the whole pool; None where too few labels are behind it."""
     unheard: int = 0
@@ -63,7 +64,8 @@ class Receipt:
             e = self.estimate
             lines.append(f"pool:    error {e.error:.1%} ({e.low:.1%} to {e.high:.1%}), estimated")
         if self.unheard:
-            lines.append(f"on_label, on_finish: {self.unheard:,} events were not heard of")
+            events = "1 event was" if self.unheard == 1 else f"{self.unheard:,} events were"
+            lines.append(f"on_label, on_finish: {events} not heard of")
         lines.append(f"{'go on:  ' if self.remaining else 'take out:'} {self.command}")
         return "\n".join(lines)
 
@@ -71,6 +73,7 @@ class Receipt:
 def receipt_of(project: str, session: Session, pace: Pace, code: int) -> Receipt:
     """The receipt of a sitting that has just ended."""
     ranking, progress = session.ranking, session.progress
+    none = session.state.counts[NONE] if session.multi and not session.blind else 0
     estimate = ranking.estimate if ranking else None
     return Receipt(
         project=project,
@@ -79,7 +82,7 @@ def receipt_of(project: str, session: Session, pace: Pace, code: int) -> Receipt
         seconds=pace.seconds,
         remaining=progress.remaining,
         per_minute=pace.per_minute,
-        labels=progress.classes,
+        labels={**progress.classes, **({NONE: none} if none else {})},
         estimate=estimate if estimate and estimate.shown else None,
         code=code,
     )

@@ -16,6 +16,7 @@ from annotator.report import status
 from annotator.store import SqliteStore
 from annotator.terminal.caps import Caps, Technique
 from annotator.tui.app import prepared
+from annotator.tui.receipt import receipt_of
 
 
 def _labels(project: Project) -> dict[str, str | None]:
@@ -43,8 +44,10 @@ async def test_keys_toggle_and_enter_confirms(make: Any) -> None:
             assert app.session.current is not None and app.session.current.ref == asked[2]
             await pilot.press("enter")
             await pilot.pause()
+            receipt = str(receipt_of(str(project.folder), app.session, app.pace, 0))
+            assert "labels:  red 1, big 1, old 1, (none) 1" in receipt
     assert _labels(project) == dict(zip(asked, ["red|old", "big", "(none)"], strict=True))
-    assert status(project)["classes"] == {"red": 1, "big": 1, "old": 1}
+    assert status(project)["classes"] == {"red": 1, "big": 1, "old": 1, "(none)": 1}
 
 
 async def test_the_model_learns_sets_and_shows_each_class(
