@@ -61,7 +61,7 @@ def test_files_that_vanished_are_counted_with_an_example(project: Project) -> No
     (project.images / "2.png").unlink()
     items = _found(project)["items"]
     assert not items.ok
-    assert "1 have no file, such as 2.png" in items.detail
+    assert "1 without a file, such as 2.png" in items.detail
 
 
 def test_features_of_other_items_and_of_another_extractor(project: Project) -> None:
@@ -69,7 +69,7 @@ def test_features_of_other_items_and_of_another_extractor(project: Project) -> N
     toml = project.folder / "annotator.toml"
     toml.write_text('model = "classic"\n' + toml.read_text())
     found = _found(project)
-    assert "1 items have none; 1 rows are of items that refs.csv lacks" in found["features"].detail
+    assert "none for 1 item; 1 row for items that refs.csv lacks" in found["features"].detail
     assert found["features"].fix.startswith("annotator features ")
     assert "annotator.toml names classic" in found["extractor"].detail
 
@@ -80,7 +80,7 @@ def test_items_that_could_not_be_read_are_not_counted_as_having_features(project
         growing.write(np.arange(3), np.ones((3, 4), np.float32))
         growing.finish()
     detail = _found(project)["features"].detail
-    assert "0 items have none; 1 were left out" in detail
+    assert "none for 0 items; 1 item left out" in detail
 
 
 def test_labels_of_unknown_classes_and_vanished_items_are_named(project: Project) -> None:
@@ -89,7 +89,7 @@ def test_labels_of_unknown_classes_and_vanished_items_are_named(project: Project
     found = _found(project)
     assert "scratch (1)" in found["classes"].detail
     assert "--class scratch" in found["classes"].fix
-    assert "1 answers to items that refs.csv lacks, such as gone.png" in (
+    assert "1 answer to items that refs.csv lacks, such as gone.png" in (
         found["vanished items"].detail
     )
 

@@ -14,6 +14,7 @@ from annotator.doctor.finding import Finding
 from annotator.errors import AnnotatorError
 from annotator.features.store import FeatureStore
 from annotator.features.weights import MODELS, cached_weights
+from annotator.formats.reading import many
 from annotator.log import State, replay
 from annotator.pool import load
 from annotator.project import Project
@@ -101,7 +102,11 @@ def _labels(project: Project) -> Generator[Finding, None, State | None]:
     except AnnotatorError as error:
         yield Finding("labels", False, "cannot be read", str(error), blocks=True)
         return None
-    yield Finding("labels", True, f"{state.seq:,} rows in the log, {len(state.standing):,} answers")
+    yield Finding(
+        "labels",
+        True,
+        f"{many(state.seq, 'row')} in the log, {many(len(state.standing), 'answer')}",
+    )
     return state
 
 
@@ -120,7 +125,7 @@ def _items(project: Project) -> Generator[Finding, None, RefTable | None]:
     paths = list(dict.fromkeys(Item.parse(ref).path for ref in refs[::step]))
     absent = [path for path in paths if not (project.images / path).is_file()]
     looked = "" if step == 1 else f" of {len(paths):,} looked at"
-    detail = f"{len(refs):,} items; {len(absent):,}{looked} have no file{_such_as(absent)}"
+    detail = f"{many(len(refs), 'item')}; {len(absent):,}{looked} without a file{_such_as(absent)}"
     fix = f"put them back, or mend `images` in {settings}" if absent else ""
     yield Finding("items", not absent, detail, fix)
     return refs
@@ -143,7 +148,7 @@ def _consistency(project: Project, refs: RefTable, state: State) -> Iterator[Fin
     answered = list(state.standing)
     gone = [ref for ref, row in zip(answered, refs.rows(answered).tolist(), strict=True) if row < 0]
     if gone:
-        detail = f"{len(gone):,} answers to items that refs.csv lacks{_such_as(gone)}"
+        detail = f"{many(len(gone), 'answer')} to items that refs.csv lacks{_such_as(gone)}"
         fix = f"annotator add {_quoted(project)} --images DIR, where they lie; the labels are kept"
         yield Finding("vanished items", False, detail, fix)
     if not strange and not gone:
@@ -165,11 +170,11 @@ def _features(project: Project, refs: RefTable) -> Iterator[Finding]:
     missing = int((rows < 0).sum())
     left_out = 0 if available is None else int((~available[rows[rows >= 0]]).sum())
     others = int((refs.rows([ref for ref in store.refs if ref]) < 0).sum())
-    detail = f"{store.name}, {len(store.matrix):,} rows; {missing:,} items have none"
+    detail = f"{store.name}, {many(len(store.matrix), 'row')}; none for {many(missing, 'item')}"
     if left_out:
-        detail += f"; {left_out:,} were left out when they were computed: not readable"
+        detail += f"; {many(left_out, 'item')} left out when they were computed: not readable"
     if others:
-        detail += f"; {others:,} rows are of items that refs.csv lacks"
+        detail += f"; {many(others, 'row')} for items that refs.csv lacks"
     yield Finding("features", not missing, detail, again if missing else "")
     yield from _extractor(project, store, again)
 

@@ -17,6 +17,7 @@ from annotator import __version__
 from annotator.agreement import agreement
 from annotator.difficulty import Difficulty, windowed
 from annotator.errors import AnnotatorError
+from annotator.formats.reading import many
 from annotator.learn.model import out_of_sample
 from annotator.learn.outlook import advice, forecast
 from annotator.learn.ranking import Ranking, Snapshot, learn
@@ -234,10 +235,14 @@ def _next(project: Project, found: dict[str, Any]) -> list[dict[str, str]]:
     if told and told["stop"] and counts["remaining"]:
         steps.append((f"annotator finish {folder} --max-error 0.02", told["reason"]))
     if counts["remaining"]:
-        why = f"{counts['remaining']:,} items are open"
+        why = f"{many(counts['remaining'], 'item')} still open"
         if found["forecast"]:
             more = found["forecast"] - counts["labelled"]
-            why += f"; about {max(more, 0):,} labels more to the target error"
+            why += f"; about {many(max(more, 0), 'label')} more to the target error"
         steps.append((f"annotator run {folder}", why))
-    steps.append((f"annotator export {folder} labels.csv", f"{counts['labelled']:,} labels"))
+    if counts["labelled"]:
+        why = f"{many(counts['labelled'], 'label')} to take out"
+        steps.append((f"annotator export {folder} labels.csv", why))
+    if not counts["items"]:
+        steps.append((f"annotator add {folder} --images DIR", "there is no image yet"))
     return [{"command": command, "why": why} for command, why in steps]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from annotator.formats.reading import many
 from annotator.report.charts import Curve, line_chart, share_bar
 from annotator.report.markup import Content, Markup, element, joined
 
@@ -137,7 +138,7 @@ def _confusion(found: Mapping[str, Any]) -> Markup | None:
 
 
 def _left(more: int) -> str:
-    return f"; {more} classes with fewer labels are left out" if more > 0 else ""
+    return f"; {many(more, 'class', 'classes')} with fewer labels left out" if more > 0 else ""
 
 
 def _cell(counts: Sequence[Sequence[int]], i: int, j: int) -> Markup | None:
@@ -186,7 +187,9 @@ def _agreement(found: Mapping[str, Any]) -> Markup | None:
         return None
     alpha = agreed["alpha"]
     words = (
-        f"Krippendorff's α {alpha:.2f} on {agreed['items']:,} items" if alpha is not None else ""
+        f"Krippendorff's α {alpha:.2f} on {many(agreed['items'], 'item')}"
+        if alpha is not None
+        else ""
     )
     table = _table(["annotator", "with", "items", "equal", "Cohen's κ"], rows)
     return _section("Agreement between annotators", element("p", words), table)
