@@ -54,6 +54,8 @@ LIVE = {
     State.EMPTY: {"help", "palette", "quit"},
 }  # fmt: skip
 """The commands that do something in each state."""
+SAME_KEY = {"rapid": "again", "again": "rapid"}
+"""They share the letter R, small and capital: only one of them is live at a time."""
 
 
 def state_of(session: Session, listed: bool) -> State:
@@ -107,7 +109,8 @@ def audit_words(session: Session) -> tuple[str, ...]:
 def live(state: State, session: Session) -> set[str]:
     """The commands that do something now."""
     asks = state in (State.ASKING, State.AUDITING)
-    return LIVE[state] | ({"confirm"} if session.multi and asks else set())
+    able = LIVE[state] | ({"confirm"} if session.multi and asks else set())
+    return able if "again" not in able or session.progress.skipped else able - {"again"}
 
 
 def hints(state: State, keymap: Keymap, session: Session) -> list[Hint]:
@@ -125,14 +128,17 @@ def hints(state: State, keymap: Keymap, session: Session) -> list[Hint]:
         for place, command in enumerate(COMMANDS, len(found))
         if command.name in able and keymap.keys(command.name)
     ]
-    commands.sort(key=lambda hint: _FIRST.index(hint.action[0]) if hint.action[0] in _FIRST else 9)
+    # Of more than nine classes most have no key: how to find them comes first.
+    first = _FIRST if len(classes) <= 9 else ("classes", *_FIRST)
+    order = {name: rank for rank, name in enumerate(first)}
+    commands.sort(key=lambda hint: order.get(hint.action[0], len(order)))
     return found + commands
 
 
 CLOSE = Hint("esc", "close", ("", ""), 0)
 """All that the footer says while a dialog is open."""
 
-_FIRST = ("confirm", "skip", "undo", "again", "help", "quit", "flag", "hide", "strategy", "curves")
+_FIRST = ("confirm", "skip", "undo", "again", "help", "quit", "flag", "hide", "strategy")
 """What stays in the footer of a narrow window."""
 
 
@@ -184,8 +190,11 @@ def is_small(size: tuple[int, int]) -> bool:
 def too_small(size: tuple[int, int]) -> tuple[str, Paragraphs]:
     """What such a window shows."""
     now, enough = (f"{columns} × {rows}" for columns, rows in (size, LEAST))
-    words = f"It has {now} characters; annotator takes {enough}."
-    return "This window is too small", [(words, "text")]
+    words = f"It has {now} characters; labelling needs {enough}."
+    return "This window is too small", [
+        (words, "text"),
+        ("Make it larger, or the font smaller.", "dim"),
+    ]
 
 
 def notice(
@@ -218,9 +227,9 @@ def _empty(project: Project) -> tuple[str, Paragraphs]:
 
 def _waiting(progress: Progress) -> tuple[str, Paragraphs]:
     count = progress.remaining
-    items = "the last item is" if count == 1 else f"the last {count:,} items are"
+    items = "The last open item is" if count == 1 else f"The last {count:,} open items are"
     return "Waiting", [
-        (f"All else is answered; {items} on the screens of others.", "text"),
+        (f"{items} with others: on their screens, or leased to a script.", "text"),
         ("What they leave comes to you by itself.", "dim"),
     ]
 

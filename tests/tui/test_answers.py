@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 
 def answers(rows: list[Any]) -> list[tuple[str, str, str | None]]:
     return [(str(row.action), row.ref, row.label) for row in rows]
@@ -83,7 +85,20 @@ async def test_finishing_says_so_and_skipped_items_can_be_asked_again(
         assert desk.current == skipped
         await desk.press("d")
         await desk.sees("All labelled")
+        assert "ask skipped" not in desk.text
         await desk.press("backspace")
+        assert desk.current == skipped
+
+
+@pytest.mark.parametrize("key", ["r", "R"])
+async def test_r_is_rapid_or_asks_the_skipped_again(make: Any, opened: Any, key: str) -> None:
+    async with opened(make(4)) as desk:
+        skipped = desk.current
+        await desk.press(key)
+        await desk.sees("rapid needs kitty")
+        await desk.press("s", "a", "a", "a")
+        await desk.sees("ask skipped")
+        await desk.press(key)
         assert desk.current == skipped
 
 

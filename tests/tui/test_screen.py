@@ -132,7 +132,7 @@ async def test_two_annotators_see_each_other_and_are_never_asked_the_same(
         bob.reopen_skipped()
         assert bob.current is not None
         bob.label("blue")
-        await desk.until(lambda: re.search(r"blue +1 ", desk.text), seconds=2.5)
+        await desk.until(lambda: re.search(r"blue +1 ", desk.text))
         bob.close()
         other.close()
 
@@ -144,7 +144,7 @@ async def test_waiting_for_what_is_on_other_screens(make: Any, opened: Any) -> N
     bob.extend(["00.png"])
     async with opened(project, annotator="ann") as desk:
         await desk.sees("Waiting")
-        await desk.sees("the last item is on the")
+        await desk.sees("The last open item is with others")
         bob.close()
         await desk.until(lambda: desk.current == "00.png")
         await desk.press("a")

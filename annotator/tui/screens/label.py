@@ -160,8 +160,11 @@ class LabelScreen(Screen[None]):
     def perform(self, command: str, argument: str = "") -> None:
         """Do what a key, a click or the palette asks for."""
         assert self._state is not None
+        able = view.live(self._state, self.session)
+        if command not in able:
+            command = view.SAME_KEY.get(command, command)
         small = self.has_class("small") and command != "quit"
-        if small or command not in view.live(self._state, self.session):
+        if small or command not in able:
             return
         own = getattr(self, f"do_{command}", None)
         if own is None:
