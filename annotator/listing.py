@@ -30,15 +30,14 @@ _FOUR_LAST = re.compile(r"^(.+?)\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+)$")
 
 @dataclass(slots=True)
 class LeftOut:
-    """Files that could not become refs, and why; for the report at the end."""
+    """Files and folders that could not become refs; for the report at the end."""
 
     names: list[str] = field(default_factory=list)
+    """Each with what is wrong."""
 
     def __str__(self) -> str:
-        return several(
-            self.names,
-            f"{len(self.names)} files are left out: their names are not UTF-8 or hold a line break",
-        )
+        count = len(self.names)
+        return several(self.names, f"{count:,} {'is' if count == 1 else 'are'} left out:")
 
 
 def walk(folder: Path, left_out: LeftOut) -> Iterator[list[str]]:
@@ -72,7 +71,7 @@ def _images(entries: Iterable[os.DirEntry[str]], relative: str, left_out: LeftOu
         if _is_text(path):
             yield Item(path).ref
         else:
-            left_out.names.append(printable(path))
+            left_out.names.append(_no_ref(path))
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -87,6 +86,10 @@ def _is_text(path: str) -> bool:
         return "\n" not in path and "\r" not in path and path.encode() is not None
     except UnicodeEncodeError:
         return False
+
+
+def _no_ref(path: str) -> str:
+    return f"{printable(path)}: its name is not UTF-8, or holds a line break; rename it"
 
 
 def _batches(refs: Iterable[str]) -> Iterator[list[str]]:
@@ -104,7 +107,7 @@ def from_glob(pattern: str, left_out: LeftOut) -> list[str]:
     """The images that a shell pattern names (`**` goes into folders), sorted, as absolute refs."""
     found = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - patterns may be absolute
     paths = [os.path.abspath(p) for p in found if Path(p).suffix.lower() in SUFFIXES]  # noqa: PTH100
-    left_out.names += [printable(path) for path in paths if not _is_text(path)]
+    left_out.names += [_no_ref(path) for path in paths if not _is_text(path)]
     return [Item(path).ref for path in paths if _is_text(path)]
 
 

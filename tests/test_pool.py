@@ -98,6 +98,7 @@ def test_names_that_are_no_text_are_left_out_and_said(tmp_path: Path) -> None:
     assert [ref for batch in walk(tmp_path, left_out) for ref in batch] == ["good.jpg"]
     assert len(left_out.names) == 2
     assert "\n" not in "".join(left_out.names)
+    assert all("line break" in told for told in left_out.names)
 
 
 def test_a_loop_of_links_ends_and_a_linked_folder_is_followed(tmp_path: Path) -> None:

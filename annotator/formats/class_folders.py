@@ -104,7 +104,7 @@ def _class(reading: Reading, folder: str, name: str, split: str) -> Iterator[Fou
             columns = {"split": split} if split else {}
             yield Found(printable(path), Item(path), label, columns=columns)
     for lost in left_out.names:
-        reading.fault("", f"{lost}: is no name that a ref can hold", folder)
+        reading.fault("", lost, folder)
 
 
 def _folders(folder: Path) -> list[str]:

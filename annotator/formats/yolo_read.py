@@ -123,8 +123,8 @@ def _images(reading: Reading, file: Path, base: Path, folder: str) -> Iterator[s
             yield (
                 str(Path(folder) / Item.parse(ref).path) if folder != "." else Item.parse(ref).path
             )
-    for name in left_out.names:
-        reading.fault("", f"{name}: is no name that a ref can hold", folder)
+    for lost in left_out.names:
+        reading.fault("", lost, folder)
 
 
 def _labels(

@@ -131,7 +131,7 @@ class Labeller(Beside):
         if self.opening is None:
             self.label_screen.sync()
         if left_out.names:
-            self._warn("list", str(left_out).splitlines()[0])
+            self._warn("list", " ".join(str(left_out).split("\n  ")[:2]))
         self.show_activity()
         if len(self.session.queue.refs) and not self.session.blind:
             self._open_features()  # an audit is blind, and its order is not a model's to choose
