@@ -45,7 +45,7 @@ class Item:
     def ref(self) -> str:
         """The one name of this item. `Item.parse(item.ref) == item` for every item."""
         if self.box is not None:
-            return f"{self.path}#xywh={','.join(map(_plain, self.box))}"
+            return f"{self.path}#xywh={','.join(map(plain, self.box))}"
         # An empty fragment keeps a path that looks like a ref with a box, or ends in #, apart.
         ends_like_a_box = self.path.endswith("#") or _FRAGMENT.search(self.path)
         return f"{self.path}#" if ends_like_a_box else self.path
@@ -67,7 +67,7 @@ class Item:
         return cls(path, box)
 
 
-def _plain(value: float) -> str:
+def plain(value: float) -> str:
     """A short plain decimal: 12, not 12.0, and never 1e+16 or more digits than a pixel needs."""
     return f"{value:.10f}".rstrip("0").rstrip(".")
 

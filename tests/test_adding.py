@@ -69,6 +69,18 @@ def test_boxes_of_a_table_are_added_and_columns_of_ones_own_stay(tmp_path: Path)
     )
 
 
+@pytest.mark.parametrize("order", ["xywh", "xyxy", "r1-c1-r2-c2"])
+def test_a_box_of_thousandths_is_added_once(project: Project, tmp_path: Path, order: str) -> None:
+    toml = project.folder / "annotator.toml"
+    toml.write_text(f'box_order = "{order}"\n' + toml.read_text())
+    project.refs_file.write_text("filename,bbox\n")
+    opened = Project.open(project.folder)
+    (tmp_path / "more.csv").write_text('filename,bbox\na.png,"1.125,2.0625,9.3333,8.1"\n')
+    assert add_refs(opened, tmp_path / "more.csv") == 1
+    assert add_refs(opened, tmp_path / "more.csv") == 0
+    assert len(annotator.open(project.folder).refs) == 1
+
+
 def test_a_file_that_is_not_there_is_named_with_its_line_and_nothing_added(
     project: Project, tmp_path: Path
 ) -> None:

@@ -136,6 +136,19 @@ def test_all_faults_of_a_table_are_named_at_once_and_nothing_is_made(seed: Path)
     assert not (seed / "q").exists()
 
 
+def test_a_new_project_replaces_no_file_that_is_there(seed: Path) -> None:
+    """Somebody's own table, or the log of a project whose annotator.toml is gone."""
+    project = init_seed(seed)
+    (project / "annotator.toml").unlink()
+    before = {file: file.read_bytes() for file in (project / "refs.csv", project / "labels.db")}
+    (seed / "list.txt").write_text("img/a.jpg\n")
+    (seed / "more.jsonl").write_text('{"filename": "img/a.jpg", "label": "sea"}\n')
+    for source in ("list.txt", "more.jsonl"):
+        assert "refs.csv" in bad("init", project, "--from", source, "--images", seed, cwd=seed)
+    assert {file: file.read_bytes() for file in before} == before
+    assert not (project / "annotator.toml").exists()
+
+
 def test_a_features_file_with_a_bad_row_is_refused_by_name(seed: Path) -> None:
     matrix = np.load(seed / "features.npy")
     matrix[1] = np.nan

@@ -56,6 +56,7 @@ def from_pattern(folder: Path, pattern: str, settings: Settings) -> Begun:
     if not refs:
         raise RefError(f"{printable(pattern)} names no image; quote the pattern, say 'a/**/*.jpg'")
     items = [Item.parse(ref) for ref in refs]
+    refuse_to_replace(folder, "refs.csv")
     common = Path(os.path.commonpath([str(Path(item.path).parent) for item in items]))
     rows = [Row(0, Item(str(Path(item.path).relative_to(common))), "", None) for item in items]
     begun = Begun(Project.create(folder, replace(settings, images=root_of(common, folder))))
@@ -97,12 +98,24 @@ def from_refs(
     if features:
         # Before anything is made: rows of NaN or zeros are refused, with their names.
         matrix_of(rows, features)
+    if refs.resolve() != (folder / "refs.csv").resolve():
+        refuse_to_replace(folder, "refs.csv")
     begun = Begun(Project.create(folder, replace(settings, images=root_of(root, folder))))
     write_atomically(begun.project.refs_file, _table(rows) if is_list else refs.read_bytes())
     if features:
         FeatureStore.adopt(begun.project.features_folder, features, feature_refs(rows, features))
     _log_labels(begun, rows, time.time() if at is None else at)
     return begun
+
+
+def refuse_to_replace(folder: Path, *names: str) -> None:
+    """Raise `ProjectError` where a new project in `folder` would take the place of these files."""
+    found = [name for name in names if (folder / name).exists()]
+    if found:
+        raise ProjectError(
+            f"{printable(str(folder))} holds {', '.join(found)} already, which a new project would "
+            "replace: name another folder, or move them away first"
+        )
 
 
 def _found_root(rows: Sequence[Row], refs: Path) -> Path:

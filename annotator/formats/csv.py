@@ -118,6 +118,8 @@ def _set_cell(record: str, index: int, value: str, delimiter: str) -> str:
     body = record.rstrip("\r\n")
     end = record[len(body) :]
     written = _quoted(value, delimiter)
+    if body.count('"') % 2 and _is_cut_short(body, delimiter):
+        body += '"'
     if index < 0:
         return f"{body}{delimiter}{written}{end}"
     spans = _spans(body, delimiter)
@@ -125,6 +127,12 @@ def _set_cell(record: str, index: int, value: str, delimiter: str) -> str:
         return body + delimiter * (index - len(spans) + 1) + written + end
     start, stop = spans[index]
     return body[:start] + written + body[stop:] + end
+
+
+def _is_cut_short(body: str, delimiter: str) -> bool:
+    """Whether the file ends within the quotes of the last cell; csv reads that as a whole one."""
+    start, stop = _spans(body, delimiter)[-1]
+    return body[start:].startswith('"') and body.count('"', start, stop) % 2 == 1
 
 
 def _spans(body: str, delimiter: str) -> list[tuple[int, int]]:
@@ -135,9 +143,9 @@ def _spans(body: str, delimiter: str) -> list[tuple[int, int]]:
         stop = start
         if body[start : start + 1] == '"':
             stop = body.find('"', start + 1)
-            while body[stop + 1 : stop + 2] == '"':
+            while stop >= 0 and body[stop + 1 : stop + 2] == '"':
                 stop = body.find('"', stop + 2)
-        stop = body.find(delimiter, stop)
+        stop = body.find(delimiter, stop) if stop >= 0 else -1
         if stop < 0:
             return [*spans, (start, len(body))]
         spans.append((start, stop))

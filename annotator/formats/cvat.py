@@ -10,7 +10,7 @@ from annotator.formats import xml
 from annotator.formats.format import Format
 from annotator.formats.reading import Found, Reading, checked, number, text_of
 from annotator.formats.source import Picture, Record, Source
-from annotator.refs import Item, printable
+from annotator.refs import Item, plain, printable
 
 
 def write(source: Source, place: Path) -> None:
@@ -71,12 +71,8 @@ def _shape(source: Source, record: Record, name: str) -> str:
     if box is None:
         return f"<tag {head}></tag>"
     sides = (("xtl", box.x), ("ytl", box.y), ("xbr", box.right), ("ybr", box.bottom))
-    told = " ".join(f'{key}="{_plain(value)}"' for key, value in sides)
+    told = " ".join(f'{key}="{plain(value)}"' for key, value in sides)
     return f'<box {head} occluded="0" {told} z_order="0"></box>'
-
-
-def _plain(value: float) -> str:
-    return f"{value:.10f}".rstrip("0").rstrip(".")
 
 
 def read(reading: Reading) -> Iterator[Found]:

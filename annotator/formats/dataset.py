@@ -20,6 +20,7 @@ from annotator.formats.begin import (
     feature_faults,
     feature_refs,
     matrix_of,
+    refuse_to_replace,
     root_of,
 )  # fmt: skip
 from annotator.formats.format import Format
@@ -62,6 +63,8 @@ def from_dataset(
             f"{name} is a project already; name another folder, or add the labels to it with "
             f"`annotator import {name} {printable(str(reading.path))}`"
         )
+    made = ["refs.csv", "labels.db", "class-ids.json", *(["features"] if features else [])]
+    refuse_to_replace(folder, *made)
     with Gathered(reading, format_.read) as gathered:
         root = _root(reading, gathered)
         settings = replace(settings, images=root_of(root, folder), box_order="xywh")

@@ -18,7 +18,7 @@ from annotator.formats.format import Format
 from annotator.formats.reading import Found, Reading, first_bad_line
 from annotator.formats.source import Source
 from annotator.listing import delimiter_of, open_text
-from annotator.refs import printable
+from annotator.refs import plain, printable
 
 _RUN = re.compile(r"'*[=+\-@\t\r]")
 _MARKED = re.compile(r"'+[=+\-@\t\r]")
@@ -50,7 +50,7 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, list):
-        return ",".join(f"{part:.10f}".rstrip("0").rstrip(".") for part in value)
+        return ",".join(map(plain, value))
     return safe(str(value).lower() if isinstance(value, bool) else str(value))
 
 

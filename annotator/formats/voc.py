@@ -18,7 +18,7 @@ from annotator.formats.format import Format
 from annotator.formats.pictures import Pictures, inside
 from annotator.formats.reading import Found, Reading, checked, number, text_of
 from annotator.formats.source import Picture, Record, Source
-from annotator.refs import Box, Item, printable
+from annotator.refs import Box, Item, plain, printable
 
 
 def write(source: Source, place: Path) -> None:
@@ -115,13 +115,9 @@ def _object(source: Source, record: Record, label: str) -> str:
     return (
         f"  <object>{xml.element('name', label)}<pose>Unspecified</pose><truncated>0</truncated>"
         "<difficult>0</difficult>"
-        f"<bndbox>{''.join(xml.element(tag, _plain(value)) for tag, value in sides)}</bndbox>"
+        f"<bndbox>{''.join(xml.element(tag, plain(value)) for tag, value in sides)}</bndbox>"
         f"{told}</object>"
     )
-
-
-def _plain(value: float) -> str:
-    return f"{value:.10f}".rstrip("0").rstrip(".")
 
 
 def read(reading: Reading) -> Iterator[Found]:

@@ -42,7 +42,8 @@ def render(
     folder: Path,
     failed: Callable[[str], None],
 ) -> int:
-    """Draw each image below `folder`, with its own path and `.jpg` added; how many were drawn.
+    """Draw each image below `folder`, with its own path (without what leads up from it) and
+    `.jpg` added; how many were drawn.
 
     Raises `ProjectError` where it cannot be written. `failed` hears of images that cannot be read.
     """
@@ -54,7 +55,7 @@ def render(
         except ImageError as error:
             return str(error)
         captions = [Caption(box_of(row), row.name, row.score) for row in images[path]]
-        target = folder / f"{path.lstrip('/')}.jpg"
+        target = folder / f"{'/'.join(p for p in path.split('/') if p not in ('', '..'))}.jpg"
         target.parent.mkdir(parents=True, exist_ok=True)
         drawn(crop.image, crop.scale, captions).save(target, quality=90)
         return None

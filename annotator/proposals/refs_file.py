@@ -10,7 +10,7 @@ from annotator.errors import ProjectError, RefError
 from annotator.listing import delimiter_of, open_text
 from annotator.project import Project, write_atomically
 from annotator.proposals.table import Proposed
-from annotator.refs import Box, Item, printable
+from annotator.refs import Box, Item, plain, printable
 
 _PATHS = ("filename", "file_name", "path", "ref")
 _OURS = ("name", "score", "votes", "model")
@@ -62,13 +62,8 @@ def _cells(row: Proposed | Item, names: list[str], box_order: str) -> list[str]:
 
 def written_box(box: Box, order: str) -> str:
     """A box as `listing.parse_box` reads it in this order."""
-    right, bottom = round(box.right, 2), round(box.bottom, 2)
     if order == "xywh":
-        return ",".join(map(_plain, box))
+        return ",".join(map(plain, box))
     if order == "xyxy":
-        return ",".join(map(_plain, (box.x, box.y, right, bottom)))
-    return "-".join(map(_plain, (box.y, box.x, bottom, right)))
-
-
-def _plain(value: float) -> str:
-    return f"{value:.2f}".rstrip("0").rstrip(".")
+        return ",".join(map(plain, (box.x, box.y, box.right, box.bottom)))
+    return "-".join(map(plain, (box.y, box.x, box.bottom, box.right)))

@@ -39,7 +39,14 @@ class Proposed(NamedTuple):
 
     @property
     def details(self) -> Mapping[str, Any]:
-        return dict(json.loads(self.extra)) if self.extra else {}
+        """Raises `RefError` for an `extra` that is no JSON object."""
+        try:
+            return dict(json.loads(self.extra)) if self.extra else {}
+        except (ValueError, TypeError, RecursionError) as error:
+            raise RefError(
+                f"{FILE}: the extra of {printable(self.ref)} is no JSON object ({error}); mend it, "
+                "or empty it"
+            ) from error
 
 
 def file_of(project: Project) -> Path:

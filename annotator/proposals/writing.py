@@ -271,7 +271,13 @@ def _locked(project: Project) -> int:
     folder = project.folder / ".cache"
     with suppress(OSError):
         folder.mkdir(exist_ok=True)
-    number = os.open(folder / "proposals.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o666)
+    try:
+        number = os.open(folder / "proposals.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise ProjectError(
+            f"{printable(str(folder))} cannot be written: {error.strerror}; give --project another "
+            "folder"
+        ) from error
     try:
         fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -87,3 +87,17 @@ def test_a_table_without_a_label_column_gets_one(tmp_path: Path, end: str) -> No
         ["a.jpg", "1", "o,k"],
     ]
     assert found.endswith(end) and found.count(end or "\n") == table.decode().count(end or "\n")
+
+
+@pytest.mark.parametrize("header", ["filename,annotation", "filename"])
+def test_a_table_whose_last_quotes_are_never_closed_takes_labels(
+    tmp_path: Path, header: str
+) -> None:
+    table = f'{header}\na.jpg\n"b, c.jpg'.encode()
+    rows = list(
+        csv.DictReader(io.StringIO(exported(tmp_path, table, label("b, c.jpg", "a")).decode()))
+    )
+    assert [(row["filename"], row["annotation"] or "") for row in rows] == [
+        ("a.jpg", ""),
+        ("b, c.jpg", "a"),
+    ]
