@@ -8,6 +8,7 @@ are drawn at random and labelled without sight of the prediction. What the audit
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -17,7 +18,15 @@ from typing import Any, Protocol
 import numpy as np
 
 from annotator.errors import ProjectError
-from annotator.learn.finish import Plan, Verdict, audit_order, plan, verdict
+from annotator.learn.finish import (
+    Plan,
+    Shortfall,
+    Verdict,
+    audit_order,
+    plan,
+    shortfall,
+    verdict,
+)
 from annotator.learn.honest import Drawn
 from annotator.learn.model import out_of_sample
 from annotator.log import Action, Entry, State, replay
@@ -155,19 +164,42 @@ def _planned(
     fitted = fit(project, state)
     wanted = unlabelled(fitted.refs, state)
     confidence = np.array([p.proba.max() for p in predictions(fitted, wanted)])
-    drawn = _drawn(fitted)
-    found = None
-    if len(confidence):
-        found = plan(
-            confidence, drawn, len(confidence), max_error=max_error, level=level, attempt=number
-        )
+    if not len(confidence):
+        raise ProjectError("no unlabelled item with features is left for the model to label")
+    drawn, size = _drawn(fitted), len(confidence)
+    found = plan(confidence, drawn, size, max_error=max_error, level=level, attempt=number)
     if found is None:
-        raise ProjectError(
-            f"no part of the {len(confidence):,} unlabelled items can be certified at "
-            f"{max_error:.1%} with fewer labels than it holds: label more "
-            f"(annotator run {printable(str(project.folder))}), or allow a larger --max-error"
-        )
+        why = shortfall(confidence, drawn, size, max_error=max_error, level=level, attempt=number)
+        raise ProjectError(_no_plan(project, why, size, len(drawn.y), max_error))
     return Attempt(number, state.seq, level, found)
+
+
+def _no_plan(project: Project, why: Shortfall, size: int, labels: int, max_error: float) -> str:
+    """What is in the way of a certificate, and what it would take."""
+    folder = shlex.quote(printable(str(project.folder)))
+    said = (
+        f"no part of the {size:,} unlabelled items can be certified at {100 * max_error:g} % "
+        "with fewer labels than it holds:\n  "
+    )
+    if not why.surest:
+        said += (
+            f"an audit that finds no error takes {why.least_audit:,} labels; "
+            f"to label all {size:,}: annotator run {folder}"
+        )
+    else:
+        said += (
+            f"of the surest {why.surest:,}, {why.error:.1%} are expected to be wrong; an audit "
+            f"that finds no error takes {why.least_audit:,} labels\n  to label more"
+        )
+        if why.labels is not None and why.labels < labels + size:
+            said += f", perhaps {why.labels - labels:,}, until the model is that good"
+        said += f": annotator run {folder}"
+    if (other := why.other) is not None:
+        said += (
+            f"\n  or allow a larger --max-error: {other.max_error:g} would accept {other.size:,} "
+            f"for some {other.expected_audit:,} labels"
+        )
+    return said
 
 
 def _drawn(fitted: Fitted) -> Drawn:

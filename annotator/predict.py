@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from annotator.errors import FeatureError, ProjectError
 from annotator.features.store import FeatureStore
-from annotator.learn.model import ESTIMATORS, FittedModel
+from annotator.learn.model import FittedModel, estimator
 from annotator.learn.ranking import Snapshot, check_names
 from annotator.learn.rows import UnitRows, one_thread
 from annotator.learner import Strategy, label_sets, snapshot_of
@@ -65,10 +65,10 @@ def fit(project: Project, state: State) -> Fitted:
     labelled = UnitRows(snapshot.features).take(snapshot.rows)
     # As `learn` fits, without all else that it finds out: the history of the estimate, mostly.
     with one_thread():
-        estimator = ESTIMATORS[settings.estimator](len(classes))
-        estimator.fit(labelled, snapshot.y)
+        fresh = estimator(settings.estimator)(len(classes))
+        fresh.fit(labelled, snapshot.y)
     name = f"{settings.estimator}@{snapshot.version}"
-    model = FittedModel(name, estimator, len(labelled), len(classes))
+    model = FittedModel(name, fresh, len(labelled), len(classes))
     return Fitted(model, snapshot, labelled, refs, features, classes)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +78,20 @@ def answer(project: Project, audit: Audit, most: int, wrong: int = 0) -> None:
         right = truth(session.current.ref)
         session.label(CLASSES[1 - CLASSES.index(right)] if number < wrong else right)
     session.close()
+
+
+def skip_until_lost(project: Project, audit: Audit) -> int:
+    """Skip what the audit asks until it cannot succeed any more; how many."""
+    session = Session(
+        SqliteStore(project.labels_file), CLASSES, annotator="ann", audit=audit.attempt.name
+    )
+    session.extend(audit.to_ask(state_of(project)))
+    count = 0
+    while audit.verdict(state_of(project)).more is not None:
+        session.skip()
+        count += 1
+    session.close()
+    return count
 
 
 def test_a_clean_audit_certifies_and_labels_the_rest(project: Project) -> None:
@@ -166,14 +181,10 @@ def test_errors_in_the_audit_are_paid_for_with_more_labels_or_refused(project: P
     assert not found.certified
     assert found.wrong == 1
     assert found.more is None or found.audited + found.more > needed
-    lost = next(
-        count
-        for count in range(60)
-        if answer(project, audit, most=1, wrong=1) or audit.verdict(state_of(project)).more is None
-    )
+    skipped = skip_until_lost(project, audit)
     found = audit.verdict(state_of(project))
     assert not found.certified and found.bound > 0.02
-    assert found.wrong == lost + 2
+    assert found.wrong == skipped + 1
     label(project, 150)
     again = begin(project, SqliteStore(project.labels_file), max_error=0.02, level=0.95)
     assert again.attempt.number == 2, "a lost audit is not gone on with"
@@ -232,8 +243,25 @@ def test_what_cannot_be_certified_is_said_with_the_remedy(project: Project) -> N
     with pytest.raises(ProjectError, match="label some of each"):
         begin(project, SqliteStore(project.labels_file), max_error=0.02, level=0.95)
     label(project, 12)
-    with pytest.raises(ProjectError, match="larger --max-error"):
+    with pytest.raises(ProjectError, match="larger --max-error") as refused:
         begin(project, SqliteStore(project.labels_file), max_error=0.0001, level=0.95)
+    offered = re.search(r"--max-error: (\S+) would accept ([\d,]+)", str(refused.value))
+    assert offered is not None
+    looser = float(offered[1])
+    plan = begin(project, SqliteStore(project.labels_file), max_error=looser, level=0.95).attempt
+    assert f"{plan.plan.size:,}" == offered[2], "what was offered can be had"
+
+
+def test_a_pool_smaller_than_any_audit_is_to_be_labelled_whole(project: Project) -> None:
+    label(project, 60)
+    store = SqliteStore(project.labels_file)
+    session = Session(store, CLASSES, annotator="ann")
+    session.extend(pool.load(project))
+    rest = [ref for ref in pool.load(project) if state_of(project).label(ref) is None]
+    session.decide({ref: truth(ref) for ref in rest[:-40]}, picked_by="page")
+    session.close()
+    with pytest.raises(ProjectError, match=r"takes 40 labels; to label all 40: annotator run"):
+        begin(project, store, max_error=0.01, level=0.95)
 
 
 def test_other_features_under_an_audit_are_noticed(project: Project, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from annotator.errors import FeatureError, ProjectError
-from annotator.simulate import SimulateOptions, run, table
+from annotator.simulate import SimulateOptions, run, table, usual_state
 from annotator.simulate.metrics import (
     average_precision,
     balanced_accuracy,
@@ -86,6 +86,22 @@ def test_what_was_finished_is_not_run_again(options: SimulateOptions, tmp_path: 
     assert both["runs"][:2] == first["runs"]
     run(kept, lambda done, total: seen.append((done, total)))
     assert seen[3:] == [(4, 4)]
+
+
+def test_the_command_keeps_runs_of_one_task_in_one_place_of_the_cache(
+    options: SimulateOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    first = usual_state(options)
+    assert first.is_relative_to(tmp_path / "cache")
+    assert usual_state(replace(options, seeds=(7,), strategies=("margin",))) == first
+    assert usual_state(replace(options, budget=50)) != first
+    own = tmp_path / "own.py"
+    own.write_text("class Mine: pass")
+    mine = replace(options, estimators=(f"{own}:Mine",))
+    before = usual_state(mine)
+    own.write_text("class Mine: changed = True")
+    assert usual_state(mine) != before
 
 
 def test_other_data_is_run_anew(options: SimulateOptions, tmp_path: Path) -> None:

@@ -35,18 +35,21 @@ def with_given(settings: Settings, **changes: Any) -> Settings:
 def check_names(settings: Settings) -> None:
     """Raises `ProjectError` for a strategy, an estimator or a class to find that does not exist."""
     from annotator.errors import several
-    from annotator.learn.model import ESTIMATORS
+    from annotator.learn.model import estimator
     from annotator.learn.registry import STRATEGIES
 
     problems = [
         f"no {kind} {printable(repr(name))}; choose one of {printable(', '.join(known))}"
         for kind, name, known in (
             ("strategy", settings.strategy, tuple(STRATEGIES)),
-            ("estimator", settings.estimator, tuple(ESTIMATORS)),
             ("class to find", settings.find, settings.names),
         )
         if name is not None and name not in known
     ]
+    try:
+        estimator(settings.estimator)
+    except ProjectError as error:
+        problems.append(str(error))
     if problems:
         raise ProjectError(several(problems, "these names are not known:"))
 

@@ -42,6 +42,9 @@ Strategy = Annotated[
     typer.Option(envvar="ANNOTATOR_STRATEGY", help="Query strategy, such as margin or random."),
 ]
 Find = Annotated[str | None, typer.Option(help="Hunt for this rare class.")]
+Estimator = Annotated[
+    str | None, typer.Option(help="Classifier: ridge, logistic, or module:Class, file.py:Class.")
+]
 Context = Annotated[
     float | None,
     typer.Option(min=0, max=10, help="Picture around a box, as a share of its larger side."),
@@ -69,6 +72,7 @@ def run(
     graphics: Graphics = None,
     strategy: Strategy = None,
     find: Find = None,
+    estimator: Estimator = None,
     context: Context = None,
     model: Model = None,
     keymap: Keymap = None,
@@ -91,8 +95,9 @@ def run(
     """
     opened = open_or_create(path, project, classes)
     changes = {
-        "strategy": strategy, "find": find, "context": context, "model": model,
-        "keymap": keymap, "theme": theme, "annotator": annotator, "graphics": graphics,
+        "strategy": strategy, "find": find, "estimator": estimator, "context": context,
+        "model": model, "keymap": keymap, "theme": theme, "annotator": annotator,
+        "graphics": graphics,
     }  # fmt: skip
     label(opened, changes, features, as_json, second)
 
@@ -220,7 +225,7 @@ def _listed(project: Project) -> list[str]:
     left_out = LeftOut()
     found = len(load(project, left_out))
     count = "1 image" if found == 1 else f"{found:,} images"
-    where = "" if found else f" in {printable(str(project.images))} yet"
+    where = "" if found else f" in {printable(str(project.images.resolve()))} yet"
     return [f"{count}{where}", *([str(left_out)] if left_out.names else [])]
 
 

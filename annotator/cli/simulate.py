@@ -16,7 +16,9 @@ def simulate(
     strategy: Annotated[
         str, typer.Option(help="Query strategies, separated by commas.")
     ] = "herding-mix,random",
-    estimator: Annotated[str, typer.Option(help="ridge, logistic, or both.")] = "ridge",
+    estimator: Annotated[
+        str, typer.Option(help="ridge, logistic, module:Class, file.py:Class; several by commas.")
+    ] = "ridge",
     budget: Annotated[int, typer.Option(min=1, help="Labels in each run.")] = 300,
     seeds: Annotated[str, typer.Option(help="0-9, or 0,2,5-7.")] = "0-4",
     test_fraction: Annotated[
@@ -44,11 +46,15 @@ def simulate(
         float, typer.Option(min=0.0001, max=0.5, help="With --mode: the error to reach.")
     ] = 0.01,
     state: Annotated[
-        Path | None, typer.Option(help="A file of finished runs: read, and continued.")
+        Path | None,
+        typer.Option(help="A file of finished runs, read and continued [in the user's cache]."),
     ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Make finished runs again.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Answer sessions by the known labels, and compare strategies by what they learnt.
+
+    Finished runs are kept: the same command, stopped and given again, goes on where it was.
 
     \b
     annotator simulate --truth truth.csv --features features.npy
@@ -56,7 +62,9 @@ def simulate(
         --strategy herding-mix,margin,random --positive crack --prevalence 0.03 --find
     annotator simulate --truth truth.csv --features features.npy --mode pages --seeds 0-2
     """
-    from annotator.simulate import SimulateOptions, run, table
+    from dataclasses import replace
+
+    from annotator.simulate import SimulateOptions, run, table, usual_state
     from annotator.simulate.options import parse_seeds
 
     if mode is not None:
@@ -68,6 +76,10 @@ def simulate(
         prevalence=prevalence, find=find, metric=metric, ahead=ahead, processes=processes,
         state=state,
     )  # fmt: skip
+    options.check()
+    options = replace(options, state=state or usual_state(options))
+    if fresh and options.state is not None:
+        options.state.unlink(missing_ok=True)
     result = run(options, _progress)
     typer.echo(json.dumps(result) if as_json else table(result))
 

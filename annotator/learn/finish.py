@@ -18,8 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.learn.honest import Drawn, lure_weights
+from annotator.learn.outlook import Point, forecast
 
 THRESHOLDS = 200
+_LOOKS = (2_000, 20_000)  # labels of an audit; none is planned that takes more
+_LOOSER = (2, 3, 5, 8, 12, 20, 30, 50)
+LOOSEST = 0.5  # of the error that may be asked for
 PRIOR = 20.0  # labels that the model's own opinion of its errors is worth
 FIRST_SHARE = 0.9  # of α that the first attempt may spend; the others halve what is left
 
@@ -70,33 +74,83 @@ def plan(
     all attempts together keep it.
     """
     alpha = spent(1 - level, attempt)
-    best: Plan | None = None
-    for threshold in np.unique(np.quantile(confidence, np.linspace(0, 0.995, THRESHOLDS))):
-        size = round(float((confidence >= threshold).mean()) * rest)
-        error = _expected_error(confidence, drawn, rest, float(threshold))
-        found = _plan(float(threshold), size, error, max_error, alpha)
-        if found is not None and (best is None or _spared(found) > _spared(best)):
-            best = found
-    return best
+    parts = [
+        (round(float((confidence >= threshold).mean()) * rest), float(threshold))
+        for threshold in _thresholds(confidence)
+    ]
+    expected = [_expected_error(confidence, drawn, rest, threshold) for _, threshold in parts]
+    for length in (_careful_audit, _expected_audit):
+        plans = [
+            Plan(threshold, size, error, audit, max_error, alpha, _bets(error / max_error))
+            for (size, threshold), error in zip(parts, expected, strict=True)
+            if error < max_error
+            and (audit := length(error, max_error, alpha, _bets(error / max_error), size)) < size
+        ]
+        if plans:
+            return max(plans, key=lambda found: found.size - found.expected_audit)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Shortfall:
+    """Why there is no plan, and what it would take."""
+
+    least_audit: int
+    """Labels of an audit that finds no error; all rows where fewer would not do."""
+    surest: int
+    """Rows of the surest part that is larger than its shortest audit; 0 if there is none."""
+    error: float
+    """Share of that part that is expected to be wrong."""
+    labels: int | None
+    """Labels in all at which the model might be good enough; None where it cannot be told."""
+    other: Plan | None
+    """The plan for the least error that has one, of 2, 3, 5, 8 ... times the error asked for."""
+
+
+def shortfall(
+    confidence: NDArray[np.floating],
+    drawn: Drawn,
+    rest: int,
+    *,
+    max_error: float,
+    level: float = 0.95,
+    attempt: int = 1,
+) -> Shortfall:
+    """Where `plan` found none for the same arguments."""
+    alpha = spent(1 - level, attempt)
+    parts = [
+        (_expected_error(confidence, drawn, rest, float(threshold)), size)
+        for threshold in _thresholds(confidence)
+        if (size := round(float((confidence >= threshold).mean()) * rest))
+        > _expected_audit(0.0, max_error, alpha, (0.0,), size)
+    ]
+    error, surest = min(parts) if parts else (0.0, 0)
+    reach = Point(len(drawn.y), error, len(drawn.y))
+    others = (
+        plan(confidence, drawn, rest, max_error=limit, level=level, attempt=attempt)
+        for limit in (_rounded(max_error * times) for times in _LOOSER)
+        if limit <= LOOSEST
+    )
+    return Shortfall(
+        least_audit=_expected_audit(0.0, max_error, alpha, (0.0,), surest or rest),
+        surest=surest,
+        error=error,
+        labels=forecast([reach], max_error / 2) if surest else None,
+        other=next((found for found in others if found is not None), None),
+    )
+
+
+def _thresholds(confidence: NDArray[np.floating]) -> NDArray[np.floating]:
+    return np.unique(np.quantile(confidence, np.linspace(0, 0.995, THRESHOLDS)))
+
+
+def _rounded(share: float) -> float:
+    return float(f"{share:.2g}")
 
 
 def spent(alpha: float, attempt: int) -> float:
     """The part of α that the n-th attempt may spend; over all attempts it adds up to α."""
     return alpha * (FIRST_SHARE if attempt == 1 else (1 - FIRST_SHARE) / 2 ** (attempt - 1))
-
-
-def _spared(plan: Plan) -> int:
-    return plan.size - plan.expected_audit
-
-
-def _plan(threshold: float, size: int, error: float, limit: float, alpha: float) -> Plan | None:
-    if error >= limit or size == 0:
-        return None
-    bets = _bets(error / limit)
-    audit = _expected_audit(error, limit, alpha, bets)
-    if audit >= size:
-        return None
-    return Plan(threshold, size, error, audit, limit, alpha, bets)
 
 
 def _bets(ratio: float) -> tuple[float, ...]:
@@ -106,13 +160,38 @@ def _bets(ratio: float) -> tuple[float, ...]:
     return (0.05, min(max(ratio, 0.1), 0.8), 0.5)
 
 
-def _expected_audit(error: float, limit: float, alpha: float, bets: tuple[float, ...]) -> int:
+def _careful_audit(
+    error: float, limit: float, alpha: float, bets: tuple[float, ...], size: int
+) -> int:
+    """Labels of an audit by the growth that the best single bet has in an endless set.
+
+    In a small one it takes fewer, but the expected error is itself an estimate: to choose by
+    the shorter length lowers the threshold, and in simulated runs more audits failed.
+    """
     growth = max(
         (1 - error) * np.log((1 - bet * limit) / (1 - limit))
         + (error * np.log(bet) if bet > 0 else (-np.inf if error > limit / 30 else 0.0))
         for bet in bets
     )
-    return int(np.ceil(np.log(len(bets) / alpha) / growth)) if growth > 0 else 10**9
+    found = int(np.ceil(np.log(len(bets) / alpha) / growth)) if growth > 0 else size
+    return min(found, size)
+
+
+def _expected_audit(
+    error: float, limit: float, alpha: float, bets: tuple[float, ...], size: int
+) -> int:
+    """Labels until an audit of `size` rows certifies, errors coming evenly; `size` if it does not.
+
+    Drawn without replacement, a small set takes fewer than a large one.
+    """
+    judged = Plan(0.0, size, error, 0, limit, alpha, bets)
+    for most in _LOOKS:
+        n = min(most, size)
+        count = np.floor(error * np.arange(n + 1) + 0.5) if max(bets) > 0 else np.zeros(n + 1)
+        enough = _stakes(np.diff(count) > 0, judged, limit) >= np.log(1 / alpha) - 1e-9
+        if enough.any():
+            return int(enough.argmax()) + 1
+    return size
 
 
 def _expected_error(

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from annotator.errors import ProjectError
+from annotator.learn.foreign import foreign
 from annotator.learn.logistic import Logistic
 from annotator.learn.ridge import RidgeLOO
 from annotator.learn.rows import CHUNK, UnitRows, unit
@@ -32,6 +34,19 @@ class Estimator(Protocol):
 
 ESTIMATORS: dict[str, Callable[[int], Any]] = {"ridge": RidgeLOO, "logistic": Logistic}
 """Name -> a function from the number of classes to a new, unfitted Estimator."""
+
+
+def estimator(name: str) -> Callable[[int], Any]:
+    """One of ESTIMATORS, or any class by its place (see foreign.py). Raises ProjectError."""
+    if name in ESTIMATORS:
+        return ESTIMATORS[name]
+    if ":" in name:
+        return foreign(name)
+    known = ", ".join(sorted(ESTIMATORS))
+    raise ProjectError(
+        f"unknown estimator {name!r}; known: {known}, or any class with fit and predict_proba as "
+        "module:Class or file.py:Class"
+    )
 
 
 class Model(Protocol):

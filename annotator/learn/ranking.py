@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from annotator.errors import ProjectError
 from annotator.learn.honest import Drawn, ErrorEstimate, Interval, Rest, estimate, precision
-from annotator.learn.model import ESTIMATORS, FittedModel, Model, out_of_sample
+from annotator.learn.model import FittedModel, Model, estimator, out_of_sample
 from annotator.learn.outlook import rare_class
 from annotator.learn.past import STEP, STOP_SET, Past, due
 from annotator.learn.pool import OpenRows, Pool
@@ -124,9 +124,9 @@ def learn(snapshot: Snapshot, seed: int) -> Ranking:
 
 def check_names(snapshot: Snapshot) -> None:
     """Raises ProjectError, listing the names that exist."""
+    estimator(snapshot.estimator)
     for kind, name, known in (
         ("strategy", snapshot.strategy, STRATEGIES),
-        ("estimator", snapshot.estimator, ESTIMATORS),
         ("class to find", snapshot.find, (None, *snapshot.classes)),
     ):
         if name not in known:
@@ -152,14 +152,14 @@ def _fit(snapshot: Snapshot, unit: UnitRows) -> FittedModel | None:
     if not usable.any():
         return None
     rows, y = snapshot.rows[usable], snapshot.y[usable]
-    estimator = ESTIMATORS[snapshot.estimator](len(snapshot.classes))
+    fresh = estimator(snapshot.estimator)(len(snapshot.classes))
     warm = snapshot.previous.warm if snapshot.previous else None
-    if warm is not None and isinstance(warm.estimator, type(estimator)):
-        estimator.fit(unit.take(rows), y, warm=warm.estimator)
+    if warm is not None and isinstance(warm.estimator, type(fresh)):
+        fresh.fit(unit.take(rows), y, warm=warm.estimator)
     else:
-        estimator.fit(unit.take(rows), y)
+        fresh.fit(unit.take(rows), y)
     name = f"{snapshot.estimator}@{snapshot.version}"
-    return FittedModel(name, estimator, len(rows), len(snapshot.classes))
+    return FittedModel(name, fresh, len(rows), len(snapshot.classes))
 
 
 def _usable(snapshot: Snapshot, rows: Rows) -> NDArray[np.bool_]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from annotator.errors import ProjectError
-from annotator.learn.model import ESTIMATORS
+from annotator.learn.model import estimator
 from annotator.learn.registry import DEFAULT, STRATEGIES
 from annotator.simulate.metrics import METRICS
 
@@ -59,7 +59,6 @@ class SimulateOptions:
         """Raises ProjectError for unknown names and numbers out of range."""
         for kind, names, known in (
             ("strategy", self.strategies, STRATEGIES),
-            ("estimator", self.estimators, ESTIMATORS),
             ("metric", (self.metric,), {"auto", *METRICS}),
         ):
             for name in names:
@@ -67,6 +66,8 @@ class SimulateOptions:
                     raise ProjectError(
                         f"unknown {kind} {name!r}; known: {', '.join(sorted(known))}"
                     )
+        for name in self.estimators:
+            estimator(name)
         if not 0 < self.test_fraction < 1:
             raise ProjectError(
                 f"the test fraction must lie between 0 and 1, not {self.test_fraction}"

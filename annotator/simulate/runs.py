@@ -43,6 +43,13 @@ def run(options: SimulateOptions, progress: Progress | None = None) -> dict[str,
     return {"runs": runs, "summary": summary(runs)}
 
 
+def usual_state(options: SimulateOptions) -> Path:
+    """Where the command keeps runs if not told: one file in the user's cache for each task."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path("annotator") / "simulate" / f"{fingerprint(options)[:16]}.jsonl"
+
+
 def _results(options: SimulateOptions, jobs: list[Job]) -> Iterator[tuple[Job, dict[str, Any]]]:
     processes = min(options.processes or os.cpu_count() or 1, len(jobs))
     if processes <= 1:
@@ -76,6 +83,8 @@ def fingerprint(options: SimulateOptions) -> str:
     digest.update(repr(sorted(chosen.items())).encode())
     package = Path(__file__).parents[1]
     sources = [path for name in SOURCES for path in sorted(package.glob(name))]
+    own = [Path(name.rpartition(":")[0]) for name in options.estimators]
+    sources += [path for path in own if path.suffix == ".py" and path.is_file()]
     for path in (options.truth, options.features, *sources):
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
