@@ -85,13 +85,14 @@ def honest(session: Session, target: float | None) -> Honest:
 
 
 def _rare(session: Session, ranking: Ranking) -> Rare | None:
-    name = session.strategy.find or ranking.suggestion
+    # Of a multi-label project the model knows sets of classes, and how rare one is says little.
+    name = session.strategy.find or (None if session.multi else ranking.suggestion)
     if name is None:
         return None
     progress = session.progress
     found, estimate = progress.classes[name], ranking.estimate
     expected = None
-    if estimate is not None and estimate.shown and estimate.shares:
+    if estimate is not None and estimate.shown and estimate.shares and not session.multi:
         share = estimate.shares[ranking.classes.index(name)]
         # There are at least those that were found.
         counts = (max(progress.items * one, found) for one in (share.value, share.low, share.high))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def strategy(app: Labeller) -> None:
     """Choose how items are picked, or hunt for a class."""
     ranking = app.session.ranking
-    rare = ranking.suggestion if ranking else None
+    rare = ranking.suggestion if ranking and not app.session.multi else None
 
     def choose(strategy: Strategy | None) -> None:
         if strategy is not None and strategy != app.session.strategy:

@@ -8,14 +8,18 @@ from typing import Any
 import pytest
 
 from annotator.errors import ProjectError
+from annotator.features.store import FeatureStore
 from annotator.labelset import joined, marginal, parts
+from annotator.learn.ranking import learn
 from annotator.log import replay
+from annotator.pool import load
 from annotator.predict import as_csv
 from annotator.project import Project
 from annotator.report import status
 from annotator.store import SqliteStore
 from annotator.terminal.caps import Caps, Technique
 from annotator.tui.app import prepared
+from annotator.tui.honest import honest
 from annotator.tui.receipt import receipt_of
 
 
@@ -48,6 +52,25 @@ async def test_keys_toggle_and_enter_confirms(make: Any) -> None:
             assert "labels:  red 1, big 1, old 1, (none) 1" in receipt
     assert _labels(project) == dict(zip(asked, ["red|old", "big", "(none)"], strict=True))
     assert status(project)["classes"] == {"red": 1, "big": 1, "old": 1, "(none)": 1}
+
+
+def test_a_rare_set_of_classes_is_not_suggested_as_a_class_to_hunt(
+    make: Any, give_features: Callable[[Project, Sequence[str]], None]
+) -> None:
+    """The model knows sets; only classes have counts, and only they can be hunted."""
+    project = make(40, ("red", "dark"), multi_label=True)
+    give_features(project, [f"{number:02d}.png" for number in range(40)])
+    with prepared(project, "ann", Caps(Technique.NONE, "test"), features=False) as app:
+        app.session.extend(load(project))
+        for label in ["red", "dark"] * 14 + ["red|dark"]:
+            app.session.label(label)
+        app.session.attach(FeatureStore.open(project.features_folder))
+        snapshot = app.session.snapshot()
+        assert snapshot is not None
+        app.session.adopt(learn(snapshot, 0))
+        assert app.session.ranking is not None
+        assert app.session.ranking.suggestion == "red|dark"
+        assert honest(app.session, 0.05).rare is None
 
 
 async def test_the_model_learns_sets_and_shows_each_class(
