@@ -29,7 +29,7 @@ class Command(NamedTuple):
 
 
 COMMANDS: tuple[Command, ...] = (
-    Command("confirm", "confirm", "Where an item may have several classes: take those chosen."),
+    Command("confirm", "confirm", "Take the classes that are chosen, or none."),
     Command("skip", "skip", "Leave the item unlabelled; it is not asked again."),
     Command("undo", "undo", "Take back your last answer; again and again, also yesterday's."),
     Command("flag", "flag", "Mark the item for a second look, or take the mark off."),

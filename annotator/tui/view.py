@@ -78,7 +78,8 @@ def class_rows(
 ) -> list[ClassRow]:
     """The classes of the project, and those that the log alone knows if they have labels.
 
-    Those with a key keep their places; the others come after them, the likeliest first.
+    Those with a key keep their places; the others come after them, the likeliest first, and of
+    equally likely ones those with more labels.
     """
     counts = session.progress.classes
     shares = (None if hidden else session.prediction) or {}
@@ -94,7 +95,9 @@ def class_rows(
         )
         for name, count in counts.items()
     ]
-    return sorted(rows, key=lambda row: (not row.key, 0 if row.key else -(row.share or 0)))
+    return sorted(
+        rows, key=lambda row: (0, 0, 0) if row.key else (1, -(row.share or 0), -row.count)
+    )
 
 
 def audit_words(session: Session) -> tuple[str, ...]:

@@ -47,3 +47,21 @@ async def test_a_class_without_a_key_is_labelled_by_its_letters(make: Any) -> No
     store.close()
     assert state.label(ref) == "hot dog"
     assert len(state.standing) == 1
+
+
+async def test_of_hundreds_of_classes_those_with_labels_show_and_the_rest_is_counted(
+    make: Any, opened: Any
+) -> None:
+    async with opened(make(4, _classes())) as desk:
+        await desk.sees(": find class")
+        await desk.press(":", "h", "o", "t", "d", "enter")
+
+        def rows() -> list[list[str]]:
+            return [line[56:].split() for line in desk.text.splitlines()[:-1]]
+
+        await desk.until(lambda: ["hot", "dog", "1"] in rows())
+        (more,) = [row for row in rows() if row[-1:] == ["more"]]
+        shown = [row for row in rows() if "class" in row or "dog" in row]
+        assert int(more[1]) == len(_classes()) - len(shown)
+        await desk.press("h")
+        await desk.sees("one of 293 other classes")

@@ -30,7 +30,7 @@ class CurvesScreen(Screen[None]):
     """Opaque and over all: the picture under it is put away while it is open."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,c,C,q,ctrl+c", "leave", "close", priority=True),
+        Binding("escape,c,C,q,Q,ctrl+c", "leave", "close", priority=True),
         Binding("right,tab,space,enter", "turn(1)", "next", priority=True),
         Binding("left,shift+tab,backspace", "turn(-1)", "before", priority=True),
         *(Binding(str(page + 1), f"open({page})", name) for page, name in enumerate(PAGES)),

@@ -33,7 +33,7 @@ class HelpScreen(ModalScreen[None]):
     """Any key closes it, except those that scroll."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,h,question_mark,enter,space,ctrl+c", "leave", "close", priority=True)
+        Binding("escape,q,Q,h,H,question_mark,enter,space,ctrl+c", "leave", "close", priority=True)
     ]
 
     def __init__(self, keymap: Keymap, classes: Sequence[str], project: Project) -> None:
@@ -52,11 +52,18 @@ class HelpScreen(ModalScreen[None]):
         self.dismiss(None)
 
     def _table(self) -> Table:
-        rows = [
-            (", ".join(self._keys_of.class_keys(name)) or "^P", self._describe(name))
-            for name in self._labels
+        keyed = [name for name in self._labels if self._keys_of.class_keys(name)]
+        rows = [(", ".join(self._keys_of.class_keys(name)), self._describe(name)) for name in keyed]
+        if others := len(self._labels) - len(keyed):
+            keys = (*self._keys_of.keys("classes"), *self._keys_of.keys("palette"))
+            words = f"Label as one of {others:,} other classes, found by a few letters"
+            rows.append((", ".join(keys), words))
+        several = self._project.settings.multi_label
+        rows += [
+            (", ".join(self._keys_of.keys(c.name)), c.help)
+            for c in COMMANDS
+            if c.name != "confirm" or several
         ]
-        rows += [(", ".join(self._keys_of.keys(c.name)), c.help) for c in COMMANDS]
         table = Table.grid(padding=(0, 2))
         table.add_column(style="bold", justify="right", no_wrap=True)
         table.add_column()

@@ -47,7 +47,7 @@ class MeaningScreen(Screen[None]):
     """One class at a time; the arrows go to the next."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,i,I,q,enter,space,ctrl+c", "leave", "close", priority=True),
+        Binding("escape,i,I,q,Q,enter,space,ctrl+c", "leave", "close", priority=True),
         Binding("right,down,tab", "turn(1)", "next", priority=True),
         Binding("left,up,shift+tab", "turn(-1)", "before", priority=True),
     ]

@@ -36,7 +36,7 @@ class StrategyScreen(ModalScreen[Strategy | None]):
     """Returns the choice, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,t,q,ctrl+c", "leave", "cancel", priority=True)
+        Binding("escape,t,T,q,Q,ctrl+c", "leave", "cancel", priority=True)
     ]
 
     def __init__(self, classes: Sequence[str], now: Strategy, rare: str | None = None) -> None:

@@ -21,7 +21,7 @@ class WishScreen(ModalScreen[Wish | None]):
     """Returns the choice, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,g,q,ctrl+c", "leave", "cancel", priority=True)
+        Binding("escape,g,G,q,Q,ctrl+c", "leave", "cancel", priority=True)
     ]
 
     def __init__(self, classes: Sequence[str], knows: bool) -> None:

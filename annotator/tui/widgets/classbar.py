@@ -29,8 +29,12 @@ class ClassRow:
     """Whether it is chosen for the item; None where a key labels at once."""
 
 
+LEAST = 12
+"""Lines of classes that cannot all be shown, however little room that leaves for the numbers."""
+
+
 class ClassBar(Lines):
-    """The rows of the classes; a click on one labels with it."""
+    """The rows of the classes; a click on one labels with it, the wheel shows the others."""
 
     @dataclass
     class Chosen(Message):
@@ -46,7 +50,7 @@ class ClassBar(Lines):
         super().__init__(**options)
         self._rows: Sequence[ClassRow] = ()
         self._first = 0
-        self._room = 0
+        self._room = self._most = 0
 
     def show(self, rows: Sequence[ClassRow]) -> None:
         changed = len(rows) != len(self._rows)
@@ -57,28 +61,37 @@ class ClassBar(Lines):
 
     def give(self, roomy: int, most: int) -> None:
         """Say how many lines are too many for two lines a class, and how many there are at all."""
-        self._room = roomy
-        self.styles.max_height = max(1, most)
+        self._room, self._most = roomy, max(1, most)
+        self.styles.max_height = self._most
         self.refresh(layout=True)
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        return self._each * len(self._rows)
+        needed = self._each * len(self._rows)
+        return needed if needed <= self._most else min(self._most, max(LEAST, self._room))
 
     def draw(self, width: int, height: int) -> list[Line]:
-        last = len(self._rows) - height // self._each
-        self._first = max(0, min(self._first, last))
-        shown = self._rows[self._first : self._first + height // self._each]
-        if self._each == 1:
-            return [one_line(row, width) for row in shown]
-        return [line for row in shown for line in (*two_lines(row, width), [])]
+        room = self._shown(height)
+        self._first = max(0, min(self._first, len(self._rows) - room))
+        shown = self._rows[self._first : self._first + room]
+        if self._each > 1:
+            return [line for row in shown for line in (*two_lines(row, width), [])]
+        lines = [one_line(row, width) for row in shown]
+        hidden = len(self._rows) - room
+        return [*lines, [(f"     … {hidden:,} more", "dim")]] if hidden > 0 else lines
+
+    def _shown(self, height: int) -> int:
+        """How many classes have a place; where some have none, a line says how many."""
+        fit = height // self._each
+        return fit if fit >= len(self._rows) else max(1, fit - 1)
 
     @property
     def _each(self) -> int:
         return 3 if 3 * len(self._rows) <= self._room else 1
 
     def on_click(self, event: events.Click) -> None:
-        place = self._first + event.y // self._each
-        if place < len(self._rows):
+        line = event.y // self._each
+        place = self._first + line
+        if line < self._shown(self.size.height) and place < len(self._rows):
             self.post_message(self.Chosen(self._rows[place].name))
 
     def on_mouse_scroll_down(self) -> None:
