@@ -55,9 +55,9 @@ class HelpScreen(ModalScreen[None]):
         keyed = [name for name in self._labels if self._keys_of.class_keys(name)]
         rows = [(", ".join(self._keys_of.class_keys(name)), self._describe(name)) for name in keyed]
         if others := len(self._labels) - len(keyed):
-            keys = (*self._keys_of.keys("classes"), *self._keys_of.keys("palette"))
+            ways = (*self._keys_of.keys("classes"), *self._keys_of.keys("palette"))
             words = f"Label as one of {others:,} other classes, found by a few letters"
-            rows.append((", ".join(keys), words))
+            rows.append((", ".join(ways), words))
         several = self._project.settings.multi_label
         rows += [
             (", ".join(self._keys_of.keys(c.name)), c.help)
