@@ -206,7 +206,8 @@ def _drawn(fitted: Fitted) -> Drawn:
     """How the labels were drawn, with out-of-sample probabilities for each."""
     X, snapshot, model = fitted.labelled, fitted.snapshot, fitted.model
     proba = out_of_sample(model, X, snapshot.y)
-    return Drawn(proba, model.unit_proba(X), snapshot.y, snapshot.q, snapshot.pool)
+    known = model.unit_proba(X)
+    return Drawn(proba, known, snapshot.y, snapshot.q, snapshot.pool, model.calibrated)
 
 
 def _audit(project: Project, store: _Opened, attempt: Attempt) -> Audit:

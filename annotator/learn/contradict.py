@@ -72,7 +72,7 @@ def contradictions(snapshot: Snapshot, ranking: Ranking, new: Rows) -> list[Cont
     model = ranking.model
     if not isinstance(model, FittedModel) or ranking.warm is None or not len(new):
         return []
-    if not hasattr(model.estimator, "loo_proba"):
+    if not model.calibrated:
         return []  # to fit several more models for every label would take too long
     with one_thread():
         X = ranking.warm.unit.take(snapshot.rows)

@@ -22,8 +22,10 @@ LEAST_N_EFF = 8.0
 NORMAL = 1.6449  # the 95 % quantile of the normal distribution
 PRIOR = 10.0  # pseudo-labels behind a control variate's coefficient of 1
 OPINION = 10.0  # labels that the model's own expectation is worth
-SHRINK = 20.0  # pseudo-labels behind a variance of p (1 − p)
+SHRINK = 20.0  # pseudo-labels behind the variance that the model's doubt leaves unexplained
+UNEXPLAINED = 0.3  # of p (1 − p), at least
 HOLE = 0.05  # of the leave-one-out error of the first label that its later neighbours would mend
+UNSURE = 0.5  # of what the corrections by rules of thumb take off, as its standard error
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,8 @@ class Drawn:
     y: NDArray[np.int64]
     q: Array
     pool: NDArray[np.int64]
+    calibrated: bool = True
+    """Whether the probabilities were calibrated on out-of-sample scores, as the ridge's are."""
 
     @property
     def random(self) -> NDArray[np.bool_]:
@@ -103,16 +107,18 @@ def estimate(drawn: Drawn, rest: Rest) -> ErrorEstimate | None:
         return None
     weights = lure_weights(drawn.q[random], drawn.pool[random], rest.size)
     wrong = (drawn.proba.argmax(axis=1) != drawn.y).astype(float)
-    doubt = _Variate(1 - drawn.proba.max(axis=1), 1 - rest.proba.max(axis=1).astype(float))
     known = (drawn.fitted.argmax(axis=1) != drawn.y).astype(float)
-    error = _shift(
-        _combine(_mended(wrong, known), doubt, weights, random, rest.size),
-        -_pessimism(wrong, known, rest.size),
+    worth, mended = OPINION if drawn.calibrated else 0.0, _mended(wrong, known)
+    doubt = _Variate(1 - drawn.proba.max(axis=1), 1 - rest.proba.max(axis=1).astype(float), worth)
+    error = _corrected(
+        _combine(mended, doubt, weights, random, rest.size),
+        float(weights @ (wrong - mended)[random]),
+        _pessimism(wrong, known, rest.size),
     )
     shares = tuple(
         _combine(
             (drawn.y == c).astype(float),
-            _Variate(drawn.proba[:, c], rest.proba[:, c].astype(float)),
+            _Variate(drawn.proba[:, c], rest.proba[:, c].astype(float), worth),
             weights,
             random,
             rest.size,
@@ -133,7 +139,8 @@ def precision(drawn: Drawn, rest: Rest, c: int) -> Interval | None:
     if not chosen.any() or not among.any():
         return None
     weights = lure_weights(drawn.q[chosen], drawn.pool[chosen], rest.size)
-    variate = _Variate(drawn.proba[chosen, c], rest.proba[among, c].astype(float))
+    worth = OPINION if drawn.calibrated else 0.0
+    variate = _Variate(drawn.proba[chosen, c], rest.proba[among, c].astype(float), worth)
     size = max(round(float(among.mean()) * rest.size), 1)
     value, everywhere = (drawn.y[chosen] == c).astype(float), np.ones(int(chosen.sum()), bool)
     return _combine(value, variate, weights, everywhere, size)
@@ -164,9 +171,16 @@ def _pessimism(wrong: Array, known: Array, rest: int) -> float:
     return float(0.368 * share * max(wrong.mean() - known.mean(), 0))
 
 
-def _shift(interval: Interval, by: float) -> Interval:
-    value, low, high = (float(np.clip(part + by, 0, 1)) for part in _ends(interval))
-    return Interval(value, low, high)
+def _corrected(interval: Interval, mended: float, pessimism: float) -> Interval:
+    """Less by `pessimism`, and as much wider as rules of thumb are unsure.
+
+    `mended` is what the interval is less by already. Nobody knows the standard error of such
+    rules; half of what they take off stands for it.
+    """
+    unsure = NORMAL * UNSURE * (mended + pessimism)
+    value, low, high = _ends(interval)
+    ends = (value, value - np.hypot(value - low, unsure), value + np.hypot(high - value, unsure))
+    return Interval(*(float(np.clip(end - pessimism, 0, 1)) for end in ends))
 
 
 def _ends(interval: Interval) -> tuple[float, float, float]:
@@ -179,6 +193,8 @@ class _Variate:
 
     labelled: Array
     unlabelled: Array
+    worth: float
+    """Labels that what it expects of the whole pool counts as."""
 
 
 def _combine(
@@ -188,19 +204,21 @@ def _combine(
 
     The rows labelled without a known q are a part of the pool that is known; the others are
     estimated by the weighted mean of the randomly drawn ones, corrected by how much the model
-    expects of those against all. What the model expects of all counts as 10 labels more.
+    expects of those against all. What a calibrated model expects of all counts as 10 labels more.
     """
     e, f = value[random], variate.labelled[random]
     mean_f = (f.sum() + rest * variate.unlabelled.mean()) / (len(f) + rest)
     n_eff = 1 / (weights**2).sum()
-    tuning = _tuning(e, f, weights, n_eff, float(variate.unlabelled.var()))
+    explained = float(variate.unlabelled.var())
+    tuning = _tuning(e, f, weights, n_eff, explained)
     found = float(weights @ e + tuning * (mean_f - weights @ f))
     residual = e - tuning * f
     spread = weights @ (residual - weights @ residual) ** 2 * n_eff / max(n_eff - 1, 1)
-    n = n_eff + OPINION
-    seen = float(n_eff * (weights @ e) + OPINION * mean_f + 1) / (n + 2)
-    variance = (n_eff * spread + SHRINK * seen * (1 - seen)) / (n_eff + SHRINK)
-    joined = float(n_eff * found + OPINION * mean_f) / n
+    n = n_eff + variate.worth
+    seen = float(n_eff * (weights @ e) + variate.worth * mean_f + 1) / (n + 2)
+    usual = _unexplained(seen, tuning if variate.worth else 0.0, explained)
+    variance = (n_eff * spread + SHRINK * usual) / (n_eff + SHRINK)
+    joined = float(n_eff * found + variate.worth * mean_f) / n
     interval = share_interval(joined, float(variance), float(n))
     return _with_known(interval, value[~random], len(f) + rest)
 
@@ -211,6 +229,15 @@ def _tuning(e: Array, f: Array, weights: Array, n_eff: float, pool_variance: flo
     above = n_eff * (weights @ (de * df)) + PRIOR * pool_variance
     below = n_eff * (weights @ df**2) + PRIOR * pool_variance
     return float(np.clip(above / below, 0, 1.2)) if below > 0 else 0.0
+
+
+def _unexplained(p: float, tuning: float, explained: float) -> float:
+    """The variance of e − tuning · f where f is the calibrated probability of e, p its mean.
+
+    By the law of total variance p (1 − p) is that of f and what f leaves open.
+    """
+    whole = p * (1 - p)
+    return max(whole - (2 - tuning) * tuning * explained, UNEXPLAINED * whole)
 
 
 def share_interval(value: float, variance: float, n: float) -> Interval:

@@ -73,6 +73,11 @@ class FittedModel:
     n: int
     C: int
 
+    @property
+    def calibrated(self) -> bool:
+        """Whether the estimator has leave-one-out of its own, and so is calibrated by it."""
+        return hasattr(self.estimator, "loo_proba")
+
     def predict_proba(self, X: NDArray[Any]) -> NDArray[np.float64]:
         return self.unit_proba(unit(np.atleast_2d(X))).astype(float)
 

@@ -266,7 +266,7 @@ class _Step:
     def _rebuilt(self, last: FittedModel) -> Past:
         """The history up to now, where a session is taken up again: a fit at every 10th label."""
         past, s = Past(), self.snapshot
-        if not hasattr(last.estimator, "loo_proba"):
+        if not last.calibrated:
             return past  # cross-validation at every step would take too long
         sample, size = self._sample(), int((~s.closed).sum())
         for n in range(STEP, min(last.n, MOST_REBUILT), STEP):
@@ -285,7 +285,7 @@ def _drawn(snapshot: Snapshot, unit: UnitRows, model: FittedModel) -> Drawn:
     rows, y = snapshot.rows[fitted], snapshot.y[fitted]
     X = unit.take(rows)
     proba, known = out_of_sample(model, X, y), model.unit_proba(X)
-    return Drawn(proba, known, y, snapshot.q[fitted], snapshot.pool[fitted])
+    return Drawn(proba, known, y, snapshot.q[fitted], snapshot.pool[fitted], model.calibrated)
 
 
 def _shown(snapshot: Snapshot) -> Rows:

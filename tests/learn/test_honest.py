@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -154,3 +155,31 @@ def test_few_labels_are_not_shown_and_no_error_seen_is_not_no_error() -> None:
     few = Drawn(sure[:5], sure[:5], np.ones(5, dtype=np.int64), 1 / size[:5], size[:5])
     found = estimate(few, Rest(sure, 995))
     assert found is not None and not found.shown
+
+
+def test_the_opinion_of_a_model_that_nothing_has_calibrated_counts_for_nothing() -> None:
+    """A model that is always sure and wrong on every third label."""
+    sure, y = np.tile([0.001, 0.999], (1000, 1)), (np.arange(30) % 3 > 0).astype(np.int64)
+    size = 1000 - np.arange(30)
+    drawn = Drawn(sure[:30], sure[:30], y, 1 / size, size, calibrated=False)
+    found = estimate(drawn, Rest(sure, 970))
+    assert found is not None
+    assert found.error == pytest.approx(1 / 3, abs=0.02)
+    believed = estimate(replace(drawn, calibrated=True), Rest(sure, 970))
+    assert believed is not None and believed.error < 0.28
+    assert found.high - found.low > believed.high - believed.low
+
+
+def test_a_small_pool_is_less_sure_than_a_large_one_by_what_the_corrections_take_off() -> None:
+    """Ten labels in 60 are wrong without their own, and none with it."""
+    own, other = np.array([0.1, 0.9]), np.array([0.6, 0.4])
+    proba = np.stack([other if i % 6 == 0 else own for i in range(60)])
+    y, fitted = np.ones(60, dtype=np.int64), np.tile(own, (60, 1))
+    found = {}
+    for N in (120, 100_000):
+        size = N - np.arange(60)
+        found[N] = estimate(Drawn(proba, fitted, y, 1 / size, size), Rest(fitted, N - 60))
+    small, large = found[120], found[100_000]
+    assert small is not None and large is not None
+    assert small.error < large.error
+    assert small.high - small.error > 1.05 * (large.high - large.error)
