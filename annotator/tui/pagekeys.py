@@ -178,7 +178,6 @@ def undo(screen: PageScreen) -> None:
 
 def skip(screen: PageScreen) -> None:
     """Go on without an answer."""
-    screen.on_board().none()
     screen.pass_over()
 
 

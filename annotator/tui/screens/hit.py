@@ -9,6 +9,7 @@ from annotator.pages import Page
 from annotator.refs import Item
 from annotator.terminal.sheet import Dot, Sheet
 from annotator.tui.screens.page import PageScreen
+from annotator.tui.widgets.bars import Hint
 
 STEP = 1 / 32
 """A dot moves in steps of this share of the picture: each is a page sent anew."""
@@ -49,6 +50,13 @@ class HitScreen(PageScreen):
             place = last[0]
             self._dots[place] = Dot(place, *(round(value / STEP) * STEP for value in last[1:]))
         self._follow_up()
+
+    def pass_over(self) -> None:
+        """A worker answers every page of a HIT, or leaves it for later."""
+        self.say("a HIT has no page to skip: submit it, or Q leaves it for later", "warn")
+
+    def hints(self) -> list[Hint]:
+        return [hint for hint in super().hints() if hint.action[0] != "skip"]
 
     # --- what the version asks for
 

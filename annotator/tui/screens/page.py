@@ -115,6 +115,7 @@ class PageScreen(PageView):
     def pass_over(self) -> None:
         """The next page; this one is written as unanswered, and so is not shown again soon."""
         assert self.page is not None
+        self.on_board().none()
         self.source.submit(self.page, {}, broken=self.page.refs)
         self.advance()
 
