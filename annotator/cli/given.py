@@ -1,4 +1,4 @@
-"""What was given on the command line, checked and put into settings."""
+"""What was given on the command line, checked and put into settings and projects."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from annotator.errors import ProjectError
 from annotator.refs import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from annotator.project import Project
     from annotator.settings import ClassInfo, Settings
 
@@ -63,6 +66,41 @@ def with_default_classes(settings: Settings) -> Settings:
     if settings.classes:
         return settings
     return replace(settings, classes=tuple(ClassInfo(name) for name in DEFAULT_CLASSES))
+
+
+def open_or_create(
+    path: Path, folder: Path | None, classes: str | None, check: Callable[[Settings], None]
+) -> Project:
+    """The project at `path`, or that of the images in it, made where there is none yet.
+
+    `check` hears the settings of a new one before anything is written.
+    """
+    from annotator.formats import begin
+    from annotator.project import Project, is_project
+    from annotator.settings import Settings
+
+    if is_project(path):
+        folder = path
+    elif path.is_file():
+        raise ProjectError(
+            f"{printable(str(path))} is a file; open its folder, or, if it lists images: annotator "
+            f"init {shlex.quote(path.stem + '.annotator')} --refs {shlex.quote(str(path))}"
+        )
+    folder = folder or begin.beside(path)
+    if not is_project(folder):
+        settings = with_default_classes(Settings(classes=parse_classes(classes)))
+        if path.is_dir():
+            check(settings)
+        made = begin.from_folder(folder, path, settings).project
+        return Project.open(made.folder)  # with the user's own settings, too
+    project = Project.open(folder)
+    if classes and tuple(c.name for c in parse_classes(classes)) != project.settings.names:
+        raise ProjectError(
+            f"{printable(str(folder))} has the classes "
+            f"{printable(','.join(project.settings.names))}; leave --classes out, or change "
+            f"them in {printable(str(folder / 'annotator.toml'))}"
+        )
+    return project
 
 
 def refs_of_others(project: Project, who: str) -> list[str]:

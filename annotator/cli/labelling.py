@@ -11,6 +11,7 @@ import typer
 
 from annotator.cli.given import (
     check_names,
+    open_or_create,
     parse_classes,
     refs_of_others,
     with_default_classes,
@@ -21,6 +22,7 @@ from annotator.refs import printable
 
 if TYPE_CHECKING:
     from annotator.project import Project
+    from annotator.settings import Settings
 
 Classes = Annotated[
     str | None,
@@ -93,12 +95,16 @@ def run(
     annotator run photos/ --classes ok,defect
     annotator run photos.annotator
     """
-    opened = open_or_create(path, project, classes)
     changes = {
         "strategy": strategy, "find": find, "estimator": estimator, "context": context,
         "model": model, "keymap": keymap, "theme": theme, "annotator": annotator,
         "graphics": graphics,
     }  # fmt: skip
+
+    def check(settings: Settings) -> None:
+        _check(with_given(settings, **changes), as_json)
+
+    opened = open_or_create(path, project, classes, check)
     label(opened, changes, features, as_json, second)
 
 
@@ -229,34 +235,6 @@ def _listed(project: Project) -> list[str]:
     return [f"{count}{where}", *([str(left_out)] if left_out.names else [])]
 
 
-def open_or_create(path: Path, folder: Path | None, classes: str | None) -> Project:
-    """The project at `path`, or that of the images in it, made where there is none yet."""
-    from annotator.formats import begin
-    from annotator.project import Project, is_project
-    from annotator.settings import Settings
-
-    if is_project(path):
-        folder = path
-    elif path.is_file():
-        raise ProjectError(
-            f"{printable(str(path))} is a file; open its folder, or, if it lists images: annotator "
-            f"init {shlex.quote(path.stem + '.annotator')} --refs {shlex.quote(str(path))}"
-        )
-    folder = folder or begin.beside(path)
-    if not is_project(folder):
-        settings = with_default_classes(Settings(classes=parse_classes(classes)))
-        made = begin.from_folder(folder, path, settings).project
-        return Project.open(made.folder)  # with the user's own settings, too
-    project = Project.open(folder)
-    if classes and tuple(c.name for c in parse_classes(classes)) != project.settings.names:
-        raise ProjectError(
-            f"{printable(str(folder))} has the classes "
-            f"{printable(','.join(project.settings.names))}; leave --classes out, or change "
-            f"them in {folder / 'annotator.toml'}"
-        )
-    return project
-
-
 def label(
     project: Project,
     changes: dict[str, Any],
@@ -270,9 +248,7 @@ def label(
     from dataclasses import replace
 
     settings = with_given(project.settings, **changes)
-    check_names(settings)
-    if not (sys.stdin.isatty() and (sys.stdout.isatty() or as_json)):
-        raise ProjectError("labelling needs a terminal; over ssh give a command with `ssh -t`")
+    _check(settings, as_json)
     project = replace(project, settings=settings)
     from annotator.tui.app import Sample
     from annotator.tui.app import run as run_app
@@ -288,6 +264,13 @@ def label(
         typer.echo(str(receipt), err=True)
     if receipt.code:
         raise typer.Exit(receipt.code)
+
+
+def _check(settings: Settings, as_json: bool) -> None:
+    """Raises `ProjectError` for a name that is not known, and where there is no terminal."""
+    check_names(settings)
+    if not (sys.stdin.isatty() and (sys.stdout.isatty() or as_json)):
+        raise ProjectError("labelling needs a terminal; over ssh give a command with `ssh -t`")
 
 
 COMMANDS = {"run": run, "demo": demo, "init": init}
