@@ -17,6 +17,7 @@ import annotator
 from annotator.formats import begin
 from annotator.project import Project
 from annotator.report.figures import figures
+from annotator.report.markup import Markup
 from annotator.report.page import page
 from annotator.report.thumbnails import Thumbnails
 from annotator.settings import ClassInfo, Settings
@@ -113,6 +114,36 @@ def test_without_features_the_page_says_what_is_missing(tmp_path: Path) -> None:
     assert found["estimate"] is None
     assert any("annotator features" in step["command"] for step in found["next"])
     assert b"annotator features" in page(found, Thumbnails(made))
+
+
+def test_a_page_can_be_made_from_the_first_answer_on(project: Path) -> None:
+    for file in project.glob("labels.db*"):
+        file.unlink()
+    opened = annotator.open(project)
+    for number, label in enumerate(["even", None, "even", "<b>odd</b>", "even"]):
+        found = _figures(project)
+        document = html.document_fromstring(page(found, _no_picture).decode())
+        text = document.text_content()
+        assert f"of {ITEMS} labelled" in text
+        assert ("Nobody has labelled here yet" in text) == (number == 0)
+        json.dumps(found, allow_nan=False)
+        with opened.session("ann", clock=lambda: 2e9, learn=False) as session:
+            session.decide({f"{number + 1:02}.png": label})
+
+
+def test_a_project_whose_images_vanished_is_reported_all_the_same(project: Path) -> None:
+    found = _figures(project)
+    for file in Project.open(project).images.iterdir():
+        file.unlink()
+    data = page(found, Thumbnails(Project.open(project)))
+    document = html.document_fromstring(data.decode())
+    assert len(document.xpath("//*[@class='broken']")) == sum(
+        len(found[name]) for name in ("suspicious", "doubtful", "hardest")
+    )
+
+
+def _no_picture(ref: str) -> Markup:
+    return Markup("")
 
 
 def test_a_broken_image_is_named_in_its_place(project: Path) -> None:

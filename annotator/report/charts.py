@@ -10,7 +10,7 @@ import numpy as np
 from annotator.report.markup import Markup, element, joined
 
 WIDTH, HEIGHT = 640, 240
-LEFT, RIGHT, TOP, BOTTOM = 52, 12, 12, 34
+LEFT, RIGHT, TOP, BOTTOM = 60, 12, 12, 42
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,8 @@ def line_chart(
     """Curves over a common x, with bands, and a dashed line at `level`."""
     drawn = [curve for curve in curves if len(curve.x)]
     top = max([max(curve.y) for curve in drawn] + [1.6 * (level or 0), 1e-9])
-    scale = Scale(max(max(curve.x) for curve in drawn) if drawn else 1.0, _ceiling(top, percent))
+    right = max([max(curve.x) for curve in drawn] + [1e-9])
+    scale = Scale(right, _ceiling(top, percent))
     parts = [_axes(scale, x_name, percent)]
     parts += [_band(scale, curve) for curve in drawn if len(curve.low)]
     parts += [_line(scale, curve) for curve in drawn]
@@ -73,12 +74,12 @@ def _axes(scale: Scale, x_name: str, percent: bool) -> Markup:
     for part in range(5):
         value = scale.y * part / 4
         (x0, y), (x1, _) = scale.at(0, value), scale.at(scale.x, value)
-        words = f"{100 * value:g}\u00a0%" if percent else f"{value:,.0f}"
+        words = f"{100 * value:g}\u00a0%" if percent else f"{value:,.1f}".removesuffix(".0")
         parts.append(element("line", x1=x0, x2=x1, y1=y, y2=y, class_="grid"))
         parts.append(element("text", words, x=x0 - 6, y=y + 4, text_anchor="end"))
     for value in _ticks(scale.x):
         x, bottom = scale.at(value, 0)
-        parts.append(element("text", f"{value:,g}", x=x, y=bottom + 15, text_anchor="middle"))
+        parts.append(element("text", f"{value:,g}", x=x, y=bottom + 16, text_anchor="middle"))
     middle = (LEFT + WIDTH - RIGHT) / 2
     parts.append(element("text", x_name, x=middle, y=HEIGHT - 4, text_anchor="middle"))
     return joined(*parts)

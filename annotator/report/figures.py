@@ -60,9 +60,10 @@ def figures(project: Project, now: float | None = None) -> dict[str, Any]:
             entries.append(entry)
         store.close()
     missing: list[str] = []
+    counts = status(project)
     found: dict[str, Any] = {
         "made_at": time.time() if now is None else now,
-        "status": status(project),
+        "status": counts,
         "progress": _progress(entries),
         "difficulty": _difficulty(difficulty),
         "hardest": [asdict(one) for one in _hardest(state)],
@@ -70,7 +71,7 @@ def figures(project: Project, now: float | None = None) -> dict[str, Any]:
         "proposals": _proposals(project, state),
         "provenance": _provenance(project, entries),
         **_of_model(project, state, missing),
-        "missing": missing,
+        "missing": missing if counts["items"] else [],
     }
     return found | {"next": _next(project, found)}
 
@@ -85,14 +86,15 @@ def _progress(entries: Sequence[Entry]) -> dict[str, Any]:
     at = np.array([e.at for e in entries if e.action in (Action.LABEL, Action.SKIP)
                    and not e.by_machine and e.picked_by != "import"])  # fmt: skip
     if not len(at):
-        return {"minutes": [], "answers": []}
+        return {"minutes": [], "answers": [], "per_minute": None}
     gaps = np.diff(np.sort(at), prepend=at.min())
     worked = np.cumsum(np.where(gaps < _WORK_PAUSE, gaps, 0.0)) / 60
     places = _thin(worked)
     return {
         "minutes": worked[places].round(3).tolist(),
         "answers": (places + 1).tolist(),
-        "per_minute": float(len(at) / worked[-1]) if worked[-1] > 0 else None,
+        # Of a page that was answered at one go nobody knows how long it took.
+        "per_minute": float(len(at) / worked[-1]) if worked[-1] >= 1 / 60 else None,
     }
 
 
@@ -226,6 +228,8 @@ def _next(project: Project, found: dict[str, Any]) -> list[dict[str, str]]:
     folder = shlex.quote(printable(str(project.folder)))
     steps = []
     counts = found["status"]
+    if counts["items"] and not project.images.is_dir():
+        steps.append((f"annotator doctor {folder}", "the images' folder is not there"))
     if counts["features"] is None and counts["items"]:
         steps.append((f"annotator features {folder}", "there are no features: the order is random"))
     if found["suspicious"]:
@@ -237,8 +241,12 @@ def _next(project: Project, found: dict[str, Any]) -> list[dict[str, str]]:
     if counts["remaining"]:
         why = f"{many(counts['remaining'], 'item')} still open"
         if found["forecast"]:
-            more = found["forecast"] - counts["labelled"]
-            why += f"; about {many(max(more, 0), 'label')} more to the target error"
+            more = max(found["forecast"] - counts["labelled"], 0)
+            why += (
+                f"; about {many(more, 'label')} more to the target error"
+                if more <= counts["remaining"]
+                else "; by the trend so far not enough to reach the target error"
+            )
         steps.append((f"annotator run {folder}", why))
     if counts["labelled"]:
         why = f"{many(counts['labelled'], 'label')} to take out"

@@ -89,17 +89,26 @@ def _estimate(found: Mapping[str, Any]) -> Markup:
         words = "difficulty of what was shown (last 50 labels): not the error on the pool"
         curves.append(Curve(words, shown["labels"], shown["error"], "two"))
     if not curves:
-        return _section("Error", _note("The estimate begins after some 25 labels."))
+        words = "The estimate begins after some 25 labels of items that were drawn here."
+        return _section("Error", _note(words + _imported(found)))
     told = element("p", found["advice"]["reason"]) if found["advice"] else None
     return _section("Error", line_chart("Error over labels", "labels", curves, percent=True), told)
+
+
+def _imported(found: Mapping[str, Any]) -> str:
+    count = found["provenance"]["picked_by"].get("import", 0)
+    return f" {many(count, 'label')} came by import." if count else ""
 
 
 def _progress(found: Mapping[str, Any]) -> Markup:
     progress = found["progress"]
     if not progress["minutes"]:
-        return _section("Progress", _note("Nobody has labelled yet."))
+        return _section("Progress", _note("Nobody has labelled here yet." + _imported(found)))
     pace = progress["per_minute"]
-    words = f"{pace:.0f} answers a minute of work" if pace else None
+    if pace is None:  # one answer, or one page of them
+        count = many(progress["answers"][-1], "answer")
+        return _section("Progress and pace", _note(f"{count} so far; they tell no pace."))
+    words = f"{pace:.0f} answers a minute of work"
     curve = Curve("answers", progress["minutes"], progress["answers"], "one")
     chart = line_chart("Answers over time", "minutes of work", [curve], percent=False)
     return _section("Progress and pace", element("p", words), chart)
