@@ -7,6 +7,7 @@ never moved or written.
 from __future__ import annotations
 
 import os
+import shlex
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -31,10 +32,7 @@ class Project:
         """Read `folder`. Raises `ProjectError` that names every fault of annotator.toml."""
         file = folder / SETTINGS_FILE
         if not file.exists():
-            raise ProjectError(
-                f"{printable(str(folder))} is not an annotator project (no {SETTINGS_FILE}); make "
-                f"one with `annotator init {printable(str(folder))} --images DIR`"
-            )
+            raise ProjectError(_no_project(folder))
         return cls(folder, read_settings(file, user_file()))
 
     @classmethod
@@ -45,7 +43,7 @@ class Project:
         if file.exists():
             raise ProjectError(
                 f"{printable(str(folder))} is a project already: open it with "
-                f"`annotator run {printable(str(folder))}`, or name another folder"
+                f"`annotator run {printable(shlex.quote(str(folder)))}`, or name another folder"
             )
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -110,6 +108,24 @@ def add_classes(project: Project, names: Sequence[str]) -> Project:
 
 def is_project(folder: Path) -> bool:
     return (folder / SETTINGS_FILE).is_file()
+
+
+def beside(images: Path) -> Path:
+    """Where the project of a folder of images goes: `photos` has `photos.annotator`."""
+    images = images.resolve()
+    return images.with_name(images.name + ".annotator")
+
+
+def _no_project(folder: Path) -> str:
+    """What is wrong with a folder that holds no project, and what to do."""
+    name, quoted = printable(str(folder)), printable(shlex.quote(str(folder)))
+    said = f"{name} is not an annotator project (no {SETTINGS_FILE})"
+    if not folder.exists():
+        return f"{said}; make one with `annotator init {quoted} --images DIR`"
+    other = beside(folder)
+    if is_project(other):
+        return f"{said}; that of its images is {printable(shlex.quote(str(other)))}"
+    return f"{said}; make one of the images in it with `annotator run {quoted}`"
 
 
 def user_file() -> Path:

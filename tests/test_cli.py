@@ -281,6 +281,15 @@ def test_faults_of_annotator_toml_are_named_all_at_once(tmp_path: Path) -> None:
 def test_labelling_without_a_terminal_says_so(tmp_path: Path) -> None:
     make_images(tmp_path / "photos", "a.png")
     assert "needs a terminal" in bad("run", tmp_path / "photos")
+    assert not (tmp_path / "photos.annotator").exists()
+
+
+def test_the_folder_of_images_in_place_of_its_project_says_which_that_is(tmp_path: Path) -> None:
+    make_images(tmp_path / "my photos", "a.png")
+    photos = str(tmp_path / "my photos")
+    assert f"annotator run '{photos}'" in bad("status", photos)
+    good("init", f"{photos}.annotator", "--images", photos)
+    assert f"that of its images is '{photos}.annotator'" in bad("status", photos)
 
 
 def test_names_that_do_not_exist_are_refused_before_anything_opens(tmp_path: Path) -> None:
@@ -288,6 +297,7 @@ def test_names_that_do_not_exist_are_refused_before_anything_opens(tmp_path: Pat
     said = bad("run", tmp_path / "photos", "--strategy", "margins", "--find", "crack")
     assert "'margins'; choose one of herding-mix, random" in said
     assert "'crack'; choose one of negative, positive" in said
+    assert not (tmp_path / "photos.annotator").exists()
     assert "margins" in bad(
         "init", tmp_path / "p", "--images", tmp_path / "photos", "--strategy", "margins"
     )

@@ -76,7 +76,7 @@ def open_or_create(
     `check` hears the settings of a new one before anything is written.
     """
     from annotator.formats import begin
-    from annotator.project import Project, is_project
+    from annotator.project import Project, beside, is_project
     from annotator.settings import Settings
 
     if is_project(path):
@@ -86,7 +86,7 @@ def open_or_create(
             f"{printable(str(path))} is a file; open its folder, or, if it lists images: annotator "
             f"init {shlex.quote(path.stem + '.annotator')} --refs {shlex.quote(str(path))}"
         )
-    folder = folder or begin.beside(path)
+    folder = folder or beside(path)
     if not is_project(folder):
         settings = with_default_classes(Settings(classes=parse_classes(classes)))
         if path.is_dir():

@@ -34,12 +34,6 @@ class Begun:
     notes: list[str] = field(default_factory=list)
 
 
-def beside(images: Path) -> Path:
-    """Where the project of a folder of images goes: `photos` has `photos.annotator`."""
-    images = images.resolve()
-    return images.with_name(images.name + ".annotator")
-
-
 def from_folder(folder: Path, images: Path, settings: Settings) -> Begun:
     """A project of all images below `images`; they are listed when it is first opened."""
     if not images.is_dir():
