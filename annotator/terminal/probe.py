@@ -67,8 +67,9 @@ class _Wire:
         data = b""
         answers = parse(data)
         while not answers.closed:
-            left = begun + self.timeout - time.monotonic()
-            if left <= 0 or not select.select([self.source], [], [], left)[0]:
+            # Time may be up because this process stood still: what has come by then counts.
+            left = max(0.0, begun + self.timeout - time.monotonic())
+            if not select.select([self.source], [], [], left)[0]:
                 break
             piece = os.read(self.source, 4096)
             if not piece:

@@ -19,6 +19,7 @@ from annotator.features.store import FeatureStore
 from annotator.images import Folder
 from annotator.refs import Box, Item
 from annotator.reftable import RefTable
+from tests.waiting import PATIENCE
 
 
 def pictures(folder: Path, count: int) -> list[str]:
@@ -193,7 +194,7 @@ def test_decoding_goes_on_while_the_extractor_works(tmp_path: Path) -> None:
             if len(some) > 1:
                 begun[0] += len(some)
                 with news:
-                    ahead = news.wait_for(lambda: decoded[0] > min(begun[0], 99), 20)
+                    ahead = news.wait_for(lambda: decoded[0] > min(begun[0], 99), PATIENCE)
                 assert ahead, "no picture was decoded while a batch was computed"
             return super().__call__(some)
 

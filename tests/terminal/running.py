@@ -19,6 +19,7 @@ from pathlib import Path
 
 from tests.terminal.looks import PLACEHOLDER
 from tests.terminal.screen import Screen
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 
@@ -64,7 +65,7 @@ class Running:
         self._tell_size()
         os.killpg(self.process.pid, signal.SIGWINCH)
 
-    def wait(self, condition: Callable[[Screen], bool], seconds: float = 8) -> None:
+    def wait(self, condition: Callable[[Screen], bool], seconds: float = PATIENCE) -> None:
         """Until the screen is as it should be; fails with what is on it."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -85,7 +86,7 @@ class Running:
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-        self._thread.join(2)
+        self._thread.join(PATIENCE)
         os.close(self._master)
 
     def _tell_size(self) -> None:

@@ -17,6 +17,7 @@ from annotator.terminal.caps import Caps, Technique, Tmux, choose
 from annotator.terminal.facts import facts
 from annotator.terminal.probe import probe
 from tests.terminal.screen import Screen
+from tests.waiting import PATIENCE
 
 
 @contextmanager
@@ -39,7 +40,7 @@ def terminal(kind: str, delay: float = 0.0, typed: bytes = b"") -> Iterator[int]
     finally:
         stop.set()
         os.write(slave, b" ")
-        thread.join(2)
+        thread.join(PATIENCE)
         os.close(master)
         os.close(slave)
 
@@ -57,7 +58,7 @@ def terminal(kind: str, delay: float = 0.0, typed: bytes = b"") -> Iterator[int]
 )
 def test_each_terminal_gets_its_best_technique(kind: str, technique: Technique) -> None:
     with terminal(kind) as tty:
-        caps = probe(env={}, stdin=tty, stdout=tty)
+        caps = probe(env={}, timeout=PATIENCE, stdin=tty, stdout=tty)
     assert caps.technique is technique
     assert caps.reason
     assert caps.cell == (8, 16)
@@ -65,7 +66,7 @@ def test_each_terminal_gets_its_best_technique(kind: str, technique: Technique) 
 
 def test_a_slow_line_is_waited_for_and_typed_keys_are_kept() -> None:
     with terminal("kitty", delay=0.6, typed=b"dda\x1b[A") as tty:
-        caps = probe(env={}, stdin=tty, stdout=tty)
+        caps = probe(env={}, timeout=PATIENCE, stdin=tty, stdout=tty)
     assert caps.technique is Technique.FRAMES
     assert caps.typed == "dda\x1b[A"
     assert caps.rtt > 0.5
@@ -93,10 +94,10 @@ def test_no_terminal_is_not_asked() -> None:
 
 def test_what_the_user_chose_counts() -> None:
     with terminal("xterm") as tty:
-        assert probe("iterm", {}, stdin=tty, stdout=tty).technique is Technique.ITERM
+        assert probe("iterm", {}, PATIENCE, tty, tty).technique is Technique.ITERM
         env = {"ANNOTATOR_GRAPHICS": "none"}
-        assert probe("auto", env, stdin=tty, stdout=tty).technique is Technique.NONE
-        assert probe("sixel", env, stdin=tty, stdout=tty).technique is Technique.SIXEL
+        assert probe("auto", env, PATIENCE, tty, tty).technique is Technique.NONE
+        assert probe("sixel", env, PATIENCE, tty, tty).technique is Technique.SIXEL
     with pytest.raises(TerminalError, match="ANNOTATOR_GRAPHICS is 'vga'.*kitty"):
         probe("auto", {"ANNOTATOR_GRAPHICS": "vga"})
 

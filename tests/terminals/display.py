@@ -14,7 +14,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.waiting import PATIENCE
+
 Pixels = NDArray[np.uint8]
+
+
+class NotStarted(RuntimeError):
+    """The X server or the terminal did not come up: nothing of what is tested has run yet."""
 
 
 class Display:
@@ -42,9 +48,13 @@ class Display:
         os.close(writing)
         number = b""
         while not number.endswith(b"\n"):
-            if not select.select([reading], [], [], 20)[0]:
-                raise RuntimeError("Xvfb did not start")
-            number += os.read(reading, 16)
+            ready = select.select([reading], [], [], PATIENCE)[0]
+            piece = os.read(reading, 16) if ready else b""
+            if not piece:
+                os.close(reading)
+                self._end()
+                raise NotStarted("Xvfb did not start")
+            number += piece
         os.close(reading)
         self.name = ":" + number.decode().strip()
         self._map(folder / "Xvfb_screen0")
@@ -63,12 +73,14 @@ class Display:
         from Xlib import display
         from Xlib.error import DisplayConnectionError
 
-        for _ in range(100):
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
             with contextlib.suppress(DisplayConnectionError, OSError):
                 self.x = display.Display(self.name)
                 return
             time.sleep(0.05)
-        raise RuntimeError("no connection to Xvfb")
+        self._end()
+        raise NotStarted("no connection to Xvfb")
 
     def window(self) -> object | None:
         """The largest window that is on the screen."""
@@ -96,6 +108,14 @@ class Display:
         self.x.sync()
 
     def close(self) -> None:
-        self.x.close()
+        with contextlib.suppress(OSError):
+            self.x.close()
+        self._end()
+
+    def _end(self) -> None:
         self.process.terminate()
-        self.process.wait(10)
+        try:
+            self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()

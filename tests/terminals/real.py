@@ -11,8 +11,12 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from tests.terminals.display import Display, Pixels
+import pytest
+
+from tests.terminals.display import Display, NotStarted, Pixels
+from tests.waiting import PATIENCE
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -93,6 +97,17 @@ def missing(name: str) -> str:
     return "" if Path("/usr/bin/Xvfb").exists() else "Xvfb is not installed"
 
 
+def opened(name: str, command: Sequence[str], folder: Path, **more: Any) -> Real:
+    """A terminal with the command in it; the test is skipped where the terminal itself does not
+    come up, three times over: that says nothing of the program."""
+    for attempt in range(3):
+        try:
+            return Real(name, command, folder.with_name(folder.name + "+" * attempt), **more)
+        except NotStarted as error:
+            failed = error
+    pytest.skip(f"{name} did not start here: {failed}")
+
+
 class Real:
     """A program in a terminal, behind the proxy that counts bytes and may slow the line."""
 
@@ -157,12 +172,15 @@ class Real:
     def _find_window(self) -> None:
         from Xlib import X
 
-        end = time.monotonic() + 30
+        end = time.monotonic() + PATIENCE
         while (window := self.display.window()) is None:
             if self.process.poll() is not None or time.monotonic() > end:
                 errors = (self.folder / "terminal.err").read_text(errors="replace")
+                begun = self.log.exists()
                 self.close()
-                raise RuntimeError(f"no terminal appeared: {errors[-500:]}")
+                if begun:
+                    raise AssertionError(f"the program ended, and its terminal: {errors[-500:]}")
+                raise NotStarted(f"no terminal appeared: {errors[-500:]}")
             time.sleep(0.02)
         self.window = window
         window.configure(x=0, y=0)  # type: ignore[attr-defined]
@@ -184,18 +202,38 @@ class Real:
         place = self.window.get_geometry()  # type: ignore[attr-defined]
         return self.display.pixels[: place.height, : place.width, 2::-1].copy()
 
-    def wait(self, condition: Callable[[Pixels], bool], seconds: float = 20) -> int:
+    def wait(self, condition: Callable[[Pixels], bool], seconds: float = PATIENCE) -> int:
         """Until the window looks as it should; returns the time, or fails with a screenshot."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        if (found := self.looks(condition, seconds)) is None:
+            raise AssertionError(f"the window never looked as it should: {self._photographed()}")
+        time.sleep(self.look)
+        return found
+
+    def looks(self, condition: Callable[[Pixels], bool], seconds: float) -> int | None:
+        """The time at which the window looked so; None if it did not in so many seconds."""
+        begun = time.monotonic()
+        while time.monotonic() < begun + seconds:
             now = time.monotonic_ns()
             if condition(self.pixels()):
-                time.sleep(self.look)
                 return now
-            time.sleep(0.002)
-        raise AssertionError(f"the window never looked as it should: {self._photographed()}")
+            # Looking all the time takes the processor from what is looked at.
+            time.sleep(0.002 if time.monotonic() < begun + 0.5 else 0.02)
+        return None
 
-    def ended(self, seconds: float = 20) -> None:
+    def until(
+        self, act: Callable[[], object], condition: Callable[[Pixels], bool], again: float = 15
+    ) -> None:
+        """Do something until the window looks as it should. It is done again after a while: what
+        is asked before the program has the terminal's word that its picture is drawn, or what the
+        terminal loses, comes to nothing. Not for what is done twice by being done again late."""
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            act()
+            if self.looks(condition, again) is not None:
+                break
+        self.wait(condition, again)
+
+    def ended(self, seconds: float = PATIENCE) -> None:
         """Until the terminal is gone; fails with what is still there, and where it waits."""
         try:
             self.process.wait(seconds)
@@ -235,7 +273,7 @@ class Real:
         self.process.terminate()
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(10)
+        self.process.wait(PATIENCE)
         self._errors.close()
         self.display.close()
 

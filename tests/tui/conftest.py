@@ -23,6 +23,7 @@ from annotator.store import SqliteStore
 from annotator.terminal.caps import Caps, Technique
 from annotator.tui.app import prepared
 from annotator.tui.labeller import Labeller
+from tests.waiting import PATIENCE
 
 COLOURS = {"red": (200, 30, 30), "blue": (30, 30, 200)}
 Make = Callable[..., Project]
@@ -101,7 +102,7 @@ class Desk:
         elsewhere = self.app.screen is not screen or screen.has_class("small")
         return elsewhere or screen.picture.seen == screen.picture.item
 
-    async def until(self, condition: Callable[[], Any], seconds: float = 10.0) -> None:
+    async def until(self, condition: Callable[[], Any], seconds: float = PATIENCE) -> None:
         """Wait for something to become true."""
         end = time.monotonic() + seconds
         while not condition():

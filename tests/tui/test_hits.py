@@ -28,6 +28,7 @@ from annotator.tui.hand import now
 from annotator.tui.hitting import opening
 from annotator.tui.labeller import Labeller
 from annotator.tui.screens.hit import HitScreen
+from tests.waiting import PATIENCE
 
 NO_CHECKS = Checks(0.0, False)
 SIZE = (100, 40)
@@ -67,7 +68,7 @@ class Worker:
         assert isinstance(screen, HitScreen)
         return screen
 
-    async def until(self, condition: Callable[[], Any], seconds: float = 10.0) -> None:
+    async def until(self, condition: Callable[[], Any], seconds: float = PATIENCE) -> None:
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, f"never came true; the screen shows:\n{self.text}"

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.waiting import PATIENCE
+
 REFS = [f"{number:02d}.png" for number in range(40)]
 
 
@@ -140,10 +142,10 @@ async def test_features_are_computed_beside_the_screen(
     """A real `annotator features`, in a process of its own."""
     project = make(40, model="classic")
     async with opened(project, extract=True) as desk:
-        await desk.until(lambda: desk.app.session.has_features, seconds=60)
+        await desk.until(lambda: desk.app.session.has_features)
         await label_truly(desk, truth, 8)
         await desk.until(lambda: desk.app.session.prediction)
-        await desk.until(lambda: "features" not in desk.text.splitlines()[0], seconds=60)
+        await desk.until(lambda: "features" not in desk.text.splitlines()[0])
     assert np.load(project.features_folder / "features.npy", mmap_mode="r").shape[0] == 40
     assert {row.picked_by for row in log(project)} != {"random"}
 
@@ -153,7 +155,7 @@ async def test_features_that_cannot_be_computed_are_said_with_the_next_command(
 ) -> None:
     project = make(8, model=str(tmp_path / "no-such-checkpoint"))
     async with opened(project, extract=True) as desk:
-        await desk.until(lambda: "no features, so items come" in desk.text, seconds=60)
+        await desk.until(lambda: "no features, so items come" in desk.text)
         await desk.sees("Try: annotator features")
         await desk.press("a")
         assert len(log(project)) == 1
@@ -164,7 +166,7 @@ async def test_the_child_ends_with_the_app(make: Any, opened: Any) -> None:
     async with opened(project, extract=True) as desk:
         await desk.until(lambda: desk.app._child is not None)
         child = desk.app._child._child
-    assert child.wait(20) is not None
+    assert child.wait(PATIENCE) is not None
 
 
 def test_what_computes_features_for_an_app_that_died_ends_at_once(make: Any) -> None:

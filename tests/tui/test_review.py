@@ -21,6 +21,7 @@ from annotator.store import SqliteStore
 from annotator.terminal.caps import Caps, Technique
 from annotator.tui.reviewer import Reviewer
 from annotator.tui.reviewing import prepared
+from tests.waiting import PATIENCE
 
 
 class Desk:
@@ -45,7 +46,7 @@ class Desk:
             await self.until(lambda: picture.seen == picture.item)
             await self.pilot.press(key)
 
-    async def until(self, condition: Callable[[], Any], seconds: float = 10.0) -> None:
+    async def until(self, condition: Callable[[], Any], seconds: float = PATIENCE) -> None:
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, f"never came true; the screen shows:\n{self.text}"

@@ -1,4 +1,7 @@
-"""The smallest labelling program around a picture, for tests: d and a label, h helps, q quits."""
+"""The smallest labelling program around a picture, for tests: d and a label, h helps, q quits.
+
+What it says of the picture is in a file, too, beside its labels: LABELS.state.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,7 @@ from annotator.tui.widgets.driver import driver_for  # noqa: E402
 from annotator.tui.widgets.picture import Picture  # noqa: E402
 
 FOLDER, LABELS = Path(sys.argv[1]), Path(sys.argv[2])
+STATE = LABELS.with_name(f"{LABELS.name}.state")
 ITEMS = [Item(path.name) for path in sorted(FOLDER.iterdir())]
 
 
@@ -64,6 +68,7 @@ class Labelling(App[None]):
 
     def say(self, state: str) -> None:
         text = f"{self.index} {state} {self.picture.technique} {self.picture.status}"
+        STATE.write_text(text)
         self.query_one(Static).update(text)
 
     def on_picture_seen(self, event: Picture.Seen) -> None:

@@ -18,6 +18,7 @@ from annotator.terminal.caps import Caps, Technique
 from annotator.terminal.make import backend_for
 from annotator.terminal.shots import Job, Shot
 from annotator.tui.widgets.studio import Developed, Studio, true_pixels
+from tests.waiting import PATIENCE
 
 AREA = Area(0, 0, 20, 8, (8, 16))
 BACKEND = backend_for(Caps(Technique.FRAMES))
@@ -37,7 +38,7 @@ class Source:
     def load(self, item: Item, size: tuple[int, int]) -> Crop:
         self.asked.append(item.path)
         if item.path == "enormous":
-            self.sign.wait(20)
+            self.sign.wait(PATIENCE)
         if item.path == "broken":
             raise ImageError("broken: cut off after 3 bytes")
         if item.path == "fault":
@@ -67,14 +68,16 @@ def test_an_enormous_picture_does_not_hold_back_the_others(
     studio: Studio, source: Source, done: queue.Queue[Developed]
 ) -> None:
     studio.want([job("enormous"), job("a"), job("b"), job("c")])
-    assert {done.get(timeout=20).job.shot.item.path for _ in range(3)} == {"a", "b", "c"}
+    assert {done.get(timeout=PATIENCE).job.shot.item.path for _ in range(3)} == {"a", "b", "c"}
     source.sign.set()
-    assert done.get(timeout=20).job == job("enormous")
+    assert done.get(timeout=PATIENCE).job == job("enormous")
 
 
 def test_what_cannot_be_decoded_has_a_reason(studio: Studio, done: queue.Queue[Developed]) -> None:
     studio.want([job("broken"), job("fault")])
-    reasons = {found.job.shot.item.path: found for found in (done.get(timeout=20) for _ in "ab")}
+    reasons = {
+        found.job.shot.item.path: found for found in (done.get(timeout=PATIENCE) for _ in "ab")
+    }
     assert reasons["broken"].payload is None
     assert "cut off" in reasons["broken"].reason
     assert "ZeroDivisionError" in reasons["fault"].reason
@@ -84,9 +87,9 @@ def test_a_second_quality_is_not_decoded_again(
     studio: Studio, source: Source, done: queue.Queue[Developed]
 ) -> None:
     studio.want([job("a", 0)])
-    done.get(timeout=20)
+    done.get(timeout=PATIENCE)
     studio.want([job("a", 2)])
-    done.get(timeout=20)
+    done.get(timeout=PATIENCE)
     assert source.asked == ["a"]
 
 
