@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -282,6 +283,17 @@ def test_labelling_without_a_terminal_says_so(tmp_path: Path) -> None:
     make_images(tmp_path / "photos", "a.png")
     assert "needs a terminal" in bad("run", tmp_path / "photos")
     assert not (tmp_path / "photos.annotator").exists()
+
+
+def test_names_are_utf8_whatever_the_locale_says(tmp_path: Path) -> None:
+    make_images(tmp_path / "photos", "日本.png")
+    environment = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    for words in (["init", "p", "--images", "photos"], ["export", "p", "-", "--format", "csv"]):
+        ran = subprocess.run(
+            [sys.executable, "-m", "annotator", *words],
+            capture_output=True, cwd=tmp_path, env=environment, check=True,
+        )  # fmt: skip
+    assert "日本.png" in ran.stdout.decode()
 
 
 def test_the_folder_of_images_in_place_of_its_project_says_which_that_is(tmp_path: Path) -> None:

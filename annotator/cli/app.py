@@ -43,6 +43,7 @@ def _options(
 
 def main() -> NoReturn:
     """Run the command line; exits 0 for success, 1 for a failure, 2 for usage, 130 for Ctrl+C."""
+    _in_utf8()
     try:
         _main()
     except SystemExit as end:
@@ -53,6 +54,16 @@ def main() -> NoReturn:
             sys.stderr.flush()
             os._exit(end.code)
         raise
+
+
+def _in_utf8() -> None:
+    """Begin again in UTF-8 mode where the locale says otherwise.
+
+    Terminals and file names are UTF-8 these days, whatever a locale that came along over ssh says.
+    In Latin-1 the screen would be escape codes, and names in refs.csv would open nowhere else.
+    """
+    if sys.getfilesystemencoding() != "utf-8" and "utf8" not in sys._xoptions:
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
 
 
 def _main() -> NoReturn:
