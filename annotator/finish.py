@@ -191,7 +191,7 @@ def _no_plan(project: Project, why: Shortfall, size: int, labels: int, max_error
             f"of the surest {why.surest:,}, {why.error:.1%} are expected to be wrong; an audit "
             f"that finds no error takes {why.least_audit:,} labels\n  to label more"
         )
-        if why.labels is not None and why.labels < labels + size:
+        if why.labels is not None and labels < why.labels < labels + size:
             said += f", perhaps {why.labels - labels:,}, until the model is that good"
         said += f": annotator run {folder}"
     if (other := why.other) is not None:

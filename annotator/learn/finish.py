@@ -12,7 +12,7 @@ seen and one bet, this is the exact binomial rule: 299 labels for 1 % at 95 %.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,7 @@ from annotator.learn.outlook import Point, forecast
 
 THRESHOLDS = 200
 _LOOKS = (2_000, 20_000)  # labels of an audit; none is planned that takes more
-_LOOSER = (2, 3, 5, 8, 12, 20, 30, 50)
-LOOSEST = 0.5  # of the error that may be asked for
+_OFFERED = (0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.1, 0.15, 0.2, 0.3, 0.5)
 PRIOR = 20.0  # labels that the model's own opinion of its errors is worth
 FIRST_SHARE = 0.9  # of α that the first attempt may spend; the others halve what is left
 
@@ -87,7 +86,9 @@ def plan(
             and (audit := length(error, max_error, alpha, _bets(error / max_error), size)) < size
         ]
         if plans:
-            return max(plans, key=lambda found: found.size - found.expected_audit)
+            best = max(plans, key=lambda found: found.size - found.expected_audit)
+            likely = _expected_audit(best.expected_error, max_error, alpha, best.bets, best.size)
+            return replace(best, expected_audit=likely)
     return None
 
 
@@ -98,13 +99,13 @@ class Shortfall:
     least_audit: int
     """Labels of an audit that finds no error; all rows where fewer would not do."""
     surest: int
-    """Rows of the surest part that is larger than its shortest audit; 0 if there is none."""
+    """Rows of the surest part that is twice its shortest audit; 0 if there is none."""
     error: float
     """Share of that part that is expected to be wrong."""
     labels: int | None
     """Labels in all at which the model might be good enough; None where it cannot be told."""
     other: Plan | None
-    """The plan for the least error that has one, of 2, 3, 5, 8 ... times the error asked for."""
+    """The plan for the least larger error, in round numbers, that spares a tenth of the rows."""
 
 
 def shortfall(
@@ -122,30 +123,28 @@ def shortfall(
         (_expected_error(confidence, drawn, rest, float(threshold)), size)
         for threshold in _thresholds(confidence)
         if (size := round(float((confidence >= threshold).mean()) * rest))
-        > _expected_audit(0.0, max_error, alpha, (0.0,), size)
+        >= 2 * _expected_audit(0.0, max_error, alpha, (0.0,), size)
     ]
     error, surest = min(parts) if parts else (0.0, 0)
     reach = Point(len(drawn.y), error, len(drawn.y))
     others = (
         plan(confidence, drawn, rest, max_error=limit, level=level, attempt=attempt)
-        for limit in (_rounded(max_error * times) for times in _LOOSER)
-        if limit <= LOOSEST
+        for limit in _OFFERED
+        if limit > max_error
     )
     return Shortfall(
         least_audit=_expected_audit(0.0, max_error, alpha, (0.0,), surest or rest),
         surest=surest,
         error=error,
         labels=forecast([reach], max_error / 2) if surest else None,
-        other=next((found for found in others if found is not None), None),
+        other=next(
+            (one for one in others if one and one.size - one.expected_audit >= rest / 10), None
+        ),
     )
 
 
 def _thresholds(confidence: NDArray[np.floating]) -> NDArray[np.floating]:
     return np.unique(np.quantile(confidence, np.linspace(0, 0.995, THRESHOLDS)))
-
-
-def _rounded(share: float) -> float:
-    return float(f"{share:.2g}")
 
 
 def spent(alpha: float, attempt: int) -> float:
