@@ -243,7 +243,8 @@ class Labeller(Beside):
         if self.session.blind:
             return "AUDIT" if self.session.audit is not None else "SECOND OPINION"
         find = self.session.strategy.find
-        return f"hunting {printable(find)}" if find else ""
+        words = [f"hunting {printable(find)}"] if find else []
+        return " · ".join([*words, "whole groups"] if self.company.together else words)
 
     # --- learning
 

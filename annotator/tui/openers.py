@@ -74,6 +74,7 @@ def palette(app: Labeller) -> None:
 def group(app: Labeller) -> None:
     """Let an answer hold for all near-duplicates, or no longer."""
     app.company.toggle()
+    app.show_activity()
 
 
 def quit_(app: Labeller) -> None:

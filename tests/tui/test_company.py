@@ -49,6 +49,7 @@ async def test_one_key_labels_the_group_and_one_takes_it_back(
         shown = await _to_a_copy(desk)
         await desk.press("w")
         await desk.sees("an answer holds for all 3 near-duplicates")
+        assert "whole groups" in desk.text.splitlines()[0]  # as long as it holds
         answered = len(log(copies))
         await desk.press("d")
         await desk.until(lambda: len(log(copies)) == answered + 3)
