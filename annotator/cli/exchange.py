@@ -26,16 +26,28 @@ _LONG = 50_000
 ProjectPath = Annotated[Path, typer.Argument(metavar="PROJECT", help="A project folder.")]
 
 
+def _formats() -> list[str]:
+    """For completion: every format that is here."""
+    from annotator.formats.format import names
+
+    return list(names())
+
+
 def export(
     project: ProjectPath,
     file: Annotated[Path, typer.Argument(help="Where to; - for standard output.")],
-    format_: Annotated[str, typer.Option("--format", help="One of those below.")] = "csv",
+    format_: Annotated[
+        str, typer.Option("--format", help="One of those below.", autocompletion=_formats)
+    ] = "csv",
     class_: Annotated[
         list[str] | None, typer.Option("--class", help="Only items of this class; repeatable.")
     ] = None,
     only: Annotated[
         list[str] | None,
-        typer.Option(help="labelled, human (no machine labels), flagged, unflagged; repeatable."),
+        typer.Option(
+            help="labelled, human (no machine labels), flagged, unflagged; repeatable.",
+            autocompletion=lambda: ["labelled", "human", "flagged", "unflagged"],
+        ),
     ] = None,
     min_agreement: Annotated[
         float | None,
@@ -53,7 +65,13 @@ def export(
     predictions: Annotated[
         bool, typer.Option(help="The model's word on unlabelled items, with its score.")
     ] = False,
-    images: Annotated[str, typer.Option(help="In a folder: symlink, copy or none.")] = "symlink",
+    images: Annotated[
+        str,
+        typer.Option(
+            help="In a folder: symlink, copy or none.",
+            autocompletion=lambda: ["symlink", "copy", "none"],
+        ),
+    ] = "symlink",
     crop: Annotated[bool, typer.Option(help="In a folder: each box as an image.")] = False,
     context: Annotated[
         float, typer.Option(min=0, max=10, help="Around a crop, as a share of its larger side.")
@@ -98,7 +116,7 @@ def export(
         source = _source(Project.open(project), format_of, options)
         with _watched(source):
             format_of.write(source, place)
-    _say(source, file)
+    _say(source, file, "provenance" in format_of.takes and not provenance)
 
 
 def _format(name: str) -> Format:
@@ -166,11 +184,17 @@ def _watched(source: Source) -> Iterator[None]:
         yield
 
 
-def _say(source: Source, file: Path) -> None:
+def _say(source: Source, file: Path, unmarked: bool) -> None:
     from annotator.formats.reading import many
 
     where = "standard output" if str(file) == "-" else printable(str(file))
     typer.echo(f"{many(source.written, 'item')} written to {where}", err=True)
+    if machine := int((source.ledger.labelled() & ~source.ledger.by_people())[source.rows].sum()):
+        marks = "--provenance marks them, " if unmarked else ""
+        count = many(machine, "label")
+        typer.echo(
+            f"{count} of the model among them: {marks}--only human leaves them out", err=True
+        )
     left = [f"{count:,} {why}" for why, count in sorted(source.left_out.items()) if count]
     if left:
         typer.echo(f"left out: {', '.join(left)}", err=True)
@@ -191,7 +215,10 @@ def import_(
     project: ProjectPath,
     file: Annotated[Path, typer.Argument(help="A file or folder with labels.")],
     format_: Annotated[
-        str | None, typer.Option("--format", help="As in export [found out by itself].")
+        str | None,
+        typer.Option(
+            "--format", help="As in export [found out by itself].", autocompletion=_formats
+        ),
     ] = None,
     class_: Annotated[
         str | None, typer.Option("--class", help="For a list: the class of every item in it.")
