@@ -212,9 +212,11 @@ class Labeller(Beside):
 
     def _features_failed(self, narration: str) -> None:
         words = [line.strip() for line in narration.splitlines() if line.strip()]
-        reason = words[-1] if words else "the process ended without a word"
+        last = (
+            words[-1].removeprefix("annotator: ") if words else "the process ended without a word"
+        )
         command = f"annotator features {shlex.quote(str(self.project.folder))}"
-        self._warn("features", f"no features, so items come at random. Try: {command}\n{reason}")
+        self._warn("features", f"no features, so items come at random. Try: {command}\n{last}")
 
     def hook_failed(self, words: str) -> None:
         """A command of the user's failed; called in another thread."""

@@ -224,7 +224,8 @@ class LabelScreen(Screen[None]):
 
     def do_again(self) -> None:
         if count := self.banner.saving(self.session.reopen_skipped):
-            self.say(f"{count:,} skipped items are asked once more")
+            items = "item is" if count == 1 else "items are"
+            self.say(f"{count:,} skipped {items} asked once more")
         self._went_on()
 
     def do_flag(self) -> None:
