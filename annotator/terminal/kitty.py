@@ -221,11 +221,10 @@ class Frames(Kitty):
         return freed + opened
 
     def part(self, slot: int, payload: Payload, index: int, area: Area) -> bytes:
-        opened = self._open(payload.level, area)
-        number, more = self._rings[payload.level], int(index + 1 < len(payload.parts))
+        opened, more = self._open(payload.level, area), int(index + 1 < len(payload.parts))
         self._level[slot] = payload.level
         # A frame is edited, not added: r and a belong in every piece of it.
-        keys = f"a=f,i={number},r={slot + 2},m={more},q=2"
+        keys = f"{self._frame(slot)},m={more},q=2"
         if index == 0:
             keys += ",f=100,X=1"
         return opened + self._send(keys, payload.parts[index].data)
@@ -235,12 +234,11 @@ class Frames(Kitty):
         return self._level_of(slot) == sending.level
 
     def abort(self, slot: int, payload: Payload) -> bytes:
-        number = self._rings[payload.level]
-        return self._send(f"a=f,i={number},r={slot + 2},m=0,q=2")
+        return self._send(f"{self._frame(slot)},m=0,q=2")
 
     def show(self, slot: int | None, area: Area, *, cells: bool = True) -> bytes:
         number = self._rings[self._level_of(slot)]
-        switch = self._send(f"a=a,i={number},c={1 if slot is None else slot + 2},q=2")
+        switch = self._send(f"a=a,i={number},c={1 if slot is None else self._place(slot)},q=2")
         if number == self._shown:
             return switch
         self._shown = number
@@ -250,6 +248,13 @@ class Frames(Kitty):
 
     def _level_of(self, slot: int | None) -> float:
         return 1.0 if slot is None else self._level[slot]
+
+    def _place(self, slot: int) -> int:
+        """The number of a slot's frame in its ring."""
+        return slot + 2  # the root has 1
+
+    def _frame(self, slot: int) -> str:
+        return f"a=f,i={self._rings[self._level[slot]]},r={self._place(slot)}"
 
     def _open(self, level: float, area: Area) -> bytes:
         """A ring: a transparent root of the canvas' size, its placement, and empty frames."""
@@ -262,8 +267,11 @@ class Frames(Kitty):
         opened = self._send(
             f"a=t,i={number},f=100,q=2", standard_b64encode(as_png(root, 9))
         ) + self._done(number, area)
-        empty = self._send(f"a=f,i={number},s=1,v=1,f=32,q=2", b"AAAAAA==")
-        return opened + empty * self.slots
+        return opened + self._empty(number) * self.slots
+
+    def _empty(self, number: int) -> bytes:
+        """A frame for later. Made in advance, a picture that gets lost moves no other's number."""
+        return self._send(f"a=f,i={number},s=1,v=1,f=32,q=2", b"AAAAAA==")
 
 
 class Classic(Kitty):

@@ -84,9 +84,12 @@ class Kept:
         place = int(keys.get("r", len(frames) + 1)) - 1
         if place > len(frames):
             self.problems.append(f"frame {place + 1} of {len(frames)}")
-        elif place == len(frames):
+        canvas.info["bytes"] = image.info["bytes"]
+        if place == len(frames):
             frames.append(canvas)
-        else:
+        elif place < len(frames):
+            if keys.get("t") == "s" and frames[place].info["bytes"] != canvas.info["bytes"]:
+                self.problems.append("a frame of another size: kitty writes over its neighbours")
             frames[place] = canvas
 
     def _command(self, keys: dict[str, str], cursor: tuple[int, int]) -> None:
@@ -122,9 +125,12 @@ def _picture(keys: dict[str, str], data: bytes) -> Image.Image | None:
         if keys.get("o") == "z":
             raw = zlib.decompress(raw)
         if keys.get("f") == "100":
-            return Image.open(io.BytesIO(raw)).convert("RGBA")
-        mode = "RGB" if keys.get("f") == "24" else "RGBA"
-        return Image.frombytes(mode, (int(keys["s"]), int(keys["v"])), raw).convert("RGBA")
+            image = Image.open(io.BytesIO(raw)).convert("RGBA")
+        else:
+            mode = "RGB" if keys.get("f") == "24" else "RGBA"
+            image = Image.frombytes(mode, (int(keys["s"]), int(keys["v"])), raw).convert("RGBA")
+        image.info["bytes"] = len(raw)
+        return image
     except (OSError, ValueError, KeyError, zlib.error):
         return None
 

@@ -23,6 +23,7 @@ from annotator.terminal.shots import Display
 from annotator.terminal.stage import Stage
 from annotator.tui.widgets.driver import PictureDriver
 from annotator.tui.widgets.order import along, overlaid
+from annotator.tui.widgets.strips import Placed
 
 DRAWN_SLACK = 0.12
 """Seconds of a picture that may queue where each is drawn anew: more, for somebody waits for it."""
@@ -235,9 +236,9 @@ class Canvas(Widget):
     def render_lines(self, crop: Region) -> list[Strip]:
         # Past the caches, for pictures change behind the compositor's back, and past all filters
         # and tints: the colour of a placeholder is the name of its image.
-        style = self.rich_style
+        style, width = self.rich_style, self.size.width
         lines = (self.render_line(y).apply_style(style) for y in crop.line_range)
-        return [line.crop(crop.x, crop.right) for line in lines]
+        return [Placed(line, width).crop(crop.x, crop.right) for line in lines]
 
     def _others_wrote(self, text: str) -> None:
         """Something else went to the terminal: a picture that lies over text may be gone."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby, pairwise
 from textwrap import wrap
 
 from rich.color import Color
@@ -15,10 +15,42 @@ from textual.strip import Strip
 
 from annotator.terminal.backend import Cell, Colour
 from annotator.terminal.lettered import Run
-from annotator.terminal.placeholders import MARKS
+from annotator.terminal.placeholders import MARKS, PLACEHOLDER
 
 _CELLS = re.compile(f"[^{''.join(MARKS)}][{''.join(MARKS)}]*", re.DOTALL)
 """One narrow cell: a character, and the marks that say where in a picture it belongs."""
+
+
+class Placed(Strip):
+    """A strip that may hold placeholders, and is cut between their cells.
+
+    Rich cuts a text where so many columns are before: that is before a character's marks, too. They
+    would lie on the border of a dialog, and their cell would not know its place in the picture.
+    """
+
+    def crop(self, start: int, end: int | None = None) -> Strip:
+        start, end = max(0, start), min(self.cell_length, self.cell_length if end is None else end)
+        if (start, end) == (0, self.cell_length):
+            return self
+        return Placed(_between(self, start, end), max(0, end - start))
+
+    def divide(self, cuts: Iterable[int]) -> Sequence[Strip]:
+        places = [0, *(cut for cut in cuts if cut <= self.cell_length)]
+        return [self.crop(start, end) for start, end in pairwise(places)]
+
+
+def _between(strip: Strip, start: int, end: int) -> Iterator[Segment]:
+    place = 0
+    for segment in strip:
+        first, last = max(0, start - place), end - place
+        if PLACEHOLDER in segment.text:
+            cells = _CELLS.findall(segment.text)
+            width, text = len(cells), "".join(cells[first : max(0, last)])
+            yield from [Segment(text, segment.style)] if text else []
+        else:
+            width = segment.cell_length
+            yield from Strip([segment], width).crop(first, min(width, max(first, last)))
+        place += width
 
 
 def segments(cells: Sequence[Cell]) -> list[Segment]:
