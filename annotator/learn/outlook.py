@@ -111,5 +111,28 @@ def rare_class(counts: NDArray[np.int64], least: int = RARE_FROM) -> int | None:
     found = np.flatnonzero(counts)
     if total < least or len(found) < 2:
         return None
-    rarest = int(found[counts[found].argmin()])
-    return rarest if counts[rarest] < min(RARE, 0.5 / len(counts)) * total else None
+    least_of = int(found[counts[found].argmin()])
+    return least_of if counts[least_of] < _rare(len(counts)) * total else None
+
+
+def rarest(counts: NDArray[np.int64], estimate: ErrorEstimate | None) -> int | None:
+    """The class that one might search for: rare among the labels, or in the pool."""
+    found = rare_class(counts)
+    return _rare_in_pool(estimate, counts) if found is None else found
+
+
+def _rare_in_pool(estimate: ErrorEstimate | None, counts: NDArray[np.int64]) -> int | None:
+    """Of the classes that were found, the rarest by its estimated share, if it is rare in the pool.
+
+    The default strategy searches for a rare class unasked: soon it is no longer rare among the
+    labels, and as rare as before in the pool.
+    """
+    found = np.flatnonzero(counts)
+    if estimate is None or not estimate.shown or not estimate.shares or len(found) < 2:
+        return None
+    least = min(found.tolist(), key=lambda c: estimate.shares[c].value)
+    return least if estimate.shares[least].value < _rare(len(counts)) else None
+
+
+def _rare(classes: int) -> float:
+    return min(RARE, 0.5 / classes)

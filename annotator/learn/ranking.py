@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from annotator.errors import ProjectError
 from annotator.learn.honest import Drawn, ErrorEstimate, Interval, Rest, estimate, precision
 from annotator.learn.model import FittedModel, Model, estimator, out_of_sample
-from annotator.learn.outlook import rare_class
+from annotator.learn.outlook import rarest
 from annotator.learn.past import STEP, STOP_SET, Past, due
 from annotator.learn.pool import OpenRows, Pool
 from annotator.learn.registry import DEFAULT, STRATEGIES
@@ -107,7 +107,7 @@ def learn(snapshot: Snapshot, seed: int) -> Ranking:
         step = _Step(snapshot, unit, model, _kept(snapshot), seed, rng)
         picks, found, precise = step.run()
         past = step.past(found)
-    rare = step.rare
+    rare = None if snapshot.find else step.rare(found)
     return Ranking(
         version=snapshot.version,
         picks=tuple(picks),
@@ -115,7 +115,7 @@ def learn(snapshot: Snapshot, seed: int) -> Ranking:
         classes=snapshot.classes,
         estimate=found,
         precision=precise,
-        suggestion=None if rare is None or snapshot.find else snapshot.classes[rare],
+        suggestion=None if rare is None else snapshot.classes[rare],
         past=past,
         seconds=time.perf_counter() - begun,
         warm=Warm(unit, model.estimator if model else None, step.cache),
@@ -206,9 +206,9 @@ class _Step:
         s = self.snapshot
         return None if s.find is None else s.classes.index(s.find)
 
-    @property
-    def rare(self) -> int | None:
-        return rare_class(np.bincount(self.snapshot.y, minlength=len(self.snapshot.classes)))
+    def rare(self, found: ErrorEstimate | None) -> int | None:
+        counts = np.bincount(self.snapshot.y, minlength=len(self.snapshot.classes))
+        return rarest(counts, found)
 
     def pool(self, scan: Scan) -> Pool:
         s, C = self.snapshot, len(self.snapshot.classes)
@@ -236,9 +236,9 @@ class _Step:
             return None, None
         drawn = _drawn(self.snapshot, self.unit, self.model)
         rest = Rest(scan.proba[: scan.sampled], scan.open.size)
-        wanted = self.find if self.find is not None else self.rare
-        precise = None if wanted is None else precision(drawn, rest, wanted)
-        return estimate(drawn, rest), precise
+        found = estimate(drawn, rest)
+        wanted = self.find if self.find is not None else self.rare(found)
+        return found, None if wanted is None else precision(drawn, rest, wanted)
 
     def past(self, found: ErrorEstimate | None) -> Past:
         s = self.snapshot

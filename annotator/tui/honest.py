@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from annotator.learn.honest import LEAST_N_EFF, ErrorEstimate, Interval
-from annotator.learn.outlook import Advice, Point, advice, forecast
+from annotator.learn.outlook import RARE, Advice, Point, advice, forecast
 from annotator.learn.ranking import Ranking
 from annotator.session import Session
 from annotator.tui.pace import duration
@@ -37,6 +37,8 @@ class Rare:
     """How many there are in the whole pool, those found included."""
     precision: Interval | None = None
     """Of what the model takes for it, the share that is."""
+    of_pool: float | None = None
+    """Its estimated share of the pool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +93,10 @@ def _rare(session: Session, ranking: Ranking) -> Rare | None:
         return None
     progress = session.progress
     found, estimate = progress.classes[name], ranking.estimate
-    expected = None
+    expected = of_pool = None
     if estimate is not None and estimate.shown and estimate.shares and not session.multi:
         share = estimate.shares[ranking.classes.index(name)]
+        of_pool = share.value
         # There are at least those that were found.
         counts = (max(progress.items * one, found) for one in (share.value, share.low, share.high))
         expected = Interval(*counts)
@@ -102,6 +105,7 @@ def _rare(session: Session, ranking: Ranking) -> Rare | None:
         hunted=session.strategy.find is not None,
         of_labels=found / max(progress.labelled, 1),
         found=found,
+        of_pool=of_pool,
         expected=expected,
         precision=ranking.precision,
     )
@@ -197,8 +201,11 @@ def rare_lines(state: Honest, cells: int, key: str) -> list[Line]:
     if rare.hunted:
         lines: list[Line] = [[(f" hunting {name}", "title")]]
     else:
+        share = f"{percent(rare.of_labels)} of labels"
+        if rare.of_labels >= RARE and rare.of_pool is not None:
+            share = f"{percent(rare.of_pool)} of the pool"
         lines = [
-            [(f" {name}", "title"), (f": {percent(rare.of_labels)} of labels", "text")],
+            [(f" {name}", "title"), (f": {share}", "text")],
             [(" ", "text"), (key, "key"), (" hunts for it", "text")] if key else [],
         ]
     about = ""

@@ -184,6 +184,26 @@ def test_a_rare_class_is_suggested_and_the_search_says_how_precise_it_is() -> No
     assert searching.precision.value > 0.5
 
 
+def test_a_class_that_is_often_asked_is_still_rare_if_the_pool_holds_few() -> None:
+    """Drawn by likeliness, as the default does: a fifth of the labels, a sixteenth of the pool."""
+    rng = np.random.default_rng(0)
+    y = (np.arange(800) % 16 == 0).astype(int)
+    X = (rng.normal(size=(800, 8)) + 4 * y[:, None]).astype(np.float32)
+    odds = np.where(y == 1, 5.0, 1.0)
+    rows, q = [], []
+    for _ in range(120):
+        odds[rows] = 0
+        rows.append(int(rng.choice(800, p=odds / odds.sum())))
+        q.append(odds[rows[-1]] / odds.sum())
+    given = {row: int(y[row]) for row in rows}
+    assert y[rows].mean() > 0.15
+    ranking = learn(snapshot(X, given, classes=("a", "b"), q=np.array(q)), seed=0)
+    assert ranking.suggestion == "b"
+    assert ranking.precision is not None
+    half = {row: row % 2 for row in range(120)}
+    assert learn(snapshot(X, half, classes=("a", "b")), seed=0).suggestion is None
+
+
 def test_a_second_kind_of_a_class_is_found_though_the_model_is_sure_it_is_not_there() -> None:
     """Without a turn for what is novel, four of five such sessions of 20 labels find none."""
     rng = np.random.default_rng(0)
