@@ -46,7 +46,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("classes", "find class", "Find a class by a few letters, and label with it."),
     Command("meaning", "meaning", "What each class means, with its reference pictures."),
     Command("again", "ask skipped", "When all is answered: ask the skipped items once more."),
-    Command("help", "help", "Show this."),
+    Command("help", "help", "All keys, and what the numbers mean."),
     Command("palette", "palette", "Find any command or class by its name."),
     Command("quit", "quit", "End; every label is on disk already."),
 )

@@ -98,12 +98,12 @@ OPENERS: dict[str, Callable[[Labeller], None]] = {
 
 
 def palette_commands(app: Labeller) -> Iterator[SystemCommand]:
-    """Every class and every command, by its name."""
-    perform = app.label_screen.perform
-    for name in app.session.classes:
+    """By its name every class and every command that does something now."""
+    perform, live = app.label_screen.perform, app.label_screen.live
+    for name in app.session.classes if "label" in live else ():
         words = f"Label as {printable(name)}"
         yield SystemCommand(words, "the picture on screen", partial(perform, "label", name))
     for command in COMMANDS:
-        if command.name != "palette":
+        if command.name in live - {"palette"}:
             head = command.title.capitalize()
             yield SystemCommand(head, command.help, partial(perform, command.name))

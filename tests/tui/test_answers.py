@@ -162,6 +162,8 @@ async def test_the_palette_labels_with_any_class(make: Any, opened: Any, log: An
     async with opened(project) as desk:
         ref = desk.current
         await desk.press("ctrl+p")
+        await desk.sees("Find class")
+        assert "Ask skipped" not in desk.text  # nothing is
         await desk.pilot.press(*"labelaskind11")
         await desk.until(lambda: "Label as kind 11" in desk.text)
         await desk.press("down")

@@ -157,10 +157,14 @@ class LabelScreen(Screen[None]):
                 return
             self.perform(*action)
 
+    @property
+    def live(self) -> set[str]:
+        """The commands that do something now."""
+        return set() if self._state is None else view.live(self._state, self.session)
+
     def perform(self, command: str, argument: str = "") -> None:
         """Do what a key, a click or the palette asks for."""
-        assert self._state is not None
-        able = view.live(self._state, self.session)
+        able = self.live
         if command not in able:
             command = view.SAME_KEY.get(command, command)
         small = self.has_class("small") and command != "quit"
