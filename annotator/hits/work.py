@@ -76,8 +76,8 @@ class HitSource:
     def pages_done(self) -> int:
         return len(self._done)
 
-    def describe(self) -> ClassInfo | None:
-        asked = next(iter(self._out.values()), None)  # the one on screen
+    def describe(self, page: Page) -> ClassInfo | None:
+        asked = self._out.get(page.key)
         if asked is None:
             return None
         about = asked.asks

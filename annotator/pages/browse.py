@@ -63,9 +63,8 @@ class Browse:
     def farewell(self) -> str:
         return ""
 
-    def describe(self) -> ClassInfo | None:
-        page = next(iter(self._out.values()), None)  # the one on screen
-        label = page.label if page else self.wish.label
+    def describe(self, page: Page) -> ClassInfo | None:
+        label = page.label
         return self._infos.get(label) or (ClassInfo(label) if label else None)
 
     def _refs_out(self) -> list[str]:

@@ -75,9 +75,8 @@ class Identities:
         counts = self.session.progress.classes
         return sorted(counts, key=lambda name: -counts[name])
 
-    def describe(self) -> ClassInfo | None:
-        page = next(iter(self._out.values()), None)  # the one on screen
-        return ClassInfo(page.label) if page and page.label else None
+    def describe(self, page: Page) -> ClassInfo | None:
+        return ClassInfo(page.label) if page.label else None
 
     def fit(self, most: int) -> None:
         """A page holds a whole identity, in parts where the window is smaller."""

@@ -28,7 +28,7 @@ class Listed:
         self._at = self._count = 0
         self._past: list[tuple[Page, str | None]] = []  # and its key, if any of it is in the log
 
-    def describe(self) -> ClassInfo | None:
+    def describe(self, page: Page) -> ClassInfo | None:
         return None
 
     def fit(self, most: int) -> None:

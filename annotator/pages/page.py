@@ -80,8 +80,8 @@ class PageSource(Protocol):
     def farewell(self) -> str:
         """What to say when there is no page left; "" for the usual words."""
 
-    def describe(self) -> ClassInfo | None:
-        """What is known of the class that the pages ask about; None where there is none."""
+    def describe(self, page: Page) -> ClassInfo | None:
+        """What is known of the class that a page asks about; None where there is none."""
 
     def fit(self, most: int) -> None:
         """So many items fit on the screen: a page with more is shown in parts."""

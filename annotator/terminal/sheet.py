@@ -69,6 +69,8 @@ class Sheet(Item):
     clear: frozenset[int] = frozenset()
     """Places of the pictures that are not, where the others are."""
     dots: frozenset[Dot] = frozenset()
+    aside: tuple[tuple[Item, Spot], ...] = ()
+    """Pictures that are no part of the page: those of its class, on top."""
 
     @classmethod
     def of(
@@ -78,9 +80,10 @@ class Sheet(Item):
         cells: tuple[int, int],
         *,
         veiled: bool = False,
+        aside: Sequence[tuple[Item, Spot]] = (),
     ) -> Sheet:
         name = f"a page of {len(items)} pictures"
-        return cls(name, None, tuple(items), tuple(spots), cells, veiled)
+        return cls(name, None, tuple(items), tuple(spots), cells, veiled, aside=tuple(aside))
 
 
 class Placed(NamedTuple):
@@ -106,6 +109,13 @@ def spots(
         if width >= least[0] and height >= least[1] and size > largest:
             best, largest = across, size
     return tuple(_places(count, best, columns, rows)) if best else ()
+
+
+def strip(count: int, columns: int, rows: int, cell: tuple[int, int]) -> tuple[Spot, ...]:
+    """Places in one row for as many of `count` pictures as fit on so many cells, from the left."""
+    width = max(LEAST[0], round(SHAPE * (rows - HEAD) * cell[1] / cell[0]))
+    fit = min(count, columns // (width + SIDE))
+    return tuple(Spot(SIDE + i * (width + SIDE), HEAD, width, rows - HEAD) for i in range(fit))
 
 
 def most(
@@ -137,7 +147,7 @@ class Composer:
     def __init__(self, load: Load, memory: int = 64 << 20) -> None:
         self._load = load
         self._lock = threading.Lock()
-        self._tiles: BytesLRU[tuple[Item, tuple[int, int], bool], Image.Image] = BytesLRU(memory)
+        self._tiles: BytesLRU[tuple[Item, tuple[int, int], bool], _Tile] = BytesLRU(memory)
         self.background = (0, 0, 0)
         self.broken: dict[Item, str] = {}
         """Why an item has no picture."""
@@ -151,28 +161,34 @@ class Composer:
         whole = Image.new("RGB", size, self.background)
         across, down = size[0] / item.cells[0], size[1] / item.cells[1]
 
+        spots = [*item.spots, *(spot for _, spot in item.aside)]
+        items = [*item.items, *(other for other, _ in item.aside)]
+
         def draw(place: int) -> None:
-            spot = item.spots[place]
+            spot = spots[place]
             room = round(spot.columns * across), round(spot.rows * down)
-            veiled = item.veiled and place not in item.clear
-            tile = self.tile(item.items[place], room, veiled=veiled)
+            on_page = place < len(item.items)
+            veiled = on_page and item.veiled and place not in item.clear
+            tile, placed = self._tile(items[place], room, veiled)
+            if on_page and placed is not None:
+                self.placed[items[place]] = placed
             left = round(spot.column * across) + (room[0] - tile.width) // 2
             top = round(spot.row * down) + (room[1] - tile.height) // 2
             whole.paste(tile, (left, top))
 
-        _each(draw, range(len(item.items)))
+        _each(draw, range(len(items)))
         for dot in item.dots:
             self._mark(whole, item, dot, (across, down))
         return Crop(whole, None, 1.0, size)
 
-    def tile(self, item: Item, room: tuple[int, int], *, veiled: bool = False) -> Image.Image:
+    def _tile(self, item: Item, room: tuple[int, int], veiled: bool) -> _Tile:
         """One item's picture, as large as `room` allows; a crossed field where it has none."""
         with self._lock:
             found = self._tiles.get((item, room, veiled))
         if found is None:
             found = self._made(item, room, veiled)
             with self._lock:
-                self._tiles.put((item, room, veiled), found, 3 * found.width * found.height)
+                self._tiles.put((item, room, veiled), found, 3 * found[0].width * found[0].height)
         return found
 
     def _mark(self, whole: Image.Image, sheet: Sheet, dot: Dot, cell: tuple[float, float]) -> None:
@@ -182,20 +198,23 @@ class Composer:
         y = (spot.row + (top + dot.y * height) * spot.rows) * cell[1]
         ImageDraw.Draw(whole).ellipse((x - DOT, y - DOT, x + DOT, y + DOT), fill=(255, 0, 0))
 
-    def _made(self, item: Item, room: tuple[int, int], veiled: bool) -> Image.Image:
+    def _made(self, item: Item, room: tuple[int, int], veiled: bool) -> _Tile:
         try:
             crop = self._load(item, room)
         except (AnnotatorError, OSError, ValueError) as error:
             self.broken[item] = str(error)
-            return _crossed(room)
+            return _crossed(room), None
         image = scaled(draw_box(crop), room)
         left, top = (room[0] - image.width) // 2, (room[1] - image.height) // 2
         part = left / room[0], top / room[1], image.width / room[0], image.height / room[1]
         self.broken.pop(item, None)
-        self.placed[item] = Placed(crop.source, part)
         if veiled:
-            return image.filter(ImageFilter.GaussianBlur(max(1.0, VEIL * max(image.size))))
-        return image
+            image = image.filter(ImageFilter.GaussianBlur(max(1.0, VEIL * max(image.size))))
+        return image, Placed(crop.source, part)
+
+
+_Tile = tuple[Image.Image, Placed | None]
+"""A picture at the size of its place, and how it came out; None where there is none."""
 
 
 def _crossed(size: tuple[int, int]) -> Image.Image:

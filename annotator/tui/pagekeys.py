@@ -217,11 +217,20 @@ def zoom(screen: PageScreen) -> None:
 
 
 def reference(screen: PageScreen) -> None:
-    info = screen.source.describe()
+    """Large, then none on top of the page, then on top again."""
+    page = screen.page
+    assert page is not None
+    info, habits = screen.source.describe(page), screen.habits
     if info is None or not info.examples:
         screen.say("the class has no reference images: `examples` in annotator.toml", "dim")
-    else:
-        screen.refer([Item.parse(ref) for ref in info.examples])
+        return
+    if not habits.references:
+        habits.show_references(True)
+        screen.deal()
+        if screen.has_references:
+            screen.say("reference images on top", "dim")
+            return
+    screen.refer([Item.parse(ref) for ref in info.examples])
 
 
 def similar(screen: PageScreen) -> None:

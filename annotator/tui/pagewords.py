@@ -31,7 +31,7 @@ KEYS: tuple[tuple[str, str, str], ...] = (
     ("⏎", "submit", "Answer the page; the next one is here already."),
     ("⌫", "undo", "Take the last page back, with its selection."),
     ("Z", "zoom", "The tile in true pixels, as large as fits, the page."),
-    ("R", "reference", "The class's reference images."),
+    ("R", "reference", "The class's reference images: large; away; on top of the page."),
     ("B", "similar", "Pages of what looks most like the tile."),
     ("F", "flag", "Mark the tile for a second look, or take the mark off."),
     ("P", "prediction", "Hide or show what the model expects."),
@@ -88,6 +88,11 @@ def order(page: Page, *, prediction: bool) -> str:
     if page.chances:
         words.append("prediction shown" if prediction else "prediction hidden")
     return ", ".join(words)
+
+
+def above(page: Page) -> str:
+    """What is said of the reference images on top."""
+    return f"{printable(page.label)} looks like this (R: larger, or away)"
 
 
 def number(page: Page) -> str:

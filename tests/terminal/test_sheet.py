@@ -16,7 +16,7 @@ from annotator.terminal.backend import Area
 from annotator.terminal.caps import Caps, Technique
 from annotator.terminal.lettered import Lettered, Run
 from annotator.terminal.make import backend_for
-from annotator.terminal.sheet import HEAD, LEAST, SIDE, Composer, Sheet, most, spots
+from annotator.terminal.sheet import HEAD, LEAST, SIDE, Composer, Sheet, most, spots, strip
 from tests.terminal.annotating import KINDS
 from tests.terminal.screen import Screen
 
@@ -147,3 +147,24 @@ def test_text_between_pictures_leaves_every_picture_whole(
     assert screen.text().count("tag") == 3
     assert "!" in screen.text()
     assert screen.problems == []
+
+
+def test_pictures_aside_are_drawn_and_are_no_part_of_the_page(images: Path) -> None:
+    items, places = [Item(f"{n}.png") for n in range(4)], spots(2, AREA.columns, 8, CELL)
+    page = [spot._replace(row=spot.row + 6) for spot in places]
+    beside = list(zip(items[2:], strip(2, AREA.columns, 6, CELL), strict=True))
+    composer = Composer(Folder(images).crop)
+    sheet = Sheet.of(items[:2], page, AREA[2:4], aside=beside)
+    whole = np.asarray(composer(sheet, AREA.size).image)
+    for place, spot in enumerate([*page, *(spot for _, spot in beside)]):
+        row, column = spot.row + spot.rows // 2, spot.column + spot.columns // 2
+        seen = whole[row * CELL[1], column * CELL[0]].astype(int)
+        assert np.abs(seen - COLOURS[place]).max() < 12
+    assert set(composer.placed) == set(items[:2])
+
+
+def test_as_many_stand_in_a_strip_as_fit() -> None:
+    found = strip(50, 40, 4, CELL)
+    assert 0 < len(found) < 50
+    assert all(spot.column + spot.columns <= 40 for spot in found)
+    assert all(a.column + a.columns < b.column for a, b in zip(found, found[1:], strict=False))

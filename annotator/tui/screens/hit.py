@@ -8,6 +8,7 @@ from annotator.hits.work import HitSource
 from annotator.pages import Page
 from annotator.refs import Item
 from annotator.terminal.sheet import Dot, Sheet
+from annotator.tui import pagewords
 from annotator.tui.screens.page import PageScreen
 from annotator.tui.widgets.bars import Hint
 
@@ -89,7 +90,9 @@ class HitScreen(PageScreen):
         sheet = self._sheet_of(self.page, self.first)
         if sheet is not None and sheet != self._sheet:
             self._sheet = sheet
-            self.mosaic.deal(sheet, [self._look(place) for place in self.in_view()])
+            self.mosaic.deal(
+                sheet, [self._look(i) for i in self.in_view()], pagewords.above(self.page)
+            )
 
     # --- broken images
 

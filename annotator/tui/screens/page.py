@@ -145,7 +145,7 @@ class PageScreen(PageView):
         elif not self.shows or not self._accepts():
             self.say("not on screen yet: key ignored", "dim", 1.5)
         elif self._refers:
-            self.deal()
+            self.back(command)
         else:
             COMMANDS[command](self, *([argument] if argument else []))
 
@@ -161,6 +161,8 @@ class PageScreen(PageView):
 
     def on_click(self, event: events.Click) -> None:
         found = self.mosaic.tile_at(event.pointer_screen_x, event.pointer_screen_y)
+        if self.mosaic.on_strip(event.pointer_screen_y):
+            self.perform("reference")
         if found is None or self.board is None or not self.shows:
             return
         place = self.first + found[0]

@@ -9,18 +9,18 @@ from functools import partial
 
 from textual import on
 from textual.app import ComposeResult
-from textual.geometry import Size
 from textual.message import Message
 from textual.screen import Screen
 
 from annotator.images import Folder
 from annotator.pages import PER_PAGE, Board, Page, PageSource
+from annotator.pages.habits import Habits
 from annotator.project import Project
 from annotator.refs import Item, printable
 from annotator.session import Session
 from annotator.terminal.caps import Caps
 from annotator.terminal.line import Line
-from annotator.terminal.sheet import Composer, Sheet
+from annotator.terminal.sheet import HEAD, Composer, Sheet, Spot
 from annotator.tui import pagewords, view
 from annotator.tui.hand import Hand
 from annotator.tui.pace import Held
@@ -74,6 +74,7 @@ class PageView(Screen[int]):
         self.page: Page | None = None
         self.board: Board | None = None
         self.prediction, self.per_page = prediction, per_page
+        self.habits = Habits(project)
         self.tags: list[str] = []
         self.typed = ""
         """The letters of a tag that were typed."""
@@ -122,15 +123,28 @@ class PageView(Screen[int]):
         self.zoomed, self._refers = 0, False
         if self.hand is not None:
             self.hand.zoomed(None)
-        self.mosaic.deal(self._sheet, [self._look(i) for i in self._in_view()])
+        self.mosaic.deal(
+            self._sheet, [self._look(i) for i in self._in_view()], pagewords.above(self.page)
+        )
         self._expect()
         self._say_state()
 
     def _sheet_of(self, page: Page, first: int) -> Sheet | None:
         refs = page.refs[first:]
-        spots = self.mosaic.lay(min(self.per_page, len(refs)))
+        count = min(self.per_page, len(refs))
+        spots, aside = self.mosaic.lay(count), self._aside(page)
+        if aside:
+            below = self.mosaic.lay(count, HEAD + aside[0][1].rows)
+            spots, aside = (below, aside) if len(below) == len(spots) else (spots, [])
         items = [Item.parse(ref) for ref in refs[: len(spots)]]
-        return Sheet.of(items, spots, _pair(self.mosaic.size)) if items else None
+        return Sheet.of(items, spots, self.mosaic.size, aside=aside) if items else None
+
+    def _aside(self, page: Page) -> list[tuple[Item, Spot]]:
+        """The reference images of a page's class and their places on top of it."""
+        info = self.source.describe(page) if self.habits.references else None
+        examples = info.examples if info is not None else ()
+        places = self.mosaic.strip(len(examples)) if examples else ()
+        return [(Item.parse(ref), spot) for ref, spot in zip(examples, places, strict=False)]
 
     def _in_view(self) -> range:
         return range(self.first, self.first + (len(self._sheet.items) if self._sheet else 0))
@@ -172,7 +186,19 @@ class PageView(Screen[int]):
         """The class's reference images, until the next key."""
         spots = self.mosaic.lay(len(items))
         self._refers = True
-        self.mosaic.alone(Sheet.of(items[: len(spots)], spots, _pair(self.mosaic.size)))
+        self.mosaic.alone(Sheet.of(items[: len(spots)], spots, self.mosaic.size))
+
+    @property
+    def has_references(self) -> bool:
+        """Whether reference images stand on top of the page."""
+        return self._sheet is not None and bool(self._sheet.aside)
+
+    def back(self, command: str) -> None:
+        """From the reference images to the page; R once more takes them from its top."""
+        if command == "reference" and self.has_references:
+            self.habits.show_references(False)
+            self.say("reference images: R shows them again", "dim")
+        self.deal()
 
     def type(self, letters: str) -> None:
         self.typed = letters
@@ -235,7 +261,7 @@ class PageView(Screen[int]):
             return
         counts = pagewords.outcome(page, board, self.broken(page))
         how = page.note or pagewords.order(page, prediction=self.prediction)
-        self.head.tell(page, self.source.describe(), (pagewords.meaning(page), counts, how))
+        self.head.tell(page, self.source.describe(page), (pagewords.meaning(page), counts, how))
         item = Item.parse(page.refs[board.cursor])
         marks = ["✓ selected"] if board.selected(board.cursor) else []
         marks += [printable(self.composer.broken[item])] if item in self.composer.broken else []
@@ -270,7 +296,3 @@ class PageView(Screen[int]):
         """The part in view is on the screen."""
         if self.hand is not None:
             self.hand.shown()
-
-
-def _pair(size: Size) -> tuple[int, int]:
-    return size.width, size.height

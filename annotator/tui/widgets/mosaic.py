@@ -20,14 +20,17 @@ from annotator.terminal.caps import Caps, Technique
 from annotator.terminal.lettered import Lettered, Run
 from annotator.terminal.line import Line
 from annotator.terminal.make import backend_for
-from annotator.terminal.sheet import HEAD, LEAST, SIDE, Composer, Sheet, Spot, most, spots
+from annotator.terminal.sheet import HEAD, LEAST, SIDE, Composer, Sheet, Spot, most, spots, strip
 from annotator.terminal.tiled import Tiled
 from annotator.tui.widgets.picture import Picture
 from annotator.tui.widgets.strips import spliced, words
 
 LEAST_HALF_CELLS = (16, 6)
 """Columns and rows of the smallest picture where a cell is two pixels."""
+STRIP = 8
+"""The strip on top takes one row in so many."""
 LEFT, RIGHT = "▐", "▌"
+DIM: Colour = (139, 147, 165)
 
 
 class Look(NamedTuple):
@@ -55,7 +58,7 @@ class Mosaic(Picture):
     def __init__(self, composer: Composer, caps: Caps, line: Line | None, **options: Any) -> None:
         inner = backend_for(caps)
         if caps.technique is Technique.CLASSIC:  # what it places lies over all text
-            inner = Tiled(caps, (0, 0, 0), lambda: self._sheet.spots if self._sheet else ())
+            inner = Tiled(caps, (0, 0, 0), lambda: _windows(self._sheet))
         self._lettered = Lettered(inner, self._letters, caps.sync and not caps.wrapped)
         super().__init__(composer, caps, backend=self._lettered, line=line, depth=2, **options)
         self.composer = composer
@@ -63,20 +66,34 @@ class Mosaic(Picture):
         self._looks: list[Look] = []
         self._frames: list[list[Run]] = []
         self._laid: tuple[int, int] = (0, 0)
-        self._words = ""
+        self._words = self._title = ""
 
     # -- what the screen asks for ----------------------------------------------------------
 
-    def lay(self, count: int) -> tuple[Spot, ...]:
-        """Places for at most `count` pictures, as many as there is room for."""
+    def lay(self, count: int, below: int = 0) -> tuple[Spot, ...]:
+        """Places for at most `count` pictures, as many as there is room for under `below` rows."""
         cell, (columns, rows) = self._cell(), self.size
-        least = LEAST_HALF_CELLS if self.technique is Technique.HALFCELL else LEAST
-        return spots(most(count, columns, rows, cell, least), columns, rows, cell, least)
+        rows -= below
+        places = spots(
+            most(count, columns, rows, cell, self._least), columns, rows, cell, self._least
+        )
+        return tuple(spot._replace(row=spot.row + below) for spot in places)
 
-    def deal(self, sheet: Sheet, looks: Sequence[Look]) -> None:
-        """Show a sheet, each picture framed by its look."""
-        self._words = ""
-        other = self._sheet is None or self._sheet.spots != sheet.spots
+    def strip(self, count: int) -> tuple[Spot, ...]:
+        """Places for small pictures on top of a page; none where the window has no room."""
+        columns, rows = self.size.width, self.size.height // STRIP
+        if rows - HEAD < self._least[1] or self.technique is Technique.NONE:
+            return ()
+        return strip(count, columns, rows, self._cell())
+
+    @property
+    def _least(self) -> tuple[int, int]:
+        return LEAST_HALF_CELLS if self.technique is Technique.HALFCELL else LEAST
+
+    def deal(self, sheet: Sheet, looks: Sequence[Look], title: str = "") -> None:
+        """Show a sheet, each picture framed by its look; `title` says what is on top of them."""
+        self._words, self._title = "", title
+        other = _windows(self._sheet) != _windows(sheet)
         before = [] if other else self._frames
         self._sheet, self._looks = sheet, list(looks)
         self._frames = [self._frame(i) for i in range(len(looks))]
@@ -86,6 +103,11 @@ class Mosaic(Picture):
         if other:
             self.refresh()  # frames of another layout, or a zoomed picture, lie under it
         self.show(sheet)
+
+    def on_strip(self, y: float) -> bool:
+        """Whether a row of the screen is that of the pictures on top of the page."""
+        aside = self._sheet.aside if self._sheet is not None else ()
+        return bool(aside) and 0 <= y - self.content_region.y < HEAD + aside[0][1].rows
 
     def alone(self, item: Any) -> None:
         """Show one item's picture in place of the page."""
@@ -150,7 +172,15 @@ class Mosaic(Picture):
     # -- frames ----------------------------------------------------------------------------
 
     def _letters(self, first: int, stop: int) -> list[Run]:
-        return [run for frame in self._frames for run in frame if first <= run.row < stop]
+        frames = [*self._frames, self._heading()]
+        return [run for frame in frames for run in frame if first <= run.row < stop]
+
+    def _heading(self) -> list[Run]:
+        """What is said above the strip."""
+        if self._sheet is None or not self._sheet.aside:
+            return []
+        text = set_cell_size(_narrow(self._title), self.size.width - 2 * SIDE)
+        return [Run(0, SIDE, text, DIM, self._backend.background)]
 
     def _frame(self, place: int) -> list[Run]:
         """The head of a tile, and its sides where there is something to see on them."""
@@ -182,13 +212,13 @@ class Mosaic(Picture):
         def colour(name: str) -> Colour:
             return Color.parse(theme[name]).rgb
 
-        text, dim = colour("foreground"), (139, 147, 165)
+        text = colour("foreground")
         mark = colour("error" if look.bad else "success")
         if look.selected:
             return Ink((ground, mark), text if look.cursor else mark, ground)
         if look.cursor:
             return Ink((ground, text), text, ground)
-        return Ink((dim, ground), None, ground)
+        return Ink((DIM, ground), None, ground)
 
     # -- for the compositor ----------------------------------------------------------------
 
@@ -221,7 +251,16 @@ def _head(look: Look, width: int) -> str:
     """`ab ✓ daisy 93 %`, as much of it as there is room for."""
     sign = (look.sign if look.selected else "") + ("›" if look.cursor else "")
     tag = look.tag[: look.typed].upper() + look.tag[look.typed :]
-    text = f"{sign or ' '}{tag} {look.words}"
-    if cell_len(text) != len(text):
-        text = "".join(c if cell_len(c) == 1 else "?" for c in text)
-    return set_cell_size(text, width)
+    return set_cell_size(_narrow(f"{sign or ' '}{tag} {look.words}"), width)
+
+
+def _narrow(text: str) -> str:
+    """The same in characters of one cell each."""
+    if cell_len(text) == len(text):
+        return text
+    return "".join(c if cell_len(c) == 1 else "?" for c in text)
+
+
+def _windows(sheet: Sheet | None) -> tuple[Spot, ...]:
+    """Where pictures lie."""
+    return () if sheet is None else (*sheet.spots, *(spot for _, spot in sheet.aside))
