@@ -50,7 +50,7 @@ class Honest:
     classes: tuple[str, ...] = ()
     target: float | None = None
     more: int | None = None
-    """Labels until the target, by forecast; None where that cannot be told."""
+    """Labels until the target, by forecast; None where that cannot be told, or none are left."""
     advice: Advice | None = None
     rare: Rare | None = None
     drawn: dict[tuple[int, int], list[Line]] = field(default_factory=dict, compare=False)
@@ -75,12 +75,14 @@ def honest(session: Session, target: float | None) -> Honest:
         return Honest(classes=session.classes, target=target)
     points = ranking.past.points
     labels = forecast(points, target) if target is not None else None
+    more = labels - points[-1].labels if labels is not None else None
+    left = session.progress.remaining
     return Honest(
         estimate=ranking.estimate,
         points=points,
         classes=ranking.classes,
         target=target,
-        more=labels - points[-1].labels if labels is not None else None,
+        more=more if more is None or more < left else None,
         advice=advice(ranking.estimate, ranking.past.kappas, target),
         rare=_rare(session, ranking),
     )

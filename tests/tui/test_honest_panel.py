@@ -8,12 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from annotator.features.store import FeatureStore
 from annotator.learn.honest import ErrorEstimate, Interval
 from annotator.learn.outlook import Advice, Point
+from annotator.learn.ranking import learn
+from annotator.learner import Strategy
 from annotator.log import Action, Entry
 from annotator.progress import Progress
+from annotator.reftable import RefTable
+from annotator.session import Session
 from annotator.store import SqliteStore
-from annotator.tui.honest import Honest, Rare, outlook
+from annotator.tui.honest import Honest, Rare, honest, outlook
 from annotator.tui.text import width
 from annotator.tui.widgets.panel import Curve, PanelState, panel_lines
 
@@ -171,3 +176,23 @@ async def test_the_history_is_there_again_after_a_restart(
         await desk.until(lambda: re.search(r"pool error +n_eff \d+", desk.text))
         assert desk.app.session.ranking.past.points[0].labels < 32
         await desk.until(lambda: re.search(r"\d+ %┤.*\n.*0 %┤", desk.text))
+
+
+def test_no_more_labels_are_forecast_than_are_left() -> None:
+    """Sixty items that nothing can tell apart, forty of them labelled."""
+    rng = np.random.default_rng(0)
+    refs, X = RefTable(REFS[:60]), rng.normal(size=(60, 6)).astype(np.float32)
+    session = Session(SqliteStore(":memory:"), ("ok", "defect"), annotator="ann", ahead=0,
+                      strategy=Strategy("random"))  # fmt: skip
+    session.extend(refs)
+    session.attach(FeatureStore(refs, X, {"name": "made up"}, np.ones(60, np.uint8)))
+    for _ in range(40):
+        session.label(("ok", "defect")[int(rng.integers(2))])
+        snapshot = session.snapshot()
+        assert snapshot is not None
+        session.adopt(learn(snapshot, 0))
+    assert honest(session, 0.99).more is not None
+    within = honest(session, 0.2)
+    assert within.shown is not None and within.shown.error > 0.3
+    assert "too far off" in outlook(within, None)[0]
+    session.close()
