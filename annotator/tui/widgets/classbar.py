@@ -107,9 +107,7 @@ def two_lines(row: ClassRow, cells: int) -> tuple[Line, Line]:
     """Key, name and count; under them the probability as a bar."""
     count = f"{row.count:,} "
     name = clip(row.name, cells - 6 - len(count))
-    head = spread(
-        [*_key(row), (name, "strong" if row.likeliest else "text")], [(count, "dim")], cells
-    )
+    head = spread([*_key(row), (name, _weight(row))], [(count, "dim")], cells)
     if row.share is None:
         return head, []
     number = f" {chance(row.share):>5} "
@@ -123,13 +121,20 @@ def one_line(row: ClassRow, cells: int) -> Line:
     if row.share is not None:
         right.append((f"{chance(row.share):>5} ", "best" if row.likeliest else "dim"))
     name = clip(row.name, cells - 6 - width(right))
-    return spread([*_key(row), (name, "strong" if row.likeliest else "text")], right, cells)
+    return spread([*_key(row), (name, _weight(row))], right, cells)
+
+
+def _weight(row: ClassRow) -> str:
+    """How a name is written: what is chosen stands out, or else what is likeliest."""
+    outstanding = row.likeliest if row.chosen is None else row.chosen
+    return "strong" if outstanding else "text"
 
 
 def _key(row: ClassRow) -> Line:
     """Its key, and a mark beside the likeliest class: it is not told by colour alone."""
     if row.chosen is not None:
-        box: Line = [("■" if row.chosen else "□", "best" if row.chosen else "dim")]
+        # No block: next to the key it would look like a part of it.
+        box: Line = [("✓" if row.chosen else "·", "strong" if row.chosen else "dim")]
         return [(" ", "text"), (f" {row.key or ' '} ", "key" if row.key else "text"), *box]
     mark: Line = [("▸" if row.likeliest else " ", "best" if row.likeliest else "text")]
     if not row.key:
