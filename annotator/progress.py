@@ -12,7 +12,8 @@ from annotator.log import Entry, State
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Counts for a status line. `labelled + skipped + remaining == items`."""
+    """Counts for a status line. `labelled + skipped + remaining == items`, as long as no item
+    that was answered has left the pool."""
 
     items: int
     labelled: int
@@ -30,6 +31,7 @@ def progress(
     state: State,
     classes: Sequence[str],
     refs: Sequence[str],
+    remaining: int,
     elsewhere: int,
     of: Callable[[str], Entry | None] | None = None,
     multi: bool = False,
@@ -51,7 +53,7 @@ def progress(
         labelled=labelled,
         skipped=skipped,
         flagged=len(state.flagged),
-        remaining=max(0, len(refs) - labelled - skipped),
+        remaining=remaining,
         elsewhere=elsewhere,
         classes=shown,
     )

@@ -18,6 +18,7 @@ from annotator.store import Lease, Store, new_holder
 LEASE_SECONDS = 120.0
 _RANDOM_TRIES = 64
 _LOOKED_UP = 100_000
+_SETTLED_AT_ONCE = 20_000
 
 
 class Queue:
@@ -46,8 +47,7 @@ class Queue:
         self._store, self._annotator, self._answered = store, annotator, answered
         self._clock, self._holder, self._lease = clock, holder or new_holder(), lease
         self._rng = np.random.default_rng([seed, len(answered)])
-        self._closed = np.zeros(0, bool)
-        self._open_count = 0
+        self._closed, self._open_count = np.zeros(0, bool), 0
         self._rows: dict[str, int] = {}
         self._waiting: deque[Pick] = deque()
         self._shown = -1  # the row that was current when the queue was last held
@@ -56,8 +56,7 @@ class Queue:
         self._first_rows: deque[int] = deque()
         self.again: Callable[[], str | None] | None = None
         """Gives, now and then, a ref that was answered before and is to be asked once more."""
-        self._settled = True
-        self._renew_at, self._leased = 0.0, 0
+        self._settled, self._renew_at, self._leased = True, 0.0, 0
         self._abandoned = store.abandoned(annotator, clock())
 
     def __len__(self) -> int:
@@ -68,13 +67,21 @@ class Queue:
 
     # --- the pool
 
+    @property
+    def open_count(self) -> int:
+        """How many rows are not answered; until `settle`, as if no answered one had left."""
+        if self._settled:
+            return self._open_count
+        return max(0, len(self.refs) - len(self._answered))
+
     def extend(self, refs: Sequence[str]) -> None:
         """Add refs; listings stream in."""
         if isinstance(refs, RefTable) and not len(self.refs):
-            self.refs = refs  # a million at once: `settle` finds the answered ones
-            self._closed = np.zeros(len(refs), bool)
+            self.refs = refs  # of a million `closed` finds the answered ones, not the start
+            self._closed, self._open_count = np.zeros(len(refs), bool), len(refs)
             self._settled = not self._answered
-            self._open_count = max(0, len(refs) - len(self._answered))
+            if len(refs) <= _SETTLED_AT_ONCE:
+                self.settle()
         else:
             self._append(refs)
         first = self.refs.rows(list(self._first)).tolist() if self._first else []
@@ -94,7 +101,7 @@ class Queue:
         for row, ref in enumerate(refs, start):
             if ref in self._answered:
                 self._rows[ref] = row
-                self._close_row(row)
+                self.close(ref)
 
     def settle(self) -> None:
         """Find the rows of all that was answered before: 0.5 s for a million refs, once."""
@@ -124,7 +131,10 @@ class Queue:
 
     def close(self, ref: str) -> None:
         """Do not ask `ref` any more."""
-        self._close_row(self.row(ref))
+        row = self.row(ref)
+        if row >= 0 and not self._closed[row]:
+            self._closed[row] = True
+            self._open_count -= 1
 
     def open(self, ref: str) -> None:
         """`ref` may be asked again."""
@@ -160,7 +170,7 @@ class Queue:
         for entry in reversed(entries[: self.ahead + 1]):
             row = self.row(entry.ref)
             if row >= 0:
-                self.put_first(_as_drawn(row, entry))
+                self.put_first(Pick.again(row, entry.q, entry.pool, entry.picked_by))
 
     def adopt(self, picks: Iterable[Pick], flush: bool) -> None:
         """Fill up from `picks` from now on; with `flush`, put them before all but the current."""
@@ -169,10 +179,10 @@ class Queue:
             self._waiting.pop()
         self.refill()
 
-    def drop_answered(self) -> None:
-        """Take out what others have answered meanwhile, the current pick excepted."""
-        places = enumerate(self._waiting)
-        self._waiting = deque(p for place, p in places if place == 0 or self._stays(p))
+    def drop_answered(self, current: bool = False) -> None:
+        """Take out what was answered elsewhere meanwhile; the pick on screen with `current`."""
+        shown = [] if current else [*self._waiting][:1]
+        self._waiting = deque(p for p in self._waiting if p in shown or self._stays(p))
 
     def ask_first(self, items: Iterable[tuple[str, str]]) -> None:
         """Ask these before any pick: refs, each with what picked it. Call it before `extend`."""
@@ -180,7 +190,7 @@ class Queue:
 
     def leave_out_answered(self) -> None:
         """Take out whatever this annotator has answered elsewhere, the current pick included."""
-        self._waiting = deque(p for p in self._waiting if self._stays(p))
+        self.drop_answered(current=True)
         self.refill()
 
     def _stays(self, pick: Pick) -> bool:
@@ -250,7 +260,7 @@ class Queue:
 
     def _next_again(self, waiting: set[int]) -> Pick | None:
         """A repeat; never when nothing else is left to ask."""
-        if self.again is None or self._open_count <= len(waiting):
+        if self.again is None or self.open_count <= len(waiting):
             return None
         row = self.row(ref) if (ref := self.again()) is not None else -1
         fits = row >= 0 and row not in waiting and ref not in self.elsewhere
@@ -267,7 +277,7 @@ class Queue:
         taken = waiting
         if len(self.refs) <= _LOOKED_UP:  # among more, those on other screens hardly change q
             taken = waiting | (set(map(self.row, self.elsewhere)) - {-1})
-        size = self._open_count - sum(not self._closed[row] for row in taken)
+        size = self.open_count - sum(not self._closed[row] for row in taken)
         for row in self._rng.integers(max(1, len(self.refs)), size=_RANDOM_TRIES).tolist():
             if row < len(self.refs) and self._is_open(row, waiting):
                 return Pick(row, 1 / max(1, size), max(1, size), "random")
@@ -275,11 +285,6 @@ class Queue:
         if not len(rows):
             return None
         return Pick(int(self._rng.choice(rows)), 1 / len(rows), len(rows), "random")
-
-    def _close_row(self, row: int) -> None:
-        if row >= 0 and not self._closed[row]:
-            self._closed[row] = True
-            self._open_count -= 1
 
     def _take_up_abandoned(self) -> None:
         """Go on with the very picks that the last session had on screen and next."""
@@ -289,12 +294,7 @@ class Queue:
             if row < 0:
                 rest.append(lease)  # perhaps it is listed later
             elif len(self._waiting) <= self.ahead and lease.ref not in self._answered:
-                self._waiting.append(_as_drawn(row, lease))
+                self._waiting.append(Pick.again(row, lease.q, lease.pool, lease.picked_by))
         self._abandoned = rest
         if self._waiting:
             self.hold()
-
-
-def _as_drawn(row: int, drawn: Lease | Entry) -> Pick:
-    q = float("nan") if drawn.q is None else drawn.q
-    return Pick(row, q, drawn.pool or 0, drawn.picked_by or "")

@@ -271,8 +271,8 @@ class Session:
     @property
     def progress(self) -> Progress:
         of = (self._own if self.second else self.state).decision if self.blind else None
-        refs, elsewhere = self.queue.refs, len(self.queue.elsewhere)
-        return progress(self.state, self.classes, refs, elsewhere, of, self.multi)
+        pool = self.queue.refs, self.queue.open_count, len(self.queue.elsewhere)
+        return progress(self.state, self.classes, *pool, of, self.multi)
 
     @property
     def blind(self) -> bool:

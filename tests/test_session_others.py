@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
+from annotator.reftable import RefTable
 from annotator.session import Session
 from annotator.store import SqliteStore
 
@@ -62,3 +63,20 @@ def test_what_is_on_other_screens_is_no_part_of_the_pool_that_is_drawn_from(
     entry = ann.label("ok")
     assert entry is not None
     assert (entry.q, entry.pool) == (pytest.approx(1 / 5), 5)
+
+
+@pytest.mark.parametrize("pool", [list, RefTable])
+def test_labels_of_images_that_have_gone_are_no_part_of_what_is_left(
+    tmp_path: Path, pool: Callable[[list[str]], Sequence[str]]
+) -> None:
+    """Six of ten images are labelled, then deleted: four are left, each drawn with 1 in 4."""
+    names = [f"{n:04}.jpg" for n in range(10)]
+    before = Session(SqliteStore(tmp_path / "labels.db"), CLASSES, annotator="ann", ahead=0)
+    before.extend(names)
+    before.decide(dict.fromkeys(names[:6], "ok"), picked_by="page")
+    before.close()
+    after = Session(SqliteStore(tmp_path / "labels.db"), CLASSES, annotator="bob", ahead=0)
+    after.extend(pool(names[6:]))
+    assert after.progress.remaining == 4
+    assert after.asked is not None
+    assert (after.asked.q, after.asked.pool) == (1 / 4, 4)

@@ -29,6 +29,11 @@ class Pick(NamedTuple):
     component: str
     """The part of the strategy that drew it: "audit", "margin", "cold", "random" ..."""
 
+    @classmethod
+    def again(cls, row: int, q: float | None, pool: int | None, component: str | None) -> Pick:
+        """A draw as the log and the leases hold it: q None where it was not random."""
+        return cls(row, float("nan") if q is None else q, pool or 0, component or "")
+
 
 class Strategy(Protocol):
     def __call__(self, pool: Pool, want: int) -> list[Pick]:
