@@ -136,7 +136,18 @@ def user_file() -> Path:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write `data` to a new file beside `path`, sync it, and put it in its place at once."""
+    """Write `data` to a new file beside `path`, sync it, and put it in its place at once.
+
+    Raises `OSError` that names `path`.
+    """
+    try:
+        _replace(path, data)
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None  # a full disk names no file
+        raise
+
+
+def _replace(path: Path, data: bytes) -> None:
     with tempfile.NamedTemporaryFile(
         dir=path.parent, prefix=f".{path.name}.", delete=False
     ) as file:

@@ -12,6 +12,7 @@ import typer
 from annotator import __version__
 from annotator.cli.lazy import Commands
 from annotator.errors import AnnotatorError
+from annotator.refs import printable
 
 app = typer.Typer(
     name="annotator",
@@ -83,6 +84,7 @@ def _main() -> NoReturn:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        typer.echo(f"annotator: the output cannot be written: {error.strerror}", err=True)
+        what = printable(str(error.filename or "the output"))
+        typer.echo(f"annotator: {what} cannot be written: {error.strerror}; make room", err=True)
         sys.exit(1)
     sys.exit(0)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from annotator.cli.detect import Device
+from annotator.cli.running import Device
 from annotator.refs import printable
 
 if TYPE_CHECKING:
@@ -136,6 +136,8 @@ def _percent(part: float) -> None:
 def _tell(
     opened: Project, refs: RefTable, found: list[Group], without: int, asked: int, as_json: bool
 ) -> None:
+    from annotator.formats.reading import many
+
     if as_json:
         clusters = [_figures(number, group, refs) for number, group in enumerate(found)]
         told = {"clusters": clusters, "in_none": without, "asked_first": asked}
@@ -147,13 +149,16 @@ def _tell(
             f"  {printable(said.name)} ({said.share:.0%} of {printable(said.by)})" if said else ""
         )
         size, first = len(group.rows), printable(refs[int(group.rows[0])])
-        typer.echo(f"{number:>4}: {size:>7,} items{name}  {first}")
+        typer.echo(f"{number:>4}: {many(size, 'item'):>13}{name}  {first}")
     if len(found) > _SHOWN:
         typer.echo(f"  … and {len(found) - _SHOWN:,} smaller ones")
     folder = printable(shlex.quote(str(opened.folder)))
-    typer.echo(f"{len(found):,} clusters; {without:,} items are in none", err=True)
+    typer.echo(f"{many(len(found), 'cluster')}; in none: {many(without, 'item')}", err=True)
+    if not found:
+        typer.echo("try a larger --eps, a smaller --min-size, or --method kmeans", err=True)
+        return
     if asked:
-        typer.echo(f"{asked:,} items are asked first: annotator run {folder}", err=True)
+        typer.echo(f"asked first: {many(asked, 'item')}: annotator run {folder}", err=True)
     typer.echo(f"page by page: annotator browse {folder} --order clusters", err=True)
 
 

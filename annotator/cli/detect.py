@@ -11,9 +11,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from annotator.cli.running import run_models
+from annotator.cli.running import (
+    Device,
+    Dtype,
+    Images,
+    Into,
+    Iou,
+    Shown,
+    Tta,
+    Workers,
+    next_step,
+    opened_images,
+    run_models,
+    told,
+)
 from annotator.cli.votes import check, renames, split, voters
-from annotator.errors import ProjectError, several
+from annotator.errors import ProjectError
 from annotator.refs import printable
 
 if TYPE_CHECKING:
@@ -23,12 +36,9 @@ if TYPE_CHECKING:
     from annotator.propose.ensemble import Recipe, Voter
     from annotator.propose.results import Results
 
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
-Dtype = Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")]
-
 
 def detect(
-    images: Annotated[Path, typer.Argument(metavar="IMAGES|PROJECT", help="What to look at.")],
+    images: Images,
     models: Annotated[
         str, typer.Option(help="Hugging Face ids or local folders, separated by commas.")
     ],
@@ -52,13 +62,9 @@ def detect(
     overlap: Annotated[
         float, typer.Option(min=0, max=0.9, help="Of neighbouring tiles, as a share of a side.")
     ] = 0.2,
-    tta: Annotated[
-        str | None, typer.Option(help="Look once more at changed pictures: flip, min-max, or both.")
-    ] = None,
+    tta: Tta = None,
     fuse: Annotated[str, typer.Option(help="wbf, nms or soft-nms.")] = "wbf",
-    iou: Annotated[
-        float, typer.Option(min=0, max=1, help="Boxes that overlap more are one object.")
-    ] = 0.55,
+    iou: Iou = 0.55,
     fused_score: Annotated[
         str,
         typer.Option(help="With wbf: avg, max, box_and_model_avg or absent_model_aware_avg."),
@@ -79,16 +85,12 @@ def detect(
     truth: Annotated[
         Path | None, typer.Option(help="COCO JSON of these images: say each model's AP at IoU 0.5.")
     ] = None,
-    project: Annotated[
-        Path | None, typer.Option(help="Where the boxes of a folder go [IMAGES.boxes].")
-    ] = None,
+    project: Into = None,
     device: Device = "auto",
     dtype: Dtype = "auto",
     batch_size: Annotated[int | None, typer.Option(min=1, help="Pictures at once [auto].")] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Threads that decode [one a core].")
-    ] = None,
-    progress: Annotated[str, typer.Option(help="auto, none or json.", hidden=True)] = "auto",
+    workers: Workers = None,
+    progress: Shown = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print what came of it as JSON.")] = False,
 ) -> None:
     """Find objects with one or more detectors; each box becomes an item to accept or reject.
@@ -109,7 +111,7 @@ def detect(
     augment = ("plain", *split(tta))
     recipe = Recipe(
         tuple(every), None, renames(rename or []), fuse, iou, fused_score,
-        Rule(min_score, min_votes or len(every) // 2 + 1, agreement),
+        Rule(min_score, min_votes or 0, agreement),
     )  # fmt: skip
     job = _Job(
         images, project, recipe, names, texts or split(classes), Passes(augment, tile, overlap),
@@ -118,10 +120,10 @@ def detect(
     opened, found = job.run(accept_agreed)
     found.left_out[:0] = job.left_out()
     precision = job.precision(truth) if truth else {}
-    for line in [*_told(found, recipe, opened), *_precise(precision)]:
+    for line in [*_told(found, job.recipe, opened), *_precise(precision)]:
         typer.echo(line, err=True)
     if as_json:
-        figures = {**_figures(found, recipe, opened), **({"ap50": precision} if truth else {})}
+        figures = {**_figures(found, job.recipe, opened), **({"ap50": precision} if truth else {})}
         typer.echo(json.dumps(figures, ensure_ascii=False, indent=1))
 
 
@@ -144,48 +146,47 @@ class _Job:
         self.names, self.texts, self.passes = names, texts, passes
         self.options, self.workers, self.progress = options, workers, progress
         self._without: list[str] = []
+        self._unlisted: list[str] = []
         self._unread: dict[tuple[str, str], list[str]] = {}
 
     def left_out(self) -> list[str]:
         """The models that took no part, and the images, each once, with what is wrong."""
-        every = len(self.recipe.voters) - len(self._without)
+        every = len(self.recipe.voters)
         lines = []
         for (ref, reason), names in self._unread.items():
             whom = "" if len(names) >= every else f" (for {', '.join(names)})"
             lines.append(f"{printable(ref)}: {reason}{whom}")
-        return [*self._without, *lines]
+        return [*self._without, *self._unlisted, *lines]
 
     def run(self, accept: bool) -> tuple[Project, Outcome]:
-        from annotator.listing import LeftOut
-        from annotator.proposals import open_or_make
         from annotator.proposals.detected import write
-        from annotator.proposals.images import image_paths
         from annotator.propose.ensemble import ensemble
 
         self._weights_are_here()
-        opened = open_or_make(self.images, self.folder)
-        left_out = LeftOut()
-        paths = image_paths(opened, left_out)
-        if left_out.names:
-            typer.echo(str(left_out), err=True)
+        opened, paths = opened_images(self.images, self.folder, self._unlisted)
         asked = [self._ask(voter, opened, paths) for voter in self.recipe.voters]
         voters = [(v, a) for v, a in zip(self.recipe.voters, asked, strict=True) if a]
         if not voters:
             raise ProjectError(f"no model is left that knows {printable(', '.join(self.names))}")
         known = frozenset(name for _, (_, names) in voters for name in names)
-        recipe = replace(
-            self.recipe, voters=tuple(v for v, _ in voters), names=known if self.names else None
+        rule = self.recipe.rule
+        self.recipe = replace(
+            self.recipe,
+            voters=tuple(v for v, _ in voters),
+            names=known if self.names else None,
+            # More than half of those that took part, unless a number was given.
+            rule=replace(rule, min_votes=rule.min_votes or len(voters) // 2 + 1),
         )
-        self._asked = paths, [results for _, (results, _) in voters], recipe
-        seen = ensemble(*self._asked)
-        return opened, write(opened, seen, recipe, accept=accept, at=time.time())
+        self._asked = paths, [results for _, (results, _) in voters]
+        seen = ensemble(*self._asked, self.recipe)
+        return opened, write(opened, seen, self.recipe, accept=accept, at=time.time())
 
     def precision(self, truth: Path) -> dict[str, dict[str, float]]:
         """The AP of each class by each model, and by all together."""
         from annotator.propose.ensemble import detected
         from annotator.propose.evaluate import average_precision, read_truth
 
-        paths, results, recipe = self._asked
+        (paths, results), recipe = self._asked, self.recipe
         known = read_truth(truth, sorted(recipe.names or ()))
         found = {}
         for voter, answers in zip(recipe.voters, results, strict=True):
@@ -227,20 +228,20 @@ class _Job:
 
 
 def _told(found: Outcome, recipe: Recipe, opened: Project) -> list[str]:
+    from annotator.formats.reading import many
+
     rule = recipe.rule
     lines = [
-        f"{found.boxes:,} boxes in {found.images:,} images: {found.added:,} new items, "
-        f"{found.merged:,} belong to items that were there",
-        f"agreed upon: from {rule.min_votes} of {len(recipe.voters)} models and a mean score of "
-        f"{rule.min_score:g}; {found.to_person:,} images with an agreement below {rule.enough:g} "
-        "come first",
+        f"{many(found.boxes, 'box', 'boxes')} in {many(found.images, 'image')}: "
+        f"{many(found.added, 'new item')}, {found.merged:,} of items that were there",
+        f"agreed upon: from {rule.min_votes} of {many(len(recipe.voters), 'model')} and a mean "
+        f"score of {rule.min_score:g}; first to be asked: "
+        f"{many(found.to_person, 'image')} with an agreement below {rule.enough:g}",
     ]
     if found.accepted:
-        lines.append(f"{found.accepted:,} items are labelled by the machine, as model:…")
-    lines += [f"{count:,} boxes {reason} are left out" for reason, count in found.no_boxes.items()]
-    if found.left_out:
-        lines.append(several(found.left_out, f"{len(found.left_out):,} are left out:"))
-    return [*lines, f"next: annotator run {printable(str(opened.folder))}"]
+        lines.append(f"labelled by the machine, as model:…: {many(found.accepted, 'item')}")
+    lines += told([*found.left_out, *found.no_boxes_told()])
+    return [*lines, next_step(opened, "run", "try a lower --threshold, or another model")]
 
 
 def _precise(found: dict[str, dict[str, float]]) -> list[str]:
@@ -259,7 +260,7 @@ def _figures(found: Outcome, recipe: Recipe, opened: Project) -> dict[str, Any]:
     return {
         "project": str(opened.folder), "model": recipe.model,
         **{name: getattr(found, name) for name in names}, "routes": routes,
-        "left_out": found.left_out, "no_boxes": found.no_boxes,
+        "left_out": found.left_out, "no_boxes": dict(found.no_boxes),
     }  # fmt: skip
 
 

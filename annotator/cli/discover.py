@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import json
-import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from annotator.cli.detect import Device, Dtype
 from annotator.cli.narration import narrated, stoppable
-from annotator.errors import several
+from annotator.cli.running import (
+    Device,
+    Dtype,
+    Images,
+    Into,
+    Shown,
+    Workers,
+    leave_if_stopped,
+    next_step,
+    opened_images,
+    told,
+)
 from annotator.refs import printable
 
 if TYPE_CHECKING:
@@ -23,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def discover(
-    images: Annotated[Path, typer.Argument(metavar="IMAGES|PROJECT", help="What to look at.")],
+    images: Images,
     model: Annotated[
         str, typer.Option(help="dino-vits16, dino-vitb8, resnet50 …, an id, or a local folder.")
     ] = "dino-vits16",
@@ -53,18 +62,14 @@ def discover(
         float, typer.Option(min=0, max=1, help='Less likely names become "object".')
     ] = 0.2,
     top: Annotated[int, typer.Option(min=1, help="Names to keep with their probabilities.")] = 5,
-    project: Annotated[
-        Path | None, typer.Option(help="Where the boxes of a folder go [IMAGES.boxes].")
-    ] = None,
+    project: Into = None,
     render: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Draw each image with its boxes and names.")
     ] = None,
     device: Device = "auto",
     dtype: Dtype = "auto",
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Threads that decode [one a core].")
-    ] = None,
-    progress: Annotated[str, typer.Option(help="auto, none or json.", hidden=True)] = "auto",
+    workers: Workers = None,
+    progress: Shown = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print what came of it as JSON.")] = False,
 ) -> None:
     """Find objects that no model was trained for; each box becomes an item to accept or reject.
@@ -90,9 +95,7 @@ def discover(
         typer.echo(line, err=True)
     if as_json:
         typer.echo(json.dumps(job.figures(), ensure_ascii=False, indent=1))
-    if not job.complete:
-        typer.echo("stopped; the same command goes on where it was", err=True)
-        raise typer.Exit(130)
+    leave_if_stopped(job.complete)
 
 
 def _method(name: str) -> str:
@@ -165,21 +168,17 @@ class _Job:
 
     def run(self, workers: int | None, progress: str) -> None:
         from annotator.images import Folder
-        from annotator.listing import LeftOut
-        from annotator.proposals import Done, ProposalWriter, open_or_make
-        from annotator.proposals.images import image_paths
+        from annotator.proposals import Done, ProposalWriter
         from annotator.propose.objects import discover as look
 
-        self._opened = opened = open_or_make(self.images, self.folder, self.words)
-        skipped = LeftOut()
-        paths = image_paths(opened, skipped)
-        self.left_out += skipped.names
-        source = Folder(opened.images, opened.settings.max_pixels)
+        opened, paths = opened_images(self.images, self.folder, self.left_out, self.words)
+        self._opened = opened
+        source = Folder(opened.images.resolve(), opened.settings.max_pixels)
         options = {"model": self.model, **self.search.describe(), "words": self.words}
         with Done(opened, options) as done, ProposalWriter(opened) as writer:
             todo = [path for path in paths if path not in done]
             self.before = len(paths) - len(todo)
-            with narrated(progress, self.model) as show, stoppable() as stop:
+            with narrated(progress, self.model, "images") as show, stoppable() as stop:
                 found = look(
                     todo, source, self.network, self.search, self.namer, workers=workers, stop=stop
                 )
@@ -224,22 +223,23 @@ class _Job:
         return self.project.folder / "discovered.coco.json"
 
     def told(self) -> list[str]:
+        from annotator.formats.reading import many
+
         lines = [
-            f"{printable(self.model)}: {self.boxes:,} boxes in {self.looked:,} images now "
-            f"({self.before:,} images were done): {self.added:,} new items, {self.merged:,} belong "
-            "to items that were there",
+            f"{printable(self.model)}: {many(self.boxes, 'box', 'boxes')} in "
+            f"{many(self.looked, 'image')} now ({self.before:,} done before): "
+            f"{many(self.added, 'new item')}, {self.merged:,} of items that were there",
             f"all boxes of {printable(self.model)}: {printable(str(self.coco))}",
         ]
         if self.smaller:
             lines.append(
-                f"{self.smaller:,} images have more than {self.search.most_patches:,} patches and "
-                "were looked at smaller (--patches)"
+                f"looked at smaller, for more than {self.search.most_patches:,} patches "
+                f"(--patches): {many(self.smaller, 'image')}"
             )
         if self.drawn:
-            lines.append(f"{self.drawn:,} pictures are drawn")
-        if self.left_out:
-            lines.append(several(self.left_out, f"{len(self.left_out):,} are left out:"))
-        return [*lines, f"next: annotator run {printable(shlex.quote(str(self.project.folder)))}"]
+            lines.append(f"drawn: {many(self.drawn, 'picture')}")
+        lines += told(self.left_out)
+        return [*lines, next_step(self.project, "run", "try --method many, or other images")]
 
     def figures(self) -> dict[str, Any]:
         names = (

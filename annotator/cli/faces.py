@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,9 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from annotator.cli.narration import narrated, stoppable
-from annotator.cli.running import run_models, say
+from annotator.cli.running import (
+    Images,
+    Shown,
+    Tta,
+    Workers,
+    next_step,
+    opened_images,
+    run_models,
+    say,
+    told,
+)
 from annotator.cli.votes import split, voters
-from annotator.errors import ProjectError, several
+from annotator.errors import ProjectError
 from annotator.refs import printable
 
 if TYPE_CHECKING:
@@ -23,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def faces(
-    images: Annotated[Path, typer.Argument(metavar="IMAGES|PROJECT", help="What to look at.")],
+    images: Images,
     detectors: Annotated[
         str, typer.Option(help="yunet, or ONNX files of the same contract, with commas.")
     ] = "yunet",
@@ -43,9 +52,7 @@ def faces(
     tile: Annotated[
         int | None, typer.Option(min=160, help="Also look at tiles with this side: small faces.")
     ] = None,
-    tta: Annotated[
-        str | None, typer.Option(help="Look once more at changed pictures: flip, min-max, or both.")
-    ] = None,
+    tta: Tta = None,
     method: Annotated[str, typer.Option(help="Of the identities: dbscan or hdbscan.")] = "dbscan",
     eps: Annotated[
         float, typer.Option(min=0, max=2, help="Cosine distance up to which faces are one person.")
@@ -57,10 +64,8 @@ def faces(
     project: Annotated[
         Path | None, typer.Option(help="Where the faces of a folder go [IMAGES.faces].")
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Threads that decode [one a core].")
-    ] = None,
-    progress: Annotated[str, typer.Option(help="auto, none or json.", hidden=True)] = "auto",
+    workers: Workers = None,
+    progress: Shown = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print frames and clusters.")] = False,
 ) -> None:
     """Find faces with their landmarks, describe them, and group those of one person.
@@ -72,7 +77,7 @@ def faces(
     """
     from annotator.propose.descriptors import Described
     from annotator.propose.ensemble import Recipe
-    from annotator.propose.faces import FaceDetector
+    from annotator.propose.faces import FACE, FaceDetector
     from annotator.propose.routing import Rule
 
     started = time.monotonic()
@@ -82,9 +87,10 @@ def faces(
     found = [FaceDetector(voter.name, size) for voter in every]
     described = Described(split(descriptors)) if descriptors != "none" else None
     _say_licences(found, described)
-    opened, paths = _opened(images, project)
+    left_out: list[str] = []
+    opened, paths = opened_images(images, project or _beside(images), left_out, (FACE,))
     recipe = Recipe(tuple(every), rule=Rule(min_score, len(every) // 2 + 1))
-    left_out = _detect(opened, paths, found, recipe, _passes(tta, tile), workers, progress)
+    left_out += _detect(opened, paths, found, recipe, _passes(tta, tile), workers, progress)
     if described is not None:
         left_out += _describe(opened, described, workers, progress)
         _identify(opened, method, eps, min_samples, progress)
@@ -100,21 +106,11 @@ def _say_licences(found: list[FaceDetector], described: Described | None) -> Non
         typer.echo(f"{printable(file.short)}: licence {file.licence}", err=True)
 
 
-def _opened(images: Path, folder: Path | None) -> tuple[Project, list[str]]:
-    from annotator.listing import LeftOut
+def _beside(images: Path) -> Path | None:
     from annotator.project import is_project
-    from annotator.proposals import open_or_make
-    from annotator.proposals.images import image_paths
-    from annotator.propose.faces import FACE
 
-    if folder is None and not is_project(images):
-        folder = images.resolve().with_name(images.resolve().name + ".faces")
-    opened = open_or_make(images, folder, (FACE,))
-    left_out = LeftOut()
-    paths = image_paths(opened, left_out)
-    if left_out.names:
-        typer.echo(str(left_out), err=True)
-    return opened, paths
+    whole = images.resolve()
+    return None if is_project(images) else whole.with_name(f"{whole.name}.faces")
 
 
 def _passes(tta: str | None, tile: int | None) -> Any:
@@ -135,6 +131,7 @@ def _detect(
     progress: str,
 ) -> list[str]:
     """Write the faces of all images as items; what was left out."""
+    from annotator.formats.reading import many
     from annotator.proposals.detected import write
     from annotator.propose.ensemble import ensemble
 
@@ -148,11 +145,11 @@ def _detect(
         left_out += [f"{printable(b.ref)}: {b.reason}" for b in report.broken]
     outcome = write(opened, ensemble(paths, results, recipe), recipe, accept=False, at=time.time())
     typer.echo(
-        f"{outcome.boxes:,} faces in {outcome.images:,} images: {outcome.added:,} new items",
+        f"{many(outcome.boxes, 'face')} in {many(outcome.images, 'image')}: "
+        f"{many(outcome.added, 'new item')}",
         err=True,
     )
-    left_out += [f"{count:,} boxes {reason}" for reason, count in outcome.no_boxes.items()]
-    return list(dict.fromkeys(left_out + outcome.left_out))
+    return left_out + outcome.no_boxes_told() + outcome.left_out
 
 
 def _describe(
@@ -161,7 +158,7 @@ def _describe(
     from annotator.proposals.faces import describe
 
     name = "+".join(part.file.short for part in described.parts)
-    with narrated(progress, name) as report_progress, stoppable() as stop:
+    with narrated(progress, name, "faces") as report_progress, stoppable() as stop:
         report = describe(
             opened, described, workers=workers, progress=report_progress, stop=stop,
             clock=time.monotonic,
@@ -172,16 +169,18 @@ def _describe(
 
 def _identify(opened: Project, method: Any, eps: float, min_samples: int, progress: str) -> None:
     from annotator.features.pipeline import Progress
+    from annotator.formats.reading import many
     from annotator.proposals.faces import identify
 
-    with narrated(progress, "identities") as show:
+    with narrated(progress, "identities", "percent of the pairs compared") as show:
         refs, found = identify(
             opened, method=method, eps=eps, min_samples=min_samples,
             progress=lambda part: show(Progress(round(100 * part), 100, 0, 0.0, None)),
         )  # fmt: skip
     noise = int((found.member < 0).sum())
     typer.echo(
-        f"{len(found):,} identities among {len(refs):,} faces; {noise:,} are like no other",
+        f"{many(len(found), 'identity', 'identities')} among {many(len(refs), 'face')}; "
+        f"like no other: {noise:,}",
         err=True,
     )
 
@@ -217,14 +216,11 @@ def _finish(opened: Project, seconds: float, left_out: list[str], as_json: bool)
     store = SqliteStore(opened.labels_file)
     state = replay(store.entries())
     store.close()
-    found = document(opened, state, seconds)
+    found = document(opened, state, seconds, left_out.append)
     write_document(opened.folder / "faces.json", found)
-    left_out = list(dict.fromkeys(left_out))
-    if left_out:
-        typer.echo(several(left_out, f"{len(left_out):,} are left out:"), err=True)
-    folder = shlex.quote(str(opened.folder))
     then = "identities" if (opened.folder / FILE).exists() else "run"
-    typer.echo(f"next: annotator {then} {printable(folder)}", err=True)
+    for line in [*told(left_out), next_step(opened, then, "try a lower --threshold, or --tile")]:
+        typer.echo(line, err=True)
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False))
 

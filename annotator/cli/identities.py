@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from annotator.cli.labelling import Annotator, Graphics, Theme
+from annotator.cli.running import told
 from annotator.errors import ProjectError
 from annotator.refs import printable
 
@@ -97,9 +98,12 @@ def _export(project: Project, file: Path, overwrite: bool) -> None:
         raise ProjectError(f"{name} has no faces; its labels go out with `annotator export {name}`")
     store = SqliteStore(project.labels_file)
     try:
-        found = document(project, replay(store.entries()), 0.0)
+        left_out: list[str] = []
+        found = document(project, replay(store.entries()), 0.0, left_out.append)
     finally:
         store.close()
+    for line in told(left_out):
+        typer.echo(line, err=True)
     if str(file) == "-":
         typer.echo(json.dumps(found, ensure_ascii=False))
         return

@@ -55,8 +55,9 @@ def end_with_the_app() -> None:
 
 
 @contextmanager
-def narrated(how: str, name: str) -> Iterator[Callable[[Progress], None]]:
-    """A function that shows progress on stderr; `how` is auto, none, or json (on stdout)."""
+def narrated(how: str, name: str, what: str = "items") -> Iterator[Callable[[Progress], None]]:
+    """A function that shows progress on stderr; `how` is auto, none, or json (on stdout), `what`
+    is counted."""
     if how == "json":
         yield _every(_JSON_EVERY, _print_json)
     elif how == "none":
@@ -65,7 +66,7 @@ def narrated(how: str, name: str) -> Iterator[Callable[[Progress], None]]:
         with _bar(name) as update:
             yield update
     else:
-        yield _every(_LINE_EVERY, _print_line)
+        yield _every(_LINE_EVERY, lambda progress: _print_line(progress, what))
 
 
 def _every(seconds: float, show: Callable[[Progress], None]) -> Callable[[Progress], None]:
@@ -96,10 +97,15 @@ def _print_json(progress: Progress) -> None:
     )
 
 
-def _print_line(progress: Progress) -> None:
+def _print_line(progress: Progress, what: str) -> None:
+    rate = f", {pace(progress.rate)} a second" if progress.rate else ""
     left = "" if progress.left_s is None else f", {progress.left_s:.0f} s left"
-    text = f"{progress.done:,} of {progress.of:,} items, {progress.rate:.0f} a second{left}"
-    typer.echo(text, err=True)
+    typer.echo(f"{progress.done:,} of {progress.of:,} {what}{rate}{left}", err=True)
+
+
+def pace(rate: float) -> str:
+    """`0.4`, `120`: as many digits as say something."""
+    return f"{rate:.1f}" if rate < 10 else f"{rate:,.0f}"
 
 
 @contextmanager
@@ -110,13 +116,13 @@ def _bar(name: str) -> Iterator[Callable[[Progress], None]]:
 
     columns = [
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]:.0f}/s"), TimeRemainingColumn(),
+        TextColumn("{task.fields[rate]}/s"), TimeRemainingColumn(),
     ]  # fmt: skip
     with Bar(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(printable(name), total=None, rate=0.0)
+        task = bar.add_task(printable(name), total=None, rate="0")
 
         def update(progress: Progress) -> None:
             done = progress.done + progress.broken
-            bar.update(task, total=progress.of, completed=done, rate=progress.rate)
+            bar.update(task, total=progress.of, completed=done, rate=pace(progress.rate))
 
         yield update

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from annotator.proposals.boxes import Accepted, accepted
 from annotator.proposals.done import Done
+from annotator.proposals.opening import open_or_make
 from annotator.proposals.table import (
     FILE,
     Before,
@@ -25,7 +26,7 @@ from annotator.proposals.table import (
     read,
 )
 from annotator.proposals.verdict import Verdict, judge
-from annotator.proposals.writing import ProposalWriter, open_or_make
+from annotator.proposals.writing import ProposalWriter
 
 __all__ = [
     "FILE", "Accepted", "Before", "Done", "ProposalTable", "ProposalWriter", "Proposed",

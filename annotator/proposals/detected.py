@@ -22,6 +22,7 @@ from annotator.store import SqliteStore
 
 WHY = "disagreement"
 _WRITTEN_AT_ONCE = 5000
+_NAMED = 5
 
 
 @dataclass(slots=True)
@@ -41,11 +42,21 @@ class Outcome:
     """Images over which the models agree, such with no box among them."""
     accepted: int = 0
     """Items that were labelled by the machine."""
-    no_boxes: Counter[str] = field(default_factory=Counter)
-    """Boxes that were no boxes: why, and how many."""
+    no_boxes: dict[str, Counter[str]] = field(default_factory=dict)
+    """Boxes that were no boxes: why, in which image, and how many."""
     left_out: list[str] = field(default_factory=list)
     """Images, models and proposals that take no part, and why."""
     routes: list[Route] = field(default_factory=list)
+
+    def no_boxes_told(self) -> list[str]:
+        """What to say of them: a line for each reason."""
+        lines = []
+        for reason, images in self.no_boxes.items():
+            names = [printable(path) for path, _ in images.most_common(_NAMED)]
+            more = [f"{len(images) - _NAMED:,} more"] if len(images) > _NAMED else []
+            boxes = "1 box" if images.total() == 1 else f"{images.total():,} boxes"
+            lines.append(f"{boxes} {reason}, in {', '.join([*names, *more])}")
+        return lines
 
 
 def write(
@@ -91,7 +102,8 @@ def _count(outcome: Outcome, image: Seen) -> None:
         outcome.to_person += 1
     else:
         outcome.agreed += 1
-    outcome.no_boxes.update(image.left_out)
+    for reason, count in image.left_out.items():
+        outcome.no_boxes.setdefault(reason, Counter())[image.path] += count
 
 
 def _items(writer: ProposalWriter, made: list[Proposal]) -> list[str]:

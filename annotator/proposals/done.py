@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
+from annotator.errors import ProjectError
 from annotator.project import Project
+from annotator.refs import printable
 
 
 class Done:
@@ -19,18 +21,23 @@ class Done:
     """
 
     def __init__(self, project: Project, options: Mapping[str, Any]) -> None:
-        """`options`: all that the proposals depend on, as plain JSON; other options start anew."""
+        """`options`: all that the proposals depend on, as plain JSON; other options start anew.
+
+        Raises `ProjectError` where the file cannot be written.
+        """
         text = json.dumps(options, sort_keys=True, ensure_ascii=False)
         key = hashlib.sha256(text.encode()).hexdigest()[:16]
         self._path = project.folder / ".cache" / f"done-{key}.txt"
-        self._path.parent.mkdir(exist_ok=True)
-        before = self._path.read_bytes() if self._path.exists() else b""
+        try:
+            self._path.parent.mkdir(exist_ok=True)
+            self._file = self._path.open("a+b", buffering=0)
+        except OSError as error:
+            raise self._unwritable(error) from error
+        self._file.seek(0)
+        before = self._file.read()
         whole = before[: before.rfind(b"\n") + 1]  # a crash may cut the last line short
-        lines = whole.decode("utf-8", "surrogateescape").splitlines()
-        self._images = set(lines)
-        if len(whole) < len(before):
-            self._path.write_bytes(whole)
-        self._file = self._path.open("ab")
+        self._file.truncate(len(whole))
+        self._images = set(whole.decode("utf-8", "surrogateescape").split("\n")[:-1])
 
     def __enter__(self) -> Self:
         return self
@@ -47,6 +54,17 @@ class Done:
         return len(self._images)
 
     def add(self, image: str) -> None:
+        """Raises `ProjectError` for a full disk."""
+        line = f"{image}\n".encode("utf-8", "surrogateescape")
+        try:
+            # Cut short, or not written at all: the next run looks at this image again.
+            self._file.write(line)
+        except OSError as error:
+            raise self._unwritable(error) from error
         self._images.add(image)
-        self._file.write(f"{image}\n".encode("utf-8", "surrogateescape"))
-        self._file.flush()
+
+    def _unwritable(self, error: OSError) -> ProjectError:
+        return ProjectError(
+            f"{printable(str(self._path))} cannot be written: {error.strerror}; make room there: "
+            "the same command goes on where it was"
+        )

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.clusters import members, read_clusters, write_clusters
-from annotator.errors import FeatureError, ProjectError
+from annotator.errors import FeatureError, ImageError, ProjectError
 from annotator.features.growing import Growing
 from annotator.features.pipeline import Progress, Report, Tally
 from annotator.features.store import META, FeatureStore, read_meta
@@ -26,6 +26,7 @@ from annotator.propose.cluster import Clustering, Method, cluster
 from annotator.propose.descriptors import Described
 from annotator.propose.faces import FACE
 from annotator.propose.identities import Landmarks, aligned_faces
+from annotator.propose.proposal import reason
 from annotator.refs import Item, printable
 from annotator.reftable import RefTable
 
@@ -152,9 +153,12 @@ def loose_faces(project: Project) -> list[str]:
 # --- JSON
 
 
-def document(project: Project, state: State, seconds: float) -> dict[str, Any]:
+def document(
+    project: Project, state: State, seconds: float, failed: Callable[[str], None]
+) -> dict[str, Any]:
     """`frames` with their faces and landmarks, and `clusters`: who is where.
 
+    An image that cannot be read any more has neither width nor height; `failed` hears of it.
     The labels that people gave come first: a face with a name belongs to that name, also where
     the descriptors say otherwise; one that was rejected, or is noise, to nobody (-1).
     """
@@ -174,11 +178,19 @@ def document(project: Project, state: State, seconds: float) -> dict[str, Any]:
                 member = {"face_id": face_id, "photo_id": photo, "image": path}
                 members_of.setdefault(owner, []).append(member)
             face_id += 1
-        width, height = source.size(Item(path))
-        frame = {"photo_id": photo, "image": path, "width": width, "height": height}
+        frame = {"photo_id": photo, "image": path, **_size(source, path, failed)}
         frames.append({**frame, "faces": faces})
     clusters = [_cluster(owner, members_of[owner], names) for owner in sorted(members_of)]
     return {"totalTime": round(seconds * 1000), "frames": frames, "clusters": clusters}
+
+
+def _size(source: Folder, path: str, failed: Callable[[str], None]) -> dict[str, int | None]:
+    try:
+        width, height = source.size(Item(path))
+    except ImageError as error:
+        failed(f"{printable(path)}: {reason(error, source.root / path)}")
+        return {"width": None, "height": None}
+    return {"width": width, "height": height}
 
 
 def _face(face_id: int, owner: int, ref: str, points: Landmarks) -> dict[str, Any]:

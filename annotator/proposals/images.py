@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from annotator.errors import RefError
 from annotator.listing import SUFFIXES, LeftOut, walk
 from annotator.pool import load
@@ -20,10 +22,12 @@ def image_paths(project: Project, left_out: LeftOut) -> list[str]:
     whole = any(item.box is None for item in items)
     if items and (whole or not has_proposals(project)):
         return list(dict.fromkeys(item.path for item in items))
-    paths = [Item.parse(ref).path for batch in walk(project.images, left_out) for ref in batch]
-    if not paths:
+    check_some(project.images)
+    return [Item.parse(ref).path for batch in walk(project.images, left_out) for ref in batch]
+
+
+def check_some(folder: Path) -> None:
+    """Raises `RefError` for a folder that holds no image."""
+    if not any(walk(folder, LeftOut())):
         kinds = ", ".join(sorted(SUFFIXES))
-        raise RefError(
-            f"{printable(str(project.images.resolve()))} holds no image; known are {kinds}"
-        )
-    return paths
+        raise RefError(f"{printable(str(folder.resolve()))} holds no image; known are {kinds}")

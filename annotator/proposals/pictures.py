@@ -13,6 +13,7 @@ from annotator.features.decoding import pipelined
 from annotator.images import Folder
 from annotator.project import Project, write_atomically
 from annotator.proposals.table import Proposed, read
+from annotator.propose.proposal import reason
 from annotator.propose.render import LONGEST, Caption, drawn
 from annotator.refs import Box, Item, printable
 
@@ -53,7 +54,7 @@ def render(
         try:
             crop = source.crop(Item(path), (LONGEST, LONGEST))
         except ImageError as error:
-            return str(error)
+            return f"{printable(path)}: {reason(error, source.root / path)}"
         captions = [Caption(box_of(row), row.name, row.score) for row in images[path]]
         target = folder / f"{'/'.join(p for p in path.split('/') if p not in ('', '..'))}.jpg"
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -92,7 +93,7 @@ def write_coco(
         try:
             width, height = source.size(Item(path))
         except ImageError as error:
-            failed(str(error))
+            failed(f"{printable(path)}: {reason(error, source.root / path)}")
             continue
         image = {"id": len(pictures) + 1, "file_name": path, "width": width, "height": height}
         pictures.append(image)

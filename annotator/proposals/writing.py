@@ -8,7 +8,7 @@ import io
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -16,62 +16,15 @@ from typing import Any, NamedTuple, Self
 
 from annotator.errors import ProjectError
 from annotator.pool import load
-from annotator.project import Project, is_project
+from annotator.project import Project
 from annotator.proposals.refs_file import append_items
 from annotator.proposals.table import COLUMNS, Proposed, file_of, read
 from annotator.propose.proposal import Proposal, iou
 from annotator.refs import Box, Item, printable
-from annotator.settings import ClassInfo, Settings
 
 OVERLAP = 0.7
 """Two boxes of one class in one image are the same object from this IoU on."""
 _FLUSH_SECONDS = 60.0
-_YES_NO = (
-    ClassInfo("no", description="not what is proposed, or a box that does not fit it"),
-    ClassInfo("yes", description="the box holds what is proposed"),
-)
-
-
-def beside(images: Path) -> Path:
-    """Where the proposals of a folder of images go: `photos` has `photos.boxes`."""
-    images = images.resolve()
-    return images.with_name(images.name + ".boxes")
-
-
-def open_or_make(
-    images: Path, folder: Path | None = None, classes: Sequence[str] = (), **settings: Any
-) -> Project:
-    """The project that the proposals of `images` go to: `images` itself where it is a project,
-    else `folder` (`photos.boxes` for `photos`), made where there is none yet.
-
-    A new one is labelled with the keys for `no` and `yes`, or with `classes`, to which `none` is
-    added. Raises `ProjectError` for a folder of images that is not there, or a project whose
-    images lie elsewhere.
-    """
-    if is_project(images):
-        return Project.open(images)
-    if not images.is_dir():
-        fault = "is not a folder of images" if images.exists() else "does not exist"
-        raise ProjectError(f"{printable(str(images))} {fault}")
-    folder = folder or beside(images)
-    if is_project(folder):
-        return _of_these_images(Project.open(folder), images)
-    infos = tuple(ClassInfo(name) for name in classes)
-    if infos and "none" not in classes:
-        infos += (ClassInfo("none", description="no object of these classes"),)
-    root = os.path.relpath(images.resolve(), folder.resolve())
-    made = Project.create(folder, Settings(classes=infos or _YES_NO, images=root, **settings))
-    made.refs_file.write_text("filename,bbox,name,score,votes,model\n")
-    return Project.open(made.folder)  # with the user's own settings, too
-
-
-def _of_these_images(project: Project, images: Path) -> Project:
-    if project.images.resolve() != images.resolve():
-        raise ProjectError(
-            f"{printable(str(project.folder))} has its images in "
-            f"{printable(str(project.images.resolve()))}; give --project another folder"
-        )
-    return project
 
 
 class _Known(NamedTuple):
@@ -97,7 +50,8 @@ class ProposalWriter:
         overlap: float = OVERLAP,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Raises `ProjectError` while another process writes proposals to the project."""
+        """Raises `ProjectError` while another process writes proposals to the project, or where
+        they cannot be written."""
         self.project, self.overlap = project, overlap
         self.added = 0
         """Items that are new."""
@@ -114,7 +68,11 @@ class ProposalWriter:
         self._pending: list[Proposed] = []
         self._clock, self._flushed = clock, clock()
         self._read_known()
-        self._file = _appending(file_of(project))
+        try:
+            self._file = _appending(file_of(project))
+        except OSError as error:
+            os.close(self._lock)
+            raise self._unwritable(error) from error
 
     def __enter__(self) -> Self:
         return self
@@ -137,9 +95,13 @@ class ProposalWriter:
             else:
                 sound.append(proposal)
         sound.sort(key=lambda proposal: -proposal.score)
-        text = io.StringIO()
+        text, before = io.StringIO(), len(self._pending)
         refs = [self._place(proposal, csv.writer(text, lineterminator="\n")) for proposal in sound]
-        self._append(text.getvalue())
+        try:
+            self._append(text.getvalue())
+        except OSError as error:
+            del self._pending[before:]  # no item without its proposal
+            raise self._unwritable(error) from error
         if self._clock() - self._flushed >= _FLUSH_SECONDS:
             self.flush()
         return refs
@@ -155,8 +117,10 @@ class ProposalWriter:
         """Flush, and let others write."""
         try:
             self.flush()
+            self._file.close()  # some disks say only now that they are full
+        except OSError as error:
+            raise self._unwritable(error) from error
         finally:
-            self._file.close()
             os.close(self._lock)
 
     def _place(self, proposal: Proposal, rows: Any) -> str:
@@ -230,14 +194,15 @@ class ProposalWriter:
             self._unread.setdefault(path, []).append((ref, name))
 
     def _append(self, text: str) -> None:
-        try:
-            self._file.write(text.encode("utf-8", "surrogateescape"))
-            self._file.flush()
-        except OSError as error:
-            raise ProjectError(
-                f"{printable(str(file_of(self.project)))} cannot be written: {error.strerror}; "
-                "the same command goes on where it was"
-            ) from error
+        data = text.encode("utf-8", "surrogateescape")
+        while data:
+            data = data[self._file.write(data) :]
+
+    def _unwritable(self, error: OSError) -> ProjectError:
+        return ProjectError(
+            f"{printable(str(file_of(self.project)))} cannot be written: {error.strerror}; make "
+            "room there: the same command goes on where it was"
+        )
 
 
 def _details(proposal: Proposal, moved: bool) -> str:
@@ -252,7 +217,8 @@ def _details(proposal: Proposal, moved: bool) -> str:
 
 def _appending(file: Path) -> Any:
     """proposals.csv, open at its end; a line that a crash cut short is taken away."""
-    opened = file.open("a+b")
+    # No buffer: what a full disk refuses is not written later, when another process may write.
+    opened = file.open("a+b", buffering=0)
     opened.seek(0)
     size = opened.seek(0, os.SEEK_END)
     tail = min(size, 1 << 20)
@@ -263,7 +229,6 @@ def _appending(file: Path) -> Any:
         opened.truncate(size - cut)
     if size - cut == 0:
         opened.write((",".join(COLUMNS) + "\n").encode())
-        opened.flush()
     return opened
 
 

@@ -49,6 +49,7 @@ class PatchNetwork:
         self.name = name
         self._device = chosen_device(self._torch, device)
         self._dtype = chosen_dtype(self._torch, dtype, self._device)
+        self.half = self._dtype != self._torch.float32
         model, self._processor = _opened(name, folder)
         self._model = model.to(self._device, self._dtype).eval()
         self._keys: Any = None

@@ -23,9 +23,9 @@ from annotator.images.decode import MAX_PIXELS, decoded, opened
 from annotator.propose.augment import augmented, restored
 from annotator.propose.detections import Detections, cleaned
 from annotator.propose.detectors import FLOOR, Detector, Prepared
+from annotator.propose.proposal import reason
 from annotator.propose.results import Answer, Results, Stamp
 from annotator.propose.tiles import Tile, merged, tiles
-from annotator.refs import printable
 
 _MOST_SKEW = 50
 _LEAST_SIDE = 32
@@ -139,7 +139,7 @@ def _read(path: str, root: Path, detector: Detector, passes: Passes, max_pixels:
             changed = augmented(picture, how)
             image.views += [_view(changed, how, part, size, detector) for part in parts]
     except ImageError as error:
-        return _Image(path, fault=str(error).removeprefix(f"{printable(str(root / path))}: "))
+        return _Image(path, fault=reason(error, root / path))
     except (ValueError, RuntimeError, ZeroDivisionError) as error:
         return _Image(path, fault=f"cannot be prepared for {detector.name}: {error}")
     image.missing = len(image.views)

@@ -109,7 +109,7 @@ def cleaned(found: Detections, size: tuple[int, int]) -> tuple[Detections, dict[
     reasons = {
         "with a score that is no number from 0 to 1": int((~scored).sum()),
         "with a coordinate that is no number": int((scored & ~finite).sum()),
-        "with nothing of their box inside the image": int((scored & finite & ~filled).sum()),
+        "empty or outside the image": int((scored & finite & ~filled).sum()),
     }
     good = replace(found, boxes=boxes).take(np.flatnonzero(finite & scored & filled))
     return good, {reason: count for reason, count in reasons.items() if count}

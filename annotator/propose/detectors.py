@@ -15,6 +15,7 @@ from PIL import Image
 from annotator.errors import FeatureError
 from annotator.propose.detections import Detections
 from annotator.propose.networks import Network, open_network
+from annotator.propose.proposal import no_numbers
 from annotator.refs import printable
 
 FLOOR = 0.05
@@ -152,7 +153,8 @@ class TransformersDetector:
             faulty = broken.flatten(1).any(1).tolist()
             sizes = [each.size[::-1] for each in batch]
             found = self._answer(self._network, outputs, sizes, moved)
-        return [_FAULT if bad else each for bad, each in zip(faulty, found, strict=True)]
+        fault = no_numbers(self._dtype != self._torch.float32)
+        return [fault if bad else each for bad, each in zip(faulty, found, strict=True)]
 
     def _moved(self, value: Any) -> Any:
         kind = self._dtype if value.is_floating_point() else None
@@ -165,9 +167,6 @@ class TransformersDetector:
         if not hasattr(self._local, "stream"):
             self._local.stream = self._torch.cuda.Stream(self._device)
         return cast(AbstractContextManager[Any], self._torch.cuda.stream(self._local.stream))
-
-
-_FAULT = "the model's scores are no numbers (NaN); run it with --dtype fp32"
 
 
 def _is_input(key: str) -> bool:

@@ -15,7 +15,7 @@ from annotator.errors import ImageError
 from annotator.features.decoding import pipelined
 from annotator.images.decode import MAX_PIXELS, decoded, opened
 from annotator.propose.align import Pixels, aligned
-from annotator.refs import printable
+from annotator.propose.proposal import reason
 
 Landmarks = NDArray[np.float64]
 """(5, 2) in pixels of the upright image."""
@@ -56,8 +56,8 @@ def _read(
         with opened(root / path, max_pixels) as (source, _):
             picture = np.asarray(decoded(source)[0])
     except ImageError as error:
-        reason = str(error).removeprefix(f"{printable(str(root / path))}: ")
-        return Aligned(path, (), np.zeros((0, 0, 0, 3), np.uint8), {r: reason for r, _ in wanted})
+        why = reason(error, root / path)
+        return Aligned(path, (), np.zeros((0, 0, 0, 3), np.uint8), {ref: why for ref, _ in wanted})
     refs: list[str] = []
     faces: list[Pixels] = []
     faults: dict[str, str] = {}

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from annotator.errors import ExtraMissing, FeatureError
-from annotator.features.weights import find_weights, needed
+from annotator.features.weights import find_weights, needed, opening_errors
 from annotator.refs import printable
 
 DETECTORS = {
@@ -100,9 +100,7 @@ def _opened(name: str, folder: Path, texts: Sequence[str]) -> Network:
 
 
 def _weights(name: str, folder: Path, auto: Any) -> Any:
-    model, info = _guarded(
-        name, folder, auto.from_pretrained, use_safetensors=True, output_loading_info=True
-    )
+    model, info = _guarded(name, folder, auto.from_pretrained, output_loading_info=True)
     missing = sorted(map(str, info["missing_keys"]))
     if missing:
         listed = ", ".join(missing[:5])
@@ -134,15 +132,13 @@ def _processor(name: str, folder: Path) -> Any:
 
 
 def _guarded(name: str, folder: Path, open_: Any, **options: Any) -> Any:
-    from safetensors import SafetensorError
-
     try:
         return open_(folder, **options)
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+    except opening_errors() as error:
         raise FeatureError(
             f"{printable(name)}: {folder} does not open as a detector ({printable(str(error))}); "
-            "it needs config.json, preprocessor_config.json and weights in safetensors, of a kind "
-            "that transformers knows without code of its own"
+            "it needs config.json, preprocessor_config.json and weights, of a kind that "
+            "transformers knows without code of its own"
         ) from error
 
 

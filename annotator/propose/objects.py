@@ -17,7 +17,14 @@ from annotator.images import Folder
 from annotator.propose.backbone import MOST_PATCHES, PatchNetwork
 from annotator.propose.lost import K_PATCHES, SEEDS, Features, Found, lost, many
 from annotator.propose.names import Named, Namer, around
-from annotator.propose.proposal import UNNAMED, Proposal, suppressed, within
+from annotator.propose.proposal import (
+    UNNAMED,
+    Proposal,
+    no_numbers,
+    reason,
+    suppressed,
+    within,
+)
 from annotator.propose.tokencut import TAU, tokencut
 from annotator.refs import Item, printable
 
@@ -126,13 +133,16 @@ def _read(path: str, source: Folder, network: PatchNetwork, search: Search) -> _
         size = source.size(item)
         if min(size) < LEAST_SIDE or max(size) > MOST_SKEW * min(size):
             raise ImageError(
-                f"{printable(path)}: {size[0]} x {size[1]} pixels are too few, or too thin, to "
-                "look for objects in"
+                f"{size[0]} x {size[1]} pixels are too few, or too thin, to look for objects in"
             )
         look = network.look_size(size, search.most_patches)
         return _Seen(path, size, source.squeezed(item, look), None)
     except ImageError as error:
-        return _Seen(path, (0, 0), None, str(error))
+        return _Seen(path, (0, 0), None, _fault(path, source, error))
+
+
+def _fault(path: str, source: Folder, error: ImageError) -> str:
+    return f"{printable(path)}: {reason(error, source.path(Item(path)))}"
 
 
 def _looked(
@@ -148,7 +158,7 @@ def _looked(
         return Looked(seen.path, [], None)  # one colour: there is nothing
     features = network(seen.picture)
     if not np.isfinite(features).all():
-        fault = f"{printable(seen.path)}: {network.name} answers no numbers; try --dtype fp32"
+        fault = f"{printable(seen.path)}: {no_numbers(network.half)}"
         return Looked(seen.path, [], fault)
     stride = seen.size[0] / features.shape[1], seen.size[1] / features.shape[0]
     found = []
@@ -161,7 +171,8 @@ def _looked(
     try:
         named = _named(kept, seen.size, source, search, namer) if namer and kept else kept
     except ImageError as error:
-        return Looked(seen.path, [], str(error))  # it was there a moment ago
+        fault = _fault(seen.path, source, error)  # it was there a moment ago
+        return Looked(seen.path, [], fault)
     smaller = seen.size[0] * seen.size[1] > search.most_patches * network.patch**2
     return Looked(seen.path, named, None, smaller)
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from annotator.refs import Box, Item
+from annotator.errors import ImageError
+from annotator.refs import Box, Item, printable
 
 UNNAMED = "object"
 """The class of a proposal of which only the place is known."""
@@ -58,6 +60,17 @@ class Proposal:
         if not 0 <= self.score <= 1:  # NaN compares false
             return f"has the score {self.score}, which is not from 0 to 1"
         return None
+
+
+def reason(error: ImageError, file: Path) -> str:
+    """What is wrong with an image file, without its path in front."""
+    return str(error).removeprefix(f"{printable(str(file))}: ")
+
+
+def no_numbers(half: bool) -> str:
+    """What to say of an image that a network in half precision, or in full, answers with NaN."""
+    remedy = "try --dtype fp32" if half else "fetch its weights again, or leave this model out"
+    return f"the model answers it with no numbers (NaN); {remedy}"
 
 
 def within(box: Box, size: tuple[int, int]) -> Box | None:

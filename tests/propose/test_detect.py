@@ -213,7 +213,7 @@ def test_boxes_that_are_none_are_counted_and_an_image_of_nan_is_left_out(tmp_pat
     answer = results.get("a.png")
     assert answer is not None
     assert answer.passes["plain"].names == ("b",)
-    assert answer.left_out == {"with nothing of their box inside the image": 1}
+    assert answer.left_out == {"empty or outside the image": 1}
     other = tmp_path / "other"
     other.mkdir()
     _scene(other / "a.png", (50, 50), [])

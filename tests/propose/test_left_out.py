@@ -1,0 +1,188 @@
+"""What takes no part in proposals is named, and the rest goes on."""
+
+from __future__ import annotations
+
+import json
+import resource
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from annotator.cli.app import app
+from annotator.errors import ProjectError, RefError
+from annotator.log import State
+from annotator.project import Project, write_atomically
+from annotator.proposals import Done, ProposalWriter, open_or_make
+from annotator.proposals.detected import write
+from annotator.proposals.faces import document
+from annotator.propose.ensemble import Recipe, Seen, Voter
+from annotator.propose.proposal import Proposal
+from annotator.propose.routing import Route
+from annotator.refs import Box, Item
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (60, 40), (200, 90, 30)).save(folder / name)
+    return folder
+
+
+def run(*args: object) -> Any:
+    ran = CliRunner().invoke(app, list(map(str, args)), catch_exceptions=False)
+    assert ran.exit_code == 0, ran.stderr
+    return ran
+
+
+def test_a_folder_without_images_is_said_and_nothing_is_made(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "notes.txt").write_text("no picture")
+    with pytest.raises(RefError, match="holds no image"):
+        open_or_make(tmp_path / "empty")
+    assert [file.name for file in tmp_path.iterdir()] == ["empty"]
+
+
+def test_boxes_that_were_none_are_counted_with_their_images(photos: Path) -> None:
+    recipe = Recipe((Voter("m"),))
+    seen = [
+        Seen(path, (60, 40), [], Route(path, 0, 0, 0.9), (), {"outside the image": count})
+        for path, count in (("a.png", 1), ("b.png", 3))
+    ]
+    outcome = write(open_or_make(photos), seen, recipe, accept=False, at=0.0)
+    assert outcome.no_boxes_told() == ["4 boxes outside the image, in b.png, a.png"]
+
+
+def test_faces_of_an_image_that_has_gone_still_go_out(photos: Path) -> None:
+    project = open_or_make(photos, classes=("face",))
+    points = [[20.0 + x, 10.0 + x] for x in range(5)]
+    with ProposalWriter(project) as writer:
+        for name in ("a.png", "b.png"):
+            item = Item(name, Box(10, 5, 20, 20))
+            writer.add([Proposal(item, 0.9, "face", "m", extra={"points": points})])
+    (photos / "b.png").unlink()
+    left_out: list[str] = []
+    frames = document(project, State(), 0.0, left_out.append)["frames"]
+    assert [(frame["image"], frame["width"]) for frame in frames] == [
+        ("a.png", 60),
+        ("b.png", None),
+    ]
+    assert [frame["faces"][0]["points"] for frame in frames] == [points, points]
+    assert left_out == ["b.png: there is no such file; put it back or skip it"]
+
+
+def test_models_that_know_none_of_the_classes_have_no_vote(photos: Path, tmp_path: Path) -> None:
+    pytest.importorskip("transformers", reason="needs the models extra")
+    from tests.propose import checkpoints
+
+    checkpoints.deformable_detr(tmp_path / "knows")
+    for name in ("one", "other"):
+        checkpoints.deformable_detr(tmp_path / name, {0: "tree", 1: "house"})
+    models = ",".join(str(tmp_path / name) for name in ("knows", "one", "other"))
+    ran = run(
+        "detect", photos, "--models", models, "--classes", "person", "--threshold", "0.05",
+        "--min-score", "0", "--json",
+    )  # fmt: skip
+    told = json.loads(ran.stdout)
+    # One model is left: its own vote is more than half of the votes.
+    assert told["boxes"] > 0 and told["to_person"] == 0
+    assert [line.partition(": ")[2] for line in told["left_out"]] == [
+        "knows none of the classes"
+    ] * 2
+
+
+def test_a_checkpoint_of_older_days_opens(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch", reason="needs the models extra")
+    from safetensors.torch import load_file
+
+    from annotator.propose.detectors import TransformersDetector
+    from tests.propose import checkpoints
+
+    new = checkpoints.deformable_detr(tmp_path / "new")
+    shutil.copytree(new, tmp_path / "old")
+    (tmp_path / "old" / "model.safetensors").unlink()
+    torch.save(load_file(new / "model.safetensors"), tmp_path / "old" / "pytorch_model.bin")
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 255, (60, 90, 3), np.uint8))
+    answers = []
+    for folder in (new, tmp_path / "old"):
+        detector = TransformersDetector(str(folder), device="cpu")
+        (found,) = detector.detect([detector.prepare(picture, picture.size)])
+        assert not isinstance(found, str)
+        answers.append(found.boxes)
+    assert np.array_equal(*answers)
+
+
+def test_no_cluster_at_all_says_what_else_to_try(photos: Path, tmp_path: Path) -> None:
+    from annotator.features.store import FeatureStore
+    from annotator.reftable import RefTable
+
+    project = open_or_make(photos)
+    refs = ["a.png#xywh=1,1,9,9", "b.png#xywh=1,1,9,9"]
+    project.refs_file.write_text('filename,bbox\na.png,"1,1,9,9"\nb.png,"1,1,9,9"\n')
+    np.save(tmp_path / "features.npy", np.eye(2, dtype=np.float32))
+    FeatureStore.adopt(project.features_folder, tmp_path / "features.npy", RefTable(refs))
+    ran = run("cluster", project.folder, "--method", "dbscan", "--eps", "0.1")
+    assert "0 clusters; in none: 2 items" in ran.stderr
+    assert "--eps" in ran.stderr and "browse" not in ran.stderr
+
+
+# --- a disk that takes no more
+
+
+@contextmanager
+def full_disk(most: int) -> Iterator[None]:
+    """No file can grow beyond so many bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def _proposal(name: str) -> Proposal:
+    return Proposal(Item(name, Box(1, 1, 9, 9)), 0.5, "cat", "m", extra={"why": "x" * 200})
+
+
+def test_a_full_disk_names_the_file_and_the_next_run_has_it_all(photos: Path) -> None:
+    project = open_or_make(photos)
+    refused = pytest.raises(ProjectError, match="proposals.csv cannot be written")
+    with full_disk(300), refused, ProposalWriter(project) as writer:
+        writer.add([_proposal("a.png")])
+        writer.add([_proposal("b.png")])
+    with ProposalWriter(Project.open(project.folder)) as writer:
+        writer.add([_proposal("a.png"), _proposal("b.png")])
+        assert (writer.repeated, writer.added) == (1, 1)
+    assert [line.partition(",")[0] for line in project.refs_file.read_text().splitlines()] == [
+        "filename", "a.png", "b.png",
+    ]  # fmt: skip
+
+
+def test_images_done_before_the_disk_was_full_stay_done(photos: Path) -> None:
+    project = open_or_make(photos)
+    refused = pytest.raises(ProjectError, match=r"done-\S+ cannot be written")
+    with full_disk(20), refused, Done(project, {"model": "m"}) as done:
+        for name in ("a.png", "b\u2028.png", "c.png", "d.png"):
+            done.add(name)
+    with Done(project, {"model": "m"}) as done:
+        assert "a.png" in done and "b\u2028.png" in done and "d.png" not in done
+        done.add("d.png")
+    with Done(project, {"model": "m"}) as done:
+        assert "d.png" in done
+
+
+def test_a_file_that_cannot_be_replaced_is_named_and_stays(tmp_path: Path) -> None:
+    file = tmp_path / "first.csv"
+    file.write_text("as it was")
+    with full_disk(10), pytest.raises(OSError) as error:
+        write_atomically(file, b"more than ten bytes")
+    assert error.value.filename == str(file)
+    assert [f.name for f in tmp_path.iterdir()] == ["first.csv"] and file.read_text() == "as it was"
