@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import getpass
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -198,8 +198,13 @@ class Session:
     def note(self, ref: str, text: str) -> None:
         self._sitting.session.note(ref, text)
 
+    @property
+    def failures(self) -> Sequence[str]:
+        """What the project's `on_label` command could not do, in words; labels are kept anyway."""
+        return tuple(self._sitting.failures)
+
     def close(self) -> None:
-        """Let go of what was asked, for others."""
+        """Let go of what was asked, for others, and wait for `on_label`, a minute at most."""
         self._sitting.close()
 
     def __enter__(self) -> Session:
@@ -221,3 +226,4 @@ class Session:
     def _learn(self) -> None:
         if self._learns:
             self._sitting.learn()
+        self._sitting.look_around()

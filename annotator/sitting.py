@@ -41,6 +41,7 @@ class Sitting:
     ) -> None:
         settings = project.settings
         self.failures: list[str] = []
+        """What `on_label` could not do, in words."""
         commands = {"on_label": settings.on_label, "on_finish": settings.on_finish}
         self._hooks = Hooks(commands, project.folder, self.failures.append)
         self._store = SqliteStore(project.labels_file)
@@ -60,6 +61,7 @@ class Sitting:
         refs = load(project)
         self.session.queue.ask_first([] if second else read_first(project))
         self.session.extend(labelled_by_others(self._store, annotator, refs) if second else refs)
+        self.look_around()
         if not second:
             self._attach(project)
 
@@ -69,6 +71,18 @@ class Sitting:
             snapshot = self.session.snapshot()
             assert snapshot is not None
             self.session.adopt(learn(snapshot, self._seed))
+
+    def look_around(self) -> None:
+        """Leave out what others have answered, and fill up from what nobody else is asked.
+
+        An answer is in the log before its item is let go. So what was leased before a look at the
+        log, and is not answered in it, is nobody else's.
+        """
+        session, held = self.session, None
+        while (leased := [session.queue[n].row for n in range(len(session.queue))]) != held:
+            held = leased
+            session.refresh()
+            session.decide({}, picked_by="api")  # writes nothing, leaves out what is answered
 
     def keep(self) -> None:
         """End, and keep what is asked leased: a script answers it later."""
@@ -81,7 +95,9 @@ class Sitting:
         self._end()
 
     def _end(self) -> None:
-        self._hooks.close(HOOKS_SECONDS)
+        if unheard := self._hooks.close(HOOKS_SECONDS):
+            labels = "1 label" if unheard == 1 else f"{unheard:,} labels"
+            self.failures.append(f"on_label has not heard of {labels} yet, and will not now")
         self._store.close()
 
     def _attach(self, project: Project) -> None:

@@ -162,3 +162,63 @@ def test_on_label_hears_each_row_as_json_and_its_failure_is_said(project: Path) 
     )  # fmt: skip
     assert "the disk of the hook is gone" in done.stderr
     assert annotator.open(project).labels() == {"00.png": "dark", "01.png": "light"}
+
+
+_LABELLER = """
+import sys, annotator
+with annotator.open(sys.argv[1]).session(sys.argv[2], learn=False, lease=1.0) as session:
+    while session.current is not None:
+        print(session.current.ref, flush=True)
+        session.label("dark")
+"""
+
+
+def test_scripts_at_once_label_each_item_once_also_when_one_is_killed(project: Path) -> None:
+    opened = annotator.open(project)
+
+    def started(name: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", _LABELLER, str(project), name]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+    with started("killed") as killed:
+        assert killed.stdout is not None and killed.stdout.readline()
+        killed.kill()
+    while opened.status()["remaining"]:  # what the killed one was asked comes back by itself
+        with started("ann") as ann, started("bob") as bob:
+            ann.communicate()
+            bob.communicate()
+        assert ann.returncode == bob.returncode == 0
+    refs = [entry.ref for entry in opened.log()]
+    assert sorted(refs) == sorted(opened.refs)
+
+
+def test_next_says_when_all_that_is_left_is_on_the_screens_of_others(project: Path) -> None:
+    count = str(len(annotator.open(project).refs))
+    assert len(_run("next", str(project), "-n", count, "--annotator", "vlm").split()) == int(count)
+    done = subprocess.run(
+        [sys.executable, "-m", "annotator", "next", str(project), "--annotator", "other"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 3 and done.stdout == ""
+    assert f"{count} items on the screens of others" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("gone.png", "dark"), "is no item of the project"),
+        (("00.png", "dark"), "is labelled or skipped already"),
+        (("00.png", "dark", "--second"), "has no label of another person"),
+    ],
+)
+def test_an_answer_that_cannot_be_taken_says_why(
+    project: Path, args: tuple[str, ...], said: str
+) -> None:
+    with annotator.open(project).session("ana", learn=False) as session:
+        session.decide({"00.png": "dark"})
+    done = subprocess.run(
+        [sys.executable, "-m", "annotator", "answer", str(project), *args, "--annotator", "ana"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1 and said in done.stderr
+    assert len(list(annotator.open(project).log())) == 1

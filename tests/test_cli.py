@@ -368,6 +368,12 @@ def test_completion_answers_the_shell() -> None:
              "COMP_CWORD": "1", "PATH": "/usr/bin:/bin"},
     )  # fmt: skip
     assert ran.stdout.split() == ["status"]
+    values = subprocess.run(
+        [sys.executable, "-m", "annotator"], capture_output=True, text=True,
+        env={"_ANNOTATOR_COMPLETE": "complete_bash", "COMP_WORDS": "annotator export p --format co",
+             "COMP_CWORD": "4", "PATH": "/usr/bin:/bin"},
+    )  # fmt: skip
+    assert values.stdout.split() == ["coco", "coco-results"]
 
 
 def test_help_and_status_import_nothing_heavy() -> None:

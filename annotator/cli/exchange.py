@@ -1,4 +1,4 @@
-"""export and import: labels out of a project and into it."""
+"""export: labels out of a project."""
 
 from __future__ import annotations
 
@@ -10,23 +10,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from annotator.errors import ProjectError
 from annotator.refs import printable
 
 if TYPE_CHECKING:
-    from annotator.formats.begin import Begun
     from annotator.formats.format import Format
-    from annotator.formats.reading import Reading
     from annotator.formats.source import Options, Source
     from annotator.project import Project
-    from annotator.settings import Settings
 
 _LONG = 50_000
 """From so many items on an export shows how far it is."""
 ProjectPath = Annotated[Path, typer.Argument(metavar="PROJECT", help="A project folder.")]
 
 
-def _formats() -> list[str]:
+def formats() -> list[str]:
     """For completion: every format that is here."""
     from annotator.formats.format import names
 
@@ -37,7 +33,7 @@ def export(
     project: ProjectPath,
     file: Annotated[Path, typer.Argument(help="Where to; - for standard output.")],
     format_: Annotated[
-        str, typer.Option("--format", help="One of those below.", autocompletion=_formats)
+        str, typer.Option("--format", help="One of those below.", autocompletion=formats)
     ] = "csv",
     class_: Annotated[
         list[str] | None, typer.Option("--class", help="Only items of this class; repeatable.")
@@ -102,7 +98,7 @@ def export(
     from annotator.formats.splits import parse
     from annotator.project import Project
 
-    format_of = _format(format_)
+    format_of = format_named(format_)
     options = Options(
         only=tuple(only or ()), classes=tuple(class_ or ()), agreement=min_agreement,
         split=parse(split) if split else None, probabilities=probabilities, provenance=provenance,
@@ -119,7 +115,7 @@ def export(
     _say(source, file, "provenance" in format_of.takes and not provenance)
 
 
-def _format(name: str) -> Format:
+def format_named(name: str) -> Format:
     from annotator.formats.format import load, names
 
     if name not in names():
@@ -211,96 +207,4 @@ def _say(source: Source, file: Path, unmarked: bool) -> None:
         typer.echo(note, err=True)
 
 
-def import_(
-    project: ProjectPath,
-    file: Annotated[Path, typer.Argument(help="A file or folder with labels.")],
-    format_: Annotated[
-        str | None,
-        typer.Option(
-            "--format", help="As in export [found out by itself].", autocompletion=_formats
-        ),
-    ] = None,
-    class_: Annotated[
-        str | None, typer.Option("--class", help="For a list: the class of every item in it.")
-    ] = None,
-    bbox_order: Annotated[
-        str | None, typer.Option(help="How a bbox is written [as in the project].")
-    ] = None,
-) -> None:
-    """Read labels into the log. Any fault is named, with its line, and then nothing is written.
-
-    \b
-    annotator import p labels.csv
-    annotator import p coco.json
-    annotator import p bad.txt --format list --class defect
-    """
-    from annotator.formats.detect import detect
-    from annotator.formats.importing import import_labels
-    from annotator.project import Project
-    from annotator.store import SqliteStore
-
-    opened = Project.open(project)
-    name = format_ or detect(file)
-    found = _format(name)
-    if found.read is None:
-        raise typer.BadParameter(f"{name} can be written, not read", param_hint="--format")
-    if (class_ is not None) != (name == "list"):
-        needs = "goes with --format list" if class_ else "a list needs --class NAME"
-        raise typer.BadParameter(needs, param_hint="--class")
-    if class_ is not None and class_ not in opened.settings.names:
-        raise ProjectError(
-            f"{printable(class_)!r} is not a class of {printable(str(opened.folder))}"
-        )
-    reading = reading_of(file, bbox_order, opened.settings.box_order)
-    reading.images, reading.label = opened.images, class_
-    reading.multi = opened.settings.names if opened.settings.multi_label else ()
-    store = SqliteStore(opened.labels_file)
-    done = import_labels(opened, store, reading, found, _narrate)
-    store.close()
-    typer.echo(str(done), err=True)
-
-
-def begin_from(
-    folder: Path,
-    source: Path,
-    settings: Settings,
-    format_: str | None,
-    bbox_order: str | None,
-    images: Path | None,
-    features: Path | None,
-) -> Begun:
-    """A new project of a table, a list or a data set; what was understood is said first."""
-    from dataclasses import replace
-
-    from annotator.formats.begin import from_refs
-    from annotator.formats.dataset import from_dataset
-    from annotator.formats.detect import detect
-
-    name = format_ or detect(source)
-    reading = reading_of(source, bbox_order, "xywh")
-    if name in ("csv", "list"):
-        settings = replace(settings, box_order=reading.order)
-        return from_refs(folder, source, settings, images=images, features=features)
-    reading.images = images
-    return from_dataset(folder, reading, _format(name), settings, _narrate, features=features)
-
-
-def _narrate(line: str) -> None:
-    typer.echo(line, err=True)
-
-
-def reading_of(file: Path, given: str | None, order: str) -> Reading:
-    """Raises `BadParameter` for an order of boxes that does not exist."""
-    from annotator.formats.reading import Reading
-    from annotator.settings import BOX_ORDERS
-
-    if given is not None and given not in (*BOX_ORDERS, "voc"):
-        raise typer.BadParameter(
-            f"{given} is none of {', '.join(BOX_ORDERS)}, voc", param_hint="--bbox-order"
-        )
-    if not file.exists():
-        raise ProjectError(f"{printable(str(file))} does not exist")
-    return Reading(file, order=given or order, given_order=given)
-
-
-COMMANDS = {"export": export, "import": import_}
+COMMANDS = {"export": export}

@@ -46,12 +46,14 @@ def next_(
     annotator next p -n 5 --json --annotator vlm
     annotator next p --second --annotator vlm
     """
+    from annotator.formats.reading import many
     from annotator.project import Project
     from annotator.refs import Item
 
     opened = Project.open(project)
     sitting = _sitting(opened, annotator, second, lease, count)
     sitting.learn()
+    sitting.look_around()
     session = sitting.session
     items = [item for item in [session.current, *session.upcoming(count - 1)] if item]
     for place, item in enumerate(items):
@@ -62,7 +64,9 @@ def next_(
             typer.echo(printable(item.ref))
     sitting.keep()
     if not items:
-        typer.echo("nothing is left to label", err=True)
+        left = session.progress.elsewhere
+        others = f"; {many(left, 'item')} on the screens of others" if left else ""
+        typer.echo(f"nothing is left to label{others}", err=True)
         raise typer.Exit(3)
 
 

@@ -192,7 +192,7 @@ def init(
     annotator init p --refs refs.csv --features features.npy
     annotator init p --from instances.json --images photos/
     """
-    from annotator.cli.exchange import begin_from
+    from annotator.cli.importing import begin_from
     from annotator.formats import begin
     from annotator.settings import Settings
 

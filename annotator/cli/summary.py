@@ -24,7 +24,7 @@ COMMANDS = {
     "predict": ("data", "Write what the model says of unlabelled items."),
     "status": ("data", "Say how far a project is."),
     "export": ("exchange", "Write the labels, in the format of your trainer."),
-    "import": ("exchange", "Read labels of other programs into the log."),
+    "import": ("importing", "Read labels of other programs into the log."),
     "log": ("log", "Print every label, skip, undo, flag and note."),
     "report": ("report", "Write one page about a project, or its figures."),
     "config": ("config", "Show the settings that hold, and where they are said."),

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+_SHELLS = ("bash", "zsh", "fish")
+
 
 def doctor(
     project: Annotated[
@@ -35,7 +37,9 @@ def doctor(
 
 
 def completion(
-    shell: Annotated[str, typer.Argument(help="bash, zsh or fish.")],
+    shell: Annotated[
+        str, typer.Argument(help="bash, zsh or fish.", autocompletion=lambda: list(_SHELLS))
+    ],
 ) -> None:
     """Print a script that completes commands and options in your shell.
 
@@ -43,16 +47,22 @@ def completion(
     annotator completion bash > ~/.local/share/bash-completion/completions/annotator
     annotator completion fish > ~/.config/fish/completions/annotator.fish
     annotator completion zsh > ~/.zfunc/_annotator
+    zsh wants that folder named before it begins, in ~/.zshrc: fpath+=~/.zfunc; compinit
     """
     from typer.completion import get_completion_script  # type: ignore[attr-defined]
 
-    if shell not in ("bash", "zsh", "fish"):
-        raise typer.BadParameter(f"{shell} is none of bash, zsh, fish", param_hint="SHELL")
-    typer.echo(
-        get_completion_script(
-            prog_name="annotator", complete_var="_ANNOTATOR_COMPLETE", shell=shell
-        )
+    if shell not in _SHELLS:
+        raise typer.BadParameter(f"{shell} is none of {', '.join(_SHELLS)}", param_hint="SHELL")
+    script = get_completion_script(
+        prog_name="annotator", complete_var="_ANNOTATOR_COMPLETE", shell=shell
     )
+    if shell == "zsh":
+        # The first Tab loads the file as a function, and is to complete, too.
+        script = script.replace(
+            "\ncompdef ",
+            '\n[[ $zsh_eval_context[-1] == loadautofunc ]] && _annotator_completion "$@"\ncompdef ',
+        )
+    typer.echo(script)
 
 
 COMMANDS = {"doctor": doctor, "completion": completion}
