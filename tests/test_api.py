@@ -166,7 +166,8 @@ def test_on_label_hears_each_row_as_json_and_its_failure_is_said(project: Path) 
 
 _LABELLER = """
 import sys, annotator
-with annotator.open(sys.argv[1]).session(sys.argv[2], learn=False, lease=1.0) as session:
+project, name, lease = sys.argv[1:]
+with annotator.open(project).session(name, learn=False, lease=float(lease)) as session:
     while session.current is not None:
         print(session.current.ref, flush=True)
         session.label("dark")
@@ -176,11 +177,11 @@ with annotator.open(sys.argv[1]).session(sys.argv[2], learn=False, lease=1.0) as
 def test_scripts_at_once_label_each_item_once_also_when_one_is_killed(project: Path) -> None:
     opened = annotator.open(project)
 
-    def started(name: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-c", _LABELLER, str(project), name]
+    def started(name: str, lease: float = 600.0) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", _LABELLER, str(project), name, str(lease)]
         return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
-    with started("killed") as killed:
+    with started("killed", lease=1.0) as killed:
         assert killed.stdout is not None and killed.stdout.readline()
         killed.kill()
     while opened.status()["remaining"]:  # what the killed one was asked comes back by itself
