@@ -285,6 +285,16 @@ def test_labelling_without_a_terminal_says_so(tmp_path: Path) -> None:
     assert not (tmp_path / "photos.annotator").exists()
 
 
+def test_an_export_is_what_the_ending_of_its_name_says(tmp_path: Path) -> None:
+    make_images(tmp_path / "photos", "a.png")
+    good("init", "p", "--images", "photos", cwd=tmp_path)
+    good("export", "p", "labels.jsonl", cwd=tmp_path)
+    (line,) = (tmp_path / "labels.jsonl").read_text().splitlines()
+    assert json.loads(line)["filename"] == "a.png"
+    assert "coco, coco-results" in bad("export", "p", "labels.json", code=2, cwd=tmp_path)
+    assert not (tmp_path / "labels.json").exists()
+
+
 def test_names_are_utf8_whatever_the_locale_says(tmp_path: Path) -> None:
     make_images(tmp_path / "photos", "日本.png")
     environment = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}

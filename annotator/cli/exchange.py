@@ -33,8 +33,13 @@ def export(
     project: ProjectPath,
     file: Annotated[Path, typer.Argument(help="Where to; - for standard output.")],
     format_: Annotated[
-        str, typer.Option("--format", help="One of those below.", autocompletion=formats)
-    ] = "csv",
+        str | None,
+        typer.Option(
+            "--format",
+            help="One of those below [by FILE's ending, or csv].",
+            autocompletion=formats,
+        ),
+    ] = None,
     class_: Annotated[
         list[str] | None, typer.Option("--class", help="Only items of this class; repeatable.")
     ] = None,
@@ -98,6 +103,7 @@ def export(
     from annotator.formats.splits import parse
     from annotator.project import Project
 
+    format_ = format_ or _by_ending(file)
     format_of = format_named(format_)
     options = Options(
         only=tuple(only or ()), classes=tuple(class_ or ()), agreement=min_agreement,
@@ -113,6 +119,17 @@ def export(
         with _watched(source):
             format_of.write(source, place)
     _say(source, file, "provenance" in format_of.takes and not provenance)
+
+
+def _by_ending(file: Path) -> str:
+    """The format that a file's name stands for; csv where it says nothing."""
+    ending = file.suffix.lower()
+    if ending == ".json":
+        raise typer.BadParameter(
+            "a .json file may be one of several: coco, coco-results, label-studio; name it",
+            param_hint="--format",
+        )
+    return {".parquet": "parquet", ".jsonl": "jsonl", ".xml": "cvat"}.get(ending, "csv")
 
 
 def format_named(name: str) -> Format:
