@@ -6,9 +6,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+import annotator
+from annotator.formats import begin
 from annotator.reftable import RefTable
 from annotator.session import Session
+from annotator.settings import ClassInfo, Settings
 from annotator.store import SqliteStore
 
 CLASSES = ("ok", "defect")
@@ -80,3 +84,18 @@ def test_labels_of_images_that_have_gone_are_no_part_of_what_is_left(
     assert after.progress.remaining == 4
     assert after.asked is not None
     assert (after.asked.q, after.asked.pool) == (1 / 4, 4)
+
+
+def test_status_says_what_is_left_after_rows_were_deleted_from_refs_csv(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    refs = tmp_path / "refs.csv"
+    refs.write_text("filename,bbox\n" + "".join(f'a.png,"{n},0,1,1"\n' for n in range(5)))
+    begin.from_refs(tmp_path / "p", refs, Settings(classes=tuple(map(ClassInfo, CLASSES))))
+    project = annotator.open(tmp_path / "p")
+    with project.session("ann") as session:
+        session.decide(dict.fromkeys(list(project.refs)[:3], "ok"))
+    own = tmp_path / "p" / "refs.csv"
+    header, *rows = own.read_text().splitlines(keepends=True)
+    own.write_text(header + "".join(rows[2:]))
+    found = project.status()
+    assert (found["items"], found["labelled"], found["remaining"]) == (3, 3, 2)

@@ -37,13 +37,14 @@ def status(project: Project) -> dict[str, Any]:
         counts = each(counts) + Counter({NONE: none} if none else {})
     names = [*project.settings.names, *sorted(set(counts) - set(project.settings.names), key=str)]
     models = [entry for entry in labels if entry.model]
-    items = len(load(project))
+    refs = load(project)
+    answered = int((refs.rows(list(state.standing)) >= 0).sum())  # some images may have gone
     return {
         "project": str(project.folder),
-        "items": items,
+        "items": len(refs),
         "labelled": len(labels),
         "skipped": len(standing) - len(labels),
-        "remaining": max(0, items - len(standing)),
+        "remaining": len(refs) - answered,
         "flagged": len(state.flagged),
         "classes": {str(name): counts[name] for name in names},
         "annotators": dict(Counter(entry.annotator for entry in labels)),
