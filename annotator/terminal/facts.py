@@ -12,6 +12,16 @@ from annotator.terminal.probe import probe
 SLOW = 0.15
 """Round trip in seconds above which pictures ahead of keys matter most."""
 
+OTHERS = "use kitty or Ghostty; WezTerm, iTerm2, Konsole, foot and xterm -ti vt340 work, too"
+MAC = "use kitty, Ghostty, WezTerm or iTerm2"
+WITH_PICTURES = {
+    "xterm.js": '"terminal.integrated.enableImages": true   (in settings.json of VS Code)',
+    "xterm": "xterm -ti vt340 -xrm 'XTerm*numColorRegisters: 256'",
+    "windows terminal": "Windows Terminal 1.22 or later: it has sixel",
+    "apple terminal": MAC,
+}
+"""How a terminal that was found without pictures gets them, by the beginning of its name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fact:
@@ -65,7 +75,8 @@ def _picture_fix(caps: Caps) -> str:
     if caps.technique is Technique.SIXEL:
         return "ssh -C HOST   (sixel halves)" if caps.remote else ""
     if caps.technique is Technique.HALFCELL:
-        return "use kitty or Ghostty; WezTerm, iTerm2, Konsole, foot and xterm -ti vt340 work, too"
+        name = caps.terminal.lower()
+        return next((fix for start, fix in WITH_PICTURES.items() if name.startswith(start)), OTHERS)
     return ""
 
 
@@ -79,16 +90,27 @@ def _between(caps: Caps) -> Iterator[Fact]:
     elif caps.multiplexer:
         yield Fact(caps.multiplexer, False, "passes no pictures on", _picture_fix(caps))
     if caps.answers:
-        where = "the terminal reads this machine's memory" if caps.shared_memory else "over a line"
+        where = ", over ssh" if caps.remote else ""
+        where += ", the terminal reads this machine's memory" if caps.shared_memory else ""
         slow = caps.rtt > SLOW and not caps.technique.stores
         fix = "use kitty or Ghostty: pictures travel ahead of the keys" if slow else ""
-        yield Fact("line", not slow, f"round trip {caps.rtt * 1000:.0f} ms, {where}", fix)
+        yield Fact("line", not slow, f"round trip {caps.rtt * 1000:.0f} ms{where}", fix)
 
 
 def _screen(caps: Caps) -> Iterator[Fact]:
     width, height = caps.cell
     yield Fact("cells", True, f"{width} x {height} pixels")
-    fix = "" if caps.truecolor else "export COLORTERM=truecolor"
-    yield Fact("colours", caps.truecolor, "true colour" if caps.truecolor else "a palette", fix)
+    detail = "true colour" if caps.truecolor else "a palette of 256"
+    yield Fact("colours", caps.truecolor, detail, _colour_fix(caps))
     yield Fact("updates", True, "synchronised" if caps.sync else "as they come")
     yield Fact("mouse", True, "reports pixels" if caps.mouse_pixels else "reports cells")
+
+
+def _colour_fix(caps: Caps) -> str:
+    if caps.truecolor:
+        return ""
+    if caps.terminal.startswith("Apple"):
+        return MAC
+    if caps.multiplexer == "screen":
+        return _picture_fix(caps)
+    return "export COLORTERM=truecolor   (where the terminal has true colour, as most do)"

@@ -97,7 +97,7 @@ def _ask(env: Mapping[str, str], timeout: float, source: int, sink: int) -> Caps
     return Caps(
         technique=technique,
         reason=reason,
-        terminal=far.version or env.get("TERM_PROGRAM", ""),
+        terminal=far.version or _name(env),
         cell=_cell(source, far),
         sixel_size=far.sixel or (1000, 1000),
         registers=far.registers or 256,
@@ -189,8 +189,15 @@ def _run_tmux(env: Mapping[str, str], *arguments: str) -> str:
     return done.stdout.strip()
 
 
+def _name(env: Mapping[str, str]) -> str:
+    """The name of a terminal that does not say it, as far as its variables do."""
+    if env.get("WT_SESSION"):
+        return "Windows Terminal"
+    return env.get("TERM_PROGRAM", "").replace("_", " ")
+
+
 def _truecolor(env: Mapping[str, str], answers: Answers) -> bool:
-    if env.get("COLORTERM", "").lower() in ("truecolor", "24bit"):
+    if env.get("COLORTERM", "").lower() in ("truecolor", "24bit") or env.get("WT_SESSION"):
         return True
     modern = ("kitty", "ghostty", "wezterm", "iterm2", "konsole", "xterm", "mlterm", "foot")
     return answers.version.lower().startswith(modern)

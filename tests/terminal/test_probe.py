@@ -145,3 +145,28 @@ def test_every_shortcoming_has_a_fix() -> None:
     assert "allow-passthrough on" in tmux[0]
     best = Caps(Technique.FRAMES, terminal="kitty(0.41.1)", answers=True, rtt=0.1)
     assert all(fact.ok for fact in facts(best))
+
+
+@pytest.mark.parametrize(
+    ("terminal", "fix"),
+    [
+        ("xterm.js(5.6.0)", '"terminal.integrated.enableImages": true'),
+        ("XTerm(379)", "xterm -ti vt340"),
+        ("Windows Terminal", "Windows Terminal 1.22"),
+        ("Apple Terminal", "use kitty"),
+        ("VTE(7600)", "use kitty"),
+    ],
+)
+def test_the_fix_is_that_of_the_terminal(terminal: str, fix: str) -> None:
+    caps = Caps(Technique.HALFCELL, terminal=terminal, answers=True, truecolor=False)
+    fixes = {fact.name: fact.fix for fact in facts(caps)}
+    assert fixes["pictures"].startswith(fix)
+    # Apple's terminal would show other colours if it were told to show all.
+    assert ("COLORTERM" in fixes["colours"]) == (terminal != "Apple Terminal")
+
+
+def test_a_terminal_that_does_not_say_its_name_is_known_by_its_variables() -> None:
+    with terminal("plain") as tty:
+        found = probe(env={"WT_SESSION": "1"}, timeout=PATIENCE, stdin=tty, stdout=tty)
+    assert found.terminal == "Windows Terminal"
+    assert found.truecolor
