@@ -59,6 +59,7 @@ class Learner:
         self.clusters = Clusters.none()
         """Items that were found to look alike."""
         self._learnt: object = None
+        self._fitted: Strategy | None = None
         self._known = Known()
 
     def attach(
@@ -110,7 +111,7 @@ class Learner:
         """All that `learn` needs, or None while there are no features."""
         if self.features is None:
             return None
-        self._learnt = self._knowledge(state, queue)
+        self._learnt, self._fitted = self._knowledge(state, queue), self.strategy
         previous = self.ranking
         if self._multi:
             before, self.classes = self.classes, label_sets(state, self.classes)
@@ -122,6 +123,11 @@ class Learner:
             want=queue.ahead + 4,
             previous=previous,
         )
+
+    @property
+    def fits_choice(self) -> bool:
+        """Whether what was asked last, and may still be under way, is of the strategy chosen."""
+        return self._fitted == self.strategy
 
     def adopt(self, ranking: Ranking) -> list[Pick]:
         """Predict with this ranking's model from now on; its picks, of pool rows."""

@@ -247,8 +247,9 @@ class Session:
 
     def adopt(self, ranking: Ranking) -> None:
         """Ask by this ranking from now on; the current item and those in the queue stay."""
-        self.queue.adopt(self.learner.adopt(ranking), self._flush)
-        self._flush = False
+        flush = self._flush and self.learner.fits_choice
+        self.queue.adopt(self.learner.adopt(ranking), flush)
+        self._flush &= not flush
 
     def choose(self, strategy: Strategy) -> None:
         """Change the strategy; the queue follows with the next ranking."""

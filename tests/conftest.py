@@ -1,13 +1,47 @@
-"""What every test may ask for."""
+"""What every test may ask for, and what no test is to depend on."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 _SHARED = Path(os.environ.get("ANNOTATOR_SHARED", Path(__file__).parents[1].parent / "shared"))
+_OURS = ("ANNOTATOR_SHARED", "ANNOTATOR_TRIXIE")
+# fmt: off
+_TERMINAL = (
+    "COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "PY_COLORS", "GITHUB_ACTIONS", "COLORTERM",
+    "TERMINAL_WIDTH", "TMUX", "STY", "SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY", "TERM_PROGRAM",
+)
+# fmt: on
+
+# A slow machine is no fault, and a test fails for everybody or for nobody. To look for more:
+# --hypothesis-profile=default --hypothesis-seed=random.
+hypothesis.settings.register_profile(
+    "annotator",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("annotator")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nobody_in_particular(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The settings, caches and terminal of whoever runs the tests play no part in them."""
+    home = tmp_path_factory.mktemp("user")
+    with pytest.MonkeyPatch.context() as patch:
+        for kind in ("CONFIG", "CACHE", "DATA", "STATE"):
+            patch.setenv(f"XDG_{kind}_HOME", str(home / kind.lower()))
+        for name in set(os.environ):
+            ours = name.startswith("ANNOTATOR_") and name not in _OURS
+            if ours or name in _TERMINAL:
+                patch.delenv(name)
+        yield
 
 
 @pytest.fixture(scope="session")

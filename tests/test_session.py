@@ -153,6 +153,25 @@ def test_any_mix_of_keys_keeps_the_books(tmp_path: Path, keys: list[str]) -> Non
     session.close()
 
 
+def test_a_strategy_chosen_while_a_fit_is_under_way_fills_the_queue_with_the_next(
+    path: Path, tmp_path: Path
+) -> None:
+    session = session_on(path, items=12)
+    session.attach(features_of(session, tmp_path))
+    for _ in range(4):
+        answer(session)
+        step(session)
+    snapshot = session.snapshot()
+    assert snapshot is not None
+    session.choose(Strategy("max-probability", find=CLASSES[0]))
+    session.adopt(learn(snapshot, 0))  # it was asked before
+    step(session)
+    answer(session)  # what is on screen stays
+    asked = session.asked
+    assert asked is not None
+    assert asked.component == "max-probability"
+
+
 def test_skipped_items_come_back_only_when_asked_for(path: Path) -> None:
     session = session_on(path, items=3)
     for _ in range(3):

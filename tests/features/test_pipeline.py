@@ -155,11 +155,14 @@ def test_a_killed_run_is_resumed_without_a_wrong_row(tmp_path: Path, seed: int) 
         "from annotator.reftable import RefTable; import annotator.features.growing as g;"
         "g._SYNC_EVERY = 0; root = Path(sys.argv[1]);"
         "extract(RefTable(sys.argv[2:]), Folder(root / 'images'), Classic(), root / 'features',"
-        "batch_size=4, workers=1, progress=lambda p: print(p.done, flush=True))"
+        "batch_size=4, workers=1,"
+        # It may be killed late, but not after its end: from there on it waits.
+        "progress=lambda p: (print(p.done, flush=True), p.done < 120 or sys.stdin.read()))"
     )
     child = subprocess.Popen(
-        [sys.executable, "-c", script, tmp_path, *refs], stdout=subprocess.PIPE, text=True
-    )
+        [sys.executable, "-c", script, tmp_path, *refs],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
     assert child.stdout is not None
     next(line for line in child.stdout if int(line) >= 8 + 8 * seed)
     child.kill()

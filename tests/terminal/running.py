@@ -16,11 +16,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from tests.terminal.looks import PLACEHOLDER
 from tests.terminal.screen import Screen
 from tests.waiting import PATIENCE
 
+Found = TypeVar("Found")
 ROOT = Path(__file__).parents[2]
 
 
@@ -77,7 +79,7 @@ class Running:
             shown = self.screen.text().replace(PLACEHOLDER, "#")
             raise AssertionError(f"{self.screen.problems}\n{shown}")
 
-    def look(self, condition: Callable[[Screen], object]) -> object:
+    def look(self, condition: Callable[[Screen], Found]) -> Found:
         with self._lock:
             return condition(self.screen)
 

@@ -79,6 +79,22 @@ def _truth(ref: str | None) -> str:
     return list(COLOURS)[int(Path(ref).stem) % 2]
 
 
+@pytest.fixture(autouse=True)
+def _settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `Pilot` does to the app has all its consequences before it returns. By itself it waits
+    for the messages that are queued, and for the processor to be idle, which it is, too, where
+    another program has it; those that come of them, screen after app after screen, may be late."""
+    once = Pilot._wait_for_screen
+
+    async def settled(self: Pilot[Any], timeout: float = PATIENCE) -> bool:
+        for _ in range(5):
+            if not await once(self, timeout):
+                return False
+        return True
+
+    monkeypatch.setattr(Pilot, "_wait_for_screen", settled)
+
+
 class Desk:
     """The running app and the means to look at it."""
 
@@ -109,6 +125,12 @@ class Desk:
             assert time.monotonic() < end, f"never came true; the screen shows:\n{self.text}"
             await asyncio.sleep(0.005)
             await self.pilot.pause()
+
+    async def learnt(self) -> None:
+        """Wait until the model has the features, knows all labels, and is asked by."""
+        session = self.app.session
+        await self.until(lambda: session.has_features)
+        await self.until(lambda: not session.stale and not self.app._fitter.busy)
 
     async def sees(self, words: str) -> None:
         """Wait for words on the screen."""

@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from annotator.terminal.caps import Caps, Technique
 from annotator.tui.app import Sample, prepared
 from annotator.tui.labeller import Labeller
 from tests.tui.tmux import Tmux
+from tests.waiting import PATIENCE
 
 ITEMS = 120
 REFS = [f"{number:02d}.png" for number in range(ITEMS)]
@@ -58,7 +60,8 @@ def _begin(project: Project) -> tuple[Audit, list[str]]:
 
 async def _until(pilot: Pilot[Any], app: Labeller, words: str) -> str:
     text = ""
-    for _ in range(400):
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
         text = "\n".join(strip.text for strip in app.screen._compositor.render_strips())
         if words in text:
             return text
@@ -111,9 +114,9 @@ def test_finish_asks_and_then_labels_the_rest(
     screen.until(lambda: re.search(r"0 of \d+", screen.text))
     before = ""
     while "The audit is done" not in screen.text:
-        found = re.search(r"(\d+\.png)", screen.text.splitlines()[-2])
-        if found and found[1] != before:
-            before = found[1]
+        found = re.fullmatch(r"\d+\.png", screen.named)
+        if found and found[0] != before:
+            before = found[0]
             count = len(log(project))
             screen.press("a" if truth(before) == "red" else "d")
             screen.until(lambda count=count: len(log(project)) > count)

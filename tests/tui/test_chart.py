@@ -114,7 +114,7 @@ def test_of_many_classes_the_largest_are_drawn_and_the_rest_is_said() -> None:
 async def _label(desk: Any, truth: Any, count: int) -> None:
     for _ in range(count):
         await desk.press("a" if truth(desk.current) == "red" else "d")
-        await desk.until(lambda: not desk.app.session.stale)
+        await desk.learnt()
 
 
 @pytest.mark.parametrize("size", [(60, 20), (80, 24)])

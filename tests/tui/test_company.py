@@ -97,7 +97,7 @@ async def test_a_label_that_its_neighbours_contradict_is_said_and_nothing_more(
         ref = desk.current
         right = truth(ref)
         await desk.press("d" if right == "blue" else "a")
-        await desk.until(lambda: not desk.app.session.stale and not desk.app._fitter.busy)
+        await desk.learnt()
         assert "nearest are" not in desk.text
         ref = desk.current
         right = truth(ref)

@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -36,6 +35,15 @@ def terminal(tmp_path: Path) -> Iterator[Callable[[str], Tmux]]:
         one.close()
 
 
+def press(tmux: Tmux, key: str, words: str) -> None:
+    """A key, after which there are these words; again where it came before the pictures."""
+    tmux.sees("▀")
+    while words not in tmux.text:
+        tmux.until(lambda: "key ignored" not in tmux.text)
+        tmux.press(key)
+        tmux.until(lambda: words in tmux.text or "key ignored" in tmux.text)
+
+
 @pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
 def test_kill_9_inside_a_page_loses_no_selection(
     make: Callable[..., Project], terminal: Callable[[str], Tmux]
@@ -50,17 +58,11 @@ def test_kill_9_inside_a_page_loses_no_selection(
     run = f"{HITS} run {project.folder} --worker A1 --min-seconds 0"
     tmux = terminal(f"{command} && {run} --graphics halfcell")
     tmux.sees("8 blue")
-    tmux.sees("▀")  # keys count once there are pictures
-    time.sleep(0.3)
-    tmux.press("Space")
-    tmux.sees("1 red")
+    press(tmux, "Space", "1 red")
     tmux.press("Right", "Space")
     tmux.sees("2 red")
     os.kill(tmux.pid(), signal.SIGKILL)
     tmux.sees("status 137")
     again = terminal(f"{run} --graphics halfcell")
     again.sees("2 red")
-    again.sees("▀")
-    time.sleep(0.3)
-    again.press("Enter")
-    again.sees("completion code is")
+    press(again, "Enter", "completion code is")

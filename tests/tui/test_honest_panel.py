@@ -151,7 +151,7 @@ async def test_a_rare_class_is_hunted_for_on_t_and_no_more_on_t(
         await desk.until(lambda: "hunting blue" in desk.text.splitlines()[0])
         await desk.sees("2 found")
         for _ in range(6):
-            await desk.until(lambda: not desk.app.session.stale)
+            await desk.learnt()
             await desk.press("d")
         await desk.press("t")
         await desk.sees("stop hunting")
@@ -170,7 +170,7 @@ async def test_the_history_is_there_again_after_a_restart(
     async with opened(project) as desk:
         for _ in range(32):
             await desk.press("a" if truth(desk.current) == "red" else "d")
-            await desk.until(lambda: not desk.app.session.stale)
+            await desk.learnt()
         await desk.until(lambda: re.search(r"pool error +n_eff \d+", desk.text))
     async with opened(project) as desk:
         await desk.until(lambda: re.search(r"pool error +n_eff \d+", desk.text))

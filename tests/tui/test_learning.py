@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import subprocess
@@ -32,9 +33,10 @@ def learnable(make: Any, give_features: Any) -> Callable[..., Any]:
 
 async def label_truly(desk: Any, truth: Callable[[str], str], count: int) -> None:
     """So many true labels, the model learning after each."""
+    await desk.learnt()
     for _ in range(count):
         await desk.press("a" if truth(desk.current) == "red" else "d")
-        await desk.until(lambda: not desk.app.session.stale)
+        await desk.learnt()
 
 
 async def test_the_model_learns_while_one_labels_and_p_hides_what_it_says(
@@ -67,7 +69,7 @@ async def test_of_many_classes_the_likeliest_are_in_sight(
     async with opened(project) as desk:
         for _ in range(12):
             desk.app.label_screen.perform("label", truth(desk.current))
-            await desk.until(lambda: not desk.app.session.stale)
+            await desk.learnt()
         await desk.until(lambda: re.search(r"(red|blue) +\d+ +>?\d+ %", desk.text))
         assert " 1  kind 0 " in desk.text and " 9  kind 8 " in desk.text
 
@@ -90,17 +92,18 @@ async def test_the_strategy_changes_while_one_labels(
 ) -> None:
     project = learnable()
     async with opened(project) as desk:
+        await desk.learnt()
         for _ in range(6):
             await desk.press("a" if truth(desk.current) == "red" else "d")
-        await desk.until(lambda: not desk.app.session.stale)
+        await desk.learnt()
         await desk.press("t")
         await desk.sees("How items are picked")
         await desk.press("end", "enter")  # the last: likeliest of the last class
         await desk.sees("likeliest blue")
-        await desk.until(lambda: not desk.app.session.stale)
+        await desk.learnt()
         await desk.press("d")  # what was on screen stays until it is answered
         for _ in range(5):
-            await desk.until(lambda: not desk.app.session.stale)
+            await desk.learnt()
             await desk.press("d")
     rows = log(project)
     assert {row.picked_by for row in rows[-5:]} == {"max-probability"}
@@ -148,6 +151,22 @@ async def test_features_are_computed_beside_the_screen(
         await desk.until(lambda: "features" not in desk.text.splitlines()[0])
     assert np.load(project.features_folder / "features.npy", mmap_mode="r").shape[0] == 40
     assert {row.picked_by for row in log(project)} != {"random"}
+
+
+async def test_features_that_another_session_computes_are_waited_for(
+    make: Any, opened: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("annotator.tui.labeller.TRY_AGAIN", 0.1)
+    project = make(40, model="classic")
+    project.features_folder.mkdir()
+    lock = (project.features_folder / "partial.lock").open("w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    async with opened(project, size=(110, 30), extract=True) as desk:
+        await desk.sees("features come from another session")
+        assert "no features" not in desk.text
+        lock.close()  # the other one ends before it has computed any
+        await desk.until(lambda: desk.app.session.has_features)
+        await desk.until(lambda: "features" not in desk.text.splitlines()[0])
 
 
 async def test_features_that_cannot_be_computed_are_said_with_the_next_command(

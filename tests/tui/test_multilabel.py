@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ from annotator.terminal.caps import Caps, Technique
 from annotator.tui.app import prepared
 from annotator.tui.honest import honest
 from annotator.tui.receipt import receipt_of
+from tests.waiting import PATIENCE
 
 
 def _labels(project: Project) -> dict[str, str | None]:
@@ -86,10 +88,9 @@ async def test_the_model_learns_sets_and_shows_each_class(
                 odd = int(app.session.current.ref[:2]) % 2
                 await pilot.press(*(("2",) if odd else ("1", "2")), "enter")
                 await pilot.pause()
-            for _ in range(400):
-                if app.session.ranking is not None and not app.session.stale:
-                    break
-                await pilot.pause(0.02)
+            async with asyncio.timeout(PATIENCE):
+                while not app.session.ranking or app.session.stale or app._fitter.busy:
+                    await pilot.pause(0.02)
             shown = app.session.prediction
             assert shown is not None and set(shown) == {"red", "dark"}
             odd = int(app.session.current.ref[:2]) % 2

@@ -221,10 +221,10 @@ async def test_g_offers_pages_and_b_what_is_similar(
     give_features(project, [f"{n:02}.png" for n in range(24)])
     async with opened(project, size=(100, 34)) as desk:
         await desk.press("a", "d")
+        await desk.until(lambda: desk.app.session.ranking and desk.app.session.ranking.model)
         await desk.pilot.press("g")
         await desk.sees("accept red")
         await desk.pilot.press("escape")
-        await desk.until(lambda: desk.app.session.has_features)
         asked = desk.current
         await desk.press("b")
         await on_screen(desk)

@@ -16,13 +16,18 @@ async def _type(desk: Any, text: str) -> None:
     await desk.pilot.press(*("colon" if sign == ":" else sign for sign in text), "enter")
 
 
+async def _shown(desk: Any) -> None:
+    """Wait until a page is on the screen: before, keys do nothing."""
+    await desk.until(lambda: getattr(desk.app.screen, "shows", False))
+
+
 async def test_results_open_as_pages_and_take_labels(make: Any, opened: Any, log: Any) -> None:
     project = make(30)
     async with opened(project, size=WIDE) as desk:
         await _type(desk, "1")
         await desk.sees("search: 1")
         await desk.sees("12 found")  # 01, 10 to 19, 21
-        await desk.until(lambda: desk.app.screen.board is not None)
+        await _shown(desk)
         assert desk.app.screen.page.refs[:2] == ("01.png", "10.png")
         await desk.pilot.press("2")
         await desk.pilot.press("enter")
@@ -41,7 +46,7 @@ async def test_labelled_items_show_their_label_and_can_be_changed(
     store.close()
     async with opened(project, size=WIDE) as desk:
         await _type(desk, "label:red")
-        await desk.until(lambda: getattr(desk.app.screen, "board", None) is not None)
+        await _shown(desk)
         assert dict(desk.app.screen.board.marks) == {"03.png": "red", "04.png": "red"}
         await desk.pilot.press("2")  # the item under the cursor, or all selected without a class
         await desk.pilot.press("enter")
@@ -75,7 +80,7 @@ async def test_like_means_the_item_on_screen(
         await desk.until(lambda: desk.app.session.has_features)
         shown = desk.current
         await _type(desk, "like:")
-        await desk.until(lambda: getattr(desk.app.screen, "page", None) is not None)
+        await _shown(desk)
         refs = desk.app.screen.page.refs
         assert len(refs) == 11
         assert {truth(ref) for ref in refs[:5]} == {truth(shown)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from annotator.project import Project
 from annotator.store import SqliteStore
 from annotator.terminal.caps import Caps, Technique
 from annotator.tui.app import Sample, prepared
+from tests.waiting import PATIENCE
 
 
 def _labelled(project: Project) -> None:
@@ -59,10 +61,9 @@ async def test_a_hook_hears_labels_and_its_failure_is_on_screen(make: Any, tmp_p
             while app.session.current is None:
                 await pilot.pause()
             await pilot.press("a")
-            for _ in range(500):
-                if "ended with 3" in app.label_screen.banner.text:
-                    break
-                await pilot.pause(0.02)
+            async with asyncio.timeout(PATIENCE):
+                while "ended with 3" not in app.label_screen.banner.text:
+                    await pilot.pause(0.02)
             assert "on_label" in app.label_screen.banner.text
             assert app.session.progress.labelled == 1
     event = json.loads(heard.read_text())

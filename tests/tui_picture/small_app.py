@@ -45,6 +45,8 @@ class Labelling(App[None]):
         ("a", "label(-1)", ""),
         ("h", "help", ""),
         ("n", "note", ""),
+        ("c", "clear", ""),
+        ("s", "say", ""),
         ("z", "zoom", ""),
         ("x", "crash", ""),
         ("q", "quit", ""),
@@ -89,7 +91,14 @@ class Labelling(App[None]):
         self.push_screen(Help())
 
     def action_note(self) -> None:
-        self.notify("A NOTE", timeout=1)
+        self.notify("A NOTE", timeout=3600)
+
+    def action_clear(self) -> None:
+        self.clear_notifications()
+
+    def action_say(self) -> None:
+        stage = self.picture._stage
+        self.say("busy" if list(stage._wanted.jobs(stage.area)) else "idle")
 
     def action_zoom(self) -> None:
         self.picture.zoom()

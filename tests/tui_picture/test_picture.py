@@ -14,6 +14,7 @@ from PIL import Image
 
 from tests.terminal.running import Running
 from tests.terminal.screen import Screen
+from tests.waiting import PATIENCE
 
 APP = str(Path(__file__).with_name("small_app.py"))
 COLOURS = [
@@ -92,12 +93,13 @@ def test_label_undo_help_note_resize_and_quit(kind: str, start: Start) -> None:
     app.wait(says("A NOTE"))
     app.press(b"d")
     app.wait(says("1 seen"))
+    app.press(b"c")
     app.wait(lambda screen: "A NOTE" not in screen.text() and shows(1)(screen))
     app.resize(44, 16)
     app.wait(lambda screen: says("1 seen")(screen) and shows(1)(screen))
     app.press(b"q")
     app.wait(says("GOODBYE"))
-    assert app.process.wait(10) == 0
+    assert app.process.wait(PATIENCE) == 0
     assert app.look(lambda screen: screen.images) == {}
     assert app.look(lambda screen: screen.problems) == []
 
@@ -122,7 +124,7 @@ def test_a_crash_leaves_no_picture_behind(start: Start) -> None:
     app = start("kitty")
     app.wait(says("0 seen"))
     app.press(b"x")
-    app.process.wait(20)
+    app.process.wait(PATIENCE)
     app.wait(lambda screen: not screen.images and not screen.alternate)
 
 
@@ -143,8 +145,13 @@ def test_keys_typed_while_the_terminal_is_asked_arrive(start: Start) -> None:
 def test_a_key_costs_few_bytes(start: Start) -> None:
     app = start("kitty")
     app.wait(says("0 seen"))
+    end = time.monotonic() + PATIENCE
+    while not app.look(says("0 idle")):  # until all that is expected is there
+        assert time.monotonic() < end
+        app.press(b"s")
+        time.sleep(0.1)
     before = 0
-    while app.sent > before:  # until all that is expected is there
+    while app.sent > before:
         before = app.sent
         time.sleep(0.7)
     app.press(b"d")
