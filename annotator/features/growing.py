@@ -35,6 +35,8 @@ from annotator.reftable import RefTable
 
 _NPY, _DONE, _REFS, _META = "partial.npy", "partial.done", "partial.txt", "partial.json"
 _LOCK = "partial.lock"
+ELSEWHERE = "another process computes these features now"
+"""What is said of a folder that somebody else writes."""
 _SYNC_EVERY = 2.0
 _COPIED_AT_ONCE = 1 << 14
 
@@ -251,9 +253,7 @@ def _locked(path: Path) -> int:
         fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(number)
-        raise FeatureError(
-            f"{path.parent}: another process computes these features now; wait for it or stop it"
-        ) from None
+        raise FeatureError(f"{path.parent}: {ELSEWHERE}; wait for it or stop it") from None
     return number
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 import subprocess
 import sys
 import threading
@@ -20,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.errors import FeatureError
-from annotator.features.growing import open_growing
+from annotator.features.growing import ELSEWHERE, open_growing
 from annotator.features.store import FeatureStore
 from annotator.learn.contradict import contradictions
 from annotator.learn.ranking import Snapshot, learn
@@ -103,19 +104,35 @@ class Extraction:
             self._child.terminate()
 
     def _run(self) -> None:
-        _thread("narration", self._listen)
-        assert self._child.stdout is not None
-        for line in self._child.stdout:
-            with contextlib.suppress(ValueError, TypeError):
-                self._post(messages.FeaturesProgress(dict(json.loads(line))))
-        code = self._child.wait()
+        with self._child:  # its pipes are closed at the end
+            listener = _thread("narration", self._listen)
+            assert self._child.stdout is not None
+            for line in self._child.stdout:
+                with contextlib.suppress(ValueError, TypeError):
+                    self._post(messages.FeaturesProgress(dict(json.loads(line))))
+            code = self._child.wait()
+            listener.join()  # its last words are the reason of a failure
         self._post(messages.FeaturesEnded(code, self._narration.decode("utf-8", "replace")))
 
     def _listen(self) -> None:
-        """Keep the end of what it says on stderr: the last words are the reason of a failure."""
+        """Keep the end of what it says on stderr."""
         assert self._child.stderr is not None
         for line in self._child.stderr:
             self._narration = (self._narration + line)[-4000:]
+
+
+def computed_elsewhere(narration: str) -> bool:
+    """Whether a child failed only because another session's computes the same."""
+    return ELSEWHERE in narration
+
+
+def no_features(narration: str, project: Project) -> str:
+    """What to say, and to do, of a child that failed with these last words."""
+    words = [line.strip() for line in narration.splitlines() if line.strip()]
+    last = words[-1] if words else "the process ended without a word"
+    command = f"annotator features {shlex.quote(str(project.folder))}"
+    reason = last.removeprefix("annotator: ")
+    return f"no features, so items come at random. Try: {command}\n{reason}"
 
 
 class Opener:
@@ -135,5 +152,7 @@ class Opener:
         self._post(messages.FeaturesOpened(store, growing is not None))
 
 
-def _thread(name: str, run: Callable[[], None]) -> None:
-    threading.Thread(target=run, name=name, daemon=True).start()
+def _thread(name: str, run: Callable[[], None]) -> threading.Thread:
+    thread = threading.Thread(target=run, name=name, daemon=True)
+    thread.start()
+    return thread

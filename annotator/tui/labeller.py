@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shlex
 import signal
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -22,8 +21,8 @@ from annotator.project import Project
 from annotator.refs import printable
 from annotator.session import Session
 from annotator.terminal.caps import Caps
-from annotator.tui import messages
-from annotator.tui.background import Extraction, Fitter, Opener
+from annotator.tui import messages, view
+from annotator.tui.background import Extraction, Fitter, Opener, computed_elsewhere, no_features
 from annotator.tui.beside import Beside
 from annotator.tui.browsing import similar
 from annotator.tui.keymaps import Keymap
@@ -40,6 +39,8 @@ from annotator.tui.widgets.picture import Picture
 
 LOOK_AGAIN = 5.0
 """Seconds between looks at features that are still being computed."""
+TRY_AGAIN = 10.0
+"""Seconds until features that another session computes are looked at, and its end is noticed."""
 _SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
 
 
@@ -167,6 +168,8 @@ class Labeller(Beside):
 
     def on_features_opened(self, message: messages.FeaturesOpened) -> None:
         self._opens, store, before = False, message.store, self._store
+        if self._child is None:
+            self._progress = ""
         if before is None or message.grows or len(store.refs) > len(before.refs):
             self._store, self._grows = store, message.grows
             self._use(store)
@@ -204,19 +207,15 @@ class Labeller(Beside):
 
     def on_features_ended(self, message: messages.FeaturesEnded) -> None:
         self._progress = ""
-        if message.code:
-            self._features_failed(message.narration)
-        else:
+        if not message.code:
             self._open_features()
+        elif computed_elsewhere(message.narration):
+            self._child, self._grows = None, False
+            self._progress = "features come from another session"
+            self.set_timer(TRY_AGAIN, self._open_features)
+        else:
+            self._warn("features", no_features(message.narration, self.project))
         self.show_activity()
-
-    def _features_failed(self, narration: str) -> None:
-        words = [line.strip() for line in narration.splitlines() if line.strip()]
-        last = (
-            words[-1].removeprefix("annotator: ") if words else "the process ended without a word"
-        )
-        command = f"annotator features {shlex.quote(str(self.project.folder))}"
-        self._warn("features", f"no features, so items come at random. Try: {command}\n{last}")
 
     def hook_failed(self, words: str) -> None:
         """A command of the user's failed; called in another thread."""
@@ -239,14 +238,7 @@ class Labeller(Beside):
         else:
             words.append(title(self.session.strategy))
         self.label_screen.header.activity(" · ".join(words))
-        self.label_screen.header.badge(self._badge())
-
-    def _badge(self) -> str:
-        if self.session.blind:
-            return "AUDIT" if self.session.audit is not None else "SECOND OPINION"
-        find = self.session.strategy.find
-        words = [f"hunting {printable(find)}"] if find else []
-        return " · ".join([*words, "whole groups"] if self.company.together else words)
+        self.label_screen.header.badge(view.badge(self.session, self.company.together))
 
     # --- learning
 

@@ -109,6 +109,15 @@ def audit_words(session: Session) -> tuple[str, ...]:
     return ("Audit: drawn at random, labelled without the prediction. A skip counts as wrong.",)
 
 
+def badge(session: Session, together: bool) -> str:
+    """What must not be overlooked as long as it holds; `together`: an answer is for a group."""
+    if session.blind:
+        return "AUDIT" if session.audit is not None else "SECOND OPINION"
+    find = session.strategy.find
+    words = [f"hunting {printable(find)}"] if find else []
+    return " · ".join([*words, "whole groups"] if together else words)
+
+
 def live(state: State, session: Session) -> set[str]:
     """The commands that do something now."""
     asks = state in (State.ASKING, State.AUDITING)
