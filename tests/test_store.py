@@ -112,7 +112,7 @@ def test_a_full_disk_is_said_and_loses_nothing(path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (256 * 1024, 256 * 1024))
 
     ran = subprocess.run(
-        [sys.executable, "-c", _FULL_DISK, path],
+        [sys.executable, "-B", "-c", _FULL_DISK, path],
         preexec_fn=limit,
         capture_output=True,
         text=True,
@@ -146,7 +146,7 @@ def test_many_rows_for_which_the_disk_has_no_room_are_not_written_in_part(path: 
         resource.setrlimit(resource.RLIMIT_FSIZE, (256 * 1024, 256 * 1024))
 
     ran = subprocess.run(
-        [sys.executable, "-c", _MANY, path],
+        [sys.executable, "-B", "-c", _MANY, path],
         preexec_fn=limit, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert "disk" in ran.stdout

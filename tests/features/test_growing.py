@@ -175,7 +175,7 @@ def test_a_disk_without_room_is_said_and_leaves_no_file(tmp_path: Path) -> None:
         "except FeatureError as error: print(error)"
     )
     said = subprocess.run(
-        [sys.executable, "-c", script, tmp_path], capture_output=True, text=True, check=True
+        [sys.executable, "-B", "-c", script, tmp_path], capture_output=True, text=True, check=True
     )
     assert "features cannot be written" in said.stdout
     assert "make room" in said.stdout

@@ -102,7 +102,8 @@ def test_an_import_without_room_for_it_says_where_and_writes_nothing(tmp_path: P
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (256 * 1024, 256 * 1024))
 
-    command = [sys.executable, "-m", "annotator", "import", str(made.folder), str(place)]
+    # -B: a module that is imported with so little room would leave half a .pyc.
+    command = [sys.executable, "-B", "-m", "annotator", "import", str(made.folder), str(place)]
     ran = subprocess.run(command, preexec_fn=limit, capture_output=True, text=True)
     assert ran.returncode == 1 and "Traceback" not in ran.stderr
     assert "nothing was written" in ran.stderr and "TMPDIR=" in ran.stderr
