@@ -9,8 +9,9 @@ import numpy as np
 
 from annotator.classes import check_classes
 from annotator.errors import ProjectError, RefError, several
-from annotator.listing import LeftOut, missing_files, read_list, read_table, walk
+from annotator.listing import LeftOut, read_list, read_table, walk
 from annotator.pool import load
+from annotator.present import missing_files
 from annotator.project import Project, write_atomically
 from annotator.project import add_classes as append_classes
 from annotator.proposals.refs_file import append_items

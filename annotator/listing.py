@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from annotator.errors import RefError, several
+from annotator.present import is_file
 from annotator.refs import Box, Item, printable
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
@@ -131,7 +132,6 @@ class Columns:
     bbox: int
     label: int
     feature: int
-    label_name: str
 
     @classmethod
     def find(cls, header: Sequence[str], file: Path) -> Columns:
@@ -146,7 +146,7 @@ class Columns:
         label = next((names.index(name) for name in _LABEL_COLUMNS if name in names), -1)
         bbox = names.index("bbox") if "bbox" in names else -1
         feature = names.index("feat_idx") if "feat_idx" in names else -1
-        return cls(path, bbox, label, feature, header[label] if label >= 0 else "")
+        return cls(path, bbox, label, feature)
 
 
 def read_table(file: Path, box_order: str, problems: list[str]) -> Iterator[Row]:
@@ -273,7 +273,7 @@ def not_text(file: Path) -> str:
 
 
 def _listed(name: str, line: int, text: str, root: Path, problems: list[str]) -> Iterator[Row]:
-    numbers = None if (root / text).is_file() else _FOUR_LAST.match(text)
+    numbers = None if is_file(root / text) else _FOUR_LAST.match(text)
     try:
         if numbers:
             top, left, bottom, right = (float(number) for number in numbers.groups()[1:])
@@ -283,17 +283,3 @@ def _listed(name: str, line: int, text: str, root: Path, problems: list[str]) ->
             yield Row(line, Item.parse(text), "", None)
     except RefError as error:
         problems.append(f"{name}, line {line}: {error}")
-
-
-def missing_files(items: Iterable[tuple[str, int]], root: Path) -> list[tuple[str, int]]:
-    """Those (path, line) whose file does not exist; one look at each folder, not at each file."""
-    known: dict[str, set[str]] = {}
-    absent = []
-    for path, line in items:
-        folder, _, base = path.rpartition("/")
-        if folder not in known:
-            place = root / (folder + "/" if path.startswith("/") else folder)
-            known[folder] = {entry.name for entry in os.scandir(place)} if place.is_dir() else set()
-        if base not in known[folder]:
-            absent.append((path, line))
-    return absent

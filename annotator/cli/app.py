@@ -67,6 +67,21 @@ def _in_utf8() -> None:
         os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
 
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR)
+_LOST = (errno.EIO, errno.ESTALE)
+
+
+def _of_the_disk(error: OSError) -> str | None:
+    """What to say of a file that cannot be had; None for what no user can mend."""
+    what = printable(str(error.filename or "the output"))
+    if error.errno in _FULL:
+        return f"{what} cannot be written: {error.strerror}; make room"
+    if error.filename is not None and error.errno in (*_CLOSED, *_LOST):
+        return f"{what} cannot be used: {error.strerror}"
+    return None
+
+
 def _main() -> NoReturn:
     if "_ANNOTATOR_COMPLETE" in os.environ:
         from typer.completion import completion_init  # type: ignore[attr-defined]
@@ -82,9 +97,8 @@ def _main() -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if (told := _of_the_disk(error)) is None:
             raise
-        what = printable(str(error.filename or "the output"))
-        typer.echo(f"annotator: {what} cannot be written: {error.strerror}; make room", err=True)
+        typer.echo(f"annotator: {told}", err=True)
         sys.exit(1)
     sys.exit(0)

@@ -196,7 +196,7 @@ def init(
     from annotator.formats import begin
     from annotator.settings import Settings
 
-    if (images is None) == (refs is None) and refs is None:
+    if images is None and refs is None:
         raise typer.BadParameter("name what to label: --images DIR or --refs FILE")
     settings = Settings(classes=parse_classes(classes), seed=seed, target_error=target_error)
     settings = with_given(settings, strategy=strategy, model=model)

@@ -17,6 +17,7 @@ from annotator.features.weights import MODELS, cached_weights
 from annotator.formats.reading import many
 from annotator.log import State, replay
 from annotator.pool import load
+from annotator.present import is_file
 from annotator.project import Project
 from annotator.refs import Item, printable
 from annotator.reftable import RefTable
@@ -123,7 +124,7 @@ def _items(project: Project) -> Generator[Finding, None, RefTable | None]:
         return None
     step = max(1, len(refs) // _LOOKED_AT)
     paths = list(dict.fromkeys(Item.parse(ref).path for ref in refs[::step]))
-    absent = [path for path in paths if not (project.images / path).is_file()]
+    absent = [path for path in paths if not is_file(project.images / path)]
     looked = "" if step == 1 else f" of {len(paths):,} looked at"
     detail = f"{many(len(refs), 'item')}; {len(absent):,}{looked} without a file{_such_as(absent)}"
     fix = f"put them back, or mend `images` in {settings}" if absent else ""

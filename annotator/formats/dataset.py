@@ -28,7 +28,8 @@ from annotator.formats.gather import Gathered
 from annotator.formats.ids import keep
 from annotator.formats.importing import entries_of
 from annotator.formats.reading import Reading, understood
-from annotator.listing import missing_files, read_table
+from annotator.listing import read_table
+from annotator.present import missing_files
 from annotator.project import SETTINGS_FILE, Project
 from annotator.refs import printable
 from annotator.settings import ClassInfo, Settings, check_classes

@@ -83,7 +83,9 @@ class _Export:
         work = self._works.get(trace.shown["annotation"])
         worker = self._worker(trace.shown["worker"], work)
         fields = trace.fields()
-        with (self._place / "tables/ImageNetAnnotationPage.jsonl").open("a") as table:
+        with (self._place / "tables/ImageNetAnnotationPage.jsonl").open(
+            "a", encoding="utf-8"
+        ) as table:
             _line(table, {**fields, "workerID": worker})
         for image, record in zip(trace.images, fields["annotations"], strict=True):
             observation = {
@@ -103,13 +105,15 @@ class _Export:
 
     def close(self) -> None:
         """End every file."""
-        with (self._place / "tables/ImageNetAnnotation.jsonl").open("a") as table:
+        with (self._place / "tables/ImageNetAnnotation.jsonl").open("a", encoding="utf-8") as table:
             for work in self._works.values():
                 worker = self._worker(work.worker, work)
                 _line(table, replace(work, worker=worker).fields())
         for found in filter(None, self._images.values()):
             for folder, suffix, end in _ENDS:
-                with (self._place / folder / f"{found.stem}.{suffix}").open("a") as file:
+                with (self._place / folder / f"{found.stem}.{suffix}").open(
+                    "a", encoding="utf-8"
+                ) as file:
                     file.write(end)
 
     def _observe(self, ref: str, observation: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from annotator.formats import yaml
 from annotator.formats.reading import Found, Reading, checked, first_bad_line, number, text_of
 from annotator.images import Folder
 from annotator.listing import LeftOut, walk
+from annotator.present import exists, is_file
 from annotator.refs import Box, Item, printable
 
 DATA = ("data.yaml", "data.yml", "dataset.yaml")
@@ -87,7 +88,7 @@ def _folders(
     if not isinstance(start, str):
         raise RefError(f"{printable(str(file))}, line {line}, path: should be one folder")
     # Data sets move: a `path` of another machine gives way to the folder of data.yaml.
-    prefix = start if start and (base / start).is_dir() else ""
+    prefix = start if start and exists(base / start) else ""
     for split in SPLITS:
         value, line = members.get(split, ("", 1))
         for name in [value] if isinstance(value, str) else value:
@@ -98,10 +99,10 @@ def _folders(
             if name.startswith("../") and not full.is_relative_to(base):
                 # Of Roboflow: its own readers, too, look beside data.yaml.
                 beside = (base / prefix / name.removeprefix("../")).resolve()
-                full = beside if beside.exists() else full
+                full = beside if exists(beside) else full
             if not full.is_relative_to(base):
                 raise RefError(f"{place}: {printable(name)!r} leads out of the data set's folder")
-            if not full.exists():
+            if not exists(full):
                 raise RefError(f"{place}: there is no {printable(str(full))}")
             yield str(full.relative_to(base))
 
@@ -132,7 +133,7 @@ def _labels(
 ) -> Iterator[Found]:
     label_file = base / _label_path(path)
     shown = printable(str(label_file.relative_to(base)))
-    if not label_file.is_file():
+    if not is_file(label_file):
         reading.pass_over("image without a file of labels, being no item")
         return
     try:
@@ -167,7 +168,7 @@ def _label_path(path: str) -> str:
 def _box(
     reading: Reading, cells: list[str], names: Mapping[int, str], size: tuple[int, int]
 ) -> tuple[str, Box]:
-    if not cells[0].isdecimal() or int(cells[0][:9]) not in names:
+    if not cells[0].isdecimal() or len(cells[0]) > 9 or int(cells[0]) not in names:
         raise RefError(f"{printable(cells[0][:40])!r} is no class; data.yaml has {len(names)}")
     try:
         shares = [number(float(cell), "a coordinate", -1, 2) for cell in cells[1:]]

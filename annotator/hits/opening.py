@@ -13,6 +13,7 @@ from annotator.hits.model import Hit, HitImage
 from annotator.hits.reading import read_hits
 from annotator.hits.sets import HitSet, load, save
 from annotator.pool import load as load_pool
+from annotator.present import is_file
 from annotator.project import Project, is_project, write_atomically
 from annotator.refs import Item, printable
 from annotator.settings import ClassInfo, Settings
@@ -68,7 +69,7 @@ def _located(hits: list[Hit], root: Path, base: Path, file: Path) -> list[Hit]:
     problems: list[str] = []
 
     def found(image: HitImage) -> HitImage:
-        place = next((path for path in _places(image, root) if path.is_file()), None)
+        place = next((path for path in _places(image, root) if is_file(path)), None)
         if place is None:
             problems.append(printable(image.ref))
             return image

@@ -23,15 +23,15 @@ from annotator.formats.format import load
 from annotator.formats.reading import Reading
 from annotator.project import Project
 from annotator.settings import Settings
-from tests.formats import hostile, making
+from tests.formats import hostile, hostile_tables, making
 from tests.formats.hostile import Case
 
 FILES = [
     pytest.param(case, id=f"{name}: {case.name}")
     for name, cases in (
         ("COCO", hostile.COCO), ("JSONL", hostile.JSONL), ("XML", hostile.XML),
-        ("Label Studio", hostile.LABEL_STUDIO), ("YOLO", hostile.YOLO),
-        ("Hugging Face", hostile.HUGGING_FACE), ("tables", hostile.TABLES),
+        ("Label Studio", hostile.LABEL_STUDIO), ("YOLO", hostile_tables.YOLO),
+        ("Hugging Face", hostile_tables.HUGGING_FACE), ("tables", hostile_tables.TABLES),
     )
     for case in cases
 ]  # fmt: skip
