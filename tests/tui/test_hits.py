@@ -251,3 +251,14 @@ async def test_a_broken_image_gives_way_to_one_of_the_reserve(project: Project) 
     state = replay(SqliteStore(project.labels_file).entries())
     assert state.label(broken) is None
     assert state.label(fresh.pop()) == "blue"
+
+
+async def test_no_key_answers_a_page_of_a_hit_unasked(project: Project) -> None:
+    """S leaves other pages unanswered; here it would label all of them as something else."""
+    async with at_work(project, hits_of(project), checks=Checks(600.0, False)) as worker:
+        await worker.press("space", "S")
+        await worker.until(lambda: "no page to skip" in worker.text)
+        board = worker.screen.board
+        assert board is not None and board.selected(0)
+    assert [page.ended_at for page in pages(project)] == [None]
+    assert len(replay(SqliteStore(project.labels_file).entries()).standing) == 4
