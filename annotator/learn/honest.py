@@ -219,7 +219,7 @@ def _combine(
     usual = _unexplained(seen, tuning if variate.worth else 0.0, explained)
     variance = (n_eff * spread + SHRINK * usual) / (n_eff + SHRINK)
     joined = float(n_eff * found + variate.worth * mean_f) / n
-    interval = share_interval(joined, float(variance), float(n))
+    interval = share_interval(joined, float(variance), float(n), float(n_eff))
     return _with_known(interval, value[~random], len(f) + rest)
 
 
@@ -240,17 +240,17 @@ def _unexplained(p: float, tuning: float, explained: float) -> float:
     return max(whole - (2 - tuning) * tuning * explained, UNEXPLAINED * whole)
 
 
-def share_interval(value: float, variance: float, n: float) -> Interval:
+def share_interval(value: float, variance: float, n: float, seen: float) -> Interval:
     """90 % interval of a share that n labels, each of this variance, stand behind.
 
     The quantiles of the beta distribution of that mean and variance, widened as Student's t
-    with n − 1 degrees is wider than the normal distribution. Unlike a normal interval on any
+    with seen − 1 degrees is wider than the normal distribution. Unlike a normal interval on any
     scale it stays sensible near 0 and 1.
     """
     from scipy.special import betaincinv, stdtrit
 
     p = float(np.clip(value, 0.25 / (n + 1), 1 - 0.25 / (n + 1)))
-    squared = variance / n * (float(stdtrit(max(n - 1, 1.0), 0.95)) / NORMAL) ** 2
+    squared = variance / n * (float(stdtrit(max(seen - 1, 1.0), 0.95)) / NORMAL) ** 2
     count = max(p * (1 - p) / max(squared, 1e-12) - 1, 1.0)
     low, high = (float(betaincinv(p * count, (1 - p) * count, end)) for end in (0.05, 0.95))
     value = float(np.clip(value, 0, 1))
