@@ -25,6 +25,7 @@ from annotator.tui.widgets.lines import Lines
 from annotator.tui.widgets.mosaic import Mosaic
 
 MOST = 48
+_NOTHING = "annotator.toml says nothing of it: give it a description, a link, or examples."
 
 
 class Words(Lines):
@@ -34,11 +35,8 @@ class Words(Lines):
     place = ""
 
     def draw(self, cells: int, height: int) -> Sequence[Line]:
-        lines = [
-            line for part in about(self.info).splitlines() for line in wrapped(part, cells - 2)
-        ]
-        if not lines:
-            lines = ["nothing is said of it in annotator.toml (description, link, examples)"]
+        said = about(self.info) or _NOTHING
+        lines = [line for part in said.splitlines() for line in wrapped(part, cells - 2)]
         head: Line = [(f" {self.info.name}", "title"), (f"  {self.place}", "dim")]
         return [head, *([(f" {line}", "text")] for line in lines[: height - 1])]
 
