@@ -12,6 +12,8 @@ python=$("$here/.venv/bin/python" -c 'import sys; print(sys.base_prefix)' 2>/dev
 case "$python" in ""|/usr|"$HOME"*) ;; *) shared="$shared $python" ;; esac
 
 mounted() { mountpoint -q "$1"; }
+# A mirror that does not answer is asked again, and not waited for without end.
+apt() { apt-get -q -o Acquire::Retries=3 -o Acquire::http::Timeout=30 "$@"; }
 
 if [ "${1:-}" = umount ]; then
   for folder in $(printf '%s\n' $shared | tac); do
@@ -26,22 +28,30 @@ for package in xvfb kitty xterm mlterm tmux debootstrap libgl1-mesa-dri fonts-de
   dpkg -s "$package" >/dev/null 2>&1 || wanted="$wanted $package"
 done
 if [ -n "$wanted" ]; then
-  apt-get update -q
-  apt-get install -y -q --no-install-recommends $wanted
+  apt update
+  apt install -y --no-install-recommends $wanted
 fi
 
+# Made under another name: what was cut short is not taken for whole.
 if [ ! -e "$root/etc/debian_version" ]; then
-  mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' | head -n 1)
-  mkdir -p "$root"
-  debootstrap --variant=minbase --include=ca-certificates trixie "$root" "$mirror"
+  mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' | grep -v security | head -n 1)
+  for folder in proc sys; do
+    if mounted "$root.part/$folder"; then umount "$root.part/$folder"; fi
+  done
+  rm -rf --one-file-system "$root.part"
+  mkdir -p "$root.part"
+  debootstrap --variant=minbase --include=ca-certificates trixie "$root.part" "$mirror"
+  rmdir "$root" 2>/dev/null || true
+  mv -T "$root.part" "$root"
 fi
 cp /etc/resolv.conf "$root/etc/resolv.conf"
 cp -r /etc/apt/apt.conf.d/. "$root/etc/apt/apt.conf.d/" 2>/dev/null || true
 if [ ! -x "$root/usr/bin/kitty" ]; then
   mkdir -p "$root/proc"
   mounted "$root/proc" || mount --bind /proc "$root/proc"
-  chroot "$root" apt-get update -q
-  chroot "$root" apt-get install -y -q --no-install-recommends \
+  retry="-q -o Acquire::Retries=3 -o Acquire::http::Timeout=30"
+  chroot "$root" apt-get $retry update
+  chroot "$root" apt-get $retry install -y --no-install-recommends \
     kitty xterm tmux libgl1-mesa-dri libgl1 libegl1 fonts-dejavu-core libxcursor1 \
     libxkbcommon-x11-0 libdbus-1-3
 fi
