@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import threading
-import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,27 +14,7 @@ from PIL import Image, TiffImagePlugin
 from annotator.errors import ImageError
 from annotator.images import Folder, draw_box
 from annotator.refs import Box, Item
-
-WHOLE = (10_000, 30_000)
-
-
-def show(path: Path, box: Box | None = None, size: tuple[int, int] = WHOLE, **how: Any) -> Any:
-    crop = Folder(path.parent).crop(Item(path.name, box), size, **how)
-    assert crop.image.mode == "RGB"
-    return crop
-
-
-def pixels(path: Path, **how: Any) -> np.ndarray[Any, Any]:
-    return np.asarray(show(path, **how).image).astype(int)
-
-
-def scene(width: int = 64, height: int = 48) -> Image.Image:
-    """Red, green, blue and grey quarters: every turn and every shift of it looks different."""
-    image = Image.new("RGB", (width, height), (120, 120, 120))
-    image.paste((220, 20, 20), (0, 0, width // 2, height // 2))
-    image.paste((20, 200, 20), (width // 2, 0, width, height // 2))
-    image.paste((20, 20, 220), (0, height // 2, width // 2, height))
-    return image
+from tests.showing import pixels, scene, show
 
 
 @pytest.mark.parametrize("suffix", ["png", "bmp", "tiff", "webp", "jpg", "jpeg", "gif"])
@@ -264,146 +240,11 @@ def test_a_squeezed_picture_is_all_of_the_crop_at_exactly_the_size(
     assert folder.squeezed(Item(f"a.{suffix}", box), (3000, 40)).shape == (40, 3000, 3)
 
 
-def bomb(path: Path, side: int = 50_000) -> None:
-    """A PNG whose header claims far more pixels than its few bytes can fill."""
-    Image.new("1", (side, 8)).save(path)
-    data = bytearray(path.read_bytes())
-    data[20:24] = side.to_bytes(4, "big")
-    data[29:33] = zlib.crc32(bytes(data[12:29])).to_bytes(4, "big")
-    path.write_bytes(data)
-
-
-def test_a_decompression_bomb_is_refused_by_its_header(tmp_path: Path) -> None:
-    bomb(tmp_path / "bomb.png")
-    with pytest.raises(ImageError, match=r"bomb\.png: 50000 x 50000 .* max_pixels"):
-        show(tmp_path / "bomb.png")
-    with pytest.raises(ImageError, match="max_pixels"):
-        Folder(tmp_path).size(Item("bomb.png"))
-
-
-def test_the_limit_on_pixels_is_a_setting_of_each_folder(tmp_path: Path) -> None:
-    scene().save(tmp_path / "a.png")
-    assert Folder(tmp_path, 64 * 48).size(Item("a.png")) == (64, 48)
-    with pytest.raises(ImageError, match="more than the limit of 3,071"):
-        Folder(tmp_path, 64 * 48 - 1).crop(Item("a.png"), (9, 9))
-
-
-def test_a_photograph_of_100_megapixels_is_shown_in_little_memory(tmp_path: Path) -> None:
-    grey = Image.new("L", (12_000, 9_000), 90)
-    grey.save(tmp_path / "large.jpg", quality=30)
-    script = (
-        "import resource, sys; from pathlib import Path; from annotator.images import Folder;"
-        "from annotator.refs import Item;"
-        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
-        "crop = Folder(Path(sys.argv[1])).crop(Item('large.jpg'), (640, 480));"
-        "print(*crop.image.size, crop.image.getpixel((5, 5))[0],"
-        "(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)"
-    )
-    said = subprocess.run(
-        [sys.executable, "-W", "error", "-c", script, tmp_path],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    width, height, value, megabytes = map(int, said.stdout.split())
-    assert (width, height) == (640, 480)
-    assert abs(value - 90) <= 3
-    assert megabytes < 100
-
-
-@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tiff", "gif", "bmp"])
-@pytest.mark.parametrize("part", [0.0, 0.01, 0.5, 0.9])
-def test_a_truncated_file_is_an_error_that_names_it(
-    tmp_path: Path, suffix: str, part: float
-) -> None:
-    noise = np.random.default_rng(1).integers(0, 255, (80, 80, 3)).astype(np.uint8)
-    path = tmp_path / f"short.{suffix}"
-    Image.fromarray(noise).save(path)
-    data = path.read_bytes()
-    path.write_bytes(data[: int(len(data) * part)])
-    with pytest.raises(ImageError, match=rf"short\.{suffix}: "):
-        show(path)
-
-
-def test_damaged_bytes_never_raise_anything_but_an_image_error(tmp_path: Path) -> None:
-    random = np.random.default_rng(2)
-    for suffix in ("jpg", "png", "webp", "tiff", "gif", "bmp"):
-        scene().save(tmp_path / f"good.{suffix}")
-        good = np.frombuffer((tmp_path / f"good.{suffix}").read_bytes(), np.uint8)
-        for _ in range(60):
-            bad = good.copy()
-            bad[random.integers(0, len(bad), 4)] = random.integers(0, 256, 4)
-            (tmp_path / "bad").write_bytes(bad.tobytes())
-            try:
-                show(tmp_path / "bad", size=(16, 16))
-            except ImageError as error:
-                assert "bad: " in str(error)  # noqa: PT017
-
-
-def test_what_is_no_image_file_is_said(tmp_path: Path) -> None:
-    (tmp_path / "folder.jpg").mkdir()
-    os.mkfifo(tmp_path / "pipe.jpg")
-    (tmp_path / "loop.jpg").symlink_to("loop.jpg")
-    (tmp_path / "text.jpg").write_text("<html>not found</html>")
-    (tmp_path / "empty.jpg").touch()
-    reasons = {
-        "folder.jpg": "not a file but a folder",
-        "pipe.jpg": "a pipe",
-        "loop.jpg": "cannot be opened",
-        "text.jpg": "cannot be read as an image",
-        "empty.jpg": "empty",
-        "gone.jpg": "no such file",
-        "a\0b.jpg": "cannot be opened",
-    }
-    for name, reason in reasons.items():
-        with pytest.raises(ImageError, match=reason):
-            show(tmp_path / name)
-
-
-def test_a_file_name_cannot_steer_the_terminal(tmp_path: Path) -> None:
-    with pytest.raises(ImageError) as caught:
-        show(tmp_path / "\x1b[2J\u202egpj.exe")
-    assert "\\x1b[2J\\u202egpj.exe" in str(caught.value)
-    assert str(caught.value).isprintable()
-
-
 def test_suffixes_do_not_matter_and_absolute_paths_are_taken(tmp_path: Path) -> None:
     scene().save(tmp_path / "a.png")
     (tmp_path / "a.png").rename(tmp_path / "a.jpg")
     elsewhere = Folder(tmp_path / "elsewhere")
     assert elsewhere.size(Item(str(tmp_path / "a.jpg"))) == (64, 48)
-
-
-def test_damage_is_never_printed_over_the_screen(tmp_path: Path) -> None:
-    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x09\x01\x12\0\x03"
-    scene().save(tmp_path / "odd.jpg", exif=exif, quality=95)
-    for compression in ("tiff_lzw", "tiff_deflate", "jpeg"):
-        path = tmp_path / f"{compression}.tiff"
-        scene().save(path, compression=compression)
-        data = bytearray(path.read_bytes())
-        data[8:60] = bytes(range(200, 252))
-        path.write_bytes(data)
-    script = (
-        "import sys; from pathlib import Path; from annotator.images import Folder;"
-        "from annotator.refs import Item; from annotator.errors import ImageError\n"
-        "folder = Folder(Path(sys.argv[1]))\n"
-        "for path in sorted(folder.root.iterdir()):\n"
-        "    try: print(path.name, folder.crop(Item(path.name), (99, 99)).image.size)\n"
-        "    except ImageError: print(path.name, 'damaged')"
-    )
-    said = subprocess.run(
-        [sys.executable, "-c", script, tmp_path], capture_output=True, text=True, check=True
-    )
-    assert "odd.jpg (64, 48)\n" in said.stdout
-    assert said.stdout.count("damaged") == 3
-    assert said.stderr == ""
-
-
-def test_pillow_s_own_limit_stays_as_it_was(tmp_path: Path) -> None:
-    limit = Image.MAX_IMAGE_PIXELS
-    scene().save(tmp_path / "a.png")
-    show(tmp_path / "a.png")
-    assert limit == Image.MAX_IMAGE_PIXELS
 
 
 def test_many_threads_see_the_same_pixels(tmp_path: Path) -> None:

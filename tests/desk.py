@@ -1,0 +1,91 @@
+"""A worker at a HIT, without a terminal, and HITs of images whose truth is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from annotator.byproducts import PageShown, Recorder, Terminal, Tile, salt, worker_id
+from annotator.byproducts.assignments import Checks
+from annotator.hits.book import Book
+from annotator.hits.labels import Task
+from annotator.hits.make import Recipe, make
+from annotator.hits.model import VERSIONS
+from annotator.hits.sets import HitSet, chosen
+from annotator.hits.work import HitSource
+from annotator.log import replay
+from annotator.pages import Page
+from annotator.project import Project
+from annotator.session import Session
+from annotator.store import SqliteStore
+
+NO_CHECKS = Checks(0.0, False)
+
+
+def is_cat(ref: str) -> bool:
+    return int(Path(ref).stem) % 3 == 0
+
+
+def hits_of(project: Project, **recipe: object) -> HitSet:
+    fields = {"name": "cats", "classes": ("cat",), "pages": 2, "images": 10, "gold": 2, **recipe}
+    store = SqliteStore(project.labels_file)
+    return make(project, replay(store.entries()), Recipe(**fields))  # type: ignore[arg-type]
+
+
+class Desk:
+    """A worker at a terminal, without the terminal."""
+
+    def __init__(
+        self,
+        project: Project,
+        name: str = "A1WORKER",
+        checks: Checks = NO_CHECKS,
+        version: str = VERSIONS[0],
+    ) -> None:
+        self.now = 1_700_000_000_000
+        self.store = SqliteStore(project.labels_file)
+        self.project, self.worker = project, worker_id(project, name)
+        self.hits, self.book = chosen(project, None), Book(self.store, lambda: self.now)
+        assignment = self.book.assign(self.hits, self.worker)
+        assignment = self.book.begin(assignment, version, checks)
+        self.recorder = Recorder(self.store, self.worker, version=version, annotation=assignment.id)
+        task = Task(self.hits, self.hits.hit(assignment.hit), assignment)
+        session = Session(self.store, project.settings.names, annotator=self.worker)
+        self.source = HitSource(
+            task, session, self.store, self.recorder, self.book, salt(project), lambda: self.now
+        )
+
+    def show(self, view: bool = True) -> Page:
+        page = self.source.next()
+        assert page is not None
+        self.put(page, view)
+        return page
+
+    def put(self, page: Page, view: bool = True) -> None:
+        tiles = [Tile(self.source.image_id(page, i), ref) for i, ref in enumerate(page.refs)]
+        shown = PageShown(self.now, page.number, page.label, page.select, page.order, id=page.key)
+        self.recorder.page_shown(shown, tiles, Terminal(80, 24))
+        if view:
+            self.recorder.scroll(0, len(tiles), self.now)
+
+    def select(self, page: Page, refs: Sequence[str]) -> None:
+        for ref in refs:
+            self.now += 100
+            self.recorder.select(page.refs.index(ref), 0.5, 0.5, self.now, "mouse")
+
+    def do(self, wrong: Sequence[str] = ()) -> Page:
+        """Answer a page by the truth, apart from `wrong`."""
+        page = self.show()
+        cats = [ref for ref in page.refs if is_cat(ref) != (ref in wrong)]
+        self.select(page, cats)
+        self.now += 1000
+        self.source.submit(page, dict.fromkeys(cats))
+        return page
+
+    def kill(self) -> None:
+        """As kill -9 leaves it: nothing is closed, nothing flushed."""
+
+
+def labels(project: Project) -> dict[str, str | None]:
+    state = replay(SqliteStore(project.labels_file).entries())
+    return {ref: state.label(ref) for ref in state.standing}
