@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,9 @@ from PIL import Image
 import annotator
 from annotator.errors import ProjectError, RefError
 from annotator.formats import begin
+from annotator.log import Entry
 from annotator.settings import ClassInfo, Settings
+from annotator.tui.receipt import Receipt
 
 
 @pytest.fixture
@@ -223,3 +226,28 @@ def test_an_answer_that_cannot_be_taken_says_why(
     )  # fmt: skip
     assert done.returncode == 1 and said in done.stderr
     assert len(list(annotator.open(project).log())) == 1
+
+
+def _documented() -> dict[str, set[str]]:
+    page = (Path(__file__).parents[1] / "docs" / "python.md").read_text()
+    rows = re.findall(r"^\| `([a-z ]+)`[^|]*\| (.+) \|$", page, re.MULTILINE)
+    return {name: set(re.findall(r"`([a-z_]+)`", cells)) for name, cells in rows}
+
+
+def test_what_json_prints_is_documented(project: Path) -> None:
+    documented = _documented()
+    with annotator.open(project).session("ana", learn=False) as session:
+        session.label("dark")
+        session.decide({"07.png": "light"})
+    p = str(project)
+    for name in ("status", "report"):
+        assert set(json.loads(_run(name, p, "--json"))) == documented[name]
+    assert set(json.loads(_run("next", p, "--json"))) == documented["next"]
+    for line in _run("log", p, "--json").splitlines():
+        assert set(json.loads(line)) <= documented["log"]
+    assert documented["log"] == {*Entry.__slots__}
+    assert {key for one in json.loads(_run("doctor", p, "--json")) for key in one} == (
+        documented["doctor"]
+    )
+    receipt = Receipt(project=p, annotator="ana", answers=0, seconds=0.0, remaining=0)
+    assert set(receipt.as_dict()) == documented["run"]
