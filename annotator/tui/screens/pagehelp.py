@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
-from textual.widgets import Label
+from textual.widgets import Label, Static
 
 from annotator.tui.pagewords import KEYS
 
@@ -24,8 +25,16 @@ class PageHelpScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         with VerticalScroll(classes="dialog wide"):
             yield Label("A page", classes="heading")
-            for keys, _, words in KEYS:
-                yield Label(Text.assemble((f"{keys:<12}", "bold"), words))
+            yield Static(_table())
 
     def action_leave(self) -> None:
         self.dismiss()
+
+
+def _table() -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column()
+    for keys, _, words in KEYS:
+        table.add_row(Text(keys), Text(words))
+    return table
