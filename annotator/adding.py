@@ -61,9 +61,14 @@ def add_classes(project: Project, names: Sequence[str]) -> None:
 
     Raises `ProjectError` for a name that is blank, taken or given twice.
     """
+    check_new(project, names)
+    append_classes(project, names)
+
+
+def check_new(project: Project, names: Sequence[str]) -> None:
+    """Raises `ProjectError` for classes that cannot be added."""
     settings = project.settings
     check_classes((*settings.names, *names), settings.multi_label)
-    append_classes(project, names)
 
 
 def _walked(project: Project, folder: Path, left_out: LeftOut) -> Iterator[Item]:

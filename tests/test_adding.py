@@ -120,3 +120,17 @@ def test_the_command_says_what_was_added(project: Project, tmp_path: Path) -> No
     )  # fmt: skip
     assert "1 item added" in done.stderr
     assert "dent" in done.stderr
+
+
+def test_a_fault_in_one_thing_keeps_classes_out(project: Project, tmp_path: Path) -> None:
+    _images(tmp_path / "more", "m.png")
+    before = (project.folder / "annotator.toml").read_text()
+    for given in (["--images", "nowhere", "--class", "dent"],
+                  ["--images", str(tmp_path / "more"), "--class", "ok"]):  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, "-m", "annotator", "add", str(project.folder), *given],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 1
+    assert (project.folder / "annotator.toml").read_text() == before
+    assert list(annotator.open(project.folder).refs) == ["a.png", "b.png"]

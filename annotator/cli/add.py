@@ -30,21 +30,22 @@ def add(
     annotator add p --refs boxes.csv
     annotator add p --class scratch --class dent
     """
-    from annotator.adding import add_classes, add_images, add_refs
+    from annotator.adding import add_classes, add_images, add_refs, check_new
     from annotator.listing import LeftOut
     from annotator.project import Project
 
     if images is None and refs is None and not class_:
         raise typer.BadParameter("name what to add: --images DIR, --refs FILE or --class NAME")
     opened = Project.open(project)
-    if class_:
-        add_classes(opened, class_)
-        typer.echo(f"added to the classes: {printable(', '.join(class_))}", err=True)
+    check_new(opened, class_ or [])  # before anything is added
     left_out, added = LeftOut(), 0
     if images is not None:
         added += add_images(opened, images, left_out)
     if refs is not None:
         added += add_refs(opened, refs)
+    if class_:
+        add_classes(opened, class_)
+        typer.echo(f"added to the classes: {printable(', '.join(class_))}", err=True)
     if left_out.names:
         typer.echo(str(left_out), err=True)
     if images is not None or refs is not None:
