@@ -16,6 +16,7 @@ import numpy as np
 
 from annotator.errors import ProjectError
 from annotator.formats.format import Format
+from annotator.formats.plain import safe
 from annotator.formats.reading import Found, Reading
 from annotator.formats.source import Source
 from annotator.listing import Columns, delimiter_of, open_text, parse_box, read_table
@@ -34,6 +35,11 @@ def write(source: Source, place: Path) -> None:
     if not source.project.refs_file.exists():
         folder = printable(str(source.project.images.resolve()))
         raise ProjectError(f"{folder} holds no image, so there is no table yet")
+    if runs := [name for name in source.classes if safe(name) != name]:
+        source.note(
+            f"a spreadsheet would run {printable(repr(runs[0]))} as a formula: to open the table in "
+            "one give --format plain-csv"
+        )
     chosen = np.zeros(len(source.refs), bool)
     chosen[source.rows] = True
 

@@ -15,6 +15,7 @@ from annotator.formats.csv import export
 from annotator.log import Action, Entry, State, replay
 from annotator.project import Project
 from annotator.settings import ClassInfo, Settings
+from tests.formats import making
 
 cells = st.text(alphabet="ab \",;\n'é#=", max_size=6)
 names = st.text(alphabet="ab \",;'é#=", min_size=1, max_size=6).filter(lambda t: t.strip() == t)
@@ -101,3 +102,9 @@ def test_a_table_whose_last_quotes_are_never_closed_takes_labels(
         ("a.jpg", ""),
         ("b, c.jpg", "a"),
     ]
+
+
+def test_a_class_that_a_spreadsheet_would_run_is_said(tmp_path: Path) -> None:
+    made = making.project(tmp_path / "one", ["a.png"], {"a.png": "=1+1"}, classes=["ok", "=1+1"])
+    source = making.write(made, "csv", tmp_path / "x.csv")
+    assert any("'=1+1'" in note and "plain-csv" in note for note in source.notes)
