@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,56 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from annotator.errors import StoreError
-from annotator.features.store import FeatureStore
-from annotator.learn.ranking import learn
 from annotator.log import Action
 from annotator.reftable import RefTable
 from annotator.session import Session, Strategy
 from annotator.store import SqliteStore
-
-CLASSES = ("ok", "defect")
-
-
-class Clock:
-    now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def session_on(path: Path | str, items: int = 20, **given_: object) -> Session:
-    options = {"annotator": "ann", "clock": Clock(), "ahead": 3, **given_}
-    session = Session(SqliteStore(path), CLASSES, **options)  # type: ignore[arg-type]
-    session.extend([f"{n:04}.jpg" for n in range(items)])
-    return session
-
-
-def truth(ref: str) -> str:
-    return CLASSES[int(ref[:4]) % 2]
-
-
-def answer(session: Session) -> str:
-    assert session.current is not None
-    ref = session.current.ref
-    assert session.label(truth(ref), ref) is not None
-    return ref
-
-
-def features_of(session: Session, folder: Path, seed: int = 0) -> FeatureStore:
-    """Two well separated clouds, odd and even items."""
-    rng = np.random.default_rng(seed)
-    refs = list(session.queue.refs)
-    sign = np.array([1 if truth(ref) == "ok" else -1 for ref in refs])
-    matrix = rng.normal(0, 0.3, (len(refs), 8)).astype(np.float32)
-    matrix[:, 0] += sign
-    np.save(folder / "mine.npy", matrix)
-    return FeatureStore.adopt(folder / "features", folder / "mine.npy", RefTable(refs))
-
-
-def step(session: Session) -> None:
-    snapshot = session.snapshot()
-    assert snapshot is not None
-    session.adopt(learn(snapshot, session.seed))
+from tests.sessions import CLASSES, Clock, answer, features_of, session_on, step, truth
 
 
 @pytest.fixture
@@ -153,25 +107,6 @@ def test_any_mix_of_keys_keeps_the_books(tmp_path: Path, keys: list[str]) -> Non
     session.close()
 
 
-def test_a_strategy_chosen_while_a_fit_is_under_way_fills_the_queue_with_the_next(
-    path: Path, tmp_path: Path
-) -> None:
-    session = session_on(path, items=12)
-    session.attach(features_of(session, tmp_path))
-    for _ in range(4):
-        answer(session)
-        step(session)
-    snapshot = session.snapshot()
-    assert snapshot is not None
-    session.choose(Strategy("max-probability", find=CLASSES[0]))
-    session.adopt(learn(snapshot, 0))  # it was asked before
-    step(session)
-    answer(session)  # what is on screen stays
-    asked = session.asked
-    assert asked is not None
-    assert asked.component == "max-probability"
-
-
 def test_skipped_items_come_back_only_when_asked_for(path: Path) -> None:
     session = session_on(path, items=3)
     for _ in range(3):
@@ -262,93 +197,6 @@ def test_the_same_seed_asks_the_same_items(tmp_path: Path) -> None:
     assert run("c", 2) != run("d", 1)
 
 
-def test_the_model_learns_and_its_opinion_is_logged_with_the_label(
-    path: Path, tmp_path: Path
-) -> None:
-    session = session_on(path, items=60)
-    session.attach(features_of(session, tmp_path))
-    for _ in range(30):
-        answer(session)
-        step(session)
-    current = session.current
-    assert current is not None
-    prediction = session.prediction
-    assert prediction is not None
-    assert max(prediction, key=prediction.__getitem__) == truth(current.ref)
-    answer(session)
-    entry = list(SqliteStore(path).entries())[-1]
-    assert entry.proba == prediction
-    assert entry.model is not None
-    assert entry.q is not None and 0 < entry.q <= 1
-    assert entry.pool is not None and 20 <= entry.pool <= 60
-
-
-def test_the_difficulty_curve_is_the_same_after_a_restart(path: Path, tmp_path: Path) -> None:
-    session = session_on(path, items=40)
-    session.attach(features_of(session, tmp_path))
-    for _ in range(12):
-        answer(session)
-        step(session)
-    session.undo()
-    again = session_on(path, items=40)
-    assert len(session.difficulty) > 0
-    assert np.array_equal(again.difficulty.squared, session.difficulty.squared)
-    assert np.array_equal(again.difficulty.wrong, session.difficulty.wrong)
-
-
-def test_undo_restores_the_model(path: Path, tmp_path: Path) -> None:
-    session = session_on(path, items=40)
-    session.attach(features_of(session, tmp_path))
-    for _ in range(10):
-        answer(session)
-    step(session)
-    before = session.prediction
-    session.label("defect")
-    step(session)
-    session.undo()
-    assert session.stale
-    step(session)
-    assert session.prediction == pytest.approx(before, abs=1e-4)
-
-
-def test_a_label_changed_by_another_reaches_the_training_set(path: Path, tmp_path: Path) -> None:
-    session = session_on(path, items=40)
-    session.attach(features_of(session, tmp_path))
-    ref = answer(session)
-    other = SqliteStore(path)
-    first = next(iter(other.entries()))
-    opposite = "defect" if first.label == "ok" else "ok"
-    other.append(replace(first, seq=0, annotator="bob", label=opposite))
-    session.refresh()
-    snapshot = session.snapshot()
-    assert snapshot is not None
-    assert [CLASSES[y] for y in snapshot.y] == [opposite]
-    assert session.queue.refs[int(snapshot.rows[0])] == ref
-
-
-def test_features_in_another_order_and_with_gaps_belong_to_the_right_items(
-    path: Path, tmp_path: Path
-) -> None:
-    session = session_on(path, items=40)
-    refs = list(session.queue.refs)
-    order = list(np.random.default_rng(3).permutation(40)[:35])
-    matrix = np.zeros((36, 3), np.float32)
-    matrix[:, 2] = 1
-    matrix[:35, 0] = [1 if truth(refs[row]) == "ok" else -1 for row in order]
-    np.save(tmp_path / "mine.npy", matrix)
-    listed = RefTable([*(refs[row] for row in order), ""])
-    session.attach(FeatureStore.adopt(tmp_path / "f", tmp_path / "mine.npy", listed))
-    seen = set()
-    for _ in range(40):
-        assert session.current is not None
-        prediction = session.prediction
-        if len(seen) > 10 and prediction:
-            assert max(prediction, key=prediction.__getitem__) == truth(session.current.ref)
-        seen.add(answer(session))
-        step(session)
-    assert seen == set(refs), "items without features are asked as well"
-
-
 def test_a_listing_that_streams_in_loses_no_item_and_no_answer(path: Path) -> None:
     first = session_on(path, items=10)
     done = {answer(first) for _ in range(4)}
@@ -382,16 +230,6 @@ def test_tiny_pools(path: Path, items: int) -> None:
     assert session.current is None
     assert session.upcoming(5) == []
     assert session.undo() == [] or items == 1
-
-
-def test_one_class_is_enough_to_label_and_learn(path: Path, tmp_path: Path) -> None:
-    session = Session(SqliteStore(path), ["only"], annotator="ann", clock=Clock())
-    session.extend([f"{n:04}.jpg" for n in range(10)])
-    session.attach(features_of(session, tmp_path))
-    for _ in range(10):
-        assert session.label("only") is not None
-        step(session)
-    assert session.current is None
 
 
 def test_a_failed_write_keeps_the_item_on_screen(path: Path) -> None:
