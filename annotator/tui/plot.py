@@ -7,6 +7,7 @@ repeats what can be read without it.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -162,13 +163,11 @@ def _x_axis(xs: Sequence[float], across: str, left: int, cells: int) -> list[Lin
 
 
 def _named(numbers: str, across: str) -> str:
-    """The numbers, and in the last gap that is wide enough what they count."""
-    needed = len(across) + 2
-    starts = range(len(numbers) - needed)
-    fitting = [start for start in starts if not numbers[start : start + needed].strip()]
-    if not fitting:
+    """The numbers, and in the middle of the last gap that is wide enough what they count."""
+    gaps = [found.span() for found in re.finditer(f" {{{len(across) + 2},}}", numbers)]
+    if not gaps:
         return numbers
-    place = fitting[-1] + 1
+    place = (sum(gaps[-1]) - len(across)) // 2
     return numbers[:place] + across + numbers[place + len(across) :]
 
 

@@ -161,7 +161,8 @@ def progress_lines(progress: Progress, per_minute: float | None, cells: int) -> 
         )
         if count
     ]
-    return lines + [[(f" {line}", "dim")] for line in wrapped(" · ".join(aside), cells - 2) if line]
+    rows = [line.strip(" ·") for line in wrapped(" · ".join(aside), cells - 2)]
+    return lines + [[(f" {row}", "dim")] for row in rows if row]
 
 
 def tall_lines(found: Sequence[Curve], cells: int) -> list[Line]:
