@@ -1,25 +1,19 @@
-"""Proposals as items: written, judged by labels, counted into a precision."""
+"""Proposals as items: written, read back, and shown before a model has learnt."""
 
 from __future__ import annotations
 
 import csv
 import itertools
-import json
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
-from typer.testing import CliRunner
 
-from annotator.cli.app import app
 from annotator.errors import ProjectError, RefError
 from annotator.listing import parse_box
-from annotator.log import Action, Entry, State, replay
 from annotator.pool import load
 from annotator.project import Project
 from annotator.proposals import (
@@ -27,62 +21,27 @@ from annotator.proposals import (
     Done,
     ProposalTable,
     ProposalWriter,
-    accepted,
-    judge,
     open_or_make,
     read,
 )
-from annotator.proposals.precision import estimate, precision, suggest, wilson
+from annotator.proposals.precision import precision
 from annotator.proposals.refs_file import written_box
-from annotator.proposals.verdict import chances
 from annotator.propose.proposal import Member, Proposal, iou, suppressed, within
 from annotator.refs import Box, Item
 from annotator.session import Session
 from annotator.settings import ClassInfo, Settings
 from annotator.store import SqliteStore
-
-
-def proposal(
-    x: float = 10, score: float = 0.8, name: str = "cat", model: str = "m", path: str = "a.png",
-    w: float = 40,
-) -> Proposal:  # fmt: skip
-    return Proposal(Item(path, Box(x, 10, w, 30)), score, name, model)
+from tests.proposing import label, photos, proposal, state_of, write
 
 
 @pytest.fixture
 def images(tmp_path: Path) -> Path:
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    for name in ("a.png", "b.png"):
-        Image.new("RGB", (200, 100), (50, 90, 120)).save(folder / name)
-    return folder
+    return photos(tmp_path / "photos")
 
 
 @pytest.fixture
 def project(images: Path) -> Project:
     return open_or_make(images)
-
-
-def write(project: Project, *proposals: Proposal) -> ProposalWriter:
-    with ProposalWriter(project) as writer:
-        writer.add(proposals)
-    return writer
-
-
-def label(project: Project, labels: dict[str, str], **more: object) -> None:
-    store = SqliteStore(project.labels_file)
-    store.append(
-        *(Entry(0, 1.0, "ann", Action.LABEL, ref, name, **more) for ref, name in labels.items())  # type: ignore[arg-type]
-    )
-    store.close()
-
-
-def state_of(project: Project) -> State:
-    store = SqliteStore(project.labels_file)
-    try:
-        return replay(store.entries())
-    finally:
-        store.close()
 
 
 # --- writing
@@ -246,6 +205,8 @@ def test_images_elsewhere_are_refused(project: Project, tmp_path: Path) -> None:
 
 
 sides = st.integers(1, 5_000_000).map(lambda n: n / 10_000)
+
+
 boxes = st.builds(Box, sides, sides, sides, sides)
 
 
@@ -269,58 +230,6 @@ def test_suppression_keeps_the_best_of_what_overlaps_in_one_class_and_image() ->
     kept = suppressed([proposal(10, 0.8), near, far, other], most=0.5)
     assert kept == [near, far, other]
     assert iou(near.box, far.box) == 0
-
-
-# --- what labels say
-
-
-@pytest.mark.parametrize(
-    ("given_label", "name", "right"),
-    [
-        ("yes", "cat", True), ("positive", "cat", True), ("cat", "cat", True),
-        ("no", None, False), ("none", None, False), ("negative", None, False),
-        ("dog", "dog", False),
-    ],
-)  # fmt: skip
-def test_what_a_label_says(given_label: str, name: str | None, right: bool) -> None:
-    assert judge(given_label, "cat") == (name, right)
-
-
-@given(st.floats(0, 1), st.sampled_from([("no", "yes"), ("cat", "dog", "none"), ("cat", "dog")]))
-def test_the_prediction_before_a_model_is_a_distribution(score: float, classes: tuple[str]) -> None:
-    said = chances("cat", score, classes)
-    assert said is not None
-    assert sum(said.values()) == pytest.approx(1)
-    assert said["cat" if "cat" in classes else "yes"] == pytest.approx(score)
-
-
-def test_a_name_that_is_no_class_predicts_nothing() -> None:
-    assert chances("horse", 0.9, ("cat", "dog")) is None
-
-
-def test_accepted_boxes_have_class_score_and_provenance(project: Project) -> None:
-    write(project, proposal(10), proposal(60), proposal(110, 0.7), proposal(150))
-    refs = list(load(project))
-    label(project, {refs[0]: "yes", refs[1]: "no", refs[3]: "dog"})
-    label(project, {refs[2]: "yes"}, extra={"machine": True})
-    found = {one.ref: one for one in accepted(project, state_of(project))}
-    assert {ref: one.name for ref, one in found.items()} == {
-        refs[0]: "cat", refs[2]: "cat", refs[3]: "dog",
-    }  # fmt: skip
-    assert found[refs[0]].provenance["model"] == "m"
-    assert found[refs[0]].provenance["annotator"] == "ann"
-    assert found[refs[3]].provenance["proposed"] == "cat"
-    assert found[refs[2]].provenance["machine"] is True
-    assert "machine" not in found[refs[0]].provenance
-
-
-def test_an_item_with_several_proposals_is_accepted_once_with_the_best(project: Project) -> None:
-    write(project, proposal(10, 0.6, model="first"))
-    write(project, proposal(11, 0.9, model="second"))
-    (ref,) = load(project)
-    label(project, {ref: "yes"})
-    (one,) = accepted(project, state_of(project))
-    assert (one.score, one.provenance["model"]) == (0.9, "second")
 
 
 def test_the_screen_shows_the_proposal_until_a_model_has_learnt(project: Project) -> None:
@@ -348,124 +257,3 @@ def test_an_audit_names_the_proposal_and_hides_what_was_predicted(project: Proje
     seeing = Before(ProposalTable.load(project), project.settings.names)
     assert seeing.words(ref) == "cat 0.80"
     assert seeing.words(ref, hidden=True) == "cat"
-
-
-# --- precision
-
-
-def population(seed: int, n: int = 4000) -> tuple[np.ndarray, np.ndarray]:
-    """Scores, and which proposals are right: the more likely, the higher the score."""
-    rng = np.random.default_rng(seed)
-    scores = rng.random(n)
-    return scores, rng.random(n) < scores
-
-
-def test_with_every_label_the_precision_is_exact() -> None:
-    scores, right = population(0, 500)
-    found = estimate(scores, np.ones(500, bool), right, 0.5)
-    assert found is not None
-    above = scores >= 0.5
-    assert found.precision == pytest.approx(right[above].mean())
-    assert found.low == pytest.approx(found.high)
-
-
-def test_labels_at_random_give_wilsons_interval() -> None:
-    scores, right = population(1, 100_000)
-    labelled = np.zeros(len(scores), bool)
-    labelled[np.random.default_rng(2).choice(len(scores), 90, replace=False)] = True
-    found = estimate(scores, labelled, right, 0.9)  # nine labels: a single stratum
-    assert found is not None and found.labelled < 20
-    hits, n = found.right, found.labelled
-    low, high = wilson(hits / n, n)
-    assert (found.low, found.high) == pytest.approx((low, high), abs=1e-3)
-
-
-def test_wilsons_interval_is_that_of_the_textbook() -> None:
-    # 15 of 20: Agresti & Coull's own formula, (p + z²/2n ± z √(p(1−p)/n + z²/4n²)) / (1 + z²/n).
-    low, high = wilson(0.75, 20)
-    z, p, n = 1.959964, 0.75, 20
-    root = z * (p * (1 - p) / n + z * z / (4 * n * n)) ** 0.5
-    assert low == pytest.approx((p + z * z / (2 * n) - root) / (1 + z * z / n), abs=1e-6)
-    assert high == pytest.approx((p + z * z / (2 * n) + root) / (1 + z * z / n), abs=1e-6)
-
-
-@pytest.mark.parametrize("most_doubtful_first", [False, True])
-def test_intervals_hold_the_truth_whatever_scores_were_labelled_first(
-    most_doubtful_first: bool,
-) -> None:
-    """Labels that favour low scores would pull a plain mean far down."""
-    rng = np.random.default_rng(3)
-    held, plain = 0, 0
-    for seed in range(200):
-        scores, right = population(seed)
-        odds = np.where(scores < 0.7, 8.0, 1.0) if most_doubtful_first else np.ones(len(scores))
-        labelled = np.zeros(len(scores), bool)
-        labelled[rng.choice(len(scores), 300, replace=False, p=odds / odds.sum())] = True
-        truth = right[scores >= 0.5].mean()
-        found = estimate(scores, labelled, right, 0.5)
-        assert found is not None
-        held += found.low <= truth <= found.high
-        seen = right[(scores >= 0.5) & labelled]
-        low, high = wilson(float(seen.mean()), len(seen))
-        plain += low <= truth <= high
-    assert held >= 180  # 95 % of 200, less what chance takes
-    if most_doubtful_first:
-        assert plain < 100  # a plain mean of the labels misleads here
-
-
-def test_the_suggested_threshold_keeps_what_was_wanted() -> None:
-    scores, right = population(4, 20_000)
-    labelled = np.random.default_rng(5).random(20_000) < 0.1
-    found = suggest(scores, labelled, right, 0.9, float(right.sum()))
-    assert found is not None
-    assert right[scores >= found.threshold].mean() == pytest.approx(0.9, abs=0.04)
-    assert found.low <= right[scores >= found.threshold].mean() <= found.high
-    share = right[scores >= found.threshold].sum() / right.sum()
-    assert found.kept == pytest.approx(share, abs=0.05)
-
-
-def test_no_threshold_is_suggested_from_a_handful_of_labels() -> None:
-    scores, right = population(6, 1000)
-    labelled = np.zeros(1000, bool)
-    labelled[:10] = True
-    assert suggest(scores, labelled, np.ones(1000, bool), 0.9, 1000.0) is None
-    assert estimate(scores, np.zeros(1000, bool), right, 0.5) is None
-
-
-def test_precision_is_told_for_each_model_and_class(project: Project) -> None:
-    cats = [proposal(x * 4, 0.5 + x / 100, "cat", "one", w=1) for x in range(25)]
-    dogs = [proposal(x * 4, 0.5 + x / 100, "dog", "one", "b.png", w=1) for x in range(25)]
-    write(project, *cats, *dogs)
-    refs = list(load(project))
-    label(project, {ref: "yes" if ref.startswith("a") else "no" for ref in refs})
-    groups = {(group.model, group.name): group for group in precision(project, state_of(project))}
-    whole, cat, dog = groups["one", None], groups["one", "cat"], groups["one", "dog"]
-    assert (whole.items, whole.labelled, whole.right) == (50, 50, 25)
-    assert cat.estimates[0].precision == 1 and dog.estimates[0].precision == 0
-    assert cat.suggested is not None and dog.suggested is None
-
-
-def test_labels_of_a_machine_say_nothing(project: Project) -> None:
-    write(project, proposal(10))
-    (ref,) = load(project)
-    label(project, {ref: "yes"}, extra={"machine": True})
-    (group,) = precision(project, state_of(project))
-    assert group.labelled == 0
-
-
-def command(*args: object) -> str:
-    result = CliRunner().invoke(app, list(map(str, args)))
-    assert result.exit_code == 0, result.output
-    return result.stdout
-
-
-def test_the_command_and_status_tell_the_precision(project: Project) -> None:
-    write(project, *(proposal(x * 4, 0.5 + x / 100, w=1) for x in range(30)))
-    label(project, dict.fromkeys(load(project), "yes"))
-    told = json.loads(command("proposals", project.folder, "--json"))
-    (group,) = told["groups"]
-    assert (group["model"], group["labelled"], group["right"]) == ("m", 30, 30)
-    text = command("proposals", project.folder)
-    assert "at score ≥ 0.50 precision is 1.00 ± 0.00" in text
-    assert "precision" in command("status", project.folder)
-    assert "proposals" in json.loads(command("status", project.folder, "--json"))
