@@ -9,15 +9,14 @@ from typing import Annotated
 
 import typer
 
-from annotator.errors import ProjectError
 from annotator.refs import printable
 
 
 def report(
     project: Annotated[Path, typer.Argument(metavar="PROJECT", help="A project folder.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Where the page goes.")] = Path(
-        "report.html"
-    ),
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Where the page goes; - for standard output.")
+    ] = Path("report.html"),
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the figures as JSON; write no page.")
     ] = False,
@@ -29,26 +28,21 @@ def report(
     annotator report p --out report.html
     annotator report p --json
     """
-    from annotator.project import Project, write_atomically
+    from annotator.formats.target import target
+    from annotator.project import Project
     from annotator.report.figures import figures
     from annotator.report.page import page
     from annotator.report.thumbnails import Thumbnails
 
     opened = Project.open(project)
-    if not as_json and out.exists() and not overwrite:
-        raise ProjectError(
-            f"{printable(str(out))} is there already; give --overwrite to replace it"
-        )
-    found = figures(opened)
     if as_json:
-        typer.echo(json.dumps(found, ensure_ascii=False, indent=1))
+        typer.echo(json.dumps(figures(opened), ensure_ascii=False, indent=1))
         return
-    try:
-        write_atomically(out, page(found, Thumbnails(opened)))
-    except OSError as error:
-        raise ProjectError(f"{printable(str(out))} cannot be written: {error.strerror}") from error
-    where = shlex.quote(printable(str(out)))
-    typer.echo(f"wrote {where}; over ssh fetch it with: scp HOST:{where} .", err=True)
+    with target(out, False, overwrite) as place:
+        place.write_bytes(page(figures(opened), Thumbnails(opened)))
+    if str(out) != "-":
+        where = shlex.quote(printable(str(out)))
+        typer.echo(f"wrote {where}; over ssh fetch it with: scp HOST:{where} .", err=True)
 
 
 COMMANDS = {"report": report}

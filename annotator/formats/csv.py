@@ -37,8 +37,8 @@ def write(source: Source, place: Path) -> None:
         raise ProjectError(f"{folder} holds no image, so there is no table yet")
     if runs := [name for name in source.classes if safe(name) != name]:
         source.note(
-            f"a spreadsheet would run {printable(repr(runs[0]))} as a formula: to open the table in "
-            "one give --format plain-csv"
+            f"a spreadsheet would run {printable(repr(runs[0]))} as a formula: for a table to open "
+            "in one give --format plain-csv"
         )
     chosen = np.zeros(len(source.refs), bool)
     chosen[source.rows] = True
