@@ -58,7 +58,10 @@ class Project:
     @property
     def images(self) -> Path:
         """The folder that relative image paths start from."""
-        return self.folder / self.settings.images
+        plain = self.folder / self.settings.images
+        # `p/../photos` is `photos` to a reader, unless p is a link to somewhere else.
+        short = Path(os.path.normpath(plain))
+        return short if short.resolve() == plain.resolve() else plain
 
     @property
     def refs_file(self) -> Path:
