@@ -6,6 +6,7 @@ never moved or written.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import tempfile
@@ -45,13 +46,17 @@ class Project:
                 f"{printable(str(folder))} is a project already: open it with "
                 f"`annotator run {printable(shlex.quote(str(folder)))}`, or name another folder"
             )
+        new = not folder.exists()
         try:
             folder.mkdir(parents=True, exist_ok=True)
             write_atomically(file, document(settings).encode())
         except OSError as error:
+            if new:  # nothing is left behind
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
             raise ProjectError(
-                f"cannot make a project in {printable(str(folder))}: {error.strerror}; make it "
-                "possible, or name another folder (with `annotator run`: --project DIR)"
+                f"cannot make a project in {printable(str(folder))}: {error.strerror}; mend "
+                "that, or name another folder (with `annotator run`: --project DIR)"
             ) from error
         return cls(folder, settings)
 
