@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ from annotator.cli.app import app
 from annotator.pool import load
 from annotator.project import Project
 from annotator.proposals import accepted, judge, open_or_make
-from annotator.proposals.precision import estimate, precision, suggest, wilson
+from annotator.proposals.precision import at_threshold, estimate, precision, suggest, wilson
 from annotator.proposals.verdict import chances
 from tests.proposing import label, photos, proposal, state_of, write
 
@@ -143,6 +145,19 @@ def test_the_suggested_threshold_keeps_what_was_wanted() -> None:
     assert found.low <= right[scores >= found.threshold].mean() <= found.high
     share = right[scores >= found.threshold].sum() / right.sum()
     assert found.kept == pytest.approx(share, abs=0.05)
+
+
+def test_the_threshold_that_is_said_is_the_one_that_was_estimated() -> None:
+    rng = np.random.default_rng(0)
+    scores = rng.random(400)
+    right = scores > 0.59768
+    found = suggest(scores, np.ones(400, bool), right, 0.95, float(right.sum()))
+    assert found is not None
+    said = re.match(r"at score ≥ (\S+) precision is (\S+) ", at_threshold(asdict(found)))
+    assert said is not None
+    above = scores >= float(said[1])
+    assert f"{right[above].mean():.2f}" == said[2]
+    assert right[above].mean() >= 0.95
 
 
 def test_no_threshold_is_suggested_from_a_handful_of_labels() -> None:

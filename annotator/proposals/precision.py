@@ -54,16 +54,6 @@ class Estimate:
     kept: float
     """The share of all right proposals that are above the threshold, as estimated."""
 
-    @property
-    def spread(self) -> float:
-        """Half the interval."""
-        return (self.high - self.low) / 2
-
-    def __str__(self) -> str:
-        return (
-            f"at score ≥ {self.threshold:.2f} precision is {self.precision:.2f} ± {self.spread:.2f}"
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class Group:
@@ -147,9 +137,10 @@ def suggest(
     """The lowest threshold from which on the precision is `wanted`, as estimated.
 
     From which on: it is as high at every higher threshold tried, too, so that a lucky stretch
-    is no reason. Thresholds are scores of labelled proposals with `LEAST` labels above.
+    is no reason. Thresholds are scores of labelled proposals with `LEAST` labels above, down to
+    thousandths, so that what is said is what was estimated.
     """
-    known = np.unique(scores[labelled])
+    known = np.unique(np.floor(scores[labelled] * 1000) / 1000)
     step = max(1, len(known) // 200)
     found = None
     for threshold in known[::-step] if len(known) else ():
@@ -227,7 +218,8 @@ def _group(
 def at_threshold(one: Mapping[str, Any]) -> str:
     """`at score ≥ 0.62 precision is 0.95 ± 0.02`: an estimate as a dictionary, in words."""
     spread = (one["high"] - one["low"]) / 2
-    return f"at score ≥ {one['threshold']:.2f} precision is {one['precision']:.2f} ± {spread:.2f}"
+    least = f"{one['threshold']:.3f}".removesuffix("0")
+    return f"at score ≥ {least} precision is {one['precision']:.2f} ± {spread:.2f}"
 
 
 def sentence(group: Mapping[str, Any]) -> str:
