@@ -79,6 +79,7 @@ class PageScreen(PageView):
             return
         self.page = self.board = None
         self.head.forget()
+        self.caption.show("")
         if words := self.source.waiting:
             self._tell(f"{words} …")
             self.set_timer(AGAIN, self._retry)
