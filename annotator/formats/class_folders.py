@@ -26,7 +26,10 @@ def folder_of(name: str) -> str:
     """
     text = _CODED.sub(lambda found: f"%{ord(found.group()):02X}", name)
     if len(text.encode()) > 255:
-        raise ProjectError(f"class {printable(name[:40])}… is too long for a folder's name")
+        raise ProjectError(
+            f"class {printable(name[:40])}… is too long for a folder's name: give --format "
+            "huggingface, or shorten it in annotator.toml"
+        )
     return text
 
 

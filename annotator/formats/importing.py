@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -99,9 +100,13 @@ def _checked(reading: Reading, project: Project, found: Found, row: int) -> bool
     name = found.label
     if name is not None and not labelset.known(name, settings.names, settings.multi_label):
         names = printable(", ".join(settings.names))
+        folder = printable(shlex.quote(str(project.folder)))
+        parts = labelset.parts(name) if settings.multi_label else (name,)
+        missing = next(part for part in parts if part not in settings.names)
         reading.fault(
             found.where,
-            f"label: {printable(name)!r} is not a class; the classes are {names}",
+            f"label: {printable(name)!r} is not a class; the classes are {names}; one more: "
+            f"annotator add {folder} --class {printable(shlex.quote(missing))}",
         )
     if row < 0:
         reading.fault(found.where, f"{printable(found.item.ref)} is not in the project")
