@@ -31,6 +31,11 @@ class Labels:
     """As drawn: by the first decision on the item. NaN where it was not drawn at random."""
     pool: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     component: tuple[str, ...] = ()
+    """What picked it; of an audit its name."""
+    accepted: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    """(k,) pool rows that a model labelled after an audit."""
+    certified: frozenset[str] = frozenset()
+    """The audits that they were accepted after."""
 
     def __add__(self, more: Labels) -> Labels:
         return Labels(
@@ -39,6 +44,8 @@ class Labels:
             np.concatenate([self.q, more.q]),
             np.concatenate([self.pool, more.pool]),
             self.component + more.component,
+            np.concatenate([self.accepted, more.accepted]),
+            self.certified | more.certified,
         )
 
 
@@ -83,10 +90,14 @@ def _labels(stacks: list[list[Entry]], classes: tuple[str, ...], rows_of: RowsOf
         and not stack[-1].by_machine
     ]
     first = [entry for entry, _ in pairs]
+    last = [stack[-1] for stack in stacks]
+    accepted = [entry for entry in last if entry.by_machine and entry.audit and entry.label]
     return Labels(
         np.asarray(rows_of([entry.ref for entry in first]), np.int64),
         np.array([y for _, y in pairs], np.int64),
         np.array([np.nan if entry.q is None else entry.q for entry in first], np.float64),
         np.array([entry.pool or 0 for entry in first], np.int64),
-        tuple(entry.picked_by or "" for entry in first),
+        tuple(entry.audit or entry.picked_by or "" for entry in first),
+        np.asarray(rows_of([entry.ref for entry in accepted]), np.int64),
+        frozenset(str(entry.audit) for entry in accepted),
     )

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from annotator.clusters import Clusters
 from annotator.features.store import FeatureStore
-from annotator.known import Known, RowsOf
+from annotator.known import Known, Labels, RowsOf
 from annotator.labelset import sets
+from annotator.learn.accepted import MOST, Accepted
 from annotator.learn.ranking import Ranking, Snapshot
 from annotator.learn.strategies import Pick
 from annotator.log import State
@@ -162,6 +163,7 @@ def snapshot_of(
     labels = (known or Known()).labels(state, classes, rows_of, features.size)
     rows = features.rows(labels.rows)
     usable = features.usable(rows)
+    component = tuple(compress(labels.component, usable))
     return Snapshot(
         version=state.seq,
         features=features.store.matrix,
@@ -170,11 +172,24 @@ def snapshot_of(
         y=labels.y[usable],
         q=labels.q[usable],
         pool=labels.pool[usable],
-        component=tuple(compress(labels.component, usable)),
+        component=component,
         classes=classes,
         closed=np.ones(len(features.store.matrix), bool),
         strategy=strategy.name,
         estimator=strategy.estimator,
         find=strategy.find,
         want=0,
+        accepted=_accepted(features, labels, component),
     )
+
+
+def _accepted(
+    features: PooledFeatures, labels: Labels, component: tuple[str, ...]
+) -> Accepted | None:
+    """What `finish` accepted from the model; its order in the log is a random one."""
+    if not len(labels.accepted):
+        return None
+    rows = features.rows(labels.accepted[:: -(-len(labels.accepted) // MOST)])
+    rows = rows[features.usable(rows)]
+    audits = np.array([name in labels.certified for name in component], bool)
+    return Accepted(rows, len(labels.accepted), audits) if len(rows) else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -226,6 +227,36 @@ def test_labels_of_the_model_are_neither_shown_items_nor_anybodys_pace(project: 
     audit.accept(store, state_of(project), 0.0)
     assert len(Session(store, CLASSES, annotator="ann").difficulty) == shown > 0
     assert status(project)["seconds_per_label"] == pace > 0
+
+
+def test_what_was_accepted_stays_a_part_of_the_pool_whose_error_is_estimated(
+    project: Project,
+) -> None:
+    def estimated() -> tuple[float, float, float]:
+        refs, state = pool.load(project), state_of(project)
+        features = PooledFeatures(FeatureStore.open(project.features_folder), refs)
+        snapshot = snapshot_of(features, state, CLASSES, Strategy("random"), refs.rows)
+        open_ = np.array([state.label(ref) is None for ref in refs])
+        found = learn(replace(snapshot, closed=~open_), 0)
+        assert found.model is not None and found.estimate is not None
+        said = found.model.predict_proba(features.store.matrix).argmax(axis=1)
+        wrong = np.array([CLASSES[c] != truth(ref) for c, ref in zip(said, refs, strict=True)])
+        return found.estimate.error, wrong.mean(), wrong[open_].mean()
+
+    matrix = np.load(project.folder.parent / "m.npy")  # the same items, harder to tell apart
+    matrix += np.random.default_rng(1).normal(0, 0.5, matrix.shape)
+    np.save(project.folder.parent / "m.npy", matrix.astype(np.float32))
+    label(project, 100)
+    store = SqliteStore(project.labels_file)
+    audit = begin(project, store, max_error=0.05, level=0.95)
+    answer(project, audit, most=ITEMS)
+    assert audit.verdict(state_of(project)).certified
+    before = estimated()
+    audit.accept(store, state_of(project), 0.0)
+    after = estimated()
+    assert after[2] > 2 * after[1], "what is left is the hard part"
+    assert abs(after[0] - after[1]) < abs(after[0] - after[2])
+    assert abs(after[0] - before[0]) < 0.02
 
 
 def test_machine_labels_can_all_be_taken_back(project: Project) -> None:

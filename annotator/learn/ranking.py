@@ -13,52 +13,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.errors import ProjectError
+from annotator.learn.accepted import Accepted, whole_pool
 from annotator.learn.honest import Drawn, ErrorEstimate, Interval, Rest, estimate, precision
 from annotator.learn.model import FittedModel, Model, estimator, out_of_sample
 from annotator.learn.outlook import rarest
 from annotator.learn.past import STEP, STOP_SET, Past, due
 from annotator.learn.pool import OpenRows, Pool
-from annotator.learn.registry import DEFAULT, STRATEGIES
+from annotator.learn.registry import STRATEGIES
 from annotator.learn.rows import Rows, UnitRows, one_thread
 from annotator.learn.scan import Rolling, Scan, equal, whole
+from annotator.learn.snapshot import Snapshot as Snapshot
+from annotator.learn.snapshot import check_names as check_names
 from annotator.learn.strategies import Pick, uniform
 
 MOST_SHOWN = 1000
 MOST_REBUILT = 1000  # labels
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """All that `learn` knows; arrays are not changed after they are handed over."""
-
-    version: int
-    """seq of the last log entry it holds: identifies the data."""
-    features: NDArray[Any]
-    """(N, d) of any float type, may be a memory map; row i is pool row i."""
-    available: NDArray[np.bool_] | None
-    """(N,) rows whose features exist; None = all."""
-    rows: Rows
-    """(n,) labelled pool rows in the order they were asked."""
-    y: Rows
-    """(n,) index into classes."""
-    q: NDArray[np.float64]
-    """(n,) probability with which each was drawn; NaN = none (imported, a page, looked up)."""
-    pool: Rows
-    """(n,) size of the pool that it was drawn from."""
-    component: tuple[str, ...]
-    """(n,) which part of the strategy drew it."""
-    classes: tuple[str, ...]
-    closed: NDArray[np.bool_]
-    """(N,) must not be picked: answered, skipped, queued, on another screen, broken."""
-    strategy: str = DEFAULT
-    estimator: str = "ridge"
-    find: str | None = None
-    """The class to search for."""
-    want: int = 1
-    """How many picks are wanted."""
-    previous: Ranking | None = None
-    """The last ranking: saves time, changes nothing beyond rounding."""
 
 
 @dataclass(frozen=True)
@@ -120,18 +89,6 @@ def learn(snapshot: Snapshot, seed: int) -> Ranking:
         seconds=time.perf_counter() - begun,
         warm=Warm(unit, model.estimator if model else None, step.cache),
     )
-
-
-def check_names(snapshot: Snapshot) -> None:
-    """Raises ProjectError, listing the names that exist."""
-    estimator(snapshot.estimator)
-    for kind, name, known in (
-        ("strategy", snapshot.strategy, STRATEGIES),
-        ("class to find", snapshot.find, (None, *snapshot.classes)),
-    ):
-        if name not in known:
-            names = ", ".join(str(one) for one in known if one)
-            raise ProjectError(f"unknown {kind} {name!r}; known: {names}")
 
 
 def _unit_rows(snapshot: Snapshot) -> UnitRows:
@@ -236,9 +193,17 @@ class _Step:
             return None, None
         drawn = _drawn(self.snapshot, self.unit, self.model)
         rest = Rest(scan.proba[: scan.sampled], scan.open.size)
-        found = estimate(drawn, rest)
+        accepted = self.snapshot.accepted
+        found = estimate(drawn, rest) if accepted is None else self.joined(drawn, rest, accepted)
         wanted = self.find if self.find is not None else self.rare(found)
         return found, None if wanted is None else precision(drawn, rest, wanted)
+
+    def joined(self, drawn: Drawn, rest: Rest, accepted: Accepted) -> ErrorEstimate | None:
+        """Of what is left and of what was accepted."""
+        assert self.model is not None
+        proba = self.model.pool_proba(self.unit, accepted.rows)
+        audits = accepted.audits[_usable(self.snapshot, self.snapshot.rows)]
+        return whole_pool(drawn, rest, audits, Rest(proba, accepted.size))
 
     def past(self, found: ErrorEstimate | None) -> Past:
         s = self.snapshot
@@ -269,6 +234,7 @@ class _Step:
         if not last.calibrated:
             return past  # cross-validation at every step would take too long
         sample, size = self._sample(), int((~s.closed).sum())
+        size += s.accepted.size if s.accepted else 0
         for n in range(STEP, min(last.n, MOST_REBUILT), STEP):
             early = replace(s, rows=s.rows[:n], y=s.y[:n], q=s.q[:n], pool=s.pool[:n])
             model = _fit(early, self.unit)
