@@ -26,7 +26,7 @@ from annotator.cli.running import (
     told,
 )
 from annotator.cli.votes import check, renames, split, voters
-from annotator.errors import ProjectError
+from annotator.errors import ExtraMissing, ProjectError
 from annotator.refs import printable
 
 if TYPE_CHECKING:
@@ -198,12 +198,21 @@ class _Job:
         return found
 
     def _weights_are_here(self) -> None:
-        """Before hours of work with the first model, see whether the last one is there."""
+        """Before hours of work with the first model, see whether the last one is there.
+
+        Raises `ExtraMissing` that names every one that is not.
+        """
         from annotator.features.weights import find_weights
         from annotator.propose.networks import DETECTORS
 
+        absent = []
         for voter in self.recipe.voters:
-            find_weights(voter.name, DETECTORS, instead="")
+            try:
+                find_weights(voter.name, DETECTORS, instead="")
+            except ExtraMissing as error:
+                absent.append(str(error))
+        if absent:
+            raise ExtraMissing("\n".join(dict.fromkeys(absent)))
 
     def _ask(
         self, voter: Voter, opened: Project, paths: Sequence[str]

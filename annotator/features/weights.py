@@ -153,6 +153,8 @@ def _absent(
         f"({reason}).",
         f"Where there is a network: hf download {model}   ({about})",
     ]
+    if Path(name).expanduser().parent.is_dir() and name == model:
+        lines.append(f"If a folder was meant: there is none called {printable(name)}.")
     if "dinov3" in model:
         lines.append(
             f"Before that, accept its licence at https://huggingface.co/{model} and log in: "

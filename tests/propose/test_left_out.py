@@ -17,7 +17,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from annotator.cli.app import app
-from annotator.errors import ProjectError, RefError
+from annotator.errors import ExtraMissing, ProjectError, RefError
 from annotator.log import State
 from annotator.project import Project, write_atomically
 from annotator.proposals import Done, ProposalWriter, open_or_make
@@ -98,6 +98,19 @@ def test_models_that_know_none_of_the_classes_have_no_vote(photos: Path, tmp_pat
     assert [line.partition(": ")[2] for line in told["left_out"]] == [
         "knows none of the classes"
     ] * 2
+
+
+def test_every_model_whose_weights_are_absent_is_named_at_once(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("huggingface_hub", reason="needs the models extra")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.chdir(photos.parent)
+    with pytest.raises(ExtraMissing) as error:
+        run("detect", photos, "--models", "SenseTime/deformable-detr,photos/my-detector")
+    assert "hf download SenseTime/deformable-detr   (about 161 MB)" in str(error.value)
+    assert "there is none called photos/my-detector" in str(error.value)
+    assert sorted(f.name for f in photos.parent.iterdir()) == ["photos"]
 
 
 def test_a_checkpoint_of_older_days_opens(tmp_path: Path) -> None:
