@@ -38,6 +38,9 @@ class Gathered:
         batch: list[str] = []
         try:
             for found in read(reading):
+                if reading.multi and found.label is not None:
+                    # In the order of the classes: another order is no other set.
+                    found = found._replace(label=reading.joined(labelset.parts(found.label)))
                 self._count(found)
                 batch.append(found.item.ref)
                 self._keep(_packed(found))

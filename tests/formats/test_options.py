@@ -290,3 +290,15 @@ def test_several_classes_on_one_item_go_out_and_come_back(name: str, tmp_path: P
     made.labels_file.unlink()
     making.imported(made, tmp_path / "x", making.load(name), multi=made.settings.names)
     assert making.items(made) == before
+
+
+def test_a_set_of_classes_is_the_same_in_any_order(tmp_path: Path) -> None:
+    made = making.project(tmp_path / "one", ("a.png", "b.png"), {}, classes=["ok", "dusty"])
+    toml = made.folder / "annotator.toml"
+    toml.write_text("multi_label = true\n" + toml.read_text())
+    made = Project.open(made.folder)
+    place = tmp_path / "x.jsonl"
+    lines = [("a.png", "dusty|ok"), ("b.png", "(none)")]
+    place.write_text("".join(json.dumps({"filename": f, "label": n}) + "\n" for f, n in lines))
+    making.imported(made, place, making.load("jsonl"), multi=made.settings.names)
+    assert [label for _, label, _ in making.items(made)] == ["ok|dusty", "(none)"]
