@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,8 +9,6 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.message import Message
-from textual.screen import Screen
-from textual.timer import Timer
 
 from annotator.log import Entry
 from annotator.project import Project
@@ -19,22 +16,19 @@ from annotator.refs import Item, printable
 from annotator.session import Session
 from annotator.tui import view
 from annotator.tui.keymaps import Keymap
-from annotator.tui.pace import Held, Pace
+from annotator.tui.pace import Pace
+from annotator.tui.screens.asking import AskingScreen
 from annotator.tui.screens.help import HelpScreen
 from annotator.tui.screens.note import NoteScreen
 from annotator.tui.view import State
-from annotator.tui.widgets.bars import Caption, Header, KeyBar
+from annotator.tui.widgets.bars import KeyBar
 from annotator.tui.widgets.classbar import ClassBar
-from annotator.tui.widgets.notice import Banner, Notice
+from annotator.tui.widgets.notice import Notice
 from annotator.tui.widgets.picture import Picture
 from annotator.tui.widgets.sidebar import Sidebar
-from annotator.tui.widgets.stage import Stage
-from annotator.tui.widgets.tight import TightCompositor
-
-SAID_SECONDS = 4.0
 
 
-class LabelScreen(Screen[None]):
+class LabelScreen(AskingScreen):
     """Turns keys into answers, and answers into the next picture."""
 
     @dataclass
@@ -50,26 +44,13 @@ class LabelScreen(Screen[None]):
     def __init__(
         self, project: Project, session: Session, keymap: Keymap, pace: Pace, picture: Picture
     ) -> None:
-        super().__init__()
-        self.project, self.session, self.keymap, self.pace = project, session, keymap, pace
-        self.picture = picture
-        self._compositor = TightCompositor()
+        super().__init__(project, picture)
+        self.session, self.keymap, self.pace = session, keymap, pace
         self.listed = False
         """Whether all of the pool is known."""
         self._state: State | None = None
-        self._covered = False
-        self._broken: Item | None = None
-        self._shown: tuple[Item | None, float] = (None, 0.0)
-        self._quiet: Timer | None = None
-        self._held = Held(project.settings.seen_guard != "off")
         self.give: Callable[[str, str, int | None], Entry | None] = session.label
-        # Held, not looked up: the app has things to say before the screen is mounted.
-        self.header = Header(project.folder.resolve().name, id="header")
-        self.stage = Stage(picture, id="stage")
         self.sidebar = Sidebar(session, keymap, pace, project.settings.target_error, id="sidebar")
-        self.banner = Banner(id="banner")
-        self.caption = Caption(id="caption")
-        self.keys = KeyBar(id="keys")
 
     def compose(self) -> ComposeResult:
         yield Notice(id="small")
@@ -136,13 +117,6 @@ class LabelScreen(Screen[None]):
         if words := view.answered_elsewhere(entries, self.session.current):
             self.say(words, "warn")
 
-    def say(self, text: str, role: str = "text", seconds: float = SAID_SECONDS) -> None:
-        """A message at the top that goes by itself."""
-        if self._quiet is not None:
-            self._quiet.stop()
-        self.header.say(text, role)
-        self._quiet = self.set_timer(seconds, lambda: self.header.say("")) if text else None
-
     # --- keys and clicks
 
     def on_key(self, event: events.Key) -> None:
@@ -204,14 +178,14 @@ class LabelScreen(Screen[None]):
         if self.session.multi:
             self.sidebar.toggle(name)
         else:
-            self._answer(lambda ref: self.give(name, ref, self._shown_ms()))
+            self._answer(lambda ref: self.give(name, ref, self.shown_ms))
 
     def do_confirm(self) -> None:
         label = self.sidebar.choice.label
-        self._answer(lambda ref: self.session.label(label, ref, self._shown_ms()))
+        self._answer(lambda ref: self.session.label(label, ref, self.shown_ms))
 
     def do_skip(self) -> None:
-        self._answer(lambda ref: self.session.skip(ref, self._shown_ms()))
+        self._answer(lambda ref: self.session.skip(ref, self.shown_ms))
 
     def do_undo(self) -> None:
         taken = self.banner.saving(self.session.undo)
@@ -265,20 +239,6 @@ class LabelScreen(Screen[None]):
     def _went_on(self) -> None:
         self.sync()
         self.post_message(self.Answered())
-
-    def _shown_ms(self) -> int | None:
-        """How long the picture has been looked at."""
-        item, at = self._shown
-        return round(1000 * (time.monotonic() - at)) if item == self.picture.item else None
-
-    @on(Picture.Shown)
-    @on(Picture.Seen)
-    def _picture_shown(self, message: Picture.Shown | Picture.Seen) -> None:
-        self._shown = (message.item, time.monotonic())
-
-    @on(Picture.Broken)
-    def _picture_broken(self, message: Picture.Broken) -> None:
-        self._broken = message.item
 
     # --- views
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection
 
 from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
-from textual.screen import Screen
-from textual.timer import Timer
 
 from annotator.labelset import joined, parts
 from annotator.project import Project
@@ -17,16 +14,13 @@ from annotator.refs import Item, printable
 from annotator.review import QUEUES, Case, Review
 from annotator.tui import reviewwords as words
 from annotator.tui.keymaps import Keymap
-from annotator.tui.pace import Held
+from annotator.tui.screens.asking import AskingScreen
 from annotator.tui.screens.note import NoteScreen
 from annotator.tui.view import CLOSE
-from annotator.tui.widgets.bars import Caption, Header, KeyBar
+from annotator.tui.widgets.bars import KeyBar
 from annotator.tui.widgets.classbar import ClassBar
-from annotator.tui.widgets.notice import Banner
 from annotator.tui.widgets.picture import Picture
 from annotator.tui.widgets.reviewpanel import ReviewPanel
-from annotator.tui.widgets.stage import Stage
-from annotator.tui.widgets.tight import TightCompositor
 
 WIDE = 110
 PANEL_ROWS = 20
@@ -36,29 +30,19 @@ _KEYS = {
 }  # fmt: skip
 
 
-class ReviewScreen(Screen[None]):
+class ReviewScreen(AskingScreen):
     """Turns keys into changes and confirmations."""
 
     def __init__(self, project: Project, review: Review, keymap: Keymap, picture: Picture) -> None:
-        super().__init__()
-        self.project, self.review, self.keymap, self.picture = project, review, keymap, picture
-        self._compositor = TightCompositor()
-        self._covered = self._hidden = False
+        super().__init__(project, picture)
+        self.review, self.keymap = review, keymap
+        self._hidden = False
         self._compared = -1
         """Which of the related items is on screen; -1 for the case itself."""
         self._chosen: tuple[str, frozenset[str]] | None = None
         """The classes chosen for a ref, where an item may have several."""
-        self._shown: tuple[Item | None, float] = (None, 0.0)
-        self._broken: Item | None = None
-        self._quiet: Timer | None = None
-        self._held = Held(project.settings.seen_guard != "off")
-        self.header = Header(project.folder.resolve().name, id="header")
-        self.stage = Stage(picture, id="stage")
         self.classes_ = ClassBar(id="classes")
         self.panel = ReviewPanel(review, id="panel")
-        self.banner = Banner(id="banner")
-        self.caption = Caption(id="caption")
-        self.keys = KeyBar(id="keys")
 
     def compose(self) -> ComposeResult:
         yield self.header
@@ -113,13 +97,6 @@ class ReviewScreen(Screen[None]):
     def _each_second(self) -> None:
         self.caption.link(self.picture.status if self.review.current else "")
 
-    def say(self, text: str, role: str = "text", seconds: float = 4.0) -> None:
-        """A message at the top that goes by itself."""
-        if self._quiet is not None:
-            self._quiet.stop()
-        self.header.say(text, role)
-        self._quiet = self.set_timer(seconds, lambda: self.header.say("")) if text else None
-
     def on_resize(self, event: events.Resize) -> None:
         self.set_class(event.size.width >= WIDE, "-wide")
         self.set_class(event.size.height < 30, "-flat")
@@ -172,12 +149,12 @@ class ReviewScreen(Screen[None]):
         elif not self.review.can_confirm(case):
             why = "has no label yet" if case.label is None else "has a class of an older project"
             self.say(f"it {why}: give it one", "warn")
-        elif self.banner.saving(lambda: self.review.confirm(self._shown_ms())) is not None:
+        elif self.banner.saving(lambda: self.review.confirm(self.shown_ms)) is not None:
             self.say(f"confirmed: {printable(case.label or 'skipped')}")
             self._next_case()
 
     def _answer(self, case: Case, label: str) -> None:
-        if self.banner.saving(lambda: self.review.answer(label, self._shown_ms())) is None:
+        if self.banner.saving(lambda: self.review.answer(label, self.shown_ms)) is None:
             return
         what = f"{printable(case.label or 'no label')} → {printable(label)}"
         many = f", {len(case.group)} items" if case.group else ""
@@ -240,19 +217,6 @@ class ReviewScreen(Screen[None]):
             return case
         self.say(why, "warn", 2)
         return None
-
-    def _shown_ms(self) -> int | None:
-        item, at = self._shown
-        return round(1000 * (time.monotonic() - at)) if item == self.picture.item else None
-
-    @on(Picture.Shown)
-    @on(Picture.Seen)
-    def _picture_shown(self, message: Picture.Shown | Picture.Seen) -> None:
-        self._shown = (message.item, time.monotonic())
-
-    @on(Picture.Broken)
-    def _picture_broken(self, message: Picture.Broken) -> None:
-        self._broken = message.item
 
     # --- views
 
