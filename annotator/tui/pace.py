@@ -17,6 +17,7 @@ class Pace:
         self._clock = clock
         self._last = clock()
         self._recent: deque[float] = deque(maxlen=_RECENT)
+        self._timed = 0
         self.answers = 0
         self.seconds = 0.0
         """Seconds of work: the waits between answers, pauses left out."""
@@ -29,6 +30,7 @@ class Pace:
         self.answers += 1
         if took <= PAUSE:
             self.seconds += took
+            self._timed += 1
             self._recent.append(took)
 
     def take_back(self, count: int) -> None:
@@ -40,6 +42,12 @@ class Pace:
         """Answers a minute over the last ones; None before the third."""
         spent = sum(self._recent)
         return 60 * len(self._recent) / spent if len(self._recent) >= 3 and spent > 0 else None
+
+    @property
+    def overall(self) -> float | None:
+        """Answers a minute of the whole sitting, less what was taken back; None before the third."""
+        count = min(self._timed, self.answers)
+        return 60 * count / self.seconds if count >= 3 and self.seconds > 0 else None
 
 
 def duration(seconds: float) -> str:

@@ -25,6 +25,7 @@ class Receipt:
     """Of work: pauses are left out."""
     remaining: int
     per_minute: float | None = None
+    """Answers a minute of work; None for fewer than three."""
     labels: dict[str, int] = field(default_factory=dict)
     """All labels of the project, per class; in a multi-label project those of none, too."""
     estimate: ErrorEstimate | None = None
@@ -81,7 +82,7 @@ def receipt_of(project: str, session: Session, pace: Pace, code: int) -> Receipt
         answers=pace.answers,
         seconds=pace.seconds,
         remaining=progress.remaining,
-        per_minute=pace.per_minute,
+        per_minute=pace.overall,
         labels={**progress.classes, **({NONE: none} if none else {})},
         estimate=estimate if estimate and estimate.shown else None,
         code=code,

@@ -71,6 +71,13 @@ def test_pace_leaves_pauses_out() -> None:
         pace.answer()
     assert pace.per_minute == 30.0
     assert pace.seconds == 6.0 and pace.answers == 4
+    assert pace.overall == 30.0
+    for _ in range(30):  # the last ones are quicker than the whole sitting
+        now[0] += 1.0
+        pace.answer()
+    assert pace.per_minute == 60.0 and pace.overall == 55.0
+    pace.take_back(32)
+    assert pace.overall is None
     assert [duration(seconds) for seconds in (45, 720, 12600)] == ["45 s", "12 min", "3.5 h"]
 
 
