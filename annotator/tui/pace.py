@@ -45,7 +45,7 @@ class Pace:
 
     @property
     def overall(self) -> float | None:
-        """Answers a minute of the whole sitting, less what was taken back; None before the third."""
+        """Answers a minute of the whole sitting; None for fewer than three."""
         count = min(self._timed, self.answers)
         return 60 * count / self.seconds if count >= 3 and self.seconds > 0 else None
 
