@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,11 +90,6 @@ def chosen(project: Project, name: str | None) -> HitSet:
             printable(f"{folder} has no HITs named {name!r}; there are {', '.join(sets)}")
         )
     return sets[name if name is not None else next(iter(sets))]
-
-
-def from_hits(name: str, hits: Sequence[Hit]) -> HitSet:
-    """A set of HITs from somewhere else, all under one name."""
-    return HitSet(name, tuple(hits))
 
 
 def _load(file: Path) -> HitSet:

@@ -33,7 +33,6 @@ from annotator.learn.rows import Rows
 from annotator.learn.strategies import Pick, Utilities, largest, margins
 
 LEAST = 1e-6  # the least uncertainty counted, so that a sure model still gives every row a q
-POWER = 4
 CANDIDATES = 250  # uncertain rows, and as many random ones, that UHerding chooses among
 COLD_CANDIDATES = 500
 USUAL = ("herding", "margin")
