@@ -218,6 +218,9 @@ def rare_lines(state: Honest, cells: int, key: str) -> list[Line]:
         number: Line = [(" precision ", "text"), (percent(rare.precision.value), "strong")]
         spanned = between(rare.precision.low, rare.precision.high).removesuffix(" %")
         lines.append(spread(number, [(f"{spanned} ", "dim")], cells))
+    if rare.of_pool is not None:  # beside it no small error flatters
+        never = f"error {percent(rare.of_pool)} "
+        lines.append(spread([(" finding none", "dim")], [(never, "dim")], cells))
     return [line for line in lines if line]
 
 

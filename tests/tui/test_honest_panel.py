@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -108,6 +109,9 @@ def test_of_a_rare_class_counts_and_precision_are_shown_and_the_key_that_hunts()
     assert "T hunts for it" in text
     assert "12 found of about 168" in text
     assert re.search(r"precision 78 % +60 – 90", text)
+    often = said(known(rare=replace(rare, of_labels=0.2, of_pool=0.042)))
+    assert "defect: 4.2 % of the pool" in often
+    assert re.search(r"finding none +error 4\.2 %", often)
     hunted = said(known(rare=Rare("defect", True, 0.04, 12)))
     assert "hunting defect" in hunted and "hunts for it" not in hunted
 
