@@ -2,63 +2,12 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from annotator.features.store import FeatureStore
-from annotator.learn.ranking import learn
-from annotator.pages import Board, Browse, Order, Page, Select, Wish, answers
-from annotator.pages.journal import Journal
-from annotator.reftable import RefTable
-from annotator.session import Session
-from annotator.store import SqliteStore
-
-CLASSES = ("ok", "defect")
-REFS = [f"{n:03}.jpg" for n in range(40)]
-
-
-def truth(ref: str) -> str:
-    return CLASSES[int(ref[:3]) % 2]
-
-
-class Clock:
-    now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def session_on(path: Path, annotator: str = "ann", clock: Clock | None = None) -> Session:
-    session = Session(SqliteStore(path / "labels.db"), CLASSES, annotator=annotator, ahead=2,
-                      clock=clock or Clock())  # fmt: skip
-    session.extend(REFS)
-    return session
-
-
-def taught(path: Path, labels: int = 8) -> Session:
-    """A session whose model tells odd and even items apart."""
-    session = session_on(path)
-    rng = np.random.default_rng(0)
-    matrix = rng.normal(0, 0.2, (len(REFS), 6)).astype(np.float32)
-    matrix[:, 0] += [1 if truth(ref) == "ok" else -1 for ref in REFS]
-    np.save(path / "mine.npy", matrix)
-    session.attach(FeatureStore.adopt(path / "features", path / "mine.npy", RefTable(REFS)))
-    session.decide({ref: truth(ref) for ref in REFS[:labels]}, picked_by="import")
-    snapshot = session.snapshot()
-    assert snapshot is not None
-    session.adopt(learn(snapshot, 0))
-    return session
-
-
-def wish(select: Select = Select.POSITIVES, **more: object) -> Wish:
-    options = {"label": "ok", "select": select, "negative": "defect", "per_page": 6, **more}
-    return Wish(**options)  # type: ignore[arg-type]
-
+from annotator.pages import Board, Browse, Order, Page, Select, answers
+from tests.browsing import REFS, Clock, session_on, taught, truth, wish
 
 # --- what a selection says
 
@@ -260,95 +209,3 @@ def test_a_page_drawn_while_another_has_it_comes_without_it(tmp_path: Path) -> N
     assert first is not None
     assert second is not None
     assert not set(first.refs) & set(second.refs)
-
-
-# --- a killed program
-
-KILLED = """
-import sys
-from pathlib import Path
-from tests.test_pages import session_on, wish
-from annotator.pages import Browse
-from annotator.pages.journal import Journal
-path = Path(sys.argv[1])
-source = Browse(session_on(path), wish(), journal=Journal(path / "page.jsonl"))
-page = source.next()
-marks = {}
-source.mark(page, marks)
-for ref in page.refs[:3]:
-    marks[ref] = None
-    source.mark(page, marks)
-del marks[page.refs[1]]
-source.mark(page, marks)
-if len(sys.argv) > 2:
-    labels = {ref: "ok" for ref in page.refs}
-    source.session.decide(labels, picked_by="page", extra={"page": page.key})
-print(*page.refs, flush=True)
-input()
-"""
-
-
-def killed(path: Path, *more: str) -> list[str]:
-    """The refs of the page that a program showed when it was killed."""
-    child = subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(path), *more],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1],
-    )  # fmt: skip
-    assert child.stdout is not None
-    assert child.stdin is not None
-    refs = child.stdout.readline().split()
-    child.send_signal(signal.SIGKILL)
-    child.wait()
-    child.stdout.close()
-    child.stdin.close()
-    return refs
-
-
-def test_a_kill_loses_neither_the_page_nor_its_selection(tmp_path: Path) -> None:
-    refs = killed(tmp_path)
-    assert len(refs) == 6
-    page = Browse(session_on(tmp_path), wish(), journal=Journal(tmp_path / "page.jsonl")).next()
-    assert page is not None
-    assert list(page.refs) == refs
-    assert page.selected == {refs[0]: None, refs[2]: None}
-    assert len(page.draws) == 6, "it was drawn at random, and still counts so"
-
-
-def test_a_page_that_was_answered_just_before_the_kill_is_not_asked_again(tmp_path: Path) -> None:
-    refs = killed(tmp_path, "answered")
-    page = Browse(session_on(tmp_path), wish(), journal=Journal(tmp_path / "page.jsonl")).next()
-    assert page is not None
-    assert not set(page.refs) & set(refs)
-
-
-def test_other_pages_do_not_begin_with_the_one_that_was_left(tmp_path: Path) -> None:
-    killed(tmp_path)
-    other = wish(Select.EXCEPTIONS, label="defect")
-    page = Browse(session_on(tmp_path), other, journal=Journal(tmp_path / "page.jsonl")).next()
-    assert page is not None
-    assert (page.label, page.select, dict(page.selected)) == ("defect", Select.EXCEPTIONS, {})
-
-
-def test_a_line_cut_by_the_kill_costs_the_last_change_only(tmp_path: Path) -> None:
-    path = tmp_path / "page.jsonl"
-    journal = Journal(path)
-    page = Page(("a", "b"), "ok")
-    for marks in ({}, {"a": None}, {"a": None, "b": "defect"}):
-        journal.keep(page, marks)
-    journal.close()
-    path.write_bytes(path.read_bytes()[:-9])
-    resumed = Journal(path).resumed()
-    assert resumed is not None
-    assert resumed.selected == {"a": None}
-
-
-def test_a_second_program_of_the_same_annotator_leaves_the_journal_alone(tmp_path: Path) -> None:
-    first, second = Journal(tmp_path / "page.jsonl"), Journal(tmp_path / "page.jsonl")
-    first.keep(Page(("a",), "ok"), {})
-    assert second.resumed() is None
-    second.keep(Page(("b",), "ok"), {})
-    second.close()
-    first.close()
-    resumed = Journal(tmp_path / "page.jsonl").resumed()
-    assert resumed is not None
-    assert resumed.refs == ("a",)
