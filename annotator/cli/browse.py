@@ -41,8 +41,9 @@ def browse(
     order: Annotated[
         str,
         typer.Option(
-            help="random, likely, uncertain, similar or clusters; likely where there "
-            "is a model, else random."
+            help="random, likely, uncertain, needed, similar or clusters; likely where there "
+            "is a model, else random. needed: what the model may have wrong, until so little is "
+            "left that target_error (0.01) can be met."
         ),
     ] = "",
     like: Annotated[
@@ -61,6 +62,7 @@ def browse(
     \b
     annotator browse p --class daisy
     annotator browse p --class daisy --select exceptions
+    annotator browse p --order needed
     annotator browse p --order clusters
     """
     import getpass
@@ -103,7 +105,7 @@ def wished(
 ) -> Wish:
     """What the flags ask for. Raises `ProjectError` for what does not go together."""
     from annotator.errors import several
-    from annotator.pages import Order, Select, Wish
+    from annotator.pages import Order, Select, Wish, with_target
 
     names = project.settings.names
     order = order or ("similar" if like else "")
@@ -131,11 +133,14 @@ def wished(
             f"{printable(next(name for name in names if name != label))}, or leave the rest "
             "open: --select positives-only"
         )
+    if not select and order == Order.NEEDED:
+        select = Select.EXCEPTIONS
     if not select:
         select = "positives-only" if negative is None or label is None else "positives"
-    return Wish(
+    wish = Wish(
         label or "", Select(select), Order(order or _usual(project)), negative, per_page, like
     )
+    return with_target(wish, project.settings)
 
 
 def _usual(project: Project) -> str:

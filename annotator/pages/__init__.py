@@ -7,7 +7,7 @@ from annotator.pages.browse import Browse
 from annotator.pages.journal import Journal, journal_for
 from annotator.pages.orders import Order
 from annotator.pages.page import PER_PAGE, Marks, NotYet, Page, PageSource, Select, answers
-from annotator.pages.wish import Wish
+from annotator.pages.wish import Wish, with_target
 
 __all__ = [
     "PER_PAGE",
@@ -23,4 +23,5 @@ __all__ = [
     "Wish",
     "answers",
     "journal_for",
+    "with_target",
 ]

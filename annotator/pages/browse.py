@@ -21,6 +21,11 @@ from annotator.refs import printable
 from annotator.session import Session
 from annotator.settings import ClassInfo
 
+_SETTLED = (
+    "If the model gives the rest, {:.2%} or fewer of all labels are expected to be wrong: "
+    "`annotator finish` lets it, with an audit."
+)
+
 
 class Browse:
     """A `PageSource` of a session's pool. Items of its pages are on no other screen."""
@@ -36,7 +41,7 @@ class Browse:
         """`expects` says in words what is still on its way (features, a first model), "" when
         nothing is: until then pages that need it are not replaced by random ones."""
         self.session, self.wish, self._journal, self._expects = session, wish, journal, expects
-        self.waiting, self._size = "", wish.per_page
+        self.waiting, self._size, self._settled = "", wish.per_page, False
         self._infos = {info.name: info for info in infos}
         self._leases = PageLeases(session.store, session.annotator, session.clock)
         self._out: dict[str, Page] = {}
@@ -61,7 +66,7 @@ class Browse:
 
     @property
     def farewell(self) -> str:
-        return ""
+        return _SETTLED.format(self.wish.target) if self._settled else ""
 
     def describe(self, page: Page) -> ClassInfo | None:
         label = page.label
@@ -94,6 +99,8 @@ class Browse:
         if page is None and (words := self._expects()):
             self.waiting = words
             return None
+        if self._settled:
+            return None
         return page or self._random(rows, "no model knows enough yet: this page is random")
 
     def _free(self) -> Rows:
@@ -120,25 +127,29 @@ class Browse:
         return self._by_model(rows)
 
     def _by_model(self, rows: Rows) -> Page | None:
-        learner, wish = self.session.learner, self.wish
-        rows, proba = orders.said(learner, orders.scanned(rows, self._rng))
+        learner, wish, open_ = self.session.learner, self.wish, len(rows)
+        among = orders.scanned(rows, self._rng)
+        rows, proba = orders.said(learner, among)
         if not len(rows):
             return None
-        label, proba = wish.label, orders.without(rows, proba, self._not, learner.classes)
-        if wish.select is Select.EXCEPTIONS and not label:
-            doubtful = wish.order is Order.UNCERTAIN
-            label = learner.classes[orders.most(proba, self._size, doubtful=doubtful)]
-        which = learner.classes.index(label) if label else None
-        if wish.select is Select.EXCEPTIONS and which is not None:
-            surest = orders.taken_for(proba, which)
-            places = surest[::-1] if wish.order is Order.UNCERTAIN else surest
-        elif wish.order is Order.UNCERTAIN or which is None:
-            places = orders.uncertain(proba, which)
+        which = learner.classes.index(wish.label) if wish.label else None
+        proba = orders.without(rows, proba, self._not, learner.classes)
+        if wish.order is Order.NEEDED:
+            allowed = wish.target * len(self.session.queue.refs) * len(among) / open_
+            again = np.isin(rows, list(self._not))
+            which, places = orders.needed(
+                proba, again, allowed, self._size, which=which, most_doubt=wish.most_doubt
+            )
+            self._settled = not len(places)
+            if self._settled:
+                return None
         else:
-            places = orders.likely(proba, which)
+            asks = wish.select is Select.EXCEPTIONS
+            which, places = orders.chosen(proba, wish.order, self._size, which, exceptions=asks)
+        label = "" if which is None else learner.classes[which]
         if not len(places):
             return self._random(rows, f"nothing is taken for {printable(label)}: a random page")
-        return self._page(rows[places[: self._size]].tolist(), label)
+        return self._page(rows[places].tolist(), label)
 
     def _clustered(self, rows: Rows) -> Page | None:
         learner = self.session.learner
@@ -179,10 +190,11 @@ class Browse:
         says = self.session.learner.says
         said = {ref: says(row, ref)[0] for ref, row in zip(refs, rows, strict=True)}
         chances = {ref: proba.get(label, 0.0) for ref, proba in said.items() if proba and label}
+        excluded = {queue.refs[row]: tuple(self._not[row]) for row in rows if row in self._not}
         self._count += 1
         return Page(
             refs, label, wish.select, order or wish.order, wish.negative, draws or {}, chances,
-            number=self._count, of=self._pages_left(), note=note,
+            excluded, number=self._count, of=self._pages_left(), note=note,
         )  # fmt: skip
 
     def _pages_left(self) -> int:
@@ -215,8 +227,7 @@ class Browse:
                 extra=extra(page, prediction=prediction),
             )  # fmt: skip
         # Images that cannot be read belong to no pool. A page of nothing else was passed over.
-        unreadable = broken if set(broken) < set(page.refs) else ()
-        rows = self.session.queue.rows
+        unreadable, rows = (broken if set(broken) < set(page.refs) else ()), self.session.queue.rows
         self._broken.update(rows([ref for ref in page.refs if ref in unreadable]))
         left = [ref for ref in page.refs if ref not in found and ref not in unreadable]
         excepted = page.select is Select.EXCEPTIONS

@@ -21,6 +21,16 @@ CLUSTERED = 4_000
 """Open rows that are clustered at once."""
 
 Rows = NDArray[np.int64]
+LEFT = 0.25
+"""Of the error that is allowed, the share that the model may be expected to make by itself. The
+rest is for what people get wrong, and for a model that is too sure of itself."""
+AIM = 0.3
+"""Of what is worth a look, that comes first which the model has wrong in about so many cases. What
+is surer teaches little; of what is less sure half is an exception, and better guessed later."""
+STREAMED = 0.3
+"""What the model doubts more is no matter for a stream: there would be too many exceptions."""
+AGAIN = 0.9
+"""The doubt about what was taken off a page: it is looked at once more, whatever the model says."""
 
 
 class Order(StrEnum):
@@ -33,6 +43,8 @@ class Order(StrEnum):
     """Those of which the model knows least whether they are of the class."""
     SIMILAR = "similar"
     """Those nearest in features to one item."""
+    NEEDED = "needed"
+    """Those of which too many would be wrong without a look, until no more need one."""
     CLUSTERS = "clusters"
     """Those that look alike, one cluster a page."""
 
@@ -108,6 +120,57 @@ def uncertain(proba: NDArray[np.float32], which: int | None) -> Rows:
     """Places (k,) of the rows in doubt: of class `which` or not, or, for None, between classes."""
     doubt = margins(proba) if which is None else -np.abs(proba[:, which] - 0.5)
     return np.argsort(-doubt, kind="stable")
+
+
+def chosen(
+    proba: NDArray[np.float32], order: Order, n: int, which: int | None, *, exceptions: bool
+) -> tuple[int | None, Rows]:
+    """The class that a page asks about, if any, and the places (k,) of up to `n` rows for it.
+
+    With `exceptions` all rows are taken for the class: for `which`, else the most usual one.
+    """
+    doubtful = order is Order.UNCERTAIN
+    if exceptions:
+        which = most(proba, n, doubtful=doubtful) if which is None else which
+        surest = taken_for(proba, which)
+        return which, (surest[::-1] if doubtful else surest)[:n]
+    if doubtful or which is None:
+        return which, uncertain(proba, which)[:n]
+    return which, likely(proba, which)[:n]
+
+
+def settled(doubt: NDArray[np.float64], allowed: float) -> NDArray[np.bool_]:
+    """Which rows (m,) need no look: the surest, as long as their doubts add up to `allowed`."""
+    order = np.argsort(doubt, kind="stable")
+    found = np.zeros(len(doubt), bool)
+    found[order[np.cumsum(doubt[order]) <= allowed]] = True
+    return found
+
+
+def needed(
+    proba: NDArray[np.float32],
+    again: NDArray[np.bool_],
+    allowed: float,
+    n: int,
+    *,
+    which: int | None = None,
+    most_doubt: float = 1.0,
+) -> tuple[int, Rows]:
+    """A class and the places (k,) of up to `n` rows that are taken for it and are worth a look.
+
+    `allowed` of the rows may be wrong in the end. The class is the one whose rows may be wrong in
+    the largest number, unless `which` names it.
+    `again` (m,) were taken off a page before. No places where nothing needs a look.
+    """
+    taken, doubt = proba.argmax(axis=1), 1 - proba.max(axis=1).astype(float)
+    weight = np.where(again, np.maximum(doubt, AGAIN), doubt)
+    open_ = ~settled(weight, LEFT * allowed) & (doubt <= most_doubt)
+    if which is None:
+        sums = [np.sort(weight[open_ & (taken == c)])[::-1][:n].sum() for c in range(len(proba[0]))]
+        which = int(np.argmax(sums))
+    places = np.flatnonzero(open_ & (taken == which))
+    far = np.where(again[places], 0.0, np.abs(doubt[places] - AIM))
+    return which, places[np.argsort(far, kind="stable")][:n]
 
 
 class Neighbours:

@@ -50,6 +50,8 @@ class Page:
     """How each item was drawn; empty unless the page was drawn at random."""
     chances: Mapping[str, float] = field(default_factory=dict)
     """The model's probability of `label` for each item that it knows."""
+    excluded: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """Classes that some were shown for before, and are not."""
     selected: Marks = field(default_factory=dict)
     """What is selected at first: a page that is taken up again, or taken back."""
     number: int = 1

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from annotator.pages.orders import Order
 from annotator.pages.page import PER_PAGE, Page, Select
+from annotator.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +21,18 @@ class Wish:
     per_page: int = PER_PAGE
     like: str | None = None
     """The ref that others are to be similar to."""
+    target: float = 0.01
+    """The share of all labels that may be wrong; where fewer are expected to be, no more are
+    needed."""
+    most_doubt: float = 1.0
+    """Of what is needed, only what the model is surer of than this."""
 
     def fits(self, page: Page) -> bool:
         """Whether a page that was left is one of these; where there was no model it was random."""
         ordered = page.order in (self.order, Order.RANDOM)
         return ordered and page.select is self.select and self.label in ("", page.label)
+
+
+def with_target(wish: Wish, settings: Settings) -> Wish:
+    """The wish with the error that the project aims at, where it names one."""
+    return wish if settings.target_error is None else replace(wish, target=settings.target_error)

@@ -9,7 +9,7 @@ the error that remains is measured against the truth, over all items.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from annotator.learn.model import FittedModel, out_of_sample
 from annotator.learn.ranking import learn
 from annotator.learner import Strategy
 from annotator.pages import Browse, Order, Select, Wish
-from annotator.pages.orders import said
+from annotator.pages.orders import LEFT, STREAMED, said, settled
 from annotator.rapid import Delay, Human, Stream, Verdict
 from annotator.reftable import RefTable
 from annotator.session import Session
@@ -39,7 +39,7 @@ SLIP = 0.02
 MODES = ("single", "pages", "rapid")
 DOUBTED = 0.1
 """Labels to which the model, not having seen them, gives less than this are looked at again."""
-_FIRST, _FIT_EVERY, _RATE, _CHUNK = 5, 10, 3.0, 40
+_FIRST, _FIT_EVERY, _RATE, _CHUNK, _FEWEST = 3, 10, 5.0, 40, 8
 
 
 @dataclass(slots=True)
@@ -126,19 +126,19 @@ class Sitting:
         self.learn()
 
     def page(self, source: Browse) -> bool:
-        """A page of one predicted class: the exceptions are given their class by name."""
+        """A page of one predicted class: the exceptions are given theirs by name."""
         page = source.next()
         if page is None:
             return False
         wrong = [ref for ref in page.refs if not self.annotator.belongs(ref, page.label)]
-        for _ in wrong:
-            self.annotator.wait(
-                -PAGE_SECONDS
-            )  # naming one is a decision of its own, looking included
-        marks = {ref: self.annotator.name(ref) for ref in wrong}
+        marks = {ref: self._named(ref) for ref in wrong}
         source.submit(page, {ref: name for ref, name in marks.items() if name != page.label})
         self.learn()
         return True
+
+    def _named(self, ref: str) -> str:
+        self.annotator.wait(-PAGE_SECONDS)  # naming is a decision of its own, looking included
+        return self.annotator.name(ref)
 
     def open_rows(self) -> NDArray[np.int64]:
         answered = self.session.is_answered
@@ -168,28 +168,42 @@ class Sitting:
                 self.session.decide({ref: self.annotator.name(ref)}, picked_by="review")
         self.learn()
 
-    def stream(self) -> None:
-        """All that is open in rapid streams, one predicted class each: exceptions are marked."""
-        rows, proba = self.predictions()
-        human, rng = Human(slips=SLIP), self.annotator.rng
-        for c in range(len(self.session.classes)):
-            taken = rows[proba.argmax(axis=1) == c]
-            for start in range(0, len(taken), _CHUNK):
-                self._streamed(taken[start : start + _CHUNK].tolist(), c, human, rng)
-        self.learn()
+    def rapidly(self, pages: Browse, streams: Browse) -> None:
+        """Pages of what the model is unsure of; what it is surer of streams past, one predicted
+        class a stream, and what is not of it is marked."""
+        while True:
+            while self._unsure(pages) >= _FEWEST and self.page(pages):
+                pass
+            if not self._stream(streams):
+                break
+        while self.page(pages):
+            pass
 
-    def _streamed(self, rows: list[int], c: int, human: Human, rng: np.random.Generator) -> None:
-        refs, label = [self.refs[row] for row in rows], self.session.classes[c]
-        onsets = np.arange(len(rows)) / _RATE
+    def _unsure(self, pages: Browse) -> int:
+        """How many of those that are worth a look are too doubtful for a stream."""
+        _, proba = self.predictions()
+        doubt = 1 - proba.max(axis=1).astype(float)
+        open_ = ~settled(doubt, LEFT * pages.wish.target * len(self.refs))
+        return int((open_ & (doubt > STREAMED)).sum())
+
+    def _stream(self, streams: Browse) -> bool:
+        page, human, rng = streams.next(), Human(slips=SLIP), self.annotator.rng
+        if page is None:
+            return False
+        refs, label = [page.refs[place] for place in rng.permutation(len(page.refs))], page.label
+        onsets = np.arange(len(refs)) / _RATE
         wrong = np.array([self.annotator.truth[ref] != label for ref in refs])
         marks = human.marks(onsets, wrong, rng)
-        self.annotator.wait(len(rows) / _RATE + 1.2)
-        self.annotator.spent.looks += len(rows)
+        self.annotator.wait(len(refs) / _RATE + 1.2)
+        self.annotator.spent.looks += len(refs)
         stream = Stream(list(onsets), list(marks), Delay())
         while (found := stream.verdict).doubtful:
             place = found.doubtful[0]
             stream.known[place] = not self.annotator.belongs(refs[place], label)
         self._answer(refs, label, stream.verdict)
+        streams.submit(page, {}, broken=page.refs)
+        self.learn()
+        return True
 
     def _answer(self, refs: list[str], label: str, verdict: Verdict) -> None:
         answers = {refs[place]: label for place in verdict.rest}
@@ -238,28 +252,29 @@ def label_all(
     *,
     seed: int = 0,
     target: float = 0.01,
-    per_page: int = 24,
+    per_page: int = 16,
 ) -> Spent:
     """Label (n,) items with features X (n, d) until about `target` of all labels are wrong.
 
-    The program stops when it expects the model to be wrong about 0.6 of that, of all
-    items; the rest is for what people get wrong. Before a rapid stream it goes on to 5 %.
+    People stop when the program expects the model to be wrong about `LEFT` of that, of all
+    items; the rest is for what people get wrong, and for a model that is too sure of itself.
     """
     classes = tuple(dict.fromkeys(sorted(labels)))
     spent = Spent(mode, seed, len(refs))
     annotator = Annotator(dict(zip(refs, labels, strict=True)), classes, spent)
     sitting = Sitting(refs, X, classes, annotator)
     sitting.one_by_one(_FIRST * len(classes))
-    enough = 0.6 * target if mode != "rapid" else 0.05
-    wish = Wish("", Select.EXCEPTIONS, Order.UNCERTAIN, None, per_page)
-    source = Browse(sitting.session, wish)
-    while len(sitting.open_rows()) and sitting.expected() > enough:
-        if mode == "single":
+    pages = Wish("", Select.EXCEPTIONS, Order.NEEDED, None, per_page, target=target)
+    source = Browse(sitting.session, pages)
+    if mode == "single":
+        while len(sitting.open_rows()) and sitting.expected() > LEFT * target:
             sitting.one_by_one(_FIT_EVERY)
-        elif not sitting.page(source):
-            break
-    if mode == "rapid":
-        sitting.stream()
+    elif mode == "pages":
+        while sitting.page(source):
+            pass
+    else:
+        stream = replace(pages, per_page=_CHUNK, most_doubt=STREAMED)
+        sitting.rapidly(source, Browse(sitting.session, stream))
     sitting.look_again()
     spent.by_people = len(refs) - len(sitting.open_rows())
     spent.error = sitting.error()

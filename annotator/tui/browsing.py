@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from annotator.byproducts import Recorder, worker_id
 from annotator.errors import RefError
-from annotator.pages import Browse, Order, Select, Wish, journal_for
+from annotator.pages import Browse, Order, Select, Wish, journal_for, with_target
 from annotator.refs import printable
 from annotator.store import SqliteStore
 from annotator.tui.hand import Hand
@@ -60,7 +60,7 @@ def pages(app: Labeller) -> None:
 
     def choose(wish: Wish | None) -> None:
         if wish is not None:
-            open_pages(app, wish, keep="pages")
+            open_pages(app, with_target(wish, app.project.settings), keep="pages")
 
     knows = app.session.ranking is not None and app.session.ranking.model is not None
     app.push_screen(WishScreen(app.session.classes, knows), choose)

@@ -16,6 +16,7 @@ ORDERS = {
     "random": "at random",
     "likely": "likeliest first",
     "uncertain": "least certain first",
+    "needed": "worth a look",
     "similar": "nearest in features",
     "clusters": "one cluster",
 }
@@ -128,6 +129,7 @@ def look(
     ref = page.refs[place]
     given = board.given(place)
     words = [printable(given)] if given else []
+    words += [f"not {printable(name)}" for name in sorted(page.excluded.get(ref, ()))]
     if prediction and ref in page.chances:
         words.append(f"{min(99, max(1, round(100 * page.chances[ref])))}%")
     if flagged:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from annotator.images import Folder
-from annotator.pages import Browse, Order, Select, Wish
+from annotator.pages import Browse, Order, Select, Wish, with_target
+from annotator.pages.orders import STREAMED
 from annotator.refs import Item
 from annotator.session import Session
 from annotator.terminal.caps import Caps
 from annotator.tui.player import AHEAD
+from annotator.tui.rapidwords import Asked
 from annotator.tui.screens.rapid import RapidScreen
 from annotator.tui.widgets.picture import Picture
 
@@ -59,8 +62,12 @@ def rapid(app: Labeller) -> None:
         lossless=settings.pictures == "exact",
     )  # fmt: skip
 
-    def source(label: str, count: int) -> Browse:
-        return Browse(session, Wish(label, Select.POSITIVES_ONLY, Order.RANDOM, per_page=count))
+    def source(asked: Asked, count: int) -> Browse:
+        wish = Wish(asked.label, Select.POSITIVES_ONLY, Order.RANDOM, per_page=count)
+        if asked.excepts:
+            sure = replace(wish, select=Select.EXCEPTIONS, order=Order.NEEDED, most_doubt=STREAMED)
+            wish = with_target(sure, settings)
+        return Browse(session, wish)
 
     def left(given: int | None) -> None:
         if given:

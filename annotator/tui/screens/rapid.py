@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
+import numpy as np
 from textual import events, on
-from textual.app import ComposeResult
-from textual.screen import Screen
 
 from annotator.errors import StoreError
-from annotator.pages import Browse, Page
+from annotator.pages import Browse, Order, Page
 from annotator.rapid import FASTEST, SLOWEST, Delay, delays
 from annotator.refs import Item, printable
 from annotator.session import Session
@@ -18,11 +17,10 @@ from annotator.tui import rapidwords
 from annotator.tui.outcome import Outcome
 from annotator.tui.pace import Held
 from annotator.tui.player import Player
-from annotator.tui.rapidwords import Mode
-from annotator.tui.widgets.bars import Caption, Header, KeyBar
+from annotator.tui.rapidwords import Asked, Mode
+from annotator.tui.screens.rapidview import RapidView
+from annotator.tui.widgets.bars import KeyBar
 from annotator.tui.widgets.picture import Picture
-from annotator.tui.widgets.stage import Stage
-from annotator.tui.widgets.tight import TightCompositor
 
 SECONDS = 10.0
 """Length of a stream, within the bounds of `FEWEST` and `MOST` items."""
@@ -34,82 +32,43 @@ CALM = 1.5
 SECOND_LOOK = {"yes": True, "no": False, "skip": None}
 
 
-class RapidScreen(Screen[int]):
+class RapidScreen(RapidView):
     """Streams of open items. Returns how many labels it gave."""
 
     def __init__(
         self,
         session: Session,
         picture: Picture,
-        source: Callable[[str, int], Browse],
+        source: Callable[[Asked, int], Browse],
         known: Callable[[str], tuple[list[Item], set[Item]]],
         label: str,
     ) -> None:
-        """`source(label, n)` draws open items; `known(label)` gives items of a known class in
+        """`source(asked, n)` draws open items; `known(label)` gives items of a known class in
         random order, and which of them are `label`, to measure the delay with."""
-        super().__init__()
-        self.session, self.label, self.rate = session, label, 3.0
-        self.rest: str | None = None
-        """The class that unmarked items become; None leaves them open."""
-        self.mode, self.given = Mode.READY, 0
-        self.delay, self.measured = Delay(), False
+        super().__init__(session, picture, label)
         self._source, self._known = source, known
         self._drawn: Browse | None = None
-        self._player: Player | None = None
         self._page: Page | None = None
-        self._outcome: Outcome | None = None
         self._targets: set[Item] = set()
+        self._whole = True
+        """Whether nothing of the stream is in doubt any more: what is not marked is answered."""
         self._held = Held()
-        self._compositor = TightCompositor()
-        self.picture = picture
-        self.header = Header("rapid", id="header")
-        self.stage = Stage(picture, id="stage")
-        self.caption, self.keys = Caption(id="caption"), KeyBar(id="keys")
-
-    def compose(self) -> ComposeResult:
-        yield self.header
-        yield self.stage
-        yield self.caption
-        yield self.keys
 
     def on_mount(self) -> None:
         self.set_interval(0.5, self._each_half_second)
         self.do_ready()
 
-    # --- what is on screen
-
-    def do_ready(self) -> None:
-        """Offer the choices."""
-        self.mode = Mode.READY
-        self.stage.tell(*rapidwords.ready(self.label, self.rate, self.rest, self.delay))
-        self._say_keys()
-
-    def _say_keys(self) -> None:
-        self.keys.show(rapidwords.hints(self.mode, self.label, self.rest))
-        self._each_half_second()
-
     def _each_half_second(self) -> None:
         if self._drawn is not None:
             self._drawn.keep()
-        player = self._player
-        words = f"{printable(self.label)} · {self.rate:g} a second"
-        if self.mode in (Mode.STREAMING, Mode.CALIBRATING) and player is not None:
-            words = rapidwords.progress(player, printable(self.label), self.mode)
-        elif self.mode is Mode.DOUBT and self._outcome is not None:
-            words = f"in doubt: {len(self._outcome.doubtful)}"
-        self.caption.show(words)
-        self.caption.link(self.picture.status if player is not None else "")
-
-    def say(self, text: str, role: str = "text") -> None:
-        self.header.say(text, role)
-        self.set_timer(4.0, lambda: self.header.say(""))
+        self.say_where()
 
     # --- keys
 
     def on_key(self, event: events.Key) -> None:
         event.stop()
         event.prevent_default()
-        action = rapidwords.action_of(self.mode, event.key, event.character)
+        action = rapidwords.action_of(self.mode, event.key, event.character, self.session.classes)
         if action == "mark" and self._held(event.key, event.time):
             return
         if action:
@@ -129,6 +88,8 @@ class RapidScreen(Screen[int]):
             self._each_half_second()
         elif action in ("faster", "slower"):
             self._change_rate(1.25 if action == "faster" else 0.8)
+        elif action.startswith("name:") or (action == "skip" and self.mode is Mode.NAMING):
+            self._give(action.partition(":")[2] or None)
         elif action in SECOND_LOOK:
             self._settle(SECOND_LOOK[action])
         else:
@@ -144,30 +105,31 @@ class RapidScreen(Screen[int]):
 
     def do_class(self) -> None:
         names = self.session.classes
-        self.label = names[(names.index(self.label) + 1) % len(names)]
-        self.rest, self.measured, self.delay = None, False, Delay()
+        label = names[(names.index(self.asked.label) + 1) % len(names)]
+        self.asked, self.measured, self.delay = Asked(label), False, Delay()
         self._close()
         self.do_ready()
 
     def do_rest(self) -> None:
-        others = [name for name in self.session.classes if name != self.label]
-        choices: list[str | None] = [None, *others]
-        self.rest = choices[(choices.index(self.rest) + 1) % len(choices)]
+        ranking = self.session.ranking
+        knows = ranking is not None and ranking.model is not None
+        self.asked = self.asked.turned(self.session.classes, knows)
+        self._close()
         self.do_ready()
 
     def do_leave(self) -> None:
         """End; what a stream has marked for sure is kept, what is in doubt stays open."""
         if self.mode is Mode.STREAMING:
             self._judge()
-        if self.mode is Mode.DOUBT or self.mode is Mode.UNSAVED:
-            self.rest = None
+        if self.mode in (Mode.DOUBT, Mode.NAMING, Mode.UNSAVED):
+            self._whole = self._whole and self.mode is not Mode.DOUBT
             if not self._write():
                 return
         self._close()
         self.dismiss(self.given)
 
     def do_undo(self) -> None:
-        if self.mode is Mode.DOUBT and self._outcome is not None:
+        if self.mode in (Mode.DOUBT, Mode.NAMING) and self._outcome is not None:
             self._outcome.back()
             self._ask()
             return
@@ -184,7 +146,8 @@ class RapidScreen(Screen[int]):
     def do_begin(self) -> None:
         """Measure the delay where enough is known, once for each class; then stream."""
         if not self.measured:
-            items, self._targets = self._known(self.label)
+            items, found = self._known(self.asked.label)
+            self._targets = set(items) - found if self.asked.excepts else found
             self.measured = True
             if items:
                 self._play(Mode.CALIBRATING, items, CALM)
@@ -194,22 +157,25 @@ class RapidScreen(Screen[int]):
     def _begin_stream(self) -> None:
         count = max(FEWEST, min(MOST, round(self.rate * SECONDS)))
         if self._drawn is None:
-            self._drawn = self._source(self.label, count)
+            self._drawn = self._source(self.asked, count)
         self._drawn.fit(count)
         page = self._drawn.next()
-        if page is None:
+        if page is None or (self.asked.excepts and page.order != Order.NEEDED):
             self.mode = Mode.TOLD
-            self.stage.tell("Nothing is left to stream", [("Q goes back.", "text")])
-            self._say_keys()
+            self.stage.tell(*rapidwords.nothing(self.asked))
+            self.say_state()
             return
-        self._page = page
-        self._play(Mode.STREAMING, [Item.parse(ref) for ref in page.refs], self.rate)
+        self._page, self._whole = page, True
+        refs = np.random.default_rng([self.session.seed, self.session.state.seq]).permutation(
+            page.refs
+        )
+        self._play(Mode.STREAMING, [Item.parse(str(ref)) for ref in refs], self.rate)
 
     def _play(self, mode: Mode, items: Sequence[Item], rate: float) -> None:
         self.mode, self._outcome = mode, None
         self._player = Player(self, self.stage, items, self._played)
         self._player.begin(rate)
-        self._say_keys()
+        self.say_state()
 
     @on(Picture.Seen)
     def _seen(self, message: Picture.Seen) -> None:
@@ -246,33 +212,46 @@ class RapidScreen(Screen[int]):
     def _ask(self) -> None:
         """Show the next item in doubt, or end."""
         assert self._outcome is not None
-        items = self._outcome.doubtful
+        items, self.mode = self._outcome.doubtful, Mode.DOUBT
+        if not items and self.asked.excepts:
+            items, self.mode = self._outcome.unnamed, Mode.NAMING
         if items:
             self.stage.show(items[0], items[1:])
-            self._say_keys()
+            self.say_state()
         else:
             self.do_finish()
 
     def _settle(self, positive: bool | None) -> None:
         assert self._outcome is not None
-        if self.picture.seen != self._outcome.doubtful[0]:
+        if self._is_seen(self._outcome.doubtful[0]):
+            self._outcome.settle(positive)
+            self._ask()
+
+    def _give(self, label: str | None) -> None:
+        """Give a class to what is none of that which was streamed."""
+        assert self._outcome is not None
+        if self._is_seen(self._outcome.unnamed[0]):
+            self._outcome.name(label)
+            self._ask()
+
+    def _is_seen(self, item: Item) -> bool:
+        if self.picture.seen != item:
             self.say("not on screen yet: key ignored", "dim")
-            return
-        self._outcome.settle(positive)
-        self._ask()
+        return self.picture.seen == item
 
     # --- the labels
 
     def do_finish(self) -> None:
         if self._write():
             self.mode = Mode.TOLD
-            self._say_keys()
+            self.say_state()
 
     def _write(self) -> bool:
         """Write the labels of the stream as one group; whether that went well."""
         outcome = self._outcome
         assert outcome is not None
-        answers = outcome.answers(self.label, self.rest)
+        marked, rest = self.asked.answers
+        answers = outcome.answers(marked, rest if self._whole else None)
         try:
             if answers:
                 self.session.decide(answers, picked_by="rapid", extra={"rapid": outcome.told})
@@ -281,12 +260,12 @@ class RapidScreen(Screen[int]):
             self.stage.tell(
                 "NOT SAVED", [(printable(str(error)), "bad"), ("Enter tries again.", "text")]
             )
-            self._say_keys()
+            self.say_state()
             return False
         self.given += len(answers)
         if self._drawn is not None and self._page is not None:
             self._drawn.submit(self._page, {}, broken=self._page.refs)
-        self.stage.tell(*rapidwords.told(self.label, self.rest, outcome, answers))
+        self.stage.tell(*rapidwords.told(self.asked, outcome, answers))
         return True
 
     def _close(self) -> None:

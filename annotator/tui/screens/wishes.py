@@ -50,6 +50,11 @@ class WishScreen(ModalScreen[Wish | None]):
 def choices(classes: Sequence[str], knows: bool) -> list[tuple[Wish, str, str]]:
     """Pages to accept, pages to search, pages of look-alikes; without a model, random ones."""
     negative = {name: _other(name, classes) for name in classes}
+    needed = (
+        Wish("", Select.EXCEPTIONS, Order.NEEDED),
+        "what needs a look",
+        "class by class, until the rest can be left to the model",
+    )
     accept = [
         (
             Wish(name, Select.EXCEPTIONS, Order.LIKELY, negative[name]),
@@ -79,7 +84,7 @@ def choices(classes: Sequence[str], knows: bool) -> list[tuple[Wish, str, str]]:
         "clusters",
         "look-alikes; select, and press a class's digit",
     )
-    return [*accept, *find, alike, *random] if knows else [*random, alike]
+    return [needed, *accept, *find, alike, *random] if knows else [*random, alike]
 
 
 def _other(name: str, classes: Sequence[str]) -> str | None:

@@ -1,0 +1,117 @@
+"""Pages of what needs a look: what is on them, and when there are no more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from annotator.cli.browse import wished
+from annotator.features.store import FeatureStore
+from annotator.learn.ranking import learn
+from annotator.pages import Browse, Order, Select, Wish
+from annotator.pages.orders import AIM, needed, settled
+from annotator.project import Project
+from annotator.reftable import RefTable
+from annotator.session import Session
+from annotator.settings import ClassInfo, Settings
+from annotator.store import SqliteStore
+
+CLASSES = ("a", "b", "c")
+
+
+@given(st.lists(st.floats(0, 1), max_size=40), st.floats(0, 5))
+def test_what_is_settled_is_surest_and_adds_up_to_no_more_than_is_allowed(
+    doubts: list[float], allowed: float
+) -> None:
+    doubt = np.array(doubts, float)
+    done = settled(doubt, allowed)
+    assert doubt[done].sum() <= allowed + 1e-9
+    if done.any() and not done.all():
+        assert doubt[done].max() <= doubt[~done].min()
+    if not done.all():
+        assert doubt[done].sum() + doubt[~done].min() > allowed - 1e-9
+
+
+def test_a_page_holds_one_class_and_begins_where_a_look_pays_most() -> None:
+    p = np.array([0.99, 0.95, 1 - AIM, 0.55, 0.6])
+    proba = np.stack([p, 1 - p], axis=1).astype(np.float32)
+    none = np.zeros(5, bool)
+    which, places = needed(proba, none, 0.0, 3)
+    assert which == 0
+    assert places.tolist() == [2, 4, 3]
+    assert 3 not in needed(proba, none, 0.0, 5, most_doubt=0.42)[1]
+    assert not len(needed(proba, none, 0.0, 5, which=1)[1]), "nothing is taken for it"
+
+
+def test_what_was_taken_off_a_page_comes_first_however_sure_the_model_is() -> None:
+    proba = np.array([[0.999, 0.001], [0.7, 0.3]], np.float32)
+    assert needed(proba, np.array([True, False]), 0.5, 2)[1].tolist() == [0, 1]
+
+
+@pytest.fixture
+def session() -> Session:
+    """Three hundred items of three classes, some hard to tell, thirty of them labelled."""
+    rng = np.random.default_rng(0)
+    y = np.arange(300) % 3
+    X = rng.normal(size=(300, 6)).astype(np.float32) * 0.5 + 2 * np.eye(6, dtype=np.float32)[y]
+    refs = RefTable([f"{i}.jpg" for i in range(300)])
+    session = Session(SqliteStore(":memory:"), CLASSES, annotator="ann", ahead=0)
+    session.extend(refs)
+    session.attach(FeatureStore(refs, X, {"name": "made"}, np.ones(300, np.uint8)))
+    session.decide({f"{i}.jpg": truth(f"{i}.jpg") for i in range(30)}, picked_by="test")
+    taught(session)
+    return session
+
+
+def truth(ref: str) -> str:
+    return CLASSES[int(ref.split(".")[0]) % 3]
+
+
+def taught(session: Session) -> None:
+    snapshot = session.snapshot()
+    assert snapshot is not None
+    session.adopt(learn(snapshot, 0))
+
+
+def test_pages_end_where_the_rest_can_be_left_to_the_model(session: Session) -> None:
+    source = Browse(session, Wish("", Select.EXCEPTIONS, Order.NEEDED, None, 12, target=0.05))
+    assert source.farewell == ""
+    while (page := source.next()) is not None:
+        assert page.order == "needed"
+        source.submit(page, {ref: truth(ref) for ref in page.refs if truth(ref) != page.label})
+        taught(session)
+    left = [f"{i}.jpg" for i in range(300) if not session.is_answered(f"{i}.jpg")]
+    assert 0 < len(left) < 270
+    wrong = 0
+    for ref in left:
+        said = session.learner.says(session.queue.row(ref), ref)[0]
+        assert said is not None
+        wrong += max(said, key=said.__getitem__) != truth(ref)
+    assert wrong <= 0.05 * 300
+    assert "5.00%" in source.farewell
+    assert "annotator finish" in source.farewell
+
+
+def test_an_exception_comes_back_with_what_it_is_not(session: Session) -> None:
+    source = Browse(session, Wish("", Select.EXCEPTIONS, Order.NEEDED, None, 12, target=0.001))
+    first = source.next()
+    assert first is not None
+    wrong = first.refs[0]
+    source.submit(first, {wrong: None})
+    pages = []
+    while (page := source.next()) is not None and wrong not in page.refs:
+        pages.append(page)
+        source.submit(page, {})
+    assert page is not None
+    assert page.label != first.label
+    assert page.excluded[wrong] == (first.label,)
+
+
+def test_the_flag_fills_pages_and_takes_the_projects_own_target(tmp_path: Path) -> None:
+    settings = Settings(tuple(map(ClassInfo, CLASSES)), target_error=0.03)
+    wish = wished(Project.create(tmp_path / "p", settings), None, "", None, "needed", None, 48)
+    assert (wish.select, wish.order, wish.target) == (Select.EXCEPTIONS, Order.NEEDED, 0.03)
