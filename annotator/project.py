@@ -46,10 +46,17 @@ class Project:
                 f"{printable(str(folder))} is a project already: open it with "
                 f"`annotator run {printable(shlex.quote(str(folder)))}`, or name another folder"
             )
+        try:
+            text = document(settings).encode()
+        except UnicodeEncodeError as error:
+            raise ProjectError(
+                f"{printable(settings.images)} is not UTF-8, which annotator.toml has to be: "
+                "rename the folder of images"
+            ) from error
         new = not folder.exists()
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            write_atomically(file, document(settings).encode())
+            write_atomically(file, text)
         except OSError as error:
             if new:  # nothing is left behind
                 with contextlib.suppress(OSError):

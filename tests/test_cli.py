@@ -99,6 +99,13 @@ def test_an_export_is_what_the_ending_of_its_name_says(tmp_path: Path) -> None:
     assert not (tmp_path / "labels.json").exists()
 
 
+def test_a_folder_whose_name_is_not_utf8_is_said_and_nothing_is_made(tmp_path: Path) -> None:
+    photos = tmp_path / os.fsdecode(b"caf\xe9")
+    make_images(photos, "a.png")
+    assert "rename the folder of images" in bad("init", f"{tmp_path}/p", "--images", photos)
+    assert not (tmp_path / "p").exists()
+
+
 def test_names_are_utf8_whatever_the_locale_says(tmp_path: Path) -> None:
     make_images(tmp_path / "photos", "日本.png")
     environment = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}

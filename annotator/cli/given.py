@@ -84,7 +84,8 @@ def open_or_create(
     elif path.is_file():
         raise ProjectError(
             f"{printable(str(path))} is a file; open its folder, or, if it lists images: annotator "
-            f"init {shlex.quote(path.stem + '.annotator')} --refs {shlex.quote(str(path))}"
+            f"init {printable(shlex.quote(path.stem + '.annotator'))} "
+            f"--refs {printable(shlex.quote(str(path)))}"
         )
     folder = folder or beside(path)
     if not is_project(folder):
@@ -112,6 +113,6 @@ def refs_of_others(project: Project, who: str) -> list[str]:
     if not refs:
         raise ProjectError(
             f"nobody but {printable(who)} has labelled anything yet; to label first: annotator run "
-            f"{shlex.quote(str(project.folder))}"
+            f"{printable(shlex.quote(str(project.folder)))}"
         )
     return refs

@@ -218,7 +218,8 @@ def init(
     for note in begun.notes:
         typer.echo(note, err=True)
     typer.echo(
-        f"made {printable(str(folder))}; label with: annotator run {shlex.quote(str(folder))}",
+        f"made {printable(str(folder))}; label with: annotator run "
+        f"{printable(shlex.quote(str(folder)))}",
         err=True,
     )
 
