@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 from annotator.errors import ProjectError
 from annotator.refs import printable
 
+_FAULTS = (ImportError, OSError, SyntaxError, AttributeError, NameError, TypeError, ValueError)
+"""By these a module of one's own fails to load, and a name that is none."""
+
 
 class Foreign:
     """What `learn` needs beside a class's own `fit(X, y)` and `predict_proba(X)`.
@@ -67,7 +70,7 @@ def foreign(path: str) -> type[Foreign]:
     place, _, name = path.rpartition(":")
     try:
         found = getattr(_module(place), name)
-    except (ImportError, OSError, SyntaxError, AttributeError) as error:
+    except _FAULTS as error:
         why = f"{type(error).__name__}: {error}"
         raise ProjectError(
             f"cannot load the estimator {printable(path)} ({printable(why)}); write module:Class "

@@ -86,6 +86,8 @@ def test_an_installed_class_is_named_by_its_module() -> None:
         ("{own}:number", "has no fit and no predict_proba"),
         ("not.there:Class", "No module named 'not'"),
         ("gone.py:Class", "gone.py"),
+        (":Class", "Empty module name"),
+        (".near:Class", "relative import"),
     ],
 )
 def test_what_is_no_estimator_is_refused_with_the_reason(own: str, name: str, message: str) -> None:
