@@ -170,21 +170,22 @@ def _box(
 ) -> tuple[str, Box]:
     if not cells[0].isdecimal() or len(cells[0]) > 9 or int(cells[0]) not in names:
         raise RefError(f"{printable(cells[0][:40])!r} is no class; data.yaml has {len(names)}")
+    count = len(cells) - 1
+    if count not in (4, 5) and (count < 6 or count % 2):
+        raise RefError(f"has {len(cells)} numbers; it should be `class x y width height`")
     try:
         shares = [number(float(cell), "a coordinate", -1, 2) for cell in cells[1:]]
     except ValueError:
         raise RefError("should be `class x y width height`, numbers from 0 to 1") from None
-    if len(shares) in (4, 5):
+    if count in (4, 5):
         x, y, w, h = shares[:4]
-        if len(shares) == 5:
+        if count == 5:
             reading.pass_over("confidence (its box is kept)")
-    elif len(shares) >= 6 and len(shares) % 2 == 0:
+    else:
         reading.pass_over("polygon (the box around it is kept)")
         across, down = shares[0::2], shares[1::2]
         w, h = max(across) - min(across), max(down) - min(down)
         x, y = min(across) + w / 2, min(down) + h / 2
-    else:
-        raise RefError(f"has {len(cells)} numbers; it should be `class x y width height`")
     left, top = (x - w / 2) * size[0], (y - h / 2) * size[1]
     # Ten digits of a share are a millionth of a pixel: no box reaches over the edge by that.
     return names[int(cells[0])], checked(
