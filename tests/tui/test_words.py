@@ -16,6 +16,7 @@ from annotator.settings import ClassInfo
 from annotator.tui.keymaps import COMMANDS, KEYMAPS, make_keymap
 from annotator.tui.pace import Held, Pace, duration
 from annotator.tui.text import Line, chance, clip, clip_start, curve, spread, width, wrapped
+from annotator.tui.widgets.bars import Caption
 from annotator.tui.widgets.lines import Lines
 from annotator.tui.widgets.tight import TightCompositor
 
@@ -61,6 +62,15 @@ def test_a_new_value_changes_the_end_of_a_curve_only() -> None:
     changed = [x for x in range(30) if before[x] != after[x]]
     assert len(changed) <= 1
     assert curve(np.array([0.0, 1.0]), 4, 1.0) == "▁█  "
+
+
+def test_a_long_note_leaves_the_file_its_place() -> None:
+    caption = Caption()
+    caption.show("images/00012.jpg", "", "✎ " + "remember this " * 20)
+    (line,) = caption.draw(80, 1)
+    words = "".join(text for text, _ in line)
+    assert words.startswith(" images/00012.jpg  ✎ remember this") and len(words) == 80
+    assert words.rstrip().endswith("…")
 
 
 def test_pace_leaves_pauses_out() -> None:

@@ -69,7 +69,9 @@ class Caption(Lines):
     def draw(self, cells: int, height: int) -> Sequence[Line]:
         detail: Line = [(f"  {self._detail}" if self._detail else "", "dim")]
         marks: Line = [(f"  {self._company}" if self._company else "", "curve")]
-        marks += [(f"  {self._marks}" if self._marks else "", "warn")]
+        # A long note leaves room for a third of the line: the file, or the end of its path.
+        room = cells - cells // 3 - width(marks) - 4
+        marks += [(f"  {clip(self._marks, room)}" if self._marks else "", "warn")]
         room = cells - width(detail) - width(marks) - 2
         if room < 12:
             detail, room = [], cells - width(marks) - 2
