@@ -115,3 +115,28 @@ def test_the_flag_fills_pages_and_takes_the_projects_own_target(tmp_path: Path) 
     settings = Settings(tuple(map(ClassInfo, CLASSES)), target_error=0.03)
     wish = wished(Project.create(tmp_path / "p", settings), None, "", None, "needed", None, 48)
     assert (wish.select, wish.order, wish.target) == (Select.EXCEPTIONS, Order.NEEDED, 0.03)
+
+
+def test_what_others_hold_is_no_end_of_the_work(tmp_path: Path) -> None:
+    refs = RefTable([f"{i}.jpg" for i in range(4)])
+    sessions = [
+        Session(SqliteStore(tmp_path / "labels.db"), CLASSES, annotator=name, ahead=0)
+        for name in ("ann", "bob")
+    ]
+    for one in sessions:
+        one.extend(refs)
+    first = Browse(sessions[0], Wish("a", per_page=3))
+    assert first.next() is not None
+    sessions[1].refresh()
+    second = Browse(sessions[1], Wish("a", per_page=3))
+    page = second.next()
+    assert page is not None
+    assert len(page.refs) == 1
+    second.submit(page, {page.refs[0]: None})
+    assert second.next() is None
+    assert "3 open items are with others" in second.farewell
+    first.close()
+    sessions[1].refresh()
+    assert second.next() is not None
+    for one in sessions:
+        one.store.close()

@@ -21,11 +21,6 @@ from annotator.refs import printable
 from annotator.session import Session
 from annotator.settings import ClassInfo
 
-_SETTLED = (
-    "If the model gives the rest, {:.2%} or fewer of all labels are expected to be wrong: "
-    "`annotator finish` lets it, with an audit."
-)
-
 
 class Browse:
     """A `PageSource` of a session's pool. Items of its pages are on no other screen."""
@@ -66,7 +61,9 @@ class Browse:
 
     @property
     def farewell(self) -> str:
-        return _SETTLED.format(self.wish.target) if self._settled else ""
+        answered = self.session.is_answered
+        others = sum(not answered(ref) for ref in self.session.queue.elsewhere)
+        return self.wish.farewell(self._settled, others)
 
     def describe(self, page: Page) -> ClassInfo | None:
         label = page.label

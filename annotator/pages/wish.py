@@ -27,6 +27,16 @@ class Wish:
     most_doubt: float = 1.0
     """Of what is needed, only what the model is surer of than this."""
 
+    def farewell(self, settled: bool, elsewhere: int) -> str:
+        """What to say where there are no more: the rest is settled, or with others."""
+        if settled:
+            return (
+                f"If the model gives the rest, {self.target:.2%} or fewer of all labels are "
+                "expected to be wrong: `annotator finish` lets it, with an audit."
+            )
+        items = "1 open item is" if elsewhere == 1 else f"{elsewhere:,} open items are"
+        return f"{items} with others: on their screens, or leased to a script." if elsewhere else ""
+
     def fits(self, page: Page) -> bool:
         """Whether a page that was left is one of these; where there was no model it was random."""
         ordered = page.order in (self.order, Order.RANDOM)

@@ -45,9 +45,9 @@ KEYS: tuple[tuple[str, str, str], ...] = (
 
 def hints() -> list[Hint]:
     """The footer, most needed first."""
-    wanted = ("⏎", "space", "⌫", "Q esc", "Z", "A N I", "F", "R", "P", "V", "S")
-    titles = {keys: title for keys, title, _ in KEYS}
-    actions = {"⏎": "submit", "space": "toggle", "⌫": "undo", "Q esc": "leave", "Z": "zoom"}
+    wanted = ("⏎", "a-z space", "⌫", "Q esc", "Z", "A N I", "F", "R", "P", "V", "S")
+    titles = {keys: title for keys, title, _ in KEYS} | {"a-z space": "select"}
+    actions = {"⏎": "submit", "a-z space": "toggle", "⌫": "undo", "Q esc": "leave", "Z": "zoom"}
     actions |= {"F": "flag", "R": "reference", "P": "hide", "V": "range", "S": "skip"}
     found = [Hint("H", "help", ("help", ""), 99)]
     for place, keys in enumerate(wanted):
@@ -58,9 +58,12 @@ def hints() -> list[Hint]:
     return found
 
 
-def meaning(page: Page) -> str:
-    """What selecting says, in a sentence."""
+def meaning(page: Page, *, multi: bool = False) -> str:
+    """What selecting says, in a sentence. With `multi` an item may have several classes, and an
+    answer here is the whole of them."""
     label, negative = printable(page.label), printable(page.negative or "")
+    if multi and label:
+        label += " alone"
     if page.select is Select.EXCEPTIONS:
         become = f"they become {negative}" if negative else "they stay open"
         return f"All count as {label}: select the exceptions, {become}."

@@ -260,8 +260,9 @@ class PageView(Screen[int]):
         if page is None or board is None:
             return
         counts = pagewords.outcome(page, board, self.broken(page))
+        meant = pagewords.meaning(page, multi=self.session.multi)
         how = page.note or pagewords.order(page, prediction=self.prediction)
-        self.head.tell(page, self.source.describe(page), (pagewords.meaning(page), counts, how))
+        self.head.tell(page, self.source.describe(page), (meant, counts, how))
         item = Item.parse(page.refs[board.cursor])
         marks = ["✓ selected"] if board.selected(board.cursor) else []
         marks += [printable(self.composer.broken[item])] if item in self.composer.broken else []
