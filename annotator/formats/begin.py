@@ -198,7 +198,7 @@ def _log_labels(begun: Begun, rows: Sequence[Row], at: float) -> None:
         store.close()
     names = ", ".join(printable(name) for name in begun.project.settings.names)
     begun.notes.append(
-        f"{many(len(rows), 'item')}, {len(entries)} labelled already; classes: {names}"
+        f"{many(len(rows), 'item')}, {len(entries):,} labelled already; classes: {names}"
     )
     boxes = sum(row.item.box is not None for row in rows)
     if boxes:
