@@ -259,6 +259,10 @@ def label(
     receipt = run_app(
         project, annotator=who, graphics=settings.graphics, features=features, audit=sample
     )
+    again = ["--second"] if second else []
+    if changes["annotator"]:  # nobody goes on under another name by mistake
+        again += ["--annotator", printable(shlex.quote(who))]
+    receipt = replace(receipt, options=" ".join(again))
     if as_json:
         typer.echo(json.dumps(receipt.as_dict(), ensure_ascii=False))
     else:

@@ -35,12 +35,15 @@ class Receipt:
     code: int = 0
     """The exit status: 0, 1 after a crash, 128 + the signal that ended it (130 for SIGINT)."""
 
+    options: str = ""
+    """What belongs after the project to go on in the same way, as `--second`."""
+
     @property
     def command(self) -> str:
         """What to run next."""
         folder = printable(shlex.quote(self.project))
         if self.remaining:
-            return f"annotator run {folder}"
+            return f"annotator run {folder} {self.options}".rstrip()
         return f"annotator export {folder} labels.csv"
 
     def as_dict(self) -> dict[str, Any]:
@@ -49,7 +52,7 @@ class Receipt:
             names = ("error", "low", "high", "n_eff")
             estimate = {name: getattr(self.estimate, name) for name in names}
         found = asdict(self) | {"estimate": estimate, "seconds": round(self.seconds, 3)}
-        del found["code"]
+        del found["code"], found["options"]
         return found | {"next": self.command}
 
     def __str__(self) -> str:

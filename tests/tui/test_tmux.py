@@ -188,6 +188,8 @@ def test_two_annotators_at_once(
     rows = entries(project)
     assert len({row.ref for row in rows}) == len(rows) == 9
     assert {row.annotator for row in rows} == {"ann", "bob"}
+    ann.press("q")  # and goes on under the same name
+    ann.until(lambda: "--annotator ann" in ann.text.replace("\n", ""))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
