@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from annotator.terminal.placeholders import MARKS, PLACEHOLDER
 from tests.terminal.running import Running
 from tests.terminal.screen import Screen
 from tests.waiting import PATIENCE
@@ -102,6 +103,34 @@ def test_label_undo_help_note_resize_and_quit(kind: str, start: Start) -> None:
     assert app.process.wait(PATIENCE) == 0
     assert app.look(lambda screen: screen.images) == {}
     assert app.look(lambda screen: screen.problems) == []
+
+
+def whole(screen: Screen) -> bool:
+    """Whether each placeholder knows its place in the picture, and nothing else has marks."""
+    return all(
+        fits(cell.text, PLACEHOLDER + MARKS[y] + MARKS[x], row[max(0, x - 1)].text)
+        for y, row in enumerate(screen.cells)
+        for x, cell in enumerate(row)
+    )
+
+
+def fits(text: str, placed: str, left: str) -> bool:
+    if text[0] != PLACEHOLDER:
+        return len(text) == 1
+    # Without marks it is the cell after its neighbour.
+    return text[:3] == placed or (text == PLACEHOLDER and left[0] == PLACEHOLDER)
+
+
+def test_a_dialog_over_a_picture_cuts_it_between_cells(start: Start) -> None:
+    app = start("kitty")
+    app.wait(shows(0))
+    app.press(b"h")
+    for columns in (60, 58, 53, 47, 44):
+        app.resize(columns, 20)
+        left = (columns - 20) // 2
+        app.wait(lambda screen: screen.pixels((left, 9, 20, 1)).min() > 200)  # noqa: B023
+        app.wait(says("THIS IS HELP"))
+        app.wait(whole)
 
 
 @pytest.mark.parametrize("kind", ["kitty", "xterm"])
