@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from annotator.cli.browse import wished
 from annotator.features.store import FeatureStore
 from annotator.learn.ranking import learn
-from annotator.pages import Browse, Order, Select, Wish
+from annotator.pages import Browse, Order, Page, Select, Wish
 from annotator.pages.orders import AIM, needed, settled
 from annotator.project import Project
 from annotator.reftable import RefTable
@@ -94,6 +94,29 @@ def test_pages_end_where_the_rest_can_be_left_to_the_model(session: Session) -> 
     assert wrong <= 0.05 * 300
     assert "5.00%" in source.farewell
     assert "annotator finish" in source.farewell
+
+
+def test_pages_that_were_passed_over_are_not_left_to_the_model(session: Session) -> None:
+    source = Browse(session, Wish("", Select.EXCEPTIONS, Order.NEEDED, None, 12, target=0.01))
+    first = source.next()
+    assert first is not None
+    page: Page | None = first
+    for _ in range(300 // 12 + 1):
+        assert page is not None, "nothing was answered, and much is doubtful"
+        source.submit(page, {}, broken=page.refs)
+        page = source.next()
+    assert source.farewell == ""
+
+
+def test_the_end_of_one_class_says_nothing_of_the_others(session: Session) -> None:
+    wish = Wish("a", Select.EXCEPTIONS, Order.NEEDED, None, 12, target=0.05)
+    source = Browse(session, wish)
+    while (page := source.next()) is not None:
+        assert page.label == "a"
+        source.submit(page, {ref: truth(ref) for ref in page.refs if truth(ref) != "a"})
+        taught(session)
+    assert "all labels" not in source.farewell
+    assert "taken for a" in source.farewell
 
 
 def test_an_exception_comes_back_with_what_it_is_not(session: Session) -> None:

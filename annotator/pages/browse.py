@@ -93,6 +93,9 @@ class Browse:
         if not len(rows):
             return None
         page = self._chosen(rows)
+        if page is None and self._settled and self._passed:
+            self._passed.clear()  # among those that stayed open some may need a look
+            page = self._chosen(self._free())
         if page is None and (words := self._expects()):
             self.waiting = words
             return None

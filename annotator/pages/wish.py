@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from annotator.pages.orders import Order
 from annotator.pages.page import PER_PAGE, Page, Select
+from annotator.refs import printable
 from annotator.settings import Settings
 
 
@@ -29,6 +30,8 @@ class Wish:
 
     def farewell(self, settled: bool, elsewhere: int) -> str:
         """What to say where there are no more: the rest is settled, or with others."""
+        if settled and self.label:
+            return f"Of what is taken for {printable(self.label)} no more needs a look."
         if settled:
             return (
                 f"If the model gives the rest, {self.target:.2%} or fewer of all labels are "
