@@ -106,6 +106,26 @@ def test_a_locked_log_blocks_and_names_who_to_look_for(project: Project) -> None
     assert lock.fix.startswith("fuser -v ")
 
 
+def test_a_log_that_cannot_be_opened_or_read_blocks(project: Project) -> None:
+    _label(project, "0.png", "ok")
+    for file in project.folder.glob("labels.db*"):
+        file.unlink()
+    project.labels_file.write_bytes(b"no database at all" * 100)
+    found = _found(project)
+    assert found["labels"].blocks and "damaged" in found["labels"].fix
+    assert "lock" not in found, "said once"
+    project.labels_file.unlink()
+    project.labels_file.mkdir()
+    assert _found(project)["lock"].fix.startswith("ls -ld ")
+
+
+def test_damaged_numbers_of_classes_are_said(project: Project) -> None:
+    (project.folder / "class-ids.json").write_text('{"coco": {"ok": 1, "defect": 1}}')
+    finding = _found(project)["class numbers"]
+    assert "two have the same" in finding.detail
+    assert finding.fix.startswith("mv ")
+
+
 def test_weights_that_are_not_here_come_with_the_command_that_fetches_them(
     project: Project, tmp_path: Path
 ) -> None:

@@ -8,12 +8,15 @@ import shutil
 import sqlite3
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from annotator.doctor.finding import Finding
 from annotator.errors import AnnotatorError
 from annotator.features.store import FeatureStore
 from annotator.features.weights import MODELS, cached_weights
+from annotator.formats.ids import FILE as IDS_FILE
+from annotator.formats.ids import check as check_ids
 from annotator.formats.reading import many
 from annotator.log import State, replay
 from annotator.pool import load
@@ -72,23 +75,27 @@ def _lock(project: Project) -> Iterator[Finding]:
     file = project.labels_file
     if not file.exists():
         return
-    connection = sqlite3.connect(file, timeout=2.0, isolation_level=None)
     try:
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute("ROLLBACK")
+        with closing(sqlite3.connect(file, timeout=2.0, isolation_level=None)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
         yield Finding("lock", True, "the log can be written")
     except sqlite3.Error as error:
-        detail = f"the log cannot be written: {error}"
         name = str(getattr(error, "sqlite_errorname", ""))
-        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-            fix = f"fuser -v {shlex.quote(str(file))}"
-        elif name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
-            fix = f"free some space: df -h {_quoted(project)}"
-        else:
-            fix = f"ls -ld {_quoted(project)} {_quoted(project)}/labels.db*"
-        yield Finding("lock", False, detail, fix, blocks=True)
-    finally:
-        connection.close()
+        if name in ("SQLITE_NOTADB", "SQLITE_CORRUPT"):
+            return  # what is damaged cannot be read, either: that is said then
+        detail = f"the log cannot be written: {error}"
+        yield Finding("lock", False, detail, _unlocking(project, name), blocks=True)
+
+
+def _unlocking(project: Project, name: str) -> str:
+    """The line that mends, or shows, why SQLite cannot write; `name` is that of its error."""
+    file = f"{_quoted(project)}/{project.labels_file.name}"
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return f"fuser -v {file}"
+    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
+        return f"free some space: df -h {_quoted(project)}"
+    return f"ls -ld {_quoted(project)} {file}*"
 
 
 def _labels(project: Project) -> Generator[Finding, None, State | None]:
@@ -152,6 +159,12 @@ def _consistency(project: Project, refs: RefTable, state: State) -> Iterator[Fin
         detail = f"{many(len(gone), 'answer')} to items that refs.csv lacks{_such_as(gone)}"
         fix = f"annotator add {_quoted(project)} --images DIR, where they lie; the labels are kept"
         yield Finding("vanished items", False, detail, fix)
+    try:
+        check_ids(project)
+    except AnnotatorError as error:
+        file = f"{_quoted(project)}/{IDS_FILE}"
+        fix = f"mv {file} {file}.damaged   (then they are numbered anew)"
+        yield Finding("class numbers", False, str(error), fix)
     if not strange and not gone:
         yield Finding("consistency", True, "every answer has its item and its class")
 

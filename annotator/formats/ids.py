@@ -41,6 +41,11 @@ def numbered(source: Source, kind: str, first: int) -> dict[str, int]:
     return ids
 
 
+def check(project: Project) -> None:
+    """Raises `ProjectError` for a `class-ids.json` that is damaged."""
+    _read(project)
+
+
 def keep(folder: Path, ids: Mapping[str, Mapping[str, int]]) -> None:
     """Write `class-ids.json`. Raises `ProjectError`."""
     text = json.dumps(ids, ensure_ascii=False, indent=1) + "\n"
