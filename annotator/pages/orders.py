@@ -21,7 +21,7 @@ CLUSTERED = 4_000
 """Open rows that are clustered at once."""
 
 Rows = NDArray[np.int64]
-LEFT = 0.25
+LEFT = 0.3
 """Of the error that is allowed, the share that the model may be expected to make by itself. The
 rest is for what people get wrong, and for a model that is too sure of itself."""
 AIM = 0.3

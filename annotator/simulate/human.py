@@ -125,13 +125,16 @@ class Sitting:
                 self.learn()
         self.learn()
 
-    def page(self, source: Browse) -> bool:
-        """A page of one predicted class: the exceptions are given theirs by name."""
+    def page(self, source: Browse, *, back: bool = False) -> bool:
+        """A page of one predicted class: the exceptions are given theirs by name. With `back` they
+        stay open at first, and are named when they come back for the next likeliest."""
         page = source.next()
         if page is None:
             return False
         wrong = [ref for ref in page.refs if not self.annotator.belongs(ref, page.label)]
-        marks = {ref: self._named(ref) for ref in wrong}
+        marks = {
+            ref: None if back and ref not in page.excluded else self._named(ref) for ref in wrong
+        }
         source.submit(page, {ref: name for ref, name in marks.items() if name != page.label})
         self.learn()
         return True
@@ -270,7 +273,7 @@ def label_all(
         while len(sitting.open_rows()) and sitting.expected() > LEFT * target:
             sitting.one_by_one(_FIT_EVERY)
     elif mode == "pages":
-        while sitting.page(source):
+        while sitting.page(source, back=True):
             pass
     else:
         stream = replace(pages, per_page=_CHUNK, most_doubt=STREAMED)

@@ -35,12 +35,12 @@ def refusal(caps: Caps, session: Session) -> str:
     return ""
 
 
-def known(session: Session, label: str) -> tuple[list[Item], set[Item]]:
-    """Labelled items in random order, and which of them are `label`; none where too few are."""
+def known(session: Session, asked: Asked) -> tuple[list[Item], set[Item]]:
+    """Labelled items in random order, and which of them are to be marked; none where too few."""
     rng = np.random.default_rng([session.seed, session.state.seq])
     last = [entry for _, entry in session.state.labels() if not entry.by_machine]
-    yes = [entry.ref for entry in last if entry.label == label]
-    no = [entry.ref for entry in last if entry.label != label]
+    yes = [entry.ref for entry in last if (entry.label == asked.label) != asked.excepts]
+    no = [entry.ref for entry in last if (entry.label == asked.label) == asked.excepts]
     if len(yes) < LEAST or len(no) < LEAST:
         return [], set()
     targets = [Item.parse(str(ref)) for ref in rng.permutation(yes)[:TARGETS]]

@@ -40,11 +40,11 @@ class RapidScreen(RapidView):
         session: Session,
         picture: Picture,
         source: Callable[[Asked, int], Browse],
-        known: Callable[[str], tuple[list[Item], set[Item]]],
+        known: Callable[[Asked], tuple[list[Item], set[Item]]],
         label: str,
     ) -> None:
-        """`source(asked, n)` draws open items; `known(label)` gives items of a known class in
-        random order, and which of them are `label`, to measure the delay with."""
+        """`source(asked, n)` draws open items; `known(asked)` gives items of a known class in
+        random order, and which of them are to be marked, to measure the delay with."""
         super().__init__(session, picture, label)
         self._source, self._known = source, known
         self._drawn: Browse | None = None
@@ -146,8 +146,7 @@ class RapidScreen(RapidView):
     def do_begin(self) -> None:
         """Measure the delay where enough is known, once for each class; then stream."""
         if not self.measured:
-            items, found = self._known(self.asked.label)
-            self._targets = set(items) - found if self.asked.excepts else found
+            items, self._targets = self._known(self.asked)
             self.measured = True
             if items:
                 self._play(Mode.CALIBRATING, items, CALM)
