@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -30,7 +30,7 @@ from PIL import Image
 
 from annotator.errors import ImageError
 from annotator.images import Folder
-from annotator.project import Project
+from annotator.project import Project, write_atomically
 from annotator.refs import Item
 from annotator.reftable import RefTable
 
@@ -264,11 +264,9 @@ def _file(project: Project) -> Path:
 
 
 def _save(project: Project, prints: Prints) -> None:
+    data = io.BytesIO()
+    np.savez(data, table=prints.table, refs=np.frombuffer(prints.refs.to_bytes(), np.uint8))
     path = _file(project)
     with contextlib.suppress(OSError):  # a cache that cannot be written costs time, nothing else
         path.parent.mkdir(exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "wb") as file:
-            refs = np.frombuffer(prints.refs.to_bytes(), np.uint8)
-            np.savez(file, table=prints.table, refs=refs)
-        Path(name).replace(path)
+        write_atomically(path, data.getvalue())

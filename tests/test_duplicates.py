@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -129,6 +131,28 @@ def test_a_torn_cache_is_computed_again(project: Project) -> None:
     file = project.folder / ".cache" / "prints.npz"
     file.write_bytes(file.read_bytes()[:100])
     assert len(_everything(project).near(0)) == len(COPIES) - 1
+
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+import numpy as np
+from annotator.duplicates import update
+from annotator.project import Project
+from annotator.reftable import RefTable
+project = Project.open(Path(sys.argv[1]))
+refs = RefTable(["a.png", "same.png"])
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64))
+print(len(update(project, refs, np.arange(2)).near(0)))
+"""
+
+
+def test_a_cache_that_a_full_disk_cuts_short_leaves_nothing_behind(project: Project) -> None:
+    command = [sys.executable, "-B", "-c", FULL, str(project.folder)]
+    found = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert found.stdout == "1\n", "it is computed all the same"
+    assert list((project.folder / ".cache").iterdir()) == []
 
 
 def test_pairs_are_those_of_comparing_all_with_all(project: Project) -> None:

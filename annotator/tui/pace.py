@@ -34,8 +34,9 @@ class Pace:
             self._recent.append(took)
 
     def take_back(self, count: int) -> None:
-        """So many answers fewer; the time was spent all the same."""
-        self.answers -= count
+        """So many answers fewer; the time was spent all the same. What an earlier sitting
+        answered was never counted."""
+        self.answers = max(0, self.answers - count)
 
     @property
     def per_minute(self) -> float | None:

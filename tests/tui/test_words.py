@@ -88,6 +88,8 @@ def test_pace_leaves_pauses_out() -> None:
     assert pace.per_minute == 60.0 and pace.overall == 55.0
     pace.take_back(32)
     assert pace.overall is None
+    pace.take_back(5)  # two, and three of an earlier sitting
+    assert pace.answers == 0
     assert [duration(seconds) for seconds in (45, 720, 12600)] == ["45 s", "12 min", "3.5 h"]
 
 
