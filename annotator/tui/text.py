@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,12 @@ def clip(text: str, cells: int) -> str:
     if cell_len(text) <= cells:
         return text
     return set_cell_size(text, cells - 1) + "…" if cells > 0 else ""
+
+
+def column(texts: Sequence[str], most: int = 18) -> list[str]:
+    """Texts filled up to one width, at most `most` cells; longer ones stay as they are."""
+    cells = min(most, max(map(cell_len, texts), default=0))
+    return [text + " " * (cells - cell_len(text)) for text in texts]
 
 
 def clip_start(text: str, cells: int) -> str:

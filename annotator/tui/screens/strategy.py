@@ -17,9 +17,10 @@ from textual.widgets.option_list import Option
 from annotator.learn.registry import STRATEGIES
 from annotator.learner import Strategy
 from annotator.refs import printable
+from annotator.tui.text import column
 
 WORDS = {
-    "herding-mix": "what stands for many, then what is unsure; the default",
+    "herding-mix": "what stands for many, then unsure; the default",
     "random": "every open item alike",
     "margin": "where the two likeliest classes are close",
     "entropy": "where the model is least sure over all classes",
@@ -48,7 +49,9 @@ class StrategyScreen(ModalScreen[Strategy | None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog wide"):
             yield Label("How items are picked", classes="heading")
-            yield OptionList(*(Option(self._prompt(*row)) for row in self._choices))
+            names = column([title(one) for one, _ in self._choices])
+            rows = zip(self._choices, names, strict=True)
+            yield OptionList(*(Option(self._prompt(*row, name)) for row, name in rows))
             yield Label(self._advice(), classes="dim", markup=False)
 
     def on_resize(self, event: events.Resize) -> None:
@@ -80,11 +83,11 @@ class StrategyScreen(ModalScreen[Strategy | None]):
     def action_leave(self) -> None:
         self.dismiss(None)
 
-    def _prompt(self, one: Strategy, words: str) -> Text:
+    def _prompt(self, one: Strategy, words: str, name: str) -> Text:
         mark = "●" if one == self._now else " "
         if self._now.find is not None and one == self._offered():
             words = f"stop hunting; {words}"
-        return Text.assemble((f"{mark} {title(one)}", "bold"), f"  {words}", no_wrap=True)
+        return Text.assemble((f"{mark} {name}", "bold"), f"  {words}", no_wrap=True)
 
 
 def title(one: Strategy) -> str:

@@ -15,6 +15,7 @@ from textual.widgets.option_list import Option
 
 from annotator.pages import Order, Select, Wish
 from annotator.refs import printable
+from annotator.tui.text import column
 
 
 class WishScreen(ModalScreen[Wish | None]):
@@ -32,10 +33,11 @@ class WishScreen(ModalScreen[Wish | None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog wide"):
             yield Label("Pages", classes="heading")
+            titles = column([title for _, title, _ in self._choices])
             yield OptionList(
                 *(
                     Option(Text.assemble((title, "bold"), f"  {words}", no_wrap=True))
-                    for _, title, words in self._choices
+                    for title, (_, _, words) in zip(titles, self._choices, strict=True)
                 )
             )
             yield Label("enter opens them · esc leaves it", classes="dim")
@@ -53,13 +55,13 @@ def choices(classes: Sequence[str], knows: bool) -> list[tuple[Wish, str, str]]:
     needed = (
         Wish("", Select.EXCEPTIONS, Order.NEEDED),
         "what needs a look",
-        "class by class, until the rest can be left to the model",
+        "class by class, until the model can do the rest",
     )
     accept = [
         (
             Wish(name, Select.EXCEPTIONS, Order.LIKELY, negative[name]),
             f"accept {printable(name)}",
-            "all that the model takes for it; select the exceptions",
+            "what the model takes for it; select exceptions",
         )
         for name in classes
     ]
