@@ -221,7 +221,12 @@ def status(
     project: ProjectPath,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Say how far the HITs are, who did them, their completion codes and gold scores."""
+    """Say how far the HITs are, who did them, their completion codes and gold scores.
+
+    \b
+    annotator hits status p
+    annotator hits status p --json | jq .
+    """
     from annotator.hits.labels import annotation_to_labels
     from annotator.hits.scores import as_text
     from annotator.hits.scores import status as figures
