@@ -163,7 +163,7 @@ def _describe(
             opened, described, workers=workers, progress=report_progress, stop=stop,
             clock=time.monotonic,
         )  # fmt: skip
-    say(report, name, "faces")
+    say(report, name, "face")
     return [f"{printable(broken.ref)}: {broken.reason}" for broken in report.broken]
 
 
@@ -186,6 +186,7 @@ def _identify(opened: Project, method: Any, eps: float, min_samples: int, progre
 
 
 def _save(opened: Project, folder: Path, workers: int | None) -> list[str]:
+    from annotator.formats.reading import many
     from annotator.proposals.faces import crop_names, faces_of
     from annotator.propose.identities import aligned_faces, save_crops
 
@@ -203,7 +204,7 @@ def _save(opened: Project, folder: Path, workers: int | None) -> list[str]:
                 f"{printable(str(folder))} cannot be written: {error.strerror}"
             ) from error
         left_out += [f"{printable(ref)}: {reason}" for ref, reason in found.faults.items()]
-    typer.echo(f"{count:,} aligned faces in {printable(str(folder))}", err=True)
+    typer.echo(f"{many(count, 'aligned face')} in {printable(str(folder))}", err=True)
     return left_out
 
 

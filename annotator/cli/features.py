@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from annotator.cli.narration import end_with_the_app, narrated, stoppable
+from annotator.cli.narration import end_with_the_app, narrated, pace, stoppable
 from annotator.errors import several
 from annotator.refs import printable
 
@@ -79,17 +79,18 @@ def _number(text: str) -> int:
 
 
 def _say(report: Report, name: str) -> None:
+    from annotator.formats.reading import many
+
     rate = report.computed / report.seconds if report.seconds else 0.0
     typer.echo(
-        f"{printable(name)}: {report.computed:,} computed ({rate:.0f} a second), "
-        f"{report.done:,} of {report.of:,} items have features",
+        f"{printable(name)}: {report.computed:,} computed ({pace(rate)} a second), "
+        f"{report.done:,} of {many(report.of, 'item')} with features",
         err=True,
     )
     if report.broken_count:
         lines = [f"{printable(broken.ref)}: {broken.reason}" for broken in report.broken]
-        heading = (
-            f"{report.broken_count:,} items are left out; they come at random while labelling:"
-        )
+        count = many(report.broken_count, "item")
+        heading = f"left out, and asked at random while labelling: {count}"
         typer.echo(several(lines, heading), err=True)
     if not report.complete:
         typer.echo("stopped; the same command goes on where it was", err=True)

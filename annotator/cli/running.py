@@ -72,15 +72,17 @@ def run_models(
     return results, report
 
 
-def say(report: Report, name: str, what: str = "images") -> None:
+def say(report: Report, name: str, what: str = "image") -> None:
     """What one model did; leaves with 130 where it was stopped."""
+    from annotator.formats.reading import many
+
     rate = (
         f" ({pace(report.computed / report.seconds)} a second)"
         if report.computed and report.seconds
         else ""
     )
     typer.echo(
-        f"{printable(name)}: {report.computed:,} {what} now{rate}, "
+        f"{printable(name)}: {many(report.computed, what)} now{rate}, "
         f"{report.done:,} of {report.of:,} have an answer",
         err=True,
     )
