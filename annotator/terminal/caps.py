@@ -103,10 +103,10 @@ def wanted(graphics: str, env: Mapping[str, str]) -> str:
 
     Raises `TerminalError` for a word that is none of `GRAPHICS`.
     """
-    source, choice = ("--graphics", graphics)
-    if graphics == "auto" and env.get("ANNOTATOR_GRAPHICS"):
-        source, choice = "ANNOTATOR_GRAPHICS", env["ANNOTATOR_GRAPHICS"]
+    set_for_all = env.get("ANNOTATOR_GRAPHICS", "")
+    choice = set_for_all if graphics == "auto" and set_for_all else graphics
     if choice not in GRAPHICS:
+        source = "ANNOTATOR_GRAPHICS" if choice == set_for_all else "--graphics"
         raise TerminalError(f"{source} is {choice!r}; choose one of {', '.join(GRAPHICS)}")
     return choice
 
