@@ -7,9 +7,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
 
+from annotator.cli.app import app
 from tests.commands import annotator, bad, good, make_images
 
 
@@ -199,3 +202,18 @@ def test_help_and_status_import_nothing_heavy() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "leaked []" in ran.stderr
+
+
+def _commands() -> list[tuple[str, Any]]:
+    found = []
+    for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
+        inner = getattr(command, "commands", None)
+        found += [(f"{name} {key}", c) for key, c in inner.items()] if inner else [(name, command)]
+    return found
+
+
+def test_every_command_shows_examples_and_explains_its_options() -> None:
+    for name, command in _commands():
+        assert f"\nannotator {name}" in command.help, name
+        for option in command.params:
+            assert option.help or option.name == "help", f"{name}: {option.name}"

@@ -28,7 +28,7 @@ Choose = Annotated[
 
 
 def browse(
-    folder: Annotated[Path, typer.Argument(metavar="PROJECT")],
+    folder: Annotated[Path, typer.Argument(metavar="PROJECT", help="A project folder.")],
     label: Label = None,
     select: Choose = "",
     negative: Annotated[
