@@ -8,7 +8,6 @@ are drawn at random and labelled without sight of the prediction. What the audit
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -32,7 +31,7 @@ from annotator.learn.model import out_of_sample
 from annotator.log import Action, Entry, State, replay
 from annotator.predict import Fitted, fit, predictions, unlabelled
 from annotator.project import Project, write_atomically
-from annotator.refs import printable
+from annotator.refs import printable, typed
 from annotator.store import Store
 
 _WRITTEN_AT_ONCE = 5000
@@ -176,7 +175,7 @@ def _planned(
 
 def _no_plan(project: Project, why: Shortfall, size: int, labels: int, max_error: float) -> str:
     """What is in the way of a certificate, and what it would take."""
-    folder = shlex.quote(printable(str(project.folder)))
+    folder = typed(project.folder)
     said = (
         f"no part of the {size:,} unlabelled items can be certified at {100 * max_error:g} % "
         "with fewer labels than it holds:\n  "
@@ -221,7 +220,7 @@ def _audit(project: Project, store: _Opened, attempt: Attempt) -> Audit:
         raise ProjectError(
             f"the features or refs of {printable(str(project.folder))} changed since its audit "
             f"began: {len(found):,} items would be accepted, not {attempt.plan.size:,}; put them "
-            f"back, or begin again: rm {printable(str(_file(project)))}"
+            f"back, or begin again: rm {typed(_file(project))}"
         )
     refs = list(found)
     order = audit_order(np.arange(len(refs)), project.settings.seed + attempt.number)
@@ -252,7 +251,7 @@ def _read(file: Path) -> list[Attempt]:
         return []
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ProjectError(
-            f"{printable(str(file))} cannot be read ({error}); to begin again: rm {file}"
+            f"{printable(str(file))} cannot be read ({error}); to begin again: rm {typed(file)}"
         ) from error
 
 

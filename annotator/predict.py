@@ -21,7 +21,7 @@ from annotator.log import State
 from annotator.pool import load
 from annotator.pooled import PooledFeatures
 from annotator.project import Project
-from annotator.refs import printable
+from annotator.refs import typed
 from annotator.reftable import RefTable
 
 CHUNK = 1 << 14
@@ -60,7 +60,7 @@ def fit(project: Project, state: State) -> Fitted:
     if len(set(snapshot.y.tolist())) < min(2, len(classes)):
         raise ProjectError(
             f"the model knows {len(snapshot.rows)} labels of {len(set(snapshot.y.tolist()))} "
-            f"classes: label some of each first: annotator run {printable(str(project.folder))}"
+            f"classes: label some of each first: annotator run {typed(project.folder)}"
         )
     labelled = UnitRows(snapshot.features).take(snapshot.rows)
     # As `learn` fits, without all else that it finds out: the history of the estimate, mostly.
@@ -107,7 +107,7 @@ def as_csv(project: Project, state: State) -> Iterator[bytes]:
         count += 1
     if not count and unlabelled(fitted.refs, state).any():
         raise FeatureError(
-            f"no unlabelled item has features: annotator features {printable(str(project.folder))}"
+            f"no unlabelled item has features: annotator features {typed(project.folder)}"
         )
 
 

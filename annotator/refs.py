@@ -7,6 +7,7 @@ as a W3C media fragment. It is the key in refs files, features, the log and ever
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -79,6 +80,11 @@ def printable(text: str) -> str:
     escapes such as `\\x1b` and `\\u202e`; all else, accents and emoji included, stays.
     """
     return _UNSAFE.sub(lambda found: _escape(found.group()), text)
+
+
+def typed(path: object) -> str:
+    """A path as it is typed after a command, quoted where a shell asks for it."""
+    return printable(shlex.quote(str(path)))
 
 
 _UNSAFE = re.compile(

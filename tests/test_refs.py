@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+import shlex
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from annotator.errors import RefError
-from annotator.refs import Box, Item, printable
+from annotator.refs import Box, Item, printable, typed
 
 paths = st.text(min_size=1, max_size=40) | st.sampled_from(
     ["a b.jpg", "a#b", "a#", "##", "a#xywh=1,2,3,4", "a#xywh=1,2,3,4#", "100%.png", "#xywh=1,2,3"]
@@ -66,3 +68,12 @@ def test_no_control_or_bidi_character_reaches_the_terminal(text: str) -> None:
 def test_ordinary_names_stay_as_they_are() -> None:
     assert printable("été 🐈 файл.jpg") == "été 🐈 файл.jpg"
     assert printable("\x1b[2Jx") == "\\x1b[2Jx"
+
+
+@pytest.mark.parametrize("name", ["parts", "my parts", "it's", "$HOME;ls", "-x y"])
+def test_a_path_in_a_command_is_one_word_of_a_shell(name: str) -> None:
+    assert shlex.split(f"annotator run {typed(Path(name))}") == ["annotator", "run", name]
+
+
+def test_a_path_in_a_command_cannot_steer_the_terminal() -> None:
+    assert "\x1b" not in typed("a\x1b[2Jb")

@@ -11,7 +11,7 @@ import typer
 from annotator.cli.labelling import Annotator, Graphics, Theme
 from annotator.cli.running import told
 from annotator.errors import ProjectError
-from annotator.refs import printable
+from annotator.refs import printable, typed
 
 if TYPE_CHECKING:
     from annotator.project import Project
@@ -60,7 +60,7 @@ def _review(project: Project, given: dict[str, str | None], word: str, again: bo
     if not (project.folder / FILE).is_file():
         raise ProjectError(
             f"{name} has no clusters: make them with `annotator faces IMAGES` "
-            f"or `annotator cluster {name}`"
+            f"or `annotator cluster {typed(project.folder)}`"
         )
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise ProjectError("pages need a terminal; over ssh give a command with `ssh -t`")
@@ -95,7 +95,8 @@ def _export(project: Project, file: Path, overwrite: bool) -> None:
 
     if not len(faces_of(project)):
         name = printable(str(project.folder))
-        raise ProjectError(f"{name} has no faces; its labels go out with `annotator export {name}`")
+        command = f"annotator export {typed(project.folder)}"
+        raise ProjectError(f"{name} has no faces; its labels go out with `{command}`")
     store = SqliteStore(project.labels_file)
     try:
         left_out: list[str] = []

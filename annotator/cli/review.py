@@ -16,7 +16,7 @@ import typer
 from annotator.cli.given import with_given
 from annotator.cli.labelling import Annotator, Graphics
 from annotator.errors import ProjectError
-from annotator.refs import printable
+from annotator.refs import printable, typed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -117,7 +117,7 @@ def _prints(
     rows = rows[rows >= 0]
     missing = int((known.table["state"][rows] == duplicates.UNKNOWN).sum())
     if queue is None and missing > _QUICK:
-        folder = printable(str(project.folder))
+        folder = typed(project.folder)
         typer.echo(
             f"duplicates: {missing:,} labelled items have not been compared yet; "
             f"annotator review {folder} --queue duplicates does it",

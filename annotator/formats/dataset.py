@@ -31,7 +31,7 @@ from annotator.formats.reading import Reading, understood
 from annotator.listing import read_table
 from annotator.present import missing_files
 from annotator.project import SETTINGS_FILE, Project
-from annotator.refs import printable
+from annotator.refs import printable, typed
 from annotator.settings import ClassInfo, Settings, check_classes
 from annotator.store import SqliteStore
 
@@ -62,7 +62,7 @@ def from_dataset(
         name = printable(str(folder))
         raise ProjectError(
             f"{name} is a project already; name another folder, or add the labels to it with "
-            f"`annotator import {name} {printable(str(reading.path))}`"
+            f"`annotator import {typed(folder)} {typed(reading.path)}`"
         )
     made = ["refs.csv", "labels.db", "class-ids.json", *(["features"] if features else [])]
     refuse_to_replace(folder, *made)
