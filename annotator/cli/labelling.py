@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -273,7 +274,10 @@ def label(
 
 def _check(settings: Settings, as_json: bool) -> None:
     """Raises `ProjectError` for a name that is not known, and where there is no terminal."""
+    from annotator.terminal.caps import wanted
+
     check_names(settings)
+    wanted(settings.graphics, os.environ)
     if not (sys.stdin.isatty() and (sys.stdout.isatty() or as_json)):
         raise ProjectError("labelling needs a terminal; over ssh give a command with `ssh -t`")
 
