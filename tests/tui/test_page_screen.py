@@ -267,3 +267,21 @@ async def test_leaving_gives_the_items_back(make: Make, opened: Any) -> None:
         await desk.until(lambda: desk.app.screen is desk.app.label_screen)
         desk.app.session.refresh()
         assert desk.app.session.queue.elsewhere == set()
+
+
+async def test_the_footer_has_only_what_does_something_now(make: Make, opened: Any) -> None:
+    async with opened(make(8), size=(100, 34)) as desk:
+        screen = await show(desk)
+        await desk.sees("⏎ submit")
+        await desk.pilot.press("enter")
+        await desk.sees("No more pages")
+        await desk.until(lambda: "submit" not in desk.text)
+        assert "undo" in desk.text
+        assert "leave" in desk.text
+        await desk.pilot.press("backspace")
+        await on_screen(desk)
+        await desk.sees("⏎ submit")
+        await desk.pilot.resize_terminal(40, 5)
+        await desk.sees("too small")
+        await desk.until(lambda: "submit" not in desk.text)
+        assert screen.page is not None

@@ -23,7 +23,6 @@ class PageScreen(PageView):
     """Shows the pages of a source one after the other. Returns how many were submitted."""
 
     def on_mount(self) -> None:
-        self.keys.show(self.hints())
         self.set_class(self.app.size.height < FLAT, "-flat")  # before the first page is laid out
         self.set_interval(1.0, self._keep)
         self.watch(self.app, "app_focus", self._focused, init=False)
@@ -31,6 +30,19 @@ class PageScreen(PageView):
     def hints(self) -> list[Hint]:
         """The live keys, for the footer."""
         return pagewords.hints()
+
+    def _say_keys(self) -> None:
+        """Without a page in the window only some keys do anything."""
+        there = self.page is not None and self._sheet is not None
+        self.keys.show([one for one in self.hints() if there or one.action[0] in ALWAYS])
+
+    def deal(self) -> None:
+        super().deal()
+        self._say_keys()
+
+    def _tell(self, heading: str, *words: str) -> None:
+        super()._tell(heading, *words)
+        self._say_keys()
 
     def on_resize(self, event: events.Resize) -> None:
         self.set_class(event.size.height < FLAT, "-flat")
