@@ -59,7 +59,8 @@ class Asked:
         choices = [replace(self, rest=rest, excepts=False) for rest in (None, *others)]
         if knows:
             choices.append(replace(self, rest=None, excepts=True))
-        return choices[(choices.index(self) + 1) % len(choices)]
+        at = choices.index(self) if self in choices else -1  # the model may have gone
+        return choices[(at + 1) % len(choices)]
 
 
 _LEAVE = {"q": "leave", "escape": "leave", "ctrl+c": "leave"}

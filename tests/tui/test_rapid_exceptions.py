@@ -12,7 +12,7 @@ from annotator.project import Project
 from annotator.reftable import RefTable
 from annotator.session import Session
 from annotator.store import SqliteStore
-from annotator.tui.rapidwords import Mode
+from annotator.tui.rapidwords import Asked, Mode
 from tests.tui.test_rapid import Rapid, labels
 from tests.tui.test_rapid import rapid as rapid  # a fixture
 
@@ -87,3 +87,13 @@ async def test_what_is_left_unnamed_stays_open(make: Any, rapid: Any, truth: Any
     red = {ref for ref in shown if truth(ref) == "red"}
     assert not red & set(found)
     assert {found[ref] for ref in shown if ref not in red} == {"blue"}
+
+
+def test_the_choices_go_round_and_on_where_undo_took_the_model_away() -> None:
+    classes = ("a", "b")
+    first = Asked("a")
+    second = first.turned(classes, True)
+    third = second.turned(classes, True)
+    assert (second.rest, third.excepts) == ("b", True)
+    assert third.turned(classes, True) == first
+    assert third.turned(classes, False) == first
