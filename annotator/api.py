@@ -178,9 +178,10 @@ class Session:
             ref: None if label is None else class_named(self._project, label)
             for ref, label in answers.items()
         }
+        self._check(*answers)
         for ref in answers:
             if self._sitting.session.queue.row(ref) < 0:
-                raise RefError(f"{printable(ref)} is not in the project: see refs.csv for its refs")
+                raise RefError(f"{printable(ref)} has no label of another person to compare with")
         entries = self._sitting.session.decide(named, picked_by="api")
         self._learn()
         return entries
@@ -192,10 +193,16 @@ class Session:
         return taken
 
     def flag(self, ref: str) -> bool:
-        """Flag an item, or take its flag off; whether it is flagged now."""
+        """Flag an item, or take its flag off; whether it is flagged now.
+
+        Raises `RefError` for what is not in the project; so does `note`.
+        """
+        self._check(ref)
         return self._sitting.session.flag(ref)
 
     def note(self, ref: str, text: str) -> None:
+        """Write down `text` about an item."""
+        self._check(ref)
         self._sitting.session.note(ref, text)
 
     @property
@@ -217,6 +224,15 @@ class Session:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _check(self, *refs: str) -> None:
+        asked = self._sitting.session.queue
+        if (unknown := [ref for ref in refs if asked.row(ref) < 0]) == []:
+            return
+        pool = load(self._project)  # of second opinions only a part is asked
+        for ref in unknown:
+            if pool.find(ref) < 0:
+                raise RefError(f"{printable(ref)} is not in the project: see refs.csv for its refs")
 
     def _answered(self, entry: Entry | None) -> Entry | None:
         if entry is not None:

@@ -115,6 +115,24 @@ def test_a_second_opinion_asks_what_others_labelled_and_changes_no_label(project
         assert session.current is None  # nobody is asked about a label of their own
 
 
+def test_what_is_no_item_is_neither_flagged_nor_noted_nor_decided(project: Path) -> None:
+    opened = annotator.open(project)
+    with opened.session(annotator="ana") as session:
+        for act in (
+            lambda: session.flag("typo.png"),
+            lambda: session.note("typo.png", "blurred"),
+            lambda: session.decide({"00.png": "dark", "typo.png": "dark"}),
+        ):
+            with pytest.raises(RefError, match="typo.png is not in the project"):
+                act()
+        assert list(opened.log()) == []
+        session.decide({"00.png": "dark"})
+    with opened.session(annotator="vlm", second=True) as session:
+        assert session.flag("05.png")  # of the project, if not of what is asked
+        with pytest.raises(RefError, match=r"05.png has no label of another person"):
+            session.decide({"05.png": "dark"})
+
+
 def _run(*args: str, code: int = 0) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "annotator", *args], capture_output=True, text=True, check=False
