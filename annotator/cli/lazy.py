@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from annotator.cli.summary import COMMANDS, HITS
+from annotator.refs import printable
 
 PLAIN: dict[str, Any] = {"rich_markup_mode": None, "add_completion": False}
 
@@ -58,19 +59,34 @@ class Commands(TyperGroup):
             formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
 
 
+class OneCommand(TyperCommand):
+    """A command that does not list a thousand arguments too many: they are a shell's, of `*.jpg`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        ctx.allow_extra_args = True  # to be said in other words
+        args = super().parse_args(ctx, args)
+        ctx.allow_extra_args = False
+        if args and not ctx.resilient_parsing:
+            more = f" and {len(args) - 1:,} more; quote a pattern: 'a/*.jpg'" if args[1:] else ""
+            ctx.fail(f"unexpected argument {printable(args[0])}{more}")
+        return args
+
+
 def _load(name: str) -> Any:
     module = importlib.import_module(f"annotator.cli.{COMMANDS[name][0]}")
     if name == "hits":
         return _group(module)
     made = typer.Typer(**PLAIN)
-    made.command(name, short_help=COMMANDS[name][1])(_interruptible(module.COMMANDS[name]))
+    made.command(name, OneCommand, short_help=COMMANDS[name][1])(
+        _interruptible(module.COMMANDS[name])
+    )
     return get_command(made)
 
 
 def _group(module: Any) -> Any:
     made = typer.Typer(help=module.HELP, no_args_is_help=True, **PLAIN)
     for name, command in module.COMMANDS.items():
-        made.command(name, short_help=HITS[name])(_interruptible(command))
+        made.command(name, OneCommand, short_help=HITS[name])(_interruptible(command))
     group = get_command(made)
     group.name, group.short_help = "hits", COMMANDS["hits"][1]
     return group
