@@ -60,7 +60,7 @@ class Commands(TyperGroup):
 
 
 class OneCommand(TyperCommand):
-    """A command that does not list a thousand arguments too many: they are a shell's, of `*.jpg`."""
+    """A command that does not list a thousand arguments too many, as of an unquoted `*.jpg`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         ctx.allow_extra_args = True  # to be said in other words
@@ -77,7 +77,7 @@ def _load(name: str) -> Any:
     if name == "hits":
         return _group(module)
     made = typer.Typer(**PLAIN)
-    made.command(name, OneCommand, short_help=COMMANDS[name][1])(
+    made.command(name, cls=OneCommand, short_help=COMMANDS[name][1])(
         _interruptible(module.COMMANDS[name])
     )
     return get_command(made)
@@ -86,7 +86,7 @@ def _load(name: str) -> Any:
 def _group(module: Any) -> Any:
     made = typer.Typer(help=module.HELP, no_args_is_help=True, **PLAIN)
     for name, command in module.COMMANDS.items():
-        made.command(name, OneCommand, short_help=HITS[name])(_interruptible(command))
+        made.command(name, cls=OneCommand, short_help=HITS[name])(_interruptible(command))
     group = get_command(made)
     group.name, group.short_help = "hits", COMMANDS["hits"][1]
     return group
