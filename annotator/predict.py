@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from annotator.errors import FeatureError, ProjectError
 from annotator.features.store import FeatureStore
-from annotator.learn.model import FittedModel, estimator
+from annotator.learn.model import FittedModel, estimator, model_name
 from annotator.learn.ranking import Snapshot, check_names
 from annotator.learn.rows import UnitRows, one_thread
 from annotator.learner import Strategy, label_sets, snapshot_of
@@ -67,7 +67,7 @@ def fit(project: Project, state: State) -> Fitted:
     with one_thread():
         fresh = estimator(settings.estimator)(len(classes))
         fresh.fit(labelled, snapshot.y)
-    name = f"{settings.estimator}@{snapshot.version}"
+    name = model_name(settings.estimator, snapshot.version)
     model = FittedModel(name, fresh, len(labelled), len(classes))
     return Fitted(model, snapshot, labelled, refs, features, classes)
 

@@ -49,6 +49,11 @@ def estimator(name: str) -> Callable[[int], Any]:
     )
 
 
+def model_name(estimator: str, version: int) -> str:
+    """What the log and exports call a model; of a class in a file only the file's own name."""
+    return f"{estimator.rpartition('/')[2]}@{version}"
+
+
 class Model(Protocol):
     """A fitted estimator as the session sees it."""
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from annotator.learn.accepted import Accepted, whole_pool
 from annotator.learn.honest import Drawn, ErrorEstimate, Interval, Rest, estimate, precision
-from annotator.learn.model import FittedModel, Model, estimator, out_of_sample
+from annotator.learn.model import FittedModel, Model, estimator, model_name, out_of_sample
 from annotator.learn.outlook import rarest
 from annotator.learn.past import STEP, STOP_SET, Past, due
 from annotator.learn.pool import OpenRows, Pool
@@ -115,7 +115,7 @@ def _fit(snapshot: Snapshot, unit: UnitRows) -> FittedModel | None:
         fresh.fit(unit.take(rows), y, warm=warm.estimator)
     else:
         fresh.fit(unit.take(rows), y)
-    name = f"{snapshot.estimator}@{snapshot.version}"
+    name = model_name(snapshot.estimator, snapshot.version)
     return FittedModel(name, fresh, len(rows), len(snapshot.classes))
 
 

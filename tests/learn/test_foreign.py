@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from annotator.errors import ProjectError
-from annotator.learn.model import FittedModel, estimator, out_of_sample
+from annotator.learn.model import FittedModel, estimator, model_name, out_of_sample
 from annotator.learn.rows import unit
 
 OWN = """
@@ -62,6 +62,11 @@ def test_a_class_in_a_file_learns_and_serves_all_classes_of_the_project(own: str
     np.testing.assert_allclose(proba.sum(axis=1), 1)
     assert (proba.argmax(axis=1) == y[30:]).mean() > 0.9
     assert (out_of_sample(model, X[:30], y[:30]).argmax(axis=1) == y[:30]).mean() > 0.9
+
+
+def test_a_model_is_called_by_its_file_not_by_the_folder_that_it_is_in(own: str) -> None:
+    assert model_name(f"{own}:Centroids", 7) == "own.py:Centroids@7"
+    assert model_name("ridge", 7) == "ridge@7"
 
 
 def test_labels_of_one_class_are_kept_from_a_class_that_refuses_them(own: str) -> None:
