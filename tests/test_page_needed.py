@@ -163,3 +163,20 @@ def test_what_others_hold_is_no_end_of_the_work(tmp_path: Path) -> None:
     assert second.next() is not None
     for one in sessions:
         one.store.close()
+
+
+def test_of_two_classes_an_exception_is_the_other_one() -> None:
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % 2
+    X = rng.normal(size=(60, 4)).astype(np.float32) * 0.5 + np.eye(4, dtype=np.float32)[y]
+    refs = RefTable([f"{i}.jpg" for i in range(60)])
+    session = Session(SqliteStore(":memory:"), ("a", "b"), annotator="ann", ahead=0)
+    session.extend(refs)
+    session.attach(FeatureStore(refs, X, {"name": "made"}, np.ones(60, np.uint8)))
+    session.decide({f"{i}.jpg": "ab"[i % 2] for i in range(10)}, picked_by="test")
+    taught(session)
+    page = Browse(
+        session, Wish("", Select.EXCEPTIONS, Order.NEEDED, per_page=6, target=0.001)
+    ).next()
+    assert page is not None
+    assert {page.label, page.negative} == {"a", "b"}

@@ -183,18 +183,18 @@ class Browse:
         order: str = "",
         note: str = "",
     ) -> Page:
-        wish, queue = self.wish, self.session.queue
+        wish, queue, says = self.wish, self.session.queue, self.session.learner.says
         refs = tuple(queue.refs[row] for row in rows)
         queue.know(zip(refs, rows, strict=True))
         label = wish.label if label is None else label
-        says = self.session.learner.says
         said = {ref: says(row, ref)[0] for ref, row in zip(refs, rows, strict=True)}
         chances = {ref: proba.get(label, 0.0) for ref, proba in said.items() if proba and label}
         excluded = {queue.refs[row]: tuple(self._not[row]) for row in rows if row in self._not}
+        negative = wish.other(label, self.session.classes, multi=self.session.multi)
         self._count += 1
         return Page(
-            refs, label, wish.select, order or wish.order, wish.negative, draws or {}, chances,
-            excluded, number=self._count, of=self._pages_left(), note=note,
+            refs, label, wish.select, order or wish.order, negative, draws or {}, chances, excluded,
+            number=self._count, of=self._pages_left(), note=note,
         )  # fmt: skip
 
     def _pages_left(self) -> int:

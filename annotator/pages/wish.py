@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from annotator.pages.orders import Order
@@ -27,6 +28,12 @@ class Wish:
     needed."""
     most_doubt: float = 1.0
     """Of what is needed, only what the model is surer of than this."""
+
+    def other(self, label: str, classes: Sequence[str], *, multi: bool) -> str | None:
+        """The class of the rest, or of exceptions: of two classes what is not one is the other."""
+        if self.label or not label or multi or self.select is not Select.EXCEPTIONS:
+            return self.negative
+        return self.negative or (classes[1 - classes.index(label)] if len(classes) == 2 else None)
 
     def farewell(self, settled: bool, elsewhere: int) -> str:
         """What to say where there are no more: the rest is settled, or with others."""
