@@ -94,6 +94,20 @@ def test_labels_of_unknown_classes_and_vanished_items_are_named(project: Project
     )
 
 
+def test_the_classes_of_each_item_are_looked_at_where_it_may_have_several(
+    project: Project,
+) -> None:
+    file = project.folder / "annotator.toml"
+    file.write_text("multi_label = true\n" + file.read_text())
+    _label(project, "0.png", "ok|defect")
+    _label(project, "1.png", "(none)")
+    assert "consistency" in _found(project)
+    _label(project, "2.png", "ok|scratch")
+    found = _found(project)
+    assert found["classes"].detail.endswith("scratch (1)")
+    assert "--class scratch" in found["classes"].fix
+
+
 def test_a_locked_log_blocks_and_names_who_to_look_for(project: Project) -> None:
     _label(project, "0.png", "ok")
     other = sqlite3.connect(project.labels_file, isolation_level=None)

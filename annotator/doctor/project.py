@@ -18,6 +18,7 @@ from annotator.features.weights import MODELS, cached_weights
 from annotator.formats.ids import FILE as IDS_FILE
 from annotator.formats.ids import check as check_ids
 from annotator.formats.reading import many
+from annotator.labelset import each
 from annotator.log import State, replay
 from annotator.pool import load
 from annotator.present import is_file
@@ -146,9 +147,10 @@ def _such_as(names: Sequence[str]) -> str:
 def _consistency(project: Project, refs: RefTable, state: State) -> Iterator[Finding]:
     settings = project.folder / "annotator.toml"
     known = set(project.settings.names)
-    counts = Counter(str(last.label) for _, last in state.labels())
-    strange = {name: count for name, count in counts.items() if name not in known}
-    if strange and not project.settings.multi_label:
+    counts = Counter(last.label for _, last in state.labels())
+    counts = each(counts) if project.settings.multi_label else counts
+    strange = {name: count for name, count in counts.items() if name and name not in known}
+    if strange:
         words = ", ".join(f"{printable(name)} ({count:,})" for name, count in strange.items())
         name = shlex.quote(printable(next(iter(strange))))
         fix = f"annotator add {_quoted(project)} --class {name}"
