@@ -180,3 +180,10 @@ def test_of_two_classes_an_exception_is_the_other_one() -> None:
     ).next()
     assert page is not None
     assert {page.label, page.negative} == {"a", "b"}
+
+
+def test_an_exception_from_a_class_never_becomes_that_class() -> None:
+    wish = Wish("", Select.EXCEPTIONS, Order.NEEDED, negative="b")
+    assert wish.other("a", CLASSES, multi=False) == "b"
+    assert wish.other("b", CLASSES, multi=False) is None
+    assert wish.other("b", ("a", "b"), multi=False) == "a"

@@ -121,6 +121,8 @@ def wished(
     ]
     if order == "similar" and like is None:
         problems.append("--order similar needs an item to be similar to: --like REF")
+    if negative is not None and negative == label:
+        problems.append("--negative is the class of the rest: it should not be that of --class")
     if select == "positives" and label is None:
         problems.append("--select positives needs the class to select: --class NAME")
     if problems:

@@ -31,9 +31,10 @@ class Wish:
 
     def other(self, label: str, classes: Sequence[str], *, multi: bool) -> str | None:
         """The class of the rest, or of exceptions: of two classes what is not one is the other."""
+        negative = None if self.negative == label else self.negative  # no exception from itself
         if self.label or not label or multi or self.select is not Select.EXCEPTIONS:
-            return self.negative
-        return self.negative or (classes[1 - classes.index(label)] if len(classes) == 2 else None)
+            return negative
+        return negative or (classes[1 - classes.index(label)] if len(classes) == 2 else None)
 
     def farewell(self, settled: bool, elsewhere: int) -> str:
         """What to say where there are no more: the rest is settled, or with others."""
