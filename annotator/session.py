@@ -138,7 +138,7 @@ class Session:
         for ref, name in answers.items():
             pick = (draws or {}).get(ref)
             proba, model = self.learner.says(self.queue.row(ref), ref)
-            drawn = _propensity(pick) if pick else {"picked_by": picked_by}
+            drawn = pick.logged() if pick else {"picked_by": picked_by}
             told = {"proba": proba, "model": model, **said, **drawn}
             entries.append(self._record.answer(ref, name, **told))
         written = self._record.write(*entries)
@@ -160,9 +160,7 @@ class Session:
 
     def undo(self) -> list[Entry]:
         """Take back this annotator's last decision, however old, and ask it again; in an audit
-        only one of that audit.
-
-        Returns what was taken back; empty where there is nothing left to undo.
+        only one of that audit. Returns what was taken back; empty where nothing is left to undo.
         """
         taken = self.last
         self._record.take_back(taken)
@@ -191,6 +189,7 @@ class Session:
         answer = self._record.answer(current.ref, name, **said, **self._drawn(self.queue[0]))
         (entry,) = self._record.write(answer)
         self.queue.advance()
+        self._look_around(current=True)
         return entry
 
     def _drawn(self, pick: Pick) -> dict[str, Any]:
@@ -201,7 +200,7 @@ class Session:
             return {"picked_by": "second", "extra": {"second": True}}
         if self._repeated():
             return {"picked_by": REPEAT, "extra": {"second": True, REPEAT: True}}
-        return _propensity(pick)
+        return pick.logged()
 
     def _repeated(self) -> Entry | None:
         """The first decision on the current item, where that is asked once more."""
@@ -210,8 +209,7 @@ class Session:
         return stack[0] if stack and pick.component == REPEAT else None
 
     def _said(self) -> tuple[Mapping[str, float] | None, str | None]:
-        """What the model says of the current item. Of a repeat, what it said before it learnt
-        the answer."""
+        """What the model says of the current item; of a repeat, before it learnt the answer."""
         if (first := self._repeated()) is not None:
             return first.proba, first.model
         pick = self.queue[0]
@@ -259,11 +257,19 @@ class Session:
 
     def refresh(self) -> list[Entry]:
         """Read what others wrote, and keep our leases; call about once a second."""
-        if self.store.changed():
-            self._record.catch_up()
-            self.queue.drop_answered()
+        idle = not self.queue
+        self._look_around()
         self.queue.watch()
+        self._look_around(current=idle)
         return self._record.news()
+
+    def _look_around(self, current: bool = False) -> None:
+        """Take in what others wrote, out of the queue too, what is on screen with `current`."""
+        # An answer is in the log before its item is let go: what is leased, and not answered in
+        # the log after that, is nobody else's.
+        while self.store.changed():
+            self._record.catch_up()
+            self.queue.leave_out_answered() if current else self.queue.drop_answered()
 
     def close(self) -> None:
         """Let go of the queue; the next session of this annotator takes it up again."""
@@ -292,8 +298,3 @@ class Session:
             self.queue.close(entry.ref)
         else:
             self.queue.open(entry.ref)
-
-
-def _propensity(pick: Pick) -> dict[str, Any]:
-    q = None if np.isnan(pick.q) else pick.q
-    return {"picked_by": pick.component or None, "q": q, "pool": pick.pool or None}

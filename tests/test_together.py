@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from annotator.session import Session
@@ -27,5 +28,36 @@ def test_what_others_wrote_just_before_our_own_answer_is_seen(tmp_path: Path) ->
     bob.refresh()
     assert ann.progress.classes == bob.progress.classes == {"no": 2, "yes": 2}
     assert ann.refresh() == []
+    for store in stores:
+        store.close()
+
+
+class Meanwhile(SqliteStore):
+    """Something happens once, between a look at the log and one at the leases."""
+
+    happens: Callable[[], object] | None = None
+
+    def leased(self, now: float, holder: str) -> set[str]:
+        happens, self.happens = self.happens, None
+        if happens is not None:
+            happens()
+        return super().leased(now, holder)
+
+
+def test_an_item_that_was_answered_a_moment_ago_is_not_asked_again(tmp_path: Path) -> None:
+    refs = ["0.png", "1.png"]
+    stores = SqliteStore(tmp_path / "labels.db"), Meanwhile(tmp_path / "labels.db")
+    ann, bob = (
+        Session(store, ("no", "yes"), annotator=name, ahead=0)
+        for store, name in zip(stores, ("ann", "bob"), strict=True)
+    )
+    for session in (ann, bob):
+        session.extend(refs)
+    bob.label("yes")
+    assert bob.current is None  # the other item is on ann's screen
+    stores[1].happens = lambda: ann.label("yes")
+    bob.refresh()
+    assert bob.current is None
+    assert sorted(entry.ref for entry in stores[0].entries()) == refs
     for store in stores:
         store.close()

@@ -34,6 +34,11 @@ class Pick(NamedTuple):
         """A draw as the log and the leases hold it: q None where it was not random."""
         return cls(row, float("nan") if q is None else q, pool or 0, component or "")
 
+    def logged(self) -> dict[str, Any]:
+        """The fields of an entry that say how it was drawn: `again` turned round."""
+        q = None if np.isnan(self.q) else self.q
+        return {"picked_by": self.component or None, "q": q, "pool": self.pool or None}
+
 
 class Strategy(Protocol):
     def __call__(self, pool: Pool, want: int) -> list[Pick]:
