@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -171,7 +172,8 @@ def test_on_label_hears_each_row_as_json_and_its_failure_is_said(project: Path) 
     script = project / "hear.py"
     script.write_text("import sys; open('heard', 'a').write(sys.stdin.read())")
     toml = project / "annotator.toml"
-    toml.write_text(f'on_label = "{sys.executable} {script}"\n' + toml.read_text())
+    command = shlex.join([sys.executable, str(script)])
+    toml.write_text(f'on_label = "{command}"\n' + toml.read_text())
     _run("answer", str(project), "00.png", "dark", "--annotator", "ana")
     (line,) = (project / "heard").read_text().splitlines()
     event = json.loads(line)

@@ -94,6 +94,7 @@ class Annotating:
         self.rate, self.rtt, self.lossy = rate, rtt, lossy
         self._down_free = self._up_free = 0.0
         self._random = random.Random(seed)
+        random.seed(seed)  # the pictures' numbers, and with them what is lost, are the same again
         kind = "kitty-shared" if shared else KINDS[technique]
         self.screen = Screen(columns, rows, kind=kind)
         self.technique, self.shared = technique, shared

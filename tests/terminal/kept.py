@@ -131,7 +131,7 @@ def _picture(keys: dict[str, str], data: bytes) -> Image.Image | None:
             image = Image.frombytes(mode, (int(keys["s"]), int(keys["v"])), raw).convert("RGBA")
         image.info["bytes"] = len(raw)
         return image
-    except (OSError, ValueError, KeyError, zlib.error):
+    except (OSError, ValueError, KeyError, SyntaxError, zlib.error):  # Pillow's for a broken PNG
         return None
 
 

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 from textual.pilot import Pilot
+from textual.screen import Screen
+from textual.timer import Timer
 
 from annotator.features.growing import Growing
 from annotator.log import Entry
@@ -23,6 +25,8 @@ from annotator.store import SqliteStore
 from annotator.terminal.caps import Caps, Technique
 from annotator.tui.app import prepared
 from annotator.tui.labeller import Labeller
+from annotator.tui.screens.label import LabelScreen
+from annotator.tui.screens.pageview import PageView
 from tests.waiting import PATIENCE
 
 COLOURS = {"red": (200, 30, 30), "blue": (30, 30, 200)}
@@ -93,6 +97,18 @@ def _settled(monkeypatch: pytest.MonkeyPatch) -> None:
         return True
 
     monkeypatch.setattr(Pilot, "_wait_for_screen", settled)
+
+
+@pytest.fixture(autouse=True)
+def _said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is said for some seconds stays until something else is said: it goes by the clock, and
+    a test on a slow machine may come to read it later."""
+
+    def later(self: Screen[Any], delay: float, *given: Any, **named: Any) -> Timer:
+        return Screen.set_timer(self, PATIENCE if delay >= 1 else delay, *given, **named)
+
+    for screen in (LabelScreen, PageView):
+        monkeypatch.setattr(screen, "set_timer", later, raising=False)
 
 
 class Desk:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -16,7 +17,7 @@ from annotator.project import Project
 from annotator.store import SqliteStore
 from tests.tui.tmux import Tmux
 
-HITS = f"{sys.executable} -m annotator hits"
+HITS = shlex.join([sys.executable, "-m", "annotator", "hits"])
 
 
 @pytest.fixture
@@ -54,8 +55,10 @@ def test_kill_9_inside_a_page_loses_no_selection(
         label = "blue" if number else "red"
         store.append(Entry(0, 1.0, "ann", Action.LABEL, f"{number:02d}.png", label))
     store.close()
-    command = f"{HITS} make {project.folder} --class red --gold 1 --images 8 --pages 1"
-    run = f"{HITS} run {project.folder} --worker A1 --min-seconds 0"
+    command = (
+        f"{HITS} make {shlex.quote(str(project.folder))} --class red --gold 1 --images 8 --pages 1"
+    )
+    run = f"{HITS} run {shlex.quote(str(project.folder))} --worker A1 --min-seconds 0"
     tmux = terminal(f"{command} && {run} --graphics halfcell")
     tmux.sees("8 blue")
     press(tmux, "Space", "1 red")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,7 @@ async def test_a_hook_hears_labels_and_its_failure_is_on_screen(make: Any, tmp_p
     heard = tmp_path / "heard"
     script = tmp_path / "hear.py"
     script.write_text(f"import sys; open({str(heard)!r}, 'a').write(sys.stdin.read()); sys.exit(3)")
-    project = make(4, on_label=f"{sys.executable} {script}")
+    project = make(4, on_label=shlex.join([sys.executable, str(script)]))
     with prepared(project, "bob", Caps(Technique.NONE, "test"), features=False) as app:
         async with app.run_test(size=(100, 30)) as pilot:
             while app.session.current is None:
