@@ -118,7 +118,7 @@ def export(
         source = _source(Project.open(project), format_of, options)
         with _watched(source):
             format_of.write(source, place)
-    _say(source, file, "provenance" in format_of.takes and not provenance)
+    _say(source, file, "provenance" in format_of.takes)
 
 
 def _by_ending(file: Path) -> str:
@@ -197,16 +197,16 @@ def _watched(source: Source) -> Iterator[None]:
         yield
 
 
-def _say(source: Source, file: Path, unmarked: bool) -> None:
+def _say(source: Source, file: Path, marks: bool) -> None:
     from annotator.formats.reading import many
 
     where = "standard output" if str(file) == "-" else printable(str(file))
     typer.echo(f"{many(source.written, 'item')} written to {where}", err=True)
-    if machine := int((source.ledger.labelled() & ~source.ledger.by_people())[source.rows].sum()):
-        marks = "--provenance marks them, " if unmarked else ""
-        count = many(machine, "label")
+    if source.machine:
+        how = "marked as such" if marks else "which this format cannot say"
+        count = many(source.machine, "label")
         typer.echo(
-            f"{count} of the model among them: {marks}--only human leaves them out", err=True
+            f"{count} of the model among them, {how}; --only human leaves them out", err=True
         )
     left = [f"{count:,} {why}" for why, count in sorted(source.left_out.items()) if count]
     if left:

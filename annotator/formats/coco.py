@@ -124,7 +124,7 @@ def _annotation(
         attributes["whole_image"] = True  # type: ignore[assignment]
     if attributes:
         found["attributes"] = attributes
-    if source.options.provenance and record.told:
+    if record.told:
         found["provenance"] = {key: told for key, told in record.told.items() if told is not None}
     return found
 

@@ -13,12 +13,14 @@ from annotator.refs import Item
 
 PATHS = ("filename", "file_name", "path")
 LABELS = ("label", "annotation")
-_TOLD = ("annotator", "at", "model", "picked_by", "q", "pool", "shown_ms", "machine", "note")
+_TOLD = ("annotator", "at", "model", "picked_by", "q", "pool", "shown_ms", "machine",
+         "probability", "note")  # fmt: skip
+_MARKS = ("machine", "model", "probability")
 _TOLD_BY_PROPOSALS = ("proposed", "proposed_by", "votes")
 REAL, WHOLE, TRUTH, TEXT, BOX = "real", "whole", "truth", "text", "box"
 _KINDS = {
     "bbox": BOX, "skipped": TRUTH, "flagged": TRUTH, "score": REAL, "q": REAL, "pool": WHOLE,
-    "shown_ms": WHOLE, "machine": TRUTH, "votes": WHOLE,
+    "shown_ms": WHOLE, "machine": TRUTH, "probability": REAL, "votes": WHOLE,
 }  # fmt: skip
 
 
@@ -30,7 +32,7 @@ class Row:
         own = ["filename", "bbox", "label", "skipped", "flagged"]
         own += ["split"] if options.split else []
         own += ["prediction", "score"] if options.predictions else []
-        own += _TOLD if options.provenance else []
+        own += _TOLD if options.provenance else _MARKS if source.machine else []
         own += _TOLD_BY_PROPOSALS if options.provenance and source.accepted else []
         self._told = [name for name in own if name in (*_TOLD, *_TOLD_BY_PROPOSALS)]
         self._proba = list(source.classes) if options.probabilities else []
@@ -111,8 +113,9 @@ _KNOWN = {
 def _others(cells: Mapping[str, Any]) -> dict[str, str]:
     """The columns that refs.csv keeps; those with structure are refused."""
     kept = {}
+    marked = set(_MARKS) if "machine" in cells else set()  # else a column of the user's own
     for name, value in cells.items():
-        if name in _KNOWN:
+        if name in _KNOWN or name in marked:
             continue
         if isinstance(value, (dict, list)):
             raise RefError(

@@ -87,6 +87,7 @@ def _annotation(
     if source.options.provenance:
         # No completed_by: an import is refused for users that the server does not have.
         found["annotator"] = next(told["annotator"] for told in details if told)
+    if source.options.provenance or any(told.get("machine") for told in details):
         found["machine"] = all(told.get("machine") for told in details)
     source.written += len(regions)
     return found

@@ -50,6 +50,8 @@ class Ledger:
         self.row = np.zeros(0, np.int64)
         self.standing = np.full(len(refs), -1, np.int64)
         """(n,) the decision that counts for each row, -1 where the item is open."""
+        self.probability = np.zeros(0)
+        """(m,) how sure the model was of a label that it gave, else NaN."""
         self._details: Mapping[str, NDArray[Any]] = {}
         self._texts, self._proba = Names(), list[str]()
 
@@ -138,8 +140,18 @@ class Ledger:
         found["q"] = None if np.isnan(q) else float(q)
         found["pool"] = int(pool) if pool >= 0 else None
         found["shown_ms"] = int(shown) if shown >= 0 else None
-        found["machine"] = bool(self.kind[at] & _MACHINE)
-        return found
+        return found | (self.marks(row) or {"machine": False})
+
+    def marks(self, row: int) -> dict[str, Any]:
+        """Of a label that a model gave: that it did, which model, how sure; else empty."""
+        at = int(self.standing[row])
+        if at < 0 or not self.kind[at] & _MACHINE:
+            return {}
+        code, sure = int(self._details["model"][at]), float(self.probability[at])
+        return {
+            "machine": True, "model": self._texts_of["other"][code] if code >= 0 else None,
+            "probability": None if np.isnan(sure) else sure,
+        }  # fmt: skip
 
     def proba(self, row: int) -> dict[str, float]:
         """What the model had said before the label; empty where it said nothing."""
@@ -159,7 +171,7 @@ class _Columns:
         self._ledger, self._with_proba = ledger, probabilities
         self._whole = {name: array("q") for name in ("row", "seq", "pool")}
         self._small = {n: array("i") for n in ("label", "who", "model", "picked_by", "shown_ms")}
-        self._real = {name: array("d") for name in ("at", "q")}
+        self._real = {name: array("d") for name in ("at", "q", "probability")}
         self._kind = array("b")
         self._undone: list[int] = []
 
@@ -198,6 +210,10 @@ class _Columns:
         self._kind.extend(
             [_MACHINE * e.by_machine + _SECOND * e.second if e.extra else 0 for e in batch]
         )
+        sure = [
+            (e.proba or {}).get(e.label or "") if e.extra and e.by_machine else None for e in batch
+        ]
+        real["probability"].extend([np.nan if p is None else p for p in sure])
         if self._with_proba:
             ledger._proba += [json.dumps(e.proba) if e.proba else "" for e in batch]
 
@@ -206,6 +222,7 @@ class _Columns:
         ledger.row, ledger.seq = _shared(self._whole["row"]), _shared(self._whole["seq"])
         ledger.label, ledger.who = _shared(self._small["label"]), _shared(self._small["who"])
         ledger.at, ledger.kind = _shared(self._real["at"]), _shared(self._kind)
+        ledger.probability = _shared(self._real["probability"])
         undone = np.isin(ledger.seq, np.array(self._undone, np.int64))
         standing = np.flatnonzero(~undone & (ledger.kind & _SECOND == 0))
         ledger.row[undone] = -1  # opinions that were taken back agree with nobody

@@ -50,7 +50,8 @@ class Record(NamedTuple):
     score: float | None = None
     """How sure a model is of `predicted`, or of the label where it accepted a proposal."""
     told: Mapping[str, Any] = {}
-    """Provenance: annotator, at, model, … where it was asked for."""
+    """Provenance: annotator, at, model, … where it was asked for; else of a label that a model gave
+    the marks `machine`, `model` and `probability`."""
     proba: Mapping[str, float] = {}
 
 

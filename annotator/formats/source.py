@@ -129,6 +129,12 @@ class Source:
             keep &= np.isin(ledger.codes(), codes)
         return np.flatnonzero(keep)
 
+    @cached_property
+    def machine(self) -> int:
+        """How many of the chosen labels a model gave: they are marked wherever that is possible."""
+        ledger = self.ledger
+        return int((ledger.labelled() & ~ledger.by_people())[self.rows].sum())
+
     def records(self) -> Iterator[Record]:
         """The chosen items in the pool's order."""
         return self._records(self.rows)
@@ -225,7 +231,9 @@ class Source:
         found = self.predictions.of(row) if self.predictions else None
         predicted, score, told = found or (None, None, None)
         details: dict[str, Any] = {}
-        if options.provenance:
+        if not options.provenance:
+            details = ledger.marks(row)
+        else:
             details = ledger.details(row) or ({"model": told} if told else {})
             if row in ledger.notes:
                 details["note"] = ledger.notes[row]

@@ -107,7 +107,7 @@ def _object(source: Source, record: Record, label: str) -> str:
     assert box is not None
     sides = (("xmin", box.x + 1), ("ymin", box.y + 1), ("xmax", box.right), ("ymax", box.bottom))
     told = ""
-    if source.options.provenance:
+    if record.told or source.options.provenance:
         values = {"score": record.score, **record.told}
         kept = ((key, value) for key, value in values.items() if value is not None)
         told = "".join(xml.element(key, value) for key, value in kept)

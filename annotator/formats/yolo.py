@@ -28,7 +28,7 @@ def write(source: Source, place: Path) -> None:
     pictures = Pictures(source, place, stems=True)
     with ExitStack() as stack:
         provenance = None
-        if source.options.provenance:
+        if source.options.provenance or source.machine:
             file = (place / "provenance.jsonl").open("w", encoding="utf-8")
             provenance = stack.enter_context(file)
         for picture in source.pictures():
@@ -61,7 +61,7 @@ def _picture(
             continue
         lines += [_line(record, ids[name], size) for name in source.names_of(record.label)]
         source.written += 1
-        if provenance is not None:
+        if provenance is not None and record.told:
             told = {
                 "ref": record.item.ref, "image": name, "label": record.label,
                 "score": record.score, **record.told,
