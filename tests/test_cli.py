@@ -92,6 +92,13 @@ def test_labelling_without_a_terminal_says_so(tmp_path: Path) -> None:
     assert not (tmp_path / "photos.annotator").exists()
 
 
+@pytest.mark.parametrize("option", ["--graphics", "--keymap", "--strategy", "--find"])
+def test_a_name_that_is_not_known_makes_no_project(option: str, tmp_path: Path) -> None:
+    make_images(tmp_path / "photos", "a.png")
+    assert "'nix'" in bad("run", tmp_path / "photos", option, "nix")
+    assert not (tmp_path / "photos.annotator").exists()
+
+
 def test_an_export_is_what_the_ending_of_its_name_says(tmp_path: Path) -> None:
     make_images(tmp_path / "photos", "a.png")
     good("init", "p", "--images", "photos", cwd=tmp_path)

@@ -275,8 +275,10 @@ def label(
 def _check(settings: Settings, as_json: bool) -> None:
     """Raises `ProjectError` for a name that is not known, and where there is no terminal."""
     from annotator.terminal.caps import wanted
+    from annotator.tui.keymaps import make_keymap
 
     check_names(settings)
+    make_keymap(settings.keymap, settings.classes, settings.keys)
     wanted(settings.graphics, os.environ)
     if not (sys.stdin.isatty() and (sys.stdout.isatty() or as_json)):
         raise ProjectError("labelling needs a terminal; over ssh give a command with `ssh -t`")
