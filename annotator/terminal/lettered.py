@@ -119,7 +119,7 @@ class Lettered:
 
     def _own(self, row: int, column: int, area: Area) -> Run | None:
         """The picture's own cell, where cells name their place in it."""
-        if not self._backend.named:
+        if not self._backend.named or column >= area.columns:
             return None
         cell = self._backend.line(row, area, None)[0]
         text = cell.text[3 * column : 3 * column + 3]  # the character and its two marks

@@ -16,6 +16,7 @@ from annotator.terminal.backend import Area
 from annotator.terminal.caps import Caps, Technique
 from annotator.terminal.lettered import Lettered, Run
 from annotator.terminal.make import backend_for
+from annotator.terminal.placeholders import MARKS
 from annotator.terminal.sheet import HEAD, LEAST, SIDE, Composer, Sheet, most, spots, strip
 from tests.terminal.annotating import KINDS
 from tests.terminal.screen import Screen
@@ -147,6 +148,16 @@ def test_text_between_pictures_leaves_every_picture_whole(
     assert screen.text().count("tag") == 3
     assert "!" in screen.text()
     assert screen.problems == []
+
+
+def test_text_up_to_the_last_column_is_followed_by_no_mark() -> None:
+    """It would lie on the text's last character: a dash over it."""
+    backend = Lettered(backend_for(Caps(Technique.FRAMES)), lambda a, b: [])
+    backend.begin(AREA)
+    text = "tag " * 5
+    run = Run(3, AREA.columns - len(text), text, (9, 9, 9), (250, 250, 250))
+    assert text.encode() in backend.written([run], AREA)
+    assert not set(MARKS) & set(backend.written([run], AREA).decode())
 
 
 def test_pictures_aside_are_drawn_and_are_no_part_of_the_page(images: Path) -> None:
