@@ -36,7 +36,7 @@ def export(
         str | None,
         typer.Option(
             "--format",
-            help="One of those below [by FILE's ending, or csv].",
+            help="One of those above [by FILE's ending, or csv].",
             autocompletion=formats,
         ),
     ] = None,

@@ -217,7 +217,8 @@ def _on_screen(
         replace(project, settings=settings), found, evidence, queue=queue,
         annotator=settings.annotator or getpass.getuser(), graphics=settings.graphics,
     )  # fmt: skip
-    typer.echo(f"{done.cases:,} cases decided in {done.seconds:.0f} s; still to review:", err=True)
+    cases = "1 case" if done.cases == 1 else f"{done.cases:,} cases"
+    typer.echo(f"{cases} decided in {done.seconds:.0f} s; still to review:", err=True)
     for line in _counts(done.left, found.why_not):
         typer.echo(line, err=True)
     if done.code:

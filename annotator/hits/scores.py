@@ -147,7 +147,7 @@ def as_text(found: dict[str, Any]) -> str:
             )
         else:
             lines.append(f"worker {one['worker']}: no gold answers yet")
-    return "\n".join(lines) or "no HITs yet: annotator hits make"
+    return "\n".join(lines) or "no HITs yet: annotator hits make PROJECT --class NAME"
 
 
 def _percent(share: float | None) -> str:

@@ -155,7 +155,8 @@ def progress(player: Player, label: str, mode: Mode) -> str:
 
 
 def calibrated(delay: Delay, count: int) -> str:
-    return f"your key comes {delay.mean * 1000:.0f} ± {delay.sd * 1000:.0f} ms late ({count} keys)"
+    keys = "1 key" if count == 1 else f"{count} keys"
+    return f"your key comes {delay.mean * 1000:.0f} ± {delay.sd * 1000:.0f} ms late ({keys})"
 
 
 def told(asked: Asked, outcome: Outcome, answers: Sized) -> tuple[str, Paragraphs]:

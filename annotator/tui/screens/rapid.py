@@ -139,7 +139,10 @@ class RapidScreen(RapidView):
             self.say(f"NOT SAVED: {printable(str(error))}", "bad")
             return
         self.given -= len(taken)
-        self.say(f"taken back: {len(taken)} items" if taken else "nothing left to take back")
+        if taken and self.mode is Mode.TOLD:
+            self.do_ready()  # what was told holds no more
+        count = "1 item" if len(taken) == 1 else f"{len(taken)} items"
+        self.say(f"taken back: {count}" if taken else "nothing left to take back")
 
     # --- the stream
 
