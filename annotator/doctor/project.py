@@ -132,7 +132,8 @@ def _items(project: Project) -> Generator[Finding, None, RefTable | None]:
         return None
     step = max(1, len(refs) // _LOOKED_AT)
     paths = list(dict.fromkeys(Item.parse(ref).path for ref in refs[::step]))
-    absent = [path for path in paths if not is_file(project.images / path)]
+    folder = project.images
+    absent = [path for path in paths if not is_file(folder / path)]
     looked = "" if step == 1 else f" of {len(paths):,} looked at"
     detail = f"{many(len(refs), 'item')}; {len(absent):,}{looked} without a file{_such_as(absent)}"
     fix = f"put them back, or mend `images` in {settings}" if absent else ""

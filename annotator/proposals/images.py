@@ -22,12 +22,18 @@ def image_paths(project: Project, left_out: LeftOut) -> list[str]:
     whole = any(item.box is None for item in items)
     if items and (whole or not has_proposals(project)):
         return list(dict.fromkeys(item.path for item in items))
-    check_some(project.images)
-    return [Item.parse(ref).path for batch in walk(project.images, left_out) for ref in batch]
+    paths = [Item.parse(ref).path for batch in walk(project.images, left_out) for ref in batch]
+    if not paths:
+        raise _no_image(project.images)
+    return paths
 
 
 def check_some(folder: Path) -> None:
     """Raises `RefError` for a folder that holds no image."""
     if not any(walk(folder, LeftOut())):
-        kinds = ", ".join(sorted(SUFFIXES))
-        raise RefError(f"{printable(str(folder.resolve()))} holds no image; known are {kinds}")
+        raise _no_image(folder)
+
+
+def _no_image(folder: Path) -> RefError:
+    kinds = ", ".join(sorted(SUFFIXES))
+    return RefError(f"{printable(str(folder.resolve()))} holds no image; known are {kinds}")
