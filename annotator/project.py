@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from annotator.errors import ProjectError
-from annotator.refs import printable
+from annotator.refs import printable, typed
 from annotator.settings import Settings, check_classes, document, read_settings
 
 SETTINGS_FILE = "annotator.toml"
@@ -44,7 +43,7 @@ class Project:
         if file.exists():
             raise ProjectError(
                 f"{printable(str(folder))} is a project already: open it with "
-                f"`annotator run {printable(shlex.quote(str(folder)))}`, or name another folder"
+                f"`annotator run {typed(folder)}`, or name another folder"
             )
         try:
             text = document(settings).encode()
@@ -133,13 +132,13 @@ def beside(images: Path) -> Path:
 
 def _no_project(folder: Path) -> str:
     """What is wrong with a folder that holds no project, and what to do."""
-    name, quoted = printable(str(folder)), printable(shlex.quote(str(folder)))
+    name, quoted = printable(str(folder)), typed(folder)
     said = f"{name} is not an annotator project (no {SETTINGS_FILE})"
     if not folder.exists():
         return f"{said}; make one with `annotator init {quoted} --images DIR`"
     other = beside(folder)
     if is_project(other):
-        return f"{said}; that of its images is {printable(shlex.quote(str(other)))}"
+        return f"{said}; that of its images is {typed(other)}"
     return f"{said}; make one of the images in it with `annotator run {quoted}`"
 
 

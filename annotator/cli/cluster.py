@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from annotator.cli.running import Device
-from annotator.refs import printable
+from annotator.refs import printable, typed
 
 if TYPE_CHECKING:
     from annotator.project import Project
@@ -152,7 +151,7 @@ def _tell(
         typer.echo(f"{number:>4}: {many(size, 'item'):>13}{name}  {first}")
     if len(found) > _SHOWN:
         typer.echo(f"  … and {len(found) - _SHOWN:,} smaller ones")
-    folder = printable(shlex.quote(str(opened.folder)))
+    folder = typed(opened.folder)
     typer.echo(f"{many(len(found), 'cluster')}; in none: {many(without, 'item')}", err=True)
     if not found:
         typer.echo("try a larger --eps, a smaller --min-size, or --method kmeans", err=True)

@@ -7,7 +7,7 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from annotator.errors import ProjectError
-from annotator.refs import printable
+from annotator.refs import printable, typed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,7 +85,7 @@ def open_or_create(
         raise ProjectError(
             f"{printable(str(path))} is a file; open its folder, or, if it lists images: annotator "
             f"init {printable(shlex.quote(path.stem + '.annotator'))} "
-            f"--refs {printable(shlex.quote(str(path)))}"
+            f"--refs {typed(path)}"
         )
     folder = folder or beside(path)
     if not is_project(folder):
@@ -113,6 +113,6 @@ def refs_of_others(project: Project, who: str) -> list[str]:
     if not refs:
         raise ProjectError(
             f"nobody but {printable(who)} has labelled anything yet; to label first: annotator run "
-            f"{printable(shlex.quote(str(project.folder)))}"
+            f"{typed(project.folder)}"
         )
     return refs

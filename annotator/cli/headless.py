@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import getpass
 import json
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from annotator.errors import RefError
-from annotator.refs import printable
+from annotator.refs import printable, typed
 
 if TYPE_CHECKING:
     from annotator.project import Project
@@ -151,7 +150,7 @@ def _why_not(project: Project, sitting: Sitting, ref: str) -> str:
     """Why an item cannot be answered, and what to do instead."""
     from annotator.pool import load
 
-    folder = printable(shlex.quote(str(project.folder)))
+    folder = typed(project.folder)
     if load(project).find(ref) < 0:
         return f"is no item of the project; what to label says: annotator next {folder}"
     if not sitting.session.second:

@@ -19,7 +19,7 @@ from annotator.cli.given import (
     with_given,
 )
 from annotator.errors import ProjectError
-from annotator.refs import printable
+from annotator.refs import printable, typed
 
 if TYPE_CHECKING:
     from annotator.project import Project
@@ -219,8 +219,7 @@ def init(
     for note in begun.notes:
         typer.echo(note, err=True)
     typer.echo(
-        f"made {printable(str(folder))}; label with: annotator run "
-        f"{printable(shlex.quote(str(folder)))}",
+        f"made {printable(str(folder))}; label with: annotator run {typed(folder)}",
         err=True,
     )
 

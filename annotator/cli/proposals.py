@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from annotator.refs import printable
+from annotator.refs import printable, typed
 
 
 def proposals(
@@ -36,7 +35,7 @@ def proposals(
     if not has_proposals(opened):
         raise ProjectError(
             f"{printable(str(project))} has no proposals; make some: annotator discover "
-            f"{printable(shlex.quote(str(project)))}"
+            f"{typed(project)}"
         )
     state = State()
     if opened.labels_file.exists():
@@ -56,7 +55,7 @@ def proposals(
                 f"{one['kept']:.0%})"
             )
     if not any(group["labelled"] for group in groups):
-        folder = printable(shlex.quote(str(project)))
+        folder = typed(project)
         typer.echo(f"nothing is judged yet: annotator run {folder}", err=True)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +10,7 @@ import typer
 
 from annotator.cli.narration import narrated, pace, stoppable
 from annotator.errors import several
-from annotator.refs import printable
+from annotator.refs import printable, typed
 
 if TYPE_CHECKING:
     from annotator.features.pipeline import Report
@@ -109,4 +108,4 @@ def next_step(opened: Project, command: str, nothing: str) -> str:
 
     if not len(load(opened)):
         return f"there is nothing to label yet: {nothing}"
-    return f"next: annotator {command} {printable(shlex.quote(str(opened.folder)))}"
+    return f"next: annotator {command} {typed(opened.folder)}"

@@ -18,7 +18,7 @@ from annotator.formats.reading import Found, Reading, many, understood
 from annotator.log import Action, Entry
 from annotator.pool import load
 from annotator.project import Project
-from annotator.refs import Item, printable
+from annotator.refs import Item, printable, typed
 from annotator.reftable import RefTable
 from annotator.store import Store
 
@@ -100,7 +100,7 @@ def _checked(reading: Reading, project: Project, found: Found, row: int) -> bool
     name = found.label
     if name is not None and not labelset.known(name, settings.names, settings.multi_label):
         names = printable(", ".join(settings.names))
-        folder = printable(shlex.quote(str(project.folder)))
+        folder = typed(project.folder)
         parts = labelset.parts(name) if settings.multi_label else (name,)
         missing = next(part for part in parts if part not in settings.names)
         reading.fault(
