@@ -82,6 +82,11 @@ def printable(text: str) -> str:
     return _UNSAFE.sub(lambda found: _escape(found.group()), text)
 
 
+def many(count: int, one: str, more: str | None = None) -> str:
+    """`1 item`, `2 items`."""
+    return f"{count:,} {one if count == 1 else more or one + 's'}"
+
+
 def typed(path: object) -> str:
     """A path as it is typed after a command, quoted where a shell asks for it."""
     return printable(shlex.quote(str(path)))

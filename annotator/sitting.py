@@ -19,7 +19,7 @@ from annotator.log import State, as_dict, replay
 from annotator.pool import load
 from annotator.project import Project
 from annotator.proposals import before
-from annotator.refs import printable
+from annotator.refs import many, printable
 from annotator.reftable import RefTable
 from annotator.session import Session
 from annotator.store import SqliteStore
@@ -96,7 +96,7 @@ class Sitting:
 
     def _end(self) -> None:
         if unheard := self._hooks.close(HOOKS_SECONDS):
-            labels = "1 label" if unheard == 1 else f"{unheard:,} labels"
+            labels = many(unheard, "label")
             self.failures.append(f"on_label has not heard of {labels} yet, and will not now")
         self._store.close()
 

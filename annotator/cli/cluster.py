@@ -135,7 +135,7 @@ def _percent(part: float) -> None:
 def _tell(
     opened: Project, refs: RefTable, found: list[Group], without: int, asked: int, as_json: bool
 ) -> None:
-    from annotator.formats.reading import many
+    from annotator.refs import many
 
     if as_json:
         clusters = [_figures(number, group, refs) for number, group in enumerate(found)]

@@ -40,10 +40,10 @@ def predict(
     annotator predict p predictions.csv
     """
     from annotator import predict as prediction
-    from annotator.formats.reading import many
     from annotator.formats.target import target
     from annotator.log import replay
     from annotator.project import Project
+    from annotator.refs import many
     from annotator.store import SqliteStore
 
     opened = Project.open(project)

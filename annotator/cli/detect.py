@@ -237,7 +237,7 @@ class _Job:
 
 
 def _told(found: Outcome, recipe: Recipe, opened: Project) -> list[str]:
-    from annotator.formats.reading import many
+    from annotator.refs import many
 
     rule = recipe.rule
     lines = [

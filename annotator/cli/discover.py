@@ -223,7 +223,7 @@ class _Job:
         return self.project.folder / "discovered.coco.json"
 
     def told(self) -> list[str]:
-        from annotator.formats.reading import many
+        from annotator.refs import many
 
         lines = [
             f"{printable(self.model)}: {many(self.boxes, 'box', 'boxes')} in "

@@ -198,7 +198,7 @@ def _watched(source: Source) -> Iterator[None]:
 
 
 def _say(source: Source, file: Path, marks: bool) -> None:
-    from annotator.formats.reading import many
+    from annotator.refs import many
 
     where = "standard output" if str(file) == "-" else printable(str(file))
     typer.echo(f"{many(source.written, 'item')} written to {where}", err=True)

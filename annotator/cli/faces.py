@@ -131,9 +131,9 @@ def _detect(
     progress: str,
 ) -> list[str]:
     """Write the faces of all images as items; what was left out."""
-    from annotator.formats.reading import many
     from annotator.proposals.detected import write
     from annotator.propose.ensemble import ensemble
+    from annotator.refs import many
 
     left_out: list[str] = []
     results = []
@@ -169,8 +169,8 @@ def _describe(
 
 def _identify(opened: Project, method: Any, eps: float, min_samples: int, progress: str) -> None:
     from annotator.features.pipeline import Progress
-    from annotator.formats.reading import many
     from annotator.proposals.faces import identify
+    from annotator.refs import many
 
     with narrated(progress, "identities", "percent of the pairs compared") as show:
         refs, found = identify(
@@ -186,9 +186,9 @@ def _identify(opened: Project, method: Any, eps: float, min_samples: int, progre
 
 
 def _save(opened: Project, folder: Path, workers: int | None) -> list[str]:
-    from annotator.formats.reading import many
     from annotator.proposals.faces import crop_names, faces_of
     from annotator.propose.identities import aligned_faces, save_crops
+    from annotator.refs import many
 
     images = faces_of(opened).images
     names = crop_names(ref for every in images.values() for ref, _ in every)

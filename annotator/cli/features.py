@@ -79,7 +79,7 @@ def _number(text: str) -> int:
 
 
 def _say(report: Report, name: str) -> None:
-    from annotator.formats.reading import many
+    from annotator.refs import many
 
     rate = report.computed / report.seconds if report.seconds else 0.0
     typer.echo(

@@ -45,9 +45,8 @@ def next_(
     annotator next p -n 5 --json --annotator vlm
     annotator next p --second --annotator vlm
     """
-    from annotator.formats.reading import many
     from annotator.project import Project
-    from annotator.refs import Item
+    from annotator.refs import Item, many
 
     opened = Project.open(project)
     sitting = _sitting(opened, annotator, second, lease, count)

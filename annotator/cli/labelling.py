@@ -19,7 +19,7 @@ from annotator.cli.given import (
     with_given,
 )
 from annotator.errors import ProjectError
-from annotator.refs import printable, typed
+from annotator.refs import many, printable, typed
 
 if TYPE_CHECKING:
     from annotator.project import Project
@@ -231,9 +231,8 @@ def _listed(project: Project) -> list[str]:
 
     left_out = LeftOut()
     found = len(load(project, left_out))
-    count = "1 image" if found == 1 else f"{found:,} images"
     where = "" if found else f" in {printable(str(project.images.resolve()))} yet"
-    return [f"{count}{where}", *([str(left_out)] if left_out.names else [])]
+    return [f"{many(found, 'image')}{where}", *([str(left_out)] if left_out.names else [])]
 
 
 def label(

@@ -16,7 +16,7 @@ import typer
 from annotator.cli.given import with_given
 from annotator.cli.labelling import Annotator, Graphics
 from annotator.errors import ProjectError
-from annotator.refs import printable, typed
+from annotator.refs import many, printable, typed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -217,7 +217,7 @@ def _on_screen(
         replace(project, settings=settings), found, evidence, queue=queue,
         annotator=settings.annotator or getpass.getuser(), graphics=settings.graphics,
     )  # fmt: skip
-    cases = "1 case" if done.cases == 1 else f"{done.cases:,} cases"
+    cases = many(done.cases, "case")
     typer.echo(f"{cases} decided in {done.seconds:.0f} s; still to review:", err=True)
     for line in _counts(done.left, found.why_not):
         typer.echo(line, err=True)

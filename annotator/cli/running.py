@@ -73,7 +73,7 @@ def run_models(
 
 def say(report: Report, name: str, what: str = "image") -> None:
     """What one model did; leaves with 130 where it was stopped."""
-    from annotator.formats.reading import many
+    from annotator.refs import many
 
     rate = (
         f" ({pace(report.computed / report.seconds)} a second)"

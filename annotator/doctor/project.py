@@ -17,13 +17,12 @@ from annotator.features.store import FeatureStore
 from annotator.features.weights import MODELS, cached_weights
 from annotator.formats.ids import FILE as IDS_FILE
 from annotator.formats.ids import check as check_ids
-from annotator.formats.reading import many
 from annotator.labelset import each
 from annotator.log import State, replay
 from annotator.pool import load
 from annotator.present import is_file
 from annotator.project import Project
-from annotator.refs import Item, printable
+from annotator.refs import Item, many, printable
 from annotator.reftable import RefTable
 from annotator.store import NETWORK_FILE_SYSTEMS, SqliteStore, file_system
 

@@ -14,12 +14,11 @@ import numpy as np
 
 from annotator.errors import FeatureError, ProjectError, RefError, several
 from annotator.features.store import FeatureStore, map_matrix
-from annotator.formats.reading import many
 from annotator.listing import LeftOut, Row, from_glob, read_list, read_table
 from annotator.log import Action, Entry
 from annotator.present import missing_files
 from annotator.project import Project, write_atomically
-from annotator.refs import Item, printable
+from annotator.refs import Item, many, printable
 from annotator.reftable import RefTable
 from annotator.settings import ClassInfo, Settings, check_classes
 from annotator.store import SqliteStore

@@ -14,11 +14,11 @@ from annotator.errors import RefError
 from annotator.formats.format import Format
 from annotator.formats.gather import Gathered
 from annotator.formats.ledger import Ledger
-from annotator.formats.reading import Found, Reading, many, understood
+from annotator.formats.reading import Found, Reading, understood
 from annotator.log import Action, Entry
 from annotator.pool import load
 from annotator.project import Project
-from annotator.refs import Item, printable, typed
+from annotator.refs import Item, many, printable, typed
 from annotator.reftable import RefTable
 from annotator.store import Store
 

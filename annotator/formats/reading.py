@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from annotator import labelset
 from annotator.errors import RefError
 from annotator.listing import parse_box
-from annotator.refs import Box, Item, printable
+from annotator.refs import Box, Item, many, printable
 
 MOST_FAULTS = 1000
 LONGEST_TEXT = 4096
@@ -223,11 +223,6 @@ def understood(reading: Reading, counts: Mapping[str, int], items: int, boxes: i
         lines.append(f"{many(boxes, 'box', 'boxes')}, {how}")
     lines += [f"not kept: {count:,} x {what}" for what, count in sorted(reading.passed.items())]
     return lines
-
-
-def many(count: int, one: str, more: str | None = None) -> str:
-    """`1 item`, `2 items`."""
-    return f"{count:,} {one if count == 1 else more or one + 's'}"
 
 
 def _kind(value: object) -> str:

@@ -17,7 +17,7 @@ from annotator.proposals.writing import ProposalWriter
 from annotator.propose.ensemble import Recipe, Seen, proposals
 from annotator.propose.proposal import Proposal
 from annotator.propose.routing import Route, in_order
-from annotator.refs import printable
+from annotator.refs import many, printable
 from annotator.store import SqliteStore
 
 WHY = "disagreement"
@@ -54,7 +54,7 @@ class Outcome:
         for reason, images in self.no_boxes.items():
             names = [printable(path) for path, _ in images.most_common(_NAMED)]
             more = [f"{len(images) - _NAMED:,} more"] if len(images) > _NAMED else []
-            boxes = "1 box" if images.total() == 1 else f"{images.total():,} boxes"
+            boxes = many(images.total(), "box", "boxes")
             lines.append(f"{boxes} {reason}, in {', '.join([*names, *more])}")
         return lines
 

@@ -17,7 +17,6 @@ from annotator import __version__
 from annotator.agreement import agreement
 from annotator.difficulty import Difficulty, windowed
 from annotator.errors import AnnotatorError
-from annotator.formats.reading import many
 from annotator.learn.model import out_of_sample
 from annotator.learn.outlook import advice, forecast
 from annotator.learn.ranking import Ranking, Snapshot, learn
@@ -26,7 +25,7 @@ from annotator.predict import Fitted, fit, predictions, unlabelled
 from annotator.project import Project
 from annotator.proposals import has_proposals
 from annotator.proposals.precision import precision
-from annotator.refs import printable
+from annotator.refs import many, printable
 from annotator.report.status import status
 from annotator.store import SqliteStore
 

@@ -8,7 +8,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from annotator.rapid import Delay
-from annotator.refs import printable
+from annotator.refs import many, printable
 from annotator.tui.widgets.bars import Hint
 
 if TYPE_CHECKING:
@@ -155,8 +155,8 @@ def progress(player: Player, label: str, mode: Mode) -> str:
 
 
 def calibrated(delay: Delay, count: int) -> str:
-    keys = "1 key" if count == 1 else f"{count} keys"
-    return f"your key comes {delay.mean * 1000:.0f} ± {delay.sd * 1000:.0f} ms late ({keys})"
+    late = f"{delay.mean * 1000:.0f} ± {delay.sd * 1000:.0f} ms late"
+    return f"your key comes {late} ({many(count, 'key')})"
 
 
 def told(asked: Asked, outcome: Outcome, answers: Sized) -> tuple[str, Paragraphs]:

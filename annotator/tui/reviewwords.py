@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from annotator.labelset import marginal
-from annotator.refs import Item, printable
+from annotator.refs import Item, many, printable
 from annotator.review import QUEUES, Case, Review
 from annotator.tui.keymaps import Keymap
 from annotator.tui.text import Line, clip, clip_start, spread, wrapped
@@ -146,7 +146,7 @@ def notice(review: Review) -> tuple[str, Paragraphs]:
     """What stands in place of the picture when the queue has no case left."""
     left = {name: count for name, count in review.queues.items() if count}
     if not left:
-        done = f"{review.done:,} cases decided in this sitting." if review.done else ""
+        done = f"{many(review.done, 'case')} decided in this sitting." if review.done else ""
         return "Nothing is left to review", [(done, "text"), *_missing(review)]
     name = next(iter(left))
     heading = f"Nothing is left of: {review.queue}" if review.queue else "Nothing is left"

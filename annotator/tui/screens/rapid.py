@@ -11,7 +11,7 @@ from textual import events, on
 from annotator.errors import StoreError
 from annotator.pages import Browse, Order, Page
 from annotator.rapid import FASTEST, SLOWEST, Delay, delays
-from annotator.refs import Item, printable
+from annotator.refs import Item, many, printable
 from annotator.session import Session
 from annotator.tui import rapidwords
 from annotator.tui.outcome import Outcome
@@ -141,8 +141,9 @@ class RapidScreen(RapidView):
         self.given -= len(taken)
         if taken and self.mode is Mode.TOLD:
             self.do_ready()  # what was told holds no more
-        count = "1 item" if len(taken) == 1 else f"{len(taken)} items"
-        self.say(f"taken back: {count}" if taken else "nothing left to take back")
+        self.say(
+            f"taken back: {many(len(taken), 'item')}" if taken else "nothing left to take back"
+        )
 
     # --- the stream
 
