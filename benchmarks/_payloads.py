@@ -50,7 +50,7 @@ def _quality(image: Image.Image, area: Area) -> float:
 def _others(files: list[Path]) -> Iterator[tuple[str, float]]:
     yield "textual-image, kitty", statistics.median(_textual_image(file) for file in files)
     tools = {
-        "timg, kitty": ["timg", "-pk", "-g65x23", "--compress=1"],
+        "timg, kitty": ["timg", "-pk", "-g65x23"],
         "timg, sixel": ["timg", "-ps", "-g65x23"],
         "chafa, kitty": ["chafa", "-f", "kitty", "-s", "65x23"],
         "chafa, sixel": ["chafa", "-f", "sixels", "-s", "65x23"],
@@ -60,7 +60,8 @@ def _others(files: list[Path]) -> Iterator[tuple[str, float]]:
         if run is None:
             print(f"  {name}: not installed")
             continue
-        out = [subprocess.run([*run, *command[1:], str(f)], capture_output=True) for f in files]
+        whole = [*run, *command[1:]]
+        out = [subprocess.run([*whole, str(f)], capture_output=True, check=True) for f in files]
         yield name, statistics.median(len(done.stdout) for done in out)
 
 
