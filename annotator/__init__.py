@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from annotator.api import Project
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 def open(folder: str | PathLike[str]) -> Project:  # noqa: A001  the verb that fits
     """Open a project folder. Raises `ProjectError` that names every fault of annotator.toml."""
-    from annotator import api, project
+    from annotator import api
+    from annotator.project import project
 
     return api.Project(project.Project.open(Path(folder)))

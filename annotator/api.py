@@ -23,19 +23,20 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from annotator.errors import ProjectError, RefError
-from annotator.log import Entry, replay
-from annotator.pool import load
-from annotator.progress import Progress
-from annotator.project import Project as Opened
-from annotator.refs import Item, printable
-from annotator.reftable import RefTable
-from annotator.sitting import Sitting, class_named
-from annotator.store import SqliteStore
+from annotator.items.ref_table import RefTable
+from annotator.items.refs import Item, printable
+from annotator.log.entries import Entry, replay
+from annotator.log.store import SqliteStore
+from annotator.project.item_pool import load
+from annotator.project.project import Project as Opened
+from annotator.proposals import before
+from annotator.session.progress import Progress
+from annotator.session.scripted import Sitting, class_named
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from annotator.learn.honest import ErrorEstimate
+    from annotator.learn.error_estimate import ErrorEstimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ class Project:
 
         Raises `FeatureError` without features, `ProjectError` without labels of two classes.
         """
-        from annotator.predict import fit, predictions, unlabelled
+        from annotator.session.predict import fit, predictions, unlabelled
 
         state = replay(self.log())
         fitted = fit(self.opened, state)
@@ -105,7 +106,8 @@ class Project:
         leased for `lease` seconds.
         """
         who = annotator or self.opened.settings.annotator or getpass.getuser()
-        return Session(self.opened, Sitting(self.opened, who, second, lease, clock), learn)
+        prior = before(self.opened, blind=second)
+        return Session(self.opened, Sitting(self.opened, who, second, lease, clock, prior), learn)
 
 
 class Session:

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.learn.finish import audit_order, plan, verdict
-from annotator.learn.honest import Drawn
+from annotator.learn.audit import audit_order, plan, verdict
+from annotator.learn.error_estimate import Drawn
 from annotator.learn.model import FittedModel
 from annotator.learn.ridge import RidgeLOO
 from annotator.learn.rows import unit

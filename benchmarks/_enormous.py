@@ -11,12 +11,12 @@ from pathlib import Path
 from PIL import Image
 
 from annotator.images import Folder
-from annotator.refs import Item
+from annotator.items.refs import Item
 from annotator.terminal.backend import Area
 from annotator.terminal.caps import Caps, Technique
-from annotator.terminal.make import backend_for
-from annotator.terminal.shots import Job, Shot
-from annotator.tui.widgets.studio import Developed, Studio
+from annotator.terminal.choose import backend_for
+from annotator.terminal.requests import Job, Shot
+from annotator.tui.picture.encoder import Developed, Studio
 
 AREA = Area(0, 0, 65, 23, (8, 17))
 SIZE = (11600, 8700)

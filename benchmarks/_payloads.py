@@ -14,7 +14,7 @@ from PIL import Image
 
 from annotator.terminal.backend import Area
 from annotator.terminal.caps import Caps, Technique
-from annotator.terminal.make import backend_for
+from annotator.terminal.choose import backend_for
 from tests.terminals.real import TRIXIE
 
 

@@ -27,8 +27,8 @@ from textual.widget import Widget  # noqa: E402
 from textual.widgets import Static  # noqa: E402
 
 from annotator.images import Folder  # noqa: E402
-from annotator.refs import Item  # noqa: E402
-from annotator.tui.widgets.driver import PictureDriver, driver_for  # noqa: E402
+from annotator.items.refs import Item  # noqa: E402
+from annotator.tui.picture.driver import PictureDriver, driver_for  # noqa: E402
 
 ITEMS = [Item(path.name) for path in sorted(FOLDER.iterdir())]
 
@@ -76,7 +76,7 @@ class Small(App[None]):
 
 
 def ours() -> type[Small]:
-    from annotator.tui.widgets.picture import Picture
+    from annotator.tui.picture.picture import Picture
 
     class Ours(Small):
         def make(self) -> Widget:

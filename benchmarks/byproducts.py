@@ -23,17 +23,17 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from annotator.byproducts import PageShown, Recorder, Terminal, Tile
-from annotator.project import Project
-from annotator.settings import ClassInfo, Settings
-from annotator.store import SqliteStore
+from annotator.hits.recorder import PageShown, Recorder, Terminal, Tile
+from annotator.log.store import SqliteStore
+from annotator.project.project import Project
+from annotator.project.settings import ClassInfo, Settings
 from benchmarks import _pty
 
 HZ, LIMIT, IMAGES = 60, 0.05, 48
 SIZE = (160, 50)
 RUN = """
 import sys
-from annotator.tui.hand import Hand
+from annotator.tui.pages.pointer_recorder import Hand
 if sys.argv.pop(1) == "off":
     for name in ("moved", "changed", "key", "shown", "tick"):
         setattr(Hand, name, lambda self, *given: None)

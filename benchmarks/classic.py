@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from annotator.features.classic import Classic
 from annotator.images import Folder
+from annotator.items.refs import Item
 from annotator.learn.ridge import RidgeLOO
-from annotator.refs import Item
 
 SHARED = Path(os.environ.get("ANNOTATOR_SHARED", Path(__file__).parents[2] / "shared"))
 SETS = ("flowers", "cifar10", "magnetic-tile")

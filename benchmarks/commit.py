@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
-from annotator.log import Action, Entry
-from annotator.store import SqliteStore
+from annotator.log.entries import Action, Entry
+from annotator.log.store import SqliteStore
 
 RUNS = 400
 

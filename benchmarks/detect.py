@@ -23,12 +23,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from annotator.propose.detect import Passes, detect
-from annotator.propose.detections import Detections
-from annotator.propose.detectors import TransformersDetector
-from annotator.propose.evaluate import average_precision
-from annotator.propose.fuse import fuse
-from annotator.propose.results import Results
+from annotator.detection.detect import Passes, detect
+from annotator.detection.detections import Detections
+from annotator.detection.detectors import TransformersDetector
+from annotator.detection.evaluate import average_precision
+from annotator.detection.fuse import fuse
+from annotator.detection.results import Results
 from tests.propose.scenes import MODELS, answers, official, scenes
 
 GOAL = 0.9

@@ -21,15 +21,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-from annotator.log import Action, Entry, replay
+from annotator.detection.backbone import PatchNetwork
+from annotator.detection.dbscan import dbscan
+from annotator.detection.lost import Features, Found, apart, degrees, grown, lost, many, otsu
+from annotator.detection.proposal import Proposal, iou
+from annotator.detection.tokencut import tokencut
+from annotator.items.refs import Box, Item
+from annotator.log.entries import Action, Entry, replay
 from annotator.proposals import ProposalTable, ProposalWriter, open_or_make
 from annotator.proposals.precision import precision
-from annotator.propose.backbone import PatchNetwork
-from annotator.propose.dbscan import dbscan
-from annotator.propose.lost import Features, Found, apart, degrees, grown, lost, many, otsu
-from annotator.propose.proposal import Proposal, iou
-from annotator.propose.tokencut import tokencut
-from annotator.refs import Box, Item
 
 SHARED = Path(os.environ.get("ANNOTATOR_SHARED", Path(__file__).parents[2] / "shared"))
 MOBILENET = SHARED / "models" / "mobilenet-v2"

@@ -36,7 +36,7 @@ def descriptors(count: int, dim: int = 128) -> tuple[np.ndarray, np.ndarray]:
 def run(name: str, count: int, out: Connection) -> None:
     unit, who = descriptors(count)
     if name == "ours":
-        from annotator.propose.dbscan import dbscan as work
+        from annotator.detection.dbscan import dbscan as work
     else:
         from sklearn.cluster import DBSCAN
 

@@ -30,8 +30,8 @@ from annotator.features.dictionary import dead_leaves
 from annotator.features.extractor import Extractor
 from annotator.features.pipeline import Progress, extract
 from annotator.images import Folder
-from annotator.refs import Item
-from annotator.reftable import RefTable
+from annotator.items.ref_table import RefTable
+from annotator.items.refs import Item
 
 GOAL = 0.9
 Clock = Callable[[], float]

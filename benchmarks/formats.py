@@ -21,13 +21,13 @@ from typing import NamedTuple
 from PIL import Image
 
 from annotator.formats.format import load, names
+from annotator.formats.output_file import target
 from annotator.formats.source import Options, Source
-from annotator.formats.target import target
-from annotator.log import Action, Entry
-from annotator.pool import load as load_pool
-from annotator.project import Project
-from annotator.settings import ClassInfo, Settings
-from annotator.store import SqliteStore
+from annotator.log.entries import Action, Entry
+from annotator.log.store import SqliteStore
+from annotator.project.item_pool import load as load_pool
+from annotator.project.project import Project
+from annotator.project.settings import ClassInfo, Settings
 
 ITEMS = int(os.environ.get("FORMATS_ITEMS", 1_000_000))
 IMAGES = 20_000

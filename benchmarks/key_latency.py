@@ -21,10 +21,10 @@ import numpy as np
 from PIL import Image
 
 from annotator.features.store import FeatureStore
-from annotator.project import Project
-from annotator.reftable import RefTable
-from annotator.settings import ClassInfo, Settings
-from annotator.store import SqliteStore
+from annotator.items.ref_table import RefTable
+from annotator.log.store import SqliteStore
+from annotator.project.project import Project
+from annotator.project.settings import ClassInfo, Settings
 from benchmarks._pty import Terminal
 from tests.terminal.screen import Screen
 

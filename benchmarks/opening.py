@@ -17,9 +17,9 @@ import numpy as np
 from PIL import Image
 
 from annotator.features.store import FeatureStore
-from annotator.project import Project
-from annotator.reftable import RefTable
-from annotator.settings import ClassInfo, Settings
+from annotator.items.ref_table import RefTable
+from annotator.project.project import Project
+from annotator.project.settings import ClassInfo, Settings
 from benchmarks._pty import HALF_CELL, Terminal
 
 TRIVIAL = """

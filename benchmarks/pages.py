@@ -22,10 +22,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from annotator.project import Project
-from annotator.settings import ClassInfo, Settings
+from annotator.project.project import Project
+from annotator.project.settings import ClassInfo, Settings
 from annotator.terminal.sheet import Spot, most, spots
-from annotator.tui.widgets.letters import tags
+from annotator.tui.pages.mosaic import tags
 from tests.terminals.real import Pixels, Real, missing
 
 PAGE, PAGES = 48, 30

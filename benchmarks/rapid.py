@@ -14,7 +14,7 @@ import argparse
 
 import numpy as np
 
-from annotator.rapid import Human, Streamed, simulate_stream
+from annotator.simulate.rapid_human import Human, Streamed, simulate_stream
 
 RATES = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
 SHARES = (0.02, 0.05, 0.1, 0.3)

@@ -19,15 +19,15 @@ from typing import Any
 
 import numpy as np
 
+from annotator.curate.review_evidence import gather, likely_errors
+from annotator.curate.search import Searcher
 from annotator.features.store import FeatureStore
-from annotator.learn.contradict import LEAST
-from annotator.log import Action, Entry, State, replay
-from annotator.pooled import PooledFeatures
-from annotator.project import Project
-from annotator.reftable import RefTable
-from annotator.review.evidence import gather, likely_errors
-from annotator.search import Searcher
-from annotator.settings import ClassInfo, Settings
+from annotator.items.ref_table import RefTable
+from annotator.learn.label_conflicts import LEAST
+from annotator.log.entries import Action, Entry, State, replay
+from annotator.project.project import Project
+from annotator.project.settings import ClassInfo, Settings
+from annotator.session.pool_features import PooledFeatures
 
 N, D, MOST = 1_000_000, 384, 100
 LIMIT = 0.3

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from annotator.features.store import FeatureStore
+from annotator.items.ref_table import RefTable
 from annotator.learn.ranking import learn
+from annotator.log.store import SqliteStore
 from annotator.pages import Select, Wish
-from annotator.reftable import RefTable
-from annotator.session import Session
-from annotator.store import SqliteStore
+from annotator.session.session import Session
 
 CLASSES = ("ok", "defect")
 REFS = [f"{n:03}.jpg" for n in range(40)]

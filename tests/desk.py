@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from annotator.byproducts import PageShown, Recorder, Terminal, Tile, salt, worker_id
-from annotator.byproducts.assignments import Checks
+from annotator.hits.assignments import Checks
 from annotator.hits.book import Book
 from annotator.hits.labels import Task
 from annotator.hits.make import Recipe, make
 from annotator.hits.model import VERSIONS
+from annotator.hits.recorder import PageShown, Recorder, Terminal, Tile
 from annotator.hits.sets import HitSet, chosen
 from annotator.hits.work import HitSource
-from annotator.log import replay
+from annotator.hits.workers import salt, worker_id
+from annotator.log.entries import replay
+from annotator.log.store import SqliteStore
 from annotator.pages import Page
-from annotator.project import Project
-from annotator.session import Session
-from annotator.store import SqliteStore
+from annotator.project.project import Project
+from annotator.session.session import Session
 
 NO_CHECKS = Checks(0.0, False)
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from PIL import Image
 
-from annotator.log import Action, Entry, State, replay
-from annotator.project import Project
+from annotator.detection.proposal import Proposal
+from annotator.items.refs import Box, Item
+from annotator.log.entries import Action, Entry, State, replay
+from annotator.log.store import SqliteStore
+from annotator.project.project import Project
 from annotator.proposals import ProposalWriter
-from annotator.propose.proposal import Proposal
-from annotator.refs import Box, Item
-from annotator.store import SqliteStore
 
 
 def proposal(

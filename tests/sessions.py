@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from annotator.features.store import FeatureStore
+from annotator.items.ref_table import RefTable
 from annotator.learn.ranking import learn
-from annotator.reftable import RefTable
-from annotator.session import Session
-from annotator.store import SqliteStore
+from annotator.log.store import SqliteStore
+from annotator.session.session import Session
 
 CLASSES = ("ok", "defect")
 

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from annotator.images import Folder
-from annotator.refs import Box, Item
+from annotator.items.refs import Box, Item
 
 WHOLE = (10_000, 30_000)
 

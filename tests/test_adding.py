@@ -10,11 +10,11 @@ import pytest
 from PIL import Image
 
 import annotator
-from annotator.adding import add_classes, add_images, add_refs
 from annotator.errors import ProjectError, RefError
-from annotator.listing import LeftOut
-from annotator.project import Project
-from annotator.settings import ClassInfo, Settings
+from annotator.items.listing import LeftOut
+from annotator.project.adding import add_classes, add_images, add_refs
+from annotator.project.project import Project
+from annotator.project.settings import ClassInfo, Settings
 
 
 def _images(folder: Path, *names: str) -> None:
@@ -56,9 +56,9 @@ def test_boxes_of_a_table_are_added_and_columns_of_ones_own_stay(tmp_path: Path)
     _images(tmp_path / "images", "a.png", "b.png")
     (tmp_path / "refs.csv").write_text('mine,filename,bbox\nx,a.png,"1,2,3,4"\n')
     settings = Settings(classes=(ClassInfo("ok"),))
-    from annotator.formats import begin
+    from annotator.formats import new_project
 
-    made = begin.from_refs(
+    made = new_project.from_refs(
         tmp_path / "p", tmp_path / "refs.csv", settings, images=tmp_path / "images"
     ).project
     more = tmp_path / "more.csv"

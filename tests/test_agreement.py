@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from annotator.agreement import REST, agreement, cohen_kappa, krippendorff_alpha
-from annotator.log import Action, Entry, State, replay
-from annotator.session import Session
-from annotator.store import SqliteStore
+from annotator.log.agreement import REST, agreement, cohen_kappa, krippendorff_alpha
+from annotator.log.entries import Action, Entry, State, replay
+from annotator.log.store import SqliteStore
+from annotator.session.session import Session
 
 CLASSES = ("ok", "defect")
 
@@ -144,9 +144,9 @@ def test_repeats_end_with_the_pool(tmp_path: Path) -> None:
 
 
 def test_status_says_who_agrees_with_whom(tmp_path: Path) -> None:
-    from annotator.project import Project
+    from annotator.project.project import Project
+    from annotator.project.settings import ClassInfo, Settings
     from annotator.report.status import as_text, status
-    from annotator.settings import ClassInfo, Settings
 
     classes = tuple(map(ClassInfo, CLASSES))
     project = Project.create(tmp_path / "p", Settings(classes=classes))

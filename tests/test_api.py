@@ -15,10 +15,10 @@ from PIL import Image
 
 import annotator
 from annotator.errors import ProjectError, RefError
-from annotator.formats import begin
-from annotator.log import Entry
-from annotator.settings import ClassInfo, Settings
-from annotator.tui.receipt import Receipt
+from annotator.formats import new_project
+from annotator.log.entries import Entry
+from annotator.project.settings import ClassInfo, Settings
+from annotator.tui.session_summary import Receipt
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def project(tmp_path: Path) -> Path:
     np.save(tmp_path / "features.npy", features)
     settings = Settings(classes=(ClassInfo("dark"), ClassInfo("light")), ahead=2)
     folder = tmp_path / "p"
-    begin.from_refs(
+    new_project.from_refs(
         folder, tmp_path / "refs.csv", settings,
         images=images, features=tmp_path / "features.npy",
     )  # fmt: skip

@@ -13,10 +13,12 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "annotator"
 HEAVY = ("textual", "torch", "transformers", "sklearn", "scipy", "cv2", "rich", "textual_image")
 CORE = [
-    "annotator", "annotator.errors", "annotator.refs", "annotator.reftable", "annotator.listing",
-    "annotator.images", "annotator.project", "annotator.log", "annotator.pool", "annotator.store",
-    "annotator.features.store", "annotator.learn.ranking", "annotator.terminal", "annotator.queue",
-    "annotator.session", "annotator.report", "annotator.doctor", "annotator.formats.csv",
+    "annotator", "annotator.errors", "annotator.items.refs", "annotator.items.ref_table",
+    "annotator.items.listing", "annotator.images", "annotator.project.project",
+    "annotator.log.entries", "annotator.log.store", "annotator.project.item_pool",
+    "annotator.features.store", "annotator.learn.ranking", "annotator.terminal",
+    "annotator.session.queue", "annotator.session.session", "annotator.report",
+    "annotator.doctor", "annotator.formats.csv",
 ]  # fmt: skip
 
 
@@ -38,12 +40,12 @@ def _sources() -> list[Path]:
 
 
 def test_no_file_and_no_function_outgrows_its_room() -> None:
-    """Files up to 300 lines, bodies up to 40: beyond that a thing wants a room of its own."""
+    """Files up to 500 lines, bodies up to 40: beyond that a thing wants a room of its own."""
     too_long = []
     for path in _sources():
         text = path.read_text()
         name = path.relative_to(ROOT)
-        if (lines := len(text.splitlines())) > 300:
+        if (lines := len(text.splitlines())) > 500:
             too_long.append(f"{name}: {lines} lines")
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):

@@ -9,8 +9,8 @@ import pytest
 from annotator.cli.browse import wished
 from annotator.errors import ProjectError
 from annotator.pages import Order, Select
-from annotator.project import Project
-from annotator.settings import ClassInfo, Settings
+from annotator.project.project import Project
+from annotator.project.settings import ClassInfo, Settings
 
 
 def project(folder: Path, *names: str) -> Project:

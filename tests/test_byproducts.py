@@ -9,19 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from annotator.byproducts import (
-    PageShown,
-    PageTrace,
-    Recorder,
-    Terminal,
-    Tile,
-    traces,
-    worker_id,
-)
-from annotator.log import Action, Entry
-from annotator.project import Project
-from annotator.settings import ClassInfo, Settings
-from annotator.store import Byproduct, SqliteStore
+from annotator.hits.recorder import PageShown, Recorder, Terminal, Tile
+from annotator.hits.traces import PageTrace, traces
+from annotator.hits.workers import worker_id
+from annotator.log.entries import Action, Entry
+from annotator.log.store import Byproduct, SqliteStore
+from annotator.project.project import Project
+from annotator.project.settings import ClassInfo, Settings
 
 T0 = 1_700_000_000_000
 TERMINAL = Terminal(80, 24, (8, 16), "cell", "kitty")
@@ -117,16 +111,10 @@ def test_a_move_on_the_next_image_does_not_wait_for_the_one_before(path: Path) -
 
 _KILLED = """
 import os, sys, time
-from annotator.byproducts import (
-    PageShown,
-    PageTrace,
-    Recorder,
-    Terminal,
-    Tile,
-    traces,
-    worker_id,
-)
-from annotator.store import Byproduct, SqliteStore
+from annotator.hits.recorder import PageShown, Recorder, Terminal, Tile
+from annotator.hits.traces import PageTrace, traces
+from annotator.hits.workers import worker_id
+from annotator.log.store import Byproduct, SqliteStore
 recorder = Recorder(SqliteStore(sys.argv[1]), "w")
 tiles = [Tile(str(n), f"{n}.jpg") for n in range(48)]
 recorder.page_shown(PageShown(0), tiles, Terminal(80, 24))

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from annotator.project import Project
-from annotator.settings import ClassInfo, Settings
+from annotator.project.project import Project
+from annotator.project.settings import ClassInfo, Settings
 
 
 @pytest.fixture

@@ -15,11 +15,11 @@ from PIL import Image
 
 from annotator.doctor import Finding, as_text, examine
 from annotator.features.growing import Growing
-from annotator.log import Action, Entry
-from annotator.project import Project
-from annotator.reftable import RefTable
-from annotator.settings import ClassInfo, Settings
-from annotator.store import SqliteStore
+from annotator.items.ref_table import RefTable
+from annotator.log.entries import Action, Entry
+from annotator.log.store import SqliteStore
+from annotator.project.project import Project
+from annotator.project.settings import ClassInfo, Settings
 
 
 @pytest.fixture

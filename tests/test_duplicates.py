@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from annotator import duplicates
-from annotator.duplicates import BLANK, BROKEN, LOOKS, groups, load, update
-from annotator.project import Project
-from annotator.reftable import RefTable
-from annotator.settings import ClassInfo, Settings
+from annotator.images import Folder, near_duplicates
+from annotator.images.near_duplicates import BLANK, BROKEN, LOOKS, groups, load, update
+from annotator.items.ref_table import RefTable
+from annotator.project.project import Project
+from annotator.project.settings import ClassInfo, Settings
 
 
 def _picture(seed: int) -> Image.Image:
@@ -44,9 +44,9 @@ def _refs(project: Project) -> RefTable:
     return RefTable(sorted(path.name for path in project.images.iterdir()))
 
 
-def _everything(project: Project) -> duplicates.Prints:
+def _everything(project: Project) -> near_duplicates.Prints:
     refs = _refs(project)
-    return update(project, refs, np.arange(len(refs)))
+    return update(Folder(project.images), project.fingerprints_file, refs, np.arange(len(refs)))
 
 
 COPIES = ["a.png", "bright.png", "compressed.jpg", "same.png", "small.png"]
@@ -84,7 +84,7 @@ def test_boxes_of_one_image_are_looked_at_one_by_one(project: Project) -> None:
     both.save(project.images / "both.png")
     left, right = "both.png#xywh=0,0,320,240", "both.png#xywh=320,0,320,240"
     refs = RefTable([left, right, "a.png", "b.png"])
-    prints = update(project, refs, np.arange(4))
+    prints = update(Folder(project.images), project.fingerprints_file, refs, np.arange(4))
     assert prints.near(0).tolist() == [2]
     assert prints.near(1).tolist() == [3]
 
@@ -94,36 +94,35 @@ def test_what_was_computed_is_kept_until_the_file_changes(project: Project) -> N
     refs = _refs(project)
     row = refs.find("b.png")
     (project.images / "c.png").unlink()  # if it were read again it would be broken now
-    seen = load(project, refs)
-    assert (seen.table["state"] == duplicates.SEEN).sum() == len(refs)
+    seen = load(project.fingerprints_file, refs)
+    assert (seen.table["state"] == near_duplicates.SEEN).sum() == len(refs)
     shutil.copy(project.images / "a.png", project.images / "b.png")
-    prints = update(project, refs, np.array([row]))
+    prints = update(Folder(project.images), project.fingerprints_file, refs, np.array([row]))
     assert prints.refs.find("a.png") in prints.near(row).tolist()
 
 
 def test_a_pool_that_has_grown_takes_over_what_is_known(project: Project) -> None:
     before = _everything(project)
     grown = RefTable([*list(before.refs)[::-1], "new.png"])
-    known = load(project, grown)
+    known = load(project.fingerprints_file, grown)
     assert [bool(state) for state in known.table["state"]] == [True] * len(before.refs) + [False]
     assert known.near(grown.find("a.png")).tolist() == before_rows(before, grown)
 
 
-def before_rows(before: duplicates.Prints, grown: RefTable) -> list[int]:
+def before_rows(before: near_duplicates.Prints, grown: RefTable) -> list[int]:
     near = before.near(before.refs.find("a.png")).tolist()
     return sorted(grown.find(before.refs[row]) for row in near)
 
 
 def test_it_can_be_stopped_and_goes_on(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(duplicates, "_AT_ONCE", 3)
+    monkeypatch.setattr(near_duplicates, "_AT_ONCE", 3)
     refs = _refs(project)
     calls: list[tuple[int, int]] = []
-    update(
-        project, refs, np.arange(len(refs)),
+    update(Folder(project.images), project.fingerprints_file, refs, np.arange(len(refs)),
         progress=lambda done, of: calls.append((done, of)), stop=lambda: len(calls) == 1,
     )  # fmt: skip
     assert calls == [(3, len(refs))]
-    assert (load(project, refs).table["state"] != 0).sum() == 3
+    assert (load(project.fingerprints_file, refs).table["state"] != 0).sum() == 3
 
 
 def test_a_torn_cache_is_computed_again(project: Project) -> None:
@@ -137,14 +136,15 @@ FULL = """
 import resource, signal, sys
 from pathlib import Path
 import numpy as np
-from annotator.duplicates import update
-from annotator.project import Project
-from annotator.reftable import RefTable
+from annotator.images import Folder
+from annotator.images.near_duplicates import update
+from annotator.project.project import Project
+from annotator.items.ref_table import RefTable
 project = Project.open(Path(sys.argv[1]))
 refs = RefTable(["a.png", "same.png"])
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64))
-print(len(update(project, refs, np.arange(2)).near(0)))
+print(len(update(Folder(project.images), project.fingerprints_file, refs, np.arange(2)).near(0)))
 """
 
 
@@ -159,14 +159,14 @@ def test_pairs_are_those_of_comparing_all_with_all(project: Project) -> None:
     rng = np.random.default_rng(3)
     looks = rng.integers(0, 2**63, (60, 2), np.uint64)
     table = np.zeros(600, _everything(project).table.dtype)
-    table["state"] = duplicates.SEEN
+    table["state"] = near_duplicates.SEEN
     table["file"][:, 0] = np.arange(600)
     for row in range(600):  # each look ten times, with 0 to 12 bits turned over
         bits = np.unpackbits(looks[row % 60].view(np.uint8))
         bits[rng.choice(128, rng.integers(0, 13), replace=False)] ^= 1
         table["look"][row] = np.packbits(bits).view(np.uint64)
     refs = RefTable(f"{n}.png" for n in range(600))
-    found = duplicates.Prints(refs, table).pairs(np.arange(600))
+    found = near_duplicates.Prints(refs, table).pairs(np.arange(600))
     bits = np.unpackbits(
         np.ascontiguousarray(table["look"]).view(np.uint8).reshape(600, -1), axis=1
     )
@@ -181,14 +181,14 @@ def test_features_that_are_all_but_the_same_make_a_pair() -> None:
     X = rng.normal(size=(30, 40))
     X[7] = X[3] + 0.05 * rng.normal(size=40)
     X /= np.linalg.norm(X, axis=1, keepdims=True)
-    assert duplicates.by_features(X, np.arange(100, 130)).tolist() == [[103, 107]]
+    assert near_duplicates.by_features(X, np.arange(100, 130)).tolist() == [[103, 107]]
 
 
 def test_features_in_which_all_is_alike_make_no_pairs() -> None:
     X = 1 + 0.05 * np.random.default_rng(4).normal(size=(60, 8))
     X /= np.linalg.norm(X, axis=1, keepdims=True)
-    assert (X @ X.T).min() > duplicates.FEATURES
-    assert len(duplicates.by_features(X, np.arange(60))) < 5
+    assert (X @ X.T).min() > near_duplicates.FEATURES
+    assert len(near_duplicates.by_features(X, np.arange(60))) < 5
 
 
 def test_near_duplicates_of_magnetic_tiles_are_the_same_tile(shared: Path, tmp_path: Path) -> None:
@@ -200,10 +200,10 @@ def test_near_duplicates_of_magnetic_tiles_are_the_same_tile(shared: Path, tmp_p
     assert len(flowers.pairs(np.arange(len(flowers.refs)))) == 0
 
 
-def _of(folder: Path, count: int, place: Path) -> duplicates.Prints:
+def _of(folder: Path, count: int, place: Path) -> near_duplicates.Prints:
     settings = Settings(classes=(ClassInfo("ok"),), images=str(folder))
     project = Project.create(place, settings)
     first = 180 if folder.name == "magnetic-tile" else 0
     names = sorted(path.name for path in (folder / "images").iterdir())[first : first + count]
     refs = RefTable(f"images/{name}" for name in names)
-    return update(project, refs, np.arange(len(refs)))
+    return update(Folder(project.images), project.fingerprints_file, refs, np.arange(len(refs)))

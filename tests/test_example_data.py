@@ -15,8 +15,8 @@ from PIL import Image
 from annotator.features.classic import Classic
 from annotator.features.pipeline import extract
 from annotator.images import Folder
-from annotator.refs import Box, Item
-from annotator.reftable import RefTable
+from annotator.items.ref_table import RefTable
+from annotator.items.refs import Box, Item
 from annotator.simulate import SimulateOptions, run
 
 EXAMPLE = Path(__file__).parents[1] / "example_data"

@@ -11,20 +11,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from annotator import pool, predict
+from annotator.curate.finish import Audit, begin, take_back
 from annotator.errors import FeatureError, ProjectError
 from annotator.features.store import FeatureStore
-from annotator.finish import Audit, begin, take_back
+from annotator.items.ref_table import RefTable
 from annotator.learn.ranking import learn
-from annotator.learner import Strategy, snapshot_of
-from annotator.log import State, replay
-from annotator.pooled import PooledFeatures
-from annotator.project import Project
-from annotator.reftable import RefTable
+from annotator.log.entries import State, replay
+from annotator.log.store import SqliteStore
+from annotator.project import item_pool
+from annotator.project.project import Project
+from annotator.project.settings import ClassInfo, Settings
 from annotator.report import status
-from annotator.session import Session
-from annotator.settings import ClassInfo, Settings
-from annotator.store import SqliteStore
+from annotator.session import predict
+from annotator.session.learner import Strategy, snapshot_of
+from annotator.session.pool_features import PooledFeatures
+from annotator.session.session import Session
 
 CLASSES = ("ok", "defect")
 ITEMS = 1500
@@ -55,7 +56,7 @@ def state_of(project: Project) -> State:
 def label(project: Project, count: int) -> None:
     """An annotator who answers truly, with a model that learns."""
     session = Session(SqliteStore(project.labels_file), CLASSES, annotator="ann")
-    session.extend(pool.load(project))
+    session.extend(item_pool.load(project))
     session.attach(FeatureStore.open(project.features_folder))
     for _ in range(count):
         assert session.current is not None
@@ -211,7 +212,7 @@ def test_the_model_does_not_learn_from_its_own_labels(project: Project) -> None:
     audit.accept(store, state_of(project), 0.0)
     state = state_of(project)
     people = sum(not stack[-1].by_machine for stack in state.standing.values())
-    refs = pool.load(project)
+    refs = item_pool.load(project)
     features = PooledFeatures(FeatureStore.open(project.features_folder), refs)
     snapshot = snapshot_of(features, state, CLASSES, Strategy("random"), refs.rows)
     assert len(snapshot.rows) == people
@@ -233,7 +234,7 @@ def test_what_was_accepted_stays_a_part_of_the_pool_whose_error_is_estimated(
     project: Project,
 ) -> None:
     def estimated() -> tuple[float, float, float]:
-        refs, state = pool.load(project), state_of(project)
+        refs, state = item_pool.load(project), state_of(project)
         features = PooledFeatures(FeatureStore.open(project.features_folder), refs)
         snapshot = snapshot_of(features, state, CLASSES, Strategy("random"), refs.rows)
         open_ = np.array([state.label(ref) is None for ref in refs])
@@ -287,8 +288,8 @@ def test_a_pool_smaller_than_any_audit_is_to_be_labelled_whole(project: Project)
     label(project, 60)
     store = SqliteStore(project.labels_file)
     session = Session(store, CLASSES, annotator="ann")
-    session.extend(pool.load(project))
-    rest = [ref for ref in pool.load(project) if state_of(project).label(ref) is None]
+    session.extend(item_pool.load(project))
+    rest = [ref for ref in item_pool.load(project) if state_of(project).label(ref) is None]
     session.decide({ref: truth(ref) for ref in rest[:-40]}, picked_by="page")
     session.close()
     with pytest.raises(ProjectError, match=r"takes 40 labels; to label all 40: annotator run"):

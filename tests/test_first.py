@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from annotator.clusters import read_clusters
 from annotator.errors import RefError
-from annotator.first import First, read_first, write_first
-from annotator.project import Project
-from annotator.session import Session
-from annotator.settings import ClassInfo, Settings
-from annotator.store import SqliteStore
+from annotator.log.store import SqliteStore
+from annotator.project.clusters import read_clusters
+from annotator.project.priorities import First, read_first, write_first
+from annotator.project.project import Project
+from annotator.project.settings import ClassInfo, Settings
+from annotator.session.session import Session
 
 REFS = [f"{number:02}.jpg" for number in range(30)]
 

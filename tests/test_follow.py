@@ -8,10 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from annotator.log import Action, Entry
-from annotator.project import Project
-from annotator.settings import ClassInfo, Settings
-from annotator.store import SqliteStore
+from annotator.log.entries import Action, Entry
+from annotator.log.store import SqliteStore
+from annotator.project.project import Project
+from annotator.project.settings import ClassInfo, Settings
 from tests.waiting import PATIENCE
 
 

@@ -6,18 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from annotator.byproducts import Tile, salt, traces
-from annotator.byproducts.assignments import Checks
 from annotator.errors import ProjectError
+from annotator.hits.assignments import Checks
 from annotator.hits.book import completion_code
 from annotator.hits.labels import annotation_to_labels
+from annotator.hits.recorder import Tile
 from annotator.hits.scores import gold_answers, status
 from annotator.hits.sets import chosen, save
-from annotator.log import Action, Entry, replay
+from annotator.hits.traces import traces
+from annotator.hits.workers import salt
+from annotator.log.entries import Action, Entry, replay
+from annotator.log.store import SqliteStore
 from annotator.pages import NotYet
-from annotator.project import Project
-from annotator.settings import ClassInfo, Settings
-from annotator.store import SqliteStore
+from annotator.project.project import Project
+from annotator.project.settings import ClassInfo, Settings
 from tests.desk import Desk, hits_of, is_cat, labels
 
 

@@ -13,7 +13,7 @@ from PIL import Image, TiffImagePlugin
 
 from annotator.errors import ImageError
 from annotator.images import Folder, draw_box
-from annotator.refs import Box, Item
+from annotator.items.refs import Box, Item
 from tests.showing import pixels, scene, show
 
 

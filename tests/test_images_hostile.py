@@ -14,7 +14,7 @@ from PIL import Image
 
 from annotator.errors import ImageError
 from annotator.images import Folder
-from annotator.refs import Item
+from annotator.items.refs import Item
 from tests.showing import scene, show
 
 
@@ -47,7 +47,7 @@ def test_a_photograph_of_100_megapixels_is_shown_in_little_memory(tmp_path: Path
     grey.save(tmp_path / "large.jpg", quality=30)
     script = (
         "import resource, sys; from pathlib import Path; from annotator.images import Folder;"
-        "from annotator.refs import Item;"
+        "from annotator.items.refs import Item;"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
         "crop = Folder(Path(sys.argv[1])).crop(Item('large.jpg'), (640, 480));"
         "print(*crop.image.size, crop.image.getpixel((5, 5))[0],"
@@ -132,7 +132,7 @@ def test_damage_is_never_printed_over_the_screen(tmp_path: Path) -> None:
         path.write_bytes(data)
     script = (
         "import sys; from pathlib import Path; from annotator.images import Folder;"
-        "from annotator.refs import Item; from annotator.errors import ImageError\n"
+        "from annotator.items.refs import Item; from annotator.errors import ImageError\n"
         "folder = Folder(Path(sys.argv[1]))\n"
         "for path in sorted(folder.root.iterdir()):\n"
         "    try: print(path.name, folder.crop(Item(path.name), (99, 99)).image.size)\n"

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from annotator.features.store import FeatureStore
-from annotator.learner import Strategy
-from annotator.log import Action, Entry
-from annotator.reftable import RefTable
-from annotator.session import Session
-from annotator.store import SqliteStore
+from annotator.items.ref_table import RefTable
+from annotator.log.entries import Action, Entry
+from annotator.log.store import SqliteStore
+from annotator.session.learner import Strategy
+from annotator.session.session import Session
 
 N = 40
 REFS = [f"{i:02}.jpg" for i in range(N)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator.log import Action, Entry, replay
+from annotator.log.entries import Action, Entry, replay
 
 REFS = ["a.jpg", "b.jpg#xywh=1,2,3,4", "c.jpg"]
 

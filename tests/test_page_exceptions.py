@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from annotator.features.store import FeatureStore
+from annotator.items.ref_table import RefTable
 from annotator.learn.ranking import learn
+from annotator.log.store import SqliteStore
 from annotator.pages import Browse, Order, Page, Select, Wish
-from annotator.reftable import RefTable
-from annotator.session import Session
-from annotator.store import SqliteStore
+from annotator.session.session import Session
 
 CLASSES = ("a", "b", "c")
 

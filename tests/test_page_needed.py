@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from annotator.cli.browse import wished
 from annotator.features.store import FeatureStore
+from annotator.items.ref_table import RefTable
 from annotator.learn.ranking import learn
+from annotator.log.store import SqliteStore
 from annotator.pages import Browse, Order, Page, Select, Wish
 from annotator.pages.orders import AIM, needed, settled
-from annotator.project import Project
-from annotator.reftable import RefTable
-from annotator.session import Session
-from annotator.settings import ClassInfo, Settings
-from annotator.store import SqliteStore
+from annotator.project.project import Project
+from annotator.project.settings import ClassInfo, Settings
+from annotator.session.session import Session
 
 CLASSES = ("a", "b", "c")
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from annotator import pool
 from annotator.errors import RefError
-from annotator.listing import LeftOut, parse_box, walk
-from annotator.project import Project
-from annotator.settings import ClassInfo, Settings
+from annotator.items.listing import LeftOut, parse_box, walk
+from annotator.project import item_pool
+from annotator.project.project import Project
+from annotator.project.settings import ClassInfo, Settings
 
 CLASSES = (ClassInfo("ok"), ClassInfo("defect"))
 
@@ -34,38 +34,38 @@ def touch(folder: Path, *names: str) -> None:
 def test_a_folder_is_listed_once_and_the_same_ever_after(tmp_path: Path) -> None:
     made = project(tmp_path)
     touch(tmp_path / "photos", "b.jpg", "a.png", "z/1.JPEG", "a/2.tif", "c.txt", ".x.jpg")
-    first = list(pool.load(made))
+    first = list(item_pool.load(made))
     assert first == ["a.png", "b.jpg", "a/2.tif", "z/1.JPEG"]
     touch(tmp_path / "photos", "new.jpg")
-    assert list(pool.load(made)) == first, "refs.csv names the items from now on"
-    assert list(pool.load(Project.open(made.folder))) == first
+    assert list(item_pool.load(made)) == first, "refs.csv names the items from now on"
+    assert list(item_pool.load(Project.open(made.folder))) == first
 
 
 def test_editing_refs_csv_is_noticed(tmp_path: Path) -> None:
     made = project(tmp_path, "filename\na.jpg\n")
-    assert list(pool.load(made)) == ["a.jpg"]
+    assert list(item_pool.load(made)) == ["a.jpg"]
     made.refs_file.write_text("filename,bbox\na.jpg,\nb.jpg,'1,2,3,4'\n".replace("'", '"'))
-    assert list(pool.load(made)) == ["a.jpg", "b.jpg#xywh=1,2,3,4"]
+    assert list(item_pool.load(made)) == ["a.jpg", "b.jpg#xywh=1,2,3,4"]
 
 
 def test_a_folder_that_cannot_be_cached_is_listed_all_the_same(tmp_path: Path) -> None:
     made = project(tmp_path, "filename\na.jpg\n")
     (made.folder / ".cache").write_text("in the way")
-    assert list(pool.load(made)) == ["a.jpg"]
+    assert list(item_pool.load(made)) == ["a.jpg"]
 
 
 def test_a_broken_cache_does_not_add_items(tmp_path: Path) -> None:
     made = project(tmp_path, "filename\na.jpg\n")
-    pool.load(made)
+    item_pool.load(made)
     (made.folder / ".cache" / "refs.json").write_text("[]")
     (made.folder / ".cache" / "refs.txt").write_text("evil.jpg\n")
-    assert list(pool.load(made)) == ["a.jpg"]
+    assert list(item_pool.load(made)) == ["a.jpg"]
 
 
 def test_every_faulty_row_is_named(tmp_path: Path) -> None:
     made = project(tmp_path, "filename,bbox\na.jpg,1 2\n,\nb.jpg,\nc.jpg,0-0-0-0\n")
     with pytest.raises(RefError) as caught:
-        pool.load(made)
+        item_pool.load(made)
     assert all(f"line {n}" in str(caught.value) for n in (2, 3, 5))
     assert "line 4" not in str(caught.value)
 
@@ -75,19 +75,19 @@ def test_an_item_that_is_there_twice_is_named_with_both_lines(tmp_path: Path) ->
         tmp_path, "filename,bbox\na.jpg,\nb.jpg,\na.jpg,'1,2,3,4'\nb.jpg,\n".replace("'", '"')
     )
     with pytest.raises(RefError, match="line 5: the same item as line 3"):
-        pool.load(made)
+        item_pool.load(made)
 
 
 def test_quoted_line_breaks_do_not_shift_the_line_numbers(tmp_path: Path) -> None:
     made = project(tmp_path, 'filename,note\na.jpg,"two\nlines"\n"",x\n')
     with pytest.raises(RefError, match="line 4"):
-        pool.load(made)
+        item_pool.load(made)
 
 
 @pytest.mark.parametrize("table", ["", "note\nx\n", "file,bbox\na.jpg,\n"])
 def test_a_table_without_paths_is_refused(tmp_path: Path, table: str) -> None:
     with pytest.raises(RefError, match=r"filename"):
-        pool.load(project(tmp_path, table))
+        item_pool.load(project(tmp_path, table))
 
 
 def test_names_that_are_no_text_are_left_out_and_said(tmp_path: Path) -> None:

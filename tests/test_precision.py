@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from annotator.cli.app import app
-from annotator.pool import load
-from annotator.project import Project
+from annotator.project.item_pool import load
+from annotator.project.project import Project
 from annotator.proposals import accepted, judge, open_or_make
 from annotator.proposals.precision import at_threshold, estimate, precision, suggest, wilson
 from annotator.proposals.verdict import chances

@@ -12,10 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from annotator.detection.proposal import Member, Proposal, iou, suppressed, within
 from annotator.errors import ProjectError, RefError
-from annotator.listing import parse_box
-from annotator.pool import load
-from annotator.project import Project
+from annotator.items.listing import parse_box
+from annotator.items.refs import Box, Item
+from annotator.log.store import SqliteStore
+from annotator.project.item_pool import load
+from annotator.project.project import Project
+from annotator.project.refs_csv import written_box
+from annotator.project.settings import ClassInfo, Settings
 from annotator.proposals import (
     Before,
     Done,
@@ -25,12 +30,7 @@ from annotator.proposals import (
     read,
 )
 from annotator.proposals.precision import precision
-from annotator.proposals.refs_file import written_box
-from annotator.propose.proposal import Member, Proposal, iou, suppressed, within
-from annotator.refs import Box, Item
-from annotator.session import Session
-from annotator.settings import ClassInfo, Settings
-from annotator.store import SqliteStore
+from annotator.session.session import Session
 from tests.proposing import label, photos, proposal, state_of, write
 
 
@@ -133,10 +133,10 @@ def test_a_score_that_is_none_is_left_out_and_named(project: Project, score: flo
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from annotator.project import Project
+from annotator.project.project import Project
 from annotator.proposals import ProposalWriter
-from annotator.propose.proposal import Proposal
-from annotator.refs import Box, Item
+from annotator.detection.proposal import Proposal
+from annotator.items.refs import Box, Item
 
 project = Project.open(Path(sys.argv[1]))
 writer = ProposalWriter(project)

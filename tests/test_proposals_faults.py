@@ -8,11 +8,11 @@ import pytest
 from PIL import Image
 
 from annotator.errors import ProjectError, RefError
-from annotator.project import Project
+from annotator.project.project import Project
+from annotator.project.settings import ClassInfo, Settings
 from annotator.proposals import ProposalWriter, Proposed
 from annotator.proposals.faces import faces_of
 from annotator.proposals.pictures import render
-from annotator.settings import ClassInfo, Settings
 
 
 @pytest.fixture

@@ -8,17 +8,8 @@ from math import exp, pi, sqrt
 import numpy as np
 import pytest
 
-from annotator.rapid import (
-    MISSES,
-    SLIPS,
-    STRAY,
-    Delay,
-    Human,
-    Stream,
-    delays,
-    posterior,
-    simulate_stream,
-)
+from annotator.pages.key_delay import MISSES, SLIPS, STRAY, Delay, Stream, delays, posterior
+from annotator.simulate.rapid_human import Human, simulate_stream
 
 DELAY = Delay(0.4, 0.1)
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annotator.errors import RefError
-from annotator.refs import Box, Item, printable, typed
+from annotator.items.refs import Box, Item, printable, typed
 
 paths = st.text(min_size=1, max_size=40) | st.sampled_from(
     ["a b.jpg", "a#b", "a#", "##", "a#xywh=1,2,3,4", "a#xywh=1,2,3,4#", "100%.png", "#xywh=1,2,3"]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annotator.errors import RefError
-from annotator.reftable import RefTable
+from annotator.items.ref_table import RefTable
 
 names = st.lists(st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"])))
 

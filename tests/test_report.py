@@ -14,13 +14,13 @@ from lxml import html
 from PIL import Image
 
 import annotator
-from annotator.formats import begin
-from annotator.project import Project
+from annotator.formats import new_project
+from annotator.project.project import Project
+from annotator.project.settings import ClassInfo, Settings
 from annotator.report.figures import figures
 from annotator.report.markup import Markup
 from annotator.report.page import page
 from annotator.report.thumbnails import Thumbnails
-from annotator.settings import ClassInfo, Settings
 
 ITEMS = 80
 EVIL = "<script>alert(1)</script>.png".replace("/", "_")
@@ -41,7 +41,7 @@ def project(tmp_path: Path) -> Path:
     (tmp_path / "refs.csv").write_text("\n".join(table) + "\n")
     np.save(tmp_path / "features.npy", features)
     settings = Settings(classes=(ClassInfo("even"), ClassInfo("<b>odd</b>")), target_error=0.2)
-    begin.from_refs(
+    new_project.from_refs(
         tmp_path / "p", tmp_path / "refs.csv", settings,
         images=images, features=tmp_path / "features.npy",
     )  # fmt: skip

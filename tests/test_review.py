@@ -14,17 +14,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from annotator import duplicates
+from annotator.curate.review import Review
+from annotator.curate.review_case import QUEUES
+from annotator.curate.review_evidence import gather, likely_errors
+from annotator.curate.review_queues import Found, find
 from annotator.features.store import FeatureStore
-from annotator.log import Action, Entry, State, replay
-from annotator.pool import load
-from annotator.project import Project
-from annotator.reftable import RefTable
-from annotator.review import QUEUES, Found, Review, find, gather
-from annotator.review.evidence import likely_errors
-from annotator.session import Session
-from annotator.settings import ClassInfo, Settings
-from annotator.store import SqliteStore
+from annotator.images import Folder, near_duplicates
+from annotator.items.ref_table import RefTable
+from annotator.log.entries import Action, Entry, State, replay
+from annotator.log.store import SqliteStore
+from annotator.project.item_pool import load
+from annotator.project.project import Project
+from annotator.project.settings import ClassInfo, Settings
+from annotator.session.session import Session
 
 COUNT = 90
 
@@ -64,7 +66,7 @@ class Bench:
         return replay(self.store.entries())
 
     def found(self) -> Found:
-        prints = duplicates.load(self.project, load(self.project))
+        prints = near_duplicates.load(self.project.fingerprints_file, load(self.project))
         evidence = gather(self.project, self.state)
         return find(self.project, self.store, self.state, evidence, prints)
 
@@ -174,7 +176,9 @@ def test_near_duplicates_with_different_labels_are_decided_together(bench: Bench
         image = Image.fromarray(picture).resize((80, 60))
         image.save(bench.project.folder / name)
     refs = load(bench.project)
-    duplicates.update(bench.project, refs, np.arange(10))
+    near_duplicates.update(
+        Folder(bench.project.images), bench.project.fingerprints_file, refs, np.arange(10)
+    )
     bench.label("00.png", "ok")
     bench.label("03.png", "ok")
     assert bench.refs_in("duplicates") == []
@@ -237,14 +241,15 @@ def test_the_rule_of_confident_learning_by_hand() -> None:
 
 def test_missed_gold_is_offered_until_it_is_decided(bench: Bench) -> None:
     """A worker leaves one known crack out and takes one known ok for a crack."""
-    from annotator.byproducts import Recorder, worker_id
-    from annotator.byproducts.assignments import Checks
+    from annotator.hits.assignments import Checks
     from annotator.hits.book import Book
     from annotator.hits.labels import Task
     from annotator.hits.make import Recipe, make
     from annotator.hits.model import VERSIONS
+    from annotator.hits.recorder import Recorder
     from annotator.hits.sets import save
     from annotator.hits.work import HitSource
+    from annotator.hits.workers import worker_id
 
     bench.label_all()
     recipe = Recipe(name="cracks", classes=("crack",), pages=1, images=10, gold=2)
@@ -277,7 +282,7 @@ def test_missed_gold_is_offered_until_it_is_decided(bench: Bench) -> None:
 
 def _answer_page(recorder: Any, source: Any, page: Any, now: int) -> None:
     """All that is no crack is selected, and no crack is."""
-    from annotator.byproducts import PageShown, Terminal, Tile
+    from annotator.hits.recorder import PageShown, Terminal, Tile
 
     tiles = [Tile(source.image_id(page, i), ref) for i, ref in enumerate(page.refs)]
     shown = PageShown(now, page.number, page.label, page.select, page.order, id=page.key)

@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from annotator.curate.search import Searcher, parse
 from annotator.errors import FeatureError, QueryError
 from annotator.features.store import FeatureStore
-from annotator.log import Action, Entry, State, replay
-from annotator.pooled import PooledFeatures
-from annotator.project import Project
-from annotator.reftable import RefTable
-from annotator.search import Searcher, parse
-from annotator.settings import ClassInfo, Settings
-from annotator.store import SqliteStore
+from annotator.items.ref_table import RefTable
+from annotator.log.entries import Action, Entry, State, replay
+from annotator.log.store import SqliteStore
+from annotator.project.project import Project
+from annotator.project.settings import ClassInfo, Settings
+from annotator.session.pool_features import PooledFeatures
 
 REFS = [
     "cam1/IMG_001.jpg", "cam1/IMG_012.jpg", "cam2/IMG_001.JPG", "cam2/open door.png",

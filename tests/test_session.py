@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from annotator.errors import StoreError
-from annotator.log import Action
-from annotator.reftable import RefTable
-from annotator.session import Session, Strategy
-from annotator.store import SqliteStore
+from annotator.items.ref_table import RefTable
+from annotator.log.entries import Action
+from annotator.log.store import SqliteStore
+from annotator.session.session import Session, Strategy
 from tests.sessions import CLASSES, Clock, answer, features_of, session_on, step, truth
 
 

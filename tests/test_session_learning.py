@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from annotator.features.store import FeatureStore
+from annotator.items.ref_table import RefTable
 from annotator.learn.ranking import learn
-from annotator.reftable import RefTable
-from annotator.session import Session, Strategy
-from annotator.store import SqliteStore
+from annotator.log.store import SqliteStore
+from annotator.session.session import Session, Strategy
 from tests.sessions import CLASSES, Clock, answer, features_of, session_on, step, truth
 
 

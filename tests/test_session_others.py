@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 
 import annotator
-from annotator.formats import begin
-from annotator.reftable import RefTable
-from annotator.session import Session
-from annotator.settings import ClassInfo, Settings
-from annotator.store import SqliteStore
+from annotator.formats import new_project
+from annotator.items.ref_table import RefTable
+from annotator.log.store import SqliteStore
+from annotator.project.settings import ClassInfo, Settings
+from annotator.session.session import Session
 
 CLASSES = ("ok", "defect")
 
@@ -90,7 +90,7 @@ def test_status_says_what_is_left_after_rows_were_deleted_from_refs_csv(tmp_path
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
     refs = tmp_path / "refs.csv"
     refs.write_text("filename,bbox\n" + "".join(f'a.png,"{n},0,1,1"\n' for n in range(5)))
-    begin.from_refs(tmp_path / "p", refs, Settings(classes=tuple(map(ClassInfo, CLASSES))))
+    new_project.from_refs(tmp_path / "p", refs, Settings(classes=tuple(map(ClassInfo, CLASSES))))
     project = annotator.open(tmp_path / "p")
     with project.session("ann") as session:
         session.decide(dict.fromkeys(list(project.refs)[:3], "ok"))

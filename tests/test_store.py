@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from annotator.errors import StoreError
-from annotator.log import Action, Entry
-from annotator.store import Lease, SqliteStore, file_system, new_holder
+from annotator.log.entries import Action, Entry
+from annotator.log.store import Lease, SqliteStore, file_system, new_holder
 
 
 @pytest.fixture
@@ -90,8 +90,8 @@ def test_a_file_that_is_no_database_is_refused_and_kept(path: Path) -> None:
 _FULL_DISK = """
 import sys, resource
 from annotator.errors import StoreError
-from annotator.log import Action, Entry
-from annotator.store import SqliteStore
+from annotator.log.entries import Action, Entry
+from annotator.log.store import SqliteStore
 store = SqliteStore(sys.argv[1])
 done = 0
 try:
@@ -128,8 +128,8 @@ def test_a_full_disk_is_said_and_loses_nothing(path: Path) -> None:
 _MANY = """
 import sys
 from annotator.errors import StoreError
-from annotator.log import Action, Entry
-from annotator.store import SqliteStore
+from annotator.log.entries import Action, Entry
+from annotator.log.store import SqliteStore
 store = SqliteStore(sys.argv[1])
 rows = (Entry(0, 0.0, "ann", Action.LABEL, f"image-{n}.jpg", "ok") for n in range(9000))
 try:
@@ -171,16 +171,16 @@ def test_others_label_while_many_rows_are_made_ready(path: Path) -> None:
 
 _LABELLER = """
 import sys
-from annotator.log import Action, Entry
-from annotator.store import SqliteStore
+from annotator.log.entries import Action, Entry
+from annotator.log.store import SqliteStore
 store = SqliteStore(sys.argv[1])
 for n in range(60):
     store.append(Entry(0, 0.0, sys.argv[2], Action.LABEL, f"{sys.argv[2]}-{n}", "ok"))
 """
 _KILLED = """
 import os, random, signal, sys, time
-from annotator.log import Action, Entry
-from annotator.store import SqliteStore
+from annotator.log.entries import Action, Entry
+from annotator.log.store import SqliteStore
 
 def label_for_ever(name, pipe):
     store = SqliteStore(sys.argv[1])

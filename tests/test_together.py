@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from annotator.session import Session
-from annotator.store import SqliteStore
+from annotator.log.store import SqliteStore
+from annotator.session.session import Session
 
 
 def test_what_others_wrote_just_before_our_own_answer_is_seen(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from annotator.refs import printable
+from annotator.items.refs import printable
 
 
 def add(
@@ -30,9 +30,9 @@ def add(
     annotator add p --refs boxes.csv
     annotator add p --class scratch --class dent
     """
-    from annotator.adding import add_classes, add_images, add_refs, check_new
-    from annotator.listing import LeftOut
-    from annotator.project import Project
+    from annotator.items.listing import LeftOut
+    from annotator.project.adding import add_classes, add_images, add_refs, check_new
+    from annotator.project.project import Project
 
     if images is None and refs is None and not class_:
         raise typer.BadParameter("name what to add: --images DIR, --refs FILE or --class NAME")

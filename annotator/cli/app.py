@@ -12,7 +12,7 @@ import typer
 from annotator import __version__
 from annotator.cli.lazy import Commands
 from annotator.errors import AnnotatorError
-from annotator.refs import printable
+from annotator.items.refs import printable
 
 app = typer.Typer(
     name="annotator",
@@ -48,7 +48,7 @@ def main() -> NoReturn:
     try:
         _main()
     except SystemExit as end:
-        if "annotator.tui.app" in sys.modules and isinstance(end.code, int):
+        if "annotator.tui.launch" in sys.modules and isinstance(end.code, int):
             # A screen was open, and threads beside it may still compute in a library whose own
             # clean-up waits for them, at worst for ever. All that counts is on disk.
             sys.stdout.flush()

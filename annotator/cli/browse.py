@@ -10,12 +10,12 @@ import typer
 
 from annotator.cli.labelling import Annotator, Graphics, Theme
 from annotator.errors import ProjectError
-from annotator.refs import printable
+from annotator.items.refs import printable
 
 if TYPE_CHECKING:
     from annotator.pages import Wish
-    from annotator.project import Project
-    from annotator.tui.labeller import Labeller
+    from annotator.project.project import Project
+    from annotator.tui.app import Labeller
 
 Label = Annotated[str | None, typer.Option("--class", help="The class that the pages ask about.")]
 Choose = Annotated[
@@ -67,8 +67,8 @@ def browse(
     """
     import getpass
 
-    from annotator.cli.given import with_given
-    from annotator.project import Project
+    from annotator.cli.project_options import with_given
+    from annotator.project.project import Project
 
     project = Project.open(folder)
     settings = with_given(project.settings, annotator=annotator, graphics=graphics, theme=theme)
@@ -77,11 +77,11 @@ def browse(
         raise ProjectError("pages need a terminal; over ssh give a command with `ssh -t`")
     from dataclasses import replace
 
-    from annotator.tui.app import run
+    from annotator.tui.launch import run
 
     def opening(app: Labeller) -> None:
         # Not before: Textual reads the environment that the terminal's answers decide.
-        from annotator.tui.browsing import open_first
+        from annotator.tui.pages.open import open_first
 
         open_first(app, wish, prediction=prediction)
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from annotator.cli.running import Device
-from annotator.refs import printable, typed
+from annotator.cli.model_runs import Device
+from annotator.items.refs import printable, typed
 
 if TYPE_CHECKING:
-    from annotator.project import Project
+    from annotator.detection.names import Namer
+    from annotator.items.ref_table import RefTable
+    from annotator.project.project import Project
     from annotator.proposals.clusters import Group
-    from annotator.propose.names import Namer
-    from annotator.reftable import RefTable
 
 QUEUES = ("typical", "runs")
 _SHOWN = 20
@@ -60,8 +60,8 @@ def cluster(
     annotator cluster p --method dbscan --eps 0.2 --queue typical
     annotator cluster p --names convnext-base
     """
-    from annotator.pool import load
-    from annotator.project import Project
+    from annotator.project.item_pool import load
+    from annotator.project.project import Project
     from annotator.proposals.clusters import ask_first, write
 
     _check(method, queue)
@@ -75,7 +75,7 @@ def cluster(
 
 
 def _check(method: str, queue: str | None) -> None:
-    from annotator.propose.cluster import METHODS
+    from annotator.detection.cluster import METHODS
 
     if method not in METHODS:
         raise typer.BadParameter(f"{method} is none of {', '.join(METHODS)}", param_hint="--method")
@@ -84,12 +84,12 @@ def _check(method: str, queue: str | None) -> None:
 
 
 def _namer(names: str, classes: str | None, device: str) -> Namer | None:
-    from annotator.cli.given import parse_classes
+    from annotator.cli.project_options import parse_classes
 
     words = [info.name for info in parse_classes(classes)]
     if names == "none" and not words:
         return None
-    from annotator.propose import names as naming
+    from annotator.detection import names as naming
 
     if words:
         name = naming.DEFAULT_WORDS if names == "none" else names
@@ -106,11 +106,11 @@ def _found(
     how: tuple[Any, int | None, float, int],
 ) -> tuple[list[Group], int]:
     """The clusters, and how many items are in none."""
+    from annotator.detection.cluster import cluster as compute
     from annotator.features.store import FeatureStore
-    from annotator.log import State, replay
+    from annotator.log.entries import State, replay
+    from annotator.log.store import SqliteStore
     from annotator.proposals.clusters import Vote, groups, usable
-    from annotator.propose.cluster import cluster as compute
-    from annotator.store import SqliteStore
 
     method, count, eps, min_size = how
     store = FeatureStore.open(features or opened.features_folder)
@@ -135,7 +135,7 @@ def _percent(part: float) -> None:
 def _tell(
     opened: Project, refs: RefTable, found: list[Group], without: int, asked: int, as_json: bool
 ) -> None:
-    from annotator.refs import many
+    from annotator.items.refs import many
 
     if as_json:
         clusters = [_figures(number, group, refs) for number, group in enumerate(found)]

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from annotator.refs import printable
+from annotator.items.refs import printable
 
 ENVIRONMENT = {
     "annotator": "ANNOTATOR_NAME",
@@ -54,8 +54,8 @@ def config(
 
 def _settings(folder: Path | None) -> dict[str, tuple[Any, str]]:
     """Each setting's value, and where it is said."""
-    from annotator.project import SETTINGS_FILE, Project, user_file
-    from annotator.settings import Settings, personal_settings, read_toml
+    from annotator.project.project import SETTINGS_FILE, Project, user_file
+    from annotator.project.settings import Settings, personal_settings, read_toml
 
     user, table = user_file(), dict[str, Any]()
     own = personal_settings(user)

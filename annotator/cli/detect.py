@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from annotator.cli.running import (
+from annotator.cli.model_runs import (
     Device,
     Dtype,
     Images,
@@ -25,16 +25,16 @@ from annotator.cli.running import (
     run_models,
     told,
 )
-from annotator.cli.votes import check, renames, split, voters
+from annotator.cli.option_types import check, renames, split, voters
 from annotator.errors import ExtraMissing, ProjectError
-from annotator.refs import printable
+from annotator.items.refs import printable
 
 if TYPE_CHECKING:
-    from annotator.project import Project
+    from annotator.detection.detect import Passes
+    from annotator.detection.ensemble import Recipe, Voter
+    from annotator.detection.results import Results
+    from annotator.project.project import Project
     from annotator.proposals.detected import Outcome
-    from annotator.propose.detect import Passes
-    from annotator.propose.ensemble import Recipe, Voter
-    from annotator.propose.results import Results
 
 
 def detect(
@@ -100,9 +100,9 @@ def detect(
     annotator detect photos/ --models google/owlv2-base-patch16-ensemble --text "a ripe pear"
     annotator run photos.boxes
     """  # noqa: E501
-    from annotator.propose.detect import Passes
-    from annotator.propose.ensemble import Recipe
-    from annotator.propose.routing import Rule
+    from annotator.detection.detect import Passes
+    from annotator.detection.ensemble import Recipe
+    from annotator.detection.routing import Rule
 
     every = voters(models, weights, threshold)
     texts = list(text or [])
@@ -159,8 +159,8 @@ class _Job:
         return [*self._without, *self._unlisted, *lines]
 
     def run(self, accept: bool) -> tuple[Project, Outcome]:
+        from annotator.detection.ensemble import ensemble
         from annotator.proposals.detected import write
-        from annotator.propose.ensemble import ensemble
 
         self._weights_are_here()
         opened, paths = opened_images(self.images, self.folder, self._unlisted)
@@ -183,8 +183,8 @@ class _Job:
 
     def precision(self, truth: Path) -> dict[str, dict[str, float]]:
         """The AP of each class by each model, and by all together."""
-        from annotator.propose.ensemble import detected
-        from annotator.propose.evaluate import average_precision, read_truth
+        from annotator.detection.ensemble import detected
+        from annotator.detection.evaluate import average_precision, read_truth
 
         (paths, results), recipe = self._asked, self.recipe
         known = read_truth(truth, sorted(recipe.names or ()))
@@ -202,8 +202,8 @@ class _Job:
 
         Raises `ExtraMissing` that names every one that is not.
         """
+        from annotator.detection.networks import DETECTORS
         from annotator.features.weights import find_weights
-        from annotator.propose.networks import DETECTORS
 
         absent = []
         for voter in self.recipe.voters:
@@ -218,8 +218,8 @@ class _Job:
         self, voter: Voter, opened: Project, paths: Sequence[str]
     ) -> tuple[Results, frozenset[str]] | None:
         """What a model finds in all images; None where it knows none of the classes."""
-        from annotator.propose.detectors import TransformersDetector
-        from annotator.propose.ensemble import unknown, wanted
+        from annotator.detection.detectors import TransformersDetector
+        from annotator.detection.ensemble import unknown, wanted
 
         detector = TransformersDetector(voter.name, self.texts, **self.options)
         names, missing = wanted(detector.classes, self.names, self.recipe.renames)
@@ -237,7 +237,7 @@ class _Job:
 
 
 def _told(found: Outcome, recipe: Recipe, opened: Project) -> list[str]:
-    from annotator.refs import many
+    from annotator.items.refs import many
 
     rule = recipe.rule
     lines = [

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from annotator.cli.narration import narrated, stoppable
-from annotator.cli.running import (
+from annotator.cli.model_runs import (
     Device,
     Dtype,
     Images,
@@ -22,13 +21,14 @@ from annotator.cli.running import (
     opened_images,
     told,
 )
-from annotator.refs import printable
+from annotator.cli.progress_output import narrated, stoppable
+from annotator.items.refs import printable
 
 if TYPE_CHECKING:
-    from annotator.project import Project
-    from annotator.propose.backbone import PatchNetwork
-    from annotator.propose.names import Namer
-    from annotator.propose.objects import Looked, Search
+    from annotator.detection.backbone import PatchNetwork
+    from annotator.detection.names import Namer
+    from annotator.detection.objects import Looked, Search
+    from annotator.project.project import Project
 
 
 def discover(
@@ -80,7 +80,7 @@ def discover(
     annotator discover photos/ --model dino-vitb8 --method lost --names none
     annotator run photos.boxes
     """
-    from annotator.propose.objects import Search
+    from annotator.detection.objects import Search
 
     search = Search(
         method=_method(method), seeds=seeds, threshold=_threshold(threshold), overlap=iou,
@@ -99,7 +99,7 @@ def discover(
 
 
 def _method(name: str) -> str:
-    from annotator.propose.objects import METHODS
+    from annotator.detection.objects import METHODS
 
     if name not in METHODS:
         raise typer.BadParameter(f"{name} is none of {', '.join(METHODS)}", param_hint="--method")
@@ -118,7 +118,7 @@ def _threshold(text: str) -> Any:
 
 
 def _words(classes: str | None) -> list[str]:
-    from annotator.cli.given import parse_classes
+    from annotator.cli.project_options import parse_classes
 
     return [info.name for info in parse_classes(classes)]
 
@@ -127,8 +127,8 @@ def _networks(
     model: str, names: str, words: list[str], device: str, dtype: str
 ) -> tuple[PatchNetwork, Namer | None]:
     """All that is needed, before any work begins."""
-    from annotator.propose import names as naming
-    from annotator.propose.backbone import PatchNetwork
+    from annotator.detection import names as naming
+    from annotator.detection.backbone import PatchNetwork
 
     options = {"device": device, "dtype": dtype}
     network = PatchNetwork(model, **options)
@@ -167,9 +167,9 @@ class _Job:
         return self._opened
 
     def run(self, workers: int | None, progress: str) -> None:
+        from annotator.detection.objects import discover as look
         from annotator.images import Folder
         from annotator.proposals import Done, ProposalWriter
-        from annotator.propose.objects import discover as look
 
         opened, paths = opened_images(self.images, self.folder, self.left_out, self.words)
         self._opened = opened
@@ -204,7 +204,7 @@ class _Job:
 
     @property
     def model(self) -> str:
-        from annotator.propose.objects import model_name
+        from annotator.detection.objects import model_name
 
         return model_name(self.network, self.search, self.namer)
 
@@ -223,7 +223,7 @@ class _Job:
         return self.project.folder / "discovered.coco.json"
 
     def told(self) -> list[str]:
-        from annotator.refs import many
+        from annotator.items.refs import many
 
         lines = [
             f"{printable(self.model)}: {many(self.boxes, 'box', 'boxes')} in "

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from annotator.refs import printable
+from annotator.items.refs import printable
 
 if TYPE_CHECKING:
     from annotator.formats.format import Format
     from annotator.formats.source import Options, Source
-    from annotator.project import Project
+    from annotator.project.project import Project
 
 _LONG = 50_000
 """From so many items on an export shows how far it is."""
@@ -98,10 +98,10 @@ def export(
     annotator export p data/ --format yolo --split train=0.8,val=0.2
     annotator export p crops/ --format imagefolder --crop --context 0.25
     """
-    from annotator.formats import target
+    from annotator.formats import output_file
     from annotator.formats.source import Options
     from annotator.formats.splits import parse
-    from annotator.project import Project
+    from annotator.project.project import Project
 
     format_ = format_ or _by_ending(file)
     format_of = format_named(format_)
@@ -114,7 +114,7 @@ def export(
     if format_of.write is None:
         raise typer.BadParameter(f"{format_} can be read, not written", param_hint="--format")
     folder = format_of.folder or (format_ == "coco" and options.split is not None)
-    with target.target(file, folder, overwrite) as place:
+    with output_file.target(file, folder, overwrite) as place:
         source = _source(Project.open(project), format_of, options)
         with _watched(source):
             format_of.write(source, place)
@@ -143,7 +143,7 @@ def format_named(name: str) -> Format:
 def _check(format_: Format, options: Options) -> None:
     """Raises `BadParameter` for options that mean nothing here."""
     from annotator.formats.format import OPTIONS, load, names
-    from annotator.formats.pictures import WAYS
+    from annotator.formats.image_files import WAYS
     from annotator.formats.source import ONLY, Options
 
     if unknown := set(options.only) - set(ONLY):
@@ -167,8 +167,8 @@ def _check(format_: Format, options: Options) -> None:
 
 def _source(project: Project, format_: Format, options: Options) -> Source:
     from annotator.formats.source import Source
-    from annotator.log import replay
-    from annotator.store import SqliteStore
+    from annotator.log.entries import replay
+    from annotator.log.store import SqliteStore
 
     store = SqliteStore(project.labels_file)
     source = Source.open(project, store.entries(), options, format_.accepted)
@@ -183,7 +183,7 @@ def _source(project: Project, format_: Format, options: Options) -> Source:
 @contextmanager
 def _watched(source: Source) -> Iterator[None]:
     """Shows how far a long export is."""
-    from annotator.cli.narration import narrated
+    from annotator.cli.progress_output import narrated
     from annotator.features.pipeline import Progress
 
     begun = time.monotonic()
@@ -198,7 +198,7 @@ def _watched(source: Source) -> Iterator[None]:
 
 
 def _say(source: Source, file: Path, marks: bool) -> None:
-    from annotator.refs import many
+    from annotator.items.refs import many
 
     where = "standard output" if str(file) == "-" else printable(str(file))
     typer.echo(f"{many(source.written, 'item')} written to {where}", err=True)

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from annotator.cli.narration import narrated, stoppable
-from annotator.cli.running import (
+from annotator.cli.model_runs import (
     Images,
     Shown,
     Tta,
@@ -21,14 +20,15 @@ from annotator.cli.running import (
     say,
     told,
 )
-from annotator.cli.votes import split, voters
+from annotator.cli.option_types import split, voters
+from annotator.cli.progress_output import narrated, stoppable
 from annotator.errors import ProjectError
-from annotator.refs import printable
+from annotator.items.refs import printable
 
 if TYPE_CHECKING:
-    from annotator.project import Project
-    from annotator.propose.descriptors import Described
-    from annotator.propose.faces import FaceDetector
+    from annotator.detection.descriptors import Described
+    from annotator.detection.faces import FaceDetector
+    from annotator.project.project import Project
 
 
 def faces(
@@ -75,10 +75,10 @@ def faces(
     annotator faces photos/ --descriptors sface,adaface.onnx --crops crops/
     annotator identities photos.faces
     """
-    from annotator.propose.descriptors import Described
-    from annotator.propose.ensemble import Recipe
-    from annotator.propose.faces import FACE, FaceDetector
-    from annotator.propose.routing import Rule
+    from annotator.detection.descriptors import Described
+    from annotator.detection.ensemble import Recipe
+    from annotator.detection.faces import FACE, FaceDetector
+    from annotator.detection.routing import Rule
 
     started = time.monotonic()
     every = voters(detectors, weights, threshold)
@@ -107,15 +107,15 @@ def _say_licences(found: list[FaceDetector], described: Described | None) -> Non
 
 
 def _beside(images: Path) -> Path | None:
-    from annotator.project import is_project
+    from annotator.project.project import is_project
 
     whole = images.resolve()
     return None if is_project(images) else whole.with_name(f"{whole.name}.faces")
 
 
 def _passes(tta: str | None, tile: int | None) -> Any:
-    from annotator.cli.votes import check
-    from annotator.propose.detect import Passes
+    from annotator.cli.option_types import check
+    from annotator.detection.detect import Passes
 
     check("wbf", "avg", tta)
     return Passes(("plain", *split(tta)), tile)
@@ -131,9 +131,9 @@ def _detect(
     progress: str,
 ) -> list[str]:
     """Write the faces of all images as items; what was left out."""
+    from annotator.detection.ensemble import ensemble
+    from annotator.items.refs import many
     from annotator.proposals.detected import write
-    from annotator.propose.ensemble import ensemble
-    from annotator.refs import many
 
     left_out: list[str] = []
     results = []
@@ -169,8 +169,8 @@ def _describe(
 
 def _identify(opened: Project, method: Any, eps: float, min_samples: int, progress: str) -> None:
     from annotator.features.pipeline import Progress
+    from annotator.items.refs import many
     from annotator.proposals.faces import identify
-    from annotator.refs import many
 
     with narrated(progress, "identities", "percent of the pairs compared") as show:
         refs, found = identify(
@@ -186,9 +186,9 @@ def _identify(opened: Project, method: Any, eps: float, min_samples: int, progre
 
 
 def _save(opened: Project, folder: Path, workers: int | None) -> list[str]:
+    from annotator.detection.identities import aligned_faces, save_crops
+    from annotator.items.refs import many
     from annotator.proposals.faces import crop_names, faces_of
-    from annotator.propose.identities import aligned_faces, save_crops
-    from annotator.refs import many
 
     images = faces_of(opened).images
     names = crop_names(ref for every in images.values() for ref, _ in every)
@@ -209,10 +209,10 @@ def _save(opened: Project, folder: Path, workers: int | None) -> list[str]:
 
 
 def _finish(opened: Project, seconds: float, left_out: list[str], as_json: bool) -> None:
-    from annotator.clusters import FILE
-    from annotator.log import replay
+    from annotator.log.entries import replay
+    from annotator.log.store import SqliteStore
+    from annotator.project.clusters import FILE
     from annotator.proposals.faces import document, write_document
-    from annotator.store import SqliteStore
 
     store = SqliteStore(opened.labels_file)
     state = replay(store.entries())

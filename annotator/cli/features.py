@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from annotator.cli.narration import end_with_the_app, narrated, pace, stoppable
+from annotator.cli.progress_output import end_with_the_app, narrated, pace, stoppable
 from annotator.errors import several
-from annotator.refs import printable
+from annotator.items.refs import printable
 
 if TYPE_CHECKING:
     from annotator.features.pipeline import Report
@@ -48,11 +48,11 @@ def features(
     """
     if progress == "json":
         end_with_the_app()
-    from annotator import pool
     from annotator.features.models import load_extractor
     from annotator.features.pipeline import extract
     from annotator.images import Folder
-    from annotator.project import Project
+    from annotator.project import item_pool
+    from annotator.project.project import Project
 
     opened = Project.open(project)
     settings = opened.settings
@@ -61,7 +61,7 @@ def features(
     extractor = load_extractor(name, device=device, dtype=dtype, batch_size=size)
     with narrated(progress, extractor.name) as report_progress, stoppable() as stop:
         report = extract(
-            pool.load(opened), Folder(opened.images, settings.max_pixels), extractor,
+            item_pool.load(opened), Folder(opened.images, settings.max_pixels), extractor,
             opened.features_folder, batch_size=size,
             context=settings.feature_context if context is None else context,
             workers=workers, limit=limit, seed=settings.seed,
@@ -79,7 +79,7 @@ def _number(text: str) -> int:
 
 
 def _say(report: Report, name: str) -> None:
-    from annotator.refs import many
+    from annotator.items.refs import many
 
     rate = report.computed / report.seconds if report.seconds else 0.0
     typer.echo(

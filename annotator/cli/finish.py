@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from annotator.cli.given import with_given
 from annotator.cli.labelling import Annotator, Graphics
+from annotator.cli.project_options import with_given
 from annotator.errors import ProjectError
-from annotator.refs import printable
+from annotator.items.refs import printable
 
 if TYPE_CHECKING:
-    from annotator.finish import Audit
-    from annotator.learn.finish import Verdict
-    from annotator.project import Project
-    from annotator.store import SqliteStore
+    from annotator.curate.finish import Audit
+    from annotator.learn.audit import Verdict
+    from annotator.log.store import SqliteStore
+    from annotator.project.project import Project
 
 
 def finish(
@@ -51,10 +51,10 @@ def finish(
     annotator finish p --plan
     annotator finish p --take-back
     """
-    from annotator import finish as finishing
-    from annotator.log import replay
-    from annotator.project import Project
-    from annotator.store import SqliteStore
+    from annotator.curate import finish as finishing
+    from annotator.log.entries import replay
+    from annotator.log.store import SqliteStore
+    from annotator.project.project import Project
 
     opened = Project.open(project)
     who = annotator or opened.settings.annotator or getpass.getuser()
@@ -78,7 +78,7 @@ def finish(
 
 def _tell(project: Project, audit: Audit, verdict: Verdict, accepted: int) -> None:
     """Let `on_finish` hear of the certificate."""
-    from annotator.hooks import TIMEOUT, Hooks
+    from annotator.project.hooks import TIMEOUT, Hooks
 
     hooks = Hooks(
         {"on_finish": project.settings.on_finish}, project.folder,
@@ -94,8 +94,8 @@ def _audited(
     """Ask until it is certified, cannot be any more, or the annotator quits."""
     from dataclasses import replace
 
-    from annotator.log import replay
-    from annotator.tui.app import Sample, run
+    from annotator.log.entries import replay
+    from annotator.tui.launch import Sample, run
 
     verdict = audit.verdict(replay(store.entries()))
     while not verdict.certified and verdict.more is not None:

@@ -14,12 +14,12 @@ import typer
 
 from annotator.cli.labelling import Graphics
 from annotator.errors import ProjectError
-from annotator.refs import printable
+from annotator.items.refs import printable
 
 if TYPE_CHECKING:
-    from annotator.byproducts.assignments import Assignment, Checks
+    from annotator.hits.assignments import Assignment, Checks
     from annotator.hits.sets import HitSet
-    from annotator.project import Project
+    from annotator.project.project import Project
 
 HELP = "Give out pages of images as tasks, and see who did them and how well."
 ProjectPath = Annotated[Path, typer.Argument(metavar="PROJECT", help="A project folder.")]
@@ -69,13 +69,13 @@ def make(
     annotator hits make p --class crack
     annotator hits make p --class rose,tulip --order likely --gold 3 --name flowers-2
     """
-    from annotator.cli.given import parse_classes
+    from annotator.cli.project_options import parse_classes
     from annotator.hits.make import Recipe
     from annotator.hits.make import make as draw
     from annotator.hits.sets import save
-    from annotator.log import replay
-    from annotator.project import Project
-    from annotator.store import SqliteStore
+    from annotator.log.entries import replay
+    from annotator.log.store import SqliteStore
+    from annotator.project.project import Project
 
     opened = Project.open(project)
     classes = tuple(info.name for info in parse_classes(class_))
@@ -135,12 +135,12 @@ def run(
     """
     from dataclasses import replace
 
-    from annotator.byproducts.assignments import Checks
-    from annotator.cli.given import with_given
+    from annotator.cli.project_options import with_given
+    from annotator.hits.assignments import Checks
     from annotator.hits.book import Book
     from annotator.hits.labels import annotation_to_labels
     from annotator.hits.work import default_checks
-    from annotator.store import SqliteStore
+    from annotator.log.store import SqliteStore
 
     opened, hits = _opened(path, project, images, name)
     store = SqliteStore(opened.labels_file)
@@ -158,8 +158,8 @@ def _work(project: Project, hits: HitSet, one: Assignment, version: str, checks:
     """Open the pages, and say what came of them."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise ProjectError("a HIT needs a terminal; over ssh give a command with `ssh -t`")
-    from annotator.tui.app import run as run_app
-    from annotator.tui.hitting import opening
+    from annotator.tui.launch import run as run_app
+    from annotator.tui.pages.open import opening
 
     codes: list[str] = []
     receipt = run_app(
@@ -181,7 +181,7 @@ def _opened(
 ) -> tuple[Project, HitSet]:
     from annotator.hits.opening import beside, open_file
     from annotator.hits.sets import chosen
-    from annotator.project import Project
+    from annotator.project.project import Project
 
     if path.is_dir():
         if folder is not None or images is not None:
@@ -206,8 +206,8 @@ def assign(
     """
     from annotator.hits.book import Book
     from annotator.hits.sets import chosen
-    from annotator.project import Project
-    from annotator.store import SqliteStore
+    from annotator.log.store import SqliteStore
+    from annotator.project.project import Project
 
     opened = Project.open(project)
     store = SqliteStore(opened.labels_file)
@@ -230,8 +230,8 @@ def status(
     from annotator.hits.labels import annotation_to_labels
     from annotator.hits.scores import as_text
     from annotator.hits.scores import status as figures
-    from annotator.project import Project
-    from annotator.store import SqliteStore
+    from annotator.log.store import SqliteStore
+    from annotator.project.project import Project
 
     opened = Project.open(project)
     store = SqliteStore(opened.labels_file)
@@ -246,7 +246,7 @@ def _now() -> int:
 
 
 def _worker(project: Project, name: str, named: bool) -> str:
-    from annotator.byproducts import worker_id
+    from annotator.hits.workers import worker_id
 
     if not name.strip():
         raise ProjectError("a worker needs a name: --worker NAME")

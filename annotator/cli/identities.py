@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from annotator.cli.labelling import Annotator, Graphics, Theme
-from annotator.cli.running import told
+from annotator.cli.model_runs import told
 from annotator.errors import ProjectError
-from annotator.refs import printable, typed
+from annotator.items.refs import printable, typed
 
 if TYPE_CHECKING:
-    from annotator.project import Project
-    from annotator.tui.labeller import Labeller
+    from annotator.project.project import Project
+    from annotator.tui.app import Labeller
 
 
 def identities(
@@ -39,7 +39,7 @@ def identities(
     annotator identities photos.faces
     annotator identities photos.faces --export people.json
     """
-    from annotator.project import Project
+    from annotator.project.project import Project
 
     project = Project.open(folder)
     if export is not None:
@@ -53,8 +53,8 @@ def _review(project: Project, given: dict[str, str | None], word: str, again: bo
     import getpass
     from dataclasses import replace
 
-    from annotator.cli.given import with_given
-    from annotator.clusters import FILE
+    from annotator.cli.project_options import with_given
+    from annotator.project.clusters import FILE
 
     name = printable(str(project.folder))
     if not (project.folder / FILE).is_file():
@@ -67,13 +67,13 @@ def _review(project: Project, given: dict[str, str | None], word: str, again: bo
     settings = with_given(project.settings, **given)
     project = replace(project, settings=settings)
     from annotator.proposals.faces import loose_faces
-    from annotator.tui.app import run
+    from annotator.tui.launch import run
 
     loose = loose_faces(project)
 
     def opening(app: Labeller) -> None:
         # Not before: Textual reads the environment that the terminal's answers decide.
-        from annotator.tui.identifying import open_identities
+        from annotator.tui.pages.open import open_identities
 
         open_identities(app, loose, word=word, again=again)
 
@@ -89,9 +89,9 @@ def _review(project: Project, given: dict[str, str | None], word: str, again: bo
 def _export(project: Project, file: Path, overwrite: bool) -> None:
     import json
 
-    from annotator.log import replay
+    from annotator.log.entries import replay
+    from annotator.log.store import SqliteStore
     from annotator.proposals.faces import document, faces_of, write_document
-    from annotator.store import SqliteStore
 
     if not len(faces_of(project)):
         name = printable(str(project.folder))

@@ -9,12 +9,12 @@ import typer
 
 from annotator.cli.exchange import ProjectPath, format_named, formats
 from annotator.errors import ProjectError
-from annotator.refs import printable
+from annotator.items.refs import printable
 
 if TYPE_CHECKING:
-    from annotator.formats.begin import Begun
+    from annotator.formats.new_project import Begun
     from annotator.formats.reading import Reading
-    from annotator.settings import Settings
+    from annotator.project.settings import Settings
 
 
 def import_(
@@ -40,10 +40,10 @@ def import_(
     annotator import p coco.json
     annotator import p bad.txt --format list --class defect
     """
-    from annotator.formats.detect import detect
     from annotator.formats.importing import import_labels
-    from annotator.project import Project
-    from annotator.store import SqliteStore
+    from annotator.formats.sniff import detect
+    from annotator.log.store import SqliteStore
+    from annotator.project.project import Project
 
     opened = Project.open(project)
     name = format_ or detect(file)
@@ -78,9 +78,9 @@ def begin_from(
     """A new project of a table, a list or a data set; what was understood is said first."""
     from dataclasses import replace
 
-    from annotator.formats.begin import from_refs
     from annotator.formats.dataset import from_dataset
-    from annotator.formats.detect import detect
+    from annotator.formats.new_project import from_refs
+    from annotator.formats.sniff import detect
 
     name = format_ or detect(source)
     reading = reading_of(source, bbox_order, "xywh")
@@ -98,7 +98,7 @@ def _narrate(line: str) -> None:
 def reading_of(file: Path, given: str | None, order: str) -> Reading:
     """Raises `BadParameter` for an order of boxes that does not exist."""
     from annotator.formats.reading import Reading
-    from annotator.settings import BOX_ORDERS
+    from annotator.project.settings import BOX_ORDERS
 
     if given is not None and given not in (*BOX_ORDERS, "voc"):
         raise typer.BadParameter(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from annotator.cli.given import (
+from annotator.cli.project_options import (
     check_names,
     open_or_create,
     parse_classes,
@@ -19,11 +19,11 @@ from annotator.cli.given import (
     with_given,
 )
 from annotator.errors import ProjectError
-from annotator.refs import many, printable, typed
+from annotator.items.refs import many, printable, typed
 
 if TYPE_CHECKING:
-    from annotator.project import Project
-    from annotator.settings import Settings
+    from annotator.project.project import Project
+    from annotator.project.settings import Settings
 
 Classes = Annotated[
     str | None,
@@ -126,9 +126,9 @@ def demo(
 
     from platformdirs import user_data_path
 
-    from annotator.formats import begin
-    from annotator.project import Project, is_project
-    from annotator.settings import ClassInfo, Settings
+    from annotator.formats import new_project
+    from annotator.project.project import Project, is_project
+    from annotator.project.settings import ClassInfo, Settings
 
     example = example_data()
     folder = user_data_path("annotator") / "demo"
@@ -137,7 +137,7 @@ def demo(
     if not is_project(folder):
         names = (ClassInfo("ok"), ClassInfo("defect", description="cracked, chipped, bent, rusty"))
         settings = Settings(classes=names, model="classic", target_error=0.05)
-        begin.from_refs(folder, example / "refs.csv", settings, images=example / "images")
+        new_project.from_refs(folder, example / "refs.csv", settings, images=example / "images")
     changes = {"keymap": keymap, "theme": theme, "annotator": annotator, "graphics": graphics}
     label(Project.open(folder), changes, True)
 
@@ -194,8 +194,8 @@ def init(
     annotator init p --from instances.json --images photos/
     """
     from annotator.cli.importing import begin_from
-    from annotator.formats import begin
-    from annotator.settings import Settings
+    from annotator.formats import new_project
+    from annotator.project.settings import Settings
 
     if images is None and refs is None:
         raise typer.BadParameter("name what to label: --images DIR or --refs FILE")
@@ -212,10 +212,10 @@ def init(
         settings = with_default_classes(settings)
         assert images is not None
         if Path(images).is_dir() or not any(mark in images for mark in "*?["):
-            begun = begin.from_folder(folder, Path(images), settings)
+            begun = new_project.from_folder(folder, Path(images), settings)
             begun.notes += _listed(begun.project)
         else:
-            begun = begin.from_pattern(folder, images, settings)
+            begun = new_project.from_pattern(folder, images, settings)
     for note in begun.notes:
         typer.echo(note, err=True)
     typer.echo(
@@ -226,8 +226,8 @@ def init(
 
 def _listed(project: Project) -> list[str]:
     """How many images there are, and which cannot be taken: said once, when they are listed."""
-    from annotator.listing import LeftOut
-    from annotator.pool import load
+    from annotator.items.listing import LeftOut
+    from annotator.project.item_pool import load
 
     left_out = LeftOut()
     found = len(load(project, left_out))
@@ -250,8 +250,8 @@ def label(
     settings = with_given(project.settings, **changes)
     _check(settings, as_json)
     project = replace(project, settings=settings)
-    from annotator.tui.app import Sample
-    from annotator.tui.app import run as run_app
+    from annotator.tui.launch import Sample
+    from annotator.tui.launch import run as run_app
 
     who = settings.annotator or getpass.getuser()
     sample = Sample(None, refs_of_others(project, who)) if second else None

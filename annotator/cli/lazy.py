@@ -12,7 +12,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from annotator.cli.summary import COMMANDS, HITS
-from annotator.refs import printable
+from annotator.items.refs import printable
 
 PLAIN: dict[str, Any] = {"rich_markup_mode": None, "add_completion": False}
 

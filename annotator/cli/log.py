@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from annotator.log import Entry
-    from annotator.store import SqliteStore
+    from annotator.log.entries import Entry
+    from annotator.log.store import SqliteStore
 
 _LOOK = 0.5  # seconds between looks for rows of others
 
@@ -31,8 +31,8 @@ def log(
     annotator log p --last 20
     annotator log p --follow --json | my-monitor
     """
-    from annotator.project import Project
-    from annotator.store import SqliteStore
+    from annotator.log.store import SqliteStore
+    from annotator.project.project import Project
 
     opened = Project.open(project)
     if not opened.labels_file.exists() and not follow:
@@ -56,7 +56,7 @@ def _follow(store: SqliteStore, seq: int, as_json: bool) -> None:
 def _print(entries: Iterable[Entry], as_json: bool) -> None:
     import sys
 
-    from annotator.log import as_dict
+    from annotator.log.entries import as_dict
     from annotator.report import entry_as_text
 
     for entry in entries:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from annotator.refs import printable, typed
+from annotator.items.refs import printable, typed
 
 
 def proposals(
@@ -25,11 +25,11 @@ def proposals(
     annotator proposals photos.boxes --precision 0.9 --json
     """
     from annotator.errors import ProjectError
-    from annotator.log import State, replay
-    from annotator.project import Project
+    from annotator.log.entries import State, replay
+    from annotator.log.store import SqliteStore
+    from annotator.project.project import Project
     from annotator.proposals import has_proposals
     from annotator.proposals.precision import at_threshold, precision, sentence
-    from annotator.store import SqliteStore
 
     opened = Project.open(project)
     if not has_proposals(opened):

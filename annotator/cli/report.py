@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from annotator.refs import printable
+from annotator.items.refs import printable
 
 
 def report(
@@ -28,8 +28,8 @@ def report(
     annotator report p --out report.html
     annotator report p --json
     """
-    from annotator.formats.target import target
-    from annotator.project import Project
+    from annotator.formats.output_file import target
+    from annotator.project.project import Project
     from annotator.report.figures import figures
     from annotator.report.page import page
     from annotator.report.thumbnails import Thumbnails

@@ -13,20 +13,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from annotator.cli.given import with_given
 from annotator.cli.labelling import Annotator, Graphics
+from annotator.cli.project_options import with_given
 from annotator.errors import ProjectError
-from annotator.refs import many, printable, typed
+from annotator.items.refs import many, printable, typed
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from annotator.duplicates import Prints
-    from annotator.log import State
-    from annotator.project import Project
-    from annotator.reftable import RefTable
-    from annotator.review import Evidence, Found
+    from annotator.curate.review_evidence import Evidence
+    from annotator.curate.review_queues import Found
+    from annotator.images.near_duplicates import Prints
+    from annotator.items.ref_table import RefTable
+    from annotator.log.entries import State
+    from annotator.project.project import Project
 
 _QUICK = 2000
 """Labelled items whose looks are compared without being asked to."""
@@ -64,9 +65,9 @@ def review(
     annotator review p --json -n 20          what there is, for scripts
     annotator review p --prepare             find near-duplicates among all items
     """
-    from annotator.pool import load
-    from annotator.project import Project
-    from annotator.review import QUEUES
+    from annotator.curate.review_case import QUEUES
+    from annotator.project.item_pool import load
+    from annotator.project.project import Project
 
     opened = Project.open(project)
     if queue is not None and queue not in QUEUES:
@@ -88,9 +89,11 @@ def _found(
     project: Project, refs: RefTable, queue: str | None, progress: str
 ) -> tuple[Evidence, Found]:
     """The cases, with the work that they take narrated on stderr."""
-    from annotator.log import replay
-    from annotator.review import QUEUES, find, gather
-    from annotator.store import SqliteStore
+    from annotator.curate.review_case import QUEUES
+    from annotator.curate.review_evidence import gather
+    from annotator.curate.review_queues import find
+    from annotator.log.entries import replay
+    from annotator.log.store import SqliteStore
 
     store = SqliteStore(project.labels_file)
     state = replay(store.entries())
@@ -108,14 +111,14 @@ def _prints(
     project: Project, refs: RefTable, state: State, queue: str | None, progress: str
 ) -> Prints:
     """The looks of the labelled items, computed where that is quick or asked for."""
-    from annotator import duplicates
+    from annotator.images import near_duplicates
 
-    known = duplicates.load(project, refs)
+    known = near_duplicates.load(project.fingerprints_file, refs)
     if queue not in (None, "duplicates"):
         return known
     rows = refs.rows([ref for ref in state.standing if state.label(ref) is not None])
     rows = rows[rows >= 0]
-    missing = int((known.table["state"][rows] == duplicates.UNKNOWN).sum())
+    missing = int((known.table["state"][rows] == near_duplicates.UNKNOWN).sum())
     if queue is None and missing > _QUICK:
         folder = typed(project.folder)
         typer.echo(
@@ -130,8 +133,8 @@ def _prints(
 def _prepare(project: Project, refs: RefTable, progress: str) -> None:
     import numpy as np
 
-    from annotator import duplicates
-    from annotator.cli.narration import end_with_the_app
+    from annotator.cli.progress_output import end_with_the_app
+    from annotator.images import near_duplicates
 
     if progress == "beside":  # the app's child: it gives way, and ends with the app
         os.nice(15)
@@ -139,19 +142,21 @@ def _prepare(project: Project, refs: RefTable, progress: str) -> None:
         progress = "none"
     prints = _compared(project, refs, np.arange(len(refs)), progress)
     seen = prints.table["state"]
-    broken = int((seen == duplicates.BROKEN).sum())
+    broken = int((seen == near_duplicates.BROKEN).sum())
     left = f"; {broken:,} cannot be read" if broken else ""
-    typer.echo(f"{int((seen != duplicates.UNKNOWN).sum()):,} items compared{left}", err=True)
-    if (seen == duplicates.UNKNOWN).any():
+    typer.echo(f"{int((seen != near_duplicates.UNKNOWN).sum()):,} items compared{left}", err=True)
+    if (seen == near_duplicates.UNKNOWN).any():
         raise typer.Exit(130)
 
 
 def _compared(project: Project, refs: RefTable, rows: NDArray[np.int64], progress: str) -> Prints:
-    from annotator import duplicates
-    from annotator.cli.narration import narrated, stoppable
+    from annotator.cli.progress_output import narrated, stoppable
+    from annotator.images import Folder, near_duplicates
 
+    images = Folder(project.images, project.settings.max_pixels)
+    cache = project.fingerprints_file
     with narrated(progress, "comparing looks") as show, stoppable() as stop:
-        return duplicates.update(project, refs, rows, progress=_paced(show), stop=stop)
+        return near_duplicates.update(images, cache, refs, rows, progress=_paced(show), stop=stop)
 
 
 def _paced(show: Callable[[Any], None]) -> Callable[[int, int], None]:
@@ -169,7 +174,7 @@ def _paced(show: Callable[[Any], None]) -> Callable[[int, int], None]:
 
 def _print(found: Found, evidence: Evidence, most: int | None, as_json: bool) -> None:
     """The counts and the cases on stdout."""
-    from annotator.review import QUEUES
+    from annotator.curate.review_case import QUEUES
 
     cases = {name: list(some)[:most] for name, some in found.cases.items()}
     if as_json:
@@ -206,14 +211,14 @@ def _on_screen(
 ) -> None:
     from dataclasses import replace
 
-    from annotator.tui.reviewing import run
+    from annotator.tui.launch import run_review
 
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise ProjectError(
             "reviewing needs a terminal (over ssh: `ssh -t`); --json and --list need none"
         )
     settings = with_given(project.settings, annotator=annotator, graphics=graphics)
-    done = run(
+    done = run_review(
         replace(project, settings=settings), found, evidence, queue=queue,
         annotator=settings.annotator or getpass.getuser(), graphics=settings.graphics,
     )  # fmt: skip

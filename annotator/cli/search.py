@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from annotator.refs import printable
+from annotator.items.refs import printable
 
 if TYPE_CHECKING:
-    from annotator.log import State
-    from annotator.pooled import PooledFeatures
-    from annotator.project import Project
-    from annotator.reftable import RefTable
+    from annotator.items.ref_table import RefTable
+    from annotator.log.entries import State
+    from annotator.project.project import Project
+    from annotator.session.pool_features import PooledFeatures
 
 
 def search(
@@ -33,11 +33,11 @@ def search(
     annotator search p like:IMG_0042.jpg -n 20   what looks like an item
     annotator search p 'text:"rusty edge"'       words, with features of SigLIP2
     """
-    from annotator.log import replay
-    from annotator.pool import load
-    from annotator.project import Project
-    from annotator.search import Searcher
-    from annotator.store import SqliteStore
+    from annotator.curate.search import Searcher
+    from annotator.log.entries import replay
+    from annotator.log.store import SqliteStore
+    from annotator.project.item_pool import load
+    from annotator.project.project import Project
 
     opened = Project.open(project)
     refs = load(opened)
@@ -61,9 +61,9 @@ def search(
 
 def _features(project: Project, refs: RefTable, query: str) -> PooledFeatures | None:
     """The features, only where the query needs them."""
+    from annotator.curate.search import parse
     from annotator.features.store import FeatureStore
-    from annotator.pooled import PooledFeatures
-    from annotator.search import parse
+    from annotator.session.pool_features import PooledFeatures
 
     if not any(term.kind in ("like", "text") for term in parse(query)):
         return None

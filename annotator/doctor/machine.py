@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from annotator import __version__
 from annotator.doctor.finding import Finding
 from annotator.features.weights import DEFAULT, MODELS, cached_weights
-from annotator.terminal.facts import facts
+from annotator.terminal.diagnostics import facts
 
 EXTRAS = {
     "models": ("learnt features, detectors", ("torch", "transformers", "huggingface_hub")),

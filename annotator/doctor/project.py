@@ -15,16 +15,16 @@ from annotator.doctor.finding import Finding
 from annotator.errors import AnnotatorError
 from annotator.features.store import FeatureStore
 from annotator.features.weights import MODELS, cached_weights
-from annotator.formats.ids import FILE as IDS_FILE
-from annotator.formats.ids import check as check_ids
-from annotator.labelset import each
-from annotator.log import State, replay
-from annotator.pool import load
-from annotator.present import is_file
-from annotator.project import Project
-from annotator.refs import Item, many, printable
-from annotator.reftable import RefTable
-from annotator.store import NETWORK_FILE_SYSTEMS, SqliteStore, file_system
+from annotator.formats.class_ids import FILE as IDS_FILE
+from annotator.formats.class_ids import check as check_ids
+from annotator.items.listing import is_file
+from annotator.items.ref_table import RefTable
+from annotator.items.refs import Item, many, printable
+from annotator.log.entries import State, replay
+from annotator.log.store import NETWORK_FILE_SYSTEMS, SqliteStore, file_system
+from annotator.project.item_pool import load
+from annotator.project.label_sets import each
+from annotator.project.project import Project
 
 _LOW_SPACE = 200_000_000
 _LOOKED_AT = 20_000

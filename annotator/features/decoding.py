@@ -27,8 +27,8 @@ import numpy as np
 from annotator.errors import FeatureError, ImageError, RefError
 from annotator.features.extractor import Pixels
 from annotator.images import ImageSource
-from annotator.refs import Item
-from annotator.reftable import RefTable
+from annotator.items.ref_table import RefTable
+from annotator.items.refs import Item
 
 _TASK = 8
 """Pictures that a worker takes at once at least: boxes of one image should share a task."""

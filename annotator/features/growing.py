@@ -30,8 +30,8 @@ from annotator.features.store import (
     read_meta,
     write_meta,
 )
-from annotator.project import write_atomically
-from annotator.reftable import RefTable
+from annotator.items.atomic import write_atomically
+from annotator.items.ref_table import RefTable
 
 _NPY, _DONE, _REFS, _META = "partial.npy", "partial.done", "partial.txt", "partial.json"
 _LOCK = "partial.lock"

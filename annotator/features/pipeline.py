@@ -28,7 +28,7 @@ from annotator.features.decoding import (
 from annotator.features.extractor import Extractor
 from annotator.features.growing import Growing
 from annotator.images import ImageSource
-from annotator.reftable import RefTable
+from annotator.items.ref_table import RefTable
 
 _NAMED = 1000
 

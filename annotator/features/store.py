@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.errors import FeatureError, several
-from annotator.project import write_atomically
-from annotator.refs import printable
-from annotator.reftable import RefTable
+from annotator.items.atomic import write_atomically
+from annotator.items.ref_table import RefTable
+from annotator.items.refs import printable
 
 FORMAT = 1
 MATRIX, REFS, META = "features.npy", "refs.txt", "meta.json"

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from annotator.errors import ExtraMissing, FeatureError
 from annotator.features.weights import find_weights, needed
-from annotator.refs import printable
+from annotator.items.refs import printable
 
 _TOWERS = {"siglip": "SiglipTextModel", "siglip2": "Siglip2TextModel"}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from annotator.errors import ExtraMissing, FeatureError
-from annotator.refs import printable
+from annotator.items.refs import printable
 
 MODELS = {
     "dinov2-small": ("facebook/dinov2-with-registers-small", "88 MB"),

@@ -9,11 +9,12 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from annotator.errors import ProjectError, RefError
-from annotator.formats.pictures import Pictures, flat_name, need_crops
+from annotator.formats.format import Format
+from annotator.formats.image_files import Pictures, flat_name, need_crops
 from annotator.formats.reading import Found, Reading, text_of
 from annotator.formats.source import Source
-from annotator.listing import SUFFIXES, LeftOut, walk
-from annotator.refs import Item, printable
+from annotator.items.listing import SUFFIXES, LeftOut, walk
+from annotator.items.refs import Item, printable
 
 SPLITS = ("train", "val", "valid", "validation", "test")
 _CODED = re.compile(r"%(?=[0-9A-Fa-f]{2})|/|\\|[\x00-\x1f\x7f]|^\.|[. ]$")
@@ -114,3 +115,14 @@ def _folders(folder: Path) -> list[str]:
     """The names of the folders in one, sorted; hidden ones are passed over."""
     with os.scandir(folder) as entries:
         return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+
+
+def write_image_folder(source: Source, place: Path) -> None:
+    """Write ImageFolder, as torchvision reads it: images are linked, copied or cropped."""
+    write(source, place, "ImageFolder")
+
+
+FORMAT = Format(
+    "imagefolder", write_image_folder, read, folder=True,
+    takes=frozenset({"split", "images", "crop"}), keeps=frozenset({"whole"}),
+)  # fmt: skip

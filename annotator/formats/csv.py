@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from annotator.errors import ProjectError
+from annotator.formats.csv_jsonl import safe
 from annotator.formats.format import Format
-from annotator.formats.plain import safe
 from annotator.formats.reading import Found, Reading
 from annotator.formats.source import Source
-from annotator.listing import Columns, delimiter_of, open_text, parse_box, read_table
-from annotator.project import Project
-from annotator.refs import Item, printable
+from annotator.items.listing import Columns, delimiter_of, open_text, parse_box, read_table
+from annotator.items.refs import Item, printable
+from annotator.project.project import Project
 
 _BOM = b"\xef\xbb\xbf"
 _BATCH = 1 << 12

@@ -10,7 +10,7 @@ from annotator.formats import xml
 from annotator.formats.format import Format
 from annotator.formats.reading import Found, Reading, checked, number, text_of
 from annotator.formats.source import Picture, Record, Source
-from annotator.refs import Item, plain, printable
+from annotator.items.refs import Item, plain, printable
 
 
 def write(source: Source, place: Path) -> None:

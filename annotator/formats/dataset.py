@@ -14,7 +14,10 @@ from pathlib import Path
 
 from annotator.errors import ProjectError, RefError, StoreError
 from annotator.features.store import FeatureStore
-from annotator.formats.begin import (
+from annotator.formats.class_ids import keep
+from annotator.formats.format import Format
+from annotator.formats.importing import entries_of
+from annotator.formats.new_project import (
     DEFAULT_CLASSES,
     Begun,
     feature_faults,
@@ -23,17 +26,13 @@ from annotator.formats.begin import (
     refuse_to_replace,
     root_of,
 )  # fmt: skip
-from annotator.formats.format import Format
-from annotator.formats.gather import Gathered
-from annotator.formats.ids import keep
-from annotator.formats.importing import entries_of
 from annotator.formats.reading import Reading, understood
-from annotator.listing import read_table
-from annotator.present import missing_files
-from annotator.project import SETTINGS_FILE, Project
-from annotator.refs import printable, typed
-from annotator.settings import ClassInfo, Settings, check_classes
-from annotator.store import SqliteStore
+from annotator.formats.spool import Gathered
+from annotator.items.listing import missing_files, read_table
+from annotator.items.refs import printable, typed
+from annotator.log.store import SqliteStore
+from annotator.project.project import SETTINGS_FILE, Project
+from annotator.project.settings import ClassInfo, Settings, check_classes
 
 _BATCH = 1 << 12
 _TAKEN = ("filename", "file_name", "path", "ref", "bbox", "annotation", "label")

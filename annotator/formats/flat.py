@@ -9,7 +9,7 @@ from typing import Any
 from annotator.errors import RefError
 from annotator.formats.reading import Found, Reading, box_of, number, text_of
 from annotator.formats.source import Record, Source
-from annotator.refs import Item
+from annotator.items.refs import Item
 
 PATHS = ("filename", "file_name", "path")
 LABELS = ("label", "annotation")

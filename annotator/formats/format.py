@@ -45,38 +45,41 @@ without a label; skipped ones; and the very paths of the images."""
 
 MODULES = {
     "csv": "csv",
-    "plain-csv": "plain",
+    "plain-csv": "csv_jsonl",
     "list": "lists",
     "jsonl": "jsonl",
     "parquet": "parquet",
-    "coco": "coco",
-    "coco-results": "coco_results",
-    "yolo": "yolo",
-    "yolo-cls": "yolo_cls",
+    "coco": "coco.write",
+    "coco-results": "coco.write:RESULTS",
+    "yolo": "yolo.write",
+    "yolo-cls": "yolo.write:CLASSIFICATION",
     "voc": "voc",
-    "imagefolder": "imagefolder",
+    "imagefolder": "class_folders",
     "huggingface": "huggingface",
-    "label-studio": "label_studio",
+    "label-studio": "label_studio.write",
     "cvat": "cvat",
     "imagenet-ab": "imagenet_ab",
 }
-"""Every format, and the module of this package that holds its `FORMAT`."""
+"""Every format, and where in this package it stands: a module's `FORMAT`, or the constant named."""
 
 
 def names() -> tuple[str, ...]:
     """The formats that this installation has."""
-    return tuple(name for name, module in MODULES.items() if find_spec(_path(module)))
+    return tuple(name for name, module in MODULES.items() if find_spec(_place(module)[0]))
 
 
 def load(name: str) -> Format:
     """Raises `ExtraMissing` where the format's module, or a package that it needs, is absent."""
     try:
-        found = importlib.import_module(_path(MODULES[name])).FORMAT
+        module, constant = _place(MODULES[name])
+        found = getattr(importlib.import_module(module), constant)
     except ImportError as error:
         raise ExtraMissing(f"the format {name} is not available here: {error}") from error
     assert isinstance(found, Format)
     return found
 
 
-def _path(module: str) -> str:
-    return f"annotator.formats.{module}"
+def _place(value: str) -> tuple[str, str]:
+    """Return the module and the constant that a value of `MODULES` names."""
+    module, _, constant = value.partition(":")
+    return f"annotator.formats.{module}", constant or "FORMAT"

@@ -13,12 +13,12 @@ from typing import IO, Any
 
 from annotator.errors import RefError
 from annotator.formats.format import Format
+from annotator.formats.image_files import Pictures, inside
 from annotator.formats.jsontext import dumps, plain_loads
-from annotator.formats.pictures import Pictures, inside
 from annotator.formats.reading import Found, Reading, box_of, text_of
 from annotator.formats.source import Picture, Record, Source
-from annotator.listing import SUFFIXES
-from annotator.refs import Item, printable
+from annotator.items.listing import SUFFIXES
+from annotator.items.refs import Item, printable
 
 METADATA = "metadata.jsonl"
 _OWN = ("file_name", "label", "objects", "ref", "bbox", "categories")

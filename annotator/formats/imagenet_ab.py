@@ -17,15 +17,16 @@ from typing import IO, Any
 
 import numpy as np
 
-from annotator.byproducts import PageTrace, traces, worker_id
-from annotator.byproducts.assignments import Assignment, assignments
 from annotator.errors import ProjectError, RefError
 from annotator.formats import xml
 from annotator.formats.format import Format
-from annotator.formats.pictures import inside
+from annotator.formats.image_files import inside
 from annotator.formats.source import Source
-from annotator.refs import Item, printable
-from annotator.store import SqliteStore
+from annotator.hits.assignments import Assignment, assignments
+from annotator.hits.traces import PageTrace, traces
+from annotator.hits.workers import worker_id
+from annotator.items.refs import Item, printable
+from annotator.log.store import SqliteStore
 
 _ANONYMOUS = re.compile(r"[0-9a-f]{10}")
 _IN_XML = (

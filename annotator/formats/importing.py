@@ -9,18 +9,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from annotator import labelset
 from annotator.errors import RefError
+from annotator.formats.columnar_log import Ledger
 from annotator.formats.format import Format
-from annotator.formats.gather import Gathered
-from annotator.formats.ledger import Ledger
 from annotator.formats.reading import Found, Reading, understood
-from annotator.log import Action, Entry
-from annotator.pool import load
-from annotator.project import Project
-from annotator.refs import Item, many, printable, typed
-from annotator.reftable import RefTable
-from annotator.store import Store
+from annotator.formats.spool import Gathered
+from annotator.items.ref_table import RefTable
+from annotator.items.refs import Item, many, printable, typed
+from annotator.log.entries import Action, Entry
+from annotator.log.store import Store
+from annotator.project import label_sets
+from annotator.project.item_pool import load
+from annotator.project.project import Project
 
 _BATCH = 1 << 12
 
@@ -98,10 +98,10 @@ def _checked(reading: Reading, project: Project, found: Found, row: int) -> bool
         return False
     settings = project.settings
     name = found.label
-    if name is not None and not labelset.known(name, settings.names, settings.multi_label):
+    if name is not None and not label_sets.known(name, settings.names, settings.multi_label):
         names = printable(", ".join(settings.names))
         folder = typed(project.folder)
-        parts = labelset.parts(name) if settings.multi_label else (name,)
+        parts = label_sets.parts(name) if settings.multi_label else (name,)
         missing = next(part for part in parts if part not in settings.names)
         reading.fault(
             found.where,

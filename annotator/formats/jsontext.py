@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from annotator.errors import RefError
 from annotator.formats.reading import first_bad_line
-from annotator.refs import printable
+from annotator.items.refs import printable
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from annotator.formats.format import Format
 from annotator.formats.reading import Found, Reading
 from annotator.formats.source import Source
-from annotator.listing import read_list
-from annotator.refs import Item
+from annotator.items.listing import read_list
+from annotator.items.refs import Item
 
 
 def write(source: Source, place: Path) -> None:

@@ -11,7 +11,7 @@ from annotator.formats import flat
 from annotator.formats.format import Format
 from annotator.formats.reading import Found, Reading
 from annotator.formats.source import Source
-from annotator.refs import printable
+from annotator.items.refs import printable
 
 _ROWS = 1 << 14
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from annotator.log import State
-from annotator.predict import fit, predictions, unlabelled
-from annotator.project import Project
-from annotator.reftable import RefTable
+from annotator.items.ref_table import RefTable
+from annotator.log.entries import State
+from annotator.project.project import Project
+from annotator.session.predict import fit, predictions, unlabelled
 
 _BATCH = 1 << 14
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from annotator import labelset
 from annotator.errors import RefError
-from annotator.listing import parse_box
-from annotator.refs import Box, Item, many, printable
+from annotator.items.listing import parse_box
+from annotator.items.refs import Box, Item, many, printable
+from annotator.project import label_sets
 
 MOST_FAULTS = 1000
 LONGEST_TEXT = 4096
@@ -81,7 +81,7 @@ class Reading:
 
     def joined(self, names: Sequence[str]) -> str:
         """Several classes as one label of a multi-label project."""
-        return labelset.joined(names, [*self.multi, *sorted(set(names) - {*self.multi})])
+        return label_sets.joined(names, [*self.multi, *sorted(set(names) - {*self.multi})])
 
     def take(self, problems: list[str]) -> None:
         """Faults that a reader of tables names with their place."""

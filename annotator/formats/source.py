@@ -2,34 +2,89 @@
 
 from __future__ import annotations
 
+import csv
+import io
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator import labelset, proposals
+from annotator import proposals
+from annotator.detection.proposal import UNNAMED
 from annotator.errors import ImageError, ProjectError
-from annotator.formats.columns import Unknown
-from annotator.formats.ledger import Ledger
+from annotator.formats.columnar_log import Ledger
 from annotator.formats.predicted import Predictions
-from annotator.formats.records import ONLY as ONLY
-from annotator.formats.records import Options as Options
-from annotator.formats.records import Picture as Picture
-from annotator.formats.records import Record as Record
-from annotator.formats.splits import assign, unit_hash
+from annotator.formats.splits import Splits, assign, unit_hash
 from annotator.images import Folder
 from annotator.images.decode import opened
-from annotator.log import Entry
-from annotator.pool import load
-from annotator.project import Project
+from annotator.items.listing import Columns, delimiter_of, open_text
+from annotator.items.ref_table import RefTable
+from annotator.items.refs import Item, printable
+from annotator.log.entries import Entry
+from annotator.project import label_sets
+from annotator.project.item_pool import load
+from annotator.project.project import Project
 from annotator.proposals.verdict import ACCEPT, REJECT
-from annotator.propose.proposal import UNNAMED
-from annotator.refs import Item, printable
-from annotator.reftable import RefTable
+
+ONLY = ("labelled", "human", "flagged", "unflagged")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What of a project is exported, and how."""
+
+    only: tuple[str, ...] = ()
+    """Of `ONLY`; all of them must hold."""
+    classes: tuple[str, ...] = ()
+    """Only items with one of these labels."""
+    agreement: float | None = None
+    """Only items that two or more people labelled, this share of them as it stands."""
+    split: Splits | None = None
+    probabilities: bool = False
+    provenance: bool = False
+    predictions: bool = False
+    """The model's word, with its probability, on items that nobody has labelled."""
+    crop: bool = False
+    context: float = 0.0
+    images: str = "symlink"
+    """How image files come into a folder: symlink, copy or none."""
+
+
+class Record(NamedTuple):
+    """One item, as formats write it."""
+
+    row: int
+    item: Item
+    label: str | None = None
+    skipped: bool = False
+    rejected: bool = False
+    """Whether a proposal was found to hold nothing."""
+    flagged: bool = False
+    split: str = ""
+    columns: Mapping[str, str] = {}
+    """The columns of refs.csv that the program does not know."""
+    predicted: str | None = None
+    score: float | None = None
+    """How sure a model is of `predicted`, or of the label where it accepted a proposal."""
+    told: Mapping[str, Any] = {}
+    """Provenance: annotator, at, model, … where it was asked for; else of a label that a model gave
+    the marks `machine`, `model` and `probability`."""
+    proba: Mapping[str, float] = {}
+
+
+class Picture(NamedTuple):
+    """One image and its items, in order."""
+
+    path: str
+    split: str
+    records: list[Record]
+
 
 _CHUNK = 4096
 
@@ -89,7 +144,7 @@ class Source:
         """The classes of a label: one, or in a multi-label project any number; none for None."""
         if label is None:
             return ()
-        return labelset.parts(label) if self.project.settings.multi_label else (label,)
+        return label_sets.parts(label) if self.project.settings.multi_label else (label,)
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
@@ -270,3 +325,69 @@ def _path(ref: str) -> str:
     if mark and numbers.count(",") == 3 and "#" not in numbers:
         return path
     return Item.parse(ref).path if "#" in ref else ref
+
+
+_BOM = b"\xef\xbb\xbf"
+_NONE: Mapping[str, str] = {}
+
+
+class Unknown:
+    """Reads one record at a time from the file; keeps only where each record begins."""
+
+    def __init__(self, file: Path) -> None:
+        self._file, self._starts = file, array("q")
+        with open_text(file) as lines:
+            self._delimiter = delimiter_of(lines)
+            reader = csv.reader(lines, delimiter=self._delimiter)
+            header = next(reader, [])
+            known = Columns.find(header, file)
+        places = {known.path, known.bbox, known.label}
+        self._places = [
+            (place, name) for place, name in enumerate(header) if place not in places and name
+        ]
+        self.names = tuple(name for _, name in self._places)
+        if self.names:
+            self._scan()
+
+    def rows(self, wanted: Iterable[int]) -> Iterator[Mapping[str, str]]:
+        """Column to cell for each of these data rows, numbered from 0."""
+        if not self.names:
+            for _ in wanted:
+                yield _NONE
+            return
+        with self._file.open("rb") as file:
+            for row in wanted:
+                start, stop = self._starts[row], self._starts[row + 1]
+                file.seek(start)
+                text = file.read(stop - start).decode()
+                cells = next(csv.reader(io.StringIO(text, newline=""), delimiter=self._delimiter))
+                yield {name: cells[at] if at < len(cells) else "" for at, name in self._places}
+
+    def _scan(self) -> None:
+        with self._file.open("rb") as raw:
+            begin = 3 if raw.read(3) == _BOM else 0
+        with open_text(self._file) as lines:
+            counter = _Counter(lines, begin)
+            reader = csv.reader(counter, delimiter=self._delimiter)
+            next(reader)
+            before = counter.at
+            for cells in reader:
+                if cells:
+                    self._starts.append(before)
+                before = counter.at
+            self._starts.append(before)
+
+
+class _Counter:
+    """Hands lines on and counts their bytes."""
+
+    def __init__(self, lines: Iterator[str], begin: int) -> None:
+        self._lines, self.at = lines, begin
+
+    def __iter__(self) -> _Counter:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self.at += len(line.encode())
+        return line

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.errors import ProjectError
-from annotator.refs import printable
+from annotator.items.refs import printable
 
 
 class Splits(NamedTuple):

@@ -15,10 +15,10 @@ from typing import IO
 from annotator.errors import ProjectError, RefError
 from annotator.formats import xml
 from annotator.formats.format import Format
-from annotator.formats.pictures import Pictures, inside
+from annotator.formats.image_files import Pictures, inside
 from annotator.formats.reading import Found, Reading, checked, number, text_of
 from annotator.formats.source import Picture, Record, Source
-from annotator.refs import Box, Item, plain, printable
+from annotator.items.refs import Box, Item, plain, printable
 
 
 def write(source: Source, place: Path) -> None:

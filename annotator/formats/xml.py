@@ -13,7 +13,7 @@ from pathlib import Path
 from xml.parsers import expat
 
 from annotator.errors import RefError
-from annotator.refs import printable
+from annotator.items.refs import printable
 
 _DEEPEST = 32
 _MOST_TEXT = 1 << 16

@@ -12,7 +12,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from annotator.byproducts.assignments import (
+from annotator.errors import ProjectError
+from annotator.hits.assignments import (
     ASSIGN,
     BEGIN,
     DONE,
@@ -21,11 +22,10 @@ from annotator.byproducts.assignments import (
     Checks,
     assignments,
 )
-from annotator.errors import ProjectError
 from annotator.hits.model import Hit
 from annotator.hits.sets import HitSet
-from annotator.refs import printable
-from annotator.store import Byproduct, Records
+from annotator.items.refs import printable
+from annotator.log.store import Byproduct, Records
 
 
 class Book:

@@ -6,15 +6,15 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from annotator.byproducts import PageTrace, traces
-from annotator.byproducts.assignments import Assignment, assignments
+from annotator.hits.assignments import Assignment, assignments
 from annotator.hits.model import Hit
 from annotator.hits.sets import HitSet, load
-from annotator.log import Entry
+from annotator.hits.traces import PageTrace, traces
+from annotator.log.entries import Entry
+from annotator.log.store import SqliteStore
 from annotator.pages import Page, Select, answers
-from annotator.project import Project
-from annotator.session import Session
-from annotator.store import SqliteStore
+from annotator.project.project import Project
+from annotator.session.session import Session
 
 PICKED_BY = "hit"
 _SETTLED_MS = 60_000

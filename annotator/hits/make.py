@@ -8,14 +8,14 @@ from itertools import zip_longest
 
 import numpy as np
 
-from annotator import predict
 from annotator.errors import ProjectError, several
 from annotator.hits.model import IMAGES, PAGES, Hit, HitClass, HitImage, HitPage
 from annotator.hits.sets import HitSet
-from annotator.log import State
-from annotator.pool import load
-from annotator.project import Project
-from annotator.refs import printable
+from annotator.items.refs import printable
+from annotator.log.entries import State
+from annotator.project.item_pool import load
+from annotator.project.project import Project
+from annotator.session import predict
 
 ORDERS = ("random", "likely")
 """How the candidates of a class are chosen: any unlabelled items, or those that the model takes

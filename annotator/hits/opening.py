@@ -7,16 +7,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from annotator.csvfile import written
 from annotator.errors import ProjectError, RefError, several
 from annotator.hits.model import Hit, HitImage
 from annotator.hits.reading import read_hits
 from annotator.hits.sets import HitSet, load, save
-from annotator.pool import load as load_pool
-from annotator.present import is_file
-from annotator.project import Project, is_project, write_atomically
-from annotator.refs import Item, printable
-from annotator.settings import ClassInfo, Settings
+from annotator.items.atomic import write_atomically
+from annotator.items.csv_rows import written
+from annotator.items.listing import is_file
+from annotator.items.refs import Item, printable
+from annotator.project.item_pool import load as load_pool
+from annotator.project.project import Project, is_project
+from annotator.project.settings import ClassInfo, Settings
 
 OTHER = "other"
 _SUFFIXES = ("", ".jpg", ".jpeg", ".JPEG", ".JPG", ".png")

@@ -8,11 +8,11 @@ from itertools import groupby, zip_longest
 from pathlib import Path
 from typing import Any
 
-from annotator.csvfile import read_rows
 from annotator.errors import RefError, several
 from annotator.hits.model import Hit, HitClass, HitImage, HitPage
-from annotator.listing import open_text
-from annotator.refs import Item, printable
+from annotator.items.csv_rows import read_rows
+from annotator.items.listing import open_text
+from annotator.items.refs import Item, printable
 
 _COLUMNS = ("pageno", "class", "url")
 _MANY = "|"

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from annotator.byproducts import PageTrace, traces
-from annotator.byproducts.assignments import Assignment, assignments
+from annotator.hits.assignments import Assignment, assignments
 from annotator.hits.sets import HitSet, load
-from annotator.project import Project
-from annotator.store import Records
+from annotator.hits.traces import PageTrace, traces
+from annotator.log.store import Records
+from annotator.project.project import Project
 
 
 @dataclass(frozen=True, slots=True)

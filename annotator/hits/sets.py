@@ -11,8 +11,9 @@ from typing import Any
 from annotator.errors import ProjectError
 from annotator.hits.model import Hit
 from annotator.hits.reading import read_hits
-from annotator.project import Project, write_atomically
-from annotator.refs import printable
+from annotator.items.atomic import write_atomically
+from annotator.items.refs import printable
+from annotator.project.project import Project
 
 FOLDER = "hits"
 _PLAIN = re.compile(r"[\w.-]+")

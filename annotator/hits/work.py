@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import replace
 
-from annotator.byproducts import PageTrace, Recorder, trace_of, traces
-from annotator.byproducts.assignments import Checks
+from annotator.hits.assignments import Checks
 from annotator.hits.book import Book
 from annotator.hits.labels import Task, labels_of, write_labels
 from annotator.hits.model import HitImage, HitPage
+from annotator.hits.recorder import Recorder
 from annotator.hits.sets import HitSet
-from annotator.log import Entry
+from annotator.hits.traces import PageTrace, trace_of, traces
+from annotator.items.refs import printable
+from annotator.log.entries import Entry
+from annotator.log.store import Records
 from annotator.pages import Marks, NotYet, Page, Select
-from annotator.refs import printable
-from annotator.session import Session
-from annotator.settings import ClassInfo
-from annotator.store import Records
+from annotator.project.settings import ClassInfo
+from annotator.session.session import Session
 
 SECONDS_AN_IMAGE = 0.2
 """The least time on a page, by default: pages of look-alikes are answered at about 1 s an image,

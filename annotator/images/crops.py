@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 
 from annotator.errors import ImageError
 from annotator.images.decode import MAX_PIXELS, Source, decoded, opened
-from annotator.refs import Box, Item, printable
+from annotator.items.refs import Box, Item, printable
 
 KEEP_BYTES = 100_000_000
 """Decoded images kept for the next box in them: one of 24 megapixels."""

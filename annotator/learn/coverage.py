@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.learn.pool import Pool
+from annotator.learn.candidates import Pool
 from annotator.learn.rows import CHUNK, KEPT, Rows, UnitRows
 
 REFERENCES = 1000

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from annotator.learn.candidates import Pool
 from annotator.learn.coverage import distances, pool_coverage, shrunk_radius
 from annotator.learn.mixture import CANDIDATES, uncertainty
-from annotator.learn.pool import Pool
 from annotator.learn.rows import Rows
 from annotator.learn.strategies import Pick, largest, margins
 

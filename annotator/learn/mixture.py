@@ -26,10 +26,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from annotator.learn.candidates import Pool
 from annotator.learn.coverage import Coverage, pool_coverage, shrunk_radius
-from annotator.learn.outlook import rare_class
-from annotator.learn.pool import Pool
 from annotator.learn.rows import Rows
+from annotator.learn.stopping import rare_class
 from annotator.learn.strategies import Pick, Utilities, largest, margins
 
 LEAST = 1e-6  # the least uncertainty counted, so that a sure model still gives every row a q

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.errors import ProjectError
-from annotator.learn.foreign import foreign
+from annotator.learn.custom_estimators import foreign
 from annotator.learn.logistic import Logistic
 from annotator.learn.ridge import RidgeLOO
 from annotator.learn.rows import CHUNK, UnitRows, unit

@@ -13,18 +13,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.learn.accepted import Accepted, whole_pool
-from annotator.learn.honest import Drawn, ErrorEstimate, Interval, Rest, estimate, precision
+from annotator.errors import ProjectError
+from annotator.learn.candidates import OpenRows, Pool
+from annotator.learn.error_estimate import (
+    Drawn,
+    ErrorEstimate,
+    Interval,
+    Rest,
+    estimate,
+    precision,
+)
+from annotator.learn.history import STEP, STOP_SET, Past, due
 from annotator.learn.model import FittedModel, Model, estimator, model_name, out_of_sample
-from annotator.learn.outlook import rarest
-from annotator.learn.past import STEP, STOP_SET, Past, due
-from annotator.learn.pool import OpenRows, Pool
-from annotator.learn.registry import STRATEGIES
+from annotator.learn.pool_scan import Rolling, Scan, equal, whole
+from annotator.learn.registry import DEFAULT, STRATEGIES
 from annotator.learn.rows import Rows, UnitRows, one_thread
-from annotator.learn.scan import Rolling, Scan, equal, whole
-from annotator.learn.snapshot import Snapshot as Snapshot
-from annotator.learn.snapshot import check_names as check_names
+from annotator.learn.stopping import rarest
 from annotator.learn.strategies import Pick, uniform
+from annotator.learn.stratified import Accepted, whole_pool
 
 MOST_SHOWN = 1000
 MOST_REBUILT = 1000  # labels
@@ -264,3 +270,50 @@ def _shown(snapshot: Snapshot) -> Rows:
     more = np.flatnonzero(other)
     rows = np.append(snapshot.rows, more if len(more) <= MOST_SHOWN else more[:0])
     return rows[_usable(snapshot, rows)]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All that `learn` knows; arrays are not changed after they are handed over."""
+
+    version: int
+    """seq of the last log entry it holds: identifies the data."""
+    features: NDArray[Any]
+    """(N, d) of any float type, may be a memory map; row i is pool row i."""
+    available: NDArray[np.bool_] | None
+    """(N,) rows whose features exist; None = all."""
+    rows: Rows
+    """(n,) labelled pool rows in the order they were asked."""
+    y: Rows
+    """(n,) index into classes."""
+    q: NDArray[np.float64]
+    """(n,) probability with which each was drawn; NaN = none (imported, a page, looked up)."""
+    pool: Rows
+    """(n,) size of the pool that it was drawn from."""
+    component: tuple[str, ...]
+    """(n,) which part of the strategy drew it."""
+    classes: tuple[str, ...]
+    closed: NDArray[np.bool_]
+    """(N,) must not be picked: answered, skipped, queued, on another screen, broken."""
+    strategy: str = DEFAULT
+    estimator: str = "ridge"
+    find: str | None = None
+    """The class to search for."""
+    want: int = 1
+    """How many picks are wanted."""
+    accepted: Accepted | None = None
+    """What `finish` accepted from the model: no row of it is open, all are of the pool."""
+    previous: Ranking | None = None
+    """The last ranking: saves time, changes nothing beyond rounding."""
+
+
+def check_names(snapshot: Snapshot) -> None:
+    """Raises ProjectError, listing the names that exist."""
+    estimator(snapshot.estimator)
+    for kind, name, known in (
+        ("strategy", snapshot.strategy, STRATEGIES),
+        ("class to find", snapshot.find, (None, *snapshot.classes)),
+    ):
+        if name not in known:
+            names = ", ".join(str(one) for one in known if one)
+            raise ProjectError(f"unknown {kind} {name!r}; known: {names}")

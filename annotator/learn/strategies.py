@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.learn.pool import Pool
+from annotator.learn.candidates import Pool
 from annotator.learn.rows import Rows
 
 Utilities = NDArray[np.floating[Any]]

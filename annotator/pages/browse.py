@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from annotator.items.refs import printable
 from annotator.learn.strategies import Pick
-from annotator.log import Entry
+from annotator.log.entries import Entry
 from annotator.pages import orders
 from annotator.pages.journal import Journal
 from annotator.pages.leases import PageLeases
@@ -17,9 +18,8 @@ from annotator.pages.orders import Order, Rows
 from annotator.pages.page import Marks, Page, Select, answers
 from annotator.pages.past import extra, page_of
 from annotator.pages.wish import Wish
-from annotator.refs import printable
-from annotator.session import Session
-from annotator.settings import ClassInfo
+from annotator.project.settings import ClassInfo
+from annotator.session.session import Session
 
 
 class Browse:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-from annotator.project import Project
+from annotator.project.project import Project
 
 
 class Habits:

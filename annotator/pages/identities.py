@@ -11,16 +11,15 @@ from collections import Counter, deque
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
-from annotator.clusters import Clusters
-from annotator.log import Action, Entry
+from annotator.log.entries import Action, Entry
 from annotator.pages.journal import Journal
 from annotator.pages.leases import PageLeases
 from annotator.pages.page import Marks, Page, Select
 from annotator.pages.past import extra, page_of
-from annotator.project import Project, add_classes
-from annotator.proposals.faces import NOISE
-from annotator.session import Session
-from annotator.settings import ClassInfo
+from annotator.project.clusters import NOISE, Clusters
+from annotator.project.project import Project, add_classes
+from annotator.project.settings import ClassInfo
+from annotator.session.session import Session
 
 __all__ = ["LOOSE", "NOISE", "ORDER", "Identities"]
 

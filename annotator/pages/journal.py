@@ -16,7 +16,7 @@ from typing import Any
 
 from annotator.learn.strategies import Pick
 from annotator.pages.page import Marks, Page, Select
-from annotator.project import Project
+from annotator.project.project import Project
 
 
 class Journal:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from annotator.errors import StoreError
+from annotator.log.store import Lease, Store, new_holder
 from annotator.pages.page import Page
-from annotator.queue import LEASE_SECONDS
-from annotator.store import Lease, Store, new_holder
+from annotator.session.queue import LEASE_SECONDS
 
 
 class PageLeases:

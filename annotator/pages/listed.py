@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from annotator.log import Entry
+from annotator.log.entries import Entry
 from annotator.pages.page import PER_PAGE, Marks, Page, Select, answers
 from annotator.pages.past import extra
-from annotator.session import Session
-from annotator.settings import ClassInfo
+from annotator.project.settings import ClassInfo
+from annotator.session.session import Session
 
 
 class Listed:

@@ -13,7 +13,7 @@ from annotator.learn.model import FittedModel
 from annotator.learn.nearest import Nearest
 from annotator.learn.rows import unit
 from annotator.learn.strategies import Pick, margins
-from annotator.learner import Learner
+from annotator.session.learner import Learner
 
 SCANNED = 40_000
 """Open rows that the model looks at for one page; of a larger pool, so many at random."""

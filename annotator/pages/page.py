@@ -14,8 +14,8 @@ from typing import Protocol
 
 from annotator.errors import AnnotatorError
 from annotator.learn.strategies import Pick
-from annotator.log import Entry
-from annotator.settings import ClassInfo
+from annotator.log.entries import Entry
+from annotator.project.settings import ClassInfo
 
 PER_PAGE = 48
 

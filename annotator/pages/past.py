@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from annotator.learn.strategies import Pick
-from annotator.log import Entry
+from annotator.log.entries import Entry
 from annotator.pages.page import Page, Select
 
 

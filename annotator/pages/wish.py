@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from annotator.items.refs import printable
 from annotator.pages.orders import Order
 from annotator.pages.page import PER_PAGE, Page, Select
-from annotator.refs import printable
-from annotator.settings import Settings
+from annotator.project.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from annotator.log import Entry, State
-from annotator.project import Project
+from annotator.log.entries import Entry, State
+from annotator.project.project import Project
 from annotator.proposals.table import ProposalTable, Proposed
 from annotator.proposals.verdict import judge
 

@@ -10,19 +10,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.clusters import members, write_clusters
+from annotator.detection.cluster import Clustering
+from annotator.detection.names import Namer, around
+from annotator.detection.proposal import UNNAMED
 from annotator.errors import ImageError
 from annotator.features.store import FeatureStore
-from annotator.first import First, write_first
 from annotator.images import Folder
-from annotator.log import State
-from annotator.project import Project
+from annotator.items.ref_table import RefTable
+from annotator.items.refs import Item
+from annotator.log.entries import State
+from annotator.project.clusters import members, write_clusters
+from annotator.project.priorities import First, write_first
+from annotator.project.project import Project
 from annotator.proposals.table import ProposalTable
-from annotator.propose.cluster import Clustering
-from annotator.propose.names import Namer, around
-from annotator.propose.proposal import UNNAMED
-from annotator.refs import Item
-from annotator.reftable import RefTable
 
 SHOWN = 4
 """How many of its most typical items name a cluster."""

@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+from annotator.detection.ensemble import Recipe, Seen, proposals
+from annotator.detection.proposal import Proposal
+from annotator.detection.routing import Route, in_order
 from annotator.errors import ProjectError
-from annotator.first import First, write_first
-from annotator.log import Action, Entry, State, replay
-from annotator.project import Project
+from annotator.items.refs import many, printable
+from annotator.log.entries import Action, Entry, State, replay
+from annotator.log.store import SqliteStore
+from annotator.project.priorities import First, write_first
+from annotator.project.project import Project
 from annotator.proposals.verdict import ACCEPT
 from annotator.proposals.writing import ProposalWriter
-from annotator.propose.ensemble import Recipe, Seen, proposals
-from annotator.propose.proposal import Proposal
-from annotator.propose.routing import Route, in_order
-from annotator.refs import many, printable
-from annotator.store import SqliteStore
 
 WHY = "disagreement"
 _WRITTEN_AT_ONCE = 5000

@@ -9,8 +9,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from annotator.errors import ProjectError
-from annotator.project import Project
-from annotator.refs import printable
+from annotator.items.refs import printable
+from annotator.project.project import Project
 
 
 class Done:

@@ -11,27 +11,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.clusters import members, read_clusters, write_clusters
+from annotator.detection.cluster import Clustering, Method, cluster
+from annotator.detection.descriptors import Described
+from annotator.detection.faces import FACE
+from annotator.detection.identities import Landmarks, aligned_faces
+from annotator.detection.proposal import reason
 from annotator.errors import FeatureError, ImageError, ProjectError
 from annotator.features.growing import Growing
 from annotator.features.pipeline import Progress, Report, Tally
 from annotator.features.store import META, FeatureStore, read_meta
 from annotator.images import Folder
-from annotator.log import State
-from annotator.pool import load
-from annotator.project import Project, write_atomically
+from annotator.items.atomic import write_atomically
+from annotator.items.ref_table import RefTable
+from annotator.items.refs import Item, printable
+from annotator.log.entries import State
+from annotator.project.clusters import NOISE, members, read_clusters, write_clusters
+from annotator.project.item_pool import load
+from annotator.project.project import Project
 from annotator.proposals.table import read
 from annotator.proposals.verdict import REJECT
-from annotator.propose.cluster import Clustering, Method, cluster
-from annotator.propose.descriptors import Described
-from annotator.propose.faces import FACE
-from annotator.propose.identities import Landmarks, aligned_faces
-from annotator.propose.proposal import reason
-from annotator.refs import Item, printable
-from annotator.reftable import RefTable
-
-NOISE = "noise"
-"""The class of faces that belong to no identity."""
 
 
 @dataclass(slots=True)

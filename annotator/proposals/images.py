@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from annotator.errors import RefError
-from annotator.listing import SUFFIXES, LeftOut, walk
-from annotator.pool import load
-from annotator.project import Project
+from annotator.items.listing import SUFFIXES, LeftOut, walk
+from annotator.items.refs import Item, printable
+from annotator.project.item_pool import load
+from annotator.project.project import Project
 from annotator.proposals.table import has_proposals
-from annotator.refs import Item, printable
 
 
 def image_paths(project: Project, left_out: LeftOut) -> list[str]:

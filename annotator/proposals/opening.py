@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from annotator.errors import ProjectError
-from annotator.project import Project, is_project, write_atomically
+from annotator.items.atomic import write_atomically
+from annotator.items.refs import printable
+from annotator.project.project import Project, is_project
+from annotator.project.settings import ClassInfo, Settings
 from annotator.proposals.images import check_some
-from annotator.refs import printable
-from annotator.settings import ClassInfo, Settings
 
 _YES_NO = (
     ClassInfo("no", description="not what is proposed, or a box that does not fit it"),

@@ -8,14 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from annotator.detection.proposal import reason
+from annotator.detection.render import LONGEST, Caption, drawn
 from annotator.errors import ImageError, ProjectError
 from annotator.features.decoding import pipelined
 from annotator.images import Folder
-from annotator.project import Project, write_atomically
+from annotator.items.atomic import write_atomically
+from annotator.items.refs import Box, Item, printable
+from annotator.project.project import Project
 from annotator.proposals.table import Proposed, read
-from annotator.propose.proposal import reason
-from annotator.propose.render import LONGEST, Caption, drawn
-from annotator.refs import Box, Item, printable
 
 _THREADS = 4
 

@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.log import State
-from annotator.project import Project
+from annotator.items.refs import printable
+from annotator.log.entries import State
+from annotator.project.project import Project
 from annotator.proposals.table import ProposalTable
 from annotator.proposals.verdict import judge
-from annotator.refs import printable
 
 LEVEL = 0.95
 """Of how many such intervals hold the truth."""

@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.csvfile import read_rows
 from annotator.errors import RefError, several
-from annotator.project import Project
+from annotator.items.csv_rows import read_rows
+from annotator.items.ref_table import RefTable
+from annotator.items.refs import printable
+from annotator.project.project import Project
 from annotator.proposals.verdict import chances
-from annotator.refs import printable
-from annotator.reftable import RefTable
 
 FILE = "proposals.csv"
 COLUMNS = ("ref", "score", "votes", "name", "model", "extra")

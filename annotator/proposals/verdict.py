@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from annotator.propose.proposal import UNNAMED
+from annotator.detection.proposal import UNNAMED
 
 ACCEPT = ("yes", "positive", "accept")
 REJECT = ("no", "none", "negative", "reject")

@@ -14,13 +14,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
+from annotator.detection.proposal import Proposal, iou
 from annotator.errors import ProjectError
-from annotator.pool import load
-from annotator.project import Project
-from annotator.proposals.refs_file import append_items
+from annotator.items.refs import Box, Item, printable
+from annotator.project.item_pool import load
+from annotator.project.project import Project
+from annotator.project.refs_csv import NewItem, append_items
 from annotator.proposals.table import COLUMNS, Proposed, file_of, read
-from annotator.propose.proposal import Proposal, iou
-from annotator.refs import Box, Item, printable
 
 OVERLAP = 0.7
 """Two boxes of one class in one image are the same object from this IoU on."""
@@ -109,7 +109,7 @@ class ProposalWriter:
     def flush(self) -> None:
         """Put the new items into refs.csv, at once or not at all."""
         if self._pending:
-            append_items(self.project, self._pending)
+            append_items(self.project, map(_new_item, self._pending))
             self._pending = []
         self._flushed = self._clock()
 
@@ -213,6 +213,16 @@ def _details(proposal: Proposal, moved: bool) -> str:
     if proposal.members:
         told["members"] = [member.as_dict() for member in proposal.members]
     return json.dumps(told, ensure_ascii=False, allow_nan=False) if told else ""
+
+
+def _new_item(row: Proposed) -> NewItem:
+    cells = {
+        "name": row.name,
+        "score": f"{row.score:.4f}",
+        "votes": str(row.votes),
+        "model": row.model,
+    }
+    return NewItem(Item.parse(row.ref), cells)
 
 
 def _appending(file: Path) -> Any:

@@ -14,20 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator import __version__
-from annotator.agreement import agreement
-from annotator.difficulty import Difficulty, windowed
 from annotator.errors import AnnotatorError
+from annotator.items.refs import many, printable
 from annotator.learn.model import out_of_sample
-from annotator.learn.outlook import advice, forecast
 from annotator.learn.ranking import Ranking, Snapshot, learn
-from annotator.log import Action, Entry, State
-from annotator.predict import Fitted, fit, predictions, unlabelled
-from annotator.project import Project
+from annotator.learn.stopping import advice, forecast
+from annotator.log.agreement import agreement
+from annotator.log.entries import Action, Entry, State
+from annotator.log.prequential import Difficulty, windowed
+from annotator.log.store import SqliteStore
+from annotator.project.project import Project
 from annotator.proposals import has_proposals
 from annotator.proposals.precision import precision
-from annotator.refs import many, printable
 from annotator.report.status import status
-from annotator.store import SqliteStore
+from annotator.session.predict import Fitted, fit, predictions, unlabelled
 
 _POINTS = 300
 """Places at which a curve is given."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from dataclasses import dataclass
 
-from annotator.refs import printable
+from annotator.items.refs import printable
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from annotator.refs import many
+from annotator.items.refs import many
 from annotator.report.charts import Curve, line_chart, share_bar
 from annotator.report.markup import Content, Markup, element, joined
 

@@ -7,16 +7,16 @@ from collections import Counter
 from statistics import median
 from typing import Any
 
-from annotator.agreement import agreement, as_lines
 from annotator.errors import AnnotatorError
 from annotator.features.store import FeatureStore
-from annotator.labelset import NONE, each
-from annotator.log import Action, Entry, State, replay
-from annotator.pool import load
-from annotator.project import Project
+from annotator.items.refs import printable
+from annotator.log.agreement import agreement, as_lines
+from annotator.log.entries import Action, Entry, State, replay
+from annotator.log.store import SqliteStore
+from annotator.project.item_pool import load
+from annotator.project.label_sets import NONE, each
+from annotator.project.project import Project
 from annotator.proposals.precision import precision, sentence
-from annotator.refs import printable
-from annotator.store import SqliteStore
 
 _BREAK_SECONDS = 60.0
 

@@ -7,8 +7,8 @@ import io
 
 from annotator.errors import AnnotatorError
 from annotator.images import Folder, draw_box
-from annotator.project import Project
-from annotator.refs import Item
+from annotator.items.refs import Item
+from annotator.project.project import Project
 from annotator.report.markup import Markup, element
 
 SIZE = (160, 160)

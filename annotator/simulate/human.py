@@ -16,15 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.features.store import FeatureStore
+from annotator.items.ref_table import RefTable
 from annotator.learn.model import FittedModel, out_of_sample
 from annotator.learn.ranking import learn
-from annotator.learner import Strategy
+from annotator.log.store import SqliteStore
 from annotator.pages import Browse, Order, Select, Wish
+from annotator.pages.key_delay import Delay, Stream, Verdict
 from annotator.pages.orders import LEFT, STREAMED, said, settled
-from annotator.rapid import Delay, Human, Stream, Verdict
-from annotator.reftable import RefTable
-from annotator.session import Session
-from annotator.store import SqliteStore
+from annotator.session.learner import Strategy
+from annotator.session.session import Session
+from annotator.simulate.rapid_human import Human
 
 SINGLE_SECONDS = 3.6
 """One image, one class of several: the median of 2,490 decisions of ten people among ten classes

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from annotator.features.store import FeatureStore
+from annotator.items.ref_table import RefTable
 from annotator.learn.ranking import Ranking, learn
-from annotator.learner import Strategy
-from annotator.reftable import RefTable
-from annotator.session import Session
+from annotator.log.store import SqliteStore
+from annotator.session.learner import Strategy
+from annotator.session.session import Session
 from annotator.simulate.metrics import METRICS, accuracy, calibration_error, chosen
 from annotator.simulate.options import Job, SimulateOptions
 from annotator.simulate.task import Task
-from annotator.store import SqliteStore
 
 EVERY = 10
 

@@ -17,7 +17,10 @@ from annotator.simulate.oracle import simulate
 from annotator.simulate.summary import summary
 from annotator.simulate.task import Truth, load, task
 
-SOURCES = ("learn/*.py", "simulate/*.py", "session.py", "learner.py", "queue.py", "pooled.py")
+SOURCES = (
+    "learn/*.py", "simulate/*.py", "session/session.py", "session/learner.py", "session/queue.py",
+    "session/pool_features.py",
+)  # fmt: skip
 Progress = Callable[[int, int], None]
 _loaded: tuple[SimulateOptions, Truth, Any] | None = None  # of this worker process
 

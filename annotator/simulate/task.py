@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from annotator.errors import FeatureError, ProjectError, RefError, several
 from annotator.features.store import map_matrix
-from annotator.listing import read_table
-from annotator.refs import printable
+from annotator.items.listing import read_table
+from annotator.items.refs import printable
 from annotator.simulate.options import SimulateOptions
 
 OTHERS = "others"

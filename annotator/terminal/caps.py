@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from annotator.errors import TerminalError
-from annotator.terminal.answers import Answers
+from annotator.terminal.replies import Answers
 
 GRAPHICS = ("auto", "kitty", "sixel", "iterm", "halfcell", "none")
 """The choices of `--graphics` and `ANNOTATOR_GRAPHICS`."""

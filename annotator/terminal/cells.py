@@ -10,7 +10,7 @@ from PIL import Image
 
 from annotator.terminal.backend import Area, Part, Payload, Quality
 from annotator.terminal.caps import Technique
-from annotator.terminal.drawn import UPPER, Drawn, half_pixels
+from annotator.terminal.redrawn import UPPER, Drawn, half_pixels
 
 Colours = Callable[[NDArray[np.uint8]], list[bytes]]
 LADDER = (Quality("4 bits a colour", 16, 0.16), Quality("true colour", 0, 0.26))

@@ -10,8 +10,8 @@ from PIL import Image
 
 from annotator.terminal.backend import Area, Part, Payload, Quality
 from annotator.terminal.caps import Technique
-from annotator.terminal.drawn import Drawn, half_pixels
 from annotator.terminal.fit import padded
+from annotator.terminal.redrawn import Drawn, half_pixels
 
 LADDER = (
     Quality("JPEG 60, half size", 60, 0.05, 2),

@@ -27,10 +27,10 @@ from annotator.terminal.backend import (
     move,
 )
 from annotator.terminal.caps import Caps, Technique
-from annotator.terminal.drawn import half_line, half_pixels
 from annotator.terminal.fit import canvas
 from annotator.terminal.placeholders import MARKS, PLACEHOLDER, placeholders
 from annotator.terminal.probe import through_tmux
+from annotator.terminal.redrawn import half_line, half_pixels
 
 PIECE = 4096
 """Largest payload of one escape code that the protocol allows, in base64 characters."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from annotator.terminal.backend import Area, Payload, Quality
-from annotator.terminal.budget import Budget
-from annotator.terminal.lru import BytesLRU
-from annotator.terminal.shots import Job, Shot
+from annotator.terminal.picture_cache import BytesLRU
+from annotator.terminal.requests import Job, Shot
+from annotator.terminal.round_trip import Budget
 
 Have = Callable[[Shot], Job | None]
 

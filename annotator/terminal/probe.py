@@ -15,9 +15,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from annotator.terminal.answers import Answers, parse, question
 from annotator.terminal.caps import FORCED, Caps, Technique, Tmux, choose, forced, wanted
-from annotator.terminal.memory import share, unshare
+from annotator.terminal.replies import Answers, parse, question
+from annotator.terminal.shared_memory import share, unshare
 
 TIMEOUT = 3.0
 """Seconds to wait for answers: five round trips of a 600 ms line."""

@@ -16,9 +16,9 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from annotator.errors import AnnotatorError
 from annotator.images import Crop, draw_box
-from annotator.refs import Item
+from annotator.items.refs import Item
 from annotator.terminal.fit import scaled
-from annotator.terminal.lru import BytesLRU
+from annotator.terminal.picture_cache import BytesLRU
 
 HEAD, SIDE = 1, 1
 """Free rows above each picture, free columns on either side of it."""

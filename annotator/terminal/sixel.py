@@ -10,8 +10,8 @@ from PIL import Image
 
 from annotator.terminal.backend import Area, Colour, Part, Payload, Quality
 from annotator.terminal.caps import Caps, Technique
-from annotator.terminal.drawn import Drawn, half_pixels
 from annotator.terminal.fit import padded
+from annotator.terminal.redrawn import Drawn, half_pixels
 
 LADDER = (
     Quality("16 colours", 16, 0.27),

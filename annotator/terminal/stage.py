@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from annotator.terminal.backend import Area, Backend, Cell, Colour, Payload
-from annotator.terminal.budget import Budget
-from annotator.terminal.line import Clock, Line
-from annotator.terminal.outbox import Outbox
+from annotator.terminal.encode_queue import GRACE, Wanted
+from annotator.terminal.pacing import Clock, Line
+from annotator.terminal.picture_slots import Sending, Stock
 from annotator.terminal.plan import Plan
-from annotator.terminal.shots import Begun, Display, Job, Sent, Shot
-from annotator.terminal.slots import Sending, Stock
-from annotator.terminal.view import View
-from annotator.terminal.wanted import GRACE, Wanted
+from annotator.terminal.requests import Begun, Display, Job, Sent, Shot
+from annotator.terminal.round_trip import Budget
+from annotator.terminal.screen_state import View
+from annotator.terminal.write_buffer import Outbox
 
 QUANTUM = 128 << 10  # bytes written in one go: few enough not to hold up the user interface
 

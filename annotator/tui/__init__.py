@@ -1,0 +1,1 @@
+"""The Textual app, one folder for each screen."""

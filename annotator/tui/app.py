@@ -1,145 +1,301 @@
-"""Opens the labelling screen on a project, and says at the end what came of it.
-
-Nothing here may import Textual before the terminal was asked: Textual reads its settings from
-the environment when it is imported, and owns the terminal's answers while it runs.
-"""
+"""The app: one session on the screen's thread, and what works for it in the background."""
 
 from __future__ import annotations
 
-import contextlib
-import os
+import asyncio
 import signal
-import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import ClassVar
 
-from annotator.errors import StoreError, TerminalError
-from annotator.hooks import Hooks
-from annotator.log import Entry, as_dict
-from annotator.project import Project
-from annotator.tui.pace import Pace
-from annotator.tui.reader import Reader
-from annotator.tui.receipt import Receipt, receipt_of
+from textual.app import SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
 
-if TYPE_CHECKING:
-    from annotator.settings import Settings
-    from annotator.terminal.caps import Caps
-    from annotator.tui.keymaps import Keymap
-    from annotator.tui.labeller import Labeller
+from annotator.errors import AnnotatorError, ProjectError, StoreError
+from annotator.features.store import FeatureStore
+from annotator.images import Folder
+from annotator.items.listing import LeftOut
+from annotator.items.refs import printable
+from annotator.project.hooks import Hooks
+from annotator.project.project import Project
+from annotator.session.session import Session
+from annotator.terminal.caps import Caps
+from annotator.tui import messages
+from annotator.tui.finder import Reader
+from annotator.tui.key_repeat import Pace, duration
+from annotator.tui.keymaps import Keymap
+from annotator.tui.label import text as label_text
+from annotator.tui.label.commands import OPENERS, palette_commands
+from annotator.tui.label.merge import Beside
+from annotator.tui.label.screen import LabelScreen
+from annotator.tui.label.strategy_dialog import title
+from annotator.tui.pages.open import similar
+from annotator.tui.pages.screen import PageView
+from annotator.tui.picture.driver import driver_for
+from annotator.tui.picture.picture import Picture
+from annotator.tui.themes import DEFAULT, THEMES
+from annotator.tui.workers import (
+    Extraction,
+    Fitter,
+    Opener,
+    computed_elsewhere,
+    no_features,
+    poster,
+)
 
-
-HOOKS_SECONDS = 5.0
-"""How long the end waits for commands that still run."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """What an audit asks, or what second opinions are wanted on."""
-
-    name: str | None
-    """Marks the labels of an audit in the log; None for second opinions."""
-    refs: Sequence[str]
-
-
-def run(
-    project: Project,
-    *,
-    annotator: str,
-    graphics: str = "auto",
-    features: bool = True,
-    audit: Sample | None = None,
-    opening: Callable[[Labeller], None] | None = None,
-) -> Receipt:
-    """Label `project` in this terminal until the annotator quits.
-
-    `features` says whether missing features are computed in the background; with `audit`, only
-    its items are asked, blind. `opening` opens another screen in place of the labelling screen,
-    once the pool is known. Raises
-    `AnnotatorError` for what keeps the screen from opening: keys in conflict, an unknown theme,
-    a store that cannot be opened, refs that cannot be read.
-    """
-    from annotator.terminal.probe import probe
-
-    if sys.__stderr__ is None or not sys.__stderr__.isatty():
-        raise TerminalError("the screen is drawn on stderr: run it again without redirecting that")
-    _keymap(project.settings)  # before the screen is touched
-    reader = Reader(project, audit.refs if audit else None)
-    caps = probe(graphics, stdout=sys.__stderr__.fileno())  # where the screen is drawn
-    os.environ.update(caps.environment)
-    for name in ("COLUMNS", "LINES"):
-        os.environ.pop(name, None)  # Textual would believe them, and miss every resize
-    # Pictures and fits are made in threads beside the screen's. By default one that computes
-    # gives way only after 5 ms, twice what a key needs in all.
-    sys.setswitchinterval(1e-4)
-    with prepared(project, annotator, caps, features=features, audit=audit, reader=reader) as app:
-        app.opening = opening
-        error = app.run()
-        if error is not None:
-            raise error
-        code = _code(app.signalled, app.return_code)
-        receipt = receipt_of(str(project.folder), app.session, app.pace, code)
-        app.hooks.tell("on_finish", receipt.as_dict())
-    return replace(receipt, unheard=app.hooks.close(HOOKS_SECONDS))
+LOOK_AGAIN = 5.0
+"""Seconds between looks at features that are still being computed."""
+TRY_AGAIN = 10.0
+"""Seconds until features that another session computes are looked at, and its end is noticed."""
+_SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
 
 
-@contextlib.contextmanager
-def prepared(
-    project: Project,
-    annotator: str,
-    caps: Caps,
-    *,
-    features: bool = True,
-    audit: Sample | None = None,
-    reader: Reader | None = None,
-) -> Iterator[Labeller]:
-    """The app for a project, with its session; both are closed at the end."""
-    from annotator.clusters import read_clusters
-    from annotator.first import read_first
-    from annotator.learner import Strategy
-    from annotator.proposals import before
-    from annotator.session import Session
-    from annotator.store import SqliteStore
-    from annotator.tui.labeller import Labeller
+class Labeller(Beside):
+    """Labels one project. The result is the error that ended it, if any."""
 
-    settings = project.settings
-    keymap = _keymap(settings)
-    commands = {"on_label": settings.on_label, "on_finish": settings.on_finish}
-    hooks = Hooks(commands, project.folder, lambda words: app.hook_failed(words))
+    CSS_PATH = "app.tcss"
+    TITLE = "annotator"
+    ENABLE_COMMAND_PALETTE = True
+    ALLOW_SELECT = False
+    COMMAND_PALETTE_BINDING = "ctrl+p"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+z", "suspend_process", show=False)]
 
-    def hear(entry: Entry) -> None:
-        hooks.tell("on_label", as_dict(entry))
-
-    store = SqliteStore(project.labels_file)
-    try:
-        session = Session(
-            store, settings.names, annotator=annotator, seed=settings.seed, ahead=settings.ahead,
-            multi=settings.multi_label,
-            strategy=Strategy(settings.strategy, settings.find, settings.estimator),
-            audit=audit.name if audit else None, second=bool(audit and audit.name is None),
-            hear=hear, repeats=settings.repeats,
+    def __init__(
+        self,
+        project: Project,
+        session: Session,
+        keymap: Keymap,
+        pace: Pace,
+        caps: Caps,
+        reader: Reader,
+        *,
+        extract: bool = True,
+        hooks: Hooks,
+    ) -> None:
+        super().__init__(driver_class=driver_for(caps))
+        self.project, self.session, self.keymap, self.pace = project, session, keymap, pace
+        self.caps = caps
+        self.opening: Callable[[Labeller], None] | None = None
+        """Opens a screen of its own once the pool is known, in place of the labelling screen."""
+        self.hooks = hooks
+        self.signalled: int | None = None
+        """The signal that ended the app, if one did."""
+        settings = project.settings
+        load = partial(Folder(project.images, settings.max_pixels).crop, context=settings.context)
+        picture = Picture(
+            load, caps, depth=settings.ahead, guard=settings.seen_guard,
+            lossless=settings.pictures == "exact",
         )  # fmt: skip
-        session.learner.before = before(project, blind=audit is not None)
-        session.learner.clusters = read_clusters(project)
-        session.queue.ask_first([] if audit else read_first(project))
-        pace = Pace(time.monotonic)
-        reader = reader or Reader(project, audit.refs if audit else None)
-        app = Labeller(project, session, keymap, pace, caps, reader, extract=features, hooks=hooks)
-        yield app
-        with contextlib.suppress(StoreError):
-            session.close()
-    finally:
-        store.close()
+        self.label_screen = LabelScreen(project, session, keymap, pace, picture)
+        self._reader, self._extract = reader, extract
+        self._post = poster(self)
+        self._fitter = Fitter(self._post, settings.seed)
+        self._child: Extraction | None = None
+        self._store: FeatureStore | None = None
+        self._grows = self._opens = False
+        self._progress = ""
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = self._theme(settings.theme or DEFAULT)
 
+    def _theme(self, name: str) -> str:
+        if name not in self.available_themes:
+            known = ", ".join(sorted(self.available_themes))
+            raise ProjectError(f"no theme {name!r}; choose one of {known}")
+        return name
 
-def _keymap(settings: Settings) -> Keymap:
-    from annotator.tui.keymaps import make_keymap
+    def on_mount(self) -> None:
+        if not self.is_headless:
+            for number in _SIGNALS:
+                asyncio.get_running_loop().add_signal_handler(number, self._end_by, number)
+        self.push_screen(self.label_screen)
+        self._reader.listen(lambda found: self._post(messages.Listed(found)))
+        self.set_interval(1.0, self._look_around)
 
-    return make_keymap(settings.keymap, settings.classes, settings.keys)
+    def on_unmount(self) -> None:
+        if self._child is not None:
+            self._child.stop()
 
+    def _end_by(self, number: int) -> None:
+        self.signalled = number
+        self.exit()
 
-def _code(signalled: int | None, returned: int | None) -> int:
-    if signalled is None:
-        return returned or 0
-    return 130 if signalled == signal.SIGINT else 128 + signalled
+    # --- the pool
+
+    def on_listed(self, message: messages.Listed) -> None:
+        found = message.found
+        if isinstance(found, AnnotatorError):
+            self.exit(found)
+        elif isinstance(found, LeftOut):
+            self._all_listed(found)
+        else:
+            self.session.extend(found)
+            if self.opening is None:
+                self.label_screen.sync()
+
+    def _all_listed(self, left_out: LeftOut) -> None:
+        self.label_screen.listed = True
+        if self.opening is None:
+            self.label_screen.sync()
+        if left_out.names:
+            self._warn("list", " ".join(str(left_out).split("\n  ")[:2]))
+        self.show_activity()
+        if len(self.session.queue.refs) and not self.session.blind:
+            self._open_features()  # an audit is blind, and its order is not a model's to choose
+        if self.opening is not None:
+            self.opening(self)
+
+    def _look_around(self) -> None:
+        """See what others wrote."""
+        try:
+            entries = self.session.refresh()
+        except StoreError as error:
+            self._warn("read", str(error))
+            return
+        self._warn("read", "")
+        self.label_screen.others(entries)
+        if entries or self.session.current != self.label_screen.picture.item:
+            self.label_screen.sync()
+            self.learn()
+        else:
+            self.label_screen.refresh_words()
+
+    # --- features
+
+    def _open_features(self) -> None:
+        """Look for features, or for more of them."""
+        if self._store is not None and self._grows:
+            self._use(self._store)
+        else:
+            self._opens = True
+            Opener(self._post, self.project.features_folder)
+        if self._child is not None and self._child.runs:
+            self.set_timer(LOOK_AGAIN if self._grows else 1.0, self._open_features)
+
+    def on_features_opened(self, message: messages.FeaturesOpened) -> None:
+        self._opens, store, before = False, message.store, self._store
+        if self._child is None:
+            self._progress = ""
+        if before is None or message.grows or len(store.refs) > len(before.refs):
+            self._store, self._grows = store, message.grows
+            self._use(store)
+        external = store.extractor.get("external", False)
+        if not external and (message.grows or len(store.refs) < len(self.session.queue.refs)):
+            self._compute()
+
+    def _use(self, store: FeatureStore) -> None:
+        self.session.attach(store, store.available())
+        self.learn()
+        self.label_screen.sync()
+        self.show_activity()
+
+    def on_features_unusable(self, message: messages.FeaturesUnusable) -> None:
+        self._opens = False
+        if (self.project.features_folder / "meta.json").exists():
+            self._warn("features", f"asking at random: {message.error}")
+        else:
+            self._compute()
+        self.show_activity()
+
+    def _compute(self) -> None:
+        if self._child is None and self._extract:
+            self._child = Extraction(self.project, self._post)
+            self._open_features()
+
+    def on_features_progress(self, message: messages.FeaturesProgress) -> None:
+        report = message.report
+        done, of = report.get("done", 0), report.get("of", 0)
+        left = report.get("left_s")
+        self._progress = f"features {100 * done // of if of else 0} %"
+        if left is not None and done < of:
+            self._progress += f" · {duration(left)} left"
+        self.show_activity()
+
+    def on_features_ended(self, message: messages.FeaturesEnded) -> None:
+        self._progress = ""
+        if not message.code:
+            self._open_features()
+        elif computed_elsewhere(message.narration):
+            self._child, self._grows = None, False
+            self._progress = "features come from another session"
+            self.set_timer(TRY_AGAIN, self._open_features)
+        else:
+            self._warn("features", no_features(message.narration, self.project))
+        self.show_activity()
+
+    def hook_failed(self, words: str) -> None:
+        """A command of the user's failed; called in another thread."""
+        self._post(messages.HookFailed(words))
+
+    def on_hook_failed(self, message: messages.HookFailed) -> None:
+        self._warn("hook", message.words)
+
+    def _warn(self, topic: str, text: str) -> None:
+        lines = [printable(line) for line in text.splitlines()]
+        self.label_screen.banner.warn(topic, "\n".join(lines))
+
+    def show_activity(self) -> None:
+        """What goes on beside the labelling, in the header."""
+        words = [self._progress] if self._progress else []
+        if self.session.blind:
+            words.append("predictions hidden")
+        elif self.session.ranking is None:
+            words.append("asking at random")
+        else:
+            words.append(title(self.session.strategy))
+        self.label_screen.header.activity(" · ".join(words))
+        self.label_screen.header.badge(label_text.badge(self.session, self.company.together))
+
+    # --- learning
+
+    def learn(self) -> None:
+        """Start a fit if one would know more than the last; at most one at a time."""
+        if self._fitter.busy or not self.session.stale:
+            return
+        snapshot = self.session.snapshot()
+        if snapshot is not None:
+            self._fitter.ask(snapshot)
+
+    def on_learned(self, message: messages.Learned) -> None:
+        self._fitter.busy = False
+        self._warn("fit", "")
+        self.session.adopt(message.ranking)
+        self.label_screen.sync()
+        self.show_activity()
+        self.learn()
+
+    def on_fit_failed(self, message: messages.FitFailed) -> None:
+        self._fitter.busy = False
+        error = message.error
+        reason = str(error) if isinstance(error, AnnotatorError) else repr(error)
+        self._warn("fit", f"learning failed, labelling goes on: {reason}")
+
+    def on_label_screen_answered(self) -> None:
+        self.learn()
+
+    def on_page_view_submitted(self, message: PageView.Submitted) -> None:
+        self.pace.answers += message.change
+        self.learn()
+
+    def on_page_view_similar(self, message: PageView.Similar) -> None:
+        similar(self, message.ref, message.label)
+
+    @property
+    def coming(self) -> str:
+        """What is on its way, that pages by a model wait for; "" for nothing."""
+        first = self._fitter.busy and self.session.ranking is None
+        return "Opening the features" if self._opens else "Learning for the first time" * first
+
+    # --- commands
+
+    def on_label_screen_wanted(self, message: LabelScreen.Wanted) -> None:
+        OPENERS[message.command](self)
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """What the palette offers: every class, every command, the themes."""
+        yield from palette_commands(self) if screen is self.label_screen else ()
+        yield SystemCommand("Theme", "Choose the colours", self.action_change_theme)
+
+    def action_help_quit(self) -> None:
+        self.exit()

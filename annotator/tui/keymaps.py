@@ -13,8 +13,8 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from annotator.errors import ProjectError, several
-from annotator.refs import printable
-from annotator.settings import ClassInfo
+from annotator.items.refs import printable
+from annotator.project.settings import ClassInfo
 
 
 class Command(NamedTuple):

@@ -9,9 +9,9 @@ from textual.message import Message
 
 from annotator.errors import AnnotatorError
 from annotator.features.store import FeatureStore
-from annotator.learn.contradict import Contradiction
+from annotator.learn.label_conflicts import Contradiction
 from annotator.learn.ranking import Ranking
-from annotator.tui.reader import Found
+from annotator.tui.finder import Found
 
 
 @dataclass

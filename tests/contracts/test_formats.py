@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from annotator import pool
 from annotator.errors import AnnotatorError, ProjectError
 from annotator.formats.format import Format, load, names
-from annotator.formats.gather import Gathered
+from annotator.formats.output_file import MARK, target
 from annotator.formats.reading import Reading
 from annotator.formats.splits import parse
-from annotator.formats.target import MARK, target
-from annotator.project import Project
-from annotator.refs import Box, Item
+from annotator.formats.spool import Gathered
+from annotator.items.refs import Box, Item
+from annotator.project import item_pool
+from annotator.project.project import Project
 from tests.formats import making
 
 WRITTEN = [name for name in names() if load(name).write and name != "imagenet-ab"]
@@ -198,7 +198,7 @@ def small_and_large(tmp_path_factory: pytest.TempPathFactory) -> list[Project]:
         refs = tuple(f"{n // 30}.png#xywh={n % 30},1,2,5" for n in range(count))
         folder = tmp_path_factory.mktemp("projects")
         found.append(making.project(folder, refs, dict.fromkeys(refs[::2], "ok")))
-        pool.load(found[-1])
+        item_pool.load(found[-1])
     return found
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from annotator.learn.candidates import OpenRows, Pool
 from annotator.learn.model import ESTIMATORS, FittedModel
-from annotator.learn.pool import OpenRows, Pool
 from annotator.learn.registry import STRATEGIES
 from annotator.learn.rows import UnitRows, unit
 

@@ -19,8 +19,8 @@ from annotator.features.pipeline import extract
 from annotator.features.store import FeatureStore
 from annotator.features.weights import default_model, find_weights
 from annotator.images import Folder
-from annotator.refs import Item
-from annotator.reftable import RefTable
+from annotator.items.ref_table import RefTable
+from annotator.items.refs import Item
 
 torch = pytest.importorskip("torch", reason="needs the models extra")
 transformers = pytest.importorskip("transformers", reason="needs the models extra")

@@ -12,7 +12,7 @@ import pytest
 from annotator.errors import FeatureError
 from annotator.features.growing import Growing, open_growing
 from annotator.features.store import FeatureStore
-from annotator.reftable import RefTable
+from annotator.items.ref_table import RefTable
 
 REFS = [f"{n}.jpg" for n in range(10)]
 KIND = {"name": "classic", "version": 1}
@@ -80,7 +80,8 @@ def test_work_continues_where_it_stopped(tmp_path: Path) -> None:
 def test_a_killed_writer_loses_only_what_was_not_yet_marked(tmp_path: Path) -> None:
     script = (
         "import os, sys; from pathlib import Path; import numpy as np;"
-        "from annotator.features.growing import Growing; from annotator.reftable import RefTable;"
+        "from annotator.features.growing import Growing;"
+        "from annotator.items.ref_table import RefTable;"
         "refs = RefTable(f'{n}.jpg' for n in range(10));"
         "g = Growing(Path(sys.argv[1]), refs, {'name': 'classic', 'version': 1}, 2);"
         "g.write(np.array([6, 3]), np.array([[7, .5], [4, .5]])); g.sync();"
@@ -167,7 +168,8 @@ def test_two_writers_do_not_mix(tmp_path: Path) -> None:
 def test_a_disk_without_room_is_said_and_leaves_no_file(tmp_path: Path) -> None:
     script = (
         "import resource, sys; from pathlib import Path; import numpy as np;"
-        "from annotator.features.growing import Growing; from annotator.reftable import RefTable;"
+        "from annotator.features.growing import Growing;"
+        "from annotator.items.ref_table import RefTable;"
         "from annotator.errors import FeatureError;"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096));"
         "g = Growing(Path(sys.argv[1]), RefTable('abc'), {'name': 'classic'}, 9000)\n"

@@ -17,8 +17,8 @@ from annotator.features.growing import open_growing
 from annotator.features.pipeline import Progress, Report, extract
 from annotator.features.store import FeatureStore
 from annotator.images import Folder
-from annotator.refs import Box, Item
-from annotator.reftable import RefTable
+from annotator.items.ref_table import RefTable
+from annotator.items.refs import Box, Item
 from tests.waiting import PATIENCE
 
 
@@ -152,7 +152,7 @@ def test_a_killed_run_is_resumed_without_a_wrong_row(tmp_path: Path, seed: int) 
     script = (
         "import sys; from pathlib import Path; from annotator.features.pipeline import extract;"
         "from annotator.features.classic import Classic; from annotator.images import Folder;"
-        "from annotator.reftable import RefTable; import annotator.features.growing as g;"
+        "from annotator.items.ref_table import RefTable; import annotator.features.growing as g;"
         "g._SYNC_EVERY = 0; root = Path(sys.argv[1]);"
         "extract(RefTable(sys.argv[2:]), Folder(root / 'images'), Classic(), root / 'features',"
         "batch_size=4, workers=1,"

@@ -11,7 +11,7 @@ import pytest
 
 from annotator.errors import FeatureError
 from annotator.features.store import FeatureStore
-from annotator.reftable import RefTable
+from annotator.items.ref_table import RefTable
 
 REFS = ["a.jpg", "b.jpg", "c c.jpg#xywh=1,2,3,4"]
 

@@ -9,20 +9,20 @@ from pathlib import Path
 from PIL import Image
 
 from annotator.errors import AnnotatorError as AnnotatorError
-from annotator.formats.begin import from_refs
 from annotator.formats.dataset import from_dataset
 from annotator.formats.format import Format
 from annotator.formats.format import load as load
 from annotator.formats.importing import Imported, import_labels
+from annotator.formats.new_project import from_refs
+from annotator.formats.output_file import target
 from annotator.formats.reading import Reading
 from annotator.formats.source import Options, Source
-from annotator.formats.target import target
-from annotator.log import Action, Entry, replay
-from annotator.pool import load as load_pool
-from annotator.project import Project
-from annotator.refs import Item
-from annotator.settings import ClassInfo, Settings
-from annotator.store import SqliteStore
+from annotator.items.refs import Item
+from annotator.log.entries import Action, Entry, replay
+from annotator.log.store import SqliteStore
+from annotator.project.item_pool import load as load_pool
+from annotator.project.project import Project
+from annotator.project.settings import ClassInfo, Settings
 
 SIZE = (60, 40)
 BOXES = ("a.png#xywh=4,2,40,20", "a.png#xywh=0,0,10.5,10.25", "sub/b c.jpg#xywh=1.125,2,58,37",

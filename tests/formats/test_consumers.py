@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 from PIL import Image, ImageOps
 
-from annotator.formats import label_studio, yaml
+from annotator.formats.csv_jsonl import safe, unsafe
 from annotator.formats.format import names
-from annotator.formats.plain import safe, unsafe
+from annotator.formats.label_studio import write
 from annotator.formats.source import Options, Source
 from annotator.formats.splits import parse
-from annotator.project import Project
+from annotator.formats.yolo import data_yaml
+from annotator.project.project import Project
 from tests.formats import making
 
 BOXES = ("a.png#xywh=4,2,40,20", "a.png#xywh=0,0,10.5,10.25", "sub/b c.jpg#xywh=1,2,58,37")
@@ -81,7 +82,7 @@ def test_numbers_of_classes_never_change(boxes: Project, tmp_path: Path) -> None
     making.write(changed, "yolo", tmp_path / "second")
     categories = json.loads((tmp_path / "second.json").read_text())["categories"]
     assert {c["name"]: c["id"] for c in categories} == {"ok": 1, "defect": 2, "new": 3}
-    names = yaml.load((tmp_path / "second/data.yaml").read_text())["names"][0]
+    names = data_yaml.load((tmp_path / "second/data.yaml").read_text())["names"][0]
     assert names == {"0": "ok", "1": "defect", "2": "new"}
     assert (tmp_path / "first/labels/a.txt").read_text() == (
         tmp_path / "second/labels/a.txt"
@@ -265,7 +266,7 @@ def test_the_reader_of_yaml_agrees_with_a_whole_one(text: str) -> None:
             return [plain(inner) for inner in value]
         return "" if value is None else str(value)
 
-    ours = {key: value for key, (value, _) in yaml.load(text).items()}
+    ours = {key: value for key, (value, _) in data_yaml.load(text).items()}
     theirs = plain(pyyaml.safe_load(text))
     assert {**ours, "download": ""} == {**theirs, "download": ""}
 
@@ -275,7 +276,7 @@ def test_label_studio_takes_the_tasks(boxes: Project, whole: Project, tmp_path: 
     for number, made in enumerate((boxes, whole)):
         place = tmp_path / f"{number}.json"
         making.write(made, "label-studio", place, provenance=True)
-        interface = sdk.LabelInterface(label_studio.interface(("ok", "defect"), made is boxes))
+        interface = sdk.LabelInterface(write.interface(("ok", "defect"), made is boxes))
         interface.validate()
         for task in json.loads(place.read_text()):
             for one in task["annotations"]:

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from annotator.formats.csv import export
-from annotator.log import Action, Entry, State, replay
-from annotator.project import Project
-from annotator.settings import ClassInfo, Settings
+from annotator.log.entries import Action, Entry, State, replay
+from annotator.project.project import Project
+from annotator.project.settings import ClassInfo, Settings
 from tests.formats import making
 
 cells = st.text(alphabet="ab \",;\n'é#=", max_size=6)

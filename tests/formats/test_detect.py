@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from annotator.errors import RefError
-from annotator.formats.detect import detect
 from annotator.formats.format import load, names
+from annotator.formats.sniff import detect
 from tests.formats import making
 
 FOUND = [name for name in names() if load(name).read and name != "list"]

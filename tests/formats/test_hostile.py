@@ -16,13 +16,13 @@ import pytest
 from PIL import Image
 
 from annotator.errors import AnnotatorError
-from annotator.formats.begin import from_refs
 from annotator.formats.dataset import from_dataset
-from annotator.formats.detect import detect
 from annotator.formats.format import load
+from annotator.formats.new_project import from_refs
 from annotator.formats.reading import Reading
-from annotator.project import Project
-from annotator.settings import Settings
+from annotator.formats.sniff import detect
+from annotator.project.project import Project
+from annotator.project.settings import Settings
 from tests.formats import hostile, hostile_tables, making
 from tests.formats.hostile import Case
 

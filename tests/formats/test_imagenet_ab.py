@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from annotator.byproducts import PageShown, Recorder, Terminal, Tile
 from annotator.errors import ProjectError
 from annotator.formats.format import load
 from annotator.formats.source import Options, Source
-from annotator.log import Action, Entry
-from annotator.project import Project
-from annotator.settings import ClassInfo, Settings
-from annotator.store import SqliteStore
+from annotator.hits.recorder import PageShown, Recorder, Terminal, Tile
+from annotator.log.entries import Action, Entry
+from annotator.log.store import SqliteStore
+from annotator.project.project import Project
+from annotator.project.settings import ClassInfo, Settings
 
 T0 = 1_700_000_000_000
 Check = Callable[[Any], bool]

@@ -11,9 +11,9 @@ from xml.etree import ElementTree
 import pytest
 
 from annotator.formats.format import load
-from annotator.log import Action, Entry
-from annotator.project import Project
-from annotator.store import SqliteStore
+from annotator.log.entries import Action, Entry
+from annotator.log.store import SqliteStore
+from annotator.project.project import Project
 from tests.formats import making
 
 MARKS = {"machine": True, "model": "ridge 7", "probability": 0.9}

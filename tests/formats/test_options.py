@@ -16,11 +16,11 @@ from annotator.features.store import FeatureStore
 from annotator.formats.predicted import Predictions
 from annotator.formats.source import Options, Source
 from annotator.formats.splits import assign, parse
-from annotator.log import Action, Entry, replay
-from annotator.pool import load
-from annotator.project import Project
-from annotator.refs import Item
-from annotator.store import SqliteStore
+from annotator.items.refs import Item
+from annotator.log.entries import Action, Entry, replay
+from annotator.log.store import SqliteStore
+from annotator.project.item_pool import load
+from annotator.project.project import Project
 from tests.formats import making
 
 REFS = tuple(f"{name}.png" for name in "abcdef")
@@ -169,7 +169,7 @@ def test_predictions_of_what_is_unlabelled(tmp_path: Path) -> None:
     source.predictions = Predictions(made, source.refs, replay(entries))
     said = [(record.item.path, record.predicted) for record in source.records() if record.score]
     assert said == [("6.png", "ok"), ("7.png", "defect")]
-    from annotator.formats.label_studio import write
+    from annotator.formats.label_studio.write import write
 
     write(source, tmp_path / "t.json")
     task = json.loads((tmp_path / "t.json").read_text())[6]

@@ -11,8 +11,8 @@ from pathlib import Path
 from PIL import Image
 
 import annotator
-from annotator.project import Project
-from annotator.settings import ClassInfo, Settings
+from annotator.project.project import Project
+from annotator.project.settings import ClassInfo, Settings
 
 NAME = "a\x1b]0;owned\x07.png"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from annotator.learn.accepted import whole_pool
-from annotator.learn.honest import Drawn, ErrorEstimate, Rest, estimate
+from annotator.learn.error_estimate import Drawn, ErrorEstimate, Rest, estimate
+from annotator.learn.stratified import whole_pool
 
 N, LEFT, AUDITS = 2000, 60, 80
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from annotator.learn.finish import Plan, audit_order, certified, plan, spent, verdict
-from annotator.learn.honest import Drawn
+from annotator.learn.audit import Plan, audit_order, certified, plan, spent, verdict
+from annotator.learn.error_estimate import Drawn
 
 
 def a_plan(size: int, bets: tuple[float, ...] = (0.0,), alpha: float = 0.05) -> Plan:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from annotator.learn.honest import Drawn, Rest, estimate, lure_weights
+from annotator.learn.candidates import OpenRows, Pool
+from annotator.learn.error_estimate import Drawn, Rest, estimate, lure_weights
 from annotator.learn.mixture import HerdingMix, drawing_weights
-from annotator.learn.pool import OpenRows, Pool
 from annotator.learn.rows import UnitRows
 
 N, KNOWN = 60, 10  # rows, of which the first ones were labelled in the cold start

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from annotator.learn.honest import ErrorEstimate
-from annotator.learn.outlook import Point, advice, agreement, forecast, history
+from annotator.learn.error_estimate import ErrorEstimate
+from annotator.learn.stopping import Point, advice, agreement, forecast, history
 
 
 def estimate(error: float, high: float, n_eff: float = 50, low: float = 0.0) -> ErrorEstimate:

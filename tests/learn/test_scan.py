@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from annotator.learn.candidates import OpenRows
 from annotator.learn.mixture import drawing_weights
 from annotator.learn.model import FittedModel
-from annotator.learn.pool import OpenRows
+from annotator.learn.pool_scan import SAMPLE, Rolling
 from annotator.learn.ranking import Ranking, Snapshot, learn
 from annotator.learn.ridge import RidgeLOO
 from annotator.learn.rows import CHUNK, KEPT, UnitRows, unit
-from annotator.learn.scan import SAMPLE, Rolling
 
 N, D = 3 * CHUNK + 100, 6
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from annotator.propose.detections import Detections
-from annotator.propose.evaluate import Truth
+from annotator.detection.detections import Detections
+from annotator.detection.evaluate import Truth
 
 WIDTH, HEIGHT = 640, 480
 NAMES = ("person", "bicycle")

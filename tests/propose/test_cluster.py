@@ -12,24 +12,24 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from annotator.cli.app import app
-from annotator.clusters import Clusters, read_clusters
+from annotator.detection.cluster import METHODS, cluster
+from annotator.detection.dbscan import dbscan
+from annotator.detection.proposal import Proposal
 from annotator.errors import ExtraMissing, FeatureError, RefError
 from annotator.features.store import FeatureStore
-from annotator.first import read_first
-from annotator.log import Action, Entry
+from annotator.items.ref_table import RefTable
+from annotator.items.refs import Box, Item
+from annotator.log.entries import Action, Entry
+from annotator.log.store import SqliteStore
 from annotator.pages import Order, Select, Wish
 from annotator.pages.browse import Browse
-from annotator.pool import load
-from annotator.project import Project
+from annotator.project.clusters import Clusters, read_clusters
+from annotator.project.item_pool import load
+from annotator.project.priorities import read_first
+from annotator.project.project import Project
+from annotator.project.settings import ClassInfo, Settings
 from annotator.proposals import ProposalWriter
-from annotator.propose.cluster import METHODS, cluster
-from annotator.propose.dbscan import dbscan
-from annotator.propose.proposal import Proposal
-from annotator.refs import Box, Item
-from annotator.reftable import RefTable
-from annotator.session import Session
-from annotator.settings import ClassInfo, Settings
-from annotator.store import SqliteStore
+from annotator.session.session import Session
 
 SIZES = (30, 20, 10)
 """Of three heaps in directions far apart."""
@@ -65,7 +65,7 @@ def test_dbscan_finds_the_clusters_of_scikit_learn(
     eps: float, least: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sklearn = pytest.importorskip("sklearn.cluster", reason="needs scikit-learn")
-    monkeypatch.setattr("annotator.propose.dbscan._BLOCK", 64)  # several blocks
+    monkeypatch.setattr("annotator.detection.dbscan._BLOCK", 64)  # several blocks
     rng = np.random.default_rng(1)
     X = np.repeat(rng.normal(size=(20, 6)), 15, axis=0) + 0.25 * rng.normal(size=(300, 6))
     X = (X / np.linalg.norm(X, axis=1, keepdims=True)).astype(np.float32)

@@ -12,25 +12,26 @@ import pytest
 from PIL import Image
 from pytest import MonkeyPatch
 
+from annotator.detection.detect import Passes, detect
+from annotator.detection.detections import Detections
+from annotator.detection.detectors import Prepared, TransformersDetector
+from annotator.detection.ensemble import Recipe, Voter, ensemble, unknown, wanted
+from annotator.detection.results import Answer, Results
+from annotator.detection.routing import Rule
+from annotator.detection.tiles import merged, tiles
 from annotator.errors import ExtraMissing, FeatureError
-from annotator.first import read_first
-from annotator.log import replay
-from annotator.project import Project
+from annotator.log.entries import replay
+from annotator.log.store import SqliteStore
+from annotator.project.priorities import read_first
+from annotator.project.project import Project
 from annotator.proposals import read
-from annotator.propose.detect import Passes, detect
-from annotator.propose.detections import Detections
-from annotator.propose.detectors import Prepared, TransformersDetector
-from annotator.propose.ensemble import Recipe, Voter, ensemble, unknown, wanted
-from annotator.propose.results import Answer, Results
-from annotator.propose.routing import Rule
-from annotator.propose.tiles import merged, tiles
-from annotator.store import SqliteStore
 from tests.propose import checkpoints
 
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Tiny checkpoints with random weights."""
+    pytest.importorskip("transformers", reason="needs the models extra")
     folder = tmp_path_factory.mktemp("models")
     for make in (checkpoints.rt_detr_v2, checkpoints.d_fine, checkpoints.deformable_detr):
         make(folder / make.__name__)
@@ -136,6 +137,7 @@ def test_a_processor_for_torchvision_alone_is_done_without(models: Path, tmp_pat
 def test_weights_that_are_absent_are_named_with_the_command_that_fetches_them(
     monkeypatch: MonkeyPatch, tmp_path: Path
 ) -> None:
+    pytest.importorskip("transformers", reason="needs the models extra")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(ExtraMissing, match=r"hf download PekingU/rtdetr_v2_r50vd .*172 MB"):
         TransformersDetector("PekingU/rtdetr_v2_r50vd")

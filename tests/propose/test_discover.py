@@ -13,16 +13,16 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from annotator.cli.app import app
+from annotator.detection.backbone import PatchNetwork
+from annotator.detection.lost import lost
+from annotator.detection.names import Classifier, Words, around
+from annotator.detection.objects import Search, discover
+from annotator.detection.proposal import iou
 from annotator.errors import ExtraMissing, FeatureError
 from annotator.images import Folder
-from annotator.pool import load
-from annotator.project import Project
-from annotator.propose.backbone import PatchNetwork
-from annotator.propose.lost import lost
-from annotator.propose.names import Classifier, Words, around
-from annotator.propose.objects import Search, discover
-from annotator.propose.proposal import iou
-from annotator.refs import Box, Item
+from annotator.items.refs import Box, Item
+from annotator.project.item_pool import load
+from annotator.project.project import Project
 from tests.propose import tiny
 
 torch = pytest.importorskip("torch", reason="needs the models extra")

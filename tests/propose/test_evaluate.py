@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from annotator.detection.detections import Detections
+from annotator.detection.evaluate import average_precision, read_truth
+from annotator.detection.fuse import fuse
 from annotator.errors import RefError
-from annotator.propose.detections import Detections
-from annotator.propose.evaluate import average_precision, read_truth
-from annotator.propose.fuse import fuse
 from tests.propose.scenes import MODELS, answers, official, scenes
 
 pytest.importorskip("pycocotools")

@@ -12,17 +12,17 @@ import pytest
 from PIL import Image, ImageOps
 from pytest import MonkeyPatch
 
-from annotator.clusters import read_clusters
+from annotator.detection.align import TEMPLATE, aligned, similarity
+from annotator.detection.augment import restored
+from annotator.detection.descriptors import Described
+from annotator.detection.detections import Detections
+from annotator.detection.faces import SWAPS, FaceDetector
+from annotator.detection.onnxfiles import KNOWN, find_onnx
 from annotator.errors import ExtraMissing, FeatureError
 from annotator.features.store import FeatureStore
-from annotator.project import Project
+from annotator.project.clusters import read_clusters
+from annotator.project.project import Project
 from annotator.proposals import judge, read
-from annotator.propose.align import TEMPLATE, aligned, similarity
-from annotator.propose.augment import restored
-from annotator.propose.descriptors import Described
-from annotator.propose.detections import Detections
-from annotator.propose.faces import SWAPS, FaceDetector
-from annotator.propose.onnxfiles import KNOWN, find_onnx
 from tests.propose.onnx_made import write_descriptor
 
 pytest.importorskip("cv2")

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from annotator.propose.detections import Detections, cleaned
-from annotator.propose.fuse import CONFIDENCES, Fused, fuse
+from annotator.detection.detections import Detections, cleaned
+from annotator.detection.fuse import CONFIDENCES, Fused, fuse
 
 # What ensemble-boxes 1.0.9 answers on random boxes; made by make_fusion_fixture.py.
 CASES: list[dict[str, Any]] = json.loads(

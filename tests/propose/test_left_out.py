@@ -15,16 +15,16 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from annotator.cli.app import app
+from annotator.detection.ensemble import Recipe, Seen, Voter
+from annotator.detection.proposal import Proposal
+from annotator.detection.routing import Route
 from annotator.errors import ExtraMissing, RefError
-from annotator.log import State
-from annotator.project import Project
+from annotator.items.refs import Box, Item
+from annotator.log.entries import State
+from annotator.project.project import Project
 from annotator.proposals import Done, ProposalWriter, open_or_make
 from annotator.proposals.detected import write
 from annotator.proposals.faces import document
-from annotator.propose.ensemble import Recipe, Seen, Voter
-from annotator.propose.proposal import Proposal
-from annotator.propose.routing import Route
-from annotator.refs import Box, Item
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def test_a_checkpoint_of_older_days_opens(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch", reason="needs the models extra")
     from safetensors.torch import load_file
 
-    from annotator.propose.detectors import TransformersDetector
+    from annotator.detection.detectors import TransformersDetector
     from tests.propose import checkpoints
 
     new = checkpoints.deformable_detr(tmp_path / "new")
@@ -134,7 +134,7 @@ def test_a_checkpoint_of_older_days_opens(tmp_path: Path) -> None:
 
 def test_no_cluster_at_all_says_what_else_to_try(photos: Path, tmp_path: Path) -> None:
     from annotator.features.store import FeatureStore
-    from annotator.reftable import RefTable
+    from annotator.items.ref_table import RefTable
 
     project = open_or_make(photos)
     refs = ["a.png#xywh=1,1,9,9", "b.png#xywh=1,1,9,9"]
@@ -151,10 +151,11 @@ def test_no_cluster_at_all_says_what_else_to_try(photos: Path, tmp_path: Path) -
 _SCRIPT = """
 import resource, sys
 from pathlib import Path
-from annotator.project import Project, write_atomically
+from annotator.items.atomic import write_atomically
+from annotator.project.project import Project
 from annotator.proposals import Done, ProposalWriter
-from annotator.propose.proposal import Proposal
-from annotator.refs import Box, Item
+from annotator.detection.proposal import Proposal
+from annotator.items.refs import Box, Item
 
 def proposal(name):
     return Proposal(Item(name, Box(1, 1, 9, 9)), 0.5, "cat", "m", extra={{"why": "x" * 200}})

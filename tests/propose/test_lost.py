@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from annotator.propose.lost import Found, apart, degrees, lost, many, otsu
-from annotator.propose.tokencut import tokencut
+from annotator.detection.lost import Found, apart, degrees, lost, many, otsu
+from annotator.detection.tokencut import tokencut
 
 PHOTOS = (
     "bird", "cat", "cat_720p", "dragonfly", "face", "grace_hopper", "hot_dog", "kite_and_cold",

@@ -12,12 +12,12 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image
 
-from annotator.refs import Item
+from annotator.items.refs import Item
 from annotator.terminal.backend import Area, Payload
 from annotator.terminal.caps import Caps, Technique
-from annotator.terminal.line import Line
-from annotator.terminal.make import backend_for
-from annotator.terminal.shots import Job, Shot
+from annotator.terminal.choose import backend_for
+from annotator.terminal.pacing import Line
+from annotator.terminal.requests import Job, Shot
 from annotator.terminal.stage import Stage
 from tests.terminal.screen import Screen
 

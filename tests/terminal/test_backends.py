@@ -8,9 +8,9 @@ from PIL import Image
 
 from annotator.terminal.backend import Area, Quality
 from annotator.terminal.caps import Caps, Technique, Tmux
+from annotator.terminal.choose import backend_for
 from annotator.terminal.fit import scaled
-from annotator.terminal.make import backend_for
-from annotator.terminal.overdraw import touches
+from annotator.terminal.overpaint import touches
 from tests.terminal.annotating import KINDS
 from tests.terminal.screen import Screen
 

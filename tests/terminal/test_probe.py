@@ -12,10 +12,10 @@ from contextlib import contextmanager
 import pytest
 
 from annotator.errors import TerminalError
-from annotator.terminal.answers import parse, question
 from annotator.terminal.caps import Caps, Technique, Tmux, choose
-from annotator.terminal.facts import facts
+from annotator.terminal.diagnostics import facts
 from annotator.terminal.probe import probe
+from annotator.terminal.replies import parse, question
 from tests.terminal.screen import Screen
 from tests.waiting import PATIENCE
 

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from annotator.images import Folder
-from annotator.refs import Box, Item
+from annotator.items.refs import Box, Item
 from annotator.terminal.backend import Area
 from annotator.terminal.caps import Caps, Technique
-from annotator.terminal.lettered import Lettered, Run
-from annotator.terminal.make import backend_for
+from annotator.terminal.choose import backend_for
 from annotator.terminal.placeholders import MARKS
 from annotator.terminal.sheet import HEAD, LEAST, SIDE, Composer, Sheet, most, spots, strip
+from annotator.terminal.text_overlay import Lettered, Run
 from tests.terminal.annotating import KINDS
 from tests.terminal.screen import Screen
 

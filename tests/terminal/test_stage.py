@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from annotator.terminal.caps import Technique
-from annotator.terminal.shots import Job, Shot
+from annotator.terminal.requests import Job, Shot
 from tests.terminal.annotating import ITEMS, KINDS, Annotating, encoded, shown
 
 SEQUENCES = 5
@@ -50,7 +50,7 @@ def _wander(session: Annotating, chance: random.Random, steps: int) -> int:
 @pytest.fixture
 def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where this machine's programs share memory."""
-    monkeypatch.setattr("annotator.terminal.memory.FOLDER", tmp_path)
+    monkeypatch.setattr("annotator.terminal.shared_memory.FOLDER", tmp_path)
     return tmp_path
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from annotator.refs import Item
+from annotator.items.refs import Item
 from annotator.terminal.backend import Payload
-from annotator.terminal.shots import Shot
-from annotator.terminal.view import View
+from annotator.terminal.requests import Shot
+from annotator.terminal.screen_state import View
 
 
 def test_a_picture_drawn_again_after_a_dialog_was_not_waited_for() -> None:

@@ -8,7 +8,7 @@ set -eu
 root=${ANNOTATOR_TRIXIE:-${XDG_CACHE_HOME:-$HOME/.cache}/annotator-trixie}
 here=$(cd "$(dirname "$0")/../.." && pwd)
 shared="/proc /dev /dev/pts /dev/shm ${TMPDIR:-/tmp} $HOME $here"
-python=$("$here/.venv/bin/python" -c 'import sys; print(sys.base_prefix)' 2>/dev/null || true)
+python=$("$here/${VENV:-.venv}/bin/python" -c 'import sys; print(sys.base_prefix)' 2>/dev/null || true)
 case "$python" in ""|/usr|"$HOME"*) ;; *) shared="$shared $python" ;; esac
 
 mounted() { mountpoint -q "$1"; }

@@ -15,12 +15,12 @@ from PIL import Image
 from Xlib import X
 from Xlib.ext import xtest
 
-from annotator.log import Action
-from annotator.project import Project
-from annotator.settings import ClassInfo, Settings
-from annotator.store import SqliteStore
+from annotator.log.entries import Action
+from annotator.log.store import SqliteStore
+from annotator.project.project import Project
+from annotator.project.settings import ClassInfo, Settings
 from annotator.terminal.sheet import spots
-from annotator.tui.widgets.letters import tags
+from annotator.tui.pages.mosaic import tags
 from tests.terminals.real import Pixels, Real, missing, opened
 from tests.waiting import PATIENCE
 

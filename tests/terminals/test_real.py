@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from annotator.store import SqliteStore
+from annotator.log.store import SqliteStore
 from tests.terminals.real import TRIXIE, Pixels, Real, missing, opened
 from tests.waiting import PATIENCE
 

@@ -17,16 +17,16 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from annotator.features.growing import Growing
-from annotator.log import Entry
-from annotator.project import Project
-from annotator.reftable import RefTable
-from annotator.settings import ClassInfo, Settings
-from annotator.store import SqliteStore
+from annotator.items.ref_table import RefTable
+from annotator.log.entries import Entry
+from annotator.log.store import SqliteStore
+from annotator.project.project import Project
+from annotator.project.settings import ClassInfo, Settings
 from annotator.terminal.caps import Caps, Technique
-from annotator.tui.app import prepared
-from annotator.tui.labeller import Labeller
-from annotator.tui.screens.label import LabelScreen
-from annotator.tui.screens.pageview import PageView
+from annotator.tui.app import Labeller
+from annotator.tui.label.screen import LabelScreen
+from annotator.tui.launch import prepared
+from annotator.tui.pages.screen import PageView
 from tests.waiting import PATIENCE
 
 COLOURS = {"red": (200, 30, 30), "blue": (30, 30, 200)}

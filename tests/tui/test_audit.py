@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from annotator.finish import Audit, begin
-from annotator.log import replay
-from annotator.project import Project
-from annotator.store import SqliteStore
+from annotator.curate.finish import Audit, begin
+from annotator.log.entries import replay
+from annotator.log.store import SqliteStore
+from annotator.project.project import Project
 from annotator.terminal.caps import Caps, Technique
-from annotator.tui.app import Sample, prepared
-from annotator.tui.labeller import Labeller
+from annotator.tui.app import Labeller
+from annotator.tui.launch import Sample, prepared
 from tests.tui.tmux import Tmux
 from tests.waiting import PATIENCE
 
@@ -38,7 +38,7 @@ def project(make: Any, give_features: Any, truth: Any) -> Project:
 
 
 def _label(project: Project, refs: Sequence[str], names: Sequence[str]) -> None:
-    from annotator.log import Action, Entry
+    from annotator.log.entries import Action, Entry
 
     store = SqliteStore(project.labels_file)
     store.append(

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from annotator.settings import ClassInfo
-from annotator.tui.charts import MOST_CLASSES, class_chart
+from annotator.project.settings import ClassInfo
+from annotator.tui.curves.charts import MOST_CLASSES, class_chart
+from annotator.tui.curves.plot import Chart, Series, chart_lines, plot, ticks
 from annotator.tui.keymaps import make_keymap
-from annotator.tui.plot import Chart, Series, chart_lines, plot, ticks
-from annotator.tui.text import Line, width
+from annotator.tui.styled_text import Line, width
 
 REFS = [f"{number:02d}.png" for number in range(60)]
 
@@ -166,8 +166,8 @@ async def test_a_large_window_shows_all_curves_at_once(
 async def test_the_curves_follow_what_others_label(
     make: Any, opened: Any, give_features: Any
 ) -> None:
-    from annotator.session import Session
-    from annotator.store import SqliteStore
+    from annotator.log.store import SqliteStore
+    from annotator.session.session import Session
 
     project = make(20)
     async with opened(project) as desk:

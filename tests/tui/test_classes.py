@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from annotator.log import replay
-from annotator.settings import ClassInfo
-from annotator.store import SqliteStore
+from annotator.log.entries import replay
+from annotator.log.store import SqliteStore
+from annotator.project.settings import ClassInfo
 from annotator.terminal.caps import Caps, Technique
-from annotator.tui.app import prepared
-from annotator.tui.screens.classes import ClassesScreen, about, matching
+from annotator.tui.label.find_class import ClassesScreen, about, matching
+from annotator.tui.launch import prepared
 
 
 def _classes() -> list[ClassInfo]:

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from annotator import duplicates
-from annotator.log import Action, Entry
-from annotator.pool import load
-from annotator.project import Project
-from annotator.store import SqliteStore
+from annotator.images import Folder, near_duplicates
+from annotator.log.entries import Action, Entry
+from annotator.log.store import SqliteStore
+from annotator.project.item_pool import load
+from annotator.project.project import Project
 
 WIDE = (120, 40)
 COPIES = {"02.png", "05.png", "07.png"}
@@ -30,7 +30,9 @@ def copies(make: Any) -> Project:
     for name in ("05.png", "07.png"):
         shutil.copy(project.images / "02.png", project.images / name)
     refs = load(project)
-    duplicates.update(project, refs, np.arange(len(refs)))
+    near_duplicates.update(
+        Folder(project.images), project.fingerprints_file, refs, np.arange(len(refs))
+    )
     return project
 
 

@@ -13,21 +13,21 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from annotator.byproducts import PageTrace, traces
-from annotator.byproducts.assignments import Checks
+from annotator.hits.assignments import Checks
 from annotator.hits.book import Book
 from annotator.hits.make import Recipe
 from annotator.hits.make import make as draw
 from annotator.hits.sets import HitSet, save
-from annotator.log import Action, Entry, replay
-from annotator.project import Project
-from annotator.store import SqliteStore
+from annotator.hits.traces import PageTrace, traces
+from annotator.log.entries import Action, Entry, replay
+from annotator.log.store import SqliteStore
+from annotator.project.project import Project
 from annotator.terminal.caps import Caps, Technique
-from annotator.tui.app import prepared
-from annotator.tui.hand import now
-from annotator.tui.hitting import opening
-from annotator.tui.labeller import Labeller
-from annotator.tui.screens.hit import HitScreen
+from annotator.tui.app import Labeller
+from annotator.tui.launch import prepared
+from annotator.tui.pages.hit import HitScreen
+from annotator.tui.pages.open import opening
+from annotator.tui.pages.pointer_recorder import now
 from tests.waiting import PATIENCE
 
 NO_CHECKS = Checks(0.0, False)

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from annotator.log import Action, Entry
-from annotator.project import Project
-from annotator.store import SqliteStore
+from annotator.log.entries import Action, Entry
+from annotator.log.store import SqliteStore
+from annotator.project.project import Project
 from tests.tui.tmux import Tmux
 
 HITS = shlex.join([sys.executable, "-m", "annotator", "hits"])

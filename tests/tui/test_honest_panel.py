@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 
 from annotator.features.store import FeatureStore
-from annotator.learn.honest import ErrorEstimate, Interval
-from annotator.learn.outlook import Advice, Point
+from annotator.items.ref_table import RefTable
+from annotator.learn.error_estimate import ErrorEstimate, Interval
 from annotator.learn.ranking import learn
-from annotator.learner import Strategy
-from annotator.log import Action, Entry
-from annotator.progress import Progress
-from annotator.reftable import RefTable
-from annotator.session import Session
-from annotator.store import SqliteStore
-from annotator.tui.honest import Honest, Rare, honest, outlook
-from annotator.tui.text import width
-from annotator.tui.widgets.panel import Curve, PanelState, panel_lines
+from annotator.learn.stopping import Advice, Point
+from annotator.log.entries import Action, Entry
+from annotator.log.store import SqliteStore
+from annotator.session.learner import Strategy
+from annotator.session.progress import Progress
+from annotator.session.session import Session
+from annotator.tui.label.error_panel import Honest, Rare, honest, outlook
+from annotator.tui.label.progress_panel import Curve, PanelState, panel_lines
+from annotator.tui.styled_text import width
 
 REFS = [f"{number:02d}.png" for number in range(200)]
 SHARES = (Interval(0.958, 0.952, 0.964), Interval(0.042, 0.036, 0.048))

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from textual.widgets import Input
 
-from annotator.clusters import Member, write_clusters
-from annotator.log import Action, replay
-from annotator.project import Project, add_classes
-from annotator.settings import ClassInfo
-from annotator.tui.identifying import open_identities
-from annotator.tui.screens.clusters import ClustersScreen
+from annotator.log.entries import Action, replay
+from annotator.project.clusters import Member, write_clusters
+from annotator.project.project import Project, add_classes
+from annotator.project.settings import ClassInfo
+from annotator.tui.pages.identities import ClustersScreen
+from annotator.tui.pages.open import open_identities
 
 GROUPS = (range(0, 6), range(6, 10), range(10, 12))
 LOOSE = ["12.png", "13.png"]

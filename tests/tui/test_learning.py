@@ -157,7 +157,7 @@ async def test_features_are_computed_beside_the_screen(
 async def test_features_that_another_session_computes_are_waited_for(
     make: Any, opened: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("annotator.tui.labeller.TRY_AGAIN", 0.1)
+    monkeypatch.setattr("annotator.tui.app.TRY_AGAIN", 0.1)
     project = make(40, model="classic")
     project.features_folder.mkdir()
     lock = (project.features_folder / "partial.lock").open("w")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from annotator.settings import ClassInfo
+from annotator.project.settings import ClassInfo
 from annotator.terminal.caps import Caps, Technique
-from annotator.tui.app import prepared
-from annotator.tui.screens.meaning import MeaningScreen
+from annotator.tui.label.class_info import MeaningScreen
+from annotator.tui.launch import prepared
 from annotator.tui.widgets.lines import Lines
 
 

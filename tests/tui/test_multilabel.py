@@ -10,18 +10,18 @@ import pytest
 
 from annotator.errors import ProjectError
 from annotator.features.store import FeatureStore
-from annotator.labelset import joined, marginal, parts
 from annotator.learn.ranking import learn
-from annotator.log import replay
-from annotator.pool import load
-from annotator.predict import as_csv
-from annotator.project import Project
+from annotator.log.entries import replay
+from annotator.log.store import SqliteStore
+from annotator.project.item_pool import load
+from annotator.project.label_sets import joined, marginal, parts
+from annotator.project.project import Project
 from annotator.report import status
-from annotator.store import SqliteStore
+from annotator.session.predict import as_csv
 from annotator.terminal.caps import Caps, Technique
-from annotator.tui.app import prepared
-from annotator.tui.honest import honest
-from annotator.tui.receipt import receipt_of
+from annotator.tui.label.error_panel import honest
+from annotator.tui.launch import prepared
+from annotator.tui.session_summary import receipt_of
 from tests.waiting import PATIENCE
 
 

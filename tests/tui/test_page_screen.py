@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from annotator.log import Action, Entry
+from annotator.items.refs import Item
+from annotator.log.entries import Action, Entry
 from annotator.pages import Order, Select, Wish
-from annotator.project import Project
-from annotator.refs import Item
-from annotator.tui.browsing import open_pages
-from annotator.tui.screens.page import PageScreen
+from annotator.project.project import Project
+from annotator.tui.pages.open import open_pages
+from annotator.tui.pages.screen import PageScreen
 from tests.tui.conftest import Desk, Make
 
 Log = Callable[[Project], list[Entry]]

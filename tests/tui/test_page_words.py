@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from annotator.pages import Page, Select
-from annotator.tui import pagewords
+from annotator.tui.pages import text as page_text
 
 
 def test_where_an_item_may_have_several_classes_the_page_says_that_its_answer_is_all_of_them() -> (
     None
 ):
     page = Page(("a",), "dusty", Select.POSITIVES_ONLY)
-    assert "every dusty;" in pagewords.meaning(page)
-    assert "every dusty alone;" in pagewords.meaning(page, multi=True)
+    assert "every dusty;" in page_text.meaning(page)
+    assert "every dusty alone;" in page_text.meaning(page, multi=True)
 
 
 def test_the_footer_says_that_small_letters_select() -> None:
-    shown = {hint.key: hint.action[0] for hint in pagewords.hints()}
+    shown = {hint.key: hint.action[0] for hint in page_text.hints()}
     assert shown["a-z space"] == "toggle"

@@ -8,7 +8,7 @@ import pytest
 from textual.message import Message
 from textual.widgets import Static
 
-from annotator.tui.posting import poster
+from annotator.tui.workers import poster
 
 
 def in_a_thread(work: object) -> None:

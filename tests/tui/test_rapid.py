@@ -12,14 +12,14 @@ import pytest
 from textual import events
 from textual.pilot import Pilot
 
-from annotator.project import Project
-from annotator.rapid import Delay
-from annotator.session import Session
-from annotator.store import SqliteStore
+from annotator.log.store import SqliteStore
+from annotator.pages.key_delay import Delay
+from annotator.project.project import Project
+from annotator.session.session import Session
 from annotator.terminal.caps import Caps, Technique
-from annotator.tui.app import prepared
-from annotator.tui.rapidwords import Mode
-from annotator.tui.screens.rapid import RapidScreen
+from annotator.tui.launch import prepared
+from annotator.tui.rapid.screen import RapidScreen
+from annotator.tui.rapid.text import Mode
 from tests.waiting import PATIENCE
 
 DELAY = 0.3

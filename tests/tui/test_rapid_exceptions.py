@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from annotator.features.growing import Growing
-from annotator.project import Project
-from annotator.reftable import RefTable
-from annotator.session import Session
-from annotator.store import SqliteStore
-from annotator.tui.rapidwords import Asked, Mode
+from annotator.items.ref_table import RefTable
+from annotator.log.store import SqliteStore
+from annotator.project.project import Project
+from annotator.session.session import Session
+from annotator.tui.rapid.text import Asked, Mode
 from tests.tui.test_rapid import Rapid, labels
 from tests.tui.test_rapid import rapid as rapid  # a fixture
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from annotator.items.refs import Item
 from annotator.pages import Select, Wish
-from annotator.refs import Item
-from annotator.settings import ClassInfo
-from annotator.tui.browsing import open_pages
-from annotator.tui.screens.page import PageScreen
+from annotator.project.settings import ClassInfo
+from annotator.tui.pages.open import open_pages
+from annotator.tui.pages.screen import PageScreen
 from tests.tui.conftest import Desk, Make
 
 WORDS = "red looks like this"

@@ -12,15 +12,16 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from annotator import duplicates
-from annotator.log import Action, Entry, replay
-from annotator.pool import load
-from annotator.project import Project
-from annotator.review import find, gather
-from annotator.store import SqliteStore
+from annotator.curate.review_evidence import gather
+from annotator.curate.review_queues import find
+from annotator.images import near_duplicates
+from annotator.log.entries import Action, Entry, replay
+from annotator.log.store import SqliteStore
+from annotator.project.item_pool import load
+from annotator.project.project import Project
 from annotator.terminal.caps import Caps, Technique
-from annotator.tui.reviewer import Reviewer
-from annotator.tui.reviewing import prepared
+from annotator.tui.launch import prepared_review
+from annotator.tui.review.app import Reviewer
 from tests.waiting import PATIENCE
 
 
@@ -64,10 +65,12 @@ async def reviewing(
     store = SqliteStore(project.labels_file)
     state, refs = replay(store.entries()), load(project)
     evidence = gather(project, state)
-    found = find(project, store, state, evidence, duplicates.load(project, refs))
+    found = find(
+        project, store, state, evidence, near_duplicates.load(project.fingerprints_file, refs)
+    )
     store.close()
     caps = Caps(Technique.HALFCELL)
-    with prepared(project, "bo", found, evidence, queue, caps) as app:
+    with prepared_review(project, "bo", found, evidence, queue, caps) as app:
         async with app.run_test(size=size) as pilot:
             desk = Desk(app, pilot)
             await desk.until(lambda: "REVIEW" in desk.text)

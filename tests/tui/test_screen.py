@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 
 from annotator.errors import ProjectError, RefError
-from annotator.session import Session
-from annotator.settings import ClassInfo
-from annotator.store import SqliteStore
+from annotator.log.store import SqliteStore
+from annotator.project.settings import ClassInfo
+from annotator.session.session import Session
 
 
 async def test_a_tiny_window_says_so_and_takes_no_label(make: Any, opened: Any, log: Any) -> None:

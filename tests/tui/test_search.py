@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from annotator.log import Action, Entry
-from annotator.store import SqliteStore
+from annotator.log.entries import Action, Entry
+from annotator.log.store import SqliteStore
 
 WIDE = (120, 40)
 

@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from annotator.log import Action, Entry, replay
-from annotator.project import Project
-from annotator.store import SqliteStore
+from annotator.log.entries import Action, Entry, replay
+from annotator.log.store import SqliteStore
+from annotator.project.project import Project
 from annotator.terminal.caps import Caps, Technique
-from annotator.tui.app import Sample, prepared
+from annotator.tui.launch import Sample, prepared
 from tests.waiting import PATIENCE
 
 

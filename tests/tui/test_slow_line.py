@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from annotator.log import Entry
-from annotator.store import SqliteStore
+from annotator.log.entries import Entry
+from annotator.log.store import SqliteStore
 from tests.terminal.running import Running
 from tests.terminal.screen import Screen
 from tests.waiting import PATIENCE

@@ -6,9 +6,9 @@ import pytest
 from rich.segment import Segment
 from textual.strip import Strip
 
-from annotator.terminal.lettered import Run
 from annotator.terminal.placeholders import PLACEHOLDER, placeholders
-from annotator.tui.widgets.strips import spliced
+from annotator.terminal.text_overlay import Run
+from annotator.tui.picture.strips import spliced
 
 
 @pytest.mark.parametrize("width", range(60, 160, 7))

@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from annotator.log import Entry, replay
-from annotator.project import Project
-from annotator.settings import ClassInfo, Settings
-from annotator.store import SqliteStore
+from annotator.log.entries import Entry, replay
+from annotator.log.store import SqliteStore
+from annotator.project.project import Project
+from annotator.project.settings import ClassInfo, Settings
 from tests.tui.tmux import Tmux, state
 
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")

@@ -12,13 +12,22 @@ from rich.cells import cell_len
 from textual.app import App, ComposeResult
 
 from annotator.errors import ProjectError
-from annotator.settings import ClassInfo
+from annotator.project.settings import ClassInfo
+from annotator.tui.key_repeat import Held, Pace, duration
 from annotator.tui.keymaps import COMMANDS, KEYMAPS, make_keymap
-from annotator.tui.pace import Held, Pace, duration
-from annotator.tui.text import Line, chance, clip, clip_start, curve, spread, width, wrapped
+from annotator.tui.picture.strips import TightCompositor
+from annotator.tui.styled_text import (
+    Line,
+    chance,
+    clip,
+    clip_start,
+    curve,
+    spread,
+    width,
+    wrapped,
+)
 from annotator.tui.widgets.bars import Caption
 from annotator.tui.widgets.lines import Lines
-from annotator.tui.widgets.tight import TightCompositor
 
 NAMES = st.text(st.characters(exclude_categories=("Cs", "Mn", "Me", "Cf")), max_size=40)
 

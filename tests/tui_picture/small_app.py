@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from annotator.images import Folder
-from annotator.refs import Item
+from annotator.items.refs import Item
 from annotator.terminal.probe import probe
 
 CAPS = probe()
@@ -20,8 +20,8 @@ from textual.app import App, ComposeResult  # noqa: E402  reads the environment 
 from textual.screen import ModalScreen  # noqa: E402
 from textual.widgets import Static  # noqa: E402
 
-from annotator.tui.widgets.driver import driver_for  # noqa: E402
-from annotator.tui.widgets.picture import Picture  # noqa: E402
+from annotator.tui.picture.driver import driver_for  # noqa: E402
+from annotator.tui.picture.picture import Picture  # noqa: E402
 
 FOLDER, LABELS = Path(sys.argv[1]), Path(sys.argv[2])
 STATE = LABELS.with_name(f"{LABELS.name}.state")

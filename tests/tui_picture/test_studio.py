@@ -12,12 +12,12 @@ from PIL import Image
 
 from annotator.errors import ImageError
 from annotator.images import Crop
-from annotator.refs import Item
+from annotator.items.refs import Item
 from annotator.terminal.backend import Area
 from annotator.terminal.caps import Caps, Technique
-from annotator.terminal.make import backend_for
-from annotator.terminal.shots import Job, Shot
-from annotator.tui.widgets.studio import Developed, Studio, true_pixels
+from annotator.terminal.choose import backend_for
+from annotator.terminal.requests import Job, Shot
+from annotator.tui.picture.encoder import Developed, Studio, true_pixels
 from tests.waiting import PATIENCE
 
 AREA = Area(0, 0, 20, 8, (8, 16))
@@ -98,7 +98,7 @@ def test_true_pixels_are_whole_squares_around_the_box() -> None:
     image = Image.fromarray(
         np.dstack([pixels % 256, pixels // 256 % 256, pixels // 65536]).astype(np.uint8)
     )
-    from annotator.refs import Box
+    from annotator.items.refs import Box
 
     found = true_pixels(Crop(image, Box(350, 10, 20, 20), 1.0, image.size), (100, 80))
     assert found.size == (100, 80)

@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from textual import events
 from textual.message import Message
 
-from annotator.tui.text import Line, clip, clip_start, spread, width
+from annotator.tui.styled_text import Line, clip, clip_start, spread, width
 from annotator.tui.widgets.lines import Lines
 
 

@@ -12,7 +12,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from annotator.tui.text import ROLES, Line
+from annotator.tui.styled_text import ROLES, Line
 
 GAP = 8
 """Moving the cursor and setting colours anew costs more than so many cells."""

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 from textual.geometry import Size
 
 from annotator.errors import StoreError
-from annotator.refs import printable
-from annotator.tui.text import Line, clip, width, wrapped
+from annotator.items.refs import printable
+from annotator.tui.styled_text import Line, clip, width, wrapped
 from annotator.tui.widgets.lines import Lines
 
 MARGIN = 4

@@ -1,0 +1,128 @@
+"""How long work narrates: a bar on a terminal, a line every few seconds elsewhere, or JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from annotator.items.refs import printable
+
+if TYPE_CHECKING:
+    from annotator.features.pipeline import Progress
+
+_LINE_EVERY = 5.0
+_JSON_EVERY = 0.25
+
+
+@contextmanager
+def stoppable() -> Iterator[Callable[[], bool]]:
+    """A function that says whether to stop: after Ctrl+C or a TERM, or when the app has died."""
+    stopped: list[int] = []
+    parent = os.getppid()
+    before = {
+        number: signal.signal(number, lambda number, _: stopped.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield lambda: bool(stopped) or os.getppid() != parent
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def end_with_the_app() -> None:
+    """End this process when the app, which holds the other end of its stdin, has ended.
+
+    At once and without a word: what was computed so far is on disk, and goes on from there.
+    """
+
+    def watch() -> None:
+        with suppress(OSError):
+            while os.read(0, 1024):
+                pass
+        os._exit(1)
+
+    threading.Thread(target=watch, name="app", daemon=True).start()
+
+
+@contextmanager
+def narrated(how: str, name: str, what: str = "items") -> Iterator[Callable[[Progress], None]]:
+    """A function that shows progress on stderr; `how` is auto, none, or json (on stdout), `what`
+    is counted."""
+    if how == "json":
+        yield _every(_JSON_EVERY, _print_json)
+    elif how == "none":
+        yield lambda _: None
+    elif sys.stderr.isatty():
+        with _bar(name) as update:
+            yield update
+    else:
+        yield _every(_LINE_EVERY, lambda progress: _print_line(progress, what))
+
+
+def _every(seconds: float, show: Callable[[Progress], None]) -> Callable[[Progress], None]:
+    """`show` at most once in so many seconds, and always at the end."""
+    last: list[Any] = [0.0, None]
+
+    def update(progress: Progress) -> None:
+        now, count = time.monotonic(), (progress.done, progress.broken)
+        ended = sum(count) >= progress.of and count != last[1]
+        if now - last[0] >= seconds or ended:
+            last[:] = now, count
+            show(progress)
+
+    return update
+
+
+def _print_json(progress: Progress) -> None:
+    typer.echo(
+        json.dumps(
+            {
+                "done": progress.done,
+                "of": progress.of,
+                "broken": progress.broken,
+                "rate": progress.rate,
+                "left_s": progress.left_s,
+            }
+        )  # fmt: skip
+    )
+
+
+def _print_line(progress: Progress, what: str) -> None:
+    rate = f", {pace(progress.rate)} a second" if progress.rate else ""
+    left = "" if progress.left_s is None else f", {progress.left_s:.0f} s left"
+    typer.echo(f"{progress.done:,} of {progress.of:,} {what}{rate}{left}", err=True)
+
+
+def pace(rate: float) -> str:
+    """`0.4`, `120`: as many digits as say something."""
+    return f"{rate:.1f}" if rate < 10 else f"{rate:,.0f}"
+
+
+@contextmanager
+def _bar(name: str) -> Iterator[Callable[[Progress], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = [
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}/s"), TimeRemainingColumn(),
+    ]  # fmt: skip
+    with Bar(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(printable(name), total=None, rate="0")
+
+        def update(progress: Progress) -> None:
+            done = progress.done + progress.broken
+            bar.update(task, total=progress.of, completed=done, rate=pace(progress.rate))
+
+        yield update

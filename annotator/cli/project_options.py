@@ -1,0 +1,118 @@
+"""What was given on the command line, checked and put into settings and projects."""
+
+from __future__ import annotations
+
+import csv
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from annotator.errors import ProjectError
+from annotator.items.refs import printable, typed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from annotator.project.project import Project
+    from annotator.project.settings import ClassInfo, Settings
+
+
+def parse_classes(text: str | None) -> tuple[ClassInfo, ...]:
+    """Names separated by commas; quotes keep a comma within a name."""
+    from annotator.project.settings import ClassInfo, check_classes
+
+    if text is None:
+        return ()
+    names = tuple(name.strip() for name in next(csv.reader([text]), []))
+    check_classes(names)
+    return tuple(ClassInfo(name) for name in names)
+
+
+def with_given(settings: Settings, **changes: Any) -> Settings:
+    """`settings` with those changes that are not None."""
+    from dataclasses import replace
+
+    return replace(settings, **{key: value for key, value in changes.items() if value is not None})
+
+
+def check_names(settings: Settings) -> None:
+    """Raises `ProjectError` for a strategy, an estimator or a class to find that does not exist."""
+    from annotator.errors import several
+    from annotator.learn.model import estimator
+    from annotator.learn.registry import STRATEGIES
+
+    problems = [
+        f"no {kind} {printable(repr(name))}; choose one of {printable(', '.join(known))}"
+        for kind, name, known in (
+            ("strategy", settings.strategy, tuple(STRATEGIES)),
+            ("class to find", settings.find, settings.names),
+        )
+        if name is not None and name not in known
+    ]
+    try:
+        estimator(settings.estimator)
+    except ProjectError as error:
+        problems.append(str(error))
+    if problems:
+        raise ProjectError(several(problems, "these names are not known:"))
+
+
+def with_default_classes(settings: Settings) -> Settings:
+    from dataclasses import replace
+
+    from annotator.formats.new_project import DEFAULT_CLASSES
+    from annotator.project.settings import ClassInfo
+
+    if settings.classes:
+        return settings
+    return replace(settings, classes=tuple(ClassInfo(name) for name in DEFAULT_CLASSES))
+
+
+def open_or_create(
+    path: Path, folder: Path | None, classes: str | None, check: Callable[[Settings], None]
+) -> Project:
+    """The project at `path`, or that of the images in it, made where there is none yet.
+
+    `check` hears the settings of a new one before anything is written.
+    """
+    from annotator.formats import new_project
+    from annotator.project.project import Project, beside, is_project
+    from annotator.project.settings import Settings
+
+    if is_project(path):
+        folder = path
+    elif path.is_file():
+        raise ProjectError(
+            f"{printable(str(path))} is a file; open its folder, or, if it lists images: annotator "
+            f"init {printable(shlex.quote(path.stem + '.annotator'))} "
+            f"--refs {typed(path)}"
+        )
+    folder = folder or beside(path)
+    if not is_project(folder):
+        settings = with_default_classes(Settings(classes=parse_classes(classes)))
+        if path.is_dir():
+            check(settings)
+        made = new_project.from_folder(folder, path, settings).project
+        return Project.open(made.folder)  # with the user's own settings, too
+    project = Project.open(folder)
+    if classes and tuple(c.name for c in parse_classes(classes)) != project.settings.names:
+        raise ProjectError(
+            f"{printable(str(folder))} has the classes "
+            f"{printable(','.join(project.settings.names))}; leave --classes out, or change "
+            f"them in {printable(str(folder / 'annotator.toml'))}"
+        )
+    return project
+
+
+def refs_of_others(project: Project, who: str) -> list[str]:
+    from annotator.log.store import SqliteStore
+    from annotator.project.item_pool import load
+    from annotator.session.scripted import labelled_by_others
+
+    refs = labelled_by_others(SqliteStore(project.labels_file), who, load(project))
+    if not refs:
+        raise ProjectError(
+            f"nobody but {printable(who)} has labelled anything yet; to label first: annotator run "
+            f"{typed(project.folder)}"
+        )
+    return refs

@@ -1,0 +1,261 @@
+"""Accept the model's labels where an audit certifies them.
+
+The model is frozen at one row of the log, a confidence threshold is chosen, and items above it
+are drawn at random and labelled without sight of the prediction. What the audit proves is
+`annotator.learn.finish`'s to say; here is where it is kept, resumed and put into the log.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from annotator.errors import ProjectError
+from annotator.items.atomic import write_atomically
+from annotator.items.refs import printable, typed
+from annotator.learn.audit import Plan, Shortfall, Verdict, audit_order, plan, shortfall, verdict
+from annotator.learn.error_estimate import Drawn
+from annotator.learn.model import out_of_sample
+from annotator.log.entries import Action, Entry, State, replay
+from annotator.log.store import Store
+from annotator.project.project import Project
+from annotator.session.predict import Fitted, fit, predictions, unlabelled
+
+_WRITTEN_AT_ONCE = 5000
+
+
+class _Opened(Protocol):
+    """A store, for its entries alone."""
+
+    def entries(self, after: int = 0) -> Iterator[Entry]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One audit, as finish.json keeps it: enough to go on with it on another day."""
+
+    number: int
+    seq: int
+    """The model knows the log up to this row."""
+    level: float
+    """The confidence that was asked for."""
+    plan: Plan
+
+    @property
+    def name(self) -> str:
+        """What marks its labels in the log."""
+        return f"finish-{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """An attempt with the predictions that it is about."""
+
+    attempt: Attempt
+    project: Project
+    model: str
+    accepted: dict[str, tuple[str, float]]
+    """Ref to predicted label and probability, in the random order in which to audit."""
+
+    def verdict(self, state: State) -> Verdict:
+        """What the labels so far prove. An item that was skipped counts as wrong."""
+        audited = [(first, s[-1]) for s in state.standing.values() if (first := self._first(s))]
+        audited.sort(key=lambda pair: pair[0].seq)
+        wrong = [last.label != self.accepted[last.ref][0] for _, last in audited]
+        return verdict(wrong, self.attempt.plan)
+
+    def to_ask(self, state: State) -> list[str]:
+        """The refs to label next: as many as certify if none of them is wrong."""
+        found = self.verdict(state)
+        count = found.audited + (found.more or 0)
+        # What was labelled outside of the audit meanwhile is no longer the model's to label.
+        drawn = (ref for ref in self.accepted if self._askable(state.standing.get(ref, [])))
+        return list(islice(drawn, count))
+
+    def _askable(self, stack: list[Entry]) -> bool:
+        return not stack or self._first(stack) is not None
+
+    def accept(self, store: Store, state: State, at: float) -> int:
+        """Label everything accepted that nobody labelled, as the model's; how many.
+
+        In groups of 5,000, each whole or not at all: after a crash, call it again.
+        """
+        proof = self.verdict(state)
+        if not proof.certified:
+            raise ProjectError("nothing is accepted before the audit has certified it")
+        extra = {
+            "machine": True, "audit": self.attempt.name, "max_error": self.attempt.plan.max_error,
+            "level": self.attempt.level, "bound": proof.bound, "audited": proof.audited,
+        }  # fmt: skip
+        entries = (
+            Entry(
+                0,
+                at,
+                f"model:{self.model}",
+                Action.LABEL,
+                ref,
+                label,
+                proba={label: probability},
+                model=self.model,
+                picked_by="finish",
+                extra=extra,
+            )  # fmt: skip
+            for ref, (label, probability) in self.accepted.items()
+            if state.label(ref) is None
+        )
+        count = 0
+        while group := list(islice(entries, _WRITTEN_AT_ONCE)):
+            count += len(store.append(*group))
+        return count
+
+    def _first(self, stack: list[Entry]) -> Entry | None:
+        """The decision that drew an item into this audit; a later one may have mended it."""
+        if stack[-1].ref not in self.accepted:
+            return None
+        name = self.attempt.name
+        ours = (e for e in stack if (e.extra or {}).get("audit") == name and not e.by_machine)
+        return next(ours, None)
+
+
+def begin(
+    project: Project, store: _Opened, *, max_error: float, level: float, keep: bool = True
+) -> Audit:
+    """Go on with the audit under way for these aims, or plan a new one.
+
+    Without `keep` a new plan is only looked at. A plan that nothing was labelled for spends no
+    confidence, and gives way to the next.
+
+    Raises `ProjectError` where no threshold spares any labels, or the project changed under an
+    audit; `FeatureError` without features.
+    """
+    state = replay(store.entries())
+    used = {entry.audit for stack in state.standing.values() for entry in stack}
+    begun = [attempt for attempt in _read(_file(project)) if attempt.name in used]
+    same = [a for a in begun if (a.plan.max_error, a.level) == (max_error, level)]
+    for attempt in same[-1:]:
+        audit = _audit(project, store, attempt)
+        found = audit.verdict(state)
+        if found.certified or found.more is not None:
+            return audit
+    number = max((attempt.number for attempt in begun), default=0) + 1
+    attempt = _planned(project, state, number, max_error, level)
+    if keep:
+        _write(_file(project), [*begun, attempt])
+    return _audit(project, store, attempt)
+
+
+def _planned(
+    project: Project, state: State, number: int, max_error: float, level: float
+) -> Attempt:
+    fitted = fit(project, state)
+    wanted = unlabelled(fitted.refs, state)
+    confidence = np.array([p.proba.max() for p in predictions(fitted, wanted)])
+    if not len(confidence):
+        raise ProjectError("no unlabelled item with features is left for the model to label")
+    drawn, size = _drawn(fitted), len(confidence)
+    found = plan(confidence, drawn, size, max_error=max_error, level=level, attempt=number)
+    if found is None:
+        why = shortfall(confidence, drawn, size, max_error=max_error, level=level, attempt=number)
+        raise ProjectError(_no_plan(project, why, size, len(drawn.y), max_error))
+    return Attempt(number, state.seq, level, found)
+
+
+def _no_plan(project: Project, why: Shortfall, size: int, labels: int, max_error: float) -> str:
+    """What is in the way of a certificate, and what it would take."""
+    folder = typed(project.folder)
+    said = (
+        f"no part of the {size:,} unlabelled items can be certified at {100 * max_error:g} % "
+        "with fewer labels than it holds:\n  "
+    )
+    if not why.surest:
+        said += (
+            f"an audit that finds no error takes {why.least_audit:,} labels; "
+            f"to label all {size:,}: annotator run {folder}"
+        )
+    else:
+        said += (
+            f"of the surest {why.surest:,}, {why.error:.1%} are expected to be wrong; an audit "
+            f"that finds no error takes {why.least_audit:,} labels\n  to label more"
+        )
+        if why.labels is not None and labels < why.labels < labels + size:
+            said += f", perhaps {why.labels - labels:,}, until the model is that good"
+        said += f": annotator run {folder}"
+    if (other := why.other) is not None:
+        said += (
+            f"\n  or allow a larger --max-error: {other.max_error:g} would accept {other.size:,} "
+            f"for some {other.expected_audit:,} labels"
+        )
+    return said
+
+
+def _drawn(fitted: Fitted) -> Drawn:
+    """How the labels were drawn, with out-of-sample probabilities for each."""
+    X, snapshot, model = fitted.labelled, fitted.snapshot, fitted.model
+    proba = out_of_sample(model, X, snapshot.y)
+    known = model.unit_proba(X)
+    return Drawn(proba, known, snapshot.y, snapshot.q, snapshot.pool, model.calibrated)
+
+
+def _audit(project: Project, store: _Opened, attempt: Attempt) -> Audit:
+    state = replay(entry for entry in store.entries() if entry.seq <= attempt.seq)
+    fitted = fit(project, state)
+    found: dict[str, tuple[str, float]] = {}
+    for ref, proba in predictions(fitted, unlabelled(fitted.refs, state)):
+        if proba.max() >= attempt.plan.threshold:
+            found[ref] = (fitted.classes[int(proba.argmax())], float(proba.max()))
+    if len(found) != attempt.plan.size:
+        raise ProjectError(
+            f"the features or refs of {printable(str(project.folder))} changed since its audit "
+            f"began: {len(found):,} items would be accepted, not {attempt.plan.size:,}; put them "
+            f"back, or begin again: rm {typed(_file(project))}"
+        )
+    refs = list(found)
+    order = audit_order(np.arange(len(refs)), project.settings.seed + attempt.number)
+    return Audit(attempt, project, fitted.model.name, {refs[i]: found[refs[i]] for i in order})
+
+
+def take_back(store: Store, state: State, annotator: str, at: float) -> int:
+    """Undo every label that a model gave; how many."""
+    machine = [s[-1] for s in state.standing.values() if s[-1].by_machine]
+    entries = (
+        Entry(0, at, annotator, Action.UNDO, entry.ref, extra={"undoes": entry.seq})
+        for entry in machine
+    )
+    while group := list(islice(entries, _WRITTEN_AT_ONCE)):
+        store.append(*group)
+    return len(machine)
+
+
+def _file(project: Project) -> Path:
+    return project.folder / "finish.json"
+
+
+def _read(file: Path) -> list[Attempt]:
+    try:
+        tables = json.loads(file.read_text())["attempts"]
+        return [_attempt(table) for table in tables]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ProjectError(
+            f"{printable(str(file))} cannot be read ({error}); to begin again: rm {typed(file)}"
+        ) from error
+
+
+def _attempt(table: dict[str, Any]) -> Attempt:
+    found = dict(table["plan"])
+    return Attempt(
+        table["number"], table["seq"], table["level"],
+        Plan(**{**found, "bets": tuple(found["bets"])}),
+    )  # fmt: skip
+
+
+def _write(file: Path, attempts: Sequence[Attempt]) -> None:
+    tables: Iterable[dict[str, Any]] = map(asdict, attempts)
+    write_atomically(file, json.dumps({"attempts": list(tables)}, indent=1).encode())

@@ -1,0 +1,134 @@
+"""A sitting of reviewing, without a screen: one case after the other, changed or confirmed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from annotator.curate.review_case import REVIEW, Case
+from annotator.curate.review_evidence import Evidence
+from annotator.curate.review_queues import Found
+from annotator.log.entries import Entry
+from annotator.project.label_sets import known
+from annotator.session.session import Session
+
+
+class Answered(NamedTuple):
+    """What a case came to."""
+
+    case: Case
+    entries: list[Entry]
+
+
+class Review:
+    """Offers the cases of one queue at a time. Belongs to its session's thread."""
+
+    def __init__(
+        self, session: Session, found: Found, evidence: Evidence, queue: str | None = None
+    ) -> None:
+        """Begins with `queue`, or with the first one that has cases."""
+        self.session, self.found, self._evidence = session, found, evidence
+        self._shown: Case | None = None
+        self._left = {name: list(cases) for name, cases in found.cases.items()}
+        self._done: list[Answered] = []
+        self.queue = queue or next((name for name, some in self._left.items() if some), "")
+        self.queue = self.queue or next(iter(self._left), "")
+
+    @property
+    def queues(self) -> dict[str, int]:
+        """Queue -> how many of its cases are left."""
+        return {name: len(self._cases(name)) for name in self._left}
+
+    @property
+    def current(self) -> Case | None:
+        """The case to decide, with all that speaks for and against it; None at the end of the
+        queue."""
+        case = next(iter(self._cases(self.queue)), None)
+        if case is None:
+            return None
+        if self._shown is None or (self._shown.queue, self._shown.ref) != (case.queue, case.ref):
+            self._shown = self._evidence.of(case)
+        return self._shown
+
+    def upcoming(self, n: int) -> list[Case]:
+        """The next cases after the current one."""
+        return self._cases(self.queue)[1 : n + 1]
+
+    @property
+    def done(self) -> int:
+        """Cases decided in this sitting."""
+        return len(self._done)
+
+    def choose(self, queue: str) -> None:
+        """Go on with another queue."""
+        self.queue = queue
+
+    def answer(self, label: str, shown_ms: int | None = None) -> list[Entry]:
+        """Give the current case, or all of its group, this label.
+
+        Raises `StoreError`; the case stays current then.
+        """
+        case = self.current
+        if case is None:
+            return []
+        return self._decide(case, dict.fromkeys(case.group or (case.ref,), label), shown_ms)
+
+    def confirm(self, shown_ms: int | None = None) -> list[Entry]:
+        """Say that the current case is right as it is: its label stands, or it stays skipped.
+
+        Writes nothing where there is nothing to confirm: an item that is open, or whose class the
+        project does not have any more.
+        """
+        case = self.current
+        if case is None or not self.can_confirm(case):
+            return []
+        label = self.session.state.label
+        return self._decide(case, {ref: label(ref) for ref in case.group or (case.ref,)}, shown_ms)
+
+    def can_confirm(self, case: Case) -> bool:
+        """Whether there is anything to confirm."""
+        session = self.session
+        if case.label is None:
+            return session.state.decision(case.ref) is not None
+        labels = (session.state.label(ref) for ref in case.group or (case.ref,))
+        return all(label and known(label, session.classes, session.multi) for label in labels)
+
+    def later(self) -> None:
+        """Put the current case at the end of its queue."""
+        cases = self._cases(self.queue)
+        if cases:
+            self._left[self.queue].remove(cases[0])
+            self._left[self.queue].append(cases[0])
+
+    def undo(self) -> Case | None:
+        """Take back the last decision of this sitting; its case is current again."""
+        if not self._done:
+            return None
+        last = self._done[-1]
+        if [e.seq for e in self.session.last] != [e.seq for e in last.entries]:
+            return None  # something else of this annotator came after it, in another terminal
+        self.session.undo()
+        self._done.pop()
+        self.queue = last.case.queue
+        self._left[self.queue].insert(0, last.case)
+        return last.case
+
+    def _decide(
+        self, case: Case, answers: Mapping[str, str | None], shown_ms: int | None
+    ) -> list[Entry]:
+        chance = (case.proba or {}).get(case.label or "")
+        extra = {REVIEW: case.queue} | ({} if chance is None else {"chance": chance})
+        bare = self._cases(case.queue)[0]
+        entries = self.session.decide(answers, picked_by=REVIEW, shown_ms=shown_ms, extra=extra)
+        self._left[case.queue].remove(bare)
+        self._done.append(Answered(bare, entries))
+        return entries
+
+    def _cases(self, queue: str) -> list[Case]:
+        """Those that still are as they were when they were found."""
+        return [case for case in self._left.get(queue, ()) if self._stands(case)]
+
+    def _stands(self, case: Case) -> bool:
+        label = self.session.state.label
+        alike = bool(case.group) and len({label(ref) for ref in case.group}) == 1
+        return label(case.ref) == case.label and not alike

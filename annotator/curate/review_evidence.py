@@ -1,0 +1,156 @@
+"""What speaks for and against the labels: a model that does not know them, and their neighbours.
+
+The probabilities are leave-one-out, exact for the ridge: none of them has seen the label that it
+is asked about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator.curate.review_case import Case, Neighbour
+from annotator.errors import AnnotatorError
+from annotator.learn.label_conflicts import K, Nearest, against, nearest
+from annotator.learn.model import out_of_sample
+from annotator.learn.rows import unit
+from annotator.log.entries import State
+from annotator.project.project import Project
+from annotator.session.predict import Fitted, fit
+
+MARGIN = 0.3
+"""By so much another class must be likelier than the label to make it a likely error."""
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(slots=True)
+class Evidence:
+    """Of the n labelled items that have features; empty, with the reason, where there are none."""
+
+    refs: Sequence[str]
+    classes: tuple[str, ...]
+    """What the model tells apart: sets of classes where an item may have several."""
+    y: Rows
+    """(n,) indices into the classes."""
+    proba: NDArray[np.float64]
+    """(n, C), each row without its own label."""
+    unit: NDArray[np.float32]
+    """(n, d) unit rows."""
+    why_not: str = ""
+    fitted: Fitted | None = None
+    _rows: dict[str, int] = field(default_factory=dict)
+    _nearest: Nearest | None = None
+
+    def __post_init__(self) -> None:
+        self._rows = {ref: row for row, ref in enumerate(self.refs)}
+
+    def row(self, ref: str) -> int:
+        """The place of a labelled item, -1 for any other."""
+        return self._rows.get(ref, -1)
+
+    @property
+    def nearest(self) -> Nearest:
+        """Found when first asked for: 10,000 labels take some two seconds."""
+        if self._nearest is None:
+            self._nearest = nearest(self.unit, np.arange(len(self.y)))
+        return self._nearest
+
+    def contradictions(self) -> Rows:
+        """(n,) how many of the K nearest labelled items confidently have another class."""
+        near = self.nearest.rows
+        return against(self.y, self.proba, np.arange(len(self.y)), near)
+
+    def says(self, ref: str) -> dict[str, float] | None:
+        """The model's probabilities for any item with features."""
+        row = self.row(ref)
+        if row >= 0:
+            return self._named(self.proba[row])
+        vector = self._vector(ref)
+        if vector is None or self.fitted is None:
+            return None
+        return self._named(self.fitted.model.unit_proba(vector[None])[0])
+
+    def neighbours(self, ref: str) -> tuple[Neighbour, ...]:
+        """The K nearest labelled items of any item with features."""
+        row = self.row(ref)
+        if row >= 0 and self._nearest is not None:
+            rows, cosines = self._nearest.rows[row], self._nearest.cosines[row]
+        elif (vector := self.unit[row] if row >= 0 else self._vector(ref)) is not None:
+            cosines = self.unit @ vector
+            if row >= 0:
+                cosines[row] = -np.inf  # itself
+            rows = np.argsort(-cosines, kind="stable")[: min(K, len(cosines) - (row >= 0))]
+            cosines = cosines[rows]
+        else:
+            return ()
+        return tuple(
+            Neighbour(self.refs[int(at)], self.classes[int(self.y[at])], round(float(cosine), 4))
+            for at, cosine in zip(rows, cosines, strict=True)
+        )
+
+    def of(self, case: Case) -> Case:
+        """The case with what the model and the neighbours say."""
+        return replace(case, proba=self.says(case.ref), neighbours=self.neighbours(case.ref))
+
+    def _named(self, proba: NDArray[Any]) -> dict[str, float]:
+        return {name: round(float(p), 4) for name, p in zip(self.classes, proba, strict=True)}
+
+    def _vector(self, ref: str) -> NDArray[np.float32] | None:
+        """(d,) of an item without a label."""
+        if self.fitted is None:
+            return None
+        pool_row = self.fitted.refs.find(ref)
+        vector = self.fitted.features.vector(pool_row) if pool_row >= 0 else None
+        return None if vector is None else unit(vector[None])[0]
+
+
+def gather(project: Project, state: State) -> Evidence:
+    """Fit the project's model on what people have labelled.
+
+    Without features, or with labels of one class only, the evidence is empty and says why.
+    """
+    classes = project.settings.names
+    try:
+        fitted = fit(project, state)
+    except AnnotatorError as error:
+        none = np.zeros((0, len(classes)))
+        return Evidence(
+            [], classes, np.zeros(0, np.int64), none, none.astype(np.float32), str(error)
+        )
+    rows, y = fitted.snapshot.rows, fitted.snapshot.y
+    refs = [fitted.features.store.refs[int(row)] for row in rows]
+    proba = np.asarray(out_of_sample(fitted.model, fitted.labelled, y), np.float64)
+    return Evidence(refs, fitted.classes, y, proba, np.asarray(fitted.labelled), fitted=fitted)
+
+
+def likely_errors(y: Rows, proba: NDArray[np.float64]) -> tuple[Rows, Rows, NDArray[np.float64]]:
+    """Which labels are likely wrong: their rows, the classes instead, and by which margin.
+
+    A label is suspected where another class is likelier by MARGIN, or where the rule of confident
+    learning says so (Northcutt, Jiang & Chuang 2021, arXiv:1911.00068): another class reaches the
+    mean that items labelled with it have for it, and is the likeliest that does. That rule alone
+    passes over half of what lies near the mean; the margin alone is never reached among many
+    classes. Ordered by the margin, highest first. A class with a single label is left out:
+    without it the model does not know the class.
+    """
+    n, C = proba.shape
+    if not n:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
+    each, counts = np.arange(n), np.bincount(y, minlength=C)
+    own = proba[each, y]
+    others = proba.copy()
+    others[each, y] = -np.inf
+    mean = np.bincount(y, weights=own, minlength=C) / np.maximum(counts, 1)
+    mean[counts == 0] = np.inf
+    counting = np.where(proba >= mean, proba, -np.inf)
+    by_rule = (counting.argmax(axis=1) != y) & (counting.max(axis=1) > own)
+    suspect = np.where(by_rule, counting.argmax(axis=1), others.argmax(axis=1))
+    margin = proba[each, suspect] - own
+    rows = np.flatnonzero((by_rule | (margin > MARGIN)) & (counts[y] > 1))
+    rows = rows[np.argsort(-margin[rows], kind="stable")]
+    return rows, suspect[rows], margin[rows]

@@ -1,0 +1,207 @@
+"""The queues: which items are doubtful, why, and how much."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from annotator.curate.review_case import QUEUES, Case, is_settled, reviewed
+from annotator.curate.review_evidence import Evidence, likely_errors
+from annotator.hits.scores import GoldAnswer, gold_answers
+from annotator.images.near_duplicates import Prints, by_features, groups
+from annotator.learn.label_conflicts import LEAST
+from annotator.log.agreement import independent, is_repeat
+from annotator.log.entries import Action, Entry, State
+from annotator.log.store import SqliteStore
+from annotator.project.project import Project
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What there is to review."""
+
+    cases: Mapping[str, Sequence[Case]]
+    """Queue -> its cases, the most doubtful first; a queue that cannot be made is not there."""
+    why_not: Mapping[str, str] = field(default_factory=dict)
+    """Queue -> what keeps it from being made."""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return {queue: len(cases) for queue, cases in self.cases.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """All that the queues are made of."""
+
+    state: State
+    evidence: Evidence
+    prints: Prints
+    gold: Sequence[GoldAnswer] = ()
+
+
+def _case(queue: str, entry: Entry, reason: str, score: float = 0.0) -> Case:
+    return Case(queue, entry.ref, entry.label, entry.annotator, reason, score)
+
+
+def find(
+    project: Project,
+    store: SqliteStore,
+    state: State,
+    evidence: Evidence,
+    prints: Prints,
+    queues: Sequence[str] = tuple(QUEUES),
+) -> Found:
+    """The cases of `queues` that no review has settled."""
+    gold = tuple(gold_answers(project, store)) if "gold" in queues else ()
+    material = Material(state, evidence, prints, gold)
+    cases, why_not = {}, {}
+    for queue in queues:
+        if queue in ("errors", "neighbours") and evidence.why_not:
+            why_not[queue] = evidence.why_not
+            continue
+        found = _FINDERS[queue](material)
+        open_ = [c for c in found if not is_settled(state, c.ref, queue, c.since)]
+        cases[queue] = sorted(open_, key=lambda case: -case.score)
+    return Found(cases, why_not)
+
+
+def _flagged(material: Material) -> Iterator[Case]:
+    """The latest flag first."""
+    for ref, flag in material.state.flagged.items():
+        notes = material.state.notes.get(ref, [])
+        note = f": {notes[-1].note}" if notes else ""
+        decision = material.state.decision(ref) or replace(flag, label=None)
+        reason = f"flagged by {flag.annotator}{note}"
+        yield _case("flagged", decision, reason, float(flag.seq))
+
+
+def _skipped(material: Material) -> Iterator[Case]:
+    """The oldest skip first."""
+    for ref, stack in material.state.standing.items():
+        if stack[-1].action is Action.SKIP:
+            notes = material.state.notes.get(ref, [])
+            note = f": {notes[-1].note}" if notes else ""
+            first = next((e for e in reversed(stack) if reviewed(e) is None), stack[-1])
+            reason = f"skipped by {first.annotator}{note}"
+            yield _case("skipped", stack[-1], reason, -float(first.seq))
+
+
+def _disagreements(material: Material) -> Iterator[Case]:
+    """Those with the most labels against the one that counts first."""
+    state = material.state
+    several = {ref for ref, stack in state.standing.items() if len(stack) > 1}
+    for ref in sorted(several | state.opinions.keys()):
+        decision, given = state.decision(ref), independent(state, ref)
+        if decision is None or len({entry.label for entry in given}) < 2:
+            continue
+        votes = Counter(str(entry.label) for entry in given)
+        others = {name: count for name, count in votes.items() if name != decision.label}
+        words = " · ".join(f"{e.annotator}{_again(e)}: {e.label}" for e in given)
+        case = _case("disagreements", decision, words, float(sum(others.values())))
+        yield replace(case, suggestion=max(others, key=lambda name: others[name]))
+
+
+def _again(entry: Entry) -> str:
+    return " again" if is_repeat(entry) else ""
+
+
+def _errors(material: Material) -> Iterator[Case]:
+    evidence = material.evidence
+    rows, suspects, margins = likely_errors(evidence.y, evidence.proba)
+    for row, suspect, margin in zip(rows.tolist(), suspects.tolist(), margins, strict=True):
+        decision = material.state.decision(evidence.refs[row])
+        assert decision is not None
+        name, own = evidence.classes[suspect], evidence.proba[row, evidence.y[row]]
+        reason = (
+            f"without this label the model says {name} {_chance(evidence.proba[row, suspect])}, "
+            f"{decision.label} {_chance(own)}"
+        )
+        case = _case("errors", decision, reason, float(margin))
+        yield replace(case, suggestion=name)
+
+
+def _chance(p: float) -> str:
+    """Never 0 or 100 %, which no model can know."""
+    return "<1 %" if p < 0.005 else ">99 %" if p > 0.995 else f"{100 * p:.0f} %"
+
+
+def _neighbours(material: Material) -> Iterator[Case]:
+    evidence = material.evidence
+    against = evidence.contradictions()
+    for row in np.flatnonzero(against >= LEAST).tolist():
+        decision = material.state.decision(evidence.refs[row])
+        assert decision is not None
+        near = evidence.nearest.rows[row]
+        others = Counter(
+            evidence.classes[int(evidence.y[at])]
+            for at in near
+            if evidence.y[at] != evidence.y[row]
+        )
+        name, count = others.most_common(1)[0]
+        reason = f"{count} of the {len(near)} nearest labelled items are {name}"
+        score = float(against[row]) + float(evidence.nearest.cosines[row].mean())
+        case = _case("neighbours", decision, reason, score)
+        yield replace(case, suggestion=name)
+
+
+def _duplicates(material: Material) -> Iterator[Case]:
+    """One case a group: the label that most others of the group, or the model, contradict."""
+    state, refs = material.state, material.prints.refs
+    labelled = [ref for ref in state.standing if state.label(ref) is not None]
+    rows = refs.rows(labelled)
+    place = {row: ref for ref, row in zip(labelled, rows.tolist(), strict=True) if row >= 0}
+    pairs = [material.prints.pairs(rows[rows >= 0])]
+    if len(material.evidence.refs):
+        pairs.append(by_features(material.evidence.unit, refs.rows(material.evidence.refs)))
+    for group in groups(np.concatenate(pairs)):
+        members = [place[row] for row in group if row in place]
+        votes = Counter(str(state.label(ref)) for ref in members)
+        if len(votes) > 1:
+            yield _of_group(material, members, votes)
+
+
+def _of_group(material: Material, members: list[str], votes: Counter[str]) -> Case:
+    def doubt(ref: str) -> float:
+        label = str(material.state.label(ref))
+        return (material.evidence.says(ref) or {}).get(label, 0.0) + votes[label]
+
+    odd = min(members, key=doubt)
+    decision = material.state.decision(odd)
+    assert decision is not None
+    words = ", ".join(f"{count} {name}" for name, count in votes.most_common())
+    reason = f"{len(members)} near-duplicates: {words}"
+    most = next(name for name, _ in votes.most_common() if name != decision.label)
+    case = _case("duplicates", decision, reason, float(len(members)))
+    return replace(case, suggestion=most, group=(odd, *(ref for ref in members if ref != odd)))
+
+
+def _gold(material: Material) -> Iterator[Case]:
+    """One case an item, however many missed it: the known answer itself may be wrong."""
+    missed: dict[str, list[GoldAnswer]] = {}
+    for answer in material.gold:
+        if not answer.right:
+            missed.setdefault(answer.ref, []).append(answer)
+    for ref, answers in missed.items():
+        one = answers[-1]
+        decision = material.state.decision(ref)
+        known = decision or Entry(0, one.at / 1000, "", Action.LABEL, ref)
+        workers = len({answer.worker for answer in answers})
+        verb = "left it out as" if one.wanted else "selected it as"
+        reason = f"known answer: {workers} worker{'s' * (workers > 1)} {verb} {one.asked}"
+        case = _case("gold", known, reason, float(workers))
+        yield replace(case, since=one.at / 1000, suggestion=None if one.wanted else one.asked)
+
+
+_FINDERS: Mapping[str, Callable[[Material], Iterator[Case]]] = {
+    "gold": _gold,
+    "disagreements": _disagreements,
+    "duplicates": _duplicates,
+    "errors": _errors,
+    "neighbours": _neighbours,
+    "flagged": _flagged,
+    "skipped": _skipped,
+}

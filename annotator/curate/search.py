@@ -1,0 +1,300 @@
+"""Search: items by file name, class, state, likeness to another item, or words.
+
+A query is terms with spaces between them; all must hold. `part` of a name or a glob such as
+`*_top.jpg`; `label:crack`; `open`, `labelled`, `skipped`, `flagged`; `by:ana`; `like:REF` (or
+`like:` for the item on screen); `text:"rusty edge"`. A minus in front turns a term round.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator.errors import FeatureError, QueryError
+from annotator.features.store import FeatureStore
+from annotator.features.text import TextTower, no_text
+from annotator.items.ref_table import RefTable
+from annotator.items.refs import printable
+from annotator.learn.nearest import Nearest, best
+from annotator.log.entries import Action, State
+from annotator.session.pool_features import PooledFeatures
+
+STATES = ("open", "labelled", "skipped", "flagged")
+KINDS = ("name", "label", "class", "by", "like", "text")
+RANKING = ("like", "text")
+"""The kinds that say in which order; all others say whether."""
+_IN_A_BOX = frozenset(b"#xywh=0123456789,.")
+_TAIL = rb"(?:#xywh=[0-9.,]+|#)?$"
+
+Mask = NDArray[np.bool_]
+
+
+class Term(NamedTuple):
+    """One condition."""
+
+    kind: str
+    """One of `KINDS`, or "state"."""
+    value: str
+    negated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What a query found."""
+
+    rows: NDArray[np.int64]
+    """(k,) pool rows: the best first where they are ranked, else in the pool's order."""
+    scores: NDArray[np.float32] | None
+    """(k,) cosines; None where nothing ranks them."""
+    total: int
+
+
+def parse(query: str) -> tuple[Term, ...]:
+    """The terms of a query. Raises `QueryError` for one that makes no sense."""
+    try:
+        words = shlex.split(query)
+    except ValueError as error:
+        raise QueryError(f"{printable(query)}: {error}; close the quotation mark") from error
+    terms = tuple(_term(word) for word in words)
+    if not terms:
+        raise QueryError("nothing to search for: a part of a file name, label:NAME, open …")
+    return terms
+
+
+def _term(word: str) -> Term:
+    negated = len(word) > 1 and word.startswith("-")
+    word = word[negated:]
+    if word in STATES:
+        return Term("state", word, negated)
+    kind, colon, value = word.partition(":")
+    if not colon or kind not in KINDS:
+        return Term("name", word, negated)
+    if not value and kind != "like":
+        raise QueryError(f"{kind}: lacks what it should be; write {kind}:SOMETHING")
+    if negated and kind in RANKING:
+        raise QueryError(f"-{kind}: ranks nothing; leave the minus out")
+    return Term("label" if kind == "class" else kind, value, negated)
+
+
+class Searcher:
+    """Searches one pool. Keeps what makes the next search quick."""
+
+    def __init__(
+        self,
+        refs: RefTable,
+        features: PooledFeatures | None = None,
+        tower: Callable[[str], Callable[[str], NDArray[np.float32]]] = TextTower,
+        folder: str = "PROJECT",
+    ) -> None:
+        """`tower` makes of an extractor's name what turns words into features."""
+        self.refs, self.features, self._folder = refs, features, printable(shlex.quote(folder))
+        self._tower, self._towers = tower, dict[str, Callable[[str], NDArray[np.float32]]]()
+        self._nearest: Nearest | None = None
+        self._rows = np.zeros(0, np.int64)
+
+    def find(
+        self,
+        query: str,
+        state: State,
+        *,
+        most: int | None = None,
+        current: str | None = None,
+        classes: tuple[str, ...] = (),
+    ) -> Results:
+        """The items that fulfil `query`, at most so many; `current` is what `like:` means.
+
+        Raises `QueryError` for a query that makes no sense here, `FeatureError` and
+        `ExtraMissing` for one that takes other features or weights.
+        """
+        terms = parse(query)
+        return self.rank(terms, self.conditions(terms, state, classes), most, current)
+
+    def conditions(self, terms: Sequence[Term], state: State, classes: tuple[str, ...]) -> Mask:
+        """(n,) the items that fulfil the terms that rank nothing."""
+        mask = np.ones(len(self.refs), bool)
+        for term in terms:
+            if term.kind not in RANKING:
+                mask &= self._fulfilling(term, state, classes) ^ term.negated
+        return mask
+
+    def rank(
+        self, terms: Sequence[Term], mask: Mask, most: int | None = None, current: str | None = None
+    ) -> Results:
+        """The items of `mask` (n,), by likeness where a term asks for it. Looks at no labels."""
+        ranking = [term for term in terms if term.kind in RANKING]
+        if not ranking:
+            rows = np.flatnonzero(mask)
+            return Results(rows[:most], None, len(rows))
+        scores = self._scores(ranking[0], current)
+        for term in ranking[1:]:
+            scores = scores + self._scores(term, current)
+        scores[~mask] = -np.inf
+        total = int((scores > -np.inf).sum())
+        found = best(scores, total if most is None else most)
+        return Results(found.rows, found.scores, total)
+
+    # --- conditions
+
+    def _fulfilling(self, term: Term, state: State, classes: tuple[str, ...]) -> Mask:
+        if term.kind == "name":
+            return self._rows_mask(self._named(term.value))
+        if term.kind == "state":
+            return self._mask(_in_state(state, term.value), term.value == "open")
+        if term.kind == "by":
+            return self._mask(_by(state, term.value))
+        label = _known_class(term.value, state, classes)
+        return self._mask(ref for ref in state.standing if state.label(ref) == label)
+
+    def _mask(self, refs: Iterable[str], others: bool = False) -> Mask:
+        """(n,) the rows of `refs`, or all `others`."""
+        rows = self.refs.rows(list(refs))
+        return self._rows_mask(rows[rows >= 0]) ^ others
+
+    def _rows_mask(self, rows: NDArray[np.int64]) -> Mask:
+        mask = np.zeros(len(self.refs), bool)
+        mask[rows] = True
+        return mask
+
+    def _named(self, name: str) -> NDArray[np.int64]:
+        """Rows whose file name fits a glob, or holds a text in whatever case."""
+        wanted = name.lower().encode("utf-8", "surrogateescape")
+        if any(sign in name for sign in "*?["):
+            return self._globbed(wanted)
+        rows = self.refs.matching(re.compile(re.escape(wanted)), lower=True)
+        if _IN_A_BOX.issuperset(wanted):  # it may stand in the box, which is no part of the name
+            paths = (self.refs[row].rpartition("#xywh=") for row in rows.tolist())
+            inside = [name.lower() in (path or whole).lower() for path, _, whole in paths]
+            rows = rows[np.array(inside, bool)]
+        return rows
+
+    def _globbed(self, wanted: bytes) -> NDArray[np.int64]:
+        """By the rarest plain part first: few lines have it, mostly."""
+        glob = _glob(wanted)
+        plain = min(re.split(rb"\[.[^]]*\]|[*?\[]", wanted), key=self.refs.count)
+        if self.refs.count(plain) > len(self.refs) // 10:
+            return self.refs.matching(glob, lower=True)
+        rows = self.refs.matching(re.compile(re.escape(plain)), lower=True)
+        return np.asarray(rows[self.refs.take(rows.tolist()).matching(glob, lower=True)])
+
+    # --- likeness
+
+    def _scores(self, term: Term, current: str | None) -> NDArray[np.float32]:
+        """(n,) cosines of the pool rows; -inf for those without features."""
+        if self.features is None:
+            raise FeatureError(
+                f"{term.kind}: needs features, and there are none yet: annotator features "
+                f"{self._folder}"
+            )
+        store, wants = self.features.store, term.kind
+        vector = self._words(store, term.value) if wants == "text" else self._like(term, current)
+        if self._nearest is None or self._nearest.matrix is not store.matrix:
+            self._nearest = Nearest(store.matrix, grows=self.features.available is not None)
+            self._rows = self.features.rows(np.arange(len(self.refs)))
+        scores = self._nearest.scores(vector)
+        if self.features.available is not None:
+            scores[~self.features.available] = -np.inf
+        if len(scores) != len(self._rows) or (self._rows != np.arange(len(scores))).any():
+            there = self._rows >= 0  # rows of another order, or not of all items
+            scores = np.where(there, scores[np.where(there, self._rows, 0)], np.float32(-np.inf))
+        if term.kind == "like":  # every item is like itself: that says nothing
+            scores[self._row(term, current)] = -np.inf
+        return scores
+
+    def _words(self, store: FeatureStore, text: str) -> NDArray[np.float32]:
+        name = str(store.extractor.get("name", ""))
+        if store.extractor.get("external") or name == "classic":
+            raise FeatureError(no_text(name, self._folder))
+        if name not in self._towers:
+            self._towers[name] = self._tower(name)
+        vector = self._towers[name](text)
+        if vector.shape != store.matrix.shape[1:]:
+            raise FeatureError(no_text(name, self._folder))
+        return vector
+
+    def _like(self, term: Term, current: str | None) -> NDArray[np.floating]:
+        row = self._row(term, current)
+        assert self.features is not None
+        vector = self.features.vector(row)
+        if vector is None:
+            raise FeatureError(f"{printable(self.refs[row])} has no features yet")
+        return vector
+
+    def _row(self, term: Term, current: str | None) -> int:
+        """The row that `like:` means: a ref, or the only item with such a name."""
+        wanted = term.value or current
+        if not wanted:
+            raise QueryError("like: of what? write like:REF")
+        row = self.refs.find(wanted)
+        if row >= 0:
+            return row
+        rows = self._named(wanted)
+        if len(rows) == 1:
+            return int(rows[0])
+        many = f"{len(rows):,} items" if len(rows) else "no item"
+        raise QueryError(f"like:{printable(wanted)} names {many}; write one whole ref")
+
+
+def _glob(wanted: bytes) -> re.Pattern[bytes]:
+    """A glob for the last part of a path, or, where it has a slash, for the whole path."""
+    whole = b"/" in wanted
+    open_ = not whole and wanted.startswith(b"*")  # then it may begin anywhere in the last part
+    wanted = wanted.lstrip(b"*") if open_ else wanted
+    any_ = rb"[^\n]" if whole else rb"[^\n/]"
+    parts, at = [], 0
+    while at < len(wanted):
+        sign, at = wanted[at : at + 1], at + 1
+        end = wanted.find(b"]", at + 1)
+        if sign == b"*":
+            parts.append(any_ + b"*")
+        elif sign == b"?":
+            parts.append(any_)
+        elif sign == b"[" and end > 0:
+            inner = wanted[at:end].replace(b"\\", b"\\\\").replace(b"[", b"\\[")
+            parts.append(b"[" + (b"^" + inner[1:] if inner[:1] == b"!" else inner) + b"]")
+            at = end + 1
+        else:
+            parts.append(re.escape(sign))
+    start = b"" if open_ else b"^" if whole else rb"^(?:[^\n]*/)?"
+    try:
+        return re.compile(start + b"".join(parts) + _TAIL, re.MULTILINE)
+    except re.error as error:
+        text = printable(wanted.decode("utf-8", "replace"))
+        raise QueryError(f"{text} is no glob ({error}); * ? and [a-z] are known") from error
+
+
+def _in_state(state: State, name: str) -> Iterable[str]:
+    """The refs in a state; for open the others, those that were answered."""
+    if name == "flagged":
+        return state.flagged
+    if name == "open":
+        return state.standing
+    wanted = Action.SKIP if name == "skipped" else Action.LABEL
+    return (ref for ref, stack in state.standing.items() if stack[-1].action is wanted)
+
+
+def _by(state: State, name: str) -> set[str]:
+    """What somebody labelled or skipped, second opinions among it."""
+    return {
+        ref
+        for kept in (state.standing, state.opinions)
+        for ref, stack in kept.items()
+        if any(entry.annotator == name for entry in stack)
+    }
+
+
+def _known_class(name: str, state: State, classes: tuple[str, ...]) -> str:
+    """The class of a name, in whatever case. Raises `QueryError` with those there are."""
+    known = list(dict.fromkeys([*classes, *(label for label in state.counts if label)]))
+    if name in known:
+        return name
+    alike = [label for label in known if label.lower() == name.lower()]
+    if len(alike) == 1:
+        return alike[0]
+    names = printable(", ".join(known))
+    raise QueryError(f"{printable(name)} is not a class; the classes are {names}")

@@ -1,0 +1,149 @@
+"""What object discovery looks at: a feature for each patch of an image, of any network.
+
+Of a vision transformer the keys of its last attention layer (LOST, section 4.2, uses those of
+DINO v1); of a convolutional network the deepest feature map with a stride of 16 pixels or less,
+with each channel's mean over the image taken away: its raw features all point the same way.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from typing import Any
+
+import numpy as np
+
+from annotator.detection.lost import Features
+from annotator.errors import FeatureError
+from annotator.features.backbones import chosen_device, chosen_dtype
+from annotator.features.extractor import Pixels
+from annotator.features.weights import find_weights, needed, opening_errors
+from annotator.items.refs import printable
+
+DEFAULT = "facebook/dino-vits16"
+NETWORKS = {
+    "dino-vits16": (DEFAULT, "87 MB"),
+    "dino-vits8": ("facebook/dino-vits8", "87 MB"),
+    "dino-vitb16": ("facebook/dino-vitb16", "343 MB"),
+    "dino-vitb8": ("facebook/dino-vitb8", "343 MB"),
+    "dino-resnet50": ("Ramos-Ramos/dino-resnet-50", "94 MB"),
+    "resnet50": ("microsoft/resnet-50", "103 MB"),
+}
+"""Short names: the Hugging Face id, and about how much is downloaded."""
+
+MOST_PATCHES = 3600
+"""Larger images are looked at smaller: correlations and attention grow with its square."""
+LEAST_PATCHES = 196
+"""Smaller images are enlarged: this is what most networks were trained on."""
+MAP_STRIDE = 16
+
+
+class PatchNetwork:
+    """An opened network. Not thread-safe."""
+
+    def __init__(self, name: str = DEFAULT, *, device: str = "auto", dtype: str = "auto") -> None:
+        """Raises `ExtraMissing` for absent packages or weights, else `FeatureError`."""
+        self._torch = needed("torch", instead="")
+        needed("transformers", instead="")
+        folder = find_weights(name, NETWORKS, instead="")
+        self.name = name
+        self._device = chosen_device(self._torch, device)
+        self._dtype = chosen_dtype(self._torch, dtype, self._device)
+        self.half = self._dtype != self._torch.float32
+        model, self._processor = _opened(name, folder)
+        self._model = model.to(self._device, self._dtype).eval()
+        self._keys: Any = None
+        layer = _key_layer(self._model)
+        if layer is not None:
+            layer.register_forward_hook(self._keep_keys)
+        self.is_transformer = layer is not None
+        self.patch = _patch(self._model.config) if self.is_transformer else MAP_STRIDE
+        self._options = _options(self._model, self.is_transformer)
+
+    def look_size(self, size: tuple[int, int], most: int = MOST_PATCHES) -> tuple[int, int]:
+        """The (width, height) at which to look at an image of this size: whole patches, its
+        aspect kept as far as these allow."""
+        patches = size[0] * size[1] / self.patch**2
+        scale = math.sqrt(np.clip(patches, LEAST_PATCHES, most) / patches) / self.patch
+        across, down = (max(1, round(side * scale)) for side in size)
+        return across * self.patch, down * self.patch
+
+    def __call__(self, picture: Pixels) -> Features:
+        """The features of (height, width, 3) pixels of a size that `look_size` gave."""
+        values = self._processor(
+            picture, do_resize=False, do_center_crop=False, return_tensors="np"
+        )
+        pixels = np.asarray(values["pixel_values"][:1], np.float32)
+        with self._torch.inference_mode():
+            batch = self._torch.from_numpy(pixels).to(self._device, self._dtype)
+            return self._keyed(batch) if self.is_transformer else self._mapped(batch)
+
+    def _keep_keys(self, layer: Any, _: Any, output: Any) -> None:
+        self._keys = output
+
+    def _keyed(self, batch: Any) -> Features:
+        self._model(pixel_values=batch, **self._options)
+        keys = self._keys[0].float().cpu().numpy()
+        h, w = batch.shape[2] // self.patch, batch.shape[3] // self.patch
+        before = len(keys) - h * w  # the class token, registers
+        if before < 0:
+            raise FeatureError(
+                f"{printable(self.name)} has fewer tokens than patches; name a plain vision "
+                "transformer such as facebook/dino-vits16, or a convolutional network"
+            )
+        return np.asarray(keys[before:].reshape(h, w, -1))
+
+    def _mapped(self, batch: Any) -> Features:
+        states = self._model(pixel_values=batch, **self._options).hidden_states
+        fine = [state for state in states if batch.shape[-1] <= MAP_STRIDE * state.shape[-1]]
+        if not fine or fine[-1].ndim != 4:
+            raise FeatureError(
+                f"{printable(self.name)} has neither keys of attention nor feature maps; name a "
+                "vision transformer such as facebook/dino-vits16, or a network such as "
+                "microsoft/resnet-50"
+            )
+        features = fine[-1][0].float().permute(1, 2, 0).cpu().numpy()
+        return np.asarray(features - features.mean(axis=(0, 1)))
+
+
+def _opened(name: str, folder: Any) -> tuple[Any, Any]:
+    from transformers import AutoConfig, AutoImageProcessor, AutoModel
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        config = AutoConfig.from_pretrained(folder)
+        config = getattr(config, "vision_config", config)
+        model, info = AutoModel.from_pretrained(folder, config=config, output_loading_info=True)
+        processor = AutoImageProcessor.from_pretrained(folder, backend="pil")
+    except opening_errors() as error:
+        raise FeatureError(
+            f"{printable(name)}: {folder} does not open as a network ({printable(str(error))}); it "
+            "needs config.json, preprocessor_config.json and weights"
+        ) from error
+    missing = sorted(str(key) for key in info["missing_keys"] if "pooler" not in str(key))
+    if missing:
+        listed = ", ".join(missing[:5])
+        raise FeatureError(f"{printable(name)}: {folder} lacks weights: {listed} …")
+    return model, processor
+
+
+def _key_layer(model: Any) -> Any:
+    """The layer whose output are the keys of the last self-attention; None without attention."""
+    names = ("k_proj", "key")
+    found = [layer for name, layer in model.named_modules() if name.split(".")[-1] in names]
+    return found[-1] if found else None
+
+
+def _patch(config: Any) -> int:
+    size = getattr(config, "patch_size", MAP_STRIDE)
+    return int(size if isinstance(size, int) else size[0])
+
+
+def _options(model: Any, is_transformer: bool) -> dict[str, Any]:
+    """What the forward pass needs to be told."""
+    if not is_transformer:
+        return {"output_hidden_states": True}
+    known = inspect.signature(model.forward).parameters
+    return {"interpolate_pos_encoding": True} if "interpolate_pos_encoding" in known else {}

@@ -1,0 +1,136 @@
+"""Items that look alike: clusters of features, the largest first, each from its middle outwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator.detection.dbscan import Unit, dbscan
+from annotator.errors import ExtraMissing, FeatureError
+
+Method = Literal["kmeans", "dbscan", "hdbscan"]
+METHODS: tuple[Method, ...] = ("kmeans", "dbscan", "hdbscan")
+PER_CLUSTER = 24
+"""Items of a k-means cluster where the number of clusters is not given: half a page."""
+_MOST_CLUSTERS = 1000
+_LARGE = 20_000
+"""From so many items on k-means learns from random batches of them."""
+HDBSCAN_MOST = 30_000
+"""HDBSCAN takes time with the square of the items."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clustering:
+    """Which items belong together."""
+
+    member: NDArray[np.int64]
+    """(n,) the cluster of each item: 0 is the largest; −1 for noise."""
+    typical: NDArray[np.float32]
+    """(n,) the cosine of each item to the mean of its cluster; 0 for noise."""
+
+    def __len__(self) -> int:
+        return int(self.member.max(initial=-1)) + 1
+
+    def items(self, cluster: int) -> NDArray[np.int64]:
+        """The rows of a cluster, the most typical first."""
+        rows = np.flatnonzero(self.member == cluster)
+        return rows[np.argsort(-self.typical[rows], kind="stable")]
+
+
+def cluster(
+    vectors: NDArray[np.floating[Any]],
+    method: Method = "kmeans",
+    *,
+    count: int | None = None,
+    eps: float = 0.3,
+    min_size: int = 5,
+    seed: int = 0,
+    progress: Callable[[float], None] = lambda _: None,
+) -> Clustering:
+    """Clusters of features (n, d), by their directions alone.
+
+    kmeans: `count` clusters (by default of 24 items each), every item in one. dbscan: items with
+    `min_size` neighbours within the cosine distance `eps`, itself counted, and what is near them.
+    hdbscan: clusters of any density with `min_size` items at least (Campello et al. 2013).
+
+    Raises `ExtraMissing` without scikit-learn (dbscan needs none), `FeatureError` for no rows, or
+    more than HDBSCAN can take.
+    """
+    if not len(vectors):
+        raise FeatureError("no item has features; compute them with `annotator features`")
+    unit = _unit(vectors)
+    if method == "dbscan":
+        found = dbscan(unit, eps, min_size, progress)
+    elif method == "hdbscan":
+        found = _hdbscan(unit, min_size)
+    else:
+        found = _kmeans(unit, count, seed)
+    return _ordered(unit, found)
+
+
+def _unit(vectors: NDArray[np.floating[Any]]) -> Unit:
+    rows = np.asarray(vectors, np.float32)
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12))
+
+
+def _kmeans(unit: Unit, count: int | None, seed: int) -> NDArray[np.int64]:
+    from threadpoolctl import threadpool_limits
+
+    sklearn = _sklearn()
+    wanted = count or int(np.clip(len(unit) // PER_CLUSTER, 2, _MOST_CLUSTERS))
+    wanted = min(wanted, len(np.unique(unit, axis=0)) if len(unit) <= _LARGE else len(unit))
+    if len(unit) <= _LARGE:
+        model = sklearn.KMeans(wanted, n_init=3, random_state=seed)
+    else:
+        model = sklearn.MiniBatchKMeans(
+            wanted, batch_size=4096, n_init=1, max_iter=3, random_state=seed
+        )
+    # Its threads wait for each other in a loop: on a busy machine two take minutes, one seconds.
+    with threadpool_limits(1):
+        return np.asarray(model.fit_predict(unit), np.int64)
+
+
+def _hdbscan(unit: Unit, min_size: int) -> NDArray[np.int64]:
+    if len(unit) > HDBSCAN_MOST:
+        raise FeatureError(
+            f"{len(unit):,} items are too many for HDBSCAN, which takes {HDBSCAN_MOST:,} here; use "
+            "--method dbscan or kmeans, or --sample"
+        )
+    if len(unit) < min_size:
+        return np.full(len(unit), -1, np.int64)
+    # On unit rows the Euclidean distance orders pairs as the cosine does.
+    model = _sklearn().HDBSCAN(min_cluster_size=max(2, min_size), copy=True)
+    return np.asarray(model.fit_predict(unit), np.int64)
+
+
+def _sklearn() -> Any:
+    try:
+        from sklearn import cluster as module
+    except ImportError as error:
+        raise ExtraMissing(
+            f"scikit-learn is not installed ({error}): pip install 'annotator-tui[logistic]'\n"
+            "`--method dbscan` does without it"
+        ) from error
+    return module
+
+
+def _ordered(unit: Unit, found: NDArray[np.int64]) -> Clustering:
+    """Numbered by size, the largest 0."""
+    numbers, member = np.unique(found, return_inverse=True)
+    sizes = np.bincount(member).astype(float)
+    sizes[numbers < 0] = -1
+    order = np.argsort(-sizes, kind="stable")
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    place[numbers < 0] = -1
+    member = place[member]
+    typical = np.zeros(len(unit), np.float32)
+    for number in range(int(member.max(initial=-1)) + 1):
+        rows = np.flatnonzero(member == number)
+        middle = unit[rows].mean(axis=0)
+        typical[rows] = unit[rows] @ (middle / max(float(np.linalg.norm(middle)), 1e-12))
+    return Clustering(member, typical)

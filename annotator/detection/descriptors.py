@@ -1,0 +1,126 @@
+"""Descriptors of aligned faces: SFace by OpenCV, any other ONNX by onnxruntime, or several."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator.detection.align import SIDE
+from annotator.detection.faces import open_cv
+from annotator.detection.onnxfiles import INSTALL, OnnxFile, find_onnx
+from annotator.errors import FeatureError
+from annotator.features.weights import needed
+from annotator.items.refs import printable
+
+Faces = NDArray[np.uint8]
+Vectors = NDArray[np.float32]
+
+
+class Descriptor(Protocol):
+    """Turns faces into vectors; faces of one person are near one another."""
+
+    file: OnnxFile
+    dim: int
+
+    def __call__(self, faces: Faces) -> Vectors:
+        """(n, 112, 112, 3) RGB to (n, dim), of any length."""
+        ...
+
+
+class Described:
+    """One or more descriptors as one: each part has length 1 before they are joined, so that
+    none counts for more because its numbers are larger."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        """SFace is run by OpenCV; what else is named, by onnxruntime.
+
+        Raises `ExtraMissing` for absent packages or weights, `FeatureError` for other ONNX files.
+        """
+        self.parts = [_opened(find_onnx(name)) for name in names]
+        self.dim = sum(part.dim for part in self.parts)
+
+    def describe(self) -> dict[str, Any]:
+        name = "+".join(part.file.short for part in self.parts)
+        return {"name": name, "faces": True, "weights": [part.file.sha256 for part in self.parts]}
+
+    def __call__(self, faces: Faces) -> Vectors:
+        """(n, 112, 112, 3) RGB to (n, dim) of length 1; rows of NaN where a part says none."""
+        parts = [_unit(part(faces)) for part in self.parts]
+        joined = np.concatenate(parts, axis=1) / np.sqrt(len(parts))
+        return np.asarray(joined, np.float32)
+
+
+def _opened(file: OnnxFile) -> Descriptor:
+    sface = file.name == "sface" or "sface" in file.path.name.lower()
+    return SFace(file) if sface else OnnxDescriptor(file)
+
+
+class SFace:
+    """`cv2.FaceRecognizerSF`: 128 numbers."""
+
+    def __init__(self, file: OnnxFile) -> None:
+        cv2 = open_cv()
+        self.file = file
+        try:
+            self._network = cv2.FaceRecognizerSF.create(str(file.path), "")
+            self.dim = int(self(np.zeros((1, SIDE, SIDE, 3), np.uint8)).shape[1])
+        except cv2.error as error:
+            raise _no_descriptor(file, error) from error
+
+    def __call__(self, faces: Faces) -> Vectors:
+        rows = [self._network.feature(np.ascontiguousarray(face[:, :, ::-1])) for face in faces]
+        return np.asarray(np.concatenate(rows), np.float32).reshape(len(rows), -1)
+
+
+class OnnxDescriptor:
+    """An ONNX of one input (n, 3, 112, 112), RGB from -1 to 1, and one output (n, d): ArcFace,
+    AdaFace and their like."""
+
+    def __init__(self, file: OnnxFile) -> None:
+        runtime = needed("onnxruntime", INSTALL, instead="")
+        self.file = file
+        options = runtime.SessionOptions()
+        options.log_severity_level = 3
+        providers = [
+            name
+            for name in runtime.get_available_providers()
+            if name in ("CUDAExecutionProvider", "CPUExecutionProvider")
+        ]
+        try:
+            self._session = runtime.InferenceSession(str(file.path), options, providers=providers)
+            self._input = self._session.get_inputs()[0]
+            self.dim = int(self(np.zeros((1, SIDE, SIDE, 3), np.uint8)).shape[1])
+        except _faults() as error:
+            raise _no_descriptor(file, error) from error
+
+    def __call__(self, faces: Faces) -> Vectors:
+        values = (faces.astype(np.float32).transpose(0, 3, 1, 2) - 127.5) / 127.5
+        alone = isinstance(self._input.shape[0], int)
+        batches = [values[row : row + 1] for row in range(len(values))] if alone else [values]
+        found = [self._session.run(None, {self._input.name: batch})[0] for batch in batches]
+        return np.asarray(np.concatenate(found), np.float32).reshape(len(faces), -1)
+
+
+def _faults() -> tuple[type[Exception], ...]:
+    """What onnxruntime raises; its errors have no base of their own."""
+    state = importlib.import_module("onnxruntime.capi.onnxruntime_pybind11_state")
+    names = ("Fail", "InvalidArgument", "InvalidProtobuf", "InvalidGraph", "NotImplemented")
+    own = tuple(getattr(state, name) for name in (*names, "RuntimeException", "NoSuchFile"))
+    return (*own, ValueError, IndexError)
+
+
+def _unit(vectors: Vectors) -> Vectors:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(np.where(lengths > 0, vectors / lengths, np.nan), np.float32)
+
+
+def _no_descriptor(file: OnnxFile, error: Exception) -> FeatureError:
+    return FeatureError(
+        f"{printable(file.name)} does not describe faces: it should take (n, 3, 112, 112) and "
+        f"give (n, d) ({printable(str(error).strip())})"
+    )

@@ -1,0 +1,234 @@
+"""A detector over many images: decoding in threads, the network at work meanwhile, answers kept.
+
+Each image is looked at in one or more passes (as it is, mirrored, stretched), each pass whole or
+in tiles. What was answered before, with the same model and options, is not asked again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from PIL import Image
+
+from annotator.detection.augment import augmented, restored
+from annotator.detection.detections import Detections, cleaned
+from annotator.detection.detectors import FLOOR, Detector, Prepared
+from annotator.detection.proposal import reason
+from annotator.detection.results import Answer, Results, Stamp
+from annotator.detection.tiles import Tile, merged, tiles
+from annotator.errors import ImageError
+from annotator.features.decoding import pipelined
+from annotator.features.pipeline import Progress, Report, Tally
+from annotator.images.decode import MAX_PIXELS, decoded, opened
+
+_MOST_SKEW = 50
+_LEAST_SIDE = 32
+_LONGEST = 2560
+"""Pixels: no network's input is longer, but some processors pad a line to a square first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passes:
+    """How each image is looked at."""
+
+    augment: tuple[str, ...] = ("plain",)
+    tile: int | None = None
+    """The side of square tiles in pixels of the image; None for whole images."""
+    overlap: float = 0.2
+    """By how much of their side neighbours overlap."""
+
+    def describe(self) -> dict[str, Any]:
+        tiled = None if self.tile is None else [self.tile, self.overlap]
+        return {"augment": list(self.augment), "tile": tiled, "floor": FLOOR}
+
+    def tiles(self, size: tuple[int, int]) -> list[Tile]:
+        return tiles(size, self.tile or max(size), self.overlap)
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """One picture for the network: a tile of a pass of an image."""
+
+    how: str
+    tile: Tile
+    prepared: Prepared
+
+
+@dataclass(slots=True)
+class _Image:
+    """An image on its way through the network."""
+
+    path: str
+    size: tuple[int, int] = (0, 0)
+    stamp: Stamp = (0, 0)
+    fault: str | None = None
+    views: list[_View] = field(default_factory=list)
+    found: list[tuple[_View, Detections]] = field(default_factory=list)
+    missing: int = 0
+
+
+def detect(
+    paths: Sequence[str],
+    root: Path,
+    detector: Detector,
+    results: Results,
+    passes: Passes,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    workers: int | None = None,
+    progress: Callable[[Progress], None] = lambda _: None,
+    stop: Callable[[], bool] = lambda: False,
+    clock: Callable[[], float] = monotonic,
+) -> Report:
+    """Answer for each image below `root` that `results` lacks.
+
+    Images that cannot be read, or that the model answers with no numbers, are left out, named
+    in the report, and tried again by the next run.
+    """
+    todo = [path for path in paths if not results.has(path, _stamp(root / path))]
+    tally = Tally(len(paths) - len(todo), len(todo), clock)
+    progress(tally.progress())
+    threads = workers or min(32, len(os.sched_getaffinity(0)))
+
+    def read(path: str) -> _Image:
+        return _read(path, root, detector, passes, max_pixels)
+
+    # A large image in tiles is a hundred pictures: then no more than three are held.
+    ahead = 2 if passes.tile else threads + detector.batch_size
+    images = pipelined(ThreadPoolExecutor(threads), read, todo, ahead)
+    for image in _answered(images, detector):
+        if image.fault is not None:
+            tally.lose(image.path, image.fault)
+        else:
+            results.add([(_answer(image, detector), image.stamp)])
+            tally.count(1)
+        progress(tally.progress())
+        if stop():
+            return tally.report(complete=False)
+    progress(tally.progress())
+    return tally.report(complete=True)
+
+
+def _stamp(file: Path) -> Stamp:
+    try:
+        found = file.stat()
+    except OSError:
+        return -1, -1
+    return found.st_size, found.st_mtime_ns
+
+
+# --- reading: runs in several threads
+
+
+def _read(path: str, root: Path, detector: Detector, passes: Passes, max_pixels: int) -> _Image:
+    try:
+        with opened(root / path, max_pixels) as (source, found):
+            size = source.size
+            parts = passes.tiles(size)
+            # Tiles need every pixel; the network's own input is smaller than most images.
+            shrink = detector.shrink(size) if len(parts) == 1 else 1.0
+            picture, _ = decoded(source, min(1.0, shrink))
+        image = _Image(path, size, (found.st_size, found.st_mtime_ns))
+        for how in passes.augment:
+            changed = augmented(picture, how)
+            image.views += [_view(changed, how, part, size, detector) for part in parts]
+    except ImageError as error:
+        return _Image(path, fault=reason(error, root / path))
+    except (ValueError, RuntimeError, ZeroDivisionError) as error:
+        return _Image(path, fault=f"cannot be prepared for {detector.name}: {error}")
+    image.missing = len(image.views)
+    return image
+
+
+def _view(
+    picture: Image.Image, how: str, tile: Tile, size: tuple[int, int], detector: Detector
+) -> _View:
+    whole = tile.size == size
+    cut = picture if whole else picture.crop((tile.left, tile.top, tile.right, tile.bottom))
+    if max(cut.size) > _LONGEST:
+        cut = cut.copy()
+        cut.thumbnail((_LONGEST, _LONGEST), Image.Resampling.BILINEAR)
+    seen = _roomy(cut)
+    across, down = tile.size[0] / cut.width, tile.size[1] / cut.height
+    room = round(seen.width * across), round(seen.height * down)
+    return _View(how, tile, detector.prepare(seen, room))
+
+
+def _roomy(picture: Image.Image) -> Image.Image:
+    """A picture that every processor takes: a line, or a dot, gets grey at its right and below."""
+    least = max(_LEAST_SIDE, -(-max(picture.size) // _MOST_SKEW))
+    if min(picture.size) >= least:
+        return picture
+    room = Image.new("RGB", (max(picture.width, least), max(picture.height, least)), (128,) * 3)
+    room.paste(picture)
+    return room
+
+
+# --- answering
+
+
+def _answered(images: Iterable[_Image], detector: Detector) -> Iterator[_Image]:
+    """The images with what was found in them, about in order; faulty ones as they come."""
+    batches = _batches(images, detector)
+    pool = ThreadPoolExecutor(detector.threads)
+
+    def work(batch: _Batch) -> _Batch:
+        batch.found = detector.detect([view.prepared for _, view in batch.views])
+        return batch
+
+    for batch in pipelined(pool, work, batches, detector.threads):
+        yield from batch.faulty
+        for (image, view), found in zip(batch.views, batch.found, strict=True):
+            if isinstance(found, str):
+                image.fault = found
+            else:
+                image.found.append((view, found))
+            image.missing -= 1
+            if not image.missing:
+                yield image
+
+
+@dataclass(slots=True)
+class _Batch:
+    views: list[tuple[_Image, _View]]
+    faulty: list[_Image]
+    found: list[Detections | str] = field(default_factory=list)
+
+
+def _batches(images: Iterable[_Image], detector: Detector) -> Iterator[_Batch]:
+    views: list[tuple[_Image, _View]] = []
+    faulty: list[_Image] = []
+    for image in images:
+        if image.fault is not None:
+            faulty.append(image)
+        views += [(image, view) for view in image.views]
+        image.views = []
+        while len(views) >= detector.batch_size:
+            size = detector.batch_size
+            yield _Batch(views[:size], faulty)
+            views, faulty = views[size:], []
+    if views or faulty:
+        yield _Batch(views, faulty)
+
+
+def _answer(image: _Image, detector: Detector) -> Answer:
+    """Of all views of an image: tiles joined, mirrored ones turned back, faulty boxes out."""
+    passes: dict[str, Detections] = {}
+    left_out: dict[str, int] = {}
+    for how in dict.fromkeys(view.how for view, _ in image.found):
+        parts = []
+        for view, found in image.found:
+            if view.how == how:
+                good, reasons = cleaned(found, view.tile.size)
+                parts.append((view.tile, good))
+                for reason, count in reasons.items():
+                    left_out[reason] = left_out.get(reason, 0) + count
+        every = merged(parts, image.size)
+        passes[how] = restored(every, how, image.size[0], detector.swaps)
+    return Answer(image.path, image.size, passes, left_out)

@@ -1,0 +1,245 @@
+"""A detector: pictures in, boxes out, whatever network is behind it."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+import numpy as np
+from PIL import Image
+
+from annotator.detection.detections import Detections
+from annotator.detection.networks import Network, open_network
+from annotator.detection.proposal import no_numbers
+from annotator.errors import FeatureError
+from annotator.items.refs import printable
+
+FLOOR = 0.05
+"""Detections with lower scores are never kept: they would only fill the disk."""
+_BATCHES = {"cuda": 16, "mps": 4, "cpu": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A picture as a network takes it."""
+
+    inputs: dict[str, Any]
+    size: tuple[int, int]
+    """Width and height of the picture, in pixels of its image."""
+
+
+class Detector(Protocol):
+    """Finds boxes in pictures. `prepare` may run in any thread, several at once."""
+
+    name: str
+    """What the user called it."""
+    classes: tuple[str, ...]
+    """All names that its boxes may have."""
+    batch_size: int
+    threads: int
+    """How many calls of `detect` at once pay."""
+    swaps: tuple[int, ...]
+    """Which landmark each one is in a mirrored picture; () without landmarks."""
+
+    def describe(self) -> dict[str, Any]:
+        """All that its answers depend on, as plain JSON."""
+        ...
+
+    def shrink(self, size: tuple[int, int]) -> float:
+        """How large a picture of (width, height) need be, as a share, for the same answer."""
+        ...
+
+    def prepare(self, picture: Image.Image, size: tuple[int, int]) -> Prepared:
+        """`size`: what the picture measures in pixels of its image; it may come smaller."""
+        ...
+
+    def detect(self, batch: Sequence[Prepared]) -> list[Detections | str]:
+        """One answer for each picture, in pixels of its image; a text says why there is none."""
+        ...
+
+
+class TransformersDetector:
+    """A `Detector` of Hugging Face transformers."""
+
+    swaps: tuple[int, ...] = ()
+
+    def __init__(
+        self,
+        name: str,
+        texts: Sequence[str] = (),
+        *,
+        device: str = "auto",
+        dtype: str = "auto",
+        batch_size: int | None = None,
+    ) -> None:
+        """`texts` is for zero-shot models. Raises `ExtraMissing`, else `FeatureError`."""
+        network = open_network(name, texts)
+        import torch
+
+        from annotator.features.backbones import chosen_device, chosen_dtype
+
+        self.name, self.classes, self.zero_shot = name, network.classes, network.zero_shot
+        self._network, self._torch = network, torch
+        self._device = chosen_device(torch, device)
+        self._dtype = chosen_dtype(torch, dtype, self._device)
+        self._local = threading.local()
+        self.batch_size = batch_size or _BATCHES[self._device.partition(":")[0]]
+        self.threads = 2 if self._device.startswith("cuda") else 1
+        self._model = network.model.to(self._device, self._dtype).eval()
+        if self._device.startswith("cuda"):
+            torch.cuda.synchronize(self._device)  # the weights are there for every stream
+        self._answer = _phrases if network.phrased else _texts if network.zero_shot else _boxes
+
+    def describe(self) -> dict[str, Any]:
+        folder = self._network.folder
+        fetched = folder.parent.name == "snapshots"
+        texts = list(self.classes) if self._network.zero_shot else None
+        stamp = [[file.name, file.stat().st_size] for file in sorted(folder.glob("*.safetensors"))]
+        weights: Any = folder.name if fetched else [str(folder), stamp]
+        return {
+            "model": self.name, "weights": weights, "texts": texts, "dtype": str(self._dtype),
+        }  # fmt: skip
+
+    def shrink(self, size: tuple[int, int]) -> float:
+        processor = getattr(self._network.processor, "image_processor", self._network.processor)
+        said = dict(getattr(processor, "size", None) or {})
+        if said.get("height") and said.get("width"):
+            return float(max(said["width"] / size[0], said["height"] / size[1]))
+        if said.get("shortest_edge"):
+            longest = said.get("longest_edge") or max(size)
+            return float(min(said["shortest_edge"] / min(size), longest / max(size)))
+        return 1.0
+
+    def prepare(self, picture: Image.Image, size: tuple[int, int]) -> Prepared:
+        processor, network = self._network.processor, self._network
+        options: dict[str, Any] = {"text": list(network.classes)} if network.zero_shot else {}
+        if network.phrased:
+            options = {"text": _sentence(network.classes)}
+        found = processor(images=picture, return_tensors="pt", **options)
+        return Prepared({key: value for key, value in found.items() if _is_input(key)}, size)
+
+    def detect(self, batch: Sequence[Prepared]) -> list[Detections | str]:
+        found: list[Detections | str] = []
+        while len(found) < len(batch):
+            some = batch[len(found) : len(found) + self.batch_size]
+            try:
+                found += self._forward(some)
+            except self._torch.OutOfMemoryError:
+                self._back_off(len(some))
+        return found
+
+    def _back_off(self, tried: int) -> None:
+        """Halve the batches from now on."""
+        if tried == 1:
+            raise FeatureError(
+                f"{printable(self.name)} does not fit into the memory of the {self._device} "
+                "device; choose a smaller model, --dtype bf16, --tile or --device cpu"
+            )
+        if self._device.startswith("cuda"):
+            self._torch.cuda.empty_cache()
+        self.batch_size = min(self.batch_size, tried // 2)
+
+    def _forward(self, batch: Sequence[Prepared]) -> list[Detections | str]:
+        with self._stream(), self._torch.inference_mode():
+            inputs = _stacked(self._torch, [each.inputs for each in batch])
+            moved = {key: self._moved(value) for key, value in inputs.items()}
+            outputs = self._model(**moved)
+            outputs.logits, outputs.pred_boxes = outputs.logits.float(), outputs.pred_boxes.float()
+            broken = outputs.logits.isnan() | outputs.pred_boxes.isnan().any(-1, keepdim=True)
+            faulty = broken.flatten(1).any(1).tolist()
+            sizes = [each.size[::-1] for each in batch]
+            found = self._answer(self._network, outputs, sizes, moved)
+        fault = no_numbers(self._dtype != self._torch.float32)
+        return [fault if bad else each for bad, each in zip(faulty, found, strict=True)]
+
+    def _moved(self, value: Any) -> Any:
+        kind = self._dtype if value.is_floating_point() else None
+        return value.to(self._device, kind, non_blocking=True)
+
+    def _stream(self) -> AbstractContextManager[Any]:
+        """A queue of its own on the GPU for each thread: one copies while another computes."""
+        if not self._device.startswith("cuda"):
+            return nullcontext()
+        if not hasattr(self._local, "stream"):
+            self._local.stream = self._torch.cuda.Stream(self._device)
+        return cast(AbstractContextManager[Any], self._torch.cuda.stream(self._local.stream))
+
+
+def _is_input(key: str) -> bool:
+    return key in ("pixel_values", "pixel_mask", "input_ids", "attention_mask", "token_type_ids")
+
+
+def _stacked(torch: Any, batch: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """One batch; pictures of several sizes are padded at the right and the bottom, as their
+    processors do with a batch: with zeros, and a mask that says so."""
+    stacked = {}
+    for key in batch[0]:
+        parts = [each[key] for each in batch]
+        if key.startswith("pixel"):
+            height, width = (max(part.shape[axis] for part in parts) for axis in (-2, -1))
+            pad = torch.nn.functional.pad
+            parts = [
+                pad(part, (0, width - part.shape[-1], 0, height - part.shape[-2])) for part in parts
+            ]
+        stacked[key] = torch.cat(parts)
+    return stacked
+
+
+def _detections(boxes: Any, scores: Any, labels: Any, classes: Sequence[str]) -> Detections:
+    names = tuple(classes[int(label)] for label in labels)
+    boxes = boxes.cpu().numpy().astype(np.float64).reshape(-1, 4)
+    return Detections(boxes, scores.cpu().numpy().astype(np.float64), names)
+
+
+def _boxes(network: Network, outputs: Any, sizes: Any, _: Any) -> list[Detections]:
+    """Of a model with classes of its own."""
+    found = network.processor.post_process_object_detection(
+        outputs, threshold=FLOOR, target_sizes=sizes
+    )
+    classes = network.classes
+    return [_detections(f["boxes"], f["scores"], f["labels"].tolist(), classes) for f in found]
+
+
+def _texts(network: Network, outputs: Any, sizes: Any, _: Any) -> list[Detections]:
+    """Of a model that compares boxes with each text."""
+    process = network.processor.post_process_grounded_object_detection
+    known = inspect.signature(process).parameters
+    options = {"threshold": FLOOR, "target_sizes": sizes}
+    if "text_labels" in known:
+        options["text_labels"] = [list(network.classes)] * len(sizes)
+    found = process(outputs, **options)
+    named = []
+    for each in found:
+        rows = [network.classes.index(text) for text in each["text_labels"]]
+        named.append(_detections(each["boxes"], each["scores"], rows, network.classes))
+    return named
+
+
+def _sentence(texts: Sequence[str]) -> str:
+    return " ".join(f"{text.strip().rstrip('.').lower().replace('.', ' ')}." for text in texts)
+
+
+def _phrases(network: Network, outputs: Any, sizes: Any, inputs: Any) -> list[Detections]:
+    """Of a model that scores each word of one text: a phrase is as sure as its surest word."""
+    import torch
+
+    mark = network.processor.tokenizer.convert_tokens_to_ids(".")
+    ids = inputs["input_ids"][0].tolist()
+    scores = outputs.logits.sigmoid()
+    ends = [place for place, token in enumerate(ids) if token == mark][: len(network.classes)]
+    starts = [1, *(end + 1 for end in ends)]
+    parts = [scores[..., a:b].amax(-1) for a, b in zip(starts, ends, strict=False)]
+    best, labels = torch.stack(parts, -1).max(-1)
+    centre, half = outputs.pred_boxes[..., :2], outputs.pred_boxes[..., 2:] / 2
+    boxes = torch.cat([centre - half, centre + half], -1)
+    found = []
+    for row, (height, width) in enumerate(sizes):
+        keep = best[row] > FLOOR
+        scaled = boxes[row][keep] * torch.tensor([width, height] * 2, device=boxes.device)
+        rows = labels[row][keep].tolist()
+        found.append(_detections(scaled, best[row][keep], rows, network.classes))
+    return found

@@ -1,0 +1,189 @@
+"""Several models' answers on the same images, fused, routed, and made into proposals."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
+
+from annotator.detection.detections import Detections
+from annotator.detection.fuse import Fused, fuse
+from annotator.detection.proposal import Member, Proposal, within
+from annotator.detection.results import Answer, Results
+from annotator.detection.routing import Route, Rule, route
+from annotator.errors import FeatureError
+from annotator.items.refs import Box, Item, printable
+
+SPELLINGS = {
+    "aeroplane": "airplane",
+    "motorbike": "motorcycle",
+    "sofa": "couch",
+    "tvmonitor": "tv",
+    "diningtable": "dining table",
+    "pottedplant": "potted plant",
+}
+"""Names that Pascal VOC spells in one way and COCO in another, so that models of both agree."""
+
+
+@dataclass(frozen=True, slots=True)
+class Voter:
+    """A model in an ensemble."""
+
+    name: str
+    weight: float = 1.0
+    threshold: float = 0.3
+    """Its detections below do not take part."""
+
+    @property
+    def short(self) -> str:
+        """The last part of its id or folder."""
+        return self.name.rstrip("/").rpartition("/")[2] or self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How answers become one set of boxes."""
+
+    voters: tuple[Voter, ...]
+    names: frozenset[str] | None = None
+    """The classes wanted; None for all."""
+    renames: Mapping[str, str] = field(default_factory=dict)
+    method: str = "wbf"
+    iou: float = 0.55
+    confidence: str = "avg"
+    rule: Rule = Rule()
+
+    @property
+    def model(self) -> str:
+        """What the proposals are said to come from: one model, or an ensemble of several."""
+        return "+".join(voter.short for voter in self.voters)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One image as the ensemble sees it."""
+
+    path: str
+    size: tuple[int, int]
+    fused: list[Fused]
+    route: Route
+    silent: tuple[str, ...]
+    """The models that have no answer for it."""
+    left_out: dict[str, int]
+    """Boxes that were no boxes: why, and how many."""
+
+
+def spelled(classes: Sequence[str], renames: Mapping[str, str]) -> dict[str, str]:
+    """Each class of a model under the name that it gets: the user's, else the common spelling."""
+    return {name: renames.get(name, SPELLINGS.get(name, name)) for name in classes}
+
+
+def wanted(
+    classes: Sequence[str], names: Sequence[str], renames: Mapping[str, str]
+) -> tuple[frozenset[str], list[str]]:
+    """Which of `names` a model knows, in the model's own capitals; and those it does not."""
+    known = {new.casefold(): new for new in spelled(classes, renames).values()}
+    aims = {name: SPELLINGS.get(name, name).casefold() for name in names}
+    found = frozenset(known[aim] for aim in aims.values() if aim in known)
+    return found, [name for name, aim in aims.items() if aim not in known]
+
+
+def unknown(model: str, missing: Sequence[str], classes: Sequence[str]) -> str:
+    """What to say of a model that lacks some of the classes that are wanted."""
+    near = [near for name in missing for near in get_close_matches(name, classes, n=3, cutoff=0.5)]
+    some = list(dict.fromkeys(near)) or list(classes[:8])
+    more = "" if len(classes) <= len(some) else f" … ({len(classes)} in all)"
+    return printable(
+        f"{model} knows no {', '.join(missing)}; it knows {', '.join(some)}{more}. "
+        f"Where it has another word for it: --rename '{some[0] if some else 'its name'}="
+        f"{missing[0]}'"
+    )
+
+
+def ensemble(paths: Sequence[str], results: Sequence[Results], recipe: Recipe) -> Iterator[Seen]:
+    """Each image that at least one model answered, with its fused boxes; in the given order."""
+    if len(results) != len(recipe.voters):
+        raise FeatureError("an ensemble needs the results of each of its models")
+    for path in paths:
+        answers = [each.get(path) for each in results]
+        given = [(place, answer) for place, answer in enumerate(answers) if answer is not None]
+        if given:
+            fused = _fused(given, recipe)
+            silent = tuple(
+                voter.short
+                for voter, answer in zip(recipe.voters, answers, strict=True)
+                if answer is None
+            )
+            routed = route(path, fused, recipe.rule)
+            yield Seen(path, given[0][1].size, fused, routed, silent, _no_boxes(given))
+
+
+def detected(
+    paths: Sequence[str], results: Sequence[Results], recipe: Recipe
+) -> dict[str, Detections]:
+    """The fused boxes of each image, as those of one detector."""
+    found = {}
+    for seen in ensemble(paths, results, recipe):
+        boxes = np.array([fused.box for fused in seen.fused], np.float64).reshape(-1, 4)
+        scores = np.array([fused.score for fused in seen.fused], np.float64)
+        names = tuple(fused.name for fused in seen.fused)
+        found[seen.path] = Detections(boxes, scores, names)
+    return found
+
+
+def _no_boxes(given: Sequence[tuple[int, Answer]]) -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    for _, answer in given:
+        counts.update(answer.left_out)
+    return dict(counts)
+
+
+def _fused(given: Sequence[tuple[int, Answer]], recipe: Recipe) -> list[Fused]:
+    lists: list[Detections] = []
+    weights: list[float] = []
+    models: list[int] = []
+    for place, answer in given:
+        voter = recipe.voters[place]
+        for found in answer.passes.values():
+            renames = spelled(sorted(set(found.names)), recipe.renames)
+            lists.append(found.above(voter.threshold).named(recipe.names, renames))
+            weights.append(voter.weight)
+            models.append(place)
+    return fuse(
+        lists, weights, models=models,
+        method=recipe.method, iou=recipe.iou, confidence=recipe.confidence,
+    )  # fmt: skip
+
+
+def proposals(seen: Seen, recipe: Recipe) -> list[tuple[Fused, Proposal]]:
+    """The fused boxes of an image as proposals, with the members of each."""
+    made = []
+    for fused in seen.fused:
+        box = within(_box(fused.box), seen.size)
+        if box is None:
+            continue
+        members = tuple(
+            Member(_box(source.box), round(source.score, 4), recipe.voters[source.model].short)
+            for source in fused.members
+        )
+        extra: dict[str, Any] = {
+            "agreement": round(seen.route.agreement, 4), "mean": round(fused.mean, 4),
+            "method": recipe.method,
+        }  # fmt: skip
+        if fused.points is not None:
+            extra["points"] = np.round(fused.points, 2).tolist()
+        proposal = Proposal(
+            Item(seen.path, box), min(1.0, fused.score), fused.name, recipe.model, fused.votes,
+            members if len(recipe.voters) > 1 or len(members) > 1 else (), extra,
+        )  # fmt: skip
+        made.append((fused, proposal))
+    return made
+
+
+def _box(corners: Sequence[float]) -> Box:
+    left, top, right, bottom = (round(float(value), 2) for value in corners)
+    return Box(left, top, round(right - left, 2), round(bottom - top, 2))

@@ -1,0 +1,109 @@
+"""How good detections are where the truth is known: average precision as COCO has it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from annotator.detection.detections import Array, Detections, overlaps
+from annotator.errors import RefError
+from annotator.items.refs import printable
+
+MOST = 100
+"""Detections of an image and class that count, the best."""
+_RECALLS = np.linspace(0, 1, 101)
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """The objects of one image."""
+
+    boxes: Array
+    """(n, 4) left, top, right, bottom."""
+    names: tuple[str, ...]
+
+
+def average_precision(
+    truth: Mapping[str, Truth], found: Mapping[str, Detections], iou: float = 0.5
+) -> dict[str, float]:
+    """The AP of each class that the truth has, at one IoU: the mean precision at 101 recalls.
+
+    Images of `found` that the truth lacks do not count; those that `found` lacks hold misses.
+    """
+    names = sorted({name for each in truth.values() for name in each.names})
+    return {name: _of_class(name, truth, found, iou) for name in names}
+
+
+def _of_class(
+    name: str, truth: Mapping[str, Truth], found: Mapping[str, Detections], iou: float
+) -> float:
+    scores: list[float] = []
+    right: list[bool] = []
+    count = 0
+    for path, known in truth.items():
+        objects = known.boxes[[row for row, called in enumerate(known.names) if called == name]]
+        count += len(objects)
+        some = found.get(path, Detections.none())
+        mine = some.take([row for row, called in enumerate(some.names) if called == name])
+        best = mine.take(np.argsort(-mine.scores, kind="stable")[:MOST])
+        scores += best.scores.tolist()
+        right += _matched(best.boxes, objects, iou)
+    return _area(np.array(scores), np.array(right, bool), count)
+
+
+def _matched(boxes: Array, objects: Array, iou: float) -> list[bool]:
+    """Whether each box, the best first, is the first to find an object: the one that it overlaps
+    most of those that are left."""
+    left = np.ones(len(objects), bool)
+    right = []
+    for box in boxes:
+        shared = np.where(left, overlaps(objects, box), -1.0)
+        at = int(shared.argmax()) if len(shared) else -1
+        right.append(at >= 0 and bool(shared[at] >= iou))
+        if right[-1]:
+            left[at] = False
+    return right
+
+
+def _area(scores: Array, right: Any, count: int) -> float:
+    if not len(scores):
+        return 0.0
+    hits = np.cumsum(right[np.argsort(-scores, kind="stable")])
+    precision = hits / np.arange(1, len(hits) + 1)
+    precision = np.maximum.accumulate(precision[::-1])[::-1]
+    at = np.searchsorted(hits / count, _RECALLS, side="left")
+    return float(np.where(at < len(hits), precision[np.minimum(at, len(hits) - 1)], 0.0).mean())
+
+
+def read_truth(file: Path, classes: Sequence[str] = ()) -> dict[str, Truth]:
+    """Images and boxes of a COCO JSON by file name; only `classes`, if there are any.
+
+    Crowds are left out. Raises `RefError` for a file that is none.
+    """
+    wanted = {name.casefold() for name in classes}
+    try:
+        data = json.loads(file.read_bytes())
+        names = {row["id"]: str(row["name"]) for row in data["categories"]}
+        images = {row["id"]: str(row["file_name"]) for row in data["images"]}
+        rows: dict[str, list[tuple[list[float], str]]] = {path: [] for path in images.values()}
+        for row in data["annotations"]:
+            name = names[row["category_id"]]
+            if not row.get("iscrowd") and (not wanted or name.casefold() in wanted):
+                x, y, w, h = map(float, row["bbox"])
+                rows[images[row["image_id"]]].append(([x, y, x + w, y + h], name))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RefError(
+            f"{printable(str(file))} is no COCO JSON with images, annotations and categories "
+            f"({type(error).__name__}: {printable(str(error))})"
+        ) from error
+    return {
+        path: Truth(
+            np.array([box for box, _ in found]).reshape(-1, 4), tuple(name for _, name in found)
+        )
+        for path, found in rows.items()
+    }

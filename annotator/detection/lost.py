@@ -1,0 +1,147 @@
+"""Objects without training, from the features of an image's patches.
+
+LOST (Siméoni et al., "Localizing Objects with Self-Supervised Transformers and no Labels", 2021):
+patches of an object correlate with few others, those of the background with many. The patch
+with the fewest positive correlations, its degree, is the seed; its object is what correlates
+with the seed and with the patches like it. `lost` finds one object so. `many` takes several
+seeds and grows each by its own correlations alone.
+
+Nothing here holds a matrix of all pairs of patches: correlations are computed some rows at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator.items.refs import Box
+
+SEEDS = 40
+K_PATCHES = 100
+_ENTRIES = 1 << 23
+"""Correlations held at a time: 32 MB."""
+
+Features = NDArray[np.float32]
+"""(h, w, d): the patches of an image, row by row."""
+Mask = NDArray[np.bool_]
+
+
+class Found(NamedTuple):
+    """An object, in patches."""
+
+    seed: int
+    """Which patch, row by row."""
+    rows: tuple[int, int]
+    """First row, and the one after the last."""
+    columns: tuple[int, int]
+    score: float
+    """1 − degree / N of the seed."""
+
+    def box(self, stride: tuple[float, float], size: tuple[int, int]) -> Box:
+        """In pixels: `stride` (across, down) pixels a patch, cut to an image of (width, height)."""
+        left, top = self.columns[0] * stride[0], self.rows[0] * stride[1]
+        right = min(self.columns[1] * stride[0], size[0])
+        bottom = min(self.rows[1] * stride[1], size[1])
+        return Box(left, top, right - left, bottom - top)
+
+
+def degrees(features: Features) -> NDArray[np.int32]:
+    """(N,) with how many other patches each one correlates positively."""
+    flat = _flat(features)
+    counts = [
+        (block > 0).sum(axis=1) - (np.einsum("nd,nd->n", flat[rows], flat[rows]) > 0)
+        for rows, block in _correlations(flat)
+    ]
+    return np.concatenate(counts).astype(np.int32)
+
+
+def lost(features: Features, k_patches: int = K_PATCHES) -> Found | None:
+    """The object of the seed; None where the seed correlates with no patch like it."""
+    flat, degree = _flat(features), degrees(features)
+    order = np.argsort(degree, kind="stable")
+    seed = int(order[0])
+    candidates = order[:k_patches]
+    similar = candidates[flat[candidates] @ flat[seed] > 0]
+    # The sum of the similar patches' rows of correlations, without those rows.
+    mask = flat @ flat[similar].sum(axis=0) > 0
+    return grown(mask.reshape(features.shape[:2]), seed, _score(degree, seed))
+
+
+def many(
+    features: Features, seeds: int = SEEDS, threshold: float | Literal["auto"] = "auto"
+) -> list[Found]:
+    """The objects of several seeds, in the order of their patches; they may overlap.
+
+    The seeds are the `seeds` patches with the lowest degrees, thinned out by `apart`. An object
+    is what correlates with its seed above `threshold`, in the features' own units; "auto": above
+    Otsu's threshold of all the seed's correlations, whatever their scale, and above 0.
+    """
+    flat, degree = _flat(features), degrees(features)
+    found = []
+    for seed in apart(degree.reshape(features.shape[:2]), seeds):
+        correlation = flat @ flat[seed]
+        least = max(0.0, otsu(correlation)) if threshold == "auto" else threshold
+        mask = (correlation > least).reshape(features.shape[:2])
+        one = grown(mask, seed, _score(degree, seed))
+        if one is not None:
+            found.append(one)
+    return found
+
+
+def apart(degree: NDArray[np.int32], seeds: int) -> list[int]:
+    """The `seeds` patches with the lowest degrees (h, w), less those near a better one: of each
+    connected group and the seeds in its bounding rectangle only the lowest is kept."""
+    from scipy.ndimage import find_objects, label
+
+    order = np.argsort(degree.ravel(), kind="stable")[:seeds]
+    patches = np.arange(degree.size).reshape(degree.shape)
+    chosen = np.isin(patches, order)
+    costs = np.where(chosen, degree, degree.size)
+    rectangles = find_objects(label(chosen)[0])
+    return sorted({int(patches[part].flat[costs[part].argmin()]) for part in rectangles})
+
+
+def otsu(values: NDArray[np.float32], bins: int = 64) -> float:
+    """The threshold that parts `values` into two classes that differ most (Otsu 1979)."""
+    if not len(values) or values.min() == values.max():
+        return 0.0
+    counts, edges = np.histogram(values, bins)
+    centres = (edges[:-1] + edges[1:]) / 2
+    below = np.cumsum(counts)[:-1].astype(float)
+    above = len(values) - below
+    sums = np.cumsum(counts * centres)
+    low, high = sums[:-1] / np.maximum(below, 1), (sums[-1] - sums[:-1]) / np.maximum(above, 1)
+    return float(edges[1:-1][np.argmax(below * above * (low - high) ** 2)])
+
+
+def _flat(features: Features) -> NDArray[np.float32]:
+    return np.ascontiguousarray(features.reshape(-1, features.shape[2]), np.float32)
+
+
+def _correlations(flat: NDArray[np.float32]) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    step = max(1, _ENTRIES // len(flat))
+    for start in range(0, len(flat), step):
+        rows = slice(start, min(start + step, len(flat)))
+        yield rows, flat[rows] @ flat.T
+
+
+def _score(degree: NDArray[np.int32], seed: int) -> float:
+    return 1 - int(degree[seed]) / len(degree)
+
+
+def grown(mask: Mask, seed: int, score: float) -> Found | None:
+    """The connected part of `mask` with the seed in it, if that is in the mask."""
+    from scipy.ndimage import label
+
+    groups = label(mask)[0]
+    group = groups.ravel()[seed]
+    if group == 0:
+        return None
+    rows, columns = np.nonzero(groups == group)
+    return Found(
+        seed, (int(rows.min()), int(rows.max()) + 1), (int(columns.min()), int(columns.max()) + 1),
+        score,
+    )  # fmt: skip

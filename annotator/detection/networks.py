@@ -1,0 +1,149 @@
+"""Detection networks of Hugging Face transformers: found, opened, run.
+
+Any checkpoint that `AutoModelForObjectDetection` opens, with its own classes; and, given text, any
+that `AutoModelForZeroShotObjectDetection` opens. Its own image processor prepares the pictures,
+always the Pillow one: the results do not depend on whether torchvision is there.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from annotator.errors import ExtraMissing, FeatureError
+from annotator.features.weights import find_weights, needed, opening_errors
+from annotator.items.refs import printable
+
+DETECTORS = {
+    name: (name, size)
+    for name, size in {
+        "ustc-community/dfine-nano-coco": "15 MB",
+        "ustc-community/dfine-small-coco": "42 MB",
+        "ustc-community/dfine-medium-coco": "79 MB",
+        "ustc-community/dfine-large-coco": "126 MB",
+        "ustc-community/dfine-xlarge-coco": "252 MB",
+        "PekingU/rtdetr_v2_r18vd": "81 MB",
+        "PekingU/rtdetr_v2_r50vd": "172 MB",
+        "PekingU/rtdetr_v2_r101vd": "307 MB",
+        "PekingU/rtdetr_r50vd": "172 MB",
+        "Roboflow/rf-detr-base": "130 MB",
+        "SenseTime/deformable-detr": "161 MB",
+        "google/owlv2-base-patch16-ensemble": "620 MB",
+        "google/owlv2-large-patch14-ensemble": "1.8 GB",
+        "IDEA-Research/grounding-dino-tiny": "690 MB",
+        "IDEA-Research/grounding-dino-base": "930 MB",
+    }.items()
+}
+"""Known ids, and about how much is downloaded."""
+
+_PHRASED = ("grounding-dino", "mm-grounding-dino")
+"""Models that score the words of one long text instead of one text after the other."""
+_DETR = "transformers.models.deformable_detr.image_processing_pil_deformable_detr"
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """An opened checkpoint."""
+
+    folder: Path
+    model: Any
+    processor: Any
+    """Prepares pictures (and text), and turns outputs into boxes."""
+    classes: tuple[str, ...]
+    """The names that its class numbers stand for; the texts of a zero-shot one."""
+    zero_shot: bool
+    phrased: bool
+    """Whether it takes all texts as one."""
+
+
+def open_network(name: str, texts: Sequence[str] = ()) -> Network:
+    """Raises `ExtraMissing` for absent packages or weights, `FeatureError` for no detector."""
+    needed("torch", instead="")
+    needed("transformers", instead="")
+    folder = find_weights(name, DETECTORS, instead="")
+    try:
+        return _opened(name, folder, texts)
+    except ImportError as error:
+        raise ExtraMissing(_lacking(name, error)) from error
+
+
+def _opened(name: str, folder: Path, texts: Sequence[str]) -> Network:
+    from transformers import AutoConfig
+    from transformers.models.auto import modeling_auto
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    config = _guarded(name, folder, AutoConfig.from_pretrained)
+    by_classes = modeling_auto.MODEL_FOR_OBJECT_DETECTION_MAPPING
+    by_text = modeling_auto.MODEL_FOR_ZERO_SHOT_OBJECT_DETECTION_MAPPING
+    if type(config) in by_text:
+        if not texts:
+            raise FeatureError(
+                f"{printable(name)} finds what a text describes: say it, as --text 'a ripe pear'"
+            )
+        model = _weights(name, folder, modeling_auto.AutoModelForZeroShotObjectDetection)
+        phrased = config.model_type in _PHRASED
+        return Network(folder, model, _processor(name, folder), tuple(texts), True, phrased)
+    if type(config) in by_classes:
+        model = _weights(name, folder, modeling_auto.AutoModelForObjectDetection)
+        known = {int(number): str(label) for number, label in model.config.id2label.items()}
+        labels = tuple(known.get(number, f"class {number}") for number in range(max(known) + 1))
+        return Network(folder, model, _image_processor(name, folder), labels, False, False)
+    raise FeatureError(
+        f"{printable(name)} is of the kind {printable(config.model_type)}, which detects no "
+        "objects; name a detector, such as ustc-community/dfine-medium-coco"
+    )
+
+
+def _weights(name: str, folder: Path, auto: Any) -> Any:
+    model, info = _guarded(name, folder, auto.from_pretrained, output_loading_info=True)
+    missing = sorted(map(str, info["missing_keys"]))
+    if missing:
+        listed = ", ".join(missing[:5])
+        raise FeatureError(f"{printable(name)}: {folder} lacks weights: {listed} …")
+    return model
+
+
+def _image_processor(name: str, folder: Path) -> Any:
+    from transformers import AutoImageProcessor
+
+    try:
+        return AutoImageProcessor.from_pretrained(folder, backend="pil")
+    except (ImportError, ValueError, OSError) as error:
+        # RF-DETR's own class runs on torchvision alone; that of Deformable DETR does the same.
+        if not (folder / "preprocessor_config.json").is_file():
+            raise FeatureError(
+                f"{printable(name)}: {folder} does not say how pictures are prepared ({error}); "
+                "it needs preprocessor_config.json"
+            ) from error
+        return importlib.import_module(_DETR).DeformableDetrImageProcessorPil.from_pretrained(
+            folder
+        )
+
+
+def _processor(name: str, folder: Path) -> Any:
+    from transformers import AutoProcessor
+
+    return _guarded(name, folder, AutoProcessor.from_pretrained, backend="pil")
+
+
+def _guarded(name: str, folder: Path, open_: Any, **options: Any) -> Any:
+    try:
+        return open_(folder, **options)
+    except opening_errors() as error:
+        raise FeatureError(
+            f"{printable(name)}: {folder} does not open as a detector ({printable(str(error))}); "
+            "it needs config.json, preprocessor_config.json and weights, of a kind that "
+            "transformers knows without code of its own"
+        ) from error
+
+
+def _lacking(name: str, error: ImportError) -> str:
+    text = str(error)
+    package = next((known for known in ("timm", "torchvision") if known in text), error.name or "")
+    words = (printable(text).strip().splitlines() or ["a package is missing"])[0]
+    return f"{printable(name)} needs a package more ({words}): pip install {package}"

@@ -1,0 +1,109 @@
+"""A box that a machine proposes, and what it says of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from annotator.errors import ImageError
+from annotator.items.refs import Box, Item, printable
+
+UNNAMED = "object"
+"""The class of a proposal of which only the place is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One of the boxes that a proposal was fused from."""
+
+    box: Box
+    score: float
+    model: str
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"box": list(self.box), "score": self.score, "model": self.model}
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A box in an image that is to be accepted or rejected."""
+
+    item: Item
+    """The image and the box, in pixels of the upright image."""
+    score: float
+    """How sure the model is, from 0 to 1."""
+    name: str = UNNAMED
+    """The class that the model gives it."""
+    model: str = ""
+    """What proposed it, with what its scores depend on: "dfine-x", "lost:dino-vits16" …"""
+    votes: int = 1
+    """How many models found it."""
+    members: tuple[Member, ...] = ()
+    """The boxes that it was fused from; none where it stands for itself."""
+    extra: Mapping[str, Any] | None = None
+    """Anything else worth keeping: landmarks, the probabilities of other names …; plain JSON."""
+
+    @property
+    def box(self) -> Box:
+        assert self.item.box is not None
+        return self.item.box
+
+    def fault(self) -> str | None:
+        """Why this is no proposal; None for a sound one."""
+        if self.item.box is None:
+            return "has no box"
+        if not all(map(math.isfinite, self.box)) or self.box.w <= 0 or self.box.h <= 0:
+            return "has an empty box"
+        if not 0 <= self.score <= 1:  # NaN compares false
+            return f"has the score {self.score}, which is not from 0 to 1"
+        return None
+
+
+def reason(error: ImageError, file: Path) -> str:
+    """What is wrong with an image file, without its path in front."""
+    return str(error).removeprefix(f"{printable(str(file))}: ")
+
+
+def no_numbers(half: bool) -> str:
+    """What to say of an image that a network in half precision, or in full, answers with NaN."""
+    remedy = "try --dtype fp32" if half else "fetch its weights again, or leave this model out"
+    return f"the model answers it with no numbers (NaN); {remedy}"
+
+
+def within(box: Box, size: tuple[int, int]) -> Box | None:
+    """The part of `box` inside an image of (width, height), in whole hundredths of a pixel.
+
+    None where there is none, or where a coordinate is not a number.
+    """
+    if not all(map(math.isfinite, box)):
+        return None
+    left, top = round(max(0.0, box.x), 2), round(max(0.0, box.y), 2)
+    right, bottom = round(min(box.right, size[0]), 2), round(min(box.bottom, size[1]), 2)
+    if right - left < 0.01 or bottom - top < 0.01:
+        return None
+    return Box(left, top, round(right - left, 2), round(bottom - top, 2))
+
+
+def iou(a: Box, b: Box) -> float:
+    """Intersection over union, from 0 to 1."""
+    across = min(a.right, b.right) - max(a.x, b.x)
+    down = min(a.bottom, b.bottom) - max(a.y, b.y)
+    if across <= 0 or down <= 0:
+        return 0.0
+    common = across * down
+    return common / (a.w * a.h + b.w * b.h - common)
+
+
+def suppressed(proposals: Sequence[Proposal], most: float) -> list[Proposal]:
+    """Greedy non-maximum suppression: the best first, without those that overlap a better one of
+    the same image and class with an IoU above `most`."""
+    kept: dict[tuple[str, str], list[Proposal]] = {}
+    for proposal in sorted(proposals, key=lambda p: -p.score):
+        rivals = kept.setdefault((proposal.item.path, proposal.name), [])
+        if all(iou(proposal.box, better.box) <= most for better in rivals):
+            rivals.append(proposal)
+    best = [proposal for group in kept.values() for proposal in group]
+    return sorted(best, key=lambda p: -p.score)

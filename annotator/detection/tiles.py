@@ -1,0 +1,115 @@
+"""Large images in overlapping tiles, so that small objects stay large enough to be found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import ceil
+
+import numpy as np
+
+from annotator.detection.detections import Array, Detections, covered, joined, overlaps
+
+_EDGE = 2.0
+"""Pixels: a box that ends this near to an edge of its tile may go on beyond."""
+_SAME = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A part of an image, in whole pixels; the last two are not part of it."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.right - self.left, self.bottom - self.top
+
+
+def tiles(size: tuple[int, int], side: int, overlap: float) -> list[Tile]:
+    """Square tiles that cover an image of (width, height), after the whole image itself.
+
+    Neighbours share at least `overlap` of `side`. An image that is no larger than a tile is
+    its only tile.
+    """
+    width, height = size
+    whole = Tile(0, 0, width, height)
+    if max(size) <= side:
+        return [whole]
+    return [whole] + [
+        Tile(x, y, min(x + side, width), min(y + side, height))
+        for y in _starts(height, side, overlap)
+        for x in _starts(width, side, overlap)
+    ]
+
+
+def _starts(length: int, side: int, overlap: float) -> list[int]:
+    """Where tiles begin along one axis: evenly, the last one ends where the image does."""
+    if length <= side:
+        return [0]
+    count = 1 + ceil((length - side) / max(1.0, side * (1 - overlap)))
+    return [round(start) for start in np.linspace(0, length - side, count)]
+
+
+def merged(parts: Sequence[tuple[Tile, Detections]], size: tuple[int, int]) -> Detections:
+    """The detections of all tiles as those of the image of (width, height), each object once.
+
+    Of boxes of one class that overlap by half, the best stays. A box that its tile cuts off
+    gives way to any box that holds it: the neighbour's whole one, or that of the whole image.
+    Where an object is larger than every overlap and the whole image shows it to nobody, its
+    pieces are joined.
+    """
+    shifted = [found.moved(tile.left, tile.top) for tile, found in parts]
+    every = joined(shifted)
+    if len(parts) == 1 or not len(every):
+        return every
+    cut = np.concatenate(
+        [_cut(each, tile, size) for each, (tile, _) in zip(shifted, parts, strict=True)]
+    )
+    order = np.lexsort((-every.scores, cut))  # whole ones first, and the best of them
+    kept: list[int] = []
+    boxes = every.boxes.copy()
+    for row in order.tolist():
+        rivals = [k for k in kept if every.names[k] == every.names[row]]
+        shared = (covered if cut[row] else overlaps)(boxes[rivals], boxes[row])
+        if not (shared > _SAME).any():
+            kept.append(row)
+    return _pieced(replace(every, boxes=boxes), kept, cut)
+
+
+def _pieced(every: Detections, kept: list[int], cut: Array) -> Detections:
+    """The kept boxes; cut ones of a class that overlap at all become one box around both."""
+    boxes, gone = every.boxes.copy(), set[int]()
+    pieces = [row for row in kept if cut[row]]
+    for place, row in enumerate(pieces):
+        for other in pieces[place + 1 :]:
+            alike = every.names[row] == every.names[other] and other not in gone
+            if alike and _in_line(boxes[row], boxes[other]):
+                boxes[row, :2] = np.minimum(boxes[row, :2], boxes[other, :2])
+                boxes[row, 2:] = np.maximum(boxes[row, 2:], boxes[other, 2:])
+                gone.add(other)
+    rows = [row for row in kept if row not in gone]
+    return replace(every, boxes=boxes).take(sorted(rows, key=lambda row: -every.scores[row]))
+
+
+def _in_line(a: Array, b: Array) -> bool:
+    """Whether two boxes overlap, and almost wholly so along one axis: halves of one object."""
+    shared = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
+    smaller = np.minimum(a[2:] - a[:2], b[2:] - b[:2])
+    return bool((shared > 0).all() and (shared / smaller).max() > 0.8)
+
+
+def _cut(found: Detections, tile: Tile, size: tuple[int, int]) -> Array:
+    """(n,) 1 where a box ends at an edge of its tile that is no edge of the image."""
+    width, height = size
+    boxes = found.boxes
+    return np.asarray(
+        ((tile.left > 0) & (boxes[:, 0] < tile.left + _EDGE))
+        | ((tile.top > 0) & (boxes[:, 1] < tile.top + _EDGE))
+        | ((tile.right < width) & (boxes[:, 2] > tile.right - _EDGE))
+        | ((tile.bottom < height) & (boxes[:, 3] > tile.bottom - _EDGE)),
+        np.float64,
+    )

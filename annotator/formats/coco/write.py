@@ -1,0 +1,161 @@
+"""COCO JSON: images, annotations with `[x, y, width, height]`, categories by number.
+
+The label of a whole image is an annotation of its whole area with `"whole_image": true` among its
+`attributes`, where columns that the program does not know stand, too.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, Any
+
+from annotator.formats.class_ids import numbered
+from annotator.formats.coco import read
+from annotator.formats.format import Format
+from annotator.formats.jsontext import dumps
+from annotator.formats.source import Picture, Record, Source
+
+COCO_IDS = "coco"
+
+
+def write(source: Source, place: Path) -> None:
+    """One file; with splits, a folder with `instances_NAME.json` for each."""
+    ids = numbered(source, COCO_IDS, 1)
+    split = source.options.split
+    with ExitStack() as stack:
+        if split is None:
+            files = {"": stack.enter_context(_File(place, ids))}
+        else:
+            place.mkdir(exist_ok=True)
+            files = {
+                name: stack.enter_context(_File(place / f"instances_{name}.json", ids))
+                for name in split.names
+            }
+        for picture in source.pictures():
+            size = source.size(picture.path)
+            if size is not None:
+                files[picture.split].add(source, picture, size)
+            else:
+                source.leave_out("in images that cannot be read", len(picture.records))
+
+
+class _File:
+    """One COCO file; the annotations wait in a second one until all images are written."""
+
+    def __init__(self, place: Path, ids: Mapping[str, int]) -> None:
+        self._ids, self._place = ids, place
+        self._images, self._annotations = 0, 0
+        self._out: IO[str]
+        self._rest: IO[str]
+
+    def __enter__(self) -> _File:
+        self._rest_place = self._place.with_name(self._place.name + ".annotations")
+        self._out = self._place.open("w", encoding="utf-8")
+        self._rest = self._rest_place.open("w+", encoding="utf-8")
+        categories = [{"id": number, "name": name} for name, number in self._ids.items()]
+        info = json.dumps({"description": "exported by annotator"})
+        self._out.write(f'{{"info": {info},\n"licenses": [],\n')
+        self._out.write(f'"categories": {dumps(categories)},\n"images": [')
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._out.write('],\n"annotations": [')
+            self._rest.seek(0)
+            shutil.copyfileobj(self._rest, self._out)
+            self._out.write("]}\n")
+        self._out.close()
+        self._rest.close()
+        self._rest_place.unlink()
+
+    def add(self, source: Source, picture: Picture, size: tuple[int, int]) -> None:
+        width, height = size
+        image = source.image_id(picture.records[0])
+        told = {"id": image, "file_name": picture.path, "width": width, "height": height}
+        self._write(self._out, self._images, told)
+        self._images += 1
+        for record in picture.records:
+            for found in annotations_of(source, record, self._ids, size):
+                self._write(self._rest, self._annotations, found)
+                self._annotations += 1
+                source.written += 1
+
+    @staticmethod
+    def _write(file: IO[str], before: int, value: Mapping[str, Any]) -> None:
+        file.write(",\n" if before else "\n")
+        file.write(dumps(value))
+
+
+def annotations_of(
+    source: Source, record: Record, ids: Mapping[str, int], size: tuple[int, int]
+) -> Iterator[dict[str, Any]]:
+    """An annotation for each class of an item; none, said, for an item that has no class."""
+    names = source.names_of(record.label or record.predicted)
+    if not names:
+        if record.rejected or record.label:
+            source.leave_out("rejected" if record.rejected else "with none of the classes")
+        elif record.item.box is not None or record.skipped:
+            source.leave_out("skipped" if record.skipped else "without a label")
+    for place, name in enumerate(names):
+        # Numbers of their own, the same in every export of the project.
+        yield _annotation(
+            source, record, ids[name], record.row + 1 + place * len(source.refs), size
+        )
+
+
+def _annotation(
+    source: Source, record: Record, category: int, number: int, size: tuple[int, int]
+) -> dict[str, Any]:
+    box = record.item.box or (0, 0, *size)
+    found: dict[str, Any] = {
+        "id": number, "image_id": source.image_id(record), "category_id": category,
+        "bbox": [_short(value) for value in box], "area": _short(box[2] * box[3]), "iscrowd": 0,
+    }  # fmt: skip
+    if record.score is not None:
+        found["score"] = record.score
+    if record.label is None:
+        found["predicted"] = True
+    attributes = dict(record.columns)
+    if record.item.box is None:
+        attributes["whole_image"] = True  # type: ignore[assignment]
+    if attributes:
+        found["attributes"] = attributes
+    if record.told:
+        found["provenance"] = {key: told for key, told in record.told.items() if told is not None}
+    return found
+
+
+def _short(value: float) -> float:
+    return int(value) if value == int(value) else value
+
+
+def results(source: Source, place: Path) -> None:
+    """The list of detections that `COCO.loadRes` reads: all items with a score."""
+    ids = numbered(source, COCO_IDS, 1)
+    with place.open("w", encoding="utf-8") as file:
+        file.write("[")
+        for record in source.records():
+            size = (0, 0) if record.item.box else source.size(record.item.path)
+            if record.score is None or size is None:
+                source.leave_out("without a score" if size else "in images that cannot be read")
+                continue
+            for found in annotations_of(source, record, ids, size):
+                kept = {key: found[key] for key in ("image_id", "category_id", "bbox", "score")}
+                file.write(",\n" if source.written else "\n")
+                file.write(json.dumps(kept))
+                source.written += 1
+        file.write("]\n")
+
+
+FORMAT = Format(
+    "coco", write, read.read, accepted=True,
+    takes=frozenset({"split", "provenance", "predictions"}),
+    keeps=frozenset({"boxes", "whole", "order", "columns", "paths"}),
+)  # fmt: skip
+
+RESULTS = Format("coco-results", results, takes=frozenset({"predictions"}), accepted=True)
+"""Results: `[{"image_id", "category_id", "bbox", "score"}]`, numbered as in coco."""

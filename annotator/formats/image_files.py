@@ -1,0 +1,105 @@
+"""Image files in an export's folder: linked, copied or cropped, under names that stay inside it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections import Counter
+from pathlib import Path, PurePosixPath
+
+from annotator.errors import ImageError, ProjectError
+from annotator.formats.source import Record, Source
+from annotator.items.refs import printable
+
+WAYS = ("symlink", "copy", "none")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_LARGEST = (1 << 16, 1 << 16)
+_LOSSLESS = (".png", ".bmp", ".tif", ".tiff", ".gif")
+
+
+def inside(path: str) -> str:
+    """`path` without what would lead out of a folder, or steer a terminal."""
+    parts = [part for part in PurePosixPath(path).parts if part not in ("/", "//", "..", ".")]
+    return _CONTROL.sub("_", "/".join(parts)) or "_"
+
+
+def flat_name(path: str) -> str:
+    """`a/b.jpg` as `a__b.jpg`: for formats whose folders mean something."""
+    return inside(path).replace("/", "__")
+
+
+class Pictures:
+    """Puts the images of one export in their places."""
+
+    def __init__(self, source: Source, place: Path, *, stems: bool = False) -> None:
+        """With `stems` no two names differ in their suffix alone: labels lie in `stem.txt`."""
+        self._source, self._place, self._stems = source, place, stems
+        self._taken: Counter[str] = Counter()
+        self._folders: set[Path] = set()
+
+    def whole(self, path: str, to: str) -> str | None:
+        """Place an image as `to` (or a name near it); the name, or None, said, for a lost file."""
+        name = self.free(to)
+        origin = self._source.images.root / path
+        if self._source.options.images == "none":
+            return name
+        if not os.access(origin, os.R_OK) or not origin.is_file():
+            self._source.note(f"left out: {printable(str(origin))}: is no file, or not to be read")
+            return None
+        target = self._made(name)
+        if self._source.options.images == "symlink":
+            target.symlink_to(origin.resolve())
+        else:
+            shutil.copyfile(origin, target)
+        return name
+
+    def crop(self, record: Record, to: str) -> str | None:
+        """Write a box, with context, as `to`; the name, or None, said, for a broken image."""
+        if record.item.box is None:
+            return self.whole(record.item.path, to)
+        stem, suffix = os.path.splitext(to)  # noqa: PTH122 - a Path would drop a trailing dot
+        box = "_".join(f"{value:g}" for value in record.item.box)
+        lossless = suffix.lower() in _LOSSLESS
+        name = self.free(f"{stem}_{box}{'.png' if lossless else '.jpg'}")
+        try:
+            crop = self._source.images.crop(record.item, _LARGEST, self._source.options.context)
+        except ImageError as error:
+            self._source.note(f"left out: {error}")
+            return None
+        crop.image.save(self._made(name), quality=95)
+        return name
+
+    def free(self, name: str) -> str:
+        """`name`, or one beside it where it is taken."""
+        folder, _, base = name.rpartition("/")
+        if len(base.encode()) > 200:
+            stem, suffix = base[:60], PurePosixPath(base).suffix[-10:]
+            base = f"{stem}-{len(base)}{suffix}"
+        stem, suffix = PurePosixPath(base).stem, PurePosixPath(base).suffix
+        lead = f"{folder}/" if folder else ""
+        tried = f"{lead}{stem}{suffix}"
+        while self._taken[self._key(tried)]:
+            self._taken[self._key(f"{lead}{stem}{suffix}")] += 1
+            tried = f"{lead}{stem}-{self._taken[self._key(f'{lead}{stem}{suffix}')]}{suffix}"
+        self._taken[self._key(tried)] += 1
+        return tried
+
+    def _key(self, name: str) -> str:
+        return os.path.splitext(name)[0] if self._stems else name  # noqa: PTH122
+
+    def _made(self, name: str) -> Path:
+        target = self._place / name
+        if target.parent not in self._folders:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self._folders.add(target.parent)
+        return target
+
+
+def need_crops(source: Source, what: str) -> None:
+    """Raises `ProjectError` where an image has boxes and `--crop` was not given."""
+    if source.has_boxes and not source.options.crop:
+        raise ProjectError(
+            f"{what} holds one class for each image file, and this project labels boxes: give "
+            "--crop (and --context 0.25 for some surroundings) to write each box as an image"
+        )

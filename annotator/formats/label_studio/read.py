@@ -1,0 +1,207 @@
+"""Reading Label Studio's JSON export: classes of images and rectangles, task by task."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from annotator.errors import RefError
+from annotator.formats.jsontext import Document, Piece
+from annotator.formats.reading import Found, Reading, checked, number, text_of
+from annotator.items.refs import Box, Item, printable
+
+_UPLOAD = re.compile(r"^/?data/upload/\d+/(?:[0-9a-f]{8}-)?")
+
+
+def read(reading: Reading) -> Iterator[Found]:
+    """Raises `RefError` for a file that is no list of tasks."""
+    document = Document(reading.path)
+    if not document.is_array:
+        next(document.pieces(), None)  # a fault of its JSON comes first
+        raise RefError(f"{printable(str(reading.path))}: should be a list of tasks")
+    reading.boxes = "read as x, y, width, height in percent of the image"
+    for piece in document.pieces():
+        where = f"[{piece.place}]"
+        try:
+            yield from _task(reading, piece, where)
+        except RefError as error:
+            reading.fault(where, str(error))
+
+
+def _task(reading: Reading, piece: Piece, where: str) -> Iterator[Found]:
+    task = piece.value
+    if not isinstance(task, dict) or not isinstance(task.get("data"), dict):
+        raise RefError('should be a task: an object with "data"')
+    path = image_path(reading, task["data"])
+    columns = _columns(task["data"])
+    chosen = _chosen(reading, task, where)
+    if chosen is None:
+        guessed = list(_predicted(reading, task, where, path, columns))
+        yield from guessed or [Found(where, Item(path), columns=columns)]
+        return
+    spot, annotation = chosen
+    milliseconds, told = _told(spot, annotation)
+    results = annotation.get("result")
+    if not isinstance(results, list):
+        raise RefError(f"{spot}.result should be a list")
+    if annotation.get("was_cancelled") is True:
+        yield Found(where, Item(path), skipped=True, columns=columns, **told)
+        return
+    usable = [(at, result) for at, result in enumerate(results) if _is_usable(reading, result)]
+    if not usable and results:
+        return
+    if not usable:
+        yield Found(where, Item(path), columns=columns)
+    share = None if milliseconds is None else milliseconds // max(1, len(usable))
+    for at, result in usable:
+        place = f"{where}{spot}.result[{at}]"
+        try:
+            yield _region(
+                reading, place, path, result, columns if len(usable) == 1 else {}, share, told
+            )
+        except RefError as error:
+            reading.fault(place, str(error))
+
+
+def _predicted(
+    reading: Reading, task: Mapping[str, Any], where: str, path: str, columns: Mapping[str, str]
+) -> Iterator[Found]:
+    """The regions of a task's last prediction: items without a label, the guess in columns."""
+    found = task.get("predictions") or []
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise RefError("predictions should be a list of objects")
+    results = found[-1].get("result") if found else []
+    if not isinstance(results, list):
+        raise RefError(f".predictions[{len(found) - 1}].result should be a list")
+    reading.pass_over("earlier prediction of the same task", max(0, len(found) - 1))
+    for at, result in enumerate(results):
+        place = f"{where}.predictions[{len(found) - 1}].result[{at}]"
+        if _is_usable(reading, result):
+            region = _region(reading, place, path, result, columns, None, {})
+            score = result.get("score", found[-1].get("score"))
+            guess = {"prediction": region.label or ""}
+            guess |= {} if score is None else {"score": f"{number(score, 'score'):g}"}
+            yield region._replace(label=None, columns={**region.columns, **guess})
+
+
+def _told(spot: str, annotation: Mapping[str, Any]) -> tuple[int | None, dict[str, Any]]:
+    """How long an annotation took, and who made it."""
+    lead = annotation.get("lead_time")
+    milliseconds = None if lead is None else int(1000 * number(lead, f"{spot}.lead_time", 0))
+    by = annotation.get("annotator") or annotation.get("completed_by")
+    if isinstance(by, dict):
+        by = by.get("email")
+    told: dict[str, Any] = {
+        "by": None if by is None else str(by)[:200],
+        "machine": annotation.get("machine") is True,
+    }
+    return milliseconds, told
+
+
+def image_path(reading: Reading, data: Mapping[str, Any]) -> str:
+    """The file of a task: an upload, a local file, or a plain path. Raises `RefError`."""
+    value = data.get("image", data.get("img"))
+    if value is None:
+        raise RefError('data has no "image"')
+    text = text_of(value, "data.image")
+    parts = urlsplit(text)
+    if "/data/local-files/" in parts.path:
+        found = parse_qs(parts.query).get("d")
+        if not found:
+            raise RefError(f"data.image {printable(text)!r} names no file (?d=…)")
+        return reading.path_of(found[0])
+    if _UPLOAD.match(parts.path):
+        return reading.path_of(unquote(_UPLOAD.sub("", parts.path)))
+    if parts.scheme and parts.netloc:
+        raise RefError(
+            f"data.image {printable(text[:80])!r} is not a file but lies on the network; fetch the "
+            "images and put their paths here"
+        )
+    return reading.path_of(text)
+
+
+def _columns(data: Mapping[str, Any]) -> dict[str, str]:
+    kept = {}
+    for name, value in data.items():
+        if name in ("image", "img") or value is None:
+            continue
+        if isinstance(value, (dict, list)):
+            raise RefError(f"data.{printable(name)} holds more than a table's cell can")
+        kept[text_of(name, "a name in data")] = text_of(value, f"data.{name}", plain=True)
+    return kept
+
+
+def _chosen(
+    reading: Reading, task: Mapping[str, Any], where: str
+) -> tuple[str, Mapping[str, Any]] | None:
+    """The annotation that counts: the last one that was not cancelled, else the last."""
+    found = task.get("annotations", task.get("completions")) or []
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise RefError("annotations should be a list of objects")
+    places = list(enumerate(found))
+    if not places:
+        return None
+    done = [place for place in places if place[1].get("was_cancelled") is not True]
+    if len(places) > 1:
+        reading.pass_over("earlier annotation of the same task", len(places) - 1)
+    at, annotation = (done or places)[-1]
+    return f".annotations[{at}]", annotation
+
+
+def _is_usable(reading: Reading, result: object) -> bool:
+    """Classes and rectangles are; all else is counted and passed over."""
+    if not isinstance(result, dict):
+        raise RefError("a result should be an object")
+    kind = result.get("type")
+    if kind in ("choices", "rectanglelabels"):
+        return True
+    reading.pass_over(f"result of type {printable(str(kind)[:40])}")
+    return False
+
+
+def _region(
+    reading: Reading,
+    place: str, path: str, result: Mapping[str, Any], columns: Mapping[str, str],
+    milliseconds: int | None, told: Mapping[str, Any],
+) -> Found:  # fmt: skip
+    value = result.get("value")
+    if not isinstance(value, dict):
+        raise RefError("value should be an object")
+    kind = str(result["type"])
+    names = value.get(kind)
+    if not isinstance(names, list) or not names or (len(names) > 1 and not reading.multi):
+        raise RefError(f"{kind} should be a list of one class; an item has one label here")
+    texts = [text_of(name, "the class") for name in names]
+    label = reading.joined(texts) if reading.multi else texts[0]
+    box = _box(reading, result, value) if kind == "rectanglelabels" else None
+    meta = result.get("meta")
+    own = {
+        text_of(name, "meta"): text_of(cell, "meta", plain=True)
+        for name, cell in (meta.items() if isinstance(meta, dict) else ())
+        if not isinstance(cell, (dict, list))
+    }
+    return Found(
+        place,
+        Item(path, box),
+        label or None,
+        shown_ms=milliseconds,
+        columns={**columns, **own},
+        **told,
+    )
+
+
+def _box(reading: Reading, result: Mapping[str, Any], value: Mapping[str, Any]) -> Box:
+    if number(value.get("rotation") or 0, "rotation") or number(
+        result.get("image_rotation") or 0, "image_rotation"
+    ):
+        raise RefError("is a rotated box, and boxes are upright here")
+    size = tuple(
+        number(result.get(name), name, 1) for name in ("original_width", "original_height")
+    )
+    sides: Sequence[float] = [
+        number(value.get(name), name, -1000, 1000) for name in ("x", "y", "width", "height")
+    ]
+    x, y, w, h = (side * size[at % 2] / 100 for at, side in enumerate(sides))
+    return checked(round(x, 4) + 0.0, round(y, 4) + 0.0, w, h, (size[0], size[1]), reading=reading)

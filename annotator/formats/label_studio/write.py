@@ -1,0 +1,149 @@
+"""Label Studio JSON: a task for each image, with annotations, predictions, scores and lead times.
+
+Boxes are `rectanglelabels` in percent of the upright image, whole images `choices`. An image whose
+items were all skipped has an annotation that `was_cancelled`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from xml.sax.saxutils import quoteattr
+
+from annotator.formats.format import Format
+from annotator.formats.jsontext import dumps
+from annotator.formats.label_studio.read import read
+from annotator.formats.source import Picture, Record, Source
+from annotator.items.refs import printable
+
+LOCAL = "/data/local-files/?d="
+CHOICE, BOX = "choice", "label"
+
+
+def write(source: Source, place: Path) -> None:
+    boxes, multi = source.has_boxes, source.project.settings.multi_label
+    source.note(f"labelling interface: {printable(interface(source.classes, boxes, multi))}")
+    with place.open("w", encoding="utf-8") as file:
+        file.write("[")
+        for number, picture in enumerate(source.pictures()):
+            task = _task(source, picture)
+            file.write(",\n" if number else "\n")
+            file.write(dumps(task))
+        file.write("]\n")
+
+
+def interface(classes: Sequence[str], boxes: bool, multi: bool = False) -> str:
+    """The labelling configuration that the exported tasks fit."""
+    many = ' choice="multiple"' if multi else ""
+    tags = f'<Choices name="{CHOICE}" toName="image"{many}>'
+    tags += "".join(f"<Choice value={quoteattr(name)}/>" for name in classes) + "</Choices>"
+    if boxes:
+        tags += f'<RectangleLabels name="{BOX}" toName="image">'
+        tags += "".join(f"<Label value={quoteattr(name)}/>" for name in classes)
+        tags += "</RectangleLabels>"
+    return f'<View><Image name="image" value="$image"/>{tags}</View>'
+
+
+def _task(source: Source, picture: Picture) -> dict[str, Any]:
+    size = None
+    if any(record.item.box for record in picture.records):
+        size = source.size(picture.path)
+    data: dict[str, Any] = {"image": LOCAL + quote(picture.path)}
+    data |= picture.records[0].columns if len(picture.records) == 1 else {}
+    data |= {"split": picture.split} if picture.split else {}
+    annotations, predictions = [], []
+    labelled = [record for record in picture.records if record.label is not None]
+    skipped = [record for record in picture.records if record.skipped and record.label is None]
+    regions = _regions(source, labelled, size)
+    if regions or (skipped and len(skipped) == len(picture.records)):
+        annotations.append(_annotation(source, labelled or skipped, regions, not regions))
+    guessed = [record for record in picture.records if record.predicted is not None]
+    if guessed:
+        predictions.append(_prediction(source, guessed, size))
+    for record in picture.records:
+        if record.label is None and record.predicted is None:
+            if record.rejected:
+                source.leave_out("rejected")
+            elif record.item.box is not None:
+                source.leave_out("skipped" if record.skipped else "without a label")
+    return {"id": source.image_id(picture.records[0]), "data": data,
+            "annotations": annotations, "predictions": predictions}  # fmt: skip
+
+
+def _annotation(
+    source: Source, records: Sequence[Record], regions: list[dict[str, Any]], cancelled: bool
+) -> dict[str, Any]:
+    details = [source.ledger.details(record.row) for record in records]
+    times = [told["shown_ms"] for told in details if told.get("shown_ms") is not None]
+    at = max((told["at"] for told in details if told), default=0.0)
+    found = {
+        "result": regions, "was_cancelled": cancelled, "ground_truth": False,
+        "lead_time": sum(times) / 1000 if times else None,
+        "created_at": datetime.fromtimestamp(at, UTC).isoformat(),
+    }  # fmt: skip
+    if source.options.provenance:
+        # No completed_by: an import is refused for users that the server does not have.
+        found["annotator"] = next(told["annotator"] for told in details if told)
+    if source.options.provenance or any(told.get("machine") for told in details):
+        found["machine"] = all(told.get("machine") for told in details)
+    source.written += len(regions)
+    return found
+
+
+def _prediction(
+    source: Source, records: Sequence[Record], size: tuple[int, int] | None
+) -> dict[str, Any]:
+    regions = _regions(source, records, size)
+    scores = [record.score for record in records if record.score is not None]
+    model = source.predictions.model if source.predictions else ""
+    source.written += len(regions)
+    return {"model_version": model, "score": min(scores, default=0.0), "result": regions}
+
+
+def _regions(
+    source: Source, records: Sequence[Record], size: tuple[int, int] | None
+) -> list[dict[str, Any]]:
+    found = []
+    for record in records:
+        names = list(source.names_of(record.label or record.predicted))
+        if not names:
+            source.leave_out("with none of the classes")
+            continue
+        region: dict[str, Any] = {"id": f"r{record.row}", "to_name": "image"}
+        if record.item.box is None:
+            region |= {"from_name": CHOICE, "type": "choices", "value": {"choices": names}}
+        elif size is None:
+            source.leave_out("in images that cannot be read")
+            continue
+        else:
+            region |= _rectangle(record, names, size)
+        if record.score is not None:
+            region["score"] = record.score
+        if record.columns and record.item.box is not None:
+            region["meta"] = dict(record.columns)
+        found.append(region)
+    return found
+
+
+def _rectangle(record: Record, names: list[str], size: tuple[int, int]) -> dict[str, Any]:
+    box = record.item.box
+    assert box is not None
+    across, down = 100 / size[0], 100 / size[1]
+    value = {
+        "x": box.x * across, "y": box.y * down, "width": box.w * across, "height": box.h * down,
+        "rotation": 0, "rectanglelabels": names,
+    }  # fmt: skip
+    return {
+        "from_name": BOX, "type": "rectanglelabels", "value": value, "image_rotation": 0,
+        "original_width": size[0], "original_height": size[1],
+    }  # fmt: skip
+
+
+FORMAT = Format(
+    "label-studio", write, read, accepted=True,
+    takes=frozenset({"split", "provenance", "predictions"}),
+    keeps=frozenset({"boxes", "whole", "order", "columns", "paths"}),
+)  # fmt: skip

@@ -1,0 +1,90 @@
+"""Which format a file or a folder is in, by its name and its first bytes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from annotator.errors import RefError
+from annotator.formats import xml
+from annotator.formats.class_folders import SPLITS, is_class_folders
+from annotator.formats.huggingface import METADATA, metadata_files
+from annotator.formats.yolo.read import data_file
+from annotator.items.refs import printable
+
+_BY_SUFFIX = {
+    ".csv": "csv", ".tsv": "csv", ".txt": "list", ".lst": "list", ".list": "list",
+    ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".yaml": "yolo", ".yml": "yolo",
+}  # fmt: skip
+_HEAD = 1 << 16
+_PLAIN = re.compile(rb"(\xef\xbb\xbf)?ref,filename,bbox,label,skipped,flagged")
+
+
+def detect(path: Path) -> str:
+    """A name of `annotator.formats.format.MODULES`. Raises `RefError` where nothing fits."""
+    name = printable(str(path))
+    if not path.exists():
+        raise RefError(f"{name} does not exist")
+    found = _folder(path) if path.is_dir() else _file(path)
+    if found is None:
+        raise RefError(
+            f"{name}: its format is not known; name it with --format (images alone: --images)"
+        )
+    return found
+
+
+def _folder(path: Path) -> str | None:
+    if metadata_files(path):
+        return "huggingface"
+    data = data_file(path)
+    if data and _has_labels(path):
+        return "yolo"
+    if (path / "Annotations").is_dir() or next(path.glob("*.xml"), None):
+        return "voc"
+    if is_class_folders(path):
+        return "yolo-cls" if data else "imagefolder"
+    return "yolo" if data else None
+
+
+def _has_labels(path: Path) -> bool:
+    """Whether files of labels lie beside the images: for all, or split by split."""
+    return any(
+        (part / "images").is_dir() and (part / "labels").is_dir()
+        for part in (path, *(path / name for name in SPLITS))
+    ) or any((path / name).is_dir() for name in ("images", "labels"))
+
+
+def _file(path: Path) -> str | None:
+    suffix = path.suffix.lower()
+    if path.name == METADATA:
+        return "huggingface"
+    if suffix == ".xml":
+        return "voc" if xml.root_tag(path) == "annotation" else "cvat"
+    if suffix == ".json":
+        return _json(path)
+    if suffix == ".csv":
+        with path.open("rb") as file:
+            return "plain-csv" if _PLAIN.match(file.read(80)) else "csv"
+    if suffix in (".yaml", ".yml"):
+        classes = (path.parent / "train").is_dir() and not _has_labels(path.parent)
+        return "yolo-cls" if classes else "yolo"
+    return _BY_SUFFIX.get(suffix) or _by_content(path)
+
+
+def _by_content(path: Path) -> str | None:
+    """By the first bytes, for a file whose name says nothing."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD).removeprefix(b"\xef\xbb\xbf").lstrip()
+    if head.startswith(b"PAR1"):
+        return "parquet"
+    if head.startswith(b"<"):
+        return "voc" if xml.root_tag(path) == "annotation" else "cvat"
+    if head.startswith(b"{") and b'"images"' not in head and b'"annotations"' not in head:
+        return "jsonl"
+    return _json(path) if head.startswith((b"{", b"[")) else None
+
+
+def _json(path: Path) -> str:
+    with path.open("rb") as file:
+        head = file.read(_HEAD).decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
+    return "label-studio" if head.startswith("[") and '"image_id"' not in head else "coco"

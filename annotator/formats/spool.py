@@ -1,0 +1,157 @@
+"""One pass over what is imported, everything checked; the items wait on disk, not in memory."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from annotator.errors import RefError, StoreError, several
+from annotator.formats.format import Read
+from annotator.formats.reading import Found, Reading
+from annotator.items.ref_table import RefTable
+from annotator.items.refs import Box, Item, printable
+from annotator.project import label_sets
+
+_BATCH = 1 << 12
+_REPEATED = "item that stands there before, with the same label"
+_BARE = "image without an annotation, being no item"
+
+
+class Gathered:
+    """The items of an import, each once, in order. Iterating reads them from a temporary file."""
+
+    def __init__(self, reading: Reading, read: Read) -> None:
+        """Raises `RefError` for a file that is not of the format at all."""
+        self.reading = reading
+        self.refs = RefTable()
+        """The ref of every item found, repeated ones included."""
+        self.labels: Counter[str] = Counter()
+        self.columns: dict[str, None] = {}
+        self.boxes = 0
+        self._spool = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115
+        self._bare = 0
+        self._sets: dict[int, str] = {}
+        """Rows whose item stands there several times, each time with another class."""
+        batch: list[str] = []
+        try:
+            for found in read(reading):
+                if reading.multi and found.label is not None:
+                    # In the order of the classes: another order is no other set.
+                    found = found._replace(label=reading.joined(label_sets.parts(found.label)))
+                self._count(found)
+                batch.append(found.item.ref)
+                self._keep(_packed(found))
+                if len(batch) >= _BATCH:
+                    self.refs.extend(batch)
+                    batch = []
+            self.refs.extend(batch)
+            self._keep("", flush=True)
+        except BaseException:
+            self._spool.close()
+            raise
+        self._dropped = self._repeated()
+        self._without_bare = bool(self._bare and self.boxes and not reading.free_paths)
+        if self._without_bare:
+            reading.pass_over(_BARE, self._bare)
+
+    def __enter__(self) -> Gathered:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._spool.close()
+
+    def __len__(self) -> int:
+        return len(self.refs) - len(self._dropped) - self._without_bare * self._bare
+
+    def __iter__(self) -> Iterator[Found]:
+        for row, found in self._all():
+            if row in self._sets:
+                found = found._replace(label=self._sets[row])
+            if row not in self._dropped and not (self._without_bare and _is_bare(found)):
+                yield found
+
+    def refuse(self, heading: str) -> None:
+        """Raise `RefError` where the reading has faults."""
+        reading = self.reading
+        if reading.faults:
+            text = several(reading.faults, heading)
+            more = reading.fault_count - len(reading.faults)
+            raise RefError(f"{text}\n  … and {more} beyond those" if more else text)
+
+    def _all(self) -> Iterator[tuple[int, Found]]:
+        self._spool.seek(0)
+        for row, line in enumerate(self._spool):
+            yield row, _unpacked(line)
+
+    def _keep(self, line: str, flush: bool = False) -> None:
+        try:
+            self._spool.write(line)
+            if flush:
+                self._spool.flush()
+        except OSError as error:
+            raise StoreError(
+                f"{printable(tempfile.gettempdir())} has no room for what is read "
+                f"({error.strerror}): nothing was written; free some space there, or name another "
+                "place: TMPDIR=DIR annotator …"
+            ) from error
+
+    def _count(self, found: Found) -> None:
+        if found.label is not None:
+            self.labels[found.label] += 1
+        self.boxes += found.item.box is not None
+        self._bare += _is_bare(found)
+        if found.columns:
+            self.columns.update(dict.fromkeys(found.columns))
+
+    def _repeated(self) -> set[int]:
+        """Rows whose item came before; a fault where it had another label then."""
+        again = [int(row) for row in self.refs.repeated()]
+        if not again:
+            return set()
+        first = {row: self.refs.find(self.refs[row]) for row in again}
+        wanted = {*first, *first.values()}
+        held = {row: found for row, found in self._all() if row in wanted}
+        for row, before in first.items():
+            now, then = held[row], held[before]
+            if self.reading.multi and now.label and then.label:
+                known = self._sets.get(before, then.label)
+                names = label_sets.parts(now.label) + label_sets.parts(known)
+                self._sets[before] = self.reading.joined(names)
+            elif (now.label, now.skipped) != (then.label, then.skipped):
+                self.reading.fault(
+                    now.where,
+                    f"{printable(now.item.ref)} is {_said(now)} here and {_said(then)} in "
+                    f"{then.where}",
+                )
+            else:
+                self.reading.pass_over(_REPEATED)
+            if now.label is not None:
+                self.labels[now.label] -= 1
+            self.boxes -= now.item.box is not None
+            self._bare -= _is_bare(now)
+        return set(again)
+
+
+def _is_bare(found: Found) -> bool:
+    return found.item.box is None and found.label is None and not found.skipped
+
+
+def _said(found: Found) -> str:
+    return "skipped" if found.skipped else printable(repr(found.label or ""))
+
+
+def _packed(found: Found) -> str:
+    item = found.item
+    cells: list[Any] = list(found)
+    cells[1] = [item.path, item.box]
+    return json.dumps(cells) + "\n"
+
+
+def _unpacked(line: str) -> Found:
+    cells = json.loads(line)
+    path, box = cells[1]
+    cells[1] = Item(path, Box(*box) if box else None)
+    return Found(*cells)

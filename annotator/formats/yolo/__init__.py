@@ -1,0 +1,1 @@
+"""YOLO folders with data.yaml, read and written."""

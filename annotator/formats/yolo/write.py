@@ -1,0 +1,136 @@
+"""YOLO detection: `images/`, `labels/` (a line a box, in shares of the image) and `data.yaml`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from annotator.errors import ProjectError
+from annotator.formats import class_folders
+from annotator.formats.class_ids import in_words, numbered
+from annotator.formats.format import Format
+from annotator.formats.image_files import Pictures, inside
+from annotator.formats.jsontext import dumps
+from annotator.formats.source import Picture, Record, Source
+from annotator.formats.yolo import data_yaml, read
+
+
+def write(source: Source, place: Path) -> None:
+    """Raises `ProjectError` for a project without a box."""
+    if len(source.refs) and not source.has_boxes:
+        raise ProjectError(
+            "YOLO detection holds boxes, and this project has none: give --format yolo-cls for "
+            "classes of whole images"
+        )
+    ids = numbered(source, "yolo", 0)
+    pictures = Pictures(source, place, stems=True)
+    with ExitStack() as stack:
+        provenance = None
+        if source.options.provenance or source.machine:
+            file = (place / "provenance.jsonl").open("w", encoding="utf-8")
+            provenance = stack.enter_context(file)
+        for picture in source.pictures():
+            _picture(source, place, pictures, picture, ids, provenance)
+    split = source.options.split
+    names = split.names if split else ()
+    for name in names or ("",):
+        (place / "images" / name).mkdir(parents=True, exist_ok=True)
+        (place / "labels" / name).mkdir(parents=True, exist_ok=True)
+    (place / "data.yaml").write_text(_data(names, ids), encoding="utf-8")
+
+
+def _picture(
+    source: Source, place: Path, pictures: Pictures, picture: Picture, ids: Mapping[str, int],
+    provenance: IO[str] | None,
+) -> None:  # fmt: skip
+    records = list(_usable(source, picture.records))
+    if not any(record.label or record.rejected for record in records):
+        return  # without labels an image would teach that there is nothing in it
+    size = source.size(picture.path)
+    lead = f"{picture.split}/" if picture.split else ""
+    name = size and pictures.whole(picture.path, f"images/{lead}{_plain(picture.path)}")
+    if not size or not name:
+        source.leave_out("in images that cannot be read", len(records))
+        return
+    lines = []
+    for record in records:
+        if record.label is None:
+            source.leave_out("rejected")
+            continue
+        lines += [_line(record, ids[name], size) for name in source.names_of(record.label)]
+        source.written += 1
+        if provenance is not None and record.told:
+            told = {
+                "ref": record.item.ref, "image": name, "label": record.label,
+                "score": record.score, **record.told,
+            }  # fmt: skip
+            provenance.write(dumps(told) + "\n")
+    target = place / "labels" / PurePosixPath(os.path.splitext(name[len("images/") :])[0] + ".txt")  # noqa: PTH122
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text("".join(lines))
+
+
+def _plain(path: str) -> str:
+    """A path whose folders its readers do not mistake: the last `images` is theirs."""
+    parts = inside(path).split("/")
+    return "/".join(["images_" if part == "images" else part for part in parts[:-1]] + parts[-1:])
+
+
+def _usable(source: Source, records: list[Record]) -> Iterator[Record]:
+    for record in records:
+        if record.item.box is None:
+            source.leave_out("that are whole images")
+        elif record.label is None and not record.rejected:
+            source.leave_out("skipped" if record.skipped else "without a label")
+        else:
+            yield record
+
+
+def _line(record: Record, number: int, size: tuple[int, int]) -> str:
+    """`class centre-x centre-y width height`, each from 0 to 1 of the upright image."""
+    box = record.item.box
+    assert box is not None
+    shares = (
+        (box.x + box.w / 2) / size[0], (box.y + box.h / 2) / size[1],
+        box.w / size[0], box.h / size[1],
+    )  # fmt: skip
+    return f"{number} {' '.join(f'{share:.10f}' for share in shares)}\n"
+
+
+def _data(names: tuple[str, ...], ids: Mapping[str, int]) -> str:
+    note = "" if names else "# No --split was given: train and val are the same images.\n"
+    folders = {name: f"images/{name}" for name in names}
+    if not names:
+        folders = {"train": "images", "val": "images"}
+    return note + data_yaml.dump(
+        {**folders, "names": {number: name for name, number in ids.items()}}
+    )
+
+
+FORMAT = Format(
+    "yolo", write, read.read, folder=True, accepted=True,
+    takes=frozenset({"split", "images", "provenance"}), keeps=frozenset({"boxes"}),
+)  # fmt: skip
+
+
+def write_classification(source: Source, place: Path) -> None:
+    """Write YOLO classification: `train/class/image`, and a data.yaml that numbers the classes.
+
+    Its readers number the classes by the order of their folders' names; so does data.yaml.
+    """
+    class_folders.write(source, place, "YOLO classification", always="train")
+    names = sorted(source.classes, key=class_folders.folder_of)
+    source.note(in_words({name: number for number, name in enumerate(names)}))
+    splits = source.options.split.names if source.options.split else ("train",)
+    folders = {name: name for name in splits}
+    text = data_yaml.dump({**folders, "names": dict(enumerate(names))})
+    (place / "data.yaml").write_text(text, encoding="utf-8")
+
+
+CLASSIFICATION = Format(
+    "yolo-cls", write_classification, class_folders.read, folder=True,
+    takes=frozenset({"split", "images", "crop"}), keeps=frozenset({"whole"}),
+)  # fmt: skip

@@ -1,0 +1,289 @@
+"""Writes down what happens on a page, as it happens.
+
+An event is a JSON list: its name, the time in milliseconds since the epoch, and its arguments
+in the order of the recorder's method, `i` being the image's place on the page, from 0.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+from annotator.errors import StoreError
+from annotator.log.store import Byproduct, Records
+
+MOVES_HZ = 60
+"""The most pointer positions a second that are kept of one image."""
+FLUSH_MS = 1000
+"""How long an event that is no selection may wait to be written."""
+NOMINAL_CELL = (8, 16)
+"""Pixels of a character cell where the terminal does not say."""
+PAGE, EVENTS = "page", "events"
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """The window that the page is shown in."""
+
+    columns: int
+    rows: int
+    cell: tuple[float, float] | None = None
+    """Width and height of a character cell in pixels; None where the terminal does not say."""
+    pointer: str = "cell"
+    """How exact pointer positions are: "cell", or "pixel" (SGR-pixel mode, DECSET 1016)."""
+    technique: str = ""
+    """How pictures are drawn: kitty, sixel, iterm, halfcell, none."""
+
+    @property
+    def pixel(self) -> tuple[float, float]:
+        """Width and height of a cell in pixels, nominal where unknown."""
+        return self.cell or NOMINAL_CELL
+
+
+class Tile(NamedTuple):
+    """One image on the page and where it is drawn."""
+
+    image: str
+    """imageID: the ref, or the image's id in a HIT."""
+    ref: str
+    original: tuple[int, int] = (0, 0)
+    """Pixels of the upright source (of the crop, for a box); (0, 0) until it is decoded."""
+    place: tuple[float, float, float, float] = (0, 0, 0, 0)
+    """Left, top, width, height of the displayed image in cells of the page, scrolling apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageShown:
+    """What a page is, when it comes on the screen."""
+
+    started_at: int
+    """Milliseconds since the epoch."""
+    pageno: int = 1
+    question: str = ""
+    """The class that is asked for."""
+    semantics: str = ""
+    """What a selection means: positives, exceptions or positives-only."""
+    order: str = ""
+    """How the images were ordered: random, likely …"""
+    prediction_shown: bool = False
+    """Whether the annotator saw what the model says of the images."""
+    id: str = ""
+    """The page's own id, which the log may know, too; "" for a new one."""
+
+
+class Recorder:
+    """Writes down what happens on pages, one page at a time.
+
+    Times are milliseconds since the epoch; x and y lie in [0, 1] of the displayed image. Every
+    method may be called at the pointer's own rate: events are written about once a second, and
+    at once for a selection, a deselection and a submission. A write that fails is tried again
+    with the next; `fault` says why, and nothing raises.
+    """
+
+    def __init__(
+        self,
+        records: Records,
+        worker: str,
+        *,
+        version: str = "NO_POINTER_ORIGINAL",
+        annotation: str = "",
+    ) -> None:
+        """`worker` is written as it is: see `worker_id`. `version` is the interface: POINTER or
+        NO_POINTER, then ORIGINAL or NO_ORIGINAL. `annotation` names the work on a HIT that the
+        pages belong to; "" for browsing."""
+        self.worker, self.version, self.annotation, self.fault = worker, version, annotation, ""
+        self.page = ""
+        """The id of the page on screen; "" while there is none."""
+        self._records = records
+        self._rows: list[Byproduct] = []
+        self._events: list[list[Any]] = []
+        self._moved: dict[int, float] = {}
+        self._selected: set[int] = set()
+        self._left: dict[str, tuple[set[int], set[int]]] = {}
+        self._holds = False
+        self.begun_at = 0
+        """When the page on screen came up, in this sitting."""
+        self.viewed: set[int] = set()
+        """Images of this page that were in the window."""
+        self.visited: set[int] = set()
+        """Images of this page that the pointer or the cursor was on."""
+
+    # --- pages
+
+    def take_up(self, page: str, selected: Iterable[int], visited: Iterable[int] = ()) -> None:
+        """Page `page` was begun before: when it is shown, it is gone on with, with these images
+        selected, and these visited already (by pointer, cursor or view)."""
+        self._left[page] = (set(selected), set(visited))
+
+    def page_shown(self, page: PageShown, tiles: Sequence[Tile], terminal: Terminal) -> str:
+        """Begin a page, or go on with the one that was taken up; returns its id."""
+        left = self._left.pop(page.id, None)
+        if left is not None:
+            self._begin(page.id, page.started_at)
+            self._selected, self.viewed, self.visited = left[0], set(left[1]), set(left[1])
+            self._later("resume", page.started_at)
+            self._now("resize", page.started_at, asdict(terminal), [_tile(tile) for tile in tiles])
+            return self.page
+        self._begin(page.id or uuid.uuid4().hex, page.started_at)
+        data = {
+            **{key: value for key, value in asdict(page).items() if key != "id"},
+            "worker": self.worker,
+            "version": self.version,
+            "annotation": self.annotation,
+            "tiles": [_tile(tile) for tile in tiles],
+            "terminal": asdict(terminal),
+        }
+        self._rows.append(Byproduct(page.started_at, PAGE, self.page, data))
+        self._write()
+        return self.page
+
+    def reopen(self, page: str, at: int) -> None:
+        """The submission of page `page` is taken back; `take_up` and show it again."""
+        self._begin(page, at)
+        self._now("reopen", at)
+        self.page = ""
+
+    def submit(self, at: int) -> None:
+        """The page is answered; intervals that are open end here."""
+        self._now("submit", at)
+        self.page = ""
+
+    def tick(self, at: int) -> None:
+        """Write what has waited for long enough; call about once a second."""
+        if self._rows or (self._events and at - self._events[0][1] >= FLUSH_MS):
+            self._write()
+
+    def flush(self) -> None:
+        """Write all that waits."""
+        self._write()
+
+    # --- the pointer
+
+    def enter(self, i: int, at: int) -> None:
+        self.visited.add(i)
+        self._later("enter", at, i)
+
+    def leave(self, i: int, at: int) -> None:
+        self._later("leave", at, i)
+
+    def move(self, i: int, x: float, y: float, at: int) -> None:
+        """The pointer is at (x, y) of image i. Kept at most 60 times a second (the first of each
+        60th counts), and not while the image is selected."""
+        if i in self._selected or at - self._moved.get(i, -1e18) < 1000 / MOVES_HZ:
+            return
+        self._moved[i] = at
+        self._later("move", at, i, round(x, 4), round(y, 4))
+
+    # --- answers
+
+    def select(self, i: int, x: float | None, y: float | None, at: int, by: str) -> None:
+        """Image i is selected `by` "mouse" at (x, y), or by "key", "letter", "range" … with no
+        place of its own: x and y None."""
+        self._selected.add(i)
+        self._now("select", at, i, _rounded(x), _rounded(y), by)
+
+    def deselect(self, i: int, at: int, by: str) -> None:
+        self._selected.discard(i)
+        self._now("deselect", at, i, by)
+
+    # --- the rest
+
+    def cursor(self, i: int, at: int) -> None:
+        """The keyboard's cursor came to image i."""
+        self.visited.add(i)
+        self._later("cursor", at, i)
+
+    def key(self, name: str, at: int) -> None:
+        self._later("key", at, name)
+
+    def focus(self, on: bool, at: int) -> None:
+        """The terminal's window got or lost the focus."""
+        self._later("focus", at, on)
+
+    def scroll(self, first: int, end: int, at: int) -> None:
+        """Images `first` … `end` - 1 are in the window now; call it for the first view, too."""
+        self.viewed.update(range(first, end))
+        self._later("scroll", at, first, end)
+
+    def zoom(self, i: int, on: bool, at: int) -> None:
+        self._later("zoom", at, i, on)
+
+    def resize(self, terminal: Terminal, tiles: Sequence[Tile], at: int) -> None:
+        """The window changed, and with it where the images are."""
+        self._later("resize", at, asdict(terminal), [_tile(tile) for tile in tiles])
+
+    def placed(self, i: int, tile: Tile, at: int) -> None:
+        """Image i is drawn, and its sizes are known."""
+        self._later("placed", at, i, _tile(tile))
+
+    def replace(self, i: int, reason: str, tile: Tile, at: int) -> None:
+        """Image i is broken, and `tile` took its place."""
+        for known in (self._selected, self.viewed, self.visited):
+            known.discard(i)
+        self._now("replace", at, i, reason, _tile(tile))
+
+    def broken(self, i: int, reason: str, at: int) -> None:
+        """Image i cannot be shown, and nothing takes its place."""
+        self._now("broken", at, i, reason)
+
+    def prediction(self, on: bool, at: int) -> None:
+        """What the model says was shown or hidden."""
+        self._later("prediction", at, on)
+
+    # --- writing
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Events within belong to one press of a key, and are written at once at its end."""
+        self._holds = True
+        try:
+            yield
+        finally:
+            self._holds = False
+            self._write()
+
+    def _begin(self, page: str, at: int) -> None:
+        self._write()
+        self.page, self.begun_at = page, at
+        self._moved = {}
+        self._selected, self.viewed, self.visited = set(), set(), set()
+
+    def _later(self, name: str, at: int, *arguments: Any) -> None:
+        if not self.page:
+            return
+        self._events.append([name, at, *arguments])
+        if at - self._events[0][1] >= FLUSH_MS:
+            self._write()
+
+    def _now(self, name: str, at: int, *arguments: Any) -> None:
+        if self.page:
+            self._events.append([name, at, *arguments])
+            if not self._holds:
+                self._write()
+
+    def _write(self) -> None:
+        if self._events:
+            row = Byproduct(self._events[0][1], EVENTS, self.page, {"events": self._events})
+            self._rows.append(row)
+            self._events = []
+        if not self._rows:
+            return
+        try:
+            self._records.record(*self._rows)
+        except StoreError as error:
+            self.fault = str(error)
+        else:
+            self.fault, self._rows = "", []
+
+
+def _tile(tile: Tile) -> list[Any]:
+    """image, ref, original width and height, left, top, width and height in cells."""
+    place = [round(value, 3) for value in tile.place]
+    return [tile.image, tile.ref, list(tile.original), place]
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)

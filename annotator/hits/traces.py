@@ -1,0 +1,241 @@
+"""What the events of a page add up to: the fields of ImageNet-AB, and those that it lacks.
+
+Names, units and normalisation of the first are the tool's own (`AnnotatorPage.utils.ts` of
+naver-ai/imagenet-annotation-tool): pixels, milliseconds since the epoch, x and y in [0, 1] of the
+displayed image. Those that it lacks stand beside them under names of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from annotator.hits.recorder import EVENTS, NOMINAL_CELL, PAGE
+from annotator.hits.trace_images import NO_POINT, ImageTrace, place, placed_image
+from annotator.log.store import Byproduct, Records
+
+Event = list[Any]
+
+
+@dataclass(slots=True)
+class PageTrace:
+    """One page as it was left: by a submission, or by the last event on disk."""
+
+    id: str
+    shown: dict[str, Any]
+    """What `Recorder.page_shown` wrote."""
+    images: list[ImageTrace]
+    ended_at: int | None = None
+    """When it was submitted; None for a page that is still open."""
+    last_at: int = 0
+    begun_at: int = 0
+    """When it came up last."""
+    before_ms: int = 0
+    """How long it was open before that."""
+    keys: list[dict[str, Any]] = field(default_factory=list)
+    focus: list[dict[str, Any]] = field(default_factory=list)
+    scrolls: list[dict[str, Any]] = field(default_factory=list)
+    resizes: list[dict[str, Any]] = field(default_factory=list)
+    resumes: list[int] = field(default_factory=list)
+    reopens: list[int] = field(default_factory=list)
+    predictions: list[dict[str, Any]] = field(default_factory=list)
+    replaced: list[ImageTrace] = field(default_factory=list)
+
+    @property
+    def selected(self) -> list[int]:
+        return [i for i, image in enumerate(self.images) if image.selected]
+
+    @property
+    def open_ms(self) -> int:
+        """How long it was open, from its showing to the last word of each sitting."""
+        return self.before_ms + max(0, self.last_at - self.begun_at)
+
+    def fields(self) -> dict[str, Any]:
+        """The record of one page, the tool's own fields first."""
+        shown = self.shown
+        return {
+            "imageNetAnnotationID": shown["annotation"],
+            "id": self.id,
+            "pageno": shown["pageno"],
+            "startedAt": shown["started_at"],
+            "endedAt": self.ended_at,
+            "annotations": [image.fields() for image in self.images],
+            "version": shown["version"],
+            "workerID": shown["worker"],
+            "class": shown["question"],
+            "semantics": shown["semantics"],
+            "order": shown["order"],
+            "predictionShown": shown["prediction_shown"],
+            "predictionRecord": self.predictions,
+            "terminal": _terminal(shown["terminal"]),
+            "resizedRecord": self.resizes,
+            "keyRecord": self.keys,
+            "focusRecord": self.focus,
+            "scrolledRecord": self.scrolls,
+            "resumedRecord": self.resumes,
+            "reopenedRecord": self.reopens,
+            "replaced": [image.fields() for image in self.replaced],
+        }
+
+    # --- adding events up
+
+    def apply(self, event: Event) -> None:
+        """Add one event; names that are not known (of a later version) change nothing."""
+        name, at, *arguments = event
+        handler = _HANDLERS.get(name)
+        if handler is not None:
+            handler(self, at, *arguments)
+        self.last_at = max(self.last_at, at)
+
+    def _enter(self, at: int, i: int) -> None:
+        image = self.images[i]
+        image.hovered = True
+        image.hovers.append({"action": "enter", "time": at})
+        image.time(at)
+
+    def _leave(self, at: int, i: int) -> None:
+        image = self.images[i]
+        image.hovered = False
+        image.hovers.append({"action": "leave", "time": at})
+        image.time(at)
+
+    def _move(self, at: int, i: int, x: float, y: float) -> None:
+        image = self.images[i]
+        image.moves.append({"x": x, "y": y, "time": at})
+        image.time(at)
+
+    def _select(self, at: int, i: int, x: float | None, y: float | None, by: str) -> None:
+        image = self.images[i]
+        image.selected = True
+        place = (NO_POINT, NO_POINT) if x is None or y is None else (x, y)
+        image.selections.append({"x": place[0], "y": place[1], "time": at, "by": by})
+        image.time(at)
+
+    def _deselect(self, at: int, i: int, by: str) -> None:
+        image = self.images[i]
+        image.selected = False
+        image.deselections.append({"time": at, "by": by})
+        image.time(at)
+
+    def _scroll(self, at: int, first: int, end: int) -> None:
+        self.scrolls.append({"first": first, "end": end, "time": at})
+        for i, image in enumerate(self.images):
+            if image.in_view != (first <= i < end):
+                image.in_view = not image.in_view
+                action = "enter" if image.in_view else "leave"
+                image.views.append({"action": action, "time": at})
+
+    def _placed(self, at: int, i: int, tile: list[Any]) -> None:
+        image = self.images[i]
+        if image.size == (0.0, 0.0):  # once, when it is loaded; resizes are told apart
+            place(image, tile, _pixel(self.shown["terminal"]))
+
+    def _resize(self, at: int, terminal: dict[str, Any], tiles: list[list[Any]]) -> None:
+        self.resizes.append({**_terminal(terminal), "time": at})
+        for image, tile in zip(self.images, tiles, strict=True):
+            if image.size == (0.0, 0.0):
+                place(image, tile, _pixel(terminal))
+
+    def _replace(self, at: int, i: int, reason: str, tile: list[Any]) -> None:
+        gone = self.images[i]
+        gone.broken = reason
+        self._close(gone, at)
+        self.replaced.append(gone)
+        self.images[i] = placed_image(tile, _pixel(self.shown["terminal"]))
+
+    def _broken(self, at: int, i: int, reason: str) -> None:
+        self.images[i].broken = reason
+
+    def _resume(self, at: int) -> None:
+        """The process had died: what was open ended with its last word."""
+        for image in self.images:
+            self._close(image, self.last_at)
+            image.in_view = False
+        self.before_ms, self.begun_at = self.open_ms, at
+        self.resumes.append(at)
+
+    def _submit(self, at: int) -> None:
+        for image in self.images:
+            self._close(image, at)
+        self.ended_at = at
+
+    def _reopen(self, at: int) -> None:
+        self.before_ms, self.begun_at = self.open_ms, at
+        self.ended_at = None
+        self.reopens.append(at)
+
+    def _close(self, image: ImageTrace, at: int) -> None:
+        image.hovered = False
+        image.time(at)
+
+
+def traces(records: Records, annotation: str | None = None) -> Iterator[PageTrace]:
+    """All pages, or those of one work on a HIT, in the order shown; one page's events are in
+    memory at a time."""
+    for row in list(records.recorded(PAGE)):
+        if annotation in (None, row.data["annotation"]):
+            yield trace(row, records.recorded(EVENTS, row.page))
+
+
+def trace_of(records: Records, page: str) -> PageTrace:
+    """One page by its id. Raises `KeyError` where there is none."""
+    row = next(records.recorded(PAGE, page), None)
+    if row is None:
+        raise KeyError(page)
+    return trace(row, records.recorded(EVENTS, page))
+
+
+def trace(page: Byproduct, rows: Iterable[Byproduct]) -> PageTrace:
+    """One page from its row and the rows of its events."""
+    pixel = _pixel(page.data["terminal"])
+    images = [placed_image(tile, pixel) for tile in page.data["tiles"]]
+    found = PageTrace(page.page, dict(page.data), images, last_at=page.at, begun_at=page.at)
+    for row in rows:
+        for event in row.data["events"]:
+            found.apply(event)
+    return found
+
+
+def _pixel(terminal: dict[str, Any]) -> tuple[float, float]:
+    width, height = terminal["cell"] or NOMINAL_CELL
+    return width, height
+
+
+def _terminal(terminal: dict[str, Any]) -> dict[str, Any]:
+    """The window in cells and pixels; pixels are None where the terminal does not say."""
+    columns, rows, cell = terminal["columns"], terminal["rows"], terminal["cell"]
+    return {
+        "columns": columns,
+        "rows": rows,
+        "pixelWidth": round(columns * cell[0]) if cell else None,
+        "pixelHeight": round(rows * cell[1]) if cell else None,
+        "pointerResolution": terminal["pointer"],
+        "technique": terminal["technique"],
+    }
+
+
+_HANDLERS: dict[str, Any] = {
+    "enter": PageTrace._enter,
+    "leave": PageTrace._leave,
+    "move": PageTrace._move,
+    "select": PageTrace._select,
+    "deselect": PageTrace._deselect,
+    "scroll": PageTrace._scroll,
+    "placed": PageTrace._placed,
+    "resize": PageTrace._resize,
+    "replace": PageTrace._replace,
+    "broken": PageTrace._broken,
+    "resume": PageTrace._resume,
+    "submit": PageTrace._submit,
+    "reopen": PageTrace._reopen,
+    "key": lambda page, at, key: page.keys.append({"key": key, "time": at}),
+    "focus": lambda page, at, on: page.focus.append(
+        {"action": "focus" if on else "blur", "time": at}
+    ),
+    "zoom": lambda page, at, i, on: page.images[i].zooms.append(
+        {"action": "enter" if on else "leave", "time": at}
+    ),
+    "cursor": lambda page, at, i: page.images[i].cursors.append({"time": at}),
+    "prediction": lambda page, at, on: page.predictions.append({"shown": on, "time": at}),
+}

@@ -1,0 +1,132 @@
+"""Scoring the pool: all of it while it is small, a part of it and by turns where it is large.
+
+A pool whose unit rows fit in memory is scored anew for every label. Of a larger one, each label
+scores a fixed random sample (for the error estimate), the rows that looked most uncertain when
+last scored, and the next one of many pieces of the pool; so the time per label does not depend
+on the size of the pool. The drawing weights of the other rows are then some labels old, which
+costs no honesty: a draw needs known probabilities, not the newest.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator.learn.candidates import OpenRows, chunk_sums
+from annotator.learn.mixture import drawing_weights
+from annotator.learn.model import FittedModel
+from annotator.learn.rows import CHUNK, Rows, UnitRows
+
+SAMPLE = 10_000
+HOT = 4096  # rows remembered as uncertain, over all pieces
+
+Mask = NDArray[np.bool_]
+
+
+class Scan(NamedTuple):
+    """What the model says: `sampled` of the `rows` come first and are a uniform sample."""
+
+    rows: Rows
+    proba: NDArray[np.floating]
+    sampled: int
+    open: OpenRows
+
+
+def equal(n: int, C: int) -> NDArray[np.float32]:
+    """Probabilities (n, C) before the first label."""
+    return np.full((n, C), 1 / C, dtype=np.float32)
+
+
+def whole(unit_rows: UnitRows, model: FittedModel | None, C: int, mask: Mask) -> Scan:
+    """All open rows, in order; `mask` (N,) tells them."""
+    rows = np.flatnonzero(mask)
+    proba = model.pool_proba(unit_rows, rows) if model else equal(len(rows), C)
+    weights = np.zeros(len(mask), dtype=np.float32)
+    weights[rows] = drawing_weights(proba)
+    return Scan(rows, proba, len(rows), OpenRows(mask, weights, size=len(rows)))
+
+
+class Rolling:
+    """The state of a large pool between labels: a sample, old weights, the uncertain rows."""
+
+    def __init__(self, unit_rows: UnitRows, available: Mask, seed: int) -> None:
+        N, rng = len(available), np.random.default_rng([seed, SAMPLE])
+        ready = np.flatnonzero(available)
+        self.unit, self.ready = unit_rows, len(ready)
+        self.sample = np.sort(rng.choice(ready, min(SAMPLE, len(ready)), replace=False))
+        self.sample_X = unit_rows.take(self.sample)
+        self.in_sample = np.zeros(N, dtype=bool)
+        self.in_sample[self.sample] = True
+        self.scored = np.ones(N, dtype=np.float32)
+        self.available = self.mask = available
+        self.weights = available.astype(np.float32)
+        pieces = -(-N // CHUNK)
+        self.sums = chunk_sums(self.weights)
+        self.each = max(8, HOT // pieces)
+        self.hot = np.full((pieces, self.each), -1, dtype=np.int64)
+        self.hot_X = np.zeros((pieces, self.each, unit_rows.dim), dtype=np.float32)
+        self.turn = 0
+
+    def outgrown(self, available: Mask) -> bool:
+        """Whether so many rows have come or gone that the sample no longer stands for them."""
+        now = int(available.sum())
+        return not 0.8 * now <= self.ready <= now or len(available) != len(self.mask)
+
+    def step(
+        self, model: FittedModel | None, C: int, available: Mask, mask: Mask, find: int | None
+    ) -> Scan:
+        """Score the sample, the uncertain rows and the next piece.
+
+        available (N,) tells rows with features, mask (N,) those of them that are open.
+        """
+        self.available = available
+        self._follow(mask)
+        if model is None:
+            rows = self.sample[mask[self.sample]]
+            return Scan(rows, equal(len(rows), C), len(rows), self._open())
+        self._refresh(model, find)
+        sampled = mask[self.sample]
+        hot = (self.hot >= 0) & mask[self.hot] & ~self.in_sample[self.hot]
+        rows = np.concatenate([self.sample[sampled], self.hot[hot]])
+        proba = np.concatenate(
+            [model.unit_proba(self.sample_X)[sampled], model.unit_proba(self.hot_X[hot])]
+        )
+        return Scan(rows, proba, int(sampled.sum()), self._open())
+
+    def _open(self) -> OpenRows:
+        return OpenRows(self.mask, self.weights, self.sums)
+
+    def _follow(self, mask: Mask) -> None:
+        """Take over which rows are open."""
+        changed = np.flatnonzero(mask != self.mask)
+        self.mask = mask
+        self.weights[changed] = np.where(mask[changed], self.scored[changed], 0)
+        for piece in np.unique(changed // CHUNK):
+            self._sum(int(piece))
+
+    def _sum(self, piece: int) -> None:
+        part = self.weights[piece * CHUNK : (piece + 1) * CHUNK]
+        self.sums[piece] = part.sum(dtype=np.float64)
+
+    def _refresh(self, model: FittedModel, find: int | None) -> None:
+        piece, self.turn = self.turn, (self.turn + 1) % len(self.sums)
+        start = piece * CHUNK
+        rows = start + np.flatnonzero(self.available[start : start + CHUNK])
+        if len(rows) == 0:
+            return
+        X = self.unit.take(rows)
+        proba = model.unit_proba(X)
+        scored = drawing_weights(proba)
+        self.scored[rows], self.weights[rows] = scored, scored * self.mask[rows]
+        self._sum(piece)
+        self._remember(piece, rows, X, scored if find is None else proba[:, find])
+
+    def _remember(
+        self, piece: int, rows: Rows, X: NDArray[np.float32], utilities: NDArray[np.floating]
+    ) -> None:
+        k = min(self.each, len(rows))
+        best = np.argpartition(-utilities, k - 1)[:k]
+        self.hot[piece] = -1
+        self.hot[piece, :k], self.hot_X[piece, :k] = rows[best], X[best]

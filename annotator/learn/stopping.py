@@ -1,0 +1,138 @@
+"""How many more labels it will take, and whether one may stop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator.learn.error_estimate import ErrorEstimate
+
+AGREED = 0.99  # Bloodgood & Vijay-Shanker 2009, arXiv:1409.5165
+WINDOWS = 3
+SLOPES = (0.05, 1.0)  # error ∝ labels^−b: as slow or as fast as learning curves get
+USUAL = 0.35
+RARE, RARE_FROM = 0.10, 20
+FARTHEST = 100  # a forecast of more than this many times the labels so far is none
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One estimate of a session's history."""
+
+    labels: int
+    error: float
+    n_eff: float
+    low: float = 0.0
+    high: float = 1.0
+    """The ends of its 90 % interval."""
+
+
+def history(old: Sequence[Point], labels: int, estimate: ErrorEstimate | None) -> tuple[Point, ...]:
+    """The history with this estimate, if it is one to show; labels taken back are dropped."""
+    kept = tuple(point for point in old if point.labels < labels)
+    if estimate is None or not estimate.shown:
+        return kept
+    found = Point(labels, estimate.error, estimate.n_eff, estimate.low, estimate.high)
+    return (*kept, found)
+
+
+def forecast(points: Sequence[Point], target: float) -> int | None:
+    """Labels in all at which the error should reach `target`; None where it cannot be told.
+
+    A power law error = a · labels^−b through the history on logarithmic scales, weighted by the
+    effective numbers of labels, with b drawn towards 0.35 while the history is short.
+    """
+    if not points or target <= 0:
+        return None
+    last = points[-1]
+    if last.error <= target:
+        return last.labels
+    floor = 0.5 / (last.n_eff + 1)
+    x = np.log([point.labels for point in points])
+    y = np.log([max(point.error, floor) for point in points])
+    w = np.array([point.n_eff for point in points])
+    x_mean, y_mean = np.average(x, weights=w), np.average(y, weights=w)
+    prior = w.sum() * 0.1
+    slope = -(w @ ((x - x_mean) * (y - y_mean)) - prior * USUAL) / (w @ (x - x_mean) ** 2 + prior)
+    slope = float(np.clip(slope, *SLOPES))
+    found = np.exp(x_mean + (y_mean - np.log(target)) / slope)
+    if found > FARTHEST * last.labels:
+        return None
+    return max(int(np.ceil(found)), last.labels + 1)
+
+
+def agreement(one: NDArray[np.int64], other: NDArray[np.int64]) -> float:
+    """Cohen's κ of two models' classes (m,) on the same images; 1 where both say one class."""
+    same = float((one == other).mean())
+    classes = np.union1d(one, other)
+    chance = float(sum((one == c).mean() * (other == c).mean() for c in classes))
+    return 1.0 if chance >= 1 else (same - chance) / (1 - chance)
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """Whether one may stop, and why; never more than advice."""
+
+    stop: bool
+    reason: str
+
+
+def advice(
+    estimate: ErrorEstimate | None, kappas: Sequence[float], target: float | None
+) -> Advice | None:
+    """Stop where the error's upper end is at most `target`, or where models no longer change.
+
+    kappas: the agreement of successive models, 10 labels apart, latest last. None: no advice.
+    """
+    if estimate is not None and estimate.shown and target is not None and estimate.high <= target:
+        return Advice(True, f"the error is at most {estimate.high:.1%} (target {target:.1%})")
+    stable = len(kappas) >= WINDOWS and np.mean(kappas[-WINDOWS:]) >= AGREED
+    if not stable:
+        return None
+    if target is not None and estimate is not None and estimate.shown and estimate.low > target:
+        return Advice(
+            False,
+            "more labels hardly change the model, but its error is above the target: "
+            "other features or clearer classes may help more",
+        )
+    return Advice(target is None, "more labels hardly change the model")
+
+
+def rare_class(counts: NDArray[np.int64], least: int = RARE_FROM) -> int | None:
+    """The class to search for: the rarest that was found, if it is rare among the labels.
+
+    Rare is below 10 %, and below half of what it would be if all C classes were equal; with
+    fewer than `least` labels none is.
+    """
+    total = int(counts.sum())
+    found = np.flatnonzero(counts)
+    if total < least or len(found) < 2:
+        return None
+    least_of = int(found[counts[found].argmin()])
+    return least_of if counts[least_of] < _rare(len(counts)) * total else None
+
+
+def rarest(counts: NDArray[np.int64], estimate: ErrorEstimate | None) -> int | None:
+    """The class that one might search for: rare among the labels, or in the pool."""
+    found = rare_class(counts)
+    return _rare_in_pool(estimate, counts) if found is None else found
+
+
+def _rare_in_pool(estimate: ErrorEstimate | None, counts: NDArray[np.int64]) -> int | None:
+    """Of the classes that were found, the rarest by its estimated share, if it is rare in the pool.
+
+    The default strategy searches for a rare class unasked: soon it is no longer rare among the
+    labels, and as rare as before in the pool.
+    """
+    found = np.flatnonzero(counts)
+    if estimate is None or not estimate.shown or not estimate.shares or len(found) < 2:
+        return None
+    least = min(found.tolist(), key=lambda c: estimate.shares[c].value)
+    return least if estimate.shares[least].value < _rare(len(counts)) else None
+
+
+def _rare(classes: int) -> float:
+    return min(RARE, 0.5 / classes)

@@ -1,0 +1,80 @@
+"""The error of a pool of which a part was accepted from the model.
+
+What `finish` has accepted is asked no more, so that later labels are drawn from what is left: the
+harder part. The audit, drawn uniformly from what was accepted and labelled without sight of the
+prediction, estimates the accepted part; both are joined by their sizes (stratified sampling).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator.learn.error_estimate import Drawn, ErrorEstimate, Interval, Rest, estimate
+from annotator.learn.rows import Rows
+
+MOST = 4096  # accepted rows that are scored
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What was accepted, and which labels are of its audit."""
+
+    rows: Rows
+    """(k,) a random sample of the accepted feature rows."""
+    size: int
+    """How many were accepted."""
+    audits: NDArray[np.bool_]
+    """(n,) of all labels, those of the audit that certified them."""
+
+
+def whole_pool(
+    drawn: Drawn, rest: Rest, audits: NDArray[np.bool_], accepted: Rest
+) -> ErrorEstimate | None:
+    """Of all rows: what is left, estimated from the other labels, and what was accepted.
+
+    audits (n,) of the drawn labels. None without a label of known q outside of the audit.
+    """
+    left, size = estimate(_only(drawn, ~audits), rest), accepted.size + int(audits.sum())
+    if left is None or not audits.any():
+        return left
+    pool = size - np.arange(int(audits.sum()))
+    part = estimate(_only(drawn, audits, 1 / pool, pool), accepted)
+    assert part is not None  # its labels have a q, and its rest is not empty
+    share = size / (size + int((~audits).sum()) + rest.size)
+    error = _joined(_interval(part), _interval(left), share)
+    shares = (_joined(a, b, share) for a, b in zip(part.shares, left.shares, strict=True))
+    return ErrorEstimate(
+        error.value, error.low, error.high, part.n_eff + left.n_eff,
+        part.labels + left.labels, tuple(shares),
+    )  # fmt: skip
+
+
+def _only(
+    drawn: Drawn,
+    which: NDArray[np.bool_],
+    q: NDArray[np.float64] | None = None,
+    pool: NDArray[np.int64] | None = None,
+) -> Drawn:
+    return Drawn(
+        drawn.proba[which],
+        drawn.fitted[which],
+        drawn.y[which],
+        drawn.q[which] if q is None else q,
+        drawn.pool[which] if pool is None else pool,
+        drawn.calibrated,
+    )
+
+
+def _interval(found: ErrorEstimate) -> Interval:
+    return Interval(found.error, found.low, found.high)
+
+
+def _joined(one: Interval, other: Interval, share: float) -> Interval:
+    """The mean of two parts estimated independently; `share` of all is the first."""
+    value = share * one.value + (1 - share) * other.value
+    below = np.hypot(share * (one.value - one.low), (1 - share) * (other.value - other.low))
+    above = np.hypot(share * (one.high - one.value), (1 - share) * (other.high - other.value))
+    return Interval(value, float(value - below), float(value + above))

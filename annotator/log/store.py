@@ -1,0 +1,285 @@
+"""Where the log lives: SQLite, one file, every append on disk before it returns.
+
+Beside the log stand the leases: which items are on (or about to come to) somebody's screen, so
+that two annotators are never asked the same item at once, and so that a killed session comes back
+to the very picture that it had. A lease is a convenience, not a label: losing one loses nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sqlite3
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from annotator.log import schema
+from annotator.log.entries import Entry
+from annotator.log.schema import COLUMNS, ROW, as_json, entry_of, explained, row_of
+
+_BUSY_MS = 5000
+NETWORK_FILE_SYSTEMS = frozenset(
+    ["nfs", "nfs4", "cifs", "smb3", "smbfs", "lustre", "gpfs", "beegfs", "ceph", "9p", "afs"]
+    + ["fuse.sshfs", "fuse.ceph-fuse"]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """One item on somebody's screen, or next in their queue, and how it was drawn."""
+
+    ref: str
+    picked_by: str | None = None
+    q: float | None = None
+    pool: int | None = None
+
+
+class Byproduct(NamedTuple):
+    """One row of what the hand did beside answering: see `annotator.hits.traces`."""
+
+    at: int
+    """Milliseconds since the epoch."""
+    kind: str
+    page: str
+    """The id of the page that it belongs to, "" for none."""
+    data: Mapping[str, Any]
+
+
+class Records(Protocol):
+    """Keeps by-products, beside the log. Every method raises `StoreError`."""
+
+    def record(self, *rows: Byproduct) -> None:
+        """Append `rows`, all or none. They outlive the process at once, and a power cut soon."""
+        ...
+
+    def recorded(self, kind: str | None = None, page: str | None = None) -> Iterator[Byproduct]:
+        """The rows of a kind and of a page (all for None), in the order written."""
+        ...
+
+
+class Store(Protocol):
+    """Keeps the log. Every method raises `StoreError`; a failed `append` has written nothing."""
+
+    def append(self, *entries: Entry) -> list[Entry]:
+        """Write `entries` durably, all or none, and return them with their `seq`."""
+        ...
+
+    def append_many(self, entries: Iterable[Entry]) -> int:
+        """Write any number of entries, all or none, without holding them; how many they were."""
+        ...
+
+    def entries(self, after: int = 0) -> Iterator[Entry]:
+        """The rows with `seq` above `after`, in order."""
+        ...
+
+    def lease(
+        self, leases: Sequence[Lease], holder: str, annotator: str, now: float, until: float
+    ) -> set[str]:
+        """Hold `leases` and nothing else; the refs granted: those that no one else holds."""
+        ...
+
+    def leased(self, now: float, holder: str) -> set[str]:
+        """The refs on the screens of others."""
+        ...
+
+    def abandoned(self, annotator: str, now: float) -> list[Lease]:
+        """What this annotator had on screen and next when their last session ended, in order."""
+        ...
+
+    def release(self, holder: str, now: float) -> None:
+        """Let go of all leases of `holder`; they remain as `abandoned`."""
+        ...
+
+    def changed(self) -> bool:
+        """Whether another process has written since the last call; costs microseconds."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class SqliteStore:
+    """A `Store` in one SQLite file, in WAL mode, with a sync of the disk for every append.
+
+    On a network file system, where WAL does not work, a rollback journal takes its place.
+    Belongs to the thread that made it; several processes may use one file.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self._data_version = -1
+        reading = schema.read_only(self.path)
+        if reading is not None:  # its labels can be looked at; what would write says that it cannot
+            self._log = self._leases = self._records = reading
+            return
+        with explained(self.path):
+            self._log = self._connect("FULL")
+            schema.prepare(self._log, self.path)
+            # Leases need no sync: after a power cut nobody's screen shows anything any more.
+            in_memory = str(path) == ":memory:"
+            self._leases = self._log if in_memory else self._connect("OFF")
+            # By-products outlive a killed process without a sync; labels alone need more.
+            self._records = self._log if in_memory else self._connect("NORMAL")
+
+    def append(self, *entries: Entry) -> list[Entry]:
+        with explained(self.path):
+            written = []
+            self._log.execute("BEGIN IMMEDIATE")
+            try:
+                for entry in entries:
+                    written.append(replace(entry, seq=self._insert(entry)))
+                self._log.execute("COMMIT")
+            except BaseException:
+                if self._log.in_transaction:
+                    self._log.execute("ROLLBACK")
+                raise
+            return written
+
+    def append_many(self, entries: Iterable[Entry]) -> int:
+        """Write any number of entries, all or none, without holding them; how many they were.
+
+        They wait in a temporary table, so that others can label until the last moment.
+        """
+        log = self._log
+        with explained(self.path):
+            log.execute(f"CREATE TEMP TABLE waiting AS SELECT {COLUMNS} FROM log WHERE 0")
+            try:
+                log.execute("BEGIN")
+                log.executemany(f"INSERT INTO waiting {ROW}", map(row_of, entries))
+                log.execute("COMMIT")
+                log.execute("BEGIN IMMEDIATE")
+                order = f"SELECT {COLUMNS} FROM waiting ORDER BY rowid"
+                written = log.execute(f"INSERT INTO log ({COLUMNS}) {order}").rowcount
+                log.execute("COMMIT")
+            finally:
+                if log.in_transaction:
+                    log.execute("ROLLBACK")
+                log.execute("DROP TABLE waiting")
+        return written
+
+    def entries(self, after: int = 0) -> Iterator[Entry]:
+        query = f"SELECT seq, {COLUMNS} FROM log WHERE seq > ? ORDER BY seq"
+        with explained(self.path):
+            for row in self._log.execute(query, (after,)):
+                yield entry_of(row)
+
+    def lease(
+        self, leases: Sequence[Lease], holder: str, annotator: str, now: float, until: float
+    ) -> set[str]:
+        rows = [
+            (lease.ref, holder, annotator, until, place, lease.picked_by, lease.q, lease.pool)
+            for place, lease in enumerate(leases)
+        ]
+        with explained(self.path), self._leases as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("DELETE FROM leases WHERE holder = ?", (holder,))
+            connection.executemany(
+                "INSERT INTO leases VALUES (?,?,?,?,?,?,?,?) ON CONFLICT (ref) DO UPDATE SET "
+                "holder=excluded.holder, annotator=excluded.annotator, until=excluded.until, "
+                "place=excluded.place, picked_by=excluded.picked_by, q=excluded.q, "
+                f"pool=excluded.pool WHERE leases.until <= {float(now)!r}",
+                rows,
+            )
+            held = connection.execute("SELECT ref FROM leases WHERE holder = ?", (holder,))
+            return {ref for (ref,) in held}
+
+    def leased(self, now: float, holder: str) -> set[str]:
+        query = "SELECT ref FROM leases WHERE until > ? AND holder <> ?"
+        with explained(self.path):
+            return {ref for (ref,) in self._leases.execute(query, (now, holder))}
+
+    def abandoned(self, annotator: str, now: float) -> list[Lease]:
+        query = (
+            "SELECT ref, picked_by, q, pool FROM leases "
+            "WHERE annotator = ? AND until <= ? ORDER BY until DESC, place"
+        )
+        with explained(self.path):
+            self._expire_dead(now)
+            return [Lease(*row) for row in self._leases.execute(query, (annotator, now))]
+
+    def release(self, holder: str, now: float) -> None:
+        with explained(self.path):
+            self._leases.execute("UPDATE leases SET until = ? WHERE holder = ?", (now, holder))
+
+    def record(self, *rows: Byproduct) -> None:
+        values = [(row.at, row.kind, row.page, as_json(row.data)) for row in rows]
+        with explained(self.path), self._records as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany(
+                "INSERT INTO byproducts (at, kind, page, data) VALUES (?,?,?,?)", values
+            )
+
+    def recorded(self, kind: str | None = None, page: str | None = None) -> Iterator[Byproduct]:
+        query = (
+            "SELECT at, kind, page, data FROM byproducts WHERE (?1 IS NULL OR kind = ?1) "
+            f"{'AND page = ?2' if page is not None else 'AND ?2 IS NULL'} ORDER BY seq"
+        )
+        with explained(self.path):
+            for at, found, of, data in self._log.execute(query, (kind, page)):
+                yield Byproduct(at, found, of, json.loads(data))
+
+    def changed(self) -> bool:
+        """Whether another process has written since the last call; costs microseconds."""
+        with explained(self.path):
+            (version,) = self._log.execute("PRAGMA data_version").fetchone()
+        before, self._data_version = self._data_version, version
+        return bool(before != version)
+
+    def close(self) -> None:
+        self._leases.close()
+        self._records.close()
+        self._log.close()
+
+    def _connect(self, synchronous: str) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, isolation_level=None, timeout=_BUSY_MS / 1000)
+        mode = "DELETE" if file_system(self.path.parent) in NETWORK_FILE_SYSTEMS else "WAL"
+        connection.execute(f"PRAGMA journal_mode = {mode}")
+        connection.execute(f"PRAGMA synchronous = {synchronous}")
+        return connection
+
+    def _insert(self, entry: Entry) -> int:
+        cursor = self._log.execute(f"INSERT INTO log {ROW}", row_of(entry))
+        assert cursor.lastrowid is not None
+        return cursor.lastrowid
+
+    def _expire_dead(self, now: float) -> None:
+        holders = self._leases.execute("SELECT DISTINCT holder FROM leases WHERE until > ?", (now,))
+        for (holder,) in holders.fetchall():
+            if not _alive(holder):
+                self.release(holder, now)
+
+
+def new_holder() -> str:
+    """A name for this process's leases, from which others on the same host see whether it lives."""
+    return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+
+
+def file_system(folder: Path) -> str:
+    """The type of file system that `folder` lies on ("ext4", "nfs4"), or "" where unknown."""
+    try:
+        lines = Path("/proc/self/mounts").read_text().splitlines()
+        place = folder.resolve()
+    except OSError:
+        return ""
+    best = ("", "")
+    for mount, kind in (line.split()[1:3] for line in lines):
+        mount = mount.replace("\\040", " ")
+        if place.is_relative_to(mount) and len(mount) >= len(best[0]):
+            best = (mount, kind)
+    return best[1]
+
+
+def _alive(holder: str) -> bool:
+    host, pid = holder.split(":")[:2]
+    if host != socket.gethostname():
+        return True  # nobody can tell from here: its lease runs out by itself
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,80 @@
+"""The log as one annotator's session reads and writes it, and the state that it adds up to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import inf
+from typing import Any
+
+from annotator.log.entries import Action, Entry, State
+from annotator.log.prequential import Difficulty
+from annotator.log.store import Store
+
+Heard = Callable[[Entry], object]
+
+
+class Record:
+    """Every row of the log goes through here once, in order, whoever wrote it."""
+
+    def __init__(
+        self, store: Store, annotator: str, clock: Callable[[], float], hear: Heard | None = None
+    ) -> None:
+        """`hear` is told of each row that is written here, once it is on disk."""
+        self.state, self.difficulty = State(), Difficulty()
+        self.take_in: Heard = lambda entry: None
+        """Told of each row that comes after the start, own or not, when the state has it."""
+        self._store, self._annotator, self._clock, self._hear = store, annotator, clock, hear
+        self._from_others: list[Entry] = []
+        for entry in store.entries():
+            self._apply(entry)
+
+    def entry(self, action: Action, ref: str, **fields: Any) -> Entry:
+        """A row of this annotator's, now; `write` it."""
+        return Entry(0, self._clock(), self._annotator, action, ref, **fields)
+
+    def answer(self, ref: str, name: str | None, **fields: Any) -> Entry:
+        """A label, or a skip where `name` is None."""
+        action = Action.SKIP if name is None else Action.LABEL
+        return self.entry(action, ref, label=name, **fields)
+
+    def flag(self, ref: str) -> bool:
+        """Flag an item, or take its flag off; whether it is flagged now."""
+        on = ref not in self.state.flagged
+        self.write(self.entry(Action.FLAG, ref, extra=None if on else {"on": False}))
+        return on
+
+    def write(self, *entries: Entry) -> list[Entry]:
+        """Write rows durably, all or none. Raises `StoreError`."""
+        written = self._store.append(*entries) if entries else []
+        if written and written[0].seq > self.state.seq + 1:
+            self.catch_up(before=written[0].seq)  # others were quicker: theirs come first
+        for entry in written:
+            self._add(entry)
+            if self._hear is not None:
+                self._hear(entry)
+        return written
+
+    def take_back(self, entries: Sequence[Entry]) -> None:
+        """Write the undo of each of these."""
+        self.write(*(self.entry(Action.UNDO, e.ref, extra={"undoes": e.seq}) for e in entries))
+
+    def catch_up(self, before: float = inf) -> None:
+        """Take in what others wrote up to a row."""
+        for entry in self._store.entries(after=self.state.seq):
+            if entry.seq >= before:
+                return
+            self._add(entry)
+            self._from_others.append(entry)
+
+    def news(self) -> list[Entry]:
+        """What others wrote since the last call."""
+        entries, self._from_others = self._from_others, []
+        return entries
+
+    def _add(self, entry: Entry) -> None:
+        self._apply(entry)
+        self.take_in(entry)
+
+    def _apply(self, entry: Entry) -> None:
+        self.state.apply(entry)
+        self.difficulty.apply(entry)

@@ -1,0 +1,1 @@
+"""The project folder: its settings, classes, items, priorities, clusters and hooks."""

@@ -1,0 +1,109 @@
+"""clusters.csv: which items of a project look alike, with a name for each cluster.
+
+`ref,cluster,name`, plain text: clusters numbered from 0, the largest first, and in each the most
+typical item first. Items that belong to none are not in it. Safe to edit and to delete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator.errors import RefError
+from annotator.items.atomic import write_atomically
+from annotator.items.csv_rows import read_rows, written
+from annotator.items.ref_table import RefTable
+from annotator.items.refs import printable
+from annotator.project.project import Project
+
+NOISE = "noise"
+"""The class of faces that belong to no identity."""
+
+
+FILE = "clusters.csv"
+_MOST = 2**31 - 1
+
+
+class Member(NamedTuple):
+    """One line of clusters.csv."""
+
+    ref: str
+    cluster: int
+    name: str
+    """What its cluster may be, or ""."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clusters:
+    """The clusters of a project."""
+
+    refs: RefTable
+    cluster: NDArray[np.int32]
+    """(n,) of each ref, not below 0."""
+    names: dict[int, str]
+    """What a cluster may be, where something is known."""
+
+    def groups(self, pool: RefTable, rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        """Those of the pool's `rows` that are in a cluster, cluster after cluster, the most
+        typical of each first."""
+        if not len(self.refs):
+            return []
+        wanted = np.zeros(len(pool), bool)
+        wanted[rows] = True
+        found = pool.rows(self.refs)
+        keep = found >= 0
+        keep[keep] = wanted[found[keep]]
+        places, number = found[keep], self.cluster[keep]
+        order = np.argsort(number, kind="stable")
+        cuts = np.flatnonzero(np.diff(number[order])) + 1
+        return [part for part in np.split(places[order], cuts) if len(part)]
+
+    def name(self, ref: str) -> str:
+        """What the cluster of `ref` may be, or ""."""
+        row = int(self.refs.rows([ref])[0]) if self.names else -1
+        return self.names.get(int(self.cluster[row]), "") if row >= 0 else ""
+
+    @classmethod
+    def none(cls) -> Clusters:
+        return cls(RefTable(), np.zeros(0, np.int32), {})
+
+
+def read_clusters(project: Project) -> Clusters:
+    """None of them without the file. Raises `RefError` for the first faulty line."""
+    file = project.folder / FILE
+    if not file.is_file():
+        return Clusters.none()
+    refs, numbers, names = list[str](), list[int](), dict[int, str]()
+    for line, cells in islice(read_rows(file), 1, None):
+        try:
+            ref, number, name = cells[0], int(cells[1]), cells[2] if len(cells) > 2 else ""
+        except (ValueError, IndexError):
+            number, ref, name = -1, "", ""
+        if not 0 <= number <= _MOST or not ref:
+            raise RefError(
+                f"{printable(str(file))}, line {line}: is not ref,cluster,name; "
+                "mend it, or write it again with `annotator cluster`"
+            )
+        refs.append(ref)
+        numbers.append(number)
+        if name:
+            names[number] = name
+    return Clusters(RefTable(refs), np.array(numbers, np.int32), names)
+
+
+def write_clusters(project: Project, members: Iterable[Member]) -> None:
+    write_atomically(project.folder / FILE, written(Member._fields, members))
+
+
+def members(
+    refs: Sequence[str], groups: Sequence[NDArray[np.int64]], names: Sequence[str]
+) -> Iterable[Member]:
+    """The lines for `groups` of rows of `refs`, each the most typical first, with their names."""
+    for number, (rows, name) in enumerate(zip(groups, names, strict=True)):
+        for row in rows.tolist():
+            yield Member(refs[row], number, name)

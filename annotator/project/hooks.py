@@ -1,0 +1,93 @@
+"""Commands of the user's that hear of labels: one JSON line on standard input for each event.
+
+They run in a thread of their own, one after the other, so that no key ever waits for one. What
+fails is reported in words; labelling goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from annotator.items.refs import printable
+
+TIMEOUT = 60.0
+"""Seconds after which a command is ended."""
+
+
+class Hooks:
+    """Runs `commands` ("on_label", "on_finish": a command line each) in `folder`.
+
+    `failed` hears in words of each command that could not be run, ended with another status
+    than 0 or took longer than `timeout` seconds; it is called in the hooks' thread.
+    """
+
+    def __init__(
+        self,
+        commands: Mapping[str, str | None],
+        folder: Path,
+        failed: Callable[[str], object],
+        timeout: float = TIMEOUT,
+    ) -> None:
+        self._commands = {name: shlex.split(line) for name, line in commands.items() if line}
+        self._folder, self._failed, self._timeout = folder, failed, timeout
+        self._events: SimpleQueue[tuple[str, bytes]] = SimpleQueue()
+        self._pending = 0
+        self._changed = threading.Condition()
+        if self._commands:
+            threading.Thread(target=self._run, name="hooks", daemon=True).start()
+
+    def tell(self, name: str, event: Mapping[str, Any]) -> None:
+        """Hand an event to the command of this name, if there is one; returns at once."""
+        if name not in self._commands:
+            return
+        line = json.dumps({"event": name, **event}, ensure_ascii=False, default=str)
+        with self._changed:
+            self._pending += 1
+        self._events.put((name, line.encode() + b"\n"))
+
+    def close(self, seconds: float) -> int:
+        """Wait so long for what is still to run; how many events no command has heard of."""
+        until = time.monotonic() + seconds
+        with self._changed:
+            while self._pending and (left := until - time.monotonic()) > 0:
+                self._changed.wait(left)
+            return self._pending
+
+    def _run(self) -> None:
+        while True:
+            try:
+                name, line = self._events.get(timeout=3600)
+            except Empty:
+                continue
+            if reason := self._call(self._commands[name], line):
+                self._failed(f"{name}: {reason}")
+            with self._changed:
+                self._pending -= 1
+                self._changed.notify_all()
+
+    def _call(self, command: list[str], line: bytes) -> str:
+        """Why the command failed, or nothing."""
+        words = printable(shlex.join(command))
+        try:
+            done = subprocess.run(
+                command, input=line, cwd=self._folder, timeout=self._timeout,
+                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            return f"{words} took longer than {self._timeout:g} s and was ended"
+        except OSError as error:
+            return f"{words} could not be run: {error.strerror}; mend it in annotator.toml"
+        if done.returncode == 0:
+            return ""
+        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        return f"{words} ended with {done.returncode}" + (
+            f": {printable(said[-1])}" if said else ""
+        )

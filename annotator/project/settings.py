@@ -1,0 +1,266 @@
+"""What annotator.toml holds, and what may be wrong with it.
+
+What is a matter of taste may also stand in a user's own file, `annotator/config.toml` in the
+folder for settings (XDG): it holds for every project that does not say otherwise.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from annotator.errors import ProjectError, several
+from annotator.items.refs import printable
+from annotator.project.classes import ClassInfo as ClassInfo
+from annotator.project.classes import check_classes as check_classes
+from annotator.project.classes import read_classes, written
+
+FORMAT = 1
+BOX_ORDERS = ("xywh", "xyxy", "r1-c1-r2-c2")
+"""How the bbox column of refs.csv is written; the last is `top-left-bottom-right` with dashes."""
+PICTURES = ("quick", "exact")
+"""Whether a palette may stand in for a picture until the line is idle."""
+SEEN_GUARD = ("auto", "on", "off")
+"""Whether a key counts only when its picture was drawn; auto is over slow lines."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What annotator.toml holds."""
+
+    classes: tuple[ClassInfo, ...]
+    multi_label: bool = False
+    """Whether an item may have several classes, or none."""
+    images: str = "."
+    """The folder that relative paths start from; itself relative to the project's folder."""
+    box_order: str = "xywh"
+    features: str = "features"
+    model: str = "auto"
+    """The feature extractor for images without features: a name, a Hugging Face id or a folder."""
+    strategy: str = "herding-mix"
+    estimator: str = "ridge"
+    find: str | None = None
+    """The rare class that is hunted for."""
+    target_error: float | None = None
+    context: float = 0.25
+    """How much of the picture around a box is shown, as a share of the box's larger side."""
+    feature_context: float = 0.0
+    """The same for what the features see: on boxes, 0 learns faster than any surroundings."""
+    seed: int = 0
+    ahead: int = 5
+    """How many items wait in the queue, their pictures on the way."""
+    max_pixels: int = 300_000_000
+    """Images with more pixels are refused."""
+    keymap: str = "default"
+    keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Command -> its keys, in place of the keymap's."""
+    theme: str | None = None
+    graphics: str = "auto"
+    pictures: str = "quick"
+    seen_guard: str = "auto"
+    annotator: str | None = None
+    """Who labels; None for the login name."""
+    repeats: float = 0.0
+    """The share of items asked that the annotator has labelled before, unannounced."""
+    on_label: str | None = None
+    """A command that gets one JSON line for each row of the log that a session writes."""
+    on_finish: str | None = None
+    """A command that gets one JSON line when a sitting ends, or an audit has certified."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(info.name for info in self.classes)
+
+
+_FIELDS: dict[str, tuple[type | tuple[type, ...], str]] = {
+    "multi_label": (bool, "true or false"),
+    "images": (str, "the folder of the images, in quotes"),
+    "box_order": (str, f"one of {', '.join(BOX_ORDERS)}"),
+    "features": (str, "a folder, in quotes"),
+    "model": (str, 'a model\'s name, in quotes, or "auto"'),
+    "strategy": (str, 'a query strategy\'s name, in quotes, such as "margin"'),
+    "estimator": (str, '"ridge", "logistic", or a class such as "mine.py:Mine"'),
+    "find": (str, "the name of a class, in quotes"),
+    "target_error": ((int, float), "a share between 0 and 1, such as 0.02"),
+    "context": ((int, float), "a share from 0 to 10, such as 0.25"),
+    "feature_context": ((int, float), "a share from 0 to 10, such as 0.1"),
+    "seed": (int, "a whole number from 0"),
+    "ahead": (int, "a whole number from 1 to 64"),
+    "max_pixels": (int, "a whole number above 0"),
+    "keymap": (str, "the name of a keymap, in quotes"),
+    "theme": (str, "the name of a theme, in quotes"),
+    "graphics": (str, 'how pictures are drawn, in quotes, such as "sixel"'),
+    "pictures": (str, '"quick", or "exact" to forbid palettes'),
+    "seen_guard": (str, '"auto", "on" or "off"'),
+    "annotator": (str, "who labels, in quotes"),
+    "repeats": ((int, float), "a share from 0 to 0.5, such as 0.02"),
+    "on_label": (str, "a command line, in quotes, all quotes in it closed"),
+    "on_finish": (str, "a command line, in quotes, all quotes in it closed"),
+}
+_CHOICES = {"box_order": BOX_ORDERS, "pictures": PICTURES, "seen_guard": SEEN_GUARD}
+_COMMANDS = ("on_label", "on_finish")
+_RANGES = {
+    "target_error": (0.0, 1.0),
+    "context": (0.0, 10.0),
+    "feature_context": (0.0, 10.0),
+    "seed": (0, 2**63),
+    "ahead": (1, 64),
+    "max_pixels": (1, 2**40),
+    "repeats": (0.0, 0.5),
+}
+
+
+_PERSONAL = (
+    "annotator", "graphics", "pictures", "seen_guard", "keymap", "theme", "model", "context",
+    "max_pixels",
+)  # fmt: skip
+
+
+def read_settings(file: Path, user_file: Path | None = None) -> Settings:
+    """The settings of a project. Raises `ProjectError` that names every fault of either file."""
+    personal = personal_settings(user_file)
+    table = read_toml(file)
+    version = table.get("format", FORMAT)
+    if not isinstance(version, int) or version > FORMAT:
+        raise ProjectError(
+            f"{printable(str(file))} has format {version!r}; this annotator reads up to {FORMAT}: "
+            "pip install --upgrade annotator-tui"
+        )
+    problems = _faults(table, (*_FIELDS, "classes", "format", "keys"))
+    classes = read_classes(table.get("classes", []), problems)
+    keys = _keys(personal.get("keys", {}), problems) | _keys(table.get("keys", {}), problems)
+    find = table.get("find")
+    if isinstance(find, str) and find not in {info.name for info in classes}:
+        problems.append(f"find: {find!r} is not among the classes")
+    _refuse(problems, file)
+    try:
+        check_classes(tuple(info.name for info in classes), bool(table.get("multi_label")))
+    except ProjectError as error:
+        raise ProjectError(f"{printable(str(file))}: {error}") from error
+    values = {k: v for k, v in {**personal, **table}.items() if k in _FIELDS}
+    return Settings(classes=classes, keys=keys, **values)
+
+
+def personal_settings(file: Path | None) -> dict[str, Any]:
+    """What a user's own file says. Raises `ProjectError` for what does not belong there."""
+    if file is None or not file.is_file():
+        return {}
+    table = read_toml(file)
+    problems = _faults(table, (*_PERSONAL, "keys"))
+    _keys(table.get("keys", {}), problems)
+    _refuse(problems, file)
+    return table
+
+
+def read_toml(file: Path) -> dict[str, Any]:
+    try:
+        data = file.read_bytes()
+        return tomllib.loads(data.decode())
+    except OSError as error:
+        reason = str(error.strerror)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        reason = f"line {line} is not UTF-8; convert it, say `iconv -f latin1 -t utf-8`"
+    except RecursionError:
+        reason = "it is nested too deeply"
+    except ValueError as error:
+        ends = f"at the end, line {len(data.splitlines())}"
+        reason = printable(str(error)).replace("at end of document", ends)
+    raise ProjectError(f"{printable(str(file))} cannot be read: {reason}")
+
+
+def _refuse(problems: list[str], file: Path) -> None:
+    if problems:
+        text = file.read_text("utf-8")
+        named = [f"{_place(problem, text)}{problem}" for problem in problems]
+        raise ProjectError(several(named, f"{printable(str(file))} has faults:"))
+
+
+def _place(problem: str, text: str) -> str:
+    """`line 3, ` where the key stands that a problem begins with; "" where it cannot be found."""
+    key = re.match(r"class (.+?): |([^\s:,]+)", problem)
+    name = re.escape(key[1] or key[2]) if key else ""
+    wanted = rf'name\s*=\s*["\']{name}["\']' if key and key[1] else rf'["\']?{name}["\']?\s*='
+    found = re.search(rf"^[ \t]*(?:{wanted}|\[+{name}\])", text, re.MULTILINE) if name else None
+    return f"line {text.count(chr(10), 0, found.start()) + 1}, " if found else ""
+
+
+def _faults(table: Mapping[str, Any], known: tuple[str, ...]) -> list[str]:
+    problems = []
+    for key, value in table.items():
+        if key not in known:
+            names = ", ".join(name for name in known if name != "format")
+            problems.append(f"{printable(key)}: not a setting here; known are {names}")
+        elif key in _FIELDS:
+            problems += _check(key, value)
+    return problems
+
+
+def _check(key: str, value: object) -> list[str]:
+    kind, wanted = _FIELDS[key]
+    low, high = _RANGES.get(key, (None, None))
+    good = isinstance(value, kind) and isinstance(value, bool) == (kind is bool)
+    if good and low is not None and high is not None:
+        good = low <= value <= high  # type: ignore[operator]
+    if good and key in _CHOICES:
+        good = value in _CHOICES[key]
+    if good and key in _COMMANDS:
+        good = _is_command(str(value))
+    told = printable(repr(value) if isinstance(value, str) else str(value).lower())[:60]
+    return [] if good else [f"{key} = {told}: should be {wanted}"]
+
+
+def _is_command(line: str) -> bool:
+    try:
+        return bool(shlex.split(line))
+    except ValueError:
+        return False
+
+
+def _keys(table: object, problems: list[str]) -> dict[str, tuple[str, ...]]:
+    """`skip = "x"` or `skip = ["x", "space"]`; the screen knows which commands there are."""
+    if not isinstance(table, dict):
+        problems.append('keys: should be a table [keys] of lines such as skip = ["x", "space"]')
+        return {}
+    found = {}
+    for command, keys in table.items():
+        keys = [keys] if isinstance(keys, str) else keys
+        if not isinstance(keys, list) or not all(isinstance(key, str) and key for key in keys):
+            problems.append(f"keys, {printable(command)}: should be a key, or a list of keys")
+        else:
+            found[command] = tuple(keys)
+    return found
+
+
+def document(settings: Settings) -> str:
+    """A new annotator.toml that holds `settings`, without what is the default."""
+    import tomlkit
+
+    document = tomlkit.document()
+    document.add(tomlkit.comment("An annotator project. Safe to edit while no one labels in it."))
+    document.add("format", tomlkit.item(FORMAT))
+    defaults = Settings(classes=())
+    for key in _FIELDS:
+        value = getattr(settings, key)
+        if value is not None and (
+            value != getattr(defaults, key) or key in ("images", "strategy", "seed")
+        ):
+            document.add(key, tomlkit.item(value))
+    if settings.target_error is None:
+        document.add(tomlkit.comment("target_error = 0.02   # advise to stop below this error"))
+    if settings.keys:
+        document.add(
+            "keys", tomlkit.item({name: list(keys) for name, keys in settings.keys.items()})
+        )
+    classes = tomlkit.aot()
+    for info in settings.classes:
+        table = tomlkit.table()
+        table.update(written(info))
+        classes.append(table)
+    document.add("classes", classes)
+    return tomlkit.dumps(document)

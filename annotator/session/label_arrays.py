@@ -1,0 +1,103 @@
+"""What people have labelled, as arrays that grow with the log.
+
+A session makes a snapshot after every label, on the thread of the screen. Reading ten thousand
+labels anew takes some 8 ms, a million that a model gave a second; so only what was added since is
+read, and everything again where a decision changed or was taken back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator.log.entries import Action, Entry, State
+
+RowsOf = Callable[[list[str]], Sequence[int] | NDArray[np.int64]]
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """(n,) labels in the order asked. Those that a model gave are none: it learns nothing from
+    itself."""
+
+    rows: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    """Pool rows; -1 where the pool lacks the item."""
+    y: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    q: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    """As drawn: by the first decision on the item. NaN where it was not drawn at random."""
+    pool: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    component: tuple[str, ...] = ()
+    """What picked it; of an audit its name."""
+    accepted: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    """(k,) pool rows that a model labelled after an audit."""
+    certified: frozenset[str] = frozenset()
+    """The audits that they were accepted after."""
+
+    def __add__(self, more: Labels) -> Labels:
+        return Labels(
+            np.concatenate([self.rows, more.rows]),
+            np.concatenate([self.y, more.y]),
+            np.concatenate([self.q, more.q]),
+            np.concatenate([self.pool, more.pool]),
+            self.component + more.component,
+            np.concatenate([self.accepted, more.accepted]),
+            self.certified | more.certified,
+        )
+
+
+class Known:
+    """The labels of one state; owned by the session whose state it is."""
+
+    def __init__(self) -> None:
+        self._mark: object = None
+        self._labels = Labels()
+        self._read, self._last = 0, 0  # items of the state, and the newest row of the log in them
+
+    def labels(self, state: State, classes: tuple[str, ...], rows_of: RowsOf, size: int) -> Labels:
+        """Of these classes; `size`, of the pool: where it has grown, more rows may be found."""
+        mark = (state.edits, classes, size)
+        if mark != self._mark:
+            self._forget(mark)
+        fresh = [*islice(reversed(state.standing.values()), len(state.standing) - self._read)]
+        fresh.sort(key=_first)
+        if fresh and fresh[0][0].seq < self._last:  # another terminal's, older and read later
+            self._forget(mark)
+            fresh = sorted(state.standing.values(), key=_first)
+        if fresh:
+            self._labels += _labels(fresh, classes, rows_of)
+            self._read, self._last = len(state.standing), fresh[-1][0].seq
+        return self._labels
+
+    def _forget(self, mark: object) -> None:
+        self._mark, self._labels, self._read, self._last = mark, Labels(), 0, 0
+
+
+def _first(stack: list[Entry]) -> int:
+    return stack[0].seq
+
+
+def _labels(stacks: list[list[Entry]], classes: tuple[str, ...], rows_of: RowsOf) -> Labels:
+    known = {name: index for index, name in enumerate(classes)}
+    pairs = [
+        (stack[0], known[str(stack[-1].label)])
+        for stack in stacks
+        if stack[-1].action is Action.LABEL
+        and stack[-1].label in known
+        and not stack[-1].by_machine
+    ]
+    first = [entry for entry, _ in pairs]
+    last = [stack[-1] for stack in stacks]
+    accepted = [entry for entry in last if entry.by_machine and entry.audit and entry.label]
+    return Labels(
+        np.asarray(rows_of([entry.ref for entry in first]), np.int64),
+        np.array([y for _, y in pairs], np.int64),
+        np.array([np.nan if entry.q is None else entry.q for entry in first], np.float64),
+        np.array([entry.pool or 0 for entry in first], np.int64),
+        tuple(entry.audit or entry.picked_by or "" for entry in first),
+        np.asarray(rows_of([entry.ref for entry in accepted]), np.int64),
+        frozenset(str(entry.audit) for entry in accepted),
+    )

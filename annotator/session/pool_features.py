@@ -1,0 +1,75 @@
+"""The features of a pool: a store's rows seen as the rows of a project's refs.
+
+Mostly the two are the same; a features file of somebody's own may have another order, or lack
+some items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator.features.store import FeatureStore
+from annotator.items.ref_table import RefTable
+from annotator.learn.strategies import Pick
+
+
+class PooledFeatures:
+    """`store` for the pool `refs`. "Pool rows" number the refs, "feature rows" the matrix."""
+
+    def __init__(self, store: FeatureStore, refs: RefTable) -> None:
+        self.store = store
+        self._refs = refs
+        self.available: NDArray[np.bool_] | None = None
+        """(n,) feature rows that exist yet; None for all."""
+        rows = store.rows(refs)
+        count = len(store.matrix)
+        self._same = len(rows) == count and bool((rows == np.arange(count)).all())
+        self._feature_row = rows if not self._same else np.zeros(0, np.int64)
+        self._pool_row = np.full(0 if self._same else count, -1, np.int64)
+        if not self._same:
+            held = np.flatnonzero(rows >= 0)
+            self._pool_row[rows[held]] = held
+
+    @property
+    def size(self) -> int:
+        """How many items the pool holds by now."""
+        return len(self._refs)
+
+    def rows(self, pool_rows: Sequence[int] | NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+        """The feature row of each pool row, -1 where there is none (or no pool row)."""
+        wanted = np.asarray(pool_rows, np.int64)
+        if self._same:
+            return np.where(wanted < len(self.store.matrix), wanted, -1)
+        known = (wanted >= 0) & (wanted < len(self._feature_row))
+        return np.where(known, self._feature_row[np.where(known, wanted, 0)], -1)
+
+    def usable(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which feature rows exist."""
+        there = rows >= 0
+        if self.available is not None:
+            there &= self.available[np.where(there, rows, 0)]
+        return there
+
+    def vector(self, pool_row: int) -> NDArray[Any] | None:
+        """(d,) the features of one pool row, or None."""
+        row = self.rows([pool_row])
+        return self.store.matrix[row[0]] if self.usable(row)[0] else None
+
+    def closed(self, closed: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """(N,) of pool rows as (n,) of feature rows; rows outside the pool are closed."""
+        if self._same:
+            return closed[: len(self.store.matrix)]
+        result = np.ones(len(self.store.matrix), bool)
+        held = np.flatnonzero(self._pool_row >= 0)
+        result[held] = closed[self._pool_row[held]]
+        return result
+
+    def pool_picks(self, picks: Iterable[Pick]) -> list[Pick]:
+        """Picks of feature rows as picks of pool rows."""
+        if self._same:
+            return list(picks)
+        return [pick._replace(row=int(self._pool_row[pick.row])) for pick in picks]

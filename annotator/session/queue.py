@@ -1,0 +1,300 @@
+"""What is asked next: the open rows of the pool, the picks drawn from them, and their leases."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator.errors import StoreError
+from annotator.items.ref_table import RefTable
+from annotator.learn.strategies import Pick
+from annotator.log.agreement import REPEAT
+from annotator.log.entries import Entry
+from annotator.log.store import Lease, Store, new_holder
+
+LEASE_SECONDS = 120.0
+_RANDOM_TRIES = 64
+_LOOKED_UP = 100_000
+_SETTLED_AT_ONCE = 20_000
+
+
+class Queue:
+    """The current pick and the few after it, filled from a ranking, else at random.
+
+    Holds at most `ahead` picks behind the current one. Whatever waits in the queue is leased, so
+    that nobody else is asked it, and keeps the propensity with which it was drawn.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        annotator: str,
+        answered: Collection[str],
+        *,
+        ahead: int,
+        seed: int,
+        clock: Callable[[], float],
+        holder: str | None = None,
+        lease: float = LEASE_SECONDS,
+    ) -> None:
+        self.refs = RefTable()
+        self.ahead = ahead
+        self.elsewhere: set[str] = set()
+        """Refs on the screens of others."""
+        self._store, self._annotator, self._answered = store, annotator, answered
+        self._clock, self._holder, self._lease = clock, holder or new_holder(), lease
+        self._rng = np.random.default_rng([seed, len(answered)])
+        self._closed, self._open_count = np.zeros(0, bool), 0
+        self._rows: dict[str, int] = {}
+        self._waiting: deque[Pick] = deque()
+        self._shown = -1  # the row that was current when the queue was last held
+        self._picks: deque[Pick] = deque()
+        self._first: dict[str, str] = {}
+        self._first_rows: deque[int] = deque()
+        self.again: Callable[[], str | None] | None = None
+        """Gives, now and then, a ref that was answered before and is to be asked once more."""
+        self._settled, self._renew_at, self._leased = True, 0.0, 0
+        self._abandoned = store.abandoned(annotator, clock())
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def __getitem__(self, place: int) -> Pick:
+        return self._waiting[place]
+
+    # --- the pool
+
+    @property
+    def open_count(self) -> int:
+        """How many rows are not answered; until `settle`, as if no answered one had left."""
+        if self._settled:
+            return self._open_count
+        return max(0, len(self.refs) - len(self._answered))
+
+    def extend(self, refs: Sequence[str]) -> None:
+        """Add refs; listings stream in."""
+        if isinstance(refs, RefTable) and not len(self.refs):
+            self.refs = refs  # of a million `closed` finds the answered ones, not the start
+            self._closed, self._open_count = np.zeros(len(refs), bool), len(refs)
+            self._settled = not self._answered
+            if len(refs) <= _SETTLED_AT_ONCE:
+                self.settle()
+        else:
+            self._append(refs)
+        first = self.refs.rows(list(self._first)).tolist() if self._first else []
+        self._first_rows = deque(row for row in first if row >= 0)  # the rest may be listed later
+        self._take_up_abandoned()
+        if not self._waiting:
+            self.refill()
+
+    def _append(self, refs: Sequence[str]) -> None:
+        start = len(self.refs)
+        self.refs.extend(refs)
+        if len(self.refs) > len(self._closed):
+            room = np.zeros(max(len(self.refs), 2 * start), bool)
+            room[:start] = self._closed[:start]
+            self._closed = room
+        self._open_count += len(refs)
+        for row, ref in enumerate(refs, start):
+            if ref in self._answered:
+                self._rows[ref] = row
+                self.close(ref)
+
+    def settle(self) -> None:
+        """Find the rows of all that was answered before: 0.5 s for a million refs, once."""
+        if self._settled:
+            return
+        self._settled = True
+        refs = list(self._answered)
+        for ref, row in zip(refs, self.refs.rows(refs).tolist(), strict=True):
+            if row >= 0:
+                self._rows[ref] = row
+                self._closed[row] = True
+        self._open_count = int(len(self.refs) - self._closed[: len(self.refs)].sum())
+
+    def row(self, ref: str) -> int:
+        """The pool row of `ref`, -1 where the pool lacks it."""
+        row = self._rows.get(ref, -1)
+        if row < 0 and (row := self.refs.find(ref)) >= 0:
+            self._rows[ref] = row
+        return row
+
+    def know(self, rows: Iterable[tuple[str, int]]) -> None:
+        """Remember where refs are: finding one of a million takes time."""
+        self._rows.update(rows)
+
+    def rows(self, refs: Sequence[str]) -> list[int]:
+        return [self.row(ref) for ref in refs]
+
+    def close(self, ref: str) -> None:
+        """Do not ask `ref` any more."""
+        row = self.row(ref)
+        if row >= 0 and not self._closed[row]:
+            self._closed[row] = True
+            self._open_count -= 1
+
+    def open(self, ref: str) -> None:
+        """`ref` may be asked again."""
+        row = self.row(ref)
+        if row >= 0 and self._closed[row]:
+            self._closed[row] = False
+            self._open_count += 1
+
+    def closed(self) -> NDArray[np.bool_]:
+        """(N,) the rows that must not be picked: answered, in the queue, or on other screens."""
+        self.settle()
+        closed = self._closed[: len(self.refs)].copy()
+        closed[[pick.row for pick in self._waiting]] = True
+        closed[[row for row in map(self.row, self.elsewhere) if row >= 0]] = True
+        return closed
+
+    # --- the queue
+
+    def advance(self) -> None:
+        """Drop the current pick and fill up at the end."""
+        if self._waiting:
+            self._waiting.popleft()
+        self.refill()
+
+    def put_first(self, pick: Pick) -> None:
+        """Ask `pick` now, and what was current after it."""
+        rest = [p for p in self._waiting if p.row != pick.row]
+        self._waiting = deque([pick, *rest][: self.ahead + 1])
+        self.hold()
+
+    def ask_again(self, entries: Sequence[Entry]) -> None:
+        """Ask now what was taken back, as it was drawn; of a group its first few."""
+        for entry in reversed(entries[: self.ahead + 1]):
+            row = self.row(entry.ref)
+            if row >= 0:
+                self.put_first(Pick.again(row, entry.q, entry.pool, entry.picked_by))
+
+    def adopt(self, picks: Iterable[Pick], flush: bool) -> None:
+        """Fill up from `picks` from now on; with `flush`, put them before all but the current."""
+        self._picks = deque(picks)
+        while flush and len(self._waiting) > 1:
+            self._waiting.pop()
+        self.refill()
+
+    def drop_answered(self, current: bool = False) -> None:
+        """Take out what was answered elsewhere meanwhile; the pick on screen with `current`."""
+        shown = [] if current else [*self._waiting][:1]
+        self._waiting = deque(p for p in self._waiting if p in shown or self._stays(p))
+
+    def ask_first(self, items: Iterable[tuple[str, str]]) -> None:
+        """Ask these before any pick: refs, each with what picked it. Call it before `extend`."""
+        self._first = dict(items)
+
+    def leave_out_answered(self) -> None:
+        """Take out whatever this annotator has answered elsewhere, the current pick included."""
+        self.drop_answered(current=True)
+        self.refill()
+
+    def _stays(self, pick: Pick) -> bool:
+        return pick.component == REPEAT or not self._closed[pick.row]
+
+    def refill(self) -> None:
+        """Fill the queue up and lease what is in it."""
+        for _ in range(3):  # a lease may be refused: somebody else was quicker
+            before = len(self._waiting)
+            while len(self._waiting) <= self.ahead and (pick := self._next()):
+                self._waiting.append(pick)
+            if len(self._waiting) == before == self._leased or self.hold():
+                return
+
+    def hold(self) -> bool:
+        """Lease the queue; drops what others hold, but never what may be on screen. Whether all
+        was granted."""
+        now = self._clock()
+        self.know((self.refs[pick.row], pick.row) for pick in self._waiting)
+        leases = [
+            Lease(self.refs[p.row], p.component, None if np.isnan(p.q) else p.q, p.pool)
+            for p in self._waiting
+        ]
+        try:
+            until = now + self._lease
+            granted = self._store.lease(leases, self._holder, self._annotator, now, until)
+        except StoreError:
+            return True  # a lease is a courtesy; what matters is that labels can be written
+        self._renew_at, self._leased = now + self._lease / 2, len(leases)
+        refused = {lease.ref for lease in leases} - granted
+        self.elsewhere |= refused
+        self._waiting = deque(
+            p for p in self._waiting if p.row == self._shown or self.refs[p.row] not in refused
+        )
+        self._shown = self._waiting[0].row if self._waiting else -1
+        return not refused
+
+    def watch(self) -> None:
+        """Look at the screens of others, and renew our leases when half their time is over."""
+        now = self._clock()
+        self.elsewhere = self._store.leased(now, self._holder)
+        if not self._waiting:
+            self.refill()
+        elif now > self._renew_at:
+            self.hold()
+
+    def release(self) -> None:
+        """Let go; the annotator's next session takes the queue up again."""
+        self._store.release(self._holder, self._clock())
+
+    def _next(self) -> Pick | None:
+        waiting = {pick.row for pick in self._waiting}
+        if (pick := self._next_first(waiting) or self._next_again(waiting)) is not None:
+            return pick
+        while self._picks:
+            pick = self._picks.popleft()
+            if self._is_open(pick.row, waiting):
+                return pick
+        return self._random(waiting)
+
+    def _next_first(self, waiting: set[int]) -> Pick | None:
+        while self._first_rows:
+            row = self._first_rows.popleft()
+            if self._is_open(row, waiting):
+                return Pick(row, float("nan"), 0, self._first[self.refs[row]])
+        return None
+
+    def _next_again(self, waiting: set[int]) -> Pick | None:
+        """A repeat; never when nothing else is left to ask."""
+        if self.again is None or self.open_count <= len(waiting):
+            return None
+        row = self.row(ref) if (ref := self.again()) is not None else -1
+        fits = row >= 0 and row not in waiting and ref not in self.elsewhere
+        return Pick(row, float("nan"), 0, REPEAT) if fits else None
+
+    def _is_open(self, row: int, waiting: set[int]) -> bool:
+        if self._closed[row] or row in waiting:
+            return False
+        ref = self.refs[row]
+        return ref not in self.elsewhere and (self._settled or ref not in self._answered)
+
+    def _random(self, waiting: set[int]) -> Pick | None:
+        """Any open row, all with the same probability: by rejection, or a look at all of them."""
+        taken = waiting
+        if len(self.refs) <= _LOOKED_UP:  # among more, those on other screens hardly change q
+            taken = waiting | (set(map(self.row, self.elsewhere)) - {-1})
+        size = self.open_count - sum(not self._closed[row] for row in taken)
+        for row in self._rng.integers(max(1, len(self.refs)), size=_RANDOM_TRIES).tolist():
+            if row < len(self.refs) and self._is_open(row, waiting):
+                return Pick(row, 1 / max(1, size), max(1, size), "random")
+        rows = np.flatnonzero(~self.closed())
+        if not len(rows):
+            return None
+        return Pick(int(self._rng.choice(rows)), 1 / len(rows), len(rows), "random")
+
+    def _take_up_abandoned(self) -> None:
+        """Go on with the very picks that the last session had on screen and next."""
+        rest = []
+        for lease in self._abandoned:
+            row = self.row(lease.ref)
+            if row < 0:
+                rest.append(lease)  # perhaps it is listed later
+            elif len(self._waiting) <= self.ahead and lease.ref not in self._answered:
+                self._waiting.append(Pick.again(row, lease.q, lease.pool, lease.picked_by))
+        self._abandoned = rest
+        if self._waiting:
+            self.hold()

@@ -1,0 +1,300 @@
+"""The labelling loop without a screen: ask, answer, undo, learn.
+
+A session belongs to one thread. It gives a snapshot to `learn`, which may run anywhere, and takes
+the ranking back with `adopt`. What is current never changes under the annotator: only answering,
+undoing or another's answer moves on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator.features.store import FeatureStore
+from annotator.items.refs import Item
+from annotator.learn.ranking import Ranking, Snapshot
+from annotator.learn.strategies import Pick
+from annotator.log.agreement import REPEAT, Repeats, is_repeat
+from annotator.log.entries import Action, Entry, Own
+from annotator.log.store import Store
+from annotator.log.writer import Record
+from annotator.project.label_sets import check, marginal
+from annotator.session.learner import Learner, Strategy
+from annotator.session.progress import Progress, progress
+from annotator.session.queue import LEASE_SECONDS, Queue
+
+
+class Session:
+    """One annotator's sitting on one pool."""
+
+    def __init__(
+        self,
+        store: Store,
+        classes: Sequence[str],
+        *,
+        annotator: str,
+        strategy: Strategy | None = None,
+        seed: int = 0,
+        ahead: int = 5,
+        clock: Callable[[], float] = time.time,
+        holder: str | None = None,
+        lease: float = LEASE_SECONDS,
+        audit: str | None = None,
+        second: bool = False,
+        hear: Callable[[Entry], object] | None = None,
+        repeats: float = 0.0,
+        multi: bool = False,
+    ) -> None:
+        """`audit` names the audit that this is: its labels are marked so, and carry no q. With
+        `second` every answer is a second opinion: asked blind, compared, never the one that counts.
+
+        `hear` is told of each row that this session has written, once it is on disk. `repeats` is
+        the share of items asked that this annotator has labelled before, for self-agreement.
+        With `multi` a label is a set of classes (labelset).
+        """
+        self.classes, self.annotator, self.seed = tuple(classes), annotator, seed
+        self.learner = Learner(self.classes, strategy or Strategy(), multi)
+        self.audit, self.second, self.multi = audit, second, multi
+        self.store, self.clock, self._flush = store, clock, False
+        self._record = Record(store, annotator, clock, hear)
+        self._record.take_in = self._take_in
+        self.state, self.difficulty = self._record.state, self._record.difficulty
+        self._own = Own(self.state, annotator)
+        self._answered = self._own if second else self.state.standing.keys()
+        self.queue = Queue(
+            store, annotator, self._answered,
+            ahead=ahead, seed=seed, clock=clock, holder=holder, lease=lease,
+        )  # fmt: skip
+        if repeats and not self.blind:
+            self.queue.again = Repeats(self.state, annotator, repeats, seed).draw
+
+    def extend(self, refs: Sequence[str]) -> None:
+        """Add refs to the pool; listings stream in."""
+        self.queue.extend(refs)
+
+    # --- asking
+
+    @property
+    def current(self) -> Item | None:
+        """The item on screen; None while nothing is open."""
+        return self._item(self.queue[0]) if self.queue else None
+
+    @property
+    def asked(self) -> Pick | None:
+        """How the current item was drawn."""
+        return self.queue[0] if self.queue else None
+
+    def upcoming(self, n: int) -> list[Item]:
+        """The next items after the current one, as far as they are known."""
+        return [self._item(self.queue[i]) for i in range(1, min(n + 1, len(self.queue)))]
+
+    @property
+    def prediction(self) -> Mapping[str, float] | None:
+        """What the latest model says of the current item, until there is one what was proposed;
+        None without either."""
+        proba = self._said()[0] if self.queue else None
+        return marginal(proba, self.classes) if proba and self.multi else proba
+
+    # --- answering
+
+    def label(self, name: str, ref: str | None = None, shown_ms: int | None = None) -> Entry | None:
+        """Label the current item, durably, and move on.
+
+        `ref` is the item that the annotator saw: an answer to any other than the current one
+        does nothing and returns None. Raises `StoreError` where nothing could be written; the
+        item stays current.
+        """
+        check([name], self.classes, self.multi)
+        return self._answer(name, ref, shown_ms)
+
+    def skip(self, ref: str | None = None, shown_ms: int | None = None) -> Entry | None:
+        """Leave the current item unlabelled and do not ask it again."""
+        return self._answer(None, ref, shown_ms)
+
+    def decide(
+        self,
+        answers: Mapping[str, str | None],
+        *,
+        picked_by: str,
+        draws: Mapping[str, Pick] | None = None,
+        shown_ms: int | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> list[Entry]:
+        """Answer any items at once, also such as are labelled already: all or none is written.
+
+        `answers` maps refs to labels, None for a skip. One `undo` takes all of them back. `draws`
+        holds how those were drawn that were drawn at random; the rest carry no propensity, so
+        they teach the model and stay out of the error estimate.
+        """
+        check(answers.values(), self.classes, self.multi)
+        second = {"second": True} if self.second else {}
+        said = {"shown_ms": shown_ms, "extra": {"group": uuid4().hex, **second, **(extra or {})}}
+        entries = []
+        for ref, name in answers.items():
+            pick = (draws or {}).get(ref)
+            proba, model = self.learner.says(self.queue.row(ref), ref)
+            drawn = pick.logged() if pick else {"picked_by": picked_by}
+            told = {"proba": proba, "model": model, **said, **drawn}
+            entries.append(self._record.answer(ref, name, **told))
+        written = self._record.write(*entries)
+        self.queue.leave_out_answered()
+        return written
+
+    def flag(self, ref: str) -> bool:
+        """Flag an item, or take its flag off; whether it is flagged now."""
+        return self._record.flag(ref)
+
+    def is_flagged(self, ref: str) -> bool:
+        return ref in self.state.flagged
+
+    def note(self, ref: str, text: str) -> Entry:
+        return self._record.write(self._record.entry(Action.NOTE, ref, note=text))[0]
+
+    def notes(self, ref: str) -> list[str]:
+        return [entry.note or "" for entry in self.state.notes.get(ref, [])]
+
+    def undo(self) -> list[Entry]:
+        """Take back this annotator's last decision, however old, and ask it again; in an audit
+        only one of that audit. Returns what was taken back; empty where nothing is left to undo.
+        """
+        taken = self.last
+        self._record.take_back(taken)
+        self.queue.ask_again([e for e in taken if is_repeat(e) or not self.is_answered(e.ref)])
+        return taken
+
+    @property
+    def last(self) -> list[Entry]:
+        """What `undo` would take back."""
+        last = self.state.last(self.annotator)
+        return [e for e in last if self.audit in (None, e.audit) and e.second >= self.second]
+
+    def reopen_skipped(self) -> int:
+        """Ask everything that is skipped once more; returns how many that is."""
+        skips = self.state.skips()
+        self._record.take_back(skips)
+        self.queue.refill()
+        return len({entry.ref for entry in skips})
+
+    def _answer(self, name: str | None, ref: str | None, shown_ms: int | None) -> Entry | None:
+        current = self.current
+        if current is None or (ref is not None and ref != current.ref):
+            return None
+        proba, model = self._said()
+        said = {"proba": proba, "model": model, "shown_ms": shown_ms}
+        answer = self._record.answer(current.ref, name, **said, **self._drawn(self.queue[0]))
+        (entry,) = self._record.write(answer)
+        self.queue.advance()
+        self._look_around(current=True)
+        return entry
+
+    def _drawn(self, pick: Pick) -> dict[str, Any]:
+        """How the current item was drawn. An audit's draw is no draw from the pool."""
+        if self.audit is not None:
+            return {"picked_by": "audit", "extra": {"audit": self.audit}}
+        if self.second:
+            return {"picked_by": "second", "extra": {"second": True}}
+        if self._repeated():
+            return {"picked_by": REPEAT, "extra": {"second": True, REPEAT: True}}
+        return pick.logged()
+
+    def _repeated(self) -> Entry | None:
+        """The first decision on the current item, where that is asked once more."""
+        pick = self.queue[0]
+        stack = self.state.standing.get(self.queue.refs[pick.row])
+        return stack[0] if stack and pick.component == REPEAT else None
+
+    def _said(self) -> tuple[Mapping[str, float] | None, str | None]:
+        """What the model says of the current item; of a repeat, before it learnt the answer."""
+        if (first := self._repeated()) is not None:
+            return first.proba, first.model
+        pick = self.queue[0]
+        return self.learner.says(pick.row, self.queue.refs[pick.row])
+
+    # --- learning
+
+    @property
+    def strategy(self) -> Strategy:
+        return self.learner.strategy
+
+    @property
+    def ranking(self) -> Ranking | None:
+        """The last ranking adopted: its model and its error estimate."""
+        return self.learner.ranking
+
+    @property
+    def has_features(self) -> bool:
+        return self.learner.features is not None
+
+    @property
+    def stale(self) -> bool:
+        """Whether a fit would know more than the last one did."""
+        return self.learner.stale(self.state, self.queue)
+
+    def attach(self, features: FeatureStore, available: NDArray[np.bool_] | None = None) -> None:
+        """Use these features; `available` (n,) says which of its rows exist yet."""
+        self.learner.attach(features, available, self.queue.refs)
+
+    def snapshot(self) -> Snapshot | None:
+        """All that `learn` needs, or None while there are no features."""
+        return self.learner.snapshot(self.state, self.queue)
+
+    def adopt(self, ranking: Ranking) -> None:
+        """Ask by this ranking from now on; the current item and those in the queue stay."""
+        flush = self._flush and self.learner.fits_choice
+        self.queue.adopt(self.learner.adopt(ranking), flush)
+        self._flush &= not flush
+
+    def choose(self, strategy: Strategy) -> None:
+        """Change the strategy; the queue follows with the next ranking."""
+        self.learner.strategy, self._flush = strategy, True
+
+    # --- others, and the end
+
+    def refresh(self) -> list[Entry]:
+        """Read what others wrote, and keep our leases; call about once a second."""
+        idle = not self.queue
+        self._look_around()
+        self.queue.watch()
+        self._look_around(current=idle)
+        return self._record.news()
+
+    def _look_around(self, current: bool = False) -> None:
+        """Take in what others wrote, out of the queue too, what is on screen with `current`."""
+        # An answer is in the log before its item is let go: what is leased, and not answered in
+        # the log after that, is nobody else's.
+        while self.store.changed():
+            self._record.catch_up()
+            self.queue.leave_out_answered() if current else self.queue.drop_answered()
+
+    def close(self) -> None:
+        """Let go of the queue; the next session of this annotator takes it up again."""
+        self.queue.release()
+
+    @property
+    def progress(self) -> Progress:
+        of = (self._own if self.second else self.state).decision if self.blind else None
+        pool = self.queue.refs, self.queue.open_count, len(self.queue.elsewhere)
+        return progress(self.state, self.classes, *pool, of, self.multi)
+
+    @property
+    def blind(self) -> bool:
+        """Whether the model's opinion is kept from the annotator: in audits and second opinions."""
+        return self.audit is not None or self.second
+
+    def is_answered(self, ref: str) -> bool:
+        """Whether `ref` is not to be asked: labelled or skipped, or seconded by this annotator."""
+        return ref in self._answered
+
+    def _item(self, pick: Pick) -> Item:
+        return Item.parse(self.queue.refs[pick.row])
+
+    def _take_in(self, entry: Entry) -> None:
+        if self.is_answered(entry.ref):
+            self.queue.close(entry.ref)
+        else:
+            self.queue.open(entry.ref)

@@ -1,0 +1,96 @@
+"""Somebody who marks a stream of crops, for simulation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator.pages.key_delay import LATEST, Delay, Stream, delays
+
+
+@dataclass(frozen=True, slots=True)
+class Human:
+    """Somebody who marks, for simulation: not the model above, which must cope with it."""
+
+    mean: float = 0.378
+    sd: float = 0.092
+    fastest: float = 0.2
+    """Delays are skewed as reaction times are: a gamma distribution from here on."""
+    misses: float = 0.03
+    blink: float = 0.3
+    """Share of positives missed 0.2 to 0.5 s after another (Raymond et al. 1992)."""
+    slips: float = 0.02
+    """Share of negatives marked; of single decisions that are wrong."""
+    refractory: float = 0.12
+    """Seconds between two keys at least."""
+    decision: float = 1.1
+    """Seconds for an item that comes back."""
+
+    def marks(
+        self, onsets: NDArray[np.float64], truth: NDArray[np.bool_], rng: np.random.Generator
+    ) -> NDArray[np.float64]:
+        """When the key is pressed, for items that appear at `onsets` and are positive or not."""
+        shape = ((self.mean - self.fastest) / self.sd) ** 2
+        scale = self.sd**2 / (self.mean - self.fastest)
+        noticed, last = -np.inf, []
+        for at, positive in zip(onsets, truth, strict=True):
+            blinks = 0.2 <= at - noticed <= 0.5 and rng.random() < self.blink
+            seen = positive and not blinks and rng.random() >= self.misses
+            if positive and seen:
+                noticed = at
+            if seen or (not positive and rng.random() < self.slips):
+                last.append(at + self.fastest + rng.gamma(shape, scale))
+        pressed: list[float] = []
+        for at in sorted(last):
+            pressed.append(max(at, pressed[-1] + self.refractory) if pressed else at)
+        return np.array(pressed)
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """What a simulated stream came to."""
+
+    recall: float
+    precision: float
+    doubtful: float
+    """Share of items that came back one at a time."""
+    seconds: float
+    """An item, those that came back included."""
+
+
+def simulate_stream(
+    truth: NDArray[np.bool_],
+    rate: float,
+    human: Human | None = None,
+    *,
+    seed: int = 0,
+    chunk: int = 40,
+    calibration: int = 12,
+) -> Streamed:
+    """Mark the positives of `truth` (n,) in streams of `chunk` items at `rate` a second.
+
+    `calibration` known positives are marked first, at 1.5 a second, to learn the key delay.
+    """
+    rng, human = np.random.default_rng(seed), human or Human()
+    calm = np.arange(calibration) / 1.5
+    known = human.marks(calm, np.ones(calibration, bool), rng)
+    delay = Delay().learned(delays(list(calm), list(known))) if calibration else Delay()
+    taken, back = np.zeros(len(truth), bool), 0
+    for start in range(0, len(truth), chunk):
+        part = truth[start : start + chunk]
+        onsets = np.arange(len(part)) / rate
+        stream = Stream(list(onsets), list(human.marks(onsets, part, rng)), delay)
+        while stream.verdict.doubtful:
+            i = stream.verdict.doubtful[0]
+            stream.known[i] = bool(part[i] ^ (rng.random() < human.slips))
+        taken[[start + i for i in stream.verdict.marked]] = True
+        back += len(stream.known)
+    right = int((taken & truth).sum())
+    return Streamed(
+        recall=right / max(1, int(truth.sum())),
+        precision=right / max(1, int(taken.sum())),
+        doubtful=back / len(truth),
+        seconds=1 / rate + LATEST / chunk + human.decision * back / len(truth),
+    )

@@ -1,0 +1,116 @@
+"""What there is to say about the terminal, with the line that mends each shortcoming."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from annotator.items.refs import printable
+from annotator.terminal.caps import Caps, Technique
+from annotator.terminal.probe import probe
+
+SLOW = 0.15
+"""Round trip in seconds above which pictures ahead of keys matter most."""
+
+OTHERS = "use kitty or Ghostty; WezTerm, iTerm2, Konsole, foot and xterm -ti vt340 work, too"
+MAC = "use kitty, Ghostty, WezTerm or iTerm2"
+WITH_PICTURES = {
+    "xterm.js": '"terminal.integrated.enableImages": true   (in settings.json of VS Code)',
+    "xterm": "xterm -ti vt340 -xrm 'XTerm*numColorRegisters: 256'",
+    "windows terminal": "Windows Terminal 1.22 or later: it has sixel",
+    "apple terminal": MAC,
+}
+"""How a terminal that was found without pictures gets them, by the beginning of its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One thing that was looked at. `fix` is empty where nothing is to be mended."""
+
+    name: str
+    ok: bool
+    detail: str
+    fix: str = ""
+
+
+def facts(caps: Caps | None = None) -> list[Fact]:
+    """Everything about the terminal; asks it (see `probe`) where `caps` is not given."""
+    found = probe() if caps is None else caps
+    return [*_picture(found), *_between(found), *_screen(found)]
+
+
+def _picture(caps: Caps) -> Iterator[Fact]:
+    best = caps.technique.stores
+    name = printable(caps.terminal) or "no name given"
+    yield Fact("terminal", caps.answers, f"{name}; {_answering(caps)}", _answer_fix(caps))
+    fix = "" if best else _picture_fix(caps)
+    yield Fact("pictures", not fix, f"{caps.technique}: {caps.reason}", fix)
+    if caps.technique is Technique.SIXEL:
+        width, height = caps.sixel_size
+        detail = f"at most {width} x {height} pixels, {caps.registers} colours"
+        few = caps.registers < 256
+        fix = "xterm -xrm 'XTerm*numColorRegisters: 256' -ti vt340" if few else ""
+        yield Fact("sixel", not few, detail, fix)
+
+
+def _answering(caps: Caps) -> str:
+    if not caps.answers:
+        return "it did not answer what it can do"
+    return f"answered in {caps.rtt * 1000:.0f} ms"
+
+
+def _answer_fix(caps: Caps) -> str:
+    if caps.answers:
+        return ""
+    return "annotator run PROJECT --graphics kitty|sixel|iterm, if you know what it shows"
+
+
+def _picture_fix(caps: Caps) -> str:
+    """The exact line or program that gives real pictures, or faster ones."""
+    if caps.multiplexer == "tmux" and not caps.tmux.passthrough:
+        return "tmux set -g allow-passthrough on   (and the same line without `tmux` in tmux.conf)"
+    if caps.multiplexer in ("screen", "mosh"):
+        instead = "tmux" if caps.multiplexer == "screen" else "ssh, with tmux on the far side"
+        return f"use {instead} instead of {caps.multiplexer}"
+    if caps.technique is Technique.SIXEL:
+        return "ssh -C HOST   (sixel halves)" if caps.remote else ""
+    if caps.technique is Technique.HALFCELL:
+        name = caps.terminal.lower()
+        return next((fix for start, fix in WITH_PICTURES.items() if name.startswith(start)), OTHERS)
+    return ""
+
+
+def _between(caps: Caps) -> Iterator[Fact]:
+    if caps.multiplexer == "tmux":
+        passing = "passes graphics on" if caps.tmux.passthrough else "keeps graphics back"
+        old = caps.wrapped and caps.tmux.number < (3, 4)
+        fix = "tmux 3.4 or later: switching takes a tenth of the bytes" if old else ""
+        detail = f"version {caps.tmux.version or 'unknown'}, {passing}"
+        yield Fact("tmux", caps.tmux.passthrough, detail, fix or _picture_fix(caps))
+    elif caps.multiplexer:
+        yield Fact(caps.multiplexer, False, "passes no pictures on", _picture_fix(caps))
+    if caps.answers:
+        where = ", over ssh" if caps.remote else ""
+        where += ", the terminal reads this machine's memory" if caps.shared_memory else ""
+        slow = caps.rtt > SLOW and not caps.technique.stores
+        fix = "use kitty or Ghostty: pictures travel ahead of the keys" if slow else ""
+        yield Fact("line", not slow, f"round trip {caps.rtt * 1000:.0f} ms{where}", fix)
+
+
+def _screen(caps: Caps) -> Iterator[Fact]:
+    width, height = caps.cell
+    yield Fact("cells", True, f"{width} x {height} pixels")
+    detail = "true colour" if caps.truecolor else "a palette of 256"
+    yield Fact("colours", caps.truecolor, detail, _colour_fix(caps))
+    yield Fact("updates", True, "synchronised" if caps.sync else "as they come")
+    yield Fact("mouse", True, "reports pixels" if caps.mouse_pixels else "reports cells")
+
+
+def _colour_fix(caps: Caps) -> str:
+    if caps.truecolor:
+        return ""
+    if caps.terminal.startswith("Apple"):
+        return MAC
+    if caps.multiplexer == "screen":
+        return _picture_fix(caps)
+    return "export COLORTERM=truecolor   (where the terminal has true colour, as most do)"

@@ -1,0 +1,1 @@
+"""The screen of curves, and the charts on it."""

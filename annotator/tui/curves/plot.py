@@ -1,0 +1,283 @@
+"""Curves drawn with braille dots, on axes with round numbers. No widget, no state.
+
+Curves are told apart by the signs on them and by dashes, a band by its stipple: colour only
+repeats what can be read without it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator.tui.styled_text import Line, Span, spread, width, wrapped
+
+Values = NDArray[np.float64]
+
+_DOTS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
+"""The bit of each of a cell's 4 x 2 dots in Unicode's braille patterns."""
+LEVEL = "╌"
+BAND = "⢐"
+_MARK_EVERY = 24  # cells between the signs on a curve
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One curve: y over x, both (n,), x growing."""
+
+    name: str
+    x: Values
+    y: Values
+    mark: str = "●"
+    """The sign on it; "" for none."""
+    role: str = "best"
+    dashed: bool = False
+    low: Values | None = None
+    high: Values | None = None
+    """The ends of a band around it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Curves over the same x, from 0 on both axes."""
+
+    title: str
+    series: tuple[Series, ...]
+    across: str = "labels"
+    percent: bool = False
+    """Whether y is a share, written in percent."""
+    level: float | None = None
+    """A line across, such as a target."""
+    level_name: str = ""
+    band_name: str = ""
+    note: str = ""
+    """A sentence under the title."""
+    empty: str = "nothing to draw yet"
+    """What is said while there is no point."""
+
+    @property
+    def top(self) -> float:
+        """The largest y that has to fit."""
+        highest = [float(np.nanmax(one.y if one.high is None else one.high)) for one in self.drawn]
+        return max([*highest, (self.level or 0.0) * 1.2, 1e-3])
+
+    @property
+    def drawn(self) -> list[Series]:
+        return [one for one in self.series if len(one.x)]
+
+    @property
+    def right(self) -> float:
+        """The largest x."""
+        return max(float(one.x[-1]) for one in self.drawn)
+
+
+def ticks(top: float, most: int, least: float = 0.0) -> list[float]:
+    """0 and at most `most` round numbers above it, the last at `top` or beyond.
+
+    Their distance is 1, 2 or 5 times a power of ten, and not below `least`.
+    """
+    rough = max(top / max(most, 1), least, 1e-9)
+    power = 10.0 ** math.floor(math.log10(rough) + 1e-9)
+    step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough * (1 - 1e-9))
+    return [step * i for i in range(math.ceil(top / step - 1e-9) + 1)]
+
+
+def chart_lines(chart: Chart, cells: int, height: int) -> list[Line]:
+    """The whole chart: title, note, names, curves, axes; exactly `height` lines."""
+    head = _head(chart, cells, height)
+    if not chart.drawn:
+        words = [[(f"  {line}", "dim")] for line in wrapped(chart.empty, cells - 4)]
+        return _filled([*head, [], *words], height)
+    rows = max(1, height - len(head) - 2)
+    ys = ticks(min(chart.top, 1.0) if chart.percent else chart.top, max(1, rows // 3))
+    labels = [_written(y, ys, percent=chart.percent) for y in ys]
+    left = max(map(len, labels)) + 1
+    room = max(4, cells - left - 2)
+    xs = ticks(chart.right, max(1, room // 10), 1.0)
+    area = plot(chart, room, rows, xs[-1], ys[-1])
+    at = {_row(y, ys[-1], rows): label for y, label in zip(ys, labels, strict=True)}
+    lines = [[*_y_axis(at.get(y, ""), left), *line] for y, line in enumerate(area)]
+    return _filled([*head, *lines, *_x_axis(xs, chart.across, left, room)], height)
+
+
+def _filled(lines: Sequence[Line], height: int) -> list[Line]:
+    return [*lines, *([] for _ in range(height - len(lines)))][:height]
+
+
+def _head(chart: Chart, cells: int, height: int) -> list[Line]:
+    """Title and names on one line where both fit; the note only where there is room."""
+    names = _names(chart)
+    title: Line = [(f" {chart.title}", "title")]
+    if width(title) + sum(width(name) + 2 for name in names) < cells:
+        lines = [spread(title, [span for name in names for span in name], cells)]
+    else:
+        lines = [title, *_flowed(names, cells)]
+    if chart.note and height >= 14:
+        lines += [[(f" {line}", "dim")] for line in wrapped(chart.note, cells - 2)]
+    return lines
+
+
+def _names(chart: Chart) -> list[Line]:
+    """What each sign stands for."""
+    names: list[Line] = []
+    for one in chart.drawn:
+        stroke = "⠄⠄" if one.dashed else "⠤⠤"
+        names.append([(f" {stroke}", one.role), (one.mark, "strong"), (f" {one.name} ", "text")])
+    if chart.drawn and chart.band_name:
+        names.append([(f" {BAND * 2} ", "curve"), (f"{chart.band_name} ", "text")])
+    if chart.level is not None:
+        names.append([(f" {LEVEL * 2} ", "good"), (f"{chart.level_name} ", "text")])
+    return names
+
+
+def _flowed(names: Sequence[Line], cells: int) -> list[Line]:
+    """The names on as few lines as they need."""
+    lines: list[Line] = []
+    for name in names:
+        if lines and width(lines[-1]) + width(name) <= cells:
+            lines[-1] = [*lines[-1], *name]
+        else:
+            lines.append(list(name))
+    return lines
+
+
+def _y_axis(label: str, cells: int) -> Line:
+    return [(f"{label:>{cells}}", "dim"), ("┤" if label else "│", "track")]
+
+
+def _x_axis(xs: Sequence[float], across: str, left: int, cells: int) -> list[Line]:
+    line, text = ["─"] * cells, [" "] * (left + cells + 2)
+    for x in xs:
+        column = min(cells - 1, round(x / xs[-1] * (cells - 1)))
+        label = f"{x:,.0f}"
+        line[column] = "┬"
+        start = min(left + 1 + column - len(label) // 2, left + cells + 1 - len(label))
+        text[start : start + len(label)] = label
+    words = "".join(text).rstrip()
+    corner: Line = [(" " * left, "dim"), ("└", "track"), ("".join(line), "track")]
+    return [corner, [(_named(words, across), "dim")]]
+
+
+def _named(numbers: str, across: str) -> str:
+    """The numbers, and in the middle of the last gap that is wide enough what they count."""
+    gaps = [found.span() for found in re.finditer(f" {{{len(across) + 2},}}", numbers)]
+    if not gaps:
+        return numbers
+    place = (sum(gaps[-1]) - len(across)) // 2
+    return numbers[:place] + across + numbers[place + len(across) :]
+
+
+def _written(value: float, all_of_them: Sequence[float], *, percent: bool) -> str:
+    step = (all_of_them[1] if len(all_of_them) > 1 else 1.0) * (100 if percent else 1)
+    digits = max(0, -math.floor(math.log10(step) + 1e-9))
+    return f"{100 * value:.{digits}f} %" if percent else f"{value:,.{digits}f}"
+
+
+def _row(y: float, top: float, rows: int) -> int:
+    """The line of cells that a value lies on."""
+    return int(_dot(y, top, rows)) // 4
+
+
+def _dot(y: float | Values, top: float, rows: int) -> Values:
+    """The row of dots, from above, that a value lies on."""
+    return np.round((1 - np.clip(np.asarray(y) / top, 0, 1)) * (4 * rows - 1))
+
+
+def plot(chart: Chart, cells: int, rows: int, right: float, top: float) -> list[Line]:
+    """The curves alone, on `rows` lines of `cells` cells; right and top end the axes."""
+    area = _Area(cells, rows, right, top)
+    for one in chart.drawn:
+        area.band(one)
+    if chart.level is not None and chart.level <= top:
+        area.level(chart.level)
+    for one in chart.drawn:
+        area.curve(one)
+    for place, one in enumerate(one for one in chart.drawn if one.mark):
+        area.marks(one, place)
+    return area.lines()
+
+
+class _Area:
+    """Cells to draw on; what comes later covers what lies there, curves share a cell."""
+
+    def __init__(self, cells: int, rows: int, right: float, top: float) -> None:
+        self.cells, self.rows, self.right, self.top = cells, rows, right, top
+        self.bits = np.zeros((rows, cells), int)
+        self.signs = np.full((rows, cells), " ", dtype="<U1")
+        self.roles = np.full((rows, cells), "text", dtype="<U8")
+        self.curved = np.zeros((rows, cells), bool)
+        self.x = (np.arange(2 * cells) + 0.5) / (2 * cells) * right
+
+    def _at(self, one: Series, y: Values) -> Values:
+        """y at each column of dots; NaN outside the series."""
+        return np.interp(self.x, one.x, y, left=np.nan, right=np.nan)
+
+    def band(self, one: Series) -> None:
+        if one.low is None or one.high is None:
+            return
+        low, high = (_dot(self._at(one, end), self.top, self.rows) for end in (one.low, one.high))
+        down, across = np.mgrid[0 : 4 * self.rows, 0 : 2 * self.cells]
+        stipple = (down % 2 == 1) & ((across + down // 2) % 2 == 0)
+        inside = (down >= high) & (down <= low) & stipple
+        self._put(_packed(inside), "curve")
+
+    def level(self, y: float) -> None:
+        row = _row(y, self.top, self.rows)
+        self.signs[row], self.roles[row], self.bits[row] = LEVEL, "good", 0
+
+    def curve(self, one: Series) -> None:
+        dots = np.zeros((4 * self.rows, 2 * self.cells), bool)
+        before = None
+        for column, row in enumerate(_dot(self._at(one, one.y), self.top, self.rows)):
+            if np.isnan(row):
+                continue
+            if not one.dashed or column // 3 % 2 == 0:
+                start, stop = sorted((int(row), int(row if before is None else before)))
+                dots[start : stop + 1, column] = True
+            before = row
+        self._put(_packed(dots), one.role, curve=True)
+
+    def marks(self, one: Series, place: int) -> None:
+        """Its sign at its end, and here and there on the way."""
+        end = min(self.cells - 1, int(one.x[-1] / self.right * self.cells))
+        first = int(one.x[0] / self.right * self.cells)
+        way = range(_MARK_EVERY // 2 + 5 * place, end - 5, _MARK_EVERY)
+        for column in (end, *(column for column in way if column > first)):
+            x = min((column + 0.5) / self.cells * self.right, float(one.x[-1]))
+            row = _row(float(np.interp(x, one.x, one.y)), self.top, self.rows)
+            self.signs[row, column], self.bits[row, column] = one.mark, 0
+            self.roles[row, column] = "strong"
+
+    def _put(self, bits: NDArray[np.int64], role: str, *, curve: bool = False) -> None:
+        hit = bits > 0
+        # A curve takes a cell from a band or a level; two curves share it.
+        self.bits[hit] = np.where(self.curved, self.bits | bits, bits)[hit]
+        self.signs[hit], self.roles[hit] = " ", role
+        self.curved |= hit & curve
+
+    def lines(self) -> list[Line]:
+        braille = np.array([chr(0x2800 + bits) for bits in self.bits.ravel()])
+        signs = np.where(self.bits > 0, braille.reshape(self.bits.shape), self.signs)
+        return [_joined(*pair) for pair in zip(signs, self.roles, strict=True)]
+
+
+def _packed(dots: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """(4h, 2w) dots as (h, w) sums of a cell's bits."""
+    height, wide = dots.shape[0] // 4, dots.shape[1] // 2
+    cells = dots.reshape(height, 4, wide, 2).transpose(0, 2, 1, 3)
+    return np.asarray((cells * _DOTS).sum(axis=(2, 3)))
+
+
+def _joined(signs: NDArray[np.str_], roles: NDArray[np.str_]) -> Line:
+    """Neighbours of one role as one piece."""
+    line: list[Span] = []
+    for sign, role in zip(signs.tolist(), roles.tolist(), strict=True):
+        if line and line[-1][1] == role:
+            line[-1] = (line[-1][0] + sign, role)
+        else:
+            line.append((sign, role))
+    return line

@@ -1,0 +1,147 @@
+"""The curves at full size, one at a time or all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from annotator.session.session import Session
+from annotator.tui.curves.charts import charts, facts
+from annotator.tui.curves.plot import Chart, chart_lines
+from annotator.tui.key_repeat import Pace
+from annotator.tui.keymaps import Keymap
+from annotator.tui.label.error_panel import honest
+from annotator.tui.styled_text import Line, width, wrapped
+from annotator.tui.widgets.bars import Hint, KeyBar
+from annotator.tui.widgets.lines import Lines
+
+PAGES = ("error", "difficulty", "squared", "classes")
+ALL = len(PAGES)
+ROOMY = (100, 34)
+"""Columns and rows from which all curves are shown at once."""
+
+
+class CurvesScreen(Screen[None]):
+    """Opaque and over all: the picture under it is put away while it is open."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,c,C,q,Q,ctrl+c", "leave", "close", priority=True),
+        Binding("right,tab,space,enter", "turn(1)", "next", priority=True),
+        Binding("left,shift+tab,backspace", "turn(-1)", "before", priority=True),
+        *(Binding(str(page + 1), f"open({page})", name) for page, name in enumerate(PAGES)),
+        Binding("0", f"open({ALL})", "all"),
+    ]
+
+    def __init__(
+        self, session: Session, keymap: Keymap, pace: Pace, target: float | None = None
+    ) -> None:
+        super().__init__()
+        self._session, self._keymap, self._pace, self._target = session, keymap, pace, target
+        self._page: int | None = None
+        self._known: object = None
+        self._curves = Curves(id="curves")
+
+    def compose(self) -> ComposeResult:
+        yield self._curves
+        yield KeyBar(id="keys")
+
+    def on_mount(self) -> None:
+        hints = [
+            Hint("esc", "close", ("leave", ""), 9),
+            Hint("← →", "turn", ("turn(1)", ""), 8),
+            *(
+                Hint(str(page + 1), name, (f"open({page})", ""), page)
+                for page, name in enumerate(PAGES)
+            ),
+            Hint("0", "all", (f"open({ALL})", ""), 7),
+        ]
+        self.query_one(KeyBar).show(hints)
+        self.set_interval(1.0, self._renew)
+        self._renew()
+
+    def _renew(self) -> None:
+        """Others label, and fits end, while it is open."""
+        known = len(self._session.difficulty), self._session.ranking, self._session.progress
+        if known != self._known:
+            self._known = known
+            state = honest(self._session, self._target)
+            pages = charts(self._session, state, self._keymap)
+            said = [facts(page, state, self._pace.per_minute) for page in range(len(PAGES))]
+            self._curves.show(pages, said)
+
+    def on_resize(self, event: events.Resize) -> None:
+        if self._page is None:
+            roomy = event.size.width >= ROOMY[0] and event.size.height >= ROOMY[1]
+            self._curves.turn_to(ALL if roomy else 0)
+
+    def action_turn(self, by: int) -> None:
+        self.action_open((self._curves.page + by) % (ALL + 1))
+
+    def action_open(self, page: int) -> None:
+        self._page = page
+        self._curves.turn_to(page)
+
+    def action_leave(self) -> None:
+        self.dismiss(None)
+
+    @on(KeyBar.Chosen)
+    async def _clicked(self, message: KeyBar.Chosen) -> None:
+        await self.run_action(message.action[0])
+
+
+class Curves(Lines):
+    """One chart with its sentences, or all of them two by two."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._charts: Sequence[Chart] = ()
+        self._facts: Sequence[Sequence[str]] = ()
+        self.page = 0
+
+    def show(self, charts: Sequence[Chart], facts: Sequence[Sequence[str]]) -> None:
+        self._charts, self._facts = charts, facts
+        self.update()
+
+    def turn_to(self, page: int) -> None:
+        self.page = page
+        self.update()
+
+    def draw(self, cells: int, height: int) -> list[Line]:
+        if not self._charts:
+            return []
+        if self.page == ALL:
+            return all_lines(self._charts, cells, height)
+        return page_lines(self._charts[self.page], self._facts[self.page], cells, height)
+
+
+def page_lines(chart: Chart, facts: Sequence[str], cells: int, height: int) -> list[Line]:
+    """A chart, and under it what is to be said; the chart keeps half of the height."""
+    said: list[Line] = [
+        [(f" {line}", "text")] for fact in facts for line in wrapped(fact, cells - 2)
+    ]
+    said = said[: max(0, height // 2 - 1)]
+    above = height - len(said) - 1 if said else height
+    return [*chart_lines(chart, cells, above), *([[], *said] if said else [])]
+
+
+def all_lines(charts: Sequence[Chart], cells: int, height: int) -> list[Line]:
+    """Two by two."""
+    left, upper = cells // 2, height // 2
+    lines = []
+    for first, second, rows in (
+        (charts[0], charts[1], upper),
+        (charts[2], charts[3], height - upper),
+    ):
+        pairs = zip(
+            chart_lines(first, left - 1, rows - 1),
+            chart_lines(second, cells - left, rows - 1),
+            strict=True,
+        )
+        lines += [[*one, (" " * (left - width(one)), "text"), *other] for one, other in pairs]
+        lines.append([])
+    return lines[:height]

@@ -1,0 +1,49 @@
+"""Lists the pool in a thread, from before the screen exists: importing that takes a while."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
+
+from annotator.errors import AnnotatorError
+from annotator.items.listing import LeftOut
+from annotator.project import item_pool
+from annotator.project.project import Project
+
+Found = Sequence[str] | LeftOut | AnnotatorError
+"""More of the pool; or its end, with what was left out; or why it cannot be read."""
+
+
+class Reader:
+    """Lists the pool, or only `refs`. What it finds before somebody listens is kept."""
+
+    def __init__(self, project: Project, refs: Sequence[str] | None = None) -> None:
+        self._project, self._refs = project, refs
+        self._found: SimpleQueue[Found] = SimpleQueue()
+        threading.Thread(target=self._run, name="list", daemon=True).start()
+
+    def listen(self, take: Callable[[Found], object]) -> None:
+        """Hand everything to `take` from now on, in another thread."""
+        threading.Thread(target=self._pass_on, args=(take,), name="listed", daemon=True).start()
+
+    def _run(self) -> None:
+        left_out = LeftOut()
+        try:
+            listing = (
+                item_pool.stream(self._project, left_out) if self._refs is None else [self._refs]
+            )
+            for batch in listing:
+                self._found.put(batch)
+            self._found.put(left_out)
+        except AnnotatorError as error:
+            self._found.put(error)
+        except OSError as error:
+            self._found.put(AnnotatorError(f"listing {self._project.images} failed: {error}"))
+
+    def _pass_on(self, take: Callable[[Found], object]) -> None:
+        while True:
+            found = self._found.get()
+            take(found)
+            if isinstance(found, LeftOut | AnnotatorError):
+                return

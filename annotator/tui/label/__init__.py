@@ -1,0 +1,1 @@
+"""The labelling screen, its panels and its dialogs."""

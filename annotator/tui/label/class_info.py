@@ -1,0 +1,97 @@
+"""What each class means: its description, and its reference pictures at full size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from annotator.images import Folder
+from annotator.items.refs import Item
+from annotator.project.project import Project
+from annotator.project.settings import ClassInfo
+from annotator.terminal.caps import Caps
+from annotator.terminal.pacing import Line as Wire
+from annotator.terminal.sheet import Composer, Sheet
+from annotator.tui.label.find_class import about
+from annotator.tui.pages.mosaic import Mosaic
+from annotator.tui.styled_text import Line, wrapped
+from annotator.tui.widgets.bars import Hint, KeyBar
+from annotator.tui.widgets.lines import Lines
+
+MOST = 48
+_NOTHING = "annotator.toml says nothing of it: give it a description, a link, or examples."
+
+
+class Words(Lines):
+    """The class's name, and what annotator.toml says of it."""
+
+    info = ClassInfo("")
+    place = ""
+
+    def draw(self, cells: int, height: int) -> Sequence[Line]:
+        said = about(self.info) or _NOTHING
+        lines = [line for part in said.splitlines() for line in wrapped(part, cells - 2)]
+        head: Line = [(f" {self.info.name}", "title"), (f"  {self.place}", "dim")]
+        return [head, *([(f" {line}", "text")] for line in lines[: height - 1])]
+
+
+class MeaningScreen(Screen[None]):
+    """One class at a time; the arrows go to the next."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,i,I,q,Q,enter,space,ctrl+c", "leave", "close", priority=True),
+        Binding("right,down,tab", "turn(1)", "next", priority=True),
+        Binding("left,up,shift+tab", "turn(-1)", "before", priority=True),
+    ]
+
+    def __init__(self, project: Project, caps: Caps, wire: Wire | None, first: str) -> None:
+        """`first` is the class to begin with."""
+        super().__init__()
+        settings = project.settings
+        self._infos = settings.classes
+        names = list(settings.names)
+        self._place = names.index(first) if first in names else 0
+        load = partial(Folder(project.images, settings.max_pixels).crop, context=settings.context)
+        self._words = Words(id="pagehead")
+        self._mosaic = Mosaic(Composer(load), caps, wire, guard="off", id="mosaic")
+
+    def compose(self) -> ComposeResult:
+        yield self._words
+        yield self._mosaic
+        yield KeyBar(id="keys")
+
+    def on_mount(self) -> None:
+        hints = [Hint("esc", "close", ("leave", ""), 0), Hint("← →", "class", ("turn(1)", ""), 1)]
+        self.query_one(KeyBar).show(hints)
+
+    @on(Mosaic.Laid)
+    def _show(self) -> None:
+        info = self._infos[self._place]
+        self._words.info = info
+        self._words.place = f"class {self._place + 1} of {len(self._infos)}"
+        self._words.update()
+        items = [Item.parse(ref) for ref in info.examples[:MOST]]
+        spots = self._mosaic.lay(len(items)) if items else ()
+        if spots:
+            size = self._mosaic.size
+            shown = Sheet.of(items[: len(spots)], spots, (size.width, size.height))
+            self._mosaic.alone(shown)
+        else:
+            self._mosaic.tell("" if items else "no reference pictures (examples)")
+
+    def action_turn(self, by: int) -> None:
+        self._place = (self._place + by) % len(self._infos)
+        self._show()
+
+    def action_leave(self) -> None:
+        self.dismiss(None)
+
+    @on(KeyBar.Chosen)
+    async def _clicked(self, message: KeyBar.Chosen) -> None:
+        await self.run_action(message.action[0])

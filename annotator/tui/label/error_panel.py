@@ -1,0 +1,262 @@
+"""What is known of the model on the whole pool, in the words of the screen.
+
+All of it comes from labels whose probability of being drawn is known: the estimated error, how
+it went, how far it is to the target, the classes' shares, and how a rare class does. None of it
+is the difficulty of what happens to be shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from annotator.learn.error_estimate import LEAST_N_EFF, ErrorEstimate, Interval
+from annotator.learn.ranking import Ranking
+from annotator.learn.stopping import RARE, Advice, Point, advice, forecast
+from annotator.session.session import Session
+from annotator.tui.curves.plot import Chart, Series, plot, ticks
+from annotator.tui.key_repeat import duration
+from annotator.tui.styled_text import Line, clip, percent, spread, width, wrapped
+
+ESTIMATED = "estimated error, whole pool"
+NARROW = ("estimated pool error", "est. pool error")
+
+
+@dataclass(frozen=True, slots=True)
+class Rare:
+    """A class that is hunted for, or that one might hunt for."""
+
+    name: str
+    hunted: bool
+    of_labels: float
+    """Its share of the labels."""
+    found: int
+    expected: Interval | None = None
+    """How many there are in the whole pool, those found included."""
+    precision: Interval | None = None
+    """Of what the model takes for it, the share that is."""
+    of_pool: float | None = None
+    """Its estimated share of the pool."""
+
+
+@dataclass(frozen=True, slots=True)
+class Honest:
+    """As of the last fit."""
+
+    estimate: ErrorEstimate | None = None
+    points: tuple[Point, ...] = ()
+    classes: tuple[str, ...] = ()
+    target: float | None = None
+    more: int | None = None
+    """Labels until the target, by forecast; None where that cannot be told, or none are left."""
+    advice: Advice | None = None
+    rare: Rare | None = None
+    drawn: dict[tuple[int, int], list[Line]] = field(default_factory=dict, compare=False)
+    """Its history by columns and rows: drawn once, however many keys are pressed meanwhile."""
+
+    @property
+    def shown(self) -> ErrorEstimate | None:
+        """The estimate, where it rests on enough labels to be shown."""
+        return self.estimate if self.estimate is not None and self.estimate.shown else None
+
+    @property
+    def reached(self) -> bool:
+        """Whether even the upper end of the interval is within the target."""
+        found = self.shown
+        return found is not None and self.target is not None and found.high <= self.target
+
+
+def honest(session: Session, target: float | None) -> Honest:
+    """Gathered from a session's last ranking; nothing in an audit, which is blind."""
+    ranking = session.ranking
+    if ranking is None or session.blind:
+        return Honest(classes=session.classes, target=target)
+    points = ranking.past.points
+    labels = forecast(points, target) if target is not None else None
+    more = labels - points[-1].labels if labels is not None else None
+    left = session.progress.remaining
+    return Honest(
+        estimate=ranking.estimate,
+        points=points,
+        classes=ranking.classes,
+        target=target,
+        more=more if more is None or more < left else None,
+        advice=advice(ranking.estimate, ranking.past.kappas, target),
+        rare=_rare(session, ranking),
+    )
+
+
+def _rare(session: Session, ranking: Ranking) -> Rare | None:
+    # Of a multi-label project the model knows sets of classes, and how rare one is says little.
+    name = session.strategy.find or (None if session.multi else ranking.suggestion)
+    if name is None:
+        return None
+    progress = session.progress
+    found, estimate = progress.classes[name], ranking.estimate
+    expected = of_pool = None
+    if estimate is not None and estimate.shown and estimate.shares and not session.multi:
+        share = estimate.shares[ranking.classes.index(name)]
+        of_pool = share.value
+        # There are at least those that were found.
+        counts = (max(progress.items * one, found) for one in (share.value, share.low, share.high))
+        expected = Interval(*counts)
+    return Rare(
+        name=name,
+        hunted=session.strategy.find is not None,
+        of_labels=found / max(progress.labelled, 1),
+        found=found,
+        of_pool=of_pool,
+        expected=expected,
+        precision=ranking.precision,
+    )
+
+
+# --- lines for the panel
+
+
+def error_lines(state: Honest, cells: int) -> list[Line]:
+    """The estimate with its interval and the number of labels that it is worth."""
+    found = state.shown
+    title = next((one for one in NARROW if len(one) + 11 <= cells), NARROW[-1])
+    if found is None:
+        if state.estimate is None:
+            return []
+        soon = f"from n_eff {LEAST_N_EFF:.0f} on; now {state.estimate.n_eff:.1f}"
+        return [[(f" {title}", "title")], [(f" {clip(soon, cells - 2)}", "dim")]]
+    worth: Line = [(f"n_eff {found.n_eff:.0f} ", "dim")]
+    if width(worth) + len(title) + 2 > cells:
+        worth = [(f"n {found.n_eff:.0f} ", "dim")]
+    number: Line = [(f" {percent(found.error)}", "strong")]
+    return [
+        spread([(f" {title}", "title")], worth, cells),
+        spread(number, [(f"90 %: {between(found.low, found.high)} ", "text")], cells),
+    ]
+
+
+def between(low: float, high: float) -> str:
+    """`2.1 – 7.9 %`, `11 – 27 %`: a digit after the point only where both ends are small."""
+    digits = 1 if high < 0.0995 else 0
+    return f"{100 * low:.{digits}f} – {100 * high:.{digits}f} %"
+
+
+def history_lines(state: Honest, cells: int, rows: int) -> list[Line]:
+    """How the estimate went, as a curve in its band, with the ends of the scale."""
+    if len(state.points) < 2:
+        return []
+    if (cells, rows) not in state.drawn:
+        state.drawn[cells, rows] = _history(state, cells, rows)
+    return state.drawn[cells, rows]
+
+
+def _history(state: Honest, cells: int, rows: int) -> list[Line]:
+    whole = error_chart(state)
+    chart = replace(whole, series=(replace(whole.series[0], mark=""),))  # too low for signs
+    # The first intervals are wide; those of now are what it is about.
+    high = max(state.points[-1].high, *(1.5 * point.error for point in state.points))
+    top = ticks(min(high, 1.0), 2)[-1]
+    right = ticks(chart.right, 6)[-1]
+    scale = [f"{100 * top:.0f} %", *[""] * (rows - 2), "0 %"]
+    left = max(map(len, scale)) + 1
+    area = plot(chart, cells - left - 2, rows, right, top)
+    return [
+        [(f"{label:>{left}}", "dim"), ("┤" if label else "│", "track"), *line]
+        for label, line in zip(scale, area, strict=True)
+    ]
+
+
+def outlook_lines(state: Honest, per_minute: float | None, cells: int) -> list[Line]:
+    """Whether one may stop, or how long it will take; never more than advice."""
+    words, role = outlook(state, per_minute, brief=cells < 32)
+    return [[(f" {line}", role)] for line in wrapped(words, cells - 2) if line]
+
+
+def outlook(state: Honest, per_minute: float | None, *, brief: bool = False) -> tuple[str, str]:
+    """The advice or the forecast, with its role; "" where there is neither."""
+    found, target = state.shown, state.target
+    if state.reached and found is not None and target is not None:
+        return f"✓ you may stop: at most {percent(found.high)}", "good"
+    if state.advice is not None:
+        sign = "✓ you may stop: " if state.advice.stop else ""
+        return sign + state.advice.reason, "good" if state.advice.stop else "warn"
+    if found is None or target is None:
+        return "", "dim"
+    aim = f"≤ {100 * target:g} %"
+    if state.more is None:
+        return f"{aim}: too far off to tell", "dim"
+    if state.more <= 0:
+        return f"{aim} is near, but it may still be {percent(found.high)}", "text"
+    time = duration(60 * state.more / per_minute) if per_minute else ""
+    if brief:
+        return f"{aim}: ~{state.more:,} more" + (f", {time}" if time else ""), "text"
+    pace = f", {time} at your pace," if time else ""
+    return f"about {state.more:,} labels more{pace} to {aim}", "text"
+
+
+def rare_lines(state: Honest, cells: int, key: str) -> list[Line]:
+    """Of a rare class what counts: how many are found, and how sure the model's finds are."""
+    rare = state.rare
+    if rare is None:
+        return []
+    name = clip(rare.name, cells - 12)
+    if rare.hunted:
+        lines: list[Line] = [[(f" hunting {name}", "title")]]
+    else:
+        share = f"{percent(rare.of_labels)} of labels"
+        if rare.of_labels >= RARE and rare.of_pool is not None:
+            share = f"{percent(rare.of_pool)} of the pool"
+        lines = [
+            [(f" {name}", "title"), (f": {share}", "text")],
+            [(" ", "text"), (key, "key"), (" hunts for it", "text")] if key else [],
+        ]
+    about = ""
+    if rare.expected is not None:
+        about = f" of about {rare.expected.value:,.0f}"
+    lines.append(spread([(f" {rare.found:,} found", "strong"), (about, "dim")], [], cells))
+    if rare.precision is not None:
+        number: Line = [(" precision ", "text"), (percent(rare.precision.value), "strong")]
+        spanned = between(rare.precision.low, rare.precision.high).removesuffix(" %")
+        lines.append(spread(number, [(f"{spanned} ", "dim")], cells))
+    if rare.of_pool is not None:  # beside it no small error flatters
+        never = f"error {percent(rare.of_pool)} "
+        lines.append(spread([(" finding none", "dim")], [(never, "dim")], cells))
+    return [line for line in lines if line]
+
+
+def share_lines(state: Honest, cells: int, most: int) -> list[Line]:
+    """Each class's share of the whole pool; of two classes the rarer one says it all."""
+    found = state.shown
+    if found is None or not found.shares or most < 2:
+        return []
+    pairs = list(zip(state.classes, found.shares, strict=True))
+    if len(pairs) == 2:
+        pairs = [min(pairs, key=lambda pair: pair[1].value)]
+    lines: list[Line] = [[(" estimated share of pool", "title")]]
+    for name, share in pairs[: most - 1]:
+        number = f"{100 * share.value:.1f} % ± {50 * (share.high - share.low):.1f} "
+        lines.append(
+            spread([(f" {clip(name, cells - len(number) - 2)}", "text")], [(number, "text")], cells)
+        )
+    return lines
+
+
+# --- the same, drawn
+
+
+def error_chart(state: Honest) -> Chart:
+    """The estimate over labels, in its 90 % interval."""
+    points: Sequence[Point] = state.points
+    columns = ((p.labels, p.error, p.low, p.high) for p in points)
+    x, y, low, high = np.array(list(columns), float).reshape(-1, 4).T
+    target = state.target
+    return Chart(
+        title=ESTIMATED,
+        series=(Series("estimate", x, y, low=low, high=high),),
+        percent=True,
+        level=target,
+        level_name=f"target {100 * target:g} %" if target is not None else "",
+        band_name="90 % interval",
+        empty="The estimate begins once the labels drawn at random are worth 8 (n_eff), "
+        "after some 25 labels.",
+    )

@@ -1,0 +1,126 @@
+"""Finds a class among hundreds by a few letters, and says what is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.fuzzy import Matcher
+from textual.screen import ModalScreen
+from textual.widgets import Input, Label, OptionList
+from textual.widgets.option_list import Option
+
+from annotator.items.refs import printable
+from annotator.project.settings import ClassInfo
+from annotator.tui.styled_text import chance
+
+MOST = 200
+"""Classes that are listed at once; more letters find the rest."""
+
+
+class ClassesScreen(ModalScreen[str | None]):
+    """Returns the name of the class to label with, or None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,ctrl+c", "leave", "cancel", priority=True),
+        Binding("down,ctrl+n", "move(1)", priority=True),
+        Binding("up,ctrl+p", "move(-1)", priority=True),
+        Binding("pagedown", "move(8)", priority=True),
+        Binding("pageup", "move(-8)", priority=True),
+    ]
+
+    def __init__(
+        self,
+        classes: Sequence[ClassInfo],
+        keys: Mapping[str, str],
+        counts: Mapping[str, int],
+        shares: Mapping[str, float] | None,
+    ) -> None:
+        """`keys` and `counts` by class name; `shares`: the model's probabilities, if any."""
+        super().__init__()
+        self._infos, self._keys_of, self._counts = classes, keys, counts
+        self._shares = shares or {}
+        self._found: list[ClassInfo] = []
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog wide"):
+            yield Input(placeholder="some letters of the class, or of what it is also called")
+            yield OptionList()
+            yield Label("", classes="dim", id="about", markup=False)
+            yield Label("enter labels with it · esc leaves it", classes="dim")
+
+    def on_mount(self) -> None:
+        self._list("")
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self._list(event.value.strip())
+
+    def on_input_submitted(self) -> None:
+        place = self.query_one(OptionList).highlighted
+        self.dismiss(self._found[place].name if place is not None else None)
+
+    @on(OptionList.OptionSelected)
+    def _clicked(self, event: OptionList.OptionSelected) -> None:
+        self.dismiss(self._found[event.option_index].name)
+
+    @on(OptionList.OptionHighlighted)
+    def _describe(self, event: OptionList.OptionHighlighted) -> None:
+        self.query_one("#about", Label).update(about(self._found[event.option_index]))
+
+    def action_move(self, by: int) -> None:
+        options = self.query_one(OptionList)
+        if self._found:
+            now = options.highlighted or 0
+            options.highlighted = max(0, min(now + by, len(self._found) - 1))
+
+    def action_leave(self) -> None:
+        self.dismiss(None)
+
+    def _list(self, letters: str) -> None:
+        self._found = matching(self._infos, letters, self._shares)[:MOST]
+        options = self.query_one(OptionList)
+        options.clear_options()
+        options.add_options([Option(self._prompt(info)) for info in self._found])
+        options.highlighted = 0 if self._found else None
+        if not self._found:
+            self.query_one("#about", Label).update("no class has these letters in this order")
+
+    def _prompt(self, info: ClassInfo) -> Text:
+        share = self._shares.get(info.name)
+        likely = f"  {chance(share)}" if share is not None else ""
+        key = self._keys_of.get(info.name, "")
+        return Text.assemble(
+            (f"{key:>3} ", "bold"), (printable(info.name), "bold"),
+            f"  {self._counts.get(info.name, 0):,}{likely}", no_wrap=True, overflow="ellipsis",
+        )  # fmt: skip
+
+
+def matching(
+    classes: Sequence[ClassInfo], letters: str, shares: Mapping[str, float]
+) -> list[ClassInfo]:
+    """The classes whose name or synonym holds these letters in this order, best first.
+
+    Without letters the likeliest come first.
+    """
+    if not letters:
+        return sorted(classes, key=lambda info: -shares.get(info.name, 0.0))
+    matcher = Matcher(letters)
+    scored = [
+        (max(matcher.match(name) for name in (info.name, *info.synonyms)), info)
+        for info in classes
+    ]  # fmt: skip
+    found = [(score, info) for score, info in scored if score > 0]
+    return [info for _, info in sorted(found, key=lambda pair: -pair[0])]
+
+
+def about(info: ClassInfo) -> str:
+    """What annotator.toml says of a class."""
+    lines = [info.description, ", ".join(info.synonyms), info.link]
+    if info.examples:
+        lines.append(f"{len(info.examples)} reference pictures")
+    return "\n".join(printable(line) for line in lines if line)

@@ -1,0 +1,203 @@
+"""Progress and pace, the estimated error, and how hard the items were that came."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator.log.prequential import WINDOW, Difficulty, windowed
+from annotator.session.progress import Progress
+from annotator.tui.key_repeat import duration
+from annotator.tui.label.error_panel import (
+    Honest,
+    error_lines,
+    history_lines,
+    outlook_lines,
+    rare_lines,
+    share_lines,
+)
+from annotator.tui.styled_text import Line, bar, curve, spread, width, wrapped
+from annotator.tui.widgets.lines import Lines
+
+DIFFICULTY = "difficulty of what you are shown"
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One measure of difficulty."""
+
+    name: str
+    values: NDArray[np.float64]
+    """Windowed, one for each label."""
+    recent: float
+    overall: float
+    rate: bool
+    """Whether it is a share, written in percent."""
+
+    @property
+    def top(self) -> float:
+        """The value at full height: a round one above all, so that it seldom changes."""
+        highest = float(self.values.max())
+        return next(top for top in (0.05, 0.1, 0.2, 0.5, 1.0, 2.0) if highest <= top)
+
+
+@dataclass(frozen=True, slots=True)
+class PanelState:
+    """What the panel shows."""
+
+    progress: Progress | None = None
+    per_minute: float | None = None
+    curves: tuple[Curve, ...] = ()
+    honest: Honest = field(default_factory=Honest)
+    hunt_key: str = ""
+    """The key that hunts for a class."""
+    notices: tuple[str, ...] = ()
+    """Sentences that hold for the whole sitting."""
+
+
+def curves(difficulty: Difficulty) -> tuple[Curve, ...]:
+    """Error rate and squared error so far; nothing before the first predicted label."""
+    if not len(difficulty):
+        return ()
+    return (
+        _curve("wrong", difficulty.wrong, rate=True),
+        _curve("squared", difficulty.squared, rate=False),
+    )
+
+
+def _curve(name: str, values: NDArray[np.float64], *, rate: bool) -> Curve:
+    recent = windowed(values)
+    return Curve(name, recent, float(recent[-1]), float(values.mean()), rate)
+
+
+class Panel(Lines):
+    """The lower part of the sidebar."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._state = PanelState()
+
+    def show(self, state: PanelState) -> None:
+        self._state = state
+        self.update()
+
+    def draw(self, width: int, height: int) -> Sequence[Line]:
+        return panel_lines(self._state, width, height)
+
+
+class Section(NamedTuple):
+    """A part of the panel. Sections with the same tens belong together, without a gap."""
+
+    place: int
+    lines: list[Line]
+
+
+def panel_lines(state: PanelState, cells: int, height: int) -> list[Line]:
+    """What matters most and has room, in its place; of a section's forms the last that fits."""
+    chosen: dict[int, list[Line]] = {}
+    for section in _by_worth(state, cells):
+        attempt = {**chosen, section.place: section.lines}
+        if section.lines and len(_stacked(attempt)) <= height:
+            chosen = attempt
+    return _stacked(chosen)
+
+
+def _by_worth(state: PanelState, cells: int) -> Iterator[Section]:
+    """Every section in each of its forms, the most needed first."""
+    known, progress = state.honest, state.progress
+    if progress is not None:
+        yield Section(0, progress_lines(progress, state.per_minute, cells))
+    for place, notice in enumerate(state.notices):
+        yield Section(10 + place, [[(f" {line}", "text")] for line in wrapped(notice, cells - 2)])
+    yield Section(20, error_lines(known, cells))
+    yield Section(22, outlook_lines(known, state.per_minute, cells))
+    yield Section(30, rare_lines(known, cells, state.hunt_key))
+    yield Section(50, short_lines(state.curves, cells))
+    yield Section(21, history_lines(known, cells, 2))
+    yield Section(40, share_lines(known, cells, 2))
+    yield Section(50, tall_lines(state.curves, cells))
+    yield Section(21, history_lines(known, cells, 4))
+    yield Section(40, share_lines(known, cells, 9))
+
+
+def _stacked(sections: Mapping[int, list[Line]]) -> list[Line]:
+    """The sections in their places, an empty line between those that do not belong together."""
+    lines: list[Line] = []
+    before = None
+    for place, section in sorted(sections.items()):
+        if before is not None and place // 10 != before // 10:
+            lines.append([])
+        lines += section
+        before = place
+    return lines
+
+
+def progress_lines(progress: Progress, per_minute: float | None, cells: int) -> list[Line]:
+    """Labelled of all, pace, and what is set aside."""
+    done = progress.items - progress.remaining
+    share = done / progress.items if progress.items else 0.0
+    of = f" of {progress.items:,}" if progress.items else " labelled"  # until the list is there
+    counts: Line = [(f" {progress.labelled:,}", "strong"), (of, "dim")]
+    # Rounded down: 100 % is for when all is done.
+    number: Line = [(f"{int(1000 * share) / 10:.1f} % ", "dim")]
+    lines = [
+        spread(counts, number, cells),
+        [(" ", "text"), *bar(share, cells - 2), (" ", "text")],
+    ]
+    if per_minute:
+        left = duration(progress.remaining / per_minute * 60)
+        left = f" · {left} left" if progress.remaining else ""
+        lines.append([(f" {per_minute:.0f} a minute", "text"), (left, "dim")])
+    aside = [
+        f"{count:,} {word}"
+        for count, word in (
+            (progress.skipped, "skipped"),
+            (progress.flagged, "flagged"),
+            (progress.elsewhere, "with others"),
+        )
+        if count
+    ]
+    rows = [line.strip(" ·") for line in wrapped(" · ".join(aside), cells - 2)]
+    return lines + [[(f" {row}", "dim")] for row in rows if row]
+
+
+def tall_lines(found: Sequence[Curve], cells: int) -> list[Line]:
+    """Each measure on two lines: numbers, and under them the curve over all labels."""
+    lines = _head(cells) if found else []
+    for one in found:
+        lines.append(spread([(f" {one.name}", "text")], _numbers(one), cells))
+        lines.append([(f" {curve(one.values, cells - 2, one.top)}", "curve")])
+    return lines
+
+
+def short_lines(found: Sequence[Curve], cells: int) -> list[Line]:
+    """Each measure on one line."""
+    lines = _head(cells) if found else []
+    for one in found:
+        name, numbers = f" {one.name:<8}", _numbers(one)
+        blocks = curve(one.values, cells - len(name) - width(numbers), one.top)
+        lines.append([(name, "text"), (blocks, "curve"), *numbers])
+    return lines
+
+
+def _head(cells: int) -> list[Line]:
+    """The name of it all, and over the numbers what they are."""
+    heads: Line = [(f"last {WINDOW}   all ", "dim")]
+    *lines, last = wrapped(DIFFICULTY, cells - 2)
+    if len(last) + 1 + width(heads) >= cells:
+        lines, last = [*lines, last], ""
+    title: list[Line] = [[(f" {line}", "title")] for line in lines]
+    return [*title, spread([(f" {last}", "title")], heads, cells)]
+
+
+def _numbers(one: Curve) -> Line:
+    """The last labels, and all: what is seen now in front."""
+    recent, overall = (
+        f"{100 * value:.0f} %" if one.rate else f"{value:.2f}".removeprefix("0")
+        for value in (one.recent, one.overall)
+    )
+    return [(f"{recent:>6}", "text"), (f"{overall:>6} ", "dim")]

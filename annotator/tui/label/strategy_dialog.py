@@ -1,0 +1,117 @@
+"""Chooses how items are picked: a strategy, or the hunt for one class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.text import Text
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Label, OptionList
+from textual.widgets.option_list import Option
+
+from annotator.items.refs import printable
+from annotator.learn.registry import STRATEGIES
+from annotator.session.learner import Strategy
+from annotator.tui.styled_text import column
+
+WORDS = {
+    "herding-mix": "what stands for many, then unsure; the default",
+    "random": "every open item alike",
+    "margin": "where the two likeliest classes are close",
+    "entropy": "where the model is least sure over all classes",
+    "least-confidence": "where the likeliest class is unlikely",
+    "seed": "unsure ones, of classes with few labels first",
+    "uherding": "what stands for many unsure ones",
+    "typiclust": "the most typical of each cluster",
+    "coreset": "what is farthest from all labels",
+    "badge": "unsure ones, far from each other",
+}
+
+
+class StrategyScreen(ModalScreen[Strategy | None]):
+    """Returns the choice, or None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,t,T,q,Q,ctrl+c", "leave", "cancel", priority=True)
+    ]
+
+    def __init__(self, classes: Sequence[str], now: Strategy, rare: str | None = None) -> None:
+        """`rare` is a class that one might hunt for: then enter is enough to begin."""
+        super().__init__()
+        self._now, self._rare = now, rare
+        self._choices = choices(classes, now)
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog wide"):
+            yield Label("How items are picked", classes="heading")
+            names = column([title(one) for one, _ in self._choices])
+            rows = zip(self._choices, names, strict=True)
+            yield OptionList(*(Option(self._prompt(*row, name)) for row, name in rows))
+            yield Label(self._advice(), classes="dim", markup=False)
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.set_class(event.size.height >= 30, "-tall")
+
+    def on_mount(self) -> None:
+        self.query_one(OptionList).highlighted = next(
+            (place for place, (one, _) in enumerate(self._choices) if one == self._offered()), 0
+        )
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        self.dismiss(self._choices[event.option_index][0])
+
+    def _offered(self) -> Strategy:
+        """The hunt for a rare class; while one is on, its end."""
+        if self._now.find is not None:
+            return Strategy("herding-mix", None, self._now.estimator)
+        if self._rare is not None:
+            return Strategy("herding-mix", self._rare, self._now.estimator)
+        return self._now
+
+    def _advice(self) -> str:
+        if self._now.find is not None:
+            return f"enter stops hunting {printable(self._now.find)} · esc leaves it"
+        if self._rare is not None:
+            return f"{printable(self._rare)} is rare: enter hunts for it · esc leaves it"
+        return "enter chooses · esc leaves it"
+
+    def action_leave(self) -> None:
+        self.dismiss(None)
+
+    def _prompt(self, one: Strategy, words: str, name: str) -> Text:
+        mark = "●" if one == self._now else " "
+        if self._now.find is not None and one == self._offered():
+            words = f"stop hunting; {words}"
+        return Text.assemble((f"{mark} {name}", "bold"), f"  {words}", no_wrap=True)
+
+
+def title(one: Strategy) -> str:
+    """A choice in a few words."""
+    if one.find is None:
+        return one.name
+    if one.name == "max-probability":
+        return f"likeliest {printable(one.find)}"
+    return f"hunt {printable(one.find)}"
+
+
+def choices(classes: Sequence[str], now: Strategy) -> list[tuple[Strategy, str]]:
+    """Every strategy by itself, then the hunt for each class, then each class's likeliest."""
+    plain = [
+        (Strategy(name, None, now.estimator), WORDS.get(name, ""))
+        for name in STRATEGIES
+        if name != "max-probability"
+    ]
+    hunts = [
+        (Strategy("herding-mix", name, now.estimator), "alternates the likeliest and the unsure")
+        for name in classes
+    ]
+    likeliest = [
+        (Strategy("max-probability", name, now.estimator), "only what is likeliest this class")
+        for name in classes
+    ]
+    return plain + hunts + likeliest

@@ -1,0 +1,1 @@
+"""Screens of many items at once: pages, identities and HITs."""

@@ -1,0 +1,289 @@
+"""A page of pictures, each in a frame of text.
+
+The pictures are one picture for the terminal, a `Sheet`; the frames are text in the cells that it
+leaves free. A change of the selection writes the cells of a few frames, past the compositor, and
+never touches the pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import product
+from typing import Any, NamedTuple
+
+from rich.cells import cell_len, set_cell_size
+from textual.color import Color
+from textual.message import Message
+from textual.strip import Strip
+
+from annotator.terminal.backend import Colour, at_once
+from annotator.terminal.caps import Caps, Technique
+from annotator.terminal.choose import backend_for
+from annotator.terminal.pacing import Line
+from annotator.terminal.sheet import HEAD, LEAST, SIDE, Composer, Sheet, Spot, most, spots, strip
+from annotator.terminal.text_overlay import Lettered, Run
+from annotator.terminal.tiled import Tiled
+from annotator.tui.picture.picture import Picture
+from annotator.tui.picture.strips import spliced, words
+
+LEAST_HALF_CELLS = (16, 6)
+"""Columns and rows of the smallest picture where a cell is two pixels."""
+STRIP = 8
+"""The strip on top takes one row in so many."""
+LEFT, RIGHT = "▐", "▌"
+DIM: Colour = (139, 147, 165)
+
+
+class Look(NamedTuple):
+    """How one tile is framed."""
+
+    tag: str
+    typed: int = 0
+    """How many letters of the tag were typed."""
+    selected: bool = False
+    cursor: bool = False
+    sign: str = "✓"
+    """Says in one character what being selected means."""
+    words: str = ""
+    """What else there is to say: the class given, a probability, a flag."""
+    bad: bool = False
+    """Whether being selected is an exception."""
+
+
+class Mosaic(Picture):
+    """Shows one sheet at a time. `deal` it, `change` its frames."""
+
+    class Laid(Message):
+        """The place for pages has another size: pages are to be laid out anew."""
+
+    def __init__(self, composer: Composer, caps: Caps, line: Line | None, **options: Any) -> None:
+        inner = backend_for(caps)
+        if caps.technique is Technique.CLASSIC:  # what it places lies over all text
+            inner = Tiled(caps, (0, 0, 0), lambda: _windows(self._sheet))
+        self._lettered = Lettered(inner, self._letters, caps.sync and not caps.wrapped)
+        super().__init__(composer, caps, backend=self._lettered, line=line, depth=2, **options)
+        self.composer = composer
+        self._sheet: Sheet | None = None
+        self._looks: list[Look] = []
+        self._frames: list[list[Run]] = []
+        self._laid: tuple[int, int] = (0, 0)
+        self._words = self._title = ""
+
+    # -- what the screen asks for ----------------------------------------------------------
+
+    def lay(self, count: int, below: int = 0) -> tuple[Spot, ...]:
+        """Places for at most `count` pictures, as many as there is room for under `below` rows."""
+        cell, (columns, rows) = self._cell(), self.size
+        rows -= below
+        places = spots(
+            most(count, columns, rows, cell, self._least), columns, rows, cell, self._least
+        )
+        return tuple(spot._replace(row=spot.row + below) for spot in places)
+
+    def strip(self, count: int) -> tuple[Spot, ...]:
+        """Places for small pictures on top of a page; none where the window has no room."""
+        columns, rows = self.size.width, self.size.height // STRIP
+        if rows - HEAD < self._least[1] or self.technique is Technique.NONE:
+            return ()
+        return strip(count, columns, rows, self._cell())
+
+    @property
+    def _least(self) -> tuple[int, int]:
+        return LEAST_HALF_CELLS if self.technique is Technique.HALFCELL else LEAST
+
+    def deal(self, sheet: Sheet, looks: Sequence[Look], title: str = "") -> None:
+        """Show a sheet, each picture framed by its look; `title` says what is on top of them."""
+        self._words, self._title = "", title
+        other = _windows(self._sheet) != _windows(sheet)
+        before = [] if other else self._frames
+        self._sheet, self._looks = sheet, list(looks)
+        self._frames = [self._frame(i) for i in range(len(looks))]
+        for place, (old, new) in enumerate(zip(before, self._frames, strict=False)):
+            if _sided(old) and not _sided(new):
+                new += self._bared(place)
+        if other:
+            self.refresh()  # frames of another layout, or a zoomed picture, lie under it
+        self.show(sheet)
+
+    def on_strip(self, y: float) -> bool:
+        """Whether a row of the screen is that of the pictures on top of the page."""
+        aside = self._sheet.aside if self._sheet is not None else ()
+        return bool(aside) and 0 <= y - self.content_region.y < HEAD + aside[0][1].rows
+
+    def alone(self, item: Any) -> None:
+        """Show one item's picture in place of the page."""
+        self._sheet, self._frames, self._words = None, [], ""
+        self.refresh()
+        self.show(item)
+
+    def tell(self, words: str) -> None:
+        """Show words in place of a page."""
+        self._sheet, self._frames, self._words = None, [], words
+        self.clear()
+
+    def change(self, looks: Iterable[tuple[int, Look]]) -> None:
+        """Frame some tiles anew: a few bytes."""
+        runs: list[Run] = []
+        for place, look in looks:
+            before, old = self._looks[place], self._frames[place]
+            self._looks[place] = look
+            self._frames[place] = self._frame(place)
+            if _sided(old) and not _sided(self._frames[place]):
+                self._frames[place] += self._bared(place)
+            if look != before:
+                runs += self._frames[place]
+        if runs and self._sheet is not None and not self._stage.covered:
+            area = self._stage.area
+            self._write(
+                at_once(
+                    self._lettered.written(runs, area), self._caps.sync and not self._caps.wrapped
+                )
+            )
+
+    def tile_at(self, x: float, y: float) -> tuple[int, float, float] | None:
+        """The tile at a point of the screen in cells, and where in its picture, 0 to 1; outside
+        of the picture but on its frame, the nearest point in it."""
+        if self._sheet is None:
+            return None
+        x, y = x - self.content_region.x, y - self.content_region.y
+        for place, spot in enumerate(self._sheet.spots):
+            across, down = x - spot.column + SIDE, y - spot.row + HEAD
+            if 0 <= across < spot.columns + 2 * SIDE and 0 <= down < spot.rows + HEAD:
+                return place, *self._within(place, spot, x, y)
+        return None
+
+    def picture_at(self, place: int) -> tuple[float, float, float, float]:
+        """Left, top, width and height in cells of the widget of a tile's picture."""
+        assert self._sheet is not None
+        spot = self._sheet.spots[place]
+        placed = self.composer.placed.get(self._sheet.items[place])
+        left, top, width, height = placed.part if placed else (0.0, 0.0, 1.0, 1.0)
+        return (
+            spot.column + left * spot.columns,
+            spot.row + top * spot.rows,
+            width * spot.columns,
+            height * spot.rows,
+        )
+
+    def _within(self, place: int, spot: Spot, x: float, y: float) -> tuple[float, float]:
+        left, top, width, height = self.picture_at(place)
+        right, down = (x - left) / width, (y - top) / height
+        return min(1.0, max(0.0, right)), min(1.0, max(0.0, down))
+
+    # -- frames ----------------------------------------------------------------------------
+
+    def _letters(self, first: int, stop: int) -> list[Run]:
+        frames = [*self._frames, self._heading()]
+        return [run for frame in frames for run in frame if first <= run.row < stop]
+
+    def _heading(self) -> list[Run]:
+        """What is said above the strip."""
+        if self._sheet is None or not self._sheet.aside:
+            return []
+        text = set_cell_size(_narrow(self._title), self.size.width - 2 * SIDE)
+        return [Run(0, SIDE, text, DIM, self._backend.background)]
+
+    def _frame(self, place: int) -> list[Run]:
+        """The head of a tile, and its sides where there is something to see on them."""
+        assert self._sheet is not None
+        spot, look = self._sheet.spots[place], self._looks[place]
+        ink = self._ink(look)
+        column, width = spot.column - SIDE, spot.columns + 2 * SIDE
+        row = spot.row - HEAD
+        head = _head(look, width)
+        runs = [Run(row, column, head, *ink.head)]
+        if ink.side is not None:
+            for y in range(spot.row, spot.row + spot.rows):
+                runs.append(Run(y, column, LEFT, ink.side, ink.ground))
+                runs.append(Run(y, column + width - 1, RIGHT, ink.side, ink.ground))
+        return runs
+
+    def _bared(self, place: int) -> list[Run]:
+        """The sides of a tile, where the picture's own cells are to be again."""
+        assert self._sheet is not None
+        spot, ground = self._sheet.spots[place], self._backend.background
+        ends = spot.column - SIDE, spot.column + spot.columns
+        rows = range(spot.row, spot.row + spot.rows)
+        return [Run(row, column, " ", ground, ground, True) for row in rows for column in ends]
+
+    def _ink(self, look: Look) -> Ink:
+        theme = self.app.theme_variables
+        ground = self._backend.background
+
+        def colour(name: str) -> Colour:
+            return Color.parse(theme[name]).rgb
+
+        text = colour("foreground")
+        mark = colour("error" if look.bad else "success")
+        if look.selected:
+            return Ink((ground, mark), text if look.cursor else mark, ground)
+        if look.cursor:
+            return Ink((ground, text), text, ground)
+        return Ink((DIM, ground), None, ground)
+
+    # -- for the compositor ----------------------------------------------------------------
+
+    def _place(self) -> None:
+        super()._place()
+        if self.is_mounted and self.size != self._laid and all(self.size):
+            self._laid = self.size
+            self.post_message(self.Laid())
+
+    def render_line(self, y: int) -> Strip:
+        if self._words:
+            return words(self._words, y, self.size, self.rich_style)
+        return spliced(super().render_line(y), [r for r in self._letters(y, y + 1) if not r.bare])
+
+
+class Ink(NamedTuple):
+    """The colours of a frame."""
+
+    head: tuple[Colour, Colour]
+    side: Colour | None
+    ground: Colour
+
+
+def _sided(frame: list[Run]) -> bool:
+    """Whether there is text on the sides."""
+    return any(not run.bare for run in frame[1:])
+
+
+def _head(look: Look, width: int) -> str:
+    """`ab ✓ daisy 93 %`, as much of it as there is room for."""
+    sign = (look.sign if look.selected else "") + ("›" if look.cursor else "")
+    tag = look.tag[: look.typed].upper() + look.tag[look.typed :]
+    return set_cell_size(_narrow(f"{sign or ' '}{tag} {look.words}"), width)
+
+
+def _narrow(text: str) -> str:
+    """The same in characters of one cell each."""
+    if cell_len(text) == len(text):
+        return text
+    return "".join(c if cell_len(c) == 1 else "?" for c in text)
+
+
+def _windows(sheet: Sheet | None) -> tuple[Spot, ...]:
+    """Where pictures lie."""
+    return () if sheet is None else (*sheet.spots, *(spot for _, spot in sheet.aside))
+
+
+HOME = "fjdkslagh"
+"""The home row, strongest fingers first."""
+ALL = HOME + "rueiwoqptyvmcnxbz"
+
+
+def tags(count: int) -> list[str]:
+    """A tag for each of `count` tiles; none is the beginning of another.
+
+    One letter each while the alphabet lasts, then two letters of the home row, or of all.
+    """
+    if count <= len(ALL):
+        return sorted(ALL[:count], key=_by_place)
+    letters = HOME if count <= len(HOME) ** 2 else ALL
+    pairs = ["".join(pair) for pair in product(letters, letters)]
+    return pairs[:count]
+
+
+def _by_place(letter: str) -> int:
+    """From left to right on the keyboard, row by row: neighbours on the page stay neighbours."""
+    return "qwertyuiopasdfghjklzxcvbnm".index(letter)

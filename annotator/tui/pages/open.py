@@ -1,0 +1,153 @@
+"""Pages on the labelling screen: which to open, and what becomes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from annotator.errors import RefError
+from annotator.hits.recorder import Recorder
+from annotator.hits.workers import worker_id
+from annotator.items.refs import printable
+from annotator.log.store import SqliteStore
+from annotator.pages import Browse, Order, Select, Wish, journal_for, with_target
+from annotator.tui.pages.chooser import WishScreen
+from annotator.tui.pages.pointer_recorder import Hand
+from annotator.tui.pages.screen import PageScreen
+
+if TYPE_CHECKING:
+    from annotator.tui.app import Labeller
+from typing import TYPE_CHECKING
+
+from annotator.hits.assignments import Checks
+from annotator.hits.book import Book
+from annotator.hits.labels import Task
+from annotator.hits.sets import HitSet
+from annotator.hits.work import HitSource
+from annotator.hits.workers import salt
+from annotator.tui.pages.hit import HitScreen
+from annotator.tui.pages.pointer_recorder import now
+
+if TYPE_CHECKING:
+    from annotator.tui.app import Labeller
+from typing import TYPE_CHECKING
+
+from annotator.pages.identities import Identities
+from annotator.project.clusters import read_clusters
+from annotator.tui.pages.identities import ClustersScreen
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from annotator.tui.app import Labeller
+
+
+def open_first(app: Labeller, wish: Wish, *, prediction: bool) -> None:
+    """Open pages in place of the labelling screen; leaving them ends the program."""
+    if wish.like and app.session.queue.row(wish.like) < 0:
+        app.exit(RefError(f"{printable(wish.like)} is no item of this project: see refs.csv"))
+        return
+    app.label_screen.sidebar.hides_prediction = not prediction
+    open_pages(app, wish, app.exit, keep="browse")
+
+
+def open_pages(
+    app: Labeller, wish: Wish, then: Callable[[], object] | None = None, keep: str = ""
+) -> None:
+    """Open pages; `then` is called when they are left. `keep` names the journal of the page on
+    screen: the next pages of that name begin with it."""
+    project, session = app.project, app.session
+    journal = journal_for(project, session.annotator, keep) if keep else None
+    source = Browse(session, wish, project.settings.classes, journal, lambda: app.coming)
+
+    def left(submitted: int | None) -> None:
+        if then is not None:
+            then()
+            return
+        if submitted:
+            app.label_screen.say(f"{submitted} pages submitted")
+        app.label_screen.sync()
+
+    picture = app.label_screen.picture
+    screen = PageScreen(
+        source, project, session, app.caps, picture.line, per_page=wish.per_page,
+        prediction=not app.label_screen.sidebar.hides_prediction,
+    )  # fmt: skip
+    if isinstance(session.store, SqliteStore):
+        worker = worker_id(project, session.annotator)
+        screen.hand = Hand(Recorder(session.store, worker), screen)
+    app.push_screen(screen, left)
+
+
+def pages(app: Labeller) -> None:
+    """Choose which pages, and open them."""
+
+    def choose(wish: Wish | None) -> None:
+        if wish is not None:
+            open_pages(app, with_target(wish, app.project.settings), keep="pages")
+
+    knows = app.session.ranking is not None and app.session.ranking.model is not None
+    app.push_screen(WishScreen(app.session.classes, knows), choose)
+
+
+def similar(app: Labeller, ref: str = "", label: str = "") -> None:
+    """Pages of what is most like an item: the one on screen."""
+    if not ref:
+        current = app.session.current
+        if current is None:
+            return
+        ref = current.ref
+        said = app.session.prediction
+        label = max(said, key=said.__getitem__) if said else ""
+    if not app.session.has_features:
+        app.label_screen.say("nothing is similar without features: they are not there yet", "warn")
+        return
+    open_pages(app, Wish(label, Select.POSITIVES_ONLY, Order.SIMILAR, like=ref))
+
+
+def opening(
+    hits: HitSet, assignment: str, version: str, checks: Checks, codes: list[str]
+) -> Callable[[Labeller], None]:
+    """Opens the pages of an assignment from where they were left; leaving them ends the program.
+
+    The completion code is added to `codes` once the HIT is done.
+    """
+
+    def open_first(app: Labeller) -> None:
+        store = SqliteStore(app.project.labels_file)
+        book = Book(store, now)
+        one = next(one for one in book.assignments(hits.name) if one.id == assignment)
+        one = book.begin(one, version, checks)
+        recorder = Recorder(store, one.worker, version=one.version, annotation=one.id)
+        task = Task(hits, hits.hit(one.hit), one)
+        source = HitSource(task, app.session, store, recorder, book, salt(app.project), now)
+
+        def left(submitted: int | None) -> None:
+            if source.task.assignment.code:
+                codes.append(source.task.assignment.code)
+            recorder.flush()
+            store.close()
+            app.exit()
+
+        screen = HitScreen(
+            source, app.project, app.session, app.caps, app.label_screen.picture.line,
+            per_page=max(len(page.images) for page in task.hit.pages), prediction=False,
+        )  # fmt: skip
+        screen.use(source)
+        screen.hand = Hand(recorder, screen, source.image_id)
+        app.push_screen(screen, left)
+
+    return open_first
+
+
+def open_identities(app: Labeller, loose: Sequence[str], *, word: str, again: bool) -> None:
+    """`loose`: items in no cluster, shown after the clusters. Leaving ends the program."""
+    project, session = app.project, app.session
+    kind = "identities-again" if again else "identities"
+    journal = journal_for(project, session.annotator, kind)
+    source = Identities(
+        session, project, read_clusters(project), loose, word=word, journal=journal, again=again
+    )
+    picture = app.label_screen.picture
+    screen = ClustersScreen(source, project, session, app.caps, picture.line, prediction=False)
+    app.push_screen(screen, lambda _: app.exit())

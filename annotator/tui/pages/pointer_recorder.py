@@ -1,0 +1,202 @@
+"""What the annotator's hand does on a page, told to the recorder of by-products."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from annotator.hits.recorder import PageShown, Recorder, Terminal, Tile
+from annotator.items.refs import Item
+from annotator.pages import Page
+
+if TYPE_CHECKING:
+    from annotator.tui.pages.screen import PageView
+
+
+def now() -> int:
+    """Milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+class Hand:
+    """Follows one page screen. Every method is cheap: the pointer calls at its own rate."""
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        screen: PageView,
+        image_id: Callable[[Page, int], str] = lambda page, place: page.refs[place],
+        clock: Callable[[], int] = now,
+    ) -> None:
+        """`image_id` gives the imageID of a place on a page."""
+        self.recorder, self._screen = recorder, screen
+        self._image_id, self._clock = image_id, clock
+        self.hovered: int | None = None
+        """The place of the image that the pointer is on."""
+        self.last: tuple[int, float, float] | None = None
+        """Where on an image the pointer is: its place, and x and y in [0, 1]."""
+        self.cursor: int | None = None
+        """The place that the keyboard's cursor was moved to, on this page."""
+        self._page = ""
+        self._marks: set[str] = set()
+        self._placed: set[int] = set()
+        self._cursor, self._zoomed = -1, -1
+        self._size: tuple[int, int] = (0, 0)
+
+    # --- pages
+
+    def shown(self) -> None:
+        """A part of the page is on the screen, for the first time or anew."""
+        page, at = self._screen.page, self._clock()
+        if page is None:
+            return
+        view, tiles = self._screen.in_view(), self._tiles(page)
+        if page.key != self._page:
+            self._begin(page, tiles, at)
+        elif self._size != tuple(self._screen.size):
+            self.recorder.resize(self._terminal(), tiles, at)
+        else:
+            for place in view:
+                if place not in self._placed:
+                    self.recorder.placed(place, tiles[place], at)
+        self._placed.update(view)
+        self._size = (self._screen.size.width, self._screen.size.height)
+        self.recorder.scroll(view.start, view.stop, at)
+
+    def _begin(self, page: Page, tiles: Sequence[Tile], at: int) -> None:
+        shown = PageShown(
+            at, page.number, page.label, page.select, page.order,
+            prediction_shown=self._screen.prediction and bool(page.chances), id=page.key,
+        )  # fmt: skip
+        self.recorder.page_shown(shown, tiles, self._terminal())
+        self._page, self._marks = page.key, set(page.selected)
+        self._cursor, self._zoomed = 0, -1
+        self.hovered = self.cursor = None
+        self._placed.clear()
+
+    def _tiles(self, page: Page) -> list[Tile]:
+        """All images of the page; those not in view have no place yet."""
+        view, mosaic = self._screen.in_view(), self._screen.mosaic
+        tiles = []
+        for place, ref in enumerate(page.refs):
+            tile = Tile(self._image_id(page, place), ref)
+            if place in view:
+                left, top, width, height = mosaic.picture_at(place - view.start)
+                part = view.start // max(1, len(view))
+                found = mosaic.composer.placed.get(Item.parse(ref))
+                rect = (left, top + part * mosaic.size.height, width, height)
+                tile = tile._replace(original=found.source if found else (0, 0), place=rect)
+            tiles.append(tile)
+        return tiles
+
+    def _terminal(self) -> Terminal:
+        screen = self._screen
+        exact = getattr(screen.app._driver, "_mouse_pixels", False)
+        return Terminal(
+            screen.app.size.width, screen.app.size.height, screen.mosaic.cell_pixels,
+            "pixel" if exact else "cell", str(screen.mosaic.technique),
+        )  # fmt: skip
+
+    def submitted(self) -> None:
+        self.recorder.submit(self._clock())
+
+    def tick(self) -> None:
+        self.recorder.tick(self._clock())
+
+    # --- the pointer
+
+    def moved(self, x: float, y: float) -> None:
+        """The pointer is at this point of the screen, in cells."""
+        found, at = self._under(x, y), self._clock()
+        self.last = found
+        place = found[0] if found else None
+        if place != self.hovered:
+            if self.hovered is not None:
+                self.recorder.leave(self.hovered, at)
+            if place is not None:
+                self.recorder.enter(place, at)
+            self.hovered = place
+        if found is not None:
+            self.recorder.move(*found, at)
+
+    def point(self, x: float, y: float) -> tuple[float, float] | None:
+        """Where in an image a point of the screen is, in [0, 1]; None outside of all."""
+        found = self._under(x, y)
+        return found[1:] if found else None
+
+    def _under(self, x: float, y: float) -> tuple[int, float, float] | None:
+        screen = self._screen
+        view = screen.in_view()
+        if screen.page is None or screen.apart or not view or not self._page:
+            return None
+        near = screen.mosaic.tile_at(x, y)
+        if near is None:
+            return None
+        if not getattr(screen.app._driver, "_mouse_pixels", False):
+            x, y = x + 0.5, y + 0.5  # the middle of the cell
+        region = screen.mosaic.content_region
+        left, top, width, height = screen.mosaic.picture_at(near[0])
+        right, down = (x - region.x - left) / width, (y - region.y - top) / height
+        if not (0 <= right <= 1 and 0 <= down <= 1):
+            return None  # on the frame
+        return view.start + near[0], right, down
+
+    # --- keys
+
+    def key(self, name: str) -> None:
+        self.recorder.key(name, self._clock())
+
+    def changed(self, by: str, at: tuple[float, ...] = ()) -> None:
+        """The selection or the cursor may have changed, by a key, a letter, the mouse at a point
+        of the image …"""
+        page, board = self._screen.page, self._screen.board
+        if page is None or board is None or page.key != self._page:
+            return
+        now, marks = self._clock(), set(board.marks)
+        with self.recorder.together():
+            for place, ref in enumerate(page.refs):
+                if ref in marks and ref not in self._marks:
+                    self.recorder.select(place, *self._point(place, at), now, by)
+                elif ref in self._marks and ref not in marks:
+                    self.recorder.deselect(place, now, by)
+        self._marks = marks
+        if board.cursor != self._cursor:
+            self._cursor = board.cursor
+            self.cursor = None if by == "mouse" else board.cursor
+            if self.cursor is not None:
+                self.recorder.cursor(self.cursor, now)
+
+    def _point(self, place: int, at: tuple[float, ...]) -> tuple[float | None, float | None]:
+        """Where an image was clicked: a click names the cell, the pointer may know the pixel."""
+        if len(at) != 2:
+            return None, None
+        if self.last is not None and self.last[0] == place:
+            return self.last[1:]
+        return at[0], at[1]
+
+    def zoomed(self, place: int | None) -> None:
+        """One image is shown alone; None: the page again."""
+        at = self._clock()
+        if self._zoomed >= 0 and self._zoomed != place:
+            self.recorder.zoom(self._zoomed, False, at)
+        if place is not None and place != self._zoomed:
+            self.recorder.zoom(place, True, at)
+        self._zoomed = -1 if place is None else place
+
+    def replaced(self, place: int, reason: str, page: Page | None) -> None:
+        """An image cannot be shown; `page` has another in its place, None where there is none."""
+        at = self._clock()
+        if page is None:
+            self.recorder.broken(place, reason, at)
+            return
+        self._placed.discard(place)
+        self._marks &= set(page.refs)
+        tile = Tile(self._image_id(page, place), page.refs[place])
+        self.recorder.replace(place, reason, tile, at)
+
+    def focused(self, on: bool) -> None:
+        self.recorder.focus(on, self._clock())
+
+    def prediction(self, on: bool) -> None:
+        self.recorder.prediction(on, self._clock())

@@ -1,0 +1,163 @@
+"""Asks what to search for, and searches beside the screen."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar
+from weakref import WeakKeyDictionary
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.message import Message
+from textual.screen import ModalScreen
+from textual.widgets import Input, Label
+
+from annotator.curate.search import Results, Searcher, parse
+from annotator.errors import AnnotatorError
+from annotator.items.refs import printable
+from annotator.pages.listed import Listed
+from annotator.tui.pages.screen import PageScreen
+from annotator.tui.workers import poster
+
+if TYPE_CHECKING:
+    from annotator.tui.app import Labeller
+
+
+Begin = Callable[[str], Callable[[], Results]]
+"""Takes a query on the screen's thread; what it gives is run in another one."""
+
+_WORDS = (
+    "part of a file name, or a glob:  cam3  *_top.jpg",
+    "label:NAME   open labelled skipped flagged   by:NAME   -term: not",
+    'like: what looks like this item   text:"rusty edge": SigLIP2 features',
+)
+
+
+class SearchScreen(ModalScreen[tuple[str, Results] | None]):
+    """Returns the query with what it found, or None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,ctrl+c", "leave", "cancel", priority=True)
+    ]
+
+    class Searched(Message):
+        """What `query` found, or why it found nothing."""
+
+        def __init__(self, query: str, found: Results | str) -> None:
+            super().__init__()
+            self.query, self.found = query, found
+
+    def __init__(self, begin: Begin, before: str = "") -> None:
+        """`before` is the last query, to be changed."""
+        super().__init__()
+        self._begin, self._before = begin, before
+        self._busy = False
+        self._post = poster(self)
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog wide"):
+            yield Label("Search", classes="heading")
+            yield Input(self._before, placeholder="all of these must hold", max_length=1000)
+            for line in _WORDS:
+                yield Label(line, classes="line", markup=False)
+            yield Label("enter searches · esc leaves it", id="said", classes="dim", markup=False)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        if self._busy:
+            return
+        try:
+            work = self._begin(event.value)
+        except AnnotatorError as error:
+            self._say(str(error))
+            return
+        self._busy = True
+        self._say("searching …")
+        arguments = (event.value, work)
+        threading.Thread(target=self._run, args=arguments, name="search", daemon=True).start()
+
+    def _run(self, query: str, work: Callable[[], Results]) -> None:
+        found: Results | str
+        try:
+            found = work()
+        except AnnotatorError as error:
+            found = str(error)
+        except Exception as error:  # a worker's boundary: whatever a search dies of, say so
+            found = f"the search failed: {error!r}"
+        self._post(self.Searched(query, found))
+
+    def on_search_screen_searched(self, message: Searched) -> None:
+        self._busy, found = False, message.found
+        if not self.is_current:
+            return  # left meanwhile
+        if isinstance(found, str):
+            self._say(found)
+        elif not len(found.rows):
+            self._say("nothing is found")
+        else:
+            self.dismiss((message.query, found))
+
+    def _say(self, text: str) -> None:
+        lines = "\n".join(printable(line) for line in text.splitlines())
+        self.query_one("#said", Label).update(lines)
+
+    def action_leave(self) -> None:
+        self.dismiss(None)
+
+
+MOST = 960
+"""Results that become pages: twenty pages of 48."""
+_SEARCHERS: WeakKeyDictionary[Labeller, tuple[Searcher, str]] = WeakKeyDictionary()
+"""What each app searches with, which keeps what makes the next search quick; and its last query."""
+
+
+def search(app: Labeller) -> None:
+    """Ask what to search for, and open the results."""
+    searcher, before = _searcher(app)
+    session = app.session
+    current = session.current.ref if session.current is not None else None
+
+    def begin(query: str) -> Callable[[], Results]:
+        terms = parse(query)
+        mask = searcher.conditions(terms, session.state, session.classes)
+        return lambda: searcher.rank(terms, mask, MOST, current)
+
+    def show(answer: tuple[str, Results] | None) -> None:
+        if answer is not None:
+            _SEARCHERS[app] = searcher, answer[0]
+            _open(app, *answer)
+
+    app.push_screen(SearchScreen(begin, before), show)
+
+
+def _open(app: Labeller, query: str, found: Results) -> None:
+    project, session = app.project, app.session
+    refs = [session.queue.refs[row] for row in found.rows.tolist()]
+    session.queue.know(zip(refs, found.rows.tolist(), strict=True))
+    more = f", the best {len(refs):,} of them here" if found.scores is not None else ""
+    more = more or f", the first {len(refs):,} of them here"
+    note = f"{found.total:,} found{more if found.total > len(refs) else ''}"
+    source = Listed(session, refs, f"search: {printable(query)}", note)
+
+    def left(submitted: int | None) -> None:
+        if submitted:
+            app.label_screen.say(f"{submitted} pages submitted")
+        app.label_screen.sync()
+
+    picture = app.label_screen.picture
+    screen = PageScreen(
+        source, project, session, app.caps, picture.line,
+        prediction=not app.label_screen.sidebar.hides_prediction,
+    )  # fmt: skip
+    app.push_screen(screen, left)
+
+
+def _searcher(app: Labeller) -> tuple[Searcher, str]:
+    """The one of before, while the pool and its features are the same."""
+    features, refs = app.session.learner.features, app.session.queue.refs
+    known, query = _SEARCHERS.get(app, (None, ""))
+    if known is None or known.refs is not refs or known.features is not features:
+        known = Searcher(refs, features, folder=str(app.project.folder))
+        _SEARCHERS[app] = known, query
+    return known, query

@@ -1,0 +1,1 @@
+"""The widgets that put a picture on the terminal."""

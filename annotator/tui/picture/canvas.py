@@ -1,0 +1,253 @@
+"""A widget's place in the terminal, and the stage that fills it with pictures."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from functools import partial
+
+from textual.dom import DOMNode
+from textual.events import Resize
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from annotator.terminal.backend import Area, Backend
+from annotator.terminal.caps import Caps
+from annotator.terminal.choose import backend_for
+from annotator.terminal.overpaint import touches
+from annotator.terminal.pacing import SLACK, Line
+from annotator.terminal.probe import cell_size, through_tmux, tmux_client
+from annotator.terminal.requests import Display
+from annotator.terminal.round_trip import Budget
+from annotator.terminal.stage import Stage
+from annotator.tui.picture.driver import PictureDriver
+from annotator.tui.picture.strips import Placed, along, overlaid
+
+DRAWN_SLACK = 0.12
+"""Seconds of a picture that may queue where each is drawn anew: more, for somebody waits for it."""
+CLIENT = 2.0
+"""Seconds between looks at which terminal tmux is attached to."""
+
+
+class Canvas(Widget):
+    """Keeps the stage informed: where it is, what lies over it, what the terminal says.
+
+    Subclasses say what is wanted (`_step`) and follow what the stage decides (`_follow`).
+    """
+
+    def __init__(
+        self,
+        caps: Caps,
+        backend: Backend | None,
+        line: Line | None,
+        *,
+        lossless: bool,
+        depth: int,
+        id: str | None,  # noqa: A002  Textual's name
+        classes: str | None,
+    ) -> None:
+        super().__init__(id=id, classes=classes)
+        self._caps = caps
+        self._backend = backend or backend_for(caps)
+        wrap = through_tmux if caps.wrapped else bytes
+        self._line = line or Line(
+            time.monotonic,
+            caps.answers,
+            wrap,
+            caps.rtt,
+            patience=1.5 if caps.wrapped else 5.0,
+            slack=SLACK if self._backend.slots else DRAWN_SLACK,
+        )
+        budget = Budget(
+            self._backend.ladder,
+            self._line,
+            time.monotonic,
+            stores=self._backend.slots > 0,
+            lossless=lossless,
+        )
+        self._stage = Stage(
+            self._backend, self._line, self._write, time.monotonic, budget=budget, depth=depth
+        )
+        self._overdrawn = False
+        self._client = ""
+        self._rests = False
+        self._before: Canvas | None = None
+        """Whose the terminal was until this one was mounted."""
+
+    def _step(self) -> None:
+        """Tell the stage what is wanted, after any change."""
+        raise NotImplementedError
+
+    def _follow(self) -> None:
+        """Hand on what the stage decided."""
+        raise NotImplementedError
+
+    def _unseen(self) -> None:
+        """What is on the screen is drawn anew: nothing of it counts as seen."""
+        raise NotImplementedError
+
+    def on_mount(self) -> None:
+        driver = self.app._driver
+        if isinstance(driver, PictureDriver):
+            self._before = driver.canvas if isinstance(driver.canvas, Canvas) else None
+            if self._before is not None:
+                self._before.rest()
+            self._take(driver)
+            self.call_after_refresh(driver.hand_on_typed)
+        else:
+            self._line.fences = False
+        if self._caps.wrapped:
+            self.call_later(self._ask_for_client)
+            self.set_interval(CLIENT, self._ask_for_client)
+        self.watch(self.screen, "stack_updates", self._check, init=False)
+        self.screen.screen_layout_refresh_signal.subscribe(self, self._relaid)
+        self.app.app_resume_signal.subscribe(self, self._resumed)
+        self.app.theme_changed_signal.subscribe(self, self._repaper)
+        self._repaper()
+
+    def on_unmount(self) -> None:
+        self._write(self._stage.end())
+        driver = self.app._driver
+        if isinstance(driver, PictureDriver) and driver.canvas is self:
+            driver.canvas = None
+            if self._before is not None and self._before.is_mounted:
+                self._before.wake(driver)
+
+    def _take(self, driver: PictureDriver) -> None:
+        """Be the one whose pictures the terminal answers for."""
+        driver.canvas = self
+        driver.on_answer = self._answered
+        driver.on_text = self._others_wrote
+        driver.on_farewell = self._stage.end
+        driver.on_drain = lambda: (self._line.asked, min(2.0, 0.1 + 3 * self._line.rtt))
+
+    def rest(self) -> None:
+        """Another canvas has the terminal: free what is in it, and write nothing until `wake`."""
+        self._write(self._stage.end())
+        self._line.forget()
+        self._rests = True
+
+    def wake(self, driver: PictureDriver) -> None:
+        """The terminal is this one's again."""
+        self._rests = False
+        self._line.forget()
+        self._take(driver)
+        self._repaper()
+        self._place()
+        self.redraw()
+
+    def on_resize(self, event: Resize) -> None:
+        if self._stage.area.usable:
+            self.set_timer(0.1, self._place)
+        else:
+            self._place()
+
+    def _relaid(self, screen: object) -> None:
+        self._place()
+        self._check()
+
+    def _repaper(self, theme: object = None) -> None:
+        """Margins in the widget's own colour, whatever the theme."""
+        if self._rests:
+            return
+        before = self._backend.background
+        self._stage.repaper(self.background_colors[1].rgb)
+        if before != self._backend.background:
+            self._unseen()
+            self.refresh()
+            self._step()
+
+    def _resumed(self, app: object) -> None:
+        self.redraw()
+
+    def _place(self) -> None:
+        if not self.is_mounted or self._rests:
+            return
+        region, size = self.content_region, self.app.size
+        self._line.resize(size.width, size.height)
+        area = Area(*region, self._cell())
+        # Another size of screen moves a picture by one row only on its way: wait for the layout.
+        if region.right <= size.width and region.bottom <= size.height:
+            before = self._stage.area
+            self._stage.place(area)
+            if area != before:
+                self._unseen()
+                self.refresh()
+                self._step()
+
+    @property
+    def cell_pixels(self) -> tuple[int, int] | None:
+        """Width and height of a cell in pixels, where the terminal says so."""
+        driver = self.app._driver
+        return cell_size(driver.fileno) if isinstance(driver, PictureDriver) else None
+
+    def _cell(self) -> tuple[int, int]:
+        return self.cell_pixels or self._caps.cell
+
+    def redraw(self) -> None:
+        """Send everything anew, as to a terminal that was reset or is another one."""
+        if self._rests:
+            return
+        self._unseen()
+        self._stage.redraw()
+        self.refresh()
+        self._step()
+
+    async def _ask_for_client(self) -> None:
+        """Whether tmux is attached to another terminal now: that one has no pictures yet."""
+        client = await asyncio.to_thread(tmux_client)
+        before, self._client = self._client, client or self._client
+        if before and client and client != before:
+            self.redraw()
+
+    def _check(self) -> None:
+        covered = overlaid(self)
+        if covered != self._stage.covered:
+            self._stage.cover(covered)
+            self._follow()
+            if not self._backend.composited:
+                self.refresh()
+
+    def _answered(self, row: int, column: int) -> None:
+        """A cursor report, in the app's own task."""
+        notes = self._stage.answered(row, column)
+        self._follow()
+        path: list[DOMNode] = list((self.app.focused or self.app.screen).ancestors_with_self)
+        for note in notes:
+            along(path, partial(self._drawn, note))
+
+    def _drawn(self, note: Display) -> None:
+        self._stage.acknowledge(note)
+        self._follow()
+
+    def _write(self, data: bytes) -> None:
+        driver = self.app._driver
+        if self._rests:
+            return
+        if data and isinstance(driver, PictureDriver):
+            driver.write_picture(data)
+        elif data and driver is not None:
+            driver.write(data.decode())
+
+    # -- for the compositor ----------------------------------------------------------------
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        # Past the caches, for pictures change behind the compositor's back, and past all filters
+        # and tints: the colour of a placeholder is the name of its image.
+        style, width = self.rich_style, self.size.width
+        lines = (self.render_line(y).apply_style(style) for y in crop.line_range)
+        return [Placed(line, width).crop(crop.x, crop.right) for line in lines]
+
+    def _others_wrote(self, text: str) -> None:
+        """Something else went to the terminal: a picture that lies over text may be gone."""
+        if self._backend.composited or self._overdrawn or not touches(text, self._stage.area):
+            return
+        self._overdrawn = True
+        self.call_later(self._repainted)
+
+    def _repainted(self) -> None:
+        self._overdrawn = False
+        self._check()
+        self._stage.repainted()
+        self._follow()

@@ -1,0 +1,265 @@
+"""The picture of an item, in the terminal before the key that asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.message import Message
+from textual.strip import Strip
+
+from annotator.items.refs import Item, printable
+from annotator.terminal.backend import Backend
+from annotator.terminal.caps import Caps, Technique
+from annotator.terminal.pacing import Line
+from annotator.terminal.requests import Shot
+from annotator.tui.picture.canvas import Canvas
+from annotator.tui.picture.encoder import Developed, Load, Studio
+from annotator.tui.picture.strips import segments, words
+from annotator.tui.workers import poster
+
+SLOW = 0.04
+"""Round trip in seconds from which on the seen-guard is on by default."""
+
+
+class Picture(Canvas):
+    """Shows one item's picture and sends those to come ahead.
+
+    `load(item, (width, height))` gives the picture; it runs in a worker thread and may raise
+    `ImageError`. `show` an item, `expect` those that will be asked for next.
+    """
+
+    DEFAULT_CSS: ClassVar[str] = "Picture { width: 1fr; height: 1fr; }"
+
+    class Shown(Message):
+        """The bytes that show `item` were written, `ms` milliseconds after it was asked for."""
+
+        def __init__(self, item: Item, ms: float) -> None:
+            super().__init__()
+            self.item, self.ms = item, ms
+
+    class Seen(Message):
+        """The terminal has drawn `item`, `ms` milliseconds after it was asked for."""
+
+        def __init__(self, item: Item, ms: float) -> None:
+            super().__init__()
+            self.item, self.ms = item, ms
+
+    class Broken(Message):
+        """`item` has no picture; `reason` is shown in its place."""
+
+        def __init__(self, item: Item, reason: str) -> None:
+            super().__init__()
+            self.item, self.reason = item, reason
+
+    class _Developed(Message, bubble=False):
+        def __init__(self, developed: Developed) -> None:
+            super().__init__()
+            self.developed = developed
+
+    def __init__(
+        self,
+        load: Load,
+        caps: Caps,
+        *,
+        backend: Backend | None = None,
+        line: Line | None = None,
+        guard: str = "auto",
+        lossless: bool = False,
+        depth: int = 5,
+        id: str | None = None,  # noqa: A002  Textual's name
+        classes: str | None = None,
+    ) -> None:
+        super().__init__(
+            caps, backend, line, lossless=lossless, depth=depth, id=id, classes=classes
+        )
+        self._load, self._guard = load, guard
+        self._post = poster(self)
+        self._studio: Studio | None = None
+        self._broken: dict[Item, str] = {}
+        self._item: Item | None = None
+        self._seen: Item | None = None
+        self._expected: tuple[Item, ...] = ()
+        self._zoomed = False
+        self._reported = 0
+        self._face: tuple[object, ...] = ()
+        self._strips: dict[int, Strip] = {}
+
+    # -- what the screen asks for ----------------------------------------------------------
+
+    def show(self, item: Item) -> None:
+        """Show an item: at once if it is in the terminal, else as soon as it arrives."""
+        self._item, self._zoomed, self._seen = item, False, None
+        self._step()
+
+    def expect(self, items: Sequence[Item]) -> None:
+        """The items that will be asked for, most wanted first; the previous one, too, for undo."""
+        self._expected = tuple(items)
+        self._step()
+
+    def clear(self) -> None:
+        """Show nothing."""
+        self._item = self._seen = None
+        self._stage.clear()
+        self.refresh()
+
+    def zoom(self) -> bool:
+        """Switch between the fitted picture and the source's own pixels. Returns whether on."""
+        self._zoomed = not self._zoomed
+        self._step()
+        return self._zoomed
+
+    @property
+    def item(self) -> Item | None:
+        """The item that was asked for last."""
+        return self._item
+
+    @property
+    def seen(self) -> Item | None:
+        """The item that the terminal has certainly drawn: the only one a key can mean."""
+        return self._seen
+
+    @property
+    def guarded(self) -> bool:
+        """Whether keys count only once their picture was drawn: on, or over a slow line."""
+        slow = self._line.rtt >= SLOW or self._caps.remote
+        return self._guard == "on" or (self._guard == "auto" and slow)
+
+    def accepts(self, item: Item) -> bool:
+        """Whether a label key that arrives now can be meant for `item`."""
+        return self._item == item and (self._seen == item or not self.guarded)
+
+    @property
+    def technique(self) -> Technique:
+        return self._backend.technique
+
+    @property
+    def line(self) -> Line:
+        """The line to the terminal: there is one, whoever shows pictures."""
+        return self._line
+
+    @property
+    def ready(self) -> int:
+        """How many of the expected pictures need nothing but a key."""
+        return self._stage.ready
+
+    @property
+    def status(self) -> str:
+        """For the footer: the picture's bytes, pictures ready, milliseconds from key to drawn."""
+        view = self._stage.view
+        parts = [_bytes(view.payload.size)] if view.payload is not None else []
+        parts.append(f"ready {self._stage.ready}")
+        if self._seen is not None and self._line.fences:
+            parts.append(f"{view.waited * 1000:.0f} ms")
+        return " · ".join(parts)
+
+    # -- life ------------------------------------------------------------------------------
+
+    def on_mount(self) -> None:
+        self._studio = Studio(self._load, self._backend, self._from_thread)
+        self.set_interval(0.1, self._tick)
+
+    def on_unmount(self) -> None:
+        if self._studio is not None:
+            self._studio.close()
+
+    def _unseen(self) -> None:
+        self._seen = None
+
+    # -- one step: what is wanted, what is known, what is written --------------------------
+
+    def _step(self) -> None:
+        """After any change: tell the stage and the studio what is wanted now."""
+        if not self.is_mounted or self._studio is None or self._rests:
+            return
+        item = self._item
+        if item is not None and item in self._broken:
+            self._show_broken(item)
+        elif item is not None:
+            self._stage.show(Shot(item, self._zoomed))
+        self._stage.expect([Shot(other) for other in self._expected if other not in self._broken])
+        self._follow()
+
+    def _follow(self) -> None:
+        """Hand on what the stage decided."""
+        if self._studio is not None:
+            self._studio.want(self._stage.jobs())
+        shown = self._stage.view.last
+        if shown is not None and shown.serial != self._reported:
+            self._reported = shown.serial
+            self.post_message(self.Shown(shown.shot.item, self._stage.view.shown_after * 1000))
+        self._note_seen()
+        if self._stage.must_compose:
+            self.refresh()
+            self.call_after_refresh(self._composed)
+
+    def _composed(self) -> None:
+        self._stage.composed()
+        self._note_seen()
+
+    def _show_broken(self, item: Item) -> None:
+        if self._stage.plan.current is not None:
+            self._stage.clear()
+        if self._seen != item:
+            self._seen = item
+            self.refresh()
+            self.post_message(self.Broken(item, self._broken[item]))
+
+    def _tick(self) -> None:
+        if self._rests:
+            return
+        self._stage.pump()
+        self._follow()
+
+    # -- from other threads ----------------------------------------------------------------
+
+    def _from_thread(self, developed: Developed) -> None:
+        self._post(self._Developed(developed))
+
+    def on_picture__developed(self, message: _Developed) -> None:
+        message.stop()
+        job, payload, reason = message.developed.job, message.developed.payload, ""
+        if payload is not None:
+            self._stage.encoded(job, payload)
+        else:
+            reason = message.developed.reason
+            self._broken[job.shot.item] = reason
+        if reason:
+            self._step()
+        else:
+            self._follow()
+
+    def _note_seen(self) -> None:
+        seen = self._stage.view.seen
+        if seen is not None and seen.item == self._item and self._seen != seen.item:
+            self._seen = seen.item
+            self.post_message(self.Seen(seen.item, self._stage.view.waited * 1000))
+
+    # -- for the compositor ----------------------------------------------------------------
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        reason = self._broken.get(self._item) if self._item is not None else None
+        if reason is not None:
+            return words(printable(reason), y, self.size, self.rich_style)
+        if self.technique is Technique.NONE:
+            name = printable(self._item.path) if self._item else ""
+            return words(name, y, self.size, self.rich_style)
+        if self._stage.area[2:4] != self.size:
+            return Strip.blank(width, self.rich_style)
+        return self._cells(y)
+
+    def _cells(self, row: int) -> Strip:
+        """One row of the picture. It is made anew only when it is another: that takes a while."""
+        stage, backend = self._stage, self._backend
+        face = stage.area, backend.background, backend.named, stage.stand_in
+        if face != self._face:
+            self._face, self._strips = face, {}
+        if row not in self._strips:
+            cells = segments(self._stage.line_of_cells(row))
+            self._strips[row] = Strip(cells, self.size.width)
+        return self._strips[row]
+
+
+def _bytes(size: int) -> str:
+    return f"{size / 1024:.0f} KiB" if size < 1 << 20 else f"{size / (1 << 20):.1f} MiB"

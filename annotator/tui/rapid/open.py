@@ -1,0 +1,79 @@
+"""Rapid mode on the labelling screen: where it is offered, and with what."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from annotator.images import Folder
+from annotator.items.refs import Item
+from annotator.pages import Browse, Order, Select, Wish, with_target
+from annotator.pages.orders import STREAMED
+from annotator.session.session import Session
+from annotator.terminal.caps import Caps
+from annotator.tui.picture.picture import Picture
+from annotator.tui.rapid.player import AHEAD
+from annotator.tui.rapid.screen import RapidScreen
+from annotator.tui.rapid.text import Asked
+
+if TYPE_CHECKING:
+    from annotator.tui.app import Labeller
+
+TARGETS, OTHERS, LEAST = 8, 12, 4
+"""Known pictures in the stream that measures the delay, and the fewest of each kind."""
+
+
+def refusal(caps: Caps, session: Session) -> str:
+    """Why there is no rapid mode here; "" where there is."""
+    if not (caps.technique.stores and caps.answers):
+        return "rapid needs kitty or Ghostty: here each picture travels at its key"
+    if session.multi or len(session.classes) < 2:
+        return "rapid needs two classes or more, and one class an item"
+    return ""
+
+
+def known(session: Session, asked: Asked) -> tuple[list[Item], set[Item]]:
+    """Labelled items in random order, and which of them are to be marked; none where too few."""
+    rng = np.random.default_rng([session.seed, session.state.seq])
+    last = [entry for _, entry in session.state.labels() if not entry.by_machine]
+    yes = [entry.ref for entry in last if (entry.label == asked.label) != asked.excepts]
+    no = [entry.ref for entry in last if (entry.label == asked.label) == asked.excepts]
+    if len(yes) < LEAST or len(no) < LEAST:
+        return [], set()
+    targets = [Item.parse(str(ref)) for ref in rng.permutation(yes)[:TARGETS]]
+    others = [Item.parse(str(ref)) for ref in rng.permutation(no)[:OTHERS]]
+    items = [*targets, *others]
+    return [items[place] for place in rng.permutation(len(items))], set(targets)
+
+
+def rapid(app: Labeller) -> None:
+    """A stream of pictures; one key marks."""
+    project, session = app.project, app.session
+    if words := refusal(app.caps, session):
+        app.label_screen.say(words, "warn")
+        return
+    settings = project.settings
+    picture = Picture(
+        partial(Folder(project.images, settings.max_pixels).crop, context=settings.context),
+        app.caps, line=app.label_screen.picture.line, guard="off", depth=AHEAD,
+        lossless=settings.pictures == "exact",
+    )  # fmt: skip
+
+    def source(asked: Asked, count: int) -> Browse:
+        wish = Wish(asked.label, Select.POSITIVES_ONLY, Order.RANDOM, per_page=count)
+        if asked.excepts:
+            sure = replace(wish, select=Select.EXCEPTIONS, order=Order.NEEDED, most_doubt=STREAMED)
+            wish = with_target(sure, settings)
+        return Browse(session, wish)
+
+    def left(given: int | None) -> None:
+        if given:
+            app.label_screen.say(f"{given:,} labelled rapidly")
+        app.label_screen.sync()
+        app.learn()
+
+    label = session.strategy.find or session.classes[-1 if len(session.classes) == 2 else 0]
+    app.push_screen(RapidScreen(session, picture, source, partial(known, session), label), left)

@@ -1,0 +1,77 @@
+"""What came of a stream: its items, what is in doubt of them, and the labels that follow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from annotator.items.refs import Item
+from annotator.pages.key_delay import Delay, Stream, Verdict
+from annotator.tui.rapid.player import Player
+
+
+class Outcome:
+    """The items of a stream that were seen, judged by its marks and by second looks."""
+
+    def __init__(self, player: Player, delay: Delay) -> None:
+        self.items = [player.items[place] for place in player.onsets]
+        self._stream = Stream(list(player.onsets.values()), list(player.marks), delay)
+        self._left: set[int] = set()
+        self._names: dict[int, str | None] = {}
+        self._rate = player.reached
+        self.verdict: Verdict = self._stream.verdict
+
+    @property
+    def doubtful(self) -> list[Item]:
+        """To be looked at once more, the likeliest first."""
+        return [self.items[place] for place in self.verdict.doubtful]
+
+    @property
+    def looked(self) -> int:
+        """How many were looked at once more."""
+        return len(self._stream.known)
+
+    @property
+    def unnamed(self) -> list[Item]:
+        """What is marked and was given no class of its own yet."""
+        return [self.items[place] for place in self.verdict.marked if place not in self._names]
+
+    def name(self, label: str | None) -> None:
+        """The class of the first of `unnamed`; None leaves it open."""
+        item = self.unnamed[0]
+        self._names[self.items.index(item)] = label
+
+    def settle(self, positive: bool | None) -> None:
+        """What the first of `doubtful` is; None leaves it open."""
+        place = self.verdict.doubtful[0]
+        if positive is None:
+            self._left.add(place)
+        self._stream.known[place] = bool(positive)
+        self.verdict = self._stream.verdict
+
+    def back(self) -> None:
+        """Take the last `name` back, else the last `settle`."""
+        if self._names:
+            self._names.popitem()
+        elif self._stream.known:
+            place, _ = self._stream.known.popitem()
+            self._left.discard(place)
+            self.verdict = self._stream.verdict
+
+    def answers(self, marked: str | None, rest: str | None) -> dict[str, str]:
+        """Ref -> class: that by name, else `marked`, of the marked ones; `rest` of the others.
+
+        What is still in doubt stays open, and so does what would get None.
+        """
+        named = {place: self._names.get(place) or marked for place in self.verdict.marked}
+        found = {self.items[place].ref: label for place, label in named.items() if label}
+        if rest is not None:
+            others = [place for place in self.verdict.rest if place not in self._left]
+            found |= {self.items[place].ref: rest for place in others}
+        return found
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """For the log."""
+        rate = round(self._rate, 2) if self._rate else None
+        marks = len(self._stream.marks)
+        return {"rate": rate, "items": len(self.items), "marks": marks, "again": self.looked}

@@ -1,0 +1,92 @@
+"""What one sitting came to, for the annotator and for scripts."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from annotator.items.refs import printable
+from annotator.learn.error_estimate import ErrorEstimate
+from annotator.project.label_sets import NONE
+from annotator.session.session import Session
+from annotator.tui.key_repeat import Pace, duration
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """One sitting; `str` is for the annotator, `as_dict` for `--json` and for `on_finish`."""
+
+    project: str
+    annotator: str
+    answers: int
+    """Labels and skips, less what was taken back."""
+    seconds: float
+    """Of work: pauses are left out."""
+    remaining: int
+    per_minute: float | None = None
+    """Answers a minute of work; None for fewer than three."""
+    labels: dict[str, int] = field(default_factory=dict)
+    """All labels of the project, per class; in a multi-label project those of none, too."""
+    estimate: ErrorEstimate | None = None
+    """Of the whole pool; None where too few labels are behind it."""
+    unheard: int = 0
+    """Events that `on_label` or `on_finish` was still to hear of at the end."""
+    code: int = 0
+    """The exit status: 0, 1 after a crash, 128 + the signal that ended it (130 for SIGINT)."""
+
+    options: str = ""
+    """What belongs after the project to go on in the same way, as `--second`."""
+
+    @property
+    def command(self) -> str:
+        """What to run next."""
+        folder = printable(shlex.quote(self.project))
+        if self.remaining:
+            return f"annotator run {folder} {self.options}".rstrip()
+        return f"annotator export {folder} labels.csv"
+
+    def as_dict(self) -> dict[str, Any]:
+        estimate = None
+        if self.estimate is not None:
+            names = ("error", "low", "high", "n_eff")
+            estimate = {name: getattr(self.estimate, name) for name in names}
+        found = asdict(self) | {"estimate": estimate, "seconds": round(self.seconds, 3)}
+        del found["code"], found["options"]
+        return found | {"next": self.command}
+
+    def __str__(self) -> str:
+        words = f"{self.answers:,} answered in {duration(self.seconds)}"
+        if self.per_minute:
+            words += f", {self.per_minute:.0f} a minute"
+        left = f"{self.remaining:,} to go" if self.remaining else "nothing is left"
+        lines = [f"{words}; {left}. All is saved."]
+        counts = [f"{printable(name)} {count:,}" for name, count in self.labels.items() if count]
+        if counts:
+            lines.append("labels:  " + ", ".join(counts))
+        if self.estimate is not None:
+            e = self.estimate
+            lines.append(f"pool:    error {e.error:.1%} ({e.low:.1%} to {e.high:.1%}), estimated")
+        if self.unheard:
+            events = "1 event was" if self.unheard == 1 else f"{self.unheard:,} events were"
+            lines.append(f"on_label, on_finish: {events} not heard of")
+        lines.append(f"{'go on:  ' if self.remaining else 'take out:'} {self.command}")
+        return "\n".join(lines)
+
+
+def receipt_of(project: str, session: Session, pace: Pace, code: int) -> Receipt:
+    """The receipt of a sitting that has just ended."""
+    ranking, progress = session.ranking, session.progress
+    none = session.state.counts[NONE] if session.multi and not session.blind else 0
+    estimate = ranking.estimate if ranking else None
+    return Receipt(
+        project=project,
+        annotator=session.annotator,
+        answers=pace.answers,
+        seconds=pace.seconds,
+        remaining=progress.remaining,
+        per_minute=pace.overall,
+        labels={**progress.classes, **({NONE: none} if none else {})},
+        estimate=estimate if estimate and estimate.shown else None,
+        code=code,
+    )
