@@ -17,4 +17,4 @@ def open(folder: str | PathLike[str]) -> Project:  # noqa: A001  the verb that f
     from annotator import api
     from annotator.project import project
 
-    return api.Project(project.Project.open(Path(folder)))
+    return api.Project(project.ProjectFolder.open(Path(folder)))

@@ -24,14 +24,14 @@ from typing import TYPE_CHECKING, Any
 
 from annotator.errors import ProjectError, RefError
 from annotator.items.ref_table import RefTable
-from annotator.items.refs import Item, printable
+from annotator.items.refs import Item, make_printable
 from annotator.log.entries import Entry, replay
 from annotator.log.store import SqliteStore
-from annotator.project.item_pool import load
-from annotator.project.project import Project as Opened
-from annotator.proposals import before
+from annotator.project.item_pool import load_refs
+from annotator.project.project import ProjectFolder as Opened
+from annotator.proposals import load_proposal_prior
 from annotator.session.progress import Progress
-from annotator.session.scripted import Sitting, class_named
+from annotator.session.scripted import ScriptedSession, resolve_class
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -56,7 +56,7 @@ class Project:
     @property
     def refs(self) -> RefTable:
         """All items, in the order of refs.csv; lists the images where nobody has yet."""
-        return load(self.opened)
+        return load_refs(self.opened)
 
     def labels(self) -> dict[str, str]:
         """Ref to label, of every item whose label stands."""
@@ -74,20 +74,20 @@ class Project:
 
     def status(self) -> dict[str, Any]:
         """The figures of `annotator status --json`."""
-        from annotator.report import status
+        from annotator.report import project_status
 
-        return status(self.opened)
+        return project_status(self.opened)
 
     def predictions(self) -> Iterator[tuple[str, dict[str, float]]]:
         """Of every item without a label that has features: its ref, and class to probability.
 
         Raises `FeatureError` without features, `ProjectError` without labels of two classes.
         """
-        from annotator.session.predict import fit, predictions, unlabelled
+        from annotator.session.predict import fit, iter_predictions, unlabelled_rows
 
         state = replay(self.log())
         fitted = fit(self.opened, state)
-        for ref, proba in predictions(fitted, unlabelled(fitted.refs, state)):
+        for ref, proba in iter_predictions(fitted, unlabelled_rows(fitted.refs, state)):
             yield ref, dict(zip(fitted.classes, map(float, proba), strict=True))
 
     def session(
@@ -106,14 +106,16 @@ class Project:
         leased for `lease` seconds.
         """
         who = annotator or self.opened.settings.annotator or getpass.getuser()
-        prior = before(self.opened, blind=second)
-        return Session(self.opened, Sitting(self.opened, who, second, lease, clock, prior), learn)
+        prior = load_proposal_prior(self.opened, blind=second)
+        return Session(
+            self.opened, ScriptedSession(self.opened, who, second, lease, clock, prior), learn
+        )
 
 
 class Session:
     """One annotator's sitting. Use it in a `with`, or call `close`."""
 
-    def __init__(self, project: Opened, sitting: Sitting, learn: bool) -> None:
+    def __init__(self, project: Opened, sitting: ScriptedSession, learn: bool) -> None:
         self._project, self._sitting, self._learns = project, sitting, learn
         self._learn()
 
@@ -147,12 +149,12 @@ class Session:
 
         Raises `ImageError` for a file that is no picture, `ProjectError` when nothing is open.
         """
-        from annotator.images import Folder
+        from annotator.images import ImageFolder
 
         if (item := self.current) is None:
             raise ProjectError("nothing is open: all is answered, or on the screens of others")
         settings = self._project.settings
-        folder = Folder(self._project.images, settings.max_pixels)
+        folder = ImageFolder(self._project.images, settings.max_pixels)
         return folder.crop(item, size, settings.context).image
 
     def label(self, name: str, ref: str | None = None) -> Entry | None:
@@ -163,7 +165,7 @@ class Session:
         Raises `ProjectError` for a class that the project does not have, `StoreError` where
         nothing could be written.
         """
-        return self._answered(self._sitting.session.label(class_named(self._project, name), ref))
+        return self._answered(self._sitting.session.label(resolve_class(self._project, name), ref))
 
     def skip(self, ref: str | None = None) -> Entry | None:
         """Leave the current item unlabelled, and do not ask it again."""
@@ -177,13 +179,15 @@ class Session:
         not have.
         """
         named = {
-            ref: None if label is None else class_named(self._project, label)
+            ref: None if label is None else resolve_class(self._project, label)
             for ref, label in answers.items()
         }
         self._check(*answers)
         for ref in answers:
             if self._sitting.session.queue.row(ref) < 0:
-                raise RefError(f"{printable(ref)} has no label of another person to compare with")
+                raise RefError(
+                    f"{make_printable(ref)} has no label of another person to compare with"
+                )
         entries = self._sitting.session.decide(named, picked_by="api")
         self._learn()
         return entries
@@ -231,10 +235,12 @@ class Session:
         asked = self._sitting.session.queue
         if (unknown := [ref for ref in refs if asked.row(ref) < 0]) == []:
             return
-        pool = load(self._project)  # of second opinions only a part is asked
+        pool = load_refs(self._project)  # of second opinions only a part is asked
         for ref in unknown:
             if pool.find(ref) < 0:
-                raise RefError(f"{printable(ref)} is not in the project: see refs.csv for its refs")
+                raise RefError(
+                    f"{make_printable(ref)} is not in the project: see refs.csv for its refs"
+                )
 
     def _answered(self, entry: Entry | None) -> Entry | None:
         if entry is not None:
@@ -244,4 +250,4 @@ class Session:
     def _learn(self) -> None:
         if self._learns:
             self._sitting.learn()
-        self._sitting.look_around()
+        self._sitting.sync_with_others()

@@ -46,9 +46,9 @@ class TerminalError(AnnotatorError):
     """Use another terminal, window size or --graphics."""
 
 
-def several(problems: Sequence[str], heading: str, most: int = 20) -> str:
+def bullet_list(problems: Sequence[str], heading: str, limit: int = 20) -> str:
     """One message for all problems at once: the first `most` of them, and how many more."""
-    lines = [heading, *(f"  {problem}" for problem in problems[:most])]
-    if len(problems) > most:
-        lines.append(f"  … and {len(problems) - most} more")
+    lines = [heading, *(f"  {problem}" for problem in problems[:limit])]
+    if len(problems) > limit:
+        lines.append(f"  … and {len(problems) - limit} more")
     return "\n".join(lines)

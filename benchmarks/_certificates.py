@@ -8,12 +8,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.learn.audit import audit_order, plan, verdict
-from annotator.learn.error_estimate import Drawn
+from annotator.learn.audit import audit_order, judge_audit, plan_audit
+from annotator.learn.error_estimate import DrawnLabels
 from annotator.learn.model import FittedModel
 from annotator.learn.ridge import RidgeLOO
-from annotator.learn.rows import unit
-from annotator.simulate.task import Truth
+from annotator.learn.rows import normalize_rows
+from annotator.simulate.task import TruthTable
 
 LEVEL, LABELS, ATTEMPTS = 0.95, 300, 3
 STEP = 25  # the audit is judged after so many labels, as often as one likes
@@ -38,7 +38,7 @@ def finish(X: NDArray[np.float32], y: NDArray[np.int64], max_error: float, seed:
         model = FittedModel("", RidgeLOO(C).fit(X[labelled], y[labelled]), len(labelled), C)
         rest = np.setdiff1d(np.arange(N), labelled)
         proba = model.unit_proba(X[rest])
-        made = plan(
+        made = plan_audit(
             proba.max(axis=1), _drawn(model, y, labelled, N), len(rest),
             max_error=max_error, level=LEVEL, attempt=attempt,
         )  # fmt: skip
@@ -48,7 +48,7 @@ def finish(X: NDArray[np.float32], y: NDArray[np.int64], max_error: float, seed:
         wrong = proba[accepted].argmax(axis=1) != y[rest[accepted]]
         order = audit_order(np.arange(len(accepted)), seed)
         for stop in range(STEP, len(order) + STEP, STEP):
-            found = verdict(wrong[order[:stop]], made)
+            found = judge_audit(wrong[order[:stop]], made)
             if found.certified:
                 return Outcome(
                     True, wrong.mean() <= max_error, len(accepted), audited + found.audited
@@ -60,17 +60,17 @@ def finish(X: NDArray[np.float32], y: NDArray[np.int64], max_error: float, seed:
     return Outcome(False, True, 0, audited)
 
 
-def _drawn(model: FittedModel, y: NDArray[np.int64], rows: list[int], N: int) -> Drawn:
+def _drawn(model: FittedModel, y: NDArray[np.int64], rows: list[int], N: int) -> DrawnLabels:
     """The first labels as drawn uniformly; those of failed audits as not drawn at random."""
     q, size = np.full(len(rows), np.nan), N - np.arange(len(rows))
     q[:LABELS] = 1 / size[:LABELS]
     loo = model.estimator.loo_proba()  # type: ignore[attr-defined]
-    return Drawn(loo, loo, y[rows], q, size)
+    return DrawnLabels(loo, loo, y[rows], q, size)
 
 
 def outcomes(folder: Path, max_error: float, runs: int) -> list[Outcome]:
-    truth = Truth.read(folder / "truth.csv")
+    truth = TruthTable.read(folder / "truth.csv")
     classes = sorted(set(truth.labels))
     y = np.array([classes.index(label) for label in truth.labels])
-    X = unit(np.load(folder / "features.npy"))
+    X = normalize_rows(np.load(folder / "features.npy"))
     return [finish(X, y, max_error, seed) for seed in range(runs)]

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from PIL import Image
 
-from annotator.images import Folder
+from annotator.images import ImageFolder
 from annotator.items.refs import Item
 from annotator.terminal.backend import Area
-from annotator.terminal.caps import Caps, Technique
+from annotator.terminal.caps import Technique, TerminalCapabilities
 from annotator.terminal.choose import backend_for
-from annotator.terminal.requests import Job, Shot
-from annotator.tui.picture.encoder import Developed, Studio
+from annotator.terminal.requests import EncodeJob, PictureRequest
+from annotator.tui.picture.encoder import EncodeResult, PictureEncoder
 
 AREA = Area(0, 0, 65, 23, (8, 17))
 SIZE = (11600, 8700)
@@ -50,15 +50,17 @@ def developed(paths: Sequence[Path]) -> list[float]:
     done = threading.Event()
     begun = time.perf_counter()
 
-    def take(result: Developed) -> None:
+    def take(result: EncodeResult) -> None:
         assert result.payload is not None, result.reason
         times[result.job.shot.item.path] = 1000 * (time.perf_counter() - begun)
         if len(times) == len(paths):
             done.set()
 
-    backend = backend_for(Caps(Technique.FRAMES))
-    studio = Studio(Folder(Path("/")).crop, backend, take)
-    jobs = [Job(Shot(Item(str(path)[1:])), AREA, backend.ladder[1]) for path in paths]
+    backend = backend_for(TerminalCapabilities(Technique.FRAMES))
+    studio = PictureEncoder(ImageFolder(Path("/")).crop, backend, take)
+    jobs = [
+        EncodeJob(PictureRequest(Item(str(path)[1:])), AREA, backend.ladder[1]) for path in paths
+    ]
     studio.want(jobs)
     done.wait(300)
     studio.close()

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from annotator.terminal.backend import Area
-from annotator.terminal.caps import Caps, Technique
+from annotator.terminal.caps import Technique, TerminalCapabilities
 from annotator.terminal.choose import backend_for
 from tests.terminals.real import TRIXIE
 
@@ -24,7 +24,7 @@ def payload(folder: Path, keys: int) -> None:
     area = Area(0, 0, 65, 23, (8, 17))
     files = sorted(folder.iterdir())
     for technique in (Technique.FRAMES, Technique.SIXEL, Technique.ITERM, Technique.HALFCELL):
-        backend = backend_for(Caps(technique))
+        backend = backend_for(TerminalCapabilities(technique))
         for rung in backend.ladder:
             sizes = [backend.encode(Image.open(f).convert("RGB"), area, rung).size for f in files]
             print(f"  ours, {technique:12} {rung.name:22} {statistics.median(sizes):9,.0f} bytes")
@@ -36,13 +36,13 @@ def payload(folder: Path, keys: int) -> None:
 
 def _quality(image: Image.Image, area: Area) -> float:
     """PSNR in dB of the palette picture, as the terminal scales it up, against the exact one."""
-    from annotator.terminal.fit import canvas, fitted
+    from annotator.terminal.fit import fit_size, make_canvas
 
-    rung = backend_for(Caps(Technique.FRAMES)).ladder[1]
-    size = fitted(image.size, area.size)
+    rung = backend_for(TerminalCapabilities(Technique.FRAMES)).ladder[1]
+    size = fit_size(image.size, area.size)
     exact = np.asarray(image.resize(size, Image.Resampling.BICUBIC), float)
     small = (round(size[0] / rung.shrink), round(size[1] / rung.shrink))
-    sent = canvas(image, small, rung.colours).convert("RGB")
+    sent = make_canvas(image, small, rung.colours).convert("RGB")
     coarse = np.asarray(sent.resize(size, Image.Resampling.BILINEAR), float)
     return float(20 * np.log10(255 / np.sqrt(((exact - coarse) ** 2).mean())))
 

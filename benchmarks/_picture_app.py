@@ -26,7 +26,7 @@ from textual.app import App, ComposeResult  # noqa: E402
 from textual.widget import Widget  # noqa: E402
 from textual.widgets import Static  # noqa: E402
 
-from annotator.images import Folder  # noqa: E402
+from annotator.images import ImageFolder  # noqa: E402
 from annotator.items.refs import Item  # noqa: E402
 from annotator.tui.picture.driver import PictureDriver, driver_for  # noqa: E402
 
@@ -76,15 +76,15 @@ class Small(App[None]):
 
 
 def ours() -> type[Small]:
-    from annotator.tui.picture.picture import Picture
+    from annotator.tui.picture.picture import PictureView
 
     class Ours(Small):
         def make(self) -> Widget:
-            return Picture(Folder(FOLDER).crop, CAPS, guard="off")
+            return PictureView(ImageFolder(FOLDER).crop, CAPS, guard="off")
 
         def show(self) -> None:
             around = [ITEMS[(self.index + step) % len(ITEMS)] for step in (0, 1, 2, -1, 3, 4, 5)]
-            assert isinstance(self.picture, Picture)
+            assert isinstance(self.picture, PictureView)
             self.picture.show(around[0])
             self.picture.expect(around[1:])
 

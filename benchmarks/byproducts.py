@@ -23,9 +23,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from annotator.hits.recorder import PageShown, Recorder, Terminal, Tile
+from annotator.hits.recorder import PageShown, PageTile, Recorder, TerminalWindow
 from annotator.log.store import SqliteStore
-from annotator.project.project import Project
+from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
 from benchmarks import _pty
 
@@ -33,10 +33,10 @@ HZ, LIMIT, IMAGES = 60, 0.05, 48
 SIZE = (160, 50)
 RUN = """
 import sys
-from annotator.tui.pages.pointer_recorder import Hand
+from annotator.tui.pages.pointer_recorder import PointerRecorder
 if sys.argv.pop(1) == "off":
     for name in ("moved", "changed", "key", "shown", "tick"):
-        setattr(Hand, name, lambda self, *given: None)
+        setattr(PointerRecorder, name, lambda self, *given: None)
 from annotator.cli import main
 main()
 """
@@ -45,8 +45,10 @@ main()
 def alone(folder: Path, seconds: int = 60) -> float:
     """Share of a core that the recorder takes: `seconds` of hovering, as fast as it can."""
     recorder = Recorder(SqliteStore(folder / "alone.db"), "0123456789")
-    tiles = [Tile(f"images/{n:04}.jpg", f"images/{n:04}.jpg", (500, 375)) for n in range(IMAGES)]
-    recorder.page_shown(PageShown(0), tiles, Terminal(*SIZE))
+    tiles = [
+        PageTile(f"images/{n:04}.jpg", f"images/{n:04}.jpg", (500, 375)) for n in range(IMAGES)
+    ]
+    recorder.page_shown(PageShown(0), tiles, TerminalWindow(*SIZE))
     begun, place = _cpu(), 0
     recorder.enter(place, 0)
     for n in range(seconds * HZ):
@@ -122,7 +124,7 @@ def project(folder: Path) -> Path:
         noise = rng.integers(0, 255, (120, 160, 3)).astype(np.uint8)
         Image.fromarray(noise).save(images / f"{number:04}.jpg")
     settings = Settings((ClassInfo("no"), ClassInfo("yes")), images=str(images), seen_guard="off")
-    return Project.create(folder / "project", settings).folder
+    return ProjectFolder.create(folder / "project", settings).folder
 
 
 def main() -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.features.classic import Classic
-from annotator.images import Folder
+from annotator.features.classic import ClassicExtractor
+from annotator.images import ImageFolder
 from annotator.items.refs import Item
 from annotator.learn.ridge import RidgeLOO
 
@@ -35,8 +35,8 @@ def dataset(name: str) -> tuple[Features, NDArray[np.int64], Features]:
     kept = np.random.default_rng(0).permutation(len(rows))[:MOST]
     names = sorted({row["label"] for row in rows})
     y = np.array([names.index(rows[n]["label"]) for n in kept])
-    extractor, source = Classic(), Folder(folder)
-    pictures = [source.squeezed(Item(rows[n]["filename"]), extractor.size) for n in kept]
+    extractor, source = ClassicExtractor(), ImageFolder(folder)
+    pictures = [source.resized_pixels(Item(rows[n]["filename"]), extractor.size) for n in kept]
     return extractor(pictures), y, np.load(folder / "features.npy")[kept].astype(np.float32)
 
 

@@ -23,12 +23,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from annotator.detection.detect import Passes, detect
+from annotator.detection.detect import DetectionPasses, detect_images
 from annotator.detection.detections import Detections
 from annotator.detection.detectors import TransformersDetector
-from annotator.detection.evaluate import average_precision
+from annotator.detection.evaluate import detection_average_precision
 from annotator.detection.fuse import fuse
-from annotator.detection.results import Results
+from annotator.detection.results import DetectionCache
 from tests.propose.scenes import MODELS, answers, official, scenes
 
 GOAL = 0.9
@@ -46,7 +46,7 @@ def precision() -> None:
                 for path in truth
             }
         for name, each in found.items():
-            ours = float(np.mean(list(average_precision(truth, each).values())))
+            ours = float(np.mean(list(detection_average_precision(truth, each).values())))
             theirs = float(np.mean(list(official(truth, each).values())))
             rows.setdefault(name, []).append((ours, theirs))
     print("| AP at IoU 0.5, made scenes, median of 5 seeds | ours | pycocotools |")
@@ -152,8 +152,8 @@ def pipeline(given: argparse.Namespace) -> None:
             )
             bare = _bare(detector, folder / paths[0], images, clock)
             begun = clock()
-            results = Results(folder / "answers", detector.describe())
-            detect(paths, folder, detector, results, Passes())
+            results = DetectionCache(folder / "answers", detector.describe())
+            detect_images(paths, folder, detector, results, DetectionPasses())
             whole = clock() - begun
             spent, alone = spent + whole, alone + bare
             _row(checkpoint.name, images, whole, bare)

@@ -23,13 +23,22 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from annotator.detection.backbone import PatchNetwork
 from annotator.detection.dbscan import dbscan
-from annotator.detection.lost import Features, Found, apart, degrees, grown, lost, many, otsu
+from annotator.detection.lost import (
+    DiscoveredObject,
+    PatchFeatures,
+    compute_degrees,
+    grow_object,
+    lost,
+    lost_multi_seed,
+    otsu,
+    select_seeds,
+)
 from annotator.detection.proposal import Proposal, iou
 from annotator.detection.tokencut import tokencut
 from annotator.items.refs import Box, Item
 from annotator.log.entries import Action, Entry, replay
-from annotator.proposals import ProposalTable, ProposalWriter, open_or_make
-from annotator.proposals.precision import precision
+from annotator.proposals import ProposalTable, ProposalWriter, open_proposal_project
+from annotator.proposals.precision import measure_precision
 
 SHARED = Path(os.environ.get("ANNOTATOR_SHARED", Path(__file__).parents[2] / "shared"))
 MOBILENET = SHARED / "models" / "mobilenet-v2"
@@ -83,7 +92,7 @@ def share_box(shares: Shares) -> Box:
     return Box(left, top, right - left, bottom - top)
 
 
-def boxes_of(found: list[Found], features: Features) -> list[Box]:
+def boxes_of(found: list[DiscoveredObject], features: PatchFeatures) -> list[Box]:
     """As shares of the sides, after non-maximum suppression at 0.5, best first."""
     h, w = features.shape[:2]
     kept: list[Box] = []
@@ -94,35 +103,39 @@ def boxes_of(found: list[Found], features: Features) -> list[Box]:
     return kept
 
 
-def at(threshold: Callable[[NDArray[np.float32], int], float]) -> Callable[[Features], list[Found]]:
-    """`many` with a threshold of (a seed's correlations, the seed)."""
+def at(
+    threshold: Callable[[NDArray[np.float32], int], float],
+) -> Callable[[PatchFeatures], list[DiscoveredObject]]:
+    """`lost_multi_seed` with a threshold of (a seed's correlations, the seed)."""
 
-    def find(features: Features) -> list[Found]:
-        flat, degree = features.reshape(-1, features.shape[2]), degrees(features)
+    def find(features: PatchFeatures) -> list[DiscoveredObject]:
+        flat, degree = features.reshape(-1, features.shape[2]), compute_degrees(features)
         found = []
-        for seed in apart(degree.reshape(features.shape[:2]), 40):
+        for seed in select_seeds(degree.reshape(features.shape[:2]), 40):
             correlation = flat @ flat[seed]
             mask = (correlation > threshold(correlation, seed)).reshape(features.shape[:2])
-            one = grown(mask, seed, 1 - int(degree[seed]) / len(degree))
+            one = grow_object(mask, seed, 1 - int(degree[seed]) / len(degree))
             found += [] if one is None else [one]
         return found
 
     return find
 
 
-def single(find: Callable[[Features], Found | None]) -> Callable[[Features], list[Found]]:
-    def found(features: Features) -> list[Found]:
+def single(
+    find: Callable[[PatchFeatures], DiscoveredObject | None],
+) -> Callable[[PatchFeatures], list[DiscoveredObject]]:
+    def found(features: PatchFeatures) -> list[DiscoveredObject]:
         one = find(features)
         return [] if one is None else [one]
 
     return found
 
 
-METHODS: dict[str, Callable[[Features], list[Found]]] = {
+METHODS: dict[str, Callable[[PatchFeatures], list[DiscoveredObject]]] = {
     "LOST": single(lost),
     "TokenCut, tau 0.2": single(tokencut),
     "TokenCut, tau 0": single(lambda features: tokencut(features, 0.0)),
-    "many, auto: Otsu of all correlations": many,
+    "many, auto: Otsu of all correlations": lost_multi_seed,
     "many, Otsu of the positive ones": at(lambda c, seed: otsu(c[c > 0])),
     "many, above 0": at(lambda c, seed: 0.0),
     "many, 0.2 of the seed's own": at(lambda c, seed: 0.2 * float(c[seed])),
@@ -138,7 +151,7 @@ def corloc() -> None:
     for samples in sets.values():
         seen = []
         for picture, truth in samples:
-            size = network.look_size(picture.size, 600)
+            size = network.input_size(picture.size, 600)
             seen.append((network(np.asarray(picture.resize(size))), list(map(share_box, truth))))
         for name, find in METHODS.items():
             best, hits, count = [], [], 0
@@ -161,7 +174,9 @@ def parity() -> None:
         features, patch = told["features"].astype(np.float32), int(told["patch"])
         stride, size = (patch, patch), tuple(reversed(told["image_size"].tolist()))
         one = lost(features, int(told["k_patches"]))
-        several = many(features, int(told["number_seeds"]), float(told["correlation_th"]))
+        several = lost_multi_seed(
+            features, int(told["number_seeds"]), float(told["correlation_th"])
+        )
         same[0] += one is not None and corners(one.box(stride, size)) == told["lost_box"].tolist()
         boxes = [corners(found.box(stride, size)) for found in several]
         same[1] += boxes == told["multi_boxes"].tolist()
@@ -240,7 +255,7 @@ def flow(images: int = 20_000, each: int = 5) -> None:
     """100,000 proposals: written, opened again, counted after 5,000 labels."""
     folder = Path(tempfile.mkdtemp())
     (folder / "photos").mkdir()
-    project = open_or_make(folder / "photos")
+    project = open_proposal_project(folder / "photos")
     rng = np.random.default_rng(0)
     marks = [time.monotonic()]
     with ProposalWriter(project) as writer:
@@ -260,7 +275,7 @@ def flow(images: int = 20_000, each: int = 5) -> None:
     labels = (Entry(n, 0.0, "a", Action.LABEL, ref, "yes") for n, ref in enumerate(chosen, 1))
     state = replay(labels)
     marks.append(time.monotonic())
-    groups = precision(project, state)
+    groups = measure_precision(project, state)
     marks.append(time.monotonic())
     wrote, again, opened, _, counted = np.diff(marks)
     print(

@@ -25,11 +25,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from annotator.features.classic import Classic
+from annotator.features.classic import ClassicExtractor
 from annotator.features.dictionary import dead_leaves
 from annotator.features.extractor import Extractor
-from annotator.features.pipeline import Progress, extract
-from annotator.images import Folder
+from annotator.features.pipeline import ExtractionProgress, extract_features
+from annotator.images import ImageFolder
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import Item
 
@@ -111,7 +111,7 @@ def pipeline_rate(
     """
     marks: list[tuple[float, int]] = []
 
-    def note(progress: Progress) -> None:
+    def note(progress: ExtractionProgress) -> None:
         marks.append((clock(), progress.done))
 
     def enough() -> bool:
@@ -119,8 +119,8 @@ def pipeline_rate(
 
     refs = listed(images, count)
     with tempfile.TemporaryDirectory() as folder:
-        extract(
-            refs, Folder(images), extractor, Path(folder), workers=workers, progress=note,
+        extract_features(
+            refs, ImageFolder(images), extractor, Path(folder), workers=workers, progress=note,
             stop=enough,
         )  # fmt: skip
     (began, _), (first, before), (last, after) = marks[0], marks[6], marks[-1]
@@ -199,8 +199,8 @@ def compare(
 
 def classic(images: Path, repeats: int) -> dict[str, Any]:
     """Milliseconds a picture: the features alone, and all from file to row."""
-    extractor, source = Classic(), Folder(images)
-    pictures = [source.squeezed(Item(f"{n}.jpg"), extractor.size) for n in range(64)]
+    extractor, source = ClassicExtractor(), ImageFolder(images)
+    pictures = [source.resized_pixels(Item(f"{n}.jpg"), extractor.size) for n in range(64)]
     times = []
     for _ in range(5 * repeats):
         begun = time.perf_counter()

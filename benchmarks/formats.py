@@ -20,13 +20,13 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from annotator.formats.format import load, names
-from annotator.formats.output_file import target
-from annotator.formats.source import Options, Source
+from annotator.formats.format import list_formats, load_format
+from annotator.formats.output_file import open_output
+from annotator.formats.source import ExportOptions, ExportSource
 from annotator.log.entries import Action, Entry
 from annotator.log.store import SqliteStore
-from annotator.project.item_pool import load as load_pool
-from annotator.project.project import Project
+from annotator.project.item_pool import load_refs as load_pool
+from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
 
 ITEMS = int(os.environ.get("FORMATS_ITEMS", 1_000_000))
@@ -54,9 +54,9 @@ def make_images(folder: Path) -> None:
         os.link(first, folder / f"{number:05}.jpg")
 
 
-def make_project(folder: Path, images: Path, boxes: bool) -> Project:
+def make_project(folder: Path, images: Path, boxes: bool) -> ProjectFolder:
     settings = Settings((ClassInfo("ok"), ClassInfo("defect")), images=str(images))
-    project = Project.create(folder, settings)
+    project = ProjectFolder.create(folder, settings)
     count = ITEMS if boxes else IMAGES
     with project.refs_file.open("w") as file:
         file.write("filename,bbox\n")
@@ -83,7 +83,7 @@ def held_mb(field: str) -> float:
     return int(line.split()[1]) / 1000
 
 
-def plain(project: Project, place: Path) -> int:
+def plain(project: ProjectFolder, place: Path) -> int:
     """What nothing can beat: the same rows from memory that is there already."""
     refs = load_pool(project)
     with place.open("w", newline="") as file:
@@ -96,15 +96,15 @@ def plain(project: Project, place: Path) -> int:
 
 def one(folder: Path, name: str, place: Path) -> None:
     """Runs in a process of its own; prints seconds, megabytes and items as JSON."""
-    project = Project.open(folder)
+    project = ProjectFolder.open(folder)
     before, begun, worked = held_mb("VmRSS"), time.perf_counter(), time.process_time()
     if name == PLAIN:
         written = plain(project, place)
     else:
-        format_ = load(name)
-        with target(place, format_.folder, False) as temporary:
+        format_ = load_format(name)
+        with open_output(place, format_.folder, False) as temporary:
             store = SqliteStore(project.labels_file)
-            source = Source.open(project, store.entries(), Options())
+            source = ExportSource.open(project, store.entries(), ExportOptions())
             assert format_.write is not None
             format_.write(source, temporary)
             store.close()
@@ -135,8 +135,8 @@ def main() -> None:
             f"{'on disk':>8}"
         )
         report(PLAIN, base, base, root / "plain")
-        for name in names():
-            format_ = load(name)
+        for name in list_formats():
+            format_ = load_format(name)
             if format_.write is None or name in ("coco-results", "imagenet-ab"):
                 continue
             project = few if "boxes" not in format_.keeps or format_.folder else many

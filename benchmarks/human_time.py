@@ -12,9 +12,9 @@ import argparse
 import os
 from pathlib import Path
 
-from annotator.simulate.human import MODES, as_text, label_all
+from annotator.simulate.human import MODES, format_effort, label_all
 from annotator.simulate.options import SimulateOptions, parse_seeds
-from annotator.simulate.task import load
+from annotator.simulate.task import load_truth
 
 SHARED = Path(os.environ.get("ANNOTATOR_SHARED", Path(__file__).parents[2] / "shared"))
 SETS = ("flowers", "magnetic-tile", "cifar10")
@@ -34,14 +34,14 @@ def main() -> None:
             print(f"{name}: {folder} is absent: left out")
             continue
         options = SimulateOptions(truth=folder / "truth.csv", features=folder / "features.npy")
-        truth, matrix = load(options)
+        truth, matrix = load_truth(options)
         found = [
             label_all(truth.refs, matrix, truth.labels, mode, seed=seed)
             for mode in given.modes.split(",")
             for seed in parse_seeds(given.seeds)
         ]
         goal = f" (goal: {GOAL[name]:.0f}x)" if name in GOAL else ""
-        print(f"\n{name}, {len(truth.refs):,} images{goal}\n{as_text(found)}", flush=True)
+        print(f"\n{name}, {len(truth.refs):,} images{goal}\n{format_effort(found)}", flush=True)
 
 
 if __name__ == "__main__":

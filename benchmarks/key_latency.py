@@ -23,7 +23,7 @@ from PIL import Image
 from annotator.features.store import FeatureStore
 from annotator.items.ref_table import RefTable
 from annotator.log.store import SqliteStore
-from annotator.project.project import Project
+from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
 from benchmarks._pty import Terminal
 from tests.terminal.screen import Screen
@@ -105,10 +105,10 @@ class Kitty(Terminal):
         return found
 
 
-def make(folder: Path, images: Path, count: int) -> Project:
+def make(folder: Path, images: Path, count: int) -> ProjectFolder:
     """`count` boxes in a hundred pictures, with features."""
     classes = (ClassInfo("ok"), ClassInfo("defect"))
-    project = Project.create(folder, Settings(classes, images=str(images)))
+    project = ProjectFolder.create(folder, Settings(classes, images=str(images)))
     refs = RefTable(
         f"{n % 100:02}.jpg#xywh={n // 100 % 500},{n // 50_000},120,90" for n in range(count)
     )
@@ -124,7 +124,7 @@ def make(folder: Path, images: Path, count: int) -> Project:
     return project
 
 
-def measure(project: Project) -> Found:
+def measure(project: ProjectFolder) -> Found:
     """Label with real keys; every key must be on disk."""
     terminal = Kitty([ANNOTATOR, "run", str(project.folder)])
     terminal.wait("ready 5")

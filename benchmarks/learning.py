@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from annotator.simulate import SimulateOptions, run
+from annotator.simulate import SimulateOptions, run_simulations
 from annotator.simulate.options import parse_seeds
-from annotator.simulate.summary import summary
-from annotator.simulate.table import aligned
-from annotator.simulate.task import load, task
+from annotator.simulate.summary import summarize_runs
+from annotator.simulate.table import align_columns
+from annotator.simulate.task import load_truth, make_task
 from benchmarks._certificates import outcomes
 from benchmarks._figure import draw, panel
 from benchmarks._peers import ACTIVEML, MODAL, SCRATCH, SHARED, environment, measure
@@ -83,12 +83,12 @@ def simulated(name: str, given: Given, **changes: Any) -> list[Row]:
         state=FOLDER / f"{name}.jsonl",
     )
     print(f"{name} {changes}", file=sys.stderr, flush=True)
-    runs: list[Row] = run(replace(options, **changes))["runs"]
+    runs: list[Row] = run_simulations(replace(options, **changes))["runs"]
     return runs
 
 
 def saving(strategy: str, runs: list[Row]) -> Row:
-    return next(row for row in summary(runs) if row["strategy"] == strategy)
+    return next(row for row in summarize_runs(runs) if row["strategy"] == strategy)
 
 
 def geometric(values: list[float]) -> float:
@@ -111,7 +111,7 @@ def efficiency(given: Given) -> None:
             rows.append(_efficiency(label, [*found, *random]))
             if not find:
                 factors["rare"].append(saving("herding-mix", [*found, *random])["saving"])
-    print(aligned(rows))
+    print(align_columns(rows))
     for kind, goal in (("balanced", "1.5 / 2"), ("rare", "3 / 5")):
         low, mean = min(factors[kind]), geometric(factors[kind])
         print(
@@ -129,7 +129,7 @@ def others(given: Given) -> None:
         )  # fmt: skip
         rows.append(_efficiency(f"{name} {positive}", runs))
         factors.append(saving("herding-mix", runs)["saving"])
-    print(aligned([HEAD, *rows]))
+    print(align_columns([HEAD, *rows]))
     print(f"{geometric(factors):.2f} times fewer (geometric mean), least {min(factors):.2f}")
 
 
@@ -157,7 +157,7 @@ def honesty(given: Given) -> None:
         everything += runs
         rows += _honesty(name, runs)
         panels.append(panel(name, runs))
-    print(aligned([*rows, *_honesty("all", everything)]))
+    print(align_columns([*rows, *_honesty("all", everything)]))
     print("goals: bias ≤ .015, covers 88 to 98 %, RMSE ≤ .05 at 300 (stretch .04, width ≤ .15);")
     print("ECE ≤ .08 at 100 and ≤ .05 at 300 (stretch .04, .03)")
     if given.figure:
@@ -165,7 +165,7 @@ def honesty(given: Given) -> None:
 
 
 def _honesty(name: str, runs: list[Row]) -> list[list[str]]:
-    (found,) = summary(runs)
+    (found,) = summarize_runs(runs)
     return [
         [
             name,
@@ -198,7 +198,7 @@ def peers(given: Given) -> None:
             name, given, seeds=seeds, budget=budget, metric="accuracy",
             strategies=("herding-mix", "margin"), estimators=("ridge", "logistic"),
         )  # fmt: skip
-        for row in summary(runs):
+        for row in summarize_runs(runs):
             system = f"annotator {row['strategy']}, {row['estimator']}"
             rows.append(
                 [
@@ -220,12 +220,12 @@ def peers(given: Given) -> None:
                 f"{np.mean([one['value'][-1] for one in found]):.3f}",
                 f"{np.median([one['ms'] for one in found]):.0f}",
             ])  # fmt: skip
-    print(aligned(rows))
+    print(align_columns(rows))
 
 
 def _pool(name: str, seed: int) -> dict[str, Any]:
     options = SimulateOptions(folder(name) / "truth.csv", folder(name) / "features.npy")
-    one = task(*load(options), options, seed)
+    one = make_task(*load_truth(options), options, seed)
     X, unseen = (np.asarray(m, dtype=np.float32) for m in (one.X, one.unseen))
     first = np.random.default_rng(seed).choice(len(X), 2, replace=False)
     return {
@@ -255,7 +255,7 @@ def certificates(given: Given) -> None:
             f"{np.mean([one.accepted for one in done]):.0f}" if done else "-",
             f"{np.mean([one.audited for one in found]):.0f}",
         ])  # fmt: skip
-    print(aligned(rows))
+    print(align_columns(rows))
     print(f"true where certified: {np.mean(promises):.1%} of {len(promises)} (goal: at least 95 %)")
 
 

@@ -18,7 +18,7 @@ from PIL import Image
 
 from annotator.features.store import FeatureStore
 from annotator.items.ref_table import RefTable
-from annotator.project.project import Project
+from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
 from benchmarks._pty import HALF_CELL, Terminal
 
@@ -46,9 +46,9 @@ def make_folder(folder: Path, count: int) -> None:
             os.link(first, part / f"{place:04}.jpg")
 
 
-def make_million(folder: Path, images: Path, count: int) -> Project:
+def make_million(folder: Path, images: Path, count: int) -> ProjectFolder:
     """A project of `count` boxes with random features, the pictures being those of `images`."""
-    project = Project.create(
+    project = ProjectFolder.create(
         folder, Settings((ClassInfo("ok"), ClassInfo("defect")), images=str(images))
     )
     refs = RefTable(
@@ -90,7 +90,7 @@ def listing(folder: Path) -> float:
     return time.perf_counter() - begun
 
 
-def memory(project: Project) -> dict[str, float]:
+def memory(project: ProjectFolder) -> dict[str, float]:
     """After some labels, with a model learnt on all features."""
     terminal = Terminal([ANNOTATOR, "run", str(project.folder), "--graphics", "halfcell"])
     terminal.read_until(lambda data: HALF_CELL in data)

@@ -22,10 +22,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from annotator.project.project import Project
+from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
-from annotator.terminal.sheet import Spot, most, spots
-from annotator.tui.pages.mosaic import tags
+from annotator.terminal.sheet import Spot, count_fitting, lay_out_grid
+from annotator.tui.pages.mosaic import make_tags
 from tests.terminals.real import Pixels, Real, missing
 
 PAGE, PAGES = 48, 30
@@ -80,7 +80,7 @@ class Window:
         height, width = terminal.pixels().shape[:2]
         self.cell = width // size[0], height // size[1]
         room = size[0], size[1] - above - below
-        self.spots = spots(most(PAGE, *room, self.cell), *room, self.cell)
+        self.spots = lay_out_grid(count_fitting(PAGE, *room, self.cell), *room, self.cell)
 
     def middles(self, pixels: Pixels) -> Pixels:
         """(n, 3) the colour in the middle of each tile."""
@@ -106,7 +106,7 @@ class Window:
 
     def select(self, place: int) -> float:
         """Milliseconds from the last letter of a tile's tag until its frame has changed."""
-        *first, last = tags(len(self.spots))[place]
+        *first, last = make_tags(len(self.spots))[place]
         for letter in first:
             self.terminal.press(letter)
             time.sleep(0.1)
@@ -130,7 +130,7 @@ def opened(name: str, command: list[str], folder: Path, size: tuple[int, int]): 
 
 def ours(name: str, images: Path, folder: Path, size: tuple[int, int], keys: int) -> None:
     settings = Settings((ClassInfo("yes"), ClassInfo("no")), images=str(images))
-    made = Project.create(folder / "project", settings)
+    made = ProjectFolder.create(folder / "project", settings)
     command = [sys.executable, "-m", "annotator", "browse", str(made.folder), "--class", "yes"]
     command += ["--order", "random"]
     with opened(name, command, folder, size) as terminal:

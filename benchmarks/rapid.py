@@ -14,17 +14,17 @@ import argparse
 
 import numpy as np
 
-from annotator.simulate.rapid_human import Human, Streamed, simulate_stream
+from annotator.simulate.rapid_human import RapidHuman, StreamResult, simulate_stream
 
 RATES = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
 SHARES = (0.02, 0.05, 0.1, 0.3)
 
 
-def mean(truths: list[np.ndarray], rate: float) -> Streamed:
+def mean(truths: list[np.ndarray], rate: float) -> StreamResult:
     """Over the seeds."""
     runs = [simulate_stream(truth, rate, seed=seed) for seed, truth in enumerate(truths)]
     columns = zip(*((r.recall, r.precision, r.doubtful, r.seconds) for r in runs), strict=True)
-    return Streamed(*(float(np.mean(column)) for column in columns))
+    return StreamResult(*(float(np.mean(column)) for column in columns))
 
 
 def main() -> None:
@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=2000)
     parser.add_argument("--seeds", type=int, default=3)
     given = parser.parse_args()
-    single = Human().decision
+    single = RapidHuman().decision
     for share in SHARES:
         rngs = [np.random.default_rng([seed, 1]) for seed in range(given.seeds)]
         truths = [rng.random(given.items) < share for rng in rngs]

@@ -19,15 +19,15 @@ from typing import Any
 
 import numpy as np
 
-from annotator.curate.review_evidence import gather, likely_errors
+from annotator.curate.review_evidence import find_likely_errors, gather_evidence
 from annotator.curate.search import Searcher
 from annotator.features.store import FeatureStore
 from annotator.items.ref_table import RefTable
-from annotator.learn.label_conflicts import LEAST
-from annotator.log.entries import Action, Entry, State, replay
-from annotator.project.project import Project
+from annotator.learn.label_conflicts import MIN_VOTES
+from annotator.log.entries import Action, Entry, LogState, replay
+from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
-from annotator.session.pool_features import PooledFeatures
+from annotator.session.pool_features import PoolFeatures
 
 N, D, MOST = 1_000_000, 384, 100
 LIMIT = 0.3
@@ -58,18 +58,18 @@ def similarity(folder: Path) -> None:
     matrix = million(folder)
     refs = RefTable([f"site{n % 37}/camera{n % 11}/IMG_{n:07d}.jpg" for n in range(N)])
     store = FeatureStore(refs, matrix, {"name": "made"}, np.ones(N, np.uint8))
-    searcher = Searcher(refs, PooledFeatures(store, refs))
+    searcher = Searcher(refs, PoolFeatures(store, refs))
     state = replay(
         Entry(n + 1, 1.0, "ann", Action.LABEL, refs[n * 41], "ok") for n in range(20_000)
     )
     like = f"like:{refs[4242]}"
     begun = time.perf_counter()
-    first = searcher.find(like, state, most=MOST)
+    first = searcher.find(like, state, limit=MOST)
     print(
         f"{'the first one, which finds the lengths of the rows, too':58}"
         f"{time.perf_counter() - begun:8.3f} s"
     )
-    ours = timed(lambda: searcher.find(like, state, most=MOST))
+    ours = timed(lambda: searcher.find(like, state, limit=MOST))
     query = np.asarray(matrix[4242], np.float32)
     single = np.asarray(matrix, np.float32)
     lengths = np.linalg.norm(single, axis=1)
@@ -84,7 +84,7 @@ def similarity(folder: Path) -> None:
     rows = [
         ("ours: search like:REF, 0.77 GB of half floats, mapped", ours),
         ("ours with a condition: like:REF open",
-         timed(lambda: searcher.find(f"{like} open", state, most=MOST))),
+         timed(lambda: searcher.find(f"{like} open", state, limit=MOST))),
         ("numpy, 1.5 GB of single floats in memory", timed(lambda: top(single @ query))),
         ("numpy, half floats converted whole",
          timed(lambda: top(np.asarray(matrix, np.float32) @ query), 1)),
@@ -97,7 +97,7 @@ def similarity(folder: Path) -> None:
     names(searcher, refs, state)
 
 
-def names(searcher: Searcher, refs: RefTable, state: State) -> None:
+def names(searcher: Searcher, refs: RefTable, state: LogState) -> None:
     print()
     listed = list(refs)
     for title, query, test in (
@@ -105,7 +105,7 @@ def names(searcher: Searcher, refs: RefTable, state: State) -> None:
         ("a glob", "*77?.jpg", None),
         ("a state and a part", "open 4242", None),
     ):
-        seconds = timed(lambda query=query: searcher.find(query, state, most=MOST), 5)  # type: ignore[misc]
+        seconds = timed(lambda query=query: searcher.find(query, state, limit=MOST), 5)  # type: ignore[misc]
         beside = ""
         if test is not None:
             plain = timed(lambda test=test: [r for r in listed if test(r)], 3)  # type: ignore[misc]
@@ -128,10 +128,10 @@ def planted() -> None:
         truth = {row["filename"]: row["label"] for row in rows}
         with tempfile.TemporaryDirectory() as place:
             project, state, wrong = _mislabelled(Path(place), folder, truth)
-            evidence = gather(project, state)
-        found, _, _ = likely_errors(evidence.y, evidence.proba)
+            evidence = gather_evidence(project, state)
+        found, _, _ = find_likely_errors(evidence.y, evidence.proba)
         bad = np.array([ref in wrong for ref in evidence.refs])
-        near = evidence.contradictions() >= LEAST
+        near = evidence.contradictions() >= MIN_VOTES
         head = bad[found][: len(wrong)].mean()
         print(
             f"{name:32}{f'{bad[found].sum()} of {len(wrong)} in {len(found)}':>20}{head:>22.0%}"
@@ -141,10 +141,10 @@ def planted() -> None:
 
 def _mislabelled(
     place: Path, folder: Path, truth: dict[str, str]
-) -> tuple[Project, State, set[str]]:
+) -> tuple[ProjectFolder, LogState, set[str]]:
     classes = sorted(set(truth.values()))
     settings = Settings(classes=tuple(map(ClassInfo, classes)), images=str(folder))
-    project = Project.create(place / "p", settings)
+    project = ProjectFolder.create(place / "p", settings)
     project.refs_file.write_text("filename\n" + "\n".join(truth) + "\n")
     FeatureStore.adopt(project.features_folder, folder / "features.npy", RefTable(truth))
     rng = np.random.default_rng(0)

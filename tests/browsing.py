@@ -10,8 +10,8 @@ from annotator.features.store import FeatureStore
 from annotator.items.ref_table import RefTable
 from annotator.learn.ranking import learn
 from annotator.log.store import SqliteStore
-from annotator.pages import Select, Wish
-from annotator.session.session import Session
+from annotator.pages import PageRequest, SelectionMode
+from annotator.session.session import LabelSession
 
 CLASSES = ("ok", "defect")
 REFS = [f"{n:03}.jpg" for n in range(40)]
@@ -28,21 +28,23 @@ class Clock:
         return self.now
 
 
-def session_on(path: Path, annotator: str = "ann", clock: Clock | None = None) -> Session:
-    session = Session(SqliteStore(path / "labels.db"), CLASSES, annotator=annotator, ahead=2,
+def session_on(path: Path, annotator: str = "ann", clock: Clock | None = None) -> LabelSession:
+    session = LabelSession(SqliteStore(path / "labels.db"), CLASSES, annotator=annotator, ahead=2,
                       clock=clock or Clock())  # fmt: skip
     session.extend(REFS)
     return session
 
 
-def taught(path: Path, labels: int = 8) -> Session:
+def taught(path: Path, labels: int = 8) -> LabelSession:
     """A session whose model tells odd and even items apart."""
     session = session_on(path)
     rng = np.random.default_rng(0)
     matrix = rng.normal(0, 0.2, (len(REFS), 6)).astype(np.float32)
     matrix[:, 0] += [1 if truth(ref) == "ok" else -1 for ref in REFS]
     np.save(path / "mine.npy", matrix)
-    session.attach(FeatureStore.adopt(path / "features", path / "mine.npy", RefTable(REFS)))
+    session.attach_features(
+        FeatureStore.adopt(path / "features", path / "mine.npy", RefTable(REFS))
+    )
     session.decide({ref: truth(ref) for ref in REFS[:labels]}, picked_by="import")
     snapshot = session.snapshot()
     assert snapshot is not None
@@ -50,6 +52,6 @@ def taught(path: Path, labels: int = 8) -> Session:
     return session
 
 
-def wish(select: Select = Select.POSITIVES, **more: object) -> Wish:
+def wish(select: SelectionMode = SelectionMode.POSITIVES, **more: object) -> PageRequest:
     options = {"label": "ok", "select": select, "negative": "defect", "per_page": 6, **more}
-    return Wish(**options)  # type: ignore[arg-type]
+    return PageRequest(**options)  # type: ignore[arg-type]

@@ -5,32 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from annotator.hits.assignments import Checks
-from annotator.hits.book import Book
-from annotator.hits.labels import Task
-from annotator.hits.make import Recipe, make
+from annotator.hits.assignments import SubmitChecks
+from annotator.hits.book import Assignments
+from annotator.hits.labels import HitTask
+from annotator.hits.make import HitRecipe, make_hits
 from annotator.hits.model import VERSIONS
-from annotator.hits.recorder import PageShown, Recorder, Terminal, Tile
-from annotator.hits.sets import HitSet, chosen
+from annotator.hits.recorder import PageShown, PageTile, Recorder, TerminalWindow
+from annotator.hits.sets import HitSet, select_hit_set
 from annotator.hits.work import HitSource
-from annotator.hits.workers import salt, worker_id
+from annotator.hits.workers import project_salt, worker_id
 from annotator.log.entries import replay
 from annotator.log.store import SqliteStore
 from annotator.pages import Page
-from annotator.project.project import Project
-from annotator.session.session import Session
+from annotator.project.project import ProjectFolder
+from annotator.session.session import LabelSession
 
-NO_CHECKS = Checks(0.0, False)
+NO_CHECKS = SubmitChecks(0.0, False)
 
 
 def is_cat(ref: str) -> bool:
     return int(Path(ref).stem) % 3 == 0
 
 
-def hits_of(project: Project, **recipe: object) -> HitSet:
+def hits_of(project: ProjectFolder, **recipe: object) -> HitSet:
     fields = {"name": "cats", "classes": ("cat",), "pages": 2, "images": 10, "gold": 2, **recipe}
     store = SqliteStore(project.labels_file)
-    return make(project, replay(store.entries()), Recipe(**fields))  # type: ignore[arg-type]
+    return make_hits(project, replay(store.entries()), HitRecipe(**fields))  # type: ignore[arg-type]
 
 
 class Desk:
@@ -38,22 +38,31 @@ class Desk:
 
     def __init__(
         self,
-        project: Project,
+        project: ProjectFolder,
         name: str = "A1WORKER",
-        checks: Checks = NO_CHECKS,
+        checks: SubmitChecks = NO_CHECKS,
         version: str = VERSIONS[0],
     ) -> None:
         self.now = 1_700_000_000_000
         self.store = SqliteStore(project.labels_file)
         self.project, self.worker = project, worker_id(project, name)
-        self.hits, self.book = chosen(project, None), Book(self.store, lambda: self.now)
+        self.hits, self.book = (
+            select_hit_set(project, None),
+            Assignments(self.store, lambda: self.now),
+        )
         assignment = self.book.assign(self.hits, self.worker)
         assignment = self.book.begin(assignment, version, checks)
         self.recorder = Recorder(self.store, self.worker, version=version, annotation=assignment.id)
-        task = Task(self.hits, self.hits.hit(assignment.hit), assignment)
-        session = Session(self.store, project.settings.names, annotator=self.worker)
+        task = HitTask(self.hits, self.hits.hit(assignment.hit), assignment)
+        session = LabelSession(self.store, project.settings.names, annotator=self.worker)
         self.source = HitSource(
-            task, session, self.store, self.recorder, self.book, salt(project), lambda: self.now
+            task,
+            session,
+            self.store,
+            self.recorder,
+            self.book,
+            project_salt(project),
+            lambda: self.now,
         )
 
     def show(self, view: bool = True) -> Page:
@@ -63,9 +72,9 @@ class Desk:
         return page
 
     def put(self, page: Page, view: bool = True) -> None:
-        tiles = [Tile(self.source.image_id(page, i), ref) for i, ref in enumerate(page.refs)]
+        tiles = [PageTile(self.source.image_id(page, i), ref) for i, ref in enumerate(page.refs)]
         shown = PageShown(self.now, page.number, page.label, page.select, page.order, id=page.key)
-        self.recorder.page_shown(shown, tiles, Terminal(80, 24))
+        self.recorder.page_shown(shown, tiles, TerminalWindow(80, 24))
         if view:
             self.recorder.scroll(0, len(tiles), self.now)
 
@@ -87,6 +96,6 @@ class Desk:
         """As kill -9 leaves it: nothing is closed, nothing flushed."""
 
 
-def labels(project: Project) -> dict[str, str | None]:
+def labels(project: ProjectFolder) -> dict[str, str | None]:
     state = replay(SqliteStore(project.labels_file).entries())
     return {ref: state.label(ref) for ref in state.standing}

@@ -8,9 +8,9 @@ from PIL import Image
 
 from annotator.detection.proposal import Proposal
 from annotator.items.refs import Box, Item
-from annotator.log.entries import Action, Entry, State, replay
+from annotator.log.entries import Action, Entry, LogState, replay
 from annotator.log.store import SqliteStore
-from annotator.project.project import Project
+from annotator.project.project import ProjectFolder
 from annotator.proposals import ProposalWriter
 
 
@@ -21,13 +21,13 @@ def proposal(
     return Proposal(Item(path, Box(x, 10, w, 30)), score, name, model)
 
 
-def write(project: Project, *proposals: Proposal) -> ProposalWriter:
+def write(project: ProjectFolder, *proposals: Proposal) -> ProposalWriter:
     with ProposalWriter(project) as writer:
         writer.add(proposals)
     return writer
 
 
-def label(project: Project, labels: dict[str, str], **more: object) -> None:
+def label(project: ProjectFolder, labels: dict[str, str], **more: object) -> None:
     store = SqliteStore(project.labels_file)
     store.append(
         *(Entry(0, 1.0, "ann", Action.LABEL, ref, name, **more) for ref, name in labels.items())  # type: ignore[arg-type]
@@ -35,7 +35,7 @@ def label(project: Project, labels: dict[str, str], **more: object) -> None:
     store.close()
 
 
-def state_of(project: Project) -> State:
+def state_of(project: ProjectFolder) -> LogState:
     store = SqliteStore(project.labels_file)
     try:
         return replay(store.entries())

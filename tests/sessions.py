@@ -10,7 +10,7 @@ from annotator.features.store import FeatureStore
 from annotator.items.ref_table import RefTable
 from annotator.learn.ranking import learn
 from annotator.log.store import SqliteStore
-from annotator.session.session import Session
+from annotator.session.session import LabelSession
 
 CLASSES = ("ok", "defect")
 
@@ -22,9 +22,9 @@ class Clock:
         return self.now
 
 
-def session_on(path: Path | str, items: int = 20, **given_: object) -> Session:
+def session_on(path: Path | str, items: int = 20, **given_: object) -> LabelSession:
     options = {"annotator": "ann", "clock": Clock(), "ahead": 3, **given_}
-    session = Session(SqliteStore(path), CLASSES, **options)  # type: ignore[arg-type]
+    session = LabelSession(SqliteStore(path), CLASSES, **options)  # type: ignore[arg-type]
     session.extend([f"{n:04}.jpg" for n in range(items)])
     return session
 
@@ -33,14 +33,14 @@ def truth(ref: str) -> str:
     return CLASSES[int(ref[:4]) % 2]
 
 
-def answer(session: Session) -> str:
+def answer(session: LabelSession) -> str:
     assert session.current is not None
     ref = session.current.ref
     assert session.label(truth(ref), ref) is not None
     return ref
 
 
-def features_of(session: Session, folder: Path, seed: int = 0) -> FeatureStore:
+def features_of(session: LabelSession, folder: Path, seed: int = 0) -> FeatureStore:
     """Two well separated clouds, odd and even items."""
     rng = np.random.default_rng(seed)
     refs = list(session.queue.refs)
@@ -51,7 +51,7 @@ def features_of(session: Session, folder: Path, seed: int = 0) -> FeatureStore:
     return FeatureStore.adopt(folder / "features", folder / "mine.npy", RefTable(refs))
 
 
-def step(session: Session) -> None:
+def step(session: LabelSession) -> None:
     snapshot = session.snapshot()
     assert snapshot is not None
     session.adopt(learn(snapshot, session.seed))

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from annotator.images import Folder
+from annotator.images import ImageFolder
 from annotator.items.refs import Box, Item
 
 WHOLE = (10_000, 30_000)
 
 
 def show(path: Path, box: Box | None = None, size: tuple[int, int] = WHOLE, **how: Any) -> Any:
-    crop = Folder(path.parent).crop(Item(path.name, box), size, **how)
+    crop = ImageFolder(path.parent).crop(Item(path.name, box), size, **how)
     assert crop.image.mode == "RGB"
     return crop
 

@@ -11,9 +11,9 @@ from PIL import Image
 
 import annotator
 from annotator.errors import ProjectError, RefError
-from annotator.items.listing import LeftOut
+from annotator.items.listing import SkippedFiles
 from annotator.project.adding import add_classes, add_images, add_refs
-from annotator.project.project import Project
+from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
 
 
@@ -24,10 +24,10 @@ def _images(folder: Path, *names: str) -> None:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
+def project(tmp_path: Path) -> ProjectFolder:
     _images(tmp_path / "images", "a.png", "b.png")
     classes = (ClassInfo("ok"), ClassInfo("bad"))
-    made = Project.create(
+    made = ProjectFolder.create(
         tmp_path / "p", Settings(classes=classes, images=str(tmp_path / "images"))
     )
     with annotator.open(made.folder).session("ann") as session:
@@ -36,13 +36,13 @@ def project(tmp_path: Path) -> Project:
 
 
 def test_images_inside_and_outside_of_the_root_become_items_once(
-    project: Project, tmp_path: Path
+    project: ProjectFolder, tmp_path: Path
 ) -> None:
     _images(tmp_path / "images" / "late", "c.png")
     _images(tmp_path / "elsewhere", "d.png")
-    assert add_images(project, tmp_path / "images", LeftOut()) == 1
-    assert add_images(project, tmp_path / "elsewhere", LeftOut()) == 1
-    assert add_images(project, tmp_path / "elsewhere", LeftOut()) == 0
+    assert add_images(project, tmp_path / "images", SkippedFiles()) == 1
+    assert add_images(project, tmp_path / "elsewhere", SkippedFiles()) == 1
+    assert add_images(project, tmp_path / "elsewhere", SkippedFiles()) == 0
     opened = annotator.open(project.folder)
     outside = str((tmp_path / "elsewhere" / "d.png").resolve())
     assert list(opened.refs) == ["a.png", "b.png", "late/c.png", outside]
@@ -58,7 +58,7 @@ def test_boxes_of_a_table_are_added_and_columns_of_ones_own_stay(tmp_path: Path)
     settings = Settings(classes=(ClassInfo("ok"),))
     from annotator.formats import new_project
 
-    made = new_project.from_refs(
+    made = new_project.create_from_refs(
         tmp_path / "p", tmp_path / "refs.csv", settings, images=tmp_path / "images"
     ).project
     more = tmp_path / "more.csv"
@@ -70,11 +70,13 @@ def test_boxes_of_a_table_are_added_and_columns_of_ones_own_stay(tmp_path: Path)
 
 
 @pytest.mark.parametrize("order", ["xywh", "xyxy", "r1-c1-r2-c2"])
-def test_a_box_of_thousandths_is_added_once(project: Project, tmp_path: Path, order: str) -> None:
+def test_a_box_of_thousandths_is_added_once(
+    project: ProjectFolder, tmp_path: Path, order: str
+) -> None:
     toml = project.folder / "annotator.toml"
     toml.write_text(f'box_order = "{order}"\n' + toml.read_text())
     project.refs_file.write_text("filename,bbox\n")
-    opened = Project.open(project.folder)
+    opened = ProjectFolder.open(project.folder)
     (tmp_path / "more.csv").write_text('filename,bbox\na.png,"1.125,2.0625,9.3333,8.1"\n')
     assert add_refs(opened, tmp_path / "more.csv") == 1
     assert add_refs(opened, tmp_path / "more.csv") == 0
@@ -82,7 +84,7 @@ def test_a_box_of_thousandths_is_added_once(project: Project, tmp_path: Path, or
 
 
 def test_a_file_that_is_not_there_is_named_with_its_line_and_nothing_added(
-    project: Project, tmp_path: Path
+    project: ProjectFolder, tmp_path: Path
 ) -> None:
     assert len(annotator.open(project.folder).refs) == 2
     before = project.refs_file.read_bytes()
@@ -93,25 +95,25 @@ def test_a_file_that_is_not_there_is_named_with_its_line_and_nothing_added(
     assert project.refs_file.read_bytes() == before
 
 
-def test_classes_are_added_and_comments_stay(project: Project) -> None:
+def test_classes_are_added_and_comments_stay(project: ProjectFolder) -> None:
     toml = project.folder / "annotator.toml"
     toml.write_text("# mine, keep it\n" + toml.read_text())
     add_classes(project, ["dent", "scratch"])
     assert toml.read_text().startswith("# mine, keep it\n")
-    reopened = Project.open(project.folder)
+    reopened = ProjectFolder.open(project.folder)
     assert reopened.settings.names == ("ok", "bad", "dent", "scratch")
     with pytest.raises(ProjectError, match="dent is named twice"):
         add_classes(reopened, ["dent"])
 
 
-def test_classes_in_one_line_stay_in_one_line(project: Project) -> None:
+def test_classes_in_one_line_stay_in_one_line(project: ProjectFolder) -> None:
     toml = project.folder / "annotator.toml"
     toml.write_text(f'classes = ["ok", "bad"]\nimages = "{project.images}"\n')
-    add_classes(Project.open(project.folder), ["dent"])
+    add_classes(ProjectFolder.open(project.folder), ["dent"])
     assert 'classes = ["ok", "bad", "dent"]' in toml.read_text()
 
 
-def test_the_command_says_what_was_added(project: Project, tmp_path: Path) -> None:
+def test_the_command_says_what_was_added(project: ProjectFolder, tmp_path: Path) -> None:
     _images(tmp_path / "images", "z.png")
     done = subprocess.run(
         [sys.executable, "-m", "annotator", "add", str(project.folder),
@@ -122,7 +124,7 @@ def test_the_command_says_what_was_added(project: Project, tmp_path: Path) -> No
     assert "dent" in done.stderr
 
 
-def test_a_fault_in_one_thing_keeps_classes_out(project: Project, tmp_path: Path) -> None:
+def test_a_fault_in_one_thing_keeps_classes_out(project: ProjectFolder, tmp_path: Path) -> None:
     _images(tmp_path / "more", "m.png")
     before = (project.folder / "annotator.toml").read_text()
     for given in (["--images", "nowhere", "--class", "dent"],

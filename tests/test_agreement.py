@@ -7,10 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from annotator.log.agreement import REST, agreement, cohen_kappa, krippendorff_alpha
-from annotator.log.entries import Action, Entry, State, replay
+from annotator.log.agreement import (
+    REPEAT_DISTANCE,
+    cohen_kappa,
+    krippendorff_alpha,
+    measure_agreement,
+)
+from annotator.log.entries import Action, Entry, LogState, replay
 from annotator.log.store import SqliteStore
-from annotator.session.session import Session
+from annotator.session.session import LabelSession
 
 CLASSES = ("ok", "defect")
 
@@ -48,7 +53,7 @@ def test_there_is_nothing_to_agree_on_with_one_class_or_no_item() -> None:
     assert cohen_kappa([("ok", "defect"), ("defect", "ok")]) == -1
 
 
-def _log(*rows: tuple[str, str, str, dict[str, object]]) -> State:
+def _log(*rows: tuple[str, str, str, dict[str, object]]) -> LogState:
     return replay(
         Entry(seq, float(seq), who, Action.LABEL, ref, label, **fields)  # type: ignore[arg-type]
         for seq, (who, ref, label, fields) in enumerate(rows, 1)
@@ -67,7 +72,7 @@ def test_only_labels_given_blind_are_compared() -> None:
         ("ana", "5", "ok", {}), ("import:csv", "5", "defect", {"picked_by": "import"}),
         ("model:r", "6", "ok", {"extra": {"machine": True}}), ("bo", "6", "defect", SECOND),
     )  # fmt: skip
-    found = agreement(state)
+    found = measure_agreement(state)
     (pair,) = found.pairs
     assert (pair.one, pair.other, pair.items) == ("ana", "bo", 3)
     assert pair.observed == pytest.approx(2 / 3)
@@ -79,17 +84,17 @@ def test_an_opinion_that_was_taken_back_is_not_compared() -> None:
     undo = Entry(3, 3.0, "bo", Action.UNDO, "1", extra={"undoes": 2})
     state = _log(("ana", "1", "ok", {}), ("bo", "1", "ok", SECOND))
     state.apply(undo)
-    assert agreement(state).items == 0
+    assert measure_agreement(state).items == 0
 
 
-def _session(path: Path, repeats: float, items: int = 300) -> Session:
+def _session(path: Path, repeats: float, items: int = 300) -> LabelSession:
     store = SqliteStore(path / "labels.db")
-    session = Session(store, CLASSES, annotator="ana", ahead=2, repeats=repeats)
+    session = LabelSession(store, CLASSES, annotator="ana", ahead=2, repeats=repeats)
     session.extend([f"{n:04}.jpg" for n in range(items)])
     return session
 
 
-def _work(session: Session, answers: int) -> list[Entry]:
+def _work(session: LabelSession, answers: int) -> list[Entry]:
     written = []
     for _ in range(answers):
         assert session.current is not None
@@ -107,12 +112,12 @@ def test_repeats_come_unannounced_and_change_no_label(tmp_path: Path) -> None:
     firsts = {e.ref: at for at, e in reversed(list(enumerate(written))) if e not in repeats}
     for at, entry in enumerate(written):
         if entry in repeats:
-            assert at - firsts[entry.ref] > REST - 10  # not while it is still remembered
+            assert at - firsts[entry.ref] > REPEAT_DISTANCE - 10  # not while it is still remembered
             assert entry.q is None
             assert session.state.label(entry.ref) == written[firsts[entry.ref]].label
     assert len({entry.ref for entry in repeats}) == len(repeats)  # once each
     assert session.progress.labelled == 200 - len(repeats)
-    (self_agreement,) = agreement(session.state).repeats
+    (self_agreement,) = measure_agreement(session.state).repeats
     assert self_agreement.items == len(repeats)
 
 
@@ -144,14 +149,14 @@ def test_repeats_end_with_the_pool(tmp_path: Path) -> None:
 
 
 def test_status_says_who_agrees_with_whom(tmp_path: Path) -> None:
-    from annotator.project.project import Project
+    from annotator.project.project import ProjectFolder
     from annotator.project.settings import ClassInfo, Settings
-    from annotator.report.status import as_text, status
+    from annotator.report.status import format_status, project_status
 
     classes = tuple(map(ClassInfo, CLASSES))
-    project = Project.create(tmp_path / "p", Settings(classes=classes))
+    project = ProjectFolder.create(tmp_path / "p", Settings(classes=classes))
     project.refs_file.write_text("filename\n" + "\n".join(f"{n}.png" for n in range(8)) + "\n")
-    assert "kappa" not in as_text(status(project))
+    assert "kappa" not in format_status(project_status(project))
     store = SqliteStore(project.labels_file)
     for number, label in enumerate(["ok"] * 4 + ["defect"] * 4):
         other = "ok" if number < 3 or number == 7 else "defect"
@@ -160,7 +165,7 @@ def test_status_says_who_agrees_with_whom(tmp_path: Path) -> None:
             Entry(0, 2.0, "bo", Action.LABEL, f"{number}.png", other, extra={"second": True}),
         )
     store.close()
-    found = status(project)
+    found = project_status(project)
     (pair,) = found["agreement"]["pairs"]
     assert (pair["one"], pair["other"], pair["items"], pair["kappa"]) == ("ana", "bo", 8, 0.5)
-    assert "ana and bo: 75% of 8 alike, Cohen's kappa 0.50" in as_text(found)
+    assert "ana and bo: 75% of 8 alike, Cohen's kappa 0.50" in format_status(found)

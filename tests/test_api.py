@@ -18,7 +18,7 @@ from annotator.errors import ProjectError, RefError
 from annotator.formats import new_project
 from annotator.log.entries import Entry
 from annotator.project.settings import ClassInfo, Settings
-from annotator.tui.session_summary import Receipt
+from annotator.tui.session_summary import SessionSummary
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def project(tmp_path: Path) -> Path:
     np.save(tmp_path / "features.npy", features)
     settings = Settings(classes=(ClassInfo("dark"), ClassInfo("light")), ahead=2)
     folder = tmp_path / "p"
-    new_project.from_refs(
+    new_project.create_from_refs(
         folder, tmp_path / "refs.csv", settings,
         images=images, features=tmp_path / "features.npy",
     )  # fmt: skip
@@ -269,5 +269,5 @@ def test_what_json_prints_is_documented(project: Path) -> None:
     assert {key for one in json.loads(_run("doctor", p, "--json")) for key in one} == (
         documented["doctor"]
     )
-    receipt = Receipt(project=p, annotator="ana", answers=0, seconds=0.0, remaining=0)
+    receipt = SessionSummary(project=p, annotator="ana", answers=0, seconds=0.0, remaining=0)
     assert set(receipt.as_dict()) == documented["run"]

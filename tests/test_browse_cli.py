@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from annotator.cli.browse import wished
+from annotator.cli.browse import build_page_request
 from annotator.errors import ProjectError
-from annotator.pages import Order, Select
-from annotator.project.project import Project
+from annotator.pages import PageOrder, SelectionMode
+from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
 
 
-def project(folder: Path, *names: str) -> Project:
-    return Project.create(folder / "p", Settings(tuple(map(ClassInfo, names))))
+def project(folder: Path, *names: str) -> ProjectFolder:
+    return ProjectFolder.create(folder / "p", Settings(tuple(map(ClassInfo, names))))
 
 
 def flags(**more: object) -> dict[str, object]:
@@ -23,16 +23,20 @@ def flags(**more: object) -> dict[str, object]:
 
 
 def test_in_a_project_of_two_classes_the_rest_is_the_other_one(tmp_path: Path) -> None:
-    wish = wished(project(tmp_path, "ok", "defect"), **flags(label="defect"))  # type: ignore[arg-type]
-    assert (wish.select, wish.negative, wish.order) == (Select.POSITIVES, "ok", Order.RANDOM)
+    wish = build_page_request(project(tmp_path, "ok", "defect"), **flags(label="defect"))  # type: ignore[arg-type]
+    assert (wish.select, wish.negative, wish.order) == (
+        SelectionMode.POSITIVES,
+        "ok",
+        PageOrder.RANDOM,
+    )
 
 
 def test_with_more_classes_the_rest_stays_open_unless_it_is_named(tmp_path: Path) -> None:
     three = project(tmp_path, "a", "b", "c")
-    assert wished(three, **flags(label="a")).select is Select.POSITIVES_ONLY  # type: ignore[arg-type]
-    named = wished(three, **flags(label="a", negative="c"))  # type: ignore[arg-type]
-    assert (named.select, named.negative) == (Select.POSITIVES, "c")
-    assert wished(three, **flags(like="x.jpg")).order is Order.SIMILAR  # type: ignore[arg-type]
+    assert build_page_request(three, **flags(label="a")).select is SelectionMode.POSITIVES_ONLY  # type: ignore[arg-type]
+    named = build_page_request(three, **flags(label="a", negative="c"))  # type: ignore[arg-type]
+    assert (named.select, named.negative) == (SelectionMode.POSITIVES, "c")
+    assert build_page_request(three, **flags(like="x.jpg")).order is PageOrder.SIMILAR  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -50,13 +54,13 @@ def test_what_does_not_go_together_is_said_with_the_remedy(
     tmp_path: Path, given: dict[str, object], words: str
 ) -> None:
     with pytest.raises(ProjectError, match=words):
-        wished(project(tmp_path, "a", "b", "c"), **flags(**given))  # type: ignore[arg-type]
+        build_page_request(project(tmp_path, "a", "b", "c"), **flags(**given))  # type: ignore[arg-type]
 
 
 def test_a_class_keeps_its_synonyms_link_and_examples(tmp_path: Path) -> None:
     info = ClassInfo("daisy", None, "White rays.", ("Bellis",), "https://x.y", ("a.jpg", "b.jpg"))
-    Project.create(tmp_path / "p", Settings((info, ClassInfo("rose"))))
-    assert Project.open(tmp_path / "p").settings.classes == (info, ClassInfo("rose"))
+    ProjectFolder.create(tmp_path / "p", Settings((info, ClassInfo("rose"))))
+    assert ProjectFolder.open(tmp_path / "p").settings.classes == (info, ClassInfo("rose"))
 
 
 def test_faults_of_a_class_are_named(tmp_path: Path) -> None:
@@ -64,6 +68,6 @@ def test_faults_of_a_class_are_named(tmp_path: Path) -> None:
     file = made.folder / "annotator.toml"
     file.write_text(file.read_text() + 'synonyms = "Bellis"\nexamples = [1]\ncolour = "white"\n')
     with pytest.raises(ProjectError) as found:
-        Project.open(made.folder)
+        ProjectFolder.open(made.folder)
     for words in ("synonyms", "examples", "colour: not known here"):
         assert words in str(found.value)

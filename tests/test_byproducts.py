@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from annotator.hits.recorder import PageShown, Recorder, Terminal, Tile
-from annotator.hits.traces import PageTrace, traces
+from annotator.hits.recorder import PageShown, PageTile, Recorder, TerminalWindow
+from annotator.hits.traces import PageTrace, replay_traces
 from annotator.hits.workers import worker_id
 from annotator.log.entries import Action, Entry
 from annotator.log.store import Byproduct, SqliteStore
-from annotator.project.project import Project
+from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
 
 T0 = 1_700_000_000_000
-TERMINAL = Terminal(80, 24, (8, 16), "cell", "kitty")
-TILES = [Tile(f"n01/{n}", f"{n}.jpg", (500, 375), (20.0 * n, 2, 10, 5)) for n in range(4)]
+TERMINAL = TerminalWindow(80, 24, (8, 16), "cell", "kitty")
+TILES = [PageTile(f"n01/{n}", f"{n}.jpg", (500, 375), (20.0 * n, 2, 10, 5)) for n in range(4)]
 
 _VERSION_1 = """
 CREATE TABLE log (
@@ -52,7 +52,7 @@ def events(path: Path) -> list[list[object]]:
     """What another process finds."""
     store = SqliteStore(path)
     try:
-        return [event for row in store.recorded("events") for event in row.data["events"]]
+        return [event for row in store.read_byproducts("events") for event in row.data["events"]]
     finally:
         store.close()
 
@@ -111,13 +111,13 @@ def test_a_move_on_the_next_image_does_not_wait_for_the_one_before(path: Path) -
 
 _KILLED = """
 import os, sys, time
-from annotator.hits.recorder import PageShown, Recorder, Terminal, Tile
-from annotator.hits.traces import PageTrace, traces
+from annotator.hits.recorder import PageShown, Recorder, TerminalWindow, PageTile
+from annotator.hits.traces import PageTrace, replay_traces
 from annotator.hits.workers import worker_id
 from annotator.log.store import Byproduct, SqliteStore
 recorder = Recorder(SqliteStore(sys.argv[1]), "w")
-tiles = [Tile(str(n), f"{n}.jpg") for n in range(48)]
-recorder.page_shown(PageShown(0), tiles, Terminal(80, 24))
+tiles = [PageTile(str(n), f"{n}.jpg") for n in range(48)]
+recorder.page_shown(PageShown(0), tiles, TerminalWindow(80, 24))
 for n in range(48):
     recorder.enter(n, n * 100)
     recorder.select(n, 0.5, 0.5, n * 100 + 1, "mouse")
@@ -150,11 +150,11 @@ def test_a_store_that_cannot_write_is_said_and_written_later(path: Path) -> None
 
 def test_a_worker_has_one_id_in_a_project_and_another_elsewhere(tmp_path: Path) -> None:
     settings = Settings(classes=(ClassInfo("a"), ClassInfo("b")))
-    one, two = (Project.create(tmp_path / name, settings) for name in ("one", "two"))
+    one, two = (ProjectFolder.create(tmp_path / name, settings) for name in ("one", "two"))
     id_ = worker_id(one, "A3REALWORKER")
     assert len(id_) == 10
     assert int(id_, 16) >= 0
-    assert id_ == worker_id(Project.open(one.folder), "A3REALWORKER")
+    assert id_ == worker_id(ProjectFolder.open(one.folder), "A3REALWORKER")
     assert id_ != worker_id(one, "A3REALWORKEr")
     assert id_ != worker_id(two, "A3REALWORKER")
 
@@ -163,7 +163,7 @@ def test_a_worker_has_one_id_in_a_project_and_another_elsewhere(tmp_path: Path) 
 
 
 def the_page(path: Path) -> PageTrace:
-    (found,) = traces(SqliteStore(path))
+    (found,) = replay_traces(SqliteStore(path))
     return found
 
 
@@ -223,7 +223,7 @@ def test_a_page_knows_its_window_and_what_came_into_view(path: Path) -> None:
     recorder.scroll(1, 3, T0 + 4)
     recorder.zoom(2, True, T0 + 5)
     recorder.zoom(2, False, T0 + 6)
-    recorder.resize(Terminal(100, 30, None, "pixel"), TILES, T0 + 7)
+    recorder.resize(TerminalWindow(100, 30, None, "pixel"), TILES, T0 + 7)
     recorder.prediction(True, T0 + 8)
     recorder.submit(T0 + 9)
     page = the_page(path)
@@ -253,7 +253,7 @@ def test_what_was_open_at_a_kill_ends_with_the_last_word(path: Path) -> None:
     recorder.move(0, 0.5, 0.5, T0 + 200)
     recorder.select(3, 0.5, 0.5, T0 + 500, "mouse")
     again = Recorder(SqliteStore(path), "0123456789")
-    again.take_up(recorder.page, [3])
+    again.resume_page(recorder.page, [3])
     shown = PageShown(T0 + 60_000, id=recorder.page)
     again.page_shown(shown, TILES, TERMINAL)
     again.submit(T0 + 61_000)

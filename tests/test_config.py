@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from annotator.project.project import Project
+from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
 
 
@@ -19,7 +19,7 @@ def project(tmp_path: Path) -> Path:
     images = tmp_path / "images"
     images.mkdir()
     settings = Settings(classes=(ClassInfo("ok"), ClassInfo("bad")), images=str(images), seed=7)
-    return Project.create(tmp_path / "p", settings).folder
+    return ProjectFolder.create(tmp_path / "p", settings).folder
 
 
 def _run(home: Path, *args: str, code: int = 0, **env: str) -> subprocess.CompletedProcess[str]:

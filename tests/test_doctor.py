@@ -13,42 +13,42 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from annotator.doctor import Finding, as_text, examine
-from annotator.features.growing import Growing
+from annotator.doctor import Finding, examine_setup, format_findings
+from annotator.features.growing import FeatureWriter
 from annotator.items.ref_table import RefTable
 from annotator.log.entries import Action, Entry
 from annotator.log.store import SqliteStore
-from annotator.project.project import Project
+from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
+def project(tmp_path: Path) -> ProjectFolder:
     images = tmp_path / "images"
     images.mkdir()
     for number in range(4):
         Image.new("RGB", (8, 8)).save(images / f"{number}.png")
     classes = (ClassInfo("ok"), ClassInfo("defect"))
-    return Project.create(tmp_path / "p", Settings(classes=classes, images=str(images)))
+    return ProjectFolder.create(tmp_path / "p", Settings(classes=classes, images=str(images)))
 
 
-def _features(project: Project, refs: list[str], name: str = "classic") -> None:
-    with Growing(project.features_folder, RefTable(refs), {"name": name}, 4) as growing:
+def _features(project: ProjectFolder, refs: list[str], name: str = "classic") -> None:
+    with FeatureWriter(project.features_folder, RefTable(refs), {"name": name}, 4) as growing:
         growing.write(np.arange(len(refs)), np.ones((len(refs), 4), np.float32))
         growing.finish()
 
 
-def _label(project: Project, ref: str, name: str) -> None:
+def _label(project: ProjectFolder, ref: str, name: str) -> None:
     store = SqliteStore(project.labels_file)
     store.append(Entry(0, 0.0, "ann", Action.LABEL, ref, name))
     store.close()
 
 
-def _found(project: Project) -> dict[str, Finding]:
-    return {finding.name: finding for finding in examine(project.folder)}
+def _found(project: ProjectFolder) -> dict[str, Finding]:
+    return {finding.name: finding for finding in examine_setup(project.folder)}
 
 
-def test_a_whole_project_has_nothing_to_mend(project: Project) -> None:
+def test_a_whole_project_has_nothing_to_mend(project: ProjectFolder) -> None:
     _features(project, [f"{number}.png" for number in range(4)])
     _label(project, "0.png", "ok")
     found = _found(project)
@@ -56,7 +56,7 @@ def test_a_whole_project_has_nothing_to_mend(project: Project) -> None:
         assert found[name].ok, found[name]
 
 
-def test_files_that_vanished_are_counted_with_an_example(project: Project) -> None:
+def test_files_that_vanished_are_counted_with_an_example(project: ProjectFolder) -> None:
     _found(project)  # lists the images
     (project.images / "2.png").unlink()
     items = _found(project)["items"]
@@ -64,7 +64,7 @@ def test_files_that_vanished_are_counted_with_an_example(project: Project) -> No
     assert "1 without a file, such as 2.png" in items.detail
 
 
-def test_features_of_other_items_and_of_another_extractor(project: Project) -> None:
+def test_features_of_other_items_and_of_another_extractor(project: ProjectFolder) -> None:
     _features(project, ["0.png", "1.png", "2.png", "other.png"], "dinov2")
     toml = project.folder / "annotator.toml"
     toml.write_text('model = "classic"\n' + toml.read_text())
@@ -74,16 +74,18 @@ def test_features_of_other_items_and_of_another_extractor(project: Project) -> N
     assert "annotator.toml names classic" in found["extractor"].detail
 
 
-def test_items_that_could_not_be_read_are_not_counted_as_having_features(project: Project) -> None:
+def test_items_that_could_not_be_read_are_not_counted_as_having_features(
+    project: ProjectFolder,
+) -> None:
     refs = [f"{number}.png" for number in range(4)]
-    with Growing(project.features_folder, RefTable(refs), {"name": "classic"}, 4) as growing:
+    with FeatureWriter(project.features_folder, RefTable(refs), {"name": "classic"}, 4) as growing:
         growing.write(np.arange(3), np.ones((3, 4), np.float32))
         growing.finish()
     detail = _found(project)["features"].detail
     assert "none for 0 items; 1 item left out" in detail
 
 
-def test_labels_of_unknown_classes_and_vanished_items_are_named(project: Project) -> None:
+def test_labels_of_unknown_classes_and_vanished_items_are_named(project: ProjectFolder) -> None:
     _label(project, "0.png", "scratch")
     _label(project, "gone.png", "ok")
     found = _found(project)
@@ -95,7 +97,7 @@ def test_labels_of_unknown_classes_and_vanished_items_are_named(project: Project
 
 
 def test_the_classes_of_each_item_are_looked_at_where_it_may_have_several(
-    project: Project,
+    project: ProjectFolder,
 ) -> None:
     file = project.folder / "annotator.toml"
     file.write_text("multi_label = true\n" + file.read_text())
@@ -108,7 +110,7 @@ def test_the_classes_of_each_item_are_looked_at_where_it_may_have_several(
     assert "--class scratch" in found["classes"].fix
 
 
-def test_a_locked_log_blocks_and_names_who_to_look_for(project: Project) -> None:
+def test_a_locked_log_blocks_and_names_who_to_look_for(project: ProjectFolder) -> None:
     _label(project, "0.png", "ok")
     other = sqlite3.connect(project.labels_file, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -120,7 +122,7 @@ def test_a_locked_log_blocks_and_names_who_to_look_for(project: Project) -> None
     assert lock.fix.startswith("fuser -v ")
 
 
-def test_a_log_that_cannot_be_opened_or_read_blocks(project: Project) -> None:
+def test_a_log_that_cannot_be_opened_or_read_blocks(project: ProjectFolder) -> None:
     _label(project, "0.png", "ok")
     for file in project.folder.glob("labels.db*"):
         file.unlink()
@@ -133,7 +135,7 @@ def test_a_log_that_cannot_be_opened_or_read_blocks(project: Project) -> None:
     assert _found(project)["lock"].fix.startswith("ls -ld ")
 
 
-def test_damaged_numbers_of_classes_are_said(project: Project) -> None:
+def test_damaged_numbers_of_classes_are_said(project: ProjectFolder) -> None:
     (project.folder / "class-ids.json").write_text('{"coco": {"ok": 1, "defect": 1}}')
     finding = _found(project)["class numbers"]
     assert "two have the same" in finding.detail
@@ -141,7 +143,7 @@ def test_damaged_numbers_of_classes_are_said(project: Project) -> None:
 
 
 def test_weights_that_are_not_here_come_with_the_command_that_fetches_them(
-    project: Project, tmp_path: Path
+    project: ProjectFolder, tmp_path: Path
 ) -> None:
     toml = project.folder / "annotator.toml"
     toml.write_text('model = "siglip2-base"\n' + toml.read_text())
@@ -155,12 +157,12 @@ def test_weights_that_are_not_here_come_with_the_command_that_fetches_them(
     assert found["weights"]["fix"].startswith("hf download facebook/dinov2-with-registers-small")
 
 
-def test_a_broken_annotator_toml_blocks_with_its_line(project: Project) -> None:
+def test_a_broken_annotator_toml_blocks_with_its_line(project: ProjectFolder) -> None:
     (project.folder / "annotator.toml").write_text("seed = 1\nclasses = = 2\n")
     finding = _found(project)["project"]
     assert finding.blocks
     assert "line 2" in finding.fix
-    assert "STOP  project" in as_text([finding])
+    assert "STOP  project" in format_findings([finding])
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from annotator.images import Folder, near_duplicates
-from annotator.images.near_duplicates import BLANK, BROKEN, LOOKS, groups, load, update
+from annotator.images import ImageFolder, near_duplicates
+from annotator.images.near_duplicates import (
+    BLANK,
+    BROKEN,
+    MAX_HASH_DISTANCE,
+    connected_components,
+    load_fingerprints,
+    update_fingerprints,
+)
 from annotator.items.ref_table import RefTable
-from annotator.project.project import Project
+from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
 
 
@@ -25,7 +32,7 @@ def _picture(seed: int) -> Image.Image:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
+def project(tmp_path: Path) -> ProjectFolder:
     """a.png with four kinds of copies, and b.png, c.png, d.png without any."""
     images = tmp_path / "images"
     images.mkdir()
@@ -37,32 +44,34 @@ def project(tmp_path: Path) -> Project:
     original.resize((160, 120)).save(images / "small.png")
     original.point(lambda value: min(255, int(1.15 * value))).save(images / "bright.png")
     settings = Settings(classes=(ClassInfo("ok"),), images=str(images))
-    return Project.create(tmp_path / "project", settings)
+    return ProjectFolder.create(tmp_path / "project", settings)
 
 
-def _refs(project: Project) -> RefTable:
+def _refs(project: ProjectFolder) -> RefTable:
     return RefTable(sorted(path.name for path in project.images.iterdir()))
 
 
-def _everything(project: Project) -> near_duplicates.Prints:
+def _everything(project: ProjectFolder) -> near_duplicates.Fingerprints:
     refs = _refs(project)
-    return update(Folder(project.images), project.fingerprints_file, refs, np.arange(len(refs)))
+    return update_fingerprints(
+        ImageFolder(project.images), project.fingerprints_file, refs, np.arange(len(refs))
+    )
 
 
 COPIES = ["a.png", "bright.png", "compressed.jpg", "same.png", "small.png"]
 
 
-def test_copies_are_found_from_any_of_them(project: Project) -> None:
+def test_copies_are_found_from_any_of_them(project: ProjectFolder) -> None:
     prints = _everything(project)
     rows = prints.refs.rows(COPIES)
     for row in rows.tolist():
         assert sorted(prints.near(row).tolist()) == sorted(set(rows.tolist()) - {row})
     assert len(prints.near(prints.refs.find("b.png"))) == 0
-    found = groups(prints.pairs(np.arange(len(prints.refs))))
+    found = connected_components(prints.pairs(np.arange(len(prints.refs))))
     assert [[prints.refs[row] for row in group] for group in found] == [COPIES]
 
 
-def test_blank_and_broken_pictures_look_like_nothing(project: Project) -> None:
+def test_blank_and_broken_pictures_look_like_nothing(project: ProjectFolder) -> None:
     for name, level in (("black.png", 0), ("grey.png", 128)):
         Image.new("RGB", (64, 64), (level,) * 3).save(project.images / name)
     shutil.copy(project.images / "black.png", project.images / "black2.png")
@@ -77,55 +86,66 @@ def test_blank_and_broken_pictures_look_like_nothing(project: Project) -> None:
     assert len(prints.near(prints.refs.find("torn.png"))) == 0
 
 
-def test_boxes_of_one_image_are_looked_at_one_by_one(project: Project) -> None:
+def test_boxes_of_one_image_are_looked_at_one_by_one(project: ProjectFolder) -> None:
     both = Image.new("RGB", (640, 240))
     both.paste(_picture(0), (0, 0))
     both.paste(_picture(1), (320, 0))
     both.save(project.images / "both.png")
     left, right = "both.png#xywh=0,0,320,240", "both.png#xywh=320,0,320,240"
     refs = RefTable([left, right, "a.png", "b.png"])
-    prints = update(Folder(project.images), project.fingerprints_file, refs, np.arange(4))
+    prints = update_fingerprints(
+        ImageFolder(project.images), project.fingerprints_file, refs, np.arange(4)
+    )
     assert prints.near(0).tolist() == [2]
     assert prints.near(1).tolist() == [3]
 
 
-def test_what_was_computed_is_kept_until_the_file_changes(project: Project) -> None:
+def test_what_was_computed_is_kept_until_the_file_changes(project: ProjectFolder) -> None:
     _everything(project)
     refs = _refs(project)
     row = refs.find("b.png")
     (project.images / "c.png").unlink()  # if it were read again it would be broken now
-    seen = load(project.fingerprints_file, refs)
+    seen = load_fingerprints(project.fingerprints_file, refs)
     assert (seen.table["state"] == near_duplicates.SEEN).sum() == len(refs)
     shutil.copy(project.images / "a.png", project.images / "b.png")
-    prints = update(Folder(project.images), project.fingerprints_file, refs, np.array([row]))
+    prints = update_fingerprints(
+        ImageFolder(project.images), project.fingerprints_file, refs, np.array([row])
+    )
     assert prints.refs.find("a.png") in prints.near(row).tolist()
 
 
-def test_a_pool_that_has_grown_takes_over_what_is_known(project: Project) -> None:
+def test_a_pool_that_has_grown_takes_over_what_is_known(project: ProjectFolder) -> None:
     before = _everything(project)
     grown = RefTable([*list(before.refs)[::-1], "new.png"])
-    known = load(project.fingerprints_file, grown)
+    known = load_fingerprints(project.fingerprints_file, grown)
     assert [bool(state) for state in known.table["state"]] == [True] * len(before.refs) + [False]
     assert known.near(grown.find("a.png")).tolist() == before_rows(before, grown)
 
 
-def before_rows(before: near_duplicates.Prints, grown: RefTable) -> list[int]:
+def before_rows(before: near_duplicates.Fingerprints, grown: RefTable) -> list[int]:
     near = before.near(before.refs.find("a.png")).tolist()
     return sorted(grown.find(before.refs[row]) for row in near)
 
 
-def test_it_can_be_stopped_and_goes_on(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_can_be_stopped_and_goes_on(
+    project: ProjectFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(near_duplicates, "_AT_ONCE", 3)
     refs = _refs(project)
     calls: list[tuple[int, int]] = []
-    update(Folder(project.images), project.fingerprints_file, refs, np.arange(len(refs)),
-        progress=lambda done, of: calls.append((done, of)), stop=lambda: len(calls) == 1,
-    )  # fmt: skip
+    update_fingerprints(
+        ImageFolder(project.images),
+        project.fingerprints_file,
+        refs,
+        np.arange(len(refs)),
+        progress=lambda done, of: calls.append((done, of)),
+        stop=lambda: len(calls) == 1,
+    )
     assert calls == [(3, len(refs))]
-    assert (load(project.fingerprints_file, refs).table["state"] != 0).sum() == 3
+    assert (load_fingerprints(project.fingerprints_file, refs).table["state"] != 0).sum() == 3
 
 
-def test_a_torn_cache_is_computed_again(project: Project) -> None:
+def test_a_torn_cache_is_computed_again(project: ProjectFolder) -> None:
     _everything(project)
     file = project.folder / ".cache" / "prints.npz"
     file.write_bytes(file.read_bytes()[:100])
@@ -136,26 +156,26 @@ FULL = """
 import resource, signal, sys
 from pathlib import Path
 import numpy as np
-from annotator.images import Folder
-from annotator.images.near_duplicates import update
-from annotator.project.project import Project
+from annotator.images import ImageFolder
+from annotator.images.near_duplicates import update_fingerprints
+from annotator.project.project import ProjectFolder
 from annotator.items.ref_table import RefTable
-project = Project.open(Path(sys.argv[1]))
+project = ProjectFolder.open(Path(sys.argv[1]))
 refs = RefTable(["a.png", "same.png"])
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64))
-print(len(update(Folder(project.images), project.fingerprints_file, refs, np.arange(2)).near(0)))
+print(len(update_fingerprints(ImageFolder(project.images), project.fingerprints_file, refs, np.arange(2)).near(0)))
 """
 
 
-def test_a_cache_that_a_full_disk_cuts_short_leaves_nothing_behind(project: Project) -> None:
+def test_a_cache_that_a_full_disk_cuts_short_leaves_nothing_behind(project: ProjectFolder) -> None:
     command = [sys.executable, "-B", "-c", FULL, str(project.folder)]
     found = subprocess.run(command, capture_output=True, text=True, check=True)
     assert found.stdout == "1\n", "it is computed all the same"
     assert list((project.folder / ".cache").iterdir()) == []
 
 
-def test_pairs_are_those_of_comparing_all_with_all(project: Project) -> None:
+def test_pairs_are_those_of_comparing_all_with_all(project: ProjectFolder) -> None:
     rng = np.random.default_rng(3)
     looks = rng.integers(0, 2**63, (60, 2), np.uint64)
     table = np.zeros(600, _everything(project).table.dtype)
@@ -166,14 +186,14 @@ def test_pairs_are_those_of_comparing_all_with_all(project: Project) -> None:
         bits[rng.choice(128, rng.integers(0, 13), replace=False)] ^= 1
         table["look"][row] = np.packbits(bits).view(np.uint64)
     refs = RefTable(f"{n}.png" for n in range(600))
-    found = near_duplicates.Prints(refs, table).pairs(np.arange(600))
+    found = near_duplicates.Fingerprints(refs, table).pairs(np.arange(600))
     bits = np.unpackbits(
         np.ascontiguousarray(table["look"]).view(np.uint8).reshape(600, -1), axis=1
     )
     far = (bits[:, None] != bits[None]).sum(axis=2)
-    truth = np.argwhere(np.triu(far <= LOOKS, 1))
-    assert groups(found) == groups(truth)
-    assert len(groups(truth)) > 50
+    truth = np.argwhere(np.triu(far <= MAX_HASH_DISTANCE, 1))
+    assert connected_components(found) == connected_components(truth)
+    assert len(connected_components(truth)) > 50
 
 
 def test_features_that_are_all_but_the_same_make_a_pair() -> None:
@@ -181,14 +201,14 @@ def test_features_that_are_all_but_the_same_make_a_pair() -> None:
     X = rng.normal(size=(30, 40))
     X[7] = X[3] + 0.05 * rng.normal(size=40)
     X /= np.linalg.norm(X, axis=1, keepdims=True)
-    assert near_duplicates.by_features(X, np.arange(100, 130)).tolist() == [[103, 107]]
+    assert near_duplicates.feature_duplicates(X, np.arange(100, 130)).tolist() == [[103, 107]]
 
 
 def test_features_in_which_all_is_alike_make_no_pairs() -> None:
     X = 1 + 0.05 * np.random.default_rng(4).normal(size=(60, 8))
     X /= np.linalg.norm(X, axis=1, keepdims=True)
-    assert (X @ X.T).min() > near_duplicates.FEATURES
-    assert len(near_duplicates.by_features(X, np.arange(60))) < 5
+    assert (X @ X.T).min() > near_duplicates.MIN_COSINE
+    assert len(near_duplicates.feature_duplicates(X, np.arange(60))) < 5
 
 
 def test_near_duplicates_of_magnetic_tiles_are_the_same_tile(shared: Path, tmp_path: Path) -> None:
@@ -200,10 +220,12 @@ def test_near_duplicates_of_magnetic_tiles_are_the_same_tile(shared: Path, tmp_p
     assert len(flowers.pairs(np.arange(len(flowers.refs)))) == 0
 
 
-def _of(folder: Path, count: int, place: Path) -> near_duplicates.Prints:
+def _of(folder: Path, count: int, place: Path) -> near_duplicates.Fingerprints:
     settings = Settings(classes=(ClassInfo("ok"),), images=str(folder))
-    project = Project.create(place, settings)
+    project = ProjectFolder.create(place, settings)
     first = 180 if folder.name == "magnetic-tile" else 0
     names = sorted(path.name for path in (folder / "images").iterdir())[first : first + count]
     refs = RefTable(f"images/{name}" for name in names)
-    return update(Folder(project.images), project.fingerprints_file, refs, np.arange(len(refs)))
+    return update_fingerprints(
+        ImageFolder(project.images), project.fingerprints_file, refs, np.arange(len(refs))
+    )

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from annotator.features.classic import Classic
-from annotator.features.pipeline import extract
-from annotator.images import Folder
+from annotator.features.classic import ClassicExtractor
+from annotator.features.pipeline import extract_features
+from annotator.images import ImageFolder
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import Box, Item
-from annotator.simulate import SimulateOptions, run
+from annotator.simulate import SimulateOptions, run_simulations
 
 EXAMPLE = Path(__file__).parents[1] / "example_data"
 IMAGES = EXAMPLE / "images"
@@ -106,12 +106,14 @@ def test_forty_labels_tell_most_defects_from_sound_parts(
     truth: list[dict[str, str]], tmp_path: Path
 ) -> None:
     refs = [Item(row["filename"], box(row)).ref for row in truth]
-    extract(RefTable(refs), Folder(IMAGES), Classic(), tmp_path / "features", context=0.0)
+    extract_features(
+        RefTable(refs), ImageFolder(IMAGES), ClassicExtractor(), tmp_path / "features", context=0.0
+    )
     features = tmp_path / "features" / "features.npy"
     options = SimulateOptions(
         EXAMPLE / "truth.csv", features, ("herding-mix",), budget=40, metric="accuracy",
         processes=1,
     )  # fmt: skip
-    unseen = [each["value"][-1] for each in run(options)["runs"]]
+    unseen = [each["value"][-1] for each in run_simulations(options)["runs"]]
     # Calling everything ok is right for 70 %.
     assert np.mean(unseen) >= 0.85

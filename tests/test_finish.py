@@ -11,21 +11,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from annotator.curate.finish import Audit, begin, take_back
+from annotator.curate.finish import Audit, begin_audit, undo_machine_labels
 from annotator.errors import FeatureError, ProjectError
 from annotator.features.store import FeatureStore
 from annotator.items.ref_table import RefTable
 from annotator.learn.ranking import learn
-from annotator.log.entries import State, replay
+from annotator.log.entries import LogState, replay
 from annotator.log.store import SqliteStore
 from annotator.project import item_pool
-from annotator.project.project import Project
+from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
-from annotator.report import status
+from annotator.report import project_status
 from annotator.session import predict
-from annotator.session.learner import Strategy, snapshot_of
-from annotator.session.pool_features import PooledFeatures
-from annotator.session.session import Session
+from annotator.session.learner import StrategyChoice, make_snapshot
+from annotator.session.pool_features import PoolFeatures
+from annotator.session.session import LabelSession
 
 CLASSES = ("ok", "defect")
 ITEMS = 1500
@@ -36,9 +36,9 @@ def truth(ref: str) -> str:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
+def project(tmp_path: Path) -> ProjectFolder:
     """1,500 items in two clouds that hardly overlap; every fifth is a defect."""
-    made = Project.create(tmp_path / "p", Settings(tuple(ClassInfo(n) for n in CLASSES)))
+    made = ProjectFolder.create(tmp_path / "p", Settings(tuple(ClassInfo(n) for n in CLASSES)))
     refs = RefTable(f"{n:04}.jpg" for n in range(ITEMS))
     made.refs_file.write_text("filename\n" + "\n".join(refs) + "\n")
     rng = np.random.default_rng(0)
@@ -49,15 +49,15 @@ def project(tmp_path: Path) -> Project:
     return made
 
 
-def state_of(project: Project) -> State:
+def state_of(project: ProjectFolder) -> LogState:
     return replay(SqliteStore(project.labels_file).entries())
 
 
-def label(project: Project, count: int) -> None:
+def label(project: ProjectFolder, count: int) -> None:
     """An annotator who answers truly, with a model that learns."""
-    session = Session(SqliteStore(project.labels_file), CLASSES, annotator="ann")
-    session.extend(item_pool.load(project))
-    session.attach(FeatureStore.open(project.features_folder))
+    session = LabelSession(SqliteStore(project.labels_file), CLASSES, annotator="ann")
+    session.extend(item_pool.load_refs(project))
+    session.attach_features(FeatureStore.open(project.features_folder))
     for _ in range(count):
         assert session.current is not None
         session.label(truth(session.current.ref))
@@ -67,12 +67,12 @@ def label(project: Project, count: int) -> None:
     session.close()
 
 
-def answer(project: Project, audit: Audit, most: int, wrong: int = 0) -> None:
+def answer(project: ProjectFolder, audit: Audit, most: int, wrong: int = 0) -> None:
     """Label what the audit asks for; call the first `wrong` of them the other class."""
-    session = Session(
+    session = LabelSession(
         SqliteStore(project.labels_file), CLASSES, annotator="ann", audit=audit.attempt.name
     )
-    session.extend(audit.to_ask(state_of(project)))
+    session.extend(audit.refs_to_ask(state_of(project)))
     for number in range(most):
         if session.current is None:
             break
@@ -82,12 +82,12 @@ def answer(project: Project, audit: Audit, most: int, wrong: int = 0) -> None:
     session.close()
 
 
-def skip_until_lost(project: Project, audit: Audit) -> int:
+def skip_until_lost(project: ProjectFolder, audit: Audit) -> int:
     """Skip what the audit asks until it cannot succeed any more; how many."""
-    session = Session(
+    session = LabelSession(
         SqliteStore(project.labels_file), CLASSES, annotator="ann", audit=audit.attempt.name
     )
-    session.extend(audit.to_ask(state_of(project)))
+    session.extend(audit.refs_to_ask(state_of(project)))
     count = 0
     while audit.verdict(state_of(project)).more is not None:
         session.skip()
@@ -96,11 +96,11 @@ def skip_until_lost(project: Project, audit: Audit) -> int:
     return count
 
 
-def test_a_clean_audit_certifies_and_labels_the_rest(project: Project) -> None:
+def test_a_clean_audit_certifies_and_labels_the_rest(project: ProjectFolder) -> None:
     label(project, 60)
     store = SqliteStore(project.labels_file)
-    audit = begin(project, store, max_error=0.02, level=0.95)
-    asked = audit.to_ask(state_of(project))
+    audit = begin_audit(project, store, max_error=0.02, level=0.95)
+    asked = audit.refs_to_ask(state_of(project))
     assert 100 < len(asked) < len(audit.accepted)
     with pytest.raises(ProjectError, match="before the audit"):
         audit.accept(store, state_of(project), 0.0)
@@ -120,38 +120,40 @@ def test_a_clean_audit_certifies_and_labels_the_rest(project: Project) -> None:
         assert (entry.extra or {})["max_error"] == 0.02
 
 
-def test_an_audit_goes_on_on_another_day(project: Project) -> None:
+def test_an_audit_goes_on_on_another_day(project: ProjectFolder) -> None:
     label(project, 60)
-    first = begin(project, SqliteStore(project.labels_file), max_error=0.02, level=0.95)
+    first = begin_audit(project, SqliteStore(project.labels_file), max_error=0.02, level=0.95)
     answer(project, first, most=30)
-    again = begin(project, SqliteStore(project.labels_file), max_error=0.02, level=0.95)
+    again = begin_audit(project, SqliteStore(project.labels_file), max_error=0.02, level=0.95)
     assert again.attempt == first.attempt
     assert list(again.accepted.items()) == list(first.accepted.items())
     assert again.verdict(state_of(project)).audited == 30
-    remaining = [r for r in again.to_ask(state_of(project)) if state_of(project).label(r) is None]
+    remaining = [
+        r for r in again.refs_to_ask(state_of(project)) if state_of(project).label(r) is None
+    ]
     assert len(remaining) == again.verdict(state_of(project)).more
 
 
-def test_a_plan_that_nothing_was_labelled_for_costs_no_confidence(project: Project) -> None:
+def test_a_plan_that_nothing_was_labelled_for_costs_no_confidence(project: ProjectFolder) -> None:
     label(project, 60)
     store = SqliteStore(project.labels_file)
-    looked_at = begin(project, store, max_error=0.02, level=0.95, keep=False)
+    looked_at = begin_audit(project, store, max_error=0.02, level=0.95, keep=False)
     assert not (project.folder / "finish.json").exists()
-    other = begin(project, store, max_error=0.05, level=0.95)
-    again = begin(project, store, max_error=0.02, level=0.95)
+    other = begin_audit(project, store, max_error=0.05, level=0.95)
+    again = begin_audit(project, store, max_error=0.02, level=0.95)
     assert again.attempt.plan.alpha == other.attempt.plan.alpha == looked_at.attempt.plan.alpha
     answer(project, again, most=5)
-    later = begin(project, store, max_error=0.05, level=0.95)
+    later = begin_audit(project, store, max_error=0.05, level=0.95)
     assert later.attempt.plan.alpha < again.attempt.plan.alpha
     answer(project, later, most=5)
-    assert begin(project, store, max_error=0.02, level=0.95).attempt == again.attempt
+    assert begin_audit(project, store, max_error=0.02, level=0.95).attempt == again.attempt
 
 
-def test_what_is_labelled_outside_of_an_audit_is_not_waited_for(project: Project) -> None:
+def test_what_is_labelled_outside_of_an_audit_is_not_waited_for(project: ProjectFolder) -> None:
     label(project, 60)
-    audit = begin(project, SqliteStore(project.labels_file), max_error=0.02, level=0.95)
-    session = Session(SqliteStore(project.labels_file), CLASSES, annotator="bob")
-    session.extend(audit.to_ask(state_of(project))[:20])
+    audit = begin_audit(project, SqliteStore(project.labels_file), max_error=0.02, level=0.95)
+    session = LabelSession(SqliteStore(project.labels_file), CLASSES, annotator="bob")
+    session.extend(audit.refs_to_ask(state_of(project))[:20])
     while session.current is not None:
         session.label(truth(session.current.ref))
     session.close()
@@ -159,13 +161,13 @@ def test_what_is_labelled_outside_of_an_audit_is_not_waited_for(project: Project
     assert audit.verdict(state_of(project)).certified
 
 
-def test_undo_in_an_audit_stops_at_its_beginning(project: Project) -> None:
+def test_undo_in_an_audit_stops_at_its_beginning(project: ProjectFolder) -> None:
     label(project, 60)
-    audit = begin(project, SqliteStore(project.labels_file), max_error=0.02, level=0.95)
-    session = Session(
+    audit = begin_audit(project, SqliteStore(project.labels_file), max_error=0.02, level=0.95)
+    session = LabelSession(
         SqliteStore(project.labels_file), CLASSES, annotator="ann", audit=audit.attempt.name
     )
-    session.extend(audit.to_ask(state_of(project)))
+    session.extend(audit.refs_to_ask(state_of(project)))
     first = session.current
     session.label("ok")
     assert [entry.label for entry in session.undo()] == ["ok"]
@@ -174,10 +176,12 @@ def test_undo_in_an_audit_stops_at_its_beginning(project: Project) -> None:
     assert sum(state_of(project).counts.values()) == 60
 
 
-def test_errors_in_the_audit_are_paid_for_with_more_labels_or_refused(project: Project) -> None:
+def test_errors_in_the_audit_are_paid_for_with_more_labels_or_refused(
+    project: ProjectFolder,
+) -> None:
     label(project, 60)
-    audit = begin(project, SqliteStore(project.labels_file), max_error=0.02, level=0.95)
-    needed = len(audit.to_ask(state_of(project)))
+    audit = begin_audit(project, SqliteStore(project.labels_file), max_error=0.02, level=0.95)
+    needed = len(audit.refs_to_ask(state_of(project)))
     answer(project, audit, most=10, wrong=1)
     found = audit.verdict(state_of(project))
     assert not found.certified
@@ -188,55 +192,57 @@ def test_errors_in_the_audit_are_paid_for_with_more_labels_or_refused(project: P
     assert not found.certified and found.bound > 0.02
     assert found.wrong == skipped + 1
     label(project, 150)
-    again = begin(project, SqliteStore(project.labels_file), max_error=0.02, level=0.95)
+    again = begin_audit(project, SqliteStore(project.labels_file), max_error=0.02, level=0.95)
     assert again.attempt.number == 2, "a lost audit is not gone on with"
     assert again.attempt.plan.alpha < audit.attempt.plan.alpha, "a second try costs confidence"
 
 
-def test_a_skipped_item_counts_as_wrong(project: Project) -> None:
+def test_a_skipped_item_counts_as_wrong(project: ProjectFolder) -> None:
     label(project, 60)
-    audit = begin(project, SqliteStore(project.labels_file), max_error=0.02, level=0.95)
-    session = Session(
+    audit = begin_audit(project, SqliteStore(project.labels_file), max_error=0.02, level=0.95)
+    session = LabelSession(
         SqliteStore(project.labels_file), CLASSES, annotator="ann", audit=audit.attempt.name
     )
-    session.extend(audit.to_ask(state_of(project)))
+    session.extend(audit.refs_to_ask(state_of(project)))
     session.skip()
     assert audit.verdict(state_of(project)).wrong == 1
 
 
-def test_the_model_does_not_learn_from_its_own_labels(project: Project) -> None:
+def test_the_model_does_not_learn_from_its_own_labels(project: ProjectFolder) -> None:
     label(project, 60)
     store = SqliteStore(project.labels_file)
-    audit = begin(project, store, max_error=0.02, level=0.95)
+    audit = begin_audit(project, store, max_error=0.02, level=0.95)
     answer(project, audit, most=ITEMS)
     audit.accept(store, state_of(project), 0.0)
     state = state_of(project)
     people = sum(not stack[-1].by_machine for stack in state.standing.values())
-    refs = item_pool.load(project)
-    features = PooledFeatures(FeatureStore.open(project.features_folder), refs)
-    snapshot = snapshot_of(features, state, CLASSES, Strategy("random"), refs.rows)
+    refs = item_pool.load_refs(project)
+    features = PoolFeatures(FeatureStore.open(project.features_folder), refs)
+    snapshot = make_snapshot(features, state, CLASSES, StrategyChoice("random"), refs.rows)
     assert len(snapshot.rows) == people
 
 
-def test_labels_of_the_model_are_neither_shown_items_nor_anybodys_pace(project: Project) -> None:
+def test_labels_of_the_model_are_neither_shown_items_nor_anybodys_pace(
+    project: ProjectFolder,
+) -> None:
     label(project, 60)
-    audit = begin(project, SqliteStore(project.labels_file), max_error=0.02, level=0.95)
+    audit = begin_audit(project, SqliteStore(project.labels_file), max_error=0.02, level=0.95)
     answer(project, audit, most=ITEMS)
     store = SqliteStore(project.labels_file)
-    shown = len(Session(store, CLASSES, annotator="ann").difficulty)
-    pace = status(project)["seconds_per_label"]
+    shown = len(LabelSession(store, CLASSES, annotator="ann").difficulty)
+    pace = project_status(project)["seconds_per_label"]
     audit.accept(store, state_of(project), 0.0)
-    assert len(Session(store, CLASSES, annotator="ann").difficulty) == shown > 0
-    assert status(project)["seconds_per_label"] == pace > 0
+    assert len(LabelSession(store, CLASSES, annotator="ann").difficulty) == shown > 0
+    assert project_status(project)["seconds_per_label"] == pace > 0
 
 
 def test_what_was_accepted_stays_a_part_of_the_pool_whose_error_is_estimated(
-    project: Project,
+    project: ProjectFolder,
 ) -> None:
     def estimated() -> tuple[float, float, float]:
-        refs, state = item_pool.load(project), state_of(project)
-        features = PooledFeatures(FeatureStore.open(project.features_folder), refs)
-        snapshot = snapshot_of(features, state, CLASSES, Strategy("random"), refs.rows)
+        refs, state = item_pool.load_refs(project), state_of(project)
+        features = PoolFeatures(FeatureStore.open(project.features_folder), refs)
+        snapshot = make_snapshot(features, state, CLASSES, StrategyChoice("random"), refs.rows)
         open_ = np.array([state.label(ref) is None for ref in refs])
         found = learn(replace(snapshot, closed=~open_), 0)
         assert found.model is not None and found.estimate is not None
@@ -249,7 +255,7 @@ def test_what_was_accepted_stays_a_part_of_the_pool_whose_error_is_estimated(
     np.save(project.folder.parent / "m.npy", matrix.astype(np.float32))
     label(project, 100)
     store = SqliteStore(project.labels_file)
-    audit = begin(project, store, max_error=0.05, level=0.95)
+    audit = begin_audit(project, store, max_error=0.05, level=0.95)
     answer(project, audit, most=ITEMS)
     assert audit.verdict(state_of(project)).certified
     before = estimated()
@@ -260,56 +266,58 @@ def test_what_was_accepted_stays_a_part_of_the_pool_whose_error_is_estimated(
     assert abs(after[0] - before[0]) < 0.02
 
 
-def test_machine_labels_can_all_be_taken_back(project: Project) -> None:
+def test_machine_labels_can_all_be_taken_back(project: ProjectFolder) -> None:
     label(project, 60)
     store = SqliteStore(project.labels_file)
-    audit = begin(project, store, max_error=0.02, level=0.95)
+    audit = begin_audit(project, store, max_error=0.02, level=0.95)
     answer(project, audit, most=ITEMS)
     before = dict(state_of(project).counts)
     count = audit.accept(store, state_of(project), 0.0)
-    assert take_back(store, state_of(project), "ann", 0.0) == count
+    assert undo_machine_labels(store, state_of(project), "ann", 0.0) == count
     assert {k: v for k, v in state_of(project).counts.items() if v} == before
 
 
-def test_what_cannot_be_certified_is_said_with_the_remedy(project: Project) -> None:
+def test_what_cannot_be_certified_is_said_with_the_remedy(project: ProjectFolder) -> None:
     with pytest.raises(ProjectError, match="label some of each"):
-        begin(project, SqliteStore(project.labels_file), max_error=0.02, level=0.95)
+        begin_audit(project, SqliteStore(project.labels_file), max_error=0.02, level=0.95)
     label(project, 12)
     with pytest.raises(ProjectError, match="larger --max-error") as refused:
-        begin(project, SqliteStore(project.labels_file), max_error=0.0001, level=0.95)
+        begin_audit(project, SqliteStore(project.labels_file), max_error=0.0001, level=0.95)
     offered = re.search(r"--max-error: (\S+) would accept ([\d,]+)", str(refused.value))
     assert offered is not None
     looser = float(offered[1])
-    plan = begin(project, SqliteStore(project.labels_file), max_error=looser, level=0.95).attempt
+    plan = begin_audit(
+        project, SqliteStore(project.labels_file), max_error=looser, level=0.95
+    ).attempt
     assert f"{plan.plan.size:,}" == offered[2], "what was offered can be had"
 
 
-def test_a_pool_smaller_than_any_audit_is_to_be_labelled_whole(project: Project) -> None:
+def test_a_pool_smaller_than_any_audit_is_to_be_labelled_whole(project: ProjectFolder) -> None:
     label(project, 60)
     store = SqliteStore(project.labels_file)
-    session = Session(store, CLASSES, annotator="ann")
-    session.extend(item_pool.load(project))
-    rest = [ref for ref in item_pool.load(project) if state_of(project).label(ref) is None]
+    session = LabelSession(store, CLASSES, annotator="ann")
+    session.extend(item_pool.load_refs(project))
+    rest = [ref for ref in item_pool.load_refs(project) if state_of(project).label(ref) is None]
     session.decide({ref: truth(ref) for ref in rest[:-40]}, picked_by="page")
     session.close()
     with pytest.raises(ProjectError, match=r"takes 40 labels; to label all 40: annotator run"):
-        begin(project, store, max_error=0.01, level=0.95)
+        begin_audit(project, store, max_error=0.01, level=0.95)
 
 
-def test_other_features_under_an_audit_are_noticed(project: Project, tmp_path: Path) -> None:
+def test_other_features_under_an_audit_are_noticed(project: ProjectFolder, tmp_path: Path) -> None:
     label(project, 60)
-    audit = begin(project, SqliteStore(project.labels_file), max_error=0.02, level=0.95)
+    audit = begin_audit(project, SqliteStore(project.labels_file), max_error=0.02, level=0.95)
     answer(project, audit, most=3)
     rng = np.random.default_rng(5)
     np.save(tmp_path / "m.npy", rng.normal(size=(ITEMS, 8)).astype(np.float32))
     with pytest.raises(ProjectError, match="changed since its audit"):
-        begin(project, SqliteStore(project.labels_file), max_error=0.02, level=0.95)
+        begin_audit(project, SqliteStore(project.labels_file), max_error=0.02, level=0.95)
 
 
-def test_predict_writes_every_unlabelled_item_with_probabilities(project: Project) -> None:
+def test_predict_writes_every_unlabelled_item_with_probabilities(project: ProjectFolder) -> None:
     label(project, 60)
     state = state_of(project)
-    text = b"".join(predict.as_csv(project, state)).decode()
+    text = b"".join(predict.predictions_csv(project, state)).decode()
     rows = list(csv.DictReader(io.StringIO(text)))
     assert len(rows) == ITEMS - 60
     assert not {row["ref"] for row in rows} & set(state.standing)
@@ -321,7 +329,7 @@ def test_predict_writes_every_unlabelled_item_with_probabilities(project: Projec
 
 
 def test_predict_without_features_names_the_command(tmp_path: Path) -> None:
-    made = Project.create(tmp_path / "p", Settings((ClassInfo("a"), ClassInfo("b"))))
+    made = ProjectFolder.create(tmp_path / "p", Settings((ClassInfo("a"), ClassInfo("b"))))
     made.refs_file.write_text("filename\na.jpg\n")
     with pytest.raises(FeatureError, match="annotator features"):
-        list(predict.as_csv(made, State()))
+        list(predict.predictions_csv(made, LogState()))

@@ -10,27 +10,29 @@ import pytest
 from annotator.errors import RefError
 from annotator.log.store import SqliteStore
 from annotator.project.clusters import read_clusters
-from annotator.project.priorities import First, read_first, write_first
-from annotator.project.project import Project
+from annotator.project.priorities import Priority, read_priorities, write_priorities
+from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
-from annotator.session.session import Session
+from annotator.session.session import LabelSession
 
 REFS = [f"{number:02}.jpg" for number in range(30)]
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
+def project(tmp_path: Path) -> ProjectFolder:
     classes = (ClassInfo("no"), ClassInfo("yes"))
-    return Project.create(tmp_path / "p", Settings(classes))
+    return ProjectFolder.create(tmp_path / "p", Settings(classes))
 
 
-def _session(project: Project) -> Session:
-    session = Session(SqliteStore(project.labels_file), ("no", "yes"), annotator="ann", ahead=3)
-    session.queue.ask_first(read_first(project))
+def _session(project: ProjectFolder) -> LabelSession:
+    session = LabelSession(
+        SqliteStore(project.labels_file), ("no", "yes"), annotator="ann", ahead=3
+    )
+    session.queue.ask_first(read_priorities(project))
     return session
 
 
-def _asked(session: Session, count: int) -> list[str]:
+def _asked(session: LabelSession, count: int) -> list[str]:
     asked = []
     for _ in range(count):
         assert session.current is not None
@@ -39,13 +41,13 @@ def _asked(session: Session, count: int) -> list[str]:
     return asked
 
 
-@pytest.mark.parametrize("read", [read_first, read_clusters])
+@pytest.mark.parametrize("read", [read_priorities, read_clusters])
 @pytest.mark.parametrize(
     "table", ["ref,1,x\na.jpg,1,x\nm\u00e4rz.jpg,1,x\n".encode("latin1"),
               b"ref,1,x\na.jpg,1,x\n" + b"b" * 200_000 + b",1,x\n"],
 )  # fmt: skip
 def test_a_file_that_cannot_be_read_is_named_with_its_line(
-    project: Project, read: Callable[[Project], object], table: bytes
+    project: ProjectFolder, read: Callable[[ProjectFolder], object], table: bytes
 ) -> None:
     for name in ("first.csv", "clusters.csv"):
         (project.folder / name).write_bytes(table)
@@ -53,9 +55,11 @@ def test_a_file_that_cannot_be_read_is_named_with_its_line(
         read(project)
 
 
-def test_they_come_in_their_order_and_then_the_others(project: Project) -> None:
+def test_they_come_in_their_order_and_then_the_others(project: ProjectFolder) -> None:
     first = ["20.jpg", "05.jpg", "11.jpg"]
-    write_first(project, [First(ref, "disagreement") for ref in first], replace="disagreement")
+    write_priorities(
+        project, [Priority(ref, "disagreement") for ref in first], replace="disagreement"
+    )
     session = _session(project)
     session.extend(REFS[:10])
     session.extend(REFS[10:])
@@ -66,8 +70,8 @@ def test_they_come_in_their_order_and_then_the_others(project: Project) -> None:
     assert asked.index("20.jpg") < asked.index("11.jpg") < 6
 
 
-def test_a_restart_asks_those_that_are_left(project: Project) -> None:
-    write_first(project, [First(ref, "cluster") for ref in REFS[:6]], replace="cluster")
+def test_a_restart_asks_those_that_are_left(project: ProjectFolder) -> None:
+    write_priorities(project, [Priority(ref, "cluster") for ref in REFS[:6]], replace="cluster")
     session = _session(project)
     session.extend(REFS)
     assert _asked(session, 4) == REFS[:4]
@@ -78,8 +82,8 @@ def test_a_restart_asks_those_that_are_left(project: Project) -> None:
     assert again.current is not None
 
 
-def test_their_labels_say_why_and_carry_no_propensity(project: Project) -> None:
-    write_first(project, [First("07.jpg", "disagreement")], replace="disagreement")
+def test_their_labels_say_why_and_carry_no_propensity(project: ProjectFolder) -> None:
+    write_priorities(project, [Priority("07.jpg", "disagreement")], replace="disagreement")
     session = _session(project)
     session.extend(REFS)
     entry = session.label("no")
@@ -87,16 +91,23 @@ def test_their_labels_say_why_and_carry_no_propensity(project: Project) -> None:
     assert (entry.ref, entry.picked_by, entry.q) == ("07.jpg", "disagreement", None)
 
 
-def test_one_reason_replaces_only_its_own(project: Project) -> None:
-    write_first(project, [First("a.jpg", "cluster"), First("b.jpg", "cluster")], replace="cluster")
-    write_first(project, [First("b.jpg", "disagreement")], replace="disagreement")
-    assert read_first(project) == [First("b.jpg", "disagreement"), First("a.jpg", "cluster")]
-    write_first(project, [], replace="cluster")
-    assert read_first(project) == [First("b.jpg", "disagreement")]
+def test_one_reason_replaces_only_its_own(project: ProjectFolder) -> None:
+    write_priorities(
+        project, [Priority("a.jpg", "cluster"), Priority("b.jpg", "cluster")], replace="cluster"
+    )
+    write_priorities(project, [Priority("b.jpg", "disagreement")], replace="disagreement")
+    assert read_priorities(project) == [
+        Priority("b.jpg", "disagreement"),
+        Priority("a.jpg", "cluster"),
+    ]
+    write_priorities(project, [], replace="cluster")
+    assert read_priorities(project) == [Priority("b.jpg", "disagreement")]
 
 
-def test_items_that_are_gone_are_passed_over(project: Project) -> None:
-    write_first(project, [First("gone.jpg", "cluster"), First("03.jpg", "cluster")], replace="")
+def test_items_that_are_gone_are_passed_over(project: ProjectFolder) -> None:
+    write_priorities(
+        project, [Priority("gone.jpg", "cluster"), Priority("03.jpg", "cluster")], replace=""
+    )
     session = _session(project)
     session.extend(REFS)
     assert _asked(session, 1) == ["03.jpg"]

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from annotator.log.entries import Action, Entry
 from annotator.log.store import SqliteStore
-from annotator.project.project import Project
+from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
 from tests.waiting import PATIENCE
 
 
 def test_a_label_appears_while_following_and_ctrl_c_ends_it(tmp_path: Path) -> None:
-    project = Project.create(
+    project = ProjectFolder.create(
         tmp_path / "p", Settings(classes=(ClassInfo("ok"),), images=str(tmp_path))
     )
     store = SqliteStore(project.labels_file)

@@ -7,31 +7,31 @@ from pathlib import Path
 import pytest
 
 from annotator.errors import ProjectError
-from annotator.hits.assignments import Checks
+from annotator.hits.assignments import SubmitChecks
 from annotator.hits.book import completion_code
-from annotator.hits.labels import annotation_to_labels
-from annotator.hits.recorder import Tile
-from annotator.hits.scores import gold_answers, status
-from annotator.hits.sets import chosen, save
-from annotator.hits.traces import traces
-from annotator.hits.workers import salt
+from annotator.hits.labels import write_missing_labels
+from annotator.hits.recorder import PageTile
+from annotator.hits.scores import gold_answers, hits_status
+from annotator.hits.sets import save_hit_set, select_hit_set
+from annotator.hits.traces import replay_traces
+from annotator.hits.workers import project_salt
 from annotator.log.entries import Action, Entry, replay
 from annotator.log.store import SqliteStore
-from annotator.pages import NotYet
-from annotator.project.project import Project
+from annotator.pages import PageNotReady
+from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
 from tests.desk import Desk, hits_of, is_cat, labels
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
+def project(tmp_path: Path) -> ProjectFolder:
     """40 images, every third a cat, the first twelve labelled already."""
     (tmp_path / "images").mkdir()
     refs = [f"{number:02d}.png" for number in range(40)]
     for ref in refs:
         (tmp_path / "images" / ref).touch()
     classes = (ClassInfo("other"), ClassInfo("cat", description="a small feline"))
-    made = Project.create(tmp_path / "p", Settings(classes=classes, images="../images"))
+    made = ProjectFolder.create(tmp_path / "p", Settings(classes=classes, images="../images"))
     made.refs_file.write_text("filename\n" + "\n".join(refs))
     store = SqliteStore(made.labels_file)
     store.append(
@@ -44,7 +44,7 @@ def project(tmp_path: Path) -> Project:
     return made
 
 
-def test_every_page_has_its_gold_and_every_candidate_is_asked_once(project: Project) -> None:
+def test_every_page_has_its_gold_and_every_candidate_is_asked_once(project: ProjectFolder) -> None:
     hits = hits_of(project)
     known = set(labels(project))
     asked = []
@@ -59,7 +59,7 @@ def test_every_page_has_its_gold_and_every_candidate_is_asked_once(project: Proj
 
 
 def test_gold_items_stand_anywhere_on_the_page_and_the_order_can_be_drawn_again(
-    project: Project,
+    project: ProjectFolder,
 ) -> None:
     hits = hits_of(project)
     places = [
@@ -74,7 +74,7 @@ def test_gold_items_stand_anywhere_on_the_page_and_the_order_can_be_drawn_again(
     assert all(page.seed is not None for hit in hits.hits for page in hit.pages)
 
 
-def test_too_few_known_items_are_said_with_what_to_do(project: Project) -> None:
+def test_too_few_known_items_are_said_with_what_to_do(project: ProjectFolder) -> None:
     with pytest.raises(ProjectError, match=r"4 items are known.*--gold 4"):
         hits_of(project, gold=5, images=48)
     with pytest.raises(ProjectError, match="dog"):
@@ -83,36 +83,36 @@ def test_too_few_known_items_are_said_with_what_to_do(project: Project) -> None:
         hits_of(project, images=4)
 
 
-def test_a_set_reads_back_as_it_was_written_and_is_never_replaced(project: Project) -> None:
+def test_a_set_reads_back_as_it_was_written_and_is_never_replaced(project: ProjectFolder) -> None:
     hits = hits_of(project, workers=3)
-    save(project, hits)
-    assert chosen(project, "cats") == hits
+    save_hit_set(project, hits)
+    assert select_hit_set(project, "cats") == hits
     with pytest.raises(ProjectError, match="another --name"):
-        save(project, hits)
+        save_hit_set(project, hits)
 
 
-def test_a_worker_does_one_hit_and_is_told_the_code_again(project: Project) -> None:
-    save(project, hits_of(project))
+def test_a_worker_does_one_hit_and_is_told_the_code_again(project: ProjectFolder) -> None:
+    save_hit_set(project, hits_of(project))
     ann, bob = Desk(project, "ann"), Desk(project, "bob")
     assert ann.source.task.hit.id != bob.source.task.hit.id, "one worker a HIT"
     for _ in ann.source.task.hit.pages:
         ann.do()
     code = ann.source.task.assignment.code
-    assert code in ann.source.farewell
-    assert code == completion_code(ann.source.task.assignment.id, salt(project))
+    assert code in ann.source.no_pages_message
+    assert code == completion_code(ann.source.task.assignment.id, project_salt(project))
     with pytest.raises(ProjectError, match=code):
         Desk(project, "ann")
 
 
-def test_no_hit_is_left_once_each_has_its_worker(project: Project) -> None:
-    save(project, hits_of(project, hits=1, workers=2))
+def test_no_hit_is_left_once_each_has_its_worker(project: ProjectFolder) -> None:
+    save_hit_set(project, hits_of(project, hits=1, workers=2))
     assert Desk(project, "ann").source.task.hit == Desk(project, "bob").source.task.hit
     with pytest.raises(ProjectError, match="no HIT of cats is left"):
         Desk(project, "cid")
 
 
-def test_no_name_of_a_worker_is_anywhere_in_the_project(project: Project) -> None:
-    save(project, hits_of(project))
+def test_no_name_of_a_worker_is_anywhere_in_the_project(project: ProjectFolder) -> None:
+    save_hit_set(project, hits_of(project))
     Desk(project, "A3SECRETNAME").do()
     for file in project.folder.rglob("*"):
         assert not file.is_file() or b"A3SECRETNAME" not in file.read_bytes(), file
@@ -121,8 +121,8 @@ def test_no_name_of_a_worker_is_anywhere_in_the_project(project: Project) -> Non
 # --- working
 
 
-def test_answers_become_labels_that_undo_takes_back_as_a_page(project: Project) -> None:
-    save(project, hits_of(project))
+def test_answers_become_labels_that_undo_takes_back_as_a_page(project: ProjectFolder) -> None:
+    save_hit_set(project, hits_of(project))
     before = labels(project)
     desk = Desk(project)
     page = desk.do()
@@ -143,11 +143,11 @@ def test_answers_become_labels_that_undo_takes_back_as_a_page(project: Project) 
     assert labels(project) == before
 
 
-def test_of_three_classes_only_what_is_selected_gets_a_label(project: Project) -> None:
+def test_of_three_classes_only_what_is_selected_gets_a_label(project: ProjectFolder) -> None:
     file = project.folder / "annotator.toml"
     file.write_text(file.read_text() + '[[classes]]\nname = "dog"\n')
-    project = Project.open(project.folder)
-    save(project, hits_of(project))
+    project = ProjectFolder.open(project.folder)
+    save_hit_set(project, hits_of(project))
     desk = Desk(project)
     page = desk.do()
     given = {ref for ref in page.refs if labels(project).get(ref) == "cat"}
@@ -156,8 +156,8 @@ def test_of_three_classes_only_what_is_selected_gets_a_label(project: Project) -
                 ref in labels(project)]  # fmt: skip
 
 
-def test_a_killed_hit_goes_on_inside_the_page(project: Project) -> None:
-    save(project, hits_of(project))
+def test_a_killed_hit_goes_on_inside_the_page(project: ProjectFolder) -> None:
+    save_hit_set(project, hits_of(project))
     desk = Desk(project)
     first = desk.do()
     second = desk.show()
@@ -178,7 +178,7 @@ def test_a_killed_hit_goes_on_inside_the_page(project: Project) -> None:
     again.select(page, cats[:1])
     again.source.submit(page, dict.fromkeys(cats))
     assert first.key != page.key
-    trace = next(trace for trace in traces(again.store) if trace.id == page.key)
+    trace = next(trace for trace in replay_traces(again.store) if trace.id == page.key)
     assert trace.resumes == [desk.now + 60_000]
     assert {trace.images[i].ref for i in trace.selected} == set(cats)
     assert [s["time"] for s in trace.images[page.refs.index(cats[0])].selections] == [
@@ -186,8 +186,8 @@ def test_a_killed_hit_goes_on_inside_the_page(project: Project) -> None:
     ]  # fmt: skip
 
 
-def test_labels_that_a_crash_swallowed_are_written_later(project: Project) -> None:
-    save(project, hits_of(project))
+def test_labels_that_a_crash_swallowed_are_written_later(project: ProjectFolder) -> None:
+    save_hit_set(project, hits_of(project))
     desk = Desk(project)
     page = desk.show()
     cats = [ref for ref in page.refs if is_cat(ref)]
@@ -197,14 +197,16 @@ def test_labels_that_a_crash_swallowed_are_written_later(project: Project) -> No
     asked = set(page.refs) - set(labels(project))
     assert asked
     store = SqliteStore(project.labels_file)
-    assert annotation_to_labels(project, store, desk.now + 10) == 0, "somebody may be at it"
-    assert annotation_to_labels(project, store, desk.now + 61_000) == len(asked)
-    assert annotation_to_labels(project, store, desk.now + 99_000) == 0
+    assert write_missing_labels(project, store, desk.now + 10) == 0, "somebody may be at it"
+    assert write_missing_labels(project, store, desk.now + 61_000) == len(asked)
+    assert write_missing_labels(project, store, desk.now + 99_000) == 0
     assert all(labels(project)[ref] == ("cat" if is_cat(ref) else "other") for ref in asked)
 
 
-def test_two_workers_on_one_hit_are_compared_and_the_first_one_counts(project: Project) -> None:
-    save(project, hits_of(project, hits=1, workers=2))
+def test_two_workers_on_one_hit_are_compared_and_the_first_one_counts(
+    project: ProjectFolder,
+) -> None:
+    save_hit_set(project, hits_of(project, hits=1, workers=2))
     ann, bob = Desk(project, "ann"), Desk(project, "bob")
     page = ann.do()
     wrong = next(ref for ref in page.refs if is_cat(ref) and int(ref[:2]) >= 12)
@@ -214,14 +216,14 @@ def test_two_workers_on_one_hit_are_compared_and_the_first_one_counts(project: P
     assert [(e.annotator, e.label) for e in state.opinions[wrong]] == [(bob.worker, "other")]
 
 
-def test_gold_says_who_knows_the_class(project: Project) -> None:
-    save(project, hits_of(project, hits=1, workers=2))
+def test_gold_says_who_knows_the_class(project: ProjectFolder) -> None:
+    save_hit_set(project, hits_of(project, hits=1, workers=2))
     ann, bob = Desk(project, "ann"), Desk(project, "bob")
     ann.do()
     gold = bob.source.task.hit.pages[0].gold
     missed = next(ref for ref, wanted in gold.items() if wanted)
     bob.do(wrong=[missed])
-    workers = {row["worker"]: row for row in status(project, ann.store)["workers"]}
+    workers = {row["worker"]: row for row in hits_status(project, ann.store)["workers"]}
     assert workers[ann.worker]["score"] == 1.0
     assert workers[bob.worker]["right"] == 3
     assert workers[bob.worker]["positives"] == 0.5
@@ -233,37 +235,37 @@ def test_gold_says_who_knows_the_class(project: Project) -> None:
 # --- checks
 
 
-def test_a_page_is_not_submitted_before_its_time_nor_unseen(project: Project) -> None:
-    save(project, hits_of(project))
-    desk = Desk(project, checks=Checks(5.0, True))
+def test_a_page_is_not_submitted_before_its_time_nor_unseen(project: ProjectFolder) -> None:
+    save_hit_set(project, hits_of(project))
+    desk = Desk(project, checks=SubmitChecks(5.0, True))
     page = desk.show(view=False)
     desk.now += 2000
-    with pytest.raises(NotYet, match="3 s"):
+    with pytest.raises(PageNotReady, match="3 s"):
         desk.source.submit(page, {})
     desk.now += 3000
     desk.recorder.scroll(0, 6, desk.now)
-    with pytest.raises(NotYet, match=r"4 of 10 images .* number 7"):
+    with pytest.raises(PageNotReady, match=r"4 of 10 images .* number 7"):
         desk.source.submit(page, {})
     desk.recorder.scroll(4, 10, desk.now)
     desk.source.submit(page, {})
     assert desk.source.pages_done == 1
 
 
-def test_where_images_are_blurred_each_must_be_visited(project: Project) -> None:
-    save(project, hits_of(project))
-    desk = Desk(project, checks=Checks(0.0, True), version="NO_POINTER_NO_ORIGINAL")
+def test_where_images_are_blurred_each_must_be_visited(project: ProjectFolder) -> None:
+    save_hit_set(project, hits_of(project))
+    desk = Desk(project, checks=SubmitChecks(0.0, True), version="NO_POINTER_NO_ORIGINAL")
     page = desk.show()
     for place in range(9):
         desk.recorder.enter(place, desk.now)
-    with pytest.raises(NotYet, match="move over them"):
+    with pytest.raises(PageNotReady, match="move over them"):
         desk.source.submit(page, {})
     desk.recorder.cursor(9, desk.now)
     desk.source.submit(page, {})
 
 
-def test_time_and_views_before_a_kill_count(project: Project) -> None:
-    save(project, hits_of(project))
-    checks = Checks(5.0, True)
+def test_time_and_views_before_a_kill_count(project: ProjectFolder) -> None:
+    save_hit_set(project, hits_of(project))
+    checks = SubmitChecks(5.0, True)
     desk = Desk(project, checks=checks)
     page = desk.show()
     desk.now += 4000
@@ -274,27 +276,27 @@ def test_time_and_views_before_a_kill_count(project: Project) -> None:
     assert page_again is not None
     again.put(page_again, view=False)
     again.now += 900
-    with pytest.raises(NotYet):
+    with pytest.raises(PageNotReady):
         again.source.submit(page_again, {page.refs[0]: None})
     again.now += 200
     again.source.submit(page_again, {page.refs[0]: None})
 
 
-def test_a_broken_image_is_replaced_from_the_reserve_and_logged(project: Project) -> None:
-    save(project, hits_of(project, hits=1))
+def test_a_broken_image_is_replaced_from_the_reserve_and_logged(project: ProjectFolder) -> None:
+    save_hit_set(project, hits_of(project, hits=1))
     desk = Desk(project)
     page = desk.show()
     place = next(i for i, ref in enumerate(page.refs) if int(ref[:2]) >= 12)
     gone = page.refs[place]
-    better = desk.source.substitute(page, gone)
+    better = desk.source.replace_image(page, gone)
     assert better is not None
     fresh = better.refs[place]
     assert fresh not in page.refs
-    desk.recorder.replace(place, "cannot be read", Tile(fresh, fresh), desk.now)
+    desk.recorder.replace(place, "cannot be read", PageTile(fresh, fresh), desk.now)
     desk.recorder.scroll(0, len(page.refs), desk.now)
     desk.source.submit(better, {})
     assert fresh in labels(project)
     assert gone not in labels(project)
-    (trace,) = traces(desk.store)
+    (trace,) = replay_traces(desk.store)
     assert [(image.ref, image.broken) for image in trace.replaced] == [(gone, "cannot be read")]
     assert trace.images[place].ref == fresh

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from annotator.errors import ProjectError, RefError
-from annotator.hits.opening import open_file
+from annotator.hits.opening import open_hits_file
 from annotator.hits.reading import read_hits
 
 _TOOLS_OWN = {
@@ -96,22 +96,22 @@ def test_hits_of_a_file_make_a_project_beside_it(tmp_path: Path) -> None:
     (tmp_path / "n01440764" / "105.JPEG").touch()
     file = tmp_path / "hit.json"
     file.write_text(json.dumps(_TOOLS_OWN))
-    project, hits = open_file(file, tmp_path / "hit.annotator")
+    project, hits = open_hits_file(file, tmp_path / "hit.annotator")
     assert project.settings.names == ("other", "tench")
     assert project.settings.classes[1].description == "freshwater dace-like game fish"
     assert [(hit.id, hit.pages[0].images[0].ref) for hit in hits.hits] == [
         ("hit-a", "n01440764/105.JPEG")
     ]
     assert hits.negative == "other"
-    assert open_file(file, project.folder)[1] == hits, "the same file again changes nothing"
+    assert open_hits_file(file, project.folder)[1] == hits, "the same file again changes nothing"
     file.write_text(json.dumps({**_TOOLS_OWN, "isUnique": False}))
     with pytest.raises(ProjectError, match="--project DIR"):
-        open_file(file, project.folder)
+        open_hits_file(file, project.folder)
 
 
 def test_images_that_are_not_here_are_named_and_nothing_is_made(tmp_path: Path) -> None:
     file = tmp_path / "hit.json"
     file.write_text(json.dumps(_TOOLS_OWN).replace("n01440764/105", "https://x.org/105"))
     with pytest.raises(RefError, match=r"(?s)nothing is downloaded.*--images DIR.*https://x.org"):
-        open_file(file, tmp_path / "hit.annotator")
+        open_hits_file(file, tmp_path / "hit.annotator")
     assert not (tmp_path / "hit.annotator").exists()

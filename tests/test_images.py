@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, TiffImagePlugin
 
 from annotator.errors import ImageError
-from annotator.images import Folder, draw_box
+from annotator.images import ImageFolder, draw_box
 from annotator.items.refs import Box, Item
 from tests.showing import pixels, scene, show
 
@@ -118,7 +118,7 @@ def test_exif_orientation_turns_the_image_upright(
     path = tmp_path / f"turned.{suffix}"
     scene().save(path, exif=exif, quality=95, lossless=True, subsampling=0)
     expected = turn(np.asarray(scene()).astype(int))
-    assert Folder(tmp_path).size(Item(path.name)) == expected.shape[1::-1]
+    assert ImageFolder(tmp_path).size(Item(path.name)) == expected.shape[1::-1]
     assert np.abs(pixels(path) - expected).max() <= 12
     # A box counts in upright pixels: the last quarter of the upright image.
     height, width = expected.shape[:2]
@@ -171,7 +171,7 @@ def test_boxes_of_one_image_come_out_the_same_in_any_order(tmp_path: Path) -> No
     Image.fromarray(noise).resize((900, 600)).save(tmp_path / "noise.jpg")
     boxes = [Box(0, 0, 900, 600), Box(100, 100, 50, 50), Box(300, 50, 400, 400)]
     alone = [pixels(tmp_path / "noise.jpg", box=box, size=(80, 80)) for box in boxes]
-    folder = Folder(tmp_path)
+    folder = ImageFolder(tmp_path)
     for order in ([0, 1, 2], [2, 1, 0], [1, 0, 2]):
         for which in order:
             crop = folder.crop(Item("noise.jpg", boxes[which]), (80, 80))
@@ -180,7 +180,7 @@ def test_boxes_of_one_image_come_out_the_same_in_any_order(tmp_path: Path) -> No
 
 
 def test_a_replaced_file_is_read_again(tmp_path: Path) -> None:
-    folder, item = Folder(tmp_path), Item("a.png", Box(1, 1, 5, 5))
+    folder, item = ImageFolder(tmp_path), Item("a.png", Box(1, 1, 5, 5))
     for colour, side in (("red", 20), ("blue", 30)):
         Image.new("RGB", (side, side), colour).save(tmp_path / "a.png")
         seen = folder.crop(item, (9, 9)).image
@@ -229,27 +229,27 @@ def test_a_squeezed_picture_is_all_of_the_crop_at_exactly_the_size(
     tmp_path: Path, suffix: str
 ) -> None:
     scene(1600, 900).save(tmp_path / f"a.{suffix}", quality=95, subsampling=0)
-    folder, box = Folder(tmp_path), Box(800, 0, 800, 450)
-    whole = folder.squeezed(Item(f"a.{suffix}"), (32, 48)).astype(int)
+    folder, box = ImageFolder(tmp_path), Box(800, 0, 800, 450)
+    whole = folder.resized_pixels(Item(f"a.{suffix}"), (32, 48)).astype(int)
     assert whole.shape == (48, 32, 3)
     assert (
         np.abs(whole - np.asarray(scene(32, 48)))[:20].max(axis=(0, 2))[[0, 10, 20, 31]].max() < 12
     )
-    boxed = folder.squeezed(Item(f"a.{suffix}", box), (32, 32), 0).astype(int)
+    boxed = folder.resized_pixels(Item(f"a.{suffix}", box), (32, 32), 0).astype(int)
     assert np.abs(boxed[2:-2, 2:-2] - (20, 200, 20)).max() < 12
-    assert folder.squeezed(Item(f"a.{suffix}", box), (3000, 40)).shape == (40, 3000, 3)
+    assert folder.resized_pixels(Item(f"a.{suffix}", box), (3000, 40)).shape == (40, 3000, 3)
 
 
 def test_suffixes_do_not_matter_and_absolute_paths_are_taken(tmp_path: Path) -> None:
     scene().save(tmp_path / "a.png")
     (tmp_path / "a.png").rename(tmp_path / "a.jpg")
-    elsewhere = Folder(tmp_path / "elsewhere")
+    elsewhere = ImageFolder(tmp_path / "elsewhere")
     assert elsewhere.size(Item(str(tmp_path / "a.jpg"))) == (64, 48)
 
 
 def test_many_threads_see_the_same_pixels(tmp_path: Path) -> None:
     scene(400, 300).save(tmp_path / "a.jpg")
-    folder, gate = Folder(tmp_path), threading.Barrier(8)
+    folder, gate = ImageFolder(tmp_path), threading.Barrier(8)
     items = [Item("a.jpg", Box(10 * n, 5 * n, 60, 60)) for n in range(20)] + [Item("a.jpg")]
     alone = [np.asarray(folder.crop(item, (50, 50)).image).mean() for item in items]
 

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from annotator.errors import ImageError
-from annotator.images import Folder
+from annotator.images import ImageFolder
 from annotator.items.refs import Item
 from tests.showing import scene, show
 
@@ -32,24 +32,24 @@ def test_a_decompression_bomb_is_refused_by_its_header(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=r"bomb\.png: 50000 x 50000 .* max_pixels"):
         show(tmp_path / "bomb.png")
     with pytest.raises(ImageError, match="max_pixels"):
-        Folder(tmp_path).size(Item("bomb.png"))
+        ImageFolder(tmp_path).size(Item("bomb.png"))
 
 
 def test_the_limit_on_pixels_is_a_setting_of_each_folder(tmp_path: Path) -> None:
     scene().save(tmp_path / "a.png")
-    assert Folder(tmp_path, 64 * 48).size(Item("a.png")) == (64, 48)
+    assert ImageFolder(tmp_path, 64 * 48).size(Item("a.png")) == (64, 48)
     with pytest.raises(ImageError, match="more than the limit of 3,071"):
-        Folder(tmp_path, 64 * 48 - 1).crop(Item("a.png"), (9, 9))
+        ImageFolder(tmp_path, 64 * 48 - 1).crop(Item("a.png"), (9, 9))
 
 
 def test_a_photograph_of_100_megapixels_is_shown_in_little_memory(tmp_path: Path) -> None:
     grey = Image.new("L", (12_000, 9_000), 90)
     grey.save(tmp_path / "large.jpg", quality=30)
     script = (
-        "import resource, sys; from pathlib import Path; from annotator.images import Folder;"
+        "import resource, sys; from pathlib import Path; from annotator.images import ImageFolder;"
         "from annotator.items.refs import Item;"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
-        "crop = Folder(Path(sys.argv[1])).crop(Item('large.jpg'), (640, 480));"
+        "crop = ImageFolder(Path(sys.argv[1])).crop(Item('large.jpg'), (640, 480));"
         "print(*crop.image.size, crop.image.getpixel((5, 5))[0],"
         "(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)"
     )
@@ -131,9 +131,9 @@ def test_damage_is_never_printed_over_the_screen(tmp_path: Path) -> None:
         data[8:60] = bytes(range(200, 252))
         path.write_bytes(data)
     script = (
-        "import sys; from pathlib import Path; from annotator.images import Folder;"
+        "import sys; from pathlib import Path; from annotator.images import ImageFolder;"
         "from annotator.items.refs import Item; from annotator.errors import ImageError\n"
-        "folder = Folder(Path(sys.argv[1]))\n"
+        "folder = ImageFolder(Path(sys.argv[1]))\n"
         "for path in sorted(folder.root.iterdir()):\n"
         "    try: print(path.name, folder.crop(Item(path.name), (99, 99)).image.size)\n"
         "    except ImageError: print(path.name, 'damaged')"

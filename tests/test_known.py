@@ -11,25 +11,29 @@ from annotator.features.store import FeatureStore
 from annotator.items.ref_table import RefTable
 from annotator.log.entries import Action, Entry
 from annotator.log.store import SqliteStore
-from annotator.session.learner import Strategy
-from annotator.session.session import Session
+from annotator.session.learner import StrategyChoice
+from annotator.session.session import LabelSession
 
 N = 40
 REFS = [f"{i:02}.jpg" for i in range(N)]
 
 
-def session(path: Path, annotator: str = "me") -> Session:
-    made = Session(
-        SqliteStore(path), ("a", "b"), annotator=annotator, strategy=Strategy("random"), seed=0
+def session(path: Path, annotator: str = "me") -> LabelSession:
+    made = LabelSession(
+        SqliteStore(path),
+        ("a", "b"),
+        annotator=annotator,
+        strategy=StrategyChoice("random"),
+        seed=0,
     )
     refs = RefTable(REFS)
     made.extend(refs)
     X = np.random.default_rng(0).normal(size=(N, 4)).astype(np.float32)
-    made.attach(FeatureStore(refs, X, {"name": "made up"}, np.ones(N, np.uint8)))
+    made.attach_features(FeatureStore(refs, X, {"name": "made up"}, np.ones(N, np.uint8)))
     return made
 
 
-def same_as_read_anew(one: Session, path: Path) -> None:
+def same_as_read_anew(one: LabelSession, path: Path) -> None:
     grown, anew = one.snapshot(), session(path).snapshot()
     assert grown is not None and anew is not None
     for name in ("rows", "y", "q", "pool"):
@@ -83,16 +87,16 @@ def test_labels_of_items_that_are_listed_later(tmp_path: Path, late: int) -> Non
     path = tmp_path / "labels.db"
     whole = session(path)
     whole.decide({REFS[late]: "b", REFS[1]: "a"}, picked_by="page")
-    short = Session(
-        SqliteStore(path), ("a", "b"), annotator="me", strategy=Strategy("random"), seed=0
+    short = LabelSession(
+        SqliteStore(path), ("a", "b"), annotator="me", strategy=StrategyChoice("random"), seed=0
     )
     refs = RefTable(REFS[:2])
     short.extend(refs)
     features = np.ones((N, 4), np.float32), {"name": "made up"}, np.ones(N, np.uint8)
-    short.attach(FeatureStore(RefTable(REFS), *features))
+    short.attach_features(FeatureStore(RefTable(REFS), *features))
     first = short.snapshot()
     assert first is not None and first.rows.tolist() == [1]
     short.extend(REFS[2:])
-    short.attach(FeatureStore(RefTable(REFS), *features))
+    short.attach_features(FeatureStore(RefTable(REFS), *features))
     again = short.snapshot()
     assert again is not None and sorted(again.rows.tolist()) == [1, late]

@@ -9,22 +9,22 @@ from annotator.features.store import FeatureStore
 from annotator.items.ref_table import RefTable
 from annotator.learn.ranking import learn
 from annotator.log.store import SqliteStore
-from annotator.pages import Browse, Order, Page, Select, Wish
-from annotator.session.session import Session
+from annotator.pages import BrowseSource, Page, PageOrder, PageRequest, SelectionMode
+from annotator.session.session import LabelSession
 
 CLASSES = ("a", "b", "c")
 
 
 @pytest.fixture
-def session() -> Session:
+def session() -> LabelSession:
     """Ninety items of three classes, the first nine labelled, and a model."""
     rng = np.random.default_rng(0)
     y = np.arange(90) % 3
     X = rng.normal(size=(90, 6)).astype(np.float32) * 0.8 + 2 * np.eye(6, dtype=np.float32)[y]
     refs = RefTable([f"{i}.jpg" for i in range(90)])
-    session = Session(SqliteStore(":memory:"), CLASSES, annotator="ann", ahead=0)
+    session = LabelSession(SqliteStore(":memory:"), CLASSES, annotator="ann", ahead=0)
     session.extend(refs)
-    session.attach(FeatureStore(refs, X, {"name": "made"}, np.ones(90, np.uint8)))
+    session.attach_features(FeatureStore(refs, X, {"name": "made"}, np.ones(90, np.uint8)))
     session.decide({f"{i}.jpg": CLASSES[i % 3] for i in range(9)}, picked_by="test")
     snapshot = session.snapshot()
     assert snapshot is not None
@@ -32,12 +32,14 @@ def session() -> Session:
     return session
 
 
-def pages(session: Session, order: Order) -> Browse:
-    return Browse(session, Wish("", Select.EXCEPTIONS, order, None, 6))
+def pages(session: LabelSession, order: PageOrder) -> BrowseSource:
+    return BrowseSource(session, PageRequest("", SelectionMode.EXCEPTIONS, order, None, 6))
 
 
-def test_an_exception_comes_back_for_another_class_and_undo_forgets_it(session: Session) -> None:
-    source = pages(session, Order.LIKELY)
+def test_an_exception_comes_back_for_another_class_and_undo_forgets_it(
+    session: LabelSession,
+) -> None:
+    source = pages(session, PageOrder.LIKELY)
     first = source.next()
     assert first is not None
     wrong = first.refs[0]
@@ -51,8 +53,8 @@ def test_an_exception_comes_back_for_another_class_and_undo_forgets_it(session: 
     assert page.label in CLASSES
 
 
-def test_a_taken_back_exception_is_asked_for_its_class_again(session: Session) -> None:
-    source = pages(session, Order.LIKELY)
+def test_a_taken_back_exception_is_asked_for_its_class_again(session: LabelSession) -> None:
+    source = pages(session, PageOrder.LIKELY)
     first = source.next()
     assert first is not None
     source.submit(first, {first.refs[0]: None})
@@ -63,9 +65,12 @@ def test_a_taken_back_exception_is_asked_for_its_class_again(session: Session) -
 
 
 def test_pages_of_doubt_begin_with_the_least_sure_of_those_taken_for_the_class(
-    session: Session,
+    session: LabelSession,
 ) -> None:
-    sure, unsure = pages(session, Order.LIKELY).next(), pages(session, Order.UNCERTAIN).next()
+    sure, unsure = (
+        pages(session, PageOrder.LIKELY).next(),
+        pages(session, PageOrder.UNCERTAIN).next(),
+    )
     assert sure is not None
     assert unsure is not None
     chances = [unsure.chances[ref] for ref in unsure.refs]

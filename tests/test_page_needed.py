@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator.cli.browse import wished
+from annotator.cli.browse import build_page_request
 from annotator.features.store import FeatureStore
 from annotator.items.ref_table import RefTable
 from annotator.learn.ranking import learn
 from annotator.log.store import SqliteStore
-from annotator.pages import Browse, Order, Page, Select, Wish
-from annotator.pages.orders import AIM, needed, settled
-from annotator.project.project import Project
+from annotator.pages import BrowseSource, Page, PageOrder, PageRequest, SelectionMode
+from annotator.pages.orders import AIMED_DOUBT, rows_needing_review, within_allowance
+from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
-from annotator.session.session import Session
+from annotator.session.session import LabelSession
 
 CLASSES = ("a", "b", "c")
 
@@ -28,7 +28,7 @@ def test_what_is_settled_is_surest_and_adds_up_to_no_more_than_is_allowed(
     doubts: list[float], allowed: float
 ) -> None:
     doubt = np.array(doubts, float)
-    done = settled(doubt, allowed)
+    done = within_allowance(doubt, allowed)
     assert doubt[done].sum() <= allowed + 1e-9
     if done.any() and not done.all():
         assert doubt[done].max() <= doubt[~done].min()
@@ -37,31 +37,33 @@ def test_what_is_settled_is_surest_and_adds_up_to_no_more_than_is_allowed(
 
 
 def test_a_page_holds_one_class_and_begins_where_a_look_pays_most() -> None:
-    p = np.array([0.99, 0.95, 1 - AIM, 0.55, 0.6])
+    p = np.array([0.99, 0.95, 1 - AIMED_DOUBT, 0.55, 0.6])
     proba = np.stack([p, 1 - p], axis=1).astype(np.float32)
     none = np.zeros(5, bool)
-    which, places = needed(proba, none, 0.0, 3)
+    which, places = rows_needing_review(proba, none, 0.0, 3)
     assert which == 0
     assert places.tolist() == [2, 4, 3]
-    assert 3 not in needed(proba, none, 0.0, 5, most_doubt=0.42)[1]
-    assert not len(needed(proba, none, 0.0, 5, which=1)[1]), "nothing is taken for it"
+    assert 3 not in rows_needing_review(proba, none, 0.0, 5, most_doubt=0.42)[1]
+    assert not len(rows_needing_review(proba, none, 0.0, 5, class_index=1)[1]), (
+        "nothing is taken for it"
+    )
 
 
 def test_what_was_taken_off_a_page_comes_first_however_sure_the_model_is() -> None:
     proba = np.array([[0.999, 0.001], [0.7, 0.3]], np.float32)
-    assert needed(proba, np.array([True, False]), 0.5, 2)[1].tolist() == [0, 1]
+    assert rows_needing_review(proba, np.array([True, False]), 0.5, 2)[1].tolist() == [0, 1]
 
 
 @pytest.fixture
-def session() -> Session:
+def session() -> LabelSession:
     """Three hundred items of three classes, some hard to tell, thirty of them labelled."""
     rng = np.random.default_rng(0)
     y = np.arange(300) % 3
     X = rng.normal(size=(300, 6)).astype(np.float32) * 0.5 + 2 * np.eye(6, dtype=np.float32)[y]
     refs = RefTable([f"{i}.jpg" for i in range(300)])
-    session = Session(SqliteStore(":memory:"), CLASSES, annotator="ann", ahead=0)
+    session = LabelSession(SqliteStore(":memory:"), CLASSES, annotator="ann", ahead=0)
     session.extend(refs)
-    session.attach(FeatureStore(refs, X, {"name": "made"}, np.ones(300, np.uint8)))
+    session.attach_features(FeatureStore(refs, X, {"name": "made"}, np.ones(300, np.uint8)))
     session.decide({f"{i}.jpg": truth(f"{i}.jpg") for i in range(30)}, picked_by="test")
     taught(session)
     return session
@@ -71,15 +73,17 @@ def truth(ref: str) -> str:
     return CLASSES[int(ref.split(".")[0]) % 3]
 
 
-def taught(session: Session) -> None:
+def taught(session: LabelSession) -> None:
     snapshot = session.snapshot()
     assert snapshot is not None
     session.adopt(learn(snapshot, 0))
 
 
-def test_pages_end_where_the_rest_can_be_left_to_the_model(session: Session) -> None:
-    source = Browse(session, Wish("", Select.EXCEPTIONS, Order.NEEDED, None, 12, target=0.05))
-    assert source.farewell == ""
+def test_pages_end_where_the_rest_can_be_left_to_the_model(session: LabelSession) -> None:
+    source = BrowseSource(
+        session, PageRequest("", SelectionMode.EXCEPTIONS, PageOrder.NEEDED, None, 12, target=0.05)
+    )
+    assert source.no_pages_message == ""
     while (page := source.next()) is not None:
         assert page.order == "needed"
         source.submit(page, {ref: truth(ref) for ref in page.refs if truth(ref) != page.label})
@@ -92,12 +96,14 @@ def test_pages_end_where_the_rest_can_be_left_to_the_model(session: Session) -> 
         assert said is not None
         wrong += max(said, key=said.__getitem__) != truth(ref)
     assert wrong <= 0.05 * 300
-    assert "5.00%" in source.farewell
-    assert "annotator finish" in source.farewell
+    assert "5.00%" in source.no_pages_message
+    assert "annotator finish" in source.no_pages_message
 
 
-def test_pages_that_were_passed_over_are_not_left_to_the_model(session: Session) -> None:
-    source = Browse(session, Wish("", Select.EXCEPTIONS, Order.NEEDED, None, 12, target=0.01))
+def test_pages_that_were_passed_over_are_not_left_to_the_model(session: LabelSession) -> None:
+    source = BrowseSource(
+        session, PageRequest("", SelectionMode.EXCEPTIONS, PageOrder.NEEDED, None, 12, target=0.01)
+    )
     first = source.next()
     assert first is not None
     page: Page | None = first
@@ -105,22 +111,24 @@ def test_pages_that_were_passed_over_are_not_left_to_the_model(session: Session)
         assert page is not None, "nothing was answered, and much is doubtful"
         source.submit(page, {}, broken=page.refs)
         page = source.next()
-    assert source.farewell == ""
+    assert source.no_pages_message == ""
 
 
-def test_the_end_of_one_class_says_nothing_of_the_others(session: Session) -> None:
-    wish = Wish("a", Select.EXCEPTIONS, Order.NEEDED, None, 12, target=0.05)
-    source = Browse(session, wish)
+def test_the_end_of_one_class_says_nothing_of_the_others(session: LabelSession) -> None:
+    wish = PageRequest("a", SelectionMode.EXCEPTIONS, PageOrder.NEEDED, None, 12, target=0.05)
+    source = BrowseSource(session, wish)
     while (page := source.next()) is not None:
         assert page.label == "a"
         source.submit(page, {ref: truth(ref) for ref in page.refs if truth(ref) != "a"})
         taught(session)
-    assert "all labels" not in source.farewell
-    assert "taken for a" in source.farewell
+    assert "all labels" not in source.no_pages_message
+    assert "taken for a" in source.no_pages_message
 
 
-def test_an_exception_comes_back_with_what_it_is_not(session: Session) -> None:
-    source = Browse(session, Wish("", Select.EXCEPTIONS, Order.NEEDED, None, 12, target=0.001))
+def test_an_exception_comes_back_with_what_it_is_not(session: LabelSession) -> None:
+    source = BrowseSource(
+        session, PageRequest("", SelectionMode.EXCEPTIONS, PageOrder.NEEDED, None, 12, target=0.001)
+    )
     first = source.next()
     assert first is not None
     wrong = first.refs[0]
@@ -136,28 +144,34 @@ def test_an_exception_comes_back_with_what_it_is_not(session: Session) -> None:
 
 def test_the_flag_fills_pages_and_takes_the_projects_own_target(tmp_path: Path) -> None:
     settings = Settings(tuple(map(ClassInfo, CLASSES)), target_error=0.03)
-    wish = wished(Project.create(tmp_path / "p", settings), None, "", None, "needed", None, 48)
-    assert (wish.select, wish.order, wish.target) == (Select.EXCEPTIONS, Order.NEEDED, 0.03)
+    wish = build_page_request(
+        ProjectFolder.create(tmp_path / "p", settings), None, "", None, "needed", None, 48
+    )
+    assert (wish.select, wish.order, wish.target) == (
+        SelectionMode.EXCEPTIONS,
+        PageOrder.NEEDED,
+        0.03,
+    )
 
 
 def test_what_others_hold_is_no_end_of_the_work(tmp_path: Path) -> None:
     refs = RefTable([f"{i}.jpg" for i in range(4)])
     sessions = [
-        Session(SqliteStore(tmp_path / "labels.db"), CLASSES, annotator=name, ahead=0)
+        LabelSession(SqliteStore(tmp_path / "labels.db"), CLASSES, annotator=name, ahead=0)
         for name in ("ann", "bob")
     ]
     for one in sessions:
         one.extend(refs)
-    first = Browse(sessions[0], Wish("a", per_page=3))
+    first = BrowseSource(sessions[0], PageRequest("a", per_page=3))
     assert first.next() is not None
     sessions[1].refresh()
-    second = Browse(sessions[1], Wish("a", per_page=3))
+    second = BrowseSource(sessions[1], PageRequest("a", per_page=3))
     page = second.next()
     assert page is not None
     assert len(page.refs) == 1
     second.submit(page, {page.refs[0]: None})
     assert second.next() is None
-    assert "3 open items are with others" in second.farewell
+    assert "3 open items are with others" in second.no_pages_message
     first.close()
     sessions[1].refresh()
     assert second.next() is not None
@@ -170,20 +184,21 @@ def test_of_two_classes_an_exception_is_the_other_one() -> None:
     y = np.arange(60) % 2
     X = rng.normal(size=(60, 4)).astype(np.float32) * 0.5 + np.eye(4, dtype=np.float32)[y]
     refs = RefTable([f"{i}.jpg" for i in range(60)])
-    session = Session(SqliteStore(":memory:"), ("a", "b"), annotator="ann", ahead=0)
+    session = LabelSession(SqliteStore(":memory:"), ("a", "b"), annotator="ann", ahead=0)
     session.extend(refs)
-    session.attach(FeatureStore(refs, X, {"name": "made"}, np.ones(60, np.uint8)))
+    session.attach_features(FeatureStore(refs, X, {"name": "made"}, np.ones(60, np.uint8)))
     session.decide({f"{i}.jpg": "ab"[i % 2] for i in range(10)}, picked_by="test")
     taught(session)
-    page = Browse(
-        session, Wish("", Select.EXCEPTIONS, Order.NEEDED, per_page=6, target=0.001)
+    page = BrowseSource(
+        session,
+        PageRequest("", SelectionMode.EXCEPTIONS, PageOrder.NEEDED, per_page=6, target=0.001),
     ).next()
     assert page is not None
     assert {page.label, page.negative} == {"a", "b"}
 
 
 def test_an_exception_from_a_class_never_becomes_that_class() -> None:
-    wish = Wish("", Select.EXCEPTIONS, Order.NEEDED, negative="b")
+    wish = PageRequest("", SelectionMode.EXCEPTIONS, PageOrder.NEEDED, negative="b")
     assert wish.other("a", CLASSES, multi=False) == "b"
     assert wish.other("b", CLASSES, multi=False) is None
     assert wish.other("b", ("a", "b"), multi=False) == "a"

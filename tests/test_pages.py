@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from annotator.pages import Board, Browse, Order, Page, Select, answers
+from annotator.pages import (
+    BrowseSource,
+    Page,
+    PageOrder,
+    PageSelection,
+    SelectionMode,
+    answers_of_page,
+)
 from tests.browsing import REFS, Clock, session_on, taught, truth, wish
 
 # --- what a selection says
@@ -15,21 +22,21 @@ from tests.browsing import REFS, Clock, session_on, taught, truth, wish
 @pytest.mark.parametrize(
     ("select", "negative", "expected"),
     [
-        (Select.POSITIVES, "defect", {"a": "ok", "b": "defect", "d": "blurred"}),
-        (Select.EXCEPTIONS, None, {"b": "ok", "d": "blurred"}),
-        (Select.EXCEPTIONS, "defect", {"a": "defect", "b": "ok", "d": "blurred"}),
-        (Select.POSITIVES_ONLY, None, {"a": "ok", "d": "blurred"}),
+        (SelectionMode.POSITIVES, "defect", {"a": "ok", "b": "defect", "d": "blurred"}),
+        (SelectionMode.EXCEPTIONS, None, {"b": "ok", "d": "blurred"}),
+        (SelectionMode.EXCEPTIONS, "defect", {"a": "defect", "b": "ok", "d": "blurred"}),
+        (SelectionMode.POSITIVES_ONLY, None, {"a": "ok", "d": "blurred"}),
     ],
 )
 def test_selected_the_rest_given_and_broken(
-    select: Select, negative: str | None, expected: dict[str, str]
+    select: SelectionMode, negative: str | None, expected: dict[str, str]
 ) -> None:
     page = Page(("a", "b", "c", "d"), "ok", select, negative=negative)
-    assert answers(page, {"a": None, "d": "blurred"}, broken={"c"}) == expected
+    assert answers_of_page(page, {"a": None, "d": "blurred"}, broken={"c"}) == expected
 
 
 def test_the_board_selects_by_place_by_range_and_by_class() -> None:
-    board = Board(Page(tuple("abcdefgh"), "ok"), across=3)
+    board = PageSelection(Page(tuple("abcdefgh"), "ok"), across=3)
     assert board.toggle(4) == {0, 4}
     board.extend(7)
     assert set(board.marks) == set("efgh")
@@ -56,7 +63,7 @@ def test_the_board_selects_by_place_by_range_and_by_class() -> None:
 
 def test_a_random_page_is_drawn_one_by_one_and_counts_when_it_is_answered(tmp_path: Path) -> None:
     session = session_on(tmp_path)
-    source = Browse(session, wish())
+    source = BrowseSource(session, wish())
     first, second = source.next(), source.next()  # the second is made ahead of the answer
     assert first is not None
     assert second is not None
@@ -76,7 +83,7 @@ def test_a_random_page_is_drawn_one_by_one_and_counts_when_it_is_answered(tmp_pa
 
 def test_pages_chosen_by_the_model_carry_no_propensity(tmp_path: Path) -> None:
     session = taught(tmp_path)
-    source = Browse(session, wish(Select.EXCEPTIONS, order=Order.LIKELY))
+    source = BrowseSource(session, wish(SelectionMode.EXCEPTIONS, order=PageOrder.LIKELY))
     page = source.next()
     assert page is not None
     assert {truth(ref) for ref in page.refs} == {"ok"}
@@ -88,7 +95,9 @@ def test_pages_chosen_by_the_model_carry_no_propensity(tmp_path: Path) -> None:
 
 
 def test_exceptions_hold_only_what_is_taken_for_the_class(tmp_path: Path) -> None:
-    source = Browse(taught(tmp_path), wish(Select.EXCEPTIONS, order=Order.LIKELY, per_page=39))
+    source = BrowseSource(
+        taught(tmp_path), wish(SelectionMode.EXCEPTIONS, order=PageOrder.LIKELY, per_page=39)
+    )
     page = source.next()
     assert page is not None
     assert {truth(ref) for ref in page.refs} == {"ok"}
@@ -97,31 +106,33 @@ def test_exceptions_hold_only_what_is_taken_for_the_class(tmp_path: Path) -> Non
 
 def test_the_least_certain_lie_between_the_classes(tmp_path: Path) -> None:
     session = taught(tmp_path)
-    everything = Browse(session, wish(order=Order.LIKELY, per_page=40))
+    everything = BrowseSource(session, wish(order=PageOrder.LIKELY, per_page=40))
     whole = everything.next()
     everything.close()
-    page = Browse(session, wish(order=Order.UNCERTAIN, per_page=5)).next()
+    page = BrowseSource(session, wish(order=PageOrder.UNCERTAIN, per_page=5)).next()
     assert page is not None
     assert whole is not None
     doubt = {ref: abs(p - 0.5) for ref, p in whole.chances.items()}
     assert set(page.refs) == set(sorted(doubt, key=doubt.__getitem__)[:5])
 
 
-@pytest.mark.parametrize("order", [Order.SIMILAR, Order.CLUSTERS])
-def test_look_alikes_come_together(tmp_path: Path, order: Order) -> None:
-    only = wish(Select.POSITIVES_ONLY, order=order, like=REFS[21])
-    page = Browse(taught(tmp_path), only).next()
+@pytest.mark.parametrize("order", [PageOrder.SIMILAR, PageOrder.CLUSTERS])
+def test_look_alikes_come_together(tmp_path: Path, order: PageOrder) -> None:
+    only = wish(SelectionMode.POSITIVES_ONLY, order=order, like=REFS[21])
+    page = BrowseSource(taught(tmp_path), only).next()
     assert page is not None
     assert len(page.refs) > 1
     assert len({truth(ref) for ref in page.refs}) == 1
-    if order is Order.SIMILAR:
+    if order is PageOrder.SIMILAR:
         assert truth(page.refs[0]) == truth(REFS[21])
         assert REFS[21] == page.refs[0], "nothing is nearer to an item than itself"
 
 
 def test_without_a_model_a_page_is_random_and_says_so(tmp_path: Path) -> None:
     coming = ["Opening the features"]
-    source = Browse(session_on(tmp_path), wish(order=Order.LIKELY), expects=lambda: coming[0])
+    source = BrowseSource(
+        session_on(tmp_path), wish(order=PageOrder.LIKELY), expects=lambda: coming[0]
+    )
     assert source.next() is None
     assert source.waiting == "Opening the features"
     coming[0] = ""
@@ -132,7 +143,7 @@ def test_without_a_model_a_page_is_random_and_says_so(tmp_path: Path) -> None:
 
 
 def test_what_stays_open_comes_again_only_when_all_was_seen(tmp_path: Path) -> None:
-    source = Browse(session_on(tmp_path), wish(Select.POSITIVES_ONLY, per_page=30))
+    source = BrowseSource(session_on(tmp_path), wish(SelectionMode.POSITIVES_ONLY, per_page=30))
     first = source.next()
     assert first is not None
     source.submit(first, {})
@@ -150,7 +161,7 @@ def test_what_stays_open_comes_again_only_when_all_was_seen(tmp_path: Path) -> N
 
 def test_undo_brings_the_page_back_with_its_selection(tmp_path: Path) -> None:
     session = session_on(tmp_path)
-    source = Browse(session, wish())
+    source = BrowseSource(session, wish())
     page = source.next()
     assert page is not None
     source.submit(page, {page.refs[1]: None})
@@ -163,20 +174,22 @@ def test_undo_brings_the_page_back_with_its_selection(tmp_path: Path) -> None:
 
 def test_undo_goes_back_beyond_the_sitting_but_not_past_other_answers(tmp_path: Path) -> None:
     first = session_on(tmp_path)
-    source = Browse(first, wish())
+    source = BrowseSource(first, wish())
     page = source.next()
     assert page is not None
     source.submit(page, {page.refs[0]: None, page.refs[3]: None})
     source.close()
     first.close()
     second = session_on(tmp_path)
-    again = Browse(second, wish()).undo()
+    again = BrowseSource(second, wish()).undo()
     assert again is not None
     assert set(again.refs) == set(page.refs)
     assert set(again.selected) == {page.refs[0], page.refs[3]}
     assert second.progress.labelled == 0
     assert second.label("ok") is not None
-    assert Browse(second, wish()).undo() is None, "a single label is not a page's to take back"
+    assert BrowseSource(second, wish()).undo() is None, (
+        "a single label is not a page's to take back"
+    )
     assert second.progress.labelled == 1
 
 
@@ -186,7 +199,7 @@ def test_undo_goes_back_beyond_the_sitting_but_not_past_other_answers(tmp_path: 
 def test_two_annotators_do_not_meet_on_a_page(tmp_path: Path) -> None:
     clock = Clock()
     anna, ben = session_on(tmp_path, "anna", clock), session_on(tmp_path, "ben", clock)
-    pages = Browse(anna, wish(per_page=15))
+    pages = BrowseSource(anna, wish(per_page=15))
     hers = pages.next()
     assert hers is not None
     ben.refresh()
@@ -204,7 +217,7 @@ def test_two_annotators_do_not_meet_on_a_page(tmp_path: Path) -> None:
 def test_a_page_drawn_while_another_has_it_comes_without_it(tmp_path: Path) -> None:
     clock = Clock()
     anna, ben = session_on(tmp_path, "anna", clock), session_on(tmp_path, "ben", clock)
-    hers, his = Browse(anna, wish(per_page=20)), Browse(ben, wish(per_page=30))
+    hers, his = BrowseSource(anna, wish(per_page=20)), BrowseSource(ben, wish(per_page=30))
     first, second = hers.next(), his.next()  # ben has not looked around since
     assert first is not None
     assert second is not None

@@ -7,18 +7,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-from annotator.pages import Browse, Page, Select
-from annotator.pages.journal import Journal
+from annotator.pages import BrowseSource, Page, SelectionMode
+from annotator.pages.journal import PageJournal
 from tests.browsing import session_on, wish
 
 KILLED = """
 import sys
 from pathlib import Path
 from tests.browsing import session_on, wish
-from annotator.pages import Browse
-from annotator.pages.journal import Journal
+from annotator.pages import BrowseSource
+from annotator.pages.journal import PageJournal
 path = Path(sys.argv[1])
-source = Browse(session_on(path), wish(), journal=Journal(path / "page.jsonl"))
+source = BrowseSource(session_on(path), wish(), journal=PageJournal(path / "page.jsonl"))
 page = source.next()
 marks = {}
 source.mark(page, marks)
@@ -54,7 +54,9 @@ def killed(path: Path, *more: str) -> list[str]:
 def test_a_kill_loses_neither_the_page_nor_its_selection(tmp_path: Path) -> None:
     refs = killed(tmp_path)
     assert len(refs) == 6
-    page = Browse(session_on(tmp_path), wish(), journal=Journal(tmp_path / "page.jsonl")).next()
+    page = BrowseSource(
+        session_on(tmp_path), wish(), journal=PageJournal(tmp_path / "page.jsonl")
+    ).next()
     assert page is not None
     assert list(page.refs) == refs
     assert page.selected == {refs[0]: None, refs[2]: None}
@@ -63,39 +65,47 @@ def test_a_kill_loses_neither_the_page_nor_its_selection(tmp_path: Path) -> None
 
 def test_a_page_that_was_answered_just_before_the_kill_is_not_asked_again(tmp_path: Path) -> None:
     refs = killed(tmp_path, "answered")
-    page = Browse(session_on(tmp_path), wish(), journal=Journal(tmp_path / "page.jsonl")).next()
+    page = BrowseSource(
+        session_on(tmp_path), wish(), journal=PageJournal(tmp_path / "page.jsonl")
+    ).next()
     assert page is not None
     assert not set(page.refs) & set(refs)
 
 
 def test_other_pages_do_not_begin_with_the_one_that_was_left(tmp_path: Path) -> None:
     killed(tmp_path)
-    other = wish(Select.EXCEPTIONS, label="defect")
-    page = Browse(session_on(tmp_path), other, journal=Journal(tmp_path / "page.jsonl")).next()
+    other = wish(SelectionMode.EXCEPTIONS, label="defect")
+    page = BrowseSource(
+        session_on(tmp_path), other, journal=PageJournal(tmp_path / "page.jsonl")
+    ).next()
     assert page is not None
-    assert (page.label, page.select, dict(page.selected)) == ("defect", Select.EXCEPTIONS, {})
+    assert (page.label, page.select, dict(page.selected)) == (
+        "defect",
+        SelectionMode.EXCEPTIONS,
+        {},
+    )
 
 
 def test_a_line_cut_by_the_kill_costs_the_last_change_only(tmp_path: Path) -> None:
     path = tmp_path / "page.jsonl"
-    journal = Journal(path)
+    journal = PageJournal(path)
     page = Page(("a", "b"), "ok")
     for marks in ({}, {"a": None}, {"a": None, "b": "defect"}):
         journal.keep(page, marks)
     journal.close()
     path.write_bytes(path.read_bytes()[:-9])
-    resumed = Journal(path).resumed()
+    resumed = PageJournal(path).resumed()
     assert resumed is not None
     assert resumed.selected == {"a": None}
 
 
 def test_a_second_program_of_the_same_annotator_leaves_the_journal_alone(tmp_path: Path) -> None:
-    first, second = Journal(tmp_path / "page.jsonl"), Journal(tmp_path / "page.jsonl")
+    first, second = PageJournal(tmp_path / "page.jsonl"), PageJournal(tmp_path / "page.jsonl")
     first.keep(Page(("a",), "ok"), {})
     assert second.resumed() is None
     second.keep(Page(("b",), "ok"), {})
     second.close()
     first.close()
-    resumed = Journal(tmp_path / "page.jsonl").resumed()
+    resumed = PageJournal(tmp_path / "page.jsonl").resumed()
     assert resumed is not None
     assert resumed.refs == ("a",)

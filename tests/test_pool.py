@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 
 from annotator.errors import RefError
-from annotator.items.listing import LeftOut, parse_box, walk
+from annotator.items.listing import SkippedFiles, parse_box, walk_images
 from annotator.project import item_pool
-from annotator.project.project import Project
+from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
 
 CLASSES = (ClassInfo("ok"), ClassInfo("defect"))
 
 
-def project(folder: Path, table: str | None = None) -> Project:
-    made = Project.create(folder / "p", Settings(CLASSES, images="../photos"))
+def project(folder: Path, table: str | None = None) -> ProjectFolder:
+    made = ProjectFolder.create(folder / "p", Settings(CLASSES, images="../photos"))
     (folder / "photos").mkdir(exist_ok=True)
     if table is not None:
         made.refs_file.write_text(table)
@@ -34,38 +34,38 @@ def touch(folder: Path, *names: str) -> None:
 def test_a_folder_is_listed_once_and_the_same_ever_after(tmp_path: Path) -> None:
     made = project(tmp_path)
     touch(tmp_path / "photos", "b.jpg", "a.png", "z/1.JPEG", "a/2.tif", "c.txt", ".x.jpg")
-    first = list(item_pool.load(made))
+    first = list(item_pool.load_refs(made))
     assert first == ["a.png", "b.jpg", "a/2.tif", "z/1.JPEG"]
     touch(tmp_path / "photos", "new.jpg")
-    assert list(item_pool.load(made)) == first, "refs.csv names the items from now on"
-    assert list(item_pool.load(Project.open(made.folder))) == first
+    assert list(item_pool.load_refs(made)) == first, "refs.csv names the items from now on"
+    assert list(item_pool.load_refs(ProjectFolder.open(made.folder))) == first
 
 
 def test_editing_refs_csv_is_noticed(tmp_path: Path) -> None:
     made = project(tmp_path, "filename\na.jpg\n")
-    assert list(item_pool.load(made)) == ["a.jpg"]
+    assert list(item_pool.load_refs(made)) == ["a.jpg"]
     made.refs_file.write_text("filename,bbox\na.jpg,\nb.jpg,'1,2,3,4'\n".replace("'", '"'))
-    assert list(item_pool.load(made)) == ["a.jpg", "b.jpg#xywh=1,2,3,4"]
+    assert list(item_pool.load_refs(made)) == ["a.jpg", "b.jpg#xywh=1,2,3,4"]
 
 
 def test_a_folder_that_cannot_be_cached_is_listed_all_the_same(tmp_path: Path) -> None:
     made = project(tmp_path, "filename\na.jpg\n")
     (made.folder / ".cache").write_text("in the way")
-    assert list(item_pool.load(made)) == ["a.jpg"]
+    assert list(item_pool.load_refs(made)) == ["a.jpg"]
 
 
 def test_a_broken_cache_does_not_add_items(tmp_path: Path) -> None:
     made = project(tmp_path, "filename\na.jpg\n")
-    item_pool.load(made)
+    item_pool.load_refs(made)
     (made.folder / ".cache" / "refs.json").write_text("[]")
     (made.folder / ".cache" / "refs.txt").write_text("evil.jpg\n")
-    assert list(item_pool.load(made)) == ["a.jpg"]
+    assert list(item_pool.load_refs(made)) == ["a.jpg"]
 
 
 def test_every_faulty_row_is_named(tmp_path: Path) -> None:
     made = project(tmp_path, "filename,bbox\na.jpg,1 2\n,\nb.jpg,\nc.jpg,0-0-0-0\n")
     with pytest.raises(RefError) as caught:
-        item_pool.load(made)
+        item_pool.load_refs(made)
     assert all(f"line {n}" in str(caught.value) for n in (2, 3, 5))
     assert "line 4" not in str(caught.value)
 
@@ -75,27 +75,27 @@ def test_an_item_that_is_there_twice_is_named_with_both_lines(tmp_path: Path) ->
         tmp_path, "filename,bbox\na.jpg,\nb.jpg,\na.jpg,'1,2,3,4'\nb.jpg,\n".replace("'", '"')
     )
     with pytest.raises(RefError, match="line 5: the same item as line 3"):
-        item_pool.load(made)
+        item_pool.load_refs(made)
 
 
 def test_quoted_line_breaks_do_not_shift_the_line_numbers(tmp_path: Path) -> None:
     made = project(tmp_path, 'filename,note\na.jpg,"two\nlines"\n"",x\n')
     with pytest.raises(RefError, match="line 4"):
-        item_pool.load(made)
+        item_pool.load_refs(made)
 
 
 @pytest.mark.parametrize("table", ["", "note\nx\n", "file,bbox\na.jpg,\n"])
 def test_a_table_without_paths_is_refused(tmp_path: Path, table: str) -> None:
     with pytest.raises(RefError, match=r"filename"):
-        item_pool.load(project(tmp_path, table))
+        item_pool.load_refs(project(tmp_path, table))
 
 
 def test_names_that_are_no_text_are_left_out_and_said(tmp_path: Path) -> None:
     touch(tmp_path, "good.jpg", "line\nbreak.jpg")
     with open(os.fsencode(tmp_path) + b"/\xff\xfe.jpg", "wb"):  # noqa: PTH123 - bytes
         pass
-    left_out = LeftOut()
-    assert [ref for batch in walk(tmp_path, left_out) for ref in batch] == ["good.jpg"]
+    left_out = SkippedFiles()
+    assert [ref for batch in walk_images(tmp_path, left_out) for ref in batch] == ["good.jpg"]
     assert len(left_out.names) == 2
     assert "\n" not in "".join(left_out.names)
     assert all("line break" in told for told in left_out.names)
@@ -106,13 +106,13 @@ def test_a_loop_of_links_ends_and_a_linked_folder_is_followed(tmp_path: Path) ->
     touch(tmp_path / "elsewhere", "b.jpg")
     (tmp_path / "photos/again").symlink_to(tmp_path / "photos")
     (tmp_path / "photos/more").symlink_to(tmp_path / "elsewhere")
-    found = [ref for batch in walk(tmp_path / "photos", LeftOut()) for ref in batch]
+    found = [ref for batch in walk_images(tmp_path / "photos", SkippedFiles()) for ref in batch]
     assert found == ["a.jpg", "more/b.jpg"]
 
 
 def test_a_project_inside_the_images_is_passed_over(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg", "p/annotator.toml", "p/crops/x.jpg")
-    assert [ref for batch in walk(tmp_path, LeftOut()) for ref in batch] == ["a.jpg"]
+    assert [ref for batch in walk_images(tmp_path, SkippedFiles()) for ref in batch] == ["a.jpg"]
 
 
 @pytest.mark.parametrize(

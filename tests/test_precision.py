@@ -14,17 +14,23 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from annotator.cli.app import app
-from annotator.project.item_pool import load
-from annotator.project.project import Project
-from annotator.proposals import accepted, judge, open_or_make
-from annotator.proposals.precision import at_threshold, estimate, precision, suggest, wilson
-from annotator.proposals.verdict import chances
+from annotator.project.item_pool import load_refs
+from annotator.project.project import ProjectFolder
+from annotator.proposals import iter_accepted_boxes, judge_proposal, open_proposal_project
+from annotator.proposals.precision import (
+    describe_threshold,
+    estimate_precision,
+    measure_precision,
+    suggest_threshold,
+    wilson_interval,
+)
+from annotator.proposals.verdict import proposal_probabilities
 from tests.proposing import label, photos, proposal, state_of, write
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
-    return open_or_make(photos(tmp_path / "photos"))
+def project(tmp_path: Path) -> ProjectFolder:
+    return open_proposal_project(photos(tmp_path / "photos"))
 
 
 @pytest.mark.parametrize(
@@ -36,27 +42,27 @@ def project(tmp_path: Path) -> Project:
     ],
 )  # fmt: skip
 def test_what_a_label_says(given_label: str, name: str | None, right: bool) -> None:
-    assert judge(given_label, "cat") == (name, right)
+    assert judge_proposal(given_label, "cat") == (name, right)
 
 
 @given(st.floats(0, 1), st.sampled_from([("no", "yes"), ("cat", "dog", "none"), ("cat", "dog")]))
 def test_the_prediction_before_a_model_is_a_distribution(score: float, classes: tuple[str]) -> None:
-    said = chances("cat", score, classes)
+    said = proposal_probabilities("cat", score, classes)
     assert said is not None
     assert sum(said.values()) == pytest.approx(1)
     assert said["cat" if "cat" in classes else "yes"] == pytest.approx(score)
 
 
 def test_a_name_that_is_no_class_predicts_nothing() -> None:
-    assert chances("horse", 0.9, ("cat", "dog")) is None
+    assert proposal_probabilities("horse", 0.9, ("cat", "dog")) is None
 
 
-def test_accepted_boxes_have_class_score_and_provenance(project: Project) -> None:
+def test_accepted_boxes_have_class_score_and_provenance(project: ProjectFolder) -> None:
     write(project, proposal(10), proposal(60), proposal(110, 0.7), proposal(150))
-    refs = list(load(project))
+    refs = list(load_refs(project))
     label(project, {refs[0]: "yes", refs[1]: "no", refs[3]: "dog"})
     label(project, {refs[2]: "yes"}, extra={"machine": True})
-    found = {one.ref: one for one in accepted(project, state_of(project))}
+    found = {one.ref: one for one in iter_accepted_boxes(project, state_of(project))}
     assert {ref: one.name for ref, one in found.items()} == {
         refs[0]: "cat", refs[2]: "cat", refs[3]: "dog",
     }  # fmt: skip
@@ -67,12 +73,14 @@ def test_accepted_boxes_have_class_score_and_provenance(project: Project) -> Non
     assert "machine" not in found[refs[0]].provenance
 
 
-def test_an_item_with_several_proposals_is_accepted_once_with_the_best(project: Project) -> None:
+def test_an_item_with_several_proposals_is_accepted_once_with_the_best(
+    project: ProjectFolder,
+) -> None:
     write(project, proposal(10, 0.6, model="first"))
     write(project, proposal(11, 0.9, model="second"))
-    (ref,) = load(project)
+    (ref,) = load_refs(project)
     label(project, {ref: "yes"})
-    (one,) = accepted(project, state_of(project))
+    (one,) = iter_accepted_boxes(project, state_of(project))
     assert (one.score, one.provenance["model"]) == (0.9, "second")
 
 
@@ -85,7 +93,7 @@ def population(seed: int, n: int = 4000) -> tuple[np.ndarray, np.ndarray]:
 
 def test_with_every_label_the_precision_is_exact() -> None:
     scores, right = population(0, 500)
-    found = estimate(scores, np.ones(500, bool), right, 0.5)
+    found = estimate_precision(scores, np.ones(500, bool), right, 0.5)
     assert found is not None
     above = scores >= 0.5
     assert found.precision == pytest.approx(right[above].mean())
@@ -96,16 +104,16 @@ def test_labels_at_random_give_wilsons_interval() -> None:
     scores, right = population(1, 100_000)
     labelled = np.zeros(len(scores), bool)
     labelled[np.random.default_rng(2).choice(len(scores), 90, replace=False)] = True
-    found = estimate(scores, labelled, right, 0.9)  # nine labels: a single stratum
+    found = estimate_precision(scores, labelled, right, 0.9)  # nine labels: a single stratum
     assert found is not None and found.labelled < 20
     hits, n = found.right, found.labelled
-    low, high = wilson(hits / n, n)
+    low, high = wilson_interval(hits / n, n)
     assert (found.low, found.high) == pytest.approx((low, high), abs=1e-3)
 
 
 def test_wilsons_interval_is_that_of_the_textbook() -> None:
     # 15 of 20: Agresti & Coull's own formula, (p + z²/2n ± z √(p(1−p)/n + z²/4n²)) / (1 + z²/n).
-    low, high = wilson(0.75, 20)
+    low, high = wilson_interval(0.75, 20)
     z, p, n = 1.959964, 0.75, 20
     root = z * (p * (1 - p) / n + z * z / (4 * n * n)) ** 0.5
     assert low == pytest.approx((p + z * z / (2 * n) - root) / (1 + z * z / n), abs=1e-6)
@@ -125,11 +133,11 @@ def test_intervals_hold_the_truth_whatever_scores_were_labelled_first(
         labelled = np.zeros(len(scores), bool)
         labelled[rng.choice(len(scores), 300, replace=False, p=odds / odds.sum())] = True
         truth = right[scores >= 0.5].mean()
-        found = estimate(scores, labelled, right, 0.5)
+        found = estimate_precision(scores, labelled, right, 0.5)
         assert found is not None
         held += found.low <= truth <= found.high
         seen = right[(scores >= 0.5) & labelled]
-        low, high = wilson(float(seen.mean()), len(seen))
+        low, high = wilson_interval(float(seen.mean()), len(seen))
         plain += low <= truth <= high
     assert held >= 180  # 95 % of 200, less what chance takes
     if most_doubtful_first:
@@ -139,7 +147,7 @@ def test_intervals_hold_the_truth_whatever_scores_were_labelled_first(
 def test_the_suggested_threshold_keeps_what_was_wanted() -> None:
     scores, right = population(4, 20_000)
     labelled = np.random.default_rng(5).random(20_000) < 0.1
-    found = suggest(scores, labelled, right, 0.9, float(right.sum()))
+    found = suggest_threshold(scores, labelled, right, 0.9, float(right.sum()))
     assert found is not None
     assert right[scores >= found.threshold].mean() == pytest.approx(0.9, abs=0.04)
     assert found.low <= right[scores >= found.threshold].mean() <= found.high
@@ -151,9 +159,9 @@ def test_the_threshold_that_is_said_is_the_one_that_was_estimated() -> None:
     rng = np.random.default_rng(0)
     scores = rng.random(400)
     right = scores > 0.59768
-    found = suggest(scores, np.ones(400, bool), right, 0.95, float(right.sum()))
+    found = suggest_threshold(scores, np.ones(400, bool), right, 0.95, float(right.sum()))
     assert found is not None
-    said = re.match(r"at score ≥ (\S+) precision is (\S+) ", at_threshold(asdict(found)))
+    said = re.match(r"at score ≥ (\S+) precision is (\S+) ", describe_threshold(asdict(found)))
     assert said is not None
     above = scores >= float(said[1])
     assert f"{right[above].mean():.2f}" == said[2]
@@ -164,28 +172,30 @@ def test_no_threshold_is_suggested_from_a_handful_of_labels() -> None:
     scores, right = population(6, 1000)
     labelled = np.zeros(1000, bool)
     labelled[:10] = True
-    assert suggest(scores, labelled, np.ones(1000, bool), 0.9, 1000.0) is None
-    assert estimate(scores, np.zeros(1000, bool), right, 0.5) is None
+    assert suggest_threshold(scores, labelled, np.ones(1000, bool), 0.9, 1000.0) is None
+    assert estimate_precision(scores, np.zeros(1000, bool), right, 0.5) is None
 
 
-def test_precision_is_told_for_each_model_and_class(project: Project) -> None:
+def test_precision_is_told_for_each_model_and_class(project: ProjectFolder) -> None:
     cats = [proposal(x * 4, 0.5 + x / 100, "cat", "one", w=1) for x in range(25)]
     dogs = [proposal(x * 4, 0.5 + x / 100, "dog", "one", "b.png", w=1) for x in range(25)]
     write(project, *cats, *dogs)
-    refs = list(load(project))
+    refs = list(load_refs(project))
     label(project, {ref: "yes" if ref.startswith("a") else "no" for ref in refs})
-    groups = {(group.model, group.name): group for group in precision(project, state_of(project))}
+    groups = {
+        (group.model, group.name): group for group in measure_precision(project, state_of(project))
+    }
     whole, cat, dog = groups["one", None], groups["one", "cat"], groups["one", "dog"]
     assert (whole.items, whole.labelled, whole.right) == (50, 50, 25)
     assert cat.estimates[0].precision == 1 and dog.estimates[0].precision == 0
     assert cat.suggested is not None and dog.suggested is None
 
 
-def test_labels_of_a_machine_say_nothing(project: Project) -> None:
+def test_labels_of_a_machine_say_nothing(project: ProjectFolder) -> None:
     write(project, proposal(10))
-    (ref,) = load(project)
+    (ref,) = load_refs(project)
     label(project, {ref: "yes"}, extra={"machine": True})
-    (group,) = precision(project, state_of(project))
+    (group,) = measure_precision(project, state_of(project))
     assert group.labelled == 0
 
 
@@ -195,9 +205,9 @@ def command(*args: object) -> str:
     return result.stdout
 
 
-def test_the_command_and_status_tell_the_precision(project: Project) -> None:
+def test_the_command_and_status_tell_the_precision(project: ProjectFolder) -> None:
     write(project, *(proposal(x * 4, 0.5 + x / 100, w=1) for x in range(30)))
-    label(project, dict.fromkeys(load(project), "yes"))
+    label(project, dict.fromkeys(load_refs(project), "yes"))
     told = json.loads(command("proposals", project.folder, "--json"))
     (group,) = told["groups"]
     assert (group["model"], group["labelled"], group["right"]) == ("m", 30, 30)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annotator.errors import RefError
-from annotator.items.refs import Box, Item, printable, typed
+from annotator.items.refs import Box, Item, make_printable, shell_quoted
 
 paths = st.text(min_size=1, max_size=40) | st.sampled_from(
     ["a b.jpg", "a#b", "a#", "##", "a#xywh=1,2,3,4", "a#xywh=1,2,3,4#", "100%.png", "#xywh=1,2,3"]
@@ -58,7 +58,7 @@ def test_a_ref_that_names_nothing_is_refused(ref: str) -> None:
 
 @given(st.text())
 def test_no_control_or_bidi_character_reaches_the_terminal(text: str) -> None:
-    shown = printable(text)
+    shown = make_printable(text)
     assert not any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 for c in shown)
     assert not set(shown) & set(
         "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f"
@@ -66,14 +66,14 @@ def test_no_control_or_bidi_character_reaches_the_terminal(text: str) -> None:
 
 
 def test_ordinary_names_stay_as_they_are() -> None:
-    assert printable("été 🐈 файл.jpg") == "été 🐈 файл.jpg"
-    assert printable("\x1b[2Jx") == "\\x1b[2Jx"
+    assert make_printable("été 🐈 файл.jpg") == "été 🐈 файл.jpg"
+    assert make_printable("\x1b[2Jx") == "\\x1b[2Jx"
 
 
 @pytest.mark.parametrize("name", ["parts", "my parts", "it's", "$HOME;ls", "-x y"])
 def test_a_path_in_a_command_is_one_word_of_a_shell(name: str) -> None:
-    assert shlex.split(f"annotator run {typed(Path(name))}") == ["annotator", "run", name]
+    assert shlex.split(f"annotator run {shell_quoted(Path(name))}") == ["annotator", "run", name]
 
 
 def test_a_path_in_a_command_cannot_steer_the_terminal() -> None:
-    assert "\x1b" not in typed("a\x1b[2Jb")
+    assert "\x1b" not in shell_quoted("a\x1b[2Jb")

@@ -15,11 +15,11 @@ from PIL import Image
 
 import annotator
 from annotator.formats import new_project
-from annotator.project.project import Project
+from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
-from annotator.report.figures import figures
+from annotator.report.figures import collect_figures
 from annotator.report.markup import Markup
-from annotator.report.page import page
+from annotator.report.page import render_page
 from annotator.report.thumbnails import Thumbnails
 
 ITEMS = 80
@@ -41,7 +41,7 @@ def project(tmp_path: Path) -> Path:
     (tmp_path / "refs.csv").write_text("\n".join(table) + "\n")
     np.save(tmp_path / "features.npy", features)
     settings = Settings(classes=(ClassInfo("even"), ClassInfo("<b>odd</b>")), target_error=0.2)
-    new_project.from_refs(
+    new_project.create_from_refs(
         tmp_path / "p", tmp_path / "refs.csv", settings,
         images=images, features=tmp_path / "features.npy",
     )  # fmt: skip
@@ -63,7 +63,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def _figures(project: Path) -> dict[str, Any]:
-    return figures(Project.open(project), now=0.0)
+    return collect_figures(ProjectFolder.open(project), now=0.0)
 
 
 def test_figures_agree_with_the_log(project: Path) -> None:
@@ -93,8 +93,8 @@ def test_wrong_labels_are_among_the_first_of_the_suspicious(project: Path) -> No
 
 
 def test_names_are_text_and_nothing_is_fetched_or_run(project: Path) -> None:
-    opened = Project.open(project)
-    data = page(_figures(project), Thumbnails(opened))
+    opened = ProjectFolder.open(project)
+    data = render_page(_figures(project), Thumbnails(opened))
     document = html.document_fromstring(data.decode())
     assert not document.xpath("//script | //link | //iframe | //object | //embed")
     assert "<b>odd</b>" in document.text_content()
@@ -109,11 +109,11 @@ def test_without_features_the_page_says_what_is_missing(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     Image.new("RGB", (8, 8)).save(tmp_path / "images" / "a.png")
     settings = Settings(classes=(ClassInfo("ok"),), images=str(tmp_path / "images"))
-    made = Project.create(tmp_path / "p", settings)
-    found = figures(made, now=0.0)
+    made = ProjectFolder.create(tmp_path / "p", settings)
+    found = collect_figures(made, now=0.0)
     assert found["estimate"] is None
     assert any("annotator features" in step["command"] for step in found["next"])
-    assert b"annotator features" in page(found, Thumbnails(made))
+    assert b"annotator features" in render_page(found, Thumbnails(made))
 
 
 def test_a_page_can_be_made_from_the_first_answer_on(project: Path) -> None:
@@ -122,7 +122,7 @@ def test_a_page_can_be_made_from_the_first_answer_on(project: Path) -> None:
     opened = annotator.open(project)
     for number, label in enumerate(["even", None, "even", "<b>odd</b>", "even"]):
         found = _figures(project)
-        document = html.document_fromstring(page(found, _no_picture).decode())
+        document = html.document_fromstring(render_page(found, _no_picture).decode())
         text = document.text_content()
         assert f"of {ITEMS} labelled" in text
         assert ("Nobody has labelled here yet" in text) == (number == 0)
@@ -133,9 +133,9 @@ def test_a_page_can_be_made_from_the_first_answer_on(project: Path) -> None:
 
 def test_a_project_whose_images_vanished_is_reported_all_the_same(project: Path) -> None:
     found = _figures(project)
-    for file in Project.open(project).images.iterdir():
+    for file in ProjectFolder.open(project).images.iterdir():
         file.unlink()
-    data = page(found, Thumbnails(Project.open(project)))
+    data = render_page(found, Thumbnails(ProjectFolder.open(project)))
     document = html.document_fromstring(data.decode())
     assert len(document.xpath("//*[@class='broken']")) == sum(
         len(found[name]) for name in ("suspicious", "doubtful", "hardest")
@@ -149,8 +149,8 @@ def _no_picture(ref: str) -> Markup:
 def test_a_broken_image_is_named_in_its_place(project: Path) -> None:
     found = _figures(project)
     ref = found["doubtful"][0]["ref"]
-    (Project.open(project).images / ref).write_bytes(b"no image")
-    data = page(found, Thumbnails(Project.open(project)))
+    (ProjectFolder.open(project).images / ref).write_bytes(b"no image")
+    data = render_page(found, Thumbnails(ProjectFolder.open(project)))
     document = html.document_fromstring(data.decode())
     assert any(ref in text for text in document.xpath("//*[@class='broken']/text()"))
 

@@ -16,17 +16,17 @@ from PIL import Image
 
 from annotator.curate.review import Review
 from annotator.curate.review_case import QUEUES
-from annotator.curate.review_evidence import gather, likely_errors
-from annotator.curate.review_queues import Found, find
+from annotator.curate.review_evidence import find_likely_errors, gather_evidence
+from annotator.curate.review_queues import ReviewQueues, find_cases
 from annotator.features.store import FeatureStore
-from annotator.images import Folder, near_duplicates
+from annotator.images import ImageFolder, near_duplicates
 from annotator.items.ref_table import RefTable
-from annotator.log.entries import Action, Entry, State, replay
+from annotator.log.entries import Action, Entry, LogState, replay
 from annotator.log.store import SqliteStore
-from annotator.project.item_pool import load
-from annotator.project.project import Project
+from annotator.project.item_pool import load_refs
+from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
-from annotator.session.session import Session
+from annotator.session.session import LabelSession
 
 COUNT = 90
 
@@ -40,7 +40,7 @@ class Bench:
 
     def __init__(self, folder: Path) -> None:
         settings = Settings(classes=tuple(map(ClassInfo, ("ok", "crack", "rust"))), images=".")
-        self.project = Project.create(folder / "p", settings)
+        self.project = ProjectFolder.create(folder / "p", settings)
         self.refs = [f"{n:02d}.png" for n in range(COUNT)]
         self.project.refs_file.write_text("filename\n" + "\n".join(self.refs) + "\n")
         rng = np.random.default_rng(5)
@@ -62,20 +62,22 @@ class Bench:
             self.label(ref, names[(names.index(truth(ref)) + shift) % 3])
 
     @property
-    def state(self) -> State:
+    def state(self) -> LogState:
         return replay(self.store.entries())
 
-    def found(self) -> Found:
-        prints = near_duplicates.load(self.project.fingerprints_file, load(self.project))
-        evidence = gather(self.project, self.state)
-        return find(self.project, self.store, self.state, evidence, prints)
+    def found(self) -> ReviewQueues:
+        prints = near_duplicates.load_fingerprints(
+            self.project.fingerprints_file, load_refs(self.project)
+        )
+        evidence = gather_evidence(self.project, self.state)
+        return find_cases(self.project, self.store, self.state, evidence, prints)
 
     def refs_in(self, queue: str) -> list[str]:
         return [case.ref for case in self.found().cases[queue]]
 
     def review(self, queue: str | None = None, who: str = "bo") -> Review:
-        session = Session(self.store, self.project.settings.names, annotator=who)
-        return Review(session, self.found(), gather(self.project, self.state), queue)
+        session = LabelSession(self.store, self.project.settings.names, annotator=who)
+        return Review(session, self.found(), gather_evidence(self.project, self.state), queue)
 
 
 @pytest.fixture
@@ -128,7 +130,7 @@ def test_what_is_confirmed_comes_back_only_when_something_new_is_said(bench: Ben
 def test_labels_of_a_review_are_learnt_from_and_not_compared_as_opinions(bench: Bench) -> None:
     bench.label_all(["07.png"])
     bench.review("errors").answer("crack")
-    evidence = gather(bench.project, bench.state)
+    evidence = gather_evidence(bench.project, bench.state)
     assert evidence.classes[evidence.y[evidence.row("07.png")]] == "crack"
     assert bench.refs_in("disagreements") == []
 
@@ -175,9 +177,9 @@ def test_near_duplicates_with_different_labels_are_decided_together(bench: Bench
     for name in ("00.png", "03.png", "06.png"):
         image = Image.fromarray(picture).resize((80, 60))
         image.save(bench.project.folder / name)
-    refs = load(bench.project)
-    near_duplicates.update(
-        Folder(bench.project.images), bench.project.fingerprints_file, refs, np.arange(10)
+    refs = load_refs(bench.project)
+    near_duplicates.update_fingerprints(
+        ImageFolder(bench.project.images), bench.project.fingerprints_file, refs, np.arange(10)
     )
     bench.label("00.png", "ok")
     bench.label("03.png", "ok")
@@ -212,7 +214,7 @@ def test_later_puts_a_case_at_the_end(bench: Bench) -> None:
     bench.label_all(["07.png", "22.png", "45.png"])
     review = bench.review("errors")
     order = bench.refs_in("errors")
-    review.later()
+    review.postpone()
     assert review.current is not None
     assert review.current.ref == order[1]
     assert [case.ref for case in review.upcoming(5)] == [order[2], order[0]]
@@ -233,7 +235,7 @@ def test_the_rule_of_confident_learning_by_hand() -> None:
     Row 2, labelled 0, reaches class 1's 0.8; row 5, labelled 1, has 0.55 for class 0: not 0.6."""
     y = np.array([0, 0, 0, 1, 1, 1])
     ones = np.array([0.1, 0.3, 0.8, 0.95, 1.0, 0.45])
-    rows, suspects, margins = likely_errors(y, np.stack([1 - ones, ones], axis=1))
+    rows, suspects, margins = find_likely_errors(y, np.stack([1 - ones, ones], axis=1))
     assert rows.tolist() == [2]
     assert suspects.tolist() == [1]
     assert margins[0] == pytest.approx(0.6)
@@ -241,30 +243,35 @@ def test_the_rule_of_confident_learning_by_hand() -> None:
 
 def test_missed_gold_is_offered_until_it_is_decided(bench: Bench) -> None:
     """A worker leaves one known crack out and takes one known ok for a crack."""
-    from annotator.hits.assignments import Checks
-    from annotator.hits.book import Book
-    from annotator.hits.labels import Task
-    from annotator.hits.make import Recipe, make
+    from annotator.hits.assignments import SubmitChecks
+    from annotator.hits.book import Assignments
+    from annotator.hits.labels import HitTask
+    from annotator.hits.make import HitRecipe, make_hits
     from annotator.hits.model import VERSIONS
     from annotator.hits.recorder import Recorder
-    from annotator.hits.sets import save
+    from annotator.hits.sets import save_hit_set
     from annotator.hits.work import HitSource
     from annotator.hits.workers import worker_id
 
     bench.label_all()
-    recipe = Recipe(name="cracks", classes=("crack",), pages=1, images=10, gold=2)
-    hits = make(bench.project, bench.state, recipe)
-    save(bench.project, hits)
+    recipe = HitRecipe(name="cracks", classes=("crack",), pages=1, images=10, gold=2)
+    hits = make_hits(bench.project, bench.state, recipe)
+    save_hit_set(bench.project, hits)
     worker = worker_id(bench.project, "W1")
     now = 2_000_000
-    book = Book(bench.store, lambda: now)
-    given = book.begin(book.assign(hits, worker), VERSIONS[0], Checks(0.0, False))
-    task = Task(hits, hits.hit(given.hit), given)
+    book = Assignments(bench.store, lambda: now)
+    given = book.begin(book.assign(hits, worker), VERSIONS[0], SubmitChecks(0.0, False))
+    task = HitTask(hits, hits.hit(given.hit), given)
     recorder = Recorder(bench.store, worker, version=VERSIONS[0], annotation=given.id)
     source = HitSource(
-        task, Session(bench.store, bench.project.settings.names, annotator=worker), bench.store,
-        recorder, book, "salt", lambda: now,
-    )  # fmt: skip
+        task,
+        LabelSession(bench.store, bench.project.settings.names, annotator=worker),
+        bench.store,
+        recorder,
+        book,
+        "salt",
+        lambda: now,
+    )
     page = source.next()
     assert page is not None
     _answer_page(recorder, source, page, now)
@@ -282,11 +289,11 @@ def test_missed_gold_is_offered_until_it_is_decided(bench: Bench) -> None:
 
 def _answer_page(recorder: Any, source: Any, page: Any, now: int) -> None:
     """All that is no crack is selected, and no crack is."""
-    from annotator.hits.recorder import PageShown, Terminal, Tile
+    from annotator.hits.recorder import PageShown, PageTile, TerminalWindow
 
-    tiles = [Tile(source.image_id(page, i), ref) for i, ref in enumerate(page.refs)]
+    tiles = [PageTile(source.image_id(page, i), ref) for i, ref in enumerate(page.refs)]
     shown = PageShown(now, page.number, page.label, page.select, page.order, id=page.key)
-    recorder.page_shown(shown, tiles, Terminal(80, 24))
+    recorder.page_shown(shown, tiles, TerminalWindow(80, 24))
     recorder.scroll(0, len(tiles), now)
     picked = [ref for ref in page.refs if truth(ref) != "crack"]
     for ref in picked:

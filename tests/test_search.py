@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from annotator.curate.search import Searcher, parse
+from annotator.curate.search import Searcher, parse_query
 from annotator.errors import FeatureError, QueryError
 from annotator.features.store import FeatureStore
 from annotator.items.ref_table import RefTable
-from annotator.log.entries import Action, Entry, State, replay
+from annotator.log.entries import Action, Entry, LogState, replay
 from annotator.log.store import SqliteStore
-from annotator.project.project import Project
+from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
-from annotator.session.pool_features import PooledFeatures
+from annotator.session.pool_features import PoolFeatures
 
 REFS = [
     "cam1/IMG_001.jpg", "cam1/IMG_012.jpg", "cam2/IMG_001.JPG", "cam2/open door.png",
@@ -29,7 +29,7 @@ REFS = [
 ]  # fmt: skip
 
 
-def _state() -> State:
+def _state() -> LogState:
     rows = [
         ("ana", Action.LABEL, 0, "ok", None), ("bo", Action.LABEL, 1, "Crack", None),
         ("ana", Action.SKIP, 2, None, None), ("ana", Action.FLAG, 1, None, None),
@@ -108,18 +108,18 @@ def test_a_glob_for_nearly_everything_finds_the_same_as_one_for_a_few() -> None:
 
         names = [ref.rsplit("/", 1)[1] for ref in refs]
         truth = [row for row, name in enumerate(names) if fnmatch.fnmatchcase(name, glob)]
-        assert searcher.find(glob, State()).rows.tolist() == truth
+        assert searcher.find(glob, LogState()).rows.tolist() == truth
 
 
 def test_only_so_many_are_given_and_all_are_counted() -> None:
-    result = Searcher(RefTable(REFS)).find("cam", _state(), most=2)
+    result = Searcher(RefTable(REFS)).find("cam", _state(), limit=2)
     assert (result.rows.tolist(), result.total, result.scores) == ([0, 1], 7, None)
 
 
-def _features(matrix: Any, refs: Any = REFS, **extractor: Any) -> PooledFeatures:
+def _features(matrix: Any, refs: Any = REFS, **extractor: Any) -> PoolFeatures:
     done = np.ones(len(matrix), np.uint8)
     store = FeatureStore(RefTable(refs), matrix, {"name": "classic", **extractor}, done)
-    return PooledFeatures(store, RefTable(REFS))
+    return PoolFeatures(store, RefTable(REFS))
 
 
 def test_similar_items_come_nearest_first_without_the_item_itself() -> None:
@@ -159,7 +159,7 @@ def test_words_need_features_that_know_words(extractor: dict[str, Any]) -> None:
 
 
 def test_terms() -> None:
-    assert [tuple(term) for term in parse('text:"rusty edge" -label:ok a:b')] == [
+    assert [tuple(term) for term in parse_query('text:"rusty edge" -label:ok a:b')] == [
         ("text", "rusty edge", False), ("label", "ok", True), ("name", "a:b", False),
     ]  # fmt: skip
 
@@ -218,7 +218,7 @@ def test_words_find_what_the_whole_network_finds(checkpoint: Path) -> None:
     matrix = extractor(pictures)
     features = _features(matrix, name=str(checkpoint))
     searcher = Searcher(RefTable(REFS), features)
-    result = searcher.find('text:"Rusty  edge"', State())
+    result = searcher.find('text:"Rusty  edge"', LogState())
 
     whole = transformers.AutoModel.from_pretrained(checkpoint).eval()
     tokenizer = transformers.AutoTokenizer.from_pretrained(checkpoint)
@@ -233,7 +233,7 @@ def test_words_find_what_the_whole_network_finds(checkpoint: Path) -> None:
     assert (np.diff(result.scores) <= 0).all()
 
 
-def _project(folder: Path, count: int) -> Project:
+def _project(folder: Path, count: int) -> ProjectFolder:
     images = folder / "images"
     images.mkdir()
     rng = np.random.default_rng(0)
@@ -241,7 +241,7 @@ def _project(folder: Path, count: int) -> Project:
         pixels = rng.integers(0, 255, (16, 16, 3), np.uint8)
         Image.fromarray(pixels).save(images / f"{number}.png")
     settings = Settings(classes=(ClassInfo("ok"), ClassInfo("bad")), images=str(images))
-    return Project.create(folder / "p", settings)
+    return ProjectFolder.create(folder / "p", settings)
 
 
 def _annotator(*arguments: str) -> subprocess.CompletedProcess[str]:

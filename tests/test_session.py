@@ -13,7 +13,8 @@ from annotator.errors import StoreError
 from annotator.items.ref_table import RefTable
 from annotator.log.entries import Action
 from annotator.log.store import SqliteStore
-from annotator.session.session import Session, Strategy
+from annotator.session.learner import StrategyChoice
+from annotator.session.session import LabelSession
 from tests.sessions import CLASSES, Clock, answer, features_of, session_on, step, truth
 
 
@@ -76,7 +77,7 @@ def test_any_mix_of_keys_keeps_the_books(tmp_path: Path, keys: list[str]) -> Non
     path.unlink(missing_ok=True)
     session = session_on(path, items=12)
     features = features_of(session, tmp_path)
-    session.attach(features)
+    session.attach_features(features)
     stack: list[tuple[str, str | None]] = []
     for key in keys:
         current = session.current
@@ -92,13 +93,15 @@ def test_any_mix_of_keys_keeps_the_books(tmp_path: Path, keys: list[str]) -> Non
         elif key == "restart":
             session.close()
             session = session_on(path, items=12)
-            session.attach(features)
+            session.attach_features(features)
             assert session.current == current, "a restart shows the same picture"
         elif key == "learn":
             step(session)
             assert session.current == current, "learning moved the picture on screen"
         elif key == "switch":
-            session.choose(Strategy("random" if session.strategy.name == "margin" else "margin"))
+            session.choose(
+                StrategyChoice("random" if session.strategy.name == "margin" else "margin")
+            )
         assert (session.current is None) == (len(stack) == 12)
     labels = [label for _, label in stack if label]
     progress = session.progress
@@ -186,7 +189,7 @@ def test_the_same_seed_asks_the_same_items(tmp_path: Path) -> None:
     def run(name: str, seed: int) -> list[str]:
         (tmp_path / name).mkdir()
         session = session_on(tmp_path / name / "labels.db", items=60, seed=seed)
-        session.attach(features_of(session, tmp_path / name))
+        session.attach_features(features_of(session, tmp_path / name))
         asked = []
         for _ in range(25):
             asked.append(answer(session))
@@ -201,7 +204,7 @@ def test_a_listing_that_streams_in_loses_no_item_and_no_answer(path: Path) -> No
     first = session_on(path, items=10)
     done = {answer(first) for _ in range(4)}
     first.close()
-    session = Session(SqliteStore(path), CLASSES, annotator="ann", clock=Clock(), ahead=3)
+    session = LabelSession(SqliteStore(path), CLASSES, annotator="ann", clock=Clock(), ahead=3)
     assert session.current is None
     for start in range(0, 30, 7):
         session.extend([f"{n:04}.jpg" for n in range(start, min(start + 7, 30))])
@@ -212,10 +215,10 @@ def test_a_listing_that_streams_in_loses_no_item_and_no_answer(path: Path) -> No
 
 def test_a_million_refs_at_once_are_known_by_their_answers(path: Path) -> None:
     refs = RefTable([f"{n:07}.jpg" for n in range(50_000)])
-    first = Session(SqliteStore(path), CLASSES, annotator="ann", clock=Clock())
+    first = LabelSession(SqliteStore(path), CLASSES, annotator="ann", clock=Clock())
     first.extend(refs)
     done = {first.label("ok").ref for _ in range(5)}  # type: ignore[union-attr]
-    again = Session(SqliteStore(path), CLASSES, annotator="bob", clock=Clock())
+    again = LabelSession(SqliteStore(path), CLASSES, annotator="bob", clock=Clock())
     again.extend(RefTable([f"{n:07}.jpg" for n in range(50_000)]))
     closed = again.queue.closed()
     assert {again.queue.refs[row] for row in np.flatnonzero(closed)} >= done
@@ -246,7 +249,7 @@ def test_a_failed_write_keeps_the_item_on_screen(path: Path) -> None:
 def test_labels_of_a_class_that_is_gone_are_counted_but_not_learnt(path: Path) -> None:
     session = session_on(path)
     answer(session)
-    renamed = Session(SqliteStore(path), ("fine", "broken"), annotator="ann", clock=Clock())
+    renamed = LabelSession(SqliteStore(path), ("fine", "broken"), annotator="ann", clock=Clock())
     renamed.extend(list(session.queue.refs))
     counts = renamed.progress.classes
     assert counts["fine"] == counts["broken"] == 0

@@ -12,7 +12,8 @@ from annotator.features.store import FeatureStore
 from annotator.items.ref_table import RefTable
 from annotator.learn.ranking import learn
 from annotator.log.store import SqliteStore
-from annotator.session.session import Session, Strategy
+from annotator.session.learner import StrategyChoice
+from annotator.session.session import LabelSession
 from tests.sessions import CLASSES, Clock, answer, features_of, session_on, step, truth
 
 
@@ -25,13 +26,13 @@ def test_a_strategy_chosen_while_a_fit_is_under_way_fills_the_queue_with_the_nex
     path: Path, tmp_path: Path
 ) -> None:
     session = session_on(path, items=12)
-    session.attach(features_of(session, tmp_path))
+    session.attach_features(features_of(session, tmp_path))
     for _ in range(4):
         answer(session)
         step(session)
     snapshot = session.snapshot()
     assert snapshot is not None
-    session.choose(Strategy("max-probability", find=CLASSES[0]))
+    session.choose(StrategyChoice("max-probability", find=CLASSES[0]))
     session.adopt(learn(snapshot, 0))  # it was asked before
     step(session)
     answer(session)  # what is on screen stays
@@ -44,7 +45,7 @@ def test_the_model_learns_and_its_opinion_is_logged_with_the_label(
     path: Path, tmp_path: Path
 ) -> None:
     session = session_on(path, items=60)
-    session.attach(features_of(session, tmp_path))
+    session.attach_features(features_of(session, tmp_path))
     for _ in range(30):
         answer(session)
         step(session)
@@ -63,20 +64,20 @@ def test_the_model_learns_and_its_opinion_is_logged_with_the_label(
 
 def test_the_difficulty_curve_is_the_same_after_a_restart(path: Path, tmp_path: Path) -> None:
     session = session_on(path, items=40)
-    session.attach(features_of(session, tmp_path))
+    session.attach_features(features_of(session, tmp_path))
     for _ in range(12):
         answer(session)
         step(session)
     session.undo()
     again = session_on(path, items=40)
     assert len(session.difficulty) > 0
-    assert np.array_equal(again.difficulty.squared, session.difficulty.squared)
+    assert np.array_equal(again.difficulty.squared_errors, session.difficulty.squared_errors)
     assert np.array_equal(again.difficulty.wrong, session.difficulty.wrong)
 
 
 def test_undo_restores_the_model(path: Path, tmp_path: Path) -> None:
     session = session_on(path, items=40)
-    session.attach(features_of(session, tmp_path))
+    session.attach_features(features_of(session, tmp_path))
     for _ in range(10):
         answer(session)
     step(session)
@@ -91,7 +92,7 @@ def test_undo_restores_the_model(path: Path, tmp_path: Path) -> None:
 
 def test_a_label_changed_by_another_reaches_the_training_set(path: Path, tmp_path: Path) -> None:
     session = session_on(path, items=40)
-    session.attach(features_of(session, tmp_path))
+    session.attach_features(features_of(session, tmp_path))
     ref = answer(session)
     other = SqliteStore(path)
     first = next(iter(other.entries()))
@@ -115,7 +116,7 @@ def test_features_in_another_order_and_with_gaps_belong_to_the_right_items(
     matrix[:35, 0] = [1 if truth(refs[row]) == "ok" else -1 for row in order]
     np.save(tmp_path / "mine.npy", matrix)
     listed = RefTable([*(refs[row] for row in order), ""])
-    session.attach(FeatureStore.adopt(tmp_path / "f", tmp_path / "mine.npy", listed))
+    session.attach_features(FeatureStore.adopt(tmp_path / "f", tmp_path / "mine.npy", listed))
     seen = set()
     for _ in range(40):
         assert session.current is not None
@@ -128,9 +129,9 @@ def test_features_in_another_order_and_with_gaps_belong_to_the_right_items(
 
 
 def test_one_class_is_enough_to_label_and_learn(path: Path, tmp_path: Path) -> None:
-    session = Session(SqliteStore(path), ["only"], annotator="ann", clock=Clock())
+    session = LabelSession(SqliteStore(path), ["only"], annotator="ann", clock=Clock())
     session.extend([f"{n:04}.jpg" for n in range(10)])
-    session.attach(features_of(session, tmp_path))
+    session.attach_features(features_of(session, tmp_path))
     for _ in range(10):
         assert session.label("only") is not None
         step(session)

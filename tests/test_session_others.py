@@ -13,7 +13,7 @@ from annotator.formats import new_project
 from annotator.items.ref_table import RefTable
 from annotator.log.store import SqliteStore
 from annotator.project.settings import ClassInfo, Settings
-from annotator.session.session import Session
+from annotator.session.session import LabelSession
 
 CLASSES = ("ok", "defect")
 
@@ -26,12 +26,12 @@ class Clock:
 
 
 @pytest.fixture
-def sitting(tmp_path: Path) -> Callable[..., Session]:
+def sitting(tmp_path: Path) -> Callable[..., LabelSession]:
     """A session on one log, by the name of its annotator."""
 
-    def begin(name: str, clock: Clock, items: int = 3, ahead: int = 0) -> Session:
+    def begin(name: str, clock: Clock, items: int = 3, ahead: int = 0) -> LabelSession:
         store = SqliteStore(tmp_path / "labels.db")
-        session = Session(store, CLASSES, annotator=name, clock=clock, lease=60.0, ahead=ahead)
+        session = LabelSession(store, CLASSES, annotator=name, clock=clock, lease=60.0, ahead=ahead)
         session.extend([f"{n:04}.jpg" for n in range(items)])
         return session
 
@@ -39,7 +39,7 @@ def sitting(tmp_path: Path) -> Callable[..., Session]:
 
 
 def test_a_picture_stays_on_a_screen_that_slept_while_another_was_asked_it(
-    sitting: Callable[..., Session],
+    sitting: Callable[..., LabelSession],
 ) -> None:
     clock = Clock()
     ann = sitting("ann", clock)
@@ -56,7 +56,7 @@ def test_a_picture_stays_on_a_screen_that_slept_while_another_was_asked_it(
 
 
 def test_what_is_on_other_screens_is_no_part_of_the_pool_that_is_drawn_from(
-    sitting: Callable[..., Session],
+    sitting: Callable[..., LabelSession],
 ) -> None:
     """Of ten items bob's screen holds four: each of the others comes with 1 in 6."""
     clock = Clock()
@@ -75,11 +75,11 @@ def test_labels_of_images_that_have_gone_are_no_part_of_what_is_left(
 ) -> None:
     """Six of ten images are labelled, then deleted: four are left, each drawn with 1 in 4."""
     names = [f"{n:04}.jpg" for n in range(10)]
-    before = Session(SqliteStore(tmp_path / "labels.db"), CLASSES, annotator="ann", ahead=0)
+    before = LabelSession(SqliteStore(tmp_path / "labels.db"), CLASSES, annotator="ann", ahead=0)
     before.extend(names)
     before.decide(dict.fromkeys(names[:6], "ok"), picked_by="page")
     before.close()
-    after = Session(SqliteStore(tmp_path / "labels.db"), CLASSES, annotator="bob", ahead=0)
+    after = LabelSession(SqliteStore(tmp_path / "labels.db"), CLASSES, annotator="bob", ahead=0)
     after.extend(pool(names[6:]))
     assert after.progress.remaining == 4
     assert after.asked is not None
@@ -90,7 +90,9 @@ def test_status_says_what_is_left_after_rows_were_deleted_from_refs_csv(tmp_path
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
     refs = tmp_path / "refs.csv"
     refs.write_text("filename,bbox\n" + "".join(f'a.png,"{n},0,1,1"\n' for n in range(5)))
-    new_project.from_refs(tmp_path / "p", refs, Settings(classes=tuple(map(ClassInfo, CLASSES))))
+    new_project.create_from_refs(
+        tmp_path / "p", refs, Settings(classes=tuple(map(ClassInfo, CLASSES)))
+    )
     project = annotator.open(tmp_path / "p")
     with project.session("ann") as session:
         session.decide(dict.fromkeys(list(project.refs)[:3], "ok"))

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 
 from annotator.errors import FeatureError, ProjectError
-from annotator.simulate import SimulateOptions, run, table, usual_state
+from annotator.simulate import SimulateOptions, default_state_file, format_result, run_simulations
 from annotator.simulate.metrics import (
-    average_precision,
-    balanced_accuracy,
+    average_precision_score,
+    balanced_accuracy_score,
     calibration_error,
-    chosen,
+    choose_metric,
 )
 from annotator.simulate.options import parse_seeds
-from annotator.simulate.task import Truth, task
+from annotator.simulate.task import TruthTable, make_task
 
 COLUMNS = {
     "strategy", "estimator", "seed", "metric", "labels", "value", "estimated_error", "interval",
@@ -50,7 +50,7 @@ def without_times(result: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_the_json_holds_a_figure_for_every_tenth_label(options: SimulateOptions) -> None:
-    result = json.loads(json.dumps(run(options)))
+    result = json.loads(json.dumps(run_simulations(options)))
     assert [(r["strategy"], r["seed"]) for r in result["runs"]] == [
         ("herding-mix", 0), ("random", 0), ("herding-mix", 1), ("random", 1),
     ]  # fmt: skip
@@ -70,21 +70,21 @@ def test_the_json_holds_a_figure_for_every_tenth_label(options: SimulateOptions)
 
 
 def test_runs_repeat_and_seeds_differ_also_in_other_processes(options: SimulateOptions) -> None:
-    once = run(options)
-    assert without_times(run(replace(options, processes=2))) == without_times(once)
+    once = run_simulations(options)
+    assert without_times(run_simulations(replace(options, processes=2))) == without_times(once)
     assert once["runs"][0]["value"] != once["runs"][2]["value"]
 
 
 def test_what_was_finished_is_not_run_again(options: SimulateOptions, tmp_path: Path) -> None:
     kept = replace(options, state=tmp_path / "state" / "runs.jsonl")
-    first = run(replace(kept, seeds=(0,)))
+    first = run_simulations(replace(kept, seeds=(0,)))
     with (tmp_path / "state" / "runs.jsonl").open("a") as file:
         file.write('{"fingerprint": "cut o')  # a stopped write
     seen: list[tuple[int, int]] = []
-    both = run(kept, lambda done, total: seen.append((done, total)))
+    both = run_simulations(kept, lambda done, total: seen.append((done, total)))
     assert seen == [(2, 4), (3, 4), (4, 4)]
     assert both["runs"][:2] == first["runs"]
-    run(kept, lambda done, total: seen.append((done, total)))
+    run_simulations(kept, lambda done, total: seen.append((done, total)))
     assert seen[3:] == [(4, 4)]
 
 
@@ -92,31 +92,31 @@ def test_the_command_keeps_runs_of_one_task_in_one_place_of_the_cache(
     options: SimulateOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    first = usual_state(options)
+    first = default_state_file(options)
     assert first.is_relative_to(tmp_path / "cache")
-    assert usual_state(replace(options, seeds=(7,), strategies=("margin",))) == first
-    assert usual_state(replace(options, budget=50)) != first
+    assert default_state_file(replace(options, seeds=(7,), strategies=("margin",))) == first
+    assert default_state_file(replace(options, budget=50)) != first
     own = tmp_path / "own.py"
     own.write_text("class Mine: pass")
     mine = replace(options, estimators=(f"{own}:Mine",))
-    before = usual_state(mine)
+    before = default_state_file(mine)
     own.write_text("class Mine: changed = True")
-    assert usual_state(mine) != before
+    assert default_state_file(mine) != before
 
 
 def test_other_data_is_run_anew(options: SimulateOptions, tmp_path: Path) -> None:
     kept = replace(options, state=tmp_path / "runs.jsonl", seeds=(0,))
-    run(kept)
+    run_simulations(kept)
     X = np.load(kept.features)
     np.save(kept.features, X + 1)
     seen: list[tuple[int, int]] = []
-    run(kept, lambda done, total: seen.append((done, total)))
+    run_simulations(kept, lambda done, total: seen.append((done, total)))
     assert seen[0] == (0, 2)
 
 
 def test_a_rare_class_is_thinned_searched_for_and_counted(options: SimulateOptions) -> None:
     rare = replace(options, positive="b", prevalence=0.1, find=True, strategies=("herding-mix",))
-    result = run(rare)["runs"][0]
+    result = run_simulations(rare)["runs"][0]
     assert result["metric"] == "average-precision"
     # of 50 in 150, 11 keep the share of 10 % among 100 others; 30 % of them are for the test
     assert result["positives"] == 8
@@ -126,7 +126,7 @@ def test_a_rare_class_is_thinned_searched_for_and_counted(options: SimulateOptio
 
 def test_the_test_items_are_never_asked(options: SimulateOptions) -> None:
     X = np.load(options.features)
-    found = task(Truth.read(options.truth), X, options, seed=0)
+    found = make_task(TruthTable.read(options.truth), X, options, seed=0)
     assert len(found.refs) == 105 and len(found.unseen_y) == 45
     assert np.bincount(found.unseen_y).tolist() == [15, 15, 15]
     rows = {tuple(row) for row in found.X.tolist()}
@@ -134,14 +134,18 @@ def test_the_test_items_are_never_asked(options: SimulateOptions) -> None:
 
 
 def test_a_budget_above_the_pool_labels_it_all(options: SimulateOptions) -> None:
-    result = run(replace(options, budget=500, seeds=(0,), strategies=("random",)))["runs"][0]
+    result = run_simulations(replace(options, budget=500, seeds=(0,), strategies=("random",)))[
+        "runs"
+    ][0]
     assert result["labels"][-2:] == [100, 105]
 
 
 def test_the_table_names_strategies_and_says_what_no_estimate_was_shown(
     options: SimulateOptions,
 ) -> None:
-    text = table(run(replace(options, budget=50, strategies=("margin", "random"), seeds=(0,))))
+    text = format_result(
+        run_simulations(replace(options, budget=50, strategies=("margin", "random"), seeds=(0,)))
+    )
     assert "margin" in text and "random" in text
     assert "10 to 50 labels" in text
     assert "0/1" in text  # margin alone draws nothing at random: no estimate
@@ -163,28 +167,28 @@ def test_what_makes_no_sense_is_refused(
     options: SimulateOptions, changes: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ProjectError, match=message):
-        run(replace(options, **changes))
+        run_simulations(replace(options, **changes))
 
 
 def test_rows_and_lines_must_belong_together(options: SimulateOptions) -> None:
     np.save(options.features, np.ones((7, 3), dtype=np.float32))
     with pytest.raises(FeatureError, match="7 rows.*150 lines"):
-        run(options)
+        run_simulations(options)
 
 
 def test_bad_lines_of_the_truth_are_all_named(options: SimulateOptions) -> None:
     options.truth.write_text("filename,label\na.jpg,x\nb.jpg,\na.jpg,y\n")
     with pytest.raises(ProjectError, match=r"(?s)line 3: b.jpg has no label.*line 4: a.jpg stands"):
-        run(options)
+        run_simulations(options)
 
 
 def test_boxes_in_one_picture_are_items_of_their_own(options: SimulateOptions) -> None:
     lines = ["filename,bbox,label", *(f'a.jpg,"{i},0,9,9",{"ab"[i % 2]}' for i in range(150))]
     options.truth.write_text("\n".join(lines))
-    assert len(run(replace(options, budget=20, seeds=(0,)))["runs"]) == 2
+    assert len(run_simulations(replace(options, budget=20, seeds=(0,)))["runs"]) == 2
     options.truth.write_text("\n".join([*lines[:-1], lines[1]]))
     with pytest.raises(ProjectError, match=r"a.jpg#xywh=0,0,9,9 stands there already"):
-        run(options)
+        run_simulations(options)
 
 
 def test_seeds_are_read_as_written() -> None:
@@ -197,26 +201,26 @@ def test_seeds_are_read_as_written() -> None:
 
 def test_metrics_by_hand() -> None:
     proba = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.4, 0.6]])
-    assert balanced_accuracy(proba, np.array([0, 0, 0, 1])) == pytest.approx((2 / 3 + 1) / 2)
+    assert balanced_accuracy_score(proba, np.array([0, 0, 0, 1])) == pytest.approx((2 / 3 + 1) / 2)
     # positives at ranks 1 and 3 by falling p: (1/1 + 2/3) / 2
-    assert average_precision(proba, np.array([0, 1, 1, 0])) == pytest.approx((1 + 2 / 3) / 2)
+    assert average_precision_score(proba, np.array([0, 1, 1, 0])) == pytest.approx((1 + 2 / 3) / 2)
     sure = np.tile([0.75, 0.25], (4, 1))
     assert calibration_error(sure, np.array([0, 0, 0, 1])) == pytest.approx(0)
     assert calibration_error(sure, np.array([1, 1, 1, 1])) == pytest.approx(0.75)
 
 
 def test_auto_takes_the_metric_that_fits_the_classes() -> None:
-    assert chosen("auto", np.repeat([0, 1], [50, 60]), positive=False) == "accuracy"
-    assert chosen("auto", np.repeat([0, 1], [90, 10]), positive=False) == "balanced-accuracy"
-    assert chosen("auto", np.repeat([0, 1], [90, 10]), positive=True) == "average-precision"
-    assert chosen("accuracy", np.repeat([0, 1], [90, 10]), positive=True) == "accuracy"
+    assert choose_metric("auto", np.repeat([0, 1], [50, 60]), positive=False) == "accuracy"
+    assert choose_metric("auto", np.repeat([0, 1], [90, 10]), positive=False) == "balanced-accuracy"
+    assert choose_metric("auto", np.repeat([0, 1], [90, 10]), positive=True) == "average-precision"
+    assert choose_metric("accuracy", np.repeat([0, 1], [90, 10]), positive=True) == "accuracy"
 
 
 def test_on_real_flowers_the_estimate_is_nearer_the_truth_than_the_difficulty(
     shared: Path,
 ) -> None:
     folder = shared / "data" / "flowers"
-    result = run(
+    result = run_simulations(
         SimulateOptions(
             folder / "truth.csv",
             folder / "features.npy",

@@ -15,7 +15,7 @@ import pytest
 
 from annotator.errors import StoreError
 from annotator.log.entries import Action, Entry
-from annotator.log.store import Lease, SqliteStore, file_system, new_holder
+from annotator.log.store import Lease, SqliteStore, file_system_type, new_holder
 
 
 @pytest.fixture
@@ -222,9 +222,9 @@ def test_an_item_is_on_one_screen_only(path: Path) -> None:
     ann, bob = SqliteStore(path), SqliteStore(path)
     assert ann.lease([Lease("a"), Lease("b")], "h1", "ann", now=0, until=100) == {"a", "b"}
     assert bob.lease([Lease("b"), Lease("c")], "h2", "bob", now=1, until=100) == {"c"}
-    assert bob.leased(now=1, holder="h2") == {"a", "b"}
+    assert bob.leased_by_others(now=1, holder="h2") == {"a", "b"}
     assert ann.lease([Lease("b")], "h1", "ann", now=2, until=100) == {"b"}
-    assert bob.leased(now=2, holder="h2") == {"b"}, "a was let go"
+    assert bob.leased_by_others(now=2, holder="h2") == {"b"}, "a was let go"
 
 
 def test_a_lease_runs_out(path: Path) -> None:
@@ -248,8 +248,8 @@ def test_a_quit_or_killed_session_is_taken_up_in_order_with_its_draws(path: Path
 
 
 def test_the_file_system_of_a_folder_is_known(tmp_path: Path) -> None:
-    assert file_system(tmp_path)
-    assert file_system(Path("/proc")) == "proc"
+    assert file_system_type(tmp_path)
+    assert file_system_type(Path("/proc")) == "proc"
 
 
 def test_two_writers_at_once_lose_nothing(path: Path) -> None:

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from annotator.log.store import SqliteStore
-from annotator.session.session import Session
+from annotator.session.session import LabelSession
 
 
 def test_what_others_wrote_just_before_our_own_answer_is_seen(tmp_path: Path) -> None:
     refs = [f"{number}.png" for number in range(30)]
     stores = [SqliteStore(tmp_path / "labels.db") for _ in range(2)]
     ann, bob = (
-        Session(store, ("no", "yes"), annotator=name, ahead=2, seed=seed)
+        LabelSession(store, ("no", "yes"), annotator=name, ahead=2, seed=seed)
         for seed, (store, name) in enumerate(zip(stores, ("ann", "bob"), strict=True))
     )
     for session in (ann, bob):
@@ -37,18 +37,18 @@ class Meanwhile(SqliteStore):
 
     happens: Callable[[], object] | None = None
 
-    def leased(self, now: float, holder: str) -> set[str]:
+    def leased_by_others(self, now: float, holder: str) -> set[str]:
         happens, self.happens = self.happens, None
         if happens is not None:
             happens()
-        return super().leased(now, holder)
+        return super().leased_by_others(now, holder)
 
 
 def test_an_item_that_was_answered_a_moment_ago_is_not_asked_again(tmp_path: Path) -> None:
     refs = ["0.png", "1.png"]
     stores = SqliteStore(tmp_path / "labels.db"), Meanwhile(tmp_path / "labels.db")
     ann, bob = (
-        Session(store, ("no", "yes"), annotator=name, ahead=0)
+        LabelSession(store, ("no", "yes"), annotator=name, ahead=0)
         for store, name in zip(stores, ("ann", "bob"), strict=True)
     )
     for session in (ann, bob):

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from annotator.items.refs import printable
+from annotator.items.refs import make_printable
 
 
 def add(
@@ -30,28 +30,28 @@ def add(
     annotator add p --refs boxes.csv
     annotator add p --class scratch --class dent
     """
-    from annotator.items.listing import LeftOut
-    from annotator.project.adding import add_classes, add_images, add_refs, check_new
-    from annotator.project.project import Project
+    from annotator.items.listing import SkippedFiles
+    from annotator.project.adding import add_classes, add_images, add_refs, check_new_classes
+    from annotator.project.project import ProjectFolder
 
     if images is None and refs is None and not class_:
         raise typer.BadParameter("name what to add: --images DIR, --refs FILE or --class NAME")
-    opened = Project.open(project)
-    check_new(opened, class_ or [])  # before anything is added
-    left_out, added = LeftOut(), 0
+    opened = ProjectFolder.open(project)
+    check_new_classes(opened, class_ or [])  # before anything is added
+    left_out, added = SkippedFiles(), 0
     if images is not None:
         added += add_images(opened, images, left_out)
     if refs is not None:
         added += add_refs(opened, refs)
     if class_:
         add_classes(opened, class_)
-        typer.echo(f"added to the classes: {printable(', '.join(class_))}", err=True)
+        typer.echo(f"added to the classes: {make_printable(', '.join(class_))}", err=True)
     if left_out.names:
         typer.echo(str(left_out), err=True)
     if images is not None or refs is not None:
         typer.echo(f"{added:,} item{'' if added == 1 else 's'} added", err=True)
     if added and (opened.features_folder / "meta.json").exists():
-        folder = shlex.quote(printable(str(project)))
+        folder = shlex.quote(make_printable(str(project)))
         typer.echo(f"compute their features, too: annotator features {folder}", err=True)
 
 

@@ -10,13 +10,13 @@ from typing import Annotated, NoReturn
 import typer
 
 from annotator import __version__
-from annotator.cli.lazy import Commands
+from annotator.cli.lazy import CommandGroup
 from annotator.errors import AnnotatorError
-from annotator.items.refs import printable
+from annotator.items.refs import make_printable
 
 app = typer.Typer(
     name="annotator",
-    cls=Commands,
+    cls=CommandGroup,
     help="Label a folder of images in the terminal, with a model that learns as you go.",
     epilog="Start with `annotator demo`, or with your own images: `annotator run PATH`.",
     add_completion=False,
@@ -44,7 +44,7 @@ def _options(
 
 def main() -> NoReturn:
     """Run the command line; exits 0 for success, 1 for a failure, 2 for usage, 130 for Ctrl+C."""
-    _in_utf8()
+    _restart_in_utf8()
     try:
         _main()
     except SystemExit as end:
@@ -57,7 +57,7 @@ def main() -> NoReturn:
         raise
 
 
-def _in_utf8() -> None:
+def _restart_in_utf8() -> None:
     """Begin again in UTF-8 mode where the locale says otherwise.
 
     Terminals and file names are UTF-8 these days, whatever a locale that came along over ssh says.
@@ -67,17 +67,24 @@ def _in_utf8() -> None:
         os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
 
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-_CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR)
-_LOST = (errno.EIO, errno.ESTALE)
+_DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
+_ACCESS_ERRNOS = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+    errno.ENOTDIR,
+)
+_IO_ERRNOS = (errno.EIO, errno.ESTALE)
 
 
-def _of_the_disk(error: OSError) -> str | None:
+def _describe_disk_error(error: OSError) -> str | None:
     """What to say of a file that cannot be had; None for what no user can mend."""
-    what = printable(str(error.filename or "the output"))
-    if error.errno in _FULL:
+    what = make_printable(str(error.filename or "the output"))
+    if error.errno in _DISK_FULL_ERRNOS:
         return f"{what} cannot be written: {error.strerror}; make room"
-    if error.filename is not None and error.errno in (*_CLOSED, *_LOST):
+    if error.filename is not None and error.errno in (*_ACCESS_ERRNOS, *_IO_ERRNOS):
         return f"{what} cannot be used: {error.strerror}"
     return None
 
@@ -97,7 +104,7 @@ def _main() -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except OSError as error:
-        if (told := _of_the_disk(error)) is None:
+        if (told := _describe_disk_error(error)) is None:
             raise
         typer.echo(f"annotator: {told}", err=True)
         sys.exit(1)

@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from annotator.cli.labelling import Annotator, Graphics, Theme
+from annotator.cli.labelling import AnnotatorOption, GraphicsOption, ThemeOption
 from annotator.errors import ProjectError
-from annotator.items.refs import printable
+from annotator.items.refs import make_printable
 
 if TYPE_CHECKING:
-    from annotator.pages import Wish
-    from annotator.project.project import Project
-    from annotator.tui.app import Labeller
+    from annotator.pages import PageRequest
+    from annotator.project.project import ProjectFolder
+    from annotator.tui.app import LabelApp
 
-Label = Annotated[str | None, typer.Option("--class", help="The class that the pages ask about.")]
-Choose = Annotated[
+LabelOption = Annotated[
+    str | None, typer.Option("--class", help="The class that the pages ask about.")
+]
+SelectOption = Annotated[
     str,
     typer.Option(
         help="What a selection means: positives (the rest is --negative), exceptions (the rest "
@@ -29,8 +31,8 @@ Choose = Annotated[
 
 def browse(
     folder: Annotated[Path, typer.Argument(metavar="PROJECT", help="A project folder.")],
-    label: Label = None,
-    select: Choose = "",
+    label: LabelOption = None,
+    select: SelectOption = "",
     negative: Annotated[
         str | None,
         typer.Option(
@@ -53,9 +55,9 @@ def browse(
         int, typer.Option(min=1, max=500, help="Items on a page, where the window has room.")
     ] = 48,
     prediction: Annotated[bool, typer.Option(help="Show what the model expects.")] = True,
-    annotator: Annotator = None,
-    graphics: Graphics = None,
-    theme: Theme = None,
+    annotator: AnnotatorOption = None,
+    graphics: GraphicsOption = None,
+    theme: ThemeOption = None,
 ) -> None:
     """Label pages of many crops at once: select by mouse, by letters or by arrows.
 
@@ -67,25 +69,27 @@ def browse(
     """
     import getpass
 
-    from annotator.cli.project_options import with_given
-    from annotator.project.project import Project
+    from annotator.cli.project_options import override_settings
+    from annotator.project.project import ProjectFolder
 
-    project = Project.open(folder)
-    settings = with_given(project.settings, annotator=annotator, graphics=graphics, theme=theme)
-    wish = wished(project, label, select, negative, order, like, per_page)
+    project = ProjectFolder.open(folder)
+    settings = override_settings(
+        project.settings, annotator=annotator, graphics=graphics, theme=theme
+    )
+    wish = build_page_request(project, label, select, negative, order, like, per_page)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise ProjectError("pages need a terminal; over ssh give a command with `ssh -t`")
     from dataclasses import replace
 
-    from annotator.tui.launch import run
+    from annotator.tui.launch import run_label_app
 
-    def opening(app: Labeller) -> None:
+    def opening(app: LabelApp) -> None:
         # Not before: Textual reads the environment that the terminal's answers decide.
-        from annotator.tui.pages.open import open_first
+        from annotator.tui.pages.open import open_first_pages
 
-        open_first(app, wish, prediction=prediction)
+        open_first_pages(app, wish, prediction=prediction)
 
-    receipt = run(
+    receipt = run_label_app(
         replace(project, settings=settings), annotator=settings.annotator or getpass.getuser(),
         graphics=settings.graphics, opening=opening,
     )  # fmt: skip
@@ -94,28 +98,28 @@ def browse(
         raise typer.Exit(receipt.code)
 
 
-def wished(
-    project: Project,
+def build_page_request(
+    project: ProjectFolder,
     label: str | None,
     select: str,
     negative: str | None,
     order: str,
     like: str | None,
     per_page: int,
-) -> Wish:
+) -> PageRequest:
     """What the flags ask for. Raises `ProjectError` for what does not go together."""
-    from annotator.errors import several
-    from annotator.pages import Order, Select, Wish, with_target
+    from annotator.errors import bullet_list
+    from annotator.pages import PageOrder, PageRequest, SelectionMode, with_target
 
     names = project.settings.names
     order = order or ("similar" if like else "")
     problems = [
-        f"no {kind} {printable(repr(value))}; choose one of {printable(', '.join(known))}"
+        f"no {kind} {make_printable(repr(value))}; choose one of {make_printable(', '.join(known))}"
         for kind, value, known in (
             ("class", label, names),
             ("negative class", negative, names),
-            ("--select", select or None, tuple(Select)),
-            ("--order", order or None, tuple(Order)),
+            ("--select", select or None, tuple(SelectionMode)),
+            ("--order", order or None, tuple(PageOrder)),
         )
         if value is not None and value not in known
     ]
@@ -126,26 +130,31 @@ def wished(
     if select == "positives" and label is None:
         problems.append("--select positives needs the class to select: --class NAME")
     if problems:
-        raise ProjectError(several(problems, "these pages cannot be made:"))
+        raise ProjectError(bullet_list(problems, "these pages cannot be made:"))
     if negative is None and label is not None and len(names) == 2:
         negative = next(name for name in names if name != label)
     if select == "positives" and negative is None:
         raise ProjectError(
             f"--select positives labels the rest, but as what? name it: --negative "
-            f"{printable(next(name for name in names if name != label))}, or leave the rest "
+            f"{make_printable(next(name for name in names if name != label))}, or leave the rest "
             "open: --select positives-only"
         )
-    if not select and order == Order.NEEDED:
-        select = Select.EXCEPTIONS
+    if not select and order == PageOrder.NEEDED:
+        select = SelectionMode.EXCEPTIONS
     if not select:
         select = "positives-only" if negative is None or label is None else "positives"
-    wish = Wish(
-        label or "", Select(select), Order(order or _usual(project)), negative, per_page, like
+    wish = PageRequest(
+        label or "",
+        SelectionMode(select),
+        PageOrder(order or _default_order(project)),
+        negative,
+        per_page,
+        like,
     )
     return with_target(wish, project.settings)
 
 
-def _usual(project: Project) -> str:
+def _default_order(project: ProjectFolder) -> str:
     """Likeliest first where a model can be had."""
     known = (project.features_folder / "meta.json").exists() and project.labels_file.exists()
     return "likely" if known else "random"

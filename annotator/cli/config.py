@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from annotator.items.refs import printable
+from annotator.items.refs import make_printable
 
 ENVIRONMENT = {
     "annotator": "ANNOTATOR_NAME",
@@ -48,20 +48,20 @@ def config(
         return
     for name, (value, place) in found.items():
         written = json.dumps(value, ensure_ascii=False)
-        text = f"{name} = {printable(written)}"
-        typer.echo(f"{text:<44} # {printable(place)}" if origin else text)
+        text = f"{name} = {make_printable(written)}"
+        typer.echo(f"{text:<44} # {make_printable(place)}" if origin else text)
 
 
 def _settings(folder: Path | None) -> dict[str, tuple[Any, str]]:
     """Each setting's value, and where it is said."""
-    from annotator.project.project import SETTINGS_FILE, Project, user_file
-    from annotator.project.settings import Settings, personal_settings, read_toml
+    from annotator.project.project import SETTINGS_FILE, ProjectFolder, user_settings_file
+    from annotator.project.settings import Settings, read_personal_settings, read_toml
 
-    user, table = user_file(), dict[str, Any]()
-    own = personal_settings(user)
+    user, table = user_settings_file(), dict[str, Any]()
+    own = read_personal_settings(user)
     settings = Settings(classes=())
     if folder is not None:
-        settings = Project.open(folder).settings  # names every fault of either file
+        settings = ProjectFolder.open(folder).settings  # names every fault of either file
         table = read_toml(folder / SETTINGS_FILE)
     found: dict[str, tuple[Any, str]] = {}
     for name in Settings.__dataclass_fields__:

@@ -10,34 +10,34 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from annotator.items.refs import printable
+from annotator.items.refs import make_printable
 
 if TYPE_CHECKING:
     from annotator.formats.format import Format
-    from annotator.formats.source import Options, Source
-    from annotator.project.project import Project
+    from annotator.formats.source import ExportOptions, ExportSource
+    from annotator.project.project import ProjectFolder
 
-_LONG = 50_000
+_LONG_EXPORT = 50_000
 """From so many items on an export shows how far it is."""
-ProjectPath = Annotated[Path, typer.Argument(metavar="PROJECT", help="A project folder.")]
+ProjectArgument = Annotated[Path, typer.Argument(metavar="PROJECT", help="A project folder.")]
 
 
-def formats() -> list[str]:
+def complete_formats() -> list[str]:
     """For completion: every format that is here."""
-    from annotator.formats.format import names
+    from annotator.formats.format import list_formats
 
-    return list(names())
+    return list(list_formats())
 
 
 def export(
-    project: ProjectPath,
+    project: ProjectArgument,
     file: Annotated[Path, typer.Argument(help="Where to; - for standard output.")],
     format_: Annotated[
         str | None,
         typer.Option(
             "--format",
             help="One of those above [by FILE's ending, or csv].",
-            autocompletion=formats,
+            autocompletion=complete_formats,
         ),
     ] = None,
     class_: Annotated[
@@ -99,29 +99,36 @@ def export(
     annotator export p crops/ --format imagefolder --crop --context 0.25
     """
     from annotator.formats import output_file
-    from annotator.formats.source import Options
-    from annotator.formats.splits import parse
-    from annotator.project.project import Project
+    from annotator.formats.source import ExportOptions
+    from annotator.formats.splits import parse_splits
+    from annotator.project.project import ProjectFolder
 
-    format_ = format_ or _by_ending(file)
-    format_of = format_named(format_)
-    options = Options(
-        only=tuple(only or ()), classes=tuple(class_ or ()), agreement=min_agreement,
-        split=parse(split) if split else None, probabilities=probabilities, provenance=provenance,
-        predictions=predictions, crop=crop, context=context, images=images,
-    )  # fmt: skip
-    _check(format_of, options)
+    format_ = format_ or _format_by_suffix(file)
+    format_of = load_named_format(format_)
+    options = ExportOptions(
+        only=tuple(only or ()),
+        classes=tuple(class_ or ()),
+        agreement=min_agreement,
+        split=parse_splits(split) if split else None,
+        probabilities=probabilities,
+        provenance=provenance,
+        predictions=predictions,
+        crop=crop,
+        context=context,
+        images=images,
+    )
+    _check_options(format_of, options)
     if format_of.write is None:
         raise typer.BadParameter(f"{format_} can be read, not written", param_hint="--format")
     folder = format_of.folder or (format_ == "coco" and options.split is not None)
-    with output_file.target(file, folder, overwrite) as place:
-        source = _source(Project.open(project), format_of, options)
-        with _watched(source):
+    with output_file.open_output(file, folder, overwrite) as place:
+        source = _open_source(ProjectFolder.open(project), format_of, options)
+        with _export_progress(source):
             format_of.write(source, place)
-    _say(source, file, "provenance" in format_of.takes)
+    _print_summary(source, file, "provenance" in format_of.supported_options)
 
 
-def _by_ending(file: Path) -> str:
+def _format_by_suffix(file: Path) -> str:
     """The format that a file's name stands for; csv where it says nothing."""
     ending = file.suffix.lower()
     if ending == ".json":
@@ -132,32 +139,37 @@ def _by_ending(file: Path) -> str:
     return {".parquet": "parquet", ".jsonl": "jsonl", ".xml": "cvat"}.get(ending, "csv")
 
 
-def format_named(name: str) -> Format:
-    from annotator.formats.format import load, names
+def load_named_format(name: str) -> Format:
+    from annotator.formats.format import list_formats, load_format
 
-    if name not in names():
-        raise typer.BadParameter(f"{name} is none of {', '.join(names())}", param_hint="--format")
-    return load(name)
-
-
-def _check(format_: Format, options: Options) -> None:
-    """Raises `BadParameter` for options that mean nothing here."""
-    from annotator.formats.format import OPTIONS, load, names
-    from annotator.formats.image_files import WAYS
-    from annotator.formats.source import ONLY, Options
-
-    if unknown := set(options.only) - set(ONLY):
+    if name not in list_formats():
         raise typer.BadParameter(
-            f"{', '.join(sorted(unknown))} is none of {', '.join(ONLY)}", param_hint="--only"
+            f"{name} is none of {', '.join(list_formats())}", param_hint="--format"
         )
-    if options.images not in WAYS:
+    return load_format(name)
+
+
+def _check_options(format_: Format, options: ExportOptions) -> None:
+    """Raises `BadParameter` for options that mean nothing here."""
+    from annotator.formats.format import OPTIONS, list_formats, load_format
+    from annotator.formats.image_files import IMAGE_MODES
+    from annotator.formats.source import EXPORT_FILTERS, ExportOptions
+
+    if unknown := set(options.only) - set(EXPORT_FILTERS):
         raise typer.BadParameter(
-            f"{options.images} is none of {', '.join(WAYS)}", param_hint="--images"
+            f"{', '.join(sorted(unknown))} is none of {', '.join(EXPORT_FILTERS)}",
+            param_hint="--only",
+        )
+    if options.images not in IMAGE_MODES:
+        raise typer.BadParameter(
+            f"{options.images} is none of {', '.join(IMAGE_MODES)}", param_hint="--images"
         )
     for name in OPTIONS:
-        given = getattr(options, name) != getattr(Options(), name)
-        if given and name not in format_.takes:
-            others = ", ".join(other for other in names() if name in load(other).takes)
+        given = getattr(options, name) != getattr(ExportOptions(), name)
+        if given and name not in format_.supported_options:
+            others = ", ".join(
+                other for other in list_formats() if name in load_format(other).supported_options
+            )
             raise typer.BadParameter(
                 f"means nothing in {format_.name}; it goes with {others}", param_hint=f"--{name}"
             )
@@ -165,46 +177,50 @@ def _check(format_: Format, options: Options) -> None:
         raise typer.BadParameter("goes with --crop", param_hint="--context")
 
 
-def _source(project: Project, format_: Format, options: Options) -> Source:
-    from annotator.formats.source import Source
+def _open_source(project: ProjectFolder, format_: Format, options: ExportOptions) -> ExportSource:
+    from annotator.formats.source import ExportSource
     from annotator.log.entries import replay
     from annotator.log.store import SqliteStore
 
     store = SqliteStore(project.labels_file)
-    source = Source.open(project, store.entries(), options, format_.accepted)
+    source = ExportSource.open(project, store.entries(), options, format_.accepted)
     if options.predictions:
-        from annotator.formats.predicted import Predictions
+        from annotator.formats.predicted import PoolPredictions
 
-        source.predictions = Predictions(project, source.refs, replay(store.entries()))
+        source.predictions = PoolPredictions(project, source.refs, replay(store.entries()))
     store.close()
     return source
 
 
 @contextmanager
-def _watched(source: Source) -> Iterator[None]:
+def _export_progress(source: ExportSource) -> Iterator[None]:
     """Shows how far a long export is."""
-    from annotator.cli.progress_output import narrated
-    from annotator.features.pipeline import Progress
+    from annotator.cli.progress_output import open_progress_output
+    from annotator.features.pipeline import ExtractionProgress
 
     begun = time.monotonic()
-    with narrated("auto" if len(source.refs) > _LONG else "none", "export") as update:
+    with open_progress_output(
+        "auto" if len(source.refs) > _LONG_EXPORT else "none", "export"
+    ) as update:
 
         def watch(done: int, of: int) -> None:
             rate = done / max(1e-3, time.monotonic() - begun)
-            update(Progress(done=done, of=of, broken=0, rate=rate, left_s=(of - done) / rate))
+            update(
+                ExtractionProgress(done=done, of=of, broken=0, rate=rate, left_s=(of - done) / rate)
+            )
 
         source.watch = watch
         yield
 
 
-def _say(source: Source, file: Path, marks: bool) -> None:
-    from annotator.items.refs import many
+def _print_summary(source: ExportSource, file: Path, marks: bool) -> None:
+    from annotator.items.refs import plural
 
-    where = "standard output" if str(file) == "-" else printable(str(file))
-    typer.echo(f"{many(source.written, 'item')} written to {where}", err=True)
+    where = "standard output" if str(file) == "-" else make_printable(str(file))
+    typer.echo(f"{plural(source.written, 'item')} written to {where}", err=True)
     if source.machine:
         how = "marked as such" if marks else "which this format cannot say"
-        count = many(source.machine, "label")
+        count = plural(source.machine, "label")
         typer.echo(
             f"{count} of the model among them, {how}; --only human leaves them out", err=True
         )
@@ -212,11 +228,11 @@ def _say(source: Source, file: Path, marks: bool) -> None:
     if left:
         typer.echo(f"left out: {', '.join(left)}", err=True)
     if source.ledger.vanished:
-        count = many(source.ledger.vanished, "label")
+        count = plural(source.ledger.vanished, "label")
         typer.echo(f"left out: {count} of items that refs.csv no longer holds", err=True)
     if source.turned:
         typer.echo(
-            f"{many(source.turned, 'image')} upright only by EXIF: sizes and boxes are those of "
+            f"{plural(source.turned, 'image')} upright only by EXIF: sizes and boxes are those of "
             "the upright image; for a reader that ignores EXIF turn the files first",
             err=True,
         )

@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from annotator.cli.progress_output import end_with_the_app, narrated, pace, stoppable
-from annotator.errors import several
-from annotator.items.refs import printable
+from annotator.cli.progress_output import (
+    catch_stop_signals,
+    exit_with_parent,
+    format_rate,
+    open_progress_output,
+)
+from annotator.errors import bullet_list
+from annotator.items.refs import make_printable
 
 if TYPE_CHECKING:
-    from annotator.features.pipeline import Report
+    from annotator.features.pipeline import ExtractionReport
 
 
 def features(
@@ -47,51 +52,54 @@ def features(
     annotator features p --model ./my-checkpoint
     """
     if progress == "json":
-        end_with_the_app()
+        exit_with_parent()
     from annotator.features.models import load_extractor
-    from annotator.features.pipeline import extract
-    from annotator.images import Folder
+    from annotator.features.pipeline import extract_features
+    from annotator.images import ImageFolder
     from annotator.project import item_pool
-    from annotator.project.project import Project
+    from annotator.project.project import ProjectFolder
 
-    opened = Project.open(project)
+    opened = ProjectFolder.open(project)
     settings = opened.settings
-    size = None if batch_size == "auto" else _number(batch_size)
+    size = None if batch_size == "auto" else _parse_workers(batch_size)
     name = model or settings.model
     extractor = load_extractor(name, device=device, dtype=dtype, batch_size=size)
-    with narrated(progress, extractor.name) as report_progress, stoppable() as stop:
-        report = extract(
-            item_pool.load(opened), Folder(opened.images, settings.max_pixels), extractor,
+    with (
+        open_progress_output(progress, extractor.name) as report_progress,
+        catch_stop_signals() as stop,
+    ):
+        report = extract_features(
+            item_pool.load_refs(opened), ImageFolder(opened.images, settings.max_pixels), extractor,
             opened.features_folder, batch_size=size,
             context=settings.feature_context if context is None else context,
             workers=workers, limit=limit, seed=settings.seed,
             progress=report_progress, stop=stop,
         )  # fmt: skip
-    _say(report, extractor.name)
+    _print_report(report, extractor.name)
     if not report.complete:
         raise typer.Exit(130)
 
 
-def _number(text: str) -> int:
+def _parse_workers(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise typer.BadParameter(f"{text} is neither auto nor a number", param_hint="--batch-size")
     return int(text)
 
 
-def _say(report: Report, name: str) -> None:
-    from annotator.items.refs import many
+def _print_report(report: ExtractionReport, name: str) -> None:
+    from annotator.items.refs import plural
 
     rate = report.computed / report.seconds if report.seconds else 0.0
     typer.echo(
-        f"{printable(name)}: {report.computed:,} computed ({pace(rate)} a second), "
-        f"{report.done:,} of {many(report.of, 'item')} with features",
+        f"{make_printable(name)}: {report.computed:,} computed ({format_rate(rate)} a second), "
+        f"{report.done:,} of {plural(report.of, 'item')} with features",
         err=True,
     )
     if report.broken_count:
-        lines = [f"{printable(broken.ref)}: {broken.reason}" for broken in report.broken]
-        count = many(report.broken_count, "item")
+        lines = [f"{make_printable(broken.ref)}: {broken.reason}" for broken in report.broken]
+        count = plural(report.broken_count, "item")
         heading = f"left out, and asked at random while labelling: {count}"
-        typer.echo(several(lines, heading), err=True)
+        typer.echo(bullet_list(lines, heading), err=True)
     if not report.complete:
         typer.echo("stopped; the same command goes on where it was", err=True)
 

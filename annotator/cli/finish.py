@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from annotator.cli.labelling import Annotator, Graphics
-from annotator.cli.project_options import with_given
+from annotator.cli.labelling import AnnotatorOption, GraphicsOption
+from annotator.cli.project_options import override_settings
 from annotator.errors import ProjectError
-from annotator.items.refs import printable
+from annotator.items.refs import make_printable
 
 if TYPE_CHECKING:
     from annotator.curate.finish import Audit
-    from annotator.learn.audit import Verdict
+    from annotator.learn.audit import AuditVerdict
     from annotator.log.store import SqliteStore
-    from annotator.project.project import Project
+    from annotator.project.project import ProjectFolder
 
 
 def finish(
@@ -33,8 +33,8 @@ def finish(
     confidence: Annotated[
         float, typer.Option(min=0.5, max=0.9999, help="How sure of that.")
     ] = 0.95,
-    annotator: Annotator = None,
-    graphics: Graphics = None,
+    annotator: AnnotatorOption = None,
+    graphics: GraphicsOption = None,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what it would take.")] = False,
     take_back: Annotated[
         bool, typer.Option("--take-back", help="Undo every label that a model gave.")
@@ -54,29 +54,33 @@ def finish(
     from annotator.curate import finish as finishing
     from annotator.log.entries import replay
     from annotator.log.store import SqliteStore
-    from annotator.project.project import Project
+    from annotator.project.project import ProjectFolder
 
-    opened = Project.open(project)
+    opened = ProjectFolder.open(project)
     who = annotator or opened.settings.annotator or getpass.getuser()
     store = SqliteStore(opened.labels_file)
     if take_back:
-        count = finishing.take_back(store, replay(store.entries()), who, time.time())
+        count = finishing.undo_machine_labels(store, replay(store.entries()), who, time.time())
         typer.echo(f"{count:,} labels of the model taken back", err=True)
         return
-    audit = finishing.begin(opened, store, max_error=max_error, level=confidence, keep=not plan)
+    audit = finishing.begin_audit(
+        opened, store, max_error=max_error, level=confidence, keep=not plan
+    )
     verdict = audit.verdict(replay(store.entries()))
     if not plan:
-        verdict = _audited(audit, opened, store, who, graphics)
+        verdict = _run_audit(audit, opened, store, who, graphics)
     accepted = None
     if verdict.certified and not plan:
         accepted = audit.accept(store, replay(store.entries()), time.time())
-        _tell(opened, audit, verdict, accepted)
-    _say(audit, verdict, accepted, as_json)
+        _run_finish_hook(opened, audit, verdict, accepted)
+    _print_result(audit, verdict, accepted, as_json)
     if not verdict.certified and not plan:
         raise typer.Exit(1)
 
 
-def _tell(project: Project, audit: Audit, verdict: Verdict, accepted: int) -> None:
+def _run_finish_hook(
+    project: ProjectFolder, audit: Audit, verdict: AuditVerdict, accepted: int
+) -> None:
     """Let `on_finish` hear of the certificate."""
     from annotator.project.hooks import TIMEOUT, Hooks
 
@@ -84,28 +88,28 @@ def _tell(project: Project, audit: Audit, verdict: Verdict, accepted: int) -> No
         {"on_finish": project.settings.on_finish}, project.folder,
         lambda words: typer.echo(words, err=True),
     )  # fmt: skip
-    hooks.tell("on_finish", _figures(audit, verdict, accepted))
+    hooks.tell("on_finish", _result_dict(audit, verdict, accepted))
     hooks.close(TIMEOUT)
 
 
-def _audited(
-    audit: Audit, project: Project, store: SqliteStore, who: str, graphics: str | None
-) -> Verdict:
+def _run_audit(
+    audit: Audit, project: ProjectFolder, store: SqliteStore, annotator: str, graphics: str | None
+) -> AuditVerdict:
     """Ask until it is certified, cannot be any more, or the annotator quits."""
     from dataclasses import replace
 
     from annotator.log.entries import replay
-    from annotator.tui.launch import Sample, run
+    from annotator.tui.launch import ItemSample, run_label_app
 
     verdict = audit.verdict(replay(store.entries()))
     while not verdict.certified and verdict.more is not None:
         if not (sys.stdin.isatty() and sys.stdout.isatty()):
             raise ProjectError("the audit needs a terminal; over ssh give a command with `ssh -t`")
         state = replay(store.entries())
-        sample = Sample(audit.attempt.name, audit.to_ask(state))
-        settings = with_given(project.settings, graphics=graphics)
-        receipt = run(
-            replace(project, settings=settings), annotator=who, graphics=settings.graphics,
+        sample = ItemSample(audit.attempt.name, audit.refs_to_ask(state))
+        settings = override_settings(project.settings, graphics=graphics)
+        receipt = run_label_app(
+            replace(project, settings=settings), annotator=annotator, graphics=settings.graphics,
             features=False, audit=sample,
         )  # fmt: skip
         before, verdict = verdict, audit.verdict(replay(store.entries()))
@@ -114,14 +118,14 @@ def _audited(
     return verdict
 
 
-def _say(audit: Audit, verdict: Verdict, accepted: int | None, as_json: bool) -> None:
+def _print_result(audit: Audit, verdict: AuditVerdict, accepted: int | None, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(_figures(audit, verdict, accepted)))
+        typer.echo(json.dumps(_result_dict(audit, verdict, accepted)))
     else:
-        typer.echo(_text(audit, verdict, accepted))
+        typer.echo(_result_text(audit, verdict, accepted))
 
 
-def _figures(audit: Audit, verdict: Verdict, accepted: int | None) -> dict[str, Any]:
+def _result_dict(audit: Audit, verdict: AuditVerdict, accepted: int | None) -> dict[str, Any]:
     plan = audit.attempt.plan
     return {
         "attempt": audit.attempt.number, "model": audit.model, "threshold": plan.threshold,
@@ -130,10 +134,10 @@ def _figures(audit: Audit, verdict: Verdict, accepted: int | None) -> dict[str, 
     }  # fmt: skip
 
 
-def _text(audit: Audit, verdict: Verdict, accepted: int | None) -> str:
+def _result_text(audit: Audit, verdict: AuditVerdict, accepted: int | None) -> str:
     plan, level = audit.attempt.plan, audit.attempt.level
     what = f"{plan.size:,} items at p ≥ {plan.threshold:.3f}"
-    folder = shlex.quote(printable(str(audit.project.folder)))
+    folder = shlex.quote(make_printable(str(audit.project.folder)))
     again = f"annotator finish {folder} --max-error {plan.max_error:g} --confidence {level:g}"
     if verdict.certified:
         done = "" if accepted is None else f"{accepted:,} labels accepted; "

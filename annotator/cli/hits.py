@@ -12,34 +12,34 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from annotator.cli.labelling import Graphics
+from annotator.cli.labelling import GraphicsOption
 from annotator.errors import ProjectError
-from annotator.items.refs import printable
+from annotator.items.refs import make_printable
 
 if TYPE_CHECKING:
-    from annotator.hits.assignments import Assignment, Checks
+    from annotator.hits.assignments import Assignment, SubmitChecks
     from annotator.hits.sets import HitSet
-    from annotator.project.project import Project
+    from annotator.project.project import ProjectFolder
 
 HELP = "Give out pages of images as tasks, and see who did them and how well."
-ProjectPath = Annotated[Path, typer.Argument(metavar="PROJECT", help="A project folder.")]
-Name = Annotated[
+ProjectArgument = Annotated[Path, typer.Argument(metavar="PROJECT", help="A project folder.")]
+NameOption = Annotated[
     str | None, typer.Option("--name", help="Which set of HITs, where there are several.")
 ]
-Worker = Annotated[
+WorkerOption = Annotated[
     str, typer.Option("--worker", help="Who works; only a salted hash of it is written down.")
 ]
-External = Annotated[
+AssignmentOption = Annotated[
     str, typer.Option("--assignment", help="The id that whoever sent the worker knows it by.")
 ]
-HitId = Annotated[str, typer.Option("--hit", help="This HIT, and no other.")]
-Named = Annotated[
+HitOption = Annotated[str, typer.Option("--hit", help="This HIT, and no other.")]
+NamesOption = Annotated[
     bool, typer.Option("--names/--no-names", help="Write the worker's name as it is.")
 ]
 
 
 def make(
-    project: ProjectPath,
+    project: ProjectArgument,
     class_: Annotated[
         str, typer.Option("--class", help="What is asked for; several separated by commas.")
     ],
@@ -70,25 +70,25 @@ def make(
     annotator hits make p --class rose,tulip --order likely --gold 3 --name flowers-2
     """
     from annotator.cli.project_options import parse_classes
-    from annotator.hits.make import Recipe
-    from annotator.hits.make import make as draw
-    from annotator.hits.sets import save
+    from annotator.hits.make import HitRecipe
+    from annotator.hits.make import make_hits as draw
+    from annotator.hits.sets import save_hit_set
     from annotator.log.entries import replay
     from annotator.log.store import SqliteStore
-    from annotator.project.project import Project
+    from annotator.project.project import ProjectFolder
 
-    opened = Project.open(project)
+    opened = ProjectFolder.open(project)
     classes = tuple(info.name for info in parse_classes(class_))
     store = SqliteStore(opened.labels_file)
-    recipe = Recipe(
+    recipe = HitRecipe(
         name, classes, pages, images, gold, hits, workers or None, unique, order, negative, seed
     )
     made = draw(opened, replay(store.entries()), recipe)
     store.close()
-    file = save(opened, made)
+    file = save_hit_set(opened, made)
     count = sum(len(hit.pages) for hit in made.hits)
     shown = sum(len(page.images) for hit in made.hits for page in hit.pages)
-    where = printable(str(file))
+    where = make_printable(str(file))
     typer.echo(
         f"{len(made.hits)} HITs of {count} pages and {shown} images in all: {where}\n"
         f"next: annotator hits run {shlex.quote(str(project))} --worker NAME",
@@ -101,10 +101,10 @@ def run(
         Path,
         typer.Argument(metavar="FILE|PROJECT", help="HITs (.json, .jsonl, .csv), or a project."),
     ],
-    worker: Worker,
-    external: External = "",
-    hit: HitId = "",
-    name: Name = None,
+    worker: WorkerOption,
+    external: AssignmentOption = "",
+    hit: HitOption = "",
+    name: NameOption = None,
     project: Annotated[
         Path | None, typer.Option(help="Where the project of a file goes [FILE.annotator].")
     ] = None,
@@ -124,8 +124,8 @@ def run(
     unseen_check: Annotated[
         bool, typer.Option(help="Submit a page only when all of it was looked at.")
     ] = True,
-    names: Named = False,
-    graphics: Graphics = None,
+    names: NamesOption = False,
+    graphics: GraphicsOption = None,
 ) -> None:
     """Do a HIT: its pages one after the other, taken up where they were left.
 
@@ -135,36 +135,40 @@ def run(
     """
     from dataclasses import replace
 
-    from annotator.cli.project_options import with_given
-    from annotator.hits.assignments import Checks
-    from annotator.hits.book import Book
-    from annotator.hits.labels import annotation_to_labels
+    from annotator.cli.project_options import override_settings
+    from annotator.hits.assignments import SubmitChecks
+    from annotator.hits.book import Assignments
+    from annotator.hits.labels import write_missing_labels
     from annotator.hits.work import default_checks
     from annotator.log.store import SqliteStore
 
-    opened, hits = _opened(path, project, images, name)
+    opened, hits = _open_hits(path, project, images, name)
     store = SqliteStore(opened.labels_file)
-    annotation_to_labels(opened, store, _now())
-    one = Book(store, _now).assign(hits, _worker(opened, worker, names), external, hit, names)
+    write_missing_labels(opened, store, _now_ms())
+    one = Assignments(store, _now_ms).assign(
+        hits, _worker_name(opened, worker, names), external, hit, names
+    )
     store.close()
     usual = default_checks(hits).min_seconds
-    checks = Checks(usual if min_seconds is None else min_seconds, unseen_check)
+    checks = SubmitChecks(usual if min_seconds is None else min_seconds, unseen_check)
     version = f"{'' if pointer else 'NO_'}POINTER_{'' if original else 'NO_'}ORIGINAL"
-    opened = replace(opened, settings=with_given(opened.settings, graphics=graphics))
-    _work(opened, hits, one, version, checks)
+    opened = replace(opened, settings=override_settings(opened.settings, graphics=graphics))
+    _run_hit(opened, hits, one, version, checks)
 
 
-def _work(project: Project, hits: HitSet, one: Assignment, version: str, checks: Checks) -> None:
+def _run_hit(
+    project: ProjectFolder, hits: HitSet, assignment: Assignment, version: str, checks: SubmitChecks
+) -> None:
     """Open the pages, and say what came of them."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise ProjectError("a HIT needs a terminal; over ssh give a command with `ssh -t`")
-    from annotator.tui.launch import run as run_app
-    from annotator.tui.pages.open import opening
+    from annotator.tui.launch import run_label_app
+    from annotator.tui.pages.open import hit_opener
 
     codes: list[str] = []
-    receipt = run_app(
-        project, annotator=one.worker, graphics=project.settings.graphics, features=False,
-        opening=opening(hits, one.id, version, checks, codes),
+    receipt = run_label_app(
+        project, annotator=assignment.worker, graphics=project.settings.graphics, features=False,
+        opening=hit_opener(hits, assignment.id, version, checks, codes),
     )  # fmt: skip
     if codes:
         typer.echo(f"HIT completed. Your completion code is {codes[0]}", err=True)
@@ -176,49 +180,51 @@ def _work(project: Project, hits: HitSet, one: Assignment, version: str, checks:
         raise typer.Exit(receipt.code)
 
 
-def _opened(
+def _open_hits(
     path: Path, folder: Path | None, images: Path | None, name: str | None
-) -> tuple[Project, HitSet]:
-    from annotator.hits.opening import beside, open_file
-    from annotator.hits.sets import chosen
-    from annotator.project.project import Project
+) -> tuple[ProjectFolder, HitSet]:
+    from annotator.hits.opening import hits_project_folder, open_hits_file
+    from annotator.hits.sets import select_hit_set
+    from annotator.project.project import ProjectFolder
 
     if path.is_dir():
         if folder is not None or images is not None:
             raise typer.BadParameter("goes with a file of HITs", param_hint="--project, --images")
-        opened = Project.open(path)
-        return opened, chosen(opened, name)
-    return open_file(path, folder or beside(path), images)
+        opened = ProjectFolder.open(path)
+        return opened, select_hit_set(opened, name)
+    return open_hits_file(path, folder or hits_project_folder(path), images)
 
 
 def assign(
-    project: ProjectPath,
-    worker: Worker,
-    name: Name = None,
-    hit: HitId = "",
-    external: External = "",
-    names: Named = False,
+    project: ProjectArgument,
+    worker: WorkerOption,
+    name: NameOption = None,
+    hit: HitOption = "",
+    external: AssignmentOption = "",
+    names: NamesOption = False,
 ) -> None:
     """Give a worker a HIT before they come; prints its id.
 
     \b
     annotator hits assign p --worker A1B2 --assignment 36DSNE9QZFQKO
     """
-    from annotator.hits.book import Book
-    from annotator.hits.sets import chosen
+    from annotator.hits.book import Assignments
+    from annotator.hits.sets import select_hit_set
     from annotator.log.store import SqliteStore
-    from annotator.project.project import Project
+    from annotator.project.project import ProjectFolder
 
-    opened = Project.open(project)
+    opened = ProjectFolder.open(project)
     store = SqliteStore(opened.labels_file)
-    book = Book(store, _now)
-    one = book.assign(chosen(opened, name), _worker(opened, worker, names), external, hit, names)
+    book = Assignments(store, _now_ms)
+    one = book.assign(
+        select_hit_set(opened, name), _worker_name(opened, worker, names), external, hit, names
+    )
     store.close()
     typer.echo(one.hit)
 
 
 def status(
-    project: ProjectPath,
+    project: ProjectArgument,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say how far the HITs are, who did them, their completion codes and gold scores.
@@ -227,30 +233,32 @@ def status(
     annotator hits status p
     annotator hits status p --json | jq .
     """
-    from annotator.hits.labels import annotation_to_labels
-    from annotator.hits.scores import as_text
-    from annotator.hits.scores import status as figures
+    from annotator.hits.labels import write_missing_labels
+    from annotator.hits.scores import format_hits_status
+    from annotator.hits.scores import hits_status as figures
     from annotator.log.store import SqliteStore
-    from annotator.project.project import Project
+    from annotator.project.project import ProjectFolder
 
-    opened = Project.open(project)
+    opened = ProjectFolder.open(project)
     store = SqliteStore(opened.labels_file)
-    annotation_to_labels(opened, store, _now())
+    write_missing_labels(opened, store, _now_ms())
     found = figures(opened, store)
     store.close()
-    typer.echo(json.dumps(found, ensure_ascii=False, indent=1) if as_json else as_text(found))
+    typer.echo(
+        json.dumps(found, ensure_ascii=False, indent=1) if as_json else format_hits_status(found)
+    )
 
 
-def _now() -> int:
+def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _worker(project: Project, name: str, named: bool) -> str:
+def _worker_name(project: ProjectFolder, name: str, keep_name: bool) -> str:
     from annotator.hits.workers import worker_id
 
     if not name.strip():
         raise ProjectError("a worker needs a name: --worker NAME")
-    return name if named else worker_id(project, name)
+    return name if keep_name else worker_id(project, name)
 
 
 COMMANDS: dict[str, Callable[..., None]] = {

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from annotator.cli.labelling import Annotator, Graphics, Theme
-from annotator.cli.model_runs import told
+from annotator.cli.labelling import AnnotatorOption, GraphicsOption, ThemeOption
+from annotator.cli.model_runs import format_left_out
 from annotator.errors import ProjectError
-from annotator.items.refs import printable, typed
+from annotator.items.refs import make_printable, shell_quoted
 
 if TYPE_CHECKING:
-    from annotator.project.project import Project
-    from annotator.tui.app import Labeller
+    from annotator.project.project import ProjectFolder
+    from annotator.tui.app import LabelApp
 
 
 def identities(
@@ -29,9 +29,9 @@ def identities(
     again: Annotated[
         bool, typer.Option("--again", help="Show what is labelled already once more.")
     ] = False,
-    annotator: Annotator = None,
-    graphics: Graphics = None,
-    theme: Theme = None,
+    annotator: AnnotatorOption = None,
+    graphics: GraphicsOption = None,
+    theme: ThemeOption = None,
 ) -> None:
     """Put identities right, page by page: confirm, name, merge, divide, move out, noise.
 
@@ -39,45 +39,47 @@ def identities(
     annotator identities photos.faces
     annotator identities photos.faces --export people.json
     """
-    from annotator.project.project import Project
+    from annotator.project.project import ProjectFolder
 
-    project = Project.open(folder)
+    project = ProjectFolder.open(folder)
     if export is not None:
-        _export(project, export, overwrite)
+        _export_identities(project, export, overwrite)
     else:
         given = {"annotator": annotator, "graphics": graphics, "theme": theme}
-        _review(project, given, word, again)
+        _review_identities(project, given, word, again)
 
 
-def _review(project: Project, given: dict[str, str | None], word: str, again: bool) -> None:
+def _review_identities(
+    project: ProjectFolder, given: dict[str, str | None], word: str, again: bool
+) -> None:
     import getpass
     from dataclasses import replace
 
-    from annotator.cli.project_options import with_given
-    from annotator.project.clusters import FILE
+    from annotator.cli.project_options import override_settings
+    from annotator.project.clusters import CLUSTERS_FILE
 
-    name = printable(str(project.folder))
-    if not (project.folder / FILE).is_file():
+    name = make_printable(str(project.folder))
+    if not (project.folder / CLUSTERS_FILE).is_file():
         raise ProjectError(
             f"{name} has no clusters: make them with `annotator faces IMAGES` "
-            f"or `annotator cluster {typed(project.folder)}`"
+            f"or `annotator cluster {shell_quoted(project.folder)}`"
         )
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise ProjectError("pages need a terminal; over ssh give a command with `ssh -t`")
-    settings = with_given(project.settings, **given)
+    settings = override_settings(project.settings, **given)
     project = replace(project, settings=settings)
-    from annotator.proposals.faces import loose_faces
-    from annotator.tui.launch import run
+    from annotator.proposals.faces import find_unclustered_faces
+    from annotator.tui.launch import run_label_app
 
-    loose = loose_faces(project)
+    loose = find_unclustered_faces(project)
 
-    def opening(app: Labeller) -> None:
+    def opening(app: LabelApp) -> None:
         # Not before: Textual reads the environment that the terminal's answers decide.
         from annotator.tui.pages.open import open_identities
 
         open_identities(app, loose, word=word, again=again)
 
-    receipt = run(
+    receipt = run_label_app(
         project, annotator=settings.annotator or getpass.getuser(),
         graphics=settings.graphics, features=False, opening=opening,
     )  # fmt: skip
@@ -86,33 +88,33 @@ def _review(project: Project, given: dict[str, str | None], word: str, again: bo
         raise typer.Exit(receipt.code)
 
 
-def _export(project: Project, file: Path, overwrite: bool) -> None:
+def _export_identities(project: ProjectFolder, file: Path, overwrite: bool) -> None:
     import json
 
     from annotator.log.entries import replay
     from annotator.log.store import SqliteStore
-    from annotator.proposals.faces import document, faces_of, write_document
+    from annotator.proposals.faces import build_faces_document, read_faces, write_faces_document
 
-    if not len(faces_of(project)):
-        name = printable(str(project.folder))
-        command = f"annotator export {typed(project.folder)}"
+    if not len(read_faces(project)):
+        name = make_printable(str(project.folder))
+        command = f"annotator export {shell_quoted(project.folder)}"
         raise ProjectError(f"{name} has no faces; its labels go out with `{command}`")
     store = SqliteStore(project.labels_file)
     try:
         left_out: list[str] = []
-        found = document(project, replay(store.entries()), 0.0, left_out.append)
+        found = build_faces_document(project, replay(store.entries()), 0.0, left_out.append)
     finally:
         store.close()
-    for line in told(left_out):
+    for line in format_left_out(left_out):
         typer.echo(line, err=True)
     if str(file) == "-":
         typer.echo(json.dumps(found, ensure_ascii=False))
         return
     if file.exists() and not overwrite:
         raise ProjectError(
-            f"{printable(str(file))} is there already; give --overwrite to replace it"
+            f"{make_printable(str(file))} is there already; give --overwrite to replace it"
         )
-    write_document(file, found)
+    write_faces_document(file, found)
 
 
 COMMANDS = {"identities": identities}

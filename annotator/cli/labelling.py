@@ -11,58 +11,58 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from annotator.cli.project_options import (
-    check_names,
+    check_setting_names,
+    find_refs_of_others,
     open_or_create,
+    override_settings,
     parse_classes,
-    refs_of_others,
     with_default_classes,
-    with_given,
 )
 from annotator.errors import ProjectError
-from annotator.items.refs import many, printable, typed
+from annotator.items.refs import make_printable, plural, shell_quoted
 
 if TYPE_CHECKING:
-    from annotator.project.project import Project
+    from annotator.project.project import ProjectFolder
     from annotator.project.settings import Settings
 
-Classes = Annotated[
+ClassesOption = Annotated[
     str | None,
     typer.Option("--classes", help="Class names, separated by commas; the first gets key A."),
 ]
-Annotator = Annotated[
+AnnotatorOption = Annotated[
     str | None,
     typer.Option(envvar="ANNOTATOR_NAME", help="Who labels; your login name if not given."),
 ]
-Graphics = Annotated[
+GraphicsOption = Annotated[
     str | None,
     typer.Option(
         envvar="ANNOTATOR_GRAPHICS",
         help="How pictures are drawn: auto, kitty, sixel, iterm, halfcell or none.",
     ),
 ]
-Strategy = Annotated[
+StrategyOption = Annotated[
     str | None,
     typer.Option(envvar="ANNOTATOR_STRATEGY", help="Query strategy, such as margin or random."),
 ]
-Find = Annotated[str | None, typer.Option(help="Hunt for this rare class.")]
-Estimator = Annotated[
+FindOption = Annotated[str | None, typer.Option(help="Hunt for this rare class.")]
+EstimatorOption = Annotated[
     str | None, typer.Option(help="Classifier: ridge, logistic, or module:Class, file.py:Class.")
 ]
-Context = Annotated[
+ContextOption = Annotated[
     float | None,
     typer.Option(min=0, max=10, help="Picture around a box, as a share of its larger side."),
 ]
-Model = Annotated[
+ModelOption = Annotated[
     str | None,
     typer.Option(
         envvar="ANNOTATOR_MODEL", help="Features: classic, dinov2-small, an id, a folder."
     ),
 ]
-Keymap = Annotated[
+KeymapOption = Annotated[
     str | None,
     typer.Option(envvar="ANNOTATOR_KEYMAP", help="Keys: default, prodigy, navigate or vim."),
 ]
-Theme = Annotated[str | None, typer.Option(envvar="ANNOTATOR_THEME", help="Colours.")]
+ThemeOption = Annotated[str | None, typer.Option(envvar="ANNOTATOR_THEME", help="Colours.")]
 
 
 def run(
@@ -70,16 +70,16 @@ def run(
     project: Annotated[
         Path | None, typer.Option(help="Where the project of a folder goes [PATH.annotator].")
     ] = None,
-    classes: Classes = None,
-    annotator: Annotator = None,
-    graphics: Graphics = None,
-    strategy: Strategy = None,
-    find: Find = None,
-    estimator: Estimator = None,
-    context: Context = None,
-    model: Model = None,
-    keymap: Keymap = None,
-    theme: Theme = None,
+    classes: ClassesOption = None,
+    annotator: AnnotatorOption = None,
+    graphics: GraphicsOption = None,
+    strategy: StrategyOption = None,
+    find: FindOption = None,
+    estimator: EstimatorOption = None,
+    context: ContextOption = None,
+    model: ModelOption = None,
+    keymap: KeymapOption = None,
+    theme: ThemeOption = None,
     features: Annotated[
         bool, typer.Option(help="Compute features in the background where they are missing.")
     ] = True,
@@ -103,18 +103,18 @@ def run(
     }  # fmt: skip
 
     def check(settings: Settings) -> None:
-        _check(with_given(settings, **changes), as_json)
+        _check_settings(override_settings(settings, **changes), as_json)
 
     opened = open_or_create(path, project, classes, check)
-    label(opened, changes, features, as_json, second)
+    run_label_screen(opened, changes, features, as_json, second)
 
 
 def demo(
     fresh: Annotated[bool, typer.Option(help="Forget the labels of earlier demos.")] = False,
-    annotator: Annotator = None,
-    graphics: Graphics = None,
-    keymap: Keymap = None,
-    theme: Theme = None,
+    annotator: AnnotatorOption = None,
+    graphics: GraphicsOption = None,
+    keymap: KeymapOption = None,
+    theme: ThemeOption = None,
 ) -> None:
     """Label the bundled example: trays of machined parts, some defective.
 
@@ -127,22 +127,24 @@ def demo(
     from platformdirs import user_data_path
 
     from annotator.formats import new_project
-    from annotator.project.project import Project, is_project
+    from annotator.project.project import ProjectFolder, is_project
     from annotator.project.settings import ClassInfo, Settings
 
-    example = example_data()
+    example = find_example_data()
     folder = user_data_path("annotator") / "demo"
     if fresh:
         shutil.rmtree(folder, ignore_errors=True)
     if not is_project(folder):
         names = (ClassInfo("ok"), ClassInfo("defect", description="cracked, chipped, bent, rusty"))
         settings = Settings(classes=names, model="classic", target_error=0.05)
-        new_project.from_refs(folder, example / "refs.csv", settings, images=example / "images")
+        new_project.create_from_refs(
+            folder, example / "refs.csv", settings, images=example / "images"
+        )
     changes = {"keymap": keymap, "theme": theme, "annotator": annotator, "graphics": graphics}
-    label(Project.open(folder), changes, True)
+    run_label_screen(ProjectFolder.open(folder), changes, True)
 
 
-def example_data() -> Path:
+def find_example_data() -> Path:
     """The bundled example, in a wheel or beside the package in a checkout."""
     package = Path(__file__).resolve().parents[1]
     for folder in (package / "example_data", package.parent / "example_data"):
@@ -174,13 +176,13 @@ def init(
     features: Annotated[
         Path | None, typer.Option(help="A .npy of your own, one row an item; used where it lies.")
     ] = None,
-    classes: Classes = None,
+    classes: ClassesOption = None,
     bbox_order: Annotated[
         str | None,
         typer.Option(help="How a bbox is written: xywh [default], xyxy or r1-c1-r2-c2."),
     ] = None,
-    strategy: Strategy = None,
-    model: Model = None,
+    strategy: StrategyOption = None,
+    model: ModelOption = None,
     seed: Annotated[int, typer.Option(min=0, help="Makes every choice repeatable.")] = 0,
     target_error: Annotated[
         float | None, typer.Option(min=0, max=1, help="Advise to stop below this error.")
@@ -193,50 +195,50 @@ def init(
     annotator init p --refs refs.csv --features features.npy
     annotator init p --from instances.json --images photos/
     """
-    from annotator.cli.importing import begin_from
+    from annotator.cli.importing import create_from_source
     from annotator.formats import new_project
     from annotator.project.settings import Settings
 
     if images is None and refs is None:
         raise typer.BadParameter("name what to label: --images DIR or --refs FILE")
     settings = Settings(classes=parse_classes(classes), seed=seed, target_error=target_error)
-    settings = with_given(settings, strategy=strategy, model=model)
+    settings = override_settings(settings, strategy=strategy, model=model)
     if strategy is not None:
-        check_names(settings)
+        check_setting_names(settings)
     if refs is not None:
         root = Path(images) if images else None
-        begun = begin_from(folder, refs, settings, format_, bbox_order, root, features)
+        begun = create_from_source(folder, refs, settings, format_, bbox_order, root, features)
     elif features is not None:
         raise typer.BadParameter("--features needs --refs, to say which row is which item")
     else:
         settings = with_default_classes(settings)
         assert images is not None
         if Path(images).is_dir() or not any(mark in images for mark in "*?["):
-            begun = new_project.from_folder(folder, Path(images), settings)
-            begun.notes += _listed(begun.project)
+            begun = new_project.create_from_folder(folder, Path(images), settings)
+            begun.notes += _count_images(begun.project)
         else:
-            begun = new_project.from_pattern(folder, images, settings)
+            begun = new_project.create_from_pattern(folder, images, settings)
     for note in begun.notes:
         typer.echo(note, err=True)
     typer.echo(
-        f"made {printable(str(folder))}; label with: annotator run {typed(folder)}",
+        f"made {make_printable(str(folder))}; label with: annotator run {shell_quoted(folder)}",
         err=True,
     )
 
 
-def _listed(project: Project) -> list[str]:
+def _count_images(project: ProjectFolder) -> list[str]:
     """How many images there are, and which cannot be taken: said once, when they are listed."""
-    from annotator.items.listing import LeftOut
-    from annotator.project.item_pool import load
+    from annotator.items.listing import SkippedFiles
+    from annotator.project.item_pool import load_refs
 
-    left_out = LeftOut()
-    found = len(load(project, left_out))
-    where = "" if found else f" in {printable(str(project.images.resolve()))} yet"
-    return [f"{many(found, 'image')}{where}", *([str(left_out)] if left_out.names else [])]
+    left_out = SkippedFiles()
+    found = len(load_refs(project, left_out))
+    where = "" if found else f" in {make_printable(str(project.images.resolve()))} yet"
+    return [f"{plural(found, 'image')}{where}", *([str(left_out)] if left_out.names else [])]
 
 
-def label(
-    project: Project,
+def run_label_screen(
+    project: ProjectFolder,
     changes: dict[str, Any],
     features: bool,
     as_json: bool = False,
@@ -247,20 +249,19 @@ def label(
     import json
     from dataclasses import replace
 
-    settings = with_given(project.settings, **changes)
-    _check(settings, as_json)
+    settings = override_settings(project.settings, **changes)
+    _check_settings(settings, as_json)
     project = replace(project, settings=settings)
-    from annotator.tui.launch import Sample
-    from annotator.tui.launch import run as run_app
+    from annotator.tui.launch import ItemSample, run_label_app
 
     who = settings.annotator or getpass.getuser()
-    sample = Sample(None, refs_of_others(project, who)) if second else None
-    receipt = run_app(
+    sample = ItemSample(None, find_refs_of_others(project, who)) if second else None
+    receipt = run_label_app(
         project, annotator=who, graphics=settings.graphics, features=features, audit=sample
     )
     again = ["--second"] if second else []
     if changes["annotator"]:  # nobody goes on under another name by mistake
-        again += ["--annotator", printable(shlex.quote(who))]
+        again += ["--annotator", make_printable(shlex.quote(who))]
     receipt = replace(receipt, options=" ".join(again))
     if as_json:
         typer.echo(json.dumps(receipt.as_dict(), ensure_ascii=False))
@@ -270,14 +271,14 @@ def label(
         raise typer.Exit(receipt.code)
 
 
-def _check(settings: Settings, as_json: bool) -> None:
+def _check_settings(settings: Settings, as_json: bool) -> None:
     """Raises `ProjectError` for a name that is not known, and where there is no terminal."""
-    from annotator.terminal.caps import wanted
+    from annotator.terminal.caps import requested_graphics
     from annotator.tui.keymaps import make_keymap
 
-    check_names(settings)
+    check_setting_names(settings)
     make_keymap(settings.keymap, settings.classes, settings.keys)
-    wanted(settings.graphics, os.environ)
+    requested_graphics(settings.graphics, os.environ)
     if not (sys.stdin.isatty() and (sys.stdout.isatty() or as_json)):
         raise ProjectError("labelling needs a terminal; over ssh give a command with `ssh -t`")
 

@@ -12,9 +12,9 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from annotator.cli.summary import COMMANDS, HITS
-from annotator.items.refs import printable
+from annotator.items.refs import make_printable
 
-PLAIN: dict[str, Any] = {"rich_markup_mode": None, "add_completion": False}
+PLAIN_TYPER_OPTIONS: dict[str, Any] = {"rich_markup_mode": None, "add_completion": False}
 
 
 class LazyCommands(MutableMapping[str, Any]):
@@ -25,7 +25,7 @@ class LazyCommands(MutableMapping[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._loaded:
-            self._loaded[name] = _load(name)
+            self._loaded[name] = _load_command(name)
         return self._loaded[name]
 
     def __setitem__(self, name: str, command: Any) -> None:
@@ -44,7 +44,7 @@ class LazyCommands(MutableMapping[str, Any]):
         return name in COMMANDS
 
 
-class Commands(TyperGroup):
+class CommandGroup(TyperGroup):
     """All commands, in the order of their table."""
 
     def __init__(self, **options: Any) -> None:
@@ -59,7 +59,7 @@ class Commands(TyperGroup):
             formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
 
 
-class OneCommand(TyperCommand):
+class ConciseCommand(TyperCommand):
     """A command that does not list a thousand arguments too many, as of an unquoted `*.jpg`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -68,31 +68,33 @@ class OneCommand(TyperCommand):
         ctx.allow_extra_args = False
         if args and not ctx.resilient_parsing:
             more = f" and {len(args) - 1:,} more; quote a pattern: 'a/*.jpg'" if args[1:] else ""
-            ctx.fail(f"unexpected argument {printable(args[0])}{more}")
+            ctx.fail(f"unexpected argument {make_printable(args[0])}{more}")
         return args
 
 
-def _load(name: str) -> Any:
+def _load_command(name: str) -> Any:
     module = importlib.import_module(f"annotator.cli.{COMMANDS[name][0]}")
     if name == "hits":
-        return _group(module)
-    made = typer.Typer(**PLAIN)
-    made.command(name, cls=OneCommand, short_help=COMMANDS[name][1])(
-        _interruptible(module.COMMANDS[name])
+        return _load_group(module)
+    made = typer.Typer(**PLAIN_TYPER_OPTIONS)
+    made.command(name, cls=ConciseCommand, short_help=COMMANDS[name][1])(
+        _exit_130_on_interrupt(module.COMMANDS[name])
     )
     return get_command(made)
 
 
-def _group(module: Any) -> Any:
-    made = typer.Typer(help=module.HELP, no_args_is_help=True, **PLAIN)
+def _load_group(module: Any) -> Any:
+    made = typer.Typer(help=module.HELP, no_args_is_help=True, **PLAIN_TYPER_OPTIONS)
     for name, command in module.COMMANDS.items():
-        made.command(name, cls=OneCommand, short_help=HITS[name])(_interruptible(command))
+        made.command(name, cls=ConciseCommand, short_help=HITS[name])(
+            _exit_130_on_interrupt(command)
+        )
     group = get_command(made)
     group.name, group.short_help = "hits", COMMANDS["hits"][1]
     return group
 
 
-def _interruptible(command: Callable[..., None]) -> Callable[..., None]:
+def _exit_130_on_interrupt(command: Callable[..., None]) -> Callable[..., None]:
     """`command` with exit code 130 for Ctrl+C, as a shell expects."""
 
     @functools.wraps(command)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from annotator.log.entries import Entry
     from annotator.log.store import SqliteStore
 
-_LOOK = 0.5  # seconds between looks for rows of others
+_POLL_SECONDS = 0.5  # seconds between looks for rows of others
 
 
 def log(
@@ -32,35 +32,37 @@ def log(
     annotator log p --follow --json | my-monitor
     """
     from annotator.log.store import SqliteStore
-    from annotator.project.project import Project
+    from annotator.project.project import ProjectFolder
 
-    opened = Project.open(project)
+    opened = ProjectFolder.open(project)
     if not opened.labels_file.exists() and not follow:
         return
     store = SqliteStore(opened.labels_file)
     entries = list(store.entries())
-    _print(entries[-last:] if last else entries, as_json)
+    _print_entries(entries[-last:] if last else entries, as_json)
     if follow:
-        _follow(store, entries[-1].seq if entries else 0, as_json)
+        _follow_log(store, entries[-1].seq if entries else 0, as_json)
 
 
-def _follow(store: SqliteStore, seq: int, as_json: bool) -> None:
+def _follow_log(store: SqliteStore, seq: int, as_json: bool) -> None:
     while True:
         if store.changed():
             entries = list(store.entries(after=seq))
             seq = entries[-1].seq if entries else seq
-            _print(entries, as_json)
-        time.sleep(_LOOK)
+            _print_entries(entries, as_json)
+        time.sleep(_POLL_SECONDS)
 
 
-def _print(entries: Iterable[Entry], as_json: bool) -> None:
+def _print_entries(entries: Iterable[Entry], as_json: bool) -> None:
     import sys
 
-    from annotator.log.entries import as_dict
-    from annotator.report import entry_as_text
+    from annotator.log.entries import entry_as_dict
+    from annotator.report import format_entry
 
     for entry in entries:
-        text = json.dumps(as_dict(entry), ensure_ascii=False) if as_json else entry_as_text(entry)
+        text = (
+            json.dumps(entry_as_dict(entry), ensure_ascii=False) if as_json else format_entry(entry)
+        )
         typer.echo(text)
     sys.stdout.flush()  # whoever reads a pipe sees it now
 

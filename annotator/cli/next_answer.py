@@ -10,28 +10,30 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from annotator.errors import RefError
-from annotator.items.refs import printable, typed
+from annotator.items.refs import make_printable, shell_quoted
 
 if TYPE_CHECKING:
-    from annotator.project.project import Project
-    from annotator.session.scripted import Sitting
+    from annotator.project.project import ProjectFolder
+    from annotator.session.scripted import ScriptedSession
 
-ProjectPath = Annotated[Path, typer.Argument(metavar="PROJECT", help="A project folder.")]
-Who = Annotated[
+ProjectArgument = Annotated[Path, typer.Argument(metavar="PROJECT", help="A project folder.")]
+AnnotatorOption = Annotated[
     str | None,
-    typer.Option("--annotator", envvar="ANNOTATOR_NAME", help="Who labels [your login name]."),
+    typer.Option(
+        "--annotator", envvar="ANNOTATOR_NAME", help="AnnotatorOption labels [your login name]."
+    ),
 ]
-Second = Annotated[
+SecondOption = Annotated[
     bool, typer.Option("--second", help="Second opinions on what others have labelled.")
 ]
 
 
 def next_(
-    project: ProjectPath,
+    project: ProjectArgument,
     count: Annotated[int, typer.Option("-n", min=1, max=1000, help="How many items.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
-    annotator: Who = None,
-    second: Second = False,
+    annotator: AnnotatorOption = None,
+    second: SecondOption = False,
     lease: Annotated[
         float, typer.Option(min=1, help="Seconds for which nobody else is asked them.")
     ] = 600.0,
@@ -45,37 +47,39 @@ def next_(
     annotator next p -n 5 --json --annotator vlm
     annotator next p --second --annotator vlm
     """
-    from annotator.items.refs import Item, many
-    from annotator.project.project import Project
+    from annotator.items.refs import Item, plural
+    from annotator.project.project import ProjectFolder
 
-    opened = Project.open(project)
-    sitting = _sitting(opened, annotator, second, lease, count)
+    opened = ProjectFolder.open(project)
+    sitting = _open_session(opened, annotator, second, lease, count)
     sitting.learn()
-    sitting.look_around()
+    sitting.sync_with_others()
     session = sitting.session
     items = [item for item in [session.current, *session.upcoming(count - 1)] if item]
     for place, item in enumerate(items):
         assert isinstance(item, Item)
         if as_json:
-            typer.echo(json.dumps(_described(opened, sitting, place, item), ensure_ascii=False))
+            typer.echo(json.dumps(_item_as_dict(opened, sitting, place, item), ensure_ascii=False))
         else:
-            typer.echo(printable(item.ref))
+            typer.echo(make_printable(item.ref))
     sitting.keep()
     if not items:
         left = session.progress.elsewhere
-        others = f"; {many(left, 'item')} on the screens of others" if left else ""
+        others = f"; {plural(left, 'item')} on the screens of others" if left else ""
         typer.echo(f"nothing is left to label{others}", err=True)
         raise typer.Exit(3)
 
 
-def _described(project: Project, sitting: Sitting, place: int, item: Any) -> dict[str, Any]:
-    from annotator.project.label_sets import marginal
+def _item_as_dict(
+    project: ProjectFolder, sitting: ScriptedSession, place: int, item: Any
+) -> dict[str, Any]:
+    from annotator.project.label_sets import class_probabilities
 
     session = sitting.session
     pick = session.queue[place]
     proba, _ = session.learner.says(pick.row, item.ref)
     if proba and session.multi:
-        proba = marginal(proba, project.settings.names)
+        proba = class_probabilities(proba, project.settings.names)
     return {
         "ref": item.ref,
         "file": str((project.images / item.path).resolve()),
@@ -88,7 +92,7 @@ def _described(project: Project, sitting: Sitting, place: int, item: Any) -> dic
 
 
 def answer(
-    project: ProjectPath,
+    project: ProjectArgument,
     ref: Annotated[str, typer.Argument(metavar="REF", help="The item, as `next` names it.")],
     label: Annotated[
         str | None,
@@ -97,8 +101,8 @@ def answer(
             help="A class; several as `ok|dusty` where multi_label is on; none with --skip.",
         ),
     ] = None,
-    annotator: Who = None,
-    second: Second = False,
+    annotator: AnnotatorOption = None,
+    second: SecondOption = False,
     skip: Annotated[bool, typer.Option("--skip", help="Leave it unlabelled.")] = False,
     note: Annotated[str | None, typer.Option(help="A note on the item, too.")] = None,
 ) -> None:
@@ -108,17 +112,17 @@ def answer(
     annotator answer p trays/07.png ok --annotator vlm
     annotator answer p trays/07.png --skip --annotator vlm
     """
-    from annotator.project.project import Project
-    from annotator.session.scripted import class_named
+    from annotator.project.project import ProjectFolder
+    from annotator.session.scripted import resolve_class
 
-    opened = Project.open(project)
+    opened = ProjectFolder.open(project)
     if (label is None) != skip:
         raise typer.BadParameter("name a class, or give --skip", param_hint="LABEL")
     if label is not None:
-        label = class_named(opened, label)
-    sitting = _sitting(opened, annotator, second, 600.0, 1)
+        label = resolve_class(opened, label)
+    sitting = _open_session(opened, annotator, second, 600.0, 1)
     try:
-        _answer(opened, sitting, ref, label)
+        _record_answer(opened, sitting, ref, label)
         if note:
             sitting.session.note(ref, note)
     finally:
@@ -127,12 +131,14 @@ def answer(
         typer.echo(words, err=True)
 
 
-def _answer(project: Project, sitting: Sitting, ref: str, label: str | None) -> None:
+def _record_answer(
+    project: ProjectFolder, sitting: ScriptedSession, ref: str, label: str | None
+) -> None:
     """The answer to an item, with how it was drawn if it was asked for."""
     session = sitting.session
     row = session.queue.row(ref)
     if row < 0 or session.is_answered(ref):
-        raise RefError(f"{printable(ref)} {_why_not(project, sitting, ref)}")
+        raise RefError(f"{make_printable(ref)} {_refusal_reason(project, sitting, ref)}")
     asked = [session.queue[place] for place in range(len(session.queue))]
     drawn = next((pick for pick in asked if pick.row == row), None)
     if drawn is None:
@@ -145,12 +151,12 @@ def _answer(project: Project, sitting: Sitting, ref: str, label: str | None) -> 
         session.label(label, ref)
 
 
-def _why_not(project: Project, sitting: Sitting, ref: str) -> str:
+def _refusal_reason(project: ProjectFolder, sitting: ScriptedSession, ref: str) -> str:
     """Why an item cannot be answered, and what to do instead."""
-    from annotator.project.item_pool import load
+    from annotator.project.item_pool import load_refs
 
-    folder = typed(project.folder)
-    if load(project).find(ref) < 0:
+    folder = shell_quoted(project.folder)
+    if load_refs(project).find(ref) < 0:
         return f"is no item of the project; what to label says: annotator next {folder}"
     if not sitting.session.second:
         return (
@@ -162,17 +168,21 @@ def _why_not(project: Project, sitting: Sitting, ref: str) -> str:
     return "has no label of another person to compare with; to label it leave --second out"
 
 
-def _sitting(project: Project, who: str | None, second: bool, lease: float, ahead: int) -> Sitting:
+def _open_session(
+    project: ProjectFolder, annotator: str | None, second: bool, lease: float, ahead: int
+) -> ScriptedSession:
     import time
     from dataclasses import replace
 
-    from annotator.proposals import before
-    from annotator.session.scripted import Sitting
+    from annotator.proposals import load_proposal_prior
+    from annotator.session.scripted import ScriptedSession
 
-    name = who or project.settings.annotator or getpass.getuser()
+    name = annotator or project.settings.annotator or getpass.getuser()
     settings = replace(project.settings, ahead=max(ahead, project.settings.ahead))
     opened = replace(project, settings=settings)
-    return Sitting(opened, name, second, lease, time.time, before(opened, blind=second))
+    return ScriptedSession(
+        opened, name, second, lease, time.time, load_proposal_prior(opened, blind=second)
+    )
 
 
 COMMANDS = {"next": next_, "answer": answer}

@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from annotator.items.refs import printable
+from annotator.items.refs import make_printable
 
 if TYPE_CHECKING:
-    from annotator.features.pipeline import Progress
+    from annotator.features.pipeline import ExtractionProgress
 
 _LINE_EVERY = 5.0
 _JSON_EVERY = 0.25
 
 
 @contextmanager
-def stoppable() -> Iterator[Callable[[], bool]]:
+def catch_stop_signals() -> Iterator[Callable[[], bool]]:
     """A function that says whether to stop: after Ctrl+C or a TERM, or when the app has died."""
     stopped: list[int] = []
     parent = os.getppid()
@@ -39,7 +39,7 @@ def stoppable() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
-def end_with_the_app() -> None:
+def exit_with_parent() -> None:
     """End this process when the app, which holds the other end of its stdin, has ended.
 
     At once and without a word: what was computed so far is on disk, and goes on from there.
@@ -55,25 +55,29 @@ def end_with_the_app() -> None:
 
 
 @contextmanager
-def narrated(how: str, name: str, what: str = "items") -> Iterator[Callable[[Progress], None]]:
+def open_progress_output(
+    mode: str, name: str, unit: str = "items"
+) -> Iterator[Callable[[ExtractionProgress], None]]:
     """A function that shows progress on stderr; `how` is auto, none, or json (on stdout), `what`
     is counted."""
-    if how == "json":
-        yield _every(_JSON_EVERY, _print_json)
-    elif how == "none":
+    if mode == "json":
+        yield _throttle(_JSON_EVERY, _print_json)
+    elif mode == "none":
         yield lambda _: None
     elif sys.stderr.isatty():
-        with _bar(name) as update:
+        with _progress_bar(name) as update:
             yield update
     else:
-        yield _every(_LINE_EVERY, lambda progress: _print_line(progress, what))
+        yield _throttle(_LINE_EVERY, lambda progress: _print_line(progress, unit))
 
 
-def _every(seconds: float, show: Callable[[Progress], None]) -> Callable[[Progress], None]:
+def _throttle(
+    seconds: float, show: Callable[[ExtractionProgress], None]
+) -> Callable[[ExtractionProgress], None]:
     """`show` at most once in so many seconds, and always at the end."""
     last: list[Any] = [0.0, None]
 
-    def update(progress: Progress) -> None:
+    def update(progress: ExtractionProgress) -> None:
         now, count = time.monotonic(), (progress.done, progress.broken)
         ended = sum(count) >= progress.of and count != last[1]
         if now - last[0] >= seconds or ended:
@@ -83,7 +87,7 @@ def _every(seconds: float, show: Callable[[Progress], None]) -> Callable[[Progre
     return update
 
 
-def _print_json(progress: Progress) -> None:
+def _print_json(progress: ExtractionProgress) -> None:
     typer.echo(
         json.dumps(
             {
@@ -97,19 +101,19 @@ def _print_json(progress: Progress) -> None:
     )
 
 
-def _print_line(progress: Progress, what: str) -> None:
-    rate = f", {pace(progress.rate)} a second" if progress.rate else ""
+def _print_line(progress: ExtractionProgress, unit: str) -> None:
+    rate = f", {format_rate(progress.rate)} a second" if progress.rate else ""
     left = "" if progress.left_s is None else f", {progress.left_s:.0f} s left"
-    typer.echo(f"{progress.done:,} of {progress.of:,} {what}{rate}{left}", err=True)
+    typer.echo(f"{progress.done:,} of {progress.of:,} {unit}{rate}{left}", err=True)
 
 
-def pace(rate: float) -> str:
+def format_rate(rate: float) -> str:
     """`0.4`, `120`: as many digits as say something."""
     return f"{rate:.1f}" if rate < 10 else f"{rate:,.0f}"
 
 
 @contextmanager
-def _bar(name: str) -> Iterator[Callable[[Progress], None]]:
+def _progress_bar(name: str) -> Iterator[Callable[[ExtractionProgress], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
@@ -119,10 +123,10 @@ def _bar(name: str) -> Iterator[Callable[[Progress], None]]:
         TextColumn("{task.fields[rate]}/s"), TimeRemainingColumn(),
     ]  # fmt: skip
     with Bar(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(printable(name), total=None, rate="0")
+        task = bar.add_task(make_printable(name), total=None, rate="0")
 
-        def update(progress: Progress) -> None:
+        def update(progress: ExtractionProgress) -> None:
             done = progress.done + progress.broken
-            bar.update(task, total=progress.of, completed=done, rate=pace(progress.rate))
+            bar.update(task, total=progress.of, completed=done, rate=format_rate(progress.rate))
 
         yield update

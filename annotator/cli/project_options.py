@@ -7,13 +7,13 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from annotator.errors import ProjectError
-from annotator.items.refs import printable, typed
+from annotator.items.refs import make_printable, shell_quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from annotator.project.project import Project
+    from annotator.project.project import ProjectFolder
     from annotator.project.settings import ClassInfo, Settings
 
 
@@ -28,21 +28,21 @@ def parse_classes(text: str | None) -> tuple[ClassInfo, ...]:
     return tuple(ClassInfo(name) for name in names)
 
 
-def with_given(settings: Settings, **changes: Any) -> Settings:
+def override_settings(settings: Settings, **changes: Any) -> Settings:
     """`settings` with those changes that are not None."""
     from dataclasses import replace
 
     return replace(settings, **{key: value for key, value in changes.items() if value is not None})
 
 
-def check_names(settings: Settings) -> None:
+def check_setting_names(settings: Settings) -> None:
     """Raises `ProjectError` for a strategy, an estimator or a class to find that does not exist."""
-    from annotator.errors import several
-    from annotator.learn.model import estimator
+    from annotator.errors import bullet_list
+    from annotator.learn.model import load_estimator
     from annotator.learn.registry import STRATEGIES
 
     problems = [
-        f"no {kind} {printable(repr(name))}; choose one of {printable(', '.join(known))}"
+        f"no {kind} {make_printable(repr(name))}; choose one of {make_printable(', '.join(known))}"
         for kind, name, known in (
             ("strategy", settings.strategy, tuple(STRATEGIES)),
             ("class to find", settings.find, settings.names),
@@ -50,11 +50,11 @@ def check_names(settings: Settings) -> None:
         if name is not None and name not in known
     ]
     try:
-        estimator(settings.estimator)
+        load_estimator(settings.estimator)
     except ProjectError as error:
         problems.append(str(error))
     if problems:
-        raise ProjectError(several(problems, "these names are not known:"))
+        raise ProjectError(bullet_list(problems, "these names are not known:"))
 
 
 def with_default_classes(settings: Settings) -> Settings:
@@ -70,49 +70,49 @@ def with_default_classes(settings: Settings) -> Settings:
 
 def open_or_create(
     path: Path, folder: Path | None, classes: str | None, check: Callable[[Settings], None]
-) -> Project:
+) -> ProjectFolder:
     """The project at `path`, or that of the images in it, made where there is none yet.
 
     `check` hears the settings of a new one before anything is written.
     """
     from annotator.formats import new_project
-    from annotator.project.project import Project, beside, is_project
+    from annotator.project.project import ProjectFolder, default_folder, is_project
     from annotator.project.settings import Settings
 
     if is_project(path):
         folder = path
     elif path.is_file():
         raise ProjectError(
-            f"{printable(str(path))} is a file; open its folder, or, if it lists images: annotator "
-            f"init {printable(shlex.quote(path.stem + '.annotator'))} "
-            f"--refs {typed(path)}"
+            f"{make_printable(str(path))} is a file; open its folder, or, if it lists images: annotator "
+            f"init {make_printable(shlex.quote(path.stem + '.annotator'))} "
+            f"--refs {shell_quoted(path)}"
         )
-    folder = folder or beside(path)
+    folder = folder or default_folder(path)
     if not is_project(folder):
         settings = with_default_classes(Settings(classes=parse_classes(classes)))
         if path.is_dir():
             check(settings)
-        made = new_project.from_folder(folder, path, settings).project
-        return Project.open(made.folder)  # with the user's own settings, too
-    project = Project.open(folder)
+        made = new_project.create_from_folder(folder, path, settings).project
+        return ProjectFolder.open(made.folder)  # with the user's own settings, too
+    project = ProjectFolder.open(folder)
     if classes and tuple(c.name for c in parse_classes(classes)) != project.settings.names:
         raise ProjectError(
-            f"{printable(str(folder))} has the classes "
-            f"{printable(','.join(project.settings.names))}; leave --classes out, or change "
-            f"them in {printable(str(folder / 'annotator.toml'))}"
+            f"{make_printable(str(folder))} has the classes "
+            f"{make_printable(','.join(project.settings.names))}; leave --classes out, or change "
+            f"them in {make_printable(str(folder / 'annotator.toml'))}"
         )
     return project
 
 
-def refs_of_others(project: Project, who: str) -> list[str]:
+def find_refs_of_others(project: ProjectFolder, annotator: str) -> list[str]:
     from annotator.log.store import SqliteStore
-    from annotator.project.item_pool import load
+    from annotator.project.item_pool import load_refs
     from annotator.session.scripted import labelled_by_others
 
-    refs = labelled_by_others(SqliteStore(project.labels_file), who, load(project))
+    refs = labelled_by_others(SqliteStore(project.labels_file), annotator, load_refs(project))
     if not refs:
         raise ProjectError(
-            f"nobody but {printable(who)} has labelled anything yet; to label first: annotator run "
-            f"{typed(project.folder)}"
+            f"nobody but {make_printable(annotator)} has labelled anything yet; to label first: annotator run "
+            f"{shell_quoted(project.folder)}"
         )
     return refs

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from annotator.items.refs import printable, typed
+from annotator.items.refs import make_printable, shell_quoted
 
 
 def proposals(
@@ -25,22 +25,26 @@ def proposals(
     annotator proposals photos.boxes --precision 0.9 --json
     """
     from annotator.errors import ProjectError
-    from annotator.log.entries import State, replay
+    from annotator.log.entries import LogState, replay
     from annotator.log.store import SqliteStore
-    from annotator.project.project import Project
+    from annotator.project.project import ProjectFolder
     from annotator.proposals import has_proposals
-    from annotator.proposals.precision import at_threshold, precision, sentence
+    from annotator.proposals.precision import (
+        describe_precision,
+        describe_threshold,
+        measure_precision,
+    )
 
-    opened = Project.open(project)
+    opened = ProjectFolder.open(project)
     if not has_proposals(opened):
         raise ProjectError(
-            f"{printable(str(project))} has no proposals; make some: annotator discover "
-            f"{typed(project)}"
+            f"{make_printable(str(project))} has no proposals; make some: annotator discover "
+            f"{shell_quoted(project)}"
         )
-    state = State()
+    state = LogState()
     if opened.labels_file.exists():
         state = replay(SqliteStore(opened.labels_file).entries())
-    groups = [group.as_dict() for group in precision(opened, state, wanted)]
+    groups = [group.as_dict() for group in measure_precision(opened, state, wanted)]
     if as_json:
         told = {"precision": wanted, "groups": groups}
         typer.echo(json.dumps(told, ensure_ascii=False, indent=1))
@@ -48,14 +52,14 @@ def proposals(
     for group in groups:
         if group["name"] is not None and not group["labelled"]:
             continue
-        typer.echo(sentence(group))
+        typer.echo(describe_precision(group))
         for one in group["estimates"]:
             typer.echo(
-                f"  {at_threshold(one)} ({one['labelled']:,} of {one['items']:,} judged, keeps "
+                f"  {describe_threshold(one)} ({one['labelled']:,} of {one['items']:,} judged, keeps "
                 f"{one['kept']:.0%})"
             )
     if not any(group["labelled"] for group in groups):
-        folder = typed(project)
+        folder = shell_quoted(project)
         typer.echo(f"nothing is judged yet: annotator run {folder}", err=True)
 
 

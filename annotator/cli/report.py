@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from annotator.items.refs import printable
+from annotator.items.refs import make_printable
 
 
 def report(
@@ -28,20 +28,20 @@ def report(
     annotator report p --out report.html
     annotator report p --json
     """
-    from annotator.formats.output_file import target
-    from annotator.project.project import Project
-    from annotator.report.figures import figures
-    from annotator.report.page import page
+    from annotator.formats.output_file import open_output
+    from annotator.project.project import ProjectFolder
+    from annotator.report.figures import collect_figures
+    from annotator.report.page import render_page
     from annotator.report.thumbnails import Thumbnails
 
-    opened = Project.open(project)
+    opened = ProjectFolder.open(project)
     if as_json:
-        typer.echo(json.dumps(figures(opened), ensure_ascii=False, indent=1))
+        typer.echo(json.dumps(collect_figures(opened), ensure_ascii=False, indent=1))
         return
-    with target(out, False, overwrite) as place:
-        place.write_bytes(page(figures(opened), Thumbnails(opened)))
+    with open_output(out, False, overwrite) as place:
+        place.write_bytes(render_page(collect_figures(opened), Thumbnails(opened)))
     if str(out) != "-":
-        where = shlex.quote(printable(str(out)))
+        where = shlex.quote(make_printable(str(out)))
         typer.echo(f"wrote {where}; over ssh fetch it with: scp HOST:{where} .", err=True)
 
 

@@ -13,25 +13,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from annotator.cli.labelling import Annotator, Graphics
-from annotator.cli.project_options import with_given
+from annotator.cli.labelling import AnnotatorOption, GraphicsOption
+from annotator.cli.project_options import override_settings
 from annotator.errors import ProjectError
-from annotator.items.refs import many, printable, typed
+from annotator.items.refs import make_printable, plural, shell_quoted
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from annotator.curate.review_evidence import Evidence
-    from annotator.curate.review_queues import Found
-    from annotator.images.near_duplicates import Prints
+    from annotator.curate.review_queues import ReviewQueues
+    from annotator.images.near_duplicates import Fingerprints
     from annotator.items.ref_table import RefTable
-    from annotator.log.entries import State
-    from annotator.project.project import Project
+    from annotator.log.entries import LogState
+    from annotator.project.project import ProjectFolder
 
-_QUICK = 2000
+_QUICK_ITEMS = 2000
 """Labelled items whose looks are compared without being asked to."""
-_MANY = 5000
+_MANY_ITEMS = 5000
 """Labels from which on comparing them takes so long that it is to be said."""
 
 
@@ -53,8 +53,8 @@ def review(
     prepare: Annotated[
         bool, typer.Option("--prepare", help="Compare the looks of all items now, and end.")
     ] = False,
-    annotator: Annotator = None,
-    graphics: Graphics = None,
+    annotator: AnnotatorOption = None,
+    graphics: GraphicsOption = None,
     progress: Annotated[str, typer.Option(help="auto, none or json.", hidden=True)] = "auto",
 ) -> None:
     """Look again at doubtful labels: change them with a class key, confirm them with Enter.
@@ -66,81 +66,81 @@ def review(
     annotator review p --prepare             find near-duplicates among all items
     """
     from annotator.curate.review_case import QUEUES
-    from annotator.project.item_pool import load
-    from annotator.project.project import Project
+    from annotator.project.item_pool import load_refs
+    from annotator.project.project import ProjectFolder
 
-    opened = Project.open(project)
+    opened = ProjectFolder.open(project)
     if queue is not None and queue not in QUEUES:
         raise typer.BadParameter(f"{queue} is none of {', '.join(QUEUES)}", param_hint="--queue")
-    refs = load(opened)
+    refs = load_refs(opened)
     if prepare:
-        _prepare(opened, refs, progress)
+        _prepare_fingerprints(opened, refs, progress)
         return
-    evidence, found = _found(opened, refs, queue, progress)
+    evidence, found = _find_cases(opened, refs, queue, progress)
     if queue is not None and queue in found.why_not and not as_json:
         raise ProjectError(f"there is no queue {queue}: {found.why_not[queue]}")
     if as_json or as_list:
-        _print(found, evidence, most, as_json)
+        _print_cases(found, evidence, most, as_json)
     else:
-        _on_screen(opened, found, evidence, queue, annotator, graphics)
+        _run_review_screen(opened, found, evidence, queue, annotator, graphics)
 
 
-def _found(
-    project: Project, refs: RefTable, queue: str | None, progress: str
-) -> tuple[Evidence, Found]:
+def _find_cases(
+    project: ProjectFolder, refs: RefTable, queue: str | None, progress: str
+) -> tuple[Evidence, ReviewQueues]:
     """The cases, with the work that they take narrated on stderr."""
     from annotator.curate.review_case import QUEUES
-    from annotator.curate.review_evidence import gather
-    from annotator.curate.review_queues import find
+    from annotator.curate.review_evidence import gather_evidence
+    from annotator.curate.review_queues import find_cases
     from annotator.log.entries import replay
     from annotator.log.store import SqliteStore
 
     store = SqliteStore(project.labels_file)
     state = replay(store.entries())
-    prints = _prints(project, refs, state, queue, progress)
-    if (count := state.counts.total() - state.counts[None]) > _MANY:
+    prints = _load_fingerprints(project, refs, state, queue, progress)
+    if (count := state.counts.total() - state.counts[None]) > _MANY_ITEMS:
         typer.echo(f"comparing {count:,} labels with each other …", err=True)
-    evidence = gather(project, state)
+    evidence = gather_evidence(project, state)
     queues = tuple(QUEUES) if queue is None else (queue,)
-    found = find(project, store, state, evidence, prints, queues)
+    found = find_cases(project, store, state, evidence, prints, queues)
     store.close()
     return evidence, found
 
 
-def _prints(
-    project: Project, refs: RefTable, state: State, queue: str | None, progress: str
-) -> Prints:
+def _load_fingerprints(
+    project: ProjectFolder, refs: RefTable, state: LogState, queue: str | None, progress: str
+) -> Fingerprints:
     """The looks of the labelled items, computed where that is quick or asked for."""
     from annotator.images import near_duplicates
 
-    known = near_duplicates.load(project.fingerprints_file, refs)
+    known = near_duplicates.load_fingerprints(project.fingerprints_file, refs)
     if queue not in (None, "duplicates"):
         return known
     rows = refs.rows([ref for ref in state.standing if state.label(ref) is not None])
     rows = rows[rows >= 0]
     missing = int((known.table["state"][rows] == near_duplicates.UNKNOWN).sum())
-    if queue is None and missing > _QUICK:
-        folder = typed(project.folder)
+    if queue is None and missing > _QUICK_ITEMS:
+        folder = shell_quoted(project.folder)
         typer.echo(
             f"duplicates: {missing:,} labelled items have not been compared yet; "
             f"annotator review {folder} --queue duplicates does it",
             err=True,
         )
         return known
-    return _compared(project, refs, rows, progress if missing else "none")
+    return _compare_neighbors(project, refs, rows, progress if missing else "none")
 
 
-def _prepare(project: Project, refs: RefTable, progress: str) -> None:
+def _prepare_fingerprints(project: ProjectFolder, refs: RefTable, progress: str) -> None:
     import numpy as np
 
-    from annotator.cli.progress_output import end_with_the_app
+    from annotator.cli.progress_output import exit_with_parent
     from annotator.images import near_duplicates
 
     if progress == "beside":  # the app's child: it gives way, and ends with the app
         os.nice(15)
-        end_with_the_app()
+        exit_with_parent()
         progress = "none"
-    prints = _compared(project, refs, np.arange(len(refs)), progress)
+    prints = _compare_neighbors(project, refs, np.arange(len(refs)), progress)
     seen = prints.table["state"]
     broken = int((seen == near_duplicates.BROKEN).sum())
     left = f"; {broken:,} cannot be read" if broken else ""
@@ -149,41 +149,48 @@ def _prepare(project: Project, refs: RefTable, progress: str) -> None:
         raise typer.Exit(130)
 
 
-def _compared(project: Project, refs: RefTable, rows: NDArray[np.int64], progress: str) -> Prints:
-    from annotator.cli.progress_output import narrated, stoppable
-    from annotator.images import Folder, near_duplicates
+def _compare_neighbors(
+    project: ProjectFolder, refs: RefTable, rows: NDArray[np.int64], progress: str
+) -> Fingerprints:
+    from annotator.cli.progress_output import catch_stop_signals, open_progress_output
+    from annotator.images import ImageFolder, near_duplicates
 
-    images = Folder(project.images, project.settings.max_pixels)
+    images = ImageFolder(project.images, project.settings.max_pixels)
     cache = project.fingerprints_file
-    with narrated(progress, "comparing looks") as show, stoppable() as stop:
-        return near_duplicates.update(images, cache, refs, rows, progress=_paced(show), stop=stop)
+    with open_progress_output(progress, "comparing looks") as show, catch_stop_signals() as stop:
+        return near_duplicates.update_fingerprints(
+            images, cache, refs, rows, progress=_with_rate(show), stop=stop
+        )
 
 
-def _paced(show: Callable[[Any], None]) -> Callable[[int, int], None]:
+def _with_rate(show: Callable[[Any], None]) -> Callable[[int, int], None]:
     """Progress of `done` out of `of`, with the rate since it began."""
-    from annotator.features.pipeline import Progress
+    from annotator.features.pipeline import ExtractionProgress
 
     begun = time.monotonic()
 
     def update(done: int, of: int) -> None:
         rate = done / max(1e-6, time.monotonic() - begun)
-        show(Progress(done, of, 0, rate, (of - done) / rate))
+        show(ExtractionProgress(done, of, 0, rate, (of - done) / rate))
 
     return update
 
 
-def _print(found: Found, evidence: Evidence, most: int | None, as_json: bool) -> None:
+def _print_cases(
+    cases_by_queue: ReviewQueues, evidence: Evidence, limit: int | None, as_json: bool
+) -> None:
     """The counts and the cases on stdout."""
     from annotator.curate.review_case import QUEUES
 
-    cases = {name: list(some)[:most] for name, some in found.cases.items()}
+    cases = {name: list(some)[:limit] for name, some in cases_by_queue.cases.items()}
     if as_json:
         queues: dict[str, Any] = {
-            name: {"count": len(some), "about": QUEUES[name]} for name, some in found.cases.items()
+            name: {"count": len(some), "about": QUEUES[name]}
+            for name, some in cases_by_queue.cases.items()
         }
         queues |= {
             name: {"count": None, "about": QUEUES[name], "reason": reason}
-            for name, reason in found.why_not.items()
+            for name, reason in cases_by_queue.why_not.items()
         }
         listed = [evidence.of(case).as_dict() for some in cases.values() for case in some]
         typer.echo(json.dumps({"queues": queues, "cases": listed}, ensure_ascii=False, indent=1))
@@ -191,19 +198,21 @@ def _print(found: Found, evidence: Evidence, most: int | None, as_json: bool) ->
     for some in cases.values():
         for case in some:
             cells = (case.queue, case.ref, case.label or "-", case.suggestion or "-", case.reason)
-            typer.echo("\t".join(map(printable, cells)))
-    for line in _counts(found.counts, found.why_not):
+            typer.echo("\t".join(map(make_printable, cells)))
+    for line in _count_lines(cases_by_queue.counts, cases_by_queue.why_not):
         typer.echo(line, err=True)
 
 
-def _counts(counts: dict[str, int], why_not: Any) -> list[str]:
+def _count_lines(counts: dict[str, int], why_not: Any) -> list[str]:
     lines = [f"{count:>7,}  {name}" for name, count in counts.items()]
-    return lines + [f"      -  {name}: {printable(reason)}" for name, reason in why_not.items()]
+    return lines + [
+        f"      -  {name}: {make_printable(reason)}" for name, reason in why_not.items()
+    ]
 
 
-def _on_screen(
-    project: Project,
-    found: Found,
+def _run_review_screen(
+    project: ProjectFolder,
+    found: ReviewQueues,
     evidence: Evidence,
     queue: str | None,
     annotator: str | None,
@@ -211,20 +220,20 @@ def _on_screen(
 ) -> None:
     from dataclasses import replace
 
-    from annotator.tui.launch import run_review
+    from annotator.tui.launch import run_review_app
 
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise ProjectError(
             "reviewing needs a terminal (over ssh: `ssh -t`); --json and --list need none"
         )
-    settings = with_given(project.settings, annotator=annotator, graphics=graphics)
-    done = run_review(
+    settings = override_settings(project.settings, annotator=annotator, graphics=graphics)
+    done = run_review_app(
         replace(project, settings=settings), found, evidence, queue=queue,
         annotator=settings.annotator or getpass.getuser(), graphics=settings.graphics,
     )  # fmt: skip
-    cases = many(done.cases, "case")
+    cases = plural(done.cases, "case")
     typer.echo(f"{cases} decided in {done.seconds:.0f} s; still to review:", err=True)
-    for line in _counts(done.left, found.why_not):
+    for line in _count_lines(done.left, found.why_not):
         typer.echo(line, err=True)
     if done.code:
         raise typer.Exit(done.code)

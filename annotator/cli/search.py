@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from annotator.items.refs import printable
+from annotator.items.refs import make_printable
 
 if TYPE_CHECKING:
     from annotator.items.ref_table import RefTable
-    from annotator.log.entries import State
-    from annotator.project.project import Project
-    from annotator.session.pool_features import PooledFeatures
+    from annotator.log.entries import LogState
+    from annotator.project.project import ProjectFolder
+    from annotator.session.pool_features import PoolFeatures
 
 
 def search(
@@ -36,43 +36,45 @@ def search(
     from annotator.curate.search import Searcher
     from annotator.log.entries import replay
     from annotator.log.store import SqliteStore
-    from annotator.project.item_pool import load
-    from annotator.project.project import Project
+    from annotator.project.item_pool import load_refs
+    from annotator.project.project import ProjectFolder
 
-    opened = Project.open(project)
-    refs = load(opened)
+    opened = ProjectFolder.open(project)
+    refs = load_refs(opened)
     store = SqliteStore(opened.labels_file)
     state = replay(store.entries())
     store.close()
     terms = " ".join(query)
-    searcher = Searcher(refs, _features(opened, refs, terms), folder=str(project))
-    found = searcher.find(terms, state, most=most, classes=opened.settings.names)
+    searcher = Searcher(refs, _load_features(opened, refs, terms), folder=str(project))
+    found = searcher.find(terms, state, limit=most, classes=opened.settings.names)
     scores = found.scores.tolist() if found.scores is not None else [None] * len(found.rows)
-    rows = [_row(refs[row], state, score) for row, score in zip(found.rows, scores, strict=True)]
+    rows = [
+        _result_dict(refs[row], state, score) for row, score in zip(found.rows, scores, strict=True)
+    ]
     if as_json:
         answer = {"query": terms, "total": found.total, "items": rows}
         typer.echo(json.dumps(answer, ensure_ascii=False, indent=1))
         return
     for row in rows:
-        typer.echo(printable(row["ref"]))
+        typer.echo(make_printable(row["ref"]))
     if found.total > len(rows):
         typer.echo(f"{len(rows):,} of {found.total:,}; -n {found.total} prints all", err=True)
 
 
-def _features(project: Project, refs: RefTable, query: str) -> PooledFeatures | None:
+def _load_features(project: ProjectFolder, refs: RefTable, query: str) -> PoolFeatures | None:
     """The features, only where the query needs them."""
-    from annotator.curate.search import parse
+    from annotator.curate.search import parse_query
     from annotator.features.store import FeatureStore
-    from annotator.session.pool_features import PooledFeatures
+    from annotator.session.pool_features import PoolFeatures
 
-    if not any(term.kind in ("like", "text") for term in parse(query)):
+    if not any(term.kind in ("like", "text") for term in parse_query(query)):
         return None
-    features = PooledFeatures(FeatureStore.open(project.features_folder), refs)
+    features = PoolFeatures(FeatureStore.open(project.features_folder), refs)
     features.available = features.store.available()
     return features
 
 
-def _row(ref: str, state: State, score: float | None) -> dict[str, Any]:
+def _result_dict(ref: str, state: LogState, score: float | None) -> dict[str, Any]:
     decision = state.decision(ref)
     found = {
         "ref": ref,

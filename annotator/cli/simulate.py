@@ -64,57 +64,74 @@ def simulate(
     """
     from dataclasses import replace
 
-    from annotator.simulate import SimulateOptions, run, table, usual_state
+    from annotator.simulate import (
+        SimulateOptions,
+        default_state_file,
+        format_result,
+        run_simulations,
+    )
     from annotator.simulate.options import parse_seeds
 
     if mode is not None:
-        _human_time(truth, features, _names(mode), parse_seeds(seeds), target, as_json)
+        _compare_human_time(
+            truth, features, _parse_names(mode), parse_seeds(seeds), target, as_json
+        )
         return
     options = SimulateOptions(
-        truth=truth, features=features, strategies=_names(strategy), estimators=_names(estimator),
-        budget=budget, seeds=parse_seeds(seeds), test_fraction=test_fraction, positive=positive,
-        prevalence=prevalence, find=find, metric=metric, ahead=ahead, processes=processes,
+        truth=truth,
+        features=features,
+        strategies=_parse_names(strategy),
+        estimators=_parse_names(estimator),
+        budget=budget,
+        seeds=parse_seeds(seeds),
+        test_fraction=test_fraction,
+        positive=positive,
+        prevalence=prevalence,
+        find=find,
+        metric=metric,
+        ahead=ahead,
+        processes=processes,
         state=state,
-    )  # fmt: skip
+    )
     options.check()
-    options = replace(options, state=state or usual_state(options))
+    options = replace(options, state=state or default_state_file(options))
     if fresh and options.state is not None:
         options.state.unlink(missing_ok=True)
-    result = run(options, _progress)
-    typer.echo(json.dumps(result) if as_json else table(result))
+    result = run_simulations(options, _print_progress)
+    typer.echo(json.dumps(result) if as_json else format_result(result))
 
 
-def _human_time(
+def _compare_human_time(
     truth: Path, features: Path, modes: tuple[str, ...], seeds: tuple[int, ...], target: float,
     as_json: bool,
 ) -> None:  # fmt: skip
-    from annotator.simulate.human import MODES, as_text, label_all
+    from annotator.simulate.human import MODES, format_effort, label_all
     from annotator.simulate.options import SimulateOptions
-    from annotator.simulate.task import load
+    from annotator.simulate.task import load_truth
 
     if unknown := set(modes) - set(MODES):
         words = f"{', '.join(sorted(unknown))} is none of {', '.join(MODES)}"
         raise typer.BadParameter(words, param_hint="--mode")
-    known, matrix = load(SimulateOptions(truth=truth, features=features))
+    known, matrix = load_truth(SimulateOptions(truth=truth, features=features))
     found = []
     for mode in modes:
         for seed in seeds:
             found.append(
                 label_all(known.refs, matrix, known.labels, mode, seed=seed, target=target)
             )
-            _progress(len(found), len(modes) * len(seeds))
-    typer.echo(json.dumps([one.as_dict() for one in found]) if as_json else as_text(found))
+            _print_progress(len(found), len(modes) * len(seeds))
+    typer.echo(json.dumps([one.as_dict() for one in found]) if as_json else format_effort(found))
 
 
-def _names(text: str) -> tuple[str, ...]:
+def _parse_names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def _progress(done: int, of: int) -> None:
+def _print_progress(done: int, total: int) -> None:
     if sys.stderr.isatty():
-        typer.echo(f"\r{done} of {of} runs", err=True, nl=done == of)
+        typer.echo(f"\r{done} of {total} runs", err=True, nl=done == total)
     else:
-        typer.echo(f"{done} of {of} runs", err=True)
+        typer.echo(f"{done} of {total} runs", err=True)
 
 
 COMMANDS = {"simulate": simulate}

@@ -8,29 +8,29 @@ from typing import Annotated
 
 import typer
 
-from annotator.items.refs import printable
+from annotator.items.refs import make_printable
 
-ProjectPath = Annotated[Path, typer.Argument(metavar="PROJECT", help="A project folder.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+ProjectArgument = Annotated[Path, typer.Argument(metavar="PROJECT", help="A project folder.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def status(project: ProjectPath, as_json: Json = False) -> None:
+def status(project: ProjectArgument, as_json: JsonOption = False) -> None:
     """Say how far a project is: items, labels per class, who labelled, model and features.
 
     \b
     annotator status p
     annotator status p --json | jq .remaining
     """
-    from annotator.project.project import Project
-    from annotator.report import as_text
-    from annotator.report import status as figures
+    from annotator.project.project import ProjectFolder
+    from annotator.report import format_status
+    from annotator.report import project_status as figures
 
-    found = figures(Project.open(project))
-    typer.echo(json.dumps(found, ensure_ascii=False, indent=1) if as_json else as_text(found))
+    found = figures(ProjectFolder.open(project))
+    typer.echo(json.dumps(found, ensure_ascii=False, indent=1) if as_json else format_status(found))
 
 
 def predict(
-    project: ProjectPath,
+    project: ProjectArgument,
     file: Annotated[Path, typer.Argument(help="Where to; - for standard output.")] = Path("-"),
     overwrite: Annotated[bool, typer.Option(help="Replace the file if it is there.")] = False,
 ) -> None:
@@ -39,22 +39,22 @@ def predict(
     \b
     annotator predict p predictions.csv
     """
-    from annotator.formats.output_file import target
-    from annotator.items.refs import many
+    from annotator.formats.output_file import open_output
+    from annotator.items.refs import plural
     from annotator.log.entries import replay
     from annotator.log.store import SqliteStore
-    from annotator.project.project import Project
+    from annotator.project.project import ProjectFolder
     from annotator.session import predict as prediction
 
-    opened = Project.open(project)
+    opened = ProjectFolder.open(project)
     state = replay(SqliteStore(opened.labels_file).entries())
     count = -1  # the header is no prediction
-    with target(file, False, overwrite) as place, place.open("wb") as out:
-        for line in prediction.as_csv(opened, state):
+    with open_output(file, False, overwrite) as place, place.open("wb") as out:
+        for line in prediction.predictions_csv(opened, state):
             out.write(line)
             count += 1
-    where = "standard output" if str(file) == "-" else printable(str(file))
-    typer.echo(f"{many(count, 'prediction')} written to {where}", err=True)
+    where = "standard output" if str(file) == "-" else make_printable(str(file))
+    typer.echo(f"{plural(count, 'prediction')} written to {where}", err=True)
 
 
 COMMANDS = {"predict": predict, "status": status}

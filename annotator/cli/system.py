@@ -25,13 +25,13 @@ def doctor(
     annotator doctor
     annotator doctor p --json
     """
-    from annotator.doctor import as_text, examine
+    from annotator.doctor import examine_setup, format_findings
 
-    findings = examine(project)
+    findings = examine_setup(project)
     if as_json:
         typer.echo(json.dumps([finding.as_dict() for finding in findings], indent=1))
     else:
-        typer.echo(as_text(findings))
+        typer.echo(format_findings(findings))
     if any(finding.blocks for finding in findings):
         raise typer.Exit(1)
 

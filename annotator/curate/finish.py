@@ -18,26 +18,34 @@ import numpy as np
 
 from annotator.errors import ProjectError
 from annotator.items.atomic import write_atomically
-from annotator.items.refs import printable, typed
-from annotator.learn.audit import Plan, Shortfall, Verdict, audit_order, plan, shortfall, verdict
-from annotator.learn.error_estimate import Drawn
-from annotator.learn.model import out_of_sample
-from annotator.log.entries import Action, Entry, State, replay
+from annotator.items.refs import make_printable, shell_quoted
+from annotator.learn.audit import (
+    AuditPlan,
+    AuditShortfall,
+    AuditVerdict,
+    audit_order,
+    explain_shortfall,
+    judge_audit,
+    plan_audit,
+)
+from annotator.learn.error_estimate import DrawnLabels
+from annotator.learn.model import out_of_sample_proba
+from annotator.log.entries import Action, Entry, LogState, replay
 from annotator.log.store import Store
-from annotator.project.project import Project
-from annotator.session.predict import Fitted, fit, predictions, unlabelled
+from annotator.project.project import ProjectFolder
+from annotator.session.predict import FittedProject, fit, iter_predictions, unlabelled_rows
 
 _WRITTEN_AT_ONCE = 5000
 
 
-class _Opened(Protocol):
+class _EntrySource(Protocol):
     """A store, for its entries alone."""
 
     def entries(self, after: int = 0) -> Iterator[Entry]: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class AuditAttempt:
     """One audit, as finish.json keeps it: enough to go on with it on another day."""
 
     number: int
@@ -45,7 +53,7 @@ class Attempt:
     """The model knows the log up to this row."""
     level: float
     """The confidence that was asked for."""
-    plan: Plan
+    plan: AuditPlan
 
     @property
     def name(self) -> str:
@@ -57,20 +65,20 @@ class Attempt:
 class Audit:
     """An attempt with the predictions that it is about."""
 
-    attempt: Attempt
-    project: Project
+    attempt: AuditAttempt
+    project: ProjectFolder
     model: str
     accepted: dict[str, tuple[str, float]]
     """Ref to predicted label and probability, in the random order in which to audit."""
 
-    def verdict(self, state: State) -> Verdict:
+    def verdict(self, state: LogState) -> AuditVerdict:
         """What the labels so far prove. An item that was skipped counts as wrong."""
         audited = [(first, s[-1]) for s in state.standing.values() if (first := self._first(s))]
         audited.sort(key=lambda pair: pair[0].seq)
         wrong = [last.label != self.accepted[last.ref][0] for _, last in audited]
-        return verdict(wrong, self.attempt.plan)
+        return judge_audit(wrong, self.attempt.plan)
 
-    def to_ask(self, state: State) -> list[str]:
+    def refs_to_ask(self, state: LogState) -> list[str]:
         """The refs to label next: as many as certify if none of them is wrong."""
         found = self.verdict(state)
         count = found.audited + (found.more or 0)
@@ -81,7 +89,7 @@ class Audit:
     def _askable(self, stack: list[Entry]) -> bool:
         return not stack or self._first(stack) is not None
 
-    def accept(self, store: Store, state: State, at: float) -> int:
+    def accept(self, store: Store, state: LogState, at: float) -> int:
         """Label everything accepted that nobody labelled, as the model's; how many.
 
         In groups of 5,000, each whole or not at all: after a crash, call it again.
@@ -123,8 +131,13 @@ class Audit:
         return next(ours, None)
 
 
-def begin(
-    project: Project, store: _Opened, *, max_error: float, level: float, keep: bool = True
+def begin_audit(
+    project: ProjectFolder,
+    store: _EntrySource,
+    *,
+    max_error: float,
+    level: float,
+    keep: bool = True,
 ) -> Audit:
     """Go on with the audit under way for these aims, or plan a new one.
 
@@ -136,39 +149,43 @@ def begin(
     """
     state = replay(store.entries())
     used = {entry.audit for stack in state.standing.values() for entry in stack}
-    begun = [attempt for attempt in _read(_file(project)) if attempt.name in used]
+    begun = [attempt for attempt in _read_attempts(_attempts_file(project)) if attempt.name in used]
     same = [a for a in begun if (a.plan.max_error, a.level) == (max_error, level)]
     for attempt in same[-1:]:
-        audit = _audit(project, store, attempt)
+        audit = _reopen_audit(project, store, attempt)
         found = audit.verdict(state)
         if found.certified or found.more is not None:
             return audit
     number = max((attempt.number for attempt in begun), default=0) + 1
-    attempt = _planned(project, state, number, max_error, level)
+    attempt = _plan_attempt(project, state, number, max_error, level)
     if keep:
-        _write(_file(project), [*begun, attempt])
-    return _audit(project, store, attempt)
+        _write_attempts(_attempts_file(project), [*begun, attempt])
+    return _reopen_audit(project, store, attempt)
 
 
-def _planned(
-    project: Project, state: State, number: int, max_error: float, level: float
-) -> Attempt:
+def _plan_attempt(
+    project: ProjectFolder, state: LogState, number: int, max_error: float, level: float
+) -> AuditAttempt:
     fitted = fit(project, state)
-    wanted = unlabelled(fitted.refs, state)
-    confidence = np.array([p.proba.max() for p in predictions(fitted, wanted)])
+    wanted = unlabelled_rows(fitted.refs, state)
+    confidence = np.array([p.proba.max() for p in iter_predictions(fitted, wanted)])
     if not len(confidence):
         raise ProjectError("no unlabelled item with features is left for the model to label")
-    drawn, size = _drawn(fitted), len(confidence)
-    found = plan(confidence, drawn, size, max_error=max_error, level=level, attempt=number)
+    drawn, size = _drawn_labels(fitted), len(confidence)
+    found = plan_audit(confidence, drawn, size, max_error=max_error, level=level, attempt=number)
     if found is None:
-        why = shortfall(confidence, drawn, size, max_error=max_error, level=level, attempt=number)
-        raise ProjectError(_no_plan(project, why, size, len(drawn.y), max_error))
-    return Attempt(number, state.seq, level, found)
+        why = explain_shortfall(
+            confidence, drawn, size, max_error=max_error, level=level, attempt=number
+        )
+        raise ProjectError(_explain_no_plan(project, why, size, len(drawn.y), max_error))
+    return AuditAttempt(number, state.seq, level, found)
 
 
-def _no_plan(project: Project, why: Shortfall, size: int, labels: int, max_error: float) -> str:
+def _explain_no_plan(
+    project: ProjectFolder, why: AuditShortfall, size: int, labels: int, max_error: float
+) -> str:
     """What is in the way of a certificate, and what it would take."""
-    folder = typed(project.folder)
+    folder = shell_quoted(project.folder)
     said = (
         f"no part of the {size:,} unlabelled items can be certified at {100 * max_error:g} % "
         "with fewer labels than it holds:\n  "
@@ -194,33 +211,33 @@ def _no_plan(project: Project, why: Shortfall, size: int, labels: int, max_error
     return said
 
 
-def _drawn(fitted: Fitted) -> Drawn:
+def _drawn_labels(fitted: FittedProject) -> DrawnLabels:
     """How the labels were drawn, with out-of-sample probabilities for each."""
     X, snapshot, model = fitted.labelled, fitted.snapshot, fitted.model
-    proba = out_of_sample(model, X, snapshot.y)
+    proba = out_of_sample_proba(model, X, snapshot.y)
     known = model.unit_proba(X)
-    return Drawn(proba, known, snapshot.y, snapshot.q, snapshot.pool, model.calibrated)
+    return DrawnLabels(proba, known, snapshot.y, snapshot.q, snapshot.pool, model.calibrated)
 
 
-def _audit(project: Project, store: _Opened, attempt: Attempt) -> Audit:
+def _reopen_audit(project: ProjectFolder, store: _EntrySource, attempt: AuditAttempt) -> Audit:
     state = replay(entry for entry in store.entries() if entry.seq <= attempt.seq)
     fitted = fit(project, state)
     found: dict[str, tuple[str, float]] = {}
-    for ref, proba in predictions(fitted, unlabelled(fitted.refs, state)):
+    for ref, proba in iter_predictions(fitted, unlabelled_rows(fitted.refs, state)):
         if proba.max() >= attempt.plan.threshold:
             found[ref] = (fitted.classes[int(proba.argmax())], float(proba.max()))
     if len(found) != attempt.plan.size:
         raise ProjectError(
-            f"the features or refs of {printable(str(project.folder))} changed since its audit "
+            f"the features or refs of {make_printable(str(project.folder))} changed since its audit "
             f"began: {len(found):,} items would be accepted, not {attempt.plan.size:,}; put them "
-            f"back, or begin again: rm {typed(_file(project))}"
+            f"back, or begin again: rm {shell_quoted(_attempts_file(project))}"
         )
     refs = list(found)
     order = audit_order(np.arange(len(refs)), project.settings.seed + attempt.number)
     return Audit(attempt, project, fitted.model.name, {refs[i]: found[refs[i]] for i in order})
 
 
-def take_back(store: Store, state: State, annotator: str, at: float) -> int:
+def undo_machine_labels(store: Store, state: LogState, annotator: str, at: float) -> int:
     """Undo every label that a model gave; how many."""
     machine = [s[-1] for s in state.standing.values() if s[-1].by_machine]
     entries = (
@@ -232,30 +249,30 @@ def take_back(store: Store, state: State, annotator: str, at: float) -> int:
     return len(machine)
 
 
-def _file(project: Project) -> Path:
+def _attempts_file(project: ProjectFolder) -> Path:
     return project.folder / "finish.json"
 
 
-def _read(file: Path) -> list[Attempt]:
+def _read_attempts(file: Path) -> list[AuditAttempt]:
     try:
         tables = json.loads(file.read_text())["attempts"]
-        return [_attempt(table) for table in tables]
+        return [_parse_attempt(table) for table in tables]
     except FileNotFoundError:
         return []
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ProjectError(
-            f"{printable(str(file))} cannot be read ({error}); to begin again: rm {typed(file)}"
+            f"{make_printable(str(file))} cannot be read ({error}); to begin again: rm {shell_quoted(file)}"
         ) from error
 
 
-def _attempt(table: dict[str, Any]) -> Attempt:
+def _parse_attempt(table: dict[str, Any]) -> AuditAttempt:
     found = dict(table["plan"])
-    return Attempt(
+    return AuditAttempt(
         table["number"], table["seq"], table["level"],
-        Plan(**{**found, "bets": tuple(found["bets"])}),
+        AuditPlan(**{**found, "bets": tuple(found["bets"])}),
     )  # fmt: skip
 
 
-def _write(file: Path, attempts: Sequence[Attempt]) -> None:
+def _write_attempts(file: Path, attempts: Sequence[AuditAttempt]) -> None:
     tables: Iterable[dict[str, Any]] = map(asdict, attempts)
     write_atomically(file, json.dumps({"attempts": list(tables)}, indent=1).encode())

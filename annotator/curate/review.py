@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from annotator.curate.review_case import REVIEW, Case
+from annotator.curate.review_case import REVIEW, ReviewCase
 from annotator.curate.review_evidence import Evidence
-from annotator.curate.review_queues import Found
+from annotator.curate.review_queues import ReviewQueues
 from annotator.log.entries import Entry
-from annotator.project.label_sets import known
-from annotator.session.session import Session
+from annotator.project.label_sets import is_known_label
+from annotator.session.session import LabelSession
 
 
-class Answered(NamedTuple):
+class AnsweredCase(NamedTuple):
     """What a case came to."""
 
-    case: Case
+    case: ReviewCase
     entries: list[Entry]
 
 
@@ -24,13 +24,17 @@ class Review:
     """Offers the cases of one queue at a time. Belongs to its session's thread."""
 
     def __init__(
-        self, session: Session, found: Found, evidence: Evidence, queue: str | None = None
+        self,
+        session: LabelSession,
+        found: ReviewQueues,
+        evidence: Evidence,
+        queue: str | None = None,
     ) -> None:
         """Begins with `queue`, or with the first one that has cases."""
         self.session, self.found, self._evidence = session, found, evidence
-        self._shown: Case | None = None
+        self._shown: ReviewCase | None = None
         self._left = {name: list(cases) for name, cases in found.cases.items()}
-        self._done: list[Answered] = []
+        self._done: list[AnsweredCase] = []
         self.queue = queue or next((name for name, some in self._left.items() if some), "")
         self.queue = self.queue or next(iter(self._left), "")
 
@@ -40,7 +44,7 @@ class Review:
         return {name: len(self._cases(name)) for name in self._left}
 
     @property
-    def current(self) -> Case | None:
+    def current(self) -> ReviewCase | None:
         """The case to decide, with all that speaks for and against it; None at the end of the
         queue."""
         case = next(iter(self._cases(self.queue)), None)
@@ -50,7 +54,7 @@ class Review:
             self._shown = self._evidence.of(case)
         return self._shown
 
-    def upcoming(self, n: int) -> list[Case]:
+    def upcoming(self, n: int) -> list[ReviewCase]:
         """The next cases after the current one."""
         return self._cases(self.queue)[1 : n + 1]
 
@@ -85,22 +89,24 @@ class Review:
         label = self.session.state.label
         return self._decide(case, {ref: label(ref) for ref in case.group or (case.ref,)}, shown_ms)
 
-    def can_confirm(self, case: Case) -> bool:
+    def can_confirm(self, case: ReviewCase) -> bool:
         """Whether there is anything to confirm."""
         session = self.session
         if case.label is None:
             return session.state.decision(case.ref) is not None
         labels = (session.state.label(ref) for ref in case.group or (case.ref,))
-        return all(label and known(label, session.classes, session.multi) for label in labels)
+        return all(
+            label and is_known_label(label, session.classes, session.multi) for label in labels
+        )
 
-    def later(self) -> None:
+    def postpone(self) -> None:
         """Put the current case at the end of its queue."""
         cases = self._cases(self.queue)
         if cases:
             self._left[self.queue].remove(cases[0])
             self._left[self.queue].append(cases[0])
 
-    def undo(self) -> Case | None:
+    def undo(self) -> ReviewCase | None:
         """Take back the last decision of this sitting; its case is current again."""
         if not self._done:
             return None
@@ -114,21 +120,21 @@ class Review:
         return last.case
 
     def _decide(
-        self, case: Case, answers: Mapping[str, str | None], shown_ms: int | None
+        self, case: ReviewCase, answers: Mapping[str, str | None], shown_ms: int | None
     ) -> list[Entry]:
         chance = (case.proba or {}).get(case.label or "")
         extra = {REVIEW: case.queue} | ({} if chance is None else {"chance": chance})
         bare = self._cases(case.queue)[0]
         entries = self.session.decide(answers, picked_by=REVIEW, shown_ms=shown_ms, extra=extra)
         self._left[case.queue].remove(bare)
-        self._done.append(Answered(bare, entries))
+        self._done.append(AnsweredCase(bare, entries))
         return entries
 
-    def _cases(self, queue: str) -> list[Case]:
+    def _cases(self, queue: str) -> list[ReviewCase]:
         """Those that still are as they were when they were found."""
         return [case for case in self._left.get(queue, ()) if self._stands(case)]
 
-    def _stands(self, case: Case) -> bool:
+    def _stands(self, case: ReviewCase) -> bool:
         label = self.session.state.label
         alike = bool(case.group) and len({label(ref) for ref in case.group}) == 1
         return label(case.ref) == case.label and not alike

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from annotator.log.entries import Entry, State
+from annotator.log.entries import Entry, LogState
 
 REVIEW = "review"
 """picked_by of what a review writes, and the key in `extra` that names the queue."""
@@ -34,7 +34,7 @@ class Neighbour:
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class ReviewCase:
     """An item with the reason for looking at it."""
 
     queue: str
@@ -64,23 +64,23 @@ class Case:
         return found
 
 
-def reviewed(entry: Entry) -> str | None:
+def review_queue_of(entry: Entry) -> str | None:
     """The queue from which a review wrote this row."""
     found = (entry.extra or {}).get(REVIEW)
     return found if isinstance(found, str) else None
 
 
-def is_settled(state: State, ref: str, queue: str, since: float = 0.0) -> bool:
+def is_settled(state: LogState, ref: str, queue: str, since: float = 0.0) -> bool:
     """Whether a review from this queue has decided on `ref`, and nothing has happened after it.
 
     A label, a second opinion or a flag of a later time brings the item back, or something
     outside of the log at `since` (seconds since the epoch).
     """
     stack = state.standing.get(ref, [])
-    last = max((e for e in stack if reviewed(e) == queue), key=lambda e: e.seq, default=None)
+    last = max((e for e in stack if review_queue_of(e) == queue), key=lambda e: e.seq, default=None)
     if last is None or last.at < since:
         return False
-    others = [e for e in stack if reviewed(e) is None] + state.opinions.get(ref, [])
+    others = [e for e in stack if review_queue_of(e) is None] + state.opinions.get(ref, [])
     if queue == "flagged" and ref in state.flagged:
         others.append(state.flagged[ref])
     return all(e.seq < last.seq for e in others)

@@ -13,14 +13,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.curate.review_case import Case, Neighbour
+from annotator.curate.review_case import Neighbour, ReviewCase
 from annotator.errors import AnnotatorError
-from annotator.learn.label_conflicts import K, Nearest, against, nearest
-from annotator.learn.model import out_of_sample
-from annotator.learn.rows import unit
-from annotator.log.entries import State
-from annotator.project.project import Project
-from annotator.session.predict import Fitted, fit
+from annotator.learn.label_conflicts import (
+    NEAREST_LABELLED,
+    NearestLabelled,
+    count_opposing,
+    find_nearest_labelled,
+)
+from annotator.learn.model import out_of_sample_proba
+from annotator.learn.rows import normalize_rows
+from annotator.log.entries import LogState
+from annotator.project.project import ProjectFolder
+from annotator.session.predict import FittedProject, fit
 
 MARGIN = 0.3
 """By so much another class must be likelier than the label to make it a likely error."""
@@ -42,9 +47,9 @@ class Evidence:
     unit: NDArray[np.float32]
     """(n, d) unit rows."""
     why_not: str = ""
-    fitted: Fitted | None = None
+    fitted: FittedProject | None = None
     _rows: dict[str, int] = field(default_factory=dict)
-    _nearest: Nearest | None = None
+    _nearest: NearestLabelled | None = None
 
     def __post_init__(self) -> None:
         self._rows = {ref: row for row, ref in enumerate(self.refs)}
@@ -54,16 +59,16 @@ class Evidence:
         return self._rows.get(ref, -1)
 
     @property
-    def nearest(self) -> Nearest:
+    def nearest(self) -> NearestLabelled:
         """Found when first asked for: 10,000 labels take some two seconds."""
         if self._nearest is None:
-            self._nearest = nearest(self.unit, np.arange(len(self.y)))
+            self._nearest = find_nearest_labelled(self.unit, np.arange(len(self.y)))
         return self._nearest
 
     def contradictions(self) -> Rows:
         """(n,) how many of the K nearest labelled items confidently have another class."""
         near = self.nearest.rows
-        return against(self.y, self.proba, np.arange(len(self.y)), near)
+        return count_opposing(self.y, self.proba, np.arange(len(self.y)), near)
 
     def says(self, ref: str) -> dict[str, float] | None:
         """The model's probabilities for any item with features."""
@@ -84,7 +89,9 @@ class Evidence:
             cosines = self.unit @ vector
             if row >= 0:
                 cosines[row] = -np.inf  # itself
-            rows = np.argsort(-cosines, kind="stable")[: min(K, len(cosines) - (row >= 0))]
+            rows = np.argsort(-cosines, kind="stable")[
+                : min(NEAREST_LABELLED, len(cosines) - (row >= 0))
+            ]
             cosines = cosines[rows]
         else:
             return ()
@@ -93,7 +100,7 @@ class Evidence:
             for at, cosine in zip(rows, cosines, strict=True)
         )
 
-    def of(self, case: Case) -> Case:
+    def of(self, case: ReviewCase) -> ReviewCase:
         """The case with what the model and the neighbours say."""
         return replace(case, proba=self.says(case.ref), neighbours=self.neighbours(case.ref))
 
@@ -106,10 +113,10 @@ class Evidence:
             return None
         pool_row = self.fitted.refs.find(ref)
         vector = self.fitted.features.vector(pool_row) if pool_row >= 0 else None
-        return None if vector is None else unit(vector[None])[0]
+        return None if vector is None else normalize_rows(vector[None])[0]
 
 
-def gather(project: Project, state: State) -> Evidence:
+def gather_evidence(project: ProjectFolder, state: LogState) -> Evidence:
     """Fit the project's model on what people have labelled.
 
     Without features, or with labels of one class only, the evidence is empty and says why.
@@ -124,11 +131,13 @@ def gather(project: Project, state: State) -> Evidence:
         )
     rows, y = fitted.snapshot.rows, fitted.snapshot.y
     refs = [fitted.features.store.refs[int(row)] for row in rows]
-    proba = np.asarray(out_of_sample(fitted.model, fitted.labelled, y), np.float64)
+    proba = np.asarray(out_of_sample_proba(fitted.model, fitted.labelled, y), np.float64)
     return Evidence(refs, fitted.classes, y, proba, np.asarray(fitted.labelled), fitted=fitted)
 
 
-def likely_errors(y: Rows, proba: NDArray[np.float64]) -> tuple[Rows, Rows, NDArray[np.float64]]:
+def find_likely_errors(
+    y: Rows, proba: NDArray[np.float64]
+) -> tuple[Rows, Rows, NDArray[np.float64]]:
     """Which labels are likely wrong: their rows, the classes instead, and by which margin.
 
     A label is suspected where another class is likelier by MARGIN, or where the rule of confident

@@ -8,22 +8,22 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from annotator.curate.review_case import QUEUES, Case, is_settled, reviewed
-from annotator.curate.review_evidence import Evidence, likely_errors
+from annotator.curate.review_case import QUEUES, ReviewCase, is_settled, review_queue_of
+from annotator.curate.review_evidence import Evidence, find_likely_errors
 from annotator.hits.scores import GoldAnswer, gold_answers
-from annotator.images.near_duplicates import Prints, by_features, groups
-from annotator.learn.label_conflicts import LEAST
-from annotator.log.agreement import independent, is_repeat
-from annotator.log.entries import Action, Entry, State
+from annotator.images.near_duplicates import Fingerprints, connected_components, feature_duplicates
+from annotator.learn.label_conflicts import MIN_VOTES
+from annotator.log.agreement import independent_labels, is_repeat
+from annotator.log.entries import Action, Entry, LogState
 from annotator.log.store import SqliteStore
-from annotator.project.project import Project
+from annotator.project.project import ProjectFolder
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ReviewQueues:
     """What there is to review."""
 
-    cases: Mapping[str, Sequence[Case]]
+    cases: Mapping[str, Sequence[ReviewCase]]
     """Queue -> its cases, the most doubtful first; a queue that cannot be made is not there."""
     why_not: Mapping[str, str] = field(default_factory=dict)
     """Queue -> what keeps it from being made."""
@@ -34,30 +34,30 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
+class QueueInputs:
     """All that the queues are made of."""
 
-    state: State
+    state: LogState
     evidence: Evidence
-    prints: Prints
+    prints: Fingerprints
     gold: Sequence[GoldAnswer] = ()
 
 
-def _case(queue: str, entry: Entry, reason: str, score: float = 0.0) -> Case:
-    return Case(queue, entry.ref, entry.label, entry.annotator, reason, score)
+def _make_case(queue: str, entry: Entry, reason: str, score: float = 0.0) -> ReviewCase:
+    return ReviewCase(queue, entry.ref, entry.label, entry.annotator, reason, score)
 
 
-def find(
-    project: Project,
+def find_cases(
+    project: ProjectFolder,
     store: SqliteStore,
-    state: State,
+    state: LogState,
     evidence: Evidence,
-    prints: Prints,
+    prints: Fingerprints,
     queues: Sequence[str] = tuple(QUEUES),
-) -> Found:
+) -> ReviewQueues:
     """The cases of `queues` that no review has settled."""
     gold = tuple(gold_answers(project, store)) if "gold" in queues else ()
-    material = Material(state, evidence, prints, gold)
+    material = QueueInputs(state, evidence, prints, gold)
     cases, why_not = {}, {}
     for queue in queues:
         if queue in ("errors", "neighbours") and evidence.why_not:
@@ -66,73 +66,73 @@ def find(
         found = _FINDERS[queue](material)
         open_ = [c for c in found if not is_settled(state, c.ref, queue, c.since)]
         cases[queue] = sorted(open_, key=lambda case: -case.score)
-    return Found(cases, why_not)
+    return ReviewQueues(cases, why_not)
 
 
-def _flagged(material: Material) -> Iterator[Case]:
+def _flagged(material: QueueInputs) -> Iterator[ReviewCase]:
     """The latest flag first."""
     for ref, flag in material.state.flagged.items():
         notes = material.state.notes.get(ref, [])
         note = f": {notes[-1].note}" if notes else ""
         decision = material.state.decision(ref) or replace(flag, label=None)
         reason = f"flagged by {flag.annotator}{note}"
-        yield _case("flagged", decision, reason, float(flag.seq))
+        yield _make_case("flagged", decision, reason, float(flag.seq))
 
 
-def _skipped(material: Material) -> Iterator[Case]:
+def _skipped(material: QueueInputs) -> Iterator[ReviewCase]:
     """The oldest skip first."""
     for ref, stack in material.state.standing.items():
         if stack[-1].action is Action.SKIP:
             notes = material.state.notes.get(ref, [])
             note = f": {notes[-1].note}" if notes else ""
-            first = next((e for e in reversed(stack) if reviewed(e) is None), stack[-1])
+            first = next((e for e in reversed(stack) if review_queue_of(e) is None), stack[-1])
             reason = f"skipped by {first.annotator}{note}"
-            yield _case("skipped", stack[-1], reason, -float(first.seq))
+            yield _make_case("skipped", stack[-1], reason, -float(first.seq))
 
 
-def _disagreements(material: Material) -> Iterator[Case]:
+def _disagreements(material: QueueInputs) -> Iterator[ReviewCase]:
     """Those with the most labels against the one that counts first."""
     state = material.state
     several = {ref for ref, stack in state.standing.items() if len(stack) > 1}
     for ref in sorted(several | state.opinions.keys()):
-        decision, given = state.decision(ref), independent(state, ref)
+        decision, given = state.decision(ref), independent_labels(state, ref)
         if decision is None or len({entry.label for entry in given}) < 2:
             continue
         votes = Counter(str(entry.label) for entry in given)
         others = {name: count for name, count in votes.items() if name != decision.label}
-        words = " · ".join(f"{e.annotator}{_again(e)}: {e.label}" for e in given)
-        case = _case("disagreements", decision, words, float(sum(others.values())))
+        words = " · ".join(f"{e.annotator}{_describe_answer(e)}: {e.label}" for e in given)
+        case = _make_case("disagreements", decision, words, float(sum(others.values())))
         yield replace(case, suggestion=max(others, key=lambda name: others[name]))
 
 
-def _again(entry: Entry) -> str:
+def _describe_answer(entry: Entry) -> str:
     return " again" if is_repeat(entry) else ""
 
 
-def _errors(material: Material) -> Iterator[Case]:
+def _errors(material: QueueInputs) -> Iterator[ReviewCase]:
     evidence = material.evidence
-    rows, suspects, margins = likely_errors(evidence.y, evidence.proba)
+    rows, suspects, margins = find_likely_errors(evidence.y, evidence.proba)
     for row, suspect, margin in zip(rows.tolist(), suspects.tolist(), margins, strict=True):
         decision = material.state.decision(evidence.refs[row])
         assert decision is not None
         name, own = evidence.classes[suspect], evidence.proba[row, evidence.y[row]]
         reason = (
-            f"without this label the model says {name} {_chance(evidence.proba[row, suspect])}, "
-            f"{decision.label} {_chance(own)}"
+            f"without this label the model says {name} {_format_chance(evidence.proba[row, suspect])}, "
+            f"{decision.label} {_format_chance(own)}"
         )
-        case = _case("errors", decision, reason, float(margin))
+        case = _make_case("errors", decision, reason, float(margin))
         yield replace(case, suggestion=name)
 
 
-def _chance(p: float) -> str:
+def _format_chance(p: float) -> str:
     """Never 0 or 100 %, which no model can know."""
     return "<1 %" if p < 0.005 else ">99 %" if p > 0.995 else f"{100 * p:.0f} %"
 
 
-def _neighbours(material: Material) -> Iterator[Case]:
+def _neighbours(material: QueueInputs) -> Iterator[ReviewCase]:
     evidence = material.evidence
     against = evidence.contradictions()
-    for row in np.flatnonzero(against >= LEAST).tolist():
+    for row in np.flatnonzero(against >= MIN_VOTES).tolist():
         decision = material.state.decision(evidence.refs[row])
         assert decision is not None
         near = evidence.nearest.rows[row]
@@ -144,11 +144,11 @@ def _neighbours(material: Material) -> Iterator[Case]:
         name, count = others.most_common(1)[0]
         reason = f"{count} of the {len(near)} nearest labelled items are {name}"
         score = float(against[row]) + float(evidence.nearest.cosines[row].mean())
-        case = _case("neighbours", decision, reason, score)
+        case = _make_case("neighbours", decision, reason, score)
         yield replace(case, suggestion=name)
 
 
-def _duplicates(material: Material) -> Iterator[Case]:
+def _duplicates(material: QueueInputs) -> Iterator[ReviewCase]:
     """One case a group: the label that most others of the group, or the model, contradict."""
     state, refs = material.state, material.prints.refs
     labelled = [ref for ref in state.standing if state.label(ref) is not None]
@@ -156,15 +156,15 @@ def _duplicates(material: Material) -> Iterator[Case]:
     place = {row: ref for ref, row in zip(labelled, rows.tolist(), strict=True) if row >= 0}
     pairs = [material.prints.pairs(rows[rows >= 0])]
     if len(material.evidence.refs):
-        pairs.append(by_features(material.evidence.unit, refs.rows(material.evidence.refs)))
-    for group in groups(np.concatenate(pairs)):
+        pairs.append(feature_duplicates(material.evidence.unit, refs.rows(material.evidence.refs)))
+    for group in connected_components(np.concatenate(pairs)):
         members = [place[row] for row in group if row in place]
         votes = Counter(str(state.label(ref)) for ref in members)
         if len(votes) > 1:
-            yield _of_group(material, members, votes)
+            yield _group_case(material, members, votes)
 
 
-def _of_group(material: Material, members: list[str], votes: Counter[str]) -> Case:
+def _group_case(material: QueueInputs, members: list[str], votes: Counter[str]) -> ReviewCase:
     def doubt(ref: str) -> float:
         label = str(material.state.label(ref))
         return (material.evidence.says(ref) or {}).get(label, 0.0) + votes[label]
@@ -175,11 +175,11 @@ def _of_group(material: Material, members: list[str], votes: Counter[str]) -> Ca
     words = ", ".join(f"{count} {name}" for name, count in votes.most_common())
     reason = f"{len(members)} near-duplicates: {words}"
     most = next(name for name, _ in votes.most_common() if name != decision.label)
-    case = _case("duplicates", decision, reason, float(len(members)))
+    case = _make_case("duplicates", decision, reason, float(len(members)))
     return replace(case, suggestion=most, group=(odd, *(ref for ref in members if ref != odd)))
 
 
-def _gold(material: Material) -> Iterator[Case]:
+def _gold(material: QueueInputs) -> Iterator[ReviewCase]:
     """One case an item, however many missed it: the known answer itself may be wrong."""
     missed: dict[str, list[GoldAnswer]] = {}
     for answer in material.gold:
@@ -192,11 +192,11 @@ def _gold(material: Material) -> Iterator[Case]:
         workers = len({answer.worker for answer in answers})
         verb = "left it out as" if one.wanted else "selected it as"
         reason = f"known answer: {workers} worker{'s' * (workers > 1)} {verb} {one.asked}"
-        case = _case("gold", known, reason, float(workers))
+        case = _make_case("gold", known, reason, float(workers))
         yield replace(case, since=one.at / 1000, suggestion=None if one.wanted else one.asked)
 
 
-_FINDERS: Mapping[str, Callable[[Material], Iterator[Case]]] = {
+_FINDERS: Mapping[str, Callable[[QueueInputs], Iterator[ReviewCase]]] = {
     "gold": _gold,
     "disagreements": _disagreements,
     "duplicates": _duplicates,

@@ -18,16 +18,16 @@ from numpy.typing import NDArray
 
 from annotator.errors import FeatureError, QueryError
 from annotator.features.store import FeatureStore
-from annotator.features.text import TextTower, no_text
+from annotator.features.text import TextTower, explain_no_text
 from annotator.items.ref_table import RefTable
-from annotator.items.refs import printable
-from annotator.learn.nearest import Nearest, best
-from annotator.log.entries import Action, State
-from annotator.session.pool_features import PooledFeatures
+from annotator.items.refs import make_printable
+from annotator.learn.nearest import CosineIndex, top_rows
+from annotator.log.entries import Action, LogState
+from annotator.session.pool_features import PoolFeatures
 
-STATES = ("open", "labelled", "skipped", "flagged")
-KINDS = ("name", "label", "class", "by", "like", "text")
-RANKING = ("like", "text")
+ITEM_STATES = ("open", "labelled", "skipped", "flagged")
+TERM_KINDS = ("name", "label", "class", "by", "like", "text")
+RANKING_KINDS = ("like", "text")
 """The kinds that say in which order; all others say whether."""
 _IN_A_BOX = frozenset(b"#xywh=0123456789,.")
 _TAIL = rb"(?:#xywh=[0-9.,]+|#)?$"
@@ -35,17 +35,17 @@ _TAIL = rb"(?:#xywh=[0-9.,]+|#)?$"
 Mask = NDArray[np.bool_]
 
 
-class Term(NamedTuple):
+class QueryTerm(NamedTuple):
     """One condition."""
 
     kind: str
-    """One of `KINDS`, or "state"."""
+    """One of `TERM_KINDS`, or "state"."""
     value: str
     negated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Results:
+class SearchResults:
     """What a query found."""
 
     rows: NDArray[np.int64]
@@ -55,31 +55,31 @@ class Results:
     total: int
 
 
-def parse(query: str) -> tuple[Term, ...]:
+def parse_query(query: str) -> tuple[QueryTerm, ...]:
     """The terms of a query. Raises `QueryError` for one that makes no sense."""
     try:
         words = shlex.split(query)
     except ValueError as error:
-        raise QueryError(f"{printable(query)}: {error}; close the quotation mark") from error
-    terms = tuple(_term(word) for word in words)
+        raise QueryError(f"{make_printable(query)}: {error}; close the quotation mark") from error
+    terms = tuple(_parse_term(word) for word in words)
     if not terms:
         raise QueryError("nothing to search for: a part of a file name, label:NAME, open …")
     return terms
 
 
-def _term(word: str) -> Term:
+def _parse_term(word: str) -> QueryTerm:
     negated = len(word) > 1 and word.startswith("-")
     word = word[negated:]
-    if word in STATES:
-        return Term("state", word, negated)
+    if word in ITEM_STATES:
+        return QueryTerm("state", word, negated)
     kind, colon, value = word.partition(":")
-    if not colon or kind not in KINDS:
-        return Term("name", word, negated)
+    if not colon or kind not in TERM_KINDS:
+        return QueryTerm("name", word, negated)
     if not value and kind != "like":
         raise QueryError(f"{kind}: lacks what it should be; write {kind}:SOMETHING")
-    if negated and kind in RANKING:
+    if negated and kind in RANKING_KINDS:
         raise QueryError(f"-{kind}: ranks nothing; leave the minus out")
-    return Term("label" if kind == "class" else kind, value, negated)
+    return QueryTerm("label" if kind == "class" else kind, value, negated)
 
 
 class Searcher:
@@ -88,67 +88,73 @@ class Searcher:
     def __init__(
         self,
         refs: RefTable,
-        features: PooledFeatures | None = None,
+        features: PoolFeatures | None = None,
         tower: Callable[[str], Callable[[str], NDArray[np.float32]]] = TextTower,
         folder: str = "PROJECT",
     ) -> None:
         """`tower` makes of an extractor's name what turns words into features."""
-        self.refs, self.features, self._folder = refs, features, printable(shlex.quote(folder))
+        self.refs, self.features, self._folder = refs, features, make_printable(shlex.quote(folder))
         self._tower, self._towers = tower, dict[str, Callable[[str], NDArray[np.float32]]]()
-        self._nearest: Nearest | None = None
+        self._nearest: CosineIndex | None = None
         self._rows = np.zeros(0, np.int64)
 
     def find(
         self,
         query: str,
-        state: State,
+        state: LogState,
         *,
-        most: int | None = None,
+        limit: int | None = None,
         current: str | None = None,
         classes: tuple[str, ...] = (),
-    ) -> Results:
+    ) -> SearchResults:
         """The items that fulfil `query`, at most so many; `current` is what `like:` means.
 
         Raises `QueryError` for a query that makes no sense here, `FeatureError` and
         `ExtraMissing` for one that takes other features or weights.
         """
-        terms = parse(query)
-        return self.rank(terms, self.conditions(terms, state, classes), most, current)
+        terms = parse_query(query)
+        return self.rank(terms, self.conditions(terms, state, classes), limit, current)
 
-    def conditions(self, terms: Sequence[Term], state: State, classes: tuple[str, ...]) -> Mask:
+    def conditions(
+        self, terms: Sequence[QueryTerm], state: LogState, classes: tuple[str, ...]
+    ) -> Mask:
         """(n,) the items that fulfil the terms that rank nothing."""
         mask = np.ones(len(self.refs), bool)
         for term in terms:
-            if term.kind not in RANKING:
+            if term.kind not in RANKING_KINDS:
                 mask &= self._fulfilling(term, state, classes) ^ term.negated
         return mask
 
     def rank(
-        self, terms: Sequence[Term], mask: Mask, most: int | None = None, current: str | None = None
-    ) -> Results:
+        self,
+        terms: Sequence[QueryTerm],
+        mask: Mask,
+        limit: int | None = None,
+        current: str | None = None,
+    ) -> SearchResults:
         """The items of `mask` (n,), by likeness where a term asks for it. Looks at no labels."""
-        ranking = [term for term in terms if term.kind in RANKING]
+        ranking = [term for term in terms if term.kind in RANKING_KINDS]
         if not ranking:
             rows = np.flatnonzero(mask)
-            return Results(rows[:most], None, len(rows))
+            return SearchResults(rows[:limit], None, len(rows))
         scores = self._scores(ranking[0], current)
         for term in ranking[1:]:
             scores = scores + self._scores(term, current)
         scores[~mask] = -np.inf
         total = int((scores > -np.inf).sum())
-        found = best(scores, total if most is None else most)
-        return Results(found.rows, found.scores, total)
+        found = top_rows(scores, total if limit is None else limit)
+        return SearchResults(found.rows, found.scores, total)
 
     # --- conditions
 
-    def _fulfilling(self, term: Term, state: State, classes: tuple[str, ...]) -> Mask:
+    def _fulfilling(self, term: QueryTerm, state: LogState, classes: tuple[str, ...]) -> Mask:
         if term.kind == "name":
             return self._rows_mask(self._named(term.value))
         if term.kind == "state":
-            return self._mask(_in_state(state, term.value), term.value == "open")
+            return self._mask(_refs_in_state(state, term.value), term.value == "open")
         if term.kind == "by":
-            return self._mask(_by(state, term.value))
-        label = _known_class(term.value, state, classes)
+            return self._mask(_refs_by(state, term.value))
+        label = _find_class(term.value, state, classes)
         return self._mask(ref for ref in state.standing if state.label(ref) == label)
 
     def _mask(self, refs: Iterable[str], others: bool = False) -> Mask:
@@ -166,7 +172,7 @@ class Searcher:
         wanted = name.lower().encode("utf-8", "surrogateescape")
         if any(sign in name for sign in "*?["):
             return self._globbed(wanted)
-        rows = self.refs.matching(re.compile(re.escape(wanted)), lower=True)
+        rows = self.refs.match_rows(re.compile(re.escape(wanted)), lower=True)
         if _IN_A_BOX.issuperset(wanted):  # it may stand in the box, which is no part of the name
             paths = (self.refs[row].rpartition("#xywh=") for row in rows.tolist())
             inside = [name.lower() in (path or whole).lower() for path, _, whole in paths]
@@ -175,16 +181,16 @@ class Searcher:
 
     def _globbed(self, wanted: bytes) -> NDArray[np.int64]:
         """By the rarest plain part first: few lines have it, mostly."""
-        glob = _glob(wanted)
+        glob = _compile_glob(wanted)
         plain = min(re.split(rb"\[.[^]]*\]|[*?\[]", wanted), key=self.refs.count)
         if self.refs.count(plain) > len(self.refs) // 10:
-            return self.refs.matching(glob, lower=True)
-        rows = self.refs.matching(re.compile(re.escape(plain)), lower=True)
-        return np.asarray(rows[self.refs.take(rows.tolist()).matching(glob, lower=True)])
+            return self.refs.match_rows(glob, lower=True)
+        rows = self.refs.match_rows(re.compile(re.escape(plain)), lower=True)
+        return np.asarray(rows[self.refs.take(rows.tolist()).match_rows(glob, lower=True)])
 
     # --- likeness
 
-    def _scores(self, term: Term, current: str | None) -> NDArray[np.float32]:
+    def _scores(self, term: QueryTerm, current: str | None) -> NDArray[np.float32]:
         """(n,) cosines of the pool rows; -inf for those without features."""
         if self.features is None:
             raise FeatureError(
@@ -194,7 +200,7 @@ class Searcher:
         store, wants = self.features.store, term.kind
         vector = self._words(store, term.value) if wants == "text" else self._like(term, current)
         if self._nearest is None or self._nearest.matrix is not store.matrix:
-            self._nearest = Nearest(store.matrix, grows=self.features.available is not None)
+            self._nearest = CosineIndex(store.matrix, grows=self.features.available is not None)
             self._rows = self.features.rows(np.arange(len(self.refs)))
         scores = self._nearest.scores(vector)
         if self.features.available is not None:
@@ -209,23 +215,23 @@ class Searcher:
     def _words(self, store: FeatureStore, text: str) -> NDArray[np.float32]:
         name = str(store.extractor.get("name", ""))
         if store.extractor.get("external") or name == "classic":
-            raise FeatureError(no_text(name, self._folder))
+            raise FeatureError(explain_no_text(name, self._folder))
         if name not in self._towers:
             self._towers[name] = self._tower(name)
         vector = self._towers[name](text)
         if vector.shape != store.matrix.shape[1:]:
-            raise FeatureError(no_text(name, self._folder))
+            raise FeatureError(explain_no_text(name, self._folder))
         return vector
 
-    def _like(self, term: Term, current: str | None) -> NDArray[np.floating]:
+    def _like(self, term: QueryTerm, current: str | None) -> NDArray[np.floating]:
         row = self._row(term, current)
         assert self.features is not None
         vector = self.features.vector(row)
         if vector is None:
-            raise FeatureError(f"{printable(self.refs[row])} has no features yet")
+            raise FeatureError(f"{make_printable(self.refs[row])} has no features yet")
         return vector
 
-    def _row(self, term: Term, current: str | None) -> int:
+    def _row(self, term: QueryTerm, current: str | None) -> int:
         """The row that `like:` means: a ref, or the only item with such a name."""
         wanted = term.value or current
         if not wanted:
@@ -237,10 +243,10 @@ class Searcher:
         if len(rows) == 1:
             return int(rows[0])
         many = f"{len(rows):,} items" if len(rows) else "no item"
-        raise QueryError(f"like:{printable(wanted)} names {many}; write one whole ref")
+        raise QueryError(f"like:{make_printable(wanted)} names {many}; write one whole ref")
 
 
-def _glob(wanted: bytes) -> re.Pattern[bytes]:
+def _compile_glob(wanted: bytes) -> re.Pattern[bytes]:
     """A glob for the last part of a path, or, where it has a slash, for the whole path."""
     whole = b"/" in wanted
     open_ = not whole and wanted.startswith(b"*")  # then it may begin anywhere in the last part
@@ -264,11 +270,11 @@ def _glob(wanted: bytes) -> re.Pattern[bytes]:
     try:
         return re.compile(start + b"".join(parts) + _TAIL, re.MULTILINE)
     except re.error as error:
-        text = printable(wanted.decode("utf-8", "replace"))
+        text = make_printable(wanted.decode("utf-8", "replace"))
         raise QueryError(f"{text} is no glob ({error}); * ? and [a-z] are known") from error
 
 
-def _in_state(state: State, name: str) -> Iterable[str]:
+def _refs_in_state(state: LogState, name: str) -> Iterable[str]:
     """The refs in a state; for open the others, those that were answered."""
     if name == "flagged":
         return state.flagged
@@ -278,7 +284,7 @@ def _in_state(state: State, name: str) -> Iterable[str]:
     return (ref for ref, stack in state.standing.items() if stack[-1].action is wanted)
 
 
-def _by(state: State, name: str) -> set[str]:
+def _refs_by(state: LogState, name: str) -> set[str]:
     """What somebody labelled or skipped, second opinions among it."""
     return {
         ref
@@ -288,7 +294,7 @@ def _by(state: State, name: str) -> set[str]:
     }
 
 
-def _known_class(name: str, state: State, classes: tuple[str, ...]) -> str:
+def _find_class(name: str, state: LogState, classes: tuple[str, ...]) -> str:
     """The class of a name, in whatever case. Raises `QueryError` with those there are."""
     known = list(dict.fromkeys([*classes, *(label for label in state.counts if label)]))
     if name in known:
@@ -296,5 +302,5 @@ def _known_class(name: str, state: State, classes: tuple[str, ...]) -> str:
     alike = [label for label in known if label.lower() == name.lower()]
     if len(alike) == 1:
         return alike[0]
-    names = printable(", ".join(known))
-    raise QueryError(f"{printable(name)} is not a class; the classes are {names}")
+    names = make_printable(", ".join(known))
+    raise QueryError(f"{make_printable(name)} is not a class; the classes are {names}")

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-SIDE = 112
-TEMPLATE = np.array(
+FACE_SIDE = 112
+FACE_TEMPLATE = np.array(
     [
         [38.2946, 51.6963],
         [73.5318, 51.5014],
@@ -27,10 +27,12 @@ TEMPLATE = np.array(
 Pixels = NDArray[np.uint8]
 
 
-def similarity(points: NDArray[np.floating[Any]], to: NDArray[np.float64]) -> NDArray[np.float64]:
+def fit_similarity(
+    points: NDArray[np.floating[Any]], target_points: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """(2, 3) the turn, scale and shift, without mirroring, that brings `points` (p, 2) nearest
     to `to` (p, 2). Raises `ValueError` for points that all lie in one place."""
-    start, aim = np.asarray(points, np.float64), to
+    start, aim = np.asarray(points, np.float64), target_points
     middle, centre = start.mean(axis=0), aim.mean(axis=0)
     moved, wanted = start - middle, aim - centre
     spread = float((moved**2).sum() / len(start))
@@ -44,7 +46,7 @@ def similarity(points: NDArray[np.floating[Any]], to: NDArray[np.float64]) -> ND
     return np.column_stack([matrix, centre - matrix @ middle])
 
 
-def aligned(picture: Pixels, points: NDArray[np.floating[Any]], side: int = SIDE) -> Pixels:
+def align_face(picture: Pixels, points: NDArray[np.floating[Any]], side: int = FACE_SIDE) -> Pixels:
     """(side, side, 3) the face with these landmarks (5, 2), black beyond the picture's edges.
 
     A face larger than the template is made smaller first: plain interpolation of every n-th
@@ -52,18 +54,18 @@ def aligned(picture: Pixels, points: NDArray[np.floating[Any]], side: int = SIDE
     """
     import cv2
 
-    template = TEMPLATE * (side / SIDE)
-    matrix = similarity(points, template)
+    template = FACE_TEMPLATE * (side / FACE_SIDE)
+    matrix = fit_similarity(points, template)
     times = int(1 / max(1e-6, float(np.hypot(matrix[0, 0], matrix[1, 0]))))
     if times >= 2:
-        picture, points = _smaller(picture, np.asarray(points, np.float64), times)
-        matrix = similarity(points, template)
+        picture, points = _shrink_around(picture, np.asarray(points, np.float64), times)
+        matrix = fit_similarity(points, template)
     face = cv2.warpAffine(picture, matrix, (side, side), flags=cv2.INTER_LINEAR, borderValue=0)
     return np.asarray(face, np.uint8)
 
 
-def _smaller(
-    picture: Pixels, points: NDArray[np.float64], times: int
+def _shrink_around(
+    picture: Pixels, points: NDArray[np.float64], factor: int
 ) -> tuple[Pixels, NDArray[np.float64]]:
     """The part around the landmarks, `times` smaller by averaging; and where they are in it."""
     import cv2
@@ -72,9 +74,9 @@ def _smaller(
     margin = 2 * float(np.ptp(points, axis=0).max())
     left, top = np.maximum(0, np.floor(points.min(axis=0) - margin)).astype(int)
     right, bottom = np.minimum((width, height), np.ceil(points.max(axis=0) + margin)).astype(int)
-    if right - left < times or bottom - top < times:
+    if right - left < factor or bottom - top < factor:
         return picture, points
-    size = (right - left) // times, (bottom - top) // times
+    size = (right - left) // factor, (bottom - top) // factor
     part = cv2.resize(picture[top:bottom, left:right], size, interpolation=cv2.INTER_AREA)
     scale = np.array(size) / (right - left, bottom - top)
     # The centre of a pixel stays a centre: x' + 0.5 = (x + 0.5) * scale.

@@ -9,19 +9,19 @@ from PIL import Image, ImageOps
 
 from annotator.detection.detections import Detections
 
-PASSES = ("plain", "flip", "min-max")
+AUGMENTATIONS = ("plain", "flip", "min-max")
 
 
-def augmented(picture: Image.Image, how: str) -> Image.Image:
+def augment_image(picture: Image.Image, augmentation: str) -> Image.Image:
     """The picture of one pass."""
-    if how == "flip":
+    if augmentation == "flip":
         return ImageOps.mirror(picture)
-    return stretched(picture) if how == "min-max" else picture
+    return stretch_contrast(picture) if augmentation == "min-max" else picture
 
 
-def stretched(picture: Image.Image) -> Image.Image:
+def stretch_contrast(picture: Image.Image) -> Image.Image:
     """The darkest value of all channels becomes 0, the brightest 255; one colour stays as it is."""
-    low, high = _range(picture)
+    low, high = _value_range(picture)
     if high <= low or (low, high) == (0, 255):
         return picture
     scale = 255 / (high - low)
@@ -29,23 +29,25 @@ def stretched(picture: Image.Image) -> Image.Image:
     return picture.point(table * len(picture.getbands()))
 
 
-def _range(picture: Image.Image) -> tuple[int, int]:
+def _value_range(picture: Image.Image) -> tuple[int, int]:
     ranges = np.array(picture.getextrema()).reshape(-1, 2)
     return int(ranges[:, 0].min()), int(ranges[:, 1].max())
 
 
-def restored(found: Detections, how: str, width: float, swaps: tuple[int, ...] = ()) -> Detections:
+def undo_augmentation(
+    detections: Detections, augmentation: str, width: float, flip_indices: tuple[int, ...] = ()
+) -> Detections:
     """What a pass found, in the pixels of the picture as it is; `width` is the picture's.
 
     `swaps` says which landmark a mirrored one is: the left eye of a mirrored face is its right
     one.
     """
-    if how != "flip":
-        return found
-    boxes = found.boxes.copy()
-    boxes[:, [0, 2]] = width - found.boxes[:, [2, 0]]
-    if found.points is None:
-        return replace(found, boxes=boxes)
-    points = found.points[:, list(swaps)] if swaps else found.points.copy()
+    if augmentation != "flip":
+        return detections
+    boxes = detections.boxes.copy()
+    boxes[:, [0, 2]] = width - detections.boxes[:, [2, 0]]
+    if detections.points is None:
+        return replace(detections, boxes=boxes)
+    points = detections.points[:, list(flip_indices)] if flip_indices else detections.points.copy()
     points[:, :, 0] = width - points[:, :, 0]
-    return replace(found, boxes=boxes, points=points)
+    return replace(detections, boxes=boxes, points=points)

@@ -13,16 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from annotator.detection.lost import Features
+from annotator.detection.lost import PatchFeatures
 from annotator.errors import FeatureError
-from annotator.features.backbones import chosen_device, chosen_dtype
+from annotator.features.backbones import choose_device, choose_dtype
 from annotator.features.extractor import Pixels
-from annotator.features.weights import find_weights, needed, opening_errors
-from annotator.items.refs import printable
+from annotator.features.weights import find_weights, opening_errors, require_package
+from annotator.items.refs import make_printable
 
-DEFAULT = "facebook/dino-vits16"
-NETWORKS = {
-    "dino-vits16": (DEFAULT, "87 MB"),
+DEFAULT_BACKBONE = "facebook/dino-vits16"
+BACKBONES = {
+    "dino-vits16": (DEFAULT_BACKBONE, "87 MB"),
     "dino-vits8": ("facebook/dino-vits8", "87 MB"),
     "dino-vitb16": ("facebook/dino-vitb16", "343 MB"),
     "dino-vitb8": ("facebook/dino-vitb8", "343 MB"),
@@ -31,9 +31,9 @@ NETWORKS = {
 }
 """Short names: the Hugging Face id, and about how much is downloaded."""
 
-MOST_PATCHES = 3600
+MAX_PATCHES = 3600
 """Larger images are looked at smaller: correlations and attention grow with its square."""
-LEAST_PATCHES = 196
+MIN_PATCHES = 196
 """Smaller images are enlarged: this is what most networks were trained on."""
 MAP_STRIDE = 16
 
@@ -41,16 +41,18 @@ MAP_STRIDE = 16
 class PatchNetwork:
     """An opened network. Not thread-safe."""
 
-    def __init__(self, name: str = DEFAULT, *, device: str = "auto", dtype: str = "auto") -> None:
+    def __init__(
+        self, name: str = DEFAULT_BACKBONE, *, device: str = "auto", dtype: str = "auto"
+    ) -> None:
         """Raises `ExtraMissing` for absent packages or weights, else `FeatureError`."""
-        self._torch = needed("torch", instead="")
-        needed("transformers", instead="")
-        folder = find_weights(name, NETWORKS, instead="")
+        self._torch = require_package("torch", alternative="")
+        require_package("transformers", alternative="")
+        folder = find_weights(name, BACKBONES, alternative="")
         self.name = name
-        self._device = chosen_device(self._torch, device)
-        self._dtype = chosen_dtype(self._torch, dtype, self._device)
+        self._device = choose_device(self._torch, device)
+        self._dtype = choose_dtype(self._torch, dtype, self._device)
         self.half = self._dtype != self._torch.float32
-        model, self._processor = _opened(name, folder)
+        model, self._processor = _open_backbone(name, folder)
         self._model = model.to(self._device, self._dtype).eval()
         self._keys: Any = None
         layer = _key_layer(self._model)
@@ -60,15 +62,15 @@ class PatchNetwork:
         self.patch = _patch(self._model.config) if self.is_transformer else MAP_STRIDE
         self._options = _options(self._model, self.is_transformer)
 
-    def look_size(self, size: tuple[int, int], most: int = MOST_PATCHES) -> tuple[int, int]:
+    def input_size(self, size: tuple[int, int], most: int = MAX_PATCHES) -> tuple[int, int]:
         """The (width, height) at which to look at an image of this size: whole patches, its
         aspect kept as far as these allow."""
         patches = size[0] * size[1] / self.patch**2
-        scale = math.sqrt(np.clip(patches, LEAST_PATCHES, most) / patches) / self.patch
+        scale = math.sqrt(np.clip(patches, MIN_PATCHES, most) / patches) / self.patch
         across, down = (max(1, round(side * scale)) for side in size)
         return across * self.patch, down * self.patch
 
-    def __call__(self, picture: Pixels) -> Features:
+    def __call__(self, picture: Pixels) -> PatchFeatures:
         """The features of (height, width, 3) pixels of a size that `look_size` gave."""
         values = self._processor(
             picture, do_resize=False, do_center_crop=False, return_tensors="np"
@@ -81,24 +83,24 @@ class PatchNetwork:
     def _keep_keys(self, layer: Any, _: Any, output: Any) -> None:
         self._keys = output
 
-    def _keyed(self, batch: Any) -> Features:
+    def _keyed(self, batch: Any) -> PatchFeatures:
         self._model(pixel_values=batch, **self._options)
         keys = self._keys[0].float().cpu().numpy()
         h, w = batch.shape[2] // self.patch, batch.shape[3] // self.patch
         before = len(keys) - h * w  # the class token, registers
         if before < 0:
             raise FeatureError(
-                f"{printable(self.name)} has fewer tokens than patches; name a plain vision "
+                f"{make_printable(self.name)} has fewer tokens than patches; name a plain vision "
                 "transformer such as facebook/dino-vits16, or a convolutional network"
             )
         return np.asarray(keys[before:].reshape(h, w, -1))
 
-    def _mapped(self, batch: Any) -> Features:
+    def _mapped(self, batch: Any) -> PatchFeatures:
         states = self._model(pixel_values=batch, **self._options).hidden_states
         fine = [state for state in states if batch.shape[-1] <= MAP_STRIDE * state.shape[-1]]
         if not fine or fine[-1].ndim != 4:
             raise FeatureError(
-                f"{printable(self.name)} has neither keys of attention nor feature maps; name a "
+                f"{make_printable(self.name)} has neither keys of attention nor feature maps; name a "
                 "vision transformer such as facebook/dino-vits16, or a network such as "
                 "microsoft/resnet-50"
             )
@@ -106,7 +108,7 @@ class PatchNetwork:
         return np.asarray(features - features.mean(axis=(0, 1)))
 
 
-def _opened(name: str, folder: Any) -> tuple[Any, Any]:
+def _open_backbone(name: str, folder: Any) -> tuple[Any, Any]:
     from transformers import AutoConfig, AutoImageProcessor, AutoModel
     from transformers.utils import logging
 
@@ -119,13 +121,13 @@ def _opened(name: str, folder: Any) -> tuple[Any, Any]:
         processor = AutoImageProcessor.from_pretrained(folder, backend="pil")
     except opening_errors() as error:
         raise FeatureError(
-            f"{printable(name)}: {folder} does not open as a network ({printable(str(error))}); it "
+            f"{make_printable(name)}: {folder} does not open as a network ({make_printable(str(error))}); it "
             "needs config.json, preprocessor_config.json and weights"
         ) from error
     missing = sorted(str(key) for key in info["missing_keys"] if "pooler" not in str(key))
     if missing:
         listed = ", ".join(missing[:5])
-        raise FeatureError(f"{printable(name)}: {folder} lacks weights: {listed} …")
+        raise FeatureError(f"{make_printable(name)}: {folder} lacks weights: {listed} …")
     return model, processor
 
 

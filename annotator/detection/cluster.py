@@ -9,17 +9,17 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.detection.dbscan import Unit, dbscan
+from annotator.detection.dbscan import UnitVectors, dbscan
 from annotator.errors import ExtraMissing, FeatureError
 
-Method = Literal["kmeans", "dbscan", "hdbscan"]
-METHODS: tuple[Method, ...] = ("kmeans", "dbscan", "hdbscan")
-PER_CLUSTER = 24
+ClusterMethod = Literal["kmeans", "dbscan", "hdbscan"]
+CLUSTER_METHODS: tuple[ClusterMethod, ...] = ("kmeans", "dbscan", "hdbscan")
+ITEMS_PER_CLUSTER = 24
 """Items of a k-means cluster where the number of clusters is not given: half a page."""
-_MOST_CLUSTERS = 1000
+_MAX_CLUSTERS = 1000
 _LARGE = 20_000
 """From so many items on k-means learns from random batches of them."""
-HDBSCAN_MOST = 30_000
+MAX_HDBSCAN_ITEMS = 30_000
 """HDBSCAN takes time with the square of the items."""
 
 
@@ -27,23 +27,23 @@ HDBSCAN_MOST = 30_000
 class Clustering:
     """Which items belong together."""
 
-    member: NDArray[np.int64]
+    cluster_of: NDArray[np.int64]
     """(n,) the cluster of each item: 0 is the largest; −1 for noise."""
-    typical: NDArray[np.float32]
+    typicality: NDArray[np.float32]
     """(n,) the cosine of each item to the mean of its cluster; 0 for noise."""
 
     def __len__(self) -> int:
-        return int(self.member.max(initial=-1)) + 1
+        return int(self.cluster_of.max(initial=-1)) + 1
 
     def items(self, cluster: int) -> NDArray[np.int64]:
         """The rows of a cluster, the most typical first."""
-        rows = np.flatnonzero(self.member == cluster)
-        return rows[np.argsort(-self.typical[rows], kind="stable")]
+        rows = np.flatnonzero(self.cluster_of == cluster)
+        return rows[np.argsort(-self.typicality[rows], kind="stable")]
 
 
-def cluster(
+def cluster_vectors(
     vectors: NDArray[np.floating[Any]],
-    method: Method = "kmeans",
+    method: ClusterMethod = "kmeans",
     *,
     count: int | None = None,
     eps: float = 0.3,
@@ -69,19 +69,19 @@ def cluster(
         found = _hdbscan(unit, min_size)
     else:
         found = _kmeans(unit, count, seed)
-    return _ordered(unit, found)
+    return _sort_by_size(unit, found)
 
 
-def _unit(vectors: NDArray[np.floating[Any]]) -> Unit:
+def _unit(vectors: NDArray[np.floating[Any]]) -> UnitVectors:
     rows = np.asarray(vectors, np.float32)
     return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12))
 
 
-def _kmeans(unit: Unit, count: int | None, seed: int) -> NDArray[np.int64]:
+def _kmeans(unit: UnitVectors, count: int | None, seed: int) -> NDArray[np.int64]:
     from threadpoolctl import threadpool_limits
 
     sklearn = _sklearn()
-    wanted = count or int(np.clip(len(unit) // PER_CLUSTER, 2, _MOST_CLUSTERS))
+    wanted = count or int(np.clip(len(unit) // ITEMS_PER_CLUSTER, 2, _MAX_CLUSTERS))
     wanted = min(wanted, len(np.unique(unit, axis=0)) if len(unit) <= _LARGE else len(unit))
     if len(unit) <= _LARGE:
         model = sklearn.KMeans(wanted, n_init=3, random_state=seed)
@@ -94,10 +94,10 @@ def _kmeans(unit: Unit, count: int | None, seed: int) -> NDArray[np.int64]:
         return np.asarray(model.fit_predict(unit), np.int64)
 
 
-def _hdbscan(unit: Unit, min_size: int) -> NDArray[np.int64]:
-    if len(unit) > HDBSCAN_MOST:
+def _hdbscan(unit: UnitVectors, min_size: int) -> NDArray[np.int64]:
+    if len(unit) > MAX_HDBSCAN_ITEMS:
         raise FeatureError(
-            f"{len(unit):,} items are too many for HDBSCAN, which takes {HDBSCAN_MOST:,} here; use "
+            f"{len(unit):,} items are too many for HDBSCAN, which takes {MAX_HDBSCAN_ITEMS:,} here; use "
             "--method dbscan or kmeans, or --sample"
         )
     if len(unit) < min_size:
@@ -118,9 +118,9 @@ def _sklearn() -> Any:
     return module
 
 
-def _ordered(unit: Unit, found: NDArray[np.int64]) -> Clustering:
+def _sort_by_size(unit: UnitVectors, labels: NDArray[np.int64]) -> Clustering:
     """Numbered by size, the largest 0."""
-    numbers, member = np.unique(found, return_inverse=True)
+    numbers, member = np.unique(labels, return_inverse=True)
     sizes = np.bincount(member).astype(float)
     sizes[numbers < 0] = -1
     order = np.argsort(-sizes, kind="stable")

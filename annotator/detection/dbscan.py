@@ -16,20 +16,20 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.features.decoding import pipelined
+from annotator.features.decoding import map_pipelined
 
 _BLOCK = 2048
-_MOST_THREADS = 8
+_MAX_THREADS = 8
 """Each holds a block of 17 MB, and what it found there."""
-_KEPT = 10_000_000
+_MAX_KEPT_PAIRS = 10_000_000
 """Pairs of neighbours that are kept for the second look at them: 160 MB."""
 
-Unit = NDArray[np.float32]
+UnitVectors = NDArray[np.float32]
 """(n, d) rows of length 1."""
 
 
 def dbscan(
-    unit: Unit,
+    unit: UnitVectors,
     eps: float = 0.3,
     min_samples: int = 2,
     progress: Callable[[float], None] = lambda _: None,
@@ -41,51 +41,51 @@ def dbscan(
     among its neighbours. `progress` hears how much is done, from 0 to 1.
     """
     least = np.float32(1 - eps)
-    counts, kept = _neighbours(unit, least, lambda part: progress(part / 2))
+    counts, kept = _count_neighbors(unit, least, lambda part: progress(part / 2))
     core = counts >= min_samples
     label = np.arange(len(unit))
     nearest = np.full(len(unit), -1, np.int64)
     highest = np.full(len(unit), -np.inf, np.float32)
-    for pairs in _pairs(unit, least) if kept is None else [kept]:
-        _border(pairs, core, nearest, highest)
-        inside = core[pairs.here] & core[pairs.there]
-        label = _joined(label, pairs.here[inside], pairs.there[inside])
+    for pairs in _neighbor_pairs(unit, least) if kept is None else [kept]:
+        _assign_border(pairs, core, nearest, highest)
+        inside = core[pairs.rows] & core[pairs.others]
+        label = _join_labels(label, pairs.rows[inside], pairs.others[inside])
         progress(0.5 + pairs.part / 2)
     label[~core] = -1
     reached = ~core & (nearest >= 0)
     label[reached] = label[nearest[reached]]
-    return _numbered(label)
+    return _renumber(label)
 
 
-class Pairs(NamedTuple):
+class NeighborPairs(NamedTuple):
     """Items that are neighbours, each pair once."""
 
-    here: NDArray[np.int32]
-    there: NDArray[np.int32]
+    rows: NDArray[np.int32]
+    others: NDArray[np.int32]
     cosine: NDArray[np.float32]
     part: float
     """The share of all pairs that was looked at by now."""
 
 
-def _pairs(unit: Unit, least: np.float32) -> Iterator[Pairs]:
+def _neighbor_pairs(unit: UnitVectors, least: np.float32) -> Iterator[NeighborPairs]:
     """The neighbours in each pair of blocks, always in the same order."""
     from threadpoolctl import threadpool_limits
 
     starts = range(0, len(unit), _BLOCK)
     tasks = [(start, other) for start in starts for other in starts if other >= start]
 
-    def work(task: tuple[int, int]) -> Pairs:
-        return _within(unit, *task, least)
+    def work(task: tuple[int, int]) -> NeighborPairs:
+        return _block_pairs(unit, *task, least)
 
-    threads = min(_MOST_THREADS, len(os.sched_getaffinity(0)))
+    threads = min(_MAX_THREADS, len(os.sched_getaffinity(0)))
     # A block is one thread's: those of BLAS wait for each other in a loop, on a busy machine long.
     with threadpool_limits(1, user_api="blas"):
-        found = pipelined(ThreadPoolExecutor(threads), work, tasks, threads)
+        found = map_pipelined(ThreadPoolExecutor(threads), work, tasks, threads)
         for done, pairs in enumerate(found, 1):
             yield pairs._replace(part=done / len(tasks))
 
 
-def _within(unit: Unit, start: int, other: int, least: np.float32) -> Pairs:
+def _block_pairs(unit: UnitVectors, start: int, other: int, least: np.float32) -> NeighborPairs:
     """The neighbours of the rows of one block in another."""
     block = unit[start : start + _BLOCK] @ unit[other : other + _BLOCK].T
     flat = np.flatnonzero(block >= least)
@@ -93,50 +93,50 @@ def _within(unit: Unit, start: int, other: int, least: np.float32) -> Pairs:
     if other == start:
         once = here < there
         flat, here, there = flat[once], here[once], there[once]
-    return Pairs(
+    return NeighborPairs(
         (here + start).astype(np.int32), (there + other).astype(np.int32),
         block.ravel()[flat], 0.0,
     )  # fmt: skip
 
 
-def _neighbours(
-    unit: Unit, least: np.float32, progress: Callable[[float], None]
-) -> tuple[NDArray[np.int64], Pairs | None]:
+def _count_neighbors(
+    unit: UnitVectors, least: np.float32, progress: Callable[[float], None]
+) -> tuple[NDArray[np.int64], NeighborPairs | None]:
     """How many neighbours each item has, itself among them; and all pairs, if they are few."""
     counts = np.ones(len(unit), np.int64)
-    kept: list[Pairs] | None = []
+    kept: list[NeighborPairs] | None = []
     held = 0
-    for pairs in _pairs(unit, least):
-        for ends in (pairs.here, pairs.there):
+    for pairs in _neighbor_pairs(unit, least):
+        for ends in (pairs.rows, pairs.others):
             if len(ends):
                 low = int(ends.min())
                 found = np.bincount(ends - low)
                 counts[low : low + len(found)] += found
-        held += len(pairs.here)
-        if held > _KEPT:
+        held += len(pairs.rows)
+        if held > _MAX_KEPT_PAIRS:
             kept = None
-        elif kept is not None and len(pairs.here):
+        elif kept is not None and len(pairs.rows):
             kept.append(pairs)
         progress(pairs.part)
-    return counts, None if kept is None else _all(kept)
+    return counts, None if kept is None else _concatenate_pairs(kept)
 
 
-def _all(kept: list[Pairs]) -> Pairs:
+def _concatenate_pairs(kept: list[NeighborPairs]) -> NeighborPairs:
     if not kept:
         nothing = np.zeros(0, np.int32)
-        return Pairs(nothing, nothing, np.zeros(0, np.float32), 1.0)
+        return NeighborPairs(nothing, nothing, np.zeros(0, np.float32), 1.0)
     here, there, cosine, _ = zip(*kept, strict=True)
-    return Pairs(np.concatenate(here), np.concatenate(there), np.concatenate(cosine), 1.0)
+    return NeighborPairs(np.concatenate(here), np.concatenate(there), np.concatenate(cosine), 1.0)
 
 
-def _border(
-    pairs: Pairs,
+def _assign_border(
+    pairs: NeighborPairs,
     core: NDArray[np.bool_],
     nearest: NDArray[np.int64],
     highest: NDArray[np.float32],
 ) -> None:
     """Note for each row that is no core the core nearest to it."""
-    for loose, others in ((pairs.here, pairs.there), (pairs.there, pairs.here)):
+    for loose, others in ((pairs.rows, pairs.others), (pairs.others, pairs.rows)):
         reach = np.flatnonzero(~core[loose] & core[others])
         if not len(reach):
             continue
@@ -148,7 +148,7 @@ def _border(
         highest[loose[best]] = pairs.cosine[best]
 
 
-def _joined(
+def _join_labels(
     label: NDArray[np.int64], here: NDArray[np.int32], there: NDArray[np.int32]
 ) -> NDArray[np.int64]:
     """The labels after those of each pair of items became one."""
@@ -166,7 +166,7 @@ def _joined(
     return np.asarray(part[label], np.int64)
 
 
-def _numbered(label: NDArray[np.int64]) -> NDArray[np.int64]:
+def _renumber(label: NDArray[np.int64]) -> NDArray[np.int64]:
     """The same clusters, numbered from 0."""
     numbered = np.full(len(label), -1, np.int64)
     inside = label >= 0

@@ -9,29 +9,29 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.detection.align import SIDE
-from annotator.detection.faces import open_cv
-from annotator.detection.onnxfiles import INSTALL, OnnxFile, find_onnx
+from annotator.detection.align import FACE_SIDE
+from annotator.detection.faces import import_cv2
+from annotator.detection.onnxfiles import INSTALL_COMMAND, OnnxFile, find_onnx
 from annotator.errors import FeatureError
-from annotator.features.weights import needed
-from annotator.items.refs import printable
+from annotator.features.weights import require_package
+from annotator.items.refs import make_printable
 
-Faces = NDArray[np.uint8]
-Vectors = NDArray[np.float32]
+FaceImages = NDArray[np.uint8]
+FaceVectors = NDArray[np.float32]
 
 
-class Descriptor(Protocol):
+class FaceDescriptor(Protocol):
     """Turns faces into vectors; faces of one person are near one another."""
 
     file: OnnxFile
     dim: int
 
-    def __call__(self, faces: Faces) -> Vectors:
+    def __call__(self, faces: FaceImages) -> FaceVectors:
         """(n, 112, 112, 3) RGB to (n, dim), of any length."""
         ...
 
 
-class Described:
+class DescriptorEnsemble:
     """One or more descriptors as one: each part has length 1 before they are joined, so that
     none counts for more because its numbers are larger."""
 
@@ -40,38 +40,38 @@ class Described:
 
         Raises `ExtraMissing` for absent packages or weights, `FeatureError` for other ONNX files.
         """
-        self.parts = [_opened(find_onnx(name)) for name in names]
+        self.parts = [_open_descriptor(find_onnx(name)) for name in names]
         self.dim = sum(part.dim for part in self.parts)
 
     def describe(self) -> dict[str, Any]:
         name = "+".join(part.file.short for part in self.parts)
         return {"name": name, "faces": True, "weights": [part.file.sha256 for part in self.parts]}
 
-    def __call__(self, faces: Faces) -> Vectors:
+    def __call__(self, faces: FaceImages) -> FaceVectors:
         """(n, 112, 112, 3) RGB to (n, dim) of length 1; rows of NaN where a part says none."""
         parts = [_unit(part(faces)) for part in self.parts]
         joined = np.concatenate(parts, axis=1) / np.sqrt(len(parts))
         return np.asarray(joined, np.float32)
 
 
-def _opened(file: OnnxFile) -> Descriptor:
+def _open_descriptor(file: OnnxFile) -> FaceDescriptor:
     sface = file.name == "sface" or "sface" in file.path.name.lower()
-    return SFace(file) if sface else OnnxDescriptor(file)
+    return SFaceDescriptor(file) if sface else OnnxDescriptor(file)
 
 
-class SFace:
+class SFaceDescriptor:
     """`cv2.FaceRecognizerSF`: 128 numbers."""
 
     def __init__(self, file: OnnxFile) -> None:
-        cv2 = open_cv()
+        cv2 = import_cv2()
         self.file = file
         try:
             self._network = cv2.FaceRecognizerSF.create(str(file.path), "")
-            self.dim = int(self(np.zeros((1, SIDE, SIDE, 3), np.uint8)).shape[1])
+            self.dim = int(self(np.zeros((1, FACE_SIDE, FACE_SIDE, 3), np.uint8)).shape[1])
         except cv2.error as error:
             raise _no_descriptor(file, error) from error
 
-    def __call__(self, faces: Faces) -> Vectors:
+    def __call__(self, faces: FaceImages) -> FaceVectors:
         rows = [self._network.feature(np.ascontiguousarray(face[:, :, ::-1])) for face in faces]
         return np.asarray(np.concatenate(rows), np.float32).reshape(len(rows), -1)
 
@@ -81,7 +81,7 @@ class OnnxDescriptor:
     AdaFace and their like."""
 
     def __init__(self, file: OnnxFile) -> None:
-        runtime = needed("onnxruntime", INSTALL, instead="")
+        runtime = require_package("onnxruntime", INSTALL_COMMAND, alternative="")
         self.file = file
         options = runtime.SessionOptions()
         options.log_severity_level = 3
@@ -93,11 +93,11 @@ class OnnxDescriptor:
         try:
             self._session = runtime.InferenceSession(str(file.path), options, providers=providers)
             self._input = self._session.get_inputs()[0]
-            self.dim = int(self(np.zeros((1, SIDE, SIDE, 3), np.uint8)).shape[1])
-        except _faults() as error:
+            self.dim = int(self(np.zeros((1, FACE_SIDE, FACE_SIDE, 3), np.uint8)).shape[1])
+        except _onnx_errors() as error:
             raise _no_descriptor(file, error) from error
 
-    def __call__(self, faces: Faces) -> Vectors:
+    def __call__(self, faces: FaceImages) -> FaceVectors:
         values = (faces.astype(np.float32).transpose(0, 3, 1, 2) - 127.5) / 127.5
         alone = isinstance(self._input.shape[0], int)
         batches = [values[row : row + 1] for row in range(len(values))] if alone else [values]
@@ -105,7 +105,7 @@ class OnnxDescriptor:
         return np.asarray(np.concatenate(found), np.float32).reshape(len(faces), -1)
 
 
-def _faults() -> tuple[type[Exception], ...]:
+def _onnx_errors() -> tuple[type[Exception], ...]:
     """What onnxruntime raises; its errors have no base of their own."""
     state = importlib.import_module("onnxruntime.capi.onnxruntime_pybind11_state")
     names = ("Fail", "InvalidArgument", "InvalidProtobuf", "InvalidGraph", "NotImplemented")
@@ -113,7 +113,7 @@ def _faults() -> tuple[type[Exception], ...]:
     return (*own, ValueError, IndexError)
 
 
-def _unit(vectors: Vectors) -> Vectors:
+def _unit(vectors: FaceVectors) -> FaceVectors:
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(np.where(lengths > 0, vectors / lengths, np.nan), np.float32)
@@ -121,6 +121,6 @@ def _unit(vectors: Vectors) -> Vectors:
 
 def _no_descriptor(file: OnnxFile, error: Exception) -> FeatureError:
     return FeatureError(
-        f"{printable(file.name)} does not describe faces: it should take (n, 3, 112, 112) and "
-        f"give (n, d) ({printable(str(error).strip())})"
+        f"{make_printable(file.name)} does not describe faces: it should take (n, 3, 112, 112) and "
+        f"give (n, d) ({make_printable(str(error).strip())})"
     )

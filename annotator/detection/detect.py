@@ -16,25 +16,25 @@ from typing import Any
 
 from PIL import Image
 
-from annotator.detection.augment import augmented, restored
-from annotator.detection.detections import Detections, cleaned
-from annotator.detection.detectors import FLOOR, Detector, Prepared
-from annotator.detection.proposal import reason
-from annotator.detection.results import Answer, Results, Stamp
-from annotator.detection.tiles import Tile, merged, tiles
+from annotator.detection.augment import augment_image, undo_augmentation
+from annotator.detection.detections import Detections, clean_detections
+from annotator.detection.detectors import SCORE_FLOOR, Detector, PreparedImage
+from annotator.detection.proposal import strip_file_name
+from annotator.detection.results import DetectionCache, FileStamp, ImageDetections
+from annotator.detection.tiles import ImageTile, make_tiles, merge_tiles
 from annotator.errors import ImageError
-from annotator.features.decoding import pipelined
-from annotator.features.pipeline import Progress, Report, Tally
-from annotator.images.decode import MAX_PIXELS, decoded, opened
+from annotator.features.decoding import map_pipelined
+from annotator.features.pipeline import ExtractionProgress, ExtractionReport, ProgressCounter
+from annotator.images.decode import MAX_PIXELS, decode_image, open_image
 
-_MOST_SKEW = 50
-_LEAST_SIDE = 32
-_LONGEST = 2560
+_MAX_ASPECT = 50
+_MIN_SIDE = 32
+_MAX_SIDE = 2560
 """Pixels: no network's input is longer, but some processors pad a line to a square first."""
 
 
 @dataclass(frozen=True, slots=True)
-class Passes:
+class DetectionPasses:
     """How each image is looked at."""
 
     augment: tuple[str, ...] = ("plain",)
@@ -45,10 +45,10 @@ class Passes:
 
     def describe(self) -> dict[str, Any]:
         tiled = None if self.tile is None else [self.tile, self.overlap]
-        return {"augment": list(self.augment), "tile": tiled, "floor": FLOOR}
+        return {"augment": list(self.augment), "tile": tiled, "floor": SCORE_FLOOR}
 
-    def tiles(self, size: tuple[int, int]) -> list[Tile]:
-        return tiles(size, self.tile or max(size), self.overlap)
+    def tiles(self, size: tuple[int, int]) -> list[ImageTile]:
+        return make_tiles(size, self.tile or max(size), self.overlap)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,8 @@ class _View:
     """One picture for the network: a tile of a pass of an image."""
 
     how: str
-    tile: Tile
-    prepared: Prepared
+    tile: ImageTile
+    prepared: PreparedImage
 
 
 @dataclass(slots=True)
@@ -66,47 +66,47 @@ class _Image:
 
     path: str
     size: tuple[int, int] = (0, 0)
-    stamp: Stamp = (0, 0)
+    stamp: FileStamp = (0, 0)
     fault: str | None = None
     views: list[_View] = field(default_factory=list)
     found: list[tuple[_View, Detections]] = field(default_factory=list)
-    missing: int = 0
+    pending_views: int = 0
 
 
-def detect(
+def detect_images(
     paths: Sequence[str],
     root: Path,
     detector: Detector,
-    results: Results,
-    passes: Passes,
+    results: DetectionCache,
+    passes: DetectionPasses,
     *,
     max_pixels: int = MAX_PIXELS,
     workers: int | None = None,
-    progress: Callable[[Progress], None] = lambda _: None,
+    progress: Callable[[ExtractionProgress], None] = lambda _: None,
     stop: Callable[[], bool] = lambda: False,
     clock: Callable[[], float] = monotonic,
-) -> Report:
+) -> ExtractionReport:
     """Answer for each image below `root` that `results` lacks.
 
     Images that cannot be read, or that the model answers with no numbers, are left out, named
     in the report, and tried again by the next run.
     """
-    todo = [path for path in paths if not results.has(path, _stamp(root / path))]
-    tally = Tally(len(paths) - len(todo), len(todo), clock)
+    todo = [path for path in paths if not results.has(path, _file_stamp(root / path))]
+    tally = ProgressCounter(len(paths) - len(todo), len(todo), clock)
     progress(tally.progress())
     threads = workers or min(32, len(os.sched_getaffinity(0)))
 
     def read(path: str) -> _Image:
-        return _read(path, root, detector, passes, max_pixels)
+        return _read_image(path, root, detector, passes, max_pixels)
 
     # A large image in tiles is a hundred pictures: then no more than three are held.
     ahead = 2 if passes.tile else threads + detector.batch_size
-    images = pipelined(ThreadPoolExecutor(threads), read, todo, ahead)
-    for image in _answered(images, detector):
+    images = map_pipelined(ThreadPoolExecutor(threads), read, todo, ahead)
+    for image in _detect_batches(images, detector):
         if image.fault is not None:
-            tally.lose(image.path, image.fault)
+            tally.count_broken(image.path, image.fault)
         else:
-            results.add([(_answer(image, detector), image.stamp)])
+            results.add([(_merge_views(image, detector), image.stamp)])
             tally.count(1)
         progress(tally.progress())
         if stop():
@@ -115,7 +115,7 @@ def detect(
     return tally.report(complete=True)
 
 
-def _stamp(file: Path) -> Stamp:
+def _file_stamp(file: Path) -> FileStamp:
     try:
         found = file.stat()
     except OSError:
@@ -126,43 +126,49 @@ def _stamp(file: Path) -> Stamp:
 # --- reading: runs in several threads
 
 
-def _read(path: str, root: Path, detector: Detector, passes: Passes, max_pixels: int) -> _Image:
+def _read_image(
+    path: str, root: Path, detector: Detector, passes: DetectionPasses, max_pixels: int
+) -> _Image:
     try:
-        with opened(root / path, max_pixels) as (source, found):
+        with open_image(root / path, max_pixels) as (source, found):
             size = source.size
             parts = passes.tiles(size)
             # Tiles need every pixel; the network's own input is smaller than most images.
             shrink = detector.shrink(size) if len(parts) == 1 else 1.0
-            picture, _ = decoded(source, min(1.0, shrink))
+            picture, _ = decode_image(source, min(1.0, shrink))
         image = _Image(path, size, (found.st_size, found.st_mtime_ns))
         for how in passes.augment:
-            changed = augmented(picture, how)
-            image.views += [_view(changed, how, part, size, detector) for part in parts]
+            changed = augment_image(picture, how)
+            image.views += [_prepare_view(changed, how, part, size, detector) for part in parts]
     except ImageError as error:
-        return _Image(path, fault=reason(error, root / path))
+        return _Image(path, fault=strip_file_name(error, root / path))
     except (ValueError, RuntimeError, ZeroDivisionError) as error:
         return _Image(path, fault=f"cannot be prepared for {detector.name}: {error}")
-    image.missing = len(image.views)
+    image.pending_views = len(image.views)
     return image
 
 
-def _view(
-    picture: Image.Image, how: str, tile: Tile, size: tuple[int, int], detector: Detector
+def _prepare_view(
+    picture: Image.Image,
+    augmentation: str,
+    tile: ImageTile,
+    size: tuple[int, int],
+    detector: Detector,
 ) -> _View:
     whole = tile.size == size
     cut = picture if whole else picture.crop((tile.left, tile.top, tile.right, tile.bottom))
-    if max(cut.size) > _LONGEST:
+    if max(cut.size) > _MAX_SIDE:
         cut = cut.copy()
-        cut.thumbnail((_LONGEST, _LONGEST), Image.Resampling.BILINEAR)
-    seen = _roomy(cut)
+        cut.thumbnail((_MAX_SIDE, _MAX_SIDE), Image.Resampling.BILINEAR)
+    seen = _pad_thin_image(cut)
     across, down = tile.size[0] / cut.width, tile.size[1] / cut.height
     room = round(seen.width * across), round(seen.height * down)
-    return _View(how, tile, detector.prepare(seen, room))
+    return _View(augmentation, tile, detector.prepare(seen, room))
 
 
-def _roomy(picture: Image.Image) -> Image.Image:
+def _pad_thin_image(picture: Image.Image) -> Image.Image:
     """A picture that every processor takes: a line, or a dot, gets grey at its right and below."""
-    least = max(_LEAST_SIDE, -(-max(picture.size) // _MOST_SKEW))
+    least = max(_MIN_SIDE, -(-max(picture.size) // _MAX_ASPECT))
     if min(picture.size) >= least:
         return picture
     room = Image.new("RGB", (max(picture.width, least), max(picture.height, least)), (128,) * 3)
@@ -173,7 +179,7 @@ def _roomy(picture: Image.Image) -> Image.Image:
 # --- answering
 
 
-def _answered(images: Iterable[_Image], detector: Detector) -> Iterator[_Image]:
+def _detect_batches(images: Iterable[_Image], detector: Detector) -> Iterator[_Image]:
     """The images with what was found in them, about in order; faulty ones as they come."""
     batches = _batches(images, detector)
     pool = ThreadPoolExecutor(detector.threads)
@@ -182,15 +188,15 @@ def _answered(images: Iterable[_Image], detector: Detector) -> Iterator[_Image]:
         batch.found = detector.detect([view.prepared for _, view in batch.views])
         return batch
 
-    for batch in pipelined(pool, work, batches, detector.threads):
+    for batch in map_pipelined(pool, work, batches, detector.threads):
         yield from batch.faulty
         for (image, view), found in zip(batch.views, batch.found, strict=True):
             if isinstance(found, str):
                 image.fault = found
             else:
                 image.found.append((view, found))
-            image.missing -= 1
-            if not image.missing:
+            image.pending_views -= 1
+            if not image.pending_views:
                 yield image
 
 
@@ -217,7 +223,7 @@ def _batches(images: Iterable[_Image], detector: Detector) -> Iterator[_Batch]:
         yield _Batch(views, faulty)
 
 
-def _answer(image: _Image, detector: Detector) -> Answer:
+def _merge_views(image: _Image, detector: Detector) -> ImageDetections:
     """Of all views of an image: tiles joined, mirrored ones turned back, faulty boxes out."""
     passes: dict[str, Detections] = {}
     left_out: dict[str, int] = {}
@@ -225,10 +231,10 @@ def _answer(image: _Image, detector: Detector) -> Answer:
         parts = []
         for view, found in image.found:
             if view.how == how:
-                good, reasons = cleaned(found, view.tile.size)
+                good, reasons = clean_detections(found, view.tile.size)
                 parts.append((view.tile, good))
                 for reason, count in reasons.items():
                     left_out[reason] = left_out.get(reason, 0) + count
-        every = merged(parts, image.size)
-        passes[how] = restored(every, how, image.size[0], detector.swaps)
-    return Answer(image.path, image.size, passes, left_out)
+        every = merge_tiles(parts, image.size)
+        passes[how] = undo_augmentation(every, how, image.size[0], detector.flip_indices)
+    return ImageDetections(image.path, image.size, passes, left_out)

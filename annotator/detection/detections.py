@@ -9,20 +9,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Detections:
     """The boxes of one image, in pixels of the upright image."""
 
-    boxes: Array
+    boxes: FloatArray
     """(n, 4) left, top, right, bottom."""
-    scores: Array
+    scores: FloatArray
     """(n,) from 0 to 1."""
     names: tuple[str, ...]
     """(n,) class names."""
-    points: Array | None = None
+    points: FloatArray | None = None
     """(n, p, 2) landmarks, x and y; None for detectors without."""
 
     def __post_init__(self) -> None:
@@ -79,7 +79,7 @@ class Detections:
         return replace(self, boxes=self.boxes + (x, y, x, y), points=points)
 
 
-def joined(parts: Sequence[Detections]) -> Detections:
+def concatenate_detections(parts: Sequence[Detections]) -> Detections:
     """All of `parts`, one after the other; landmarks only where every part has them."""
     filled = [part for part in parts if len(part)]
     if not filled:
@@ -93,43 +93,45 @@ def joined(parts: Sequence[Detections]) -> Detections:
     )
 
 
-def cleaned(found: Detections, size: tuple[int, int]) -> tuple[Detections, dict[str, int]]:
+def clean_detections(
+    detections: Detections, size: tuple[int, int]
+) -> tuple[Detections, dict[str, int]]:
     """Cut to an image of (width, height); and how many were left out for which reason.
 
     Left out is what has a score that is no number from 0 to 1, a coordinate that is no number,
     or nothing inside the image.
     """
-    finite = np.isfinite(found.boxes).all(axis=1)
-    if found.points is not None:
-        finite &= np.isfinite(found.points).all(axis=(1, 2))
-    scored = (found.scores >= 0) & (found.scores <= 1)  # NaN compares false
+    finite = np.isfinite(detections.boxes).all(axis=1)
+    if detections.points is not None:
+        finite &= np.isfinite(detections.points).all(axis=(1, 2))
+    scored = (detections.scores >= 0) & (detections.scores <= 1)  # NaN compares false
     width, height = size
-    boxes = np.clip(np.nan_to_num(found.boxes), 0, (width, height, width, height))
+    boxes = np.clip(np.nan_to_num(detections.boxes), 0, (width, height, width, height))
     filled = (boxes[:, 2] - boxes[:, 0] >= 0.01) & (boxes[:, 3] - boxes[:, 1] >= 0.01)
     reasons = {
         "with a score that is no number from 0 to 1": int((~scored).sum()),
         "with a coordinate that is no number": int((scored & ~finite).sum()),
         "empty or outside the image": int((scored & finite & ~filled).sum()),
     }
-    good = replace(found, boxes=boxes).take(np.flatnonzero(finite & scored & filled))
+    good = replace(detections, boxes=boxes).take(np.flatnonzero(finite & scored & filled))
     return good, {reason: count for reason, count in reasons.items() if count}
 
 
-def overlaps(boxes: Array, box: Array) -> Array:
+def compute_ious(boxes: FloatArray, box: FloatArray) -> FloatArray:
     """(n,) intersection over union of each of `boxes` (n, 4) with `box` (4,)."""
-    common, areas, area = _common(boxes, box)
+    common, areas, area = _intersections(boxes, box)
     union = areas + area - common
     return np.divide(common, union, out=np.zeros_like(common), where=union > 0)
 
 
-def covered(boxes: Array, box: Array) -> Array:
+def compute_coverage(boxes: FloatArray, box: FloatArray) -> FloatArray:
     """(n,) intersection over the smaller of the two areas."""
-    common, areas, area = _common(boxes, box)
+    common, areas, area = _intersections(boxes, box)
     smaller = np.minimum(areas, area)
     return np.divide(common, smaller, out=np.zeros_like(common), where=smaller > 0)
 
 
-def _common(boxes: Array, box: Array) -> tuple[Array, Array, Array]:
+def _intersections(boxes: FloatArray, box: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     sides = np.minimum(boxes[:, 2:], box[2:]) - np.maximum(boxes[:, :2], box[:2])
     common = np.maximum(sides, 0).prod(axis=1)
     return common, (boxes[:, 2:] - boxes[:, :2]).prod(axis=1), (box[2:] - box[:2]).prod()

@@ -13,18 +13,18 @@ import numpy as np
 from PIL import Image
 
 from annotator.detection.detections import Detections
-from annotator.detection.networks import Network, open_network
-from annotator.detection.proposal import no_numbers
+from annotator.detection.networks import DetectorNetwork, open_network
+from annotator.detection.proposal import describe_nan
 from annotator.errors import FeatureError
-from annotator.items.refs import printable
+from annotator.items.refs import make_printable
 
-FLOOR = 0.05
+SCORE_FLOOR = 0.05
 """Detections with lower scores are never kept: they would only fill the disk."""
-_BATCHES = {"cuda": 16, "mps": 4, "cpu": 2}
+_BATCH_SIZES = {"cuda": 16, "mps": 4, "cpu": 2}
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedImage:
     """A picture as a network takes it."""
 
     inputs: dict[str, Any]
@@ -42,7 +42,7 @@ class Detector(Protocol):
     batch_size: int
     threads: int
     """How many calls of `detect` at once pay."""
-    swaps: tuple[int, ...]
+    flip_indices: tuple[int, ...]
     """Which landmark each one is in a mirrored picture; () without landmarks."""
 
     def describe(self) -> dict[str, Any]:
@@ -53,11 +53,11 @@ class Detector(Protocol):
         """How large a picture of (width, height) need be, as a share, for the same answer."""
         ...
 
-    def prepare(self, picture: Image.Image, size: tuple[int, int]) -> Prepared:
+    def prepare(self, picture: Image.Image, size: tuple[int, int]) -> PreparedImage:
         """`size`: what the picture measures in pixels of its image; it may come smaller."""
         ...
 
-    def detect(self, batch: Sequence[Prepared]) -> list[Detections | str]:
+    def detect(self, batch: Sequence[PreparedImage]) -> list[Detections | str]:
         """One answer for each picture, in pixels of its image; a text says why there is none."""
         ...
 
@@ -65,7 +65,7 @@ class Detector(Protocol):
 class TransformersDetector:
     """A `Detector` of Hugging Face transformers."""
 
-    swaps: tuple[int, ...] = ()
+    flip_indices: tuple[int, ...] = ()
 
     def __init__(
         self,
@@ -80,19 +80,25 @@ class TransformersDetector:
         network = open_network(name, texts)
         import torch
 
-        from annotator.features.backbones import chosen_device, chosen_dtype
+        from annotator.features.backbones import choose_device, choose_dtype
 
         self.name, self.classes, self.zero_shot = name, network.classes, network.zero_shot
         self._network, self._torch = network, torch
-        self._device = chosen_device(torch, device)
-        self._dtype = chosen_dtype(torch, dtype, self._device)
+        self._device = choose_device(torch, device)
+        self._dtype = choose_dtype(torch, dtype, self._device)
         self._local = threading.local()
-        self.batch_size = batch_size or _BATCHES[self._device.partition(":")[0]]
+        self.batch_size = batch_size or _BATCH_SIZES[self._device.partition(":")[0]]
         self.threads = 2 if self._device.startswith("cuda") else 1
         self._model = network.model.to(self._device, self._dtype).eval()
         if self._device.startswith("cuda"):
             torch.cuda.synchronize(self._device)  # the weights are there for every stream
-        self._answer = _phrases if network.phrased else _texts if network.zero_shot else _boxes
+        self._answer = (
+            _phrase_detections
+            if network.phrased
+            else _zero_shot_detections
+            if network.zero_shot
+            else _closed_set_detections
+        )
 
     def describe(self) -> dict[str, Any]:
         folder = self._network.folder
@@ -114,15 +120,15 @@ class TransformersDetector:
             return float(min(said["shortest_edge"] / min(size), longest / max(size)))
         return 1.0
 
-    def prepare(self, picture: Image.Image, size: tuple[int, int]) -> Prepared:
+    def prepare(self, picture: Image.Image, size: tuple[int, int]) -> PreparedImage:
         processor, network = self._network.processor, self._network
         options: dict[str, Any] = {"text": list(network.classes)} if network.zero_shot else {}
         if network.phrased:
             options = {"text": _sentence(network.classes)}
         found = processor(images=picture, return_tensors="pt", **options)
-        return Prepared({key: value for key, value in found.items() if _is_input(key)}, size)
+        return PreparedImage({key: value for key, value in found.items() if _is_input(key)}, size)
 
-    def detect(self, batch: Sequence[Prepared]) -> list[Detections | str]:
+    def detect(self, batch: Sequence[PreparedImage]) -> list[Detections | str]:
         found: list[Detections | str] = []
         while len(found) < len(batch):
             some = batch[len(found) : len(found) + self.batch_size]
@@ -136,16 +142,16 @@ class TransformersDetector:
         """Halve the batches from now on."""
         if tried == 1:
             raise FeatureError(
-                f"{printable(self.name)} does not fit into the memory of the {self._device} "
+                f"{make_printable(self.name)} does not fit into the memory of the {self._device} "
                 "device; choose a smaller model, --dtype bf16, --tile or --device cpu"
             )
         if self._device.startswith("cuda"):
             self._torch.cuda.empty_cache()
         self.batch_size = min(self.batch_size, tried // 2)
 
-    def _forward(self, batch: Sequence[Prepared]) -> list[Detections | str]:
+    def _forward(self, batch: Sequence[PreparedImage]) -> list[Detections | str]:
         with self._stream(), self._torch.inference_mode():
-            inputs = _stacked(self._torch, [each.inputs for each in batch])
+            inputs = _stack_batch(self._torch, [each.inputs for each in batch])
             moved = {key: self._moved(value) for key, value in inputs.items()}
             outputs = self._model(**moved)
             outputs.logits, outputs.pred_boxes = outputs.logits.float(), outputs.pred_boxes.float()
@@ -153,7 +159,7 @@ class TransformersDetector:
             faulty = broken.flatten(1).any(1).tolist()
             sizes = [each.size[::-1] for each in batch]
             found = self._answer(self._network, outputs, sizes, moved)
-        fault = no_numbers(self._dtype != self._torch.float32)
+        fault = describe_nan(self._dtype != self._torch.float32)
         return [fault if bad else each for bad, each in zip(faulty, found, strict=True)]
 
     def _moved(self, value: Any) -> Any:
@@ -173,7 +179,7 @@ def _is_input(key: str) -> bool:
     return key in ("pixel_values", "pixel_mask", "input_ids", "attention_mask", "token_type_ids")
 
 
-def _stacked(torch: Any, batch: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _stack_batch(torch: Any, batch: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """One batch; pictures of several sizes are padded at the right and the bottom, as their
     processors do with a batch: with zeros, and a mask that says so."""
     stacked = {}
@@ -195,20 +201,24 @@ def _detections(boxes: Any, scores: Any, labels: Any, classes: Sequence[str]) ->
     return Detections(boxes, scores.cpu().numpy().astype(np.float64), names)
 
 
-def _boxes(network: Network, outputs: Any, sizes: Any, _: Any) -> list[Detections]:
+def _closed_set_detections(
+    network: DetectorNetwork, outputs: Any, sizes: Any, _: Any
+) -> list[Detections]:
     """Of a model with classes of its own."""
     found = network.processor.post_process_object_detection(
-        outputs, threshold=FLOOR, target_sizes=sizes
+        outputs, threshold=SCORE_FLOOR, target_sizes=sizes
     )
     classes = network.classes
     return [_detections(f["boxes"], f["scores"], f["labels"].tolist(), classes) for f in found]
 
 
-def _texts(network: Network, outputs: Any, sizes: Any, _: Any) -> list[Detections]:
+def _zero_shot_detections(
+    network: DetectorNetwork, outputs: Any, sizes: Any, _: Any
+) -> list[Detections]:
     """Of a model that compares boxes with each text."""
     process = network.processor.post_process_grounded_object_detection
     known = inspect.signature(process).parameters
-    options = {"threshold": FLOOR, "target_sizes": sizes}
+    options = {"threshold": SCORE_FLOOR, "target_sizes": sizes}
     if "text_labels" in known:
         options["text_labels"] = [list(network.classes)] * len(sizes)
     found = process(outputs, **options)
@@ -223,7 +233,9 @@ def _sentence(texts: Sequence[str]) -> str:
     return " ".join(f"{text.strip().rstrip('.').lower().replace('.', ' ')}." for text in texts)
 
 
-def _phrases(network: Network, outputs: Any, sizes: Any, inputs: Any) -> list[Detections]:
+def _phrase_detections(
+    network: DetectorNetwork, outputs: Any, sizes: Any, inputs: Any
+) -> list[Detections]:
     """Of a model that scores each word of one text: a phrase is as sure as its surest word."""
     import torch
 
@@ -238,7 +250,7 @@ def _phrases(network: Network, outputs: Any, sizes: Any, inputs: Any) -> list[De
     boxes = torch.cat([centre - half, centre + half], -1)
     found = []
     for row, (height, width) in enumerate(sizes):
-        keep = best[row] > FLOOR
+        keep = best[row] > SCORE_FLOOR
         scaled = boxes[row][keep] * torch.tensor([width, height] * 2, device=boxes.device)
         rows = labels[row][keep].tolist()
         found.append(_detections(scaled, best[row][keep], rows, network.classes))

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from annotator.detection.detections import Detections
-from annotator.detection.fuse import Fused, fuse
-from annotator.detection.proposal import Member, Proposal, within
-from annotator.detection.results import Answer, Results
-from annotator.detection.routing import Route, Rule, route
+from annotator.detection.fuse import FusedBox, fuse
+from annotator.detection.proposal import Proposal, ProposalMember, clip_box
+from annotator.detection.results import DetectionCache, ImageDetections
+from annotator.detection.routing import AgreementRule, ImageAgreement, measure_agreement
 from annotator.errors import FeatureError
-from annotator.items.refs import Box, Item, printable
+from annotator.items.refs import Box, Item, make_printable
 
-SPELLINGS = {
+CLASS_SYNONYMS = {
     "aeroplane": "airplane",
     "motorbike": "motorcycle",
     "sofa": "couch",
@@ -30,7 +30,7 @@ SPELLINGS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Voter:
+class EnsembleModel:
     """A model in an ensemble."""
 
     name: str
@@ -45,17 +45,17 @@ class Voter:
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class EnsembleConfig:
     """How answers become one set of boxes."""
 
-    voters: tuple[Voter, ...]
+    voters: tuple[EnsembleModel, ...]
     names: frozenset[str] | None = None
     """The classes wanted; None for all."""
     renames: Mapping[str, str] = field(default_factory=dict)
     method: str = "wbf"
     iou: float = 0.55
     confidence: str = "avg"
-    rule: Rule = Rule()
+    rule: AgreementRule = AgreementRule()
 
     @property
     def model(self) -> str:
@@ -64,47 +64,49 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class FusedImage:
     """One image as the ensemble sees it."""
 
     path: str
     size: tuple[int, int]
-    fused: list[Fused]
-    route: Route
+    fused: list[FusedBox]
+    route: ImageAgreement
     silent: tuple[str, ...]
     """The models that have no answer for it."""
     left_out: dict[str, int]
     """Boxes that were no boxes: why, and how many."""
 
 
-def spelled(classes: Sequence[str], renames: Mapping[str, str]) -> dict[str, str]:
+def map_class_names(classes: Sequence[str], renames: Mapping[str, str]) -> dict[str, str]:
     """Each class of a model under the name that it gets: the user's, else the common spelling."""
-    return {name: renames.get(name, SPELLINGS.get(name, name)) for name in classes}
+    return {name: renames.get(name, CLASS_SYNONYMS.get(name, name)) for name in classes}
 
 
-def wanted(
+def match_classes(
     classes: Sequence[str], names: Sequence[str], renames: Mapping[str, str]
 ) -> tuple[frozenset[str], list[str]]:
     """Which of `names` a model knows, in the model's own capitals; and those it does not."""
-    known = {new.casefold(): new for new in spelled(classes, renames).values()}
-    aims = {name: SPELLINGS.get(name, name).casefold() for name in names}
+    known = {new.casefold(): new for new in map_class_names(classes, renames).values()}
+    aims = {name: CLASS_SYNONYMS.get(name, name).casefold() for name in names}
     found = frozenset(known[aim] for aim in aims.values() if aim in known)
     return found, [name for name, aim in aims.items() if aim not in known]
 
 
-def unknown(model: str, missing: Sequence[str], classes: Sequence[str]) -> str:
+def describe_unknown_classes(model: str, missing: Sequence[str], classes: Sequence[str]) -> str:
     """What to say of a model that lacks some of the classes that are wanted."""
     near = [near for name in missing for near in get_close_matches(name, classes, n=3, cutoff=0.5)]
     some = list(dict.fromkeys(near)) or list(classes[:8])
     more = "" if len(classes) <= len(some) else f" … ({len(classes)} in all)"
-    return printable(
+    return make_printable(
         f"{model} knows no {', '.join(missing)}; it knows {', '.join(some)}{more}. "
         f"Where it has another word for it: --rename '{some[0] if some else 'its name'}="
         f"{missing[0]}'"
     )
 
 
-def ensemble(paths: Sequence[str], results: Sequence[Results], recipe: Recipe) -> Iterator[Seen]:
+def fuse_images(
+    paths: Sequence[str], results: Sequence[DetectionCache], recipe: EnsembleConfig
+) -> Iterator[FusedImage]:
     """Each image that at least one model answered, with its fused boxes; in the given order."""
     if len(results) != len(recipe.voters):
         raise FeatureError("an ensemble needs the results of each of its models")
@@ -112,22 +114,22 @@ def ensemble(paths: Sequence[str], results: Sequence[Results], recipe: Recipe) -
         answers = [each.get(path) for each in results]
         given = [(place, answer) for place, answer in enumerate(answers) if answer is not None]
         if given:
-            fused = _fused(given, recipe)
+            fused = _fuse_answers(given, recipe)
             silent = tuple(
                 voter.short
                 for voter, answer in zip(recipe.voters, answers, strict=True)
                 if answer is None
             )
-            routed = route(path, fused, recipe.rule)
-            yield Seen(path, given[0][1].size, fused, routed, silent, _no_boxes(given))
+            routed = measure_agreement(path, fused, recipe.rule)
+            yield FusedImage(path, given[0][1].size, fused, routed, silent, _count_left_out(given))
 
 
-def detected(
-    paths: Sequence[str], results: Sequence[Results], recipe: Recipe
+def fuse_detections(
+    paths: Sequence[str], results: Sequence[DetectionCache], recipe: EnsembleConfig
 ) -> dict[str, Detections]:
     """The fused boxes of each image, as those of one detector."""
     found = {}
-    for seen in ensemble(paths, results, recipe):
+    for seen in fuse_images(paths, results, recipe):
         boxes = np.array([fused.box for fused in seen.fused], np.float64).reshape(-1, 4)
         scores = np.array([fused.score for fused in seen.fused], np.float64)
         names = tuple(fused.name for fused in seen.fused)
@@ -135,21 +137,23 @@ def detected(
     return found
 
 
-def _no_boxes(given: Sequence[tuple[int, Answer]]) -> dict[str, int]:
+def _count_left_out(answers: Sequence[tuple[int, ImageDetections]]) -> dict[str, int]:
     counts: Counter[str] = Counter()
-    for _, answer in given:
+    for _, answer in answers:
         counts.update(answer.left_out)
     return dict(counts)
 
 
-def _fused(given: Sequence[tuple[int, Answer]], recipe: Recipe) -> list[Fused]:
+def _fuse_answers(
+    answers: Sequence[tuple[int, ImageDetections]], recipe: EnsembleConfig
+) -> list[FusedBox]:
     lists: list[Detections] = []
     weights: list[float] = []
     models: list[int] = []
-    for place, answer in given:
+    for place, answer in answers:
         voter = recipe.voters[place]
         for found in answer.passes.values():
-            renames = spelled(sorted(set(found.names)), recipe.renames)
+            renames = map_class_names(sorted(set(found.names)), recipe.renames)
             lists.append(found.above(voter.threshold).named(recipe.names, renames))
             weights.append(voter.weight)
             models.append(place)
@@ -159,31 +163,35 @@ def _fused(given: Sequence[tuple[int, Answer]], recipe: Recipe) -> list[Fused]:
     )  # fmt: skip
 
 
-def proposals(seen: Seen, recipe: Recipe) -> list[tuple[Fused, Proposal]]:
+def build_proposals(image: FusedImage, recipe: EnsembleConfig) -> list[tuple[FusedBox, Proposal]]:
     """The fused boxes of an image as proposals, with the members of each."""
     made = []
-    for fused in seen.fused:
-        box = within(_box(fused.box), seen.size)
+    for fused in image.fused:
+        box = clip_box(_box_from_corners(fused.box), image.size)
         if box is None:
             continue
         members = tuple(
-            Member(_box(source.box), round(source.score, 4), recipe.voters[source.model].short)
+            ProposalMember(
+                _box_from_corners(source.box),
+                round(source.score, 4),
+                recipe.voters[source.model].short,
+            )
             for source in fused.members
         )
         extra: dict[str, Any] = {
-            "agreement": round(seen.route.agreement, 4), "mean": round(fused.mean, 4),
+            "agreement": round(image.route.agreement, 4), "mean": round(fused.mean, 4),
             "method": recipe.method,
         }  # fmt: skip
         if fused.points is not None:
             extra["points"] = np.round(fused.points, 2).tolist()
         proposal = Proposal(
-            Item(seen.path, box), min(1.0, fused.score), fused.name, recipe.model, fused.votes,
+            Item(image.path, box), min(1.0, fused.score), fused.name, recipe.model, fused.votes,
             members if len(recipe.voters) > 1 or len(members) > 1 else (), extra,
         )  # fmt: skip
         made.append((fused, proposal))
     return made
 
 
-def _box(corners: Sequence[float]) -> Box:
+def _box_from_corners(corners: Sequence[float]) -> Box:
     left, top, right, bottom = (round(float(value), 2) for value in corners)
     return Box(left, top, round(right - left, 2), round(bottom - top, 2))

@@ -10,37 +10,40 @@ from typing import Any
 
 import numpy as np
 
-from annotator.detection.detections import Array, Detections, overlaps
+from annotator.detection.detections import Detections, FloatArray, compute_ious
 from annotator.errors import RefError
-from annotator.items.refs import printable
+from annotator.items.refs import make_printable
 
-MOST = 100
+MAX_DETECTIONS = 100
 """Detections of an image and class that count, the best."""
 _RECALLS = np.linspace(0, 1, 101)
 
 
 @dataclass(frozen=True, slots=True)
-class Truth:
+class GroundTruthBoxes:
     """The objects of one image."""
 
-    boxes: Array
+    boxes: FloatArray
     """(n, 4) left, top, right, bottom."""
     names: tuple[str, ...]
 
 
-def average_precision(
-    truth: Mapping[str, Truth], found: Mapping[str, Detections], iou: float = 0.5
+def detection_average_precision(
+    truth: Mapping[str, GroundTruthBoxes], detections: Mapping[str, Detections], iou: float = 0.5
 ) -> dict[str, float]:
     """The AP of each class that the truth has, at one IoU: the mean precision at 101 recalls.
 
     Images of `found` that the truth lacks do not count; those that `found` lacks hold misses.
     """
     names = sorted({name for each in truth.values() for name in each.names})
-    return {name: _of_class(name, truth, found, iou) for name in names}
+    return {name: _class_precision(name, truth, detections, iou) for name in names}
 
 
-def _of_class(
-    name: str, truth: Mapping[str, Truth], found: Mapping[str, Detections], iou: float
+def _class_precision(
+    name: str,
+    truth: Mapping[str, GroundTruthBoxes],
+    detections: Mapping[str, Detections],
+    iou: float,
 ) -> float:
     scores: list[float] = []
     right: list[bool] = []
@@ -48,21 +51,21 @@ def _of_class(
     for path, known in truth.items():
         objects = known.boxes[[row for row, called in enumerate(known.names) if called == name]]
         count += len(objects)
-        some = found.get(path, Detections.none())
+        some = detections.get(path, Detections.none())
         mine = some.take([row for row, called in enumerate(some.names) if called == name])
-        best = mine.take(np.argsort(-mine.scores, kind="stable")[:MOST])
+        best = mine.take(np.argsort(-mine.scores, kind="stable")[:MAX_DETECTIONS])
         scores += best.scores.tolist()
-        right += _matched(best.boxes, objects, iou)
-    return _area(np.array(scores), np.array(right, bool), count)
+        right += _match_boxes(best.boxes, objects, iou)
+    return _precision_area(np.array(scores), np.array(right, bool), count)
 
 
-def _matched(boxes: Array, objects: Array, iou: float) -> list[bool]:
+def _match_boxes(boxes: FloatArray, objects: FloatArray, iou: float) -> list[bool]:
     """Whether each box, the best first, is the first to find an object: the one that it overlaps
     most of those that are left."""
     left = np.ones(len(objects), bool)
     right = []
     for box in boxes:
-        shared = np.where(left, overlaps(objects, box), -1.0)
+        shared = np.where(left, compute_ious(objects, box), -1.0)
         at = int(shared.argmax()) if len(shared) else -1
         right.append(at >= 0 and bool(shared[at] >= iou))
         if right[-1]:
@@ -70,7 +73,7 @@ def _matched(boxes: Array, objects: Array, iou: float) -> list[bool]:
     return right
 
 
-def _area(scores: Array, right: Any, count: int) -> float:
+def _precision_area(scores: FloatArray, right: Any, count: int) -> float:
     if not len(scores):
         return 0.0
     hits = np.cumsum(right[np.argsort(-scores, kind="stable")])
@@ -80,7 +83,7 @@ def _area(scores: Array, right: Any, count: int) -> float:
     return float(np.where(at < len(hits), precision[np.minimum(at, len(hits) - 1)], 0.0).mean())
 
 
-def read_truth(file: Path, classes: Sequence[str] = ()) -> dict[str, Truth]:
+def read_truth(file: Path, classes: Sequence[str] = ()) -> dict[str, GroundTruthBoxes]:
     """Images and boxes of a COCO JSON by file name; only `classes`, if there are any.
 
     Crowds are left out. Raises `RefError` for a file that is none.
@@ -98,11 +101,11 @@ def read_truth(file: Path, classes: Sequence[str] = ()) -> dict[str, Truth]:
                 rows[images[row["image_id"]]].append(([x, y, x + w, y + h], name))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RefError(
-            f"{printable(str(file))} is no COCO JSON with images, annotations and categories "
-            f"({type(error).__name__}: {printable(str(error))})"
+            f"{make_printable(str(file))} is no COCO JSON with images, annotations and categories "
+            f"({type(error).__name__}: {make_printable(str(error))})"
         ) from error
     return {
-        path: Truth(
+        path: GroundTruthBoxes(
             np.array([box for box, _ in found]).reshape(-1, 4), tuple(name for _, name in found)
         )
         for path, found in rows.items()

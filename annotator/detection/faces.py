@@ -10,19 +10,19 @@ import numpy as np
 from PIL import Image
 
 from annotator.detection.detections import Detections
-from annotator.detection.detectors import FLOOR, Prepared
-from annotator.detection.onnxfiles import INSTALL, OnnxFile, find_onnx
+from annotator.detection.detectors import SCORE_FLOOR, PreparedImage
+from annotator.detection.onnxfiles import INSTALL_COMMAND, OnnxFile, find_onnx
 from annotator.errors import FeatureError
-from annotator.features.weights import needed
-from annotator.items.refs import printable
+from annotator.features.weights import require_package
+from annotator.items.refs import make_printable
 
 FACE = "face"
-SWAPS = (1, 0, 2, 4, 3)
+FLIP_INDICES = (1, 0, 2, 4, 3)
 """In a mirrored face the left eye is the right one, and so are the corners of the mouth."""
-LONGEST = 1280
+MAX_FACE_INPUT = 1280
 """Pixels: larger pictures are made smaller first. YuNet was trained on faces of 10 to 300."""
-_NMS = 0.3
-_MOST = 5000
+_NMS_IOU = 0.3
+_MAX_FACES = 5000
 
 
 class FaceDetector:
@@ -31,23 +31,23 @@ class FaceDetector:
     classes: tuple[str, ...] = (FACE,)
     batch_size = 1
     threads = 1
-    swaps: tuple[int, ...] = SWAPS
+    flip_indices: tuple[int, ...] = FLIP_INDICES
 
-    def __init__(self, name: str = "yunet", longest: int = LONGEST) -> None:
+    def __init__(self, name: str = "yunet", longest: int = MAX_FACE_INPUT) -> None:
         """Raises `ExtraMissing` without OpenCV or weights, `FeatureError` for another ONNX."""
-        cv2 = open_cv()
+        cv2 = import_cv2()
         self.file: OnnxFile = find_onnx(name)
         self.name, self._longest = name, longest
         self._lock = threading.Lock()
         try:
             self._network = cv2.FaceDetectorYN.create(
-                str(self.file.path), "", (320, 320), FLOOR, _NMS, _MOST
+                str(self.file.path), "", (320, 320), SCORE_FLOOR, _NMS_IOU, _MAX_FACES
             )
             self._run(np.zeros((320, 320, 3), np.uint8))
         except cv2.error as error:
             raise FeatureError(
-                f"{printable(name)} does not open as a face detector with five landmarks, as YuNet "
-                f"is ({printable(str(error).strip())})"
+                f"{make_printable(name)} does not open as a face detector with five landmarks, as YuNet "
+                f"is ({make_printable(str(error).strip())})"
             ) from error
 
     def describe(self) -> dict[str, Any]:
@@ -56,24 +56,24 @@ class FaceDetector:
     def shrink(self, size: tuple[int, int]) -> float:
         return min(1.0, self._longest / max(size))
 
-    def prepare(self, picture: Image.Image, size: tuple[int, int]) -> Prepared:
+    def prepare(self, picture: Image.Image, size: tuple[int, int]) -> PreparedImage:
         if max(picture.size) > self._longest:
             picture = picture.copy()
             picture.thumbnail((self._longest, self._longest), Image.Resampling.BICUBIC)
         pixels = np.ascontiguousarray(np.asarray(picture)[:, :, ::-1])
-        return Prepared({"pixels": pixels}, size)
+        return PreparedImage({"pixels": pixels}, size)
 
-    def detect(self, batch: Sequence[Prepared]) -> list[Detections | str]:
+    def detect(self, batch: Sequence[PreparedImage]) -> list[Detections | str]:
         return [self._faces(each) for each in batch]
 
-    def _faces(self, prepared: Prepared) -> Detections | str:
-        cv2 = open_cv()
+    def _faces(self, prepared: PreparedImage) -> Detections | str:
+        cv2 = import_cv2()
         pixels = prepared.inputs["pixels"]
         try:
             with self._lock:
                 rows = self._run(pixels)
         except cv2.error as error:
-            return f"OpenCV does not run {self.name} on it: {printable(str(error).strip())}"
+            return f"OpenCV does not run {self.name} on it: {make_printable(str(error).strip())}"
         scale = np.array(prepared.size) / (pixels.shape[1], pixels.shape[0])
         corners = np.column_stack([rows[:, :2], rows[:, :2] + rows[:, 2:4]])
         points = rows[:, 4:14].reshape(-1, 5, 2) * scale
@@ -88,8 +88,8 @@ class FaceDetector:
         return np.asarray(rows, np.float64).reshape(-1, 15)
 
 
-def open_cv() -> Any:
+def import_cv2() -> Any:
     """OpenCV, quiet: its warnings would be drawn over the progress."""
-    cv2 = needed("cv2", INSTALL, instead="")
+    cv2 = require_package("cv2", INSTALL_COMMAND, alternative="")
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
     return cv2

@@ -3,7 +3,7 @@
 LOST (Siméoni et al., "Localizing Objects with Self-Supervised Transformers and no Labels", 2021):
 patches of an object correlate with few others, those of the background with many. The patch
 with the fewest positive correlations, its degree, is the seed; its object is what correlates
-with the seed and with the patches like it. `lost` finds one object so. `many` takes several
+with the seed and with the patches like it. `lost` finds one object so. `lost_multi_seed` takes several
 seeds and grows each by its own correlations alone.
 
 Nothing here holds a matrix of all pairs of patches: correlations are computed some rows at a time.
@@ -19,17 +19,17 @@ from numpy.typing import NDArray
 
 from annotator.items.refs import Box
 
-SEEDS = 40
-K_PATCHES = 100
-_ENTRIES = 1 << 23
+DEFAULT_SEEDS = 40
+DEFAULT_K_PATCHES = 100
+_BLOCK_ENTRIES = 1 << 23
 """Correlations held at a time: 32 MB."""
 
-Features = NDArray[np.float32]
+PatchFeatures = NDArray[np.float32]
 """(h, w, d): the patches of an image, row by row."""
-Mask = NDArray[np.bool_]
+PatchMask = NDArray[np.bool_]
 
 
-class Found(NamedTuple):
+class DiscoveredObject(NamedTuple):
     """An object, in patches."""
 
     seed: int
@@ -48,7 +48,7 @@ class Found(NamedTuple):
         return Box(left, top, right - left, bottom - top)
 
 
-def degrees(features: Features) -> NDArray[np.int32]:
+def compute_degrees(features: PatchFeatures) -> NDArray[np.int32]:
     """(N,) with how many other patches each one correlates positively."""
     flat = _flat(features)
     counts = [
@@ -58,40 +58,40 @@ def degrees(features: Features) -> NDArray[np.int32]:
     return np.concatenate(counts).astype(np.int32)
 
 
-def lost(features: Features, k_patches: int = K_PATCHES) -> Found | None:
+def lost(features: PatchFeatures, k_patches: int = DEFAULT_K_PATCHES) -> DiscoveredObject | None:
     """The object of the seed; None where the seed correlates with no patch like it."""
-    flat, degree = _flat(features), degrees(features)
+    flat, degree = _flat(features), compute_degrees(features)
     order = np.argsort(degree, kind="stable")
     seed = int(order[0])
     candidates = order[:k_patches]
     similar = candidates[flat[candidates] @ flat[seed] > 0]
     # The sum of the similar patches' rows of correlations, without those rows.
     mask = flat @ flat[similar].sum(axis=0) > 0
-    return grown(mask.reshape(features.shape[:2]), seed, _score(degree, seed))
+    return grow_object(mask.reshape(features.shape[:2]), seed, _score(degree, seed))
 
 
-def many(
-    features: Features, seeds: int = SEEDS, threshold: float | Literal["auto"] = "auto"
-) -> list[Found]:
+def lost_multi_seed(
+    features: PatchFeatures, seeds: int = DEFAULT_SEEDS, threshold: float | Literal["auto"] = "auto"
+) -> list[DiscoveredObject]:
     """The objects of several seeds, in the order of their patches; they may overlap.
 
-    The seeds are the `seeds` patches with the lowest degrees, thinned out by `apart`. An object
+    The seeds are the `seeds` patches with the lowest degrees, thinned out by `select_seeds`. An object
     is what correlates with its seed above `threshold`, in the features' own units; "auto": above
     Otsu's threshold of all the seed's correlations, whatever their scale, and above 0.
     """
-    flat, degree = _flat(features), degrees(features)
+    flat, degree = _flat(features), compute_degrees(features)
     found = []
-    for seed in apart(degree.reshape(features.shape[:2]), seeds):
+    for seed in select_seeds(degree.reshape(features.shape[:2]), seeds):
         correlation = flat @ flat[seed]
         least = max(0.0, otsu(correlation)) if threshold == "auto" else threshold
         mask = (correlation > least).reshape(features.shape[:2])
-        one = grown(mask, seed, _score(degree, seed))
+        one = grow_object(mask, seed, _score(degree, seed))
         if one is not None:
             found.append(one)
     return found
 
 
-def apart(degree: NDArray[np.int32], seeds: int) -> list[int]:
+def select_seeds(degree: NDArray[np.int32], seeds: int) -> list[int]:
     """The `seeds` patches with the lowest degrees (h, w), less those near a better one: of each
     connected group and the seeds in its bounding rectangle only the lowest is kept."""
     from scipy.ndimage import find_objects, label
@@ -117,12 +117,12 @@ def otsu(values: NDArray[np.float32], bins: int = 64) -> float:
     return float(edges[1:-1][np.argmax(below * above * (low - high) ** 2)])
 
 
-def _flat(features: Features) -> NDArray[np.float32]:
+def _flat(features: PatchFeatures) -> NDArray[np.float32]:
     return np.ascontiguousarray(features.reshape(-1, features.shape[2]), np.float32)
 
 
 def _correlations(flat: NDArray[np.float32]) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-    step = max(1, _ENTRIES // len(flat))
+    step = max(1, _BLOCK_ENTRIES // len(flat))
     for start in range(0, len(flat), step):
         rows = slice(start, min(start + step, len(flat)))
         yield rows, flat[rows] @ flat.T
@@ -132,7 +132,7 @@ def _score(degree: NDArray[np.int32], seed: int) -> float:
     return 1 - int(degree[seed]) / len(degree)
 
 
-def grown(mask: Mask, seed: int, score: float) -> Found | None:
+def grow_object(mask: PatchMask, seed: int, score: float) -> DiscoveredObject | None:
     """The connected part of `mask` with the seed in it, if that is in the mask."""
     from scipy.ndimage import label
 
@@ -141,7 +141,7 @@ def grown(mask: Mask, seed: int, score: float) -> Found | None:
     if group == 0:
         return None
     rows, columns = np.nonzero(groups == group)
-    return Found(
+    return DiscoveredObject(
         seed, (int(rows.min()), int(rows.max()) + 1), (int(columns.min()), int(columns.max()) + 1),
         score,
     )  # fmt: skip

@@ -10,89 +10,91 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from annotator.errors import FeatureError
-from annotator.features.backbones import chosen_device, chosen_dtype
-from annotator.features.weights import find_weights, needed, opening_errors
-from annotator.items.refs import Box, printable
+from annotator.features.backbones import choose_device, choose_dtype
+from annotator.features.weights import find_weights, opening_errors, require_package
+from annotator.items.refs import Box, make_printable
 
-DEFAULT = "facebook/convnext-base-224-22k"
-DEFAULT_WORDS = "google/siglip2-base-patch16-224"
+DEFAULT_CLASSIFIER = "facebook/convnext-base-224-22k"
+DEFAULT_ZERO_SHOT = "google/siglip2-base-patch16-224"
 CLASSIFIERS = {
-    "convnext-base": (DEFAULT, "440 MB"),
+    "convnext-base": (DEFAULT_CLASSIFIER, "440 MB"),
     "convnext-large": ("facebook/convnext-large-224-22k", "920 MB"),
     "convnext-base-1k": ("facebook/convnext-base-224-22k-1k", "354 MB"),
-    "siglip2-base": (DEFAULT_WORDS, "1.5 GB"),
+    "siglip2-base": (DEFAULT_ZERO_SHOT, "1.5 GB"),
     "siglip2-large": ("google/siglip2-large-patch16-256", "3.5 GB"),
     "clip-base": ("openai/clip-vit-base-patch32", "605 MB"),
 }
 """Short names: the Hugging Face id, and about how much is downloaded."""
 PROMPT = "This is a photo of {}."
-CONTEXT = 0.1
+CROP_CONTEXT = 0.1
 """How much of the picture around a box is named with it, as a share of its longer side."""
-BATCH = 16
+BATCH_SIZE = 16
 
 
-class Named(NamedTuple):
+class NameProbability(NamedTuple):
     """A name and its probability."""
 
     name: str
     p: float
 
 
-class Namer(Protocol):
+class ImageNamer(Protocol):
     """Names pictures."""
 
     name: str
 
-    def __call__(self, pictures: Sequence[Image.Image], top: int) -> list[list[Named]]:
+    def __call__(self, pictures: Sequence[Image.Image], top: int) -> list[list[NameProbability]]:
         """The `top` likeliest names of each picture, the likeliest first."""
         ...
 
 
-class Classifier:
+class ImageClassifier:
     """Any checkpoint that `AutoModelForImageClassification` opens."""
 
-    def __init__(self, name: str = DEFAULT, *, device: str = "auto", dtype: str = "auto") -> None:
+    def __init__(
+        self, name: str = DEFAULT_CLASSIFIER, *, device: str = "auto", dtype: str = "auto"
+    ) -> None:
         """Raises `ExtraMissing` for absent packages or weights, else `FeatureError`."""
         self.name = name
-        self._net = _Network(name, "AutoModelForImageClassification", device, dtype)
+        self._net = _Checkpoint(name, "AutoModelForImageClassification", device, dtype)
         known = {int(at): str(label) for at, label in self._net.model.config.id2label.items()}
         self.classes = tuple(known.get(at, f"class {at}") for at in range(max(known) + 1))
 
-    def __call__(self, pictures: Sequence[Image.Image], top: int) -> list[list[Named]]:
+    def __call__(self, pictures: Sequence[Image.Image], top: int) -> list[list[NameProbability]]:
         """By softmax over the classes; of several synonyms the first one names."""
         logits = self._net.run(pictures, lambda model, inputs: model(**inputs).logits)
         short = [label.split(",")[0].strip() or label for label in self.classes]
         return _best(_softmax(logits), short, top)
 
 
-class Words:
+class ZeroShotClassifier:
     """The user's own class names, by a network for pictures and text: SigLIP 1 and 2, CLIP."""
 
     def __init__(
         self,
-        words: Sequence[str],
-        name: str = DEFAULT_WORDS,
+        class_names: Sequence[str],
+        name: str = DEFAULT_ZERO_SHOT,
         *,
         device: str = "auto",
         dtype: str = "auto",
         prompt: str = PROMPT,
     ) -> None:
         """Raises `ExtraMissing` for absent packages or weights, else `FeatureError`."""
-        self.name, self.words = name, tuple(words)
-        self._net = _Network(name, "AutoModel", device, dtype)
+        self.name, self.words = name, tuple(class_names)
+        self._net = _Checkpoint(name, "AutoModel", device, dtype)
         model = self._net.model
         if not hasattr(model, "get_text_features"):
             raise FeatureError(
-                f"{printable(name)} knows no text, so it cannot tell {printable(', '.join(words))} "
-                f"apart; name one for pictures and text, such as {DEFAULT_WORDS}"
+                f"{make_printable(name)} knows no text, so it cannot tell {make_printable(', '.join(class_names))} "
+                f"apart; name one for pictures and text, such as {DEFAULT_ZERO_SHOT}"
             )
-        texts = [prompt.format(word.lower()) for word in words]
+        texts = [prompt.format(word.lower()) for word in class_names]
         self._texts = _unit(self._net.texts(texts))
         bias = getattr(model, "logit_bias", None)
         self._bias = None if bias is None else float(bias.detach().float().reshape(-1)[0])
         self._scale = float(model.logit_scale.detach().float().exp().reshape(-1)[0])
 
-    def __call__(self, pictures: Sequence[Image.Image], top: int) -> list[list[Named]]:
+    def __call__(self, pictures: Sequence[Image.Image], top: int) -> list[list[NameProbability]]:
         """Among several words the softmax over them; for a single one SigLIP's sigmoid."""
         vectors = _unit(self._net.run(pictures, _image_features))
         logits = self._scale * vectors @ self._texts.T
@@ -101,7 +103,7 @@ class Words:
         return _best(_softmax(logits), self.words, top)
 
 
-def around(box: Box, size: tuple[int, int], context: float = CONTEXT) -> Box:
+def square_around(box: Box, size: tuple[int, int], context: float = CROP_CONTEXT) -> Box:
     """The square around a box with its context, cut to an image of (width, height): a classifier
     sees an object of any shape undistorted so."""
     side = max(box.w, box.h) * (1 + 2 * context)
@@ -111,22 +113,22 @@ def around(box: Box, size: tuple[int, int], context: float = CONTEXT) -> Box:
     return Box(left, top, right - left, bottom - top)
 
 
-class _Network:
+class _Checkpoint:
     """A checkpoint with its image processor, always the Pillow one."""
 
     def __init__(self, name: str, auto: str, device: str, dtype: str) -> None:
-        self._torch = needed("torch", instead="")
-        transformers = needed("transformers", instead="")
-        self._name, self._folder = name, find_weights(name, CLASSIFIERS, instead="")
-        self._device = chosen_device(self._torch, device)
-        self._dtype = chosen_dtype(self._torch, dtype, self._device)
+        self._torch = require_package("torch", alternative="")
+        transformers = require_package("transformers", alternative="")
+        self._name, self._folder = name, find_weights(name, CLASSIFIERS, alternative="")
+        self._device = choose_device(self._torch, device)
+        self._dtype = choose_dtype(self._torch, dtype, self._device)
         transformers.utils.logging.set_verbosity_error()
         transformers.utils.logging.disable_progress_bar()
         model, info = self._opened(getattr(transformers, auto), output_loading_info=True)
         missing = sorted(map(str, info["missing_keys"]))
         if missing:
             raise FeatureError(
-                f"{printable(name)}: {self._folder} lacks weights: {', '.join(missing[:5])} …; is "
+                f"{make_printable(name)}: {self._folder} lacks weights: {', '.join(missing[:5])} …; is "
                 "it the checkpoint of a classifier?"
             )
         self.model = model.to(self._device, self._dtype).eval()
@@ -151,8 +153,8 @@ class _Network:
     ) -> NDArray[np.float32]:
         """(n, …) what `forward(model, inputs)` gives for the pictures, in batches."""
         found = []
-        for start in range(0, len(pictures), BATCH):
-            some = list(pictures[start : start + BATCH])
+        for start in range(0, len(pictures), BATCH_SIZE):
+            some = list(pictures[start : start + BATCH_SIZE])
             inputs = self._processor(some, return_tensors="pt")
             moved = {key: self._moved(value) for key, value in inputs.items()}
             with self._torch.inference_mode():
@@ -168,9 +170,9 @@ class _Network:
             return auto.from_pretrained(self._folder, **options)
         except opening_errors() as error:
             raise FeatureError(
-                f"{printable(self._name)}: {self._folder} does not open as {auto.__name__} "
-                f"({printable(str(error))}); name a classifier such as {DEFAULT}, or with your own "
-                f"words one for pictures and text such as {DEFAULT_WORDS}"
+                f"{make_printable(self._name)}: {self._folder} does not open as {auto.__name__} "
+                f"({make_printable(str(error))}); name a classifier such as {DEFAULT_CLASSIFIER}, or with your own "
+                f"words one for pictures and text such as {DEFAULT_ZERO_SHOT}"
             ) from error
 
 
@@ -193,9 +195,11 @@ def _softmax(logits: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
-def _best(p: NDArray[np.floating[Any]], names: Sequence[str], top: int) -> list[list[Named]]:
+def _best(
+    p: NDArray[np.floating[Any]], names: Sequence[str], top: int
+) -> list[list[NameProbability]]:
     order = np.argsort(-p, axis=1, kind="stable")[:, :top]
     return [
-        [Named(names[at], float(row[at])) for at in places]
+        [NameProbability(names[at], float(row[at])) for at in places]
         for row, places in zip(p, order, strict=True)
     ]

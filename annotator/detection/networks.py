@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from annotator.errors import ExtraMissing, FeatureError
-from annotator.features.weights import find_weights, needed, opening_errors
-from annotator.items.refs import printable
+from annotator.features.weights import find_weights, opening_errors, require_package
+from annotator.items.refs import make_printable
 
 DETECTORS = {
     name: (name, size)
@@ -39,13 +39,13 @@ DETECTORS = {
 }
 """Known ids, and about how much is downloaded."""
 
-_PHRASED = ("grounding-dino", "mm-grounding-dino")
+_PHRASE_MODELS = ("grounding-dino", "mm-grounding-dino")
 """Models that score the words of one long text instead of one text after the other."""
 _DETR = "transformers.models.deformable_detr.image_processing_pil_deformable_detr"
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
+class DetectorNetwork:
     """An opened checkpoint."""
 
     folder: Path
@@ -59,52 +59,52 @@ class Network:
     """Whether it takes all texts as one."""
 
 
-def open_network(name: str, texts: Sequence[str] = ()) -> Network:
+def open_network(name: str, texts: Sequence[str] = ()) -> DetectorNetwork:
     """Raises `ExtraMissing` for absent packages or weights, `FeatureError` for no detector."""
-    needed("torch", instead="")
-    needed("transformers", instead="")
-    folder = find_weights(name, DETECTORS, instead="")
+    require_package("torch", alternative="")
+    require_package("transformers", alternative="")
+    folder = find_weights(name, DETECTORS, alternative="")
     try:
-        return _opened(name, folder, texts)
+        return _open_detector(name, folder, texts)
     except ImportError as error:
-        raise ExtraMissing(_lacking(name, error)) from error
+        raise ExtraMissing(_missing_package(name, error)) from error
 
 
-def _opened(name: str, folder: Path, texts: Sequence[str]) -> Network:
+def _open_detector(name: str, folder: Path, texts: Sequence[str]) -> DetectorNetwork:
     from transformers import AutoConfig
     from transformers.models.auto import modeling_auto
     from transformers.utils import logging
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    config = _guarded(name, folder, AutoConfig.from_pretrained)
+    config = _open_guarded(name, folder, AutoConfig.from_pretrained)
     by_classes = modeling_auto.MODEL_FOR_OBJECT_DETECTION_MAPPING
     by_text = modeling_auto.MODEL_FOR_ZERO_SHOT_OBJECT_DETECTION_MAPPING
     if type(config) in by_text:
         if not texts:
             raise FeatureError(
-                f"{printable(name)} finds what a text describes: say it, as --text 'a ripe pear'"
+                f"{make_printable(name)} finds what a text describes: say it, as --text 'a ripe pear'"
             )
-        model = _weights(name, folder, modeling_auto.AutoModelForZeroShotObjectDetection)
-        phrased = config.model_type in _PHRASED
-        return Network(folder, model, _processor(name, folder), tuple(texts), True, phrased)
+        model = _load_weights(name, folder, modeling_auto.AutoModelForZeroShotObjectDetection)
+        phrased = config.model_type in _PHRASE_MODELS
+        return DetectorNetwork(folder, model, _processor(name, folder), tuple(texts), True, phrased)
     if type(config) in by_classes:
-        model = _weights(name, folder, modeling_auto.AutoModelForObjectDetection)
+        model = _load_weights(name, folder, modeling_auto.AutoModelForObjectDetection)
         known = {int(number): str(label) for number, label in model.config.id2label.items()}
         labels = tuple(known.get(number, f"class {number}") for number in range(max(known) + 1))
-        return Network(folder, model, _image_processor(name, folder), labels, False, False)
+        return DetectorNetwork(folder, model, _image_processor(name, folder), labels, False, False)
     raise FeatureError(
-        f"{printable(name)} is of the kind {printable(config.model_type)}, which detects no "
+        f"{make_printable(name)} is of the kind {make_printable(config.model_type)}, which detects no "
         "objects; name a detector, such as ustc-community/dfine-medium-coco"
     )
 
 
-def _weights(name: str, folder: Path, auto: Any) -> Any:
-    model, info = _guarded(name, folder, auto.from_pretrained, output_loading_info=True)
+def _load_weights(name: str, folder: Path, auto: Any) -> Any:
+    model, info = _open_guarded(name, folder, auto.from_pretrained, output_loading_info=True)
     missing = sorted(map(str, info["missing_keys"]))
     if missing:
         listed = ", ".join(missing[:5])
-        raise FeatureError(f"{printable(name)}: {folder} lacks weights: {listed} …")
+        raise FeatureError(f"{make_printable(name)}: {folder} lacks weights: {listed} …")
     return model
 
 
@@ -117,7 +117,7 @@ def _image_processor(name: str, folder: Path) -> Any:
         # RF-DETR's own class runs on torchvision alone; that of Deformable DETR does the same.
         if not (folder / "preprocessor_config.json").is_file():
             raise FeatureError(
-                f"{printable(name)}: {folder} does not say how pictures are prepared ({error}); "
+                f"{make_printable(name)}: {folder} does not say how pictures are prepared ({error}); "
                 "it needs preprocessor_config.json"
             ) from error
         return importlib.import_module(_DETR).DeformableDetrImageProcessorPil.from_pretrained(
@@ -128,22 +128,22 @@ def _image_processor(name: str, folder: Path) -> Any:
 def _processor(name: str, folder: Path) -> Any:
     from transformers import AutoProcessor
 
-    return _guarded(name, folder, AutoProcessor.from_pretrained, backend="pil")
+    return _open_guarded(name, folder, AutoProcessor.from_pretrained, backend="pil")
 
 
-def _guarded(name: str, folder: Path, open_: Any, **options: Any) -> Any:
+def _open_guarded(name: str, folder: Path, open_: Any, **options: Any) -> Any:
     try:
         return open_(folder, **options)
     except opening_errors() as error:
         raise FeatureError(
-            f"{printable(name)}: {folder} does not open as a detector ({printable(str(error))}); "
+            f"{make_printable(name)}: {folder} does not open as a detector ({make_printable(str(error))}); "
             "it needs config.json, preprocessor_config.json and weights, of a kind that "
             "transformers knows without code of its own"
         ) from error
 
 
-def _lacking(name: str, error: ImportError) -> str:
+def _missing_package(name: str, error: ImportError) -> str:
     text = str(error)
     package = next((known for known in ("timm", "torchvision") if known in text), error.name or "")
-    words = (printable(text).strip().splitlines() or ["a package is missing"])[0]
-    return f"{printable(name)} needs a package more ({words}): pip install {package}"
+    words = (make_printable(text).strip().splitlines() or ["a package is missing"])[0]
+    return f"{make_printable(name)} needs a package more ({words}): pip install {package}"

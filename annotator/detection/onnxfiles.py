@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from annotator.errors import ExtraMissing, FeatureError
-from annotator.features.weights import needed, offline
-from annotator.items.refs import printable
+from annotator.features.weights import is_offline, require_package
+from annotator.items.refs import make_printable
 
-INSTALL = "pip install 'annotator-tui[faces]'"
+INSTALL_COMMAND = "pip install 'annotator-tui[faces]'"
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class PublishedFile:
     """A file that is published on the Hugging Face Hub."""
 
     repository: str
@@ -24,13 +24,13 @@ class Published:
     licence: str
 
 
-KNOWN = {
-    "yunet": Published(
+KNOWN_FILES = {
+    "yunet": PublishedFile(
         "opencv/face_detection_yunet", "face_detection_yunet_2023mar.onnx",
         "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4",
         "0.2 MB", "MIT (Shiqi Yu, libfacedetection)",
     ),
-    "sface": Published(
+    "sface": PublishedFile(
         "opencv/face_recognition_sface", "face_recognition_sface_2021dec.onnx",
         "0ba9fbfa01b5270c96627c4ef784da859931e02f04419c829e83484087c34e79",
         "39 MB", "Apache-2.0 (Zhong et al., SFace)",
@@ -63,13 +63,13 @@ def find_onnx(name: str) -> OnnxFile:
     local = Path(name).expanduser()
     if local.is_file():
         return OnnxFile(name, local.resolve(), _sha256(local), "of your own file: yours to check")
-    if name not in KNOWN:
+    if name not in KNOWN_FILES:
         raise FeatureError(
-            f"{printable(name)} is neither an ONNX file nor one of {', '.join(KNOWN)}; give the "
+            f"{make_printable(name)} is neither an ONNX file nor one of {', '.join(KNOWN_FILES)}; give the "
             "path of a file"
         )
-    published = KNOWN[name]
-    path = _fetched(name, published)
+    published = KNOWN_FILES[name]
+    path = _fetch_file(name, published)
     found = _sha256(path)
     if found != published.sha256:
         raise FeatureError(
@@ -80,8 +80,8 @@ def find_onnx(name: str) -> OnnxFile:
     return OnnxFile(name, path, found, published.licence)
 
 
-def _fetched(name: str, published: Published) -> Path:
-    hub = needed("huggingface_hub", INSTALL, instead="")
+def _fetch_file(name: str, published: PublishedFile) -> Path:
+    hub = require_package("huggingface_hub", INSTALL_COMMAND, alternative="")
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     repository, file = published.repository, published.file
@@ -90,7 +90,7 @@ def _fetched(name: str, published: Published) -> Path:
     except LocalEntryNotFoundError:
         pass
     try:
-        if offline():
+        if is_offline():
             raise OSError("HF_HUB_OFFLINE is set")
         # Not hf_hub_download: without a network that tries, and talks, for half a minute.
         path = Path(hub.snapshot_download(repository, allow_patterns=[file])) / file
@@ -98,7 +98,7 @@ def _fetched(name: str, published: Published) -> Path:
             raise OSError(f"{repository} answered without {file}")
         return path
     except (OSError, HfHubHTTPError) as error:
-        reason = printable((str(error).splitlines() or [type(error).__name__])[0])
+        reason = make_printable((str(error).splitlines() or [type(error).__name__])[0])
         raise ExtraMissing(
             f"{name} is not on this machine, and cannot be fetched now ({reason}).\n"
             f"Where there is a network: hf download {repository} {file}   ({published.size}, "

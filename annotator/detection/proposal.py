@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from annotator.errors import ImageError
-from annotator.items.refs import Box, Item, printable
+from annotator.items.refs import Box, Item, make_printable
 
 UNNAMED = "object"
 """The class of a proposal of which only the place is known."""
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class ProposalMember:
     """One of the boxes that a proposal was fused from."""
 
     box: Box
@@ -41,7 +41,7 @@ class Proposal:
     """What proposed it, with what its scores depend on: "dfine-x", "lost:dino-vits16" …"""
     votes: int = 1
     """How many models found it."""
-    members: tuple[Member, ...] = ()
+    members: tuple[ProposalMember, ...] = ()
     """The boxes that it was fused from; none where it stands for itself."""
     extra: Mapping[str, Any] | None = None
     """Anything else worth keeping: landmarks, the probabilities of other names …; plain JSON."""
@@ -62,18 +62,20 @@ class Proposal:
         return None
 
 
-def reason(error: ImageError, file: Path) -> str:
+def strip_file_name(error: ImageError, file: Path) -> str:
     """What is wrong with an image file, without its path in front."""
-    return str(error).removeprefix(f"{printable(str(file))}: ")
+    return str(error).removeprefix(f"{make_printable(str(file))}: ")
 
 
-def no_numbers(half: bool) -> str:
+def describe_nan(half_precision: bool) -> str:
     """What to say of an image that a network in half precision, or in full, answers with NaN."""
-    remedy = "try --dtype fp32" if half else "fetch its weights again, or leave this model out"
+    remedy = (
+        "try --dtype fp32" if half_precision else "fetch its weights again, or leave this model out"
+    )
     return f"the model answers it with no numbers (NaN); {remedy}"
 
 
-def within(box: Box, size: tuple[int, int]) -> Box | None:
+def clip_box(box: Box, size: tuple[int, int]) -> Box | None:
     """The part of `box` inside an image of (width, height), in whole hundredths of a pixel.
 
     None where there is none, or where a coordinate is not a number.
@@ -97,13 +99,13 @@ def iou(a: Box, b: Box) -> float:
     return common / (a.w * a.h + b.w * b.h - common)
 
 
-def suppressed(proposals: Sequence[Proposal], most: float) -> list[Proposal]:
+def suppress_overlaps(proposals: Sequence[Proposal], max_iou: float) -> list[Proposal]:
     """Greedy non-maximum suppression: the best first, without those that overlap a better one of
     the same image and class with an IoU above `most`."""
     kept: dict[tuple[str, str], list[Proposal]] = {}
     for proposal in sorted(proposals, key=lambda p: -p.score):
         rivals = kept.setdefault((proposal.item.path, proposal.name), [])
-        if all(iou(proposal.box, better.box) <= most for better in rivals):
+        if all(iou(proposal.box, better.box) <= max_iou for better in rivals):
             rivals.append(proposal)
     best = [proposal for group in kept.values() for proposal in group]
     return sorted(best, key=lambda p: -p.score)

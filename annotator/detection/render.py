@@ -11,11 +11,11 @@ from PIL import Image, ImageDraw, ImageFont
 
 from annotator.items.refs import Box
 
-LONGEST = 1600
+MAX_RENDER_SIDE = 1600
 """Larger pictures are drawn smaller, in pixels."""
 
 
-class Caption(NamedTuple):
+class BoxCaption(NamedTuple):
     """A box and what is written at it."""
 
     box: Box
@@ -24,7 +24,9 @@ class Caption(NamedTuple):
     score: float
 
 
-def drawn(picture: Image.Image, scale: float, captions: Sequence[Caption]) -> Image.Image:
+def draw_captions(
+    picture: Image.Image, scale: float, captions: Sequence[BoxCaption]
+) -> Image.Image:
     """A copy of `picture`, which has `scale` pixels for each pixel of its source, with boxes and
     names; the best ones on top, each class with a colour of its own."""
     image = picture.copy()
@@ -32,15 +34,15 @@ def drawn(picture: Image.Image, scale: float, captions: Sequence[Caption]) -> Im
     width = max(1, round(max(image.size) / 400))
     font = ImageFont.load_default(max(10.0, max(image.size) / 60))
     for caption in sorted(captions, key=lambda caption: caption.score):
-        _draw(pen, caption, scale, width, font)
+        _draw_caption(pen, caption, scale, width, font)
     return image
 
 
-def _draw(
-    pen: ImageDraw.ImageDraw, caption: Caption, scale: float, width: int, font: _Font
+def _draw_caption(
+    pen: ImageDraw.ImageDraw, caption: BoxCaption, scale: float, width: int, font: _Font
 ) -> None:
     x, y, w, h = (side * scale for side in caption.box)
-    colour = colour_of(caption.name)
+    colour = class_color(caption.name)
     pen.rectangle((x, y, max(x, x + w - 1), max(y, y + h - 1)), outline=colour, width=width)
     text = f"{caption.name} {caption.score:.2f}"
     left, top, right, bottom = pen.textbbox((0, 0), text, font=font)
@@ -51,7 +53,7 @@ def _draw(
     pen.text((x + width - left, above + width - top), text, fill=(0, 0, 0), font=font)
 
 
-def colour_of(name: str) -> tuple[int, int, int]:
+def class_color(name: str) -> tuple[int, int, int]:
     """A light colour that a name always has."""
     hue = zlib.crc32(name.encode("utf-8", "surrogateescape")) % 360 / 360
     red, green, blue = colorsys.hls_to_rgb(hue, 0.65, 0.9)

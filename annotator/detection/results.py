@@ -12,14 +12,14 @@ from typing import Any, BinaryIO
 
 from annotator.detection.detections import Detections
 from annotator.errors import FeatureError
-from annotator.items.refs import printable
+from annotator.items.refs import make_printable
 
-Stamp = tuple[int, int]
+FileStamp = tuple[int, int]
 """Bytes and nanoseconds of an image file: another one makes the answer stale."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ImageDetections:
     """What a model found in one image."""
 
     path: str
@@ -30,13 +30,13 @@ class Answer:
     left_out: dict[str, int]
     """Boxes that were no boxes: why, and how many."""
 
-    def as_dict(self, stamp: Stamp) -> dict[str, Any]:
+    def as_dict(self, stamp: FileStamp) -> dict[str, Any]:
         passes = {how: found.as_dict() for how, found in self.passes.items()}
         row = {"path": self.path, "stamp": stamp, "size": self.size, "passes": passes}
         return {**row, "left_out": self.left_out} if self.left_out else row
 
 
-class Results:
+class DetectionCache:
     """A file of JSON lines: what was asked first, then an answer a line."""
 
     def __init__(self, folder: Path, described: Mapping[str, Any]) -> None:
@@ -50,7 +50,7 @@ class Results:
         )
         key = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
         self.path = folder / f"{name or 'model'}-{key}.jsonl"
-        self._places: dict[str, tuple[int, Stamp]] = {}
+        self._places: dict[str, tuple[int, FileStamp]] = {}
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with self.path.open("a+b") as file:
@@ -61,11 +61,11 @@ class Results:
     def __len__(self) -> int:
         return len(self._places)
 
-    def has(self, path: str, stamp: Stamp) -> bool:
+    def has(self, path: str, stamp: FileStamp) -> bool:
         """Whether the image as it is now was answered."""
         return path in self._places and self._places[path][1] == stamp
 
-    def get(self, path: str) -> Answer | None:
+    def get(self, path: str) -> ImageDetections | None:
         """The last answer for an image."""
         if path not in self._places:
             return None
@@ -74,9 +74,9 @@ class Results:
             row = json.loads(file.readline().decode("utf-8", "surrogateescape"))
         passes = {how: Detections.parse(found) for how, found in row["passes"].items()}
         width, height = row["size"]
-        return Answer(path, (width, height), passes, row.get("left_out", {}))
+        return ImageDetections(path, (width, height), passes, row.get("left_out", {}))
 
-    def add(self, answers: Sequence[tuple[Answer, Stamp]]) -> None:
+    def add(self, answers: Sequence[tuple[ImageDetections, FileStamp]]) -> None:
         """Append answers; after a crash they are there. Raises `FeatureError` for a full disk."""
         places = {}
         try:
@@ -97,7 +97,7 @@ class Results:
         file.seek(0)
         at = 0
         for line in file:
-            row = _parsed(line)
+            row = _parse_line(line)
             if row is None:
                 file.truncate(at)
                 break
@@ -108,7 +108,7 @@ class Results:
             file.write(f'{{"asked": {described}}}\n'.encode("utf-8", "surrogateescape"))
 
 
-def _parsed(line: bytes) -> dict[str, Any] | None:
+def _parse_line(line: bytes) -> dict[str, Any] | None:
     try:
         row = json.loads(line.decode("utf-8", "surrogateescape")) if line.endswith(b"\n") else None
     except ValueError:
@@ -118,6 +118,6 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
 
 def _unwritable(path: Path, error: OSError) -> FeatureError:
     return FeatureError(
-        f"{printable(str(path))} cannot be written ({error.strerror}); make room or rights there; "
+        f"{make_printable(str(path))} cannot be written ({error.strerror}); make room or rights there; "
         "the same command goes on where it was"
     )

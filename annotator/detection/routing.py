@@ -5,29 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from annotator.detection.fuse import Fused
+from annotator.detection.fuse import FusedBox
 
 MIN_SCORE = 0.6
-ENOUGH = 0.9
+MIN_AGREEMENT = 0.9
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class AgreementRule:
     """When a fused box counts as agreed upon."""
 
     min_score: float = MIN_SCORE
     """For the mean over the models that found it of their best scores."""
     min_votes: int = 1
     """How many different models must have found it."""
-    enough: float = ENOUGH
+    min_agreement: float = MIN_AGREEMENT
     """Images whose agreement is below go to a person first."""
 
-    def keeps(self, fused: Fused) -> bool:
+    def keeps(self, fused: FusedBox) -> bool:
         return fused.mean >= self.min_score and fused.votes >= self.min_votes
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class ImageAgreement:
     """What the detectors' agreement over one image says."""
 
     path: str
@@ -35,7 +35,7 @@ class Route:
     """Fused boxes that the rule keeps."""
     total: int
     """All fused boxes."""
-    enough: float
+    min_agreement: float
 
     @property
     def agreement(self) -> float:
@@ -45,14 +45,14 @@ class Route:
     @property
     def to_person(self) -> bool:
         """Whether a person should look at this image first."""
-        return self.agreement < self.enough
+        return self.agreement < self.min_agreement
 
 
-def route(path: str, fused: Sequence[Fused], rule: Rule) -> Route:
+def measure_agreement(path: str, fused: Sequence[FusedBox], rule: AgreementRule) -> ImageAgreement:
     kept = sum(rule.keeps(each) for each in fused)
-    return Route(path, kept, len(fused), rule.enough)
+    return ImageAgreement(path, kept, len(fused), rule.min_agreement)
 
 
-def in_order(routes: Sequence[Route]) -> list[Route]:
+def sort_by_agreement(routes: Sequence[ImageAgreement]) -> list[ImageAgreement]:
     """Those for a person first, the least agreement first; then the rest as they came."""
     return sorted(routes, key=lambda each: each.agreement if each.to_person else 2.0)

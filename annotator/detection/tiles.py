@@ -8,15 +8,21 @@ from math import ceil
 
 import numpy as np
 
-from annotator.detection.detections import Array, Detections, covered, joined, overlaps
+from annotator.detection.detections import (
+    Detections,
+    FloatArray,
+    compute_coverage,
+    compute_ious,
+    concatenate_detections,
+)
 
 _EDGE = 2.0
 """Pixels: a box that ends this near to an edge of its tile may go on beyond."""
-_SAME = 0.5
+_SAME_OBJECT_OVERLAP = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Tile:
+class ImageTile:
     """A part of an image, in whole pixels; the last two are not part of it."""
 
     left: int
@@ -29,18 +35,18 @@ class Tile:
         return self.right - self.left, self.bottom - self.top
 
 
-def tiles(size: tuple[int, int], side: int, overlap: float) -> list[Tile]:
+def make_tiles(size: tuple[int, int], side: int, overlap: float) -> list[ImageTile]:
     """Square tiles that cover an image of (width, height), after the whole image itself.
 
     Neighbours share at least `overlap` of `side`. An image that is no larger than a tile is
     its only tile.
     """
     width, height = size
-    whole = Tile(0, 0, width, height)
+    whole = ImageTile(0, 0, width, height)
     if max(size) <= side:
         return [whole]
     return [whole] + [
-        Tile(x, y, min(x + side, width), min(y + side, height))
+        ImageTile(x, y, min(x + side, width), min(y + side, height))
         for y in _starts(height, side, overlap)
         for x in _starts(width, side, overlap)
     ]
@@ -54,7 +60,7 @@ def _starts(length: int, side: int, overlap: float) -> list[int]:
     return [round(start) for start in np.linspace(0, length - side, count)]
 
 
-def merged(parts: Sequence[tuple[Tile, Detections]], size: tuple[int, int]) -> Detections:
+def merge_tiles(parts: Sequence[tuple[ImageTile, Detections]], size: tuple[int, int]) -> Detections:
     """The detections of all tiles as those of the image of (width, height), each object once.
 
     Of boxes of one class that overlap by half, the best stays. A box that its tile cuts off
@@ -63,49 +69,56 @@ def merged(parts: Sequence[tuple[Tile, Detections]], size: tuple[int, int]) -> D
     pieces are joined.
     """
     shifted = [found.moved(tile.left, tile.top) for tile, found in parts]
-    every = joined(shifted)
+    every = concatenate_detections(shifted)
     if len(parts) == 1 or not len(every):
         return every
     cut = np.concatenate(
-        [_cut(each, tile, size) for each, (tile, _) in zip(shifted, parts, strict=True)]
+        [
+            _touches_tile_edge(each, tile, size)
+            for each, (tile, _) in zip(shifted, parts, strict=True)
+        ]
     )
     order = np.lexsort((-every.scores, cut))  # whole ones first, and the best of them
     kept: list[int] = []
     boxes = every.boxes.copy()
     for row in order.tolist():
         rivals = [k for k in kept if every.names[k] == every.names[row]]
-        shared = (covered if cut[row] else overlaps)(boxes[rivals], boxes[row])
-        if not (shared > _SAME).any():
+        shared = (compute_coverage if cut[row] else compute_ious)(boxes[rivals], boxes[row])
+        if not (shared > _SAME_OBJECT_OVERLAP).any():
             kept.append(row)
-    return _pieced(replace(every, boxes=boxes), kept, cut)
+    return _join_pieces(replace(every, boxes=boxes), kept, cut)
 
 
-def _pieced(every: Detections, kept: list[int], cut: Array) -> Detections:
+def _join_pieces(detections: Detections, kept: list[int], cut: FloatArray) -> Detections:
     """The kept boxes; cut ones of a class that overlap at all become one box around both."""
-    boxes, gone = every.boxes.copy(), set[int]()
+    boxes, gone = detections.boxes.copy(), set[int]()
     pieces = [row for row in kept if cut[row]]
     for place, row in enumerate(pieces):
         for other in pieces[place + 1 :]:
-            alike = every.names[row] == every.names[other] and other not in gone
-            if alike and _in_line(boxes[row], boxes[other]):
+            alike = detections.names[row] == detections.names[other] and other not in gone
+            if alike and _is_continuation(boxes[row], boxes[other]):
                 boxes[row, :2] = np.minimum(boxes[row, :2], boxes[other, :2])
                 boxes[row, 2:] = np.maximum(boxes[row, 2:], boxes[other, 2:])
                 gone.add(other)
     rows = [row for row in kept if row not in gone]
-    return replace(every, boxes=boxes).take(sorted(rows, key=lambda row: -every.scores[row]))
+    return replace(detections, boxes=boxes).take(
+        sorted(rows, key=lambda row: -detections.scores[row])
+    )
 
 
-def _in_line(a: Array, b: Array) -> bool:
+def _is_continuation(a: FloatArray, b: FloatArray) -> bool:
     """Whether two boxes overlap, and almost wholly so along one axis: halves of one object."""
     shared = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
     smaller = np.minimum(a[2:] - a[:2], b[2:] - b[:2])
     return bool((shared > 0).all() and (shared / smaller).max() > 0.8)
 
 
-def _cut(found: Detections, tile: Tile, size: tuple[int, int]) -> Array:
+def _touches_tile_edge(
+    detections: Detections, tile: ImageTile, size: tuple[int, int]
+) -> FloatArray:
     """(n,) 1 where a box ends at an edge of its tile that is no edge of the image."""
     width, height = size
-    boxes = found.boxes
+    boxes = detections.boxes
     return np.asarray(
         ((tile.left > 0) & (boxes[:, 0] < tile.left + _EDGE))
         | ((tile.top > 0) & (boxes[:, 1] < tile.top + _EDGE))

@@ -11,20 +11,20 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.detection.lost import Features, Found, grown
+from annotator.detection.lost import DiscoveredObject, PatchFeatures, grow_object
 
 TAU = 0.2
 EPSILON = 1e-5
 
 
-def tokencut(features: Features, tau: float = TAU) -> Found | None:
+def tokencut(features: PatchFeatures, tau: float = TAU) -> DiscoveredObject | None:
     """The object; its score is how far the two parts' means of the eigenvector lie apart, as a
     share of its range. None where the image has no two parts.
 
     Holds two matrices of all pairs of patches: 100 MB for 3,600 patches.
     """
     shape = features.shape[:2]
-    vector = _second(features.reshape(-1, features.shape[2]), tau)
+    vector = _second_eigenvector(features.reshape(-1, features.shape[2]), tau)
     if vector is None or vector.min() == vector.max():
         return None
     parted = vector > vector.mean()
@@ -33,10 +33,10 @@ def tokencut(features: Features, tau: float = TAU) -> Found | None:
     if mask.all():
         return None
     gap = abs(float(vector[mask].mean() - vector[~mask].mean()))
-    return grown(mask.reshape(shape), seed, gap / float(np.ptp(vector)))
+    return grow_object(mask.reshape(shape), seed, gap / float(np.ptp(vector)))
 
 
-def _second(flat: NDArray[np.float32], tau: float) -> NDArray[np.float64] | None:
+def _second_eigenvector(flat: NDArray[np.float32], tau: float) -> NDArray[np.float64] | None:
     from scipy.linalg import eigh
 
     if len(flat) < 3:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from annotator.doctor.finding import Finding
-from annotator.doctor.machine import machine
-from annotator.doctor.project import project
+from annotator.doctor.machine import check_machine
+from annotator.doctor.project import check_project
 
-__all__ = ["Finding", "as_text", "examine"]
+__all__ = ["Finding", "format_findings", "examine_setup"]
 
 
-def examine(folder: Path | None = None) -> list[Finding]:
+def examine_setup(folder: Path | None = None) -> list[Finding]:
     """Look at everything; at a project, too, where one is given."""
-    return [*machine(), *(project(folder) if folder is not None else ())]
+    return [*check_machine(), *(check_project(folder) if folder is not None else ())]
 
 
-def as_text(findings: list[Finding]) -> str:
+def format_findings(findings: list[Finding]) -> str:
     """A line for each finding, and below a fault the line that fixes it."""
     lines = []
     for finding in findings:

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 
 from annotator import __version__
 from annotator.doctor.finding import Finding
-from annotator.features.weights import DEFAULT, MODELS, cached_weights
-from annotator.terminal.diagnostics import facts
+from annotator.features.weights import DEFAULT_BACKBONE, MODELS, cached_weights
+from annotator.terminal.diagnostics import diagnose_terminal
 
 EXTRAS = {
     "models": ("learnt features, detectors", ("torch", "transformers", "huggingface_hub")),
@@ -28,7 +28,7 @@ _GPU_FIELDS = "name,memory.total,memory.free,compute_cap,driver_version"
 _BF16_CAPABILITY = 8.0  # Ampere: older ones compute bfloat16 slowly, in software
 
 
-def machine() -> Iterator[Finding]:
+def check_machine() -> Iterator[Finding]:
     """Everything that is not a project's."""
     yield from _program()
     yield from _terminal()
@@ -52,7 +52,7 @@ def _terminal() -> Iterator[Finding]:
         fix = "run it in the terminal that you label in; over ssh with `ssh -t`"
         yield Finding("terminal", False, "standard input or output is no terminal", fix)
         return
-    for fact in facts():
+    for fact in diagnose_terminal():
         yield Finding(fact.name, fact.ok, fact.detail, fact.fix)
 
 
@@ -113,8 +113,12 @@ def _weights() -> Iterator[Finding]:
     here = [name for name in MODELS if cached_weights(name)]
     offline = ", offline (HF_HUB_OFFLINE): only what is here is used" if _offline() else ""
     detail = f"{', '.join(here) or 'none'} in {constants.HF_HUB_CACHE}{offline}"
-    model, size = MODELS[DEFAULT]
-    fix = "" if DEFAULT in here else f"hf download {model}   ({size}; else features are classic)"
+    model, size = MODELS[DEFAULT_BACKBONE]
+    fix = (
+        ""
+        if DEFAULT_BACKBONE in here
+        else f"hf download {model}   ({size}; else features are classic)"
+    )
     yield Finding("weights", not fix, detail, fix)
 
 

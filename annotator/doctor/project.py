@@ -15,26 +15,26 @@ from annotator.doctor.finding import Finding
 from annotator.errors import AnnotatorError
 from annotator.features.store import FeatureStore
 from annotator.features.weights import MODELS, cached_weights
-from annotator.formats.class_ids import FILE as IDS_FILE
-from annotator.formats.class_ids import check as check_ids
+from annotator.formats.class_ids import CLASS_IDS_FILE as IDS_FILE
+from annotator.formats.class_ids import check_class_ids as check_ids
 from annotator.items.listing import is_file
 from annotator.items.ref_table import RefTable
-from annotator.items.refs import Item, many, printable
-from annotator.log.entries import State, replay
-from annotator.log.store import NETWORK_FILE_SYSTEMS, SqliteStore, file_system
-from annotator.project.item_pool import load
-from annotator.project.label_sets import each
-from annotator.project.project import Project
+from annotator.items.refs import Item, make_printable, plural
+from annotator.log.entries import LogState, replay
+from annotator.log.store import NETWORK_FILE_SYSTEMS, SqliteStore, file_system_type
+from annotator.project.item_pool import load_refs
+from annotator.project.label_sets import count_classes
+from annotator.project.project import ProjectFolder
 
 _LOW_SPACE = 200_000_000
 _LOOKED_AT = 20_000
 """Files of a large project whose presence is checked; all of a smaller one."""
 
 
-def project(folder: Path) -> Iterator[Finding]:
+def check_project(folder: Path) -> Iterator[Finding]:
     """Everything about the project in `folder`."""
     try:
-        opened = Project.open(folder)
+        opened = ProjectFolder.open(folder)
     except AnnotatorError as error:
         yield Finding("project", False, "cannot be opened", str(error), blocks=True)
         return
@@ -48,12 +48,12 @@ def project(folder: Path) -> Iterator[Finding]:
         yield from _features(opened, refs)
 
 
-def _quoted(project: Project) -> str:
-    return shlex.quote(printable(str(project.folder)))
+def _quoted(project: ProjectFolder) -> str:
+    return shlex.quote(make_printable(str(project.folder)))
 
 
-def _disk(project: Project) -> Iterator[Finding]:
-    kind = file_system(project.folder)
+def _disk(project: ProjectFolder) -> Iterator[Finding]:
+    kind = file_system_type(project.folder)
     if kind in NETWORK_FILE_SYSTEMS:
         fix = f"for several annotators at once: mv {_quoted(project)} to a local disk"
         yield Finding("file system", False, f"{kind}: a rollback journal takes WAL's place", fix)
@@ -70,7 +70,7 @@ def _disk(project: Project) -> Iterator[Finding]:
         yield Finding("permissions", False, "the project cannot be written", fix, blocks=True)
 
 
-def _lock(project: Project) -> Iterator[Finding]:
+def _lock(project: ProjectFolder) -> Iterator[Finding]:
     """Whether somebody keeps the log locked: an annotator does so for milliseconds only."""
     file = project.labels_file
     if not file.exists():
@@ -88,7 +88,7 @@ def _lock(project: Project) -> Iterator[Finding]:
         yield Finding("lock", False, detail, _unlocking(project, name), blocks=True)
 
 
-def _unlocking(project: Project, name: str) -> str:
+def _unlocking(project: ProjectFolder, name: str) -> str:
     """The line that mends, or shows, why SQLite cannot write; `name` is that of its error."""
     file = f"{_quoted(project)}/{project.labels_file.name}"
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
@@ -98,8 +98,8 @@ def _unlocking(project: Project, name: str) -> str:
     return f"ls -ld {_quoted(project)} {file}*"
 
 
-def _labels(project: Project) -> Generator[Finding, None, State | None]:
-    state = State()
+def _labels(project: ProjectFolder) -> Generator[Finding, None, LogState | None]:
+    state = LogState()
     if not project.labels_file.exists():
         yield Finding("labels", True, "none yet")
         return state
@@ -113,19 +113,19 @@ def _labels(project: Project) -> Generator[Finding, None, State | None]:
     yield Finding(
         "labels",
         True,
-        f"{many(state.seq, 'row')} in the log, {many(len(state.standing), 'answer')}",
+        f"{plural(state.seq, 'row')} in the log, {plural(len(state.standing), 'answer')}",
     )
     return state
 
 
-def _items(project: Project) -> Generator[Finding, None, RefTable | None]:
-    settings = printable(str(project.folder / "annotator.toml"))
+def _items(project: ProjectFolder) -> Generator[Finding, None, RefTable | None]:
+    settings = make_printable(str(project.folder / "annotator.toml"))
     if not project.images.is_dir():
-        detail = f"the images' folder {printable(str(project.images.resolve()))} is not there"
+        detail = f"the images' folder {make_printable(str(project.images.resolve()))} is not there"
         yield Finding("images", False, detail, f"mend `images` in {settings}", blocks=True)
         return None
     try:
-        refs = load(project)
+        refs = load_refs(project)
     except AnnotatorError as error:
         yield Finding("refs", False, "cannot be read", str(error), blocks=True)
         return None
@@ -134,31 +134,31 @@ def _items(project: Project) -> Generator[Finding, None, RefTable | None]:
     folder = project.images
     absent = [path for path in paths if not is_file(folder / path)]
     looked = "" if step == 1 else f" of {len(paths):,} looked at"
-    detail = f"{many(len(refs), 'item')}; {len(absent):,}{looked} without a file{_such_as(absent)}"
+    detail = f"{plural(len(refs), 'item')}; {len(absent):,}{looked} without a file{_name_examples(absent)}"
     fix = f"put them back, or mend `images` in {settings}" if absent else ""
     yield Finding("items", not absent, detail, fix)
     return refs
 
 
-def _such_as(names: Sequence[str]) -> str:
-    return f", such as {printable(names[0])}" if names else ""
+def _name_examples(names: Sequence[str]) -> str:
+    return f", such as {make_printable(names[0])}" if names else ""
 
 
-def _consistency(project: Project, refs: RefTable, state: State) -> Iterator[Finding]:
+def _consistency(project: ProjectFolder, refs: RefTable, state: LogState) -> Iterator[Finding]:
     settings = project.folder / "annotator.toml"
     known = set(project.settings.names)
     counts = Counter(last.label for _, last in state.labels())
-    counts = each(counts) if project.settings.multi_label else counts
+    counts = count_classes(counts) if project.settings.multi_label else counts
     strange = {name: count for name, count in counts.items() if name and name not in known}
     if strange:
-        words = ", ".join(f"{printable(name)} ({count:,})" for name, count in strange.items())
-        name = shlex.quote(printable(next(iter(strange))))
+        words = ", ".join(f"{make_printable(name)} ({count:,})" for name, count in strange.items())
+        name = shlex.quote(make_printable(next(iter(strange))))
         fix = f"annotator add {_quoted(project)} --class {name}"
         yield Finding("classes", False, f"labels of classes not in {settings.name}: {words}", fix)
     answered = list(state.standing)
     gone = [ref for ref, row in zip(answered, refs.rows(answered).tolist(), strict=True) if row < 0]
     if gone:
-        detail = f"{many(len(gone), 'answer')} to items that refs.csv lacks{_such_as(gone)}"
+        detail = f"{plural(len(gone), 'answer')} to items that refs.csv lacks{_name_examples(gone)}"
         fix = f"annotator add {_quoted(project)} --images DIR, where they lie; the labels are kept"
         yield Finding("vanished items", False, detail, fix)
     try:
@@ -171,7 +171,7 @@ def _consistency(project: Project, refs: RefTable, state: State) -> Iterator[Fin
         yield Finding("consistency", True, "every answer has its item and its class")
 
 
-def _features(project: Project, refs: RefTable) -> Iterator[Finding]:
+def _features(project: ProjectFolder, refs: RefTable) -> Iterator[Finding]:
     again = f"annotator features {_quoted(project)}"
     yield from _model(project)
     if not (project.features_folder / "meta.json").exists():
@@ -186,28 +186,28 @@ def _features(project: Project, refs: RefTable) -> Iterator[Finding]:
     missing = int((rows < 0).sum())
     left_out = 0 if available is None else int((~available[rows[rows >= 0]]).sum())
     others = int((refs.rows([ref for ref in store.refs if ref]) < 0).sum())
-    detail = f"{store.name}, {many(len(store.matrix), 'row')}; none for {many(missing, 'item')}"
+    detail = f"{store.name}, {plural(len(store.matrix), 'row')}; none for {plural(missing, 'item')}"
     if left_out:
-        detail += f"; {many(left_out, 'item')} left out when they were computed: not readable"
+        detail += f"; {plural(left_out, 'item')} left out when they were computed: not readable"
     if others:
-        detail += f"; {many(others, 'row')} for items that refs.csv lacks"
+        detail += f"; {plural(others, 'row')} for items that refs.csv lacks"
     yield Finding("features", not missing, detail, again if missing else "")
     yield from _extractor(project, store, again)
 
 
-def _extractor(project: Project, store: FeatureStore, again: str) -> Iterator[Finding]:
+def _extractor(project: ProjectFolder, store: FeatureStore, again: str) -> Iterator[Finding]:
     """Whether these features are those that the settings ask for."""
     model = project.settings.model
     if model == "auto" or store.extractor.get("external"):
         return
     asked = {model, MODELS.get(model, (model, ""))[0], Path(model).name}
     if not any(name in store.name for name in asked):
-        detail = f"they come from {store.name}, annotator.toml names {printable(model)}"
-        fix = f"{again} --model {shlex.quote(printable(model))}"
+        detail = f"they come from {store.name}, annotator.toml names {make_printable(model)}"
+        fix = f"{again} --model {shlex.quote(make_printable(model))}"
         yield Finding("extractor", False, detail, fix)
 
 
-def _model(project: Project) -> Iterator[Finding]:
+def _model(project: ProjectFolder) -> Iterator[Finding]:
     """Whether the weights that annotator.toml names are here."""
     model = project.settings.model
     if model in ("auto", "classic") or cached_weights(model):
@@ -215,5 +215,5 @@ def _model(project: Project) -> Iterator[Finding]:
     name, size = MODELS.get(model, (model, "see its page"))
     if name.count("/") != 1 or Path(model).exists():
         return
-    fix = f"hf download {shlex.quote(printable(name))}   ({size})"
-    yield Finding("model", False, f"the weights of {printable(model)} are not here", fix)
+    fix = f"hf download {shlex.quote(make_printable(name))}   ({size})"
+    yield Finding("model", False, f"the weights of {make_printable(model)} are not here", fix)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from annotator.errors import FeatureError
 from annotator.features.extractor import Pixels
-from annotator.features.weights import find_weights, needed, opening_errors
+from annotator.features.weights import find_weights, opening_errors, require_package
 
 DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 _BATCHES = {"cuda": 256, "mps": 32, "cpu": 16}
@@ -75,17 +75,17 @@ class Backbone:
         batch_size: int | None = None,
     ) -> None:
         """Raises `ExtraMissing` for absent packages or weights, else `FeatureError`."""
-        torch = needed("torch")
-        needed("transformers")
+        torch = require_package("torch")
+        require_package("transformers")
         folder = find_weights(name)
         self.name = name
         self._folder = folder
         self._torch = torch
         self._local = threading.local()
-        self._device = chosen_device(torch, device)
-        self._dtype = chosen_dtype(torch, dtype, self._device)
+        self._device = choose_device(torch, device)
+        self._dtype = choose_dtype(torch, dtype, self._device)
         self.batch_size = batch_size or _BATCHES[self._device.partition(":")[0]]
-        self._model, self._output = _load(folder, name)
+        self._model, self._output = _load_network(folder, name)
         self._model = self._model.to(self._device, self._dtype).eval()
         self._input = _read_input(folder, self._model.config)
         self._patch = _patch_side(self._model.config)
@@ -143,7 +143,7 @@ class Backbone:
             pixels = self._torch.from_numpy(pictures).to(self._device).permute(0, 3, 1, 2)
             values = (pixels.float() * self._input.scale - self._mean) / self._std
             outputs = self._model(**self._arguments(values.to(self._dtype)))
-            vectors = _described(outputs, self._output).float().cpu().numpy()
+            vectors = _pool_outputs(outputs, self._output).float().cpu().numpy()
         return np.asarray(vectors, np.float32)
 
     def _stream(self) -> AbstractContextManager[Any]:
@@ -170,7 +170,7 @@ class Backbone:
         }
 
 
-def _described(outputs: Any, output: str) -> Any:
+def _pool_outputs(outputs: Any, output: str) -> Any:
     """(n, d) of a network's outputs."""
     if output == "pooled":
         return outputs.pooler_output.flatten(1)
@@ -180,7 +180,7 @@ def _described(outputs: Any, output: str) -> Any:
     return tokens.mean(dim=(2, 3) if tokens.ndim == 4 else 1)
 
 
-def chosen_device(torch: Any, wanted: str) -> str:
+def choose_device(torch: Any, wanted: str) -> str:
     """auto, or a device that is there: cpu, cuda, cuda:1 or mps."""
     there = ["cpu"]
     if torch.backends.mps.is_available():
@@ -197,7 +197,7 @@ def chosen_device(torch: Any, wanted: str) -> str:
     return wanted
 
 
-def chosen_dtype(torch: Any, wanted: str, device: str) -> Any:
+def choose_dtype(torch: Any, wanted: str, device: str) -> Any:
     if wanted == "auto":
         if device == "cpu":
             return torch.float32
@@ -210,7 +210,7 @@ def chosen_dtype(torch: Any, wanted: str, device: str) -> Any:
     return getattr(torch, DTYPES[wanted])
 
 
-def _load(folder: Path, name: str) -> tuple[Any, str]:
+def _load_network(folder: Path, name: str) -> tuple[Any, str]:
     """The vision network of a checkpoint, and which of its outputs describes a picture."""
     from transformers import AutoConfig, AutoModel
     from transformers.utils import logging
@@ -231,18 +231,18 @@ def _load(folder: Path, name: str) -> tuple[Any, str]:
     pooler = {key for key in missing if "pooler" in key}
     if missing - pooler:
         raise FeatureError(f"{name}: {folder} lacks weights: {', '.join(sorted(missing)[:5])} …")
-    return model, _output(model, pooled=not pooler)
+    return model, _choose_output(model, pooled=not pooler)
 
 
-def _output(model: Any, pooled: bool) -> str:
+def _choose_output(model: Any, pooled: bool) -> str:
     known = OUTPUTS.get(model.config.model_type)
     if known is not None:
         return known
     # A pooler whose weights are not in the checkpoint would be random.
-    return "pooled" if pooled and _pools(model) else "mean"
+    return "pooled" if pooled and _has_pooler(model) else "mean"
 
 
-def _pools(model: Any) -> bool:
+def _has_pooler(model: Any) -> bool:
     return any(getattr(model, part, None) is not None for part in ("pooler", "pool", "head"))
 
 
@@ -263,14 +263,14 @@ def _read_input(folder: Path, config: Any) -> _Input:
     except ValueError as error:
         raise FeatureError(f"{path} is no JSON ({error}); fetch the model again") from error
     said = {**_IMAGENET, "rescale_factor": 1 / 255, **{k: v for k, v in said.items() if v}}
-    width, height = _side(said, config)
+    width, height = _input_side(said, config)
     plain = said.get("do_normalize") is False
     mean = (0.0,) * 3 if plain else tuple(said["image_mean"])
     std = (1.0,) * 3 if plain else tuple(said["image_std"])
     return _Input(width, height, float(said["rescale_factor"]), mean, std)
 
 
-def _side(said: dict[str, Any], config: Any) -> tuple[int, int]:
+def _input_side(said: dict[str, Any], config: Any) -> tuple[int, int]:
     if _patch_side(config):
         side = math.isqrt(config.num_patches) * config.patch_size
         return side, side

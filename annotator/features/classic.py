@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.features.dictionary import Floats, load, patches
+from annotator.features.dictionary import Floats, extract_patches, load_filters
 from annotator.features.extractor import Pixels
 
 SIDE = 64
@@ -23,7 +23,7 @@ _ORIENTATIONS, _CELL = 6, 8
 _BINS = 4
 
 
-class Classic:
+class ClassicExtractor:
     """The extractor `classic`."""
 
     name = "classic"
@@ -33,10 +33,10 @@ class Classic:
 
     def __init__(self) -> None:
         self._parts = (
-            (1.0, Filters(load())),
+            (1.0, FilterBank(load_filters())),
             (0.7, oriented_gradients),
             (0.8, binary_patterns),
-            (0.5, colours),
+            (0.5, color_histogram),
         )
         self.dim = self([np.zeros((SIDE, SIDE, 3), np.uint8)]).shape[1]
 
@@ -53,11 +53,11 @@ class Classic:
         )
 
     def _features(self, pictures: Pixels) -> Floats:
-        parts = [weight * _unit(part(pictures)) for weight, part in self._parts]
+        parts = [weight * _normalize_rows(part(pictures)) for weight, part in self._parts]
         return np.concatenate(parts, axis=1).astype(np.float32)
 
 
-class Filters:
+class FilterBank:
     """Rectified responses to a dictionary at half size, averaged in a 3 x 3 grid, as roots."""
 
     def __init__(self, dictionary: Floats) -> None:
@@ -67,16 +67,16 @@ class Filters:
         """(n, 18 k) for (n, 64, 64, 3)."""
         n, half = len(pictures), SIDE // 2
         small = pictures.reshape(n, half, 2, half, 2, 3).mean(axis=(2, 4), dtype=np.float32)
-        response = patches(small, 2) @ self._filters + self._bias
+        response = extract_patches(small, 2) @ self._filters + self._bias
         signs = np.concatenate([response, -response], axis=-1) - np.float32(0.5)
-        pooled = _grid(np.maximum(signs, 0), 3)
+        pooled = _grid_means(np.maximum(signs, 0), 3)
         return np.sqrt(pooled.reshape(n, -1))
 
 
 def oriented_gradients(pictures: Pixels) -> Floats:
     """(n, 384): six orientations in 8 x 8 cells, normalised by the cells around them."""
     n, cells = len(pictures), SIDE // _CELL
-    grey = _grey(pictures)
+    grey = _luma(pictures)
     across, down = np.zeros_like(grey), np.zeros_like(grey)
     across[:, :, 1:-1] = grey[:, :, 2:] - grey[:, :, :-2]
     down[:, 1:-1] = grey[:, 2:] - grey[:, :-2]
@@ -96,18 +96,18 @@ def oriented_gradients(pictures: Pixels) -> Floats:
 
 def binary_patterns(pictures: Pixels) -> Floats:
     """(n, 236): roots of the histograms of 59 uniform patterns in each quarter."""
-    grey = _grey(pictures)
+    grey = _luma(pictures)
     inner = grey[:, 1:-1, 1:-1] + np.float32(0.01)
     side = SIDE - 2
     code = np.zeros(inner.shape, np.uint8)
     for bit, (y, x) in enumerate(_NEIGHBOURS):
         code |= (grey[:, y : y + side, x : x + side] > inner).astype(np.uint8) << np.uint8(bit)
     half = side // 2
-    quarters = _UNIFORM[code].reshape(-1, 2, half, 2, half).swapaxes(2, 3)
+    quarters = _UNIFORM_BINS[code].reshape(-1, 2, half, 2, half).swapaxes(2, 3)
     return _histograms(quarters.reshape(-1, half * half), 59).reshape(len(pictures), -1)
 
 
-def colours(pictures: Pixels) -> Floats:
+def color_histogram(pictures: Pixels) -> Floats:
     """(n, 64): roots of the histogram of four levels each of red, green and blue."""
     levels = (pictures >> 6).astype(np.int64)
     bins = (levels[..., 0] * _BINS + levels[..., 1]) * _BINS + levels[..., 2]
@@ -117,7 +117,7 @@ def colours(pictures: Pixels) -> Floats:
 _NEIGHBOURS = ((0, 0), (0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0))
 
 
-def _uniform() -> NDArray[np.int64]:
+def _uniform_bins() -> NDArray[np.int64]:
     """The bin of each pattern: one for each with at most two changes around, one for the rest."""
     codes = np.arange(256)
     turned = (codes >> 1) | ((codes & 1) << 7)
@@ -125,7 +125,7 @@ def _uniform() -> NDArray[np.int64]:
     return np.where(smooth, np.cumsum(smooth) - 1, 58)
 
 
-_UNIFORM = _uniform()
+_UNIFORM_BINS = _uniform_bins()
 
 
 def _histograms(bins: NDArray[np.int64], count: int) -> Floats:
@@ -135,7 +135,7 @@ def _histograms(bins: NDArray[np.int64], count: int) -> Floats:
     return np.sqrt(found / np.float32(bins.shape[1]), dtype=np.float32)
 
 
-def _grid(values: Floats, cells: int) -> Floats:
+def _grid_means(values: Floats, cells: int) -> Floats:
     """(n, cells * cells, c) means of (n, rows, columns, c) over a grid."""
     edges = np.rint(np.linspace(0, values.shape[1], cells + 1)).astype(int)
     spans = [slice(edges[i], edges[i + 1]) for i in range(cells)]
@@ -143,11 +143,11 @@ def _grid(values: Floats, cells: int) -> Floats:
     return np.stack(means, axis=1).astype(np.float32, copy=False)
 
 
-def _grey(pictures: Pixels) -> Floats:
+def _luma(pictures: Pixels) -> Floats:
     """Luma of ITU-R BT.601, 0 to 1."""
     luma = np.array([0.299, 0.587, 0.114], np.float32) / np.float32(255)
     return np.asarray(pictures.astype(np.float32) @ luma, np.float32)
 
 
-def _unit(rows: Floats) -> Floats:
+def _normalize_rows(rows: Floats) -> Floats:
     return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-9), np.float32)

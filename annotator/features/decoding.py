@@ -30,10 +30,10 @@ from annotator.images import ImageSource
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import Item
 
-_TASK = 8
+_MIN_TASK = 8
 """Pictures that a worker takes at once at least: boxes of one image should share a task."""
-_MOST = 32
-COMPUTED = 2
+_MAX_TASK = 32
+MAX_COMPUTING = 2
 """Batches that may be computed at a time: one is handed over while another one is at work."""
 
 S = TypeVar("S")
@@ -42,8 +42,8 @@ Reasons = list[str | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """Some items' pictures. Valid until `COMPUTED` + 1 more batches have been taken."""
+class DecodedBatch:
+    """Some items' pictures. Valid until `MAX_COMPUTING` + 1 more batches have been taken."""
 
     rows: list[int]
     pictures: Pixels
@@ -53,7 +53,7 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class DecodeSpec:
     """How items are looked at."""
 
     source: ImageSource
@@ -66,13 +66,13 @@ class Look:
 
     def _fill(self, ref: str, picture: Pixels) -> str | None:
         try:
-            picture[:] = self.source.squeezed(Item.parse(ref), self.size, self.context)
+            picture[:] = self.source.resized_pixels(Item.parse(ref), self.size, self.context)
         except (ImageError, RefError) as error:
             return str(error)
         return None
 
 
-def pipelined(
+def map_pipelined(
     pool: Executor, work: Callable[[S], T], tasks: Iterable[S], ahead: int
 ) -> Iterator[T]:
     """`map(work, tasks)` in a pool, at most `ahead` + 1 of them begun and not yet taken."""
@@ -88,39 +88,39 @@ def pipelined(
         pool.shutdown(cancel_futures=True)
 
 
-def decoded_batches(
-    look: Look,
+def decode_batches(
+    spec: DecodeSpec,
     refs: RefTable,
     rows: Sequence[int],
     batch_size: int,
     workers: int,
     processes: bool,
-) -> Iterator[Batch]:
+) -> Iterator[DecodedBatch]:
     """The pictures of `rows` in their order. Processes need a source fit for pickling.
 
     Raises `FeatureError` if a process dies.
     """
-    ahead = max(2, math.ceil(2 * workers * _TASK / batch_size))
-    shape = (ahead + COMPUTED + 2, batch_size, look.size[1], look.size[0], 3)
-    parts = max(_TASK, min(_MOST, batch_size // (2 * workers)))
+    ahead = max(2, math.ceil(2 * workers * _MIN_TASK / batch_size))
+    shape = (ahead + MAX_COMPUTING + 2, batch_size, spec.size[1], spec.size[0], 3)
+    parts = max(_MIN_TASK, min(_MAX_TASK, batch_size // (2 * workers)))
     spans = [slice(at, at + parts) for at in range(0, batch_size, parts)]
-    ring = _Shared(shape) if processes else _Private(shape)
-    pool = ring.pool(look, workers)
+    ring = _SharedMemory(shape) if processes else _ThreadMemory(shape)
+    pool = ring.pool(spec, workers)
     pending: deque[tuple[list[int], Pixels, list[Future[Reasons]]]] = deque()
     try:
         for number, at in enumerate(range(0, len(rows), batch_size)):
             some, place = list(rows[at : at + batch_size]), number % shape[0]
             names = [refs[row] for row in some]
             begun = [
-                pool.submit(ring.work(look), place, span.start, names[span])
+                pool.submit(ring.work(spec), place, span.start, names[span])
                 for span in spans
                 if span.start < len(some)
             ]
             pending.append((some, ring.pixels[place, : len(some)], begun))
             if len(pending) > ahead:
-                yield _ended(*pending.popleft())
+                yield _finish_batch(*pending.popleft())
         while pending:
-            yield _ended(*pending.popleft())
+            yield _finish_batch(*pending.popleft())
     except BrokenProcessPool as error:
         raise FeatureError(
             "a process that decodes images has died, of too little memory perhaps; what is "
@@ -131,23 +131,23 @@ def decoded_batches(
         ring.close()
 
 
-def _ended(rows: list[int], pictures: Pixels, begun: list[Future[Reasons]]) -> Batch:
-    return Batch(rows, pictures, [reason for part in begun for reason in part.result()])
+def _finish_batch(rows: list[int], pictures: Pixels, begun: list[Future[Reasons]]) -> DecodedBatch:
+    return DecodedBatch(rows, pictures, [reason for part in begun for reason in part.result()])
 
 
 Work = Callable[[int, int, list[str]], Reasons]
 
 
-class _Private:
+class _ThreadMemory:
     """Memory of this process, for threads."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.pixels: Pixels = np.empty(shape, np.uint8)
 
-    def pool(self, look: Look, workers: int) -> Executor:
+    def pool(self, look: DecodeSpec, workers: int) -> Executor:
         return ThreadPoolExecutor(workers)
 
-    def work(self, look: Look) -> Work:
+    def work(self, look: DecodeSpec) -> Work:
         def fill(place: int, start: int, names: list[str]) -> Reasons:
             return look.fill(names, self.pixels[place, start : start + len(names)])
 
@@ -157,50 +157,50 @@ class _Private:
         pass
 
 
-class _Shared:
+class _SharedMemory:
     """Memory without a name that processes share; it goes with the last of them."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self._shape = shape
         self._file = os.memfd_create("annotator-pictures", os.MFD_CLOEXEC)
         os.ftruncate(self._file, math.prod(shape))
-        self.pixels: Pixels = _mapped(self._file, shape)
+        self.pixels: Pixels = _map_memory(self._file, shape)
 
-    def pool(self, look: Look, workers: int) -> Executor:
+    def pool(self, look: DecodeSpec, workers: int) -> Executor:
         path = f"/proc/{os.getpid()}/fd/{self._file}"
         spawn = multiprocessing.get_context("spawn")
         given = (look, path, self._shape)
-        return ProcessPoolExecutor(workers, spawn, initializer=_begin, initargs=given)
+        return ProcessPoolExecutor(workers, spawn, initializer=_init_process, initargs=given)
 
-    def work(self, look: Look) -> Work:
+    def work(self, look: DecodeSpec) -> Work:
         return _fill_shared
 
     def close(self) -> None:
         os.close(self._file)
 
 
-def can_share() -> bool:
+def can_share_memory() -> bool:
     """Whether processes can share memory here: on Linux."""
     return hasattr(os, "memfd_create") and Path("/proc/self/fd").is_dir()
 
 
-def _mapped(file: int, shape: tuple[int, ...]) -> Pixels:
+def _map_memory(file: int, shape: tuple[int, ...]) -> Pixels:
     return np.frombuffer(mmap.mmap(file, math.prod(shape)), np.uint8).reshape(shape)
 
 
 _pixels: Pixels
-_look: Look
+_decode_spec: DecodeSpec
 
 
-def _begin(look: Look, path: str, shape: tuple[int, ...]) -> None:
+def _init_process(look: DecodeSpec, path: str, shape: tuple[int, ...]) -> None:
     """What a decoding process does first."""
-    global _pixels, _look
+    global _pixels, _decode_spec
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is the parent's to handle
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    _pixels = _mapped(file, shape)
+    _pixels = _map_memory(file, shape)
     os.close(file)
-    _look = look
+    _decode_spec = look
 
 
 def _end_with_the_parent() -> None:
@@ -211,4 +211,4 @@ def _end_with_the_parent() -> None:
 
 
 def _fill_shared(place: int, start: int, names: list[str]) -> Reasons:
-    return _look.fill(names, _pixels[place, start : start + len(names)])
+    return _decode_spec.fill(names, _pixels[place, start : start + len(names)])

@@ -16,20 +16,20 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-PATCH = 6
-FILE = Path(__file__).with_name("dictionary.npy")
+PATCH_SIDE = 6
+DICTIONARY_FILE = Path(__file__).with_name("dictionary.npy")
 
 Floats = NDArray[np.float32]
 
 
-def load() -> Floats:
+def load_filters() -> Floats:
     """(109, k): the filters for normalised patches in rows 0 to 107, their bias in the last."""
-    return np.asarray(np.load(FILE), np.float32)
+    return np.asarray(np.load(DICTIONARY_FILE), np.float32)
 
 
-def patches(pictures: Floats, step: int) -> Floats:
+def extract_patches(pictures: Floats, step: int) -> Floats:
     """(n, rows, columns, 108) patches of (n, h, w, 3), of zero mean and unit contrast each."""
-    windows = sliding_window_view(pictures, (PATCH, PATCH), (1, 2))[:, ::step, ::step]
+    windows = sliding_window_view(pictures, (PATCH_SIDE, PATCH_SIDE), (1, 2))[:, ::step, ::step]
     found = windows.reshape(*windows.shape[:3], -1)
     found = found - found.mean(axis=-1, keepdims=True)
     found /= np.sqrt(np.square(found).mean(axis=-1, keepdims=True) + 10)
@@ -43,17 +43,17 @@ def dead_leaves(count: int, side: int, random: np.random.Generator) -> Floats:
     for picture in pictures:
         picture[:] = random.uniform(0, 255, 3)
         for _ in range(60):
-            _drop(picture, across, random)
-    return _softened(_softened(pictures, 1), 2).clip(0, 255)
+            _draw_ellipse(picture, across, random)
+    return _blur(_blur(pictures, 1), 2).clip(0, 255)
 
 
-def _softened(pictures: Floats, axis: int) -> Floats:
+def _blur(pictures: Floats, axis: int) -> Floats:
     """A lens is never quite sharp."""
     around = np.roll(pictures, 1, axis) + np.roll(pictures, -1, axis)
     return np.asarray((around + 2 * pictures) / 4, np.float32)
 
 
-def _drop(picture: Floats, across: NDArray[np.int64], random: np.random.Generator) -> None:
+def _draw_ellipse(picture: Floats, across: NDArray[np.int64], random: np.random.Generator) -> None:
     side = len(across)
     radius = min(3 / np.sqrt(random.uniform(0.002, 1)), side / 2)
     (x, y), turn = random.uniform(-5, side + 5, 2), random.uniform(0, np.pi)
@@ -66,20 +66,20 @@ def _drop(picture: Floats, across: NDArray[np.int64], random: np.random.Generato
     picture[inside] = colour + shade
 
 
-def learn(filters: int = 32, seed: int = 0) -> Floats:
-    """The dictionary as `load` gives it."""
+def learn_filters(filters: int = 32, seed: int = 0) -> Floats:
+    """The dictionary as `load_filters` gives it."""
     random = np.random.default_rng(seed)
     pictures = dead_leaves(300, 64, random).reshape(300, 32, 2, 32, 2, 3).mean(axis=(2, 4))
-    sample = patches(pictures, 1).reshape(-1, PATCH * PATCH * 3)
+    sample = extract_patches(pictures, 1).reshape(-1, PATCH_SIDE * PATCH_SIDE * 3)
     sample = sample[random.permutation(len(sample))[:30_000]].astype(np.float64)
     mean = sample.mean(axis=0)
     values, vectors = np.linalg.eigh(np.cov((sample - mean).T))
     whiten = (vectors / np.sqrt(values + 0.1)) @ vectors.T
-    found = whiten @ _spherical((sample - mean) @ whiten, filters, random).T
+    found = whiten @ _spherical_kmeans((sample - mean) @ whiten, filters, random).T
     return np.vstack([found, -mean @ found]).astype(np.float32)
 
 
-def _spherical(
+def _spherical_kmeans(
     sample: NDArray[np.float64], count: int, random: np.random.Generator
 ) -> NDArray[np.float64]:
     """(count, d) unit centres, up to sign."""
@@ -97,5 +97,5 @@ def _spherical(
 
 
 if __name__ == "__main__":
-    np.save(FILE, learn())
-    sys.stderr.write(f"{FILE} written\n")
+    np.save(DICTIONARY_FILE, learn_filters())
+    sys.stderr.write(f"{DICTIONARY_FILE} written\n")

@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 
 from annotator.errors import FeatureError
 from annotator.features.store import (
-    FORMAT,
-    MATRIX,
-    REFS,
+    MATRIX_FILE,
+    META_FORMAT,
+    REFS_FILE,
     FeatureStore,
     map_matrix,
-    missing,
+    missing_ranges,
     read_meta,
     write_meta,
 )
@@ -35,13 +35,13 @@ from annotator.items.ref_table import RefTable
 
 _NPY, _DONE, _REFS, _META = "partial.npy", "partial.done", "partial.txt", "partial.json"
 _LOCK = "partial.lock"
-ELSEWHERE = "another process computes these features now"
+BUSY_MESSAGE = "another process computes these features now"
 """What is said of a folder that somebody else writes."""
 _SYNC_EVERY = 2.0
 _COPIED_AT_ONCE = 1 << 14
 
 
-def open_growing(folder: Path) -> FeatureStore | None:
+def open_partial_features(folder: Path) -> FeatureStore | None:
     """The features of a folder that are still being computed, by this or another process.
 
     The rows of its matrix, and which of them are done, grow under the reader's eyes. None where
@@ -58,7 +58,7 @@ def open_growing(folder: Path) -> FeatureStore | None:
     return FeatureStore(refs, matrix, meta["extractor"], done) if whole else None
 
 
-class Growing:
+class FeatureWriter:
     """The one writer of a folder's features; `close` it, or use it as a context.
 
     Rows that the same extractor computed before, finished or not, are taken over. Nothing is
@@ -81,8 +81,8 @@ class Growing:
         self._pending: list[NDArray[np.int64]] = []
         self._synced_at = clock()
         folder.mkdir(parents=True, exist_ok=True)
-        self._lock = _locked(folder / _LOCK)
-        _end_cut_short(folder)
+        self._lock = _lock_file(folder / _LOCK)
+        _finish_interrupted(folder)
         self._earlier = [store for store in self._stores() if self._is_ours(store)]
         self.done = np.zeros(len(refs), bool)
         """(n,) the rows that need no computing any more."""
@@ -91,7 +91,7 @@ class Growing:
             self.done[rows] = True
         self._continue_in_place()
 
-    def __enter__(self) -> Growing:
+    def __enter__(self) -> FeatureWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -101,7 +101,7 @@ class Growing:
         """Store (m, d) vectors as `rows`; a reader sees them within seconds."""
         if not len(rows):
             return
-        with _told(self._folder):
+        with _read_partial_meta(self._folder):
             if self._matrix < 0:
                 self._create()
             self._put(rows, vectors)
@@ -113,7 +113,7 @@ class Growing:
         if self._pending:
             rows = np.sort(np.concatenate(self._pending))
             os.fsync(self._matrix)
-            for first, last in _runs(rows):
+            for first, last in _row_ranges(rows):
                 os.pwrite(self._map, b"\1" * (last - first), first)
             self._pending.clear()
         self._synced_at = self._clock()
@@ -123,15 +123,15 @@ class Growing:
         if self._matrix < 0:
             return
         self.sync()
-        meta = {"format": FORMAT, "extractor": self._extractor, "finished": True}
+        meta = {"format": META_FORMAT, "extractor": self._extractor, "finished": True}
         write_atomically(self._folder / _META, json.dumps(meta).encode())
-        _end_cut_short(self._folder)
+        _finish_interrupted(self._folder)
 
     def close(self) -> None:
         """Let go of the folder; the rows so far are kept for the next time."""
         try:
             if self._matrix >= 0:
-                with _told(self._folder):
+                with _read_partial_meta(self._folder):
                     self.sync()
         finally:
             self._close_files()
@@ -145,7 +145,7 @@ class Growing:
         self._matrix = self._map = -1
 
     def _stores(self) -> Iterator[FeatureStore]:
-        growing = open_growing(self._folder)
+        growing = open_partial_features(self._folder)
         if growing is not None:
             yield growing
         try:
@@ -166,7 +166,7 @@ class Growing:
         return ours[ours >= 0], theirs[ours >= 0]
 
     def _continue_in_place(self) -> None:
-        growing = open_growing(self._folder)
+        growing = open_partial_features(self._folder)
         if growing and self._is_ours(growing) and growing.refs == self._refs:
             self._dtype = growing.matrix.dtype
             self.done = growing.done != 0
@@ -188,7 +188,7 @@ class Growing:
             raise
         for name, path in new.items():
             path.replace(self._folder / name)
-        meta = {"format": FORMAT, "extractor": self._extractor}
+        meta = {"format": META_FORMAT, "extractor": self._extractor}
         write_atomically(self._folder / _META, json.dumps(meta).encode())
 
     def _allocate(self, new: dict[str, Path]) -> None:
@@ -219,7 +219,7 @@ class Growing:
         order = np.argsort(rows)
         data = np.ascontiguousarray(vectors[order], self._dtype)
         width, at = self._shape[1] * self._dtype.itemsize, 0
-        for first, last in _runs(rows[order]):
+        for first, last in _row_ranges(rows[order]):
             # Not through a map: a write that finds no room there would kill the process.
             os.pwrite(self._matrix, data[at : at + last - first].data, self._start + first * width)
             at += last - first
@@ -227,7 +227,7 @@ class Growing:
         self._pending.append(rows)
 
 
-def _runs(rows: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+def _row_ranges(rows: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
     """The ranges (first, last + 1) of ascending rows."""
     cuts = np.flatnonzero(np.diff(rows) != 1) + 1
     for run in np.split(rows, cuts):
@@ -236,7 +236,7 @@ def _runs(rows: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
 
 
 @contextmanager
-def _told(folder: Path) -> Iterator[None]:
+def _read_partial_meta(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -246,18 +246,18 @@ def _told(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _locked(path: Path) -> int:
-    with _told(path.parent):
+def _lock_file(path: Path) -> int:
+    with _read_partial_meta(path.parent):
         number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(number)
-        raise FeatureError(f"{path.parent}: {ELSEWHERE}; wait for it or stop it") from None
+        raise FeatureError(f"{path.parent}: {BUSY_MESSAGE}; wait for it or stop it") from None
     return number
 
 
-def _end_cut_short(folder: Path) -> None:
+def _finish_interrupted(folder: Path) -> None:
     """Rename partial files that are finished, wherever an earlier attempt ended."""
     try:
         meta = read_meta(folder / _META)
@@ -266,10 +266,10 @@ def _end_cut_short(folder: Path) -> None:
     if not meta.get("finished"):
         return
     done = np.fromfile(folder / _DONE, np.uint8)
-    for partial, name in ((_NPY, MATRIX), (_REFS, REFS)):
+    for partial, name in ((_NPY, MATRIX_FILE), (_REFS, REFS_FILE)):
         if (folder / partial).exists():
             (folder / partial).replace(folder / name)
-    gaps = missing(done)
+    gaps = missing_ranges(done)
     write_meta(folder, {"extractor": meta["extractor"], **({"missing": gaps} if gaps else {})})
     (folder / _META).unlink()
     (folder / _DONE).unlink()

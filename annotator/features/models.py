@@ -22,9 +22,9 @@ def load_extractor(
     """
     name = model if model and model != "auto" else default_model()
     if name == "classic":
-        from annotator.features.classic import Classic
+        from annotator.features.classic import ClassicExtractor
 
-        return Classic()
+        return ClassicExtractor()
     from annotator.features.backbones import Backbone
 
     return Backbone(name, device=device, dtype=dtype, batch_size=batch_size)

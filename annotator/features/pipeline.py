@@ -18,15 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.features.decoding import (
-    COMPUTED,
-    Batch,
-    Look,
-    can_share,
-    decoded_batches,
-    pipelined,
+    MAX_COMPUTING,
+    DecodedBatch,
+    DecodeSpec,
+    can_share_memory,
+    decode_batches,
+    map_pipelined,
 )
 from annotator.features.extractor import Extractor
-from annotator.features.growing import Growing
+from annotator.features.growing import FeatureWriter
 from annotator.images import ImageSource
 from annotator.items.ref_table import RefTable
 
@@ -37,7 +37,7 @@ Vectors = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
+class BrokenItem:
     """An item without features, and why."""
 
     ref: str
@@ -45,7 +45,7 @@ class Broken:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class ExtractionProgress:
     """How far the work is."""
 
     done: int
@@ -59,7 +59,7 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class ExtractionReport:
     """What a run did."""
 
     computed: int
@@ -68,14 +68,14 @@ class Report:
     """Items that have features, those of earlier runs among them."""
     of: int
     broken_count: int
-    broken: tuple[Broken, ...]
+    broken: tuple[BrokenItem, ...]
     """The first thousand of them."""
     complete: bool
     """Whether it came to its end; the next run continues where it was stopped."""
     seconds: float
 
 
-def extract(
+def extract_features(
     refs: RefTable,
     source: ImageSource,
     extractor: Extractor,
@@ -86,10 +86,10 @@ def extract(
     workers: int | None = None,
     limit: int | None = None,
     seed: int = 0,
-    progress: Callable[[Progress], None] = lambda _: None,
+    progress: Callable[[ExtractionProgress], None] = lambda _: None,
     stop: Callable[[], bool] = lambda: False,
     clock: Callable[[], float] = time.monotonic,
-) -> Report:
+) -> ExtractionReport:
     """Compute the features that `folder` lacks of `refs`, at most `limit` of them.
 
     They can be read while they grow (`growing.open_growing`). Pictures that cannot be read are
@@ -97,18 +97,18 @@ def extract(
     Raises `FeatureError` if the folder cannot be written or another process is at it.
     """
     described = {**extractor.describe(), "context": context}
-    with Growing(folder, refs, described, extractor.dim) as growing:
-        rows = _order(refs, np.flatnonzero(~growing.done), seed)[:limit]
-        tally = Tally(int(growing.done.sum()), len(rows), clock)
+    with FeatureWriter(folder, refs, described, extractor.dim) as growing:
+        rows = _shuffle_rows(refs, np.flatnonzero(~growing.done), seed)[:limit]
+        tally = ProgressCounter(int(growing.done.sum()), len(rows), clock)
         progress(tally.progress())
         workers = workers or min(32, len(os.sched_getaffinity(0)))
-        processes = extractor.outruns_threads and workers > 2 and can_share()
-        look = Look(source, extractor.size, context)
+        processes = extractor.outruns_threads and workers > 2 and can_share_memory()
+        look = DecodeSpec(source, extractor.size, context)
         size = batch_size or extractor.batch_size
-        batches = decoded_batches(look, refs, rows.tolist(), size, workers, processes)
-        for batch, found, vectors in _computed(batches, extractor):
-            tally.lose_all(batch, refs)
-            good = _storable(vectors, found, tally, refs)
+        batches = decode_batches(look, refs, rows.tolist(), size, workers, processes)
+        for batch, found, vectors in _compute_batches(batches, extractor):
+            tally.count_broken_batch(batch, refs)
+            good = _check_finite(vectors, found, tally, refs)
             growing.write(found[good], vectors[good])
             tally.count(int(good.sum()))
             progress(tally.progress())
@@ -119,7 +119,7 @@ def extract(
         return tally.report(complete=True)
 
 
-def _order(refs: RefTable, rows: Rows, seed: int) -> Rows:
+def _shuffle_rows(refs: RefTable, rows: Rows, seed: int) -> Rows:
     """The rows at random, those of boxes in one image together."""
     if not len(rows):
         return rows
@@ -130,32 +130,34 @@ def _order(refs: RefTable, rows: Rows, seed: int) -> Rows:
     return rows[np.argsort(place[groups], kind="stable")]
 
 
-def _computed(
-    batches: Iterable[Batch], extractor: Extractor
-) -> Iterator[tuple[Batch, Rows, Vectors]]:
+def _compute_batches(
+    batches: Iterable[DecodedBatch], extractor: Extractor
+) -> Iterator[tuple[DecodedBatch, Rows, Vectors]]:
     """One batch is computed while the next one is handed over and the last one is written."""
 
-    def work(batch: Batch) -> tuple[Batch, Rows, Vectors]:
+    def work(batch: DecodedBatch) -> tuple[DecodedBatch, Rows, Vectors]:
         good = np.array([reason is None for reason in batch.reasons])
         rows = np.array(batch.rows, np.int64)[good]
         if not len(rows):
             return batch, rows, np.zeros((0, extractor.dim), np.float32)
         return batch, rows, extractor(batch.pictures if good.all() else batch.pictures[good])
 
-    threads = COMPUTED if extractor.outruns_threads else 1
-    return pipelined(ThreadPoolExecutor(threads), work, batches, COMPUTED)
+    threads = MAX_COMPUTING if extractor.outruns_threads else 1
+    return map_pipelined(ThreadPoolExecutor(threads), work, batches, MAX_COMPUTING)
 
 
-def _storable(vectors: Vectors, rows: Rows, tally: Tally, refs: RefTable) -> NDArray[np.bool_]:
+def _check_finite(
+    vectors: Vectors, rows: Rows, tally: ProgressCounter, refs: RefTable
+) -> NDArray[np.bool_]:
     """Which vectors are numbers that the half precision of the file can hold."""
     good = (np.abs(vectors) < np.finfo(np.float16).max).all(axis=1)
     for row in rows[~good].tolist():
-        tally.lose(refs[row], "its features are not finite; compute them with --dtype fp32")
+        tally.count_broken(refs[row], "its features are not finite; compute them with --dtype fp32")
     return np.asarray(good)
 
 
 @dataclass(slots=True)
-class Tally:
+class ProgressCounter:
     """What has come of the items so far."""
 
     before: int
@@ -163,7 +165,7 @@ class Tally:
     clock: Callable[[], float]
     computed: int = 0
     broken_count: int = 0
-    broken: list[Broken] = field(default_factory=list)
+    broken: list[BrokenItem] = field(default_factory=list)
     started: float = 0.0
     marks: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=40))
 
@@ -171,30 +173,30 @@ class Tally:
         self.started = self.clock()
         self.marks.append((self.started, 0))
 
-    def lose(self, ref: str, reason: str) -> None:
+    def count_broken(self, ref: str, reason: str) -> None:
         self.broken_count += 1
         if len(self.broken) < _NAMED:
-            self.broken.append(Broken(ref, reason))
+            self.broken.append(BrokenItem(ref, reason))
 
-    def lose_all(self, batch: Batch, refs: RefTable) -> None:
+    def count_broken_batch(self, batch: DecodedBatch, refs: RefTable) -> None:
         for row, reason in zip(batch.rows, batch.reasons, strict=True):
             if reason is not None:
-                self.lose(refs[row], reason)
+                self.count_broken(refs[row], reason)
 
     def count(self, more: int) -> None:
         self.computed += more
         self.marks.append((self.clock(), self.computed + self.broken_count))
 
-    def progress(self) -> Progress:
+    def progress(self) -> ExtractionProgress:
         (since, first), (now, last) = self.marks[0], self.marks[-1]
         rate = (last - first) / (now - since) if now > since else 0.0
         left = self.wanted - self.computed - self.broken_count
         done = self.before + self.computed
         of = self.before + self.wanted
-        return Progress(done, of, self.broken_count, rate, left / rate if rate else None)
+        return ExtractionProgress(done, of, self.broken_count, rate, left / rate if rate else None)
 
-    def report(self, complete: bool) -> Report:
-        return Report(
+    def report(self, complete: bool) -> ExtractionReport:
+        return ExtractionReport(
             computed=self.computed,
             done=self.before + self.computed,
             of=self.before + self.wanted,

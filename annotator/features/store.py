@@ -17,15 +17,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.errors import FeatureError, several
+from annotator.errors import FeatureError, bullet_list
 from annotator.items.atomic import write_atomically
 from annotator.items.ref_table import RefTable
-from annotator.items.refs import printable
+from annotator.items.refs import make_printable
 
-FORMAT = 1
-MATRIX, REFS, META = "features.npy", "refs.txt", "meta.json"
+META_FORMAT = 1
+MATRIX_FILE, REFS_FILE, META_FILE = "features.npy", "refs.txt", "meta.json"
 _CHECKED_AT_ONCE = 1 << 26
-_AGAIN = "compute them again with `annotator features`"
+_RECOMPUTE_HINT = "compute them again with `annotator features`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +48,13 @@ class FeatureStore:
         Raises `FeatureError` for anything but a whole two-dimensional array of real numbers with
         one row for each ref; a small array is `check`ed as well.
         """
-        meta = read_meta(folder / META)
-        path = folder / str(meta.get("matrix") or MATRIX)
+        meta = read_meta(folder / META_FILE)
+        path = folder / str(meta.get("matrix") or MATRIX_FILE)
         matrix = map_matrix(path)
-        refs = _refs(folder / REFS)
+        refs = _read_refs(folder / REFS_FILE)
         if len(refs) != len(matrix):
             raise FeatureError(
-                f"{path} has {len(matrix)} rows, but {folder / REFS} names {len(refs)}; {_AGAIN}, "
+                f"{path} has {len(matrix)} rows, but {folder / REFS_FILE} names {len(refs)}; {_RECOMPUTE_HINT}, "
                 "or name the array and the refs that belong together"
             )
         done = np.ones(len(refs), np.uint8)
@@ -103,11 +103,11 @@ class FeatureStore:
 
     def check(self, path: Path) -> None:
         """Raises `FeatureError` that names the rows of NaN, infinity or nothing but zeros."""
-        bad = [f"row {row}, {printable(self.refs[row])}: {what}" for row, what in self._bad()]
+        bad = [f"row {row}, {make_printable(self.refs[row])}: {what}" for row, what in self._bad()]
         if bad:
             raise FeatureError(
-                several(bad, f"{path} has {len(bad)} rows that are no features:")
-                + f"\n{_AGAIN}, or leave the lines of these rows in {REFS} empty"
+                bullet_list(bad, f"{path} has {len(bad)} rows that are no features:")
+                + f"\n{_RECOMPUTE_HINT}, or leave the lines of these rows in {REFS_FILE} empty"
             )
 
     def _bad(self) -> Iterator[tuple[int, str]]:
@@ -127,9 +127,9 @@ def map_matrix(path: Path) -> NDArray[np.floating[Any]]:
     try:
         matrix = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
-        raise FeatureError(f"{path} is not there; {_AGAIN}, or put it back") from None
+        raise FeatureError(f"{path} is not there; {_RECOMPUTE_HINT}, or put it back") from None
     except (OSError, ValueError, EOFError, SyntaxError, TypeError) as error:
-        raise FeatureError(f"{path} is no whole .npy file ({error}); {_AGAIN}") from error
+        raise FeatureError(f"{path} is no whole .npy file ({error}); {_RECOMPUTE_HINT}") from error
     if not isinstance(matrix, np.ndarray):
         raise FeatureError(f"{path} holds several arrays; save the one with the features as .npy")
     if matrix.dtype.kind != "f" or matrix.ndim != 2 or not matrix.shape[1]:
@@ -140,46 +140,50 @@ def map_matrix(path: Path) -> NDArray[np.floating[Any]]:
     return matrix
 
 
-def _refs(path: Path) -> RefTable:
+def _read_refs(path: Path) -> RefTable:
     try:
         return RefTable.load(path)
     except OSError as error:
-        raise FeatureError(f"{path} cannot be read ({error.strerror}); {_AGAIN}") from error
+        raise FeatureError(
+            f"{path} cannot be read ({error.strerror}); {_RECOMPUTE_HINT}"
+        ) from error
 
 
 def read_meta(path: Path) -> dict[str, Any]:
     """meta.json, or a `FeatureError`."""
     try:
         meta = json.loads(path.read_bytes())
-        if meta["format"] > FORMAT:
+        if meta["format"] > META_FORMAT:
             raise FeatureError(f"{path} is of a newer annotator; install that version")
         if isinstance(meta["extractor"]["name"], str):
             return dict(meta)
     except FileNotFoundError:
         raise FeatureError(
-            f"{path.parent} has no features; compute them with `{_command(path.parent)}`"
+            f"{path.parent} has no features; compute them with `{_features_command(path.parent)}`"
         ) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FeatureError(f"{path} cannot be read ({error!r}); {_AGAIN}") from error
-    raise FeatureError(f"{path} names no extractor; {_AGAIN}")
+        raise FeatureError(f"{path} cannot be read ({error!r}); {_RECOMPUTE_HINT}") from error
+    raise FeatureError(f"{path} names no extractor; {_RECOMPUTE_HINT}")
 
 
-def _command(folder: Path) -> str:
+def _features_command(folder: Path) -> str:
     """What computes the features of `folder`, to the letter where that is a project's own."""
     if folder.name != "features" or not (folder.parent / "annotator.toml").exists():
         return "annotator features"
-    return f"annotator features {shlex.quote(printable(str(folder.parent)))}"
+    return f"annotator features {shlex.quote(make_printable(str(folder.parent)))}"
 
 
 def write_meta(folder: Path, meta: dict[str, Any]) -> None:
-    write_atomically(folder / META, json.dumps({"format": FORMAT, **meta}, indent=1).encode())
+    write_atomically(
+        folder / META_FILE, json.dumps({"format": META_FORMAT, **meta}, indent=1).encode()
+    )
 
 
 def write_refs(folder: Path, refs: RefTable) -> None:
-    write_atomically(folder / REFS, refs.to_bytes())
+    write_atomically(folder / REFS_FILE, refs.to_bytes())
 
 
-def missing(done: NDArray[np.uint8]) -> list[list[int]]:
+def missing_ranges(done: NDArray[np.uint8]) -> list[list[int]]:
     """The ranges of rows that are not done, as `meta.json` keeps them."""
     edges = np.flatnonzero(np.diff(done != 0, prepend=True, append=True))
     return edges.reshape(-1, 2).tolist()

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.errors import ExtraMissing, FeatureError
-from annotator.features.weights import find_weights, needed
-from annotator.items.refs import printable
+from annotator.features.weights import find_weights, require_package
+from annotator.items.refs import make_printable
 
 _TOWERS = {"siglip": "SiglipTextModel", "siglip2": "Siglip2TextModel"}
 
@@ -29,12 +29,12 @@ class TextTower:
         Raises `FeatureError` where it has no text half that belongs to its pictures,
         `ExtraMissing` for absent packages or weights.
         """
-        self._torch = needed("torch")
-        transformers = needed("transformers")
+        self._torch = require_package("torch")
+        transformers = require_package("transformers")
         folder = find_weights(name)
         transformers.utils.logging.set_verbosity_error()
         transformers.utils.logging.disable_progress_bar()
-        kind, self._length = _kind(transformers, folder, name)
+        kind, self._length = _tower_kind(transformers, folder, name)
         tower = getattr(transformers, _TOWERS[kind])
         try:
             self._model, info = tower.from_pretrained(
@@ -43,8 +43,8 @@ class TextTower:
             self._tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
         except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
             raise ExtraMissing(
-                f"the text half of {printable(name)} does not open ({error}); fetch all of it: "
-                f"hf download {printable(name)}"
+                f"the text half of {make_printable(name)} does not open ({error}); fetch all of it: "
+                f"hf download {make_printable(name)}"
             ) from error
         if info["missing_keys"]:
             raise FeatureError(f"{folder} lacks the weights of its text half; fetch it again")
@@ -61,21 +61,21 @@ class TextTower:
         return np.asarray(found[0].float().numpy(), np.float32)
 
 
-def _kind(transformers: Any, folder: Path, name: str) -> tuple[str, int]:
+def _tower_kind(transformers: Any, folder: Path, name: str) -> tuple[str, int]:
     """Which family a checkpoint is of, and the length of its texts in tokens."""
     try:
         config = transformers.AutoConfig.from_pretrained(folder)
     except (OSError, ValueError, KeyError) as error:
         raise FeatureError(f"{folder} does not open as a model ({error})") from error
     if config.model_type not in _TOWERS:
-        raise FeatureError(no_text(name))
+        raise FeatureError(explain_no_text(name))
     return config.model_type, int(config.text_config.max_position_embeddings)
 
 
-def no_text(name: str, folder: str = "PROJECT") -> str:
+def explain_no_text(name: str, folder: str = "PROJECT") -> str:
     """Why words find nothing among the features of `name`, and what to do."""
     return (
-        f"words cannot be searched for among features of {printable(name)}: that takes the text "
+        f"words cannot be searched for among features of {make_printable(name)}: that takes the text "
         f"half of SigLIP2. Compute its features: annotator features {folder} "
         "--model siglip2-base"
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from annotator.errors import ExtraMissing, FeatureError
-from annotator.items.refs import printable
+from annotator.items.refs import make_printable
 
 MODELS = {
     "dinov2-small": ("facebook/dinov2-with-registers-small", "88 MB"),
@@ -26,7 +26,7 @@ MODELS = {
 }
 """Short names: the Hugging Face id and about how much is downloaded."""
 
-DEFAULT = "dinov2-small"
+DEFAULT_BACKBONE = "dinov2-small"
 _FILES = ["*.json", "*.safetensors", "merges.txt", "vocab.txt"]
 _OLDER = "pytorch_model*.bin"
 """What older checkpoints have instead; torch reads numbers out of it, and nothing that runs."""
@@ -39,25 +39,25 @@ def default_model() -> str:
     packages = ("torch", "transformers", "huggingface_hub")
     if any(importlib.util.find_spec(package) is None for package in packages):
         return "classic"
-    return DEFAULT if _cached(MODELS[DEFAULT][0]) else "classic"
+    return DEFAULT_BACKBONE if _find_cached(MODELS[DEFAULT_BACKBONE][0]) else "classic"
 
 
-def needed(package: str, install: str = _INSTALL, instead: str = _CLASSIC) -> Any:
+def require_package(package: str, install: str = _INSTALL, alternative: str = _CLASSIC) -> Any:
     """The package, or `ExtraMissing` with the command that installs it; `instead` is what else
     would do."""
     try:
         return importlib.import_module(package)
     except ImportError as error:
         raise ExtraMissing(
-            _lines(
+            _short_name_lines(
                 f"{package} is not installed ({error}); networks need it: {install}",
-                instead.format("package and no download"),
+                alternative.format("package and no download"),
             )
         ) from error
 
 
 def find_weights(
-    name: str, known: Mapping[str, tuple[str, str]] = MODELS, instead: str = _CLASSIC
+    name: str, known: Mapping[str, tuple[str, str]] = MODELS, alternative: str = _CLASSIC
 ) -> Path:
     """The folder with the weights of a short name, a Hugging Face id or a local folder.
 
@@ -70,18 +70,18 @@ def find_weights(
         return local.resolve()
     model, _ = known.get(name, (name, ""))
     if model.count("/") != 1 or name.startswith((".", "/", "~")):
-        names = ", ".join([*(["classic"] if instead is _CLASSIC else []), *known])
+        names = ", ".join([*(["classic"] if alternative is _CLASSIC else []), *known])
         raise FeatureError(
-            f"{printable(name)} is neither a folder nor a model; a model is one of {names}, "
+            f"{make_printable(name)} is neither a folder nor a model; a model is one of {names}, "
             "or a Hugging Face id such as facebook/dinov2-base"
         )
-    needed("huggingface_hub", instead=instead)
+    require_package("huggingface_hub", alternative=alternative)
     from huggingface_hub.errors import HfHubHTTPError
 
     try:
-        return _cached(model) or _fetched(model)
+        return _find_cached(model) or _fetch_weights(model)
     except (OSError, HfHubHTTPError) as error:
-        raise ExtraMissing(_absent(name, model, error, known, instead)) from error
+        raise ExtraMissing(_missing_weights(name, model, error, known, alternative)) from error
 
 
 def cached_weights(name: str) -> Path | None:
@@ -91,10 +91,10 @@ def cached_weights(name: str) -> Path | None:
         return local.resolve()
     if importlib.util.find_spec("huggingface_hub") is None:
         return None
-    return _cached(MODELS.get(name, (name, ""))[0])
+    return _find_cached(MODELS.get(name, (name, ""))[0])
 
 
-def _cached(model: str) -> Path | None:
+def _find_cached(model: str) -> Path | None:
     """The folder of weights that were downloaded before."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
@@ -110,12 +110,12 @@ def _has_weights(folder: Path) -> bool:
     return any(folder.glob("*.safetensors")) or any(folder.glob(_OLDER))
 
 
-def _fetched(model: str) -> Path:
+def _fetch_weights(model: str) -> Path:
     """Raises `OSError` or `HfHubHTTPError` where there is no network, or none is wanted."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError
 
-    if offline():
+    if is_offline():
         raise OSError("HF_HUB_OFFLINE is set")
     try:
         folder = Path(snapshot_download(model, allow_patterns=_FILES))
@@ -123,7 +123,7 @@ def _fetched(model: str) -> Path:
             folder = Path(snapshot_download(model, allow_patterns=[*_FILES, _OLDER]))
         return folder
     except HFValidationError as error:
-        raise FeatureError(f"{printable(model)} is no Hugging Face id: {error}") from error
+        raise FeatureError(f"{make_printable(model)} is no Hugging Face id: {error}") from error
 
 
 def opening_errors() -> tuple[type[Exception], ...]:
@@ -131,37 +131,37 @@ def opening_errors() -> tuple[type[Exception], ...]:
     or one that would run code."""
     from safetensors import SafetensorError
 
-    unsafe = needed("torch").serialization.pickle.UnpicklingError
+    unsafe = require_package("torch").serialization.pickle.UnpicklingError
     return OSError, ValueError, KeyError, RuntimeError, SafetensorError, unsafe
 
 
-def offline() -> bool:
+def is_offline() -> bool:
     """Whether nothing may be fetched (HF_HUB_OFFLINE)."""
     from huggingface_hub import constants
 
     return bool(constants.is_offline_mode() or os.environ.get("HF_HUB_OFFLINE") == "1")
 
 
-def _absent(
+def _missing_weights(
     name: str, model: str, error: Exception, known: Mapping[str, tuple[str, str]], instead: str
 ) -> str:
     size = next((size for listed, size in known.values() if listed == model), None)
     about = f"about {size}" if size else f"its size is said at https://huggingface.co/{model}"
-    reason = printable((str(error).splitlines() or [type(error).__name__])[0])
+    reason = make_printable((str(error).splitlines() or [type(error).__name__])[0])
     lines = [
-        f"the weights of {printable(name)} are not on this machine, and cannot be fetched now "
+        f"the weights of {make_printable(name)} are not on this machine, and cannot be fetched now "
         f"({reason}).",
         f"Where there is a network: hf download {model}   ({about})",
     ]
     if Path(name).expanduser().parent.is_dir() and name == model:
-        lines.append(f"If a folder was meant: there is none called {printable(name)}.")
+        lines.append(f"If a folder was meant: there is none called {make_printable(name)}.")
     if "dinov3" in model:
         lines.append(
             f"Before that, accept its licence at https://huggingface.co/{model} and log in: "
             "hf auth login"
         )
-    return _lines(*lines, instead.format("download"))
+    return _short_name_lines(*lines, instead.format("download"))
 
 
-def _lines(*lines: str) -> str:
+def _short_name_lines(*lines: str) -> str:
     return "\n".join(line for line in lines if line)

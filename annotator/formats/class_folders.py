@@ -10,56 +10,56 @@ from urllib.parse import unquote
 
 from annotator.errors import ProjectError, RefError
 from annotator.formats.format import Format
-from annotator.formats.image_files import Pictures, flat_name, need_crops
-from annotator.formats.reading import Found, Reading, text_of
-from annotator.formats.source import Source
-from annotator.items.listing import SUFFIXES, LeftOut, walk
-from annotator.items.refs import Item, printable
+from annotator.formats.image_files import ImageExporter, flatten_path, require_crops
+from annotator.formats.reading import ImportContext, ImportedItem, require_text
+from annotator.formats.source import ExportSource
+from annotator.items.listing import SUFFIXES, SkippedFiles, walk_images
+from annotator.items.refs import Item, make_printable
 
 SPLITS = ("train", "val", "valid", "validation", "test")
-_CODED = re.compile(r"%(?=[0-9A-Fa-f]{2})|/|\\|[\x00-\x1f\x7f]|^\.|[. ]$")
+_ESCAPED = re.compile(r"%(?=[0-9A-Fa-f]{2})|/|\\|[\x00-\x1f\x7f]|^\.|[. ]$")
 
 
-def folder_of(name: str) -> str:
+def class_to_folder(name: str) -> str:
     """A class as a folder's name; what no folder can be named by is written as %2F.
 
     Raises `ProjectError` for a name that is too long.
     """
-    text = _CODED.sub(lambda found: f"%{ord(found.group()):02X}", name)
+    text = _ESCAPED.sub(lambda found: f"%{ord(found.group()):02X}", name)
     if len(text.encode()) > 255:
         raise ProjectError(
-            f"class {printable(name[:40])}… is too long for a folder's name: give --format "
+            f"class {make_printable(name[:40])}… is too long for a folder's name: give --format "
             "huggingface, or shorten it in annotator.toml"
         )
     return text
 
 
-def class_of(folder: str) -> str:
-    """The class that `folder_of` was given."""
+def folder_to_class(folder: str) -> str:
+    """The class that `class_to_folder` was given."""
     return unquote(folder)
 
 
-def write(source: Source, place: Path, what: str, always: str = "") -> None:
+def write(source: ExportSource, place: Path, what: str, always: str = "") -> None:
     """`class/image`, or `split/class/image`; `always` is the split where none was asked for."""
-    need_crops(source, what)
+    require_crops(source, what)
     if source.project.settings.multi_label:
         raise ProjectError(
             f"{what} holds one class for each image, and this project has several on one: give "
             "--format huggingface, jsonl or coco"
         )
-    pictures = Pictures(source, place)
+    pictures = ImageExporter(source, place)
     splits = source.options.split.names if source.options.split else (always,)
     for split in splits:
         for name in source.classes:
             # A class without an image keeps its place, and so its number.
-            (place / split / folder_of(name)).mkdir(parents=True, exist_ok=True)
+            (place / split / class_to_folder(name)).mkdir(parents=True, exist_ok=True)
     for record in source.records():
         if record.label is None:
             source.leave_out("skipped" if record.skipped else "without a label")
             continue
         split = record.split or always
         lead = f"{split}/" if split else ""
-        to = f"{lead}{folder_of(record.label)}/{flat_name(record.item.path)}"
+        to = f"{lead}{class_to_folder(record.label)}/{flatten_path(record.item.path)}"
         done = (
             pictures.crop(record, to)
             if source.options.crop
@@ -71,58 +71,60 @@ def write(source: Source, place: Path, what: str, always: str = "") -> None:
             source.written += 1
 
 
-def read(reading: Reading) -> Iterator[Found]:
+def read(reading: ImportContext) -> Iterator[ImportedItem]:
     """Every image below a class's folder; folders named train, val, test hold classes in turn."""
     top = reading.path
     reading.root = top
-    folders = _folders(top)
-    splits = [name for name in folders if name in SPLITS and _folders(top / name)]
+    folders = _list_folders(top)
+    splits = [name for name in folders if name in SPLITS and _list_folders(top / name)]
     if folders and splits == folders:
         for split in splits:
-            names = _folders(top / split)
+            names = _list_folders(top / split)
             for name in names:
-                yield from _class(reading, f"{split}/{name}", name, split)
+                yield from _read_class_folder(reading, f"{split}/{name}", name, split)
     else:
         for name in folders:
-            yield from _class(reading, name, name, "")
+            yield from _read_class_folder(reading, name, name, "")
 
 
 def is_class_folders(path: Path) -> bool:
     """Whether a folder holds folders of images, and no image itself."""
     with os.scandir(path) as entries:
         loose = any(os.path.splitext(e.name)[1].lower() in SUFFIXES for e in entries)  # noqa: PTH122
-    return not loose and bool(_folders(path))
+    return not loose and bool(_list_folders(path))
 
 
-def _class(reading: Reading, folder: str, name: str, split: str) -> Iterator[Found]:
+def _read_class_folder(
+    reading: ImportContext, folder: str, name: str, split: str
+) -> Iterator[ImportedItem]:
     try:
-        label = text_of(class_of(name), "a folder's name")
+        label = require_text(folder_to_class(name), "a folder's name")
     except RefError as error:
         reading.fault("", str(error), folder)
         return
     reading.class_ids.setdefault(label, len(reading.class_ids))
-    left_out = LeftOut()
-    for batch in walk(reading.path / folder, left_out):
+    left_out = SkippedFiles()
+    for batch in walk_images(reading.path / folder, left_out):
         for ref in batch:
             path = f"{folder}/{Item.parse(ref).path}"
             columns = {"split": split} if split else {}
-            yield Found(printable(path), Item(path), label, columns=columns)
+            yield ImportedItem(make_printable(path), Item(path), label, columns=columns)
     for lost in left_out.names:
         reading.fault("", lost, folder)
 
 
-def _folders(folder: Path) -> list[str]:
+def _list_folders(folder: Path) -> list[str]:
     """The names of the folders in one, sorted; hidden ones are passed over."""
     with os.scandir(folder) as entries:
         return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
 
 
-def write_image_folder(source: Source, place: Path) -> None:
+def write_image_folder(source: ExportSource, place: Path) -> None:
     """Write ImageFolder, as torchvision reads it: images are linked, copied or cropped."""
     write(source, place, "ImageFolder")
 
 
 FORMAT = Format(
     "imagefolder", write_image_folder, read, folder=True,
-    takes=frozenset({"split", "images", "crop"}), keeps=frozenset({"whole"}),
+    supported_options=frozenset({"split", "images", "crop"}), keeps=frozenset({"whole"}),
 )  # fmt: skip

@@ -12,70 +12,70 @@ from pathlib import Path
 from typing import Any
 
 from annotator.errors import ProjectError
-from annotator.formats.source import Source
+from annotator.formats.source import ExportSource
 from annotator.items.atomic import write_atomically
-from annotator.items.refs import printable
-from annotator.project.project import Project
+from annotator.items.refs import make_printable
+from annotator.project.project import ProjectFolder
 
-FILE = "class-ids.json"
+CLASS_IDS_FILE = "class-ids.json"
 
 
-def numbered(source: Source, kind: str, first: int) -> dict[str, int]:
+def assign_class_ids(source: ExportSource, kind: str, first: int) -> dict[str, int]:
     """Class to number, ascending; `kind` names the formats that share them, `first` the lowest.
 
     They are said; so it is where they cannot be kept, in a project that cannot be written. Raises
     `ProjectError` for a file that is damaged.
     """
-    known = _read(source.project)
+    known = _read_class_ids(source.project)
     held = known.get(kind, {})
     found = dict(held)
     for name in source.classes:
         if name not in found:
             found[name] = max(found.values(), default=first - 1) + 1
     ids = dict(sorted(found.items(), key=lambda pair: pair[1]))
-    source.note(in_words(ids))
+    source.note(format_class_ids(ids))
     if found != held:
         try:
-            keep(source.project.folder, {**known, kind: found})
+            write_class_ids(source.project.folder, {**known, kind: found})
         except ProjectError as error:
             source.note(f"{error}: these hold while the order in annotator.toml stays as it is")
     return ids
 
 
-def check(project: Project) -> None:
+def check_class_ids(project: ProjectFolder) -> None:
     """Raises `ProjectError` for a `class-ids.json` that is damaged."""
-    _read(project)
+    _read_class_ids(project)
 
 
-def keep(folder: Path, ids: Mapping[str, Mapping[str, int]]) -> None:
+def write_class_ids(folder: Path, ids: Mapping[str, Mapping[str, int]]) -> None:
     """Write `class-ids.json`. Raises `ProjectError`."""
     text = json.dumps(ids, ensure_ascii=False, indent=1) + "\n"
     try:
-        write_atomically(folder / FILE, text.encode())
+        write_atomically(folder / CLASS_IDS_FILE, text.encode())
     except OSError as error:
         raise ProjectError(
-            f"{printable(str(folder / FILE))} cannot be written: {error.strerror}; it keeps the "
+            f"{make_printable(str(folder / CLASS_IDS_FILE))} cannot be written: {error.strerror}; it keeps the "
             "numbers of the classes"
         ) from error
 
 
-def in_words(ids: Mapping[str, int]) -> str:
-    return "class numbers: " + printable(
+def format_class_ids(ids: Mapping[str, int]) -> str:
+    return "class numbers: " + make_printable(
         ", ".join(f"{number} {name}" for name, number in ids.items())
     )
 
 
-def _read(project: Project) -> dict[str, dict[str, int]]:
-    file = project.folder / FILE
+def _read_class_ids(project: ProjectFolder) -> dict[str, dict[str, int]]:
+    file = project.folder / CLASS_IDS_FILE
     if not file.exists():
         return {}
     try:
         found = json.loads(file.read_text("utf-8"))
         sound = all(_is_sound(ids) for ids in found.values())
     except (OSError, ValueError, AttributeError, RecursionError) as error:
-        raise ProjectError(_damaged(file, str(error))) from error
+        raise ProjectError(_damaged_message(file, str(error))) from error
     if not sound:
-        raise ProjectError(_damaged(file, "a class has no number, or two have the same"))
+        raise ProjectError(_damaged_message(file, "a class has no number, or two have the same"))
     return dict(found)
 
 
@@ -85,8 +85,8 @@ def _is_sound(ids: Any) -> bool:
     return whole and len(set(numbers)) == len(numbers)
 
 
-def _damaged(file: Path, why: str) -> str:
+def _damaged_message(file: Path, reason: str) -> str:
     return (
-        f"{printable(str(file))} is damaged ({printable(why)}): it keeps the numbers of the "
+        f"{make_printable(str(file))} is damaged ({make_printable(reason)}): it keeps the numbers of the "
         "classes; mend it, or remove it to number them anew"
     )

@@ -17,7 +17,7 @@ _BATCH = 1 << 14
 _MACHINE, _SECOND = 1, 2
 
 
-class Names(dict[str, int]):
+class Vocabulary(dict[str, int]):
     """Text to a small number, in the order seen."""
 
     def __missing__(self, name: str) -> int:
@@ -33,12 +33,12 @@ class Names(dict[str, int]):
         return list(self)
 
 
-class Ledger:
+class ColumnarLog:
     """The fold of a log over the rows of a pool: `State` without an object for each label."""
 
     def __init__(self, refs: RefTable) -> None:
         self.refs = refs
-        self.labels, self.annotators = Names(), Names()
+        self.labels, self.annotators = Vocabulary(), Vocabulary()
         self.flagged: set[int] = set()
         self.notes: dict[int, str] = {}
         self.vanished = 0
@@ -53,15 +53,15 @@ class Ledger:
         self.probability = np.zeros(0)
         """(m,) how sure the model was of a label that it gave, else NaN."""
         self._details: Mapping[str, NDArray[Any]] = {}
-        self._texts, self._proba = Names(), list[str]()
+        self._texts, self._proba = Vocabulary(), list[str]()
 
     @classmethod
     def read(
         cls, refs: RefTable, entries: Iterable[Entry], *, probabilities: bool = False
-    ) -> Ledger:
+    ) -> ColumnarLog:
         """Fold `entries`; `probabilities` keeps what the models said, too."""
         ledger = cls(refs)
-        columns = _Columns(ledger, probabilities)
+        columns = _ColumnBuilder(ledger, probabilities)
         batch: list[Entry] = []
         for entry in entries:
             batch.append(entry)
@@ -72,7 +72,7 @@ class Ledger:
         columns.finish()
         return ledger
 
-    def rows_with(self, chosen: Callable[[NDArray[np.int64]], NDArray[np.bool_]]) -> Any:
+    def mask_rows(self, chosen: Callable[[NDArray[np.int64]], NDArray[np.bool_]]) -> Any:
         """(n,) rows whose standing decision is among those that `chosen` picks."""
         mask = np.zeros(len(self.standing), bool)
         rows = np.flatnonzero(self.standing >= 0)
@@ -81,15 +81,15 @@ class Ledger:
 
     def labelled(self) -> NDArray[np.bool_]:
         """(n,)"""
-        return np.asarray(self.rows_with(lambda d: self.label[d] >= 0))
+        return np.asarray(self.mask_rows(lambda d: self.label[d] >= 0))
 
     def by_people(self) -> NDArray[np.bool_]:
         """(n,) labelled, and not by a machine."""
         return np.asarray(
-            self.rows_with(lambda d: (self.label[d] >= 0) & (self.kind[d] & _MACHINE == 0))
+            self.mask_rows(lambda d: (self.label[d] >= 0) & (self.kind[d] & _MACHINE == 0))
         )
 
-    def codes(self) -> NDArray[np.int64]:
+    def label_codes(self) -> NDArray[np.int64]:
         """(n,) the label's number in `labels`, -1 where there is none."""
         found = np.full(len(self.standing), -1, np.int64)
         rows = np.flatnonzero(self.standing >= 0)
@@ -119,7 +119,7 @@ class Ledger:
         last = people[len(people) - 1 - last]
         rows = self.row[last]
         counts = np.bincount(rows, minlength=len(found))
-        agreeing = self.label[last] == self.codes()[rows]
+        agreeing = self.label[last] == self.label_codes()[rows]
         agreed = np.bincount(rows, weights=agreeing, minlength=len(found))
         several = (counts >= 2) & self.labelled()
         found[several] = agreed[several] / counts[several]
@@ -164,10 +164,10 @@ class Ledger:
         self._texts_of = {"who": self.annotators.texts, "other": self._texts.texts}
 
 
-class _Columns:
+class _ColumnBuilder:
     """The columns while they grow."""
 
-    def __init__(self, ledger: Ledger, probabilities: bool) -> None:
+    def __init__(self, ledger: ColumnarLog, probabilities: bool) -> None:
         self._ledger, self._with_proba = ledger, probabilities
         self._whole = {name: array("q") for name in ("row", "seq", "pool")}
         self._small = {n: array("i") for n in ("label", "who", "model", "picked_by", "shown_ms")}
@@ -219,10 +219,10 @@ class _Columns:
 
     def finish(self) -> None:
         ledger = self._ledger
-        ledger.row, ledger.seq = _shared(self._whole["row"]), _shared(self._whole["seq"])
-        ledger.label, ledger.who = _shared(self._small["label"]), _shared(self._small["who"])
-        ledger.at, ledger.kind = _shared(self._real["at"]), _shared(self._kind)
-        ledger.probability = _shared(self._real["probability"])
+        ledger.row, ledger.seq = _as_array(self._whole["row"]), _as_array(self._whole["seq"])
+        ledger.label, ledger.who = _as_array(self._small["label"]), _as_array(self._small["who"])
+        ledger.at, ledger.kind = _as_array(self._real["at"]), _as_array(self._kind)
+        ledger.probability = _as_array(self._real["probability"])
         undone = np.isin(ledger.seq, np.array(self._undone, np.int64))
         standing = np.flatnonzero(~undone & (ledger.kind & _SECOND == 0))
         ledger.row[undone] = -1  # opinions that were taken back agree with nobody
@@ -231,13 +231,13 @@ class _Columns:
         held = rows >= 0
         ledger.standing[rows[held]] = standing[held]  # of several decisions the last one stays
         ledger._details = {
-            "pool": _shared(self._whole["pool"]),
-            "q": _shared(self._real["q"]),
-            **{name: _shared(self._small[name]) for name in ("model", "picked_by", "shown_ms")},
+            "pool": _as_array(self._whole["pool"]),
+            "q": _as_array(self._real["q"]),
+            **{name: _as_array(self._small[name]) for name in ("model", "picked_by", "shown_ms")},
         }
         ledger._settle()
 
 
-def _shared(column: array[Any]) -> NDArray[Any]:
+def _as_array(column: array[Any]) -> NDArray[Any]:
     """The same numbers in the same memory."""
     return np.frombuffer(column, column.typecode) if column else np.zeros(0, column.typecode)

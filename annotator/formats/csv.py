@@ -15,29 +15,29 @@ from pathlib import Path
 import numpy as np
 
 from annotator.errors import ProjectError
-from annotator.formats.csv_jsonl import safe
+from annotator.formats.csv_jsonl import escape_formula
 from annotator.formats.format import Format
-from annotator.formats.reading import Found, Reading
-from annotator.formats.source import Source
-from annotator.items.listing import Columns, delimiter_of, open_text, parse_box, read_table
-from annotator.items.refs import Item, printable
-from annotator.project.project import Project
+from annotator.formats.reading import ImportContext, ImportedItem
+from annotator.formats.source import ExportSource
+from annotator.items.listing import RefColumns, find_delimiter, open_text, parse_box, read_table
+from annotator.items.refs import Item, make_printable
+from annotator.project.project import ProjectFolder
 
 _BOM = b"\xef\xbb\xbf"
 _BATCH = 1 << 12
 
 
-def write(source: Source, place: Path) -> None:
+def write(source: ExportSource, place: Path) -> None:
     """Items that the options leave out keep their row, without a label.
 
     Raises `ProjectError` where there is no table yet.
     """
     if not source.project.refs_file.exists():
-        folder = printable(str(source.project.images.resolve()))
+        folder = make_printable(str(source.project.images.resolve()))
         raise ProjectError(f"{folder} holds no image, so there is no table yet")
-    if runs := [name for name in source.classes if safe(name) != name]:
+    if runs := [name for name in source.classes if escape_formula(name) != name]:
         source.note(
-            f"a spreadsheet would run {printable(repr(runs[0]))} as a formula: for a table to open "
+            f"a spreadsheet would run {make_printable(repr(runs[0]))} as a formula: for a table to open "
             "in one give --format plain-csv"
         )
     chosen = np.zeros(len(source.refs), bool)
@@ -48,13 +48,13 @@ def write(source: Source, place: Path) -> None:
         return [source.ledger.label_of(r) if r >= 0 and chosen[r] else None for r in rows]
 
     with place.open("wb") as file:
-        for record in export(source.project, label_of):
+        for record in relabel_refs_csv(source.project, label_of):
             file.write(record)
-    source.written += int((source.ledger.codes()[source.rows] >= 0).sum())
+    source.written += int((source.ledger.label_codes()[source.rows] >= 0).sum())
 
 
-def export(
-    project: Project, label_of: Callable[[Sequence[str]], Sequence[str | None]]
+def relabel_refs_csv(
+    project: ProjectFolder, label_of: Callable[[Sequence[str]], Sequence[str | None]]
 ) -> Iterator[bytes]:
     """refs.csv with the labels that `label_of` gives to refs, a record at a time.
 
@@ -66,11 +66,11 @@ def export(
         if raw.read(3) == _BOM:
             yield _BOM
     with open_text(file) as lines:
-        recorder = _Recorder(lines)
-        delimiter = delimiter_of(lines)
+        recorder = _LineRecorder(lines)
+        delimiter = find_delimiter(lines)
         reader = csv.reader(recorder, delimiter=delimiter)
         header = next(reader)
-        columns = Columns.find(header, file)
+        columns = RefColumns.find(header, file)
         text = recorder.take()
         yield (_set_cell(text, -1, "annotation", delimiter) if columns.label < 0 else text).encode()
         records = ((cells, recorder.take()) for cells in reader)
@@ -80,12 +80,12 @@ def export(
             labels = iter(label_of(refs))
             for cells, text in batch:
                 if columns.path < len(cells):
-                    text = _relabelled(cells, text, columns, next(labels) or "", delimiter)
+                    text = _relabel_record(cells, text, columns, next(labels) or "", delimiter)
                 yield text.encode()
 
 
-def _relabelled(
-    cells: Sequence[str], text: str, columns: Columns, label: str, delimiter: str
+def _relabel_record(
+    cells: Sequence[str], text: str, columns: RefColumns, label: str, delimiter: str
 ) -> str:
     before = cells[columns.label] if 0 <= columns.label < len(cells) else ""
     if columns.label >= 0 and label == before:
@@ -93,19 +93,19 @@ def _relabelled(
     return _set_cell(text, columns.label, label, delimiter)
 
 
-def _ref(cells: Sequence[str], columns: Columns, box_order: str) -> str:
+def _ref(cells: Sequence[str], columns: RefColumns, box_order: str) -> str:
     box = cells[columns.bbox].strip() if 0 <= columns.bbox < len(cells) else ""
     path = cells[columns.path]
     return (Item(path, parse_box(box, box_order)) if box else Item.parse(path)).ref
 
 
-class _Recorder:
+class _LineRecorder:
     """Hands lines to a csv reader and remembers those of the current record."""
 
     def __init__(self, lines: Iterator[str]) -> None:
         self._lines, self._taken = lines, list[str]()
 
-    def __iter__(self) -> _Recorder:
+    def __iter__(self) -> _LineRecorder:
         return self
 
     def __next__(self) -> str:
@@ -164,12 +164,12 @@ def _quoted(value: str, delimiter: str) -> str:
     return text.getvalue()[:-1]
 
 
-def read(reading: Reading) -> Iterator[Found]:
+def read(reading: ImportContext) -> Iterator[ImportedItem]:
     """The labelled rows of a table of somebody's own."""
     problems: list[str] = []
     for row in read_table(reading.path, reading.order, problems):
         if row.label:
-            yield Found(f"line {row.line}", row.item, row.label)
+            yield ImportedItem(f"line {row.line}", row.item, row.label)
         reading.take(problems)
     reading.take(problems)
 

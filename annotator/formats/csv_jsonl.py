@@ -15,34 +15,36 @@ from typing import Any
 from annotator.errors import RefError
 from annotator.formats import flat
 from annotator.formats.format import Format
-from annotator.formats.reading import Found, Reading, first_bad_line
-from annotator.formats.source import Source
-from annotator.items.listing import delimiter_of, open_text
-from annotator.items.refs import plain, printable
+from annotator.formats.reading import ImportContext, ImportedItem, find_bad_line
+from annotator.formats.source import ExportSource
+from annotator.items.listing import find_delimiter, open_text
+from annotator.items.refs import format_number, make_printable
 
-_RUN = re.compile(r"'*[=+\-@\t\r]")
-_MARKED = re.compile(r"'+[=+\-@\t\r]")
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+_ESCAPED_FORMULA = re.compile(r"'+[=+\-@\t\r]")
 _PLAIN_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
 
 
-def safe(text: str) -> str:
+def escape_formula(text: str) -> str:
     """`text` with an apostrophe in front where a spreadsheet would run it."""
-    return f"'{text}" if _RUN.match(text) and not _PLAIN_NUMBER.fullmatch(text) else text
+    return f"'{text}" if _FORMULA.match(text) and not _PLAIN_NUMBER.fullmatch(text) else text
 
 
-def unsafe(text: str) -> str:
-    """The text that `safe` was given."""
-    return text[1:] if _MARKED.match(text) else text
+def unescape_formula(text: str) -> str:
+    """The text that `escape_formula` was given."""
+    return text[1:] if _ESCAPED_FORMULA.match(text) else text
 
 
-def write(source: Source, place: Path) -> None:
-    row = flat.Row(source)
+def write(source: ExportSource, place: Path) -> None:
+    row = flat.RowSchema(source)
     with place.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["ref", *map(safe, row.kinds)])
+        writer.writerow(["ref", *map(escape_formula, row.kinds)])
         for record in source.records():
             cells = row.cells(record)
-            writer.writerow([safe(record.item.ref), *(_cell(cells[name]) for name in row.kinds)])
+            writer.writerow(
+                [escape_formula(record.item.ref), *(_cell(cells[name]) for name in row.kinds)]
+            )
             source.written += 1
 
 
@@ -50,19 +52,19 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, list):
-        return ",".join(map(plain, value))
-    return safe(str(value).lower() if isinstance(value, bool) else str(value))
+        return ",".join(map(format_number, value))
+    return escape_formula(str(value).lower() if isinstance(value, bool) else str(value))
 
 
-def read(reading: Reading) -> Iterator[Found]:
+def read(reading: ImportContext) -> Iterator[ImportedItem]:
     """Raises `RefError` where the file is no plain CSV of ours."""
     reading.free_paths = True
     with open_text(reading.path) as lines:
-        rows = csv.reader(lines, delimiter=delimiter_of(lines))
-        header = [unsafe(name) for name in next(rows, [])]
+        rows = csv.reader(lines, delimiter=find_delimiter(lines))
+        header = [unescape_formula(name) for name in next(rows, [])]
         if header[:1] != ["ref"]:
             raise RefError(
-                f"{printable(str(reading.path))}, line 1: a plain CSV begins with the column ref; "
+                f"{make_printable(str(reading.path))}, line 1: a plain CSV begins with the column ref; "
                 "for a table of your own give --format csv"
             )
         before = rows.line_num
@@ -70,24 +72,24 @@ def read(reading: Reading) -> Iterator[Found]:
             for cells in rows:
                 line, before = before + 1, rows.line_num
                 if cells:
-                    yield from flat.found(reading, f"line {line}", _known(header, cells))
+                    yield from flat.parse_row(reading, f"line {line}", _check_header(header, cells))
         except csv.Error as error:
             reading.fault(f"line {rows.line_num}", f"{error}; mend the quotes there")
         except UnicodeDecodeError as error:
-            line = first_bad_line(reading.path.read_bytes(), error)
+            line = find_bad_line(reading.path.read_bytes(), error)
             reading.fault(
                 f"line {line}", "is not UTF-8; convert it, say `iconv -f latin1 -t utf-8`"
             )
 
 
-def _known(header: list[str], cells: list[str]) -> dict[str, Any]:
+def _check_header(header: list[str], cells: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {
-        name: unsafe(cell) for name, cell in zip(header, cells, strict=False) if cell
+        name: unescape_formula(cell) for name, cell in zip(header, cells, strict=False) if cell
     }
     found |= {name: "" for name in header if name not in found}
-    for name in (*flat.PATHS, "bbox", *flat.LABELS):
+    for name in (*flat.PATH_COLUMNS, "bbox", *flat.LABEL_COLUMNS):
         found.pop(name, None) if not found.get(name) else None
-    for name in (*flat.PATHS, "bbox"):
+    for name in (*flat.PATH_COLUMNS, "bbox"):
         found.pop(name, None)  # the ref says it all
     for name in ("skipped", "flagged", "machine"):
         found[name] = found.get(name) == "true"
@@ -98,6 +100,6 @@ def _known(header: list[str], cells: list[str]) -> dict[str, Any]:
 
 FORMAT = Format(
     "plain-csv", write, read,
-    takes=frozenset({"split", "probabilities", "provenance", "predictions"}),
+    supported_options=frozenset({"split", "probabilities", "provenance", "predictions"}),
     keeps=frozenset({"boxes", "whole", "order", "columns", "unlabelled", "skips", "paths"}),
 )  # fmt: skip

@@ -8,16 +8,22 @@ from pathlib import Path
 from annotator.errors import RefError
 from annotator.formats import xml
 from annotator.formats.format import Format
-from annotator.formats.reading import Found, Reading, checked, number, text_of
-from annotator.formats.source import Picture, Record, Source
-from annotator.items.refs import Item, plain, printable
+from annotator.formats.reading import (
+    ImportContext,
+    ImportedItem,
+    require_number,
+    require_text,
+    validate_box,
+)
+from annotator.formats.source import ExportRecord, ExportSource, ImageRecords
+from annotator.items.refs import Item, format_number, make_printable
 
 
-def write(source: Source, place: Path) -> None:
+def write(source: ExportSource, place: Path) -> None:
     """Raises `RefError` for a class that XML cannot hold."""
     try:
         labels = "".join(
-            f"<label>{xml.element('name', name)}<attributes></attributes></label>"
+            f"<label>{xml.format_element('name', name)}<attributes></attributes></label>"
             for name in source.classes
         )
     except RefError as error:
@@ -43,10 +49,10 @@ def write(source: Source, place: Path) -> None:
         file.write("</annotations>\n")
 
 
-def _image(source: Source, picture: Picture, number_: int, size: tuple[int, int]) -> str:
-    subset = f' subset="{xml.escape(picture.split)}"' if picture.split else ""
+def _image(source: ExportSource, picture: ImageRecords, number_: int, size: tuple[int, int]) -> str:
+    subset = f' subset="{xml.escape_xml(picture.split)}"' if picture.split else ""
     lines = [
-        f'  <image id="{number_}" name="{xml.escape(picture.path)}"{subset} width="{size[0]}" '
+        f'  <image id="{number_}" name="{xml.escape_xml(picture.path)}"{subset} width="{size[0]}" '
         f'height="{size[1]}">'
     ]
     for record in picture.records:
@@ -64,44 +70,46 @@ def _image(source: Source, picture: Picture, number_: int, size: tuple[int, int]
     return "\n".join([*lines, "  </image>\n"])
 
 
-def _shape(source: Source, record: Record, name: str) -> str:
+def _shape(source: ExportSource, record: ExportRecord, name: str) -> str:
     machine = source.ledger.details(record.row).get("machine")
-    head = f'label="{xml.escape(name)}" source="{"auto" if machine else "manual"}"'
+    head = f'label="{xml.escape_xml(name)}" source="{"auto" if machine else "manual"}"'
     box = record.item.box
     if box is None:
         return f"<tag {head}></tag>"
     sides = (("xtl", box.x), ("ytl", box.y), ("xbr", box.right), ("ybr", box.bottom))
-    told = " ".join(f'{key}="{plain(value)}"' for key, value in sides)
+    told = " ".join(f'{key}="{format_number(value)}"' for key, value in sides)
     return f'<box {head} occluded="0" {told} z_order="0"></box>'
 
 
-def read(reading: Reading) -> Iterator[Found]:
+def read(reading: ImportContext) -> Iterator[ImportedItem]:
     """Raises `RefError` for a file that is no CVAT for images."""
     reading.boxes = "read as left, top, right, bottom in pixels"
-    parts = xml.elements(reading.path)
+    parts = xml.iter_elements(reading.path)
     root = next(parts)
     if root.tag != "annotations":
         raise RefError(
-            f"{printable(str(reading.path))}, line {root.line}: <{printable(root.tag)}> stands "
+            f"{make_printable(str(reading.path))}, line {root.line}: <{make_printable(root.tag)}> stands "
             "where <annotations> should"
         )
     seen: dict[str, int] = {}
     for node in parts:
         if node.tag == "track":
             raise RefError(
-                f"{printable(str(reading.path))}, line {node.line}: holds tracks of a video; "
+                f"{make_printable(str(reading.path))}, line {node.line}: holds tracks of a video; "
                 "export it from CVAT as “CVAT for images”"
             )
         if node.tag == "image":
             yield from _read_image(reading, node, seen)
 
 
-def _read_image(reading: Reading, node: xml.Node, seen: dict[str, int]) -> Iterator[Found]:
+def _read_image(
+    reading: ImportContext, node: xml.XmlNode, seen: dict[str, int]
+) -> Iterator[ImportedItem]:
     where = f"line {node.line}"
     try:
-        path = reading.path_of(node.attributes.get("name"))
+        path = reading.parse_path(node.attributes.get("name"))
         if path in seen:
-            raise RefError(f"{printable(path)!r} stands in line {seen[path]}, too")
+            raise RefError(f"{make_printable(path)!r} stands in line {seen[path]}, too")
         seen[path] = node.line
         size = _number(node, "width", 1), _number(node, "height", 1)
     except RefError as error:
@@ -112,7 +120,7 @@ def _read_image(reading: Reading, node: xml.Node, seen: dict[str, int]) -> Itera
     count = 0
     for child in node.children:
         if child.tag not in ("box", "tag"):
-            reading.pass_over(f"<{printable(child.tag[:40])}>")
+            reading.pass_over(f"<{make_printable(child.tag[:40])}>")
             continue
         count += 1
         try:
@@ -120,13 +128,17 @@ def _read_image(reading: Reading, node: xml.Node, seen: dict[str, int]) -> Itera
         except RefError as error:
             reading.fault(f"line {child.line}", str(error))
     if not count and not node.children:
-        yield Found(where, Item(path), columns=columns)
+        yield ImportedItem(where, Item(path), columns=columns)
 
 
 def _read_shape(
-    reading: Reading, node: xml.Node, path: str, size: tuple[float, float], columns: dict[str, str]
-) -> Found:
-    label = text_of(node.attributes.get("label"), "label")
+    reading: ImportContext,
+    node: xml.XmlNode,
+    path: str,
+    size: tuple[float, float],
+    columns: dict[str, str],
+) -> ImportedItem:
+    label = require_text(node.attributes.get("label"), "label")
     if not label:
         raise RefError("has no label")
     if any(child.tag == "attribute" for child in node.children):
@@ -137,21 +149,23 @@ def _read_shape(
         if "rotation" in node.attributes and _number(node, "rotation"):
             raise RefError("is a rotated box, and boxes are upright here")
         left, top, right, bottom = (_number(node, name) for name in ("xtl", "ytl", "xbr", "ybr"))
-        box = checked(left, top, right - left, bottom - top, size, reading=reading)
-    return Found(f"line {node.line}", Item(path, box), label, machine=machine, columns=columns)
+        box = validate_box(left, top, right - left, bottom - top, size, reading=reading)
+    return ImportedItem(
+        f"line {node.line}", Item(path, box), label, machine=machine, columns=columns
+    )
 
 
-def _number(node: xml.Node, name: str, low: float = -1e7) -> float:
+def _number(node: xml.XmlNode, name: str, low: float = -1e7) -> float:
     text = node.attributes.get(name)
     if text is None:
         raise RefError(f"<{node.tag}> has no {name}")
     try:
-        return number(float(text), name, low)
+        return require_number(float(text), name, low)
     except ValueError:
-        raise RefError(f"{name} = {printable(text[:40])!r} is no number") from None
+        raise RefError(f"{name} = {make_printable(text[:40])!r} is no number") from None
 
 
 FORMAT = Format(
-    "cvat", write, read, accepted=True, takes=frozenset({"split"}),
+    "cvat", write, read, accepted=True, supported_options=frozenset({"split"}),
     keeps=frozenset({"boxes", "whole", "order", "paths"}),
 )  # fmt: skip

@@ -14,41 +14,41 @@ from pathlib import Path
 
 from annotator.errors import ProjectError, RefError, StoreError
 from annotator.features.store import FeatureStore
-from annotator.formats.class_ids import keep
+from annotator.formats.class_ids import write_class_ids
 from annotator.formats.format import Format
-from annotator.formats.importing import entries_of
+from annotator.formats.importing import build_entries
 from annotator.formats.new_project import (
     DEFAULT_CLASSES,
-    Begun,
-    feature_faults,
-    feature_refs,
-    matrix_of,
+    NewProject,
+    check_feature_rows,
+    find_feature_faults,
+    make_images_setting,
+    map_feature_refs,
     refuse_to_replace,
-    root_of,
 )  # fmt: skip
-from annotator.formats.reading import Reading, understood
-from annotator.formats.spool import Gathered
+from annotator.formats.reading import ImportContext, describe_import
+from annotator.formats.spool import ImportSpool
 from annotator.items.listing import missing_files, read_table
-from annotator.items.refs import printable, typed
+from annotator.items.refs import make_printable, shell_quoted
 from annotator.log.store import SqliteStore
-from annotator.project.project import SETTINGS_FILE, Project
+from annotator.project.project import SETTINGS_FILE, ProjectFolder
 from annotator.project.settings import ClassInfo, Settings, check_classes
 
 _BATCH = 1 << 12
-_TAKEN = ("filename", "file_name", "path", "ref", "bbox", "annotation", "label")
+_RESERVED_COLUMNS = ("filename", "file_name", "path", "ref", "bbox", "annotation", "label")
 _IDS = {"coco": "coco", "yolo": "yolo"}
 
 
-def from_dataset(
+def create_from_dataset(
     folder: Path,
-    reading: Reading,
+    reading: ImportContext,
     format_: Format,
     settings: Settings,
     say: Callable[[str], None],
     *,
     features: Path | None = None,
-    at: float | None = None,
-) -> Begun:
+    timestamp: float | None = None,
+) -> NewProject:
     """A project of what `reading` finds; its labels enter the log as "import:FORMAT".
 
     `settings.classes` may be empty: then the classes are those of the data set, in its order.
@@ -58,29 +58,29 @@ def from_dataset(
     if format_.read is None:
         raise RefError(f"{format_.name} can be written, not read")
     if (folder / SETTINGS_FILE).exists():
-        name = printable(str(folder))
+        name = make_printable(str(folder))
         raise ProjectError(
             f"{name} is a project already; name another folder, or add the labels to it with "
-            f"`annotator import {typed(folder)} {typed(reading.path)}`"
+            f"`annotator import {shell_quoted(folder)} {shell_quoted(reading.path)}`"
         )
     made = ["refs.csv", "labels.db", "class-ids.json", *(["features"] if features else [])]
     refuse_to_replace(folder, *made)
-    with Gathered(reading, format_.read) as gathered:
-        root = _root(reading, gathered)
-        settings = replace(settings, images=root_of(root, folder), box_order="xywh")
+    with ImportSpool(reading, format_.read) as gathered:
+        root = _guess_root(reading, gathered)
+        settings = replace(settings, images=make_images_setting(root, folder), box_order="xywh")
         settings = _with_classes(settings, reading, gathered)
-        _check(reading, gathered, root, settings)
-        for line in understood(reading, gathered.labels, len(gathered), gathered.boxes):
+        _check_items(reading, gathered, root, settings)
+        for line in describe_import(reading, gathered.labels, len(gathered), gathered.boxes):
             say(line)
-        gathered.refuse(f"{printable(str(reading.path))} cannot be opened as it is:")
+        gathered.raise_faults(f"{make_printable(str(reading.path))} cannot be opened as it is:")
         if not len(gathered):
-            raise RefError(f"{printable(str(reading.path))} holds no item")
-        now = time.time() if at is None else at
-        _make(folder, gathered, settings, format_.name, features, now)
-    return Begun(Project(folder, settings))
+            raise RefError(f"{make_printable(str(reading.path))} holds no item")
+        now = time.time() if timestamp is None else timestamp
+        _write_project(folder, gathered, settings, format_.name, features, now)
+    return NewProject(ProjectFolder(folder, settings))
 
 
-def _root(reading: Reading, gathered: Gathered) -> Path:
+def _guess_root(reading: ImportContext, gathered: ImportSpool) -> Path:
     """The folder that most of the images are found from."""
     if reading.images is not None:
         return reading.images
@@ -95,7 +95,7 @@ def _root(reading: Reading, gathered: Gathered) -> Path:
     return min(places, key=lambda place: len(missing_files(sample, place)))
 
 
-def _with_classes(settings: Settings, reading: Reading, gathered: Gathered) -> Settings:
+def _with_classes(settings: Settings, reading: ImportContext, gathered: ImportSpool) -> Settings:
     if settings.classes:
         return settings
     by_number = sorted(reading.class_ids, key=lambda name: reading.class_ids[name])
@@ -104,7 +104,9 @@ def _with_classes(settings: Settings, reading: Reading, gathered: Gathered) -> S
     return replace(settings, classes=tuple(ClassInfo(name) for name in names))
 
 
-def _check(reading: Reading, gathered: Gathered, root: Path, settings: Settings) -> None:
+def _check_items(
+    reading: ImportContext, gathered: ImportSpool, root: Path, settings: Settings
+) -> None:
     names = frozenset(settings.names)
     absent: set[str] = set()
     batch: list[tuple[str, int]] = []
@@ -115,9 +117,10 @@ def _check(reading: Reading, gathered: Gathered, root: Path, settings: Settings)
             if path not in absent:
                 absent.add(path)
                 reading.fault(
-                    wheres[place], f"no such file {printable(os.path.normpath(root / path))}; mend "
+                    wheres[place],
+                    f"no such file {make_printable(os.path.normpath(root / path))}; mend "
                     "the path or give the images' folder with --images DIR",
-                )  # fmt: skip
+                )
         batch.clear()
         wheres.clear()
 
@@ -126,37 +129,37 @@ def _check(reading: Reading, gathered: Gathered, root: Path, settings: Settings)
         wheres.append(found.where)
         if found.label is not None and found.label not in names:
             reading.fault(
-                found.where, f"{printable(found.label)!r} is not a class; add it to --classes "
-                f"{printable(','.join(settings.names))}",
+                found.where, f"{make_printable(found.label)!r} is not a class; add it to --classes "
+                f"{make_printable(','.join(settings.names))}",
             )  # fmt: skip
         if len(batch) >= _BATCH:
             look()
     look()
 
 
-def _make(
+def _write_project(
     folder: Path,
-    gathered: Gathered,
+    gathered: ImportSpool,
     settings: Settings,
     name: str,
     features: Path | None,
-    at: float,
+    timestamp: float,
 ) -> None:
     """Build the project beside its place, and put it there when it is whole."""
-    with _beside(folder) as made:
-        project = Project.create(made, settings)
+    with _staging_folder(folder) as made:
+        project = ProjectFolder.create(made, settings)
         _write_refs(project, gathered)
         if features is not None:
-            _adopt(project, features, gathered.reading.name)
-        _write_labels(project, gathered, f"import:{name}", at)
+            _adopt_features(project, features, gathered.reading.name)
+        _write_labels(project, gathered, f"import:{name}", timestamp)
         kind, ids = _IDS.get(name), gathered.reading.class_ids
         if kind and ids:
-            keep(made, {kind: ids})
-        _put(made, folder)
+            write_class_ids(made, {kind: ids})
+        _install_project(made, folder)
 
 
 @contextmanager
-def _beside(folder: Path) -> Iterator[Path]:
+def _staging_folder(folder: Path) -> Iterator[Path]:
     """A new folder that is gone in the end; what cannot be written is said of `folder`."""
     made = folder
     try:
@@ -166,21 +169,21 @@ def _beside(folder: Path) -> Iterator[Path]:
         yield made
     except OSError as error:
         raise ProjectError(
-            f"cannot make a project in {printable(str(folder))}: {error.strerror}; nothing of it "
+            f"cannot make a project in {make_printable(str(folder))}: {error.strerror}; nothing of it "
             "was left there; make it possible, or name another folder"
         ) from error
     except (ProjectError, StoreError) as error:
-        text = str(error).replace(printable(str(made)), printable(str(folder)))
+        text = str(error).replace(make_printable(str(made)), make_printable(str(folder)))
         raise type(error)(text) from error
     finally:
         if made != folder:
             shutil.rmtree(made, ignore_errors=True)
 
 
-def _write_refs(project: Project, gathered: Gathered) -> None:
+def _write_refs(project: ProjectFolder, gathered: ImportSpool) -> None:
     columns = {name: name for name in gathered.columns}
     for name in columns:
-        while columns[name].strip().lower() in _TAKEN or not columns[name].strip():
+        while columns[name].strip().lower() in _RESERVED_COLUMNS or not columns[name].strip():
             columns[name] += "_"
     with project.refs_file.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -191,30 +194,36 @@ def _write_refs(project: Project, gathered: Gathered) -> None:
             writer.writerow([*cells, *(found.columns.get(name, "") for name in columns)])
 
 
-def _write_labels(project: Project, gathered: Gathered, annotator: str, at: float) -> None:
+def _write_labels(
+    project: ProjectFolder, gathered: ImportSpool, annotator: str, timestamp: float
+) -> None:
     store = SqliteStore(project.labels_file)
     store.append_many(
-        entry for found in gathered for entry in entries_of(found, found.item.ref, annotator, at)
+        entry
+        for found in gathered
+        for entry in build_entries(found, found.item.ref, annotator, timestamp)
     )
     store.close()
 
 
-def _adopt(project: Project, features: Path, name: str) -> None:
+def _adopt_features(project: ProjectFolder, features: Path, name: str) -> None:
     problems: list[str] = []
     rows = list(read_table(project.refs_file, "xywh", problems))
-    problems += feature_faults(rows, features, name)
+    problems += find_feature_faults(rows, features, name)
     if problems:
         raise RefError("\n".join(problems[:20]))
-    matrix_of(rows, features)
-    FeatureStore.adopt(project.features_folder, features.resolve(), feature_refs(rows, features))
+    check_feature_rows(rows, features)
+    FeatureStore.adopt(
+        project.features_folder, features.resolve(), map_feature_refs(rows, features)
+    )
 
 
-def _put(made: Path, folder: Path) -> None:
+def _install_project(staging: Path, folder: Path) -> None:
     if not folder.exists():
-        made.rename(folder)
+        staging.rename(folder)
         return
     names: Sequence[str] = sorted(
-        entry.name for entry in made.iterdir() if entry.name != SETTINGS_FILE
+        entry.name for entry in staging.iterdir() if entry.name != SETTINGS_FILE
     )
     for name in (*names, SETTINGS_FILE):  # the settings last: they make it a project
-        (made / name).replace(folder / name)
+        (staging / name).replace(folder / name)

@@ -7,34 +7,46 @@ from datetime import UTC, datetime
 from typing import Any
 
 from annotator.errors import RefError
-from annotator.formats.reading import Found, Reading, box_of, number, text_of
-from annotator.formats.source import Record, Source
+from annotator.formats.reading import (
+    ImportContext,
+    ImportedItem,
+    parse_bbox,
+    require_number,
+    require_text,
+)
+from annotator.formats.source import ExportRecord, ExportSource
 from annotator.items.refs import Item
 
-PATHS = ("filename", "file_name", "path")
-LABELS = ("label", "annotation")
-_TOLD = ("annotator", "at", "model", "picked_by", "q", "pool", "shown_ms", "machine",
+PATH_COLUMNS = ("filename", "file_name", "path")
+LABEL_COLUMNS = ("label", "annotation")
+_PROVENANCE_COLUMNS = ("annotator", "at", "model", "picked_by", "q", "pool", "shown_ms", "machine",
          "probability", "note")  # fmt: skip
-_MARKS = ("machine", "model", "probability")
-_TOLD_BY_PROPOSALS = ("proposed", "proposed_by", "votes")
-REAL, WHOLE, TRUTH, TEXT, BOX = "real", "whole", "truth", "text", "box"
+_MACHINE_COLUMNS = ("machine", "model", "probability")
+_PROPOSAL_COLUMNS = ("proposed", "proposed_by", "votes")
+REAL, INTEGER, BOOLEAN, TEXT, BOX = "real", "whole", "truth", "text", "box"
 _KINDS = {
-    "bbox": BOX, "skipped": TRUTH, "flagged": TRUTH, "score": REAL, "q": REAL, "pool": WHOLE,
-    "shown_ms": WHOLE, "machine": TRUTH, "probability": REAL, "votes": WHOLE,
+    "bbox": BOX, "skipped": BOOLEAN, "flagged": BOOLEAN, "score": REAL, "q": REAL, "pool": INTEGER,
+    "shown_ms": INTEGER, "machine": BOOLEAN, "probability": REAL, "votes": INTEGER,
 }  # fmt: skip
 
 
-class Row:
+class RowSchema:
     """The columns of an export, in order, and each record's cells."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: ExportSource) -> None:
         options = source.options
         own = ["filename", "bbox", "label", "skipped", "flagged"]
         own += ["split"] if options.split else []
         own += ["prediction", "score"] if options.predictions else []
-        own += _TOLD if options.provenance else _MARKS if source.machine else []
-        own += _TOLD_BY_PROPOSALS if options.provenance and source.accepted else []
-        self._told = [name for name in own if name in (*_TOLD, *_TOLD_BY_PROPOSALS)]
+        own += (
+            _PROVENANCE_COLUMNS
+            if options.provenance
+            else _MACHINE_COLUMNS
+            if source.machine
+            else []
+        )
+        own += _PROPOSAL_COLUMNS if options.provenance and source.accepted else []
+        self._told = [name for name in own if name in (*_PROVENANCE_COLUMNS, *_PROPOSAL_COLUMNS)]
         self._proba = list(source.classes) if options.probabilities else []
         self.kinds = {name: _KINDS.get(name, TEXT) for name in own}
         self.kinds |= {f"p({name})": REAL for name in self._proba}
@@ -50,7 +62,7 @@ class Row:
             name += "_"
         return name
 
-    def cells(self, record: Record) -> dict[str, Any]:
+    def cells(self, record: ExportRecord) -> dict[str, Any]:
         """Column to cell; None where there is nothing to say."""
         box = record.item.box
         found: dict[str, Any] = {
@@ -65,7 +77,7 @@ class Row:
         for name in self._told:
             found[name] = record.told.get(name) or None
         if found.get("at"):
-            found["at"] = timestamp(found["at"])
+            found["at"] = format_timestamp(found["at"])
         for name in self._proba:
             found[f"p({name})"] = record.proba.get(name)
         for name, other in self._columns.items():
@@ -73,61 +85,76 @@ class Row:
         return found
 
 
-def timestamp(at: float) -> str:
+def format_timestamp(seconds: float) -> str:
     """Seconds since the epoch as ISO 8601, in UTC."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
-def found(reading: Reading, where: str, cells: Mapping[str, Any]) -> Iterator[Found]:
+def parse_row(
+    reading: ImportContext, location: str, cells: Mapping[str, Any]
+) -> Iterator[ImportedItem]:
     """The item of one row; a fault of the row goes to the reading, and then there is none."""
-    path = next((cells[name] for name in PATHS if cells.get(name) is not None), None)
+    path = next((cells[name] for name in PATH_COLUMNS if cells.get(name) is not None), None)
     try:
         if path is None and isinstance(cells.get("ref"), str):
-            item = Item.parse(reading.path_of(cells["ref"]))
+            item = Item.parse(reading.parse_path(cells["ref"]))
         elif path is None:
-            raise RefError(f"names no file; one of {', '.join(PATHS)} should")
+            raise RefError(f"names no file; one of {', '.join(PATH_COLUMNS)} should")
         else:
-            box = box_of(cells["bbox"], reading.order) if cells.get("bbox") is not None else None
-            item = Item(reading.path_of(path), box)
-        if any(cells.get(name) for name in _DRAWN):
+            box = (
+                parse_bbox(cells["bbox"], reading.order) if cells.get("bbox") is not None else None
+            )
+            item = Item(reading.parse_path(path), box)
+        if any(cells.get(name) for name in _SAMPLING_COLUMNS):
             reading.pass_over("time and draw of a label (it is the import that is logged)")
-        label = next((cells[name] for name in LABELS if cells.get(name) is not None), None)
-        label = None if label is None else text_of(label, "label")
-        yield Found(
-            where, item, label or None, skipped=cells.get("skipped") is True,
+        label = next((cells[name] for name in LABEL_COLUMNS if cells.get(name) is not None), None)
+        label = None if label is None else require_text(label, "label")
+        yield ImportedItem(
+            location, item, label or None, skipped=cells.get("skipped") is True,
             flagged=cells.get("flagged") is True, machine=cells.get("machine") is True,
             by=_text(cells.get("annotator")), note=_text(cells.get("note")),
-            shown_ms=_whole(cells.get("shown_ms")), columns=_others(cells),
+            shown_ms=_integer(cells.get("shown_ms")), columns=_extra_columns(cells),
         )  # fmt: skip
     except RefError as error:
-        reading.fault(where, str(error))
+        reading.fault(location, str(error))
 
 
-_DRAWN = ("at", "picked_by", "q", "pool")
-_KNOWN = {
-    *PATHS, *LABELS, *_DRAWN, "ref", "bbox", "skipped", "flagged", "machine", "annotator", "note",
+_SAMPLING_COLUMNS = ("at", "picked_by", "q", "pool")
+_KNOWN_COLUMNS = {
+    *PATH_COLUMNS,
+    *LABEL_COLUMNS,
+    *_SAMPLING_COLUMNS,
+    "ref",
+    "bbox",
+    "skipped",
+    "flagged",
+    "machine",
+    "annotator",
+    "note",
     "shown_ms",
-}  # fmt: skip
+}
 
 
-def _others(cells: Mapping[str, Any]) -> dict[str, str]:
+def _extra_columns(cells: Mapping[str, Any]) -> dict[str, str]:
     """The columns that refs.csv keeps; those with structure are refused."""
     kept = {}
-    marked = set(_MARKS) if "machine" in cells else set()  # else a column of the user's own
+    marked = (
+        set(_MACHINE_COLUMNS) if "machine" in cells else set()
+    )  # else a column of the user's own
     for name, value in cells.items():
-        if name in _KNOWN or name in marked:
+        if name in _KNOWN_COLUMNS or name in marked:
             continue
         if isinstance(value, (dict, list)):
             raise RefError(
                 f"{name!r} holds {type(value).__name__}, which no table can; leave it out"
             )
-        kept[name] = "" if value is None else text_of(value, name, plain=True)
+        kept[name] = "" if value is None else require_text(value, name, plain=True)
     return kept
 
 
 def _text(value: object) -> str | None:
-    return text_of(value, "annotator or note") if value else None
+    return require_text(value, "annotator or note") if value else None
 
 
-def _whole(value: object) -> int | None:
-    return None if value is None else int(number(value, "shown_ms", 0, 2**31 - 1))
+def _integer(value: object) -> int | None:
+    return None if value is None else int(require_number(value, "shown_ms", 0, 2**31 - 1))

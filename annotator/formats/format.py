@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from annotator.formats.reading import Found, Reading
-    from annotator.formats.source import Source
+    from annotator.formats.reading import ImportContext, ImportedItem
+    from annotator.formats.source import ExportSource
 
 from annotator.errors import ExtraMissing
 
-Write = Callable[["Source", Path], None]
-Read = Callable[["Reading"], "Iterator[Found]"]
+Write = Callable[["ExportSource", Path], None]
+Read = Callable[["ImportContext"], "Iterator[ImportedItem]"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +30,16 @@ class Format:
     """Yields what a file or folder holds; faults go to the reading."""
     folder: bool = False
     """Whether an export is a folder of files."""
-    takes: frozenset[str] = frozenset()
+    supported_options: frozenset[str] = frozenset()
     """The options of an export that it has a place for, of `OPTIONS`."""
     keeps: frozenset[str] = frozenset()
-    """What comes back when an export is read, of `KEPT`; class names and labels always do."""
+    """What comes back when an export is read, of `PRESERVED`; class names and labels always do."""
     accepted: bool = False
     """Whether it holds the boxes that were accepted, where a project has proposals."""
 
 
 OPTIONS = ("split", "crop", "images", "probabilities", "provenance", "predictions")
-KEPT = ("boxes", "whole", "order", "columns", "unlabelled", "skips", "paths")
+PRESERVED = ("boxes", "whole", "order", "columns", "unlabelled", "skips", "paths")
 """Boxes; labels of whole images; the order of items; columns that the program does not know; items
 without a label; skipped ones; and the very paths of the images."""
 
@@ -63,12 +63,12 @@ MODULES = {
 """Every format, and where in this package it stands: a module's `FORMAT`, or the constant named."""
 
 
-def names() -> tuple[str, ...]:
+def list_formats() -> tuple[str, ...]:
     """The formats that this installation has."""
     return tuple(name for name, module in MODULES.items() if find_spec(_place(module)[0]))
 
 
-def load(name: str) -> Format:
+def load_format(name: str) -> Format:
     """Raises `ExtraMissing` where the format's module, or a package that it needs, is absent."""
     try:
         module, constant = _place(MODULES[name])

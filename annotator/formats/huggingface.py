@@ -13,26 +13,26 @@ from typing import IO, Any
 
 from annotator.errors import RefError
 from annotator.formats.format import Format
-from annotator.formats.image_files import Pictures, inside
-from annotator.formats.jsontext import dumps, plain_loads
-from annotator.formats.reading import Found, Reading, box_of, text_of
-from annotator.formats.source import Picture, Record, Source
+from annotator.formats.image_files import ImageExporter, sanitize_path
+from annotator.formats.jsontext import dumps, loads_strict
+from annotator.formats.reading import ImportContext, ImportedItem, parse_bbox, require_text
+from annotator.formats.source import ExportRecord, ExportSource, ImageRecords
 from annotator.items.listing import SUFFIXES
-from annotator.items.refs import Item, printable
+from annotator.items.refs import Item, make_printable
 
-METADATA = "metadata.jsonl"
-_OWN = ("file_name", "label", "objects", "ref", "bbox", "categories")
+METADATA_FILE = "metadata.jsonl"
+_OWN_COLUMNS = ("file_name", "label", "objects", "ref", "bbox", "categories")
 
 
-def write(source: Source, place: Path) -> None:
-    pictures = Pictures(source, place)
+def write(source: ExportSource, place: Path) -> None:
+    pictures = ImageExporter(source, place)
     split = source.options.split
     boxes = not source.options.crop and source.has_boxes
     with ExitStack() as stack:
         files: dict[str, IO[str]] = {}
         for name in split.names if split else ("",):
             (place / name).mkdir(exist_ok=True)
-            file = (place / name / METADATA).open("w", encoding="utf-8")
+            file = (place / name / METADATA_FILE).open("w", encoding="utf-8")
             files[name] = stack.enter_context(file)
         if source.options.crop:
             for record in source.records():
@@ -42,9 +42,14 @@ def write(source: Source, place: Path) -> None:
                 _picture(source, pictures, picture, files, boxes)
 
 
-def _crop(source: Source, pictures: Pictures, record: Record, files: Mapping[str, IO[str]]) -> None:
+def _crop(
+    source: ExportSource,
+    pictures: ImageExporter,
+    record: ExportRecord,
+    files: Mapping[str, IO[str]],
+) -> None:
     lead = f"{record.split}/" if record.split else ""
-    name = pictures.crop(record, lead + inside(record.item.path))
+    name = pictures.crop(record, lead + sanitize_path(record.item.path))
     if name is None:
         source.leave_out("whose images cannot be read")
         return
@@ -54,10 +59,14 @@ def _crop(source: Source, pictures: Pictures, record: Record, files: Mapping[str
 
 
 def _picture(
-    source: Source, pictures: Pictures, picture: Picture, files: Mapping[str, IO[str]], boxes: bool
+    source: ExportSource,
+    pictures: ImageExporter,
+    picture: ImageRecords,
+    files: Mapping[str, IO[str]],
+    boxes: bool,
 ) -> None:
     lead = f"{picture.split}/" if picture.split else ""
-    name = pictures.whole(picture.path, lead + inside(picture.path))
+    name = pictures.whole(picture.path, lead + sanitize_path(picture.path))
     if name is None:
         source.leave_out("whose images cannot be read", len(picture.records))
         return
@@ -80,32 +89,32 @@ def _picture(
     source.written += len(picture.records)
 
 
-def _columns(record: Record) -> dict[str, str]:
+def _columns(record: ExportRecord) -> dict[str, str]:
     return {_key(name): cell for name, cell in record.columns.items()}
 
 
 def _key(column: str) -> str:
-    return f"{column}_" if column in _OWN else column
+    return f"{column}_" if column in _OWN_COLUMNS else column
 
 
 def _line(file: IO[str], cells: Mapping[str, Any]) -> None:
     file.write(dumps(cells) + "\n")
 
 
-def read(reading: Reading) -> Iterator[Found]:
+def read(reading: ImportContext) -> Iterator[ImportedItem]:
     """The metadata.jsonl of a folder, or those of the folders in it."""
     top = reading.path if reading.path.is_dir() else reading.path.parent
     reading.root = top
     reading.boxes = "bbox read as x, y, width, height in pixels"
-    files = metadata_files(top)
+    files = find_metadata_files(top)
     if not files:
-        raise RefError(f"{printable(str(top))}: holds no {METADATA}")
+        raise RefError(f"{make_printable(str(top))}: holds no {METADATA_FILE}")
     for file in files:
         folder = file.parent.relative_to(top).as_posix()
         shown = file.relative_to(top).as_posix()
         with file.open("rb") as lines:
             for line, data in enumerate(lines, 1):
-                where = f"{printable(shown)}, line {line}"
+                where = f"{make_printable(shown)}, line {line}"
                 try:
                     if data.strip():
                         yield from _row(reading, where, data, folder if folder != "." else "")
@@ -114,33 +123,38 @@ def read(reading: Reading) -> Iterator[Found]:
                     reading.fault(f"line {line}", str(reason), shown)
 
 
-def metadata_files(top: Path) -> list[Path]:
+def find_metadata_files(top: Path) -> list[Path]:
     """metadata.jsonl of a folder, or of each folder in it."""
-    return sorted([*top.glob(METADATA), *top.glob(f"*/{METADATA}")])
+    return sorted([*top.glob(METADATA_FILE), *top.glob(f"*/{METADATA_FILE}")])
 
 
-def _row(reading: Reading, where: str, data: bytes, folder: str) -> Iterator[Found]:
-    cells = plain_loads(data.decode("utf-8-sig"))
+def _row(reading: ImportContext, location: str, data: bytes, folder: str) -> Iterator[ImportedItem]:
+    cells = loads_strict(data.decode("utf-8-sig"))
     if not isinstance(cells, dict):
         raise RefError('should be an object such as {"file_name": "a.jpg"}')
-    path = reading.path_of(cells.get("file_name"))
+    path = reading.parse_path(cells.get("file_name"))
     if Path(path).suffix.lower() not in SUFFIXES:
-        raise RefError(f"{printable(path)!r} is no image's name")
+        raise RefError(f"{make_printable(path)!r} is no image's name")
     path = f"{folder}/{path}" if folder else path
     columns = {
-        text_of(key, "a column"): "" if value is None else text_of(value, f"{key!r}", plain=True)
-        for key, value in cells.items() if key not in _OWN
-    }  # fmt: skip
+        require_text(key, "a column"): ""
+        if value is None
+        else require_text(value, f"{key!r}", plain=True)
+        for key, value in cells.items()
+        if key not in _OWN_COLUMNS
+    }
     objects = cells.get("objects")
     label = cells.get("label")
     if label is not None or objects is None:
-        name = None if label is None else text_of(label, "label")
-        yield Found(where, Item(path), name or None, columns=columns)
+        name = None if label is None else require_text(label, "label")
+        yield ImportedItem(location, Item(path), name or None, columns=columns)
     if objects is not None:
-        yield from _objects(where, path, objects, columns)
+        yield from _objects(location, path, objects, columns)
 
 
-def _objects(where: str, path: str, objects: object, columns: Mapping[str, str]) -> Iterator[Found]:
+def _objects(
+    location: str, path: str, objects: object, columns: Mapping[str, str]
+) -> Iterator[ImportedItem]:
     if not isinstance(objects, dict) or not isinstance(objects.get("bbox"), list):
         raise RefError("objects should hold lists: bbox and categories")
     boxes = objects["bbox"]
@@ -163,17 +177,17 @@ def _objects(where: str, path: str, objects: object, columns: Mapping[str, str])
                 "which class; write names"
             )
         own = {
-            key: "" if value[place] is None else text_of(value[place], key, plain=True)
+            key: "" if value[place] is None else require_text(value[place], key, plain=True)
             for key, value in others.items()
         }
-        label = None if name is None else text_of(name, f"objects.categories[{place}]")
-        spot = f"{where}, objects[{place}]"
-        yield Found(
-            spot, Item(path, box_of(values, "xywh")), label or None, columns={**columns, **own}
+        label = None if name is None else require_text(name, f"objects.categories[{place}]")
+        spot = f"{location}, objects[{place}]"
+        yield ImportedItem(
+            spot, Item(path, parse_bbox(values, "xywh")), label or None, columns={**columns, **own}
         )
 
 
 FORMAT = Format(
-    "huggingface", write, read, folder=True, takes=frozenset({"split", "images", "crop"}),
+    "huggingface", write, read, folder=True, supported_options=frozenset({"split", "images", "crop"}),
     keeps=frozenset({"boxes", "whole", "order", "columns", "unlabelled", "paths"}),
 )  # fmt: skip

@@ -9,43 +9,45 @@ from collections import Counter
 from pathlib import Path, PurePosixPath
 
 from annotator.errors import ImageError, ProjectError
-from annotator.formats.source import Record, Source
-from annotator.items.refs import printable
+from annotator.formats.source import ExportRecord, ExportSource
+from annotator.items.refs import make_printable
 
-WAYS = ("symlink", "copy", "none")
+IMAGE_MODES = ("symlink", "copy", "none")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _LARGEST = (1 << 16, 1 << 16)
 _LOSSLESS = (".png", ".bmp", ".tif", ".tiff", ".gif")
 
 
-def inside(path: str) -> str:
+def sanitize_path(path: str) -> str:
     """`path` without what would lead out of a folder, or steer a terminal."""
     parts = [part for part in PurePosixPath(path).parts if part not in ("/", "//", "..", ".")]
     return _CONTROL.sub("_", "/".join(parts)) or "_"
 
 
-def flat_name(path: str) -> str:
+def flatten_path(path: str) -> str:
     """`a/b.jpg` as `a__b.jpg`: for formats whose folders mean something."""
-    return inside(path).replace("/", "__")
+    return sanitize_path(path).replace("/", "__")
 
 
-class Pictures:
+class ImageExporter:
     """Puts the images of one export in their places."""
 
-    def __init__(self, source: Source, place: Path, *, stems: bool = False) -> None:
+    def __init__(self, source: ExportSource, place: Path, *, stems: bool = False) -> None:
         """With `stems` no two names differ in their suffix alone: labels lie in `stem.txt`."""
         self._source, self._place, self._stems = source, place, stems
         self._taken: Counter[str] = Counter()
         self._folders: set[Path] = set()
 
-    def whole(self, path: str, to: str) -> str | None:
+    def whole(self, path: str, wanted_name: str) -> str | None:
         """Place an image as `to` (or a name near it); the name, or None, said, for a lost file."""
-        name = self.free(to)
+        name = self.free(wanted_name)
         origin = self._source.images.root / path
         if self._source.options.images == "none":
             return name
         if not os.access(origin, os.R_OK) or not origin.is_file():
-            self._source.note(f"left out: {printable(str(origin))}: is no file, or not to be read")
+            self._source.note(
+                f"left out: {make_printable(str(origin))}: is no file, or not to be read"
+            )
             return None
         target = self._made(name)
         if self._source.options.images == "symlink":
@@ -54,11 +56,11 @@ class Pictures:
             shutil.copyfile(origin, target)
         return name
 
-    def crop(self, record: Record, to: str) -> str | None:
+    def crop(self, record: ExportRecord, wanted_name: str) -> str | None:
         """Write a box, with context, as `to`; the name, or None, said, for a broken image."""
         if record.item.box is None:
-            return self.whole(record.item.path, to)
-        stem, suffix = os.path.splitext(to)  # noqa: PTH122 - a Path would drop a trailing dot
+            return self.whole(record.item.path, wanted_name)
+        stem, suffix = os.path.splitext(wanted_name)  # noqa: PTH122 - a Path would drop a trailing dot
         box = "_".join(f"{value:g}" for value in record.item.box)
         lossless = suffix.lower() in _LOSSLESS
         name = self.free(f"{stem}_{box}{'.png' if lossless else '.jpg'}")
@@ -96,10 +98,10 @@ class Pictures:
         return target
 
 
-def need_crops(source: Source, what: str) -> None:
+def require_crops(source: ExportSource, format_title: str) -> None:
     """Raises `ProjectError` where an image has boxes and `--crop` was not given."""
     if source.has_boxes and not source.options.crop:
         raise ProjectError(
-            f"{what} holds one class for each image file, and this project labels boxes: give "
+            f"{format_title} holds one class for each image file, and this project labels boxes: give "
             "--crop (and --context 0.25 for some surroundings) to write each box as an image"
         )

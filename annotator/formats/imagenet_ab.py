@@ -20,16 +20,16 @@ import numpy as np
 from annotator.errors import ProjectError, RefError
 from annotator.formats import xml
 from annotator.formats.format import Format
-from annotator.formats.image_files import inside
-from annotator.formats.source import Source
-from annotator.hits.assignments import Assignment, assignments
-from annotator.hits.traces import PageTrace, traces
+from annotator.formats.image_files import sanitize_path
+from annotator.formats.source import ExportSource
+from annotator.hits.assignments import Assignment, replay_assignments
+from annotator.hits.traces import PageTrace, replay_traces
 from annotator.hits.workers import worker_id
-from annotator.items.refs import Item, printable
+from annotator.items.refs import Item, make_printable
 from annotator.log.store import SqliteStore
 
 _ANONYMOUS = re.compile(r"[0-9a-f]{10}")
-_IN_XML = (
+_XML_FIELDS = (
     "imageID", "originalImageWidth", "originalImageHeight", "imageWidth", "imageHeight",
     "imagePosition", "hoveredRecord", "hoveredCount", "mouseTracking", "selected",
     "selectedRecord", "selectedCount", "estimateTime", "deselectedRecord", "viewedRecord",
@@ -38,13 +38,13 @@ _IN_XML = (
 )  # fmt: skip
 
 
-def write(source: Source, place: Path) -> None:
+def write(source: ExportSource, place: Path) -> None:
     """Raises `ProjectError` where no page was ever shown."""
     store = SqliteStore(source.project.labels_file)
     try:
-        works = {one.id: one for one in assignments(store)}
+        works = {one.id: one for one in replay_assignments(store)}
         export = _Export(source, place, works)
-        for trace in traces(store):
+        for trace in replay_traces(store):
             export.page(trace)
         export.close()
     finally:
@@ -57,7 +57,7 @@ def write(source: Source, place: Path) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _ImagePlace:
     """Where what is known of an image goes, without the suffix."""
 
     stem: str
@@ -67,12 +67,12 @@ class _Place:
 class _Export:
     """Appends to one file an image, page by page: all that is in memory is one page."""
 
-    def __init__(self, source: Source, place: Path, works: Mapping[str, Assignment]) -> None:
+    def __init__(self, source: ExportSource, place: Path, works: Mapping[str, Assignment]) -> None:
         self.pages = 0
         self._source, self._place, self._works = source, place, works
         self._chosen = np.zeros(len(source.refs), bool)
         self._chosen[source.rows] = True
-        self._images: dict[str, _Place | None] = {}
+        self._images: dict[str, _ImagePlace | None] = {}
         self._stems: set[str] = set()
         self._workers: dict[str, str] = {}
         for folder in ("train_xml", "json", "tables"):
@@ -111,7 +111,7 @@ class _Export:
                 worker = self._worker(work.worker, work)
                 _line(table, replace(work, worker=worker).fields())
         for found in filter(None, self._images.values()):
-            for folder, suffix, end in _ENDS:
+            for folder, suffix, end in _FILE_ENDINGS:
                 with (self._place / folder / f"{found.stem}.{suffix}").open(
                     "a", encoding="utf-8"
                 ) as file:
@@ -124,9 +124,9 @@ class _Export:
         if found is None:
             return
         try:
-            text = _metadata(observation)
+            text = _observation_xml(observation)
         except RefError as error:
-            self._source.note(f"left out: {printable(ref)}: {error}")
+            self._source.note(f"left out: {make_printable(ref)}: {error}")
             self._source.leave_out("whose names XML cannot hold")
             return
         self._source.written += 1
@@ -136,15 +136,15 @@ class _Export:
             file.write(",\n" if file.tell() > 2 else "")
             json.dump(observation, file, ensure_ascii=False)
 
-    def _begin(self, ref: str, image: str) -> _Place | None:
+    def _begin(self, ref: str, image: str) -> _ImagePlace | None:
         """Begin the files of an image; None where the options of the export leave it out."""
         (row,) = self._source.refs.rows([ref])
         if row < 0 or not self._chosen[row]:
             self._source.leave_out("that are not chosen, or not in the project any more")
             return None
         item, label = Item.parse(ref), self._source.ledger.label_of(int(row))
-        found = _Place(self._free(_stem(image, item)), self._source.size(item.path) or (0, 0))
-        head = _head(found, item, label, self._source.project.folder.resolve().name)
+        found = _ImagePlace(self._free(_stem(image, item)), self._source.size(item.path) or (0, 0))
+        head = _annotation_head(found, item, label, self._source.project.folder.resolve().name)
         for folder, suffix, text in (("train_xml", "xml", head), ("json", "json", "[\n")):
             file = self._place / folder / f"{found.stem}.{suffix}"
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -169,7 +169,7 @@ class _Export:
         return self._workers[name]
 
 
-_ENDS = (("train_xml", "xml", "</annotation>\n"), ("json", "json", "\n]\n"))
+_FILE_ENDINGS = (("train_xml", "xml", "</annotation>\n"), ("json", "json", "\n]\n"))
 
 
 def _line(table: IO[str], row: Mapping[str, Any]) -> None:
@@ -179,7 +179,7 @@ def _line(table: IO[str], row: Mapping[str, Any]) -> None:
 def _stem(image: str, item: Item) -> str:
     """The image's id without its suffix and its box's marks, for a file's name."""
     path = Item.parse(image).path if item.box is not None else image
-    kept = inside(path)
+    kept = sanitize_path(path)
     suffix = PurePosixPath(kept).suffix
     kept = kept[: -len(suffix)] if suffix.lower() in _SUFFIXES else kept
     box = "" if item.box is None else "_" + "_".join(f"{value:g}" for value in item.box)
@@ -189,32 +189,32 @@ def _stem(image: str, item: Item) -> str:
 _SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 
 
-def _head(found: _Place, item: Item, label: str | None, database: str) -> str:
+def _annotation_head(found: _ImagePlace, item: Item, label: str | None, database: str) -> str:
     """The annotation of ILSVRC up to its objects: a box is one, a whole image has none."""
     folder, _, base = found.stem.rpartition("/")
     width, height = found.size
     lines = [
         "<annotation>",
-        f"  {xml.element('folder', folder)}",
-        f"  {xml.element('filename', base)}",
-        f"  <source>{xml.element('database', database)}</source>",
+        f"  {xml.format_element('folder', folder)}",
+        f"  {xml.format_element('filename', base)}",
+        f"  <source>{xml.format_element('database', database)}</source>",
         f"  <size><width>{width}</width><height>{height}</height><depth>3</depth></size>",
         "  <segmented>0</segmented>",
     ]
     if item.box is not None:
         box = item.box
         sides = (("xmin", box.x), ("ymin", box.y), ("xmax", box.right), ("ymax", box.bottom))
-        corners = "".join(xml.element(tag, f"{value:g}") for tag, value in sides)
-        name = xml.element("name", label or "")
+        corners = "".join(xml.format_element(tag, f"{value:g}") for tag, value in sides)
+        name = xml.format_element("name", label or "")
         lines.append(f"  <object>{name}<bndbox>{corners}</bndbox></object>")
     elif label is not None:
-        lines.append(f"  {xml.element('label', label)}")
+        lines.append(f"  {xml.format_element('label', label)}")
     return "\n".join(lines) + "\n"
 
 
-def _metadata(observation: Mapping[str, Any]) -> str:
+def _observation_xml(observation: Mapping[str, Any]) -> str:
     """One observation; a list is its element again and again, as ImageNet-AB's loader expects."""
-    parts = "".join(_elements(tag, observation[tag]) for tag in _IN_XML)
+    parts = "".join(_elements(tag, observation[tag]) for tag in _XML_FIELDS)
     return f"  <metadata>{parts}</metadata>\n"
 
 
@@ -223,7 +223,7 @@ def _elements(tag: str, value: Any) -> str:
         return "".join(_elements(tag, one) for one in value)
     if isinstance(value, dict):
         return f"<{tag}>{''.join(_elements(key, one) for key, one in value.items())}</{tag}>"
-    return xml.element(tag, value)
+    return xml.format_element(tag, value)
 
 
 FORMAT = Format("imagenet-ab", write=write, folder=True, keeps=frozenset())

@@ -10,22 +10,22 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from annotator.errors import RefError
-from annotator.formats.columnar_log import Ledger
+from annotator.formats.columnar_log import ColumnarLog
 from annotator.formats.format import Format
-from annotator.formats.reading import Found, Reading, understood
-from annotator.formats.spool import Gathered
+from annotator.formats.reading import ImportContext, ImportedItem, describe_import
+from annotator.formats.spool import ImportSpool
 from annotator.items.ref_table import RefTable
-from annotator.items.refs import Item, many, printable, typed
+from annotator.items.refs import Item, make_printable, plural, shell_quoted
 from annotator.log.entries import Action, Entry
 from annotator.log.store import Store
 from annotator.project import label_sets
-from annotator.project.item_pool import load
-from annotator.project.project import Project
+from annotator.project.item_pool import load_refs
+from annotator.project.project import ProjectFolder
 
 _BATCH = 1 << 12
 
 
-class Imported(NamedTuple):
+class ImportSummary(NamedTuple):
     """What an import wrote."""
 
     new: int
@@ -35,98 +35,104 @@ class Imported(NamedTuple):
     """Labels that stood already."""
 
     def __str__(self) -> str:
-        text = f"{many(self.new, 'label')} imported"
+        text = f"{plural(self.new, 'label')} imported"
         if self.changed:
             text += f", {self.changed:,} of them in place of another one"
         return text + (f"; {self.same:,} stood already" if self.same else "")
 
 
 def import_labels(
-    project: Project,
+    project: ProjectFolder,
     store: Store,
-    reading: Reading,
+    reading: ImportContext,
     format_: Format,
     say: Callable[[str], None],
     now: float | None = None,
-) -> Imported:
+) -> ImportSummary:
     """Write what `reading` finds into the log, as "import:FORMAT".
 
     All or nothing: raises `RefError` naming every fault with its place, or `StoreError` for a full
     disk, and then nothing is written.
     """
     assert format_.read is not None
-    refs = load(project)
-    with Gathered(reading, format_.read) as gathered:
-        matched = _Matched(project, reading, refs)
+    refs = load_refs(project)
+    with ImportSpool(reading, format_.read) as gathered:
+        matched = _RowMatcher(project, reading, refs)
         labels = 0
         for found, row in matched.pairs(gathered):
-            labels += _checked(reading, project, found, row)
-        for line in understood(reading, gathered.labels, len(gathered), gathered.boxes):
+            labels += _check_item(reading, project, found, row)
+        for line in describe_import(reading, gathered.labels, len(gathered), gathered.boxes):
             say(line)
-        gathered.refuse(f"{printable(str(reading.path))}: nothing was imported:")
+        gathered.raise_faults(f"{make_printable(str(reading.path))}: nothing was imported:")
         if not labels:
             hint = ": name one column annotation or label" if format_.name == "csv" else ""
-            raise RefError(f"{printable(str(reading.path))} holds no label{hint}")
-        ledger = Ledger.read(refs, store.entries())
+            raise RefError(f"{make_printable(str(reading.path))} holds no label{hint}")
+        ledger = ColumnarLog.read(refs, store.entries())
         at = time.time() if now is None else now
-        writing = _Writing(ledger, f"import:{format_.name}", at)
+        writing = _EntryWriter(ledger, f"import:{format_.name}", at)
         store.append_many(writing.entries(matched.pairs(gathered)))
         return writing.done()
 
 
-def entries_of(found: Found, ref: str, annotator: str, at: float) -> Iterator[Entry]:
+def build_entries(
+    item: ImportedItem, ref: str, annotator: str, timestamp: float
+) -> Iterator[Entry]:
     """The rows of the log for one item."""
-    told: dict[str, Any] = {"by": found.by} if found.by else {}
-    if found.machine:
+    told: dict[str, Any] = {"by": item.by} if item.by else {}
+    if item.machine:
         told["machine"] = True
-    if found.label is not None or found.skipped:
-        action = Action.SKIP if found.label is None else Action.LABEL
+    if item.label is not None or item.skipped:
+        action = Action.SKIP if item.label is None else Action.LABEL
         yield Entry(
-            0, at, annotator, action, ref, found.label,
-            picked_by="import", shown_ms=found.shown_ms, extra=told or None,
+            0, timestamp, annotator, action, ref, item.label,
+            picked_by="import", shown_ms=item.shown_ms, extra=told or None,
         )  # fmt: skip
-    if found.flagged:
-        yield Entry(0, at, annotator, Action.FLAG, ref, extra={"on": True})
-    if found.note:
-        yield Entry(0, at, annotator, Action.NOTE, ref, note=found.note)
+    if item.flagged:
+        yield Entry(0, timestamp, annotator, Action.FLAG, ref, extra={"on": True})
+    if item.note:
+        yield Entry(0, timestamp, annotator, Action.NOTE, ref, note=item.note)
 
 
-def _checked(reading: Reading, project: Project, found: Found, row: int) -> bool:
+def _check_item(
+    reading: ImportContext, project: ProjectFolder, item: ImportedItem, row: int
+) -> bool:
     """Whether an item brings something; its faults go to the reading."""
-    brings = found.label is not None or found.skipped or found.flagged or bool(found.note)
+    brings = item.label is not None or item.skipped or item.flagged or bool(item.note)
     if not brings:
         return False
     settings = project.settings
-    name = found.label
-    if name is not None and not label_sets.known(name, settings.names, settings.multi_label):
-        names = printable(", ".join(settings.names))
-        folder = typed(project.folder)
-        parts = label_sets.parts(name) if settings.multi_label else (name,)
+    name = item.label
+    if name is not None and not label_sets.is_known_label(
+        name, settings.names, settings.multi_label
+    ):
+        names = make_printable(", ".join(settings.names))
+        folder = shell_quoted(project.folder)
+        parts = label_sets.split_label(name) if settings.multi_label else (name,)
         missing = next(part for part in parts if part not in settings.names)
         reading.fault(
-            found.where,
-            f"label: {printable(name)!r} is not a class; the classes are {names}; one more: "
-            f"annotator add {folder} --class {printable(shlex.quote(missing))}",
+            item.where,
+            f"label: {make_printable(name)!r} is not a class; the classes are {names}; one more: "
+            f"annotator add {folder} --class {make_printable(shlex.quote(missing))}",
         )
     if row < 0:
-        reading.fault(found.where, f"{printable(found.item.ref)} is not in the project")
+        reading.fault(item.where, f"{make_printable(item.item.ref)} is not in the project")
     return True
 
 
-class _Writing:
+class _EntryWriter:
     """What of an import is new to the log, counted while it is handed over."""
 
-    def __init__(self, ledger: Ledger, annotator: str, at: float) -> None:
-        self._ledger, self._annotator, self._at = ledger, annotator, at
+    def __init__(self, ledger: ColumnarLog, annotator: str, timestamp: float) -> None:
+        self._ledger, self._annotator, self._at = ledger, annotator, timestamp
         self._new = self._changed = self._same = 0
 
-    def entries(self, pairs: Iterable[tuple[Found, int]]) -> Iterator[Entry]:
+    def entries(self, pairs: Iterable[tuple[ImportedItem, int]]) -> Iterator[Entry]:
         ledger = self._ledger
         for found, row in pairs:
             if row < 0:
                 continue  # it brings nothing, or it were a fault
             alike = self._count(found, row)
-            for entry in entries_of(found, ledger.refs[row], self._annotator, self._at):
+            for entry in build_entries(found, ledger.refs[row], self._annotator, self._at):
                 is_decision = entry.action in (Action.LABEL, Action.SKIP)
                 known = (entry.action is Action.FLAG and row in ledger.flagged) or (
                     entry.action is Action.NOTE and ledger.notes.get(row) == entry.note
@@ -134,30 +140,30 @@ class _Writing:
                 if not (known or (is_decision and alike)):
                     yield entry
 
-    def _count(self, found: Found, row: int) -> bool:
+    def _count(self, item: ImportedItem, row: int) -> bool:
         """Whether the item's decision stands already."""
         stands, skipped = self._ledger.label_of(row), self._ledger.skipped(row)
-        alike = (stands, skipped) == (found.label, found.skipped)
-        if found.label is not None or found.skipped:
+        alike = (stands, skipped) == (item.label, item.skipped)
+        if item.label is not None or item.skipped:
             self._same += alike
             self._new += not alike
             self._changed += not alike and (stands is not None or skipped)
         return alike
 
-    def done(self) -> Imported:
-        return Imported(self._new, self._changed, self._same)
+    def done(self) -> ImportSummary:
+        return ImportSummary(self._new, self._changed, self._same)
 
 
-class _Matched:
+class _RowMatcher:
     """Which row of the project each item is."""
 
-    def __init__(self, project: Project, reading: Reading, refs: RefTable) -> None:
+    def __init__(self, project: ProjectFolder, reading: ImportContext, refs: RefTable) -> None:
         self._refs, self._root = refs, reading.root
         self._images = project.images.resolve()
 
-    def pairs(self, items: Iterable[Found]) -> Iterator[tuple[Found, int]]:
+    def pairs(self, items: Iterable[ImportedItem]) -> Iterator[tuple[ImportedItem, int]]:
         """Each item with its row, -1 for one that the project does not hold."""
-        batch: list[Found] = []
+        batch: list[ImportedItem] = []
         for found in items:
             batch.append(found)
             if len(batch) >= _BATCH:
@@ -165,7 +171,7 @@ class _Matched:
                 batch = []
         yield from self._matched(batch)
 
-    def _matched(self, batch: Sequence[Found]) -> Iterator[tuple[Found, int]]:
+    def _matched(self, batch: Sequence[ImportedItem]) -> Iterator[tuple[ImportedItem, int]]:
         rows = self._refs.rows([found.item.ref for found in batch]).tolist() if batch else []
         for found, row in zip(batch, rows, strict=True):
             yield found, row if row >= 0 or self._root is None else self._by_file(found.item)

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from annotator.formats import flat
 from annotator.formats.format import Format
-from annotator.formats.jsontext import dumps, plain_loads
-from annotator.formats.reading import Found, Reading
-from annotator.formats.source import Source
+from annotator.formats.jsontext import dumps, loads_strict
+from annotator.formats.reading import ImportContext, ImportedItem
+from annotator.formats.source import ExportSource
 
 
-def write(source: Source, place: Path) -> None:
-    row = flat.Row(source)
+def write(source: ExportSource, place: Path) -> None:
+    row = flat.RowSchema(source)
     with place.open("w", encoding="utf-8") as file:
         for record in source.records():
             cells = {name: cell for name, cell in row.cells(record).items() if cell is not None}
@@ -22,7 +22,7 @@ def write(source: Source, place: Path) -> None:
             source.written += 1
 
 
-def read(reading: Reading) -> Iterator[Found]:
+def read(reading: ImportContext) -> Iterator[ImportedItem]:
     reading.free_paths = True
     with reading.path.open("rb") as file:
         for line, data in enumerate(file, 1):
@@ -31,12 +31,12 @@ def read(reading: Reading) -> Iterator[Found]:
             if not data.strip():
                 continue
             try:
-                cells = plain_loads(data.decode())
+                cells = loads_strict(data.decode())
             except (ValueError, RecursionError) as error:
                 reading.fault(where, _reason(error))
                 continue
             if isinstance(cells, dict):
-                yield from flat.found(reading, where, cells)
+                yield from flat.parse_row(reading, where, cells)
             else:
                 reading.fault(where, 'should be an object such as {"filename": "a.jpg"}')
 
@@ -51,6 +51,6 @@ def _reason(error: Exception) -> str:
 
 FORMAT = Format(
     "jsonl", write, read,
-    takes=frozenset({"split", "probabilities", "provenance", "predictions"}),
+    supported_options=frozenset({"split", "probabilities", "provenance", "predictions"}),
     keeps=frozenset({"boxes", "whole", "order", "columns", "unlabelled", "skips", "paths"}),
 )  # fmt: skip

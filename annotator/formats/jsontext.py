@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from annotator.errors import RefError
-from annotator.formats.reading import first_bad_line
-from annotator.items.refs import printable
+from annotator.formats.reading import find_bad_line
+from annotator.items.refs import make_printable
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 
@@ -24,12 +24,12 @@ dumps = json.JSONEncoder(ensure_ascii=False).encode
 _DECODER = json.JSONDecoder(parse_constant=_refuse)
 
 
-def plain_loads(text: str) -> Any:
+def loads_strict(text: str) -> Any:
     """`json.loads` without NaN and infinities. Raises `ValueError`, `RecursionError`."""
     return json.loads(text, parse_constant=_refuse)
 
 
-class Piece(NamedTuple):
+class JsonMember(NamedTuple):
     """A part of a JSON document."""
 
     key: str
@@ -45,7 +45,7 @@ class Piece(NamedTuple):
         return f"{self.key}[{self.place}]" if self.place >= 0 else self.key
 
 
-class Document:
+class JsonDocument:
     """The text of a JSON file. Its top-level arrays are decoded an element at a time."""
 
     def __init__(self, path: Path) -> None:
@@ -54,12 +54,14 @@ class Document:
         try:
             data = path.read_bytes()
         except OSError as error:
-            raise RefError(f"{printable(str(path))} cannot be read: {error.strerror}") from error
+            raise RefError(
+                f"{make_printable(str(path))} cannot be read: {error.strerror}"
+            ) from error
         try:
             self.text = data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise RefError(
-                f"{printable(str(path))}, line {first_bad_line(data, error)}: is not UTF-8; "
+                f"{make_printable(str(path))}, line {find_bad_line(data, error)}: is not UTF-8; "
                 "convert it, say `iconv -f latin1 -t utf-8`"
             ) from None
 
@@ -67,7 +69,7 @@ class Document:
     def is_array(self) -> bool:
         return self.text[self._space(0) : self._space(0) + 1] == "["
 
-    def pieces(self) -> Iterator[Piece]:
+    def iter_members(self) -> Iterator[JsonMember]:
         """Every member of the top-level object, or element of the top-level array.
 
         Raises `RefError` with the line of a fault.
@@ -84,68 +86,70 @@ class Document:
         if rest < len(self.text):
             self._fault(rest, "something stands behind the end of the JSON document")
 
-    def line(self, at: int) -> int:
-        return self.text.count("\n", 0, at) + 1
+    def line(self, offset: int) -> int:
+        return self.text.count("\n", 0, offset) + 1
 
-    def _object(self, at: int) -> Generator[Piece, None, int]:
+    def _object(self, offset: int) -> Generator[JsonMember, None, int]:
         seen: set[str] = set()
-        at = self._space(at + 1)
-        if self.text[at : at + 1] == "}":
-            return at + 1
+        offset = self._space(offset + 1)
+        if self.text[offset : offset + 1] == "}":
+            return offset + 1
         while True:
-            begin = at
-            key, at = self._value(at)
+            begin = offset
+            key, offset = self._value(offset)
             if not isinstance(key, str):
                 self._fault(begin, "a member's name should stand here, in double quotes")
             if key in seen:
-                self._fault(begin, f"{printable(key)!r} stands here a second time")
+                self._fault(begin, f"{make_printable(key)!r} stands here a second time")
             seen.add(key)
-            at = self._space(self._expect(self._space(at), ":"))
-            if self.text[at : at + 1] == "[":
-                at = yield from self._array(key, at)
+            offset = self._space(self._expect(self._space(offset), ":"))
+            if self.text[offset : offset + 1] == "[":
+                offset = yield from self._array(key, offset)
             else:
-                begin = at
-                value, at = self._value(at)
-                yield Piece(key, -1, value, begin)
-            at = self._space(at)
-            if self.text[at : at + 1] == "}":
-                return at + 1
-            at = self._space(self._expect(at, ","))
+                begin = offset
+                value, offset = self._value(offset)
+                yield JsonMember(key, -1, value, begin)
+            offset = self._space(offset)
+            if self.text[offset : offset + 1] == "}":
+                return offset + 1
+            offset = self._space(self._expect(offset, ","))
 
-    def _array(self, key: str, at: int) -> Generator[Piece, None, int]:
-        at = self._space(at + 1)
-        if self.text[at : at + 1] == "]":
-            return at + 1
+    def _array(self, key: str, offset: int) -> Generator[JsonMember, None, int]:
+        offset = self._space(offset + 1)
+        if self.text[offset : offset + 1] == "]":
+            return offset + 1
         index = 0
         while True:
-            begin = at
-            value, at = self._value(at)
-            yield Piece(key, index, value, begin)
+            begin = offset
+            value, offset = self._value(offset)
+            yield JsonMember(key, index, value, begin)
             index += 1
-            at = self._space(at)
-            if self.text[at : at + 1] == "]":
-                return at + 1
-            at = self._space(self._expect(at, ","))
+            offset = self._space(offset)
+            if self.text[offset : offset + 1] == "]":
+                return offset + 1
+            offset = self._space(self._expect(offset, ","))
 
-    def _value(self, at: int) -> tuple[Any, int]:
+    def _value(self, offset: int) -> tuple[Any, int]:
         try:
-            return _DECODER.raw_decode(self.text, at)
+            return _DECODER.raw_decode(self.text, offset)
         except json.JSONDecodeError as error:
             self._fault(error.pos, f"is no JSON here: {error.msg}")
         except RecursionError:
-            self._fault(at, "is nested too deeply")
+            self._fault(offset, "is nested too deeply")
         except ValueError as error:
-            self._fault(at, f"is no JSON here: {error}")
+            self._fault(offset, f"is no JSON here: {error}")
 
-    def _space(self, at: int) -> int:
-        found = _SPACE.match(self.text, at)
-        return found.end() if found else at
+    def _space(self, offset: int) -> int:
+        found = _SPACE.match(self.text, offset)
+        return found.end() if found else offset
 
-    def _expect(self, at: int, mark: str) -> int:
-        if self.text[at : at + 1] != mark:
-            cut = "the file is cut short" if at >= len(self.text) else f"{mark!r} is missing"
-            self._fault(at, f"is no JSON here: {cut}")
-        return at + 1
+    def _expect(self, offset: int, character: str) -> int:
+        if self.text[offset : offset + 1] != character:
+            cut = (
+                "the file is cut short" if offset >= len(self.text) else f"{character!r} is missing"
+            )
+            self._fault(offset, f"is no JSON here: {cut}")
+        return offset + 1
 
-    def _fault(self, at: int, text: str) -> NoReturn:
-        raise RefError(f"{printable(str(self.path))}, line {self.line(at)}: {text}")
+    def _fault(self, offset: int, text: str) -> NoReturn:
+        raise RefError(f"{make_printable(str(self.path))}, line {self.line(offset)}: {text}")

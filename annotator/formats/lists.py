@@ -6,24 +6,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from annotator.formats.format import Format
-from annotator.formats.reading import Found, Reading
-from annotator.formats.source import Source
+from annotator.formats.reading import ImportContext, ImportedItem
+from annotator.formats.source import ExportSource
 from annotator.items.listing import read_list
 from annotator.items.refs import Item
 
 
-def write(source: Source, place: Path) -> None:
+def write(source: ExportSource, place: Path) -> None:
     """The labelled items, one a line."""
     with place.open("w", encoding="utf-8", errors="surrogateescape") as file:
         for record in source.records():
             if record.label is None:
                 source.leave_out("skipped" if record.skipped else "without a label")
                 continue
-            file.write(f"{line(record.item)}\n")
+            file.write(f"{format_line(record.item)}\n")
             source.written += 1
 
 
-def line(item: Item) -> str:
+def format_line(item: Item) -> str:
     """An item as `path` or `path top left bottom right`, in whole pixels."""
     if item.box is None:
         return item.path
@@ -31,12 +31,12 @@ def line(item: Item) -> str:
     return f"{item.path} {round(y)} {round(x)} {round(y + h)} {round(x + w)}"
 
 
-def read(reading: Reading) -> Iterator[Found]:
+def read(reading: ImportContext) -> Iterator[ImportedItem]:
     """Every listed item, with the label that the reading was given for all of them."""
     problems: list[str] = []
     root = reading.images or Path.cwd()
     for row in read_list(reading.path, root, problems):
-        yield Found(f"line {row.line}", row.item, reading.label)
+        yield ImportedItem(f"line {row.line}", row.item, reading.label)
         reading.take(problems)
     reading.take(problems)
 

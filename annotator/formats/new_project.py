@@ -12,62 +12,73 @@ from pathlib import Path
 
 import numpy as np
 
-from annotator.errors import FeatureError, ProjectError, RefError, several
+from annotator.errors import FeatureError, ProjectError, RefError, bullet_list
 from annotator.features.store import FeatureStore, map_matrix
 from annotator.items.atomic import write_atomically
-from annotator.items.listing import LeftOut, Row, from_glob, missing_files, read_list, read_table
+from annotator.items.listing import (
+    RefRow,
+    SkippedFiles,
+    glob_images,
+    missing_files,
+    read_list,
+    read_table,
+)
 from annotator.items.ref_table import RefTable
-from annotator.items.refs import Item, many, printable
+from annotator.items.refs import Item, make_printable, plural
 from annotator.log.entries import Action, Entry
 from annotator.log.store import SqliteStore
-from annotator.project.project import Project
+from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings, check_classes
 
 DEFAULT_CLASSES = ("negative", "positive")
 
 
 @dataclass(slots=True)
-class Begun:
+class NewProject:
     """A new project, and what was understood of its sources."""
 
-    project: Project
+    project: ProjectFolder
     notes: list[str] = field(default_factory=list)
 
 
-def from_folder(folder: Path, images: Path, settings: Settings) -> Begun:
+def create_from_folder(folder: Path, images: Path, settings: Settings) -> NewProject:
     """A project of all images below `images`; they are listed when it is first opened."""
     if not images.is_dir():
         fault = "is not a folder of images" if images.exists() else "does not exist"
-        raise ProjectError(f"{printable(str(images))} {fault}")
-    settings = replace(settings, images=root_of(images, folder))
-    return Begun(Project.create(folder, settings))
+        raise ProjectError(f"{make_printable(str(images))} {fault}")
+    settings = replace(settings, images=make_images_setting(images, folder))
+    return NewProject(ProjectFolder.create(folder, settings))
 
 
-def from_pattern(folder: Path, pattern: str, settings: Settings) -> Begun:
+def create_from_pattern(folder: Path, pattern: str, settings: Settings) -> NewProject:
     """A project of the images that a shell pattern names. Raises `RefError` for none."""
-    left_out = LeftOut()
-    refs = from_glob(pattern, left_out)
+    left_out = SkippedFiles()
+    refs = glob_images(pattern, left_out)
     if not refs:
-        raise RefError(f"{printable(pattern)} names no image; quote the pattern, say 'a/**/*.jpg'")
+        raise RefError(
+            f"{make_printable(pattern)} names no image; quote the pattern, say 'a/**/*.jpg'"
+        )
     items = [Item.parse(ref) for ref in refs]
     refuse_to_replace(folder, "refs.csv")
     common = Path(os.path.commonpath([str(Path(item.path).parent) for item in items]))
-    rows = [Row(0, Item(str(Path(item.path).relative_to(common))), "", None) for item in items]
-    begun = Begun(Project.create(folder, replace(settings, images=root_of(common, folder))))
-    write_atomically(begun.project.refs_file, _table(rows))
-    begun.notes += [many(len(rows), "image"), *([str(left_out)] if left_out.names else [])]
+    rows = [RefRow(0, Item(str(Path(item.path).relative_to(common))), "", None) for item in items]
+    begun = NewProject(
+        ProjectFolder.create(folder, replace(settings, images=make_images_setting(common, folder)))
+    )
+    write_atomically(begun.project.refs_file, _format_refs_csv(rows))
+    begun.notes += [plural(len(rows), "image"), *([str(left_out)] if left_out.names else [])]
     return begun
 
 
-def from_refs(
+def create_from_refs(
     folder: Path,
     refs: Path,
     settings: Settings,
     *,
     images: Path | None = None,
     features: Path | None = None,
-    at: float | None = None,
-) -> Begun:
+    timestamp: float | None = None,
+) -> NewProject:
     """A project of the rows of a CSV table or a text list; labels in it enter the log.
 
     `settings.classes` may be empty: then the labels of the table are the classes. Raises
@@ -79,26 +90,34 @@ def from_refs(
     reader = read_list(refs, root, problems) if is_list else None
     rows = list(reader or read_table(refs, settings.box_order, problems))
     if not rows and not problems:
-        problems.append(f"{printable(refs.name)}: holds no rows")
+        problems.append(f"{make_printable(refs.name)}: holds no rows")
     if images is None:
-        root = _found_root(rows, refs)
+        root = _guess_root(rows, refs)
     settings = _with_classes(settings, rows)
-    problems += _faults(rows, root, settings.names, refs.name)
-    problems += feature_faults(rows, features, refs.name) if features else []
+    problems += _find_row_faults(rows, root, settings.names, refs.name)
+    problems += find_feature_faults(rows, features, refs.name) if features else []
     if problems:
-        raise RefError(several(problems, f"{printable(str(refs))} cannot be opened as it is:"))
+        raise RefError(
+            bullet_list(problems, f"{make_printable(str(refs))} cannot be opened as it is:")
+        )
     if is_list:
         settings = replace(settings, box_order="xywh")
     if features:
         # Before anything is made: rows of NaN or zeros are refused, with their names.
-        matrix_of(rows, features)
+        check_feature_rows(rows, features)
     if refs.resolve() != (folder / "refs.csv").resolve():
         refuse_to_replace(folder, "refs.csv")
-    begun = Begun(Project.create(folder, replace(settings, images=root_of(root, folder))))
-    write_atomically(begun.project.refs_file, _table(rows) if is_list else refs.read_bytes())
+    begun = NewProject(
+        ProjectFolder.create(folder, replace(settings, images=make_images_setting(root, folder)))
+    )
+    write_atomically(
+        begun.project.refs_file, _format_refs_csv(rows) if is_list else refs.read_bytes()
+    )
     if features:
-        FeatureStore.adopt(begun.project.features_folder, features, feature_refs(rows, features))
-    _log_labels(begun, rows, time.time() if at is None else at)
+        FeatureStore.adopt(
+            begun.project.features_folder, features, map_feature_refs(rows, features)
+        )
+    _log_labels(begun, rows, time.time() if timestamp is None else timestamp)
     return begun
 
 
@@ -107,19 +126,19 @@ def refuse_to_replace(folder: Path, *names: str) -> None:
     found = [name for name in names if (folder / name).exists()]
     if found:
         raise ProjectError(
-            f"{printable(str(folder))} holds {', '.join(found)} already, which a new project would "
+            f"{make_printable(str(folder))} holds {', '.join(found)} already, which a new project would "
             "replace: name another folder, or move them away first"
         )
 
 
-def _found_root(rows: Sequence[Row], refs: Path) -> Path:
+def _guess_root(rows: Sequence[RefRow], refs: Path) -> Path:
     """The folder that most of the files are found from: this one, else the table's."""
     sample = [(row.item.path, row.line) for row in rows[:: max(1, len(rows) // 200)]]
     places = [Path.cwd(), refs.resolve().parent]
     return min(places, key=lambda place: len(missing_files(sample, place)))
 
 
-def _with_classes(settings: Settings, rows: Sequence[Row]) -> Settings:
+def _with_classes(settings: Settings, rows: Sequence[RefRow]) -> Settings:
     if settings.classes:
         return settings
     found = tuple(dict.fromkeys(row.label for row in rows if row.label))
@@ -128,11 +147,13 @@ def _with_classes(settings: Settings, rows: Sequence[Row]) -> Settings:
     return replace(settings, classes=tuple(ClassInfo(name) for name in names))
 
 
-def _faults(rows: Sequence[Row], root: Path, names: Sequence[str], file: str) -> list[str]:
-    name = printable(file)
+def _find_row_faults(
+    rows: Sequence[RefRow], root: Path, names: Sequence[str], file: str
+) -> list[str]:
+    name = make_printable(file)
     absent = missing_files(((row.item.path, row.line) for row in rows), root)
     problems = [
-        f"{name}, line {line}, filename: no such file {printable(os.path.normpath(root / path))}; "
+        f"{name}, line {line}, filename: no such file {make_printable(os.path.normpath(root / path))}; "
         "mend the path or give its root with --images DIR"
         for path, line in absent
     ]
@@ -143,14 +164,14 @@ def _faults(rows: Sequence[Row], root: Path, names: Sequence[str], file: str) ->
             problems.append(f"{name}, line {row.line}: the same item as line {before}; drop one")
         if row.label and row.label not in names:
             problems.append(
-                f"{name}, line {row.line}, annotation: {printable(row.label)!r} is not a class; "
-                f"add it to --classes {printable(','.join(names))}"
+                f"{name}, line {row.line}, annotation: {make_printable(row.label)!r} is not a class; "
+                f"add it to --classes {make_printable(','.join(names))}"
             )
     return problems
 
 
-def feature_faults(rows: Sequence[Row], features: Path, file: str) -> list[str]:
-    name = printable(file)
+def find_feature_faults(rows: Sequence[RefRow], features: Path, file: str) -> list[str]:
+    name = make_printable(file)
     try:
         count = len(map_matrix(features))
     except FeatureError as error:
@@ -161,7 +182,7 @@ def feature_faults(rows: Sequence[Row], features: Path, file: str) -> list[str]:
         if index >= count:
             problems.append(
                 f"{name}, line {row.line}, feat_idx: there is no row {index}; "
-                f"{printable(features.name)} has {count}, numbered from 0"
+                f"{make_printable(features.name)} has {count}, numbered from 0"
             )
         before = used.setdefault(index, row.line)
         if before != row.line:
@@ -169,15 +190,15 @@ def feature_faults(rows: Sequence[Row], features: Path, file: str) -> list[str]:
     return problems
 
 
-def matrix_of(rows: Sequence[Row], features: Path) -> None:
+def check_feature_rows(rows: Sequence[RefRow], features: Path) -> None:
     """Raises `FeatureError` that names rows of NaN or zeros."""
     matrix = map_matrix(features)
-    FeatureStore(feature_refs(rows, features), matrix, {}, np.ones(len(matrix), np.uint8)).check(
-        features
-    )
+    FeatureStore(
+        map_feature_refs(rows, features), matrix, {}, np.ones(len(matrix), np.uint8)
+    ).check(features)
 
 
-def feature_refs(rows: Sequence[Row], features: Path) -> RefTable:
+def map_feature_refs(rows: Sequence[RefRow], features: Path) -> RefTable:
     """The ref of each row of the features, "" for those that no item uses."""
     refs = [""] * len(map_matrix(features))
     for place, row in enumerate(rows):
@@ -185,9 +206,9 @@ def feature_refs(rows: Sequence[Row], features: Path) -> RefTable:
     return RefTable(refs)
 
 
-def _log_labels(begun: Begun, rows: Sequence[Row], at: float) -> None:
+def _log_labels(begun: NewProject, rows: Sequence[RefRow], timestamp: float) -> None:
     entries = [
-        Entry(0, at, "import", Action.LABEL, row.item.ref, row.label, picked_by="import")
+        Entry(0, timestamp, "import", Action.LABEL, row.item.ref, row.label, picked_by="import")
         for row in rows
         if row.label
     ]
@@ -195,19 +216,19 @@ def _log_labels(begun: Begun, rows: Sequence[Row], at: float) -> None:
         store = SqliteStore(begun.project.labels_file)
         store.append(*entries)
         store.close()
-    names = ", ".join(printable(name) for name in begun.project.settings.names)
+    names = ", ".join(make_printable(name) for name in begun.project.settings.names)
     begun.notes.append(
-        f"{many(len(rows), 'item')}, {len(entries):,} labelled already; classes: {names}"
+        f"{plural(len(rows), 'item')}, {len(entries):,} labelled already; classes: {names}"
     )
     boxes = sum(row.item.box is not None for row in rows)
     if boxes:
         order = begun.project.settings.box_order
         begun.notes.append(
-            f"{many(boxes, 'box', 'boxes')}; bbox read as {order}, with dashes as r1-c1-r2-c2"
+            f"{plural(boxes, 'box', 'boxes')}; bbox read as {order}, with dashes as r1-c1-r2-c2"
         )
 
 
-def _table(rows: Sequence[Row]) -> bytes:
+def _format_refs_csv(rows: Sequence[RefRow]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["filename", "bbox"])
@@ -217,7 +238,7 @@ def _table(rows: Sequence[Row]) -> bytes:
     return text.getvalue().encode()
 
 
-def root_of(images: Path, folder: Path) -> str:
+def make_images_setting(images: Path, folder: Path) -> str:
     """The images' root as annotator.toml names it: relative where they are neighbours."""
     images, folder = images.resolve(), folder.resolve()
     near = images.is_relative_to(folder.parent) or folder.is_relative_to(images)

@@ -12,14 +12,14 @@ from pathlib import Path
 
 from annotator.errors import ProjectError
 from annotator.items.atomic import read_umask
-from annotator.items.refs import printable
+from annotator.items.refs import make_printable
 
-MARK = ".annotator-export"
+EXPORT_MARKER = ".annotator-export"
 """Stands in every folder that an export made: only such a folder is ever replaced."""
 
 
 @contextmanager
-def target(path: Path, folder: bool, overwrite: bool) -> Iterator[Path]:
+def open_output(path: Path, folder: bool, overwrite: bool) -> Iterator[Path]:
     """A new file or folder to write to, which takes the place of `path` when all went well.
 
     `-` stands for standard output. Raises `ProjectError` where something is there already and
@@ -28,26 +28,28 @@ def target(path: Path, folder: bool, overwrite: bool) -> Iterator[Path]:
     if str(path) == "-":
         if folder:
             raise ProjectError("this format is a folder of files: name one instead of -")
-        with _to_stdout() as place:
+        with _stdout_file() as place:
             yield place
         return
-    _check(path, folder, overwrite)
+    _check_output(path, folder, overwrite)
     try:
-        with _beside(path, folder) as place:
+        with _temporary_sibling(path, folder) as place:
             yield place
             if folder:
-                (place / MARK).write_text("Made by annotator export; --overwrite replaces it.\n")
-            _sync(place)
-            _put(place, path)
+                (place / EXPORT_MARKER).write_text(
+                    "Made by annotator export; --overwrite replaces it.\n"
+                )
+            _sync_to_disk(place)
+            _move_into_place(place, path)
     except OSError as error:
         raise ProjectError(
-            f"{printable(str(path))} cannot be written: {error.strerror or error}; nothing of it "
+            f"{make_printable(str(path))} cannot be written: {error.strerror or error}; nothing of it "
             "was left there"
         ) from error
 
 
-def _check(path: Path, folder: bool, overwrite: bool) -> None:
-    name = printable(str(path))
+def _check_output(path: Path, folder: bool, overwrite: bool) -> None:
+    name = make_printable(str(path))
     if not (path.exists() or path.is_symlink()):
         if not path.absolute().parent.is_dir():
             raise ProjectError(
@@ -58,7 +60,7 @@ def _check(path: Path, folder: bool, overwrite: bool) -> None:
         raise ProjectError(f"{name} is there already; give --overwrite to replace it")
     if path.is_dir() and not folder:
         raise ProjectError(f"{name} is a folder; name a file in it")
-    if path.is_dir() and any(path.iterdir()) and not (path / MARK).is_file():
+    if path.is_dir() and any(path.iterdir()) and not (path / EXPORT_MARKER).is_file():
         raise ProjectError(
             f"{name} holds files that no export made: it is not replaced; name another folder, or "
             "remove it yourself"
@@ -68,7 +70,7 @@ def _check(path: Path, folder: bool, overwrite: bool) -> None:
 
 
 @contextmanager
-def _beside(path: Path, folder: bool) -> Iterator[Path]:
+def _temporary_sibling(path: Path, folder: bool) -> Iterator[Path]:
     parent = path.absolute().parent
     prefix = f".{path.name[:80]}."
     mask = read_umask()
@@ -89,7 +91,7 @@ def _beside(path: Path, folder: bool) -> Iterator[Path]:
             place.unlink(missing_ok=True)
 
 
-def _sync(place: Path) -> None:
+def _sync_to_disk(place: Path) -> None:
     if place.is_dir():
         os.sync()  # one call for all its files
         return
@@ -97,7 +99,7 @@ def _sync(place: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _put(place: Path, path: Path) -> None:
+def _move_into_place(place: Path, path: Path) -> None:
     if not path.is_dir() or path.is_symlink():
         place.replace(path)
         return
@@ -115,19 +117,19 @@ def _put(place: Path, path: Path) -> None:
 
 
 @contextmanager
-def _to_stdout() -> Iterator[Path]:
+def _stdout_file() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "export"
         yield place
         with place.open("rb") as file:
             if sys.stdout.isatty():
-                sys.stdout.writelines(_safe(line) for line in file)
+                sys.stdout.writelines(_printable_line(line) for line in file)
             else:
                 shutil.copyfileobj(file, sys.stdout.buffer)
         sys.stdout.flush()
 
 
-def _safe(line: bytes) -> str:
+def _printable_line(line: bytes) -> str:
     """A line for a terminal: what could steer it in a file's or a class's name is made visible."""
     text = line.decode("utf-8", "backslashreplace").rstrip("\r\n")
-    return "\t".join(map(printable, text.split("\t"))) + "\n"
+    return "\t".join(map(make_printable, text.split("\t"))) + "\n"

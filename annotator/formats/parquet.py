@@ -9,9 +9,9 @@ from typing import Any
 from annotator.errors import ExtraMissing, RefError
 from annotator.formats import flat
 from annotator.formats.format import Format
-from annotator.formats.reading import Found, Reading
-from annotator.formats.source import Source
-from annotator.items.refs import printable
+from annotator.formats.reading import ImportContext, ImportedItem
+from annotator.formats.source import ExportSource
+from annotator.items.refs import make_printable
 
 _ROWS = 1 << 14
 
@@ -25,11 +25,11 @@ def _pyarrow() -> Any:
     return pyarrow
 
 
-def write(source: Source, place: Path) -> None:
+def write(source: ExportSource, place: Path) -> None:
     pa = _pyarrow()
-    row = flat.Row(source)
+    row = flat.RowSchema(source)
     types = {
-        flat.REAL: pa.float64(), flat.WHOLE: pa.int64(), flat.TRUTH: pa.bool_(),
+        flat.REAL: pa.float64(), flat.INTEGER: pa.int64(), flat.BOOLEAN: pa.bool_(),
         flat.TEXT: pa.string(), flat.BOX: pa.list_(pa.float64()),
     }  # fmt: skip
     schema = pa.schema([(name, types[kind]) for name, kind in row.kinds.items()])
@@ -44,21 +44,21 @@ def write(source: Source, place: Path) -> None:
         writer.write_table(pa.Table.from_pylist(batch, schema=schema))
 
 
-def read(reading: Reading) -> Iterator[Found]:
+def read(reading: ImportContext) -> Iterator[ImportedItem]:
     """Raises `RefError` for a file that is no Parquet, or whose columns no table can hold."""
     pa = _pyarrow()
     reading.free_paths = True
-    name = printable(str(reading.path))
+    name = make_printable(str(reading.path))
     try:
         with pa.parquet.ParquetFile(reading.path) as file:
             _check(file.schema_arrow, name)
             line = 0
             for batch in file.iter_batches(batch_size=_ROWS):
                 for cells in batch.to_pylist():
-                    yield from flat.found(reading, f"row {line}", cells)
+                    yield from flat.parse_row(reading, f"row {line}", cells)
                     line += 1
     except (pa.ArrowException, OSError, ValueError) as error:
-        reason = printable(str(error).splitlines()[0][:200]) if str(error) else "damaged"
+        reason = make_printable(str(error).splitlines()[0][:200]) if str(error) else "damaged"
         raise RefError(f"{name} cannot be read as Parquet: {reason}") from error
 
 
@@ -66,10 +66,10 @@ def _check(schema: Any, name: str) -> None:
     import pyarrow.types as kinds
 
     names = schema.names
-    if not {*flat.PATHS, "ref"} & set(names):
+    if not {*flat.PATH_COLUMNS, "ref"} & set(names):
         raise RefError(
-            f"{name}: no column named {', '.join(flat.PATHS)} or ref; the columns are "
-            f"{printable(', '.join(names)) or '(none)'}"
+            f"{name}: no column named {', '.join(flat.PATH_COLUMNS)} or ref; the columns are "
+            f"{make_printable(', '.join(names)) or '(none)'}"
         )
     for field in schema:
         simple = (
@@ -84,13 +84,13 @@ def _check(schema: Any, name: str) -> None:
         )  # fmt: skip
         if not simple and not box:
             raise RefError(
-                f"{name}, column {printable(field.name)}: holds {printable(str(field.type))[:80]}, "
+                f"{name}, column {make_printable(field.name)}: holds {make_printable(str(field.type))[:80]}, "
                 "which no table can; leave the column out"
             )
 
 
 FORMAT = Format(
     "parquet", write, read,
-    takes=frozenset({"split", "probabilities", "provenance", "predictions"}),
+    supported_options=frozenset({"split", "probabilities", "provenance", "predictions"}),
     keeps=frozenset({"boxes", "whole", "order", "columns", "unlabelled", "skips", "paths"}),
 )  # fmt: skip

@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from annotator.items.ref_table import RefTable
-from annotator.log.entries import State
-from annotator.project.project import Project
-from annotator.session.predict import fit, predictions, unlabelled
+from annotator.log.entries import LogState
+from annotator.project.project import ProjectFolder
+from annotator.session.predict import fit, iter_predictions, unlabelled_rows
 
 _BATCH = 1 << 14
 
 
-class Predictions:
+class PoolPredictions:
     """Class and probability of every item that nobody has labelled and that has features."""
 
-    def __init__(self, project: Project, refs: RefTable, state: State) -> None:
+    def __init__(self, project: ProjectFolder, refs: RefTable, state: LogState) -> None:
         """Raises `FeatureError` without features, `ProjectError` without labels of two classes."""
         fitted = fit(project, state)
         self.model = fitted.model.name
@@ -25,7 +25,7 @@ class Predictions:
         batch: list[str] = []
         codes: list[int] = []
         scores: list[float] = []
-        for prediction in predictions(fitted, unlabelled(refs, state)):
+        for prediction in iter_predictions(fitted, unlabelled_rows(refs, state)):
             batch.append(prediction.ref)
             codes.append(int(prediction.proba.argmax()))
             scores.append(float(prediction.proba.max()))

@@ -12,18 +12,18 @@ from typing import Any, NamedTuple
 
 from annotator.errors import RefError
 from annotator.items.listing import parse_box
-from annotator.items.refs import Box, Item, many, printable
+from annotator.items.refs import Box, Item, make_printable, plural
 from annotator.project import label_sets
 
-MOST_FAULTS = 1000
-LONGEST_TEXT = 4096
+MAX_FAULTS = 1000
+MAX_TEXT_LENGTH = 4096
 _ROUNDING = 0.01
 """Pixels: what a box may lie over the edge because somebody rounded its numbers."""
-_LARGEST = 1e7
+_MAX_COORDINATE = 1e7
 """Pixels: no image is wider, and no number beyond it is a coordinate."""
 
 
-class Found(NamedTuple):
+class ImportedItem(NamedTuple):
     """One item of a file that is imported."""
 
     where: str
@@ -42,13 +42,13 @@ class Found(NamedTuple):
 
 
 @dataclass
-class Reading:
+class ImportContext:
     """One import under way: where from, how to understand it, and what was wrong."""
 
     path: Path
     order: str = "xywh"
     """How a bbox is written where the format leaves it open."""
-    given_order: str | None = None
+    given_box_order: str | None = None
     """The same, as the user gave it."""
     label: str | None = None
     """The class of every item, for formats that hold none."""
@@ -65,33 +65,37 @@ class Reading:
     class_ids: dict[str, int] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     fault_count: int = 0
-    passed: Counter[str] = field(default_factory=Counter)
+    ignored_counts: Counter[str] = field(default_factory=Counter)
     """What was read and could not be kept, and how often; always said."""
 
     @property
     def name(self) -> str:
-        return printable(self.path.name or str(self.path))
+        return make_printable(self.path.name or str(self.path))
 
-    def fault(self, where: str, text: str, file: str | None = None) -> None:
+    def fault(self, location: str, text: str, file: str | None = None) -> None:
         """Something that forbids the import."""
         self.fault_count += 1
-        if len(self.faults) < MOST_FAULTS:
-            place = f"{printable(file) if file else self.name}, {where}" if where else self.name
+        if len(self.faults) < MAX_FAULTS:
+            place = (
+                f"{make_printable(file) if file else self.name}, {location}"
+                if location
+                else self.name
+            )
             self.faults.append(f"{place}: {text}")
 
     def joined(self, names: Sequence[str]) -> str:
         """Several classes as one label of a multi-label project."""
-        return label_sets.joined(names, [*self.multi, *sorted(set(names) - {*self.multi})])
+        return label_sets.join_label(names, [*self.multi, *sorted(set(names) - {*self.multi})])
 
     def take(self, problems: list[str]) -> None:
         """Faults that a reader of tables names with their place."""
         self.fault_count += len(problems)
-        self.faults += problems[: max(0, MOST_FAULTS - len(self.faults))]
+        self.faults += problems[: max(0, MAX_FAULTS - len(self.faults))]
         problems.clear()
 
-    def pass_over(self, what: str, count: int = 1) -> None:
+    def pass_over(self, reason: str, count: int = 1) -> None:
         if count:
-            self.passed[what] += count
+            self.ignored_counts[reason] += count
 
     def has(self, path: str) -> bool:
         """Whether the images' folder, as far as it is known, holds a file of this very name."""
@@ -99,9 +103,9 @@ class Reading:
         # Of os.path: no name whatsoever makes it raise.
         return any(folder and os.path.isfile(folder / path) for folder in folders)  # noqa: PTH113
 
-    def path_of(self, value: object) -> str:
+    def parse_path(self, value: object) -> str:
         """An image's path. Raises `RefError` for no text, or one that leads out of the folder."""
-        path = text_of(value, "the path")
+        path = require_text(value, "the path")
         if not path:
             raise RefError("names no file")
         if not self.free_paths:
@@ -110,47 +114,51 @@ class Reading:
             parts = PurePosixPath(path)
             if parts.is_absolute() or ".." in parts.parts or path[1:3] in (":/", ":\\"):
                 raise RefError(
-                    f"{printable(path)!r} leads out of the images' folder; paths are relative to "
+                    f"{make_printable(path)!r} leads out of the images' folder; paths are relative to "
                     "it and go down only"
                 )
         return path
 
 
-def text_of(value: object, what: str, *, plain: bool = False) -> str:
+def require_text(value: object, field_name: str, *, plain: bool = False) -> str:
     """`value` as text that can stand in a table. Raises `RefError` for anything else."""
     if plain and isinstance(value, (int, float)):
         return str(value).lower() if isinstance(value, bool) else f"{value}"
     if not isinstance(value, str):
-        raise RefError(f"{what} is {_kind(value)} and not text")
-    if len(value) > LONGEST_TEXT:
-        raise RefError(f"{what} has {len(value):,} characters; the limit is {LONGEST_TEXT:,}")
+        raise RefError(f"{field_name} is {_kind(value)} and not text")
+    if len(value) > MAX_TEXT_LENGTH:
+        raise RefError(
+            f"{field_name} has {len(value):,} characters; the limit is {MAX_TEXT_LENGTH:,}"
+        )
     if "\n" in value or "\r" in value or "\0" in value:
-        raise RefError(f"{what}, {printable(value[:80])!r}, holds a line break or a NUL")
+        raise RefError(f"{field_name}, {make_printable(value[:80])!r}, holds a line break or a NUL")
     try:
         value.encode()
     except UnicodeEncodeError:
         raise RefError(
-            f"{what}, {printable(value[:80])!r}, is not text (a lone surrogate)"
+            f"{field_name}, {make_printable(value[:80])!r}, is not text (a lone surrogate)"
         ) from None
     return value
 
 
-def number(value: object, what: str, low: float = -_LARGEST, high: float = _LARGEST) -> float:
+def require_number(
+    value: object, field_name: str, low: float = -_MAX_COORDINATE, high: float = _MAX_COORDINATE
+) -> float:
     """A finite number in a range. Raises `RefError`."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise RefError(f"{what} is {_kind(value)} and not a number")
+        raise RefError(f"{field_name} is {_kind(value)} and not a number")
     if isinstance(value, float) and not math.isfinite(value):
-        raise RefError(f"{what} is {value}, which is no number")
+        raise RefError(f"{field_name} is {value}, which is no number")
     if not low <= value <= high:
-        raise RefError(f"{what} is {_short(value)}; it should be from {low:g} to {high:g}")
+        raise RefError(f"{field_name} is {_short(value)}; it should be from {low:g} to {high:g}")
     return float(value)
 
 
-def box_of(
+def parse_bbox(
     values: object,
     order: str,
     size: tuple[float, float] | None = None,
-    reading: Reading | None = None,
+    reading: ImportContext | None = None,
 ) -> Box:
     """Four numbers in `order` as a box; of an image of `size`, its part inside the image.
 
@@ -160,40 +168,42 @@ def box_of(
         return parse_box(values, order)
     if not isinstance(values, Sequence) or len(values) != 4:
         raise RefError(f"bbox is {_kind(values)}; it should be four numbers")
-    a, b, c, d = (number(value, "bbox") for value in values)
+    a, b, c, d = (require_number(value, "bbox") for value in values)
     if order in ("r1-c1-r2-c2", "r1c1r2c2"):
         a, b, c, d = b, a, d - b, c - a
     elif order == "xyxy":
         c, d = c - a, d - b
-    return checked(a, b, c, d, size, order, reading)
+    return validate_box(a, b, c, d, size, order, reading)
 
 
-def checked(
+def validate_box(
     x: float,
     y: float,
     w: float,
     h: float,
     size: tuple[float, float] | None,
     order: str = "",
-    reading: Reading | None = None,
+    reading: ImportContext | None = None,
 ) -> Box:
     """A box in thousandths of a pixel, cut at the image's edges. Raises `RefError` for none."""
     read = f" (read as {order})" if order else ""
     if not (w > 0 and h > 0):
-        raise RefError(f"the box {_plain((x, y, w, h))} has no area{read}")
+        raise RefError(f"the box {_format_numbers((x, y, w, h))} has no area{read}")
     if size is not None:
         left, top = max(0.0, x), max(0.0, y)
         right, bottom = min(size[0], x + w), min(size[1], y + h)
         if right <= left or bottom <= top:
             raise RefError(
-                f"the box {_plain((x, y, w, h))} lies outside its image of "
+                f"the box {_format_numbers((x, y, w, h))} lies outside its image of "
                 f"{size[0]:g} x {size[1]:g}{read}"
             )
         if reading and max(left - x, top - y, x + w - right, y + h - bottom) > _ROUNDING:
             reading.pass_over("part of a box that lay outside its image")
         x, y, w, h = left, top, right - left, bottom - top
     if x < 0 or y < 0:
-        raise RefError(f"the box {_plain((x, y, w, h))} begins outside the image (below 0){read}")
+        raise RefError(
+            f"the box {_format_numbers((x, y, w, h))} begins outside the image (below 0){read}"
+        )
     # Thousandths: what was divided by an image's size comes back as it was.
     x, y, w, h = (round(value, 3) for value in (x, y, w, h))
     if not (w > 0 and h > 0):
@@ -201,27 +211,31 @@ def checked(
     return Box(x, y, w, h)
 
 
-def first_bad_line(data: bytes, encoding_error: UnicodeDecodeError) -> int:
+def find_bad_line(data: bytes, encoding_error: UnicodeDecodeError) -> int:
     """The line, from 1, of the byte that is not UTF-8."""
     return data.count(b"\n", 0, encoding_error.start) + 1
 
 
-def understood(reading: Reading, counts: Mapping[str, int], items: int, boxes: int) -> list[str]:
+def describe_import(
+    reading: ImportContext, counts: Mapping[str, int], items: int, boxes: int
+) -> list[str]:
     """What an import understood, in a few lines, before anything is written."""
     labelled = sum(counts.values())
-    lines = [f"{reading.name}: {many(items, 'item')}, {labelled:,} labelled"]
+    lines = [f"{reading.name}: {plural(items, 'item')}, {labelled:,} labelled"]
     if counts:
         ids = reading.class_ids
         names = sorted(counts, key=lambda name: ids.get(name, len(ids)))
         told = ", ".join(f"{name} {counts[name]:,}" for name in names if counts[name])
-        lines.append(f"classes: {printable(told)}")
+        lines.append(f"classes: {make_printable(told)}")
         if ids:
             told = ", ".join(f"{key} {name}" for name, key in ids.items())
-            lines.append(f"class numbers: {printable(told)}")
+            lines.append(f"class numbers: {make_printable(told)}")
     if boxes:
         how = reading.boxes or f"read as {reading.order}"
-        lines.append(f"{many(boxes, 'box', 'boxes')}, {how}")
-    lines += [f"not kept: {count:,} x {what}" for what, count in sorted(reading.passed.items())]
+        lines.append(f"{plural(boxes, 'box', 'boxes')}, {how}")
+    lines += [
+        f"not kept: {count:,} x {what}" for what, count in sorted(reading.ignored_counts.items())
+    ]
     return lines
 
 
@@ -241,5 +255,5 @@ def _short(value: float) -> str:
         return "a number of hundreds of digits"
 
 
-def _plain(values: Iterable[float]) -> str:
+def _format_numbers(values: Iterable[float]) -> str:
     return ",".join(f"{value:g}" for value in values)

@@ -18,29 +18,29 @@ from numpy.typing import NDArray
 from annotator import proposals
 from annotator.detection.proposal import UNNAMED
 from annotator.errors import ImageError, ProjectError
-from annotator.formats.columnar_log import Ledger
-from annotator.formats.predicted import Predictions
-from annotator.formats.splits import Splits, assign, unit_hash
-from annotator.images import Folder
-from annotator.images.decode import opened
-from annotator.items.listing import Columns, delimiter_of, open_text
+from annotator.formats.columnar_log import ColumnarLog
+from annotator.formats.predicted import PoolPredictions
+from annotator.formats.splits import Splits, assign_splits, unit_hash
+from annotator.images import ImageFolder
+from annotator.images.decode import open_image
+from annotator.items.listing import RefColumns, find_delimiter, open_text
 from annotator.items.ref_table import RefTable
-from annotator.items.refs import Item, printable
+from annotator.items.refs import Item, make_printable
 from annotator.log.entries import Entry
 from annotator.project import label_sets
-from annotator.project.item_pool import load
-from annotator.project.project import Project
-from annotator.proposals.verdict import ACCEPT, REJECT
+from annotator.project.item_pool import load_refs
+from annotator.project.project import ProjectFolder
+from annotator.proposals.verdict import ACCEPT_LABELS, REJECT_LABELS
 
-ONLY = ("labelled", "human", "flagged", "unflagged")
+EXPORT_FILTERS = ("labelled", "human", "flagged", "unflagged")
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class ExportOptions:
     """What of a project is exported, and how."""
 
     only: tuple[str, ...] = ()
-    """Of `ONLY`; all of them must hold."""
+    """Of `EXPORT_FILTERS`; all of them must hold."""
     classes: tuple[str, ...] = ()
     """Only items with one of these labels."""
     agreement: float | None = None
@@ -56,7 +56,7 @@ class Options:
     """How image files come into a folder: symlink, copy or none."""
 
 
-class Record(NamedTuple):
+class ExportRecord(NamedTuple):
     """One item, as formats write it."""
 
     row: int
@@ -78,28 +78,28 @@ class Record(NamedTuple):
     proba: Mapping[str, float] = {}
 
 
-class Picture(NamedTuple):
+class ImageRecords(NamedTuple):
     """One image and its items, in order."""
 
     path: str
     split: str
-    records: list[Record]
+    records: list[ExportRecord]
 
 
 _CHUNK = 4096
 
 
 @dataclass
-class Source:
+class ExportSource:
     """A project's items under some options. Every pass over it gives the same, in order."""
 
-    project: Project
+    project: ProjectFolder
     refs: RefTable
-    ledger: Ledger
-    options: Options = Options()
+    ledger: ColumnarLog
+    options: ExportOptions = ExportOptions()
     accepted: bool = False
     """Write what proposals were accepted as, instead of yes and no."""
-    predictions: Predictions | None = None
+    predictions: PoolPredictions | None = None
     """What the model says of what nobody has labelled, where it was asked for."""
     left_out: Counter[str] = field(default_factory=Counter)
     """Why items are not in what was written, and how many."""
@@ -112,16 +112,22 @@ class Source:
 
     @classmethod
     def open(
-        cls, project: Project, entries: Iterable[Entry], options: Options, accepted: bool = False
-    ) -> Source:
+        cls,
+        project: ProjectFolder,
+        entries: Iterable[Entry],
+        options: ExportOptions,
+        accepted: bool = False,
+    ) -> ExportSource:
         """Raises `ProjectError` for a class that does not exist."""
-        refs = load(project)
-        ledger = Ledger.read(refs, entries, probabilities=options.probabilities)
+        refs = load_refs(project)
+        ledger = ColumnarLog.read(refs, entries, probabilities=options.probabilities)
         source = cls(project, refs, ledger, options, accepted and proposals.has_proposals(project))
         if unknown := set(options.classes) - set(source.classes):
             names = ", ".join(source.classes)
             raise ProjectError(
-                printable(f"{', '.join(sorted(unknown))!r} is not a class; the classes are {names}")
+                make_printable(
+                    f"{', '.join(sorted(unknown))!r} is not a class; the classes are {names}"
+                )
             )
         return source
 
@@ -129,14 +135,14 @@ class Source:
     def classes(self) -> tuple[str, ...]:
         """The project's classes, then those of labels that are classes no more."""
         named = self.project.settings.names
-        used = np.unique(self.ledger.codes()).tolist()
+        used = np.unique(self.ledger.label_codes()).tolist()
         labels = self.ledger.labels.texts
         held = {name for code in used if code >= 0 for name in self.names_of(labels[code])}
         if self._proposals is not None:
             # Yes and no are no classes here: what they say yes to is one.
-            named = tuple(name for name in named if name not in (*ACCEPT, *REJECT))
-            alone = held & {*ACCEPT} and (self._proposals.refs.rows(self.refs) < 0).any()
-            held = held - {*ACCEPT, *REJECT} | {*self._proposals.names}
+            named = tuple(name for name in named if name not in (*ACCEPT_LABELS, *REJECT_LABELS))
+            alone = held & {*ACCEPT_LABELS} and (self._proposals.refs.rows(self.refs) < 0).any()
+            held = held - {*ACCEPT_LABELS, *REJECT_LABELS} | {*self._proposals.names}
             held |= {UNNAMED} if alone else set()
         return (*named, *sorted(held - set(named)))
 
@@ -144,7 +150,7 @@ class Source:
         """The classes of a label: one, or in a multi-label project any number; none for None."""
         if label is None:
             return ()
-        return label_sets.parts(label) if self.project.settings.multi_label else (label,)
+        return label_sets.split_label(label) if self.project.settings.multi_label else (label,)
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
@@ -157,9 +163,9 @@ class Source:
         return any("#xywh=" in ref and Item.parse(ref).box is not None for ref in self.refs)
 
     @cached_property
-    def images(self) -> Folder:
+    def images(self) -> ImageFolder:
         # Resolved, so that messages do not say p/../images/a.jpg.
-        return Folder(self.project.images.resolve(), self.project.settings.max_pixels)
+        return ImageFolder(self.project.images.resolve(), self.project.settings.max_pixels)
 
     @cached_property
     def rows(self) -> NDArray[np.int64]:
@@ -181,7 +187,7 @@ class Source:
             codes = [
                 code for label, code in ledger.labels.items() if wanted & {*self.names_of(label)}
             ]
-            keep &= np.isin(ledger.codes(), codes)
+            keep &= np.isin(ledger.label_codes(), codes)
         return np.flatnonzero(keep)
 
     @cached_property
@@ -190,34 +196,34 @@ class Source:
         ledger = self.ledger
         return int((ledger.labelled() & ~ledger.by_people())[self.rows].sum())
 
-    def records(self) -> Iterator[Record]:
+    def records(self) -> Iterator[ExportRecord]:
         """The chosen items in the pool's order."""
         return self._records(self.rows)
 
-    def pictures(self) -> Iterator[Picture]:
+    def pictures(self) -> Iterator[ImageRecords]:
         """The chosen items by image, images in the order of their first item."""
-        group, path = list[Record](), ""
+        group, path = list[ExportRecord](), ""
         for record in self._records(self._by_image):
             if group and record.item.path != path:
-                yield Picture(path, group[0].split, group)
+                yield ImageRecords(path, group[0].split, group)
                 group = []
             path = record.item.path
             group.append(record)
         if group:
-            yield Picture(path, group[0].split, group)
+            yield ImageRecords(path, group[0].split, group)
 
     def size(self, path: str) -> tuple[int, int] | None:
         """Width and height of an upright image, from its header; None, said, for a broken one."""
         try:
-            with opened(self.images.path(Item(path)), self.images.max_pixels) as (found, _):
+            with open_image(self.images.path(Item(path)), self.images.max_pixels) as (found, _):
                 self.turned += found.orientation != 1
                 return found.size
         except ImageError as error:
             self.note(f"left out: {error}")
             return None
 
-    def leave_out(self, why: str, count: int = 1) -> None:
-        self.left_out[why] += count
+    def leave_out(self, reason: str, count: int = 1) -> None:
+        self.left_out[reason] += count
 
     def note(self, text: str) -> None:
         """Say something once all is written; the first twenty of a kind are kept."""
@@ -227,21 +233,21 @@ class Source:
             self.notes.append("… and more")
 
     @cached_property
-    def _unknown(self) -> Unknown | None:
-        return Unknown(self.project.refs_file) if self.project.refs_file.exists() else None
+    def _unknown(self) -> ExtraColumns | None:
+        return ExtraColumns(self.project.refs_file) if self.project.refs_file.exists() else None
 
     @cached_property
     def _proposals(self) -> proposals.ProposalTable | None:
         return proposals.ProposalTable.load(self.project) if self.accepted else None
 
-    def image_id(self, record: Record) -> int:
+    def image_id(self, record: ExportRecord) -> int:
         """A number of its image from 1, the same in every export of the project."""
         return int(self._image[record.row]) + 1
 
     @cached_property
     def _image(self) -> NDArray[np.int64]:
         """(n,) the row where each row's image comes first."""
-        paths = (_path(ref) for ref in self.refs)
+        paths = (_ref_path(ref) for ref in self.refs)
         hashes = np.fromiter(map(hash, paths), np.int64, len(self.refs))
         _, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
         return np.asarray(first[inverse], np.int64)
@@ -256,7 +262,7 @@ class Source:
         assert self.options.split is not None
         rows = self.rows
         images, inverse = np.unique(self._image[rows], return_inverse=True)
-        codes = self.ledger.codes()[rows]
+        codes = self.ledger.label_codes()[rows]
         counts = np.bincount(codes + 1)
         # An image's stratum is the rarest of its labels; code -1 (no label) counts as the last.
         rarity = np.where(codes < 0, np.iinfo(np.int64).max, counts[codes + 1])
@@ -264,12 +270,12 @@ class Source:
         first = order[np.r_[True, np.diff(inverse[order]) > 0]] if len(order) else order
         texts = [*self.ledger.labels.texts, ""]
         strata = [texts[code] for code in codes[first].tolist()]
-        hashes = np.array([unit_hash(_path(self.refs[int(row)])) for row in images])
+        hashes = np.array([unit_hash(_ref_path(self.refs[int(row)])) for row in images])
         found = np.full(len(self.refs), -1, np.int64)
-        found[rows] = assign(self.options.split, hashes, strata)[inverse]
+        found[rows] = assign_splits(self.options.split, hashes, strata)[inverse]
         return found
 
-    def _records(self, rows: NDArray[np.int64]) -> Iterator[Record]:
+    def _records(self, rows: NDArray[np.int64]) -> Iterator[ExportRecord]:
         names = self.options.split.names if self.options.split else ()
         for start in range(0, len(rows), _CHUNK):
             part = rows[start : start + _CHUNK].tolist()
@@ -280,7 +286,7 @@ class Source:
             if self.watch is not None:
                 self.watch(start + len(part), len(rows))
 
-    def _record(self, row: int, columns: Mapping[str, str], split: str) -> Record:
+    def _record(self, row: int, columns: Mapping[str, str], split: str) -> ExportRecord:
         ledger, options = self.ledger, self.options
         item, label = Item.parse(self.refs[row]), ledger.label_of(row)
         found = self.predictions.of(row) if self.predictions else None
@@ -298,7 +304,7 @@ class Source:
             rejected = label is None
             if label is not None and options.classes and label not in options.classes:
                 label = None
-        return Record(
+        return ExportRecord(
             row, item, label, ledger.skipped(row), rejected, row in ledger.flagged, split, columns,
             predicted if label is None and not rejected else None, score, details,
             ledger.proba(row) if options.probabilities else {},
@@ -311,15 +317,15 @@ class Source:
         assert self._proposals is not None
         found = self._proposals.find(self.refs[row])
         if found is None:
-            name = UNNAMED if label in ACCEPT else label
-            return (None if label in REJECT else name), None, details
+            name = UNNAMED if label in ACCEPT_LABELS else label
+            return (None if label in REJECT_LABELS else name), None, details
         if self.options.provenance:
             said = {"proposed": found.name, "proposed_by": found.model, "votes": found.votes}
             details = {**details, **said}
-        return proposals.judge(label, found.name).name, found.score, details
+        return proposals.judge_proposal(label, found.name).name, found.score, details
 
 
-def _path(ref: str) -> str:
+def _ref_path(ref: str) -> str:
     """`Item.parse(ref).path`, quickly."""
     path, mark, numbers = ref.rpartition("#xywh=")
     if mark and numbers.count(",") == 3 and "#" not in numbers:
@@ -328,19 +334,19 @@ def _path(ref: str) -> str:
 
 
 _BOM = b"\xef\xbb\xbf"
-_NONE: Mapping[str, str] = {}
+_NO_CELLS: Mapping[str, str] = {}
 
 
-class Unknown:
+class ExtraColumns:
     """Reads one record at a time from the file; keeps only where each record begins."""
 
     def __init__(self, file: Path) -> None:
         self._file, self._starts = file, array("q")
         with open_text(file) as lines:
-            self._delimiter = delimiter_of(lines)
+            self._delimiter = find_delimiter(lines)
             reader = csv.reader(lines, delimiter=self._delimiter)
             header = next(reader, [])
-            known = Columns.find(header, file)
+            known = RefColumns.find(header, file)
         places = {known.path, known.bbox, known.label}
         self._places = [
             (place, name) for place, name in enumerate(header) if place not in places and name
@@ -349,14 +355,14 @@ class Unknown:
         if self.names:
             self._scan()
 
-    def rows(self, wanted: Iterable[int]) -> Iterator[Mapping[str, str]]:
+    def rows(self, row_numbers: Iterable[int]) -> Iterator[Mapping[str, str]]:
         """Column to cell for each of these data rows, numbered from 0."""
         if not self.names:
-            for _ in wanted:
-                yield _NONE
+            for _ in row_numbers:
+                yield _NO_CELLS
             return
         with self._file.open("rb") as file:
-            for row in wanted:
+            for row in row_numbers:
                 start, stop = self._starts[row], self._starts[row + 1]
                 file.seek(start)
                 text = file.read(stop - start).decode()
@@ -367,7 +373,7 @@ class Unknown:
         with self._file.open("rb") as raw:
             begin = 3 if raw.read(3) == _BOM else 0
         with open_text(self._file) as lines:
-            counter = _Counter(lines, begin)
+            counter = _ByteCounter(lines, begin)
             reader = csv.reader(counter, delimiter=self._delimiter)
             next(reader)
             before = counter.at
@@ -378,13 +384,13 @@ class Unknown:
             self._starts.append(before)
 
 
-class _Counter:
+class _ByteCounter:
     """Hands lines on and counts their bytes."""
 
     def __init__(self, lines: Iterator[str], begin: int) -> None:
         self._lines, self.at = lines, begin
 
-    def __iter__(self) -> _Counter:
+    def __iter__(self) -> _ByteCounter:
         return self
 
     def __next__(self) -> str:

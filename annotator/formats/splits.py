@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.errors import ProjectError
-from annotator.items.refs import printable
+from annotator.items.refs import make_printable
 
 
 class Splits(NamedTuple):
@@ -26,7 +26,7 @@ class Splits(NamedTuple):
     shares: tuple[float, ...]
 
 
-def parse(text: str) -> Splits:
+def parse_splits(text: str) -> Splits:
     """`train=0.8,val=0.1,test=0.1`. Raises `ProjectError` with what is wrong in it."""
     wanted = "give it as train=0.8,val=0.1,test=0.1"
     names, shares = list[str](), list[float]()
@@ -36,11 +36,15 @@ def parse(text: str) -> Splits:
         try:
             value = float(share)
         except ValueError:
-            raise ProjectError(f"--split: {printable(part)!r} has no share; {wanted}") from None
+            raise ProjectError(
+                f"--split: {make_printable(part)!r} has no share; {wanted}"
+            ) from None
         if not (name and name.replace("-", "").replace("_", "").isalnum()) or name in names:
-            raise ProjectError(f"--split: {printable(name)!r} is no name of a split, or is twice")
+            raise ProjectError(
+                f"--split: {make_printable(name)!r} is no name of a split, or is twice"
+            )
         if not 0 < value <= 1:
-            raise ProjectError(f"--split: {printable(part)!r} is no share above 0 and up to 1")
+            raise ProjectError(f"--split: {make_printable(part)!r} is no share above 0 and up to 1")
         names.append(name)
         shares.append(value)
     if not math.isclose(sum(shares), 1, abs_tol=1e-6):
@@ -54,7 +58,7 @@ def unit_hash(text: str) -> float:
     return int.from_bytes(blake2b(data, digest_size=6).digest()) / 2**48
 
 
-def assign(
+def assign_splits(
     splits: Splits, paths: Sequence[str] | NDArray[np.float64], strata: Sequence[str]
 ) -> NDArray[np.int64]:
     """(n,) the split of each image, given its path (or the `unit_hash` of it) and its stratum."""

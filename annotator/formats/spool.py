@@ -8,22 +8,22 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from annotator.errors import RefError, StoreError, several
+from annotator.errors import RefError, StoreError, bullet_list
 from annotator.formats.format import Read
-from annotator.formats.reading import Found, Reading
+from annotator.formats.reading import ImportContext, ImportedItem
 from annotator.items.ref_table import RefTable
-from annotator.items.refs import Box, Item, printable
+from annotator.items.refs import Box, Item, make_printable
 from annotator.project import label_sets
 
 _BATCH = 1 << 12
-_REPEATED = "item that stands there before, with the same label"
-_BARE = "image without an annotation, being no item"
+_REPEATED_ITEM = "item that stands there before, with the same label"
+_UNLABELLED_IMAGE = "image without an annotation, being no item"
 
 
-class Gathered:
+class ImportSpool:
     """The items of an import, each once, in order. Iterating reads them from a temporary file."""
 
-    def __init__(self, reading: Reading, read: Read) -> None:
+    def __init__(self, reading: ImportContext, read: Read) -> None:
         """Raises `RefError` for a file that is not of the format at all."""
         self.reading = reading
         self.refs = RefTable()
@@ -40,10 +40,12 @@ class Gathered:
             for found in read(reading):
                 if reading.multi and found.label is not None:
                     # In the order of the classes: another order is no other set.
-                    found = found._replace(label=reading.joined(label_sets.parts(found.label)))
+                    found = found._replace(
+                        label=reading.joined(label_sets.split_label(found.label))
+                    )
                 self._count(found)
                 batch.append(found.item.ref)
-                self._keep(_packed(found))
+                self._keep(_pack_item(found))
                 if len(batch) >= _BATCH:
                     self.refs.extend(batch)
                     batch = []
@@ -55,9 +57,9 @@ class Gathered:
         self._dropped = self._repeated()
         self._without_bare = bool(self._bare and self.boxes and not reading.free_paths)
         if self._without_bare:
-            reading.pass_over(_BARE, self._bare)
+            reading.pass_over(_UNLABELLED_IMAGE, self._bare)
 
-    def __enter__(self) -> Gathered:
+    def __enter__(self) -> ImportSpool:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -66,25 +68,25 @@ class Gathered:
     def __len__(self) -> int:
         return len(self.refs) - len(self._dropped) - self._without_bare * self._bare
 
-    def __iter__(self) -> Iterator[Found]:
+    def __iter__(self) -> Iterator[ImportedItem]:
         for row, found in self._all():
             if row in self._sets:
                 found = found._replace(label=self._sets[row])
             if row not in self._dropped and not (self._without_bare and _is_bare(found)):
                 yield found
 
-    def refuse(self, heading: str) -> None:
+    def raise_faults(self, heading: str) -> None:
         """Raise `RefError` where the reading has faults."""
         reading = self.reading
         if reading.faults:
-            text = several(reading.faults, heading)
+            text = bullet_list(reading.faults, heading)
             more = reading.fault_count - len(reading.faults)
             raise RefError(f"{text}\n  … and {more} beyond those" if more else text)
 
-    def _all(self) -> Iterator[tuple[int, Found]]:
+    def _all(self) -> Iterator[tuple[int, ImportedItem]]:
         self._spool.seek(0)
         for row, line in enumerate(self._spool):
-            yield row, _unpacked(line)
+            yield row, _unpack_item(line)
 
     def _keep(self, line: str, flush: bool = False) -> None:
         try:
@@ -93,18 +95,18 @@ class Gathered:
                 self._spool.flush()
         except OSError as error:
             raise StoreError(
-                f"{printable(tempfile.gettempdir())} has no room for what is read "
+                f"{make_printable(tempfile.gettempdir())} has no room for what is read "
                 f"({error.strerror}): nothing was written; free some space there, or name another "
                 "place: TMPDIR=DIR annotator …"
             ) from error
 
-    def _count(self, found: Found) -> None:
-        if found.label is not None:
-            self.labels[found.label] += 1
-        self.boxes += found.item.box is not None
-        self._bare += _is_bare(found)
-        if found.columns:
-            self.columns.update(dict.fromkeys(found.columns))
+    def _count(self, item: ImportedItem) -> None:
+        if item.label is not None:
+            self.labels[item.label] += 1
+        self.boxes += item.item.box is not None
+        self._bare += _is_bare(item)
+        if item.columns:
+            self.columns.update(dict.fromkeys(item.columns))
 
     def _repeated(self) -> set[int]:
         """Rows whose item came before; a fault where it had another label then."""
@@ -118,16 +120,16 @@ class Gathered:
             now, then = held[row], held[before]
             if self.reading.multi and now.label and then.label:
                 known = self._sets.get(before, then.label)
-                names = label_sets.parts(now.label) + label_sets.parts(known)
+                names = label_sets.split_label(now.label) + label_sets.split_label(known)
                 self._sets[before] = self.reading.joined(names)
             elif (now.label, now.skipped) != (then.label, then.skipped):
                 self.reading.fault(
                     now.where,
-                    f"{printable(now.item.ref)} is {_said(now)} here and {_said(then)} in "
+                    f"{make_printable(now.item.ref)} is {_describe_label(now)} here and {_describe_label(then)} in "
                     f"{then.where}",
                 )
             else:
-                self.reading.pass_over(_REPEATED)
+                self.reading.pass_over(_REPEATED_ITEM)
             if now.label is not None:
                 self.labels[now.label] -= 1
             self.boxes -= now.item.box is not None
@@ -135,23 +137,23 @@ class Gathered:
         return set(again)
 
 
-def _is_bare(found: Found) -> bool:
-    return found.item.box is None and found.label is None and not found.skipped
+def _is_bare(item: ImportedItem) -> bool:
+    return item.item.box is None and item.label is None and not item.skipped
 
 
-def _said(found: Found) -> str:
-    return "skipped" if found.skipped else printable(repr(found.label or ""))
+def _describe_label(item: ImportedItem) -> str:
+    return "skipped" if item.skipped else make_printable(repr(item.label or ""))
 
 
-def _packed(found: Found) -> str:
-    item = found.item
-    cells: list[Any] = list(found)
+def _pack_item(imported: ImportedItem) -> str:
+    item = imported.item
+    cells: list[Any] = list(imported)
     cells[1] = [item.path, item.box]
     return json.dumps(cells) + "\n"
 
 
-def _unpacked(line: str) -> Found:
+def _unpack_item(line: str) -> ImportedItem:
     cells = json.loads(line)
     path, box = cells[1]
     cells[1] = Item(path, Box(*box) if box else None)
-    return Found(*cells)
+    return ImportedItem(*cells)

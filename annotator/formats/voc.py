@@ -15,13 +15,19 @@ from typing import IO
 from annotator.errors import ProjectError, RefError
 from annotator.formats import xml
 from annotator.formats.format import Format
-from annotator.formats.image_files import Pictures, inside
-from annotator.formats.reading import Found, Reading, checked, number, text_of
-from annotator.formats.source import Picture, Record, Source
-from annotator.items.refs import Box, Item, plain, printable
+from annotator.formats.image_files import ImageExporter, sanitize_path
+from annotator.formats.reading import (
+    ImportContext,
+    ImportedItem,
+    require_number,
+    require_text,
+    validate_box,
+)
+from annotator.formats.source import ExportRecord, ExportSource, ImageRecords
+from annotator.items.refs import Box, Item, format_number, make_printable
 
 
-def write(source: Source, place: Path) -> None:
+def write(source: ExportSource, place: Path) -> None:
     """Raises `ProjectError` for a project without a box."""
     if len(source.refs) and not source.has_boxes:
         raise ProjectError(
@@ -30,7 +36,7 @@ def write(source: Source, place: Path) -> None:
         )
     for folder in ("Annotations", "JPEGImages", "ImageSets/Main"):
         (place / folder).mkdir(parents=True)
-    pictures = Pictures(source, place, stems=True)
+    pictures = ImageExporter(source, place, stems=True)
     split = source.options.split
     with ExitStack() as stack:
         lists = {
@@ -47,7 +53,9 @@ def _list(place: Path, name: str) -> IO[str]:
     return (place / f"ImageSets/Main/{name}.txt").open("w", encoding="utf-8")
 
 
-def _picture(source: Source, place: Path, pictures: Pictures, picture: Picture) -> str | None:
+def _picture(
+    source: ExportSource, place: Path, pictures: ImageExporter, picture: ImageRecords
+) -> str | None:
     """The image's id, or None where it is left out."""
     records = []
     for record in picture.records:
@@ -60,7 +68,9 @@ def _picture(source: Source, place: Path, pictures: Pictures, picture: Picture) 
     if not records:
         return None
     size = source.size(picture.path)
-    name = pictures.whole(picture.path, f"JPEGImages/{inside(picture.path)}") if size else None
+    name = (
+        pictures.whole(picture.path, f"JPEGImages/{sanitize_path(picture.path)}") if size else None
+    )
     if size is None or name is None:
         source.leave_out("in images that cannot be read", len(records))
         return None
@@ -68,7 +78,7 @@ def _picture(source: Source, place: Path, pictures: Pictures, picture: Picture) 
     try:
         text = _document(source, picture, name, size, records)
     except RefError as error:
-        source.note(f"left out: {printable(picture.path)}: {error}")
+        source.note(f"left out: {make_printable(picture.path)}: {error}")
         source.leave_out("whose names XML cannot hold", len(records))
         return None
     target = place / "Annotations" / f"{stem}.xml"
@@ -78,7 +88,11 @@ def _picture(source: Source, place: Path, pictures: Pictures, picture: Picture) 
 
 
 def _document(
-    source: Source, picture: Picture, name: str, size: tuple[int, int], records: list[Record]
+    source: ExportSource,
+    picture: ImageRecords,
+    name: str,
+    size: tuple[int, int],
+    records: list[ExportRecord],
 ) -> str:
     folder, _, base = name.rpartition("/")
     objects = []
@@ -91,9 +105,9 @@ def _document(
     return "\n".join(
         [
             "<annotation>",
-            f"  {xml.element('folder', folder)}",
-            f"  {xml.element('filename', base)}",
-            f"  <source>{xml.element('database', 'annotator')}</source>",
+            f"  {xml.format_element('folder', folder)}",
+            f"  {xml.format_element('filename', base)}",
+            f"  <source>{xml.format_element('database', 'annotator')}</source>",
             f"  <size><width>{size[0]}</width><height>{size[1]}</height><depth>3</depth></size>",
             "  <segmented>0</segmented>",
             *objects,
@@ -102,7 +116,7 @@ def _document(
     )
 
 
-def _object(source: Source, record: Record, label: str) -> str:
+def _object(source: ExportSource, record: ExportRecord, label: str) -> str:
     box = record.item.box
     assert box is not None
     sides = (("xmin", box.x + 1), ("ymin", box.y + 1), ("xmax", box.right), ("ymax", box.bottom))
@@ -110,22 +124,22 @@ def _object(source: Source, record: Record, label: str) -> str:
     if record.told or source.options.provenance:
         values = {"score": record.score, **record.told}
         kept = ((key, value) for key, value in values.items() if value is not None)
-        told = "".join(xml.element(key, value) for key, value in kept)
+        told = "".join(xml.format_element(key, value) for key, value in kept)
         told = f"<provenance>{told}</provenance>"
     return (
-        f"  <object>{xml.element('name', label)}<pose>Unspecified</pose><truncated>0</truncated>"
+        f"  <object>{xml.format_element('name', label)}<pose>Unspecified</pose><truncated>0</truncated>"
         "<difficult>0</difficult>"
-        f"<bndbox>{''.join(xml.element(tag, plain(value)) for tag, value in sides)}</bndbox>"
+        f"<bndbox>{''.join(xml.format_element(tag, format_number(value)) for tag, value in sides)}</bndbox>"
         f"{told}</object>"
     )
 
 
-def read(reading: Reading) -> Iterator[Found]:
+def read(reading: ImportContext) -> Iterator[ImportedItem]:
     """A folder with Annotations/, a folder of .xml files, or one such file."""
     top = reading.path if reading.path.is_dir() else reading.path.parent
     notes = top / "Annotations" if (top / "Annotations").is_dir() else top
     reading.root = top / "JPEGImages" if (top / "JPEGImages").is_dir() else top
-    from_one = reading.given_order in (None, "voc")
+    from_one = reading.given_box_order in (None, "voc")
     reading.boxes = (
         "read as xmin, ymin, xmax, ymax counted from 1 (give --bbox-order xyxy where they count "
         "from 0)"
@@ -134,7 +148,7 @@ def read(reading: Reading) -> Iterator[Found]:
     )
     files = [reading.path] if reading.path.is_file() else _files(top, notes)
     if not files:
-        raise RefError(f"{printable(str(notes))}: holds no .xml file")
+        raise RefError(f"{make_printable(str(notes))}: holds no .xml file")
     for file in files:
         shown = file.relative_to(notes).as_posix() if file.is_relative_to(notes) else file.name
         try:
@@ -157,11 +171,11 @@ def _files(top: Path, notes: Path) -> list[Path]:
     return sorted(found, key=lambda path: order.get(place[path], len(order)))
 
 
-def _file(reading: Reading, file: Path, shown: str, from_one: bool) -> Iterator[Found]:
-    root = xml.whole(file)
+def _file(reading: ImportContext, file: Path, shown: str, from_one: bool) -> Iterator[ImportedItem]:
+    root = xml.parse_document(file)
     if root.tag != "annotation":
         raise RefError(
-            f"line {root.line}: <{printable(root.tag)}> stands where <annotation> should"
+            f"line {root.line}: <{make_printable(root.tag)}> stands where <annotation> should"
         )
     path = _path(reading, root, shown.rpartition("/")[0])
     size = _size(root)
@@ -169,62 +183,62 @@ def _file(reading: Reading, file: Path, shown: str, from_one: bool) -> Iterator[
     if not objects:
         reading.pass_over("image without an object, being no item")
     for place in objects:
-        where = f"{printable(shown)}, line {place.line}"
+        where = f"{make_printable(shown)}, line {place.line}"
         try:
-            label = text_of(place.value("name") or "", "<name>")
+            label = require_text(place.value("name") or "", "<name>")
             if not label:
                 raise RefError("an <object> has no <name>")
             if place.child("part") is not None:
                 reading.pass_over("part of an object")
             if (place.value("difficult") or "0") != "0":
                 reading.pass_over("mark difficult (its box is kept)")
-            yield Found(where, Item(path, _box(reading, place, size, from_one)), label)
+            yield ImportedItem(where, Item(path, _box(reading, place, size, from_one)), label)
         except RefError as error:
             reading.fault(f"line {place.line}", str(error), shown)
 
 
-def _path(reading: Reading, root: xml.Node, folder: str) -> str:
+def _path(reading: ImportContext, root: xml.XmlNode, folder: str) -> str:
     node = root.child("filename")
     # With its spaces if such a file is there: tools also write them for looks.
     for name in (node.text, node.text.strip()) if node else ():
         path = f"{folder}/{name}" if folder else name
         if name.strip() and (name == name.strip() or reading.has(path)):
-            return reading.path_of(path)
+            return reading.parse_path(path)
     raise RefError("has no <filename>")
 
 
-def _size(root: xml.Node) -> tuple[float, float] | None:
+def _size(root: xml.XmlNode) -> tuple[float, float] | None:
     width, height = root.value("size", "width"), root.value("size", "height")
     if not width or not height:
         return None
     try:
-        found = number(float(width), "width", 0), number(float(height), "height", 0)
+        found = require_number(float(width), "width", 0), require_number(float(height), "height", 0)
     except ValueError:
         raise RefError("<size> is not given in numbers") from None
     return found if found[0] and found[1] else None  # some tools write 0 for unknown
 
 
 def _box(
-    reading: Reading, place: xml.Node, size: tuple[float, float] | None, from_one: bool
+    reading: ImportContext, place: xml.XmlNode, size: tuple[float, float] | None, from_one: bool
 ) -> Box:
     texts = [place.value("bndbox", tag) for tag in ("xmin", "ymin", "xmax", "ymax")]
     if None in texts:
         raise RefError("<bndbox> should hold xmin, ymin, xmax and ymax")
     try:
-        left, top, right, bottom = (number(float(text or "x"), "bndbox") for text in texts)
+        left, top, right, bottom = (require_number(float(text or "x"), "bndbox") for text in texts)
     except ValueError:
-        raise RefError(f"{printable(str(texts)[:80])} are not four numbers") from None
+        raise RefError(f"{make_printable(str(texts)[:80])} are not four numbers") from None
     if from_one:
         if left < 1 or top < 1:
             raise RefError(
                 "begins below 1, so this file counts from 0: give --bbox-order xyxy for all of it"
             )
         left, top = left - 1, top - 1
-    return checked(left, top, right - left, bottom - top, size, reading=reading)
+    return validate_box(left, top, right - left, bottom - top, size, reading=reading)
 
 
 FORMAT = Format(
     "voc", write, read, folder=True, accepted=True,
-    takes=frozenset({"split", "images", "provenance"}),
+    supported_options=frozenset({"split", "images", "provenance"}),
     keeps=frozenset({"boxes", "order", "paths"}),
 )  # fmt: skip

@@ -13,33 +13,33 @@ from pathlib import Path
 from xml.parsers import expat
 
 from annotator.errors import RefError
-from annotator.items.refs import printable
+from annotator.items.refs import make_printable
 
-_DEEPEST = 32
-_MOST_TEXT = 1 << 16
-_MOST_CHILDREN = 1 << 20
+_MAX_DEPTH = 32
+_MAX_TEXT = 1 << 16
+_MAX_CHILDREN = 1 << 20
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(slots=True)
-class Node:
+class XmlNode:
     """An element, with the line where it begins."""
 
     tag: str
     line: int
     attributes: dict[str, str] = field(default_factory=dict)
     text: str = ""
-    children: list[Node] = field(default_factory=list)
+    children: list[XmlNode] = field(default_factory=list)
 
-    def child(self, tag: str) -> Node | None:
+    def child(self, tag: str) -> XmlNode | None:
         return next((node for node in self.children if node.tag == tag), None)
 
-    def all(self, tag: str) -> list[Node]:
+    def all(self, tag: str) -> list[XmlNode]:
         return [node for node in self.children if node.tag == tag]
 
     def value(self, *path: str) -> str | None:
         """The text of a descendant, stripped; None where it is absent."""
-        node: Node | None = self
+        node: XmlNode | None = self
         for tag in path:
             node = node.child(tag) if node else None
         return node.text.strip() if node else None
@@ -52,18 +52,18 @@ class _Builder:
         self.parser.EndElementHandler = self._end
         self.parser.CharacterDataHandler = self._characters
         self.parser.StartDoctypeDeclHandler = self._doctype
-        self.root: Node | None = None
-        self.ready: list[Node] = []
-        self._open: list[Node] = []
+        self.root: XmlNode | None = None
+        self.ready: list[XmlNode] = []
+        self._open: list[XmlNode] = []
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
-        node = Node(tag, self.parser.CurrentLineNumber, attributes)
-        if len(self._open) >= _DEEPEST:
-            raise RefError(f"line {node.line}: is nested more than {_DEEPEST} deep")
+        node = XmlNode(tag, self.parser.CurrentLineNumber, attributes)
+        if len(self._open) >= _MAX_DEPTH:
+            raise RefError(f"line {node.line}: is nested more than {_MAX_DEPTH} deep")
         self.root = self.root or node
         if len(self._open) > 1:  # what lies directly below the root is handed out
             parent = self._open[-1]
-            if len(parent.children) >= _MOST_CHILDREN:
+            if len(parent.children) >= _MAX_CHILDREN:
                 raise RefError(f"line {node.line}: <{tag}> stands here a million times")
             parent.children.append(node)
         self._open.append(node)
@@ -76,7 +76,7 @@ class _Builder:
     def _characters(self, text: str) -> None:
         if self._open:
             node = self._open[-1]
-            if len(node.text) + len(text) > _MOST_TEXT:
+            if len(node.text) + len(text) > _MAX_TEXT:
                 raise RefError(f"line {node.line}: <{node.tag}> holds more text than any name")
             node.text += text
 
@@ -87,7 +87,7 @@ class _Builder:
         )
 
 
-def elements(path: Path) -> Iterator[Node]:
+def iter_elements(path: Path) -> Iterator[XmlNode]:
     """First the root, without its children; then each of these, whole.
 
     Raises `RefError` with file and line.
@@ -107,41 +107,41 @@ def elements(path: Path) -> Iterator[Node]:
                 if not data:
                     return
     except OSError as error:
-        raise RefError(f"{printable(str(path))} cannot be read: {error.strerror}") from error
+        raise RefError(f"{make_printable(str(path))} cannot be read: {error.strerror}") from error
     except RefError as error:
-        raise RefError(f"{printable(str(path))}, {error}") from None
+        raise RefError(f"{make_printable(str(path))}, {error}") from None
     except (expat.ExpatError, ValueError, LookupError) as error:
         line = getattr(error, "lineno", builder.parser.CurrentLineNumber)
         reason = (
             expat.ErrorString(error.code) if isinstance(error, expat.ExpatError) else str(error)
         )
-        raise RefError(f"{printable(str(path))}, line {line}: is no XML: {reason}") from None
+        raise RefError(f"{make_printable(str(path))}, line {line}: is no XML: {reason}") from None
 
 
-def whole(path: Path) -> Node:
+def parse_document(path: Path) -> XmlNode:
     """A small document at once. Raises `RefError`."""
-    parts = elements(path)
+    parts = iter_elements(path)
     root = next(parts)
     root.children = list(parts)
     return root
 
 
-def root_tag(path: Path) -> str:
+def read_root_tag(path: Path) -> str:
     """The name of the first element; "" for what is no XML."""
     try:
-        return next(elements(path)).tag
+        return next(iter_elements(path)).tag
     except (RefError, StopIteration):
         return ""
 
 
-def escape(text: str) -> str:
+def escape_xml(text: str) -> str:
     """`text` for an element or a quoted attribute. Raises `RefError` for what XML cannot hold."""
     if _FORBIDDEN.search(text):
-        raise RefError(f"{printable(text)!r} holds a character that XML has no place for")
+        raise RefError(f"{make_printable(text)!r} holds a character that XML has no place for")
     for mark, code in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;")):
         text = text.replace(mark, code)
     return text.replace("\r", "&#13;").replace("\n", "&#10;").replace("\t", "&#9;")
 
 
-def element(tag: str, text: object) -> str:
-    return f"<{tag}>{escape(str(text))}</{tag}>"
+def format_element(tag: str, text: object) -> str:
+    return f"<{tag}>{escape_xml(str(text))}</{tag}>"

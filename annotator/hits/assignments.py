@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from annotator.log.store import Byproduct, Records
+from annotator.log.store import Byproduct, ByproductStore
 
 ASSIGN, BEGIN, DONE, WITHDRAW = "assign", "begin", "done", "withdraw"
 """Kinds of rows of by-products."""
 
 
 @dataclass(frozen=True, slots=True)
-class Checks:
+class SubmitChecks:
     """What a page must meet before it is submitted; 0 and False turn one off."""
 
     min_seconds: float = 0.0
@@ -36,7 +36,7 @@ class Assignment:
     assigned_at: int = 0
     """Milliseconds since the epoch, as are the others."""
     version: str = ""
-    checks: Checks = Checks()
+    checks: SubmitChecks = SubmitChecks()
     started_at: int | None = None
     done_at: int | None = None
     code: str = ""
@@ -71,11 +71,11 @@ class Assignment:
         }  # fmt: skip
 
 
-def assignments(records: Records) -> list[Assignment]:
+def replay_assignments(records: ByproductStore) -> list[Assignment]:
     """Those that stand, in the order given out."""
     found: dict[str, Assignment] = {}
     for kind in (ASSIGN, BEGIN, DONE, WITHDRAW):
-        for row in records.recorded(kind):
+        for row in records.read_byproducts(kind):
             _apply(found, row)
     return list(found.values())
 
@@ -95,7 +95,7 @@ def _apply(found: dict[str, Assignment], row: Byproduct) -> None:
             if row.kind == DONE
             else {
                 "version": data["version"], "started_at": row.at,
-                "checks": Checks(data["minSeconds"], data["checkUnseen"]),
+                "checks": SubmitChecks(data["minSeconds"], data["checkUnseen"]),
             }
         )  # fmt: skip
         found[data["id"]] = replace(found[data["id"]], **change)

@@ -19,25 +19,25 @@ from annotator.hits.assignments import (
     DONE,
     WITHDRAW,
     Assignment,
-    Checks,
-    assignments,
+    SubmitChecks,
+    replay_assignments,
 )
 from annotator.hits.model import Hit
 from annotator.hits.sets import HitSet
-from annotator.items.refs import printable
-from annotator.log.store import Byproduct, Records
+from annotator.items.refs import make_printable
+from annotator.log.store import Byproduct, ByproductStore
 
 
-class Book:
+class Assignments:
     """The assignments of a project. Raises `StoreError` where nothing can be read or written."""
 
-    def __init__(self, records: Records, clock: Callable[[], int]) -> None:
+    def __init__(self, records: ByproductStore, clock: Callable[[], int]) -> None:
         """`clock` gives milliseconds since the epoch."""
         self._records, self._clock = records, clock
 
     def assignments(self, dataset: str | None = None) -> list[Assignment]:
         """Those that stand, in the order given out."""
-        return [one for one in assignments(self._records) if dataset in (None, one.dataset)]
+        return [one for one in replay_assignments(self._records) if dataset in (None, one.dataset)]
 
     def assign(
         self, hits: HitSet, worker: str, external: str = "", id_: str = "", named: bool = False
@@ -62,21 +62,23 @@ class Book:
                 return one
             self._write(WITHDRAW, self._clock(), {"id": one.id})  # somebody was quicker
 
-    def begin(self, one: Assignment, version: str, checks: Checks) -> Assignment:
+    def begin(self, assignment: Assignment, version: str, checks: SubmitChecks) -> Assignment:
         """The worker starts, in this interface. Nothing is changed where they had started."""
-        if one.started_at is not None:
-            return one
-        one = replace(one, version=version, checks=checks, started_at=self._clock())
-        self._write(BEGIN, one.started_at or 0, one.begun())
-        return one
+        if assignment.started_at is not None:
+            return assignment
+        assignment = replace(assignment, version=version, checks=checks, started_at=self._clock())
+        self._write(BEGIN, assignment.started_at or 0, assignment.begun())
+        return assignment
 
-    def finish(self, one: Assignment, salt: str) -> Assignment:
+    def finish(self, assignment: Assignment, salt: str) -> Assignment:
         """All pages are submitted: the assignment gets its completion code."""
-        if one.done_at is not None:
-            return one
-        one = replace(one, done_at=self._clock(), code=completion_code(one.id, salt))
-        self._write(DONE, one.done_at or 0, {"id": one.id, "code": one.code})
-        return one
+        if assignment.done_at is not None:
+            return assignment
+        assignment = replace(
+            assignment, done_at=self._clock(), code=completion_code(assignment.id, salt)
+        )
+        self._write(DONE, assignment.done_at or 0, {"id": assignment.id, "code": assignment.code})
+        return assignment
 
     def _refuse_another(self, hits: HitSet, held: Iterable[Assignment], id_: str) -> None:
         """Raise `ProjectError` where this worker may not do another HIT, or not this one."""
@@ -84,12 +86,12 @@ class Book:
             if one.done_at is None:
                 if hits.unique:
                     raise ProjectError(
-                        f"HIT {printable(one.hit)} is yours already, and each worker does one; "
+                        f"HIT {make_printable(one.hit)} is yours already, and each worker does one; "
                         "leave --hit out to go on with it"
                     )
             elif hits.unique or one.hit == id_:
                 raise ProjectError(
-                    f"you have completed HIT {printable(one.hit)}, and nobody does "
+                    f"you have completed HIT {make_printable(one.hit)}, and nobody does "
                     f"{'another of these' if hits.unique else 'one twice'}; your completion code "
                     f"is {one.code}"
                 )
@@ -103,7 +105,7 @@ class Book:
         free = [h for h in wanted if h.id not in mine and (most is None or taken[h.id] < most)]
         if not free:
             raise ProjectError(
-                f"no HIT of {printable(hits.name)} is left for this worker: make more with "
+                f"no HIT of {make_printable(hits.name)} is left for this worker: make more with "
                 "`annotator hits make`, or see `annotator hits status`"
             )
         return min(free, key=lambda hit: taken[hit.id])
@@ -111,8 +113,8 @@ class Book:
     def _on(self, hits: HitSet, id_: str) -> list[Assignment]:
         return [one for one in self.assignments(hits.name) if one.hit == id_]
 
-    def _write(self, kind: str, at: int, data: dict[str, object]) -> None:
-        self._records.record(Byproduct(at, kind, "", data))
+    def _write(self, kind: str, time_ms: int, data: dict[str, object]) -> None:
+        self._records.record(Byproduct(time_ms, kind, "", data))
 
 
 def completion_code(id_: str, salt: str) -> str:

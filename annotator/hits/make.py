@@ -8,13 +8,13 @@ from itertools import zip_longest
 
 import numpy as np
 
-from annotator.errors import ProjectError, several
+from annotator.errors import ProjectError, bullet_list
 from annotator.hits.model import IMAGES, PAGES, Hit, HitClass, HitImage, HitPage
 from annotator.hits.sets import HitSet
-from annotator.items.refs import printable
-from annotator.log.entries import State
-from annotator.project.item_pool import load
-from annotator.project.project import Project
+from annotator.items.refs import make_printable
+from annotator.log.entries import LogState
+from annotator.project.item_pool import load_refs
+from annotator.project.project import ProjectFolder
 from annotator.session import predict
 
 ORDERS = ("random", "likely")
@@ -25,7 +25,7 @@ _RESERVE = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class HitRecipe:
     """What to make."""
 
     name: str
@@ -46,7 +46,7 @@ class Recipe:
     seed: int = 0
 
 
-def make(project: Project, state: State, recipe: Recipe) -> HitSet:
+def make_hits(project: ProjectFolder, state: LogState, recipe: HitRecipe) -> HitSet:
     """Draw the HITs, all from `recipe.seed`: the same project gives the same HITs.
 
     Raises `ProjectError` for numbers that do not fit together, for classes without enough known
@@ -77,12 +77,12 @@ def make(project: Project, state: State, recipe: Recipe) -> HitSet:
     return HitSet(recipe.name, tuple(hits), recipe.workers, _negative(project, recipe), made)
 
 
-def _check(project: Project, state: State, recipe: Recipe) -> None:
+def _check(project: ProjectFolder, state: LogState, recipe: HitRecipe) -> None:
     names, problems = project.settings.names, []
     for name in (*recipe.classes, *([recipe.negative] if recipe.negative else [])):
         if name not in names:
             problems.append(
-                f"{printable(name)!r} is not a class; there are {printable(', '.join(names))}"
+                f"{make_printable(name)!r} is not a class; there are {make_printable(', '.join(names))}"
             )
     if recipe.negative in recipe.classes:
         problems.append(f"{recipe.negative} cannot be both asked for and what is not selected")
@@ -98,14 +98,14 @@ def _check(project: Project, state: State, recipe: Recipe) -> None:
             count = len(_known(state, name, positive))
             if count < recipe.gold:
                 problems.append(
-                    f"{count} items are known that are {words} class {printable(name)}, and --gold "
+                    f"{count} items are known that are {words} class {make_printable(name)}, and --gold "
                     f"{recipe.gold} needs as many: label some first, or give --gold {count}"
                 )
     if problems:
-        raise ProjectError(several(problems, "no HITs were made:"))
+        raise ProjectError(bullet_list(problems, "no HITs were made:"))
 
 
-def _negative(project: Project, recipe: Recipe) -> str | None:
+def _negative(project: ProjectFolder, recipe: HitRecipe) -> str | None:
     """Of two classes, what is not the one is the other."""
     others = [name for name in project.settings.names if name not in recipe.classes]
     if recipe.negative is None and len(project.settings.names) == 2 and len(others) == 1:
@@ -113,7 +113,7 @@ def _negative(project: Project, recipe: Recipe) -> str | None:
     return recipe.negative
 
 
-def _known(state: State, name: str, positive: bool) -> list[str]:
+def _known(state: LogState, name: str, positive: bool) -> list[str]:
     """What people have labelled as this class, or as another."""
     return [
         last.ref
@@ -123,21 +123,21 @@ def _known(state: State, name: str, positive: bool) -> list[str]:
 
 
 def _candidates(
-    project: Project, state: State, recipe: Recipe, rng: np.random.Generator
+    project: ProjectFolder, state: LogState, recipe: HitRecipe, rng: np.random.Generator
 ) -> dict[str, list[str]]:
     """Class to the refs that may be asked for it, in the order in which pages take them."""
     if recipe.order == "likely":
         return _likely(project, state, recipe)
-    refs = load(project)
-    open_ = np.flatnonzero(predict.unlabelled(refs, state))
+    refs = load_refs(project)
+    open_ = np.flatnonzero(predict.unlabelled_rows(refs, state))
     rows = [int(row) for row in open_ if refs[int(row)] not in state.standing]
     return {name: [refs[row] for row in rng.permutation(rows)] for name in recipe.classes}
 
 
-def _likely(project: Project, state: State, recipe: Recipe) -> dict[str, list[str]]:
+def _likely(project: ProjectFolder, state: LogState, recipe: HitRecipe) -> dict[str, list[str]]:
     fitted = predict.fit(project, state)
     found: dict[str, list[tuple[float, str]]] = {name: [] for name in recipe.classes}
-    for ref, proba in predict.predictions(fitted, predict.unlabelled(fitted.refs, state)):
+    for ref, proba in predict.iter_predictions(fitted, predict.unlabelled_rows(fitted.refs, state)):
         name = fitted.classes[int(proba.argmax())]
         if name in found and ref not in state.standing:
             found[name].append((-float(proba.max()), ref))
@@ -145,9 +145,9 @@ def _likely(project: Project, state: State, recipe: Recipe) -> dict[str, list[st
 
 
 def _pages(
-    project: Project,
-    state: State,
-    recipe: Recipe,
+    project: ProjectFolder,
+    state: LogState,
+    recipe: HitRecipe,
     name: str,
     candidates: Sequence[str],
     rng: np.random.Generator,
@@ -181,7 +181,7 @@ def _numbered(pages: Sequence[HitPage]) -> tuple[HitPage, ...]:
     return tuple(replace(page, pageno=number) for number, page in enumerate(pages, 1))
 
 
-def hit_class(project: Project, name: str) -> HitClass:
+def hit_class(project: ProjectFolder, name: str) -> HitClass:
     """What the project says of a class, in the words of a HIT."""
     info = next((info for info in project.settings.classes if info.name == name), None)
     words = tuple(dict.fromkeys([name, *getattr(info, "synonyms", ())]))

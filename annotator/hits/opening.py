@@ -7,28 +7,30 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from annotator.errors import ProjectError, RefError, several
+from annotator.errors import ProjectError, RefError, bullet_list
 from annotator.hits.model import Hit, HitImage
 from annotator.hits.reading import read_hits
-from annotator.hits.sets import HitSet, load, save
+from annotator.hits.sets import HitSet, load_hit_sets, save_hit_set
 from annotator.items.atomic import write_atomically
-from annotator.items.csv_rows import written
+from annotator.items.csv_rows import csv_bytes
 from annotator.items.listing import is_file
-from annotator.items.refs import Item, printable
-from annotator.project.item_pool import load as load_pool
-from annotator.project.project import Project, is_project
+from annotator.items.refs import Item, make_printable
+from annotator.project.item_pool import load_refs as load_pool
+from annotator.project.project import ProjectFolder, is_project
 from annotator.project.settings import ClassInfo, Settings
 
 OTHER = "other"
 _SUFFIXES = ("", ".jpg", ".jpeg", ".JPEG", ".JPG", ".png")
 
 
-def beside(file: Path) -> Path:
+def hits_project_folder(file: Path) -> Path:
     """Where the project of a file of HITs goes: `hits.json` has `hits.annotator`."""
     return file.with_suffix(".annotator")
 
 
-def open_file(file: Path, folder: Path, images: Path | None = None) -> tuple[Project, HitSet]:
+def open_hits_file(
+    file: Path, folder: Path, images: Path | None = None
+) -> tuple[ProjectFolder, HitSet]:
     """The project at `folder`, made where it is not there, with the HITs of `file` in it.
 
     Images are looked for below `images` (the file's own folder for None), under their url or
@@ -37,32 +39,32 @@ def open_file(file: Path, folder: Path, images: Path | None = None) -> tuple[Pro
     hits = read_hits(file)
     known = {one.dataset for one in hits}
     name = re.sub(r"[^\w.-]+", "-", known.pop() if len(known) == 1 else file.stem).lstrip(".")
-    project = Project.open(folder) if is_project(folder) else None
+    project = ProjectFolder.open(folder) if is_project(folder) else None
     root = images or (project.images if project else file.parent)
     hits = _located(hits, root, (project.images if project else root).resolve(), file)
     project = project or _new(folder, hits, root.resolve())
     _check(project, hits)
     negative = _negative(project, hits)
     wanted = HitSet(name, tuple(replace(one, dataset=name) for one in hits), None, negative)
-    before = load(project).get(name)
+    before = load_hit_sets(project).get(name)
     if before is None:
         _list(project, hits)
-        save(project, wanted)
+        save_hit_set(project, wanted)
     elif before.hits != wanted.hits:
         raise ProjectError(
-            f"{printable(str(folder))} holds other HITs named {printable(name)}, and work may have "
+            f"{make_printable(str(folder))} holds other HITs named {make_printable(name)}, and work may have "
             f"been done on them: give another place with --project DIR"
         )
     return project, before or wanted
 
 
-def _new(folder: Path, hits: list[Hit], root: Path) -> Project:
+def _new(folder: Path, hits: list[Hit], root: Path) -> ProjectFolder:
     """A project whose classes are what the pages ask for, and what is none of them."""
     infos = {page.asks.name: page.asks.description for hit in hits for page in hit.pages}
     classes = [ClassInfo(name, description=text) for name, text in infos.items()]
     if len(classes) == 1:
         classes.insert(0, ClassInfo(OTHER if OTHER not in infos else f"not {OTHER}"))
-    return Project.create(folder, Settings(classes=tuple(classes), images=str(root)))
+    return ProjectFolder.create(folder, Settings(classes=tuple(classes), images=str(root)))
 
 
 def _located(hits: list[Hit], root: Path, base: Path, file: Path) -> list[Hit]:
@@ -72,7 +74,7 @@ def _located(hits: list[Hit], root: Path, base: Path, file: Path) -> list[Hit]:
     def found(image: HitImage) -> HitImage:
         place = next((path for path in _places(image, root) if is_file(path)), None)
         if place is None:
-            problems.append(printable(image.ref))
+            problems.append(make_printable(image.ref))
             return image
         place = place.resolve()
         path = place.relative_to(base).as_posix() if place.is_relative_to(base) else str(place)
@@ -93,11 +95,11 @@ def _located(hits: list[Hit], root: Path, base: Path, file: Path) -> list[Hit]:
     ]
     if problems:
         heading = (
-            f"{printable(str(file))}: {len(problems)} images are not below "
-            f"{printable(str(root))}; nothing is downloaded: fetch them, and name their folder "
+            f"{make_printable(str(file))}: {len(problems)} images are not below "
+            f"{make_printable(str(root))}; nothing is downloaded: fetch them, and name their folder "
             "with --images DIR"
         )
-        raise RefError(several(problems, heading))
+        raise RefError(bullet_list(problems, heading))
     return hits
 
 
@@ -111,39 +113,39 @@ def _places(image: HitImage, root: Path) -> Iterator[Path]:
             yield root / f"{name.lstrip('/')}{suffix}"
 
 
-def _check(project: Project, hits: list[Hit]) -> None:
+def _check(project: ProjectFolder, hits: list[Hit]) -> None:
     names = project.settings.names
     asked = {page.asks.name for hit in hits for page in hit.pages}
     if missing := sorted(asked - set(names)):
         raise ProjectError(
-            printable(
+            make_printable(
                 f"{project.folder} has no class {', '.join(missing)} (it has {', '.join(names)}); "
                 "add a [[classes]] table to its annotator.toml, or give another --project DIR"
             )
         )
 
 
-def _negative(project: Project, hits: list[Hit]) -> str | None:
+def _negative(project: ProjectFolder, hits: list[Hit]) -> str | None:
     """Of two classes of which one is asked for, the other is what is not selected."""
     asked = {page.asks.name for hit in hits for page in hit.pages}
     others = [name for name in project.settings.names if name not in asked]
     return others[0] if len(project.settings.names) == 2 and len(others) == 1 else None
 
 
-def _list(project: Project, hits: list[Hit]) -> None:
+def _list(project: ProjectFolder, hits: list[Hit]) -> None:
     """The images that the pool lacks are added to refs.csv of a project without any."""
     refs = dict.fromkeys(
         image.ref for hit in hits for page in hit.pages for image in (*page.images, *page.reserve)
     )
     if not project.refs_file.exists():
-        write_atomically(project.refs_file, written(["filename"], ([ref] for ref in refs)))
+        write_atomically(project.refs_file, csv_bytes(["filename"], ([ref] for ref in refs)))
         return
     pool = load_pool(project)
     rows = pool.rows(list(refs))
-    missing = [printable(ref) for ref, row in zip(refs, rows.tolist(), strict=True) if row < 0]
+    missing = [make_printable(ref) for ref, row in zip(refs, rows.tolist(), strict=True) if row < 0]
     if missing:
         heading = (
-            f"{len(missing)} images are not in the pool of {printable(str(project.folder))}: add "
+            f"{len(missing)} images are not in the pool of {make_printable(str(project.folder))}: add "
             "them to its refs.csv, or give another place with --project DIR"
         )
-        raise ProjectError(several(missing, heading))
+        raise ProjectError(bullet_list(missing, heading))

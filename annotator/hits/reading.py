@@ -8,11 +8,11 @@ from itertools import groupby, zip_longest
 from pathlib import Path
 from typing import Any
 
-from annotator.errors import RefError, several
+from annotator.errors import RefError, bullet_list
 from annotator.hits.model import Hit, HitClass, HitImage, HitPage
 from annotator.items.csv_rows import read_rows
 from annotator.items.listing import open_text
-from annotator.items.refs import Item, printable
+from annotator.items.refs import Item, make_printable
 
 _COLUMNS = ("pageno", "class", "url")
 _MANY = "|"
@@ -28,12 +28,12 @@ def read_hits(file: Path) -> list[Hit]:
     """
     if not file.is_file():
         raise RefError(
-            f"{printable(str(file))} does not exist; make HITs with `annotator hits make`"
+            f"{make_printable(str(file))} does not exist; make HITs with `annotator hits make`"
         )
     problems: list[str] = []
 
     def fault(place: str, text: str) -> None:
-        problems.append(f"{printable(file.name)}, {place}: {text}")
+        problems.append(f"{make_printable(file.name)}, {place}: {text}")
 
     tables = _from_csv(file, fault) if file.suffix.lower() == ".csv" else _from_json(file)
     hits = [_hit(table, f"HIT {place}", file.stem, fault) for place, table in enumerate(tables, 1)]
@@ -42,7 +42,9 @@ def read_hits(file: Path) -> list[Hit]:
     if not hits:
         fault("all of it", "holds no HIT")
     if problems:
-        raise RefError(several(problems, f"{printable(str(file))} cannot be used as it is:"))
+        raise RefError(
+            bullet_list(problems, f"{make_printable(str(file))} cannot be used as it is:")
+        )
     return hits
 
 
@@ -55,7 +57,7 @@ def _from_json(file: Path) -> list[Any]:
         except (ValueError, RecursionError) as error:
             reason = "nested too deeply" if isinstance(error, RecursionError) else error
             raise RefError(
-                f"{printable(str(file))} is not JSON: {reason}; HITs come as .json, .jsonl or .csv"
+                f"{make_printable(str(file))} is not JSON: {reason}; HITs come as .json, .jsonl or .csv"
             ) from error
     if isinstance(found, dict) and isinstance(found.get("hits"), list):
         return list(found["hits"])
@@ -138,13 +140,13 @@ def _page(page: Any, place: str, number: int, fault: Fault) -> HitPage:
     if not images:
         fault(place, "shows no image; `images` is a list of {id, url}")
     for id_ in _twice(image.id for image in (*images, *reserve)):
-        fault(place, f"has the image {printable(id_)!r} twice")
+        fault(place, f"has the image {make_printable(id_)!r} twice")
     gold = _table(page.get("gold", {}), f"{place}, gold", fault)
     for id_, wanted in gold.items():
         if id_ not in {image.id for image in images}:
-            fault(f"{place}, gold", f"{printable(id_)!r} is none of the page's images")
+            fault(f"{place}, gold", f"{make_printable(id_)!r} is none of the page's images")
         if not isinstance(wanted, bool):
-            fault(f"{place}, gold", f"{printable(id_)!r} is {wanted!r}; give true or false")
+            fault(f"{place}, gold", f"{make_printable(id_)!r} is {wanted!r}; give true or false")
     pageno, seed = page.get("pageno", number), page.get("seed")
     asks = _class(page.get("class"), f"{place}, class", fault)
     return HitPage(pageno, asks, images, gold, reserve, seed if isinstance(seed, int) else None)

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from annotator.errors import StoreError
-from annotator.log.store import Byproduct, Records
+from annotator.log.store import Byproduct, ByproductStore
 
 MOVES_HZ = 60
 """The most pointer positions a second that are kept of one image."""
@@ -25,7 +25,7 @@ PAGE, EVENTS = "page", "events"
 
 
 @dataclass(frozen=True, slots=True)
-class Terminal:
+class TerminalWindow:
     """The window that the page is shown in."""
 
     columns: int
@@ -43,7 +43,7 @@ class Terminal:
         return self.cell or NOMINAL_CELL
 
 
-class Tile(NamedTuple):
+class PageTile(NamedTuple):
     """One image on the page and where it is drawn."""
 
     image: str
@@ -85,7 +85,7 @@ class Recorder:
 
     def __init__(
         self,
-        records: Records,
+        records: ByproductStore,
         worker: str,
         *,
         version: str = "NO_POINTER_ORIGINAL",
@@ -113,12 +113,14 @@ class Recorder:
 
     # --- pages
 
-    def take_up(self, page: str, selected: Iterable[int], visited: Iterable[int] = ()) -> None:
+    def resume_page(self, page: str, selected: Iterable[int], visited: Iterable[int] = ()) -> None:
         """Page `page` was begun before: when it is shown, it is gone on with, with these images
         selected, and these visited already (by pointer, cursor or view)."""
         self._left[page] = (set(selected), set(visited))
 
-    def page_shown(self, page: PageShown, tiles: Sequence[Tile], terminal: Terminal) -> str:
+    def page_shown(
+        self, page: PageShown, tiles: Sequence[PageTile], terminal: TerminalWindow
+    ) -> str:
         """Begin a page, or go on with the one that was taken up; returns its id."""
         left = self._left.pop(page.id, None)
         if left is not None:
@@ -140,20 +142,20 @@ class Recorder:
         self._write()
         return self.page
 
-    def reopen(self, page: str, at: int) -> None:
+    def reopen(self, page: str, time_ms: int) -> None:
         """The submission of page `page` is taken back; `take_up` and show it again."""
-        self._begin(page, at)
-        self._now("reopen", at)
+        self._begin(page, time_ms)
+        self._now("reopen", time_ms)
         self.page = ""
 
-    def submit(self, at: int) -> None:
+    def submit(self, time_ms: int) -> None:
         """The page is answered; intervals that are open end here."""
-        self._now("submit", at)
+        self._now("submit", time_ms)
         self.page = ""
 
-    def tick(self, at: int) -> None:
+    def tick(self, time_ms: int) -> None:
         """Write what has waited for long enough; call about once a second."""
-        if self._rows or (self._events and at - self._events[0][1] >= FLUSH_MS):
+        if self._rows or (self._events and time_ms - self._events[0][1] >= FLUSH_MS):
             self._write()
 
     def flush(self) -> None:
@@ -162,76 +164,76 @@ class Recorder:
 
     # --- the pointer
 
-    def enter(self, i: int, at: int) -> None:
+    def enter(self, i: int, time_ms: int) -> None:
         self.visited.add(i)
-        self._later("enter", at, i)
+        self._later("enter", time_ms, i)
 
-    def leave(self, i: int, at: int) -> None:
-        self._later("leave", at, i)
+    def leave(self, i: int, time_ms: int) -> None:
+        self._later("leave", time_ms, i)
 
-    def move(self, i: int, x: float, y: float, at: int) -> None:
+    def move(self, i: int, x: float, y: float, time_ms: int) -> None:
         """The pointer is at (x, y) of image i. Kept at most 60 times a second (the first of each
         60th counts), and not while the image is selected."""
-        if i in self._selected or at - self._moved.get(i, -1e18) < 1000 / MOVES_HZ:
+        if i in self._selected or time_ms - self._moved.get(i, -1e18) < 1000 / MOVES_HZ:
             return
-        self._moved[i] = at
-        self._later("move", at, i, round(x, 4), round(y, 4))
+        self._moved[i] = time_ms
+        self._later("move", time_ms, i, round(x, 4), round(y, 4))
 
     # --- answers
 
-    def select(self, i: int, x: float | None, y: float | None, at: int, by: str) -> None:
+    def select(self, i: int, x: float | None, y: float | None, time_ms: int, by: str) -> None:
         """Image i is selected `by` "mouse" at (x, y), or by "key", "letter", "range" … with no
         place of its own: x and y None."""
         self._selected.add(i)
-        self._now("select", at, i, _rounded(x), _rounded(y), by)
+        self._now("select", time_ms, i, _rounded(x), _rounded(y), by)
 
-    def deselect(self, i: int, at: int, by: str) -> None:
+    def deselect(self, i: int, time_ms: int, by: str) -> None:
         self._selected.discard(i)
-        self._now("deselect", at, i, by)
+        self._now("deselect", time_ms, i, by)
 
     # --- the rest
 
-    def cursor(self, i: int, at: int) -> None:
+    def cursor(self, i: int, time_ms: int) -> None:
         """The keyboard's cursor came to image i."""
         self.visited.add(i)
-        self._later("cursor", at, i)
+        self._later("cursor", time_ms, i)
 
-    def key(self, name: str, at: int) -> None:
-        self._later("key", at, name)
+    def key(self, name: str, time_ms: int) -> None:
+        self._later("key", time_ms, name)
 
-    def focus(self, on: bool, at: int) -> None:
+    def focus(self, on: bool, time_ms: int) -> None:
         """The terminal's window got or lost the focus."""
-        self._later("focus", at, on)
+        self._later("focus", time_ms, on)
 
-    def scroll(self, first: int, end: int, at: int) -> None:
+    def scroll(self, first: int, end: int, time_ms: int) -> None:
         """Images `first` … `end` - 1 are in the window now; call it for the first view, too."""
         self.viewed.update(range(first, end))
-        self._later("scroll", at, first, end)
+        self._later("scroll", time_ms, first, end)
 
-    def zoom(self, i: int, on: bool, at: int) -> None:
-        self._later("zoom", at, i, on)
+    def zoom(self, i: int, on: bool, time_ms: int) -> None:
+        self._later("zoom", time_ms, i, on)
 
-    def resize(self, terminal: Terminal, tiles: Sequence[Tile], at: int) -> None:
+    def resize(self, terminal: TerminalWindow, tiles: Sequence[PageTile], time_ms: int) -> None:
         """The window changed, and with it where the images are."""
-        self._later("resize", at, asdict(terminal), [_tile(tile) for tile in tiles])
+        self._later("resize", time_ms, asdict(terminal), [_tile(tile) for tile in tiles])
 
-    def placed(self, i: int, tile: Tile, at: int) -> None:
+    def placed(self, i: int, tile: PageTile, time_ms: int) -> None:
         """Image i is drawn, and its sizes are known."""
-        self._later("placed", at, i, _tile(tile))
+        self._later("placed", time_ms, i, _tile(tile))
 
-    def replace(self, i: int, reason: str, tile: Tile, at: int) -> None:
+    def replace(self, i: int, reason: str, tile: PageTile, time_ms: int) -> None:
         """Image i is broken, and `tile` took its place."""
         for known in (self._selected, self.viewed, self.visited):
             known.discard(i)
-        self._now("replace", at, i, reason, _tile(tile))
+        self._now("replace", time_ms, i, reason, _tile(tile))
 
-    def broken(self, i: int, reason: str, at: int) -> None:
+    def broken(self, i: int, reason: str, time_ms: int) -> None:
         """Image i cannot be shown, and nothing takes its place."""
-        self._now("broken", at, i, reason)
+        self._now("broken", time_ms, i, reason)
 
-    def prediction(self, on: bool, at: int) -> None:
+    def prediction(self, on: bool, time_ms: int) -> None:
         """What the model says was shown or hidden."""
-        self._later("prediction", at, on)
+        self._later("prediction", time_ms, on)
 
     # --- writing
 
@@ -245,22 +247,22 @@ class Recorder:
             self._holds = False
             self._write()
 
-    def _begin(self, page: str, at: int) -> None:
+    def _begin(self, page: str, time_ms: int) -> None:
         self._write()
-        self.page, self.begun_at = page, at
+        self.page, self.begun_at = page, time_ms
         self._moved = {}
         self._selected, self.viewed, self.visited = set(), set(), set()
 
-    def _later(self, name: str, at: int, *arguments: Any) -> None:
+    def _later(self, name: str, time_ms: int, *arguments: Any) -> None:
         if not self.page:
             return
-        self._events.append([name, at, *arguments])
-        if at - self._events[0][1] >= FLUSH_MS:
+        self._events.append([name, time_ms, *arguments])
+        if time_ms - self._events[0][1] >= FLUSH_MS:
             self._write()
 
-    def _now(self, name: str, at: int, *arguments: Any) -> None:
+    def _now(self, name: str, time_ms: int, *arguments: Any) -> None:
         if self.page:
-            self._events.append([name, at, *arguments])
+            self._events.append([name, time_ms, *arguments])
             if not self._holds:
                 self._write()
 
@@ -279,7 +281,7 @@ class Recorder:
             self.fault, self._rows = "", []
 
 
-def _tile(tile: Tile) -> list[Any]:
+def _tile(tile: PageTile) -> list[Any]:
     """image, ref, original width and height, left, top, width and height in cells."""
     place = [round(value, 3) for value in tile.place]
     return [tile.image, tile.ref, list(tile.original), place]

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from annotator.hits.assignments import Assignment, assignments
-from annotator.hits.sets import HitSet, load
-from annotator.hits.traces import PageTrace, traces
-from annotator.log.store import Records
-from annotator.project.project import Project
+from annotator.hits.assignments import Assignment, replay_assignments
+from annotator.hits.sets import HitSet, load_hit_sets
+from annotator.hits.traces import PageTrace, replay_traces
+from annotator.log.store import ByproductStore
+from annotator.project.project import ProjectFolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,27 +33,27 @@ class GoldAnswer:
         return self.wanted == self.selected
 
 
-def gold_answers(project: Project, records: Records) -> Iterator[GoldAnswer]:
+def gold_answers(project: ProjectFolder, records: ByproductStore) -> Iterator[GoldAnswer]:
     """Of all submitted pages, in the order shown; the failures are those not `right`."""
     for hits, one, trace in _submitted(project, records):
         yield from _gold(hits, one, trace)
 
 
-def _gold(hits: HitSet, one: Assignment, trace: PageTrace) -> Iterator[GoldAnswer]:
-    asked = hits.hit(one.hit).pages[trace.shown["pageno"] - 1]
+def _gold(hits: HitSet, assignment: Assignment, trace: PageTrace) -> Iterator[GoldAnswer]:
+    asked = hits.hit(assignment.hit).pages[trace.shown["pageno"] - 1]
     for image in trace.images:
         wanted = asked.gold.get(image.image)
         if wanted is not None and not image.broken:
             yield GoldAnswer(
-                image.ref, asked.asks.name, wanted, image.selected, one.worker, trace.id,
+                image.ref, asked.asks.name, wanted, image.selected, assignment.worker, trace.id,
                 trace.ended_at or 0,
             )  # fmt: skip
 
 
-def status(project: Project, records: Records) -> dict[str, Any]:
+def hits_status(project: ProjectFolder, records: ByproductStore) -> dict[str, Any]:
     """What `annotator hits status --json` prints: the sets, the assignments, the workers."""
-    sets = load(project)
-    given = [one for one in assignments(records) if one.dataset in sets]
+    sets = load_hit_sets(project)
+    given = [one for one in replay_assignments(records) if one.dataset in sets]
     pages: dict[str, list[PageTrace]] = {one.id: [] for one in given}
     gold: list[GoldAnswer] = []
     for hits, one, trace in _submitted(project, records):
@@ -65,13 +65,13 @@ def status(project: Project, records: Records) -> dict[str, Any]:
                  for name, hits in sets.items()],
         "assignments": [_assignment(one, sets[one.dataset], pages[one.id]) for one in given],
         "workers": [
-            {"worker": worker, **score([answer for answer in gold if answer.worker == worker])}
+            {"worker": worker, **score_gold([answer for answer in gold if answer.worker == worker])}
             for worker in workers
         ],
     }  # fmt: skip
 
 
-def score(answers: list[GoldAnswer]) -> dict[str, Any]:
+def score_gold(answers: list[GoldAnswer]) -> dict[str, Any]:
     """Right answers on gold items, and apart: positives selected, negatives left alone."""
 
     def part(wanted: bool) -> list[bool]:
@@ -87,11 +87,11 @@ def score(answers: list[GoldAnswer]) -> dict[str, Any]:
 
 
 def _submitted(
-    project: Project, records: Records
+    project: ProjectFolder, records: ByproductStore
 ) -> Iterator[tuple[HitSet, Assignment, PageTrace]]:
-    sets = load(project)
-    known = {one.id: one for one in assignments(records) if one.dataset in sets}
-    for trace in traces(records):
+    sets = load_hit_sets(project)
+    known = {one.id: one for one in replay_assignments(records) if one.dataset in sets}
+    for trace in replay_traces(records):
         one = known.get(trace.shown["annotation"])
         if one is not None and trace.ended_at is not None:
             yield sets[one.dataset], one, trace
@@ -108,13 +108,13 @@ def _set(hits: HitSet, assignments: list[Assignment]) -> dict[str, Any]:
     }
 
 
-def _assignment(one: Assignment, hits: HitSet, pages: list[PageTrace]) -> dict[str, Any]:
+def _assignment(assignment: Assignment, hits: HitSet, pages: list[PageTrace]) -> dict[str, Any]:
     return {
-        "id": one.id, "set": one.dataset, "hit": one.hit, "worker": one.worker,
-        "assignment": one.external, "version": one.version,
-        "pages": len(pages), "of": len(hits.hit(one.hit).pages),
+        "id": assignment.id, "set": assignment.dataset, "hit": assignment.hit, "worker": assignment.worker,
+        "assignment": assignment.external, "version": assignment.version,
+        "pages": len(pages), "of": len(hits.hit(assignment.hit).pages),
         "seconds": round(sum(trace.open_ms for trace in pages) / 1000, 1),
-        "code": one.code or None,
+        "code": assignment.code or None,
     }  # fmt: skip
 
 
@@ -122,7 +122,7 @@ def _share(right: list[bool]) -> float | None:
     return round(sum(right) / len(right), 4) if right else None
 
 
-def as_text(found: dict[str, Any]) -> str:
+def format_hits_status(found: dict[str, Any]) -> str:
     """The same for a person."""
     lines = []
     for one in found["sets"]:

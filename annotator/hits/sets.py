@@ -12,8 +12,8 @@ from annotator.errors import ProjectError
 from annotator.hits.model import Hit
 from annotator.hits.reading import read_hits
 from annotator.items.atomic import write_atomically
-from annotator.items.refs import printable
-from annotator.project.project import Project
+from annotator.items.refs import make_printable
+from annotator.project.project import ProjectFolder
 
 FOLDER = "hits"
 _PLAIN = re.compile(r"[\w.-]+")
@@ -43,21 +43,23 @@ class HitSet:
         if found is None:
             known = ", ".join(hit.id for hit in self.hits[:10])
             raise ProjectError(
-                printable(f"{self.name} has no HIT {id_!r}; there are {len(self.hits)}: {known} …")
+                make_printable(
+                    f"{self.name} has no HIT {id_!r}; there are {len(self.hits)}: {known} …"
+                )
             )
         return found
 
 
-def save(project: Project, hits: HitSet) -> Path:
+def save_hit_set(project: ProjectFolder, hits: HitSet) -> Path:
     """Write the set into the project. Raises `ProjectError` where there is one of this name."""
     if not _PLAIN.fullmatch(hits.name) or hits.name.startswith("."):
         raise ProjectError(
-            f"{printable(hits.name)!r} cannot name a file; use letters, digits, - and _"
+            f"{make_printable(hits.name)!r} cannot name a file; use letters, digits, - and _"
         )
     file = project.folder / FOLDER / f"{hits.name}.json"
     if file.exists():
         raise ProjectError(
-            f"{printable(str(file))} is there already, and work may have been done on it; "
+            f"{make_printable(str(file))} is there already, and work may have been done on it; "
             "give another --name"
         )
     table = {
@@ -69,26 +71,28 @@ def save(project: Project, hits: HitSet) -> Path:
     return file
 
 
-def load(project: Project) -> dict[str, HitSet]:
+def load_hit_sets(project: ProjectFolder) -> dict[str, HitSet]:
     """Name to set, by name. Raises `RefError` for a file that cannot be used."""
     files = sorted((project.folder / FOLDER).glob("*.json"))
     return {file.stem: _load(file) for file in files}
 
 
-def chosen(project: Project, name: str | None) -> HitSet:
+def select_hit_set(project: ProjectFolder, name: str | None) -> HitSet:
     """The set of this name; for None the only one. Raises `ProjectError` that says which are."""
-    sets = load(project)
-    folder = printable(str(project.folder))
+    sets = load_hit_sets(project)
+    folder = make_printable(str(project.folder))
     if not sets:
         raise ProjectError(
             f"{folder} has no HITs yet: annotator hits make {folder} --class NAME, or "
             f"annotator hits run FILE --project {folder}"
         )
     if name is None and len(sets) > 1:
-        raise ProjectError(f"{folder} has several sets; give --name {printable('|'.join(sets))}")
+        raise ProjectError(
+            f"{folder} has several sets; give --name {make_printable('|'.join(sets))}"
+        )
     if name is not None and name not in sets:
         raise ProjectError(
-            printable(f"{folder} has no HITs named {name!r}; there are {', '.join(sets)}")
+            make_printable(f"{folder} has no HITs named {name!r}; there are {', '.join(sets)}")
         )
     return sets[name if name is not None else next(iter(sets))]
 

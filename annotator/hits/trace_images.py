@@ -45,14 +45,14 @@ class ImageTrace:
         """Whether the pointer or the keyboard's cursor was ever on it."""
         return bool(self.hovers or self.cursors)
 
-    def time(self, at: int) -> None:
+    def time(self, time_ms: int) -> None:
         """Count the time hovered, not selected and after the first pointer position."""
         running = self.hovered and not self.selected and bool(self.moves)
         if self._since is not None and not running:
-            self.estimate_ms += max(0, at - self._since)  # clocks are set back, too
+            self.estimate_ms += max(0, time_ms - self._since)  # clocks are set back, too
             self._since = None
         elif self._since is None and running:
-            self._since = at
+            self._since = time_ms
 
     def fields(self) -> dict[str, Any]:
         """The record of one image, the tool's own fields first."""
@@ -79,14 +79,14 @@ class ImageTrace:
         }
 
 
-def placed_image(tile: list[Any], pixel: tuple[float, float]) -> ImageTrace:
+def image_from_tile(tile: list[Any], pixel: tuple[float, float]) -> ImageTrace:
     """An image as a tile of the recorder's has it; `pixel` is a cell's width and height."""
     image = ImageTrace(tile[0], tile[1])
-    place(image, tile, pixel)
+    place_image(image, tile, pixel)
     return image
 
 
-def place(image: ImageTrace, tile: list[Any], pixel: tuple[float, float]) -> None:
+def place_image(image: ImageTrace, tile: list[Any], pixel: tuple[float, float]) -> None:
     """Set where an image is drawn, in pixels."""
     _, _, original, (left, top, width, height) = tile
     image.original = (original[0], original[1])

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from annotator.hits.recorder import EVENTS, NOMINAL_CELL, PAGE
-from annotator.hits.trace_images import NO_POINT, ImageTrace, place, placed_image
-from annotator.log.store import Byproduct, Records
+from annotator.hits.trace_images import NO_POINT, ImageTrace, image_from_tile, place_image
+from annotator.log.store import Byproduct, ByproductStore
 
 Event = list[Any]
 
@@ -88,108 +88,108 @@ class PageTrace:
             handler(self, at, *arguments)
         self.last_at = max(self.last_at, at)
 
-    def _enter(self, at: int, i: int) -> None:
+    def _enter(self, time_ms: int, i: int) -> None:
         image = self.images[i]
         image.hovered = True
-        image.hovers.append({"action": "enter", "time": at})
-        image.time(at)
+        image.hovers.append({"action": "enter", "time": time_ms})
+        image.time(time_ms)
 
-    def _leave(self, at: int, i: int) -> None:
+    def _leave(self, time_ms: int, i: int) -> None:
         image = self.images[i]
         image.hovered = False
-        image.hovers.append({"action": "leave", "time": at})
-        image.time(at)
+        image.hovers.append({"action": "leave", "time": time_ms})
+        image.time(time_ms)
 
-    def _move(self, at: int, i: int, x: float, y: float) -> None:
+    def _move(self, time_ms: int, i: int, x: float, y: float) -> None:
         image = self.images[i]
-        image.moves.append({"x": x, "y": y, "time": at})
-        image.time(at)
+        image.moves.append({"x": x, "y": y, "time": time_ms})
+        image.time(time_ms)
 
-    def _select(self, at: int, i: int, x: float | None, y: float | None, by: str) -> None:
+    def _select(self, time_ms: int, i: int, x: float | None, y: float | None, by: str) -> None:
         image = self.images[i]
         image.selected = True
         place = (NO_POINT, NO_POINT) if x is None or y is None else (x, y)
-        image.selections.append({"x": place[0], "y": place[1], "time": at, "by": by})
-        image.time(at)
+        image.selections.append({"x": place[0], "y": place[1], "time": time_ms, "by": by})
+        image.time(time_ms)
 
-    def _deselect(self, at: int, i: int, by: str) -> None:
+    def _deselect(self, time_ms: int, i: int, by: str) -> None:
         image = self.images[i]
         image.selected = False
-        image.deselections.append({"time": at, "by": by})
-        image.time(at)
+        image.deselections.append({"time": time_ms, "by": by})
+        image.time(time_ms)
 
-    def _scroll(self, at: int, first: int, end: int) -> None:
-        self.scrolls.append({"first": first, "end": end, "time": at})
+    def _scroll(self, time_ms: int, first: int, end: int) -> None:
+        self.scrolls.append({"first": first, "end": end, "time": time_ms})
         for i, image in enumerate(self.images):
             if image.in_view != (first <= i < end):
                 image.in_view = not image.in_view
                 action = "enter" if image.in_view else "leave"
-                image.views.append({"action": action, "time": at})
+                image.views.append({"action": action, "time": time_ms})
 
-    def _placed(self, at: int, i: int, tile: list[Any]) -> None:
+    def _placed(self, time_ms: int, i: int, tile: list[Any]) -> None:
         image = self.images[i]
         if image.size == (0.0, 0.0):  # once, when it is loaded; resizes are told apart
-            place(image, tile, _pixel(self.shown["terminal"]))
+            place_image(image, tile, _pixel(self.shown["terminal"]))
 
-    def _resize(self, at: int, terminal: dict[str, Any], tiles: list[list[Any]]) -> None:
-        self.resizes.append({**_terminal(terminal), "time": at})
+    def _resize(self, time_ms: int, terminal: dict[str, Any], tiles: list[list[Any]]) -> None:
+        self.resizes.append({**_terminal(terminal), "time": time_ms})
         for image, tile in zip(self.images, tiles, strict=True):
             if image.size == (0.0, 0.0):
-                place(image, tile, _pixel(terminal))
+                place_image(image, tile, _pixel(terminal))
 
-    def _replace(self, at: int, i: int, reason: str, tile: list[Any]) -> None:
+    def _replace(self, time_ms: int, i: int, reason: str, tile: list[Any]) -> None:
         gone = self.images[i]
         gone.broken = reason
-        self._close(gone, at)
+        self._close(gone, time_ms)
         self.replaced.append(gone)
-        self.images[i] = placed_image(tile, _pixel(self.shown["terminal"]))
+        self.images[i] = image_from_tile(tile, _pixel(self.shown["terminal"]))
 
-    def _broken(self, at: int, i: int, reason: str) -> None:
+    def _broken(self, time_ms: int, i: int, reason: str) -> None:
         self.images[i].broken = reason
 
-    def _resume(self, at: int) -> None:
+    def _resume(self, time_ms: int) -> None:
         """The process had died: what was open ended with its last word."""
         for image in self.images:
             self._close(image, self.last_at)
             image.in_view = False
-        self.before_ms, self.begun_at = self.open_ms, at
-        self.resumes.append(at)
+        self.before_ms, self.begun_at = self.open_ms, time_ms
+        self.resumes.append(time_ms)
 
-    def _submit(self, at: int) -> None:
+    def _submit(self, time_ms: int) -> None:
         for image in self.images:
-            self._close(image, at)
-        self.ended_at = at
+            self._close(image, time_ms)
+        self.ended_at = time_ms
 
-    def _reopen(self, at: int) -> None:
-        self.before_ms, self.begun_at = self.open_ms, at
+    def _reopen(self, time_ms: int) -> None:
+        self.before_ms, self.begun_at = self.open_ms, time_ms
         self.ended_at = None
-        self.reopens.append(at)
+        self.reopens.append(time_ms)
 
-    def _close(self, image: ImageTrace, at: int) -> None:
+    def _close(self, image: ImageTrace, time_ms: int) -> None:
         image.hovered = False
-        image.time(at)
+        image.time(time_ms)
 
 
-def traces(records: Records, annotation: str | None = None) -> Iterator[PageTrace]:
+def replay_traces(records: ByproductStore, annotation: str | None = None) -> Iterator[PageTrace]:
     """All pages, or those of one work on a HIT, in the order shown; one page's events are in
     memory at a time."""
-    for row in list(records.recorded(PAGE)):
+    for row in list(records.read_byproducts(PAGE)):
         if annotation in (None, row.data["annotation"]):
-            yield trace(row, records.recorded(EVENTS, row.page))
+            yield replay_trace(row, records.read_byproducts(EVENTS, row.page))
 
 
-def trace_of(records: Records, page: str) -> PageTrace:
+def find_trace(records: ByproductStore, page: str) -> PageTrace:
     """One page by its id. Raises `KeyError` where there is none."""
-    row = next(records.recorded(PAGE, page), None)
+    row = next(records.read_byproducts(PAGE, page), None)
     if row is None:
         raise KeyError(page)
-    return trace(row, records.recorded(EVENTS, page))
+    return replay_trace(row, records.read_byproducts(EVENTS, page))
 
 
-def trace(page: Byproduct, rows: Iterable[Byproduct]) -> PageTrace:
+def replay_trace(page: Byproduct, rows: Iterable[Byproduct]) -> PageTrace:
     """One page from its row and the rows of its events."""
     pixel = _pixel(page.data["terminal"])
-    images = [placed_image(tile, pixel) for tile in page.data["tiles"]]
+    images = [image_from_tile(tile, pixel) for tile in page.data["tiles"]]
     found = PageTrace(page.page, dict(page.data), images, last_at=page.at, begun_at=page.at)
     for row in rows:
         for event in row.data["events"]:

@@ -5,28 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import replace
 
-from annotator.hits.assignments import Checks
-from annotator.hits.book import Book
-from annotator.hits.labels import Task, labels_of, write_labels
+from annotator.hits.assignments import SubmitChecks
+from annotator.hits.book import Assignments
+from annotator.hits.labels import HitTask, labels_from_trace, write_labels
 from annotator.hits.model import HitImage, HitPage
 from annotator.hits.recorder import Recorder
 from annotator.hits.sets import HitSet
-from annotator.hits.traces import PageTrace, trace_of, traces
-from annotator.items.refs import printable
+from annotator.hits.traces import PageTrace, find_trace, replay_traces
+from annotator.items.refs import make_printable
 from annotator.log.entries import Entry
-from annotator.log.store import Records
-from annotator.pages import Marks, NotYet, Page, Select
+from annotator.log.store import ByproductStore
+from annotator.pages import Marks, Page, PageNotReady, SelectionMode
 from annotator.project.settings import ClassInfo
-from annotator.session.session import Session
+from annotator.session.session import LabelSession
 
-SECONDS_AN_IMAGE = 0.2
+SECONDS_PER_IMAGE = 0.2
 """The least time on a page, by default: pages of look-alikes are answered at about 1 s an image,
 so this refuses only what nobody can have looked at."""
 
 
-def default_checks(hits: HitSet) -> Checks:
+def default_checks(hits: HitSet) -> SubmitChecks:
     most = max(len(page.images) for hit in hits.hits for page in hit.pages)
-    return Checks(round(most * SECONDS_AN_IMAGE, 1))
+    return SubmitChecks(round(most * SECONDS_PER_IMAGE, 1))
 
 
 class HitSource:
@@ -37,11 +37,11 @@ class HitSource:
 
     def __init__(
         self,
-        task: Task,
-        session: Session,
-        records: Records,
+        task: HitTask,
+        session: LabelSession,
+        records: ByproductStore,
         recorder: Recorder,
-        book: Book,
+        book: Assignments,
         salt: str,
         clock: Callable[[], int],
     ) -> None:
@@ -50,7 +50,7 @@ class HitSource:
         self._session, self._records, self._book = session, records, book
         self._salt, self._clock = salt, clock
         self._traces = {
-            trace.shown["pageno"]: trace for trace in traces(records, task.assignment.id)
+            trace.shown["pageno"]: trace for trace in replay_traces(records, task.assignment.id)
         }
         self._done = [n for n, trace in self._traces.items() if trace.ended_at is not None]
         self._open = [page for page in task.hit.pages if page.pageno not in self._done]
@@ -61,14 +61,14 @@ class HitSource:
 
     @property
     def title(self) -> str:
-        return f"HIT {printable(self.task.hit.id)}"
+        return f"HIT {make_printable(self.task.hit.id)}"
 
     @property
     def waiting(self) -> str:
         return ""
 
     @property
-    def farewell(self) -> str:
+    def no_pages_message(self) -> str:
         """What to say when there is no page left."""
         code = self.task.assignment.code
         return f"HIT completed. Your completion code is {code}" if code else ""
@@ -113,13 +113,13 @@ class HitSource:
         shown_ms: int | None = None,
         prediction: bool = False,
     ) -> list[Entry]:
-        """Submit the page and write its labels. Raises `NotYet` for what a check misses."""
+        """Submit the page and write its labels. Raises `PageNotReady` for what a check misses."""
         self._check(page, broken)
         self.recorder.submit(self._clock())
         trace = self._reload(page.number, page.key)
         self._done.append(page.number)
         self._out.pop(page.key, None)
-        labels = labels_of(self.task, trace)
+        labels = labels_from_trace(self.task, trace)
         entries = write_labels(self.task, page.key, labels, self._session, shown_ms)
         if len(self._done) == len(self.task.hit.pages):
             assignment = self._book.finish(self.task.assignment, self._salt)
@@ -143,7 +143,7 @@ class HitSource:
     def close(self) -> None:
         """Nothing is held: an assignment is its worker's until it is done."""
 
-    def substitute(self, page: Page, ref: str) -> Page | None:
+    def replace_image(self, page: Page, ref: str) -> Page | None:
         """The page with another image in the place of one that cannot be shown; None where its
         reserve is used up. The caller tells the recorder."""
         if not self._reserve[page.key]:
@@ -162,7 +162,9 @@ class HitSource:
         page = Page(
             refs=tuple(image.ref for image in images),
             label=asked.asks.name,
-            select=Select.POSITIVES if self.task.hits.negative else Select.POSITIVES_ONLY,
+            select=SelectionMode.POSITIVES
+            if self.task.hits.negative
+            else SelectionMode.POSITIVES_ONLY,
             order="hit",
             negative=self.task.hits.negative,
             number=asked.pageno,
@@ -175,7 +177,7 @@ class HitSource:
             seen = [
                 i for i, image in enumerate(trace.images) if self._saw(image.visited, image.viewed)
             ]
-            self.recorder.take_up(trace.id, trace.selected, seen)
+            self.recorder.resume_page(trace.id, trace.selected, seen)
         shown = {image.id for image in images}
         self._images[page.key] = images
         self._reserve[page.key] = [image for image in asked.reserve if image.id not in shown]
@@ -183,7 +185,7 @@ class HitSource:
 
     def _reload(self, number: int, key: str) -> PageTrace:
         """A page as its by-products have it now."""
-        trace = self._traces[number] = trace_of(self._records, key)
+        trace = self._traces[number] = find_trace(self._records, key)
         return trace
 
     # --- checks
@@ -201,7 +203,7 @@ class HitSource:
         open_ms = self._clock() - self.recorder.begun_at + (before.open_ms if before else 0)
         left = checks.min_seconds - open_ms / 1000
         if left > 0:
-            raise NotYet(
+            raise PageNotReady(
                 f"after {open_ms / 1000:.0f} s nobody has looked at all of these: "
                 f"look again, for {left:.0f} s or more"
             )
@@ -213,7 +215,7 @@ class HitSource:
         ]
         if checks.unseen and unseen:
             way = "move over them" if self._blurred else "scroll to them"
-            raise NotYet(
+            raise PageNotReady(
                 f"{len(unseen)} of {len(page.refs)} images were not looked at yet, the first is "
                 f"number {unseen[0] + 1}: {way}, then submit"
             )

@@ -9,19 +9,19 @@ import secrets
 import uuid
 from pathlib import Path
 
-from annotator.project.project import Project
+from annotator.project.project import ProjectFolder
 
 
-def worker_id(project: Project, name: str) -> str:
+def worker_id(project: ProjectFolder, name: str) -> str:
     """`name` as 10 hexadecimal digits that say nothing of it: HMAC-SHA-256 under the project's
     salt, which is made on the first call and stays in the project, readable by its owner only.
 
     The same name has the same id within a project, and another in every other project.
     """
-    return hmac.new(salt(project).encode(), name.encode(), hashlib.sha256).hexdigest()[:10]
+    return hmac.new(project_salt(project).encode(), name.encode(), hashlib.sha256).hexdigest()[:10]
 
 
-def salt(project: Project) -> str:
+def project_salt(project: ProjectFolder) -> str:
     """What the project's workers' ids and completion codes are made with."""
     file = project.folder / "worker-salt.txt"
     if not file.exists():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from annotator.images.crops import Crop, Folder, ImageSource, draw_box
+from annotator.images.crops import Crop, ImageFolder, ImageSource, draw_box
 from annotator.images.decode import IMAGE_SUFFIXES, MAX_PIXELS
 
-__all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "Crop", "Folder", "ImageSource", "draw_box"]
+__all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "Crop", "ImageFolder", "ImageSource", "draw_box"]

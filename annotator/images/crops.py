@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from annotator.errors import ImageError
-from annotator.images.decode import MAX_PIXELS, Source, decoded, opened
-from annotator.items.refs import Box, Item, printable
+from annotator.images.decode import MAX_PIXELS, EncodedImage, decode_image, open_image
+from annotator.items.refs import Box, Item, make_printable
 
-KEEP_BYTES = 100_000_000
+CACHE_BYTES = 100_000_000
 """Decoded images kept for the next box in them: one of 24 megapixels."""
 
 
@@ -43,27 +43,27 @@ class ImageSource(Protocol):
         """The item's picture, at most `size`. Raises `ImageError`."""
         ...
 
-    def squeezed(
+    def resized_pixels(
         self, item: Item, size: tuple[int, int], context: float = 0.25
     ) -> NDArray[np.uint8]:
         """(height, width, 3) pixels of the same picture at exactly `size`."""
         ...
 
 
-class Folder:
+class ImageFolder:
     """Image files below a root folder; absolute paths are taken as they are. Thread-safe."""
 
     def __init__(
-        self, root: Path, max_pixels: int = MAX_PIXELS, keep_bytes: int = KEEP_BYTES
+        self, root: Path, max_pixels: int = MAX_PIXELS, keep_bytes: int = CACHE_BYTES
     ) -> None:
         self.root = root
         self.max_pixels = max_pixels
         self._keep_bytes = keep_bytes
-        self._recent = _Recent(keep_bytes)
+        self._recent = _RecentImages(keep_bytes)
 
-    def __reduce__(self) -> tuple[type[Folder], tuple[Path, int, int]]:
+    def __reduce__(self) -> tuple[type[ImageFolder], tuple[Path, int, int]]:
         """Another process gets the same folder; what is kept decoded stays here."""
-        return Folder, (self.root, self.max_pixels, self._keep_bytes)
+        return ImageFolder, (self.root, self.max_pixels, self._keep_bytes)
 
     def path(self, item: Item) -> Path:
         """The item's file."""
@@ -71,7 +71,7 @@ class Folder:
 
     def size(self, item: Item) -> tuple[int, int]:
         """Width and height of the item's upright image, from its header alone."""
-        with opened(self.path(item), self.max_pixels) as (source, _):
+        with open_image(self.path(item), self.max_pixels) as (source, _):
             return source.size
 
     def crop(
@@ -88,36 +88,36 @@ class Folder:
         source only if `enlarge` says so. Raises `ImageError`, also for a box that lies wholly
         outside the image.
         """
-        with opened(self.path(item), self.max_pixels) as (source, found):
+        with open_image(self.path(item), self.max_pixels) as (source, found):
             region = _region(item, source.size, context)
-            fitted, scale = _fit(region, size, enlarge)
+            fitted, scale = _fit_crop(region, size, enlarge)
             image, part = self._decoded(item, source, found, scale)
-            picture = _resized(image, region, part, fitted)
-            return Crop(picture, _within(item.box, region, fitted), scale, source.size)
+            picture = _resize_region(image, region, part, fitted)
+            return Crop(picture, _box_in_crop(item.box, region, fitted), scale, source.size)
 
-    def squeezed(
+    def resized_pixels(
         self, item: Item, size: tuple[int, int], context: float = 0.25
     ) -> NDArray[np.uint8]:
         """(height, width, 3) pixels of what `crop` shows, at exactly `size`.
 
         Nothing is cut away, the aspect is not kept. This is what feature extractors look at.
         """
-        with opened(self.path(item), self.max_pixels) as (source, found):
+        with open_image(self.path(item), self.max_pixels) as (source, found):
             region = _region(item, source.size, context)
             scale = min(1.0, max(size[0] / region.size[0], size[1] / region.size[1]))
             image, part = self._decoded(item, source, found, scale)
-            return np.asarray(_resized(image, region, part, size))
+            return np.asarray(_resize_region(image, region, part, size))
 
     def _decoded(
-        self, item: Item, source: Source, found: os.stat_result, scale: float
+        self, item: Item, source: EncodedImage, found: os.stat_result, scale: float
     ) -> tuple[Image.Image, int]:
         """Decode, or take what was kept for another box of the same image."""
         if item.box is None:
-            return decoded(source, scale)
+            return decode_image(source, scale)
         key = (source.name, found.st_mtime_ns, found.st_size)
         kept = self._recent.find(key, scale)
         if kept is None:
-            kept = decoded(source, scale)
+            kept = decode_image(source, scale)
             self._recent.keep(key, *kept)
         return kept
 
@@ -142,7 +142,7 @@ def _region(item: Item, source: tuple[int, int], context: float) -> _Region:
         return _Region(0, 0, width, height)
     if box.x >= width or box.y >= height or box.right <= 0 or box.bottom <= 0:
         raise ImageError(
-            f"{printable(item.ref)}: the box lies outside the image of {width} x {height} pixels; "
+            f"{make_printable(item.ref)}: the box lies outside the image of {width} x {height} pixels; "
             "boxes are left, top, width, height in pixels of the upright image"
         )
     margin = context * max(box.w, box.h)
@@ -154,7 +154,9 @@ def _region(item: Item, source: tuple[int, int], context: float) -> _Region:
     )
 
 
-def _fit(region: _Region, size: tuple[int, int], enlarge: bool) -> tuple[tuple[int, int], float]:
+def _fit_crop(
+    region: _Region, size: tuple[int, int], enlarge: bool
+) -> tuple[tuple[int, int], float]:
     """The crop's size and scale."""
     width, height = region.size
     scale = min(size[0] / width, size[1] / height)
@@ -162,7 +164,9 @@ def _fit(region: _Region, size: tuple[int, int], enlarge: bool) -> tuple[tuple[i
     return (max(1, round(width * scale)), max(1, round(height * scale))), scale
 
 
-def _resized(image: Image.Image, region: _Region, part: int, size: tuple[int, int]) -> Image.Image:
+def _resize_region(
+    image: Image.Image, region: _Region, part: int, size: tuple[int, int]
+) -> Image.Image:
     if part == 1 and size == region.size:
         whole = region == (0, 0, *image.size)
         return image if whole else image.crop(region)
@@ -172,7 +176,7 @@ def _resized(image: Image.Image, region: _Region, part: int, size: tuple[int, in
     return image.resize(size, Image.Resampling.BICUBIC, box=box, reducing_gap=3.0)
 
 
-def _within(box: Box | None, region: _Region, size: tuple[int, int]) -> Box | None:
+def _box_in_crop(box: Box | None, region: _Region, size: tuple[int, int]) -> Box | None:
     """The box in the pixels of a crop of `region` with `size`, cut at its edges."""
     if box is None:
         return None
@@ -187,7 +191,7 @@ def _within(box: Box | None, region: _Region, size: tuple[int, int]) -> Box | No
     )
 
 
-class _Recent:
+class _RecentImages:
     """The images decoded last, within a number of bytes: the next box is often in the same."""
 
     def __init__(self, most: int) -> None:
@@ -208,13 +212,13 @@ class _Recent:
     def keep(self, key: tuple[str, int, int], image: Image.Image, part: int) -> None:
         with self._lock:
             old = self._images.pop(key, None)
-            self._held += _bytes(image) - (_bytes(old[0]) if old else 0)
+            self._held += _image_bytes(image) - (_image_bytes(old[0]) if old else 0)
             self._images[key] = image, part
             while self._held > self._most:
-                self._held -= _bytes(self._images.popitem(last=False)[1][0])
+                self._held -= _image_bytes(self._images.popitem(last=False)[1][0])
 
 
-def _bytes(image: Image.Image) -> int:
+def _image_bytes(image: Image.Image) -> int:
     """Pillow holds RGB in four bytes a pixel."""
     return 4 * image.width * image.height
 
@@ -233,7 +237,7 @@ def draw_box(crop: Crop) -> Image.Image:
     image = crop.image.copy()
     pen = ImageDraw.Draw(image)
     width = max(1, round(min(image.size) / 150))
-    left, top, right, bottom = _around(crop.box, 2 * width, image.size)
+    left, top, right, bottom = _outline(crop.box, 2 * width, image.size)
     pen.rectangle((left, top, right, bottom), outline=_DARK, width=width)
     inner = (left + width, top + width, right - width, bottom - width)
     if inner[0] <= inner[2] and inner[1] <= inner[3]:
@@ -241,7 +245,7 @@ def draw_box(crop: Crop) -> Image.Image:
     return image
 
 
-def _around(box: Box, gap: int, size: tuple[int, int]) -> tuple[int, int, int, int]:
+def _outline(box: Box, gap: int, size: tuple[int, int]) -> tuple[int, int, int, int]:
     """First and last pixels of a rectangle `gap` pixels outside the box, inside the image."""
     return (
         max(0, math.floor(box.x) - gap),

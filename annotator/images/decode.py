@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, TiffImagePlugin, WebPImagePlugin  # noqa: F401 (they register)
 
 from annotator.errors import ImageError
-from annotator.items.refs import printable
+from annotator.items.refs import make_printable
 
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"},
@@ -33,7 +33,7 @@ IMAGE_SUFFIXES = frozenset(
 MAX_PIXELS = 200_000_000
 """The default limit: the largest camera sensors pass, a decompression bomb does not."""
 
-GROUND = (128, 128, 128, 255)
+BACKGROUND = (128, 128, 128, 255)
 """What shows through transparent pixels: black and white drawings both stand out from it."""
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
@@ -54,7 +54,7 @@ Image.preinit()
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class EncodedImage:
     """An opened file whose pixels are not decoded yet."""
 
     name: str
@@ -72,26 +72,28 @@ class Source:
 
 
 @contextmanager
-def opened(path: Path, max_pixels: int = MAX_PIXELS) -> Iterator[tuple[Source, os.stat_result]]:
+def open_image(
+    path: Path, max_pixels: int = MAX_PIXELS
+) -> Iterator[tuple[EncodedImage, os.stat_result]]:
     """Open an image file and read its header. Raises `ImageError`.
 
     Not `Image.open`: that would try every format Pillow knows, and its limit on pixels is a
     global that other threads share.
     """
-    name = printable(str(path))
+    name = make_printable(str(path))
     file = _regular_file(path, name)
     with file:
-        image = _identified(file, name)
+        image = _identify_image(file, name)
         width, height = image.size
         if width * height > max_pixels:
             raise ImageError(
                 f"{name}: {width} x {height} pixels are more than the limit of "
                 f"{max_pixels:,}; if the file is genuine, raise max_pixels in annotator.toml"
             )
-        yield Source(name, image, _orientation(image), image.size), os.fstat(file.fileno())
+        yield EncodedImage(name, image, _orientation(image), image.size), os.fstat(file.fileno())
 
 
-def decoded(source: Source, shrink: float = 1.0) -> tuple[Image.Image, int]:
+def decode_image(source: EncodedImage, shrink: float = 1.0) -> tuple[Image.Image, int]:
     """The upright RGB image, and by how much it is smaller than the source: 1, 2, 4 or 8.
 
     A JPEG is decoded at that part of its size if at least `shrink` of it is wanted; this saves
@@ -101,18 +103,18 @@ def decoded(source: Source, shrink: float = 1.0) -> tuple[Image.Image, int]:
     if shrink < 1:
         wanted = tuple(max(1, int(np.ceil(side * shrink))) for side in full)
         source.image.draft(None, (wanted[0], wanted[1]))
-    part = _part(full, source.image.size)
+    part = _draft_scale(full, source.image.size)
     large = full[0] * full[1] > _LARGE
     with _one_large_at_a_time if large else nullcontext():
         try:
             source.image.load()
-            image = _rgb(source.image)
+            image = _to_rgb(source.image)
         except _DAMAGED as error:
-            raise _damaged(source.name, error) from error
-        return _upright(image, source.orientation), part
+            raise _damage_error(source.name, error) from error
+        return _apply_orientation(image, source.orientation), part
 
 
-def _part(full: tuple[int, int], draft: tuple[int, int]) -> int:
+def _draft_scale(full: tuple[int, int], draft: tuple[int, int]) -> int:
     """Which part of its size a JPEG decodes to; its sides are rounded up, so 1 px tells least."""
     longest = 0 if full[0] >= full[1] else 1
     return next(p for p in (1, 2, 4, 8) if -(-full[longest] // p) == draft[longest])
@@ -133,7 +135,7 @@ def _regular_file(path: Path, name: str) -> Any:
     return os.fdopen(number, "rb")
 
 
-def _identified(file: Any, name: str) -> Image.Image:
+def _identify_image(file: Any, name: str) -> Image.Image:
     try:
         prefix = file.read(16)
         for kind in _FORMATS:
@@ -144,7 +146,7 @@ def _identified(file: Any, name: str) -> Image.Image:
                     _silence_libtiff()
                 return factory(file, name)
     except _DAMAGED as error:
-        raise _damaged(name, error) from error
+        raise _damage_error(name, error) from error
     what = "the file is empty" if not prefix else "it begins like no known image"
     kinds = ", ".join(_FORMATS)
     raise ImageError(f"{name}: cannot be read as an image: {what}; known are {kinds}")
@@ -161,8 +163,8 @@ def _silence_libtiff() -> None:
             ctypes.CDLL(library).TIFFSetErrorHandler(None)
 
 
-def _damaged(name: str, error: BaseException) -> ImageError:
-    reason = printable(str(error)) or type(error).__name__
+def _damage_error(name: str, error: BaseException) -> ImageError:
+    reason = make_printable(str(error)) or type(error).__name__
     return ImageError(f"{name}: the image is damaged or cut short ({reason}); replace or skip it")
 
 
@@ -179,7 +181,7 @@ def _orientation(image: Image.Image) -> int:
     return found if found in range(1, 9) else 1
 
 
-_TURNS = {
+_TRANSPOSES = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -190,26 +192,26 @@ _TURNS = {
 }
 
 
-def _upright(image: Image.Image, orientation: int) -> Image.Image:
-    turn = _TURNS.get(orientation)
+def _apply_orientation(image: Image.Image, orientation: int) -> Image.Image:
+    turn = _TRANSPOSES.get(orientation)
     return image if turn is None else image.transpose(turn)
 
 
-def _rgb(image: Image.Image) -> Image.Image:
+def _to_rgb(image: Image.Image) -> Image.Image:
     """Eight bits of red, green and blue, whatever the file holds."""
     if image.mode == "RGB" and "transparency" not in image.info:
         return image  # convert() would copy it
     if image.mode.startswith(("I", "F")):
-        return Image.fromarray(_eight_bits(np.asarray(image))).convert("RGB")
+        return Image.fromarray(_to_eight_bits(np.asarray(image))).convert("RGB")
     if image.has_transparency_data:
         picture = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", picture.size, GROUND), picture).convert(
+        return Image.alpha_composite(Image.new("RGBA", picture.size, BACKGROUND), picture).convert(
             "RGB"
         )
     return image.convert("RGB")
 
 
-def _eight_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
+def _to_eight_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
     """Grey values of more than 8 bits, or real ones, scaled to 0..255 and never clipped.
 
     Twelve significant bits are common in 16; other ranges than these are stretched.

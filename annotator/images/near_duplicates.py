@@ -29,23 +29,23 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from annotator.errors import ImageError
-from annotator.images import Folder
+from annotator.images import ImageFolder
 from annotator.items.atomic import write_atomically
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import Item
 
-LOOKS = 10
+MAX_HASH_DISTANCE = 10
 """Bits of 128 in which two near-duplicates may differ. Of 300 photographs at JPEG quality 40,
 half the size or 15 % brighter 99 % stay within; of a million pairs of other photographs 2 do."""
-FEATURES = 0.98
+MIN_COSINE = 0.98
 """Cosine of features that two near-duplicates have at least."""
-CLOSER, SCALE = 0.1, 20
+DISTANCE_SHARE, SCALE_RANK = 0.1, 20
 """And they are closer than this share of the distance (1 - cosine) to the 20th nearest item: among
 features in which everything is alike a high cosine says nothing."""
-FLAT = 4.0
+FLAT_DEVIATION = 4.0
 """Standard deviation of brightness (of 255) below which there is nothing to look at."""
 UNKNOWN, SEEN, BLANK, BROKEN = range(4)
-_KIND = np.dtype(
+_ROW_DTYPE = np.dtype(
     [("stamp", "<i8"), ("file", "<u8", (2,)), ("look", "<u8", (2,)), ("state", "u1")], align=True
 )
 _SAVE_SECONDS = 20.0
@@ -56,12 +56,12 @@ Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class Prints:
+class Fingerprints:
     """The fingerprints of a pool."""
 
     refs: RefTable
     table: Table
-    """(n,) of `_KIND`: one row for each ref."""
+    """(n,) of `_ROW_DTYPE`: one row for each ref."""
 
     def near(self, row: int) -> Rows:
         """The other rows that are near-duplicates of `row` by file or look, ascending."""
@@ -70,7 +70,9 @@ class Prints:
             return np.zeros(0, np.int64)
         near = (self.table["file"] == mine["file"]).all(axis=1) & (self.table["state"] != UNKNOWN)
         if mine["state"] == SEEN:
-            near |= _bits(self.table["look"], mine["look"]) & (self.table["state"] == SEEN)
+            near |= _within_hash_distance(self.table["look"], mine["look"]) & (
+                self.table["state"] == SEEN
+            )
         near[row] = False
         return np.flatnonzero(near)
 
@@ -78,13 +80,16 @@ class Prints:
         """(m, 2) near-duplicates among `rows` (k,), as pairs of rows; each group is connected."""
         known = rows[np.isin(self.table["state"][rows], (SEEN, BLANK))]
         seen = known[self.table["state"][known] == SEEN]
-        found = [*_equal(self.table["file"][known], known)]
+        found = [*_pair_equal_rows(self.table["file"][known], known)]
         looks, first = np.unique(self.table["look"][seen], axis=0, return_index=True)
-        found += [*_equal(self.table["look"][seen], seen), *_alike(looks, seen[first])]
+        found += [
+            *_pair_equal_rows(self.table["look"][seen], seen),
+            *_pair_similar_hashes(looks, seen[first]),
+        ]
         return np.concatenate([np.zeros((0, 2), np.int64), *found])
 
 
-def groups(pairs: Rows) -> list[list[int]]:
+def connected_components(pairs: Rows) -> list[list[int]]:
     """Rows that are connected by `pairs` (m, 2), directly or through others; ascending."""
     parent: dict[int, int] = {}
 
@@ -102,22 +107,22 @@ def groups(pairs: Rows) -> list[list[int]]:
     return list(found.values())
 
 
-def load(cache: Path, refs: RefTable) -> Prints:
+def load_fingerprints(cache: Path, refs: RefTable) -> Fingerprints:
     """What is known by now of `refs`; nothing is computed."""
-    table = np.zeros(len(refs), _KIND)
+    table = np.zeros(len(refs), _ROW_DTYPE)
     try:
         with cache.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             known, kept = RefTable.from_bytes(arrays["refs"].tobytes()), arrays["table"]
     except (OSError, ValueError, EOFError, KeyError, BadZipFile):
-        return Prints(refs, table)
-    if kept.dtype == _KIND and len(kept) == len(known):
+        return Fingerprints(refs, table)
+    if kept.dtype == _ROW_DTYPE and len(kept) == len(known):
         rows = known.rows(refs)
         table[rows >= 0] = kept[rows[rows >= 0]]
-    return Prints(refs, table)
+    return Fingerprints(refs, table)
 
 
-def update(
-    images: Folder,
+def update_fingerprints(
+    images: ImageFolder,
     cache: Path,
     refs: RefTable,
     rows: Rows,
@@ -126,13 +131,13 @@ def update(
     progress: Callable[[int, int], object] = lambda done, of: None,
     stop: Callable[[], bool] = lambda: False,
     clock: Callable[[], float] = time.monotonic,
-) -> Prints:
+) -> Fingerprints:
     """Compute what is missing or out of date of `rows` (k,) of `refs`, and keep it.
 
     Images that cannot be read are kept as such, until their file changes. `progress` is told
     how many of how many are done; where `stop` says so, the rest is left to the next call.
     """
-    prints = load(cache, refs)
+    prints = load_fingerprints(cache, refs)
     look = partial(_fingerprint, images, prints)
     saved, done = clock(), 0
     with ThreadPoolExecutor(workers or min(16, len(os.sched_getaffinity(0)))) as pool:
@@ -145,13 +150,13 @@ def update(
             done += len(part)
             progress(done, len(rows))
             if clock() - saved > _SAVE_SECONDS:
-                _save(cache, prints)
+                _save_fingerprints(cache, prints)
                 saved = clock()
-    _save(cache, prints)
+    _save_fingerprints(cache, prints)
     return prints
 
 
-def version(cache: Path) -> int:
+def fingerprints_version(cache: Path) -> int:
     """Changes whenever more is known; 0 while nothing is."""
     try:
         return cache.stat().st_mtime_ns
@@ -159,11 +164,11 @@ def version(cache: Path) -> int:
         return 0
 
 
-def _fingerprint(folder: Folder, prints: Prints, row: int) -> Any:
+def _fingerprint(folder: ImageFolder, prints: Fingerprints, row: int) -> Any:
     """What the table holds of one item; computed only where its file has changed."""
     item = Item.parse(prints.refs[row])
     before = prints.table[row]
-    found = np.zeros((), _KIND)
+    found = np.zeros((), _ROW_DTYPE)
     try:
         stat = folder.path(item).stat()
     except OSError:
@@ -173,19 +178,19 @@ def _fingerprint(folder: Folder, prints: Prints, row: int) -> Any:
     if before["state"] != UNKNOWN and before["stamp"] == found["stamp"]:
         return before
     try:
-        found["file"] = _digest(folder.path(item), item)
-        grey = Image.fromarray(folder.squeezed(item, (32, 32), 0.0)).convert("L")
+        found["file"] = _file_digest(folder.path(item), item)
+        grey = Image.fromarray(folder.resized_pixels(item, (32, 32), 0.0)).convert("L")
     except (ImageError, OSError):
         found["state"] = BROKEN
         return found
-    flat = np.asarray(grey, np.float64).std() < FLAT
+    flat = np.asarray(grey, np.float64).std() < FLAT_DEVIATION
     found["state"] = BLANK if flat else SEEN
     if not flat:
-        found["look"] = look(grey)
+        found["look"] = perceptual_hashes(grey)
     return found
 
 
-def look(grey: Image.Image) -> NDArray[np.uint64]:
+def perceptual_hashes(grey: Image.Image) -> NDArray[np.uint64]:
     """(2,) the dHash and the pHash of a grey picture of 32 x 32 pixels."""
     from scipy.fft import dctn
 
@@ -196,7 +201,7 @@ def look(grey: Image.Image) -> NDArray[np.uint64]:
     return np.packbits(np.concatenate([rises, strong])).view("<u8")
 
 
-def _digest(path: Path, item: Item) -> NDArray[np.uint64]:
+def _file_digest(path: Path, item: Item) -> NDArray[np.uint64]:
     """(2,) of the file's bytes and the box."""
     with path.open("rb") as file:
         found = hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=16))
@@ -204,13 +209,13 @@ def _digest(path: Path, item: Item) -> NDArray[np.uint64]:
     return np.frombuffer(found.digest(), "<u8")
 
 
-def _bits(looks: Table, mine: Table) -> NDArray[np.bool_]:
+def _within_hash_distance(looks: Table, mine: Table) -> NDArray[np.bool_]:
     """(n,) which of the looks (n, 2) differ from `mine` (2,) in few bits."""
     counts = np.bitwise_count(looks[:, 0] ^ mine[0]) + np.bitwise_count(looks[:, 1] ^ mine[1])
-    return np.asarray(counts <= LOOKS)
+    return np.asarray(counts <= MAX_HASH_DISTANCE)
 
 
-def _equal(values: Table, rows: Rows) -> Iterator[Rows]:
+def _pair_equal_rows(values: Table, rows: Rows) -> Iterator[Rows]:
     """Each row with the first one of the same value (n, 2)."""
     if len(rows):
         _, first, which = np.unique(values, axis=0, return_index=True, return_inverse=True)
@@ -219,13 +224,13 @@ def _equal(values: Table, rows: Rows) -> Iterator[Rows]:
         yield np.stack([leader[same], rows[same]], axis=1)
 
 
-def _alike(looks: Table, rows: Rows) -> Iterator[Rows]:
+def _pair_similar_hashes(looks: Table, rows: Rows) -> Iterator[Rows]:
     """Pairs of the distinct `looks` (n, 2) that differ in few bits.
 
     Cut into LOOKS + 1 bands, two such looks share at least one band whole (the pigeonhole
     principle), so only those that share one are compared.
     """
-    edges = np.linspace(0, 128, LOOKS + 2).astype(int)
+    edges = np.linspace(0, 128, MAX_HASH_DISTANCE + 2).astype(int)
     bits = np.unpackbits(np.ascontiguousarray(looks).view(np.uint8).reshape(-1, 16), axis=1)
     for start, stop in zip(edges, edges[1:], strict=False):
         keys = bits[:, start:stop] @ (1 << np.arange(stop - start))
@@ -235,32 +240,32 @@ def _alike(looks: Table, rows: Rows) -> Iterator[Rows]:
             bucket = order[first:last]
             for place in range(len(bucket) - 1):
                 rest = bucket[place + 1 :]
-                near = rest[_bits(looks[rest], looks[bucket[place]])]
+                near = rest[_within_hash_distance(looks[rest], looks[bucket[place]])]
                 if len(near):
                     yield np.stack([np.full(len(near), rows[bucket[place]]), rows[near]], axis=1)
 
 
-def by_features(unit: NDArray[np.floating[Any]], rows: Sequence[int] | Rows) -> Rows:
+def feature_duplicates(unit: NDArray[np.floating[Any]], rows: Sequence[int] | Rows) -> Rows:
     """(m, 2) pairs of `rows` (k,) whose unit features (k, d) are all but the same."""
     rows, found = np.asarray(rows, np.int64), [np.zeros((0, 2), np.int64)]
     for start in range(0, len(rows), _AT_ONCE):
         cosines = unit[start : start + _AT_ONCE] @ unit.T
-        one, other = np.nonzero(cosines >= least_cosine(cosines)[:, None])
+        one, other = np.nonzero(cosines >= cosine_threshold(cosines)[:, None])
         later = other > one + start
         found.append(np.stack([rows[one[later] + start], rows[other[later]]], axis=1))
     return np.concatenate(found)
 
 
-def least_cosine(cosines: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+def cosine_threshold(cosines: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
     """(m,) for rows of cosines with all items (m, n), themselves among them: from which one on an
     item is a near-duplicate."""
     n = cosines.shape[1]
-    at = n - min(n, SCALE + 1)
+    at = n - min(n, SCALE_RANK + 1)
     scale = 1 - np.partition(cosines, at, axis=1)[:, at]
-    return np.asarray(np.maximum(FEATURES, 1 - CLOSER * scale))
+    return np.asarray(np.maximum(MIN_COSINE, 1 - DISTANCE_SHARE * scale))
 
 
-def _save(cache: Path, prints: Prints) -> None:
+def _save_fingerprints(cache: Path, prints: Fingerprints) -> None:
     data = io.BytesIO()
     np.savez(data, table=prints.table, refs=np.frombuffer(prints.refs.to_bytes(), np.uint8))
     with contextlib.suppress(OSError):  # a cache that cannot be written costs time, nothing else

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from annotator.errors import RefError
-from annotator.items.listing import not_text, open_text
-from annotator.items.refs import printable
+from annotator.items.listing import describe_bad_utf8, open_text
+from annotator.items.refs import make_printable
 
 
 def read_rows(file: Path, *, cut_short: bool = False) -> Iterator[tuple[int, list[str]]]:
@@ -26,13 +26,13 @@ def read_rows(file: Path, *, cut_short: bool = False) -> Iterator[tuple[int, lis
                 if cells:
                     yield reader.line_num, cells
         except csv.Error as error:
-            place = f"{printable(str(file))}, line {reader.line_num}"
+            place = f"{make_printable(str(file))}, line {reader.line_num}"
             raise RefError(f"{place}: {error}; mend the quotes there") from error
         except UnicodeDecodeError as error:
-            raise RefError(f"{printable(str(file))}, {not_text(file)}") from error
+            raise RefError(f"{make_printable(str(file))}, {describe_bad_utf8(file)}") from error
 
 
-def written(header: Iterable[str], rows: Iterable[Iterable[object]]) -> bytes:
+def csv_bytes(header: Iterable[str], rows: Iterable[Iterable[object]]) -> bytes:
     """A table as the bytes of its file."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from annotator.errors import RefError, several
-from annotator.items.refs import Box, Item, printable
+from annotator.errors import RefError, bullet_list
+from annotator.items.refs import Box, Item, make_printable
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 BATCH = 10_000
@@ -30,7 +30,7 @@ _FOUR_LAST = re.compile(r"^(.+?)\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+)$")
 
 
 @dataclass(slots=True)
-class LeftOut:
+class SkippedFiles:
     """Files and folders that could not become refs; for the report at the end."""
 
     names: list[str] = field(default_factory=list)
@@ -38,10 +38,10 @@ class LeftOut:
 
     def __str__(self) -> str:
         count = len(self.names)
-        return several(self.names, f"{count:,} {'is' if count == 1 else 'are'} left out:")
+        return bullet_list(self.names, f"{count:,} {'is' if count == 1 else 'are'} left out:")
 
 
-def walk(folder: Path, left_out: LeftOut) -> Iterator[list[str]]:
+def walk_images(folder: Path, skipped: SkippedFiles) -> Iterator[list[str]]:
     """The images below `folder`, as paths relative to it, directory by directory, sorted.
 
     Hidden files and project folders are passed over; linked folders are followed once.
@@ -54,16 +54,18 @@ def walk(folder: Path, left_out: LeftOut) -> Iterator[list[str]]:
             stat = (folder / relative).stat()
             entries = sorted(os.scandir(folder / relative), key=lambda entry: entry.name)
         except OSError as error:
-            left_out.names.append(f"{printable(relative)}: {error.strerror}")
+            skipped.names.append(f"{make_printable(relative)}: {error.strerror}")
             continue
         if (stat.st_dev, stat.st_ino) in seen or any(e.name == "annotator.toml" for e in entries):
             continue
         seen.add((stat.st_dev, stat.st_ino))
-        yield from _batches(_images(entries, relative, left_out))
+        yield from _batches(_image_refs(entries, relative, skipped))
         todo += [f"{relative}{e.name}/" for e in reversed(entries) if _is_folder(e)]
 
 
-def _images(entries: Iterable[os.DirEntry[str]], relative: str, left_out: LeftOut) -> Iterator[str]:
+def _image_refs(
+    entries: Iterable[os.DirEntry[str]], relative: str, left_out: SkippedFiles
+) -> Iterator[str]:
     for entry in entries:
         suffix = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122 - a Path a file is slow
         if suffix not in SUFFIXES or entry.name.startswith("."):
@@ -72,7 +74,7 @@ def _images(entries: Iterable[os.DirEntry[str]], relative: str, left_out: LeftOu
         if _is_text(path):
             yield Item(path).ref
         else:
-            left_out.names.append(_no_ref(path))
+            left_out.names.append(_describe_bad_name(path))
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -89,8 +91,8 @@ def _is_text(path: str) -> bool:
         return False
 
 
-def _no_ref(path: str) -> str:
-    return f"{printable(path)}: its name is not UTF-8, or holds a line break; rename it"
+def _describe_bad_name(path: str) -> str:
+    return f"{make_printable(path)}: its name is not UTF-8, or holds a line break; rename it"
 
 
 def _batches(refs: Iterable[str]) -> Iterator[list[str]]:
@@ -104,15 +106,15 @@ def _batches(refs: Iterable[str]) -> Iterator[list[str]]:
         yield batch
 
 
-def from_glob(pattern: str, left_out: LeftOut) -> list[str]:
+def glob_images(pattern: str, skipped: SkippedFiles) -> list[str]:
     """The images that a shell pattern names (`**` goes into folders), sorted, as absolute refs."""
     found = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - patterns may be absolute
     paths = [os.path.abspath(p) for p in found if Path(p).suffix.lower() in SUFFIXES]  # noqa: PTH100
-    left_out.names += [_no_ref(path) for path in paths if not _is_text(path)]
+    skipped.names += [_describe_bad_name(path) for path in paths if not _is_text(path)]
     return [Item(path).ref for path in paths if _is_text(path)]
 
 
-class Row(NamedTuple):
+class RefRow(NamedTuple):
     """One row of a table of refs."""
 
     line: int
@@ -125,7 +127,7 @@ class Row(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
+class RefColumns:
     """Where the columns that we read stand in a table; -1 for those it lacks."""
 
     path: int
@@ -134,14 +136,14 @@ class Columns:
     feature: int
 
     @classmethod
-    def find(cls, header: Sequence[str], file: Path) -> Columns:
+    def find(cls, header: Sequence[str], file: Path) -> RefColumns:
         """Raises `RefError` where no column holds paths."""
         names = [name.strip().lower() for name in header]
         path = next((names.index(name) for name in _PATH_COLUMNS if name in names), -1)
         if path < 0:
             raise RefError(
-                f"{printable(str(file))}, line 1: no column named {' or '.join(_PATH_COLUMNS)}; "
-                f"the columns are {printable(', '.join(header)) or '(none)'}"
+                f"{make_printable(str(file))}, line 1: no column named {' or '.join(_PATH_COLUMNS)}; "
+                f"the columns are {make_printable(', '.join(header)) or '(none)'}"
             )
         label = next((names.index(name) for name in _LABEL_COLUMNS if name in names), -1)
         bbox = names.index("bbox") if "bbox" in names else -1
@@ -149,36 +151,36 @@ class Columns:
         return cls(path, bbox, label, feature)
 
 
-def read_table(file: Path, box_order: str, problems: list[str]) -> Iterator[Row]:
+def read_table(file: Path, box_order: str, problems: list[str]) -> Iterator[RefRow]:
     """The rows of a CSV table of refs; rows with faults go to `problems`, all of them.
 
     Columns: `filename`, `file_name`, `path` or `ref`; `bbox` (in `box_order`, or with dashes
     as top-left-bottom-right); `annotation` or `label`; `feat_idx`. Others are passed over.
     """
-    name = printable(file.name)
+    name = make_printable(file.name)
     with open_text(file) as lines:
         try:
-            reader = csv.reader(lines, delimiter=delimiter_of(lines))
+            reader = csv.reader(lines, delimiter=find_delimiter(lines))
             header = next(reader, None)
             if header is None:
                 raise RefError(
-                    f"{printable(str(file))} is empty; it needs a header line: filename,bbox"
+                    f"{make_printable(str(file))} is empty; it needs a header line: filename,bbox"
                 )
-            columns = Columns.find(header, file)
+            columns = RefColumns.find(header, file)
             before = reader.line_num
             for cells in reader:
                 line, before = before + 1, reader.line_num
                 if cells:
-                    row = _row(name, line, cells, columns, box_order, problems)
+                    row = _parse_row(name, line, cells, columns, box_order, problems)
                     if row:
                         yield row
         except csv.Error as error:
             problems.append(f"{name}, line {reader.line_num}: {error}; mend the quotes there")
         except UnicodeDecodeError:
-            problems.append(f"{name}, {not_text(file)}")
+            problems.append(f"{name}, {describe_bad_utf8(file)}")
 
 
-def delimiter_of(lines: io.TextIOWrapper) -> str:
+def find_delimiter(lines: io.TextIOWrapper) -> str:
     """Comma, unless the header has none of it but has tabs or semicolons; rewinds `lines`."""
     header = lines.readline()
     lines.seek(0)
@@ -190,12 +192,12 @@ def open_text(file: Path) -> io.TextIOWrapper:
     try:
         return file.open(encoding="utf-8-sig", newline="")
     except OSError as error:
-        raise RefError(f"{printable(str(file))} cannot be read: {error.strerror}") from error
+        raise RefError(f"{make_printable(str(file))} cannot be read: {error.strerror}") from error
 
 
-def _row(
-    name: str, line: int, cells: list[str], columns: Columns, order: str, problems: list[str]
-) -> Row | None:
+def _parse_row(
+    name: str, line: int, cells: list[str], columns: RefColumns, order: str, problems: list[str]
+) -> RefRow | None:
     def cell(index: int) -> str:
         return cells[index] if 0 <= index < len(cells) else ""
 
@@ -209,7 +211,7 @@ def _row(
     feature = cell(columns.feature).strip()
     known = not feature or feature.isdecimal()
     if not known:
-        fault("feat_idx", f"{printable(feature)!r} is no row number; give 0, 1, 2 …")
+        fault("feat_idx", f"{make_printable(feature)!r} is no row number; give 0, 1, 2 …")
     try:
         item = Item(path, parse_box(text, order)) if text else Item.parse(path)
     except RefError as error:
@@ -217,7 +219,7 @@ def _row(
         return None
     if not known:
         return None
-    return Row(line, item, cell(columns.label), int(feature) if feature else None)
+    return RefRow(line, item, cell(columns.label), int(feature) if feature else None)
 
 
 def parse_box(text: str, order: str) -> Box:
@@ -229,7 +231,7 @@ def parse_box(text: str, order: str) -> Box:
     listed = _LISTED.fullmatch(text.strip("[]()"))
     found = dashed or listed
     if found is None:
-        raise RefError(f"{printable(text)!r} is not four numbers such as 10,20,64,48")
+        raise RefError(f"{make_printable(text)!r} is not four numbers such as 10,20,64,48")
     if listed and not dashed and order == "r1-c1-r2-c2":
         order = "r1c1r2c2"
     a, b, c, d = (float(number) for number in found.groups())
@@ -239,30 +241,30 @@ def parse_box(text: str, order: str) -> Box:
         c, d = c - a, d - b
     if c <= 0 or d <= 0:
         raise RefError(
-            f"{printable(text)!r} has no area (read as {'r1-c1-r2-c2' if dashed else order})"
+            f"{make_printable(text)!r} has no area (read as {'r1-c1-r2-c2' if dashed else order})"
         )
     if a < 0 or b < 0:
-        raise RefError(f"{printable(text)!r} begins outside the image (below 0)")
+        raise RefError(f"{make_printable(text)!r} begins outside the image (below 0)")
     return Box(a, b, c, d)
 
 
-def read_list(file: Path, root: Path, problems: list[str]) -> Iterator[Row]:
+def read_list(file: Path, root: Path, problems: list[str]) -> Iterator[RefRow]:
     """The lines of a text list: `path`, or `path r1 c1 r2 c2` (top, left, bottom, right).
 
     Paths may hold spaces: a line that names an existing file below `root` is a path as a whole.
     """
-    name = printable(file.name)
+    name = make_printable(file.name)
     try:
         with open_text(file) as lines:
             for line, text in enumerate(lines, 1):
                 text = text.rstrip("\r\n")
                 if text.strip():
-                    yield from _listed(name, line, text, root, problems)
+                    yield from _parse_list_line(name, line, text, root, problems)
     except UnicodeDecodeError:
-        problems.append(f"{name}, {not_text(file)}")
+        problems.append(f"{name}, {describe_bad_utf8(file)}")
 
 
-def not_text(file: Path) -> str:
+def describe_bad_utf8(file: Path) -> str:
     """Where a file stops being UTF-8, and what to do."""
     line, data = 1, file.read_bytes()
     try:
@@ -272,15 +274,17 @@ def not_text(file: Path) -> str:
     return f"line {line}: is not UTF-8; convert it, say `iconv -f latin1 -t utf-8`"
 
 
-def _listed(name: str, line: int, text: str, root: Path, problems: list[str]) -> Iterator[Row]:
+def _parse_list_line(
+    name: str, line: int, text: str, root: Path, problems: list[str]
+) -> Iterator[RefRow]:
     numbers = None if is_file(root / text) else _FOUR_LAST.match(text)
     try:
         if numbers:
             top, left, bottom, right = (float(number) for number in numbers.groups()[1:])
             box = parse_box(f"{top}-{left}-{bottom}-{right}", "r1-c1-r2-c2")
-            yield Row(line, Item(numbers[1], box), "", None)
+            yield RefRow(line, Item(numbers[1], box), "", None)
         else:
-            yield Row(line, Item.parse(text), "", None)
+            yield RefRow(line, Item.parse(text), "", None)
     except RefError as error:
         problems.append(f"{name}, line {line}: {error}")
 
@@ -291,7 +295,7 @@ def is_file(path: Path) -> bool:
     return os.path.isfile(path)  # noqa: PTH113
 
 
-def exists(path: Path) -> bool:
+def path_exists(path: Path) -> bool:
     """Whether there is such a file or folder; as `is_file`, it raises nothing."""
     return os.path.exists(path)  # noqa: PTH110
 
@@ -303,13 +307,13 @@ def missing_files(items: Iterable[tuple[str, int]], root: Path) -> list[tuple[st
     for path, line in items:
         folder, _, base = path.rpartition("/")
         if folder not in known:
-            known[folder] = _names(root / (folder + "/" if path.startswith("/") else folder))
+            known[folder] = _folder_names(root / (folder + "/" if path.startswith("/") else folder))
         if base not in known[folder]:
             absent.append((path, line))
     return absent
 
 
-def _names(folder: Path) -> set[str]:
+def _folder_names(folder: Path) -> set[str]:
     with contextlib.suppress(OSError, ValueError), os.scandir(folder) as entries:
         return {entry.name for entry in entries}
     return set()

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.errors import RefError
-from annotator.items.refs import printable
+from annotator.items.refs import make_printable
 
 _CHUNK = 1 << 16
 _BOM = b"\xef\xbb\xbf"
@@ -66,7 +66,9 @@ class RefTable(Sequence[str]):
         data = ("\n".join(batch) + "\n").encode("utf-8", "surrogateescape")
         if data.count(b"\n") != len(batch):
             culprit = next(ref for ref in batch if "\n" in ref)
-            raise RefError(f"{printable(culprit)} has a line break in its name; rename the file")
+            raise RefError(
+                f"{make_printable(culprit)} has a line break in its name; rename the file"
+            )
         self._append(data)
 
     def _append(self, data: bytes) -> None:
@@ -153,7 +155,7 @@ class RefTable(Sequence[str]):
             rows[start : start + len(lines)] = self._lookup(lines)
         return rows
 
-    def matching(self, pattern: re.Pattern[bytes], *, lower: bool = False) -> NDArray[np.int64]:
+    def match_rows(self, pattern: re.Pattern[bytes], *, lower: bool = False) -> NDArray[np.int64]:
         """The rows whose line holds a match, ascending; of the line in small letters if `lower`.
 
         The pattern is searched for in all lines at once, so it must not match a line break.

@@ -46,7 +46,7 @@ class Item:
     def ref(self) -> str:
         """The one name of this item. `Item.parse(item.ref) == item` for every item."""
         if self.box is not None:
-            return f"{self.path}#xywh={','.join(map(plain, self.box))}"
+            return f"{self.path}#xywh={','.join(map(format_number, self.box))}"
         # An empty fragment keeps a path that looks like a ref with a box, or ends in #, apart.
         ends_like_a_box = self.path.endswith("#") or _FRAGMENT.search(self.path)
         return f"{self.path}#" if ends_like_a_box else self.path
@@ -68,12 +68,12 @@ class Item:
         return cls(path, box)
 
 
-def plain(value: float) -> str:
+def format_number(value: float) -> str:
     """A short plain decimal: 12, not 12.0, and never 1e+16 or more digits than a pixel needs."""
     return f"{value:.10f}".rstrip("0").rstrip(".")
 
 
-def printable(text: str) -> str:
+def make_printable(text: str) -> str:
     """`text` with everything that could steer a terminal made visible.
 
     Control characters, lone surrogates and the bidirectional overrides (Unicode TR 9) become
@@ -82,14 +82,14 @@ def printable(text: str) -> str:
     return _UNSAFE.sub(lambda found: _escape(found.group()), text)
 
 
-def many(count: int, one: str, more: str | None = None) -> str:
+def plural(count: int, singular: str, plural_form: str | None = None) -> str:
     """`1 item`, `2 items`."""
-    return f"{count:,} {one if count == 1 else more or one + 's'}"
+    return f"{count:,} {singular if count == 1 else plural_form or singular + 's'}"
 
 
-def typed(path: object) -> str:
+def shell_quoted(path: object) -> str:
     """A path as it is typed after a command, quoted where a shell asks for it."""
-    return printable(shlex.quote(str(path)))
+    return make_printable(shlex.quote(str(path)))
 
 
 _UNSAFE = re.compile(

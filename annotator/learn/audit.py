@@ -17,18 +17,33 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.learn.error_estimate import Drawn, lure_weights
-from annotator.learn.stopping import Point, forecast
+from annotator.learn.error_estimate import DrawnLabels, lure_weights
+from annotator.learn.stopping import EstimatePoint, forecast_labels
 
-THRESHOLDS = 200
+MAX_THRESHOLDS = 200
 _LOOKS = (2_000, 20_000)  # labels of an audit; none is planned that takes more
-_OFFERED = (0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.1, 0.15, 0.2, 0.3, 0.5)
-PRIOR = 20.0  # labels that the model's own opinion of its errors is worth
-FIRST_SHARE = 0.9  # of α that the first attempt may spend; the others halve what is left
+_OFFERED_ERRORS = (
+    0.001,
+    0.002,
+    0.003,
+    0.005,
+    0.01,
+    0.02,
+    0.03,
+    0.05,
+    0.08,
+    0.1,
+    0.15,
+    0.2,
+    0.3,
+    0.5,
+)
+ERROR_PRIOR = 20.0  # labels that the model's own opinion of its errors is worth
+FIRST_ALPHA_SHARE = 0.9  # of α that the first attempt may spend; the others halve what is left
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class AuditPlan:
     """What to accept, and how the audit will be judged; fixed before the audit begins."""
 
     threshold: float
@@ -45,7 +60,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class AuditVerdict:
     """What an audit shows so far."""
 
     audited: int
@@ -57,22 +72,22 @@ class Verdict:
     """Labels still needed if no further error is found; None where it is certified or cannot be."""
 
 
-def plan(
+def plan_audit(
     confidence: NDArray[np.floating],
-    drawn: Drawn,
+    drawn: DrawnLabels,
     rest: int,
     *,
     max_error: float,
     level: float = 0.95,
     attempt: int = 1,
-) -> Plan | None:
+) -> AuditPlan | None:
     """The threshold that spares most labels, or None where none spares any.
 
     confidence (m,): the model's largest probability for each unlabelled row; `rest` of them
     exist (m may be a sample). Each attempt at a pool spends its part of α = 1 − level, so that
     all attempts together keep it.
     """
-    alpha = spent(1 - level, attempt)
+    alpha = spent_alpha(1 - level, attempt)
     parts = [
         (round(float((confidence >= threshold).mean()) * rest), float(threshold))
         for threshold in _thresholds(confidence)
@@ -80,7 +95,7 @@ def plan(
     expected = [_expected_error(confidence, drawn, rest, threshold) for _, threshold in parts]
     for length in (_careful_audit, _expected_audit):
         plans = [
-            Plan(threshold, size, error, audit, max_error, alpha, _bets(error / max_error))
+            AuditPlan(threshold, size, error, audit, max_error, alpha, _bets(error / max_error))
             for (size, threshold), error in zip(parts, expected, strict=True)
             if error < max_error
             and (audit := length(error, max_error, alpha, _bets(error / max_error), size)) < size
@@ -93,7 +108,7 @@ def plan(
 
 
 @dataclass(frozen=True, slots=True)
-class Shortfall:
+class AuditShortfall:
     """Why there is no plan, and what it would take."""
 
     least_audit: int
@@ -104,21 +119,21 @@ class Shortfall:
     """Share of that part that is expected to be wrong."""
     labels: int | None
     """Labels in all at which the model might be good enough; None where it cannot be told."""
-    other: Plan | None
+    other: AuditPlan | None
     """The plan for the least larger error, in round numbers, that spares a tenth of the rows."""
 
 
-def shortfall(
+def explain_shortfall(
     confidence: NDArray[np.floating],
-    drawn: Drawn,
+    drawn: DrawnLabels,
     rest: int,
     *,
     max_error: float,
     level: float = 0.95,
     attempt: int = 1,
-) -> Shortfall:
-    """Where `plan` found none for the same arguments."""
-    alpha = spent(1 - level, attempt)
+) -> AuditShortfall:
+    """Where `plan_audit` found none for the same arguments."""
+    alpha = spent_alpha(1 - level, attempt)
     parts = [
         (_expected_error(confidence, drawn, rest, float(threshold)), size)
         for threshold in _thresholds(confidence)
@@ -126,17 +141,17 @@ def shortfall(
         >= 2 * _expected_audit(0.0, max_error, alpha, (0.0,), size)
     ]
     error, surest = min(parts) if parts else (0.0, 0)
-    reach = Point(len(drawn.y), error, len(drawn.y))
+    reach = EstimatePoint(len(drawn.y), error, len(drawn.y))
     others = (
-        plan(confidence, drawn, rest, max_error=limit, level=level, attempt=attempt)
-        for limit in _OFFERED
+        plan_audit(confidence, drawn, rest, max_error=limit, level=level, attempt=attempt)
+        for limit in _OFFERED_ERRORS
         if limit > max_error
     )
-    return Shortfall(
+    return AuditShortfall(
         least_audit=_expected_audit(0.0, max_error, alpha, (0.0,), surest or rest),
         surest=surest,
         error=error,
-        labels=forecast([reach], max_error / 2) if surest else None,
+        labels=forecast_labels([reach], max_error / 2) if surest else None,
         other=next(
             (one for one in others if one and one.size - one.expected_audit >= rest / 10), None
         ),
@@ -144,12 +159,14 @@ def shortfall(
 
 
 def _thresholds(confidence: NDArray[np.floating]) -> NDArray[np.floating]:
-    return np.unique(np.quantile(confidence, np.linspace(0, 0.995, THRESHOLDS)))
+    return np.unique(np.quantile(confidence, np.linspace(0, 0.995, MAX_THRESHOLDS)))
 
 
-def spent(alpha: float, attempt: int) -> float:
+def spent_alpha(alpha: float, attempt: int) -> float:
     """The part of α that the n-th attempt may spend; over all attempts it adds up to α."""
-    return alpha * (FIRST_SHARE if attempt == 1 else (1 - FIRST_SHARE) / 2 ** (attempt - 1))
+    return alpha * (
+        FIRST_ALPHA_SHARE if attempt == 1 else (1 - FIRST_ALPHA_SHARE) / 2 ** (attempt - 1)
+    )
 
 
 def _bets(ratio: float) -> tuple[float, ...]:
@@ -183,18 +200,18 @@ def _expected_audit(
 
     Drawn without replacement, a small set takes fewer than a large one.
     """
-    judged = Plan(0.0, size, error, 0, limit, alpha, bets)
+    judged = AuditPlan(0.0, size, error, 0, limit, alpha, bets)
     for most in _LOOKS:
         n = min(most, size)
         count = np.floor(error * np.arange(n + 1) + 0.5) if max(bets) > 0 else np.zeros(n + 1)
-        enough = _stakes(np.diff(count) > 0, judged, limit) >= np.log(1 / alpha) - 1e-9
+        enough = _log_stakes(np.diff(count) > 0, judged, limit) >= np.log(1 / alpha) - 1e-9
         if enough.any():
             return int(enough.argmax()) + 1
     return size
 
 
 def _expected_error(
-    confidence: NDArray[np.floating], drawn: Drawn, rest: int, threshold: float
+    confidence: NDArray[np.floating], drawn: DrawnLabels, rest: int, threshold: float
 ) -> float:
     """The error of the accepted rows: the model's opinion, corrected by labels it has not seen."""
     said = 1 - confidence[confidence >= threshold]
@@ -207,7 +224,7 @@ def _expected_error(
     n_eff = 1 / float(weights @ weights)
     wrong = (drawn.proba.argmax(axis=1) != drawn.y)[inside]
     off = float(weights @ (wrong - (1 - top[inside])))
-    return max(opinion + n_eff / (n_eff + PRIOR) * off, 0.2 * opinion)
+    return max(opinion + n_eff / (n_eff + ERROR_PRIOR) * off, 0.2 * opinion)
 
 
 def audit_order(rows: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
@@ -215,31 +232,31 @@ def audit_order(rows: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
     return np.random.default_rng([seed, len(rows)]).permutation(rows)
 
 
-def verdict(wrong: Sequence[bool], plan: Plan) -> Verdict:
+def judge_audit(wrong: Sequence[bool], plan: AuditPlan) -> AuditVerdict:
     """Judge an audit: whether each prediction was wrong, in the order of `audit_order`."""
     seen = np.array(wrong, dtype=bool)
-    done = certified(seen, plan)
-    return Verdict(
+    done = is_certified(seen, plan)
+    return AuditVerdict(
         audited=len(seen),
         wrong=int(seen.sum()),
         certified=done,
-        bound=_bound(seen, plan),
-        more=None if done else _more(seen, plan),
+        bound=_error_bound(seen, plan),
+        more=None if done else _labels_to_certify(seen, plan),
     )
 
 
-def certified(wrong: NDArray[np.bool_], plan: Plan) -> bool:
+def is_certified(wrong: NDArray[np.bool_], plan: AuditPlan) -> bool:
     """Whether "at least max_error of the accepted rows are wrong" is refuted by now."""
-    return _refuted(wrong, plan, plan.max_error)
+    return _is_refuted(wrong, plan, plan.max_error)
 
 
-def _refuted(seen: NDArray[np.bool_], plan: Plan, limit: float) -> bool:
+def _is_refuted(seen: NDArray[np.bool_], plan: AuditPlan, limit: float) -> bool:
     """Whether "at least `limit` of the accepted are wrong" has been refuted at any time."""
-    stakes = _stakes(seen, plan, limit)
+    stakes = _log_stakes(seen, plan, limit)
     return bool(len(stakes) and stakes.max() >= np.log(1 / plan.alpha) - 1e-9)
 
 
-def _stakes(seen: NDArray[np.bool_], plan: Plan, limit: float) -> NDArray[np.float64]:
+def _log_stakes(seen: NDArray[np.bool_], plan: AuditPlan, limit: float) -> NDArray[np.float64]:
     """The logarithm of the stake after each label.
 
     Under the claim the next row is wrong with probability (limit · size − wrong so far) / rows
@@ -257,19 +274,19 @@ def _stakes(seen: NDArray[np.bool_], plan: Plan, limit: float) -> NDArray[np.flo
     return np.asarray(np.logaddexp.reduce(parts, axis=0) - np.log(len(parts)))
 
 
-def _bound(seen: NDArray[np.bool_], plan: Plan) -> float:
+def _error_bound(seen: NDArray[np.bool_], plan: AuditPlan) -> float:
     low, high = 0.0, 1.0
     for _ in range(30):
         middle = (low + high) / 2
-        low, high = (low, middle) if _refuted(seen, plan, middle) else (middle, high)
+        low, high = (low, middle) if _is_refuted(seen, plan, middle) else (middle, high)
     return high
 
 
-def _more(seen: NDArray[np.bool_], plan: Plan) -> int | None:
+def _labels_to_certify(seen: NDArray[np.bool_], plan: AuditPlan) -> int | None:
     """Labels without an error that would certify; None where all rows would not do."""
 
     def enough(more: int) -> bool:
-        return _refuted(np.append(seen, np.zeros(more, bool)), plan, plan.max_error)
+        return _is_refuted(np.append(seen, np.zeros(more, bool)), plan, plan.max_error)
 
     lost = seen.any() and max(plan.bets) == 0
     if lost or seen.sum() >= plan.max_error * plan.size:

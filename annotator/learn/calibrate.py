@@ -14,24 +14,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-Labels = NDArray[np.int64]
+LabelIndices = NDArray[np.int64]
 
-FIRST = 4.0  # the temperature to start from, and to stay near while labels are few
-LIMIT = np.log(64.0)  # of its logarithm: no probability becomes zero
-ROUNDS = 30
-ENOUGH = 1e-9  # of the loss, per row
+INITIAL_TEMPERATURE = 4.0  # the temperature to start from, and to stay near while labels are few
+MAX_LOG_TEMPERATURE = np.log(64.0)  # of its logarithm: no probability becomes zero
+MAX_NEWTON_STEPS = 30
+TOLERANCE = 1e-9  # of the loss, per row
 
 
-class Strength(NamedTuple):
+class PenaltyStrength(NamedTuple):
     """How strongly the temperature's logarithm is held near that of FIRST, and offsets near 0."""
 
     temperature: float
     offsets: float
 
 
-def strength(n: int) -> Strength:
+def penalty_strength(n: int) -> PenaltyStrength:
     """With n labels. Strong at first: left out, one of three labels makes its class look rare."""
-    return Strength(0.1 + 50 / n, 2 + 80 / n)
+    return PenaltyStrength(0.1 + 50 / n, 2 + 80 / n)
 
 
 class Calibration(NamedTuple):
@@ -51,39 +51,39 @@ def softmax(scores: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(found / found.sum(axis=-1, keepdims=True))
 
 
-def calibrate(scores: Array, y: Labels) -> Calibration:
+def fit_calibration(scores: Array, y: LabelIndices) -> Calibration:
     """The temperature and offsets of least penalised log-loss on scores (n, C) and y (n,)."""
     theta = np.zeros(scores.shape[1] + 1)
-    theta[0] = np.log(FIRST)
+    theta[0] = np.log(INITIAL_TEMPERATURE)
     loss, proba = _loss(theta, scores, y)
-    for _ in range(ROUNDS):
-        step = _newton(theta, proba, scores, y)
-        moved = _shortened(theta, step, loss, scores, y)
+    for _ in range(MAX_NEWTON_STEPS):
+        step = _newton_step(theta, proba, scores, y)
+        moved = _backtrack(theta, step, loss, scores, y)
         if moved is None:
             break
         theta, gain, loss, proba = moved
-        if gain < ENOUGH * len(y):
+        if gain < TOLERANCE * len(y):
             break
     return Calibration(float(np.exp(theta[0])), theta[1:])
 
 
-def _loss(theta: Array, scores: Array, y: Labels) -> tuple[float, Array]:
+def _loss(theta: Array, scores: Array, y: LabelIndices) -> tuple[float, Array]:
     z = np.exp(theta[0]) * scores + theta[1:]
     z -= z.max(axis=1, keepdims=True)
     total = np.exp(z).sum(axis=1, keepdims=True)
     fit = float((np.log(total[:, 0]) - z[np.arange(len(y)), y]).sum())
-    held = strength(len(y))
-    away = held.temperature * (theta[0] - np.log(FIRST)) ** 2
+    held = penalty_strength(len(y))
+    away = held.temperature * (theta[0] - np.log(INITIAL_TEMPERATURE)) ** 2
     away += held.offsets * (theta[1:] ** 2).sum()
     return fit + away / 2, np.exp(z) / total
 
 
-def _newton(theta: Array, proba: Array, scores: Array, y: Labels) -> Array:
+def _newton_step(theta: Array, proba: Array, scores: Array, y: LabelIndices) -> Array:
     """The step to the minimum of the quadratic model."""
-    scaled, off, held = np.exp(theta[0]) * scores, proba.copy(), strength(len(y))
+    scaled, off, held = np.exp(theta[0]) * scores, proba.copy(), penalty_strength(len(y))
     off[np.arange(len(y)), y] -= 1
     gradient = np.append((off * scaled).sum(), off.sum(axis=0) + held.offsets * theta[1:])
-    gradient[0] += held.temperature * (theta[0] - np.log(FIRST))
+    gradient[0] += held.temperature * (theta[0] - np.log(INITIAL_TEMPERATURE))
     mean = (proba * scaled).sum(axis=1, keepdims=True)
     H = np.empty((len(theta), len(theta)))
     H[0, 0] = (proba * (scaled - mean) ** 2).sum() + held.temperature
@@ -92,13 +92,13 @@ def _newton(theta: Array, proba: Array, scores: Array, y: Labels) -> Array:
     return np.asarray(np.linalg.solve(H, gradient))
 
 
-def _shortened(
-    theta: Array, step: Array, loss: float, scores: Array, y: Labels
+def _backtrack(
+    theta: Array, step: Array, loss: float, scores: Array, y: LabelIndices
 ) -> tuple[Array, float, float, Array] | None:
     """The first of the step, half of it, a quarter ... that lowers the loss; None if none does."""
     for power in range(12):
         moved = theta - step / 2**power
-        if abs(moved[0]) < LIMIT:
+        if abs(moved[0]) < MAX_LOG_TEMPERATURE:
             found, proba = _loss(moved, scores, y)
             if found < loss:
                 return moved, loss - found, found, proba

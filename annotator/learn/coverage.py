@@ -14,30 +14,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.learn.candidates import Pool
-from annotator.learn.rows import CHUNK, KEPT, Rows, UnitRows
+from annotator.learn.rows import CHUNK, MAX_KEPT_VALUES, Rows, UnitRows
 
-REFERENCES = 1000
-NEIGHBOUR = 10
+MAX_REFERENCES = 1000
+RADIUS_NEIGHBOUR = 10
 
 Array = NDArray[np.float32]
 
 
-class Between:
+class ReferenceDistances:
     """Squared distances from pool rows to the references; in a small pool each is kept."""
 
     def __init__(self, unit: UnitRows, references: Array) -> None:
         self.unit, self.references = unit, references
-        N, kept = len(unit.matrix), len(unit.matrix) * len(references) <= KEPT
+        N, kept = len(unit.matrix), len(unit.matrix) * len(references) <= MAX_KEPT_VALUES
         self._kept = np.zeros((N, len(references)), dtype=np.float32) if kept else None
         self._known = np.zeros(N, dtype=bool)
 
     def of(self, rows: Rows) -> Array:
         """Squared distances (m, R) of rows (m,)."""
         if self._kept is None:
-            return distances(self.unit.take(rows), self.references)
+            return squared_distances(self.unit.take(rows), self.references)
         missing = rows[~self._known[rows]]
         if len(missing):
-            self._kept[missing] = distances(self.unit.take(missing), self.references)
+            self._kept[missing] = squared_distances(self.unit.take(missing), self.references)
             self._known[missing] = True
         return self._kept[rows]
 
@@ -56,7 +56,7 @@ class Coverage:
     """(k,) rows asked so far."""
     nearest: Array
     """(R,) squared distance to the nearest of them; infinite before the first."""
-    between: Between
+    between: ReferenceDistances
 
     def cover(self, unit: UnitRows, asked: Rows) -> Coverage:
         """The same references with `asked` (k,) covered; rows covered before cost nothing."""
@@ -90,13 +90,13 @@ class Coverage:
         return np.asarray(found)
 
 
-def references(unit: UnitRows, rows: Rows, seed: int) -> Coverage:
+def sample_references(unit: UnitRows, rows: Rows, seed: int) -> Coverage:
     """A random sample of at most 1,000 of `rows`, with nothing covered yet."""
-    rng = np.random.default_rng([seed, REFERENCES])
-    chosen = np.sort(rng.choice(rows, min(REFERENCES, len(rows)), replace=False))
+    rng = np.random.default_rng([seed, MAX_REFERENCES])
+    chosen = np.sort(rng.choice(rows, min(MAX_REFERENCES, len(rows)), replace=False))
     X = unit.take(chosen)
     nothing = np.full(len(chosen), np.inf, dtype=np.float32)
-    return Coverage(chosen, X, first_radius(X), chosen[:0], nothing, Between(unit, X))
+    return Coverage(chosen, X, first_radius(X), chosen[:0], nothing, ReferenceDistances(unit, X))
 
 
 def pool_coverage(pool: Pool) -> Coverage:
@@ -105,7 +105,7 @@ def pool_coverage(pool: Pool) -> Coverage:
     rows = np.arange(N) if pool.available is None else np.flatnonzero(pool.available)
     known = pool.cache.get("coverage")
     if known is None or known[0] != (pool.seed, len(rows)):
-        known = ((pool.seed, len(rows)), references(pool.unit, rows, pool.seed))
+        known = ((pool.seed, len(rows)), sample_references(pool.unit, rows, pool.seed))
     covered = known[1].cover(pool.unit, pool.shown)
     pool.cache["coverage"] = (known[0], covered)
     return covered
@@ -115,8 +115,8 @@ def first_radius(X: Array) -> float:
     """σ²: the median squared distance to the 10th neighbour; never zero."""
     if len(X) < 2:
         return 1.0
-    k = min(NEIGHBOUR, len(X) - 1)
-    return max(float(np.median(np.partition(distances(X, X), k, axis=1)[:, k])), 1e-6)
+    k = min(RADIUS_NEIGHBOUR, len(X) - 1)
+    return max(float(np.median(np.partition(squared_distances(X, X), k, axis=1)[:, k])), 1e-6)
 
 
 def shrunk_radius(radius: float, X: Array) -> float:
@@ -125,15 +125,15 @@ def shrunk_radius(radius: float, X: Array) -> float:
     The 5th percentile of the squared distance to the nearest other label, between a quarter
     of the first radius and all of it.
     """
-    if len(X) < NEIGHBOUR:
+    if len(X) < RADIUS_NEIGHBOUR:
         return radius
-    between = distances(X, X)
+    between = squared_distances(X, X)
     np.fill_diagonal(between, np.inf)
     low = float(np.percentile(between.min(axis=1), 5))
     return float(np.clip(low, radius / 4, radius))
 
 
-def distances(A: Array, B: Array) -> Array:
+def squared_distances(A: Array, B: Array) -> Array:
     """Squared distances (a, b) between unit rows."""
     found = A @ B.T
     found *= -2

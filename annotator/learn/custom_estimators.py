@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.errors import ProjectError
-from annotator.items.refs import printable
+from annotator.items.refs import make_printable
 
 _FAULTS = (ImportError, OSError, SyntaxError, AttributeError, NameError, TypeError, ValueError)
 """By these a module of one's own fails to load, and a name that is none."""
 
 
-class Foreign:
+class CustomEstimator:
     """What `learn` needs beside a class's own `fit(X, y)` and `predict_proba(X)`.
 
     The class is made anew, without arguments, for every fit. It never sees labels of one class
@@ -30,18 +30,18 @@ class Foreign:
     or the classes it was given, in order.
     """
 
-    made_of: ClassVar[type]
+    estimator_class: ClassVar[type]
     path: ClassVar[str]
 
     def __init__(self, classes: int) -> None:
         self.classes_: NDArray[np.int64] = np.arange(classes)
         self._model: Any = None
 
-    def fit(self, X: NDArray[Any], y: NDArray[np.int64], warm: object = None) -> Foreign:
+    def fit(self, X: NDArray[Any], y: NDArray[np.int64], warm: object = None) -> CustomEstimator:
         """Learn from unit rows X (n, d) and y (n,)."""
         self.classes_, self._model = np.unique(y), None
         if len(self.classes_) > 1:
-            self._model = self.made_of()
+            self._model = self.estimator_class()
             self._model.fit(np.asarray(X), y)
             self.classes_ = np.asarray(getattr(self._model, "classes_", self.classes_))
         return self
@@ -57,7 +57,7 @@ class Foreign:
         wanted = (len(X), len(self.classes_))
         if found.shape != wanted or not np.isfinite(found).all() or (found < 0).any():
             raise ProjectError(
-                f"predict_proba of {printable(self.path)} must give probabilities of shape "
+                f"predict_proba of {make_printable(self.path)} must give probabilities of shape "
                 f"{wanted}, one column for each class it has seen; it gave {found.shape}"
                 + (", some of them negative or no numbers" if found.shape == wanted else "")
             )
@@ -65,27 +65,27 @@ class Foreign:
 
 
 @cache
-def foreign(path: str) -> type[Foreign]:
+def load_custom_estimator(path: str) -> type[CustomEstimator]:
     """The estimator of `module:Class` or `file.py:Class`. Raises ProjectError."""
     place, _, name = path.rpartition(":")
     try:
-        found = getattr(_module(place), name)
+        found = getattr(_import_module(place), name)
     except _FAULTS as error:
         why = f"{type(error).__name__}: {error}"
         raise ProjectError(
-            f"cannot load the estimator {printable(path)} ({printable(why)}); write module:Class "
+            f"cannot load the estimator {make_printable(path)} ({make_printable(why)}); write module:Class "
             "for what is installed, or file.py:Class"
         ) from error
     lacking = [need for need in ("fit", "predict_proba") if not hasattr(found, need)]
     if lacking or not isinstance(found, type):
         what = f"has no {' and no '.join(lacking)}" if lacking else "is no class"
         raise ProjectError(
-            f"{printable(path)} {what}; an estimator is a class with fit(X, y) and predict_proba(X)"
+            f"{make_printable(path)} {what}; an estimator is a class with fit(X, y) and predict_proba(X)"
         )
-    return type("Foreign", (Foreign,), {"made_of": found, "path": path})
+    return type("Foreign", (CustomEstimator,), {"made_of": found, "path": path})
 
 
-def _module(place: str) -> ModuleType:
+def _import_module(place: str) -> ModuleType:
     if not place.endswith(".py"):
         return import_module(place)
     file = Path(place).expanduser()

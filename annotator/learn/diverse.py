@@ -6,32 +6,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.learn.candidates import Pool
-from annotator.learn.coverage import distances, pool_coverage, shrunk_radius
-from annotator.learn.mixture import CANDIDATES, uncertainty
+from annotator.learn.coverage import pool_coverage, shrunk_radius, squared_distances
+from annotator.learn.mixture import WARM_CANDIDATES, margin_uncertainty
 from annotator.learn.rows import Rows
-from annotator.learn.strategies import Pick, largest, margins
+from annotator.learn.strategies import Pick, largest_utilities, margin_scores
 
-CLUSTERED = 4000  # rows that TypiClust looks at
-NEIGHBOURS = 20
-ROUNDS = 8
-MOST_CLUSTERS = 500
+MAX_CLUSTERED_ROWS = 4000  # rows that TypiClust looks at
+TYPICALITY_NEIGHBOURS = 20
+KMEANS_ROUNDS = 8
+MAX_CLUSTERS = 500
 
 
 def uherding(pool: Pool, want: int) -> list[Pick]:
     """Most uncertain coverage, from the first label on (arXiv:2412.20644)."""
-    places = largest(margins(pool.proba), CANDIDATES + want, pool.rng)
-    rows = np.union1d(pool.rows[places], pool.open.uniform(pool.rng, CANDIDATES + want))
+    places = largest_utilities(margin_scores(pool.proba), WARM_CANDIDATES + want, pool.rng)
+    rows = np.union1d(pool.rows[places], pool.open.uniform(pool.rng, WARM_CANDIDATES + want))
     coverage, X = pool_coverage(pool), pool.unit.take(rows)
     radius = shrunk_radius(coverage.radius, pool.unit.take(pool.labelled))
-    kernel, weights = coverage.kernel(rows, radius), uncertainty(pool.score(coverage.X))
+    kernel, weights = coverage.kernel(rows, radius), margin_uncertainty(pool.score(coverage.X))
     taken: list[int] = []
     for _ in range(min(want, len(rows))):
         gains = coverage.gains(kernel, radius, weights)
         gains[taken] = -1
         taken.append(int(gains.argmax()))
-        nearest = distances(coverage.X, X[taken[-1:]])[:, 0]
+        nearest = squared_distances(coverage.X, X[taken[-1:]])[:, 0]
         coverage = coverage.with_nearest(np.minimum(coverage.nearest, nearest))
-    return _picks(pool, rows[taken], "uherding")
+    return _make_picks(pool, rows[taken], "uherding")
 
 
 def coreset(pool: Pool, want: int) -> list[Pick]:
@@ -39,13 +39,13 @@ def coreset(pool: Pool, want: int) -> list[Pick]:
     X = pool.unit.take(pool.rows)
     nearest = np.full(len(X), np.inf, dtype=np.float32)
     for _, known in pool.unit.chunks(pool.labelled):
-        nearest = np.minimum(nearest, distances(X, known).min(axis=1))
+        nearest = np.minimum(nearest, squared_distances(X, known).min(axis=1))
     taken: list[int] = []
     for _ in range(min(want, len(X))):
-        taken.append(int(largest(nearest, 1, pool.rng)[0]))
-        nearest = np.minimum(nearest, distances(X, X[taken[-1:]])[:, 0])
+        taken.append(int(largest_utilities(nearest, 1, pool.rng)[0]))
+        nearest = np.minimum(nearest, squared_distances(X, X[taken[-1:]])[:, 0])
         nearest[taken] = -1
-    return _picks(pool, pool.rows[taken], "coreset")
+    return _make_picks(pool, pool.rows[taken], "coreset")
 
 
 def badge(pool: Pool, want: int) -> list[Pick]:
@@ -58,17 +58,17 @@ def badge(pool: Pool, want: int) -> list[Pick]:
     a = np.array(pool.proba, dtype=np.float32)
     a[np.arange(len(a)), a.argmax(axis=1)] -= 1
     size = (a**2).sum(axis=1)
-    taken = [int(largest(size, 1, pool.rng)[0])] if want and len(X) else []
+    taken = [int(largest_utilities(size, 1, pool.rng)[0])] if want and len(X) else []
     nearest = np.full(len(X), np.inf, dtype=np.float32)
     while 0 < len(taken) < min(want, len(X)):
         last = taken[-1]
         apart = size + size[last] - 2 * (a @ a[last]) * (X @ X[last])
         nearest = np.minimum(nearest, apart.clip(min=0))
-        taken.append(_drawn(nearest, taken, pool.rng))
-    return _picks(pool, pool.rows[taken], "badge")
+        taken.append(_draw_weighted(nearest, taken, pool.rng))
+    return _make_picks(pool, pool.rows[taken], "badge")
 
 
-def _drawn(weights: NDArray[np.float32], taken: list[int], rng: np.random.Generator) -> int:
+def _draw_weighted(weights: NDArray[np.float32], taken: list[int], rng: np.random.Generator) -> int:
     odds = weights.astype(float)
     odds[taken] = 0
     if odds.sum() <= 0:
@@ -83,37 +83,39 @@ def typiclust(pool: Pool, want: int) -> list[Pick]:
     Clusters: k-means of at most 4,000 rows into as many as there are labels and wishes,
     rounded up to tens. Typical: the smallest mean distance to 20 neighbours in the cluster.
     """
-    known = pool.labelled[-CLUSTERED // 2 :]
-    some = np.sort(pool.rng.choice(pool.rows, min(CLUSTERED, len(pool.rows)), replace=False))
+    known = pool.labelled[-MAX_CLUSTERED_ROWS // 2 :]
+    some = np.sort(
+        pool.rng.choice(pool.rows, min(MAX_CLUSTERED_ROWS, len(pool.rows)), replace=False)
+    )
     X = pool.unit.take(np.concatenate([some, known]))
-    k = min(-(-(len(known) + want) // 10) * 10, MOST_CLUSTERS, len(X))
-    member = clusters(X, k, np.random.default_rng([pool.seed, k]))
+    k = min(-(-(len(known) + want) // 10) * 10, MAX_CLUSTERS, len(X))
+    member = spherical_kmeans(X, k, np.random.default_rng([pool.seed, k]))
     labels = np.bincount(member[len(some) :], minlength=k)
     taken: list[int] = []
     for _ in range(min(want, len(some))):
-        place = _typical(X[: len(some)], member[: len(some)], labels, taken)
+        place = _most_typical(X[: len(some)], member[: len(some)], labels, taken)
         labels[member[place]] += 1
         taken.append(place)
-    return _picks(pool, some[taken], "typiclust")
+    return _make_picks(pool, some[taken], "typiclust")
 
 
-def _typical(X: NDArray[np.float32], member: Rows, labels: Rows, taken: list[int]) -> int:
+def _most_typical(X: NDArray[np.float32], member: Rows, labels: Rows, taken: list[int]) -> int:
     free = np.ones(len(X), dtype=bool)
     free[taken] = False
     sizes = np.bincount(member[free], minlength=len(labels))
     cluster = np.lexsort((-sizes, labels, sizes == 0))[0]
     places = np.flatnonzero(free & (member == cluster))
-    between = np.sqrt(distances(X[places], X[places]))
-    near = min(NEIGHBOURS, len(places) - 1)
+    between = np.sqrt(squared_distances(X[places], X[places]))
+    near = min(TYPICALITY_NEIGHBOURS, len(places) - 1)
     mean = np.sort(between, axis=1)[:, : near + 1].sum(axis=1)
     return int(places[mean.argmin()])
 
 
-def clusters(X: NDArray[np.float32], k: int, rng: np.random.Generator) -> Rows:
+def spherical_kmeans(X: NDArray[np.float32], k: int, rng: np.random.Generator) -> Rows:
     """The cluster (n,) of each unit row X (n, d), by a few rounds of spherical k-means."""
     centres = X[rng.choice(len(X), k, replace=False)]
     member = (X @ centres.T).argmax(axis=1)
-    for _ in range(ROUNDS):
+    for _ in range(KMEANS_ROUNDS):
         sums = np.zeros_like(centres)
         np.add.at(sums, member, X)
         length = np.linalg.norm(sums, axis=1, keepdims=True)
@@ -122,5 +124,5 @@ def clusters(X: NDArray[np.float32], k: int, rng: np.random.Generator) -> Rows:
     return np.asarray(member)
 
 
-def _picks(pool: Pool, rows: Rows, name: str) -> list[Pick]:
+def _make_picks(pool: Pool, rows: Rows, name: str) -> list[Pick]:
     return [Pick(int(row), np.nan, pool.open.size - i, name) for i, row in enumerate(rows)]

@@ -19,13 +19,17 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 LEAST_N_EFF = 8.0
-NORMAL = 1.6449  # the 95 % quantile of the normal distribution
-PRIOR = 10.0  # pseudo-labels behind a control variate's coefficient of 1
-OPINION = 10.0  # labels that the model's own expectation is worth
-SHRINK = 20.0  # pseudo-labels behind the variance that the model's doubt leaves unexplained
-UNEXPLAINED = 0.3  # of p (1 − p), at least
-HOLE = 0.05  # of the leave-one-out error of the first label that its later neighbours would mend
-UNSURE = 0.5  # of what the corrections by rules of thumb take off, as its standard error
+NORMAL_QUANTILE = 1.6449  # the 95 % quantile of the normal distribution
+TUNING_PRIOR = 10.0  # pseudo-labels behind a control variate's coefficient of 1
+OPINION_LABELS = 10.0  # labels that the model's own expectation is worth
+VARIANCE_PRIOR = 20.0  # pseudo-labels behind the variance that the model's doubt leaves unexplained
+MIN_UNEXPLAINED = 0.3  # of p (1 − p), at least
+FIRST_LABEL_BIAS = (
+    0.05  # of the leave-one-out error of the first label that its later neighbours would mend
+)
+CORRECTION_DEVIATION = (
+    0.5  # of what the corrections by rules of thumb take off, as its standard error
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,7 @@ class ErrorEstimate:
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class DrawnLabels:
     """The labels so far, as they were drawn.
 
     proba (n, C): out-of-sample probabilities; fitted (n, C): those of the model that knows all
@@ -81,7 +85,7 @@ class Drawn:
 
 
 @dataclass(frozen=True, slots=True)
-class Rest:
+class Unlabelled:
     """The model's probabilities (m, C) for a scan of the unlabelled rows, of which `size` exist."""
 
     proba: NDArray[np.floating]
@@ -100,7 +104,7 @@ def lure_weights(q: Array, pool: NDArray[np.int64], rest: int) -> Array:
     return weights / total if total > 0 else np.full(len(q), 1 / len(q))
 
 
-def estimate(drawn: Drawn, rest: Rest) -> ErrorEstimate | None:
+def estimate_error(drawn: DrawnLabels, rest: Unlabelled) -> ErrorEstimate | None:
     """The error and the class shares of all rows; None without a label of known q."""
     random = drawn.random
     if not random.any() or rest.size == 0:
@@ -108,15 +112,15 @@ def estimate(drawn: Drawn, rest: Rest) -> ErrorEstimate | None:
     weights = lure_weights(drawn.q[random], drawn.pool[random], rest.size)
     wrong = (drawn.proba.argmax(axis=1) != drawn.y).astype(float)
     known = (drawn.fitted.argmax(axis=1) != drawn.y).astype(float)
-    worth, mended = OPINION if drawn.calibrated else 0.0, _mended(wrong, known)
+    worth, mended = OPINION_LABELS if drawn.calibrated else 0.0, _debias_leave_one_out(wrong, known)
     doubt = _Variate(1 - drawn.proba.max(axis=1), 1 - rest.proba.max(axis=1).astype(float), worth)
-    error = _corrected(
-        _combine(mended, doubt, weights, random, rest.size),
+    error = _correct_interval(
+        _combine_estimates(mended, doubt, weights, random, rest.size),
         float(weights @ (wrong - mended)[random]),
-        _pessimism(wrong, known, rest.size),
+        _estimate_pessimism(wrong, known, rest.size),
     )
     shares = tuple(
-        _combine(
+        _combine_estimates(
             (drawn.y == c).astype(float),
             _Variate(drawn.proba[:, c], rest.proba[:, c].astype(float), worth),
             weights,
@@ -129,7 +133,7 @@ def estimate(drawn: Drawn, rest: Rest) -> ErrorEstimate | None:
     return ErrorEstimate(error.value, error.low, error.high, n_eff, int(random.sum()), shares)
 
 
-def precision(drawn: Drawn, rest: Rest, c: int) -> Interval | None:
+def estimate_precision(drawn: DrawnLabels, rest: Unlabelled, c: int) -> Interval | None:
     """Of the unlabelled rows that the model takes for class c, the share that is of class c.
 
     None while there is no such row, or no randomly drawn label among those taken for c.
@@ -139,14 +143,14 @@ def precision(drawn: Drawn, rest: Rest, c: int) -> Interval | None:
     if not chosen.any() or not among.any():
         return None
     weights = lure_weights(drawn.q[chosen], drawn.pool[chosen], rest.size)
-    worth = OPINION if drawn.calibrated else 0.0
+    worth = OPINION_LABELS if drawn.calibrated else 0.0
     variate = _Variate(drawn.proba[chosen, c], rest.proba[among, c].astype(float), worth)
     size = max(round(float(among.mean()) * rest.size), 1)
     value, everywhere = (drawn.y[chosen] == c).astype(float), np.ones(int(chosen.sum()), bool)
-    return _combine(value, variate, weights, everywhere, size)
+    return _combine_estimates(value, variate, weights, everywhere, size)
 
 
-def _mended(wrong: Array, known: Array) -> Array:
+def _debias_leave_one_out(wrong: Array, known: Array) -> Array:
     """Errors (n,) of leave-one-out, those of early labels a little mended.
 
     Every label keeps the strategy from asking its neighbours, and so the more labels came after
@@ -156,10 +160,10 @@ def _mended(wrong: Array, known: Array) -> Array:
     labels.
     """
     after = 1 - np.arange(1, len(wrong) + 1) / len(wrong)
-    return np.asarray(wrong - HOLE * after * np.maximum(wrong - known, 0))
+    return np.asarray(wrong - FIRST_LABEL_BIAS * after * np.maximum(wrong - known, 0))
 
 
-def _pessimism(wrong: Array, known: Array, rest: int) -> float:
+def _estimate_pessimism(wrong: Array, known: Array, rest: int) -> float:
     """How much leave-one-out overstates the error on the labelled rows themselves.
 
     By the part of the pool that they are, they count with 0.632 of their leave-one-out error
@@ -171,19 +175,19 @@ def _pessimism(wrong: Array, known: Array, rest: int) -> float:
     return float(0.368 * share * max(wrong.mean() - known.mean(), 0))
 
 
-def _corrected(interval: Interval, mended: float, pessimism: float) -> Interval:
+def _correct_interval(interval: Interval, mended: float, pessimism: float) -> Interval:
     """Less by `pessimism`, and as much wider as rules of thumb are unsure.
 
     `mended` is what the interval is less by already. Nobody knows the standard error of such
     rules; half of what they take off stands for it.
     """
-    unsure = NORMAL * UNSURE * (mended + pessimism)
-    value, low, high = _ends(interval)
+    unsure = NORMAL_QUANTILE * CORRECTION_DEVIATION * (mended + pessimism)
+    value, low, high = _interval_ends(interval)
     ends = (value, value - np.hypot(value - low, unsure), value + np.hypot(high - value, unsure))
     return Interval(*(float(np.clip(end - pessimism, 0, 1)) for end in ends))
 
 
-def _ends(interval: Interval) -> tuple[float, float, float]:
+def _interval_ends(interval: Interval) -> tuple[float, float, float]:
     return interval.value, interval.low, interval.high
 
 
@@ -197,7 +201,7 @@ class _Variate:
     """Labels that what it expects of the whole pool counts as."""
 
 
-def _combine(
+def _combine_estimates(
     value: Array, variate: _Variate, weights: Array, random: NDArray[np.bool_], rest: int
 ) -> Interval:
     """The mean of `value` over all rows.
@@ -210,34 +214,36 @@ def _combine(
     mean_f = (f.sum() + rest * variate.unlabelled.mean()) / (len(f) + rest)
     n_eff = 1 / (weights**2).sum()
     explained = float(variate.unlabelled.var())
-    tuning = _tuning(e, f, weights, n_eff, explained)
+    tuning = _tuning_coefficient(e, f, weights, n_eff, explained)
     found = float(weights @ e + tuning * (mean_f - weights @ f))
     residual = e - tuning * f
     spread = weights @ (residual - weights @ residual) ** 2 * n_eff / max(n_eff - 1, 1)
     n = n_eff + variate.worth
     seen = float(n_eff * (weights @ e) + variate.worth * mean_f + 1) / (n + 2)
-    usual = _unexplained(seen, tuning if variate.worth else 0.0, explained)
-    variance = (n_eff * spread + SHRINK * usual) / (n_eff + SHRINK)
+    usual = _unexplained_variance(seen, tuning if variate.worth else 0.0, explained)
+    variance = (n_eff * spread + VARIANCE_PRIOR * usual) / (n_eff + VARIANCE_PRIOR)
     joined = float(n_eff * found + variate.worth * mean_f) / n
     interval = share_interval(joined, float(variance), float(n), float(n_eff))
-    return _with_known(interval, value[~random], len(f) + rest)
+    return _join_known(interval, value[~random], len(f) + rest)
 
 
-def _tuning(e: Array, f: Array, weights: Array, n_eff: float, pool_variance: float) -> float:
+def _tuning_coefficient(
+    e: Array, f: Array, weights: Array, n_eff: float, pool_variance: float
+) -> float:
     """The control variate's coefficient: weighted regression of e on f, shrunk towards 1."""
     de, df = e - weights @ e, f - weights @ f
-    above = n_eff * (weights @ (de * df)) + PRIOR * pool_variance
-    below = n_eff * (weights @ df**2) + PRIOR * pool_variance
+    above = n_eff * (weights @ (de * df)) + TUNING_PRIOR * pool_variance
+    below = n_eff * (weights @ df**2) + TUNING_PRIOR * pool_variance
     return float(np.clip(above / below, 0, 1.2)) if below > 0 else 0.0
 
 
-def _unexplained(p: float, tuning: float, explained: float) -> float:
+def _unexplained_variance(p: float, tuning: float, explained: float) -> float:
     """The variance of e − tuning · f where f is the calibrated probability of e, p its mean.
 
     By the law of total variance p (1 − p) is that of f and what f leaves open.
     """
     whole = p * (1 - p)
-    return max(whole - (2 - tuning) * tuning * explained, UNEXPLAINED * whole)
+    return max(whole - (2 - tuning) * tuning * explained, MIN_UNEXPLAINED * whole)
 
 
 def share_interval(value: float, variance: float, n: float, seen: float) -> Interval:
@@ -250,15 +256,17 @@ def share_interval(value: float, variance: float, n: float, seen: float) -> Inte
     from scipy.special import betaincinv, stdtrit
 
     p = float(np.clip(value, 0.25 / (n + 1), 1 - 0.25 / (n + 1)))
-    squared = variance / n * (float(stdtrit(max(seen - 1, 1.0), 0.95)) / NORMAL) ** 2
+    squared = variance / n * (float(stdtrit(max(seen - 1, 1.0), 0.95)) / NORMAL_QUANTILE) ** 2
     count = max(p * (1 - p) / max(squared, 1e-12) - 1, 1.0)
     low, high = (float(betaincinv(p * count, (1 - p) * count, end)) for end in (0.05, 0.95))
     value = float(np.clip(value, 0, 1))
     return Interval(value, min(low, value), max(high, value))
 
 
-def _with_known(interval: Interval, known: Array, others: int) -> Interval:
+def _join_known(interval: Interval, known: Array, others: int) -> Interval:
     """An estimate for `others` rows, joined with rows whose value is known."""
     share, mean = len(known) / (len(known) + others), known.mean() if len(known) else 0.0
-    value, low, high = (float(share * mean + (1 - share) * part) for part in _ends(interval))
+    value, low, high = (
+        float(share * mean + (1 - share) * part) for part in _interval_ends(interval)
+    )
     return Interval(value, low, high)

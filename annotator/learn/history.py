@@ -8,17 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.learn.error_estimate import ErrorEstimate
-from annotator.learn.stopping import Point, agreement, history
+from annotator.learn.stopping import EstimatePoint, extend_history, model_agreement
 
 STEP = 10
 STOP_SET = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class ModelHistory:
     """Grown with every ranking; a label that is taken back takes its part away."""
 
-    points: tuple[Point, ...] = ()
+    points: tuple[EstimatePoint, ...] = ()
     """The estimates so far, by number of labels."""
     kappas: tuple[float, ...] = ()
     """Cohen's κ of models 10 labels apart on a fixed sample of the pool, latest last."""
@@ -26,19 +26,19 @@ class Past:
     """(k,) classes on that sample by the model at the last multiple of 10 labels."""
     labels: int = 0
 
-    def after(
+    def extended(
         self, labels: int, estimate: ErrorEstimate | None, said: NDArray[np.int64] | None
-    ) -> Past:
+    ) -> ModelHistory:
         """With the model of `labels` labels, and what it says of the sample, where asked."""
-        points = history(self.points, labels, estimate)
+        points = extend_history(self.points, labels, estimate)
         if labels < self.labels or said is None:
             kept = self.kappas[: max(labels // STEP - 1, 0)]
-            return Past(points, kept, self.said if labels >= self.labels else None, labels)
+            return ModelHistory(points, kept, self.said if labels >= self.labels else None, labels)
         same = self.said is not None and len(self.said) == len(said)
-        fresh = (agreement(self.said, said),) if same and self.said is not None else ()
-        return Past(points, (*self.kappas, *fresh), said, labels)
+        fresh = (model_agreement(self.said, said),) if same and self.said is not None else ()
+        return ModelHistory(points, (*self.kappas, *fresh), said, labels)
 
 
-def due(labels: int, past: Past) -> bool:
+def is_comparison_due(labels: int, past: ModelHistory) -> bool:
     """Whether the model of `labels` labels is one to compare: at every 10th label."""
     return labels // STEP > past.labels // STEP or (past.said is None and labels >= STEP)

@@ -7,19 +7,19 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.learn.model import FittedModel, out_of_sample
+from annotator.learn.model import FittedModel, out_of_sample_proba
 from annotator.learn.ranking import Ranking, Snapshot
 from annotator.learn.rows import Rows, one_thread
 
-K = 5
-LEAST = 4
+NEAREST_LABELLED = 5
+MIN_VOTES = 4
 """So many of the K nearest must contradict a label."""
-CONFIDENT = 0.5
+CONFIDENT_PROBABILITY = 0.5
 """A neighbour speaks where the model, without its label, gives that label at least this."""
 _AT_ONCE = 512
 
 
-class Nearest(NamedTuple):
+class NearestLabelled(NamedTuple):
     """The K nearest labelled items of some of the n labelled items, themselves left out."""
 
     rows: Rows
@@ -41,12 +41,12 @@ class Contradiction(NamedTuple):
     """How many have it."""
 
 
-def nearest(X: NDArray[np.float32], which: Rows) -> Nearest:
+def find_nearest_labelled(X: NDArray[np.float32], queried: Rows) -> NearestLabelled:
     """Of the unit rows X (n, d), the nearest of each of `which` (m,)."""
-    n, k = len(X), max(0, min(K, len(X) - 1))
-    rows, cosines = np.zeros((len(which), k), np.int64), np.zeros((len(which), k), np.float32)
-    for start in range(0, len(which) if k else 0, _AT_ONCE):
-        part = which[start : start + _AT_ONCE]
+    n, k = len(X), max(0, min(NEAREST_LABELLED, len(X) - 1))
+    rows, cosines = np.zeros((len(queried), k), np.int64), np.zeros((len(queried), k), np.float32)
+    for start in range(0, len(queried) if k else 0, _AT_ONCE):
+        part = queried[start : start + _AT_ONCE]
         found = X[part] @ X.T
         found[np.arange(len(part)), part] = -np.inf
         best = np.argpartition(found, n - k, axis=1)[:, n - k :]
@@ -54,19 +54,19 @@ def nearest(X: NDArray[np.float32], which: Rows) -> Nearest:
         near = np.take_along_axis(best, order, axis=1)
         rows[start : start + len(part)] = near
         cosines[start : start + len(part)] = np.take_along_axis(found, near, axis=1)
-    return Nearest(rows, cosines)
+    return NearestLabelled(rows, cosines)
 
 
-def against(y: Rows, proba: NDArray[np.floating], which: Rows, near: Rows) -> Rows:
+def count_opposing(y: Rows, proba: NDArray[np.floating], queried: Rows, near: Rows) -> Rows:
     """(m,) how many of the nearest (m, K) of `which` (m,) confidently have another class.
 
     y (n,) and proba (n, C), each row without its own label, are of all n labelled items.
     """
-    sure = proba[np.arange(len(y)), y] >= CONFIDENT
-    return np.asarray(((y[near] != y[which][:, None]) & sure[near]).sum(axis=1))
+    sure = proba[np.arange(len(y)), y] >= CONFIDENT_PROBABILITY
+    return np.asarray(((y[near] != y[queried][:, None]) & sure[near]).sum(axis=1))
 
 
-def contradictions(snapshot: Snapshot, ranking: Ranking, new: Rows) -> list[Contradiction]:
+def find_contradictions(snapshot: Snapshot, ranking: Ranking, new: Rows) -> list[Contradiction]:
     """Those among the `new` (m,) labels, as places in the snapshot's rows; none where the estimator
     has no leave-one-out of its own."""
     model = ranking.model
@@ -76,11 +76,11 @@ def contradictions(snapshot: Snapshot, ranking: Ranking, new: Rows) -> list[Cont
         return []  # to fit several more models for every label would take too long
     with one_thread():
         X = ranking.warm.unit.take(snapshot.rows)
-        y, proba = snapshot.y, out_of_sample(model, X, snapshot.y)
-        near = nearest(X, new).rows
-        counts = against(y, proba, new, near)
+        y, proba = snapshot.y, out_of_sample_proba(model, X, snapshot.y)
+        near = find_nearest_labelled(X, new).rows
+        counts = count_opposing(y, proba, new, near)
     found = []
-    for at in np.flatnonzero(counts >= LEAST).tolist():
+    for at in np.flatnonzero(counts >= MIN_VOTES).tolist():
         others = y[near[at]][y[near[at]] != y[new[at]]]
         other = int(np.bincount(others).argmax())
         row, label = int(snapshot.rows[new[at]]), int(y[new[at]])

@@ -30,16 +30,18 @@ from annotator.learn.candidates import Pool
 from annotator.learn.coverage import Coverage, pool_coverage, shrunk_radius
 from annotator.learn.rows import Rows
 from annotator.learn.stopping import rare_class
-from annotator.learn.strategies import Pick, Utilities, largest, margins
+from annotator.learn.strategies import Pick, Utilities, largest_utilities, margin_scores
 
-LEAST = 1e-6  # the least uncertainty counted, so that a sure model still gives every row a q
-CANDIDATES = 250  # uncertain rows, and as many random ones, that UHerding chooses among
+MIN_UNCERTAINTY = (
+    1e-6  # the least uncertainty counted, so that a sure model still gives every row a q
+)
+WARM_CANDIDATES = 250  # uncertain rows, and as many random ones, that UHerding chooses among
 COLD_CANDIDATES = 500
-USUAL = ("herding", "margin")
-HUNT = ("margin", "find", "novel")
-FIND = ("find", "margin", "find", "novel")  # where one asked for the search
-NEW = 1e-5  # squared distance beyond which a row is not one that was asked
-PATIENCE = 100  # labels up to which a class without any is looked for
+USUAL_TURNS = ("herding", "margin")
+HUNT_TURNS = ("margin", "find", "novel")
+FIND_TURNS = ("find", "margin", "find", "novel")  # where one asked for the search
+NOVEL_DISTANCE = 1e-5  # squared distance beyond which a row is not one that was asked
+HUNT_LABELS = 100  # labels up to which a class without any is looked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +58,19 @@ class HerdingMix:
         return [draw.next() for _ in range(min(want, pool.open.size))]
 
 
-def first_labels(classes: int) -> int:
+def cold_start_size(classes: int) -> int:
     """How many labels the cold start takes."""
     return max(10, 2 * classes)
 
 
-def uncertainty(proba: NDArray[np.floating]) -> NDArray[np.float32]:
+def margin_uncertainty(proba: NDArray[np.floating]) -> NDArray[np.float32]:
     """u (m,) of probabilities (m, C), never zero."""
-    return np.maximum(margins(proba), LEAST).astype(np.float32, copy=False)
+    return np.maximum(margin_scores(proba), MIN_UNCERTAINTY).astype(np.float32, copy=False)
 
 
 def drawing_weights(proba: NDArray[np.floating]) -> NDArray[np.float32]:
     """u⁴ (m,) of probabilities (m, C)."""
-    return np.square(np.square(uncertainty(proba)))
+    return np.square(np.square(margin_uncertainty(proba)))
 
 
 class _Draw:
@@ -78,22 +80,22 @@ class _Draw:
         self.pool, self.open, self.rng = pool, pool.open, pool.rng
         wanted = pool.find
         if wanted is None:
-            wanted = rare_class(pool.counts, first_labels(len(pool.counts)))
+            wanted = rare_class(pool.counts, cold_start_size(len(pool.counts)))
         self.audits, self.spread = mix.audits, mix.spread if wanted is None else mix.hunting
-        self.uncertain = self._best(margins(pool.proba), CANDIDATES + want)
+        self.uncertain = self._best(margin_scores(pool.proba), WARM_CANDIDATES + want)
         self.likely = self.uncertain[:0]
         if wanted is not None:
             self.likely = self._best(pool.proba[:, wanted], 1 + want)
         self.coverage = pool_coverage(pool)
-        self.herd: _Herd | None = None
+        self.herd: _HerdingPart | None = None
         self.taken: list[int] = []
 
     def _best(self, utilities: Utilities, want: int) -> Rows:
-        return self.pool.rows[largest(utilities, want, self.rng)]
+        return self.pool.rows[largest_utilities(utilities, want, self.rng)]
 
     def next(self) -> Pick:
         asked, size = len(self.pool.labelled) + len(self.taken), self.open.size
-        if asked < first_labels(self.pool.proba.shape[1]):
+        if asked < cold_start_size(self.pool.proba.shape[1]):
             row, q, component = self._cold(), np.nan, "cold"
         else:
             row, q, component = self._mixed(asked)
@@ -147,24 +149,28 @@ class _Draw:
         if name != "herding" and len(candidates):
             return name, candidates
         if self.herd is None:
-            random = self.open.uniform(self.rng, CANDIDATES)
-            self.herd = _Herd(self.pool, self.coverage, np.union1d(self.uncertain, random))
+            random = self.open.uniform(self.rng, WARM_CANDIDATES)
+            self.herd = _HerdingPart(self.pool, self.coverage, np.union1d(self.uncertain, random))
         return "herding", self.open.free(self.herd.rows)
 
     def _turns(self, asked: int) -> tuple[str, ...]:
         found = int((self.pool.counts > 0).sum())
         if len(self.likely) and found > 1:
-            return HUNT if self.pool.find is None else FIND
+            return HUNT_TURNS if self.pool.find is None else FIND_TURNS
         if found < 2 and len(self.pool.counts) > 1:
             return ("novel", "herding")  # the model cannot tell anything yet
-        return (*USUAL, "novel") if found < len(self.pool.counts) and asked < PATIENCE else USUAL
+        return (
+            (*USUAL_TURNS, "novel")
+            if found < len(self.pool.counts) and asked < HUNT_LABELS
+            else USUAL_TURNS
+        )
 
     def _novel(self) -> Rows:
         """Of the reference rows, the one farthest from all that were asked; none if all were."""
         covered = self._covered()
         nearest = np.where(self.open.mask[covered.rows], covered.nearest, 0)
         place = int(nearest.argmax())
-        return covered.rows[place : place + int(nearest[place] > NEW)]
+        return covered.rows[place : place + int(nearest[place] > NOVEL_DISTANCE)]
 
     def _choose(self, name: str, candidates: Rows) -> int:
         if name != "herding" or self.herd is None:
@@ -174,7 +180,7 @@ class _Draw:
         return int(self.herd.rows[gains.argmax()])
 
 
-class _Herd:
+class _HerdingPart:
     """UHerding among fixed candidates: the kernel is computed once, when first asked for."""
 
     def __init__(self, pool: Pool, coverage: Coverage, rows: Rows) -> None:
@@ -188,5 +194,5 @@ class _Herd:
             known = self.pool.unit.take(self.pool.labelled[:n])
             self.radius = shrunk_radius(self.coverage.radius, known)
             self.kernel = self.coverage.kernel(self.rows, self.radius)
-            self.weights = uncertainty(self.pool.score(self.coverage.X))
+            self.weights = margin_uncertainty(self.pool.score(self.coverage.X))
         return covered.gains(self.kernel, self.radius, self.weights)

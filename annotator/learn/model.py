@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.errors import ProjectError
-from annotator.learn.custom_estimators import foreign
+from annotator.learn.custom_estimators import load_custom_estimator
 from annotator.learn.logistic import Logistic
 from annotator.learn.ridge import RidgeLOO
-from annotator.learn.rows import CHUNK, UnitRows, unit
+from annotator.learn.rows import CHUNK, UnitRows, normalize_rows
 
 FOLDS = 5
 
@@ -36,12 +36,12 @@ ESTIMATORS: dict[str, Callable[[int], Any]] = {"ridge": RidgeLOO, "logistic": Lo
 """Name -> a function from the number of classes to a new, unfitted Estimator."""
 
 
-def estimator(name: str) -> Callable[[int], Any]:
+def load_estimator(name: str) -> Callable[[int], Any]:
     """One of ESTIMATORS, or any class by its place (see foreign.py). Raises ProjectError."""
     if name in ESTIMATORS:
         return ESTIMATORS[name]
     if ":" in name:
-        return foreign(name)
+        return load_custom_estimator(name)
     known = ", ".join(sorted(ESTIMATORS))
     raise ProjectError(
         f"unknown estimator {name!r}; known: {known}, or any class with fit and predict_proba as "
@@ -49,7 +49,7 @@ def estimator(name: str) -> Callable[[int], Any]:
     )
 
 
-def model_name(estimator: str, version: int) -> str:
+def versioned_model_name(estimator: str, version: int) -> str:
     """What the log and exports call a model; of a class in a file only the file's own name."""
     return f"{estimator.rpartition('/')[2]}@{version}"
 
@@ -84,11 +84,13 @@ class FittedModel:
         return hasattr(self.estimator, "loo_proba")
 
     def predict_proba(self, X: NDArray[Any]) -> NDArray[np.float64]:
-        return self.unit_proba(unit(np.atleast_2d(X))).astype(float)
+        return self.unit_proba(normalize_rows(np.atleast_2d(X))).astype(float)
 
     def unit_proba(self, X: NDArray[Any]) -> NDArray[Any]:
         """Probabilities (m, C) of unit rows (m, d)."""
-        return spread(self.estimator.predict_proba(X), self.estimator.classes_, self.n, self.C)
+        return expand_classes(
+            self.estimator.predict_proba(X), self.estimator.classes_, self.n, self.C
+        )
 
     def pool_proba(self, rows: UnitRows, which: NDArray[np.int64]) -> NDArray[np.float32]:
         """Probabilities (m, C) of matrix rows `which` (m,), in pieces of bounded size."""
@@ -107,7 +109,7 @@ class FittedModel:
         return found
 
 
-def spread(proba: NDArray[Any], seen: NDArray[np.int64], n: int, C: int) -> NDArray[Any]:
+def expand_classes(proba: NDArray[Any], seen: NDArray[np.int64], n: int, C: int) -> NDArray[Any]:
     """Columns (m, C) for all classes: those never labelled share a floor of 1/(n + C) each."""
     if len(seen) == C:
         return proba
@@ -117,7 +119,7 @@ def spread(proba: NDArray[Any], seen: NDArray[np.int64], n: int, C: int) -> NDAr
     return found
 
 
-def out_of_sample(model: FittedModel, X: NDArray[Any], y: NDArray[np.int64]) -> NDArray[Any]:
+def out_of_sample_proba(model: FittedModel, X: NDArray[Any], y: NDArray[np.int64]) -> NDArray[Any]:
     """Probabilities (n, C) for each labelled row, without its own label.
 
     Exact leave-one-out where the estimator has it, else 5-fold cross-validation (by turns
@@ -134,5 +136,5 @@ def out_of_sample(model: FittedModel, X: NDArray[Any], y: NDArray[np.int64]) -> 
             continue
         fitted = type(model.estimator)(model.C).fit(X[inside], y[inside])  # type: ignore[call-arg]
         part = fitted.predict_proba(X[~inside])
-        found[~inside] = spread(part, fitted.classes_, int(inside.sum()), model.C)
+        found[~inside] = expand_classes(part, fitted.classes_, int(inside.sum()), model.C)
     return found

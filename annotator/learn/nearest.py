@@ -30,7 +30,7 @@ _EXPONENT = np.int16(0x7C00)  # all ones in what is infinite or no number
 _UP, _REST = np.float32(2.0**100), np.float32(2.0**12)
 
 
-class Found(NamedTuple):
+class NearestRows(NamedTuple):
     """The best rows, best first."""
 
     rows: NDArray[np.int64]
@@ -39,7 +39,7 @@ class Found(NamedTuple):
     """(k,) cosines."""
 
 
-class Nearest:
+class CosineIndex:
     """Cosines with every row of a matrix (N, d) of any float type, mapped or not.
 
     The lengths of the rows are found in the first pass and kept (4 bytes a row). Rows of zeros
@@ -65,33 +65,35 @@ class Nearest:
         starts = np.linspace(0, len(found), threads + 1).astype(int)
         parts = [slice(a, b) for a, b in zip(starts, starts[1:], strict=False)]
         with one_thread(), ThreadPoolExecutor(threads) as pool:
-            list(pool.map(lambda p: _pass(self.matrix, unit, p, found, lengths, fresh), parts))
+            list(
+                pool.map(lambda p: _score_part(self.matrix, unit, p, found, lengths, fresh), parts)
+            )
         if fresh:
             self._odd = np.flatnonzero(~(np.isfinite(lengths) & (lengths > 0)))
             self._lengths = None if self._grows else lengths
         found[self._odd] = -np.inf
         return found
 
-    def best(self, query: NDArray[Any], n: int, among: Mask | None = None) -> Found:
+    def best(self, query: NDArray[Any], n: int, among: Mask | None = None) -> NearestRows:
         """The `n` rows nearest to `query` (d,); only those `among` (N,), where it is given."""
         scores = self.scores(query)
         if among is not None:
             scores[~among] = -np.inf
-        return best(scores, n)
+        return top_rows(scores, n)
 
 
-def best(scores: Scores, n: int) -> Found:
+def top_rows(scores: Scores, n: int) -> NearestRows:
     """The `n` highest of `scores` (N,), those of -inf left out; equal ones by their row."""
     n = min(n, len(scores))
     if n <= 0:
-        return Found(np.zeros(0, np.int64), np.zeros(0, np.float32))
+        return NearestRows(np.zeros(0, np.int64), np.zeros(0, np.float32))
     rows = np.argpartition(scores, len(scores) - n)[len(scores) - n :]
     rows = rows[np.isfinite(scores[rows])]
     rows = rows[np.lexsort((rows, -scores[rows]))]
-    return Found(rows, scores[rows])
+    return NearestRows(rows, scores[rows])
 
 
-def _pass(
+def _score_part(
     matrix: NDArray[Any], query: Scores, part: slice, found: Scores, lengths: Scores, fresh: bool
 ) -> None:
     """Cosines with the rows of `part`; their lengths, too, where they are not known yet."""
@@ -111,7 +113,7 @@ def _pass(
         with np.errstate(all="ignore"):
             np.dot(values, scaled, out=found[start:stop])
         if fresh:
-            lengths[start:stop] = _lengths(values, _UP if half else np.float32(1)) * rest
+            lengths[start:stop] = _row_lengths(values, _UP if half else np.float32(1)) * rest
             if half:  # moved, the infinite ones look like numbers
                 odd = (source[start:stop] & _EXPONENT) == _EXPONENT
                 lengths[start:stop][odd.any(axis=1)] = np.nan
@@ -119,7 +121,7 @@ def _pass(
         found[part] *= rest / lengths[part]
 
 
-def _lengths(rows: Scores, scale: np.float32) -> Scores:
+def _row_lengths(rows: Scores, scale: np.float32) -> Scores:
     with np.errstate(all="ignore"):
         scaled = rows * scale
         return np.asarray(np.sqrt(np.vecdot(scaled, scaled)))

@@ -19,8 +19,8 @@ from annotator.learn.mixture import drawing_weights
 from annotator.learn.model import FittedModel
 from annotator.learn.rows import CHUNK, Rows, UnitRows
 
-SAMPLE = 10_000
-HOT = 4096  # rows remembered as uncertain, over all pieces
+SAMPLE_SIZE = 10_000
+MAX_HOT_ROWS = 4096  # rows remembered as uncertain, over all pieces
 
 Mask = NDArray[np.bool_]
 
@@ -34,28 +34,28 @@ class Scan(NamedTuple):
     open: OpenRows
 
 
-def equal(n: int, C: int) -> NDArray[np.float32]:
+def uniform_proba(n: int, C: int) -> NDArray[np.float32]:
     """Probabilities (n, C) before the first label."""
     return np.full((n, C), 1 / C, dtype=np.float32)
 
 
-def whole(unit_rows: UnitRows, model: FittedModel | None, C: int, mask: Mask) -> Scan:
+def scan_whole_pool(unit_rows: UnitRows, model: FittedModel | None, C: int, mask: Mask) -> Scan:
     """All open rows, in order; `mask` (N,) tells them."""
     rows = np.flatnonzero(mask)
-    proba = model.pool_proba(unit_rows, rows) if model else equal(len(rows), C)
+    proba = model.pool_proba(unit_rows, rows) if model else uniform_proba(len(rows), C)
     weights = np.zeros(len(mask), dtype=np.float32)
     weights[rows] = drawing_weights(proba)
     return Scan(rows, proba, len(rows), OpenRows(mask, weights, size=len(rows)))
 
 
-class Rolling:
+class IncrementalScan:
     """The state of a large pool between labels: a sample, old weights, the uncertain rows."""
 
     def __init__(self, unit_rows: UnitRows, available: Mask, seed: int) -> None:
-        N, rng = len(available), np.random.default_rng([seed, SAMPLE])
+        N, rng = len(available), np.random.default_rng([seed, SAMPLE_SIZE])
         ready = np.flatnonzero(available)
         self.unit, self.ready = unit_rows, len(ready)
-        self.sample = np.sort(rng.choice(ready, min(SAMPLE, len(ready)), replace=False))
+        self.sample = np.sort(rng.choice(ready, min(SAMPLE_SIZE, len(ready)), replace=False))
         self.sample_X = unit_rows.take(self.sample)
         self.in_sample = np.zeros(N, dtype=bool)
         self.in_sample[self.sample] = True
@@ -64,12 +64,12 @@ class Rolling:
         self.weights = available.astype(np.float32)
         pieces = -(-N // CHUNK)
         self.sums = chunk_sums(self.weights)
-        self.each = max(8, HOT // pieces)
-        self.hot = np.full((pieces, self.each), -1, dtype=np.int64)
-        self.hot_X = np.zeros((pieces, self.each, unit_rows.dim), dtype=np.float32)
+        self.rows_per_piece = max(8, MAX_HOT_ROWS // pieces)
+        self.hot = np.full((pieces, self.rows_per_piece), -1, dtype=np.int64)
+        self.hot_X = np.zeros((pieces, self.rows_per_piece, unit_rows.dim), dtype=np.float32)
         self.turn = 0
 
-    def outgrown(self, available: Mask) -> bool:
+    def is_outgrown(self, available: Mask) -> bool:
         """Whether so many rows have come or gone that the sample no longer stands for them."""
         now = int(available.sum())
         return not 0.8 * now <= self.ready <= now or len(available) != len(self.mask)
@@ -85,7 +85,7 @@ class Rolling:
         self._follow(mask)
         if model is None:
             rows = self.sample[mask[self.sample]]
-            return Scan(rows, equal(len(rows), C), len(rows), self._open())
+            return Scan(rows, uniform_proba(len(rows), C), len(rows), self._open())
         self._refresh(model, find)
         sampled = mask[self.sample]
         hot = (self.hot >= 0) & mask[self.hot] & ~self.in_sample[self.hot]
@@ -126,7 +126,7 @@ class Rolling:
     def _remember(
         self, piece: int, rows: Rows, X: NDArray[np.float32], utilities: NDArray[np.floating]
     ) -> None:
-        k = min(self.each, len(rows))
+        k = min(self.rows_per_piece, len(rows))
         best = np.argpartition(-utilities, k - 1)[:k]
         self.hot[piece] = -1
         self.hot[piece, :k], self.hot_X[piece, :k] = rows[best], X[best]

@@ -16,28 +16,34 @@ from numpy.typing import NDArray
 from annotator.errors import ProjectError
 from annotator.learn.candidates import OpenRows, Pool
 from annotator.learn.error_estimate import (
-    Drawn,
+    DrawnLabels,
     ErrorEstimate,
     Interval,
-    Rest,
-    estimate,
-    precision,
+    Unlabelled,
+    estimate_error,
+    estimate_precision,
 )
-from annotator.learn.history import STEP, STOP_SET, Past, due
-from annotator.learn.model import FittedModel, Model, estimator, model_name, out_of_sample
-from annotator.learn.pool_scan import Rolling, Scan, equal, whole
-from annotator.learn.registry import DEFAULT, STRATEGIES
+from annotator.learn.history import STEP, STOP_SET, ModelHistory, is_comparison_due
+from annotator.learn.model import (
+    FittedModel,
+    Model,
+    load_estimator,
+    out_of_sample_proba,
+    versioned_model_name,
+)
+from annotator.learn.pool_scan import IncrementalScan, Scan, scan_whole_pool, uniform_proba
+from annotator.learn.registry import DEFAULT_STRATEGY, STRATEGIES
 from annotator.learn.rows import Rows, UnitRows, one_thread
-from annotator.learn.stopping import rarest
-from annotator.learn.strategies import Pick, uniform
-from annotator.learn.stratified import Accepted, whole_pool
+from annotator.learn.stopping import rarest_class
+from annotator.learn.strategies import Pick, sample_uniform
+from annotator.learn.stratified import AcceptedRows, estimate_whole_pool
 
-MOST_SHOWN = 1000
-MOST_REBUILT = 1000  # labels
+MAX_SHOWN = 1000
+MAX_REBUILT = 1000  # labels
 
 
 @dataclass(frozen=True)
-class Warm:
+class ReusableState:
     """What the next `learn` may reuse."""
 
     unit: UnitRows
@@ -61,10 +67,10 @@ class Ranking:
     """Of the class searched for, or of a rare one: its share of what the model takes for it."""
     suggestion: str | None
     """A rare class that `find` might search for; None while it searches."""
-    past: Past
+    past: ModelHistory
     """The history of the estimate, and how far models still change (see outlook.py)."""
     seconds: float
-    warm: Warm | None = field(default=None, repr=False)
+    warm: ReusableState | None = field(default=None, repr=False)
 
 
 def learn(snapshot: Snapshot, seed: int) -> Ranking:
@@ -74,12 +80,12 @@ def learn(snapshot: Snapshot, seed: int) -> Ranking:
     unknown name, ExtraMissing where the estimator's package is absent.
     """
     begun = time.perf_counter()
-    check_names(snapshot)
+    check_snapshot(snapshot)
     unit = _unit_rows(snapshot)
     rng = np.random.default_rng([seed, snapshot.version])
     with one_thread():
         model = _fit(snapshot, unit)
-        step = _Step(snapshot, unit, model, _kept(snapshot), seed, rng)
+        step = _Step(snapshot, unit, model, _keep_unit_rows(snapshot), seed, rng)
         picks, found, precise = step.run()
         past = step.past(found)
     rare = None if snapshot.find else step.rare(found)
@@ -93,7 +99,7 @@ def learn(snapshot: Snapshot, seed: int) -> Ranking:
         suggestion=None if rare is None else snapshot.classes[rare],
         past=past,
         seconds=time.perf_counter() - begun,
-        warm=Warm(unit, model.estimator if model else None, step.cache),
+        warm=ReusableState(unit, model.estimator if model else None, step.cache),
     )
 
 
@@ -104,28 +110,28 @@ def _unit_rows(snapshot: Snapshot) -> UnitRows:
     return UnitRows(snapshot.features)
 
 
-def _kept(snapshot: Snapshot) -> dict[str, Any]:
+def _keep_unit_rows(snapshot: Snapshot) -> dict[str, Any]:
     warm = snapshot.previous.warm if snapshot.previous else None
     same = warm is not None and warm.unit.matrix is snapshot.features
     return dict(warm.cache) if warm is not None and same else {}
 
 
 def _fit(snapshot: Snapshot, unit: UnitRows) -> FittedModel | None:
-    usable = _usable(snapshot, snapshot.rows)
+    usable = _usable_rows(snapshot, snapshot.rows)
     if not usable.any():
         return None
     rows, y = snapshot.rows[usable], snapshot.y[usable]
-    fresh = estimator(snapshot.estimator)(len(snapshot.classes))
+    fresh = load_estimator(snapshot.estimator)(len(snapshot.classes))
     warm = snapshot.previous.warm if snapshot.previous else None
     if warm is not None and isinstance(warm.estimator, type(fresh)):
         fresh.fit(unit.take(rows), y, warm=warm.estimator)
     else:
         fresh.fit(unit.take(rows), y)
-    name = model_name(snapshot.estimator, snapshot.version)
+    name = versioned_model_name(snapshot.estimator, snapshot.version)
     return FittedModel(name, fresh, len(rows), len(snapshot.classes))
 
 
-def _usable(snapshot: Snapshot, rows: Rows) -> NDArray[np.bool_]:
+def _usable_rows(snapshot: Snapshot, rows: Rows) -> NDArray[np.bool_]:
     if snapshot.available is None:
         return np.ones(len(rows), dtype=bool)
     return snapshot.available[rows]
@@ -148,7 +154,11 @@ class _Step:
         ready = ~s.closed if s.available is None else s.available & ~s.closed
         if not ready.any():
             rest = OpenRows(~s.closed, np.zeros(len(s.closed), dtype=np.float32))
-            return uniform(self.pool(Scan(s.rows[:0], equal(0, 1), 0, rest)), s.want), None, None
+            return (
+                sample_uniform(self.pool(Scan(s.rows[:0], uniform_proba(0, 1), 0, rest)), s.want),
+                None,
+                None,
+            )
         scan = self.scan(ready)
         found, precise = self.estimate(scan)
         return STRATEGIES[s.strategy](self.pool(scan), s.want), found, precise
@@ -156,11 +166,11 @@ class _Step:
     def scan(self, ready: NDArray[np.bool_]) -> Scan:
         s, C = self.snapshot, len(self.snapshot.classes)
         if self.unit.kept:
-            return whole(self.unit, self.model, C, ready)
+            return scan_whole_pool(self.unit, self.model, C, ready)
         rolling = self.cache.get("rolling")
         available = np.ones(len(ready), dtype=bool) if s.available is None else s.available
-        if rolling is None or rolling.outgrown(available):
-            rolling = self.cache["rolling"] = Rolling(self.unit, available, self.seed)
+        if rolling is None or rolling.is_outgrown(available):
+            rolling = self.cache["rolling"] = IncrementalScan(self.unit, available, self.seed)
         found: Scan = rolling.step(self.model, C, available, ready, self.find)
         return found
 
@@ -171,11 +181,11 @@ class _Step:
 
     def rare(self, found: ErrorEstimate | None) -> int | None:
         counts = np.bincount(self.snapshot.y, minlength=len(self.snapshot.classes))
-        return rarest(counts, found)
+        return rarest_class(counts, found)
 
     def pool(self, scan: Scan) -> Pool:
         s, C = self.snapshot, len(self.snapshot.classes)
-        fitted = _usable(s, s.rows)
+        fitted = _usable_rows(s, s.rows)
         return Pool(
             rows=scan.rows,
             proba=scan.proba,
@@ -183,11 +193,11 @@ class _Step:
             unit=self.unit,
             labelled=s.rows[fitted],
             y=s.y[fitted],
-            shown=_shown(s),
+            shown=_shown_rows(s),
             counts=np.bincount(s.y, minlength=C),
             find=self.find,
             available=s.available,
-            score=self.model.unit_proba if self.model else lambda X: equal(len(X), C),
+            score=self.model.unit_proba if self.model else lambda X: uniform_proba(len(X), C),
             seed=self.seed,
             rng=self.rng,
             cache=self.cache,
@@ -197,27 +207,31 @@ class _Step:
         """Of the whole pool, and the precision of the class searched for."""
         if self.model is None:
             return None, None
-        drawn = _drawn(self.snapshot, self.unit, self.model)
-        rest = Rest(scan.proba[: scan.sampled], scan.open.size)
+        drawn = _make_drawn_labels(self.snapshot, self.unit, self.model)
+        rest = Unlabelled(scan.proba[: scan.sampled], scan.open.size)
         accepted = self.snapshot.accepted
-        found = estimate(drawn, rest) if accepted is None else self.joined(drawn, rest, accepted)
+        found = (
+            estimate_error(drawn, rest) if accepted is None else self.joined(drawn, rest, accepted)
+        )
         wanted = self.find if self.find is not None else self.rare(found)
-        return found, None if wanted is None else precision(drawn, rest, wanted)
+        return found, None if wanted is None else estimate_precision(drawn, rest, wanted)
 
-    def joined(self, drawn: Drawn, rest: Rest, accepted: Accepted) -> ErrorEstimate | None:
+    def joined(
+        self, drawn: DrawnLabels, rest: Unlabelled, accepted: AcceptedRows
+    ) -> ErrorEstimate | None:
         """Of what is left and of what was accepted."""
         assert self.model is not None
         proba = self.model.pool_proba(self.unit, accepted.rows)
-        audits = accepted.audits[_usable(self.snapshot, self.snapshot.rows)]
-        return whole_pool(drawn, rest, audits, Rest(proba, accepted.size))
+        audits = accepted.audits[_usable_rows(self.snapshot, self.snapshot.rows)]
+        return estimate_whole_pool(drawn, rest, audits, Unlabelled(proba, accepted.size))
 
-    def past(self, found: ErrorEstimate | None) -> Past:
+    def past(self, found: ErrorEstimate | None) -> ModelHistory:
         s = self.snapshot
         if self.model is None:
-            return Past()
-        before = s.previous.past if s.previous else self._rebuilt(self.model)
-        said = self._said(self.model) if due(self.model.n, before) else None
-        return before.after(self.model.n, found, said)
+            return ModelHistory()
+        before = s.previous.past if s.previous else self._rebuild_history(self.model)
+        said = self._said(self.model) if is_comparison_due(self.model.n, before) else None
+        return before.extended(self.model.n, found, said)
 
     def _said(self, model: FittedModel) -> Rows:
         """The model's classes on a fixed random sample of the pool."""
@@ -234,33 +248,33 @@ class _Step:
         found: NDArray[np.float32] = self.cache[key]
         return found
 
-    def _rebuilt(self, last: FittedModel) -> Past:
+    def _rebuild_history(self, last: FittedModel) -> ModelHistory:
         """The history up to now, where a session is taken up again: a fit at every 10th label."""
-        past, s = Past(), self.snapshot
+        past, s = ModelHistory(), self.snapshot
         if not last.calibrated:
             return past  # cross-validation at every step would take too long
         sample, size = self._sample(), int((~s.closed).sum())
         size += s.accepted.size if s.accepted else 0
-        for n in range(STEP, min(last.n, MOST_REBUILT), STEP):
+        for n in range(STEP, min(last.n, MAX_REBUILT), STEP):
             early = replace(s, rows=s.rows[:n], y=s.y[:n], q=s.q[:n], pool=s.pool[:n])
             model = _fit(early, self.unit)
             if model is not None:
                 proba = model.unit_proba(sample)
-                rest = Rest(proba, size + last.n - n)
-                found = estimate(_drawn(early, self.unit, model), rest)
-                past = past.after(n, found, np.asarray(proba.argmax(axis=1)))
+                rest = Unlabelled(proba, size + last.n - n)
+                found = estimate_error(_make_drawn_labels(early, self.unit, model), rest)
+                past = past.extended(n, found, np.asarray(proba.argmax(axis=1)))
         return past
 
 
-def _drawn(snapshot: Snapshot, unit: UnitRows, model: FittedModel) -> Drawn:
-    fitted = _usable(snapshot, snapshot.rows)
+def _make_drawn_labels(snapshot: Snapshot, unit: UnitRows, model: FittedModel) -> DrawnLabels:
+    fitted = _usable_rows(snapshot, snapshot.rows)
     rows, y = snapshot.rows[fitted], snapshot.y[fitted]
     X = unit.take(rows)
-    proba, known = out_of_sample(model, X, y), model.unit_proba(X)
-    return Drawn(proba, known, y, snapshot.q[fitted], snapshot.pool[fitted], model.calibrated)
+    proba, known = out_of_sample_proba(model, X, y), model.unit_proba(X)
+    return DrawnLabels(proba, known, y, snapshot.q[fitted], snapshot.pool[fitted], model.calibrated)
 
 
-def _shown(snapshot: Snapshot) -> Rows:
+def _shown_rows(snapshot: Snapshot) -> Rows:
     """Rows that new ones should differ from: the labelled, and those queued or skipped.
 
     Where many are closed without a label, they are no part of this pool, and left out.
@@ -268,8 +282,8 @@ def _shown(snapshot: Snapshot) -> Rows:
     other = snapshot.closed.copy()
     other[snapshot.rows] = False
     more = np.flatnonzero(other)
-    rows = np.append(snapshot.rows, more if len(more) <= MOST_SHOWN else more[:0])
-    return rows[_usable(snapshot, rows)]
+    rows = np.append(snapshot.rows, more if len(more) <= MAX_SHOWN else more[:0])
+    return rows[_usable_rows(snapshot, rows)]
 
 
 @dataclass(frozen=True)
@@ -295,21 +309,21 @@ class Snapshot:
     classes: tuple[str, ...]
     closed: NDArray[np.bool_]
     """(N,) must not be picked: answered, skipped, queued, on another screen, broken."""
-    strategy: str = DEFAULT
+    strategy: str = DEFAULT_STRATEGY
     estimator: str = "ridge"
     find: str | None = None
     """The class to search for."""
     want: int = 1
     """How many picks are wanted."""
-    accepted: Accepted | None = None
+    accepted: AcceptedRows | None = None
     """What `finish` accepted from the model: no row of it is open, all are of the pool."""
     previous: Ranking | None = None
     """The last ranking: saves time, changes nothing beyond rounding."""
 
 
-def check_names(snapshot: Snapshot) -> None:
+def check_snapshot(snapshot: Snapshot) -> None:
     """Raises ProjectError, listing the names that exist."""
-    estimator(snapshot.estimator)
+    load_estimator(snapshot.estimator)
     for kind, name, known in (
         ("strategy", snapshot.strategy, STRATEGIES),
         ("class to find", snapshot.find, (None, *snapshot.classes)),

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from annotator.learn.diverse import badge, coreset, typiclust, uherding
 from annotator.learn.mixture import HerdingMix
-from annotator.learn.strategies import UTILITIES, Greedy, Strategy, uniform
+from annotator.learn.strategies import UTILITIES, GreedyStrategy, Strategy, sample_uniform
 
-DEFAULT = "herding-mix"
+DEFAULT_STRATEGY = "herding-mix"
 
 STRATEGIES: dict[str, Strategy] = {
     "herding-mix": HerdingMix(),
-    "random": uniform,
-    **{name: Greedy(utilities, name) for name, utilities in UTILITIES.items()},
+    "random": sample_uniform,
+    **{name: GreedyStrategy(utilities, name) for name, utilities in UTILITIES.items()},
     "uherding": uherding,
     "typiclust": typiclust,
     "coreset": coreset,

@@ -15,33 +15,33 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.learn.calibrate import FIRST, Calibration, calibrate
+from annotator.learn.calibrate import INITIAL_TEMPERATURE, Calibration, fit_calibration
 from annotator.learn.solve import (
     Array,
     Form,
-    by_columns,
-    column_form,
-    gram,
-    path,
-    row_form,
-    shared_rows,
+    count_shared_rows,
+    gram_matrix,
+    make_column_form,
+    make_row_form,
+    regularization_path,
+    uses_column_form,
 )
 
-Labels = NDArray[np.int64]
+LabelIndices = NDArray[np.int64]
 
 PENALTIES = (1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0)
 TEMPERATURES = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0)
 FIRST_PENALTY = 1.0
 
 
-def log_loss(scores: Array, y: Labels, temperatures: Array) -> Array:
+def log_loss(scores: Array, y: LabelIndices, temperatures: Array) -> Array:
     """Mean log-loss (T,) of the softmax of scores (n, C), times each temperature (T,)."""
     scaled = temperatures[:, None, None] * (scores - scores.max(axis=1, keepdims=True))
     total = np.log(np.exp(scaled).sum(axis=2))
     return np.asarray((total - scaled[:, np.arange(len(y)), y]).mean(axis=1))
 
 
-def best_penalty(loo: list[Array], y: Labels) -> float:
+def best_penalty(loo: list[Array], y: LabelIndices) -> float:
     """The λ whose leave-one-out scores have the least log-loss, each at its best temperature."""
     losses = [log_loss(scores, y, np.array(TEMPERATURES)).min() for scores in loo]
     return PENALTIES[int(np.argmin(losses))]
@@ -64,13 +64,13 @@ class RidgeLOO:
     def __init__(self, classes: int) -> None:
         self.classes_ = np.arange(classes)
         self.penalty = FIRST_PENALTY
-        self.calibration = Calibration(FIRST, np.zeros(classes))
+        self.calibration = Calibration(INITIAL_TEMPERATURE, np.zeros(classes))
         self.coef_: Array = np.zeros((0, classes))
         self._loo: Array = np.zeros((0, classes))
-        self._y: Labels = np.zeros(0, dtype=np.int64)
+        self._y: LabelIndices = np.zeros(0, dtype=np.int64)
         self._form: Form | None = None
 
-    def fit(self, X: NDArray[Any], y: Labels, warm: RidgeLOO | None = None) -> RidgeLOO:
+    def fit(self, X: NDArray[Any], y: LabelIndices, warm: RidgeLOO | None = None) -> RidgeLOO:
         """Learn from unit rows X (n, d) and y (n,) in 0..C-1, in the order they were asked.
 
         `warm`, an earlier fit, only saves time: equal leading rows are not computed again.
@@ -78,32 +78,34 @@ class RidgeLOO:
         rows = np.concatenate([np.asarray(X, float), np.ones((len(X), 1))], axis=1)
         Y = np.eye(len(self.classes_))[y]
         before = warm._form if warm is not None else None
-        K = None if by_columns(rows) else gram(rows, before)
+        K = None if uses_column_form(rows) else gram_matrix(rows, before)
         self.penalty = self._review(rows, K, Y, y, warm)
         if K is None:
-            self._form = column_form(rows, self.penalty, before)
+            self._form = make_column_form(rows, self.penalty, before)
         else:
-            self._form = row_form(rows, K, self.penalty, before)
+            self._form = make_row_form(rows, K, self.penalty, before)
         self.coef_, self._loo = self._form.solve(Y)
         self._y = np.array(y, dtype=np.int64)
-        self.calibration = calibrate(self._loo, self._y)
+        self.calibration = fit_calibration(self._loo, self._y)
         return self
 
     def _review(
-        self, X: Array, K: Array | None, Y: Array, y: Labels, warm: RidgeLOO | None
+        self, X: Array, K: Array | None, Y: Array, y: LabelIndices, warm: RidgeLOO | None
     ) -> float:
         n = reviewed_at(len(y))
         if n == 0:
             return FIRST_PENALTY
         if warm is not None and warm._reviewed(X[:n], y[:n]):
             return warm.penalty
-        return best_penalty(path(X[:n], K if K is None else K[:n, :n], Y[:n], PENALTIES), y[:n])
+        return best_penalty(
+            regularization_path(X[:n], K if K is None else K[:n, :n], Y[:n], PENALTIES), y[:n]
+        )
 
-    def _reviewed(self, X: Array, y: Labels) -> bool:
+    def _reviewed(self, X: Array, y: LabelIndices) -> bool:
         if self._form is None or reviewed_at(len(self._y)) != len(y):
             return False
         same = np.array_equal(self._y[: len(y)], y)
-        return bool(same and shared_rows(self._form.X, X) == len(y))
+        return bool(same and count_shared_rows(self._form.X, X) == len(y))
 
     def scores(self, X: NDArray[Any]) -> NDArray[Any]:
         """Scores (m, C) before the softmax, in the float type of X."""

@@ -10,16 +10,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.errors import FeatureError, several
+from annotator.errors import FeatureError, bullet_list
 
 CHUNK = 8_192  # rows a piece: at 384 numbers 12 MB, near what a cache can serve
-KEPT = 20_000_000  # numbers kept as float32 (80 MB); a larger matrix is read again each time
+MAX_KEPT_VALUES = (
+    20_000_000  # numbers kept as float32 (80 MB); a larger matrix is read again each time
+)
 
 Rows = NDArray[np.int64]
 Matrix = NDArray[Any]
 
 
-def unit(rows: Matrix, names: Rows | None = None) -> NDArray[np.float32]:
+def normalize_rows(rows: Matrix, names: Rows | None = None) -> NDArray[np.float32]:
     """Rows (m, d) of any float type, each divided by its length, as float32.
 
     Raises FeatureError where a row is all zeros or not finite, named by `names` (m,) or
@@ -30,17 +32,17 @@ def unit(rows: Matrix, names: Rows | None = None) -> NDArray[np.float32]:
     usable = np.isfinite(length) & (length > 0)
     if not usable.all():
         bad = np.flatnonzero(~usable)
-        raise _unusable(found, bad, bad if names is None else names[bad])
+        raise _raise_unusable(found, bad, bad if names is None else names[bad])
     return np.asarray(found / length[:, None])
 
 
-def _unusable(rows: Matrix, bad: Rows, names: Rows) -> FeatureError:
+def _raise_unusable(rows: Matrix, bad: Rows, names: Rows) -> FeatureError:
     problems = [
         f"row {name}: {'all zeros' if not rows[i].any() else 'holds NaN or infinite numbers'}"
         for i, name in zip(bad, names, strict=True)
     ]
     heading = "features that cannot be used (compute these rows again, or leave the items out):"
-    return FeatureError(several(problems, heading))
+    return FeatureError(bullet_list(problems, heading))
 
 
 class UnitRows:
@@ -48,7 +50,7 @@ class UnitRows:
 
     def __init__(self, matrix: Matrix) -> None:
         self.matrix = matrix
-        kept = matrix.size <= KEPT
+        kept = matrix.size <= MAX_KEPT_VALUES
         self._unit = np.zeros(matrix.shape, dtype=np.float32) if kept else None
         self._known = np.zeros(len(matrix), dtype=bool)
 
@@ -62,7 +64,7 @@ class UnitRows:
             return self._load(rows)[rows]
         whole = len(rows) > 0 and rows[-1] - rows[0] == len(rows) - 1 and (np.diff(rows) == 1).all()
         found = self.matrix[rows[0] : rows[-1] + 1] if whole else self.matrix[rows]
-        return unit(found, rows)
+        return normalize_rows(found, rows)
 
     @property
     def kept(self) -> bool:
@@ -78,7 +80,7 @@ class UnitRows:
         missing = rows[~self._known[rows]]
         for start in range(0, len(missing), CHUNK):
             piece = missing[start : start + CHUNK]
-            self._unit[piece] = unit(self.matrix[piece], piece)
+            self._unit[piece] = normalize_rows(self.matrix[piece], piece)
             self._known[piece] = True
         return self._unit
 

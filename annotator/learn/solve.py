@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-MANY = 1500  # labels from which the column form serves, where there are fewer columns
-GROWN = 20
+COLUMN_FORM_LABELS = 1500  # labels from which the column form serves, where there are fewer columns
+MAX_GROWN_ROWS = 20
 
 
 class Solution(NamedTuple):
@@ -61,15 +61,15 @@ class ColumnForm:
 Form = RowForm | ColumnForm
 
 
-def by_columns(X: Array) -> bool:
+def uses_column_form(X: Array) -> bool:
     """Whether the column form serves rows X (n, d)."""
-    return bool(len(X) > max(MANY, X.shape[1]))
+    return bool(len(X) > max(COLUMN_FORM_LABELS, X.shape[1]))
 
 
-def gram(X: Array, before: Form | None) -> Array:
+def gram_matrix(X: Array, before: Form | None) -> Array:
     """K (n, n), taking over what `before` knows of the same leading rows."""
     n, K = len(X), np.empty((len(X), len(X)))
-    kept = shared_rows(before.X, X) if isinstance(before, RowForm) else 0
+    kept = count_shared_rows(before.X, X) if isinstance(before, RowForm) else 0
     if isinstance(before, RowForm):
         K[:kept, :kept] = before.K[:kept, :kept]
     K[kept:n] = X[kept:] @ X.T
@@ -77,34 +77,34 @@ def gram(X: Array, before: Form | None) -> Array:
     return K
 
 
-def row_form(X: Array, K: Array, penalty: float, before: Form | None) -> RowForm:
-    if isinstance(before, RowForm) and _grows(before, X, penalty):
+def make_row_form(X: Array, K: Array, penalty: float, before: Form | None) -> RowForm:
+    if isinstance(before, RowForm) and _is_extension(before, X, penalty):
         A = before.A
         for size in range(len(before.X), len(X)):
-            A = _bordered(A, K[:size, size], K[size, size] + penalty)
+            A = _grow_inverse(A, K[:size, size], K[size, size] + penalty)
         return RowForm(X, K, A, penalty, before.fresh)
     A = np.asarray(np.linalg.inv(K + penalty * np.eye(len(X))), dtype=np.float64)
     return RowForm(X, K, A, penalty, len(X))
 
 
-def column_form(X: Array, penalty: float, before: Form | None) -> ColumnForm:
-    if isinstance(before, ColumnForm) and _grows(before, X, penalty):
+def make_column_form(X: Array, penalty: float, before: Form | None) -> ColumnForm:
+    if isinstance(before, ColumnForm) and _is_extension(before, X, penalty):
         G, leverage = before.G, before.leverage
         for size in range(len(before.X), len(X)):
-            G, leverage = _updated(G, leverage, X[: size + 1])
+            G, leverage = _update_inverse(G, leverage, X[: size + 1])
         return ColumnForm(X, G, leverage, penalty, before.fresh)
     G = np.asarray(np.linalg.inv(X.T @ X + penalty * np.eye(X.shape[1])), dtype=np.float64)
     return ColumnForm(X, G, np.einsum("ij,ij->i", X @ G, X), penalty, len(X))
 
 
-def _grows(before: Form, X: Array, penalty: float) -> bool:
+def _is_extension(before: Form, X: Array, penalty: float) -> bool:
     """Whether X is what `before` knows and a few rows more."""
     n = len(before.X)
-    few = 0 < n <= len(X) <= before.fresh + GROWN
-    return bool(few and before.penalty == penalty and shared_rows(before.X, X) == n)
+    few = 0 < n <= len(X) <= before.fresh + MAX_GROWN_ROWS
+    return bool(few and before.penalty == penalty and count_shared_rows(before.X, X) == n)
 
 
-def shared_rows(a: Array, b: Array) -> int:
+def count_shared_rows(a: Array, b: Array) -> int:
     """How many leading rows are equal."""
     n = min(len(a), len(b))
     if a.shape[1] != b.shape[1]:
@@ -113,7 +113,7 @@ def shared_rows(a: Array, b: Array) -> int:
     return n if same.all() else int(same.argmin())
 
 
-def _bordered(A: Array, column: Array, corner: float) -> Array:
+def _grow_inverse(A: Array, column: Array, corner: float) -> Array:
     """The inverse after one more row and column (block inversion)."""
     step, n = A @ column, len(A)
     scale = 1 / (corner - column @ step)
@@ -124,7 +124,7 @@ def _bordered(A: Array, column: Array, corner: float) -> Array:
     return grown
 
 
-def _updated(G: Array, leverage: Array, X: Array) -> tuple[Array, Array]:
+def _update_inverse(G: Array, leverage: Array, X: Array) -> tuple[Array, Array]:
     """The inverse and the leverages after one more row, the last of X (Sherman & Morrison)."""
     step = G @ X[-1]
     scale = 1 / (1 + X[-1] @ step)
@@ -133,7 +133,9 @@ def _updated(G: Array, leverage: Array, X: Array) -> tuple[Array, Array]:
     return G - scale * np.outer(step, step), grown
 
 
-def path(X: Array, K: Array | None, Y: Array, penalties: tuple[float, ...]) -> list[Array]:
+def regularization_path(
+    X: Array, K: Array | None, Y: Array, penalties: tuple[float, ...]
+) -> list[Array]:
     """Leave-one-out scores (n, C) for each penalty, from one eigendecomposition.
 
     K (n, n) where the row form is wanted, None for the column form.

@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 
 from annotator.learn.error_estimate import ErrorEstimate
 
-AGREED = 0.99  # Bloodgood & Vijay-Shanker 2009, arXiv:1409.5165
-WINDOWS = 3
+AGREED_KAPPA = 0.99  # Bloodgood & Vijay-Shanker 2009, arXiv:1409.5165
+AGREED_WINDOWS = 3
 SLOPES = (0.05, 1.0)  # error ∝ labels^−b: as slow or as fast as learning curves get
-USUAL = 0.35
-RARE, RARE_FROM = 0.10, 20
-FARTHEST = 100  # a forecast of more than this many times the labels so far is none
+USUAL_SLOPE = 0.35
+RARE_SHARE, RARE_MIN_LABELS = 0.10, 20
+MAX_FORECAST_FACTOR = 100  # a forecast of more than this many times the labels so far is none
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class EstimatePoint:
     """One estimate of a session's history."""
 
     labels: int
@@ -30,16 +30,18 @@ class Point:
     """The ends of its 90 % interval."""
 
 
-def history(old: Sequence[Point], labels: int, estimate: ErrorEstimate | None) -> tuple[Point, ...]:
+def extend_history(
+    old: Sequence[EstimatePoint], labels: int, estimate: ErrorEstimate | None
+) -> tuple[EstimatePoint, ...]:
     """The history with this estimate, if it is one to show; labels taken back are dropped."""
     kept = tuple(point for point in old if point.labels < labels)
     if estimate is None or not estimate.shown:
         return kept
-    found = Point(labels, estimate.error, estimate.n_eff, estimate.low, estimate.high)
+    found = EstimatePoint(labels, estimate.error, estimate.n_eff, estimate.low, estimate.high)
     return (*kept, found)
 
 
-def forecast(points: Sequence[Point], target: float) -> int | None:
+def forecast_labels(points: Sequence[EstimatePoint], target: float) -> int | None:
     """Labels in all at which the error should reach `target`; None where it cannot be told.
 
     A power law error = a · labels^−b through the history on logarithmic scales, weighted by the
@@ -56,52 +58,56 @@ def forecast(points: Sequence[Point], target: float) -> int | None:
     w = np.array([point.n_eff for point in points])
     x_mean, y_mean = np.average(x, weights=w), np.average(y, weights=w)
     prior = w.sum() * 0.1
-    slope = -(w @ ((x - x_mean) * (y - y_mean)) - prior * USUAL) / (w @ (x - x_mean) ** 2 + prior)
+    slope = -(w @ ((x - x_mean) * (y - y_mean)) - prior * USUAL_SLOPE) / (
+        w @ (x - x_mean) ** 2 + prior
+    )
     slope = float(np.clip(slope, *SLOPES))
     found = np.exp(x_mean + (y_mean - np.log(target)) / slope)
-    if found > FARTHEST * last.labels:
+    if found > MAX_FORECAST_FACTOR * last.labels:
         return None
     return max(int(np.ceil(found)), last.labels + 1)
 
 
-def agreement(one: NDArray[np.int64], other: NDArray[np.int64]) -> float:
+def model_agreement(first: NDArray[np.int64], second: NDArray[np.int64]) -> float:
     """Cohen's κ of two models' classes (m,) on the same images; 1 where both say one class."""
-    same = float((one == other).mean())
-    classes = np.union1d(one, other)
-    chance = float(sum((one == c).mean() * (other == c).mean() for c in classes))
+    same = float((first == second).mean())
+    classes = np.union1d(first, second)
+    chance = float(sum((first == c).mean() * (second == c).mean() for c in classes))
     return 1.0 if chance >= 1 else (same - chance) / (1 - chance)
 
 
 @dataclass(frozen=True, slots=True)
-class Advice:
+class StoppingAdvice:
     """Whether one may stop, and why; never more than advice."""
 
     stop: bool
     reason: str
 
 
-def advice(
+def advise_stopping(
     estimate: ErrorEstimate | None, kappas: Sequence[float], target: float | None
-) -> Advice | None:
+) -> StoppingAdvice | None:
     """Stop where the error's upper end is at most `target`, or where models no longer change.
 
     kappas: the agreement of successive models, 10 labels apart, latest last. None: no advice.
     """
     if estimate is not None and estimate.shown and target is not None and estimate.high <= target:
-        return Advice(True, f"the error is at most {estimate.high:.1%} (target {target:.1%})")
-    stable = len(kappas) >= WINDOWS and np.mean(kappas[-WINDOWS:]) >= AGREED
+        return StoppingAdvice(
+            True, f"the error is at most {estimate.high:.1%} (target {target:.1%})"
+        )
+    stable = len(kappas) >= AGREED_WINDOWS and np.mean(kappas[-AGREED_WINDOWS:]) >= AGREED_KAPPA
     if not stable:
         return None
     if target is not None and estimate is not None and estimate.shown and estimate.low > target:
-        return Advice(
+        return StoppingAdvice(
             False,
             "more labels hardly change the model, but its error is above the target: "
             "other features or clearer classes may help more",
         )
-    return Advice(target is None, "more labels hardly change the model")
+    return StoppingAdvice(target is None, "more labels hardly change the model")
 
 
-def rare_class(counts: NDArray[np.int64], least: int = RARE_FROM) -> int | None:
+def rare_class(counts: NDArray[np.int64], least: int = RARE_MIN_LABELS) -> int | None:
     """The class to search for: the rarest that was found, if it is rare among the labels.
 
     Rare is below 10 %, and below half of what it would be if all C classes were equal; with
@@ -112,10 +118,10 @@ def rare_class(counts: NDArray[np.int64], least: int = RARE_FROM) -> int | None:
     if total < least or len(found) < 2:
         return None
     least_of = int(found[counts[found].argmin()])
-    return least_of if counts[least_of] < _rare(len(counts)) * total else None
+    return least_of if counts[least_of] < _find_rare(len(counts)) * total else None
 
 
-def rarest(counts: NDArray[np.int64], estimate: ErrorEstimate | None) -> int | None:
+def rarest_class(counts: NDArray[np.int64], estimate: ErrorEstimate | None) -> int | None:
     """The class that one might search for: rare among the labels, or in the pool."""
     found = rare_class(counts)
     return _rare_in_pool(estimate, counts) if found is None else found
@@ -131,8 +137,8 @@ def _rare_in_pool(estimate: ErrorEstimate | None, counts: NDArray[np.int64]) -> 
     if estimate is None or not estimate.shown or not estimate.shares or len(found) < 2:
         return None
     least = min(found.tolist(), key=lambda c: estimate.shares[c].value)
-    return least if estimate.shares[least].value < _rare(len(counts)) else None
+    return least if estimate.shares[least].value < _find_rare(len(counts)) else None
 
 
-def _rare(classes: int) -> float:
-    return min(RARE, 0.5 / classes)
+def _find_rare(classes: int) -> float:
+    return min(RARE_SHARE, 0.5 / classes)

@@ -1,6 +1,6 @@
 """Query strategies: which rows of the pool to ask next.
 
-Most are a utility per row, of which the largest is asked (`Greedy`). The utilities' names
+Most are a utility per row, of which the largest is asked (`GreedyStrategy`). The utilities' names
 follow Settles, "Active Learning Literature Survey" (2009).
 """
 
@@ -34,7 +34,7 @@ class Pick(NamedTuple):
         """A draw as the log and the leases hold it: q None where it was not random."""
         return cls(row, float("nan") if q is None else q, pool or 0, component or "")
 
-    def logged(self) -> dict[str, Any]:
+    def to_log_fields(self) -> dict[str, Any]:
         """The fields of an entry that say how it was drawn: `again` turned round."""
         q = None if np.isnan(self.q) else self.q
         return {"picked_by": self.component or None, "q": q, "pool": self.pool or None}
@@ -47,10 +47,10 @@ class Strategy(Protocol):
 
 def margin(pool: Pool) -> Utilities:
     """1 − (p₁ − p₂) of the two likeliest classes (Scheffer et al. 2001)."""
-    return margins(pool.proba)
+    return margin_scores(pool.proba)
 
 
-def margins(proba: NDArray[Any]) -> Utilities:
+def margin_scores(proba: NDArray[Any]) -> Utilities:
     """1 − (p₁ − p₂) for each row of (m, C)."""
     if proba.shape[1] == 1:
         return np.zeros(len(proba), dtype=proba.dtype)
@@ -83,18 +83,18 @@ def max_probability(pool: Pool) -> Utilities:
 
 
 @dataclass(frozen=True, slots=True)
-class Greedy:
+class GreedyStrategy:
     """Asks the rows of the largest utility; ties are broken at random."""
 
     utilities: Callable[[Pool], Utilities]
     name: str
 
     def __call__(self, pool: Pool, want: int) -> list[Pick]:
-        rows = pool.rows[largest(self.utilities(pool), want, pool.rng)]
+        rows = pool.rows[largest_utilities(self.utilities(pool), want, pool.rng)]
         return [Pick(int(row), np.nan, pool.open.size - i, self.name) for i, row in enumerate(rows)]
 
 
-def largest(utilities: Utilities, want: int, rng: np.random.Generator) -> Rows:
+def largest_utilities(utilities: Utilities, want: int, rng: np.random.Generator) -> Rows:
     """Places (at most `want`,) of the largest utilities, largest first, ties at random."""
     want = min(want, len(utilities))
     if want == 0:
@@ -109,7 +109,7 @@ def largest(utilities: Utilities, want: int, rng: np.random.Generator) -> Rows:
     return places[order[:want]]
 
 
-def uniform(pool: Pool, want: int) -> list[Pick]:
+def sample_uniform(pool: Pool, want: int) -> list[Pick]:
     """Each open row with the same probability: passive learning, and an honest sample."""
     rows, size = pool.open.uniform(pool.rng, want), pool.open.size
     return [Pick(int(row), 1 / (size - i), size - i, "random") for i, row in enumerate(rows)]

@@ -12,14 +12,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.learn.error_estimate import Drawn, ErrorEstimate, Interval, Rest, estimate
+from annotator.learn.error_estimate import (
+    DrawnLabels,
+    ErrorEstimate,
+    Interval,
+    Unlabelled,
+    estimate_error,
+)
 from annotator.learn.rows import Rows
 
-MOST = 4096  # accepted rows that are scored
+MAX_SCORED = 4096  # accepted rows that are scored
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
+class AcceptedRows:
     """What was accepted, and which labels are of its audit."""
 
     rows: Rows
@@ -30,35 +36,38 @@ class Accepted:
     """(n,) of all labels, those of the audit that certified them."""
 
 
-def whole_pool(
-    drawn: Drawn, rest: Rest, audits: NDArray[np.bool_], accepted: Rest
+def estimate_whole_pool(
+    drawn: DrawnLabels, rest: Unlabelled, audits: NDArray[np.bool_], accepted: Unlabelled
 ) -> ErrorEstimate | None:
     """Of all rows: what is left, estimated from the other labels, and what was accepted.
 
     audits (n,) of the drawn labels. None without a label of known q outside of the audit.
     """
-    left, size = estimate(_only(drawn, ~audits), rest), accepted.size + int(audits.sum())
+    left, size = (
+        estimate_error(_select_labels(drawn, ~audits), rest),
+        accepted.size + int(audits.sum()),
+    )
     if left is None or not audits.any():
         return left
     pool = size - np.arange(int(audits.sum()))
-    part = estimate(_only(drawn, audits, 1 / pool, pool), accepted)
+    part = estimate_error(_select_labels(drawn, audits, 1 / pool, pool), accepted)
     assert part is not None  # its labels have a q, and its rest is not empty
     share = size / (size + int((~audits).sum()) + rest.size)
-    error = _joined(_interval(part), _interval(left), share)
-    shares = (_joined(a, b, share) for a, b in zip(part.shares, left.shares, strict=True))
+    error = _join_strata(_error_interval(part), _error_interval(left), share)
+    shares = (_join_strata(a, b, share) for a, b in zip(part.shares, left.shares, strict=True))
     return ErrorEstimate(
         error.value, error.low, error.high, part.n_eff + left.n_eff,
         part.labels + left.labels, tuple(shares),
     )  # fmt: skip
 
 
-def _only(
-    drawn: Drawn,
+def _select_labels(
+    drawn: DrawnLabels,
     which: NDArray[np.bool_],
     q: NDArray[np.float64] | None = None,
     pool: NDArray[np.int64] | None = None,
-) -> Drawn:
-    return Drawn(
+) -> DrawnLabels:
+    return DrawnLabels(
         drawn.proba[which],
         drawn.fitted[which],
         drawn.y[which],
@@ -68,11 +77,11 @@ def _only(
     )
 
 
-def _interval(found: ErrorEstimate) -> Interval:
+def _error_interval(found: ErrorEstimate) -> Interval:
     return Interval(found.error, found.low, found.high)
 
 
-def _joined(one: Interval, other: Interval, share: float) -> Interval:
+def _join_strata(one: Interval, other: Interval, share: float) -> Interval:
     """The mean of two parts estimated independently; `share` of all is the first."""
     value = share * one.value + (1 - share) * other.value
     below = np.hypot(share * (one.value - one.low), (1 - share) * (other.value - other.low))

@@ -14,20 +14,20 @@ from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
 
-from annotator.items.refs import printable
-from annotator.log.entries import Action, Entry, State
+from annotator.items.refs import make_printable
+from annotator.log.entries import Action, Entry, LogState
 
 REPEAT = "repeat"
 """picked_by, and the mark in `extra`, of an item that its own annotator is asked once more."""
-REST = 50
+REPEAT_DISTANCE = 50
 """Decisions that lie between a label and its repeat: less would test the memory."""
 _TRIES = 16
 
-Labels = tuple[str, str]
+LabelPair = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class AnnotatorPair:
     """Two annotators, or one and the same, on the items that both labelled."""
 
     one: str
@@ -47,19 +47,19 @@ class Agreement:
     """Items with labels of two or more annotators."""
     alpha: float | None
     """Krippendorff's α of all annotators, nominal; None without such items or with one class."""
-    pairs: tuple[Pair, ...]
+    pairs: tuple[AnnotatorPair, ...]
     """Every two annotators with items in common, those with most first."""
-    repeats: tuple[Pair, ...]
+    repeats: tuple[AnnotatorPair, ...]
     """Each annotator with themselves, on items that were asked twice without saying so."""
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def agreement(state: State) -> Agreement:
+def measure_agreement(state: LogState) -> Agreement:
     """Of all that stands in the log."""
     units: dict[str, dict[str, str]] = {}
-    again: defaultdict[str, list[Labels]] = defaultdict(list)
+    again: defaultdict[str, list[LabelPair]] = defaultdict(list)
     several = {ref for ref, stack in state.standing.items() if len(stack) > 1}
     for ref in sorted(several | state.opinions.keys()):
         rated, twice = _ratings(state, ref)
@@ -67,7 +67,7 @@ def agreement(state: State) -> Agreement:
             units[ref] = rated
         for name, labels in twice:
             again[name].append(labels)
-    both: defaultdict[tuple[str, str], list[Labels]] = defaultdict(list)
+    both: defaultdict[tuple[str, str], list[LabelPair]] = defaultdict(list)
     for rated in units.values():
         for one, other in combinations(sorted(rated), 2):
             both[one, other].append((rated[one], rated[other]))
@@ -81,7 +81,7 @@ def agreement(state: State) -> Agreement:
     )
 
 
-def independent(state: State, ref: str) -> list[Entry]:
+def independent_labels(state: LogState, ref: str) -> list[Entry]:
     """The labels of an item that were given without knowledge of another, oldest first."""
     stack = state.standing.get(ref, [])
     blind = [e for place, e in enumerate(stack) if not place or e.q is not None]
@@ -94,7 +94,7 @@ def is_repeat(entry: Entry) -> bool:
     return bool((entry.extra or {}).get(REPEAT))
 
 
-def cohen_kappa(labels: Sequence[Labels]) -> float | None:
+def cohen_kappa(labels: Sequence[LabelPair]) -> float | None:
     """Cohen's κ of two annotators' labels of the same items (Cohen 1960).
 
     κ = (p_o − p_e) / (1 − p_e), p_o the share of equal labels and p_e that expected of two who
@@ -132,16 +132,16 @@ def krippendorff_alpha(units: Iterable[Sequence[str]]) -> float | None:
     return 1 - disagreement * (n - 1) / expected if expected else None
 
 
-def _pair(one: str, other: str, labels: Sequence[Labels]) -> Pair:
+def _pair(one: str, other: str, labels: Sequence[LabelPair]) -> AnnotatorPair:
     observed = sum(a == b for a, b in labels) / len(labels)
-    return Pair(one, other, len(labels), observed, cohen_kappa(labels))
+    return AnnotatorPair(one, other, len(labels), observed, cohen_kappa(labels))
 
 
-def _ratings(state: State, ref: str) -> tuple[dict[str, str], list[tuple[str, Labels]]]:
+def _ratings(state: LogState, ref: str) -> tuple[dict[str, str], list[tuple[str, LabelPair]]]:
     """The first label of each annotator; and of each repeat, who it was and both labels."""
     rated: dict[str, str] = {}
     twice = []
-    for entry in independent(state, ref):
+    for entry in independent_labels(state, ref):
         label = str(entry.label)
         if entry.annotator in rated and is_repeat(entry):
             twice.append((entry.annotator, (rated[entry.annotator], label)))
@@ -149,10 +149,10 @@ def _ratings(state: State, ref: str) -> tuple[dict[str, str], list[tuple[str, La
     return rated, twice
 
 
-class Repeats:
+class RepeatSampler:
     """Draws an annotator's own labels to be asked once more, unannounced, for self-agreement."""
 
-    def __init__(self, state: State, annotator: str, share: float, seed: int) -> None:
+    def __init__(self, state: LogState, annotator: str, share: float, seed: int) -> None:
         """`share` of the items asked are repeats, as far as there are labels to repeat."""
         self._state, self._annotator, self._share = state, annotator, share
         self._rng = random.Random(f"{seed} {annotator} {state.seq}")
@@ -160,9 +160,9 @@ class Repeats:
     def draw(self) -> str | None:
         """A ref to ask again, or None: mostly, for `share` is small."""
         history = self._state.history.get(self._annotator, [])
-        if self._rng.random() >= self._share or len(history) <= REST:
+        if self._rng.random() >= self._share or len(history) <= REPEAT_DISTANCE:
             return None
-        places = (self._rng.randrange(len(history) - REST) for _ in range(_TRIES))
+        places = (self._rng.randrange(len(history) - REPEAT_DISTANCE) for _ in range(_TRIES))
         return next((history[at].ref for at in places if self._fit(history[at])), None)
 
     def _fit(self, entry: Entry) -> bool:
@@ -172,19 +172,19 @@ class Repeats:
         return bool(stack) and stack[0] is entry and entry.action is Action.LABEL and not seen
 
 
-def as_lines(found: Mapping[str, Any]) -> Iterator[str]:
+def agreement_lines(found: Mapping[str, Any]) -> Iterator[str]:
     """An agreement as a dictionary, in words for a terminal; nothing where nothing was labelled
     twice."""
     if found["items"]:
         alpha = "" if found["alpha"] is None else f": Krippendorff's alpha {found['alpha']:.2f}"
         yield f"{found['items']:,} items labelled by two or more{alpha}"
     for pair in found["pairs"]:
-        one, other = printable(pair["one"]), printable(pair["other"])
-        yield f"  {one} and {other}: {_words(pair)}"
+        one, other = make_printable(pair["one"]), make_printable(pair["other"])
+        yield f"  {one} and {other}: {_describe_pair(pair)}"
     for pair in found["repeats"]:
-        yield f"{printable(pair['one'])} asked again unannounced: {_words(pair)}"
+        yield f"{make_printable(pair['one'])} asked again unannounced: {_describe_pair(pair)}"
 
 
-def _words(pair: Mapping[str, Any]) -> str:
+def _describe_pair(pair: Mapping[str, Any]) -> str:
     kappa = "" if pair["kappa"] is None else f", Cohen's kappa {pair['kappa']:.2f}"
     return f"{pair['observed']:.0%} of {pair['items']:,} alike{kappa}"

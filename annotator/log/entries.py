@@ -74,7 +74,7 @@ class Entry:
 
 
 @dataclass(slots=True)
-class State:
+class LogState:
     """What a log adds up to. Owned by one session; made by `replay`, kept current by `apply`."""
 
     seq: int = 0
@@ -134,10 +134,10 @@ class State:
     def last(self, annotator: str) -> list[Entry]:
         """What this annotator's next undo takes back: a decision, or a group made at once."""
         history = self.history.get(annotator, [])
-        group = _group(history[-1]) if history else None
+        group = _group_of(history[-1]) if history else None
         if group is None:
             return history[-1:]
-        return [entry for entry in history if _group(entry) == group]
+        return [entry for entry in history if _group_of(entry) == group]
 
     def _count(self, ref: str, change: int) -> None:
         decision = self.decision(ref)
@@ -178,10 +178,10 @@ class State:
         del history[next(i for i in range(len(history) - 1, -1, -1) if history[i].seq == seq)]
 
 
-class Own(Collection[str]):
+class OwnOpinions(Collection[str]):
     """The refs of one annotator's own second opinions in a state: a live view."""
 
-    def __init__(self, state: State, annotator: str) -> None:
+    def __init__(self, state: LogState, annotator: str) -> None:
         self._opinions, self._annotator = state.opinions, annotator
 
     def decision(self, ref: str) -> Entry | None:
@@ -199,18 +199,18 @@ class Own(Collection[str]):
         return sum(1 for _ in self)
 
 
-def as_dict(entry: Entry) -> dict[str, Any]:
+def entry_as_dict(entry: Entry) -> dict[str, Any]:
     """A row without what it does not hold, for JSON."""
     return {key: value for key, value in asdict(entry).items() if value is not None}
 
 
-def replay(entries: Iterable[Entry]) -> State:
+def replay(entries: Iterable[Entry]) -> LogState:
     """The state after `entries`, in order."""
-    state = State()
+    state = LogState()
     for entry in entries:
         state.apply(entry)
     return state
 
 
-def _group(entry: Entry) -> str | None:
+def _group_of(entry: Entry) -> str | None:
     return (entry.extra or {}).get("group")

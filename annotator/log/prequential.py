@@ -19,7 +19,7 @@ WINDOW = 50
 
 
 @dataclass(slots=True)
-class Difficulty:
+class PrequentialScores:
     """A fold over the log: two numbers for each standing label that the model had predicted."""
 
     _points: dict[int, tuple[float, bool]] = field(default_factory=dict)
@@ -32,13 +32,13 @@ class Difficulty:
         elif entry.action is not Action.LABEL or entry.second or entry.by_machine:
             return
         elif entry.label and entry.proba:
-            self._points[entry.seq] = _point(entry.proba, entry.label)
+            self._points[entry.seq] = _score_prediction(entry.proba, entry.label)
 
     def __len__(self) -> int:
         return len(self._points)
 
     @property
-    def squared(self) -> NDArray[np.float64]:
+    def squared_errors(self) -> NDArray[np.float64]:
         """Per label, the mean over the classes of (p - one-hot)^2, in [0, 1]; in order."""
         return np.array([squared for squared, _ in self._points.values()])
 
@@ -48,14 +48,14 @@ class Difficulty:
         return np.array([float(wrong) for _, wrong in self._points.values()])
 
 
-def _point(proba: Mapping[str, float], label: str) -> tuple[float, bool]:
+def _score_prediction(proba: Mapping[str, float], label: str) -> tuple[float, bool]:
     squared = sum((p - (name == label)) ** 2 for name, p in proba.items())
     if label not in proba:
         squared += 1.0  # a class that the model did not know of
     return squared / max(len(proba), 1), max(proba, key=lambda name: proba[name]) != label
 
 
-def windowed(values: NDArray[np.float64], window: int = WINDOW) -> NDArray[np.float64]:
+def windowed_mean(values: NDArray[np.float64], window: int = WINDOW) -> NDArray[np.float64]:
     """The mean of the last `window` values at each place (of fewer at the start)."""
     sums = np.concatenate([[0.0], np.cumsum(values)])
     ends = np.arange(1, len(values) + 1)
@@ -63,6 +63,6 @@ def windowed(values: NDArray[np.float64], window: int = WINDOW) -> NDArray[np.fl
     return np.asarray((sums[ends] - sums[starts]) / (ends - starts))
 
 
-def cumulative(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def cumulative_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """The mean of all values up to each place."""
     return np.asarray(np.cumsum(values) / np.arange(1, len(values) + 1))

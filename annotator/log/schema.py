@@ -15,9 +15,9 @@ from typing import Any
 from annotator.errors import StoreError
 from annotator.log.entries import Action, Entry
 
-VERSION = 2
+SCHEMA_VERSION = 2
 APPLICATION_ID = 0x616E6E6F  # "anno"
-_LOG = """
+_LOG_TABLES = """
 CREATE TABLE log (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, annotator TEXT NOT NULL,
     action TEXT NOT NULL, ref TEXT NOT NULL, label TEXT, proba TEXT, model TEXT, picked_by TEXT,
@@ -28,36 +28,36 @@ CREATE TABLE leases (
     place INTEGER NOT NULL, picked_by TEXT, q REAL, pool INTEGER
 ) WITHOUT ROWID;
 """
-_BYPRODUCTS = """
+_BYPRODUCT_TABLES = """
 CREATE TABLE byproducts (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, kind TEXT NOT NULL,
     page TEXT NOT NULL, data TEXT NOT NULL
 );
 CREATE INDEX byproducts_of_page ON byproducts (page, seq);
 """
-_STEPS = (_LOG, _BYPRODUCTS)
+_MIGRATIONS = (_LOG_TABLES, _BYPRODUCT_TABLES)
 """What each version added to the one before; tables are only ever added."""
-COLUMNS = (
+LOG_COLUMNS = (
     "at, annotator, action, ref, label, proba, model, picked_by, q, pool, shown_ms, note, extra"
 )
-ROW = f"({COLUMNS}) VALUES ({','.join('?' * (COLUMNS.count(',') + 1))})"
-"""The end of a statement that inserts what `row_of` gives."""
+INSERT_VALUES = f"({LOG_COLUMNS}) VALUES ({','.join('?' * (LOG_COLUMNS.count(',') + 1))})"
+"""The end of a statement that inserts what `entry_to_row` gives."""
 
 
-def prepare(connection: sqlite3.Connection, path: Path) -> None:
+def prepare_tables(connection: sqlite3.Connection, path: Path) -> None:
     """Make the tables that are missing. Raises `StoreError` for a file of another program or of
     a newer version, and leaves it as it is."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    if version > VERSION:
+    if version > SCHEMA_VERSION:
         raise StoreError(
             f"{path} was written by a newer annotator (format {version}; this one reads "
-            f"{VERSION}): pip install --upgrade annotator-tui"
+            f"{SCHEMA_VERSION}): pip install --upgrade annotator-tui"
         )
     if tables and application != APPLICATION_ID:
         raise StoreError(f"{path} is a database of another program: name another project")
-    if version < VERSION:
+    if version < SCHEMA_VERSION:
         _migrate(connection)
 
 
@@ -66,11 +66,11 @@ def _migrate(connection: sqlite3.Connection) -> None:
     try:
         # Asked again under the lock: another process may have been quicker.
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        for step in _STEPS[version:]:
+        for step in _MIGRATIONS[version:]:
             for statement in filter(str.strip, step.split(";")):
                 connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
@@ -78,7 +78,7 @@ def _migrate(connection: sqlite3.Connection) -> None:
         raise
 
 
-def read_only(path: Path) -> sqlite3.Connection | None:
+def open_read_only(path: Path) -> sqlite3.Connection | None:
     """A connection that only reads, where the disk takes no writing and the file is whole by
     itself; None elsewhere. Nobody writes to it meanwhile, for nobody can."""
     if not path.is_file() or path.with_name(path.name + "-wal").exists():
@@ -86,25 +86,25 @@ def read_only(path: Path) -> sqlite3.Connection | None:
     if not os.statvfs(path).f_flag & os.ST_RDONLY:
         return None
     place = f"{path.resolve().as_uri()}?immutable=1"
-    with explained(path):
+    with explain_sqlite_errors(path):
         connection = sqlite3.connect(place, uri=True, isolation_level=None)
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version == VERSION:
+    if version == SCHEMA_VERSION:
         return connection
     connection.close()  # of another version: what is wrong is said elsewhere
     return None
 
 
 @contextmanager
-def explained(path: Path) -> Iterator[None]:
+def explain_sqlite_errors(path: Path) -> Iterator[None]:
     """Turn what SQLite raises into a `StoreError` that says what to do."""
     try:
         yield
     except sqlite3.Error as error:
-        raise StoreError(_explain(path, error)) from error
+        raise StoreError(_describe_sqlite_error(path, error)) from error
 
 
-def _explain(path: Path, error: sqlite3.Error) -> str:
+def _describe_sqlite_error(path: Path, error: sqlite3.Error) -> str:
     name = getattr(error, "sqlite_errorname", "") or ""
     if name == "SQLITE_FULL":
         return f"the disk is full: no label was written to {path}; free some space and go on"
@@ -121,41 +121,41 @@ def _explain(path: Path, error: sqlite3.Error) -> str:
     return f"{path}: {error}"
 
 
-def row_of(entry: Entry) -> tuple[Any, ...]:
-    """An entry as `COLUMNS`."""
+def entry_to_row(entry: Entry) -> tuple[Any, ...]:
+    """An entry as `LOG_COLUMNS`."""
     return (
         entry.at, entry.annotator, str(entry.action), entry.ref, entry.label,
-        as_json(entry.proba), entry.model, entry.picked_by, entry.q, entry.pool,
-        entry.shown_ms, entry.note, as_json(entry.extra),
+        to_json(entry.proba), entry.model, entry.picked_by, entry.q, entry.pool,
+        entry.shown_ms, entry.note, to_json(entry.extra),
     )  # fmt: skip
 
 
-def as_json(value: Any) -> str | None:
+def to_json(value: Any) -> str | None:
     return None if value is None else json.dumps(dict(value), ensure_ascii=False)
 
 
-def entry_of(row: tuple[Any, ...]) -> Entry:
-    """`seq` and `COLUMNS` as an entry.
+def row_to_entry(row: tuple[Any, ...]) -> Entry:
+    """`seq` and `LOG_COLUMNS` as an entry.
 
     Equal texts are one object in all rows: with a million labels by a model that halves them.
     """
     fields = list(row)
     fields[3] = Action(fields[3])
-    for place in _REPEATED:
+    for place in _INTERNED_COLUMNS:
         fields[place] = sys.intern(row[place]) if row[place] else row[place]
-    fields[6] = json.loads(row[6], object_pairs_hook=_shared) if row[6] else None
-    fields[13] = _extra(row[13]) if row[13] else None
+    fields[6] = json.loads(row[6], object_pairs_hook=_parse_proba) if row[6] else None
+    fields[13] = _parse_extra(row[13]) if row[13] else None
     return Entry(*fields)
 
 
-_REPEATED = (2, 5, 7, 8)  # annotator, label, model, picked_by
+_INTERNED_COLUMNS = (2, 5, 7, 8)  # annotator, label, model, picked_by
 
 
-def _shared(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _parse_proba(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return {sys.intern(name): value for name, value in pairs}
 
 
 @lru_cache(maxsize=256)
-def _extra(text: str) -> Any:
+def _parse_extra(text: str) -> Any:
     """Never changed by anybody: many rows hold the same one."""
     return json.loads(text)

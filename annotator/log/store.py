@@ -19,7 +19,14 @@ from typing import Any, NamedTuple, Protocol
 
 from annotator.log import schema
 from annotator.log.entries import Entry
-from annotator.log.schema import COLUMNS, ROW, as_json, entry_of, explained, row_of
+from annotator.log.schema import (
+    INSERT_VALUES,
+    LOG_COLUMNS,
+    entry_to_row,
+    explain_sqlite_errors,
+    row_to_entry,
+    to_json,
+)
 
 _BUSY_MS = 5000
 NETWORK_FILE_SYSTEMS = frozenset(
@@ -49,14 +56,16 @@ class Byproduct(NamedTuple):
     data: Mapping[str, Any]
 
 
-class Records(Protocol):
+class ByproductStore(Protocol):
     """Keeps by-products, beside the log. Every method raises `StoreError`."""
 
     def record(self, *rows: Byproduct) -> None:
         """Append `rows`, all or none. They outlive the process at once, and a power cut soon."""
         ...
 
-    def recorded(self, kind: str | None = None, page: str | None = None) -> Iterator[Byproduct]:
+    def read_byproducts(
+        self, kind: str | None = None, page: str | None = None
+    ) -> Iterator[Byproduct]:
         """The rows of a kind and of a page (all for None), in the order written."""
         ...
 
@@ -82,7 +91,7 @@ class Store(Protocol):
         """Hold `leases` and nothing else; the refs granted: those that no one else holds."""
         ...
 
-    def leased(self, now: float, holder: str) -> set[str]:
+    def leased_by_others(self, now: float, holder: str) -> set[str]:
         """The refs on the screens of others."""
         ...
 
@@ -111,13 +120,13 @@ class SqliteStore:
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         self._data_version = -1
-        reading = schema.read_only(self.path)
+        reading = schema.open_read_only(self.path)
         if reading is not None:  # its labels can be looked at; what would write says that it cannot
             self._log = self._leases = self._records = reading
             return
-        with explained(self.path):
+        with explain_sqlite_errors(self.path):
             self._log = self._connect("FULL")
-            schema.prepare(self._log, self.path)
+            schema.prepare_tables(self._log, self.path)
             # Leases need no sync: after a power cut nobody's screen shows anything any more.
             in_memory = str(path) == ":memory:"
             self._leases = self._log if in_memory else self._connect("OFF")
@@ -125,7 +134,7 @@ class SqliteStore:
             self._records = self._log if in_memory else self._connect("NORMAL")
 
     def append(self, *entries: Entry) -> list[Entry]:
-        with explained(self.path):
+        with explain_sqlite_errors(self.path):
             written = []
             self._log.execute("BEGIN IMMEDIATE")
             try:
@@ -144,15 +153,15 @@ class SqliteStore:
         They wait in a temporary table, so that others can label until the last moment.
         """
         log = self._log
-        with explained(self.path):
-            log.execute(f"CREATE TEMP TABLE waiting AS SELECT {COLUMNS} FROM log WHERE 0")
+        with explain_sqlite_errors(self.path):
+            log.execute(f"CREATE TEMP TABLE waiting AS SELECT {LOG_COLUMNS} FROM log WHERE 0")
             try:
                 log.execute("BEGIN")
-                log.executemany(f"INSERT INTO waiting {ROW}", map(row_of, entries))
+                log.executemany(f"INSERT INTO waiting {INSERT_VALUES}", map(entry_to_row, entries))
                 log.execute("COMMIT")
                 log.execute("BEGIN IMMEDIATE")
-                order = f"SELECT {COLUMNS} FROM waiting ORDER BY rowid"
-                written = log.execute(f"INSERT INTO log ({COLUMNS}) {order}").rowcount
+                order = f"SELECT {LOG_COLUMNS} FROM waiting ORDER BY rowid"
+                written = log.execute(f"INSERT INTO log ({LOG_COLUMNS}) {order}").rowcount
                 log.execute("COMMIT")
             finally:
                 if log.in_transaction:
@@ -161,10 +170,10 @@ class SqliteStore:
         return written
 
     def entries(self, after: int = 0) -> Iterator[Entry]:
-        query = f"SELECT seq, {COLUMNS} FROM log WHERE seq > ? ORDER BY seq"
-        with explained(self.path):
+        query = f"SELECT seq, {LOG_COLUMNS} FROM log WHERE seq > ? ORDER BY seq"
+        with explain_sqlite_errors(self.path):
             for row in self._log.execute(query, (after,)):
-                yield entry_of(row)
+                yield row_to_entry(row)
 
     def lease(
         self, leases: Sequence[Lease], holder: str, annotator: str, now: float, until: float
@@ -173,7 +182,7 @@ class SqliteStore:
             (lease.ref, holder, annotator, until, place, lease.picked_by, lease.q, lease.pool)
             for place, lease in enumerate(leases)
         ]
-        with explained(self.path), self._leases as connection:
+        with explain_sqlite_errors(self.path), self._leases as connection:
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("DELETE FROM leases WHERE holder = ?", (holder,))
             connection.executemany(
@@ -186,9 +195,9 @@ class SqliteStore:
             held = connection.execute("SELECT ref FROM leases WHERE holder = ?", (holder,))
             return {ref for (ref,) in held}
 
-    def leased(self, now: float, holder: str) -> set[str]:
+    def leased_by_others(self, now: float, holder: str) -> set[str]:
         query = "SELECT ref FROM leases WHERE until > ? AND holder <> ?"
-        with explained(self.path):
+        with explain_sqlite_errors(self.path):
             return {ref for (ref,) in self._leases.execute(query, (now, holder))}
 
     def abandoned(self, annotator: str, now: float) -> list[Lease]:
@@ -196,34 +205,36 @@ class SqliteStore:
             "SELECT ref, picked_by, q, pool FROM leases "
             "WHERE annotator = ? AND until <= ? ORDER BY until DESC, place"
         )
-        with explained(self.path):
+        with explain_sqlite_errors(self.path):
             self._expire_dead(now)
             return [Lease(*row) for row in self._leases.execute(query, (annotator, now))]
 
     def release(self, holder: str, now: float) -> None:
-        with explained(self.path):
+        with explain_sqlite_errors(self.path):
             self._leases.execute("UPDATE leases SET until = ? WHERE holder = ?", (now, holder))
 
     def record(self, *rows: Byproduct) -> None:
-        values = [(row.at, row.kind, row.page, as_json(row.data)) for row in rows]
-        with explained(self.path), self._records as connection:
+        values = [(row.at, row.kind, row.page, to_json(row.data)) for row in rows]
+        with explain_sqlite_errors(self.path), self._records as connection:
             connection.execute("BEGIN IMMEDIATE")
             connection.executemany(
                 "INSERT INTO byproducts (at, kind, page, data) VALUES (?,?,?,?)", values
             )
 
-    def recorded(self, kind: str | None = None, page: str | None = None) -> Iterator[Byproduct]:
+    def read_byproducts(
+        self, kind: str | None = None, page: str | None = None
+    ) -> Iterator[Byproduct]:
         query = (
             "SELECT at, kind, page, data FROM byproducts WHERE (?1 IS NULL OR kind = ?1) "
             f"{'AND page = ?2' if page is not None else 'AND ?2 IS NULL'} ORDER BY seq"
         )
-        with explained(self.path):
+        with explain_sqlite_errors(self.path):
             for at, found, of, data in self._log.execute(query, (kind, page)):
                 yield Byproduct(at, found, of, json.loads(data))
 
     def changed(self) -> bool:
         """Whether another process has written since the last call; costs microseconds."""
-        with explained(self.path):
+        with explain_sqlite_errors(self.path):
             (version,) = self._log.execute("PRAGMA data_version").fetchone()
         before, self._data_version = self._data_version, version
         return bool(before != version)
@@ -235,20 +246,20 @@ class SqliteStore:
 
     def _connect(self, synchronous: str) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, isolation_level=None, timeout=_BUSY_MS / 1000)
-        mode = "DELETE" if file_system(self.path.parent) in NETWORK_FILE_SYSTEMS else "WAL"
+        mode = "DELETE" if file_system_type(self.path.parent) in NETWORK_FILE_SYSTEMS else "WAL"
         connection.execute(f"PRAGMA journal_mode = {mode}")
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         return connection
 
     def _insert(self, entry: Entry) -> int:
-        cursor = self._log.execute(f"INSERT INTO log {ROW}", row_of(entry))
+        cursor = self._log.execute(f"INSERT INTO log {INSERT_VALUES}", entry_to_row(entry))
         assert cursor.lastrowid is not None
         return cursor.lastrowid
 
     def _expire_dead(self, now: float) -> None:
         holders = self._leases.execute("SELECT DISTINCT holder FROM leases WHERE until > ?", (now,))
         for (holder,) in holders.fetchall():
-            if not _alive(holder):
+            if not _is_alive(holder):
                 self.release(holder, now)
 
 
@@ -257,7 +268,7 @@ def new_holder() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
 
-def file_system(folder: Path) -> str:
+def file_system_type(folder: Path) -> str:
     """The type of file system that `folder` lies on ("ext4", "nfs4"), or "" where unknown."""
     try:
         lines = Path("/proc/self/mounts").read_text().splitlines()
@@ -272,7 +283,7 @@ def file_system(folder: Path) -> str:
     return best[1]
 
 
-def _alive(holder: str) -> bool:
+def _is_alive(holder: str) -> bool:
     host, pid = holder.split(":")[:2]
     if host != socket.gethostname():
         return True  # nobody can tell from here: its lease runs out by itself

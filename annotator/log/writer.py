@@ -6,24 +6,28 @@ from collections.abc import Callable, Sequence
 from math import inf
 from typing import Any
 
-from annotator.log.entries import Action, Entry, State
-from annotator.log.prequential import Difficulty
+from annotator.log.entries import Action, Entry, LogState
+from annotator.log.prequential import PrequentialScores
 from annotator.log.store import Store
 
-Heard = Callable[[Entry], object]
+EntryCallback = Callable[[Entry], object]
 
 
-class Record:
+class LogWriter:
     """Every row of the log goes through here once, in order, whoever wrote it."""
 
     def __init__(
-        self, store: Store, annotator: str, clock: Callable[[], float], hear: Heard | None = None
+        self,
+        store: Store,
+        annotator: str,
+        clock: Callable[[], float],
+        on_entry: EntryCallback | None = None,
     ) -> None:
         """`hear` is told of each row that is written here, once it is on disk."""
-        self.state, self.difficulty = State(), Difficulty()
-        self.take_in: Heard = lambda entry: None
+        self.state, self.difficulty = LogState(), PrequentialScores()
+        self.apply_entry: EntryCallback = lambda entry: None
         """Told of each row that comes after the start, own or not, when the state has it."""
-        self._store, self._annotator, self._clock, self._hear = store, annotator, clock, hear
+        self._store, self._annotator, self._clock, self._hear = store, annotator, clock, on_entry
         self._from_others: list[Entry] = []
         for entry in store.entries():
             self._apply(entry)
@@ -66,14 +70,14 @@ class Record:
             self._add(entry)
             self._from_others.append(entry)
 
-    def news(self) -> list[Entry]:
+    def drain_others_entries(self) -> list[Entry]:
         """What others wrote since the last call."""
         entries, self._from_others = self._from_others, []
         return entries
 
     def _add(self, entry: Entry) -> None:
         self._apply(entry)
-        self.take_in(entry)
+        self.apply_entry(entry)
 
     def _apply(self, entry: Entry) -> None:
         self.state.apply(entry)

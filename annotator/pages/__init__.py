@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from annotator.pages.board import Board
-from annotator.pages.browse import Browse
-from annotator.pages.journal import Journal, journal_for
-from annotator.pages.orders import Order
-from annotator.pages.page import PER_PAGE, Marks, NotYet, Page, PageSource, Select, answers
-from annotator.pages.wish import Wish, with_target
+from annotator.pages.board import PageSelection
+from annotator.pages.browse import BrowseSource
+from annotator.pages.journal import PageJournal, open_journal
+from annotator.pages.orders import PageOrder
+from annotator.pages.page import (
+    PER_PAGE,
+    Marks,
+    Page,
+    PageNotReady,
+    PageSource,
+    SelectionMode,
+    answers_of_page,
+)
+from annotator.pages.wish import PageRequest, with_target
 
 __all__ = [
     "PER_PAGE",
-    "Board",
-    "Browse",
-    "Journal",
+    "PageSelection",
+    "BrowseSource",
+    "PageJournal",
     "Marks",
-    "NotYet",
-    "Order",
+    "PageNotReady",
+    "PageOrder",
     "Page",
     "PageSource",
-    "Select",
-    "Wish",
-    "answers",
-    "journal_for",
+    "SelectionMode",
+    "PageRequest",
+    "answers_of_page",
+    "open_journal",
     "with_target",
 ]

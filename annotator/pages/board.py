@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from annotator.pages.page import Marks, Page
 
 
-class Board:
+class PageSelection:
     """Marks and the keyboard's cursor on a page of `across` items a row.
 
     Every method that changes something returns the places that look different now.

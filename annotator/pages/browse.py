@@ -8,29 +8,29 @@ from dataclasses import replace
 
 import numpy as np
 
-from annotator.items.refs import printable
+from annotator.items.refs import make_printable
 from annotator.learn.strategies import Pick
 from annotator.log.entries import Entry
 from annotator.pages import orders
-from annotator.pages.journal import Journal
+from annotator.pages.journal import PageJournal
 from annotator.pages.leases import PageLeases
-from annotator.pages.orders import Order, Rows
-from annotator.pages.page import Marks, Page, Select, answers
-from annotator.pages.past import extra, page_of
-from annotator.pages.wish import Wish
+from annotator.pages.orders import PageOrder, Rows
+from annotator.pages.page import Marks, Page, SelectionMode, answers_of_page
+from annotator.pages.past import page_extra, page_from_entries
+from annotator.pages.wish import PageRequest
 from annotator.project.settings import ClassInfo
-from annotator.session.session import Session
+from annotator.session.session import LabelSession
 
 
-class Browse:
+class BrowseSource:
     """A `PageSource` of a session's pool. Items of its pages are on no other screen."""
 
     def __init__(
         self,
-        session: Session,
-        wish: Wish,
+        session: LabelSession,
+        wish: PageRequest,
         infos: Sequence[ClassInfo] = (),
-        journal: Journal | None = None,
+        journal: PageJournal | None = None,
         expects: Callable[[], str] = lambda: "",
     ) -> None:
         """`expects` says in words what is still on its way (features, a first model), "" when
@@ -46,7 +46,7 @@ class Browse:
         self._broken: set[int] = set()
         self._count = 0
         self._rng = np.random.default_rng([session.seed, session.state.seq])
-        self._neighbours = orders.Neighbours()
+        self._neighbours = orders.NeighbourSearch()
         self._groups: deque[Rows] = deque()
         self._again: deque[Page] = deque()
         if journal is not None and (page := journal.resumed()) is not None:
@@ -54,16 +54,16 @@ class Browse:
 
     @property
     def title(self) -> str:
-        label = printable(self.wish.label)
-        if self.wish.order is Order.SIMILAR:
-            return f"similar to {printable(self.wish.like or '')}"
+        label = make_printable(self.wish.label)
+        if self.wish.order is PageOrder.SIMILAR:
+            return f"similar to {make_printable(self.wish.like or '')}"
         return label or "pages"
 
     @property
-    def farewell(self) -> str:
+    def no_pages_message(self) -> str:
         answered = self.session.is_answered
         others = sum(not answered(ref) for ref in self.session.queue.elsewhere)
-        return self.wish.farewell(self._settled, others)
+        return self.wish.no_pages_message(self._settled, others)
 
     def describe(self, page: Page) -> ClassInfo | None:
         label = page.label
@@ -116,46 +116,50 @@ class Browse:
 
     def _chosen(self, rows: Rows) -> Page | None:
         order = self.wish.order
-        if order is Order.RANDOM:
+        if order is PageOrder.RANDOM:
             return self._random(rows)
-        if order is Order.SIMILAR:
+        if order is PageOrder.SIMILAR:
             like = self.session.queue.row(self.wish.like or "")
             near = self._neighbours.of(self.session.learner, like, rows, self._size)
             return self._page(near.tolist()) if len(near) else None
-        if order is Order.CLUSTERS:
+        if order is PageOrder.CLUSTERS:
             return self._clustered(rows)
         return self._by_model(rows)
 
     def _by_model(self, rows: Rows) -> Page | None:
         learner, wish, open_ = self.session.learner, self.wish, len(rows)
-        among = orders.scanned(rows, self._rng)
-        rows, proba = orders.said(learner, among)
+        among = orders.sample_rows(rows, self._rng)
+        rows, proba = orders.predict_rows(learner, among)
         if not len(rows):
             return None
         which = learner.classes.index(wish.label) if wish.label else None
-        proba = orders.without(rows, proba, self._not, learner.classes)
-        if wish.order is Order.NEEDED:
+        proba = orders.exclude_classes(rows, proba, self._not, learner.classes)
+        if wish.order is PageOrder.NEEDED:
             allowed = wish.target * len(self.session.queue.refs) * len(among) / open_
             again = np.isin(rows, list(self._not))
-            which, places = orders.needed(
-                proba, again, allowed, self._size, which=which, most_doubt=wish.most_doubt
+            which, places = orders.rows_needing_review(
+                proba, again, allowed, self._size, class_index=which, most_doubt=wish.most_doubt
             )
             self._settled = not len(places)
             if self._settled:
                 return None
         else:
-            asks = wish.select is Select.EXCEPTIONS
-            which, places = orders.chosen(proba, wish.order, self._size, which, exceptions=asks)
+            asks = wish.select is SelectionMode.EXCEPTIONS
+            which, places = orders.choose_rows(
+                proba, wish.order, self._size, which, exceptions=asks
+            )
         label = "" if which is None else learner.classes[which]
         if not len(places):
-            return self._random(rows, f"nothing is taken for {printable(label)}: a random page")
+            return self._random(
+                rows, f"nothing is taken for {make_printable(label)}: a random page"
+            )
         return self._page(rows[places].tolist(), label)
 
     def _clustered(self, rows: Rows) -> Page | None:
         learner = self.session.learner
         if not self._groups:
             listed = learner.clusters.groups(self.session.queue.refs, rows)
-            made = listed or orders.clustered(learner, rows, self._size, self._rng)
+            made = listed or orders.cluster_rows(learner, rows, self._size, self._rng)
             self._groups.extend(made)
         free = np.zeros(len(self.session.queue.refs), bool)
         free[rows] = True
@@ -164,8 +168,8 @@ class Browse:
             if len(group) <= self._size:
                 self._groups.popleft()
             if group:
-                asks = self.wish.select is Select.EXCEPTIONS and not self.wish.label
-                name = learner.said_cluster(self.session.queue.refs[group[0]]) if asks else None
+                asks = self.wish.select is SelectionMode.EXCEPTIONS and not self.wish.label
+                name = learner.cluster_class(self.session.queue.refs[group[0]]) if asks else None
                 return self._page(group[: self._size], name)
         return None
 
@@ -185,7 +189,7 @@ class Browse:
     ) -> Page:
         wish, queue, says = self.wish, self.session.queue, self.session.learner.says
         refs = tuple(queue.refs[row] for row in rows)
-        queue.know(zip(refs, rows, strict=True))
+        queue.cache_rows(zip(refs, rows, strict=True))
         label = wish.label if label is None else label
         said = {ref: says(row, ref)[0] for ref, row in zip(refs, rows, strict=True)}
         chances = {ref: proba.get(label, 0.0) for ref, proba in said.items() if proba and label}
@@ -217,20 +221,20 @@ class Browse:
         shown_ms: int | None = None,
         prediction: bool = False,
     ) -> list[Entry]:
-        found = answers(page, marks, broken)
+        found = answers_of_page(page, marks, broken)
         entries: list[Entry] = []
         if found:
             # What is left open would make the rest of a random page no random sample.
             draws = page.draws if len(found) == len(page.refs) else None
             entries = self.session.decide(
                 found, picked_by=f"page-{page.order}", draws=draws, shown_ms=shown_ms,
-                extra=extra(page, prediction=prediction),
+                extra=page_extra(page, prediction=prediction),
             )  # fmt: skip
         # Images that cannot be read belong to no pool. A page of nothing else was passed over.
         unreadable, rows = (broken if set(broken) < set(page.refs) else ()), self.session.queue.rows
         self._broken.update(rows([ref for ref in page.refs if ref in unreadable]))
         left = [ref for ref in page.refs if ref not in found and ref not in unreadable]
-        excepted = page.select is Select.EXCEPTIONS
+        excepted = page.select is SelectionMode.EXCEPTIONS
         self._passed.update(rows([ref for ref in left if not (excepted and ref in marks)]))
         for row in rows([ref for ref in left if excepted and ref in marks]):
             self._not.setdefault(row, set()).add(page.label)
@@ -244,7 +248,7 @@ class Browse:
         if self._past and self._past[-1][1] in (None, key):
             page, wrote = self._past.pop()
         elif key and not self._past:
-            page, wrote = page_of(last), key  # of an earlier sitting
+            page, wrote = page_from_entries(last), key  # of an earlier sitting
         else:
             return None  # something else was answered since
         if wrote:

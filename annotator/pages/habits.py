@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 
-from annotator.project.project import Project
+from annotator.project.project import ProjectFolder
 
 
-class Habits:
+class PagePreferences:
     """Kept in the project's `.cache`; where that cannot be written, for this time only."""
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: ProjectFolder) -> None:
         self._hidden = project.folder / ".cache" / "pages" / "references-hidden"
         self.references = not self._hidden.exists()
         """Whether a class's reference images stand on top of its pages."""

@@ -12,16 +12,16 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
 from annotator.log.entries import Action, Entry
-from annotator.pages.journal import Journal
+from annotator.pages.journal import PageJournal
 from annotator.pages.leases import PageLeases
-from annotator.pages.page import Marks, Page, Select
-from annotator.pages.past import extra, page_of
-from annotator.project.clusters import NOISE, Clusters
-from annotator.project.project import Project, add_classes
+from annotator.pages.page import Marks, Page, SelectionMode
+from annotator.pages.past import page_extra, page_from_entries
+from annotator.project.clusters import NOISE_CLASS, Clusters
+from annotator.project.project import ProjectFolder, append_classes
 from annotator.project.settings import ClassInfo
-from annotator.session.session import Session
+from annotator.session.session import LabelSession
 
-__all__ = ["LOOSE", "NOISE", "ORDER", "Identities"]
+__all__ = ["LOOSE", "NOISE_CLASS", "ORDER", "IdentitySource"]
 
 ORDER = "identity"
 LOOSE = "loose"
@@ -29,18 +29,18 @@ MOST = 480
 """Items on a page; of a larger cluster there are several pages with one name."""
 
 
-class Identities:
+class IdentitySource:
     """A `PageSource` of a project's clusters, the largest first, then of what is loose."""
 
     def __init__(
         self,
-        session: Session,
-        project: Project,
+        session: LabelSession,
+        project: ProjectFolder,
         clusters: Clusters,
         loose: Iterable[str] = (),
         *,
         word: str = "person",
-        journal: Journal | None = None,
+        journal: PageJournal | None = None,
         again: bool = False,
     ) -> None:
         """`loose`: items that are in no cluster. `word` begins the names of identities without
@@ -65,7 +65,7 @@ class Identities:
         return "identities"
 
     @property
-    def farewell(self) -> str:
+    def no_pages_message(self) -> str:
         return "Every identity is confirmed."
 
     @property
@@ -105,7 +105,7 @@ class Identities:
             refs = self._to_ask(refs)
             if refs:
                 return Page(
-                    tuple(refs), name or self._fresh(), Select.EXCEPTIONS, ORDER,
+                    tuple(refs), name or self._fresh(), SelectionMode.EXCEPTIONS, ORDER,
                     number=self._number, of=max(self._count, self._number),
                 )  # fmt: skip
         if self._shown_loose:
@@ -118,7 +118,7 @@ class Identities:
             return None
         parts = [tuple(loose[at : at + MOST]) for at in range(0, len(loose), MOST)]
         pages = [
-            Page(refs, "", Select.POSITIVES_ONLY, LOOSE, number=self._number + place)
+            Page(refs, "", SelectionMode.POSITIVES_ONLY, LOOSE, number=self._number + place)
             for place, refs in enumerate(parts)
         ]
         self._number += len(pages) - 1
@@ -212,7 +212,7 @@ class Identities:
         if found:
             entries = self.session.decide(
                 found, picked_by=f"page-{page.order}", shown_ms=shown_ms,
-                extra=extra(page, prediction=prediction),
+                extra=page_extra(page, prediction=prediction),
             )  # fmt: skip
         self._past.append((replace(page, selected=dict(marks)), bool(entries)))
         self._out.pop(page.key, None)
@@ -240,7 +240,7 @@ class Identities:
         """Names that are no classes yet become some, in annotator.toml and here."""
         new = [name for name in dict.fromkeys(names) if name not in self.session.classes]
         if new:
-            self.project = add_classes(self.project, new)
+            self.project = append_classes(self.project, new)
             self.session.classes = (*self.session.classes, *new)
             self.session.learner.add_classes(new)
 
@@ -253,7 +253,7 @@ class Identities:
                 return None  # something else was answered since
             self._past.pop()
         elif key and (last[0].extra or {}).get("order") in (ORDER, LOOSE):
-            page, wrote = page_of(last), True  # of an earlier sitting
+            page, wrote = page_from_entries(last), True  # of an earlier sitting
         else:
             return None
         if wrote:

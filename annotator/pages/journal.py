@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from annotator.learn.strategies import Pick
-from annotator.pages.page import Marks, Page, Select
-from annotator.project.project import Project
+from annotator.pages.page import Marks, Page, SelectionMode
+from annotator.project.project import ProjectFolder
 
 
-class Journal:
+class PageJournal:
     """Owned by one program at a time; a second one of the same annotator keeps none."""
 
     def __init__(self, path: Path) -> None:
@@ -88,10 +88,10 @@ class Journal:
             pass  # a full disk: the answers themselves will say so
 
 
-def journal_for(project: Project, annotator: str, what: str) -> Journal:
+def open_journal(project: ProjectFolder, annotator: str, kind: str) -> PageJournal:
     """The journal of an annotator's pages of one kind."""
-    name = "".join(c if c.isalnum() else "-" for c in f"{what}-{annotator}")[:80]
-    return Journal(project.folder / ".cache" / "pages" / f"{name}.jsonl")
+    name = "".join(c if c.isalnum() else "-" for c in f"{kind}-{annotator}")[:80]
+    return PageJournal(project.folder / ".cache" / "pages" / f"{name}.jsonl")
 
 
 def _change(marks: dict[str, str | None], row: Mapping[str, Any]) -> None:
@@ -112,6 +112,6 @@ def _row(page: Page) -> dict[str, Any]:
 def _page(row: Mapping[str, Any]) -> Page:
     fields = dict(row)
     fields["refs"] = tuple(fields["refs"])
-    fields["select"] = Select(fields["select"])
+    fields["select"] = SelectionMode(fields["select"])
     fields["draws"] = {ref: Pick(*pick) for ref, pick in fields["draws"].items()}
     return Page(**fields)

@@ -16,64 +16,64 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-SLOWEST, FASTEST = 1.0, 10.0
+MIN_RATE, MAX_RATE = 1.0, 10.0
 """Pictures a second."""
-LATEST = 1.2
+MAX_DELAY = 1.2
 """A key that comes later after a picture is not meant for it."""
-MISSES, SLIPS, STRAY = 0.05, 0.02, 0.002
+MISS_RATE, SLIP_RATE, STRAY_RATE = 0.05, 0.02, 0.002
 """Share of positives that nobody marks, of negatives that are marked by mistake, and marks for
 each picture that mean none at all."""
-SURE, RULED_OUT = 0.9, 0.05
+SURE_PROBABILITY, RULED_OUT_PROBABILITY = 0.9, 0.05
 """Posterior from which on an item is taken as marked, and below which as not marked."""
-_STRENGTH = 5
+_PRIOR_DELAYS = 5
 """How many measured delays weigh as much as what is known of people in general."""
-_EARLIEST, _LEAST_SD = 0.1, 0.04
+_MIN_DELAY, _MIN_SD = 0.1, 0.04
 
 
 @dataclass(frozen=True, slots=True)
-class Delay:
+class KeyDelay:
     """How long after a picture its key comes: a normal distribution."""
 
     mean: float = 0.378
     sd: float = 0.092
 
-    def learned(self, measured: Sequence[float]) -> Delay:
+    def updated(self, measured: Sequence[float]) -> KeyDelay:
         """This one, corrected by somebody's own delays (normal-inverse-gamma, posterior means).
 
         Delays under 0.1 s or over 1.2 s were not answers to the picture and are left out.
         """
-        own = np.array([x for x in measured if _EARLIEST <= x <= LATEST])
+        own = np.array([x for x in measured if _MIN_DELAY <= x <= MAX_DELAY])
         if not len(own):
             return self
-        n, k = len(own), _STRENGTH
+        n, k = len(own), _PRIOR_DELAYS
         mean = (k * self.mean + own.sum()) / (k + n)
         spread = ((own - own.mean()) ** 2).sum()
         moved = k * n / (k + n) * (own.mean() - self.mean) ** 2
         sd = sqrt((k * self.sd**2 + spread + moved) / (k + n))
-        return Delay(float(mean), max(_LEAST_SD, sd))
+        return KeyDelay(float(mean), max(_MIN_SD, sd))
 
     def log_density(self, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
         """Of a delay; minus infinity for one that is impossible."""
         z = (seconds - self.mean) / self.sd
         found = -0.5 * z * z - log(self.sd * sqrt(2 * pi))
-        possible = (seconds >= 0) & (seconds <= max(LATEST, self.mean + 5 * self.sd))
+        possible = (seconds >= 0) & (seconds <= max(MAX_DELAY, self.mean + 5 * self.sd))
         return np.where(possible, found, -np.inf)
 
 
-def share_of(marks: int, items: int) -> float:
+def expected_share(marks: int, items: int) -> float:
     """The share of positives to expect of a stream, from how many marks it got."""
     return float(np.clip((marks + 1) / (items + 10), 0.01, 0.5))
 
 
-def posterior(
+def mark_posterior(
     onsets: Sequence[float],
     marks: Sequence[float],
-    delay: Delay,
+    delay: KeyDelay,
     share: float,
     known: Mapping[int, bool] | None = None,
     *,
-    misses: float = MISSES,
-    slips: float = SLIPS,
+    misses: float = MISS_RATE,
+    slips: float = SLIP_RATE,
 ) -> NDArray[np.float64]:
     """The probability of each item, (n,), that it is a positive, given when keys were pressed.
 
@@ -87,7 +87,7 @@ def posterior(
     if not len(shown):
         return np.zeros(0)
     seconds = max(shown[-1] - shown[0], 1e-3)
-    stray = log(STRAY * len(shown) / (seconds + LATEST))  # it comes at any time
+    stray = log(STRAY_RATE * len(shown) / (seconds + MAX_DELAY))  # it comes at any time
     prior = np.full(len(shown), share)
     for place, positive in (known or {}).items():
         prior[place] = 1 - 1e-12 if positive else 1e-12
@@ -106,13 +106,13 @@ def posterior(
     return np.clip(found, 0.0, 1.0)
 
 
-Tables = tuple[NDArray[np.float64], NDArray[np.float64]]
+PassTables = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Log weights, (n + 1, m + 1), of having explained so many items and marks: where an item may be
 passed next, and where only a mark may follow. Strays come after the passed items between two
 meant ones, so that no explanation is counted twice."""
 
 
-def _forward(hit: NDArray[np.float64], skip: NDArray[np.float64], stray: float) -> Tables:
+def _forward(hit: NDArray[np.float64], skip: NDArray[np.float64], stray: float) -> PassTables:
     n, m = hit.shape
     free, strayed = np.full((2, n + 1, m + 1), -np.inf)
     free[0, 0] = 0.0
@@ -126,7 +126,7 @@ def _forward(hit: NDArray[np.float64], skip: NDArray[np.float64], stray: float) 
     return free, strayed
 
 
-def _backward(hit: NDArray[np.float64], skip: NDArray[np.float64], stray: float) -> Tables:
+def _backward(hit: NDArray[np.float64], skip: NDArray[np.float64], stray: float) -> PassTables:
     n, m = hit.shape
     free, strayed = np.full((2, n + 1, m + 1), -np.inf)
     steps = stray * np.arange(m + 1)
@@ -140,7 +140,7 @@ def _backward(hit: NDArray[np.float64], skip: NDArray[np.float64], stray: float)
     return free, strayed
 
 
-class Verdict(NamedTuple):
+class StreamVerdict(NamedTuple):
     """What becomes of the items of a stream: their places in it."""
 
     marked: tuple[int, ...]
@@ -150,38 +150,38 @@ class Verdict(NamedTuple):
 
 
 @dataclass(slots=True)
-class Stream:
+class RapidStream:
     """What was shown and pressed. What is `known` of doubtful items settles their neighbours."""
 
     onsets: list[float]
     marks: list[float]
-    delay: Delay
+    delay: KeyDelay
     known: dict[int, bool] = field(default_factory=dict)
     """Place -> whether it is a positive, from a second look."""
 
     def probability(self) -> NDArray[np.float64]:
         """(n,) of each item, that it is a positive."""
-        share = share_of(len(self.marks), len(self.onsets))
-        return posterior(self.onsets, self.marks, self.delay, share, self.known)
+        share = expected_share(len(self.marks), len(self.onsets))
+        return mark_posterior(self.onsets, self.marks, self.delay, share, self.known)
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> StreamVerdict:
         """The items by their probability as it is now."""
         chance = self.probability()
         places = sorted(range(len(chance)), key=lambda i: (-chance[i], i))
-        return Verdict(
-            tuple(i for i in range(len(chance)) if chance[i] >= SURE),
-            tuple(i for i in places if RULED_OUT <= chance[i] < SURE),
-            tuple(i for i in range(len(chance)) if chance[i] < RULED_OUT),
+        return StreamVerdict(
+            tuple(i for i in range(len(chance)) if chance[i] >= SURE_PROBABILITY),
+            tuple(i for i in places if RULED_OUT_PROBABILITY <= chance[i] < SURE_PROBABILITY),
+            tuple(i for i in range(len(chance)) if chance[i] < RULED_OUT_PROBABILITY),
         )
 
 
-def delays(onsets: Sequence[float], marks: Sequence[float]) -> list[float]:
+def measure_delays(onsets: Sequence[float], marks: Sequence[float]) -> list[float]:
     """The delay of the first mark after each onset, for onsets far apart; none where none came."""
     shown = np.asarray(onsets, float)
     found = []
     for at in shown:
-        later = [mark - at for mark in marks if _EARLIEST <= mark - at <= LATEST]
+        later = [mark - at for mark in marks if _MIN_DELAY <= mark - at <= MAX_DELAY]
         if later:
             found.append(min(later))
     return found

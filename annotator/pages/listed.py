@@ -6,13 +6,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from annotator.log.entries import Entry
-from annotator.pages.page import PER_PAGE, Marks, Page, Select, answers
-from annotator.pages.past import extra
+from annotator.pages.page import PER_PAGE, Marks, Page, SelectionMode, answers_of_page
+from annotator.pages.past import page_extra
 from annotator.project.settings import ClassInfo
-from annotator.session.session import Session
+from annotator.session.session import LabelSession
 
 
-class Listed:
+class ItemListSource:
     """A `PageSource` of given items, in their order, labelled ones among them.
 
     Each item is given a class by itself; those that have one show it, and only what was changed
@@ -20,10 +20,10 @@ class Listed:
     """
 
     def __init__(
-        self, session: Session, refs: Sequence[str], title: str, note: str = "",
+        self, session: LabelSession, refs: Sequence[str], title: str, note: str = "",
         per_page: int = PER_PAGE,
     ) -> None:  # fmt: skip
-        self.session, self.title, self.waiting, self.farewell = session, title, "", ""
+        self.session, self.title, self.waiting, self.no_pages_message = session, title, "", ""
         self._refs, self._note, self._size = refs, note, per_page
         self._at = self._count = 0
         self._past: list[tuple[Page, str | None]] = []  # and its key, if any of it is in the log
@@ -43,7 +43,7 @@ class Listed:
         label = self.session.state.label
         left = -(-(len(self._refs) - self._at) // self._size)
         return Page(
-            refs, order="search", select=Select.POSITIVES_ONLY, number=self._count,
+            refs, order="search", select=SelectionMode.POSITIVES_ONLY, number=self._count,
             of=self._count + left, note=self._note,
             selected={ref: label(ref) for ref in refs if label(ref) is not None},
         )  # fmt: skip
@@ -60,7 +60,7 @@ class Listed:
         shown_ms: int | None = None,
         prediction: bool = False,
     ) -> list[Entry]:
-        found = answers(page, marks, broken)
+        found = answers_of_page(page, marks, broken)
         label = self.session.state.label
         changed: dict[str, str | None] = {
             ref: name for ref, name in found.items() if name != label(ref)
@@ -69,7 +69,7 @@ class Listed:
         if changed:
             entries = self.session.decide(
                 changed, picked_by="page-search", shown_ms=shown_ms,
-                extra=extra(page, prediction=prediction),
+                extra=page_extra(page, prediction=prediction),
             )  # fmt: skip
         self._past.append((replace(page, selected=dict(marks)), page.key if entries else None))
         return entries

@@ -8,32 +8,32 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.learn.diverse import clusters
+from annotator.learn.diverse import spherical_kmeans
 from annotator.learn.model import FittedModel
-from annotator.learn.nearest import Nearest
-from annotator.learn.rows import unit
-from annotator.learn.strategies import Pick, margins
+from annotator.learn.nearest import CosineIndex
+from annotator.learn.rows import normalize_rows
+from annotator.learn.strategies import Pick, margin_scores
 from annotator.session.learner import Learner
 
-SCANNED = 40_000
+MOST_SCANNED = 40_000
 """Open rows that the model looks at for one page; of a larger pool, so many at random."""
-CLUSTERED = 4_000
+MOST_CLUSTERED = 4_000
 """Open rows that are clustered at once."""
 
 Rows = NDArray[np.int64]
-LEFT = 0.3
+MODEL_ERROR_SHARE = 0.3
 """Of the error that is allowed, the share that the model may be expected to make by itself. The
 rest is for what people get wrong, and for a model that is too sure of itself."""
-AIM = 0.3
+AIMED_DOUBT = 0.3
 """Of what is worth a look, that comes first which the model has wrong in about so many cases. What
 is surer teaches little; of what is less sure half is an exception, and better guessed later."""
-STREAMED = 0.3
+STREAM_MOST_DOUBT = 0.3
 """What the model doubts more is no matter for a stream: there would be too many exceptions."""
-AGAIN = 0.9
+RECHECK_DOUBT = 0.9
 """The doubt about what was taken off a page: it is looked at once more, whatever the model says."""
 
 
-class Order(StrEnum):
+class PageOrder(StrEnum):
     """How the items of a page are chosen."""
 
     RANDOM = "random"
@@ -56,7 +56,7 @@ def random_draws(rows: Rows, n: int, rng: np.random.Generator) -> list[Pick]:
     return [Pick(row, 1 / (size - k), size - k, "page-random") for k, row in enumerate(drawn)]
 
 
-def said(learner: Learner, rows: Rows) -> tuple[Rows, NDArray[np.float32]]:
+def predict_rows(learner: Learner, rows: Rows) -> tuple[Rows, NDArray[np.float32]]:
     """The pool rows (m,) among `rows` that have features, and their probabilities (m, C)."""
     model = learner.ranking.model if learner.ranking else None
     if learner.features is None or not isinstance(model, FittedModel) or learner.ranking is None:
@@ -65,12 +65,12 @@ def said(learner: Learner, rows: Rows) -> tuple[Rows, NDArray[np.float32]]:
     usable = learner.features.usable(found)
     warm = learner.ranking.warm
     if warm is None or warm.unit.matrix is not learner.features.store.matrix:
-        vectors = unit(learner.features.store.matrix[found[usable]])
+        vectors = normalize_rows(learner.features.store.matrix[found[usable]])
         return rows[usable], np.asarray(model.unit_proba(vectors), np.float32)
     return rows[usable], model.pool_proba(warm.unit, found[usable])
 
 
-def without(
+def exclude_classes(
     rows: Rows,
     proba: NDArray[np.float32],
     excluded: Mapping[int, Collection[str]],
@@ -89,24 +89,28 @@ def without(
     return proba
 
 
-def scanned(rows: Rows, rng: np.random.Generator) -> Rows:
+def sample_rows(rows: Rows, rng: np.random.Generator) -> Rows:
     """Those that the model is asked about."""
-    return rows if len(rows) <= SCANNED else np.sort(rng.choice(rows, SCANNED, replace=False))
+    return (
+        rows
+        if len(rows) <= MOST_SCANNED
+        else np.sort(rng.choice(rows, MOST_SCANNED, replace=False))
+    )
 
 
-def likely(proba: NDArray[np.float32], which: int) -> Rows:
+def rank_likely(proba: NDArray[np.float32], class_index: int) -> Rows:
     """Places (k,) of what is taken for class `which`, surest first; then the other likeliest."""
-    p = proba[:, which]
-    return np.lexsort((-p, proba.argmax(axis=1) != which))
+    p = proba[:, class_index]
+    return np.lexsort((-p, proba.argmax(axis=1) != class_index))
 
 
-def taken_for(proba: NDArray[np.float32], which: int) -> Rows:
+def rank_predicted(proba: NDArray[np.float32], class_index: int) -> Rows:
     """Places (k,) of what is taken for class `which` alone, surest first."""
-    places = np.flatnonzero(proba.argmax(axis=1) == which)
-    return np.asarray(places[np.argsort(-proba[places, which], kind="stable")])
+    places = np.flatnonzero(proba.argmax(axis=1) == class_index)
+    return np.asarray(places[np.argsort(-proba[places, class_index], kind="stable")])
 
 
-def most(proba: NDArray[np.float32], n: int, *, doubtful: bool) -> int:
+def pick_class(proba: NDArray[np.float32], n: int, *, doubtful: bool) -> int:
     """The class that most rows are taken for; with `doubtful`, the one whose `n` least sure rows
     are the most likely to be something else."""
     taken, sure = proba.argmax(axis=1), proba.max(axis=1)
@@ -116,30 +120,37 @@ def most(proba: NDArray[np.float32], n: int, *, doubtful: bool) -> int:
     return int(np.argmax(doubts))
 
 
-def uncertain(proba: NDArray[np.float32], which: int | None) -> Rows:
+def rank_uncertain(proba: NDArray[np.float32], class_index: int | None) -> Rows:
     """Places (k,) of the rows in doubt: of class `which` or not, or, for None, between classes."""
-    doubt = margins(proba) if which is None else -np.abs(proba[:, which] - 0.5)
+    doubt = margin_scores(proba) if class_index is None else -np.abs(proba[:, class_index] - 0.5)
     return np.argsort(-doubt, kind="stable")
 
 
-def chosen(
-    proba: NDArray[np.float32], order: Order, n: int, which: int | None, *, exceptions: bool
+def choose_rows(
+    proba: NDArray[np.float32],
+    order: PageOrder,
+    n: int,
+    class_index: int | None,
+    *,
+    exceptions: bool,
 ) -> tuple[int | None, Rows]:
     """The class that a page asks about, if any, and the places (k,) of up to `n` rows for it.
 
     With `exceptions` all rows are taken for the class: for `which`, else the most usual one.
     """
-    doubtful = order is Order.UNCERTAIN
+    doubtful = order is PageOrder.UNCERTAIN
     if exceptions:
-        which = most(proba, n, doubtful=doubtful) if which is None else which
-        surest = taken_for(proba, which)
-        return which, (surest[::-1] if doubtful else surest)[:n]
-    if doubtful or which is None:
-        return which, uncertain(proba, which)[:n]
-    return which, likely(proba, which)[:n]
+        class_index = (
+            pick_class(proba, n, doubtful=doubtful) if class_index is None else class_index
+        )
+        surest = rank_predicted(proba, class_index)
+        return class_index, (surest[::-1] if doubtful else surest)[:n]
+    if doubtful or class_index is None:
+        return class_index, rank_uncertain(proba, class_index)[:n]
+    return class_index, rank_likely(proba, class_index)[:n]
 
 
-def settled(doubt: NDArray[np.float64], allowed: float) -> NDArray[np.bool_]:
+def within_allowance(doubt: NDArray[np.float64], allowed: float) -> NDArray[np.bool_]:
     """Which rows (m,) need no look: the surest, as long as their doubts add up to `allowed`."""
     order = np.argsort(doubt, kind="stable")
     found = np.zeros(len(doubt), bool)
@@ -147,13 +158,13 @@ def settled(doubt: NDArray[np.float64], allowed: float) -> NDArray[np.bool_]:
     return found
 
 
-def needed(
+def rows_needing_review(
     proba: NDArray[np.float32],
     again: NDArray[np.bool_],
     allowed: float,
     n: int,
     *,
-    which: int | None = None,
+    class_index: int | None = None,
     most_doubt: float = 1.0,
 ) -> tuple[int, Rows]:
     """A class and the places (k,) of up to `n` rows that are taken for it and are worth a look.
@@ -163,21 +174,21 @@ def needed(
     `again` (m,) were taken off a page before. No places where nothing needs a look.
     """
     taken, doubt = proba.argmax(axis=1), 1 - proba.max(axis=1).astype(float)
-    weight = np.where(again, np.maximum(doubt, AGAIN), doubt)
-    open_ = ~settled(weight, LEFT * allowed) & (doubt <= most_doubt)
-    if which is None:
+    weight = np.where(again, np.maximum(doubt, RECHECK_DOUBT), doubt)
+    open_ = ~within_allowance(weight, MODEL_ERROR_SHARE * allowed) & (doubt <= most_doubt)
+    if class_index is None:
         sums = [np.sort(weight[open_ & (taken == c)])[::-1][:n].sum() for c in range(len(proba[0]))]
-        which = int(np.argmax(sums))
-    places = np.flatnonzero(open_ & (taken == which))
-    far = np.where(again[places], 0.0, np.abs(doubt[places] - AIM))
-    return which, places[np.argsort(far, kind="stable")][:n]
+        class_index = int(np.argmax(sums))
+    places = np.flatnonzero(open_ & (taken == class_index))
+    far = np.where(again[places], 0.0, np.abs(doubt[places] - AIMED_DOUBT))
+    return class_index, places[np.argsort(far, kind="stable")][:n]
 
 
-class Neighbours:
+class NeighbourSearch:
     """Nearest items in the features; finds out once how long each row is."""
 
     def __init__(self) -> None:
-        self._nearest: Nearest | None = None
+        self._nearest: CosineIndex | None = None
 
     def of(self, learner: Learner, row: int, rows: Rows, n: int) -> Rows:
         """The `n` of `rows` nearest to the pool row `row`; none where that has no features."""
@@ -187,7 +198,7 @@ class Neighbours:
             return rows[:0]
         matrix = features.store.matrix
         if self._nearest is None or self._nearest.matrix is not matrix:
-            self._nearest = Nearest(matrix, grows=features.available is not None)
+            self._nearest = CosineIndex(matrix, grows=features.available is not None)
         found = features.rows(rows)
         usable = features.usable(found)
         among = np.zeros(len(matrix), bool)
@@ -198,18 +209,18 @@ class Neighbours:
         return pool_row[best]
 
 
-def clustered(learner: Learner, rows: Rows, size: int, rng: np.random.Generator) -> list[Rows]:
+def cluster_rows(learner: Learner, rows: Rows, size: int, rng: np.random.Generator) -> list[Rows]:
     """Pool rows in clusters of about `size`, the largest first, each from its middle outwards."""
     features = learner.features
     if features is None:
         return []
     usable = rows[features.usable(features.rows(rows))]
-    if len(usable) > CLUSTERED:
-        usable = np.sort(rng.choice(usable, CLUSTERED, replace=False))
+    if len(usable) > MOST_CLUSTERED:
+        usable = np.sort(rng.choice(usable, MOST_CLUSTERED, replace=False))
     if not len(usable):
         return []
-    X = unit(features.store.matrix[features.rows(usable)])
-    member = clusters(X, max(1, -(-len(usable) // size)), rng)
+    X = normalize_rows(features.store.matrix[features.rows(usable)])
+    member = spherical_kmeans(X, max(1, -(-len(usable) // size)), rng)
     groups = []
     for number in np.argsort(-np.bincount(member)):
         inside = np.flatnonzero(member == number)

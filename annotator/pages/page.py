@@ -23,7 +23,7 @@ Marks = Mapping[str, str | None]
 """What is selected: ref -> the class that it was given by name, None for what the page says."""
 
 
-class Select(StrEnum):
+class SelectionMode(StrEnum):
     """What selecting an item says."""
 
     POSITIVES = "positives"
@@ -41,7 +41,7 @@ class Page:
     refs: tuple[str, ...]
     label: str = ""
     """The class that it asks about; "" where each item is given a class by itself."""
-    select: Select = Select.POSITIVES_ONLY
+    select: SelectionMode = SelectionMode.POSITIVES_ONLY
     order: str = ""
     """How the items were chosen: random, likely, uncertain, similar, clusters …"""
     negative: str | None = None
@@ -63,7 +63,7 @@ class Page:
     """A line to be said above it."""
 
 
-class NotYet(AnnotatorError):
+class PageNotReady(AnnotatorError):
     """Look again, then submit."""
 
 
@@ -79,7 +79,7 @@ class PageSource(Protocol):
         """Why `next` gives no page although there will be one; "" where there is none left."""
 
     @property
-    def farewell(self) -> str:
+    def no_pages_message(self) -> str:
         """What to say when there is no page left; "" for the usual words."""
 
     def describe(self, page: Page) -> ClassInfo | None:
@@ -106,7 +106,7 @@ class PageSource(Protocol):
         """Write the answers, as one group. `broken` items were not seen and get none.
 
         `prediction` says whether the model's opinion was on screen. Raises `StoreError`, or
-        `NotYet` where the page is to be looked at again, and has written nothing then.
+        `PageNotReady` where the page is to be looked at again, and has written nothing then.
         """
 
     def undo(self) -> Page | None:
@@ -119,7 +119,7 @@ class PageSource(Protocol):
         """No more pages are wanted: those that were not submitted are free for others."""
 
 
-def answers(page: Page, marks: Marks, broken: Collection[str] = ()) -> dict[str, str]:
+def answers_of_page(page: Page, marks: Marks, broken: Collection[str] = ()) -> dict[str, str]:
     """The label of each item that the selection answers, in the order of the page."""
     found = {}
     for ref in page.refs:
@@ -134,10 +134,10 @@ def answers(page: Page, marks: Marks, broken: Collection[str] = ()) -> dict[str,
 def _selected(page: Page, given: str | None) -> str | None:
     if given is not None:
         return given
-    return page.negative if page.select is Select.EXCEPTIONS else page.label
+    return page.negative if page.select is SelectionMode.EXCEPTIONS else page.label
 
 
 def _rest(page: Page) -> str | None:
-    if page.select is Select.EXCEPTIONS:
+    if page.select is SelectionMode.EXCEPTIONS:
         return page.label
-    return page.negative if page.select is Select.POSITIVES else None
+    return page.negative if page.select is SelectionMode.POSITIVES else None

@@ -7,23 +7,23 @@ from typing import Any
 
 from annotator.learn.strategies import Pick
 from annotator.log.entries import Entry
-from annotator.pages.page import Page, Select
+from annotator.pages.page import Page, SelectionMode
 
 
-def extra(page: Page, *, prediction: bool) -> dict[str, Any]:
+def page_extra(page: Page, *, prediction: bool) -> dict[str, Any]:
     """What the rows of a page have in common. `prediction`: whether the model's word was shown."""
     said = {"page": page.key, "class": page.label, "select": str(page.select), "order": page.order}
     return {**said, "negative": page.negative, "prediction": "shown" if prediction else "hidden"}
 
 
-def page_of(entries: Sequence[Entry]) -> Page:
+def page_from_entries(entries: Sequence[Entry]) -> Page:
     """A page that was answered in an earlier sitting, with its selection, from its rows. Items
     that it left open are not in the log."""
     said: Mapping[str, Any] = entries[0].extra or {}
-    select = Select(said.get("select", Select.POSITIVES_ONLY))
+    select = SelectionMode(said.get("select", SelectionMode.POSITIVES_ONLY))
     label, negative = str(said.get("class", "")), said.get("negative")
-    rest = {Select.EXCEPTIONS: label, Select.POSITIVES: negative}.get(select)
-    usual = negative if select is Select.EXCEPTIONS else label
+    rest = {SelectionMode.EXCEPTIONS: label, SelectionMode.POSITIVES: negative}.get(select)
+    usual = negative if select is SelectionMode.EXCEPTIONS else label
     return Page(
         refs=tuple(entry.ref for entry in entries),
         label=label,

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from annotator.items.refs import printable
-from annotator.pages.orders import Order
-from annotator.pages.page import PER_PAGE, Page, Select
+from annotator.items.refs import make_printable
+from annotator.pages.orders import PageOrder
+from annotator.pages.page import PER_PAGE, Page, SelectionMode
 from annotator.project.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class PageRequest:
     """A class, what selecting means, and which items come."""
 
     label: str = ""
     """The class; "" for whichever the model sees most of (exceptions), or none (similar)."""
-    select: Select = Select.POSITIVES_ONLY
-    order: Order = Order.RANDOM
+    select: SelectionMode = SelectionMode.POSITIVES_ONLY
+    order: PageOrder = PageOrder.RANDOM
     negative: str | None = None
     per_page: int = PER_PAGE
     like: str | None = None
@@ -32,14 +32,14 @@ class Wish:
     def other(self, label: str, classes: Sequence[str], *, multi: bool) -> str | None:
         """The class of the rest, or of exceptions: of two classes what is not one is the other."""
         negative = None if self.negative == label else self.negative  # no exception from itself
-        if self.label or not label or multi or self.select is not Select.EXCEPTIONS:
+        if self.label or not label or multi or self.select is not SelectionMode.EXCEPTIONS:
             return negative
         return negative or (classes[1 - classes.index(label)] if len(classes) == 2 else None)
 
-    def farewell(self, settled: bool, elsewhere: int) -> str:
+    def no_pages_message(self, settled: bool, elsewhere: int) -> str:
         """What to say where there are no more: the rest is settled, or with others."""
         if settled and self.label:
-            return f"Of what is taken for {printable(self.label)} no more needs a look."
+            return f"Of what is taken for {make_printable(self.label)} no more needs a look."
         if settled:
             return (
                 f"If the model gives the rest, {self.target:.2%} or fewer of all labels are "
@@ -50,10 +50,10 @@ class Wish:
 
     def fits(self, page: Page) -> bool:
         """Whether a page that was left is one of these; where there was no model it was random."""
-        ordered = page.order in (self.order, Order.RANDOM)
+        ordered = page.order in (self.order, PageOrder.RANDOM)
         return ordered and page.select is self.select and self.label in ("", page.label)
 
 
-def with_target(wish: Wish, settings: Settings) -> Wish:
+def with_target(wish: PageRequest, settings: Settings) -> PageRequest:
     """The wish with the error that the project aims at, where it names one."""
     return wish if settings.target_error is None else replace(wish, target=settings.target_error)

@@ -7,30 +7,29 @@ from pathlib import Path
 
 import numpy as np
 
-from annotator.errors import ProjectError, RefError, several
+from annotator.errors import ProjectError, RefError, bullet_list
 from annotator.items.atomic import write_atomically
-from annotator.items.listing import LeftOut, missing_files, read_list, read_table, walk
+from annotator.items.listing import SkippedFiles, missing_files, read_list, read_table, walk_images
 from annotator.items.ref_table import RefTable
-from annotator.items.refs import Item, printable
+from annotator.items.refs import Item, make_printable
 from annotator.project.classes import check_classes
-from annotator.project.item_pool import load
-from annotator.project.project import Project
-from annotator.project.project import add_classes as append_classes
+from annotator.project.item_pool import load_refs
+from annotator.project.project import ProjectFolder, append_classes
 from annotator.project.refs_csv import NewItem, append_items
 
 
-def add_images(project: Project, folder: Path, left_out: LeftOut) -> int:
+def add_images(project: ProjectFolder, folder: Path, skipped: SkippedFiles) -> int:
     """Add every image below `folder` that is no item yet; how many those are.
 
     Inside the project's own root they are named from there, elsewhere by their whole path.
     """
     if not folder.is_dir():
-        raise ProjectError(f"{printable(str(folder))} is not a folder of images")
-    known = load(project)
-    return _append(project, known, list(_walked(project, folder, left_out)))
+        raise ProjectError(f"{make_printable(str(folder))} is not a folder of images")
+    known = load_refs(project)
+    return _append(project, known, list(_walk_new_items(project, folder, skipped)))
 
 
-def add_refs(project: Project, file: Path) -> int:
+def add_refs(project: ProjectFolder, file: Path) -> int:
     """Add the rows of a table or a text list that are no items yet; how many those are.
 
     Raises `RefError` that names every faulty row and every file that is not there, and adds
@@ -45,42 +44,42 @@ def add_refs(project: Project, file: Path) -> int:
     )
     absent = missing_files(((row.item.path, row.line) for row in rows), project.images)
     problems += [
-        f"{printable(file.name)}, line {line}: no such file "
-        f"{printable(str((project.images / path).resolve()))}"
+        f"{make_printable(file.name)}, line {line}: no such file "
+        f"{make_printable(str((project.images / path).resolve()))}"
         for path, line in absent
     ]
     if not rows and not problems:
         problems.append("it holds no rows")
     if problems:
-        raise RefError(several(problems, f"{printable(str(file))}: nothing was added:"))
-    return _append(project, load(project), [row.item for row in rows])
+        raise RefError(bullet_list(problems, f"{make_printable(str(file))}: nothing was added:"))
+    return _append(project, load_refs(project), [row.item for row in rows])
 
 
-def add_classes(project: Project, names: Sequence[str]) -> None:
+def add_classes(project: ProjectFolder, names: Sequence[str]) -> None:
     """Add classes at the end of annotator.toml, the rest of which stays as it is written.
 
     Raises `ProjectError` for a name that is blank, taken or given twice.
     """
-    check_new(project, names)
+    check_new_classes(project, names)
     append_classes(project, names)
 
 
-def check_new(project: Project, names: Sequence[str]) -> None:
+def check_new_classes(project: ProjectFolder, names: Sequence[str]) -> None:
     """Raises `ProjectError` for classes that cannot be added."""
     settings = project.settings
     check_classes((*settings.names, *names), settings.multi_label)
 
 
-def _walked(project: Project, folder: Path, left_out: LeftOut) -> Iterator[Item]:
+def _walk_new_items(project: ProjectFolder, folder: Path, left_out: SkippedFiles) -> Iterator[Item]:
     root, folder = project.images.resolve(), folder.resolve()
-    for batch in walk(folder, left_out):
+    for batch in walk_images(folder, left_out):
         for ref in batch:
             path = folder / Item.parse(ref).path
             inside = path.is_relative_to(root)
             yield Item(str(path.relative_to(root) if inside else path))
 
 
-def _append(project: Project, known: RefTable, items: Sequence[Item]) -> int:
+def _append(project: ProjectFolder, known: RefTable, items: Sequence[Item]) -> int:
     fresh = list(dict.fromkeys(item.ref for item in items))
     rows = known.rows(fresh) if len(known) else np.full(len(fresh), -1)
     new = [ref for ref, row in zip(fresh, rows.tolist(), strict=True) if row < 0]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
-from annotator.errors import ProjectError, several
-from annotator.items.refs import printable
-from annotator.project.label_sets import NONE, SEPARATOR
+from annotator.errors import ProjectError, bullet_list
+from annotator.items.refs import make_printable
+from annotator.project.label_sets import NO_CLASS, SEPARATOR
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +33,19 @@ def check_classes(names: tuple[str, ...], multi: bool = False) -> None:
     for name in names:
         if not name.strip() or name != name.strip():
             problems.append(f"class {name!r} is blank, or begins or ends with a space")
-        if multi and (SEPARATOR in name or name == NONE):
-            problems.append(f"class {printable(name)}: with multi_label no name holds {SEPARATOR}")
+        if multi and (SEPARATOR in name or name == NO_CLASS):
+            problems.append(
+                f"class {make_printable(name)}: with multi_label no name holds {SEPARATOR}"
+            )
         if "\n" in name or "\r" in name or "\0" in name:
-            problems.append(f"class {printable(name)} has a line break in its name")
+            problems.append(f"class {make_printable(name)} has a line break in its name")
     problems += [
-        f"class {printable(name)} is named twice"
+        f"class {make_printable(name)} is named twice"
         for name in sorted(set(names))
         if names.count(name) > 1
     ]
     if problems:
-        raise ProjectError(several(problems, "these classes cannot be used:"))
+        raise ProjectError(bullet_list(problems, "these classes cannot be used:"))
 
 
 def read_classes(tables: object, problems: list[str]) -> tuple[ClassInfo, ...]:
@@ -58,7 +60,7 @@ def read_classes(tables: object, problems: list[str]) -> tuple[ClassInfo, ...]:
             problems.append(f'classes, number {place}: has no name = "…"')
             continue
         faults = [_fault(key, value) for key, value in table.items()]
-        problems += [f"class {printable(table['name'])}: {fault}" for fault in faults if fault]
+        problems += [f"class {make_printable(table['name'])}: {fault}" for fault in faults if fault]
         if not any(faults):
             found.append(ClassInfo(**{key: _plain(value) for key, value in table.items()}))
         else:
@@ -66,7 +68,7 @@ def read_classes(tables: object, problems: list[str]) -> tuple[ClassInfo, ...]:
     return tuple(found)
 
 
-def written(info: ClassInfo) -> dict[str, Any]:
+def class_table(info: ClassInfo) -> dict[str, Any]:
     """A class as annotator.toml says it, without what it does not have."""
     values = {field.name: getattr(info, field.name) for field in fields(info)}
     return {
@@ -87,7 +89,7 @@ def _fault(key: str, value: object) -> str:
     if key in _LISTS:
         good = isinstance(value, list) and all(isinstance(one, str) for one in value)
         return "" if good else f'{key} = {value!r} should be a list of texts, as in ["a", "b"]'
-    return f"{printable(key)}: not known here; known are {', '.join((*_TEXTS, *_LISTS))}"
+    return f"{make_printable(key)}: not known here; known are {', '.join((*_TEXTS, *_LISTS))}"
 
 
 def _plain(value: Any) -> Any:

@@ -16,20 +16,20 @@ from numpy.typing import NDArray
 
 from annotator.errors import RefError
 from annotator.items.atomic import write_atomically
-from annotator.items.csv_rows import read_rows, written
+from annotator.items.csv_rows import csv_bytes, read_rows
 from annotator.items.ref_table import RefTable
-from annotator.items.refs import printable
-from annotator.project.project import Project
+from annotator.items.refs import make_printable
+from annotator.project.project import ProjectFolder
 
-NOISE = "noise"
+NOISE_CLASS = "noise"
 """The class of faces that belong to no identity."""
 
 
-FILE = "clusters.csv"
+CLUSTERS_FILE = "clusters.csv"
 _MOST = 2**31 - 1
 
 
-class Member(NamedTuple):
+class ClusterMember(NamedTuple):
     """One line of clusters.csv."""
 
     ref: str
@@ -73,9 +73,9 @@ class Clusters:
         return cls(RefTable(), np.zeros(0, np.int32), {})
 
 
-def read_clusters(project: Project) -> Clusters:
+def read_clusters(project: ProjectFolder) -> Clusters:
     """None of them without the file. Raises `RefError` for the first faulty line."""
-    file = project.folder / FILE
+    file = project.folder / CLUSTERS_FILE
     if not file.is_file():
         return Clusters.none()
     refs, numbers, names = list[str](), list[int](), dict[int, str]()
@@ -86,7 +86,7 @@ def read_clusters(project: Project) -> Clusters:
             number, ref, name = -1, "", ""
         if not 0 <= number <= _MOST or not ref:
             raise RefError(
-                f"{printable(str(file))}, line {line}: is not ref,cluster,name; "
+                f"{make_printable(str(file))}, line {line}: is not ref,cluster,name; "
                 "mend it, or write it again with `annotator cluster`"
             )
         refs.append(ref)
@@ -96,14 +96,14 @@ def read_clusters(project: Project) -> Clusters:
     return Clusters(RefTable(refs), np.array(numbers, np.int32), names)
 
 
-def write_clusters(project: Project, members: Iterable[Member]) -> None:
-    write_atomically(project.folder / FILE, written(Member._fields, members))
+def write_clusters(project: ProjectFolder, members: Iterable[ClusterMember]) -> None:
+    write_atomically(project.folder / CLUSTERS_FILE, csv_bytes(ClusterMember._fields, members))
 
 
-def members(
+def cluster_members(
     refs: Sequence[str], groups: Sequence[NDArray[np.int64]], names: Sequence[str]
-) -> Iterable[Member]:
+) -> Iterable[ClusterMember]:
     """The lines for `groups` of rows of `refs`, each the most typical first, with their names."""
     for number, (rows, name) in enumerate(zip(groups, names, strict=True)):
         for row in rows.tolist():
-            yield Member(refs[row], number, name)
+            yield ClusterMember(refs[row], number, name)

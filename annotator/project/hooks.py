@@ -16,7 +16,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from annotator.items.refs import printable
+from annotator.items.refs import make_printable
 
 TIMEOUT = 60.0
 """Seconds after which a command is ended."""
@@ -33,11 +33,11 @@ class Hooks:
         self,
         commands: Mapping[str, str | None],
         folder: Path,
-        failed: Callable[[str], object],
+        on_failure: Callable[[str], object],
         timeout: float = TIMEOUT,
     ) -> None:
         self._commands = {name: shlex.split(line) for name, line in commands.items() if line}
-        self._folder, self._failed, self._timeout = folder, failed, timeout
+        self._folder, self._failed, self._timeout = folder, on_failure, timeout
         self._events: SimpleQueue[tuple[str, bytes]] = SimpleQueue()
         self._pending = 0
         self._changed = threading.Condition()
@@ -75,7 +75,7 @@ class Hooks:
 
     def _call(self, command: list[str], line: bytes) -> str:
         """Why the command failed, or nothing."""
-        words = printable(shlex.join(command))
+        words = make_printable(shlex.join(command))
         try:
             done = subprocess.run(
                 command, input=line, cwd=self._folder, timeout=self._timeout,
@@ -89,5 +89,5 @@ class Hooks:
             return ""
         said = done.stderr.decode("utf-8", "replace").strip().splitlines()
         return f"{words} ended with {done.returncode}" + (
-            f": {printable(said[-1])}" if said else ""
+            f": {make_printable(said[-1])}" if said else ""
         )

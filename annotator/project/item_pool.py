@@ -6,29 +6,29 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from annotator.errors import RefError, several
+from annotator.errors import RefError, bullet_list
 from annotator.items.atomic import write_atomically
-from annotator.items.csv_rows import written
-from annotator.items.listing import LeftOut, read_table, walk
+from annotator.items.csv_rows import csv_bytes
+from annotator.items.listing import SkippedFiles, read_table, walk_images
 from annotator.items.ref_table import RefTable
-from annotator.items.refs import printable
-from annotator.project.project import Project
+from annotator.items.refs import make_printable
+from annotator.project.project import ProjectFolder
 
 
-def stream(project: Project, left_out: LeftOut) -> Iterator[Sequence[str]]:
+def stream_refs(project: ProjectFolder, skipped: SkippedFiles) -> Iterator[Sequence[str]]:
     """The refs of `project` in batches, as fast as they can be had, always in the same order.
 
     From the cache; else from refs.csv; else from the images folder, and then refs.csv is
     written. Raises `RefError` that names every faulty row of refs.csv.
     """
-    cached = _cached(project)
+    cached = _read_cache(project)
     if cached is not None:
         yield cached
         return
     listed = RefTable()
     is_table = project.refs_file.exists()
-    stamp = _stamp(project) if is_table else ""
-    for batch in _rows(project) if is_table else walk(project.images, left_out):
+    stamp = _refs_stamp(project) if is_table else ""
+    for batch in _read_ref_rows(project) if is_table else walk_images(project.images, skipped):
         listed.extend(batch)
         yield batch
     if not len(listed):
@@ -36,22 +36,22 @@ def stream(project: Project, left_out: LeftOut) -> Iterator[Sequence[str]]:
     if is_table:
         _refuse_repeated(project, listed)
     else:
-        write_atomically(project.refs_file, written(["filename"], ([ref] for ref in listed)))
-        stamp = _stamp(project)
-    _cache(project, listed, stamp)
+        write_atomically(project.refs_file, csv_bytes(["filename"], ([ref] for ref in listed)))
+        stamp = _refs_stamp(project)
+    _write_cache(project, listed, stamp)
 
 
-def load(project: Project, left_out: LeftOut | None = None) -> RefTable:
+def load_refs(project: ProjectFolder, skipped: SkippedFiles | None = None) -> RefTable:
     """All refs of `project` at once."""
     table = RefTable()
-    for batch in stream(project, left_out or LeftOut()):
+    for batch in stream_refs(project, skipped or SkippedFiles()):
         if isinstance(batch, RefTable) and not len(table):
             return batch
         table.extend(batch)
     return table
 
 
-def _rows(project: Project) -> Iterator[list[str]]:
+def _read_ref_rows(project: ProjectFolder) -> Iterator[list[str]]:
     problems: list[str] = []
     batch: list[str] = []
     for row in read_table(project.refs_file, project.settings.box_order, problems):
@@ -60,11 +60,11 @@ def _rows(project: Project) -> Iterator[list[str]]:
             yield batch
             batch = []
     if problems:
-        raise RefError(several(problems, _heading(project)))
+        raise RefError(bullet_list(problems, _read_heading(project)))
     yield batch
 
 
-def _refuse_repeated(project: Project, listed: RefTable) -> None:
+def _refuse_repeated(project: ProjectFolder, listed: RefTable) -> None:
     """An item that is there twice would be asked twice, and never all be done."""
     first = {int(row): listed.find(listed[int(row)]) for row in listed.repeated()}
     if not first:
@@ -77,33 +77,33 @@ def _refuse_repeated(project: Project, listed: RefTable) -> None:
         f"{name}, line {lines[row]}: the same item as line {lines[before]}; drop one"
         for row, before in first.items()
     ]
-    raise RefError(several(problems, _heading(project)))
+    raise RefError(bullet_list(problems, _read_heading(project)))
 
 
-def _heading(project: Project) -> str:
-    return f"{printable(str(project.refs_file))} has faults:"
+def _read_heading(project: ProjectFolder) -> str:
+    return f"{make_printable(str(project.refs_file))} has faults:"
 
 
-def _cache_file(project: Project) -> Path:
+def _cache_file(project: ProjectFolder) -> Path:
     return project.folder / ".cache" / "refs.txt"
 
 
-def _stamp(project: Project) -> str:
+def _refs_stamp(project: ProjectFolder) -> str:
     """What refs.csv looked like: another size, time or box order makes the cache stale."""
     stat = project.refs_file.stat()
     return json.dumps([stat.st_size, stat.st_mtime_ns, project.settings.box_order])
 
 
-def _cached(project: Project) -> RefTable | None:
+def _read_cache(project: ProjectFolder) -> RefTable | None:
     try:
-        if _cache_file(project).with_suffix(".json").read_text() == _stamp(project):
+        if _cache_file(project).with_suffix(".json").read_text() == _refs_stamp(project):
             return RefTable.load(_cache_file(project))
     except OSError:
         pass
     return None
 
 
-def _cache(project: Project, refs: RefTable, stamp: str) -> None:
+def _write_cache(project: ProjectFolder, refs: RefTable, stamp: str) -> None:
     file = _cache_file(project)
     try:
         file.parent.mkdir(exist_ok=True)

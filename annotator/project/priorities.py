@@ -11,13 +11,13 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from annotator.items.atomic import write_atomically
-from annotator.items.csv_rows import read_rows, written
-from annotator.project.project import Project
+from annotator.items.csv_rows import csv_bytes, read_rows
+from annotator.project.project import ProjectFolder
 
-FILE = "first.csv"
+PRIORITIES_FILE = "first.csv"
 
 
-class First(NamedTuple):
+class Priority(NamedTuple):
     """An item that is to be asked early."""
 
     ref: str
@@ -25,21 +25,21 @@ class First(NamedTuple):
     """What picked it, in a word: "disagreement", "cluster" …"""
 
 
-def read_first(project: Project) -> list[First]:
+def read_priorities(project: ProjectFolder) -> list[Priority]:
     """What is to be asked first, in order; empty without such a file, and for lines without ref.
 
     Raises `RefError` for a file that is no CSV in UTF-8.
     """
-    file = project.folder / FILE
+    file = project.folder / PRIORITIES_FILE
     if not file.is_file():
         return []
     rows = [cells for _, cells in read_rows(file)]
-    return [First(*(*cells, "first")[:2]) for cells in rows[1:] if cells[0]]
+    return [Priority(*(*cells, "first")[:2]) for cells in rows[1:] if cells[0]]
 
 
-def write_first(project: Project, items: Iterable[First], *, replace: str) -> None:
+def write_priorities(project: ProjectFolder, items: Iterable[Priority], *, replace: str) -> None:
     """Ask `items` first, before what stood there; lines with the reason `replace` give way."""
     new = list(items)
     refs = {item.ref for item in new}
-    kept = [old for old in read_first(project) if old.why != replace and old.ref not in refs]
-    write_atomically(project.folder / FILE, written(First._fields, [*new, *kept]))
+    kept = [old for old in read_priorities(project) if old.why != replace and old.ref not in refs]
+    write_atomically(project.folder / PRIORITIES_FILE, csv_bytes(Priority._fields, [*new, *kept]))

@@ -14,42 +14,42 @@ from pathlib import Path
 
 from annotator.errors import ProjectError
 from annotator.items.atomic import write_atomically
-from annotator.items.refs import printable, typed
-from annotator.project.settings import Settings, check_classes, document, read_settings
+from annotator.items.refs import make_printable, shell_quoted
+from annotator.project.settings import Settings, check_classes, format_settings, read_settings
 
 SETTINGS_FILE = "annotator.toml"
 
 
 @dataclass(frozen=True, slots=True)
-class Project:
+class ProjectFolder:
     """An opened project folder."""
 
     folder: Path
     settings: Settings
 
     @classmethod
-    def open(cls, folder: Path) -> Project:
+    def open(cls, folder: Path) -> ProjectFolder:
         """Read `folder`. Raises `ProjectError` that names every fault of annotator.toml."""
         file = folder / SETTINGS_FILE
         if not file.exists():
-            raise ProjectError(_no_project(folder))
-        return cls(folder, read_settings(file, user_file()))
+            raise ProjectError(_explain_no_project(folder))
+        return cls(folder, read_settings(file, user_settings_file()))
 
     @classmethod
-    def create(cls, folder: Path, settings: Settings) -> Project:
+    def create(cls, folder: Path, settings: Settings) -> ProjectFolder:
         """Make `folder` with its annotator.toml. Raises `ProjectError` where one is already."""
         check_classes(settings.names, settings.multi_label)
         file = folder / SETTINGS_FILE
         if file.exists():
             raise ProjectError(
-                f"{printable(str(folder))} is a project already: open it with "
-                f"`annotator run {typed(folder)}`, or name another folder"
+                f"{make_printable(str(folder))} is a project already: open it with "
+                f"`annotator run {shell_quoted(folder)}`, or name another folder"
             )
         try:
-            text = document(settings).encode()
+            text = format_settings(settings).encode()
         except UnicodeEncodeError as error:
             raise ProjectError(
-                f"{printable(settings.images)} is not UTF-8, which annotator.toml has to be: "
+                f"{make_printable(settings.images)} is not UTF-8, which annotator.toml has to be: "
                 "rename the folder of images"
             ) from error
         new = not folder.exists()
@@ -61,7 +61,7 @@ class Project:
                 with contextlib.suppress(OSError):
                     folder.rmdir()
             raise ProjectError(
-                f"cannot make a project in {printable(str(folder))}: {error.strerror}; mend "
+                f"cannot make a project in {make_printable(str(folder))}: {error.strerror}; mend "
                 "that, or name another folder (with `annotator run`: --project DIR)"
             ) from error
         return cls(folder, settings)
@@ -92,7 +92,7 @@ class Project:
         return self.folder / "labels.db"
 
 
-def add_classes(project: Project, names: Sequence[str]) -> Project:
+def append_classes(project: ProjectFolder, names: Sequence[str]) -> ProjectFolder:
     """The project with classes more, at the end of its annotator.toml; those it has stay.
 
     Everything else in the file stays as it is, comments included. Raises `ProjectError` for names
@@ -118,10 +118,10 @@ def add_classes(project: Project, names: Sequence[str]) -> Project:
     except (OSError, TOMLKitError) as error:
         why = getattr(error, "strerror", None) or error
         raise ProjectError(
-            f"{printable(str(file))} cannot be changed ({why}); add the classes there yourself: "
-            f"{printable(', '.join(new))}"
+            f"{make_printable(str(file))} cannot be changed ({why}); add the classes there yourself: "
+            f"{make_printable(', '.join(new))}"
         ) from error
-    settings = replace(project.settings, classes=read_settings(file, user_file()).classes)
+    settings = replace(project.settings, classes=read_settings(file, user_settings_file()).classes)
     return replace(project, settings=settings)
 
 
@@ -129,25 +129,25 @@ def is_project(folder: Path) -> bool:
     return (folder / SETTINGS_FILE).is_file()
 
 
-def beside(images: Path) -> Path:
+def default_folder(images: Path) -> Path:
     """Where the project of a folder of images goes: `photos` has `photos.annotator`."""
     images = images.resolve()
     return images.with_name(images.name + ".annotator")
 
 
-def _no_project(folder: Path) -> str:
+def _explain_no_project(folder: Path) -> str:
     """What is wrong with a folder that holds no project, and what to do."""
-    name, quoted = printable(str(folder)), typed(folder)
+    name, quoted = make_printable(str(folder)), shell_quoted(folder)
     said = f"{name} is not an annotator project (no {SETTINGS_FILE})"
     if not folder.exists():
         return f"{said}; make one with `annotator init {quoted} --images DIR`"
-    other = beside(folder)
+    other = default_folder(folder)
     if is_project(other):
-        return f"{said}; that of its images is {typed(other)}"
+        return f"{said}; that of its images is {shell_quoted(other)}"
     return f"{said}; make one of the images in it with `annotator run {quoted}`"
 
 
-def user_file() -> Path:
+def user_settings_file() -> Path:
     """Where a user's own settings are."""
     from platformdirs import user_config_path
 

@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 from annotator.errors import ProjectError, RefError
 from annotator.items.atomic import write_atomically
-from annotator.items.listing import delimiter_of, open_text
-from annotator.items.refs import Box, Item, plain, printable
-from annotator.project.project import Project
+from annotator.items.listing import find_delimiter, open_text
+from annotator.items.refs import Box, Item, format_number, make_printable
+from annotator.project.project import ProjectFolder
 
-_PATHS = ("filename", "file_name", "path", "ref")
+_PATH_COLUMNS = ("filename", "file_name", "path", "ref")
 _NO_CELLS: Mapping[str, str] = {}
 
 
@@ -25,18 +25,20 @@ class NewItem(NamedTuple):
     """Column to cell; columns that the table does not have are left out."""
 
 
-def append_items(project: Project, rows: Iterable[NewItem]) -> None:
+def append_items(project: ProjectFolder, rows: Iterable[NewItem]) -> None:
     """Append the items of `rows`; columns of the table that no row has a cell for stay empty.
 
     Raises `ProjectError` where it cannot be written, `RefError` where it has no column of paths.
     """
     file = project.refs_file
     with open_text(file) as lines:
-        delimiter = delimiter_of(lines)
+        delimiter = find_delimiter(lines)
         header = next(csv.reader(lines, delimiter=delimiter), [])
     names = [name.strip().lower() for name in header]
-    if not any(name in names for name in _PATHS):
-        raise RefError(f"{printable(str(file))}, line 1: no column named {' or '.join(_PATHS)}")
+    if not any(name in names for name in _PATH_COLUMNS):
+        raise RefError(
+            f"{make_printable(str(file))}, line 1: no column named {' or '.join(_PATH_COLUMNS)}"
+        )
     before = file.read_bytes()
     end = "\r\n" if before.split(b"\n", 1)[0].endswith(b"\r") else "\n"
     text = io.StringIO()
@@ -48,30 +50,30 @@ def append_items(project: Project, rows: Iterable[NewItem]) -> None:
         write_atomically(file, before + glue + text.getvalue().encode("utf-8", "surrogateescape"))
     except OSError as error:
         raise ProjectError(
-            f"{printable(str(file))} cannot be written: {error.strerror}; "
+            f"{make_printable(str(file))} cannot be written: {error.strerror}; "
             "the same command goes on where it was"
         ) from error
 
 
 def _cells(row: NewItem, names: list[str], box_order: str) -> list[str]:
     item = row.item
-    path = next(names.index(name) for name in _PATHS if name in names)
+    path = next(names.index(name) for name in _PATH_COLUMNS if name in names)
     cells = [""] * len(names)
     for name, cell in row.cells.items():
         if name in names:
             cells[names.index(name)] = cell
     if "bbox" in names and item.box is not None:
         # Without a box the path of an item may need its mark: Item(path).ref.
-        cells[path], cells[names.index("bbox")] = item.path, written_box(item.box, box_order)
+        cells[path], cells[names.index("bbox")] = item.path, format_box(item.box, box_order)
     else:
         cells[path] = item.ref
     return cells
 
 
-def written_box(box: Box, order: str) -> str:
+def format_box(box: Box, order: str) -> str:
     """A box as `listing.parse_box` reads it in this order."""
     if order == "xywh":
-        return ",".join(map(plain, box))
+        return ",".join(map(format_number, box))
     if order == "xyxy":
-        return ",".join(map(plain, (box.x, box.y, box.right, box.bottom)))
-    return "-".join(map(plain, (box.y, box.x, box.bottom, box.right)))
+        return ",".join(map(format_number, (box.x, box.y, box.right, box.bottom)))
+    return "-".join(map(format_number, (box.y, box.x, box.bottom, box.right)))

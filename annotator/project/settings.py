@@ -14,18 +14,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from annotator.errors import ProjectError, several
-from annotator.items.refs import printable
+from annotator.errors import ProjectError, bullet_list
+from annotator.items.refs import make_printable
 from annotator.project.classes import ClassInfo as ClassInfo
 from annotator.project.classes import check_classes as check_classes
-from annotator.project.classes import read_classes, written
+from annotator.project.classes import class_table, read_classes
 
-FORMAT = 1
+SETTINGS_FORMAT = 1
 BOX_ORDERS = ("xywh", "xyxy", "r1-c1-r2-c2")
 """How the bbox column of refs.csv is written; the last is `top-left-bottom-right` with dashes."""
-PICTURES = ("quick", "exact")
+PICTURE_MODES = ("quick", "exact")
 """Whether a palette may stand in for a picture until the line is idle."""
-SEEN_GUARD = ("auto", "on", "off")
+SEEN_GUARD_MODES = ("auto", "on", "off")
 """Whether a key counts only when its picture was drawn; auto is over slow lines."""
 
 
@@ -102,7 +102,7 @@ _FIELDS: dict[str, tuple[type | tuple[type, ...], str]] = {
     "on_label": (str, "a command line, in quotes, all quotes in it closed"),
     "on_finish": (str, "a command line, in quotes, all quotes in it closed"),
 }
-_CHOICES = {"box_order": BOX_ORDERS, "pictures": PICTURES, "seen_guard": SEEN_GUARD}
+_CHOICES = {"box_order": BOX_ORDERS, "pictures": PICTURE_MODES, "seen_guard": SEEN_GUARD_MODES}
 _COMMANDS = ("on_label", "on_finish")
 _RANGES = {
     "target_error": (0.0, 1.0),
@@ -123,37 +123,39 @@ _PERSONAL = (
 
 def read_settings(file: Path, user_file: Path | None = None) -> Settings:
     """The settings of a project. Raises `ProjectError` that names every fault of either file."""
-    personal = personal_settings(user_file)
+    personal = read_personal_settings(user_file)
     table = read_toml(file)
-    version = table.get("format", FORMAT)
-    if not isinstance(version, int) or version > FORMAT:
+    version = table.get("format", SETTINGS_FORMAT)
+    if not isinstance(version, int) or version > SETTINGS_FORMAT:
         raise ProjectError(
-            f"{printable(str(file))} has format {version!r}; this annotator reads up to {FORMAT}: "
+            f"{make_printable(str(file))} has format {version!r}; this annotator reads up to {SETTINGS_FORMAT}: "
             "pip install --upgrade annotator-tui"
         )
-    problems = _faults(table, (*_FIELDS, "classes", "format", "keys"))
+    problems = _table_faults(table, (*_FIELDS, "classes", "format", "keys"))
     classes = read_classes(table.get("classes", []), problems)
-    keys = _keys(personal.get("keys", {}), problems) | _keys(table.get("keys", {}), problems)
+    keys = _read_keys(personal.get("keys", {}), problems) | _read_keys(
+        table.get("keys", {}), problems
+    )
     find = table.get("find")
     if isinstance(find, str) and find not in {info.name for info in classes}:
         problems.append(f"find: {find!r} is not among the classes")
-    _refuse(problems, file)
+    _raise_problems(problems, file)
     try:
         check_classes(tuple(info.name for info in classes), bool(table.get("multi_label")))
     except ProjectError as error:
-        raise ProjectError(f"{printable(str(file))}: {error}") from error
+        raise ProjectError(f"{make_printable(str(file))}: {error}") from error
     values = {k: v for k, v in {**personal, **table}.items() if k in _FIELDS}
     return Settings(classes=classes, keys=keys, **values)
 
 
-def personal_settings(file: Path | None) -> dict[str, Any]:
+def read_personal_settings(file: Path | None) -> dict[str, Any]:
     """What a user's own file says. Raises `ProjectError` for what does not belong there."""
     if file is None or not file.is_file():
         return {}
     table = read_toml(file)
-    problems = _faults(table, (*_PERSONAL, "keys"))
-    _keys(table.get("keys", {}), problems)
-    _refuse(problems, file)
+    problems = _table_faults(table, (*_PERSONAL, "keys"))
+    _read_keys(table.get("keys", {}), problems)
+    _raise_problems(problems, file)
     return table
 
 
@@ -170,18 +172,18 @@ def read_toml(file: Path) -> dict[str, Any]:
         reason = "it is nested too deeply"
     except ValueError as error:
         ends = f"at the end, line {len(data.splitlines())}"
-        reason = printable(str(error)).replace("at end of document", ends)
-    raise ProjectError(f"{printable(str(file))} cannot be read: {reason}")
+        reason = make_printable(str(error)).replace("at end of document", ends)
+    raise ProjectError(f"{make_printable(str(file))} cannot be read: {reason}")
 
 
-def _refuse(problems: list[str], file: Path) -> None:
+def _raise_problems(problems: list[str], file: Path) -> None:
     if problems:
         text = file.read_text("utf-8")
-        named = [f"{_place(problem, text)}{problem}" for problem in problems]
-        raise ProjectError(several(named, f"{printable(str(file))} has faults:"))
+        named = [f"{_find_line(problem, text)}{problem}" for problem in problems]
+        raise ProjectError(bullet_list(named, f"{make_printable(str(file))} has faults:"))
 
 
-def _place(problem: str, text: str) -> str:
+def _find_line(problem: str, text: str) -> str:
     """`line 3, ` where the key stands that a problem begins with; "" where it cannot be found."""
     key = re.match(r"class (.+?): |([^\s:,]+)", problem)
     name = re.escape(key[1] or key[2]) if key else ""
@@ -190,18 +192,18 @@ def _place(problem: str, text: str) -> str:
     return f"line {text.count(chr(10), 0, found.start()) + 1}, " if found else ""
 
 
-def _faults(table: Mapping[str, Any], known: tuple[str, ...]) -> list[str]:
+def _table_faults(table: Mapping[str, Any], known: tuple[str, ...]) -> list[str]:
     problems = []
     for key, value in table.items():
         if key not in known:
             names = ", ".join(name for name in known if name != "format")
-            problems.append(f"{printable(key)}: not a setting here; known are {names}")
+            problems.append(f"{make_printable(key)}: not a setting here; known are {names}")
         elif key in _FIELDS:
-            problems += _check(key, value)
+            problems += _check_value(key, value)
     return problems
 
 
-def _check(key: str, value: object) -> list[str]:
+def _check_value(key: str, value: object) -> list[str]:
     kind, wanted = _FIELDS[key]
     low, high = _RANGES.get(key, (None, None))
     good = isinstance(value, kind) and isinstance(value, bool) == (kind is bool)
@@ -211,7 +213,7 @@ def _check(key: str, value: object) -> list[str]:
         good = value in _CHOICES[key]
     if good and key in _COMMANDS:
         good = _is_command(str(value))
-    told = printable(repr(value) if isinstance(value, str) else str(value).lower())[:60]
+    told = make_printable(repr(value) if isinstance(value, str) else str(value).lower())[:60]
     return [] if good else [f"{key} = {told}: should be {wanted}"]
 
 
@@ -222,7 +224,7 @@ def _is_command(line: str) -> bool:
         return False
 
 
-def _keys(table: object, problems: list[str]) -> dict[str, tuple[str, ...]]:
+def _read_keys(table: object, problems: list[str]) -> dict[str, tuple[str, ...]]:
     """`skip = "x"` or `skip = ["x", "space"]`; the screen knows which commands there are."""
     if not isinstance(table, dict):
         problems.append('keys: should be a table [keys] of lines such as skip = ["x", "space"]')
@@ -231,19 +233,19 @@ def _keys(table: object, problems: list[str]) -> dict[str, tuple[str, ...]]:
     for command, keys in table.items():
         keys = [keys] if isinstance(keys, str) else keys
         if not isinstance(keys, list) or not all(isinstance(key, str) and key for key in keys):
-            problems.append(f"keys, {printable(command)}: should be a key, or a list of keys")
+            problems.append(f"keys, {make_printable(command)}: should be a key, or a list of keys")
         else:
             found[command] = tuple(keys)
     return found
 
 
-def document(settings: Settings) -> str:
+def format_settings(settings: Settings) -> str:
     """A new annotator.toml that holds `settings`, without what is the default."""
     import tomlkit
 
     document = tomlkit.document()
     document.add(tomlkit.comment("An annotator project. Safe to edit while no one labels in it."))
-    document.add("format", tomlkit.item(FORMAT))
+    document.add("format", tomlkit.item(SETTINGS_FORMAT))
     defaults = Settings(classes=())
     for key in _FIELDS:
         value = getattr(settings, key)
@@ -260,7 +262,7 @@ def document(settings: Settings) -> str:
     classes = tomlkit.aot()
     for info in settings.classes:
         table = tomlkit.table()
-        table.update(written(info))
+        table.update(class_table(info))
         classes.append(table)
     document.add("classes", classes)
     return tomlkit.dumps(document)

@@ -13,22 +13,34 @@ What a label says of a proposal:
 
 from __future__ import annotations
 
-from annotator.proposals.boxes import Accepted, accepted
-from annotator.proposals.done import Done
-from annotator.proposals.opening import open_or_make
+from annotator.proposals.boxes import AcceptedBox, iter_accepted_boxes
+from annotator.proposals.done import ProcessedImages
+from annotator.proposals.opening import open_proposal_project
 from annotator.proposals.table import (
-    FILE,
-    Before,
+    PROPOSALS_FILE,
+    ProposalPrior,
+    ProposalRow,
     ProposalTable,
-    Proposed,
-    before,
     has_proposals,
-    read,
+    load_proposal_prior,
+    read_proposals,
 )
-from annotator.proposals.verdict import Verdict, judge
+from annotator.proposals.verdict import ProposalVerdict, judge_proposal
 from annotator.proposals.writing import ProposalWriter
 
 __all__ = [
-    "FILE", "Accepted", "Before", "Done", "ProposalTable", "ProposalWriter", "Proposed",
-    "Verdict", "accepted", "before", "has_proposals", "judge", "open_or_make", "read",
-]  # fmt: skip
+    "PROPOSALS_FILE",
+    "AcceptedBox",
+    "ProposalPrior",
+    "ProcessedImages",
+    "ProposalTable",
+    "ProposalWriter",
+    "ProposalRow",
+    "ProposalVerdict",
+    "iter_accepted_boxes",
+    "load_proposal_prior",
+    "has_proposals",
+    "judge_proposal",
+    "open_proposal_project",
+    "read_proposals",
+]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from annotator.log.entries import Entry, State
-from annotator.project.project import Project
-from annotator.proposals.table import ProposalTable, Proposed
-from annotator.proposals.verdict import judge
+from annotator.log.entries import Entry, LogState
+from annotator.project.project import ProjectFolder
+from annotator.proposals.table import ProposalRow, ProposalTable
+from annotator.proposals.verdict import judge_proposal
 
 
-class Accepted(NamedTuple):
+class AcceptedBox(NamedTuple):
     """A box that was accepted."""
 
     ref: str
@@ -22,7 +22,7 @@ class Accepted(NamedTuple):
     """model, proposed (its name), votes, annotator, at, and machine where no person looked."""
 
 
-def accepted(project: Project, state: State) -> Iterator[Accepted]:
+def iter_accepted_boxes(project: ProjectFolder, state: LogState) -> Iterator[AcceptedBox]:
     """The proposals that the standing labels accept, in the order of proposals.csv, each item
     once: with its best proposal. Items without a proposal are not among them."""
     table = ProposalTable.load(project)
@@ -32,14 +32,14 @@ def accepted(project: Project, state: State) -> Iterator[Accepted]:
         if decision is None or decision.label is None:
             continue
         found = table[int(table.best[row])]
-        name = judge(decision.label, found.name).name
+        name = judge_proposal(decision.label, found.name).name
         if name is not None:
-            yield Accepted(ref, name, found.score, _provenance(found, decision))
+            yield AcceptedBox(ref, name, found.score, _provenance(found, decision))
 
 
-def _provenance(found: Proposed, decision: Entry) -> dict[str, Any]:
+def _provenance(proposal: ProposalRow, decision: Entry) -> dict[str, Any]:
     told = {
-        "model": found.model, "proposed": found.name, "votes": found.votes,
+        "model": proposal.model, "proposed": proposal.name, "votes": proposal.votes,
         "annotator": decision.annotator, "at": decision.at,
     }  # fmt: skip
     return {**told, "machine": True} if decision.by_machine else told

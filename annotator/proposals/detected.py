@@ -8,25 +8,25 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from annotator.detection.ensemble import Recipe, Seen, proposals
+from annotator.detection.ensemble import EnsembleConfig, FusedImage, build_proposals
 from annotator.detection.proposal import Proposal
-from annotator.detection.routing import Route, in_order
+from annotator.detection.routing import ImageAgreement, sort_by_agreement
 from annotator.errors import ProjectError
-from annotator.items.refs import many, printable
-from annotator.log.entries import Action, Entry, State, replay
+from annotator.items.refs import make_printable, plural
+from annotator.log.entries import Action, Entry, LogState, replay
 from annotator.log.store import SqliteStore
-from annotator.project.priorities import First, write_first
-from annotator.project.project import Project
-from annotator.proposals.verdict import ACCEPT
+from annotator.project.priorities import Priority, write_priorities
+from annotator.project.project import ProjectFolder
+from annotator.proposals.verdict import ACCEPT_LABELS
 from annotator.proposals.writing import ProposalWriter
 
-WHY = "disagreement"
-_WRITTEN_AT_ONCE = 5000
-_NAMED = 5
+DISAGREEMENT_REASON = "disagreement"
+_BATCH = 5000
+_MAX_NAMED = 5
 
 
 @dataclass(slots=True)
-class Outcome:
+class EnsembleOutcome:
     """What came of a run."""
 
     images: int = 0
@@ -46,36 +46,41 @@ class Outcome:
     """Boxes that were no boxes: why, in which image, and how many."""
     left_out: list[str] = field(default_factory=list)
     """Images, models and proposals that take no part, and why."""
-    routes: list[Route] = field(default_factory=list)
+    routes: list[ImageAgreement] = field(default_factory=list)
 
-    def no_boxes_told(self) -> list[str]:
+    def describe_invalid_boxes(self) -> list[str]:
         """What to say of them: a line for each reason."""
         lines = []
         for reason, images in self.no_boxes.items():
-            names = [printable(path) for path, _ in images.most_common(_NAMED)]
-            more = [f"{len(images) - _NAMED:,} more"] if len(images) > _NAMED else []
-            boxes = many(images.total(), "box", "boxes")
+            names = [make_printable(path) for path, _ in images.most_common(_MAX_NAMED)]
+            more = [f"{len(images) - _MAX_NAMED:,} more"] if len(images) > _MAX_NAMED else []
+            boxes = plural(images.total(), "box", "boxes")
             lines.append(f"{boxes} {reason}, in {', '.join([*names, *more])}")
         return lines
 
 
-def write(
-    project: Project, seen: Iterable[Seen], recipe: Recipe, *, accept: bool, at: float
-) -> Outcome:
+def write_fused_images(
+    project: ProjectFolder,
+    images: Iterable[FusedImage],
+    recipe: EnsembleConfig,
+    *,
+    accept: bool,
+    timestamp: float,
+) -> EnsembleOutcome:
     """Write every fused box as a proposal, and which are to be asked first.
 
     With `accept` the boxes that the rule keeps, in images that the models agree about, are
     labelled as the machine's. A label that a person gave stays. Raises `ProjectError` where
     nothing in the project stands for yes.
     """
-    outcome = Outcome()
+    outcome = EnsembleOutcome()
     doubtful: dict[str, list[str]] = {}
-    agreed: list[tuple[str, Proposal, Route]] = []
+    agreed: list[tuple[str, Proposal, ImageAgreement]] = []
     with ProposalWriter(project) as writer:
-        for image in seen:
-            _count(outcome, image)
-            made = proposals(image, recipe)
-            refs = _items(writer, [proposal for _, proposal in made])
+        for image in images:
+            _count_image(outcome, image)
+            made = build_proposals(image, recipe)
+            refs = _write_proposals(writer, [proposal for _, proposal in made])
             if image.route.to_person:
                 doubtful[image.path] = list(dict.fromkeys(refs))
                 continue
@@ -86,15 +91,15 @@ def write(
             ]
         outcome.added, outcome.merged = writer.added, writer.merged + writer.repeated
         outcome.left_out += writer.left_out
-    order = [route.path for route in in_order(outcome.routes) if route.to_person]
-    first = [First(ref, WHY) for path in order for ref in doubtful[path]]
-    write_first(project, first, replace=WHY)
+    order = [route.path for route in sort_by_agreement(outcome.routes) if route.to_person]
+    first = [Priority(ref, DISAGREEMENT_REASON) for path in order for ref in doubtful[path]]
+    write_priorities(project, first, replace=DISAGREEMENT_REASON)
     if accept:
-        outcome.accepted = _accept(project, agreed, recipe, at)
+        outcome.accepted = _accept_agreed(project, agreed, recipe, timestamp)
     return outcome
 
 
-def _count(outcome: Outcome, image: Seen) -> None:
+def _count_image(outcome: EnsembleOutcome, image: FusedImage) -> None:
     outcome.images += 1
     outcome.boxes += len(image.fused)
     outcome.routes.append(image.route)
@@ -106,36 +111,39 @@ def _count(outcome: Outcome, image: Seen) -> None:
         outcome.no_boxes.setdefault(reason, Counter())[image.path] += count
 
 
-def _items(writer: ProposalWriter, made: list[Proposal]) -> list[str]:
+def _write_proposals(writer: ProposalWriter, proposals: list[Proposal]) -> list[str]:
     """The item of each, in the given order; the writer answers best score first."""
-    order = sorted(range(len(made)), key=lambda row: -made[row].score)
-    refs = writer.add(made)
-    assert len(refs) == len(made), "the boxes of an ensemble are sound"
+    order = sorted(range(len(proposals)), key=lambda row: -proposals[row].score)
+    refs = writer.add(proposals)
+    assert len(refs) == len(proposals), "the boxes of an ensemble are sound"
     placed = dict(zip(order, refs, strict=True))
-    return [placed[row] for row in range(len(made))]
+    return [placed[row] for row in range(len(proposals))]
 
 
-def _accept(
-    project: Project, agreed: list[tuple[str, Proposal, Route]], recipe: Recipe, at: float
+def _accept_agreed(
+    project: ProjectFolder,
+    agreed: list[tuple[str, Proposal, ImageAgreement]],
+    recipe: EnsembleConfig,
+    timestamp: float,
 ) -> int:
     store = SqliteStore(project.labels_file)
     try:
         state = replay(store.entries())
-        entries = _entries(project, state, agreed, recipe, at)
+        entries = _agreed_entries(project, state, agreed, recipe, timestamp)
         count = 0
-        while group := list(islice(entries, _WRITTEN_AT_ONCE)):
+        while group := list(islice(entries, _BATCH)):
             count += len(store.append(*group))
         return count
     finally:
         store.close()
 
 
-def _entries(
-    project: Project,
-    state: State,
-    agreed: list[tuple[str, Proposal, Route]],
-    recipe: Recipe,
-    at: float,
+def _agreed_entries(
+    project: ProjectFolder,
+    state: LogState,
+    agreed: list[tuple[str, Proposal, ImageAgreement]],
+    recipe: EnsembleConfig,
+    timestamp: float,
 ) -> Iterator[Entry]:
     rule = recipe.rule
     done = set[str]()
@@ -143,25 +151,25 @@ def _entries(
         if state.decision(ref) is not None or ref in done:
             continue
         done.add(ref)
-        label = _label(project, proposal.name)
+        label = _accept_label(project, proposal.name)
         extra: dict[str, Any] = {
             "machine": True, "agreement": round(route.agreement, 4), "votes": proposal.votes,
             "mean": (proposal.extra or {})["mean"], "min_score": rule.min_score,
-            "min_votes": rule.min_votes, "enough": rule.enough,
+            "min_votes": rule.min_votes, "enough": rule.min_agreement,
         }  # fmt: skip
         yield Entry(
-            0, at, f"model:{recipe.model}", Action.LABEL, ref, label,
+            0, timestamp, f"model:{recipe.model}", Action.LABEL, ref, label,
             proba={label: proposal.score}, model=recipe.model, picked_by="agreement", extra=extra,
         )  # fmt: skip
 
 
-def _label(project: Project, name: str) -> str:
+def _accept_label(project: ProjectFolder, name: str) -> str:
     """The project's word for "this box holds what the models say"."""
     names = project.settings.names
-    yes = next((word for word in (name, *ACCEPT) if word in names), None)
+    yes = next((word for word in (name, *ACCEPT_LABELS) if word in names), None)
     if yes is None:
         raise ProjectError(
-            f"{printable(str(project.folder))} has neither the class {printable(name)!r} nor one "
+            f"{make_printable(str(project.folder))} has neither the class {make_printable(name)!r} nor one "
             "that says yes: --accept-agreed has no label to give; add the class to annotator.toml"
         )
     return yes

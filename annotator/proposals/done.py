@@ -9,18 +9,18 @@ from types import TracebackType
 from typing import Any, Self
 
 from annotator.errors import ProjectError
-from annotator.items.refs import printable
-from annotator.project.project import Project
+from annotator.items.refs import make_printable
+from annotator.project.project import ProjectFolder
 
 
-class Done:
+class ProcessedImages:
     """`.cache/done-….txt`: one image path a line, for one command with one set of options.
 
     Write an image's proposals first, then `add` the image: after a crash it is looked at again,
     and the writer passes over what it made before.
     """
 
-    def __init__(self, project: Project, options: Mapping[str, Any]) -> None:
+    def __init__(self, project: ProjectFolder, options: Mapping[str, Any]) -> None:
         """`options`: all that the proposals depend on, as plain JSON; other options start anew.
 
         Raises `ProjectError` where the file cannot be written.
@@ -65,6 +65,6 @@ class Done:
 
     def _unwritable(self, error: OSError) -> ProjectError:
         return ProjectError(
-            f"{printable(str(self._path))} cannot be written: {error.strerror}; make room there: "
+            f"{make_printable(str(self._path))} cannot be written: {error.strerror}; make room there: "
             "the same command goes on where it was"
         )

@@ -11,29 +11,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.detection.cluster import Clustering, Method, cluster
-from annotator.detection.descriptors import Described
+from annotator.detection.cluster import Clustering, ClusterMethod, cluster_vectors
+from annotator.detection.descriptors import DescriptorEnsemble
 from annotator.detection.faces import FACE
-from annotator.detection.identities import Landmarks, aligned_faces
-from annotator.detection.proposal import reason
+from annotator.detection.identities import Landmarks, align_faces
+from annotator.detection.proposal import strip_file_name
 from annotator.errors import FeatureError, ImageError, ProjectError
-from annotator.features.growing import Growing
-from annotator.features.pipeline import Progress, Report, Tally
-from annotator.features.store import META, FeatureStore, read_meta
-from annotator.images import Folder
+from annotator.features.growing import FeatureWriter
+from annotator.features.pipeline import ExtractionProgress, ExtractionReport, ProgressCounter
+from annotator.features.store import META_FILE, FeatureStore, read_meta
+from annotator.images import ImageFolder
 from annotator.items.atomic import write_atomically
 from annotator.items.ref_table import RefTable
-from annotator.items.refs import Item, printable
-from annotator.log.entries import State
-from annotator.project.clusters import NOISE, members, read_clusters, write_clusters
-from annotator.project.item_pool import load
-from annotator.project.project import Project
-from annotator.proposals.table import read
-from annotator.proposals.verdict import REJECT
+from annotator.items.refs import Item, make_printable
+from annotator.log.entries import LogState
+from annotator.project.clusters import NOISE_CLASS, cluster_members, read_clusters, write_clusters
+from annotator.project.item_pool import load_refs
+from annotator.project.project import ProjectFolder
+from annotator.proposals.table import read_proposals
+from annotator.proposals.verdict import REJECT_LABELS
 
 
 @dataclass(slots=True)
-class Faces:
+class ProjectFaces:
     """The faces of a project, image by image."""
 
     images: dict[str, list[tuple[str, Landmarks]]] = field(default_factory=dict)
@@ -43,11 +43,11 @@ class Faces:
         return sum(map(len, self.images.values()))
 
 
-def faces_of(project: Project) -> Faces:
+def read_faces(project: ProjectFolder) -> ProjectFaces:
     """Every proposal that has five landmarks. Raises `RefError` for faulty lines."""
-    found = Faces()
+    found = ProjectFaces()
     seen: set[str] = set()
-    for row in read(project):
+    for row in read_proposals(project):
         points = row.details.get("points") if row.name == FACE else None
         if points and len(points) == 5 and row.ref not in seen:
             seen.add(row.ref)
@@ -56,33 +56,33 @@ def faces_of(project: Project) -> Faces:
     return found
 
 
-def features_folder(project: Project) -> Path:
+def find_face_features(project: ProjectFolder) -> Path:
     """Where the descriptors go: the project's features, unless those are of something else."""
     own = project.features_folder
     try:
-        of_faces = read_meta(own / META)["extractor"].get("faces")
+        of_faces = read_meta(own / META_FILE)["extractor"].get("faces")
     except FeatureError:
         return own  # none yet
     return own if of_faces else project.folder / "features-faces"
 
 
-def describe(
-    project: Project,
-    described: Described,
+def describe_faces(
+    project: ProjectFolder,
+    described: DescriptorEnsemble,
     *,
     workers: int | None = None,
-    progress: Callable[[Progress], None] = lambda _: None,
+    progress: Callable[[ExtractionProgress], None] = lambda _: None,
     stop: Callable[[], bool] = lambda: False,
     clock: Callable[[], float],
-) -> Report:
+) -> ExtractionReport:
     """Write a descriptor for each face that has none into the project's features.
 
     Raises `FeatureError` where they cannot be written.
     """
-    refs, images = load(project), faces_of(project).images
+    refs, images = load_refs(project), read_faces(project).images
     root = project.images.resolve()
-    folder = features_folder(project)
-    with Growing(folder, refs, described.describe(), described.dim) as growing:
+    folder = find_face_features(project)
+    with FeatureWriter(folder, refs, described.describe(), described.dim) as growing:
         rows = {ref: row for row, ref in enumerate(refs)}
         todo = {
             path: wanted
@@ -90,17 +90,17 @@ def describe(
             if (wanted := [each for each in every if not growing.done[rows[each[0]]]])
         }
         count = sum(map(len, todo.values()))
-        tally = Tally(int(growing.done.sum()), count, clock)
-        for found in aligned_faces(
+        tally = ProgressCounter(int(growing.done.sum()), count, clock)
+        for found in align_faces(
             todo, root, max_pixels=project.settings.max_pixels, workers=workers
         ):
             for ref, reason in found.faults.items():
-                tally.lose(ref, reason)
+                tally.count_broken(ref, reason)
             if found.refs:
                 vectors = described(found.faces)
                 good = np.asarray(np.isfinite(vectors).all(axis=1))
                 for row in np.flatnonzero(~good).tolist():
-                    tally.lose(found.refs[row], "its descriptor is no number")
+                    tally.count_broken(found.refs[row], "its descriptor is no number")
                 places = np.array([rows[ref] for ref in found.refs])
                 growing.write(places[good], vectors[good])
                 tally.count(int(good.sum()))
@@ -112,10 +112,10 @@ def describe(
         return tally.report(complete=True)
 
 
-def identify(
-    project: Project,
+def identify_faces(
+    project: ProjectFolder,
     *,
-    method: Method = "dbscan",
+    method: ClusterMethod = "dbscan",
     eps: float = 0.3,
     min_samples: int = 2,
     progress: Callable[[float], None] = lambda _: None,
@@ -125,34 +125,34 @@ def identify(
     The first is the faces' refs, row by row those of the clustering. Raises `FeatureError`
     without descriptors.
     """
-    store = FeatureStore.open(features_folder(project))
-    every = [ref for wanted in faces_of(project).images.values() for ref, _ in wanted]
+    store = FeatureStore.open(find_face_features(project))
+    every = [ref for wanted in read_faces(project).images.values() for ref, _ in wanted]
     rows = store.rows(every)
     there: NDArray[np.bool_] = np.asarray(rows >= 0)
     there[there] = store.done[rows[there]] != 0
     refs = RefTable(ref for ref, has in zip(every, list(there), strict=True) if has)
     if not len(refs):
         return refs, Clustering(np.zeros(0, np.int64), np.zeros(0, np.float32))
-    found = cluster(
+    found = cluster_vectors(
         store.matrix[rows[there]], method, eps=eps, min_size=min_samples, progress=progress
     )
     groups = [found.items(number) for number in range(len(found))]
-    write_clusters(project, members(refs, groups, [""] * len(groups)))
+    write_clusters(project, cluster_members(refs, groups, [""] * len(groups)))
     return refs, found
 
 
-def loose_faces(project: Project) -> list[str]:
+def find_unclustered_faces(project: ProjectFolder) -> list[str]:
     """The faces that are in no cluster."""
     inside = set(read_clusters(project).refs)
-    every = faces_of(project).images.values()
+    every = read_faces(project).images.values()
     return [ref for wanted in every for ref, _ in wanted if ref not in inside]
 
 
 # --- JSON
 
 
-def document(
-    project: Project, state: State, seconds: float, failed: Callable[[str], None]
+def build_faces_document(
+    project: ProjectFolder, state: LogState, seconds: float, failed: Callable[[str], None]
 ) -> dict[str, Any]:
     """`frames` with their faces and landmarks, and `clusters`: who is where.
 
@@ -160,15 +160,15 @@ def document(
     The labels that people gave come first: a face with a name belongs to that name, also where
     the descriptors say otherwise; one that was rejected, or is noise, to nobody (-1).
     """
-    number, names = _numbers(project, state)
+    number, names = _cluster_numbers(project, state)
     frames: list[dict[str, Any]] = []
     members_of: dict[int, list[dict[str, Any]]] = {}
-    source = Folder(project.images, project.settings.max_pixels)
+    source = ImageFolder(project.images, project.settings.max_pixels)
     face_id = 0
-    for photo, (path, found) in enumerate(faces_of(project).images.items()):
+    for photo, (path, found) in enumerate(read_faces(project).images.items()):
         faces = []
         for ref, points in found:
-            if state.label(ref) in REJECT:
+            if state.label(ref) in REJECT_LABELS:
                 continue
             owner = number(ref)
             faces.append(_face(face_id, owner, ref, points))
@@ -182,11 +182,11 @@ def document(
     return {"totalTime": round(seconds * 1000), "frames": frames, "clusters": clusters}
 
 
-def _size(source: Folder, path: str, failed: Callable[[str], None]) -> dict[str, int | None]:
+def _size(source: ImageFolder, path: str, failed: Callable[[str], None]) -> dict[str, int | None]:
     try:
         width, height = source.size(Item(path))
     except ImageError as error:
-        failed(f"{printable(path)}: {reason(error, source.root / path)}")
+        failed(f"{make_printable(path)}: {strip_file_name(error, source.root / path)}")
         return {"width": None, "height": None}
     return {"width": width, "height": height}
 
@@ -204,12 +204,14 @@ def _cluster(owner: int, faces: list[dict[str, Any]], names: Mapping[int, str]) 
     return {"cluster_id": owner, **named, "faces": faces}
 
 
-def _numbers(project: Project, state: State) -> tuple[Callable[[str], int], dict[int, str]]:
+def _cluster_numbers(
+    project: ProjectFolder, state: LogState
+) -> tuple[Callable[[str], int], dict[int, str]]:
     """The cluster of each ref, and the names: those of labels, else of clusters.csv."""
     clusters = read_clusters(project)
     found = dict(zip(clusters.refs, clusters.cluster.tolist(), strict=True)) if clusters else {}
     names = dict(clusters.names) if clusters else {}
-    persons = identities(project)
+    persons = identity_classes(project)
     next_number = max(found.values(), default=-1) + 1
     numbers = {name: next_number + place for place, name in enumerate(persons)}
     names |= {number: name for name, number in numbers.items()}
@@ -218,27 +220,29 @@ def _numbers(project: Project, state: State) -> tuple[Callable[[str], int], dict
         label = state.label(ref)
         if label in numbers:
             return numbers[label]
-        return -1 if label in (NOISE, *REJECT) else found.get(ref, -1)
+        return -1 if label in (NOISE_CLASS, *REJECT_LABELS) else found.get(ref, -1)
 
     return number, names
 
 
-def identities(project: Project) -> list[str]:
+def identity_classes(project: ProjectFolder) -> list[str]:
     """The classes that name somebody: all but those that say face, yes, no and noise."""
-    others = {FACE, NOISE, "yes", "positive", "accept", *REJECT}
+    others = {FACE, NOISE_CLASS, "yes", "positive", "accept", *REJECT_LABELS}
     return [name for name in project.settings.names if name not in others]
 
 
-def write_document(file: Path, found: Mapping[str, Any]) -> None:
+def write_faces_document(file: Path, document: Mapping[str, Any]) -> None:
     """Raises `ProjectError` where it cannot be written."""
-    data = json.dumps(found, ensure_ascii=False, indent=1).encode("utf-8", "surrogateescape")
+    data = json.dumps(document, ensure_ascii=False, indent=1).encode("utf-8", "surrogateescape")
     try:
         write_atomically(file, data)
     except OSError as error:
-        raise ProjectError(f"{printable(str(file))} cannot be written: {error.strerror}") from error
+        raise ProjectError(
+            f"{make_printable(str(file))} cannot be written: {error.strerror}"
+        ) from error
 
 
-def crop_names(refs: Iterable[str]) -> dict[str, str]:
+def make_crop_names(refs: Iterable[str]) -> dict[str, str]:
     """A file name for each face: its image's, and a number among the faces of that image."""
     counts: dict[str, int] = {}
     names = {}

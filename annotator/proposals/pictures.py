@@ -8,29 +8,31 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from annotator.detection.proposal import reason
-from annotator.detection.render import LONGEST, Caption, drawn
+from annotator.detection.proposal import strip_file_name
+from annotator.detection.render import MAX_RENDER_SIDE, BoxCaption, draw_captions
 from annotator.errors import ImageError, ProjectError
-from annotator.features.decoding import pipelined
-from annotator.images import Folder
+from annotator.features.decoding import map_pipelined
+from annotator.images import ImageFolder
 from annotator.items.atomic import write_atomically
-from annotator.items.refs import Box, Item, printable
-from annotator.project.project import Project
-from annotator.proposals.table import Proposed, read
+from annotator.items.refs import Box, Item, make_printable
+from annotator.project.project import ProjectFolder
+from annotator.proposals.table import ProposalRow, read_proposals
 
 _THREADS = 4
 
 
-def by_image(project: Project, model: str | None = None) -> dict[str, list[Proposed]]:
+def group_by_image(
+    project: ProjectFolder, model: str | None = None
+) -> dict[str, list[ProposalRow]]:
     """Image path to its proposals, in the order of proposals.csv; of one model, or of all."""
-    images: dict[str, list[Proposed]] = {}
-    for row in read(project):
+    images: dict[str, list[ProposalRow]] = {}
+    for row in read_proposals(project):
         if model in (None, row.model):
             images.setdefault(Item.parse(row.ref).path, []).append(row)
     return images
 
 
-def box_of(row: Proposed) -> Box:
+def get_proposal_box(row: ProposalRow) -> Box:
     """Where a proposal lies: its own box where that of its item is another one."""
     own = row.details.get("box") if row.extra else None
     box = Box(*map(float, own)) if own else Item.parse(row.ref).box
@@ -38,9 +40,9 @@ def box_of(row: Proposed) -> Box:
     return box
 
 
-def render(
-    project: Project,
-    images: Mapping[str, list[Proposed]],
+def render_proposals(
+    project: ProjectFolder,
+    images: Mapping[str, list[ProposalRow]],
     folder: Path,
     failed: Callable[[str], None],
 ) -> int:
@@ -49,24 +51,24 @@ def render(
 
     Raises `ProjectError` where it cannot be written. `failed` hears of images that cannot be read.
     """
-    source = Folder(project.images, project.settings.max_pixels)
+    source = ImageFolder(project.images, project.settings.max_pixels)
 
     def draw(path: str) -> str | None:
         try:
-            crop = source.crop(Item(path), (LONGEST, LONGEST))
+            crop = source.crop(Item(path), (MAX_RENDER_SIDE, MAX_RENDER_SIDE))
         except ImageError as error:
-            return f"{printable(path)}: {reason(error, source.root / path)}"
-        captions = [Caption(box_of(row), row.name, row.score) for row in images[path]]
+            return f"{make_printable(path)}: {strip_file_name(error, source.root / path)}"
+        captions = [BoxCaption(get_proposal_box(row), row.name, row.score) for row in images[path]]
         target = folder / f"{'/'.join(p for p in path.split('/') if p not in ('', '..'))}.jpg"
         target.parent.mkdir(parents=True, exist_ok=True)
-        drawn(crop.image, crop.scale, captions).save(target, quality=90)
+        draw_captions(crop.image, crop.scale, captions).save(target, quality=90)
         return None
 
     try:
-        faults = list(pipelined(ThreadPoolExecutor(_THREADS), draw, images, _THREADS))
+        faults = list(map_pipelined(ThreadPoolExecutor(_THREADS), draw, images, _THREADS))
     except OSError as error:
         raise ProjectError(
-            f"{printable(str(folder))} cannot be written: {error.strerror}; name another folder"
+            f"{make_printable(str(folder))} cannot be written: {error.strerror}; name another folder"
         ) from error
     for fault in faults:
         if fault is not None:
@@ -74,9 +76,9 @@ def render(
     return faults.count(None)
 
 
-def write_coco(
-    project: Project,
-    images: Mapping[str, list[Proposed]],
+def write_proposals_coco(
+    project: ProjectFolder,
+    images: Mapping[str, list[ProposalRow]],
     file: Path,
     failed: Callable[[str], None],
 ) -> int:
@@ -85,7 +87,7 @@ def write_coco(
     Annotations have the `score`, `votes` and `model` of their proposal. Images whose size cannot
     be read are left out, and `failed` hears of them.
     """
-    source = Folder(project.images, project.settings.max_pixels)
+    source = ImageFolder(project.images, project.settings.max_pixels)
     names = sorted({row.name for rows in images.values() for row in rows})
     number = {name: place for place, name in enumerate(names, 1)}
     pictures: list[dict[str, Any]] = []
@@ -94,7 +96,7 @@ def write_coco(
         try:
             width, height = source.size(Item(path))
         except ImageError as error:
-            failed(f"{printable(path)}: {reason(error, source.root / path)}")
+            failed(f"{make_printable(path)}: {strip_file_name(error, source.root / path)}")
             continue
         image = {"id": len(pictures) + 1, "file_name": path, "width": width, "height": height}
         pictures.append(image)
@@ -105,16 +107,16 @@ def write_coco(
         write_atomically(file, json.dumps(told, ensure_ascii=False).encode())
     except OSError as error:
         raise ProjectError(
-            f"{printable(str(file))} cannot be written: {error.strerror}; name another file"
+            f"{make_printable(str(file))} cannot be written: {error.strerror}; name another file"
         ) from error
     return len(boxes)
 
 
 def _annotations(
-    rows: list[Proposed], image: object, number: Mapping[str, int], before: int
+    rows: list[ProposalRow], image: object, number: Mapping[str, int], before: int
 ) -> Iterator[dict[str, Any]]:
     for place, row in enumerate(rows, before + 1):
-        box = box_of(row)
+        box = get_proposal_box(row)
         yield {
             "id": place, "image_id": image, "category_id": number[row.name],
             "bbox": list(box), "area": round(box.w * box.h, 2), "iscrowd": 0,

@@ -19,16 +19,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.items.refs import printable
-from annotator.log.entries import State
-from annotator.project.project import Project
+from annotator.items.refs import make_printable
+from annotator.log.entries import LogState
+from annotator.project.project import ProjectFolder
 from annotator.proposals.table import ProposalTable
-from annotator.proposals.verdict import judge
+from annotator.proposals.verdict import judge_proposal
 
-LEVEL = 0.95
+CONFIDENCE_LEVEL = 0.95
 """Of how many such intervals hold the truth."""
-GRID = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
-LEAST = 20
+THRESHOLDS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+MIN_LABELS = 20
 """Labels above a threshold, below which it is not suggested."""
 _STRATA, _PER_STRATUM = 10, 10
 _Z = 1.959963984540054
@@ -38,7 +38,7 @@ Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class PrecisionEstimate:
     """The precision of the proposals with at least some score."""
 
     threshold: float
@@ -56,7 +56,7 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class PrecisionGroup:
     """The proposals of one class by one model; `name` None for all classes of the model."""
 
     model: str
@@ -64,18 +64,18 @@ class Group:
     items: int
     labelled: int
     right: int
-    estimates: tuple[Estimate, ...]
-    """At each threshold of `GRID` above which there are labels."""
-    suggested: Estimate | None
+    estimates: tuple[PrecisionEstimate, ...]
+    """At each threshold of `THRESHOLDS` above which there are labels."""
+    suggested: PrecisionEstimate | None
     """The lowest threshold with the wanted precision, as estimated; None where there is none."""
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def estimate(
+def estimate_precision(
     scores: Floats, labelled: Flags, right: Flags, threshold: float, everything: float | None = None
-) -> Estimate | None:
+) -> PrecisionEstimate | None:
     """The precision above `threshold`; None without a label above it.
 
     `scores` (n,) of all proposals, `labelled` (n,) which of them have a label, `right` (n,) which
@@ -86,16 +86,16 @@ def estimate(
     n = int(with_label.sum())
     if not n:
         return None
-    share, worth = _stratified(scores[above], labelled[above], right[above])
-    low, high = wilson(share, worth)
+    share, worth = _stratified_share(scores[above], labelled[above], right[above])
+    low, high = wilson_interval(share, worth)
     items = int(above.sum())
     total = share * items if everything is None else everything
     kept = min(1.0, share * items / total) if total > 0 else 0.0
     hits = int((with_label & right).sum())
-    return Estimate(float(threshold), share, low, high, n, hits, items, kept)
+    return PrecisionEstimate(float(threshold), share, low, high, n, hits, items, kept)
 
 
-def _stratified(scores: Floats, labelled: Flags, right: Flags) -> tuple[float, float]:
+def _stratified_share(scores: Floats, labelled: Flags, right: Flags) -> tuple[float, float]:
     """The share that is right, and how many fair labels these labels are worth (inf for all)."""
     strata = _strata(scores, labelled)
     count = int(strata.max()) + 1
@@ -121,7 +121,7 @@ def _strata(scores: Floats, labelled: Flags) -> NDArray[np.int64]:
     return np.searchsorted(cuts, scores, side="right")
 
 
-def wilson(share: float, n: float) -> tuple[float, float]:
+def wilson_interval(share: float, n: float) -> tuple[float, float]:
     """Wilson's interval for a share of n draws; n need not be whole. The share itself for inf."""
     if math.isinf(n):
         return share, share
@@ -131,57 +131,64 @@ def wilson(share: float, n: float) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def suggest(
-    scores: Floats, labelled: Flags, right: Flags, wanted: float, everything: float
-) -> Estimate | None:
+def suggest_threshold(
+    scores: Floats, labelled: Flags, right: Flags, target: float, total_right: float
+) -> PrecisionEstimate | None:
     """The lowest threshold from which on the precision is `wanted`, as estimated.
 
     From which on: it is as high at every higher threshold tried, too, so that a lucky stretch
-    is no reason. Thresholds are scores of labelled proposals with `LEAST` labels above, down to
+    is no reason. Thresholds are scores of labelled proposals with `MIN_LABELS` labels above, down to
     thousandths, so that what is said is what was estimated.
     """
     known = np.unique(np.floor(scores[labelled] * 1000) / 1000)
     step = max(1, len(known) // 200)
     found = None
     for threshold in known[::-step] if len(known) else ():
-        here = estimate(scores, labelled, right, float(threshold), everything)
-        if here is None or here.labelled < LEAST:
+        here = estimate_precision(scores, labelled, right, float(threshold), total_right)
+        if here is None or here.labelled < MIN_LABELS:
             continue
-        if here.precision < wanted:
+        if here.precision < target:
             break
         found = here
     return found
 
 
-def precision(
-    project: Project, state: State, wanted: float = 0.95, *, classes: bool = True
-) -> list[Group]:
+def measure_precision(
+    project: ProjectFolder, state: LogState, target: float = 0.95, *, classes: bool = True
+) -> list[PrecisionGroup]:
     """The precision of each model and, with `classes`, of each of its classes, most proposals
     first. Labels that a machine gave say nothing here.
     """
     table = ProposalTable.load(project)
-    labelled, right = _judged(table, state)
+    labelled, right = _judged_rows(table, state)
     groups = []
     for code, model in enumerate(table.models):
         mine = table.model == code
-        groups.append(_group(model, None, table.scores[mine], labelled[mine], right[mine], wanted))
+        groups.append(
+            _precision_group(model, None, table.scores[mine], labelled[mine], right[mine], target)
+        )
         if classes:
-            parts = list(_by_class(model, table, mine, labelled, right, wanted))
+            parts = list(_by_class(model, table, mine, labelled, right, target))
             groups += sorted(parts, key=lambda group: -group.items) if len(parts) > 1 else []
     return groups
 
 
 def _by_class(
-    model: str, table: ProposalTable, mine: Flags, labelled: Flags, right: Flags, wanted: float
-) -> Iterator[Group]:
-    rows = np.flatnonzero(mine)
+    model: str,
+    table: ProposalTable,
+    model_rows: Flags,
+    labelled: Flags,
+    right: Flags,
+    target: float,
+) -> Iterator[PrecisionGroup]:
+    rows = np.flatnonzero(model_rows)
     rows = rows[np.argsort(table.name[rows], kind="stable")]
     for part in np.split(rows, np.flatnonzero(np.diff(table.name[rows])) + 1):
         name = table.names[table.name[part[0]]]
-        yield _group(model, name, table.scores[part], labelled[part], right[part], wanted)
+        yield _precision_group(model, name, table.scores[part], labelled[part], right[part], target)
 
 
-def _judged(table: ProposalTable, state: State) -> tuple[Flags, Flags]:
+def _judged_rows(table: ProposalTable, state: LogState) -> tuple[Flags, Flags]:
     """(n,) which proposals a person has judged, and which of them are right.
 
     Of an item with several classes proposed, the label judges the best proposal, which was shown;
@@ -196,47 +203,53 @@ def _judged(table: ProposalTable, state: State) -> tuple[Flags, Flags]:
             continue
         name, shown = table.names[table.name[row]], table.find(ref)
         assert shown is not None
-        held = judge(decision.label, shown.name).name
+        held = judge_proposal(decision.label, shown.name).name
         labelled[row] = held is not None or name == shown.name
         right[row] = held == name
     return labelled, right
 
 
-def _group(
-    model: str, name: str | None, scores: Floats, labelled: Flags, right: Flags, wanted: float
-) -> Group:
-    everything = estimate(scores, labelled, right, 0.0)
+def _precision_group(
+    model: str, name: str | None, scores: Floats, labelled: Flags, right: Flags, target: float
+) -> PrecisionGroup:
+    everything = estimate_precision(scores, labelled, right, 0.0)
     if everything is None:
-        return Group(model, name, len(scores), 0, 0, (), None)
+        return PrecisionGroup(model, name, len(scores), 0, 0, (), None)
     total = everything.precision * everything.items
-    found = [estimate(scores, labelled, right, threshold, total) for threshold in GRID]
-    suggested = suggest(scores, labelled, right, wanted, total)
+    found = [
+        estimate_precision(scores, labelled, right, threshold, total) for threshold in THRESHOLDS
+    ]
+    suggested = suggest_threshold(scores, labelled, right, target, total)
     counts = int(labelled.sum()), int((labelled & right).sum())
-    return Group(model, name, len(scores), *counts, _distinct(found), suggested)
+    return PrecisionGroup(model, name, len(scores), *counts, _distinct_estimates(found), suggested)
 
 
-def at_threshold(one: Mapping[str, Any]) -> str:
+def describe_threshold(estimate: Mapping[str, Any]) -> str:
     """`at score ≥ 0.62 precision is 0.95 ± 0.02`: an estimate as a dictionary, in words."""
-    spread = (one["high"] - one["low"]) / 2
-    least = f"{one['threshold']:.3f}".removesuffix("0")
-    return f"at score ≥ {least} precision is {one['precision']:.2f} ± {spread:.2f}"
+    spread = (estimate["high"] - estimate["low"]) / 2
+    least = f"{estimate['threshold']:.3f}".removesuffix("0")
+    return f"at score ≥ {least} precision is {estimate['precision']:.2f} ± {spread:.2f}"
 
 
-def sentence(group: Mapping[str, Any]) -> str:
+def describe_precision(group: Mapping[str, Any]) -> str:
     """A group as a dictionary, in one line that is safe for a terminal."""
-    name = f", {printable(group['name'])}" if group["name"] is not None else ""
+    name = f", {make_printable(group['name'])}" if group["name"] is not None else ""
     counts = f"{group['labelled']:,} of {group['items']:,} judged, {group['right']:,} right"
-    text = f"{printable(group['model'])}{name}: {counts}"
+    text = f"{make_printable(group['model'])}{name}: {counts}"
     best = group["suggested"]
     if best:
-        return f"{text}; {at_threshold(best)}, which keeps {best['kept']:.0%} of the right ones"
-    return f"{text}; {at_threshold(group['estimates'][0])}" if group["estimates"] else text
+        return (
+            f"{text}; {describe_threshold(best)}, which keeps {best['kept']:.0%} of the right ones"
+        )
+    return f"{text}; {describe_threshold(group['estimates'][0])}" if group["estimates"] else text
 
 
-def _distinct(found: Sequence[Estimate | None]) -> tuple[Estimate, ...]:
+def _distinct_estimates(
+    estimates: Sequence[PrecisionEstimate | None],
+) -> tuple[PrecisionEstimate, ...]:
     """Of thresholds above which the same proposals lie, the highest."""
-    last: dict[int, Estimate] = {}
-    for one in found:
+    last: dict[int, PrecisionEstimate] = {}
+    for one in estimates:
         if one is not None:
             last[one.items] = one
     return tuple(last.values())

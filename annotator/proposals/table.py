@@ -12,20 +12,20 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.errors import RefError, several
+from annotator.errors import RefError, bullet_list
 from annotator.items.csv_rows import read_rows
 from annotator.items.ref_table import RefTable
-from annotator.items.refs import printable
-from annotator.project.project import Project
-from annotator.proposals.verdict import chances
+from annotator.items.refs import make_printable
+from annotator.project.project import ProjectFolder
+from annotator.proposals.verdict import proposal_probabilities
 
-FILE = "proposals.csv"
-COLUMNS = ("ref", "score", "votes", "name", "model", "extra")
+PROPOSALS_FILE = "proposals.csv"
+PROPOSAL_COLUMNS = ("ref", "score", "votes", "name", "model", "extra")
 _BATCH = 1 << 14
-_MOST_VOTES = 10_000
+_MAX_VOTES = 10_000
 
 
-class Proposed(NamedTuple):
+class ProposalRow(NamedTuple):
     """One row of proposals.csv."""
 
     ref: str
@@ -44,51 +44,56 @@ class Proposed(NamedTuple):
             return dict(json.loads(self.extra)) if self.extra else {}
         except (ValueError, TypeError, RecursionError) as error:
             raise RefError(
-                f"{FILE}: the extra of {printable(self.ref)} is no JSON object ({error}); mend it, "
+                f"{PROPOSALS_FILE}: the extra of {make_printable(self.ref)} is no JSON object ({error}); mend it, "
                 "or empty it"
             ) from error
 
 
-def file_of(project: Project) -> Path:
-    return project.folder / FILE
+def proposals_file(project: ProjectFolder) -> Path:
+    return project.folder / PROPOSALS_FILE
 
 
-def has_proposals(project: Project) -> bool:
-    return file_of(project).is_file()
+def has_proposals(project: ProjectFolder) -> bool:
+    return proposals_file(project).is_file()
 
 
-def read(project: Project) -> Iterator[Proposed]:
+def read_proposals(project: ProjectFolder) -> Iterator[ProposalRow]:
     """The rows of proposals.csv, one at a time; none where there is no such file.
 
     Raises `RefError` that names every faulty line. A last line that was cut short by a crash
     has no line break, and is passed over.
     """
-    file = file_of(project)
+    file = proposals_file(project)
     if not file.is_file():
         return
     problems: list[str] = []
     rows = read_rows(file, cut_short=True)
-    if tuple(next(rows, (0, ()))[1]) != COLUMNS:
-        raise RefError(f"{printable(str(file))}: its first line should be {','.join(COLUMNS)}")
+    if tuple(next(rows, (0, ()))[1]) != PROPOSAL_COLUMNS:
+        raise RefError(
+            f"{make_printable(str(file))}: its first line should be {','.join(PROPOSAL_COLUMNS)}"
+        )
     for line, cells in rows:
-        row = _row(cells)
+        row = _parse_row(cells)
         if row is None:
-            problems.append(f"line {line}: {printable(','.join(cells))}")
+            problems.append(f"line {line}: {make_printable(','.join(cells))}")
         else:
             yield row
     if problems:
         raise RefError(
-            several(problems, f"{printable(str(file))} has lines that are not {','.join(COLUMNS)}:")
+            bullet_list(
+                problems,
+                f"{make_printable(str(file))} has lines that are not {','.join(PROPOSAL_COLUMNS)}:",
+            )
         )
 
 
-def _row(cells: list[str]) -> Proposed | None:
+def _parse_row(cells: list[str]) -> ProposalRow | None:
     try:
         ref, score, votes, name, model, extra = cells
-        row = Proposed(ref, float(score), int(votes), name, model, extra)
+        row = ProposalRow(ref, float(score), int(votes), name, model, extra)
     except ValueError:
         return None
-    sound = 0 <= row.score <= 1 and 0 <= row.votes <= _MOST_VOTES
+    sound = 0 <= row.score <= 1 and 0 <= row.votes <= _MAX_VOTES
     return row if ref and name and sound else None
 
 
@@ -112,12 +117,12 @@ class ProposalTable:
     """(n,) the row with the highest score of the same item, at the item's first row."""
 
     @classmethod
-    def load(cls, project: Project) -> ProposalTable:
+    def load(cls, project: ProjectFolder) -> ProposalTable:
         """Raises `RefError` for faulty lines."""
         refs, batch = RefTable(), list[str]()
         names, models = dict[str, int](), dict[str, int]()
         scores, votes, name, model = array("d"), array("i"), array("i"), array("i")
-        for row in read(project):
+        for row in read_proposals(project):
             batch.append(row.ref)
             if len(batch) >= _BATCH:
                 refs.extend(batch)
@@ -130,25 +135,25 @@ class ProposalTable:
         values = np.array(scores, np.float64)
         return cls(
             refs, values, np.array(votes, np.int32), tuple(names), tuple(models),
-            np.array(name, np.int32), np.array(model, np.int32), _best(refs, values),
+            np.array(name, np.int32), np.array(model, np.int32), _best_rows(refs, values),
         )  # fmt: skip
 
     def __len__(self) -> int:
         return len(self.refs)
 
-    def __getitem__(self, row: int) -> Proposed:
-        return Proposed(
+    def __getitem__(self, row: int) -> ProposalRow:
+        return ProposalRow(
             self.refs[row], float(self.scores[row]), int(self.votes[row]),
             self.names[self.name[row]], self.models[self.model[row]],
         )  # fmt: skip
 
-    def find(self, ref: str) -> Proposed | None:
+    def find(self, ref: str) -> ProposalRow | None:
         """The proposal with the highest score for an item."""
         first = int(self.refs.rows([ref])[0]) if len(self) else -1
         return self[int(self.best[first])] if first >= 0 else None
 
 
-class Before:
+class ProposalPrior:
     """What the labelling screen shows while no model has learnt anything yet; blind, as in an
     audit, only what is to be judged."""
 
@@ -159,7 +164,7 @@ class Before:
         """Class to probability, and the model that says so; None without a proposal, or for a
         name that is no class where nothing stands for yes."""
         found = None if self._blind else self._table.find(ref)
-        proba = chances(found.name, found.score, self._classes) if found else None
+        proba = proposal_probabilities(found.name, found.score, self._classes) if found else None
         return (proba, found.model) if found and proba else None
 
     def words(self, ref: str, hidden: bool = False) -> str:
@@ -171,14 +176,14 @@ class Before:
         return f"{found.name} {found.score:.2f}{votes}"
 
 
-def before(project: Project, blind: bool = False) -> Before | None:
+def load_proposal_prior(project: ProjectFolder, blind: bool = False) -> ProposalPrior | None:
     """What proposals say of a project's items; None where it has none."""
     if not has_proposals(project):
         return None
-    return Before(ProposalTable.load(project), project.settings.names, blind)
+    return ProposalPrior(ProposalTable.load(project), project.settings.names, blind)
 
 
-def _best(refs: RefTable, scores: NDArray[np.float64]) -> NDArray[np.int64]:
+def _best_rows(refs: RefTable, scores: NDArray[np.float64]) -> NDArray[np.int64]:
     best = np.arange(len(refs))
     if len(refs):
         first = refs.rows(refs) if len(refs.repeated()) == 0 else _first_rows(refs)

@@ -16,18 +16,18 @@ from typing import Any, NamedTuple, Self
 
 from annotator.detection.proposal import Proposal, iou
 from annotator.errors import ProjectError
-from annotator.items.refs import Box, Item, printable
-from annotator.project.item_pool import load
-from annotator.project.project import Project
+from annotator.items.refs import Box, Item, make_printable
+from annotator.project.item_pool import load_refs
+from annotator.project.project import ProjectFolder
 from annotator.project.refs_csv import NewItem, append_items
-from annotator.proposals.table import COLUMNS, Proposed, file_of, read
+from annotator.proposals.table import PROPOSAL_COLUMNS, ProposalRow, proposals_file, read_proposals
 
-OVERLAP = 0.7
+SAME_OBJECT_IOU = 0.7
 """Two boxes of one class in one image are the same object from this IoU on."""
 _FLUSH_SECONDS = 60.0
 
 
-class _Known(NamedTuple):
+class _KnownBox(NamedTuple):
     """A box that is an item already."""
 
     box: Box
@@ -45,9 +45,9 @@ class ProposalWriter:
 
     def __init__(
         self,
-        project: Project,
+        project: ProjectFolder,
         *,
-        overlap: float = OVERLAP,
+        overlap: float = SAME_OBJECT_IOU,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Raises `ProjectError` while another process writes proposals to the project, or where
@@ -61,15 +61,15 @@ class ProposalWriter:
         """Proposals that this model had made before."""
         self.left_out: list[str] = []
         """Proposals that cannot be items, and why."""
-        self._lock = _locked(project)
-        self._known: dict[str, list[_Known]] = {}
+        self._lock = _acquire_lock(project)
+        self._known: dict[str, list[_KnownBox]] = {}
         self._unread: dict[str, list[tuple[str, str | None]]] = {}
         self._rows: set[tuple[str, str, str]] = set()
-        self._pending: list[Proposed] = []
+        self._pending: list[ProposalRow] = []
         self._clock, self._flushed = clock, clock()
         self._read_known()
         try:
-            self._file = _appending(file_of(project))
+            self._file = _open_for_append(proposals_file(project))
         except OSError as error:
             os.close(self._lock)
             raise self._unwritable(error) from error
@@ -91,7 +91,7 @@ class ProposalWriter:
         sound = []
         for proposal in proposals:
             if fault := proposal.fault():
-                self.left_out.append(f"{printable(proposal.item.path)}: a proposal {fault}")
+                self.left_out.append(f"{make_printable(proposal.item.path)}: a proposal {fault}")
             else:
                 sound.append(proposal)
         sound.sort(key=lambda proposal: -proposal.score)
@@ -132,9 +132,9 @@ class ProposalWriter:
         if key in self._rows:
             self.repeated += 1
             return ref
-        row = Proposed(
+        row = ProposalRow(
             ref, round(proposal.score, 6), proposal.votes, proposal.name, proposal.model,
-            _details(proposal, moved=known is not None and ref != proposal.item.ref),
+            _details_json(proposal, moved=known is not None and ref != proposal.item.ref),
         )  # fmt: skip
         rows.writerow(row)
         self._rows.add(key)
@@ -146,7 +146,7 @@ class ProposalWriter:
             self._pending.append(row)
         return ref
 
-    def _same(self, proposal: Proposal) -> _Known | None:
+    def _same(self, proposal: Proposal) -> _KnownBox | None:
         """The item that the proposal belongs to: of those that overlap enough, the nearest."""
         best, nearest = None, self.overlap
         for known in self._boxes(proposal.item.path):
@@ -157,7 +157,7 @@ class ProposalWriter:
                 best, nearest = known, overlap
         return best
 
-    def _boxes(self, path: str) -> list[_Known]:
+    def _boxes(self, path: str) -> list[_KnownBox]:
         """The boxes that are items of an image; parsed when they are first asked for."""
         boxes = self._known.setdefault(path, [])
         for ref, name in self._unread.pop(path, ()):
@@ -173,22 +173,22 @@ class ProposalWriter:
             if known.ref == item.ref:
                 boxes[place] = known._replace(names=known.names | names)
                 return
-        boxes.append(_Known(item.box, names, item.ref))
+        boxes.append(_KnownBox(item.box, names, item.ref))
 
     def _read_known(self) -> None:
-        refs = load(self.project)
+        refs = load_refs(self.project)
         for ref in refs:
-            self._put_off(ref, None)
-        first: dict[str, Proposed] = {}
-        for row in read(self.project):
-            self._put_off(row.ref, row.name)
+            self._defer_parsing(ref, None)
+        first: dict[str, ProposalRow] = {}
+        for row in read_proposals(self.project):
+            self._defer_parsing(row.ref, row.name)
             self._rows.add((row.ref, row.model, row.name))
             first.setdefault(row.ref, row._replace(extra=""))
         # Those that are no items yet: the process before this one was killed.
         places = refs.rows(list(first)).tolist()
         self._pending = [row for row, at in zip(first.values(), places, strict=True) if at < 0]
 
-    def _put_off(self, ref: str, name: str | None) -> None:
+    def _defer_parsing(self, ref: str, name: str | None) -> None:
         path, mark, _ = ref.rpartition("#xywh=")
         if mark:
             self._unread.setdefault(path, []).append((ref, name))
@@ -200,12 +200,12 @@ class ProposalWriter:
 
     def _unwritable(self, error: OSError) -> ProjectError:
         return ProjectError(
-            f"{printable(str(file_of(self.project)))} cannot be written: {error.strerror}; make "
+            f"{make_printable(str(proposals_file(self.project)))} cannot be written: {error.strerror}; make "
             "room there: the same command goes on where it was"
         )
 
 
-def _details(proposal: Proposal, moved: bool) -> str:
+def _details_json(proposal: Proposal, moved: bool) -> str:
     """What else is known of a proposal, as JSON; its own box where the item has another one."""
     told: dict[str, Any] = dict(proposal.extra or {})
     if moved:
@@ -215,7 +215,7 @@ def _details(proposal: Proposal, moved: bool) -> str:
     return json.dumps(told, ensure_ascii=False, allow_nan=False) if told else ""
 
 
-def _new_item(row: Proposed) -> NewItem:
+def _new_item(row: ProposalRow) -> NewItem:
     cells = {
         "name": row.name,
         "score": f"{row.score:.4f}",
@@ -225,7 +225,7 @@ def _new_item(row: Proposed) -> NewItem:
     return NewItem(Item.parse(row.ref), cells)
 
 
-def _appending(file: Path) -> Any:
+def _open_for_append(file: Path) -> Any:
     """proposals.csv, open at its end; a line that a crash cut short is taken away."""
     # No buffer: what a full disk refuses is not written later, when another process may write.
     opened = file.open("a+b", buffering=0)
@@ -238,11 +238,11 @@ def _appending(file: Path) -> Any:
     if cut:
         opened.truncate(size - cut)
     if size - cut == 0:
-        opened.write((",".join(COLUMNS) + "\n").encode())
+        opened.write((",".join(PROPOSAL_COLUMNS) + "\n").encode())
     return opened
 
 
-def _locked(project: Project) -> int:
+def _acquire_lock(project: ProjectFolder) -> int:
     folder = project.folder / ".cache"
     with suppress(OSError):
         folder.mkdir(exist_ok=True)
@@ -250,7 +250,7 @@ def _locked(project: Project) -> int:
         number = os.open(folder / "proposals.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o666)
     except OSError as error:
         raise ProjectError(
-            f"{printable(str(folder))} cannot be written: {error.strerror}; give --project another "
+            f"{make_printable(str(folder))} cannot be written: {error.strerror}; give --project another "
             "folder"
         ) from error
     try:
@@ -258,7 +258,7 @@ def _locked(project: Project) -> int:
     except OSError:
         os.close(number)
         raise ProjectError(
-            f"another process is writing proposals to {printable(str(project.folder))}; wait for "
+            f"another process is writing proposals to {make_printable(str(project.folder))}; wait for "
             "its end, or give --project another folder"
         ) from None
     return number

@@ -1,7 +1,12 @@
-"""Figures about a project: for `status` and `log`, and as a page to look at."""
+"""Figures about a project: for `project_status` and `log`, and as a page to look at."""
 
 from __future__ import annotations
 
-from annotator.report.status import as_text, entry_as_text, pace, status
+from annotator.report.status import (
+    format_entry,
+    format_status,
+    median_label_seconds,
+    project_status,
+)
 
-__all__ = ["as_text", "entry_as_text", "pace", "status"]
+__all__ = ["format_status", "format_entry", "median_label_seconds", "project_status"]

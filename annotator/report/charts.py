@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from annotator.report.markup import Markup, element, joined
+from annotator.report.markup import Markup, html_element, join_markup
 
 WIDTH, HEIGHT = 640, 240
 LEFT, RIGHT, TOP, BOTTOM = 60, 12, 12, 42
 
 
 @dataclass(frozen=True, slots=True)
-class Curve:
+class ChartCurve:
     """One series; `low` and `high` are the ends of its band."""
 
     name: str
@@ -27,7 +27,7 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
+class ChartScale:
     """From values to pixels."""
 
     x: float
@@ -41,27 +41,32 @@ class Scale:
 
 
 def line_chart(
-    title: str, x_name: str, curves: Sequence[Curve], *, percent: bool, level: float | None = None
+    title: str,
+    x_name: str,
+    curves: Sequence[ChartCurve],
+    *,
+    percent: bool,
+    level: float | None = None,
 ) -> Markup:
     """Curves over a common x, with bands, and a dashed line at `level`."""
     drawn = [curve for curve in curves if len(curve.x)]
     top = max([max(curve.y) for curve in drawn] + [1.6 * (level or 0), 1e-9])
     right = max([max(curve.x) for curve in drawn] + [1e-9])
-    scale = Scale(right, _ceiling(top, percent))
+    scale = ChartScale(right, _round_up(top, percent))
     parts = [_axes(scale, x_name, percent)]
-    parts += [_band(scale, curve) for curve in drawn if len(curve.low)]
-    parts += [_line(scale, curve) for curve in drawn]
+    parts += [_draw_band(scale, curve) for curve in drawn if len(curve.low)]
+    parts += [_draw_line(scale, curve) for curve in drawn]
     if level is not None:
         (x0, y), (x1, _) = scale.at(0, level), scale.at(scale.x, level)
-        parts.append(element("line", x1=x0, x2=x1, y1=y, y2=y, class_="level"))
-    picture = element(
-        "svg", element("title", title), *parts,
+        parts.append(html_element("line", x1=x0, x2=x1, y1=y, y2=y, class_="level"))
+    picture = html_element(
+        "svg", html_element("title", title), *parts,
         viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", class_="chart",
     )  # fmt: skip
-    return element("figure", picture, _legend(drawn))
+    return html_element("figure", picture, _legend(drawn))
 
 
-def _ceiling(value: float, percent: bool) -> float:
+def _round_up(value: float, percent: bool) -> float:
     """A round number above `value`."""
     if percent and value > 0.5:
         return 1.0
@@ -69,58 +74,71 @@ def _ceiling(value: float, percent: bool) -> float:
     return float(next(step * k for k in (1, 2, 5, 10) if step * k >= value * 0.999))
 
 
-def _axes(scale: Scale, x_name: str, percent: bool) -> Markup:
+def _axes(scale: ChartScale, x_name: str, percent: bool) -> Markup:
     parts = []
     for part in range(5):
         value = scale.y * part / 4
         (x0, y), (x1, _) = scale.at(0, value), scale.at(scale.x, value)
         words = f"{100 * value:g}\u00a0%" if percent else f"{value:,.1f}".removesuffix(".0")
-        parts.append(element("line", x1=x0, x2=x1, y1=y, y2=y, class_="grid"))
-        parts.append(element("text", words, x=x0 - 6, y=y + 4, text_anchor="end"))
+        parts.append(html_element("line", x1=x0, x2=x1, y1=y, y2=y, class_="grid"))
+        parts.append(html_element("text", words, x=x0 - 6, y=y + 4, text_anchor="end"))
     for value in _ticks(scale.x):
         x, bottom = scale.at(value, 0)
-        parts.append(element("text", f"{value:,g}", x=x, y=bottom + 16, text_anchor="middle"))
+        parts.append(html_element("text", f"{value:,g}", x=x, y=bottom + 16, text_anchor="middle"))
     middle = (LEFT + WIDTH - RIGHT) / 2
-    parts.append(element("text", x_name, x=middle, y=HEIGHT - 4, text_anchor="middle"))
-    return joined(*parts)
+    parts.append(html_element("text", x_name, x=middle, y=HEIGHT - 4, text_anchor="middle"))
+    return join_markup(*parts)
 
 
 def _ticks(largest: float) -> list[float]:
     """Some six round numbers from 0 on, those that `largest` reaches."""
-    step = _ceiling(largest / 6, percent=False)
+    step = _round_up(largest / 6, percent=False)
     return [step * k for k in range(int(largest / step) + 1)]
 
 
-def _line(scale: Scale, curve: Curve) -> Markup:
+def _draw_line(scale: ChartScale, curve: ChartCurve) -> Markup:
     points = [scale.at(x, y) for x, y in zip(curve.x, curve.y, strict=True)]
     if len(points) == 1:
-        return element("circle", cx=points[0][0], cy=points[0][1], r=3, class_=f"dot {curve.role}")
+        return html_element(
+            "circle", cx=points[0][0], cy=points[0][1], r=3, class_=f"dot {curve.role}"
+        )
     path = " ".join(f"{x},{y}" for x, y in points)
-    return element("polyline", points=path, class_=f"line {curve.role}")
+    return html_element("polyline", points=path, class_=f"line {curve.role}")
 
 
-def _band(scale: Scale, curve: Curve) -> Markup:
+def _draw_band(scale: ChartScale, curve: ChartCurve) -> Markup:
     there = [scale.at(x, y) for x, y in zip(curve.x, curve.high, strict=True)]
     back = [scale.at(x, y) for x, y in zip(curve.x, curve.low, strict=True)]
     path = " ".join(f"{x},{y}" for x, y in [*there, *reversed(back)])
-    return element("polygon", points=path, class_=f"band {curve.role}")
+    return html_element("polygon", points=path, class_=f"band {curve.role}")
 
 
-def _legend(curves: Sequence[Curve]) -> Markup:
+def _legend(curves: Sequence[ChartCurve]) -> Markup:
     marks = [
-        element("span", element("i", class_=f"mark {curve.role}"), curve.name)
+        html_element("span", html_element("i", class_=f"mark {curve.role}"), curve.name)
         for curve in curves
     ]  # fmt: skip
-    return element("figcaption", *marks)
+    return html_element("figcaption", *marks)
 
 
 def share_bar(low: float, value: float, high: float) -> Markup:
     """A share from 0 to 1 with its interval, for a cell of a table."""
-    return element(
+    return html_element(
         "svg",
-        element("rect", x=0, y=3, width=100, height=6, class_="track"),
-        element("rect", x=round(100 * low, 1), y=3, width=round(100 * max(high - low, 0.005), 1),
-                height=6, class_="band one"),
-        element("rect", x=round(100 * value, 1) - 0.5, y=0, width=1.5, height=12, class_="value"),
-        viewBox="0 0 100 12", class_="bar", preserveAspectRatio="none", role="presentation",
-    )  # fmt: skip
+        html_element("rect", x=0, y=3, width=100, height=6, class_="track"),
+        html_element(
+            "rect",
+            x=round(100 * low, 1),
+            y=3,
+            width=round(100 * max(high - low, 0.005), 1),
+            height=6,
+            class_="band one",
+        ),
+        html_element(
+            "rect", x=round(100 * value, 1) - 0.5, y=0, width=1.5, height=12, class_="value"
+        ),
+        viewBox="0 0 100 12",
+        class_="bar",
+        preserveAspectRatio="none",
+        role="presentation",
+    )

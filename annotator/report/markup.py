@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from dataclasses import dataclass
 
-from annotator.items.refs import printable
+from annotator.items.refs import make_printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,24 +18,26 @@ class Markup:
 Content = Markup | str | int | float | None
 
 
-def element(tag: str, *content: Content, **attributes: object) -> Markup:
+def html_element(tag: str, *content: Content, **attributes: object) -> Markup:
     """`<tag …>content</tag>`; underscores in attribute names stand for dashes."""
     given = {name.rstrip("_").replace("_", "-"): value for name, value in attributes.items()}
     words = "".join(
-        f' {name}="{escaped(str(value))}"' for name, value in given.items() if value is not None
+        f' {name}="{escape_html(str(value))}"' for name, value in given.items() if value is not None
     )
-    return Markup(f"<{tag}{words}>{joined(*content).text}</{tag}>")
+    return Markup(f"<{tag}{words}>{join_markup(*content).text}</{tag}>")
 
 
-def joined(*content: Content) -> Markup:
+def join_markup(*content: Content) -> Markup:
     """All of it, one after the other."""
-    return Markup("".join(one.text if isinstance(one, Markup) else _text(one) for one in content))
+    return Markup(
+        "".join(one.text if isinstance(one, Markup) else _content_text(one) for one in content)
+    )
 
 
-def _text(value: str | int | float | None) -> str:
-    return "" if value is None else escaped(str(value))
+def _content_text(value: str | int | float | None) -> str:
+    return "" if value is None else escape_html(str(value))
 
 
-def escaped(text: str) -> str:
+def escape_html(text: str) -> str:
     """Text as HTML, its control and bidi characters made visible."""
-    return html.escape(printable(text), quote=True)
+    return html.escape(make_printable(text), quote=True)

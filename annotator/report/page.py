@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from annotator.items.refs import many
-from annotator.report.charts import Curve, line_chart, share_bar
-from annotator.report.markup import Content, Markup, element, joined
+from annotator.items.refs import plural
+from annotator.report.charts import ChartCurve, line_chart, share_bar
+from annotator.report.markup import Content, Markup, html_element, join_markup
 
 Thumbnail = Callable[[str], Markup]
 _STYLE = Path(__file__).with_name("style.css")
@@ -17,10 +17,10 @@ _MOST_CLASSES = 25
 """Classes of the confusion table; the most labelled ones."""
 
 
-def page(found: Mapping[str, Any], thumbnail: Thumbnail) -> bytes:
+def render_page(found: Mapping[str, Any], thumbnail: Thumbnail) -> bytes:
     """The whole document, UTF-8. `found` is of `figures`."""
     name = Path(found["provenance"]["project"]).name
-    body = element(
+    body = html_element(
         "main", _head(name, found), _estimate(found), _progress(found), _classes(found),
         _confusion(found), _proposals(found), _gallery("Likely mislabelled", "Labels that the "
         "model, fitted without them, doubts most.", found["suspicious"], thumbnail),
@@ -30,23 +30,25 @@ def page(found: Mapping[str, Any], thumbnail: Thumbnail) -> bytes:
                  found["hardest"], thumbnail),
         _agreement(found), _provenance(found),
     )  # fmt: skip
-    head = joined(
+    head = join_markup(
         Markup('<meta charset="utf-8"><meta name="viewport" content="width=device-width">'),
         Markup("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
                "img-src data:; style-src 'unsafe-inline'\">"),
-        element("title", f"{name}: annotator report"),
+        html_element("title", f"{name}: annotator report"),
         Markup(f"<style>{_STYLE.read_text('utf-8')}</style>"),
     )  # fmt: skip
-    document = element("html", element("head", head), element("body", body), lang="en")
+    document = html_element(
+        "html", html_element("head", head), html_element("body", body), lang="en"
+    )
     return b"<!doctype html>\n" + document.text.encode()
 
 
 def _section(title: str, *content: Content) -> Markup:
-    return element("section", element("h2", title), *content)
+    return html_element("section", html_element("h2", title), *content)
 
 
 def _note(text: str) -> Markup:
-    return element("p", text, class_="note")
+    return html_element("p", text, class_="note")
 
 
 def _percent(value: float) -> str:
@@ -66,15 +68,21 @@ def _head(name: str, found: Mapping[str, Any]) -> Markup:
         words = f"estimated pool error, 90 %: {_percent(e['low'])} to {_percent(e['high'])}"
         tiles.insert(0, (_percent(e["error"]), words))
     steps = [
-        element("li", element("code", step["command"]), " ", step["why"]) for step in found["next"]
+        html_element("li", html_element("code", step["command"]), " ", step["why"])
+        for step in found["next"]
     ]
-    return joined(
-        element("h1", name), _note(f"annotator report of {day}"),
-        element("div", *(element("p", element("b", big), small) for big, small in tiles),
-                class_="tiles"),
-        *(element("p", words, class_="warn") for words in found["missing"]),
-        element("h2", "What to do next"), element("ol", *steps),
-    )  # fmt: skip
+    return join_markup(
+        html_element("h1", name),
+        _note(f"annotator report of {day}"),
+        html_element(
+            "div",
+            *(html_element("p", html_element("b", big), small) for big, small in tiles),
+            class_="tiles",
+        ),
+        *(html_element("p", words, class_="warn") for words in found["missing"]),
+        html_element("h2", "What to do next"),
+        html_element("ol", *steps),
+    )
 
 
 def _estimate(found: Mapping[str, Any]) -> Markup:
@@ -82,22 +90,22 @@ def _estimate(found: Mapping[str, Any]) -> Markup:
     curves = []
     if points:
         columns = {k: [p[k] for p in points] for k in ("labels", "error", "low", "high")}
-        curves.append(Curve("estimated error of the model on the whole pool, 90 % interval",
+        curves.append(ChartCurve("estimated error of the model on the whole pool, 90 % interval",
                             columns["labels"], columns["error"], "one",
                             columns["low"], columns["high"]))  # fmt: skip
     if shown["labels"]:
         words = "difficulty of what was shown (last 50 labels): not the error on the pool"
-        curves.append(Curve(words, shown["labels"], shown["error"], "two"))
+        curves.append(ChartCurve(words, shown["labels"], shown["error"], "two"))
     if not curves:
         words = "The estimate begins after some 25 labels of items that were drawn here."
         return _section("Error", _note(words + _imported(found)))
-    told = element("p", found["advice"]["reason"]) if found["advice"] else None
+    told = html_element("p", found["advice"]["reason"]) if found["advice"] else None
     return _section("Error", line_chart("Error over labels", "labels", curves, percent=True), told)
 
 
 def _imported(found: Mapping[str, Any]) -> str:
     count = found["provenance"]["picked_by"].get("import", 0)
-    return f" {many(count, 'label')} came by import." if count else ""
+    return f" {plural(count, 'label')} came by import." if count else ""
 
 
 def _progress(found: Mapping[str, Any]) -> Markup:
@@ -106,19 +114,21 @@ def _progress(found: Mapping[str, Any]) -> Markup:
         return _section("Progress", _note("Nobody has labelled here yet." + _imported(found)))
     pace = progress["per_minute"]
     if pace is None:  # one answer, or one page of them
-        count = many(progress["answers"][-1], "answer")
+        count = plural(progress["answers"][-1], "answer")
         return _section("Progress and pace", _note(f"{count} so far; they tell no pace."))
     words = f"{pace:.0f} answers a minute of work"
-    curve = Curve("answers", progress["minutes"], progress["answers"], "one")
+    curve = ChartCurve("answers", progress["minutes"], progress["answers"], "one")
     chart = line_chart("Answers over time", "minutes of work", [curve], percent=False)
-    return _section("Progress and pace", element("p", words), chart)
+    return _section("Progress and pace", html_element("p", words), chart)
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[Content]], **attributes: object) -> Markup:
-    top = element("tr", *(element("th", name, scope="col") for name in head))
-    lines = [element("tr", *(element("td", cell) for cell in row)) for row in rows]
-    table = element("table", element("thead", top), element("tbody", *lines), **attributes)
-    return element("div", table, class_="wide")
+    top = html_element("tr", *(html_element("th", name, scope="col") for name in head))
+    lines = [html_element("tr", *(html_element("td", cell) for cell in row)) for row in rows]
+    table = html_element(
+        "table", html_element("thead", top), html_element("tbody", *lines), **attributes
+    )
+    return html_element("div", table, class_="wide")
 
 
 def _classes(found: Mapping[str, Any]) -> Markup:
@@ -147,7 +157,7 @@ def _confusion(found: Mapping[str, Any]) -> Markup | None:
 
 
 def _left(more: int) -> str:
-    return f"; {many(more, 'class', 'classes')} with fewer labels left out" if more > 0 else ""
+    return f"; {plural(more, 'class', 'classes')} with fewer labels left out" if more > 0 else ""
 
 
 def _cell(counts: Sequence[Sequence[int]], i: int, j: int) -> Markup | None:
@@ -155,7 +165,7 @@ def _cell(counts: Sequence[Sequence[int]], i: int, j: int) -> Markup | None:
         return None
     share = counts[i][j] / sum(counts[i])
     kind = "right" if i == j else "wrong"
-    return element("span", f"{counts[i][j]:,}", class_=kind, style=f"--share:{share:.2f}")
+    return html_element("span", f"{counts[i][j]:,}", class_=kind, style=f"--share:{share:.2f}")
 
 
 def _proposals(found: Mapping[str, Any]) -> Markup | None:
@@ -177,11 +187,16 @@ def _gallery(
     if not examples:
         return None
     cards = [
-        element("figure", thumbnail(one["ref"]),
-                element("figcaption", element("code", one["ref"]), element("span", one["why"])))
+        html_element(
+            "figure",
+            thumbnail(one["ref"]),
+            html_element(
+                "figcaption", html_element("code", one["ref"]), html_element("span", one["why"])
+            ),
+        )
         for one in examples
-    ]  # fmt: skip
-    return _section(title, _note(words), element("div", *cards, class_="gallery"))
+    ]
+    return _section(title, _note(words), html_element("div", *cards, class_="gallery"))
 
 
 def _agreement(found: Mapping[str, Any]) -> Markup | None:
@@ -196,12 +211,12 @@ def _agreement(found: Mapping[str, Any]) -> Markup | None:
         return None
     alpha = agreed["alpha"]
     words = (
-        f"Krippendorff's α {alpha:.2f} on {many(agreed['items'], 'item')}"
+        f"Krippendorff's α {alpha:.2f} on {plural(agreed['items'], 'item')}"
         if alpha is not None
         else ""
     )
     table = _table(["annotator", "with", "items", "equal", "Cohen's κ"], rows)
-    return _section("Agreement between annotators", element("p", words), table)
+    return _section("Agreement between annotators", html_element("p", words), table)
 
 
 def _provenance(found: Mapping[str, Any]) -> Markup:

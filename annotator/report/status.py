@@ -1,4 +1,4 @@
-"""Figures about a project, for `status` and `log`."""
+"""Figures about a project, for `project_status` and `log`."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import Any
 
 from annotator.errors import AnnotatorError
 from annotator.features.store import FeatureStore
-from annotator.items.refs import printable
-from annotator.log.agreement import agreement, as_lines
-from annotator.log.entries import Action, Entry, State, replay
+from annotator.items.refs import make_printable
+from annotator.log.agreement import agreement_lines, measure_agreement
+from annotator.log.entries import Action, Entry, LogState, replay
 from annotator.log.store import SqliteStore
-from annotator.project.item_pool import load
-from annotator.project.label_sets import NONE, each
-from annotator.project.project import Project
-from annotator.proposals.precision import precision, sentence
+from annotator.project.item_pool import load_refs
+from annotator.project.label_sets import NO_CLASS, count_classes
+from annotator.project.project import ProjectFolder
+from annotator.proposals.precision import describe_precision, measure_precision
 
 _BREAK_SECONDS = 60.0
 
 
-def status(project: Project) -> dict[str, Any]:
+def project_status(project: ProjectFolder) -> dict[str, Any]:
     """What `annotator status --json` prints."""
-    state = State()
+    state = LogState()
     if project.labels_file.exists():
         store = SqliteStore(project.labels_file)
         state = replay(store.entries())
@@ -33,11 +33,11 @@ def status(project: Project) -> dict[str, Any]:
     by_hand = [entry.at for entry in labels if not entry.by_machine and entry.picked_by != "import"]
     counts: Counter[str | None] = Counter(entry.label for entry in labels)
     if project.settings.multi_label:
-        none = counts[NONE]
-        counts = each(counts) + Counter({NONE: none} if none else {})
+        none = counts[NO_CLASS]
+        counts = count_classes(counts) + Counter({NO_CLASS: none} if none else {})
     names = [*project.settings.names, *sorted(set(counts) - set(project.settings.names), key=str)]
     models = [entry for entry in labels if entry.model]
-    refs = load(project)
+    refs = load_refs(project)
     answered = int((refs.rows(list(state.standing)) >= 0).sum())  # some images may have gone
     return {
         "project": str(project.folder),
@@ -48,16 +48,16 @@ def status(project: Project) -> dict[str, Any]:
         "flagged": len(state.flagged),
         "classes": {str(name): counts[name] for name in names},
         "annotators": dict(Counter(entry.annotator for entry in labels)),
-        "seconds_per_label": pace(by_hand),
+        "seconds_per_label": median_label_seconds(by_hand),
         "model": max(models, key=lambda entry: entry.seq).model if models else None,
         "features": _features(project),
         "strategy": project.settings.strategy,
-        "agreement": agreement(state).as_dict(),
-        "proposals": [g.as_dict() for g in precision(project, state, classes=False)],
+        "agreement": measure_agreement(state).as_dict(),
+        "proposals": [g.as_dict() for g in measure_precision(project, state, classes=False)],
     }
 
 
-def pace(times: list[float]) -> float | None:
+def median_label_seconds(times: list[float]) -> float | None:
     """The median time from one label to the next, in seconds, pauses of a minute left out."""
     times = sorted(times)
     gaps = [after - before for before, after in zip(times, times[1:], strict=False)]
@@ -65,7 +65,7 @@ def pace(times: list[float]) -> float | None:
     return median(gaps) if gaps else None
 
 
-def _features(project: Project) -> dict[str, Any] | None:
+def _features(project: ProjectFolder) -> dict[str, Any] | None:
     if not (project.features_folder / "meta.json").exists():
         return None
     try:
@@ -76,17 +76,17 @@ def _features(project: Project) -> dict[str, Any] | None:
     return {"extractor": store.name, "rows": rows, "dim": dim, "dtype": str(store.matrix.dtype)}
 
 
-def as_text(found: dict[str, Any]) -> str:
+def format_status(found: dict[str, Any]) -> str:
     """The same for a person."""
     share = found["labelled"] / found["items"] if found["items"] else 0
     features = found["features"]
     lines = [
         f"{found['labelled']:,} of {found['items']:,} labelled ({share:.1%}), "
         f"{found['skipped']:,} skipped, {found['flagged']:,} flagged",
-        *(f"  {printable(name)}: {count:,}" for name, count in found["classes"].items()),
+        *(f"  {make_printable(name)}: {count:,}" for name, count in found["classes"].items()),
     ]
     if found["annotators"]:
-        names = ", ".join(f"{printable(n)} {c:,}" for n, c in found["annotators"].items())
+        names = ", ".join(f"{make_printable(n)} {c:,}" for n, c in found["annotators"].items())
         lines.append(f"by {names}")
     if found["seconds_per_label"] is not None:
         lines.append(f"{found['seconds_per_label']:.1f} s a label")
@@ -96,17 +96,17 @@ def as_text(found: dict[str, Any]) -> str:
         lines.append(f"features: {features['error']}")
     else:
         lines.append(f"features: {features['extractor']}, {features['rows']:,} x {features['dim']}")
-    lines += as_lines(found["agreement"])
-    lines += [f"proposals of {sentence(group)}" for group in found["proposals"]]
+    lines += agreement_lines(found["agreement"])
+    lines += [f"proposals of {describe_precision(group)}" for group in found["proposals"]]
     return "\n".join(lines)
 
 
-def entry_as_text(entry: Entry) -> str:
+def format_entry(entry: Entry) -> str:
     """A row of the log in one line, safe for a terminal."""
     at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry.at))
-    what = f"{entry.action} {printable(entry.label)}" if entry.label else str(entry.action)
+    what = f"{entry.action} {make_printable(entry.label)}" if entry.label else str(entry.action)
     if entry.action is Action.UNDO:
         what = f"undo of {(entry.extra or {}).get('undoes')}"
-    note = f"  {printable(entry.note)}" if entry.note else ""
-    who = printable(entry.annotator)
-    return f"{entry.seq:>6}  {at}  {who}  {what}  {printable(entry.ref)}{note}"
+    note = f"  {make_printable(entry.note)}" if entry.note else ""
+    who = make_printable(entry.annotator)
+    return f"{entry.seq:>6}  {at}  {who}  {what}  {make_printable(entry.ref)}{note}"

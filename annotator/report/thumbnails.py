@@ -6,29 +6,29 @@ import base64
 import io
 
 from annotator.errors import AnnotatorError
-from annotator.images import Folder, draw_box
+from annotator.images import ImageFolder, draw_box
 from annotator.items.refs import Item
-from annotator.project.project import Project
-from annotator.report.markup import Markup, element
+from annotator.project.project import ProjectFolder
+from annotator.report.markup import Markup, html_element
 
-SIZE = (160, 160)
+THUMBNAIL_SIZE = (160, 160)
 _QUALITY = 82
 
 
 class Thumbnails:
     """Makes `<img>` elements that need no file beside the page."""
 
-    def __init__(self, project: Project) -> None:
-        self._folder = Folder(project.images.resolve(), project.settings.max_pixels)
+    def __init__(self, project: ProjectFolder) -> None:
+        self._folder = ImageFolder(project.images.resolve(), project.settings.max_pixels)
         self._context = project.settings.context
 
     def __call__(self, ref: str) -> Markup:
         """The item's picture, or the reason why there is none."""
         try:
-            crop = self._folder.crop(Item.parse(ref), SIZE, self._context)
+            crop = self._folder.crop(Item.parse(ref), THUMBNAIL_SIZE, self._context)
         except AnnotatorError as error:
-            return element("span", str(error), class_="broken")
+            return html_element("span", str(error), class_="broken")
         file = io.BytesIO()
         draw_box(crop).convert("RGB").save(file, "JPEG", quality=_QUALITY)
         data = base64.b64encode(file.getvalue()).decode()
-        return element("img", src=f"data:image/jpeg;base64,{data}", alt=ref, loading="lazy")
+        return html_element("img", src=f"data:image/jpeg;base64,{data}", alt=ref, loading="lazy")

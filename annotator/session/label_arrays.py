@@ -14,13 +14,13 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.log.entries import Action, Entry, State
+from annotator.log.entries import Action, Entry, LogState
 
-RowsOf = Callable[[list[str]], Sequence[int] | NDArray[np.int64]]
+RowLookup = Callable[[list[str]], Sequence[int] | NDArray[np.int64]]
 
 
 @dataclass(frozen=True, slots=True)
-class Labels:
+class LoggedLabels:
     """(n,) labels in the order asked. Those that a model gave are none: it learns nothing from
     itself."""
 
@@ -37,8 +37,8 @@ class Labels:
     certified: frozenset[str] = frozenset()
     """The audits that they were accepted after."""
 
-    def __add__(self, more: Labels) -> Labels:
-        return Labels(
+    def __add__(self, more: LoggedLabels) -> LoggedLabels:
+        return LoggedLabels(
             np.concatenate([self.rows, more.rows]),
             np.concatenate([self.y, more.y]),
             np.concatenate([self.q, more.q]),
@@ -49,38 +49,42 @@ class Labels:
         )
 
 
-class Known:
+class LabelArrays:
     """The labels of one state; owned by the session whose state it is."""
 
     def __init__(self) -> None:
         self._mark: object = None
-        self._labels = Labels()
+        self._labels = LoggedLabels()
         self._read, self._last = 0, 0  # items of the state, and the newest row of the log in them
 
-    def labels(self, state: State, classes: tuple[str, ...], rows_of: RowsOf, size: int) -> Labels:
+    def labels(
+        self, state: LogState, classes: tuple[str, ...], rows_of: RowLookup, size: int
+    ) -> LoggedLabels:
         """Of these classes; `size`, of the pool: where it has grown, more rows may be found."""
         mark = (state.edits, classes, size)
         if mark != self._mark:
             self._forget(mark)
         fresh = [*islice(reversed(state.standing.values()), len(state.standing) - self._read)]
-        fresh.sort(key=_first)
+        fresh.sort(key=_first_seq)
         if fresh and fresh[0][0].seq < self._last:  # another terminal's, older and read later
             self._forget(mark)
-            fresh = sorted(state.standing.values(), key=_first)
+            fresh = sorted(state.standing.values(), key=_first_seq)
         if fresh:
-            self._labels += _labels(fresh, classes, rows_of)
+            self._labels += _collect_labels(fresh, classes, rows_of)
             self._read, self._last = len(state.standing), fresh[-1][0].seq
         return self._labels
 
     def _forget(self, mark: object) -> None:
-        self._mark, self._labels, self._read, self._last = mark, Labels(), 0, 0
+        self._mark, self._labels, self._read, self._last = mark, LoggedLabels(), 0, 0
 
 
-def _first(stack: list[Entry]) -> int:
+def _first_seq(stack: list[Entry]) -> int:
     return stack[0].seq
 
 
-def _labels(stacks: list[list[Entry]], classes: tuple[str, ...], rows_of: RowsOf) -> Labels:
+def _collect_labels(
+    stacks: list[list[Entry]], classes: tuple[str, ...], rows_of: RowLookup
+) -> LoggedLabels:
     known = {name: index for index, name in enumerate(classes)}
     pairs = [
         (stack[0], known[str(stack[-1].label)])
@@ -92,7 +96,7 @@ def _labels(stacks: list[list[Entry]], classes: tuple[str, ...], rows_of: RowsOf
     first = [entry for entry, _ in pairs]
     last = [stack[-1] for stack in stacks]
     accepted = [entry for entry in last if entry.by_machine and entry.audit and entry.label]
-    return Labels(
+    return LoggedLabels(
         np.asarray(rows_of([entry.ref for entry in first]), np.int64),
         np.array([y for _, y in pairs], np.int64),
         np.array([np.nan if entry.q is None else entry.q for entry in first], np.float64),

@@ -17,17 +17,17 @@ from annotator.features.store import FeatureStore
 from annotator.items.ref_table import RefTable
 from annotator.learn.ranking import Ranking, Snapshot
 from annotator.learn.strategies import Pick
-from annotator.learn.stratified import MOST, Accepted
-from annotator.log.entries import State
+from annotator.learn.stratified import MAX_SCORED, AcceptedRows
+from annotator.log.entries import LogState
 from annotator.project.clusters import Clusters
-from annotator.project.label_sets import sets
-from annotator.session.label_arrays import Known, Labels, RowsOf
-from annotator.session.pool_features import PooledFeatures
+from annotator.project.label_sets import powerset_classes
+from annotator.session.label_arrays import LabelArrays, LoggedLabels, RowLookup
+from annotator.session.pool_features import PoolFeatures
 from annotator.session.queue import Queue
 
 
 @dataclass(frozen=True, slots=True)
-class Strategy:
+class StrategyChoice:
     """How to choose what to ask; can be changed while labelling."""
 
     name: str = "herding-mix"
@@ -36,7 +36,7 @@ class Strategy:
     estimator: str = "ridge"
 
 
-class Before(Protocol):
+class Prior(Protocol):
     """What is said of items before anything is learnt: by whatever proposed them."""
 
     def prediction(self, ref: str) -> tuple[dict[str, float], str] | None:
@@ -51,24 +51,26 @@ class Before(Protocol):
 class Learner:
     """Owned by one session, and by its thread."""
 
-    def __init__(self, classes: tuple[str, ...], strategy: Strategy, multi: bool = False) -> None:
+    def __init__(
+        self, classes: tuple[str, ...], strategy: StrategyChoice, multi: bool = False
+    ) -> None:
         """With `multi` every set of classes that was used is a class to the model."""
         self.classes, self.strategy, self._multi = classes, strategy, multi
         self.ranking: Ranking | None = None
-        self.features: PooledFeatures | None = None
-        self.before: Before | None = None
+        self.features: PoolFeatures | None = None
+        self.before: Prior | None = None
         self.clusters = Clusters.none()
         """Items that were found to look alike."""
         self._learnt: object = None
-        self._fitted: Strategy | None = None
-        self._known = Known()
+        self._fitted: StrategyChoice | None = None
+        self._known = LabelArrays()
 
-    def attach(
+    def attach_features(
         self, store: FeatureStore, available: NDArray[np.bool_] | None, refs: RefTable
     ) -> None:
         """Use these features; `available` (n,) says which of their rows exist yet."""
         if self.features is None or self.features.store is not store:
-            self.features = PooledFeatures(store, refs)
+            self.features = PoolFeatures(store, refs)
         self.features.available = available
 
     def add_classes(self, names: Sequence[str]) -> None:
@@ -99,34 +101,36 @@ class Learner:
             return proba, self.model_name
         return (self.before and self.before.prediction(ref)) or (None, None)
 
-    def said_cluster(self, ref: str) -> str | None:
+    def cluster_class(self, ref: str) -> str | None:
         """The class that an item's cluster is said to be."""
         name = self.clusters.name(ref)
         return name if name in self.classes else None
 
-    def stale(self, state: State, queue: Queue) -> bool:
+    def stale(self, state: LogState, queue: Queue) -> bool:
         """Whether a fit would know more than the last one did."""
         return self.features is not None and self._learnt != self._knowledge(state, queue)
 
-    def snapshot(self, state: State, queue: Queue) -> Snapshot | None:
+    def snapshot(self, state: LogState, queue: Queue) -> Snapshot | None:
         """All that `learn` needs, or None while there are no features."""
         if self.features is None:
             return None
         self._learnt, self._fitted = self._knowledge(state, queue), self.strategy
         previous = self.ranking
         if self._multi:
-            before, self.classes = self.classes, label_sets(state, self.classes)
+            before, self.classes = self.classes, used_label_sets(state, self.classes)
             if previous is not None and before != self.classes:
                 previous = replace(previous, warm=None)  # its arrays have too few columns
         return replace(
-            snapshot_of(self.features, state, self.classes, self.strategy, queue.rows, self._known),
+            make_snapshot(
+                self.features, state, self.classes, self.strategy, queue.rows, self._known
+            ),
             closed=self.features.closed(queue.closed()),
             want=queue.ahead + 4,
             previous=previous,
         )
 
     @property
-    def fits_choice(self) -> bool:
+    def is_fitted_to_choice(self) -> bool:
         """Whether what was asked last, and may still be under way, is of the strategy chosen."""
         return self._fitted == self.strategy
 
@@ -136,31 +140,33 @@ class Learner:
         self.ranking = ranking
         return self.features.pool_picks(ranking.picks)
 
-    def _knowledge(self, state: State, queue: Queue) -> object:
+    def _knowledge(self, state: LogState, queue: Queue) -> object:
         """What a fit depends on; equal values mean that a fit would give the same."""
         available = self.features.available if self.features else None
         ready = -1 if available is None else int(available.sum())
         return (state.seq, ready, self.strategy, len(queue.refs))
 
 
-def label_sets(state: State, classes: tuple[str, ...]) -> tuple[str, ...]:
+def used_label_sets(state: LogState, classes: tuple[str, ...]) -> tuple[str, ...]:
     """What the model of a multi-label project tells apart: the sets of classes that people used."""
-    return sets((str(last.label) for _, last in state.labels() if not last.by_machine), classes)
+    return powerset_classes(
+        (str(last.label) for _, last in state.labels() if not last.by_machine), classes
+    )
 
 
-def snapshot_of(
-    features: PooledFeatures,
-    state: State,
+def make_snapshot(
+    features: PoolFeatures,
+    state: LogState,
     classes: tuple[str, ...],
-    strategy: Strategy,
-    rows_of: RowsOf,
-    known: Known | None = None,
+    strategy: StrategyChoice,
+    rows_of: RowLookup,
+    known: LabelArrays | None = None,
 ) -> Snapshot:
     """What people have labelled, ready for `learn`; every row is closed, and none is wanted.
 
     Labels that a model gave are left out: it learns nothing from itself.
     """
-    labels = (known or Known()).labels(state, classes, rows_of, features.size)
+    labels = (known or LabelArrays()).labels(state, classes, rows_of, features.size)
     rows = features.rows(labels.rows)
     usable = features.usable(rows)
     component = tuple(compress(labels.component, usable))
@@ -179,17 +185,17 @@ def snapshot_of(
         estimator=strategy.estimator,
         find=strategy.find,
         want=0,
-        accepted=_accepted(features, labels, component),
+        accepted=_accepted_rows(features, labels, component),
     )
 
 
-def _accepted(
-    features: PooledFeatures, labels: Labels, component: tuple[str, ...]
-) -> Accepted | None:
+def _accepted_rows(
+    features: PoolFeatures, labels: LoggedLabels, component: tuple[str, ...]
+) -> AcceptedRows | None:
     """What `finish` accepted from the model; its order in the log is a random one."""
     if not len(labels.accepted):
         return None
-    rows = features.rows(labels.accepted[:: -(-len(labels.accepted) // MOST)])
+    rows = features.rows(labels.accepted[:: -(-len(labels.accepted) // MAX_SCORED)])
     rows = rows[features.usable(rows)]
     audits = np.array([name in labels.certified for name in component], bool)
-    return Accepted(rows, len(labels.accepted), audits) if len(rows) else None
+    return AcceptedRows(rows, len(labels.accepted), audits) if len(rows) else None

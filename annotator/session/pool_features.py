@@ -17,7 +17,7 @@ from annotator.items.ref_table import RefTable
 from annotator.learn.strategies import Pick
 
 
-class PooledFeatures:
+class PoolFeatures:
     """`store` for the pool `refs`. "Pool rows" number the refs, "feature rows" the matrix."""
 
     def __init__(self, store: FeatureStore, refs: RefTable) -> None:

@@ -14,21 +14,21 @@ from numpy.typing import NDArray
 from annotator.errors import FeatureError, ProjectError
 from annotator.features.store import FeatureStore
 from annotator.items.ref_table import RefTable
-from annotator.items.refs import typed
-from annotator.learn.model import FittedModel, estimator, model_name
-from annotator.learn.ranking import Snapshot, check_names
+from annotator.items.refs import shell_quoted
+from annotator.learn.model import FittedModel, load_estimator, versioned_model_name
+from annotator.learn.ranking import Snapshot, check_snapshot
 from annotator.learn.rows import UnitRows, one_thread
-from annotator.log.entries import State
-from annotator.project.item_pool import load
-from annotator.project.project import Project
-from annotator.session.learner import Strategy, label_sets, snapshot_of
-from annotator.session.pool_features import PooledFeatures
+from annotator.log.entries import LogState
+from annotator.project.item_pool import load_refs
+from annotator.project.project import ProjectFolder
+from annotator.session.learner import StrategyChoice, make_snapshot, used_label_sets
+from annotator.session.pool_features import PoolFeatures
 
 CHUNK = 1 << 14
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
+class FittedProject:
     """A project's model, fitted on all that people have labelled."""
 
     model: FittedModel
@@ -36,7 +36,7 @@ class Fitted:
     labelled: NDArray[Any]
     """(n, d) unit rows of what it was fitted on."""
     refs: RefTable
-    features: PooledFeatures
+    features: PoolFeatures
     classes: tuple[str, ...]
 
 
@@ -48,33 +48,33 @@ class Prediction(NamedTuple):
     """(C,) for the project's classes."""
 
 
-def fit(project: Project, state: State) -> Fitted:
+def fit(project: ProjectFolder, state: LogState) -> FittedProject:
     """Raises `FeatureError` without features, `ProjectError` without labels of two classes."""
-    settings, refs = project.settings, load(project)
-    features = PooledFeatures(FeatureStore.open(project.features_folder), refs)
+    settings, refs = project.settings, load_refs(project)
+    features = PoolFeatures(FeatureStore.open(project.features_folder), refs)
     features.available = features.store.available()
-    strategy = Strategy("random", estimator=settings.estimator)
-    classes = label_sets(state, settings.names) if settings.multi_label else settings.names
-    snapshot = snapshot_of(features, state, classes, strategy, refs.rows)
-    check_names(snapshot)
+    strategy = StrategyChoice("random", estimator=settings.estimator)
+    classes = used_label_sets(state, settings.names) if settings.multi_label else settings.names
+    snapshot = make_snapshot(features, state, classes, strategy, refs.rows)
+    check_snapshot(snapshot)
     if len(set(snapshot.y.tolist())) < min(2, len(classes)):
         raise ProjectError(
             f"the model knows {len(snapshot.rows)} labels of {len(set(snapshot.y.tolist()))} "
-            f"classes: label some of each first: annotator run {typed(project.folder)}"
+            f"classes: label some of each first: annotator run {shell_quoted(project.folder)}"
         )
     labelled = UnitRows(snapshot.features).take(snapshot.rows)
     # As `learn` fits, without all else that it finds out: the history of the estimate, mostly.
     with one_thread():
-        fresh = estimator(settings.estimator)(len(classes))
+        fresh = load_estimator(settings.estimator)(len(classes))
         fresh.fit(labelled, snapshot.y)
-    name = model_name(settings.estimator, snapshot.version)
+    name = versioned_model_name(settings.estimator, snapshot.version)
     model = FittedModel(name, fresh, len(labelled), len(classes))
-    return Fitted(model, snapshot, labelled, refs, features, classes)
+    return FittedProject(model, snapshot, labelled, refs, features, classes)
 
 
-def predictions(fitted: Fitted, wanted: NDArray[np.bool_]) -> Iterator[Prediction]:
+def iter_predictions(fitted: FittedProject, mask: NDArray[np.bool_]) -> Iterator[Prediction]:
     """Of the pool rows that are `wanted` (n,), in order, those that have features."""
-    rows = np.flatnonzero(wanted)
+    rows = np.flatnonzero(mask)
     for start in range(0, len(rows), CHUNK):
         part = rows[start : start + CHUNK]
         found = fitted.features.rows(part)
@@ -85,7 +85,7 @@ def predictions(fitted: Fitted, wanted: NDArray[np.bool_]) -> Iterator[Predictio
                 yield Prediction(fitted.refs[int(row)], proba)
 
 
-def unlabelled(refs: RefTable, state: State) -> NDArray[np.bool_]:
+def unlabelled_rows(refs: RefTable, state: LogState) -> NDArray[np.bool_]:
     """(n,) the items without a label; skipped ones are among them."""
     wanted = np.ones(len(refs), bool)
     labelled = [ref for ref in state.standing if state.label(ref) is not None]
@@ -94,24 +94,24 @@ def unlabelled(refs: RefTable, state: State) -> NDArray[np.bool_]:
     return wanted
 
 
-def as_csv(project: Project, state: State) -> Iterator[bytes]:
+def predictions_csv(project: ProjectFolder, state: LogState) -> Iterator[bytes]:
     """`ref,label,probability,model`, then one column a class, for every unlabelled item."""
     fitted = fit(project, state)
     names = list(fitted.classes)
-    yield _line(["ref", "label", "probability", "model", *(f"p({name})" for name in names)])
+    yield _csv_line(["ref", "label", "probability", "model", *(f"p({name})" for name in names)])
     count = 0
-    for ref, proba in predictions(fitted, unlabelled(fitted.refs, state)):
+    for ref, proba in iter_predictions(fitted, unlabelled_rows(fitted.refs, state)):
         best = int(proba.argmax())
         cells = [ref, names[best], f"{proba[best]:.4f}", fitted.model.name]
-        yield _line([*cells, *(f"{p:.4f}" for p in proba)])
+        yield _csv_line([*cells, *(f"{p:.4f}" for p in proba)])
         count += 1
-    if not count and unlabelled(fitted.refs, state).any():
+    if not count and unlabelled_rows(fitted.refs, state).any():
         raise FeatureError(
-            f"no unlabelled item has features: annotator features {typed(project.folder)}"
+            f"no unlabelled item has features: annotator features {shell_quoted(project.folder)}"
         )
 
 
-def _line(cells: list[str]) -> bytes:
+def _csv_line(cells: list[str]) -> bytes:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerow(cells)
     return text.getvalue().encode()

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from annotator.log.entries import Entry, State
-from annotator.project.label_sets import each
+from annotator.log.entries import Entry, LogState
+from annotator.project.label_sets import count_classes
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,24 +27,24 @@ class Progress:
     """Labels per class: the project's classes, then any that the log alone knows."""
 
 
-def progress(
-    state: State,
+def count_progress(
+    state: LogState,
     classes: Sequence[str],
     refs: Sequence[str],
     remaining: int,
     elsewhere: int,
-    of: Callable[[str], Entry | None] | None = None,
+    decision_of: Callable[[str], Entry | None] | None = None,
     multi: bool = False,
 ) -> Progress:
     """The counts of a pool. `of` gives the decision on a ref where the log's own counts do not
     say: in an audit, or for second opinions, on hundreds of refs and not millions. With `multi` an
     item counts for each of its classes."""
     counts = state.counts
-    if of is not None:
-        decisions = map(of, refs)
+    if decision_of is not None:
+        decisions = map(decision_of, refs)
         counts = Counter(decision.label for decision in decisions if decision is not None)
     labelled = counts.total() - counts[None]
-    counts = each(counts) if multi else counts
+    counts = count_classes(counts) if multi else counts
     gone = {name for name in counts if name is not None and counts[name]} - set(classes)
     shown = {name: counts[name] for name in [*classes, *sorted(gone)]}
     skipped = counts[None]

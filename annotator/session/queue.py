@@ -17,8 +17,8 @@ from annotator.log.store import Lease, Store, new_holder
 
 LEASE_SECONDS = 120.0
 _RANDOM_TRIES = 64
-_LOOKED_UP = 100_000
-_SETTLED_AT_ONCE = 20_000
+_MAX_LOOKED_UP = 100_000
+_MAX_RESOLVED_AT_ONCE = 20_000
 
 
 class Queue:
@@ -80,13 +80,13 @@ class Queue:
             self.refs = refs  # of a million `closed` finds the answered ones, not the start
             self._closed, self._open_count = np.zeros(len(refs), bool), len(refs)
             self._settled = not self._answered
-            if len(refs) <= _SETTLED_AT_ONCE:
+            if len(refs) <= _MAX_RESOLVED_AT_ONCE:
                 self.settle()
         else:
             self._append(refs)
         first = self.refs.rows(list(self._first)).tolist() if self._first else []
         self._first_rows = deque(row for row in first if row >= 0)  # the rest may be listed later
-        self._take_up_abandoned()
+        self._resume_abandoned()
         if not self._waiting:
             self.refill()
 
@@ -122,7 +122,7 @@ class Queue:
             self._rows[ref] = row
         return row
 
-    def know(self, rows: Iterable[tuple[str, int]]) -> None:
+    def cache_rows(self, rows: Iterable[tuple[str, int]]) -> None:
         """Remember where refs are: finding one of a million takes time."""
         self._rows.update(rows)
 
@@ -209,7 +209,7 @@ class Queue:
         """Lease the queue; drops what others hold, but never what may be on screen. Whether all
         was granted."""
         now = self._clock()
-        self.know((self.refs[pick.row], pick.row) for pick in self._waiting)
+        self.cache_rows((self.refs[pick.row], pick.row) for pick in self._waiting)
         leases = [
             Lease(self.refs[p.row], p.component, None if np.isnan(p.q) else p.q, p.pool)
             for p in self._waiting
@@ -231,7 +231,7 @@ class Queue:
     def watch(self) -> None:
         """Look at the screens of others, and renew our leases when half their time is over."""
         now = self._clock()
-        self.elsewhere = self._store.leased(now, self._holder)
+        self.elsewhere = self._store.leased_by_others(now, self._holder)
         if not self._waiting:
             self.refill()
         elif now > self._renew_at:
@@ -275,7 +275,7 @@ class Queue:
     def _random(self, waiting: set[int]) -> Pick | None:
         """Any open row, all with the same probability: by rejection, or a look at all of them."""
         taken = waiting
-        if len(self.refs) <= _LOOKED_UP:  # among more, those on other screens hardly change q
+        if len(self.refs) <= _MAX_LOOKED_UP:  # among more, those on other screens hardly change q
             taken = waiting | (set(map(self.row, self.elsewhere)) - {-1})
         size = self.open_count - sum(not self._closed[row] for row in taken)
         for row in self._rng.integers(max(1, len(self.refs)), size=_RANDOM_TRIES).tolist():
@@ -286,7 +286,7 @@ class Queue:
             return None
         return Pick(int(self._rng.choice(rows)), 1 / len(rows), len(rows), "random")
 
-    def _take_up_abandoned(self) -> None:
+    def _resume_abandoned(self) -> None:
         """Go on with the very picks that the last session had on screen and next."""
         rest = []
         for lease in self._abandoned:

@@ -19,17 +19,17 @@ from annotator.features.store import FeatureStore
 from annotator.items.refs import Item
 from annotator.learn.ranking import Ranking, Snapshot
 from annotator.learn.strategies import Pick
-from annotator.log.agreement import REPEAT, Repeats, is_repeat
-from annotator.log.entries import Action, Entry, Own
+from annotator.log.agreement import REPEAT, RepeatSampler, is_repeat
+from annotator.log.entries import Action, Entry, OwnOpinions
 from annotator.log.store import Store
-from annotator.log.writer import Record
-from annotator.project.label_sets import check, marginal
-from annotator.session.learner import Learner, Strategy
-from annotator.session.progress import Progress, progress
+from annotator.log.writer import LogWriter
+from annotator.project.label_sets import check_labels, class_probabilities
+from annotator.session.learner import Learner, StrategyChoice
+from annotator.session.progress import Progress, count_progress
 from annotator.session.queue import LEASE_SECONDS, Queue
 
 
-class Session:
+class LabelSession:
     """One annotator's sitting on one pool."""
 
     def __init__(
@@ -38,7 +38,7 @@ class Session:
         classes: Sequence[str],
         *,
         annotator: str,
-        strategy: Strategy | None = None,
+        strategy: StrategyChoice | None = None,
         seed: int = 0,
         ahead: int = 5,
         clock: Callable[[], float] = time.time,
@@ -46,7 +46,7 @@ class Session:
         lease: float = LEASE_SECONDS,
         audit: str | None = None,
         second: bool = False,
-        hear: Callable[[Entry], object] | None = None,
+        on_entry: Callable[[Entry], object] | None = None,
         repeats: float = 0.0,
         multi: bool = False,
     ) -> None:
@@ -58,20 +58,20 @@ class Session:
         With `multi` a label is a set of classes (labelset).
         """
         self.classes, self.annotator, self.seed = tuple(classes), annotator, seed
-        self.learner = Learner(self.classes, strategy or Strategy(), multi)
+        self.learner = Learner(self.classes, strategy or StrategyChoice(), multi)
         self.audit, self.second, self.multi = audit, second, multi
         self.store, self.clock, self._flush = store, clock, False
-        self._record = Record(store, annotator, clock, hear)
-        self._record.take_in = self._take_in
+        self._record = LogWriter(store, annotator, clock, on_entry)
+        self._record.apply_entry = self._take_in
         self.state, self.difficulty = self._record.state, self._record.difficulty
-        self._own = Own(self.state, annotator)
+        self._own = OwnOpinions(self.state, annotator)
         self._answered = self._own if second else self.state.standing.keys()
         self.queue = Queue(
             store, annotator, self._answered,
             ahead=ahead, seed=seed, clock=clock, holder=holder, lease=lease,
         )  # fmt: skip
         if repeats and not self.blind:
-            self.queue.again = Repeats(self.state, annotator, repeats, seed).draw
+            self.queue.again = RepeatSampler(self.state, annotator, repeats, seed).draw
 
     def extend(self, refs: Sequence[str]) -> None:
         """Add refs to the pool; listings stream in."""
@@ -98,7 +98,7 @@ class Session:
         """What the latest model says of the current item, until there is one what was proposed;
         None without either."""
         proba = self._said()[0] if self.queue else None
-        return marginal(proba, self.classes) if proba and self.multi else proba
+        return class_probabilities(proba, self.classes) if proba and self.multi else proba
 
     # --- answering
 
@@ -109,7 +109,7 @@ class Session:
         does nothing and returns None. Raises `StoreError` where nothing could be written; the
         item stays current.
         """
-        check([name], self.classes, self.multi)
+        check_labels([name], self.classes, self.multi)
         return self._answer(name, ref, shown_ms)
 
     def skip(self, ref: str | None = None, shown_ms: int | None = None) -> Entry | None:
@@ -131,14 +131,14 @@ class Session:
         holds how those were drawn that were drawn at random; the rest carry no propensity, so
         they teach the model and stay out of the error estimate.
         """
-        check(answers.values(), self.classes, self.multi)
+        check_labels(answers.values(), self.classes, self.multi)
         second = {"second": True} if self.second else {}
         said = {"shown_ms": shown_ms, "extra": {"group": uuid4().hex, **second, **(extra or {})}}
         entries = []
         for ref, name in answers.items():
             pick = (draws or {}).get(ref)
             proba, model = self.learner.says(self.queue.row(ref), ref)
-            drawn = pick.logged() if pick else {"picked_by": picked_by}
+            drawn = pick.to_log_fields() if pick else {"picked_by": picked_by}
             told = {"proba": proba, "model": model, **said, **drawn}
             entries.append(self._record.answer(ref, name, **told))
         written = self._record.write(*entries)
@@ -200,7 +200,7 @@ class Session:
             return {"picked_by": "second", "extra": {"second": True}}
         if self._repeated():
             return {"picked_by": REPEAT, "extra": {"second": True, REPEAT: True}}
-        return pick.logged()
+        return pick.to_log_fields()
 
     def _repeated(self) -> Entry | None:
         """The first decision on the current item, where that is asked once more."""
@@ -218,7 +218,7 @@ class Session:
     # --- learning
 
     @property
-    def strategy(self) -> Strategy:
+    def strategy(self) -> StrategyChoice:
         return self.learner.strategy
 
     @property
@@ -235,9 +235,11 @@ class Session:
         """Whether a fit would know more than the last one did."""
         return self.learner.stale(self.state, self.queue)
 
-    def attach(self, features: FeatureStore, available: NDArray[np.bool_] | None = None) -> None:
+    def attach_features(
+        self, features: FeatureStore, available: NDArray[np.bool_] | None = None
+    ) -> None:
         """Use these features; `available` (n,) says which of its rows exist yet."""
-        self.learner.attach(features, available, self.queue.refs)
+        self.learner.attach_features(features, available, self.queue.refs)
 
     def snapshot(self) -> Snapshot | None:
         """All that `learn` needs, or None while there are no features."""
@@ -245,11 +247,11 @@ class Session:
 
     def adopt(self, ranking: Ranking) -> None:
         """Ask by this ranking from now on; the current item and those in the queue stay."""
-        flush = self._flush and self.learner.fits_choice
+        flush = self._flush and self.learner.is_fitted_to_choice
         self.queue.adopt(self.learner.adopt(ranking), flush)
         self._flush &= not flush
 
-    def choose(self, strategy: Strategy) -> None:
+    def choose(self, strategy: StrategyChoice) -> None:
         """Change the strategy; the queue follows with the next ranking."""
         self.learner.strategy, self._flush = strategy, True
 
@@ -261,7 +263,7 @@ class Session:
         self._look_around()
         self.queue.watch()
         self._look_around(current=idle)
-        return self._record.news()
+        return self._record.drain_others_entries()
 
     def _look_around(self, current: bool = False) -> None:
         """Take in what others wrote, out of the queue too, what is on screen with `current`."""
@@ -279,7 +281,7 @@ class Session:
     def progress(self) -> Progress:
         of = (self._own if self.second else self.state).decision if self.blind else None
         pool = self.queue.refs, self.queue.open_count, len(self.queue.elsewhere)
-        return progress(self.state, self.classes, *pool, of, self.multi)
+        return count_progress(self.state, self.classes, *pool, of, self.multi)
 
     @property
     def blind(self) -> bool:

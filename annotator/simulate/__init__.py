@@ -6,7 +6,7 @@ The same `Session`, log and `learn` as on the screen; only the annotator is repl
 from __future__ import annotations
 
 from annotator.simulate.options import SimulateOptions
-from annotator.simulate.runs import run, usual_state
-from annotator.simulate.table import table
+from annotator.simulate.runs import default_state_file, run_simulations
+from annotator.simulate.table import format_result
 
-__all__ = ["SimulateOptions", "run", "table", "usual_state"]
+__all__ = ["SimulateOptions", "run_simulations", "format_result", "default_state_file"]

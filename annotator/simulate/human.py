@@ -17,15 +17,20 @@ from numpy.typing import NDArray
 
 from annotator.features.store import FeatureStore
 from annotator.items.ref_table import RefTable
-from annotator.learn.model import FittedModel, out_of_sample
+from annotator.learn.model import FittedModel, out_of_sample_proba
 from annotator.learn.ranking import learn
 from annotator.log.store import SqliteStore
-from annotator.pages import Browse, Order, Select, Wish
-from annotator.pages.key_delay import Delay, Stream, Verdict
-from annotator.pages.orders import LEFT, STREAMED, said, settled
-from annotator.session.learner import Strategy
-from annotator.session.session import Session
-from annotator.simulate.rapid_human import Human
+from annotator.pages import BrowseSource, PageOrder, PageRequest, SelectionMode
+from annotator.pages.key_delay import KeyDelay, RapidStream, StreamVerdict
+from annotator.pages.orders import (
+    MODEL_ERROR_SHARE,
+    STREAM_MOST_DOUBT,
+    predict_rows,
+    within_allowance,
+)
+from annotator.session.learner import StrategyChoice
+from annotator.session.session import LabelSession
+from annotator.simulate.rapid_human import RapidHuman
 
 SINGLE_SECONDS = 3.6
 """One image, one class of several: the median of 2,490 decisions of ten people among ten classes
@@ -35,16 +40,16 @@ PAGE_SECONDS = 1.1
 authors of ImageNetV2 print in `inspect_hit.ipynb`; a handful of workers."""
 SEED_SECONDS = 3.0
 """One image in the web tool that this program follows, by its own README."""
-SLIP = 0.02
+ANNOTATOR_SLIP_RATE = 0.02
 """Share of decisions that come out wrong though the annotator knows better; assumed."""
 MODES = ("single", "pages", "rapid")
-DOUBTED = 0.1
+DOUBTED_PROBABILITY = 0.1
 """Labels to which the model, not having seen them, gives less than this are looked at again."""
 _FIRST, _FIT_EVERY, _RATE, _CHUNK, _FEWEST = 3, 10, 5.0, 40, 8
 
 
 @dataclass(slots=True)
-class Spent:
+class HumanEffort:
     """What labelling everything took."""
 
     mode: str
@@ -64,10 +69,10 @@ class Spent:
                 "times_less": round(before / self.seconds, 2)}  # fmt: skip
 
 
-class Annotator:
+class SimulatedAnnotator:
     """Knows the truth, slips, and takes time."""
 
-    def __init__(self, y: dict[str, str], classes: Sequence[str], spent: Spent) -> None:
+    def __init__(self, y: dict[str, str], classes: Sequence[str], spent: HumanEffort) -> None:
         self.truth, self.classes, self.spent = y, tuple(classes), spent
         self.rng = np.random.default_rng([spent.seed, MODES.index(spent.mode)])
 
@@ -92,23 +97,27 @@ class Annotator:
         self.spent.looks += 1
 
     def _slips(self) -> bool:
-        return bool(self.rng.random() < SLIP)
+        return bool(self.rng.random() < ANNOTATOR_SLIP_RATE)
 
 
-class Sitting:
+class SimulatedSession:
     """A session on labelled features, answered by an annotator."""
 
     def __init__(
-        self, refs: Sequence[str], X: NDArray[Any], classes: Sequence[str], annotator: Annotator
+        self,
+        refs: Sequence[str],
+        X: NDArray[Any],
+        classes: Sequence[str],
+        annotator: SimulatedAnnotator,
     ) -> None:
         self.refs, self.annotator, self._seed = RefTable(refs), annotator, annotator.spent.seed
-        self.session = Session(
+        self.session = LabelSession(
             SqliteStore(":memory:"), classes, annotator="simulated", seed=self._seed, ahead=0,
-            strategy=Strategy(),
+            strategy=StrategyChoice(),
         )  # fmt: skip
         self.session.extend(self.refs)
         ready = np.ones(len(refs), np.uint8)
-        self.session.attach(FeatureStore(self.refs, X, {"name": "simulated"}, ready))
+        self.session.attach_features(FeatureStore(self.refs, X, {"name": "simulated"}, ready))
         self.learn()
 
     def learn(self) -> None:
@@ -116,7 +125,7 @@ class Sitting:
         assert snapshot is not None  # the features are attached
         self.session.adopt(learn(snapshot, self._seed))
 
-    def one_by_one(self, count: int) -> None:
+    def label_one_by_one(self, count: int) -> None:
         """Answer so many items as the strategy asks them."""
         for n in range(count):
             if self.session.current is None:
@@ -126,7 +135,7 @@ class Sitting:
                 self.learn()
         self.learn()
 
-    def page(self, source: Browse, *, back: bool = False) -> bool:
+    def page(self, source: BrowseSource, *, back: bool = False) -> bool:
         """A page of one predicted class: the exceptions are given theirs by name. With `back` they
         stay open at first, and are named when they come back for the next likeliest."""
         page = source.next()
@@ -150,7 +159,7 @@ class Sitting:
 
     def predictions(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The open rows (m,) and what the model says of them (m, C)."""
-        return said(self.session.learner, self.open_rows())
+        return predict_rows(self.session.learner, self.open_rows())
 
     def expected(self) -> float:
         """The share of all items that the program expects the model to have wrong by now."""
@@ -164,15 +173,17 @@ class Sitting:
             return
         assert isinstance(ranking.model, FittedModel)
         X = ranking.warm.unit.take(snapshot.rows)
-        p = out_of_sample(ranking.model, X, snapshot.y)[np.arange(len(snapshot.y)), snapshot.y]
-        for place in np.flatnonzero(p < DOUBTED):
+        p = out_of_sample_proba(ranking.model, X, snapshot.y)[
+            np.arange(len(snapshot.y)), snapshot.y
+        ]
+        for place in np.flatnonzero(p < DOUBTED_PROBABILITY):
             ref, label = self.refs[int(snapshot.rows[place])], int(snapshot.y[place])
             if not self.annotator.belongs(ref, self.session.classes[label]):
                 self.annotator.wait(-PAGE_SECONDS)
                 self.session.decide({ref: self.annotator.name(ref)}, picked_by="review")
         self.learn()
 
-    def rapidly(self, pages: Browse, streams: Browse) -> None:
+    def rapidly(self, pages: BrowseSource, streams: BrowseSource) -> None:
         """Pages of what the model is unsure of; what it is surer of streams past, one predicted
         class a stream, and what is not of it is marked."""
         while True:
@@ -183,15 +194,15 @@ class Sitting:
         while self.page(pages):
             pass
 
-    def _unsure(self, pages: Browse) -> int:
+    def _unsure(self, pages: BrowseSource) -> int:
         """How many of those that are worth a look are too doubtful for a stream."""
         _, proba = self.predictions()
         doubt = 1 - proba.max(axis=1).astype(float)
-        open_ = ~settled(doubt, LEFT * pages.wish.target * len(self.refs))
-        return int((open_ & (doubt > STREAMED)).sum())
+        open_ = ~within_allowance(doubt, MODEL_ERROR_SHARE * pages.wish.target * len(self.refs))
+        return int((open_ & (doubt > STREAM_MOST_DOUBT)).sum())
 
-    def _stream(self, streams: Browse) -> bool:
-        page, human, rng = streams.next(), Human(slips=SLIP), self.annotator.rng
+    def _stream(self, streams: BrowseSource) -> bool:
+        page, human, rng = streams.next(), RapidHuman(slips=ANNOTATOR_SLIP_RATE), self.annotator.rng
         if page is None:
             return False
         refs, label = [page.refs[place] for place in rng.permutation(len(page.refs))], page.label
@@ -200,7 +211,7 @@ class Sitting:
         marks = human.marks(onsets, wrong, rng)
         self.annotator.wait(len(refs) / _RATE + 1.2)
         self.annotator.spent.looks += len(refs)
-        stream = Stream(list(onsets), list(marks), Delay())
+        stream = RapidStream(list(onsets), list(marks), KeyDelay())
         while (found := stream.verdict).doubtful:
             place = found.doubtful[0]
             stream.known[place] = not self.annotator.belongs(refs[place], label)
@@ -209,7 +220,7 @@ class Sitting:
         self.learn()
         return True
 
-    def _answer(self, refs: list[str], label: str, verdict: Verdict) -> None:
+    def _answer(self, refs: list[str], label: str, verdict: StreamVerdict) -> None:
         answers = {refs[place]: label for place in verdict.rest}
         answers |= {refs[place]: self.annotator.name(refs[place]) for place in verdict.marked}
         self.session.decide(answers, picked_by="rapid")
@@ -227,12 +238,14 @@ class Sitting:
         return wrong / len(self.refs)
 
 
-def as_text(found: Sequence[Spent]) -> str:
+def format_effort(found: Sequence[HumanEffort]) -> str:
     """A table: the medians of each mode over its seeds, beside one image after the other."""
     lines = [f"{'mode':8} {'human time':>12} {'an image':>10} {'error':>8} {'times less':>11}"]
     items = found[0].items
     before = SEED_SECONDS * items
-    lines.append(f"{'before':8} {before:10,.0f} s {SEED_SECONDS:8.2f} s {SLIP:8.2%} {1:10.1f}x")
+    lines.append(
+        f"{'before':8} {before:10,.0f} s {SEED_SECONDS:8.2f} s {ANNOTATOR_SLIP_RATE:8.2%} {1:10.1f}x"
+    )
     for mode in dict.fromkeys(one.mode for one in found):
         runs = [one for one in found if one.mode == mode]
         seconds = float(np.median([one.seconds for one in runs]))
@@ -242,7 +255,7 @@ def as_text(found: Sequence[Spent]) -> str:
             f"{before / seconds:10.1f}x"
         )
     lines.append(
-        f"before: one image after the other, {SEED_SECONDS:.0f} s each, {SLIP:.0%} slips; "
+        f"before: one image after the other, {SEED_SECONDS:.0f} s each, {ANNOTATOR_SLIP_RATE:.0%} slips; "
         f"a decision takes {SINGLE_SECONDS} s alone and {PAGE_SECONDS} s on a page"
     )
     return "\n".join(lines)
@@ -257,28 +270,30 @@ def label_all(
     seed: int = 0,
     target: float = 0.01,
     per_page: int = 16,
-) -> Spent:
+) -> HumanEffort:
     """Label (n,) items with features X (n, d) until about `target` of all labels are wrong.
 
-    People stop when the program expects the model to be wrong about `LEFT` of that, of all
+    People stop when the program expects the model to be wrong about `MODEL_ERROR_SHARE` of that, of all
     items; the rest is for what people get wrong, and for a model that is too sure of itself.
     """
     classes = tuple(dict.fromkeys(sorted(labels)))
-    spent = Spent(mode, seed, len(refs))
-    annotator = Annotator(dict(zip(refs, labels, strict=True)), classes, spent)
-    sitting = Sitting(refs, X, classes, annotator)
-    sitting.one_by_one(_FIRST * len(classes))
-    pages = Wish("", Select.EXCEPTIONS, Order.NEEDED, None, per_page, target=target)
-    source = Browse(sitting.session, pages)
+    spent = HumanEffort(mode, seed, len(refs))
+    annotator = SimulatedAnnotator(dict(zip(refs, labels, strict=True)), classes, spent)
+    sitting = SimulatedSession(refs, X, classes, annotator)
+    sitting.label_one_by_one(_FIRST * len(classes))
+    pages = PageRequest(
+        "", SelectionMode.EXCEPTIONS, PageOrder.NEEDED, None, per_page, target=target
+    )
+    source = BrowseSource(sitting.session, pages)
     if mode == "single":
-        while len(sitting.open_rows()) and sitting.expected() > LEFT * target:
-            sitting.one_by_one(_FIT_EVERY)
+        while len(sitting.open_rows()) and sitting.expected() > MODEL_ERROR_SHARE * target:
+            sitting.label_one_by_one(_FIT_EVERY)
     elif mode == "pages":
         while sitting.page(source, back=True):
             pass
     else:
-        stream = replace(pages, per_page=_CHUNK, most_doubt=STREAMED)
-        sitting.rapidly(source, Browse(sitting.session, stream))
+        stream = replace(pages, per_page=_CHUNK, most_doubt=STREAM_MOST_DOUBT)
+        sitting.rapidly(source, BrowseSource(sitting.session, stream))
     sitting.look_again()
     spent.by_people = len(refs) - len(sitting.open_rows())
     spent.error = sitting.error()

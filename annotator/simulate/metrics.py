@@ -8,22 +8,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 Proba = NDArray[np.floating]
-Labels = NDArray[np.int64]
+LabelIndices = NDArray[np.int64]
 BINS = 10
 
 
-def accuracy(proba: Proba, y: Labels) -> float:
+def accuracy_score(proba: Proba, y: LabelIndices) -> float:
     """Share of the rows (n, C) whose likeliest class is the true one (n,)."""
     return float((proba.argmax(axis=1) == y).mean())
 
 
-def balanced_accuracy(proba: Proba, y: Labels) -> float:
+def balanced_accuracy_score(proba: Proba, y: LabelIndices) -> float:
     """Mean over the classes that occur of the share recognised."""
     right = proba.argmax(axis=1) == y
     return float(np.mean([right[y == c].mean() for c in np.unique(y)]))
 
 
-def average_precision(proba: Proba, y: Labels) -> float:
+def average_precision_score(proba: Proba, y: LabelIndices) -> float:
     """Of the last class: mean precision at each of its items, by falling probability."""
     hits = y[np.argsort(-proba[:, -1], kind="stable")] == proba.shape[1] - 1
     if not hits.any():
@@ -32,7 +32,7 @@ def average_precision(proba: Proba, y: Labels) -> float:
     return float(precision[hits].mean())
 
 
-def calibration_error(proba: Proba, y: Labels) -> float:
+def calibration_error(proba: Proba, y: LabelIndices) -> float:
     """Expected calibration error of the likeliest class, in 10 equal bins (Guo et al. 2017)."""
     sure, right = proba.max(axis=1), proba.argmax(axis=1) == y
     place = np.minimum((sure * BINS).astype(int), BINS - 1)
@@ -40,14 +40,14 @@ def calibration_error(proba: Proba, y: Labels) -> float:
     return float(sum(gaps) / len(y))
 
 
-METRICS: dict[str, Callable[[Proba, Labels], float]] = {
-    "accuracy": accuracy,
-    "balanced-accuracy": balanced_accuracy,
-    "average-precision": average_precision,
+METRICS: dict[str, Callable[[Proba, LabelIndices], float]] = {
+    "accuracy": accuracy_score,
+    "balanced-accuracy": balanced_accuracy_score,
+    "average-precision": average_precision_score,
 }
 
 
-def chosen(metric: str, y: Labels, positive: bool) -> str:
+def choose_metric(metric: str, y: LabelIndices, positive: bool) -> str:
     """`metric`, or what "auto" means: by the task and by how unequal the classes are."""
     if metric != "auto":
         return metric

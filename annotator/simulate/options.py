@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from annotator.errors import ProjectError
-from annotator.learn.model import estimator
-from annotator.learn.registry import DEFAULT, STRATEGIES
+from annotator.learn.model import load_estimator
+from annotator.learn.registry import DEFAULT_STRATEGY, STRATEGIES
 from annotator.simulate.metrics import METRICS
 
 
-class Job(NamedTuple):
+class SimulationJob(NamedTuple):
     """One run."""
 
     strategy: str
@@ -29,7 +29,7 @@ class SimulateOptions:
     row i of the features."""
     features: Path
     """.npy (n, d)."""
-    strategies: tuple[str, ...] = (DEFAULT, "random")
+    strategies: tuple[str, ...] = (DEFAULT_STRATEGY, "random")
     estimators: tuple[str, ...] = ("ridge",)
     budget: int = 300
     """Labels in each run."""
@@ -50,9 +50,12 @@ class SimulateOptions:
     state: Path | None = field(default=None)
     """JSON-lines file of finished runs, read and continued; None: nothing is kept."""
 
-    def jobs(self) -> list[Job]:
+    def jobs(self) -> list[SimulationJob]:
         return [
-            Job(s, e, seed) for seed in self.seeds for e in self.estimators for s in self.strategies
+            SimulationJob(s, e, seed)
+            for seed in self.seeds
+            for e in self.estimators
+            for s in self.strategies
         ]
 
     def check(self) -> None:
@@ -67,7 +70,7 @@ class SimulateOptions:
                         f"unknown {kind} {name!r}; known: {', '.join(sorted(known))}"
                     )
         for name in self.estimators:
-            estimator(name)
+            load_estimator(name)
         if not 0 < self.test_fraction < 1:
             raise ProjectError(
                 f"the test fraction must lie between 0 and 1, not {self.test_fraction}"

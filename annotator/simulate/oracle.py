@@ -11,17 +11,17 @@ from annotator.features.store import FeatureStore
 from annotator.items.ref_table import RefTable
 from annotator.learn.ranking import Ranking, learn
 from annotator.log.store import SqliteStore
-from annotator.session.learner import Strategy
-from annotator.session.session import Session
-from annotator.simulate.metrics import METRICS, accuracy, calibration_error, chosen
-from annotator.simulate.options import Job, SimulateOptions
-from annotator.simulate.task import Task
+from annotator.session.learner import StrategyChoice
+from annotator.session.session import LabelSession
+from annotator.simulate.metrics import METRICS, accuracy_score, calibration_error, choose_metric
+from annotator.simulate.options import SimulateOptions, SimulationJob
+from annotator.simulate.task import SimulationTask
 
-EVERY = 10
+RECORD_EVERY = 10
 
 
 @dataclass(slots=True)
-class Curves:
+class RunCurves:
     """One run's figures at every 10th label, and at the last."""
 
     labels: list[int] = field(default_factory=list)
@@ -35,11 +35,15 @@ class Curves:
     calibration_error: list[float] = field(default_factory=list)
 
 
-def simulate(task: Task, job: Job, options: SimulateOptions) -> dict[str, Any]:
+def simulate_run(
+    task: SimulationTask, job: SimulationJob, options: SimulateOptions
+) -> dict[str, Any]:
     """One run as the JSON names it."""
     session, answers = _session(task, job, options), dict(zip(task.refs, task.y, strict=True))
-    metric = chosen(options.metric, np.append(task.y, task.unseen_y), options.positive is not None)
-    curves = Curves()
+    metric = choose_metric(
+        options.metric, np.append(task.y, task.unseen_y), options.positive is not None
+    )
+    curves = RunCurves()
     seconds: list[float] = []
     given: list[int] = []
     _learn(session, job.seed)
@@ -48,36 +52,38 @@ def simulate(task: Task, job: Job, options: SimulateOptions) -> dict[str, Any]:
         session.label(task.classes[given[-1]])
         ranking = _learn(session, job.seed)
         seconds.append(ranking.seconds)
-        if len(given) % EVERY == 0 or len(given) == min(options.budget, len(task.refs)):
-            _record(curves, session, ranking, task, metric, given, options.positive is not None)
+        if len(given) % RECORD_EVERY == 0 or len(given) == min(options.budget, len(task.refs)):
+            _record_point(
+                curves, session, ranking, task, metric, given, options.positive is not None
+            )
     return {
         **job._asdict(),
         "metric": metric,
-        **{name: getattr(curves, name) for name in Curves.__slots__},
+        **{name: getattr(curves, name) for name in RunCurves.__slots__},
         "positives": int((task.y == 1).sum()) if options.positive is not None else None,
         "ms_per_label": round(1000 * float(np.median(seconds)), 3) if seconds else None,
     }
 
 
-def _session(task: Task, job: Job, options: SimulateOptions) -> Session:
+def _session(task: SimulationTask, job: SimulationJob, options: SimulateOptions) -> LabelSession:
     find = options.positive if options.find else None
-    session = Session(
+    session = LabelSession(
         SqliteStore(":memory:"),
         task.classes,
         annotator="oracle",
-        strategy=Strategy(job.strategy, find, job.estimator),
+        strategy=StrategyChoice(job.strategy, find, job.estimator),
         seed=job.seed,
         ahead=options.ahead,
     )
     refs = RefTable(task.refs)
     session.extend(refs)
-    session.attach(
+    session.attach_features(
         FeatureStore(refs, task.X, {"name": "simulated"}, np.ones(len(refs), dtype=np.uint8))
     )
     return session
 
 
-def _learn(session: Session, seed: int) -> Ranking:
+def _learn(session: LabelSession, seed: int) -> Ranking:
     snapshot = session.snapshot()
     assert snapshot is not None  # the features are attached
     ranking = learn(snapshot, seed)
@@ -85,11 +91,11 @@ def _learn(session: Session, seed: int) -> Ranking:
     return ranking
 
 
-def _record(
-    curves: Curves,
-    session: Session,
+def _record_point(
+    curves: RunCurves,
+    session: LabelSession,
     ranking: Ranking,
-    task: Task,
+    task: SimulationTask,
     metric: str,
     given: list[int],
     positive: bool,
@@ -100,7 +106,7 @@ def _record(
     wrong = session.difficulty.wrong
     curves.labels.append(len(given))
     curves.value.append(METRICS[metric](proba, task.unseen_y))
-    curves.true_error.append(1 - accuracy(proba, task.unseen_y))
+    curves.true_error.append(1 - accuracy_score(proba, task.unseen_y))
     curves.calibration_error.append(calibration_error(proba, task.unseen_y))
     curves.n_eff.append(estimate.n_eff if estimate else 0.0)
     curves.estimated_error.append(estimate.error if estimate and shown else None)

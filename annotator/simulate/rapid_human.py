@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.pages.key_delay import LATEST, Delay, Stream, delays
+from annotator.pages.key_delay import MAX_DELAY, KeyDelay, RapidStream, measure_delays
 
 
 @dataclass(frozen=True, slots=True)
-class Human:
+class RapidHuman:
     """Somebody who marks, for simulation: not the model above, which must cope with it."""
 
     mean: float = 0.378
@@ -49,7 +49,7 @@ class Human:
 
 
 @dataclass(frozen=True, slots=True)
-class Streamed:
+class StreamResult:
     """What a simulated stream came to."""
 
     recall: float
@@ -63,34 +63,36 @@ class Streamed:
 def simulate_stream(
     truth: NDArray[np.bool_],
     rate: float,
-    human: Human | None = None,
+    human: RapidHuman | None = None,
     *,
     seed: int = 0,
     chunk: int = 40,
     calibration: int = 12,
-) -> Streamed:
+) -> StreamResult:
     """Mark the positives of `truth` (n,) in streams of `chunk` items at `rate` a second.
 
     `calibration` known positives are marked first, at 1.5 a second, to learn the key delay.
     """
-    rng, human = np.random.default_rng(seed), human or Human()
+    rng, human = np.random.default_rng(seed), human or RapidHuman()
     calm = np.arange(calibration) / 1.5
     known = human.marks(calm, np.ones(calibration, bool), rng)
-    delay = Delay().learned(delays(list(calm), list(known))) if calibration else Delay()
+    delay = (
+        KeyDelay().updated(measure_delays(list(calm), list(known))) if calibration else KeyDelay()
+    )
     taken, back = np.zeros(len(truth), bool), 0
     for start in range(0, len(truth), chunk):
         part = truth[start : start + chunk]
         onsets = np.arange(len(part)) / rate
-        stream = Stream(list(onsets), list(human.marks(onsets, part, rng)), delay)
+        stream = RapidStream(list(onsets), list(human.marks(onsets, part, rng)), delay)
         while stream.verdict.doubtful:
             i = stream.verdict.doubtful[0]
             stream.known[i] = bool(part[i] ^ (rng.random() < human.slips))
         taken[[start + i for i in stream.verdict.marked]] = True
         back += len(stream.known)
     right = int((taken & truth).sum())
-    return Streamed(
+    return StreamResult(
         recall=right / max(1, int(truth.sum())),
         precision=right / max(1, int(taken.sum())),
         doubtful=back / len(truth),
-        seconds=1 / rate + LATEST / chunk + human.decision * back / len(truth),
+        seconds=1 / rate + MAX_DELAY / chunk + human.decision * back / len(truth),
     )

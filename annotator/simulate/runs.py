@@ -12,55 +12,59 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from annotator.simulate.options import Job, SimulateOptions
-from annotator.simulate.oracle import simulate
-from annotator.simulate.summary import summary
-from annotator.simulate.task import Truth, load, task
+from annotator.simulate.options import SimulateOptions, SimulationJob
+from annotator.simulate.oracle import simulate_run
+from annotator.simulate.summary import summarize_runs
+from annotator.simulate.task import TruthTable, load_truth, make_task
 
 SOURCES = (
     "learn/*.py", "simulate/*.py", "session/session.py", "session/learner.py", "session/queue.py",
     "session/pool_features.py",
 )  # fmt: skip
-Progress = Callable[[int, int], None]
-_loaded: tuple[SimulateOptions, Truth, Any] | None = None  # of this worker process
+ProgressCallback = Callable[[int, int], None]
+_loaded_truth: tuple[SimulateOptions, TruthTable, Any] | None = None  # of this worker process
 
 
-def run(options: SimulateOptions, progress: Progress | None = None) -> dict[str, Any]:
+def run_simulations(
+    options: SimulateOptions, progress: ProgressCallback | None = None
+) -> dict[str, Any]:
     """{"runs": [...], "summary": [...]}, runs in the order of the grid.
 
     progress(done, total) is called at the start and after every run. Raises ProjectError and
     FeatureError before any run begins. Runs that `options.state` holds are not made again.
     """
     options.check()
-    load(options)
-    mark = "" if options.state is None else fingerprint(options)
-    jobs, done = options.jobs(), _finished(options, mark)
+    load_truth(options)
+    mark = "" if options.state is None else options_digest(options)
+    jobs, done = options.jobs(), _finished_runs(options, mark)
     left = [job for job in jobs if job not in done]
     report = progress or (lambda done, total: None)
     report(len(jobs) - len(left), len(jobs))
-    for job, result in _results(options, left):
+    for job, result in _job_results(options, left):
         done[job] = result
-        _keep(options, mark, job, result)
+        _keep_result(options, mark, job, result)
         report(sum(job in done for job in jobs), len(jobs))
     runs = [done[job] for job in jobs]
-    return {"runs": runs, "summary": summary(runs)}
+    return {"runs": runs, "summary": summarize_runs(runs)}
 
 
-def usual_state(options: SimulateOptions) -> Path:
+def default_state_file(options: SimulateOptions) -> Path:
     """Where the command keeps runs if not told: one file in the user's cache for each task."""
     from platformdirs import user_cache_path
 
-    return user_cache_path("annotator") / "simulate" / f"{fingerprint(options)[:16]}.jsonl"
+    return user_cache_path("annotator") / "simulate" / f"{options_digest(options)[:16]}.jsonl"
 
 
-def _results(options: SimulateOptions, jobs: list[Job]) -> Iterator[tuple[Job, dict[str, Any]]]:
+def _job_results(
+    options: SimulateOptions, jobs: list[SimulationJob]
+) -> Iterator[tuple[SimulationJob, dict[str, Any]]]:
     processes = min(options.processes or os.cpu_count() or 1, len(jobs))
     if processes <= 1:
-        yield from ((job, _one(options, job)) for job in jobs)
+        yield from ((job, _run_job(options, job)) for job in jobs)
         return
     # Spawned: a forked copy of a process with BLAS threads can hang.
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        futures = {pool.submit(_one, options, job): job for job in jobs}
+        futures = {pool.submit(_run_job, options, job): job for job in jobs}
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()
@@ -69,15 +73,15 @@ def _results(options: SimulateOptions, jobs: list[Job]) -> Iterator[tuple[Job, d
             raise
 
 
-def _one(options: SimulateOptions, job: Job) -> dict[str, Any]:
-    global _loaded
-    if _loaded is None or _loaded[0] != options:
-        _loaded = (options, *load(options))
-    _, truth, matrix = _loaded
-    return simulate(task(truth, matrix, options, job.seed), job, options)
+def _run_job(options: SimulateOptions, job: SimulationJob) -> dict[str, Any]:
+    global _loaded_truth
+    if _loaded_truth is None or _loaded_truth[0] != options:
+        _loaded_truth = (options, *load_truth(options))
+    _, truth, matrix = _loaded_truth
+    return simulate_run(make_task(truth, matrix, options, job.seed), job, options)
 
 
-def fingerprint(options: SimulateOptions) -> str:
+def options_digest(options: SimulateOptions) -> str:
     """What a run's result depends on beside its job: the data, the options and this program."""
     digest = hashlib.sha256()
     chosen = asdict(options)
@@ -94,7 +98,7 @@ def fingerprint(options: SimulateOptions) -> str:
     return digest.hexdigest()
 
 
-def _finished(options: SimulateOptions, mark: str) -> dict[Job, dict[str, Any]]:
+def _finished_runs(options: SimulateOptions, mark: str) -> dict[SimulationJob, dict[str, Any]]:
     if options.state is None or not options.state.is_file():
         return {}
     found = {}
@@ -104,11 +108,13 @@ def _finished(options: SimulateOptions, mark: str) -> dict[Job, dict[str, Any]]:
         except ValueError:
             continue  # cut off when the last simulation was stopped
         if kept and kept["fingerprint"] == mark:
-            found[Job(*kept["job"])] = kept["run"]
+            found[SimulationJob(*kept["job"])] = kept["run"]
     return found
 
 
-def _keep(options: SimulateOptions, mark: str, job: Job, result: dict[str, Any]) -> None:
+def _keep_result(
+    options: SimulateOptions, mark: str, job: SimulationJob, result: dict[str, Any]
+) -> None:
     if options.state is None:
         return
     options.state.parent.mkdir(parents=True, exist_ok=True)

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-AT = (50, 100, 200, 300)
-Run = dict[str, Any]
+SUMMARY_LABELS = (50, 100, 200, 300)
+RunResult = dict[str, Any]
 
 
-def summary(runs: list[Run]) -> list[dict[str, Any]]:
+def summarize_runs(runs: list[RunResult]) -> list[dict[str, Any]]:
     """One row per strategy and estimator, in the order of the runs.
 
     `aulc` is the mean of the metric over the curve; `labels_to_random` the first number of
@@ -30,36 +30,36 @@ def summary(runs: list[Run]) -> list[dict[str, Any]]:
             "last": float(np.mean([run["value"][-1] for run in group])),
             **_saving(group, groups.get(("random", estimator))),
             "positives_found": _share_found(group),
-            "honesty": [row for n in AT if (row := _honesty(group, n))],
+            "honesty": [row for n in SUMMARY_LABELS if (row := _honesty(group, n))],
             "ms_per_label": float(np.median([run["ms_per_label"] for run in group])),
         }
         for (strategy, estimator), group in groups.items()
     ]
 
 
-def _groups(runs: list[Run]) -> dict[tuple[str, str], list[Run]]:
-    found: dict[tuple[str, str], list[Run]] = {}
+def _groups(runs: list[RunResult]) -> dict[tuple[str, str], list[RunResult]]:
+    found: dict[tuple[str, str], list[RunResult]] = {}
     for run in runs:
         found.setdefault((run["strategy"], run["estimator"]), []).append(run)
     return found
 
 
-def _mean(group: list[Run], name: str) -> float:
+def _mean(group: list[RunResult], name: str) -> float:
     return float(np.mean([np.mean(run[name]) for run in group]))
 
 
-def _standard_error(group: list[Run]) -> float | None:
+def _standard_error(group: list[RunResult]) -> float | None:
     areas = [np.mean(run["value"]) for run in group]
     return float(np.std(areas, ddof=1) / np.sqrt(len(areas))) if len(areas) > 1 else None
 
 
-def mean_curve(group: list[Run]) -> tuple[list[int], list[float]]:
+def mean_curve(group: list[RunResult]) -> tuple[list[int], list[float]]:
     """Labels and mean value, as far as all runs go."""
     n = min(len(run["labels"]) for run in group)
     return group[0]["labels"][:n], np.mean([run["value"][:n] for run in group], axis=0).tolist()
 
 
-def _saving(group: list[Run], random: list[Run] | None) -> dict[str, Any]:
+def _saving(group: list[RunResult], random: list[RunResult] | None) -> dict[str, Any]:
     if not random:
         return {"labels_to_random": None, "saving": None}
     labels, curve = mean_curve(group)
@@ -68,12 +68,12 @@ def _saving(group: list[Run], random: list[Run] | None) -> dict[str, Any]:
     return {"labels_to_random": reached, "saving": ends / (reached or ends + 10)}
 
 
-def _share_found(group: list[Run]) -> float | None:
+def _share_found(group: list[RunResult]) -> float | None:
     shares = [run["positives_found"][-1] / run["positives"] for run in group if run["positives"]]
     return float(np.mean(shares)) if shares else None
 
 
-def _honesty(group: list[Run], n: int) -> dict[str, Any] | None:
+def _honesty(group: list[RunResult], n: int) -> dict[str, Any] | None:
     rows = [(run, run["labels"].index(n)) for run in group if n in run["labels"]]
     calibration = [run["calibration_error"][at] for run, at in rows]
     raw = [

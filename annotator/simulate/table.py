@@ -9,7 +9,7 @@ from annotator.simulate.summary import mean_curve
 BARS = "▁▂▃▄▅▆▇█"
 
 
-def table(result: dict[str, Any]) -> str:
+def format_result(result: dict[str, Any]) -> str:
     """The summary rows, the curves and the error estimates, as text."""
     rows = result["summary"]
     if not rows:
@@ -25,8 +25,8 @@ def _strategies(rows: list[dict[str, Any]]) -> str:
             row["strategy"],
             row["estimator"],
             str(row["runs"]),
-            _number(row["aulc"]) + (f" ± {row['aulc_se']:.3f}" if row["aulc_se"] else ""),
-            _number(row["last"]),
+            _format_value(row["aulc"]) + (f" ± {row['aulc_se']:.3f}" if row["aulc_se"] else ""),
+            _format_value(row["last"]),
             str(row["labels_to_random"] or "-"),
             "-" if row["saving"] is None else f"{row['saving']:.2f}",
             "-" if row["positives_found"] is None else f"{row['positives_found']:.0%}",
@@ -34,7 +34,7 @@ def _strategies(rows: list[dict[str, Any]]) -> str:
         ]
         for row in rows
     ]
-    return aligned([head, *body])
+    return align_columns([head, *body])
 
 
 def _curves(runs: list[dict[str, Any]], rows: list[dict[str, Any]]) -> str:
@@ -46,13 +46,13 @@ def _curves(runs: list[dict[str, Any]], rows: list[dict[str, Any]]) -> str:
     values = [value for _, curve in curves.values() for value in curve]
     low, high = min(values), max(values)
     lines = [
-        [name, _spark(curve, low, high), f"{labels[0]} to {labels[-1]} labels"]
+        [name, _sparkline(curve, low, high), f"{labels[0]} to {labels[-1]} labels"]
         for name, (labels, curve) in curves.items()
     ]
-    return aligned(lines) + f"\n{rows[0]['metric']} from {low:.3f} (low) to {high:.3f} (high)"
+    return align_columns(lines) + f"\n{rows[0]['metric']} from {low:.3f} (low) to {high:.3f} (high)"
 
 
-def _spark(curve: list[float], low: float, high: float) -> str:
+def _sparkline(curve: list[float], low: float, high: float) -> str:
     step = max(high - low, 1e-9) / (len(BARS) - 1)
     return "".join(BARS[round((value - low) / step)] for value in curve)
 
@@ -65,24 +65,24 @@ def _honesty(rows: list[dict[str, Any]]) -> str:
             f"{row['strategy']} {row['estimator']}",
             str(part["labels"]),
             f"{part['shown']}/{row['runs']}",
-            _number(part["bias"], "+.3f"),
-            _number(part["rmse"]),
-            _number(part["coverage"], ".0%"),
-            _number(part["width"]),
-            _number(part["difficulty_bias"], "+.3f"),
-            _number(part["calibration_error"]),
+            _format_value(part["bias"], "+.3f"),
+            _format_value(part["rmse"]),
+            _format_value(part["coverage"], ".0%"),
+            _format_value(part["width"]),
+            _format_value(part["difficulty_bias"], "+.3f"),
+            _format_value(part["calibration_error"]),
         ]
         for row in rows
         for part in row["honesty"]
     ]
-    return aligned([head, *body])
+    return align_columns([head, *body])
 
 
-def _number(value: float | None, form: str = ".3f") -> str:
+def _format_value(value: float | None, form: str = ".3f") -> str:
     return "-" if value is None else format(value, form)
 
 
-def aligned(rows: list[list[str]]) -> str:
+def align_columns(rows: list[list[str]]) -> str:
     """Columns of equal width, the first one flush left."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return "\n".join(

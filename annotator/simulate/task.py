@@ -8,24 +8,24 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.errors import FeatureError, ProjectError, RefError, several
+from annotator.errors import FeatureError, ProjectError, RefError, bullet_list
 from annotator.features.store import map_matrix
 from annotator.items.listing import read_table
-from annotator.items.refs import printable
+from annotator.items.refs import make_printable
 from annotator.simulate.options import SimulateOptions
 
 OTHERS = "others"
 
 
 @dataclass(frozen=True, slots=True)
-class Truth:
+class TruthTable:
     """refs (n,) and labels (n,) of the rows of a truth.csv: images, or boxes in them."""
 
     refs: list[str]
     labels: list[str]
 
     @classmethod
-    def read(cls, path: Path) -> Truth:
+    def read(cls, path: Path) -> TruthTable:
         """A table of refs (see `listing.read_table`) with a label each; boxes as x, y, w, h.
 
         Raises ProjectError that names every bad line.
@@ -37,20 +37,20 @@ class Truth:
             raise ProjectError(str(error)) from error
         seen: set[str] = set()
         for row in rows:
-            name = printable(row.item.ref)
+            name = make_printable(row.item.ref)
             if not row.label:
                 bad.append(f"line {row.line}: {name} has no label")
             elif row.item.ref in seen:
                 bad.append(f"line {row.line}: {name} stands there already")
             seen.add(row.item.ref)
         if bad or not rows:
-            heading = f"{printable(str(path))} (columns filename,label, and bbox for boxes):"
-            raise ProjectError(several(bad or ["holds no rows"], heading))
+            heading = f"{make_printable(str(path))} (columns filename,label, and bbox for boxes):"
+            raise ProjectError(bullet_list(bad or ["holds no rows"], heading))
         return cls([row.item.ref for row in rows], [row.label for row in rows])
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class SimulationTask:
     """One seed's pool and test set. The positive class, if any, is the last one."""
 
     classes: tuple[str, ...]
@@ -61,9 +61,9 @@ class Task:
     unseen_y: NDArray[np.int64]
 
 
-def load(options: SimulateOptions) -> tuple[Truth, NDArray[np.floating]]:
+def load_truth(options: SimulateOptions) -> tuple[TruthTable, NDArray[np.floating]]:
     """The truth and the mapped features. Raises ProjectError or FeatureError."""
-    truth, matrix = Truth.read(options.truth), map_matrix(options.features)
+    truth, matrix = TruthTable.read(options.truth), map_matrix(options.features)
     if len(truth.refs) != len(matrix):
         raise FeatureError(
             f"{options.features} has {len(matrix)} rows, {options.truth} {len(truth.refs)} lines; "
@@ -75,7 +75,9 @@ def load(options: SimulateOptions) -> tuple[Truth, NDArray[np.floating]]:
     return truth, matrix
 
 
-def task(truth: Truth, matrix: NDArray[np.floating], options: SimulateOptions, seed: int) -> Task:
+def make_task(
+    truth: TruthTable, matrix: NDArray[np.floating], options: SimulateOptions, seed: int
+) -> SimulationTask:
     """Rows drawn for `seed`: a stratified split, after thinning to the prevalence asked for."""
     rng = np.random.default_rng([seed, 1])
     if options.positive is None:
@@ -84,10 +86,10 @@ def task(truth: Truth, matrix: NDArray[np.floating], options: SimulateOptions, s
     else:
         classes = (OTHERS, options.positive)
         y = np.array([int(label == options.positive) for label in truth.labels])
-    kept = thinned(y, options.prevalence, rng)
-    test = np.sort(held_out(y[kept], options.test_fraction, rng))
+    kept = thin_to_prevalence(y, options.prevalence, rng)
+    test = np.sort(hold_out_rows(y[kept], options.test_fraction, rng))
     pool_rows, test_rows = np.delete(kept, test), kept[test]
-    return Task(
+    return SimulationTask(
         classes,
         [truth.refs[row] for row in pool_rows],
         matrix[pool_rows],
@@ -97,7 +99,7 @@ def task(truth: Truth, matrix: NDArray[np.floating], options: SimulateOptions, s
     )
 
 
-def thinned(
+def thin_to_prevalence(
     y: NDArray[np.int64], prevalence: float | None, rng: np.random.Generator
 ) -> NDArray[np.int64]:
     """Rows to keep so that `prevalence` of them are of class 1; all where it is None."""
@@ -115,7 +117,9 @@ def thinned(
     return np.sort(np.concatenate([positives, others]))
 
 
-def held_out(y: NDArray[np.int64], fraction: float, rng: np.random.Generator) -> NDArray[np.int64]:
+def hold_out_rows(
+    y: NDArray[np.int64], fraction: float, rng: np.random.Generator
+) -> NDArray[np.int64]:
     """Places of the test rows: the same share of every class."""
     parts = []
     for c in np.unique(y):

@@ -127,16 +127,16 @@ class Backend(Protocol):
         """One row of the area for the compositor; with a payload, the picture as half cells."""
 
 
-def move(area: Area, row: int = 0, column: int = 0) -> bytes:
+def cursor_to(area: Area, row: int = 0, column: int = 0) -> bytes:
     """Put the cursor on a cell of the area."""
     return b"\x1b[%d;%dH" % (area.row + row + 1, area.column + column + 1)
 
 
-def kept(data: bytes) -> bytes:
+def keep_cursor(data: bytes) -> bytes:
     """`data` with the cursor and its colours as they were before."""
     return b"\x1b7" + data + b"\x1b8"
 
 
-def at_once(data: bytes, sync: bool) -> bytes:
+def synchronize_update(data: bytes, sync: bool) -> bytes:
     """One update of the screen, where the terminal can hold its drawing back."""
     return b"\x1b[?2026h" + data + b"\x1b[?2026l" if sync else data

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from annotator.errors import TerminalError
-from annotator.terminal.replies import Answers
+from annotator.terminal.replies import TerminalReplies
 
 GRAPHICS = ("auto", "kitty", "sixel", "iterm", "halfcell", "none")
 """The choices of `--graphics` and `ANNOTATOR_GRAPHICS`."""
@@ -51,8 +51,8 @@ class Tmux:
 
 
 @dataclass(frozen=True, slots=True)
-class Caps:
-    """The terminal as found before the app starts. `Caps(Technique.HALFCELL)` is a fair default."""
+class TerminalCapabilities:
+    """The terminal as found before the app starts. `TerminalCapabilities(Technique.HALFCELL)` is a fair default."""
 
     technique: Technique
     reason: str = ""
@@ -98,7 +98,7 @@ def version_number(text: str) -> tuple[int, int]:
     return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
-def wanted(graphics: str, env: Mapping[str, str]) -> str:
+def requested_graphics(graphics: str, env: Mapping[str, str]) -> str:
     """The choice that counts: the flag, then ANNOTATOR_GRAPHICS, then auto.
 
     Raises `TerminalError` for a word that is none of `GRAPHICS`.
@@ -111,8 +111,8 @@ def wanted(graphics: str, env: Mapping[str, str]) -> str:
     return choice
 
 
-def choose(
-    answers: Answers, multiplexer: str = "", tmux: Tmux | None = None
+def choose_technique(
+    answers: TerminalReplies, multiplexer: str = "", tmux: Tmux | None = None
 ) -> tuple[Technique, str]:
     """The best technique for a terminal, and why.
 
@@ -135,7 +135,7 @@ def choose(
     return Technique.HALFCELL, "reports no picture protocol"
 
 
-def _by_name(answers: Answers) -> tuple[Technique, str] | None:
+def _by_name(answers: TerminalReplies) -> tuple[Technique, str] | None:
     name, number = answers.version.lower(), version_number(answers.version)
     if name.startswith("kitty"):
         new = number >= (0, 28)
@@ -177,7 +177,7 @@ FORCED = {
 }
 
 
-def forced(choice: str, found: Technique) -> Technique:
+def force_technique(choice: str, found: Technique) -> Technique:
     """The technique for a choice other than auto; the family's best that the terminal has."""
     if choice == "kitty":
         return found if found.stores else Technique.CLASSIC

@@ -10,13 +10,13 @@ from PIL import Image
 
 from annotator.terminal.backend import Area, Part, Payload, Quality
 from annotator.terminal.caps import Technique
-from annotator.terminal.redrawn import UPPER, Drawn, half_pixels
+from annotator.terminal.redrawn import UPPER, RedrawnBackend, half_pixels
 
 Colours = Callable[[NDArray[np.uint8]], list[bytes]]
 LADDER = (Quality("4 bits a colour", 16, 0.16), Quality("true colour", 0, 0.26))
 
 
-class Halfcells(Drawn):
+class HalfCellBackend(RedrawnBackend):
     """Text cells whose upper half is one pixel and whose lower half, the background, another."""
 
     technique = Technique.HALFCELL
@@ -27,7 +27,7 @@ class Halfcells(Drawn):
         pixels = half_pixels(image, area, self.background)
         if quality.colours:
             pixels = pixels // 16 * 17
-        colours = named if self._caps.truecolor else numbered
+        colours = truecolor_codes if self._caps.truecolor else palette_codes
         parts = tuple(Part(row_bytes(pixels, row, colours), row) for row in range(area.rows))
         return Payload(parts, sum(len(part.data) for part in parts), picture=pixels)
 
@@ -50,12 +50,12 @@ def row_bytes(pixels: NDArray[np.uint8], row: int, colours: Colours) -> bytes:
     return bytes(text)
 
 
-def named(pixels: NDArray[np.uint8]) -> list[bytes]:
+def truecolor_codes(pixels: NDArray[np.uint8]) -> list[bytes]:
     """The colours of a row, for terminals of true colour."""
     return [b"2;%d;%d;%d" % (red, green, blue) for red, green, blue in pixels.tolist()]
 
 
-def numbered(pixels: NDArray[np.uint8]) -> list[bytes]:
+def palette_codes(pixels: NDArray[np.uint8]) -> list[bytes]:
     """The nearest of xterm's 216 colours (a cube of the levels 0, 95, 135 ... 255)."""
     levels = np.where(pixels < 48, 0, np.where(pixels < 115, 1, (pixels.astype(int) - 35) // 40))
     return [b"5;%d" % number for number in (16 + levels @ np.array([36, 6, 1])).tolist()]

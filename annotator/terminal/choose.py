@@ -5,27 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from annotator.terminal.backend import Backend, Colour
-from annotator.terminal.caps import Caps, Technique
-from annotator.terminal.cells import Halfcells
-from annotator.terminal.iterm import Iterm
-from annotator.terminal.kitty import Classic, Frames, Placeholders
-from annotator.terminal.redrawn import Nothing
-from annotator.terminal.shared_frames import SharedFrames
-from annotator.terminal.sixel import Sixel
+from annotator.terminal.caps import Technique, TerminalCapabilities
+from annotator.terminal.cells import HalfCellBackend
+from annotator.terminal.iterm import ItermBackend
+from annotator.terminal.kitty import ClassicBackend, FrameBackend, PlaceholderBackend
+from annotator.terminal.redrawn import NoPictureBackend
+from annotator.terminal.shared_frames import SharedFrameBackend
+from annotator.terminal.sixel import SixelBackend
 
-BACKENDS: dict[Technique, Callable[[Caps, Colour], Backend]] = {
-    Technique.FRAMES: Frames,
-    Technique.PLACEHOLDERS: Placeholders,
-    Technique.CLASSIC: Classic,
-    Technique.SIXEL: Sixel,
-    Technique.ITERM: Iterm,
-    Technique.HALFCELL: Halfcells,
-    Technique.NONE: Nothing,
+BACKENDS: dict[Technique, Callable[[TerminalCapabilities, Colour], Backend]] = {
+    Technique.FRAMES: FrameBackend,
+    Technique.PLACEHOLDERS: PlaceholderBackend,
+    Technique.CLASSIC: ClassicBackend,
+    Technique.SIXEL: SixelBackend,
+    Technique.ITERM: ItermBackend,
+    Technique.HALFCELL: HalfCellBackend,
+    Technique.NONE: NoPictureBackend,
 }
 
 
-def backend_for(caps: Caps, background: Colour = (0, 0, 0)) -> Backend:
+def backend_for(caps: TerminalCapabilities, background: Colour = (0, 0, 0)) -> Backend:
     """The technique's bytes; `background` fills the margins beside a picture."""
     if caps.technique is Technique.FRAMES and caps.shared_memory and not caps.wrapped:
-        return SharedFrames(caps, background)
+        return SharedFrameBackend(caps, background)
     return BACKENDS[caps.technique](caps, background)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from annotator.items.refs import printable
-from annotator.terminal.caps import Caps, Technique
+from annotator.items.refs import make_printable
+from annotator.terminal.caps import Technique, TerminalCapabilities
 from annotator.terminal.probe import probe
 
 SLOW = 0.15
@@ -24,7 +24,7 @@ WITH_PICTURES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
+class Diagnostic:
     """One thing that was looked at. `fix` is empty where nothing is to be mended."""
 
     name: str
@@ -33,39 +33,39 @@ class Fact:
     fix: str = ""
 
 
-def facts(caps: Caps | None = None) -> list[Fact]:
+def diagnose_terminal(caps: TerminalCapabilities | None = None) -> list[Diagnostic]:
     """Everything about the terminal; asks it (see `probe`) where `caps` is not given."""
     found = probe() if caps is None else caps
     return [*_picture(found), *_between(found), *_screen(found)]
 
 
-def _picture(caps: Caps) -> Iterator[Fact]:
+def _picture(caps: TerminalCapabilities) -> Iterator[Diagnostic]:
     best = caps.technique.stores
-    name = printable(caps.terminal) or "no name given"
-    yield Fact("terminal", caps.answers, f"{name}; {_answering(caps)}", _answer_fix(caps))
+    name = make_printable(caps.terminal) or "no name given"
+    yield Diagnostic("terminal", caps.answers, f"{name}; {_answering(caps)}", _answer_fix(caps))
     fix = "" if best else _picture_fix(caps)
-    yield Fact("pictures", not fix, f"{caps.technique}: {caps.reason}", fix)
+    yield Diagnostic("pictures", not fix, f"{caps.technique}: {caps.reason}", fix)
     if caps.technique is Technique.SIXEL:
         width, height = caps.sixel_size
         detail = f"at most {width} x {height} pixels, {caps.registers} colours"
         few = caps.registers < 256
         fix = "xterm -xrm 'XTerm*numColorRegisters: 256' -ti vt340" if few else ""
-        yield Fact("sixel", not few, detail, fix)
+        yield Diagnostic("sixel", not few, detail, fix)
 
 
-def _answering(caps: Caps) -> str:
+def _answering(caps: TerminalCapabilities) -> str:
     if not caps.answers:
         return "it did not answer what it can do"
     return f"answered in {caps.rtt * 1000:.0f} ms"
 
 
-def _answer_fix(caps: Caps) -> str:
+def _answer_fix(caps: TerminalCapabilities) -> str:
     if caps.answers:
         return ""
     return "annotator run PROJECT --graphics kitty|sixel|iterm, if you know what it shows"
 
 
-def _picture_fix(caps: Caps) -> str:
+def _picture_fix(caps: TerminalCapabilities) -> str:
     """The exact line or program that gives real pictures, or faster ones."""
     if caps.multiplexer == "tmux" and not caps.tmux.passthrough:
         return "tmux set -g allow-passthrough on   (and the same line without `tmux` in tmux.conf)"
@@ -80,33 +80,33 @@ def _picture_fix(caps: Caps) -> str:
     return ""
 
 
-def _between(caps: Caps) -> Iterator[Fact]:
+def _between(caps: TerminalCapabilities) -> Iterator[Diagnostic]:
     if caps.multiplexer == "tmux":
         passing = "passes graphics on" if caps.tmux.passthrough else "keeps graphics back"
         old = caps.wrapped and caps.tmux.number < (3, 4)
         fix = "tmux 3.4 or later: switching takes a tenth of the bytes" if old else ""
         detail = f"version {caps.tmux.version or 'unknown'}, {passing}"
-        yield Fact("tmux", caps.tmux.passthrough, detail, fix or _picture_fix(caps))
+        yield Diagnostic("tmux", caps.tmux.passthrough, detail, fix or _picture_fix(caps))
     elif caps.multiplexer:
-        yield Fact(caps.multiplexer, False, "passes no pictures on", _picture_fix(caps))
+        yield Diagnostic(caps.multiplexer, False, "passes no pictures on", _picture_fix(caps))
     if caps.answers:
         where = ", over ssh" if caps.remote else ""
         where += ", the terminal reads this machine's memory" if caps.shared_memory else ""
         slow = caps.rtt > SLOW and not caps.technique.stores
         fix = "use kitty or Ghostty: pictures travel ahead of the keys" if slow else ""
-        yield Fact("line", not slow, f"round trip {caps.rtt * 1000:.0f} ms{where}", fix)
+        yield Diagnostic("line", not slow, f"round trip {caps.rtt * 1000:.0f} ms{where}", fix)
 
 
-def _screen(caps: Caps) -> Iterator[Fact]:
+def _screen(caps: TerminalCapabilities) -> Iterator[Diagnostic]:
     width, height = caps.cell
-    yield Fact("cells", True, f"{width} x {height} pixels")
+    yield Diagnostic("cells", True, f"{width} x {height} pixels")
     detail = "true colour" if caps.truecolor else "a palette of 256"
-    yield Fact("colours", caps.truecolor, detail, _colour_fix(caps))
-    yield Fact("updates", True, "synchronised" if caps.sync else "as they come")
-    yield Fact("mouse", True, "reports pixels" if caps.mouse_pixels else "reports cells")
+    yield Diagnostic("colours", caps.truecolor, detail, _colour_fix(caps))
+    yield Diagnostic("updates", True, "synchronised" if caps.sync else "as they come")
+    yield Diagnostic("mouse", True, "reports pixels" if caps.mouse_pixels else "reports cells")
 
 
-def _colour_fix(caps: Caps) -> str:
+def _colour_fix(caps: TerminalCapabilities) -> str:
     if caps.truecolor:
         return ""
     if caps.terminal.startswith("Apple"):

@@ -7,15 +7,15 @@ from PIL import Image
 Size = tuple[int, int]
 
 
-def fitted(size: Size, room: Size) -> Size:
+def fit_size(size: Size, room: Size) -> Size:
     """The largest size of the same shape that fits into `room`; at least one pixel each way."""
     scale = min(room[0] / size[0], room[1] / size[1])
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
-def scaled(image: Image.Image, room: Size) -> Image.Image:
+def scale_image(image: Image.Image, room: Size) -> Image.Image:
     """`image` as large as `room` allows. Few pixels stay squares: blur would hide a defect."""
-    size = fitted(image.size, room)
+    size = fit_size(image.size, room)
     if size == image.size:
         return image
     method = Image.Resampling.BICUBIC
@@ -24,9 +24,9 @@ def scaled(image: Image.Image, room: Size) -> Image.Image:
     return image.resize(size, method)
 
 
-def canvas(image: Image.Image, size: Size, colours: int) -> Image.Image:
+def make_canvas(image: Image.Image, size: Size, colours: int) -> Image.Image:
     """The picture in the middle of a transparent canvas, with a palette of `colours` (0: all)."""
-    image = scaled(image.convert("RGB"), size)
+    image = scale_image(image.convert("RGB"), size)
     offset = ((size[0] - image.width) // 2, (size[1] - image.height) // 2)
     if colours:
         return _with_palette(image, size, offset, colours)
@@ -50,9 +50,9 @@ def _with_palette(image: Image.Image, size: Size, offset: Size, colours: int) ->
     return whole
 
 
-def padded(image: Image.Image, size: Size, colour: tuple[int, int, int]) -> Image.Image:
+def pad_image(image: Image.Image, size: Size, colour: tuple[int, int, int]) -> Image.Image:
     """The picture scaled into the middle of a canvas of one colour."""
-    image = scaled(image.convert("RGB"), size)
+    image = scale_image(image.convert("RGB"), size)
     if image.size == size:
         return image
     whole = Image.new("RGB", size, colour)

@@ -10,8 +10,8 @@ from PIL import Image
 
 from annotator.terminal.backend import Area, Part, Payload, Quality
 from annotator.terminal.caps import Technique
-from annotator.terminal.fit import padded
-from annotator.terminal.redrawn import Drawn, half_pixels
+from annotator.terminal.fit import pad_image
+from annotator.terminal.redrawn import RedrawnBackend, half_pixels
 
 LADDER = (
     Quality("JPEG 60, half size", 60, 0.05, 2),
@@ -20,7 +20,7 @@ LADDER = (
 )
 
 
-class Iterm(Drawn):
+class ItermBackend(RedrawnBackend):
     """One picture with margins for the whole area; the terminal scales it."""
 
     technique = Technique.ITERM
@@ -28,7 +28,7 @@ class Iterm(Drawn):
 
     def encode(self, image: Image.Image, area: Area, quality: Quality) -> Payload:
         size = ceil(area.size[0] / quality.shrink), ceil(area.size[1] / quality.shrink)
-        whole = padded(image, size, self.background)
+        whole = pad_image(image, size, self.background)
         buffer = io.BytesIO()
         if quality.colours:
             whole.save(buffer, "JPEG", quality=quality.colours)

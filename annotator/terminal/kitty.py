@@ -22,14 +22,14 @@ from annotator.terminal.backend import (
     Part,
     Payload,
     Quality,
-    at_once,
-    kept,
-    move,
+    cursor_to,
+    keep_cursor,
+    synchronize_update,
 )
-from annotator.terminal.caps import Caps, Technique
-from annotator.terminal.fit import canvas
-from annotator.terminal.placeholders import MARKS, PLACEHOLDER, placeholders
-from annotator.terminal.probe import through_tmux
+from annotator.terminal.caps import Technique, TerminalCapabilities
+from annotator.terminal.fit import make_canvas
+from annotator.terminal.placeholders import MARKS, PLACEHOLDER, placeholder_row
+from annotator.terminal.probe import wrap_for_tmux
 from annotator.terminal.redrawn import half_line, half_pixels
 
 PIECE = 4096
@@ -46,7 +46,7 @@ LADDER = (
 )
 
 
-def command(keys: str, payload: bytes = b"") -> bytes:
+def graphics_command(keys: str, payload: bytes = b"") -> bytes:
     """One graphics escape code."""
     return b"\x1b_G" + keys.encode() + (b";" + payload if payload else b"") + b"\x1b\\"
 
@@ -65,7 +65,7 @@ def encode(image: Image.Image, area: Area, quality: Quality) -> Payload:
     34.9 dB and 110 KB, medians of ten photographs for 520x391 pixels).
     """
     level = quality.shrink * shrink_for(image.size, area)
-    image = canvas(image, canvas_size(area, level), quality.colours)
+    image = make_canvas(image, canvas_size(area, level), quality.colours)
     text = standard_b64encode(as_png(image, 6 if quality.colours else 1))
     parts = tuple(Part(text[i : i + PIECE]) for i in range(0, len(text), PIECE))
     return Payload(parts, len(text) + 40 * len(parts), level)
@@ -85,7 +85,7 @@ def shrink_for(size: tuple[int, int], area: Area) -> int:
     return level
 
 
-class Kitty:
+class KittyBackend:
     """What the three ways have in common: ids, chunks, placeholder cells."""
 
     technique = Technique.PLACEHOLDERS
@@ -94,13 +94,16 @@ class Kitty:
     slots = MOST
 
     def __init__(
-        self, caps: Caps, background: Colour = (0, 0, 0), first_id: int | None = None
+        self,
+        caps: TerminalCapabilities,
+        background: Colour = (0, 0, 0),
+        first_id: int | None = None,
     ) -> None:
         self.background = background
         # 24 bits fit in a colour; a random start keeps two programs in one terminal apart.
         self._first = first_id if first_id is not None else random.randrange(1 << 8, 1 << 23)
         self._sync = caps.sync and not caps.wrapped
-        self._wrap: Callable[[bytes], bytes] = through_tmux if caps.wrapped else bytes
+        self._wrap: Callable[[bytes], bytes] = wrap_for_tmux if caps.wrapped else bytes
         # tmux 3.3 loses the marks of repeated cells; it expands them since 3.4.
         self._repeat = not caps.wrapped or caps.tmux.number >= (3, 4)
         self._alive: dict[int, None] = {}
@@ -140,13 +143,13 @@ class Kitty:
 
     def show(self, slot: int | None, area: Area, *, cells: bool = True) -> bytes:
         self._shown = 0 if slot is None else self._id(slot)
-        return at_once(kept(self._rewrite(area)), self._sync) if cells else b""
+        return synchronize_update(keep_cursor(self._rewrite(area)), self._sync) if cells else b""
 
     def line(self, row: int, area: Area, payload: Payload | None) -> list[Cell]:
         if not self._shown or row >= min(area.rows, len(MARKS)):
             return [Cell(" " * area.columns, None, self.background)]
         width = min(area.columns, len(MARKS))
-        placed = Cell(placeholders(row, width), self._colour(), self.background)
+        placed = Cell(placeholder_row(row, width), self._colour(), self.background)
         rest = Cell(" " * (area.columns - width), None, self.background)
         return [placed, rest] if rest.text else [placed]
 
@@ -155,7 +158,7 @@ class Kitty:
         return self._shown
 
     def _send(self, keys: str, payload: bytes = b"") -> bytes:
-        return self._wrap(command(keys, payload))
+        return self._wrap(graphics_command(keys, payload))
 
     def _id(self, slot: int) -> int:
         return self._first + slot
@@ -172,11 +175,13 @@ class Kitty:
         back = b"\x1b[0;48;2;%d;%d;%dm" % self.background
         if not self._shown:
             blank = b" " * area.columns
-            return back + b"".join(move(area, row) + blank for row in range(area.rows))
+            return back + b"".join(cursor_to(area, row) + blank for row in range(area.rows))
         rows = min(area.rows, len(MARKS))
         colour = b"\x1b[38;2;%d;%d;%dm" % self._colour()
         return (
-            back + colour + b"".join(move(area, row) + self._row(row, area) for row in range(rows))
+            back
+            + colour
+            + b"".join(cursor_to(area, row) + self._row(row, area) for row in range(rows))
         )
 
     def _row(self, row: int, area: Area) -> bytes:
@@ -187,7 +192,7 @@ class Kitty:
         return (text + PLACEHOLDER).encode() + b"\x1b[%db" % (width - 2)
 
 
-class Placeholders(Kitty):
+class PlaceholderBackend(KittyBackend):
     """One image a picture; showing one rewrites the cells (563 bytes at 65x23)."""
 
     def part(self, slot: int, payload: Payload, index: int, area: Area) -> bytes:
@@ -196,7 +201,7 @@ class Placeholders(Kitty):
         return sent + self._done(self._id(slot), area) if last and index else sent
 
 
-class Frames(Kitty):
+class FrameBackend(KittyBackend):
     """Pictures are frames of one image behind constant cells; a switch is 20 bytes.
 
     One image (a ring of frames) for each canvas size in use: pools of mixed sizes switch the
@@ -206,7 +211,10 @@ class Frames(Kitty):
     technique = Technique.FRAMES
 
     def __init__(
-        self, caps: Caps, background: Colour = (0, 0, 0), first_id: int | None = None
+        self,
+        caps: TerminalCapabilities,
+        background: Colour = (0, 0, 0),
+        first_id: int | None = None,
     ) -> None:
         super().__init__(caps, background, first_id)
         self._rings: dict[float, int] = {}
@@ -244,7 +252,7 @@ class Frames(Kitty):
         self._shown = number
         if not cells:
             return switch
-        return at_once(switch + kept(self._rewrite(area)), self._sync)
+        return synchronize_update(switch + keep_cursor(self._rewrite(area)), self._sync)
 
     def _level_of(self, slot: int | None) -> float:
         return 1.0 if slot is None else self._level[slot]
@@ -274,7 +282,7 @@ class Frames(Kitty):
         return self._send(f"a=f,i={number},s=1,v=1,f=32,q=2", b"AAAAAA==")
 
 
-class Classic(Kitty):
+class ClassicBackend(KittyBackend):
     """Placements at the cursor, for terminals without placeholders. They lie over all text."""
 
     technique = Technique.CLASSIC
@@ -286,8 +294,8 @@ class Classic(Kitty):
         if not self._shown:
             return removed
         keys = f"a=p,i={self._shown},p=1,c={area.columns},r={area.rows},C=1,q=2"
-        placed = kept(move(area) + self._send(keys))
-        return at_once(placed + (removed if before != self._shown else b""), self._sync)
+        placed = keep_cursor(cursor_to(area) + self._send(keys))
+        return synchronize_update(placed + (removed if before != self._shown else b""), self._sync)
 
     def encode(self, image: Image.Image, area: Area, quality: Quality) -> Payload:
         payload = encode(image, area, quality)

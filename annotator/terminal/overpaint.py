@@ -10,7 +10,7 @@ _MOVE = re.compile(r"\x1b\[(\d+);(\d+)H")
 _CONTROL = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|[()].|[78=>])|[\x00-\x1f]")
 
 
-def touches(text: str, area: Area) -> bool:
+def overpaints_area(text: str, area: Area) -> bool:
     """Whether output of a full-screen program writes into the area.
 
     Such a program moves the cursor (CUP) before each piece of text on a row. Text before the

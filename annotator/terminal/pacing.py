@@ -34,7 +34,7 @@ class _Fence:
     """Sent for a screen of another size: its answer may name another place."""
 
 
-class Line:
+class Pacer:
     """Pacing by acknowledgement. Without answers (`fences=False`) everything may travel at once.
 
     A fence counts as lost `patience` seconds and eight round trips after it was sent.

@@ -29,7 +29,7 @@ MARKS = tuple(_marks())
 
 
 @lru_cache(maxsize=512)
-def placeholders(row: int, width: int) -> str:
+def placeholder_row(row: int, width: int) -> str:
     """One row of cells, each with the marks that say its place in the picture.
 
     The last has a mark more, the highest byte of the image's id (0). Where a dialog cuts a row Rich

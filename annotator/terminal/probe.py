@@ -15,9 +15,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from annotator.terminal.caps import FORCED, Caps, Technique, Tmux, choose, forced, wanted
-from annotator.terminal.replies import Answers, parse, question
-from annotator.terminal.shared_memory import share, unshare
+from annotator.terminal.caps import (
+    FORCED,
+    Technique,
+    TerminalCapabilities,
+    Tmux,
+    choose_technique,
+    force_technique,
+    requested_graphics,
+)
+from annotator.terminal.replies import TerminalReplies, build_query, parse_replies
+from annotator.terminal.shared_memory import unlink_shared_memory, write_shared_memory
 
 TIMEOUT = 3.0
 """Seconds to wait for answers: five round trips of a 600 ms line."""
@@ -29,26 +37,26 @@ def probe(
     timeout: float = TIMEOUT,
     stdin: int | None = None,
     stdout: int | None = None,
-) -> Caps:
+) -> TerminalCapabilities:
     """Ask the terminal what it can do. Call it before the app starts and owns stdin.
 
     Raises `TerminalError` for an unknown choice of graphics. Where stdin or stdout is no
     terminal nothing is asked.
     """
-    choice = wanted(graphics, env)
+    choice = requested_graphics(graphics, env)
     source, sink = _fileno(stdin, sys.__stdin__), _fileno(stdout, sys.__stdout__)
     if source is None or sink is None or not (os.isatty(source) and os.isatty(sink)):
-        found = Caps(Technique.HALFCELL, "the program does not run in a terminal")
+        found = TerminalCapabilities(Technique.HALFCELL, "the program does not run in a terminal")
         return _apply(choice, found)
     with _raw(source):
         caps = _ask(env, timeout, source, sink)
     return _apply(choice, caps)
 
 
-def _apply(choice: str, caps: Caps) -> Caps:
+def _apply(choice: str, caps: TerminalCapabilities) -> TerminalCapabilities:
     if choice == "auto":
         return caps
-    technique = forced(choice, caps.technique)
+    technique = force_technique(choice, caps.technique)
     return replace(caps, technique=technique, reason=f"{FORCED[choice]} was asked for")
 
 
@@ -60,12 +68,12 @@ class _Wire:
     sink: int
     timeout: float
 
-    def exchange(self, text: bytes) -> tuple[Answers, float]:
+    def exchange(self, text: bytes) -> tuple[TerminalReplies, float]:
         """Write a batch, read until it is closed. Returns the answers and the seconds taken."""
         begun = time.monotonic()
         os.write(self.sink, text)
         data = b""
-        answers = parse(data)
+        answers = parse_replies(data)
         while not answers.closed:
             # Time may be up because this process stood still: what has come by then counts.
             left = max(0.0, begun + self.timeout - time.monotonic())
@@ -75,26 +83,28 @@ class _Wire:
             if not piece:
                 break
             data += piece
-            answers = parse(data)
+            answers = parse_replies(data)
         return answers, time.monotonic() - begun
 
 
-def _ask(env: Mapping[str, str], timeout: float, source: int, sink: int) -> Caps:
+def _ask(env: Mapping[str, str], timeout: float, source: int, sink: int) -> TerminalCapabilities:
     wire = _Wire(source, sink, timeout)
     multiplexer = _multiplexer(env)
     remote = any(env.get(name) for name in ("SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY"))
     apple = env.get("TERM_PROGRAM") == "Apple_Terminal"
     quiet = multiplexer != "" or apple
     with _one_pixel(not quiet and not remote) as memory:
-        near, rtt = wire.exchange(question(kitty=not quiet, modes=not apple, shared_memory=memory))
+        near, rtt = wire.exchange(
+            build_query(kitty=not quiet, modes=not apple, shared_memory=memory)
+        )
     far, tmux = near, Tmux()
     if multiplexer == "tmux":
         tmux = _tmux(env, near.version)
         if tmux.passthrough:
-            far, rtt = wire.exchange(through_tmux(question()))
+            far, rtt = wire.exchange(wrap_for_tmux(build_query()))
             far = _merge(near, far)
-    technique, reason = choose(far, multiplexer, tmux)
-    return Caps(
+    technique, reason = choose_technique(far, multiplexer, tmux)
+    return TerminalCapabilities(
         technique=technique,
         reason=reason,
         terminal=far.version or _name(env),
@@ -114,7 +124,7 @@ def _ask(env: Mapping[str, str], timeout: float, source: int, sink: int) -> Caps
     )
 
 
-def _merge(near: Answers, far: Answers) -> Answers:
+def _merge(near: TerminalReplies, far: TerminalReplies) -> TerminalReplies:
     """tmux's own cell size and sixel, the terminal's graphics, and what was typed in both."""
     return replace(
         far,
@@ -125,7 +135,7 @@ def _merge(near: Answers, far: Answers) -> Answers:
     )
 
 
-def through_tmux(text: bytes) -> bytes:
+def wrap_for_tmux(text: bytes) -> bytes:
     """Wrapped so that tmux hands it to the terminal unread."""
     return b"\x1bPtmux;" + text.replace(b"\x1b", b"\x1b\x1b") + b"\x1b\\"
 
@@ -196,14 +206,14 @@ def _name(env: Mapping[str, str]) -> str:
     return env.get("TERM_PROGRAM", "").replace("_", " ")
 
 
-def _truecolor(env: Mapping[str, str], answers: Answers) -> bool:
+def _truecolor(env: Mapping[str, str], answers: TerminalReplies) -> bool:
     if env.get("COLORTERM", "").lower() in ("truecolor", "24bit") or env.get("WT_SESSION"):
         return True
     modern = ("kitty", "ghostty", "wezterm", "iterm2", "konsole", "xterm", "mlterm", "foot")
     return answers.version.lower().startswith(modern)
 
 
-def _cell(fd: int, answers: Answers) -> tuple[int, int]:
+def _cell(fd: int, answers: TerminalReplies) -> tuple[int, int]:
     return answers.cell or cell_size(fd) or (8, 16)
 
 
@@ -240,14 +250,14 @@ def _one_pixel(useful: bool) -> Iterator[bytes | None]:
         yield None
         return
     try:
-        name = share(b"\0\0\0")
+        name = write_shared_memory(b"\0\0\0")
     except OSError:
         yield None
         return
     try:
         yield b64encode(name.encode())
     finally:
-        unshare(name)
+        unlink_shared_memory(name)
 
 
 def _fileno(given: int | None, stream: object) -> int | None:

@@ -13,17 +13,17 @@ from annotator.terminal.backend import (
     Part,
     Payload,
     Quality,
-    at_once,
-    kept,
-    move,
+    cursor_to,
+    keep_cursor,
+    synchronize_update,
 )
-from annotator.terminal.caps import Caps, Technique
-from annotator.terminal.fit import padded
+from annotator.terminal.caps import Technique, TerminalCapabilities
+from annotator.terminal.fit import pad_image
 
 UPPER = "▀"
 
 
-class Drawn:
+class RedrawnBackend:
     """A picture is drawn over blank cells, part by part, at the cursor."""
 
     technique = Technique.NONE
@@ -32,7 +32,7 @@ class Drawn:
     named = 0
     composited = False
 
-    def __init__(self, caps: Caps, background: Colour = (0, 0, 0)) -> None:
+    def __init__(self, caps: TerminalCapabilities, background: Colour = (0, 0, 0)) -> None:
         self._caps = caps
         self.background = background
 
@@ -50,7 +50,9 @@ class Drawn:
 
     def part(self, slot: int, payload: Payload, index: int, area: Area) -> bytes:
         part = payload.parts[index]
-        return at_once(kept(move(area, part.row, part.column) + part.data), self._caps.sync)
+        return synchronize_update(
+            keep_cursor(cursor_to(area, part.row, part.column) + part.data), self._caps.sync
+        )
 
     def show(self, slot: int | None, area: Area, *, cells: bool = True) -> bytes:
         """Every cell of the area erased in the background's colour."""
@@ -58,13 +60,15 @@ class Drawn:
             return b""
         colour = b"\x1b[48;2;%d;%d;%dm" % self.background
         blank = b"\x1b[%dX" % area.columns
-        return kept(colour + b"".join(move(area, row) + blank for row in range(area.rows)))
+        return keep_cursor(
+            colour + b"".join(cursor_to(area, row) + blank for row in range(area.rows))
+        )
 
     def line(self, row: int, area: Area, payload: Payload | None) -> list[Cell]:
         return half_line(row, area, payload) or [Cell(" " * area.columns, None, self.background)]
 
 
-class Nothing(Drawn):
+class NoPictureBackend(RedrawnBackend):
     """No picture at all: names and boxes in words remain."""
 
     composited = True
@@ -81,7 +85,7 @@ class Nothing(Drawn):
 
 def half_pixels(image: Image.Image, area: Area, background: Colour) -> NDArray[np.uint8]:
     """The area in half cells: (2 rows, columns, 3). The shape of a cell's pixels is minded."""
-    small = padded(image, area.size, background)
+    small = pad_image(image, area.size, background)
     small = small.resize((area.columns, 2 * area.rows), Image.Resampling.BOX)
     return np.asarray(small, dtype=np.uint8)
 

@@ -20,8 +20,8 @@ _ANSWER = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
-    """The answers to `question()`. A field keeps its default where the terminal said nothing."""
+class TerminalReplies:
+    """The answers to `build_query()`. A field keeps its default where the terminal said nothing."""
 
     version: str = ""
     """XTVERSION, e.g. `kitty(0.41.1)`, `XTerm(379)`, `tmux 3.5a`."""
@@ -42,7 +42,7 @@ class Answers:
     """Everything that is no answer: what the user typed meanwhile."""
 
 
-def question(
+def build_query(
     *, kitty: bool = True, modes: bool = True, shared_memory: bytes | None = None
 ) -> bytes:
     """One batch of questions, closed by device attributes (DA1), which all terminals answer.
@@ -64,9 +64,9 @@ def question(
     return b"".join(parts)
 
 
-def parse(data: bytes) -> Answers:
+def parse_replies(data: bytes) -> TerminalReplies:
     """Sort what arrived into answers and typed keys. Never raises, whatever the bytes."""
-    answers, typed, end = Answers(), [], 0
+    answers, typed, end = TerminalReplies(), [], 0
     for found in _ANSWER.finditer(data):
         typed.append(data[end : found.start()])
         end = found.end()
@@ -75,7 +75,7 @@ def parse(data: bytes) -> Answers:
     return replace(answers, typed=b"".join(typed))
 
 
-def _note(answers: Answers, found: re.Match[bytes]) -> Answers:
+def _note(answers: TerminalReplies, found: re.Match[bytes]) -> TerminalReplies:
     kind = found.lastgroup
     text = (found[kind] if kind else b"").decode("ascii", "replace")
     if kind == "version":
@@ -94,21 +94,21 @@ def _note(answers: Answers, found: re.Match[bytes]) -> Answers:
     return answers
 
 
-def _note_kitty(answers: Answers, keys: bytes, verdict: str) -> Answers:
+def _note_kitty(answers: TerminalReplies, keys: bytes, verdict: str) -> TerminalReplies:
     fine = verdict == "OK"
     if b"i=32" in keys.split(b","):
         return replace(answers, shared_memory=fine)
     return replace(answers, kitty=fine)
 
 
-def _note_mode(answers: Answers, mode: int, state: int) -> Answers:
+def _note_mode(answers: TerminalReplies, mode: int, state: int) -> TerminalReplies:
     known = state in (1, 2, 3)
     if mode == 2026:
         return replace(answers, sync=known)
     return replace(answers, mouse_pixels=known) if mode == 1016 else answers
 
 
-def _note_graphics(answers: Answers, numbers: list[int]) -> Answers:
+def _note_graphics(answers: TerminalReplies, numbers: list[int]) -> TerminalReplies:
     match numbers:
         case [1, 0, registers, *_]:
             return replace(answers, registers=registers)

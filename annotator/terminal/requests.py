@@ -8,39 +8,39 @@ from annotator.items.refs import Item
 from annotator.terminal.backend import Area, Quality
 
 
-class Shot(NamedTuple):
+class PictureRequest(NamedTuple):
     """One way to see an item: fitted to the area, or its true pixels."""
 
     item: Item
     zoom: bool = False
 
 
-class Job(NamedTuple):
+class EncodeJob(NamedTuple):
     """A picture that should be encoded."""
 
-    shot: Shot
+    shot: PictureRequest
     area: Area
     quality: Quality
 
 
-class Display(NamedTuple):
+class DisplayNote(NamedTuple):
     """A picture was drawn; `serial` tells a late answer from the current request's."""
 
     serial: int
-    shot: Shot
+    shot: PictureRequest
     slot: int | None = None
     filled: int = 0
     """Which filling of the slot it shows."""
 
 
-class Sent(NamedTuple):
+class SentNote(NamedTuple):
     """Some of a picture was sent to a slot."""
 
     slot: int
     filled: int
 
 
-class Begun(NamedTuple):
+class AreaNote(NamedTuple):
     """The area was prepared."""
 
     round: int

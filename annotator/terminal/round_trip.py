@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import ceil
 
 from annotator.terminal.backend import Area, Payload, Quality
-from annotator.terminal.pacing import Clock, Line
+from annotator.terminal.pacing import Clock, Pacer
 
 WAIT = 0.35
 """Seconds of sending that somebody who waits for a picture accepts."""
@@ -22,7 +22,7 @@ NEAR, FAR = 50e6, 250e3
 """Bytes a second assumed of a line before it was measured: a local one, any other."""
 
 
-class Budget:
+class QualityBudget:
     """Chooses a rung of the ladder from throughput and pace.
 
     Where the terminal stores nothing, a picture ahead is only encoded: it travels at the key, and
@@ -32,7 +32,7 @@ class Budget:
     def __init__(
         self,
         ladder: Sequence[Quality],
-        line: Line,
+        line: Pacer,
         clock: Clock,
         *,
         stores: bool = True,
@@ -72,7 +72,7 @@ class Budget:
         """For a picture that will be asked for."""
         return self._best(area, max(WAIT, SHARE * self.pace) if self.stores else WAIT)
 
-    def refined(self, area: Area, have: Quality, shown_for: float) -> Quality | None:
+    def refined_quality(self, area: Area, have: Quality, shown_for: float) -> Quality | None:
         """The best rung above `have` that is worth sending now; None where there is none."""
         for rung in reversed(self.ladder[self.ladder.index(have) + 1 :]):
             seconds = self.seconds(rung, area)
@@ -80,7 +80,7 @@ class Budget:
                 return rung
         return None
 
-    def reach(self, area: Area, depth: int) -> int:
+    def pictures_before_refining(self, area: Area, depth: int) -> int:
         """How many of the next pictures come before a better version of the one on screen.
 
         Twice as many as the annotator may ask for while that is sent: somebody who thinks long

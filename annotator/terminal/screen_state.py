@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from annotator.terminal.backend import Payload
 from annotator.terminal.pacing import Clock
-from annotator.terminal.requests import Display, Shot
+from annotator.terminal.requests import DisplayNote, PictureRequest
 
 
-class View:
+class ScreenState:
     """One request after the other: asked for, shown, seen. Times in seconds."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self.shown: Shot | None = None
+        self.shown: PictureRequest | None = None
         """What was written to the screen."""
-        self.seen: Shot | None = None
+        self.seen: PictureRequest | None = None
         """What the terminal has certainly drawn."""
-        self.last: Display | None = None
+        self.last: DisplayNote | None = None
         self.payload: Payload | None = None
         self.waited = self.shown_after = 0.0
         """From the request until the picture was seen, and until its bytes were written."""
@@ -48,20 +48,22 @@ class View:
         self.seen = None
         self.serial += 1
 
-    def show(self, shot: Shot, payload: Payload, slot: int | None, filled: int) -> Display:
+    def show(
+        self, shot: PictureRequest, payload: Payload, slot: int | None, filled: int
+    ) -> DisplayNote:
         """A picture's bytes are written; the answer to the returned note says that it is seen."""
         if self.shown != shot:
             self._shown_at = self._clock()
             self.shown_after = self._shown_at - self._asked_at
         self.shown, self.payload, self.stale = shot, payload, False
-        self.last = Display(self.serial, shot, slot, filled)
+        self.last = DisplayNote(self.serial, shot, slot, filled)
         return self.last
 
     def hide(self) -> None:
         self.shown = self.payload = None
         self.stale = False
 
-    def see(self, note: Display) -> bool:
+    def note_seen(self, note: DisplayNote) -> bool:
         """The terminal drew something. True when it is what was asked for, for the first time."""
         if note.serial != self.serial or self.seen == note.shot:
             return False

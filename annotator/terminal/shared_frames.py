@@ -12,17 +12,17 @@ from collections import deque
 from PIL import Image
 
 from annotator.terminal.backend import Area, Colour, Part, Payload, Quality
-from annotator.terminal.caps import Caps
-from annotator.terminal.fit import canvas
-from annotator.terminal.kitty import PIECE, Frames, canvas_size, shrink_for
-from annotator.terminal.shared_memory import share, unshare
+from annotator.terminal.caps import TerminalCapabilities
+from annotator.terminal.fit import make_canvas
+from annotator.terminal.kitty import PIECE, FrameBackend, canvas_size, shrink_for
+from annotator.terminal.shared_memory import unlink_shared_memory, write_shared_memory
 
 LADDER = (Quality("true colour", 0, 4.0),)
 UNREAD = 64
 """Names kept in case the terminal never reads them; it removes what it has read."""
 
 
-class SharedFrames(Frames):
+class SharedFrameBackend(FrameBackend):
     """Frames of one image, each handed over in shared memory as it is, pixel by pixel.
 
     All frames of a ring have the same number of bytes, and none is made before its picture. kitty
@@ -33,7 +33,10 @@ class SharedFrames(Frames):
     ladder = LADDER
 
     def __init__(
-        self, caps: Caps, background: Colour = (0, 0, 0), first_id: int | None = None
+        self,
+        caps: TerminalCapabilities,
+        background: Colour = (0, 0, 0),
+        first_id: int | None = None,
     ) -> None:
         super().__init__(caps, background, first_id)
         self._names: deque[str] = deque()
@@ -41,7 +44,7 @@ class SharedFrames(Frames):
 
     def encode(self, image: Image.Image, area: Area, quality: Quality) -> Payload:
         level = quality.shrink * shrink_for(image.size, area)
-        whole = canvas(image, canvas_size(area, level), quality.colours)
+        whole = make_canvas(image, canvas_size(area, level), quality.colours)
         pixels = whole.convert("RGBA").tobytes()
         return Payload((Part(pixels),), len(pixels), level)
 
@@ -51,7 +54,7 @@ class SharedFrames(Frames):
 
     def end(self) -> bytes:
         while self._names:
-            unshare(self._names.popleft())
+            unlink_shared_memory(self._names.popleft())
         return super().end()
 
     def part(self, slot: int, payload: Payload, index: int, area: Area) -> bytes:
@@ -61,12 +64,12 @@ class SharedFrames(Frames):
         frame = f"{self._frame(slot)},q=2"
         keys = f"{frame},f=32,s={width},v={height},X=1"
         try:
-            name = share(pixels)
+            name = write_shared_memory(pixels)
         except OSError:
             return opened + self._in_band(frame, keys, pixels)
         self._names.append(name)
         if len(self._names) > UNREAD:
-            unshare(self._names.popleft())
+            unlink_shared_memory(self._names.popleft())
         return opened + self._send(f"{keys},t=s", standard_b64encode(name.encode()))
 
     def _place(self, slot: int) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 FOLDER = Path("/dev/shm")  # noqa: S108  where POSIX shared memory lies on Linux
 
 
-def share(data: bytes) -> str:
+def write_shared_memory(data: bytes) -> str:
     """Put bytes into shared memory that only this user reads. Returns its name.
 
     Raises `OSError` where there is none, or no room in it.
@@ -29,6 +29,6 @@ def share(data: bytes) -> str:
     return name
 
 
-def unshare(name: str) -> None:
+def unlink_shared_memory(name: str) -> None:
     """Remove what nobody has read; the terminal removes what it reads."""
     (FOLDER / name[1:]).unlink(missing_ok=True)

@@ -17,22 +17,22 @@ from PIL import Image, ImageDraw, ImageFilter
 from annotator.errors import AnnotatorError
 from annotator.images import Crop, draw_box
 from annotator.items.refs import Item
-from annotator.terminal.fit import scaled
+from annotator.terminal.fit import scale_image
 from annotator.terminal.picture_cache import BytesLRU
 
 HEAD, SIDE = 1, 1
 """Free rows above each picture, free columns on either side of it."""
 SHAPE = 1.15
 """Width over height of the place that a picture gets, more or less."""
-LEAST = (6, 3)
+LEAST_SPOT = (6, 3)
 """Columns and rows below which a picture says nothing."""
 DOT = 5
 """Radius of a dot in pixels."""
-VEIL = 0.05
+BLUR_SHARE = 0.05
 """Radius of the blur of a veiled picture, as a share of its larger side."""
 _THREADS = min(8, os.cpu_count() or 1)
 
-Load = Callable[[Item, tuple[int, int]], Crop]
+LoadCrop = Callable[[Item, tuple[int, int]], Crop]
 
 
 class Spot(NamedTuple):
@@ -44,7 +44,7 @@ class Spot(NamedTuple):
     rows: int
 
 
-class Dot(NamedTuple):
+class PointerDot(NamedTuple):
     """A mark on a picture: where the pointer was last."""
 
     place: int
@@ -64,12 +64,12 @@ class Sheet(Item):
     spots: tuple[Spot, ...] = ()
     cells: tuple[int, int] = (1, 1)
     """Columns and rows of the whole."""
-    veiled: bool = False
+    blurred_out: bool = False
     """Whether the pictures are blurred."""
     clear: frozenset[int] = frozenset()
     """Places of the pictures that are not, where the others are."""
-    dots: frozenset[Dot] = frozenset()
-    aside: tuple[tuple[Item, Spot], ...] = ()
+    dots: frozenset[PointerDot] = frozenset()
+    reference_tiles: tuple[tuple[Item, Spot], ...] = ()
     """Pictures that are no part of the page: those of its class, on top."""
 
     @classmethod
@@ -83,10 +83,12 @@ class Sheet(Item):
         aside: Sequence[tuple[Item, Spot]] = (),
     ) -> Sheet:
         name = f"a page of {len(items)} pictures"
-        return cls(name, None, tuple(items), tuple(spots), cells, veiled, aside=tuple(aside))
+        return cls(
+            name, None, tuple(items), tuple(spots), cells, veiled, reference_tiles=tuple(aside)
+        )
 
 
-class Placed(NamedTuple):
+class PicturePlacement(NamedTuple):
     """How an item's picture came out."""
 
     source: tuple[int, int]
@@ -95,8 +97,8 @@ class Placed(NamedTuple):
     """Left, top, width and height of the picture, as shares of its spot."""
 
 
-def spots(
-    count: int, columns: int, rows: int, cell: tuple[int, int], least: tuple[int, int] = LEAST
+def lay_out_grid(
+    count: int, columns: int, rows: int, cell: tuple[int, int], least: tuple[int, int] = LEAST_SPOT
 ) -> tuple[Spot, ...]:
     """Places for `count` pictures on so many cells, as large as can be; none if they are too small.
 
@@ -111,18 +113,18 @@ def spots(
     return tuple(_places(count, best, columns, rows)) if best else ()
 
 
-def strip(count: int, columns: int, rows: int, cell: tuple[int, int]) -> tuple[Spot, ...]:
+def lay_out_strip(count: int, columns: int, rows: int, cell: tuple[int, int]) -> tuple[Spot, ...]:
     """Places in one row for as many of `count` pictures as fit on so many cells, from the left."""
-    width = max(LEAST[0], round(SHAPE * (rows - HEAD) * cell[1] / cell[0]))
+    width = max(LEAST_SPOT[0], round(SHAPE * (rows - HEAD) * cell[1] / cell[0]))
     fit = min(count, columns // (width + SIDE))
     return tuple(Spot(SIDE + i * (width + SIDE), HEAD, width, rows - HEAD) for i in range(fit))
 
 
-def most(
-    count: int, columns: int, rows: int, cell: tuple[int, int], least: tuple[int, int] = LEAST
+def count_fitting(
+    count: int, columns: int, rows: int, cell: tuple[int, int], least: tuple[int, int] = LEAST_SPOT
 ) -> int:
     """How many pictures of at most `count` fit; 0 where there is not room for one."""
-    return next((n for n in range(count, 0, -1) if spots(n, columns, rows, cell, least)), 0)
+    return next((n for n in range(count, 0, -1) if lay_out_grid(n, columns, rows, cell, least)), 0)
 
 
 def _room(count: int, across: int, columns: int, rows: int) -> tuple[int, int]:
@@ -141,17 +143,17 @@ def _places(count: int, across: int, columns: int, rows: int) -> Iterator[Spot]:
         yield Spot(column, row, width, height + (down < spare))
 
 
-class Composer:
+class SheetComposer:
     """Makes the picture of a sheet. Called from several threads."""
 
-    def __init__(self, load: Load, memory: int = 64 << 20) -> None:
+    def __init__(self, load: LoadCrop, memory: int = 64 << 20) -> None:
         self._load = load
         self._lock = threading.Lock()
         self._tiles: BytesLRU[tuple[Item, tuple[int, int], bool], _Tile] = BytesLRU(memory)
         self.background = (0, 0, 0)
         self.broken: dict[Item, str] = {}
         """Why an item has no picture."""
-        self.placed: dict[Item, Placed] = {}
+        self.placed: dict[Item, PicturePlacement] = {}
         """How each item's picture came out last."""
 
     def __call__(self, item: Item, size: tuple[int, int]) -> Crop:
@@ -161,14 +163,14 @@ class Composer:
         whole = Image.new("RGB", size, self.background)
         across, down = size[0] / item.cells[0], size[1] / item.cells[1]
 
-        spots = [*item.spots, *(spot for _, spot in item.aside)]
-        items = [*item.items, *(other for other, _ in item.aside)]
+        spots = [*item.spots, *(spot for _, spot in item.reference_tiles)]
+        items = [*item.items, *(other for other, _ in item.reference_tiles)]
 
         def draw(place: int) -> None:
             spot = spots[place]
             room = round(spot.columns * across), round(spot.rows * down)
             on_page = place < len(item.items)
-            veiled = on_page and item.veiled and place not in item.clear
+            veiled = on_page and item.blurred_out and place not in item.clear
             tile, placed = self._tile(items[place], room, veiled)
             if on_page and placed is not None:
                 self.placed[items[place]] = placed
@@ -191,7 +193,9 @@ class Composer:
                 self._tiles.put((item, room, veiled), found, 3 * found[0].width * found[0].height)
         return found
 
-    def _mark(self, whole: Image.Image, sheet: Sheet, dot: Dot, cell: tuple[float, float]) -> None:
+    def _mark(
+        self, whole: Image.Image, sheet: Sheet, dot: PointerDot, cell: tuple[float, float]
+    ) -> None:
         spot, placed = sheet.spots[dot.place], self.placed.get(sheet.items[dot.place])
         left, top, width, height = placed.part if placed else (0.0, 0.0, 1.0, 1.0)
         x = (spot.column + (left + dot.x * width) * spot.columns) * cell[0]
@@ -204,16 +208,16 @@ class Composer:
         except (AnnotatorError, OSError, ValueError) as error:
             self.broken[item] = str(error)
             return _crossed(room), None
-        image = scaled(draw_box(crop), room)
+        image = scale_image(draw_box(crop), room)
         left, top = (room[0] - image.width) // 2, (room[1] - image.height) // 2
         part = left / room[0], top / room[1], image.width / room[0], image.height / room[1]
         self.broken.pop(item, None)
         if veiled:
-            image = image.filter(ImageFilter.GaussianBlur(max(1.0, VEIL * max(image.size))))
-        return image, Placed(crop.source, part)
+            image = image.filter(ImageFilter.GaussianBlur(max(1.0, BLUR_SHARE * max(image.size))))
+        return image, PicturePlacement(crop.source, part)
 
 
-_Tile = tuple[Image.Image, Placed | None]
+_Tile = tuple[Image.Image, PicturePlacement | None]
 """A picture at the size of its place, and how it came out; None where there is none."""
 
 

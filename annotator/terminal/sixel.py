@@ -9,9 +9,9 @@ from math import gcd
 from PIL import Image
 
 from annotator.terminal.backend import Area, Colour, Part, Payload, Quality
-from annotator.terminal.caps import Caps, Technique
-from annotator.terminal.fit import padded
-from annotator.terminal.redrawn import Drawn, half_pixels
+from annotator.terminal.caps import Technique, TerminalCapabilities
+from annotator.terminal.fit import pad_image
+from annotator.terminal.redrawn import RedrawnBackend, half_pixels
 
 LADDER = (
     Quality("16 colours", 16, 0.27),
@@ -27,18 +27,18 @@ _HEAD = re.compile(r'\x1bP[0-9;]*q"[0-9;]*')
 _COLOUR = re.compile(r"#(\d+);2;\d+;\d+;\d+")
 
 
-class Sixel(Drawn):
+class SixelBackend(RedrawnBackend):
     """The whole area as one picture with margins, so that nothing of the last one stays."""
 
     technique = Technique.SIXEL
 
-    def __init__(self, caps: Caps, background: Colour = (0, 0, 0)) -> None:
+    def __init__(self, caps: TerminalCapabilities, background: Colour = (0, 0, 0)) -> None:
         super().__init__(caps, background)
         self.ladder = tuple(rung for rung in LADDER if rung.colours <= max(16, caps.registers))
 
     def encode(self, image: Image.Image, area: Area, quality: Quality) -> Payload:
         columns, rows = self._cells(area)
-        whole = padded(image, (columns * area.cell[0], rows * area.cell[1]), self.background)
+        whole = pad_image(image, (columns * area.cell[0], rows * area.cell[1]), self.background)
         whole = whole.quantize(quality.colours, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
         row, column = (area.rows - rows) // 2, (area.columns - columns) // 2
         parts = tuple(

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from annotator.terminal.backend import Area, Backend, Cell, Colour, Payload
-from annotator.terminal.encode_queue import GRACE, Wanted
-from annotator.terminal.pacing import Clock, Line
-from annotator.terminal.picture_slots import Sending, Stock
-from annotator.terminal.plan import Plan
-from annotator.terminal.requests import Begun, Display, Job, Sent, Shot
-from annotator.terminal.round_trip import Budget
-from annotator.terminal.screen_state import View
-from annotator.terminal.write_buffer import Outbox
+from annotator.terminal.encode_queue import GRACE_SECONDS, EncodeQueue
+from annotator.terminal.pacing import Clock, Pacer
+from annotator.terminal.picture_slots import PictureStock, PictureTransfer
+from annotator.terminal.plan import PicturePlan
+from annotator.terminal.requests import AreaNote, DisplayNote, EncodeJob, PictureRequest, SentNote
+from annotator.terminal.round_trip import QualityBudget
+from annotator.terminal.screen_state import ScreenState
+from annotator.terminal.write_buffer import WriteBuffer
 
 QUANTUM = 128 << 10  # bytes written in one go: few enough not to hold up the user interface
 
@@ -32,25 +32,25 @@ class Stage:
     def __init__(
         self,
         backend: Backend,
-        line: Line,
+        line: Pacer,
         write: Callable[[bytes], None],
         clock: Clock,
         *,
-        budget: Budget | None = None,
+        budget: QualityBudget | None = None,
         depth: int = 5,
         memory: int = 64 << 20,
     ) -> None:
         self.backend, self.line = backend, line
-        budget = budget or Budget(backend.ladder, line, clock, stores=backend.slots > 0)
-        self.plan = Plan(backend.ladder, budget, depth, memory)
-        self.view = View(clock)
+        budget = budget or QualityBudget(backend.ladder, line, clock, stores=backend.slots > 0)
+        self.plan = PicturePlan(backend.ladder, budget, depth, memory)
+        self.view = ScreenState(clock)
         self.area = Area(0, 0, 0, 0, (8, 16))
         self.covered = False
-        self._stock = Stock(backend, self.plan)
-        self._wanted = Wanted(backend, self.plan, self._stock, self.view, line)
-        self._out = Outbox(line, write)
-        self._sending: Sending | None = None
-        self._uncomposed: Display | None = None
+        self._stock = PictureStock(backend, self.plan)
+        self._wanted = EncodeQueue(backend, self.plan, self._stock, self.view, line)
+        self._out = WriteBuffer(line, write)
+        self._sending: PictureTransfer | None = None
+        self._uncomposed: DisplayNote | None = None
         self._round = 0
         self._ended = False
 
@@ -63,7 +63,7 @@ class Stage:
         self.area = area
         self.redraw()
 
-    def repaper(self, background: Colour) -> None:
+    def set_background(self, background: Colour) -> None:
         """Another colour for the margins, as with another theme."""
         if background != self.backend.background:
             self.backend.background = background
@@ -80,10 +80,10 @@ class Stage:
         self._ended = False
         if self.area.usable:
             begun = self.backend.begin(self.area)
-            self._out.put(begun, Begun(self._round) if begun else None)
+            self._out.put(begun, AreaNote(self._round) if begun else None)
             self.expect(self.plan.upcoming)  # a larger area may leave room for fewer
 
-    def show(self, shot: Shot) -> None:
+    def show(self, shot: PictureRequest) -> None:
         """Show an item now if the terminal has it, else as soon as it does."""
         if shot == self.plan.current:
             return
@@ -91,13 +91,13 @@ class Stage:
         self.view.ask()
         self.plan.budget.asked()
         self.view.stale = not self._present()
-        self.pump()
+        self.send_next()
 
-    def expect(self, shots: Sequence[Shot]) -> None:
+    def expect(self, shots: Sequence[PictureRequest]) -> None:
         """The items that will be asked for, most wanted first."""
         # The terminal also keeps what is shown, what is asked for and what is on its way.
         self.plan.expect(shots, self.backend.slots - 3 if self.backend.slots else None)
-        self.pump()
+        self.send_next()
 
     def clear(self) -> None:
         """Show nothing."""
@@ -124,7 +124,7 @@ class Stage:
                 self._present()
             else:
                 self._cancel()
-        self.pump()
+        self.send_next()
 
     def end(self) -> bytes:
         """The last bytes: they free everything in the terminal. Only `redraw` writes again."""
@@ -133,65 +133,67 @@ class Stage:
         self.view.shown, self._ended = None, True
         return self._out.take() + self.backend.end()
 
-    def jobs(self) -> list[Job]:
+    def jobs(self) -> list[EncodeJob]:
         """What is to be encoded, most urgent first; empty while everything wanted is there."""
         return [job for job in self._wanted.jobs(self.area) if self.plan.payload(job) is None]
 
-    def encoded(self, job: Job, payload: Payload) -> None:
+    def encoded(self, job: EncodeJob, payload: Payload) -> None:
         """The worker's result. It is kept even if nobody waits for it any more."""
         if job.area.size == self.area.size:
             self.plan.keep(job, payload)
-            self.pump()
+            self.send_next()
 
     @property
     def ready(self) -> int:
         """How many of the expected pictures need nothing but a key."""
         return self._wanted.ready(self.area)
 
-    def answered(self, row: int, column: int) -> list[Display]:
+    def answered(self, row: int, column: int) -> list[DisplayNote]:
         """A cursor report arrived (from 1). Returns what it says was drawn, for `acknowledge`.
 
         The two are apart so that the caller can let keys that were typed before overtake.
         """
         lost, arrived = self.line.answered(row, column)
         self._lost(lost)
-        self.pump()
-        return [note for note in arrived if isinstance(note, Display)]
+        self.send_next()
+        return [note for note in arrived if isinstance(note, DisplayNote)]
 
-    def acknowledge(self, note: Display) -> bool:
+    def note_drawn(self, note: DisplayNote) -> bool:
         """The terminal drew something. True when the current item is seen for the first time."""
-        if note.slot is not None and not self._stock.slots.intact(note.slot, note.filled):
+        if note.slot is not None and not self._stock.slots.holds_filling(note.slot, note.filled):
             return False
-        return self.view.see(note)
+        return self.view.note_seen(note)
 
     def _lost(self, notes: Sequence[object]) -> None:
         """Mend what never reached the terminal."""
         for note in notes:
-            if isinstance(note, Begun) and note.round == self._round:
+            if isinstance(note, AreaNote) and note.round == self._round:
                 self.redraw()
                 return
-            if isinstance(note, Sent) and self._stock.slots.intact(note.slot, note.filled):
+            if isinstance(note, SentNote) and self._stock.slots.holds_filling(
+                note.slot, note.filled
+            ):
                 if self._sending is not None and self._sending.slot == note.slot:
                     self._cancel()
                 self._stock.slots.drop(note.slot)
-            elif isinstance(note, Display) and note.serial == self.view.serial:
+            elif isinstance(note, DisplayNote) and note.serial == self.view.serial:
                 self.view.shown = None
         if notes and self.view.shown is None:
             self._stock.drawn = None
             self._present()
 
-    def pump(self) -> None:
+    def send_next(self) -> None:
         """Write as much as the line takes. Call it after every change and now and then."""
         self._lost(self.line.overdue())
         # A picture that is being drawn covers the last one by itself.
         drawing = self._sending is not None and not self.backend.slots
-        if self.view.stale and not drawing and self.view.waiting_for > GRACE:
+        if self.view.stale and not drawing and self.view.waiting_for > GRACE_SECONDS:
             self._hide()
         while self.area.usable and not self._ended and self.line.room():
             if self._out.size > QUANTUM:
                 self._out.fence()  # its answer pumps on; meanwhile keys are looked at
                 break
-            if self._sending is None or self._wanted.goes_before(self._sending.job, self.area):
+            if self._sending is None or self._wanted.gives_way(self._sending.job, self.area):
                 self._begin_next()
             if self._sending is None:
                 break
@@ -206,17 +208,17 @@ class Stage:
                 continue
             if self.backend.slots:
                 slot = self._stock.fill(job, payload, self.view.shown)
-                self._sending = Sending(job, payload, slot)
+                self._sending = PictureTransfer(job, payload, slot)
             elif self.covered:
                 # The compositor knows what lies over the picture.
                 self._stock.drawn = job
                 self._uncomposed = self.view.show(job.shot, payload, None, 0)
             else:
                 # From now on the compositor, too, paints this picture.
-                self._sending, self.view.payload = Sending(job, payload), payload
+                self._sending, self.view.payload = PictureTransfer(job, payload), payload
             return
 
-    def _send_part(self, sending: Sending) -> None:
+    def _send_part(self, sending: PictureTransfer) -> None:
         job, payload = sending.job, sending.payload
         data = self.backend.part(sending.slot, payload, sending.index, self.area)
         sending.index += 1
@@ -232,7 +234,7 @@ class Stage:
             return
         held = self._stock.slots[sending.slot]
         beside = max(0, payload.size - len(data)) if len(payload.parts) == 1 else 0
-        self._out.put(data, Sent(sending.slot, held.filled), hasty=whole, beside=beside)
+        self._out.put(data, SentNote(sending.slot, held.filled), hasty=whole, beside=beside)
         held.whole = whole
         if whole and job.shot == self.plan.current:
             self._present()
@@ -246,7 +248,7 @@ class Stage:
                 self._out.add(self.backend.abort(sending.slot, sending.payload))
 
     def _make_way(self, slot: int | None) -> None:
-        if self._sending is not None and self._sending.holds_up(self.backend, slot):
+        if self._sending is not None and self._sending.blocks_slot(self.backend, slot):
             self._cancel()
 
     def _present(self) -> bool:
@@ -265,10 +267,10 @@ class Stage:
             self._out.add(self.backend.show(slot, self.area, cells=False))
         return True
 
-    def _draw(self, data: bytes, note: Display) -> None:
+    def _draw(self, data: bytes, note: DisplayNote) -> None:
         self._out.put(data, note)
         if not self.line.fences:
-            self.acknowledge(note)
+            self.note_drawn(note)
 
     def _hide(self) -> None:
         self._stock.drawn = None
@@ -290,11 +292,11 @@ class Stage:
             self._out.flush()
 
     @property
-    def stand_in(self) -> Payload | None:
+    def half_cell_payload(self) -> Payload | None:
         """The picture that text cells show, where they do."""
         stands_in = self.covered or (self.backend.composited and not self.backend.slots)
         return self.view.payload if stands_in else None
 
     def line_of_cells(self, row: int) -> list[Cell]:
         """One row of the area for the compositor."""
-        return self.backend.line(row, self.area, self.stand_in)
+        return self.backend.line(row, self.area, self.half_cell_payload)

@@ -14,14 +14,14 @@ from annotator.terminal.backend import (
     Colour,
     Payload,
     Quality,
-    at_once,
-    kept,
-    move,
+    cursor_to,
+    keep_cursor,
+    synchronize_update,
 )
 from annotator.terminal.caps import Technique
 
 
-class Run(NamedTuple):
+class TextRun(NamedTuple):
     """Text on one row of the area."""
 
     row: int
@@ -35,11 +35,11 @@ class Run(NamedTuple):
     itself: blanks between pictures would make ten times as many of them."""
 
 
-Letters = Callable[[int, int], list[Run]]
+TextOfRows = Callable[[int, int], list[TextRun]]
 """The text that belongs on the rows from the first to before the second."""
 
 
-def written(runs: list[Run], area: Area) -> bytes:
+def write_runs(runs: list[TextRun], area: Area) -> bytes:
     """The bytes that write `runs` where they belong, with the cursor as it was before."""
     pieces, colours = [], None
     for run in runs:
@@ -47,14 +47,14 @@ def written(runs: list[Run], area: Area) -> bytes:
             colours = run.foreground, run.background
             numbers = *run.foreground, *run.background
             pieces.append(b"\x1b[0;38;2;%d;%d;%d;48;2;%d;%d;%dm" % numbers)
-        pieces.append(move(area, run.row, run.column) + run.text.encode())
-    return kept(b"".join(pieces)) if pieces else b""
+        pieces.append(cursor_to(area, run.row, run.column) + run.text.encode())
+    return keep_cursor(b"".join(pieces)) if pieces else b""
 
 
-class Lettered:
+class TextOverlay:
     """`backend`, with `letters` on it. A drawing of the whole area is followed by all of them."""
 
-    def __init__(self, backend: Backend, letters: Letters, sync: bool = False) -> None:
+    def __init__(self, backend: Backend, letters: TextOfRows, sync: bool = False) -> None:
         self._backend, self._letters, self._sync = backend, letters, sync
 
     @property
@@ -97,7 +97,7 @@ class Lettered:
             return data
         rows = [part.row for part in payload.parts] + [area.rows]
         letters = self._letters(rows[index], rows[index + 1])
-        return at_once(data + self.written(letters, area), self._sync)
+        return synchronize_update(data + self.written(letters, area), self._sync)
 
     def may_show(self, slot: int | None, sending: Payload) -> bool:
         return self._backend.may_show(slot, sending)
@@ -109,15 +109,17 @@ class Lettered:
         data = self._backend.show(slot, area, cells=cells)
         if not cells:
             return data
-        return at_once(data + self.written(self._letters(0, area.rows), area), self._sync)
+        return synchronize_update(
+            data + self.written(self._letters(0, area.rows), area), self._sync
+        )
 
-    def written(self, runs: list[Run], area: Area) -> bytes:
+    def written(self, runs: list[TextRun], area: Area) -> bytes:
         """The bytes that write `runs` into the area."""
         bare = [self._own(run.row, run.column, area) or run for run in runs if run.bare]
         text = [run for run in runs if not run.bare]
-        return written([*bare, *text, *self._resumed(text, area)], area)
+        return write_runs([*bare, *text, *self._resumed(text, area)], area)
 
-    def _own(self, row: int, column: int, area: Area) -> Run | None:
+    def _own(self, row: int, column: int, area: Area) -> TextRun | None:
         """The picture's own cell, where cells name their place in it."""
         if not self._backend.named or column >= area.columns:
             return None
@@ -125,9 +127,9 @@ class Lettered:
         text = cell.text[3 * column : 3 * column + 3]  # the character and its two marks
         if not text or cell.foreground is None:
             return None
-        return Run(row, column, text, cell.foreground, cell.background or self.background)
+        return TextRun(row, column, text, cell.foreground, cell.background or self.background)
 
-    def _resumed(self, runs: list[Run], area: Area) -> list[Run]:
+    def _resumed(self, runs: list[TextRun], area: Area) -> list[TextRun]:
         """The cell of the picture after each piece of text, where cells name their place in it:
         a cell that does not say so follows the one before it, which now is text."""
         if not self._backend.named:

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from annotator.terminal.backend import Area, Colour, Payload, at_once, kept, move
-from annotator.terminal.caps import Caps
-from annotator.terminal.kitty import Classic
+from annotator.terminal.backend import (
+    Area,
+    Colour,
+    Payload,
+    cursor_to,
+    keep_cursor,
+    synchronize_update,
+)
+from annotator.terminal.caps import TerminalCapabilities
+from annotator.terminal.kitty import ClassicBackend
 
 Windows = Callable[[], Sequence[tuple[int, int, int, int]]]
 """Column, row, columns and rows of each part of the area that shows its part of the picture."""
 
 
-class Tiled(Classic):
+class TiledBackend(ClassicBackend):
     """One image a page, placed once for each of its `windows`; without any, as a whole."""
 
-    def __init__(self, caps: Caps, background: Colour, windows: Windows) -> None:
+    def __init__(self, caps: TerminalCapabilities, background: Colour, windows: Windows) -> None:
         super().__init__(caps, background)
         self._windows = windows
         self._levels: dict[int, float] = {}
@@ -38,5 +45,5 @@ class Tiled(Classic):
                 f"w={round(columns * across)},h={round(rows * down)}"
             )
             keys = f"a=p,i={self._shown},p={number},{part},c={columns},r={rows},C=1,q=2"
-            placed.append(move(area, row, column) + self._send(keys))
-        return at_once(removed + kept(b"".join(placed)), self._sync)
+            placed.append(cursor_to(area, row, column) + self._send(keys))
+        return synchronize_update(removed + keep_cursor(b"".join(placed)), self._sync)

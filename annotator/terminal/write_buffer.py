@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from annotator.terminal.pacing import CEILING, Line
+from annotator.terminal.pacing import CEILING, Pacer
 
 
-class Outbox:
+class WriteBuffer:
     """Gathers bytes and writes them in one go; asks for an answer now and then."""
 
-    def __init__(self, line: Line, write: Callable[[bytes], None]) -> None:
+    def __init__(self, line: Pacer, write: Callable[[bytes], None]) -> None:
         self._line, self._write = line, write
         self._buffer = bytearray()
         self._unfenced = 0

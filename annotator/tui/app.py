@@ -14,34 +14,34 @@ from textual.screen import Screen
 
 from annotator.errors import AnnotatorError, ProjectError, StoreError
 from annotator.features.store import FeatureStore
-from annotator.images import Folder
-from annotator.items.listing import LeftOut
-from annotator.items.refs import printable
+from annotator.images import ImageFolder
+from annotator.items.listing import SkippedFiles
+from annotator.items.refs import make_printable
 from annotator.project.hooks import Hooks
-from annotator.project.project import Project
-from annotator.session.session import Session
-from annotator.terminal.caps import Caps
+from annotator.project.project import ProjectFolder
+from annotator.session.session import LabelSession
+from annotator.terminal.caps import TerminalCapabilities
 from annotator.tui import messages
-from annotator.tui.finder import Reader
-from annotator.tui.key_repeat import Pace, duration
+from annotator.tui.finder import ItemFinder
+from annotator.tui.key_repeat import Pace, format_duration
 from annotator.tui.keymaps import Keymap
 from annotator.tui.label import text as label_text
 from annotator.tui.label.commands import OPENERS, palette_commands
-from annotator.tui.label.merge import Beside
+from annotator.tui.label.merge import NearDuplicateApp
 from annotator.tui.label.screen import LabelScreen
-from annotator.tui.label.strategy_dialog import title
-from annotator.tui.pages.open import similar
+from annotator.tui.label.strategy_dialog import strategy_title
+from annotator.tui.pages.open import open_similar
 from annotator.tui.pages.screen import PageView
 from annotator.tui.picture.driver import driver_for
-from annotator.tui.picture.picture import Picture
+from annotator.tui.picture.picture import PictureView
 from annotator.tui.themes import DEFAULT, THEMES
 from annotator.tui.workers import (
-    Extraction,
-    Fitter,
-    Opener,
+    FeatureOpener,
+    FeatureProcess,
+    FitWorker,
     computed_elsewhere,
-    no_features,
-    poster,
+    make_poster,
+    no_features_message,
 )
 
 LOOK_AGAIN = 5.0
@@ -51,7 +51,7 @@ TRY_AGAIN = 10.0
 _SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
 
 
-class Labeller(Beside):
+class LabelApp(NearDuplicateApp):
     """Labels one project. The result is the error that ended it, if any."""
 
     CSS_PATH = "app.tcss"
@@ -63,12 +63,12 @@ class Labeller(Beside):
 
     def __init__(
         self,
-        project: Project,
-        session: Session,
+        project: ProjectFolder,
+        session: LabelSession,
         keymap: Keymap,
         pace: Pace,
-        caps: Caps,
-        reader: Reader,
+        caps: TerminalCapabilities,
+        reader: ItemFinder,
         *,
         extract: bool = True,
         hooks: Hooks,
@@ -76,22 +76,24 @@ class Labeller(Beside):
         super().__init__(driver_class=driver_for(caps))
         self.project, self.session, self.keymap, self.pace = project, session, keymap, pace
         self.caps = caps
-        self.opening: Callable[[Labeller], None] | None = None
+        self.opening: Callable[[LabelApp], None] | None = None
         """Opens a screen of its own once the pool is known, in place of the labelling screen."""
         self.hooks = hooks
         self.signalled: int | None = None
         """The signal that ended the app, if one did."""
         settings = project.settings
-        load = partial(Folder(project.images, settings.max_pixels).crop, context=settings.context)
-        picture = Picture(
+        load = partial(
+            ImageFolder(project.images, settings.max_pixels).crop, context=settings.context
+        )
+        picture = PictureView(
             load, caps, depth=settings.ahead, guard=settings.seen_guard,
             lossless=settings.pictures == "exact",
         )  # fmt: skip
         self.label_screen = LabelScreen(project, session, keymap, pace, picture)
         self._reader, self._extract = reader, extract
-        self._post = poster(self)
-        self._fitter = Fitter(self._post, settings.seed)
-        self._child: Extraction | None = None
+        self._post = make_poster(self)
+        self._fitter = FitWorker(self._post, settings.seed)
+        self._child: FeatureProcess | None = None
         self._store: FeatureStore | None = None
         self._grows = self._opens = False
         self._progress = ""
@@ -110,7 +112,7 @@ class Labeller(Beside):
             for number in _SIGNALS:
                 asyncio.get_running_loop().add_signal_handler(number, self._end_by, number)
         self.push_screen(self.label_screen)
-        self._reader.listen(lambda found: self._post(messages.Listed(found)))
+        self._reader.listen(lambda found: self._post(messages.ItemsListed(found)))
         self.set_interval(1.0, self._look_around)
 
     def on_unmount(self) -> None:
@@ -123,18 +125,18 @@ class Labeller(Beside):
 
     # --- the pool
 
-    def on_listed(self, message: messages.Listed) -> None:
+    def on_items_listed(self, message: messages.ItemsListed) -> None:
         found = message.found
         if isinstance(found, AnnotatorError):
             self.exit(found)
-        elif isinstance(found, LeftOut):
+        elif isinstance(found, SkippedFiles):
             self._all_listed(found)
         else:
             self.session.extend(found)
             if self.opening is None:
                 self.label_screen.sync()
 
-    def _all_listed(self, left_out: LeftOut) -> None:
+    def _all_listed(self, left_out: SkippedFiles) -> None:
         self.label_screen.listed = True
         if self.opening is None:
             self.label_screen.sync()
@@ -154,7 +156,7 @@ class Labeller(Beside):
             self._warn("read", str(error))
             return
         self._warn("read", "")
-        self.label_screen.others(entries)
+        self.label_screen.on_other_entries(entries)
         if entries or self.session.current != self.label_screen.picture.item:
             self.label_screen.sync()
             self.learn()
@@ -169,7 +171,7 @@ class Labeller(Beside):
             self._use(self._store)
         else:
             self._opens = True
-            Opener(self._post, self.project.features_folder)
+            FeatureOpener(self._post, self.project.features_folder)
         if self._child is not None and self._child.runs:
             self.set_timer(LOOK_AGAIN if self._grows else 1.0, self._open_features)
 
@@ -185,7 +187,7 @@ class Labeller(Beside):
             self._compute()
 
     def _use(self, store: FeatureStore) -> None:
-        self.session.attach(store, store.available())
+        self.session.attach_features(store, store.available())
         self.learn()
         self.label_screen.sync()
         self.show_activity()
@@ -200,7 +202,7 @@ class Labeller(Beside):
 
     def _compute(self) -> None:
         if self._child is None and self._extract:
-            self._child = Extraction(self.project, self._post)
+            self._child = FeatureProcess(self.project, self._post)
             self._open_features()
 
     def on_features_progress(self, message: messages.FeaturesProgress) -> None:
@@ -209,7 +211,7 @@ class Labeller(Beside):
         left = report.get("left_s")
         self._progress = f"features {100 * done // of if of else 0} %"
         if left is not None and done < of:
-            self._progress += f" · {duration(left)} left"
+            self._progress += f" · {format_duration(left)} left"
         self.show_activity()
 
     def on_features_ended(self, message: messages.FeaturesEnded) -> None:
@@ -221,7 +223,7 @@ class Labeller(Beside):
             self._progress = "features come from another session"
             self.set_timer(TRY_AGAIN, self._open_features)
         else:
-            self._warn("features", no_features(message.narration, self.project))
+            self._warn("features", no_features_message(message.narration, self.project))
         self.show_activity()
 
     def hook_failed(self, words: str) -> None:
@@ -232,7 +234,7 @@ class Labeller(Beside):
         self._warn("hook", message.words)
 
     def _warn(self, topic: str, text: str) -> None:
-        lines = [printable(line) for line in text.splitlines()]
+        lines = [make_printable(line) for line in text.splitlines()]
         self.label_screen.banner.warn(topic, "\n".join(lines))
 
     def show_activity(self) -> None:
@@ -243,9 +245,9 @@ class Labeller(Beside):
         elif self.session.ranking is None:
             words.append("asking at random")
         else:
-            words.append(title(self.session.strategy))
+            words.append(strategy_title(self.session.strategy))
         self.label_screen.header.activity(" · ".join(words))
-        self.label_screen.header.badge(label_text.badge(self.session, self.company.together))
+        self.label_screen.header.badge(label_text.badge_text(self.session, self.company.together))
 
     # --- learning
 
@@ -257,7 +259,7 @@ class Labeller(Beside):
         if snapshot is not None:
             self._fitter.ask(snapshot)
 
-    def on_learned(self, message: messages.Learned) -> None:
+    def on_ranking_learned(self, message: messages.RankingLearned) -> None:
         self._fitter.busy = False
         self._warn("fit", "")
         self.session.adopt(message.ranking)
@@ -279,17 +281,17 @@ class Labeller(Beside):
         self.learn()
 
     def on_page_view_similar(self, message: PageView.Similar) -> None:
-        similar(self, message.ref, message.label)
+        open_similar(self, message.ref, message.label)
 
     @property
-    def coming(self) -> str:
+    def upcoming_refs(self) -> str:
         """What is on its way, that pages by a model wait for; "" for nothing."""
         first = self._fitter.busy and self.session.ranking is None
         return "Opening the features" if self._opens else "Learning for the first time" * first
 
     # --- commands
 
-    def on_label_screen_wanted(self, message: LabelScreen.Wanted) -> None:
+    def on_label_screen_command_requested(self, message: LabelScreen.CommandRequested) -> None:
         OPENERS[message.command](self)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:

@@ -7,31 +7,33 @@ from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 
 from annotator.errors import AnnotatorError
-from annotator.items.listing import LeftOut
+from annotator.items.listing import SkippedFiles
 from annotator.project import item_pool
-from annotator.project.project import Project
+from annotator.project.project import ProjectFolder
 
-Found = Sequence[str] | LeftOut | AnnotatorError
+FoundItems = Sequence[str] | SkippedFiles | AnnotatorError
 """More of the pool; or its end, with what was left out; or why it cannot be read."""
 
 
-class Reader:
+class ItemFinder:
     """Lists the pool, or only `refs`. What it finds before somebody listens is kept."""
 
-    def __init__(self, project: Project, refs: Sequence[str] | None = None) -> None:
+    def __init__(self, project: ProjectFolder, refs: Sequence[str] | None = None) -> None:
         self._project, self._refs = project, refs
-        self._found: SimpleQueue[Found] = SimpleQueue()
+        self._found: SimpleQueue[FoundItems] = SimpleQueue()
         threading.Thread(target=self._run, name="list", daemon=True).start()
 
-    def listen(self, take: Callable[[Found], object]) -> None:
+    def listen(self, take: Callable[[FoundItems], object]) -> None:
         """Hand everything to `take` from now on, in another thread."""
         threading.Thread(target=self._pass_on, args=(take,), name="listed", daemon=True).start()
 
     def _run(self) -> None:
-        left_out = LeftOut()
+        left_out = SkippedFiles()
         try:
             listing = (
-                item_pool.stream(self._project, left_out) if self._refs is None else [self._refs]
+                item_pool.stream_refs(self._project, left_out)
+                if self._refs is None
+                else [self._refs]
             )
             for batch in listing:
                 self._found.put(batch)
@@ -41,9 +43,9 @@ class Reader:
         except OSError as error:
             self._found.put(AnnotatorError(f"listing {self._project.images} failed: {error}"))
 
-    def _pass_on(self, take: Callable[[Found], object]) -> None:
+    def _pass_on(self, take: Callable[[FoundItems], object]) -> None:
         while True:
             found = self._found.get()
             take(found)
-            if isinstance(found, LeftOut | AnnotatorError):
+            if isinstance(found, SkippedFiles | AnnotatorError):
                 return

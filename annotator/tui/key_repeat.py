@@ -51,7 +51,7 @@ class Pace:
         return 60 * count / self.seconds if count >= 3 and self.seconds > 0 else None
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """`45 s`, `12 min`, `3.5 h`."""
     if seconds < 90:
         return f"{seconds:.0f} s"
@@ -64,14 +64,14 @@ REPEAT_SECONDS = 0.08
 """Auto-repeat sends a key every 20 to 50 ms; no finger taps one 12 times a second."""
 
 
-class Held:
+class KeyRepeatFilter:
     """Tells a key that is held down from one that is pressed again and again."""
 
     def __init__(self, on: bool = True) -> None:
         self._on = on
         self._last = ("", 0.0)
 
-    def __call__(self, key: str, at: float) -> bool:
+    def __call__(self, key: str, seconds: float) -> bool:
         """Whether this is the same key again, sooner than a finger can; `at` in seconds."""
-        (last, before), self._last = self._last, (key, at)
-        return self._on and key == last and at - before < REPEAT_SECONDS
+        (last, before), self._last = self._last, (key, seconds)
+        return self._on and key == last and seconds - before < REPEAT_SECONDS

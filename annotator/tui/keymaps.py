@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
 
-from annotator.errors import ProjectError, several
-from annotator.items.refs import printable
+from annotator.errors import ProjectError, bullet_list
+from annotator.items.refs import make_printable
 from annotator.project.settings import ClassInfo
 
 
@@ -123,14 +123,16 @@ class Keymap:
 
     def keys(self, command: str) -> list[str]:
         """The keys of a command, as they are shown."""
-        return [shown(key) for key, (name, _) in self.actions.items() if name == command]
+        return [key_label(key) for key, (name, _) in self.actions.items() if name == command]
 
     def class_keys(self, label: str) -> list[str]:
         """All keys of a class, as they are shown."""
-        return [shown(key) for key, action in self.actions.items() if action == ("label", label)]
+        return [
+            key_label(key) for key, action in self.actions.items() if action == ("label", label)
+        ]
 
 
-def shown(key: str) -> str:
+def key_label(key: str) -> str:
     """A key as the screen writes it."""
     return _SHOWN.get(key, key.upper() if len(key) == 1 else key)
 
@@ -180,7 +182,7 @@ def _check_own(own: Mapping[str, Sequence[str]]) -> None:
     """Refuse keys of commands that do not exist, and one key for two commands."""
     names = [command.name for command in COMMANDS] + ["class 1", "class 2"]
     problems = [
-        f"{printable(name)} is no command; there are {', '.join(names)}"
+        f"{make_printable(name)} is no command; there are {', '.join(names)}"
         for name in own
         if name not in names
     ]
@@ -188,10 +190,12 @@ def _check_own(own: Mapping[str, Sequence[str]]) -> None:
     for name, keys in own.items():
         for key in keys:
             if key in taken:
-                problems.append(f"{printable(key)!r} is both {taken[key]} and {printable(name)}")
-            taken[key] = printable(name)
+                problems.append(
+                    f"{make_printable(key)!r} is both {taken[key]} and {make_printable(name)}"
+                )
+            taken[key] = make_printable(name)
     if problems:
-        raise ProjectError(several(problems, "[keys] in annotator.toml cannot be used:"))
+        raise ProjectError(bullet_list(problems, "[keys] in annotator.toml cannot be used:"))
 
 
 def _check(
@@ -200,7 +204,7 @@ def _check(
     problems = []
     taken: dict[str, str] = {}
     for info in (info for info in classes if info.key):
-        key, name = info.key or "", printable(info.name)
+        key, name = info.key or "", make_printable(info.name)
         small = key.lower()
         if len(key) != 1 or not key.isprintable() or key.isspace():
             problems.append(f"class {name}: key = {key!r} should be one letter, digit or sign")
@@ -212,6 +216,6 @@ def _check(
         taken[key] = name
     if problems:
         raise ProjectError(
-            several(problems, "the keys of the classes in annotator.toml are in conflict:")
+            bullet_list(problems, "the keys of the classes in annotator.toml are in conflict:")
             + "\nchoose other keys, or another --keymap"
         )

@@ -16,30 +16,30 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from annotator.errors import StoreError, TerminalError
-from annotator.log.entries import Entry, as_dict
+from annotator.log.entries import Entry, entry_as_dict
 from annotator.project.hooks import Hooks
-from annotator.project.project import Project
-from annotator.tui.finder import Reader
+from annotator.project.project import ProjectFolder
+from annotator.tui.finder import ItemFinder
 from annotator.tui.key_repeat import Pace
-from annotator.tui.session_summary import Receipt, receipt_of
+from annotator.tui.session_summary import SessionSummary, summarize_session
 
 if TYPE_CHECKING:
     from annotator.project.settings import Settings
-    from annotator.terminal.caps import Caps
-    from annotator.tui.app import Labeller
+    from annotator.terminal.caps import TerminalCapabilities
+    from annotator.tui.app import LabelApp
     from annotator.tui.keymaps import Keymap
 from typing import TYPE_CHECKING
 
 from annotator.curate.review import Review
 from annotator.curate.review_evidence import Evidence
-from annotator.curate.review_queues import Found
+from annotator.curate.review_queues import ReviewQueues
 from annotator.log.store import SqliteStore
-from annotator.session.session import Session
-from annotator.terminal.caps import Caps
+from annotator.session.session import LabelSession
+from annotator.terminal.caps import TerminalCapabilities
 from annotator.tui.keymaps import make_keymap
 
 if TYPE_CHECKING:
-    from annotator.tui.review.app import Reviewer
+    from annotator.tui.review.app import ReviewApp
 
 
 HOOKS_SECONDS = 5.0
@@ -47,7 +47,7 @@ HOOKS_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class ItemSample:
     """What an audit asks, or what second opinions are wanted on."""
 
     name: str | None
@@ -55,15 +55,15 @@ class Sample:
     refs: Sequence[str]
 
 
-def run(
-    project: Project,
+def run_label_app(
+    project: ProjectFolder,
     *,
     annotator: str,
     graphics: str = "auto",
     features: bool = True,
-    audit: Sample | None = None,
-    opening: Callable[[Labeller], None] | None = None,
-) -> Receipt:
+    audit: ItemSample | None = None,
+    opening: Callable[[LabelApp], None] | None = None,
+) -> SessionSummary:
     """Label `project` in this terminal until the annotator quits.
 
     `features` says whether missing features are computed in the background; with `audit`, only
@@ -77,7 +77,7 @@ def run(
     if sys.__stderr__ is None or not sys.__stderr__.isatty():
         raise TerminalError("the screen is drawn on stderr: run it again without redirecting that")
     _keymap(project.settings)  # before the screen is touched
-    reader = Reader(project, audit.refs if audit else None)
+    reader = ItemFinder(project, audit.refs if audit else None)
     caps = probe(graphics, stdout=sys.__stderr__.fileno())  # where the screen is drawn
     os.environ.update(caps.environment)
     for name in ("COLUMNS", "LINES"):
@@ -85,35 +85,37 @@ def run(
     # Pictures and fits are made in threads beside the screen's. By default one that computes
     # gives way only after 5 ms, twice what a key needs in all.
     sys.setswitchinterval(1e-4)
-    with prepared(project, annotator, caps, features=features, audit=audit, reader=reader) as app:
+    with prepare_label_app(
+        project, annotator, caps, features=features, audit=audit, reader=reader
+    ) as app:
         app.opening = opening
         error = app.run()
         if error is not None:
             raise error
         code = _code(app.signalled, app.return_code)
-        receipt = receipt_of(str(project.folder), app.session, app.pace, code)
+        receipt = summarize_session(str(project.folder), app.session, app.pace, code)
         app.hooks.tell("on_finish", receipt.as_dict())
     return replace(receipt, unheard=app.hooks.close(HOOKS_SECONDS))
 
 
 @contextlib.contextmanager
-def prepared(
-    project: Project,
+def prepare_label_app(
+    project: ProjectFolder,
     annotator: str,
-    caps: Caps,
+    caps: TerminalCapabilities,
     *,
     features: bool = True,
-    audit: Sample | None = None,
-    reader: Reader | None = None,
-) -> Iterator[Labeller]:
+    audit: ItemSample | None = None,
+    reader: ItemFinder | None = None,
+) -> Iterator[LabelApp]:
     """The app for a project, with its session; both are closed at the end."""
     from annotator.log.store import SqliteStore
     from annotator.project.clusters import read_clusters
-    from annotator.project.priorities import read_first
-    from annotator.proposals import before
-    from annotator.session.learner import Strategy
-    from annotator.session.session import Session
-    from annotator.tui.app import Labeller
+    from annotator.project.priorities import read_priorities
+    from annotator.proposals import load_proposal_prior
+    from annotator.session.learner import StrategyChoice
+    from annotator.session.session import LabelSession
+    from annotator.tui.app import LabelApp
 
     settings = project.settings
     keymap = _keymap(settings)
@@ -121,23 +123,23 @@ def prepared(
     hooks = Hooks(commands, project.folder, lambda words: app.hook_failed(words))
 
     def hear(entry: Entry) -> None:
-        hooks.tell("on_label", as_dict(entry))
+        hooks.tell("on_label", entry_as_dict(entry))
 
     store = SqliteStore(project.labels_file)
     try:
-        session = Session(
+        session = LabelSession(
             store, settings.names, annotator=annotator, seed=settings.seed, ahead=settings.ahead,
             multi=settings.multi_label,
-            strategy=Strategy(settings.strategy, settings.find, settings.estimator),
+            strategy=StrategyChoice(settings.strategy, settings.find, settings.estimator),
             audit=audit.name if audit else None, second=bool(audit and audit.name is None),
-            hear=hear, repeats=settings.repeats,
+            on_entry=hear, repeats=settings.repeats,
         )  # fmt: skip
-        session.learner.before = before(project, blind=audit is not None)
+        session.learner.before = load_proposal_prior(project, blind=audit is not None)
         session.learner.clusters = read_clusters(project)
-        session.queue.ask_first([] if audit else read_first(project))
+        session.queue.ask_first([] if audit else read_priorities(project))
         pace = Pace(time.monotonic)
-        reader = reader or Reader(project, audit.refs if audit else None)
-        app = Labeller(project, session, keymap, pace, caps, reader, extract=features, hooks=hooks)
+        reader = reader or ItemFinder(project, audit.refs if audit else None)
+        app = LabelApp(project, session, keymap, pace, caps, reader, extract=features, hooks=hooks)
         yield app
         with contextlib.suppress(StoreError):
             session.close()
@@ -161,7 +163,7 @@ _HOOKS_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class ReviewSummary:
     """What a sitting came to."""
 
     cases: int
@@ -171,31 +173,31 @@ class Done:
 
 
 @contextlib.contextmanager
-def prepared_review(
-    project: Project,
+def prepare_review_app(
+    project: ProjectFolder,
     annotator: str,
-    found: Found,
+    found: ReviewQueues,
     evidence: Evidence,
     queue: str | None,
-    caps: Caps,
-) -> Iterator[Reviewer]:
+    caps: TerminalCapabilities,
+) -> Iterator[ReviewApp]:
     """The app, with its session; both are closed at the end."""
-    from annotator.tui.review.app import Reviewer
+    from annotator.tui.review.app import ReviewApp
 
     settings = project.settings
     commands = {"on_label": settings.on_label, "on_finish": settings.on_finish}
     hooks = Hooks(commands, project.folder, lambda words: None)
 
     def hear(entry: Entry) -> None:
-        hooks.tell("on_label", as_dict(entry))
+        hooks.tell("on_label", entry_as_dict(entry))
 
     store = SqliteStore(project.labels_file)
     try:
         # Without a pool: nothing is asked, so nothing is leased.
-        session = Session(
-            store, settings.names, annotator=annotator, hear=hear, multi=settings.multi_label
+        session = LabelSession(
+            store, settings.names, annotator=annotator, on_entry=hear, multi=settings.multi_label
         )
-        yield Reviewer(project, Review(session, found, evidence, queue), caps)
+        yield ReviewApp(project, Review(session, found, evidence, queue), caps)
         with contextlib.suppress(StoreError):
             session.close()
     finally:
@@ -203,15 +205,15 @@ def prepared_review(
         hooks.close(_HOOKS_SECONDS)
 
 
-def run_review(
-    project: Project,
-    found: Found,
+def run_review_app(
+    project: ProjectFolder,
+    found: ReviewQueues,
     evidence: Evidence,
     *,
     annotator: str,
     queue: str | None = None,
     graphics: str = "auto",
-) -> Done:
+) -> ReviewSummary:
     """Review in this terminal until the annotator quits.
 
     Raises `AnnotatorError` for what keeps the screen from opening.
@@ -227,9 +229,9 @@ def run_review(
         os.environ.pop(name, None)  # Textual would believe them, and miss every resize
     sys.setswitchinterval(1e-4)
     begun = time.monotonic()
-    with prepared_review(project, annotator, found, evidence, queue, caps) as app:
+    with prepare_review_app(project, annotator, found, evidence, queue, caps) as app:
         app.run()
         code = app.return_code or 0
         if app.signalled is not None:
             code = 130 if app.signalled == signal.SIGINT else 128 + app.signalled
-        return Done(app.review.done, time.monotonic() - begun, app.review.queues, code)
+        return ReviewSummary(app.review.done, time.monotonic() - begun, app.review.queues, code)

@@ -11,32 +11,32 @@ from annotator.errors import AnnotatorError
 from annotator.features.store import FeatureStore
 from annotator.learn.label_conflicts import Contradiction
 from annotator.learn.ranking import Ranking
-from annotator.tui.finder import Found
+from annotator.tui.finder import FoundItems
 
 
 @dataclass
-class Listed(Message):
+class ItemsListed(Message):
     """More of the pool, or its end."""
 
-    found: Found
+    found: FoundItems
 
 
 @dataclass
-class Learned(Message):
+class RankingLearned(Message):
     """A fit is done."""
 
     ranking: Ranking
 
 
 @dataclass
-class Contradicted(Message):
+class LabelsContradicted(Message):
     """New labels that most of their nearest neighbours contradict."""
 
     found: list[Contradiction]
 
 
 @dataclass
-class Twins(Message):
+class NearDuplicatesFound(Message):
     """The near-duplicates of an item, as far as they are known."""
 
     ref: str

@@ -6,15 +6,15 @@ import shlex
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from annotator.items.refs import printable
+from annotator.items.refs import make_printable
 from annotator.learn.error_estimate import ErrorEstimate
-from annotator.project.label_sets import NONE
-from annotator.session.session import Session
-from annotator.tui.key_repeat import Pace, duration
+from annotator.project.label_sets import NO_CLASS
+from annotator.session.session import LabelSession
+from annotator.tui.key_repeat import Pace, format_duration
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
+class SessionSummary:
     """One sitting; `str` is for the annotator, `as_dict` for `--json` and for `on_finish`."""
 
     project: str
@@ -41,7 +41,7 @@ class Receipt:
     @property
     def command(self) -> str:
         """What to run next."""
-        folder = printable(shlex.quote(self.project))
+        folder = make_printable(shlex.quote(self.project))
         if self.remaining:
             return f"annotator run {folder} {self.options}".rstrip()
         return f"annotator export {folder} labels.csv"
@@ -56,12 +56,14 @@ class Receipt:
         return found | {"next": self.command}
 
     def __str__(self) -> str:
-        words = f"{self.answers:,} answered in {duration(self.seconds)}"
+        words = f"{self.answers:,} answered in {format_duration(self.seconds)}"
         if self.per_minute:
             words += f", {self.per_minute:.0f} a minute"
         left = f"{self.remaining:,} to go" if self.remaining else "nothing is left"
         lines = [f"{words}; {left}. All is saved."]
-        counts = [f"{printable(name)} {count:,}" for name, count in self.labels.items() if count]
+        counts = [
+            f"{make_printable(name)} {count:,}" for name, count in self.labels.items() if count
+        ]
         if counts:
             lines.append("labels:  " + ", ".join(counts))
         if self.estimate is not None:
@@ -74,19 +76,19 @@ class Receipt:
         return "\n".join(lines)
 
 
-def receipt_of(project: str, session: Session, pace: Pace, code: int) -> Receipt:
+def summarize_session(project: str, session: LabelSession, pace: Pace, code: int) -> SessionSummary:
     """The receipt of a sitting that has just ended."""
     ranking, progress = session.ranking, session.progress
-    none = session.state.counts[NONE] if session.multi and not session.blind else 0
+    none = session.state.counts[NO_CLASS] if session.multi and not session.blind else 0
     estimate = ranking.estimate if ranking else None
-    return Receipt(
+    return SessionSummary(
         project=project,
         annotator=session.annotator,
         answers=pace.answers,
         seconds=pace.seconds,
         remaining=progress.remaining,
         per_minute=pace.overall,
-        labels={**progress.classes, **({NONE: none} if none else {})},
+        labels={**progress.classes, **({NO_CLASS: none} if none else {})},
         estimate=estimate if estimate and estimate.shown else None,
         code=code,
     )

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.cells import cell_len, chop_cells, set_cell_size
 
-from annotator.items.refs import printable
+from annotator.items.refs import make_printable
 
 Span = tuple[str, str]
 """A piece of text and its role, one of `ROLES`."""
@@ -23,20 +23,20 @@ ROLES = (
 _LEVELS = "▁▂▃▄▅▆▇█"
 
 
-def width(line: Line) -> int:
+def line_width(line: Line) -> int:
     """Cells that a line takes."""
     return sum(cell_len(text) for text, _ in line)
 
 
-def clip(text: str, cells: int) -> str:
+def clip_end(text: str, cells: int) -> str:
     """At most `cells` cells of a name, its control characters made visible."""
-    text = printable(text)
+    text = make_printable(text)
     if cell_len(text) <= cells:
         return text
     return set_cell_size(text, cells - 1) + "…" if cells > 0 else ""
 
 
-def column(texts: Sequence[str], most: int = 18) -> list[str]:
+def pad_column(texts: Sequence[str], most: int = 18) -> list[str]:
     """Texts filled up to one width, at most `most` cells; longer ones stay as they are."""
     cells = min(most, max(map(cell_len, texts), default=0))
     return [text + " " * (cells - cell_len(text)) for text in texts]
@@ -44,7 +44,7 @@ def column(texts: Sequence[str], most: int = 18) -> list[str]:
 
 def clip_start(text: str, cells: int) -> str:
     """The same, but the end is kept: of a path that is what tells files apart."""
-    text = printable(text)
+    text = make_printable(text)
     while cell_len(text) > cells and text:
         text = "…" + text.lstrip("…")[max(1, cell_len(text) - cells) :]
         if text == "…":
@@ -52,15 +52,15 @@ def clip_start(text: str, cells: int) -> str:
     return text if cells > 0 else ""
 
 
-def spread(left: Line, right: Line, cells: int) -> Line:
+def justify_line(left: Line, right: Line, cells: int) -> Line:
     """`left` and `right` at the ends of a line; where both do not fit, the right one goes."""
-    room = cells - width(left) - width(right)
+    room = cells - line_width(left) - line_width(right)
     if room < 1 and right:
-        return spread(left, [], cells)
+        return justify_line(left, [], cells)
     return [*left, (" " * max(0, room), "text"), *right]
 
 
-def wrapped(text: str, cells: int) -> list[str]:
+def wrap_text(text: str, cells: int) -> list[str]:
     """Words of `text` on lines of at most `cells` cells; longer words are broken."""
     lines: list[str] = []
     for paragraph in text.splitlines() or [""]:
@@ -76,14 +76,14 @@ def wrapped(text: str, cells: int) -> list[str]:
     return lines
 
 
-def bar(share: float, cells: int, role: str = "bar") -> Line:
+def draw_bar(share: float, cells: int, role: str = "bar") -> Line:
     """A share of 0 to 1 as a line of `cells` cells, to half a cell."""
     halves = round(min(1.0, max(0.0, share)) * cells * 2)
     full, half = divmod(halves, 2)
     return [("━" * full + "╸" * half, role), ("─" * (cells - full - half), "track")]
 
 
-def curve(values: NDArray[np.float64], cells: int, top: float) -> str:
+def draw_sparkline(values: NDArray[np.float64], cells: int, top: float) -> str:
     """Values as blocks of eight heights, oldest first, padded on the right.
 
     Each cell stands for 1, 2, 4 … values, as many as it takes to have all of them on the line:
@@ -98,13 +98,13 @@ def curve(values: NDArray[np.float64], cells: int, top: float) -> str:
     return "".join(_LEVELS[height] for height in heights).ljust(cells)
 
 
-def chance(share: float) -> str:
+def format_chance(share: float) -> str:
     """A probability in four characters: never 0 or 100 %, which no model can know."""
     if share < 0.005:
         return "<1 %"
     return ">99 %" if share > 0.995 else f"{100 * share:.0f} %"
 
 
-def percent(share: float) -> str:
+def format_percent(share: float) -> str:
     """`4.2 %`, `38 %`."""
     return f"{100 * share:.1f} %" if 0 < share < 0.0995 else f"{100 * share:.0f} %"

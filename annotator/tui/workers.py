@@ -23,17 +23,17 @@ from textual.message import Message
 from textual.message_pump import MessagePump
 
 from annotator.errors import FeatureError
-from annotator.features.growing import ELSEWHERE, open_growing
+from annotator.features.growing import BUSY_MESSAGE, open_partial_features
 from annotator.features.store import FeatureStore
-from annotator.learn.label_conflicts import contradictions
+from annotator.learn.label_conflicts import find_contradictions
 from annotator.learn.ranking import Snapshot, learn
-from annotator.project.project import Project
+from annotator.project.project import ProjectFolder
 from annotator.tui import messages
 
 Post = Callable[[Any], object]
 
 
-class Fitter:
+class FitWorker:
     """At most one fit at a time."""
 
     def __init__(self, post: Post, seed: int) -> None:
@@ -48,21 +48,21 @@ class Fitter:
         self._asked.put(snapshot)
 
     def _run(self) -> None:
-        fresh = Fresh()
+        fresh = NewLabels()
         while True:
             snapshot = self._asked.get()
             try:
                 ranking = learn(snapshot, self._seed)
-                self._post(messages.Learned(ranking))
-                if found := contradictions(snapshot, ranking, fresh.places(snapshot)):
-                    self._post(messages.Contradicted(found))
+                self._post(messages.RankingLearned(ranking))
+                if found := find_contradictions(snapshot, ranking, fresh.places(snapshot)):
+                    self._post(messages.LabelsContradicted(found))
                 del ranking
             except Exception as error:  # whatever a fit dies of, labelling goes on
                 self._post(messages.FitFailed(error))
             del snapshot
 
 
-class Fresh:
+class NewLabels:
     """Which labels of a snapshot the one before did not hold; none of the first one."""
 
     def __init__(self) -> None:
@@ -74,13 +74,13 @@ class Fresh:
         return np.flatnonzero(~np.isin(now, now if before is None else before))
 
 
-class Extraction:
+class FeatureProcess:
     """Features computed by a child process, so that the screen has its interpreter to itself.
 
     The child ends by itself if this process dies, however it does: its stdin is closed then.
     """
 
-    def __init__(self, project: Project, post: Post) -> None:
+    def __init__(self, project: ProjectFolder, post: Post) -> None:
         self._post = post
         # fmt: off
         command = [sys.executable, "-m", "annotator", "features", str(project.folder),
@@ -125,10 +125,10 @@ class Extraction:
 
 def computed_elsewhere(narration: str) -> bool:
     """Whether a child failed only because another session's computes the same."""
-    return ELSEWHERE in narration
+    return BUSY_MESSAGE in narration
 
 
-def no_features(narration: str, project: Project) -> str:
+def no_features_message(narration: str, project: ProjectFolder) -> str:
     """What to say, and to do, of a child that failed with these last words."""
     words = [line.strip() for line in narration.splitlines() if line.strip()]
     last = words[-1] if words else "the process ended without a word"
@@ -137,7 +137,7 @@ def no_features(narration: str, project: Project) -> str:
     return f"no features, so items come at random. Try: {command}\n{reason}"
 
 
-class Opener:
+class FeatureOpener:
     """Opens the features in a thread, for a large store takes its time."""
 
     def __init__(self, post: Post, folder: Path) -> None:
@@ -145,7 +145,7 @@ class Opener:
         _thread("open", self._run)
 
     def _run(self) -> None:
-        growing = open_growing(self._folder)
+        growing = open_partial_features(self._folder)
         try:
             store = growing or FeatureStore.open(self._folder)
         except FeatureError as error:
@@ -160,7 +160,7 @@ def _thread(name: str, run: Callable[[], None]) -> threading.Thread:
     return thread
 
 
-def poster(target: MessagePump) -> Callable[[Message], None]:
+def make_poster(target: MessagePump) -> Callable[[Message], None]:
     """What another thread calls to hand `target` a message; nothing happens if it has gone."""
 
     def post(message: Message) -> None:

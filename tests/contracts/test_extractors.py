@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from annotator.features.classic import Classic
+from annotator.features.classic import ClassicExtractor
 from annotator.features.extractor import Extractor
 
 
@@ -29,7 +29,7 @@ def tiny_network(folder: Path) -> Extractor:
 
 
 EXTRACTORS: dict[str, Callable[[Path], Extractor]] = {
-    "classic": lambda folder: Classic(),
+    "classic": lambda folder: ClassicExtractor(),
     "network": tiny_network,
 }
 

@@ -8,18 +8,18 @@ from pathlib import Path
 import pytest
 
 from annotator.errors import AnnotatorError, ProjectError
-from annotator.formats.format import Format, load, names
-from annotator.formats.output_file import MARK, target
-from annotator.formats.reading import Reading
-from annotator.formats.splits import parse
-from annotator.formats.spool import Gathered
+from annotator.formats.format import Format, list_formats, load_format
+from annotator.formats.output_file import EXPORT_MARKER, open_output
+from annotator.formats.reading import ImportContext
+from annotator.formats.splits import parse_splits
+from annotator.formats.spool import ImportSpool
 from annotator.items.refs import Box, Item
 from annotator.project import item_pool
-from annotator.project.project import Project
+from annotator.project.project import ProjectFolder
 from tests.formats import making
 
-WRITTEN = [name for name in names() if load(name).write and name != "imagenet-ab"]
-BOTH = [name for name in WRITTEN if load(name).read]
+WRITTEN = [name for name in list_formats() if load_format(name).write and name != "imagenet-ab"]
+BOTH = [name for name in WRITTEN if load_format(name).read]
 CLASSES = (
     "ok", "a,b", "naïve ☃ 中文", "<x> & 'y' \"z\"", "100%", "%41", "a/b", "=cmd()", "-1", "1",
     "yes", ".hidden", "a: b", "#c", "null", "[d]", "back\\slash", "it's", "e #f", "..", ".",
@@ -38,7 +38,7 @@ FILES = (
 @pytest.fixture(params=BOTH)
 def format_(request: pytest.FixtureRequest) -> Format:
     pytest.importorskip("pyarrow") if request.param == "parquet" else None
-    return load(request.param)
+    return load_format(request.param)
 
 
 def refs_for(format_: Format) -> tuple[str, ...]:
@@ -56,7 +56,7 @@ def options(format_: Format) -> dict[str, object]:
     return {"label": "ok"} if format_.name == "list" else {}
 
 
-def images_of(format_: Format, project: Project) -> dict[str, object]:
+def images_of(format_: Format, project: ProjectFolder) -> dict[str, object]:
     return {} if format_.folder else {"images": project.images}
 
 
@@ -167,23 +167,27 @@ def test_an_empty_project_is_exported_as_nothing(name: str, tmp_path: Path) -> N
     pytest.importorskip("pyarrow") if name == "parquet" else None
     made = making.project(tmp_path / "one", ())
     made.refs_file.unlink()
-    place = tmp_path / f"export{suffix(load(name))}"
+    place = tmp_path / f"export{suffix(load_format(name))}"
     if name == "csv":
         with pytest.raises(ProjectError, match="no image"):
             making.write(made, name, place)
         return
     source = making.write(made, name, place)
     assert source.written == 0 and place.exists()
-    if load(name).read and name != "list":
+    if load_format(name).read and name != "list":
         with pytest.raises(AnnotatorError):
-            making.reopened(tmp_path / "again", place, load(name))
+            making.reopened(tmp_path / "again", place, load_format(name))
         assert not (tmp_path / "again").exists()
 
 
 @pytest.mark.parametrize("name", WRITTEN)
 def test_the_same_project_gives_the_same_export(name: str, tmp_path: Path) -> None:
     pytest.importorskip("pyarrow") if name == "parquet" else None
-    refs = making.BOXES if "boxes" in load(name).keeps or name == "coco-results" else making.WHOLE
+    refs = (
+        making.BOXES
+        if "boxes" in load_format(name).keeps or name == "coco-results"
+        else making.WHOLE
+    )
     made = making.project(tmp_path / "one", refs, dict.fromkeys(refs, "ok"))
     first, second = tmp_path / "first", tmp_path / "second"
     for place in (first, second):
@@ -192,22 +196,22 @@ def test_the_same_project_gives_the_same_export(name: str, tmp_path: Path) -> No
 
 
 @pytest.fixture(scope="module")
-def small_and_large(tmp_path_factory: pytest.TempPathFactory) -> list[Project]:
+def small_and_large(tmp_path_factory: pytest.TempPathFactory) -> list[ProjectFolder]:
     found = []
     for count in (500, 3000):
         refs = tuple(f"{n // 30}.png#xywh={n % 30},1,2,5" for n in range(count))
         folder = tmp_path_factory.mktemp("projects")
         found.append(making.project(folder, refs, dict.fromkeys(refs[::2], "ok")))
-        item_pool.load(found[-1])
+        item_pool.load_refs(found[-1])
     return found
 
 
 @pytest.mark.parametrize("name", WRITTEN)
 def test_memory_does_not_grow_with_an_object_for_each_item(
-    name: str, small_and_large: list[Project], tmp_path: Path
+    name: str, small_and_large: list[ProjectFolder], tmp_path: Path
 ) -> None:
     pytest.importorskip("pyarrow") if name == "parquet" else None
-    if load(name).folder:
+    if load_format(name).folder:
         pytest.skip("a file for each image: its names are what is kept")
     peaks = []
     for number, made in enumerate(small_and_large):
@@ -219,18 +223,18 @@ def test_memory_does_not_grow_with_an_object_for_each_item(
     assert peaks[1] - peaks[0] < 2500 * 600
 
 
-@pytest.mark.parametrize("name", [name for name in BOTH if not load(name).folder])
+@pytest.mark.parametrize("name", [name for name in BOTH if not load_format(name).folder])
 def test_reading_does_not_hold_an_object_for_each_item(
-    name: str, small_and_large: list[Project], tmp_path: Path
+    name: str, small_and_large: list[ProjectFolder], tmp_path: Path
 ) -> None:
     pytest.importorskip("pyarrow") if name == "parquet" else None
     peaks = []
     for number, made in enumerate(small_and_large):
         place = tmp_path / f"{number}.{name}"
         making.write(made, name, place, only=("labelled",))
-        reading = Reading(place, label="ok")
+        reading = ImportContext(place, label="ok")
         tracemalloc.start()
-        with Gathered(reading, load(name).read) as gathered:  # type: ignore[arg-type]
+        with ImportSpool(reading, load_format(name).read) as gathered:  # type: ignore[arg-type]
             count = sum(1 for _ in gathered)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
@@ -244,9 +248,9 @@ def test_what_is_there_is_not_replaced_unasked(tmp_path: Path) -> None:
     mine.mkdir()
     (mine / "thesis.tex").write_text("years of work")
     for place, folder in ((mine / "thesis.tex", False), (mine, True)):
-        with pytest.raises(ProjectError, match="--overwrite"), target(place, folder, False):
+        with pytest.raises(ProjectError, match="--overwrite"), open_output(place, folder, False):
             raise AssertionError("nothing is to be written")
-    with pytest.raises(ProjectError, match="no export made"), target(mine, True, True):
+    with pytest.raises(ProjectError, match="no export made"), open_output(mine, True, True):
         raise AssertionError("a folder of somebody's own is never replaced")
     assert (mine / "thesis.tex").read_text() == "years of work"
 
@@ -256,7 +260,7 @@ def test_an_export_that_fails_leaves_what_was_there(folder: bool, tmp_path: Path
     place = tmp_path / "export"
 
     def run(text: str, fail: bool) -> None:
-        with target(place, folder, True) as temporary:
+        with open_output(place, folder, True) as temporary:
             (temporary / "a.txt" if folder else temporary).write_text(text)
             if fail:
                 raise KeyboardInterrupt
@@ -271,23 +275,25 @@ def test_an_export_that_fails_leaves_what_was_there(folder: bool, tmp_path: Path
     assert [path.name for path in tmp_path.iterdir()] == ["export"]
 
 
-@pytest.mark.parametrize("name", [name for name in WRITTEN if "split" in load(name).takes])
+@pytest.mark.parametrize(
+    "name", [name for name in WRITTEN if "split" in load_format(name).supported_options]
+)
 def test_boxes_of_an_image_are_in_one_split(name: str, tmp_path: Path) -> None:
     pytest.importorskip("pyarrow") if name == "parquet" else None
-    boxes = "boxes" in load(name).keeps
+    boxes = "boxes" in load_format(name).keeps
     refs = tuple(
         f"{n:02}.png" + f"#xywh={b},2,3,4" * boxes for n in range(20) for b in range(1 + boxes)
     )
     made = making.project(tmp_path / "one", refs, dict.fromkeys(refs, "ok"))
     place = tmp_path / "export"
-    source = making.write(made, name, place, split=parse("train=0.7,val=0.3"))
+    source = making.write(made, name, place, split=parse_splits("train=0.7,val=0.3"))
     found = {}
     for picture in source.pictures():
         assert {record.split for record in picture.records} == {picture.split}
         found[picture.path] = picture.split
     assert sorted(found.values()) == ["train"] * 14 + ["val"] * 6
-    if load(name).folder:
-        again = making.reopened(tmp_path / "again", place, load(name))
+    if load_format(name).folder:
+        again = making.reopened(tmp_path / "again", place, load_format(name))
         assert sorted(making.items(again)) == sorted(making.items(made))
 
 
@@ -298,5 +304,7 @@ def suffix(format_: Format) -> str:
 def contents(place: Path) -> dict[str, bytes]:
     if place.is_file():
         return {"": place.read_bytes()}
-    files = sorted(path for path in place.rglob("*") if path.is_file() and path.name != MARK)
+    files = sorted(
+        path for path in place.rglob("*") if path.is_file() and path.name != EXPORT_MARKER
+    )
     return {path.relative_to(place).as_posix(): path.read_bytes() for path in files}

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from annotator.learn.candidates import OpenRows, Pool
 from annotator.learn.model import ESTIMATORS, FittedModel
 from annotator.learn.registry import STRATEGIES
-from annotator.learn.rows import UnitRows, unit
+from annotator.learn.rows import UnitRows, normalize_rows
 
 C = 4
 Labels = NDArray[np.int64]
@@ -18,7 +18,7 @@ Labels = NDArray[np.int64]
 def data(n: int, seed: int = 0) -> tuple[NDArray[np.float32], Labels]:
     rng = np.random.default_rng(seed)
     y = rng.integers(C, size=n)
-    return unit(np.eye(C, 9)[y] * 2 + 0.4 * rng.normal(size=(n, 9))), y
+    return normalize_rows(np.eye(C, 9)[y] * 2 + 0.4 * rng.normal(size=(n, 9))), y
 
 
 @pytest.mark.parametrize("name", sorted(ESTIMATORS))

@@ -15,10 +15,10 @@ from PIL import Image
 
 from annotator.errors import ExtraMissing, FeatureError
 from annotator.features.backbones import Backbone
-from annotator.features.pipeline import extract
+from annotator.features.pipeline import extract_features
 from annotator.features.store import FeatureStore
 from annotator.features.weights import default_model, find_weights
-from annotator.images import Folder
+from annotator.images import ImageFolder
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import Item
 
@@ -195,10 +195,12 @@ def test_the_pipeline_runs_a_network(tmp_path: Path) -> None:
         Image.fromarray(NOISE[n:]).save(tmp_path / f"{n}.png")
     refs = RefTable(f"{n}.png" for n in range(9))
     backbone = Backbone(str(tmp_path / "model"), batch_size=4)
-    report = extract(refs, Folder(tmp_path), backbone, tmp_path / "features")
+    report = extract_features(refs, ImageFolder(tmp_path), backbone, tmp_path / "features")
     assert (report.complete, report.computed) == (True, 9)
     store = FeatureStore.open(tmp_path / "features")
-    expected = backbone([Folder(tmp_path).squeezed(Item(ref), backbone.size) for ref in refs])
+    expected = backbone(
+        [ImageFolder(tmp_path).resized_pixels(Item(ref), backbone.size) for ref in refs]
+    )
     assert np.allclose(store.matrix, expected, atol=5e-3)
     assert store.extractor["output"] == "cls"
 

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from annotator.features.classic import Classic
+from annotator.features.classic import ClassicExtractor
 from annotator.learn.ridge import RidgeLOO
 
 
 def features(images: list[Image.Image]) -> NDArray[np.float32]:
-    classic = Classic()
+    classic = ClassicExtractor()
     return classic([np.asarray(image.resize(classic.size, reducing_gap=3.0)) for image in images])
 
 
@@ -51,7 +51,7 @@ def test_every_picture_gives_finite_numbers_of_its_own() -> None:
         *(stripes(n, (99, 200, 30), random) for n in range(70)),
     ]
     together = features(images)
-    assert together.shape == (len(images), Classic().dim)
+    assert together.shape == (len(images), ClassicExtractor().dim)
     assert np.isfinite(together).all()
     assert together.any(axis=1).all()
     alone = np.concatenate([features([image]) for image in images])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from annotator.errors import FeatureError
-from annotator.features.growing import Growing, open_growing
+from annotator.features.growing import FeatureWriter, open_partial_features
 from annotator.features.store import FeatureStore
 from annotator.items.ref_table import RefTable
 
@@ -22,8 +22,10 @@ def vectors(rows: list[int]) -> np.ndarray:
     return np.array([[row + 1, 0.5] for row in rows], np.float32)
 
 
-def grow(folder: Path, rows: list[int], refs: list[str] = REFS, finish: bool = False) -> Growing:
-    with Growing(folder, RefTable(refs), KIND, 2) as growing:
+def grow(
+    folder: Path, rows: list[int], refs: list[str] = REFS, finish: bool = False
+) -> FeatureWriter:
+    with FeatureWriter(folder, RefTable(refs), KIND, 2) as growing:
         growing.write(np.array(rows), vectors(rows))
         if finish:
             growing.finish()
@@ -51,10 +53,10 @@ def test_rows_without_features_are_not_available(tmp_path: Path) -> None:
 
 def test_a_reader_sees_rows_as_they_come(tmp_path: Path) -> None:
     now = [0.0]
-    assert open_growing(tmp_path) is None
-    with Growing(tmp_path, RefTable(REFS), KIND, 2, clock=lambda: now[0]) as growing:
+    assert open_partial_features(tmp_path) is None
+    with FeatureWriter(tmp_path, RefTable(REFS), KIND, 2, clock=lambda: now[0]) as growing:
         growing.write(np.array([4]), vectors([4]))
-        store = open_growing(tmp_path)
+        store = open_partial_features(tmp_path)
         assert store is not None
         assert list(store.refs) == REFS
         now[0] = 60.0
@@ -64,13 +66,13 @@ def test_a_reader_sees_rows_as_they_come(tmp_path: Path) -> None:
         assert np.flatnonzero(available).tolist() == [2, 4, 7]
         assert np.array_equal(store.matrix[[2, 4, 7]], vectors([2, 4, 7]))
         growing.finish()
-    assert open_growing(tmp_path) is None
+    assert open_partial_features(tmp_path) is None
     assert np.array_equal(store.matrix[[2, 4, 7]], vectors([2, 4, 7]))
 
 
 def test_work_continues_where_it_stopped(tmp_path: Path) -> None:
     grow(tmp_path, [1, 2])
-    with Growing(tmp_path, RefTable(REFS), KIND, 2) as growing:
+    with FeatureWriter(tmp_path, RefTable(REFS), KIND, 2) as growing:
         assert np.flatnonzero(growing.done).tolist() == [1, 2]
     rest = [0, *range(3, 10)]
     grow(tmp_path, rest, finish=True)
@@ -80,18 +82,18 @@ def test_work_continues_where_it_stopped(tmp_path: Path) -> None:
 def test_a_killed_writer_loses_only_what_was_not_yet_marked(tmp_path: Path) -> None:
     script = (
         "import os, sys; from pathlib import Path; import numpy as np;"
-        "from annotator.features.growing import Growing;"
+        "from annotator.features.growing import FeatureWriter;"
         "from annotator.items.ref_table import RefTable;"
         "refs = RefTable(f'{n}.jpg' for n in range(10));"
-        "g = Growing(Path(sys.argv[1]), refs, {'name': 'classic', 'version': 1}, 2);"
+        "g = FeatureWriter(Path(sys.argv[1]), refs, {'name': 'classic', 'version': 1}, 2);"
         "g.write(np.array([6, 3]), np.array([[7, .5], [4, .5]])); g.sync();"
         "g.write(np.array([0]), np.array([[1, .5]])); os.kill(os.getpid(), 9)"
     )
     died = subprocess.run([sys.executable, "-c", script, tmp_path], check=False)
     assert died.returncode == -9
-    with Growing(tmp_path, RefTable(REFS), KIND, 2) as growing:
+    with FeatureWriter(tmp_path, RefTable(REFS), KIND, 2) as growing:
         assert np.flatnonzero(growing.done).tolist() == [3, 6]
-    store = open_growing(tmp_path)
+    store = open_partial_features(tmp_path)
     assert store is not None
     assert np.array_equal(store.matrix[[3, 6]], vectors([3, 6]))
 
@@ -99,7 +101,7 @@ def test_a_killed_writer_loses_only_what_was_not_yet_marked(tmp_path: Path) -> N
 def test_new_items_keep_the_features_of_the_old_ones(tmp_path: Path) -> None:
     grow(tmp_path, list(range(10)), finish=True)
     more = ["new.jpg", *REFS[5:], "last.jpg"]
-    with Growing(tmp_path, RefTable(more), KIND, 2) as growing:
+    with FeatureWriter(tmp_path, RefTable(more), KIND, 2) as growing:
         assert np.flatnonzero(~growing.done).tolist() == [0, 6]
         growing.write(np.array([0, 6]), vectors([20, 30]))
         growing.finish()
@@ -111,7 +113,7 @@ def test_new_items_keep_the_features_of_the_old_ones(tmp_path: Path) -> None:
 def test_unfinished_rows_of_an_older_list_are_kept_too(tmp_path: Path) -> None:
     grow(tmp_path, [2, 8])
     grow(tmp_path, [0], refs=["new.jpg", *REFS])
-    store = open_growing(tmp_path)
+    store = open_partial_features(tmp_path)
     assert store is not None
     available = store.available()
     assert available is not None
@@ -123,11 +125,11 @@ def test_another_extractor_starts_afresh_and_the_old_features_stay_until_it_is_d
     tmp_path: Path,
 ) -> None:
     grow(tmp_path, list(range(10)), finish=True)
-    with Growing(tmp_path, RefTable(REFS), {"name": "other"}, 3) as growing:
+    with FeatureWriter(tmp_path, RefTable(REFS), {"name": "other"}, 3) as growing:
         assert not growing.done.any()
         growing.write(np.arange(5), np.ones((5, 3)))
     assert FeatureStore.open(tmp_path).name == "classic"
-    with Growing(tmp_path, RefTable(REFS), {"name": "other"}, 3) as growing:
+    with FeatureWriter(tmp_path, RefTable(REFS), {"name": "other"}, 3) as growing:
         growing.write(np.arange(5, 10), np.ones((5, 3)))
         growing.finish()
     assert FeatureStore.open(tmp_path).name == "other"
@@ -137,7 +139,7 @@ def test_another_extractor_starts_afresh_and_the_old_features_stay_until_it_is_d
 def test_nothing_new_writes_nothing(tmp_path: Path) -> None:
     grow(tmp_path, [0, 1], finish=True)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
-    with Growing(tmp_path, RefTable(REFS), KIND, 2) as growing:
+    with FeatureWriter(tmp_path, RefTable(REFS), KIND, 2) as growing:
         growing.finish()
     assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
 
@@ -151,16 +153,16 @@ def test_finishing_that_was_cut_short_is_ended_by_the_next_start(
     meta.write_text(meta.read_text().replace("{", '{"finished": true, ', 1))
     for old, new in [("partial.npy", "features.npy"), ("partial.txt", "refs.txt")][:renamed]:
         (tmp_path / old).rename(tmp_path / new)
-    with Growing(tmp_path, RefTable(REFS), KIND, 2) as growing:
+    with FeatureWriter(tmp_path, RefTable(REFS), KIND, 2) as growing:
         assert np.flatnonzero(growing.done).tolist() == [5, 6]
     store = FeatureStore.open(tmp_path)
     assert np.array_equal(store.matrix[[5, 6]], vectors([5, 6]))
 
 
 def test_two_writers_do_not_mix(tmp_path: Path) -> None:
-    first = Growing(tmp_path, RefTable(REFS), KIND, 2)
+    first = FeatureWriter(tmp_path, RefTable(REFS), KIND, 2)
     with pytest.raises(FeatureError, match="another process computes these features"):
-        Growing(tmp_path, RefTable(REFS), KIND, 2)
+        FeatureWriter(tmp_path, RefTable(REFS), KIND, 2)
     first.close()
     grow(tmp_path, [0])
 
@@ -168,11 +170,11 @@ def test_two_writers_do_not_mix(tmp_path: Path) -> None:
 def test_a_disk_without_room_is_said_and_leaves_no_file(tmp_path: Path) -> None:
     script = (
         "import resource, sys; from pathlib import Path; import numpy as np;"
-        "from annotator.features.growing import Growing;"
+        "from annotator.features.growing import FeatureWriter;"
         "from annotator.items.ref_table import RefTable;"
         "from annotator.errors import FeatureError;"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096));"
-        "g = Growing(Path(sys.argv[1]), RefTable('abc'), {'name': 'classic'}, 9000)\n"
+        "g = FeatureWriter(Path(sys.argv[1]), RefTable('abc'), {'name': 'classic'}, 9000)\n"
         "try: g.write(np.array([0]), np.ones((1, 9000)))\n"
         "except FeatureError as error: print(error)"
     )

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from annotator.features.classic import Classic
-from annotator.features.growing import open_growing
-from annotator.features.pipeline import Progress, Report, extract
+from annotator.features.classic import ClassicExtractor
+from annotator.features.growing import open_partial_features
+from annotator.features.pipeline import ExtractionProgress, ExtractionReport, extract_features
 from annotator.features.store import FeatureStore
-from annotator.images import Folder
+from annotator.images import ImageFolder
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import Box, Item
 from tests.waiting import PATIENCE
@@ -31,14 +31,16 @@ def pictures(folder: Path, count: int) -> list[str]:
     return [f"{n:03}.png" for n in range(count)]
 
 
-def run(tmp_path: Path, refs: list[str], **how: object) -> Report:
-    folder = Folder(tmp_path / "images")
-    return extract(RefTable(refs), folder, Classic(), tmp_path / "features", **how)  # type: ignore[arg-type]
+def run(tmp_path: Path, refs: list[str], **how: object) -> ExtractionReport:
+    folder = ImageFolder(tmp_path / "images")
+    return extract_features(
+        RefTable(refs), folder, ClassicExtractor(), tmp_path / "features", **how
+    )  # type: ignore[arg-type]
 
 
 def expected(tmp_path: Path, ref: str, context: float = 0.25) -> np.ndarray:
-    classic, folder = Classic(), Folder(tmp_path / "images")
-    return classic([folder.squeezed(Item.parse(ref), classic.size, context)])[0]
+    classic, folder = ClassicExtractor(), ImageFolder(tmp_path / "images")
+    return classic([folder.resized_pixels(Item.parse(ref), classic.size, context)])[0]
 
 
 def test_every_item_gets_the_features_of_its_own_picture(tmp_path: Path) -> None:
@@ -105,13 +107,13 @@ def test_no_items_are_no_trouble(tmp_path: Path) -> None:
 
 def test_a_stopped_run_can_be_read_and_continued(tmp_path: Path) -> None:
     refs = pictures(tmp_path / "images", 60)
-    seen: list[Progress] = []
+    seen: list[ExtractionProgress] = []
     report = run(
         tmp_path, refs, batch_size=8, progress=seen.append, stop=lambda: seen[-1].done >= 16
     )
     assert not report.complete
     assert 16 <= report.done < 60
-    store = open_growing(tmp_path / "features")
+    store = open_partial_features(tmp_path / "features")
     assert store is not None
     available = store.available()
     assert available is not None
@@ -126,7 +128,7 @@ def test_a_stopped_run_can_be_read_and_continued(tmp_path: Path) -> None:
 
 def test_progress_counts_up_to_the_end_with_a_rate(tmp_path: Path) -> None:
     refs = pictures(tmp_path / "images", 40)
-    seen: list[Progress] = []
+    seen: list[ExtractionProgress] = []
     run(tmp_path, refs, batch_size=10, progress=seen.append)
     assert [p.done for p in seen] == [0, 10, 20, 30, 40, 40]
     assert all(p.of == 40 for p in seen)
@@ -150,11 +152,11 @@ def test_a_limit_computes_that_many_spread_over_the_list(tmp_path: Path) -> None
 def test_a_killed_run_is_resumed_without_a_wrong_row(tmp_path: Path, seed: int) -> None:
     refs = pictures(tmp_path / "images", 200)
     script = (
-        "import sys; from pathlib import Path; from annotator.features.pipeline import extract;"
-        "from annotator.features.classic import Classic; from annotator.images import Folder;"
+        "import sys; from pathlib import Path; from annotator.features.pipeline import extract_features;"
+        "from annotator.features.classic import ClassicExtractor; from annotator.images import ImageFolder;"
         "from annotator.items.ref_table import RefTable; import annotator.features.growing as g;"
         "g._SYNC_EVERY = 0; root = Path(sys.argv[1]);"
-        "extract(RefTable(sys.argv[2:]), Folder(root / 'images'), Classic(), root / 'features',"
+        "extract_features(RefTable(sys.argv[2:]), ImageFolder(root / 'images'), ClassicExtractor(), root / 'features',"
         "batch_size=4, workers=1,"
         # It may be killed late, but not after its end: from there on it waits.
         "progress=lambda p: (print(p.done, flush=True), p.done < 120 or sys.stdin.read()))"
@@ -181,14 +183,14 @@ def test_decoding_goes_on_while_the_extractor_works(tmp_path: Path) -> None:
 
     decoded, begun, news = [0], [0], threading.Condition()
 
-    class Counting(Folder):
-        def squeezed(self, *what: Any) -> Any:
+    class Counting(ImageFolder):
+        def resized_pixels(self, *what: Any) -> Any:
             with news:
                 decoded[0] += 1
                 news.notify_all()
-            return super().squeezed(*what)
+            return super().resized_pixels(*what)
 
-    class Waiting(Classic):
+    class Waiting(ClassicExtractor):
         """Does not end a batch before a picture of a later one is decoded."""
 
         batch_size = 8
@@ -202,20 +204,22 @@ def test_decoding_goes_on_while_the_extractor_works(tmp_path: Path) -> None:
             return super().__call__(some)
 
     folder = Counting(tmp_path / "images")
-    assert extract(RefTable(refs), folder, Waiting(), tmp_path / "f", workers=1).done == 100
+    assert (
+        extract_features(RefTable(refs), folder, Waiting(), tmp_path / "f", workers=1).done == 100
+    )
 
 
 def test_processes_decode_the_same_as_threads(tmp_path: Path) -> None:
     refs = [*pictures(tmp_path / "images", 50), "gone.png"]
     refs[20] += "#xywh=5,5,20,10"
 
-    class Fast(Classic):
+    class Fast(ClassicExtractor):
         outruns_threads = True
 
-    folder = Folder(tmp_path / "images")
-    for name, extractor in (("threads", Classic()), ("processes", Fast())):
+    folder = ImageFolder(tmp_path / "images")
+    for name, extractor in (("threads", ClassicExtractor()), ("processes", Fast())):
         out = tmp_path / name
-        report = extract(RefTable(refs), folder, extractor, out, batch_size=16, workers=3)
+        report = extract_features(RefTable(refs), folder, extractor, out, batch_size=16, workers=3)
         assert (report.computed, report.complete) == (50, True)
         assert "gone.png: there is no such file" in report.broken[0].reason
     threads, processes = (FeatureStore.open(tmp_path / n) for n in ("threads", "processes"))
@@ -223,7 +227,7 @@ def test_processes_decode_the_same_as_threads(tmp_path: Path) -> None:
 
 
 def test_progress_is_told_though_all_is_broken(tmp_path: Path) -> None:
-    seen: list[Progress] = []
+    seen: list[ExtractionProgress] = []
     run(tmp_path, [f"{n}.png" for n in range(100)], batch_size=10, progress=seen.append)
     assert [p.broken for p in seen] == sorted(p.broken for p in seen)
     assert len({p.broken for p in seen}) > 4
@@ -233,15 +237,15 @@ def test_progress_is_told_though_all_is_broken(tmp_path: Path) -> None:
 def test_features_that_are_not_finite_are_reported_not_stored(tmp_path: Path) -> None:
     refs = pictures(tmp_path / "images", 6)
 
-    class Overflowing(Classic):
+    class Overflowing(ClassicExtractor):
         def __call__(self, some: Any) -> Any:
             found = super().__call__(some)
             found[:3, 5] = [np.nan, np.inf, 1e6][: len(found)]
             return found
 
-    folder = Folder(tmp_path / "images")
+    folder = ImageFolder(tmp_path / "images")
     extractor = Overflowing()
-    report = extract(RefTable(refs), folder, extractor, tmp_path / "f", batch_size=6)
+    report = extract_features(RefTable(refs), folder, extractor, tmp_path / "f", batch_size=6)
     assert report.broken_count == 3
     assert "--dtype fp32" in report.broken[0].reason
     assert np.isfinite(FeatureStore.open(tmp_path / "f").matrix).all()
@@ -249,9 +253,9 @@ def test_features_that_are_not_finite_are_reported_not_stored(tmp_path: Path) ->
 
 def test_flowers_come_out_the_same_as_one_by_one(tmp_path: Path, shared: Path) -> None:
     photos = sorted((shared / "data" / "flowers").rglob("*.jpg"))[::100]
-    classic, folder = Classic(), Folder(Path("/"))
-    extract(RefTable(map(str, photos)), folder, classic, tmp_path / "f")
+    classic, folder = ClassicExtractor(), ImageFolder(Path("/"))
+    extract_features(RefTable(map(str, photos)), folder, classic, tmp_path / "f")
     store = FeatureStore.open(tmp_path / "f")
     for row, photo in enumerate(photos):
-        alone = classic([folder.squeezed(Item(str(photo)), classic.size)])
+        alone = classic([folder.resized_pixels(Item(str(photo)), classic.size)])
         assert np.allclose(store.matrix[row], alone[0], atol=1e-3)

@@ -9,19 +9,19 @@ from pathlib import Path
 from PIL import Image
 
 from annotator.errors import AnnotatorError as AnnotatorError
-from annotator.formats.dataset import from_dataset
+from annotator.formats.dataset import create_from_dataset
 from annotator.formats.format import Format
-from annotator.formats.format import load as load
-from annotator.formats.importing import Imported, import_labels
-from annotator.formats.new_project import from_refs
-from annotator.formats.output_file import target
-from annotator.formats.reading import Reading
-from annotator.formats.source import Options, Source
+from annotator.formats.format import load_format as load
+from annotator.formats.importing import ImportSummary, import_labels
+from annotator.formats.new_project import create_from_refs
+from annotator.formats.output_file import open_output
+from annotator.formats.reading import ImportContext
+from annotator.formats.source import ExportOptions, ExportSource
 from annotator.items.refs import Item
 from annotator.log.entries import Action, Entry, replay
 from annotator.log.store import SqliteStore
-from annotator.project.item_pool import load as load_pool
-from annotator.project.project import Project
+from annotator.project.item_pool import load_refs as load_pool
+from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
 
 SIZE = (60, 40)
@@ -44,11 +44,11 @@ def project(
     labels: Mapping[str, str | None] | None = None,
     classes: Sequence[str] = ("ok", "defect"),
     columns: Mapping[str, Sequence[str]] | None = None,
-) -> Project:
+) -> ProjectFolder:
     """A project of `refs` whose images exist; `labels` may hold None for a skip."""
     images(folder / "images", (Item.parse(ref).path for ref in refs))
     settings = Settings(tuple(map(ClassInfo, classes)), images="../images")
-    made = Project.create(folder / "p", settings)
+    made = ProjectFolder.create(folder / "p", settings)
     with made.refs_file.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["filename", *(columns or {})])
@@ -59,7 +59,7 @@ def project(
     return made
 
 
-def log(made: Project, labels: Mapping[str, str | None], annotator: str = "ann") -> None:
+def log(made: ProjectFolder, labels: Mapping[str, str | None], annotator: str = "ann") -> None:
     store = SqliteStore(made.labels_file)
     rows = []
     for number, (ref, label) in enumerate(labels.items()):
@@ -69,43 +69,45 @@ def log(made: Project, labels: Mapping[str, str | None], annotator: str = "ann")
     store.close()
 
 
-def entries(made: Project) -> list[Entry]:
+def entries(made: ProjectFolder) -> list[Entry]:
     store = SqliteStore(made.labels_file)
     found = list(store.entries())
     store.close()
     return found
 
 
-def write(made: Project, name: str, place: Path, **options: object) -> Source:
+def write(made: ProjectFolder, name: str, place: Path, **options: object) -> ExportSource:
     format_ = load(name)
-    chosen = Options(**options)  # type: ignore[arg-type]
+    chosen = ExportOptions(**options)  # type: ignore[arg-type]
     folder = format_.folder or (name == "coco" and chosen.split is not None)
-    with target(place, folder, False) as temporary:
-        source = Source.open(made, entries(made), chosen, format_.accepted)
+    with open_output(place, folder, False) as temporary:
+        source = ExportSource.open(made, entries(made), chosen, format_.accepted)
         assert format_.write is not None
         format_.write(source, temporary)
     return source
 
 
-def reopened(folder: Path, place: Path, format_: Format, **how: object) -> Project:
+def reopened(folder: Path, place: Path, format_: Format, **how: object) -> ProjectFolder:
     """A new project of what was exported."""
     if format_.name in ("csv", "list"):
-        return from_refs(folder, place, Settings(()), images=how.get("images")).project  # type: ignore[arg-type]
-    reading = Reading(place, **how)  # type: ignore[arg-type]
-    return from_dataset(folder, reading, format_, Settings(()), lambda line: None, at=2e9).project
+        return create_from_refs(folder, place, Settings(()), images=how.get("images")).project  # type: ignore[arg-type]
+    reading = ImportContext(place, **how)  # type: ignore[arg-type]
+    return create_from_dataset(
+        folder, reading, format_, Settings(()), lambda line: None, timestamp=2e9
+    ).project
 
 
-def imported(made: Project, place: Path, format_: Format, **how: object) -> Imported:
+def imported(made: ProjectFolder, place: Path, format_: Format, **how: object) -> ImportSummary:
     store = SqliteStore(made.labels_file)
     how.setdefault("images", made.images)
-    reading = Reading(place, **how)  # type: ignore[arg-type]
+    reading = ImportContext(place, **how)  # type: ignore[arg-type]
     try:
         return import_labels(made, store, reading, format_, lambda line: None, now=2e9)
     finally:
         store.close()
 
 
-def items(made: Project) -> list[tuple[str, str | None, bool]]:
+def items(made: ProjectFolder) -> list[tuple[str, str | None, bool]]:
     """(real file with its box, label, skipped) of every item, in order."""
     state = replay(entries(made))
     found = []
@@ -117,6 +119,6 @@ def items(made: Project) -> list[tuple[str, str | None, bool]]:
     return found
 
 
-def rows(made: Project) -> list[dict[str, str]]:
+def rows(made: ProjectFolder) -> list[dict[str, str]]:
     with made.refs_file.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))

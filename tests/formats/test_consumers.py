@@ -11,33 +11,33 @@ from typing import Any
 import pytest
 from PIL import Image, ImageOps
 
-from annotator.formats.csv_jsonl import safe, unsafe
-from annotator.formats.format import names
+from annotator.formats.csv_jsonl import escape_formula, unescape_formula
+from annotator.formats.format import list_formats
 from annotator.formats.label_studio import write
-from annotator.formats.source import Options, Source
-from annotator.formats.splits import parse
+from annotator.formats.source import ExportOptions, ExportSource
+from annotator.formats.splits import parse_splits
 from annotator.formats.yolo import data_yaml
-from annotator.project.project import Project
+from annotator.project.project import ProjectFolder
 from tests.formats import making
 
 BOXES = ("a.png#xywh=4,2,40,20", "a.png#xywh=0,0,10.5,10.25", "sub/b c.jpg#xywh=1,2,58,37")
 
 
 @pytest.fixture
-def boxes(tmp_path: Path) -> Project:
+def boxes(tmp_path: Path) -> ProjectFolder:
     labels = dict(zip(BOXES, ("ok", "defect", "ok"), strict=True))
     return making.project(tmp_path / "boxes", BOXES, labels, columns={"batch": ["1", "é", "3"]})
 
 
 @pytest.fixture
-def whole(tmp_path: Path) -> Project:
+def whole(tmp_path: Path) -> ProjectFolder:
     refs = [f"{n}.png" for n in range(6)]
     labels = {ref: ("ok", "defect")[n % 2] for n, ref in enumerate(refs)}
     return making.project(tmp_path / "whole", refs, labels, columns={"batch": list("abcdef")})
 
 
 def test_pycocotools_reads_coco_and_scores_its_results(
-    boxes: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    boxes: ProjectFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     coco_module = pytest.importorskip("pycocotools.coco")
     making.write(boxes, "coco", tmp_path / "c.json")
@@ -70,19 +70,19 @@ def test_pycocotools_reads_coco_and_scores_its_results(
     assert evaluation.stats[0] == pytest.approx(1.0)
 
 
-def test_numbers_of_classes_never_change(boxes: Project, tmp_path: Path) -> None:
+def test_numbers_of_classes_never_change(boxes: ProjectFolder, tmp_path: Path) -> None:
     making.write(boxes, "coco", tmp_path / "first.json")
     making.write(boxes, "yolo", tmp_path / "first")
     toml = boxes.folder / "annotator.toml"
     turned = toml.read_text().replace('"ok"', '"x"').replace('"defect"', '"ok"')
     toml.write_text(turned.replace('"x"', '"new"'))  # ok, defect is now new, ok
-    changed = Project.open(boxes.folder)
+    changed = ProjectFolder.open(boxes.folder)
     assert changed.settings.names == ("new", "ok")
     making.write(changed, "coco", tmp_path / "second.json")
     making.write(changed, "yolo", tmp_path / "second")
     categories = json.loads((tmp_path / "second.json").read_text())["categories"]
     assert {c["name"]: c["id"] for c in categories} == {"ok": 1, "defect": 2, "new": 3}
-    names = data_yaml.load((tmp_path / "second/data.yaml").read_text())["names"][0]
+    names = data_yaml.load_yaml((tmp_path / "second/data.yaml").read_text())["names"][0]
     assert names == {"0": "ok", "1": "defect", "2": "new"}
     assert (tmp_path / "first/labels/a.txt").read_text() == (
         tmp_path / "second/labels/a.txt"
@@ -104,8 +104,8 @@ def test_numbers_of_a_coco_file_come_back(tmp_path: Path) -> None:
     assert {c["name"]: c["id"] for c in again["categories"]} == {"car": 3, "toothbrush": 90}
 
 
-def test_numbers_that_cannot_be_kept_are_said(boxes: Project, tmp_path: Path) -> None:
-    source = Source.open(boxes, making.entries(boxes), Options())
+def test_numbers_that_cannot_be_kept_are_said(boxes: ProjectFolder, tmp_path: Path) -> None:
+    source = ExportSource.open(boxes, making.entries(boxes), ExportOptions())
     boxes.folder.rename(tmp_path / "gone")  # as good as a disk that takes no writing
     write = making.load("coco").write
     assert write is not None
@@ -116,9 +116,9 @@ def test_numbers_that_cannot_be_kept_are_said(boxes: Project, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("images", ["symlink", "copy"])
-def test_datasets_reads_the_imagefolders(whole: Project, tmp_path: Path, images: str) -> None:
+def test_datasets_reads_the_imagefolders(whole: ProjectFolder, tmp_path: Path, images: str) -> None:
     datasets = pytest.importorskip("datasets")
-    split = parse("train=0.5,test=0.5")
+    split = parse_splits("train=0.5,test=0.5")
     making.write(whole, "huggingface", tmp_path / "hf", split=split, images=images)
     making.write(whole, "imagefolder", tmp_path / "folders", images=images)
     cache = str(tmp_path / "cache")
@@ -136,7 +136,7 @@ def test_datasets_reads_the_imagefolders(whole: Project, tmp_path: Path, images:
     assert sorted(names[row["label"]] for row in folders) == ["defect"] * 3 + ["ok"] * 3
 
 
-def test_datasets_reads_boxes(boxes: Project, tmp_path: Path) -> None:
+def test_datasets_reads_boxes(boxes: ProjectFolder, tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets")
     making.write(boxes, "huggingface", tmp_path / "hf")
     found = datasets.load_dataset(
@@ -147,7 +147,7 @@ def test_datasets_reads_boxes(boxes: Project, tmp_path: Path) -> None:
     assert objects[0]["categories"] == ["ok", "defect"] and objects[0]["batch"] == ["1", "é"]
 
 
-def test_pyarrow_reads_parquet(boxes: Project, tmp_path: Path) -> None:
+def test_pyarrow_reads_parquet(boxes: ProjectFolder, tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     making.write(boxes, "parquet", tmp_path / "x.parquet", provenance=True)
     table = parquet.read_table(tmp_path / "x.parquet")
@@ -173,9 +173,9 @@ VOC_DTD = """
 """
 
 
-def test_voc_has_the_shape_of_the_challenge(boxes: Project, tmp_path: Path) -> None:
+def test_voc_has_the_shape_of_the_challenge(boxes: ProjectFolder, tmp_path: Path) -> None:
     etree = pytest.importorskip("lxml.etree")
-    making.write(boxes, "voc", tmp_path / "voc", split=parse("train=0.5,val=0.5"))
+    making.write(boxes, "voc", tmp_path / "voc", split=parse_splits("train=0.5,val=0.5"))
     dtd = etree.DTD(io.StringIO(VOC_DTD))
     for file in (tmp_path / "voc/Annotations").rglob("*.xml"):
         tree = etree.parse(str(file))
@@ -191,9 +191,9 @@ def test_voc_has_the_shape_of_the_challenge(boxes: Project, tmp_path: Path) -> N
         assert list((tmp_path / "voc/JPEGImages").glob(f"{stem}.*"))
 
 
-def test_cvat_is_well_formed_and_names_its_labels(boxes: Project, tmp_path: Path) -> None:
+def test_cvat_is_well_formed_and_names_its_labels(boxes: ProjectFolder, tmp_path: Path) -> None:
     etree = pytest.importorskip("lxml.etree")
-    making.write(boxes, "cvat", tmp_path / "c.xml", split=parse("Train=1"))
+    making.write(boxes, "cvat", tmp_path / "c.xml", split=parse_splits("Train=1"))
     tree = etree.parse(str(tmp_path / "c.xml"))
     assert [n.text for n in tree.findall("meta/task/labels/label/name")] == ["ok", "defect"]
     assert [image.get("subset") for image in tree.findall("image")] == ["Train", "Train"]
@@ -201,9 +201,11 @@ def test_cvat_is_well_formed_and_names_its_labels(boxes: Project, tmp_path: Path
     assert [float(box.get(side)) for side in ("xtl", "ytl", "xbr", "ybr")] == [4, 2, 44, 22]
 
 
-def test_yolo_is_read_by_a_yaml_reader_and_by_its_rule(boxes: Project, tmp_path: Path) -> None:
+def test_yolo_is_read_by_a_yaml_reader_and_by_its_rule(
+    boxes: ProjectFolder, tmp_path: Path
+) -> None:
     pyyaml = pytest.importorskip("yaml")
-    making.write(boxes, "yolo", tmp_path / "y", split=parse("train=0.5,val=0.5"))
+    making.write(boxes, "yolo", tmp_path / "y", split=parse_splits("train=0.5,val=0.5"))
     told = pyyaml.safe_load((tmp_path / "y/data.yaml").read_text())
     assert told == {"train": "images/train", "val": "images/val", "names": {0: "ok", 1: "defect"}}
     images = [path for path in (tmp_path / "y/images").rglob("*") if path.is_file()]
@@ -266,24 +268,28 @@ def test_the_reader_of_yaml_agrees_with_a_whole_one(text: str) -> None:
             return [plain(inner) for inner in value]
         return "" if value is None else str(value)
 
-    ours = {key: value for key, (value, _) in data_yaml.load(text).items()}
+    ours = {key: value for key, (value, _) in data_yaml.load_yaml(text).items()}
     theirs = plain(pyyaml.safe_load(text))
     assert {**ours, "download": ""} == {**theirs, "download": ""}
 
 
-def test_label_studio_takes_the_tasks(boxes: Project, whole: Project, tmp_path: Path) -> None:
+def test_label_studio_takes_the_tasks(
+    boxes: ProjectFolder, whole: ProjectFolder, tmp_path: Path
+) -> None:
     sdk = pytest.importorskip("label_studio_sdk.label_interface")
     for number, made in enumerate((boxes, whole)):
         place = tmp_path / f"{number}.json"
         making.write(made, "label-studio", place, provenance=True)
-        interface = sdk.LabelInterface(write.interface(("ok", "defect"), made is boxes))
+        interface = sdk.LabelInterface(write.build_labeling_config(("ok", "defect"), made is boxes))
         interface.validate()
         for task in json.loads(place.read_text()):
             for one in task["annotations"]:
                 assert interface.validate_prediction(one, return_errors=True) == []
 
 
-def test_label_studio_tasks_hold_what_its_import_asks_for(boxes: Project, tmp_path: Path) -> None:
+def test_label_studio_tasks_hold_what_its_import_asks_for(
+    boxes: ProjectFolder, tmp_path: Path
+) -> None:
     making.write(boxes, "label-studio", tmp_path / "t.json", provenance=True)
     first, second = json.loads((tmp_path / "t.json").read_text())
     assert second["data"] == {"image": "/data/local-files/?d=sub/b%20c.jpg", "batch": "3"}
@@ -304,7 +310,7 @@ FORMULAS = (
 
 
 def test_no_cell_of_a_plain_csv_is_a_formula(tmp_path: Path) -> None:
-    assert [unsafe(safe(text)) for text in FORMULAS] == list(FORMULAS)
+    assert [unescape_formula(escape_formula(text)) for text in FORMULAS] == list(FORMULAS)
     refs = [f"{n}.png" for n in range(len(FORMULAS))]
     made = making.project(
         tmp_path / "one", ["=x.png", *refs[1:]], {"=x.png": "=cmd()"}, classes=["=cmd()"],
@@ -353,7 +359,7 @@ def test_cells_with_odd_line_ends_stay_whole(tmp_path: Path) -> None:
 def test_the_docs_name_every_format() -> None:
     text = (Path(__file__).parents[2] / "docs/formats.md").read_text()
     rows = {line.split("|")[1].strip(" `"): line for line in text.splitlines() if line[:2] == "| "}
-    for name in names():
+    for name in list_formats():
         format_ = making.load(name)
         cells = [cell.strip() for cell in rows[name].split("|")]
         assert (cells[2] == "yes", cells[3] == "yes") == (bool(format_.read), bool(format_.write))

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from annotator.formats.csv import export
-from annotator.log.entries import Action, Entry, State, replay
-from annotator.project.project import Project
+from annotator.formats.csv import relabel_refs_csv
+from annotator.log.entries import Action, Entry, LogState, replay
+from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
 from tests.formats import making
 
@@ -21,15 +21,15 @@ cells = st.text(alphabet="ab \",;\n'é#=", max_size=6)
 names = st.text(alphabet="ab \",;'é#=", min_size=1, max_size=6).filter(lambda t: t.strip() == t)
 
 
-def exported(folder: Path, table: bytes, state: State) -> bytes:
+def exported(folder: Path, table: bytes, state: LogState) -> bytes:
     folder.mkdir(exist_ok=True)
     (folder / "annotator.toml").unlink(missing_ok=True)
-    project = Project.create(folder, Settings((ClassInfo("a"),)))
+    project = ProjectFolder.create(folder, Settings((ClassInfo("a"),)))
     project.refs_file.write_bytes(table)
-    return b"".join(export(project, lambda refs: [state.label(ref) for ref in refs]))
+    return b"".join(relabel_refs_csv(project, lambda refs: [state.label(ref) for ref in refs]))
 
 
-def label(ref: str, name: str) -> State:
+def label(ref: str, name: str) -> LogState:
     return replay([Entry(1, 0.0, "ann", Action.LABEL, ref, name)])
 
 
@@ -55,7 +55,7 @@ def test_one_label_changes_one_cell(
     for number, (before, after) in enumerate(rows):
         writer.writerow([before, f"{number}.jpg", "", after])
     table = text.getvalue().encode()
-    assert exported(tmp_path, table, State()) == table
+    assert exported(tmp_path, table, LogState()) == table
     changed = exported(tmp_path, table, label("0.jpg", name)).decode()
     read = list(csv.reader(io.StringIO(changed, newline=""), delimiter=delimiter))
     expected = list(csv.reader(io.StringIO(table.decode(), newline=""), delimiter=delimiter))
@@ -69,12 +69,12 @@ def test_one_label_changes_one_cell(
 
 def test_an_undone_import_empties_the_cell(tmp_path: Path) -> None:
     table = b"filename,annotation,x\na.jpg,sea,1\n"
-    assert exported(tmp_path, table, State()) == b"filename,annotation,x\na.jpg,,1\n"
+    assert exported(tmp_path, table, LogState()) == b"filename,annotation,x\na.jpg,,1\n"
 
 
 def test_short_rows_and_blank_lines_survive(tmp_path: Path) -> None:
     table = b"filename,x,annotation\na.jpg\n\nb.jpg,2,\n"
-    assert exported(tmp_path, table, State()) == table
+    assert exported(tmp_path, table, LogState()) == table
     found = exported(tmp_path, table, label("a.jpg", "ok"))
     assert found == b"filename,x,annotation\na.jpg,,ok\n\nb.jpg,2,\n"
 

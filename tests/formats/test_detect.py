@@ -7,22 +7,22 @@ from pathlib import Path
 import pytest
 
 from annotator.errors import RefError
-from annotator.formats.format import load, names
-from annotator.formats.sniff import detect
+from annotator.formats.format import list_formats, load_format
+from annotator.formats.sniff import detect_format
 from tests.formats import making
 
-FOUND = [name for name in names() if load(name).read and name != "list"]
+FOUND = [name for name in list_formats() if load_format(name).read and name != "list"]
 SUFFIX = {"csv": ".csv", "plain-csv": ".csv"}
 
 
 @pytest.mark.parametrize("name", FOUND)
 def test_every_export_is_recognised(name: str, tmp_path: Path) -> None:
     pytest.importorskip("pyarrow") if name == "parquet" else None
-    refs = making.WHOLE if "whole" in load(name).keeps else making.BOXES
+    refs = making.WHOLE if "whole" in load_format(name).keeps else making.BOXES
     made = making.project(tmp_path / "one", refs, dict.fromkeys(refs, "ok"))
     place = tmp_path / f"export{SUFFIX.get(name, '')}"
     making.write(made, name, place)
-    assert detect(place) == name
+    assert detect_format(place) == name
 
 
 def test_what_is_nothing_known_is_said(tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ def test_what_is_nothing_known_is_said(tmp_path: Path) -> None:
     making.images(tmp_path / "photos", ["a.png"])
     for name in ("x", "photos", "gone"):
         with pytest.raises(RefError, match="--format|does not exist"):
-            detect(tmp_path / name)
+            detect_format(tmp_path / name)
 
 
 @pytest.mark.parametrize("opened", ["", "data.yaml"])
@@ -43,8 +43,8 @@ def test_a_split_with_its_own_images_and_labels_is_yolo(opened: str, tmp_path: P
     text = "train: ../train/images\nval: ../valid/images\nnc: 2\nnames: ['cat', 'dog']\n"
     (tmp_path / "set/data.yaml").write_text(text)
     place = tmp_path / "set" / opened
-    assert detect(place) == "yolo"
-    made = making.reopened(tmp_path / "p", place, load("yolo"))
+    assert detect_format(place) == "yolo"
+    made = making.reopened(tmp_path / "p", place, load_format("yolo"))
     assert [(ref.rpartition("set/")[2], label) for ref, label, _ in making.items(made)] == [
         ("train/images/train.jpg#xywh=15,10,30,20", "dog"),
         ("valid/images/valid.jpg#xywh=15,10,30,20", "dog"),

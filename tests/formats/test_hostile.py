@@ -16,12 +16,12 @@ import pytest
 from PIL import Image
 
 from annotator.errors import AnnotatorError
-from annotator.formats.dataset import from_dataset
-from annotator.formats.format import load
-from annotator.formats.new_project import from_refs
-from annotator.formats.reading import Reading
-from annotator.formats.sniff import detect
-from annotator.project.project import Project
+from annotator.formats.dataset import create_from_dataset
+from annotator.formats.format import load_format
+from annotator.formats.new_project import create_from_refs
+from annotator.formats.reading import ImportContext
+from annotator.formats.sniff import detect_format
+from annotator.project.project import ProjectFolder
 from annotator.project.settings import Settings
 from tests.formats import hostile, hostile_tables, making
 from tests.formats.hostile import Case
@@ -37,13 +37,15 @@ FILES = [
 ]  # fmt: skip
 
 
-def opened(folder: Path, place: Path, how: dict[str, object]) -> Project:
-    name = str(how.pop("format", None) or detect(place))
+def opened(folder: Path, place: Path, how: dict[str, object]) -> ProjectFolder:
+    name = str(how.pop("format", None) or detect_format(place))
     settings = Settings(())
     if name in ("csv", "list"):
-        return from_refs(folder, place, settings, images=place.parent).project
-    reading = Reading(place, **how)  # type: ignore[arg-type]
-    return from_dataset(folder, reading, load(name), settings, lambda line: None).project
+        return create_from_refs(folder, place, settings, images=place.parent).project
+    reading = ImportContext(place, **how)  # type: ignore[arg-type]
+    return create_from_dataset(
+        folder, reading, load_format(name), settings, lambda line: None
+    ).project
 
 
 @pytest.fixture
@@ -87,7 +89,7 @@ def test_an_import_into_a_project_writes_nothing_on_a_fault(
     made = making.project(tmp_path / "one", ["a.png"], {})
     place = case.make(data)
     with pytest.raises(AnnotatorError, match="nothing was imported|cannot be|line"):
-        making.imported(made, place, load(detect(place)))
+        making.imported(made, place, load_format(detect_format(place)))
     assert making.entries(made) == []
 
 
@@ -189,7 +191,7 @@ def test_a_hostile_annotator_toml_is_refused_by_its_line(
     _, text, *said = case
     (tmp_path / "annotator.toml").write_bytes(text.encode() if isinstance(text, str) else text)
     with pytest.raises(AnnotatorError) as error:
-        Project.open(tmp_path)
+        ProjectFolder.open(tmp_path)
     for part in said:
         assert part in str(error.value)
     assert not any(ord(letter) < 32 and letter != "\n" for letter in str(error.value))

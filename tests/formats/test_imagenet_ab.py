@@ -13,12 +13,12 @@ import pytest
 from PIL import Image
 
 from annotator.errors import ProjectError
-from annotator.formats.format import load
-from annotator.formats.source import Options, Source
-from annotator.hits.recorder import PageShown, Recorder, Terminal, Tile
+from annotator.formats.format import load_format
+from annotator.formats.source import ExportOptions, ExportSource
+from annotator.hits.recorder import PageShown, PageTile, Recorder, TerminalWindow
 from annotator.log.entries import Action, Entry
 from annotator.log.store import SqliteStore
-from annotator.project.project import Project
+from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
 
 T0 = 1_700_000_000_000
@@ -87,13 +87,13 @@ def faults(record: dict[str, Any]) -> list[str]:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
+def project(tmp_path: Path) -> ProjectFolder:
     for ref in ("n01/a.jpg", "n01/a.png", "n02/b.jpg"):
         file = tmp_path / "images" / ref
         file.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (50, 40)).save(file)
     settings = Settings(classes=(ClassInfo("cat"), ClassInfo("dog")), images="../images")
-    made = Project.create(tmp_path / "p", settings)
+    made = ProjectFolder.create(tmp_path / "p", settings)
     made.refs_file.write_text("filename\nn01/a.jpg\nn01/a.png\nn02/b.jpg\n")
     store = SqliteStore(made.labels_file)
     store.append(Entry(0, 1.0, "ann", Action.LABEL, "n01/a.jpg", "cat"))
@@ -101,12 +101,14 @@ def project(tmp_path: Path) -> Project:
     return made
 
 
-def browse(project: Project, worker: str, at: int) -> None:
+def browse(project: ProjectFolder, worker: str, at: int) -> None:
     """One page of three images; the first is selected, the second only looked at."""
     recorder = Recorder(SqliteStore(project.labels_file), worker)
     refs = ("n01/a.jpg", "n01/a.png", "n02/b.jpg")
-    tiles = [Tile(ref, ref, (50, 40), (11.0 * i, 1, 10, 5)) for i, ref in enumerate(refs)]
-    recorder.page_shown(PageShown(at, 1, "cat", "positives"), tiles, Terminal(80, 24, (8, 16)))
+    tiles = [PageTile(ref, ref, (50, 40), (11.0 * i, 1, 10, 5)) for i, ref in enumerate(refs)]
+    recorder.page_shown(
+        PageShown(at, 1, "cat", "positives"), tiles, TerminalWindow(80, 24, (8, 16))
+    )
     for place in (0, 1):
         recorder.enter(place, at + 100 * place + 10)
         recorder.move(place, 0.5, 0.25, at + 100 * place + 20)
@@ -116,16 +118,18 @@ def browse(project: Project, worker: str, at: int) -> None:
     recorder.submit(at + 300)
 
 
-def export(project: Project, out: Path) -> Source:
+def export(project: ProjectFolder, out: Path) -> ExportSource:
     out.mkdir()
-    source = Source.open(project, SqliteStore(project.labels_file).entries(), Options())
-    write = load("imagenet-ab").write
+    source = ExportSource.open(project, SqliteStore(project.labels_file).entries(), ExportOptions())
+    write = load_format("imagenet-ab").write
     assert write is not None
     write(source, out)
     return source
 
 
-def test_every_field_is_there_with_its_type_and_unit(project: Project, tmp_path: Path) -> None:
+def test_every_field_is_there_with_its_type_and_unit(
+    project: ProjectFolder, tmp_path: Path
+) -> None:
     browse(project, "Ann Smith", T0)
     browse(project, "bob", T0 + 1000)
     export(project, tmp_path / "out")
@@ -144,7 +148,7 @@ def test_every_field_is_there_with_its_type_and_unit(project: Project, tmp_path:
         assert not file.is_file() or b"Ann Smith" not in file.read_bytes()
 
 
-def test_the_schema_test_sees_a_wrong_unit(project: Project, tmp_path: Path) -> None:
+def test_the_schema_test_sees_a_wrong_unit(project: ProjectFolder, tmp_path: Path) -> None:
     browse(project, "bob", T0)
     export(project, tmp_path / "out")
     (record,) = json.loads((tmp_path / "out/json/n01/a.json").read_text())
@@ -165,7 +169,7 @@ def points(file: Path) -> list[list[float]]:
     return found
 
 
-def test_the_xml_is_read_as_that_of_imagenet_ab(project: Project, tmp_path: Path) -> None:
+def test_the_xml_is_read_as_that_of_imagenet_ab(project: ProjectFolder, tmp_path: Path) -> None:
     browse(project, "ann", T0)
     browse(project, "bob", T0 + 1000)
     export(project, tmp_path / "out")
@@ -183,7 +187,7 @@ def test_the_xml_is_read_as_that_of_imagenet_ab(project: Project, tmp_path: Path
     ]  # fmt: skip
 
 
-def test_the_tables_of_the_tool_hold_every_page(project: Project, tmp_path: Path) -> None:
+def test_the_tables_of_the_tool_hold_every_page(project: ProjectFolder, tmp_path: Path) -> None:
     browse(project, "ann", T0)
     browse(project, "bob", T0 + 1000)
     export(project, tmp_path / "out")
@@ -197,13 +201,15 @@ def test_the_tables_of_the_tool_hold_every_page(project: Project, tmp_path: Path
     assert len({page["workerID"] for page in pages}) == 2
 
 
-def test_a_project_without_pages_says_how_to_have_some(project: Project, tmp_path: Path) -> None:
+def test_a_project_without_pages_says_how_to_have_some(
+    project: ProjectFolder, tmp_path: Path
+) -> None:
     with pytest.raises(ProjectError, match="annotator hits run"):
         export(project, tmp_path / "out")
 
 
 def test_the_documentation_names_every_field_that_is_written(
-    project: Project, tmp_path: Path
+    project: ProjectFolder, tmp_path: Path
 ) -> None:
     browse(project, "ann", T0)
     export(project, tmp_path / "out")

@@ -10,16 +10,16 @@ from xml.etree import ElementTree
 
 import pytest
 
-from annotator.formats.format import load
+from annotator.formats.format import load_format
 from annotator.log.entries import Action, Entry
 from annotator.log.store import SqliteStore
-from annotator.project.project import Project
+from annotator.project.project import ProjectFolder
 from tests.formats import making
 
 MARKS = {"machine": True, "model": "ridge 7", "probability": 0.9}
 
 
-def finished(folder: Path, refs: list[str]) -> Project:
+def finished(folder: Path, refs: list[str]) -> ProjectFolder:
     """The first item labelled by a person, the second by the model."""
     project = making.project(folder, refs, {})
     store = SqliteStore(project.labels_file)
@@ -34,12 +34,12 @@ def finished(folder: Path, refs: list[str]) -> Project:
 
 
 @pytest.fixture
-def images(tmp_path: Path) -> Project:
+def images(tmp_path: Path) -> ProjectFolder:
     return finished(tmp_path / "one", ["a.png", "b.png"])
 
 
 @pytest.fixture
-def boxes(tmp_path: Path) -> Project:
+def boxes(tmp_path: Path) -> ProjectFolder:
     return finished(tmp_path / "one", ["a.png#xywh=1,1,5,5", "b.png#xywh=1,1,5,5"])
 
 
@@ -47,7 +47,7 @@ def rows(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_in_tables(images: Project, tmp_path: Path) -> None:
+def test_in_tables(images: ProjectFolder, tmp_path: Path) -> None:
     making.write(images, "jsonl", tmp_path / "x.jsonl")
     person, model = rows(tmp_path / "x.jsonl")
     assert person == {"filename": "a.png", "label": "ok"}
@@ -59,12 +59,12 @@ def test_in_tables(images: Project, tmp_path: Path) -> None:
     assert (model["model"], model["probability"]) == ("ridge 7", "0.9") and model["machine"]
 
 
-def test_without_any_the_columns_are_the_plain_ones(images: Project, tmp_path: Path) -> None:
+def test_without_any_the_columns_are_the_plain_ones(images: ProjectFolder, tmp_path: Path) -> None:
     making.write(images, "plain-csv", tmp_path / "x.csv", only=("human",))
     assert "machine" not in (tmp_path / "x.csv").read_text()
 
 
-def test_in_formats_of_boxes(boxes: Project, tmp_path: Path) -> None:
+def test_in_formats_of_boxes(boxes: ProjectFolder, tmp_path: Path) -> None:
     making.write(boxes, "coco", tmp_path / "c.json")
     person, model = json.loads((tmp_path / "c.json").read_text())["annotations"]
     assert "provenance" not in person and model["provenance"] == MARKS
@@ -84,10 +84,12 @@ def test_in_formats_of_boxes(boxes: Project, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["plain-csv", "jsonl"])
-def test_marks_come_back_as_marks(images: Project, tmp_path: Path, name: str) -> None:
+def test_marks_come_back_as_marks(images: ProjectFolder, tmp_path: Path, name: str) -> None:
     """Not as columns of the user's own."""
     making.write(images, name, tmp_path / "x")
-    again = making.reopened(tmp_path / "two", tmp_path / "x", load(name), images=images.images)
+    again = making.reopened(
+        tmp_path / "two", tmp_path / "x", load_format(name), images=images.images
+    )
     making.write(again, "jsonl", tmp_path / "again.jsonl")
     person, model = rows(tmp_path / "again.jsonl")
     assert person == {"filename": "a.png", "label": "ok"}

@@ -13,21 +13,21 @@ import pytest
 from PIL import Image
 
 from annotator.features.store import FeatureStore
-from annotator.formats.predicted import Predictions
-from annotator.formats.source import Options, Source
-from annotator.formats.splits import assign, parse
+from annotator.formats.predicted import PoolPredictions
+from annotator.formats.source import ExportOptions, ExportSource
+from annotator.formats.splits import assign_splits, parse_splits
 from annotator.items.refs import Item
 from annotator.log.entries import Action, Entry, replay
 from annotator.log.store import SqliteStore
-from annotator.project.item_pool import load
-from annotator.project.project import Project
+from annotator.project.item_pool import load_refs
+from annotator.project.project import ProjectFolder
 from tests.formats import making
 
 REFS = tuple(f"{name}.png" for name in "abcdef")
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> Project:
+def made(tmp_path: Path) -> ProjectFolder:
     """a, b by people, c by a machine, d skipped, e undone, f open; a and c flagged."""
     project = making.project(tmp_path / "one", REFS, {})
     store = SqliteStore(project.labels_file)
@@ -51,7 +51,7 @@ def made(tmp_path: Path) -> Project:
     return project
 
 
-def lines(project: Project, **options: Any) -> list[dict[str, Any]]:
+def lines(project: ProjectFolder, **options: Any) -> list[dict[str, Any]]:
     place = project.folder.parent / "x.jsonl"
     place.unlink(missing_ok=True)
     making.write(project, "jsonl", place, **options)
@@ -73,11 +73,13 @@ def lines(project: Project, **options: Any) -> list[dict[str, Any]]:
         ({"agreement": 0.51}, "a"),
     ],
 )
-def test_which_items_are_chosen(made: Project, options: dict[str, Any], expected: str) -> None:
+def test_which_items_are_chosen(
+    made: ProjectFolder, options: dict[str, Any], expected: str
+) -> None:
     assert [line["filename"][0] for line in lines(made, **options)] == list(expected)
 
 
-def test_provenance_and_probabilities(made: Project) -> None:
+def test_provenance_and_probabilities(made: ProjectFolder) -> None:
     first, second, third, fourth, *_ = lines(made, provenance=True, probabilities=True)
     assert first == {
         "filename": "a.png", "label": "defect", "flagged": True, "annotator": "ann",
@@ -89,7 +91,7 @@ def test_provenance_and_probabilities(made: Project) -> None:
     assert fourth["skipped"] is True and "label" not in fourth
 
 
-def test_the_seeds_table_keeps_all_rows_and_hides_other_labels(made: Project) -> None:
+def test_the_seeds_table_keeps_all_rows_and_hides_other_labels(made: ProjectFolder) -> None:
     place = made.folder.parent / "x.csv"
     making.write(made, "csv", place, only=("human",))
     assert place.read_text().splitlines() == [
@@ -98,17 +100,17 @@ def test_the_seeds_table_keeps_all_rows_and_hides_other_labels(made: Project) ->
 
 
 def test_splits_are_of_the_shares_asked_for_in_every_class_and_stay() -> None:
-    splits = parse("train=0.8,val=0.1,test=0.1")
+    splits = parse_splits("train=0.8,val=0.1,test=0.1")
     paths = [f"{n}.jpg" for n in range(1000)]
     strata = ["rare" if n < 50 else "common" for n in range(1000)]
-    found = assign(splits, paths, strata)
+    found = assign_splits(splits, paths, strata)
     assert np.bincount(found).tolist() == [800, 100, 100]
     assert np.bincount(found[:50]).tolist() == [40, 5, 5]
     order = np.random.default_rng(0).permutation(1000)
-    again = assign(splits, [paths[n] for n in order], [strata[n] for n in order])
+    again = assign_splits(splits, [paths[n] for n in order], [strata[n] for n in order])
     assert (again == found[order]).all(), "the order of the images does not matter"
     # Classes of one image each do not all go to the first split.
-    single = assign(splits, paths, paths)
+    single = assign_splits(splits, paths, paths)
     assert 50 < np.count_nonzero(single == 1) < 150
 
 
@@ -117,7 +119,7 @@ def test_splits_are_of_the_shares_asked_for_in_every_class_and_stay() -> None:
 )
 def test_a_split_that_makes_no_sense_is_refused(text: str) -> None:
     with pytest.raises(making.AnnotatorError, match="--split"):
-        parse(text)
+        parse_splits(text)
 
 
 def test_accepted_proposals_are_boxes_of_their_name(tmp_path: Path) -> None:
@@ -163,10 +165,10 @@ def test_predictions_of_what_is_unlabelled(tmp_path: Path) -> None:
     made = making.project(tmp_path / "one", refs, labels)
     matrix = np.array([[1, n % 2, 0.1] for n in range(8)], np.float32)
     np.save(tmp_path / "f.npy", matrix)
-    FeatureStore.adopt(made.features_folder, tmp_path / "f.npy", load(made))
+    FeatureStore.adopt(made.features_folder, tmp_path / "f.npy", load_refs(made))
     entries = making.entries(made)
-    source = Source.open(made, entries, Options(predictions=True))
-    source.predictions = Predictions(made, source.refs, replay(entries))
+    source = ExportSource.open(made, entries, ExportOptions(predictions=True))
+    source.predictions = PoolPredictions(made, source.refs, replay(entries))
     said = [(record.item.path, record.predicted) for record in source.records() if record.score]
     assert said == [("6.png", "ok"), ("7.png", "defect")]
     from annotator.formats.label_studio.write import write
@@ -215,7 +217,7 @@ def annotator(*args: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd)
 
 
-def test_export_and_import_say_what_they_did(made: Project, tmp_path: Path) -> None:
+def test_export_and_import_say_what_they_did(made: ProjectFolder, tmp_path: Path) -> None:
     ran = annotator("export", made.folder, "y.json", "--format", "coco", cwd=tmp_path)
     assert ran.returncode == 0 and ran.stdout == ""
     assert "3 items written to y.json" in ran.stderr
@@ -245,7 +247,7 @@ def test_boxes_over_the_edge_are_cut_and_counted(tmp_path: Path) -> None:
     (tmp_path / "c.json").write_text(json.dumps(told))
     ran = annotator("init", "p", "--from", "c.json", cwd=tmp_path)
     assert "2 x part of a box that lay outside its image" in ran.stderr
-    found = [Item.parse(ref).box for ref in load(Project.open(tmp_path / "p"))]
+    found = [Item.parse(ref).box for ref in load_refs(ProjectFolder.open(tmp_path / "p"))]
     assert found == [(0, 0, 15, 15), (50, 30, 10, 9), (0, 0, 60, 40)]
 
 
@@ -261,7 +263,7 @@ def test_boxes_over_the_edge_are_cut_and_counted(tmp_path: Path) -> None:
     ],
 )
 def test_options_that_mean_nothing_are_usage_errors(
-    made: Project, tmp_path: Path, args: list[str], said: str
+    made: ProjectFolder, tmp_path: Path, args: list[str], said: str
 ) -> None:
     ran = annotator("export", made.folder, "x", *args, cwd=tmp_path)
     assert ran.returncode == 2
@@ -279,7 +281,7 @@ def test_several_classes_on_one_item_go_out_and_come_back(name: str, tmp_path: P
     made = making.project(tmp_path / "one", refs, {}, classes=["ok", "dusty"])
     toml = made.folder / "annotator.toml"
     toml.write_text("multi_label = true\n" + toml.read_text())
-    made = Project.open(made.folder)
+    made = ProjectFolder.open(made.folder)
     making.log(made, labels)
     making.write(made, name, tmp_path / "x")
     if name == "coco":
@@ -296,7 +298,7 @@ def test_a_set_of_classes_is_the_same_in_any_order(tmp_path: Path) -> None:
     made = making.project(tmp_path / "one", ("a.png", "b.png"), {}, classes=["ok", "dusty"])
     toml = made.folder / "annotator.toml"
     toml.write_text("multi_label = true\n" + toml.read_text())
-    made = Project.open(made.folder)
+    made = ProjectFolder.open(made.folder)
     place = tmp_path / "x.jsonl"
     lines = [("a.png", "dusty|ok"), ("b.png", "(none)")]
     place.write_text("".join(json.dumps({"filename": f, "label": n}) + "\n" for f, n in lines))

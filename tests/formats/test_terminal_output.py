@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 import annotator
-from annotator.project.project import Project
+from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
 
 NAME = "a\x1b]0;owned\x07.png"
@@ -22,7 +22,7 @@ def test_escape_sequences_of_a_name_reach_a_pipe_and_no_terminal(tmp_path: Path)
     images.mkdir()
     Image.new("RGB", (4, 4)).save(images / NAME, format="PNG")
     settings = Settings(classes=(ClassInfo("ok"),), images=str(images))
-    project = Project.create(tmp_path / "p", settings)
+    project = ProjectFolder.create(tmp_path / "p", settings)
     with annotator.open(project.folder).session("ann") as session:
         session.decide({session.current.ref: "ok"} if session.current else {})
     command = [sys.executable, "-m", "annotator", "export", str(project.folder), "-",

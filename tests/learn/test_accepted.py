@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from annotator.learn.error_estimate import Drawn, ErrorEstimate, Rest, estimate
-from annotator.learn.stratified import whole_pool
+from annotator.learn.error_estimate import DrawnLabels, ErrorEstimate, Unlabelled, estimate_error
+from annotator.learn.stratified import estimate_whole_pool
 
 N, LEFT, AUDITS = 2000, 60, 80
 
@@ -20,7 +20,7 @@ def session(rng: np.random.Generator) -> tuple[ErrorEstimate, ErrorEstimate, flo
     sure, unsure = rng.permutation(order[: 7 * N // 10]), rng.permutation(order[7 * N // 10 :])
     rows = np.concatenate([sure[:AUDITS], unsure[:LEFT]])
     size = len(unsure) - np.arange(LEFT)
-    drawn = Drawn(
+    drawn = DrawnLabels(
         proba[rows],
         proba[rows],
         1 - wrong[rows].astype(int),
@@ -28,9 +28,9 @@ def session(rng: np.random.Generator) -> tuple[ErrorEstimate, ErrorEstimate, flo
         np.concatenate([np.zeros(AUDITS, int), size]),
     )
     audits = np.arange(len(rows)) < AUDITS
-    rest = Rest(proba[unsure[LEFT:]], len(unsure) - LEFT)
-    accepted = Rest(proba[sure[AUDITS:]], len(sure) - AUDITS)
-    joined, left = whole_pool(drawn, rest, audits, accepted), estimate(drawn, rest)
+    rest = Unlabelled(proba[unsure[LEFT:]], len(unsure) - LEFT)
+    accepted = Unlabelled(proba[sure[AUDITS:]], len(sure) - AUDITS)
+    joined, left = estimate_whole_pool(drawn, rest, audits, accepted), estimate_error(drawn, rest)
     assert joined is not None and left is not None
     return joined, left, float(wrong.mean())
 
@@ -55,6 +55,8 @@ def test_the_shares_of_the_classes_are_those_of_the_whole_pool() -> None:
 def test_without_an_audit_among_the_labels_nothing_is_joined() -> None:
     proba = np.tile([0.2, 0.8], (40, 1))
     size = 100 - np.arange(40)
-    drawn = Drawn(proba, proba, np.ones(40, dtype=np.int64), 1 / size, size)
-    rest, none = Rest(proba, 60), np.zeros(40, bool)
-    assert whole_pool(drawn, rest, none, Rest(proba, 500)) == estimate(drawn, rest)
+    drawn = DrawnLabels(proba, proba, np.ones(40, dtype=np.int64), 1 / size, size)
+    rest, none = Unlabelled(proba, 60), np.zeros(40, bool)
+    assert estimate_whole_pool(drawn, rest, none, Unlabelled(proba, 500)) == estimate_error(
+        drawn, rest
+    )

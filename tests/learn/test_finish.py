@@ -5,32 +5,39 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from annotator.learn.audit import Plan, audit_order, certified, plan, spent, verdict
-from annotator.learn.error_estimate import Drawn
+from annotator.learn.audit import (
+    AuditPlan,
+    audit_order,
+    is_certified,
+    judge_audit,
+    plan_audit,
+    spent_alpha,
+)
+from annotator.learn.error_estimate import DrawnLabels
 
 
-def a_plan(size: int, bets: tuple[float, ...] = (0.0,), alpha: float = 0.05) -> Plan:
-    return Plan(0.9, size, 0.001, 299, 0.01, alpha, bets)
+def a_plan(size: int, bets: tuple[float, ...] = (0.0,), alpha: float = 0.05) -> AuditPlan:
+    return AuditPlan(0.9, size, 0.001, 299, 0.01, alpha, bets)
 
 
 def test_without_an_error_it_is_the_binomial_rule() -> None:
     # (1 − 0.01)^n <= 0.05 from n = 299 on; the pool is so large that it counts as endless
-    assert not verdict([False] * 298, a_plan(10**9)).certified
-    assert verdict([False] * 299, a_plan(10**9)).certified
-    assert verdict([], a_plan(10**9)).more == 299
+    assert not judge_audit([False] * 298, a_plan(10**9)).certified
+    assert judge_audit([False] * 299, a_plan(10**9)).certified
+    assert judge_audit([], a_plan(10**9)).more == 299
 
 
 def test_a_small_accepted_set_needs_fewer_labels_and_never_more_than_it_holds() -> None:
-    small = verdict([], a_plan(500)).more
+    small = judge_audit([], a_plan(500)).more
     assert small is not None and small < 299
     # at 1 % of 100 rows one wrong row refutes the certificate until 95 of 100 are seen
-    assert verdict([], a_plan(100)).more == 95
+    assert judge_audit([], a_plan(100)).more == 95
 
 
 def test_the_bound_shrinks_with_labels_and_grows_with_errors() -> None:
     mixed = a_plan(10_000, bets=(0.05, 0.3, 0.5))
-    few, many = verdict([False] * 100, mixed), verdict([False] * 1000, mixed)
-    wrong = verdict([True] + [False] * 999, mixed)
+    few, many = judge_audit([False] * 100, mixed), judge_audit([False] * 1000, mixed)
+    wrong = judge_audit([True] + [False] * 999, mixed)
     assert many.bound < wrong.bound < few.bound
     assert many.bound < 0.01 and many.certified
     assert wrong.wrong == 1 and wrong.audited == 1000
@@ -38,7 +45,10 @@ def test_the_bound_shrinks_with_labels_and_grows_with_errors() -> None:
 
 def test_a_wrong_prediction_costs_labels_but_not_the_certificate() -> None:
     mixed = a_plan(10_000, bets=(0.05, 0.3, 0.5))
-    before, after = verdict([False] * 50, mixed).more, verdict([False] * 50 + [True], mixed).more
+    before, after = (
+        judge_audit([False] * 50, mixed).more,
+        judge_audit([False] * 50 + [True], mixed).more,
+    )
     assert before is not None and after is not None and after > before
 
 
@@ -49,17 +59,17 @@ def test_sets_that_are_too_wrong_are_certified_at_most_as_often_as_promised(
     """Looked at after every label and stopped at the luckiest moment, up to 600 labels."""
     rng, size, runs = np.random.default_rng(0), 3000, 2000
     truth = np.arange(size) < 31  # 1.03 % wrong: just above what the certificate allows
-    found = sum(certified(rng.permutation(truth)[:600], a_plan(size, bets)) for _ in range(runs))
+    found = sum(is_certified(rng.permutation(truth)[:600], a_plan(size, bets)) for _ in range(runs))
     assert found / runs <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / runs)
     assert found > 0
 
 
-def drawn(n: int, error: float, rng: np.random.Generator) -> tuple[Drawn, np.ndarray]:
+def drawn(n: int, error: float, rng: np.random.Generator) -> tuple[DrawnLabels, np.ndarray]:
     """n labels drawn uniformly, by a calibrated binary model, and 20,000 unlabelled rows."""
     top = np.clip(1 - rng.exponential(error, size=n + 20_000), 0.5, 1 - 1e-6)
     proba = np.stack([1 - top, top], axis=1)
     y = (rng.random(len(top)) < top).astype(int)
-    known = Drawn(
+    known = DrawnLabels(
         proba[:n], proba[:n], y[:n], 1 / (20_000.0 + n - np.arange(n)), 20_000 + n - np.arange(n)
     )
     return known, top[n:]
@@ -67,8 +77,8 @@ def drawn(n: int, error: float, rng: np.random.Generator) -> tuple[Drawn, np.nda
 
 def test_the_plan_accepts_more_where_more_error_is_allowed() -> None:
     known, top = drawn(300, 0.02, np.random.default_rng(1))
-    strict = plan(top, known, len(top), max_error=0.005)
-    loose = plan(top, known, len(top), max_error=0.02)
+    strict = plan_audit(top, known, len(top), max_error=0.005)
+    loose = plan_audit(top, known, len(top), max_error=0.02)
     assert strict is not None and loose is not None
     assert loose.size > strict.size and loose.threshold < strict.threshold
     assert strict.size == (top >= strict.threshold).sum()
@@ -79,12 +89,12 @@ def test_the_plan_accepts_more_where_more_error_is_allowed() -> None:
 
 def test_no_plan_where_the_audit_would_cost_more_than_it_spares() -> None:
     known, top = drawn(100, 0.02, np.random.default_rng(2))
-    assert plan(top[:200], known, 200, max_error=0.001) is None
+    assert plan_audit(top[:200], known, 200, max_error=0.001) is None
 
 
 def test_all_attempts_together_spend_no_more_than_alpha() -> None:
-    assert sum(spent(0.05, attempt) for attempt in range(1, 60)) == pytest.approx(0.05)
-    assert spent(0.05, 1) > spent(0.05, 2) > spent(0.05, 3)
+    assert sum(spent_alpha(0.05, attempt) for attempt in range(1, 60)) == pytest.approx(0.05)
+    assert spent_alpha(0.05, 1) > spent_alpha(0.05, 2) > spent_alpha(0.05, 3)
 
 
 def test_the_audit_is_a_random_order_of_the_accepted_rows() -> None:

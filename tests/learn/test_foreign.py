@@ -8,8 +8,13 @@ import numpy as np
 import pytest
 
 from annotator.errors import ProjectError
-from annotator.learn.model import FittedModel, estimator, model_name, out_of_sample
-from annotator.learn.rows import unit
+from annotator.learn.model import (
+    FittedModel,
+    load_estimator,
+    out_of_sample_proba,
+    versioned_model_name,
+)
+from annotator.learn.rows import normalize_rows
 
 OWN = """
 import numpy as np
@@ -51,34 +56,38 @@ def own(tmp_path: Path) -> str:
 
 def data(n: int = 60) -> tuple[np.ndarray, np.ndarray]:
     y = np.arange(n) % 3
-    return unit(2 * np.eye(3, 6)[y] + 0.5 * np.random.default_rng(0).normal(size=(n, 6))), y
+    return normalize_rows(
+        2 * np.eye(3, 6)[y] + 0.5 * np.random.default_rng(0).normal(size=(n, 6))
+    ), y
 
 
 def test_a_class_in_a_file_learns_and_serves_all_classes_of_the_project(own: str) -> None:
     X, y = data()
-    model = FittedModel("own", estimator(f"{own}:Centroids")(4).fit(X[:30], y[:30]), 30, 4)
+    model = FittedModel("own", load_estimator(f"{own}:Centroids")(4).fit(X[:30], y[:30]), 30, 4)
     proba = model.predict_proba(X[30:])
     assert proba.shape == (30, 4)
     np.testing.assert_allclose(proba.sum(axis=1), 1)
     assert (proba.argmax(axis=1) == y[30:]).mean() > 0.9
-    assert (out_of_sample(model, X[:30], y[:30]).argmax(axis=1) == y[:30]).mean() > 0.9
+    assert (out_of_sample_proba(model, X[:30], y[:30]).argmax(axis=1) == y[:30]).mean() > 0.9
 
 
 def test_a_model_is_called_by_its_file_not_by_the_folder_that_it_is_in(own: str) -> None:
-    assert model_name(f"{own}:Centroids", 7) == "own.py:Centroids@7"
-    assert model_name("ridge", 7) == "ridge@7"
+    assert versioned_model_name(f"{own}:Centroids", 7) == "own.py:Centroids@7"
+    assert versioned_model_name("ridge", 7) == "ridge@7"
 
 
 def test_labels_of_one_class_are_kept_from_a_class_that_refuses_them(own: str) -> None:
     X, _ = data()
-    model = FittedModel("own", estimator(f"{own}:Centroids")(3).fit(X[:1], np.array([2])), 1, 3)
+    model = FittedModel(
+        "own", load_estimator(f"{own}:Centroids")(3).fit(X[:1], np.array([2])), 1, 3
+    )
     assert (model.predict_proba(X).argmax(axis=1) == 2).all()
 
 
 def test_an_installed_class_is_named_by_its_module() -> None:
     pytest.importorskip("sklearn")
     X, y = data()
-    found = estimator("sklearn.neighbors:KNeighborsClassifier")(3).fit(X[:30], y[:30])
+    found = load_estimator("sklearn.neighbors:KNeighborsClassifier")(3).fit(X[:30], y[:30])
     assert (found.predict_proba(X[30:]).argmax(axis=1) == y[30:]).mean() > 0.9
 
 
@@ -97,11 +106,11 @@ def test_an_installed_class_is_named_by_its_module() -> None:
 )
 def test_what_is_no_estimator_is_refused_with_the_reason(own: str, name: str, message: str) -> None:
     with pytest.raises(ProjectError, match=message):
-        estimator(name.format(own=own))
+        load_estimator(name.format(own=own))
 
 
 def test_probabilities_of_a_wrong_shape_are_named(own: str) -> None:
     X, y = data()
-    fitted = estimator(f"{own}:Flat")(3).fit(X, y)
+    fitted = load_estimator(f"{own}:Flat")(3).fit(X, y)
     with pytest.raises(ProjectError, match=r"Flat must give .* \(60, 3\).*it gave \(60, 7\)"):
         fitted.predict_proba(X)

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from annotator.learn.candidates import OpenRows, Pool
-from annotator.learn.error_estimate import Drawn, Rest, estimate, lure_weights
+from annotator.learn.error_estimate import DrawnLabels, Unlabelled, estimate_error, lure_weights
 from annotator.learn.mixture import HerdingMix, drawing_weights
 from annotator.learn.rows import UnitRows
 
@@ -95,9 +95,11 @@ def stream(rng: np.random.Generator, error: float, labels: int, skew: float) -> 
         left[rows[-1]] = 0
     proba = np.stack([doubt, 1 - doubt], axis=1)
     known = proba[rows]
-    drawn = Drawn(known, known, 1 - wrong[rows].astype(int), np.array(q), 5000 - np.arange(labels))
+    drawn = DrawnLabels(
+        known, known, 1 - wrong[rows].astype(int), np.array(q), 5000 - np.arange(labels)
+    )
     rest = np.delete(np.arange(5000), rows)
-    return estimate(drawn, Rest(proba[rest], len(rest))), wrong.mean()
+    return estimate_error(drawn, Unlabelled(proba[rest], len(rest))), wrong.mean()
 
 
 @pytest.mark.parametrize(("error", "skew"), [(0.05, 0.0), (0.1, 1.0), (0.25, 2.0)])
@@ -127,8 +129,8 @@ def test_the_class_shares_are_those_of_the_pool_not_of_what_was_asked() -> None:
         rows.append(int(rng.choice(len(odds), p=share)))
         q.append(share[rows[-1]])
     rest = np.delete(np.arange(2000), rows)
-    drawn = Drawn(proba[rows], proba[rows], y[rows], np.array(q), 2000 - np.arange(300))
-    found = estimate(drawn, Rest(proba[rest], len(rest)))
+    drawn = DrawnLabels(proba[rows], proba[rows], y[rows], np.array(q), 2000 - np.arange(300))
+    found = estimate_error(drawn, Unlabelled(proba[rest], len(rest)))
     assert found is not None
     assert abs((y[rows] == 0).mean() - (y == 0).mean()) > 0.1  # what was asked misleads
     for c, share in enumerate(found.shares):
@@ -141,19 +143,19 @@ def test_nothing_is_claimed_from_labels_that_were_not_drawn_at_random() -> None:
     proba, wrong = doubtful(np.random.default_rng(6), 40)
     y, nothing = (wrong == 0).astype(int), np.full(20, np.nan)
     known = proba[:20].astype(float)
-    drawn = Drawn(known, known, y[:20], nothing, np.zeros(20, dtype=np.int64))
-    assert estimate(drawn, Rest(proba[20:], 20)) is None
+    drawn = DrawnLabels(known, known, y[:20], nothing, np.zeros(20, dtype=np.int64))
+    assert estimate_error(drawn, Unlabelled(proba[20:], 20)) is None
 
 
 def test_few_labels_are_not_shown_and_no_error_seen_is_not_no_error() -> None:
     sure = np.tile([0.01, 0.99], (200, 1))
     size = 1000 - np.arange(30)
-    drawn = Drawn(sure[:30], sure[:30], np.ones(30, dtype=np.int64), 1 / size, size)
-    found = estimate(drawn, Rest(sure, 970))
+    drawn = DrawnLabels(sure[:30], sure[:30], np.ones(30, dtype=np.int64), 1 / size, size)
+    found = estimate_error(drawn, Unlabelled(sure, 970))
     assert found is not None and found.shown
     assert found.high > 0.03
-    few = Drawn(sure[:5], sure[:5], np.ones(5, dtype=np.int64), 1 / size[:5], size[:5])
-    found = estimate(few, Rest(sure, 995))
+    few = DrawnLabels(sure[:5], sure[:5], np.ones(5, dtype=np.int64), 1 / size[:5], size[:5])
+    found = estimate_error(few, Unlabelled(sure, 995))
     assert found is not None and not found.shown
 
 
@@ -161,11 +163,11 @@ def test_the_opinion_of_a_model_that_nothing_has_calibrated_counts_for_nothing()
     """A model that is always sure and wrong on every third label."""
     sure, y = np.tile([0.001, 0.999], (1000, 1)), (np.arange(30) % 3 > 0).astype(np.int64)
     size = 1000 - np.arange(30)
-    drawn = Drawn(sure[:30], sure[:30], y, 1 / size, size, calibrated=False)
-    found = estimate(drawn, Rest(sure, 970))
+    drawn = DrawnLabels(sure[:30], sure[:30], y, 1 / size, size, calibrated=False)
+    found = estimate_error(drawn, Unlabelled(sure, 970))
     assert found is not None
     assert found.error == pytest.approx(1 / 3, abs=0.02)
-    believed = estimate(replace(drawn, calibrated=True), Rest(sure, 970))
+    believed = estimate_error(replace(drawn, calibrated=True), Unlabelled(sure, 970))
     assert believed is not None and believed.error < 0.28
     assert found.high - found.low > believed.high - believed.low
 
@@ -178,7 +180,9 @@ def test_a_small_pool_is_less_sure_than_a_large_one_by_what_the_corrections_take
     found = {}
     for N in (120, 100_000):
         size = N - np.arange(60)
-        found[N] = estimate(Drawn(proba, fitted, y, 1 / size, size), Rest(fitted, N - 60))
+        found[N] = estimate_error(
+            DrawnLabels(proba, fitted, y, 1 / size, size), Unlabelled(fitted, N - 60)
+        )
     small, large = found[120], found[100_000]
     assert small is not None and large is not None
     assert small.error < large.error

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from annotator.learn.ridge import PENALTIES, RidgeLOO, reviewed_at
-from annotator.learn.solve import path
+from annotator.learn.solve import regularization_path
 
 Array = NDArray[np.float64]
 
@@ -95,7 +95,11 @@ def test_beyond_1500_labels_it_is_the_same_model_grown_undone_or_anew() -> None:
 
 def test_both_forms_agree_on_every_penalty() -> None:
     X, Y = rows(50, 9), np.eye(3)[labels(50, 3)]
-    for a, b in zip(path(X, X @ X.T, Y, PENALTIES), path(X, None, Y, PENALTIES), strict=True):
+    for a, b in zip(
+        regularization_path(X, X @ X.T, Y, PENALTIES),
+        regularization_path(X, None, Y, PENALTIES),
+        strict=True,
+    ):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-8)
 
 

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from annotator.learn.candidates import OpenRows
 from annotator.learn.mixture import drawing_weights
 from annotator.learn.model import FittedModel
-from annotator.learn.pool_scan import SAMPLE, Rolling
+from annotator.learn.pool_scan import SAMPLE_SIZE, IncrementalScan
 from annotator.learn.ranking import Ranking, Snapshot, learn
 from annotator.learn.ridge import RidgeLOO
-from annotator.learn.rows import CHUNK, KEPT, UnitRows, unit
+from annotator.learn.rows import CHUNK, MAX_KEPT_VALUES, UnitRows, normalize_rows
 
 N, D = 3 * CHUNK + 100, 6
 
@@ -24,15 +24,15 @@ def rows() -> NDArray[np.float32]:
 
 def fitted(X: NDArray[np.float32]) -> FittedModel:
     y = (X[:50, 0] > 0).astype(np.int64)
-    return FittedModel("ridge@50", RidgeLOO(2).fit(unit(X[:50]), y), 50, 2)
+    return FittedModel("ridge@50", RidgeLOO(2).fit(normalize_rows(X[:50]), y), 50, 2)
 
 
 def test_after_a_round_every_row_has_the_weight_of_the_model(rows: NDArray[np.float32]) -> None:
     everything, mask = np.ones(N, dtype=bool), np.arange(N) >= 50
-    rolling, model = Rolling(UnitRows(rows), everything, seed=0), fitted(rows)
+    rolling, model = IncrementalScan(UnitRows(rows), everything, seed=0), fitted(rows)
     for _ in range(4):
         scan = rolling.step(model, 2, everything, mask, None)
-    expected = drawing_weights(model.unit_proba(unit(rows))) * mask
+    expected = drawing_weights(model.unit_proba(normalize_rows(rows))) * mask
     shares = np.array([scan.open.share(row) for row in range(0, N, 97)])
     np.testing.assert_allclose(shares, expected[::97] / expected.sum(), rtol=1e-4)
 
@@ -41,20 +41,24 @@ def test_scored_rows_are_open_and_different_and_begin_with_the_sample(
     rows: NDArray[np.float32],
 ) -> None:
     everything, mask = np.ones(N, dtype=bool), np.arange(N) % 3 > 0
-    rolling, model = Rolling(UnitRows(rows), everything, seed=0), fitted(rows)
+    rolling, model = IncrementalScan(UnitRows(rows), everything, seed=0), fitted(rows)
     for _ in range(3):
         scan = rolling.step(model, 2, everything, mask, None)
     assert mask[scan.rows].all()
     assert len(np.unique(scan.rows)) == len(scan.rows) > scan.sampled
-    assert abs(scan.sampled - SAMPLE * 2 / 3) < 300
-    np.testing.assert_allclose(scan.proba, model.unit_proba(unit(rows[scan.rows])), atol=1e-5)
-    best = np.sort(drawing_weights(model.unit_proba(unit(rows[: 2 * CHUNK][mask[: 2 * CHUNK]]))))
+    assert abs(scan.sampled - SAMPLE_SIZE * 2 / 3) < 300
+    np.testing.assert_allclose(
+        scan.proba, model.unit_proba(normalize_rows(rows[scan.rows])), atol=1e-5
+    )
+    best = np.sort(
+        drawing_weights(model.unit_proba(normalize_rows(rows[: 2 * CHUNK][mask[: 2 * CHUNK]])))
+    )
     assert drawing_weights(scan.proba).max() == pytest.approx(best[-1], rel=1e-4)
 
 
 def test_a_row_taken_back_is_drawn_again(rows: NDArray[np.float32]) -> None:
     everything = np.ones(N, dtype=bool)
-    rolling, model = Rolling(UnitRows(rows), everything, seed=0), fitted(rows)
+    rolling, model = IncrementalScan(UnitRows(rows), everything, seed=0), fitted(rows)
     closed = everything.copy()
     closed[10] = False
     assert rolling.step(model, 2, everything, closed, None).open.share(10) == 0
@@ -84,7 +88,7 @@ def test_few_open_rows_among_many_are_all_found() -> None:
 
 
 def test_a_session_on_a_large_pool_asks_open_rows_and_estimates() -> None:
-    n, d = KEPT // 64 + 1000, 64
+    n, d = MAX_KEPT_VALUES // 64 + 1000, 64
     rng = np.random.default_rng(0)
     X = rng.standard_normal((n, d), dtype=np.float32)
     X[:, 0] += 3 * (np.arange(n) % 2)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from annotator.detection.detections import Detections
-from annotator.detection.evaluate import Truth
+from annotator.detection.evaluate import GroundTruthBoxes
 
 WIDTH, HEIGHT = 640, 480
 NAMES = ("person", "bicycle")
@@ -36,7 +36,7 @@ MODELS = (
 )
 
 
-def scenes(count: int, seed: int) -> dict[str, Truth]:
+def scenes(count: int, seed: int) -> dict[str, GroundTruthBoxes]:
     """Images of up to eight objects of two classes."""
     rng = np.random.default_rng([seed, 0])
     found = {}
@@ -45,17 +45,19 @@ def scenes(count: int, seed: int) -> dict[str, Truth]:
         sides = rng.uniform(30, 160, (n, 2))
         corners = rng.uniform((0, 0), (WIDTH - 160, HEIGHT - 160), (n, 2))
         names = tuple(NAMES[i] for i in rng.integers(0, 2, n))
-        found[f"{number:04}.jpg"] = Truth(np.concatenate([corners, corners + sides], 1), names)
+        found[f"{number:04}.jpg"] = GroundTruthBoxes(
+            np.concatenate([corners, corners + sides], 1), names
+        )
     return found
 
 
-def answers(model: Noisy, truth: dict[str, Truth], seed: int) -> dict[str, Detections]:
+def answers(model: Noisy, truth: dict[str, GroundTruthBoxes], seed: int) -> dict[str, Detections]:
     """What a model sees in each scene; the same for the same seed."""
     rng = np.random.default_rng([seed, 1, sum(model.name.encode())])
     return {path: _seen(model, known, rng) for path, known in truth.items()}
 
 
-def _seen(model: Noisy, known: Truth, rng: np.random.Generator) -> Detections:
+def _seen(model: Noisy, known: GroundTruthBoxes, rng: np.random.Generator) -> Detections:
     rows = np.flatnonzero(rng.random(len(known.names)) >= model.misses)
     boxes = known.boxes[rows]
     sides = np.tile(boxes[:, 2:] - boxes[:, :2], 2)
@@ -76,7 +78,7 @@ def _other(name: str) -> str:
     return NAMES[1 - NAMES.index(name)]
 
 
-def official(truth: dict[str, Truth], found: dict[str, Detections]) -> dict[str, float]:
+def official(truth: dict[str, GroundTruthBoxes], found: dict[str, Detections]) -> dict[str, float]:
     """The AP of each class at IoU 0.5, by pycocotools."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval

@@ -12,7 +12,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from annotator.cli.app import app
-from annotator.detection.cluster import METHODS, cluster
+from annotator.detection.cluster import CLUSTER_METHODS, cluster_vectors
 from annotator.detection.dbscan import dbscan
 from annotator.detection.proposal import Proposal
 from annotator.errors import ExtraMissing, FeatureError, RefError
@@ -21,15 +21,15 @@ from annotator.items.ref_table import RefTable
 from annotator.items.refs import Box, Item
 from annotator.log.entries import Action, Entry
 from annotator.log.store import SqliteStore
-from annotator.pages import Order, Select, Wish
-from annotator.pages.browse import Browse
+from annotator.pages import PageOrder, PageRequest, SelectionMode
+from annotator.pages.browse import BrowseSource
 from annotator.project.clusters import Clusters, read_clusters
-from annotator.project.item_pool import load
-from annotator.project.priorities import read_first
-from annotator.project.project import Project
+from annotator.project.item_pool import load_refs
+from annotator.project.priorities import read_priorities
+from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
 from annotator.proposals import ProposalWriter
-from annotator.session.session import Session
+from annotator.session.session import LabelSession
 
 SIZES = (30, 20, 10)
 """Of three heaps in directions far apart."""
@@ -47,17 +47,17 @@ def heaps(noise: int = 0, d: int = 12) -> tuple[np.ndarray, np.ndarray]:
     return rows[order].astype(np.float32), truth[order]
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", CLUSTER_METHODS)
 def test_heaps_are_found_whatever_their_length_the_largest_first(method: str) -> None:
     pytest.importorskip("sklearn", reason="needs scikit-learn")
     X, truth = heaps()
-    found = cluster(X, method, count=3, eps=0.2, min_size=4)  # type: ignore[arg-type]
-    assert found.member.tolist() == truth.tolist()
+    found = cluster_vectors(X, method, count=3, eps=0.2, min_size=4)  # type: ignore[arg-type]
+    assert found.cluster_of.tolist() == truth.tolist()
 
 
 def test_what_is_near_nothing_is_noise() -> None:
     X, truth = heaps(noise=4)
-    assert cluster(X, "dbscan", eps=0.2, min_size=3).member.tolist() == truth.tolist()
+    assert cluster_vectors(X, "dbscan", eps=0.2, min_size=3).cluster_of.tolist() == truth.tolist()
 
 
 @pytest.mark.parametrize(("eps", "least"), [(0.02, 2), (0.1, 5), (0.3, 3), (1.2, 4)])
@@ -80,7 +80,7 @@ def test_dbscan_finds_the_clusters_of_scikit_learn(
 
 def test_the_most_typical_comes_first() -> None:
     X, truth = heaps()
-    found = cluster(X, "dbscan", eps=0.2, min_size=3)
+    found = cluster_vectors(X, "dbscan", eps=0.2, min_size=3)
     for number in range(len(found)):
         inside = found.items(number)
         assert set(inside.tolist()) == set(np.flatnonzero(truth == number).tolist())
@@ -90,9 +90,9 @@ def test_the_most_typical_comes_first() -> None:
 
 def test_no_features_and_too_many_for_hdbscan_are_said() -> None:
     with pytest.raises(FeatureError, match="annotator features"):
-        cluster(np.zeros((0, 4), np.float32))
+        cluster_vectors(np.zeros((0, 4), np.float32))
     with pytest.raises(FeatureError, match="--method dbscan"):
-        cluster(np.ones((30_001, 1), np.float32), "hdbscan")
+        cluster_vectors(np.ones((30_001, 1), np.float32), "hdbscan")
 
 
 def test_without_scikit_learn_the_command_that_installs_it_is_named(
@@ -100,14 +100,14 @@ def test_without_scikit_learn_the_command_that_installs_it_is_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, "sklearn", None)
     with pytest.raises(ExtraMissing, match="pip install"):
-        cluster(heaps()[0], "kmeans")
+        cluster_vectors(heaps()[0], "kmeans")
 
 
 # --- a project
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
+def project(tmp_path: Path) -> ProjectFolder:
     """Items with features in three heaps: z.png of the largest, y.png, x.png."""
     X, truth = heaps()
     images = tmp_path / "images"
@@ -117,7 +117,7 @@ def project(tmp_path: Path) -> Project:
     refs = [
         Item("zyx"[heap] + ".png", Box(10 * row, 0, 9, 20)).ref for row, heap in enumerate(truth)
     ]
-    made = Project.create(
+    made = ProjectFolder.create(
         tmp_path / "p", Settings((ClassInfo("cat"), ClassInfo("dog")), images="../images")
     )
     lines = [f'{ref.partition("#")[0]},"{ref.partition("=")[2]}"' for ref in refs]
@@ -135,7 +135,7 @@ def run(*args: object) -> dict[str, object]:
     return dict(json.loads(result.stdout))
 
 
-def found(project: Project, *args: object) -> list[dict[str, object]]:
+def found(project: ProjectFolder, *args: object) -> list[dict[str, object]]:
     told = run(project.folder, "--method", "dbscan", "--eps", "0.2", *args)
     return told["clusters"]  # type: ignore[return-value]
 
@@ -144,7 +144,7 @@ def image(ref: str) -> str:
     return Item.parse(ref).path
 
 
-def test_clusters_are_written_with_their_items(project: Project) -> None:
+def test_clusters_are_written_with_their_items(project: ProjectFolder) -> None:
     assert [one["size"] for one in found(project)] == list(SIZES)
     listed = read_clusters(project)
     assert len(listed.refs) == sum(SIZES)
@@ -152,8 +152,8 @@ def test_clusters_are_written_with_their_items(project: Project) -> None:
         assert image(ref) == ("z.png", "y.png", "x.png")[number]
 
 
-def test_labels_name_their_cluster_then_proposals_do(project: Project) -> None:
-    refs = list(load(project))
+def test_labels_name_their_cluster_then_proposals_do(project: ProjectFolder) -> None:
+    refs = list(load_refs(project))
     with ProposalWriter(project) as writer:
         for ref in refs:
             item, name = Item.parse(ref), "horse" if ref.startswith("y") else "object"
@@ -170,26 +170,30 @@ def test_labels_name_their_cluster_then_proposals_do(project: Project) -> None:
     assert read_clusters(project).names == {0: "cat", 1: "horse"}
 
 
-def test_typical_asks_one_item_of_each_cluster_and_runs_all_of_them(project: Project) -> None:
+def test_typical_asks_one_item_of_each_cluster_and_runs_all_of_them(project: ProjectFolder) -> None:
     clusters = found(project, "--queue", "typical")
-    first = [item.ref for item in read_first(project)]
+    first = [item.ref for item in read_priorities(project)]
     assert first == [one["typical"][0] for one in clusters]  # type: ignore[index]
     found(project, "--queue", "runs")
-    asked = [image(item.ref) for item in read_first(project)]
+    asked = [image(item.ref) for item in read_priorities(project)]
     assert asked == ["z.png"] * 30 + ["y.png"] * 20 + ["x.png"] * 10
 
 
-def browse(project: Project, store: SqliteStore, wish: Wish) -> Browse:
-    session = Session(store, project.settings.names, annotator="ann")
-    session.extend(load(project))
+def browse(project: ProjectFolder, store: SqliteStore, wish: PageRequest) -> BrowseSource:
+    session = LabelSession(store, project.settings.names, annotator="ann")
+    session.extend(load_refs(project))
     session.learner.clusters = read_clusters(project)
-    return Browse(session, wish)
+    return BrowseSource(session, wish)
 
 
-def test_each_cluster_is_a_page_from_its_middle_outwards(project: Project) -> None:
+def test_each_cluster_is_a_page_from_its_middle_outwards(project: ProjectFolder) -> None:
     clusters = found(project)
     store = SqliteStore(project.labels_file)
-    pages = browse(project, store, Wish("cat", Select.POSITIVES_ONLY, Order.CLUSTERS, per_page=40))
+    pages = browse(
+        project,
+        store,
+        PageRequest("cat", SelectionMode.POSITIVES_ONLY, PageOrder.CLUSTERS, per_page=40),
+    )
     for expected in clusters:
         page = pages.next()
         assert page is not None
@@ -198,12 +202,16 @@ def test_each_cluster_is_a_page_from_its_middle_outwards(project: Project) -> No
     store.close()
 
 
-def test_a_page_of_exceptions_asks_about_the_name_of_its_cluster(project: Project) -> None:
+def test_a_page_of_exceptions_asks_about_the_name_of_its_cluster(project: ProjectFolder) -> None:
     store = SqliteStore(project.labels_file)
-    ofz = [ref for ref in load(project) if ref.startswith("z")]
+    ofz = [ref for ref in load_refs(project) if ref.startswith("z")]
     store.append(*(Entry(0, 1.0, "ann", Action.LABEL, ref, "dog") for ref in ofz[:3]))
     found(project)
-    pages = browse(project, store, Wish("", Select.EXCEPTIONS, Order.CLUSTERS, "cat", per_page=40))
+    pages = browse(
+        project,
+        store,
+        PageRequest("", SelectionMode.EXCEPTIONS, PageOrder.CLUSTERS, "cat", per_page=40),
+    )
     page = pages.next()
     assert page is not None
     assert page.label == "dog"
@@ -211,27 +219,27 @@ def test_a_page_of_exceptions_asks_about_the_name_of_its_cluster(project: Projec
     store.close()
 
 
-def test_without_json_each_cluster_is_a_line(project: Project) -> None:
+def test_without_json_each_cluster_is_a_line(project: ProjectFolder) -> None:
     args = ["cluster", str(project.folder), "--method", "dbscan", "--eps", "0.2"]
     result = CliRunner().invoke(app, args)
     assert result.exit_code == 0, result.output
     assert [int(line.split()[1]) for line in result.stdout.splitlines()] == list(SIZES)
 
 
-def test_a_sample_clusters_so_many(project: Project) -> None:
+def test_a_sample_clusters_so_many(project: ProjectFolder) -> None:
     told = run(project.folder, "--sample", "20", "--method", "dbscan", "--eps", "0.2")
     assert sum(one["size"] for one in told["clusters"]) <= 20  # type: ignore[index, union-attr]
     assert told["in_none"] >= 40  # type: ignore[operator]
 
 
 def test_a_project_without_features_says_how_to_compute_them(tmp_path: Path) -> None:
-    made = Project.create(tmp_path / "p", Settings((ClassInfo("a"),)))
+    made = ProjectFolder.create(tmp_path / "p", Settings((ClassInfo("a"),)))
     made.refs_file.write_text("filename\na.png\n")
     with pytest.raises(FeatureError, match="annotator features"):
         run(made.folder, "--method", "dbscan")
 
 
-def test_a_faulty_line_of_clusters_csv_is_named(project: Project) -> None:
+def test_a_faulty_line_of_clusters_csv_is_named(project: ProjectFolder) -> None:
     (project.folder / "clusters.csv").write_text("ref,cluster,name\na.png,0,\nb.png,none,\n")
     with pytest.raises(RefError, match="line 3"):
         read_clusters(project)

@@ -12,19 +12,25 @@ import pytest
 from PIL import Image
 from pytest import MonkeyPatch
 
-from annotator.detection.detect import Passes, detect
+from annotator.detection.detect import DetectionPasses, detect_images
 from annotator.detection.detections import Detections
-from annotator.detection.detectors import Prepared, TransformersDetector
-from annotator.detection.ensemble import Recipe, Voter, ensemble, unknown, wanted
-from annotator.detection.results import Answer, Results
-from annotator.detection.routing import Rule
-from annotator.detection.tiles import merged, tiles
+from annotator.detection.detectors import PreparedImage, TransformersDetector
+from annotator.detection.ensemble import (
+    EnsembleConfig,
+    EnsembleModel,
+    describe_unknown_classes,
+    fuse_images,
+    match_classes,
+)
+from annotator.detection.results import DetectionCache, ImageDetections
+from annotator.detection.routing import AgreementRule
+from annotator.detection.tiles import make_tiles, merge_tiles
 from annotator.errors import ExtraMissing, FeatureError
 from annotator.log.entries import replay
 from annotator.log.store import SqliteStore
-from annotator.project.priorities import read_first
-from annotator.project.project import Project
-from annotator.proposals import read
+from annotator.project.priorities import read_priorities
+from annotator.project.project import ProjectFolder
+from annotator.proposals import read_proposals
 from tests.propose import checkpoints
 
 
@@ -56,10 +62,10 @@ class Squares:
     def shrink(self, size: tuple[int, int]) -> float:
         return 1.0
 
-    def prepare(self, picture: Image.Image, size: tuple[int, int]) -> Prepared:
-        return Prepared({"pixels": np.asarray(picture)}, size)
+    def prepare(self, picture: Image.Image, size: tuple[int, int]) -> PreparedImage:
+        return PreparedImage({"pixels": np.asarray(picture)}, size)
 
-    def detect(self, batch: Sequence[Prepared]) -> list[Detections | str]:
+    def detect(self, batch: Sequence[PreparedImage]) -> list[Detections | str]:
         from scipy import ndimage
 
         self.asked += len(batch)
@@ -83,11 +89,13 @@ def _scene(path: Path, size: tuple[int, int], boxes: Sequence[tuple[int, int, in
     picture.save(path)
 
 
-def _run(folder: Path, detector: Squares, passes: Passes | None = None) -> tuple[Results, Any]:
-    looked = passes or Passes()
+def _run(
+    folder: Path, detector: Squares, passes: DetectionPasses | None = None
+) -> tuple[DetectionCache, Any]:
+    looked = passes or DetectionPasses()
     paths = sorted(file.name for file in folder.glob("*.*"))
-    results = Results(folder / "cache", {**detector.describe(), **looked.describe()})
-    return results, detect(paths, folder, detector, results, looked, workers=2)
+    results = DetectionCache(folder / "cache", {**detector.describe(), **looked.describe()})
+    return results, detect_images(paths, folder, detector, results, looked, workers=2)
 
 
 # --- checkpoints
@@ -181,7 +189,7 @@ def test_each_pass_answers_in_the_pixels_of_the_image(
 ) -> None:
     boxes = [(10, 20, 40, 50), (100, 70, 120, 90), (180, 5, 195, 25)]
     _scene(tmp_path / "a.png", (200, 100), boxes)
-    results, _ = _run(tmp_path, Squares(), Passes(("plain", how), tile, 0.5))
+    results, _ = _run(tmp_path, Squares(), DetectionPasses(("plain", how), tile, 0.5))
     answer = results.get("a.png")
     assert answer is not None
     for found in answer.passes.values():
@@ -227,7 +235,7 @@ def test_boxes_that_are_none_are_counted_and_an_image_of_nan_is_left_out(tmp_pat
 
 
 def test_tiles_cover_the_image_and_overlap(tmp_path: Path) -> None:
-    every = tiles((1000, 300), 400, 0.2)
+    every = make_tiles((1000, 300), 400, 0.2)
     assert every[0].size == (1000, 300)
     covered = np.zeros((300, 1000), int)
     for tile in every[1:]:
@@ -237,11 +245,11 @@ def test_tiles_cover_the_image_and_overlap(tmp_path: Path) -> None:
     assert covered.max() == 2
     starts = sorted(tile.left for tile in every[1:])
     assert all(b - a <= 320 for a, b in zip(starts, starts[1:], strict=False))
-    assert len(tiles((400, 300), 400, 0.2)) == 1
+    assert len(make_tiles((400, 300), 400, 0.2)) == 1
 
 
 def test_an_object_cut_by_tiles_is_one_object() -> None:
-    every = tiles((150, 80), 100, 0.2)
+    every = make_tiles((150, 80), 100, 0.2)
     target = (60.0, 10.0, 97.0, 60.0)
 
     def within(tile: Any) -> Detections:
@@ -251,23 +259,23 @@ def test_an_object_cut_by_tiles_is_one_object() -> None:
         box = np.array([[left - tile.left, 10, right - tile.left, 60]])
         return Detections(box, np.array([0.5 + tile.left / 1000]), ("a",))
 
-    found = merged([(tile, within(tile)) for tile in every], (150, 80))
+    found = merge_tiles([(tile, within(tile)) for tile in every], (150, 80))
     assert found.boxes.tolist() == [list(target)]
     long = Detections(np.array([[0.0, 10, 100, 30]]), np.array([0.6]), ("a",))
     parts = [(every[1], long), (every[2], long)]
-    assert merged(parts, (150, 80)).boxes.tolist() == [[0, 10, 150, 30]]
+    assert merge_tiles(parts, (150, 80)).boxes.tolist() == [[0, 10, 150, 30]]
 
 
 # --- ensembles
 
 
-def _answers(folder: Path, model: str, rows: dict[str, list[tuple[Any, ...]]]) -> Results:
-    results = Results(folder, {"model": model})
+def _answers(folder: Path, model: str, rows: dict[str, list[tuple[Any, ...]]]) -> DetectionCache:
+    results = DetectionCache(folder, {"model": model})
     for path, found in rows.items():
         boxes = np.array([row[:4] for row in found], float).reshape(-1, 4)
         scores = np.array([row[4] for row in found], float)
         plain = Detections(boxes, scores, tuple(row[5] for row in found))
-        results.add([(Answer(path, (100, 100), {"plain": plain}, {}), (1, 1))])
+        results.add([(ImageDetections(path, (100, 100), {"plain": plain}, {}), (1, 1))])
     return results
 
 
@@ -281,12 +289,14 @@ def test_images_over_which_models_disagree_come_first(tmp_path: Path) -> None:
         "agreed.png": [(*box, 0.8, "human")], "doubt.png": [], "empty.png": [],
         "half.png": [(*box, 0.8, "human")],
     })  # fmt: skip
-    recipe = Recipe(
-        (Voter("one"), Voter("two", 2.0)), frozenset(["person"]), {"human": "person"},
-        rule=Rule(0.6, 2, 0.9),
-    )  # fmt: skip
+    recipe = EnsembleConfig(
+        (EnsembleModel("one"), EnsembleModel("two", 2.0)),
+        frozenset(["person"]),
+        {"human": "person"},
+        rule=AgreementRule(0.6, 2, 0.9),
+    )
     paths = ["agreed.png", "doubt.png", "empty.png", "half.png"]
-    seen = {each.path: each for each in ensemble(paths, [one, two], recipe)}
+    seen = {each.path: each for each in fuse_images(paths, [one, two], recipe)}
     assert {path: each.route.agreement for path, each in seen.items()} == {
         "agreed.png": 1.0, "doubt.png": 0.0, "empty.png": 1.0, "half.png": 0.5,
     }  # fmt: skip
@@ -296,10 +306,10 @@ def test_images_over_which_models_disagree_come_first(tmp_path: Path) -> None:
 
 def test_a_model_with_other_class_names_is_told_apart() -> None:
     classes = ("person", "motorbike", "Traffic Light")
-    names, missing = wanted(classes, ["Person", "motorcycle", "traffic light", "zebra"], {})
+    names, missing = match_classes(classes, ["Person", "motorcycle", "traffic light", "zebra"], {})
     assert names == {"person", "motorcycle", "Traffic Light"} and missing == ["zebra"]
-    assert "--rename" in unknown("m", missing, classes)
-    assert wanted(("pedestrian",), ["person"], {"pedestrian": "person"})[0] == {"person"}
+    assert "--rename" in describe_unknown_classes("m", missing, classes)
+    assert match_classes(("pedestrian",), ["person"], {"pedestrian": "person"})[0] == {"person"}
 
 
 def _cli(*args: str | Path) -> Any:
@@ -328,8 +338,8 @@ def test_detect_makes_a_project_that_asks_the_doubtful_first(models: Path, tmp_p
     assert "knows no zebra" in ran.stderr and "broken.png" in ran.stderr.splitlines()[-2]
     told = json.loads(ran.stdout)
     assert told["images"] == 3 and told["added"] > 0
-    project = Project.open(tmp_path / "photos.boxes")
-    rows = list(read(project))
+    project = ProjectFolder.open(tmp_path / "photos.boxes")
+    rows = list(read_proposals(project))
     assert {row.name for row in rows} <= {"person", "motorcycle"}
     assert {row.model for row in rows} == {"d_fine+rt_detr_v2"}
     doubtful = [
@@ -337,7 +347,7 @@ def test_detect_makes_a_project_that_asks_the_doubtful_first(models: Path, tmp_p
         for r in sorted(told["routes"], key=lambda r: r["agreement"])
         if r["agreement"] < 0.9
     ]
-    asked = [first.ref.partition("#")[0] for first in read_first(project)]
+    asked = [first.ref.partition("#")[0] for first in read_priorities(project)]
     assert list(dict.fromkeys(asked)) == doubtful != []
     # Again, accepting what a single vote agrees upon: nothing new is found, and labels say who.
     again = _cli(

@@ -15,14 +15,14 @@ from typer.testing import CliRunner
 from annotator.cli.app import app
 from annotator.detection.backbone import PatchNetwork
 from annotator.detection.lost import lost
-from annotator.detection.names import Classifier, Words, around
-from annotator.detection.objects import Search, discover
+from annotator.detection.names import ImageClassifier, ZeroShotClassifier, square_around
+from annotator.detection.objects import ObjectSearch, discover_objects
 from annotator.detection.proposal import iou
 from annotator.errors import ExtraMissing, FeatureError
-from annotator.images import Folder
+from annotator.images import ImageFolder
 from annotator.items.refs import Box, Item
-from annotator.project.item_pool import load
-from annotator.project.project import Project
+from annotator.project.item_pool import load_refs
+from annotator.project.project import ProjectFolder
 from tests.propose import tiny
 
 torch = pytest.importorskip("torch", reason="needs the models extra")
@@ -111,7 +111,7 @@ def test_images_are_looked_at_in_whole_patches_within_the_limit(
     nets: dict[str, Path], size: tuple[int, int]
 ) -> None:
     network = PatchNetwork(str(nets["vit"]))
-    width, height = network.look_size(size, most=900)
+    width, height = network.input_size(size, most=900)
     assert width % 8 == height % 8 == 0
     assert 150 <= width * height / 64 <= 950
     assert width / height == pytest.approx(size[0] / size[1], rel=0.2)
@@ -136,7 +136,7 @@ def test_real_features_are_those_of_the_reference(shared: Path) -> None:
 
 
 def test_a_classifier_names_by_its_likeliest_class(nets: dict[str, Path]) -> None:
-    classifier = Classifier(str(nets["names"]))
+    classifier = ImageClassifier(str(nets["names"]))
     pictures = [picture(1), picture(2, (50, 80)), picture(3)]
     named = classifier(pictures, top=2)
     model = tiny.transformers.AutoModelForImageClassification.from_pretrained(nets["names"])
@@ -151,7 +151,7 @@ def test_a_classifier_names_by_its_likeliest_class(nets: dict[str, Path]) -> Non
 
 
 def test_words_are_weighed_against_each_other(nets: dict[str, Path]) -> None:
-    words = Words(["pear", "apple"], str(nets["words"]))
+    words = ZeroShotClassifier(["pear", "apple"], str(nets["words"]))
     (names,) = words([picture()], top=5)
     assert {one.name for one in names} == {"pear", "apple"}
     assert sum(one.p for one in names) == pytest.approx(1)
@@ -170,21 +170,21 @@ def test_words_are_weighed_against_each_other(nets: dict[str, Path]) -> None:
 
 def test_a_network_without_text_cannot_take_words(nets: dict[str, Path]) -> None:
     with pytest.raises(FeatureError, match="knows no text"):
-        Words(["pear"], str(nets["vit"]))
+        ZeroShotClassifier(["pear"], str(nets["vit"]))
 
 
 def test_a_backbone_is_no_classifier(nets: dict[str, Path]) -> None:
     with pytest.raises(FeatureError, match="classifier"):
-        Classifier(str(nets["vit"]))
+        ImageClassifier(str(nets["vit"]))
 
 
 def test_the_crop_that_is_named_is_a_square_around_the_box_inside_the_image() -> None:
-    assert around(Box(40, 40, 20, 10), (200, 200), context=0.25) == Box(35, 30, 30, 30)
-    assert around(Box(0, 0, 20, 10), (200, 200), context=0.25) == Box(0, 0, 25, 20)
+    assert square_around(Box(40, 40, 20, 10), (200, 200), context=0.25) == Box(35, 30, 30, 30)
+    assert square_around(Box(0, 0, 20, 10), (200, 200), context=0.25) == Box(0, 0, 25, 20)
 
 
 def test_real_names(shared: Path) -> None:
-    classifier = Classifier(str(shared / "models" / "mobilenet-v2"))
+    classifier = ImageClassifier(str(shared / "models" / "mobilenet-v2"))
     photo = Image.open(shared / "data" / "photos" / "sunflower.jpg").convert("RGB")
     bird = Image.open(shared / "data" / "photos" / "bird.jpg").convert("RGB")
     flower, animal = classifier([photo, bird], top=1)
@@ -250,7 +250,7 @@ def test_fetched_weights_of_the_older_kind_are_found(
 
 def test_boxes_become_items_with_score_and_name(photos: Path, nets: dict[str, Path]) -> None:
     told = found(photos, nets, "--min-name", "0")
-    project = Project.open(photos.with_name("photos.boxes"))
+    project = ProjectFolder.open(photos.with_name("photos.boxes"))
     table = rows(project.folder)
     assert len(table) == told["boxes"] == told["added"] > 0
     assert {row["filename"] for row in table} == {"a.jpg", "sub/b.png"}
@@ -259,7 +259,7 @@ def test_boxes_become_items_with_score_and_name(photos: Path, nets: dict[str, Pa
         assert x >= 0 and y >= 0 and w > 0 and h > 0 and x + w <= 96 and y + h <= 64
         assert row["name"] in ("pear", "apple", "leaf")
         assert 0 <= float(row["score"]) <= 1
-    assert len(load(project)) == len(table)
+    assert len(load_refs(project)) == len(table)
     assert project.settings.names == ("no", "yes")
 
 
@@ -275,7 +275,7 @@ def test_words_of_ones_own_are_the_classes_to_label_with(
         photos, "--model", nets["vit"], "--names", nets["words"], "--classes", "pear,apple"
     )
     assert result.exit_code == 0, result.output
-    project = Project.open(photos.with_name("photos.boxes"))
+    project = ProjectFolder.open(photos.with_name("photos.boxes"))
     assert project.settings.names == ("pear", "apple", "none")
     assert {row["name"] for row in rows(project.folder)} <= {"pear", "apple"}
 
@@ -344,14 +344,16 @@ def test_the_other_methods_find_at_most_one_object(
     photos: Path, nets: dict[str, Path], method: str
 ) -> None:
     network = PatchNetwork(str(nets["vit"]))
-    found = list(discover(["a.jpg"], Folder(photos), network, Search(method=method)))
+    found = list(
+        discover_objects(["a.jpg"], ImageFolder(photos), network, ObjectSearch(method=method))
+    )
     assert len(found[0].proposals) <= 1
     assert all(one.model == f"{method}:{nets['vit'].name}" for one in found[0].proposals)
 
 
 def test_kept_boxes_of_one_name_do_not_overlap(photos: Path, nets: dict[str, Path]) -> None:
     network = PatchNetwork(str(nets["vit"]))
-    (looked,) = discover(["a.jpg"], Folder(photos), network, Search(overlap=0.3))
+    (looked,) = discover_objects(["a.jpg"], ImageFolder(photos), network, ObjectSearch(overlap=0.3))
     boxes = [one.box for one in looked.proposals]
     assert len(boxes) > 1
     assert all(iou(a, b) <= 0.3 for a in boxes for b in boxes if a is not b)
@@ -365,8 +367,10 @@ def test_boxes_lie_where_the_object_is_whatever_the_size(
     small.save(tmp_path / "small.png")
     small.resize((768, 512), Image.Resampling.NEAREST).save(tmp_path / "large.png")
     network = PatchNetwork(str(nets["vit"]))
-    limit = Search(most_patches=196)
-    first, second = discover(["small.png", "large.png"], Folder(tmp_path), network, limit)
+    limit = ObjectSearch(most_patches=196)
+    first, second = discover_objects(
+        ["small.png", "large.png"], ImageFolder(tmp_path), network, limit
+    )
     assert first.proposals
     for one, other in zip(first.proposals, second.proposals, strict=False):
         scaled = Box(*(8 * side for side in one.box))

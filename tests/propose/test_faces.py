@@ -12,17 +12,17 @@ import pytest
 from PIL import Image, ImageOps
 from pytest import MonkeyPatch
 
-from annotator.detection.align import TEMPLATE, aligned, similarity
-from annotator.detection.augment import restored
-from annotator.detection.descriptors import Described
+from annotator.detection.align import FACE_TEMPLATE, align_face, fit_similarity
+from annotator.detection.augment import undo_augmentation
+from annotator.detection.descriptors import DescriptorEnsemble
 from annotator.detection.detections import Detections
-from annotator.detection.faces import SWAPS, FaceDetector
-from annotator.detection.onnxfiles import KNOWN, find_onnx
+from annotator.detection.faces import FLIP_INDICES, FaceDetector
+from annotator.detection.onnxfiles import KNOWN_FILES, find_onnx
 from annotator.errors import ExtraMissing, FeatureError
 from annotator.features.store import FeatureStore
 from annotator.project.clusters import read_clusters
-from annotator.project.project import Project
-from annotator.proposals import judge, read
+from annotator.project.project import ProjectFolder
+from annotator.proposals import judge_proposal, read_proposals
 from tests.propose.onnx_made import write_descriptor
 
 pytest.importorskip("cv2")
@@ -36,24 +36,24 @@ pytest.importorskip("onnxruntime")
 def test_a_turn_a_scale_and_a_shift_are_found_again(degrees: float) -> None:
     angle, scale, shift = np.radians(degrees), 3.7, np.array([200.0, -40.0])
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    points = TEMPLATE @ (scale * turn).T + shift
-    matrix = similarity(points, TEMPLATE)
-    np.testing.assert_allclose(points @ matrix[:, :2].T + matrix[:, 2], TEMPLATE, atol=1e-8)
+    points = FACE_TEMPLATE @ (scale * turn).T + shift
+    matrix = fit_similarity(points, FACE_TEMPLATE)
+    np.testing.assert_allclose(points @ matrix[:, :2].T + matrix[:, 2], FACE_TEMPLATE, atol=1e-8)
 
 
 def test_a_mirrored_face_is_turned_but_never_mirrored() -> None:
-    matrix = similarity(TEMPLATE * (-1, 1) + (112, 0), TEMPLATE)
+    matrix = fit_similarity(FACE_TEMPLATE * (-1, 1) + (112, 0), FACE_TEMPLATE)
     assert np.linalg.det(matrix[:, :2]) > 0
 
 
 def test_the_nearest_similarity_is_nearer_than_its_neighbours() -> None:
     rng = np.random.default_rng(0)
-    points = TEMPLATE * 2 + rng.normal(0, 6, (5, 2))
-    best = similarity(points, TEMPLATE)
+    points = FACE_TEMPLATE * 2 + rng.normal(0, 6, (5, 2))
+    best = fit_similarity(points, FACE_TEMPLATE)
 
     def error(a: float, b: float, x: float, y: float) -> float:
         mapped = points @ np.array([[a, -b], [b, a]]).T + (x, y)
-        return float(((mapped - TEMPLATE) ** 2).sum())
+        return float(((mapped - FACE_TEMPLATE) ** 2).sum())
 
     values = best[0, 0], best[1, 0], best[0, 2], best[1, 2]
     least = error(*values)
@@ -64,23 +64,23 @@ def test_the_nearest_similarity_is_nearer_than_its_neighbours() -> None:
 
 def test_landmarks_in_one_place_are_refused() -> None:
     with pytest.raises(ValueError, match="one place"):
-        similarity(np.ones((5, 2)), TEMPLATE)
+        fit_similarity(np.ones((5, 2)), FACE_TEMPLATE)
 
 
 @pytest.mark.parametrize("scale", [1.0, 7.3])
 def test_a_face_lands_on_the_template_at_any_size(scale: float) -> None:
     """A bright dot at each landmark ends where the template has it."""
     side = round(160 * scale)
-    points = TEMPLATE * scale + 20
+    points = FACE_TEMPLATE * scale + 20
     picture = np.zeros((side, side, 3), np.uint8)
     yy, xx = np.mgrid[:side, :side]
     for x, y in points:
         dot = np.hypot(xx - x, yy - y) < 2.5 * scale
         picture[dot] = 255
-    face = aligned(picture, points)
+    face = align_face(picture, points)
     assert face.shape == (112, 112, 3)
     yy, xx = np.mgrid[:112, :112]
-    for x, y in TEMPLATE:
+    for x, y in FACE_TEMPLATE:
         near = np.hypot(xx - x, yy - y) < 6
         mass = face[..., 0] * near
         centre = (mass * xx).sum() / mass.sum(), (mass * yy).sum() / mass.sum()
@@ -104,7 +104,7 @@ def _pooled(faces: Any) -> Any:
 def test_a_descriptor_sees_rgb_from_minus_one_to_one(tmp_path: Path, batch: int | None) -> None:
     weights = write_descriptor(tmp_path / "tiny.onnx", 24, batch=batch)
     faces = _faces(3)
-    vectors = Described([str(tmp_path / "tiny.onnx")])(faces)
+    vectors = DescriptorEnsemble([str(tmp_path / "tiny.onnx")])(faces)
     wanted = (_pooled(faces) - 127.5) / 127.5 @ weights
     wanted /= np.linalg.norm(wanted, axis=1, keepdims=True)
     np.testing.assert_allclose(vectors, wanted, atol=1e-4)
@@ -113,7 +113,7 @@ def test_a_descriptor_sees_rgb_from_minus_one_to_one(tmp_path: Path, batch: int 
 def test_sface_is_run_by_opencv_which_gives_it_rgb_as_it_is(tmp_path: Path) -> None:
     weights = write_descriptor(tmp_path / "my_sface.onnx", 16, batch=1)
     faces = _faces(2)
-    vectors = Described([str(tmp_path / "my_sface.onnx")])(faces)
+    vectors = DescriptorEnsemble([str(tmp_path / "my_sface.onnx")])(faces)
     wanted = _pooled(faces) @ weights
     wanted /= np.linalg.norm(wanted, axis=1, keepdims=True)
     np.testing.assert_allclose(vectors, wanted, atol=1e-4)
@@ -125,8 +125,8 @@ def test_every_part_of_an_ensemble_weighs_the_same(tmp_path: Path) -> None:
     write_descriptor(tmp_path / "loud.onnx", 32, seed=1, scale=50)
     names = [str(tmp_path / name) for name in ("a.onnx", "b.onnx", "loud.onnx")]
     faces = _faces(4)
-    a, both = Described(names[:1])(faces), Described(names[:2])(faces)
-    loud = Described([names[0], names[2]])
+    a, both = DescriptorEnsemble(names[:1])(faces), DescriptorEnsemble(names[:2])(faces)
+    loud = DescriptorEnsemble([names[0], names[2]])
     assert both.shape == (4, 48)
     np.testing.assert_allclose(np.linalg.norm(both, axis=1), 1, atol=1e-5)
     np.testing.assert_allclose(both[:, :16], a / np.sqrt(2), atol=1e-5)
@@ -138,7 +138,7 @@ def test_an_onnx_of_something_else_is_named(tmp_path: Path) -> None:
     other = tmp_path / "other.onnx"
     other.write_bytes(b"no onnx at all")
     with pytest.raises(FeatureError, match="does not describe faces"):
-        Described([str(other)])
+        DescriptorEnsemble([str(other)])
     with pytest.raises(FeatureError, match="does not open as a face detector"):
         FaceDetector(str(other))
     with pytest.raises(FeatureError, match="neither an ONNX file nor one of yunet, sface"):
@@ -160,7 +160,7 @@ def test_absent_weights_name_command_size_and_licence(
 def test_a_fetched_file_with_another_hash_is_refused(
     monkeypatch: MonkeyPatch, tmp_path: Path
 ) -> None:
-    published = KNOWN["yunet"]
+    published = KNOWN_FILES["yunet"]
     folder = tmp_path / f"models--{published.repository.replace('/', '--')}"
     commit = "0" * 40
     (folder / "refs").mkdir(parents=True)
@@ -192,7 +192,7 @@ def test_a_face_is_found_with_its_landmarks_mirrored_too(shared: Path) -> None:
     assert left_mouth[0] < nose[0] < right_mouth[0]
     assert max(left_eye[1], right_eye[1]) < nose[1] < min(left_mouth[1], right_mouth[1])
     mirrored = _found(detector, ImageOps.mirror(picture))
-    back = restored(mirrored, "flip", picture.width, SWAPS)
+    back = undo_augmentation(mirrored, "flip", picture.width, FLIP_INDICES)
     assert back.points is not None
     np.testing.assert_allclose(back.points, found.points, atol=8)
     np.testing.assert_allclose(back.boxes, found.boxes, atol=12)
@@ -257,10 +257,10 @@ def test_faces_become_items_with_landmarks_descriptors_and_identities(
     assert len(list((tmp_path / "crops").glob("*.png"))) == 6
     with Image.open(tmp_path / "crops" / "grace_hopper.jpg-1.png") as crop:
         assert crop.size == (112, 112)
-    project = Project.open(tmp_path / "album.faces")
+    project = ProjectFolder.open(tmp_path / "album.faces")
     assert project.settings.names == ("face", "none")
     store = FeatureStore.open(project.features_folder)
-    refs = [row.ref for row in read(project)]
+    refs = [row.ref for row in read_proposals(project)]
     assert store.matrix.shape == (6, 64) and sorted(store.refs) == sorted(refs)
     # Turned by 12 degrees it is the same face: alignment sees to that.
     rows = store.rows([ref for ref in refs if ref.startswith(("grace", "hopper"))])
@@ -286,12 +286,12 @@ def test_identities_are_written_as_clusters_and_in_the_json(
     assert len(cluster["faces"]) == 6
     assert {f["cluster_id"] for frame in told["frames"] for f in frame["faces"]} == {0}
     assert {f["image"] for f in cluster["faces"]} == {f["image"] for f in told["frames"]}
-    clusters = read_clusters(Project.open(tmp_path / "album.faces"))
+    clusters = read_clusters(ProjectFolder.open(tmp_path / "album.faces"))
     assert clusters is not None and len(clusters.refs) == 6
 
 
 def test_a_name_says_that_a_face_was_rightly_proposed() -> None:
-    assert judge("Ada", "face") == ("Ada", True)
-    assert judge("noise", "face").right
-    assert judge("none", "face") == (None, False)
-    assert judge("cat", "dog") == ("cat", False)
+    assert judge_proposal("Ada", "face") == ("Ada", True)
+    assert judge_proposal("noise", "face").right
+    assert judge_proposal("none", "face") == (None, False)
+    assert judge_proposal("cat", "dog") == ("cat", False)

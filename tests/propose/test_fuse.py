@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from annotator.detection.detections import Detections, cleaned
-from annotator.detection.fuse import CONFIDENCES, Fused, fuse
+from annotator.detection.detections import Detections, clean_detections
+from annotator.detection.fuse import CONFIDENCE_TYPES, FusedBox, fuse
 
 # What ensemble-boxes 1.0.9 answers on random boxes; made by make_fusion_fixture.py.
 CASES: list[dict[str, Any]] = json.loads(
@@ -34,7 +34,7 @@ def _rows(boxes: list[list[float]], scores: list[float], labels: list[Any]) -> l
     return sorted(rows, key=lambda row: (-row[-1], row))
 
 
-def _same(fused: list[Fused], answer: dict[str, Any], scored: bool = True) -> None:
+def _same(fused: list[FusedBox], answer: dict[str, Any], scored: bool = True) -> None:
     ours = _rows([list(f.box) for f in fused], [f.score for f in fused], [f.name for f in fused])
     theirs = _rows(answer["boxes"], answer["scores"], answer["labels"])
     last = None if scored else -1
@@ -43,7 +43,7 @@ def _same(fused: list[Fused], answer: dict[str, Any], scored: bool = True) -> No
     )
 
 
-@pytest.mark.parametrize("confidence", CONFIDENCES)
+@pytest.mark.parametrize("confidence", CONFIDENCE_TYPES)
 @pytest.mark.parametrize("case", CASES)
 def test_weighted_boxes_fusion_is_the_published_one(case: dict[str, Any], confidence: str) -> None:
     fused = fuse(_found(case), case["weights"], iou=case["iou"], confidence=confidence)
@@ -112,6 +112,6 @@ def test_what_no_box_can_be_is_left_out_and_counted() -> None:
         np.array([0.5, np.nan, 0.5, 0.5, 0.5]),
         tuple("abcde"),
     )
-    good, left_out = cleaned(found, (20, 10))
+    good, left_out = clean_detections(found, (20, 10))
     assert good.names == ("a",) and good.boxes.tolist() == [[0, 0, 5, 5]]
     assert sum(left_out.values()) == 4 and len(left_out) == 3

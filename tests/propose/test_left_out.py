@@ -15,16 +15,16 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from annotator.cli.app import app
-from annotator.detection.ensemble import Recipe, Seen, Voter
+from annotator.detection.ensemble import EnsembleConfig, EnsembleModel, FusedImage
 from annotator.detection.proposal import Proposal
-from annotator.detection.routing import Route
+from annotator.detection.routing import ImageAgreement
 from annotator.errors import ExtraMissing, RefError
 from annotator.items.refs import Box, Item
-from annotator.log.entries import State
-from annotator.project.project import Project
-from annotator.proposals import Done, ProposalWriter, open_or_make
-from annotator.proposals.detected import write
-from annotator.proposals.faces import document
+from annotator.log.entries import LogState
+from annotator.project.project import ProjectFolder
+from annotator.proposals import ProcessedImages, ProposalWriter, open_proposal_project
+from annotator.proposals.detected import write_fused_images
+from annotator.proposals.faces import build_faces_document
 
 
 @pytest.fixture
@@ -46,22 +46,26 @@ def test_a_folder_without_images_is_said_and_nothing_is_made(tmp_path: Path) -> 
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "notes.txt").write_text("no picture")
     with pytest.raises(RefError, match="holds no image"):
-        open_or_make(tmp_path / "empty")
+        open_proposal_project(tmp_path / "empty")
     assert [file.name for file in tmp_path.iterdir()] == ["empty"]
 
 
 def test_boxes_that_were_none_are_counted_with_their_images(photos: Path) -> None:
-    recipe = Recipe((Voter("m"),))
+    recipe = EnsembleConfig((EnsembleModel("m"),))
     seen = [
-        Seen(path, (60, 40), [], Route(path, 0, 0, 0.9), (), {"outside the image": count})
+        FusedImage(
+            path, (60, 40), [], ImageAgreement(path, 0, 0, 0.9), (), {"outside the image": count}
+        )
         for path, count in (("a.png", 1), ("b.png", 3))
     ]
-    outcome = write(open_or_make(photos), seen, recipe, accept=False, at=0.0)
-    assert outcome.no_boxes_told() == ["4 boxes outside the image, in b.png, a.png"]
+    outcome = write_fused_images(
+        open_proposal_project(photos), seen, recipe, accept=False, timestamp=0.0
+    )
+    assert outcome.describe_invalid_boxes() == ["4 boxes outside the image, in b.png, a.png"]
 
 
 def test_faces_of_an_image_that_has_gone_still_go_out(photos: Path) -> None:
-    project = open_or_make(photos, classes=("face",))
+    project = open_proposal_project(photos, classes=("face",))
     points = [[20.0 + x, 10.0 + x] for x in range(5)]
     with ProposalWriter(project) as writer:
         for name in ("a.png", "b.png"):
@@ -69,7 +73,7 @@ def test_faces_of_an_image_that_has_gone_still_go_out(photos: Path) -> None:
             writer.add([Proposal(item, 0.9, "face", "m", extra={"points": points})])
     (photos / "b.png").unlink()
     left_out: list[str] = []
-    frames = document(project, State(), 0.0, left_out.append)["frames"]
+    frames = build_faces_document(project, LogState(), 0.0, left_out.append)["frames"]
     assert [(frame["image"], frame["width"]) for frame in frames] == [
         ("a.png", 60),
         ("b.png", None),
@@ -136,7 +140,7 @@ def test_no_cluster_at_all_says_what_else_to_try(photos: Path, tmp_path: Path) -
     from annotator.features.store import FeatureStore
     from annotator.items.ref_table import RefTable
 
-    project = open_or_make(photos)
+    project = open_proposal_project(photos)
     refs = ["a.png#xywh=1,1,9,9", "b.png#xywh=1,1,9,9"]
     project.refs_file.write_text('filename,bbox\na.png,"1,1,9,9"\nb.png,"1,1,9,9"\n')
     np.save(tmp_path / "features.npy", np.eye(2, dtype=np.float32))
@@ -152,8 +156,8 @@ _SCRIPT = """
 import resource, sys
 from pathlib import Path
 from annotator.items.atomic import write_atomically
-from annotator.project.project import Project
-from annotator.proposals import Done, ProposalWriter
+from annotator.project.project import ProjectFolder
+from annotator.proposals import ProcessedImages, ProposalWriter
 from annotator.detection.proposal import Proposal
 from annotator.items.refs import Box, Item
 
@@ -182,14 +186,14 @@ def _proposal(name: str) -> Proposal:
 
 
 def test_a_full_disk_names_the_file_and_the_next_run_has_it_all(photos: Path) -> None:
-    project = open_or_make(photos)
+    project = open_proposal_project(photos)
     work = """
 with ProposalWriter(Project.open(place)) as writer:
     writer.add([proposal("a.png")])
     writer.add([proposal("b.png")])
 """
     assert "proposals.csv cannot be written" in refused(300, work, project.folder)
-    with ProposalWriter(Project.open(project.folder)) as writer:
+    with ProposalWriter(ProjectFolder.open(project.folder)) as writer:
         writer.add([_proposal("a.png"), _proposal("b.png")])
         assert (writer.repeated, writer.added) == (1, 1)
     assert [line.partition(",")[0] for line in project.refs_file.read_text().splitlines()] == [
@@ -198,7 +202,7 @@ with ProposalWriter(Project.open(place)) as writer:
 
 
 def test_images_done_before_the_disk_was_full_stay_done(photos: Path) -> None:
-    project = open_or_make(photos)
+    project = open_proposal_project(photos)
     work = """
 with Done(Project.open(place), {"model": "m"}) as done:
     for name in ("a.png", "b\\u2028.png", "c.png", "d.png"):
@@ -206,10 +210,10 @@ with Done(Project.open(place), {"model": "m"}) as done:
 """
     said = refused(20, work, project.folder)
     assert "done-" in said and "cannot be written" in said
-    with Done(project, {"model": "m"}) as done:
+    with ProcessedImages(project, {"model": "m"}) as done:
         assert "a.png" in done and "b\u2028.png" in done and "d.png" not in done
         done.add("d.png")
-    with Done(project, {"model": "m"}) as done:
+    with ProcessedImages(project, {"model": "m"}) as done:
         assert "d.png" in done
 
 

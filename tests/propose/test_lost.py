@@ -7,7 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from annotator.detection.lost import Found, apart, degrees, lost, many, otsu
+from annotator.detection.lost import (
+    DiscoveredObject,
+    compute_degrees,
+    lost,
+    lost_multi_seed,
+    otsu,
+    select_seeds,
+)
 from annotator.detection.tokencut import tokencut
 
 PHOTOS = (
@@ -16,7 +23,7 @@ PHOTOS = (
 )  # fmt: skip
 
 
-def corners(one: Found, reference: dict[str, np.ndarray]) -> list[float]:
+def corners(one: DiscoveredObject, reference: dict[str, np.ndarray]) -> list[float]:
     patch, (height, width) = int(reference["patch"]), reference["image_size"].tolist()
     box = one.box((patch, patch), (width, height))
     return [box.x, box.y, box.right, box.bottom]
@@ -31,7 +38,7 @@ def reference(request: pytest.FixtureRequest, shared: Path) -> dict[str, np.ndar
 def test_lost_answers_as_the_published_code(reference: dict[str, np.ndarray]) -> None:
     features = reference["features"].astype(np.float32)
     one = lost(features, int(reference["k_patches"]))
-    assert degrees(features).tolist() == reference["lost_degree"].tolist()
+    assert compute_degrees(features).tolist() == reference["lost_degree"].tolist()
     assert one is not None
     assert one.seed == int(reference["lost_seed"])
     assert corners(one, reference) == reference["lost_box"].tolist()
@@ -40,7 +47,7 @@ def test_lost_answers_as_the_published_code(reference: dict[str, np.ndarray]) ->
 def test_many_answers_as_the_published_code(reference: dict[str, np.ndarray]) -> None:
     features = reference["features"].astype(np.float32)
     threshold = float(reference["correlation_th"])
-    found = many(features, int(reference["number_seeds"]), threshold)
+    found = lost_multi_seed(features, int(reference["number_seeds"]), threshold)
     assert [corners(one, reference) for one in found] == reference["multi_boxes"].tolist()
     scores = reference["multi_scores"]
     assert np.array_equal(np.array([one.score for one in found], np.float32), scores)
@@ -55,18 +62,18 @@ def two_objects(scale: float = 1.0) -> np.ndarray:
     return scale * features
 
 
-def places(found: list[Found]) -> set[tuple[tuple[int, int], tuple[int, int]]]:
+def places(found: list[DiscoveredObject]) -> set[tuple[tuple[int, int], tuple[int, int]]]:
     return {(one.rows, one.columns) for one in found}
 
 
 @pytest.mark.parametrize("scale", [0.01, 1.0, 300.0])
 def test_the_automatic_threshold_does_not_depend_on_the_scale(scale: float) -> None:
-    found = many(two_objects(scale), seeds=40)
+    found = lost_multi_seed(two_objects(scale), seeds=40)
     assert places(found) == {((3, 8), (4, 9)), ((12, 16), (20, 27))}
 
 
 def test_the_score_is_one_minus_the_share_of_patches_that_correlate() -> None:
-    found = {one.rows: one.score for one in many(two_objects(), seeds=40)}
+    found = {one.rows: one.score for one in lost_multi_seed(two_objects(), seeds=40)}
     # The patches of a square correlate with those of both squares, 25 + 28, less themselves.
     assert found == {(3, 8): pytest.approx(1 - 52 / 600), (12, 16): pytest.approx(1 - 52 / 600)}
 
@@ -83,7 +90,7 @@ def test_tokencut_finds_the_square_that_is_unlike_the_rest() -> None:
 def test_of_seeds_that_touch_only_the_lowest_is_kept() -> None:
     degree = np.full((6, 6), 30, np.int32)
     degree[1, 1], degree[1, 2], degree[4, 4] = 5, 3, 7
-    assert apart(degree, 3) == [1 * 6 + 2, 4 * 6 + 4]
+    assert select_seeds(degree, 3) == [1 * 6 + 2, 4 * 6 + 4]
 
 
 def test_degrees_of_more_patches_than_fit_at_a_time_are_those_of_all_pairs() -> None:
@@ -91,21 +98,21 @@ def test_degrees_of_more_patches_than_fit_at_a_time_are_those_of_all_pairs() -> 
     flat = features.reshape(-1, 3)
     pairs = flat @ flat.T > 0
     np.fill_diagonal(pairs, False)
-    assert degrees(features).tolist() == pairs.sum(axis=1).tolist()
+    assert compute_degrees(features).tolist() == pairs.sum(axis=1).tolist()
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 8), (1, 40, 8), (3, 1, 8)])
 def test_few_patches_give_boxes_with_an_area_or_none(shape: tuple[int, int, int]) -> None:
     features = np.random.default_rng(1).normal(size=shape).astype(np.float32)
     one = lost(features)
-    for found in [*many(features), *([one] if one else [])]:
+    for found in [*lost_multi_seed(features), *([one] if one else [])]:
         box = found.box((16, 16), (shape[1] * 16 - 3, shape[0] * 16 - 3))
         assert box.w > 0 and box.h > 0
         assert 0 <= found.score <= 1
 
 
 def test_features_without_any_length_hold_no_object() -> None:
-    assert many(np.zeros((4, 5, 8), np.float32)) == []
+    assert lost_multi_seed(np.zeros((4, 5, 8), np.float32)) == []
     assert lost(np.zeros((4, 5, 8), np.float32)) is None
 
 

@@ -14,10 +14,10 @@ from PIL import Image
 
 from annotator.items.refs import Item
 from annotator.terminal.backend import Area, Payload
-from annotator.terminal.caps import Caps, Technique
+from annotator.terminal.caps import Technique, TerminalCapabilities
 from annotator.terminal.choose import backend_for
-from annotator.terminal.pacing import Line
-from annotator.terminal.requests import Job, Shot
+from annotator.terminal.pacing import Pacer
+from annotator.terminal.requests import EncodeJob, PictureRequest
 from annotator.terminal.stage import Stage
 from tests.terminal.screen import Screen
 
@@ -44,8 +44,8 @@ def image(item: Item) -> Image.Image:
 
 
 @lru_cache(maxsize=4000)
-def encoded(technique: Technique, job: Job, shared: bool = False) -> Payload:
-    backend = backend_for(Caps(technique, shared_memory=shared))
+def encoded(technique: Technique, job: EncodeJob, shared: bool = False) -> Payload:
+    backend = backend_for(TerminalCapabilities(technique, shared_memory=shared))
     area = job.area._replace(column=0, row=0)
     return backend.encode(image(job.shot.item), area, job.quality)
 
@@ -98,12 +98,12 @@ class Annotating:
         kind = "kitty-shared" if shared else KINDS[technique]
         self.screen = Screen(columns, rows, kind=kind)
         self.technique, self.shared = technique, shared
-        line = Line(self._clock, rtt=rtt)
-        backend = backend_for(Caps(technique, shared_memory=shared))
+        line = Pacer(self._clock, rtt=rtt)
+        backend = backend_for(TerminalCapabilities(technique, shared_memory=shared))
         self.stage = Stage(backend, line, self._write, self._clock)
         self.index, self.labels, self.blind, self.waits = 0, [], 0, []
         self.sent = 0
-        self._busy: Job | None = None
+        self._busy: EncodeJob | None = None
         self._resized(columns, rows)
         self._show()
         self._every(0.1)
@@ -115,8 +115,8 @@ class Annotating:
 
     def _show(self) -> None:
         items = [ITEMS[(self.index + step) % len(ITEMS)] for step in (0, 1, 2, -1, 3, 4, 5)]
-        self.stage.show(Shot(items[0]))
-        self.stage.expect([Shot(item) for item in items[1:]])
+        self.stage.show(PictureRequest(items[0]))
+        self.stage.expect([PictureRequest(item) for item in items[1:]])
         self._work()
 
     def _work(self) -> None:
@@ -133,7 +133,7 @@ class Annotating:
         self._work()
 
     def _every(self, seconds: float) -> None:
-        self.stage.pump()
+        self.stage.send_next()
         self._work()
         self._later(seconds, lambda: self._every(seconds))
 
@@ -164,7 +164,7 @@ class Annotating:
 
     def _answered(self, row: int, column: int) -> None:
         for note in self.stage.answered(row, column):
-            if self.stage.acknowledge(note):
+            if self.stage.note_drawn(note):
                 self.waits.append(self.stage.view.waited)
         self._work()
 

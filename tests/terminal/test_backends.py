@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 
 from annotator.terminal.backend import Area, Quality
-from annotator.terminal.caps import Caps, Technique, Tmux
+from annotator.terminal.caps import Technique, TerminalCapabilities, Tmux
 from annotator.terminal.choose import backend_for
-from annotator.terminal.fit import scaled
-from annotator.terminal.overpaint import touches
+from annotator.terminal.fit import scale_image
+from annotator.terminal.overpaint import overpaints_area
 from tests.terminal.annotating import KINDS
 from tests.terminal.screen import Screen
 
@@ -30,7 +30,7 @@ def photograph() -> Image.Image:
 
 def drawn(technique: Technique, rung: Quality, image: Image.Image, area: Area = AREA) -> Screen:
     """A screen on which a backend, used as the stage uses it, has put an image."""
-    backend = backend_for(Caps(technique))
+    backend = backend_for(TerminalCapabilities(technique))
     screen = Screen(50, 20, area.cell, KINDS[technique])
     screen.feed(backend.begin(area))
     for row in range(area.rows):
@@ -47,7 +47,7 @@ def drawn(technique: Technique, rung: Quality, image: Image.Image, area: Area = 
 
 def near(screen: Screen, image: Image.Image, area: Area = AREA) -> float:
     """PSNR in dB between the area on the screen and the image fitted into it."""
-    wanted = scaled(image, area.size)
+    wanted = scale_image(image, area.size)
     left, top = (area.size[0] - wanted.width) // 2, (area.size[1] - wanted.height) // 2
     seen = screen.pixels(area[:4])[top : top + wanted.height, left : left + wanted.width]
     error = np.asarray(wanted, float) - seen.astype(float)
@@ -56,7 +56,7 @@ def near(screen: Screen, image: Image.Image, area: Area = AREA) -> float:
 
 @pytest.mark.parametrize("technique", KINDS)
 def test_a_better_rung_is_nearer_to_the_picture(technique: Technique) -> None:
-    ladder = backend_for(Caps(technique)).ladder
+    ladder = backend_for(TerminalCapabilities(technique)).ladder
     quality = [near(drawn(technique, rung, photograph()), photograph()) for rung in ladder]
     floor = {Technique.HALFCELL: 16, Technique.SIXEL: 30}.get(technique, 40)
     assert quality[-1] > floor
@@ -68,7 +68,7 @@ def test_a_better_rung_is_nearer_to_the_picture(technique: Technique) -> None:
 def test_any_shape_fills_the_area_in_one_direction_and_keeps_its_aspect(
     technique: Technique, size: tuple[int, int]
 ) -> None:
-    rung = backend_for(Caps(technique)).ladder[-1]
+    rung = backend_for(TerminalCapabilities(technique)).ladder[-1]
     screen = drawn(technique, rung, Image.new("RGB", size, (250, 40, 60)))
     red = screen.pixels(AREA[:4])[..., 0] > 125
     rows, columns = red.any(1).sum(), red.any(0).sum()
@@ -78,21 +78,21 @@ def test_any_shape_fills_the_area_in_one_direction_and_keeps_its_aspect(
 
 def test_a_palette_picture_ahead_is_small_and_good() -> None:
     area = Area(0, 0, 65, 23, (8, 17))
-    rung = backend_for(Caps(Technique.FRAMES)).ladder[1]
-    payload = backend_for(Caps(Technique.FRAMES)).encode(photograph(), area, rung)
+    rung = backend_for(TerminalCapabilities(Technique.FRAMES)).ladder[1]
+    payload = backend_for(TerminalCapabilities(Technique.FRAMES)).encode(photograph(), area, rung)
     assert payload.size < 100_000
 
 
 def test_a_small_crop_costs_little() -> None:
     area = Area(0, 0, 65, 23, (8, 17))
-    backend = backend_for(Caps(Technique.FRAMES))
+    backend = backend_for(TerminalCapabilities(Technique.FRAMES))
     small = photograph().resize((64, 48))
     exact = backend.encode(small, area, backend.ladder[-1])
     assert exact.size < 60_000
 
 
 def test_graphics_are_wrapped_inside_tmux_and_text_is_not() -> None:
-    caps = Caps(Technique.FRAMES, multiplexer="tmux", tmux=Tmux("3.5a", True))
+    caps = TerminalCapabilities(Technique.FRAMES, multiplexer="tmux", tmux=Tmux("3.5a", True))
     backend = backend_for(caps)
     begun = backend.begin(AREA)
     assert begun.count(b"\x1bPtmux;") == begun.count(b"\x1b\x1b_G") > 0
@@ -105,14 +105,16 @@ def test_graphics_are_wrapped_inside_tmux_and_text_is_not() -> None:
 
 def test_old_tmux_gets_every_placeholder_written_out() -> None:
     for version, repeats in (("3.3a", False), ("3.5a", True)):
-        caps = Caps(Technique.PLACEHOLDERS, multiplexer="tmux", tmux=Tmux(version, True))
+        caps = TerminalCapabilities(
+            Technique.PLACEHOLDERS, multiplexer="tmux", tmux=Tmux(version, True)
+        )
         backend = backend_for(caps)
         backend.begin(AREA)
         assert (b"\x1b[38b" in backend.show(0, AREA)) is repeats
 
 
 def test_half_cells_without_true_colour_use_the_palette() -> None:
-    backend = backend_for(Caps(Technique.HALFCELL, truecolor=False))
+    backend = backend_for(TerminalCapabilities(Technique.HALFCELL, truecolor=False))
     payload = backend.encode(photograph(), AREA, backend.ladder[-1])
     sent = b"".join(part.data for part in payload.parts)
     assert b"8;2;" not in sent
@@ -120,9 +122,9 @@ def test_half_cells_without_true_colour_use_the_palette() -> None:
 
 
 def test_text_beside_the_picture_is_told_from_text_over_it() -> None:
-    assert not touches("\x1b[1;1Hstatus\x1b[20;1Hfooter", AREA)
-    assert not touches("\x1b[3;43Hpanel", AREA)
-    assert touches("\x1b[3;1H\x1b[38;2;1;2;3mtoo long", AREA)
-    assert touches("\x1b[3;10H \x1b[0m", AREA)
-    assert not touches("\x1b[3;10H\x1b[0m\x1b[?25l", AREA)
-    assert touches("\x1b[2J", AREA)
+    assert not overpaints_area("\x1b[1;1Hstatus\x1b[20;1Hfooter", AREA)
+    assert not overpaints_area("\x1b[3;43Hpanel", AREA)
+    assert overpaints_area("\x1b[3;1H\x1b[38;2;1;2;3mtoo long", AREA)
+    assert overpaints_area("\x1b[3;10H \x1b[0m", AREA)
+    assert not overpaints_area("\x1b[3;10H\x1b[0m\x1b[?25l", AREA)
+    assert overpaints_area("\x1b[2J", AREA)

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 import pytest
 
 from annotator.errors import TerminalError
-from annotator.terminal.caps import Caps, Technique, Tmux, choose
-from annotator.terminal.diagnostics import facts
+from annotator.terminal.caps import Technique, TerminalCapabilities, Tmux, choose_technique
+from annotator.terminal.diagnostics import diagnose_terminal
 from annotator.terminal.probe import probe
-from annotator.terminal.replies import parse, question
+from annotator.terminal.replies import build_query, parse_replies
 from tests.terminal.screen import Screen
 from tests.waiting import PATIENCE
 
@@ -103,48 +103,52 @@ def test_what_the_user_chose_counts() -> None:
 
 
 def test_answers_cut_anywhere_and_garbage_are_survived() -> None:
-    whole = Screen(kind="kitty").feed(question())
+    whole = Screen(kind="kitty").feed(build_query())
     for end in range(len(whole)):
-        parse(whole[:end])
-    assert parse(b"\x1b[?;c\x1b[6;0;0t\x1b_G;\x1b\\\xff\x1b[?2;0S").cell is None
-    assert parse(whole).closed
+        parse_replies(whole[:end])
+    assert parse_replies(b"\x1b[?;c\x1b[6;0;0t\x1b_G;\x1b\\\xff\x1b[?2;0S").cell is None
+    assert parse_replies(whole).closed
 
 
 def test_a_refusal_of_a_graphics_question_is_no_typing() -> None:
     # xterm -ti vt100 answers XTSMGRAPHICS so: "?" would open the help.
-    answers = parse(b"\x1b[?1;3S\x1b[?2;3;S\x1b[?1;2c")
+    answers = parse_replies(b"\x1b[?1;3S\x1b[?2;3;S\x1b[?1;2c")
     assert answers.typed == b""
     assert answers.closed
 
 
 def test_tmux_decides_by_what_is_around_it() -> None:
-    kitty = parse(b"\x1bP>|kitty(0.41.1)\x1b\\\x1b[?62;4c")
-    assert choose(kitty, "tmux", Tmux("3.5a", passthrough=True))[0] is Technique.FRAMES
+    kitty = parse_replies(b"\x1bP>|kitty(0.41.1)\x1b\\\x1b[?62;4c")
+    assert choose_technique(kitty, "tmux", Tmux("3.5a", passthrough=True))[0] is Technique.FRAMES
     # tmux 3.5 reports sixel whatever is around it.
-    assert choose(kitty, "tmux", Tmux("3.5a"))[0] is Technique.HALFCELL
-    xterm = parse(b"\x1bP>|tmux 3.5a\x1b\\\x1b[?62;4c")
-    assert choose(xterm, "tmux", Tmux("3.5a", sixel=True))[0] is Technique.SIXEL
-    konsole = parse(b"\x1bP>|Konsole 25.04\x1b\\\x1b[?62;4c\x1b_Gi=31;OK\x1b\\")
-    assert choose(konsole, "")[0] is Technique.ITERM
-    assert choose(konsole, "tmux", Tmux("3.5a", passthrough=True))[0] is Technique.HALFCELL
+    assert choose_technique(kitty, "tmux", Tmux("3.5a"))[0] is Technique.HALFCELL
+    xterm = parse_replies(b"\x1bP>|tmux 3.5a\x1b\\\x1b[?62;4c")
+    assert choose_technique(xterm, "tmux", Tmux("3.5a", sixel=True))[0] is Technique.SIXEL
+    konsole = parse_replies(b"\x1bP>|Konsole 25.04\x1b\\\x1b[?62;4c\x1b_Gi=31;OK\x1b\\")
+    assert choose_technique(konsole, "")[0] is Technique.ITERM
+    assert (
+        choose_technique(konsole, "tmux", Tmux("3.5a", passthrough=True))[0] is Technique.HALFCELL
+    )
 
 
 def test_every_shortcoming_has_a_fix() -> None:
     poor = [
-        Caps(Technique.HALFCELL, multiplexer="tmux", tmux=Tmux("3.5a"), answers=True),
-        Caps(Technique.HALFCELL, multiplexer="screen"),
-        Caps(Technique.HALFCELL, multiplexer="mosh", truecolor=False),
-        Caps(Technique.SIXEL, remote=True, rtt=0.3, answers=True, registers=16),
-        Caps(Technique.HALFCELL),
+        TerminalCapabilities(
+            Technique.HALFCELL, multiplexer="tmux", tmux=Tmux("3.5a"), answers=True
+        ),
+        TerminalCapabilities(Technique.HALFCELL, multiplexer="screen"),
+        TerminalCapabilities(Technique.HALFCELL, multiplexer="mosh", truecolor=False),
+        TerminalCapabilities(Technique.SIXEL, remote=True, rtt=0.3, answers=True, registers=16),
+        TerminalCapabilities(Technique.HALFCELL),
     ]
     for caps in poor:
-        bad = [fact for fact in facts(caps) if not fact.ok]
+        bad = [fact for fact in diagnose_terminal(caps) if not fact.ok]
         assert bad
         assert all(fact.fix for fact in bad)
-    tmux = [fact.fix for fact in facts(poor[0]) if fact.name == "pictures"]
+    tmux = [fact.fix for fact in diagnose_terminal(poor[0]) if fact.name == "pictures"]
     assert "allow-passthrough on" in tmux[0]
-    best = Caps(Technique.FRAMES, terminal="kitty(0.41.1)", answers=True, rtt=0.1)
-    assert all(fact.ok for fact in facts(best))
+    best = TerminalCapabilities(Technique.FRAMES, terminal="kitty(0.41.1)", answers=True, rtt=0.1)
+    assert all(fact.ok for fact in diagnose_terminal(best))
 
 
 @pytest.mark.parametrize(
@@ -158,8 +162,10 @@ def test_every_shortcoming_has_a_fix() -> None:
     ],
 )
 def test_the_fix_is_that_of_the_terminal(terminal: str, fix: str) -> None:
-    caps = Caps(Technique.HALFCELL, terminal=terminal, answers=True, truecolor=False)
-    fixes = {fact.name: fact.fix for fact in facts(caps)}
+    caps = TerminalCapabilities(
+        Technique.HALFCELL, terminal=terminal, answers=True, truecolor=False
+    )
+    fixes = {fact.name: fact.fix for fact in diagnose_terminal(caps)}
     assert fixes["pictures"].startswith(fix)
     # Apple's terminal would show other colours if it were told to show all.
     assert ("COLORTERM" in fixes["colours"]) == (terminal != "Apple Terminal")

@@ -10,14 +10,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from annotator.images import Folder
+from annotator.images import ImageFolder
 from annotator.items.refs import Box, Item
 from annotator.terminal.backend import Area
-from annotator.terminal.caps import Caps, Technique
+from annotator.terminal.caps import Technique, TerminalCapabilities
 from annotator.terminal.choose import backend_for
 from annotator.terminal.placeholders import MARKS
-from annotator.terminal.sheet import HEAD, LEAST, SIDE, Composer, Sheet, most, spots, strip
-from annotator.terminal.text_overlay import Lettered, Run
+from annotator.terminal.sheet import (
+    HEAD,
+    LEAST_SPOT,
+    SIDE,
+    Sheet,
+    SheetComposer,
+    count_fitting,
+    lay_out_grid,
+    lay_out_strip,
+)
+from annotator.terminal.text_overlay import TextOverlay, TextRun
 from tests.terminal.annotating import KINDS
 from tests.terminal.screen import Screen
 
@@ -43,13 +52,13 @@ AREA = Area(1, 1, 42, 16, CELL)
 def test_every_picture_has_a_place_of_its_own_and_room_for_its_frame(
     wanted: int, columns: int, rows: int, wide: int, high: int
 ) -> None:
-    count = most(wanted, columns, rows, (wide, high))
-    places = spots(count, columns, rows, (wide, high))
+    count = count_fitting(wanted, columns, rows, (wide, high))
+    places = lay_out_grid(count, columns, rows, (wide, high))
     assert len(places) == count
     taken = np.zeros((rows, columns), int)
     for spot in places:
-        assert spot.columns >= LEAST[0]
-        assert spot.rows >= LEAST[1]
+        assert spot.columns >= LEAST_SPOT[0]
+        assert spot.rows >= LEAST_SPOT[1]
         top, left = spot.row - HEAD, spot.column - SIDE
         assert top >= 0
         assert left >= 0
@@ -57,7 +66,7 @@ def test_every_picture_has_a_place_of_its_own_and_room_for_its_frame(
         assert frame.shape == (spot.rows + HEAD, spot.columns + 2 * SIDE)
         frame += 1
     assert taken.max(initial=0) <= 1
-    if columns >= LEAST[0] + 2 * SIDE and rows >= LEAST[1] + HEAD:
+    if columns >= LEAST_SPOT[0] + 2 * SIDE and rows >= LEAST_SPOT[1] + HEAD:
         assert count > 0
 
 
@@ -69,7 +78,7 @@ def images(tmp_path: Path) -> Path:
 
 
 def sheet_of(items: list[Item]) -> Sheet:
-    return Sheet.of(items, spots(len(items), AREA.columns, AREA.rows, CELL), AREA[2:4])
+    return Sheet.of(items, lay_out_grid(len(items), AREA.columns, AREA.rows, CELL), AREA[2:4])
 
 
 def middles(sheet: Sheet) -> list[tuple[int, int]]:
@@ -79,7 +88,7 @@ def middles(sheet: Sheet) -> list[tuple[int, int]]:
 
 def test_a_picture_that_cannot_be_read_leaves_the_others_alone(images: Path) -> None:
     (images / "2.png").write_bytes(b"nothing")
-    composer = Composer(Folder(images).crop)
+    composer = SheetComposer(ImageFolder(images).crop)
     items = [Item(f"{n}.png") for n in range(6)]
     sheet = sheet_of(items)
     whole = np.asarray(composer(sheet, AREA.size).image)
@@ -88,14 +97,14 @@ def test_a_picture_that_cannot_be_read_leaves_the_others_alone(images: Path) -> 
         assert (np.abs(seen.astype(int) - COLOURS[place]).max() < 12) == (place != 2)
     assert list(composer.broken) == [items[2]]
     Image.new("RGB", (64, 48), COLOURS[2]).save(images / "2.png")
-    again = Composer(Folder(images).crop)
+    again = SheetComposer(ImageFolder(images).crop)
     again(sheet, AREA.size)
     assert again.broken == {}
 
 
 def test_a_box_is_shown_with_what_is_around_it_and_where_it_lies_is_known(images: Path) -> None:
     Image.new("RGB", (400, 300), COLOURS[0]).save(images / "large.png")
-    composer = Composer(Folder(images).crop)
+    composer = SheetComposer(ImageFolder(images).crop)
     item = Item("large.png", Box(100, 50, 100, 50))
     composer(sheet_of([item]), AREA.size)
     placed = composer.placed[item]
@@ -115,16 +124,17 @@ def test_a_box_is_shown_with_what_is_around_it_and_where_it_lies_is_known(images
 def test_text_between_pictures_leaves_every_picture_whole(
     technique: Technique, images: Path
 ) -> None:
-    composer = Composer(Folder(images).crop)
+    composer = SheetComposer(ImageFolder(images).crop)
     sheet = sheet_of([Item(f"{n}.png") for n in range(6)])
-    runs: list[Run] = []
+    runs: list[TextRun] = []
     for spot in sheet.spots[::2]:
-        runs.append(Run(spot.row - 1, spot.column, "tag", (255, 255, 255), (0, 0, 0)))
+        runs.append(TextRun(spot.row - 1, spot.column, "tag", (255, 255, 255), (0, 0, 0)))
         for row in range(spot.row, spot.row + spot.rows):
-            runs.append(Run(row, spot.column - 1, "|", (255, 255, 255), (0, 0, 0)))
-            runs.append(Run(row, spot.column + spot.columns, "|", (255, 255, 255), (0, 0, 0)))
-    backend = Lettered(
-        backend_for(Caps(technique)), lambda a, b: [run for run in runs if a <= run.row < b]
+            runs.append(TextRun(row, spot.column - 1, "|", (255, 255, 255), (0, 0, 0)))
+            runs.append(TextRun(row, spot.column + spot.columns, "|", (255, 255, 255), (0, 0, 0)))
+    backend = TextOverlay(
+        backend_for(TerminalCapabilities(technique)),
+        lambda a, b: [run for run in runs if a <= run.row < b],
     )
     screen = Screen(46, 20, CELL, KINDS[technique])
     screen.feed(backend.begin(AREA))
@@ -139,7 +149,9 @@ def test_text_between_pictures_leaves_every_picture_whole(
         screen.feed(backend.part(2, payload, index, AREA))
     if backend.slots:
         screen.feed(backend.show(2, AREA))
-    late = Run(sheet.spots[1].row + 1, sheet.spots[1].column - 1, "!", (9, 9, 9), (250, 250, 250))
+    late = TextRun(
+        sheet.spots[1].row + 1, sheet.spots[1].column - 1, "!", (9, 9, 9), (250, 250, 250)
+    )
     screen.feed(backend.written([late], AREA))
     pixels = screen.pixels(AREA[:4])
     for place, (row, column) in enumerate(middles(sheet)):
@@ -152,19 +164,19 @@ def test_text_between_pictures_leaves_every_picture_whole(
 
 def test_text_up_to_the_last_column_is_followed_by_no_mark() -> None:
     """It would lie on the text's last character: a dash over it."""
-    backend = Lettered(backend_for(Caps(Technique.FRAMES)), lambda a, b: [])
+    backend = TextOverlay(backend_for(TerminalCapabilities(Technique.FRAMES)), lambda a, b: [])
     backend.begin(AREA)
     text = "tag " * 5
-    run = Run(3, AREA.columns - len(text), text, (9, 9, 9), (250, 250, 250))
+    run = TextRun(3, AREA.columns - len(text), text, (9, 9, 9), (250, 250, 250))
     assert text.encode() in backend.written([run], AREA)
     assert not set(MARKS) & set(backend.written([run], AREA).decode())
 
 
 def test_pictures_aside_are_drawn_and_are_no_part_of_the_page(images: Path) -> None:
-    items, places = [Item(f"{n}.png") for n in range(4)], spots(2, AREA.columns, 8, CELL)
+    items, places = [Item(f"{n}.png") for n in range(4)], lay_out_grid(2, AREA.columns, 8, CELL)
     page = [spot._replace(row=spot.row + 6) for spot in places]
-    beside = list(zip(items[2:], strip(2, AREA.columns, 6, CELL), strict=True))
-    composer = Composer(Folder(images).crop)
+    beside = list(zip(items[2:], lay_out_strip(2, AREA.columns, 6, CELL), strict=True))
+    composer = SheetComposer(ImageFolder(images).crop)
     sheet = Sheet.of(items[:2], page, AREA[2:4], aside=beside)
     whole = np.asarray(composer(sheet, AREA.size).image)
     for place, spot in enumerate([*page, *(spot for _, spot in beside)]):
@@ -175,7 +187,7 @@ def test_pictures_aside_are_drawn_and_are_no_part_of_the_page(images: Path) -> N
 
 
 def test_as_many_stand_in_a_strip_as_fit() -> None:
-    found = strip(50, 40, 4, CELL)
+    found = lay_out_strip(50, 40, 4, CELL)
     assert 0 < len(found) < 50
     assert all(spot.column + spot.columns <= 40 for spot in found)
     assert all(a.column + a.columns < b.column for a, b in zip(found, found[1:], strict=False))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from annotator.terminal.caps import Technique
-from annotator.terminal.requests import Job, Shot
+from annotator.terminal.requests import EncodeJob, PictureRequest
 from tests.terminal.annotating import ITEMS, KINDS, Annotating, encoded, shown
 
 SEQUENCES = 5
@@ -181,7 +181,7 @@ def test_a_jump_far_ahead_is_not_held_back_by_what_is_on_its_way() -> None:
 def test_more_pictures_may_be_expected_than_the_terminal_can_keep() -> None:
     session = Annotating(Technique.FRAMES, rate=5e6, rtt=0.01)
     session.stage.plan.depth = 64
-    session.stage.expect([Shot(item) for item in ITEMS])
+    session.stage.expect([PictureRequest(item) for item in ITEMS])
     session.run(5)
     for _ in range(5):
         session.press("d")
@@ -232,7 +232,7 @@ def test_where_palettes_are_forbidden_only_exact_pictures_travel() -> None:
         session.run(6)
         payload = session.stage.view.payload
         exact = session.stage.plan.ladder[-1]
-        wanted = Job(session.stage.view.shown, session.stage.area, exact)
+        wanted = EncodeJob(session.stage.view.shown, session.stage.area, exact)
         assert payload.parts == encoded(Technique.FRAMES, wanted).parts
         session.press("d")
 

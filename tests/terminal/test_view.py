@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from annotator.items.refs import Item
 from annotator.terminal.backend import Payload
-from annotator.terminal.requests import Shot
-from annotator.terminal.screen_state import View
+from annotator.terminal.requests import PictureRequest
+from annotator.terminal.screen_state import ScreenState
 
 
 def test_a_picture_drawn_again_after_a_dialog_was_not_waited_for() -> None:
     now = 100.0
-    view = View(lambda: now)
-    shot, payload = Shot(Item("a.jpg")), Payload((), 0)
+    view = ScreenState(lambda: now)
+    shot, payload = PictureRequest(Item("a.jpg")), Payload((), 0)
     view.ask()
     now += 0.25
-    assert view.see(view.show(shot, payload, None, 0))
+    assert view.note_seen(view.show(shot, payload, None, 0))
     assert view.waited == 0.25
     now += 90.0  # a dialog was open
     view.again()
-    assert view.see(view.show(shot, payload, None, 0))
+    assert view.note_seen(view.show(shot, payload, None, 0))
     assert view.waited == 0.25
     view.ask()
     now += 0.5
-    view.see(view.show(shot, payload, None, 0))
+    view.note_seen(view.show(shot, payload, None, 0))
     assert view.waited == 0.5

@@ -17,10 +17,10 @@ from Xlib.ext import xtest
 
 from annotator.log.entries import Action
 from annotator.log.store import SqliteStore
-from annotator.project.project import Project
+from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
-from annotator.terminal.sheet import spots
-from annotator.tui.pages.mosaic import tags
+from annotator.terminal.sheet import lay_out_grid
+from annotator.tui.pages.mosaic import make_tags
 from tests.terminals.real import Pixels, Real, missing, opened
 from tests.waiting import PATIENCE
 
@@ -31,7 +31,7 @@ COUNT = 12
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
+def project(tmp_path: Path) -> ProjectFolder:
     """Twelve images a page, every third one red."""
     images = tmp_path / "images"
     images.mkdir()
@@ -39,7 +39,7 @@ def project(tmp_path: Path) -> Project:
         colour = RED if number % 3 == 0 else BLUE
         Image.new("RGB", (160, 120), colour).save(images / f"{number:02}.png")
     settings = Settings((ClassInfo("red"), ClassInfo("blue")), images=str(images))
-    return Project.create(tmp_path / "project", settings)
+    return ProjectFolder.create(tmp_path / "project", settings)
 
 
 class Browsing:
@@ -65,7 +65,7 @@ class Browsing:
     def middles(self, pixels: Pixels) -> list[tuple[int, int]]:
         height, width = pixels.shape[:2]
         cell = width // SIZE[0], height // SIZE[1]
-        places = spots(COUNT, SIZE[0], SIZE[1] - HEAD - FOOT, cell)
+        places = lay_out_grid(COUNT, SIZE[0], SIZE[1] - HEAD - FOOT, cell)
         return [
             (
                 int((spot.column + spot.columns / 2) * cell[0]),
@@ -79,7 +79,7 @@ class Browsing:
         height, width = pixels.shape[:2]
         cell = width // SIZE[0], height // SIZE[1]
         found = set()
-        for place, spot in enumerate(spots(COUNT, SIZE[0], SIZE[1] - HEAD - FOOT, cell)):
+        for place, spot in enumerate(lay_out_grid(COUNT, SIZE[0], SIZE[1] - HEAD - FOOT, cell)):
             x = int((spot.column + spot.columns - 0.5) * cell[0])
             y = int((spot.row - 0.5 + HEAD) * cell[1])
             red, green, blue = pixels[y, x].astype(int)
@@ -117,13 +117,13 @@ class Browsing:
         display.sync()
 
 
-def started(name: str, project: Project, folder: Path) -> Real:
+def started(name: str, project: ProjectFolder, folder: Path) -> Real:
     command = [sys.executable, "-m", "annotator", "browse", str(project.folder)]
     command += ["--class", "red", "--order", "random", "--per-page", str(COUNT)]
     return opened(name, [*command, "--annotator", "ann"], folder, size=SIZE)
 
 
-def labels(project: Project) -> list[str | None]:
+def labels(project: ProjectFolder) -> list[str | None]:
     store = SqliteStore(project.labels_file)
     try:
         return [entry.label for entry in store.entries() if entry.action is Action.LABEL]
@@ -133,14 +133,14 @@ def labels(project: Project) -> list[str | None]:
 
 @pytest.mark.parametrize("name", ["kitty-0.41", "kitty-0.26", "xterm", "plain"])
 def test_select_by_letter_key_and_mouse_and_submit(
-    name: str, project: Project, tmp_path: Path
+    name: str, project: ProjectFolder, tmp_path: Path
 ) -> None:
     if reason := missing(name):
         pytest.skip(reason)
     with started(name, project, tmp_path / "terminal") as terminal:
         browsing = Browsing(terminal)
         first = browsing.kinds(terminal.pixels())
-        letters = tags(COUNT)
+        letters = make_tags(COUNT)
         browsing.press(letters[4], selects={4})
         browsing.press("Right", "space", selects={4, 5})
         browsing.click(9, selects={4, 5, 9})
@@ -155,14 +155,14 @@ def test_select_by_letter_key_and_mouse_and_submit(
     assert len(labels(project)) == 2 * COUNT
 
 
-def test_kill_inside_a_page(project: Project, tmp_path: Path) -> None:
+def test_kill_inside_a_page(project: ProjectFolder, tmp_path: Path) -> None:
     if reason := missing("xterm"):
         pytest.skip(reason)
     with started("xterm", project, tmp_path / "first") as terminal:
         browsing = Browsing(terminal)
         shown = browsing.kinds(terminal.pixels())
-        browsing.press(tags(COUNT)[2], selects={2})
-        browsing.press(tags(COUNT)[7], selects={2, 7})
+        browsing.press(make_tags(COUNT)[2], selects={2})
+        browsing.press(make_tags(COUNT)[7], selects={2, 7})
         for pid in _programs(project):
             os.kill(pid, signal.SIGKILL)
         terminal.process.wait(PATIENCE)
@@ -173,7 +173,7 @@ def test_kill_inside_a_page(project: Project, tmp_path: Path) -> None:
         terminal.wait(lambda pixels: again.kinds(pixels) == shown)
 
 
-def _programs(project: Project) -> list[int]:
+def _programs(project: ProjectFolder) -> list[int]:
     """The annotator's own processes on this project."""
     found = []
     for entry in Path("/proc").iterdir():

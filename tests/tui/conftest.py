@@ -16,21 +16,21 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.timer import Timer
 
-from annotator.features.growing import Growing
+from annotator.features.growing import FeatureWriter
 from annotator.items.ref_table import RefTable
 from annotator.log.entries import Entry
 from annotator.log.store import SqliteStore
-from annotator.project.project import Project
+from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
-from annotator.terminal.caps import Caps, Technique
-from annotator.tui.app import Labeller
+from annotator.terminal.caps import Technique, TerminalCapabilities
+from annotator.tui.app import LabelApp
 from annotator.tui.label.screen import LabelScreen
-from annotator.tui.launch import prepared
+from annotator.tui.launch import prepare_label_app
 from annotator.tui.pages.screen import PageView
 from tests.waiting import PATIENCE
 
 COLOURS = {"red": (200, 30, 30), "blue": (30, 30, 200)}
-Make = Callable[..., Project]
+Make = Callable[..., ProjectFolder]
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def make(tmp_path: Path) -> Make:
 
     def project(
         count: int = 8, classes: Sequence[str | ClassInfo] = ("red", "blue"), **settings: Any
-    ) -> Project:
+    ) -> ProjectFolder:
         images = tmp_path / "images"
         images.mkdir(exist_ok=True)
         for number in range(count):
@@ -48,7 +48,7 @@ def make(tmp_path: Path) -> Make:
         # A test types quicker than any hand: its keys are neither held down nor blind.
         settings.setdefault("seen_guard", "off")
         infos = tuple(ClassInfo(one) if isinstance(one, str) else one for one in classes)
-        return Project.create(
+        return ProjectFolder.create(
             tmp_path / "project", Settings(classes=infos, images=str(images), **settings)
         )
 
@@ -56,18 +56,18 @@ def make(tmp_path: Path) -> Make:
 
 
 @pytest.fixture
-def give_features() -> Callable[[Project, Sequence[str]], None]:
+def give_features() -> Callable[[ProjectFolder, Sequence[str]], None]:
     """give_features(project, refs): such that red and blue are easy to tell apart."""
     return _give_features
 
 
-def _give_features(project: Project, refs: Sequence[str]) -> None:
+def _give_features(project: ProjectFolder, refs: Sequence[str]) -> None:
     rng = np.random.default_rng(0)
     kinds = np.array([int(Path(ref.split("#")[0]).stem) % 2 for ref in refs])
     matrix = rng.normal(size=(len(refs), 8)).astype(np.float32) * 0.1
     matrix[:, 0] += np.where(kinds, 1.0, -1.0)
     matrix[:, 1] += 1.0
-    with Growing(project.features_folder, RefTable(refs), {"name": "made"}, 8) as growing:
+    with FeatureWriter(project.features_folder, RefTable(refs), {"name": "made"}, 8) as growing:
         growing.write(np.arange(len(refs)), matrix)
         growing.finish()
 
@@ -114,7 +114,7 @@ def _said(monkeypatch: pytest.MonkeyPatch) -> None:
 class Desk:
     """The running app and the means to look at it."""
 
-    def __init__(self, app: Labeller, pilot: Pilot[Any]) -> None:
+    def __init__(self, app: LabelApp, pilot: Pilot[Any]) -> None:
         self.app, self.pilot = app, pilot
 
     @property
@@ -167,13 +167,15 @@ def opened() -> Callable[..., AbstractAsyncContextManager[Desk]]:
 
 @asynccontextmanager
 async def _opened(
-    project: Project,
+    project: ProjectFolder,
     annotator: str = "ann",
     size: tuple[int, int] = (80, 24),
     extract: bool = False,
 ) -> AsyncIterator[Desk]:
     """The app on a project, with its first picture or its notice on screen."""
-    with prepared(project, annotator, Caps(Technique.HALFCELL), features=extract) as app:
+    with prepare_label_app(
+        project, annotator, TerminalCapabilities(Technique.HALFCELL), features=extract
+    ) as app:
         async with app.run_test(size=size) as pilot:
             desk = Desk(app, pilot)
             await desk.until(lambda: app.label_screen.listed or app.return_value)
@@ -181,12 +183,12 @@ async def _opened(
 
 
 @pytest.fixture
-def log() -> Callable[[Project], list[Entry]]:
+def log() -> Callable[[ProjectFolder], list[Entry]]:
     """log(project): everything in its log."""
     return _log
 
 
-def _log(project: Project) -> list[Entry]:
+def _log(project: ProjectFolder) -> list[Entry]:
     store = SqliteStore(project.labels_file)
     try:
         return list(store.entries())

@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from annotator.curate.finish import Audit, begin
+from annotator.curate.finish import Audit, begin_audit
 from annotator.log.entries import replay
 from annotator.log.store import SqliteStore
-from annotator.project.project import Project
-from annotator.terminal.caps import Caps, Technique
-from annotator.tui.app import Labeller
-from annotator.tui.launch import Sample, prepared
+from annotator.project.project import ProjectFolder
+from annotator.terminal.caps import Technique, TerminalCapabilities
+from annotator.tui.app import LabelApp
+from annotator.tui.launch import ItemSample, prepare_label_app
 from tests.tui.tmux import Tmux
 from tests.waiting import PATIENCE
 
@@ -29,15 +29,15 @@ REFS = [f"{number:02d}.png" for number in range(ITEMS)]
 
 
 @pytest.fixture
-def project(make: Any, give_features: Any, truth: Any) -> Project:
+def project(make: Any, give_features: Any, truth: Any) -> ProjectFolder:
     """30 of 120 items are labelled, rightly; the features tell the two colours apart."""
-    made: Project = make(ITEMS)
+    made: ProjectFolder = make(ITEMS)
     give_features(made, REFS)
     _label(made, REFS[:30], [truth(ref) for ref in REFS[:30]])
     return made
 
 
-def _label(project: Project, refs: Sequence[str], names: Sequence[str]) -> None:
+def _label(project: ProjectFolder, refs: Sequence[str], names: Sequence[str]) -> None:
     from annotator.log.entries import Action, Entry
 
     store = SqliteStore(project.labels_file)
@@ -50,15 +50,15 @@ def _label(project: Project, refs: Sequence[str], names: Sequence[str]) -> None:
     store.close()
 
 
-def _begin(project: Project) -> tuple[Audit, list[str]]:
+def _begin(project: ProjectFolder) -> tuple[Audit, list[str]]:
     store = SqliteStore(project.labels_file)
-    audit = begin(project, store, max_error=0.1, level=0.9)
-    asked = audit.to_ask(replay(store.entries()))
+    audit = begin_audit(project, store, max_error=0.1, level=0.9)
+    asked = audit.refs_to_ask(replay(store.entries()))
     store.close()
     return audit, asked
 
 
-async def _until(pilot: Pilot[Any], app: Labeller, words: str) -> str:
+async def _until(pilot: Pilot[Any], app: LabelApp, words: str) -> str:
     text = ""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
@@ -70,12 +70,14 @@ async def _until(pilot: Pilot[Any], app: Labeller, words: str) -> str:
 
 
 async def test_an_audit_shows_no_prediction_and_no_curve_and_says_what_comes_next(
-    project: Project, truth: Any
+    project: ProjectFolder, truth: Any
 ) -> None:
     audit, asked = _begin(project)
     assert 5 < len(asked) < 60
-    sample = Sample(audit.attempt.name, asked)
-    with prepared(project, "ann", Caps(Technique.HALFCELL), features=False, audit=sample) as app:
+    sample = ItemSample(audit.attempt.name, asked)
+    with prepare_label_app(
+        project, "ann", TerminalCapabilities(Technique.HALFCELL), features=False, audit=sample
+    ) as app:
         async with app.run_test(size=(80, 24)) as pilot:
             text = await _until(pilot, app, f"0 of {len(asked)}")
             assert "AUDIT" in text.splitlines()[0] and "hidden" in text.splitlines()[0]
@@ -96,7 +98,7 @@ async def test_an_audit_shows_no_prediction_and_no_curve_and_says_what_comes_nex
 
 
 @pytest.fixture
-def screen(project: Project, tmp_path: Path) -> Iterator[Tmux]:
+def screen(project: ProjectFolder, tmp_path: Path) -> Iterator[Tmux]:
     """`annotator finish` on the project, in a terminal."""
     words = [sys.executable, "-m", "annotator", "finish", str(project.folder), "--max-error", "0.1"]
     words += ["--confidence", "0.9", "--graphics", "halfcell", "--annotator", "ann"]
@@ -108,7 +110,7 @@ def screen(project: Project, tmp_path: Path) -> Iterator[Tmux]:
 
 @pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
 def test_finish_asks_and_then_labels_the_rest(
-    screen: Tmux, project: Project, truth: Any, log: Any
+    screen: Tmux, project: ProjectFolder, truth: Any, log: Any
 ) -> None:
     screen.sees("AUDIT")
     screen.until(lambda: re.search(r"0 of \d+", screen.text))

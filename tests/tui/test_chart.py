@@ -10,9 +10,9 @@ import pytest
 
 from annotator.project.settings import ClassInfo
 from annotator.tui.curves.charts import MOST_CLASSES, class_chart
-from annotator.tui.curves.plot import Chart, Series, chart_lines, plot, ticks
+from annotator.tui.curves.plot import Chart, Series, axis_ticks, chart_lines, plot_curves
 from annotator.tui.keymaps import make_keymap
-from annotator.tui.styled_text import Line, width
+from annotator.tui.styled_text import Line, line_width
 
 REFS = [f"{number:02d}.png" for number in range(60)]
 
@@ -39,7 +39,7 @@ def line(y: Any, **options: Any) -> Series:
 def test_axes_have_round_numbers_and_end_beyond_the_largest_value(
     top: float, most: int, expected: list[float]
 ) -> None:
-    assert ticks(top, most, 1.0 if most == 100 else 0.0) == pytest.approx(expected)
+    assert axis_ticks(top, most, 1.0 if most == 100 else 0.0) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("size", [(58, 17), (80, 22), (120, 38), (20, 6)])
@@ -47,12 +47,12 @@ def test_a_chart_fills_its_space_and_no_more(size: tuple[int, int]) -> None:
     chart = Chart("t", (line([0.4, 0.2, 0.1]),), percent=True, level=0.05, level_name="target")
     lines = chart_lines(chart, *size)
     assert len(lines) == size[1]
-    assert max(map(width, lines)) <= size[0]
+    assert max(map(line_width, lines)) <= size[0]
 
 
 def test_a_rising_line_runs_from_the_lower_left_to_the_upper_right() -> None:
     chart = Chart("t", (line(np.arange(1, 101)),))
-    area = words(plot(chart, 20, 10, 100, 100))
+    area = words(plot_curves(chart, 20, 10, 100, 100))
     places = [row.rstrip("\u2800 ") for row in area]
     assert [len(row) for row in places] == sorted((len(row) for row in places), reverse=True)
     assert area[0].rstrip()[-1] == "●" and area[-1].strip()
@@ -60,7 +60,7 @@ def test_a_rising_line_runs_from_the_lower_left_to_the_upper_right() -> None:
 
 def test_a_constant_lies_at_its_height_within_its_band() -> None:
     n = np.full(50, 0.5)
-    rows = plot(Chart("t", (line(n, low=n - 0.3, high=n + 0.4),)), 50, 20, 50, 1.0)
+    rows = plot_curves(Chart("t", (line(n, low=n - 0.3, high=n + 0.4),)), 50, 20, 50, 1.0)
     curved = [y for y, row in enumerate(rows) if any(role == "best" for _, role in row)]
     banded = [y for y, row in enumerate(rows) if any(role == "curve" for _, role in row)]
     assert set(curved) <= {9, 10}
@@ -71,7 +71,7 @@ def test_without_colour_curves_differ_by_their_signs_and_dashes() -> None:
     chart = Chart(
         "t", (line(np.full(60, 9.0), mark="A"), line(np.full(60, 3.0), mark="D", dashed=True))
     )
-    area = words(plot(chart, 60, 8, 60, 10))
+    area = words(plot_curves(chart, 60, 8, 60, 10))
     solid = next(row for row in area if row.rstrip().endswith("A"))
     dashed = next(row for row in area if row.rstrip().endswith("D"))
     assert " " not in solid.strip() and " " in dashed.strip()
@@ -93,7 +93,7 @@ def test_long_and_wide_names_and_many_classes_still_leave_room_for_the_curves() 
     given = names * 20
     chart = class_chart(given, names, make_keymap("default", [ClassInfo(n) for n in names]))
     lines = chart_lines(chart, 60, 19)
-    assert len(lines) == 19 and max(map(width, lines)) <= 60
+    assert len(lines) == 19 and max(map(line_width, lines)) <= 60
     assert sum("│" in row or "┤" in row for row in words(lines)) >= 8
 
 
@@ -167,14 +167,14 @@ async def test_the_curves_follow_what_others_label(
     make: Any, opened: Any, give_features: Any
 ) -> None:
     from annotator.log.store import SqliteStore
-    from annotator.session.session import Session
+    from annotator.session.session import LabelSession
 
     project = make(20)
     async with opened(project) as desk:
         await desk.press("a", "c", "4")
         await desk.sees("red 1")
         store = SqliteStore(project.labels_file)
-        bob = Session(store, ("red", "blue"), annotator="bob")
+        bob = LabelSession(store, ("red", "blue"), annotator="bob")
         bob.extend(REFS[:20])
         bob.label("blue")
         await desk.sees("blue 1")

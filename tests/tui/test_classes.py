@@ -7,9 +7,9 @@ from typing import Any
 from annotator.log.entries import replay
 from annotator.log.store import SqliteStore
 from annotator.project.settings import ClassInfo
-from annotator.terminal.caps import Caps, Technique
-from annotator.tui.label.find_class import ClassesScreen, about, matching
-from annotator.tui.launch import prepared
+from annotator.terminal.caps import Technique, TerminalCapabilities
+from annotator.tui.label.find_class import FindClassScreen, describe_class, search_classes
+from annotator.tui.launch import prepare_label_app
 
 
 def _classes() -> list[ClassInfo]:
@@ -20,23 +20,25 @@ def _classes() -> list[ClassInfo]:
 
 def test_letters_find_names_and_synonyms_the_closest_first() -> None:
     infos = _classes()
-    assert [info.name for info in matching(infos, "dog", {})] == ["dog", "hot dog"]
-    assert matching(infos, "canisfam", {})[0].name == "dog"
-    assert matching(infos, "xyz", {}) == []
-    assert matching(infos, "", {"hot dog": 0.9})[0].name == "hot dog"
-    assert "a tame wolf" in about(infos[300])
+    assert [info.name for info in search_classes(infos, "dog", {})] == ["dog", "hot dog"]
+    assert search_classes(infos, "canisfam", {})[0].name == "dog"
+    assert search_classes(infos, "xyz", {}) == []
+    assert search_classes(infos, "", {"hot dog": 0.9})[0].name == "hot dog"
+    assert "a tame wolf" in describe_class(infos[300])
 
 
 async def test_a_class_without_a_key_is_labelled_by_its_letters(make: Any) -> None:
     project = make(4, _classes())
-    with prepared(project, "ann", Caps(Technique.NONE, "test"), features=False) as app:
+    with prepare_label_app(
+        project, "ann", TerminalCapabilities(Technique.NONE, "test"), features=False
+    ) as app:
         async with app.run_test(size=(100, 30)) as pilot:
             while app.session.current is None:
                 await pilot.pause()
             ref = app.session.current.ref
             await pilot.press(":")
             await pilot.pause()
-            assert isinstance(app.screen, ClassesScreen)
+            assert isinstance(app.screen, FindClassScreen)
             await pilot.press("h", "o", "t", "d", "enter")
             await pilot.pause()
             assert app.screen is app.label_screen

@@ -9,29 +9,29 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from annotator.images import Folder, near_duplicates
+from annotator.images import ImageFolder, near_duplicates
 from annotator.log.entries import Action, Entry
 from annotator.log.store import SqliteStore
-from annotator.project.item_pool import load
-from annotator.project.project import Project
+from annotator.project.item_pool import load_refs
+from annotator.project.project import ProjectFolder
 
 WIDE = (120, 40)
 COPIES = {"02.png", "05.png", "07.png"}
 
 
 @pytest.fixture
-def copies(make: Any) -> Project:
+def copies(make: Any) -> ProjectFolder:
     """Eight pictures with something to see on them; 02, 05 and 07 are the same."""
-    project: Project = make(8)
+    project: ProjectFolder = make(8)
     for number in range(8):
         small = np.random.default_rng(number).integers(0, 255, (6, 8, 3), np.uint8)
         picture = Image.fromarray(small).resize((160, 120), Image.Resampling.BICUBIC)
         picture.save(project.images / f"{number:02d}.png")
     for name in ("05.png", "07.png"):
         shutil.copy(project.images / "02.png", project.images / name)
-    refs = load(project)
-    near_duplicates.update(
-        Folder(project.images), project.fingerprints_file, refs, np.arange(len(refs))
+    refs = load_refs(project)
+    near_duplicates.update_fingerprints(
+        ImageFolder(project.images), project.fingerprints_file, refs, np.arange(len(refs))
     )
     return project
 
@@ -45,7 +45,7 @@ async def _to_a_copy(desk: Any) -> str:
 
 
 async def test_one_key_labels_the_group_and_one_takes_it_back(
-    copies: Project, opened: Any, log: Any
+    copies: ProjectFolder, opened: Any, log: Any
 ) -> None:
     async with opened(copies, size=WIDE) as desk:
         shown = await _to_a_copy(desk)
@@ -72,7 +72,7 @@ async def test_one_key_labels_the_group_and_one_takes_it_back(
 
 
 async def test_without_asking_for_it_an_answer_holds_for_one_item(
-    copies: Project, opened: Any, log: Any
+    copies: ProjectFolder, opened: Any, log: Any
 ) -> None:
     async with opened(copies, size=WIDE) as desk:
         await _to_a_copy(desk)

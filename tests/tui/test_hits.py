@@ -13,29 +13,29 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from annotator.hits.assignments import Checks
-from annotator.hits.book import Book
-from annotator.hits.make import Recipe
-from annotator.hits.make import make as draw
-from annotator.hits.sets import HitSet, save
-from annotator.hits.traces import PageTrace, traces
+from annotator.hits.assignments import SubmitChecks
+from annotator.hits.book import Assignments
+from annotator.hits.make import HitRecipe
+from annotator.hits.make import make_hits as draw
+from annotator.hits.sets import HitSet, save_hit_set
+from annotator.hits.traces import PageTrace, replay_traces
 from annotator.log.entries import Action, Entry, replay
 from annotator.log.store import SqliteStore
-from annotator.project.project import Project
-from annotator.terminal.caps import Caps, Technique
-from annotator.tui.app import Labeller
-from annotator.tui.launch import prepared
+from annotator.project.project import ProjectFolder
+from annotator.terminal.caps import Technique, TerminalCapabilities
+from annotator.tui.app import LabelApp
+from annotator.tui.launch import prepare_label_app
 from annotator.tui.pages.hit import HitScreen
-from annotator.tui.pages.open import opening
-from annotator.tui.pages.pointer_recorder import now
+from annotator.tui.pages.open import hit_opener
+from annotator.tui.pages.pointer_recorder import epoch_ms
 from tests.waiting import PATIENCE
 
-NO_CHECKS = Checks(0.0, False)
+NO_CHECKS = SubmitChecks(0.0, False)
 SIZE = (100, 40)
 
 
 @pytest.fixture
-def project(make: Callable[..., Project]) -> Project:
+def project(make: Callable[..., ProjectFolder]) -> ProjectFolder:
     """Eight images, four of them labelled already: red is even, blue is odd."""
     made = make(8)
     made.refs_file.write_text("filename\n" + "\n".join(f"{n:02d}.png" for n in range(8)))
@@ -47,19 +47,19 @@ def project(make: Callable[..., Project]) -> Project:
     return made
 
 
-def hits_of(project: Project, images: int = 4, gold: int = 1) -> HitSet:
+def hits_of(project: ProjectFolder, images: int = 4, gold: int = 1) -> HitSet:
     store = SqliteStore(project.labels_file)
-    recipe = Recipe("reds", ("red",), pages=2, images=images, gold=gold, hits=1)
+    recipe = HitRecipe("reds", ("red",), pages=2, images=images, gold=gold, hits=1)
     hits = draw(project, replay(store.entries()), recipe)
     store.close()
-    save(project, hits)
+    save_hit_set(project, hits)
     return hits
 
 
 class Worker:
     """The running app, and what its worker sees and does."""
 
-    def __init__(self, app: Labeller, pilot: Pilot[Any]) -> None:
+    def __init__(self, app: LabelApp, pilot: Pilot[Any]) -> None:
         self.app, self.pilot = app, pilot
 
     @property
@@ -104,17 +104,19 @@ class Worker:
 
 @asynccontextmanager
 async def at_work(
-    project: Project,
+    project: ProjectFolder,
     hits: HitSet,
     codes: list[str] | None = None,
-    checks: Checks = NO_CHECKS,
+    checks: SubmitChecks = NO_CHECKS,
     version: str = "NO_POINTER_ORIGINAL",
 ) -> AsyncIterator[Worker]:
     store = SqliteStore(project.labels_file)
-    one = Book(store, now).assign(hits, "0123456789")
+    one = Assignments(store, epoch_ms).assign(hits, "0123456789")
     store.close()
-    with prepared(project, one.worker, Caps(Technique.HALFCELL), features=False) as app:
-        app.opening = opening(hits, one.id, version, checks, [] if codes is None else codes)
+    with prepare_label_app(
+        project, one.worker, TerminalCapabilities(Technique.HALFCELL), features=False
+    ) as app:
+        app.opening = hit_opener(hits, one.id, version, checks, [] if codes is None else codes)
         async with app.run_test(size=SIZE) as pilot:
             worker = Worker(app, pilot)
             await worker.until(lambda: isinstance(app.screen, HitScreen))
@@ -122,10 +124,10 @@ async def at_work(
             yield worker
 
 
-def pages(project: Project) -> list[PageTrace]:
+def pages(project: ProjectFolder) -> list[PageTrace]:
     store = SqliteStore(project.labels_file)
     try:
-        return list(traces(store))
+        return list(replay_traces(store))
     finally:
         store.close()
 
@@ -134,7 +136,7 @@ def is_red(ref: str) -> bool:
     return int(Path(ref).stem) % 2 == 0
 
 
-async def test_a_hit_is_done_by_mouse_and_keys_and_gives_its_code(project: Project) -> None:
+async def test_a_hit_is_done_by_mouse_and_keys_and_gives_its_code(project: ProjectFolder) -> None:
     hits, codes = hits_of(project), list[str]()
     async with at_work(project, hits, codes) as worker:
         assert "red" in worker.text
@@ -154,7 +156,7 @@ async def test_a_hit_is_done_by_mouse_and_keys_and_gives_its_code(project: Proje
     }
 
 
-async def test_the_pointer_is_traced_over_the_image_that_it_is_on(project: Project) -> None:
+async def test_the_pointer_is_traced_over_the_image_that_it_is_on(project: ProjectFolder) -> None:
     hits = hits_of(project)
     async with at_work(project, hits) as worker:
         await worker.pilot.hover(offset=worker.cell(1, 0.1, 0.1))
@@ -181,9 +183,9 @@ async def test_the_pointer_is_traced_over_the_image_that_it_is_on(project: Proje
     assert page.images[3].cursors
 
 
-async def test_a_page_is_not_submitted_in_haste(project: Project) -> None:
+async def test_a_page_is_not_submitted_in_haste(project: ProjectFolder) -> None:
     hits = hits_of(project)
-    async with at_work(project, hits, checks=Checks(3600, True)) as worker:
+    async with at_work(project, hits, checks=SubmitChecks(3600, True)) as worker:
         await worker.press("enter")
         await worker.until(lambda: "look again" in worker.text)
         assert worker.screen.page is not None
@@ -191,7 +193,7 @@ async def test_a_page_is_not_submitted_in_haste(project: Project) -> None:
     assert pages(project)[0].ended_at is None
 
 
-async def test_a_hit_that_was_left_comes_back_with_its_selection(project: Project) -> None:
+async def test_a_hit_that_was_left_comes_back_with_its_selection(project: ProjectFolder) -> None:
     hits = hits_of(project)
     async with at_work(project, hits) as worker:
         await worker.press("enter", "right", "space")
@@ -199,7 +201,7 @@ async def test_a_hit_that_was_left_comes_back_with_its_selection(project: Projec
     async with at_work(project, hits) as worker:
         assert worker.screen.page is not None
         assert worker.screen.page.number == 2
-        assert worker.screen.on_board().marks == {chosen: None}
+        assert worker.screen.require_selection().marks == {chosen: None}
         await worker.press("enter")
         await worker.until(lambda: "completion code" in worker.text)
     first, second = pages(project)
@@ -207,13 +209,13 @@ async def test_a_hit_that_was_left_comes_back_with_its_selection(project: Projec
     assert len(second.resumes) == 1
 
 
-async def test_blurred_images_are_clear_where_one_looks(project: Project) -> None:
+async def test_blurred_images_are_clear_where_one_looks(project: ProjectFolder) -> None:
     hits = hits_of(project)
-    checks = Checks(0.0, True)
+    checks = SubmitChecks(0.0, True)
     async with at_work(project, hits, checks=checks, version="POINTER_NO_ORIGINAL") as worker:
         sheet = worker.screen._sheet
         assert sheet is not None
-        assert sheet.veiled
+        assert sheet.blurred_out
         assert not sheet.clear
         await worker.pilot.hover(offset=worker.cell(1))
         await worker.until(lambda: worker.screen._sheet.clear == {1})  # type: ignore[union-attr]
@@ -231,7 +233,7 @@ async def test_blurred_images_are_clear_where_one_looks(project: Project) -> Non
     assert pages(project)[0].shown["version"] == "POINTER_NO_ORIGINAL"
 
 
-async def test_a_broken_image_gives_way_to_one_of_the_reserve(project: Project) -> None:
+async def test_a_broken_image_gives_way_to_one_of_the_reserve(project: ProjectFolder) -> None:
     hits = hits_of(project, images=3)
     hit = hits.hits[0]
     (page, *others) = hit.pages
@@ -253,9 +255,9 @@ async def test_a_broken_image_gives_way_to_one_of_the_reserve(project: Project) 
     assert state.label(fresh.pop()) == "blue"
 
 
-async def test_no_key_answers_a_page_of_a_hit_unasked(project: Project) -> None:
+async def test_no_key_answers_a_page_of_a_hit_unasked(project: ProjectFolder) -> None:
     """S leaves other pages unanswered; here it would label all of them as something else."""
-    async with at_work(project, hits_of(project), checks=Checks(600.0, False)) as worker:
+    async with at_work(project, hits_of(project), checks=SubmitChecks(600.0, False)) as worker:
         await worker.press("space", "S")
         await worker.until(lambda: "no page to skip" in worker.text)
         board = worker.screen.board

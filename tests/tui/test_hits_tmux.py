@@ -14,7 +14,7 @@ import pytest
 
 from annotator.log.entries import Action, Entry
 from annotator.log.store import SqliteStore
-from annotator.project.project import Project
+from annotator.project.project import ProjectFolder
 from tests.tui.tmux import Tmux
 
 HITS = shlex.join([sys.executable, "-m", "annotator", "hits"])
@@ -47,7 +47,7 @@ def press(tmux: Tmux, key: str, words: str) -> None:
 
 @pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
 def test_kill_9_inside_a_page_loses_no_selection(
-    make: Callable[..., Project], terminal: Callable[[str], Tmux]
+    make: Callable[..., ProjectFolder], terminal: Callable[[str], Tmux]
 ) -> None:
     project = make(8)
     store = SqliteStore(project.labels_file)

@@ -13,15 +13,20 @@ from annotator.features.store import FeatureStore
 from annotator.items.ref_table import RefTable
 from annotator.learn.error_estimate import ErrorEstimate, Interval
 from annotator.learn.ranking import learn
-from annotator.learn.stopping import Advice, Point
+from annotator.learn.stopping import EstimatePoint, StoppingAdvice
 from annotator.log.entries import Action, Entry
 from annotator.log.store import SqliteStore
-from annotator.session.learner import Strategy
+from annotator.session.learner import StrategyChoice
 from annotator.session.progress import Progress
-from annotator.session.session import Session
-from annotator.tui.label.error_panel import Honest, Rare, honest, outlook
-from annotator.tui.label.progress_panel import Curve, PanelState, panel_lines
-from annotator.tui.styled_text import width
+from annotator.session.session import LabelSession
+from annotator.tui.label.error_panel import (
+    PoolErrorState,
+    RareClass,
+    format_outlook,
+    pool_error_state,
+)
+from annotator.tui.label.progress_panel import DifficultyCurve, PanelState, panel_lines
+from annotator.tui.styled_text import line_width
 
 REFS = [f"{number:02d}.png" for number in range(200)]
 SHARES = (Interval(0.958, 0.952, 0.964), Interval(0.042, 0.036, 0.048))
@@ -31,8 +36,10 @@ def estimate(error: float, low: float, high: float, n_eff: float = 31.0) -> Erro
     return ErrorEstimate(error, low, high, n_eff, 60, SHARES)
 
 
-def known(**changes: Any) -> Honest:
-    points = tuple(Point(n, 2 / n, n / 3, 1 / n, min(4 / n, 1.0)) for n in range(30, 130, 10))
+def known(**changes: Any) -> PoolErrorState:
+    points = tuple(
+        EstimatePoint(n, 2 / n, n / 3, 1 / n, min(4 / n, 1.0)) for n in range(30, 130, 10)
+    )
     values: dict[str, Any] = {
         "estimate": estimate(0.042, 0.021, 0.079),
         "points": points,
@@ -40,19 +47,22 @@ def known(**changes: Any) -> Honest:
         "target": 0.02,
         "more": 210,
     }
-    return Honest(**(values | changes))
+    return PoolErrorState(**(values | changes))
 
 
-def state(honest: Honest) -> PanelState:
+def state(honest: PoolErrorState) -> PanelState:
     wrong = np.full(120, 0.38)
     progress = Progress(4000, 120, 3, 0, 3877, 0, {"ok": 108, "defect": 12})
-    curves = (Curve("wrong", wrong, 0.38, 0.35, True), Curve("squared", wrong, 0.2, 0.2, False))
+    curves = (
+        DifficultyCurve("wrong", wrong, 0.38, 0.35, True),
+        DifficultyCurve("squared", wrong, 0.2, 0.2, False),
+    )
     return PanelState(progress, 17.5, curves, honest, "T")
 
 
-def said(honest: Honest, cells: int = 34, height: int = 40) -> str:
+def said(honest: PoolErrorState, cells: int = 34, height: int = 40) -> str:
     lines = panel_lines(state(honest), cells, height)
-    assert len(lines) <= height and max(map(width, lines)) <= cells
+    assert len(lines) <= height and max(map(line_width, lines)) <= cells
     return "\n".join("".join(text for text, _ in line) for line in lines)
 
 
@@ -81,21 +91,21 @@ def test_what_matters_most_stays_where_there_is_little_room(cells: int, height: 
 
 
 def test_the_forecast_is_in_labels_and_minutes_at_ones_own_pace() -> None:
-    words, _ = outlook(known(), 17.5)
+    words, _ = format_outlook(known(), 17.5)
     assert words == "about 210 labels more, 12 min at your pace, to ≤ 2 %"
-    assert outlook(known(), None)[0] == "about 210 labels more to ≤ 2 %"
-    assert "too far off" in outlook(known(more=None), 17.5)[0]
+    assert format_outlook(known(), None)[0] == "about 210 labels more to ≤ 2 %"
+    assert "too far off" in format_outlook(known(more=None), 17.5)[0]
 
 
 def test_one_may_stop_where_the_whole_interval_is_within_the_target() -> None:
     reached = known(estimate=estimate(0.01, 0.004, 0.018), more=0)
-    assert outlook(reached, 17.5) == ("✓ you may stop: at most 1.8 %", "good")
+    assert format_outlook(reached, 17.5) == ("✓ you may stop: at most 1.8 %", "good")
     near = known(estimate=estimate(0.018, 0.01, 0.03), more=0)
-    assert "may still be 3.0 %" in outlook(near, 17.5)[0]
-    agreed = known(target=None, more=None, advice=Advice(True, "models hardly change"))
-    assert outlook(agreed, None) == ("✓ you may stop: models hardly change", "good")
-    lost = known(advice=Advice(False, "other features may help"))
-    assert outlook(lost, None) == ("other features may help", "warn")
+    assert "may still be 3.0 %" in format_outlook(near, 17.5)[0]
+    agreed = known(target=None, more=None, advice=StoppingAdvice(True, "models hardly change"))
+    assert format_outlook(agreed, None) == ("✓ you may stop: models hardly change", "good")
+    lost = known(advice=StoppingAdvice(False, "other features may help"))
+    assert format_outlook(lost, None) == ("other features may help", "warn")
 
 
 def test_of_two_classes_the_rarer_ones_share_is_shown() -> None:
@@ -103,7 +113,7 @@ def test_of_two_classes_the_rarer_ones_share_is_shown() -> None:
 
 
 def test_of_a_rare_class_counts_and_precision_are_shown_and_the_key_that_hunts() -> None:
-    rare = Rare("defect", False, 0.04, 12, Interval(168, 144, 192), Interval(0.78, 0.6, 0.9))
+    rare = RareClass("defect", False, 0.04, 12, Interval(168, 144, 192), Interval(0.78, 0.6, 0.9))
     text = said(known(rare=rare))
     assert "defect: 4.0 % of labels" in text
     assert "T hunts for it" in text
@@ -112,7 +122,7 @@ def test_of_a_rare_class_counts_and_precision_are_shown_and_the_key_that_hunts()
     often = said(known(rare=replace(rare, of_labels=0.2, of_pool=0.042)))
     assert "defect: 4.2 % of the pool" in often
     assert re.search(r"finding none +error 4\.2 %", often)
-    hunted = said(known(rare=Rare("defect", True, 0.04, 12)))
+    hunted = said(known(rare=RareClass("defect", True, 0.04, 12)))
     assert "hunting defect" in hunted and "hunts for it" not in hunted
 
 
@@ -186,17 +196,17 @@ def test_no_more_labels_are_forecast_than_are_left() -> None:
     """Sixty items that nothing can tell apart, forty of them labelled."""
     rng = np.random.default_rng(0)
     refs, X = RefTable(REFS[:60]), rng.normal(size=(60, 6)).astype(np.float32)
-    session = Session(SqliteStore(":memory:"), ("ok", "defect"), annotator="ann", ahead=0,
-                      strategy=Strategy("random"))  # fmt: skip
+    session = LabelSession(SqliteStore(":memory:"), ("ok", "defect"), annotator="ann", ahead=0,
+                      strategy=StrategyChoice("random"))  # fmt: skip
     session.extend(refs)
-    session.attach(FeatureStore(refs, X, {"name": "made up"}, np.ones(60, np.uint8)))
+    session.attach_features(FeatureStore(refs, X, {"name": "made up"}, np.ones(60, np.uint8)))
     for _ in range(40):
         session.label(("ok", "defect")[int(rng.integers(2))])
         snapshot = session.snapshot()
         assert snapshot is not None
         session.adopt(learn(snapshot, 0))
-    assert honest(session, 0.99).more is not None
-    within = honest(session, 0.2)
+    assert pool_error_state(session, 0.99).more is not None
+    within = pool_error_state(session, 0.2)
     assert within.shown is not None and within.shown.error > 0.3
-    assert "too far off" in outlook(within, None)[0]
+    assert "too far off" in format_outlook(within, None)[0]
     session.close()

@@ -10,10 +10,10 @@ import pytest
 from textual.widgets import Input
 
 from annotator.log.entries import Action, replay
-from annotator.project.clusters import Member, write_clusters
-from annotator.project.project import Project, add_classes
+from annotator.project.clusters import ClusterMember, write_clusters
+from annotator.project.project import ProjectFolder, append_classes
 from annotator.project.settings import ClassInfo
-from annotator.tui.pages.identities import ClustersScreen
+from annotator.tui.pages.identities import IdentitiesScreen
 from annotator.tui.pages.open import open_identities
 
 GROUPS = (range(0, 6), range(6, 10), range(10, 12))
@@ -21,12 +21,16 @@ LOOSE = ["12.png", "13.png"]
 
 
 @pytest.fixture
-def album(make: Any) -> Project:
+def album(make: Any) -> ProjectFolder:
     """14 pictures: three clusters, and two that are loose."""
-    project: Project = make(14, classes=("face", "none"))
+    project: ProjectFolder = make(14, classes=("face", "none"))
     write_clusters(
         project,
-        [Member(f"{n:02d}.png", number, "") for number, group in enumerate(GROUPS) for n in group],
+        [
+            ClusterMember(f"{n:02d}.png", number, "")
+            for number, group in enumerate(GROUPS)
+            for n in group
+        ],
     )
     return project
 
@@ -38,8 +42,8 @@ class Review:
         self.desk = desk
 
     @property
-    def screen(self) -> ClustersScreen:
-        return next(s for s in self.desk.app.screen_stack if isinstance(s, ClustersScreen))
+    def screen(self) -> IdentitiesScreen:
+        return next(s for s in self.desk.app.screen_stack if isinstance(s, IdentitiesScreen))
 
     @property
     def refs(self) -> tuple[str, ...]:
@@ -67,11 +71,11 @@ class Review:
 def reviewing(opened: Any) -> Callable[..., Any]:
     @asynccontextmanager
     async def review(
-        project: Project, loose: Sequence[str] = LOOSE, again: bool = False
+        project: ProjectFolder, loose: Sequence[str] = LOOSE, again: bool = False
     ) -> AsyncIterator[Review]:
         async with opened(project, size=(100, 40)) as desk:
             open_identities(desk.app, loose, word="person", again=again)
-            await desk.until(lambda: isinstance(desk.app.screen, ClustersScreen))
+            await desk.until(lambda: isinstance(desk.app.screen, IdentitiesScreen))
             shown = Review(desk)
             await desk.until(shown._ready)
             yield shown
@@ -79,12 +83,12 @@ def reviewing(opened: Any) -> Callable[..., Any]:
     return review
 
 
-def _labels(project: Project, log: Any) -> dict[str, str | None]:
+def _labels(project: ProjectFolder, log: Any) -> dict[str, str | None]:
     return {ref: stack[-1].label for ref, stack in replay(log(project)).standing.items()}
 
 
 async def test_the_largest_comes_first_and_enter_confirms_it(
-    album: Project, reviewing: Any, log: Any
+    album: ProjectFolder, reviewing: Any, log: Any
 ) -> None:
     async with reviewing(album) as review:
         await review.desk.sees("person 1")
@@ -93,11 +97,11 @@ async def test_the_largest_comes_first_and_enter_confirms_it(
         await review.desk.sees("person 2")
     labels = _labels(album, log)
     assert labels == {f"{n:02d}.png": "person 1" for n in GROUPS[0]}
-    assert Project.open(album.folder).settings.names == ("face", "none", "person 1")
+    assert ProjectFolder.open(album.folder).settings.names == ("face", "none", "person 1")
 
 
 async def test_what_is_moved_out_comes_again_among_the_loose(
-    album: Project, reviewing: Any, log: Any
+    album: ProjectFolder, reviewing: Any, log: Any
 ) -> None:
     async with reviewing(album) as review:
         await review.press("right", "space", "enter", "enter", "enter")
@@ -118,7 +122,7 @@ async def test_what_is_moved_out_comes_again_among_the_loose(
 
 
 async def test_names_merge_divide_and_the_noise_bin(
-    album: Project, reviewing: Any, log: Any
+    album: ProjectFolder, reviewing: Any, log: Any
 ) -> None:
     async with reviewing(album) as review:
         await review.press("E")
@@ -138,12 +142,12 @@ async def test_names_merge_divide_and_the_noise_bin(
     assert labels["02.png"] == "noise"
     ada = [*GROUPS[0][3:], *GROUPS[1]]
     assert all(labels[f"{n:02d}.png"] == "Ada" for n in ada)
-    names = Project.open(album.folder).settings.names
+    names = ProjectFolder.open(album.folder).settings.names
     assert set(names) == {"face", "none", "Ada", "Grace", "noise"}
 
 
 async def test_a_page_is_taken_back_whole_also_on_another_day(
-    album: Project, reviewing: Any, log: Any
+    album: ProjectFolder, reviewing: Any, log: Any
 ) -> None:
     async with reviewing(album) as review:
         await review.press("space", "enter")
@@ -161,7 +165,7 @@ async def test_a_page_is_taken_back_whole_also_on_another_day(
 
 
 async def test_confirmed_identities_come_once_more_if_asked(
-    album: Project, reviewing: Any, log: Any
+    album: ProjectFolder, reviewing: Any, log: Any
 ) -> None:
     async with reviewing(album) as review:
         await review.press("enter")
@@ -176,11 +180,11 @@ async def test_confirmed_identities_come_once_more_if_asked(
 
 
 def test_new_classes_go_to_the_end_and_nothing_else_changes(make: Any) -> None:
-    project: Project = make(2, classes=(ClassInfo("face", key="x"), "none"))
+    project: ProjectFolder = make(2, classes=(ClassInfo("face", key="x"), "none"))
     file = project.folder / "annotator.toml"
     file.write_text("# mine\n" + file.read_text())
     before = file.read_text()
-    changed = add_classes(project, ["Ada", "face", "Ada", 'O"Brien'])
+    changed = append_classes(project, ["Ada", "face", "Ada", 'O"Brien'])
     assert changed.settings.names == ("face", "none", "Ada", 'O"Brien')
     assert file.read_text().startswith(before.rstrip("\n"))
-    assert Project.open(project.folder).settings.classes == changed.settings.classes
+    assert ProjectFolder.open(project.folder).settings.classes == changed.settings.classes

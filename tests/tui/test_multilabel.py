@@ -13,19 +13,19 @@ from annotator.features.store import FeatureStore
 from annotator.learn.ranking import learn
 from annotator.log.entries import replay
 from annotator.log.store import SqliteStore
-from annotator.project.item_pool import load
-from annotator.project.label_sets import joined, marginal, parts
-from annotator.project.project import Project
-from annotator.report import status
-from annotator.session.predict import as_csv
-from annotator.terminal.caps import Caps, Technique
-from annotator.tui.label.error_panel import honest
-from annotator.tui.launch import prepared
-from annotator.tui.session_summary import receipt_of
+from annotator.project.item_pool import load_refs
+from annotator.project.label_sets import class_probabilities, join_label, split_label
+from annotator.project.project import ProjectFolder
+from annotator.report import project_status
+from annotator.session.predict import predictions_csv
+from annotator.terminal.caps import Technique, TerminalCapabilities
+from annotator.tui.label.error_panel import pool_error_state
+from annotator.tui.launch import prepare_label_app
+from annotator.tui.session_summary import summarize_session
 from tests.waiting import PATIENCE
 
 
-def _labels(project: Project) -> dict[str, str | None]:
+def _labels(project: ProjectFolder) -> dict[str, str | None]:
     store = SqliteStore(project.labels_file)
     state = replay(store.entries())
     store.close()
@@ -34,7 +34,9 @@ def _labels(project: Project) -> dict[str, str | None]:
 
 async def test_keys_toggle_and_enter_confirms(make: Any) -> None:
     project = make(6, ("red", "big", "old"), multi_label=True)
-    with prepared(project, "ann", Caps(Technique.NONE, "test"), features=False) as app:
+    with prepare_label_app(
+        project, "ann", TerminalCapabilities(Technique.NONE, "test"), features=False
+    ) as app:
         async with app.run_test(size=(100, 30)) as pilot:
             while app.session.current is None:
                 await pilot.pause()
@@ -50,37 +52,41 @@ async def test_keys_toggle_and_enter_confirms(make: Any) -> None:
             assert app.session.current is not None and app.session.current.ref == asked[2]
             await pilot.press("enter")
             await pilot.pause()
-            receipt = str(receipt_of(str(project.folder), app.session, app.pace, 0))
+            receipt = str(summarize_session(str(project.folder), app.session, app.pace, 0))
             assert "labels:  red 1, big 1, old 1, (none) 1" in receipt
     assert _labels(project) == dict(zip(asked, ["red|old", "big", "(none)"], strict=True))
-    assert status(project)["classes"] == {"red": 1, "big": 1, "old": 1, "(none)": 1}
+    assert project_status(project)["classes"] == {"red": 1, "big": 1, "old": 1, "(none)": 1}
 
 
 def test_a_rare_set_of_classes_is_not_suggested_as_a_class_to_hunt(
-    make: Any, give_features: Callable[[Project, Sequence[str]], None]
+    make: Any, give_features: Callable[[ProjectFolder, Sequence[str]], None]
 ) -> None:
     """The model knows sets; only classes have counts, and only they can be hunted."""
     project = make(40, ("red", "dark"), multi_label=True)
     give_features(project, [f"{number:02d}.png" for number in range(40)])
-    with prepared(project, "ann", Caps(Technique.NONE, "test"), features=False) as app:
-        app.session.extend(load(project))
+    with prepare_label_app(
+        project, "ann", TerminalCapabilities(Technique.NONE, "test"), features=False
+    ) as app:
+        app.session.extend(load_refs(project))
         for label in ["red", "dark"] * 14 + ["red|dark"]:
             app.session.label(label)
-        app.session.attach(FeatureStore.open(project.features_folder))
+        app.session.attach_features(FeatureStore.open(project.features_folder))
         snapshot = app.session.snapshot()
         assert snapshot is not None
         app.session.adopt(learn(snapshot, 0))
         assert app.session.ranking is not None
         assert app.session.ranking.suggestion == "red|dark"
-        assert honest(app.session, 0.05).rare is None
+        assert pool_error_state(app.session, 0.05).rare is None
 
 
 async def test_the_model_learns_sets_and_shows_each_class(
-    make: Any, give_features: Callable[[Project, Sequence[str]], None]
+    make: Any, give_features: Callable[[ProjectFolder, Sequence[str]], None]
 ) -> None:
     project = make(24, ("red", "dark"), multi_label=True)
     give_features(project, [f"{number:02d}.png" for number in range(24)])
-    with prepared(project, "ann", Caps(Technique.NONE, "test"), features=False) as app:
+    with prepare_label_app(
+        project, "ann", TerminalCapabilities(Technique.NONE, "test"), features=False
+    ) as app:
         async with app.run_test(size=(100, 30)) as pilot:
             while app.session.current is None:
                 await pilot.pause()
@@ -96,13 +102,13 @@ async def test_the_model_learns_sets_and_shows_each_class(
             odd = int(app.session.current.ref[:2]) % 2
             assert shown["dark"] > 0.5
             assert (shown["red"] > 0.5) == (not odd)
-    table = b"".join(as_csv(project, _state(project))).decode().splitlines()
+    table = b"".join(predictions_csv(project, _state(project))).decode().splitlines()
     assert table[0].endswith("p(red),p(dark),p((none)),p(red|dark)")
     rows = [line.split(",") for line in table[1:]]
     assert all(row[1] == ("dark" if int(row[0][:2]) % 2 else "red|dark") for row in rows)
 
 
-def _state(project: Project) -> Any:
+def _state(project: ProjectFolder) -> Any:
     store = SqliteStore(project.labels_file)
     state = replay(store.entries())
     store.close()
@@ -110,10 +116,10 @@ def _state(project: Project) -> Any:
 
 
 def test_sets_are_written_in_the_order_of_the_classes() -> None:
-    assert joined({"c", "a"}, ["a", "b", "c"]) == "a|c"
-    assert joined(set(), ["a"]) == "(none)"
-    assert parts("(none)") == ()
-    found = marginal({"a|c": 0.5, "a": 0.2, "(none)": 0.3}, ["a", "b", "c"])
+    assert join_label({"c", "a"}, ["a", "b", "c"]) == "a|c"
+    assert join_label(set(), ["a"]) == "(none)"
+    assert split_label("(none)") == ()
+    found = class_probabilities({"a|c": 0.5, "a": 0.2, "(none)": 0.3}, ["a", "b", "c"])
     assert found == pytest.approx({"a": 0.7, "b": 0.0, "c": 0.5})
 
 

@@ -7,13 +7,13 @@ from typing import Any
 
 from annotator.items.refs import Item
 from annotator.log.entries import Action, Entry
-from annotator.pages import Order, Select, Wish
-from annotator.project.project import Project
+from annotator.pages import PageOrder, PageRequest, SelectionMode
+from annotator.project.project import ProjectFolder
 from annotator.tui.pages.open import open_pages
 from annotator.tui.pages.screen import PageScreen
 from tests.tui.conftest import Desk, Make
 
-Log = Callable[[Project], list[Entry]]
+Log = Callable[[ProjectFolder], list[Entry]]
 
 
 def page_of(desk: Desk) -> PageScreen:
@@ -23,8 +23,8 @@ def page_of(desk: Desk) -> PageScreen:
 
 async def show(desk: Desk, **wish: Any) -> PageScreen:
     """Open pages, and wait until the first one is on the screen."""
-    options = {"label": "red", "select": Select.POSITIVES, "negative": "blue", "per_page": 8}
-    open_pages(desk.app, Wish(**{**options, **wish}))
+    options = {"label": "red", "select": SelectionMode.POSITIVES, "negative": "blue", "per_page": 8}
+    open_pages(desk.app, PageRequest(**{**options, **wish}))
     await on_screen(desk)
     return page_of(desk)
 
@@ -35,7 +35,7 @@ async def on_screen(desk: Desk) -> None:
     await desk.until(lambda: screen.page is not None and screen.shows)
 
 
-def labels(log: Log, project: Project) -> dict[str, str | None]:
+def labels(log: Log, project: ProjectFolder) -> dict[str, str | None]:
     return {e.ref: e.label for e in log(project) if e.action is Action.LABEL}
 
 
@@ -124,7 +124,7 @@ async def test_the_mouse_selects_and_draws_ranges(make: Make, opened: Any) -> No
 async def test_exceptions_get_a_class_by_its_digit(make: Make, opened: Any, log: Log) -> None:
     project = make(8, classes=("red", "blue", "grey"))
     async with opened(project, size=(100, 34)) as desk:
-        screen = await show(desk, select=Select.EXCEPTIONS, negative=None)
+        screen = await show(desk, select=SelectionMode.EXCEPTIONS, negative=None)
         await desk.sees("All count as red: select the exceptions, they stay open.")
         await desk.pilot.press("3", "right", "space")
         await desk.sees("6 red · 1 grey · 1 open")
@@ -243,7 +243,7 @@ async def test_the_model_learns_from_a_page(
     give_features(project, [f"{n:02}.png" for n in range(40)])
     async with opened(project, size=(100, 34)) as desk:
         await desk.until(lambda: desk.app.session.has_features)
-        screen = await show(desk, order=Order.RANDOM)
+        screen = await show(desk, order=PageOrder.RANDOM)
         assert screen.page is not None
         for place, ref in enumerate(screen.page.refs):
             if truth(ref) == "red":
@@ -251,7 +251,9 @@ async def test_the_model_learns_from_a_page(
         await desk.pilot.press("enter")
         await desk.until(lambda: desk.app.session.ranking and desk.app.session.ranking.model)
         await desk.pilot.press("Q")
-        screen = await show(desk, select=Select.EXCEPTIONS, order=Order.LIKELY, negative=None)
+        screen = await show(
+            desk, select=SelectionMode.EXCEPTIONS, order=PageOrder.LIKELY, negative=None
+        )
         assert screen.page is not None
         assert {truth(ref) for ref in screen.page.refs} == {"red"}
         await desk.sees("prediction shown")

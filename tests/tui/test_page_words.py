@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from annotator.pages import Page, Select
+from annotator.pages import Page, SelectionMode
 from annotator.tui.pages import text as page_text
 
 
 def test_where_an_item_may_have_several_classes_the_page_says_that_its_answer_is_all_of_them() -> (
     None
 ):
-    page = Page(("a",), "dusty", Select.POSITIVES_ONLY)
-    assert "every dusty;" in page_text.meaning(page)
-    assert "every dusty alone;" in page_text.meaning(page, multi=True)
+    page = Page(("a",), "dusty", SelectionMode.POSITIVES_ONLY)
+    assert "every dusty;" in page_text.describe_selection(page)
+    assert "every dusty alone;" in page_text.describe_selection(page, multi=True)
 
 
 def test_the_footer_says_that_small_letters_select() -> None:
-    shown = {hint.key: hint.action[0] for hint in page_text.hints()}
+    shown = {hint.key: hint.action[0] for hint in page_text.page_hints()}
     assert shown["a-z space"] == "toggle"

@@ -8,7 +8,7 @@ import pytest
 from textual.message import Message
 from textual.widgets import Static
 
-from annotator.tui.workers import poster
+from annotator.tui.workers import make_poster
 
 
 def in_a_thread(work: object) -> None:
@@ -24,7 +24,7 @@ def test_a_message_for_a_widget_without_a_screen_is_dropped(
     said: list[object] = []
     monkeypatch.setattr(threading, "excepthook", said.append)
     gone = Static()  # neither closed nor on a screen: what Textual is in for a moment at the end
-    post = poster(gone)
+    post = make_poster(gone)
     in_a_thread(lambda: post(Message()))
     assert said == []
     in_a_thread(lambda: gone.post_message(Message()))

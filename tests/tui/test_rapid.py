@@ -13,13 +13,13 @@ from textual import events
 from textual.pilot import Pilot
 
 from annotator.log.store import SqliteStore
-from annotator.pages.key_delay import Delay
-from annotator.project.project import Project
-from annotator.session.session import Session
-from annotator.terminal.caps import Caps, Technique
-from annotator.tui.launch import prepared
+from annotator.pages.key_delay import KeyDelay
+from annotator.project.project import ProjectFolder
+from annotator.session.session import LabelSession
+from annotator.terminal.caps import Technique, TerminalCapabilities
+from annotator.tui.launch import prepare_label_app
 from annotator.tui.rapid.screen import RapidScreen
-from annotator.tui.rapid.text import Mode
+from annotator.tui.rapid.text import RapidMode
 from tests.waiting import PATIENCE
 
 DELAY = 0.3
@@ -43,7 +43,7 @@ class Rapid:
         """The key some time after each blue picture, until the stream is over. Keys carry their
         times: on a slow machine, too, each comes `DELAY` after the picture that it means."""
         screen = self.screen
-        await self.until(lambda: screen.mode is not Mode.READY)
+        await self.until(lambda: screen.mode is not RapidMode.READY)
         mode, marked = screen.mode, set[int]()
         while screen.mode is mode:
             player = screen._player
@@ -59,7 +59,7 @@ class Rapid:
     async def look_again(self) -> None:
         """Answer what is in doubt."""
         screen = self.screen
-        while screen.mode is Mode.DOUBT:
+        while screen.mode is RapidMode.DOUBT:
             item = screen.picture.item
             await self.until(lambda item=item: screen.picture.seen == item)
             assert item is not None
@@ -71,9 +71,11 @@ def rapid(truth: Any) -> Callable[..., Any]:
     """rapid(project): the rapid screen of a project, in a terminal that keeps pictures."""
 
     @asynccontextmanager
-    async def open_(project: Project, caps: Caps | None = None) -> AsyncIterator[Rapid]:
-        caps = caps or Caps(Technique.FRAMES, answers=True)
-        with prepared(project, "ann", caps, features=False) as app:
+    async def open_(
+        project: ProjectFolder, caps: TerminalCapabilities | None = None
+    ) -> AsyncIterator[Rapid]:
+        caps = caps or TerminalCapabilities(Technique.FRAMES, answers=True)
+        with prepare_label_app(project, "ann", caps, features=False) as app:
             async with app.run_test(size=(80, 24)) as pilot:
                 hand = Rapid(pilot, app.label_screen, truth)  # type: ignore[arg-type]
                 await hand.until(lambda: app.label_screen.listed)
@@ -90,10 +92,10 @@ def _refused(app: Any) -> bool:
     return "rapid needs kitty or Ghostty" in "\n".join(strip.text for strip in strips)
 
 
-def labels(project: Project) -> dict[str, str | None]:
+def labels(project: ProjectFolder) -> dict[str, str | None]:
     store = SqliteStore(project.labels_file)
     try:
-        with_all = Session(store, ("red", "blue"), annotator="reader")
+        with_all = LabelSession(store, ("red", "blue"), annotator="reader")
         return {last.ref: last.label for _, last in with_all.state.labels()}
     finally:
         store.close()
@@ -107,7 +109,7 @@ async def test_the_marked_get_the_class_and_the_rest_stays_open(
         await hand.pilot.press("-", "-", "-", "enter")
         await hand.mark()
         await hand.look_again()
-        assert hand.screen.mode is Mode.TOLD
+        assert hand.screen.mode is RapidMode.TOLD
         await hand.pilot.press("q")
     found = labels(project)
     assert found
@@ -136,7 +138,7 @@ async def test_the_rest_becomes_the_other_class_where_that_is_wished(make: Any, 
 async def test_known_pictures_come_first_to_measure_the_delay(make: Any, rapid: Any) -> None:
     project = make(14)
     store = SqliteStore(project.labels_file)
-    session = Session(store, ("red", "blue"), annotator="ann")
+    session = LabelSession(store, ("red", "blue"), annotator="ann")
     session.extend([f"{n:02d}.png" for n in range(14)])
     session.decide(
         {f"{n:02d}.png": "red" if n % 2 == 0 else "blue" for n in range(8)}, picked_by="x"
@@ -144,12 +146,12 @@ async def test_known_pictures_come_first_to_measure_the_delay(make: Any, rapid: 
     session.close()
     store.close()
     async with rapid(project) as hand:
-        assert hand.screen.delay == Delay()
+        assert hand.screen.delay == KeyDelay()
         await hand.pilot.press("enter")
-        await hand.until(lambda: hand.screen.mode is Mode.CALIBRATING)
+        await hand.until(lambda: hand.screen.mode is RapidMode.CALIBRATING)
         await hand.mark()
-        assert hand.screen.mode is Mode.STREAMING
-        assert hand.screen.delay != Delay()
+        assert hand.screen.mode is RapidMode.STREAMING
+        assert hand.screen.delay != KeyDelay()
         await hand.pilot.press("q")
 
 
@@ -185,6 +187,6 @@ async def test_a_broken_picture_is_passed_over(make: Any, rapid: Any) -> None:
 
 
 async def test_it_is_not_offered_where_pictures_cannot_travel_ahead(make: Any, rapid: Any) -> None:
-    async with rapid(make(8), Caps(Technique.HALFCELL, answers=True)) as hand:
+    async with rapid(make(8), TerminalCapabilities(Technique.HALFCELL, answers=True)) as hand:
         assert not isinstance(hand.screen, RapidScreen)
         assert _refused(hand.pilot.app)

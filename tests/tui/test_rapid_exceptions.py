@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from annotator.features.growing import Growing
+from annotator.features.growing import FeatureWriter
 from annotator.items.ref_table import RefTable
 from annotator.log.store import SqliteStore
-from annotator.project.project import Project
-from annotator.session.session import Session
-from annotator.tui.rapid.text import Asked, Mode
+from annotator.project.project import ProjectFolder
+from annotator.session.session import LabelSession
+from annotator.tui.rapid.text import RapidMode, StreamQuestion
 from tests.tui.test_rapid import Rapid, labels
 from tests.tui.test_rapid import rapid as rapid  # a fixture
 
@@ -20,19 +20,19 @@ ODD = (13, 18, 26)
 """Images that look to the model like the other colour."""
 
 
-def taught(make: Any, truth: Any) -> Project:
+def taught(make: Any, truth: Any) -> ProjectFolder:
     """Forty images, ten of them labelled, with features that fool a model about three others."""
-    project: Project = make(40, target_error=0.001)
+    project: ProjectFolder = make(40, target_error=0.001)
     refs = [f"{n:02}.png" for n in range(40)]
     kinds = np.array([(int(Path(ref).stem) + (int(Path(ref).stem) in ODD)) % 2 for ref in refs])
     rng = np.random.default_rng(0)
     matrix = rng.normal(size=(40, 8)).astype(np.float32) * 0.15
     matrix[:, 0] += np.where(kinds, 1.0, -1.0)
-    with Growing(project.features_folder, RefTable(refs), {"name": "made"}, 8) as growing:
+    with FeatureWriter(project.features_folder, RefTable(refs), {"name": "made"}, 8) as growing:
         growing.write(np.arange(40), matrix)
         growing.finish()
     store = SqliteStore(project.labels_file)
-    session = Session(store, ("red", "blue"), annotator="ann")
+    session = LabelSession(store, ("red", "blue"), annotator="ann")
     session.decide({ref: truth(ref) for ref in refs[:10]}, picked_by="test")
     store.close()
     return project
@@ -63,9 +63,9 @@ async def test_what_is_marked_is_given_its_class_and_the_rest_is_the_class(
         shown = [item.ref for item in screen._player.items]
         wrong = {ref for ref in shown if truth(ref) == "red"}
         assert wrong, "the model is fooled"
-        assert screen.mode is Mode.NAMING
+        assert screen.mode is RapidMode.NAMING
         assert not set(shown) & set(labels(project)), "nothing is written before the end"
-        while screen.mode is Mode.NAMING:
+        while screen.mode is RapidMode.NAMING:
             item = screen.picture.item
             await hand.until(lambda item=item: screen.picture.seen == item)
             await hand.pilot.press("1")
@@ -91,7 +91,7 @@ async def test_what_is_left_unnamed_stays_open(make: Any, rapid: Any, truth: Any
 
 def test_the_choices_go_round_and_on_where_undo_took_the_model_away() -> None:
     classes = ("a", "b")
-    first = Asked("a")
+    first = StreamQuestion("a")
     second = first.turned(classes, True)
     third = second.turned(classes, True)
     assert (second.rest, third.excepts) == ("b", True)

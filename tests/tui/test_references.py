@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from annotator.items.refs import Item
-from annotator.pages import Select, Wish
+from annotator.pages import PageRequest, SelectionMode
 from annotator.project.settings import ClassInfo
 from annotator.tui.pages.open import open_pages
 from annotator.tui.pages.screen import PageScreen
@@ -16,7 +16,7 @@ CLASSES = (ClassInfo("red", examples=("00.png", "02.png")), "blue")
 
 
 async def show(desk: Desk) -> PageScreen:
-    open_pages(desk.app, Wish("red", Select.POSITIVES_ONLY, per_page=6))
+    open_pages(desk.app, PageRequest("red", SelectionMode.POSITIVES_ONLY, per_page=6))
     await on_screen(desk)
     assert isinstance(desk.app.screen, PageScreen)
     return desk.app.screen
@@ -31,17 +31,17 @@ async def test_they_stand_on_top_until_they_are_sent_away(make: Make, opened: An
         screen = await show(desk)
         await desk.sees(WORDS)
         sheet = screen.mosaic.item
-        assert [item for item, _ in sheet.aside] == [Item("00.png"), Item("02.png")]
-        assert all(spot.row < sheet.spots[0].row for _, spot in sheet.aside)
+        assert [item for item, _ in sheet.reference_tiles] == [Item("00.png"), Item("02.png")]
+        assert all(spot.row < sheet.spots[0].row for _, spot in sheet.reference_tiles)
         await desk.pilot.press("space")
         await desk.sees("1 red")
         await desk.pilot.press("R")
-        await desk.until(lambda: screen.apart and screen.mosaic.item != sheet)
+        await desk.until(lambda: screen.shows_other_item and screen.mosaic.item != sheet)
         await desk.pilot.press("x")
         await on_screen(desk)
         await desk.sees(WORDS)
         await desk.pilot.press("R")
-        await desk.until(lambda: screen.apart)
+        await desk.until(lambda: screen.shows_other_item)
         await desk.pilot.press("R")
         await on_screen(desk)
         assert WORDS not in desk.text
@@ -52,7 +52,7 @@ async def test_they_stand_on_top_until_they_are_sent_away(make: Make, opened: An
         assert WORDS not in desk.text, "they stay away"
         await desk.pilot.press("R")
         await desk.sees(WORDS)
-        assert not again.apart
+        assert not again.shows_other_item
 
 
 async def test_where_there_is_no_room_the_page_has_it_all(make: Make, opened: Any) -> None:
@@ -60,11 +60,11 @@ async def test_where_there_is_no_room_the_page_has_it_all(make: Make, opened: An
         screen = await show(desk)
         assert WORDS not in desk.text
         await desk.pilot.press("R")
-        await desk.until(lambda: screen.apart)
+        await desk.until(lambda: screen.shows_other_item)
         await desk.pilot.press("R")
         await on_screen(desk)
         await desk.pilot.press("R")
-        await desk.until(lambda: screen.apart)  # and they can be looked at again
+        await desk.until(lambda: screen.shows_other_item)  # and they can be looked at again
 
 
 async def test_each_page_has_those_of_its_own_class(make: Make, opened: Any) -> None:
@@ -74,6 +74,6 @@ async def test_each_page_has_those_of_its_own_class(make: Make, opened: Any) -> 
         await desk.sees(WORDS)
         await desk.pilot.press("Q")
         await desk.until(lambda: desk.app.screen is desk.app.label_screen)
-        open_pages(desk.app, Wish("blue", Select.POSITIVES_ONLY, per_page=6))
+        open_pages(desk.app, PageRequest("blue", SelectionMode.POSITIVES_ONLY, per_page=6))
         await on_screen(desk)
         await desk.sees("blue looks like this")

@@ -12,23 +12,23 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from annotator.curate.review_evidence import gather
-from annotator.curate.review_queues import find
+from annotator.curate.review_evidence import gather_evidence
+from annotator.curate.review_queues import find_cases
 from annotator.images import near_duplicates
 from annotator.log.entries import Action, Entry, replay
 from annotator.log.store import SqliteStore
-from annotator.project.item_pool import load
-from annotator.project.project import Project
-from annotator.terminal.caps import Caps, Technique
-from annotator.tui.launch import prepared_review
-from annotator.tui.review.app import Reviewer
+from annotator.project.item_pool import load_refs
+from annotator.project.project import ProjectFolder
+from annotator.terminal.caps import Technique, TerminalCapabilities
+from annotator.tui.launch import prepare_review_app
+from annotator.tui.review.app import ReviewApp
 from tests.waiting import PATIENCE
 
 
 class Desk:
     """The running review and the means to look at it."""
 
-    def __init__(self, app: Reviewer, pilot: Pilot[Any]) -> None:
+    def __init__(self, app: ReviewApp, pilot: Pilot[Any]) -> None:
         self.app, self.pilot = app, pilot
 
     @property
@@ -60,17 +60,21 @@ class Desk:
 
 @asynccontextmanager
 async def reviewing(
-    project: Project, queue: str | None = None, size: tuple[int, int] = (100, 32)
+    project: ProjectFolder, queue: str | None = None, size: tuple[int, int] = (100, 32)
 ) -> AsyncIterator[Desk]:
     store = SqliteStore(project.labels_file)
-    state, refs = replay(store.entries()), load(project)
-    evidence = gather(project, state)
-    found = find(
-        project, store, state, evidence, near_duplicates.load(project.fingerprints_file, refs)
+    state, refs = replay(store.entries()), load_refs(project)
+    evidence = gather_evidence(project, state)
+    found = find_cases(
+        project,
+        store,
+        state,
+        evidence,
+        near_duplicates.load_fingerprints(project.fingerprints_file, refs),
     )
     store.close()
-    caps = Caps(Technique.HALFCELL)
-    with prepared_review(project, "bo", found, evidence, queue, caps) as app:
+    caps = TerminalCapabilities(Technique.HALFCELL)
+    with prepare_review_app(project, "bo", found, evidence, queue, caps) as app:
         async with app.run_test(size=size) as pilot:
             desk = Desk(app, pilot)
             await desk.until(lambda: "REVIEW" in desk.text)
@@ -79,10 +83,10 @@ async def reviewing(
 
 @pytest.fixture
 def doubtful(
-    make: Callable[..., Project],
-    give_features: Callable[[Project, Sequence[str]], None],
+    make: Callable[..., ProjectFolder],
+    give_features: Callable[[ProjectFolder, Sequence[str]], None],
     truth: Callable[[str | None], str],
-) -> Project:
+) -> ProjectFolder:
     """40 items labelled by ana, 06 and 13 wrongly; 01 is flagged, 38 is skipped."""
     project = make(40)
     refs = [f"{number:02d}.png" for number in range(40)]
@@ -98,7 +102,7 @@ def doubtful(
     return project
 
 
-def written(project: Project) -> list[Entry]:
+def written(project: ProjectFolder) -> list[Entry]:
     store = SqliteStore(project.labels_file)
     entries = [entry for entry in store.entries() if entry.annotator == "bo"]
     store.close()
@@ -106,7 +110,7 @@ def written(project: Project) -> list[Entry]:
 
 
 async def test_a_case_shows_its_label_who_gave_it_and_what_speaks_against_it(
-    doubtful: Project,
+    doubtful: ProjectFolder,
 ) -> None:
     async with reviewing(doubtful, "errors") as desk:
         await desk.until(lambda: desk.shown in ("06.png", "13.png"))
@@ -118,7 +122,7 @@ async def test_a_case_shows_its_label_who_gave_it_and_what_speaks_against_it(
 
 
 async def test_one_key_changes_a_label_and_one_confirms_it(
-    doubtful: Project, truth: Callable[[str | None], str]
+    doubtful: ProjectFolder, truth: Callable[[str | None], str]
 ) -> None:
     async with reviewing(doubtful, "errors") as desk:
         first = desk.shown
@@ -136,7 +140,7 @@ async def test_one_key_changes_a_label_and_one_confirms_it(
         await desk.sees("Nothing is left of: errors")
 
 
-async def test_undo_brings_the_case_back(doubtful: Project) -> None:
+async def test_undo_brings_the_case_back(doubtful: ProjectFolder) -> None:
     async with reviewing(doubtful, "errors") as desk:
         first = desk.shown
         await desk.press("enter")
@@ -148,7 +152,7 @@ async def test_undo_brings_the_case_back(doubtful: Project) -> None:
     assert [entry.action for entry in written(doubtful)] == [Action.LABEL, Action.UNDO]
 
 
-async def test_tab_goes_to_the_next_queue_that_has_cases(doubtful: Project) -> None:
+async def test_tab_goes_to_the_next_queue_that_has_cases(doubtful: ProjectFolder) -> None:
     async with reviewing(doubtful, "errors") as desk:
         for queue in ("neighbours", "flagged", "skipped"):
             await desk.press("tab")
@@ -159,7 +163,7 @@ async def test_tab_goes_to_the_next_queue_that_has_cases(doubtful: Project) -> N
     assert [entry.action for entry in written(doubtful)] == [Action.SKIP]
 
 
-async def test_neighbours_can_be_looked_at_and_take_no_answer(doubtful: Project) -> None:
+async def test_neighbours_can_be_looked_at_and_take_no_answer(doubtful: ProjectFolder) -> None:
     async with reviewing(doubtful, "errors") as desk:
         case = desk.shown
         await desk.press("]")
@@ -175,7 +179,7 @@ async def test_neighbours_can_be_looked_at_and_take_no_answer(doubtful: Project)
 
 
 async def test_a_label_that_cannot_be_written_is_said_and_kept_on_screen(
-    doubtful: Project,
+    doubtful: ProjectFolder,
 ) -> None:
     async with reviewing(doubtful, "errors") as desk:
         case = desk.shown
@@ -193,7 +197,7 @@ async def test_a_label_that_cannot_be_written_is_said_and_kept_on_screen(
 
 
 async def test_classes_are_chosen_and_confirmed_where_an_item_may_have_several(
-    make: Callable[..., Project],
+    make: Callable[..., ProjectFolder],
 ) -> None:
     project = make(4, classes=("ok", "dusty", "bent"), multi_label=True)
     store = SqliteStore(project.labels_file)
@@ -209,7 +213,7 @@ async def test_classes_are_chosen_and_confirmed_where_an_item_may_have_several(
     assert entry.label == "dusty|bent"
 
 
-async def test_what_has_no_picture_takes_no_answer(doubtful: Project) -> None:
+async def test_what_has_no_picture_takes_no_answer(doubtful: ProjectFolder) -> None:
     for name in ("06.png", "13.png"):
         (doubtful.images / name).write_bytes(b"no picture")
     async with reviewing(doubtful, "errors") as desk:
@@ -221,7 +225,7 @@ async def test_what_has_no_picture_takes_no_answer(doubtful: Project) -> None:
     assert written(doubtful) == []
 
 
-async def test_it_fits_a_small_window(doubtful: Project, tmp_path: Path) -> None:
+async def test_it_fits_a_small_window(doubtful: ProjectFolder, tmp_path: Path) -> None:
     async with reviewing(doubtful, "errors", size=(60, 20)) as desk:
         await desk.sees("by ana")
         await desk.press("enter")

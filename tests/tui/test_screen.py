@@ -15,7 +15,7 @@ from PIL import Image
 from annotator.errors import ProjectError, RefError
 from annotator.log.store import SqliteStore
 from annotator.project.settings import ClassInfo
-from annotator.session.session import Session
+from annotator.session.session import LabelSession
 
 
 async def test_a_tiny_window_says_so_and_takes_no_label(make: Any, opened: Any, log: Any) -> None:
@@ -123,7 +123,7 @@ async def test_two_annotators_see_each_other_and_are_never_asked_the_same(
     project = make(6)
     async with opened(project, annotator="ann") as desk:
         other = SqliteStore(project.labels_file)
-        bob = Session(other, ("red", "blue"), annotator="bob", ahead=0, seed=7)
+        bob = LabelSession(other, ("red", "blue"), annotator="bob", ahead=0, seed=7)
         bob.extend([f"{number:02d}.png" for number in range(6)])
         assert bob.current is None  # ann holds all six on her screen and next
         await desk.press("a")
@@ -143,7 +143,7 @@ async def test_two_annotators_see_each_other_and_are_never_asked_the_same(
 async def test_waiting_for_what_is_on_other_screens(make: Any, opened: Any) -> None:
     project = make(1)
     store = SqliteStore(project.labels_file)
-    bob = Session(store, ("red", "blue"), annotator="bob")
+    bob = LabelSession(store, ("red", "blue"), annotator="bob")
     bob.extend(["00.png"])
     async with opened(project, annotator="ann") as desk:
         await desk.sees("Waiting")
@@ -159,7 +159,7 @@ async def test_another_ones_answer_to_the_picture_on_screen_is_said(make: Any, o
     project = make(3)
     async with opened(project, annotator="ann") as desk:
         store = SqliteStore(project.labels_file)
-        bob = Session(store, ("red", "blue"), annotator="bob")
+        bob = LabelSession(store, ("red", "blue"), annotator="bob")
         bob.extend([str(desk.current)])
         bob.flag(str(desk.current))
         await desk.sees("flagged")

@@ -11,13 +11,13 @@ from typing import Any
 
 from annotator.log.entries import Action, Entry, replay
 from annotator.log.store import SqliteStore
-from annotator.project.project import Project
-from annotator.terminal.caps import Caps, Technique
-from annotator.tui.launch import Sample, prepared
+from annotator.project.project import ProjectFolder
+from annotator.terminal.caps import Technique, TerminalCapabilities
+from annotator.tui.launch import ItemSample, prepare_label_app
 from tests.waiting import PATIENCE
 
 
-def _labelled(project: Project) -> None:
+def _labelled(project: ProjectFolder) -> None:
     store = SqliteStore(project.labels_file)
     store.append(
         Entry(0, 0.0, "ann", Action.LABEL, "00.png", "red"),
@@ -29,8 +29,10 @@ def _labelled(project: Project) -> None:
 async def test_second_opinions_are_given_blind_and_undone(make: Any) -> None:
     project = make(6)
     _labelled(project)
-    sample = Sample(None, ["00.png", "01.png"])
-    with prepared(project, "bob", Caps(Technique.NONE, "test"), audit=sample) as app:
+    sample = ItemSample(None, ["00.png", "01.png"])
+    with prepare_label_app(
+        project, "bob", TerminalCapabilities(Technique.NONE, "test"), audit=sample
+    ) as app:
         async with app.run_test(size=(100, 30)) as pilot:
             while app.session.current is None:
                 await pilot.pause()
@@ -57,7 +59,9 @@ async def test_a_hook_hears_labels_and_its_failure_is_on_screen(make: Any, tmp_p
     script = tmp_path / "hear.py"
     script.write_text(f"import sys; open({str(heard)!r}, 'a').write(sys.stdin.read()); sys.exit(3)")
     project = make(4, on_label=shlex.join([sys.executable, str(script)]))
-    with prepared(project, "bob", Caps(Technique.NONE, "test"), features=False) as app:
+    with prepare_label_app(
+        project, "bob", TerminalCapabilities(Technique.NONE, "test"), features=False
+    ) as app:
         async with app.run_test(size=(100, 30)) as pilot:
             while app.session.current is None:
                 await pilot.pause()

@@ -18,7 +18,7 @@ from PIL import Image
 
 from annotator.log.entries import Entry, replay
 from annotator.log.store import SqliteStore
-from annotator.project.project import Project
+from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
 from tests.tui.tmux import Tmux, state
 
@@ -148,7 +148,7 @@ def test_a_line_that_is_cut_ends_it_and_gives_its_items_back(
     screen.until(lambda: not state(pid))
     assert decisions(project) == [("label", "negative")]
     store = SqliteStore(project / "labels.db")
-    assert store.leased(time.time(), "nobody") == set()
+    assert store.leased_by_others(time.time(), "nobody") == set()
     store.close()
 
 
@@ -202,7 +202,9 @@ def test_a_full_disk(terminal: Callable[..., Tmux], images: Path, tmp_path: Path
     if mount.returncode:
         pytest.skip("mounting a small file system is not allowed here")
     try:
-        Project.create(project, Settings((ClassInfo("no"), ClassInfo("yes")), images=str(images)))
+        ProjectFolder.create(
+            project, Settings((ClassInfo("no"), ClassInfo("yes")), images=str(images))
+        )
         screen = terminal(project)
         screen.sees("0 of 6")
         screen.press("a")

@@ -13,20 +13,20 @@ from textual.app import App, ComposeResult
 
 from annotator.errors import ProjectError
 from annotator.project.settings import ClassInfo
-from annotator.tui.key_repeat import Held, Pace, duration
+from annotator.tui.key_repeat import KeyRepeatFilter, Pace, format_duration
 from annotator.tui.keymaps import COMMANDS, KEYMAPS, make_keymap
 from annotator.tui.picture.strips import TightCompositor
 from annotator.tui.styled_text import (
     Line,
-    chance,
-    clip,
+    clip_end,
     clip_start,
-    curve,
-    spread,
-    width,
-    wrapped,
+    draw_sparkline,
+    format_chance,
+    justify_line,
+    line_width,
+    wrap_text,
 )
-from annotator.tui.widgets.bars import Caption
+from annotator.tui.widgets.bars import CaptionBar
 from annotator.tui.widgets.lines import Lines
 
 NAMES = st.text(st.characters(exclude_categories=("Cs", "Mn", "Me", "Cf")), max_size=40)
@@ -34,7 +34,7 @@ NAMES = st.text(st.characters(exclude_categories=("Cs", "Mn", "Me", "Cf")), max_
 
 @given(NAMES, st.integers(2, 30))
 def test_clipped_names_fit_and_cannot_steer(name: str, cells: int) -> None:
-    for clipped in (clip(name, cells), clip_start(name, cells)):
+    for clipped in (clip_end(name, cells), clip_start(name, cells)):
         assert cell_len(clipped) <= cells
         assert clipped.isprintable() or "\xa0" in name or not name.isprintable()
         assert not any(ord(character) < 32 for character in clipped)
@@ -45,14 +45,14 @@ def test_of_a_long_path_the_end_stays() -> None:
 
 
 def test_the_left_side_wins_where_both_do_not_fit() -> None:
-    line = spread([("name", "text")], [("1,234", "dim")], 8)
+    line = justify_line([("name", "text")], [("1,234", "dim")], 8)
     assert "".join(text for text, _ in line) == "name    "
-    assert width(spread([("name", "text")], [("1", "dim")], 8)) == 8
+    assert line_width(justify_line([("name", "text")], [("1", "dim")], 8)) == 8
 
 
 @given(st.text(st.characters(codec="ascii", exclude_categories=("Cc",))), st.integers(1, 30))
 def test_wrapped_lines_fit_and_keep_every_word(text: str, cells: int) -> None:
-    lines = wrapped(text, cells)
+    lines = wrap_text(text, cells)
     assert all(cell_len(line) <= cells for line in lines)
     assert "".join("".join(lines).split()) == "".join(text.split())
 
@@ -61,20 +61,20 @@ def test_wrapped_lines_fit_and_keep_every_word(text: str, cells: int) -> None:
     ("share", "words"), [(0.0, "<1 %"), (0.004, "<1 %"), (0.5, "50 %"), (0.999, ">99 %")]
 )
 def test_a_chance_is_never_certain(share: float, words: str) -> None:
-    assert chance(share) == words
+    assert format_chance(share) == words
 
 
 def test_a_new_value_changes_the_end_of_a_curve_only() -> None:
     values = np.linspace(0, 1, 100)
-    before, after = curve(values[:99], 30, 1.0), curve(values, 30, 1.0)
+    before, after = draw_sparkline(values[:99], 30, 1.0), draw_sparkline(values, 30, 1.0)
     assert len(before) == len(after) == 30
     changed = [x for x in range(30) if before[x] != after[x]]
     assert len(changed) <= 1
-    assert curve(np.array([0.0, 1.0]), 4, 1.0) == "▁█  "
+    assert draw_sparkline(np.array([0.0, 1.0]), 4, 1.0) == "▁█  "
 
 
 def test_a_long_note_leaves_the_file_its_place() -> None:
-    caption = Caption()
+    caption = CaptionBar()
     caption.show("images/00012.jpg", "", "✎ " + "remember this " * 20)
     (line,) = caption.draw(80, 1)
     words = "".join(text for text, _ in line)
@@ -99,7 +99,7 @@ def test_pace_leaves_pauses_out() -> None:
     assert pace.overall is None
     pace.take_back(5)  # two, and three of an earlier sitting
     assert pace.answers == 0
-    assert [duration(seconds) for seconds in (45, 720, 12600)] == ["45 s", "12 min", "3.5 h"]
+    assert [format_duration(seconds) for seconds in (45, 720, 12600)] == ["45 s", "12 min", "3.5 h"]
 
 
 @pytest.mark.parametrize("preset", KEYMAPS)
@@ -195,10 +195,10 @@ def _paint(painted: list[list[str]], written: str) -> None:
 
 
 def test_a_key_held_down_is_one_press_and_a_key_tapped_again_is_another() -> None:
-    held = Held()
+    held = KeyRepeatFilter()
     assert not held("a", 1.0)
     # 300 ms until the keyboard begins to repeat, then every 33 ms.
     assert [held("a", 1.033 + n * 0.033) for n in range(20)] == [True] * 20
     assert not held("a", 2.5), "tapped again"
     assert not held("d", 2.52), "another key means another answer, however quick"
-    assert not any(Held(on=False)("a", at) for at in (1.0, 1.01, 1.02))
+    assert not any(KeyRepeatFilter(on=False)("a", at) for at in (1.0, 1.01, 1.02))

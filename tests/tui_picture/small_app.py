@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-from annotator.images import Folder
+from annotator.images import ImageFolder
 from annotator.items.refs import Item
 from annotator.terminal.probe import probe
 
@@ -21,7 +21,7 @@ from textual.screen import ModalScreen  # noqa: E402
 from textual.widgets import Static  # noqa: E402
 
 from annotator.tui.picture.driver import driver_for  # noqa: E402
-from annotator.tui.picture.picture import Picture  # noqa: E402
+from annotator.tui.picture.picture import PictureView  # noqa: E402
 
 FOLDER, LABELS = Path(sys.argv[1]), Path(sys.argv[2])
 STATE = LABELS.with_name(f"{LABELS.name}.state")
@@ -55,7 +55,7 @@ class Labelling(App[None]):
 
     def compose(self) -> ComposeResult:
         self.index = 0
-        self.picture = Picture(Folder(FOLDER).crop, CAPS, guard="on")
+        self.picture = PictureView(ImageFolder(FOLDER).crop, CAPS, guard="on")
         yield self.picture
         yield Static("")
 
@@ -73,10 +73,10 @@ class Labelling(App[None]):
         STATE.write_text(text)
         self.query_one(Static).update(text)
 
-    def on_picture_seen(self, event: Picture.Seen) -> None:
+    def on_picture_seen(self, event: PictureView.Seen) -> None:
         self.say("seen")
 
-    def on_picture_broken(self, event: Picture.Broken) -> None:
+    def on_picture_broken(self, event: PictureView.Broken) -> None:
         self.say("broken")
 
     def action_label(self, step: int) -> None:

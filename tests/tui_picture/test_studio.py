@@ -14,18 +14,18 @@ from annotator.errors import ImageError
 from annotator.images import Crop
 from annotator.items.refs import Item
 from annotator.terminal.backend import Area
-from annotator.terminal.caps import Caps, Technique
+from annotator.terminal.caps import Technique, TerminalCapabilities
 from annotator.terminal.choose import backend_for
-from annotator.terminal.requests import Job, Shot
-from annotator.tui.picture.encoder import Developed, Studio, true_pixels
+from annotator.terminal.requests import EncodeJob, PictureRequest
+from annotator.tui.picture.encoder import EncodeResult, PictureEncoder, true_pixels
 from tests.waiting import PATIENCE
 
 AREA = Area(0, 0, 20, 8, (8, 16))
-BACKEND = backend_for(Caps(Technique.FRAMES))
+BACKEND = backend_for(TerminalCapabilities(Technique.FRAMES))
 
 
-def job(name: str, rung: int = 1) -> Job:
-    return Job(Shot(Item(name)), AREA, BACKEND.ladder[rung])
+def job(name: str, rung: int = 1) -> EncodeJob:
+    return EncodeJob(PictureRequest(Item(name)), AREA, BACKEND.ladder[rung])
 
 
 class Source:
@@ -47,7 +47,7 @@ class Source:
 
 
 @pytest.fixture
-def done() -> queue.Queue[Developed]:
+def done() -> queue.Queue[EncodeResult]:
     return queue.Queue()
 
 
@@ -57,15 +57,15 @@ def source() -> Source:
 
 
 @pytest.fixture
-def studio(source: Source, done: queue.Queue[Developed]) -> Iterator[Studio]:
-    studio = Studio(source.load, BACKEND, done.put)
+def studio(source: Source, done: queue.Queue[EncodeResult]) -> Iterator[PictureEncoder]:
+    studio = PictureEncoder(source.load, BACKEND, done.put)
     yield studio
     source.sign.set()
     studio.close()
 
 
 def test_an_enormous_picture_does_not_hold_back_the_others(
-    studio: Studio, source: Source, done: queue.Queue[Developed]
+    studio: PictureEncoder, source: Source, done: queue.Queue[EncodeResult]
 ) -> None:
     studio.want([job("enormous"), job("a"), job("b"), job("c")])
     assert {done.get(timeout=PATIENCE).job.shot.item.path for _ in range(3)} == {"a", "b", "c"}
@@ -73,7 +73,9 @@ def test_an_enormous_picture_does_not_hold_back_the_others(
     assert done.get(timeout=PATIENCE).job == job("enormous")
 
 
-def test_what_cannot_be_decoded_has_a_reason(studio: Studio, done: queue.Queue[Developed]) -> None:
+def test_what_cannot_be_decoded_has_a_reason(
+    studio: PictureEncoder, done: queue.Queue[EncodeResult]
+) -> None:
     studio.want([job("broken"), job("fault")])
     reasons = {
         found.job.shot.item.path: found for found in (done.get(timeout=PATIENCE) for _ in "ab")
@@ -84,7 +86,7 @@ def test_what_cannot_be_decoded_has_a_reason(studio: Studio, done: queue.Queue[D
 
 
 def test_a_second_quality_is_not_decoded_again(
-    studio: Studio, source: Source, done: queue.Queue[Developed]
+    studio: PictureEncoder, source: Source, done: queue.Queue[EncodeResult]
 ) -> None:
     studio.want([job("a", 0)])
     done.get(timeout=PATIENCE)

@@ -6,9 +6,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from annotator.errors import RefError
-from annotator.formats.jsontext import Document, Piece
-from annotator.formats.reading import Found, Reading, box_of, number, text_of
-from annotator.items.refs import Item, printable
+from annotator.formats.jsontext import JsonDocument, JsonMember
+from annotator.formats.reading import (
+    ImportContext,
+    ImportedItem,
+    parse_bbox,
+    require_number,
+    require_text,
+)
+from annotator.items.refs import Item, make_printable
 
 _KNOWN = {
     "id", "image_id", "category_id", "bbox", "area", "iscrowd", "segmentation", "attributes",
@@ -16,48 +22,51 @@ _KNOWN = {
 }  # fmt: skip
 
 
-class _Image(NamedTuple):
+class _ImageEntry(NamedTuple):
     path: str
     size: tuple[float, float] | None
 
 
-def read(reading: Reading) -> Iterator[Found]:
+def read(reading: ImportContext) -> Iterator[ImportedItem]:
     """Annotations as items; where there is no box at all, images without one as well.
 
     Raises `RefError` for a file that is no COCO JSON.
     """
-    document = Document(reading.path)
-    images: dict[int, _Image] = {}
+    document = JsonDocument(reading.path)
+    images: dict[int, _ImageEntry] = {}
     names: dict[int, str] = {}
     members: set[str] = set()
-    for piece in document.pieces():
+    for piece in document.iter_members():
         members.add(piece.key)
         if piece.key == "images":
-            _image(reading, piece, images)
+            _read_image(reading, piece, images)
         elif piece.key == "categories":
-            _category(reading, piece, names)
+            _read_category(reading, piece, names)
     if missing := {"images", "categories"} - members:
         lacks = f"is no COCO file: it lacks {' and '.join(sorted(missing))}"
         more = "; a list of results needs the file of its images" if document.is_array else ""
-        raise RefError(f"{printable(str(reading.path))}: {lacks}{more}")
+        raise RefError(f"{make_printable(str(reading.path))}: {lacks}{more}")
     reading.class_ids = {name: key for key, name in names.items()}
     reading.boxes = "bbox read as x, y, width, height in pixels"
     if reading.faults:
         return
-    yield from _annotations(reading, document, images, names)
+    yield from _read_annotations(reading, document, images, names)
 
 
-def _annotations(
-    reading: Reading, document: Document, images: Mapping[int, _Image], names: Mapping[int, str]
-) -> Iterator[Found]:
+def _read_annotations(
+    reading: ImportContext,
+    document: JsonDocument,
+    images: Mapping[int, _ImageEntry],
+    names: Mapping[int, str],
+) -> Iterator[ImportedItem]:
     seen: set[int] = set()
     used: set[int] = set()
     any_box = False
-    for piece in document.pieces():
+    for piece in document.iter_members():
         if piece.key != "annotations":
             continue
         try:
-            found = _annotation(reading, piece, images, names, seen)
+            found = _read_annotation(reading, piece, images, names, seen)
         except RefError as error:
             reading.fault(piece.where, str(error))
             continue
@@ -68,10 +77,10 @@ def _annotations(
     if any_box and left:
         reading.pass_over("image without an annotation, being no item", len(left))
     elif left:
-        yield from (Found("images", Item(image.path)) for image in left)
+        yield from (ImportedItem("images", Item(image.path)) for image in left)
 
 
-def _image(reading: Reading, piece: Piece, images: dict[int, _Image]) -> None:
+def _read_image(reading: ImportContext, piece: JsonMember, images: dict[int, _ImageEntry]) -> None:
     try:
         image = _members(piece, "an image")
         key = _id(image.get("id"), "id")
@@ -79,31 +88,34 @@ def _image(reading: Reading, piece: Piece, images: dict[int, _Image]) -> None:
             raise RefError(f"id {key} is that of another image, too")
         size = None
         if image.get("width") is not None and image.get("height") is not None:
-            size = number(image["width"], "width", 1), number(image["height"], "height", 1)
-        images[key] = _Image(reading.path_of(image.get("file_name")), size)
+            size = (
+                require_number(image["width"], "width", 1),
+                require_number(image["height"], "height", 1),
+            )
+        images[key] = _ImageEntry(reading.parse_path(image.get("file_name")), size)
     except RefError as error:
         reading.fault(piece.where, str(error))
 
 
-def _category(reading: Reading, piece: Piece, names: dict[int, str]) -> None:
+def _read_category(reading: ImportContext, piece: JsonMember, names: dict[int, str]) -> None:
     try:
         category = _members(piece, "a category")
         key = _id(category.get("id"), "id")
-        name = text_of(category.get("name"), "name")
+        name = require_text(category.get("name"), "name")
         if key in names or name in names.values():
-            raise RefError(f"category {key} {printable(name)!r} stands here twice")
+            raise RefError(f"category {key} {make_printable(name)!r} stands here twice")
         names[key] = name
     except RefError as error:
         reading.fault(piece.where, str(error))
 
 
-def _annotation(
-    reading: Reading,
-    piece: Piece,
-    images: Mapping[int, _Image],
+def _read_annotation(
+    reading: ImportContext,
+    piece: JsonMember,
+    images: Mapping[int, _ImageEntry],
     names: Mapping[int, str],
     seen: set[int],
-) -> Found:
+) -> ImportedItem:
     told = _members(piece, "an annotation")
     key = told.get("id")
     if key is not None:
@@ -122,46 +134,46 @@ def _annotation(
         raise RefError("attributes should be an object")
     columns = _columns(told, attributes)
     whole = attributes.get("whole_image") is True or told.get("bbox") in (None, [])
-    box = None if whole else box_of(told["bbox"], "xywh", image.size, reading)
+    box = None if whole else parse_bbox(told["bbox"], "xywh", image.size, reading)
     if box is not None and told.get("iscrowd") == 1:
         reading.pass_over("mark of a crowd (its box is kept)")
     if told.get("segmentation") not in (None, [], {}):
         reading.pass_over("segmentation (its box is kept)")
     for name in told.keys() - _KNOWN:
-        reading.pass_over(f"{printable(name[:40])!r} of an annotation")
+        reading.pass_over(f"{make_printable(name[:40])!r} of an annotation")
     provenance = told.get("provenance")
     machine = isinstance(provenance, dict) and provenance.get("machine") is True
     by = provenance.get("annotator") if isinstance(provenance, dict) else None
     predicted = told.get("predicted") is True
     if predicted:
         columns |= {"prediction": names[category]}
-    return Found(
+    return ImportedItem(
         piece.where, Item(image.path, box), None if predicted else names[category],
         machine=machine, by=by if isinstance(by, str) else None, columns=columns,
     )  # fmt: skip
 
 
-def _columns(told: Mapping[str, Any], attributes: Mapping[str, Any]) -> dict[str, str]:
+def _columns(annotation: Mapping[str, Any], attributes: Mapping[str, Any]) -> dict[str, str]:
     columns = {}
     for name, value in attributes.items():
         if name != "whole_image":
-            columns[text_of(name, "an attribute")] = text_of(
+            columns[require_text(name, "an attribute")] = require_text(
                 value, f"attribute {name!r}", plain=True
             )
-    if told.get("score") is not None:
-        columns["score"] = f"{number(told['score'], 'score'):g}"
+    if annotation.get("score") is not None:
+        columns["score"] = f"{require_number(annotation['score'], 'score'):g}"
     return columns
 
 
-def _members(piece: Piece, what: str) -> Mapping[str, Any]:
+def _members(piece: JsonMember, name: str) -> Mapping[str, Any]:
     if piece.place < 0:
         raise RefError("should be a list")
     if not isinstance(piece.value, dict):
-        raise RefError(f"should be {what}, an object")
+        raise RefError(f"should be {name}, an object")
     return piece.value
 
 
-def _id(value: object, what: str) -> int:
+def _id(value: object, name: str) -> int:
     if type(value) is not int or not -(2**63) <= value < 2**63:
-        raise RefError(f"{what} should be a whole number")
+        raise RefError(f"{name} should be a whole number")
     return value

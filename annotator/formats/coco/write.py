@@ -13,26 +13,26 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
 
-from annotator.formats.class_ids import numbered
+from annotator.formats.class_ids import assign_class_ids
 from annotator.formats.coco import read
 from annotator.formats.format import Format
 from annotator.formats.jsontext import dumps
-from annotator.formats.source import Picture, Record, Source
+from annotator.formats.source import ExportRecord, ExportSource, ImageRecords
 
 COCO_IDS = "coco"
 
 
-def write(source: Source, place: Path) -> None:
+def write(source: ExportSource, place: Path) -> None:
     """One file; with splits, a folder with `instances_NAME.json` for each."""
-    ids = numbered(source, COCO_IDS, 1)
+    ids = assign_class_ids(source, COCO_IDS, 1)
     split = source.options.split
     with ExitStack() as stack:
         if split is None:
-            files = {"": stack.enter_context(_File(place, ids))}
+            files = {"": stack.enter_context(_CocoFile(place, ids))}
         else:
             place.mkdir(exist_ok=True)
             files = {
-                name: stack.enter_context(_File(place / f"instances_{name}.json", ids))
+                name: stack.enter_context(_CocoFile(place / f"instances_{name}.json", ids))
                 for name in split.names
             }
         for picture in source.pictures():
@@ -43,7 +43,7 @@ def write(source: Source, place: Path) -> None:
                 source.leave_out("in images that cannot be read", len(picture.records))
 
 
-class _File:
+class _CocoFile:
     """One COCO file; the annotations wait in a second one until all images are written."""
 
     def __init__(self, place: Path, ids: Mapping[str, int]) -> None:
@@ -52,7 +52,7 @@ class _File:
         self._out: IO[str]
         self._rest: IO[str]
 
-    def __enter__(self) -> _File:
+    def __enter__(self) -> _CocoFile:
         self._rest_place = self._place.with_name(self._place.name + ".annotations")
         self._out = self._place.open("w", encoding="utf-8")
         self._rest = self._rest_place.open("w+", encoding="utf-8")
@@ -72,14 +72,14 @@ class _File:
         self._rest.close()
         self._rest_place.unlink()
 
-    def add(self, source: Source, picture: Picture, size: tuple[int, int]) -> None:
+    def add(self, source: ExportSource, picture: ImageRecords, size: tuple[int, int]) -> None:
         width, height = size
         image = source.image_id(picture.records[0])
         told = {"id": image, "file_name": picture.path, "width": width, "height": height}
         self._write(self._out, self._images, told)
         self._images += 1
         for record in picture.records:
-            for found in annotations_of(source, record, self._ids, size):
+            for found in build_annotations(source, record, self._ids, size):
                 self._write(self._rest, self._annotations, found)
                 self._annotations += 1
                 source.written += 1
@@ -90,8 +90,8 @@ class _File:
         file.write(dumps(value))
 
 
-def annotations_of(
-    source: Source, record: Record, ids: Mapping[str, int], size: tuple[int, int]
+def build_annotations(
+    source: ExportSource, record: ExportRecord, ids: Mapping[str, int], size: tuple[int, int]
 ) -> Iterator[dict[str, Any]]:
     """An annotation for each class of an item; none, said, for an item that has no class."""
     names = source.names_of(record.label or record.predicted)
@@ -102,13 +102,13 @@ def annotations_of(
             source.leave_out("skipped" if record.skipped else "without a label")
     for place, name in enumerate(names):
         # Numbers of their own, the same in every export of the project.
-        yield _annotation(
+        yield _build_annotation(
             source, record, ids[name], record.row + 1 + place * len(source.refs), size
         )
 
 
-def _annotation(
-    source: Source, record: Record, category: int, number: int, size: tuple[int, int]
+def _build_annotation(
+    source: ExportSource, record: ExportRecord, category: int, number: int, size: tuple[int, int]
 ) -> dict[str, Any]:
     box = record.item.box or (0, 0, *size)
     found: dict[str, Any] = {
@@ -133,9 +133,9 @@ def _short(value: float) -> float:
     return int(value) if value == int(value) else value
 
 
-def results(source: Source, place: Path) -> None:
+def write_results(source: ExportSource, place: Path) -> None:
     """The list of detections that `COCO.loadRes` reads: all items with a score."""
-    ids = numbered(source, COCO_IDS, 1)
+    ids = assign_class_ids(source, COCO_IDS, 1)
     with place.open("w", encoding="utf-8") as file:
         file.write("[")
         for record in source.records():
@@ -143,7 +143,7 @@ def results(source: Source, place: Path) -> None:
             if record.score is None or size is None:
                 source.leave_out("without a score" if size else "in images that cannot be read")
                 continue
-            for found in annotations_of(source, record, ids, size):
+            for found in build_annotations(source, record, ids, size):
                 kept = {key: found[key] for key in ("image_id", "category_id", "bbox", "score")}
                 file.write(",\n" if source.written else "\n")
                 file.write(json.dumps(kept))
@@ -153,9 +153,11 @@ def results(source: Source, place: Path) -> None:
 
 FORMAT = Format(
     "coco", write, read.read, accepted=True,
-    takes=frozenset({"split", "provenance", "predictions"}),
+    supported_options=frozenset({"split", "provenance", "predictions"}),
     keeps=frozenset({"boxes", "whole", "order", "columns", "paths"}),
 )  # fmt: skip
 
-RESULTS = Format("coco-results", results, takes=frozenset({"predictions"}), accepted=True)
+RESULTS = Format(
+    "coco-results", write_results, supported_options=frozenset({"predictions"}), accepted=True
+)
 """Results: `[{"image_id", "category_id", "bbox", "score"}]`, numbered as in coco."""

@@ -8,21 +8,27 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from annotator.errors import RefError
-from annotator.formats.jsontext import Document, Piece
-from annotator.formats.reading import Found, Reading, checked, number, text_of
-from annotator.items.refs import Box, Item, printable
+from annotator.formats.jsontext import JsonDocument, JsonMember
+from annotator.formats.reading import (
+    ImportContext,
+    ImportedItem,
+    require_number,
+    require_text,
+    validate_box,
+)
+from annotator.items.refs import Box, Item, make_printable
 
 _UPLOAD = re.compile(r"^/?data/upload/\d+/(?:[0-9a-f]{8}-)?")
 
 
-def read(reading: Reading) -> Iterator[Found]:
+def read(reading: ImportContext) -> Iterator[ImportedItem]:
     """Raises `RefError` for a file that is no list of tasks."""
-    document = Document(reading.path)
+    document = JsonDocument(reading.path)
     if not document.is_array:
-        next(document.pieces(), None)  # a fault of its JSON comes first
-        raise RefError(f"{printable(str(reading.path))}: should be a list of tasks")
+        next(document.iter_members(), None)  # a fault of its JSON comes first
+        raise RefError(f"{make_printable(str(reading.path))}: should be a list of tasks")
     reading.boxes = "read as x, y, width, height in percent of the image"
-    for piece in document.pieces():
+    for piece in document.iter_members():
         where = f"[{piece.place}]"
         try:
             yield from _task(reading, piece, where)
@@ -30,33 +36,33 @@ def read(reading: Reading) -> Iterator[Found]:
             reading.fault(where, str(error))
 
 
-def _task(reading: Reading, piece: Piece, where: str) -> Iterator[Found]:
+def _task(reading: ImportContext, piece: JsonMember, location: str) -> Iterator[ImportedItem]:
     task = piece.value
     if not isinstance(task, dict) or not isinstance(task.get("data"), dict):
         raise RefError('should be a task: an object with "data"')
-    path = image_path(reading, task["data"])
+    path = parse_image_path(reading, task["data"])
     columns = _columns(task["data"])
-    chosen = _chosen(reading, task, where)
+    chosen = _choose_annotation(reading, task, location)
     if chosen is None:
-        guessed = list(_predicted(reading, task, where, path, columns))
-        yield from guessed or [Found(where, Item(path), columns=columns)]
+        guessed = list(_predicted(reading, task, location, path, columns))
+        yield from guessed or [ImportedItem(location, Item(path), columns=columns)]
         return
     spot, annotation = chosen
-    milliseconds, told = _told(spot, annotation)
+    milliseconds, told = _annotation_columns(spot, annotation)
     results = annotation.get("result")
     if not isinstance(results, list):
         raise RefError(f"{spot}.result should be a list")
     if annotation.get("was_cancelled") is True:
-        yield Found(where, Item(path), skipped=True, columns=columns, **told)
+        yield ImportedItem(location, Item(path), skipped=True, columns=columns, **told)
         return
     usable = [(at, result) for at, result in enumerate(results) if _is_usable(reading, result)]
     if not usable and results:
         return
     if not usable:
-        yield Found(where, Item(path), columns=columns)
+        yield ImportedItem(location, Item(path), columns=columns)
     share = None if milliseconds is None else milliseconds // max(1, len(usable))
     for at, result in usable:
-        place = f"{where}{spot}.result[{at}]"
+        place = f"{location}{spot}.result[{at}]"
         try:
             yield _region(
                 reading, place, path, result, columns if len(usable) == 1 else {}, share, told
@@ -66,8 +72,12 @@ def _task(reading: Reading, piece: Piece, where: str) -> Iterator[Found]:
 
 
 def _predicted(
-    reading: Reading, task: Mapping[str, Any], where: str, path: str, columns: Mapping[str, str]
-) -> Iterator[Found]:
+    reading: ImportContext,
+    task: Mapping[str, Any],
+    location: str,
+    path: str,
+    columns: Mapping[str, str],
+) -> Iterator[ImportedItem]:
     """The regions of a task's last prediction: items without a label, the guess in columns."""
     found = task.get("predictions") or []
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
@@ -77,19 +87,23 @@ def _predicted(
         raise RefError(f".predictions[{len(found) - 1}].result should be a list")
     reading.pass_over("earlier prediction of the same task", max(0, len(found) - 1))
     for at, result in enumerate(results):
-        place = f"{where}.predictions[{len(found) - 1}].result[{at}]"
+        place = f"{location}.predictions[{len(found) - 1}].result[{at}]"
         if _is_usable(reading, result):
             region = _region(reading, place, path, result, columns, None, {})
             score = result.get("score", found[-1].get("score"))
             guess = {"prediction": region.label or ""}
-            guess |= {} if score is None else {"score": f"{number(score, 'score'):g}"}
+            guess |= {} if score is None else {"score": f"{require_number(score, 'score'):g}"}
             yield region._replace(label=None, columns={**region.columns, **guess})
 
 
-def _told(spot: str, annotation: Mapping[str, Any]) -> tuple[int | None, dict[str, Any]]:
+def _annotation_columns(
+    spot: str, annotation: Mapping[str, Any]
+) -> tuple[int | None, dict[str, Any]]:
     """How long an annotation took, and who made it."""
     lead = annotation.get("lead_time")
-    milliseconds = None if lead is None else int(1000 * number(lead, f"{spot}.lead_time", 0))
+    milliseconds = (
+        None if lead is None else int(1000 * require_number(lead, f"{spot}.lead_time", 0))
+    )
     by = annotation.get("annotator") or annotation.get("completed_by")
     if isinstance(by, dict):
         by = by.get("email")
@@ -100,26 +114,26 @@ def _told(spot: str, annotation: Mapping[str, Any]) -> tuple[int | None, dict[st
     return milliseconds, told
 
 
-def image_path(reading: Reading, data: Mapping[str, Any]) -> str:
+def parse_image_path(reading: ImportContext, data: Mapping[str, Any]) -> str:
     """The file of a task: an upload, a local file, or a plain path. Raises `RefError`."""
     value = data.get("image", data.get("img"))
     if value is None:
         raise RefError('data has no "image"')
-    text = text_of(value, "data.image")
+    text = require_text(value, "data.image")
     parts = urlsplit(text)
     if "/data/local-files/" in parts.path:
         found = parse_qs(parts.query).get("d")
         if not found:
-            raise RefError(f"data.image {printable(text)!r} names no file (?d=…)")
-        return reading.path_of(found[0])
+            raise RefError(f"data.image {make_printable(text)!r} names no file (?d=…)")
+        return reading.parse_path(found[0])
     if _UPLOAD.match(parts.path):
-        return reading.path_of(unquote(_UPLOAD.sub("", parts.path)))
+        return reading.parse_path(unquote(_UPLOAD.sub("", parts.path)))
     if parts.scheme and parts.netloc:
         raise RefError(
-            f"data.image {printable(text[:80])!r} is not a file but lies on the network; fetch the "
+            f"data.image {make_printable(text[:80])!r} is not a file but lies on the network; fetch the "
             "images and put their paths here"
         )
-    return reading.path_of(text)
+    return reading.parse_path(text)
 
 
 def _columns(data: Mapping[str, Any]) -> dict[str, str]:
@@ -128,13 +142,13 @@ def _columns(data: Mapping[str, Any]) -> dict[str, str]:
         if name in ("image", "img") or value is None:
             continue
         if isinstance(value, (dict, list)):
-            raise RefError(f"data.{printable(name)} holds more than a table's cell can")
-        kept[text_of(name, "a name in data")] = text_of(value, f"data.{name}", plain=True)
+            raise RefError(f"data.{make_printable(name)} holds more than a table's cell can")
+        kept[require_text(name, "a name in data")] = require_text(value, f"data.{name}", plain=True)
     return kept
 
 
-def _chosen(
-    reading: Reading, task: Mapping[str, Any], where: str
+def _choose_annotation(
+    reading: ImportContext, task: Mapping[str, Any], location: str
 ) -> tuple[str, Mapping[str, Any]] | None:
     """The annotation that counts: the last one that was not cancelled, else the last."""
     found = task.get("annotations", task.get("completions")) or []
@@ -150,22 +164,22 @@ def _chosen(
     return f".annotations[{at}]", annotation
 
 
-def _is_usable(reading: Reading, result: object) -> bool:
+def _is_usable(reading: ImportContext, result: object) -> bool:
     """Classes and rectangles are; all else is counted and passed over."""
     if not isinstance(result, dict):
         raise RefError("a result should be an object")
     kind = result.get("type")
     if kind in ("choices", "rectanglelabels"):
         return True
-    reading.pass_over(f"result of type {printable(str(kind)[:40])}")
+    reading.pass_over(f"result of type {make_printable(str(kind)[:40])}")
     return False
 
 
 def _region(
-    reading: Reading,
+    reading: ImportContext,
     place: str, path: str, result: Mapping[str, Any], columns: Mapping[str, str],
-    milliseconds: int | None, told: Mapping[str, Any],
-) -> Found:  # fmt: skip
+    milliseconds: int | None, provenance: Mapping[str, Any],
+) -> ImportedItem:  # fmt: skip
     value = result.get("value")
     if not isinstance(value, dict):
         raise RefError("value should be an object")
@@ -173,35 +187,37 @@ def _region(
     names = value.get(kind)
     if not isinstance(names, list) or not names or (len(names) > 1 and not reading.multi):
         raise RefError(f"{kind} should be a list of one class; an item has one label here")
-    texts = [text_of(name, "the class") for name in names]
+    texts = [require_text(name, "the class") for name in names]
     label = reading.joined(texts) if reading.multi else texts[0]
     box = _box(reading, result, value) if kind == "rectanglelabels" else None
     meta = result.get("meta")
     own = {
-        text_of(name, "meta"): text_of(cell, "meta", plain=True)
+        require_text(name, "meta"): require_text(cell, "meta", plain=True)
         for name, cell in (meta.items() if isinstance(meta, dict) else ())
         if not isinstance(cell, (dict, list))
     }
-    return Found(
+    return ImportedItem(
         place,
         Item(path, box),
         label or None,
         shown_ms=milliseconds,
         columns={**columns, **own},
-        **told,
+        **provenance,
     )
 
 
-def _box(reading: Reading, result: Mapping[str, Any], value: Mapping[str, Any]) -> Box:
-    if number(value.get("rotation") or 0, "rotation") or number(
+def _box(reading: ImportContext, result: Mapping[str, Any], value: Mapping[str, Any]) -> Box:
+    if require_number(value.get("rotation") or 0, "rotation") or require_number(
         result.get("image_rotation") or 0, "image_rotation"
     ):
         raise RefError("is a rotated box, and boxes are upright here")
     size = tuple(
-        number(result.get(name), name, 1) for name in ("original_width", "original_height")
+        require_number(result.get(name), name, 1) for name in ("original_width", "original_height")
     )
     sides: Sequence[float] = [
-        number(value.get(name), name, -1000, 1000) for name in ("x", "y", "width", "height")
+        require_number(value.get(name), name, -1000, 1000) for name in ("x", "y", "width", "height")
     ]
     x, y, w, h = (side * size[at % 2] / 100 for at, side in enumerate(sides))
-    return checked(round(x, 4) + 0.0, round(y, 4) + 0.0, w, h, (size[0], size[1]), reading=reading)
+    return validate_box(
+        round(x, 4) + 0.0, round(y, 4) + 0.0, w, h, (size[0], size[1]), reading=reading
+    )

@@ -16,16 +16,18 @@ from xml.sax.saxutils import quoteattr
 from annotator.formats.format import Format
 from annotator.formats.jsontext import dumps
 from annotator.formats.label_studio.read import read
-from annotator.formats.source import Picture, Record, Source
-from annotator.items.refs import printable
+from annotator.formats.source import ExportRecord, ExportSource, ImageRecords
+from annotator.items.refs import make_printable
 
-LOCAL = "/data/local-files/?d="
+LOCAL_FILES_PREFIX = "/data/local-files/?d="
 CHOICE, BOX = "choice", "label"
 
 
-def write(source: Source, place: Path) -> None:
+def write(source: ExportSource, place: Path) -> None:
     boxes, multi = source.has_boxes, source.project.settings.multi_label
-    source.note(f"labelling interface: {printable(interface(source.classes, boxes, multi))}")
+    source.note(
+        f"labelling interface: {make_printable(build_labeling_config(source.classes, boxes, multi))}"
+    )
     with place.open("w", encoding="utf-8") as file:
         file.write("[")
         for number, picture in enumerate(source.pictures()):
@@ -35,7 +37,7 @@ def write(source: Source, place: Path) -> None:
         file.write("]\n")
 
 
-def interface(classes: Sequence[str], boxes: bool, multi: bool = False) -> str:
+def build_labeling_config(classes: Sequence[str], boxes: bool, multi: bool = False) -> str:
     """The labelling configuration that the exported tasks fit."""
     many = ' choice="multiple"' if multi else ""
     tags = f'<Choices name="{CHOICE}" toName="image"{many}>'
@@ -47,11 +49,11 @@ def interface(classes: Sequence[str], boxes: bool, multi: bool = False) -> str:
     return f'<View><Image name="image" value="$image"/>{tags}</View>'
 
 
-def _task(source: Source, picture: Picture) -> dict[str, Any]:
+def _task(source: ExportSource, picture: ImageRecords) -> dict[str, Any]:
     size = None
     if any(record.item.box for record in picture.records):
         size = source.size(picture.path)
-    data: dict[str, Any] = {"image": LOCAL + quote(picture.path)}
+    data: dict[str, Any] = {"image": LOCAL_FILES_PREFIX + quote(picture.path)}
     data |= picture.records[0].columns if len(picture.records) == 1 else {}
     data |= {"split": picture.split} if picture.split else {}
     annotations, predictions = [], []
@@ -74,7 +76,10 @@ def _task(source: Source, picture: Picture) -> dict[str, Any]:
 
 
 def _annotation(
-    source: Source, records: Sequence[Record], regions: list[dict[str, Any]], cancelled: bool
+    source: ExportSource,
+    records: Sequence[ExportRecord],
+    regions: list[dict[str, Any]],
+    cancelled: bool,
 ) -> dict[str, Any]:
     details = [source.ledger.details(record.row) for record in records]
     times = [told["shown_ms"] for told in details if told.get("shown_ms") is not None]
@@ -94,7 +99,7 @@ def _annotation(
 
 
 def _prediction(
-    source: Source, records: Sequence[Record], size: tuple[int, int] | None
+    source: ExportSource, records: Sequence[ExportRecord], size: tuple[int, int] | None
 ) -> dict[str, Any]:
     regions = _regions(source, records, size)
     scores = [record.score for record in records if record.score is not None]
@@ -104,7 +109,7 @@ def _prediction(
 
 
 def _regions(
-    source: Source, records: Sequence[Record], size: tuple[int, int] | None
+    source: ExportSource, records: Sequence[ExportRecord], size: tuple[int, int] | None
 ) -> list[dict[str, Any]]:
     found = []
     for record in records:
@@ -128,7 +133,7 @@ def _regions(
     return found
 
 
-def _rectangle(record: Record, names: list[str], size: tuple[int, int]) -> dict[str, Any]:
+def _rectangle(record: ExportRecord, names: list[str], size: tuple[int, int]) -> dict[str, Any]:
     box = record.item.box
     assert box is not None
     across, down = 100 / size[0], 100 / size[1]
@@ -144,6 +149,6 @@ def _rectangle(record: Record, names: list[str], size: tuple[int, int]) -> dict[
 
 FORMAT = Format(
     "label-studio", write, read, accepted=True,
-    takes=frozenset({"split", "provenance", "predictions"}),
+    supported_options=frozenset({"split", "provenance", "predictions"}),
     keeps=frozenset({"boxes", "whole", "order", "columns", "paths"}),
 )  # fmt: skip

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from annotator.errors import RefError
 
-Value = str | list[str] | dict[str, str]
+YamlValue = str | list[str] | dict[str, str]
 _KEY = re.compile(
     r"""("(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^\s#:'"\[\]{}&*!|>%@`-][^#:]*?|-?\d+)\s*:(?:\s+|$)"""
 )
@@ -26,7 +26,7 @@ class _Line(NamedTuple):
     text: str
 
 
-def load(text: str) -> dict[str, tuple[Value, int]]:
+def load_yaml(text: str) -> dict[str, tuple[YamlValue, int]]:
     """The top-level members: a text, a list of texts or a mapping of texts, and their line.
 
     Raises `RefError` that begins with the line of whatever is not understood.
@@ -35,7 +35,7 @@ def load(text: str) -> dict[str, tuple[Value, int]]:
         _Line(number, len(line) - len(line.lstrip(" ")), line.strip(" \r"))
         for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1)
     ]
-    found: dict[str, tuple[Value, int]] = {}
+    found: dict[str, tuple[YamlValue, int]] = {}
     at = 0
     while at < len(lines):
         line = lines[at]
@@ -55,18 +55,18 @@ def load(text: str) -> dict[str, tuple[Value, int]]:
     return found
 
 
-def _block(lines: list[_Line], at: int) -> list[_Line]:
+def _block(lines: list[_Line], start: int) -> list[_Line]:
     """The lines that belong to a key: indented ones, and list items at its own depth."""
-    end = at
+    end = start
     while end < len(lines) and (
         not lines[end].text or lines[end].indent or lines[end].text.startswith(("#", "- "))
         or lines[end].text == "-"
     ):  # fmt: skip
         end += 1
-    return lines[at:end]
+    return lines[start:end]
 
 
-def _value(line: _Line, rest: str, block: list[_Line]) -> Value:
+def _value(line: _Line, rest: str, block: list[_Line]) -> YamlValue:
     if rest[:1] in ("|", ">"):
         return ""  # a script, a licence: of no use here
     inner = [part for part in block if part.text and not part.text.startswith("#")]
@@ -143,7 +143,7 @@ def _quoted(line: _Line, text: str) -> tuple[str, str]:
     raise RefError(f"line {line.number}: the closing quote is missing")
 
 
-def _flow(line: _Line, text: str) -> Value:
+def _flow(line: _Line, text: str) -> YamlValue:
     """`[a, b]` or `{0: a, 1: b}`."""
     close = "]" if text[0] == "[" else "}"
     parts, rest = _parts(line, text[1:].strip(), close)
@@ -190,7 +190,7 @@ def _refuse(line: _Line, text: str) -> None:
         raise RefError(f"line {line.number}: holds a tab; YAML is indented with spaces")
 
 
-def dump(members: Mapping[str, str | Mapping[int, str]]) -> str:
+def dump_yaml(members: Mapping[str, str | Mapping[int, str]]) -> str:
     """Members as YAML; every text in JSON's quotes, which are YAML's as well."""
     lines = []
     for key, value in members.items():

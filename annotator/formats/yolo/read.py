@@ -7,29 +7,36 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from annotator.errors import ImageError, RefError
-from annotator.formats.reading import Found, Reading, checked, first_bad_line, number, text_of
+from annotator.formats.reading import (
+    ImportContext,
+    ImportedItem,
+    find_bad_line,
+    require_number,
+    require_text,
+    validate_box,
+)
 from annotator.formats.yolo import data_yaml
-from annotator.images import Folder
-from annotator.items.listing import LeftOut, exists, is_file, walk
-from annotator.items.refs import Box, Item, printable
+from annotator.images import ImageFolder
+from annotator.items.listing import SkippedFiles, is_file, path_exists, walk_images
+from annotator.items.refs import Box, Item, make_printable
 
-DATA = ("data.yaml", "data.yml", "dataset.yaml")
+DATA_FILES = ("data.yaml", "data.yml", "dataset.yaml")
 SPLITS = ("train", "val", "test")
 
 
-def data_file(path: Path) -> Path | None:
+def find_data_yaml(path: Path) -> Path | None:
     """data.yaml itself, or that of a folder."""
     if path.is_file():
         return path
-    return next((path / name for name in DATA if (path / name).is_file()), None)
+    return next((path / name for name in DATA_FILES if (path / name).is_file()), None)
 
 
-def read(reading: Reading) -> Iterator[Found]:
+def read(reading: ImportContext) -> Iterator[ImportedItem]:
     """Raises `RefError` where there is no data.yaml, or one that is not understood."""
-    file = data_file(reading.path)
+    file = find_data_yaml(reading.path)
     if file is None:
-        raise RefError(f"{printable(str(reading.path))}: holds no data.yaml")
-    members = read_yaml(file)
+        raise RefError(f"{make_printable(str(reading.path))}: holds no data.yaml")
+    members = read_data_yaml(file)
     names = _names(file, members)
     reading.class_ids = {name: key for key, name in names.items()}
     base = file.resolve().parent
@@ -37,30 +44,32 @@ def read(reading: Reading) -> Iterator[Found]:
     reading.boxes = "read as centre and size in shares of the upright image"
     folders = list(dict.fromkeys(_folders(file, members, base)))
     if not folders:
-        raise RefError(f"{printable(str(file))}: names no images: train, val or test is missing")
-    sizes = Folder(base)
+        raise RefError(
+            f"{make_printable(str(file))}: names no images: train, val or test is missing"
+        )
+    sizes = ImageFolder(base)
     for folder in folders:
         for path in _images(reading, file, base, folder):
             yield from _labels(reading, base, path, names, sizes)
 
 
-def read_yaml(file: Path) -> dict[str, tuple[data_yaml.Value, int]]:
+def read_data_yaml(file: Path) -> dict[str, tuple[data_yaml.YamlValue, int]]:
     """Raises `RefError` with file and line."""
     try:
         data = file.read_bytes()
-        return data_yaml.load(data.decode())
+        return data_yaml.load_yaml(data.decode())
     except OSError as error:
-        raise RefError(f"{printable(str(file))} cannot be read: {error.strerror}") from error
+        raise RefError(f"{make_printable(str(file))} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        line = first_bad_line(data, error)
-        raise RefError(f"{printable(str(file))}, line {line}: is not UTF-8") from None
+        line = find_bad_line(data, error)
+        raise RefError(f"{make_printable(str(file))}, line {line}: is not UTF-8") from None
     except RefError as error:
-        raise RefError(f"{printable(str(file))}, {error}") from None
+        raise RefError(f"{make_printable(str(file))}, {error}") from None
 
 
-def _names(file: Path, members: Mapping[str, tuple[data_yaml.Value, int]]) -> dict[int, str]:
+def _names(file: Path, members: Mapping[str, tuple[data_yaml.YamlValue, int]]) -> dict[int, str]:
     value, line = members.get("names", ("", 1))
-    place = f"{printable(str(file))}, line {line}, names"
+    place = f"{make_printable(str(file))}, line {line}, names"
     if isinstance(value, list):
         value = {str(key): name for key, name in enumerate(value)}
     if not isinstance(value, dict) or not value:
@@ -68,57 +77,59 @@ def _names(file: Path, members: Mapping[str, tuple[data_yaml.Value, int]]) -> di
     found: dict[int, str] = {}
     for key, name in value.items():
         if not key.isdecimal() or len(key) > 9:
-            raise RefError(f"{place}: {printable(key)!r} is no number of a class")
+            raise RefError(f"{place}: {make_printable(key)!r} is no number of a class")
         if int(key) in found or name in found.values() or not name:
             raise RefError(
-                f"{place}: class {key} {printable(name)!r} is blank or stands here twice"
+                f"{place}: class {key} {make_printable(name)!r} is blank or stands here twice"
             )
         try:
-            found[int(key)] = text_of(name, "a class")
+            found[int(key)] = require_text(name, "a class")
         except RefError as error:
             raise RefError(f"{place}: {error}") from None
     return found
 
 
 def _folders(
-    file: Path, members: Mapping[str, tuple[data_yaml.Value, int]], base: Path
+    file: Path, members: Mapping[str, tuple[data_yaml.YamlValue, int]], base: Path
 ) -> Iterator[str]:
     start, line = members.get("path", ("", 1))
     if not isinstance(start, str):
-        raise RefError(f"{printable(str(file))}, line {line}, path: should be one folder")
+        raise RefError(f"{make_printable(str(file))}, line {line}, path: should be one folder")
     # Data sets move: a `path` of another machine gives way to the folder of data.yaml.
-    prefix = start if start and exists(base / start) else ""
+    prefix = start if start and path_exists(base / start) else ""
     for split in SPLITS:
         value, line = members.get(split, ("", 1))
         for name in [value] if isinstance(value, str) else value:
             if not name:
                 continue
-            place = f"{printable(str(file))}, line {line}, {split}"
+            place = f"{make_printable(str(file))}, line {line}, {split}"
             full = (base / prefix / name).resolve()
             if name.startswith("../") and not full.is_relative_to(base):
                 # Of Roboflow: its own readers, too, look beside data.yaml.
                 beside = (base / prefix / name.removeprefix("../")).resolve()
-                full = beside if exists(beside) else full
+                full = beside if path_exists(beside) else full
             if not full.is_relative_to(base):
-                raise RefError(f"{place}: {printable(name)!r} leads out of the data set's folder")
-            if not exists(full):
-                raise RefError(f"{place}: there is no {printable(str(full))}")
+                raise RefError(
+                    f"{place}: {make_printable(name)!r} leads out of the data set's folder"
+                )
+            if not path_exists(full):
+                raise RefError(f"{place}: there is no {make_printable(str(full))}")
             yield str(full.relative_to(base))
 
 
-def _images(reading: Reading, file: Path, base: Path, folder: str) -> Iterator[str]:
+def _images(reading: ImportContext, file: Path, base: Path, folder: str) -> Iterator[str]:
     """Paths of images relative to `base`."""
     place = base / folder
     if place.is_file():  # a list of images
         for line, text in enumerate(place.read_text("utf-8", "surrogateescape").split("\n"), 1):
             try:
                 if text.strip():
-                    yield os.path.normpath(reading.path_of(text.strip().removeprefix("./")))
+                    yield os.path.normpath(reading.parse_path(text.strip().removeprefix("./")))
             except RefError as error:
                 reading.fault(f"line {line}", str(error), place.name)
         return
-    left_out = LeftOut()
-    for batch in walk(place, left_out):
+    left_out = SkippedFiles()
+    for batch in walk_images(place, left_out):
         for ref in batch:
             yield (
                 str(Path(folder) / Item.parse(ref).path) if folder != "." else Item.parse(ref).path
@@ -128,10 +139,10 @@ def _images(reading: Reading, file: Path, base: Path, folder: str) -> Iterator[s
 
 
 def _labels(
-    reading: Reading, base: Path, path: str, names: Mapping[int, str], sizes: Folder
-) -> Iterator[Found]:
+    reading: ImportContext, base: Path, path: str, names: Mapping[int, str], sizes: ImageFolder
+) -> Iterator[ImportedItem]:
     label_file = base / _label_path(path)
-    shown = printable(str(label_file.relative_to(base)))
+    shown = make_printable(str(label_file.relative_to(base)))
     if not is_file(label_file):
         reading.pass_over("image without a file of labels, being no item")
         return
@@ -144,7 +155,7 @@ def _labels(
     try:
         lines = data.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
-        reading.fault(f"line {first_bad_line(data, error)}", "is not UTF-8", shown)
+        reading.fault(f"line {find_bad_line(data, error)}", "is not UTF-8", shown)
         return
     if not any(line.strip() for line in lines):
         reading.pass_over("image with an empty file of labels, being no item")
@@ -152,7 +163,7 @@ def _labels(
         if text.strip():
             try:
                 label, box = _box(reading, text.split(), names, size)
-                yield Found(f"{shown}, line {line}", Item(path, box), label)
+                yield ImportedItem(f"{shown}, line {line}", Item(path, box), label)
             except RefError as error:
                 reading.fault(f"line {line}", str(error), shown)
 
@@ -165,15 +176,15 @@ def _label_path(path: str) -> str:
 
 
 def _box(
-    reading: Reading, cells: list[str], names: Mapping[int, str], size: tuple[int, int]
+    reading: ImportContext, cells: list[str], names: Mapping[int, str], size: tuple[int, int]
 ) -> tuple[str, Box]:
     if not cells[0].isdecimal() or len(cells[0]) > 9 or int(cells[0]) not in names:
-        raise RefError(f"{printable(cells[0][:40])!r} is no class; data.yaml has {len(names)}")
+        raise RefError(f"{make_printable(cells[0][:40])!r} is no class; data.yaml has {len(names)}")
     count = len(cells) - 1
     if count not in (4, 5) and (count < 6 or count % 2):
         raise RefError(f"has {len(cells)} numbers; it should be `class x y width height`")
     try:
-        shares = [number(float(cell), "a coordinate", -1, 2) for cell in cells[1:]]
+        shares = [require_number(float(cell), "a coordinate", -1, 2) for cell in cells[1:]]
     except ValueError:
         raise RefError("should be `class x y width height`, numbers from 0 to 1") from None
     if count in (4, 5):
@@ -187,6 +198,6 @@ def _box(
         x, y = min(across) + w / 2, min(down) + h / 2
     left, top = (x - w / 2) * size[0], (y - h / 2) * size[1]
     # Ten digits of a share are a millionth of a pixel: no box reaches over the edge by that.
-    return names[int(cells[0])], checked(
+    return names[int(cells[0])], validate_box(
         round(left, 4) + 0.0, round(top, 4) + 0.0, w * size[0], h * size[1], size, reading=reading
     )

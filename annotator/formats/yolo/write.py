@@ -10,23 +10,23 @@ from typing import IO
 
 from annotator.errors import ProjectError
 from annotator.formats import class_folders
-from annotator.formats.class_ids import in_words, numbered
+from annotator.formats.class_ids import assign_class_ids, format_class_ids
 from annotator.formats.format import Format
-from annotator.formats.image_files import Pictures, inside
+from annotator.formats.image_files import ImageExporter, sanitize_path
 from annotator.formats.jsontext import dumps
-from annotator.formats.source import Picture, Record, Source
+from annotator.formats.source import ExportRecord, ExportSource, ImageRecords
 from annotator.formats.yolo import data_yaml, read
 
 
-def write(source: Source, place: Path) -> None:
+def write(source: ExportSource, place: Path) -> None:
     """Raises `ProjectError` for a project without a box."""
     if len(source.refs) and not source.has_boxes:
         raise ProjectError(
             "YOLO detection holds boxes, and this project has none: give --format yolo-cls for "
             "classes of whole images"
         )
-    ids = numbered(source, "yolo", 0)
-    pictures = Pictures(source, place, stems=True)
+    ids = assign_class_ids(source, "yolo", 0)
+    pictures = ImageExporter(source, place, stems=True)
     with ExitStack() as stack:
         provenance = None
         if source.options.provenance or source.machine:
@@ -43,7 +43,7 @@ def write(source: Source, place: Path) -> None:
 
 
 def _picture(
-    source: Source, place: Path, pictures: Pictures, picture: Picture, ids: Mapping[str, int],
+    source: ExportSource, place: Path, pictures: ImageExporter, picture: ImageRecords, ids: Mapping[str, int],
     provenance: IO[str] | None,
 ) -> None:  # fmt: skip
     records = list(_usable(source, picture.records))
@@ -75,11 +75,11 @@ def _picture(
 
 def _plain(path: str) -> str:
     """A path whose folders its readers do not mistake: the last `images` is theirs."""
-    parts = inside(path).split("/")
+    parts = sanitize_path(path).split("/")
     return "/".join(["images_" if part == "images" else part for part in parts[:-1]] + parts[-1:])
 
 
-def _usable(source: Source, records: list[Record]) -> Iterator[Record]:
+def _usable(source: ExportSource, records: list[ExportRecord]) -> Iterator[ExportRecord]:
     for record in records:
         if record.item.box is None:
             source.leave_out("that are whole images")
@@ -89,7 +89,7 @@ def _usable(source: Source, records: list[Record]) -> Iterator[Record]:
             yield record
 
 
-def _line(record: Record, number: int, size: tuple[int, int]) -> str:
+def _line(record: ExportRecord, number: int, size: tuple[int, int]) -> str:
     """`class centre-x centre-y width height`, each from 0 to 1 of the upright image."""
     box = record.item.box
     assert box is not None
@@ -105,32 +105,32 @@ def _data(names: tuple[str, ...], ids: Mapping[str, int]) -> str:
     folders = {name: f"images/{name}" for name in names}
     if not names:
         folders = {"train": "images", "val": "images"}
-    return note + data_yaml.dump(
+    return note + data_yaml.dump_yaml(
         {**folders, "names": {number: name for name, number in ids.items()}}
     )
 
 
 FORMAT = Format(
     "yolo", write, read.read, folder=True, accepted=True,
-    takes=frozenset({"split", "images", "provenance"}), keeps=frozenset({"boxes"}),
+    supported_options=frozenset({"split", "images", "provenance"}), keeps=frozenset({"boxes"}),
 )  # fmt: skip
 
 
-def write_classification(source: Source, place: Path) -> None:
+def write_classification(source: ExportSource, place: Path) -> None:
     """Write YOLO classification: `train/class/image`, and a data.yaml that numbers the classes.
 
     Its readers number the classes by the order of their folders' names; so does data.yaml.
     """
     class_folders.write(source, place, "YOLO classification", always="train")
-    names = sorted(source.classes, key=class_folders.folder_of)
-    source.note(in_words({name: number for number, name in enumerate(names)}))
+    names = sorted(source.classes, key=class_folders.class_to_folder)
+    source.note(format_class_ids({name: number for number, name in enumerate(names)}))
     splits = source.options.split.names if source.options.split else ("train",)
     folders = {name: name for name in splits}
-    text = data_yaml.dump({**folders, "names": dict(enumerate(names))})
+    text = data_yaml.dump_yaml({**folders, "names": dict(enumerate(names))})
     (place / "data.yaml").write_text(text, encoding="utf-8")
 
 
 CLASSIFICATION = Format(
     "yolo-cls", write_classification, class_folders.read, folder=True,
-    takes=frozenset({"split", "images", "crop"}), keeps=frozenset({"whole"}),
+    supported_options=frozenset({"split", "images", "crop"}), keeps=frozenset({"whole"}),
 )  # fmt: skip

@@ -7,14 +7,19 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.items.refs import printable
-from annotator.log.prequential import WINDOW, cumulative, windowed
-from annotator.project.label_sets import parts
-from annotator.session.session import Session
+from annotator.items.refs import make_printable
+from annotator.log.prequential import WINDOW, cumulative_mean, windowed_mean
+from annotator.project.label_sets import split_label
+from annotator.session.session import LabelSession
 from annotator.tui.curves.plot import Chart, Series
 from annotator.tui.keymaps import Keymap
-from annotator.tui.label.error_panel import Honest, between, error_chart, outlook
-from annotator.tui.styled_text import clip, percent
+from annotator.tui.label.error_panel import (
+    PoolErrorState,
+    error_chart,
+    format_interval,
+    format_outlook,
+)
+from annotator.tui.styled_text import clip_end, format_percent
 
 MOST_CLASSES = 8
 FIRST = 4  # labels that are not drawn: the mean of so few jumps about
@@ -22,14 +27,16 @@ _ROLES = ("best", "warn", "good", "bad", "curve", "text", "strong", "dim")
 _SHOWN = "It is picked for being hard, so this is not the error on the pool."
 
 
-def charts(session: Session, known: Honest, keymap: Keymap) -> tuple[Chart, ...]:
+def make_charts(session: LabelSession, known: PoolErrorState, keymap: Keymap) -> tuple[Chart, ...]:
     """Error, difficulty, squared error and classes, as they stand."""
     hard = session.difficulty
     return (
         error_chart(known),
         _difficulty("difficulty of what you are shown: wrong", hard.wrong, percent=True),
-        _difficulty("difficulty of what you are shown: squared error", hard.squared, percent=False),
-        class_chart(given(session), session.classes, keymap, session.multi),
+        _difficulty(
+            "difficulty of what you are shown: squared error", hard.squared_errors, percent=False
+        ),
+        class_chart(given_labels(session), session.classes, keymap, session.multi),
     )
 
 
@@ -38,8 +45,8 @@ def _difficulty(title: str, values: NDArray[np.float64], *, percent: bool) -> Ch
     return Chart(
         title=title,
         series=(
-            Series("all so far", x, cumulative(values)[FIRST:], "○", "dim", dashed=True),
-            Series(f"last {WINDOW}", x, windowed(values)[FIRST:], "●", "best"),
+            Series("all so far", x, cumulative_mean(values)[FIRST:], "○", "dim", dashed=True),
+            Series(f"last {WINDOW}", x, windowed_mean(values)[FIRST:], "●", "best"),
         ),
         across="predicted",
         percent=percent,
@@ -48,7 +55,7 @@ def _difficulty(title: str, values: NDArray[np.float64], *, percent: bool) -> Ch
     )
 
 
-def given(session: Session) -> list[str]:
+def given_labels(session: LabelSession) -> list[str]:
     """The labels that people gave and that stand, in the order asked."""
     return [str(last.label) for _, last in session.state.labels() if not last.by_machine]
 
@@ -57,13 +64,13 @@ def class_chart(
     given: Sequence[str], classes: Sequence[str], keymap: Keymap, multi: bool = False
 ) -> Chart:
     """How many labels each class has had, by the number of labels; the largest classes."""
-    held = [set(parts(label)) if multi else {label} for label in given]
+    held = [set(split_label(label)) if multi else {label} for label in given]
     counts = {name: np.cumsum([name in one for one in held]) for name in classes} if given else {}
     largest = sorted(counts, key=lambda name: -int(counts[name][-1]))[:MOST_CLASSES]
     x = np.arange(1.0, len(given) + 1)
     series = []
     for place, name in enumerate(one for one in classes if one in largest):
-        title = f"{clip(name, 20)} {int(counts[name][-1]):,}"
+        title = f"{clip_end(name, 20)} {int(counts[name][-1]):,}"
         y, mark = counts[name].astype(float), _sign(name, classes, keymap)
         series.append(Series(title, x, y, mark, _ROLES[place], dashed=place % 2 == 1))
     left_out = len(classes) - len(largest)
@@ -81,39 +88,39 @@ def _sign(name: str, classes: Sequence[str], keymap: Keymap) -> str:
     return key if len(key) == 1 else "abcdefghijklmnopqrstuvwxyz"[list(classes).index(name) % 26]
 
 
-def facts(page: int, known: Honest, per_minute: float | None) -> list[str]:
+def chart_facts(page: int, known: PoolErrorState, per_minute: float | None) -> list[str]:
     """What is to be said beside a chart: the numbers, and what they are good for."""
     if page == 0:
         return [*_error_facts(known), *_outlook_facts(known, per_minute)]
     return _share_facts(known) if page == 3 else []
 
 
-def _error_facts(known: Honest) -> list[str]:
+def _error_facts(known: PoolErrorState) -> list[str]:
     found = known.shown
     if found is None:
         return []
-    interval = between(found.low, found.high)
+    interval = format_interval(found.low, found.high)
     return [
-        f"{percent(found.error)} of the whole pool, 90 % interval {interval}; from "
+        f"{format_percent(found.error)} of the whole pool, 90 % interval {interval}; from "
         f"{found.labels:,} labels drawn with a known probability, worth "
         f"{found.n_eff:.0f} drawn evenly (n_eff)."
     ]
 
 
-def _outlook_facts(known: Honest, per_minute: float | None) -> list[str]:
-    words, _ = outlook(known, per_minute)
+def _outlook_facts(known: PoolErrorState, per_minute: float | None) -> list[str]:
+    words, _ = format_outlook(known, per_minute)
     if known.target is None and known.shown is not None:
         aim = "target_error in annotator.toml gives a forecast, and advice when to stop."
         return [words, aim] if words else [aim]
     return [words[:1].upper() + words[1:] + "."] if words else []
 
 
-def _share_facts(known: Honest) -> list[str]:
+def _share_facts(known: PoolErrorState) -> list[str]:
     found = known.shown
     if found is None or not found.shares:
         return []
     shares = (
-        f"{printable(name)} {percent(share.value)} ({between(share.low, share.high)})"
+        f"{make_printable(name)} {format_percent(share.value)} ({format_interval(share.low, share.high)})"
         for name, share in zip(known.classes, found.shares, strict=True)
     )
     return ["Estimated shares of the whole pool, with 90 % intervals: " + ", ".join(shares) + "."]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.tui.styled_text import Line, Span, spread, width, wrapped
+from annotator.tui.styled_text import Line, Span, justify_line, line_width, wrap_text
 
 Values = NDArray[np.float64]
 
@@ -75,7 +75,7 @@ class Chart:
         return max(float(one.x[-1]) for one in self.drawn)
 
 
-def ticks(top: float, most: int, least: float = 0.0) -> list[float]:
+def axis_ticks(top: float, most: int, least: float = 0.0) -> list[float]:
     """0 and at most `most` round numbers above it, the last at `top` or beyond.
 
     Their distance is 1, 2 or 5 times a power of ten, and not below `least`.
@@ -90,15 +90,15 @@ def chart_lines(chart: Chart, cells: int, height: int) -> list[Line]:
     """The whole chart: title, note, names, curves, axes; exactly `height` lines."""
     head = _head(chart, cells, height)
     if not chart.drawn:
-        words = [[(f"  {line}", "dim")] for line in wrapped(chart.empty, cells - 4)]
+        words = [[(f"  {line}", "dim")] for line in wrap_text(chart.empty, cells - 4)]
         return _filled([*head, [], *words], height)
     rows = max(1, height - len(head) - 2)
-    ys = ticks(min(chart.top, 1.0) if chart.percent else chart.top, max(1, rows // 3))
+    ys = axis_ticks(min(chart.top, 1.0) if chart.percent else chart.top, max(1, rows // 3))
     labels = [_written(y, ys, percent=chart.percent) for y in ys]
     left = max(map(len, labels)) + 1
     room = max(4, cells - left - 2)
-    xs = ticks(chart.right, max(1, room // 10), 1.0)
-    area = plot(chart, room, rows, xs[-1], ys[-1])
+    xs = axis_ticks(chart.right, max(1, room // 10), 1.0)
+    area = plot_curves(chart, room, rows, xs[-1], ys[-1])
     at = {_row(y, ys[-1], rows): label for y, label in zip(ys, labels, strict=True)}
     lines = [[*_y_axis(at.get(y, ""), left), *line] for y, line in enumerate(area)]
     return _filled([*head, *lines, *_x_axis(xs, chart.across, left, room)], height)
@@ -112,12 +112,12 @@ def _head(chart: Chart, cells: int, height: int) -> list[Line]:
     """Title and names on one line where both fit; the note only where there is room."""
     names = _names(chart)
     title: Line = [(f" {chart.title}", "title")]
-    if width(title) + sum(width(name) + 2 for name in names) < cells:
-        lines = [spread(title, [span for name in names for span in name], cells)]
+    if line_width(title) + sum(line_width(name) + 2 for name in names) < cells:
+        lines = [justify_line(title, [span for name in names for span in name], cells)]
     else:
         lines = [title, *_flowed(names, cells)]
     if chart.note and height >= 14:
-        lines += [[(f" {line}", "dim")] for line in wrapped(chart.note, cells - 2)]
+        lines += [[(f" {line}", "dim")] for line in wrap_text(chart.note, cells - 2)]
     return lines
 
 
@@ -138,7 +138,7 @@ def _flowed(names: Sequence[Line], cells: int) -> list[Line]:
     """The names on as few lines as they need."""
     lines: list[Line] = []
     for name in names:
-        if lines and width(lines[-1]) + width(name) <= cells:
+        if lines and line_width(lines[-1]) + line_width(name) <= cells:
             lines[-1] = [*lines[-1], *name]
         else:
             lines.append(list(name))
@@ -171,8 +171,8 @@ def _named(numbers: str, across: str) -> str:
     return numbers[:place] + across + numbers[place + len(across) :]
 
 
-def _written(value: float, all_of_them: Sequence[float], *, percent: bool) -> str:
-    step = (all_of_them[1] if len(all_of_them) > 1 else 1.0) * (100 if percent else 1)
+def _written(value: float, ticks: Sequence[float], *, percent: bool) -> str:
+    step = (ticks[1] if len(ticks) > 1 else 1.0) * (100 if percent else 1)
     digits = max(0, -math.floor(math.log10(step) + 1e-9))
     return f"{100 * value:.{digits}f} %" if percent else f"{value:,.{digits}f}"
 
@@ -187,7 +187,7 @@ def _dot(y: float | Values, top: float, rows: int) -> Values:
     return np.round((1 - np.clip(np.asarray(y) / top, 0, 1)) * (4 * rows - 1))
 
 
-def plot(chart: Chart, cells: int, rows: int, right: float, top: float) -> list[Line]:
+def plot_curves(chart: Chart, cells: int, rows: int, right: float, top: float) -> list[Line]:
     """The curves alone, on `rows` lines of `cells` cells; right and top end the axes."""
     area = _Area(cells, rows, right, top)
     for one in chart.drawn:
@@ -212,14 +212,16 @@ class _Area:
         self.curved = np.zeros((rows, cells), bool)
         self.x = (np.arange(2 * cells) + 0.5) / (2 * cells) * right
 
-    def _at(self, one: Series, y: Values) -> Values:
+    def _at(self, series: Series, y: Values) -> Values:
         """y at each column of dots; NaN outside the series."""
-        return np.interp(self.x, one.x, y, left=np.nan, right=np.nan)
+        return np.interp(self.x, series.x, y, left=np.nan, right=np.nan)
 
-    def band(self, one: Series) -> None:
-        if one.low is None or one.high is None:
+    def band(self, series: Series) -> None:
+        if series.low is None or series.high is None:
             return
-        low, high = (_dot(self._at(one, end), self.top, self.rows) for end in (one.low, one.high))
+        low, high = (
+            _dot(self._at(series, end), self.top, self.rows) for end in (series.low, series.high)
+        )
         down, across = np.mgrid[0 : 4 * self.rows, 0 : 2 * self.cells]
         stipple = (down % 2 == 1) & ((across + down // 2) % 2 == 0)
         inside = (down >= high) & (down <= low) & stipple
@@ -229,27 +231,27 @@ class _Area:
         row = _row(y, self.top, self.rows)
         self.signs[row], self.roles[row], self.bits[row] = LEVEL, "good", 0
 
-    def curve(self, one: Series) -> None:
+    def curve(self, series: Series) -> None:
         dots = np.zeros((4 * self.rows, 2 * self.cells), bool)
         before = None
-        for column, row in enumerate(_dot(self._at(one, one.y), self.top, self.rows)):
+        for column, row in enumerate(_dot(self._at(series, series.y), self.top, self.rows)):
             if np.isnan(row):
                 continue
-            if not one.dashed or column // 3 % 2 == 0:
+            if not series.dashed or column // 3 % 2 == 0:
                 start, stop = sorted((int(row), int(row if before is None else before)))
                 dots[start : stop + 1, column] = True
             before = row
-        self._put(_packed(dots), one.role, curve=True)
+        self._put(_packed(dots), series.role, curve=True)
 
-    def marks(self, one: Series, place: int) -> None:
+    def marks(self, series: Series, place: int) -> None:
         """Its sign at its end, and here and there on the way."""
-        end = min(self.cells - 1, int(one.x[-1] / self.right * self.cells))
-        first = int(one.x[0] / self.right * self.cells)
+        end = min(self.cells - 1, int(series.x[-1] / self.right * self.cells))
+        first = int(series.x[0] / self.right * self.cells)
         way = range(_MARK_EVERY // 2 + 5 * place, end - 5, _MARK_EVERY)
         for column in (end, *(column for column in way if column > first)):
-            x = min((column + 0.5) / self.cells * self.right, float(one.x[-1]))
-            row = _row(float(np.interp(x, one.x, one.y)), self.top, self.rows)
-            self.signs[row, column], self.bits[row, column] = one.mark, 0
+            x = min((column + 0.5) / self.cells * self.right, float(series.x[-1]))
+            row = _row(float(np.interp(x, series.x, series.y)), self.top, self.rows)
+            self.signs[row, column], self.bits[row, column] = series.mark, 0
             self.roles[row, column] = "strong"
 
     def _put(self, bits: NDArray[np.int64], role: str, *, curve: bool = False) -> None:

@@ -10,14 +10,14 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from annotator.session.session import Session
-from annotator.tui.curves.charts import charts, facts
+from annotator.session.session import LabelSession
+from annotator.tui.curves.charts import chart_facts, make_charts
 from annotator.tui.curves.plot import Chart, chart_lines
 from annotator.tui.key_repeat import Pace
 from annotator.tui.keymaps import Keymap
-from annotator.tui.label.error_panel import honest
-from annotator.tui.styled_text import Line, width, wrapped
-from annotator.tui.widgets.bars import Hint, KeyBar
+from annotator.tui.label.error_panel import pool_error_state
+from annotator.tui.styled_text import Line, line_width, wrap_text
+from annotator.tui.widgets.bars import KeyBar, KeyHint
 from annotator.tui.widgets.lines import Lines
 
 PAGES = ("error", "difficulty", "squared", "classes")
@@ -38,13 +38,13 @@ class CurvesScreen(Screen[None]):
     ]
 
     def __init__(
-        self, session: Session, keymap: Keymap, pace: Pace, target: float | None = None
+        self, session: LabelSession, keymap: Keymap, pace: Pace, target: float | None = None
     ) -> None:
         super().__init__()
         self._session, self._keymap, self._pace, self._target = session, keymap, pace, target
         self._page: int | None = None
         self._known: object = None
-        self._curves = Curves(id="curves")
+        self._curves = ChartPages(id="curves")
 
     def compose(self) -> ComposeResult:
         yield self._curves
@@ -52,13 +52,13 @@ class CurvesScreen(Screen[None]):
 
     def on_mount(self) -> None:
         hints = [
-            Hint("esc", "close", ("leave", ""), 9),
-            Hint("← →", "turn", ("turn(1)", ""), 8),
+            KeyHint("esc", "close", ("leave", ""), 9),
+            KeyHint("← →", "turn", ("turn(1)", ""), 8),
             *(
-                Hint(str(page + 1), name, (f"open({page})", ""), page)
+                KeyHint(str(page + 1), name, (f"open({page})", ""), page)
                 for page, name in enumerate(PAGES)
             ),
-            Hint("0", "all", (f"open({ALL})", ""), 7),
+            KeyHint("0", "all", (f"open({ALL})", ""), 7),
         ]
         self.query_one(KeyBar).show(hints)
         self.set_interval(1.0, self._renew)
@@ -69,9 +69,9 @@ class CurvesScreen(Screen[None]):
         known = len(self._session.difficulty), self._session.ranking, self._session.progress
         if known != self._known:
             self._known = known
-            state = honest(self._session, self._target)
-            pages = charts(self._session, state, self._keymap)
-            said = [facts(page, state, self._pace.per_minute) for page in range(len(PAGES))]
+            state = pool_error_state(self._session, self._target)
+            pages = make_charts(self._session, state, self._keymap)
+            said = [chart_facts(page, state, self._pace.per_minute) for page in range(len(PAGES))]
             self._curves.show(pages, said)
 
     def on_resize(self, event: events.Resize) -> None:
@@ -94,7 +94,7 @@ class CurvesScreen(Screen[None]):
         await self.run_action(message.action[0])
 
 
-class Curves(Lines):
+class ChartPages(Lines):
     """One chart with its sentences, or all of them two by two."""
 
     def __init__(self, **options: Any) -> None:
@@ -115,21 +115,21 @@ class Curves(Lines):
         if not self._charts:
             return []
         if self.page == ALL:
-            return all_lines(self._charts, cells, height)
-        return page_lines(self._charts[self.page], self._facts[self.page], cells, height)
+            return all_chart_lines(self._charts, cells, height)
+        return chart_page_lines(self._charts[self.page], self._facts[self.page], cells, height)
 
 
-def page_lines(chart: Chart, facts: Sequence[str], cells: int, height: int) -> list[Line]:
+def chart_page_lines(chart: Chart, facts: Sequence[str], cells: int, height: int) -> list[Line]:
     """A chart, and under it what is to be said; the chart keeps half of the height."""
     said: list[Line] = [
-        [(f" {line}", "text")] for fact in facts for line in wrapped(fact, cells - 2)
+        [(f" {line}", "text")] for fact in facts for line in wrap_text(fact, cells - 2)
     ]
     said = said[: max(0, height // 2 - 1)]
     above = height - len(said) - 1 if said else height
     return [*chart_lines(chart, cells, above), *([[], *said] if said else [])]
 
 
-def all_lines(charts: Sequence[Chart], cells: int, height: int) -> list[Line]:
+def all_chart_lines(charts: Sequence[Chart], cells: int, height: int) -> list[Line]:
     """Two by two."""
     left, upper = cells // 2, height // 2
     lines = []
@@ -142,6 +142,6 @@ def all_lines(charts: Sequence[Chart], cells: int, height: int) -> list[Line]:
             chart_lines(second, cells - left, rows - 1),
             strict=True,
         )
-        lines += [[*one, (" " * (left - width(one)), "text"), *other] for one, other in pairs]
+        lines += [[*one, (" " * (left - line_width(one)), "text"), *other] for one, other in pairs]
         lines.append([])
     return lines[:height]

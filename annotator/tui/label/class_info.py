@@ -11,37 +11,37 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from annotator.images import Folder
+from annotator.images import ImageFolder
 from annotator.items.refs import Item
-from annotator.project.project import Project
+from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo
-from annotator.terminal.caps import Caps
-from annotator.terminal.pacing import Line as Wire
-from annotator.terminal.sheet import Composer, Sheet
-from annotator.tui.label.find_class import about
+from annotator.terminal.caps import TerminalCapabilities
+from annotator.terminal.pacing import Pacer as Wire
+from annotator.terminal.sheet import Sheet, SheetComposer
+from annotator.tui.label.find_class import describe_class
 from annotator.tui.pages.mosaic import Mosaic
-from annotator.tui.styled_text import Line, wrapped
-from annotator.tui.widgets.bars import Hint, KeyBar
+from annotator.tui.styled_text import Line, wrap_text
+from annotator.tui.widgets.bars import KeyBar, KeyHint
 from annotator.tui.widgets.lines import Lines
 
 MOST = 48
 _NOTHING = "annotator.toml says nothing of it: give it a description, a link, or examples."
 
 
-class Words(Lines):
+class ClassInfoText(Lines):
     """The class's name, and what annotator.toml says of it."""
 
     info = ClassInfo("")
     place = ""
 
     def draw(self, cells: int, height: int) -> Sequence[Line]:
-        said = about(self.info) or _NOTHING
-        lines = [line for part in said.splitlines() for line in wrapped(part, cells - 2)]
+        said = describe_class(self.info) or _NOTHING
+        lines = [line for part in said.splitlines() for line in wrap_text(part, cells - 2)]
         head: Line = [(f" {self.info.name}", "title"), (f"  {self.place}", "dim")]
         return [head, *([(f" {line}", "text")] for line in lines[: height - 1])]
 
 
-class MeaningScreen(Screen[None]):
+class ClassInfoScreen(Screen[None]):
     """One class at a time; the arrows go to the next."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -50,16 +50,20 @@ class MeaningScreen(Screen[None]):
         Binding("left,up,shift+tab", "turn(-1)", "before", priority=True),
     ]
 
-    def __init__(self, project: Project, caps: Caps, wire: Wire | None, first: str) -> None:
+    def __init__(
+        self, project: ProjectFolder, caps: TerminalCapabilities, wire: Wire | None, first: str
+    ) -> None:
         """`first` is the class to begin with."""
         super().__init__()
         settings = project.settings
         self._infos = settings.classes
         names = list(settings.names)
         self._place = names.index(first) if first in names else 0
-        load = partial(Folder(project.images, settings.max_pixels).crop, context=settings.context)
-        self._words = Words(id="pagehead")
-        self._mosaic = Mosaic(Composer(load), caps, wire, guard="off", id="mosaic")
+        load = partial(
+            ImageFolder(project.images, settings.max_pixels).crop, context=settings.context
+        )
+        self._words = ClassInfoText(id="pagehead")
+        self._mosaic = Mosaic(SheetComposer(load), caps, wire, guard="off", id="mosaic")
 
     def compose(self) -> ComposeResult:
         yield self._words
@@ -67,21 +71,24 @@ class MeaningScreen(Screen[None]):
         yield KeyBar(id="keys")
 
     def on_mount(self) -> None:
-        hints = [Hint("esc", "close", ("leave", ""), 0), Hint("← →", "class", ("turn(1)", ""), 1)]
+        hints = [
+            KeyHint("esc", "close", ("leave", ""), 0),
+            KeyHint("← →", "class", ("turn(1)", ""), 1),
+        ]
         self.query_one(KeyBar).show(hints)
 
-    @on(Mosaic.Laid)
+    @on(Mosaic.AreaResized)
     def _show(self) -> None:
         info = self._infos[self._place]
         self._words.info = info
         self._words.place = f"class {self._place + 1} of {len(self._infos)}"
         self._words.update()
         items = [Item.parse(ref) for ref in info.examples[:MOST]]
-        spots = self._mosaic.lay(len(items)) if items else ()
+        spots = self._mosaic.lay_out(len(items)) if items else ()
         if spots:
             size = self._mosaic.size
             shown = Sheet.of(items[: len(spots)], spots, (size.width, size.height))
-            self._mosaic.alone(shown)
+            self._mosaic.show_alone(shown)
         else:
             self._mosaic.tell("" if items else "no reference pictures (examples)")
 

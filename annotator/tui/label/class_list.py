@@ -10,7 +10,14 @@ from textual import events
 from textual.geometry import Size
 from textual.message import Message
 
-from annotator.tui.styled_text import Line, bar, chance, clip, spread, width
+from annotator.tui.styled_text import (
+    Line,
+    clip_end,
+    draw_bar,
+    format_chance,
+    justify_line,
+    line_width,
+)
 from annotator.tui.widgets.lines import Lines
 
 
@@ -33,7 +40,7 @@ LEAST = 12
 """Lines of classes that cannot all be shown, however little room that leaves for the numbers."""
 
 
-class ClassBar(Lines):
+class ClassList(Lines):
     """The rows of the classes; a click on one labels with it, the wheel shows the others."""
 
     @dataclass
@@ -106,12 +113,12 @@ class ClassBar(Lines):
 def two_lines(row: ClassRow, cells: int) -> tuple[Line, Line]:
     """Key, name and count; under them the probability as a bar."""
     count = f"{row.count:,} "
-    name = clip(row.name, cells - 6 - len(count))
-    head = spread([*_key(row), (name, _weight(row))], [(count, "dim")], cells)
+    name = clip_end(row.name, cells - 6 - len(count))
+    head = justify_line([*_key(row), (name, _weight(row))], [(count, "dim")], cells)
     if row.share is None:
         return head, []
-    number = f" {chance(row.share):>5} "
-    track = bar(row.share, cells - 5 - len(number), "best" if row.likeliest else "bar")
+    number = f" {format_chance(row.share):>5} "
+    track = draw_bar(row.share, cells - 5 - len(number), "best" if row.likeliest else "bar")
     return head, [("     ", "text"), *track, (number, "strong" if row.likeliest else "dim")]
 
 
@@ -119,9 +126,9 @@ def one_line(row: ClassRow, cells: int) -> Line:
     """The same where there are many: the number stands for the bar."""
     right: Line = [(f"{row.count:,} ", "dim")]
     if row.share is not None:
-        right.append((f"{chance(row.share):>5} ", "best" if row.likeliest else "dim"))
-    name = clip(row.name, cells - 6 - width(right))
-    return spread([*_key(row), (name, _weight(row))], right, cells)
+        right.append((f"{format_chance(row.share):>5} ", "best" if row.likeliest else "dim"))
+    name = clip_end(row.name, cells - 6 - line_width(right))
+    return justify_line([*_key(row), (name, _weight(row))], right, cells)
 
 
 def _weight(row: ClassRow) -> str:

@@ -14,18 +14,31 @@ import numpy as np
 
 from annotator.learn.error_estimate import LEAST_N_EFF, ErrorEstimate, Interval
 from annotator.learn.ranking import Ranking
-from annotator.learn.stopping import RARE, Advice, Point, advice, forecast
-from annotator.session.session import Session
-from annotator.tui.curves.plot import Chart, Series, plot, ticks
-from annotator.tui.key_repeat import duration
-from annotator.tui.styled_text import Line, clip, percent, spread, width, wrapped
+from annotator.learn.stopping import (
+    RARE_SHARE,
+    EstimatePoint,
+    StoppingAdvice,
+    advise_stopping,
+    forecast_labels,
+)
+from annotator.session.session import LabelSession
+from annotator.tui.curves.plot import Chart, Series, axis_ticks, plot_curves
+from annotator.tui.key_repeat import format_duration
+from annotator.tui.styled_text import (
+    Line,
+    clip_end,
+    format_percent,
+    justify_line,
+    line_width,
+    wrap_text,
+)
 
 ESTIMATED = "estimated error, whole pool"
 NARROW = ("estimated pool error", "est. pool error")
 
 
 @dataclass(frozen=True, slots=True)
-class Rare:
+class RareClass:
     """A class that is hunted for, or that one might hunt for."""
 
     name: str
@@ -42,17 +55,17 @@ class Rare:
 
 
 @dataclass(frozen=True, slots=True)
-class Honest:
+class PoolErrorState:
     """As of the last fit."""
 
     estimate: ErrorEstimate | None = None
-    points: tuple[Point, ...] = ()
+    points: tuple[EstimatePoint, ...] = ()
     classes: tuple[str, ...] = ()
     target: float | None = None
     more: int | None = None
     """Labels until the target, by forecast; None where that cannot be told, or none are left."""
-    advice: Advice | None = None
-    rare: Rare | None = None
+    advice: StoppingAdvice | None = None
+    rare: RareClass | None = None
     drawn: dict[tuple[int, int], list[Line]] = field(default_factory=dict, compare=False)
     """Its history by columns and rows: drawn once, however many keys are pressed meanwhile."""
 
@@ -68,27 +81,27 @@ class Honest:
         return found is not None and self.target is not None and found.high <= self.target
 
 
-def honest(session: Session, target: float | None) -> Honest:
+def pool_error_state(session: LabelSession, target: float | None) -> PoolErrorState:
     """Gathered from a session's last ranking; nothing in an audit, which is blind."""
     ranking = session.ranking
     if ranking is None or session.blind:
-        return Honest(classes=session.classes, target=target)
+        return PoolErrorState(classes=session.classes, target=target)
     points = ranking.past.points
-    labels = forecast(points, target) if target is not None else None
+    labels = forecast_labels(points, target) if target is not None else None
     more = labels - points[-1].labels if labels is not None else None
     left = session.progress.remaining
-    return Honest(
+    return PoolErrorState(
         estimate=ranking.estimate,
         points=points,
         classes=ranking.classes,
         target=target,
         more=more if more is None or more < left else None,
-        advice=advice(ranking.estimate, ranking.past.kappas, target),
+        advice=advise_stopping(ranking.estimate, ranking.past.kappas, target),
         rare=_rare(session, ranking),
     )
 
 
-def _rare(session: Session, ranking: Ranking) -> Rare | None:
+def _rare(session: LabelSession, ranking: Ranking) -> RareClass | None:
     # Of a multi-label project the model knows sets of classes, and how rare one is says little.
     name = session.strategy.find or (None if session.multi else ranking.suggestion)
     if name is None:
@@ -102,7 +115,7 @@ def _rare(session: Session, ranking: Ranking) -> Rare | None:
         # There are at least those that were found.
         counts = (max(progress.items * one, found) for one in (share.value, share.low, share.high))
         expected = Interval(*counts)
-    return Rare(
+    return RareClass(
         name=name,
         hunted=session.strategy.find is not None,
         of_labels=found / max(progress.labelled, 1),
@@ -116,7 +129,7 @@ def _rare(session: Session, ranking: Ranking) -> Rare | None:
 # --- lines for the panel
 
 
-def error_lines(state: Honest, cells: int) -> list[Line]:
+def error_lines(state: PoolErrorState, cells: int) -> list[Line]:
     """The estimate with its interval and the number of labels that it is worth."""
     found = state.shown
     title = next((one for one in NARROW if len(one) + 11 <= cells), NARROW[-1])
@@ -124,24 +137,24 @@ def error_lines(state: Honest, cells: int) -> list[Line]:
         if state.estimate is None:
             return []
         soon = f"from n_eff {LEAST_N_EFF:.0f} on; now {state.estimate.n_eff:.1f}"
-        return [[(f" {title}", "title")], [(f" {clip(soon, cells - 2)}", "dim")]]
+        return [[(f" {title}", "title")], [(f" {clip_end(soon, cells - 2)}", "dim")]]
     worth: Line = [(f"n_eff {found.n_eff:.0f} ", "dim")]
-    if width(worth) + len(title) + 2 > cells:
+    if line_width(worth) + len(title) + 2 > cells:
         worth = [(f"n {found.n_eff:.0f} ", "dim")]
-    number: Line = [(f" {percent(found.error)}", "strong")]
+    number: Line = [(f" {format_percent(found.error)}", "strong")]
     return [
-        spread([(f" {title}", "title")], worth, cells),
-        spread(number, [(f"90 %: {between(found.low, found.high)} ", "text")], cells),
+        justify_line([(f" {title}", "title")], worth, cells),
+        justify_line(number, [(f"90 %: {format_interval(found.low, found.high)} ", "text")], cells),
     ]
 
 
-def between(low: float, high: float) -> str:
+def format_interval(low: float, high: float) -> str:
     """`2.1 – 7.9 %`, `11 – 27 %`: a digit after the point only where both ends are small."""
     digits = 1 if high < 0.0995 else 0
     return f"{100 * low:.{digits}f} – {100 * high:.{digits}f} %"
 
 
-def history_lines(state: Honest, cells: int, rows: int) -> list[Line]:
+def history_lines(state: PoolErrorState, cells: int, rows: int) -> list[Line]:
     """How the estimate went, as a curve in its band, with the ends of the scale."""
     if len(state.points) < 2:
         return []
@@ -150,33 +163,35 @@ def history_lines(state: Honest, cells: int, rows: int) -> list[Line]:
     return state.drawn[cells, rows]
 
 
-def _history(state: Honest, cells: int, rows: int) -> list[Line]:
+def _history(state: PoolErrorState, cells: int, rows: int) -> list[Line]:
     whole = error_chart(state)
     chart = replace(whole, series=(replace(whole.series[0], mark=""),))  # too low for signs
     # The first intervals are wide; those of now are what it is about.
     high = max(state.points[-1].high, *(1.5 * point.error for point in state.points))
-    top = ticks(min(high, 1.0), 2)[-1]
-    right = ticks(chart.right, 6)[-1]
+    top = axis_ticks(min(high, 1.0), 2)[-1]
+    right = axis_ticks(chart.right, 6)[-1]
     scale = [f"{100 * top:.0f} %", *[""] * (rows - 2), "0 %"]
     left = max(map(len, scale)) + 1
-    area = plot(chart, cells - left - 2, rows, right, top)
+    area = plot_curves(chart, cells - left - 2, rows, right, top)
     return [
         [(f"{label:>{left}}", "dim"), ("┤" if label else "│", "track"), *line]
         for label, line in zip(scale, area, strict=True)
     ]
 
 
-def outlook_lines(state: Honest, per_minute: float | None, cells: int) -> list[Line]:
+def outlook_lines(state: PoolErrorState, per_minute: float | None, cells: int) -> list[Line]:
     """Whether one may stop, or how long it will take; never more than advice."""
-    words, role = outlook(state, per_minute, brief=cells < 32)
-    return [[(f" {line}", role)] for line in wrapped(words, cells - 2) if line]
+    words, role = format_outlook(state, per_minute, brief=cells < 32)
+    return [[(f" {line}", role)] for line in wrap_text(words, cells - 2) if line]
 
 
-def outlook(state: Honest, per_minute: float | None, *, brief: bool = False) -> tuple[str, str]:
+def format_outlook(
+    state: PoolErrorState, per_minute: float | None, *, brief: bool = False
+) -> tuple[str, str]:
     """The advice or the forecast, with its role; "" where there is neither."""
     found, target = state.shown, state.target
     if state.reached and found is not None and target is not None:
-        return f"✓ you may stop: at most {percent(found.high)}", "good"
+        return f"✓ you may stop: at most {format_percent(found.high)}", "good"
     if state.advice is not None:
         sign = "✓ you may stop: " if state.advice.stop else ""
         return sign + state.advice.reason, "good" if state.advice.stop else "warn"
@@ -186,26 +201,26 @@ def outlook(state: Honest, per_minute: float | None, *, brief: bool = False) -> 
     if state.more is None:
         return f"{aim}: too far off to tell", "dim"
     if state.more <= 0:
-        return f"{aim} is near, but it may still be {percent(found.high)}", "text"
-    time = duration(60 * state.more / per_minute) if per_minute else ""
+        return f"{aim} is near, but it may still be {format_percent(found.high)}", "text"
+    time = format_duration(60 * state.more / per_minute) if per_minute else ""
     if brief:
         return f"{aim}: ~{state.more:,} more" + (f", {time}" if time else ""), "text"
     pace = f", {time} at your pace," if time else ""
     return f"about {state.more:,} labels more{pace} to {aim}", "text"
 
 
-def rare_lines(state: Honest, cells: int, key: str) -> list[Line]:
+def rare_lines(state: PoolErrorState, cells: int, key: str) -> list[Line]:
     """Of a rare class what counts: how many are found, and how sure the model's finds are."""
     rare = state.rare
     if rare is None:
         return []
-    name = clip(rare.name, cells - 12)
+    name = clip_end(rare.name, cells - 12)
     if rare.hunted:
         lines: list[Line] = [[(f" hunting {name}", "title")]]
     else:
-        share = f"{percent(rare.of_labels)} of labels"
-        if rare.of_labels >= RARE and rare.of_pool is not None:
-            share = f"{percent(rare.of_pool)} of the pool"
+        share = f"{format_percent(rare.of_labels)} of labels"
+        if rare.of_labels >= RARE_SHARE and rare.of_pool is not None:
+            share = f"{format_percent(rare.of_pool)} of the pool"
         lines = [
             [(f" {name}", "title"), (f": {share}", "text")],
             [(" ", "text"), (key, "key"), (" hunts for it", "text")] if key else [],
@@ -213,18 +228,18 @@ def rare_lines(state: Honest, cells: int, key: str) -> list[Line]:
     about = ""
     if rare.expected is not None:
         about = f" of about {rare.expected.value:,.0f}"
-    lines.append(spread([(f" {rare.found:,} found", "strong"), (about, "dim")], [], cells))
+    lines.append(justify_line([(f" {rare.found:,} found", "strong"), (about, "dim")], [], cells))
     if rare.precision is not None:
-        number: Line = [(" precision ", "text"), (percent(rare.precision.value), "strong")]
-        spanned = between(rare.precision.low, rare.precision.high).removesuffix(" %")
-        lines.append(spread(number, [(f"{spanned} ", "dim")], cells))
+        number: Line = [(" precision ", "text"), (format_percent(rare.precision.value), "strong")]
+        spanned = format_interval(rare.precision.low, rare.precision.high).removesuffix(" %")
+        lines.append(justify_line(number, [(f"{spanned} ", "dim")], cells))
     if rare.of_pool is not None:  # beside it no small error flatters
-        never = f"error {percent(rare.of_pool)} "
-        lines.append(spread([(" finding none", "dim")], [(never, "dim")], cells))
+        never = f"error {format_percent(rare.of_pool)} "
+        lines.append(justify_line([(" finding none", "dim")], [(never, "dim")], cells))
     return [line for line in lines if line]
 
 
-def share_lines(state: Honest, cells: int, most: int) -> list[Line]:
+def share_lines(state: PoolErrorState, cells: int, most: int) -> list[Line]:
     """Each class's share of the whole pool; of two classes the rarer one says it all."""
     found = state.shown
     if found is None or not found.shares or most < 2:
@@ -236,7 +251,9 @@ def share_lines(state: Honest, cells: int, most: int) -> list[Line]:
     for name, share in pairs[: most - 1]:
         number = f"{100 * share.value:.1f} % ± {50 * (share.high - share.low):.1f} "
         lines.append(
-            spread([(f" {clip(name, cells - len(number) - 2)}", "text")], [(number, "text")], cells)
+            justify_line(
+                [(f" {clip_end(name, cells - len(number) - 2)}", "text")], [(number, "text")], cells
+            )
         )
     return lines
 
@@ -244,9 +261,9 @@ def share_lines(state: Honest, cells: int, most: int) -> list[Line]:
 # --- the same, drawn
 
 
-def error_chart(state: Honest) -> Chart:
+def error_chart(state: PoolErrorState) -> Chart:
     """The estimate over labels, in its 90 % interval."""
-    points: Sequence[Point] = state.points
+    points: Sequence[EstimatePoint] = state.points
     columns = ((p.labels, p.error, p.low, p.high) for p in points)
     x, y, low, high = np.array(list(columns), float).reshape(-1, 4).T
     target = state.target

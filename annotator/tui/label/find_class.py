@@ -15,15 +15,15 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Label, OptionList
 from textual.widgets.option_list import Option
 
-from annotator.items.refs import printable
+from annotator.items.refs import make_printable
 from annotator.project.settings import ClassInfo
-from annotator.tui.styled_text import chance
+from annotator.tui.styled_text import format_chance
 
 MOST = 200
 """Classes that are listed at once; more letters find the rest."""
 
 
-class ClassesScreen(ModalScreen[str | None]):
+class FindClassScreen(ModalScreen[str | None]):
     """Returns the name of the class to label with, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -70,7 +70,7 @@ class ClassesScreen(ModalScreen[str | None]):
 
     @on(OptionList.OptionHighlighted)
     def _describe(self, event: OptionList.OptionHighlighted) -> None:
-        self.query_one("#about", Label).update(about(self._found[event.option_index]))
+        self.query_one("#about", Label).update(describe_class(self._found[event.option_index]))
 
     def action_move(self, by: int) -> None:
         options = self.query_one(OptionList)
@@ -82,7 +82,7 @@ class ClassesScreen(ModalScreen[str | None]):
         self.dismiss(None)
 
     def _list(self, letters: str) -> None:
-        self._found = matching(self._infos, letters, self._shares)[:MOST]
+        self._found = search_classes(self._infos, letters, self._shares)[:MOST]
         options = self.query_one(OptionList)
         options.clear_options()
         options.add_options([Option(self._prompt(info)) for info in self._found])
@@ -92,15 +92,15 @@ class ClassesScreen(ModalScreen[str | None]):
 
     def _prompt(self, info: ClassInfo) -> Text:
         share = self._shares.get(info.name)
-        likely = f"  {chance(share)}" if share is not None else ""
+        likely = f"  {format_chance(share)}" if share is not None else ""
         key = self._keys_of.get(info.name, "")
         return Text.assemble(
-            (f"{key:>3} ", "bold"), (printable(info.name), "bold"),
+            (f"{key:>3} ", "bold"), (make_printable(info.name), "bold"),
             f"  {self._counts.get(info.name, 0):,}{likely}", no_wrap=True, overflow="ellipsis",
         )  # fmt: skip
 
 
-def matching(
+def search_classes(
     classes: Sequence[ClassInfo], letters: str, shares: Mapping[str, float]
 ) -> list[ClassInfo]:
     """The classes whose name or synonym holds these letters in this order, best first.
@@ -118,9 +118,9 @@ def matching(
     return [info for _, info in sorted(found, key=lambda pair: -pair[0])]
 
 
-def about(info: ClassInfo) -> str:
+def describe_class(info: ClassInfo) -> str:
     """What annotator.toml says of a class."""
     lines = [info.description, ", ".join(info.synonyms), info.link]
     if info.examples:
         lines.append(f"{len(info.examples)} reference pictures")
-    return "\n".join(printable(line) for line in lines if line)
+    return "\n".join(make_printable(line) for line in lines if line)

@@ -13,8 +13,8 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from annotator.items.refs import printable
-from annotator.project.project import Project
+from annotator.items.refs import make_printable
+from annotator.project.project import ProjectFolder
 from annotator.tui.keymaps import COMMANDS, Keymap
 
 _ABOUT = (
@@ -36,7 +36,7 @@ class HelpScreen(ModalScreen[None]):
         Binding("escape,q,Q,h,H,question_mark,enter,space,ctrl+c", "leave", "close", priority=True)
     ]
 
-    def __init__(self, keymap: Keymap, classes: Sequence[str], project: Project) -> None:
+    def __init__(self, keymap: Keymap, classes: Sequence[str], project: ProjectFolder) -> None:
         super().__init__()
         self._keys_of, self._labels, self._project = keymap, classes, project
 
@@ -73,5 +73,5 @@ class HelpScreen(ModalScreen[None]):
 
     def _describe(self, name: str) -> str:
         info = next(info for info in self._project.settings.classes if info.name == name)
-        about = f": {printable(info.description)}" if info.description else ""
-        return f"Label as {printable(name)}{about}"
+        about = f": {make_printable(info.description)}" if info.description else ""
+        return f"Label as {make_printable(name)}{about}"

@@ -6,23 +6,23 @@ from textual.app import App
 
 from annotator.errors import AnnotatorError
 from annotator.features.store import FeatureStore
-from annotator.project.project import Project
-from annotator.session.session import Session
+from annotator.project.project import ProjectFolder
+from annotator.session.session import LabelSession
 from annotator.tui import messages
-from annotator.tui.label.near_duplicates import LOOK, Company
+from annotator.tui.label.near_duplicates import LOOKUP_SECONDS, NearDuplicates
 from annotator.tui.label.screen import LabelScreen
-from annotator.tui.workers import Extraction, poster
+from annotator.tui.workers import FeatureProcess, make_poster
 
 
-class Beside(App[AnnotatorError]):
+class NearDuplicateApp(App[AnnotatorError]):
     """What the labelling app is built on; it makes what is named here."""
 
-    project: Project
-    session: Session
+    project: ProjectFolder
+    session: LabelSession
     label_screen: LabelScreen
-    company: Company
+    company: NearDuplicates
     _extract: bool
-    _child: Extraction | None
+    _child: FeatureProcess | None
     _store: FeatureStore | None
     _grows: bool
 
@@ -31,8 +31,10 @@ class Beside(App[AnnotatorError]):
         return {"role-dim": "#8b93a5", "role-track": "#58606e"}
 
     def on_mount(self) -> None:
-        self.company = Company(self.project, self.session, self.label_screen, poster(self))
-        self.set_interval(LOOK, self._look_beside)
+        self.company = NearDuplicates(
+            self.project, self.session, self.label_screen, make_poster(self)
+        )
+        self.set_interval(LOOKUP_SECONDS, self._look_beside)
 
     def on_unmount(self) -> None:
         self.company.stop()
@@ -44,8 +46,8 @@ class Beside(App[AnnotatorError]):
         if ready and self._extract and not busy:
             self.company.prepare()
 
-    def on_twins(self, message: messages.Twins) -> None:
+    def on_near_duplicates_found(self, message: messages.NearDuplicatesFound) -> None:
         self.company.found(message)
 
-    def on_contradicted(self, message: messages.Contradicted) -> None:
-        self.company.doubted(message)
+    def on_labels_contradicted(self, message: messages.LabelsContradicted) -> None:
+        self.company.show_contradiction(message)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from annotator.project.label_sets import joined
-from annotator.session.session import Session
+from annotator.project.label_sets import join_label
+from annotator.session.session import LabelSession
 
 
-class Choice:
+class ChosenClasses:
     """Belongs to one item: what was chosen for another is forgotten."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: LabelSession) -> None:
         self._session = session
         self._of: tuple[str, frozenset[str]] = ("", frozenset())
 
@@ -27,4 +27,4 @@ class Choice:
     @property
     def label(self) -> str:
         """The label that these make."""
-        return joined(self.names, self._session.classes)
+        return join_label(self.names, self._session.classes)

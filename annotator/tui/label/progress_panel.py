@@ -9,25 +9,32 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.log.prequential import WINDOW, Difficulty, windowed
+from annotator.log.prequential import WINDOW, PrequentialScores, windowed_mean
 from annotator.session.progress import Progress
-from annotator.tui.key_repeat import duration
+from annotator.tui.key_repeat import format_duration
 from annotator.tui.label.error_panel import (
-    Honest,
+    PoolErrorState,
     error_lines,
     history_lines,
     outlook_lines,
     rare_lines,
     share_lines,
 )
-from annotator.tui.styled_text import Line, bar, curve, spread, width, wrapped
+from annotator.tui.styled_text import (
+    Line,
+    draw_bar,
+    draw_sparkline,
+    justify_line,
+    line_width,
+    wrap_text,
+)
 from annotator.tui.widgets.lines import Lines
 
 DIFFICULTY = "difficulty of what you are shown"
 
 
 @dataclass(frozen=True, slots=True)
-class Curve:
+class DifficultyCurve:
     """One measure of difficulty."""
 
     name: str
@@ -51,30 +58,30 @@ class PanelState:
 
     progress: Progress | None = None
     per_minute: float | None = None
-    curves: tuple[Curve, ...] = ()
-    honest: Honest = field(default_factory=Honest)
+    curves: tuple[DifficultyCurve, ...] = ()
+    honest: PoolErrorState = field(default_factory=PoolErrorState)
     hunt_key: str = ""
     """The key that hunts for a class."""
     notices: tuple[str, ...] = ()
     """Sentences that hold for the whole sitting."""
 
 
-def curves(difficulty: Difficulty) -> tuple[Curve, ...]:
+def difficulty_curves(difficulty: PrequentialScores) -> tuple[DifficultyCurve, ...]:
     """Error rate and squared error so far; nothing before the first predicted label."""
     if not len(difficulty):
         return ()
     return (
         _curve("wrong", difficulty.wrong, rate=True),
-        _curve("squared", difficulty.squared, rate=False),
+        _curve("squared", difficulty.squared_errors, rate=False),
     )
 
 
-def _curve(name: str, values: NDArray[np.float64], *, rate: bool) -> Curve:
-    recent = windowed(values)
-    return Curve(name, recent, float(recent[-1]), float(values.mean()), rate)
+def _curve(name: str, values: NDArray[np.float64], *, rate: bool) -> DifficultyCurve:
+    recent = windowed_mean(values)
+    return DifficultyCurve(name, recent, float(recent[-1]), float(values.mean()), rate)
 
 
-class Panel(Lines):
+class ProgressPanel(Lines):
     """The lower part of the sidebar."""
 
     def __init__(self, **options: Any) -> None:
@@ -89,7 +96,7 @@ class Panel(Lines):
         return panel_lines(self._state, width, height)
 
 
-class Section(NamedTuple):
+class PanelSection(NamedTuple):
     """A part of the panel. Sections with the same tens belong together, without a gap."""
 
     place: int
@@ -106,22 +113,24 @@ def panel_lines(state: PanelState, cells: int, height: int) -> list[Line]:
     return _stacked(chosen)
 
 
-def _by_worth(state: PanelState, cells: int) -> Iterator[Section]:
+def _by_worth(state: PanelState, cells: int) -> Iterator[PanelSection]:
     """Every section in each of its forms, the most needed first."""
     known, progress = state.honest, state.progress
     if progress is not None:
-        yield Section(0, progress_lines(progress, state.per_minute, cells))
+        yield PanelSection(0, progress_lines(progress, state.per_minute, cells))
     for place, notice in enumerate(state.notices):
-        yield Section(10 + place, [[(f" {line}", "text")] for line in wrapped(notice, cells - 2)])
-    yield Section(20, error_lines(known, cells))
-    yield Section(22, outlook_lines(known, state.per_minute, cells))
-    yield Section(30, rare_lines(known, cells, state.hunt_key))
-    yield Section(50, short_lines(state.curves, cells))
-    yield Section(21, history_lines(known, cells, 2))
-    yield Section(40, share_lines(known, cells, 2))
-    yield Section(50, tall_lines(state.curves, cells))
-    yield Section(21, history_lines(known, cells, 4))
-    yield Section(40, share_lines(known, cells, 9))
+        yield PanelSection(
+            10 + place, [[(f" {line}", "text")] for line in wrap_text(notice, cells - 2)]
+        )
+    yield PanelSection(20, error_lines(known, cells))
+    yield PanelSection(22, outlook_lines(known, state.per_minute, cells))
+    yield PanelSection(30, rare_lines(known, cells, state.hunt_key))
+    yield PanelSection(50, short_lines(state.curves, cells))
+    yield PanelSection(21, history_lines(known, cells, 2))
+    yield PanelSection(40, share_lines(known, cells, 2))
+    yield PanelSection(50, tall_lines(state.curves, cells))
+    yield PanelSection(21, history_lines(known, cells, 4))
+    yield PanelSection(40, share_lines(known, cells, 9))
 
 
 def _stacked(sections: Mapping[int, list[Line]]) -> list[Line]:
@@ -145,11 +154,11 @@ def progress_lines(progress: Progress, per_minute: float | None, cells: int) -> 
     # Rounded down: 100 % is for when all is done.
     number: Line = [(f"{int(1000 * share) / 10:.1f} % ", "dim")]
     lines = [
-        spread(counts, number, cells),
-        [(" ", "text"), *bar(share, cells - 2), (" ", "text")],
+        justify_line(counts, number, cells),
+        [(" ", "text"), *draw_bar(share, cells - 2), (" ", "text")],
     ]
     if per_minute:
-        left = duration(progress.remaining / per_minute * 60)
+        left = format_duration(progress.remaining / per_minute * 60)
         left = f" · {left} left" if progress.remaining else ""
         lines.append([(f" {per_minute:.0f} a minute", "text"), (left, "dim")])
     aside = [
@@ -161,25 +170,25 @@ def progress_lines(progress: Progress, per_minute: float | None, cells: int) -> 
         )
         if count
     ]
-    rows = [line.strip(" ·") for line in wrapped(" · ".join(aside), cells - 2)]
+    rows = [line.strip(" ·") for line in wrap_text(" · ".join(aside), cells - 2)]
     return lines + [[(f" {row}", "dim")] for row in rows if row]
 
 
-def tall_lines(found: Sequence[Curve], cells: int) -> list[Line]:
+def tall_lines(found: Sequence[DifficultyCurve], cells: int) -> list[Line]:
     """Each measure on two lines: numbers, and under them the curve over all labels."""
     lines = _head(cells) if found else []
     for one in found:
-        lines.append(spread([(f" {one.name}", "text")], _numbers(one), cells))
-        lines.append([(f" {curve(one.values, cells - 2, one.top)}", "curve")])
+        lines.append(justify_line([(f" {one.name}", "text")], _numbers(one), cells))
+        lines.append([(f" {draw_sparkline(one.values, cells - 2, one.top)}", "curve")])
     return lines
 
 
-def short_lines(found: Sequence[Curve], cells: int) -> list[Line]:
+def short_lines(found: Sequence[DifficultyCurve], cells: int) -> list[Line]:
     """Each measure on one line."""
     lines = _head(cells) if found else []
     for one in found:
         name, numbers = f" {one.name:<8}", _numbers(one)
-        blocks = curve(one.values, cells - len(name) - width(numbers), one.top)
+        blocks = draw_sparkline(one.values, cells - len(name) - line_width(numbers), one.top)
         lines.append([(name, "text"), (blocks, "curve"), *numbers])
     return lines
 
@@ -187,17 +196,17 @@ def short_lines(found: Sequence[Curve], cells: int) -> list[Line]:
 def _head(cells: int) -> list[Line]:
     """The name of it all, and over the numbers what they are."""
     heads: Line = [(f"last {WINDOW}   all ", "dim")]
-    *lines, last = wrapped(DIFFICULTY, cells - 2)
-    if len(last) + 1 + width(heads) >= cells:
+    *lines, last = wrap_text(DIFFICULTY, cells - 2)
+    if len(last) + 1 + line_width(heads) >= cells:
         lines, last = [*lines, last], ""
     title: list[Line] = [[(f" {line}", "title")] for line in lines]
-    return [*title, spread([(f" {last}", "title")], heads, cells)]
+    return [*title, justify_line([(f" {last}", "title")], heads, cells)]
 
 
-def _numbers(one: Curve) -> Line:
+def _numbers(curve: DifficultyCurve) -> Line:
     """The last labels, and all: what is seen now in front."""
     recent, overall = (
-        f"{100 * value:.0f} %" if one.rate else f"{value:.2f}".removeprefix("0")
-        for value in (one.recent, one.overall)
+        f"{100 * value:.0f} %" if curve.rate else f"{value:.2f}".removeprefix("0")
+        for value in (curve.recent, curve.overall)
     )
     return [(f"{recent:>6}", "text"), (f"{overall:>6} ", "dim")]

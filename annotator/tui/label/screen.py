@@ -10,25 +10,25 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.message import Message
 
-from annotator.items.refs import Item, printable
+from annotator.items.refs import Item, make_printable
 from annotator.log.entries import Entry
-from annotator.project.project import Project
-from annotator.session.session import Session
+from annotator.project.project import ProjectFolder
+from annotator.session.session import LabelSession
 from annotator.tui.key_repeat import Pace
 from annotator.tui.keymaps import Keymap
 from annotator.tui.label import text as label_text
-from annotator.tui.label.class_list import ClassBar
+from annotator.tui.label.class_list import ClassList
 from annotator.tui.label.help import HelpScreen
 from annotator.tui.label.note_dialog import NoteScreen
-from annotator.tui.label.question_screen import AskingScreen
+from annotator.tui.label.question_screen import QuestionScreen
 from annotator.tui.label.sidebar import Sidebar
-from annotator.tui.label.text import State
-from annotator.tui.picture.picture import Picture
+from annotator.tui.label.text import LabelPhase
+from annotator.tui.picture.picture import PictureView
 from annotator.tui.widgets.bars import KeyBar
 from annotator.tui.widgets.notice import Notice
 
 
-class LabelScreen(AskingScreen):
+class LabelScreen(QuestionScreen):
     """Turns keys into answers, and answers into the next picture."""
 
     @dataclass
@@ -36,19 +36,24 @@ class LabelScreen(AskingScreen):
         """Something was written to the log that a model can learn from."""
 
     @dataclass
-    class Wanted(Message):
+    class CommandRequested(Message):
         """A command that is the app's to carry out."""
 
         command: str
 
     def __init__(
-        self, project: Project, session: Session, keymap: Keymap, pace: Pace, picture: Picture
+        self,
+        project: ProjectFolder,
+        session: LabelSession,
+        keymap: Keymap,
+        pace: Pace,
+        picture: PictureView,
     ) -> None:
         super().__init__(project, picture)
         self.session, self.keymap, self.pace = session, keymap, pace
         self.listed = False
         """Whether all of the pool is known."""
-        self._state: State | None = None
+        self._state: LabelPhase | None = None
         self.give: Callable[[str, str, int | None], Entry | None] = session.label
         self.sidebar = Sidebar(session, keymap, pace, project.settings.target_error, id="sidebar")
 
@@ -71,7 +76,7 @@ class LabelScreen(AskingScreen):
 
     def sync(self) -> None:
         """Show what the session asks, and all that has changed beside it."""
-        state = self._state = label_text.state_of(self.session, self.listed)
+        state = self._state = label_text.phase_of(self.session, self.listed)
         item = self.session.current
         if item is not None:
             ahead = self.session.upcoming(self.session.queue.ahead)
@@ -79,7 +84,7 @@ class LabelScreen(AskingScreen):
                 self._broken = None
         else:
             progress = self.session.progress
-            self.stage.tell(*label_text.notice(state, self.project, progress, self.keymap))
+            self.stage.tell(*label_text.phase_notice(state, self.project, progress, self.keymap))
         self.refresh_words()
 
     def refresh_words(self) -> None:
@@ -88,13 +93,13 @@ class LabelScreen(AskingScreen):
             return  # nothing has been shown yet
         item, hidden = self.session.current, self.sidebar.hides_prediction
         self.sidebar.show_soon()
-        self.caption.show(*(label_text.caption(self.session, item, hidden) if item else ("",)))
+        self.caption.show(*(label_text.item_caption(self.session, item, hidden) if item else ("",)))
         self._show_keys()
 
     def _show_keys(self) -> None:
         assert self._state is not None
         if not self._covered:
-            self.keys.show(label_text.hints(self._state, self.keymap, self.session))
+            self.keys.show(label_text.label_hints(self._state, self.keymap, self.session))
         else:
             self.keys.show([label_text.CLOSE])  # a dialog has the keys
 
@@ -112,7 +117,7 @@ class LabelScreen(AskingScreen):
         self.sidebar.renew()
         self.caption.link(self.picture.status if self.session.current else "")
 
-    def others(self, entries: list[Entry]) -> None:
+    def on_other_entries(self, entries: list[Entry]) -> None:
         """Somebody else wrote these."""
         if words := label_text.answered_elsewhere(entries, self.session.current):
             self.say(words, "warn")
@@ -134,7 +139,7 @@ class LabelScreen(AskingScreen):
     @property
     def live(self) -> set[str]:
         """The commands that do something now."""
-        return set() if self._state is None else label_text.live(self._state, self.session)
+        return set() if self._state is None else label_text.live_commands(self._state, self.session)
 
     def perform(self, command: str, argument: str = "") -> None:
         """Do what a key, a click or the palette asks for."""
@@ -146,22 +151,22 @@ class LabelScreen(AskingScreen):
             return
         own = getattr(self, f"do_{command}", None)
         if own is None:
-            self.post_message(self.Wanted(command))
+            self.post_message(self.CommandRequested(command))
         elif argument:
             own(argument)
         else:
             own()
 
-    @on(ClassBar.Chosen)
+    @on(ClassList.Chosen)
     @on(KeyBar.Chosen)
-    def _clicked(self, message: ClassBar.Chosen | KeyBar.Chosen) -> None:
+    def _clicked(self, message: ClassList.Chosen | KeyBar.Chosen) -> None:
         self.perform(*message.action)
 
     def on_resize(self, event: events.Resize) -> None:
-        small = label_text.is_small(event.size)
+        small = label_text.is_too_small(event.size)
         self.set_class(small, "small")
         if small:
-            self.query_one("#small", Notice).show(*label_text.too_small(event.size))
+            self.query_one("#small", Notice).show(*label_text.too_small_notice(event.size))
         flat = event.size.height < 30
         self.set_class(flat, "-flat")
         self.set_class(event.size.width >= label_text.WIDE, "-wide")
@@ -188,20 +193,20 @@ class LabelScreen(AskingScreen):
         self._answer(lambda ref: self.session.skip(ref, self.shown_ms))
 
     def do_undo(self) -> None:
-        taken = self.banner.saving(self.session.undo)
+        taken = self.banner.run_saving(self.session.undo)
         if taken is None:
             return
         self.pace.take_back(len(taken))
         if taken:
             last = taken[-1]
-            answer = printable(last.label or "skip")
+            answer = make_printable(last.label or "skip")
             self.say(f"taken back: {answer}" + (f", {len(taken)} items" if taken[1:] else ""))
         else:
             self.say("nothing left to take back", "dim")
         self._went_on()
 
     def do_again(self) -> None:
-        if count := self.banner.saving(self.session.reopen_skipped):
+        if count := self.banner.run_saving(self.session.reopen_skipped):
             items = "item is" if count == 1 else "items are"
             self.say(f"{count:,} skipped {items} asked once more")
         self._went_on()
@@ -209,19 +214,19 @@ class LabelScreen(AskingScreen):
     def do_flag(self) -> None:
         item = self.picture.item
         if item is not None:
-            flagged = self.banner.saving(lambda: self.session.flag(item.ref))
+            flagged = self.banner.run_saving(lambda: self.session.flag(item.ref))
             if flagged is not None:
                 self.refresh_words()
 
     def do_note(self) -> None:
         item = self.picture.item
         if item is not None:
-            notes = [printable(note) for note in self.session.notes(item.ref)]
+            notes = [make_printable(note) for note in self.session.notes(item.ref)]
             self.app.push_screen(NoteScreen(notes), lambda text: self._note(item, text))
 
     def _note(self, item: Item, text: str | None) -> None:
         if text:
-            self.banner.saving(lambda: self.session.note(item.ref, text))
+            self.banner.run_saving(lambda: self.session.note(item.ref, text))
             self.refresh_words()
 
     def _answer(self, give: Callable[[str], Entry | None]) -> None:
@@ -232,7 +237,7 @@ class LabelScreen(AskingScreen):
         if self._broken != item and not self.picture.accepts(item):
             self.say("not on screen yet: key ignored", "dim", 1.5)
             return
-        if self.banner.saving(lambda: give(item.ref)) is not None:
+        if self.banner.run_saving(lambda: give(item.ref)) is not None:
             self.pace.answer()
             self._went_on()
 

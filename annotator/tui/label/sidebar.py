@@ -8,14 +8,19 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.timer import Timer
 
-from annotator.session.session import Session
+from annotator.session.session import LabelSession
 from annotator.tui.key_repeat import Pace
 from annotator.tui.keymaps import Keymap
 from annotator.tui.label import text as label_text
-from annotator.tui.label.class_list import ClassBar
-from annotator.tui.label.error_panel import Honest, honest
-from annotator.tui.label.multi_label import Choice
-from annotator.tui.label.progress_panel import Curve, Panel, PanelState, curves
+from annotator.tui.label.class_list import ClassList
+from annotator.tui.label.error_panel import PoolErrorState, pool_error_state
+from annotator.tui.label.multi_label import ChosenClasses
+from annotator.tui.label.progress_panel import (
+    DifficultyCurve,
+    PanelState,
+    ProgressPanel,
+    difficulty_curves,
+)
 
 PANEL_ROWS = 13
 """Lines that the panel has before the classes get more than one line each."""
@@ -29,7 +34,7 @@ class Sidebar(Vertical):
 
     def __init__(
         self,
-        session: Session,
+        session: LabelSession,
         keymap: Keymap,
         pace: Pace,
         target: float | None = None,
@@ -40,14 +45,14 @@ class Sidebar(Vertical):
         self._target = target
         self._session, self._keymap, self._pace = session, keymap, pace
         # Held, not looked up: a fit may end after the screen has let go of them.
-        self._class_bar, self._numbers = ClassBar(id="classes"), Panel(id="panel")
-        self._curves: tuple[Curve, ...] = ()
+        self._class_bar, self._numbers = ClassList(id="classes"), ProgressPanel(id="panel")
+        self._curves: tuple[DifficultyCurve, ...] = ()
         self._known: object = None
         self._per_minute: float | None = None
         self._pending: Timer | None = None
-        self._honest = Honest()
+        self._honest = PoolErrorState()
         self.hides_prediction = False
-        self.choice = Choice(session)
+        self.choice = ChosenClasses(session)
 
     def compose(self) -> ComposeResult:
         yield self._class_bar
@@ -84,8 +89,8 @@ class Sidebar(Vertical):
         if self._known != known:
             self._known = known
             blind = self._session.blind
-            self._curves = () if blind else curves(self._session.difficulty)
-            self._honest = honest(self._session, self._target)
+            self._curves = () if blind else difficulty_curves(self._session.difficulty)
+            self._honest = pool_error_state(self._session, self._target)
         self._show_panel()
 
     def _show_panel(self) -> None:

@@ -14,10 +14,10 @@ from textual.screen import ModalScreen
 from textual.widgets import Label, OptionList
 from textual.widgets.option_list import Option
 
-from annotator.items.refs import printable
+from annotator.items.refs import make_printable
 from annotator.learn.registry import STRATEGIES
-from annotator.session.learner import Strategy
-from annotator.tui.styled_text import column
+from annotator.session.learner import StrategyChoice
+from annotator.tui.styled_text import pad_column
 
 WORDS = {
     "herding-mix": "what stands for many, then unsure; the default",
@@ -33,23 +33,25 @@ WORDS = {
 }
 
 
-class StrategyScreen(ModalScreen[Strategy | None]):
+class StrategyScreen(ModalScreen[StrategyChoice | None]):
     """Returns the choice, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,t,T,q,Q,ctrl+c", "leave", "cancel", priority=True)
     ]
 
-    def __init__(self, classes: Sequence[str], now: Strategy, rare: str | None = None) -> None:
+    def __init__(
+        self, classes: Sequence[str], now: StrategyChoice, rare: str | None = None
+    ) -> None:
         """`rare` is a class that one might hunt for: then enter is enough to begin."""
         super().__init__()
         self._now, self._rare = now, rare
-        self._choices = choices(classes, now)
+        self._choices = strategy_choices(classes, now)
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog wide"):
             yield Label("How items are picked", classes="heading")
-            names = column([title(one) for one, _ in self._choices])
+            names = pad_column([strategy_title(one) for one, _ in self._choices])
             rows = zip(self._choices, names, strict=True)
             yield OptionList(*(Option(self._prompt(*row, name)) for row, name in rows))
             yield Label(self._advice(), classes="dim", markup=False)
@@ -65,53 +67,61 @@ class StrategyScreen(ModalScreen[Strategy | None]):
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         self.dismiss(self._choices[event.option_index][0])
 
-    def _offered(self) -> Strategy:
+    def _offered(self) -> StrategyChoice:
         """The hunt for a rare class; while one is on, its end."""
         if self._now.find is not None:
-            return Strategy("herding-mix", None, self._now.estimator)
+            return StrategyChoice("herding-mix", None, self._now.estimator)
         if self._rare is not None:
-            return Strategy("herding-mix", self._rare, self._now.estimator)
+            return StrategyChoice("herding-mix", self._rare, self._now.estimator)
         return self._now
 
     def _advice(self) -> str:
         if self._now.find is not None:
-            return f"enter stops hunting {printable(self._now.find)} · esc leaves it"
+            return f"enter stops hunting {make_printable(self._now.find)} · esc leaves it"
         if self._rare is not None:
-            return f"{printable(self._rare)} is rare: enter hunts for it · esc leaves it"
+            return f"{make_printable(self._rare)} is rare: enter hunts for it · esc leaves it"
         return "enter chooses · esc leaves it"
 
     def action_leave(self) -> None:
         self.dismiss(None)
 
-    def _prompt(self, one: Strategy, words: str, name: str) -> Text:
-        mark = "●" if one == self._now else " "
-        if self._now.find is not None and one == self._offered():
-            words = f"stop hunting; {words}"
-        return Text.assemble((f"{mark} {name}", "bold"), f"  {words}", no_wrap=True)
+    def _prompt(self, choice: StrategyChoice, description: str, name: str) -> Text:
+        mark = "●" if choice == self._now else " "
+        if self._now.find is not None and choice == self._offered():
+            description = f"stop hunting; {description}"
+        return Text.assemble((f"{mark} {name}", "bold"), f"  {description}", no_wrap=True)
 
 
-def title(one: Strategy) -> str:
+def strategy_title(choice: StrategyChoice) -> str:
     """A choice in a few words."""
-    if one.find is None:
-        return one.name
-    if one.name == "max-probability":
-        return f"likeliest {printable(one.find)}"
-    return f"hunt {printable(one.find)}"
+    if choice.find is None:
+        return choice.name
+    if choice.name == "max-probability":
+        return f"likeliest {make_printable(choice.find)}"
+    return f"hunt {make_printable(choice.find)}"
 
 
-def choices(classes: Sequence[str], now: Strategy) -> list[tuple[Strategy, str]]:
+def strategy_choices(
+    classes: Sequence[str], now: StrategyChoice
+) -> list[tuple[StrategyChoice, str]]:
     """Every strategy by itself, then the hunt for each class, then each class's likeliest."""
     plain = [
-        (Strategy(name, None, now.estimator), WORDS.get(name, ""))
+        (StrategyChoice(name, None, now.estimator), WORDS.get(name, ""))
         for name in STRATEGIES
         if name != "max-probability"
     ]
     hunts = [
-        (Strategy("herding-mix", name, now.estimator), "alternates the likeliest and the unsure")
+        (
+            StrategyChoice("herding-mix", name, now.estimator),
+            "alternates the likeliest and the unsure",
+        )
         for name in classes
     ]
     likeliest = [
-        (Strategy("max-probability", name, now.estimator), "only what is likeliest this class")
+        (
+            StrategyChoice("max-probability", name, now.estimator),
+            "only what is likeliest this class",
+        )
         for name in classes
     ]
     return plain + hunts + likeliest

@@ -6,14 +6,14 @@ import shlex
 from collections.abc import Collection, Sequence
 from enum import Enum, auto
 
-from annotator.items.refs import Item, printable
+from annotator.items.refs import Item, make_printable
 from annotator.log.entries import DECISIONS, Entry
-from annotator.project.project import Project
+from annotator.project.project import ProjectFolder
 from annotator.session.progress import Progress
-from annotator.session.session import Session
+from annotator.session.session import LabelSession
 from annotator.tui.keymaps import COMMANDS, Keymap
 from annotator.tui.label.class_list import ClassRow
-from annotator.tui.widgets.bars import Hint
+from annotator.tui.widgets.bars import KeyHint
 
 Paragraphs = list[tuple[str, str]]
 LEAST = (60, 20)
@@ -22,7 +22,7 @@ WIDE = 110
 """Columns from which on there is more room beside the picture."""
 
 
-class State(Enum):
+class LabelPhase(Enum):
     """What the labelling screen is at."""
 
     LISTING = auto()
@@ -39,42 +39,42 @@ class State(Enum):
 
 
 LIVE = {
-    State.ASKING: {
+    LabelPhase.ASKING: {
         "label", "skip", "undo", "flag", "note", "hide", "zoom", "classes", "meaning", "pages",
         "similar", "rapid", "search", "group", "strategy", "curves", "help", "palette", "quit",
     },
-    State.AUDITING: {
+    LabelPhase.AUDITING: {
         "label", "skip", "undo", "flag", "note", "zoom", "classes", "meaning", "help",
         "palette", "quit",
     },
-    State.AUDITED: {"undo", "again", "help", "palette", "quit"},
-    State.FINISHED: {"undo", "again", "search", "curves", "help", "palette", "quit"},
-    State.WAITING: {"undo", "again", "search", "curves", "help", "palette", "quit"},
-    State.LISTING: {"help", "palette", "quit"},
-    State.EMPTY: {"help", "palette", "quit"},
+    LabelPhase.AUDITED: {"undo", "again", "help", "palette", "quit"},
+    LabelPhase.FINISHED: {"undo", "again", "search", "curves", "help", "palette", "quit"},
+    LabelPhase.WAITING: {"undo", "again", "search", "curves", "help", "palette", "quit"},
+    LabelPhase.LISTING: {"help", "palette", "quit"},
+    LabelPhase.EMPTY: {"help", "palette", "quit"},
 }  # fmt: skip
 """The commands that do something in each state."""
 SAME_KEY = {"rapid": "again", "again": "rapid"}
 """They share the letter R, small and capital: only one of them is live at a time."""
 
 
-def state_of(session: Session, listed: bool) -> State:
+def phase_of(session: LabelSession, listed: bool) -> LabelPhase:
     """What to show, from what is there to ask."""
     audits = session.blind
     if session.current is not None:
-        return State.AUDITING if audits else State.ASKING
+        return LabelPhase.AUDITING if audits else LabelPhase.ASKING
     progress = session.progress
     if not listed:
-        return State.LISTING
+        return LabelPhase.LISTING
     if not progress.items:
-        return State.EMPTY
+        return LabelPhase.EMPTY
     if progress.remaining:
-        return State.WAITING
-    return State.AUDITED if audits else State.FINISHED
+        return LabelPhase.WAITING
+    return LabelPhase.AUDITED if audits else LabelPhase.FINISHED
 
 
 def class_rows(
-    session: Session, keymap: Keymap, hidden: bool, chosen: Collection[str] = ()
+    session: LabelSession, keymap: Keymap, hidden: bool, chosen: Collection[str] = ()
 ) -> list[ClassRow]:
     """The classes of the project, and those that the log alone knows if they have labels.
 
@@ -100,7 +100,7 @@ def class_rows(
     )
 
 
-def audit_words(session: Session) -> tuple[str, ...]:
+def audit_words(session: LabelSession) -> tuple[str, ...]:
     """What holds in an audit; nothing outside of one."""
     if session.second:
         return ("Second opinions: asked blind, compared with the first, never the label itself.",)
@@ -109,34 +109,34 @@ def audit_words(session: Session) -> tuple[str, ...]:
     return ("Audit: drawn at random, labelled without the prediction. A skip counts as wrong.",)
 
 
-def badge(session: Session, together: bool) -> str:
+def badge_text(session: LabelSession, together: bool) -> str:
     """What must not be overlooked as long as it holds; `together`: an answer is for a group."""
     if session.blind:
         return "AUDIT" if session.audit is not None else "SECOND OPINION"
     find = session.strategy.find
-    words = [f"hunting {printable(find)}"] if find else []
+    words = [f"hunting {make_printable(find)}"] if find else []
     return " · ".join([*words, "whole groups"] if together else words)
 
 
-def live(state: State, session: Session) -> set[str]:
+def live_commands(state: LabelPhase, session: LabelSession) -> set[str]:
     """The commands that do something now."""
-    asks = state in (State.ASKING, State.AUDITING)
+    asks = state in (LabelPhase.ASKING, LabelPhase.AUDITING)
     able = LIVE[state] | ({"confirm"} if session.multi and asks else set())
     return able if "again" not in able or session.progress.skipped else able - {"again"}
 
 
-def hints(state: State, keymap: Keymap, session: Session) -> list[Hint]:
+def label_hints(state: LabelPhase, keymap: Keymap, session: LabelSession) -> list[KeyHint]:
     """The live keys, most needed first."""
-    classes, able = session.classes, live(state, session)
+    classes, able = session.classes, live_commands(state, session)
     found = []
-    if state in (State.ASKING, State.AUDITING) and len(classes) <= 3:
+    if state in (LabelPhase.ASKING, LabelPhase.AUDITING) and len(classes) <= 3:
         found = [
-            Hint(keymap.classes[name], _short(name), ("label", name), place)
+            KeyHint(keymap.classes[name], _short(name), ("label", name), place)
             for place, name in enumerate(classes)
             if keymap.classes[name]
         ]
     commands = [
-        Hint(keymap.keys(command.name)[0], command.title, (command.name, ""), place)
+        KeyHint(keymap.keys(command.name)[0], command.title, (command.name, ""), place)
         for place, command in enumerate(COMMANDS, len(found))
         if command.name in able and keymap.keys(command.name)
     ]
@@ -147,7 +147,7 @@ def hints(state: State, keymap: Keymap, session: Session) -> list[Hint]:
     return found + commands
 
 
-CLOSE = Hint("esc", "close", ("", ""), 0)
+CLOSE = KeyHint("esc", "close", ("", ""), 0)
 """All that the footer says while a dialog is open."""
 
 _FIRST = ("confirm", "skip", "undo", "again", "help", "quit", "flag", "hide", "strategy")
@@ -155,7 +155,7 @@ _FIRST = ("confirm", "skip", "undo", "again", "help", "quit", "flag", "hide", "s
 
 
 def _short(name: str) -> str:
-    text = printable(name)
+    text = make_printable(name)
     return text if len(text) <= 12 else text[:11] + "…"
 
 
@@ -163,14 +163,14 @@ def answered_elsewhere(entries: Sequence[Entry], current: Item | None) -> str:
     """What somebody else just said of the picture on screen; "" for nothing."""
     for entry in entries:
         if current and entry.ref == current.ref and entry.action in DECISIONS:
-            answer = printable(entry.label or "skipped")
-            return f"{printable(entry.annotator)} answered this one: {answer}"
+            answer = make_printable(entry.label or "skipped")
+            return f"{make_printable(entry.annotator)} answered this one: {answer}"
     return ""
 
 
-def caption(session: Session, item: Item, hidden: bool = False) -> tuple[str, str, str]:
+def item_caption(session: LabelSession, item: Item, hidden: bool = False) -> tuple[str, str, str]:
     """File, box and marks of an item."""
-    return item.path, box_text(item), marks(session, item, hidden)
+    return item.path, box_text(item), item_marks(session, item, hidden)
 
 
 def box_text(item: Item) -> str:
@@ -181,25 +181,25 @@ def box_text(item: Item) -> str:
     return f"x {x:g}  y {y:g}  {w:g} × {h:g}"
 
 
-def marks(session: Session, item: Item, hidden: bool = False) -> str:
+def item_marks(session: LabelSession, item: Item, hidden: bool = False) -> str:
     """What is proposed, its score unless that is `hidden`; flag and notes of an item."""
     before = session.learner.before
-    proposed = printable(before.words(item.ref, hidden)) if before else ""
+    proposed = make_printable(before.words(item.ref, hidden)) if before else ""
     flagged = [f"proposed: {proposed}"] if proposed else []
     flagged += ["⚑ flagged"] if session.is_flagged(item.ref) else []
     notes = session.notes(item.ref)
     if notes:
         more = f" (+{len(notes) - 1})" if len(notes) > 1 else ""
-        flagged.append(f"✎ {printable(notes[-1])}{more}")
+        flagged.append(f"✎ {make_printable(notes[-1])}{more}")
     return "  ".join(flagged)
 
 
-def is_small(size: tuple[int, int]) -> bool:
+def is_too_small(size: tuple[int, int]) -> bool:
     """Whether a window has too few columns or rows to label in."""
     return size[0] < LEAST[0] or size[1] < LEAST[1]
 
 
-def too_small(size: tuple[int, int]) -> tuple[str, Paragraphs]:
+def too_small_notice(size: tuple[int, int]) -> tuple[str, Paragraphs]:
     """What such a window shows."""
     now, enough = (f"{columns} × {rows}" for columns, rows in (size, LEAST))
     words = f"It has {now} characters; labelling needs {enough}."
@@ -209,30 +209,30 @@ def too_small(size: tuple[int, int]) -> tuple[str, Paragraphs]:
     ]
 
 
-def notice(
-    state: State, project: Project, progress: Progress, keymap: Keymap
+def phase_notice(
+    state: LabelPhase, project: ProjectFolder, progress: Progress, keymap: Keymap
 ) -> tuple[str, Paragraphs]:
     """Heading and paragraphs for every state but asking."""
-    if state is State.LISTING:
+    if state is LabelPhase.LISTING:
         return "Listing the images …", []
-    if state is State.EMPTY:
+    if state is LabelPhase.EMPTY:
         return _empty(project)
-    if state is State.WAITING:
+    if state is LabelPhase.WAITING:
         return _waiting(progress)
-    if state is State.AUDITED:
+    if state is LabelPhase.AUDITED:
         return _audited(progress, keymap)
     return _finished(project, progress, keymap)
 
 
-def _empty(project: Project) -> tuple[str, Paragraphs]:
+def _empty(project: ProjectFolder) -> tuple[str, Paragraphs]:
     if project.refs_file.exists():
         place = str(project.refs_file)
         return "There is nothing to label", [
-            (f"{printable(place)} names no item.", "text"),
+            (f"{make_printable(place)} names no item.", "text"),
             ("If the images came later, remove it and open the project again.", "dim"),
         ]
     return "There is nothing to label", [
-        (f"No image is in {printable(str(project.images.resolve()))} or below it.", "text"),
+        (f"No image is in {make_printable(str(project.images.resolve()))} or below it.", "text"),
         ("Images are .jpg .jpeg .png .webp .bmp .tif .tiff .gif", "dim"),
     ]
 
@@ -261,7 +261,7 @@ def _audited(progress: Progress, keymap: Keymap) -> tuple[str, Paragraphs]:
     return "The audit is done", lines
 
 
-def _finished(project: Project, progress: Progress, keymap: Keymap) -> tuple[str, Paragraphs]:
+def _finished(project: ProjectFolder, progress: Progress, keymap: Keymap) -> tuple[str, Paragraphs]:
     heading = "All labelled" if not progress.skipped else "All answered"
     counts = f"{progress.labelled:,} labelled"
     if progress.skipped:
@@ -272,7 +272,7 @@ def _finished(project: Project, progress: Progress, keymap: Keymap) -> tuple[str
     again = keymap.keys("again")
     if progress.skipped and again:
         lines.append((f"{again[0]} asks the skipped ones once more.", "text"))
-    folder = shlex.quote(printable(str(project.folder)))
+    folder = shlex.quote(make_printable(str(project.folder)))
     lines.append(("Take the labels out, or see how they stand:", "dim"))
     lines.append((f"annotator export {folder} labels.csv", "code"))
     lines.append((f"annotator status {folder}", "code"))

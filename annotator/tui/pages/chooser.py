@@ -13,12 +13,12 @@ from textual.screen import ModalScreen
 from textual.widgets import Label, OptionList
 from textual.widgets.option_list import Option
 
-from annotator.items.refs import printable
-from annotator.pages import Order, Select, Wish
-from annotator.tui.styled_text import column
+from annotator.items.refs import make_printable
+from annotator.pages import PageOrder, PageRequest, SelectionMode
+from annotator.tui.styled_text import pad_column
 
 
-class WishScreen(ModalScreen[Wish | None]):
+class PageChooserScreen(ModalScreen[PageRequest | None]):
     """Returns the choice, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -28,12 +28,12 @@ class WishScreen(ModalScreen[Wish | None]):
     def __init__(self, classes: Sequence[str], knows: bool) -> None:
         """`knows`: whether there is a model that can say what is likely."""
         super().__init__()
-        self._choices = choices(classes, knows)
+        self._choices = page_choices(classes, knows)
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog wide"):
             yield Label("Pages", classes="heading")
-            titles = column([title for _, title, _ in self._choices])
+            titles = pad_column([title for _, title, _ in self._choices])
             yield OptionList(
                 *(
                     Option(Text.assemble((title, "bold"), f"  {words}", no_wrap=True))
@@ -49,40 +49,40 @@ class WishScreen(ModalScreen[Wish | None]):
         self.dismiss(None)
 
 
-def choices(classes: Sequence[str], knows: bool) -> list[tuple[Wish, str, str]]:
+def page_choices(classes: Sequence[str], knows: bool) -> list[tuple[PageRequest, str, str]]:
     """Pages to accept, pages to search, pages of look-alikes; without a model, random ones."""
     negative = {name: _other(name, classes) for name in classes}
     needed = (
-        Wish("", Select.EXCEPTIONS, Order.NEEDED),
+        PageRequest("", SelectionMode.EXCEPTIONS, PageOrder.NEEDED),
         "what needs a look",
         "class by class, until the model can do the rest",
     )
     accept = [
         (
-            Wish(name, Select.EXCEPTIONS, Order.LIKELY, negative[name]),
-            f"accept {printable(name)}",
+            PageRequest(name, SelectionMode.EXCEPTIONS, PageOrder.LIKELY, negative[name]),
+            f"accept {make_printable(name)}",
             "what the model takes for it; select exceptions",
         )
         for name in classes
     ]
     find = [
         (
-            Wish(name, Select.POSITIVES_ONLY, Order.LIKELY),
-            f"find {printable(name)}",
+            PageRequest(name, SelectionMode.POSITIVES_ONLY, PageOrder.LIKELY),
+            f"find {make_printable(name)}",
             "the likeliest; select them, the rest stays open",
         )
         for name in classes
     ]
     random = [
         (
-            Wish(name, _rest(negative[name]), Order.RANDOM, negative[name]),
-            f"{printable(name)} at random",
+            PageRequest(name, _rest(negative[name]), PageOrder.RANDOM, negative[name]),
+            f"{make_printable(name)} at random",
             f"select them; the rest {_becomes(negative[name])}",
         )
         for name in classes
     ]
     alike = (
-        Wish("", Select.POSITIVES_ONLY, Order.CLUSTERS),
+        PageRequest("", SelectionMode.POSITIVES_ONLY, PageOrder.CLUSTERS),
         "clusters",
         "look-alikes; select, and press a class's digit",
     )
@@ -95,8 +95,8 @@ def _other(name: str, classes: Sequence[str]) -> str | None:
 
 
 def _becomes(negative: str | None) -> str:
-    return f"is {printable(negative)}" if negative else "stays open"
+    return f"is {make_printable(negative)}" if negative else "stays open"
 
 
-def _rest(negative: str | None) -> Select:
-    return Select.POSITIVES if negative else Select.POSITIVES_ONLY
+def _rest(negative: str | None) -> SelectionMode:
+    return SelectionMode.POSITIVES if negative else SelectionMode.POSITIVES_ONLY

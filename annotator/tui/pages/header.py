@@ -8,11 +8,11 @@ from typing import Any
 from annotator.pages import Page
 from annotator.project.settings import ClassInfo
 from annotator.tui.pages import text as page_text
-from annotator.tui.styled_text import Line, clip, spread
+from annotator.tui.styled_text import Line, clip_end, justify_line
 from annotator.tui.widgets.lines import Lines
 
 
-class PageHead(Lines):
+class PageHeader(Lines):
     """Two or three lines; `tell` what holds now."""
 
     def __init__(self, title: str, **options: Any) -> None:
@@ -22,9 +22,9 @@ class PageHead(Lines):
         self._said: tuple[str, str, str] = ("", "", "")
         self._message: tuple[str, str] = ("", "dim")
 
-    def tell(self, page: Page, info: ClassInfo | None, said: tuple[str, str, str]) -> None:
+    def tell(self, page: Page, info: ClassInfo | None, sentences: tuple[str, str, str]) -> None:
         """The page, its class, and: what selecting means, what Enter would write, the order."""
-        self._page, self._info, self._said = page, info, said
+        self._page, self._info, self._said = page, info, sentences
         self.update()
 
     def forget(self) -> None:
@@ -40,10 +40,12 @@ class PageHead(Lines):
     def draw(self, cells: int, height: int) -> Sequence[Line]:
         if self._page is None:
             return [[(f" {self._title}", "title")]]
-        lines = page_text.head(self._page, self._info, self._title, self._said, cells, height)
+        lines = page_text.header_lines(
+            self._page, self._info, self._title, self._said, cells, height
+        )
         text, role = self._message
         if text:  # what selecting means can wait, what Enter would write cannot
             counts = self._said[1]
-            said = f" {clip(text, cells - len(counts) - 4)}"
-            lines[-1] = spread([(said, role)], [(f"{counts} ", "good")], cells)
+            said = f" {clip_end(text, cells - len(counts) - 4)}"
+            lines[-1] = justify_line([(said, role)], [(f"{counts} ", "good")], cells)
         return lines

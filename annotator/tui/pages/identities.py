@@ -13,12 +13,13 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Label
 
 from annotator.errors import ProjectError
-from annotator.items.refs import printable
-from annotator.pages.identities import LOOSE, NOISE, Identities
+from annotator.items.refs import make_printable
+from annotator.pages.identities import LOOSE, IdentitySource
+from annotator.project.clusters import NOISE_CLASS
 from annotator.project.settings import ClassInfo, check_classes
-from annotator.tui.label.find_class import ClassesScreen
+from annotator.tui.label.find_class import FindClassScreen
 from annotator.tui.pages.screen import PageScreen
-from annotator.tui.widgets.bars import Hint
+from annotator.tui.widgets.bars import KeyHint
 
 KEYS = {"E": "name", "M": "merge", "D": "divide", "X": "noise"}
 """Beside those of every page."""
@@ -30,15 +31,15 @@ WORDS = {
 }
 
 
-class ClustersScreen(PageScreen):
+class IdentitiesScreen(PageScreen):
     """Pages of identities. ⏎ confirms; what is selected is moved out, or has another name."""
 
-    source: Identities
+    source: IdentitySource
 
-    def hints(self) -> list[Hint]:
+    def hints(self) -> list[KeyHint]:
         titles = {"⏎": "confirm", "space": "move out"}
         hints = [hint._replace(title=titles.get(hint.key, hint.title)) for hint in super().hints()]
-        own = [Hint(key, name, (name, ""), 2) for key, name in KEYS.items()]
+        own = [KeyHint(key, name, (name, ""), 2) for key, name in KEYS.items()]
         return [*hints[:3], *own, *hints[3:]]
 
     def on_key(self, event: events.Key) -> None:
@@ -67,7 +68,7 @@ class ClustersScreen(PageScreen):
             self._divide()
             return
         page = self.page
-        heading = f"Who is {printable(page.label)}?"
+        heading = f"Who is {make_printable(page.label)}?"
         self.app.push_screen(NameScreen(heading, page.label), self._renamed)
 
     def _merge(self) -> None:
@@ -79,20 +80,20 @@ class ClustersScreen(PageScreen):
             return
         infos = [ClassInfo(name) for name in names]
         take = self._given if self._is_loose() else self._renamed
-        self.app.push_screen(ClassesScreen(infos, {}, counts, None), take)
+        self.app.push_screen(FindClassScreen(infos, {}, counts, None), take)
 
     def _divide(self) -> None:
         """What is selected, else the tile, is an identity of its own."""
-        name = self.source.fresh(self.on_board().marks)
-        heading = f"Who {'are these' if len(self.on_board().marks) > 1 else 'is this'}?"
+        name = self.source.fresh(self.require_selection().marks)
+        heading = f"Who {'are these' if len(self.require_selection().marks) > 1 else 'is this'}?"
         self.app.push_screen(NameScreen(heading, name), self._given)
 
     def _noise(self) -> None:
-        self._given(NOISE)
+        self._given(NOISE_CLASS)
 
     def _given(self, name: str | None) -> None:
         if name is not None and self.page is not None:
-            self.renew(self.on_board().give(name), "class")
+            self.renew(self.require_selection().give(name), "class")
 
     def _renamed(self, name: str | None) -> None:
         page, board = self.page, self.board
@@ -131,7 +132,9 @@ class NameScreen(ModalScreen[str | None]):
         try:
             check_classes((name,))
         except ProjectError as error:
-            self.query_one("#fault", Label).update(printable(str(error).splitlines()[-1].strip()))
+            self.query_one("#fault", Label).update(
+                make_printable(str(error).splitlines()[-1].strip())
+            )
             return
         self.dismiss(name)
 

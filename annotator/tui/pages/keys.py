@@ -8,8 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from annotator.errors import StoreError
-from annotator.items.refs import Item, printable
-from annotator.pages import NotYet, answers
+from annotator.items.refs import Item, make_printable
+from annotator.pages import PageNotReady, answers_of_page
 from annotator.tui.pages.help import PageHelpScreen
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ ONCE = ("submit", "skip", "undo")
 """Commands that a key held down gives once."""
 
 
-def action_of(key: str, character: str | None, classes: Sequence[str]) -> tuple[str, str]:
+def page_action(key: str, character: str | None, classes: Sequence[str]) -> tuple[str, str]:
     """The command of a key press; ("", "") for none. Small letters spell the tiles' tags."""
     for name in (character, key):
         if name and name in KEYS:
@@ -50,42 +50,42 @@ def action_of(key: str, character: str | None, classes: Sequence[str]) -> tuple[
 # --- selecting
 
 
-def toggle(screen: PageScreen) -> None:
-    board = screen.on_board()
+def toggle_tile(screen: PageScreen) -> None:
+    board = screen.require_selection()
     screen.renew(board.toggle(board.cursor), "key")
 
 
-def step(screen: PageScreen, way: str) -> None:
+def step_cursor(screen: PageScreen, way: str) -> None:
     """Move the cursor; while a range is open it selects what it passes."""
-    board = screen.on_board()
+    board = screen.require_selection()
     before, ranged = board.cursor, board.anchor if screen.ranges else None
     changed = _moved(screen, way)
     if ranged is not None:
         target, board.cursor = board.cursor, before
         changed |= board.extend(target)
     screen.renew(changed, "range")
-    screen.follow()
+    screen.show_cursor()
 
 
-def stretch(screen: PageScreen, way: str) -> None:
+def extend_selection(screen: PageScreen, way: str) -> None:
     """Move the cursor and select all from where it was."""
-    board = screen.on_board()
+    board = screen.require_selection()
     before = board.cursor
     _moved(screen, way)
     target, board.cursor = board.cursor, before
     screen.renew(board.extend(target), "range")
-    screen.follow()
+    screen.show_cursor()
 
 
 def _moved(screen: PageScreen, way: str) -> set[int]:
-    board = screen.on_board()
+    board = screen.require_selection()
     if way in ("home", "end"):
         return board.go(0 if way == "home" else len(board) - 1)
     right = {"left": -1, "right": 1}.get(way, 0)
     return board.step(right, {"up": -1, "down": 1}.get(way, 0))
 
 
-def spell(screen: PageScreen, letter: str) -> None:
+def type_tag(screen: PageScreen, letter: str) -> None:
     """One more letter of a tag; a whole tag selects its tile."""
     typed = screen.typed + letter
     matching = [i for i, tag in enumerate(screen.tags) if tag.startswith(typed)]
@@ -94,26 +94,26 @@ def spell(screen: PageScreen, letter: str) -> None:
         screen.type("")
     elif screen.tags[matching[0]] == typed:
         screen.type("")
-        screen.renew(screen.on_board().toggle(screen.first + matching[0]), "letter")
+        screen.renew(screen.require_selection().toggle(screen.first + matching[0]), "letter")
     else:
         screen.type(typed)
 
 
-def all_(screen: PageScreen) -> None:
-    screen.renew(screen.on_board().all(), "all")
+def select_all(screen: PageScreen) -> None:
+    screen.renew(screen.require_selection().all(), "all")
 
 
-def none(screen: PageScreen) -> None:
-    screen.renew(screen.on_board().none(), "none")
+def select_none(screen: PageScreen) -> None:
+    screen.renew(screen.require_selection().none(), "none")
 
 
-def invert(screen: PageScreen) -> None:
-    screen.renew(screen.on_board().invert(), "invert")
+def invert_selection(screen: PageScreen) -> None:
+    screen.renew(screen.require_selection().invert(), "invert")
 
 
-def range_(screen: PageScreen) -> None:
+def toggle_range(screen: PageScreen) -> None:
     """Begin a range at the cursor, or end the one that is open."""
-    board = screen.on_board()
+    board = screen.require_selection()
     screen.ranges = not screen.ranges
     if screen.ranges:
         board.anchor = board.cursor
@@ -124,15 +124,15 @@ def range_(screen: PageScreen) -> None:
         screen.say("")
 
 
-def give(screen: PageScreen, label: str) -> None:
-    screen.renew(screen.on_board().give(label), "class")
+def assign_label(screen: PageScreen, label: str) -> None:
+    screen.renew(screen.require_selection().give(label), "class")
 
 
 # --- the page
 
 
-def submit(screen: PageScreen) -> None:
-    page, board = screen.page, screen.on_board()
+def submit_page(screen: PageScreen) -> None:
+    page, board = screen.page, screen.require_selection()
     assert page is not None
     unseen = screen.unseen()
     if unseen and screen.all_must_be_seen:
@@ -144,20 +144,20 @@ def submit(screen: PageScreen) -> None:
         prediction=screen.prediction and bool(page.chances),
     )  # fmt: skip
     try:
-        entries = screen.banner.saving(submit_)
-    except NotYet as error:
-        screen.say(printable(str(error)), "warn")
+        entries = screen.banner.run_saving(submit_)
+    except PageNotReady as error:
+        screen.say(make_printable(str(error)), "warn")
         return
     if entries is None:
         return
-    if screen.hand is not None:
-        screen.hand.submitted()
+    if screen.pointer_recorder is not None:
+        screen.pointer_recorder.submitted()
     screen.submitted += 1
     screen.post_message(screen.Submitted(len(entries)))
     screen.advance()
 
 
-def undo(screen: PageScreen) -> None:
+def undo_page(screen: PageScreen) -> None:
     """The letters typed, else the page submitted last."""
     if screen.typed:
         screen.type("")
@@ -165,47 +165,47 @@ def undo(screen: PageScreen) -> None:
     try:
         page = screen.source.undo()
     except StoreError as error:
-        screen.banner.warn("store", f"NOT SAVED: {printable(str(error))}")
+        screen.banner.warn("store", f"NOT SAVED: {make_printable(str(error))}")
         return
     if page is None:
         screen.say("no page left to take back", "dim")
         return
     screen.submitted -= 1
-    screen.post_message(screen.Submitted(-len(answers(page, page.selected))))
+    screen.post_message(screen.Submitted(-len(answers_of_page(page, page.selected))))
     screen.put_back(page)
     screen.say("page taken back")
 
 
-def skip(screen: PageScreen) -> None:
+def skip_page(screen: PageScreen) -> None:
     """Go on without an answer."""
     screen.pass_over()
 
 
-def turn(screen: PageScreen, way: str) -> None:
+def turn_part(screen: PageScreen, way: str) -> None:
     """Another part of a page that is larger than the window."""
     screen.turn(int(way))
 
 
-def leave(screen: PageScreen) -> None:
+def leave_pages(screen: PageScreen) -> None:
     screen.dismiss(screen.submitted)
 
 
-def escape(screen: PageScreen) -> None:
+def escape_innermost(screen: PageScreen) -> None:
     """Out of whatever is open, innermost first."""
     if screen.typed:
         screen.type("")
-    elif screen.apart:
+    elif screen.shows_other_item:
         screen.deal()
     else:
-        leave(screen)
+        leave_pages(screen)
 
 
 # --- looking
 
 
-def zoom(screen: PageScreen) -> None:
+def zoom_tile(screen: PageScreen) -> None:
     """Page -> true pixels -> as large as fits -> page."""
-    board, page = screen.on_board(), screen.page
+    board, page = screen.require_selection(), screen.page
     assert page is not None
     item = Item.parse(page.refs[board.cursor])
     if item in screen.composer.broken:
@@ -216,7 +216,7 @@ def zoom(screen: PageScreen) -> None:
         screen.zoom_to(item, screen.zoomed + 1)
 
 
-def reference(screen: PageScreen) -> None:
+def cycle_references(screen: PageScreen) -> None:
     """Large, then none on top of the page, then on top again."""
     page = screen.page
     assert page is not None
@@ -230,37 +230,54 @@ def reference(screen: PageScreen) -> None:
         if screen.has_references:
             screen.say("reference images on top", "dim")
             return
-    screen.refer([Item.parse(ref) for ref in info.examples])
+    screen.show_references_large([Item.parse(ref) for ref in info.examples])
 
 
-def similar(screen: PageScreen) -> None:
+def request_similar(screen: PageScreen) -> None:
     """Pages of what looks like the tile under the cursor."""
-    board, page = screen.on_board(), screen.page
+    board, page = screen.require_selection(), screen.page
     assert page is not None
     screen.post_message(screen.Similar(page.refs[board.cursor], page.label))
 
 
-def flag(screen: PageScreen) -> None:
-    board, page = screen.on_board(), screen.page
+def flag_tile(screen: PageScreen) -> None:
+    board, page = screen.require_selection(), screen.page
     assert page is not None
-    if screen.banner.saving(lambda: screen.session.flag(page.refs[board.cursor])) is not None:
+    if screen.banner.run_saving(lambda: screen.session.flag(page.refs[board.cursor])) is not None:
         screen.renew({board.cursor}, "flag")
 
 
-def hide(screen: PageScreen) -> None:
+def toggle_prediction(screen: PageScreen) -> None:
     screen.prediction = not screen.prediction
-    if screen.hand is not None:
-        screen.hand.prediction(screen.prediction)
-    screen.renew(set(range(len(screen.on_board()))), "prediction")
+    if screen.pointer_recorder is not None:
+        screen.pointer_recorder.prediction(screen.prediction)
+    screen.renew(set(range(len(screen.require_selection()))), "prediction")
 
 
-def help_(screen: PageScreen) -> None:
+def show_page_help(screen: PageScreen) -> None:
     screen.app.push_screen(PageHelpScreen())
 
 
 COMMANDS: dict[str, Callable[..., None]] = {
-    "toggle": toggle, "step": step, "stretch": stretch, "spell": spell, "all": all_, "none": none,
-    "invert": invert, "range": range_, "give": give, "submit": submit, "undo": undo, "skip": skip,
-    "turn": turn, "leave": leave, "escape": escape, "zoom": zoom, "reference": reference,
-    "similar": similar, "flag": flag, "hide": hide, "help": help_,
-}  # fmt: skip
+    "toggle": toggle_tile,
+    "step": step_cursor,
+    "stretch": extend_selection,
+    "spell": type_tag,
+    "all": select_all,
+    "none": select_none,
+    "invert": invert_selection,
+    "range": toggle_range,
+    "give": assign_label,
+    "submit": submit_page,
+    "undo": undo_page,
+    "skip": skip_page,
+    "turn": turn_part,
+    "leave": leave_pages,
+    "escape": escape_innermost,
+    "zoom": zoom_tile,
+    "reference": cycle_references,
+    "similar": request_similar,
+    "flag": flag_tile,
+    "hide": toggle_prediction,
+    "help": show_page_help,
+}

@@ -16,15 +16,25 @@ from textual.color import Color
 from textual.message import Message
 from textual.strip import Strip
 
-from annotator.terminal.backend import Colour, at_once
-from annotator.terminal.caps import Caps, Technique
+from annotator.terminal.backend import Colour, synchronize_update
+from annotator.terminal.caps import Technique, TerminalCapabilities
 from annotator.terminal.choose import backend_for
-from annotator.terminal.pacing import Line
-from annotator.terminal.sheet import HEAD, LEAST, SIDE, Composer, Sheet, Spot, most, spots, strip
-from annotator.terminal.text_overlay import Lettered, Run
-from annotator.terminal.tiled import Tiled
-from annotator.tui.picture.picture import Picture
-from annotator.tui.picture.strips import spliced, words
+from annotator.terminal.pacing import Pacer
+from annotator.terminal.sheet import (
+    HEAD,
+    LEAST_SPOT,
+    SIDE,
+    Sheet,
+    SheetComposer,
+    Spot,
+    count_fitting,
+    lay_out_grid,
+    lay_out_strip,
+)
+from annotator.terminal.text_overlay import TextOverlay, TextRun
+from annotator.terminal.tiled import TiledBackend
+from annotator.tui.picture.picture import PictureView
+from annotator.tui.picture.strips import centred_row, splice_runs
 
 LEAST_HALF_CELLS = (16, 6)
 """Columns and rows of the smallest picture where a cell is two pixels."""
@@ -34,7 +44,7 @@ LEFT, RIGHT = "▐", "▌"
 DIM: Colour = (139, 147, 165)
 
 
-class Look(NamedTuple):
+class TileFrame(NamedTuple):
     """How one tile is framed."""
 
     tag: str
@@ -50,33 +60,39 @@ class Look(NamedTuple):
     """Whether being selected is an exception."""
 
 
-class Mosaic(Picture):
+class Mosaic(PictureView):
     """Shows one sheet at a time. `deal` it, `change` its frames."""
 
-    class Laid(Message):
+    class AreaResized(Message):
         """The place for pages has another size: pages are to be laid out anew."""
 
-    def __init__(self, composer: Composer, caps: Caps, line: Line | None, **options: Any) -> None:
+    def __init__(
+        self,
+        composer: SheetComposer,
+        caps: TerminalCapabilities,
+        line: Pacer | None,
+        **options: Any,
+    ) -> None:
         inner = backend_for(caps)
         if caps.technique is Technique.CLASSIC:  # what it places lies over all text
-            inner = Tiled(caps, (0, 0, 0), lambda: _windows(self._sheet))
-        self._lettered = Lettered(inner, self._letters, caps.sync and not caps.wrapped)
+            inner = TiledBackend(caps, (0, 0, 0), lambda: _windows(self._sheet))
+        self._lettered = TextOverlay(inner, self._letters, caps.sync and not caps.wrapped)
         super().__init__(composer, caps, backend=self._lettered, line=line, depth=2, **options)
         self.composer = composer
         self._sheet: Sheet | None = None
-        self._looks: list[Look] = []
-        self._frames: list[list[Run]] = []
+        self._looks: list[TileFrame] = []
+        self._frames: list[list[TextRun]] = []
         self._laid: tuple[int, int] = (0, 0)
         self._words = self._title = ""
 
     # -- what the screen asks for ----------------------------------------------------------
 
-    def lay(self, count: int, below: int = 0) -> tuple[Spot, ...]:
+    def lay_out(self, count: int, below: int = 0) -> tuple[Spot, ...]:
         """Places for at most `count` pictures, as many as there is room for under `below` rows."""
         cell, (columns, rows) = self._cell(), self.size
         rows -= below
-        places = spots(
-            most(count, columns, rows, cell, self._least), columns, rows, cell, self._least
+        places = lay_out_grid(
+            count_fitting(count, columns, rows, cell, self._least), columns, rows, cell, self._least
         )
         return tuple(spot._replace(row=spot.row + below) for spot in places)
 
@@ -85,13 +101,13 @@ class Mosaic(Picture):
         columns, rows = self.size.width, self.size.height // STRIP
         if rows - HEAD < self._least[1] or self.technique is Technique.NONE:
             return ()
-        return strip(count, columns, rows, self._cell())
+        return lay_out_strip(count, columns, rows, self._cell())
 
     @property
     def _least(self) -> tuple[int, int]:
-        return LEAST_HALF_CELLS if self.technique is Technique.HALFCELL else LEAST
+        return LEAST_HALF_CELLS if self.technique is Technique.HALFCELL else LEAST_SPOT
 
-    def deal(self, sheet: Sheet, looks: Sequence[Look], title: str = "") -> None:
+    def deal(self, sheet: Sheet, looks: Sequence[TileFrame], title: str = "") -> None:
         """Show a sheet, each picture framed by its look; `title` says what is on top of them."""
         self._words, self._title = "", title
         other = _windows(self._sheet) != _windows(sheet)
@@ -107,23 +123,23 @@ class Mosaic(Picture):
 
     def on_strip(self, y: float) -> bool:
         """Whether a row of the screen is that of the pictures on top of the page."""
-        aside = self._sheet.aside if self._sheet is not None else ()
+        aside = self._sheet.reference_tiles if self._sheet is not None else ()
         return bool(aside) and 0 <= y - self.content_region.y < HEAD + aside[0][1].rows
 
-    def alone(self, item: Any) -> None:
+    def show_alone(self, item: Any) -> None:
         """Show one item's picture in place of the page."""
         self._sheet, self._frames, self._words = None, [], ""
         self.refresh()
         self.show(item)
 
-    def tell(self, words: str) -> None:
+    def tell(self, text: str) -> None:
         """Show words in place of a page."""
-        self._sheet, self._frames, self._words = None, [], words
+        self._sheet, self._frames, self._words = None, [], text
         self.clear()
 
-    def change(self, looks: Iterable[tuple[int, Look]]) -> None:
+    def change(self, looks: Iterable[tuple[int, TileFrame]]) -> None:
         """Frame some tiles anew: a few bytes."""
-        runs: list[Run] = []
+        runs: list[TextRun] = []
         for place, look in looks:
             before, old = self._looks[place], self._frames[place]
             self._looks[place] = look
@@ -135,7 +151,7 @@ class Mosaic(Picture):
         if runs and self._sheet is not None and not self._stage.covered:
             area = self._stage.area
             self._write(
-                at_once(
+                synchronize_update(
                     self._lettered.written(runs, area), self._caps.sync and not self._caps.wrapped
                 )
             )
@@ -172,18 +188,18 @@ class Mosaic(Picture):
 
     # -- frames ----------------------------------------------------------------------------
 
-    def _letters(self, first: int, stop: int) -> list[Run]:
+    def _letters(self, first: int, stop: int) -> list[TextRun]:
         frames = [*self._frames, self._heading()]
         return [run for frame in frames for run in frame if first <= run.row < stop]
 
-    def _heading(self) -> list[Run]:
+    def _heading(self) -> list[TextRun]:
         """What is said above the strip."""
-        if self._sheet is None or not self._sheet.aside:
+        if self._sheet is None or not self._sheet.reference_tiles:
             return []
         text = set_cell_size(_narrow(self._title), self.size.width - 2 * SIDE)
-        return [Run(0, SIDE, text, DIM, self._backend.background)]
+        return [TextRun(0, SIDE, text, DIM, self._backend.background)]
 
-    def _frame(self, place: int) -> list[Run]:
+    def _frame(self, place: int) -> list[TextRun]:
         """The head of a tile, and its sides where there is something to see on them."""
         assert self._sheet is not None
         spot, look = self._sheet.spots[place], self._looks[place]
@@ -191,22 +207,22 @@ class Mosaic(Picture):
         column, width = spot.column - SIDE, spot.columns + 2 * SIDE
         row = spot.row - HEAD
         head = _head(look, width)
-        runs = [Run(row, column, head, *ink.head)]
+        runs = [TextRun(row, column, head, *ink.head)]
         if ink.side is not None:
             for y in range(spot.row, spot.row + spot.rows):
-                runs.append(Run(y, column, LEFT, ink.side, ink.ground))
-                runs.append(Run(y, column + width - 1, RIGHT, ink.side, ink.ground))
+                runs.append(TextRun(y, column, LEFT, ink.side, ink.ground))
+                runs.append(TextRun(y, column + width - 1, RIGHT, ink.side, ink.ground))
         return runs
 
-    def _bared(self, place: int) -> list[Run]:
+    def _bared(self, place: int) -> list[TextRun]:
         """The sides of a tile, where the picture's own cells are to be again."""
         assert self._sheet is not None
         spot, ground = self._sheet.spots[place], self._backend.background
         ends = spot.column - SIDE, spot.column + spot.columns
         rows = range(spot.row, spot.row + spot.rows)
-        return [Run(row, column, " ", ground, ground, True) for row in rows for column in ends]
+        return [TextRun(row, column, " ", ground, ground, True) for row in rows for column in ends]
 
-    def _ink(self, look: Look) -> Ink:
+    def _ink(self, look: TileFrame) -> FrameColours:
         theme = self.app.theme_variables
         ground = self._backend.background
 
@@ -216,10 +232,10 @@ class Mosaic(Picture):
         text = colour("foreground")
         mark = colour("error" if look.bad else "success")
         if look.selected:
-            return Ink((ground, mark), text if look.cursor else mark, ground)
+            return FrameColours((ground, mark), text if look.cursor else mark, ground)
         if look.cursor:
-            return Ink((ground, text), text, ground)
-        return Ink((DIM, ground), None, ground)
+            return FrameColours((ground, text), text, ground)
+        return FrameColours((DIM, ground), None, ground)
 
     # -- for the compositor ----------------------------------------------------------------
 
@@ -227,15 +243,17 @@ class Mosaic(Picture):
         super()._place()
         if self.is_mounted and self.size != self._laid and all(self.size):
             self._laid = self.size
-            self.post_message(self.Laid())
+            self.post_message(self.AreaResized())
 
     def render_line(self, y: int) -> Strip:
         if self._words:
-            return words(self._words, y, self.size, self.rich_style)
-        return spliced(super().render_line(y), [r for r in self._letters(y, y + 1) if not r.bare])
+            return centred_row(self._words, y, self.size, self.rich_style)
+        return splice_runs(
+            super().render_line(y), [r for r in self._letters(y, y + 1) if not r.bare]
+        )
 
 
-class Ink(NamedTuple):
+class FrameColours(NamedTuple):
     """The colours of a frame."""
 
     head: tuple[Colour, Colour]
@@ -243,12 +261,12 @@ class Ink(NamedTuple):
     ground: Colour
 
 
-def _sided(frame: list[Run]) -> bool:
+def _sided(frame: list[TextRun]) -> bool:
     """Whether there is text on the sides."""
     return any(not run.bare for run in frame[1:])
 
 
-def _head(look: Look, width: int) -> str:
+def _head(look: TileFrame, width: int) -> str:
     """`ab ✓ daisy 93 %`, as much of it as there is room for."""
     sign = (look.sign if look.selected else "") + ("›" if look.cursor else "")
     tag = look.tag[: look.typed].upper() + look.tag[look.typed :]
@@ -264,7 +282,7 @@ def _narrow(text: str) -> str:
 
 def _windows(sheet: Sheet | None) -> tuple[Spot, ...]:
     """Where pictures lie."""
-    return () if sheet is None else (*sheet.spots, *(spot for _, spot in sheet.aside))
+    return () if sheet is None else (*sheet.spots, *(spot for _, spot in sheet.reference_tiles))
 
 
 HOME = "fjdkslagh"
@@ -272,7 +290,7 @@ HOME = "fjdkslagh"
 ALL = HOME + "rueiwoqptyvmcnxbz"
 
 
-def tags(count: int) -> list[str]:
+def make_tags(count: int) -> list[str]:
     """A tag for each of `count` tiles; none is the beginning of another.
 
     One letter each while the alphabet lasts, then two letters of the home row, or of all.

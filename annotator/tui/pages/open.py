@@ -8,61 +8,70 @@ from typing import TYPE_CHECKING
 from annotator.errors import RefError
 from annotator.hits.recorder import Recorder
 from annotator.hits.workers import worker_id
-from annotator.items.refs import printable
+from annotator.items.refs import make_printable
 from annotator.log.store import SqliteStore
-from annotator.pages import Browse, Order, Select, Wish, journal_for, with_target
-from annotator.tui.pages.chooser import WishScreen
-from annotator.tui.pages.pointer_recorder import Hand
+from annotator.pages import (
+    BrowseSource,
+    PageOrder,
+    PageRequest,
+    SelectionMode,
+    open_journal,
+    with_target,
+)
+from annotator.tui.pages.chooser import PageChooserScreen
+from annotator.tui.pages.pointer_recorder import PointerRecorder
 from annotator.tui.pages.screen import PageScreen
 
 if TYPE_CHECKING:
-    from annotator.tui.app import Labeller
+    from annotator.tui.app import LabelApp
 from typing import TYPE_CHECKING
 
-from annotator.hits.assignments import Checks
-from annotator.hits.book import Book
-from annotator.hits.labels import Task
+from annotator.hits.assignments import SubmitChecks
+from annotator.hits.book import Assignments
+from annotator.hits.labels import HitTask
 from annotator.hits.sets import HitSet
 from annotator.hits.work import HitSource
-from annotator.hits.workers import salt
+from annotator.hits.workers import project_salt
 from annotator.tui.pages.hit import HitScreen
-from annotator.tui.pages.pointer_recorder import now
+from annotator.tui.pages.pointer_recorder import epoch_ms
 
 if TYPE_CHECKING:
-    from annotator.tui.app import Labeller
+    from annotator.tui.app import LabelApp
 from typing import TYPE_CHECKING
 
-from annotator.pages.identities import Identities
+from annotator.pages.identities import IdentitySource
 from annotator.project.clusters import read_clusters
-from annotator.tui.pages.identities import ClustersScreen
+from annotator.tui.pages.identities import IdentitiesScreen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from annotator.tui.app import Labeller
+    from annotator.tui.app import LabelApp
 
 
-def open_first(app: Labeller, wish: Wish, *, prediction: bool) -> None:
+def open_first_pages(app: LabelApp, wish: PageRequest, *, prediction: bool) -> None:
     """Open pages in place of the labelling screen; leaving them ends the program."""
     if wish.like and app.session.queue.row(wish.like) < 0:
-        app.exit(RefError(f"{printable(wish.like)} is no item of this project: see refs.csv"))
+        app.exit(RefError(f"{make_printable(wish.like)} is no item of this project: see refs.csv"))
         return
     app.label_screen.sidebar.hides_prediction = not prediction
     open_pages(app, wish, app.exit, keep="browse")
 
 
 def open_pages(
-    app: Labeller, wish: Wish, then: Callable[[], object] | None = None, keep: str = ""
+    app: LabelApp, wish: PageRequest, on_left: Callable[[], object] | None = None, keep: str = ""
 ) -> None:
     """Open pages; `then` is called when they are left. `keep` names the journal of the page on
     screen: the next pages of that name begin with it."""
     project, session = app.project, app.session
-    journal = journal_for(project, session.annotator, keep) if keep else None
-    source = Browse(session, wish, project.settings.classes, journal, lambda: app.coming)
+    journal = open_journal(project, session.annotator, keep) if keep else None
+    source = BrowseSource(
+        session, wish, project.settings.classes, journal, lambda: app.upcoming_refs
+    )
 
     def left(submitted: int | None) -> None:
-        if then is not None:
-            then()
+        if on_left is not None:
+            on_left()
             return
         if submitted:
             app.label_screen.say(f"{submitted} pages submitted")
@@ -75,22 +84,22 @@ def open_pages(
     )  # fmt: skip
     if isinstance(session.store, SqliteStore):
         worker = worker_id(project, session.annotator)
-        screen.hand = Hand(Recorder(session.store, worker), screen)
+        screen.pointer_recorder = PointerRecorder(Recorder(session.store, worker), screen)
     app.push_screen(screen, left)
 
 
-def pages(app: Labeller) -> None:
+def choose_pages(app: LabelApp) -> None:
     """Choose which pages, and open them."""
 
-    def choose(wish: Wish | None) -> None:
+    def choose(wish: PageRequest | None) -> None:
         if wish is not None:
             open_pages(app, with_target(wish, app.project.settings), keep="pages")
 
     knows = app.session.ranking is not None and app.session.ranking.model is not None
-    app.push_screen(WishScreen(app.session.classes, knows), choose)
+    app.push_screen(PageChooserScreen(app.session.classes, knows), choose)
 
 
-def similar(app: Labeller, ref: str = "", label: str = "") -> None:
+def open_similar(app: LabelApp, ref: str = "", label: str = "") -> None:
     """Pages of what is most like an item: the one on screen."""
     if not ref:
         current = app.session.current
@@ -102,25 +111,27 @@ def similar(app: Labeller, ref: str = "", label: str = "") -> None:
     if not app.session.has_features:
         app.label_screen.say("nothing is similar without features: they are not there yet", "warn")
         return
-    open_pages(app, Wish(label, Select.POSITIVES_ONLY, Order.SIMILAR, like=ref))
+    open_pages(app, PageRequest(label, SelectionMode.POSITIVES_ONLY, PageOrder.SIMILAR, like=ref))
 
 
-def opening(
-    hits: HitSet, assignment: str, version: str, checks: Checks, codes: list[str]
-) -> Callable[[Labeller], None]:
+def hit_opener(
+    hits: HitSet, assignment: str, version: str, checks: SubmitChecks, codes: list[str]
+) -> Callable[[LabelApp], None]:
     """Opens the pages of an assignment from where they were left; leaving them ends the program.
 
     The completion code is added to `codes` once the HIT is done.
     """
 
-    def open_first(app: Labeller) -> None:
+    def open_first(app: LabelApp) -> None:
         store = SqliteStore(app.project.labels_file)
-        book = Book(store, now)
+        book = Assignments(store, epoch_ms)
         one = next(one for one in book.assignments(hits.name) if one.id == assignment)
         one = book.begin(one, version, checks)
         recorder = Recorder(store, one.worker, version=one.version, annotation=one.id)
-        task = Task(hits, hits.hit(one.hit), one)
-        source = HitSource(task, app.session, store, recorder, book, salt(app.project), now)
+        task = HitTask(hits, hits.hit(one.hit), one)
+        source = HitSource(
+            task, app.session, store, recorder, book, project_salt(app.project), epoch_ms
+        )
 
         def left(submitted: int | None) -> None:
             if source.task.assignment.code:
@@ -134,20 +145,20 @@ def opening(
             per_page=max(len(page.images) for page in task.hit.pages), prediction=False,
         )  # fmt: skip
         screen.use(source)
-        screen.hand = Hand(recorder, screen, source.image_id)
+        screen.pointer_recorder = PointerRecorder(recorder, screen, source.image_id)
         app.push_screen(screen, left)
 
     return open_first
 
 
-def open_identities(app: Labeller, loose: Sequence[str], *, word: str, again: bool) -> None:
+def open_identities(app: LabelApp, loose: Sequence[str], *, word: str, again: bool) -> None:
     """`loose`: items in no cluster, shown after the clusters. Leaving ends the program."""
     project, session = app.project, app.session
     kind = "identities-again" if again else "identities"
-    journal = journal_for(project, session.annotator, kind)
-    source = Identities(
+    journal = open_journal(project, session.annotator, kind)
+    source = IdentitySource(
         session, project, read_clusters(project), loose, word=word, journal=journal, again=again
     )
     picture = app.label_screen.picture
-    screen = ClustersScreen(source, project, session, app.caps, picture.line, prediction=False)
+    screen = IdentitiesScreen(source, project, session, app.caps, picture.line, prediction=False)
     app.push_screen(screen, lambda _: app.exit())

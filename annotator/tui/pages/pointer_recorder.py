@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from annotator.hits.recorder import PageShown, Recorder, Terminal, Tile
+from annotator.hits.recorder import PageShown, PageTile, Recorder, TerminalWindow
 from annotator.items.refs import Item
 from annotator.pages import Page
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from annotator.tui.pages.screen import PageView
 
 
-def now() -> int:
+def epoch_ms() -> int:
     """Milliseconds since the epoch."""
     return time.time_ns() // 1_000_000
 
 
-class Hand:
+class PointerRecorder:
     """Follows one page screen. Every method is cheap: the pointer calls at its own rate."""
 
     def __init__(
@@ -27,7 +27,7 @@ class Hand:
         recorder: Recorder,
         screen: PageView,
         image_id: Callable[[Page, int], str] = lambda page, place: page.refs[place],
-        clock: Callable[[], int] = now,
+        clock: Callable[[], int] = epoch_ms,
     ) -> None:
         """`image_id` gives the imageID of a place on a page."""
         self.recorder, self._screen = recorder, screen
@@ -64,9 +64,9 @@ class Hand:
         self._size = (self._screen.size.width, self._screen.size.height)
         self.recorder.scroll(view.start, view.stop, at)
 
-    def _begin(self, page: Page, tiles: Sequence[Tile], at: int) -> None:
+    def _begin(self, page: Page, tiles: Sequence[PageTile], time_ms: int) -> None:
         shown = PageShown(
-            at, page.number, page.label, page.select, page.order,
+            time_ms, page.number, page.label, page.select, page.order,
             prediction_shown=self._screen.prediction and bool(page.chances), id=page.key,
         )  # fmt: skip
         self.recorder.page_shown(shown, tiles, self._terminal())
@@ -75,12 +75,12 @@ class Hand:
         self.hovered = self.cursor = None
         self._placed.clear()
 
-    def _tiles(self, page: Page) -> list[Tile]:
+    def _tiles(self, page: Page) -> list[PageTile]:
         """All images of the page; those not in view have no place yet."""
         view, mosaic = self._screen.in_view(), self._screen.mosaic
         tiles = []
         for place, ref in enumerate(page.refs):
-            tile = Tile(self._image_id(page, place), ref)
+            tile = PageTile(self._image_id(page, place), ref)
             if place in view:
                 left, top, width, height = mosaic.picture_at(place - view.start)
                 part = view.start // max(1, len(view))
@@ -90,10 +90,10 @@ class Hand:
             tiles.append(tile)
         return tiles
 
-    def _terminal(self) -> Terminal:
+    def _terminal(self) -> TerminalWindow:
         screen = self._screen
         exact = getattr(screen.app._driver, "_mouse_pixels", False)
-        return Terminal(
+        return TerminalWindow(
             screen.app.size.width, screen.app.size.height, screen.mosaic.cell_pixels,
             "pixel" if exact else "cell", str(screen.mosaic.technique),
         )  # fmt: skip
@@ -128,7 +128,7 @@ class Hand:
     def _under(self, x: float, y: float) -> tuple[int, float, float] | None:
         screen = self._screen
         view = screen.in_view()
-        if screen.page is None or screen.apart or not view or not self._page:
+        if screen.page is None or screen.shows_other_item or not view or not self._page:
             return None
         near = screen.mosaic.tile_at(x, y)
         if near is None:
@@ -147,7 +147,7 @@ class Hand:
     def key(self, name: str) -> None:
         self.recorder.key(name, self._clock())
 
-    def changed(self, by: str, at: tuple[float, ...] = ()) -> None:
+    def changed(self, by: str, point: tuple[float, ...] = ()) -> None:
         """The selection or the cursor may have changed, by a key, a letter, the mouse at a point
         of the image …"""
         page, board = self._screen.page, self._screen.board
@@ -157,7 +157,7 @@ class Hand:
         with self.recorder.together():
             for place, ref in enumerate(page.refs):
                 if ref in marks and ref not in self._marks:
-                    self.recorder.select(place, *self._point(place, at), now, by)
+                    self.recorder.select(place, *self._point(place, point), now, by)
                 elif ref in self._marks and ref not in marks:
                     self.recorder.deselect(place, now, by)
         self._marks = marks
@@ -167,13 +167,13 @@ class Hand:
             if self.cursor is not None:
                 self.recorder.cursor(self.cursor, now)
 
-    def _point(self, place: int, at: tuple[float, ...]) -> tuple[float | None, float | None]:
+    def _point(self, place: int, point: tuple[float, ...]) -> tuple[float | None, float | None]:
         """Where an image was clicked: a click names the cell, the pointer may know the pixel."""
-        if len(at) != 2:
+        if len(point) != 2:
             return None, None
         if self.last is not None and self.last[0] == place:
             return self.last[1:]
-        return at[0], at[1]
+        return point[0], point[1]
 
     def zoomed(self, place: int | None) -> None:
         """One image is shown alone; None: the page again."""
@@ -192,7 +192,7 @@ class Hand:
             return
         self._placed.discard(place)
         self._marks &= set(page.refs)
-        tile = Tile(self._image_id(page, place), page.refs[place])
+        tile = PageTile(self._image_id(page, place), page.refs[place])
         self.recorder.replace(place, reason, tile, at)
 
     def focused(self, on: bool) -> None:

@@ -12,25 +12,25 @@ from textual.app import ComposeResult
 from textual.message import Message
 from textual.screen import Screen
 
-from annotator.images import Folder
-from annotator.items.refs import Item, printable
-from annotator.pages import PER_PAGE, Board, Page, PageSource
-from annotator.pages.habits import Habits
-from annotator.project.project import Project
-from annotator.session.session import Session
-from annotator.terminal.caps import Caps
-from annotator.terminal.pacing import Line
-from annotator.terminal.sheet import HEAD, Composer, Sheet, Spot
-from annotator.tui.key_repeat import Held
+from annotator.images import ImageFolder
+from annotator.items.refs import Item, make_printable
+from annotator.pages import PER_PAGE, Page, PageSelection, PageSource
+from annotator.pages.habits import PagePreferences
+from annotator.project.project import ProjectFolder
+from annotator.session.session import LabelSession
+from annotator.terminal.caps import TerminalCapabilities
+from annotator.terminal.pacing import Pacer
+from annotator.terminal.sheet import HEAD, Sheet, SheetComposer, Spot
+from annotator.tui.key_repeat import KeyRepeatFilter
 from annotator.tui.label import text as label_text
 from annotator.tui.pages import text as page_text
-from annotator.tui.pages.header import PageHead
-from annotator.tui.pages.keys import ALWAYS, COMMANDS, ONCE, action_of
-from annotator.tui.pages.mosaic import Look, Mosaic, tags
-from annotator.tui.pages.pointer_recorder import Hand
-from annotator.tui.picture.picture import Picture
+from annotator.tui.pages.header import PageHeader
+from annotator.tui.pages.keys import ALWAYS, COMMANDS, ONCE, page_action
+from annotator.tui.pages.mosaic import Mosaic, TileFrame, make_tags
+from annotator.tui.pages.pointer_recorder import PointerRecorder
+from annotator.tui.picture.picture import PictureView
 from annotator.tui.picture.strips import TightCompositor
-from annotator.tui.widgets.bars import Caption, Hint, KeyBar
+from annotator.tui.widgets.bars import CaptionBar, KeyBar, KeyHint
 from annotator.tui.widgets.notice import Banner
 
 FLAT = 30
@@ -39,7 +39,7 @@ AGAIN = 0.25
 """Seconds between looks for a page that is on its way."""
 
 
-SAID_SECONDS = 4.0
+MESSAGE_SECONDS = 4.0
 
 
 class PageView(Screen[int]):
@@ -62,10 +62,10 @@ class PageView(Screen[int]):
     def __init__(
         self,
         source: PageSource,
-        project: Project,
-        session: Session,
-        caps: Caps,
-        line: Line | None = None,
+        project: ProjectFolder,
+        session: LabelSession,
+        caps: TerminalCapabilities,
+        line: Pacer | None = None,
         *,
         per_page: int = PER_PAGE,
         prediction: bool = True,
@@ -75,13 +75,13 @@ class PageView(Screen[int]):
         self._compositor = TightCompositor()
         self.source, self.project, self.session = source, project, session
         settings = project.settings
-        folder = Folder(project.images, settings.max_pixels)
-        self.composer = Composer(partial(folder.crop, context=settings.context))
+        folder = ImageFolder(project.images, settings.max_pixels)
+        self.composer = SheetComposer(partial(folder.crop, context=settings.context))
         self.mosaic = Mosaic(self.composer, caps, line, guard=settings.seen_guard, id="mosaic")
         self.page: Page | None = None
-        self.board: Board | None = None
+        self.board: PageSelection | None = None
         self.prediction, self.per_page = prediction, per_page
-        self.habits = Habits(project)
+        self.habits = PagePreferences(project)
         self.tags: list[str] = []
         self.typed = ""
         """The letters of a tag that were typed."""
@@ -93,7 +93,7 @@ class PageView(Screen[int]):
         """Whether the arrows select what they pass."""
         self.all_must_be_seen = True
         """Whether a page is submitted only when all its parts were on the screen."""
-        self.hand: Hand | None = None
+        self.pointer_recorder: PointerRecorder | None = None
         """Hears what the annotator does, where by-products are recorded."""
         self.submitted, self.shown_at = 0, 0.0
         self._ahead: deque[Page] = deque()
@@ -102,9 +102,9 @@ class PageView(Screen[int]):
         self.shows = False
         """Whether the page was drawn on the screen since it was asked for."""
         self._seen: set[int] = set()
-        self._held = Held(settings.seen_guard != "off")
-        self.head = PageHead(source.title, id="pagehead")
-        self.banner, self.caption = Banner(id="banner"), Caption(id="caption")
+        self._held = KeyRepeatFilter(settings.seen_guard != "off")
+        self.head = PageHeader(source.title, id="pagehead")
+        self.banner, self.caption = Banner(id="banner"), CaptionBar(id="caption")
         self.keys = KeyBar(id="keys")
 
     def compose(self) -> ComposeResult:
@@ -124,14 +124,16 @@ class PageView(Screen[int]):
         if self._sheet is None:
             return
         self.shows = False
-        self.tags = tags(len(self._sheet.items))
+        self.tags = make_tags(len(self._sheet.items))
         rows = {spot.row for spot in self._sheet.spots}
         self.board.across = -(-len(self._sheet.spots) // max(1, len(rows)))
         self.zoomed, self._refers = 0, False
-        if self.hand is not None:
-            self.hand.zoomed(None)
+        if self.pointer_recorder is not None:
+            self.pointer_recorder.zoomed(None)
         self.mosaic.deal(
-            self._sheet, [self._look(i) for i in self._in_view()], page_text.above(self.page)
+            self._sheet,
+            [self._look(i) for i in self._in_view()],
+            page_text.describe_references(self.page),
         )
         self._expect()
         self._say_state()
@@ -139,9 +141,9 @@ class PageView(Screen[int]):
     def _sheet_of(self, page: Page, first: int) -> Sheet | None:
         refs = page.refs[first:]
         count = min(self.per_page, len(refs))
-        spots, aside = self.mosaic.lay(count), self._aside(page)
+        spots, aside = self.mosaic.lay_out(count), self._aside(page)
         if aside:
-            below = self.mosaic.lay(count, HEAD + aside[0][1].rows)
+            below = self.mosaic.lay_out(count, HEAD + aside[0][1].rows)
             spots, aside = (below, aside) if len(below) == len(spots) else (spots, [])
         items = [Item.parse(ref) for ref in refs[: len(spots)]]
         return Sheet.of(items, spots, self.mosaic.size, aside=aside) if items else None
@@ -171,7 +173,7 @@ class PageView(Screen[int]):
             self.board.go(first)
             self.deal()
 
-    def follow(self) -> None:
+    def show_cursor(self) -> None:
         """Keep the cursor in view, on the page or zoomed."""
         assert self.board is not None and self.page is not None
         if self.zoomed:
@@ -181,24 +183,24 @@ class PageView(Screen[int]):
             self.first = cursor // size * size
             self.deal()
 
-    def zoom_to(self, item: Item, how: int) -> None:
-        self.zoomed = how
-        if self.hand is not None and self.page is not None:
-            self.hand.zoomed(self.page.refs.index(item.ref))
-        self.mosaic.alone(item)
-        if how == 1:
+    def zoom_to(self, item: Item, level: int) -> None:
+        self.zoomed = level
+        if self.pointer_recorder is not None and self.page is not None:
+            self.pointer_recorder.zoomed(self.page.refs.index(item.ref))
+        self.mosaic.show_alone(item)
+        if level == 1:
             self.mosaic.zoom()
 
-    def refer(self, items: list[Item]) -> None:
+    def show_references_large(self, items: list[Item]) -> None:
         """The class's reference images, until the next key."""
-        spots = self.mosaic.lay(len(items))
+        spots = self.mosaic.lay_out(len(items))
         self._refers = True
-        self.mosaic.alone(Sheet.of(items[: len(spots)], spots, self.mosaic.size))
+        self.mosaic.show_alone(Sheet.of(items[: len(spots)], spots, self.mosaic.size))
 
     @property
     def has_references(self) -> bool:
         """Whether reference images stand on top of the page."""
-        return self._sheet is not None and bool(self._sheet.aside)
+        return self._sheet is not None and bool(self._sheet.reference_tiles)
 
     def back(self, command: str) -> None:
         """From the reference images to the page; R once more takes them from its top."""
@@ -212,7 +214,7 @@ class PageView(Screen[int]):
         self.renew(set(self._in_view()), "letter")
 
     @property
-    def apart(self) -> bool:
+    def shows_other_item(self) -> bool:
         """Whether something else is shown in place of the page."""
         return bool(self.zoomed) or self._refers
 
@@ -220,7 +222,7 @@ class PageView(Screen[int]):
         """How many tiles of the page were never on the screen."""
         return 0 if self.page is None else len(self.page.refs) - len(self._seen)
 
-    def on_board(self) -> Board:
+    def require_selection(self) -> PageSelection:
         assert self.board is not None
         return self.board
 
@@ -238,55 +240,57 @@ class PageView(Screen[int]):
 
     # --- what is said
 
-    def _look(self, place: int) -> Look:
+    def _look(self, place: int) -> TileFrame:
         assert self.page is not None and self.board is not None
         tag = self.tags[place - self.first]
         typed = len(self.typed) if tag.startswith(self.typed) else 0
         flagged = self.session.is_flagged(self.page.refs[place])
-        return page_text.look(
+        return page_text.frame_tile(
             self.page, self.board, place, tag,
             typed=typed, prediction=self.prediction, flagged=flagged,
         )  # fmt: skip
 
-    def renew(self, places: set[int], by: str, at: tuple[float, ...] = ()) -> None:
+    def renew(self, places: set[int], by: str, point: tuple[float, ...] = ()) -> None:
         """Draw some tiles anew, after whatever changed, and keep the selection.
 
         `by` says what did it: a key, a letter, the mouse at a point of the tile …
         """
         assert self.page is not None and self.board is not None
         self.source.mark(self.page, self.board.marks)
-        if self._sheet is not None and not self.apart:
+        if self._sheet is not None and not self.shows_other_item:
             seen = self._in_view()
             self.mosaic.change((i - seen.start, self._look(i)) for i in places if i in seen)
-        if self.hand is not None:
-            self.hand.changed(by, at)
+        if self.pointer_recorder is not None:
+            self.pointer_recorder.changed(by, point)
         self._say_state()
 
     def _say_state(self) -> None:
         page, board = self.page, self.board
         if page is None or board is None:
             return
-        counts = page_text.outcome(page, board, self.broken(page))
-        meant = page_text.meaning(page, multi=self.session.multi)
-        how = page.note or page_text.order(page, prediction=self.prediction)
+        counts = page_text.describe_outcome(page, board, self.broken(page))
+        meant = page_text.describe_selection(page, multi=self.session.multi)
+        how = page.note or page_text.describe_order(page, prediction=self.prediction)
         self.head.tell(page, self.source.describe(page), (meant, counts, how))
         item = Item.parse(page.refs[board.cursor])
         marks = ["✓ selected"] if board.selected(board.cursor) else []
-        marks += [printable(self.composer.broken[item])] if item in self.composer.broken else []
+        marks += (
+            [make_printable(self.composer.broken[item])] if item in self.composer.broken else []
+        )
         if len(self._in_view()) < len(page.refs):
             marks.append(f"{self.first + 1}–{self._in_view().stop} of {len(page.refs)}")
-        words = label_text.marks(self.session, item)
+        words = label_text.item_marks(self.session, item)
         self.caption.show(item.path, label_text.box_text(item), "  ".join([*marks, words]).strip())
 
     def broken(self, page: Page) -> set[str]:
         return {ref for ref in page.refs if Item.parse(ref) in self.composer.broken}
 
-    def say(self, text: str, role: str = "text", seconds: float = SAID_SECONDS) -> None:
+    def say(self, text: str, role: str = "text", seconds: float = MESSAGE_SECONDS) -> None:
         self.head.say(text, role)
         self.set_timer(seconds, lambda: self.head.say(""))
 
-    @on(Picture.Shown)
-    def _picture_shown(self, message: Picture.Shown) -> None:
+    @on(PictureView.Shown)
+    def _picture_shown(self, message: PictureView.Shown) -> None:
         if message.item == self._sheet:
             if not self._seen:
                 self.shown_at = time.monotonic()
@@ -295,15 +299,15 @@ class PageView(Screen[int]):
             self._say_state()  # what is broken is known now
             self.seen()
 
-    @on(Picture.Broken)
-    def _page_failed(self, message: Picture.Broken) -> None:
+    @on(PictureView.Broken)
+    def _page_failed(self, message: PictureView.Broken) -> None:
         if message.item == self._sheet:  # one image alone is crossed out, and no failure
-            self.banner.warn("list", f"this page cannot be shown: {printable(message.reason)}")
+            self.banner.warn("list", f"this page cannot be shown: {make_printable(message.reason)}")
 
     def seen(self) -> None:
         """The part in view is on the screen."""
-        if self.hand is not None:
-            self.hand.shown()
+        if self.pointer_recorder is not None:
+            self.pointer_recorder.shown()
 
 
 class PageScreen(PageView):
@@ -314,9 +318,9 @@ class PageScreen(PageView):
         self.set_interval(1.0, self._keep)
         self.watch(self.app, "app_focus", self._focused, init=False)
 
-    def hints(self) -> list[Hint]:
+    def hints(self) -> list[KeyHint]:
         """The live keys, for the footer."""
-        return page_text.hints()
+        return page_text.page_hints()
 
     def _say_keys(self) -> None:
         """Without a page in the window only some keys do anything."""
@@ -336,32 +340,32 @@ class PageScreen(PageView):
 
     def _keep(self) -> None:
         self.source.keep()
-        if self.hand is not None:
-            self.hand.tick()
+        if self.pointer_recorder is not None:
+            self.pointer_recorder.tick()
 
     def _focused(self, on: bool) -> None:
-        if self.hand is not None:
-            self.hand.focused(on)
+        if self.pointer_recorder is not None:
+            self.pointer_recorder.focused(on)
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
         self.pointed(event.pointer_screen_x, event.pointer_screen_y)
 
     def pointed(self, x: float, y: float) -> None:
         """The pointer is at this point of the screen, in cells."""
-        if self.hand is not None:
-            self.hand.moved(x, y)
+        if self.pointer_recorder is not None:
+            self.pointer_recorder.moved(x, y)
 
     def on_unmount(self) -> None:
-        if self.hand is not None:
-            self.hand.recorder.flush()
+        if self.pointer_recorder is not None:
+            self.pointer_recorder.recorder.flush()
         self.source.close()
 
     # --- pages
 
-    @on(Mosaic.Laid)
+    @on(Mosaic.AreaResized)
     def _laid(self) -> None:
         """The window has another size: lay the page out anew."""
-        room = len(self.mosaic.lay(self.per_page))
+        room = len(self.mosaic.lay_out(self.per_page))
         self.source.fit(max(1, room))
         if not room:
             self._tell("This window is too small for a page")
@@ -383,7 +387,7 @@ class PageScreen(PageView):
             self._tell(f"{words} …")
             self.set_timer(AGAIN, self._retry)
         else:
-            words = self.source.farewell or "Nothing is left to show here."
+            words = self.source.no_pages_message or "Nothing is left to show here."
             self._tell("No more pages", words, "Q leaves; ⌫ undoes.")
 
     def _retry(self) -> None:
@@ -391,7 +395,7 @@ class PageScreen(PageView):
             self.advance()
 
     def _begin(self, page: Page) -> None:
-        self.page, self.board = page, Board(page)
+        self.page, self.board = page, PageSelection(page)
         self.first, self.typed, self.ranges = 0, "", False
         self._seen.clear()
         self.source.mark(page, self.board.marks)
@@ -415,7 +419,7 @@ class PageScreen(PageView):
     def pass_over(self) -> None:
         """The next page; this one is written as unanswered, and so is not shown again soon."""
         assert self.page is not None
-        self.on_board().none()
+        self.require_selection().none()
         self.source.submit(self.page, {}, broken=self.page.refs)
         self.advance()
 
@@ -424,9 +428,9 @@ class PageScreen(PageView):
     def on_key(self, event: events.Key) -> None:
         event.stop()
         event.prevent_default()
-        if self.hand is not None:
-            self.hand.key(event.key)
-        command, argument = action_of(event.key, event.character, self.session.classes)
+        if self.pointer_recorder is not None:
+            self.pointer_recorder.key(event.key)
+        command, argument = page_action(event.key, event.character, self.session.classes)
         if self._held(event.key, event.time) and command in ONCE:
             self.say("key held down: one press, one page", "dim", 1.5)
         elif command:
@@ -451,7 +455,9 @@ class PageScreen(PageView):
 
     def _accepts(self) -> bool:
         """Whether what the annotator sees is what a key would be taken for."""
-        return self.apart or (self._sheet is not None and self.mosaic.accepts(self._sheet))
+        return self.shows_other_item or (
+            self._sheet is not None and self.mosaic.accepts(self._sheet)
+        )
 
     def on_mouse_scroll_down(self) -> None:
         self.turn(1)

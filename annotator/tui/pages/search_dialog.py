@@ -14,18 +14,18 @@ from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Input, Label
 
-from annotator.curate.search import Results, Searcher, parse
+from annotator.curate.search import Searcher, SearchResults, parse_query
 from annotator.errors import AnnotatorError
-from annotator.items.refs import printable
-from annotator.pages.listed import Listed
+from annotator.items.refs import make_printable
+from annotator.pages.listed import ItemListSource
 from annotator.tui.pages.screen import PageScreen
-from annotator.tui.workers import poster
+from annotator.tui.workers import make_poster
 
 if TYPE_CHECKING:
-    from annotator.tui.app import Labeller
+    from annotator.tui.app import LabelApp
 
 
-Begin = Callable[[str], Callable[[], Results]]
+StartSearch = Callable[[str], Callable[[], SearchResults]]
 """Takes a query on the screen's thread; what it gives is run in another one."""
 
 _WORDS = (
@@ -35,7 +35,7 @@ _WORDS = (
 )
 
 
-class SearchScreen(ModalScreen[tuple[str, Results] | None]):
+class SearchScreen(ModalScreen[tuple[str, SearchResults] | None]):
     """Returns the query with what it found, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -45,16 +45,16 @@ class SearchScreen(ModalScreen[tuple[str, Results] | None]):
     class Searched(Message):
         """What `query` found, or why it found nothing."""
 
-        def __init__(self, query: str, found: Results | str) -> None:
+        def __init__(self, query: str, found: SearchResults | str) -> None:
             super().__init__()
             self.query, self.found = query, found
 
-    def __init__(self, begin: Begin, before: str = "") -> None:
+    def __init__(self, begin: StartSearch, before: str = "") -> None:
         """`before` is the last query, to be changed."""
         super().__init__()
         self._begin, self._before = begin, before
         self._busy = False
-        self._post = poster(self)
+        self._post = make_poster(self)
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog wide"):
@@ -77,8 +77,8 @@ class SearchScreen(ModalScreen[tuple[str, Results] | None]):
         arguments = (event.value, work)
         threading.Thread(target=self._run, args=arguments, name="search", daemon=True).start()
 
-    def _run(self, query: str, work: Callable[[], Results]) -> None:
-        found: Results | str
+    def _run(self, query: str, work: Callable[[], SearchResults]) -> None:
+        found: SearchResults | str
         try:
             found = work()
         except AnnotatorError as error:
@@ -99,7 +99,7 @@ class SearchScreen(ModalScreen[tuple[str, Results] | None]):
             self.dismiss((message.query, found))
 
     def _say(self, text: str) -> None:
-        lines = "\n".join(printable(line) for line in text.splitlines())
+        lines = "\n".join(make_printable(line) for line in text.splitlines())
         self.query_one("#said", Label).update(lines)
 
     def action_leave(self) -> None:
@@ -108,22 +108,22 @@ class SearchScreen(ModalScreen[tuple[str, Results] | None]):
 
 MOST = 960
 """Results that become pages: twenty pages of 48."""
-_SEARCHERS: WeakKeyDictionary[Labeller, tuple[Searcher, str]] = WeakKeyDictionary()
+_SEARCHERS: WeakKeyDictionary[LabelApp, tuple[Searcher, str]] = WeakKeyDictionary()
 """What each app searches with, which keeps what makes the next search quick; and its last query."""
 
 
-def search(app: Labeller) -> None:
+def open_search(app: LabelApp) -> None:
     """Ask what to search for, and open the results."""
     searcher, before = _searcher(app)
     session = app.session
     current = session.current.ref if session.current is not None else None
 
-    def begin(query: str) -> Callable[[], Results]:
-        terms = parse(query)
+    def begin(query: str) -> Callable[[], SearchResults]:
+        terms = parse_query(query)
         mask = searcher.conditions(terms, session.state, session.classes)
         return lambda: searcher.rank(terms, mask, MOST, current)
 
-    def show(answer: tuple[str, Results] | None) -> None:
+    def show(answer: tuple[str, SearchResults] | None) -> None:
         if answer is not None:
             _SEARCHERS[app] = searcher, answer[0]
             _open(app, *answer)
@@ -131,14 +131,14 @@ def search(app: Labeller) -> None:
     app.push_screen(SearchScreen(begin, before), show)
 
 
-def _open(app: Labeller, query: str, found: Results) -> None:
+def _open(app: LabelApp, query: str, found: SearchResults) -> None:
     project, session = app.project, app.session
     refs = [session.queue.refs[row] for row in found.rows.tolist()]
-    session.queue.know(zip(refs, found.rows.tolist(), strict=True))
+    session.queue.cache_rows(zip(refs, found.rows.tolist(), strict=True))
     more = f", the best {len(refs):,} of them here" if found.scores is not None else ""
     more = more or f", the first {len(refs):,} of them here"
     note = f"{found.total:,} found{more if found.total > len(refs) else ''}"
-    source = Listed(session, refs, f"search: {printable(query)}", note)
+    source = ItemListSource(session, refs, f"search: {make_printable(query)}", note)
 
     def left(submitted: int | None) -> None:
         if submitted:
@@ -153,7 +153,7 @@ def _open(app: Labeller, query: str, found: Results) -> None:
     app.push_screen(screen, left)
 
 
-def _searcher(app: Labeller) -> tuple[Searcher, str]:
+def _searcher(app: LabelApp) -> tuple[Searcher, str]:
     """The one of before, while the pool and its features are the same."""
     features, refs = app.session.learner.features, app.session.queue.refs
     known, query = _SEARCHERS.get(app, (None, ""))

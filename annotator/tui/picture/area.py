@@ -9,14 +9,14 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 
 from annotator.items.refs import Item
-from annotator.tui.picture.picture import Picture
+from annotator.tui.picture.picture import PictureView
 from annotator.tui.widgets.notice import Notice
 
 
-class Stage(Vertical):
+class PictureArea(Vertical):
     """Shows an item, with the next ones and the last one at hand, or a notice."""
 
-    def __init__(self, picture: Picture, **options: Any) -> None:
+    def __init__(self, picture: PictureView, **options: Any) -> None:
         super().__init__(**options)
         self.picture = picture
         self._notice = Notice(id="notice")

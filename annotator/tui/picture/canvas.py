@@ -13,16 +13,16 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from annotator.terminal.backend import Area, Backend
-from annotator.terminal.caps import Caps
+from annotator.terminal.caps import TerminalCapabilities
 from annotator.terminal.choose import backend_for
-from annotator.terminal.overpaint import touches
-from annotator.terminal.pacing import SLACK, Line
-from annotator.terminal.probe import cell_size, through_tmux, tmux_client
-from annotator.terminal.requests import Display
-from annotator.terminal.round_trip import Budget
+from annotator.terminal.overpaint import overpaints_area
+from annotator.terminal.pacing import SLACK, Pacer
+from annotator.terminal.probe import cell_size, tmux_client, wrap_for_tmux
+from annotator.terminal.requests import DisplayNote
+from annotator.terminal.round_trip import QualityBudget
 from annotator.terminal.stage import Stage
 from annotator.tui.picture.driver import PictureDriver
-from annotator.tui.picture.strips import Placed, along, overlaid
+from annotator.tui.picture.strips import PlaceholderStrip, call_after_path, is_overlaid
 
 DRAWN_SLACK = 0.12
 """Seconds of a picture that may queue where each is drawn anew: more, for somebody waits for it."""
@@ -38,9 +38,9 @@ class Canvas(Widget):
 
     def __init__(
         self,
-        caps: Caps,
+        caps: TerminalCapabilities,
         backend: Backend | None,
-        line: Line | None,
+        line: Pacer | None,
         *,
         lossless: bool,
         depth: int,
@@ -50,8 +50,8 @@ class Canvas(Widget):
         super().__init__(id=id, classes=classes)
         self._caps = caps
         self._backend = backend or backend_for(caps)
-        wrap = through_tmux if caps.wrapped else bytes
-        self._line = line or Line(
+        wrap = wrap_for_tmux if caps.wrapped else bytes
+        self._line = line or Pacer(
             time.monotonic,
             caps.answers,
             wrap,
@@ -59,7 +59,7 @@ class Canvas(Widget):
             patience=1.5 if caps.wrapped else 5.0,
             slack=SLACK if self._backend.slots else DRAWN_SLACK,
         )
-        budget = Budget(
+        budget = QualityBudget(
             self._backend.ladder,
             self._line,
             time.monotonic,
@@ -94,7 +94,7 @@ class Canvas(Widget):
             if self._before is not None:
                 self._before.rest()
             self._take(driver)
-            self.call_after_refresh(driver.hand_on_typed)
+            self.call_after_refresh(driver.deliver_typed)
         else:
             self._line.fences = False
         if self._caps.wrapped:
@@ -112,7 +112,7 @@ class Canvas(Widget):
         if isinstance(driver, PictureDriver) and driver.canvas is self:
             driver.canvas = None
             if self._before is not None and self._before.is_mounted:
-                self._before.wake(driver)
+                self._before.resume_drawing(driver)
 
     def _take(self, driver: PictureDriver) -> None:
         """Be the one whose pictures the terminal answers for."""
@@ -128,7 +128,7 @@ class Canvas(Widget):
         self._line.forget()
         self._rests = True
 
-    def wake(self, driver: PictureDriver) -> None:
+    def resume_drawing(self, driver: PictureDriver) -> None:
         """The terminal is this one's again."""
         self._rests = False
         self._line.forget()
@@ -152,7 +152,7 @@ class Canvas(Widget):
         if self._rests:
             return
         before = self._backend.background
-        self._stage.repaper(self.background_colors[1].rgb)
+        self._stage.set_background(self.background_colors[1].rgb)
         if before != self._backend.background:
             self._unseen()
             self.refresh()
@@ -202,7 +202,7 @@ class Canvas(Widget):
             self.redraw()
 
     def _check(self) -> None:
-        covered = overlaid(self)
+        covered = is_overlaid(self)
         if covered != self._stage.covered:
             self._stage.cover(covered)
             self._follow()
@@ -215,10 +215,10 @@ class Canvas(Widget):
         self._follow()
         path: list[DOMNode] = list((self.app.focused or self.app.screen).ancestors_with_self)
         for note in notes:
-            along(path, partial(self._drawn, note))
+            call_after_path(path, partial(self._drawn, note))
 
-    def _drawn(self, note: Display) -> None:
-        self._stage.acknowledge(note)
+    def _drawn(self, note: DisplayNote) -> None:
+        self._stage.note_drawn(note)
         self._follow()
 
     def _write(self, data: bytes) -> None:
@@ -237,11 +237,15 @@ class Canvas(Widget):
         # and tints: the colour of a placeholder is the name of its image.
         style, width = self.rich_style, self.size.width
         lines = (self.render_line(y).apply_style(style) for y in crop.line_range)
-        return [Placed(line, width).crop(crop.x, crop.right) for line in lines]
+        return [PlaceholderStrip(line, width).crop(crop.x, crop.right) for line in lines]
 
     def _others_wrote(self, text: str) -> None:
         """Something else went to the terminal: a picture that lies over text may be gone."""
-        if self._backend.composited or self._overdrawn or not touches(text, self._stage.area):
+        if (
+            self._backend.composited
+            or self._overdrawn
+            or not overpaints_area(text, self._stage.area)
+        ):
             return
         self._overdrawn = True
         self.call_later(self._repainted)

@@ -13,7 +13,7 @@ from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
-from annotator.terminal.caps import Caps
+from annotator.terminal.caps import TerminalCapabilities
 
 Answered = Callable[[int, int], None]
 _CLEAR = "\x1b[2J"
@@ -50,7 +50,7 @@ class PictureDriver(LinuxDriver):
         """Write in order with all other output."""
         super().write(data.decode())
 
-    def hand_on_typed(self) -> None:
+    def deliver_typed(self) -> None:
         """Give the app the keys that were typed before it was there. Call it once there is."""
         typed, self.typed = self.typed, ""
         for message in XTermParser().feed(typed) if typed else ():
@@ -108,6 +108,6 @@ class _Patient:
         return getattr(self._to, name)
 
 
-def driver_for(caps: Caps) -> type[PictureDriver]:
+def driver_for(caps: TerminalCapabilities) -> type[PictureDriver]:
     """A driver class that first hands on the keys that were typed during the probe."""
     return type("PictureDriver", (PictureDriver,), {"typed": caps.typed})

@@ -16,25 +16,25 @@ from annotator.images import Crop, draw_box
 from annotator.items.refs import Item
 from annotator.terminal.backend import Area, Backend, Payload
 from annotator.terminal.picture_cache import BytesLRU
-from annotator.terminal.requests import Job, Shot
+from annotator.terminal.requests import EncodeJob, PictureRequest
 
-Load = Callable[[Item, tuple[int, int]], Crop]
+LoadCrop = Callable[[Item, tuple[int, int]], Crop]
 """An item's picture at most so many pixels wide and high. Raises `ImageError`."""
 
-WHOLE = (1 << 20, 1 << 20)
+WHOLE_SIZE = (1 << 20, 1 << 20)
 """A size that asks for the source's own pixels."""
 
 
 @dataclass(frozen=True, slots=True)
-class Developed:
+class EncodeResult:
     """A finished job: a payload, or the reason why there is none."""
 
-    job: Job
+    job: EncodeJob
     payload: Payload | None
     reason: str = ""
 
 
-class Studio:
+class PictureEncoder:
     """Threads that work on the first wanted job that no other works on.
 
     Two of them, so that one enormous image does not hold back the small ones behind it. They are
@@ -43,23 +43,25 @@ class Studio:
 
     def __init__(
         self,
-        load: Load,
+        load: LoadCrop,
         backend: Backend,
-        done: Callable[[Developed], None],
+        done: Callable[[EncodeResult], None],
         *,
         threads: int = 2,
         memory: int = 96 << 20,
     ) -> None:
         self._load, self._backend, self._done = load, backend, done
-        self._crops: BytesLRU[tuple[Shot, tuple[int, int]], Image.Image] = BytesLRU(memory)
-        self._jobs: list[Job] = []
-        self._taken: set[Job] = set()
+        self._crops: BytesLRU[tuple[PictureRequest, tuple[int, int]], Image.Image] = BytesLRU(
+            memory
+        )
+        self._jobs: list[EncodeJob] = []
+        self._taken: set[EncodeJob] = set()
         self._changed = threading.Condition()
         self._closed = False
         for number in range(threads):
             threading.Thread(target=self._run, name=f"picture-{number}", daemon=True).start()
 
-    def want(self, jobs: Sequence[Job]) -> None:
+    def want(self, jobs: Sequence[EncodeJob]) -> None:
         """Replace the list of jobs; most urgent first."""
         with self._changed:
             self._jobs = list(jobs)
@@ -80,7 +82,7 @@ class Studio:
                 self._jobs = [other for other in self._jobs if other != job]
             self._done(developed)
 
-    def _take(self) -> Job | None:
+    def _take(self) -> EncodeJob | None:
         with self._changed:
             while not self._closed:
                 job = next((job for job in self._jobs if self._free(job)), None)
@@ -90,20 +92,20 @@ class Studio:
                 self._changed.wait()
         return None
 
-    def _free(self, job: Job) -> bool:
+    def _free(self, job: EncodeJob) -> bool:
         """Nobody decodes this picture: a second quality of it waits for the first's crop."""
         return all(job.shot != other.shot for other in self._taken)
 
-    def _develop(self, job: Job) -> Developed:
+    def _develop(self, job: EncodeJob) -> EncodeResult:
         try:
             image = self._image(job.shot, job.area)
-            return Developed(job, self._backend.encode(image, job.area, job.quality))
+            return EncodeResult(job, self._backend.encode(image, job.area, job.quality))
         except AnnotatorError as error:
-            return Developed(job, None, str(error))
+            return EncodeResult(job, None, str(error))
         except Exception as error:  # a worker's boundary: a decoder's fault must not end labelling
-            return Developed(job, None, f"{type(error).__name__}: {error}")
+            return EncodeResult(job, None, f"{type(error).__name__}: {error}")
 
-    def _image(self, shot: Shot, area: Area) -> Image.Image:
+    def _image(self, shot: PictureRequest, area: Area) -> Image.Image:
         key = shot, area.size
         with self._changed:
             image = self._crops.get(key)
@@ -113,9 +115,9 @@ class Studio:
                 self._crops.put(key, image, image.width * image.height * 3)
         return image
 
-    def _shoot(self, shot: Shot, area: Area) -> Image.Image:
+    def _shoot(self, shot: PictureRequest, area: Area) -> Image.Image:
         if shot.zoom:
-            return true_pixels(self._load(shot.item, WHOLE), area.size)
+            return true_pixels(self._load(shot.item, WHOLE_SIZE), area.size)
         crop = self._load(shot.item, area.size)
         return draw_box(crop)
 

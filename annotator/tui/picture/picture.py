@@ -8,28 +8,28 @@ from typing import ClassVar
 from textual.message import Message
 from textual.strip import Strip
 
-from annotator.items.refs import Item, printable
+from annotator.items.refs import Item, make_printable
 from annotator.terminal.backend import Backend
-from annotator.terminal.caps import Caps, Technique
-from annotator.terminal.pacing import Line
-from annotator.terminal.requests import Shot
+from annotator.terminal.caps import Technique, TerminalCapabilities
+from annotator.terminal.pacing import Pacer
+from annotator.terminal.requests import PictureRequest
 from annotator.tui.picture.canvas import Canvas
-from annotator.tui.picture.encoder import Developed, Load, Studio
-from annotator.tui.picture.strips import segments, words
-from annotator.tui.workers import poster
+from annotator.tui.picture.encoder import EncodeResult, LoadCrop, PictureEncoder
+from annotator.tui.picture.strips import cells_to_segments, centred_row
+from annotator.tui.workers import make_poster
 
 SLOW = 0.04
 """Round trip in seconds from which on the seen-guard is on by default."""
 
 
-class Picture(Canvas):
+class PictureView(Canvas):
     """Shows one item's picture and sends those to come ahead.
 
     `load(item, (width, height))` gives the picture; it runs in a worker thread and may raise
     `ImageError`. `show` an item, `expect` those that will be asked for next.
     """
 
-    DEFAULT_CSS: ClassVar[str] = "Picture { width: 1fr; height: 1fr; }"
+    DEFAULT_CSS: ClassVar[str] = "PictureView { width: 1fr; height: 1fr; }"
 
     class Shown(Message):
         """The bytes that show `item` were written, `ms` milliseconds after it was asked for."""
@@ -53,17 +53,17 @@ class Picture(Canvas):
             self.item, self.reason = item, reason
 
     class _Developed(Message, bubble=False):
-        def __init__(self, developed: Developed) -> None:
+        def __init__(self, developed: EncodeResult) -> None:
             super().__init__()
             self.developed = developed
 
     def __init__(
         self,
-        load: Load,
-        caps: Caps,
+        load: LoadCrop,
+        caps: TerminalCapabilities,
         *,
         backend: Backend | None = None,
-        line: Line | None = None,
+        line: Pacer | None = None,
         guard: str = "auto",
         lossless: bool = False,
         depth: int = 5,
@@ -74,8 +74,8 @@ class Picture(Canvas):
             caps, backend, line, lossless=lossless, depth=depth, id=id, classes=classes
         )
         self._load, self._guard = load, guard
-        self._post = poster(self)
-        self._studio: Studio | None = None
+        self._post = make_poster(self)
+        self._studio: PictureEncoder | None = None
         self._broken: dict[Item, str] = {}
         self._item: Item | None = None
         self._seen: Item | None = None
@@ -134,7 +134,7 @@ class Picture(Canvas):
         return self._backend.technique
 
     @property
-    def line(self) -> Line:
+    def line(self) -> Pacer:
         """The line to the terminal: there is one, whoever shows pictures."""
         return self._line
 
@@ -156,7 +156,7 @@ class Picture(Canvas):
     # -- life ------------------------------------------------------------------------------
 
     def on_mount(self) -> None:
-        self._studio = Studio(self._load, self._backend, self._from_thread)
+        self._studio = PictureEncoder(self._load, self._backend, self._from_thread)
         self.set_interval(0.1, self._tick)
 
     def on_unmount(self) -> None:
@@ -176,8 +176,10 @@ class Picture(Canvas):
         if item is not None and item in self._broken:
             self._show_broken(item)
         elif item is not None:
-            self._stage.show(Shot(item, self._zoomed))
-        self._stage.expect([Shot(other) for other in self._expected if other not in self._broken])
+            self._stage.show(PictureRequest(item, self._zoomed))
+        self._stage.expect(
+            [PictureRequest(other) for other in self._expected if other not in self._broken]
+        )
         self._follow()
 
     def _follow(self) -> None:
@@ -208,15 +210,15 @@ class Picture(Canvas):
     def _tick(self) -> None:
         if self._rests:
             return
-        self._stage.pump()
+        self._stage.send_next()
         self._follow()
 
     # -- from other threads ----------------------------------------------------------------
 
-    def _from_thread(self, developed: Developed) -> None:
+    def _from_thread(self, developed: EncodeResult) -> None:
         self._post(self._Developed(developed))
 
-    def on_picture__developed(self, message: _Developed) -> None:
+    def on_picture_view__developed(self, message: _Developed) -> None:
         message.stop()
         job, payload, reason = message.developed.job, message.developed.payload, ""
         if payload is not None:
@@ -241,10 +243,10 @@ class Picture(Canvas):
         width = self.size.width
         reason = self._broken.get(self._item) if self._item is not None else None
         if reason is not None:
-            return words(printable(reason), y, self.size, self.rich_style)
+            return centred_row(make_printable(reason), y, self.size, self.rich_style)
         if self.technique is Technique.NONE:
-            name = printable(self._item.path) if self._item else ""
-            return words(name, y, self.size, self.rich_style)
+            name = make_printable(self._item.path) if self._item else ""
+            return centred_row(name, y, self.size, self.rich_style)
         if self._stage.area[2:4] != self.size:
             return Strip.blank(width, self.rich_style)
         return self._cells(y)
@@ -252,11 +254,11 @@ class Picture(Canvas):
     def _cells(self, row: int) -> Strip:
         """One row of the picture. It is made anew only when it is another: that takes a while."""
         stage, backend = self._stage, self._backend
-        face = stage.area, backend.background, backend.named, stage.stand_in
+        face = stage.area, backend.background, backend.named, stage.half_cell_payload
         if face != self._face:
             self._face, self._strips = face, {}
         if row not in self._strips:
-            cells = segments(self._stage.line_of_cells(row))
+            cells = cells_to_segments(self._stage.line_of_cells(row))
             self._strips[row] = Strip(cells, self.size.width)
         return self._strips[row]
 

@@ -20,13 +20,13 @@ from textual.widget import Widget
 
 from annotator.terminal.backend import Cell, Colour
 from annotator.terminal.placeholders import MARKS, PLACEHOLDER
-from annotator.terminal.text_overlay import Run
+from annotator.terminal.text_overlay import TextRun
 
 _CELLS = re.compile(f"[^{''.join(MARKS)}][{''.join(MARKS)}]*", re.DOTALL)
 """One narrow cell: a character, and the marks that say where in a picture it belongs."""
 
 
-class Placed(Strip):
+class PlaceholderStrip(Strip):
     """A strip that may hold placeholders, and is cut between their cells.
 
     Rich cuts a text where so many columns are before: that is before a character's marks, too. They
@@ -37,7 +37,7 @@ class Placed(Strip):
         start, end = max(0, start), min(self.cell_length, self.cell_length if end is None else end)
         if (start, end) == (0, self.cell_length):
             return self
-        return Placed(_between(self, start, end), max(0, end - start))
+        return PlaceholderStrip(_between(self, start, end), max(0, end - start))
 
     def divide(self, cuts: Iterable[int]) -> Sequence[Strip]:
         places = [0, *(cut for cut in cuts if cut <= self.cell_length)]
@@ -58,7 +58,7 @@ def _between(strip: Strip, start: int, end: int) -> Iterator[Segment]:
         place += width
 
 
-def segments(cells: Sequence[Cell]) -> list[Segment]:
+def cells_to_segments(cells: Sequence[Cell]) -> list[Segment]:
     """Cells as segments, neighbours of one colour together."""
     segments: list[Segment] = []
     text, colours = "", cells[0][1:] if cells else (None, None)
@@ -78,7 +78,7 @@ def _style(foreground: Colour | None, background: Colour | None) -> Style:
     )
 
 
-def words(text: str, row: int, size: Size, style: Style) -> Strip:
+def centred_row(text: str, row: int, size: Size, style: Style) -> Strip:
     """One row of a widget with `text` in its middle."""
     room = max(1, size.width - 4)
     lines = [part for line in text.splitlines() for part in wrap(line, room)]
@@ -87,7 +87,7 @@ def words(text: str, row: int, size: Size, style: Style) -> Strip:
     return Strip([Segment(shown.center(size.width), style)]).adjust_cell_length(size.width)
 
 
-def spliced(strip: Strip, runs: Sequence[Run]) -> Strip:
+def splice_runs(strip: Strip, runs: Sequence[TextRun]) -> Strip:
     """`strip`, of narrow cells, with `runs` in place of the cells that they cover.
 
     Not by `Strip.crop`: where it cuts between placeholders it may leave marks without their cell.
@@ -102,7 +102,7 @@ def spliced(strip: Strip, runs: Sequence[Run]) -> Strip:
     return Strip([Segment("".join(text for text, _ in group), style) for style, group in groups])
 
 
-def overlaid(widget: Widget) -> bool:
+def is_overlaid(widget: Widget) -> bool:
     """Whether another screen or widget lies over this one, or part of it is cut off."""
     screen, region = widget.screen, widget.content_region
     if not screen.is_active:
@@ -117,12 +117,12 @@ def overlaid(widget: Widget) -> bool:
     )
 
 
-def along(path: Sequence[DOMNode], callback: Callable[[], object]) -> None:
+def call_after_path(path: Sequence[DOMNode], callback: Callable[[], object]) -> None:
     """Call back after everything that is on the way along `path`, as keys are when they bubble."""
     if not path:
         callback()
         return
-    path[0].call_later(along, path[1:], callback)
+    path[0].call_later(call_after_path, path[1:], callback)
 
 
 class TightUpdate(ChopsUpdate):

@@ -8,25 +8,25 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from annotator.images import Folder
+from annotator.images import ImageFolder
 from annotator.items.refs import Item
-from annotator.pages import Browse, Order, Select, Wish, with_target
-from annotator.pages.orders import STREAMED
-from annotator.session.session import Session
-from annotator.terminal.caps import Caps
-from annotator.tui.picture.picture import Picture
+from annotator.pages import BrowseSource, PageOrder, PageRequest, SelectionMode, with_target
+from annotator.pages.orders import STREAM_MOST_DOUBT
+from annotator.session.session import LabelSession
+from annotator.terminal.caps import TerminalCapabilities
+from annotator.tui.picture.picture import PictureView
 from annotator.tui.rapid.player import AHEAD
 from annotator.tui.rapid.screen import RapidScreen
-from annotator.tui.rapid.text import Asked
+from annotator.tui.rapid.text import StreamQuestion
 
 if TYPE_CHECKING:
-    from annotator.tui.app import Labeller
+    from annotator.tui.app import LabelApp
 
 TARGETS, OTHERS, LEAST = 8, 12, 4
 """Known pictures in the stream that measures the delay, and the fewest of each kind."""
 
 
-def refusal(caps: Caps, session: Session) -> str:
+def rapid_refusal(caps: TerminalCapabilities, session: LabelSession) -> str:
     """Why there is no rapid mode here; "" where there is."""
     if not (caps.technique.stores and caps.answers):
         return "rapid needs kitty or Ghostty: here each picture travels at its key"
@@ -35,7 +35,7 @@ def refusal(caps: Caps, session: Session) -> str:
     return ""
 
 
-def known(session: Session, asked: Asked) -> tuple[list[Item], set[Item]]:
+def sample_known(session: LabelSession, asked: StreamQuestion) -> tuple[list[Item], set[Item]]:
     """Labelled items in random order, and which of them are to be marked; none where too few."""
     rng = np.random.default_rng([session.seed, session.state.seq])
     last = [entry for _, entry in session.state.labels() if not entry.by_machine]
@@ -49,25 +49,32 @@ def known(session: Session, asked: Asked) -> tuple[list[Item], set[Item]]:
     return [items[place] for place in rng.permutation(len(items))], set(targets)
 
 
-def rapid(app: Labeller) -> None:
+def open_rapid(app: LabelApp) -> None:
     """A stream of pictures; one key marks."""
     project, session = app.project, app.session
-    if words := refusal(app.caps, session):
+    if words := rapid_refusal(app.caps, session):
         app.label_screen.say(words, "warn")
         return
     settings = project.settings
-    picture = Picture(
-        partial(Folder(project.images, settings.max_pixels).crop, context=settings.context),
+    picture = PictureView(
+        partial(ImageFolder(project.images, settings.max_pixels).crop, context=settings.context),
         app.caps, line=app.label_screen.picture.line, guard="off", depth=AHEAD,
         lossless=settings.pictures == "exact",
     )  # fmt: skip
 
-    def source(asked: Asked, count: int) -> Browse:
-        wish = Wish(asked.label, Select.POSITIVES_ONLY, Order.RANDOM, per_page=count)
+    def source(asked: StreamQuestion, count: int) -> BrowseSource:
+        wish = PageRequest(
+            asked.label, SelectionMode.POSITIVES_ONLY, PageOrder.RANDOM, per_page=count
+        )
         if asked.excepts:
-            sure = replace(wish, select=Select.EXCEPTIONS, order=Order.NEEDED, most_doubt=STREAMED)
+            sure = replace(
+                wish,
+                select=SelectionMode.EXCEPTIONS,
+                order=PageOrder.NEEDED,
+                most_doubt=STREAM_MOST_DOUBT,
+            )
             wish = with_target(sure, settings)
-        return Browse(session, wish)
+        return BrowseSource(session, wish)
 
     def left(given: int | None) -> None:
         if given:
@@ -76,4 +83,6 @@ def rapid(app: Labeller) -> None:
         app.learn()
 
     label = session.strategy.find or session.classes[-1 if len(session.classes) == 2 else 0]
-    app.push_screen(RapidScreen(session, picture, source, partial(known, session), label), left)
+    app.push_screen(
+        RapidScreen(session, picture, source, partial(sample_known, session), label), left
+    )

@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from annotator.items.refs import Item
-from annotator.pages.key_delay import Delay, Stream, Verdict
-from annotator.tui.rapid.player import Player
+from annotator.pages.key_delay import KeyDelay, RapidStream, StreamVerdict
+from annotator.tui.rapid.player import StreamPlayer
 
 
-class Outcome:
+class StreamOutcome:
     """The items of a stream that were seen, judged by its marks and by second looks."""
 
-    def __init__(self, player: Player, delay: Delay) -> None:
+    def __init__(self, player: StreamPlayer, delay: KeyDelay) -> None:
         self.items = [player.items[place] for place in player.onsets]
-        self._stream = Stream(list(player.onsets.values()), list(player.marks), delay)
+        self._stream = RapidStream(list(player.onsets.values()), list(player.marks), delay)
         self._left: set[int] = set()
         self._names: dict[int, str | None] = {}
         self._rate = player.reached
-        self.verdict: Verdict = self._stream.verdict
+        self.verdict: StreamVerdict = self._stream.verdict
 
     @property
     def doubtful(self) -> list[Item]:
@@ -31,13 +31,13 @@ class Outcome:
         return len(self._stream.known)
 
     @property
-    def unnamed(self) -> list[Item]:
+    def without_class(self) -> list[Item]:
         """What is marked and was given no class of its own yet."""
         return [self.items[place] for place in self.verdict.marked if place not in self._names]
 
     def name(self, label: str | None) -> None:
         """The class of the first of `unnamed`; None leaves it open."""
-        item = self.unnamed[0]
+        item = self.without_class[0]
         self._names[self.items.index(item)] = label
 
     def settle(self, positive: bool | None) -> None:

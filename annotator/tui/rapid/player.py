@@ -6,21 +6,21 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from annotator.items.refs import Item
-from annotator.pages.key_delay import LATEST
+from annotator.pages.key_delay import MAX_DELAY
 
 if TYPE_CHECKING:
     from textual.screen import Screen
     from textual.timer import Timer
 
-    from annotator.tui.picture.area import Stage
+    from annotator.tui.picture.area import PictureArea
 
 AHEAD = 8
 FULL, PATIENCE = 5, 60
 """The stream begins when so many pictures are ahead, or after so many looks."""
-LOOK = 0.05
+LOOK_SECONDS = 0.05
 
 
-class Player:
+class StreamPlayer:
     """One stream. `ended` is called when the last key can have come.
 
     A picture follows when the one before has had its time on screen, counted from when it was
@@ -29,7 +29,11 @@ class Player:
     """
 
     def __init__(
-        self, screen: Screen[int], stage: Stage, items: Sequence[Item], ended: Callable[[], object]
+        self,
+        screen: Screen[int],
+        stage: PictureArea,
+        items: Sequence[Item],
+        ended: Callable[[], object],
     ) -> None:
         self._screen, self._stage, self._ended = screen, stage, ended
         self.items = list(items)
@@ -59,13 +63,13 @@ class Player:
         """Show the first picture, and go on when some more are ready."""
         self.rate = rate
         self._show()
-        self._later(LOOK, self._fill)
+        self._later(LOOK_SECONDS, self._fill)
 
-    def seen(self, item: Item, at: float) -> None:
+    def seen(self, item: Item, seconds: float) -> None:
         """The terminal has drawn `item`."""
         if not self._over and item == self.items[self._place] and self._place not in self.onsets:
             self.onsets[self._place] = (
-                min(at, self._paused_at) if self.paused else at
+                min(seconds, self._paused_at) if self.paused else seconds
             ) - self._lost
             if self._due and not self.paused:
                 self._next()
@@ -78,23 +82,23 @@ class Player:
             if not self.paused:
                 self._next()
 
-    def mark(self, at: float) -> bool:
+    def mark(self, seconds: float) -> bool:
         """A key was pressed. Whether it counts: not before anything was seen, nor in a pause."""
         if self.paused or not self.onsets:
             return False
-        self.marks.append(at - self._lost)
+        self.marks.append(seconds - self._lost)
         return True
 
-    def pause(self, at: float) -> None:
-        self.paused, self._paused_at = True, at
+    def pause(self, seconds: float) -> None:
+        self.paused, self._paused_at = True, seconds
         self._stop()
 
-    def resume(self, at: float) -> None:
+    def resume(self, seconds: float) -> None:
         """Go on; the time of the pause does not count."""
         self.paused = False
-        self._lost += at - self._paused_at
+        self._lost += seconds - self._paused_at
         self._later(
-            LATEST if self._over else 1 / self.rate, self._end if self._over else self._step
+            MAX_DELAY if self._over else 1 / self.rate, self._end if self._over else self._step
         )
 
     def stop(self) -> None:
@@ -111,7 +115,7 @@ class Player:
         if full or self._looks > PATIENCE or self._place in self._broken:
             self._later(1 / self.rate, self._step)
         else:
-            self._later(LOOK, self._fill)
+            self._later(LOOK_SECONDS, self._fill)
 
     def _step(self) -> None:
         """The picture had its time."""
@@ -123,7 +127,7 @@ class Player:
         self._due = False
         if self._place + 1 == len(self.items):
             self._over = True
-            self._later(LATEST, self._end)
+            self._later(MAX_DELAY, self._end)
             return
         self._place += 1
         self._show()

@@ -11,19 +11,19 @@ from textual.app import ComposeResult
 from textual.screen import Screen
 
 from annotator.errors import StoreError
-from annotator.items.refs import Item, many, printable
-from annotator.pages import Browse, Order, Page
-from annotator.pages.key_delay import FASTEST, SLOWEST, Delay, delays
-from annotator.session.session import Session
-from annotator.tui.key_repeat import Held
-from annotator.tui.picture.area import Stage
-from annotator.tui.picture.picture import Picture
+from annotator.items.refs import Item, make_printable, plural
+from annotator.pages import BrowseSource, Page, PageOrder
+from annotator.pages.key_delay import MAX_RATE, MIN_RATE, KeyDelay, measure_delays
+from annotator.session.session import LabelSession
+from annotator.tui.key_repeat import KeyRepeatFilter
+from annotator.tui.picture.area import PictureArea
+from annotator.tui.picture.picture import PictureView
 from annotator.tui.picture.strips import TightCompositor
 from annotator.tui.rapid import text as rapid_text
-from annotator.tui.rapid.outcome import Outcome
-from annotator.tui.rapid.player import Player
-from annotator.tui.rapid.text import Asked, Mode
-from annotator.tui.widgets.bars import Caption, Header, KeyBar
+from annotator.tui.rapid.outcome import StreamOutcome
+from annotator.tui.rapid.player import StreamPlayer
+from annotator.tui.rapid.text import RapidMode, StreamQuestion
+from annotator.tui.widgets.bars import CaptionBar, Header, KeyBar
 
 SECONDS = 10.0
 """Length of a stream, within the bounds of `FEWEST` and `MOST` items."""
@@ -38,18 +38,18 @@ SECOND_LOOK = {"yes": True, "no": False, "skip": None}
 class RapidView(Screen[int]):
     """Its parts, and what they say."""
 
-    def __init__(self, session: Session, picture: Picture, label: str) -> None:
+    def __init__(self, session: LabelSession, picture: PictureView, label: str) -> None:
         super().__init__()
-        self.session, self.asked, self.rate = session, Asked(label), 3.0
-        self.mode, self.given = Mode.READY, 0
-        self.delay, self.measured = Delay(), False
-        self._player: Player | None = None
-        self._outcome: Outcome | None = None
+        self.session, self.asked, self.rate = session, StreamQuestion(label), 3.0
+        self.mode, self.given = RapidMode.READY, 0
+        self.delay, self.measured = KeyDelay(), False
+        self._player: StreamPlayer | None = None
+        self._outcome: StreamOutcome | None = None
         self._compositor = TightCompositor()
         self.picture = picture
         self.header = Header("rapid", id="header")
-        self.stage = Stage(picture, id="stage")
-        self.caption, self.keys = Caption(id="caption"), KeyBar(id="keys")
+        self.stage = PictureArea(picture, id="stage")
+        self.caption, self.keys = CaptionBar(id="caption"), KeyBar(id="keys")
 
     def compose(self) -> ComposeResult:
         yield self.header
@@ -59,24 +59,24 @@ class RapidView(Screen[int]):
 
     def do_ready(self) -> None:
         """Offer the choices."""
-        self.mode = Mode.READY
-        self.stage.tell(*rapid_text.ready(self.asked, self.rate, self.delay))
+        self.mode = RapidMode.READY
+        self.stage.tell(*rapid_text.ready_notice(self.asked, self.rate, self.delay))
         self.say_state()
 
     def say_state(self) -> None:
         """The live keys, and where the stream is."""
-        self.keys.show(rapid_text.hints(self.mode, self.asked, self.session.classes))
+        self.keys.show(rapid_text.rapid_hints(self.mode, self.asked, self.session.classes))
         self.say_where()
 
     def say_where(self) -> None:
         player = self._player
         words = f"{self.asked.marks} · {self.rate:g} a second"
-        if self.mode in (Mode.STREAMING, Mode.CALIBRATING) and player is not None:
-            words = rapid_text.progress(player, self.asked.marks, self.mode)
-        elif self.mode is Mode.DOUBT and self._outcome is not None:
+        if self.mode in (RapidMode.STREAMING, RapidMode.CALIBRATING) and player is not None:
+            words = rapid_text.stream_progress_line(player, self.asked.marks, self.mode)
+        elif self.mode is RapidMode.DOUBT and self._outcome is not None:
             words = f"in doubt: {len(self._outcome.doubtful)}"
-        elif self.mode is Mode.NAMING and self._outcome is not None:
-            words = f"{self.asked.marks}, but what? {len(self._outcome.unnamed)} left"
+        elif self.mode is RapidMode.NAMING and self._outcome is not None:
+            words = f"{self.asked.marks}, but what? {len(self._outcome.without_class)} left"
         self.caption.show(words)
         self.caption.link(self.picture.status if player is not None else "")
 
@@ -90,22 +90,22 @@ class RapidScreen(RapidView):
 
     def __init__(
         self,
-        session: Session,
-        picture: Picture,
-        source: Callable[[Asked, int], Browse],
-        known: Callable[[Asked], tuple[list[Item], set[Item]]],
+        session: LabelSession,
+        picture: PictureView,
+        source: Callable[[StreamQuestion, int], BrowseSource],
+        known: Callable[[StreamQuestion], tuple[list[Item], set[Item]]],
         label: str,
     ) -> None:
         """`source(asked, n)` draws open items; `known(asked)` gives items of a known class in
         random order, and which of them are to be marked, to measure the delay with."""
         super().__init__(session, picture, label)
         self._source, self._known = source, known
-        self._drawn: Browse | None = None
+        self._drawn: BrowseSource | None = None
         self._page: Page | None = None
         self._targets: set[Item] = set()
         self._whole = True
         """Whether nothing of the stream is in doubt any more: what is not marked is answered."""
-        self._held = Held()
+        self._held = KeyRepeatFilter()
 
     def on_mount(self) -> None:
         self.set_interval(0.5, self._each_half_second)
@@ -121,7 +121,9 @@ class RapidScreen(RapidView):
     def on_key(self, event: events.Key) -> None:
         event.stop()
         event.prevent_default()
-        action = rapid_text.action_of(self.mode, event.key, event.character, self.session.classes)
+        action = rapid_text.rapid_action(
+            self.mode, event.key, event.character, self.session.classes
+        )
         if action == "mark" and self._held(event.key, event.time):
             return
         if action:
@@ -131,17 +133,17 @@ class RapidScreen(RapidView):
     def _key_clicked(self, message: KeyBar.Chosen) -> None:
         self.perform(message.action[0], time.monotonic())
 
-    def perform(self, action: str, at: float) -> None:
+    def perform(self, action: str, seconds: float) -> None:
         """Do what a key or a click asks for; `at` is when, in seconds."""
         if action == "mark" and self._player is not None:
-            self._player.mark(at)
+            self._player.mark(seconds)
         elif action == "pause" and self._player is not None:
             player = self._player
-            (player.resume if player.paused else player.pause)(at)
+            (player.resume if player.paused else player.pause)(seconds)
             self._each_half_second()
         elif action in ("faster", "slower"):
             self._change_rate(1.25 if action == "faster" else 0.8)
-        elif action.startswith("name:") or (action == "skip" and self.mode is Mode.NAMING):
+        elif action.startswith("name:") or (action == "skip" and self.mode is RapidMode.NAMING):
             self._give(action.partition(":")[2] or None)
         elif action in SECOND_LOOK:
             self._settle(SECOND_LOOK[action])
@@ -149,17 +151,17 @@ class RapidScreen(RapidView):
             getattr(self, f"do_{action}")()
 
     def _change_rate(self, by: float) -> None:
-        self.rate = round(max(SLOWEST, min(FASTEST, self.rate * by)), 1)
-        if self._player is not None and self.mode is Mode.STREAMING:
+        self.rate = round(max(MIN_RATE, min(MAX_RATE, self.rate * by)), 1)
+        if self._player is not None and self.mode is RapidMode.STREAMING:
             self._player.rate = self.rate
-        if self.mode is Mode.READY:
+        if self.mode is RapidMode.READY:
             self.do_ready()
         self._each_half_second()
 
     def do_class(self) -> None:
         names = self.session.classes
         label = names[(names.index(self.asked.label) + 1) % len(names)]
-        self.asked, self.measured, self.delay = Asked(label), False, Delay()
+        self.asked, self.measured, self.delay = StreamQuestion(label), False, KeyDelay()
         self._close()
         self.do_ready()
 
@@ -172,30 +174,30 @@ class RapidScreen(RapidView):
 
     def do_leave(self) -> None:
         """End; what a stream has marked for sure is kept, what is in doubt stays open."""
-        if self.mode is Mode.STREAMING:
+        if self.mode is RapidMode.STREAMING:
             self._judge()
-        if self.mode in (Mode.DOUBT, Mode.NAMING, Mode.UNSAVED):
-            self._whole = self._whole and self.mode is not Mode.DOUBT
+        if self.mode in (RapidMode.DOUBT, RapidMode.NAMING, RapidMode.UNSAVED):
+            self._whole = self._whole and self.mode is not RapidMode.DOUBT
             if not self._write():
                 return
         self._close()
         self.dismiss(self.given)
 
     def do_undo(self) -> None:
-        if self.mode in (Mode.DOUBT, Mode.NAMING) and self._outcome is not None:
+        if self.mode in (RapidMode.DOUBT, RapidMode.NAMING) and self._outcome is not None:
             self._outcome.back()
             self._ask()
             return
         try:
             taken = self.session.undo()
         except StoreError as error:
-            self.say(f"NOT SAVED: {printable(str(error))}", "bad")
+            self.say(f"NOT SAVED: {make_printable(str(error))}", "bad")
             return
         self.given -= len(taken)
-        if taken and self.mode is Mode.TOLD:
+        if taken and self.mode is RapidMode.TOLD:
             self.do_ready()  # what was told holds no more
         self.say(
-            f"taken back: {many(len(taken), 'item')}" if taken else "nothing left to take back"
+            f"taken back: {plural(len(taken), 'item')}" if taken else "nothing left to take back"
         )
 
     # --- the stream
@@ -206,7 +208,7 @@ class RapidScreen(RapidView):
             items, self._targets = self._known(self.asked)
             self.measured = True
             if items:
-                self._play(Mode.CALIBRATING, items, CALM)
+                self._play(RapidMode.CALIBRATING, items, CALM)
                 return
         self._begin_stream()
 
@@ -216,41 +218,41 @@ class RapidScreen(RapidView):
             self._drawn = self._source(self.asked, count)
         self._drawn.fit(count)
         page = self._drawn.next()
-        if page is None or (self.asked.excepts and page.order != Order.NEEDED):
-            self.mode = Mode.TOLD
-            self.stage.tell(*rapid_text.nothing(self.asked))
+        if page is None or (self.asked.excepts and page.order != PageOrder.NEEDED):
+            self.mode = RapidMode.TOLD
+            self.stage.tell(*rapid_text.empty_notice(self.asked))
             self.say_state()
             return
         self._page, self._whole = page, True
         refs = np.random.default_rng([self.session.seed, self.session.state.seq]).permutation(
             page.refs
         )
-        self._play(Mode.STREAMING, [Item.parse(str(ref)) for ref in refs], self.rate)
+        self._play(RapidMode.STREAMING, [Item.parse(str(ref)) for ref in refs], self.rate)
 
-    def _play(self, mode: Mode, items: Sequence[Item], rate: float) -> None:
+    def _play(self, mode: RapidMode, items: Sequence[Item], rate: float) -> None:
         self.mode, self._outcome = mode, None
-        self._player = Player(self, self.stage, items, self._played)
+        self._player = StreamPlayer(self, self.stage, items, self._played)
         self._player.begin(rate)
         self.say_state()
 
-    @on(Picture.Seen)
-    def _seen(self, message: Picture.Seen) -> None:
+    @on(PictureView.Seen)
+    def _seen(self, message: PictureView.Seen) -> None:
         if self._player is not None:
             self._player.seen(message.item, message.time)
 
-    @on(Picture.Broken)
-    def _broken(self, message: Picture.Broken) -> None:
+    @on(PictureView.Broken)
+    def _broken(self, message: PictureView.Broken) -> None:
         if self._player is not None:
             self._player.broken(message.item)
 
     def _played(self) -> None:
         player = self._player
         assert player is not None
-        if self.mode is Mode.CALIBRATING:
+        if self.mode is RapidMode.CALIBRATING:
             at = [t for i, t in player.onsets.items() if player.items[i] in self._targets]
-            measured = delays(at, player.marks)
-            self.delay = Delay().learned(measured)
-            self.say(rapid_text.calibrated(self.delay, len(measured)))
+            measured = measure_delays(at, player.marks)
+            self.delay = KeyDelay().updated(measured)
+            self.say(rapid_text.calibration_line(self.delay, len(measured)))
             self._begin_stream()
         else:
             self._judge()
@@ -261,16 +263,16 @@ class RapidScreen(RapidView):
         player = self._player
         assert player is not None
         player.stop()
-        self._outcome, self.mode = Outcome(player, self.delay), Mode.DOUBT
+        self._outcome, self.mode = StreamOutcome(player, self.delay), RapidMode.DOUBT
 
     # --- what is in doubt
 
     def _ask(self) -> None:
         """Show the next item in doubt, or end."""
         assert self._outcome is not None
-        items, self.mode = self._outcome.doubtful, Mode.DOUBT
+        items, self.mode = self._outcome.doubtful, RapidMode.DOUBT
         if not items and self.asked.excepts:
-            items, self.mode = self._outcome.unnamed, Mode.NAMING
+            items, self.mode = self._outcome.without_class, RapidMode.NAMING
         if items:
             self.stage.show(items[0], items[1:])
             self.say_state()
@@ -286,7 +288,7 @@ class RapidScreen(RapidView):
     def _give(self, label: str | None) -> None:
         """Give a class to what is none of that which was streamed."""
         assert self._outcome is not None
-        if self._is_seen(self._outcome.unnamed[0]):
+        if self._is_seen(self._outcome.without_class[0]):
             self._outcome.name(label)
             self._ask()
 
@@ -299,7 +301,7 @@ class RapidScreen(RapidView):
 
     def do_finish(self) -> None:
         if self._write():
-            self.mode = Mode.TOLD
+            self.mode = RapidMode.TOLD
             self.say_state()
 
     def _write(self) -> bool:
@@ -312,16 +314,16 @@ class RapidScreen(RapidView):
             if answers:
                 self.session.decide(answers, picked_by="rapid", extra={"rapid": outcome.told})
         except StoreError as error:
-            self.mode = Mode.UNSAVED
+            self.mode = RapidMode.UNSAVED
             self.stage.tell(
-                "NOT SAVED", [(printable(str(error)), "bad"), ("Enter tries again.", "text")]
+                "NOT SAVED", [(make_printable(str(error)), "bad"), ("Enter tries again.", "text")]
             )
             self.say_state()
             return False
         self.given += len(answers)
         if self._drawn is not None and self._page is not None:
             self._drawn.submit(self._page, {}, broken=self._page.refs)
-        self.stage.tell(*rapid_text.told(self.asked, outcome, answers))
+        self.stage.tell(*rapid_text.result_notice(self.asked, outcome, answers))
         return True
 
     def _close(self) -> None:

@@ -7,18 +7,18 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from annotator.items.refs import many, printable
-from annotator.pages.key_delay import Delay
-from annotator.tui.widgets.bars import Hint
+from annotator.items.refs import make_printable, plural
+from annotator.pages.key_delay import KeyDelay
+from annotator.tui.widgets.bars import KeyHint
 
 if TYPE_CHECKING:
-    from annotator.tui.rapid.outcome import Outcome
-    from annotator.tui.rapid.player import Player
+    from annotator.tui.rapid.outcome import StreamOutcome
+    from annotator.tui.rapid.player import StreamPlayer
 
 Paragraphs = list[tuple[str, str]]
 
 
-class Mode(Enum):
+class RapidMode(Enum):
     """What the screen is at."""
 
     READY = auto()
@@ -33,7 +33,7 @@ class Mode(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class StreamQuestion:
     """What a mark says, and what becomes of the rest."""
 
     label: str
@@ -46,14 +46,14 @@ class Asked:
     @property
     def marks(self) -> str:
         """What is marked, in a word or two."""
-        return f"not {printable(self.label)}" if self.excepts else printable(self.label)
+        return f"not {make_printable(self.label)}" if self.excepts else make_printable(self.label)
 
     @property
     def answers(self) -> tuple[str | None, str | None]:
         """The class of what is marked, and that of the rest."""
         return (None, self.label) if self.excepts else (self.label, self.rest)
 
-    def turned(self, classes: Sequence[str], knows: bool) -> Asked:
+    def turned(self, classes: Sequence[str], knows: bool) -> StreamQuestion:
         """The next choice; exceptions where there is a model that knows some."""
         others = [name for name in classes if name != self.label]
         choices = [replace(self, rest=rest, excepts=False) for rest in (None, *others)]
@@ -67,59 +67,88 @@ _LEAVE = {"q": "leave", "escape": "leave", "ctrl+c": "leave"}
 _RATE = {"+": "faster", "=": "faster", "up": "faster", "-": "slower", "down": "slower"}
 _BETWEEN = {"enter": "begin", "space": "begin", "backspace": "undo", **_RATE, **_LEAVE}
 _PLAYING = {"space": "mark", "d": "mark", "right": "mark", "enter": "mark", "p": "pause"}
-KEYS: dict[Mode, dict[str, str]] = {
-    Mode.READY: {**_BETWEEN, "tab": "class", "o": "rest"},
-    Mode.CALIBRATING: {**_PLAYING, **_LEAVE},
-    Mode.STREAMING: {**_PLAYING, **_RATE, **_LEAVE},
-    Mode.DOUBT: {
+KEYS: dict[RapidMode, dict[str, str]] = {
+    RapidMode.READY: {**_BETWEEN, "tab": "class", "o": "rest"},
+    RapidMode.CALIBRATING: {**_PLAYING, **_LEAVE},
+    RapidMode.STREAMING: {**_PLAYING, **_RATE, **_LEAVE},
+    RapidMode.DOUBT: {
         "d": "yes", "y": "yes", "right": "yes", "a": "no", "n": "no", "left": "no",
         "s": "skip", "backspace": "undo", **_LEAVE,
     },
-    Mode.NAMING: {"s": "skip", "backspace": "undo", **_LEAVE},
-    Mode.TOLD: {**_BETWEEN, "o": "ready", "tab": "ready"},
-    Mode.UNSAVED: {"enter": "finish", **_LEAVE},
+    RapidMode.NAMING: {"s": "skip", "backspace": "undo", **_LEAVE},
+    RapidMode.TOLD: {**_BETWEEN, "o": "ready", "tab": "ready"},
+    RapidMode.UNSAVED: {"enter": "finish", **_LEAVE},
 }  # fmt: skip
 """What each key does, by what the screen is at."""
 
 
-def action_of(mode: Mode, key: str, character: str | None, classes: Sequence[str] = ()) -> str:
+def rapid_action(
+    mode: RapidMode, key: str, character: str | None, classes: Sequence[str] = ()
+) -> str:
     """The action of a key; "" for none."""
     keys = KEYS[mode]
-    if mode is Mode.NAMING and character and character.isdecimal():
+    if mode is RapidMode.NAMING and character and character.isdecimal():
         return f"name:{classes[int(character) - 1]}" if 0 < int(character) <= len(classes) else ""
     return keys.get(key) or keys.get(character or "") or keys.get((character or "").lower(), "")
 
 
-def hints(mode: Mode, asked: Asked, classes: Sequence[str]) -> list[Hint]:
+def rapid_hints(mode: RapidMode, asked: StreamQuestion, classes: Sequence[str]) -> list[KeyHint]:
     """The live keys, most needed first."""
     name = asked.marks
-    becomes = f"rest: {printable(asked.answers[1] or 'open')}"
-    digits = [(str(n), printable(one), f"name:{one}") for n, one in enumerate(classes[:9], 1)]
+    becomes = f"rest: {make_printable(asked.answers[1] or 'open')}"
+    digits = [(str(n), make_printable(one), f"name:{one}") for n, one in enumerate(classes[:9], 1)]
     shown = {
-        Mode.READY: [("⏎", "begin", "begin"), ("tab", "class", "class"), ("O", becomes, "rest"),
-                  ("+ −", "speed", "faster"), ("⌫", "undo", "undo"), ("Q", "back", "leave")],
-        Mode.CALIBRATING: [("space", name, "mark"), ("P", "pause", "pause"),
-                           ("Q", "back", "leave")],
-        Mode.STREAMING: [("space", name, "mark"), ("+ −", "speed", "faster"),
-                         ("P", "pause", "pause"), ("Q", "end here", "leave")],
-        Mode.DOUBT: [("D", name, "yes"), ("A", "no", "no"), ("S", "skip", "skip"),
-                  ("⌫", "back one", "undo"), ("Q", "end here", "leave")],
-        Mode.NAMING: [*digits, ("S", "leave it open", "skip"), ("⌫", "back one", "undo"),
-                      ("Q", "end here", "leave")],
-        Mode.TOLD: [("⏎", "go on", "begin"), ("⌫", "undo", "undo"), ("+ −", "speed", "faster"),
-                 ("O", "change", "ready"), ("Q", "back", "leave")],
-        Mode.UNSAVED: [("⏎", "try again", "finish"), ("Q", "back", "leave")],
-    }[mode]  # fmt: skip
-    return [Hint(key, title, (action, ""), n) for n, (key, title, action) in enumerate(shown)]
+        RapidMode.READY: [
+            ("⏎", "begin", "begin"),
+            ("tab", "class", "class"),
+            ("O", becomes, "rest"),
+            ("+ −", "speed", "faster"),
+            ("⌫", "undo", "undo"),
+            ("Q", "back", "leave"),
+        ],
+        RapidMode.CALIBRATING: [
+            ("space", name, "mark"),
+            ("P", "pause", "pause"),
+            ("Q", "back", "leave"),
+        ],
+        RapidMode.STREAMING: [
+            ("space", name, "mark"),
+            ("+ −", "speed", "faster"),
+            ("P", "pause", "pause"),
+            ("Q", "end here", "leave"),
+        ],
+        RapidMode.DOUBT: [
+            ("D", name, "yes"),
+            ("A", "no", "no"),
+            ("S", "skip", "skip"),
+            ("⌫", "back one", "undo"),
+            ("Q", "end here", "leave"),
+        ],
+        RapidMode.NAMING: [
+            *digits,
+            ("S", "leave it open", "skip"),
+            ("⌫", "back one", "undo"),
+            ("Q", "end here", "leave"),
+        ],
+        RapidMode.TOLD: [
+            ("⏎", "go on", "begin"),
+            ("⌫", "undo", "undo"),
+            ("+ −", "speed", "faster"),
+            ("O", "change", "ready"),
+            ("Q", "back", "leave"),
+        ],
+        RapidMode.UNSAVED: [("⏎", "try again", "finish"), ("Q", "back", "leave")],
+    }[mode]
+    return [KeyHint(key, title, (action, ""), n) for n, (key, title, action) in enumerate(shown)]
 
 
-def ready(asked: Asked, rate: float, delay: Delay) -> tuple[str, Paragraphs]:
+def ready_notice(asked: StreamQuestion, rate: float, delay: KeyDelay) -> tuple[str, Paragraphs]:
     """Before the first stream."""
     rest = asked.answers[1]
-    open_ = "stays open" if rest is None else f"becomes {printable(rest)}"
+    open_ = "stays open" if rest is None else f"becomes {make_printable(rest)}"
     what = f"what is {asked.marks}" if asked.excepts else asked.marks
     stream = (
-        f"What the model takes for {printable(asked.label)} streams"
+        f"What the model takes for {make_printable(asked.label)} streams"
         if asked.excepts
         else ("Pictures stream")
     )
@@ -132,20 +161,18 @@ def ready(asked: Asked, rate: float, delay: Delay) -> tuple[str, Paragraphs]:
     ]  # fmt: skip
 
 
-def nothing(asked: Asked) -> tuple[str, Paragraphs]:
+def empty_notice(asked: StreamQuestion) -> tuple[str, Paragraphs]:
     """There is no stream."""
     words = "Q goes back."
     if asked.excepts:
-        words = (
-            f"Of what it is surest to be {printable(asked.label)}, the model needs none checked, "
-        )
+        words = f"Of what it is surest to be {make_printable(asked.label)}, the model needs none checked, "
         words += "or none is open. Tab takes the next class; pages (G) show what it doubts more."
     return "Nothing is left to stream", [(words, "text")]
 
 
-def progress(player: Player, label: str, mode: Mode) -> str:
+def stream_progress_line(player: StreamPlayer, label: str, mode: RapidMode) -> str:
     """One line while a stream runs."""
-    words = "known pictures first" if mode is Mode.CALIBRATING else label
+    words = "known pictures first" if mode is RapidMode.CALIBRATING else label
     words += f" · {player.place + 1} of {len(player.items)}"
     if player.reached is not None:
         words += f" · {player.reached:.1f} a second"
@@ -154,16 +181,18 @@ def progress(player: Player, label: str, mode: Mode) -> str:
     return f"{words} · marked {len(player.marks)} times"
 
 
-def calibrated(delay: Delay, count: int) -> str:
+def calibration_line(delay: KeyDelay, count: int) -> str:
     late = f"{delay.mean * 1000:.0f} ± {delay.sd * 1000:.0f} ms late"
-    return f"your key comes {late} ({many(count, 'key')})"
+    return f"your key comes {late} ({plural(count, 'key')})"
 
 
-def told(asked: Asked, outcome: Outcome, answers: Sized) -> tuple[str, Paragraphs]:
+def result_notice(
+    asked: StreamQuestion, outcome: StreamOutcome, answers: Sized
+) -> tuple[str, Paragraphs]:
     """After a stream."""
     verdict, rest = outcome.verdict, asked.answers[1]
     looked = f"; {outcome.looked} looked at once more" if outcome.looked else ""
-    becomes = "stay open" if rest is None else f"became {printable(rest)}"
+    becomes = "stay open" if rest is None else f"became {make_printable(rest)}"
     what = "" if asked.excepts else "labelled "
     return f"{len(verdict.marked)} {what}{asked.marks}{looked}", [
         (f"{len(verdict.rest)} not marked: they {becomes}. Backspace takes all of it back.", "text")

@@ -13,19 +13,19 @@ from textual.binding import Binding, BindingType
 
 from annotator.curate.review import Review
 from annotator.errors import ProjectError, StoreError
-from annotator.images import Folder
-from annotator.project.project import Project
-from annotator.terminal.caps import Caps
+from annotator.images import ImageFolder
+from annotator.project.project import ProjectFolder
+from annotator.terminal.caps import TerminalCapabilities
 from annotator.tui.keymaps import make_keymap
 from annotator.tui.picture.driver import driver_for
-from annotator.tui.picture.picture import Picture
+from annotator.tui.picture.picture import PictureView
 from annotator.tui.review.screen import ReviewScreen
 from annotator.tui.themes import DEFAULT, THEMES
 
 _SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
 
 
-class Reviewer(App[None]):
+class ReviewApp(App[None]):
     """Reviews one project."""
 
     CSS_PATH = "app.tcss"
@@ -34,14 +34,16 @@ class Reviewer(App[None]):
     ALLOW_SELECT = False
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+z", "suspend_process", show=False)]
 
-    def __init__(self, project: Project, review: Review, caps: Caps) -> None:
+    def __init__(self, project: ProjectFolder, review: Review, caps: TerminalCapabilities) -> None:
         super().__init__(driver_class=driver_for(caps))
         settings = project.settings
         self.review = review
         self.signalled: int | None = None
         keymap = make_keymap(settings.keymap, settings.classes, settings.keys)
-        load = partial(Folder(project.images, settings.max_pixels).crop, context=settings.context)
-        picture = Picture(
+        load = partial(
+            ImageFolder(project.images, settings.max_pixels).crop, context=settings.context
+        )
+        picture = PictureView(
             load, caps, depth=settings.ahead, guard=settings.seen_guard,
             lossless=settings.pictures == "exact",
         )  # fmt: skip

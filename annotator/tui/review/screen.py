@@ -9,16 +9,16 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 
 from annotator.curate.review import Review
-from annotator.curate.review_case import QUEUES, Case
-from annotator.items.refs import Item, printable
-from annotator.project.label_sets import joined, parts
-from annotator.project.project import Project
+from annotator.curate.review_case import QUEUES, ReviewCase
+from annotator.items.refs import Item, make_printable
+from annotator.project.label_sets import join_label, split_label
+from annotator.project.project import ProjectFolder
 from annotator.tui.keymaps import Keymap
-from annotator.tui.label.class_list import ClassBar
+from annotator.tui.label.class_list import ClassList
 from annotator.tui.label.note_dialog import NoteScreen
-from annotator.tui.label.question_screen import AskingScreen
+from annotator.tui.label.question_screen import QuestionScreen
 from annotator.tui.label.text import CLOSE
-from annotator.tui.picture.picture import Picture
+from annotator.tui.picture.picture import PictureView
 from annotator.tui.review import text as review_text
 from annotator.tui.review.text import ReviewPanel
 from annotator.tui.widgets.bars import KeyBar
@@ -31,10 +31,12 @@ _KEYS = {
 }  # fmt: skip
 
 
-class ReviewScreen(AskingScreen):
+class ReviewScreen(QuestionScreen):
     """Turns keys into changes and confirmations."""
 
-    def __init__(self, project: Project, review: Review, keymap: Keymap, picture: Picture) -> None:
+    def __init__(
+        self, project: ProjectFolder, review: Review, keymap: Keymap, picture: PictureView
+    ) -> None:
         super().__init__(project, picture)
         self.review, self.keymap = review, keymap
         self._hidden = False
@@ -42,7 +44,7 @@ class ReviewScreen(AskingScreen):
         """Which of the related items is on screen; -1 for the case itself."""
         self._chosen: tuple[str, frozenset[str]] | None = None
         """The classes chosen for a ref, where an item may have several."""
-        self.classes_ = ClassBar(id="classes")
+        self.classes_ = ClassList(id="classes")
         self.panel = ReviewPanel(review, id="panel")
 
     def compose(self) -> ComposeResult:
@@ -68,27 +70,29 @@ class ReviewScreen(AskingScreen):
         self.header.badge("REVIEW")
         self.header.activity(QUEUES.get(self.review.queue, ""))
         if case is None:
-            self.stage.tell(*review_text.notice(self.review))
+            self.stage.tell(*review_text.review_notice(self.review))
         else:
-            self.stage.show(self._item(case), review_text.ahead(case, self.review))
+            self.stage.show(self._item(case), review_text.items_ahead(case, self.review))
         chosen = self._chosen_for(case)
         self.classes_.show(
-            review_text.class_rows(case, self.review, self.keymap, self._hidden, chosen)
+            review_text.review_class_rows(case, self.review, self.keymap, self._hidden, chosen)
         )
         self.panel.show(case, self._compared)
         self.caption.show(
-            *(review_text.caption(case, self.review, self._compared) if case else ("",))
+            *(review_text.review_caption(case, self.review, self._compared) if case else ("",))
         )
         self._show_keys()
 
-    def _item(self, case: Case) -> Item:
+    def _item(self, case: ReviewCase) -> Item:
         if self._compared < 0:
             return Item.parse(case.ref)
-        return Item.parse(review_text.related_of(case, self.review)[self._compared][0])
+        return Item.parse(review_text.related_items(case, self.review)[self._compared][0])
 
     def _show_keys(self) -> None:
         case = self.review.current
-        live = [CLOSE] if self._covered else review_text.hints(case, self.review, self.keymap)
+        live = (
+            [CLOSE] if self._covered else review_text.review_hints(case, self.review, self.keymap)
+        )
         self.keys.show(live)
 
     def on_screen_suspend(self) -> None:
@@ -128,9 +132,9 @@ class ReviewScreen(AskingScreen):
         if own is not None:
             own(*([argument] if argument else []))
 
-    @on(ClassBar.Chosen)
+    @on(ClassList.Chosen)
     @on(KeyBar.Chosen)
-    def _clicked(self, message: ClassBar.Chosen | KeyBar.Chosen) -> None:
+    def _clicked(self, message: ClassList.Chosen | KeyBar.Chosen) -> None:
         self.perform(*message.action)
 
     # --- answers
@@ -148,39 +152,39 @@ class ReviewScreen(AskingScreen):
         case = self._visible_case()
         if case is None:
             return
-        chosen = joined(self._chosen_for(case), self.review.session.classes)
+        chosen = join_label(self._chosen_for(case), self.review.session.classes)
         if self._chosen is not None and chosen != case.label:
             self._answer(case, chosen)
         elif not self.review.can_confirm(case):
             why = "has no label yet" if case.label is None else "has a class of an older project"
             self.say(f"it {why}: give it one", "warn")
-        elif self.banner.saving(lambda: self.review.confirm(self.shown_ms)) is not None:
-            self.say(f"confirmed: {printable(case.label or 'skipped')}")
+        elif self.banner.run_saving(lambda: self.review.confirm(self.shown_ms)) is not None:
+            self.say(f"confirmed: {make_printable(case.label or 'skipped')}")
             self._next_case()
 
-    def _answer(self, case: Case, label: str) -> None:
-        if self.banner.saving(lambda: self.review.answer(label, self.shown_ms)) is None:
+    def _answer(self, case: ReviewCase, label: str) -> None:
+        if self.banner.run_saving(lambda: self.review.answer(label, self.shown_ms)) is None:
             return
-        what = f"{printable(case.label or 'no label')} → {printable(label)}"
+        what = f"{make_printable(case.label or 'no label')} → {make_printable(label)}"
         many = f", {len(case.group)} items" if case.group else ""
-        self.say(f"confirmed: {printable(label)}" if label == case.label else what + many)
+        self.say(f"confirmed: {make_printable(label)}" if label == case.label else what + many)
         self._next_case()
 
-    def _chosen_for(self, case: Case | None) -> Collection[str]:
+    def _chosen_for(self, case: ReviewCase | None) -> Collection[str]:
         """The classes of a case, or those that it is about to be given."""
         if case is None:
             return ()
         if self._chosen is not None and self._chosen[0] == case.ref:
             return self._chosen[1]
-        return parts(case.label) if case.label else ()
+        return split_label(case.label) if case.label else ()
 
     def do_skip(self) -> None:
         """Later: the case comes back at the end of its queue."""
-        self.review.later()
+        self.review.postpone()
         self._next_case()
 
     def do_undo(self) -> None:
-        case = self.banner.saving(self.review.undo)
+        case = self.banner.run_saving(self.review.undo)
         self.say("taken back" if case else "nothing of this sitting is left to take back", "dim")
         self._next_case()
 
@@ -188,26 +192,26 @@ class ReviewScreen(AskingScreen):
         case = self.review.current
         if (
             case is not None
-            and self.banner.saving(lambda: self.review.session.flag(case.ref)) is not None
+            and self.banner.run_saving(lambda: self.review.session.flag(case.ref)) is not None
         ):
             self.sync()
 
     def do_note(self) -> None:
         case = self.review.current
         if case is not None:
-            notes = [printable(note) for note in self.review.session.notes(case.ref)]
+            notes = [make_printable(note) for note in self.review.session.notes(case.ref)]
             self.app.push_screen(NoteScreen(notes), lambda text: self._note(case, text))
 
-    def _note(self, case: Case, text: str | None) -> None:
+    def _note(self, case: ReviewCase, text: str | None) -> None:
         if text:
-            self.banner.saving(lambda: self.review.session.note(case.ref, text))
+            self.banner.run_saving(lambda: self.review.session.note(case.ref, text))
             self.sync()
 
     def _next_case(self) -> None:
         self._compared, self._chosen = -1, None
         self.sync()
 
-    def _visible_case(self) -> Case | None:
+    def _visible_case(self) -> ReviewCase | None:
         """The case, if it is what the annotator looks at."""
         case = self.review.current
         if case is None:
@@ -228,7 +232,7 @@ class ReviewScreen(AskingScreen):
     def do_compare(self, step: str) -> None:
         """Look at the next near-duplicate or neighbour; after the last the case itself."""
         case = self.review.current
-        if case and (count := len(review_text.related_of(case, self.review))):
+        if case and (count := len(review_text.related_items(case, self.review))):
             self._compared = (self._compared + 1 + int(step)) % (count + 1) - 1
             self.sync()
 

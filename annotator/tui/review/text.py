@@ -6,29 +6,29 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from annotator.curate.review import Review
-from annotator.curate.review_case import QUEUES, Case
-from annotator.items.refs import Item, many, printable
-from annotator.project.label_sets import marginal
+from annotator.curate.review_case import QUEUES, ReviewCase
+from annotator.items.refs import Item, make_printable, plural
+from annotator.project.label_sets import class_probabilities
 from annotator.tui.keymaps import Keymap
 from annotator.tui.label.class_list import ClassRow
 from annotator.tui.review import text as review_text
-from annotator.tui.styled_text import Line, clip, clip_start, spread, wrapped
-from annotator.tui.widgets.bars import Hint
+from annotator.tui.styled_text import Line, clip_end, clip_start, justify_line, wrap_text
+from annotator.tui.widgets.bars import KeyHint
 from annotator.tui.widgets.lines import Lines
 
 AHEAD = 3
 Paragraphs = list[tuple[str, str]]
 
 
-def class_rows(
-    case: Case | None, review: Review, keymap: Keymap, hidden: bool, chosen: Collection[str]
+def review_class_rows(
+    case: ReviewCase | None, review: Review, keymap: Keymap, hidden: bool, chosen: Collection[str]
 ) -> list[ClassRow]:
     """The classes with their keys, how many labels each has, and what the model says. `chosen`
     are those that an item has, or is about to be given, where it may have several."""
     session = review.session
     shares: Mapping[str, float] = {} if hidden or case is None else case.proba or {}
     if session.multi and shares:
-        shares = marginal(shares, session.classes)
+        shares = class_probabilities(shares, session.classes)
     likeliest = max(shares, key=shares.__getitem__) if shares else None
     counts = session.progress.classes
     rows = [
@@ -41,18 +41,20 @@ def class_rows(
     return sorted(rows, key=lambda row: (not row.key, 0 if row.key else -(row.share or 0)))
 
 
-def panel_lines(case: Case | None, review: Review, cells: int, shown: int) -> list[Line]:
+def review_panel_lines(
+    case: ReviewCase | None, review: Review, cells: int, shown: int
+) -> list[Line]:
     """The label, why it is doubted, what to compare (`shown` of it is on screen), the queues."""
     lines: list[Line] = []
     if case is not None:
         lines += _label(case, cells) + [[]] + _reason(case, cells)
-        if related := related_of(case, review):
+        if related := related_items(case, review):
             lines += [[], *_related(case, related, cells, shown)]
         lines.append([])
     return lines + _queues(review, cells)
 
 
-def related_of(case: Case, review: Review) -> list[tuple[str, str, float | None]]:
+def related_items(case: ReviewCase, review: Review) -> list[tuple[str, str, float | None]]:
     """What to compare it with: (ref, label, cosine) of its near-duplicates, else neighbours."""
     if case.group:
         label = review.session.state.label
@@ -60,85 +62,89 @@ def related_of(case: Case, review: Review) -> list[tuple[str, str, float | None]
     return [(one.ref, one.label, one.similarity) for one in case.neighbours]
 
 
-def ahead(case: Case, review: Review) -> list[Item]:
+def items_ahead(case: ReviewCase, review: Review) -> list[Item]:
     """What the next key may show: the next case, what this one is compared with, itself."""
-    related = [ref for ref, _, _ in related_of(case, review)[:2]]
+    related = [ref for ref, _, _ in related_items(case, review)[:2]]
     coming = [one.ref for one in review.upcoming(AHEAD)]
     return [Item.parse(ref) for ref in [*coming[:1], *related, *coming[1:], case.ref]]
 
 
-def _label(case: Case, cells: int) -> list[Line]:
+def _label(case: ReviewCase, cells: int) -> list[Line]:
     if case.label is None:
         return [[(" no label", "strong"), (_by(case.by, cells - 9), "dim")]]
-    label = clip(case.label, cells - 8)
+    label = clip_end(case.label, cells - 8)
     return [[(" label ", "dim"), (label, "strong"), (_by(case.by, cells - 7 - len(label)), "dim")]]
 
 
 def _by(name: str, cells: int) -> str:
-    return clip(f" by {name}", cells) if name and cells > 6 else ""
+    return clip_end(f" by {name}", cells) if name and cells > 6 else ""
 
 
-def _reason(case: Case, cells: int) -> list[Line]:
-    return [[(f" {line}", "text")] for line in wrapped(printable(case.reason), cells - 2)]
+def _reason(case: ReviewCase, cells: int) -> list[Line]:
+    return [[(f" {line}", "text")] for line in wrap_text(make_printable(case.reason), cells - 2)]
 
 
 def _related(
-    case: Case, related: Sequence[tuple[str, str, float | None]], cells: int, shown: int
+    case: ReviewCase, related: Sequence[tuple[str, str, float | None]], cells: int, shown: int
 ) -> list[Line]:
     title = "near-duplicates" if case.group else "nearest labelled"
-    lines: list[Line] = [spread([(f" {title}", "title")], [("[ ] look ", "dim")], cells)]
+    lines: list[Line] = [justify_line([(f" {title}", "title")], [("[ ] look ", "dim")], cells)]
     for place, (ref, label, cosine) in enumerate(related[:8]):
         right: Line = [(f"{cosine:.2f} ", "dim")] if cosine is not None else []
         mark = "▸" if place == shown else " "
         role = "warn" if label != case.label else "text"
-        name = clip(label, cells // 2)
+        name = clip_end(label, cells // 2)
         path = clip_start(Item.parse(ref).path, cells - len(name) - 9)
-        lines.append(spread([(f"{mark}{name} ", role), (path, "dim")], right, cells))
+        lines.append(justify_line([(f"{mark}{name} ", role), (path, "dim")], right, cells))
     if len(related) > 8:
         lines.append([(f"  and {len(related) - 8} more", "dim")])
     return lines
 
 
 def _queues(review: Review, cells: int) -> list[Line]:
-    lines: list[Line] = [spread([(" queues", "title")], [("tab next ", "dim")], cells)]
+    lines: list[Line] = [justify_line([(" queues", "title")], [("tab next ", "dim")], cells)]
     for name, count in review.queues.items():
         mark, role = ("▸", "strong") if name == review.queue else (" ", "text" if count else "dim")
-        lines.append(spread([(f"{mark}{name}", role)], [(f"{count:,} ", role)], cells))
+        lines.append(justify_line([(f"{mark}{name}", role)], [(f"{count:,} ", role)], cells))
     return lines
 
 
-def hints(case: Case | None, review: Review, keymap: Keymap) -> list[Hint]:
+def review_hints(case: ReviewCase | None, review: Review, keymap: Keymap) -> list[KeyHint]:
     """The live keys, most needed first."""
     wanted = [("undo", "undo"), ("quit", "quit")]
-    found = [Hint("tab", "next queue", ("turn", "1"), 30)]
+    found = [KeyHint("tab", "next queue", ("turn", "1"), 30)]
     if case is not None:
         wanted += [("skip", "later"), ("flag", "flag"), ("zoom", "zoom"), ("hide", "hide")]
         if review.can_confirm(case):
-            found.insert(0, Hint("⏎", "confirm", ("confirm", ""), 10))
-        if related_of(case, review):
-            found.append(Hint("]", "compare", ("compare", "1"), 20))
+            found.insert(0, KeyHint("⏎", "confirm", ("confirm", ""), 10))
+        if related_items(case, review):
+            found.append(KeyHint("]", "compare", ("compare", "1"), 20))
         if len(review.session.classes) <= 3:
             found[:0] = [
-                Hint(keymap.classes[name], printable(name)[:12], ("label", name), place)
+                KeyHint(keymap.classes[name], make_printable(name)[:12], ("label", name), place)
                 for place, name in enumerate(review.session.classes)
                 if keymap.classes[name]
             ]
     places = {"skip": 12, "undo": 13, "flag": 21, "zoom": 22, "hide": 23, "quit": 40}
     return found + [
-        Hint(keymap.keys(name)[0], title, (name, ""), places[name])
+        KeyHint(keymap.keys(name)[0], title, (name, ""), places[name])
         for name, title in wanted
         if keymap.keys(name)
     ]
 
 
-def caption(case: Case, review: Review, shown: int) -> tuple[str, str, str]:
+def review_caption(case: ReviewCase, review: Review, shown: int) -> tuple[str, str, str]:
     """File, box and marks of what is on screen: the case, or something to compare it with."""
     if shown >= 0:
-        ref, label, _ = related_of(case, review)[shown]
-        return Item.parse(ref).path, f"to compare: labelled {printable(label)}", "] next · [ back"
+        ref, label, _ = related_items(case, review)[shown]
+        return (
+            Item.parse(ref).path,
+            f"to compare: labelled {make_printable(label)}",
+            "] next · [ back",
+        )
     session = review.session
     marks = ["⚑ flagged"] if session.is_flagged(case.ref) else []
-    marks += [f"✎ {printable(note)}" for note in session.notes(case.ref)[-1:]]
+    marks += [f"✎ {make_printable(note)}" for note in session.notes(case.ref)[-1:]]
     if case.group:
         marks.insert(0, f"an answer holds for all {len(case.group)} near-duplicates")
     item = Item.parse(case.ref)
@@ -146,11 +152,11 @@ def caption(case: Case, review: Review, shown: int) -> tuple[str, str, str]:
     return item.path, box, "  ".join(marks)
 
 
-def notice(review: Review) -> tuple[str, Paragraphs]:
+def review_notice(review: Review) -> tuple[str, Paragraphs]:
     """What stands in place of the picture when the queue has no case left."""
     left = {name: count for name, count in review.queues.items() if count}
     if not left:
-        done = f"{many(review.done, 'case')} decided in this sitting." if review.done else ""
+        done = f"{plural(review.done, 'case')} decided in this sitting." if review.done else ""
         return "Nothing is left to review", [(done, "text"), *_missing(review)]
     name = next(iter(left))
     heading = f"Nothing is left of: {review.queue}" if review.queue else "Nothing is left"
@@ -160,7 +166,8 @@ def notice(review: Review) -> tuple[str, Paragraphs]:
 def _missing(review: Review) -> Paragraphs:
     """The queues that could not be made, and why."""
     return [
-        (f"{name}: {printable(reason)}", "dim") for name, reason in review.found.why_not.items()
+        (f"{name}: {make_printable(reason)}", "dim")
+        for name, reason in review.found.why_not.items()
     ]
 
 
@@ -170,11 +177,11 @@ class ReviewPanel(Lines):
     def __init__(self, review: Review, **options: Any) -> None:
         super().__init__(**options)
         self._review, self._shown = review, -1
-        self._case: Case | None = None
+        self._case: ReviewCase | None = None
 
-    def show(self, case: Case | None, shown: int) -> None:
+    def show(self, case: ReviewCase | None, shown: int) -> None:
         self._case, self._shown = case, shown
         self.update()
 
     def draw(self, cells: int, height: int) -> Sequence[Line]:
-        return review_text.panel_lines(self._case, self._review, cells, self._shown)
+        return review_text.review_panel_lines(self._case, self._review, cells, self._shown)

@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from textual import events
 from textual.message import Message
 
-from annotator.tui.styled_text import Line, clip, clip_start, spread, width
+from annotator.tui.styled_text import Line, clip_end, clip_start, justify_line, line_width
 from annotator.tui.widgets.lines import Lines
 
 
@@ -38,14 +38,16 @@ class Header(Lines):
         self.update()
 
     def draw(self, cells: int, height: int) -> Sequence[Line]:
-        name: Line = [(" annotator ", "title"), (clip(self._project, cells // 3), "dim")]
+        name: Line = [(" annotator ", "title"), (clip_end(self._project, cells // 3), "dim")]
         if self._badge:
-            name += [(" ", "text"), (f" {clip(self._badge, cells // 3)} ", "key")]
+            name += [(" ", "text"), (f" {clip_end(self._badge, cells // 3)} ", "key")]
         text, role = self._said if self._said[0] else (self._activity, "dim")
-        return [spread(name, [(clip(text, cells - width(name) - 3) + " ", role)], cells)]
+        return [
+            justify_line(name, [(clip_end(text, cells - line_width(name) - 3) + " ", role)], cells)
+        ]
 
 
-class Caption(Lines):
+class CaptionBar(Lines):
     """Under the picture: its file and box, marks on it, and how pictures travel."""
 
     def __init__(self, **options: Any) -> None:
@@ -70,16 +72,16 @@ class Caption(Lines):
         detail: Line = [(f"  {self._detail}" if self._detail else "", "dim")]
         marks: Line = [(f"  {self._company}" if self._company else "", "curve")]
         # A long note leaves room for a third of the line: the file, or the end of its path.
-        room = cells - cells // 3 - width(marks) - 4
-        marks += [(f"  {clip(self._marks, room)}" if self._marks else "", "warn")]
-        room = cells - width(detail) - width(marks) - 2
+        room = cells - cells // 3 - line_width(marks) - 4
+        marks += [(f"  {clip_end(self._marks, room)}" if self._marks else "", "warn")]
+        room = cells - line_width(detail) - line_width(marks) - 2
         if room < 12:
-            detail, room = [], cells - width(marks) - 2
+            detail, room = [], cells - line_width(marks) - 2
         left: Line = [(" " + clip_start(self._file, room), "text"), *detail, *marks]
-        return [spread(left, [(f"{self._link} ", "dim")] if self._link else [], cells)]
+        return [justify_line(left, [(f"{self._link} ", "dim")] if self._link else [], cells)]
 
 
-class Hint(NamedTuple):
+class KeyHint(NamedTuple):
     """A live key and what it does."""
 
     key: str
@@ -103,9 +105,9 @@ class KeyBar(Lines):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._hints: Sequence[Hint] = ()
+        self._hints: Sequence[KeyHint] = ()
 
-    def show(self, hints: Sequence[Hint]) -> None:
+    def show(self, hints: Sequence[KeyHint]) -> None:
         self._hints = hints
         self.update()
 
@@ -120,7 +122,7 @@ class KeyBar(Lines):
             if start <= event.x < stop:
                 self.post_message(self.Chosen(hint.action))
 
-    def _places(self, cells: int) -> list[tuple[Hint, tuple[int, int]]]:
+    def _places(self, cells: int) -> list[tuple[KeyHint, tuple[int, int]]]:
         fitting, used = [], 1
         for hint in self._hints:
             needed = cell_len(f"{hint.key} {hint.title}") + 2

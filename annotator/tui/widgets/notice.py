@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 from textual.geometry import Size
 
 from annotator.errors import StoreError
-from annotator.items.refs import printable
-from annotator.tui.styled_text import Line, clip, width, wrapped
+from annotator.items.refs import make_printable
+from annotator.tui.styled_text import Line, clip_end, line_width, wrap_text
 from annotator.tui.widgets.lines import Lines
 
 MARGIN = 4
@@ -31,11 +31,11 @@ class Notice(Lines):
 
     def draw(self, cells: int, height: int) -> list[Line]:
         room = max(1, cells - 2 * MARGIN)
-        lines: list[Line] = [[(text, "title")] for text in wrapped(self._heading, room)]
+        lines: list[Line] = [[(text, "title")] for text in wrap_text(self._heading, room)]
         for text, role in self._paragraphs:
-            pieces = [clip(text, cells - 2)] if role == "code" else wrapped(text, room)
+            pieces = [clip_end(text, cells - 2)] if role == "code" else wrap_text(text, room)
             lines += [[], *([(piece, role)] for piece in pieces)]
-        indent = max(1, min(MARGIN, (cells - max(map(width, lines), default=0)) // 2))
+        indent = max(1, min(MARGIN, (cells - max(map(line_width, lines), default=0)) // 2))
         above = max(0, (height - len(lines)) // 2 - 1)
         return [[]] * above + [[(" " * indent, "text"), *line] for line in lines]
 
@@ -71,12 +71,12 @@ class Banner(Lines):
             self.refresh(layout=True)
             self.update()
 
-    def saving(self, write: Callable[[], T]) -> T | None:
+    def run_saving(self, write: Callable[[], T]) -> T | None:
         """The result of a write; None, and a warning here, where the store failed."""
         try:
             result = write()
         except StoreError as error:
-            self.warn("store", f"NOT SAVED: {printable(str(error))}")
+            self.warn("store", f"NOT SAVED: {make_printable(str(error))}")
             self.app.bell()
             return None
         self.warn("store", "")
@@ -89,10 +89,10 @@ class Banner(Lines):
             self.warn(topic, "")
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        return min(self.MOST, len(wrapped(self.text, max(1, width - 4))))
+        return min(self.MOST, len(wrap_text(self.text, max(1, width - 4))))
 
     def draw(self, cells: int, height: int) -> list[Line]:
-        lines = wrapped(self.text, max(1, cells - 4))
+        lines = wrap_text(self.text, max(1, cells - 4))
         if len(lines) > height:
-            lines[height - 1] = clip(lines[height - 1], cells - 6) + " …"
+            lines[height - 1] = clip_end(lines[height - 1], cells - 6) + " …"
         return [[("  ", "text"), (line, "text")] for line in lines[:height]]
