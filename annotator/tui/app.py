@@ -21,6 +21,7 @@ from annotator.project.hooks import Hooks
 from annotator.project.project import ProjectFolder
 from annotator.session.session import LabelSession
 from annotator.terminal.caps import TerminalCapabilities
+from annotator.terminal.pacing import Pacer
 from annotator.tui import messages
 from annotator.tui.finder import ItemFinder
 from annotator.tui.key_repeat import Pace, format_duration
@@ -288,6 +289,30 @@ class LabelApp(NearDuplicateApp):
         """What is on its way, that pages by a model wait for; "" for nothing."""
         first = self._fitter.busy and self.session.ranking is None
         return "Opening the features" if self._opens else "Learning for the first time" * first
+
+    # --- what the openers of other screens use
+
+    @property
+    def pacer(self) -> Pacer:
+        """The pacer of the line to the terminal, shared by all pictures."""
+        return self.label_screen.picture.line
+
+    @property
+    def hides_prediction(self) -> bool:
+        """Whether the annotator has hidden the model's prediction."""
+        return self.label_screen.sidebar.hides_prediction
+
+    @hides_prediction.setter
+    def hides_prediction(self, hidden: bool) -> None:
+        self.label_screen.sidebar.hides_prediction = hidden
+
+    def say(self, text: str, role: str = "text") -> None:
+        """Show a message at the top of the labelling screen for some seconds."""
+        self.label_screen.say(text, role)
+
+    def sync(self) -> None:
+        """Show what the session asks now."""
+        self.label_screen.sync()
 
     # --- commands
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
 from annotator.errors import RefError
 from annotator.hits.recorder import Recorder
@@ -18,13 +17,11 @@ from annotator.pages import (
     open_journal,
     with_target,
 )
+from annotator.tui.host import ScreenHost
 from annotator.tui.pages.chooser import PageChooserScreen
 from annotator.tui.pages.pointer_recorder import PointerRecorder
 from annotator.tui.pages.screen import PageScreen
 
-if TYPE_CHECKING:
-    from annotator.tui.app import LabelApp
-from typing import TYPE_CHECKING
 
 from annotator.hits.assignments import SubmitChecks
 from annotator.hits.book import Assignments
@@ -35,38 +32,30 @@ from annotator.hits.workers import project_salt
 from annotator.tui.pages.hit import HitScreen
 from annotator.tui.pages.pointer_recorder import epoch_ms
 
-if TYPE_CHECKING:
-    from annotator.tui.app import LabelApp
-from typing import TYPE_CHECKING
 
 from annotator.pages.identities import IdentitySource
 from annotator.project.clusters import read_clusters
 from annotator.tui.pages.identities import IdentitiesScreen
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
-    from annotator.tui.app import LabelApp
-
-
-def open_first_pages(app: LabelApp, wish: PageRequest, *, prediction: bool) -> None:
+def open_first_pages(host: ScreenHost, wish: PageRequest, *, prediction: bool) -> None:
     """Open pages in place of the labelling screen; leaving them ends the program."""
-    if wish.like and app.session.queue.row(wish.like) < 0:
-        app.exit(RefError(f"{make_printable(wish.like)} is no item of this project: see refs.csv"))
+    if wish.like and host.session.queue.row(wish.like) < 0:
+        host.exit(RefError(f"{make_printable(wish.like)} is no item of this project: see refs.csv"))
         return
-    app.label_screen.sidebar.hides_prediction = not prediction
-    open_pages(app, wish, app.exit, keep="browse")
+    host.hides_prediction = not prediction
+    open_pages(host, wish, host.exit, keep="browse")
 
 
 def open_pages(
-    app: LabelApp, wish: PageRequest, on_left: Callable[[], object] | None = None, keep: str = ""
+    host: ScreenHost, wish: PageRequest, on_left: Callable[[], object] | None = None, keep: str = ""
 ) -> None:
     """Open pages; `then` is called when they are left. `keep` names the journal of the page on
     screen: the next pages of that name begin with it."""
-    project, session = app.project, app.session
+    project, session = host.project, host.session
     journal = open_journal(project, session.annotator, keep) if keep else None
     source = BrowseSource(
-        session, wish, project.settings.classes, journal, lambda: app.upcoming_refs
+        session, wish, project.settings.classes, journal, lambda: host.upcoming_refs
     )
 
     def left(submitted: int | None) -> None:
@@ -74,63 +63,62 @@ def open_pages(
             on_left()
             return
         if submitted:
-            app.label_screen.say(f"{submitted} pages submitted")
-        app.label_screen.sync()
+            host.say(f"{submitted} pages submitted")
+        host.sync()
 
-    picture = app.label_screen.picture
     screen = PageScreen(
-        source, project, session, app.caps, picture.line, per_page=wish.per_page,
-        prediction=not app.label_screen.sidebar.hides_prediction,
+        source, project, session, host.caps, host.pacer, per_page=wish.per_page,
+        prediction=not host.hides_prediction,
     )  # fmt: skip
     if isinstance(session.store, SqliteStore):
         worker = worker_id(project, session.annotator)
         screen.pointer_recorder = PointerRecorder(Recorder(session.store, worker), screen)
-    app.push_screen(screen, left)
+    host.push_screen(screen, left)
 
 
-def choose_pages(app: LabelApp) -> None:
+def choose_pages(host: ScreenHost) -> None:
     """Choose which pages, and open them."""
 
     def choose(wish: PageRequest | None) -> None:
         if wish is not None:
-            open_pages(app, with_target(wish, app.project.settings), keep="pages")
+            open_pages(host, with_target(wish, host.project.settings), keep="pages")
 
-    knows = app.session.ranking is not None and app.session.ranking.model is not None
-    app.push_screen(PageChooserScreen(app.session.classes, knows), choose)
+    knows = host.session.ranking is not None and host.session.ranking.model is not None
+    host.push_screen(PageChooserScreen(host.session.classes, knows), choose)
 
 
-def open_similar(app: LabelApp, ref: str = "", label: str = "") -> None:
+def open_similar(host: ScreenHost, ref: str = "", label: str = "") -> None:
     """Pages of what is most like an item: the one on screen."""
     if not ref:
-        current = app.session.current
+        current = host.session.current
         if current is None:
             return
         ref = current.ref
-        said = app.session.prediction
+        said = host.session.prediction
         label = max(said, key=said.__getitem__) if said else ""
-    if not app.session.has_features:
-        app.label_screen.say("nothing is similar without features: they are not there yet", "warn")
+    if not host.session.has_features:
+        host.say("nothing is similar without features: they are not there yet", "warn")
         return
-    open_pages(app, PageRequest(label, SelectionMode.POSITIVES_ONLY, PageOrder.SIMILAR, like=ref))
+    open_pages(host, PageRequest(label, SelectionMode.POSITIVES_ONLY, PageOrder.SIMILAR, like=ref))
 
 
 def hit_opener(
     hits: HitSet, assignment: str, version: str, checks: SubmitChecks, codes: list[str]
-) -> Callable[[LabelApp], None]:
+) -> Callable[[ScreenHost], None]:
     """Opens the pages of an assignment from where they were left; leaving them ends the program.
 
     The completion code is added to `codes` once the HIT is done.
     """
 
-    def open_first(app: LabelApp) -> None:
-        store = SqliteStore(app.project.labels_file)
+    def open_first(host: ScreenHost) -> None:
+        store = SqliteStore(host.project.labels_file)
         book = Assignments(store, epoch_ms)
         one = next(one for one in book.assignments(hits.name) if one.id == assignment)
         one = book.begin(one, version, checks)
         recorder = Recorder(store, one.worker, version=one.version, annotation=one.id)
         task = HitTask(hits, hits.hit(one.hit), one)
         source = HitSource(
-            task, app.session, store, recorder, book, project_salt(app.project), epoch_ms
+            task, host.session, store, recorder, book, project_salt(host.project), epoch_ms
         )
 
         def left(submitted: int | None) -> None:
@@ -138,27 +126,26 @@ def hit_opener(
                 codes.append(source.task.assignment.code)
             recorder.flush()
             store.close()
-            app.exit()
+            host.exit()
 
         screen = HitScreen(
-            source, app.project, app.session, app.caps, app.label_screen.picture.line,
+            source, host.project, host.session, host.caps, host.pacer,
             per_page=max(len(page.images) for page in task.hit.pages), prediction=False,
         )  # fmt: skip
         screen.use(source)
         screen.pointer_recorder = PointerRecorder(recorder, screen, source.image_id)
-        app.push_screen(screen, left)
+        host.push_screen(screen, left)
 
     return open_first
 
 
-def open_identities(app: LabelApp, loose: Sequence[str], *, word: str, again: bool) -> None:
+def open_identities(host: ScreenHost, loose: Sequence[str], *, word: str, again: bool) -> None:
     """`loose`: items in no cluster, shown after the clusters. Leaving ends the program."""
-    project, session = app.project, app.session
+    project, session = host.project, host.session
     kind = "identities-again" if again else "identities"
     journal = open_journal(project, session.annotator, kind)
     source = IdentitySource(
         session, project, read_clusters(project), loose, word=word, journal=journal, again=again
     )
-    picture = app.label_screen.picture
-    screen = IdentitiesScreen(source, project, session, app.caps, picture.line, prediction=False)
-    app.push_screen(screen, lambda _: app.exit())
+    screen = IdentitiesScreen(source, project, session, host.caps, host.pacer, prediction=False)
+    host.push_screen(screen, lambda _: host.exit())

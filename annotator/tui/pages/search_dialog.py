@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 from weakref import WeakKeyDictionary
 
 from textual.app import ComposeResult
@@ -18,11 +18,9 @@ from annotator.curate.search import Searcher, SearchResults, parse_query
 from annotator.errors import AnnotatorError
 from annotator.items.refs import make_printable
 from annotator.pages.listed import ItemListSource
+from annotator.tui.host import ScreenHost
 from annotator.tui.pages.screen import PageScreen
 from annotator.tui.workers import make_poster
-
-if TYPE_CHECKING:
-    from annotator.tui.app import LabelApp
 
 
 StartSearch = Callable[[str], Callable[[], SearchResults]]
@@ -108,14 +106,14 @@ class SearchScreen(ModalScreen[tuple[str, SearchResults] | None]):
 
 MOST = 960
 """Results that become pages: twenty pages of 48."""
-_SEARCHERS: WeakKeyDictionary[LabelApp, tuple[Searcher, str]] = WeakKeyDictionary()
+_SEARCHERS: WeakKeyDictionary[ScreenHost, tuple[Searcher, str]] = WeakKeyDictionary()
 """What each app searches with, which keeps what makes the next search quick; and its last query."""
 
 
-def open_search(app: LabelApp) -> None:
+def open_search(host: ScreenHost) -> None:
     """Ask what to search for, and open the results."""
-    searcher, before = _searcher(app)
-    session = app.session
+    searcher, before = _searcher(host)
+    session = host.session
     current = session.current.ref if session.current is not None else None
 
     def begin(query: str) -> Callable[[], SearchResults]:
@@ -125,14 +123,14 @@ def open_search(app: LabelApp) -> None:
 
     def show(answer: tuple[str, SearchResults] | None) -> None:
         if answer is not None:
-            _SEARCHERS[app] = searcher, answer[0]
-            _open(app, *answer)
+            _SEARCHERS[host] = searcher, answer[0]
+            _open(host, *answer)
 
-    app.push_screen(SearchScreen(begin, before), show)
+    host.push_screen(SearchScreen(begin, before), show)
 
 
-def _open(app: LabelApp, query: str, found: SearchResults) -> None:
-    project, session = app.project, app.session
+def _open(host: ScreenHost, query: str, found: SearchResults) -> None:
+    project, session = host.project, host.session
     refs = [session.queue.refs[row] for row in found.rows.tolist()]
     session.queue.cache_rows(zip(refs, found.rows.tolist(), strict=True))
     more = f", the best {len(refs):,} of them here" if found.scores is not None else ""
@@ -142,22 +140,21 @@ def _open(app: LabelApp, query: str, found: SearchResults) -> None:
 
     def left(submitted: int | None) -> None:
         if submitted:
-            app.label_screen.say(f"{submitted} pages submitted")
-        app.label_screen.sync()
+            host.say(f"{submitted} pages submitted")
+        host.sync()
 
-    picture = app.label_screen.picture
     screen = PageScreen(
-        source, project, session, app.caps, picture.line,
-        prediction=not app.label_screen.sidebar.hides_prediction,
+        source, project, session, host.caps, host.pacer,
+        prediction=not host.hides_prediction,
     )  # fmt: skip
-    app.push_screen(screen, left)
+    host.push_screen(screen, left)
 
 
-def _searcher(app: LabelApp) -> tuple[Searcher, str]:
+def _searcher(host: ScreenHost) -> tuple[Searcher, str]:
     """The one of before, while the pool and its features are the same."""
-    features, refs = app.session.learner.features, app.session.queue.refs
-    known, query = _SEARCHERS.get(app, (None, ""))
+    features, refs = host.session.learner.features, host.session.queue.refs
+    known, query = _SEARCHERS.get(host, (None, ""))
     if known is None or known.refs is not refs or known.features is not features:
-        known = Searcher(refs, features, folder=str(app.project.folder))
-        _SEARCHERS[app] = known, query
+        known = Searcher(refs, features, folder=str(host.project.folder))
+        _SEARCHERS[host] = known, query
     return known, query

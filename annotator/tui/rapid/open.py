@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,13 +13,12 @@ from annotator.pages import BrowseSource, PageOrder, PageRequest, SelectionMode,
 from annotator.pages.orders import STREAM_MOST_DOUBT
 from annotator.session.session import LabelSession
 from annotator.terminal.caps import TerminalCapabilities
+from annotator.tui.host import ScreenHost
 from annotator.tui.picture.picture import PictureView
 from annotator.tui.rapid.player import AHEAD
 from annotator.tui.rapid.screen import RapidScreen
 from annotator.tui.rapid.text import StreamQuestion
 
-if TYPE_CHECKING:
-    from annotator.tui.app import LabelApp
 
 TARGETS, OTHERS, LEAST = 8, 12, 4
 """Known pictures in the stream that measures the delay, and the fewest of each kind."""
@@ -49,16 +47,16 @@ def sample_known(session: LabelSession, asked: StreamQuestion) -> tuple[list[Ite
     return [items[place] for place in rng.permutation(len(items))], set(targets)
 
 
-def open_rapid(app: LabelApp) -> None:
+def open_rapid(host: ScreenHost) -> None:
     """A stream of pictures; one key marks."""
-    project, session = app.project, app.session
-    if words := rapid_refusal(app.caps, session):
-        app.label_screen.say(words, "warn")
+    project, session = host.project, host.session
+    if words := rapid_refusal(host.caps, session):
+        host.say(words, "warn")
         return
     settings = project.settings
     picture = PictureView(
         partial(ImageFolder(project.images, settings.max_pixels).crop, context=settings.context),
-        app.caps, line=app.label_screen.picture.line, guard="off", depth=AHEAD,
+        host.caps, line=host.pacer, guard="off", depth=AHEAD,
         lossless=settings.pictures == "exact",
     )  # fmt: skip
 
@@ -78,11 +76,11 @@ def open_rapid(app: LabelApp) -> None:
 
     def left(given: int | None) -> None:
         if given:
-            app.label_screen.say(f"{given:,} labelled rapidly")
-        app.label_screen.sync()
-        app.learn()
+            host.say(f"{given:,} labelled rapidly")
+        host.sync()
+        host.learn()
 
     label = session.strategy.find or session.classes[-1 if len(session.classes) == 2 else 0]
-    app.push_screen(
+    host.push_screen(
         RapidScreen(session, picture, source, partial(sample_known, session), label), left
     )
