@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from PIL import Image, ImageOps
 
 from annotator.formats.csv_jsonl import escape_formula, unescape_formula
@@ -204,9 +205,8 @@ def test_cvat_is_well_formed_and_names_its_labels(boxes: ProjectFolder, tmp_path
 def test_yolo_is_read_by_a_yaml_reader_and_by_its_rule(
     boxes: ProjectFolder, tmp_path: Path
 ) -> None:
-    pyyaml = pytest.importorskip("yaml")
     making.write(boxes, "yolo", tmp_path / "y", split=parse_splits("train=0.5,val=0.5"))
-    told = pyyaml.safe_load((tmp_path / "y/data.yaml").read_text())
+    told = yaml.safe_load((tmp_path / "y/data.yaml").read_text())
     assert told == {"train": "images/train", "val": "images/val", "names": {0: "ok", 1: "defect"}}
     images = [path for path in (tmp_path / "y/images").rglob("*") if path.is_file()]
     assert len(images) == 2
@@ -259,7 +259,6 @@ def test_sizes_and_boxes_are_of_the_upright_image(orientation: int, tmp_path: Pa
     ],
 )
 def test_the_reader_of_yaml_agrees_with_a_whole_one(text: str) -> None:
-    pyyaml = pytest.importorskip("yaml")
 
     def plain(value: Any) -> Any:
         if isinstance(value, dict):
@@ -269,8 +268,26 @@ def test_the_reader_of_yaml_agrees_with_a_whole_one(text: str) -> None:
         return "" if value is None else str(value)
 
     ours = {key: value for key, (value, _) in data_yaml.load_yaml(text).items()}
-    theirs = plain(pyyaml.safe_load(text))
+    theirs = plain(yaml.safe_load(text))
     assert {**ours, "download": ""} == {**theirs, "download": ""}
+
+
+def test_emoji_that_version_0_1_wrote_as_surrogates_are_read() -> None:
+    text = 'names: ["cat \\ud83d\\udc31"]\n'
+    assert data_yaml.load_yaml(text)["names"] == (["cat \U0001f431"], 1)
+
+
+@pytest.mark.parametrize("loader", ["SafeLoader", "CSafeLoader"])
+def test_every_name_of_a_class_is_written_as_yaml_readers_read_it(loader: str) -> None:
+    names = dict(enumerate([
+        "cat \U0001f431", "a\x7fb", "a\x85b", "a\u2028b",
+        "\ufeffb", "\"'\\", "yes", "0", "é", "#no", ": x"
+    ]))  # fmt: skip
+    text = data_yaml.dump_yaml({"train": "images", "names": names})
+    told = yaml.load(text, getattr(yaml, loader))
+    assert told == {"train": "images", "names": names}
+    expected = {str(key): name for key, name in names.items()}
+    assert data_yaml.load_yaml(text)["names"][0] == expected
 
 
 def test_label_studio_takes_the_tasks(

@@ -75,15 +75,17 @@ def _names(file: Path, members: Mapping[str, tuple[data_yaml.YamlValue, int]]) -
     if not isinstance(value, dict) or not value:
         raise RefError(f"{place}: should list the classes, as [ok, defect] or 0: ok")
     found: dict[int, str] = {}
+    seen: set[str] = set()
     for key, name in value.items():
         if not key.isdecimal() or len(key) > 9:
             raise RefError(f"{place}: {make_printable(key)!r} is no number of a class")
-        if int(key) in found or name in found.values() or not name:
+        if int(key) in found or name in seen or not name:
             raise RefError(
                 f"{place}: class {key} {make_printable(name)!r} is blank or stands here twice"
             )
         try:
             found[int(key)] = require_text(name, "a class")
+            seen.add(name)
         except RefError as error:
             raise RefError(f"{place}: {error}") from None
     return found
