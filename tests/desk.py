@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from annotator.hits.assignments import SubmitChecks
-from annotator.hits.book import Assignments
-from annotator.hits.labels import HitTask
+from annotator.hits.assignments import Assignments, SubmitChecks, project_salt, worker_id
+from annotator.hits.files import HitSet, select_hit_set
 from annotator.hits.make import HitRecipe, make_hits
 from annotator.hits.model import VERSIONS
 from annotator.hits.recorder import PageShown, PageTile, Recorder, TerminalWindow
-from annotator.hits.sets import HitSet, select_hit_set
-from annotator.hits.work import HitSource
-from annotator.hits.workers import project_salt, worker_id
+from annotator.hits.work import HitSource, HitTask
 from annotator.log.entries import replay
 from annotator.log.store import SqliteStore
 from annotator.pages import Page

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from annotator.hits.assignments import worker_id
 from annotator.hits.recorder import PageShown, PageTile, Recorder, TerminalWindow
 from annotator.hits.traces import PageTrace, replay_traces
-from annotator.hits.workers import worker_id
 from annotator.log.entries import Action, Entry
 from annotator.log.store import Byproduct, SqliteStore
 from annotator.project.project import ProjectFolder
@@ -113,7 +113,7 @@ _KILLED = """
 import os, sys, time
 from annotator.hits.recorder import PageShown, Recorder, TerminalWindow, PageTile
 from annotator.hits.traces import PageTrace, replay_traces
-from annotator.hits.workers import worker_id
+from annotator.hits.assignments import worker_id
 from annotator.log.store import Byproduct, SqliteStore
 recorder = Recorder(SqliteStore(sys.argv[1]), "w")
 tiles = [PageTile(str(n), f"{n}.jpg") for n in range(48)]

@@ -7,14 +7,12 @@ from pathlib import Path
 import pytest
 
 from annotator.errors import ProjectError
-from annotator.hits.assignments import SubmitChecks
-from annotator.hits.book import completion_code
-from annotator.hits.labels import write_missing_labels
+from annotator.hits.assignments import SubmitChecks, completion_code, project_salt
+from annotator.hits.files import save_hit_set, select_hit_set
 from annotator.hits.recorder import PageTile
 from annotator.hits.scores import gold_answers, hits_status
-from annotator.hits.sets import save_hit_set, select_hit_set
 from annotator.hits.traces import replay_traces
-from annotator.hits.workers import project_salt
+from annotator.hits.work import write_missing_labels
 from annotator.log.entries import Action, Entry, replay
 from annotator.log.store import SqliteStore
 from annotator.pages import PageNotReady

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from annotator.errors import ProjectError, RefError
+from annotator.hits.files import read_hits
 from annotator.hits.opening import open_hits_file
-from annotator.hits.reading import read_hits
 
 _TOOLS_OWN = {
     "hitDatasetName": "exp1",

@@ -243,15 +243,12 @@ def test_the_rule_of_confident_learning_by_hand() -> None:
 
 def test_missed_gold_is_offered_until_it_is_decided(bench: Bench) -> None:
     """A worker leaves one known crack out and takes one known ok for a crack."""
-    from annotator.hits.assignments import SubmitChecks
-    from annotator.hits.book import Assignments
-    from annotator.hits.labels import HitTask
+    from annotator.hits.assignments import Assignments, SubmitChecks, worker_id
+    from annotator.hits.files import save_hit_set
     from annotator.hits.make import HitRecipe, make_hits
     from annotator.hits.model import VERSIONS
     from annotator.hits.recorder import Recorder
-    from annotator.hits.sets import save_hit_set
-    from annotator.hits.work import HitSource
-    from annotator.hits.workers import worker_id
+    from annotator.hits.work import HitSource, HitTask
 
     bench.label_all()
     recipe = HitRecipe(name="cracks", classes=("crack",), pages=1, images=10, gold=2)

@@ -18,7 +18,7 @@ from annotator.items.refs import make_printable
 
 if TYPE_CHECKING:
     from annotator.hits.assignments import Assignment, SubmitChecks
-    from annotator.hits.sets import HitSet
+    from annotator.hits.files import HitSet
     from annotator.project.project import ProjectFolder
 
 HELP = "Give out pages of images as tasks, and see who did them and how well."
@@ -70,9 +70,9 @@ def make(
     annotator hits make p --class rose,tulip --order likely --gold 3 --name flowers-2
     """
     from annotator.cli.project_options import parse_classes
+    from annotator.hits.files import save_hit_set
     from annotator.hits.make import HitRecipe
     from annotator.hits.make import make_hits as draw
-    from annotator.hits.sets import save_hit_set
     from annotator.log.entries import replay
     from annotator.log.store import SqliteStore
     from annotator.project.project import ProjectFolder
@@ -136,10 +136,8 @@ def run(
     from dataclasses import replace
 
     from annotator.cli.project_options import override_settings
-    from annotator.hits.assignments import SubmitChecks
-    from annotator.hits.book import Assignments
-    from annotator.hits.labels import write_missing_labels
-    from annotator.hits.work import default_checks
+    from annotator.hits.assignments import Assignments, SubmitChecks
+    from annotator.hits.work import default_checks, write_missing_labels
     from annotator.log.store import SqliteStore
 
     opened, hits = _open_hits(path, project, images, name)
@@ -183,8 +181,8 @@ def _run_hit(
 def _open_hits(
     path: Path, folder: Path | None, images: Path | None, name: str | None
 ) -> tuple[ProjectFolder, HitSet]:
+    from annotator.hits.files import select_hit_set
     from annotator.hits.opening import hits_project_folder, open_hits_file
-    from annotator.hits.sets import select_hit_set
     from annotator.project.project import ProjectFolder
 
     if path.is_dir():
@@ -208,8 +206,8 @@ def assign(
     \b
     annotator hits assign p --worker A1B2 --assignment 36DSNE9QZFQKO
     """
-    from annotator.hits.book import Assignments
-    from annotator.hits.sets import select_hit_set
+    from annotator.hits.assignments import Assignments
+    from annotator.hits.files import select_hit_set
     from annotator.log.store import SqliteStore
     from annotator.project.project import ProjectFolder
 
@@ -233,9 +231,9 @@ def status(
     annotator hits status p
     annotator hits status p --json | jq .
     """
-    from annotator.hits.labels import write_missing_labels
     from annotator.hits.scores import format_hits_status
     from annotator.hits.scores import hits_status as figures
+    from annotator.hits.work import write_missing_labels
     from annotator.log.store import SqliteStore
     from annotator.project.project import ProjectFolder
 
@@ -254,7 +252,7 @@ def _now_ms() -> int:
 
 
 def _worker_name(project: ProjectFolder, name: str, keep_name: bool) -> str:
-    from annotator.hits.workers import worker_id
+    from annotator.hits.assignments import worker_id
 
     if not name.strip():
         raise ProjectError("a worker needs a name: --worker NAME")

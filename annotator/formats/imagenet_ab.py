@@ -22,9 +22,8 @@ from annotator.formats import xml
 from annotator.formats.format import Format
 from annotator.formats.image_files import sanitize_path
 from annotator.formats.source import ExportSource
-from annotator.hits.assignments import Assignment, replay_assignments
+from annotator.hits.assignments import Assignment, replay_assignments, worker_id
 from annotator.hits.traces import PageTrace, replay_traces
-from annotator.hits.workers import worker_id
 from annotator.items.refs import Item, make_printable
 from annotator.log.store import SqliteStore
 

@@ -9,8 +9,8 @@ from itertools import zip_longest
 import numpy as np
 
 from annotator.errors import ProjectError, bullet_list
+from annotator.hits.files import HitSet
 from annotator.hits.model import IMAGES, PAGES, Hit, HitClass, HitImage, HitPage
-from annotator.hits.sets import HitSet
 from annotator.items.refs import make_printable
 from annotator.log.entries import LogState
 from annotator.project.item_pool import load_refs

@@ -8,9 +8,8 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from annotator.errors import ProjectError, RefError, bullet_list
+from annotator.hits.files import HitSet, load_hit_sets, read_hits, save_hit_set
 from annotator.hits.model import Hit, HitImage
-from annotator.hits.reading import read_hits
-from annotator.hits.sets import HitSet, load_hit_sets, save_hit_set
 from annotator.items.atomic import write_atomically
 from annotator.items.csv_rows import csv_bytes
 from annotator.items.listing import is_file

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from annotator.hits.assignments import Assignment, replay_assignments
-from annotator.hits.sets import HitSet, load_hit_sets
+from annotator.hits.files import HitSet, load_hit_sets
 from annotator.hits.traces import PageTrace, replay_traces
 from annotator.log.store import ByproductStore
 from annotator.project.project import ProjectFolder

@@ -31,8 +31,7 @@ from annotator.terminal.sheet import (
     lay_out_grid,
     lay_out_strip,
 )
-from annotator.terminal.text_overlay import TextOverlay, TextRun
-from annotator.terminal.tiled import TiledBackend
+from annotator.terminal.text_overlay import TextOverlay, TextRun, TiledBackend
 from annotator.tui.picture.picture import PictureView
 from annotator.tui.picture.strips import centred_row, splice_runs
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from annotator.errors import RefError
+from annotator.hits.assignments import Assignments, SubmitChecks, project_salt, worker_id
+from annotator.hits.files import HitSet
 from annotator.hits.recorder import Recorder
-from annotator.hits.workers import worker_id
+from annotator.hits.work import HitSource, HitTask
 from annotator.items.refs import make_printable
 from annotator.log.store import SqliteStore
 from annotator.pages import (
@@ -17,25 +19,14 @@ from annotator.pages import (
     open_journal,
     with_target,
 )
-from annotator.tui.host import ScreenHost
-from annotator.tui.pages.chooser import PageChooserScreen
-from annotator.tui.pages.pointer_recorder import PointerRecorder
-from annotator.tui.pages.screen import PageScreen
-
-
-from annotator.hits.assignments import SubmitChecks
-from annotator.hits.book import Assignments
-from annotator.hits.labels import HitTask
-from annotator.hits.sets import HitSet
-from annotator.hits.work import HitSource
-from annotator.hits.workers import project_salt
-from annotator.tui.pages.hit import HitScreen
-from annotator.tui.pages.pointer_recorder import epoch_ms
-
-
 from annotator.pages.identities import IdentitySource
 from annotator.project.clusters import read_clusters
+from annotator.tui.host import ScreenHost
+from annotator.tui.pages.chooser import PageChooserScreen
+from annotator.tui.pages.hit import HitScreen
 from annotator.tui.pages.identities import IdentitiesScreen
+from annotator.tui.pages.pointer_recorder import PointerRecorder, epoch_ms
+from annotator.tui.pages.screen import PageScreen
 
 
 def open_first_pages(host: ScreenHost, wish: PageRequest, *, prediction: bool) -> None:

@@ -22,7 +22,6 @@ from annotator.tui.host import ScreenHost
 from annotator.tui.pages.screen import PageScreen
 from annotator.tui.workers import make_poster
 
-
 StartSearch = Callable[[str], Callable[[], SearchResults]]
 """Takes a query on the screen's thread; what it gives is run in another one."""
 
