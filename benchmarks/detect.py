@@ -23,11 +23,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from annotator.detection.detect import DetectionPasses, detect_images
+from annotator.detection.detect import detect_images
 from annotator.detection.detections import Detections
 from annotator.detection.detectors import TransformersDetector
 from annotator.detection.evaluate import detection_average_precision
 from annotator.detection.fuse import fuse
+from annotator.detection.passes import DetectionPasses
 from annotator.detection.results import DetectionCache
 from tests.propose.scenes import MODELS, answers, official, scenes
 

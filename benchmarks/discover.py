@@ -32,9 +32,9 @@ from annotator.detection.lost import (
     lost_multi_seed,
     otsu,
     select_seeds,
+    tokencut,
 )
 from annotator.detection.proposal import Proposal, iou
-from annotator.detection.tokencut import tokencut
 from annotator.items.refs import Box, Item
 from annotator.log.entries import Action, Entry, replay
 from annotator.proposals import ProposalTable, ProposalWriter, open_proposal_project

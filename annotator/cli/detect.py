@@ -30,8 +30,8 @@ from annotator.errors import ExtraMissing, ProjectError
 from annotator.items.refs import make_printable
 
 if TYPE_CHECKING:
-    from annotator.detection.detect import DetectionPasses
     from annotator.detection.ensemble import EnsembleConfig, EnsembleModel
+    from annotator.detection.passes import DetectionPasses
     from annotator.detection.results import DetectionCache
     from annotator.project.project import ProjectFolder
     from annotator.proposals.detected import EnsembleOutcome
@@ -100,9 +100,8 @@ def detect(
     annotator detect photos/ --models google/owlv2-base-patch16-ensemble --text "a ripe pear"
     annotator run photos.boxes
     """  # noqa: E501
-    from annotator.detection.detect import DetectionPasses
-    from annotator.detection.ensemble import EnsembleConfig
-    from annotator.detection.routing import AgreementRule
+    from annotator.detection.ensemble import AgreementRule, EnsembleConfig
+    from annotator.detection.passes import DetectionPasses
 
     every = parse_voters(models, weights, threshold)
     texts = list(text or [])

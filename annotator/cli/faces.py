@@ -76,9 +76,8 @@ def faces(
     annotator identities photos.faces
     """
     from annotator.detection.descriptors import DescriptorEnsemble
-    from annotator.detection.ensemble import EnsembleConfig
+    from annotator.detection.ensemble import AgreementRule, EnsembleConfig
     from annotator.detection.faces import FACE, FaceDetector
-    from annotator.detection.routing import AgreementRule
 
     started = time.monotonic()
     every = parse_voters(detectors, weights, threshold)
@@ -119,7 +118,7 @@ def _default_folder(images: Path) -> Path | None:
 
 def _build_passes(tta: str | None, tile: int | None) -> Any:
     from annotator.cli.option_types import check_choices
-    from annotator.detection.detect import DetectionPasses
+    from annotator.detection.passes import DetectionPasses
 
     check_choices("wbf", "avg", tta)
     return DetectionPasses(("plain", *parse_list(tta)), tile)
@@ -197,7 +196,7 @@ def _identify_faces(
 
 
 def _save_crops(opened: ProjectFolder, folder: Path, workers: int | None) -> list[str]:
-    from annotator.detection.identities import align_faces, save_face_crops
+    from annotator.detection.align import align_faces, save_face_crops
     from annotator.items.refs import plural
     from annotator.proposals.faces import make_crop_names, read_faces
 

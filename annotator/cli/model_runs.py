@@ -13,8 +13,8 @@ from annotator.errors import bullet_list
 from annotator.items.refs import make_printable, shell_quoted
 
 if TYPE_CHECKING:
-    from annotator.detection.detect import DetectionPasses
     from annotator.detection.detectors import Detector
+    from annotator.detection.passes import DetectionPasses
     from annotator.detection.results import DetectionCache
     from annotator.features.pipeline import ExtractionReport
     from annotator.project.project import ProjectFolder

@@ -51,8 +51,8 @@ def parse_renames(pairs: Sequence[str]) -> dict[str, str]:
 
 
 def check_choices(fuse: str, score: str, tta: str | None) -> None:
-    from annotator.detection.augment import AUGMENTATIONS
     from annotator.detection.fuse import CONFIDENCE_TYPES, FUSION_METHODS
+    from annotator.detection.passes import AUGMENTATIONS
 
     for value, known, option in (
         (fuse, FUSION_METHODS, "--fuse"),

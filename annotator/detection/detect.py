@@ -12,16 +12,20 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
-from typing import Any
 
 from PIL import Image
 
-from annotator.detection.augment import augment_image, undo_augmentation
 from annotator.detection.detections import Detections, clean_detections
-from annotator.detection.detectors import SCORE_FLOOR, Detector, PreparedImage
+from annotator.detection.detectors import Detector, PreparedImage
+from annotator.detection.passes import (
+    DetectionPasses,
+    ImageTile,
+    augment_image,
+    merge_tiles,
+    undo_augmentation,
+)
 from annotator.detection.proposal import strip_file_name
 from annotator.detection.results import DetectionCache, FileStamp, ImageDetections
-from annotator.detection.tiles import ImageTile, make_tiles, merge_tiles
 from annotator.errors import ImageError
 from annotator.features.decoding import map_pipelined
 from annotator.features.pipeline import ExtractionProgress, ExtractionReport, ProgressCounter
@@ -31,24 +35,6 @@ _MAX_ASPECT = 50
 _MIN_SIDE = 32
 _MAX_SIDE = 2560
 """Pixels: no network's input is longer, but some processors pad a line to a square first."""
-
-
-@dataclass(frozen=True, slots=True)
-class DetectionPasses:
-    """How each image is looked at."""
-
-    augment: tuple[str, ...] = ("plain",)
-    tile: int | None = None
-    """The side of square tiles in pixels of the image; None for whole images."""
-    overlap: float = 0.2
-    """By how much of their side neighbours overlap."""
-
-    def describe(self) -> dict[str, Any]:
-        tiled = None if self.tile is None else [self.tile, self.overlap]
-        return {"augment": list(self.augment), "tile": tiled, "floor": SCORE_FLOOR}
-
-    def tiles(self, size: tuple[int, int]) -> list[ImageTile]:
-        return make_tiles(size, self.tile or max(size), self.overlap)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,12 @@ from annotator.detection.backbone import MAX_PATCHES, PatchNetwork
 from annotator.detection.lost import (
     DEFAULT_K_PATCHES,
     DEFAULT_SEEDS,
+    TAU,
     DiscoveredObject,
     PatchFeatures,
     lost,
     lost_multi_seed,
+    tokencut,
 )
 from annotator.detection.names import ImageNamer, NameProbability, square_around
 from annotator.detection.proposal import (
@@ -28,7 +30,6 @@ from annotator.detection.proposal import (
     strip_file_name,
     suppress_overlaps,
 )
-from annotator.detection.tokencut import TAU, tokencut
 from annotator.errors import ImageError
 from annotator.features.decoding import map_pipelined
 from annotator.features.extractor import Pixels

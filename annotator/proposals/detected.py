@@ -8,9 +8,14 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from annotator.detection.ensemble import EnsembleConfig, FusedImage, build_proposals
+from annotator.detection.ensemble import (
+    EnsembleConfig,
+    FusedImage,
+    ImageAgreement,
+    build_proposals,
+    sort_by_agreement,
+)
 from annotator.detection.proposal import Proposal
-from annotator.detection.routing import ImageAgreement, sort_by_agreement
 from annotator.errors import ProjectError
 from annotator.items.refs import make_printable, plural
 from annotator.log.entries import Action, Entry, LogState, replay

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from annotator.detection.align import Landmarks, align_faces
 from annotator.detection.cluster import Clustering, ClusterMethod, cluster_vectors
 from annotator.detection.descriptors import DescriptorEnsemble
 from annotator.detection.faces import FACE
-from annotator.detection.identities import Landmarks, align_faces
 from annotator.detection.proposal import strip_file_name
 from annotator.errors import FeatureError, ImageError, ProjectError
 from annotator.features.growing import FeatureWriter

@@ -12,19 +12,19 @@ import pytest
 from PIL import Image
 from pytest import MonkeyPatch
 
-from annotator.detection.detect import DetectionPasses, detect_images
+from annotator.detection.detect import detect_images
 from annotator.detection.detections import Detections
 from annotator.detection.detectors import PreparedImage, TransformersDetector
 from annotator.detection.ensemble import (
+    AgreementRule,
     EnsembleConfig,
     EnsembleModel,
     describe_unknown_classes,
     fuse_images,
     match_classes,
 )
+from annotator.detection.passes import DetectionPasses, make_tiles, merge_tiles
 from annotator.detection.results import DetectionCache, ImageDetections
-from annotator.detection.routing import AgreementRule
-from annotator.detection.tiles import make_tiles, merge_tiles
 from annotator.errors import ExtraMissing, FeatureError
 from annotator.log.entries import replay
 from annotator.log.store import SqliteStore

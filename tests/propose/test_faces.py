@@ -13,11 +13,11 @@ from PIL import Image, ImageOps
 from pytest import MonkeyPatch
 
 from annotator.detection.align import FACE_TEMPLATE, align_face, fit_similarity
-from annotator.detection.augment import undo_augmentation
 from annotator.detection.descriptors import DescriptorEnsemble
 from annotator.detection.detections import Detections
 from annotator.detection.faces import FLIP_INDICES, FaceDetector
 from annotator.detection.onnxfiles import KNOWN_FILES, find_onnx
+from annotator.detection.passes import undo_augmentation
 from annotator.errors import ExtraMissing, FeatureError
 from annotator.features.store import FeatureStore
 from annotator.project.clusters import read_clusters

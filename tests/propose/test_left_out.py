@@ -15,9 +15,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from annotator.cli.app import app
-from annotator.detection.ensemble import EnsembleConfig, EnsembleModel, FusedImage
+from annotator.detection.ensemble import EnsembleConfig, EnsembleModel, FusedImage, ImageAgreement
 from annotator.detection.proposal import Proposal
-from annotator.detection.routing import ImageAgreement
 from annotator.errors import ExtraMissing, RefError
 from annotator.items.refs import Box, Item
 from annotator.log.entries import LogState

@@ -14,8 +14,8 @@ from annotator.detection.lost import (
     lost_multi_seed,
     otsu,
     select_seeds,
+    tokencut,
 )
-from annotator.detection.tokencut import tokencut
 
 PHOTOS = (
     "bird", "cat", "cat_720p", "dragonfly", "face", "grace_hopper", "hot_dog", "kite_and_cold",

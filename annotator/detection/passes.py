@@ -1,12 +1,18 @@
-"""Large images in overlapping tiles, so that small objects stay large enough to be found."""
+"""The pictures of an image that a detector looks at: augmented, and in overlapping tiles.
+
+Test-time augmentation adds the mirrored image and the one with stretched contrast. In tiles small
+objects stay large enough to be found.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil
+from typing import Any
 
 import numpy as np
+from PIL import Image, ImageOps
 
 from annotator.detection.detections import (
     Detections,
@@ -15,10 +21,77 @@ from annotator.detection.detections import (
     compute_ious,
     concatenate_detections,
 )
+from annotator.detection.detectors import SCORE_FLOOR
 
+AUGMENTATIONS = ("plain", "flip", "min-max")
 _EDGE = 2.0
 """Pixels: a box that ends this near to an edge of its tile may go on beyond."""
 _SAME_OBJECT_OVERLAP = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class DetectionPasses:
+    """How each image is looked at."""
+
+    augment: tuple[str, ...] = ("plain",)
+    tile: int | None = None
+    """The side of square tiles in pixels of the image; None for whole images."""
+    overlap: float = 0.2
+    """By how much of their side neighbours overlap."""
+
+    def describe(self) -> dict[str, Any]:
+        tiled = None if self.tile is None else [self.tile, self.overlap]
+        return {"augment": list(self.augment), "tile": tiled, "floor": SCORE_FLOOR}
+
+    def tiles(self, size: tuple[int, int]) -> list[ImageTile]:
+        return make_tiles(size, self.tile or max(size), self.overlap)
+
+
+# --- augmentation
+
+
+def augment_image(picture: Image.Image, augmentation: str) -> Image.Image:
+    """The picture of one pass."""
+    if augmentation == "flip":
+        return ImageOps.mirror(picture)
+    return stretch_contrast(picture) if augmentation == "min-max" else picture
+
+
+def stretch_contrast(picture: Image.Image) -> Image.Image:
+    """The darkest value of all channels becomes 0, the brightest 255; one colour stays as it is."""
+    low, high = _value_range(picture)
+    if high <= low or (low, high) == (0, 255):
+        return picture
+    scale = 255 / (high - low)
+    table = [round(min(255.0, max(0.0, (value - low) * scale))) for value in range(256)]
+    return picture.point(table * len(picture.getbands()))
+
+
+def _value_range(picture: Image.Image) -> tuple[int, int]:
+    ranges = np.array(picture.getextrema()).reshape(-1, 2)
+    return int(ranges[:, 0].min()), int(ranges[:, 1].max())
+
+
+def undo_augmentation(
+    detections: Detections, augmentation: str, width: float, flip_indices: tuple[int, ...] = ()
+) -> Detections:
+    """What a pass found, in the pixels of the picture as it is; `width` is the picture's.
+
+    `swaps` says which landmark a mirrored one is: the left eye of a mirrored face is its right
+    one.
+    """
+    if augmentation != "flip":
+        return detections
+    boxes = detections.boxes.copy()
+    boxes[:, [0, 2]] = width - detections.boxes[:, [2, 0]]
+    if detections.points is None:
+        return replace(detections, boxes=boxes)
+    points = detections.points[:, list(flip_indices)] if flip_indices else detections.points.copy()
+    points[:, :, 0] = width - points[:, :, 0]
+    return replace(detections, boxes=boxes, points=points)
+
+
+# --- tiles
 
 
 @dataclass(frozen=True, slots=True)
