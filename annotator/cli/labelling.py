@@ -273,7 +273,7 @@ def run_label_screen(
 
 def _check_settings(settings: Settings, as_json: bool) -> None:
     """Raises `ProjectError` for a name that is not known, and where there is no terminal."""
-    from annotator.terminal.caps import requested_graphics
+    from annotator.terminal.choose import requested_graphics
     from annotator.tui.keymaps import make_keymap
 
     check_setting_names(settings)

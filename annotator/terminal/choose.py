@@ -1,31 +1,121 @@
-"""The backend for what the terminal can do."""
+"""The choice of a technique, and of the backend that carries it out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
-from annotator.terminal.backend import Backend, Colour
-from annotator.terminal.caps import Technique, TerminalCapabilities
-from annotator.terminal.cells import HalfCellBackend
-from annotator.terminal.iterm import ItermBackend
-from annotator.terminal.kitty import ClassicBackend, FrameBackend, PlaceholderBackend
-from annotator.terminal.redrawn import NoPictureBackend
-from annotator.terminal.shared_frames import SharedFrameBackend
-from annotator.terminal.sixel import SixelBackend
+from annotator.errors import TerminalError
+from annotator.terminal.caps import Technique, TerminalCapabilities, Tmux, version_number
+from annotator.terminal.replies import TerminalReplies
 
-BACKENDS: dict[Technique, Callable[[TerminalCapabilities, Colour], Backend]] = {
-    Technique.FRAMES: FrameBackend,
-    Technique.PLACEHOLDERS: PlaceholderBackend,
-    Technique.CLASSIC: ClassicBackend,
-    Technique.SIXEL: SixelBackend,
-    Technique.ITERM: ItermBackend,
-    Technique.HALFCELL: HalfCellBackend,
-    Technique.NONE: NoPictureBackend,
+if TYPE_CHECKING:
+    from annotator.terminal.backend import Backend, Colour
+
+GRAPHICS = ("auto", "kitty", "sixel", "iterm", "halfcell", "none")
+"""The choices of `--graphics` and `ANNOTATOR_GRAPHICS`."""
+
+
+def requested_graphics(graphics: str, env: Mapping[str, str]) -> str:
+    """The choice that counts: the flag, then ANNOTATOR_GRAPHICS, then auto.
+
+    Raises `TerminalError` for a word that is none of `GRAPHICS`.
+    """
+    set_for_all = env.get("ANNOTATOR_GRAPHICS", "")
+    choice = set_for_all if graphics == "auto" and set_for_all else graphics
+    if choice not in GRAPHICS:
+        source = "ANNOTATOR_GRAPHICS" if choice == set_for_all else "--graphics"
+        raise TerminalError(f"{source} is {choice!r}; choose one of {', '.join(GRAPHICS)}")
+    return choice
+
+
+def choose_technique(
+    answers: TerminalReplies, multiplexer: str = "", tmux: Tmux | None = None
+) -> tuple[Technique, str]:
+    """The best technique for a terminal, and why.
+
+    The name decides before the answers do: Konsole, WezTerm and iTerm2 say OK to a kitty query
+    and yet have neither placeholders nor frames.
+    """
+    if multiplexer in ("screen", "mosh"):
+        return Technique.HALFCELL, f"{multiplexer} passes no pictures on"
+    named = _by_name(answers)
+    if multiplexer == "tmux":
+        return _inside_tmux(named, tmux or Tmux())
+    if named is not None:
+        return named
+    if answers.kitty:
+        return Technique.CLASSIC, "answers a kitty graphics query"
+    if 4 in answers.attributes:
+        return Technique.SIXEL, "reports sixel in its device attributes"
+    if not answers.closed:
+        return Technique.HALFCELL, "did not answer what it can do"
+    return Technique.HALFCELL, "reports no picture protocol"
+
+
+def _by_name(answers: TerminalReplies) -> tuple[Technique, str] | None:
+    name, number = answers.version.lower(), version_number(answers.version)
+    if name.startswith("kitty"):
+        new = number >= (0, 28)
+        return (
+            (Technique.FRAMES, "kitty since 0.28 has placeholders and frames")
+            if new
+            else (Technique.CLASSIC, "kitty before 0.28 has no placeholders")
+        )
+    if name.startswith("ghostty"):
+        return Technique.PLACEHOLDERS, "Ghostty has placeholders and no frames"
+    if name.startswith(("wezterm", "iterm2", "konsole", "mintty")):
+        return Technique.ITERM, "shows iTerm2's inline images, as JPEG the smallest payload"
+    if name.startswith("xterm.js") and 4 in answers.attributes:
+        return Technique.ITERM, "xterm.js with images enabled shows iTerm2's inline images"
+    return None
+
+
+def _inside_tmux(named: tuple[Technique, str] | None, tmux: Tmux) -> tuple[Technique, str]:
+    """Inside tmux placeholders stay where they belong, for they are text, and its own sixels."""
+    placed = named is not None and named[0] in (Technique.FRAMES, Technique.PLACEHOLDERS)
+    if named is not None and placed and tmux.passthrough:
+        return named
+    if tmux.sixel:
+        return Technique.SIXEL, "tmux draws sixel in a terminal that knows it"
+    if not tmux.passthrough:
+        return Technique.HALFCELL, "tmux keeps pictures from the terminal"
+    return (
+        Technique.HALFCELL,
+        "the terminal around tmux has no pictures that would follow its panes",
+    )
+
+
+FORCED = {
+    "kitty": "kitty graphics",
+    "sixel": "sixel",
+    "iterm": "iTerm2 inline images",
+    "halfcell": "half cells",
+    "none": "no pictures",
 }
 
 
+def force_technique(choice: str, found: Technique) -> Technique:
+    """The technique for a choice other than auto; the family's best that the terminal has."""
+    if choice == "kitty":
+        return found if found.stores else Technique.CLASSIC
+    return Technique(choice)
+
+
 def backend_for(caps: TerminalCapabilities, background: Colour = (0, 0, 0)) -> Backend:
-    """The technique's bytes; `background` fills the margins beside a picture."""
+    """Return the backend of the technique; `background` fills the margins beside a picture."""
+    # Imported here: probing the terminal needs neither NumPy nor Pillow.
+    from annotator.terminal import kitty, redrawn
+
     if caps.technique is Technique.FRAMES and caps.shared_memory and not caps.wrapped:
-        return SharedFrameBackend(caps, background)
-    return BACKENDS[caps.technique](caps, background)
+        return kitty.SharedFrameBackend(caps, background)
+    backends: dict[Technique, Callable[[TerminalCapabilities, Colour], Backend]] = {
+        Technique.FRAMES: kitty.FrameBackend,
+        Technique.PLACEHOLDERS: kitty.PlaceholderBackend,
+        Technique.CLASSIC: kitty.ClassicBackend,
+        Technique.SIXEL: redrawn.SixelBackend,
+        Technique.ITERM: redrawn.ItermBackend,
+        Technique.HALFCELL: redrawn.HalfCellBackend,
+        Technique.NONE: redrawn.NoPictureBackend,
+    }
+    return backends[caps.technique](caps, background)

@@ -9,8 +9,10 @@ from __future__ import annotations
 import io
 import random
 from base64 import standard_b64encode
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import lru_cache
 from math import ceil
 
 from PIL import Image
@@ -28,9 +30,41 @@ from annotator.terminal.backend import (
 )
 from annotator.terminal.caps import Technique, TerminalCapabilities
 from annotator.terminal.fit import make_canvas
-from annotator.terminal.placeholders import MARKS, PLACEHOLDER, placeholder_row
-from annotator.terminal.probe import wrap_for_tmux
 from annotator.terminal.redrawn import half_line, half_pixels
+from annotator.terminal.transport import unlink_shared_memory, wrap_for_tmux, write_shared_memory
+
+PLACEHOLDER = "\U0010eeee"
+
+# Unicode's combining marks of class 230 that kitty counts rows and columns with, in order.
+_RANGES = """
+305 30d-30e 310 312 33d-33f 346 34a-34c 350-352 357 35b 363-36f 483-487 592-595 597-599 59c-5a1
+5a8-5a9 5ab-5ac 5af 5c4 610-617 657-65b 65d-65e 6d6-6dc 6df-6e2 6e4 6e7-6e8 6eb-6ec 730 732-733
+735-736 73a 73d 73f-741 743 745 747 749-74a 7eb-7f1 7f3 816-819 81b-823 825-827 829-82d 951
+953-954 f82-f83 f86-f87 135d-135f 17dd 193a 1a17 1a75-1a7c 1b6b 1b6d-1b73 1cd0-1cd2 1cda-1cdb
+1ce0 1dc0-1dc1 1dc3-1dc9 1dcb-1dcc 1dd1-1de6 1dfe 20d0-20d1 20d4-20d7 20db-20dc 20e1 20e7 20e9
+20f0 2cef-2cf1 2de0-2dff a66f a67c-a67d a6f0-a6f1 a8e0-a8f1 aab0 aab2-aab3 aab7-aab8 aabe-aabf
+aac1 fe20-fe26 10a0f 10a38 1d185-1d189 1d1aa-1d1ad 1d242-1d244
+"""
+
+
+def _marks() -> Iterator[str]:
+    for word in _RANGES.split():
+        first, _, last = word.partition("-")
+        yield from map(chr, range(int(first, 16), int(last or first, 16) + 1))
+
+
+MARKS = tuple(_marks())
+
+
+@lru_cache(maxsize=512)
+def placeholder_row(row: int, width: int) -> str:
+    """One row of cells, each with the marks that say its place in the picture.
+
+    The last has a mark more, the highest byte of the image's id (0). Where a dialog cuts a row Rich
+    estimates the place from the number of characters: one too few leaves a mark on its border.
+    """
+    return "".join(PLACEHOLDER + MARKS[row] + MARKS[x] for x in range(width)) + MARKS[0]
+
 
 PIECE = 4096
 """Largest payload of one escape code that the protocol allows, in base64 characters."""
@@ -306,3 +340,78 @@ class ClassicBackend(KittyBackend):
 
     def _done(self, number: int, area: Area) -> bytes:
         return b""
+
+
+SHARED_LADDER = (Quality("true colour", 0, 4.0),)
+UNREAD = 64
+"""Names kept in case the terminal never reads them; it removes what it has read."""
+
+
+class SharedFrameBackend(FrameBackend):
+    """Frames of one image, each handed over in shared memory as it is, pixel by pixel.
+
+    All frames of a ring have the same number of bytes, and none is made before its picture. kitty
+    (seen in 0.41) writes frames to a file, and where one grows while it is written, takes the room
+    of the first bytes for room of the last: the next picture that comes there lies over others.
+    """
+
+    ladder = SHARED_LADDER
+
+    def __init__(
+        self,
+        caps: TerminalCapabilities,
+        background: Colour = (0, 0, 0),
+        first_id: int | None = None,
+    ) -> None:
+        super().__init__(caps, background, first_id)
+        self._names: deque[str] = deque()
+        self._places: dict[tuple[float, int], int] = {}
+
+    def encode(self, image: Image.Image, area: Area, quality: Quality) -> Payload:
+        level = quality.shrink * shrink_for(image.size, area)
+        whole = make_canvas(image, canvas_size(area, level), quality.colours)
+        pixels = whole.convert("RGBA").tobytes()
+        return Payload((Part(pixels),), len(pixels), level)
+
+    def begin(self, area: Area) -> bytes:
+        self._places.clear()
+        return super().begin(area)
+
+    def end(self) -> bytes:
+        while self._names:
+            unlink_shared_memory(self._names.popleft())
+        return super().end()
+
+    def part(self, slot: int, payload: Payload, index: int, area: Area) -> bytes:
+        opened = self._open(payload.level, area)
+        self._level[slot] = payload.level
+        pixels, (width, height) = payload.parts[0].data, canvas_size(area, payload.level)
+        frame = f"{self._frame(slot)},q=2"
+        keys = f"{frame},f=32,s={width},v={height},X=1"
+        try:
+            name = write_shared_memory(pixels)
+        except OSError:
+            return opened + self._in_band(frame, keys, pixels)
+        self._names.append(name)
+        if len(self._names) > UNREAD:
+            unlink_shared_memory(self._names.popleft())
+        return opened + self._send(f"{keys},t=s", standard_b64encode(name.encode()))
+
+    def _place(self, slot: int) -> int:
+        """Frames are added as pictures come, and edited from then on."""
+        level = self._level[slot]
+        before = sum(ring == level for ring, _ in self._places)
+        return self._places.setdefault((level, slot), before + 2)
+
+    def _empty(self, number: int) -> bytes:
+        return b""
+
+    def _in_band(self, frame: str, keys: str, pixels: bytes) -> bytes:
+        """Down the line after all: the memory is full."""
+        text = standard_b64encode(pixels)
+        pieces = [text[i : i + PIECE] for i in range(0, len(text), PIECE)]
+        last = len(pieces) - 1
+        return b"".join(
+            self._send(f"{frame if index else keys},m={int(index < last)}", piece)
+            for index, piece in enumerate(pieces)
+        )

@@ -6,7 +6,6 @@ import contextlib
 import os
 import select
 import struct
-import subprocess
 import sys
 import termios
 import time
@@ -15,17 +14,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from annotator.terminal.caps import (
-    FORCED,
-    Technique,
-    TerminalCapabilities,
-    Tmux,
-    choose_technique,
-    force_technique,
-    requested_graphics,
-)
+from annotator.terminal.caps import Technique, TerminalCapabilities, Tmux
+from annotator.terminal.choose import FORCED, choose_technique, force_technique, requested_graphics
 from annotator.terminal.replies import TerminalReplies, build_query, parse_replies
-from annotator.terminal.shared_memory import unlink_shared_memory, write_shared_memory
+from annotator.terminal.transport import (
+    read_tmux,
+    unlink_shared_memory,
+    wrap_for_tmux,
+    write_shared_memory,
+)
 
 TIMEOUT = 3.0
 """Seconds to wait for answers: five round trips of a 600 ms line."""
@@ -99,7 +96,7 @@ def _ask(env: Mapping[str, str], timeout: float, source: int, sink: int) -> Term
         )
     far, tmux = near, Tmux()
     if multiplexer == "tmux":
-        tmux = _tmux(env, near.version)
+        tmux = read_tmux(env, near.version)
         if tmux.passthrough:
             far, rtt = wire.exchange(wrap_for_tmux(build_query()))
             far = _merge(near, far)
@@ -135,11 +132,6 @@ def _merge(near: TerminalReplies, far: TerminalReplies) -> TerminalReplies:
     )
 
 
-def wrap_for_tmux(text: bytes) -> bytes:
-    """Wrapped so that tmux hands it to the terminal unread."""
-    return b"\x1bPtmux;" + text.replace(b"\x1b", b"\x1b\x1b") + b"\x1b\\"
-
-
 def _multiplexer(env: Mapping[str, str]) -> str:
     if env.get("TMUX"):
         return "tmux"
@@ -162,41 +154,6 @@ def _ancestors(limit: int = 20) -> set[str]:
         if pid <= 1:
             break
     return names
-
-
-def _tmux(env: Mapping[str, str], answered: str) -> Tmux:
-    version = answered if answered.startswith("tmux") else ""
-    said = _run_tmux(env, "display-message", "-p", "#{version}")
-    version = said or version.removeprefix("tmux ")
-    allowed = _run_tmux(env, "show-options", "-gqvp", "allow-passthrough") or _run_tmux(
-        env, "show-options", "-gqv", "allow-passthrough"
-    )
-    here = _run_tmux(env, "show-options", "-qvpA", "allow-passthrough")
-    # Before 3.3 the option did not exist and everything passed.
-    old = Tmux(version).number < (3, 3) and version != ""
-    features = _run_tmux(env, "display-message", "-p", "#{client_termfeatures}")
-    return Tmux(version, old or (here or allowed) in ("on", "all"), "sixel" in features.split(","))
-
-
-def tmux_client(env: Mapping[str, str] = os.environ) -> str:
-    """Which terminal tmux is attached to, and since when; empty where to none."""
-    pane = ["-t", env["TMUX_PANE"]] if env.get("TMUX_PANE") else []
-    return _run_tmux(env, "display-message", "-p", *pane, "#{client_tty} #{client_created}").strip()
-
-
-def _run_tmux(env: Mapping[str, str], *arguments: str) -> str:
-    try:
-        done = subprocess.run(
-            ["tmux", *arguments],
-            env=dict(env),
-            capture_output=True,
-            text=True,
-            timeout=2,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip()
 
 
 def _name(env: Mapping[str, str]) -> str:

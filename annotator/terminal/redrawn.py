@@ -1,6 +1,12 @@
-"""What the techniques share whose pictures the terminal does not keep: each is drawn anew."""
+"""Techniques whose pictures the terminal does not keep: half cells, sixel, iTerm2's images."""
 
 from __future__ import annotations
+
+import io
+import re
+from base64 import standard_b64encode
+from collections.abc import Callable, Iterator
+from math import ceil, gcd
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,3 +103,170 @@ def half_line(row: int, area: Area, payload: Payload | None) -> list[Cell]:
         return []
     upper, lower = pixels[2 * row].tolist(), pixels[2 * row + 1].tolist()
     return [Cell(UPPER, tuple(a), tuple(b)) for a, b in zip(upper, lower, strict=True)]
+
+
+Colours = Callable[[NDArray[np.uint8]], list[bytes]]
+HALF_CELL_LADDER = (Quality("4 bits a colour", 16, 0.16), Quality("true colour", 0, 0.26))
+
+
+class HalfCellBackend(RedrawnBackend):
+    """Text cells whose upper half is one pixel and whose lower half, the background, another."""
+
+    technique = Technique.HALFCELL
+    ladder = HALF_CELL_LADDER
+    composited = True
+
+    def encode(self, image: Image.Image, area: Area, quality: Quality) -> Payload:
+        pixels = half_pixels(image, area, self.background)
+        if quality.colours:
+            pixels = pixels // 16 * 17
+        colours = truecolor_codes if self._caps.truecolor else palette_codes
+        parts = tuple(Part(row_bytes(pixels, row, colours), row) for row in range(area.rows))
+        return Payload(parts, sum(len(part.data) for part in parts), picture=pixels)
+
+
+def row_bytes(pixels: NDArray[np.uint8], row: int, colours: Colours) -> bytes:
+    """One row of half cells with no colour said twice; a cell of one colour is a space."""
+    text, fore, back = bytearray(), b"", b""
+    above, below = colours(pixels[2 * row]), colours(pixels[2 * row + 1])
+    for upper, lower in zip(above, below, strict=True):
+        codes = []
+        if upper not in (lower, fore):
+            codes.append(b"38;" + upper)
+            fore = upper
+        if lower != back:
+            codes.append(b"48;" + lower)
+            back = lower
+        if codes:
+            text += b"\x1b[" + b";".join(codes) + b"m"
+        text += b" " if upper == lower else UPPER.encode()
+    return bytes(text)
+
+
+def truecolor_codes(pixels: NDArray[np.uint8]) -> list[bytes]:
+    """The colours of a row, for terminals of true colour."""
+    return [b"2;%d;%d;%d" % (red, green, blue) for red, green, blue in pixels.tolist()]
+
+
+def palette_codes(pixels: NDArray[np.uint8]) -> list[bytes]:
+    """The nearest of xterm's 216 colours (a cube of the levels 0, 95, 135 ... 255)."""
+    levels = np.where(pixels < 48, 0, np.where(pixels < 115, 1, (pixels.astype(int) - 35) // 40))
+    return [b"5;%d" % number for number in (16 + levels @ np.array([36, 6, 1])).tolist()]
+
+
+SIXEL_LADDER = (
+    Quality("16 colours", 16, 0.27),
+    Quality("32 colours", 32, 0.33),
+    Quality("64 colours", 64, 0.55),
+    Quality("256 colours", 256, 0.86),
+)
+BANDS = 5
+"""xterm keeps 16 graphics: two pictures' bands and some room."""
+
+
+_SIXEL_HEAD = re.compile(r'\x1bP[0-9;]*q"[0-9;]*')
+_SIXEL_COLOUR = re.compile(r"#(\d+);2;\d+;\d+;\d+")
+
+
+class SixelBackend(RedrawnBackend):
+    """The whole area as one picture with margins, so that nothing of the last one stays."""
+
+    technique = Technique.SIXEL
+
+    def __init__(self, caps: TerminalCapabilities, background: Colour = (0, 0, 0)) -> None:
+        super().__init__(caps, background)
+        self.ladder = tuple(
+            rung for rung in SIXEL_LADDER if rung.colours <= max(16, caps.registers)
+        )
+
+    def encode(self, image: Image.Image, area: Area, quality: Quality) -> Payload:
+        columns, rows = self._cells(area)
+        whole = pad_image(image, (columns * area.cell[0], rows * area.cell[1]), self.background)
+        whole = whole.quantize(quality.colours, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+        row, column = (area.rows - rows) // 2, (area.columns - columns) // 2
+        parts = tuple(
+            Part(_band(whole, top * area.cell[1], bottom * area.cell[1]), row + top, column)
+            for top, bottom in _bands(rows, area.cell[1])
+        )
+        size = sum(len(part.data) for part in parts)
+        return Payload(parts, size, picture=half_pixels(image, area, self.background))
+
+    def _cells(self, area: Area) -> tuple[int, int]:
+        """Columns and rows that the terminal's largest sixel picture covers."""
+        width, height = self._caps.sixel_size
+        return (
+            max(1, min(area.columns, width // area.cell[0])),
+            max(1, min(area.rows, height // area.cell[1])),
+        )
+
+
+def _bands(rows: int, height: int) -> Iterator[tuple[int, int]]:
+    """First and last row of each band: whole cells and whole sixels high."""
+    unit = 6 // gcd(6, height)
+    step = -(-rows // (BANDS * unit)) * unit
+    return ((top, min(top + step, rows)) for top in range(0, rows, step))
+
+
+def _band(image: Image.Image, top: int, bottom: int) -> bytes:
+    """Some rows of a picture with a palette, as sixel; what lies below them stays as it is."""
+    from textual_image._sixel import image_to_sixels
+
+    text: str = image_to_sixels(image.crop((0, top, image.width, bottom)))
+    head = _SIXEL_HEAD.match(text)
+    if head is None:
+        return text.encode("ascii")
+    # Every colour before the first pixel: xterm 379 paints the first sixels in others otherwise.
+    colours = "".join(found[0] for found in _SIXEL_COLOUR.finditer(text))
+    return (head[0] + colours + _SIXEL_COLOUR.sub(r"#\1", text[head.end() :])).encode("ascii")
+
+
+ITERM_LADDER = (
+    Quality("JPEG 60, half size", 60, 0.05, 2),
+    Quality("JPEG 80", 80, 0.21),
+    Quality("true colour", 0, 2.0),
+)
+
+
+class ItermBackend(RedrawnBackend):
+    """One picture with margins for the whole area; the terminal scales it."""
+
+    technique = Technique.ITERM
+    ladder = ITERM_LADDER
+
+    def encode(self, image: Image.Image, area: Area, quality: Quality) -> Payload:
+        size = ceil(area.size[0] / quality.shrink), ceil(area.size[1] / quality.shrink)
+        whole = pad_image(image, size, self.background)
+        buffer = io.BytesIO()
+        if quality.colours:
+            whole.save(buffer, "JPEG", quality=quality.colours)
+        else:
+            whole.save(buffer, "PNG", compress_level=1)
+        data = buffer.getvalue()
+        head = b"\x1b]1337;File=inline=1;size=%d;width=%d;height=%d;preserveAspectRatio=0:"
+        text = head % (len(data), area.columns, area.rows) + standard_b64encode(data) + b"\x07"
+        return Payload((Part(text),), len(text), picture=half_pixels(image, area, self.background))
+
+
+_MOVE = re.compile(r"\x1b\[(\d+);(\d+)H")
+_CONTROL = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|[()].|[78=>])|[\x00-\x1f]")
+
+
+def overpaints_area(text: str, area: Area) -> bool:
+    """Whether output of a full-screen program writes into the area.
+
+    Such a program moves the cursor (CUP) before each piece of text on a row. Text before the
+    first move, and wide characters, are taken for what they are at most: two cells each.
+    """
+    if not area.usable:
+        return False
+    moves = list(_MOVE.finditer(text))
+    ends = [*(move.start() for move in moves[1:]), len(text)]
+    for move, end in zip(moves, ends, strict=False):
+        row, column = int(move[1]) - 1, int(move[2]) - 1
+        if not area.row <= row < area.row + area.rows or column >= area.column + area.columns:
+            continue
+        written = _CONTROL.sub("", text[move.end() : end])
+        width = len(written) if written.isascii() else 2 * len(written)
+        if written and column + width > area.column:
+            return True
+    return "\x1b[2J" in text

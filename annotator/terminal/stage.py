@@ -9,14 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from annotator.terminal.backend import Area, Backend, Cell, Colour, Payload
-from annotator.terminal.encode_queue import GRACE_SECONDS, EncodeQueue
-from annotator.terminal.pacing import Clock, Pacer
-from annotator.terminal.picture_slots import PictureStock, PictureTransfer
-from annotator.terminal.plan import PicturePlan
-from annotator.terminal.requests import AreaNote, DisplayNote, EncodeJob, PictureRequest, SentNote
-from annotator.terminal.round_trip import QualityBudget
-from annotator.terminal.screen_state import ScreenState
-from annotator.terminal.write_buffer import WriteBuffer
+from annotator.terminal.encode_queue import GRACE_SECONDS, EncodeQueue, PicturePlan, PictureStock
+from annotator.terminal.pacing import Clock, Pacer, QualityBudget, WriteBuffer
+from annotator.terminal.picture_cache import PictureTransfer
+from annotator.terminal.requests import (
+    AreaNote,
+    DisplayNote,
+    EncodeJob,
+    PictureRequest,
+    ScreenState,
+    SentNote,
+)
 
 QUANTUM = 128 << 10  # bytes written in one go: few enough not to hold up the user interface
 

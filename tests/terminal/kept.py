@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from PIL import Image
 
-from annotator.terminal import shared_memory
+from annotator.terminal import transport
 
 
 @dataclass
@@ -137,7 +137,7 @@ def _picture(keys: dict[str, str], data: bytes) -> Image.Image | None:
 
 def _read(name: bytes) -> bytes | None:
     """What lies in shared memory under a name; it is removed."""
-    path = shared_memory.FOLDER / base64.b64decode(name).decode()[1:]
+    path = transport.FOLDER / base64.b64decode(name).decode()[1:]
     try:
         data = path.read_bytes()
         path.unlink()

@@ -10,7 +10,7 @@ from annotator.terminal.backend import Area, Quality
 from annotator.terminal.caps import Technique, TerminalCapabilities, Tmux
 from annotator.terminal.choose import backend_for
 from annotator.terminal.fit import scale_image
-from annotator.terminal.overpaint import overpaints_area
+from annotator.terminal.redrawn import overpaints_area
 from tests.terminal.annotating import KINDS
 from tests.terminal.screen import Screen
 

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 import pytest
 
 from annotator.errors import TerminalError
-from annotator.terminal.caps import Technique, TerminalCapabilities, Tmux, choose_technique
+from annotator.terminal.caps import Technique, TerminalCapabilities, Tmux
+from annotator.terminal.choose import choose_technique
 from annotator.terminal.diagnostics import diagnose_terminal
 from annotator.terminal.probe import probe
 from annotator.terminal.replies import build_query, parse_replies

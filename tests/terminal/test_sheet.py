@@ -15,7 +15,7 @@ from annotator.items.refs import Box, Item
 from annotator.terminal.backend import Area
 from annotator.terminal.caps import Technique, TerminalCapabilities
 from annotator.terminal.choose import backend_for
-from annotator.terminal.placeholders import MARKS
+from annotator.terminal.kitty import MARKS
 from annotator.terminal.sheet import (
     HEAD,
     LEAST_SPOT,

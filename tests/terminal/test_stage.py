@@ -50,7 +50,7 @@ def _wander(session: Annotating, chance: random.Random, steps: int) -> int:
 @pytest.fixture
 def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where this machine's programs share memory."""
-    monkeypatch.setattr("annotator.terminal.shared_memory.FOLDER", tmp_path)
+    monkeypatch.setattr("annotator.terminal.transport.FOLDER", tmp_path)
     return tmp_path
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from annotator.items.refs import Item
 from annotator.terminal.backend import Payload
-from annotator.terminal.requests import PictureRequest
-from annotator.terminal.screen_state import ScreenState
+from annotator.terminal.requests import PictureRequest, ScreenState
 
 
 def test_a_picture_drawn_again_after_a_dialog_was_not_waited_for() -> None:

@@ -6,7 +6,7 @@ import pytest
 from rich.segment import Segment
 from textual.strip import Strip
 
-from annotator.terminal.placeholders import PLACEHOLDER, placeholder_row
+from annotator.terminal.kitty import PLACEHOLDER, placeholder_row
 from annotator.terminal.text_overlay import TextRun
 from annotator.tui.picture.strips import splice_runs
 

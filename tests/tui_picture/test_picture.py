@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from annotator.terminal.placeholders import MARKS, PLACEHOLDER
+from annotator.terminal.kitty import MARKS, PLACEHOLDER
 from tests.terminal.running import Running
 from tests.terminal.screen import Screen
 from tests.waiting import PATIENCE

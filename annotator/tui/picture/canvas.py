@@ -15,12 +15,12 @@ from textual.widget import Widget
 from annotator.terminal.backend import Area, Backend
 from annotator.terminal.caps import TerminalCapabilities
 from annotator.terminal.choose import backend_for
-from annotator.terminal.overpaint import overpaints_area
-from annotator.terminal.pacing import SLACK, Pacer
-from annotator.terminal.probe import cell_size, tmux_client, wrap_for_tmux
+from annotator.terminal.pacing import SLACK, Pacer, QualityBudget
+from annotator.terminal.probe import cell_size
+from annotator.terminal.redrawn import overpaints_area
 from annotator.terminal.requests import DisplayNote
-from annotator.terminal.round_trip import QualityBudget
 from annotator.terminal.stage import Stage
+from annotator.terminal.transport import tmux_client, wrap_for_tmux
 from annotator.tui.picture.driver import PictureDriver
 from annotator.tui.picture.strips import PlaceholderStrip, call_after_path, is_overlaid
 

@@ -19,7 +19,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from annotator.terminal.backend import Cell, Colour
-from annotator.terminal.placeholders import MARKS, PLACEHOLDER
+from annotator.terminal.kitty import MARKS, PLACEHOLDER
 from annotator.terminal.text_overlay import TextRun
 
 _CELLS = re.compile(f"[^{''.join(MARKS)}][{''.join(MARKS)}]*", re.DOTALL)

@@ -1,0 +1,79 @@
+"""Two side ways to the terminal: through tmux, and through the memory of this machine."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from annotator.terminal.caps import Tmux
+
+
+def wrap_for_tmux(text: bytes) -> bytes:
+    """Wrapped so that tmux hands it to the terminal unread."""
+    return b"\x1bPtmux;" + text.replace(b"\x1b", b"\x1b\x1b") + b"\x1b\\"
+
+
+def read_tmux(env: Mapping[str, str], answered: str) -> Tmux:
+    version = answered if answered.startswith("tmux") else ""
+    said = _run_tmux(env, "display-message", "-p", "#{version}")
+    version = said or version.removeprefix("tmux ")
+    allowed = _run_tmux(env, "show-options", "-gqvp", "allow-passthrough") or _run_tmux(
+        env, "show-options", "-gqv", "allow-passthrough"
+    )
+    here = _run_tmux(env, "show-options", "-qvpA", "allow-passthrough")
+    # Before 3.3 the option did not exist and everything passed.
+    old = Tmux(version).number < (3, 3) and version != ""
+    features = _run_tmux(env, "display-message", "-p", "#{client_termfeatures}")
+    return Tmux(version, old or (here or allowed) in ("on", "all"), "sixel" in features.split(","))
+
+
+def tmux_client(env: Mapping[str, str] = os.environ) -> str:
+    """Which terminal tmux is attached to, and since when; empty where to none."""
+    pane = ["-t", env["TMUX_PANE"]] if env.get("TMUX_PANE") else []
+    return _run_tmux(env, "display-message", "-p", *pane, "#{client_tty} #{client_created}").strip()
+
+
+def _run_tmux(env: Mapping[str, str], *arguments: str) -> str:
+    try:
+        done = subprocess.run(
+            ["tmux", *arguments],
+            env=dict(env),
+            capture_output=True,
+            text=True,
+            timeout=2,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip()
+
+
+FOLDER = Path("/dev/shm")  # noqa: S108  where POSIX shared memory lies on Linux
+
+
+def write_shared_memory(data: bytes) -> str:
+    """Put bytes into shared memory that only this user reads. Returns its name.
+
+    Raises `OSError` where there is none, or no room in it.
+    """
+    name = f"/annotator-tty-graphics-protocol-{secrets.token_hex(8)}"
+    path = FOLDER / name[1:]
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(file, view) :]
+    except OSError:
+        path.unlink()
+        raise
+    finally:
+        os.close(file)
+    return name
+
+
+def unlink_shared_memory(name: str) -> None:
+    """Remove what nobody has read; the terminal removes what it reads."""
+    (FOLDER / name[1:]).unlink(missing_ok=True)
