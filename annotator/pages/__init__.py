@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from annotator.pages.board import PageSelection
 from annotator.pages.browse import BrowseSource
 from annotator.pages.journal import PageJournal, open_journal
 from annotator.pages.orders import PageOrder
@@ -15,7 +14,8 @@ from annotator.pages.page import (
     SelectionMode,
     answers_of_page,
 )
-from annotator.pages.wish import PageRequest, with_target
+from annotator.pages.request import PageRequest, with_target
+from annotator.pages.selection import PageSelection
 
 __all__ = [
     "PER_PAGE",

@@ -13,11 +13,17 @@ from annotator.learn.strategies import Pick
 from annotator.log.entries import Entry
 from annotator.pages import orders
 from annotator.pages.journal import PageJournal
-from annotator.pages.leases import PageLeases
 from annotator.pages.orders import PageOrder, Rows
-from annotator.pages.page import Marks, Page, SelectionMode, answers_of_page
-from annotator.pages.past import page_extra, page_from_entries
-from annotator.pages.wish import PageRequest
+from annotator.pages.page import (
+    Marks,
+    Page,
+    SelectionMode,
+    answers_of_page,
+    page_extra,
+    page_from_entries,
+)
+from annotator.pages.request import PageRequest
+from annotator.pages.source import PageLeases
 from annotator.project.settings import ClassInfo
 from annotator.session.session import LabelSession
 

@@ -13,9 +13,8 @@ from dataclasses import replace
 
 from annotator.log.entries import Action, Entry
 from annotator.pages.journal import PageJournal
-from annotator.pages.leases import PageLeases
-from annotator.pages.page import Marks, Page, SelectionMode
-from annotator.pages.past import page_extra, page_from_entries
+from annotator.pages.page import Marks, Page, SelectionMode, page_extra, page_from_entries
+from annotator.pages.source import PageLeases
 from annotator.project.clusters import NOISE_CLASS, Clusters
 from annotator.project.project import ProjectFolder, append_classes
 from annotator.project.settings import ClassInfo

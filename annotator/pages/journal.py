@@ -6,6 +6,7 @@ change of the selection. It is no log: once the page is answered, the log has it
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -115,3 +116,21 @@ def _page(row: Mapping[str, Any]) -> Page:
     fields["select"] = SelectionMode(fields["select"])
     fields["draws"] = {ref: Pick(*pick) for ref, pick in fields["draws"].items()}
     return Page(**fields)
+
+
+class PagePreferences:
+    """Kept in the project's `.cache`; where that cannot be written, for this time only."""
+
+    def __init__(self, project: ProjectFolder) -> None:
+        self._hidden = project.folder / ".cache" / "pages" / "references-hidden"
+        self.references = not self._hidden.exists()
+        """Whether a class's reference images stand on top of its pages."""
+
+    def show_references(self, on: bool) -> None:
+        self.references = on
+        with contextlib.suppress(OSError):
+            if on:
+                self._hidden.unlink(missing_ok=True)
+            else:
+                self._hidden.parent.mkdir(parents=True, exist_ok=True)
+                self._hidden.touch()

@@ -15,7 +15,7 @@ from textual.screen import Screen
 from annotator.images import ImageFolder
 from annotator.items.refs import Item, make_printable
 from annotator.pages import PER_PAGE, Page, PageSelection, PageSource
-from annotator.pages.habits import PagePreferences
+from annotator.pages.journal import PagePreferences
 from annotator.project.project import ProjectFolder
 from annotator.session.session import LabelSession
 from annotator.terminal.caps import TerminalCapabilities

@@ -17,7 +17,7 @@ from textual.widgets import Input, Label
 from annotator.curate.search import Searcher, SearchResults, parse_query
 from annotator.errors import AnnotatorError
 from annotator.items.refs import make_printable
-from annotator.pages.listed import ItemListSource
+from annotator.pages.source import ItemListSource
 from annotator.tui.host import ScreenHost
 from annotator.tui.pages.screen import PageScreen
 from annotator.tui.workers import make_poster

@@ -19,7 +19,6 @@ from annotator.tui.rapid.player import AHEAD
 from annotator.tui.rapid.screen import RapidScreen
 from annotator.tui.rapid.text import StreamQuestion
 
-
 TARGETS, OTHERS, LEAST = 8, 12, 4
 """Known pictures in the stream that measures the delay, and the fewest of each kind."""
 
