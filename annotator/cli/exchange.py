@@ -185,7 +185,7 @@ def _open_source(project: ProjectFolder, format_: Format, options: ExportOptions
     store = SqliteStore(project.labels_file)
     source = ExportSource.open(project, store.entries(), options, format_.accepted)
     if options.predictions:
-        from annotator.formats.predicted import PoolPredictions
+        from annotator.formats.source import PoolPredictions
 
         source.predictions = PoolPredictions(project, source.refs, replay(store.entries()))
     store.close()

@@ -1,7 +1,8 @@
-"""The project's own table with the labels in it: the columns that came in, in the same order.
+"""Tables and lists that users write: the project's own CSV with the labels in it, and text lists.
 
-What did not change goes out byte for byte as it was: line ends, quotes, columns that we do not
-know and the byte order mark included.
+A CSV keeps its columns in their order. Whatever did not change is written byte for byte as it was
+read: line ends, quotes, unknown columns and the byte order mark included. A list holds one path a
+line, or `path top left bottom right`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,14 @@ from annotator.formats.csv_jsonl import escape_formula
 from annotator.formats.format import Format
 from annotator.formats.reading import ImportContext, ImportedItem
 from annotator.formats.source import ExportSource
-from annotator.items.listing import RefColumns, find_delimiter, open_text, parse_box, read_table
+from annotator.items.listing import (
+    RefColumns,
+    find_delimiter,
+    open_text,
+    parse_box,
+    read_list,
+    read_table,
+)
 from annotator.items.refs import Item, make_printable
 from annotator.project.project import ProjectFolder
 
@@ -178,3 +186,35 @@ FORMAT = Format(
     "csv", write, read,
     keeps=frozenset({"boxes", "whole", "order", "columns", "unlabelled", "paths"}),
 )  # fmt: skip
+
+
+def write_list(source: ExportSource, place: Path) -> None:
+    """The labelled items, one a line."""
+    with place.open("w", encoding="utf-8", errors="surrogateescape") as file:
+        for record in source.records():
+            if record.label is None:
+                source.leave_out("skipped" if record.skipped else "without a label")
+                continue
+            file.write(f"{format_list_line(record.item)}\n")
+            source.written += 1
+
+
+def format_list_line(item: Item) -> str:
+    """An item as `path` or `path top left bottom right`, in whole pixels."""
+    if item.box is None:
+        return item.path
+    x, y, w, h = item.box
+    return f"{item.path} {round(y)} {round(x)} {round(y + h)} {round(x + w)}"
+
+
+def read_paths(reading: ImportContext) -> Iterator[ImportedItem]:
+    """Every listed item, with the label that the reading was given for all of them."""
+    problems: list[str] = []
+    root = reading.images or Path.cwd()
+    for row in read_list(reading.path, root, problems):
+        yield ImportedItem(f"line {row.line}", row.item, reading.label)
+        reading.take(problems)
+    reading.take(problems)
+
+
+LIST = Format("list", write_list, read_paths, keeps=frozenset({"boxes", "whole", "order", "paths"}))

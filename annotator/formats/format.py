@@ -46,8 +46,8 @@ without a label; skipped ones; and the very paths of the images."""
 MODULES = {
     "csv": "csv",
     "plain-csv": "csv_jsonl",
-    "list": "lists",
-    "jsonl": "jsonl",
+    "list": "csv:LIST",
+    "jsonl": "csv_jsonl:JSONL",
     "parquet": "parquet",
     "coco": "coco.write",
     "coco-results": "coco.write:RESULTS",

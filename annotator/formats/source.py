@@ -19,18 +19,18 @@ from annotator import proposals
 from annotator.detection.proposal import UNNAMED
 from annotator.errors import ImageError, ProjectError
 from annotator.formats.columnar_log import ColumnarLog
-from annotator.formats.predicted import PoolPredictions
 from annotator.formats.splits import Splits, assign_splits, unit_hash
 from annotator.images import ImageFolder
 from annotator.images.decode import open_image
 from annotator.items.listing import RefColumns, find_delimiter, open_text
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import Item, make_printable
-from annotator.log.entries import Entry
+from annotator.log.entries import Entry, LogState
 from annotator.project import label_sets
 from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder
 from annotator.proposals.verdict import ACCEPT_LABELS, REJECT_LABELS
+from annotator.session.predict import fit, iter_predictions, unlabelled_rows
 
 EXPORT_FILTERS = ("labelled", "human", "flagged", "unflagged")
 
@@ -84,6 +84,48 @@ class ImageRecords(NamedTuple):
     path: str
     split: str
     records: list[ExportRecord]
+
+
+_PREDICTION_BATCH = 1 << 14
+
+
+class PoolPredictions:
+    """Class and probability of every item that nobody has labelled and that has features."""
+
+    def __init__(self, project: ProjectFolder, refs: RefTable, state: LogState) -> None:
+        """Raises `FeatureError` without features, `ProjectError` without labels of two classes."""
+        fitted = fit(project, state)
+        self.model = fitted.model.name
+        self._names = fitted.classes
+        self._code = np.full(len(refs), -1, np.int32)
+        self._score = np.zeros(len(refs), np.float32)
+        batch: list[str] = []
+        codes: list[int] = []
+        scores: list[float] = []
+        for prediction in iter_predictions(fitted, unlabelled_rows(refs, state)):
+            batch.append(prediction.ref)
+            codes.append(int(prediction.proba.argmax()))
+            scores.append(float(prediction.proba.max()))
+            if len(batch) >= _PREDICTION_BATCH:
+                self._keep(refs, batch, codes, scores)
+        self._keep(refs, batch, codes, scores)
+
+    def of(self, row: int) -> tuple[str, float, str] | None:
+        """Class, probability and model."""
+        code = int(self._code[row])
+        if code < 0:
+            return None
+        return self._names[code], round(float(self._score[row]), 6), self.model
+
+    def _keep(
+        self, refs: RefTable, batch: list[str], codes: list[int], scores: list[float]
+    ) -> None:
+        if batch:
+            rows = refs.rows(batch)
+            self._code[rows], self._score[rows] = codes, scores
+        batch.clear()
+        codes.clear()
+        scores.clear()
 
 
 _CHUNK = 4096

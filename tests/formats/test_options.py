@@ -13,8 +13,7 @@ import pytest
 from PIL import Image
 
 from annotator.features.store import FeatureStore
-from annotator.formats.predicted import PoolPredictions
-from annotator.formats.source import ExportOptions, ExportSource
+from annotator.formats.source import ExportOptions, ExportSource, PoolPredictions
 from annotator.formats.splits import assign_splits, parse_splits
 from annotator.items.refs import Item
 from annotator.log.entries import Action, Entry, replay
