@@ -25,7 +25,7 @@ from annotator.pages import PageOrder, PageRequest, SelectionMode
 from annotator.pages.browse import BrowseSource
 from annotator.project.clusters import Clusters, read_clusters
 from annotator.project.item_pool import load_refs
-from annotator.project.priorities import read_priorities
+from annotator.project.item_pool import read_priorities
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
 from annotator.proposals import ProposalWriter
@@ -180,9 +180,10 @@ def test_typical_asks_one_item_of_each_cluster_and_runs_all_of_them(project: Pro
 
 
 def browse(project: ProjectFolder, store: SqliteStore, wish: PageRequest) -> BrowseSource:
-    session = LabelSession(store, project.settings.names, annotator="ann")
+    session = LabelSession(
+        store, project.settings.names, annotator="ann", clusters=read_clusters(project)
+    )
     session.extend(load_refs(project))
-    session.learner.clusters = read_clusters(project)
     return BrowseSource(session, wish)
 
 

@@ -28,7 +28,7 @@ from annotator.detection.results import DetectionCache, ImageDetections
 from annotator.errors import ExtraMissing, FeatureError
 from annotator.log.entries import replay
 from annotator.log.store import SqliteStore
-from annotator.project.priorities import read_priorities
+from annotator.project.item_pool import read_priorities
 from annotator.project.project import ProjectFolder
 from annotator.proposals import read_proposals
 from tests.propose import checkpoints
@@ -50,7 +50,7 @@ class Squares:
     """A detector that a test can foresee: each bright thing on black, to the pixel."""
 
     name, classes, batch_size, threads = "squares", ("square",), 3, 1
-    swaps: tuple[int, ...] = ()
+    flip_indices: tuple[int, ...] = ()
 
     def __init__(self, answer: Callable[[Detections], Detections | str] | None = None) -> None:
         self.answer = answer or (lambda found: found)

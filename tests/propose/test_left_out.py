@@ -187,7 +187,7 @@ def _proposal(name: str) -> Proposal:
 def test_a_full_disk_names_the_file_and_the_next_run_has_it_all(photos: Path) -> None:
     project = open_proposal_project(photos)
     work = """
-with ProposalWriter(Project.open(place)) as writer:
+with ProposalWriter(ProjectFolder.open(place)) as writer:
     writer.add([proposal("a.png")])
     writer.add([proposal("b.png")])
 """
@@ -203,7 +203,7 @@ with ProposalWriter(Project.open(place)) as writer:
 def test_images_done_before_the_disk_was_full_stay_done(photos: Path) -> None:
     project = open_proposal_project(photos)
     work = """
-with Done(Project.open(place), {"model": "m"}) as done:
+with ProcessedImages(ProjectFolder.open(place), {"model": "m"}) as done:
     for name in ("a.png", "b\\u2028.png", "c.png", "d.png"):
         done.add(name)
 """
