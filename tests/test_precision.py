@@ -24,7 +24,7 @@ from annotator.proposals.precision import (
     suggest_threshold,
     wilson_interval,
 )
-from annotator.proposals.verdict import proposal_probabilities
+from annotator.proposals.verdicts import proposal_probabilities
 from tests.proposing import label, photos, proposal, state_of, write
 
 

@@ -41,7 +41,7 @@ def open_image_project(
     """The project that proposals go to, and all images; `left_out` gets what cannot be listed."""
     from annotator.items.listing import SkippedFiles
     from annotator.proposals import open_proposal_project
-    from annotator.proposals.images import list_image_paths
+    from annotator.proposals.opening import list_image_paths
 
     opened = open_proposal_project(images, folder, classes)
     unlisted = SkippedFiles()

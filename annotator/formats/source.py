@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 from array import array
@@ -29,7 +30,7 @@ from annotator.log.entries import Entry, LogState
 from annotator.project import label_sets
 from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder
-from annotator.proposals.verdict import ACCEPT_LABELS, REJECT_LABELS
+from annotator.proposals.verdicts import ACCEPT_LABELS, REJECT_LABELS
 from annotator.session.predict import fit, iter_predictions, unlabelled_rows
 
 EXPORT_FILTERS = ("labelled", "human", "flagged", "unflagged")
@@ -375,7 +376,6 @@ def _ref_path(ref: str) -> str:
     return Item.parse(ref).path if "#" in ref else ref
 
 
-_BOM = b"\xef\xbb\xbf"
 _NO_CELLS: Mapping[str, str] = {}
 
 
@@ -413,29 +413,34 @@ class ExtraColumns:
 
     def _scan(self) -> None:
         with self._file.open("rb") as raw:
-            begin = 3 if raw.read(3) == _BOM else 0
+            begin = 3 if raw.read(3) == codecs.BOM_UTF8 else 0
         with open_text(self._file) as lines:
-            counter = _ByteCounter(lines, begin)
-            reader = csv.reader(counter, delimiter=self._delimiter)
+            recorder = LineRecorder(lines)
+            reader = csv.reader(recorder, delimiter=self._delimiter)
             next(reader)
-            before = counter.at
+            begin += len(recorder.take().encode())
             for cells in reader:
                 if cells:
-                    self._starts.append(before)
-                before = counter.at
-            self._starts.append(before)
+                    self._starts.append(begin)
+                begin += len(recorder.take().encode())
+            self._starts.append(begin)
 
 
-class _ByteCounter:
-    """Hands lines on and counts their bytes."""
+class LineRecorder:
+    """Hands lines to a csv reader and remembers those of the current record."""
 
-    def __init__(self, lines: Iterator[str], begin: int) -> None:
-        self._lines, self.at = lines, begin
+    def __init__(self, lines: Iterator[str]) -> None:
+        self._lines, self._taken = lines, list[str]()
 
-    def __iter__(self) -> _ByteCounter:
+    def __iter__(self) -> LineRecorder:
         return self
 
     def __next__(self) -> str:
         line = next(self._lines)
-        self.at += len(line.encode())
+        self._taken.append(line)
         return line
+
+    def take(self) -> str:
+        text = "".join(self._taken)
+        self._taken.clear()
+        return text

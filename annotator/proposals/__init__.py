@@ -13,19 +13,23 @@ What a label says of a proposal:
 
 from __future__ import annotations
 
-from annotator.proposals.boxes import AcceptedBox, iter_accepted_boxes
 from annotator.proposals.done import ProcessedImages
 from annotator.proposals.opening import open_proposal_project
 from annotator.proposals.table import (
     PROPOSALS_FILE,
-    ProposalPrior,
     ProposalRow,
     ProposalTable,
     has_proposals,
-    load_proposal_prior,
     read_proposals,
 )
-from annotator.proposals.verdict import ProposalVerdict, judge_proposal
+from annotator.proposals.verdicts import (
+    AcceptedBox,
+    ProposalPrior,
+    ProposalVerdict,
+    iter_accepted_boxes,
+    judge_proposal,
+    load_proposal_prior,
+)
 from annotator.proposals.writing import ProposalWriter
 
 __all__ = [

@@ -20,7 +20,7 @@ from annotator.items.ref_table import RefTable
 from annotator.items.refs import Item
 from annotator.log.entries import LogState
 from annotator.project.clusters import cluster_members, write_clusters
-from annotator.project.priorities import Priority, write_priorities
+from annotator.project.item_pool import Priority, write_priorities
 from annotator.project.project import ProjectFolder
 from annotator.proposals.table import ProposalTable
 

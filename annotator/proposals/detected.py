@@ -20,9 +20,9 @@ from annotator.errors import ProjectError
 from annotator.items.refs import make_printable, plural
 from annotator.log.entries import Action, Entry, LogState, replay
 from annotator.log.store import SqliteStore
-from annotator.project.priorities import Priority, write_priorities
+from annotator.project.item_pool import Priority, write_priorities
 from annotator.project.project import ProjectFolder
-from annotator.proposals.verdict import ACCEPT_LABELS
+from annotator.proposals.verdicts import ACCEPT_LABELS
 from annotator.proposals.writing import ProposalWriter
 
 DISAGREEMENT_REASON = "disagreement"

@@ -29,7 +29,7 @@ from annotator.project.clusters import NOISE_CLASS, cluster_members, read_cluste
 from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder
 from annotator.proposals.table import read_proposals
-from annotator.proposals.verdict import REJECT_LABELS
+from annotator.proposals.verdicts import REJECT_LABELS
 
 
 @dataclass(slots=True)

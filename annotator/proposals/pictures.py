@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import colorsys
 import json
-from collections.abc import Callable, Iterator, Mapping
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+from PIL import Image, ImageDraw, ImageFont
 
 from annotator.detection.proposal import strip_file_name
-from annotator.detection.render import MAX_RENDER_SIDE, BoxCaption, draw_captions
 from annotator.errors import ImageError, ProjectError
 from annotator.features.decoding import map_pipelined
 from annotator.images import ImageFolder
@@ -18,7 +21,10 @@ from annotator.items.refs import Box, Item, make_printable
 from annotator.project.project import ProjectFolder
 from annotator.proposals.table import ProposalRow, read_proposals
 
+MAX_RENDER_SIDE = 1600
+"""Larger pictures are drawn smaller, in pixels."""
 _THREADS = 4
+_Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 def group_by_image(
@@ -74,6 +80,54 @@ def render_proposals(
         if fault is not None:
             failed(fault)
     return faults.count(None)
+
+
+class BoxCaption(NamedTuple):
+    """A box and what is written at it."""
+
+    box: Box
+    """In pixels of the source image."""
+    name: str
+    score: float
+
+
+def draw_captions(
+    picture: Image.Image, scale: float, captions: Sequence[BoxCaption]
+) -> Image.Image:
+    """A copy of `picture`, which has `scale` pixels for each pixel of its source, with boxes and
+    names; the best ones on top, each class with a colour of its own."""
+    image = picture.copy()
+    pen = ImageDraw.Draw(image)
+    width = max(1, round(max(image.size) / 400))
+    font = ImageFont.load_default(max(10.0, max(image.size) / 60))
+    for caption in sorted(captions, key=lambda caption: caption.score):
+        _draw_caption(pen, caption, scale, width, font)
+    return image
+
+
+def _draw_caption(
+    pen: ImageDraw.ImageDraw, caption: BoxCaption, scale: float, width: int, font: _Font
+) -> None:
+    x, y, w, h = (side * scale for side in caption.box)
+    colour = class_color(caption.name)
+    pen.rectangle((x, y, max(x, x + w - 1), max(y, y + h - 1)), outline=colour, width=width)
+    text = f"{caption.name} {caption.score:.2f}"
+    left, top, right, bottom = pen.textbbox((0, 0), text, font=font)
+    above = max(0.0, y - (bottom - top) - 2 * width)
+    pen.rectangle(
+        (x, above, x + right - left + 2 * width, above + bottom - top + 2 * width), colour
+    )
+    pen.text((x + width - left, above + width - top), text, fill=(0, 0, 0), font=font)
+
+
+def class_color(name: str) -> tuple[int, int, int]:
+    """A light colour that a name always has."""
+    hue = zlib.crc32(name.encode("utf-8", "surrogateescape")) % 360 / 360
+    red, green, blue = colorsys.hls_to_rgb(hue, 0.65, 0.9)
+    return round(255 * red), round(255 * green), round(255 * blue)
+
+
+# --- COCO
 
 
 def write_proposals_coco(

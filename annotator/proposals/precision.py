@@ -23,7 +23,7 @@ from annotator.items.refs import make_printable
 from annotator.log.entries import LogState
 from annotator.project.project import ProjectFolder
 from annotator.proposals.table import ProposalTable
-from annotator.proposals.verdict import judge_proposal
+from annotator.proposals.verdicts import judge_proposal
 
 CONFIDENCE_LEVEL = 0.95
 """Of how many such intervals hold the truth."""

@@ -17,7 +17,6 @@ from annotator.items.csv_rows import read_rows
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import make_printable
 from annotator.project.project import ProjectFolder
-from annotator.proposals.verdict import proposal_probabilities
 
 PROPOSALS_FILE = "proposals.csv"
 PROPOSAL_COLUMNS = ("ref", "score", "votes", "name", "model", "extra")
@@ -151,36 +150,6 @@ class ProposalTable:
         """The proposal with the highest score for an item."""
         first = int(self.refs.rows([ref])[0]) if len(self) else -1
         return self[int(self.best[first])] if first >= 0 else None
-
-
-class ProposalPrior:
-    """What the labelling screen shows while no model has learnt anything yet; blind, as in an
-    audit, only what is to be judged."""
-
-    def __init__(self, table: ProposalTable, classes: tuple[str, ...], blind: bool = False) -> None:
-        self._table, self._classes, self._blind = table, classes, blind
-
-    def prediction(self, ref: str) -> tuple[dict[str, float], str] | None:
-        """Class to probability, and the model that says so; None without a proposal, or for a
-        name that is no class where nothing stands for yes."""
-        found = None if self._blind else self._table.find(ref)
-        proba = proposal_probabilities(found.name, found.score, self._classes) if found else None
-        return (proba, found.model) if found and proba else None
-
-    def words(self, ref: str, hidden: bool = False) -> str:
-        """`person 0.87, 2 votes`: what is to be accepted or rejected; `hidden`, only the name."""
-        found = self._table.find(ref)
-        if found is None or self._blind or hidden:
-            return found.name if found else ""
-        votes = f", {found.votes} votes" if found.votes > 1 else ""
-        return f"{found.name} {found.score:.2f}{votes}"
-
-
-def load_proposal_prior(project: ProjectFolder, blind: bool = False) -> ProposalPrior | None:
-    """What proposals say of a project's items; None where it has none."""
-    if not has_proposals(project):
-        return None
-    return ProposalPrior(ProposalTable.load(project), project.settings.names, blind)
 
 
 def _best_rows(refs: RefTable, scores: NDArray[np.float64]) -> NDArray[np.int64]:

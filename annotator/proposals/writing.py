@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import fcntl
 import io
 import json
 import os
@@ -16,6 +15,7 @@ from typing import Any, NamedTuple, Self
 
 from annotator.detection.proposal import Proposal, iou
 from annotator.errors import ProjectError
+from annotator.items.atomic import Held, lock_file
 from annotator.items.refs import Box, Item, make_printable
 from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder
@@ -247,18 +247,14 @@ def _acquire_lock(project: ProjectFolder) -> int:
     with suppress(OSError):
         folder.mkdir(exist_ok=True)
     try:
-        number = os.open(folder / "proposals.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o666)
+        return lock_file(folder / "proposals.lock")
+    except Held:
+        raise ProjectError(
+            f"{make_printable(str(project.folder))}: another process is writing proposals. "
+            "Wait until it ends, or give another folder with --project."
+        ) from None
     except OSError as error:
         raise ProjectError(
-            f"{make_printable(str(folder))} cannot be written: {error.strerror}; give --project another "
-            "folder"
+            f"{make_printable(str(folder))}: cannot lock proposals.lock ({error.strerror}). "
+            "Make room or rights there; a disk without file locks cannot hold a project."
         ) from error
-    try:
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(number)
-        raise ProjectError(
-            f"another process is writing proposals to {make_printable(str(project.folder))}; wait for "
-            "its end, or give --project another folder"
-        ) from None
-    return number
