@@ -19,8 +19,7 @@ import numpy as np
 
 from annotator.simulate import SimulateOptions, run_simulations
 from annotator.simulate.options import parse_seeds
-from annotator.simulate.summary import summarize_runs
-from annotator.simulate.table import align_columns
+from annotator.simulate.summary import align_columns, summarize_runs
 from annotator.simulate.task import load_truth, make_task
 from benchmarks._certificates import outcomes
 from benchmarks._figure import draw, panel

@@ -10,7 +10,7 @@ import pytest
 from annotator.errors import RefError
 from annotator.log.store import SqliteStore
 from annotator.project.clusters import read_clusters
-from annotator.project.priorities import Priority, read_priorities, write_priorities
+from annotator.project.item_pool import Priority, read_priorities, write_priorities
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
 from annotator.session.session import LabelSession
@@ -25,11 +25,10 @@ def project(tmp_path: Path) -> ProjectFolder:
 
 
 def _session(project: ProjectFolder) -> LabelSession:
-    session = LabelSession(
-        SqliteStore(project.labels_file), ("no", "yes"), annotator="ann", ahead=3
-    )
-    session.queue.ask_first(read_priorities(project))
-    return session
+    return LabelSession(
+        SqliteStore(project.labels_file), ("no", "yes"), annotator="ann", ahead=3,
+        priorities=read_priorities(project),
+    )  # fmt: skip
 
 
 def _asked(session: LabelSession, count: int) -> list[str]:

@@ -17,10 +17,9 @@ import annotator
 from annotator.formats import new_project
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
+from annotator.report.elements import Markup, Thumbnails
 from annotator.report.figures import collect_figures
-from annotator.report.markup import Markup
 from annotator.report.page import render_page
-from annotator.report.thumbnails import Thumbnails
 
 ITEMS = 80
 EVIL = "<script>alert(1)</script>.png".replace("/", "_")

@@ -32,7 +32,7 @@ def report(
     from annotator.project.project import ProjectFolder
     from annotator.report.figures import collect_figures
     from annotator.report.page import render_page
-    from annotator.report.thumbnails import Thumbnails
+    from annotator.report.elements import Thumbnails
 
     opened = ProjectFolder.open(project)
     if as_json:

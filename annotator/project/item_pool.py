@@ -1,18 +1,26 @@
-"""The pool: the refs of a project, streamed while they are listed, cached for the next start."""
+"""The items of a project, streamed while they are listed and cached, and those to ask first."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from annotator.errors import RefError, bullet_list
 from annotator.items.atomic import write_atomically
-from annotator.items.csv_rows import csv_bytes
+from annotator.items.csv_rows import csv_bytes, read_rows
 from annotator.items.listing import SkippedFiles, read_table, walk_images
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import make_printable
 from annotator.project.project import ProjectFolder
+
+PRIORITIES_FILE = "first.csv"
+"""`ref,why` in the order in which to ask; plain text, safe to edit and to delete.
+
+`why` goes into the log as what picked the item. Such labels teach the model and stay out of the
+error estimate, because nothing was drawn at random.
+"""
 
 
 def stream_refs(project: ProjectFolder, skipped: SkippedFiles) -> Iterator[Sequence[str]]:
@@ -112,3 +120,31 @@ def _write_cache(project: ProjectFolder, refs: RefTable, stamp: str) -> None:
         file.with_suffix(".json").write_text(stamp)
     except OSError:
         pass  # a cache that cannot be written costs time, nothing else
+
+
+class Priority(NamedTuple):
+    """An item that is to be asked early."""
+
+    ref: str
+    why: str
+    """What picked it, in a word: "disagreement", "cluster" …"""
+
+
+def read_priorities(project: ProjectFolder) -> list[Priority]:
+    """What is to be asked first, in order; empty without such a file, and for lines without ref.
+
+    Raises `RefError` for a file that is no CSV in UTF-8.
+    """
+    file = project.folder / PRIORITIES_FILE
+    if not file.is_file():
+        return []
+    rows = [cells for _, cells in read_rows(file)]
+    return [Priority(*(*cells, "first")[:2]) for cells in rows[1:] if cells[0]]
+
+
+def write_priorities(project: ProjectFolder, items: Iterable[Priority], *, replace: str) -> None:
+    """Ask `items` first, before what stood there; lines with the reason `replace` give way."""
+    new = list(items)
+    refs = {item.ref for item in new}
+    kept = [old for old in read_priorities(project) if old.why != replace and old.ref not in refs]
+    write_atomically(project.folder / PRIORITIES_FILE, csv_bytes(Priority._fields, [*new, *kept]))

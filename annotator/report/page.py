@@ -8,8 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from annotator.items.refs import plural
-from annotator.report.charts import ChartCurve, line_chart, share_bar
-from annotator.report.markup import Content, Markup, html_element, join_markup
+from annotator.report.elements import (
+    ChartCurve,
+    Content,
+    Markup,
+    html_element,
+    join_markup,
+    line_chart,
+    share_bar,
+)
 
 Thumbnail = Callable[[str], Markup]
 _STYLE = Path(__file__).with_name("style.css")

@@ -7,6 +7,6 @@ from __future__ import annotations
 
 from annotator.simulate.options import SimulateOptions
 from annotator.simulate.runs import default_state_file, run_simulations
-from annotator.simulate.table import format_result
+from annotator.simulate.summary import format_result
 
 __all__ = ["SimulateOptions", "run_simulations", "format_result", "default_state_file"]

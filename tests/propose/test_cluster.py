@@ -24,8 +24,7 @@ from annotator.log.store import SqliteStore
 from annotator.pages import PageOrder, PageRequest, SelectionMode
 from annotator.pages.browse import BrowseSource
 from annotator.project.clusters import Clusters, read_clusters
-from annotator.project.item_pool import load_refs
-from annotator.project.item_pool import read_priorities
+from annotator.project.item_pool import load_refs, read_priorities
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
 from annotator.proposals import ProposalWriter

@@ -1,13 +1,55 @@
-"""Line charts and bars as SVG: no script, no network, colours from the page's style."""
+"""The parts of the page as HTML and SVG: escaped elements, charts and thumbnails."""
 
 from __future__ import annotations
 
+import base64
+import html
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from annotator.report.markup import Markup, html_element, join_markup
+from annotator.errors import AnnotatorError
+from annotator.images import ImageFolder, draw_box
+from annotator.items.refs import Item, make_printable
+from annotator.project.project import ProjectFolder
+
+
+@dataclass(frozen=True, slots=True)
+class Markup:
+    """Finished markup; anything else that is put into an element is text."""
+
+    text: str
+
+
+Content = Markup | str | int | float | None
+
+
+def html_element(tag: str, *content: Content, **attributes: object) -> Markup:
+    """`<tag …>content</tag>`; underscores in attribute names stand for dashes."""
+    given = {name.rstrip("_").replace("_", "-"): value for name, value in attributes.items()}
+    words = "".join(
+        f' {name}="{escape_html(str(value))}"' for name, value in given.items() if value is not None
+    )
+    return Markup(f"<{tag}{words}>{join_markup(*content).text}</{tag}>")
+
+
+def join_markup(*content: Content) -> Markup:
+    """All of it, one after the other."""
+    return Markup(
+        "".join(one.text if isinstance(one, Markup) else _content_text(one) for one in content)
+    )
+
+
+def _content_text(value: str | int | float | None) -> str:
+    return "" if value is None else escape_html(str(value))
+
+
+def escape_html(text: str) -> str:
+    """Text as HTML, its control and bidi characters made visible."""
+    return html.escape(make_printable(text), quote=True)
+
 
 WIDTH, HEIGHT = 640, 240
 LEFT, RIGHT, TOP, BOTTOM = 60, 12, 12, 42
@@ -142,3 +184,26 @@ def share_bar(low: float, value: float, high: float) -> Markup:
         preserveAspectRatio="none",
         role="presentation",
     )
+
+
+THUMBNAIL_SIZE = (160, 160)
+_QUALITY = 82
+
+
+class Thumbnails:
+    """Makes `<img>` elements that need no file beside the page."""
+
+    def __init__(self, project: ProjectFolder) -> None:
+        self._folder = ImageFolder(project.images.resolve(), project.settings.max_pixels)
+        self._context = project.settings.context
+
+    def __call__(self, ref: str) -> Markup:
+        """The item's picture, or the reason why there is none."""
+        try:
+            crop = self._folder.crop(Item.parse(ref), THUMBNAIL_SIZE, self._context)
+        except AnnotatorError as error:
+            return html_element("span", str(error), class_="broken")
+        file = io.BytesIO()
+        draw_box(crop).convert("RGB").save(file, "JPEG", quality=_QUALITY)
+        data = base64.b64encode(file.getvalue()).decode()
+        return html_element("img", src=f"data:image/jpeg;base64,{data}", alt=ref, loading="lazy")
