@@ -8,11 +8,12 @@ from typing import Annotated
 
 import typer
 
+from annotator.cli.project_options import ProjectArgument
 from annotator.items.refs import make_printable
 
 
 def add(
-    project: Annotated[Path, typer.Argument(metavar="PROJECT", help="A project folder.")],
+    project: ProjectArgument,
     images: Annotated[
         Path | None, typer.Option(help="A folder: every image below it that is no item yet.")
     ] = None,

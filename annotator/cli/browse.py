@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from annotator.cli.labelling import AnnotatorOption, GraphicsOption, ThemeOption
+from annotator.cli.project_options import (
+    AnnotatorOption,
+    GraphicsOption,
+    ProjectArgument,
+    ThemeOption,
+)
 from annotator.errors import ProjectError
 from annotator.items.refs import make_printable
 
@@ -30,7 +34,7 @@ SelectOption = Annotated[
 
 
 def browse(
-    folder: Annotated[Path, typer.Argument(metavar="PROJECT", help="A project folder.")],
+    folder: ProjectArgument,
     label: LabelOption = None,
     select: SelectOption = "",
     negative: Annotated[

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from annotator.cli.project_options import JsonOption
 from annotator.items.refs import make_printable
 
 ENVIRONMENT = {
@@ -30,7 +31,7 @@ def config(
     origin: Annotated[
         bool, typer.Option("--origin", help="Say for each where it comes from.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Show the settings that hold, of a project or of yourself.
 

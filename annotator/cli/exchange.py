@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from annotator.cli.project_options import ProjectArgument
 from annotator.items.refs import make_printable
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 _LONG_EXPORT = 50_000
 """From so many items on an export shows how far it is."""
-ProjectArgument = Annotated[Path, typer.Argument(metavar="PROJECT", help="A project folder.")]
 
 
 def complete_formats() -> list[str]:

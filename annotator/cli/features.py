@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +12,7 @@ from annotator.cli.progress_output import (
     format_rate,
     open_progress_output,
 )
+from annotator.cli.project_options import ProjectArgument
 from annotator.errors import bullet_list
 from annotator.items.refs import make_printable
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def features(
-    project: Annotated[Path, typer.Argument(metavar="PROJECT", help="A project folder.")],
+    project: ProjectArgument,
     model: Annotated[
         str | None,
         typer.Option(

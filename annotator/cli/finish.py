@@ -8,13 +8,17 @@ import shlex
 import sys
 import time
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from annotator.cli.labelling import AnnotatorOption, GraphicsOption
-from annotator.cli.project_options import override_settings
+from annotator.cli.project_options import (
+    AnnotatorOption,
+    GraphicsOption,
+    JsonOption,
+    ProjectArgument,
+    override_settings,
+)
 from annotator.errors import ProjectError
 from annotator.items.refs import make_printable
 
@@ -26,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def finish(
-    project: Annotated[Path, typer.Argument(metavar="PROJECT", help="A project folder.")],
+    project: ProjectArgument,
     max_error: Annotated[
         float, typer.Option(min=1e-6, max=0.5, help="At most this share of them may be wrong.")
     ] = 0.01,
@@ -39,7 +43,7 @@ def finish(
     take_back: Annotated[
         bool, typer.Option("--take-back", help="Undo every label that a model gave.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Let the model label the rest, where an audit certifies that few of its labels are wrong.
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from annotator.cli.labelling import GraphicsOption
+from annotator.cli.project_options import GraphicsOption, JsonOption, ProjectArgument
 from annotator.errors import ProjectError
 from annotator.items.refs import make_printable
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from annotator.project.project import ProjectFolder
 
 HELP = "Give out pages of images as tasks, and see who did them and how well."
-ProjectArgument = Annotated[Path, typer.Argument(metavar="PROJECT", help="A project folder.")]
 NameOption = Annotated[
     str | None, typer.Option("--name", help="Which set of HITs, where there are several.")
 ]
@@ -223,7 +222,7 @@ def assign(
 
 def status(
     project: ProjectArgument,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Say how far the HITs are, who did them, their completion codes and gold scores.
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from annotator.cli.labelling import AnnotatorOption, GraphicsOption, ThemeOption
 from annotator.cli.model_runs import format_left_out
+from annotator.cli.project_options import AnnotatorOption, GraphicsOption, ThemeOption
 from annotator.errors import ProjectError
 from annotator.items.refs import make_printable, shell_quoted
 

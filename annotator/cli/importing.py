@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from annotator.cli.exchange import ProjectArgument, complete_formats, load_named_format
+from annotator.cli.exchange import complete_formats, load_named_format
+from annotator.cli.project_options import ProjectArgument
 from annotator.errors import ProjectError
 from annotator.items.refs import make_printable
 

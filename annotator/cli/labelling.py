@@ -11,6 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from annotator.cli.project_options import (
+    AnnotatorOption,
+    ClassesOption,
+    ContextOption,
+    EstimatorOption,
+    FindOption,
+    GraphicsOption,
+    KeymapOption,
+    ModelOption,
+    StrategyOption,
+    ThemeOption,
     check_setting_names,
     find_refs_of_others,
     open_or_create,
@@ -24,45 +34,6 @@ from annotator.items.refs import make_printable, plural, shell_quoted
 if TYPE_CHECKING:
     from annotator.project.project import ProjectFolder
     from annotator.project.settings import Settings
-
-ClassesOption = Annotated[
-    str | None,
-    typer.Option("--classes", help="Class names, separated by commas; the first gets key A."),
-]
-AnnotatorOption = Annotated[
-    str | None,
-    typer.Option(envvar="ANNOTATOR_NAME", help="Who labels; your login name if not given."),
-]
-GraphicsOption = Annotated[
-    str | None,
-    typer.Option(
-        envvar="ANNOTATOR_GRAPHICS",
-        help="How pictures are drawn: auto, kitty, sixel, iterm, halfcell or none.",
-    ),
-]
-StrategyOption = Annotated[
-    str | None,
-    typer.Option(envvar="ANNOTATOR_STRATEGY", help="Query strategy, such as margin or random."),
-]
-FindOption = Annotated[str | None, typer.Option(help="Hunt for this rare class.")]
-EstimatorOption = Annotated[
-    str | None, typer.Option(help="Classifier: ridge, logistic, or module:Class, file.py:Class.")
-]
-ContextOption = Annotated[
-    float | None,
-    typer.Option(min=0, max=10, help="Picture around a box, as a share of its larger side."),
-]
-ModelOption = Annotated[
-    str | None,
-    typer.Option(
-        envvar="ANNOTATOR_MODEL", help="Features: classic, dinov2-small, an id, a folder."
-    ),
-]
-KeymapOption = Annotated[
-    str | None,
-    typer.Option(envvar="ANNOTATOR_KEYMAP", help="Keys: default, prodigy, navigate or vim."),
-]
-ThemeOption = Annotated[str | None, typer.Option(envvar="ANNOTATOR_THEME", help="Colours.")]
 
 
 def run(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from annotator.cli.project_options import ProjectArgument
 
 if TYPE_CHECKING:
     from annotator.log.entries import Entry
@@ -18,7 +19,7 @@ _POLL_SECONDS = 0.5  # seconds between looks for rows of others
 
 
 def log(
-    project: Annotated[Path, typer.Argument(metavar="PROJECT", help="A project folder.")],
+    project: ProjectArgument,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     last: Annotated[int | None, typer.Option("-n", "--last", min=1, help="Only so many.")] = None,
     follow: Annotated[

@@ -4,17 +4,61 @@ from __future__ import annotations
 
 import csv
 import shlex
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from annotator.errors import ProjectError
 from annotator.items.refs import make_printable, shell_quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from annotator.project.project import ProjectFolder
     from annotator.project.settings import ClassInfo, Settings
+
+
+ProjectArgument = Annotated[Path, typer.Argument(metavar="PROJECT", help="A project folder.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+ClassesOption = Annotated[
+    str | None,
+    typer.Option("--classes", help="Class names, separated by commas; the first gets key A."),
+]
+AnnotatorOption = Annotated[
+    str | None,
+    typer.Option(envvar="ANNOTATOR_NAME", help="Who labels; your login name if not given."),
+]
+GraphicsOption = Annotated[
+    str | None,
+    typer.Option(
+        envvar="ANNOTATOR_GRAPHICS",
+        help="How pictures are drawn: auto, kitty, sixel, iterm, halfcell or none.",
+    ),
+]
+StrategyOption = Annotated[
+    str | None,
+    typer.Option(envvar="ANNOTATOR_STRATEGY", help="Query strategy, such as margin or random."),
+]
+FindOption = Annotated[str | None, typer.Option(help="Hunt for this rare class.")]
+EstimatorOption = Annotated[
+    str | None, typer.Option(help="Classifier: ridge, logistic, or module:Class, file.py:Class.")
+]
+ContextOption = Annotated[
+    float | None,
+    typer.Option(min=0, max=10, help="Picture around a box, as a share of its larger side."),
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        envvar="ANNOTATOR_MODEL", help="Features: classic, dinov2-small, an id, a folder."
+    ),
+]
+KeymapOption = Annotated[
+    str | None,
+    typer.Option(envvar="ANNOTATOR_KEYMAP", help="Keys: default, prodigy, navigate or vim."),
+]
+ThemeOption = Annotated[str | None, typer.Option(envvar="ANNOTATOR_THEME", help="Colours.")]
 
 
 def parse_classes(text: str | None) -> tuple[ClassInfo, ...]:

@@ -9,11 +9,12 @@ from typing import Annotated
 
 import typer
 
+from annotator.cli.project_options import ProjectArgument
 from annotator.items.refs import make_printable
 
 
 def report(
-    project: Annotated[Path, typer.Argument(metavar="PROJECT", help="A project folder.")],
+    project: ProjectArgument,
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Where the page goes; - for standard output.")
     ] = Path("report.html"),
@@ -30,9 +31,9 @@ def report(
     """
     from annotator.formats.output_file import open_output
     from annotator.project.project import ProjectFolder
+    from annotator.report.elements import Thumbnails
     from annotator.report.figures import collect_figures
     from annotator.report.page import render_page
-    from annotator.report.elements import Thumbnails
 
     opened = ProjectFolder.open(project)
     if as_json:

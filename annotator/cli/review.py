@@ -8,13 +8,16 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from annotator.cli.labelling import AnnotatorOption, GraphicsOption
-from annotator.cli.project_options import override_settings
+from annotator.cli.project_options import (
+    AnnotatorOption,
+    GraphicsOption,
+    ProjectArgument,
+    override_settings,
+)
 from annotator.errors import ProjectError
 from annotator.items.refs import make_printable, plural, shell_quoted
 
@@ -36,7 +39,7 @@ _MANY_ITEMS = 5000
 
 
 def review(
-    project: Annotated[Path, typer.Argument(metavar="PROJECT", help="A project folder.")],
+    project: ProjectArgument,
     queue: Annotated[
         str | None,
         typer.Option(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from annotator.cli.project_options import JsonOption, ProjectArgument
 from annotator.items.refs import make_printable
 
 if TYPE_CHECKING:
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 def search(
-    project: Annotated[Path, typer.Argument(metavar="PROJECT", help="A project folder.")],
+    project: ProjectArgument,
     query: Annotated[list[str], typer.Argument(help="Terms with spaces between; all must hold.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
     most: Annotated[int, typer.Option("-n", "--most", min=1, help="Only so many.")] = 100,
 ) -> None:
     """Print the refs of the items that fulfil a query, the best first where it ranks them.

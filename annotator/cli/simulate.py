@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from annotator.cli.project_options import JsonOption
+
 
 def simulate(
     truth: Annotated[Path, typer.Option(help="A CSV with filename,label, and bbox for boxes.")],
@@ -50,7 +52,7 @@ def simulate(
         typer.Option(help="A file of finished runs, read and continued [in the user's cache]."),
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Make finished runs again.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Answer sessions by the known labels, and compare strategies by what they learnt.
 

@@ -8,10 +8,8 @@ from typing import Annotated
 
 import typer
 
+from annotator.cli.project_options import JsonOption, ProjectArgument
 from annotator.items.refs import make_printable
-
-ProjectArgument = Annotated[Path, typer.Argument(metavar="PROJECT", help="A project folder.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def status(project: ProjectArgument, as_json: JsonOption = False) -> None:

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from annotator.cli.project_options import JsonOption
+
 _SHELLS = ("bash", "zsh", "fish")
 
 
@@ -15,7 +17,7 @@ def doctor(
     project: Annotated[
         Path | None, typer.Argument(metavar="[PROJECT]", help="A project to look at, too.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Say what works here and what does not, each fault with the line that fixes it.
 
