@@ -7,7 +7,6 @@ trusted after a crash. Finishing renames the files; if that is cut short, the ne
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import time
@@ -30,13 +29,13 @@ from annotator.features.store import (
     read_meta,
     write_meta,
 )
-from annotator.items.atomic import write_atomically
+from annotator.items.atomic import Held, lock_file, write_atomically
 from annotator.items.ref_table import RefTable
 
 _NPY, _DONE, _REFS, _META = "partial.npy", "partial.done", "partial.txt", "partial.json"
 _LOCK = "partial.lock"
-BUSY_MESSAGE = "another process computes these features now"
-"""What is said of a folder that somebody else writes."""
+BUSY_MESSAGE = "another process is computing these features"
+"""The fault of a folder that another process writes; `cli` and `tui` look for it."""
 _SYNC_EVERY = 2.0
 _COPIED_AT_ONCE = 1 << 14
 
@@ -81,7 +80,7 @@ class FeatureWriter:
         self._pending: list[NDArray[np.int64]] = []
         self._synced_at = clock()
         folder.mkdir(parents=True, exist_ok=True)
-        self._lock = _lock_file(folder / _LOCK)
+        self._lock = _lock_folder(folder / _LOCK)
         _finish_interrupted(folder)
         self._earlier = [store for store in self._stores() if self._is_ours(store)]
         self.done = np.zeros(len(refs), bool)
@@ -246,15 +245,18 @@ def _read_partial_meta(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _lock_file(path: Path) -> int:
-    with _read_partial_meta(path.parent):
-        number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+def _lock_folder(path: Path) -> int:
     try:
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(number)
-        raise FeatureError(f"{path.parent}: {BUSY_MESSAGE}; wait for it or stop it") from None
-    return number
+        return lock_file(path)
+    except Held:
+        raise FeatureError(
+            f"{path.parent}: {BUSY_MESSAGE}. Wait until it ends, or stop it."
+        ) from None
+    except OSError as error:
+        raise FeatureError(
+            f"{path.parent}: cannot lock {path.name} ({error.strerror}). "
+            "Make room or rights there; a disk without file locks cannot hold features."
+        ) from error
 
 
 def _finish_interrupted(folder: Path) -> None:

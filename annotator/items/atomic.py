@@ -1,7 +1,8 @@
-"""Writing a file at once: whole and synced, or not at all."""
+"""Safe writing: a file whole or not at all, and one writer at a time."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
 from pathlib import Path
@@ -40,3 +41,25 @@ def read_umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+class Held(Exception):
+    """The answer to a request for a lock that another process holds."""
+
+
+def lock_file(path: Path, mode: int = 0o666, flags: int = 0) -> int:
+    """Open `path`, made if missing, and lock it; return its descriptor, which holds the lock.
+
+    The kernel releases the lock when the process ends, however it ends; the file stays. Raises
+    `Held`, and `OSError` for a file that cannot be opened or a file system without locks.
+    """
+    number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | flags, mode)
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):  # NFS may answer EACCES
+        os.close(number)
+        raise Held(str(path)) from None
+    except BaseException:
+        os.close(number)
+        raise
+    return number

@@ -7,7 +7,6 @@ change of the selection. It is no log: once the page is answered, the log has it
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from annotator.items.atomic import Held, lock_file
 from annotator.learn.strategies import Pick
 from annotator.pages.page import Marks, Page, SelectionMode
 from annotator.project.project import ProjectFolder
@@ -28,10 +28,9 @@ class PageJournal:
         self._file = -1
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:  # held by another program, or not to be written: then nothing is kept
-            self.close()
+            self._file = lock_file(path, 0o644, os.O_APPEND)
+        except (Held, OSError):
+            pass  # another program has it, or it cannot be written: nothing is kept
 
     def resumed(self) -> Page | None:
         """The page that was on screen when the program ended, with its selection."""

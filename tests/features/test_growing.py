@@ -161,7 +161,7 @@ def test_finishing_that_was_cut_short_is_ended_by_the_next_start(
 
 def test_two_writers_do_not_mix(tmp_path: Path) -> None:
     first = FeatureWriter(tmp_path, RefTable(REFS), KIND, 2)
-    with pytest.raises(FeatureError, match="another process computes these features"):
+    with pytest.raises(FeatureError, match="another process is computing these features"):
         FeatureWriter(tmp_path, RefTable(REFS), KIND, 2)
     first.close()
     grow(tmp_path, [0])

@@ -164,7 +164,10 @@ project = ProjectFolder.open(Path(sys.argv[1]))
 refs = RefTable(["a.png", "same.png"])
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64))
-print(len(update_fingerprints(ImageFolder(project.images), project.fingerprints_file, refs, np.arange(2)).near(0)))
+own = update_fingerprints(
+    ImageFolder(project.images), project.fingerprints_file, refs, np.arange(2)
+)
+print(len(own.near(0)))
 """
 
 
