@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from annotator import __version__
-from annotator.cli.lazy import CommandGroup
+from annotator.cli.commands import CommandGroup
 from annotator.errors import AnnotatorError
 from annotator.items.refs import make_printable
 

@@ -1,10 +1,11 @@
-"""run, demo, init: making and opening projects."""
+"""Commands that make, fill and open projects: run, demo, init, add."""
 
 from __future__ import annotations
 
 import os
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +20,7 @@ from annotator.cli.project_options import (
     GraphicsOption,
     KeymapOption,
     ModelOption,
+    ProjectArgument,
     StrategyOption,
     ThemeOption,
     check_setting_names,
@@ -166,7 +168,7 @@ def init(
     annotator init p --refs refs.csv --features features.npy
     annotator init p --from instances.json --images photos/
     """
-    from annotator.cli.importing import create_from_source
+    from annotator.cli.exchange import create_from_source
     from annotator.formats import new_project
     from annotator.project.settings import Settings
 
@@ -254,4 +256,53 @@ def _check_settings(settings: Settings, as_json: bool) -> None:
         raise ProjectError("labelling needs a terminal; over ssh give a command with `ssh -t`")
 
 
-COMMANDS = {"run": run, "demo": demo, "init": init}
+def add(
+    project: ProjectArgument,
+    images: Annotated[
+        Path | None, typer.Option(help="A folder: every image below it that is no item yet.")
+    ] = None,
+    refs: Annotated[
+        Path | None, typer.Option(help="A table or a text list of images and boxes.")
+    ] = None,
+    class_: Annotated[
+        list[str] | None, typer.Option("--class", help="A new class; may be repeated.")
+    ] = None,
+) -> None:
+    """Add images, boxes or classes later. Labels and features that there are stay.
+
+    \b
+    annotator add p --images more-photos/
+    annotator add p --refs boxes.csv
+    annotator add p --class scratch --class dent
+    """
+    from annotator.items.listing import SkippedFiles
+    from annotator.project.adding import add_classes, add_images, add_refs, check_new_classes
+    from annotator.project.project import ProjectFolder
+
+    if images is None and refs is None and not class_:
+        raise typer.BadParameter("name what to add: --images DIR, --refs FILE or --class NAME")
+    opened = ProjectFolder.open(project)
+    check_new_classes(opened, class_ or [])  # before anything is added
+    left_out, added = SkippedFiles(), 0
+    if images is not None:
+        added += add_images(opened, images, left_out)
+    if refs is not None:
+        added += add_refs(opened, refs)
+    if class_:
+        add_classes(opened, class_)
+        typer.echo(f"added to the classes: {make_printable(', '.join(class_))}", err=True)
+    if left_out.names:
+        typer.echo(str(left_out), err=True)
+    if images is not None or refs is not None:
+        typer.echo(f"{added:,} item{'' if added == 1 else 's'} added", err=True)
+    if added and (opened.features_folder / "meta.json").exists():
+        folder = shlex.quote(make_printable(str(project)))
+        typer.echo(f"compute their features, too: annotator features {folder}", err=True)
+
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "run": run,
+    "demo": demo,
+    "init": init,
+    "add": add,
+}

@@ -1,14 +1,90 @@
-"""doctor and completion."""
+"""Commands about the installation and its settings: config, doctor, completion."""
 
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from annotator.cli.project_options import JsonOption
+from annotator.items.refs import make_printable
+
+ENVIRONMENT = {
+    "annotator": "ANNOTATOR_NAME",
+    "graphics": "ANNOTATOR_GRAPHICS",
+    "strategy": "ANNOTATOR_STRATEGY",
+    "model": "ANNOTATOR_MODEL",
+    "keymap": "ANNOTATOR_KEYMAP",
+    "theme": "ANNOTATOR_THEME",
+}
+"""Settings that an environment variable overrides; a flag of `run` overrides that in turn."""
+
+
+def config(
+    action: Annotated[str, typer.Argument(metavar="show", help="What to do: show.")],
+    project: Annotated[
+        Path | None, typer.Argument(metavar="PROJECT", help="A project folder.")
+    ] = None,
+    origin: Annotated[
+        bool, typer.Option("--origin", help="Say for each where it comes from.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the settings that hold, of a project or of yourself.
+
+    \b
+    annotator config show p --origin
+    annotator config show
+    A flag goes before ANNOTATOR_* in the environment, that before the project's annotator.toml,
+    that before your own config.toml, and that before the default.
+    """
+    if action != "show":
+        raise typer.BadParameter(f"{action} is not known; there is show", param_hint="show")
+    found = _settings(project)
+    if as_json:
+        typer.echo(json.dumps(found, ensure_ascii=False, indent=1))
+        return
+    for name, (value, place) in found.items():
+        written = json.dumps(value, ensure_ascii=False)
+        text = f"{name} = {make_printable(written)}"
+        typer.echo(f"{text:<44} # {make_printable(place)}" if origin else text)
+
+
+def _settings(folder: Path | None) -> dict[str, tuple[Any, str]]:
+    """Each setting's value, and where it is said."""
+    from annotator.project.project import SETTINGS_FILE, ProjectFolder, user_settings_file
+    from annotator.project.settings import Settings, read_personal_settings, read_toml
+
+    user, table = user_settings_file(), dict[str, Any]()
+    own = read_personal_settings(user)
+    settings = Settings(classes=())
+    if folder is not None:
+        settings = ProjectFolder.open(folder).settings  # names every fault of either file
+        table = read_toml(folder / SETTINGS_FILE)
+    found: dict[str, tuple[Any, str]] = {}
+    for name in Settings.__dataclass_fields__:
+        value, place = getattr(settings, name), "default"
+        if name == "classes":
+            if folder is None:
+                continue
+            value = [info.name for info in settings.classes]
+        if name in own:
+            value, place = own[name], str(user)
+        if name in table:
+            value, place = (
+                (value if name == "classes" else table[name]),
+                str((folder or Path()) / SETTINGS_FILE),
+            )
+        variable = ENVIRONMENT.get(name)
+        if variable and os.environ.get(variable):
+            value, place = os.environ[variable], f"${variable}"
+        found[name] = (value, place)
+    return found
+
 
 _SHELLS = ("bash", "zsh", "fish")
 
@@ -67,4 +143,8 @@ def completion(
     typer.echo(script)
 
 
-COMMANDS = {"doctor": doctor, "completion": completion}
+COMMANDS: dict[str, Callable[..., None]] = {
+    "doctor": doctor,
+    "completion": completion,
+    "config": config,
+}

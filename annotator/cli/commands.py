@@ -1,4 +1,4 @@
-"""Commands that are imported when they are run: the list of them all needs none."""
+"""The table of commands, and their modules, imported only when a command runs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,48 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from annotator.cli.summary import COMMANDS, HITS
 from annotator.items.refs import make_printable
+
+COMMANDS = {
+    "run": ("labelling", "Label images: open a project, or a folder of images."),
+    "demo": ("labelling", "Label the bundled example: trays of machined parts."),
+    "init": ("labelling", "Make a project without opening it."),
+    "add": ("labelling", "Add images, boxes or classes later."),
+    "browse": ("browse", "Label pages of many crops at once."),
+    "next": ("next_answer", "Say what to label next, and lease it: for scripts."),
+    "answer": ("next_answer", "Label one item: for scripts."),
+    "detect": ("detect", "Find objects with detectors, in ensemble."),
+    "faces": ("faces", "Find faces, describe them, group those of one person."),
+    "identities": ("identities", "Put identities right, page by page."),
+    "discover": ("discover", "Find objects that no model was trained for."),
+    "proposals": ("proposals", "Say how often proposed boxes are right, by score."),
+    "cluster": ("cluster", "Put items that look alike together."),
+    "features": ("features", "Compute the features that the model learns from."),
+    "finish": ("finish", "Let the model label the rest, certified by an audit."),
+    "review": ("review", "Look again at doubtful labels."),
+    "search": ("inspection", "Find items by name, label, likeness or words."),
+    "simulate": ("simulate", "Compare strategies on labels that are known."),
+    "predict": ("inspection", "Write what the model says of unlabelled items."),
+    "status": ("inspection", "Say how far a project is."),
+    "export": ("exchange", "Write the labels, in the format of your trainer."),
+    "import": ("exchange", "Read labels of other programs into the log."),
+    "log": ("inspection", "Print every label, skip, undo, flag and note."),
+    "report": ("inspection", "Write one page about a project, or its figures."),
+    "config": ("system", "Show the settings that hold, and where they are said."),
+    "doctor": ("system", "Say what works here, and the line that mends the rest."),
+    "completion": ("system", "Print a script that completes commands in your shell."),
+    "hits": ("hits", "Give out pages of images as tasks, and see who did them."),
+}
+"""Name -> the module of annotator.cli that has it, and a line with room for 58 characters."""
+
+HITS = {
+    "make": "Draw HITs, with known items among them.",
+    "run": "Do a HIT, from where it was left.",
+    "assign": "Give a worker a HIT before they come.",
+    "status": "Say who did what: codes, gold scores, times.",
+}
+"""The same for the commands of `annotator hits`."""
+
 
 PLAIN_TYPER_OPTIONS: dict[str, Any] = {"rich_markup_mode": None, "add_completion": False}
 

@@ -1,0 +1,227 @@
+"""Commands that read a project and change nothing: status, predict, log, search, report."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from annotator.cli.project_options import JsonOption, ProjectArgument
+from annotator.items.refs import make_printable
+
+if TYPE_CHECKING:
+    from annotator.items.ref_table import RefTable
+    from annotator.log.entries import Entry, LogState
+    from annotator.log.store import SqliteStore
+    from annotator.project.project import ProjectFolder
+    from annotator.session.pool_features import PoolFeatures
+
+
+def status(project: ProjectArgument, as_json: JsonOption = False) -> None:
+    """Say how far a project is: items, labels per class, who labelled, model and features.
+
+    \b
+    annotator status p
+    annotator status p --json | jq .remaining
+    """
+    from annotator.project.project import ProjectFolder
+    from annotator.report import format_status
+    from annotator.report import project_status as figures
+
+    found = figures(ProjectFolder.open(project))
+    typer.echo(json.dumps(found, ensure_ascii=False, indent=1) if as_json else format_status(found))
+
+
+def predict(
+    project: ProjectArgument,
+    file: Annotated[Path, typer.Argument(help="Where to; - for standard output.")] = Path("-"),
+    overwrite: Annotated[bool, typer.Option(help="Replace the file if it is there.")] = False,
+) -> None:
+    """Write the model's class and probability for every item that nobody has labelled.
+
+    \b
+    annotator predict p predictions.csv
+    """
+    from annotator.formats.output_file import open_output
+    from annotator.items.refs import plural
+    from annotator.log.entries import replay
+    from annotator.log.store import SqliteStore
+    from annotator.project.project import ProjectFolder
+    from annotator.session import predict as prediction
+
+    opened = ProjectFolder.open(project)
+    state = replay(SqliteStore(opened.labels_file).entries())
+    count = -1  # the header is no prediction
+    with open_output(file, False, overwrite) as place, place.open("wb") as out:
+        for line in prediction.predictions_csv(opened, state):
+            out.write(line)
+            count += 1
+    where = "standard output" if str(file) == "-" else make_printable(str(file))
+    typer.echo(f"{plural(count, 'prediction')} written to {where}", err=True)
+
+
+_POLL_SECONDS = 0.5  # seconds between looks for rows of others
+
+
+def log(
+    project: ProjectArgument,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    last: Annotated[int | None, typer.Option("-n", "--last", min=1, help="Only so many.")] = None,
+    follow: Annotated[
+        bool, typer.Option("-f", "--follow", help="Go on with each new row, until Ctrl+C.")
+    ] = False,
+) -> None:
+    """Print every label, skip, undo, flag and note, oldest first.
+
+    \b
+    annotator log p --last 20
+    annotator log p --follow --json | my-monitor
+    """
+    from annotator.log.store import SqliteStore
+    from annotator.project.project import ProjectFolder
+
+    opened = ProjectFolder.open(project)
+    if not opened.labels_file.exists() and not follow:
+        return
+    store = SqliteStore(opened.labels_file)
+    entries = list(store.entries())
+    _print_entries(entries[-last:] if last else entries, as_json)
+    if follow:
+        _follow_log(store, entries[-1].seq if entries else 0, as_json)
+
+
+def _follow_log(store: SqliteStore, seq: int, as_json: bool) -> None:
+    while True:
+        if store.changed():
+            entries = list(store.entries(after=seq))
+            seq = entries[-1].seq if entries else seq
+            _print_entries(entries, as_json)
+        time.sleep(_POLL_SECONDS)
+
+
+def _print_entries(entries: Iterable[Entry], as_json: bool) -> None:
+    import sys
+
+    from annotator.log.entries import entry_as_dict
+    from annotator.report import format_entry
+
+    for entry in entries:
+        text = (
+            json.dumps(entry_as_dict(entry), ensure_ascii=False) if as_json else format_entry(entry)
+        )
+        typer.echo(text)
+    sys.stdout.flush()  # whoever reads a pipe sees it now
+
+
+def search(
+    project: ProjectArgument,
+    query: Annotated[list[str], typer.Argument(help="Terms with spaces between; all must hold.")],
+    as_json: JsonOption = False,
+    most: Annotated[int, typer.Option("-n", "--most", min=1, help="Only so many.")] = 100,
+) -> None:
+    """Print the refs of the items that fulfil a query, the best first where it ranks them.
+
+    \b
+    annotator search p _top.jpg                  part of a file name, in whatever case
+    annotator search p 'cam3_*.png' open         a glob; open, labelled, skipped or flagged
+    annotator search p 'label:crack -by:ana'     cracks that are not ana's
+    annotator search p like:IMG_0042.jpg -n 20   what looks like an item
+    annotator search p 'text:"rusty edge"'       words, with features of SigLIP2
+    """
+    from annotator.curate.search import Searcher
+    from annotator.log.entries import replay
+    from annotator.log.store import SqliteStore
+    from annotator.project.item_pool import load_refs
+    from annotator.project.project import ProjectFolder
+
+    opened = ProjectFolder.open(project)
+    refs = load_refs(opened)
+    store = SqliteStore(opened.labels_file)
+    state = replay(store.entries())
+    store.close()
+    terms = " ".join(query)
+    searcher = Searcher(refs, _load_features(opened, refs, terms), folder=str(project))
+    found = searcher.find(terms, state, limit=most, classes=opened.settings.names)
+    scores = found.scores.tolist() if found.scores is not None else [None] * len(found.rows)
+    rows = [
+        _result_dict(refs[row], state, score) for row, score in zip(found.rows, scores, strict=True)
+    ]
+    if as_json:
+        answer = {"query": terms, "total": found.total, "items": rows}
+        typer.echo(json.dumps(answer, ensure_ascii=False, indent=1))
+        return
+    for row in rows:
+        typer.echo(make_printable(row["ref"]))
+    if found.total > len(rows):
+        typer.echo(f"{len(rows):,} of {found.total:,}; -n {found.total} prints all", err=True)
+
+
+def _load_features(project: ProjectFolder, refs: RefTable, query: str) -> PoolFeatures | None:
+    """The features, only where the query needs them."""
+    from annotator.curate.search import parse_query
+    from annotator.features.store import FeatureStore
+    from annotator.session.pool_features import PoolFeatures
+
+    if not any(term.kind in ("like", "text") for term in parse_query(query)):
+        return None
+    features = PoolFeatures(FeatureStore.open(project.features_folder), refs)
+    features.available = features.store.available()
+    return features
+
+
+def _result_dict(ref: str, state: LogState, score: float | None) -> dict[str, Any]:
+    decision = state.decision(ref)
+    found = {
+        "ref": ref,
+        "label": state.label(ref),
+        "state": "open" if decision is None else "labelled" if decision.label else "skipped",
+        "flagged": ref in state.flagged,
+    }
+    return found if score is None else {**found, "score": round(score, 4)}
+
+
+def report(
+    project: ProjectArgument,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Where the page goes; - for standard output.")
+    ] = Path("report.html"),
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the figures as JSON; write no page.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace the page if it is there.")] = False,
+) -> None:
+    """Write one page about a project: error, pace, classes, confusion, items worth a look.
+
+    \b
+    annotator report p --out report.html
+    annotator report p --json
+    """
+    from annotator.formats.output_file import open_output
+    from annotator.project.project import ProjectFolder
+    from annotator.report.elements import Thumbnails
+    from annotator.report.figures import collect_figures
+    from annotator.report.page import render_page
+
+    opened = ProjectFolder.open(project)
+    if as_json:
+        typer.echo(json.dumps(collect_figures(opened), ensure_ascii=False, indent=1))
+        return
+    with open_output(out, False, overwrite) as place:
+        place.write_bytes(render_page(collect_figures(opened), Thumbnails(opened)))
+    if str(out) != "-":
+        where = shlex.quote(make_printable(str(out)))
+        typer.echo(f"wrote {where}; over ssh fetch it with: scp HOST:{where} .", err=True)
+
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "predict": predict,
+    "status": status,
+    "log": log,
+    "search": search,
+    "report": report,
+}
