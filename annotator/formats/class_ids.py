@@ -9,15 +9,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from annotator.errors import ProjectError
-from annotator.formats.source import ExportSource
 from annotator.items.atomic import write_atomically
 from annotator.items.refs import make_printable
 from annotator.project.project import ProjectFolder
 
+if TYPE_CHECKING:
+    from annotator.formats.source import ExportSource
+
 CLASS_IDS_FILE = "class-ids.json"
+COCO_IDS, YOLO_IDS = "coco", "yolo"
+"""The numberings of that file, named after the format that shares them with its relatives."""
 
 
 def assign_class_ids(source: ExportSource, kind: str, first: int) -> dict[str, int]:

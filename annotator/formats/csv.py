@@ -7,6 +7,7 @@ line, or `path top left bottom right`.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +20,7 @@ from annotator.errors import ProjectError
 from annotator.formats.csv_jsonl import escape_formula
 from annotator.formats.format import Format
 from annotator.formats.reading import ImportContext, ImportedItem
-from annotator.formats.source import ExportSource
+from annotator.formats.source import ExportSource, LineRecorder
 from annotator.items.listing import (
     RefColumns,
     find_delimiter,
@@ -31,7 +32,6 @@ from annotator.items.listing import (
 from annotator.items.refs import Item, make_printable
 from annotator.project.project import ProjectFolder
 
-_BOM = b"\xef\xbb\xbf"
 _BATCH = 1 << 12
 
 
@@ -71,10 +71,10 @@ def relabel_refs_csv(
     """
     file = project.refs_file
     with file.open("rb") as raw:
-        if raw.read(3) == _BOM:
-            yield _BOM
+        if raw.read(3) == codecs.BOM_UTF8:
+            yield codecs.BOM_UTF8
     with open_text(file) as lines:
-        recorder = _LineRecorder(lines)
+        recorder = LineRecorder(lines)
         delimiter = find_delimiter(lines)
         reader = csv.reader(recorder, delimiter=delimiter)
         header = next(reader)
@@ -105,26 +105,6 @@ def _ref(cells: Sequence[str], columns: RefColumns, box_order: str) -> str:
     box = cells[columns.bbox].strip() if 0 <= columns.bbox < len(cells) else ""
     path = cells[columns.path]
     return (Item(path, parse_box(box, box_order)) if box else Item.parse(path)).ref
-
-
-class _LineRecorder:
-    """Hands lines to a csv reader and remembers those of the current record."""
-
-    def __init__(self, lines: Iterator[str]) -> None:
-        self._lines, self._taken = lines, list[str]()
-
-    def __iter__(self) -> _LineRecorder:
-        return self
-
-    def __next__(self) -> str:
-        line = next(self._lines)
-        self._taken.append(line)
-        return line
-
-    def take(self) -> str:
-        text = "".join(self._taken)
-        self._taken.clear()
-        return text
 
 
 def _set_cell(record: str, index: int, value: str, delimiter: str) -> str:

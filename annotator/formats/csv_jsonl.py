@@ -8,8 +8,8 @@ themselves write text; reading takes it off again. JSON Lines hold one object a 
 
 from __future__ import annotations
 
+import codecs
 import csv
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +18,8 @@ from typing import Any
 from annotator.errors import RefError
 from annotator.formats import flat
 from annotator.formats.format import Format
-from annotator.formats.jsontext import dumps, loads_strict
-from annotator.formats.reading import ImportContext, ImportedItem, find_bad_line
+from annotator.formats.jsontext import describe_json_error, dumps, loads_strict
+from annotator.formats.reading import NOT_UTF8, ImportContext, ImportedItem, find_bad_line
 from annotator.formats.source import ExportSource
 from annotator.items.listing import find_delimiter, open_text
 from annotator.items.refs import format_number, make_printable
@@ -81,9 +81,7 @@ def read(reading: ImportContext) -> Iterator[ImportedItem]:
             reading.fault(f"line {rows.line_num}", f"{error}; mend the quotes there")
         except UnicodeDecodeError as error:
             line = find_bad_line(reading.path.read_bytes(), error)
-            reading.fault(
-                f"line {line}", "is not UTF-8; convert it, say `iconv -f latin1 -t utf-8`"
-            )
+            reading.fault(f"line {line}", NOT_UTF8)
 
 
 def _check_header(header: list[str], cells: list[str]) -> dict[str, Any]:
@@ -123,26 +121,18 @@ def read_jsonl(reading: ImportContext) -> Iterator[ImportedItem]:
     with reading.path.open("rb") as file:
         for line, data in enumerate(file, 1):
             where = f"line {line}"
-            data = data.removeprefix(b"\xef\xbb\xbf") if line == 1 else data
+            data = data.removeprefix(codecs.BOM_UTF8) if line == 1 else data
             if not data.strip():
                 continue
             try:
                 cells = loads_strict(data.decode())
             except (ValueError, RecursionError) as error:
-                reading.fault(where, _reason(error))
+                reading.fault(where, describe_json_error(error))
                 continue
             if isinstance(cells, dict):
                 yield from flat.parse_row(reading, where, cells)
             else:
                 reading.fault(where, 'should be an object such as {"filename": "a.jpg"}')
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, UnicodeDecodeError):
-        return "is not UTF-8; convert it, say `iconv -f latin1 -t utf-8`"
-    if isinstance(error, json.JSONDecodeError):
-        return f"is no JSON: {error.msg} (column {error.colno})"
-    return "is nested too deeply" if isinstance(error, RecursionError) else f"is no JSON: {error}"
 
 
 JSONL = Format(

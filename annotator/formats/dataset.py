@@ -14,14 +14,16 @@ from pathlib import Path
 
 from annotator.errors import ProjectError, RefError, StoreError
 from annotator.features.store import FeatureStore
-from annotator.formats.class_ids import write_class_ids
+from annotator.formats.class_ids import COCO_IDS, YOLO_IDS, write_class_ids
 from annotator.formats.format import Format
 from annotator.formats.importing import build_entries
 from annotator.formats.new_project import (
     DEFAULT_CLASSES,
+    REFS_COLUMNS,
     NewProject,
     check_feature_rows,
     find_feature_faults,
+    format_refs_cells,
     make_images_setting,
     map_feature_refs,
     refuse_to_replace,
@@ -36,7 +38,6 @@ from annotator.project.settings import ClassInfo, Settings, check_classes
 
 _BATCH = 1 << 12
 _RESERVED_COLUMNS = ("filename", "file_name", "path", "ref", "bbox", "annotation", "label")
-_IDS = {"coco": "coco", "yolo": "yolo"}
 
 
 def create_from_dataset(
@@ -152,9 +153,8 @@ def _write_project(
         if features is not None:
             _adopt_features(project, features, gathered.reading.name)
         _write_labels(project, gathered, f"import:{name}", timestamp)
-        kind, ids = _IDS.get(name), gathered.reading.class_ids
-        if kind and ids:
-            write_class_ids(made, {kind: ids})
+        if gathered.reading.class_ids and name in (COCO_IDS, YOLO_IDS):
+            write_class_ids(made, {name: gathered.reading.class_ids})
         _install_project(made, folder)
 
 
@@ -187,11 +187,10 @@ def _write_refs(project: ProjectFolder, gathered: ImportSpool) -> None:
             columns[name] += "_"
     with project.refs_file.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["filename", "bbox", *columns.values()])
+        writer.writerow([*REFS_COLUMNS, *columns.values()])
         for found in gathered:
-            path, mark, box = found.item.ref.rpartition("#xywh=")
-            cells = [path, box] if mark and found.item.box else [found.item.ref, ""]
-            writer.writerow([*cells, *(found.columns.get(name, "") for name in columns)])
+            cells = (found.columns.get(name, "") for name in columns)
+            writer.writerow([*format_refs_cells(found.item), *cells])
 
 
 def _write_labels(

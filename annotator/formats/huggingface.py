@@ -14,7 +14,7 @@ from typing import IO, Any
 from annotator.errors import RefError
 from annotator.formats.format import Format
 from annotator.formats.image_files import ImageExporter, sanitize_path
-from annotator.formats.jsontext import dumps, loads_strict
+from annotator.formats.jsontext import describe_json_error, dumps, loads_strict
 from annotator.formats.reading import ImportContext, ImportedItem, parse_bbox, require_text
 from annotator.formats.source import ExportRecord, ExportSource, ImageRecords
 from annotator.items.listing import SUFFIXES
@@ -119,8 +119,9 @@ def read(reading: ImportContext) -> Iterator[ImportedItem]:
                     if data.strip():
                         yield from _row(reading, where, data, folder if folder != "." else "")
                 except (RefError, ValueError, RecursionError) as error:
-                    reason = "is nested too deeply" if isinstance(error, RecursionError) else error
-                    reading.fault(f"line {line}", str(reason), shown)
+                    known = isinstance(error, RefError)
+                    reason = str(error) if known else describe_json_error(error)
+                    reading.fault(f"line {line}", reason, shown)
 
 
 def find_metadata_files(top: Path) -> list[Path]:

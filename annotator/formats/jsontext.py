@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from annotator.errors import RefError
-from annotator.formats.reading import find_bad_line
+from annotator.formats.reading import NOT_UTF8, find_bad_line
 from annotator.items.refs import make_printable
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 
 
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON number")
+    raise ValueError(f"{constant} is not a JSON number")
 
 
 dumps = json.JSONEncoder(ensure_ascii=False).encode
@@ -27,6 +27,15 @@ _DECODER = json.JSONDecoder(parse_constant=_refuse)
 def loads_strict(text: str) -> Any:
     """`json.loads` without NaN and infinities. Raises `ValueError`, `RecursionError`."""
     return json.loads(text, parse_constant=_refuse)
+
+
+def describe_json_error(error: Exception) -> str:
+    """Return the fault that `loads_strict`, or decoding its text, met."""
+    if isinstance(error, UnicodeDecodeError):
+        return NOT_UTF8
+    if isinstance(error, json.JSONDecodeError):
+        return f"is not JSON: {error.msg} (column {error.colno})"
+    return "is nested too deeply" if isinstance(error, RecursionError) else f"is not JSON: {error}"
 
 
 class JsonMember(NamedTuple):
@@ -61,8 +70,7 @@ class JsonDocument:
             self.text = data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise RefError(
-                f"{make_printable(str(path))}, line {find_bad_line(data, error)}: is not UTF-8; "
-                "convert it, say `iconv -f latin1 -t utf-8`"
+                f"{make_printable(str(path))}, line {find_bad_line(data, error)}: {NOT_UTF8}"
             ) from None
 
     @property
@@ -132,12 +140,8 @@ class JsonDocument:
     def _value(self, offset: int) -> tuple[Any, int]:
         try:
             return _DECODER.raw_decode(self.text, offset)
-        except json.JSONDecodeError as error:
-            self._fault(error.pos, f"is no JSON here: {error.msg}")
-        except RecursionError:
-            self._fault(offset, "is nested too deeply")
-        except ValueError as error:
-            self._fault(offset, f"is no JSON here: {error}")
+        except (ValueError, RecursionError) as error:
+            self._fault(getattr(error, "pos", offset), describe_json_error(error))
 
     def _space(self, offset: int) -> int:
         found = _SPACE.match(self.text, offset)
@@ -148,7 +152,7 @@ class JsonDocument:
             cut = (
                 "the file is cut short" if offset >= len(self.text) else f"{character!r} is missing"
             )
-            self._fault(offset, f"is no JSON here: {cut}")
+            self._fault(offset, f"is not JSON: {cut}")
         return offset + 1
 
     def _fault(self, offset: int, text: str) -> NoReturn:

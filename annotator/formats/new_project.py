@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import time
 from collections.abc import Sequence
@@ -15,6 +13,7 @@ import numpy as np
 from annotator.errors import FeatureError, ProjectError, RefError, bullet_list
 from annotator.features.store import FeatureStore, map_matrix
 from annotator.items.atomic import write_atomically
+from annotator.items.csv_rows import csv_bytes
 from annotator.items.listing import (
     RefRow,
     SkippedFiles,
@@ -28,9 +27,11 @@ from annotator.items.refs import Item, make_printable, plural
 from annotator.log.entries import Action, Entry
 from annotator.log.store import SqliteStore
 from annotator.project.project import ProjectFolder
+from annotator.project.refs_csv import format_box
 from annotator.project.settings import ClassInfo, Settings, check_classes
 
 DEFAULT_CLASSES = ("negative", "positive")
+REFS_COLUMNS = ("filename", "bbox")
 
 
 @dataclass(slots=True)
@@ -229,13 +230,12 @@ def _log_labels(begun: NewProject, rows: Sequence[RefRow], timestamp: float) -> 
 
 
 def _format_refs_csv(rows: Sequence[RefRow]) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["filename", "bbox"])
-    for row in rows:
-        path, _, box = row.item.ref.rpartition("#xywh=") if row.item.box else (row.item.ref, "", "")
-        writer.writerow([path, box])
-    return text.getvalue().encode()
+    return csv_bytes(REFS_COLUMNS, (format_refs_cells(row.item) for row in rows))
+
+
+def format_refs_cells(item: Item) -> list[str]:
+    """Return the cells of an item in refs.csv, under `REFS_COLUMNS`."""
+    return [item.ref, ""] if item.box is None else [item.path, format_box(item.box, "xywh")]
 
 
 def make_images_setting(images: Path, folder: Path) -> str:

@@ -11,11 +11,14 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from annotator.errors import RefError
+from annotator.formats.class_ids import format_class_ids
 from annotator.items.listing import parse_box
 from annotator.items.refs import Box, Item, make_printable, plural
 from annotator.project import label_sets
 
 MAX_FAULTS = 1000
+NOT_UTF8 = "is not UTF-8; convert it, say `iconv -f latin1 -t utf-8`"
+"""The fault of a line that cannot be decoded."""
 MAX_TEXT_LENGTH = 4096
 _ROUNDING = 0.01
 """Pixels: what a box may lie over the edge because somebody rounded its numbers."""
@@ -228,8 +231,7 @@ def describe_import(
         told = ", ".join(f"{name} {counts[name]:,}" for name in names if counts[name])
         lines.append(f"classes: {make_printable(told)}")
         if ids:
-            told = ", ".join(f"{key} {name}" for name, key in ids.items())
-            lines.append(f"class numbers: {make_printable(told)}")
+            lines.append(format_class_ids(ids))
     if boxes:
         how = reading.boxes or f"read as {reading.order}"
         lines.append(f"{plural(boxes, 'box', 'boxes')}, {how}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from pathlib import Path
 
@@ -74,7 +75,7 @@ def _detect_file(path: Path) -> str | None:
 def _detect_by_content(path: Path) -> str | None:
     """By the first bytes, for a file whose name says nothing."""
     with path.open("rb") as file:
-        head = file.read(_HEAD).removeprefix(b"\xef\xbb\xbf").lstrip()
+        head = file.read(_HEAD).removeprefix(codecs.BOM_UTF8).lstrip()
     if head.startswith(b"PAR1"):
         return "parquet"
     if head.startswith(b"<"):

@@ -102,7 +102,7 @@ LAUGHS = (
 OUTSIDE = '<!DOCTYPE x [<!ENTITY secret SYSTEM "file:///etc/passwd">]>\n'
 
 COCO = [
-    Case("truncated", file("c.json", coco()[:-30]), "c.json, line 1: is no JSON here"),
+    Case("truncated", file("c.json", coco()[:-30]), "c.json, line 1: is not JSON"),
     Case("empty", file("c.json", ""), "c.json, line 1: is empty"),
     Case("a number", file("c.json", "17"), "line 1: should be a JSON object or array"),
     Case("trailing", file("c.json", coco() + "\n\n}"), "line 3: something stands behind the end"),
@@ -111,15 +111,15 @@ COCO = [
          "is nested too deeply"),
     Case("twice", file("c.json", coco()[:-1] + ',\n"images": []}'), "line 2: 'images' stands here"),
     Case("NaN box", file("c.json", coco(annotations={"bbox": [float("nan"), 2, 3, 4]})),
-         "NaN is no JSON number"),
+         "NaN is not a JSON number"),
     Case("inf box", file("c.json", coco(annotations={"bbox": [1, 2, float("inf"), 4]})),
-         "Infinity is no JSON number"),
+         "Infinity is not a JSON number"),
     Case("1e999", file("c.json", coco().replace("[1, 2, 3, 4]", "[1, 2, 1e999, 4]")),
          "annotations[0]: bbox is inf"),
     Case("huge int", file("c.json", coco(annotations={"bbox": [10**400, 2, 3, 4]})),
          "annotations[0]: bbox is a number of hundreds of digits"),
     Case("5000 digits", file("c.json", coco().replace("[1, 2, 3, 4]", f"[{'9' * 5000}, 2, 3, 4]")),
-         "line 1: is no JSON here"),
+         "line 1: is not JSON"),
     Case("text box", file("c.json", coco(annotations={"bbox": ["1", 2, 3, 4]})),
          "annotations[0]: bbox is text and not a number"),
     Case("three numbers", file("c.json", coco(annotations={"bbox": [1, 2, 3]})),
@@ -171,12 +171,12 @@ COCO = [
 ]  # fmt: skip
 
 JSONL = [
-    Case("cut short", file("x.jsonl", '{"filename": "a.png"}\n{"filename": "a'), "x.jsonl, line 2: is no JSON"),
+    Case("cut short", file("x.jsonl", '{"filename": "a.png"}\n{"filename": "a'), "x.jsonl, line 2: is not JSON"),
     Case("a list", file("x.jsonl", "[]\n"), "line 1: should be an object"),
     Case("no path", file("x.jsonl", '{"label": "ok"}\n'), "line 1: names no file"),
     Case("path a number", file("x.jsonl", '{"filename": 7}\n'), "line 1: the path is a number"),
     Case("deep", file("x.jsonl", "[" * 100_000 + "\n"), "line 1: is nested too deeply"),
-    Case("NaN", file("x.jsonl", '\n\n{"filename": "a.png", "bbox": [NaN,1,2,3]}\n'), "line 3: is no JSON: NaN"),
+    Case("NaN", file("x.jsonl", '\n\n{"filename": "a.png", "bbox": [NaN,1,2,3]}\n'), "line 3: is not JSON: NaN"),
     Case("latin-1", file("x.jsonl", b'{"filename": "a.png"}\n{"filename": "\xe9"}\n'), "line 2: is not UTF-8"),
     Case("nested column", file("x.jsonl", '{"filename": "a.png", "x": {"y": 1}}\n'), "line 1: 'x' holds dict"),
     Case("box a word", file("x.jsonl", '{"filename": "a.png", "bbox": "left"}\n'), "line 1: 'left' is not four numbers"),
@@ -203,7 +203,7 @@ LABEL_STUDIO = [
     Case("results no list", file("t.json", '[{"data": {"image": "a.png"}, "annotations": [{"result": 3}]}]'),
          "[0]: .annotations[0].result should be a list"),
     Case("an object", file("t.json", '{"data": 3}'), "should be a list of tasks", {"format": "label-studio"}),
-    Case("truncated", file("t.json", task()[:-9]), "t.json, line 1: is no JSON here"),
+    Case("truncated", file("t.json", task()[:-9]), "t.json, line 1: is not JSON"),
 ]  # fmt: skip
 
 XML = [

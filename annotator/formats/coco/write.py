@@ -13,13 +13,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
 
-from annotator.formats.class_ids import assign_class_ids
+from annotator.formats.class_ids import COCO_IDS, assign_class_ids
 from annotator.formats.coco import read
 from annotator.formats.format import Format
 from annotator.formats.jsontext import dumps
 from annotator.formats.source import ExportRecord, ExportSource, ImageRecords
-
-COCO_IDS = "coco"
 
 
 def write(source: ExportSource, place: Path) -> None:

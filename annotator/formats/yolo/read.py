@@ -8,6 +8,7 @@ from pathlib import Path
 
 from annotator.errors import ImageError, RefError
 from annotator.formats.reading import (
+    NOT_UTF8,
     ImportContext,
     ImportedItem,
     find_bad_line,
@@ -62,7 +63,7 @@ def read_data_yaml(file: Path) -> dict[str, tuple[data_yaml.YamlValue, int]]:
         raise RefError(f"{make_printable(str(file))} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         line = find_bad_line(data, error)
-        raise RefError(f"{make_printable(str(file))}, line {line}: is not UTF-8") from None
+        raise RefError(f"{make_printable(str(file))}, line {line}: {NOT_UTF8}") from None
     except RefError as error:
         raise RefError(f"{make_printable(str(file))}, {error}") from None
 
@@ -157,7 +158,7 @@ def _labels(
     try:
         lines = data.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
-        reading.fault(f"line {find_bad_line(data, error)}", "is not UTF-8", shown)
+        reading.fault(f"line {find_bad_line(data, error)}", NOT_UTF8, shown)
         return
     if not any(line.strip() for line in lines):
         reading.pass_over("image with an empty file of labels, being no item")

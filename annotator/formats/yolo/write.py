@@ -10,7 +10,7 @@ from typing import IO
 
 from annotator.errors import ProjectError
 from annotator.formats import class_folders
-from annotator.formats.class_ids import assign_class_ids, format_class_ids
+from annotator.formats.class_ids import YOLO_IDS, assign_class_ids, format_class_ids
 from annotator.formats.format import Format
 from annotator.formats.image_files import ImageExporter, sanitize_path
 from annotator.formats.jsontext import dumps
@@ -25,7 +25,7 @@ def write(source: ExportSource, place: Path) -> None:
             "YOLO detection holds boxes, and this project has none: give --format yolo-cls for "
             "classes of whole images"
         )
-    ids = assign_class_ids(source, "yolo", 0)
+    ids = assign_class_ids(source, YOLO_IDS, 0)
     pictures = ImageExporter(source, place, stems=True)
     with ExitStack() as stack:
         provenance = None
