@@ -108,7 +108,9 @@ class Project:
         who = annotator or self.opened.settings.annotator or getpass.getuser()
         prior = load_proposal_prior(self.opened, blind=second)
         return Session(
-            self.opened, ScriptedSession(self.opened, who, second, lease, clock, prior), learn
+            self.opened,
+            ScriptedSession(self.opened, who, second=second, lease=lease, clock=clock, prior=prior),
+            learn,
         )
 
 

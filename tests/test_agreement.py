@@ -15,7 +15,7 @@ from annotator.log.agreement import (
 )
 from annotator.log.entries import Action, Entry, LogState, replay
 from annotator.log.store import SqliteStore
-from annotator.session.session import LabelSession
+from annotator.session.session import LabelSession, SessionMode
 
 CLASSES = ("ok", "defect")
 
@@ -89,7 +89,8 @@ def test_an_opinion_that_was_taken_back_is_not_compared() -> None:
 
 def _session(path: Path, repeats: float, items: int = 300) -> LabelSession:
     store = SqliteStore(path / "labels.db")
-    session = LabelSession(store, CLASSES, annotator="ana", ahead=2, repeats=repeats)
+    mode = SessionMode(repeats=repeats)
+    session = LabelSession(store, CLASSES, annotator="ana", ahead=2, mode=mode)
     session.extend([f"{n:04}.jpg" for n in range(items)])
     return session
 

@@ -25,7 +25,7 @@ from annotator.report import project_status
 from annotator.session import predict
 from annotator.session.learner import StrategyChoice, make_snapshot
 from annotator.session.pool_features import PoolFeatures
-from annotator.session.session import LabelSession
+from annotator.session.session import LabelSession, SessionMode
 
 CLASSES = ("ok", "defect")
 ITEMS = 1500
@@ -70,7 +70,8 @@ def label(project: ProjectFolder, count: int) -> None:
 def answer(project: ProjectFolder, audit: Audit, most: int, wrong: int = 0) -> None:
     """Label what the audit asks for; call the first `wrong` of them the other class."""
     session = LabelSession(
-        SqliteStore(project.labels_file), CLASSES, annotator="ann", audit=audit.attempt.name
+        SqliteStore(project.labels_file), CLASSES, annotator="ann",
+        mode=SessionMode(audit=audit.attempt.name),
     )
     session.extend(audit.refs_to_ask(state_of(project)))
     for number in range(most):
@@ -85,7 +86,8 @@ def answer(project: ProjectFolder, audit: Audit, most: int, wrong: int = 0) -> N
 def skip_until_lost(project: ProjectFolder, audit: Audit) -> int:
     """Skip what the audit asks until it cannot succeed any more; how many."""
     session = LabelSession(
-        SqliteStore(project.labels_file), CLASSES, annotator="ann", audit=audit.attempt.name
+        SqliteStore(project.labels_file), CLASSES, annotator="ann",
+        mode=SessionMode(audit=audit.attempt.name),
     )
     session.extend(audit.refs_to_ask(state_of(project)))
     count = 0
@@ -165,7 +167,8 @@ def test_undo_in_an_audit_stops_at_its_beginning(project: ProjectFolder) -> None
     label(project, 60)
     audit = begin_audit(project, SqliteStore(project.labels_file), max_error=0.02, level=0.95)
     session = LabelSession(
-        SqliteStore(project.labels_file), CLASSES, annotator="ann", audit=audit.attempt.name
+        SqliteStore(project.labels_file), CLASSES, annotator="ann",
+        mode=SessionMode(audit=audit.attempt.name),
     )
     session.extend(audit.refs_to_ask(state_of(project)))
     first = session.current
@@ -201,7 +204,8 @@ def test_a_skipped_item_counts_as_wrong(project: ProjectFolder) -> None:
     label(project, 60)
     audit = begin_audit(project, SqliteStore(project.labels_file), max_error=0.02, level=0.95)
     session = LabelSession(
-        SqliteStore(project.labels_file), CLASSES, annotator="ann", audit=audit.attempt.name
+        SqliteStore(project.labels_file), CLASSES, annotator="ann",
+        mode=SessionMode(audit=audit.attempt.name),
     )
     session.extend(audit.refs_to_ask(state_of(project)))
     session.skip()

@@ -241,9 +241,9 @@ def test_the_screen_shows_the_proposal_until_a_model_has_learnt(project: Project
     write(project, proposal(10, 0.8))
     store = SqliteStore(project.labels_file)
     session = LabelSession(
-        store, project.settings.names, annotator="ann", clock=itertools.count().__next__
-    )
-    session.learner.before = ProposalPrior(ProposalTable.load(project), project.settings.names)
+        store, project.settings.names, annotator="ann", clock=itertools.count().__next__,
+        prior=ProposalPrior(ProposalTable.load(project), project.settings.names),
+    )  # fmt: skip
     session.extend(load_refs(project))
     assert session.prediction == pytest.approx({"no": 0.2, "yes": 0.8})
     entry = session.label("yes")

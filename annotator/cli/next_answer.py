@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import getpass
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from annotator.cli.project_options import AnnotatorOption, ProjectArgument
 from annotator.errors import RefError
 from annotator.items.refs import make_printable, shell_quoted
 
@@ -16,13 +16,6 @@ if TYPE_CHECKING:
     from annotator.project.project import ProjectFolder
     from annotator.session.scripted import ScriptedSession
 
-ProjectArgument = Annotated[Path, typer.Argument(metavar="PROJECT", help="A project folder.")]
-AnnotatorOption = Annotated[
-    str | None,
-    typer.Option(
-        "--annotator", envvar="ANNOTATOR_NAME", help="AnnotatorOption labels [your login name]."
-    ),
-]
 SecondOption = Annotated[
     bool, typer.Option("--second", help="Second opinions on what others have labelled.")
 ]
@@ -62,7 +55,7 @@ def next_(
             typer.echo(json.dumps(_item_as_dict(opened, sitting, place, item), ensure_ascii=False))
         else:
             typer.echo(make_printable(item.ref))
-    sitting.keep()
+    sitting.close_keeping_leases()
     if not items:
         left = session.progress.elsewhere
         others = f"; {plural(left, 'item')} on the screens of others" if left else ""
@@ -126,7 +119,7 @@ def answer(
         if note:
             sitting.session.note(ref, note)
     finally:
-        sitting.keep()
+        sitting.close_keeping_leases()
     for words in sitting.failures:
         typer.echo(words, err=True)
 
@@ -180,9 +173,8 @@ def _open_session(
     name = annotator or project.settings.annotator or getpass.getuser()
     settings = replace(project.settings, ahead=max(ahead, project.settings.ahead))
     opened = replace(project, settings=settings)
-    return ScriptedSession(
-        opened, name, second, lease, time.time, load_proposal_prior(opened, blind=second)
-    )
+    prior = load_proposal_prior(opened, blind=second)
+    return ScriptedSession(opened, name, second=second, lease=lease, clock=time.time, prior=prior)
 
 
 COMMANDS = {"next": next_, "answer": answer}

@@ -21,13 +21,17 @@ class LogWriter:
         store: Store,
         annotator: str,
         clock: Callable[[], float],
-        on_entry: EntryCallback | None = None,
+        on_written: EntryCallback | None = None,
+        on_applied: EntryCallback | None = None,
     ) -> None:
-        """`hear` is told of each row that is written here, once it is on disk."""
+        """Read the log so far.
+
+        `on_written` is called with each row that is written here, once it is on disk; `on_applied`
+        with each row that comes after the start, own or not, once it is part of the state.
+        """
         self.state, self.difficulty = LogState(), PrequentialScores()
-        self.apply_entry: EntryCallback = lambda entry: None
-        """Told of each row that comes after the start, own or not, when the state has it."""
-        self._store, self._annotator, self._clock, self._hear = store, annotator, clock, on_entry
+        self._store, self._annotator, self._clock = store, annotator, clock
+        self._on_written, self._on_applied = on_written, on_applied
         self._from_others: list[Entry] = []
         for entry in store.entries():
             self._apply(entry)
@@ -54,8 +58,8 @@ class LogWriter:
             self.catch_up(before=written[0].seq)  # others were quicker: theirs come first
         for entry in written:
             self._add(entry)
-            if self._hear is not None:
-                self._hear(entry)
+            if self._on_written is not None:
+                self._on_written(entry)
         return written
 
     def take_back(self, entries: Sequence[Entry]) -> None:
@@ -77,7 +81,8 @@ class LogWriter:
 
     def _add(self, entry: Entry) -> None:
         self._apply(entry)
-        self.apply_entry(entry)
+        if self._on_applied is not None:
+            self._on_applied(entry)
 
     def _apply(self, entry: Entry) -> None:
         self.state.apply(entry)

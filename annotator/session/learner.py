@@ -52,15 +52,19 @@ class Learner:
     """Owned by one session, and by its thread."""
 
     def __init__(
-        self, classes: tuple[str, ...], strategy: StrategyChoice, multi: bool = False
+        self,
+        classes: tuple[str, ...],
+        strategy: StrategyChoice,
+        multi: bool = False,
+        prior: Prior | None = None,
+        clusters: Clusters | None = None,
     ) -> None:
-        """With `multi` every set of classes that was used is a class to the model."""
+        """Set up a learner without features. With `multi` every set of classes that was used is a
+        class to the model. `clusters` are the items that were found to look alike."""
         self.classes, self.strategy, self._multi = classes, strategy, multi
+        self.prior, self.clusters = prior, clusters or Clusters.none()
         self.ranking: Ranking | None = None
         self.features: PoolFeatures | None = None
-        self.before: Prior | None = None
-        self.clusters = Clusters.none()
-        """Items that were found to look alike."""
         self._learnt: object = None
         self._fitted: StrategyChoice | None = None
         self._known = LabelArrays()
@@ -99,7 +103,7 @@ class Learner:
         proba = self.predict(row)
         if proba is not None:
             return proba, self.model_name
-        return (self.before and self.before.prediction(ref)) or (None, None)
+        return (self.prior and self.prior.prediction(ref)) or (None, None)
 
     def cluster_class(self, ref: str) -> str | None:
         """The class that an item's cluster is said to be."""

@@ -39,7 +39,15 @@ class Queue:
         clock: Callable[[], float],
         holder: str | None = None,
         lease: float = LEASE_SECONDS,
+        first: Iterable[tuple[str, str]] = (),
+        draw_repeat: Callable[[], str | None] | None = None,
     ) -> None:
+        """Set up an empty queue; `extend` gives it a pool.
+
+        `answered` holds the refs that must not be asked, and may grow. `first` holds refs to ask
+        before any pick, each with what picked it. `draw_repeat` returns, now and then, a ref that
+        was answered before and is asked once more.
+        """
         self.refs = RefTable()
         self.ahead = ahead
         self.elsewhere: set[str] = set()
@@ -52,10 +60,9 @@ class Queue:
         self._waiting: deque[Pick] = deque()
         self._shown = -1  # the row that was current when the queue was last held
         self._picks: deque[Pick] = deque()
-        self._first: dict[str, str] = {}
+        self._first = dict(first)
         self._first_rows: deque[int] = deque()
-        self.again: Callable[[], str | None] | None = None
-        """Gives, now and then, a ref that was answered before and is to be asked once more."""
+        self._draw_repeat = draw_repeat
         self._settled, self._renew_at, self._leased = True, 0.0, 0
         self._abandoned = store.abandoned(annotator, clock())
 
@@ -184,10 +191,6 @@ class Queue:
         shown = [] if current else [*self._waiting][:1]
         self._waiting = deque(p for p in self._waiting if p in shown or self._stays(p))
 
-    def ask_first(self, items: Iterable[tuple[str, str]]) -> None:
-        """Ask these before any pick: refs, each with what picked it. Call it before `extend`."""
-        self._first = dict(items)
-
     def leave_out_answered(self) -> None:
         """Take out whatever this annotator has answered elsewhere, the current pick included."""
         self.drop_answered(current=True)
@@ -260,9 +263,9 @@ class Queue:
 
     def _next_again(self, waiting: set[int]) -> Pick | None:
         """A repeat; never when nothing else is left to ask."""
-        if self.again is None or self.open_count <= len(waiting):
+        if self._draw_repeat is None or self.open_count <= len(waiting):
             return None
-        row = self.row(ref) if (ref := self.again()) is not None else -1
+        row = self.row(ref) if (ref := self._draw_repeat()) is not None else -1
         fits = row >= 0 and row not in waiting and ref not in self.elsewhere
         return Pick(row, float("nan"), 0, REPEAT) if fits else None
 

@@ -2,104 +2,85 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 
 import numpy as np
 
-from annotator.errors import ProjectError, StoreError
+from annotator.errors import ProjectError
 from annotator.features.growing import open_partial_features
 from annotator.features.store import FeatureStore
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import make_printable, plural
-from annotator.learn.ranking import learn
-from annotator.log.entries import LogState, entry_as_dict, replay
+from annotator.log.entries import LogState, replay
 from annotator.log.store import SqliteStore
 from annotator.project import label_sets
-from annotator.project.hooks import Hooks
 from annotator.project.item_pool import load_refs
-from annotator.project.priorities import read_priorities
 from annotator.project.project import ProjectFolder
-from annotator.session.learner import Prior, StrategyChoice
-from annotator.session.session import LabelSession
+from annotator.session.learner import Prior
+from annotator.session.open import open_session
+from annotator.session.session import SessionMode
 
 HOOKS_TIMEOUT = 60.0
 
 
 class ScriptedSession:
-    """One annotator's sitting from a script. What it asks stays leased until it is closed, or,
-    where it ends without that, for `lease` seconds."""
+    """One annotator's session from a script. What it asks stays leased until it is closed, or
+    for `lease` seconds if it never is."""
 
     def __init__(
         self,
         project: ProjectFolder,
         annotator: str,
+        *,
         second: bool,
         lease: float,
         clock: Callable[[], float],
         prior: Prior | None = None,
     ) -> None:
-        """`prior` says what is shown of an item while no model has learnt anything yet."""
-        settings = project.settings
+        """Open it on all items, or with `second` on those that others have labelled.
+
+        `prior` predicts while no model has learnt anything.
+        """
         self.failures: list[str] = []
-        """What `on_label` could not do, in words."""
-        commands = {"on_label": settings.on_label, "on_finish": settings.on_finish}
-        self._hooks = Hooks(commands, project.folder, self.failures.append)
-        self._store = SqliteStore(project.labels_file)
-        # A name of its own, not of this process: the next call of a script goes on with it.
-        holder = f"script:0:{annotator}:{'second' if second else 'first'}"
-        self._store.release(holder, clock())
-        held = len(self._store.abandoned(annotator, clock()))
-        self._seed = settings.seed
-        self.session = LabelSession(
-            self._store, settings.names, annotator=annotator, seed=settings.seed,
-            ahead=max(settings.ahead, held - 1), clock=clock, holder=holder, second=second,
-            lease=lease, multi=settings.multi_label,
-            strategy=StrategyChoice(settings.strategy, settings.find, settings.estimator),
-            on_entry=lambda entry: self._hooks.tell("on_label", entry_as_dict(entry)),
+        """Messages on what the `on_label` command could not do."""
+        # The holder does not name this process: the next call of a script resumes its leases.
+        self._opened = open_session(
+            project, annotator, on_hook_failure=self.failures.append,
+            mode=SessionMode(second=second), prior=prior, clock=clock, lease=lease,
+            holder=f"script:0:{annotator}:{'second' if second else 'first'}",
         )  # fmt: skip
-        self.session.learner.before = prior
+        self.session = self._opened.session
         refs = load_refs(project)
-        self.session.queue.ask_first([] if second else read_priorities(project))
-        self.session.extend(labelled_by_others(self._store, annotator, refs) if second else refs)
+        if second:
+            self.session.extend(labelled_by_others(self._opened.store, annotator, refs))
+        else:
+            self.session.extend(refs)
         self.sync_with_others()
         if not second:
             self._attach(project)
 
     def learn(self) -> None:
-        """Fit on all labels so far and ask by that from now on, if there are features."""
+        """Fit on all labels so far and ask by the result, if there are features and new labels."""
         if self.session.stale:
-            snapshot = self.session.snapshot()
-            assert snapshot is not None
-            self.session.adopt(learn(snapshot, self._seed))
+            self.session.learn()
 
     def sync_with_others(self) -> None:
-        """Leave out what others have answered, and fill up from what nobody else is asked.
+        """Leave out what others have answered, and lease other items instead."""
+        self.session.refresh(keep_current=False)
 
-        An answer is in the log before its item is let go. So what was leased before a look at the
-        log, and is not answered in it, is nobody else's.
-        """
-        session, held = self.session, None
-        while (leased := [session.queue[n].row for n in range(len(session.queue))]) != held:
-            held = leased
-            session.refresh()
-            session.decide({}, picked_by="api")  # writes nothing, leaves out what is answered
-
-    def keep(self) -> None:
+    def close_keeping_leases(self) -> None:
         """End, and keep what is asked leased: a script answers it later."""
-        self._end()
+        self._close(release=False)
 
     def close(self) -> None:
-        """End, and let go of what is asked."""
-        with contextlib.suppress(StoreError):
-            self.session.close()
-        self._end()
+        """End, and release what is asked."""
+        self._close(release=True)
 
-    def _end(self) -> None:
-        if unheard := self._hooks.close(HOOKS_TIMEOUT):
-            labels = plural(unheard, "label")
-            self.failures.append(f"on_label has not heard of {labels} yet, and will not now")
-        self._store.close()
+    def _close(self, release: bool) -> None:
+        self._opened.close(release=release)
+        if unsent := self._opened.hooks.close(HOOKS_TIMEOUT):
+            labels = plural(unsent, "label")
+            self.failures.append(f"on_label did not get {labels}. It still runs, or hangs.")
 
     def _attach(self, project: ProjectFolder) -> None:
         folder = project.features_folder

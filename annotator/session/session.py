@@ -8,7 +8,8 @@ undoing or another's answer moves on.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
@@ -17,16 +18,36 @@ from numpy.typing import NDArray
 
 from annotator.features.store import FeatureStore
 from annotator.items.refs import Item
-from annotator.learn.ranking import Ranking, Snapshot
+from annotator.learn.ranking import Ranking, Snapshot, learn
 from annotator.learn.strategies import Pick
 from annotator.log.agreement import REPEAT, RepeatSampler, is_repeat
 from annotator.log.entries import Action, Entry, OwnOpinions
 from annotator.log.store import Store
 from annotator.log.writer import LogWriter
+from annotator.project.clusters import Clusters
 from annotator.project.label_sets import check_labels, class_probabilities
-from annotator.session.learner import Learner, StrategyChoice
+from annotator.session.learner import Learner, Prior, StrategyChoice
 from annotator.session.progress import Progress, count_progress
 from annotator.session.queue import LEASE_SECONDS, Queue
+
+
+@dataclass(frozen=True, slots=True)
+class SessionMode:
+    """The kind of a session; by default plain labelling with one class an item."""
+
+    audit: str | None = None
+    """The name of the audit that the session is: its labels carry the name, and no propensity."""
+    second: bool = False
+    """Every answer is a second opinion: asked blind, compared, never the label that counts."""
+    repeats: float = 0.0
+    """The share of items asked that the annotator has labelled before, for self-agreement."""
+    multi: bool = False
+    """A label is a set of classes; see `annotator.project.label_sets`."""
+
+    @property
+    def blind(self) -> bool:
+        """True if the model's opinion is hidden: in audits and for second opinions."""
+        return self.audit is not None or self.second
 
 
 class LabelSession:
@@ -38,40 +59,60 @@ class LabelSession:
         classes: Sequence[str],
         *,
         annotator: str,
+        mode: SessionMode | None = None,
         strategy: StrategyChoice | None = None,
         seed: int = 0,
         ahead: int = 5,
         clock: Callable[[], float] = time.time,
         holder: str | None = None,
         lease: float = LEASE_SECONDS,
-        audit: str | None = None,
-        second: bool = False,
         on_entry: Callable[[Entry], object] | None = None,
-        repeats: float = 0.0,
-        multi: bool = False,
+        prior: Prior | None = None,
+        clusters: Clusters | None = None,
+        priorities: Iterable[tuple[str, str]] = (),
     ) -> None:
-        """`audit` names the audit that this is: its labels are marked so, and carry no q. With
-        `second` every answer is a second opinion: asked blind, compared, never the one that counts.
+        """Read the log, and ask nothing yet: `extend` gives the session its pool.
 
-        `hear` is told of each row that this session has written, once it is on disk. `repeats` is
-        the share of items asked that this annotator has labelled before, for self-agreement.
-        With `multi` a label is a set of classes (labelset).
+        `on_entry` is called with each row that this session has written, once it is on disk.
+        `prior` predicts while no model has learnt anything. `priorities` holds refs to ask before
+        all others, each with what picked it.
         """
         self.classes, self.annotator, self.seed = tuple(classes), annotator, seed
-        self.learner = Learner(self.classes, strategy or StrategyChoice(), multi)
-        self.audit, self.second, self.multi = audit, second, multi
+        self.mode = mode or SessionMode()
         self.store, self.clock, self._flush = store, clock, False
-        self._record = LogWriter(store, annotator, clock, on_entry)
-        self._record.apply_entry = self._take_in
+        self.learner = Learner(
+            self.classes, strategy or StrategyChoice(), self.mode.multi, prior, clusters
+        )
+        self._record = LogWriter(store, annotator, clock, on_entry, self._update_queue)
         self.state, self.difficulty = self._record.state, self._record.difficulty
         self._own = OwnOpinions(self.state, annotator)
-        self._answered = self._own if second else self.state.standing.keys()
+        self._answered = self._own if self.second else self.state.standing.keys()
+        repeats = RepeatSampler(self.state, annotator, self.mode.repeats, seed)
         self.queue = Queue(
             store, annotator, self._answered,
-            ahead=ahead, seed=seed, clock=clock, holder=holder, lease=lease,
+            ahead=ahead, seed=seed, clock=clock, holder=holder, lease=lease, first=priorities,
+            draw_repeat=repeats.draw if self.mode.repeats and not self.blind else None,
         )  # fmt: skip
-        if repeats and not self.blind:
-            self.queue.again = RepeatSampler(self.state, annotator, repeats, seed).draw
+
+    @property
+    def audit(self) -> str | None:
+        """The name of the audit that this session is, or None."""
+        return self.mode.audit
+
+    @property
+    def second(self) -> bool:
+        """True if every answer is a second opinion."""
+        return self.mode.second
+
+    @property
+    def multi(self) -> bool:
+        """True if a label is a set of classes."""
+        return self.mode.multi
+
+    @property
+    def blind(self) -> bool:
+        """True if the model's opinion is hidden: in audits and for second opinions."""
+        return self.mode.blind
 
     def extend(self, refs: Sequence[str]) -> None:
         """Add refs to the pool; listings stream in."""
@@ -189,7 +230,7 @@ class LabelSession:
         answer = self._record.answer(current.ref, name, **said, **self._drawn(self.queue[0]))
         (entry,) = self._record.write(answer)
         self.queue.advance()
-        self._look_around(current=True)
+        self._sync_log(keep_current=False)
         return entry
 
     def _drawn(self, pick: Pick) -> dict[str, Any]:
@@ -251,27 +292,45 @@ class LabelSession:
         self.queue.adopt(self.learner.adopt(ranking), flush)
         self._flush &= not flush
 
+    def learn(self) -> Ranking | None:
+        """Fit on all labels so far, here and now, and ask by the result; None without features."""
+        snapshot = self.snapshot()
+        if snapshot is None:
+            return None
+        ranking = learn(snapshot, self.seed)
+        self.adopt(ranking)
+        return ranking
+
     def choose(self, strategy: StrategyChoice) -> None:
         """Change the strategy; the queue follows with the next ranking."""
         self.learner.strategy, self._flush = strategy, True
 
     # --- others, and the end
 
-    def refresh(self) -> list[Entry]:
-        """Read what others wrote, and keep our leases; call about once a second."""
+    def refresh(self, keep_current: bool = True) -> list[Entry]:
+        """Read and return what others wrote, and renew the leases; call it about once a second.
+
+        The current item stays, also if another annotator has answered it meanwhile, unless
+        `keep_current` is False.
+        """
         idle = not self.queue
-        self._look_around()
+        self._sync_log(keep_current)
         self.queue.watch()
-        self._look_around(current=idle)
+        self._sync_log(keep_current and not idle)
         return self._record.drain_others_entries()
 
-    def _look_around(self, current: bool = False) -> None:
-        """Take in what others wrote, out of the queue too, what is on screen with `current`."""
-        # An answer is in the log before its item is let go: what is leased, and not answered in
-        # the log after that, is nobody else's.
+    def _sync_log(self, keep_current: bool) -> None:
+        """Apply what others wrote, and take the items that they answered out of the queue.
+
+        An answer is in the log before the lease of its item ends. So an item that is leased here,
+        and has no answer in the log after that, is on no other screen.
+        """
         while self.store.changed():
             self._record.catch_up()
-            self.queue.leave_out_answered() if current else self.queue.drop_answered()
+            if keep_current:
+                self.queue.drop_answered()
+            else:
+                self.queue.leave_out_answered()
 
     def close(self) -> None:
         """Let go of the queue; the next session of this annotator takes it up again."""
@@ -283,11 +342,6 @@ class LabelSession:
         pool = self.queue.refs, self.queue.open_count, len(self.queue.elsewhere)
         return count_progress(self.state, self.classes, *pool, of, self.multi)
 
-    @property
-    def blind(self) -> bool:
-        """Whether the model's opinion is kept from the annotator: in audits and second opinions."""
-        return self.audit is not None or self.second
-
     def is_answered(self, ref: str) -> bool:
         """Whether `ref` is not to be asked: labelled or skipped, or seconded by this annotator."""
         return ref in self._answered
@@ -295,7 +349,7 @@ class LabelSession:
     def _item(self, pick: Pick) -> Item:
         return Item.parse(self.queue.refs[pick.row])
 
-    def _take_in(self, entry: Entry) -> None:
+    def _update_queue(self, entry: Entry) -> None:
         if self.is_answered(entry.ref):
             self.queue.close(entry.ref)
         else:

@@ -15,11 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.features.store import FeatureStore
 from annotator.items.ref_table import RefTable
 from annotator.learn.model import FittedModel, out_of_sample_proba
-from annotator.learn.ranking import learn
-from annotator.log.store import SqliteStore
 from annotator.pages import BrowseSource, PageOrder, PageRequest, SelectionMode
 from annotator.pages.key_delay import KeyDelay, RapidStream, StreamVerdict
 from annotator.pages.orders import (
@@ -28,8 +25,7 @@ from annotator.pages.orders import (
     predict_rows,
     within_allowance,
 )
-from annotator.session.learner import StrategyChoice
-from annotator.session.session import LabelSession
+from annotator.session.open import open_in_memory
 from annotator.simulate.rapid_human import RapidHuman
 
 SINGLE_SECONDS = 3.6
@@ -110,20 +106,11 @@ class SimulatedSession:
         classes: Sequence[str],
         annotator: SimulatedAnnotator,
     ) -> None:
-        self.refs, self.annotator, self._seed = RefTable(refs), annotator, annotator.spent.seed
-        self.session = LabelSession(
-            SqliteStore(":memory:"), classes, annotator="simulated", seed=self._seed, ahead=0,
-            strategy=StrategyChoice(),
-        )  # fmt: skip
-        self.session.extend(self.refs)
-        ready = np.ones(len(refs), np.uint8)
-        self.session.attach_features(FeatureStore(self.refs, X, {"name": "simulated"}, ready))
-        self.learn()
-
-    def learn(self) -> None:
-        snapshot = self.session.snapshot()
-        assert snapshot is not None  # the features are attached
-        self.session.adopt(learn(snapshot, self._seed))
+        self.refs, self.annotator = RefTable(refs), annotator
+        self.session = open_in_memory(
+            self.refs, X, classes, annotator="simulated", seed=annotator.spent.seed
+        )
+        self.session.learn()
 
     def label_one_by_one(self, count: int) -> None:
         """Answer so many items as the strategy asks them."""
@@ -132,8 +119,8 @@ class SimulatedSession:
                 break
             self.session.label(self.annotator.name(self.session.current.ref))
             if n % _FIT_EVERY == _FIT_EVERY - 1:
-                self.learn()
-        self.learn()
+                self.session.learn()
+        self.session.learn()
 
     def page(self, source: BrowseSource, *, back: bool = False) -> bool:
         """A page of one predicted class: the exceptions are given theirs by name. With `back` they
@@ -146,7 +133,7 @@ class SimulatedSession:
             ref: None if back and ref not in page.excluded else self._named(ref) for ref in wrong
         }
         source.submit(page, {ref: name for ref, name in marks.items() if name != page.label})
-        self.learn()
+        self.session.learn()
         return True
 
     def _named(self, ref: str) -> str:
@@ -181,7 +168,7 @@ class SimulatedSession:
             if not self.annotator.belongs(ref, self.session.classes[label]):
                 self.annotator.wait(-PAGE_SECONDS)
                 self.session.decide({ref: self.annotator.name(ref)}, picked_by="review")
-        self.learn()
+        self.session.learn()
 
     def rapidly(self, pages: BrowseSource, streams: BrowseSource) -> None:
         """Pages of what the model is unsure of; what it is surer of streams past, one predicted
@@ -217,7 +204,7 @@ class SimulatedSession:
             stream.known[place] = not self.annotator.belongs(refs[place], label)
         self._answer(refs, label, stream.verdict)
         streams.submit(page, {}, broken=page.refs)
-        self.learn()
+        self.session.learn()
         return True
 
     def _answer(self, refs: list[str], label: str, verdict: StreamVerdict) -> None:

@@ -7,11 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from annotator.features.store import FeatureStore
-from annotator.items.ref_table import RefTable
-from annotator.learn.ranking import Ranking, learn
-from annotator.log.store import SqliteStore
+from annotator.learn.ranking import Ranking
 from annotator.session.learner import StrategyChoice
+from annotator.session.open import open_in_memory
 from annotator.session.session import LabelSession
 from annotator.simulate.metrics import METRICS, accuracy_score, calibration_error, choose_metric
 from annotator.simulate.options import SimulateOptions, SimulationJob
@@ -46,11 +44,12 @@ def simulate_run(
     curves = RunCurves()
     seconds: list[float] = []
     given: list[int] = []
-    _learn(session, job.seed)
+    session.learn()
     while session.current is not None and len(given) < options.budget:
         given.append(int(answers[session.current.ref]))
         session.label(task.classes[given[-1]])
-        ranking = _learn(session, job.seed)
+        ranking = session.learn()
+        assert ranking is not None  # the features are attached
         seconds.append(ranking.seconds)
         if len(given) % RECORD_EVERY == 0 or len(given) == min(options.budget, len(task.refs)):
             _record_point(
@@ -67,28 +66,11 @@ def simulate_run(
 
 def _session(task: SimulationTask, job: SimulationJob, options: SimulateOptions) -> LabelSession:
     find = options.positive if options.find else None
-    session = LabelSession(
-        SqliteStore(":memory:"),
-        task.classes,
-        annotator="oracle",
-        strategy=StrategyChoice(job.strategy, find, job.estimator),
-        seed=job.seed,
+    strategy = StrategyChoice(job.strategy, find, job.estimator)
+    return open_in_memory(
+        task.refs, task.X, task.classes, annotator="oracle", strategy=strategy, seed=job.seed,
         ahead=options.ahead,
-    )
-    refs = RefTable(task.refs)
-    session.extend(refs)
-    session.attach_features(
-        FeatureStore(refs, task.X, {"name": "simulated"}, np.ones(len(refs), dtype=np.uint8))
-    )
-    return session
-
-
-def _learn(session: LabelSession, seed: int) -> Ranking:
-    snapshot = session.snapshot()
-    assert snapshot is not None  # the features are attached
-    ranking = learn(snapshot, seed)
-    session.adopt(ranking)
-    return ranking
+    )  # fmt: skip
 
 
 def _record_point(

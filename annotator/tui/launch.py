@@ -15,9 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from annotator.errors import StoreError, TerminalError
-from annotator.log.entries import Entry, entry_as_dict
-from annotator.project.hooks import Hooks
+from annotator.errors import TerminalError
 from annotator.project.project import ProjectFolder
 from annotator.tui.finder import ItemFinder
 from annotator.tui.key_repeat import Pace
@@ -33,8 +31,7 @@ from typing import TYPE_CHECKING
 from annotator.curate.review import Review
 from annotator.curate.review_evidence import Evidence
 from annotator.curate.review_queues import ReviewQueues
-from annotator.log.store import SqliteStore
-from annotator.session.session import LabelSession
+from annotator.session.open import open_session
 from annotator.terminal.caps import TerminalCapabilities
 from annotator.tui.keymaps import make_keymap
 
@@ -109,42 +106,27 @@ def prepare_label_app(
     reader: ItemFinder | None = None,
 ) -> Iterator[LabelApp]:
     """The app for a project, with its session; both are closed at the end."""
-    from annotator.log.store import SqliteStore
-    from annotator.project.clusters import read_clusters
-    from annotator.project.priorities import read_priorities
     from annotator.proposals import load_proposal_prior
-    from annotator.session.learner import StrategyChoice
-    from annotator.session.session import LabelSession
+    from annotator.session.session import SessionMode
     from annotator.tui.app import LabelApp
 
     settings = project.settings
     keymap = _keymap(settings)
-    commands = {"on_label": settings.on_label, "on_finish": settings.on_finish}
-    hooks = Hooks(commands, project.folder, lambda words: app.hook_failed(words))
-
-    def hear(entry: Entry) -> None:
-        hooks.tell("on_label", entry_as_dict(entry))
-
-    store = SqliteStore(project.labels_file)
-    try:
-        session = LabelSession(
-            store, settings.names, annotator=annotator, seed=settings.seed, ahead=settings.ahead,
-            multi=settings.multi_label,
-            strategy=StrategyChoice(settings.strategy, settings.find, settings.estimator),
-            audit=audit.name if audit else None, second=bool(audit and audit.name is None),
-            on_entry=hear, repeats=settings.repeats,
-        )  # fmt: skip
-        session.learner.before = load_proposal_prior(project, blind=audit is not None)
-        session.learner.clusters = read_clusters(project)
-        session.queue.ask_first([] if audit else read_priorities(project))
+    mode = SessionMode(repeats=settings.repeats)
+    if audit is not None:
+        mode = SessionMode(audit=audit.name, second=audit.name is None)
+    prior = load_proposal_prior(project, blind=audit is not None)
+    with open_session(
+        project, annotator, mode=mode, prior=prior,
+        on_hook_failure=lambda message: app.hook_failed(message),
+    ) as opened:  # fmt: skip
         pace = Pace(time.monotonic)
         reader = reader or ItemFinder(project, audit.refs if audit else None)
-        app = LabelApp(project, session, keymap, pace, caps, reader, extract=features, hooks=hooks)
+        app = LabelApp(
+            project, opened.session, keymap, pace, caps, reader, extract=features,
+            hooks=opened.hooks,
+        )  # fmt: skip
         yield app
-        with contextlib.suppress(StoreError):
-            session.close()
-    finally:
-        store.close()
 
 
 def _keymap(settings: Settings) -> Keymap:
@@ -157,9 +139,6 @@ def _code(signalled: int | None, returned: int | None) -> int:
     if signalled is None:
         return returned or 0
     return 130 if signalled == signal.SIGINT else 128 + signalled
-
-
-_HOOKS_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,25 +163,13 @@ def prepare_review_app(
     """The app, with its session; both are closed at the end."""
     from annotator.tui.review.app import ReviewApp
 
-    settings = project.settings
-    commands = {"on_label": settings.on_label, "on_finish": settings.on_finish}
-    hooks = Hooks(commands, project.folder, lambda words: None)
-
-    def hear(entry: Entry) -> None:
-        hooks.tell("on_label", entry_as_dict(entry))
-
-    store = SqliteStore(project.labels_file)
+    # Without a pool nothing is asked, so nothing is leased.
+    opened = open_session(project, annotator, on_hook_failure=lambda message: None, asks=False)
     try:
-        # Without a pool: nothing is asked, so nothing is leased.
-        session = LabelSession(
-            store, settings.names, annotator=annotator, on_entry=hear, multi=settings.multi_label
-        )
-        yield ReviewApp(project, Review(session, found, evidence, queue), caps)
-        with contextlib.suppress(StoreError):
-            session.close()
+        with opened:
+            yield ReviewApp(project, Review(opened.session, found, evidence, queue), caps)
     finally:
-        store.close()
-        hooks.close(_HOOKS_SECONDS)
+        opened.hooks.close(HOOKS_SECONDS)
 
 
 def run_review_app(
