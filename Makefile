@@ -1,14 +1,24 @@
 # make help says what there is. Needs nothing but Python 3.11 or later, and make.
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
-VENV := .venv
+ifdef PYTHON
+# One that you name has a virtual environment of its own: make test PYTHON=python3.13 sets up
+# .venv-3.13. pyenv has versions that its shims do not run.
+NAMED := $(PYTHON)
+override PYTHON := $(shell for p in $(NAMED) $(HOME)/.pyenv/versions/*/bin/$(notdir $(NAMED)); do \
+  $$p -c 'import ensurepip' 2>/dev/null && { echo $$p; break; }; done)
+VENV := .venv-$(shell "$(PYTHON)" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+else
 # The first interpreter that runs, is recent enough and can make a virtual environment.
-ifndef PYTHON
 PYTHON := $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; do \
   $$p -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
   && { echo $$p; break; }; done)
+VENV := .venv
 endif
 BIN := $(VENV)/bin
+# What the tests need of the package. EXTRAS=logistic,faces,parquet leaves torch out, and the tests
+# that need it are skipped, each by its name.
+EXTRAS ?= models,logistic,faces,parquet
 UV := $(shell command -v uv)
 # uv does not read pip's setting for a folder of wheels.
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
@@ -20,6 +30,10 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 # xdist's workers, one a core; the real terminals are driven one at a time.
 JOBS ?= auto
+# That all is installed is noted in the virtual environment: gone with it, noted for each.
+DEMO := $(VENV)/.setup-demo
+comma := ,
+DEV := $(VENV)/.setup-dev-$(subst $(comma),-,$(EXTRAS))
 
 .PHONY: help setup setup-dev demo test test-terminals bench check format lint types layers clean
 
@@ -27,55 +41,57 @@ help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BIN)/python:
-	@test -n "$(PYTHON)" || { echo "annotator needs Python 3.11 or later, with venv (on Debian:" \
-	  "apt install python3-venv), or make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "$(or $(NAMED),python3): annotator needs Python 3.11 or later, with venv (on Debian:" \
+	  "apt install python3-venv), or make PYTHON=/path/to/python3.13" >&2; exit 1; }
+	@rm -rf $(VENV)
 ifdef UV
 	@uv venv --quiet --python $(PYTHON) $(VENV)
 else
 	@$(PYTHON) -m venv $(VENV)
 endif
 
-.setup-demo: $(BIN)/python pyproject.toml constraints.txt
-	@echo "installing what the demo needs into .venv …"
+$(DEMO): $(BIN)/python pyproject.toml constraints.txt
+	@echo "installing what the demo needs into $(VENV) …"
 	@$(INSTALL) -c constraints.txt -e .
 	@touch $@
 
-.setup-dev: .setup-demo requirements-dev.txt
-	@echo "installing what the tests need into .venv (torch, transformers …) …"
-	@$(INSTALL) -c constraints.txt -r requirements-dev.txt -e '.[models,logistic,faces,parquet]'
+$(DEV): $(DEMO) requirements-dev.txt
+	@echo "installing what the tests need into $(VENV) ($(EXTRAS)) …"
+	@$(INSTALL) -c constraints.txt -r requirements-dev.txt -e '.[$(EXTRAS)]'
 	@touch $@
 
-setup: .setup-demo ## Install what the demo needs, into .venv
+setup: $(DEMO) ## Install what the demo needs, into .venv
 
-setup-dev: .setup-dev ## Install what the tests need too (torch, transformers …)
+setup-dev: $(DEV) ## Install what the tests need too (torch, transformers …)
 
-demo: .setup-demo ## Open the annotator on example_data/
+demo: $(DEMO) ## Open the annotator on example_data/
 	@$(BIN)/annotator demo $(ARGS)
 
-test: .setup-dev ## Run the tests
+test: $(DEV) ## Run the tests (PYTHON=python3.13: with that Python)
 	$(BIN)/python -m pytest -n $(JOBS) -m "not terminal" $(ARGS)
 	$(BIN)/python -m pytest -n 0 -m terminal $(ARGS)
 
-test-terminals: .setup-dev ## Install real terminals (Debian, root) and drive them
-	tests/terminals/setup.sh
+test-terminals: $(DEV) ## Install real terminals (Debian, root) and drive them
+	VENV=$(VENV) tests/terminals/setup.sh
 	$(BIN)/python -m pytest -n 0 -m terminal $(ARGS)
 
-bench: .setup-dev ## Measure, beside the peers and the limits (takes a while)
+bench: $(DEV) ## Measure, beside the peers and the limits (takes a while)
 	$(BIN)/python -m benchmarks $(ARGS)
 
 check: format lint types layers test ## All that must hold before a push
 
-format: .setup-dev ## Format the code
+format: $(DEV) ## Format the code
 	$(BIN)/ruff format .
 
-lint: .setup-dev ## Look for faults in the code
+lint: $(DEV) ## Look for faults in the code
 	$(BIN)/ruff check .
 
-types: .setup-dev ## Check the types
+types: $(DEV) ## Check the types
 	$(BIN)/mypy
 
-layers: .setup-dev ## Check that the layers import one way
+layers: $(DEV) ## Check that the layers import one way
 	$(BIN)/lint-imports
 
 clean: ## Take away what make set up
-	rm -rf $(VENV) .setup-* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv .venv-* .setup-* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
