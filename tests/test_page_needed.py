@@ -122,7 +122,7 @@ def test_the_end_of_one_class_says_nothing_of_the_others(session: LabelSession) 
         source.submit(page, {ref: truth(ref) for ref in page.refs if truth(ref) != "a"})
         taught(session)
     assert "all labels" not in source.no_pages_message
-    assert "taken for a" in source.no_pages_message
+    assert "predicted as a" in source.no_pages_message
 
 
 def test_an_exception_comes_back_with_what_it_is_not(session: LabelSession) -> None:
@@ -171,7 +171,7 @@ def test_what_others_hold_is_no_end_of_the_work(tmp_path: Path) -> None:
     assert len(page.refs) == 1
     second.submit(page, {page.refs[0]: None})
     assert second.next() is None
-    assert "3 open items are with others" in second.no_pages_message
+    assert "3 open items are on other annotators" in second.no_pages_message
     first.close()
     sessions[1].refresh()
     assert second.next() is not None
@@ -199,6 +199,6 @@ def test_of_two_classes_an_exception_is_the_other_one() -> None:
 
 def test_an_exception_from_a_class_never_becomes_that_class() -> None:
     wish = PageRequest("", SelectionMode.EXCEPTIONS, PageOrder.NEEDED, negative="b")
-    assert wish.other("a", CLASSES, multi=False) == "b"
-    assert wish.other("b", CLASSES, multi=False) is None
-    assert wish.other("b", ("a", "b"), multi=False) == "a"
+    assert wish.negative_for("a", CLASSES, multi=False) == "b"
+    assert wish.negative_for("b", CLASSES, multi=False) is None
+    assert wish.negative_for("b", ("a", "b"), multi=False) == "a"

@@ -118,7 +118,7 @@ def test_the_least_certain_lie_between_the_classes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("order", [PageOrder.SIMILAR, PageOrder.CLUSTERS])
 def test_look_alikes_come_together(tmp_path: Path, order: PageOrder) -> None:
-    only = wish(SelectionMode.POSITIVES_ONLY, order=order, like=REFS[21])
+    only = wish(SelectionMode.POSITIVES_ONLY, order=order, similar_to=REFS[21])
     page = BrowseSource(taught(tmp_path), only).next()
     assert page is not None
     assert len(page.refs) > 1

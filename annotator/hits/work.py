@@ -14,7 +14,8 @@ from annotator.hits.traces import PageTrace, find_trace, replay_traces
 from annotator.items.refs import make_printable
 from annotator.log.entries import Entry
 from annotator.log.store import ByproductStore, SqliteStore
-from annotator.pages import Marks, Page, PageNotReady, SelectionMode, answers_of_page
+from annotator.pages import Page, PageNotReady, PageSource, SelectionMode, answers_of_page
+from annotator.pages.source import SubmittedPage
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo
 from annotator.session.session import LabelSession
@@ -29,10 +30,11 @@ def default_checks(hits: HitSet) -> SubmitChecks:
     return SubmitChecks(round(most * SECONDS_PER_IMAGE, 1))
 
 
-class HitSource:
-    """The pages of one assignment, from where it was left; a `PageSource`.
+class HitSource(PageSource):
+    """The pages of one assignment, from where it was left.
 
-    A page that was not submitted comes back with its images, its selection and its by-products.
+    A page that was not submitted comes back with its images, its selection and its by-products:
+    the recorder has written every selection.
     """
 
     def __init__(
@@ -64,10 +66,6 @@ class HitSource:
         return f"HIT {make_printable(self.task.hit.id)}"
 
     @property
-    def waiting(self) -> str:
-        return ""
-
-    @property
     def no_pages_message(self) -> str:
         """What to say when there is no page left."""
         code = self.task.assignment.code
@@ -85,11 +83,8 @@ class HitSource:
         link = about.wikipedia[0] if about.wikipedia else ""
         return ClassInfo(about.name, None, about.description, about.synset[1:], link)
 
-    def fit(self, most: int) -> None:
-        """A page of a HIT holds what it holds; where the window is small it is shown in parts."""
-
-    def keep(self) -> None:
-        """Write what has waited for a second."""
+    def tick(self) -> None:
+        """Write the by-products that have waited for a second."""
         self.recorder.tick(self._clock())
 
     def next(self) -> Page | None:
@@ -101,26 +96,15 @@ class HitSource:
         self._out[page.key] = asked
         return page
 
-    def mark(self, page: Page, marks: Marks) -> None:
-        """Nothing to keep: the recorder has written every selection."""
-
-    def submit(
-        self,
-        page: Page,
-        marks: Marks,
-        *,
-        broken: Collection[str] = (),
-        shown_ms: int | None = None,
-        prediction: bool = False,
-    ) -> list[Entry]:
-        """Submit the page and write its labels. Raises `PageNotReady` for what a check misses."""
-        self._check(page, broken)
+    def _write(self, submitted: SubmittedPage) -> list[Entry]:
+        page = submitted.page
+        self._check(page, submitted.broken)
         self.recorder.submit(self._clock())
         trace = self._reload(page.number, page.key)
         self._done.append(page.number)
         self._out.pop(page.key, None)
         labels = labels_from_trace(self.task, trace)
-        entries = write_labels(self.task, page.key, labels, self._session, shown_ms)
+        entries = write_labels(self.task, page.key, labels, self._session, submitted.shown_ms)
         if len(self._done) == len(self.task.hit.pages):
             assignment = self._book.finish(self.task.assignment, self._salt)
             self.task = replace(self.task, assignment=assignment)
@@ -139,9 +123,6 @@ class HitSource:
         asked = self.task.hit.pages[number - 1]
         self._out = {trace.id: asked, **self._out}
         return self._page(asked)
-
-    def close(self) -> None:
-        """Nothing is held: an assignment is its worker's until it is done."""
 
     def replace_image(self, page: Page, ref: str) -> Page | None:
         """The page with another image in the place of one that cannot be shown; None where its

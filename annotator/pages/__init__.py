@@ -1,21 +1,20 @@
-"""Pages of many items: what they hold, where they come from, what a selection answers."""
+"""Pages of many items: their contents, their sources, and the answers of a selection."""
 
 from __future__ import annotations
 
 from annotator.pages.browse import BrowseSource
 from annotator.pages.journal import PageJournal, open_journal
-from annotator.pages.orders import PageOrder
 from annotator.pages.page import (
     PER_PAGE,
     Marks,
     Page,
     PageNotReady,
-    PageSource,
     SelectionMode,
     answers_of_page,
 )
-from annotator.pages.request import PageRequest, with_target
+from annotator.pages.request import PageOrder, PageRequest, with_target
 from annotator.pages.selection import PageSelection
+from annotator.pages.source import PageSource
 
 __all__ = [
     "PER_PAGE",

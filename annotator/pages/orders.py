@@ -1,9 +1,8 @@
-"""Which items stand on a page together: at random, or by what the model and the features say."""
+"""Choice of the items of a page: at random, by the model, or by the features."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,51 +12,36 @@ from annotator.learn.model import FittedModel
 from annotator.learn.nearest import CosineIndex
 from annotator.learn.rows import normalize_rows
 from annotator.learn.strategies import Pick, margin_scores
+from annotator.pages.request import PageOrder
 from annotator.session.learner import Learner
 
 MOST_SCANNED = 40_000
-"""Open rows that the model looks at for one page; of a larger pool, so many at random."""
+"""The most open rows that the model predicts for one page; a larger pool is sampled."""
 MOST_CLUSTERED = 4_000
-"""Open rows that are clustered at once."""
+"""The most open rows that are clustered at once."""
 
 Rows = NDArray[np.int64]
 MODEL_ERROR_SHARE = 0.3
-"""Of the error that is allowed, the share that the model may be expected to make by itself. The
-rest is for what people get wrong, and for a model that is too sure of itself."""
+"""The share of the allowed error that the model itself may make. The rest is left for annotators'
+mistakes and for a model that is too sure of itself."""
 AIMED_DOUBT = 0.3
-"""Of what is worth a look, that comes first which the model has wrong in about so many cases. What
-is surer teaches little; of what is less sure half is an exception, and better guessed later."""
+"""The doubt of the items that come first among those that need a look. Surer ones teach little;
+about half of the less sure ones are exceptions, which a later model predicts better."""
 STREAM_MOST_DOUBT = 0.3
-"""What the model doubts more is no matter for a stream: there would be too many exceptions."""
+"""The largest doubt of an item in a stream: beyond it there would be too many exceptions."""
 RECHECK_DOUBT = 0.9
-"""The doubt about what was taken off a page: it is looked at once more, whatever the model says."""
-
-
-class PageOrder(StrEnum):
-    """How the items of a page are chosen."""
-
-    RANDOM = "random"
-    LIKELY = "likely"
-    """Those that the model takes for the class, surest first."""
-    UNCERTAIN = "uncertain"
-    """Those of which the model knows least whether they are of the class."""
-    SIMILAR = "similar"
-    """Those nearest in features to one item."""
-    NEEDED = "needed"
-    """Those of which too many would be wrong without a look, until no more need one."""
-    CLUSTERS = "clusters"
-    """Those that look alike, one cluster a page."""
+"""The doubt of an item that was taken off a page: it is shown again, whatever the model says."""
 
 
 def random_draws(rows: Rows, n: int, rng: np.random.Generator) -> list[Pick]:
-    """`n` of `rows` one after the other, without putting back: the k-th with q = 1/(N - k + 1)."""
+    """Draw `n` of `rows` in turn, without replacement: the k-th with q = 1/(N - k + 1)."""
     size = len(rows)
     drawn = rng.choice(rows, min(n, size), replace=False).tolist()
     return [Pick(row, 1 / (size - k), size - k, "page-random") for k, row in enumerate(drawn)]
 
 
 def predict_rows(learner: Learner, rows: Rows) -> tuple[Rows, NDArray[np.float32]]:
-    """The pool rows (m,) among `rows` that have features, and their probabilities (m, C)."""
+    """Return the pool rows (m,) among `rows` with features, and their probabilities (m, C)."""
     model = learner.ranking.model if learner.ranking else None
     if learner.features is None or not isinstance(model, FittedModel) or learner.ranking is None:
         return rows[:0], np.zeros((0, len(learner.classes)), np.float32)
@@ -76,7 +60,7 @@ def exclude_classes(
     excluded: Mapping[int, Collection[str]],
     classes: Sequence[str],
 ) -> NDArray[np.float32]:
-    """`proba` (m, C) knowing of some rows what they are not: the rest of it grows to 1."""
+    """Return `proba` (m, C) without the classes ruled out for some rows, each row summing to 1."""
     places = [place for place, row in enumerate(rows.tolist()) if row in excluded]
     if not places:
         return proba
@@ -90,7 +74,7 @@ def exclude_classes(
 
 
 def sample_rows(rows: Rows, rng: np.random.Generator) -> Rows:
-    """Those that the model is asked about."""
+    """Return the rows to predict: all, or a random sample of `MOST_SCANNED`."""
     return (
         rows
         if len(rows) <= MOST_SCANNED
@@ -99,20 +83,22 @@ def sample_rows(rows: Rows, rng: np.random.Generator) -> Rows:
 
 
 def rank_likely(proba: NDArray[np.float32], class_index: int) -> Rows:
-    """Places (k,) of what is taken for class `which`, surest first; then the other likeliest."""
+    """Return the places (k,) of rows predicted as the class, surest first, then the likeliest."""
     p = proba[:, class_index]
     return np.lexsort((-p, proba.argmax(axis=1) != class_index))
 
 
 def rank_predicted(proba: NDArray[np.float32], class_index: int) -> Rows:
-    """Places (k,) of what is taken for class `which` alone, surest first."""
+    """Return the places (k,) of the rows predicted as the class alone, surest first."""
     places = np.flatnonzero(proba.argmax(axis=1) == class_index)
     return np.asarray(places[np.argsort(-proba[places, class_index], kind="stable")])
 
 
 def pick_class(proba: NDArray[np.float32], n: int, *, doubtful: bool) -> int:
-    """The class that most rows are taken for; with `doubtful`, the one whose `n` least sure rows
-    are the most likely to be something else."""
+    """Return the class that most rows are predicted as.
+
+    With `doubtful` it is the class whose `n` least sure rows are most likely to be another one.
+    """
     taken, sure = proba.argmax(axis=1), proba.max(axis=1)
     if not doubtful:
         return int(np.bincount(taken).argmax())
@@ -121,7 +107,7 @@ def pick_class(proba: NDArray[np.float32], n: int, *, doubtful: bool) -> int:
 
 
 def rank_uncertain(proba: NDArray[np.float32], class_index: int | None) -> Rows:
-    """Places (k,) of the rows in doubt: of class `which` or not, or, for None, between classes."""
+    """Return the places (k,) of the rows by doubt about the class; None: between all classes."""
     doubt = margin_scores(proba) if class_index is None else -np.abs(proba[:, class_index] - 0.5)
     return np.argsort(-doubt, kind="stable")
 
@@ -134,9 +120,9 @@ def choose_rows(
     *,
     exceptions: bool,
 ) -> tuple[int | None, Rows]:
-    """The class that a page asks about, if any, and the places (k,) of up to `n` rows for it.
+    """Choose the class that a page asks about, if any, and the places (k,) of up to `n` rows.
 
-    With `exceptions` all rows are taken for the class: for `which`, else the most usual one.
+    With `exceptions` all rows are predicted as the class: `class_index`, else the most usual one.
     """
     doubtful = order is PageOrder.UNCERTAIN
     if exceptions:
@@ -151,7 +137,7 @@ def choose_rows(
 
 
 def within_allowance(doubt: NDArray[np.float64], allowed: float) -> NDArray[np.bool_]:
-    """Which rows (m,) need no look: the surest, as long as their doubts add up to `allowed`."""
+    """Return a mask (m,) of the rows that need no look: the surest, with doubts up to `allowed`."""
     order = np.argsort(doubt, kind="stable")
     found = np.zeros(len(doubt), bool)
     found[order[np.cumsum(doubt[order]) <= allowed]] = True
@@ -167,11 +153,11 @@ def rows_needing_review(
     class_index: int | None = None,
     most_doubt: float = 1.0,
 ) -> tuple[int, Rows]:
-    """A class and the places (k,) of up to `n` rows that are taken for it and are worth a look.
+    """Choose a class and the places (k,) of up to `n` rows predicted as it that need a look.
 
-    `allowed` of the rows may be wrong in the end. The class is the one whose rows may be wrong in
-    the largest number, unless `which` names it.
-    `again` (m,) were taken off a page before. No places where nothing needs a look.
+    `allowed` of the rows may be wrong in the end. The class is the one with the most rows that
+    may be wrong, unless `class_index` is given.
+    `again` (m,) were taken off a page before. The places are empty if no row needs a look.
     """
     taken, doubt = proba.argmax(axis=1), 1 - proba.max(axis=1).astype(float)
     weight = np.where(again, np.maximum(doubt, RECHECK_DOUBT), doubt)
@@ -185,13 +171,13 @@ def rows_needing_review(
 
 
 class NeighbourSearch:
-    """Nearest items in the features; finds out once how long each row is."""
+    """A search for the nearest items in the features; it computes the length of each row once."""
 
     def __init__(self) -> None:
         self._nearest: CosineIndex | None = None
 
-    def of(self, learner: Learner, row: int, rows: Rows, n: int) -> Rows:
-        """The `n` of `rows` nearest to the pool row `row`; none where that has no features."""
+    def nearest(self, learner: Learner, row: int, rows: Rows, n: int) -> Rows:
+        """Return the `n` of `rows` nearest to the pool row `row`; empty if it has no features."""
         features = learner.features
         vector = None if features is None else features.vector(row)
         if features is None or vector is None:
@@ -210,7 +196,7 @@ class NeighbourSearch:
 
 
 def cluster_rows(learner: Learner, rows: Rows, size: int, rng: np.random.Generator) -> list[Rows]:
-    """Pool rows in clusters of about `size`, the largest first, each from its middle outwards."""
+    """Cluster pool rows into groups of about `size`, the largest first, each from its middle."""
     features = learner.features
     if features is None:
         return []

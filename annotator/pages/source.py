@@ -1,57 +1,76 @@
-"""Pages of items that somebody has looked up: the results of a search."""
+"""Where pages come from and where their answers go: the contract, and what all sources share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import replace
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from annotator.errors import StoreError
+from annotator.learn.strategies import Pick
 from annotator.log.entries import Entry
 from annotator.log.store import Lease, Store, new_holder
-from annotator.pages.page import PER_PAGE, Marks, Page, SelectionMode, answers_of_page, page_extra
+from annotator.pages.journal import PageJournal
+from annotator.pages.page import (
+    PER_PAGE,
+    Marks,
+    Page,
+    SelectionMode,
+    answers_of_page,
+    page_extra,
+    page_from_entries,
+)
 from annotator.project.settings import ClassInfo
 from annotator.session.queue import LEASE_SECONDS
 from annotator.session.session import LabelSession
 
 
-class ItemListSource:
-    """A `PageSource` of given items, in their order, labelled ones among them.
+@dataclass(frozen=True, slots=True)
+class SubmittedPage:
+    """A page as the annotator submits it."""
 
-    Each item is given a class by itself; those that have one show it, and only what was changed
-    is written.
-    """
+    page: Page
+    marks: Marks
+    broken: Collection[str] = ()
+    """Items that could not be shown: they get no answer."""
+    shown_ms: int | None = None
+    prediction: bool = False
+    """Whether the model's opinion was on screen."""
 
-    def __init__(
-        self, session: LabelSession, refs: Sequence[str], title: str, note: str = "",
-        per_page: int = PER_PAGE,
-    ) -> None:  # fmt: skip
-        self.session, self.title, self.waiting, self.no_pages_message = session, title, "", ""
-        self._refs, self._note, self._size = refs, note, per_page
-        self._at = self._count = 0
-        self._past: list[tuple[Page, str | None]] = []  # and its key, if any of it is in the log
+
+class PageSource(ABC):
+    """A source of pages that takes their answers. Called on the screen's thread only."""
+
+    waiting = ""
+    """The reason why `next` gives no page yet; "" if there is none left."""
+
+    @property
+    @abstractmethod
+    def title(self) -> str:
+        """The name of the pages, in a few words."""
+
+    @property
+    def no_pages_message(self) -> str:
+        """The message for an annotator who has seen every page; "" for the usual one."""
+        return ""
 
     def describe(self, page: Page) -> ClassInfo | None:
+        """Return what the project says about the class of a page; None if it asks for none."""
         return None
 
     def fit(self, most: int) -> None:
-        self._size = max(1, min(most, self._size))
+        """Take at most `most` items for a page, as many as fit in the window.
 
+        A source of pages of a fixed size does nothing: the screen shows a large page in parts.
+        """
+
+    @abstractmethod
     def next(self) -> Page | None:
-        refs = tuple(self._refs[self._at : self._at + self._size])
-        if not refs:
-            return None
-        self._at += len(refs)
-        self._count += 1
-        label = self.session.state.label
-        left = -(-(len(self._refs) - self._at) // self._size)
-        return Page(
-            refs, order="search", select=SelectionMode.POSITIVES_ONLY, number=self._count,
-            of=self._count + left, note=self._note,
-            selected={ref: label(ref) for ref in refs if label(ref) is not None},
-        )  # fmt: skip
+        """Return the next page; the screen asks for it before it submits the page on screen."""
 
     def mark(self, page: Page, marks: Marks) -> None:
-        pass
+        """Keep a changed selection, so that a killed program comes back to it."""
 
     def submit(
         self,
@@ -62,49 +81,38 @@ class ItemListSource:
         shown_ms: int | None = None,
         prediction: bool = False,
     ) -> list[Entry]:
-        found = answers_of_page(page, marks, broken)
-        label = self.session.state.label
-        changed: dict[str, str | None] = {
-            ref: name for ref, name in found.items() if name != label(ref)
-        }
-        entries: list[Entry] = []
-        if changed:
-            entries = self.session.decide(
-                changed, picked_by="page-search", shown_ms=shown_ms,
-                extra=page_extra(page, prediction=prediction),
-            )  # fmt: skip
-        self._past.append((replace(page, selected=dict(marks)), page.key if entries else None))
-        return entries
+        """Write the answers as one group and return them; see `SubmittedPage`.
 
+        Raises `StoreError`, or `PageNotReady` if the annotator must look at the page again; then
+        nothing is written.
+        """
+        return self._write(SubmittedPage(page, marks, broken, shown_ms, prediction))
+
+    @abstractmethod
+    def _write(self, submitted: SubmittedPage) -> list[Entry]:
+        """Write the answers of a page."""
+
+    @abstractmethod
     def undo(self) -> Page | None:
-        if not self._past:
-            return None
-        last = self.session.last
-        key = (last[0].extra or {}).get("page") if last else None
-        page, wrote = self._past[-1]
-        if wrote not in (None, key):
-            return None  # something else was answered since
-        if wrote:
-            self.session.undo()
-        return self._past.pop()[0]
+        """Take back the page answered last and return it with its selection; None if none is."""
 
-    def keep(self) -> None:
-        pass
+    def tick(self) -> None:
+        """Do what is due about once a second: renew leases, write what has waited."""
 
     def close(self) -> None:
-        pass
+        """End: pages that were not submitted become free for other annotators."""
 
 
 class PageLeases:
-    """Holds the items of the pages that were given out and are not answered."""
+    """Leases on the items of pages that are not answered yet, against a second annotator."""
 
     def __init__(self, store: Store, annotator: str, clock: Callable[[], float]) -> None:
         # Under a name of their own: the queue would take abandoned ones up one by one.
         self._store, self._annotator, self._clock = store, f"{annotator} (pages)", clock
         self._holder, self._renew_at = new_holder(), float("inf")
 
-    def hold(self, pages: Iterable[Page]) -> set[str]:
-        """Hold the items of these pages and no others; those that somebody else holds."""
+    def lease(self, pages: Iterable[Page]) -> set[str]:
+        """Lease the items of these pages and no others; return those that others hold."""
         leases = [Lease(ref, page.order) for page in pages for ref in page.refs]
         now = self._clock()
         try:
@@ -116,7 +124,193 @@ class PageLeases:
         self._renew_at = now + LEASE_SECONDS / 2 if leases else float("inf")
         return {lease.ref for lease in leases} - granted
 
-    def keep(self, pages: Iterable[Page]) -> None:
-        """Renew them when half their time is over."""
+    def renew(self, pages: Iterable[Page]) -> None:
+        """Renew the leases when half their time is over."""
         if self._clock() > self._renew_at:
-            self.hold(pages)
+            self.lease(pages)
+
+
+class SessionSource(PageSource):
+    """A base for pages of a session's items: leases, the journal, answers and undo.
+
+    A subclass makes pages (`_make_page`) and says what a selection answers (`_answers`).
+    """
+
+    def __init__(
+        self, session: LabelSession, journal: PageJournal | None = None, *, leased: bool = True
+    ) -> None:
+        """Serve pages of `session`; `journal` keeps the selection, `leased` shuts others out."""
+        self.session, self._journal = session, journal
+        self._leases = (
+            PageLeases(session.store, session.annotator, session.clock) if leased else None
+        )
+        self._open: dict[str, Page] = {}
+        """Pages that were given out and not submitted, by key."""
+        self._ready: deque[Page] = deque()
+        """Pages that come before any new one."""
+        self._submitted: list[tuple[Page, str | None]] = []
+        """Submitted pages, each with its key if any of it is in the log."""
+
+    @abstractmethod
+    def _make_page(self) -> Page | None:
+        """Make a new page; None if there is none left, or none yet (then set `waiting`)."""
+
+    def _answers(self, submitted: SubmittedPage) -> Mapping[str, str | None]:
+        """Return the label of each answered item; None skips it."""
+        return answers_of_page(submitted.page, submitted.marks, submitted.broken)
+
+    def _draws(self, page: Page, answers: Collection[str]) -> Mapping[str, Pick] | None:
+        """Return how the answered items were drawn, for the error estimate."""
+        # What is left open would make the rest of a random page no random sample.
+        return page.draws if len(answers) == len(page.refs) else None
+
+    def _note_answers(self, submitted: SubmittedPage, answers: Mapping[str, str | None]) -> None:
+        """Remember what a written page means for the pages to come."""
+
+    def _note_undo(self, page: Page) -> None:
+        """Forget what `_note_answers` has remembered of a page."""
+
+    def _can_undo_earlier(self, last: Sequence[Entry]) -> bool:
+        """Return whether `last`, a page of an earlier session, may come back here."""
+        return True
+
+    def next(self) -> Page | None:
+        """Return the next page; None if other annotators hold all of its items."""
+        self.waiting = ""
+        page = self._ready.popleft() if self._ready else self._make_page()
+        if page is None:
+            return None
+        self._open[page.key] = page
+        return self._lease(page)
+
+    def mark(self, page: Page, marks: Marks) -> None:
+        """Keep a changed selection in the journal."""
+        if self._journal is not None:
+            self._journal.keep(page, marks)
+
+    def _write(self, submitted: SubmittedPage) -> list[Entry]:
+        page, answers = submitted.page, self._answers(submitted)
+        entries: list[Entry] = []
+        if answers:
+            entries = self.session.decide(
+                answers, picked_by=f"page-{page.order}", draws=self._draws(page, answers),
+                shown_ms=submitted.shown_ms,
+                extra=page_extra(page, prediction=submitted.prediction),
+            )  # fmt: skip
+        self._note_answers(submitted, answers)
+        kept = replace(page, selected=dict(submitted.marks))
+        self._submitted.append((kept, page.key if entries else None))
+        self._open.pop(page.key, None)
+        if self._journal is not None:
+            self._journal.end(page)
+        if self._leases is not None:
+            self._leases.lease(self._open.values())
+        return entries
+
+    def undo(self) -> Page | None:
+        """Take back the last page, unless something else was answered since."""
+        last = self.session.last
+        key = (last[0].extra or {}).get("page") if last else None
+        if self._submitted and self._submitted[-1][1] in (None, key):
+            page, written = self._submitted.pop()
+        elif key and not self._submitted and self._can_undo_earlier(last):
+            page, written = page_from_entries(last), key
+        else:
+            return None
+        if written:
+            self.session.undo()
+        self._note_undo(page)
+        self._open = {page.key: page, **self._open}
+        return self._lease(page)
+
+    def tick(self) -> None:
+        """Renew the leases."""
+        if self._leases is not None:
+            self._leases.renew(self._open.values())
+
+    def close(self) -> None:
+        """Release all items; the journal keeps the page on screen for the next time."""
+        self._open.clear()
+        if self._leases is not None:
+            self._leases.lease(())
+        if self._journal is not None:
+            self._journal.close()
+
+    def _resume(self, fits: Callable[[Page], bool] = lambda page: True) -> None:
+        """Queue the page of a killed program, unless it was answered or does not fit any more."""
+        page = self._journal.resumed() if self._journal is not None else None
+        if page is None or not fits(page):
+            return
+        standing = self.session.state.standing
+        answered = any(
+            (entry.extra or {}).get("page") == page.key
+            for ref in page.refs
+            for entry in standing.get(ref, [])
+        )
+        if not answered and all(row >= 0 for row in self.session.queue.rows(page.refs)):
+            self._ready.append(page)
+
+    def _open_refs(self) -> list[str]:
+        return [ref for page in self._open.values() for ref in page.refs]
+
+    def _lease(self, page: Page) -> Page | None:
+        """Return the page without what came to another annotator's screen just now."""
+        if self._leases is None:
+            return page
+        queue = self.session.queue
+        mine = {queue.refs[queue[place].row] for place in range(len(queue))}
+        taken = self._leases.lease(self._open.values()) - mine
+        if taken & set(page.refs):
+            page = replace(page, refs=tuple(ref for ref in page.refs if ref not in taken))
+            self._open[page.key] = page
+        if not page.refs:
+            del self._open[page.key]
+        return page if page.refs else None
+
+
+class ItemListSource(SessionSource):
+    """A source of listed items in their order, such as the results of a search.
+
+    Labelled items come too and show their class; only what the annotator changes is written.
+    """
+
+    def __init__(
+        self, session: LabelSession, refs: Sequence[str], title: str, note: str = "",
+        per_page: int = PER_PAGE,
+    ) -> None:  # fmt: skip
+        """List `refs` under `title`; `note` stands above each page."""
+        super().__init__(session, leased=False)
+        self._refs, self._title, self._note, self._size = refs, title, note, per_page
+        self._next_place = self._count = 0
+
+    @property
+    def title(self) -> str:
+        """The title that was given."""
+        return self._title
+
+    def fit(self, most: int) -> None:
+        """Take at most `most` items for a page."""
+        self._size = max(1, min(most, self._size))
+
+    def _make_page(self) -> Page | None:
+        refs = tuple(self._refs[self._next_place : self._next_place + self._size])
+        if not refs:
+            return None
+        self._next_place += len(refs)
+        self._count += 1
+        label = self.session.state.label
+        left = -(-(len(self._refs) - self._next_place) // self._size)
+        return Page(
+            refs, order="search", select=SelectionMode.POSITIVES_ONLY, number=self._count,
+            of=self._count + left, note=self._note,
+            selected={ref: label(ref) for ref in refs if label(ref) is not None},
+        )  # fmt: skip
+
+    def _answers(self, submitted: SubmittedPage) -> Mapping[str, str | None]:
+        label = self.session.state.label
+        return {
+            ref: name for ref, name in super()._answers(submitted).items() if name != label(ref)
+        }
+
+    def _can_undo_earlier(self, last: Sequence[Entry]) -> bool:
+        return False

@@ -84,7 +84,7 @@ class IdentitiesScreen(PageScreen):
 
     def _divide(self) -> None:
         """What is selected, else the tile, is an identity of its own."""
-        name = self.source.fresh(self.require_selection().marks)
+        name = self.source.new_identity_label(self.require_selection().marks)
         heading = f"Who {'are these' if len(self.require_selection().marks) > 1 else 'is this'}?"
         self.app.push_screen(NameScreen(heading, name), self._given)
 

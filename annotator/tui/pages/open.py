@@ -31,8 +31,8 @@ from annotator.tui.pages.screen import PageScreen
 
 def open_first_pages(host: ScreenHost, wish: PageRequest, *, prediction: bool) -> None:
     """Open pages in place of the labelling screen; leaving them ends the program."""
-    if wish.like and host.session.queue.row(wish.like) < 0:
-        host.exit(RefError(f"{make_printable(wish.like)} is no item of this project: see refs.csv"))
+    if wish.similar_to and host.session.queue.row(wish.similar_to) < 0:
+        host.exit(RefError(f"{make_printable(wish.similar_to)} is no item of this project: see refs.csv"))
         return
     host.hides_prediction = not prediction
     open_pages(host, wish, host.exit, keep="browse")
@@ -90,7 +90,7 @@ def open_similar(host: ScreenHost, ref: str = "", label: str = "") -> None:
     if not host.session.has_features:
         host.say("nothing is similar without features: they are not there yet", "warn")
         return
-    open_pages(host, PageRequest(label, SelectionMode.POSITIVES_ONLY, PageOrder.SIMILAR, like=ref))
+    open_pages(host, PageRequest(label, SelectionMode.POSITIVES_ONLY, PageOrder.SIMILAR, similar_to=ref))
 
 
 def hit_opener(

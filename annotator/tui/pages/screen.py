@@ -339,7 +339,7 @@ class PageScreen(PageView):
         self.set_class(event.size.height < FLAT, "-flat")
 
     def _keep(self) -> None:
-        self.source.keep()
+        self.source.tick()
         if self.pointer_recorder is not None:
             self.pointer_recorder.tick()
 

@@ -113,7 +113,7 @@ class RapidScreen(RapidView):
 
     def _each_half_second(self) -> None:
         if self._drawn is not None:
-            self._drawn.keep()
+            self._drawn.tick()
         self.say_where()
 
     # --- keys
