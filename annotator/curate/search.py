@@ -20,7 +20,7 @@ from annotator.errors import FeatureError, QueryError
 from annotator.features.store import FeatureStore
 from annotator.features.text import TextTower, explain_no_text
 from annotator.items.ref_table import RefTable
-from annotator.items.refs import make_printable
+from annotator.items.refs import BOX_MARK, make_printable, split_ref
 from annotator.learn.nearest import CosineIndex, top_rows
 from annotator.log.entries import Action, LogState
 from annotator.session.pool_features import PoolFeatures
@@ -29,8 +29,8 @@ ITEM_STATES = ("open", "labelled", "skipped", "flagged")
 TERM_KINDS = ("name", "label", "class", "by", "like", "text")
 RANKING_KINDS = ("like", "text")
 """The kinds that say in which order; all others say whether."""
-_IN_A_BOX = frozenset(b"#xywh=0123456789,.")
-_TAIL = rb"(?:#xywh=[0-9.,]+|#)?$"
+_IN_A_BOX = frozenset(f"{BOX_MARK}0123456789,.".encode())
+_TAIL = rb"(?:" + BOX_MARK.encode() + rb"[0-9.,]+|#)?$"
 
 Mask = NDArray[np.bool_]
 
@@ -174,8 +174,8 @@ class Searcher:
             return self._globbed(wanted)
         rows = self.refs.match_rows(re.compile(re.escape(wanted)), lower=True)
         if _IN_A_BOX.issuperset(wanted):  # it may stand in the box, which is no part of the name
-            paths = (self.refs[row].rpartition("#xywh=") for row in rows.tolist())
-            inside = [name.lower() in (path or whole).lower() for path, _, whole in paths]
+            paths = (split_ref(self.refs[row])[0] for row in rows.tolist())
+            inside = [name.lower() in path.lower() for path in paths]
             rows = rows[np.array(inside, bool)]
         return rows
 

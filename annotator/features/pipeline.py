@@ -29,6 +29,7 @@ from annotator.features.extractor import Extractor
 from annotator.features.growing import FeatureWriter
 from annotator.images import ImageSource
 from annotator.items.ref_table import RefTable
+from annotator.items.refs import split_ref
 
 _NAMED = 1000
 
@@ -123,7 +124,7 @@ def _shuffle_rows(refs: RefTable, rows: Rows, seed: int) -> Rows:
     """The rows at random, those of boxes in one image together."""
     if not len(rows):
         return rows
-    paths = [ref.rpartition("#xywh=")[0] or ref for ref in map(refs.__getitem__, rows.tolist())]
+    paths = [split_ref(refs[row])[0] for row in rows.tolist()]
     changes = [here != before for before, here in zip(paths, paths[1:], strict=False)]
     groups = np.concatenate([[0], np.cumsum(changes, dtype=np.int64)])
     place = np.random.default_rng(seed).permutation(int(groups[-1]) + 1)

@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 from annotator.errors import RefError
 
-_NUMBER = r"\d+(?:\.\d+)?"
-_FRAGMENT = re.compile(rf"#xywh=({_NUMBER}),({_NUMBER}),({_NUMBER}),({_NUMBER})$")
+BOX_MARK = "#xywh="
+"""The text between the path and the box in a ref."""
+_FOUR_NUMBERS = re.compile(",".join([r"\d+(?:\.\d+)?"] * 4))
 
 
 class Box(NamedTuple):
@@ -46,26 +47,32 @@ class Item:
     def ref(self) -> str:
         """The one name of this item. `Item.parse(item.ref) == item` for every item."""
         if self.box is not None:
-            return f"{self.path}#xywh={','.join(map(format_number, self.box))}"
+            return f"{self.path}{BOX_MARK}{','.join(map(format_number, self.box))}"
         # An empty fragment keeps a path that looks like a ref with a box, or ends in #, apart.
-        ends_like_a_box = self.path.endswith("#") or _FRAGMENT.search(self.path)
-        return f"{self.path}#" if ends_like_a_box else self.path
+        return self.path if split_ref(self.path) == (self.path, "") else f"{self.path}#"
 
     @classmethod
     def parse(cls, ref: str) -> Item:
-        """The item that a ref names. Raises `RefError` for an empty path or an empty box."""
-        found = _FRAGMENT.search(ref)
-        if found is None:
-            path = ref.removesuffix("#")
-            if not path:
-                raise RefError(f"{ref!r} names no file; a ref is `path` or `path#xywh=x,y,w,h`")
-            return cls(path)
-        path, box = ref[: found.start()], Box(*(float(part) for part in found.groups()))
+        """Return the item that a ref names. Raises `RefError` for an empty path or box."""
+        path, numbers = split_ref(ref)
         if not path:
-            raise RefError(f"{ref!r} names no file; a ref is `path` or `path#xywh=x,y,w,h`")
+            raise RefError(
+                f"{ref!r} does not name a file. Write a ref as `path` or `path#xywh=x,y,w,h`."
+            )
+        if not numbers:
+            return cls(path)
+        box = Box(*map(float, numbers.split(",")))
         if not (box.w > 0 and box.h > 0):
-            raise RefError(f"{ref!r} has an empty box; width and height must be above 0")
+            raise RefError(f"{ref!r} has an empty box. Its width and height must be above 0.")
         return cls(path, box)
+
+
+def split_ref(ref: str) -> tuple[str, str]:
+    """Return the path of a ref, and the numbers of its box, unread; "" for a whole image."""
+    path, mark, numbers = ref.rpartition(BOX_MARK)
+    if mark and _FOUR_NUMBERS.fullmatch(numbers):
+        return path, numbers
+    return ref.removesuffix("#"), ""
 
 
 def format_number(value: float) -> str:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Self
 from annotator.detection.proposal import Proposal, iou
 from annotator.errors import ProjectError
 from annotator.items.atomic import Held, lock_file
-from annotator.items.refs import Box, Item, make_printable
+from annotator.items.refs import Box, Item, make_printable, split_ref
 from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder
 from annotator.project.refs_csv import NewItem, append_items
@@ -189,8 +189,8 @@ class ProposalWriter:
         self._pending = [row for row, at in zip(first.values(), places, strict=True) if at < 0]
 
     def _defer_parsing(self, ref: str, name: str | None) -> None:
-        path, mark, _ = ref.rpartition("#xywh=")
-        if mark:
+        path, box = split_ref(ref)
+        if box:
             self._unread.setdefault(path, []).append((ref, name))
 
     def _append(self, text: str) -> None:
