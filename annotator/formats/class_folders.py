@@ -13,7 +13,7 @@ from annotator.formats.format import Format
 from annotator.formats.image_files import ImageExporter, flatten_path, require_crops
 from annotator.formats.reading import ImportContext, ImportedItem, require_text
 from annotator.formats.source import ExportSource
-from annotator.items.listing import SUFFIXES, SkippedFiles, walk_images
+from annotator.items.listing import IMAGE_SUFFIXES, SkippedFiles, walk_images
 from annotator.items.refs import Item, make_printable
 
 SPLITS = ("train", "val", "valid", "validation", "test")
@@ -55,7 +55,7 @@ def write(source: ExportSource, place: Path, what: str, always: str = "") -> Non
             (place / split / class_to_folder(name)).mkdir(parents=True, exist_ok=True)
     for record in source.records():
         if record.label is None:
-            source.leave_out("skipped" if record.skipped else "without a label")
+            source.leave_out(record.reason_without_label)
             continue
         split = record.split or always
         lead = f"{split}/" if split else ""
@@ -90,7 +90,7 @@ def read(reading: ImportContext) -> Iterator[ImportedItem]:
 def is_class_folders(path: Path) -> bool:
     """Whether a folder holds folders of images, and no image itself."""
     with os.scandir(path) as entries:
-        loose = any(os.path.splitext(e.name)[1].lower() in SUFFIXES for e in entries)  # noqa: PTH122
+        loose = any(os.path.splitext(e.name)[1].lower() in IMAGE_SUFFIXES for e in entries)  # noqa: PTH122
     return not loose and bool(_list_folders(path))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -62,13 +63,9 @@ class ColumnarLog:
         """Fold `entries`; `probabilities` keeps what the models said, too."""
         ledger = cls(refs)
         columns = _ColumnBuilder(ledger, probabilities)
-        batch: list[Entry] = []
-        for entry in entries:
-            batch.append(entry)
-            if len(batch) >= _BATCH:
-                columns.add(batch)
-                batch = []
-        columns.add(batch)
+        remaining = iter(entries)
+        while batch := list(islice(remaining, _BATCH)):
+            columns.add(batch)
         columns.finish()
         return ledger
 
@@ -177,7 +174,7 @@ class _ColumnBuilder:
 
     def add(self, batch: Sequence[Entry]) -> None:
         ledger = self._ledger
-        rows = ledger.refs.rows([entry.ref for entry in batch]).tolist() if batch else []
+        rows = ledger.refs.rows([entry.ref for entry in batch]).tolist()
         decided = [at for at, entry in enumerate(batch) if entry.action in DECISIONS]
         self._decide([batch[at] for at in decided], [rows[at] for at in decided])
         if len(decided) == len(batch):

@@ -21,15 +21,10 @@ from annotator.formats.csv_jsonl import escape_formula
 from annotator.formats.format import Format
 from annotator.formats.reading import ImportContext, ImportedItem
 from annotator.formats.source import ExportSource, LineRecorder
-from annotator.items.listing import (
-    RefColumns,
-    find_delimiter,
-    open_text,
-    parse_box,
-    read_list,
-    read_table,
-)
+from annotator.items.boxes import parse_box
+from annotator.items.listing import RefColumns, read_list, read_table
 from annotator.items.refs import Item, make_printable
+from annotator.items.text_files import find_delimiter, open_text
 from annotator.project.project import ProjectFolder
 
 _BATCH = 1 << 12
@@ -173,7 +168,7 @@ def write_list(source: ExportSource, place: Path) -> None:
     with place.open("w", encoding="utf-8", errors="surrogateescape") as file:
         for record in source.records():
             if record.label is None:
-                source.leave_out("skipped" if record.skipped else "without a label")
+                source.leave_out(record.reason_without_label)
                 continue
             file.write(f"{format_list_line(record.item)}\n")
             source.written += 1

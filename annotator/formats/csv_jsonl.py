@@ -19,10 +19,10 @@ from annotator.errors import RefError
 from annotator.formats import flat
 from annotator.formats.format import Format
 from annotator.formats.jsontext import describe_json_error, dumps, loads_strict
-from annotator.formats.reading import NOT_UTF8, ImportContext, ImportedItem, find_bad_line
+from annotator.formats.reading import ImportContext, ImportedItem
 from annotator.formats.source import ExportSource
-from annotator.items.listing import find_delimiter, open_text
 from annotator.items.refs import format_number, make_printable
+from annotator.items.text_files import NOT_UTF8, find_bad_line, find_delimiter, open_text
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _ESCAPED_FORMULA = re.compile(r"'+[=+\-@\t\r]")
@@ -78,7 +78,7 @@ def read(reading: ImportContext) -> Iterator[ImportedItem]:
                 if cells:
                     yield from flat.parse_row(reading, f"line {line}", _check_header(header, cells))
         except csv.Error as error:
-            reading.fault(f"line {rows.line_num}", f"{error}; mend the quotes there")
+            reading.fault(f"line {rows.line_num}", f"{error}. Fix the quotes there.")
         except UnicodeDecodeError as error:
             line = find_bad_line(reading.path.read_bytes(), error)
             reading.fault(f"line {line}", NOT_UTF8)

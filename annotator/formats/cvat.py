@@ -34,33 +34,31 @@ def write(source: ExportSource, place: Path) -> None:
         file.write('<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n')
         file.write("  <version>1.1</version>\n")
         file.write(f"  <meta><task><labels>{labels}</labels></task></meta>\n")
-        number_ = 0
+        number = 0
         for picture in source.pictures():
             size = source.size(picture.path)
             if size is None:
                 source.leave_out("in images that cannot be read", len(picture.records))
                 continue
             try:
-                file.write(_image(source, picture, number_, size))
-                number_ += 1
+                file.write(_image(source, picture, number, size))
+                number += 1
             except RefError as error:
                 source.note(f"left out: {error}")
                 source.leave_out("whose names XML cannot hold", len(picture.records))
         file.write("</annotations>\n")
 
 
-def _image(source: ExportSource, picture: ImageRecords, number_: int, size: tuple[int, int]) -> str:
+def _image(source: ExportSource, picture: ImageRecords, number: int, size: tuple[int, int]) -> str:
     subset = f' subset="{xml.escape_xml(picture.split)}"' if picture.split else ""
     lines = [
-        f'  <image id="{number_}" name="{xml.escape_xml(picture.path)}"{subset} width="{size[0]}" '
+        f'  <image id="{number}" name="{xml.escape_xml(picture.path)}"{subset} width="{size[0]}" '
         f'height="{size[1]}">'
     ]
     for record in picture.records:
         if record.label is None:
-            if record.rejected:
-                source.leave_out("rejected")
-            elif record.item.box is not None or record.skipped:
-                source.leave_out("skipped" if record.skipped else "without a label")
+            if record.rejected or record.skipped or record.item.box is not None:
+                source.leave_out(record.reason_without_label)
             continue
         names = source.names_of(record.label)
         lines += [f"    {_shape(source, record, name)}" for name in names]

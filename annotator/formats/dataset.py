@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 import shutil
 import tempfile
 import time
@@ -18,12 +17,15 @@ from annotator.formats.class_ids import COCO_IDS, YOLO_IDS, write_class_ids
 from annotator.formats.format import Format
 from annotator.formats.importing import build_entries
 from annotator.formats.new_project import (
-    DEFAULT_CLASSES,
     REFS_COLUMNS,
     NewProject,
+    add_classes,
     check_feature_rows,
+    describe_missing_file,
+    describe_unknown_class,
     find_feature_faults,
     format_refs_cells,
+    guess_root,
     make_images_setting,
     map_feature_refs,
     refuse_to_replace,
@@ -31,10 +33,10 @@ from annotator.formats.new_project import (
 from annotator.formats.reading import ImportContext, describe_import
 from annotator.formats.spool import ImportSpool
 from annotator.items.listing import missing_files, read_table
-from annotator.items.refs import make_printable, shell_quoted
+from annotator.items.refs import Item, make_printable, shell_quoted
 from annotator.log.store import SqliteStore
 from annotator.project.project import SETTINGS_FILE, ProjectFolder
-from annotator.project.settings import ClassInfo, Settings, check_classes
+from annotator.project.settings import Settings
 
 _BATCH = 1 << 12
 _RESERVED_COLUMNS = ("filename", "file_name", "path", "ref", "bbox", "annotation", "label")
@@ -69,7 +71,8 @@ def create_from_dataset(
     with ImportSpool(reading, format_.read) as gathered:
         root = _guess_root(reading, gathered)
         settings = replace(settings, images=make_images_setting(root, folder), box_order="xywh")
-        settings = _with_classes(settings, reading, gathered)
+        by_number = sorted(reading.class_ids, key=lambda name: reading.class_ids[name])
+        settings = add_classes(settings, [*by_number, *gathered.labels])
         _check_items(reading, gathered, root, settings)
         for line in describe_import(reading, gathered.labels, len(gathered), gathered.boxes):
             say(line)
@@ -90,19 +93,8 @@ def _guess_root(reading: ImportContext, gathered: ImportSpool) -> Path:
     beside = reading.path.resolve().parent
     places = [beside, beside / "images", beside.parent / "images", beside.parent, Path.cwd()]
     step = max(1, len(gathered.refs) // 200)
-    sample = [
-        (ref.partition("#")[0], 0) for ref in gathered.refs.take(range(0, len(gathered.refs), step))
-    ]
-    return min(places, key=lambda place: len(missing_files(sample, place)))
-
-
-def _with_classes(settings: Settings, reading: ImportContext, gathered: ImportSpool) -> Settings:
-    if settings.classes:
-        return settings
-    by_number = sorted(reading.class_ids, key=lambda name: reading.class_ids[name])
-    names = tuple(dict.fromkeys([*by_number, *gathered.labels])) or DEFAULT_CLASSES
-    check_classes(names)
-    return replace(settings, classes=tuple(ClassInfo(name) for name in names))
+    sample = gathered.refs.take(range(0, len(gathered.refs), step))
+    return guess_root((Item.parse(ref).path for ref in sample), places)
 
 
 def _check_items(
@@ -119,8 +111,7 @@ def _check_items(
                 absent.add(path)
                 reading.fault(
                     wheres[place],
-                    f"no such file {make_printable(os.path.normpath(root / path))}; mend "
-                    "the path or give the images' folder with --images DIR",
+                    describe_missing_file(root / path),
                 )
         batch.clear()
         wheres.clear()
@@ -129,10 +120,7 @@ def _check_items(
         batch.append((found.item.path, len(batch)))
         wheres.append(found.where)
         if found.label is not None and found.label not in names:
-            reading.fault(
-                found.where, f"{make_printable(found.label)!r} is not a class; add it to --classes "
-                f"{make_printable(','.join(settings.names))}",
-            )  # fmt: skip
+            reading.fault(found.where, describe_unknown_class(found.label, settings.names))
         if len(batch) >= _BATCH:
             look()
     look()

@@ -17,7 +17,7 @@ from annotator.formats.image_files import ImageExporter, sanitize_path
 from annotator.formats.jsontext import describe_json_error, dumps, loads_strict
 from annotator.formats.reading import ImportContext, ImportedItem, parse_bbox, require_text
 from annotator.formats.source import ExportRecord, ExportSource, ImageRecords
-from annotator.items.listing import SUFFIXES
+from annotator.items.listing import IMAGE_SUFFIXES
 from annotator.items.refs import Item, make_printable
 
 METADATA_FILE = "metadata.jsonl"
@@ -134,7 +134,7 @@ def _row(reading: ImportContext, location: str, data: bytes, folder: str) -> Ite
     if not isinstance(cells, dict):
         raise RefError('should be an object such as {"file_name": "a.jpg"}')
     path = reading.parse_path(cells.get("file_name"))
-    if Path(path).suffix.lower() not in SUFFIXES:
+    if Path(path).suffix.lower() not in IMAGE_SUFFIXES:
         raise RefError(f"{make_printable(path)!r} is no image's name")
     path = f"{folder}/{path}" if folder else path
     columns = {

@@ -105,3 +105,12 @@ def require_crops(source: ExportSource, format_title: str) -> None:
             f"{format_title} holds one class for each image file, and this project labels boxes: give "
             "--crop (and --context 0.25 for some surroundings) to write each box as an image"
         )
+
+
+def require_boxes(source: ExportSource, format_title: str, other: str) -> None:
+    """Raise `ProjectError` if the project has no box; `other` is a format for whole images."""
+    if len(source.refs) and not source.has_boxes:
+        raise ProjectError(
+            f"{format_title} holds boxes, and this project has none. For classes of whole images "
+            f"give --format {other}."
+        )

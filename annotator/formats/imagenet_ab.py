@@ -8,7 +8,6 @@ tables, one row a line, in `tables/`. Times are milliseconds since the epoch; x 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -21,9 +20,12 @@ from annotator.errors import ProjectError, RefError
 from annotator.formats import xml
 from annotator.formats.format import Format
 from annotator.formats.image_files import sanitize_path
+from annotator.formats.jsontext import dumps
 from annotator.formats.source import ExportSource
+from annotator.formats.voc import format_annotation_head
 from annotator.hits.assignments import Assignment, replay_assignments, worker_id
 from annotator.hits.traces import PageTrace, replay_traces
+from annotator.items.listing import IMAGE_SUFFIXES
 from annotator.items.refs import Item, make_printable
 from annotator.log.store import SqliteStore
 
@@ -133,7 +135,7 @@ class _Export:
             file.write(text)
         with (self._place / f"json/{found.stem}.json").open("a", encoding="utf-8") as file:
             file.write(",\n" if file.tell() > 2 else "")
-            json.dump(observation, file, ensure_ascii=False)
+            file.write(dumps(observation))
 
     def _begin(self, ref: str, image: str) -> _ImagePlace | None:
         """Begin the files of an image; None where the options of the export leave it out."""
@@ -172,7 +174,7 @@ _FILE_ENDINGS = (("train_xml", "xml", "</annotation>\n"), ("json", "json", "\n]\
 
 
 def _line(table: IO[str], row: Mapping[str, Any]) -> None:
-    table.write(json.dumps(row, ensure_ascii=False) + "\n")
+    table.write(dumps(row) + "\n")
 
 
 def _stem(image: str, item: Item) -> str:
@@ -180,26 +182,14 @@ def _stem(image: str, item: Item) -> str:
     path = Item.parse(image).path if item.box is not None else image
     kept = sanitize_path(path)
     suffix = PurePosixPath(kept).suffix
-    kept = kept[: -len(suffix)] if suffix.lower() in _SUFFIXES else kept
+    kept = kept[: -len(suffix)] if suffix.lower() in IMAGE_SUFFIXES else kept
     box = "" if item.box is None else "_" + "_".join(f"{value:g}" for value in item.box)
     return f"{kept[-200:]}{box}"
 
 
-_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
-
-
 def _annotation_head(found: _ImagePlace, item: Item, label: str | None, database: str) -> str:
     """The annotation of ILSVRC up to its objects: a box is one, a whole image has none."""
-    folder, _, base = found.stem.rpartition("/")
-    width, height = found.size
-    lines = [
-        "<annotation>",
-        f"  {xml.format_element('folder', folder)}",
-        f"  {xml.format_element('filename', base)}",
-        f"  <source>{xml.format_element('database', database)}</source>",
-        f"  <size><width>{width}</width><height>{height}</height><depth>3</depth></size>",
-        "  <segmented>0</segmented>",
-    ]
+    lines = format_annotation_head(found.stem, database, found.size)
     if item.box is not None:
         box = item.box
         sides = (("xmin", box.x), ("ymin", box.y), ("xmax", box.right), ("ymax", box.bottom))

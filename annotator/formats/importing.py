@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shlex
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -163,18 +164,11 @@ class _RowMatcher:
 
     def pairs(self, items: Iterable[ImportedItem]) -> Iterator[tuple[ImportedItem, int]]:
         """Each item with its row, -1 for one that the project does not hold."""
-        batch: list[ImportedItem] = []
-        for found in items:
-            batch.append(found)
-            if len(batch) >= _BATCH:
-                yield from self._matched(batch)
-                batch = []
-        yield from self._matched(batch)
-
-    def _matched(self, batch: Sequence[ImportedItem]) -> Iterator[tuple[ImportedItem, int]]:
-        rows = self._refs.rows([found.item.ref for found in batch]).tolist() if batch else []
-        for found, row in zip(batch, rows, strict=True):
-            yield found, row if row >= 0 or self._root is None else self._by_file(found.item)
+        remaining = iter(items)
+        while batch := list(islice(remaining, _BATCH)):
+            rows = self._refs.rows([found.item.ref for found in batch]).tolist()
+            for found, row in zip(batch, rows, strict=True):
+                yield found, row if row >= 0 or self._root is None else self._by_file(found.item)
 
     def _by_file(self, item: Item) -> int:
         """The row of the same file under another name: a folder of links leads to its images."""

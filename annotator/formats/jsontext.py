@@ -6,11 +6,11 @@ import json
 import re
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import IO, Any, NamedTuple, NoReturn
 
 from annotator.errors import RefError
-from annotator.formats.reading import NOT_UTF8, find_bad_line
 from annotator.items.refs import make_printable
+from annotator.items.text_files import NOT_UTF8, find_bad_line
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 
@@ -22,6 +22,12 @@ def _refuse(constant: str) -> NoReturn:
 dumps = json.JSONEncoder(ensure_ascii=False).encode
 """JSON in one line, as it is written in UTF-8; `json.dumps` would make an encoder each time."""
 _DECODER = json.JSONDecoder(parse_constant=_refuse)
+
+
+def write_element(file: IO[str], index: int, value: Any) -> None:
+    """Write an element of a JSON array on a line of its own, after a comma unless it is the first."""
+    file.write(",\n" if index else "\n")
+    file.write(dumps(value))
 
 
 def loads_strict(text: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import numpy as np
 from annotator.errors import FeatureError, ProjectError, RefError, bullet_list
 from annotator.features.store import FeatureStore, map_matrix
 from annotator.items.atomic import write_atomically
-from annotator.items.csv_rows import csv_bytes
+from annotator.items.boxes import format_box
 from annotator.items.listing import (
     RefRow,
     SkippedFiles,
@@ -24,10 +24,10 @@ from annotator.items.listing import (
 )
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import Item, make_printable, plural
+from annotator.items.text_files import csv_bytes
 from annotator.log.entries import Action, Entry
 from annotator.log.store import SqliteStore
 from annotator.project.project import ProjectFolder
-from annotator.project.refs_csv import format_box
 from annotator.project.settings import ClassInfo, Settings, check_classes
 
 DEFAULT_CLASSES = ("negative", "positive")
@@ -93,8 +93,10 @@ def create_from_refs(
     if not rows and not problems:
         problems.append(f"{make_printable(refs.name)}: holds no rows")
     if images is None:
-        root = _guess_root(rows, refs)
-    settings = _with_classes(settings, rows)
+        step = max(1, len(rows) // 200)
+        places = [Path.cwd(), refs.resolve().parent]
+        root = guess_root([row.item.path for row in rows[::step]], places)
+    settings = add_classes(settings, (row.label for row in rows if row.label))
     problems += _find_row_faults(rows, root, settings.names, refs.name)
     problems += find_feature_faults(rows, features, refs.name) if features else []
     if problems:
@@ -132,18 +134,17 @@ def refuse_to_replace(folder: Path, *names: str) -> None:
         )
 
 
-def _guess_root(rows: Sequence[RefRow], refs: Path) -> Path:
-    """The folder that most of the files are found from: this one, else the table's."""
-    sample = [(row.item.path, row.line) for row in rows[:: max(1, len(rows) // 200)]]
-    places = [Path.cwd(), refs.resolve().parent]
+def guess_root(paths: Iterable[str], places: Sequence[Path]) -> Path:
+    """Return the first of the folders below which most of the paths are found."""
+    sample = [(path, 0) for path in paths]
     return min(places, key=lambda place: len(missing_files(sample, place)))
 
 
-def _with_classes(settings: Settings, rows: Sequence[RefRow]) -> Settings:
+def add_classes(settings: Settings, names: Iterable[str]) -> Settings:
+    """Return settings with classes of these names, each once, unless they have some already."""
     if settings.classes:
         return settings
-    found = tuple(dict.fromkeys(row.label for row in rows if row.label))
-    names = found or DEFAULT_CLASSES
+    names = tuple(dict.fromkeys(names)) or DEFAULT_CLASSES
     check_classes(names)
     return replace(settings, classes=tuple(ClassInfo(name) for name in names))
 
@@ -154,8 +155,7 @@ def _find_row_faults(
     name = make_printable(file)
     absent = missing_files(((row.item.path, row.line) for row in rows), root)
     problems = [
-        f"{name}, line {line}, filename: no such file {make_printable(os.path.normpath(root / path))}; "
-        "mend the path or give its root with --images DIR"
+        f"{name}, line {line}, filename: {describe_missing_file(root / path)}"
         for path, line in absent
     ]
     first: dict[str, int] = {}
@@ -165,10 +165,21 @@ def _find_row_faults(
             problems.append(f"{name}, line {row.line}: the same item as line {before}; drop one")
         if row.label and row.label not in names:
             problems.append(
-                f"{name}, line {row.line}, annotation: {make_printable(row.label)!r} is not a class; "
-                f"add it to --classes {make_printable(','.join(names))}"
+                f"{name}, line {row.line}, annotation: {describe_unknown_class(row.label, names)}"
             )
     return problems
+
+
+def describe_missing_file(path: Path) -> str:
+    """Return the fault of an image that is not there."""
+    shown = make_printable(os.path.normpath(path))
+    return f"no such file {shown}; fix the path, or give the images' folder with --images DIR"
+
+
+def describe_unknown_class(label: str, names: Sequence[str]) -> str:
+    """Return the fault of a label that is not among the classes of a new project."""
+    listed = make_printable(",".join(names))
+    return f"{make_printable(label)!r} is not a class; add it to --classes {listed}"
 
 
 def find_feature_faults(rows: Sequence[RefRow], features: Path, file: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +35,10 @@ def write(source: ExportSource, place: Path) -> None:
     }  # fmt: skip
     schema = pa.schema([(name, types[kind]) for name, kind in row.kinds.items()])
     with pa.parquet.ParquetWriter(place, schema) as writer:
-        batch: list[dict[str, Any]] = []
-        for record in source.records():
-            batch.append(row.cells(record))
-            source.written += 1
-            if len(batch) >= _ROWS:
-                writer.write_table(pa.Table.from_pylist(batch, schema=schema))
-                batch = []
-        writer.write_table(pa.Table.from_pylist(batch, schema=schema))
+        records = source.records()
+        while batch := [row.cells(record) for record in islice(records, _ROWS)]:
+            source.written += len(batch)
+            writer.write_table(pa.Table.from_pylist(batch, schema=schema))
 
 
 def read(reading: ImportContext) -> Iterator[ImportedItem]:

@@ -12,13 +12,11 @@ from typing import Any, NamedTuple
 
 from annotator.errors import RefError
 from annotator.formats.class_ids import format_class_ids
-from annotator.items.listing import parse_box
+from annotator.items.boxes import arrange_box, parse_box
 from annotator.items.refs import Box, Item, make_printable, plural
 from annotator.project import label_sets
 
 MAX_FAULTS = 1000
-NOT_UTF8 = "is not UTF-8; convert it, say `iconv -f latin1 -t utf-8`"
-"""The fault of a line that cannot be decoded."""
 MAX_TEXT_LENGTH = 4096
 _ROUNDING = 0.01
 """Pixels: what a box may lie over the edge because somebody rounded its numbers."""
@@ -172,11 +170,7 @@ def parse_bbox(
     if not isinstance(values, Sequence) or len(values) != 4:
         raise RefError(f"bbox is {_kind(values)}; it should be four numbers")
     a, b, c, d = (require_number(value, "bbox") for value in values)
-    if order in ("r1-c1-r2-c2", "r1c1r2c2"):
-        a, b, c, d = b, a, d - b, c - a
-    elif order == "xyxy":
-        c, d = c - a, d - b
-    return validate_box(a, b, c, d, size, order, reading)
+    return validate_box(*arrange_box((a, b, c, d), order), size, order, reading)
 
 
 def validate_box(
@@ -212,11 +206,6 @@ def validate_box(
     if not (w > 0 and h > 0):
         raise RefError("the box is thinner than a thousandth of a pixel")
     return Box(x, y, w, h)
-
-
-def find_bad_line(data: bytes, encoding_error: UnicodeDecodeError) -> int:
-    """The line, from 1, of the byte that is not UTF-8."""
-    return data.count(b"\n", 0, encoding_error.start) + 1
 
 
 def describe_import(

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,9 +24,10 @@ from annotator.formats.columnar_log import ColumnarLog
 from annotator.formats.splits import Splits, assign_splits, unit_hash
 from annotator.images import ImageFolder
 from annotator.images.decode import open_image
-from annotator.items.listing import RefColumns, find_delimiter, open_text
+from annotator.items.listing import RefColumns
 from annotator.items.ref_table import RefTable
-from annotator.items.refs import Item, make_printable
+from annotator.items.refs import Item, make_printable, split_ref
+from annotator.items.text_files import find_delimiter, open_text
 from annotator.log.entries import Entry, LogState
 from annotator.project import label_sets
 from annotator.project.item_pool import load_refs
@@ -78,6 +80,11 @@ class ExportRecord(NamedTuple):
     the marks `machine`, `model` and `probability`."""
     proba: Mapping[str, float] = {}
 
+    @property
+    def reason_without_label(self) -> str:
+        """The reason that an export gives for leaving out an item without a label."""
+        return "rejected" if self.rejected else "skipped" if self.skipped else "without a label"
+
 
 class ImageRecords(NamedTuple):
     """One image and its items, in order."""
@@ -87,7 +94,7 @@ class ImageRecords(NamedTuple):
     records: list[ExportRecord]
 
 
-_PREDICTION_BATCH = 1 << 14
+_PREDICTION_BATCH = 1 << 12
 
 
 class PoolPredictions:
@@ -100,16 +107,11 @@ class PoolPredictions:
         self._names = fitted.classes
         self._code = np.full(len(refs), -1, np.int32)
         self._score = np.zeros(len(refs), np.float32)
-        batch: list[str] = []
-        codes: list[int] = []
-        scores: list[float] = []
-        for prediction in iter_predictions(fitted, unlabelled_rows(refs, state)):
-            batch.append(prediction.ref)
-            codes.append(int(prediction.proba.argmax()))
-            scores.append(float(prediction.proba.max()))
-            if len(batch) >= _PREDICTION_BATCH:
-                self._keep(refs, batch, codes, scores)
-        self._keep(refs, batch, codes, scores)
+        predictions = iter_predictions(fitted, unlabelled_rows(refs, state))
+        while batch := list(islice(predictions, _PREDICTION_BATCH)):
+            rows = refs.rows([prediction.ref for prediction in batch])
+            self._code[rows] = [int(prediction.proba.argmax()) for prediction in batch]
+            self._score[rows] = [float(prediction.proba.max()) for prediction in batch]
 
     def of(self, row: int) -> tuple[str, float, str] | None:
         """Class, probability and model."""
@@ -117,16 +119,6 @@ class PoolPredictions:
         if code < 0:
             return None
         return self._names[code], round(float(self._score[row]), 6), self.model
-
-    def _keep(
-        self, refs: RefTable, batch: list[str], codes: list[int], scores: list[float]
-    ) -> None:
-        if batch:
-            rows = refs.rows(batch)
-            self._code[rows], self._score[rows] = codes, scores
-        batch.clear()
-        codes.clear()
-        scores.clear()
 
 
 _CHUNK = 4096
@@ -203,7 +195,7 @@ class ExportSource:
     @cached_property
     def has_boxes(self) -> bool:
         """Whether any item of the project is a box."""
-        return any("#xywh=" in ref and Item.parse(ref).box is not None for ref in self.refs)
+        return any(split_ref(ref)[1] for ref in self.refs)
 
     @cached_property
     def images(self) -> ImageFolder:
@@ -268,6 +260,18 @@ class ExportSource:
     def leave_out(self, reason: str, count: int = 1) -> None:
         self.left_out[reason] += count
 
+    def take_boxes(self, records: Iterable[ExportRecord]) -> list[ExportRecord]:
+        """Return the boxes that have a label or were rejected, and leave out all else."""
+        kept = []
+        for record in records:
+            if record.item.box is None:
+                self.leave_out("that are whole images")
+            elif record.label is None and not record.rejected:
+                self.leave_out(record.reason_without_label)
+            else:
+                kept.append(record)
+        return kept
+
     def note(self, text: str) -> None:
         """Say something once all is written; the first twenty of a kind are kept."""
         if len(self.notes) < 20:
@@ -290,7 +294,7 @@ class ExportSource:
     @cached_property
     def _image(self) -> NDArray[np.int64]:
         """(n,) the row where each row's image comes first."""
-        paths = (_ref_path(ref) for ref in self.refs)
+        paths = (split_ref(ref)[0] for ref in self.refs)
         hashes = np.fromiter(map(hash, paths), np.int64, len(self.refs))
         _, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
         return np.asarray(first[inverse], np.int64)
@@ -313,7 +317,7 @@ class ExportSource:
         first = order[np.r_[True, np.diff(inverse[order]) > 0]] if len(order) else order
         texts = [*self.ledger.labels.texts, ""]
         strata = [texts[code] for code in codes[first].tolist()]
-        hashes = np.array([unit_hash(_ref_path(self.refs[int(row)])) for row in images])
+        hashes = np.array([unit_hash(split_ref(self.refs[int(row)])[0]) for row in images])
         found = np.full(len(self.refs), -1, np.int64)
         found[rows] = assign_splits(self.options.split, hashes, strata)[inverse]
         return found
@@ -366,14 +370,6 @@ class ExportSource:
             said = {"proposed": found.name, "proposed_by": found.model, "votes": found.votes}
             details = {**details, **said}
         return proposals.judge_proposal(label, found.name).name, found.score, details
-
-
-def _ref_path(ref: str) -> str:
-    """`Item.parse(ref).path`, quickly."""
-    path, mark, numbers = ref.rpartition("#xywh=")
-    if mark and numbers.count(",") == 3 and "#" not in numbers:
-        return path
-    return Item.parse(ref).path if "#" in ref else ref
 
 
 _NO_CELLS: Mapping[str, str] = {}

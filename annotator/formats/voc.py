@@ -12,10 +12,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
 
-from annotator.errors import ProjectError, RefError
+from annotator.errors import RefError
 from annotator.formats import xml
 from annotator.formats.format import Format
-from annotator.formats.image_files import ImageExporter, sanitize_path
+from annotator.formats.image_files import ImageExporter, require_boxes, sanitize_path
 from annotator.formats.reading import (
     ImportContext,
     ImportedItem,
@@ -29,11 +29,7 @@ from annotator.items.refs import Box, Item, format_number, make_printable
 
 def write(source: ExportSource, place: Path) -> None:
     """Raises `ProjectError` for a project without a box."""
-    if len(source.refs) and not source.has_boxes:
-        raise ProjectError(
-            "Pascal VOC holds boxes, and this project has none: give --format imagefolder for "
-            "classes of whole images"
-        )
+    require_boxes(source, "Pascal VOC", "imagefolder")
     for folder in ("Annotations", "JPEGImages", "ImageSets/Main"):
         (place / folder).mkdir(parents=True)
     pictures = ImageExporter(source, place, stems=True)
@@ -57,14 +53,7 @@ def _picture(
     source: ExportSource, place: Path, pictures: ImageExporter, picture: ImageRecords
 ) -> str | None:
     """The image's id, or None where it is left out."""
-    records = []
-    for record in picture.records:
-        if record.item.box is None:
-            source.leave_out("that are whole images")
-        elif record.label is None and not record.rejected:
-            source.leave_out("skipped" if record.skipped else "without a label")
-        else:
-            records.append(record)
+    records = source.take_boxes(picture.records)
     if not records:
         return None
     size = source.size(picture.path)
@@ -94,7 +83,6 @@ def _document(
     size: tuple[int, int],
     records: list[ExportRecord],
 ) -> str:
-    folder, _, base = name.rpartition("/")
     objects = []
     for record in records:
         if record.label is None:
@@ -104,16 +92,24 @@ def _document(
     source.written += len(objects)
     return "\n".join(
         [
-            "<annotation>",
-            f"  {xml.format_element('folder', folder)}",
-            f"  {xml.format_element('filename', base)}",
-            f"  <source>{xml.format_element('database', 'annotator')}</source>",
-            f"  <size><width>{size[0]}</width><height>{size[1]}</height><depth>3</depth></size>",
-            "  <segmented>0</segmented>",
+            *format_annotation_head(name, "annotator", size),
             *objects,
             "</annotation>\n",
         ]
     )
+
+
+def format_annotation_head(name: str, database: str, size: tuple[int, int]) -> list[str]:
+    """Return the lines of an annotation before its objects; `name` is `folder/file`."""
+    folder, _, base = name.rpartition("/")
+    return [
+        "<annotation>",
+        f"  {xml.format_element('folder', folder)}",
+        f"  {xml.format_element('filename', base)}",
+        f"  <source>{xml.format_element('database', database)}</source>",
+        f"  <size><width>{size[0]}</width><height>{size[1]}</height><depth>3</depth></size>",
+        "  <segmented>0</segmented>",
+    ]
 
 
 def _object(source: ExportSource, record: ExportRecord, label: str) -> str:

@@ -6,7 +6,6 @@ The label of a whole image is an annotation of its whole area with `"whole_image
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -16,7 +15,7 @@ from typing import IO, Any
 from annotator.formats.class_ids import COCO_IDS, assign_class_ids
 from annotator.formats.coco import read
 from annotator.formats.format import Format
-from annotator.formats.jsontext import dumps
+from annotator.formats.jsontext import dumps, write_element
 from annotator.formats.source import ExportRecord, ExportSource, ImageRecords
 
 
@@ -55,7 +54,7 @@ class _CocoFile:
         self._out = self._place.open("w", encoding="utf-8")
         self._rest = self._rest_place.open("w+", encoding="utf-8")
         categories = [{"id": number, "name": name} for name, number in self._ids.items()]
-        info = json.dumps({"description": "exported by annotator"})
+        info = dumps({"description": "exported by annotator"})
         self._out.write(f'{{"info": {info},\n"licenses": [],\n')
         self._out.write(f'"categories": {dumps(categories)},\n"images": [')
         return self
@@ -74,18 +73,13 @@ class _CocoFile:
         width, height = size
         image = source.image_id(picture.records[0])
         told = {"id": image, "file_name": picture.path, "width": width, "height": height}
-        self._write(self._out, self._images, told)
+        write_element(self._out, self._images, told)
         self._images += 1
         for record in picture.records:
             for found in build_annotations(source, record, self._ids, size):
-                self._write(self._rest, self._annotations, found)
+                write_element(self._rest, self._annotations, found)
                 self._annotations += 1
                 source.written += 1
-
-    @staticmethod
-    def _write(file: IO[str], before: int, value: Mapping[str, Any]) -> None:
-        file.write(",\n" if before else "\n")
-        file.write(dumps(value))
 
 
 def build_annotations(
@@ -94,10 +88,10 @@ def build_annotations(
     """An annotation for each class of an item; none, said, for an item that has no class."""
     names = source.names_of(record.label or record.predicted)
     if not names:
-        if record.rejected or record.label:
-            source.leave_out("rejected" if record.rejected else "with none of the classes")
-        elif record.item.box is not None or record.skipped:
-            source.leave_out("skipped" if record.skipped else "without a label")
+        if record.label:
+            source.leave_out("with none of the classes")
+        elif record.rejected or record.skipped or record.item.box is not None:
+            source.leave_out(record.reason_without_label)
     for place, name in enumerate(names):
         # Numbers of their own, the same in every export of the project.
         yield _build_annotation(
@@ -143,8 +137,7 @@ def write_results(source: ExportSource, place: Path) -> None:
                 continue
             for found in build_annotations(source, record, ids, size):
                 kept = {key: found[key] for key in ("image_id", "category_id", "bbox", "score")}
-                file.write(",\n" if source.written else "\n")
-                file.write(json.dumps(kept))
+                write_element(file, source.written, kept)
                 source.written += 1
         file.write("]\n")
 

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
 from annotator.formats.format import Format
-from annotator.formats.jsontext import dumps
+from annotator.formats.jsontext import write_element
 from annotator.formats.label_studio.read import read
 from annotator.formats.source import ExportRecord, ExportSource, ImageRecords
 from annotator.items.refs import make_printable
@@ -32,8 +32,7 @@ def write(source: ExportSource, place: Path) -> None:
         file.write("[")
         for number, picture in enumerate(source.pictures()):
             task = _task(source, picture)
-            file.write(",\n" if number else "\n")
-            file.write(dumps(task))
+            write_element(file, number, task)
         file.write("]\n")
 
 
@@ -66,11 +65,9 @@ def _task(source: ExportSource, picture: ImageRecords) -> dict[str, Any]:
     if guessed:
         predictions.append(_prediction(source, guessed, size))
     for record in picture.records:
-        if record.label is None and record.predicted is None:
-            if record.rejected:
-                source.leave_out("rejected")
-            elif record.item.box is not None:
-                source.leave_out("skipped" if record.skipped else "without a label")
+        labelled_or_guessed = record.label is not None or record.predicted is not None
+        if not labelled_or_guessed and (record.rejected or record.item.box is not None):
+            source.leave_out(record.reason_without_label)
     return {"id": source.image_id(picture.records[0]), "data": data,
             "annotations": annotations, "predictions": predictions}  # fmt: skip
 

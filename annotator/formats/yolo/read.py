@@ -8,10 +8,8 @@ from pathlib import Path
 
 from annotator.errors import ImageError, RefError
 from annotator.formats.reading import (
-    NOT_UTF8,
     ImportContext,
     ImportedItem,
-    find_bad_line,
     require_number,
     require_text,
     validate_box,
@@ -20,6 +18,7 @@ from annotator.formats.yolo import data_yaml
 from annotator.images import ImageFolder
 from annotator.items.listing import SkippedFiles, is_file, path_exists, walk_images
 from annotator.items.refs import Box, Item, make_printable
+from annotator.items.text_files import NOT_UTF8, find_bad_line
 
 DATA_FILES = ("data.yaml", "data.yml", "dataset.yaml")
 SPLITS = ("train", "val", "test")

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from annotator.errors import ProjectError
 from annotator.formats import class_folders
 from annotator.formats.class_ids import YOLO_IDS, assign_class_ids, format_class_ids
 from annotator.formats.format import Format
-from annotator.formats.image_files import ImageExporter, sanitize_path
+from annotator.formats.image_files import ImageExporter, require_boxes, sanitize_path
 from annotator.formats.jsontext import dumps
 from annotator.formats.source import ExportRecord, ExportSource, ImageRecords
 from annotator.formats.yolo import data_yaml, read
@@ -20,11 +19,7 @@ from annotator.formats.yolo import data_yaml, read
 
 def write(source: ExportSource, place: Path) -> None:
     """Raises `ProjectError` for a project without a box."""
-    if len(source.refs) and not source.has_boxes:
-        raise ProjectError(
-            "YOLO detection holds boxes, and this project has none: give --format yolo-cls for "
-            "classes of whole images"
-        )
+    require_boxes(source, "YOLO detection", "yolo-cls")
     ids = assign_class_ids(source, YOLO_IDS, 0)
     pictures = ImageExporter(source, place, stems=True)
     with ExitStack() as stack:
@@ -46,7 +41,7 @@ def _picture(
     source: ExportSource, place: Path, pictures: ImageExporter, picture: ImageRecords, ids: Mapping[str, int],
     provenance: IO[str] | None,
 ) -> None:  # fmt: skip
-    records = list(_usable(source, picture.records))
+    records = source.take_boxes(picture.records)
     if not any(record.label or record.rejected for record in records):
         return  # without labels an image would teach that there is nothing in it
     size = source.size(picture.path)
@@ -77,16 +72,6 @@ def _plain(path: str) -> str:
     """A path whose folders its readers do not mistake: the last `images` is theirs."""
     parts = sanitize_path(path).split("/")
     return "/".join(["images_" if part == "images" else part for part in parts[:-1]] + parts[-1:])
-
-
-def _usable(source: ExportSource, records: list[ExportRecord]) -> Iterator[ExportRecord]:
-    for record in records:
-        if record.item.box is None:
-            source.leave_out("that are whole images")
-        elif record.label is None and not record.rejected:
-            source.leave_out("skipped" if record.skipped else "without a label")
-        else:
-            yield record
 
 
 def _line(record: ExportRecord, number: int, size: tuple[int, int]) -> str:
