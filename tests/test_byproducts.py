@@ -268,5 +268,5 @@ def test_events_of_a_later_version_are_passed_over(path: Path) -> None:
     recorder = begun(store)
     recorder.submit(T0 + 5)
     page = the_page(path).id
-    store.record(Byproduct(T0 + 6, "events", page, {"events": [["gaze", T0 + 6, 0, 0.5]]}))
+    store.append_byproducts(Byproduct(T0 + 6, "events", page, {"events": [["gaze", T0 + 6, 0, 0.5]]}))
     assert the_page(path).ended_at == T0 + 5

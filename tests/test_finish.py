@@ -233,10 +233,10 @@ def test_labels_of_the_model_are_neither_shown_items_nor_anybodys_pace(
     audit = begin_audit(project, SqliteStore(project.labels_file), max_error=0.02, level=0.95)
     answer(project, audit, most=ITEMS)
     store = SqliteStore(project.labels_file)
-    shown = len(LabelSession(store, CLASSES, annotator="ann").difficulty)
+    shown = len(LabelSession(store, CLASSES, annotator="ann").prequential)
     pace = project_status(project)["seconds_per_label"]
     audit.accept(store, state_of(project), 0.0)
-    assert len(LabelSession(store, CLASSES, annotator="ann").difficulty) == shown > 0
+    assert len(LabelSession(store, CLASSES, annotator="ann").prequential) == shown > 0
     assert project_status(project)["seconds_per_label"] == pace > 0
 
 

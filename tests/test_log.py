@@ -53,12 +53,12 @@ def test_the_last_decision_that_was_not_taken_back_counts(entries: list[Entry]) 
 def test_undo_after_undo_goes_back_to_an_empty_history(entries: list[Entry]) -> None:
     state = replay(entries)
     seq = len(entries) + 1000
-    before = state.last("bob")
-    while taken := list(state.last("ann")):
+    before = state.undoable_by("bob")
+    while taken := list(state.undoable_by("ann")):
         for entry in taken:
             seq += 1
             state.apply(Entry(seq, 0.0, "ann", Action.UNDO, entry.ref, extra={"undoes": entry.seq}))
-    assert state.last("bob") == before, "undo took back somebody else's decision"
+    assert state.undoable_by("bob") == before, "undo took back somebody else's decision"
     assert all(e.annotator == "bob" for stack in state.standing.values() for e in stack)
 
 
@@ -83,7 +83,7 @@ def test_a_group_is_taken_back_at_once() -> None:
         for n, ref in enumerate(REFS, 2)
     ]
     state = replay([Entry(1, 0.0, "ann", Action.LABEL, "z", "ok"), *page])
-    assert list(state.last("ann")) == page
+    assert list(state.undoable_by("ann")) == page
 
 
 def test_a_second_opinion_is_kept_and_never_counts() -> None:
@@ -93,7 +93,7 @@ def test_a_second_opinion_is_kept_and_never_counts() -> None:
     assert state.label("a.jpg") == "ok"
     assert [e.label for e in state.opinions["a.jpg"]] == ["defect"]
     assert dict(state.counts) == {"ok": 1}
-    assert state.last("bob") == [second]
+    assert state.undoable_by("bob") == [second]
 
 
 def test_a_second_opinion_is_taken_back_alone() -> None:

@@ -77,6 +77,6 @@ def test_pages_of_doubt_begin_with_the_least_sure_of_those_taken_for_the_class(
     assert chances == sorted(chances)
     assert max(chances) < min(sure.chances.values())
     for ref in unsure.refs:
-        said = session.learner.says(session.queue.row(ref), ref)[0]
+        said = session.learner.predict_with_source(session.queue.row(ref), ref)[0]
         assert said is not None
         assert max(said, key=said.__getitem__) == unsure.label

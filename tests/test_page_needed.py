@@ -92,7 +92,7 @@ def test_pages_end_where_the_rest_can_be_left_to_the_model(session: LabelSession
     assert 0 < len(left) < 270
     wrong = 0
     for ref in left:
-        said = session.learner.says(session.queue.row(ref), ref)[0]
+        said = session.learner.predict_with_source(session.queue.row(ref), ref)[0]
         assert said is not None
         wrong += max(said, key=said.__getitem__) != truth(ref)
     assert wrong <= 0.05 * 300

@@ -14,12 +14,11 @@ from hypothesis import strategies as st
 
 from annotator.detection.proposal import Proposal, ProposalMember, clip_box, iou, suppress_overlaps
 from annotator.errors import ProjectError, RefError
-from annotator.items.listing import parse_box
+from annotator.items.boxes import format_box, parse_box
 from annotator.items.refs import Box, Item
 from annotator.log.store import SqliteStore
 from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder
-from annotator.project.refs_csv import format_box
 from annotator.project.settings import ClassInfo, Settings
 from annotator.proposals import (
     ProcessedImages,
@@ -258,7 +257,7 @@ def test_an_audit_names_the_proposal_and_hides_what_was_predicted(project: Proje
     (ref,) = load_refs(project)
     blind = ProposalPrior(ProposalTable.load(project), project.settings.names, blind=True)
     assert blind.prediction(ref) is None
-    assert blind.words(ref) == "cat"
+    assert blind.describe(ref) == "cat"
     seeing = ProposalPrior(ProposalTable.load(project), project.settings.names)
-    assert seeing.words(ref) == "cat 0.80"
-    assert seeing.words(ref, hidden=True) == "cat"
+    assert seeing.describe(ref) == "cat 0.80"
+    assert seeing.describe(ref, hidden=True) == "cat"

@@ -61,10 +61,10 @@ def test_undo_goes_back_through_a_restart_to_the_first_label(path: Path) -> None
 
 def test_an_undone_item_keeps_the_probability_with_which_it_was_drawn(path: Path) -> None:
     session = session_on(path)
-    before = session.asked
+    before = session.current_pick
     answer(session)
     session.undo()
-    assert session.asked == before
+    assert session.current_pick == before
 
 
 @settings(
@@ -99,7 +99,7 @@ def test_any_mix_of_keys_keeps_the_books(tmp_path: Path, keys: list[str]) -> Non
             step(session)
             assert session.current == current, "learning moved the picture on screen"
         elif key == "switch":
-            session.choose(
+            session.choose_strategy(
                 StrategyChoice("random" if session.strategy.name == "margin" else "margin")
             )
         assert (session.current is None) == (len(stack) == 12)

@@ -32,11 +32,11 @@ def test_a_strategy_chosen_while_a_fit_is_under_way_fills_the_queue_with_the_nex
         step(session)
     snapshot = session.snapshot()
     assert snapshot is not None
-    session.choose(StrategyChoice("max-probability", find=CLASSES[0]))
+    session.choose_strategy(StrategyChoice("max-probability", find=CLASSES[0]))
     session.adopt(learn(snapshot, 0))  # it was asked before
     step(session)
     answer(session)  # what is on screen stays
-    asked = session.asked
+    asked = session.current_pick
     assert asked is not None
     assert asked.component == "max-probability"
 
@@ -70,9 +70,9 @@ def test_the_difficulty_curve_is_the_same_after_a_restart(path: Path, tmp_path: 
         step(session)
     session.undo()
     again = session_on(path, items=40)
-    assert len(session.difficulty) > 0
-    assert np.array_equal(again.difficulty.squared_errors, session.difficulty.squared_errors)
-    assert np.array_equal(again.difficulty.wrong, session.difficulty.wrong)
+    assert len(session.prequential) > 0
+    assert np.array_equal(again.prequential.squared_errors, session.prequential.squared_errors)
+    assert np.array_equal(again.prequential.wrong, session.prequential.wrong)
 
 
 def test_undo_restores_the_model(path: Path, tmp_path: Path) -> None:

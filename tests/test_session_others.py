@@ -82,8 +82,8 @@ def test_labels_of_images_that_have_gone_are_no_part_of_what_is_left(
     after = LabelSession(SqliteStore(tmp_path / "labels.db"), CLASSES, annotator="bob", ahead=0)
     after.extend(pool(names[6:]))
     assert after.progress.remaining == 4
-    assert after.asked is not None
-    assert (after.asked.q, after.asked.pool) == (1 / 4, 4)
+    assert after.current_pick is not None
+    assert (after.current_pick.q, after.current_pick.pool) == (1 / 4, 4)
 
 
 def test_status_says_what_is_left_after_rows_were_deleted_from_refs_csv(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def _item_as_dict(
 
     session = sitting.session
     pick = session.queue[place]
-    proba, _ = session.learner.says(pick.row, item.ref)
+    proba, _ = session.learner.predict_with_source(pick.row, item.ref)
     if proba and session.multi:
         proba = class_probabilities(proba, project.settings.names)
     return {

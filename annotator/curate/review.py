@@ -111,7 +111,7 @@ class Review:
         if not self._done:
             return None
         last = self._done[-1]
-        if [e.seq for e in self.session.last] != [e.seq for e in last.entries]:
+        if [e.seq for e in self.session.undoable] != [e.seq for e in last.entries]:
             return None  # something else of this annotator came after it, in another terminal
         self.session.undo()
         self._done.pop()

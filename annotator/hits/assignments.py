@@ -200,7 +200,7 @@ class Assignments:
         return [one for one in self.assignments(hits.name) if one.hit == id_]
 
     def _write(self, kind: str, time_ms: int, data: dict[str, object]) -> None:
-        self._records.record(Byproduct(time_ms, kind, "", data))
+        self._records.append_byproducts(Byproduct(time_ms, kind, "", data))
 
 
 def completion_code(id_: str, salt: str) -> str:

@@ -274,7 +274,7 @@ class Recorder:
         if not self._rows:
             return
         try:
-            self._records.record(*self._rows)
+            self._records.append_byproducts(*self._rows)
         except StoreError as error:
             self.fault = str(error)
         else:

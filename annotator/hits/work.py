@@ -116,7 +116,7 @@ class HitSource(PageSource):
             return None
         number = self._done.pop()
         trace = self._traces[number]
-        if any((entry.extra or {}).get("page") == trace.id for entry in self._session.last):
+        if any((entry.extra or {}).get("page") == trace.id for entry in self._session.undoable):
             self._session.undo()
         self.recorder.reopen(trace.id, self._clock())
         self._reload(number, trace.id)

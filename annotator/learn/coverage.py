@@ -31,7 +31,7 @@ class ReferenceDistances:
         self._kept = np.zeros((N, len(references)), dtype=np.float32) if kept else None
         self._known = np.zeros(N, dtype=bool)
 
-    def of(self, rows: Rows) -> Array:
+    def distances_from(self, rows: Rows) -> Array:
         """Squared distances (m, R) of rows (m,)."""
         if self._kept is None:
             return squared_distances(self.unit.take(rows), self.references)
@@ -66,7 +66,7 @@ class Coverage:
         if len(self.asked) + len(fresh) > len(asked):  # some were taken back
             fresh, nearest = asked, np.full_like(nearest, np.inf)
         for start in range(0, len(fresh), CHUNK):
-            near = self.between.of(fresh[start : start + CHUNK]).min(axis=0)
+            near = self.between.distances_from(fresh[start : start + CHUNK]).min(axis=0)
             nearest = np.minimum(nearest, near)
         return replace(self, asked=asked, nearest=nearest)
 
@@ -76,7 +76,7 @@ class Coverage:
 
     def kernel(self, rows: Rows, radius: float) -> Array:
         """k (m, R) between candidate rows (m,) and the references: exp(−‖a − b‖² / 2σ²)."""
-        found = self.between.of(rows) * np.float32(-0.5 / radius)
+        found = self.between.distances_from(rows) * np.float32(-0.5 / radius)
         return np.asarray(np.exp(found, out=found))
 
     def gains(self, kernel: Array, radius: float, weights: Array | None = None) -> Array:

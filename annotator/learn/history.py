@@ -1,4 +1,4 @@
-"""What the last models said: the history of the estimate, and how far the model still changes."""
+"""The history of the estimate, and of how far successive models agree."""
 
 from __future__ import annotations
 
@@ -22,23 +22,26 @@ class ModelHistory:
     """The estimates so far, by number of labels."""
     kappas: tuple[float, ...] = ()
     """Cohen's κ of models 10 labels apart on a fixed sample of the pool, latest last."""
-    said: NDArray[np.int64] | None = None
+    sample_classes: NDArray[np.int64] | None = None
     """(k,) classes on that sample by the model at the last multiple of 10 labels."""
     labels: int = 0
 
     def extended(
-        self, labels: int, estimate: ErrorEstimate | None, said: NDArray[np.int64] | None
+        self, labels: int, estimate: ErrorEstimate | None, sample_classes: NDArray[np.int64] | None
     ) -> ModelHistory:
         """With the model of `labels` labels, and what it says of the sample, where asked."""
         points = extend_history(self.points, labels, estimate)
-        if labels < self.labels or said is None:
+        if labels < self.labels or sample_classes is None:
             kept = self.kappas[: max(labels // STEP - 1, 0)]
-            return ModelHistory(points, kept, self.said if labels >= self.labels else None, labels)
-        same = self.said is not None and len(self.said) == len(said)
-        fresh = (model_agreement(self.said, said),) if same and self.said is not None else ()
-        return ModelHistory(points, (*self.kappas, *fresh), said, labels)
+            before = self.sample_classes if labels >= self.labels else None
+            return ModelHistory(points, kept, before, labels)
+        before = self.sample_classes
+        fresh: tuple[float, ...] = ()
+        if before is not None and len(before) == len(sample_classes):
+            fresh = (model_agreement(before, sample_classes),)
+        return ModelHistory(points, (*self.kappas, *fresh), sample_classes, labels)
 
 
 def is_comparison_due(labels: int, past: ModelHistory) -> bool:
     """Whether the model of `labels` labels is one to compare: at every 10th label."""
-    return labels // STEP > past.labels // STEP or (past.said is None and labels >= STEP)
+    return labels // STEP > past.labels // STEP or (past.sample_classes is None and labels >= STEP)

@@ -230,10 +230,12 @@ class _Step:
         if self.model is None:
             return ModelHistory()
         before = s.previous.past if s.previous else self._rebuild_history(self.model)
-        said = self._said(self.model) if is_comparison_due(self.model.n, before) else None
-        return before.extended(self.model.n, found, said)
+        sample_classes = (
+            self._predict_sample(self.model) if is_comparison_due(self.model.n, before) else None
+        )
+        return before.extended(self.model.n, found, sample_classes)
 
-    def _said(self, model: FittedModel) -> Rows:
+    def _predict_sample(self, model: FittedModel) -> Rows:
         """The model's classes on a fixed random sample of the pool."""
         return np.asarray(model.unit_proba(self._sample()).argmax(axis=1))
 

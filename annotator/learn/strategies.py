@@ -30,12 +30,12 @@ class Pick(NamedTuple):
     """The part of the strategy that drew it: "audit", "margin", "cold", "random" ..."""
 
     @classmethod
-    def again(cls, row: int, q: float | None, pool: int | None, component: str | None) -> Pick:
+    def from_log(cls, row: int, q: float | None, pool: int | None, component: str | None) -> Pick:
         """A draw as the log and the leases hold it: q None where it was not random."""
         return cls(row, float("nan") if q is None else q, pool or 0, component or "")
 
     def to_log_fields(self) -> dict[str, Any]:
-        """The fields of an entry that say how it was drawn: `again` turned round."""
+        """The fields of an entry that say how it was drawn: `from_log` reversed."""
         q = None if np.isnan(self.q) else self.q
         return {"picked_by": self.component or None, "q": q, "pool": self.pool or None}
 

@@ -131,7 +131,7 @@ class LogState:
             found += takewhile(lambda entry: entry.action is Action.SKIP, reversed(stack))
         return found
 
-    def last(self, annotator: str) -> list[Entry]:
+    def undoable_by(self, annotator: str) -> list[Entry]:
         """What this annotator's next undo takes back: a decision, or a group made at once."""
         history = self.history.get(annotator, [])
         group = _group_of(history[-1]) if history else None

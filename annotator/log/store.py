@@ -59,7 +59,7 @@ class Byproduct(NamedTuple):
 class ByproductStore(Protocol):
     """Keeps by-products, beside the log. Every method raises `StoreError`."""
 
-    def record(self, *rows: Byproduct) -> None:
+    def append_byproducts(self, *rows: Byproduct) -> None:
         """Append `rows`, all or none. They outlive the process at once, and a power cut soon."""
         ...
 
@@ -213,7 +213,7 @@ class SqliteStore:
         with explain_sqlite_errors(self.path):
             self._leases.execute("UPDATE leases SET until = ? WHERE holder = ?", (now, holder))
 
-    def record(self, *rows: Byproduct) -> None:
+    def append_byproducts(self, *rows: Byproduct) -> None:
         values = [(row.at, row.kind, row.page, to_json(row.data)) for row in rows]
         with explain_sqlite_errors(self.path), self._records as connection:
             connection.execute("BEGIN IMMEDIATE")

@@ -29,7 +29,7 @@ class LogWriter:
         `on_written` is called with each row that is written here, once it is on disk; `on_applied`
         with each row that comes after the start, own or not, once it is part of the state.
         """
-        self.state, self.difficulty = LogState(), PrequentialScores()
+        self.state, self.prequential = LogState(), PrequentialScores()
         self._store, self._annotator, self._clock = store, annotator, clock
         self._on_written, self._on_applied = on_written, on_applied
         self._from_others: list[Entry] = []
@@ -62,7 +62,7 @@ class LogWriter:
                 self._on_written(entry)
         return written
 
-    def take_back(self, entries: Sequence[Entry]) -> None:
+    def undo_entries(self, entries: Sequence[Entry]) -> None:
         """Write the undo of each of these."""
         self.write(*(self.entry(Action.UNDO, e.ref, extra={"undoes": e.seq}) for e in entries))
 
@@ -86,4 +86,4 @@ class LogWriter:
 
     def _apply(self, entry: Entry) -> None:
         self.state.apply(entry)
-        self.difficulty.apply(entry)
+        self.prequential.apply(entry)

@@ -61,7 +61,7 @@ class BrowseSource(SessionSource):
     def no_pages_message(self) -> str:
         """The reason why there are no more pages."""
         answered = self.session.is_answered
-        others = sum(not answered(ref) for ref in self.session.queue.elsewhere)
+        others = sum(not answered(ref) for ref in self.session.queue.leased_by_others)
         return self.request.no_pages_message(self._settled, others)
 
     def describe(self, page: Page) -> ClassInfo | None:
@@ -176,7 +176,8 @@ class BrowseSource(SessionSource):
         order: str = "",
         note: str = "",
     ) -> Page:
-        request, queue, says = self.request, self.session.queue, self.session.learner.says
+        request, queue = self.request, self.session.queue
+        says = self.session.learner.predict_with_source
         refs = tuple(queue.refs[row] for row in rows)
         queue.cache_rows(zip(refs, rows, strict=True))
         label = request.label if label is None else label

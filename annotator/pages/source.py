@@ -209,7 +209,7 @@ class SessionSource(PageSource):
 
     def undo(self) -> Page | None:
         """Take back the last page, unless something else was answered since."""
-        last = self.session.last
+        last = self.session.undoable
         key = (last[0].extra or {}).get("page") if last else None
         if self._submitted and self._submitted[-1][1] in (None, key):
             page, written = self._submitted.pop()

@@ -72,7 +72,7 @@ class ProposalPrior:
         proba = proposal_probabilities(found.name, found.score, self._classes) if found else None
         return (proba, found.model) if found and proba else None
 
-    def words(self, ref: str, hidden: bool = False) -> str:
+    def describe(self, ref: str, hidden: bool = False) -> str:
         """`person 0.87, 2 votes`: what is to be accepted or rejected; `hidden`, only the name."""
         found = self._table.find(ref)
         if found is None or self._blind or hidden:

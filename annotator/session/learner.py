@@ -43,7 +43,7 @@ class Prior(Protocol):
         """Class to probability, and the model that says so."""
         ...
 
-    def words(self, ref: str, hidden: bool = False) -> str:
+    def describe(self, ref: str, hidden: bool = False) -> str:
         """What is proposed, in short, without its score where that is `hidden`; "" for nothing."""
         ...
 
@@ -97,7 +97,7 @@ class Learner:
         proba = model.predict_proba(vector[None])[0]
         return dict(zip(self.ranking.classes, map(float, proba), strict=True))
 
-    def says(self, row: int, ref: str) -> tuple[dict[str, float] | None, str | None]:
+    def predict_with_source(self, row: int, ref: str) -> tuple[dict[str, float] | None, str | None]:
         """What the model says of a pool row, until there is one what was proposed; and who
         says so."""
         proba = self.predict(row)

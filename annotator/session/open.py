@@ -80,7 +80,7 @@ def open_session(
     hooks = Hooks(commands, project.folder, on_hook_failure)
 
     def send_label(entry: Entry) -> None:
-        hooks.tell("on_label", entry_as_dict(entry))
+        hooks.send("on_label", entry_as_dict(entry))
 
     store = SqliteStore(project.labels_file)
     try:

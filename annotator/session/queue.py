@@ -50,10 +50,10 @@ class Queue:
         """
         self.refs = RefTable()
         self.ahead = ahead
-        self.elsewhere: set[str] = set()
+        self.leased_by_others: set[str] = set()
         """Refs on the screens of others."""
         self._store, self._annotator, self._answered = store, annotator, answered
-        self._clock, self._holder, self._lease = clock, holder or new_holder(), lease
+        self._clock, self._holder, self._lease_seconds = clock, holder or new_holder(), lease
         self._rng = np.random.default_rng([seed, len(answered)])
         self._closed, self._open_count = np.zeros(0, bool), 0
         self._rows: dict[str, int] = {}
@@ -63,7 +63,7 @@ class Queue:
         self._first = dict(first)
         self._first_rows: deque[int] = deque()
         self._draw_repeat = draw_repeat
-        self._settled, self._renew_at, self._leased = True, 0.0, 0
+        self._resolved, self._renew_at, self._leased = True, 0.0, 0
         self._abandoned = store.abandoned(annotator, clock())
 
     def __len__(self) -> int:
@@ -76,8 +76,8 @@ class Queue:
 
     @property
     def open_count(self) -> int:
-        """How many rows are not answered; until `settle`, as if no answered one had left."""
-        if self._settled:
+        """How many rows are not answered; until `resolve_rows`, as if no answered one had left."""
+        if self._resolved:
             return self._open_count
         return max(0, len(self.refs) - len(self._answered))
 
@@ -86,9 +86,9 @@ class Queue:
         if isinstance(refs, RefTable) and not len(self.refs):
             self.refs = refs  # of a million `closed` finds the answered ones, not the start
             self._closed, self._open_count = np.zeros(len(refs), bool), len(refs)
-            self._settled = not self._answered
+            self._resolved = not self._answered
             if len(refs) <= _MAX_RESOLVED_AT_ONCE:
-                self.settle()
+                self.resolve_rows()
         else:
             self._append(refs)
         first = self.refs.rows(list(self._first)).tolist() if self._first else []
@@ -110,11 +110,11 @@ class Queue:
                 self._rows[ref] = row
                 self.close(ref)
 
-    def settle(self) -> None:
+    def resolve_rows(self) -> None:
         """Find the rows of all that was answered before: 0.5 s for a million refs, once."""
-        if self._settled:
+        if self._resolved:
             return
-        self._settled = True
+        self._resolved = True
         refs = list(self._answered)
         for ref, row in zip(refs, self.refs.rows(refs).tolist(), strict=True):
             if row >= 0:
@@ -152,10 +152,10 @@ class Queue:
 
     def closed(self) -> NDArray[np.bool_]:
         """(N,) the rows that must not be picked: answered, in the queue, or on other screens."""
-        self.settle()
+        self.resolve_rows()
         closed = self._closed[: len(self.refs)].copy()
         closed[[pick.row for pick in self._waiting]] = True
-        closed[[row for row in map(self.row, self.elsewhere) if row >= 0]] = True
+        closed[[row for row in map(self.row, self.leased_by_others) if row >= 0]] = True
         return closed
 
     # --- the queue
@@ -170,14 +170,14 @@ class Queue:
         """Ask `pick` now, and what was current after it."""
         rest = [p for p in self._waiting if p.row != pick.row]
         self._waiting = deque([pick, *rest][: self.ahead + 1])
-        self.hold()
+        self.lease()
 
     def ask_again(self, entries: Sequence[Entry]) -> None:
         """Ask now what was taken back, as it was drawn; of a group its first few."""
         for entry in reversed(entries[: self.ahead + 1]):
             row = self.row(entry.ref)
             if row >= 0:
-                self.put_first(Pick.again(row, entry.q, entry.pool, entry.picked_by))
+                self.put_first(Pick.from_log(row, entry.q, entry.pool, entry.picked_by))
 
     def adopt(self, picks: Iterable[Pick], flush: bool) -> None:
         """Fill up from `picks` from now on; with `flush`, put them before all but the current."""
@@ -205,10 +205,10 @@ class Queue:
             before = len(self._waiting)
             while len(self._waiting) <= self.ahead and (pick := self._next()):
                 self._waiting.append(pick)
-            if len(self._waiting) == before == self._leased or self.hold():
+            if len(self._waiting) == before == self._leased or self.lease():
                 return
 
-    def hold(self) -> bool:
+    def lease(self) -> bool:
         """Lease the queue; drops what others hold, but never what may be on screen. Whether all
         was granted."""
         now = self._clock()
@@ -218,27 +218,27 @@ class Queue:
             for p in self._waiting
         ]
         try:
-            until = now + self._lease
+            until = now + self._lease_seconds
             granted = self._store.lease(leases, self._holder, self._annotator, now, until)
         except StoreError:
             return True  # a lease is a courtesy; what matters is that labels can be written
-        self._renew_at, self._leased = now + self._lease / 2, len(leases)
+        self._renew_at, self._leased = now + self._lease_seconds / 2, len(leases)
         refused = {lease.ref for lease in leases} - granted
-        self.elsewhere |= refused
+        self.leased_by_others |= refused
         self._waiting = deque(
             p for p in self._waiting if p.row == self._shown or self.refs[p.row] not in refused
         )
         self._shown = self._waiting[0].row if self._waiting else -1
         return not refused
 
-    def watch(self) -> None:
+    def renew_leases(self) -> None:
         """Look at the screens of others, and renew our leases when half their time is over."""
         now = self._clock()
-        self.elsewhere = self._store.leased_by_others(now, self._holder)
+        self.leased_by_others = self._store.leased_by_others(now, self._holder)
         if not self._waiting:
             self.refill()
         elif now > self._renew_at:
-            self.hold()
+            self.lease()
 
     def release(self) -> None:
         """Let go; the annotator's next session takes the queue up again."""
@@ -266,20 +266,20 @@ class Queue:
         if self._draw_repeat is None or self.open_count <= len(waiting):
             return None
         row = self.row(ref) if (ref := self._draw_repeat()) is not None else -1
-        fits = row >= 0 and row not in waiting and ref not in self.elsewhere
+        fits = row >= 0 and row not in waiting and ref not in self.leased_by_others
         return Pick(row, float("nan"), 0, REPEAT) if fits else None
 
     def _is_open(self, row: int, waiting: set[int]) -> bool:
         if self._closed[row] or row in waiting:
             return False
         ref = self.refs[row]
-        return ref not in self.elsewhere and (self._settled or ref not in self._answered)
+        return ref not in self.leased_by_others and (self._resolved or ref not in self._answered)
 
     def _random(self, waiting: set[int]) -> Pick | None:
         """Any open row, all with the same probability: by rejection, or a look at all of them."""
         taken = waiting
         if len(self.refs) <= _MAX_LOOKED_UP:  # among more, those on other screens hardly change q
-            taken = waiting | (set(map(self.row, self.elsewhere)) - {-1})
+            taken = waiting | (set(map(self.row, self.leased_by_others)) - {-1})
         size = self.open_count - sum(not self._closed[row] for row in taken)
         for row in self._rng.integers(max(1, len(self.refs)), size=_RANDOM_TRIES).tolist():
             if row < len(self.refs) and self._is_open(row, waiting):
@@ -297,7 +297,7 @@ class Queue:
             if row < 0:
                 rest.append(lease)  # perhaps it is listed later
             elif len(self._waiting) <= self.ahead and lease.ref not in self._answered:
-                self._waiting.append(Pick.again(row, lease.q, lease.pool, lease.picked_by))
+                self._waiting.append(Pick.from_log(row, lease.q, lease.pool, lease.picked_by))
         self._abandoned = rest
         if self._waiting:
-            self.hold()
+            self.lease()

@@ -84,7 +84,7 @@ class LabelSession:
             self.classes, strategy or StrategyChoice(), self.mode.multi, prior, clusters
         )
         self._record = LogWriter(store, annotator, clock, on_entry, self._update_queue)
-        self.state, self.difficulty = self._record.state, self._record.difficulty
+        self.state, self.prequential = self._record.state, self._record.prequential
         self._own = OwnOpinions(self.state, annotator)
         self._answered = self._own if self.second else self.state.standing.keys()
         repeats = RepeatSampler(self.state, annotator, self.mode.repeats, seed)
@@ -126,7 +126,7 @@ class LabelSession:
         return self._item(self.queue[0]) if self.queue else None
 
     @property
-    def asked(self) -> Pick | None:
+    def current_pick(self) -> Pick | None:
         """How the current item was drawn."""
         return self.queue[0] if self.queue else None
 
@@ -138,7 +138,7 @@ class LabelSession:
     def prediction(self) -> Mapping[str, float] | None:
         """What the latest model says of the current item, until there is one what was proposed;
         None without either."""
-        proba = self._said()[0] if self.queue else None
+        proba = self._predicted()[0] if self.queue else None
         return class_probabilities(proba, self.classes) if proba and self.multi else proba
 
     # --- answering
@@ -178,7 +178,7 @@ class LabelSession:
         entries = []
         for ref, name in answers.items():
             pick = (draws or {}).get(ref)
-            proba, model = self.learner.says(self.queue.row(ref), ref)
+            proba, model = self.learner.predict_with_source(self.queue.row(ref), ref)
             drawn = pick.to_log_fields() if pick else {"picked_by": picked_by}
             told = {"proba": proba, "model": model, **said, **drawn}
             entries.append(self._record.answer(ref, name, **told))
@@ -203,21 +203,21 @@ class LabelSession:
         """Take back this annotator's last decision, however old, and ask it again; in an audit
         only one of that audit. Returns what was taken back; empty where nothing is left to undo.
         """
-        taken = self.last
-        self._record.take_back(taken)
+        taken = self.undoable
+        self._record.undo_entries(taken)
         self.queue.ask_again([e for e in taken if is_repeat(e) or not self.is_answered(e.ref)])
         return taken
 
     @property
-    def last(self) -> list[Entry]:
+    def undoable(self) -> list[Entry]:
         """What `undo` would take back."""
-        last = self.state.last(self.annotator)
+        last = self.state.undoable_by(self.annotator)
         return [e for e in last if self.audit in (None, e.audit) and e.second >= self.second]
 
     def reopen_skipped(self) -> int:
         """Ask everything that is skipped once more; returns how many that is."""
         skips = self.state.skips()
-        self._record.take_back(skips)
+        self._record.undo_entries(skips)
         self.queue.refill()
         return len({entry.ref for entry in skips})
 
@@ -225,7 +225,7 @@ class LabelSession:
         current = self.current
         if current is None or (ref is not None and ref != current.ref):
             return None
-        proba, model = self._said()
+        proba, model = self._predicted()
         said = {"proba": proba, "model": model, "shown_ms": shown_ms}
         answer = self._record.answer(current.ref, name, **said, **self._drawn(self.queue[0]))
         (entry,) = self._record.write(answer)
@@ -249,12 +249,12 @@ class LabelSession:
         stack = self.state.standing.get(self.queue.refs[pick.row])
         return stack[0] if stack and pick.component == REPEAT else None
 
-    def _said(self) -> tuple[Mapping[str, float] | None, str | None]:
+    def _predicted(self) -> tuple[Mapping[str, float] | None, str | None]:
         """What the model says of the current item; of a repeat, before it learnt the answer."""
         if (first := self._repeated()) is not None:
             return first.proba, first.model
         pick = self.queue[0]
-        return self.learner.says(pick.row, self.queue.refs[pick.row])
+        return self.learner.predict_with_source(pick.row, self.queue.refs[pick.row])
 
     # --- learning
 
@@ -301,7 +301,7 @@ class LabelSession:
         self.adopt(ranking)
         return ranking
 
-    def choose(self, strategy: StrategyChoice) -> None:
+    def choose_strategy(self, strategy: StrategyChoice) -> None:
         """Change the strategy; the queue follows with the next ranking."""
         self.learner.strategy, self._flush = strategy, True
 
@@ -315,7 +315,7 @@ class LabelSession:
         """
         idle = not self.queue
         self._sync_log(keep_current)
-        self.queue.watch()
+        self.queue.renew_leases()
         self._sync_log(keep_current and not idle)
         return self._record.drain_others_entries()
 
@@ -339,7 +339,7 @@ class LabelSession:
     @property
     def progress(self) -> Progress:
         of = (self._own if self.second else self.state).decision if self.blind else None
-        pool = self.queue.refs, self.queue.open_count, len(self.queue.elsewhere)
+        pool = self.queue.refs, self.queue.open_count, len(self.queue.leased_by_others)
         return count_progress(self.state, self.classes, *pool, of, self.multi)
 
     def is_answered(self, ref: str) -> bool:

@@ -85,7 +85,7 @@ def _record_point(
     assert ranking.model is not None  # there is a label, with features
     proba, estimate = ranking.model.predict_proba(task.unseen), ranking.estimate
     shown = estimate is not None and estimate.shown
-    wrong = session.difficulty.wrong
+    wrong = session.prequential.wrong
     curves.labels.append(len(given))
     curves.value.append(METRICS[metric](proba, task.unseen_y))
     curves.true_error.append(1 - accuracy_score(proba, task.unseen_y))

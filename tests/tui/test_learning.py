@@ -80,11 +80,11 @@ async def test_the_curves_are_there_again_after_a_restart(
     project = learnable()
     async with opened(project) as desk:
         await label_truly(desk, truth, 10)
-        await desk.until(lambda: len(desk.app.session.difficulty) > 4)
-        known = len(desk.app.session.difficulty)
+        await desk.until(lambda: len(desk.app.session.prequential) > 4)
+        known = len(desk.app.session.prequential)
     async with opened(project) as desk:
         await desk.sees("difficulty of what you")
-        assert len(desk.app.session.difficulty) == known
+        assert len(desk.app.session.prequential) == known
 
 
 async def test_the_strategy_changes_while_one_labels(

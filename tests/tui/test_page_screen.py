@@ -268,7 +268,7 @@ async def test_leaving_gives_the_items_back(make: Make, opened: Any) -> None:
         await desk.pilot.press("Q")
         await desk.until(lambda: desk.app.screen is desk.app.label_screen)
         desk.app.session.refresh()
-        assert desk.app.session.queue.elsewhere == set()
+        assert desk.app.session.queue.leased_by_others == set()
 
 
 async def test_the_footer_has_only_what_does_something_now(make: Make, opened: Any) -> None:

@@ -29,7 +29,7 @@ _SHOWN = "It is picked for being hard, so this is not the error on the pool."
 
 def make_charts(session: LabelSession, known: PoolErrorState, keymap: Keymap) -> tuple[Chart, ...]:
     """Error, difficulty, squared error and classes, as they stand."""
-    hard = session.difficulty
+    hard = session.prequential
     return (
         error_chart(known),
         _difficulty("difficulty of what you are shown: wrong", hard.wrong, percent=True),

@@ -66,7 +66,7 @@ class CurvesScreen(Screen[None]):
 
     def _renew(self) -> None:
         """Others label, and fits end, while it is open."""
-        known = len(self._session.difficulty), self._session.ranking, self._session.progress
+        known = len(self._session.prequential), self._session.ranking, self._session.progress
         if known != self._known:
             self._known = known
             state = pool_error_state(self._session, self._target)

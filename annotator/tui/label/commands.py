@@ -30,7 +30,7 @@ def open_strategy(app: LabelApp) -> None:
 
     def choose(strategy: StrategyChoice | None) -> None:
         if strategy is not None and strategy != app.session.strategy:
-            app.session.choose(strategy)
+            app.session.choose_strategy(strategy)
             app.label_screen.say(f"from the next on: {strategy_title(strategy)}")
             app.learn()
             app.show_activity()
