@@ -327,7 +327,7 @@ def _print_line(line: str) -> None:
 def make_import_context(file: Path, given_order: str | None, order: str) -> ImportContext:
     """Raises `BadParameter` for an order of boxes that does not exist."""
     from annotator.formats.reading import ImportContext
-    from annotator.project.settings import BOX_ORDERS
+    from annotator.items.boxes import BOX_ORDERS
 
     if given_order is not None and given_order not in (*BOX_ORDERS, "voc"):
         raise typer.BadParameter(

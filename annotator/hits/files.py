@@ -13,9 +13,8 @@ from typing import Any
 from annotator.errors import ProjectError, RefError, bullet_list
 from annotator.hits.model import Hit, HitClass, HitImage, HitPage
 from annotator.items.atomic import write_atomically
-from annotator.items.csv_rows import read_rows
-from annotator.items.listing import open_text
 from annotator.items.refs import Item, make_printable
+from annotator.items.text_files import open_text, read_rows
 from annotator.project.project import ProjectFolder
 
 _COLUMNS = ("pageno", "class", "url")

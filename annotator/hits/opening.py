@@ -11,9 +11,9 @@ from annotator.errors import ProjectError, RefError, bullet_list
 from annotator.hits.files import HitSet, load_hit_sets, read_hits, save_hit_set
 from annotator.hits.model import Hit, HitImage
 from annotator.items.atomic import write_atomically
-from annotator.items.csv_rows import csv_bytes
 from annotator.items.listing import is_file
 from annotator.items.refs import Item, make_printable
+from annotator.items.text_files import csv_bytes
 from annotator.project.item_pool import load_refs as load_pool
 from annotator.project.project import ProjectFolder, is_project
 from annotator.project.settings import ClassInfo, Settings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from annotator.images.crops import Crop, ImageFolder, ImageSource, draw_box
-from annotator.images.decode import IMAGE_SUFFIXES, MAX_PIXELS
+from annotator.images.decode import MAX_PIXELS
+from annotator.items.listing import IMAGE_SUFFIXES
 
 __all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "Crop", "ImageFolder", "ImageSource", "draw_box"]

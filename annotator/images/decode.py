@@ -25,11 +25,6 @@ from PIL import ExifTags, Image, TiffImagePlugin, WebPImagePlugin  # noqa: F401 
 from annotator.errors import ImageError
 from annotator.items.refs import make_printable
 
-IMAGE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"},
-)
-"""Suffixes, in lower case, of the files that a folder of images is searched for."""
-
 MAX_PIXELS = 200_000_000
 """The default limit: the largest camera sensors pass, a decompression bomb does not."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import glob
-import io
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,15 +16,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from annotator.errors import RefError, bullet_list
-from annotator.items.refs import Box, Item, make_printable
+from annotator.items.boxes import parse_box
+from annotator.items.refs import Item, make_printable
+from annotator.items.text_files import describe_bad_utf8, find_delimiter, open_text
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
+"""The suffixes, in lower case, of the files that a folder of images is searched for."""
 BATCH = 10_000
 _PATH_COLUMNS = ("filename", "file_name", "path", "ref")
 _LABEL_COLUMNS = ("annotation", "label")
-_NUMBER = r"-?\d+(?:\.\d+)?"
-_DASHED = re.compile("-".join([rf"({_NUMBER})"] * 4))
-_LISTED = re.compile(r"\s*" + r"[ ,;]+".join([rf"({_NUMBER})"] * 4) + r"\s*")
 _FOUR_LAST = re.compile(r"^(.+?)\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+)$")
 
 
@@ -68,7 +67,7 @@ def _image_refs(
 ) -> Iterator[str]:
     for entry in entries:
         suffix = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122 - a Path a file is slow
-        if suffix not in SUFFIXES or entry.name.startswith("."):
+        if suffix not in IMAGE_SUFFIXES or entry.name.startswith("."):
             continue
         path = relative + entry.name
         if _is_text(path):
@@ -109,7 +108,7 @@ def _batches(refs: Iterable[str]) -> Iterator[list[str]]:
 def glob_images(pattern: str, skipped: SkippedFiles) -> list[str]:
     """The images that a shell pattern names (`**` goes into folders), sorted, as absolute refs."""
     found = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - patterns may be absolute
-    paths = [os.path.abspath(p) for p in found if Path(p).suffix.lower() in SUFFIXES]  # noqa: PTH100
+    paths = [os.path.abspath(p) for p in found if Path(p).suffix.lower() in IMAGE_SUFFIXES]  # noqa: PTH100
     skipped.names += [_describe_bad_name(path) for path in paths if not _is_text(path)]
     return [Item(path).ref for path in paths if _is_text(path)]
 
@@ -175,24 +174,9 @@ def read_table(file: Path, box_order: str, problems: list[str]) -> Iterator[RefR
                     if row:
                         yield row
         except csv.Error as error:
-            problems.append(f"{name}, line {reader.line_num}: {error}; mend the quotes there")
+            problems.append(f"{name}, line {reader.line_num}: {error}. Fix the quotes there.")
         except UnicodeDecodeError:
             problems.append(f"{name}, {describe_bad_utf8(file)}")
-
-
-def find_delimiter(lines: io.TextIOWrapper) -> str:
-    """Comma, unless the header has none of it but has tabs or semicolons; rewinds `lines`."""
-    header = lines.readline()
-    lines.seek(0)
-    return next((mark for mark in ",\t;" if mark in header), ",")
-
-
-def open_text(file: Path) -> io.TextIOWrapper:
-    """Open a UTF-8 file, with or without a byte order mark. Raises `RefError` with the reason."""
-    try:
-        return file.open(encoding="utf-8-sig", newline="")
-    except OSError as error:
-        raise RefError(f"{make_printable(str(file))} cannot be read: {error.strerror}") from error
 
 
 def _parse_row(
@@ -222,32 +206,6 @@ def _parse_row(
     return RefRow(line, item, cell(columns.label), int(feature) if feature else None)
 
 
-def parse_box(text: str, order: str) -> Box:
-    """A bbox cell. Dashes always mean `top-left-bottom-right`; else `order` says which is which.
-
-    Raises `RefError` for anything that is not four numbers with an area.
-    """
-    dashed = _DASHED.fullmatch(text)
-    listed = _LISTED.fullmatch(text.strip("[]()"))
-    found = dashed or listed
-    if found is None:
-        raise RefError(f"{make_printable(text)!r} is not four numbers such as 10,20,64,48")
-    if listed and not dashed and order == "r1-c1-r2-c2":
-        order = "r1c1r2c2"
-    a, b, c, d = (float(number) for number in found.groups())
-    if dashed or order == "r1c1r2c2":
-        a, b, c, d = b, a, d - b, c - a
-    elif order == "xyxy":
-        c, d = c - a, d - b
-    if c <= 0 or d <= 0:
-        raise RefError(
-            f"{make_printable(text)!r} has no area (read as {'r1-c1-r2-c2' if dashed else order})"
-        )
-    if a < 0 or b < 0:
-        raise RefError(f"{make_printable(text)!r} begins outside the image (below 0)")
-    return Box(a, b, c, d)
-
-
 def read_list(file: Path, root: Path, problems: list[str]) -> Iterator[RefRow]:
     """The lines of a text list: `path`, or `path r1 c1 r2 c2` (top, left, bottom, right).
 
@@ -262,16 +220,6 @@ def read_list(file: Path, root: Path, problems: list[str]) -> Iterator[RefRow]:
                     yield from _parse_list_line(name, line, text, root, problems)
     except UnicodeDecodeError:
         problems.append(f"{name}, {describe_bad_utf8(file)}")
-
-
-def describe_bad_utf8(file: Path) -> str:
-    """Where a file stops being UTF-8, and what to do."""
-    line, data = 1, file.read_bytes()
-    try:
-        data.decode()
-    except UnicodeDecodeError as error:
-        line += data.count(b"\n", 0, error.start)
-    return f"line {line}: is not UTF-8; convert it, say `iconv -f latin1 -t utf-8`"
 
 
 def _parse_list_line(

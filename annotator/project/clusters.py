@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from annotator.errors import RefError
 from annotator.items.atomic import write_atomically
-from annotator.items.csv_rows import csv_bytes, read_rows
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import make_printable
+from annotator.items.text_files import csv_bytes, read_rows
 from annotator.project.project import ProjectFolder
 
 NOISE_CLASS = "noise"

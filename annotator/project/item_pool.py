@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from annotator.errors import RefError, bullet_list
 from annotator.items.atomic import write_atomically
-from annotator.items.csv_rows import csv_bytes, read_rows
 from annotator.items.listing import SkippedFiles, read_table, walk_images
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import make_printable
+from annotator.items.text_files import csv_bytes, read_rows
 from annotator.project.project import ProjectFolder
 
 PRIORITIES_FILE = "first.csv"

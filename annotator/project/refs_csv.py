@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from annotator.errors import ProjectError, RefError
 from annotator.items.atomic import write_atomically
-from annotator.items.listing import find_delimiter, open_text
-from annotator.items.refs import Box, Item, format_number, make_printable
+from annotator.items.boxes import format_box
+from annotator.items.refs import Item, make_printable
+from annotator.items.text_files import find_delimiter, open_text
 from annotator.project.project import ProjectFolder
 
 _PATH_COLUMNS = ("filename", "file_name", "path", "ref")
@@ -68,12 +69,3 @@ def _cells(row: NewItem, names: list[str], box_order: str) -> list[str]:
     else:
         cells[path] = item.ref
     return cells
-
-
-def format_box(box: Box, order: str) -> str:
-    """A box as `listing.parse_box` reads it in this order."""
-    if order == "xywh":
-        return ",".join(map(format_number, box))
-    if order == "xyxy":
-        return ",".join(map(format_number, (box.x, box.y, box.right, box.bottom)))
-    return "-".join(map(format_number, (box.y, box.x, box.bottom, box.right)))

@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from annotator.errors import ProjectError, bullet_list
+from annotator.items.boxes import BOX_ORDERS
 from annotator.items.refs import make_printable
+from annotator.items.text_files import NOT_UTF8, find_bad_line
 from annotator.project.classes import ClassInfo as ClassInfo
 from annotator.project.classes import check_classes as check_classes
 from annotator.project.classes import class_table, read_classes
 
 SETTINGS_FORMAT = 1
-BOX_ORDERS = ("xywh", "xyxy", "r1-c1-r2-c2")
-"""How the bbox column of refs.csv is written; the last is `top-left-bottom-right` with dashes."""
 PICTURE_MODES = ("quick", "exact")
 """Whether a palette may stand in for a picture until the line is idle."""
 SEEN_GUARD_MODES = ("auto", "on", "off")
@@ -166,8 +166,7 @@ def read_toml(file: Path) -> dict[str, Any]:
     except OSError as error:
         reason = str(error.strerror)
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        reason = f"line {line} is not UTF-8; convert it, say `iconv -f latin1 -t utf-8`"
+        reason = f"line {find_bad_line(data, error)} {NOT_UTF8}"
     except RecursionError:
         reason = "it is nested too deeply"
     except ValueError as error:

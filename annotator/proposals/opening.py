@@ -9,7 +9,7 @@ from typing import Any
 
 from annotator.errors import ProjectError, RefError
 from annotator.items.atomic import write_atomically
-from annotator.items.listing import SUFFIXES, SkippedFiles, walk_images
+from annotator.items.listing import IMAGE_SUFFIXES, SkippedFiles, walk_images
 from annotator.items.refs import Item, make_printable
 from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder, is_project
@@ -95,5 +95,5 @@ def require_images(folder: Path) -> None:
 
 
 def _no_image_error(folder: Path) -> RefError:
-    kinds = ", ".join(sorted(SUFFIXES))
+    kinds = ", ".join(sorted(IMAGE_SUFFIXES))
     return RefError(f"{make_printable(str(folder.resolve()))} holds no image; known are {kinds}")

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.errors import RefError, bullet_list
-from annotator.items.csv_rows import read_rows
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import make_printable
+from annotator.items.text_files import read_rows
 from annotator.project.project import ProjectFolder
 
 PROPOSALS_FILE = "proposals.csv"

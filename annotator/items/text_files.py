@@ -1,0 +1,104 @@
+"""Text files of a project: opened as UTF-8, read as CSV rows or as lines of JSON.
+
+A fault names the line. A last line that a crash cut short is skipped.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from annotator.errors import RefError
+from annotator.items.refs import make_printable
+
+NOT_UTF8 = "is not UTF-8. Convert the file: `iconv -f latin1 -t utf-8`."
+"""The fault of a line that cannot be decoded."""
+
+
+def open_text(file: Path) -> io.TextIOWrapper:
+    """Open a UTF-8 file, with or without a byte order mark. Raises `RefError` with the reason."""
+    try:
+        return file.open(encoding="utf-8-sig", newline="")
+    except OSError as error:
+        raise RefError(f"{make_printable(str(file))} cannot be read: {error.strerror}") from error
+
+
+def find_bad_line(data: bytes, decode_error: UnicodeDecodeError) -> int:
+    """Return the line, from 1, of the byte that is not UTF-8."""
+    return data.count(b"\n", 0, decode_error.start) + 1
+
+
+def describe_bad_utf8(file: Path) -> str:
+    """Return the line where a file stops being UTF-8, and the remedy."""
+    data = file.read_bytes()
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        return f"line {find_bad_line(data, error)}: {NOT_UTF8}"
+    return f"line 1: {NOT_UTF8}"  # the file changed meanwhile
+
+
+def find_delimiter(lines: io.TextIOWrapper) -> str:
+    """Return the delimiter of a header: a comma, else a tab or a semicolon. Rewinds `lines`."""
+    header = lines.readline()
+    lines.seek(0)
+    return next((mark for mark in ",\t;" if mark in header), ",")
+
+
+def read_rows(file: Path, *, cut_short: bool = False) -> Iterator[tuple[int, list[str]]]:
+    """Yield the line on which each row ends, and its cells; the header first, no blank lines.
+
+    With `cut_short` a last line without its line break is skipped: a crash ended it. Raises
+    `RefError` with the line that cannot be read.
+    """
+    with open_text(file) as text:
+        whole = (line for line in text if line.endswith("\n") or not cut_short)
+        reader = csv.reader(whole)
+        try:
+            for cells in reader:
+                if cells:
+                    yield reader.line_num, cells
+        except csv.Error as error:
+            place = f"{make_printable(str(file))}, line {reader.line_num}"
+            raise RefError(f"{place}: {error}. Fix the quotes there.") from error
+        except UnicodeDecodeError as error:
+            raise RefError(f"{make_printable(str(file))}, {describe_bad_utf8(file)}") from error
+
+
+def csv_bytes(header: Iterable[str], rows: Iterable[Iterable[object]]) -> bytes:
+    """Return a table as the bytes of its file."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue().encode("utf-8", "surrogateescape")
+
+
+class JsonLine(NamedTuple):
+    """A whole line of a file of JSON objects."""
+
+    row: dict[str, Any]
+    start: int
+    """The offset of its first byte."""
+    end: int
+
+
+def read_json_lines(lines: Iterable[bytes]) -> Iterator[JsonLine]:
+    """Yield the JSON objects of a file that grows by lines, one a line.
+
+    Blank lines are skipped, and so is a line that a crash cut short. A line must end in a line
+    break: half a number is a number, too.
+    """
+    end = 0
+    for line in lines:
+        start, end = end, end + len(line)
+        try:
+            row = json.loads(line.decode("utf-8", "surrogateescape")) if line.endswith(b"\n") else 0
+        except ValueError:
+            continue
+        if isinstance(row, dict):
+            yield JsonLine(row, start, end)
