@@ -139,7 +139,7 @@ def main() -> None:
             format_ = load_format(name)
             if format_.write is None or name in ("coco-results", "imagenet-ab"):
                 continue
-            project = few if "boxes" not in format_.keeps or format_.folder else many
+            project = few if "boxes" not in format_.preserved or format_.folder else many
             if name in ("yolo", "voc"):
                 continue
             report(name, run(project.folder, name, root / name), base, root / name)

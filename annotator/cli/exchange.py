@@ -213,7 +213,7 @@ def _export_progress(source: ExportSource) -> Iterator[None]:
                 ExtractionProgress(done=done, of=of, broken=0, rate=rate, left_s=(of - done) / rate)
             )
 
-        source.watch = watch
+        source.on_progress = watch
         yield
 
 
@@ -222,9 +222,9 @@ def _print_summary(source: ExportSource, file: Path, marks: bool) -> None:
 
     where = "standard output" if str(file) == "-" else make_printable(str(file))
     typer.echo(f"{plural(source.written, 'item')} written to {where}", err=True)
-    if source.machine:
+    if source.machine_labels:
         how = "marked as such" if marks else "which this format cannot say"
-        count = plural(source.machine, "label")
+        count = plural(source.machine_labels, "label")
         typer.echo(
             f"{count} of the model among them, {how}; --only human leaves them out", err=True
         )
@@ -234,9 +234,9 @@ def _print_summary(source: ExportSource, file: Path, marks: bool) -> None:
     if source.ledger.vanished:
         count = plural(source.ledger.vanished, "label")
         typer.echo(f"left out: {count} of items that refs.csv no longer holds", err=True)
-    if source.turned:
+    if source.exif_rotated:
         typer.echo(
-            f"{plural(source.turned, 'image')} upright only by EXIF: sizes and boxes are those of "
+            f"{plural(source.exif_rotated, 'image')} upright only by EXIF: sizes and boxes are those of "
             "the upright image; for a reader that ignores EXIF turn the files first",
             err=True,
         )
@@ -312,7 +312,7 @@ def create_from_source(
     name = format_ or detect_format(source)
     reading = make_import_context(source, bbox_order, "xywh")
     if name in ("csv", "list"):
-        settings = replace(settings, box_order=reading.order)
+        settings = replace(settings, box_order=reading.box_order)
         return create_from_refs(folder, source, settings, images=images, features=features)
     reading.images = images
     return create_from_dataset(
@@ -335,7 +335,7 @@ def make_import_context(file: Path, given_order: str | None, order: str) -> Impo
         )
     if not file.exists():
         raise ProjectError(f"{make_printable(str(file))} does not exist")
-    return ImportContext(file, order=given_order or order, given_box_order=given_order)
+    return ImportContext(file, box_order=given_order or order, given_box_order=given_order)
 
 
 COMMANDS: dict[str, Callable[..., None]] = {

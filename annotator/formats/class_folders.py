@@ -61,9 +61,9 @@ def write(source: ExportSource, place: Path, what: str, always: str = "") -> Non
         lead = f"{split}/" if split else ""
         to = f"{lead}{class_to_folder(record.label)}/{flatten_path(record.item.path)}"
         done = (
-            pictures.crop(record, to)
+            pictures.place_crop(record, to)
             if source.options.crop
-            else pictures.whole(record.item.path, to)
+            else pictures.place_image(record.item.path, to)
         )
         if done is None:
             source.leave_out("whose images cannot be read")
@@ -100,7 +100,7 @@ def _read_class_folder(
     try:
         label = require_text(folder_to_class(name), "a folder's name")
     except RefError as error:
-        reading.fault("", str(error), folder)
+        reading.add_fault("", str(error), folder)
         return
     reading.class_ids.setdefault(label, len(reading.class_ids))
     left_out = SkippedFiles()
@@ -110,7 +110,7 @@ def _read_class_folder(
             columns = {"split": split} if split else {}
             yield ImportedItem(make_printable(path), Item(path), label, columns=columns)
     for lost in left_out.names:
-        reading.fault("", lost, folder)
+        reading.add_fault("", lost, folder)
 
 
 def _list_folders(folder: Path) -> list[str]:
@@ -126,5 +126,5 @@ def write_image_folder(source: ExportSource, place: Path) -> None:
 
 FORMAT = Format(
     "imagefolder", write_image_folder, read, folder=True,
-    supported_options=frozenset({"split", "images", "crop"}), keeps=frozenset({"whole"}),
+    supported_options=frozenset({"split", "images", "crop"}), preserved=frozenset({"whole"}),
 )  # fmt: skip

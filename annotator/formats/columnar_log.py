@@ -80,7 +80,7 @@ class ColumnarLog:
         """(n,)"""
         return np.asarray(self.mask_rows(lambda d: self.label[d] >= 0))
 
-    def by_people(self) -> NDArray[np.bool_]:
+    def labelled_by_people(self) -> NDArray[np.bool_]:
         """(n,) labelled, and not by a machine."""
         return np.asarray(
             self.mask_rows(lambda d: (self.label[d] >= 0) & (self.kind[d] & _MACHINE == 0))
@@ -137,9 +137,9 @@ class ColumnarLog:
         found["q"] = None if np.isnan(q) else float(q)
         found["pool"] = int(pool) if pool >= 0 else None
         found["shown_ms"] = int(shown) if shown >= 0 else None
-        return found | (self.marks(row) or {"machine": False})
+        return found | (self.machine_details(row) or {"machine": False})
 
-    def marks(self, row: int) -> dict[str, Any]:
+    def machine_details(self, row: int) -> dict[str, Any]:
         """Of a label that a model gave: that it did, which model, how sure; else empty."""
         at = int(self.standing[row])
         if at < 0 or not self.kind[at] & _MACHINE:
@@ -156,7 +156,7 @@ class ColumnarLog:
         text = self._proba[at] if at >= 0 and self._proba else ""
         return dict(json.loads(text)) if text else {}
 
-    def _settle(self) -> None:
+    def _list_texts(self) -> None:
         self._label_texts = self.labels.texts
         self._texts_of = {"who": self.annotators.texts, "other": self._texts.texts}
 
@@ -232,7 +232,7 @@ class _ColumnBuilder:
             "q": _as_array(self._real["q"]),
             **{name: _as_array(self._small[name]) for name in ("model", "picked_by", "shown_ms")},
         }
-        ledger._settle()
+        ledger._list_texts()
 
 
 def _as_array(column: array[Any]) -> NDArray[Any]:

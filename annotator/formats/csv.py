@@ -150,16 +150,16 @@ def _quoted(value: str, delimiter: str) -> str:
 def read(reading: ImportContext) -> Iterator[ImportedItem]:
     """The labelled rows of a table of somebody's own."""
     problems: list[str] = []
-    for row in read_table(reading.path, reading.order, problems):
+    for row in read_table(reading.path, reading.box_order, problems):
         if row.label:
             yield ImportedItem(f"line {row.line}", row.item, row.label)
-        reading.take(problems)
-    reading.take(problems)
+        reading.add_faults(problems)
+    reading.add_faults(problems)
 
 
 FORMAT = Format(
     "csv", write, read,
-    keeps=frozenset({"boxes", "whole", "order", "columns", "unlabelled", "paths"}),
+    preserved=frozenset({"boxes", "whole", "order", "columns", "unlabelled", "paths"}),
 )  # fmt: skip
 
 
@@ -188,8 +188,10 @@ def read_paths(reading: ImportContext) -> Iterator[ImportedItem]:
     root = reading.images or Path.cwd()
     for row in read_list(reading.path, root, problems):
         yield ImportedItem(f"line {row.line}", row.item, reading.label)
-        reading.take(problems)
-    reading.take(problems)
+        reading.add_faults(problems)
+    reading.add_faults(problems)
 
 
-LIST = Format("list", write_list, read_paths, keeps=frozenset({"boxes", "whole", "order", "paths"}))
+LIST = Format(
+    "list", write_list, read_paths, preserved=frozenset({"boxes", "whole", "order", "paths"})
+)

@@ -78,10 +78,10 @@ def read(reading: ImportContext) -> Iterator[ImportedItem]:
                 if cells:
                     yield from flat.parse_row(reading, f"line {line}", _check_header(header, cells))
         except csv.Error as error:
-            reading.fault(f"line {rows.line_num}", f"{error}. Fix the quotes there.")
+            reading.add_fault(f"line {rows.line_num}", f"{error}. Fix the quotes there.")
         except UnicodeDecodeError as error:
             line = find_bad_line(reading.path.read_bytes(), error)
-            reading.fault(f"line {line}", NOT_UTF8)
+            reading.add_fault(f"line {line}", NOT_UTF8)
 
 
 def _check_header(header: list[str], cells: list[str]) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def _check_header(header: list[str], cells: list[str]) -> dict[str, Any]:
 FORMAT = Format(
     "plain-csv", write, read,
     supported_options=frozenset({"split", "probabilities", "provenance", "predictions"}),
-    keeps=frozenset({"boxes", "whole", "order", "columns", "unlabelled", "skips", "paths"}),
+    preserved=frozenset({"boxes", "whole", "order", "columns", "unlabelled", "skips", "paths"}),
 )  # fmt: skip
 
 
@@ -127,16 +127,16 @@ def read_jsonl(reading: ImportContext) -> Iterator[ImportedItem]:
             try:
                 cells = loads_strict(data.decode())
             except (ValueError, RecursionError) as error:
-                reading.fault(where, describe_json_error(error))
+                reading.add_fault(where, describe_json_error(error))
                 continue
             if isinstance(cells, dict):
                 yield from flat.parse_row(reading, where, cells)
             else:
-                reading.fault(where, 'should be an object such as {"filename": "a.jpg"}')
+                reading.add_fault(where, 'should be an object such as {"filename": "a.jpg"}')
 
 
 JSONL = Format(
     "jsonl", write_jsonl, read_jsonl,
     supported_options=frozenset({"split", "probabilities", "provenance", "predictions"}),
-    keeps=frozenset({"boxes", "whole", "order", "columns", "unlabelled", "skips", "paths"}),
+    preserved=frozenset({"boxes", "whole", "order", "columns", "unlabelled", "skips", "paths"}),
 )  # fmt: skip

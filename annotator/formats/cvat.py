@@ -111,20 +111,20 @@ def _read_image(
         seen[path] = node.line
         size = _number(node, "width", 1), _number(node, "height", 1)
     except RefError as error:
-        reading.fault(where, str(error))
+        reading.add_fault(where, str(error))
         return
     subset = node.attributes.get("subset")
     columns = {"split": subset} if subset and subset.lower() != "default" else {}
     count = 0
     for child in node.children:
         if child.tag not in ("box", "tag"):
-            reading.pass_over(f"<{make_printable(child.tag[:40])}>")
+            reading.count_ignored(f"<{make_printable(child.tag[:40])}>")
             continue
         count += 1
         try:
             yield _read_shape(reading, child, path, size, columns)
         except RefError as error:
-            reading.fault(f"line {child.line}", str(error))
+            reading.add_fault(f"line {child.line}", str(error))
     if not count and not node.children:
         yield ImportedItem(where, Item(path), columns=columns)
 
@@ -140,7 +140,7 @@ def _read_shape(
     if not label:
         raise RefError("has no label")
     if any(child.tag == "attribute" for child in node.children):
-        reading.pass_over("attribute of a box or tag", len(node.children))
+        reading.count_ignored("attribute of a box or tag", len(node.children))
     machine = node.attributes.get("source", "manual") == "auto"
     box = None
     if node.tag == "box":
@@ -165,5 +165,5 @@ def _number(node: xml.XmlNode, name: str, low: float = -1e7) -> float:
 
 FORMAT = Format(
     "cvat", write, read, accepted=True, supported_options=frozenset({"split"}),
-    keeps=frozenset({"boxes", "whole", "order", "paths"}),
+    preserved=frozenset({"boxes", "whole", "order", "paths"}),
 )  # fmt: skip

@@ -33,7 +33,7 @@ from annotator.formats.new_project import (
 from annotator.formats.reading import ImportContext, describe_import
 from annotator.formats.spool import ImportSpool
 from annotator.items.listing import missing_files, read_table
-from annotator.items.refs import Item, make_printable, shell_quoted
+from annotator.items.refs import make_printable, shell_quoted, split_ref
 from annotator.log.store import SqliteStore
 from annotator.project.project import SETTINGS_FILE, ProjectFolder
 from annotator.project.settings import Settings
@@ -94,7 +94,7 @@ def _guess_root(reading: ImportContext, gathered: ImportSpool) -> Path:
     places = [beside, beside / "images", beside.parent / "images", beside.parent, Path.cwd()]
     step = max(1, len(gathered.refs) // 200)
     sample = gathered.refs.take(range(0, len(gathered.refs), step))
-    return guess_root((Item.parse(ref).path for ref in sample), places)
+    return guess_root((split_ref(ref)[0] for ref in sample), places)
 
 
 def _check_items(
@@ -109,7 +109,7 @@ def _check_items(
         for path, place in missing_files(batch, root):
             if path not in absent:
                 absent.add(path)
-                reading.fault(
+                reading.add_fault(
                     wheres[place],
                     describe_missing_file(root / path),
                 )
@@ -118,9 +118,9 @@ def _check_items(
 
     for found in gathered:
         batch.append((found.item.path, len(batch)))
-        wheres.append(found.where)
+        wheres.append(found.location)
         if found.label is not None and found.label not in names:
-            reading.fault(found.where, describe_unknown_class(found.label, settings.names))
+            reading.add_fault(found.location, describe_unknown_class(found.label, settings.names))
         if len(batch) >= _BATCH:
             look()
     look()

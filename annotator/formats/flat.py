@@ -42,7 +42,7 @@ class RowSchema:
             _PROVENANCE_COLUMNS
             if options.provenance
             else _MACHINE_COLUMNS
-            if source.machine
+            if source.machine_labels
             else []
         )
         own += _PROPOSAL_COLUMNS if options.provenance and source.accepted else []
@@ -75,7 +75,7 @@ class RowSchema:
         if "prediction" in self.kinds:
             found["prediction"], found["score"] = record.predicted, record.score
         for name in self._told:
-            found[name] = record.told.get(name) or None
+            found[name] = record.provenance.get(name) or None
         if found.get("at"):
             found["at"] = format_timestamp(found["at"])
         for name in self._proba:
@@ -102,21 +102,23 @@ def parse_row(
             raise RefError(f"names no file; one of {', '.join(PATH_COLUMNS)} should")
         else:
             box = (
-                parse_bbox(cells["bbox"], reading.order) if cells.get("bbox") is not None else None
+                parse_bbox(cells["bbox"], reading.box_order)
+                if cells.get("bbox") is not None
+                else None
             )
             item = Item(reading.parse_path(path), box)
         if any(cells.get(name) for name in _SAMPLING_COLUMNS):
-            reading.pass_over("time and draw of a label (it is the import that is logged)")
+            reading.count_ignored("time and draw of a label (it is the import that is logged)")
         label = next((cells[name] for name in LABEL_COLUMNS if cells.get(name) is not None), None)
         label = None if label is None else require_text(label, "label")
         yield ImportedItem(
             location, item, label or None, skipped=cells.get("skipped") is True,
             flagged=cells.get("flagged") is True, machine=cells.get("machine") is True,
-            by=_text(cells.get("annotator")), note=_text(cells.get("note")),
+            labelled_by=_text(cells.get("annotator")), note=_text(cells.get("note")),
             shown_ms=_integer(cells.get("shown_ms")), columns=_extra_columns(cells),
         )  # fmt: skip
     except RefError as error:
-        reading.fault(location, str(error))
+        reading.add_fault(location, str(error))
 
 
 _SAMPLING_COLUMNS = ("at", "picked_by", "q", "pool")

@@ -32,7 +32,7 @@ class Format:
     """Whether an export is a folder of files."""
     supported_options: frozenset[str] = frozenset()
     """The options of an export that it has a place for, of `OPTIONS`."""
-    keeps: frozenset[str] = frozenset()
+    preserved: frozenset[str] = frozenset()
     """What comes back when an export is read, of `PRESERVED`; class names and labels always do."""
     accepted: bool = False
     """Whether it holds the boxes that were accepted, where a project has proposals."""

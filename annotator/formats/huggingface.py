@@ -49,7 +49,7 @@ def _crop(
     files: Mapping[str, IO[str]],
 ) -> None:
     lead = f"{record.split}/" if record.split else ""
-    name = pictures.crop(record, lead + sanitize_path(record.item.path))
+    name = pictures.place_crop(record, lead + sanitize_path(record.item.path))
     if name is None:
         source.leave_out("whose images cannot be read")
         return
@@ -66,7 +66,7 @@ def _picture(
     boxes: bool,
 ) -> None:
     lead = f"{picture.split}/" if picture.split else ""
-    name = pictures.whole(picture.path, lead + sanitize_path(picture.path))
+    name = pictures.place_image(picture.path, lead + sanitize_path(picture.path))
     if name is None:
         source.leave_out("whose images cannot be read", len(picture.records))
         return
@@ -121,7 +121,7 @@ def read(reading: ImportContext) -> Iterator[ImportedItem]:
                 except (RefError, ValueError, RecursionError) as error:
                     known = isinstance(error, RefError)
                     reason = str(error) if known else describe_json_error(error)
-                    reading.fault(f"line {line}", reason, shown)
+                    reading.add_fault(f"line {line}", reason, shown)
 
 
 def find_metadata_files(top: Path) -> list[Path]:
@@ -190,5 +190,5 @@ def _objects(
 
 FORMAT = Format(
     "huggingface", write, read, folder=True, supported_options=frozenset({"split", "images", "crop"}),
-    keeps=frozenset({"boxes", "whole", "order", "columns", "unlabelled", "paths"}),
+    preserved=frozenset({"boxes", "whole", "order", "columns", "unlabelled", "paths"}),
 )  # fmt: skip

@@ -38,9 +38,9 @@ class ImageExporter:
         self._taken: Counter[str] = Counter()
         self._folders: set[Path] = set()
 
-    def whole(self, path: str, wanted_name: str) -> str | None:
+    def place_image(self, path: str, wanted_name: str) -> str | None:
         """Place an image as `to` (or a name near it); the name, or None, said, for a lost file."""
-        name = self.free(wanted_name)
+        name = self.make_unique_name(wanted_name)
         origin = self._source.images.root / path
         if self._source.options.images == "none":
             return name
@@ -56,14 +56,14 @@ class ImageExporter:
             shutil.copyfile(origin, target)
         return name
 
-    def crop(self, record: ExportRecord, wanted_name: str) -> str | None:
+    def place_crop(self, record: ExportRecord, wanted_name: str) -> str | None:
         """Write a box, with context, as `to`; the name, or None, said, for a broken image."""
         if record.item.box is None:
-            return self.whole(record.item.path, wanted_name)
+            return self.place_image(record.item.path, wanted_name)
         stem, suffix = os.path.splitext(wanted_name)  # noqa: PTH122 - a Path would drop a trailing dot
         box = "_".join(f"{value:g}" for value in record.item.box)
         lossless = suffix.lower() in _LOSSLESS
-        name = self.free(f"{stem}_{box}{'.png' if lossless else '.jpg'}")
+        name = self.make_unique_name(f"{stem}_{box}{'.png' if lossless else '.jpg'}")
         try:
             crop = self._source.images.crop(record.item, _LARGEST, self._source.options.context)
         except ImageError as error:
@@ -72,7 +72,7 @@ class ImageExporter:
         crop.image.save(self._made(name), quality=95)
         return name
 
-    def free(self, name: str) -> str:
+    def make_unique_name(self, name: str) -> str:
         """`name`, or one beside it where it is taken."""
         folder, _, base = name.rpartition("/")
         if len(base.encode()) > 200:

@@ -215,4 +215,4 @@ def _elements(tag: str, value: Any) -> str:
     return xml.format_element(tag, value)
 
 
-FORMAT = Format("imagenet-ab", write=write, folder=True, keeps=frozenset())
+FORMAT = Format("imagenet-ab", write=write, folder=True, preserved=frozenset())

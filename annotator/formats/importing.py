@@ -72,14 +72,14 @@ def import_labels(
         at = time.time() if now is None else now
         writing = _EntryWriter(ledger, f"import:{format_.name}", at)
         store.append_many(writing.entries(matched.pairs(gathered)))
-        return writing.done()
+        return writing.summary()
 
 
 def build_entries(
     item: ImportedItem, ref: str, annotator: str, timestamp: float
 ) -> Iterator[Entry]:
     """The rows of the log for one item."""
-    told: dict[str, Any] = {"by": item.by} if item.by else {}
+    told: dict[str, Any] = {"by": item.labelled_by} if item.labelled_by else {}
     if item.machine:
         told["machine"] = True
     if item.label is not None or item.skipped:
@@ -110,13 +110,13 @@ def _check_item(
         folder = shell_quoted(project.folder)
         parts = label_sets.split_label(name) if settings.multi_label else (name,)
         missing = next(part for part in parts if part not in settings.names)
-        reading.fault(
-            item.where,
+        reading.add_fault(
+            item.location,
             f"label: {make_printable(name)!r} is not a class; the classes are {names}; one more: "
             f"annotator add {folder} --class {make_printable(shlex.quote(missing))}",
         )
     if row < 0:
-        reading.fault(item.where, f"{make_printable(item.item.ref)} is not in the project")
+        reading.add_fault(item.location, f"{make_printable(item.item.ref)} is not in the project")
     return True
 
 
@@ -151,7 +151,7 @@ class _EntryWriter:
             self._changed += not alike and (stands is not None or skipped)
         return alike
 
-    def done(self) -> ImportSummary:
+    def summary(self) -> ImportSummary:
         return ImportSummary(self._new, self._changed, self._same)
 
 

@@ -49,15 +49,14 @@ class JsonMember(NamedTuple):
 
     key: str
     """The member of the top-level object; "" where the document is an array."""
-    place: int
-    """The place in that member's array, -1 where it is no array."""
+    position: int
+    """The position in that member's array, from 0; -1 if the member is not an array."""
     value: Any
-    at: int
-    """Where it begins in the text."""
 
     @property
-    def where(self) -> str:
-        return f"{self.key}[{self.place}]" if self.place >= 0 else self.key
+    def location(self) -> str:
+        """The part's place for messages, such as `annotations[3]`."""
+        return f"{self.key}[{self.position}]" if self.position >= 0 else self.key
 
 
 class JsonDocument:
@@ -120,9 +119,8 @@ class JsonDocument:
             if self.text[offset : offset + 1] == "[":
                 offset = yield from self._array(key, offset)
             else:
-                begin = offset
                 value, offset = self._value(offset)
-                yield JsonMember(key, -1, value, begin)
+                yield JsonMember(key, -1, value)
             offset = self._space(offset)
             if self.text[offset : offset + 1] == "}":
                 return offset + 1
@@ -134,9 +132,8 @@ class JsonDocument:
             return offset + 1
         index = 0
         while True:
-            begin = offset
             value, offset = self._value(offset)
-            yield JsonMember(key, index, value, begin)
+            yield JsonMember(key, index, value)
             index += 1
             offset = self._space(offset)
             if self.text[offset : offset + 1] == "]":

@@ -89,5 +89,5 @@ def _check(schema: Any, name: str) -> None:
 FORMAT = Format(
     "parquet", write, read,
     supported_options=frozenset({"split", "probabilities", "provenance", "predictions"}),
-    keeps=frozenset({"boxes", "whole", "order", "columns", "unlabelled", "skips", "paths"}),
+    preserved=frozenset({"boxes", "whole", "order", "columns", "unlabelled", "skips", "paths"}),
 )  # fmt: skip

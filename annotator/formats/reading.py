@@ -27,7 +27,7 @@ _MAX_COORDINATE = 1e7
 class ImportedItem(NamedTuple):
     """One item of a file that is imported."""
 
-    where: str
+    location: str
     """Its place in the file, for messages: "line 4", "annotations[3]"."""
     item: Item
     label: str | None = None
@@ -35,7 +35,7 @@ class ImportedItem(NamedTuple):
     flagged: bool = False
     machine: bool = False
     """Whether the file says that a machine gave the label."""
-    by: str | None = None
+    labelled_by: str | None = None
     """Who labelled, where the file says so."""
     note: str | None = None
     shown_ms: int | None = None
@@ -47,7 +47,7 @@ class ImportContext:
     """One import under way: where from, how to understand it, and what was wrong."""
 
     path: Path
-    order: str = "xywh"
+    box_order: str = "xywh"
     """How a bbox is written where the format leaves it open."""
     given_box_order: str | None = None
     """The same, as the user gave it."""
@@ -73,7 +73,7 @@ class ImportContext:
     def name(self) -> str:
         return make_printable(self.path.name or str(self.path))
 
-    def fault(self, location: str, text: str, file: str | None = None) -> None:
+    def add_fault(self, location: str, text: str, file: str | None = None) -> None:
         """Something that forbids the import."""
         self.fault_count += 1
         if len(self.faults) < MAX_FAULTS:
@@ -84,21 +84,21 @@ class ImportContext:
             )
             self.faults.append(f"{place}: {text}")
 
-    def joined(self, names: Sequence[str]) -> str:
+    def join_classes(self, names: Sequence[str]) -> str:
         """Several classes as one label of a multi-label project."""
         return label_sets.join_label(names, [*self.multi, *sorted(set(names) - {*self.multi})])
 
-    def take(self, problems: list[str]) -> None:
+    def add_faults(self, problems: list[str]) -> None:
         """Faults that a reader of tables names with their place."""
         self.fault_count += len(problems)
         self.faults += problems[: max(0, MAX_FAULTS - len(self.faults))]
         problems.clear()
 
-    def pass_over(self, reason: str, count: int = 1) -> None:
+    def count_ignored(self, reason: str, count: int = 1) -> None:
         if count:
             self.ignored_counts[reason] += count
 
-    def has(self, path: str) -> bool:
+    def has_file(self, path: str) -> bool:
         """Whether the images' folder, as far as it is known, holds a file of this very name."""
         folders = (self.images, self.root, self.path.parent)
         # Of os.path: no name whatsoever makes it raise.
@@ -110,7 +110,7 @@ class ImportContext:
         if not path:
             raise RefError("names no file")
         if not self.free_paths:
-            if "\\" in path and "/" not in path and not self.has(path):
+            if "\\" in path and "/" not in path and not self.has_file(path):
                 path = path.replace("\\", "/")  # written on Windows
             parts = PurePosixPath(path)
             if parts.is_absolute() or ".." in parts.parts or path[1:3] in (":/", ":\\"):
@@ -195,7 +195,7 @@ def validate_box(
                 f"{size[0]:g} x {size[1]:g}{read}"
             )
         if reading and max(left - x, top - y, x + w - right, y + h - bottom) > _ROUNDING:
-            reading.pass_over("part of a box that lay outside its image")
+            reading.count_ignored("part of a box that lay outside its image")
         x, y, w, h = left, top, right - left, bottom - top
     if x < 0 or y < 0:
         raise RefError(
@@ -222,7 +222,7 @@ def describe_import(
         if ids:
             lines.append(format_class_ids(ids))
     if boxes:
-        how = reading.boxes or f"read as {reading.order}"
+        how = reading.boxes or f"read as {reading.box_order}"
         lines.append(f"{plural(boxes, 'box', 'boxes')}, {how}")
     lines += [
         f"not kept: {count:,} x {what}" for what, count in sorted(reading.ignored_counts.items())

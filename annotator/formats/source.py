@@ -75,7 +75,7 @@ class ExportRecord(NamedTuple):
     predicted: str | None = None
     score: float | None = None
     """How sure a model is of `predicted`, or of the label where it accepted a proposal."""
-    told: Mapping[str, Any] = {}
+    provenance: Mapping[str, Any] = {}
     """Provenance: annotator, at, model, … where it was asked for; else of a label that a model gave
     the marks `machine`, `model` and `probability`."""
     proba: Mapping[str, float] = {}
@@ -113,7 +113,7 @@ class PoolPredictions:
             self._code[rows] = [int(prediction.proba.argmax()) for prediction in batch]
             self._score[rows] = [float(prediction.proba.max()) for prediction in batch]
 
-    def of(self, row: int) -> tuple[str, float, str] | None:
+    def get(self, row: int) -> tuple[str, float, str] | None:
         """Class, probability and model."""
         code = int(self._code[row])
         if code < 0:
@@ -140,9 +140,9 @@ class ExportSource:
     """Why items are not in what was written, and how many."""
     notes: list[str] = field(default_factory=list)
     written: int = 0
-    turned: int = 0
+    exif_rotated: int = 0
     """Images that are upright only once their EXIF is applied."""
-    watch: Callable[[int, int], None] | None = None
+    on_progress: Callable[[int, int], None] | None = None
     """Told how many items of how many have been handed out, every few thousand."""
 
     @classmethod
@@ -210,7 +210,7 @@ class ExportSource:
         flagged = np.zeros(len(self.refs), bool)
         flagged[[row for row in ledger.flagged if row >= 0]] = True
         for name, mask in (
-            ("labelled", ledger.labelled), ("human", ledger.by_people),
+            ("labelled", ledger.labelled), ("human", ledger.labelled_by_people),
             ("flagged", lambda: flagged), ("unflagged", lambda: ~flagged),
         ):  # fmt: skip
             if name in options.only:
@@ -226,10 +226,10 @@ class ExportSource:
         return np.flatnonzero(keep)
 
     @cached_property
-    def machine(self) -> int:
+    def machine_labels(self) -> int:
         """How many of the chosen labels a model gave: they are marked wherever that is possible."""
         ledger = self.ledger
-        return int((ledger.labelled() & ~ledger.by_people())[self.rows].sum())
+        return int((ledger.labelled() & ~ledger.labelled_by_people())[self.rows].sum())
 
     def records(self) -> Iterator[ExportRecord]:
         """The chosen items in the pool's order."""
@@ -251,7 +251,7 @@ class ExportSource:
         """Width and height of an upright image, from its header; None, said, for a broken one."""
         try:
             with open_image(self.images.path(Item(path)), self.images.max_pixels) as (found, _):
-                self.turned += found.orientation != 1
+                self.exif_rotated += found.orientation != 1
                 return found.size
         except ImageError as error:
             self.note(f"left out: {error}")
@@ -330,17 +330,17 @@ class ExportSource:
             for row, columns in zip(part, cells, strict=True):
                 split = names[self._split[row]] if names else ""
                 yield self._record(row, columns, split)
-            if self.watch is not None:
-                self.watch(start + len(part), len(rows))
+            if self.on_progress is not None:
+                self.on_progress(start + len(part), len(rows))
 
     def _record(self, row: int, columns: Mapping[str, str], split: str) -> ExportRecord:
         ledger, options = self.ledger, self.options
         item, label = Item.parse(self.refs[row]), ledger.label_of(row)
-        found = self.predictions.of(row) if self.predictions else None
+        found = self.predictions.get(row) if self.predictions else None
         predicted, score, told = found or (None, None, None)
         details: dict[str, Any] = {}
         if not options.provenance:
-            details = ledger.marks(row)
+            details = ledger.machine_details(row)
         else:
             details = ledger.details(row) or ({"model": told} if told else {})
             if row in ledger.notes:

@@ -41,7 +41,7 @@ class ImportSpool:
                 if reading.multi and found.label is not None:
                     # In the order of the classes: another order is no other set.
                     found = found._replace(
-                        label=reading.joined(label_sets.split_label(found.label))
+                        label=reading.join_classes(label_sets.split_label(found.label))
                     )
                 self._count(found)
                 batch.append(found.item.ref)
@@ -57,7 +57,7 @@ class ImportSpool:
         self._dropped = self._repeated()
         self._without_bare = bool(self._bare and self.boxes and not reading.free_paths)
         if self._without_bare:
-            reading.pass_over(_UNLABELLED_IMAGE, self._bare)
+            reading.count_ignored(_UNLABELLED_IMAGE, self._bare)
 
     def __enter__(self) -> ImportSpool:
         return self
@@ -121,15 +121,15 @@ class ImportSpool:
             if self.reading.multi and now.label and then.label:
                 known = self._sets.get(before, then.label)
                 names = label_sets.split_label(now.label) + label_sets.split_label(known)
-                self._sets[before] = self.reading.joined(names)
+                self._sets[before] = self.reading.join_classes(names)
             elif (now.label, now.skipped) != (then.label, then.skipped):
-                self.reading.fault(
-                    now.where,
+                self.reading.add_fault(
+                    now.location,
                     f"{make_printable(now.item.ref)} is {_describe_label(now)} here and {_describe_label(then)} in "
-                    f"{then.where}",
+                    f"{then.location}",
                 )
             else:
-                self.reading.pass_over(_REPEATED_ITEM)
+                self.reading.count_ignored(_REPEATED_ITEM)
             if now.label is not None:
                 self.labels[now.label] -= 1
             self.boxes -= now.item.box is not None

@@ -58,7 +58,9 @@ def _picture(
         return None
     size = source.size(picture.path)
     name = (
-        pictures.whole(picture.path, f"JPEGImages/{sanitize_path(picture.path)}") if size else None
+        pictures.place_image(picture.path, f"JPEGImages/{sanitize_path(picture.path)}")
+        if size
+        else None
     )
     if size is None or name is None:
         source.leave_out("in images that cannot be read", len(records))
@@ -117,8 +119,8 @@ def _object(source: ExportSource, record: ExportRecord, label: str) -> str:
     assert box is not None
     sides = (("xmin", box.x + 1), ("ymin", box.y + 1), ("xmax", box.right), ("ymax", box.bottom))
     told = ""
-    if record.told or source.options.provenance:
-        values = {"score": record.score, **record.told}
+    if record.provenance or source.options.provenance:
+        values = {"score": record.score, **record.provenance}
         kept = ((key, value) for key, value in values.items() if value is not None)
         told = "".join(xml.format_element(key, value) for key, value in kept)
         told = f"<provenance>{told}</provenance>"
@@ -150,7 +152,7 @@ def read(reading: ImportContext) -> Iterator[ImportedItem]:
         try:
             yield from _file(reading, file, shown, from_one)
         except RefError as error:
-            reading.fault("", str(error), shown)
+            reading.add_fault("", str(error), shown)
 
 
 def _files(top: Path, notes: Path) -> list[Path]:
@@ -177,7 +179,7 @@ def _file(reading: ImportContext, file: Path, shown: str, from_one: bool) -> Ite
     size = _size(root)
     objects = root.all("object")
     if not objects:
-        reading.pass_over("image without an object, being no item")
+        reading.count_ignored("image without an object, being no item")
     for place in objects:
         where = f"{make_printable(shown)}, line {place.line}"
         try:
@@ -185,12 +187,12 @@ def _file(reading: ImportContext, file: Path, shown: str, from_one: bool) -> Ite
             if not label:
                 raise RefError("an <object> has no <name>")
             if place.child("part") is not None:
-                reading.pass_over("part of an object")
+                reading.count_ignored("part of an object")
             if (place.value("difficult") or "0") != "0":
-                reading.pass_over("mark difficult (its box is kept)")
+                reading.count_ignored("mark difficult (its box is kept)")
             yield ImportedItem(where, Item(path, _box(reading, place, size, from_one)), label)
         except RefError as error:
-            reading.fault(f"line {place.line}", str(error), shown)
+            reading.add_fault(f"line {place.line}", str(error), shown)
 
 
 def _path(reading: ImportContext, root: xml.XmlNode, folder: str) -> str:
@@ -198,7 +200,7 @@ def _path(reading: ImportContext, root: xml.XmlNode, folder: str) -> str:
     # With its spaces if such a file is there: tools also write them for looks.
     for name in (node.text, node.text.strip()) if node else ():
         path = f"{folder}/{name}" if folder else name
-        if name.strip() and (name == name.strip() or reading.has(path)):
+        if name.strip() and (name == name.strip() or reading.has_file(path)):
             return reading.parse_path(path)
     raise RefError("has no <filename>")
 
@@ -236,5 +238,5 @@ def _box(
 FORMAT = Format(
     "voc", write, read, folder=True, accepted=True,
     supported_options=frozenset({"split", "images", "provenance"}),
-    keeps=frozenset({"boxes", "order", "paths"}),
+    preserved=frozenset({"boxes", "order", "paths"}),
 )  # fmt: skip

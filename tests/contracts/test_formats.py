@@ -42,13 +42,13 @@ def format_(request: pytest.FixtureRequest) -> Format:
 
 
 def refs_for(format_: Format) -> tuple[str, ...]:
-    both = {"boxes", "whole"} <= format_.keeps
-    return making.BOXES if "boxes" in format_.keeps and not both else making.WHOLE
+    both = {"boxes", "whole"} <= format_.preserved
+    return making.BOXES if "boxes" in format_.preserved and not both else making.WHOLE
 
 
 def each_kind(format_: Format) -> list[tuple[str, ...]]:
-    kinds = [making.BOXES] if "boxes" in format_.keeps else []
-    return kinds + ([making.WHOLE] if "whole" in format_.keeps else [])
+    kinds = [making.BOXES] if "boxes" in format_.preserved else []
+    return kinds + ([making.WHOLE] if "whole" in format_.preserved else [])
 
 
 def options(format_: Format) -> dict[str, object]:
@@ -79,13 +79,13 @@ def test_an_export_opens_as_a_new_project_with_the_same_labels(
             assert len(making.items(again)) == len(before)
             continue
         after = making.items(again)
-        if "order" in format_.keeps:
+        if "order" in format_.preserved:
             assert after == before
         assert sorted(after) == sorted(before)
         who = {"import"} if format_.name == "csv" else {f"import:{format_.name}"}
         assert {entry.annotator for entry in making.entries(again)} == who
         assert {entry.picked_by for entry in making.entries(again)} == {"import"}
-        if "paths" in format_.keeps:
+        if "paths" in format_.preserved:
             assert [row["filename"] for row in making.rows(again)] == [
                 Item.parse(ref).path if format_.name != "csv" else ref for ref in refs
             ]
@@ -107,7 +107,7 @@ def test_an_export_comes_back_into_its_own_project(format_: Format, tmp_path: Pa
 
 
 def test_columns_that_nobody_knows_come_back(format_: Format, tmp_path: Path) -> None:
-    if "columns" not in format_.keeps:
+    if "columns" not in format_.preserved:
         pytest.skip(f"{format_.name} has no place for them, as docs/formats.md says")
     refs = refs_for(format_)
     columns = {"batch": ["=1+1", "", "-5", "'quoted, é"], "feat_idx": ["3", "1", "0", "2"]}
@@ -125,12 +125,12 @@ def test_items_without_a_label_and_skipped_ones_come_back(format_: Format, tmp_p
     place = tmp_path / f"export{suffix(format_)}"
     source = making.write(made, format_.name, place)
     again = making.reopened(tmp_path / "again", place, format_, **images_of(format_, made))
-    if "unlabelled" not in format_.keeps:
+    if "unlabelled" not in format_.preserved:
         # Nothing vanishes silently: what does not come back was said to be left out.
         assert len(making.items(again)) + sum(source.left_out.values()) >= len(refs)
         return
     expected = making.items(made)
-    if "skips" not in format_.keeps:
+    if "skips" not in format_.preserved:
         expected = [(ref, name, False) for ref, name, _ in expected]
     assert making.items(again) == expected
 
@@ -139,7 +139,7 @@ def test_class_names_come_back_whatever_they_are(format_: Format, tmp_path: Path
     if format_.name == "list":
         pytest.skip("a list names no class")
     refs = tuple(f"{n:02}.png" for n in range(len(CLASSES)))
-    if "whole" not in format_.keeps:
+    if "whole" not in format_.preserved:
         refs = tuple(f"{ref}#xywh=1,2,3,4" for ref in refs)
     made = making.project(
         tmp_path / "one", refs, dict(zip(refs, CLASSES, strict=True)), classes=CLASSES
@@ -153,7 +153,7 @@ def test_class_names_come_back_whatever_they_are(format_: Format, tmp_path: Path
 def test_files_come_back_whatever_they_are_called(format_: Format, tmp_path: Path) -> None:
     if format_.name == "list":
         pytest.skip("a list has whole pixels and no class")
-    box = Box(1, 2, 3.5, 4) if "boxes" in format_.keeps else None
+    box = Box(1, 2, 3.5, 4) if "boxes" in format_.preserved else None
     refs = tuple(Item(name, box).ref for name in FILES)
     made = making.project(tmp_path / "one", refs, dict.fromkeys(refs, "ok"))
     place = tmp_path / f"export{suffix(format_)}"
@@ -185,7 +185,7 @@ def test_the_same_project_gives_the_same_export(name: str, tmp_path: Path) -> No
     pytest.importorskip("pyarrow") if name == "parquet" else None
     refs = (
         making.BOXES
-        if "boxes" in load_format(name).keeps or name == "coco-results"
+        if "boxes" in load_format(name).preserved or name == "coco-results"
         else making.WHOLE
     )
     made = making.project(tmp_path / "one", refs, dict.fromkeys(refs, "ok"))
@@ -280,7 +280,7 @@ def test_an_export_that_fails_leaves_what_was_there(folder: bool, tmp_path: Path
 )
 def test_boxes_of_an_image_are_in_one_split(name: str, tmp_path: Path) -> None:
     pytest.importorskip("pyarrow") if name == "parquet" else None
-    boxes = "boxes" in load_format(name).keeps
+    boxes = "boxes" in load_format(name).preserved
     refs = tuple(
         f"{n:02}.png" + f"#xywh={b},2,3,4" * boxes for n in range(20) for b in range(1 + boxes)
     )

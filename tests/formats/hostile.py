@@ -184,7 +184,7 @@ JSONL = [
     Case("binary", file("x.jsonl", bytes(range(256))), "line 1"),
     Case("absent image", file("x.jsonl", '{"filename": "gone.png"}\n'), "line 1: no such file"),
     Case("corners swapped", file("x.jsonl", '{"filename": "a.png", "bbox": [9, 9, 3, 3]}\n'),
-         "line 1: the box 9,9,-6,-6 has no area (read as xyxy)", {"order": "xyxy"}),
+         "line 1: the box 9,9,-6,-6 has no area (read as xyxy)", {"box_order": "xyxy"}),
 ]  # fmt: skip
 
 LABEL_STUDIO = [

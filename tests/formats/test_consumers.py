@@ -233,7 +233,7 @@ def test_sizes_and_boxes_are_of_the_upright_image(orientation: int, tmp_path: Pa
         width, height = ImageOps.exif_transpose(opened).size
     for name in ("coco", "yolo", "voc", "cvat", "label-studio"):
         source = making.write(made, name, tmp_path / name)
-        assert source.turned == 1
+        assert source.exif_rotated == 1
         how = {} if making.load(name).folder else {"images": made.images}
         again = making.reopened(
             tmp_path / f"again {name}", tmp_path / name, making.load(name), **how

@@ -18,7 +18,7 @@ SUFFIX = {"csv": ".csv", "plain-csv": ".csv"}
 @pytest.mark.parametrize("name", FOUND)
 def test_every_export_is_recognised(name: str, tmp_path: Path) -> None:
     pytest.importorskip("pyarrow") if name == "parquet" else None
-    refs = making.WHOLE if "whole" in load_format(name).keeps else making.BOXES
+    refs = making.WHOLE if "whole" in load_format(name).preserved else making.BOXES
     made = making.project(tmp_path / "one", refs, dict.fromkeys(refs, "ok"))
     place = tmp_path / f"export{SUFFIX.get(name, '')}"
     making.write(made, name, place)

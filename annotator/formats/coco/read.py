@@ -68,14 +68,14 @@ def _read_annotations(
         try:
             found = _read_annotation(reading, piece, images, names, seen)
         except RefError as error:
-            reading.fault(piece.where, str(error))
+            reading.add_fault(piece.location, str(error))
             continue
         used.add(piece.value["image_id"])
         any_box |= found.item.box is not None
         yield found
     left = [image for number, image in images.items() if number not in used]
     if any_box and left:
-        reading.pass_over("image without an annotation, being no item", len(left))
+        reading.count_ignored("image without an annotation, being no item", len(left))
     elif left:
         yield from (ImportedItem("images", Item(image.path)) for image in left)
 
@@ -94,7 +94,7 @@ def _read_image(reading: ImportContext, piece: JsonMember, images: dict[int, _Im
             )
         images[key] = _ImageEntry(reading.parse_path(image.get("file_name")), size)
     except RefError as error:
-        reading.fault(piece.where, str(error))
+        reading.add_fault(piece.location, str(error))
 
 
 def _read_category(reading: ImportContext, piece: JsonMember, names: dict[int, str]) -> None:
@@ -106,7 +106,7 @@ def _read_category(reading: ImportContext, piece: JsonMember, names: dict[int, s
             raise RefError(f"category {key} {make_printable(name)!r} stands here twice")
         names[key] = name
     except RefError as error:
-        reading.fault(piece.where, str(error))
+        reading.add_fault(piece.location, str(error))
 
 
 def _read_annotation(
@@ -136,11 +136,11 @@ def _read_annotation(
     whole = attributes.get("whole_image") is True or told.get("bbox") in (None, [])
     box = None if whole else parse_bbox(told["bbox"], "xywh", image.size, reading)
     if box is not None and told.get("iscrowd") == 1:
-        reading.pass_over("mark of a crowd (its box is kept)")
+        reading.count_ignored("mark of a crowd (its box is kept)")
     if told.get("segmentation") not in (None, [], {}):
-        reading.pass_over("segmentation (its box is kept)")
+        reading.count_ignored("segmentation (its box is kept)")
     for name in told.keys() - _KNOWN:
-        reading.pass_over(f"{make_printable(name[:40])!r} of an annotation")
+        reading.count_ignored(f"{make_printable(name[:40])!r} of an annotation")
     provenance = told.get("provenance")
     machine = isinstance(provenance, dict) and provenance.get("machine") is True
     by = provenance.get("annotator") if isinstance(provenance, dict) else None
@@ -148,8 +148,8 @@ def _read_annotation(
     if predicted:
         columns |= {"prediction": names[category]}
     return ImportedItem(
-        piece.where, Item(image.path, box), None if predicted else names[category],
-        machine=machine, by=by if isinstance(by, str) else None, columns=columns,
+        piece.location, Item(image.path, box), None if predicted else names[category],
+        machine=machine, labelled_by=by if isinstance(by, str) else None, columns=columns,
     )  # fmt: skip
 
 
@@ -166,7 +166,7 @@ def _columns(annotation: Mapping[str, Any], attributes: Mapping[str, Any]) -> di
 
 
 def _members(piece: JsonMember, name: str) -> Mapping[str, Any]:
-    if piece.place < 0:
+    if piece.position < 0:
         raise RefError("should be a list")
     if not isinstance(piece.value, dict):
         raise RefError(f"should be {name}, an object")

@@ -116,8 +116,10 @@ def _build_annotation(
         attributes["whole_image"] = True  # type: ignore[assignment]
     if attributes:
         found["attributes"] = attributes
-    if record.told:
-        found["provenance"] = {key: told for key, told in record.told.items() if told is not None}
+    if record.provenance:
+        found["provenance"] = {
+            key: told for key, told in record.provenance.items() if told is not None
+        }
     return found
 
 
@@ -145,7 +147,7 @@ def write_results(source: ExportSource, place: Path) -> None:
 FORMAT = Format(
     "coco", write, read.read, accepted=True,
     supported_options=frozenset({"split", "provenance", "predictions"}),
-    keeps=frozenset({"boxes", "whole", "order", "columns", "paths"}),
+    preserved=frozenset({"boxes", "whole", "order", "columns", "paths"}),
 )  # fmt: skip
 
 RESULTS = Format(

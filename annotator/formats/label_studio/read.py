@@ -29,11 +29,11 @@ def read(reading: ImportContext) -> Iterator[ImportedItem]:
         raise RefError(f"{make_printable(str(reading.path))}: should be a list of tasks")
     reading.boxes = "read as x, y, width, height in percent of the image"
     for piece in document.iter_members():
-        where = f"[{piece.place}]"
+        where = f"[{piece.position}]"
         try:
             yield from _task(reading, piece, where)
         except RefError as error:
-            reading.fault(where, str(error))
+            reading.add_fault(where, str(error))
 
 
 def _task(reading: ImportContext, piece: JsonMember, location: str) -> Iterator[ImportedItem]:
@@ -68,7 +68,7 @@ def _task(reading: ImportContext, piece: JsonMember, location: str) -> Iterator[
                 reading, place, path, result, columns if len(usable) == 1 else {}, share, told
             )
         except RefError as error:
-            reading.fault(place, str(error))
+            reading.add_fault(place, str(error))
 
 
 def _predicted(
@@ -85,7 +85,7 @@ def _predicted(
     results = found[-1].get("result") if found else []
     if not isinstance(results, list):
         raise RefError(f".predictions[{len(found) - 1}].result should be a list")
-    reading.pass_over("earlier prediction of the same task", max(0, len(found) - 1))
+    reading.count_ignored("earlier prediction of the same task", max(0, len(found) - 1))
     for at, result in enumerate(results):
         place = f"{location}.predictions[{len(found) - 1}].result[{at}]"
         if _is_usable(reading, result):
@@ -108,7 +108,7 @@ def _annotation_columns(
     if isinstance(by, dict):
         by = by.get("email")
     told: dict[str, Any] = {
-        "by": None if by is None else str(by)[:200],
+        "labelled_by": None if by is None else str(by)[:200],
         "machine": annotation.get("machine") is True,
     }
     return milliseconds, told
@@ -159,7 +159,7 @@ def _choose_annotation(
         return None
     done = [place for place in places if place[1].get("was_cancelled") is not True]
     if len(places) > 1:
-        reading.pass_over("earlier annotation of the same task", len(places) - 1)
+        reading.count_ignored("earlier annotation of the same task", len(places) - 1)
     at, annotation = (done or places)[-1]
     return f".annotations[{at}]", annotation
 
@@ -171,7 +171,7 @@ def _is_usable(reading: ImportContext, result: object) -> bool:
     kind = result.get("type")
     if kind in ("choices", "rectanglelabels"):
         return True
-    reading.pass_over(f"result of type {make_printable(str(kind)[:40])}")
+    reading.count_ignored(f"result of type {make_printable(str(kind)[:40])}")
     return False
 
 
@@ -188,7 +188,7 @@ def _region(
     if not isinstance(names, list) or not names or (len(names) > 1 and not reading.multi):
         raise RefError(f"{kind} should be a list of one class; an item has one label here")
     texts = [require_text(name, "the class") for name in names]
-    label = reading.joined(texts) if reading.multi else texts[0]
+    label = reading.join_classes(texts) if reading.multi else texts[0]
     box = _box(reading, result, value) if kind == "rectanglelabels" else None
     meta = result.get("meta")
     own = {

@@ -147,5 +147,5 @@ def _rectangle(record: ExportRecord, names: list[str], size: tuple[int, int]) ->
 FORMAT = Format(
     "label-studio", write, read, accepted=True,
     supported_options=frozenset({"split", "provenance", "predictions"}),
-    keeps=frozenset({"boxes", "whole", "order", "columns", "paths"}),
+    preserved=frozenset({"boxes", "whole", "order", "columns", "paths"}),
 )  # fmt: skip

@@ -128,7 +128,7 @@ def _images(reading: ImportContext, file: Path, base: Path, folder: str) -> Iter
                 if text.strip():
                     yield os.path.normpath(reading.parse_path(text.strip().removeprefix("./")))
             except RefError as error:
-                reading.fault(f"line {line}", str(error), place.name)
+                reading.add_fault(f"line {line}", str(error), place.name)
         return
     left_out = SkippedFiles()
     for batch in walk_images(place, left_out):
@@ -137,7 +137,7 @@ def _images(reading: ImportContext, file: Path, base: Path, folder: str) -> Iter
                 str(Path(folder) / Item.parse(ref).path) if folder != "." else Item.parse(ref).path
             )
     for lost in left_out.names:
-        reading.fault("", lost, folder)
+        reading.add_fault("", lost, folder)
 
 
 def _labels(
@@ -146,28 +146,28 @@ def _labels(
     label_file = base / _label_path(path)
     shown = make_printable(str(label_file.relative_to(base)))
     if not is_file(label_file):
-        reading.pass_over("image without a file of labels, being no item")
+        reading.count_ignored("image without a file of labels, being no item")
         return
     try:
         size = sizes.size(Item(path))
     except ImageError as error:
-        reading.fault("", str(error), path)
+        reading.add_fault("", str(error), path)
         return
     data = label_file.read_bytes()
     try:
         lines = data.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
-        reading.fault(f"line {find_bad_line(data, error)}", NOT_UTF8, shown)
+        reading.add_fault(f"line {find_bad_line(data, error)}", NOT_UTF8, shown)
         return
     if not any(line.strip() for line in lines):
-        reading.pass_over("image with an empty file of labels, being no item")
+        reading.count_ignored("image with an empty file of labels, being no item")
     for line, text in enumerate(lines, 1):
         if text.strip():
             try:
                 label, box = _box(reading, text.split(), names, size)
                 yield ImportedItem(f"{shown}, line {line}", Item(path, box), label)
             except RefError as error:
-                reading.fault(f"line {line}", str(error), shown)
+                reading.add_fault(f"line {line}", str(error), shown)
 
 
 def _label_path(path: str) -> str:
@@ -192,9 +192,9 @@ def _box(
     if count in (4, 5):
         x, y, w, h = shares[:4]
         if count == 5:
-            reading.pass_over("confidence (its box is kept)")
+            reading.count_ignored("confidence (its box is kept)")
     else:
-        reading.pass_over("polygon (the box around it is kept)")
+        reading.count_ignored("polygon (the box around it is kept)")
         across, down = shares[0::2], shares[1::2]
         w, h = max(across) - min(across), max(down) - min(down)
         x, y = min(across) + w / 2, min(down) + h / 2

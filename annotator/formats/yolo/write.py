@@ -24,7 +24,7 @@ def write(source: ExportSource, place: Path) -> None:
     pictures = ImageExporter(source, place, stems=True)
     with ExitStack() as stack:
         provenance = None
-        if source.options.provenance or source.machine:
+        if source.options.provenance or source.machine_labels:
             file = (place / "provenance.jsonl").open("w", encoding="utf-8")
             provenance = stack.enter_context(file)
         for picture in source.pictures():
@@ -46,7 +46,7 @@ def _picture(
         return  # without labels an image would teach that there is nothing in it
     size = source.size(picture.path)
     lead = f"{picture.split}/" if picture.split else ""
-    name = size and pictures.whole(picture.path, f"images/{lead}{_plain(picture.path)}")
+    name = size and pictures.place_image(picture.path, f"images/{lead}{_plain(picture.path)}")
     if not size or not name:
         source.leave_out("in images that cannot be read", len(records))
         return
@@ -57,10 +57,10 @@ def _picture(
             continue
         lines += [_line(record, ids[name], size) for name in source.names_of(record.label)]
         source.written += 1
-        if provenance is not None and record.told:
+        if provenance is not None and record.provenance:
             told = {
                 "ref": record.item.ref, "image": name, "label": record.label,
-                "score": record.score, **record.told,
+                "score": record.score, **record.provenance,
             }  # fmt: skip
             provenance.write(dumps(told) + "\n")
     target = place / "labels" / PurePosixPath(os.path.splitext(name[len("images/") :])[0] + ".txt")  # noqa: PTH122
@@ -97,7 +97,7 @@ def _data(names: tuple[str, ...], ids: Mapping[str, int]) -> str:
 
 FORMAT = Format(
     "yolo", write, read.read, folder=True, accepted=True,
-    supported_options=frozenset({"split", "images", "provenance"}), keeps=frozenset({"boxes"}),
+    supported_options=frozenset({"split", "images", "provenance"}), preserved=frozenset({"boxes"}),
 )  # fmt: skip
 
 
@@ -117,5 +117,5 @@ def write_classification(source: ExportSource, place: Path) -> None:
 
 CLASSIFICATION = Format(
     "yolo-cls", write_classification, class_folders.read, folder=True,
-    supported_options=frozenset({"split", "images", "crop"}), keeps=frozenset({"whole"}),
+    supported_options=frozenset({"split", "images", "crop"}), preserved=frozenset({"whole"}),
 )  # fmt: skip
