@@ -46,9 +46,15 @@ class Calibration(NamedTuple):
 
 
 def softmax(scores: NDArray[Any]) -> NDArray[Any]:
-    """Probabilities along the last axis; never NaN for finite scores."""
+    """Return probabilities along the last axis; never NaN for finite scores."""
     found = np.exp(scores - scores.max(axis=-1, keepdims=True))
     return np.asarray(found / found.sum(axis=-1, keepdims=True))
+
+
+def log_softmax(scores: NDArray[Any]) -> NDArray[Any]:
+    """Return the logarithms of the softmax along the last axis."""
+    below = scores - scores.max(axis=-1, keepdims=True)
+    return np.asarray(below - np.log(np.exp(below).sum(axis=-1, keepdims=True)))
 
 
 def fit_calibration(scores: Array, y: LabelIndices) -> Calibration:
@@ -68,14 +74,12 @@ def fit_calibration(scores: Array, y: LabelIndices) -> Calibration:
 
 
 def _loss(theta: Array, scores: Array, y: LabelIndices) -> tuple[float, Array]:
-    z = np.exp(theta[0]) * scores + theta[1:]
-    z -= z.max(axis=1, keepdims=True)
-    total = np.exp(z).sum(axis=1, keepdims=True)
-    fit = float((np.log(total[:, 0]) - z[np.arange(len(y)), y]).sum())
+    log_proba = log_softmax(np.exp(theta[0]) * scores + theta[1:])
+    fit = -float(log_proba[np.arange(len(y)), y].sum())
     held = penalty_strength(len(y))
     away = held.temperature * (theta[0] - np.log(INITIAL_TEMPERATURE)) ** 2
     away += held.offsets * (theta[1:] ** 2).sum()
-    return fit + away / 2, np.exp(z) / total
+    return fit + away / 2, np.exp(log_proba)
 
 
 def _newton_step(theta: Array, proba: Array, scores: Array, y: LabelIndices) -> Array:

@@ -82,7 +82,7 @@ def load_custom_estimator(path: str) -> type[CustomEstimator]:
         raise ProjectError(
             f"{make_printable(path)} {what}; an estimator is a class with fit(X, y) and predict_proba(X)"
         )
-    return type("Foreign", (CustomEstimator,), {"made_of": found, "path": path})
+    return type("LoadedEstimator", (CustomEstimator,), {"estimator_class": found, "path": path})
 
 
 def _import_module(place: str) -> ModuleType:

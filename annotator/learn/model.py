@@ -109,6 +109,27 @@ class FittedModel:
         return found
 
 
+def fit_model(
+    estimator: str,
+    version: int,
+    C: int,
+    X: NDArray[np.float32],
+    y: NDArray[np.int64],
+    warm: object = None,
+) -> FittedModel:
+    """Fit the estimator of that name on unit rows X (n, d) and y (n,) of C classes.
+
+    `warm`, an earlier fit, saves time if it is one of the same estimator. Raises `ProjectError`
+    for an unknown name, `ExtraMissing` if the estimator's package is absent.
+    """
+    fresh = load_estimator(estimator)(C)
+    if warm is not None and isinstance(warm, type(fresh)):
+        fresh.fit(X, y, warm=warm)
+    else:
+        fresh.fit(X, y)
+    return FittedModel(versioned_model_name(estimator, version), fresh, len(X), C)
+
+
 def expand_classes(proba: NDArray[Any], seen: NDArray[np.int64], n: int, C: int) -> NDArray[Any]:
     """Columns (m, C) for all classes: those never labelled share a floor of 1/(n + C) each."""
     if len(seen) == C:

@@ -27,9 +27,9 @@ from annotator.learn.history import STEP, STOP_SET, ModelHistory, is_comparison_
 from annotator.learn.model import (
     FittedModel,
     Model,
+    fit_model,
     load_estimator,
     out_of_sample_proba,
-    versioned_model_name,
 )
 from annotator.learn.pool_scan import IncrementalScan, Scan, scan_whole_pool, uniform_proba
 from annotator.learn.registry import DEFAULT_STRATEGY, STRATEGIES
@@ -85,7 +85,7 @@ def learn(snapshot: Snapshot, seed: int) -> Ranking:
     rng = np.random.default_rng([seed, snapshot.version])
     with one_thread():
         model = _fit(snapshot, unit)
-        step = _Step(snapshot, unit, model, _keep_unit_rows(snapshot), seed, rng)
+        step = _Step(snapshot, unit, model, _reusable_cache(snapshot), seed, rng)
         picks, found, precise = step.run()
         past = step.past(found)
     rare = None if snapshot.find else step.rare(found)
@@ -110,7 +110,7 @@ def _unit_rows(snapshot: Snapshot) -> UnitRows:
     return UnitRows(snapshot.features)
 
 
-def _keep_unit_rows(snapshot: Snapshot) -> dict[str, Any]:
+def _reusable_cache(snapshot: Snapshot) -> dict[str, Any]:
     warm = snapshot.previous.warm if snapshot.previous else None
     same = warm is not None and warm.unit.matrix is snapshot.features
     return dict(warm.cache) if warm is not None and same else {}
@@ -120,15 +120,12 @@ def _fit(snapshot: Snapshot, unit: UnitRows) -> FittedModel | None:
     usable = _usable_rows(snapshot, snapshot.rows)
     if not usable.any():
         return None
-    rows, y = snapshot.rows[usable], snapshot.y[usable]
-    fresh = load_estimator(snapshot.estimator)(len(snapshot.classes))
+    X, y = unit.take(snapshot.rows[usable]), snapshot.y[usable]
     warm = snapshot.previous.warm if snapshot.previous else None
-    if warm is not None and isinstance(warm.estimator, type(fresh)):
-        fresh.fit(unit.take(rows), y, warm=warm.estimator)
-    else:
-        fresh.fit(unit.take(rows), y)
-    name = versioned_model_name(snapshot.estimator, snapshot.version)
-    return FittedModel(name, fresh, len(rows), len(snapshot.classes))
+    return fit_model(
+        snapshot.estimator, snapshot.version, len(snapshot.classes), X, y,
+        warm=warm.estimator if warm else None,
+    )  # fmt: skip
 
 
 def _usable_rows(snapshot: Snapshot, rows: Rows) -> NDArray[np.bool_]:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.learn.calibrate import INITIAL_TEMPERATURE, Calibration, fit_calibration
+from annotator.learn.calibrate import INITIAL_TEMPERATURE, Calibration, fit_calibration, log_softmax
 from annotator.learn.solve import (
     Array,
     Form,
@@ -35,10 +35,9 @@ FIRST_PENALTY = 1.0
 
 
 def log_loss(scores: Array, y: LabelIndices, temperatures: Array) -> Array:
-    """Mean log-loss (T,) of the softmax of scores (n, C), times each temperature (T,)."""
-    scaled = temperatures[:, None, None] * (scores - scores.max(axis=1, keepdims=True))
-    total = np.log(np.exp(scaled).sum(axis=2))
-    return np.asarray((total - scaled[:, np.arange(len(y)), y]).mean(axis=1))
+    """Return the mean log-loss (T,) of scores (n, C) times each temperature (T,), by softmax."""
+    log_proba = log_softmax(temperatures[:, None, None] * scores)
+    return np.asarray(-log_proba[:, np.arange(len(y)), y].mean(axis=1))
 
 
 def best_penalty(loo: list[Array], y: LabelIndices) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.learn.error_estimate import ErrorEstimate
+from annotator.log.agreement import cohen_kappa
 
 AGREED_KAPPA = 0.99  # Bloodgood & Vijay-Shanker 2009, arXiv:1409.5165
 AGREED_WINDOWS = 3
@@ -69,11 +70,9 @@ def forecast_labels(points: Sequence[EstimatePoint], target: float) -> int | Non
 
 
 def model_agreement(first: NDArray[np.int64], second: NDArray[np.int64]) -> float:
-    """Cohen's κ of two models' classes (m,) on the same images; 1 where both say one class."""
-    same = float((first == second).mean())
-    classes = np.union1d(first, second)
-    chance = float(sum((first == c).mean() * (second == c).mean() for c in classes))
-    return 1.0 if chance >= 1 else (same - chance) / (1 - chance)
+    """Return Cohen's κ of two models' classes (m,) of the same items; 1 if both give one class."""
+    kappa = cohen_kappa(list(zip(first.tolist(), second.tolist(), strict=True)))
+    return 1.0 if kappa is None else kappa
 
 
 @dataclass(frozen=True, slots=True)

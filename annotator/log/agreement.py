@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
@@ -94,7 +94,7 @@ def is_repeat(entry: Entry) -> bool:
     return bool((entry.extra or {}).get(REPEAT))
 
 
-def cohen_kappa(labels: Sequence[LabelPair]) -> float | None:
+def cohen_kappa(labels: Sequence[tuple[Hashable, Hashable]]) -> float | None:
     """Cohen's κ of two annotators' labels of the same items (Cohen 1960).
 
     κ = (p_o − p_e) / (1 − p_e), p_o the share of equal labels and p_e that expected of two who

@@ -15,7 +15,7 @@ from annotator.errors import FeatureError, ProjectError
 from annotator.features.store import FeatureStore
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import shell_quoted
-from annotator.learn.model import FittedModel, load_estimator, versioned_model_name
+from annotator.learn.model import FittedModel, fit_model
 from annotator.learn.ranking import Snapshot, check_snapshot
 from annotator.learn.rows import UnitRows, one_thread
 from annotator.log.entries import LogState
@@ -65,10 +65,7 @@ def fit(project: ProjectFolder, state: LogState) -> FittedProject:
     labelled = UnitRows(snapshot.features).take(snapshot.rows)
     # As `learn` fits, without all else that it finds out: the history of the estimate, mostly.
     with one_thread():
-        fresh = load_estimator(settings.estimator)(len(classes))
-        fresh.fit(labelled, snapshot.y)
-    name = versioned_model_name(settings.estimator, snapshot.version)
-    model = FittedModel(name, fresh, len(labelled), len(classes))
+        model = fit_model(settings.estimator, snapshot.version, len(classes), labelled, snapshot.y)
     return FittedProject(model, snapshot, labelled, refs, features, classes)
 
 
