@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 from annotator.detection.detections import Detections
 from annotator.errors import FeatureError
 from annotator.items.refs import make_printable
+from annotator.items.text_files import read_json_lines
 
 FileStamp = tuple[int, int]
 """Bytes and nanoseconds of an image file: another one makes the answer stale."""
@@ -95,25 +96,15 @@ class DetectionCache:
     def _read(self, file: BinaryIO, described: str) -> None:
         """Where each answer stands; a last line that a crash cut short is taken away."""
         file.seek(0)
-        at = 0
-        for line in file:
-            row = _parse_line(line)
-            if row is None:
-                file.truncate(at)
-                break
-            if "path" in row:
-                self._places[row["path"]] = at, (row["stamp"][0], row["stamp"][1])
-            at += len(line)
-        if not at:
+        end = 0
+        for line in read_json_lines(file):
+            end = line.end
+            if "path" in line.row:
+                size, modified = line.row["stamp"]
+                self._places[line.row["path"]] = line.start, (size, modified)
+        file.truncate(end)
+        if not end:
             file.write(f'{{"asked": {described}}}\n'.encode("utf-8", "surrogateescape"))
-
-
-def _parse_line(line: bytes) -> dict[str, Any] | None:
-    try:
-        row = json.loads(line.decode("utf-8", "surrogateescape")) if line.endswith(b"\n") else None
-    except ValueError:
-        return None
-    return row if isinstance(row, dict) else None
 
 
 def _unwritable(path: Path, error: OSError) -> FeatureError:

@@ -7,6 +7,7 @@ change of the selection. It is no log: once the page is answered, the log has it
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from annotator.items.atomic import Held, lock_file
+from annotator.items.text_files import read_json_lines
 from annotator.learn.strategies import Pick
 from annotator.pages.page import Marks, Page, SelectionMode
 from annotator.project.project import ProjectFolder
@@ -36,18 +38,17 @@ class PageJournal:
         """The page that was on screen when the program ended, with its selection."""
         if self._file < 0:
             return None
-        text = os.pread(self._file, os.fstat(self._file).st_size, 0).decode("utf-8", "replace")
+        data = os.pread(self._file, os.fstat(self._file).st_size, 0)
         page: Page | None = None
         marks: dict[str, str | None] = {}
-        for line in text.splitlines():
+        for row, _, _ in read_json_lines(io.BytesIO(data)):
             try:
-                row = json.loads(line)
                 if "refs" in row:
                     page, marks = _page(row), dict(row.get("selected", {}))
                 else:
                     _change(marks, row)
             except (ValueError, TypeError, KeyError, AttributeError):
-                break  # the last line was cut by the kill
+                break  # another version wrote it
         if page is None:
             return None
         self._key, self._marks = page.key, marks

@@ -12,6 +12,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from annotator.items.text_files import read_json_lines
 from annotator.simulate.options import SimulateOptions, SimulationJob
 from annotator.simulate.oracle import simulate_run
 from annotator.simulate.summary import summarize_runs
@@ -102,13 +103,10 @@ def _finished_runs(options: SimulateOptions, mark: str) -> dict[SimulationJob, d
     if options.state is None or not options.state.is_file():
         return {}
     found = {}
-    for line in options.state.read_text(encoding="utf-8").splitlines():
-        try:
-            kept = json.loads(line or "{}")
-        except ValueError:
-            continue  # cut off when the last simulation was stopped
-        if kept and kept["fingerprint"] == mark:
-            found[SimulationJob(*kept["job"])] = kept["run"]
+    with options.state.open("rb") as file:
+        for row, _, _ in read_json_lines(file):
+            if row["fingerprint"] == mark:
+                found[SimulationJob(*row["job"])] = row["run"]
     return found
 
 
