@@ -23,7 +23,6 @@ from annotator.learn.error_estimate import (
     estimate_error,
     estimate_precision,
 )
-from annotator.learn.history import STEP, STOP_SET, ModelHistory, is_comparison_due
 from annotator.learn.model import (
     FittedModel,
     Model,
@@ -34,7 +33,13 @@ from annotator.learn.model import (
 from annotator.learn.pool_scan import IncrementalScan, Scan, scan_whole_pool, uniform_proba
 from annotator.learn.registry import DEFAULT_STRATEGY, STRATEGIES
 from annotator.learn.rows import Rows, UnitRows, one_thread
-from annotator.learn.stopping import rarest_class
+from annotator.learn.stopping import (
+    COMPARISON_STEP,
+    STOP_SET_SIZE,
+    ModelHistory,
+    is_comparison_due,
+    rarest_class,
+)
 from annotator.learn.strategies import Pick, sample_uniform
 from annotator.learn.stratified import AcceptedRows, estimate_whole_pool
 
@@ -241,9 +246,9 @@ class _Step:
         key = f"stop set {-1 if available is None else int(available.sum())}"
         if key not in self.cache:
             mask = np.ones(len(self.snapshot.closed), bool) if available is None else available
-            rng = np.random.default_rng([self.seed, STOP_SET])
+            rng = np.random.default_rng([self.seed, STOP_SET_SIZE])
             sample = OpenRows(mask, np.zeros(len(mask), dtype=np.float32))
-            self.cache[key] = self.unit.take(sample.uniform(rng, STOP_SET))
+            self.cache[key] = self.unit.take(sample.uniform(rng, STOP_SET_SIZE))
         found: NDArray[np.float32] = self.cache[key]
         return found
 
@@ -254,7 +259,7 @@ class _Step:
             return past  # cross-validation at every step would take too long
         sample, size = self._sample(), int((~s.closed).sum())
         size += s.accepted.size if s.accepted else 0
-        for n in range(STEP, min(last.n, MAX_REBUILT), STEP):
+        for n in range(COMPARISON_STEP, min(last.n, MAX_REBUILT), COMPARISON_STEP):
             early = replace(s, rows=s.rows[:n], y=s.y[:n], q=s.q[:n], pool=s.pool[:n])
             model = _fit(early, self.unit)
             if model is not None:
