@@ -69,5 +69,5 @@ def test_faults_of_a_class_are_named(tmp_path: Path) -> None:
     file.write_text(file.read_text() + 'synonyms = "Bellis"\nexamples = [1]\ncolour = "white"\n')
     with pytest.raises(ProjectError) as found:
         ProjectFolder.open(made.folder)
-    for words in ("synonyms", "examples", "colour: not known here"):
+    for words in ("synonyms", "examples", "colour: not a key of a class"):
         assert words in str(found.value)

@@ -120,7 +120,7 @@ def test_a_pattern_that_the_shell_took_apart_is_to_be_quoted(tmp_path: Path) -> 
 def test_a_folder_whose_name_is_not_utf8_is_said_and_nothing_is_made(tmp_path: Path) -> None:
     photos = tmp_path / os.fsdecode(b"caf\xe9")
     make_images(photos, "a.png")
-    assert "rename the folder of images" in bad("init", f"{tmp_path}/p", "--images", photos)
+    assert "Rename the folder of images" in bad("init", f"{tmp_path}/p", "--images", photos)
     assert not (tmp_path / "p").exists()
 
 
@@ -140,7 +140,7 @@ def test_the_folder_of_images_in_place_of_its_project_says_which_that_is(tmp_pat
     photos = str(tmp_path / "my photos")
     assert f"annotator run '{photos}'" in bad("status", photos)
     good("init", f"{photos}.annotator", "--images", photos)
-    assert f"that of its images is '{photos}.annotator'" in bad("status", photos)
+    assert f"The project of its images is '{photos}.annotator'" in bad("status", photos)
 
 
 def test_names_that_do_not_exist_are_refused_before_anything_opens(tmp_path: Path) -> None:

@@ -53,5 +53,5 @@ def test_a_setting_that_is_unknown_is_named_with_its_file(project: Path, tmp_pat
     toml = project / "annotator.toml"
     toml.write_text("colour = 3\n" + toml.read_text())
     done = _run(tmp_path, str(project), code=1)
-    assert "colour: not a setting here" in done.stderr
+    assert "colour: not a setting of this file" in done.stderr
     assert "annotator.toml" in done.stderr

@@ -182,4 +182,4 @@ def test_of_a_gpu_it_says_how_features_will_be_computed(
         capture_output=True, text=True, check=False, env=environment,
     )  # fmt: skip
     (gpu,) = [found for found in json.loads(done.stdout) if found["name"] == "GPU"]
-    assert gpu["detail"].endswith(f"--dtype auto is {dtype}")
+    assert gpu["detail"].endswith(f"--dtype auto means {dtype}")

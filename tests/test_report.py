@@ -124,7 +124,7 @@ def test_a_page_can_be_made_from_the_first_answer_on(project: Path) -> None:
         document = html.document_fromstring(render_page(found, _no_picture).decode())
         text = document.text_content()
         assert f"of {ITEMS} labelled" in text
-        assert ("Nobody has labelled here yet" in text) == (number == 0)
+        assert ("No annotator has labelled here yet" in text) == (number == 0)
         json.dumps(found, allow_nan=False)
         with opened.session("ann", clock=lambda: 2e9, learn=False) as session:
             session.decide({f"{number + 1:02}.png": label})

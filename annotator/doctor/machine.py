@@ -1,4 +1,4 @@
-"""The program, its packages, the terminal, the GPU and the weights."""
+"""The checks of the program, its packages, the terminal, the GPU and the model weights."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ EXTRAS = {
     "parquet": ("Parquet files", ("pyarrow",)),
     "logistic": ("--estimator logistic, clusters", ("sklearn",)),
 }
-"""Extra of the distribution -> what it is for, and the modules that it brings."""
+"""Extra of the distribution to its purpose and the modules that it installs."""
 _GPU_FIELDS = "name,memory.total,memory.free,compute_cap,driver_version"
 _BF16_CAPABILITY = 8.0  # Ampere: older ones compute bfloat16 slowly, in software
 
 
 def check_machine() -> Iterator[Finding]:
-    """Everything that is not a project's."""
+    """Check everything outside a project."""
     yield from _program()
     yield from _terminal()
     yield from _extras()
@@ -44,23 +44,25 @@ def _program() -> Iterator[Finding]:
         yield Finding("packages", True, f"{found}, SQLite {sqlite3.sqlite_version}")
     except importlib.metadata.PackageNotFoundError as error:
         fix = "pip install --force-reinstall annotator-tui"
-        yield Finding("packages", False, f"{error.name} is missing", fix, blocks=True)
+        yield Finding("packages", False, f"{error.name} is not installed", fix, blocks=True)
 
 
 def _terminal() -> Iterator[Finding]:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        fix = "run it in the terminal that you label in; over ssh with `ssh -t`"
-        yield Finding("terminal", False, "standard input or output is no terminal", fix)
+        fix = "run `annotator doctor` in the terminal that you label in; over ssh use `ssh -t`"
+        yield Finding("terminal", False, "standard input or output is not a terminal", fix)
         return
     for fact in diagnose_terminal():
         yield Finding(fact.name, fact.ok, fact.detail, fact.fix)
 
 
 def _extras() -> Iterator[Finding]:
-    """By metadata alone: importing torch takes seconds."""
+    """Look for the modules without importing them: importing torch takes seconds."""
     for name, (purpose, modules) in EXTRAS.items():
         absent = [module for module in modules if importlib.util.find_spec(module) is None]
-        detail = f"for {purpose}: " + (f"{', '.join(absent)} not installed" if absent else "here")
+        detail = f"for {purpose}: " + (
+            f"{', '.join(absent)} not installed" if absent else "installed"
+        )
         fix = f"pip install 'annotator-tui[{name}]'" if absent else ""
         yield Finding(f"extra {name}", not absent, detail, fix)
 
@@ -68,18 +70,18 @@ def _extras() -> Iterator[Finding]:
 def _gpu() -> Iterator[Finding]:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None and visible.strip() in ("", "-1"):
-        yield Finding("GPU", True, "hidden by CUDA_VISIBLE_DEVICES: features on the CPU")
+        yield Finding("GPU", True, "hidden by CUDA_VISIBLE_DEVICES: features run on the CPU")
         return
     if not shutil.which("nvidia-smi"):
         where = "the CPU" if sys.platform != "darwin" else "mps or the CPU"
-        yield Finding("GPU", True, f"no NVIDIA driver: features on {where}")
+        yield Finding("GPU", True, f"no NVIDIA driver: features run on {where}")
         return
     for line in _smi():
         name, total, free, capability, driver = (cell.strip() for cell in line.split(","))
-        # Older drivers say "[N/A]".
+        # Older drivers print "[N/A]".
         known = float(capability) if capability.replace(".", "", 1).isdecimal() else 0.0
         dtype = "bf16" if known >= _BF16_CAPABILITY else "fp16"
-        detail = f"{name}, {free} of {total} MiB free, driver {driver}; --dtype auto is {dtype}"
+        detail = f"{name}, {free} of {total} MiB free, driver {driver}; --dtype auto means {dtype}"
         yield Finding("GPU", True, detail)
     torch = _version("torch")
     if torch is not None and "+cpu" in torch:
@@ -111,13 +113,13 @@ def _weights() -> Iterator[Finding]:
     from huggingface_hub import constants
 
     here = [name for name in MODELS if cached_weights(name)]
-    offline = ", offline (HF_HUB_OFFLINE): only what is here is used" if _offline() else ""
+    offline = ", offline (HF_HUB_OFFLINE): nothing is downloaded" if _offline() else ""
     detail = f"{', '.join(here) or 'none'} in {constants.HF_HUB_CACHE}{offline}"
     model, size = MODELS[DEFAULT_BACKBONE]
     fix = (
         ""
         if DEFAULT_BACKBONE in here
-        else f"hf download {model}   ({size}; else features are classic)"
+        else f"hf download {model}   ({size}; without it features are classic)"
     )
     yield Finding("weights", not fix, detail, fix)
 

@@ -1,4 +1,4 @@
-"""One project: its disk, its locks, and whether its parts belong together."""
+"""The checks of a project: its disk, its locks, and that its parts belong together."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from annotator.project.project import ProjectFolder
 
 _LOW_SPACE = 200_000_000
 _LOOKED_AT = 20_000
-"""Files of a large project whose presence is checked; all of a smaller one."""
+"""The number of files of a large project whose presence is checked."""
 
 
 def check_project(folder: Path) -> Iterator[Finding]:
-    """Everything about the project in `folder`."""
+    """Check the project in `folder`."""
     try:
         opened = ProjectFolder.open(folder)
     except AnnotatorError as error:
@@ -56,22 +56,23 @@ def _disk(project: ProjectFolder) -> Iterator[Finding]:
     kind = file_system_type(project.folder)
     if kind in NETWORK_FILE_SYSTEMS:
         fix = f"for several annotators at once: mv {_quoted(project)} to a local disk"
-        yield Finding("file system", False, f"{kind}: a rollback journal takes WAL's place", fix)
+        detail = f"{kind}, a network file system: the log uses a rollback journal, not WAL"
+        yield Finding("file system", False, detail, fix)
     else:
         yield Finding("file system", True, kind or "unknown")
     free = shutil.disk_usage(project.folder).free
     fix = "" if free > _LOW_SPACE else f"free some space: df -h {_quoted(project)}"
     yield Finding("free space", not fix, f"{free / 1e9:.1f} GB", fix, blocks=free < 1_000_000)
     if os.statvfs(project.folder).f_flag & os.ST_RDONLY:
-        detail, fix = "its disk takes no writing", f"cp -r {_quoted(project)} ELSEWHERE"
+        detail, fix = "its disk is read-only", f"cp -r {_quoted(project)} ELSEWHERE"
         yield Finding("permissions", False, detail, fix, blocks=True)
     elif not os.access(project.folder, os.W_OK):
         fix = f"chmod u+w {_quoted(project)}"
-        yield Finding("permissions", False, "the project cannot be written", fix, blocks=True)
+        yield Finding("permissions", False, "the project folder is not writable", fix, blocks=True)
 
 
 def _lock(project: ProjectFolder) -> Iterator[Finding]:
-    """Whether somebody keeps the log locked: an annotator does so for milliseconds only."""
+    """Check that the log can be written; a session locks it for milliseconds only."""
     file = project.labels_file
     if not file.exists():
         return
@@ -83,13 +84,13 @@ def _lock(project: ProjectFolder) -> Iterator[Finding]:
     except sqlite3.Error as error:
         name = str(getattr(error, "sqlite_errorname", ""))
         if name in ("SQLITE_NOTADB", "SQLITE_CORRUPT"):
-            return  # what is damaged cannot be read, either: that is said then
+            return  # a damaged log cannot be read either: `_labels` reports it
         detail = f"the log cannot be written: {error}"
         yield Finding("lock", False, detail, _unlocking(project, name), blocks=True)
 
 
 def _unlocking(project: ProjectFolder, name: str) -> str:
-    """The line that mends, or shows, why SQLite cannot write; `name` is that of its error."""
+    """Return the command that fixes, or shows, why SQLite cannot write; `name` is its error."""
     file = f"{_quoted(project)}/{project.labels_file.name}"
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return f"fuser -v {file}"
@@ -121,8 +122,8 @@ def _labels(project: ProjectFolder) -> Generator[Finding, None, LogState | None]
 def _items(project: ProjectFolder) -> Generator[Finding, None, RefTable | None]:
     settings = make_printable(str(project.folder / "annotator.toml"))
     if not project.images.is_dir():
-        detail = f"the images' folder {make_printable(str(project.images.resolve()))} is not there"
-        yield Finding("images", False, detail, f"mend `images` in {settings}", blocks=True)
+        detail = f"the images folder {make_printable(str(project.images.resolve()))} does not exist"
+        yield Finding("images", False, detail, f"correct `images` in {settings}", blocks=True)
         return None
     try:
         refs = load_refs(project)
@@ -133,9 +134,10 @@ def _items(project: ProjectFolder) -> Generator[Finding, None, RefTable | None]:
     paths = list(dict.fromkeys(Item.parse(ref).path for ref in refs[::step]))
     folder = project.images
     absent = [path for path in paths if not is_file(folder / path)]
-    looked = "" if step == 1 else f" of {len(paths):,} looked at"
-    detail = f"{plural(len(refs), 'item')}; {len(absent):,}{looked} without a file{_name_examples(absent)}"
-    fix = f"put them back, or mend `images` in {settings}" if absent else ""
+    checked = "" if step == 1 else f" of {len(paths):,} checked"
+    missing = f"{len(absent):,}{checked} without a file{_name_examples(absent)}"
+    detail = f"{plural(len(refs), 'item')}; {missing}"
+    fix = f"put the files back, or correct `images` in {settings}" if absent else ""
     yield Finding("items", not absent, detail, fix)
     return refs
 
@@ -159,13 +161,13 @@ def _consistency(project: ProjectFolder, refs: RefTable, state: LogState) -> Ite
     gone = [ref for ref, row in zip(answered, refs.rows(answered).tolist(), strict=True) if row < 0]
     if gone:
         detail = f"{plural(len(gone), 'answer')} to items that refs.csv lacks{_name_examples(gone)}"
-        fix = f"annotator add {_quoted(project)} --images DIR, where they lie; the labels are kept"
+        fix = f"annotator add {_quoted(project)} --images DIR   (the labels are kept)"
         yield Finding("vanished items", False, detail, fix)
     try:
         check_ids(project)
     except AnnotatorError as error:
         file = f"{_quoted(project)}/{IDS_FILE}"
-        fix = f"mv {file} {file}.damaged   (then they are numbered anew)"
+        fix = f"mv {file} {file}.damaged   (the classes are then numbered again)"
         yield Finding("class numbers", False, str(error), fix)
     if not strange and not gone:
         yield Finding("consistency", True, "every answer has its item and its class")
@@ -175,7 +177,7 @@ def _features(project: ProjectFolder, refs: RefTable) -> Iterator[Finding]:
     again = f"annotator features {_quoted(project)}"
     yield from _model(project)
     if not (project.features_folder / "meta.json").exists():
-        yield Finding("features", False, "none yet; without them the order is random", again)
+        yield Finding("features", False, "none yet; items are asked in random order", again)
         return
     try:
         store = FeatureStore.open(project.features_folder)
@@ -188,7 +190,7 @@ def _features(project: ProjectFolder, refs: RefTable) -> Iterator[Finding]:
     others = int((refs.rows([ref for ref in store.refs if ref]) < 0).sum())
     detail = f"{store.name}, {plural(len(store.matrix), 'row')}; none for {plural(missing, 'item')}"
     if left_out:
-        detail += f"; {plural(left_out, 'item')} left out when they were computed: not readable"
+        detail += f"; {plural(left_out, 'item')} left out: the image could not be read"
     if others:
         detail += f"; {plural(others, 'row')} for items that refs.csv lacks"
     yield Finding("features", not missing, detail, again if missing else "")
@@ -196,19 +198,19 @@ def _features(project: ProjectFolder, refs: RefTable) -> Iterator[Finding]:
 
 
 def _extractor(project: ProjectFolder, store: FeatureStore, again: str) -> Iterator[Finding]:
-    """Whether these features are those that the settings ask for."""
+    """Check that the features come from the extractor in the settings."""
     model = project.settings.model
     if model == "auto" or store.extractor.get("external"):
         return
     asked = {model, MODELS.get(model, (model, ""))[0], Path(model).name}
     if not any(name in store.name for name in asked):
-        detail = f"they come from {store.name}, annotator.toml names {make_printable(model)}"
+        detail = f"features come from {store.name}, annotator.toml names {make_printable(model)}"
         fix = f"{again} --model {shlex.quote(make_printable(model))}"
         yield Finding("extractor", False, detail, fix)
 
 
 def _model(project: ProjectFolder) -> Iterator[Finding]:
-    """Whether the weights that annotator.toml names are here."""
+    """Check that the weights of the model in annotator.toml are on this machine."""
     model = project.settings.model
     if model in ("auto", "classic") or cached_weights(model):
         return
@@ -216,4 +218,5 @@ def _model(project: ProjectFolder) -> Iterator[Finding]:
     if name.count("/") != 1 or Path(model).exists():
         return
     fix = f"hf download {shlex.quote(make_printable(name))}   ({size})"
-    yield Finding("model", False, f"the weights of {make_printable(model)} are not here", fix)
+    detail = f"the weights of {make_printable(model)} are not on this machine"
+    yield Finding("model", False, detail, fix)

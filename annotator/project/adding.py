@@ -1,4 +1,4 @@
-"""More items and more classes in a project that there is already; every label is kept."""
+"""Items and classes added to an existing project; every label is kept."""
 
 from __future__ import annotations
 
@@ -19,21 +19,23 @@ from annotator.project.refs_csv import NewItem, append_items
 
 
 def add_images(project: ProjectFolder, folder: Path, skipped: SkippedFiles) -> int:
-    """Add every image below `folder` that is no item yet; how many those are.
+    """Add every image below `folder` that is not an item yet, and return the number added.
 
-    Inside the project's own root they are named from there, elsewhere by their whole path.
+    A path inside the project's images folder is stored relative to it, any other path in full.
     """
     if not folder.is_dir():
-        raise ProjectError(f"{make_printable(str(folder))} is not a folder of images")
+        raise ProjectError(
+            f"{make_printable(str(folder))} is not a folder. Name a folder of images."
+        )
     known = load_refs(project)
     return _append(project, known, list(_walk_new_items(project, folder, skipped)))
 
 
 def add_refs(project: ProjectFolder, file: Path) -> int:
-    """Add the rows of a table or a text list that are no items yet; how many those are.
+    """Add the rows of a table or a text list that are new, and return the number added.
 
-    Raises `RefError` that names every faulty row and every file that is not there, and adds
-    nothing then. Labels in the table are not read: that is what an import is for.
+    Raises `RefError` with every faulty row and every missing file, and adds nothing then. Labels
+    in the table are ignored: `annotator import` reads labels.
     """
     problems: list[str] = []
     is_list = file.suffix.lower() in (".txt", ".lst", ".list")
@@ -49,23 +51,25 @@ def add_refs(project: ProjectFolder, file: Path) -> int:
         for path, line in absent
     ]
     if not rows and not problems:
-        problems.append("it holds no rows")
+        problems.append("the file has no rows")
     if problems:
-        raise RefError(bullet_list(problems, f"{make_printable(str(file))}: nothing was added:"))
+        raise RefError(
+            bullet_list(problems, f"{make_printable(str(file))}: nothing was added. Fix:")
+        )
     return _append(project, load_refs(project), [row.item for row in rows])
 
 
 def add_classes(project: ProjectFolder, names: Sequence[str]) -> None:
-    """Add classes at the end of annotator.toml, the rest of which stays as it is written.
+    """Add classes at the end of annotator.toml; the rest of the file stays as it is.
 
-    Raises `ProjectError` for a name that is blank, taken or given twice.
+    Raises `ProjectError` for a name that is blank, already used or given twice.
     """
     check_new_classes(project, names)
     append_classes(project, names)
 
 
 def check_new_classes(project: ProjectFolder, names: Sequence[str]) -> None:
-    """Raises `ProjectError` for classes that cannot be added."""
+    """Raise `ProjectError` if the classes cannot be added."""
     settings = project.settings
     check_classes((*settings.names, *names), settings.multi_label)
 

@@ -1,4 +1,4 @@
-"""What a project knows of its classes: names first, then what an annotator may want to look up."""
+"""The classes of a project: their names, and notes that help an annotator to tell them apart."""
 
 from __future__ import annotations
 
@@ -12,30 +12,31 @@ from annotator.project.label_sets import NO_CLASS, SEPARATOR
 
 @dataclass(frozen=True, slots=True)
 class ClassInfo:
-    """One class, known everywhere by its name."""
+    """A class, identified everywhere by its name."""
 
     name: str
     key: str | None = None
-    """A key of its own beside its number; None for the preset's."""
+    """A key in addition to the number key; None for the keymap's."""
     description: str = ""
     synonyms: tuple[str, ...] = ()
     link: str = ""
-    """Where more is said of it."""
+    """A page that explains the class."""
     examples: tuple[str, ...] = ()
-    """Reference images: refs, from the images' folder."""
+    """Refs of reference images, relative to the images folder."""
 
 
 def check_classes(names: tuple[str, ...], multi: bool = False) -> None:
-    """Raise `ProjectError` unless `names` are one or more, each of its own and not blank."""
+    """Raise `ProjectError` unless there is a name, and all names differ and are not blank."""
     problems = []
     if not names:
-        problems.append("there is no class; name some with --classes ok,defect")
+        problems.append("there is no class. Name some: --classes ok,defect")
     for name in names:
         if not name.strip() or name != name.strip():
-            problems.append(f"class {name!r} is blank, or begins or ends with a space")
+            problems.append(f"class {name!r} is blank, or starts or ends with a space")
         if multi and (SEPARATOR in name or name == NO_CLASS):
             problems.append(
-                f"class {make_printable(name)}: with multi_label no name holds {SEPARATOR}"
+                f"class {make_printable(name)}: with multi_label, a name must not be {NO_CLASS} "
+                f"or contain {SEPARATOR}"
             )
         if "\n" in name or "\r" in name or "\0" in name:
             problems.append(f"class {make_printable(name)} has a line break in its name")
@@ -45,11 +46,11 @@ def check_classes(names: tuple[str, ...], multi: bool = False) -> None:
         if names.count(name) > 1
     ]
     if problems:
-        raise ProjectError(bullet_list(problems, "these classes cannot be used:"))
+        raise ProjectError(bullet_list(problems, "These classes cannot be used:"))
 
 
 def read_classes(tables: object, problems: list[str]) -> tuple[ClassInfo, ...]:
-    """The classes of annotator.toml: names, or tables. What is wrong is added to `problems`."""
+    """Return the classes of annotator.toml, names or tables; faults are added to `problems`."""
     if not isinstance(tables, list):
         problems.append('classes: should be [[classes]] tables, each with name = "…"')
         return ()
@@ -57,7 +58,7 @@ def read_classes(tables: object, problems: list[str]) -> tuple[ClassInfo, ...]:
     for place, table in enumerate(tables, 1):
         table = {"name": table} if isinstance(table, str) else table
         if not isinstance(table, dict) or not isinstance(table.get("name"), str):
-            problems.append(f'classes, number {place}: has no name = "…"')
+            problems.append(f'classes: number {place} has no name = "…"')
             continue
         faults = [_fault(key, value) for key, value in table.items()]
         problems += [f"class {make_printable(table['name'])}: {fault}" for fault in faults if fault]
@@ -69,7 +70,7 @@ def read_classes(tables: object, problems: list[str]) -> tuple[ClassInfo, ...]:
 
 
 def class_table(info: ClassInfo) -> dict[str, Any]:
-    """A class as annotator.toml says it, without what it does not have."""
+    """Return a class as a table of annotator.toml, without its empty fields."""
     values = {field.name: getattr(info, field.name) for field in fields(info)}
     return {
         key: list(value) if isinstance(value, tuple) else value
@@ -87,9 +88,11 @@ def _fault(key: str, value: object) -> str:
         good = isinstance(value, str)
         return "" if good else f"{key} = {value!r} should be text"
     if key in _LISTS:
-        good = isinstance(value, list) and all(isinstance(one, str) for one in value)
+        good = isinstance(value, list) and all(isinstance(text, str) for text in value)
         return "" if good else f'{key} = {value!r} should be a list of texts, as in ["a", "b"]'
-    return f"{make_printable(key)}: not known here; known are {', '.join((*_TEXTS, *_LISTS))}"
+    return (
+        f"{make_printable(key)}: not a key of a class; the keys are {', '.join((*_TEXTS, *_LISTS))}"
+    )
 
 
 def _plain(value: Any) -> Any:

@@ -1,7 +1,8 @@
-"""clusters.csv: which items of a project look alike, with a name for each cluster.
+"""clusters.csv: groups of items that look alike, with a name for each group.
 
-`ref,cluster,name`, plain text: clusters numbered from 0, the largest first, and in each the most
-typical item first. Items that belong to none are not in it. Safe to edit and to delete.
+The columns are `ref,cluster,name`. Clusters are numbered from 0, the largest first; within a
+cluster the most typical item comes first. Items without a cluster are left out. The file is safe
+to edit and to delete.
 """
 
 from __future__ import annotations
@@ -17,40 +18,40 @@ from numpy.typing import NDArray
 from annotator.errors import RefError
 from annotator.items.atomic import write_atomically
 from annotator.items.ref_table import RefTable
-from annotator.items.refs import make_printable
+from annotator.items.refs import make_printable, shell_quoted
 from annotator.items.text_files import csv_bytes, read_rows
 from annotator.project.project import ProjectFolder
 
 NOISE_CLASS = "noise"
 """The class of faces that belong to no identity."""
-
-
 CLUSTERS_FILE = "clusters.csv"
 _MOST = 2**31 - 1
 
 
 class ClusterMember(NamedTuple):
-    """One line of clusters.csv."""
+    """A line of clusters.csv."""
 
     ref: str
     cluster: int
     name: str
-    """What its cluster may be, or ""."""
+    """The suggested name of its cluster, or ""."""
 
 
 @dataclass(frozen=True, slots=True)
 class Clusters:
-    """The clusters of a project."""
+    """The clusters of a project, as clusters.csv holds them."""
 
     refs: RefTable
     cluster: NDArray[np.int32]
-    """(n,) of each ref, not below 0."""
+    """(n,) cluster of each ref, from 0."""
     names: dict[int, str]
-    """What a cluster may be, where something is known."""
+    """Cluster to suggested name; clusters without one are left out."""
 
     def groups(self, pool: RefTable, rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-        """Those of the pool's `rows` that are in a cluster, cluster after cluster, the most
-        typical of each first."""
+        """Return the pool's `rows` by cluster, the most typical row of each cluster first.
+
+        Rows without a cluster are left out.
+        """
         if not len(self.refs):
             return []
         wanted = np.zeros(len(pool), bool)
@@ -64,17 +65,21 @@ class Clusters:
         return [part for part in np.split(places[order], cuts) if len(part)]
 
     def name(self, ref: str) -> str:
-        """What the cluster of `ref` may be, or ""."""
+        """Return the suggested name of the cluster of `ref`, or ""."""
         row = int(self.refs.rows([ref])[0]) if self.names else -1
         return self.names.get(int(self.cluster[row]), "") if row >= 0 else ""
 
     @classmethod
     def none(cls) -> Clusters:
+        """Return clusters without any member."""
         return cls(RefTable(), np.zeros(0, np.int32), {})
 
 
 def read_clusters(project: ProjectFolder) -> Clusters:
-    """None of them without the file. Raises `RefError` for the first faulty line."""
+    """Read clusters.csv; without the file there are none.
+
+    Raises `RefError` for the first faulty line.
+    """
     file = project.folder / CLUSTERS_FILE
     if not file.is_file():
         return Clusters.none()
@@ -86,8 +91,8 @@ def read_clusters(project: ProjectFolder) -> Clusters:
             number, ref, name = -1, "", ""
         if not 0 <= number <= _MOST or not ref:
             raise RefError(
-                f"{make_printable(str(file))}, line {line}: is not ref,cluster,name; "
-                "mend it, or write it again with `annotator cluster`"
+                f"{make_printable(str(file))}, line {line} is not ref,cluster,name. Fix the line, "
+                f"or write the file again: annotator cluster {shell_quoted(project.folder)}"
             )
         refs.append(ref)
         numbers.append(number)
@@ -97,13 +102,17 @@ def read_clusters(project: ProjectFolder) -> Clusters:
 
 
 def write_clusters(project: ProjectFolder, members: Iterable[ClusterMember]) -> None:
+    """Write clusters.csv, in place of the file that was there."""
     write_atomically(project.folder / CLUSTERS_FILE, csv_bytes(ClusterMember._fields, members))
 
 
 def cluster_members(
     refs: Sequence[str], groups: Sequence[NDArray[np.int64]], names: Sequence[str]
 ) -> Iterable[ClusterMember]:
-    """The lines for `groups` of rows of `refs`, each the most typical first, with their names."""
+    """Return the lines of clusters.csv for `groups` of rows of `refs`, with a name for each group.
+
+    Each group has its most typical row first.
+    """
     for number, (rows, name) in enumerate(zip(groups, names, strict=True)):
         for row in rows.tolist():
             yield ClusterMember(refs[row], number, name)

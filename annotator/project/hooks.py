@@ -1,7 +1,7 @@
-"""Commands of the user's that hear of labels: one JSON line on standard input for each event.
+"""The user's own commands for each event, which get it as one JSON line on standard input.
 
-They run in a thread of their own, one after the other, so that no key ever waits for one. What
-fails is reported in words; labelling goes on.
+They run one after the other in a thread of their own, so that no key waits for them. A failure is
+reported, and labelling continues.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ TIMEOUT = 60.0
 
 
 class Hooks:
-    """Runs `commands` ("on_label", "on_finish": a command line each) in `folder`.
+    """The commands of a project: "on_label" and "on_finish" to a command line, run in `folder`.
 
-    `failed` hears in words of each command that could not be run, ended with another status
-    than 0 or took longer than `timeout` seconds; it is called in the hooks' thread.
+    `on_failure` gets a message for each command that could not be started, ended with a status
+    other than 0 or took longer than `timeout` seconds. It is called in the hooks' thread.
     """
 
     def __init__(
@@ -44,8 +44,8 @@ class Hooks:
         if self._commands:
             threading.Thread(target=self._run, name="hooks", daemon=True).start()
 
-    def tell(self, name: str, event: Mapping[str, Any]) -> None:
-        """Hand an event to the command of this name, if there is one; returns at once."""
+    def send(self, name: str, event: Mapping[str, Any]) -> None:
+        """Queue an event for the command of this name, if there is one."""
         if name not in self._commands:
             return
         line = json.dumps({"event": name, **event}, ensure_ascii=False, default=str)
@@ -54,7 +54,7 @@ class Hooks:
         self._events.put((name, line.encode() + b"\n"))
 
     def close(self, seconds: float) -> int:
-        """Wait so long for what is still to run; how many events no command has heard of."""
+        """Wait up to `seconds` for the queued events; return the number not yet handled."""
         until = time.monotonic() + seconds
         with self._changed:
             while self._pending and (left := until - time.monotonic()) > 0:
@@ -74,7 +74,7 @@ class Hooks:
                 self._changed.notify_all()
 
     def _call(self, command: list[str], line: bytes) -> str:
-        """Why the command failed, or nothing."""
+        """Run a command; return the reason for its failure, or ""."""
         words = make_printable(shlex.join(command))
         try:
             done = subprocess.run(
@@ -82,12 +82,12 @@ class Hooks:
                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
-            return f"{words} took longer than {self._timeout:g} s and was ended"
+            return f"{words} took longer than {self._timeout:g} s and was stopped"
         except OSError as error:
-            return f"{words} could not be run: {error.strerror}; mend it in annotator.toml"
+            return f"{words} could not be started: {error.strerror}. Fix it in annotator.toml."
         if done.returncode == 0:
             return ""
-        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        return f"{words} ended with {done.returncode}" + (
-            f": {make_printable(said[-1])}" if said else ""
+        lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        return f"{words} ended with status {done.returncode}" + (
+            f": {make_printable(lines[-1])}" if lines else ""
         )

@@ -24,10 +24,10 @@ error estimate, because nothing was drawn at random.
 
 
 def stream_refs(project: ProjectFolder, skipped: SkippedFiles) -> Iterator[Sequence[str]]:
-    """The refs of `project` in batches, as fast as they can be had, always in the same order.
+    """Yield the refs of `project` in batches as they are read, always in the same order.
 
-    From the cache; else from refs.csv; else from the images folder, and then refs.csv is
-    written. Raises `RefError` that names every faulty row of refs.csv.
+    They come from the cache, else from refs.csv, else from the images folder; in the last case
+    refs.csv is written. Raises `RefError` with every faulty row of refs.csv.
     """
     cached = _read_cache(project)
     if cached is not None:
@@ -50,7 +50,7 @@ def stream_refs(project: ProjectFolder, skipped: SkippedFiles) -> Iterator[Seque
 
 
 def load_refs(project: ProjectFolder, skipped: SkippedFiles | None = None) -> RefTable:
-    """All refs of `project` at once."""
+    """Return all refs of `project`."""
     table = RefTable()
     for batch in stream_refs(project, skipped or SkippedFiles()):
         if isinstance(batch, RefTable) and not len(table):
@@ -73,7 +73,7 @@ def _read_ref_rows(project: ProjectFolder) -> Iterator[list[str]]:
 
 
 def _refuse_repeated(project: ProjectFolder, listed: RefTable) -> None:
-    """An item that is there twice would be asked twice, and never all be done."""
+    """Raise `RefError` for items listed twice: they would be asked twice."""
     first = {int(row): listed.find(listed[int(row)]) for row in listed.repeated()}
     if not first:
         return
@@ -82,7 +82,7 @@ def _refuse_repeated(project: ProjectFolder, listed: RefTable) -> None:
     lines = {place: row.line for place, row in rows if place in wanted}
     name = project.refs_file.name
     problems = [
-        f"{name}, line {lines[row]}: the same item as line {lines[before]}; drop one"
+        f"{name}, line {lines[row]}: the same item as line {lines[before]}; delete one of them"
         for row, before in first.items()
     ]
     raise RefError(bullet_list(problems, _read_heading(project)))
@@ -97,7 +97,7 @@ def _cache_file(project: ProjectFolder) -> Path:
 
 
 def _refs_stamp(project: ProjectFolder) -> str:
-    """What refs.csv looked like: another size, time or box order makes the cache stale."""
+    """Return the state of refs.csv: a change of size, time or box order makes the cache stale."""
     stat = project.refs_file.stat()
     return json.dumps([stat.st_size, stat.st_mtime_ns, project.settings.box_order])
 
@@ -123,17 +123,17 @@ def _write_cache(project: ProjectFolder, refs: RefTable, stamp: str) -> None:
 
 
 class Priority(NamedTuple):
-    """An item that is to be asked early."""
+    """An item to ask before those that the query strategy picks."""
 
     ref: str
     why: str
-    """What picked it, in a word: "disagreement", "cluster" …"""
+    """The reason in one word: "disagreement", "cluster" …"""
 
 
 def read_priorities(project: ProjectFolder) -> list[Priority]:
-    """What is to be asked first, in order; empty without such a file, and for lines without ref.
+    """Read first.csv: the items to ask first, in order. Lines without a ref are skipped.
 
-    Raises `RefError` for a file that is no CSV in UTF-8.
+    Raises `RefError` if the file is not a CSV file in UTF-8.
     """
     file = project.folder / PRIORITIES_FILE
     if not file.is_file():
@@ -143,7 +143,7 @@ def read_priorities(project: ProjectFolder) -> list[Priority]:
 
 
 def write_priorities(project: ProjectFolder, items: Iterable[Priority], *, replace: str) -> None:
-    """Ask `items` first, before what stood there; lines with the reason `replace` give way."""
+    """Put `items` at the top of first.csv; lines with the reason `replace` are removed."""
     new = list(items)
     refs = {item.ref for item in new}
     kept = [old for old in read_priorities(project) if old.why != replace and old.ref not in refs]

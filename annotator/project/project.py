@@ -1,7 +1,7 @@
-"""A project: a folder with annotator.toml, refs.csv, features/ and labels.db.
+"""The project folder: annotator.toml, refs.csv, features/ and labels.db.
 
-All but labels.db is plain text or a plain array, safe to edit and to copy. Image files are
-never moved or written.
+Everything except labels.db is plain text or a plain array, safe to edit and to copy. Image files
+are never moved or written.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class ProjectFolder:
 
     @classmethod
     def open(cls, folder: Path) -> ProjectFolder:
-        """Read `folder`. Raises `ProjectError` that names every fault of annotator.toml."""
+        """Read `folder`. Raises `ProjectError` with every fault of annotator.toml."""
         file = folder / SETTINGS_FILE
         if not file.exists():
             raise ProjectError(_explain_no_project(folder))
@@ -37,20 +37,20 @@ class ProjectFolder:
 
     @classmethod
     def create(cls, folder: Path, settings: Settings) -> ProjectFolder:
-        """Make `folder` with its annotator.toml. Raises `ProjectError` where one is already."""
+        """Make `folder` with its annotator.toml. Raises `ProjectError` if it has one already."""
         check_classes(settings.names, settings.multi_label)
         file = folder / SETTINGS_FILE
         if file.exists():
             raise ProjectError(
-                f"{make_printable(str(folder))} is a project already: open it with "
-                f"`annotator run {shell_quoted(folder)}`, or name another folder"
+                f"{make_printable(str(folder))} is already a project. Open it: "
+                f"`annotator run {shell_quoted(folder)}`, or name another folder."
             )
         try:
             text = format_settings(settings).encode()
         except UnicodeEncodeError as error:
             raise ProjectError(
-                f"{make_printable(settings.images)} is not UTF-8, which annotator.toml has to be: "
-                "rename the folder of images"
+                f"{make_printable(settings.images)} is not UTF-8; annotator.toml must be. "
+                "Rename the folder of images."
             ) from error
         new = not folder.exists()
         try:
@@ -61,8 +61,8 @@ class ProjectFolder:
                 with contextlib.suppress(OSError):
                     folder.rmdir()
             raise ProjectError(
-                f"cannot make a project in {make_printable(str(folder))}: {error.strerror}; mend "
-                "that, or name another folder (with `annotator run`: --project DIR)"
+                f"Cannot make a project in {make_printable(str(folder))}: {error.strerror}. "
+                "Name another folder (with `annotator run`: --project DIR)."
             ) from error
         return cls(folder, settings)
 
@@ -76,34 +76,37 @@ class ProjectFolder:
 
     @property
     def refs_file(self) -> Path:
+        """The table of the project's items."""
         return self.folder / "refs.csv"
 
     @property
     def features_folder(self) -> Path:
+        """The folder of the feature store."""
         return self.folder / self.settings.features
 
     @property
     def fingerprints_file(self) -> Path:
-        """The cache of what the items look like."""
+        """The cache of the items' perceptual hashes."""
         return self.folder / ".cache" / "prints.npz"
 
     @property
     def labels_file(self) -> Path:
+        """The log of all decisions."""
         return self.folder / "labels.db"
 
 
 def append_classes(project: ProjectFolder, names: Sequence[str]) -> ProjectFolder:
-    """The project with classes more, at the end of its annotator.toml; those it has stay.
+    """Add classes at the end of annotator.toml, and return the project with them.
 
-    Everything else in the file stays as it is, comments included. Raises `ProjectError` for names
-    that no class can have, or a file that cannot be written.
+    Everything else in the file stays as it is, comments included. Raises `ProjectError` for a
+    name that no class can have, or a file that cannot be written.
     """
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
     from tomlkit.items import AoT
 
     file = project.folder / SETTINGS_FILE
-    # The file, not what was read at the start: another program may have added some meanwhile.
+    # Read the file again: another program may have added classes meanwhile.
     known = read_settings(file).names
     new = [name for name in dict.fromkeys(names) if name not in known]
     check_classes((*known, *new), project.settings.multi_label)
@@ -118,37 +121,38 @@ def append_classes(project: ProjectFolder, names: Sequence[str]) -> ProjectFolde
     except (OSError, TOMLKitError) as error:
         why = getattr(error, "strerror", None) or error
         raise ProjectError(
-            f"{make_printable(str(file))} cannot be changed ({why}); add the classes there yourself: "
-            f"{make_printable(', '.join(new))}"
+            f"{make_printable(str(file))} cannot be changed: {why}. Add these classes to it in an "
+            f"editor: {make_printable(', '.join(new))}"
         ) from error
     settings = replace(project.settings, classes=read_settings(file, user_settings_file()).classes)
     return replace(project, settings=settings)
 
 
 def is_project(folder: Path) -> bool:
+    """Return True if `folder` holds an annotator.toml."""
     return (folder / SETTINGS_FILE).is_file()
 
 
 def default_folder(images: Path) -> Path:
-    """Where the project of a folder of images goes: `photos` has `photos.annotator`."""
+    """Return the default project folder of a folder of images: `photos.annotator` for `photos`."""
     images = images.resolve()
     return images.with_name(images.name + ".annotator")
 
 
 def _explain_no_project(folder: Path) -> str:
-    """What is wrong with a folder that holds no project, and what to do."""
+    """Return a message for a folder that is not a project, with the command that helps."""
     name, quoted = make_printable(str(folder)), shell_quoted(folder)
-    said = f"{name} is not an annotator project (no {SETTINGS_FILE})"
+    problem = f"{name} is not an annotator project: it has no {SETTINGS_FILE}."
     if not folder.exists():
-        return f"{said}; make one with `annotator init {quoted} --images DIR`"
+        return f"{problem} Make one: annotator init {quoted} --images DIR"
     other = default_folder(folder)
     if is_project(other):
-        return f"{said}; that of its images is {shell_quoted(other)}"
-    return f"{said}; make one of the images in it with `annotator run {quoted}`"
+        return f"{problem} The project of its images is {shell_quoted(other)}"
+    return f"{problem} Make a project of the images in it: annotator run {quoted}"
 
 
 def user_settings_file() -> Path:
-    """Where a user's own settings are."""
+    """Return the path of the user's own settings."""
     from platformdirs import user_config_path
 
     return user_config_path("annotator") / "config.toml"

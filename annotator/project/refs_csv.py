@@ -1,4 +1,4 @@
-"""New items at the end of a project's refs.csv; what stands there stays byte for byte."""
+"""New items at the end of a project's refs.csv; the rows before them stay byte for byte."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _NO_CELLS: Mapping[str, str] = {}
 
 
 class NewItem(NamedTuple):
-    """An item to append, and what else the table may say of it."""
+    """An item to append, with cells for further columns of the table."""
 
     item: Item
     cells: Mapping[str, str] = _NO_CELLS
-    """Column to cell; columns that the table does not have are left out."""
+    """Column to cell; columns that the table does not have are ignored."""
 
 
 def append_items(project: ProjectFolder, rows: Iterable[NewItem]) -> None:
-    """Append the items of `rows`; columns of the table that no row has a cell for stay empty.
+    """Append the items of `rows`; a column without a cell stays empty.
 
-    Raises `ProjectError` where it cannot be written, `RefError` where it has no column of paths.
+    Raises `ProjectError` if refs.csv cannot be written, `RefError` if it has no column of paths.
     """
     file = project.refs_file
     with open_text(file) as lines:
@@ -51,8 +51,8 @@ def append_items(project: ProjectFolder, rows: Iterable[NewItem]) -> None:
         write_atomically(file, before + glue + text.getvalue().encode("utf-8", "surrogateescape"))
     except OSError as error:
         raise ProjectError(
-            f"{make_printable(str(file))} cannot be written: {error.strerror}; "
-            "the same command goes on where it was"
+            f"{make_printable(str(file))} cannot be written: {error.strerror}. "
+            "Run the same command to resume."
         ) from error
 
 
@@ -64,7 +64,7 @@ def _cells(row: NewItem, names: list[str], box_order: str) -> list[str]:
         if name in names:
             cells[names.index(name)] = cell
     if "bbox" in names and item.box is not None:
-        # Without a box the path of an item may need its mark: Item(path).ref.
+        # The path of an item without a box may need escaping: Item(path).ref.
         cells[path], cells[names.index("bbox")] = item.path, format_box(item.box, box_order)
     else:
         cells[path] = item.ref

@@ -1,7 +1,7 @@
-"""What annotator.toml holds, and what may be wrong with it.
+"""The settings of a project, annotator.toml, and the check of them.
 
-What is a matter of taste may also stand in a user's own file, `annotator/config.toml` in the
-folder for settings (XDG): it holds for every project that does not say otherwise.
+Personal settings may also stand in the user's own file, `annotator/config.toml` in the settings
+folder (XDG). They apply to every project that does not set them itself.
 """
 
 from __future__ import annotations
@@ -17,63 +17,63 @@ from typing import Any
 from annotator.errors import ProjectError, bullet_list
 from annotator.items.boxes import BOX_ORDERS
 from annotator.items.refs import make_printable
-from annotator.items.text_files import NOT_UTF8, find_bad_line
 from annotator.project.classes import ClassInfo as ClassInfo
 from annotator.project.classes import check_classes as check_classes
 from annotator.project.classes import class_table, read_classes
 
 SETTINGS_FORMAT = 1
 PICTURE_MODES = ("quick", "exact")
-"""Whether a palette may stand in for a picture until the line is idle."""
+"""Picture quality: quick shows a picture in a palette until the connection is idle."""
 SEEN_GUARD_MODES = ("auto", "on", "off")
-"""Whether a key counts only when its picture was drawn; auto is over slow lines."""
+"""Guard against keys pressed before their picture was drawn; auto is on over slow connections."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What annotator.toml holds."""
+    """The settings in annotator.toml."""
 
     classes: tuple[ClassInfo, ...]
     multi_label: bool = False
-    """Whether an item may have several classes, or none."""
+    """True if an item may have several classes, or none."""
     images: str = "."
-    """The folder that relative paths start from; itself relative to the project's folder."""
+    """The folder that relative image paths start from, relative to the project folder."""
     box_order: str = "xywh"
     features: str = "features"
     model: str = "auto"
-    """The feature extractor for images without features: a name, a Hugging Face id or a folder."""
+    """The feature extractor: a name, a Hugging Face id or a folder."""
     strategy: str = "herding-mix"
     estimator: str = "ridge"
     find: str | None = None
-    """The rare class that is hunted for."""
+    """The rare class to search for."""
     target_error: float | None = None
     context: float = 0.25
-    """How much of the picture around a box is shown, as a share of the box's larger side."""
+    """The margin shown around a box, as a share of the box's larger side."""
     feature_context: float = 0.0
-    """The same for what the features see: on boxes, 0 learns faster than any surroundings."""
+    """The margin around a box for features; on boxes, 0 learns fastest."""
     seed: int = 0
     ahead: int = 5
-    """How many items wait in the queue, their pictures on the way."""
+    """The number of items queued ahead, their pictures already requested."""
     max_pixels: int = 300_000_000
     """Images with more pixels are refused."""
     keymap: str = "default"
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Command -> its keys, in place of the keymap's."""
+    """Command to its keys, in place of the keymap's."""
     theme: str | None = None
     graphics: str = "auto"
     pictures: str = "quick"
     seen_guard: str = "auto"
     annotator: str | None = None
-    """Who labels; None for the login name."""
+    """The annotator's name; None for the login name."""
     repeats: float = 0.0
-    """The share of items asked that the annotator has labelled before, unannounced."""
+    """The share of questions that repeat an item the annotator has labelled before, unannounced."""
     on_label: str | None = None
     """A command that gets one JSON line for each row of the log that a session writes."""
     on_finish: str | None = None
-    """A command that gets one JSON line when a sitting ends, or an audit has certified."""
+    """A command that gets one JSON line when a session ends or an audit certifies its set."""
 
     @property
     def names(self) -> tuple[str, ...]:
+        """The names of the classes."""
         return tuple(info.name for info in self.classes)
 
 
@@ -122,14 +122,14 @@ _PERSONAL = (
 
 
 def read_settings(file: Path, user_file: Path | None = None) -> Settings:
-    """The settings of a project. Raises `ProjectError` that names every fault of either file."""
+    """Read the settings of a project. Raises `ProjectError` with every fault of either file."""
     personal = read_personal_settings(user_file)
     table = read_toml(file)
     version = table.get("format", SETTINGS_FORMAT)
     if not isinstance(version, int) or version > SETTINGS_FORMAT:
         raise ProjectError(
-            f"{make_printable(str(file))} has format {version!r}; this annotator reads up to {SETTINGS_FORMAT}: "
-            "pip install --upgrade annotator-tui"
+            f"{make_printable(str(file))} has format {version!r}, but this version reads "
+            f"formats up to {SETTINGS_FORMAT}. Upgrade: pip install --upgrade annotator-tui"
         )
     problems = _table_faults(table, (*_FIELDS, "classes", "format", "keys"))
     classes = read_classes(table.get("classes", []), problems)
@@ -149,7 +149,7 @@ def read_settings(file: Path, user_file: Path | None = None) -> Settings:
 
 
 def read_personal_settings(file: Path | None) -> dict[str, Any]:
-    """What a user's own file says. Raises `ProjectError` for what does not belong there."""
+    """Read the user's own settings. Raises `ProjectError` for a setting that is not personal."""
     if file is None or not file.is_file():
         return {}
     table = read_toml(file)
@@ -160,13 +160,17 @@ def read_personal_settings(file: Path | None) -> dict[str, Any]:
 
 
 def read_toml(file: Path) -> dict[str, Any]:
+    """Read a TOML file. Raises `ProjectError` with the line of the fault."""
     try:
         data = file.read_bytes()
         return tomllib.loads(data.decode())
     except OSError as error:
         reason = str(error.strerror)
     except UnicodeDecodeError as error:
-        reason = f"line {find_bad_line(data, error)} {NOT_UTF8}"
+        line = data.count(b"\n", 0, error.start) + 1
+        reason = (
+            f"line {line} is not UTF-8. Convert the file, for example: iconv -f latin1 -t utf-8"
+        )
     except RecursionError:
         reason = "it is nested too deeply"
     except ValueError as error:
@@ -183,7 +187,7 @@ def _raise_problems(problems: list[str], file: Path) -> None:
 
 
 def _find_line(problem: str, text: str) -> str:
-    """`line 3, ` where the key stands that a problem begins with; "" where it cannot be found."""
+    """Return `line 3, ` for the key that a problem starts with; "" if the key is not found."""
     key = re.match(r"class (.+?): |([^\s:,]+)", problem)
     name = re.escape(key[1] or key[2]) if key else ""
     wanted = rf'name\s*=\s*["\']{name}["\']' if key and key[1] else rf'["\']?{name}["\']?\s*='
@@ -196,7 +200,7 @@ def _table_faults(table: Mapping[str, Any], known: tuple[str, ...]) -> list[str]
     for key, value in table.items():
         if key not in known:
             names = ", ".join(name for name in known if name != "format")
-            problems.append(f"{make_printable(key)}: not a setting here; known are {names}")
+            problems.append(f"{make_printable(key)}: not a setting of this file; it takes {names}")
         elif key in _FIELDS:
             problems += _check_value(key, value)
     return problems
@@ -212,8 +216,8 @@ def _check_value(key: str, value: object) -> list[str]:
         good = value in _CHOICES[key]
     if good and key in _COMMANDS:
         good = _is_command(str(value))
-    told = make_printable(repr(value) if isinstance(value, str) else str(value).lower())[:60]
-    return [] if good else [f"{key} = {told}: should be {wanted}"]
+    shown = make_printable(repr(value) if isinstance(value, str) else str(value).lower())[:60]
+    return [] if good else [f"{key} = {shown}: should be {wanted}"]
 
 
 def _is_command(line: str) -> bool:
@@ -224,7 +228,10 @@ def _is_command(line: str) -> bool:
 
 
 def _read_keys(table: object, problems: list[str]) -> dict[str, tuple[str, ...]]:
-    """`skip = "x"` or `skip = ["x", "space"]`; the screen knows which commands there are."""
+    """Return command to keys, of lines such as `skip = "x"` or `skip = ["x", "space"]`.
+
+    The screen checks that the commands exist.
+    """
     if not isinstance(table, dict):
         problems.append('keys: should be a table [keys] of lines such as skip = ["x", "space"]')
         return {}
@@ -239,7 +246,7 @@ def _read_keys(table: object, problems: list[str]) -> dict[str, tuple[str, ...]]
 
 
 def format_settings(settings: Settings) -> str:
-    """A new annotator.toml that holds `settings`, without what is the default."""
+    """Return the text of a new annotator.toml with `settings`, without most defaults."""
     import tomlkit
 
     document = tomlkit.document()

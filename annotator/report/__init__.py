@@ -1,4 +1,4 @@
-"""Figures about a project: for `project_status` and `log`, and as a page to look at."""
+"""Figures about a project: for `status` and `log`, and as a page."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from annotator.project.project import ProjectFolder
 
 @dataclass(frozen=True, slots=True)
 class Markup:
-    """Finished markup; anything else that is put into an element is text."""
+    """Finished markup; any other content of an element is escaped as text."""
 
     text: str
 
@@ -27,7 +27,7 @@ Content = Markup | str | int | float | None
 
 
 def html_element(tag: str, *content: Content, **attributes: object) -> Markup:
-    """`<tag …>content</tag>`; underscores in attribute names stand for dashes."""
+    """Return `<tag …>content</tag>`; underscores in attribute names become dashes."""
     given = {name.rstrip("_").replace("_", "-"): value for name, value in attributes.items()}
     words = "".join(
         f' {name}="{escape_html(str(value))}"' for name, value in given.items() if value is not None
@@ -36,9 +36,9 @@ def html_element(tag: str, *content: Content, **attributes: object) -> Markup:
 
 
 def join_markup(*content: Content) -> Markup:
-    """All of it, one after the other."""
+    """Return all of `content` as one piece of markup."""
     return Markup(
-        "".join(one.text if isinstance(one, Markup) else _content_text(one) for one in content)
+        "".join(part.text if isinstance(part, Markup) else _content_text(part) for part in content)
     )
 
 
@@ -47,7 +47,7 @@ def _content_text(value: str | int | float | None) -> str:
 
 
 def escape_html(text: str) -> str:
-    """Text as HTML, its control and bidi characters made visible."""
+    """Return text as HTML, with its control and bidi characters made visible."""
     return html.escape(make_printable(text), quote=True)
 
 
@@ -57,26 +57,28 @@ LEFT, RIGHT, TOP, BOTTOM = 60, 12, 12, 42
 
 @dataclass(frozen=True, slots=True)
 class ChartCurve:
-    """One series; `low` and `high` are the ends of its band."""
+    """A series of points; `low` and `high` are the edges of its band."""
 
     name: str
     x: Sequence[float]
     y: Sequence[float]
     role: str
-    """Which of the style's colours: "one", "two"."""
+    """The colour, by its name in the style sheet: "one", "two"."""
     low: Sequence[float] = ()
     high: Sequence[float] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ChartScale:
-    """From values to pixels."""
+    """The scale of a chart, from values to pixels; both axes start at 0."""
 
     x: float
-    """The largest x; both axes begin at 0."""
+    """The largest x."""
     y: float
+    """The largest y."""
 
-    def at(self, x: float, y: float) -> tuple[float, float]:
+    def to_pixels(self, x: float, y: float) -> tuple[float, float]:
+        """Return the position of a point, cut off at the edges of the chart."""
         across = LEFT + (WIDTH - LEFT - RIGHT) * min(1.0, x / self.x)
         up = HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * min(1.0, y / self.y)
         return round(across, 1), round(up, 1)
@@ -90,7 +92,7 @@ def line_chart(
     percent: bool,
     level: float | None = None,
 ) -> Markup:
-    """Curves over a common x, with bands, and a dashed line at `level`."""
+    """Return a chart of curves over a common x, with bands, and a dashed line at `level`."""
     drawn = [curve for curve in curves if len(curve.x)]
     top = max([max(curve.y) for curve in drawn] + [1.6 * (level or 0), 1e-9])
     right = max([max(curve.x) for curve in drawn] + [1e-9])
@@ -99,7 +101,7 @@ def line_chart(
     parts += [_draw_band(scale, curve) for curve in drawn if len(curve.low)]
     parts += [_draw_line(scale, curve) for curve in drawn]
     if level is not None:
-        (x0, y), (x1, _) = scale.at(0, level), scale.at(scale.x, level)
+        (x0, y), (x1, _) = scale.to_pixels(0, level), scale.to_pixels(scale.x, level)
         parts.append(html_element("line", x1=x0, x2=x1, y1=y, y2=y, class_="level"))
     picture = html_element(
         "svg", html_element("title", title), *parts,
@@ -109,7 +111,7 @@ def line_chart(
 
 
 def _round_up(value: float, percent: bool) -> float:
-    """A round number above `value`."""
+    """Return a round number above `value`."""
     if percent and value > 0.5:
         return 1.0
     step = 10.0 ** np.floor(np.log10(value))
@@ -120,12 +122,12 @@ def _axes(scale: ChartScale, x_name: str, percent: bool) -> Markup:
     parts = []
     for part in range(5):
         value = scale.y * part / 4
-        (x0, y), (x1, _) = scale.at(0, value), scale.at(scale.x, value)
+        (x0, y), (x1, _) = scale.to_pixels(0, value), scale.to_pixels(scale.x, value)
         words = f"{100 * value:g}\u00a0%" if percent else f"{value:,.1f}".removesuffix(".0")
         parts.append(html_element("line", x1=x0, x2=x1, y1=y, y2=y, class_="grid"))
         parts.append(html_element("text", words, x=x0 - 6, y=y + 4, text_anchor="end"))
     for value in _ticks(scale.x):
-        x, bottom = scale.at(value, 0)
+        x, bottom = scale.to_pixels(value, 0)
         parts.append(html_element("text", f"{value:,g}", x=x, y=bottom + 16, text_anchor="middle"))
     middle = (LEFT + WIDTH - RIGHT) / 2
     parts.append(html_element("text", x_name, x=middle, y=HEIGHT - 4, text_anchor="middle"))
@@ -133,13 +135,13 @@ def _axes(scale: ChartScale, x_name: str, percent: bool) -> Markup:
 
 
 def _ticks(largest: float) -> list[float]:
-    """Some six round numbers from 0 on, those that `largest` reaches."""
+    """Return about six round numbers from 0 to `largest`."""
     step = _round_up(largest / 6, percent=False)
     return [step * k for k in range(int(largest / step) + 1)]
 
 
 def _draw_line(scale: ChartScale, curve: ChartCurve) -> Markup:
-    points = [scale.at(x, y) for x, y in zip(curve.x, curve.y, strict=True)]
+    points = [scale.to_pixels(x, y) for x, y in zip(curve.x, curve.y, strict=True)]
     if len(points) == 1:
         return html_element(
             "circle", cx=points[0][0], cy=points[0][1], r=3, class_=f"dot {curve.role}"
@@ -149,8 +151,8 @@ def _draw_line(scale: ChartScale, curve: ChartCurve) -> Markup:
 
 
 def _draw_band(scale: ChartScale, curve: ChartCurve) -> Markup:
-    there = [scale.at(x, y) for x, y in zip(curve.x, curve.high, strict=True)]
-    back = [scale.at(x, y) for x, y in zip(curve.x, curve.low, strict=True)]
+    there = [scale.to_pixels(x, y) for x, y in zip(curve.x, curve.high, strict=True)]
+    back = [scale.to_pixels(x, y) for x, y in zip(curve.x, curve.low, strict=True)]
     path = " ".join(f"{x},{y}" for x, y in [*there, *reversed(back)])
     return html_element("polygon", points=path, class_=f"band {curve.role}")
 
@@ -164,7 +166,7 @@ def _legend(curves: Sequence[ChartCurve]) -> Markup:
 
 
 def share_bar(low: float, value: float, high: float) -> Markup:
-    """A share from 0 to 1 with its interval, for a cell of a table."""
+    """Return a bar for a share from 0 to 1 and its interval, for a cell of a table."""
     return html_element(
         "svg",
         html_element("rect", x=0, y=3, width=100, height=6, class_="track"),
@@ -191,14 +193,14 @@ _QUALITY = 82
 
 
 class Thumbnails:
-    """Makes `<img>` elements that need no file beside the page."""
+    """Thumbnails of a project's items, as `<img>` elements that hold their image data."""
 
     def __init__(self, project: ProjectFolder) -> None:
         self._folder = ImageFolder(project.images.resolve(), project.settings.max_pixels)
         self._context = project.settings.context
 
     def __call__(self, ref: str) -> Markup:
-        """The item's picture, or the reason why there is none."""
+        """Return the item's image, or a message if it cannot be read."""
         try:
             crop = self._folder.crop(Item.parse(ref), THUMBNAIL_SIZE, self._context)
         except AnnotatorError as error:

@@ -1,4 +1,4 @@
-"""Everything that the report says, as plain values: `annotator report --json`."""
+"""The figures of the report as plain values: `annotator report --json`."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ from annotator.report.status import project_status
 from annotator.session.predict import FittedProject, fit, iter_predictions, unlabelled_rows
 
 _MAX_POINTS = 300
-"""Places at which a curve is given."""
+"""The largest number of points of a curve."""
 _MAX_ITEMS = 24
-"""Items of each list."""
+"""The largest number of items in each list."""
 _WORK_PAUSE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """An item that is worth a look, and why."""
+    """An item worth a look, with the reason."""
 
     ref: str
     label: str | None
@@ -48,8 +48,11 @@ class Example:
 
 
 def collect_figures(project: ProjectFolder, now: float | None = None) -> dict[str, Any]:
-    """All figures of a project. What cannot be had (no features, one class only) is named under
-    "missing", with what to do about it."""
+    """Return all figures of a project.
+
+    "missing" lists the figures that cannot be computed (no features, one class only), with the
+    command that helps.
+    """
     state, difficulty, entries = LogState(), PrequentialScores(), list[Entry]()
     if project.labels_file.exists():
         store = SqliteStore(project.labels_file)
@@ -65,25 +68,25 @@ def collect_figures(project: ProjectFolder, now: float | None = None) -> dict[st
         "status": counts,
         "progress": _progress(entries),
         "difficulty": _difficulty(difficulty),
-        "hardest": [asdict(one) for one in _hardest(state)],
+        "hardest": [asdict(example) for example in _hardest(state)],
         "agreement": measure_agreement(state).as_dict(),
         "proposals": _proposals(project, state),
         "provenance": _provenance(project, entries),
-        **_of_model(project, state, missing),
+        **_model_figures(project, state, missing),
         "missing": missing if counts["items"] else [],
     }
     return found | {"next": _next_commands(project, found)}
 
 
 def _thin_places(values: NDArray[np.float64]) -> NDArray[np.int64]:
-    """At most `_MAX_POINTS` places of a long series, the first and the last among them."""
+    """Return at most `_MAX_POINTS` positions of a series, the first and the last included."""
     return np.unique(
         np.linspace(0, len(values) - 1, min(len(values), _MAX_POINTS)).astype(np.int64)
     )
 
 
 def _progress(entries: Sequence[Entry]) -> dict[str, Any]:
-    """Answers by people over working time: pauses of a minute and more count as nothing."""
+    """Return answers by people over working time, without pauses of a minute or more."""
     at = np.array([e.at for e in entries if e.action in (Action.LABEL, Action.SKIP)
                    and not e.by_machine and e.picked_by != "import"])  # fmt: skip
     if not len(at):
@@ -94,13 +97,16 @@ def _progress(entries: Sequence[Entry]) -> dict[str, Any]:
     return {
         "minutes": worked[places].round(3).tolist(),
         "answers": (places + 1).tolist(),
-        # Of a page that was answered at one go nobody knows how long it took.
+        # The time spent on a page that was submitted at once is not known.
         "per_minute": float(len(at) / worked[-1]) if worked[-1] >= 1 / 60 else None,
     }
 
 
 def _difficulty(difficulty: PrequentialScores) -> dict[str, Any]:
-    """The error on each label as it came, over the last 50: of what was shown, not of the pool."""
+    """Return the model's error on each new label, over the last 50.
+
+    It is the error on the items shown, not on the pool.
+    """
     wrong = difficulty.wrong
     places = _thin_places(wrong) if len(wrong) else np.zeros(0, np.int64)
     return {
@@ -111,7 +117,7 @@ def _difficulty(difficulty: PrequentialScores) -> dict[str, Any]:
 
 
 def _hardest(state: LogState) -> list[Example]:
-    """What the model was most surely wrong about when it was labelled."""
+    """Return the labels that the model contradicted with most confidence before they were given."""
     found = []
     for _, last in state.labels():
         if not last.proba or last.by_machine or last.label not in last.proba:
@@ -119,9 +125,9 @@ def _hardest(state: LogState) -> list[Example]:
         best = max(last.proba, key=last.proba.__getitem__)
         if best != last.label:
             p = last.proba[best]
-            why = f"the model said {best} at {p:.2f} before it was labelled"
+            why = f"before the label the model predicted {best} at {p:.2f}"
             found.append(Example(last.ref, last.label, best, p, why))
-    return sorted(found, key=lambda one: -(one.probability or 0))[:_MAX_ITEMS]
+    return sorted(found, key=lambda example: -(example.probability or 0))[:_MAX_ITEMS]
 
 
 def _proposals(project: ProjectFolder, state: LogState) -> list[dict[str, Any]]:
@@ -130,8 +136,8 @@ def _proposals(project: ProjectFolder, state: LogState) -> list[dict[str, Any]]:
     return [group.as_dict() for group in measure_precision(project, state)]
 
 
-def _of_model(project: ProjectFolder, state: LogState, missing: list[str]) -> dict[str, Any]:
-    """What takes a model: the estimate, shares, confusion, doubtful and suspicious items."""
+def _model_figures(project: ProjectFolder, state: LogState, missing: list[str]) -> dict[str, Any]:
+    """Return the figures that need a model: estimate, shares, confusion, doubtful items."""
     empty: dict[str, Any] = {
         "estimate": None, "history": [], "shares": {}, "forecast": None, "advice": None,
         "confusion": None, "doubtful": [], "suspicious": [], "doubted": 0,
@@ -146,12 +152,12 @@ def _of_model(project: ProjectFolder, state: LogState, missing: list[str]) -> di
         **empty,
         **_estimated(ranking, project.settings.target_error),
         **_out_of_sample_labels(fitted),
-        "doubtful": [asdict(one) for one in _doubtful(fitted, state)],
+        "doubtful": [asdict(example) for example in _doubtful(fitted, state)],
     }
 
 
 def _with_open_rows(fitted: FittedProject) -> Snapshot:
-    """The snapshot with its unlabelled rows open: what is left belongs to the estimate."""
+    """Return the snapshot with its unlabelled rows open: the estimate covers them too."""
     closed = np.zeros(len(fitted.snapshot.closed), bool)
     closed[fitted.snapshot.rows] = True
     return replace(fitted.snapshot, closed=closed, want=1)
@@ -161,7 +167,7 @@ def _estimated(ranking: Ranking, target: float | None) -> dict[str, Any]:
     estimate, past = ranking.estimate, ranking.past
     if estimate is None or not estimate.shown:
         return {}
-    told = advise_stopping(estimate, past.kappas, target)
+    advice = advise_stopping(estimate, past.kappas, target)
     return {
         "estimate": {name: getattr(estimate, name)
                      for name in ("error", "low", "high", "n_eff", "labels")},
@@ -169,44 +175,44 @@ def _estimated(ranking: Ranking, target: float | None) -> dict[str, Any]:
         "shares": {name: asdict(share)
                    for name, share in zip(ranking.classes, estimate.shares, strict=False)},
         "forecast": forecast_labels(past.points, target) if target is not None else None,
-        "advice": asdict(told) if told is not None else None,
+        "advice": asdict(advice) if advice is not None else None,
     }  # fmt: skip
 
 
 def _out_of_sample_labels(fitted: FittedProject) -> dict[str, Any]:
-    """Every label against the model that does not know it (leave-one-out)."""
+    """Compare every label with the model fitted without it (leave-one-out)."""
     y, names = fitted.snapshot.y, fitted.classes
     proba = out_of_sample_proba(fitted.model, fitted.labelled, y)
-    said = proba.argmax(axis=1)
+    predicted = proba.argmax(axis=1)
     counts = np.zeros((len(names), len(names)), np.int64)
-    np.add.at(counts, (y, said), 1)
+    np.add.at(counts, (y, predicted), 1)
     refs = [fitted.features.store.refs[int(row)] for row in fitted.snapshot.rows]
     rows = np.arange(len(y))
-    order = np.argsort(proba[rows, y] - proba[rows, said])[:_MAX_ITEMS]
+    order = np.argsort(proba[rows, y] - proba[rows, predicted])[:_MAX_ITEMS]
     suspicious = [
-        Example(refs[i], names[y[i]], names[said[i]], float(proba[i, said[i]]),
-                f"labelled {names[y[i]]}; without this label the model says {names[said[i]]} "
-                f"at {proba[i, said[i]]:.2f}")
-        for i in order.tolist() if said[i] != y[i]
+        Example(refs[i], names[y[i]], names[predicted[i]], float(proba[i, predicted[i]]),
+                f"labelled {names[y[i]]}; without this label the model predicts "
+                f"{names[predicted[i]]} at {proba[i, predicted[i]]:.2f}")
+        for i in order.tolist() if predicted[i] != y[i]
     ]  # fmt: skip
     return {
         "confusion": {"classes": list(names), "counts": counts.tolist()},
-        "suspicious": [asdict(one) for one in suspicious],
-        "doubted": int((said != y).sum()),
+        "suspicious": [asdict(example) for example in suspicious],
+        "doubted": int((predicted != y).sum()),
     }
 
 
 def _doubtful(fitted: FittedProject, state: LogState) -> list[Example]:
-    """The open items whose two likeliest classes are closest."""
+    """Return the open items whose two likeliest classes are closest."""
     best: list[tuple[float, Example]] = []
     for ref, proba in iter_predictions(fitted, unlabelled_rows(fitted.refs, state)):
         order = np.argsort(proba)
         first, second = int(order[-1]), int(order[-2]) if len(order) > 1 else int(order[-1])
         margin = float(proba[first] - proba[second])
         if len(best) < _MAX_ITEMS or margin < best[-1][0]:
-            one, other = fitted.classes[first], fitted.classes[second]
-            why = f"{one} {proba[first]:.2f}, {other} {proba[second]:.2f}"
-            best.append((margin, Example(ref, None, one, float(proba[first]), why)))
+            likeliest, other = fitted.classes[first], fitted.classes[second]
+            why = f"{likeliest} {proba[first]:.2f}, {other} {proba[second]:.2f}"
+            best.append((margin, Example(ref, None, likeliest, float(proba[first]), why)))
             best = sorted(best, key=lambda pair: pair[0])[:_MAX_ITEMS]
     return [example for _, example in best]
 
@@ -229,33 +235,38 @@ def _provenance(project: ProjectFolder, entries: Sequence[Entry]) -> dict[str, A
 
 
 def _next_commands(project: ProjectFolder, found: dict[str, Any]) -> list[dict[str, str]]:
-    """What to do now: a command and its reason, the most useful first."""
+    """Return the commands to run next with their reasons, the most useful first."""
     folder = shlex.quote(make_printable(str(project.folder)))
     steps = []
     counts = found["status"]
     if counts["items"] and not project.images.is_dir():
-        steps.append((f"annotator doctor {folder}", "the images' folder is not there"))
+        steps.append((f"annotator doctor {folder}", "the images folder does not exist"))
     if counts["features"] is None and counts["items"]:
-        steps.append((f"annotator features {folder}", "there are no features: the order is random"))
+        steps.append(
+            (
+                f"annotator features {folder}",
+                "there are no features yet: items are asked in random order",
+            )
+        )
     if found["suspicious"]:
         why = f"the model doubts {found['doubted']:,} of the labels"
         steps.append((f"annotator review {folder}", why))
-    told = found["advice"]
-    if told and told["stop"] and counts["remaining"]:
-        steps.append((f"annotator finish {folder} --max-error 0.02", told["reason"]))
+    advice = found["advice"]
+    if advice and advice["stop"] and counts["remaining"]:
+        steps.append((f"annotator finish {folder} --max-error 0.02", advice["reason"]))
     if counts["remaining"]:
-        why = f"{plural(counts['remaining'], 'item')} still open"
+        why = f"{plural(counts['remaining'], 'item')} not labelled yet"
         if found["forecast"]:
             more = max(found["forecast"] - counts["labelled"], 0)
             why += (
                 f"; about {plural(more, 'label')} more to the target error"
                 if more <= counts["remaining"]
-                else "; by the trend so far not enough to reach the target error"
+                else "; at the current trend too few to reach the target error"
             )
         steps.append((f"annotator run {folder}", why))
     if counts["labelled"]:
-        why = f"{plural(counts['labelled'], 'label')} to take out"
+        why = f"{plural(counts['labelled'], 'label')} to export"
         steps.append((f"annotator export {folder} labels.csv", why))
     if not counts["items"]:
-        steps.append((f"annotator add {folder} --images DIR", "there is no image yet"))
+        steps.append((f"annotator add {folder} --images DIR", "there are no images yet"))
     return [{"command": command, "why": why} for command, why in steps]

@@ -1,4 +1,4 @@
-"""The report as one page that needs nothing else: no network, no script."""
+"""The report as a single HTML page, without network access or scripts."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from annotator.report.elements import (
 Thumbnail = Callable[[str], Markup]
 _STYLE = Path(__file__).with_name("style.css")
 _MOST_CLASSES = 25
-"""Classes of the confusion table; the most labelled ones."""
+"""The largest number of classes in the confusion table; those with most labels are kept."""
 
 
 def render_page(found: Mapping[str, Any], thumbnail: Thumbnail) -> bytes:
-    """The whole document, UTF-8. `found` is of `figures`."""
+    """Return the page in UTF-8. `found` comes from `collect_figures`."""
     name = Path(found["provenance"]["project"]).name
     body = html_element(
         "main", _head(name, found), _estimate(found), _progress(found), _classes(found),
-        _confusion(found), _proposals(found), _gallery("Likely mislabelled", "Labels that the "
-        "model, fitted without them, doubts most.", found["suspicious"], thumbnail),
+        _confusion(found), _proposals(found), _gallery("Likely mislabelled", "Labels that a "
+        "model fitted without them contradicts most.", found["suspicious"], thumbnail),
         _gallery("Most doubtful", "Open items whose two likeliest classes are closest.",
                  found["doubtful"], thumbnail),
-        _gallery("Hardest", "What the model was most surely wrong about just before the label.",
+        _gallery("Hardest", "Items on which the model was most confidently wrong before the label.",
                  found["hardest"], thumbnail),
         _agreement(found), _provenance(found),
     )  # fmt: skip
@@ -87,7 +87,7 @@ def _head(name: str, found: Mapping[str, Any]) -> Markup:
             class_="tiles",
         ),
         *(html_element("p", words, class_="warn") for words in found["missing"]),
-        html_element("h2", "What to do next"),
+        html_element("h2", "Next steps"),
         html_element("ol", *steps),
     )
 
@@ -104,25 +104,28 @@ def _estimate(found: Mapping[str, Any]) -> Markup:
         words = "difficulty of what was shown (last 50 labels): not the error on the pool"
         curves.append(ChartCurve(words, shown["labels"], shown["error"], "two"))
     if not curves:
-        words = "The estimate begins after some 25 labels of items that were drawn here."
+        words = "The estimate starts after about 25 labels of items that annotator picked."
         return _section("Error", _note(words + _imported(found)))
-    told = html_element("p", found["advice"]["reason"]) if found["advice"] else None
-    return _section("Error", line_chart("Error over labels", "labels", curves, percent=True), told)
+    advice = html_element("p", found["advice"]["reason"]) if found["advice"] else None
+    chart = line_chart("Error over labels", "labels", curves, percent=True)
+    return _section("Error", chart, advice)
 
 
 def _imported(found: Mapping[str, Any]) -> str:
     count = found["provenance"]["picked_by"].get("import", 0)
-    return f" {plural(count, 'label')} came by import." if count else ""
+    if not count:
+        return ""
+    return f" {plural(count, 'label')} {'was' if count == 1 else 'were'} imported."
 
 
 def _progress(found: Mapping[str, Any]) -> Markup:
     progress = found["progress"]
     if not progress["minutes"]:
-        return _section("Progress", _note("Nobody has labelled here yet." + _imported(found)))
+        return _section("Progress", _note("No annotator has labelled here yet." + _imported(found)))
     pace = progress["per_minute"]
     if pace is None:  # one answer, or one page of them
         count = plural(progress["answers"][-1], "answer")
-        return _section("Progress and pace", _note(f"{count} so far; they tell no pace."))
+        return _section("Progress and pace", _note(f"{count} so far; too few to measure the pace."))
     words = f"{pace:.0f} answers a minute of work"
     curve = ChartCurve("answers", progress["minutes"], progress["answers"], "one")
     chart = line_chart("Answers over time", "minutes of work", [curve], percent=False)
@@ -158,7 +161,7 @@ def _confusion(found: Mapping[str, Any]) -> Markup | None:
     order = sorted(range(len(names)), key=lambda i: -sum(counts[i]))[:_MOST_CLASSES]
     rows = [[names[i], *(_cell(counts, i, j) for j in order)] for i in order]
     more = len(names) - len(order)
-    note = f"Rows are labels, columns what the model says without that label{_left(more)}."
+    note = f"Rows: labels. Columns: predictions of a model fitted without that label{_left(more)}."
     return _section("Confusion", _note(note),
                     _table(["", *(names[j] for j in order)], rows, class_="confusion"))  # fmt: skip
 
@@ -196,12 +199,14 @@ def _gallery(
     cards = [
         html_element(
             "figure",
-            thumbnail(one["ref"]),
+            thumbnail(example["ref"]),
             html_element(
-                "figcaption", html_element("code", one["ref"]), html_element("span", one["why"])
+                "figcaption",
+                html_element("code", example["ref"]),
+                html_element("span", example["why"]),
             ),
         )
-        for one in examples
+        for example in examples
     ]
     return _section(title, _note(words), html_element("div", *cards, class_="gallery"))
 
@@ -236,4 +241,4 @@ def _provenance(found: Mapping[str, Any]) -> Markup:
         rows.append([name.replace("_", " "), str(value) if value not in (None, "") else "–"])
     features = found["status"]["features"] or {}
     rows.append(["features", ", ".join(f"{k} {v}" for k, v in features.items()) or "–"])
-    return _section("Where this comes from", _table(["", ""], rows, class_="plain"))
+    return _section("Provenance", _table(["", ""], rows, class_="plain"))

@@ -1,4 +1,4 @@
-"""Figures about a project, for `project_status` and `log`."""
+"""Figures about a project, for `annotator status` and `annotator log`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _BREAK_SECONDS = 60.0
 
 
 def project_status(project: ProjectFolder) -> dict[str, Any]:
-    """What `annotator status --json` prints."""
+    """Return the figures of `annotator status --json`."""
     state = LogState()
     if project.labels_file.exists():
         store = SqliteStore(project.labels_file)
@@ -38,7 +38,8 @@ def project_status(project: ProjectFolder) -> dict[str, Any]:
     names = [*project.settings.names, *sorted(set(counts) - set(project.settings.names), key=str)]
     models = [entry for entry in labels if entry.model]
     refs = load_refs(project)
-    answered = int((refs.rows(list(state.standing)) >= 0).sum())  # some images may have gone
+    # Items may have been removed from refs.csv after they were answered.
+    answered = int((refs.rows(list(state.standing)) >= 0).sum())
     return {
         "project": str(project.folder),
         "items": len(refs),
@@ -58,7 +59,7 @@ def project_status(project: ProjectFolder) -> dict[str, Any]:
 
 
 def median_label_seconds(times: list[float]) -> float | None:
-    """The median time from one label to the next, in seconds, pauses of a minute left out."""
+    """Return the median time between labels in seconds, without pauses of a minute or more."""
     times = sorted(times)
     gaps = [after - before for before, after in zip(times, times[1:], strict=False)]
     gaps = [gap for gap in gaps if gap < _BREAK_SECONDS]
@@ -77,7 +78,7 @@ def _features(project: ProjectFolder) -> dict[str, Any] | None:
 
 
 def format_status(found: dict[str, Any]) -> str:
-    """The same for a person."""
+    """Return the figures of `project_status` as text."""
     share = found["labelled"] / found["items"] if found["items"] else 0
     features = found["features"]
     lines = [
@@ -91,7 +92,7 @@ def format_status(found: dict[str, Any]) -> str:
     if found["seconds_per_label"] is not None:
         lines.append(f"{found['seconds_per_label']:.1f} s a label")
     if features is None:
-        lines.append("no features yet: `annotator features` or `annotator run` computes them")
+        lines.append("no features yet; `annotator features` or `annotator run` computes them")
     elif "error" in features:
         lines.append(f"features: {features['error']}")
     else:
@@ -102,11 +103,11 @@ def format_status(found: dict[str, Any]) -> str:
 
 
 def format_entry(entry: Entry) -> str:
-    """A row of the log in one line, safe for a terminal."""
-    at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry.at))
-    what = f"{entry.action} {make_printable(entry.label)}" if entry.label else str(entry.action)
+    """Return a row of the log as one line, safe for a terminal."""
+    day = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry.at))
+    action = f"{entry.action} {make_printable(entry.label)}" if entry.label else str(entry.action)
     if entry.action is Action.UNDO:
-        what = f"undo of {(entry.extra or {}).get('undoes')}"
+        action = f"undo of {(entry.extra or {}).get('undoes')}"
     note = f"  {make_printable(entry.note)}" if entry.note else ""
-    who = make_printable(entry.annotator)
-    return f"{entry.seq:>6}  {at}  {who}  {what}  {make_printable(entry.ref)}{note}"
+    name = make_printable(entry.annotator)
+    return f"{entry.seq:>6}  {day}  {name}  {action}  {make_printable(entry.ref)}{note}"
