@@ -23,6 +23,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from annotator.detection.backbone import PatchNetwork
 from annotator.detection.dbscan import dbscan
+from annotator.detection.detections import iou
 from annotator.detection.lost import (
     DiscoveredObject,
     PatchFeatures,
@@ -34,7 +35,7 @@ from annotator.detection.lost import (
     select_seeds,
     tokencut,
 )
-from annotator.detection.proposal import Proposal, iou
+from annotator.detection.proposal import Proposal
 from annotator.items.refs import Box, Item
 from annotator.log.entries import Action, Entry, replay
 from annotator.proposals import ProposalTable, ProposalWriter, open_proposal_project

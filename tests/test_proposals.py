@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator.detection.proposal import Proposal, ProposalMember, clip_box, iou, suppress_overlaps
+from annotator.detection.detections import iou
+from annotator.detection.proposal import Proposal, ProposalMember, clip_box, suppress_overlaps
 from annotator.errors import ProjectError, RefError
 from annotator.items.boxes import format_box, parse_box
 from annotator.items.refs import Box, Item

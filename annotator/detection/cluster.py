@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from annotator.detection.dbscan import UnitVectors, dbscan
 from annotator.errors import ExtraMissing, FeatureError
+from annotator.learn.rows import scale_to_unit
 
 ClusterMethod = Literal["kmeans", "dbscan", "hdbscan"]
 CLUSTER_METHODS: tuple[ClusterMethod, ...] = ("kmeans", "dbscan", "hdbscan")
@@ -62,7 +63,7 @@ def cluster_vectors(
     """
     if not len(vectors):
         raise FeatureError("no item has features; compute them with `annotator features`")
-    unit = _unit(vectors)
+    unit = scale_to_unit(vectors)
     if method == "dbscan":
         found = dbscan(unit, eps, min_size, progress)
     elif method == "hdbscan":
@@ -70,11 +71,6 @@ def cluster_vectors(
     else:
         found = _kmeans(unit, count, seed)
     return _sort_by_size(unit, found)
-
-
-def _unit(vectors: NDArray[np.floating[Any]]) -> UnitVectors:
-    rows = np.asarray(vectors, np.float32)
-    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12))
 
 
 def _kmeans(unit: UnitVectors, count: int | None, seed: int) -> NDArray[np.int64]:

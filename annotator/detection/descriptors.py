@@ -15,6 +15,7 @@ from annotator.detection.onnxfiles import INSTALL_COMMAND, OnnxFile, find_onnx
 from annotator.errors import FeatureError
 from annotator.features.weights import require_package
 from annotator.items.refs import make_printable
+from annotator.learn.rows import scale_to_unit
 
 FaceImages = NDArray[np.uint8]
 FaceVectors = NDArray[np.float32]
@@ -114,9 +115,10 @@ def _onnx_errors() -> tuple[type[Exception], ...]:
 
 
 def _unit(vectors: FaceVectors) -> FaceVectors:
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(np.where(lengths > 0, vectors / lengths, np.nan), np.float32)
+    with np.errstate(invalid="ignore"):
+        unit = scale_to_unit(vectors)
+    unit[~unit.any(axis=1)] = np.nan
+    return unit
 
 
 def _no_descriptor(file: OnnxFile, error: Exception) -> FeatureError:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from annotator.items.refs import Box
+
 FloatArray = NDArray[np.float64]
 
 
@@ -115,6 +117,16 @@ def clean_detections(
     }
     good = replace(detections, boxes=boxes).take(np.flatnonzero(finite & scored & filled))
     return good, {reason: count for reason, count in reasons.items() if count}
+
+
+def iou(a: Box, b: Box) -> float:
+    """Return the intersection over union of two boxes, from 0 to 1."""
+    across = min(a.right, b.right) - max(a.x, b.x)
+    down = min(a.bottom, b.bottom) - max(a.y, b.y)
+    if across <= 0 or down <= 0:
+        return 0.0
+    common = across * down
+    return common / (a.w * a.h + b.w * b.h - common)
 
 
 def compute_ious(boxes: FloatArray, box: FloatArray) -> FloatArray:

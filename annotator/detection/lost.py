@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.items.refs import Box
+from annotator.learn.rows import scale_to_unit
 
 DEFAULT_SEEDS = 40
 DEFAULT_K_PATCHES = 100
@@ -177,8 +178,7 @@ def _second_eigenvector(flat: NDArray[np.float32], tau: float) -> NDArray[np.flo
 
     if len(flat) < 3:
         return None
-    norms = np.linalg.norm(flat, axis=1, keepdims=True)
-    unit = flat / np.maximum(norms, 1e-12)
+    unit = scale_to_unit(flat)
     edges = np.where(unit @ unit.T > tau, np.float32(1), np.float32(EPSILON))
     root = 1 / np.sqrt(edges.sum(axis=1))
     # The same vectors as of the generalised problem: y = D^-1/2 z, of the two largest of

@@ -13,6 +13,8 @@ from annotator.errors import FeatureError
 from annotator.features.backbones import choose_device, choose_dtype
 from annotator.features.weights import find_weights, opening_errors, require_package
 from annotator.items.refs import Box, make_printable
+from annotator.learn.calibrate import softmax
+from annotator.learn.rows import scale_to_unit
 
 DEFAULT_CLASSIFIER = "facebook/convnext-base-224-22k"
 DEFAULT_ZERO_SHOT = "google/siglip2-base-patch16-224"
@@ -64,7 +66,7 @@ class ImageClassifier:
         """By softmax over the classes; of several synonyms the first one names."""
         logits = self._net.run(pictures, lambda model, inputs: model(**inputs).logits)
         short = [label.split(",")[0].strip() or label for label in self.classes]
-        return _best(_softmax(logits), short, top)
+        return _best(softmax(logits), short, top)
 
 
 class ZeroShotClassifier:
@@ -89,18 +91,18 @@ class ZeroShotClassifier:
                 f"apart; name one for pictures and text, such as {DEFAULT_ZERO_SHOT}"
             )
         texts = [prompt.format(word.lower()) for word in class_names]
-        self._texts = _unit(self._net.texts(texts))
+        self._texts = scale_to_unit(self._net.texts(texts))
         bias = getattr(model, "logit_bias", None)
         self._bias = None if bias is None else float(bias.detach().float().reshape(-1)[0])
         self._scale = float(model.logit_scale.detach().float().exp().reshape(-1)[0])
 
     def __call__(self, pictures: Sequence[Image.Image], top: int) -> list[list[NameProbability]]:
         """Among several words the softmax over them; for a single one SigLIP's sigmoid."""
-        vectors = _unit(self._net.run(pictures, _image_features))
+        vectors = scale_to_unit(self._net.run(pictures, _image_features))
         logits = self._scale * vectors @ self._texts.T
         if len(self.words) == 1:
             return _best(1 / (1 + np.exp(-logits - (self._bias or 0.0))), self.words, top)
-        return _best(_softmax(logits), self.words, top)
+        return _best(softmax(logits), self.words, top)
 
 
 def square_around(box: Box, size: tuple[int, int], context: float = CROP_CONTEXT) -> Box:
@@ -184,15 +186,6 @@ def _array(tensor: Any) -> NDArray[np.float32]:
     """What a network gives, be it a tensor or an output that holds one."""
     tensor = getattr(tensor, "pooler_output", tensor)
     return np.asarray(tensor.float().cpu().numpy(), np.float32)
-
-
-def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12))
-
-
-def _softmax(logits: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
 def _best(

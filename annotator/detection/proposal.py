@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from annotator.detection.detections import iou
 from annotator.errors import ImageError
 from annotator.items.refs import Box, Item, make_printable
 
@@ -87,16 +88,6 @@ def clip_box(box: Box, size: tuple[int, int]) -> Box | None:
     if right - left < 0.01 or bottom - top < 0.01:
         return None
     return Box(left, top, round(right - left, 2), round(bottom - top, 2))
-
-
-def iou(a: Box, b: Box) -> float:
-    """Intersection over union, from 0 to 1."""
-    across = min(a.right, b.right) - max(a.x, b.x)
-    down = min(a.bottom, b.bottom) - max(a.y, b.y)
-    if across <= 0 or down <= 0:
-        return 0.0
-    common = across * down
-    return common / (a.w * a.h + b.w * b.h - common)
 
 
 def suppress_overlaps(proposals: Sequence[Proposal], max_iou: float) -> list[Proposal]:

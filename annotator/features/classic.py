@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from annotator.features.dictionary import Floats, extract_patches, load_filters
 from annotator.features.extractor import Pixels
+from annotator.learn.rows import scale_to_unit
 
 SIDE = 64
 _AT_ONCE = 32
@@ -53,7 +54,7 @@ class ClassicExtractor:
         )
 
     def _features(self, pictures: Pixels) -> Floats:
-        parts = [weight * _normalize_rows(part(pictures)) for weight, part in self._parts]
+        parts = [weight * scale_to_unit(part(pictures)) for weight, part in self._parts]
         return np.concatenate(parts, axis=1).astype(np.float32)
 
 
@@ -147,7 +148,3 @@ def _luma(pictures: Pixels) -> Floats:
     """Luma of ITU-R BT.601, 0 to 1."""
     luma = np.array([0.299, 0.587, 0.114], np.float32) / np.float32(255)
     return np.asarray(pictures.astype(np.float32) @ luma, np.float32)
-
-
-def _normalize_rows(rows: Floats) -> Floats:
-    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-9), np.float32)

@@ -36,6 +36,12 @@ def normalize_rows(rows: Matrix, names: Rows | None = None) -> NDArray[np.float3
     return np.asarray(found / length[:, None])
 
 
+def scale_to_unit(rows: Matrix) -> NDArray[np.float32]:
+    """Return rows (m, d) divided by their lengths, as float32; a row of zeros stays as it is."""
+    found = np.asarray(rows, np.float32)
+    return np.asarray(found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12))
+
+
 def _raise_unusable(rows: Matrix, bad: Rows, names: Rows) -> FeatureError:
     problems = [
         f"row {name}: {'all zeros' if not rows[i].any() else 'holds NaN or infinite numbers'}"

@@ -13,7 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from annotator.detection.proposal import Proposal, iou
+from annotator.detection.detections import iou
+from annotator.detection.proposal import Proposal
 from annotator.errors import ProjectError
 from annotator.items.atomic import Held, lock_file
 from annotator.items.refs import Box, Item, make_printable, split_ref

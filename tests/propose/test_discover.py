@@ -14,10 +14,10 @@ from typer.testing import CliRunner
 
 from annotator.cli.app import app
 from annotator.detection.backbone import PatchNetwork
+from annotator.detection.detections import iou
 from annotator.detection.lost import lost
 from annotator.detection.names import ImageClassifier, ZeroShotClassifier, square_around
 from annotator.detection.objects import ObjectSearch, discover_objects
-from annotator.detection.proposal import iou
 from annotator.errors import ExtraMissing, FeatureError
 from annotator.images import ImageFolder
 from annotator.items.refs import Box, Item
