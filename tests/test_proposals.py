@@ -22,7 +22,6 @@ from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
 from annotator.proposals import (
-    ProcessedImages,
     ProposalPrior,
     ProposalTable,
     ProposalWriter,
@@ -30,6 +29,7 @@ from annotator.proposals import (
     read_proposals,
 )
 from annotator.proposals.precision import measure_precision
+from annotator.proposals.runs import ProcessedImages
 from annotator.session.session import LabelSession
 from tests.proposing import label, photos, proposal, state_of, write
 

@@ -30,7 +30,7 @@ def test_details_that_are_no_json_are_named(project: ProjectFolder) -> None:
 
 def test_a_cache_that_cannot_be_written_is_said(project: ProjectFolder) -> None:
     (project.folder / ".cache").write_text("in the way")
-    with pytest.raises(ProjectError, match="cannot be written"):
+    with pytest.raises(ProjectError, match=r"cannot lock proposals\.lock"):
         ProposalWriter(project)
 
 

@@ -1,4 +1,4 @@
-"""cluster: items that look alike, as pages, as names and as an order of the queue."""
+"""cluster: items that look alike, as pages, with names, and as an order of the queue."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from annotator.cli.model_runs import DeviceOption
+from annotator.cli.model_runs import print_message
+from annotator.cli.option_types import DeviceOption, JsonOption, check_choice
 from annotator.items.refs import make_printable, shell_quoted
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from annotator.project.project import ProjectFolder
     from annotator.proposals.clusters import ItemCluster
 
-QUEUE_ORDERS = ("typical", "runs")
 _SHOWN = 20
 
 
@@ -26,110 +26,72 @@ def cluster(
     project: Annotated[Path, typer.Argument(metavar="PROJECT", help="A project with features.")],
     method: Annotated[str, typer.Option(help="kmeans, dbscan or hdbscan.")] = "kmeans",
     count: Annotated[
-        int | None, typer.Option(min=1, help="Clusters of kmeans [one for 24 items].")
+        int | None, typer.Option(min=1, help="Number of kmeans clusters [one per 24 items].")
     ] = None,
     eps: Annotated[
-        float, typer.Option(min=0, max=2, help="Of dbscan: the cosine distance of neighbours.")
+        float, typer.Option(min=0, max=2, help="Maximum cosine distance of neighbours (dbscan).")
     ] = 0.3,
     min_size: Annotated[
-        int, typer.Option(min=1, help="Of dbscan and hdbscan: items that make a cluster.")
+        int, typer.Option(min=1, help="Minimum number of items of a cluster (dbscan, hdbscan).")
     ] = 5,
     features: Annotated[
-        Path | None, typer.Option(help="Another folder of features [that of the project].")
+        Path | None, typer.Option(help="Another folder of features [the project's].")
     ] = None,
     sample: Annotated[
-        int | None, typer.Option(min=1, help="Only so many items, drawn at random.")
+        int | None, typer.Option(min=1, help="Only this number of items, drawn at random.")
     ] = None,
     queue: Annotated[
         str | None,
-        typer.Option(help="Ask first: typical (one item a cluster) or runs (cluster by cluster)."),
+        typer.Option(help="Ask first: typical (one item per cluster) or runs (all, by cluster)."),
     ] = None,
     names: Annotated[
         str, typer.Option(help="A classifier that names clusters without labels; or none.")
     ] = "none",
     classes: Annotated[
-        str | None, typer.Option(help="Names of your own to choose from, by SigLIP 2.")
+        str | None, typer.Option(help="Your own names, for SigLIP 2 to choose from.")
     ] = None,
     device: DeviceOption = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Print the clusters as JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Put items that look alike together: pages to label at one go, names, an order to ask in.
+    """Group items that look alike: pages to label at once, names, an order to ask in.
 
     \b
     annotator cluster p                                 then: annotator browse p --order clusters
     annotator cluster p --method dbscan --eps 0.2 --queue typical
     annotator cluster p --names convnext-base
     """
+    from annotator.detection.cluster import CLUSTER_METHODS
+    from annotator.features.store import FeatureStore
     from annotator.project.item_pool import load_refs
     from annotator.project.project import ProjectFolder
-    from annotator.proposals.clusters import prioritize_clusters, write_item_clusters
+    from annotator.proposals import clusters
 
-    _check_options(method, queue)
+    check_choice(method, CLUSTER_METHODS, "--method")
+    if queue is not None:
+        check_choice(queue, clusters.QUEUE_ORDERS, "--queue")
     opened = ProjectFolder.open(project)
     namer = _open_namer(names, classes, device)
     refs = load_refs(opened)
-    found, without = _compute_clusters(
-        opened, refs, features, sample, namer, (method, count, eps, min_size)
-    )
-    write_item_clusters(opened, refs, found)
-    asked = prioritize_clusters(opened, refs, found, queue) if queue else 0
-    _print_clusters(opened, refs, found, without, asked, as_json)
-
-
-def _check_options(method: str, queue: str | None) -> None:
-    from annotator.detection.cluster import CLUSTER_METHODS
-
-    if method not in CLUSTER_METHODS:
-        raise typer.BadParameter(
-            f"{method} is none of {', '.join(CLUSTER_METHODS)}", param_hint="--method"
-        )
-    if queue is not None and queue not in QUEUE_ORDERS:
-        raise typer.BadParameter(
-            f"{queue} is none of {', '.join(QUEUE_ORDERS)}", param_hint="--queue"
-        )
+    store = FeatureStore.open(features or opened.features_folder)
+    found = clusters.find_item_clusters(
+        opened, refs, store, next(known for known in CLUSTER_METHODS if known == method),
+        count=count, eps=eps, min_size=min_size, sample=sample, namer=namer,
+        progress=_show_percent,
+    )  # fmt: skip
+    clusters.write_item_clusters(opened, refs, found)
+    asked = clusters.prioritize_clusters(opened, refs, found, queue) if queue else 0
+    (_print_json if as_json else _print_clusters)(opened, refs, found, asked)
 
 
 def _open_namer(names: str, classes: str | None, device: str) -> ImageNamer | None:
     from annotator.cli.project_options import parse_classes
 
-    words = [info.name for info in parse_classes(classes)]
-    if names == "none" and not words:
+    class_names = [info.name for info in parse_classes(classes)]
+    if names == "none" and not class_names:
         return None
-    from annotator.detection import names as naming
+    from annotator.detection.names import open_namer
 
-    if words:
-        name = naming.DEFAULT_ZERO_SHOT if names == "none" else names
-        return naming.ZeroShotClassifier(words, name, device=device)
-    return naming.ImageClassifier(names, device=device)
-
-
-def _compute_clusters(
-    opened: ProjectFolder,
-    refs: RefTable,
-    features: Path | None,
-    sample: int | None,
-    namer: ImageNamer | None,
-    options: tuple[Any, int | None, float, int],
-) -> tuple[list[ItemCluster], int]:
-    """The clusters, and how many items are in none."""
-    from annotator.detection.cluster import cluster_vectors as compute
-    from annotator.features.store import FeatureStore
-    from annotator.log.entries import LogState, replay
-    from annotator.log.store import SqliteStore
-    from annotator.proposals.clusters import ClusterNamer, build_item_clusters, select_featured_rows
-
-    method, count, eps, min_size = options
-    store = FeatureStore.open(features or opened.features_folder)
-    rows, vectors = select_featured_rows(store, refs, sample, opened.settings.seed)
-    clustering = compute(
-        vectors, method, count=count, eps=eps, min_size=min_size, seed=opened.settings.seed,
-        progress=_show_percent,
-    )  # fmt: skip
-    state = LogState()
-    if opened.labels_file.exists():
-        state = replay(SqliteStore(opened.labels_file).entries())
-    found = build_item_clusters(clustering, rows, refs, ClusterNamer(opened, state, namer))
-    return found, len(refs) - sum(len(group.rows) for group in found)
+    return open_namer(None if names == "none" else names, class_names, device=device)
 
 
 def _show_percent(share: float) -> None:
@@ -138,44 +100,49 @@ def _show_percent(share: float) -> None:
         typer.echo(f"\r{share:.0%} of the pairs compared", err=True, nl=bool(end))
 
 
+def _count_without(refs: RefTable, clusters: list[ItemCluster]) -> int:
+    return len(refs) - sum(len(group.rows) for group in clusters)
+
+
 def _print_clusters(
-    opened: ProjectFolder,
-    refs: RefTable,
-    item_clusters: list[ItemCluster],
-    without: int,
-    asked: int,
-    as_json: bool,
+    project: ProjectFolder, refs: RefTable, clusters: list[ItemCluster], asked: int
 ) -> None:
     from annotator.items.refs import plural
 
-    if as_json:
-        clusters = [
-            _cluster_as_dict(number, group, refs) for number, group in enumerate(item_clusters)
-        ]
-        told = {"clusters": clusters, "in_none": without, "asked_first": asked}
-        typer.echo(json.dumps(told, ensure_ascii=False, indent=1))
-        return
-    for number, group in enumerate(item_clusters[:_SHOWN]):
-        said = group.suggestion
+    for number, group in enumerate(clusters[:_SHOWN]):
+        suggestion = group.suggestion
         name = (
-            f"  {make_printable(said.name)} ({said.share:.0%} of {make_printable(said.by)})"
-            if said
+            f"  {make_printable(suggestion.name)} "
+            f"({suggestion.share:.0%} of {make_printable(suggestion.by)})"
+            if suggestion
             else ""
         )
         size, first = len(group.rows), make_printable(refs[int(group.rows[0])])
         typer.echo(f"{number:>4}: {plural(size, 'item'):>13}{name}  {first}")
-    if len(item_clusters) > _SHOWN:
-        typer.echo(f"  … and {len(item_clusters) - _SHOWN:,} smaller ones")
-    folder = shell_quoted(opened.folder)
-    typer.echo(
-        f"{plural(len(item_clusters), 'cluster')}; in none: {plural(without, 'item')}", err=True
-    )
-    if not item_clusters:
-        typer.echo("try a larger --eps, a smaller --min-size, or --method kmeans", err=True)
+    if len(clusters) > _SHOWN:
+        typer.echo(f"  … and {plural(len(clusters) - _SHOWN, 'smaller cluster')}")
+    without = plural(_count_without(refs, clusters), "item")
+    print_message(f"{plural(len(clusters), 'cluster')}; in none: {without}")
+    if not clusters:
+        print_message("Try a larger --eps, a smaller --min-size, or --method kmeans.")
         return
+    folder = shell_quoted(project.folder)
     if asked:
-        typer.echo(f"asked first: {plural(asked, 'item')}: annotator run {folder}", err=True)
-    typer.echo(f"page by page: annotator browse {folder} --order clusters", err=True)
+        print_message(f"asked first: {plural(asked, 'item')}: annotator run {folder}")
+    print_message(f"page by page: annotator browse {folder} --order clusters")
+
+
+def _print_json(
+    project: ProjectFolder, refs: RefTable, clusters: list[ItemCluster], asked: int
+) -> None:
+    document = {
+        "clusters": [
+            _cluster_as_dict(number, group, refs) for number, group in enumerate(clusters)
+        ],
+        "in_none": _count_without(refs, clusters),
+        "asked_first": asked,
+    }
+    typer.echo(json.dumps(document, ensure_ascii=False, indent=1))
 
 
 def _cluster_as_dict(number: int, group: ItemCluster, refs: RefTable) -> dict[str, Any]:
@@ -191,3 +158,4 @@ def _cluster_as_dict(number: int, group: ItemCluster, refs: RefTable) -> dict[st
 
 
 COMMANDS = {"cluster": cluster}
+"""The functions that this module adds to the command line."""

@@ -1,4 +1,4 @@
-"""identities: the review of clusters as identities, and who is where as JSON."""
+"""identities: the review of clusters as identities, and their export as JSON."""
 
 from __future__ import annotations
 
@@ -8,32 +8,34 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from annotator.cli.model_runs import format_left_out
+from annotator.cli.model_runs import format_left_out, print_message
 from annotator.cli.project_options import AnnotatorOption, GraphicsOption, ThemeOption
 from annotator.errors import ProjectError
 from annotator.items.refs import make_printable, shell_quoted
 
 if TYPE_CHECKING:
     from annotator.project.project import ProjectFolder
-    from annotator.tui.app import LabelApp
+    from annotator.tui.host import ScreenHost
 
 
 def identities(
-    folder: Annotated[Path, typer.Argument(metavar="PROJECT", help="Of faces, or of clusters.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="PROJECT", help="A project with faces or clusters.")
+    ],
     export: Annotated[
         Path | None,
-        typer.Option(help="Write frames and clusters as JSON here (- for standard output)."),
+        typer.Option(help="Write frames and clusters as JSON to this file (-: standard output)."),
     ] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace the file if it is there.")] = False,
-    word: Annotated[str, typer.Option(help="Identities without a name are called so.")] = "person",
+    word: Annotated[str, typer.Option(help="Word for an identity without a name.")] = "person",
     again: Annotated[
-        bool, typer.Option("--again", help="Show what is labelled already once more.")
+        bool, typer.Option("--again", help="Also show items that have a label.")
     ] = False,
     annotator: AnnotatorOption = None,
     graphics: GraphicsOption = None,
     theme: ThemeOption = None,
 ) -> None:
-    """Put identities right, page by page: confirm, name, merge, divide, move out, noise.
+    """Correct identities page by page: confirm, name, merge, split, move out, mark as noise.
 
     \b
     annotator identities photos.faces
@@ -61,11 +63,11 @@ def _review_identities(
     name = make_printable(str(project.folder))
     if not (project.folder / CLUSTERS_FILE).is_file():
         raise ProjectError(
-            f"{name} has no clusters: make them with `annotator faces IMAGES` "
-            f"or `annotator cluster {shell_quoted(project.folder)}`"
+            f"{name} has no clusters. Make them with `annotator faces IMAGES` "
+            f"or `annotator cluster {shell_quoted(project.folder)}`."
         )
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise ProjectError("pages need a terminal; over ssh give a command with `ssh -t`")
+        raise ProjectError("Pages need a terminal. Over ssh, run the command with `ssh -t`.")
     settings = override_settings(project.settings, **given)
     project = replace(project, settings=settings)
     from annotator.proposals.faces import find_unclustered_faces
@@ -73,11 +75,11 @@ def _review_identities(
 
     loose = find_unclustered_faces(project)
 
-    def opening(app: LabelApp) -> None:
+    def opening(host: ScreenHost) -> None:
         # Not before: Textual reads the environment that the terminal's answers decide.
         from annotator.tui.pages.open import open_identities
 
-        open_identities(app, loose, word=word, again=again)
+        open_identities(host, loose, word=word, again=again)
 
     receipt = run_label_app(
         project, annotator=settings.annotator or getpass.getuser(),
@@ -91,31 +93,24 @@ def _review_identities(
 def _export_identities(project: ProjectFolder, file: Path, overwrite: bool) -> None:
     import json
 
-    from annotator.log.entries import replay
-    from annotator.log.store import SqliteStore
-    from annotator.proposals.faces import build_faces_document, read_faces, write_faces_document
+    from annotator.proposals.faces import load_faces_document, read_faces, write_faces_document
 
     if not len(read_faces(project)):
         name = make_printable(str(project.folder))
         command = f"annotator export {shell_quoted(project.folder)}"
-        raise ProjectError(f"{name} has no faces; its labels go out with `{command}`")
-    store = SqliteStore(project.labels_file)
-    try:
-        left_out: list[str] = []
-        found = build_faces_document(project, replay(store.entries()), 0.0, left_out.append)
-    finally:
-        store.close()
-    for line in format_left_out(left_out):
-        typer.echo(line, err=True)
+        raise ProjectError(f"{name} has no faces. `{command}` exports its labels.")
+    document, faults = load_faces_document(project)
+    for line in format_left_out(faults):
+        print_message(line)
     if str(file) == "-":
-        typer.echo(json.dumps(found, ensure_ascii=False))
+        typer.echo(json.dumps(document, ensure_ascii=False))
         return
     if file.exists() and not overwrite:
         raise ProjectError(
-            f"{make_printable(str(file))} is there already; give --overwrite to replace it"
+            f"{make_printable(str(file))} exists already. Replace it with --overwrite."
         )
-    write_faces_document(file, found)
+    write_faces_document(file, document)
 
 
 COMMANDS = {"identities": identities}
-"""What this module adds to the command line."""
+"""The functions that this module adds to the command line."""

@@ -1,10 +1,10 @@
-"""Models over all images of a project: what their commands have in common."""
+"""The output of models that run over all images of a project: progress, report, next command."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -13,73 +13,37 @@ from annotator.errors import bullet_list
 from annotator.items.refs import make_printable, shell_quoted
 
 if TYPE_CHECKING:
-    from annotator.detection.detectors import Detector
-    from annotator.detection.passes import DetectionPasses
-    from annotator.detection.results import DetectionCache
     from annotator.features.pipeline import ExtractionReport
     from annotator.project.project import ProjectFolder
-
-ImagesArgument = Annotated[Path, typer.Argument(metavar="IMAGES|PROJECT", help="What to look at.")]
-ProjectOption = Annotated[
-    Path | None, typer.Option(help="Where the boxes of a folder go [IMAGES.boxes].")
-]
-IouOption = Annotated[
-    float, typer.Option(min=0, max=1, help="Boxes that overlap more are one object.")
-]
-TtaOption = Annotated[
-    str | None, typer.Option(help="Look once more at changed pictures: flip, min-max, or both.")
-]
-DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
-DtypeOption = Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")]
-WorkersOption = Annotated[int | None, typer.Option(min=1, help="Threads that decode [one a core].")]
-ProgressOption = Annotated[str, typer.Option(help="auto, none or json.", hidden=True)]
+    from annotator.proposals.runs import RunOutput, RunStep
 
 
-def open_image_project(
-    images: Path, folder: Path | None, left_out: list[str], classes: Sequence[str] = ()
-) -> tuple[ProjectFolder, list[str]]:
-    """The project that proposals go to, and all images; `left_out` gets what cannot be listed."""
-    from annotator.items.listing import SkippedFiles
-    from annotator.proposals import open_proposal_project
-    from annotator.proposals.opening import list_image_paths
+@contextmanager
+def open_run_output(progress: str) -> Iterator[RunOutput]:
+    """Yield the output of a run on this terminal; leave with 130 if the run is stopped.
 
-    opened = open_proposal_project(images, folder, classes)
-    unlisted = SkippedFiles()
-    paths = list_image_paths(opened, unlisted)
-    left_out += unlisted.names
-    return opened, paths
+    `progress` is auto, none or json.
+    """
+    from annotator.proposals.runs import RunOutput, RunStep, RunStopped
+
+    @contextmanager
+    def step(name: str, unit: str) -> Iterator[RunStep]:
+        with open_progress_output(progress, name, unit) as show, catch_stop_signals() as stop:
+            yield RunStep(show, stop)
+
+    try:
+        yield RunOutput(step, print_report, print_message)
+    except RunStopped:
+        exit_if_stopped(complete=False)
 
 
-def run_detector(
-    opened: ProjectFolder,
-    paths: Sequence[str],
-    detector: Detector,
-    name: str,
-    passes: DetectionPasses,
-    workers: int | None,
-    progress: str,
-) -> tuple[DetectionCache, ExtractionReport]:
-    """What a detector finds in all images that it has not seen; leaves with 130 if stopped."""
-    from annotator.detection.detect import detect_images as run
-    from annotator.detection.results import DetectionCache
-
-    described = {**detector.describe(), **passes.describe()}
-    results = DetectionCache(opened.folder / ".cache" / "detect", described)
-    with (
-        open_progress_output(progress, name, "images") as report_progress,
-        catch_stop_signals() as stop,
-    ):
-        report = run(
-            paths, opened.images.resolve(), detector, results, passes,
-            max_pixels=opened.settings.max_pixels, workers=workers,
-            progress=report_progress, stop=stop,
-        )  # fmt: skip
-    print_report(report, name)
-    return results, report
+def print_message(text: str) -> None:
+    """Print a remark on standard error."""
+    typer.echo(text, err=True)
 
 
 def print_report(report: ExtractionReport, name: str, unit: str = "image") -> None:
-    """What one model did; leaves with 130 where it was stopped."""
+    """Print the number of answers of a model, and its rate."""
     from annotator.items.refs import plural
 
     rate = (
@@ -87,32 +51,29 @@ def print_report(report: ExtractionReport, name: str, unit: str = "image") -> No
         if report.computed and report.seconds
         else ""
     )
-    typer.echo(
+    print_message(
         f"{make_printable(name)}: {plural(report.computed, unit)} now{rate}, "
-        f"{report.done:,} of {report.of:,} have an answer",
-        err=True,
+        f"{report.done:,} of {report.of:,} have an answer"
     )
-    exit_if_stopped(report.complete)
 
 
 def exit_if_stopped(complete: bool) -> None:
+    """Leave with 130 after a run that is not complete."""
     if not complete:
-        typer.echo("stopped; the same command goes on where it was", err=True)
+        print_message("Stopped. Run the same command to resume.")
         raise typer.Exit(130)
 
 
 def format_left_out(left_out: Sequence[str]) -> list[str]:
-    """What to say of what was left out, each once: nothing where there is nothing."""
+    """Return a list of what was left out, each reason once; [] if there is nothing."""
     lines = list(dict.fromkeys(left_out))
-    if not lines:
-        return []
-    return [bullet_list(lines, f"{len(lines):,} {'is' if len(lines) == 1 else 'are'} left out:")]
+    return [bullet_list(lines, f"Left out: {len(lines):,}")] if lines else []
 
 
-def suggest_next_command(opened: ProjectFolder, command: str, nothing: str) -> str:
-    """The command to go on with; `nothing` is what to try where the project has no item."""
+def suggest_next_command(project: ProjectFolder, command: str, advice: str) -> str:
+    """Return the command to run next, or `advice` for a project without items."""
     from annotator.project.item_pool import load_refs
 
-    if not len(load_refs(opened)):
-        return f"there is nothing to label yet: {nothing}"
-    return f"next: annotator {command} {shell_quoted(opened.folder)}"
+    if not len(load_refs(project)):
+        return f"There is nothing to label yet. {advice}"
+    return f"next: annotator {command} {shell_quoted(project.folder)}"

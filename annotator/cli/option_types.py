@@ -1,18 +1,53 @@
-"""Lists and pairs on the command line: models with their weights, names with other names."""
+"""Options that several commands share, and the lists and pairs in them."""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
     from annotator.detection.ensemble import EnsembleModel
 
+ImagesArgument = Annotated[
+    Path, typer.Argument(metavar="IMAGES|PROJECT", help="A folder of images, or a project.")
+]
+ProjectOption = Annotated[
+    Path | None, typer.Option(help="The project for the boxes of a folder [IMAGES.boxes].")
+]
+WeightsOption = Annotated[
+    str, typer.Option(help="Weight of each model: one number, or one for each (2,1).")
+]
+ThresholdOption = Annotated[
+    str,
+    typer.Option(help="Ignore detections with a lower score: one number, or one for each model."),
+]
+MinScoreOption = Annotated[
+    float, typer.Option(min=0, max=1, help="Minimum mean score of a box that the models agree on.")
+]
+IouOption = Annotated[
+    float, typer.Option(min=0, max=1, help="Boxes with a larger overlap (IoU) are one object.")
+]
+TtaOption = Annotated[
+    str | None, typer.Option(help="Also look at changed images: flip, min-max, or both.")
+]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+DtypeOption = Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")]
+WorkersOption = Annotated[
+    int | None, typer.Option(min=1, help="Number of decoding threads [one per core].")
+]
+ProgressOption = Annotated[str, typer.Option(help="auto, none or json.", hidden=True)]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
 
 def parse_voters(models: str, weights: str, thresholds: str) -> list[EnsembleModel]:
+    """Parse the models of an ensemble, each with its weight and threshold.
+
+    Raises `BadParameter` for a list without a model, a repeated model, or a wrong number.
+    """
     from annotator.detection.ensemble import EnsembleModel
 
     names = parse_list(models)
@@ -26,38 +61,46 @@ def parse_voters(models: str, weights: str, thresholds: str) -> list[EnsembleMod
 
 
 def parse_list(text: str | None) -> list[str]:
+    """Split a list at its commas; quotes keep a comma within a part."""
     if not text:
         return []
     return [part.strip() for part in next(csv.reader([text]), []) if part.strip()]
 
 
 def parse_numbers(text: str, count: int, option: str, fits: Callable[[float], bool]) -> list[float]:
+    """Parse `count` numbers, or one that counts for all. Raises `BadParameter` that names them."""
     try:
         found = [float(part) for part in text.split(",")]
     except ValueError:
         found = []
     if len(found) not in (1, count) or not all(map(fits, found)):
         raise typer.BadParameter(
-            f"{text} should be one number, or {count}: one a model", param_hint=option
+            f"{text} should be one number, or {count}: one for each model", param_hint=option
         )
     return found * count if len(found) == 1 else found
 
 
 def parse_renames(pairs: Sequence[str]) -> dict[str, str]:
+    """Parse `its name=your name` pairs. Raises `BadParameter` for a pair without two names."""
     parts = [pair.partition("=") for pair in pairs]
     if any(not old.strip() or not new.strip() for old, _, new in parts):
         raise typer.BadParameter("should be its name=your name", param_hint="--rename")
     return {old.strip(): new.strip() for old, _, new in parts}
 
 
-def check_choices(fuse: str, score: str, tta: str | None) -> None:
-    from annotator.detection.fuse import CONFIDENCE_TYPES, FUSION_METHODS
+def check_choice(value: str, choices: Sequence[str], option: str) -> None:
+    """Check that `value` is one of `choices`. Raises `BadParameter` that lists them."""
+    if value not in choices:
+        raise typer.BadParameter(
+            f"{value} should be one of {', '.join(choices)}", param_hint=option
+        )
+
+
+def parse_augmentations(text: str | None) -> tuple[str, ...]:
+    """Parse the value of --tta: the plain image, and the changed ones of the list."""
     from annotator.detection.passes import AUGMENTATIONS
 
-    for value, known, option in (
-        (fuse, FUSION_METHODS, "--fuse"),
-        (score, CONFIDENCE_TYPES, "--fused-score"),
-        *((part, AUGMENTATIONS[1:], "--tta") for part in parse_list(tta)),
-    ):
-        if value not in known:
-            raise typer.BadParameter(f"{value} is none of {', '.join(known)}", param_hint=option)
+    names = parse_list(text)
+    for name in names:
+        check_choice(name, AUGMENTATIONS[1:], "--tta")
+    return ("plain", *names)

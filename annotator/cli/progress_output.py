@@ -1,4 +1,4 @@
-"""How long work narrates: a bar on a terminal, a line every few seconds elsewhere, or JSON."""
+"""Progress of long work: a bar on a terminal, a line every few seconds elsewhere, or JSON."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _JSON_EVERY = 0.25
 
 @contextmanager
 def catch_stop_signals() -> Iterator[Callable[[], bool]]:
-    """A function that says whether to stop: after Ctrl+C or a TERM, or when the app has died."""
+    """Yield a function that is true after Ctrl+C or a TERM signal, or when the app has died."""
     stopped: list[int] = []
     parent = os.getppid()
     before = {
@@ -42,7 +42,7 @@ def catch_stop_signals() -> Iterator[Callable[[], bool]]:
 def exit_with_parent() -> None:
     """End this process when the app, which holds the other end of its stdin, has ended.
 
-    At once and without a word: what was computed so far is on disk, and goes on from there.
+    It ends at once and silently: what it computed is on disk, and the next run resumes there.
     """
 
     def watch() -> None:
@@ -58,8 +58,10 @@ def exit_with_parent() -> None:
 def open_progress_output(
     mode: str, name: str, unit: str = "items"
 ) -> Iterator[Callable[[ExtractionProgress], None]]:
-    """A function that shows progress on stderr; `how` is auto, none, or json (on stdout), `what`
-    is counted."""
+    """Yield a function that shows progress on standard error.
+
+    `mode` is auto, none, or json (on standard output); `unit` is the plural of what is counted.
+    """
     if mode == "json":
         yield _throttle(_JSON_EVERY, _print_json)
     elif mode == "none":
@@ -74,7 +76,7 @@ def open_progress_output(
 def _throttle(
     seconds: float, show: Callable[[ExtractionProgress], None]
 ) -> Callable[[ExtractionProgress], None]:
-    """`show` at most once in so many seconds, and always at the end."""
+    """Return `show`, called at most once in `seconds`, and always at the end."""
     last: list[Any] = [0.0, None]
 
     def update(progress: ExtractionProgress) -> None:
@@ -108,7 +110,7 @@ def _print_line(progress: ExtractionProgress, unit: str) -> None:
 
 
 def format_rate(rate: float) -> str:
-    """`0.4`, `120`: as many digits as say something."""
+    """Return a rate with its significant digits: `0.4`, `120`."""
     return f"{rate:.1f}" if rate < 10 else f"{rate:,.0f}"
 
 

@@ -1,4 +1,4 @@
-"""proposals: how often they are right, and from which score on to trust them."""
+"""proposals: their precision, and the score from which to trust them."""
 
 from __future__ import annotations
 
@@ -8,27 +8,29 @@ from typing import Annotated
 
 import typer
 
+from annotator.cli.model_runs import print_message
+from annotator.cli.option_types import JsonOption
 from annotator.items.refs import make_printable, shell_quoted
 
 
 def proposals(
     project: Annotated[Path, typer.Argument(metavar="PROJECT", help="A project with proposals.")],
-    wanted: Annotated[
-        float, typer.Option("--precision", min=0, max=1, help="What the threshold is to reach.")
+    target: Annotated[
+        float,
+        typer.Option("--precision", min=0, max=1, help="Precision that a threshold must reach."),
     ] = 0.95,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Say how often proposals are right: per model, class and score, from the labels so far.
+    """Print the precision of proposals per model, class and score, from the labels so far.
 
     \b
     annotator proposals photos.boxes
     annotator proposals photos.boxes --precision 0.9 --json
     """
     from annotator.errors import ProjectError
-    from annotator.log.entries import LogState, replay
-    from annotator.log.store import SqliteStore
     from annotator.project.project import ProjectFolder
     from annotator.proposals import has_proposals
+    from annotator.proposals.opening import load_log_state
     from annotator.proposals.precision import (
         describe_precision,
         describe_threshold,
@@ -36,31 +38,30 @@ def proposals(
     )
 
     opened = ProjectFolder.open(project)
+    folder = shell_quoted(project)
     if not has_proposals(opened):
         raise ProjectError(
-            f"{make_printable(str(project))} has no proposals; make some: annotator discover "
-            f"{shell_quoted(project)}"
+            f"{make_printable(str(project))} has no proposals. Make some with "
+            f"`annotator discover {folder}`."
         )
-    state = LogState()
-    if opened.labels_file.exists():
-        state = replay(SqliteStore(opened.labels_file).entries())
-    groups = [group.as_dict() for group in measure_precision(opened, state, wanted)]
+    measured = measure_precision(opened, load_log_state(opened), target)
+    groups = [group.as_dict() for group in measured]
     if as_json:
-        told = {"precision": wanted, "groups": groups}
-        typer.echo(json.dumps(told, ensure_ascii=False, indent=1))
+        document = {"precision": target, "groups": groups}
+        typer.echo(json.dumps(document, ensure_ascii=False, indent=1))
         return
     for group in groups:
         if group["name"] is not None and not group["labelled"]:
             continue
         typer.echo(describe_precision(group))
-        for one in group["estimates"]:
+        for estimate in group["estimates"]:
             typer.echo(
-                f"  {describe_threshold(one)} ({one['labelled']:,} of {one['items']:,} judged, keeps "
-                f"{one['kept']:.0%})"
+                f"  {describe_threshold(estimate)} ({estimate['labelled']:,} of "
+                f"{estimate['items']:,} judged, keeps {estimate['kept']:.0%})"
             )
     if not any(group["labelled"] for group in groups):
-        folder = shell_quoted(project)
-        typer.echo(f"nothing is judged yet: annotator run {folder}", err=True)
+        print_message(f"Nothing is judged yet. Judge some proposals with `annotator run {folder}`.")
 
 
 COMMANDS = {"proposals": proposals}
+"""The functions that this module adds to the command line."""

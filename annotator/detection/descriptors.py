@@ -43,10 +43,15 @@ class DescriptorEnsemble:
         """
         self.parts = [_open_descriptor(find_onnx(name)) for name in names]
         self.dim = sum(part.dim for part in self.parts)
+        self.name = "+".join(part.file.short for part in self.parts)
 
     def describe(self) -> dict[str, Any]:
-        name = "+".join(part.file.short for part in self.parts)
-        return {"name": name, "faces": True, "weights": [part.file.sha256 for part in self.parts]}
+        """Return all that the vectors depend on, as plain JSON."""
+        return {
+            "name": self.name,
+            "faces": True,
+            "weights": [part.file.sha256 for part in self.parts],
+        }
 
     def __call__(self, faces: FaceImages) -> FaceVectors:
         """(n, 112, 112, 3) RGB to (n, dim) of length 1; rows of NaN where a part says none."""

@@ -105,6 +105,20 @@ class ZeroShotClassifier:
         return _best(softmax(logits), self.words, top)
 
 
+def open_namer(
+    name: str | None, class_names: Sequence[str] = (), *, device: str = "auto", dtype: str = "auto"
+) -> ImageNamer:
+    """Open a network that names pictures: with `class_names`, or with classes of its own.
+
+    `name` None opens the default one. Raises `ExtraMissing`, else `FeatureError`.
+    """
+    if class_names:
+        return ZeroShotClassifier(
+            class_names, name or DEFAULT_ZERO_SHOT, device=device, dtype=dtype
+        )
+    return ImageClassifier(name or DEFAULT_CLASSIFIER, device=device, dtype=dtype)
+
+
 def square_around(box: Box, size: tuple[int, int], context: float = CROP_CONTEXT) -> Box:
     """The square around a box with its context, cut to an image of (width, height): a classifier
     sees an object of any shape undistorted so."""

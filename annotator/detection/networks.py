@@ -147,3 +147,18 @@ def _missing_package(name: str, error: ImportError) -> str:
     package = next((known for known in ("timm", "torchvision") if known in text), error.name or "")
     words = (make_printable(text).strip().splitlines() or ["a package is missing"])[0]
     return f"{make_printable(name)} needs a package more ({words}): pip install {package}"
+
+
+def require_weights(names: Sequence[str]) -> None:
+    """Find, or fetch, the weights of all detectors in `names`.
+
+    Raises one `ExtraMissing` that names every absent one, before hours of work with the first.
+    """
+    absent = []
+    for name in names:
+        try:
+            find_weights(name, DETECTORS, alternative="")
+        except ExtraMissing as error:
+            absent.append(str(error))
+    if absent:
+        raise ExtraMissing("\n".join(dict.fromkeys(absent)))

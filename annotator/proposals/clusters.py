@@ -1,4 +1,4 @@
-"""A project's items in clusters: computed, named, written as pages and as an order of the queue."""
+"""Clusters of a project's items: computed, named, written as pages and as an order of the queue."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.detection.cluster import Clustering
+from annotator.detection.cluster import ClusterMethod, cluster_vectors
 from annotator.detection.names import ImageNamer, square_around
 from annotator.detection.proposal import UNNAMED
 from annotator.errors import ImageError
@@ -22,11 +22,13 @@ from annotator.log.entries import LogState
 from annotator.project.clusters import cluster_members, write_clusters
 from annotator.project.item_pool import Priority, write_priorities
 from annotator.project.project import ProjectFolder
+from annotator.proposals.opening import load_log_state
 from annotator.proposals.table import ProposalTable
 
 ITEMS_PER_NAME = 4
-"""How many of its most typical items name a cluster."""
+"""Number of its most typical items that name a cluster."""
 CLUSTER_REASON = "cluster"
+QUEUE_ORDERS = ("typical", "runs")
 _CROP = (512, 512)
 
 RowIndices = NDArray[np.int64]
@@ -34,28 +36,31 @@ RowIndices = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class NameSuggestion:
-    """What a cluster may be."""
+    """A name for a cluster, and its support."""
 
     name: str
     share: float
-    """Of those asked, how many say so; of a classifier, the mean probability."""
+    """Share of the labels or proposals with this name, or a classifier's mean probability."""
     by: str
-    """labels, proposals, or the classifier's name."""
+    """Source of the name: labels, proposals, or the classifier's name."""
 
 
 @dataclass(frozen=True, slots=True)
 class ItemCluster:
-    """One cluster."""
+    """A cluster of items, with a suggested name."""
 
     rows: RowIndices
-    """Of the refs, the most typical first."""
+    """(m,) rows of the refs, the most typical first."""
     suggestion: NameSuggestion | None
 
 
 def select_featured_rows(
     store: FeatureStore, refs: RefTable, sample: int | None, seed: int
 ) -> tuple[RowIndices, NDArray[np.floating[Any]]]:
-    """The rows of `refs` (m,) that have features, at random no more than `sample`, and these."""
+    """Return the rows (m,) of `refs` with features, and their features (m, d).
+
+    If there are more than `sample`, that number of them is drawn at random.
+    """
     found = store.rows(refs)
     there = found >= 0
     available = store.available()
@@ -67,19 +72,38 @@ def select_featured_rows(
     return rows, np.asarray(store.matrix[found[rows]])
 
 
-def build_item_clusters(
-    clustering: Clustering, rows: RowIndices, refs: RefTable, vote: Callable[[Sequence[str]], Any]
+def find_item_clusters(
+    project: ProjectFolder,
+    refs: RefTable,
+    store: FeatureStore,
+    method: ClusterMethod = "kmeans",
+    *,
+    count: int | None = None,
+    eps: float = 0.3,
+    min_size: int = 5,
+    sample: int | None = None,
+    namer: ImageNamer | None = None,
+    progress: Callable[[float], None] = lambda _: None,
 ) -> list[ItemCluster]:
-    """The clusters of `rows`; `vote` suggests a name for the refs of one, or None."""
-    found = []
+    """Cluster the items of `refs` that have features, at most `sample` of them, and name each.
+
+    `cluster_vectors` explains the other options and the errors that it raises.
+    """
+    seed = project.settings.seed
+    rows, vectors = select_featured_rows(store, refs, sample, seed)
+    clustering = cluster_vectors(
+        vectors, method, count=count, eps=eps, min_size=min_size, seed=seed, progress=progress
+    )
+    suggest = ClusterNamer(project, load_log_state(project), namer)
+    clusters = []
     for number in range(len(clustering)):
         inside = rows[clustering.items(number)]
-        found.append(ItemCluster(inside, vote([refs[row] for row in inside.tolist()])))
-    return found
+        clusters.append(ItemCluster(inside, suggest([refs[row] for row in inside.tolist()])))
+    return clusters
 
 
 class ClusterNamer:
-    """Names for clusters: by the labels in them, else by what was proposed, else by a network."""
+    """A source of names for clusters: their labels, else their proposals, else a network."""
 
     def __init__(
         self, project: ProjectFolder, state: LogState, namer: ImageNamer | None = None
@@ -97,9 +121,9 @@ class ClusterNamer:
             names = Counter(p.name for p in proposed if p and p.name != UNNAMED)
             if names:
                 return _majority_name(names, "proposals")
-        return self._named(refs[:ITEMS_PER_NAME])
+        return self._name_by_network(refs[:ITEMS_PER_NAME])
 
-    def _named(self, refs: Sequence[str]) -> NameSuggestion | None:
+    def _name_by_network(self, refs: Sequence[str]) -> NameSuggestion | None:
         if self._namer is None:
             return None
         pictures = []
@@ -112,7 +136,7 @@ class ClusterNamer:
                     )
                 pictures.append(self._source.crop(item, _CROP, context=0).image)
             except ImageError:
-                continue  # the others speak for the cluster
+                continue  # the other items name the cluster
         if not pictures:
             return None
         sums = Counter[str]()
@@ -130,7 +154,7 @@ def _majority_name(votes: Counter[str], by: str) -> NameSuggestion:
 def write_item_clusters(
     project: ProjectFolder, refs: RefTable, clusters: Sequence[ItemCluster]
 ) -> None:
-    """clusters.csv: the pages of `annotator browse --order clusters`."""
+    """Write clusters.csv: the pages of `annotator browse --order clusters`."""
     names = [group.suggestion.name if group.suggestion else "" for group in clusters]
     write_clusters(project, cluster_members(refs, [group.rows for group in clusters], names))
 
@@ -138,10 +162,11 @@ def write_item_clusters(
 def prioritize_clusters(
     project: ProjectFolder, refs: RefTable, clusters: Sequence[ItemCluster], order: str
 ) -> int:
-    """Put the clusters' items first in the queue; how many.
+    """Put the clusters' items first in the queue, and return their number.
 
-    typical: the most typical item of each cluster, one label for each; runs: all items, cluster
-    after cluster, so that what looks alike comes in a row.
+    `order` is one of `QUEUE_ORDERS`: typical puts the most typical item of each cluster first;
+    runs puts all items first, cluster after cluster, so that items that look alike follow each
+    other.
     """
     if order == "typical":
         rows = [int(group.rows[0]) for group in clusters]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.detection.align import Landmarks, align_faces
+from annotator.detection.align import Landmarks, align_faces, save_face_crops
 from annotator.detection.cluster import Clustering, ClusterMethod, cluster_vectors
 from annotator.detection.descriptors import DescriptorEnsemble
-from annotator.detection.faces import FACE
+from annotator.detection.ensemble import EnsembleConfig, fuse_images
+from annotator.detection.faces import FACE, FaceDetector
+from annotator.detection.passes import DetectionPasses
 from annotator.detection.proposal import strip_file_name
 from annotator.errors import FeatureError, ImageError, ProjectError
 from annotator.features.growing import FeatureWriter
-from annotator.features.pipeline import ExtractionProgress, ExtractionReport, ProgressCounter
+from annotator.features.pipeline import ExtractionReport, ProgressCounter
 from annotator.features.store import META_FILE, FeatureStore, read_meta
 from annotator.images import ImageFolder
 from annotator.items.atomic import write_atomically
@@ -28,6 +31,9 @@ from annotator.log.entries import LogState
 from annotator.project.clusters import NOISE_CLASS, cluster_members, read_clusters, write_clusters
 from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder
+from annotator.proposals.detect import EnsembleOutcome, write_fused_images
+from annotator.proposals.opening import load_log_state
+from annotator.proposals.runs import SILENT, RunOutput, RunStep, UnreadImages, run_detector
 from annotator.proposals.table import read_proposals
 from annotator.proposals.verdicts import REJECT_LABELS
 
@@ -37,14 +43,14 @@ class ProjectFaces:
     """The faces of a project, image by image."""
 
     images: dict[str, list[tuple[str, Landmarks]]] = field(default_factory=dict)
-    """Path to the refs of its faces and their landmarks."""
+    """Image path to the refs of its faces and their landmarks."""
 
     def __len__(self) -> int:
         return sum(map(len, self.images.values()))
 
 
 def read_faces(project: ProjectFolder) -> ProjectFaces:
-    """Every proposal that has five landmarks. Raises `RefError` for faulty lines."""
+    """Return every proposal that has five landmarks. Raises `RefError` for faulty lines."""
     found = ProjectFaces()
     seen: set[str] = set()
     for row in read_proposals(project):
@@ -57,7 +63,7 @@ def read_faces(project: ProjectFolder) -> ProjectFaces:
 
 
 def find_face_features(project: ProjectFolder) -> Path:
-    """Where the descriptors go: the project's features, unless those are of something else."""
+    """Return the folder for descriptors: the project's features, unless those hold others."""
     own = project.features_folder
     try:
         of_faces = read_meta(own / META_FILE)["extractor"].get("faces")
@@ -66,49 +72,84 @@ def find_face_features(project: ProjectFolder) -> Path:
     return own if of_faces else project.folder / "features-faces"
 
 
+def detect_faces(
+    project: ProjectFolder,
+    paths: Sequence[str],
+    detectors: Sequence[FaceDetector],
+    recipe: EnsembleConfig,
+    passes: DetectionPasses,
+    output: RunOutput = SILENT,
+    workers: int | None = None,
+) -> EnsembleOutcome:
+    """Write the faces of all images as items, fused over the detectors of `recipe`.
+
+    Raises `RunStopped`.
+    """
+    unread = UnreadImages(len(detectors))
+    results = []
+    for detector, voter in zip(detectors, recipe.voters, strict=True):
+        answers, report = run_detector(
+            project, paths, detector, voter.short, passes, output, workers
+        )
+        results.append(answers)
+        unread.add(report, voter.short)
+    outcome = write_fused_images(
+        project, fuse_images(paths, results, recipe), recipe, accept=False, timestamp=time.time()
+    )
+    outcome.left_out[:0] = [*unread.lines(), *outcome.describe_invalid_boxes()]
+    return outcome
+
+
 def describe_faces(
     project: ProjectFolder,
     described: DescriptorEnsemble,
-    *,
+    output: RunOutput = SILENT,
     workers: int | None = None,
-    progress: Callable[[ExtractionProgress], None] = lambda _: None,
-    stop: Callable[[], bool] = lambda: False,
-    clock: Callable[[], float],
-) -> ExtractionReport:
+) -> list[str]:
     """Write a descriptor for each face that has none into the project's features.
 
-    Raises `FeatureError` where they cannot be written.
+    Return the faces without one, each with its reason. Raises `RunStopped`, and `FeatureError`
+    for features that cannot be written.
     """
+
+    def work(step: RunStep) -> ExtractionReport:
+        return _describe_missing(project, described, step, workers)
+
+    report = output.run(described.name, "face", work)
+    return [f"{make_printable(broken.ref)}: {broken.reason}" for broken in report.broken]
+
+
+def _describe_missing(
+    project: ProjectFolder, described: DescriptorEnsemble, step: RunStep, workers: int | None
+) -> ExtractionReport:
     refs, images = load_refs(project), read_faces(project).images
-    root = project.images.resolve()
+    root, limit = project.images.resolve(), project.settings.max_pixels
     folder = find_face_features(project)
     with FeatureWriter(folder, refs, described.describe(), described.dim) as growing:
         rows = {ref: row for row, ref in enumerate(refs)}
         todo = {
-            path: wanted
-            for path, every in images.items()
-            if (wanted := [each for each in every if not growing.done[rows[each[0]]]])
+            path: missing
+            for path, faces in images.items()
+            if (missing := [face for face in faces if not growing.done[rows[face[0]]]])
         }
         count = sum(map(len, todo.values()))
-        tally = ProgressCounter(int(growing.done.sum()), count, clock)
-        for found in align_faces(
-            todo, root, max_pixels=project.settings.max_pixels, workers=workers
-        ):
-            for ref, reason in found.faults.items():
+        tally = ProgressCounter(int(growing.done.sum()), count, time.monotonic)
+        for aligned in align_faces(todo, root, max_pixels=limit, workers=workers):
+            for ref, reason in aligned.faults.items():
                 tally.count_broken(ref, reason)
-            if found.refs:
-                vectors = described(found.faces)
+            if aligned.refs:
+                vectors = described(aligned.faces)
                 good = np.asarray(np.isfinite(vectors).all(axis=1))
                 for row in np.flatnonzero(~good).tolist():
-                    tally.count_broken(found.refs[row], "its descriptor is no number")
-                places = np.array([rows[ref] for ref in found.refs])
+                    tally.count_broken(aligned.refs[row], "its descriptor is not a number")
+                places = np.array([rows[ref] for ref in aligned.refs])
                 growing.write(places[good], vectors[good])
                 tally.count(int(good.sum()))
-            progress(tally.progress())
-            if stop():
+            step.progress(tally.progress())
+            if step.stop():
                 return tally.report(complete=False)
         growing.finish()
-        progress(tally.progress())
+        step.progress(tally.progress())
         return tally.report(complete=True)
 
 
@@ -120,10 +161,10 @@ def identify_faces(
     min_samples: int = 2,
     progress: Callable[[float], None] = lambda _: None,
 ) -> tuple[RefTable, Clustering]:
-    """Group the faces that have descriptors, write clusters.csv, and say who is where.
+    """Group the faces that have descriptors by person, and write clusters.csv.
 
-    The first is the faces' refs, row by row those of the clustering. Raises `FeatureError`
-    without descriptors.
+    Return the faces' refs, row by row those of the clustering, and the clustering. Raises
+    `FeatureError` without descriptors.
     """
     store = FeatureStore.open(find_face_features(project))
     every = [ref for wanted in read_faces(project).images.values() for ref, _ in wanted]
@@ -142,7 +183,7 @@ def identify_faces(
 
 
 def find_unclustered_faces(project: ProjectFolder) -> list[str]:
-    """The faces that are in no cluster."""
+    """Return the faces that are in no cluster."""
     inside = set(read_clusters(project).refs)
     every = read_faces(project).images.values()
     return [ref for wanted in every for ref, _ in wanted if ref not in inside]
@@ -151,14 +192,26 @@ def find_unclustered_faces(project: ProjectFolder) -> list[str]:
 # --- JSON
 
 
+def load_faces_document(
+    project: ProjectFolder, seconds: float = 0.0
+) -> tuple[dict[str, Any], list[str]]:
+    """Build the JSON of a project's faces with its labels, as `build_faces_document` does.
+
+    Return it, and the images whose size cannot be read, each with its reason.
+    """
+    left_out: list[str] = []
+    state = load_log_state(project)
+    return build_faces_document(project, state, seconds, left_out.append), left_out
+
+
 def build_faces_document(
     project: ProjectFolder, state: LogState, seconds: float, failed: Callable[[str], None]
 ) -> dict[str, Any]:
-    """`frames` with their faces and landmarks, and `clusters`: who is where.
+    """Build `frames` with their faces and landmarks, and `clusters` with the faces of each person.
 
-    An image that cannot be read any more has neither width nor height; `failed` hears of it.
-    The labels that people gave come first: a face with a name belongs to that name, also where
-    the descriptors say otherwise; one that was rejected, or is noise, to nobody (-1).
+    An image that cannot be read any more has neither width nor height, and `failed` is called
+    with the reason. Labels count before descriptors: a face with a name belongs to that name; a
+    face that is rejected, or noise, belongs to nobody (-1).
     """
     number, names = _cluster_numbers(project, state)
     frames: list[dict[str, Any]] = []
@@ -207,7 +260,7 @@ def _cluster(owner: int, faces: list[dict[str, Any]], names: Mapping[int, str]) 
 def _cluster_numbers(
     project: ProjectFolder, state: LogState
 ) -> tuple[Callable[[str], int], dict[int, str]]:
-    """The cluster of each ref, and the names: those of labels, else of clusters.csv."""
+    """Return the cluster of each ref, and the names: those of labels, else of clusters.csv."""
     clusters = read_clusters(project)
     found = dict(zip(clusters.refs, clusters.cluster.tolist(), strict=True)) if clusters else {}
     names = dict(clusters.names) if clusters else {}
@@ -226,24 +279,49 @@ def _cluster_numbers(
 
 
 def identity_classes(project: ProjectFolder) -> list[str]:
-    """The classes that name somebody: all but those that say face, yes, no and noise."""
+    """Return the classes that name a person: all but those for face, yes, no and noise."""
     others = {FACE, NOISE_CLASS, "yes", "positive", "accept", *REJECT_LABELS}
     return [name for name in project.settings.names if name not in others]
 
 
 def write_faces_document(file: Path, document: Mapping[str, Any]) -> None:
-    """Raises `ProjectError` where it cannot be written."""
+    """Write the JSON of faces. Raises `ProjectError` for a file that cannot be written."""
     data = json.dumps(document, ensure_ascii=False, indent=1).encode("utf-8", "surrogateescape")
     try:
         write_atomically(file, data)
     except OSError as error:
         raise ProjectError(
-            f"{make_printable(str(file))} cannot be written: {error.strerror}"
+            f"{make_printable(str(file))} cannot be written: {error.strerror}. Name another file."
         ) from error
 
 
+def save_project_crops(
+    project: ProjectFolder, folder: Path, workers: int | None = None
+) -> tuple[int, list[str]]:
+    """Save each face of a project in `folder`: upright, 112 x 112, as PNG.
+
+    Return the number of files, and the faces without one, each with its reason. Raises
+    `ProjectError` for a folder that cannot be written.
+    """
+    images = read_faces(project).images
+    names = make_crop_names(ref for faces in images.values() for ref, _ in faces)
+    root, limit = project.images.resolve(), project.settings.max_pixels
+    left_out: list[str] = []
+    count = 0
+    for aligned in align_faces(images, root, max_pixels=limit, workers=workers):
+        try:
+            count += len(save_face_crops(aligned, folder, names.__getitem__))
+        except OSError as error:
+            raise ProjectError(
+                f"{make_printable(str(folder))} cannot be written: {error.strerror}. "
+                "Name another folder with --crops."
+            ) from error
+        left_out += [f"{make_printable(ref)}: {reason}" for ref, reason in aligned.faults.items()]
+    return count, left_out
+
+
 def make_crop_names(refs: Iterable[str]) -> dict[str, str]:
-    """A file name for each face: its image's, and a number among the faces of that image."""
+    """Return a file name for each face: its image's, and its number in that image."""
     counts: dict[str, int] = {}
     names = {}
     for ref in refs:

@@ -11,6 +11,8 @@ from annotator.errors import ProjectError, RefError
 from annotator.items.atomic import write_atomically
 from annotator.items.listing import IMAGE_SUFFIXES, SkippedFiles, walk_images
 from annotator.items.refs import Item, make_printable
+from annotator.log.entries import LogState, replay
+from annotator.log.store import SqliteStore
 from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder, is_project
 from annotator.project.settings import ClassInfo, Settings
@@ -23,7 +25,7 @@ _YES_NO_CLASSES = (
 
 
 def default_boxes_folder(images: Path) -> Path:
-    """Where the proposals of a folder of images go: `photos` has `photos.boxes`."""
+    """Return the project folder for the proposals of a folder: `photos.boxes` for `photos`."""
     images = images.resolve()
     return images.with_name(images.name + ".boxes")
 
@@ -31,18 +33,18 @@ def default_boxes_folder(images: Path) -> Path:
 def open_proposal_project(
     images: Path, folder: Path | None = None, classes: Sequence[str] = (), **settings: Any
 ) -> ProjectFolder:
-    """The project that the proposals of `images` go to: `images` itself where it is a project,
-    else `folder` (`photos.boxes` for `photos`), made where there is none yet.
+    """Open the project for the proposals of `images`, and make it if there is none yet.
 
-    A new one is labelled with the keys for `no` and `yes`, or with `classes`, to which `none` is
-    added. Raises `ProjectError` for a folder of images that is not there, or a project whose
-    images lie elsewhere; `RefError` for a folder without an image.
+    It is `images` itself if that is a project, else `folder` (`photos.boxes` for `photos`). The
+    classes of a new project are `no` and `yes`, or `classes` and `none`. Raises `ProjectError` for
+    a folder that does not exist, or a project whose images lie elsewhere; `RefError` for a folder
+    without an image.
     """
     if is_project(images):
         return ProjectFolder.open(images)
     if not images.is_dir():
         fault = "is not a folder of images" if images.exists() else "does not exist"
-        raise ProjectError(f"{make_printable(str(images))} {fault}")
+        raise ProjectError(f"{make_printable(str(images))} {fault}.")
     folder = folder or default_boxes_folder(images)
     if is_project(folder):
         return _check_images_folder(ProjectFolder.open(folder), images)
@@ -61,20 +63,31 @@ def open_proposal_project(
 def _check_images_folder(project: ProjectFolder, images: Path) -> ProjectFolder:
     if project.images.resolve() != images.resolve():
         raise ProjectError(
-            f"{make_printable(str(project.folder))} has its images in "
-            f"{make_printable(str(project.images.resolve()))}; give --project another folder"
+            f"{make_printable(str(project.folder))} belongs to the images in "
+            f"{make_printable(str(project.images.resolve()))}. Name another folder with --project."
         )
     return project
+
+
+def load_log_state(project: ProjectFolder) -> LogState:
+    """Return the labels of a project; none if nothing is labelled yet."""
+    if not project.labels_file.exists():
+        return LogState()
+    store = SqliteStore(project.labels_file)
+    try:
+        return replay(store.entries())
+    finally:
+        store.close()
 
 
 # --- the images
 
 
 def list_image_paths(project: ProjectFolder, left_out: SkippedFiles) -> list[str]:
-    """Each image of a project once, in its order, as paths below `project.images`.
+    """Return each image of a project once, in its order, as paths below `project.images`.
 
-    Those that its items name; where the items are proposals, all images of the folder, because
-    nothing was found in some. Raises `RefError` where there is none.
+    They are the images of its items. If the items are proposals, they are all images of the
+    folder, because some may have no proposal. Raises `RefError` for a folder without an image.
     """
     items = [Item.parse(ref) for ref in load_refs(project, left_out)]
     whole = any(item.box is None for item in items)
@@ -88,12 +101,26 @@ def list_image_paths(project: ProjectFolder, left_out: SkippedFiles) -> list[str
     return paths
 
 
+def open_image_project(
+    images: Path, folder: Path | None = None, classes: Sequence[str] = ()
+) -> tuple[ProjectFolder, list[str], list[str]]:
+    """Open the project that proposals go to, as `open_proposal_project` does.
+
+    Return it, the paths of its images, and the files that cannot be listed, each with its reason.
+    """
+    project = open_proposal_project(images, folder, classes)
+    skipped = SkippedFiles()
+    paths = list_image_paths(project, skipped)
+    return project, paths, list(skipped.names)
+
+
 def require_images(folder: Path) -> None:
-    """Raises `RefError` for a folder that holds no image."""
+    """Check that a folder holds an image. Raises `RefError` if it does not."""
     if not any(walk_images(folder, SkippedFiles())):
         raise _no_image_error(folder)
 
 
 def _no_image_error(folder: Path) -> RefError:
     kinds = ", ".join(sorted(IMAGE_SUFFIXES))
-    return RefError(f"{make_printable(str(folder.resolve()))} holds no image; known are {kinds}")
+    name = make_printable(str(folder.resolve()))
+    return RefError(f"{name} holds no image. Known image files are {kinds}.")

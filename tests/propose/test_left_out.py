@@ -21,9 +21,10 @@ from annotator.errors import ExtraMissing, RefError
 from annotator.items.refs import Box, Item
 from annotator.log.entries import LogState
 from annotator.project.project import ProjectFolder
-from annotator.proposals import ProcessedImages, ProposalWriter, open_proposal_project
-from annotator.proposals.detected import write_fused_images
+from annotator.proposals import ProposalWriter, open_proposal_project
+from annotator.proposals.detect import write_fused_images
 from annotator.proposals.faces import build_faces_document
+from annotator.proposals.runs import ProcessedImages
 
 
 @pytest.fixture
@@ -156,7 +157,8 @@ import resource, sys
 from pathlib import Path
 from annotator.items.atomic import write_atomically
 from annotator.project.project import ProjectFolder
-from annotator.proposals import ProcessedImages, ProposalWriter
+from annotator.proposals import ProposalWriter
+from annotator.proposals.runs import ProcessedImages
 from annotator.detection.proposal import Proposal
 from annotator.items.refs import Box, Item
 

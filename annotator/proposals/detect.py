@@ -1,0 +1,327 @@
+"""An ensemble of detectors over a project: its boxes become items, the doubtful ones asked first."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from annotator.detection.detectors import TransformersDetector
+from annotator.detection.ensemble import (
+    EnsembleConfig,
+    EnsembleModel,
+    FusedImage,
+    ImageAgreement,
+    build_proposals,
+    describe_unknown_classes,
+    fuse_detections,
+    fuse_images,
+    match_classes,
+    sort_by_agreement,
+)
+from annotator.detection.evaluate import detection_average_precision, read_truth
+from annotator.detection.passes import DetectionPasses
+from annotator.detection.proposal import Proposal
+from annotator.detection.results import DetectionCache
+from annotator.errors import ProjectError
+from annotator.items.refs import make_printable, plural
+from annotator.log.entries import Action, Entry, LogState, replay
+from annotator.log.store import SqliteStore
+from annotator.project.item_pool import Priority, write_priorities
+from annotator.project.project import ProjectFolder
+from annotator.proposals.runs import SILENT, RunOutput, UnreadImages, run_detector
+from annotator.proposals.verdicts import ACCEPT_LABELS
+from annotator.proposals.writing import ProposalWriter
+
+DISAGREEMENT_REASON = "disagreement"
+_BATCH = 5000
+_MAX_NAMED = 5
+
+
+# --- running the models
+
+
+@dataclass(frozen=True, slots=True)
+class DetectionRequest:
+    """The models of a detection run, and what they look for."""
+
+    recipe: EnsembleConfig
+    passes: DetectionPasses = DetectionPasses()
+    classes: tuple[str, ...] = ()
+    """The only classes wanted; () for all."""
+    texts: tuple[str, ...] = ()
+    """The texts that a zero-shot model looks for."""
+    device: str = "auto"
+    dtype: str = "auto"
+    batch_size: int | None = None
+
+    def open(self, model: str) -> TransformersDetector:
+        """Open the detector `model`. Raises `ExtraMissing`, else `FeatureError`."""
+        return TransformersDetector(
+            model, self.texts, device=self.device, dtype=self.dtype, batch_size=self.batch_size
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class EnsembleAnswers:
+    """The detections of the models of an ensemble in all images."""
+
+    paths: tuple[str, ...]
+    recipe: EnsembleConfig
+    """The ensemble of the models that took part, with the classes that they know."""
+    results: tuple[DetectionCache, ...]
+    """One for each model."""
+    left_out: list[str]
+    """Models and images that take no part, each with its reason."""
+
+    def fused(self) -> Iterator[FusedImage]:
+        """Fuse the detections of each image that a model answered."""
+        return fuse_images(self.paths, self.results, self.recipe)
+
+    def average_precision(self, truth: Path) -> dict[str, dict[str, float]]:
+        """Return the AP of each class, for each model and for the whole ensemble.
+
+        `truth` is a COCO JSON of the images. Raises `RefError` for another file.
+        """
+        recipe, results = self.recipe, self.results
+        objects = read_truth(truth, sorted(recipe.names or ()))
+        precisions = {}
+        for voter, answers in zip(recipe.voters, results, strict=True):
+            alone = replace(recipe, voters=(voter,))
+            precisions[voter.short] = detection_average_precision(
+                objects, fuse_detections(self.paths, [answers], alone)
+            )
+        if len(results) > 1:
+            fused = fuse_detections(self.paths, results, recipe)
+            precisions[f"{recipe.method} of {len(results)}"] = detection_average_precision(
+                objects, fused
+            )
+        return precisions
+
+
+def run_ensemble(
+    project: ProjectFolder,
+    paths: Sequence[str],
+    request: DetectionRequest,
+    output: RunOutput = SILENT,
+    workers: int | None = None,
+) -> EnsembleAnswers:
+    """Run each model of a request over all images, one after the other.
+
+    A model that knows none of the classes takes no part. Without a `min_votes` in its rule, a box
+    needs the votes of more than half of the models that take part. Raises `RunStopped`, and
+    `ProjectError` if no model is left.
+    """
+    recipe = request.recipe
+    unread = UnreadImages(len(recipe.voters))
+    asked = [
+        (voter, _ask_model(project, paths, request, voter, unread, output, workers))
+        for voter in recipe.voters
+    ]
+    answered = [(voter, answers) for voter, answers in asked if answers is not None]
+    if not answered:
+        raise ProjectError(
+            f"No model knows {make_printable(', '.join(request.classes))}. Change --classes, map a "
+            "model's own class with --rename, or use a zero-shot model with --text."
+        )
+    known = frozenset(name for _, (_, names) in answered for name in names)
+    min_votes = recipe.rule.min_votes or len(answered) // 2 + 1
+    taking_part = replace(
+        recipe,
+        voters=tuple(voter for voter, _ in answered),
+        names=known if request.classes else None,
+        rule=replace(recipe.rule, min_votes=min_votes),
+    )
+    left_out = [
+        f"{make_printable(voter.name)}: knows none of the classes"
+        for voter, answers in asked
+        if answers is None
+    ]
+    results = tuple(results for _, (results, _) in answered)
+    return EnsembleAnswers(tuple(paths), taking_part, results, [*left_out, *unread.lines()])
+
+
+def _ask_model(
+    project: ProjectFolder,
+    paths: Sequence[str],
+    request: DetectionRequest,
+    voter: EnsembleModel,
+    unread: UnreadImages,
+    output: RunOutput,
+    workers: int | None,
+) -> tuple[DetectionCache, frozenset[str]] | None:
+    """Return a model's answers and the wanted classes that it knows; None if it knows none.
+
+    The network is gone when this returns: no two of them share the memory.
+    """
+    detector = request.open(voter.name)
+    names, missing = match_classes(detector.classes, request.classes, request.recipe.renames)
+    if missing and not detector.zero_shot:
+        output.message(describe_unknown_classes(voter.name, missing, detector.classes))
+    if request.classes and not names:
+        return None
+    results, report = run_detector(
+        project, paths, detector, voter.short, request.passes, output, workers
+    )
+    unread.add(report, voter.short)
+    return results, names
+
+
+# --- writing what they found
+
+
+@dataclass(slots=True)
+class EnsembleOutcome:
+    """The counts of a run, and what it left out."""
+
+    images: int = 0
+    boxes: int = 0
+    """Fused boxes, over all images."""
+    added: int = 0
+    """Items that are new."""
+    merged: int = 0
+    """Boxes that belong to items that were there before."""
+    to_person: int = 0
+    """Images whose agreement is too low: an annotator looks at them first."""
+    agreed: int = 0
+    """Images over which the models agree, images without a box among them."""
+    accepted: int = 0
+    """Items that the machine labelled."""
+    no_boxes: dict[str, Counter[str]] = field(default_factory=dict)
+    """Boxes that were not valid: the reason, to the number of boxes in each image."""
+    left_out: list[str] = field(default_factory=list)
+    """Images, models and proposals that take no part, each with its reason."""
+    routes: list[ImageAgreement] = field(default_factory=list)
+
+    def describe_invalid_boxes(self) -> list[str]:
+        """Return a line for each reason why boxes were not valid, with the images."""
+        lines = []
+        for reason, images in self.no_boxes.items():
+            names = [make_printable(path) for path, _ in images.most_common(_MAX_NAMED)]
+            more = [f"{len(images) - _MAX_NAMED:,} more"] if len(images) > _MAX_NAMED else []
+            boxes = plural(images.total(), "box", "boxes")
+            lines.append(f"{boxes} {reason}, in {', '.join([*names, *more])}")
+        return lines
+
+
+def write_fused_images(
+    project: ProjectFolder,
+    images: Iterable[FusedImage],
+    recipe: EnsembleConfig,
+    *,
+    accept: bool,
+    timestamp: float,
+) -> EnsembleOutcome:
+    """Write every fused box as a proposal, and put the doubtful images first in the queue.
+
+    With `accept`, the machine labels the boxes that the rule keeps in images that the models
+    agree about. A label that is there stays. Raises `ProjectError` if no class of the project
+    stands for yes.
+    """
+    outcome = EnsembleOutcome()
+    doubtful: dict[str, list[str]] = {}
+    agreed: list[tuple[str, Proposal, ImageAgreement]] = []
+    with ProposalWriter(project) as writer:
+        for image in images:
+            _count_image(outcome, image)
+            made = build_proposals(image, recipe)
+            refs = _write_proposals(writer, [proposal for _, proposal in made])
+            if image.route.to_person:
+                doubtful[image.path] = list(dict.fromkeys(refs))
+                continue
+            agreed += [
+                (ref, proposal, image.route)
+                for ref, (fused, proposal) in zip(refs, made, strict=True)
+                if recipe.rule.keeps(fused)
+            ]
+        outcome.added, outcome.merged = writer.added, writer.merged + writer.repeated
+        outcome.left_out += writer.left_out
+    order = [route.path for route in sort_by_agreement(outcome.routes) if route.to_person]
+    first = [Priority(ref, DISAGREEMENT_REASON) for path in order for ref in doubtful[path]]
+    write_priorities(project, first, replace=DISAGREEMENT_REASON)
+    if accept:
+        outcome.accepted = _accept_agreed(project, agreed, recipe, timestamp)
+    return outcome
+
+
+def _count_image(outcome: EnsembleOutcome, image: FusedImage) -> None:
+    outcome.images += 1
+    outcome.boxes += len(image.fused)
+    outcome.routes.append(image.route)
+    if image.route.to_person:
+        outcome.to_person += 1
+    else:
+        outcome.agreed += 1
+    for reason, count in image.left_out.items():
+        outcome.no_boxes.setdefault(reason, Counter())[image.path] += count
+
+
+def _write_proposals(writer: ProposalWriter, proposals: list[Proposal]) -> list[str]:
+    """Write proposals and return the item of each, in the given order.
+
+    The writer answers in the order of the scores, the best first.
+    """
+    order = sorted(range(len(proposals)), key=lambda row: -proposals[row].score)
+    refs = writer.add(proposals)
+    assert len(refs) == len(proposals), "the boxes of an ensemble are sound"
+    placed = dict(zip(order, refs, strict=True))
+    return [placed[row] for row in range(len(proposals))]
+
+
+def _accept_agreed(
+    project: ProjectFolder,
+    agreed: list[tuple[str, Proposal, ImageAgreement]],
+    recipe: EnsembleConfig,
+    timestamp: float,
+) -> int:
+    store = SqliteStore(project.labels_file)
+    try:
+        state = replay(store.entries())
+        entries = _agreed_entries(project, state, agreed, recipe, timestamp)
+        count = 0
+        while group := list(islice(entries, _BATCH)):
+            count += len(store.append(*group))
+        return count
+    finally:
+        store.close()
+
+
+def _agreed_entries(
+    project: ProjectFolder,
+    state: LogState,
+    agreed: list[tuple[str, Proposal, ImageAgreement]],
+    recipe: EnsembleConfig,
+    timestamp: float,
+) -> Iterator[Entry]:
+    rule = recipe.rule
+    done = set[str]()
+    for ref, proposal, route in agreed:
+        if state.decision(ref) is not None or ref in done:
+            continue
+        done.add(ref)
+        label = _accept_label(project, proposal.name)
+        extra: dict[str, Any] = {
+            "machine": True, "agreement": round(route.agreement, 4), "votes": proposal.votes,
+            "mean": (proposal.extra or {})["mean"], "min_score": rule.min_score,
+            "min_votes": rule.min_votes, "enough": rule.min_agreement,
+        }  # fmt: skip
+        yield Entry(
+            0, timestamp, f"model:{recipe.model}", Action.LABEL, ref, label,
+            proba={label: proposal.score}, model=recipe.model, picked_by="agreement", extra=extra,
+        )  # fmt: skip
+
+
+def _accept_label(project: ProjectFolder, name: str) -> str:
+    """Return the project's class for "this box holds what the models say"."""
+    names = project.settings.names
+    yes = next((word for word in (name, *ACCEPT_LABELS) if word in names), None)
+    if yes is None:
+        raise ProjectError(
+            f"--accept-agreed has no label to give. {make_printable(str(project.folder))} has "
+            f"neither the class {make_printable(name)!r} nor one that says yes. Add the class "
+            "to annotator.toml."
+        )
+    return yes
