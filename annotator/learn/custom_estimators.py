@@ -1,5 +1,6 @@
-"""Estimators of other packages, or of one's own: any class with `fit` and `predict_proba`.
+"""Estimators of other packages: scikit-learn's logistic regression, and custom classes.
 
+A custom estimator is any class with `fit` and `predict_proba`:
 `--estimator sklearn.neighbors:KNeighborsClassifier`, or `my.py:Mine` for a class in a file.
 """
 
@@ -15,23 +16,61 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.errors import ProjectError
+from annotator.errors import ExtraMissing, ProjectError
 from annotator.items.refs import make_printable
 
 _FAULTS = (ImportError, OSError, SyntaxError, AttributeError, NameError, TypeError, ValueError)
-"""By these a module of one's own fails to load, and a name that is none."""
+"""The errors of a custom module that does not load, or of a name that does not exist."""
+SCALE = 8.0  # unit rows are stretched, so that an L2 penalty of 1 fits features of this kind
+
+
+class Logistic:
+    """L2-penalised logistic regression on 8·x; a constant if there is only one class.
+
+    `classes_` holds only the classes seen by `fit`.
+    """
+
+    def __init__(self, classes: int) -> None:
+        self.classes_: NDArray[np.int64] = np.arange(classes)
+        self._model: Any = None
+
+    def fit(self, X: NDArray[Any], y: NDArray[np.int64], warm: object = None) -> Logistic:
+        """Learn from unit rows X (n, d) and y (n,). Raises ExtraMissing without scikit-learn."""
+        self.classes_ = np.unique(y)
+        self._model = None
+        if len(self.classes_) > 1:
+            self._model = _regression().fit(SCALE * np.asarray(X, float), y)
+        return self
+
+    def predict_proba(self, X: NDArray[Any]) -> NDArray[Any]:
+        """Return probabilities (m, number of classes seen) of unit rows X (m, d)."""
+        if self._model is None:
+            return np.ones((len(X), 1))
+        return np.asarray(self._model.predict_proba(SCALE * np.asarray(X)))
+
+
+def _regression() -> Any:
+    try:
+        from sklearn.linear_model import LogisticRegression
+    except ImportError as absent:
+        raise ExtraMissing(
+            "The estimator 'logistic' needs scikit-learn: pip install 'annotator-tui[logistic]'"
+        ) from absent
+    return LogisticRegression(C=1.0, max_iter=200)
 
 
 class CustomEstimator:
-    """What `learn` needs beside a class's own `fit(X, y)` and `predict_proba(X)`.
+    """The base of the estimators around custom classes.
 
-    The class is made anew, without arguments, for every fit. It never sees labels of one class
-    alone, which many classifiers refuse. The columns of its probabilities are its `classes_`,
-    or the classes it was given, in order.
+    An instance of the custom class is made, without arguments, for every fit. It never gets
+    labels of only one class, which many classifiers refuse. The columns of its probabilities
+    are its `classes_`, or else the classes of its labels, in order.
     """
 
     estimator_class: ClassVar[type]
+    """The custom class, with `fit(X, y)` and `predict_proba(X)`."""
     path: ClassVar[str]
+    """`module:Class` or `file.py:Class`."""
 
     def __init__(self, classes: int) -> None:
         self.classes_: NDArray[np.int64] = np.arange(classes)
@@ -47,9 +86,9 @@ class CustomEstimator:
         return self
 
     def predict_proba(self, X: NDArray[Any]) -> NDArray[Any]:
-        """Probabilities (m, number of classes seen) of unit rows X (m, d).
+        """Return probabilities (m, number of classes seen) of unit rows X (m, d).
 
-        Raises ProjectError where the class gives anything else.
+        Raises `ProjectError` if the custom class returns anything else.
         """
         if self._model is None:
             return np.ones((len(X), 1))
@@ -57,30 +96,31 @@ class CustomEstimator:
         wanted = (len(X), len(self.classes_))
         if found.shape != wanted or not np.isfinite(found).all() or (found < 0).any():
             raise ProjectError(
-                f"predict_proba of {make_printable(self.path)} must give probabilities of shape "
-                f"{wanted}, one column for each class it has seen; it gave {found.shape}"
-                + (", some of them negative or no numbers" if found.shape == wanted else "")
+                f"predict_proba of {make_printable(self.path)} must return probabilities of shape "
+                f"{wanted}, one column for each class it was fitted on. It returned {found.shape}"
+                + (", with negative values, NaN or infinity." if found.shape == wanted else ".")
             )
         return found
 
 
 @cache
 def load_custom_estimator(path: str) -> type[CustomEstimator]:
-    """The estimator of `module:Class` or `file.py:Class`. Raises ProjectError."""
+    """Load the estimator of `module:Class` or `file.py:Class`. Raises `ProjectError`."""
     place, _, name = path.rpartition(":")
     try:
         found = getattr(_import_module(place), name)
     except _FAULTS as error:
         why = f"{type(error).__name__}: {error}"
         raise ProjectError(
-            f"cannot load the estimator {make_printable(path)} ({make_printable(why)}); write module:Class "
-            "for what is installed, or file.py:Class"
+            f"Cannot load the estimator {make_printable(path)}. {make_printable(why)}. Write "
+            "module:Class for an installed class, or file.py:Class."
         ) from error
     lacking = [need for need in ("fit", "predict_proba") if not hasattr(found, need)]
     if lacking or not isinstance(found, type):
-        what = f"has no {' and no '.join(lacking)}" if lacking else "is no class"
+        what = f"has no {' and no '.join(lacking)}" if lacking else "is not a class"
         raise ProjectError(
-            f"{make_printable(path)} {what}; an estimator is a class with fit(X, y) and predict_proba(X)"
+            f"{make_printable(path)} {what}. An estimator is a class with fit(X, y) and "
+            "predict_proba(X)."
         )
     return type("LoadedEstimator", (CustomEstimator,), {"estimator_class": found, "path": path})
 

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.errors import ProjectError
-from annotator.learn.custom_estimators import load_custom_estimator
-from annotator.learn.logistic import Logistic
+from annotator.learn.custom_estimators import Logistic, load_custom_estimator
 from annotator.learn.ridge import RidgeLOO
 from annotator.learn.rows import CHUNK, UnitRows, normalize_rows
 

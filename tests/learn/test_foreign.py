@@ -112,5 +112,5 @@ def test_what_is_no_estimator_is_refused_with_the_reason(own: str, name: str, me
 def test_probabilities_of_a_wrong_shape_are_named(own: str) -> None:
     X, y = data()
     fitted = load_estimator(f"{own}:Flat")(3).fit(X, y)
-    with pytest.raises(ProjectError, match=r"Flat must give .* \(60, 3\).*it gave \(60, 7\)"):
+    with pytest.raises(ProjectError, match=r"Flat must return .* \(60, 3\).*It returned \(60, 7\)"):
         fitted.predict_proba(X)
