@@ -210,7 +210,9 @@ def _export_progress(source: ExportSource) -> Iterator[None]:
         def watch(done: int, of: int) -> None:
             rate = done / max(1e-3, time.monotonic() - begun)
             update(
-                ExtractionProgress(done=done, of=of, broken=0, rate=rate, left_s=(of - done) / rate)
+                ExtractionProgress(
+                    done=done, total=of, broken=0, rate=rate, left_s=(of - done) / rate
+                )
             )
 
         source.on_progress = watch

@@ -92,7 +92,7 @@ def _print_report(report: ExtractionReport, name: str) -> None:
     rate = report.computed / report.seconds if report.seconds else 0.0
     typer.echo(
         f"{make_printable(name)}: {report.computed:,} computed ({format_rate(rate)} a second), "
-        f"{report.done:,} of {plural(report.of, 'item')} with features",
+        f"{report.done:,} of {plural(report.total, 'item')} with features",
         err=True,
     )
     if report.broken_count:

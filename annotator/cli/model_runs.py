@@ -53,7 +53,7 @@ def print_report(report: ExtractionReport, name: str, unit: str = "image") -> No
     )
     print_message(
         f"{make_printable(name)}: {plural(report.computed, unit)} now{rate}, "
-        f"{report.done:,} of {report.of:,} have an answer"
+        f"{report.done:,} of {report.total:,} have an answer"
     )
 
 

@@ -81,7 +81,7 @@ def _throttle(
 
     def update(progress: ExtractionProgress) -> None:
         now, count = time.monotonic(), (progress.done, progress.broken)
-        ended = sum(count) >= progress.of and count != last[1]
+        ended = sum(count) >= progress.total and count != last[1]
         if now - last[0] >= seconds or ended:
             last[:] = now, count
             show(progress)
@@ -94,7 +94,7 @@ def _print_json(progress: ExtractionProgress) -> None:
         json.dumps(
             {
                 "done": progress.done,
-                "of": progress.of,
+                "of": progress.total,
                 "broken": progress.broken,
                 "rate": progress.rate,
                 "left_s": progress.left_s,
@@ -106,7 +106,7 @@ def _print_json(progress: ExtractionProgress) -> None:
 def _print_line(progress: ExtractionProgress, unit: str) -> None:
     rate = f", {format_rate(progress.rate)} a second" if progress.rate else ""
     left = "" if progress.left_s is None else f", {progress.left_s:.0f} s left"
-    typer.echo(f"{progress.done:,} of {progress.of:,} {unit}{rate}{left}", err=True)
+    typer.echo(f"{progress.done:,} of {progress.total:,} {unit}{rate}{left}", err=True)
 
 
 def format_rate(rate: float) -> str:
@@ -129,6 +129,6 @@ def _progress_bar(name: str) -> Iterator[Callable[[ExtractionProgress], None]]:
 
         def update(progress: ExtractionProgress) -> None:
             done = progress.done + progress.broken
-            bar.update(task, total=progress.of, completed=done, rate=format_rate(progress.rate))
+            bar.update(task, total=progress.total, completed=done, rate=format_rate(progress.rate))
 
         yield update

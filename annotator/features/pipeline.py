@@ -51,7 +51,7 @@ class ExtractionProgress:
 
     done: int
     """Items that have features, those of earlier runs among them."""
-    of: int
+    total: int
     broken: int
     rate: float
     """Items a second of late; 0 before it is known."""
@@ -67,7 +67,7 @@ class ExtractionReport:
     """Items that got their features now."""
     done: int
     """Items that have features, those of earlier runs among them."""
-    of: int
+    total: int
     broken_count: int
     broken: tuple[BrokenItem, ...]
     """The first thousand of them."""
@@ -161,7 +161,7 @@ def _check_finite(
 class ProgressCounter:
     """What has come of the items so far."""
 
-    before: int
+    done_before: int
     wanted: int
     clock: Callable[[], float]
     computed: int = 0
@@ -192,15 +192,15 @@ class ProgressCounter:
         (since, first), (now, last) = self.marks[0], self.marks[-1]
         rate = (last - first) / (now - since) if now > since else 0.0
         left = self.wanted - self.computed - self.broken_count
-        done = self.before + self.computed
-        of = self.before + self.wanted
+        done = self.done_before + self.computed
+        of = self.done_before + self.wanted
         return ExtractionProgress(done, of, self.broken_count, rate, left / rate if rate else None)
 
     def report(self, complete: bool) -> ExtractionReport:
         return ExtractionReport(
             computed=self.computed,
-            done=self.before + self.computed,
-            of=self.before + self.wanted,
+            done=self.done_before + self.computed,
+            total=self.done_before + self.wanted,
             broken_count=self.broken_count,
             broken=tuple(self.broken),
             complete=complete,

@@ -63,7 +63,7 @@ class Fingerprints:
     table: Table
     """(n,) of `_ROW_DTYPE`: one row for each ref."""
 
-    def near(self, row: int) -> Rows:
+    def near_duplicates(self, row: int) -> Rows:
         """The other rows that are near-duplicates of `row` by file or look, ascending."""
         mine = self.table[row]
         if mine["state"] not in (SEEN, BLANK):

@@ -32,12 +32,12 @@ class PicturePlan:
     def keep(self, job: EncodeJob, payload: Payload) -> None:
         """An encoded picture."""
         self._payloads.put(job, payload, payload.size)
-        self.budget.encoded(job.quality, job.area, payload)
+        self.budget.note_encoded(job.quality, job.area, payload)
 
     def payload(self, job: EncodeJob) -> Payload | None:
         return self._payloads.get(job)
 
-    def encoded(self, shot: PictureRequest, area: Area) -> EncodeJob | None:
+    def best_encoded(self, shot: PictureRequest, area: Area) -> EncodeJob | None:
         """The best encoded version of a picture."""
         jobs = (EncodeJob(shot, area, rung) for rung in reversed(self.ladder))
         return next((job for job in jobs if job in self._payloads), None)
@@ -50,11 +50,11 @@ class PicturePlan:
         """The job for the current picture, for somebody who waits."""
         if self.current is None:
             return None
-        return self._job(self.current, area, self.budget.now(area))
+        return self._job(self.current, area, self.budget.quality_now(area))
 
-    def ahead(self, area: Area, have: FindReady) -> list[EncodeJob]:
+    def missing_jobs(self, area: Area, have: FindReady) -> list[EncodeJob]:
         """The pictures to come that are missing."""
-        quality = self.budget.ahead(area)
+        quality = self.budget.quality_ahead(area)
         return [self._job(s, area, quality) for s in self.upcoming if have(s) is None]
 
     def refinement_jobs(
@@ -88,24 +88,24 @@ class PictureStock:
         self.drawn: EncodeJob | None = None
         """What is drawn on the screen by a technique that stores nothing."""
 
-    def have(self, shot: PictureRequest, area: Area) -> EncodeJob | None:
+    def best_ready(self, shot: PictureRequest, area: Area) -> EncodeJob | None:
         """The best of a picture that needs nothing more than a key."""
         if self._backend.slots:
-            return self.slots.best(shot)
+            return self.slots.best_job(shot)
         if self.drawn is not None and self.drawn.shot == shot:
             return self.drawn
-        return self._plan.encoded(shot, area)
+        return self._plan.best_encoded(shot, area)
 
-    def delivered(self, shot: PictureRequest) -> bool:
+    def is_delivered(self, shot: PictureRequest) -> bool:
         """Whether a picture needs no more bytes than those that show it."""
         if self._backend.slots:
-            return self.slots.where(shot) is not None
+            return self.slots.best_slot(shot) is not None
         return self.drawn is not None and self.drawn.shot == shot
 
     def fill(self, job: EncodeJob, payload: Payload, shown: PictureRequest | None) -> int:
         """The slot where a picture is to go; none that is shown or expected."""
         wanted = (self._plan.current, shown, *self._plan.upcoming)
-        kept = {self.slots.where(shot) for shot in wanted if shot is not None}
+        kept = {self.slots.best_slot(shot) for shot in wanted if shot is not None}
         slot = self.slots.free_slot(self._backend.slots, kept)
         self.slots.fill(slot, job, payload)
         return slot
@@ -141,7 +141,7 @@ class EncodeQueue:
             return
         plan, current = self._plan, self._plan.current
         urgent = plan.urgent_job(area)
-        if urgent is not None and not self._stock.delivered(urgent.shot):
+        if urgent is not None and not self._stock.is_delivered(urgent.shot):
             yield urgent
         if self._drawing_now():
             return
@@ -155,25 +155,25 @@ class EncodeQueue:
             yield from self._better(plan.upcoming, area)
 
     def _better(self, shots: Sequence[PictureRequest], area: Area) -> Iterator[EncodeJob]:
-        have, shown_for = partial(self.have, area=area), self._view.shown_for
+        have, shown_for = partial(self.best_ready, area=area), self._view.shown_for
         return self._plan.refinement_jobs(shots, have, shown_for)
 
-    def have(self, shot: PictureRequest, area: Area) -> EncodeJob | None:
-        return self._stock.have(shot, area)
+    def best_ready(self, shot: PictureRequest, area: Area) -> EncodeJob | None:
+        return self._stock.best_ready(shot, area)
 
     def ready(self, area: Area) -> int:
         """How many of the expected pictures need nothing but a key."""
-        return sum(self.have(shot, area) is not None for shot in self._plan.upcoming)
+        return sum(self.best_ready(shot, area) is not None for shot in self._plan.upcoming)
 
     def gives_way(self, sent: EncodeJob, area: Area) -> bool:
         """Whether something that could be sent at once is held back by what is being sent."""
         urgent = self._plan.urgent_job(area)
-        refining = bool(self._backend.slots) and self._stock.delivered(sent.shot)
+        refining = bool(self._backend.slots) and self._stock.is_delivered(sent.shot)
         if urgent is None or (sent.shot == urgent.shot and not refining):
             return False
         if not self._backend.slots:
             return True
-        if not self._stock.delivered(urgent.shot):
+        if not self._stock.is_delivered(urgent.shot):
             return self._plan.payload(urgent) is not None
         # A refinement gives way to a picture that is not there at all.
         first = self._near(area) if sent.shot == urgent.shot else self._missing(area)
@@ -186,7 +186,7 @@ class EncodeQueue:
         return [job for job in self._missing(area) if job.shot in first]
 
     def _missing(self, area: Area) -> list[EncodeJob]:
-        return self._plan.ahead(area, lambda shot: self.have(shot, area))
+        return self._plan.missing_jobs(area, lambda shot: self.best_ready(shot, area))
 
     def _drawing_now(self) -> bool:
         """Whether the terminal needs the cores for what it was just told to show."""

@@ -85,7 +85,7 @@ class Pacer:
         return not self._waiting
 
     @property
-    def asked(self) -> int:
+    def fence_count(self) -> int:
         """How many fences there were in all."""
         return self._count
 
@@ -258,13 +258,13 @@ class QualityBudget:
         assumed = NEAR if not self._line.fences or 0 < self._line.rtt < 0.005 else FAR
         return self._line.rate or assumed
 
-    def asked(self) -> None:
+    def note_request(self) -> None:
         """A picture was asked for: the annotator's pace in seconds a picture, smoothed."""
         now = self._clock()
         self.pace += 0.3 * (min(now - self._asked_at, 5.0) - self.pace)
         self._asked_at = now
 
-    def encoded(self, quality: Quality, area: Area, payload: Payload) -> None:
+    def note_encoded(self, quality: Quality, area: Area, payload: Payload) -> None:
         """Learn what a rung costs."""
         density = payload.size / (area.size[0] * area.size[1])
         self._density[quality] += 0.5 * (density - self._density[quality])
@@ -273,11 +273,11 @@ class QualityBudget:
         """How long a picture of this quality takes to send."""
         return self._density[quality] * area.size[0] * area.size[1] / self.rate
 
-    def now(self, area: Area) -> Quality:
+    def quality_now(self, area: Area) -> Quality:
         """For a picture that somebody waits for."""
         return self._best(area, WAIT)
 
-    def ahead(self, area: Area) -> Quality:
+    def quality_ahead(self, area: Area) -> Quality:
         """For a picture that will be asked for."""
         return self._best(area, max(WAIT, SHARE * self.pace) if self.stores else WAIT)
 

@@ -82,13 +82,13 @@ class TerminalPictures:
     def __getitem__(self, slot: int) -> SlotContent:
         return self._held[slot]
 
-    def where(self, shot: PictureRequest) -> int | None:
+    def best_slot(self, shot: PictureRequest) -> int | None:
         """The slot with the best whole copy of a picture."""
         found = [n for n, held in self._held.items() if held.whole and held.job.shot == shot]
         return max(found, key=lambda n: self._rank(self._held[n].job.quality), default=None)
 
-    def best(self, shot: PictureRequest) -> EncodeJob | None:
-        slot = self.where(shot)
+    def best_job(self, shot: PictureRequest) -> EncodeJob | None:
+        slot = self.best_slot(shot)
         return None if slot is None else self._held[slot].job
 
     def free_slot(self, count: int, kept: Collection[int | None]) -> int:

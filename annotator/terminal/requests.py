@@ -77,13 +77,13 @@ class ScreenState:
         """Since the picture appeared."""
         return self._clock() - self._shown_at
 
-    def ask(self) -> None:
+    def begin_request(self) -> None:
         """A picture is asked for, or the same one anew."""
         self._asked_at = self._clock()
         self._answered = False
-        self.again()
+        self.begin_redraw()
 
-    def again(self) -> None:
+    def begin_redraw(self) -> None:
         """What was seen no longer counts."""
         self.seen = None
         self.serial += 1

@@ -66,7 +66,7 @@ class Sheet(Item):
     """Columns and rows of the whole."""
     blurred_out: bool = False
     """Whether the pictures are blurred."""
-    clear: frozenset[int] = frozenset()
+    unblurred: frozenset[int] = frozenset()
     """Places of the pictures that are not, where the others are."""
     dots: frozenset[PointerDot] = frozenset()
     reference_tiles: tuple[tuple[Item, Spot], ...] = ()
@@ -153,7 +153,7 @@ class SheetComposer:
         self.background = (0, 0, 0)
         self.broken: dict[Item, str] = {}
         """Why an item has no picture."""
-        self.placed: dict[Item, PicturePlacement] = {}
+        self.placements: dict[Item, PicturePlacement] = {}
         """How each item's picture came out last."""
 
     def __call__(self, item: Item, size: tuple[int, int]) -> Crop:
@@ -170,10 +170,10 @@ class SheetComposer:
             spot = spots[place]
             room = round(spot.columns * across), round(spot.rows * down)
             on_page = place < len(item.items)
-            veiled = on_page and item.blurred_out and place not in item.clear
+            veiled = on_page and item.blurred_out and place not in item.unblurred
             tile, placed = self._tile(items[place], room, veiled)
             if on_page and placed is not None:
-                self.placed[items[place]] = placed
+                self.placements[items[place]] = placed
             left = round(spot.column * across) + (room[0] - tile.width) // 2
             top = round(spot.row * down) + (room[1] - tile.height) // 2
             whole.paste(tile, (left, top))
@@ -196,7 +196,7 @@ class SheetComposer:
     def _mark(
         self, whole: Image.Image, sheet: Sheet, dot: PointerDot, cell: tuple[float, float]
     ) -> None:
-        spot, placed = sheet.spots[dot.place], self.placed.get(sheet.items[dot.place])
+        spot, placed = sheet.spots[dot.place], self.placements.get(sheet.items[dot.place])
         left, top, width, height = placed.part if placed else (0.0, 0.0, 1.0, 1.0)
         x = (spot.column + (left + dot.x * width) * spot.columns) * cell[0]
         y = (spot.row + (top + dot.y * height) * spot.rows) * cell[1]

@@ -78,7 +78,7 @@ class Stage:
         self._cancel()
         self._stock.forget()
         self.view.shown = None
-        self.view.again()
+        self.view.begin_redraw()
         self._round += 1
         self._ended = False
         if self.area.usable:
@@ -91,8 +91,8 @@ class Stage:
         if shot == self.plan.current:
             return
         self.plan.current = shot
-        self.view.ask()
-        self.plan.budget.asked()
+        self.view.begin_request()
+        self.plan.budget.note_request()
         self.view.stale = not self._present()
         self.send_next()
 
@@ -105,12 +105,12 @@ class Stage:
     def clear(self) -> None:
         """Show nothing."""
         self.plan.current = None
-        self.view.again()
+        self.view.begin_redraw()
         self._cancel()
         self._hide()
         self._out.flush()
 
-    def cover(self, covered: bool) -> None:
+    def set_covered(self, covered: bool) -> None:
         """Something lies over the picture, or no longer does."""
         if covered == self.covered:
             return
@@ -257,7 +257,7 @@ class Stage:
     def _present(self) -> bool:
         """Show the current item from the terminal's own store, if it is there."""
         current, slots = self.plan.current, self._stock.slots
-        slot = None if current is None else slots.where(current)
+        slot = None if current is None else slots.best_slot(current)
         if slot is None or current is None or not self.area.usable or self._ended:
             return False
         self._make_way(slot)

@@ -46,7 +46,7 @@ def expected(tmp_path: Path, ref: str, context: float = 0.25) -> np.ndarray:
 def test_every_item_gets_the_features_of_its_own_picture(tmp_path: Path) -> None:
     refs = pictures(tmp_path / "images", 150)
     report = run(tmp_path, refs, batch_size=32, workers=3)
-    assert (report.computed, report.done, report.of, report.complete) == (150, 150, 150, True)
+    assert (report.computed, report.done, report.total, report.complete) == (150, 150, 150, True)
     store = FeatureStore.open(tmp_path / "features")
     assert list(store.refs) == refs
     assert store.extractor == {"name": "classic", "version": 1, "context": 0.25}
@@ -131,7 +131,7 @@ def test_progress_counts_up_to_the_end_with_a_rate(tmp_path: Path) -> None:
     seen: list[ExtractionProgress] = []
     run(tmp_path, refs, batch_size=10, progress=seen.append)
     assert [p.done for p in seen] == [0, 10, 20, 30, 40, 40]
-    assert all(p.of == 40 for p in seen)
+    assert all(p.total == 40 for p in seen)
     assert seen[0].left_s is None
     assert seen[-1].rate > 0
     assert seen[-1].left_s == 0

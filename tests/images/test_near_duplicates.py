@@ -65,8 +65,8 @@ def test_copies_are_found_from_any_of_them(project: ProjectFolder) -> None:
     prints = _everything(project)
     rows = prints.refs.rows(COPIES)
     for row in rows.tolist():
-        assert sorted(prints.near(row).tolist()) == sorted(set(rows.tolist()) - {row})
-    assert len(prints.near(prints.refs.find("b.png"))) == 0
+        assert sorted(prints.near_duplicates(row).tolist()) == sorted(set(rows.tolist()) - {row})
+    assert len(prints.near_duplicates(prints.refs.find("b.png"))) == 0
     found = connected_components(prints.pairs(np.arange(len(prints.refs))))
     assert [[prints.refs[row] for row in group] for group in found] == [COPIES]
 
@@ -81,9 +81,9 @@ def test_blank_and_broken_pictures_look_like_nothing(project: ProjectFolder) -> 
     state = {ref: int(prints.table["state"][row]) for row, ref in enumerate(prints.refs)}
     assert state["black.png"] == BLANK
     assert state["torn.png"] == BROKEN
-    names = [prints.refs[int(row)] for row in prints.near(prints.refs.find("black.png"))]
+    names = [prints.refs[int(row)] for row in prints.near_duplicates(prints.refs.find("black.png"))]
     assert names == ["black2.png"]  # the very same file, but no other blank one
-    assert len(prints.near(prints.refs.find("torn.png"))) == 0
+    assert len(prints.near_duplicates(prints.refs.find("torn.png"))) == 0
 
 
 def test_boxes_of_one_image_are_looked_at_one_by_one(project: ProjectFolder) -> None:
@@ -96,8 +96,8 @@ def test_boxes_of_one_image_are_looked_at_one_by_one(project: ProjectFolder) -> 
     prints = update_fingerprints(
         ImageFolder(project.images), project.fingerprints_file, refs, np.arange(4)
     )
-    assert prints.near(0).tolist() == [2]
-    assert prints.near(1).tolist() == [3]
+    assert prints.near_duplicates(0).tolist() == [2]
+    assert prints.near_duplicates(1).tolist() == [3]
 
 
 def test_what_was_computed_is_kept_until_the_file_changes(project: ProjectFolder) -> None:
@@ -111,7 +111,7 @@ def test_what_was_computed_is_kept_until_the_file_changes(project: ProjectFolder
     prints = update_fingerprints(
         ImageFolder(project.images), project.fingerprints_file, refs, np.array([row])
     )
-    assert prints.refs.find("a.png") in prints.near(row).tolist()
+    assert prints.refs.find("a.png") in prints.near_duplicates(row).tolist()
 
 
 def test_a_pool_that_has_grown_takes_over_what_is_known(project: ProjectFolder) -> None:
@@ -119,11 +119,11 @@ def test_a_pool_that_has_grown_takes_over_what_is_known(project: ProjectFolder) 
     grown = RefTable([*list(before.refs)[::-1], "new.png"])
     known = load_fingerprints(project.fingerprints_file, grown)
     assert [bool(state) for state in known.table["state"]] == [True] * len(before.refs) + [False]
-    assert known.near(grown.find("a.png")).tolist() == before_rows(before, grown)
+    assert known.near_duplicates(grown.find("a.png")).tolist() == before_rows(before, grown)
 
 
 def before_rows(before: near_duplicates.Fingerprints, grown: RefTable) -> list[int]:
-    near = before.near(before.refs.find("a.png")).tolist()
+    near = before.near_duplicates(before.refs.find("a.png")).tolist()
     return sorted(grown.find(before.refs[row]) for row in near)
 
 
@@ -149,7 +149,7 @@ def test_a_torn_cache_is_computed_again(project: ProjectFolder) -> None:
     _everything(project)
     file = project.folder / ".cache" / "prints.npz"
     file.write_bytes(file.read_bytes()[:100])
-    assert len(_everything(project).near(0)) == len(COPIES) - 1
+    assert len(_everything(project).near_duplicates(0)) == len(COPIES) - 1
 
 
 FULL = """
@@ -167,7 +167,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64))
 own = update_fingerprints(
     ImageFolder(project.images), project.fingerprints_file, refs, np.arange(2)
 )
-print(len(own.near(0)))
+print(len(own.near_duplicates(0)))
 """
 
 
@@ -218,7 +218,7 @@ def test_near_duplicates_of_magnetic_tiles_are_the_same_tile(shared: Path, tmp_p
     """The set holds each tile at several exposures; of photographs of flowers none are alike."""
     tiles = _of(shared / "data" / "magnetic-tile", 60, tmp_path / "tiles")
     crack = tiles.refs.find("images/00208.jpg")
-    assert tiles.refs.find("images/00217.jpg") in tiles.near(crack).tolist()
+    assert tiles.refs.find("images/00217.jpg") in tiles.near_duplicates(crack).tolist()
     flowers = _of(shared / "data" / "flowers", 60, tmp_path / "flowers")
     assert len(flowers.pairs(np.arange(len(flowers.refs)))) == 0
 

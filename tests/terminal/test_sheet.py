@@ -107,7 +107,7 @@ def test_a_box_is_shown_with_what_is_around_it_and_where_it_lies_is_known(images
     composer = SheetComposer(ImageFolder(images).crop)
     item = Item("large.png", Box(100, 50, 100, 50))
     composer(sheet_of([item]), AREA.size)
-    placed = composer.placed[item]
+    placed = composer.placements[item]
     assert placed.source == (400, 300)
     left, top, width, height = placed.part
     spot = sheet_of([item]).spots[0]
@@ -183,7 +183,7 @@ def test_pictures_aside_are_drawn_and_are_no_part_of_the_page(images: Path) -> N
         row, column = spot.row + spot.rows // 2, spot.column + spot.columns // 2
         seen = whole[row * CELL[1], column * CELL[0]].astype(int)
         assert np.abs(seen - COLOURS[place]).max() < 12
-    assert set(composer.placed) == set(items[:2])
+    assert set(composer.placements) == set(items[:2])
 
 
 def test_as_many_stand_in_a_strip_as_fit() -> None:

@@ -217,7 +217,7 @@ def test_somebody_who_thinks_long_sees_the_exact_picture_before_all_others_are_t
         for _ in range(4000):
             session.run(0.01)
             current = session.stage.plan.current
-            have = session.stage._stock.have(current, session.stage.area) if current else None
+            have = session.stage._stock.best_ready(current, session.stage.area) if current else None
             if have is not None and have.quality == best:
                 break
         return session.stage.ready
@@ -241,12 +241,12 @@ def test_a_dialog_over_the_picture_is_never_drawn_over() -> None:
     for technique in (Technique.SIXEL, Technique.CLASSIC, Technique.ITERM):
         session = Annotating(technique, rate=5e6, rtt=0.01)
         session.run(3)
-        session.stage.cover(True)
+        session.stage.set_covered(True)
         session.run(1)
         session.screen.feed(b"\x1b[2J")  # what the compositor paints is up to it
         session.press("d")
         session.run(2)
         assert not session.screen.pixels().any()
-        session.stage.cover(False)
+        session.stage.set_covered(False)
         session.run(2)
         assert shown(session.screen) == session.stage.plan.current.item

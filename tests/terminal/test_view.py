@@ -11,15 +11,15 @@ def test_a_picture_drawn_again_after_a_dialog_was_not_waited_for() -> None:
     now = 100.0
     view = ScreenState(lambda: now)
     shot, payload = PictureRequest(Item("a.jpg")), Payload((), 0)
-    view.ask()
+    view.begin_request()
     now += 0.25
     assert view.note_seen(view.show(shot, payload, None, 0))
     assert view.waited == 0.25
     now += 90.0  # a dialog was open
-    view.again()
+    view.begin_redraw()
     assert view.note_seen(view.show(shot, payload, None, 0))
     assert view.waited == 0.25
-    view.ask()
+    view.begin_request()
     now += 0.5
     view.note_seen(view.show(shot, payload, None, 0))
     assert view.waited == 0.5

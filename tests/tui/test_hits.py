@@ -217,11 +217,11 @@ async def test_blurred_images_are_clear_where_one_looks(project: ProjectFolder) 
         assert sheet.blurred_out
         assert not sheet.clear
         await worker.pilot.hover(offset=worker.cell(1))
-        await worker.until(lambda: worker.screen._sheet.clear == {1})  # type: ignore[union-attr]
+        await worker.until(lambda: worker.screen._sheet.unblurred == {1})  # type: ignore[union-attr]
         await worker.pilot.hover(offset=worker.cell(2))
         await worker.pilot.click(offset=worker.cell(2))
         await worker.pilot.hover(offset=worker.cell(0))
-        await worker.until(lambda: worker.screen._sheet.clear == {0, 2})  # type: ignore[union-attr]
+        await worker.until(lambda: worker.screen._sheet.unblurred == {0, 2})  # type: ignore[union-attr]
         dots = worker.screen._sheet.dots  # type: ignore[union-attr]
         assert {dot.place for dot in dots} == {0, 1, 2}
         await worker.press("enter")

@@ -73,7 +73,7 @@ class HitScreen(PageScreen):
         return replace(
             sheet,
             blurred_out=self.blurred,
-            clear=frozenset(place - first for place in clear if place in view),
+            unblurred=frozenset(place - first for place in clear if place in view),
             dots=frozenset(dots) if shown else frozenset(),
         )
 

@@ -171,7 +171,7 @@ class Mosaic(PictureView):
         """Left, top, width and height in cells of the widget of a tile's picture."""
         assert self._sheet is not None
         spot = self._sheet.spots[place]
-        placed = self.composer.placed.get(self._sheet.items[place])
+        placed = self.composer.placements.get(self._sheet.items[place])
         left, top, width, height = placed.part if placed else (0.0, 0.0, 1.0, 1.0)
         return (
             spot.column + left * spot.columns,

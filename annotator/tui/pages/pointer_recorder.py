@@ -84,7 +84,7 @@ class PointerRecorder:
             if place in view:
                 left, top, width, height = mosaic.picture_at(place - view.start)
                 part = view.start // max(1, len(view))
-                found = mosaic.composer.placed.get(Item.parse(ref))
+                found = mosaic.composer.placements.get(Item.parse(ref))
                 rect = (left, top + part * mosaic.size.height, width, height)
                 tile = tile._replace(original=found.source if found else (0, 0), place=rect)
             tiles.append(tile)

@@ -120,7 +120,7 @@ class Canvas(Widget):
         driver.on_answer = self._answered
         driver.on_text = self._others_wrote
         driver.on_farewell = self._stage.end
-        driver.on_drain = lambda: (self._line.asked, min(2.0, 0.1 + 3 * self._line.rtt))
+        driver.on_drain = lambda: (self._line.fence_count, min(2.0, 0.1 + 3 * self._line.rtt))
 
     def rest(self) -> None:
         """Another canvas has the terminal: free what is in it, and write nothing until `wake`."""
@@ -204,7 +204,7 @@ class Canvas(Widget):
     def _check(self) -> None:
         covered = is_overlaid(self)
         if covered != self._stage.covered:
-            self._stage.cover(covered)
+            self._stage.set_covered(covered)
             self._follow()
             if not self._backend.composited:
                 self.refresh()
