@@ -154,13 +154,13 @@ def test_the_table_names_strategies_and_says_what_no_estimate_was_shown(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"strategies": ("best",)}, "unknown strategy 'best'"),
+        ({"strategies": ("best",)}, "'best' is not a strategy"),
         ({"estimators": ("svm",)}, "unknown estimator 'svm'"),
-        ({"metric": "f1"}, "unknown metric 'f1'"),
-        ({"positive": "d"}, "no item is labelled 'd'; classes: a, b, c"),
+        ({"metric": "f1"}, "'f1' is not a metric"),
+        ({"positive": "d"}, "No item is labelled 'd'. The classes are a, b, c."),
         ({"find": True}, "--positive"),
         ({"positive": "a", "prevalence": 1.5}, "prevalence"),
-        ({"test_fraction": 0.0}, "test fraction"),
+        ({"test_fraction": 0.0}, "test-fraction"),
     ],
 )
 def test_what_makes_no_sense_is_refused(
@@ -178,7 +178,7 @@ def test_rows_and_lines_must_belong_together(options: SimulateOptions) -> None:
 
 def test_bad_lines_of_the_truth_are_all_named(options: SimulateOptions) -> None:
     options.truth.write_text("filename,label\na.jpg,x\nb.jpg,\na.jpg,y\n")
-    with pytest.raises(ProjectError, match=r"(?s)line 3: b.jpg has no label.*line 4: a.jpg stands"):
+    with pytest.raises(ProjectError, match=r"(?s)line 3: b.jpg has no label.*line 4: a.jpg is listed already"):
         run_simulations(options)
 
 
@@ -187,7 +187,7 @@ def test_boxes_in_one_picture_are_items_of_their_own(options: SimulateOptions) -
     options.truth.write_text("\n".join(lines))
     assert len(run_simulations(replace(options, budget=20, seeds=(0,)))["runs"]) == 2
     options.truth.write_text("\n".join([*lines[:-1], lines[1]]))
-    with pytest.raises(ProjectError, match=r"a.jpg#xywh=0,0,9,9 stands there already"):
+    with pytest.raises(ProjectError, match=r"a.jpg#xywh=0,0,9,9 is listed already"):
         run_simulations(options)
 
 

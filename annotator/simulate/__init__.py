@@ -1,6 +1,6 @@
-"""A session answered by an oracle: how many labels a strategy needs, and how honest its error is.
+"""Simulated sessions on labelled data: the labels that a strategy needs, the errors it estimates.
 
-The same `Session`, log and `learn` as on the screen; only the annotator is replaced.
+The session, the log and `learn` are those of the screen; only the annotator is replaced.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Seconds of human time to label everything, by a published model of how long people take.
+"""The human time to label everything, from published times of single decisions.
 
-The annotator of the simulation answers by the truth, with slips; the session, the pages, the
-model and the streams are the program's own. People label until the program expects the model to
-be right about the rest, look again at labels that the model doubts, and leave the rest to it;
-the error that remains is measured against the truth, over all items.
+The simulated annotator answers by the truth, with slips; the session, the pages, the model and
+the streams are the program's own. People label until the program expects the model to be right
+about the rest, review labels that the model doubts, and leave the rest to the model. The error
+that remains is measured against the truth, over all items.
 """
 
 from __future__ import annotations
@@ -29,36 +29,44 @@ from annotator.session.open import open_in_memory
 from annotator.simulate.rapid_human import RapidHuman
 
 SINGLE_SECONDS = 3.6
-"""One image, one class of several: the median of 2,490 decisions of ten people among ten classes
-was 3.59 s where the image was seen for 1 s (raw data of Lim et al., arXiv:2412.00260)."""
+"""The time for one image and one class of several, in seconds.
+
+The median of 2,490 decisions of ten people among ten classes was 3.59 s when the image was shown
+for 1 s (raw data of Lim et al., arXiv:2412.00260).
+"""
 PAGE_SECONDS = 1.1
-"""One image on a page of look-alikes, yes or no: 52 s for 48, the median of the HIT that the
-authors of ImageNetV2 print in `inspect_hit.ipynb`; a handful of workers."""
+"""The time for one image on a page of similar images, yes or no, in seconds.
+
+The authors of ImageNetV2 print a HIT in `inspect_hit.ipynb`: a median of 52 s for 48 images, by a
+handful of workers.
+"""
 SEED_SECONDS = 3.0
-"""One image in the web tool that this program follows, by its own README."""
+"""The time for one image in the web tool that this program follows, from its README."""
 ANNOTATOR_SLIP_RATE = 0.02
-"""Share of decisions that come out wrong though the annotator knows better; assumed."""
+"""The share of wrong decisions by an annotator who knows the answer; assumed."""
 MODES = ("single", "pages", "rapid")
 DOUBTED_PROBABILITY = 0.1
-"""Labels to which the model, not having seen them, gives less than this are looked at again."""
+"""A label is reviewed if a model fitted without it gives it a lower probability than this."""
 _FIRST, _FIT_EVERY, _RATE, _CHUNK, _FEWEST = 3, 10, 5.0, 40, 8
 
 
 @dataclass(slots=True)
 class HumanEffort:
-    """What labelling everything took."""
+    """The human time and the remaining error of labelling everything."""
 
     mode: str
     seed: int
     items: int
     seconds: float = 0.0
     looks: int = 0
-    """Decisions of people, on images seen again, too."""
+    """The number of decisions by people, including those on images seen again."""
     by_people: int = 0
+    """The number of items labelled by people."""
     error: float = 0.0
-    """Of all labels, people's and the model's."""
+    """The share of wrong labels, people's and the model's."""
 
     def as_dict(self) -> dict[str, Any]:
+        """Return the figures as `annotator simulate --mode --json` prints them."""
         before = SEED_SECONDS * self.items
         found = {name: getattr(self, name) for name in self.__slots__}
         return {**found, "seconds": round(self.seconds), "seed_seconds": round(before),
@@ -66,14 +74,14 @@ class HumanEffort:
 
 
 class SimulatedAnnotator:
-    """Knows the truth, slips, and takes time."""
+    """An annotator who knows the truth, slips at times and takes time."""
 
     def __init__(self, y: dict[str, str], classes: Sequence[str], spent: HumanEffort) -> None:
         self.truth, self.classes, self.spent = y, tuple(classes), spent
         self.rng = np.random.default_rng([spent.seed, MODES.index(spent.mode)])
 
-    def name(self, ref: str) -> str:
-        """Says which class an image is."""
+    def answer_class(self, ref: str) -> str:
+        """Choose the class of an image."""
         self._took(SINGLE_SECONDS)
         if self._slips() and len(self.classes) > 1:
             others = [name for name in self.classes if name != self.truth[ref]]
@@ -81,11 +89,12 @@ class SimulatedAnnotator:
         return self.truth[ref]
 
     def belongs(self, ref: str, label: str) -> bool:
-        """Says whether an image is of the class that it is shown for."""
+        """Decide if an image belongs to the class of its page."""
         self._took(PAGE_SECONDS)
         return (self.truth[ref] == label) ^ self._slips()
 
-    def wait(self, seconds: float) -> None:
+    def add_seconds(self, seconds: float) -> None:
+        """Add to the time spent."""
         self.spent.seconds += seconds
 
     def _took(self, seconds: float) -> None:
@@ -97,7 +106,7 @@ class SimulatedAnnotator:
 
 
 class SimulatedSession:
-    """A session on labelled features, answered by an annotator."""
+    """A session on labelled features, answered by a simulated annotator."""
 
     def __init__(
         self,
@@ -113,18 +122,21 @@ class SimulatedSession:
         self.session.learn()
 
     def label_one_by_one(self, count: int) -> None:
-        """Answer so many items as the strategy asks them."""
+        """Answer up to `count` items in the order of the strategy."""
         for n in range(count):
             if self.session.current is None:
                 break
-            self.session.label(self.annotator.name(self.session.current.ref))
+            self.session.label(self.annotator.answer_class(self.session.current.ref))
             if n % _FIT_EVERY == _FIT_EVERY - 1:
                 self.session.learn()
         self.session.learn()
 
     def page(self, source: BrowseSource, *, back: bool = False) -> bool:
-        """A page of one predicted class: the exceptions are given theirs by name. With `back` they
-        stay open at first, and are named when they come back for the next likeliest."""
+        """Answer a page of one predicted class; return False if there is no page.
+
+        Exceptions get their own class. With `back` they stay open at first, and get their class
+        when they come back on a page of their next likeliest one.
+        """
         page = source.next()
         if page is None:
             return False
@@ -137,23 +149,24 @@ class SimulatedSession:
         return True
 
     def _named(self, ref: str) -> str:
-        self.annotator.wait(-PAGE_SECONDS)  # naming is a decision of its own, looking included
-        return self.annotator.name(ref)
+        self.annotator.add_seconds(-PAGE_SECONDS)  # the time of naming includes looking
+        return self.annotator.answer_class(ref)
 
     def open_rows(self) -> NDArray[np.int64]:
+        """Return the rows (m,) without an answer."""
         answered = self.session.is_answered
         return np.array([row for row, ref in enumerate(self.refs) if not answered(ref)], np.int64)
 
     def predictions(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """The open rows (m,) and what the model says of them (m, C)."""
+        """Return the open rows (m,) and the model's probabilities for them (m, C)."""
         return predict_rows(self.session.learner, self.open_rows())
 
     def expected(self) -> float:
-        """The share of all items that the program expects the model to have wrong by now."""
+        """Return the share of all items on which the program expects the model to be wrong."""
         _, proba = self.predictions()
         return float((1 - proba.max(axis=1)).sum()) / len(self.refs) if len(proba) else 0.0
 
-    def look_again(self) -> None:
+    def review_doubted(self) -> None:
         """Confirm or change the labels that the model doubts."""
         ranking, snapshot = self.session.ranking, self.session.snapshot()
         if ranking is None or snapshot is None or ranking.warm is None:
@@ -166,13 +179,15 @@ class SimulatedSession:
         for place in np.flatnonzero(p < DOUBTED_PROBABILITY):
             ref, label = self.refs[int(snapshot.rows[place])], int(snapshot.y[place])
             if not self.annotator.belongs(ref, self.session.classes[label]):
-                self.annotator.wait(-PAGE_SECONDS)
-                self.session.decide({ref: self.annotator.name(ref)}, picked_by="review")
+                self.annotator.add_seconds(-PAGE_SECONDS)
+                self.session.decide({ref: self.annotator.answer_class(ref)}, picked_by="review")
         self.session.learn()
 
-    def rapidly(self, pages: BrowseSource, streams: BrowseSource) -> None:
-        """Pages of what the model is unsure of; what it is surer of streams past, one predicted
-        class a stream, and what is not of it is marked."""
+    def run_rapid(self, pages: BrowseSource, streams: BrowseSource) -> None:
+        """Answer pages of doubtful items, and streams of the items that the model is surer of.
+
+        A stream shows one predicted class; the annotator marks the exceptions.
+        """
         while True:
             while self._unsure(pages) >= _FEWEST and self.page(pages):
                 pass
@@ -182,10 +197,10 @@ class SimulatedSession:
             pass
 
     def _unsure(self, pages: BrowseSource) -> int:
-        """How many of those that are worth a look are too doubtful for a stream."""
+        """Return the number of items to check that are too doubtful for a stream."""
         _, proba = self.predictions()
         doubt = 1 - proba.max(axis=1).astype(float)
-        open_ = ~within_allowance(doubt, MODEL_ERROR_SHARE * pages.wish.target * len(self.refs))
+        open_ = ~within_allowance(doubt, MODEL_ERROR_SHARE * pages.request.target * len(self.refs))
         return int((open_ & (doubt > STREAM_MOST_DOUBT)).sum())
 
     def _stream(self, streams: BrowseSource) -> bool:
@@ -196,7 +211,7 @@ class SimulatedSession:
         onsets = np.arange(len(refs)) / _RATE
         wrong = np.array([self.annotator.truth[ref] != label for ref in refs])
         marks = human.marks(onsets, wrong, rng)
-        self.annotator.wait(len(refs) / _RATE + 1.2)
+        self.annotator.add_seconds(len(refs) / _RATE + 1.2)
         self.annotator.spent.looks += len(refs)
         stream = RapidStream(list(onsets), list(marks), KeyDelay())
         while (found := stream.verdict).doubtful:
@@ -209,11 +224,13 @@ class SimulatedSession:
 
     def _answer(self, refs: list[str], label: str, verdict: StreamVerdict) -> None:
         answers = {refs[place]: label for place in verdict.rest}
-        answers |= {refs[place]: self.annotator.name(refs[place]) for place in verdict.marked}
+        answers |= {
+            refs[place]: self.annotator.answer_class(refs[place]) for place in verdict.marked
+        }
         self.session.decide(answers, picked_by="rapid")
 
     def error(self) -> float:
-        """Of all labels, the model's own for what is open."""
+        """Return the share of wrong labels; an open item has the model's label."""
         rows, proba = self.predictions()
         labels = dict(zip(rows.tolist(), proba.argmax(axis=1).tolist(), strict=True))
         wrong = 0
@@ -226,23 +243,22 @@ class SimulatedSession:
 
 
 def format_effort(found: Sequence[HumanEffort]) -> str:
-    """A table: the medians of each mode over its seeds, beside one image after the other."""
+    """Return a table of the medians of each mode over its seeds, beside one image at a time."""
     lines = [f"{'mode':8} {'human time':>12} {'an image':>10} {'error':>8} {'times less':>11}"]
     items = found[0].items
     before = SEED_SECONDS * items
-    lines.append(
-        f"{'before':8} {before:10,.0f} s {SEED_SECONDS:8.2f} s {ANNOTATOR_SLIP_RATE:8.2%} {1:10.1f}x"
-    )
-    for mode in dict.fromkeys(one.mode for one in found):
-        runs = [one for one in found if one.mode == mode]
-        seconds = float(np.median([one.seconds for one in runs]))
-        error = float(np.median([one.error for one in runs]))
+    slips = f"{ANNOTATOR_SLIP_RATE:8.2%}"
+    lines.append(f"{'before':8} {before:10,.0f} s {SEED_SECONDS:8.2f} s {slips} {1:10.1f}x")
+    for mode in dict.fromkeys(effort.mode for effort in found):
+        runs = [effort for effort in found if effort.mode == mode]
+        seconds = float(np.median([run.seconds for run in runs]))
+        error = float(np.median([run.error for run in runs]))
         lines.append(
             f"{mode:8} {seconds:10,.0f} s {seconds / items:8.2f} s {error:8.2%} "
             f"{before / seconds:10.1f}x"
         )
     lines.append(
-        f"before: one image after the other, {SEED_SECONDS:.0f} s each, {ANNOTATOR_SLIP_RATE:.0%} slips; "
+        f"before: one image at a time, {SEED_SECONDS:.0f} s each, {ANNOTATOR_SLIP_RATE:.0%} slips; "
         f"a decision takes {SINGLE_SECONDS} s alone and {PAGE_SECONDS} s on a page"
     )
     return "\n".join(lines)
@@ -260,28 +276,29 @@ def label_all(
 ) -> HumanEffort:
     """Label (n,) items with features X (n, d) until about `target` of all labels are wrong.
 
-    People stop when the program expects the model to be wrong about `MODEL_ERROR_SHARE` of that, of all
-    items; the rest is for what people get wrong, and for a model that is too sure of itself.
+    People stop when the program expects the model to be wrong on `MODEL_ERROR_SHARE` of that
+    target, as a share of all items. The rest of the target covers errors by people and by a model
+    that is too confident.
     """
     classes = tuple(dict.fromkeys(sorted(labels)))
     spent = HumanEffort(mode, seed, len(refs))
     annotator = SimulatedAnnotator(dict(zip(refs, labels, strict=True)), classes, spent)
-    sitting = SimulatedSession(refs, X, classes, annotator)
-    sitting.label_one_by_one(_FIRST * len(classes))
+    simulated = SimulatedSession(refs, X, classes, annotator)
+    simulated.label_one_by_one(_FIRST * len(classes))
     pages = PageRequest(
         "", SelectionMode.EXCEPTIONS, PageOrder.NEEDED, None, per_page, target=target
     )
-    source = BrowseSource(sitting.session, pages)
+    source = BrowseSource(simulated.session, pages)
     if mode == "single":
-        while len(sitting.open_rows()) and sitting.expected() > MODEL_ERROR_SHARE * target:
-            sitting.label_one_by_one(_FIT_EVERY)
+        while len(simulated.open_rows()) and simulated.expected() > MODEL_ERROR_SHARE * target:
+            simulated.label_one_by_one(_FIT_EVERY)
     elif mode == "pages":
-        while sitting.page(source, back=True):
+        while simulated.page(source, back=True):
             pass
     else:
         stream = replace(pages, per_page=_CHUNK, most_doubt=STREAM_MOST_DOUBT)
-        sitting.rapidly(source, BrowseSource(sitting.session, stream))
-    sitting.look_again()
-    spent.by_people = len(refs) - len(sitting.open_rows())
-    spent.error = sitting.error()
+        simulated.run_rapid(source, BrowseSource(simulated.session, stream))
+    simulated.review_doubted()
+    spent.by_people = len(refs) - len(simulated.open_rows())
+    spent.error = simulated.error()
     return spent

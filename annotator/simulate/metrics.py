@@ -1,4 +1,4 @@
-"""How good a model is on items it has never seen."""
+"""Measures of a model on items that it was not trained on."""
 
 from __future__ import annotations
 
@@ -13,18 +13,21 @@ BINS = 10
 
 
 def accuracy_score(proba: Proba, y: LabelIndices) -> float:
-    """Share of the rows (n, C) whose likeliest class is the true one (n,)."""
+    """Return the share of the rows (n, C) whose likeliest class is the true one (n,)."""
     return float((proba.argmax(axis=1) == y).mean())
 
 
 def balanced_accuracy_score(proba: Proba, y: LabelIndices) -> float:
-    """Mean over the classes that occur of the share recognised."""
+    """Return the mean recall over the classes that occur."""
     right = proba.argmax(axis=1) == y
     return float(np.mean([right[y == c].mean() for c in np.unique(y)]))
 
 
 def average_precision_score(proba: Proba, y: LabelIndices) -> float:
-    """Of the last class: mean precision at each of its items, by falling probability."""
+    """Return the average precision of the last class.
+
+    It is the mean precision at each of its items, in the order of falling probability.
+    """
     hits = y[np.argsort(-proba[:, -1], kind="stable")] == proba.shape[1] - 1
     if not hits.any():
         return 0.0
@@ -33,7 +36,7 @@ def average_precision_score(proba: Proba, y: LabelIndices) -> float:
 
 
 def calibration_error(proba: Proba, y: LabelIndices) -> float:
-    """Expected calibration error of the likeliest class, in 10 equal bins (Guo et al. 2017)."""
+    """Return the expected calibration error in 10 equal bins (Guo et al. 2017)."""
     sure, right = proba.max(axis=1), proba.argmax(axis=1) == y
     place = np.minimum((sure * BINS).astype(int), BINS - 1)
     gaps = [abs((sure - right)[place == k].sum()) for k in range(BINS)]
@@ -48,7 +51,7 @@ METRICS: dict[str, Callable[[Proba, LabelIndices], float]] = {
 
 
 def choose_metric(metric: str, y: LabelIndices, positive: bool) -> str:
-    """`metric`, or what "auto" means: by the task and by how unequal the classes are."""
+    """Return `metric`; for "auto" choose by the task and by the imbalance of the classes."""
     if metric != "auto":
         return metric
     if positive:

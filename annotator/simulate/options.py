@@ -1,4 +1,4 @@
-"""What to simulate."""
+"""The options of a simulation, and the runs that they ask for."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from annotator.simulate.metrics import METRICS
 
 
 class SimulationJob(NamedTuple):
-    """One run."""
+    """A run of one strategy with one estimator and one seed."""
 
     strategy: str
     estimator: str
@@ -22,35 +22,38 @@ class SimulationJob(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SimulateOptions:
-    """A grid of runs over one labelled set of features."""
+    """The options of a grid of runs on one labelled set of features."""
 
     truth: Path
-    """CSV with the columns filename, label, and bbox where boxes are labelled; line i belongs to
-    row i of the features."""
+    """A CSV file with the columns filename and label, and bbox if boxes are labelled.
+
+    Line i belongs to row i of the features.
+    """
     features: Path
-    """.npy (n, d)."""
+    """A .npy file (n, d)."""
     strategies: tuple[str, ...] = (DEFAULT_STRATEGY, "random")
     estimators: tuple[str, ...] = ("ridge",)
     budget: int = 300
     """Labels in each run."""
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     test_fraction: float = 0.3
-    """Share of each class that is kept away from the session, to measure the model on."""
+    """The share of each class held out to measure the model on."""
     positive: str | None = None
-    """Makes the task binary: this class against all others."""
+    """The positive class of a binary task, against all other classes; None keeps all classes."""
     prevalence: float | None = None
-    """Share of positives to keep, by leaving out others or positives at random."""
+    """The share of positives; items are left out at random to reach it."""
     find: bool = False
     """Search for the positives (`annotator run --find`)."""
     metric: str = "auto"
     ahead: int = 0
-    """Items drawn ahead of the one on screen, as on a real screen (there: 5)."""
+    """The number of items drawn ahead of the current one; a real screen draws 5."""
     processes: int | None = None
-    """None: one per core."""
+    """The number of processes; None for one per core."""
     state: Path | None = field(default=None)
-    """JSON-lines file of finished runs, read and continued; None: nothing is kept."""
+    """The JSON-lines file of finished runs, read and continued; None keeps no runs."""
 
     def jobs(self) -> list[SimulationJob]:
+        """Return all runs of the grid, seed by seed."""
         return [
             SimulationJob(s, e, seed)
             for seed in self.seeds
@@ -59,7 +62,7 @@ class SimulateOptions:
         ]
 
     def check(self) -> None:
-        """Raises ProjectError for unknown names and numbers out of range."""
+        """Raise `ProjectError` for an unknown name or a number out of range."""
         for kind, names, known in (
             ("strategy", self.strategies, STRATEGIES),
             ("metric", (self.metric,), {"auto", *METRICS}),
@@ -67,28 +70,28 @@ class SimulateOptions:
             for name in names:
                 if name not in known:
                     raise ProjectError(
-                        f"unknown {kind} {name!r}; known: {', '.join(sorted(known))}"
+                        f"{name!r} is not a {kind}. Choose one of {', '.join(sorted(known))}."
                     )
         for name in self.estimators:
             load_estimator(name)
         if not 0 < self.test_fraction < 1:
-            raise ProjectError(
-                f"the test fraction must lie between 0 and 1, not {self.test_fraction}"
-            )
+            raise ProjectError(f"--test-fraction must be between 0 and 1, not {self.test_fraction}")
         if self.budget < 1 or not self.seeds:
-            raise ProjectError("a simulation needs a budget of at least 1 and at least one seed")
+            raise ProjectError(
+                "A simulation needs a --budget of at least 1, and at least one seed."
+            )
         if self.positive is None and (self.prevalence is not None or self.find):
             raise ProjectError("--prevalence and --find need --positive CLASS")
         if self.prevalence is not None and not 0 < self.prevalence < 1:
-            raise ProjectError(f"the prevalence must lie between 0 and 1, not {self.prevalence}")
+            raise ProjectError(f"--prevalence must be between 0 and 1, not {self.prevalence}")
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
-    """ "0-9", "3" or "0,2,5-7" as numbers. Raises ProjectError."""
+    """Return the numbers of "0-9", "3" or "0,2,5-7". Raises `ProjectError`."""
     found: list[int] = []
     for part in text.split(","):
         first, _, last = part.strip().partition("-")
         if not first.isdigit() or (last and not last.isdigit()):
-            raise ProjectError(f"cannot read the seeds {text!r}; write 0-9, or 0,2,5-7")
+            raise ProjectError(f"--seeds {text!r} cannot be read. Write 0-9, or 0,2,5-7.")
         found.extend(range(int(first), int(last or first) + 1))
     return tuple(dict.fromkeys(found))

@@ -1,4 +1,4 @@
-"""One run: a session whose annotator knows the answers."""
+"""A simulated run: a session whose annotator knows the answers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RECORD_EVERY = 10
 
 @dataclass(slots=True)
 class RunCurves:
-    """One run's figures at every 10th label, and at the last."""
+    """The figures of a run at every 10th label and at the last."""
 
     labels: list[int] = field(default_factory=list)
     value: list[float] = field(default_factory=list)
@@ -36,7 +36,7 @@ class RunCurves:
 def simulate_run(
     task: SimulationTask, job: SimulationJob, options: SimulateOptions
 ) -> dict[str, Any]:
-    """One run as the JSON names it."""
+    """Simulate a run, and return it as `annotator simulate --json` prints it."""
     session, answers = _session(task, job, options), dict(zip(task.refs, task.y, strict=True))
     metric = choose_metric(
         options.metric, np.append(task.y, task.unseen_y), options.positive is not None

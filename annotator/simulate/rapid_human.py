@@ -1,4 +1,4 @@
-"""Somebody who marks a stream of crops, for simulation."""
+"""A simulated annotator who marks the rare class in a stream of crops."""
 
 from __future__ import annotations
 
@@ -12,52 +12,58 @@ from annotator.pages.key_delay import MAX_DELAY, KeyDelay, RapidStream, measure_
 
 @dataclass(frozen=True, slots=True)
 class RapidHuman:
-    """Somebody who marks, for simulation: not the model above, which must cope with it."""
+    """A model of a person in rapid mode: reaction times, misses and slips.
+
+    It is not the delay model of the program, which must cope with it.
+    """
 
     mean: float = 0.378
+    """The mean delay of a key, in seconds."""
     sd: float = 0.092
+    """The standard deviation of the delay."""
     fastest: float = 0.2
-    """Delays are skewed as reaction times are: a gamma distribution from here on."""
+    """The shortest delay; delays follow a gamma distribution from here, as reaction times do."""
     misses: float = 0.03
+    """The share of positives missed."""
     blink: float = 0.3
-    """Share of positives missed 0.2 to 0.5 s after another (Raymond et al. 1992)."""
+    """The share of positives missed 0.2 to 0.5 s after another (Raymond et al. 1992)."""
     slips: float = 0.02
-    """Share of negatives marked; of single decisions that are wrong."""
+    """The share of negatives marked, and of single decisions that are wrong."""
     refractory: float = 0.12
-    """Seconds between two keys at least."""
+    """The shortest time between two keys, in seconds."""
     decision: float = 1.1
-    """Seconds for an item that comes back."""
+    """The time for an item that comes back, in seconds."""
 
     def marks(
         self, onsets: NDArray[np.float64], truth: NDArray[np.bool_], rng: np.random.Generator
     ) -> NDArray[np.float64]:
-        """When the key is pressed, for items that appear at `onsets` and are positive or not."""
+        """Return the times of the key presses for items shown at `onsets`; `truth` is (n,)."""
         shape = ((self.mean - self.fastest) / self.sd) ** 2
         scale = self.sd**2 / (self.mean - self.fastest)
         noticed, last = -np.inf, []
-        for at, positive in zip(onsets, truth, strict=True):
-            blinks = 0.2 <= at - noticed <= 0.5 and rng.random() < self.blink
+        for onset, positive in zip(onsets, truth, strict=True):
+            blinks = 0.2 <= onset - noticed <= 0.5 and rng.random() < self.blink
             seen = positive and not blinks and rng.random() >= self.misses
             if positive and seen:
-                noticed = at
+                noticed = onset
             if seen or (not positive and rng.random() < self.slips):
-                last.append(at + self.fastest + rng.gamma(shape, scale))
+                last.append(onset + self.fastest + rng.gamma(shape, scale))
         pressed: list[float] = []
-        for at in sorted(last):
-            pressed.append(max(at, pressed[-1] + self.refractory) if pressed else at)
+        for time in sorted(last):
+            pressed.append(max(time, pressed[-1] + self.refractory) if pressed else time)
         return np.array(pressed)
 
 
 @dataclass(frozen=True, slots=True)
 class StreamResult:
-    """What a simulated stream came to."""
+    """The figures of a simulated stream."""
 
     recall: float
     precision: float
     doubtful: float
-    """Share of items that came back one at a time."""
+    """The share of items that came back one at a time."""
     seconds: float
-    """An item, those that came back included."""
+    """The time per item, including the items that came back."""
 
 
 def simulate_stream(

@@ -1,4 +1,4 @@
-"""All runs of a simulation, on all cores; finished runs are kept, so that a stopped one resumes."""
+"""All runs of a simulation on all cores; finished runs are kept, so that a simulation resumes."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _loaded_truth: tuple[SimulateOptions, TruthTable, Any] | None = None  # of this 
 def run_simulations(
     options: SimulateOptions, progress: ProgressCallback | None = None
 ) -> dict[str, Any]:
-    """{"runs": [...], "summary": [...]}, runs in the order of the grid.
+    """Make all runs; return {"runs": [...], "summary": [...]}, runs in the order of the grid.
 
-    progress(done, total) is called at the start and after every run. Raises ProjectError and
-    FeatureError before any run begins. Runs that `options.state` holds are not made again.
+    `progress(done, total)` is called at the start and after every run. Runs in `options.state`
+    are not made again. Raises `ProjectError` and `FeatureError` before any run starts.
     """
     options.check()
     load_truth(options)
@@ -50,7 +50,7 @@ def run_simulations(
 
 
 def default_state_file(options: SimulateOptions) -> Path:
-    """Where the command keeps runs if not told: one file in the user's cache for each task."""
+    """Return the default file of finished runs: one for each task, in the user's cache."""
     from platformdirs import user_cache_path
 
     return user_cache_path("annotator") / "simulate" / f"{options_digest(options)[:16]}.jsonl"
@@ -83,7 +83,7 @@ def _run_job(options: SimulateOptions, job: SimulationJob) -> dict[str, Any]:
 
 
 def options_digest(options: SimulateOptions) -> str:
-    """What a run's result depends on beside its job: the data, the options and this program."""
+    """Return a digest of the inputs that all runs share: data, options and program."""
     digest = hashlib.sha256()
     chosen = asdict(options)
     for name in ("strategies", "estimators", "seeds", "processes", "state", "truth", "features"):
@@ -118,4 +118,4 @@ def _keep_result(
     options.state.parent.mkdir(parents=True, exist_ok=True)
     line = json.dumps({"fingerprint": mark, "job": job, "run": result})
     with options.state.open("a", encoding="utf-8") as file:
-        file.write(f"\n{line}\n")  # the file may end in half a line
+        file.write(f"\n{line}\n")  # the file may end in a line that was cut off

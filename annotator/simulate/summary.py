@@ -1,4 +1,4 @@
-"""What the strategies reached, summed up over seeds, as figures and as a table."""
+"""A summary of a simulation's runs over seeds, as figures and as a table."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ BARS = "▁▂▃▄▅▆▇█"
 
 
 def summarize_runs(runs: list[RunResult]) -> list[dict[str, Any]]:
-    """One row per strategy and estimator, in the order of the runs.
+    """Return a row for each strategy and estimator, in the order of the runs.
 
-    `aulc` is the mean of the metric over the curve; `labels_to_random` the first number of
-    labels at which the mean curve reaches what `random` ends with, by the same estimator, and
-    `saving` how many times fewer that is (None without such runs; below 1 where it is never
-    reached). `honesty` compares estimated and true error where the estimate is shown.
+    `aulc` is the mean of the metric over the curve. `labels_to_random` is the number of labels at
+    which the mean curve first reaches the last value of `random` with the same estimator;
+    `saving` is the ratio of labels saved by that (None without runs of `random`; below 1 if it is
+    never reached). `honesty` compares the estimated with the true error.
     """
     groups = _groups(runs)
     return [
@@ -55,7 +55,7 @@ def _standard_error(group: list[RunResult]) -> float | None:
 
 
 def mean_curve(group: list[RunResult]) -> tuple[list[int], list[float]]:
-    """Labels and mean value, as far as all runs go."""
+    """Return the label counts and the mean values, up to the end of the shortest run."""
     n = min(len(run["labels"]) for run in group)
     return group[0]["labels"][:n], np.mean([run["value"][:n] for run in group], axis=0).tolist()
 
@@ -76,18 +76,18 @@ def _share_found(group: list[RunResult]) -> float | None:
 
 def _honesty(group: list[RunResult], n: int) -> dict[str, Any] | None:
     rows = [(run, run["labels"].index(n)) for run in group if n in run["labels"]]
-    calibration = [run["calibration_error"][at] for run, at in rows]
+    calibration = [run["calibration_error"][i] for run, i in rows]
     raw = [
-        run["prequential_error"][at] - run["true_error"][at]
-        for run, at in rows
-        if run["prequential_error"][at] is not None
+        run["prequential_error"][i] - run["true_error"][i]
+        for run, i in rows
+        if run["prequential_error"][i] is not None
     ]
-    shown = [(run, at) for run, at in rows if run["interval"][at] is not None]
+    shown = [(run, i) for run, i in rows if run["interval"][i] is not None]
     if not rows:
         return None
-    off = np.array([run["estimated_error"][at] - run["true_error"][at] for run, at in shown])
-    ends = np.array([run["interval"][at] for run, at in shown]).reshape(-1, 2)
-    true = np.array([run["true_error"][at] for run, at in shown])
+    off = np.array([run["estimated_error"][i] - run["true_error"][i] for run, i in shown])
+    ends = np.array([run["interval"][i] for run, i in shown]).reshape(-1, 2)
+    true = np.array([run["true_error"][i] for run, i in shown])
     return {
         "labels": n,
         "shown": len(shown),
@@ -103,7 +103,7 @@ def _honesty(group: list[RunResult], n: int) -> dict[str, Any] | None:
 
 
 def format_result(result: dict[str, Any]) -> str:
-    """The summary rows, the curves and the error estimates, as text."""
+    """Return the summary, the curves and the error estimates as text."""
     rows = result["summary"]
     if not rows:
         return "no runs"
@@ -178,7 +178,7 @@ def _format_value(value: float | None, form: str = ".3f") -> str:
 
 
 def align_columns(rows: list[list[str]]) -> str:
-    """Columns of equal width, the first one flush left."""
+    """Return rows of cells as aligned columns, the first one flush left."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return "\n".join(
         "  ".join(

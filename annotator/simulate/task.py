@@ -1,4 +1,4 @@
-"""A labelled set of features as a pool to ask from and a test set to measure on."""
+"""A labelled set of features, split into a pool to label and a test set to measure on."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ OTHERS = "others"
 
 @dataclass(frozen=True, slots=True)
 class TruthTable:
-    """refs (n,) and labels (n,) of the rows of a truth.csv: images, or boxes in them."""
+    """The refs (n,) and labels (n,) of a truth.csv: images, or boxes in them."""
 
     refs: list[str]
     labels: list[str]
 
     @classmethod
     def read(cls, path: Path) -> TruthTable:
-        """A table of refs (see `listing.read_table`) with a label each; boxes as x, y, w, h.
+        """Read a table of refs (see `listing.read_table`) with labels; boxes are x, y, w, h.
 
-        Raises ProjectError that names every bad line.
+        Raises `ProjectError` with every faulty line.
         """
         bad: list[str] = []
         try:
@@ -41,17 +41,17 @@ class TruthTable:
             if not row.label:
                 bad.append(f"line {row.line}: {name} has no label")
             elif row.item.ref in seen:
-                bad.append(f"line {row.line}: {name} stands there already")
+                bad.append(f"line {row.line}: {name} is listed already")
             seen.add(row.item.ref)
         if bad or not rows:
             heading = f"{make_printable(str(path))} (columns filename,label, and bbox for boxes):"
-            raise ProjectError(bullet_list(bad or ["holds no rows"], heading))
+            raise ProjectError(bullet_list(bad or ["the file has no rows"], heading))
         return cls([row.item.ref for row in rows], [row.label for row in rows])
 
 
 @dataclass(frozen=True, slots=True)
 class SimulationTask:
-    """One seed's pool and test set. The positive class, if any, is the last one."""
+    """The pool and the test set of a seed. The positive class, if any, is the last class."""
 
     classes: tuple[str, ...]
     refs: list[str]
@@ -62,23 +62,23 @@ class SimulationTask:
 
 
 def load_truth(options: SimulateOptions) -> tuple[TruthTable, NDArray[np.floating]]:
-    """The truth and the mapped features. Raises ProjectError or FeatureError."""
+    """Return the truth and the memory-mapped features. Raises `ProjectError`, `FeatureError`."""
     truth, matrix = TruthTable.read(options.truth), map_matrix(options.features)
     if len(truth.refs) != len(matrix):
         raise FeatureError(
-            f"{options.features} has {len(matrix)} rows, {options.truth} {len(truth.refs)} lines; "
-            "they must belong together, row by line"
+            f"{options.features} has {len(matrix)} rows, but {options.truth} has "
+            f"{len(truth.refs)} lines. Row i must belong to line i."
         )
     if options.positive is not None and options.positive not in truth.labels:
         names = ", ".join(sorted(set(truth.labels)))
-        raise ProjectError(f"no item is labelled {options.positive!r}; classes: {names}")
+        raise ProjectError(f"No item is labelled {options.positive!r}. The classes are {names}.")
     return truth, matrix
 
 
 def make_task(
     truth: TruthTable, matrix: NDArray[np.floating], options: SimulateOptions, seed: int
 ) -> SimulationTask:
-    """Rows drawn for `seed`: a stratified split, after thinning to the prevalence asked for."""
+    """Draw a stratified split for `seed`, after thinning to the prevalence in the options."""
     rng = np.random.default_rng([seed, 1])
     if options.positive is None:
         classes = tuple(sorted(set(truth.labels)))
@@ -102,7 +102,7 @@ def make_task(
 def thin_to_prevalence(
     y: NDArray[np.int64], prevalence: float | None, rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Rows to keep so that `prevalence` of them are of class 1; all where it is None."""
+    """Return the rows to keep so that `prevalence` of them are of class 1; all for None."""
     if prevalence is None:
         return np.arange(len(y))
     positives, others = (
@@ -120,7 +120,7 @@ def thin_to_prevalence(
 def hold_out_rows(
     y: NDArray[np.int64], fraction: float, rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Places of the test rows: the same share of every class."""
+    """Return the test rows: the same share of every class."""
     parts = []
     for c in np.unique(y):
         places = rng.permutation(np.flatnonzero(y == c))
