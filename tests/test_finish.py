@@ -282,7 +282,7 @@ def test_machine_labels_can_all_be_taken_back(project: ProjectFolder) -> None:
 
 
 def test_what_cannot_be_certified_is_said_with_the_remedy(project: ProjectFolder) -> None:
-    with pytest.raises(ProjectError, match="label some of each"):
+    with pytest.raises(ProjectError, match="Label at least 2"):
         begin_audit(project, SqliteStore(project.labels_file), max_error=0.02, level=0.95)
     label(project, 12)
     with pytest.raises(ProjectError, match="larger --max-error") as refused:

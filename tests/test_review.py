@@ -329,4 +329,4 @@ def test_a_queue_that_cannot_be_made_says_what_it_takes(bench: Bench) -> None:
     bench.label("00.png", "ok")
     ran = _run(str(bench.project.folder), "--queue", "errors", "--list")
     assert ran.returncode == 1
-    assert "label some of each first: annotator run" in ran.stderr
+    assert "Label at least 2: `annotator run" in ran.stderr

@@ -1,8 +1,8 @@
-"""What people have labelled, as arrays that grow with the log.
+"""The labels of people as arrays that grow with the log.
 
-A session makes a snapshot after every label, on the thread of the screen. Reading ten thousand
-labels anew takes some 8 ms, a million that a model gave a second; so only what was added since is
-read, and everything again where a decision changed or was taken back.
+A session makes a snapshot after every label, in the thread of the screen. To read ten thousand
+labels anew takes about 8 ms, to read a million labels of a model a second. So only new rows are
+read; all are read again if a decision changed or was taken back.
 """
 
 from __future__ import annotations
@@ -21,21 +21,20 @@ RowLookup = Callable[[list[str]], Sequence[int] | NDArray[np.int64]]
 
 @dataclass(frozen=True, slots=True)
 class LoggedLabels:
-    """(n,) labels in the order asked. Those that a model gave are none: it learns nothing from
-    itself."""
+    """(n,) labels of people in the order asked, without those that a model gave."""
 
     rows: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    """Pool rows; -1 where the pool lacks the item."""
+    """Pool rows; -1 if the pool lacks the item."""
     y: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     q: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
-    """As drawn: by the first decision on the item. NaN where it was not drawn at random."""
+    """The propensity of the first decision on the item; NaN if the draw was not random."""
     pool: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     component: tuple[str, ...] = ()
-    """What picked it; of an audit its name."""
+    """The part of the strategy that picked the item, or the name of an audit."""
     accepted: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     """(k,) pool rows that a model labelled after an audit."""
     certified: frozenset[str] = frozenset()
-    """The audits that they were accepted after."""
+    """The audits after which these rows were accepted."""
 
     def __add__(self, more: LoggedLabels) -> LoggedLabels:
         return LoggedLabels(
@@ -50,7 +49,7 @@ class LoggedLabels:
 
 
 class LabelArrays:
-    """The labels of one state; owned by the session whose state it is."""
+    """The labels of one log state as arrays; belongs to the session of that state."""
 
     def __init__(self) -> None:
         self._mark: object = None
@@ -60,13 +59,16 @@ class LabelArrays:
     def labels(
         self, state: LogState, classes: tuple[str, ...], rows_of: RowLookup, size: int
     ) -> LoggedLabels:
-        """Of these classes; `size`, of the pool: where it has grown, more rows may be found."""
+        """Return the labels of these classes, reading only what is new in `state`.
+
+        `size` is that of the pool: after it has grown, all rows are looked up again.
+        """
         mark = (state.edits, classes, size)
         if mark != self._mark:
             self._forget(mark)
         fresh = [*islice(reversed(state.standing.values()), len(state.standing) - self._read)]
         fresh.sort(key=_first_seq)
-        if fresh and fresh[0][0].seq < self._last:  # another terminal's, older and read later
+        if fresh and fresh[0][0].seq < self._last:  # of another terminal: older, but read later
             self._forget(mark)
             fresh = sorted(state.standing.values(), key=_first_seq)
         if fresh:

@@ -1,6 +1,7 @@
-"""What a session learns with: features, a strategy, and the last ranking.
+"""The learning side of a session: features, a strategy, and the last ranking.
 
-Puts the log's labels and the queue's open rows together for `learn`, and its answer to use.
+It makes the input of `learn` from the log's labels and the queue's open rows, and predicts by the
+model of the last ranking.
 """
 
 from __future__ import annotations
@@ -28,28 +29,28 @@ from annotator.session.queue import Queue
 
 @dataclass(frozen=True, slots=True)
 class StrategyChoice:
-    """How to choose what to ask; can be changed while labelling."""
+    """The strategy that chooses what to ask; can be changed while labelling."""
 
     name: str = "herding-mix"
     find: str | None = None
-    """The rare class that is hunted for."""
+    """The rare class to search for, or None."""
     estimator: str = "ridge"
 
 
 class Prior(Protocol):
-    """What is said of items before anything is learnt: by whatever proposed them."""
+    """A source of predictions from before anything is learnt: the proposals of a detector."""
 
     def prediction(self, ref: str) -> tuple[dict[str, float], str] | None:
-        """Class to probability, and the model that says so."""
+        """Return class to probability, and the name of the model; None without a proposal."""
         ...
 
     def describe(self, ref: str, hidden: bool = False) -> str:
-        """What is proposed, in short, without its score where that is `hidden`; "" for nothing."""
+        """Return the proposal in short, with `hidden` without its score; "" without one."""
         ...
 
 
 class Learner:
-    """Owned by one session, and by its thread."""
+    """The features, the strategy and the model of one session; belongs to its thread."""
 
     def __init__(
         self,
@@ -59,8 +60,11 @@ class Learner:
         prior: Prior | None = None,
         clusters: Clusters | None = None,
     ) -> None:
-        """Set up a learner without features. With `multi` every set of classes that was used is a
-        class to the model. `clusters` are the items that were found to look alike."""
+        """Set up a learner without features.
+
+        With `multi` every set of classes that was used is a class to the model. `clusters` are
+        groups of look-alike items.
+        """
         self.classes, self.strategy, self._multi = classes, strategy, multi
         self.prior, self.clusters = prior, clusters or Clusters.none()
         self.ranking: Ranking | None = None
@@ -72,23 +76,24 @@ class Learner:
     def attach_features(
         self, store: FeatureStore, available: NDArray[np.bool_] | None, refs: RefTable
     ) -> None:
-        """Use these features; `available` (n,) says which of their rows exist yet."""
+        """Use these features; `available` (n,) marks the rows that exist yet, None for all."""
         if self.features is None or self.features.store is not store:
             self.features = PoolFeatures(store, refs)
         self.features.available = available
 
     def add_classes(self, names: Sequence[str]) -> None:
-        """Learn these, too, from the next fit on; what the model of fewer classes says is over."""
+        """Learn more classes from the next fit on, and drop the model of fewer classes."""
         self.classes = (*self.classes, *names)
         self.ranking, self._learnt = None, None
 
     @property
     def model_name(self) -> str | None:
+        """The name and version of the model that predicts; None without one."""
         model = self.ranking.model if self.ranking else None
         return model.name if model else None
 
     def predict(self, row: int) -> dict[str, float] | None:
-        """What the model says of a pool row; None without a model or features."""
+        """Return the model's probabilities for a pool row; None without a model or features."""
         model = self.ranking.model if self.ranking else None
         vector = self.features.vector(row) if self.features else None
         if model is None or vector is None:
@@ -98,24 +103,26 @@ class Learner:
         return dict(zip(self.ranking.classes, map(float, proba), strict=True))
 
     def predict_with_source(self, row: int, ref: str) -> tuple[dict[str, float] | None, str | None]:
-        """What the model says of a pool row, until there is one what was proposed; and who
-        says so."""
+        """Return the probabilities for an item and the name of their model.
+
+        They are the prior's until there is a model; both are None without either.
+        """
         proba = self.predict(row)
         if proba is not None:
             return proba, self.model_name
         return (self.prior and self.prior.prediction(ref)) or (None, None)
 
     def cluster_class(self, ref: str) -> str | None:
-        """The class that an item's cluster is said to be."""
+        """Return the class after which an item's cluster is named, or None."""
         name = self.clusters.name(ref)
         return name if name in self.classes else None
 
     def stale(self, state: LogState, queue: Queue) -> bool:
-        """Whether a fit would know more than the last one did."""
+        """Return whether a fit would know more than the last one did."""
         return self.features is not None and self._learnt != self._knowledge(state, queue)
 
     def snapshot(self, state: LogState, queue: Queue) -> Snapshot | None:
-        """All that `learn` needs, or None while there are no features."""
+        """Return the input of `learn`, or None while there are no features."""
         if self.features is None:
             return None
         self._learnt, self._fitted = self._knowledge(state, queue), self.strategy
@@ -135,24 +142,24 @@ class Learner:
 
     @property
     def is_fitted_to_choice(self) -> bool:
-        """Whether what was asked last, and may still be under way, is of the strategy chosen."""
+        """True if the last snapshot, whose fit may still run, has the strategy of now."""
         return self._fitted == self.strategy
 
     def adopt(self, ranking: Ranking) -> list[Pick]:
-        """Predict with this ranking's model from now on; its picks, of pool rows."""
+        """Predict with this ranking's model from now on; return its picks as pool rows."""
         assert self.features is not None
         self.ranking = ranking
         return self.features.pool_picks(ranking.picks)
 
     def _knowledge(self, state: LogState, queue: Queue) -> object:
-        """What a fit depends on; equal values mean that a fit would give the same."""
+        """Return a value that is equal for two calls if both fits would be the same."""
         available = self.features.available if self.features else None
         ready = -1 if available is None else int(available.sum())
         return (state.seq, ready, self.strategy, len(queue.refs))
 
 
 def used_label_sets(state: LogState, classes: tuple[str, ...]) -> tuple[str, ...]:
-    """What the model of a multi-label project tells apart: the sets of classes that people used."""
+    """Return the sets of classes that people used: the classes of a multi-label model."""
     return powerset_classes(
         (str(last.label) for _, last in state.labels() if not last.by_machine), classes
     )
@@ -166,9 +173,9 @@ def make_snapshot(
     rows_of: RowLookup,
     known: LabelArrays | None = None,
 ) -> Snapshot:
-    """What people have labelled, ready for `learn`; every row is closed, and none is wanted.
+    """Make the input of `learn` from the labels of people; it asks for no rows.
 
-    Labels that a model gave are left out: it learns nothing from itself.
+    Labels that a model gave are left out: a model learns nothing from itself.
     """
     labels = (known or LabelArrays()).labels(state, classes, rows_of, features.size)
     rows = features.rows(labels.rows)
@@ -196,7 +203,7 @@ def make_snapshot(
 def _accepted_rows(
     features: PoolFeatures, labels: LoggedLabels, component: tuple[str, ...]
 ) -> AcceptedRows | None:
-    """What `finish` accepted from the model; its order in the log is a random one."""
+    """Return the rows that `finish` accepted from the model; their order in the log is random."""
     if not len(labels.accepted):
         return None
     rows = features.rows(labels.accepted[:: -(-len(labels.accepted) // MAX_SCORED)])

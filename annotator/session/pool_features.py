@@ -1,6 +1,6 @@
-"""The features of a pool: a store's rows seen as the rows of a project's refs.
+"""The features of a pool: the rows of a feature store by the rows of a project's refs.
 
-Mostly the two are the same; a features file of somebody's own may have another order, or lack
+Mostly the two are the same. A features file that the user made may have another order, or lack
 some items.
 """
 
@@ -18,13 +18,16 @@ from annotator.learn.strategies import Pick
 
 
 class PoolFeatures:
-    """`store` for the pool `refs`. "Pool rows" number the refs, "feature rows" the matrix."""
+    """A feature store for the pool `refs`.
+
+    "Pool rows" number the refs, "feature rows" the rows of the matrix.
+    """
 
     def __init__(self, store: FeatureStore, refs: RefTable) -> None:
         self.store = store
         self._refs = refs
         self.available: NDArray[np.bool_] | None = None
-        """(n,) feature rows that exist yet; None for all."""
+        """(n,) True for feature rows that exist yet; None if all do."""
         rows = store.rows(refs)
         count = len(store.matrix)
         self._same = len(rows) == count and bool((rows == np.arange(count)).all())
@@ -36,11 +39,11 @@ class PoolFeatures:
 
     @property
     def size(self) -> int:
-        """How many items the pool holds by now."""
+        """The number of items in the pool by now."""
         return len(self._refs)
 
     def rows(self, pool_rows: Sequence[int] | NDArray[np.integer[Any]]) -> NDArray[np.int64]:
-        """The feature row of each pool row, -1 where there is none (or no pool row)."""
+        """Return the feature row of each pool row, -1 if there is none (or no pool row)."""
         wanted = np.asarray(pool_rows, np.int64)
         if self._same:
             return np.where(wanted < len(self.store.matrix), wanted, -1)
@@ -48,19 +51,20 @@ class PoolFeatures:
         return np.where(known, self._feature_row[np.where(known, wanted, 0)], -1)
 
     def usable(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which feature rows exist."""
+        """Return (n,) True for feature rows that exist."""
         there = rows >= 0
         if self.available is not None:
             there &= self.available[np.where(there, rows, 0)]
         return there
 
     def vector(self, pool_row: int) -> NDArray[Any] | None:
-        """(d,) the features of one pool row, or None."""
+        """Return the features (d,) of one pool row, or None."""
         row = self.rows([pool_row])
         return self.store.matrix[row[0]] if self.usable(row)[0] else None
 
     def closed(self, closed: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """(N,) of pool rows as (n,) of feature rows; rows outside the pool are closed."""
+        """Turn a mask (N,) of pool rows into one (n,) of feature rows; rows outside the pool are
+        closed."""
         if self._same:
             return closed[: len(self.store.matrix)]
         result = np.ones(len(self.store.matrix), bool)
@@ -69,7 +73,7 @@ class PoolFeatures:
         return result
 
     def pool_picks(self, picks: Iterable[Pick]) -> list[Pick]:
-        """Picks of feature rows as picks of pool rows."""
+        """Turn picks of feature rows into picks of pool rows."""
         if self._same:
             return list(picks)
         return [pick._replace(row=int(self._pool_row[pick.row])) for pick in picks]

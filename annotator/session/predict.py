@@ -1,4 +1,4 @@
-"""What the model says of everything that nobody has labelled."""
+"""Predictions of a project's model for all items without a label."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from annotator.errors import FeatureError, ProjectError
 from annotator.features.store import FeatureStore
 from annotator.items.ref_table import RefTable
-from annotator.items.refs import shell_quoted
+from annotator.items.refs import plural, shell_quoted
 from annotator.learn.model import FittedModel, fit_model
 from annotator.learn.ranking import Snapshot, check_snapshot
 from annotator.learn.rows import UnitRows, one_thread
@@ -34,22 +34,25 @@ class FittedProject:
     model: FittedModel
     snapshot: Snapshot
     labelled: NDArray[Any]
-    """(n, d) unit rows of what it was fitted on."""
+    """(n, d) unit rows of the labelled items."""
     refs: RefTable
     features: PoolFeatures
     classes: tuple[str, ...]
 
 
 class Prediction(NamedTuple):
-    """The model's word on one item."""
+    """The model's probabilities for one item."""
 
     ref: str
     proba: NDArray[np.float64]
-    """(C,) for the project's classes."""
+    """(C,) one for each class."""
 
 
 def fit(project: ProjectFolder, state: LogState) -> FittedProject:
-    """Raises `FeatureError` without features, `ProjectError` without labels of two classes."""
+    """Fit a model on all labels of people.
+
+    Raises `FeatureError` without features, `ProjectError` without labels of two classes.
+    """
     settings, refs = project.settings, load_refs(project)
     features = PoolFeatures(FeatureStore.open(project.features_folder), refs)
     features.available = features.store.available()
@@ -58,19 +61,20 @@ def fit(project: ProjectFolder, state: LogState) -> FittedProject:
     snapshot = make_snapshot(features, state, classes, strategy, refs.rows)
     check_snapshot(snapshot)
     if len(set(snapshot.y.tolist())) < min(2, len(classes)):
+        used = len(set(snapshot.y.tolist()))
         raise ProjectError(
-            f"the model knows {len(snapshot.rows)} labels of {len(set(snapshot.y.tolist()))} "
-            f"classes: label some of each first: annotator run {shell_quoted(project.folder)}"
+            f"Only {plural(used, 'class has', 'classes have')} labels. "
+            f"Label at least 2: `annotator run {shell_quoted(project.folder)}`."
         )
     labelled = UnitRows(snapshot.features).take(snapshot.rows)
-    # As `learn` fits, without all else that it finds out: the history of the estimate, mostly.
+    # The fit of `learn` without the rest of it, mostly the history of the estimate.
     with one_thread():
         model = fit_model(settings.estimator, snapshot.version, len(classes), labelled, snapshot.y)
     return FittedProject(model, snapshot, labelled, refs, features, classes)
 
 
 def iter_predictions(fitted: FittedProject, mask: NDArray[np.bool_]) -> Iterator[Prediction]:
-    """Of the pool rows that are `wanted` (n,), in order, those that have features."""
+    """Predict the pool rows of `mask` (n,) that have features, in order."""
     rows = np.flatnonzero(mask)
     for start in range(0, len(rows), CHUNK):
         part = rows[start : start + CHUNK]
@@ -83,7 +87,7 @@ def iter_predictions(fitted: FittedProject, mask: NDArray[np.bool_]) -> Iterator
 
 
 def unlabelled_rows(refs: RefTable, state: LogState) -> NDArray[np.bool_]:
-    """(n,) the items without a label; skipped ones are among them."""
+    """Return (n,) True for items without a label; skipped items are among them."""
     wanted = np.ones(len(refs), bool)
     labelled = [ref for ref in state.standing if state.label(ref) is not None]
     rows = refs.rows(labelled)
@@ -92,7 +96,8 @@ def unlabelled_rows(refs: RefTable, state: LogState) -> NDArray[np.bool_]:
 
 
 def predictions_csv(project: ProjectFolder, state: LogState) -> Iterator[bytes]:
-    """`ref,label,probability,model`, then one column a class, for every unlabelled item."""
+    """Write a CSV line for every unlabelled item: `ref,label,probability,model`, then one column
+    for each class."""
     fitted = fit(project, state)
     names = list(fitted.classes)
     yield _csv_line(["ref", "label", "probability", "model", *(f"p({name})" for name in names)])
@@ -104,7 +109,8 @@ def predictions_csv(project: ProjectFolder, state: LogState) -> Iterator[bytes]:
         count += 1
     if not count and unlabelled_rows(fitted.refs, state).any():
         raise FeatureError(
-            f"no unlabelled item has features: annotator features {shell_quoted(project.folder)}"
+            "No unlabelled item has features. Compute them: "
+            f"`annotator features {shell_quoted(project.folder)}`."
         )
 
 

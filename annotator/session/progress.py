@@ -1,4 +1,4 @@
-"""How far a session is."""
+"""The progress of a session: counts of items and labels for a status line."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from annotator.project.label_sets import count_classes
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Counts for a status line. `labelled + skipped + remaining == items`, as long as no item
-    that was answered has left the pool."""
+    """Counts for a status line.
+
+    `labelled + skipped + remaining == items` while no answered item has left the pool.
+    """
 
     items: int
     labelled: int
@@ -22,9 +24,9 @@ class Progress:
     remaining: int
     """Neither labelled nor skipped."""
     elsewhere: int
-    """Of the remaining, those on the screens of others."""
+    """Remaining items on the screens of other annotators."""
     classes: dict[str, int]
-    """Labels per class: the project's classes, then any that the log alone knows."""
+    """Labels per class: the project's classes, then classes that only the log has."""
 
 
 def count_progress(
@@ -36,9 +38,12 @@ def count_progress(
     decision_of: Callable[[str], Entry | None] | None = None,
     multi: bool = False,
 ) -> Progress:
-    """The counts of a pool. `of` gives the decision on a ref where the log's own counts do not
-    say: in an audit, or for second opinions, on hundreds of refs and not millions. With `multi` an
-    item counts for each of its classes."""
+    """Count the items and labels of a pool.
+
+    `decision_of` returns the decision on a ref if the log's own counts do not hold: in an audit or
+    for second opinions, where the pool has hundreds of refs and not millions. With `multi` an item
+    counts for each of its classes.
+    """
     counts = state.counts
     if decision_of is not None:
         decisions = map(decision_of, refs)

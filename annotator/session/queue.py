@@ -1,4 +1,4 @@
-"""What is asked next: the open rows of the pool, the picks drawn from them, and their leases."""
+"""The queue of a session: the open rows of the pool, the picks drawn from them, their leases."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _MAX_RESOLVED_AT_ONCE = 20_000
 class Queue:
     """The current pick and the few after it, filled from a ranking, else at random.
 
-    Holds at most `ahead` picks behind the current one. Whatever waits in the queue is leased, so
-    that nobody else is asked it, and keeps the propensity with which it was drawn.
+    Holds at most `ahead` picks behind the current one. All picks in the queue are leased, so
+    that no other annotator is asked the same, and keep the propensity of their draw.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Queue:
         self.refs = RefTable()
         self.ahead = ahead
         self.leased_by_others: set[str] = set()
-        """Refs on the screens of others."""
+        """Refs on the screens of other annotators."""
         self._store, self._annotator, self._answered = store, annotator, answered
         self._clock, self._holder, self._lease_seconds = clock, holder or new_holder(), lease
         self._rng = np.random.default_rng([seed, len(answered)])
@@ -76,13 +76,14 @@ class Queue:
 
     @property
     def open_count(self) -> int:
-        """How many rows are not answered; until `resolve_rows`, as if no answered one had left."""
+        """The number of rows without an answer; until `resolve_rows` counted as if every answered
+        item were still in the pool."""
         if self._resolved:
             return self._open_count
         return max(0, len(self.refs) - len(self._answered))
 
     def extend(self, refs: Sequence[str]) -> None:
-        """Add refs; listings stream in."""
+        """Add refs to the pool; may be called again while a listing grows."""
         if isinstance(refs, RefTable) and not len(self.refs):
             self.refs = refs  # of a million `closed` finds the answered ones, not the start
             self._closed, self._open_count = np.zeros(len(refs), bool), len(refs)
@@ -111,7 +112,7 @@ class Queue:
                 self.close(ref)
 
     def resolve_rows(self) -> None:
-        """Find the rows of all that was answered before: 0.5 s for a million refs, once."""
+        """Find the rows of all answered items: 0.5 s for a million refs, once."""
         if self._resolved:
             return
         self._resolved = True
@@ -123,17 +124,18 @@ class Queue:
         self._open_count = int(len(self.refs) - self._closed[: len(self.refs)].sum())
 
     def row(self, ref: str) -> int:
-        """The pool row of `ref`, -1 where the pool lacks it."""
+        """Return the pool row of `ref`, -1 if the pool lacks it."""
         row = self._rows.get(ref, -1)
         if row < 0 and (row := self.refs.find(ref)) >= 0:
             self._rows[ref] = row
         return row
 
     def cache_rows(self, rows: Iterable[tuple[str, int]]) -> None:
-        """Remember where refs are: finding one of a million takes time."""
+        """Remember the rows of refs: to find one of a million takes time."""
         self._rows.update(rows)
 
     def rows(self, refs: Sequence[str]) -> list[int]:
+        """Return the pool row of each ref, -1 if the pool lacks it."""
         return [self.row(ref) for ref in refs]
 
     def close(self, ref: str) -> None:
@@ -144,14 +146,15 @@ class Queue:
             self._open_count -= 1
 
     def open(self, ref: str) -> None:
-        """`ref` may be asked again."""
+        """Allow `ref` to be asked again."""
         row = self.row(ref)
         if row >= 0 and self._closed[row]:
             self._closed[row] = False
             self._open_count += 1
 
     def closed(self) -> NDArray[np.bool_]:
-        """(N,) the rows that must not be picked: answered, in the queue, or on other screens."""
+        """Return (N,) True for rows that are not to be picked: answered, queued or on other
+        screens."""
         self.resolve_rows()
         closed = self._closed[: len(self.refs)].copy()
         closed[[pick.row for pick in self._waiting]] = True
@@ -173,7 +176,7 @@ class Queue:
         self.lease()
 
     def ask_again(self, entries: Sequence[Entry]) -> None:
-        """Ask now what was taken back, as it was drawn; of a group its first few."""
+        """Ask now the items of `entries`, as they were drawn; of a large group the first few."""
         for entry in reversed(entries[: self.ahead + 1]):
             row = self.row(entry.ref)
             if row >= 0:
@@ -187,12 +190,12 @@ class Queue:
         self.refill()
 
     def drop_answered(self, current: bool = False) -> None:
-        """Take out what was answered elsewhere meanwhile; the pick on screen with `current`."""
+        """Drop picks that were answered elsewhere; with `current` also the one on screen."""
         shown = [] if current else [*self._waiting][:1]
         self._waiting = deque(p for p in self._waiting if p in shown or self._stays(p))
 
     def leave_out_answered(self) -> None:
-        """Take out whatever this annotator has answered elsewhere, the current pick included."""
+        """Drop all picks that were answered elsewhere, the current one too, and refill."""
         self.drop_answered(current=True)
         self.refill()
 
@@ -201,7 +204,7 @@ class Queue:
 
     def refill(self) -> None:
         """Fill the queue up and lease what is in it."""
-        for _ in range(3):  # a lease may be refused: somebody else was quicker
+        for _ in range(3):  # a lease may be refused: another annotator was quicker
             before = len(self._waiting)
             while len(self._waiting) <= self.ahead and (pick := self._next()):
                 self._waiting.append(pick)
@@ -209,8 +212,10 @@ class Queue:
                 return
 
     def lease(self) -> bool:
-        """Lease the queue; drops what others hold, but never what may be on screen. Whether all
-        was granted."""
+        """Lease the queue, and return whether all leases were granted.
+
+        Picks that others hold are dropped, but never the one that may be on screen.
+        """
         now = self._clock()
         self.cache_rows((self.refs[pick.row], pick.row) for pick in self._waiting)
         leases = [
@@ -232,7 +237,7 @@ class Queue:
         return not refused
 
     def renew_leases(self) -> None:
-        """Look at the screens of others, and renew our leases when half their time is over."""
+        """Read the leases of others, and renew the own ones when half their time is over."""
         now = self._clock()
         self.leased_by_others = self._store.leased_by_others(now, self._holder)
         if not self._waiting:
@@ -241,7 +246,7 @@ class Queue:
             self.lease()
 
     def release(self) -> None:
-        """Let go; the annotator's next session takes the queue up again."""
+        """Release the leases; the annotator's next session resumes the queue."""
         self._store.release(self._holder, self._clock())
 
     def _next(self) -> Pick | None:
@@ -262,7 +267,7 @@ class Queue:
         return None
 
     def _next_again(self, waiting: set[int]) -> Pick | None:
-        """A repeat; never when nothing else is left to ask."""
+        """Return a repeat, but never if nothing else is left to ask."""
         if self._draw_repeat is None or self.open_count <= len(waiting):
             return None
         row = self.row(ref) if (ref := self._draw_repeat()) is not None else -1
@@ -276,7 +281,7 @@ class Queue:
         return ref not in self.leased_by_others and (self._resolved or ref not in self._answered)
 
     def _random(self, waiting: set[int]) -> Pick | None:
-        """Any open row, all with the same probability: by rejection, or a look at all of them."""
+        """Draw an open row, all with the same probability: by rejection, or from a list of all."""
         taken = waiting
         if len(self.refs) <= _MAX_LOOKED_UP:  # among more, those on other screens hardly change q
             taken = waiting | (set(map(self.row, self.leased_by_others)) - {-1})
@@ -290,7 +295,7 @@ class Queue:
         return Pick(int(self._rng.choice(rows)), 1 / len(rows), len(rows), "random")
 
     def _resume_abandoned(self) -> None:
-        """Go on with the very picks that the last session had on screen and next."""
+        """Resume the picks that the annotator's last session had on screen and next."""
         rest = []
         for lease in self._abandoned:
             row = self.row(lease.ref)

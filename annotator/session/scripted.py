@@ -1,4 +1,4 @@
-"""A session without a screen: its store, features, hooks and leases."""
+"""A session for scripts and the API: its features, the class names it takes, and its leases."""
 
 from __future__ import annotations
 
@@ -90,23 +90,24 @@ class ScriptedSession:
 
 
 def resolve_class(project: ProjectFolder, label: str) -> str:
-    """A class, or of a multi-label project a set of them (`ok|dusty`, `(none)`), as it is written.
+    """Return the label that `label` names: a class, or in a multi-label project also a set of
+    classes (`ok|dusty`, `(none)`).
 
-    Raises `ProjectError` for what the project does not have.
+    Raises `ProjectError` for a class that the project does not have.
     """
     settings = project.settings
     found = label_sets.normalize_label(label, settings.names, settings.multi_label)
     if found is None:
         names = make_printable(", ".join(settings.names))
-        several = "; several: A|B" if settings.multi_label else ""
+        several = " Join several as A|B." if settings.multi_label else ""
         raise ProjectError(
-            f"{make_printable(repr(label))} is not a class; the classes are {names}{several}"
+            f"{make_printable(repr(label))} is not a class. The classes are {names}.{several}"
         )
     return found
 
 
 def labelled_by_others(store: SqliteStore, annotator: str, refs: RefTable) -> list[str]:
-    """The items whose label another person gave, in the pool's order."""
+    """Return the items whose label another person gave, in the pool's order."""
     state: LogState = replay(store.entries())
     wanted = [
         last.ref

@@ -1,8 +1,8 @@
 """The labelling loop without a screen: ask, answer, undo, learn.
 
-A session belongs to one thread. It gives a snapshot to `learn`, which may run anywhere, and takes
-the ranking back with `adopt`. What is current never changes under the annotator: only answering,
-undoing or another's answer moves on.
+A session belongs to one thread. `snapshot` makes the input of `learn`, which may run in any thread,
+and `adopt` takes its ranking. The current item never changes under the annotator: only an answer,
+an undo or another annotator's answer moves on.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class LabelSession:
         return self.mode.blind
 
     def extend(self, refs: Sequence[str]) -> None:
-        """Add refs to the pool; listings stream in."""
+        """Add refs to the pool; may be called again while a listing grows."""
         self.queue.extend(refs)
 
     # --- asking
@@ -127,17 +127,17 @@ class LabelSession:
 
     @property
     def current_pick(self) -> Pick | None:
-        """How the current item was drawn."""
+        """The draw of the current item."""
         return self.queue[0] if self.queue else None
 
     def upcoming(self, n: int) -> list[Item]:
-        """The next items after the current one, as far as they are known."""
+        """Return the next `n` items after the current one, or fewer if fewer are drawn."""
         return [self._item(self.queue[i]) for i in range(1, min(n + 1, len(self.queue)))]
 
     @property
     def prediction(self) -> Mapping[str, float] | None:
-        """What the latest model says of the current item, until there is one what was proposed;
-        None without either."""
+        """The latest model's probabilities for the current item, or the prior's before there is a
+        model; None without either."""
         proba = self._predicted()[0] if self.queue else None
         return class_probabilities(proba, self.classes) if proba and self.multi else proba
 
@@ -146,9 +146,8 @@ class LabelSession:
     def label(self, name: str, ref: str | None = None, shown_ms: int | None = None) -> Entry | None:
         """Label the current item, durably, and move on.
 
-        `ref` is the item that the annotator saw: an answer to any other than the current one
-        does nothing and returns None. Raises `StoreError` where nothing could be written; the
-        item stays current.
+        `ref` is the item that the annotator saw: if it is not the current one, nothing happens and
+        None is returned. Raises `StoreError` if nothing could be written; the item stays current.
         """
         check_labels([name], self.classes, self.multi)
         return self._answer(name, ref, shown_ms)
@@ -166,42 +165,47 @@ class LabelSession:
         shown_ms: int | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> list[Entry]:
-        """Answer any items at once, also such as are labelled already: all or none is written.
+        """Answer any items at once, labelled ones too: all or none is written.
 
         `answers` maps refs to labels, None for a skip. One `undo` takes all of them back. `draws`
-        holds how those were drawn that were drawn at random; the rest carry no propensity, so
-        they teach the model and stay out of the error estimate.
+        maps the refs that were drawn at random to their draws. The others carry no propensity: they
+        teach the model and stay out of the error estimate.
         """
         check_labels(answers.values(), self.classes, self.multi)
         second = {"second": True} if self.second else {}
-        said = {"shown_ms": shown_ms, "extra": {"group": uuid4().hex, **second, **(extra or {})}}
+        shared = {"shown_ms": shown_ms, "extra": {"group": uuid4().hex, **second, **(extra or {})}}
         entries = []
         for ref, name in answers.items():
             pick = (draws or {}).get(ref)
             proba, model = self.learner.predict_with_source(self.queue.row(ref), ref)
             drawn = pick.to_log_fields() if pick else {"picked_by": picked_by}
-            told = {"proba": proba, "model": model, **said, **drawn}
-            entries.append(self._record.answer(ref, name, **told))
+            fields = {"proba": proba, "model": model, **shared, **drawn}
+            entries.append(self._record.answer(ref, name, **fields))
         written = self._record.write(*entries)
         self.queue.leave_out_answered()
         return written
 
     def flag(self, ref: str) -> bool:
-        """Flag an item, or take its flag off; whether it is flagged now."""
+        """Flag an item, or take its flag off; return whether it is flagged now."""
         return self._record.flag(ref)
 
     def is_flagged(self, ref: str) -> bool:
+        """Return whether an item has a flag."""
         return ref in self.state.flagged
 
     def note(self, ref: str, text: str) -> Entry:
+        """Write a note on an item."""
         return self._record.write(self._record.entry(Action.NOTE, ref, note=text))[0]
 
     def notes(self, ref: str) -> list[str]:
+        """Return the notes on an item, oldest first."""
         return [entry.note or "" for entry in self.state.notes.get(ref, [])]
 
     def undo(self) -> list[Entry]:
-        """Take back this annotator's last decision, however old, and ask it again; in an audit
-        only one of that audit. Returns what was taken back; empty where nothing is left to undo.
+        """Take back this annotator's last decision, however old, and ask its items again.
+
+        In an audit only a decision of that audit is taken back. Returns the rows taken back; empty
+        if nothing is left to undo.
         """
         taken = self.undoable
         self._record.undo_entries(taken)
@@ -210,12 +214,12 @@ class LabelSession:
 
     @property
     def undoable(self) -> list[Entry]:
-        """What `undo` would take back."""
+        """The rows that `undo` would take back."""
         last = self.state.undoable_by(self.annotator)
         return [e for e in last if self.audit in (None, e.audit) and e.second >= self.second]
 
     def reopen_skipped(self) -> int:
-        """Ask everything that is skipped once more; returns how many that is."""
+        """Ask every skipped item once more, and return how many there are."""
         skips = self.state.skips()
         self._record.undo_entries(skips)
         self.queue.refill()
@@ -226,15 +230,15 @@ class LabelSession:
         if current is None or (ref is not None and ref != current.ref):
             return None
         proba, model = self._predicted()
-        said = {"proba": proba, "model": model, "shown_ms": shown_ms}
-        answer = self._record.answer(current.ref, name, **said, **self._drawn(self.queue[0]))
+        fields = {"proba": proba, "model": model, "shown_ms": shown_ms}
+        answer = self._record.answer(current.ref, name, **fields, **self._drawn(self.queue[0]))
         (entry,) = self._record.write(answer)
         self.queue.advance()
         self._sync_log(keep_current=False)
         return entry
 
     def _drawn(self, pick: Pick) -> dict[str, Any]:
-        """How the current item was drawn. An audit's draw is no draw from the pool."""
+        """Return the log fields of the current item's draw; an audit's draw has no propensity."""
         if self.audit is not None:
             return {"picked_by": "audit", "extra": {"audit": self.audit}}
         if self.second:
@@ -244,13 +248,13 @@ class LabelSession:
         return pick.to_log_fields()
 
     def _repeated(self) -> Entry | None:
-        """The first decision on the current item, where that is asked once more."""
+        """Return the first decision on the current item if the item is a repeat."""
         pick = self.queue[0]
         stack = self.state.standing.get(self.queue.refs[pick.row])
         return stack[0] if stack and pick.component == REPEAT else None
 
     def _predicted(self) -> tuple[Mapping[str, float] | None, str | None]:
-        """What the model says of the current item; of a repeat, before it learnt the answer."""
+        """Return the prediction and its model; for a repeat those of before the first answer."""
         if (first := self._repeated()) is not None:
             return first.proba, first.model
         pick = self.queue[0]
@@ -260,6 +264,7 @@ class LabelSession:
 
     @property
     def strategy(self) -> StrategyChoice:
+        """The strategy that chooses what to ask."""
         return self.learner.strategy
 
     @property
@@ -269,25 +274,26 @@ class LabelSession:
 
     @property
     def has_features(self) -> bool:
+        """True once features are attached."""
         return self.learner.features is not None
 
     @property
     def stale(self) -> bool:
-        """Whether a fit would know more than the last one did."""
+        """True if a fit would know more than the last one did."""
         return self.learner.stale(self.state, self.queue)
 
     def attach_features(
         self, features: FeatureStore, available: NDArray[np.bool_] | None = None
     ) -> None:
-        """Use these features; `available` (n,) says which of its rows exist yet."""
+        """Use these features; `available` (n,) marks the rows that exist yet, None for all."""
         self.learner.attach_features(features, available, self.queue.refs)
 
     def snapshot(self) -> Snapshot | None:
-        """All that `learn` needs, or None while there are no features."""
+        """Return the input of `learn`, or None while there are no features."""
         return self.learner.snapshot(self.state, self.queue)
 
     def adopt(self, ranking: Ranking) -> None:
-        """Ask by this ranking from now on; the current item and those in the queue stay."""
+        """Ask by this ranking from now on; the current item and the queued ones stay."""
         flush = self._flush and self.learner.is_fitted_to_choice
         self.queue.adopt(self.learner.adopt(ranking), flush)
         self._flush &= not flush
@@ -333,17 +339,19 @@ class LabelSession:
                 self.queue.leave_out_answered()
 
     def close(self) -> None:
-        """Let go of the queue; the next session of this annotator takes it up again."""
+        """Release the queue; this annotator's next session resumes it."""
         self.queue.release()
 
     @property
     def progress(self) -> Progress:
-        of = (self._own if self.second else self.state).decision if self.blind else None
+        """The counts for a status line."""
+        decision_of = (self._own if self.second else self.state).decision if self.blind else None
         pool = self.queue.refs, self.queue.open_count, len(self.queue.leased_by_others)
-        return count_progress(self.state, self.classes, *pool, of, self.multi)
+        return count_progress(self.state, self.classes, *pool, decision_of, self.multi)
 
     def is_answered(self, ref: str) -> bool:
-        """Whether `ref` is not to be asked: labelled or skipped, or seconded by this annotator."""
+        """Return whether `ref` is not asked any more: it is labelled or skipped, or, in a session
+        for second opinions, has this annotator's."""
         return ref in self._answered
 
     def _item(self, pick: Pick) -> Item:
