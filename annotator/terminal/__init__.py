@@ -1,1 +1,1 @@
-"""What the terminal can do, and the bytes that put a picture on it. No Textual, no screen."""
+"""Pictures in a terminal: its capabilities, and the bytes that it is sent. No Textual here."""

@@ -1,4 +1,4 @@
-"""What every technique offers to the stage: encode a picture, send it, show it, free it."""
+"""The interface of every technique: encode a picture, send it, show it, free it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Colour = tuple[int, int, int]
 
 
 class Area(NamedTuple):
-    """Where the picture goes: its left upper cell on the screen, its cells, a cell's pixels."""
+    """The place of the picture: its upper left cell on the screen, its cells, a cell's pixels."""
 
     column: int
     row: int
@@ -30,19 +30,20 @@ class Area(NamedTuple):
 
     @property
     def usable(self) -> bool:
+        """True if the area has at least one cell."""
         return self.columns > 0 and self.rows > 0
 
 
 class Quality(NamedTuple):
-    """One rung of a technique's ladder from small to exact."""
+    """A rung of a technique's ladder from small to exact."""
 
     name: str
     colours: int
     """Size of the palette, or JPEG's quality; 0 is every colour."""
     density: float
-    """Bytes a pixel of the area, measured with photographs; pictures seen later correct it."""
+    """Bytes per pixel of the area, measured with photographs; pictures seen later correct it."""
     shrink: float = 1.0
-    """How many times smaller than the area the picture is sent."""
+    """The factor by which the picture that is sent is smaller than the area."""
 
 
 class Part(NamedTuple):
@@ -56,22 +57,20 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Payload:
-    """An encoded picture; each is only itself."""
+    """An encoded picture. Two of them are equal only if they are the same object."""
 
     parts: tuple[Part, ...]
     size: int
-    """Bytes that it costs to send, near enough."""
+    """Bytes that the terminal is sent, approximately."""
     level: float = 1.0
-    """How many times smaller than the area its canvas is."""
+    """The factor by which the canvas is smaller than the area."""
     picture: NDArray[np.uint8] | None = None
-    """Its pixels as half cells, (2 rows, columns, 3), where text cells must stand in for it."""
+    """The pixels as half cells, (2 rows, columns, 3), for techniques that text cells may replace.
+    """
 
 
 class Cell(NamedTuple):
-    """Cells of text that share their colours, as the compositor needs them.
-
-    None leaves a colour alone.
-    """
+    """Cells of text with the same colours, for the compositor. None leaves a colour as it is."""
 
     text: str
     foreground: Colour | None = None
@@ -79,28 +78,30 @@ class Cell(NamedTuple):
 
 
 class Backend(Protocol):
-    """One technique. Methods return bytes for the terminal and touch nothing else."""
+    """A technique. Its methods return bytes for the terminal and change nothing else."""
 
     background: Colour
-    """Fills the margins beside a picture."""
+    """The colour of the margins beside a picture."""
 
     @property
-    def technique(self) -> Technique: ...
+    def technique(self) -> Technique:
+        """The technique's name."""
 
     @property
-    def ladder(self) -> tuple[Quality, ...]: ...
+    def ladder(self) -> tuple[Quality, ...]:
+        """The qualities, from small to exact."""
 
     @property
     def slots(self) -> int:
-        """How many pictures the terminal keeps; 0 where each is drawn anew."""
+        """The number of pictures that the terminal keeps; 0 if each is drawn anew."""
 
     @property
     def composited(self) -> bool:
-        """Whether text cells carry the picture, so that overlays cut it as they cut text."""
+        """True if text cells carry the picture, so that overlays cut it as they cut text."""
 
     @property
     def named(self) -> int:
-        """The image that the text cells name; 0 where they name none."""
+        """The image id that the text cells name; 0 if they name none."""
 
     def encode(self, image: Image.Image, area: Area, quality: Quality) -> Payload:
         """Encode a picture for the area. Called in a worker thread."""
@@ -109,13 +110,13 @@ class Backend(Protocol):
         """Prepare an area; frees everything that was sent before."""
 
     def part(self, slot: int, payload: Payload, index: int, area: Area) -> bytes:
-        """The bytes of one part."""
+        """Return the bytes of one part."""
 
     def may_show(self, slot: int | None, sending: Payload) -> bool:
-        """Whether `show` may come between the parts of a picture that is being sent."""
+        """Return whether `show` may come between the parts of a picture that is being sent."""
 
     def abort(self, slot: int, payload: Payload) -> bytes:
-        """End a picture of which only some parts were sent."""
+        """End a picture whose parts were sent only in part."""
 
     def show(self, slot: int | None, area: Area, *, cells: bool = True) -> bytes:
         """Show what a slot holds; None shows nothing. `cells=False` leaves text cells alone."""
@@ -124,7 +125,7 @@ class Backend(Protocol):
         """Free everything in the terminal."""
 
     def line(self, row: int, area: Area, payload: Payload | None) -> list[Cell]:
-        """One row of the area for the compositor; with a payload, the picture as half cells."""
+        """Return a row of the area for the compositor; with a payload, as half cells."""
 
 
 def cursor_to(area: Area, row: int = 0, column: int = 0) -> bytes:
@@ -133,10 +134,10 @@ def cursor_to(area: Area, row: int = 0, column: int = 0) -> bytes:
 
 
 def keep_cursor(data: bytes) -> bytes:
-    """`data` with the cursor and its colours as they were before."""
+    """Return `data` between a save and a restore of the cursor and its colours."""
     return b"\x1b7" + data + b"\x1b8"
 
 
 def synchronize_update(data: bytes, sync: bool) -> bytes:
-    """One update of the screen, where the terminal can hold its drawing back."""
+    """Return `data` as one update of the screen, if the terminal can delay its drawing."""
     return b"\x1b[?2026h" + data + b"\x1b[?2026l" if sync else data

@@ -1,4 +1,4 @@
-"""What the terminal can do, and which technique follows from it, with the reason."""
+"""The capabilities of a terminal, as it was found before the app starts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Technique(StrEnum):
-    """How pictures reach the screen, best first."""
+    """A technique to show pictures; the best ones come first."""
 
     FRAMES = "kitty-frames"
     """Frames of one image behind constant placeholders: a picture ahead shows with 20 bytes."""
@@ -24,7 +24,7 @@ class Technique(StrEnum):
 
     @property
     def stores(self) -> bool:
-        """Whether the terminal keeps pictures, so that they can be sent ahead."""
+        """True if the terminal keeps pictures, so that they can be sent ahead."""
         return self.value.startswith("kitty")
 
 
@@ -35,22 +35,22 @@ class Tmux:
     version: str = ""
     passthrough: bool = False
     sixel: bool = False
-    """Whether it found sixel in the terminal around it. It reports sixel itself in any case."""
+    """True if tmux found sixel in the terminal around it. It reports sixel itself in any case."""
 
     @property
     def number(self) -> tuple[int, int]:
-        """Major and minor version; (0, 0) where it is unknown."""
+        """Major and minor version; (0, 0) if it is unknown."""
         return version_number(self.version)
 
 
 @dataclass(frozen=True, slots=True)
 class TerminalCapabilities:
-    """The terminal as found before the app starts. `TerminalCapabilities(Technique.HALFCELL)` is a fair default."""
+    """The terminal as found. `TerminalCapabilities(Technique.HALFCELL)` is a fair default."""
 
     technique: Technique
     reason: str = ""
     terminal: str = ""
-    """Name and version as the terminal gives them, e.g. `kitty(0.41.1)`; empty where unknown."""
+    """Name and version as the terminal gives them, e.g. `kitty(0.41.1)`; empty if unknown."""
     cell: tuple[int, int] = (8, 16)
     """Width and height of a cell in pixels."""
     sixel_size: tuple[int, int] = (1000, 1000)
@@ -59,9 +59,9 @@ class TerminalCapabilities:
     mouse_pixels: bool = False
     truecolor: bool = True
     shared_memory: bool = False
-    """The terminal reads memory of this machine: there is no line between them."""
+    """True if the terminal reads this machine's memory: no line lies between them."""
     answers: bool = False
-    """It answers questions, so that pictures can be paced and fenced."""
+    """True if it answers questions, so that pictures can be paced and fenced."""
     multiplexer: str = ""
     """`tmux`, `screen`, `mosh`, or empty."""
     tmux: Tmux = Tmux()
@@ -69,16 +69,16 @@ class TerminalCapabilities:
     rtt: float = 0.0
     """Round trip of the first question in seconds."""
     typed: str = ""
-    """Keys that were typed during the probe; nothing of them is lost."""
+    """Keys that were typed during the probe; none of them is lost."""
 
     @property
     def wrapped(self) -> bool:
-        """Whether graphics must be wrapped to pass through tmux."""
+        """True if graphics must be wrapped to pass through tmux."""
         return self.multiplexer == "tmux" and self.technique.stores
 
     @property
     def environment(self) -> dict[str, str]:
-        """Variables to set before Textual is imported; it reads them then and never again."""
+        """Variables to set before Textual is imported, which reads them only then."""
         found = {"ESCDELAY": "400"} if self.rtt > 0.1 else {}
         if self.truecolor or self.technique.stores:
             found["TEXTUAL_COLOR_SYSTEM"] = "truecolor"
@@ -86,6 +86,6 @@ class TerminalCapabilities:
 
 
 def version_number(text: str) -> tuple[int, int]:
-    """The first `major.minor` in a text, (0, 0) where there is none: `kitty(0.41.1)` is (0, 41)."""
+    """Return the first `major.minor` in a text, else (0, 0): `kitty(0.41.1)` is (0, 41)."""
     found = re.search(r"(\d+)\.(\d+)", text)
     return (int(found[1]), int(found[2])) if found else (0, 0)

@@ -17,28 +17,28 @@ GRAPHICS = ("auto", "kitty", "sixel", "iterm", "halfcell", "none")
 
 
 def requested_graphics(graphics: str, env: Mapping[str, str]) -> str:
-    """The choice that counts: the flag, then ANNOTATOR_GRAPHICS, then auto.
+    """Return the choice that counts: the flag, then ANNOTATOR_GRAPHICS, then auto.
 
-    Raises `TerminalError` for a word that is none of `GRAPHICS`.
+    Raises `TerminalError` for a word that is not one of `GRAPHICS`.
     """
     set_for_all = env.get("ANNOTATOR_GRAPHICS", "")
     choice = set_for_all if graphics == "auto" and set_for_all else graphics
     if choice not in GRAPHICS:
         source = "ANNOTATOR_GRAPHICS" if choice == set_for_all else "--graphics"
-        raise TerminalError(f"{source} is {choice!r}; choose one of {', '.join(GRAPHICS)}")
+        raise TerminalError(f"{source} is {choice!r}. Choose one of {', '.join(GRAPHICS)}.")
     return choice
 
 
 def choose_technique(
     answers: TerminalReplies, multiplexer: str = "", tmux: Tmux | None = None
 ) -> tuple[Technique, str]:
-    """The best technique for a terminal, and why.
+    """Return the best technique for a terminal, and the reason.
 
-    The name decides before the answers do: Konsole, WezTerm and iTerm2 say OK to a kitty query
-    and yet have neither placeholders nor frames.
+    The name decides before the answers do: Konsole, WezTerm and iTerm2 say OK to a kitty query and
+    yet have neither placeholders nor frames.
     """
     if multiplexer in ("screen", "mosh"):
-        return Technique.HALFCELL, f"{multiplexer} passes no pictures on"
+        return Technique.HALFCELL, f"{multiplexer} does not pass pictures on"
     named = _by_name(answers)
     if multiplexer == "tmux":
         return _inside_tmux(named, tmux or Tmux())
@@ -49,7 +49,7 @@ def choose_technique(
     if 4 in answers.attributes:
         return Technique.SIXEL, "reports sixel in its device attributes"
     if not answers.closed:
-        return Technique.HALFCELL, "did not answer what it can do"
+        return Technique.HALFCELL, "did not answer the questions"
     return Technique.HALFCELL, "reports no picture protocol"
 
 
@@ -72,7 +72,10 @@ def _by_name(answers: TerminalReplies) -> tuple[Technique, str] | None:
 
 
 def _inside_tmux(named: tuple[Technique, str] | None, tmux: Tmux) -> tuple[Technique, str]:
-    """Inside tmux placeholders stay where they belong, for they are text, and its own sixels."""
+    """Return the best technique inside tmux.
+
+    Placeholders stay in their pane because they are text; tmux places its own sixels.
+    """
     placed = named is not None and named[0] in (Technique.FRAMES, Technique.PLACEHOLDERS)
     if named is not None and placed and tmux.passthrough:
         return named
@@ -82,7 +85,7 @@ def _inside_tmux(named: tuple[Technique, str] | None, tmux: Tmux) -> tuple[Techn
         return Technique.HALFCELL, "tmux keeps pictures from the terminal"
     return (
         Technique.HALFCELL,
-        "the terminal around tmux has no pictures that would follow its panes",
+        "the terminal around tmux has no pictures that follow its panes",
     )
 
 
@@ -93,10 +96,11 @@ FORCED = {
     "halfcell": "half cells",
     "none": "no pictures",
 }
+"""The words for each choice other than auto."""
 
 
 def force_technique(choice: str, found: Technique) -> Technique:
-    """The technique for a choice other than auto; the family's best that the terminal has."""
+    """Return the technique for a choice other than auto; of the kitty family, the best there is."""
     if choice == "kitty":
         return found if found.stores else Technique.CLASSIC
     return Technique(choice)

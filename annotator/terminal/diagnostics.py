@@ -1,4 +1,4 @@
-"""What there is to say about the terminal, with the line that mends each shortcoming."""
+"""The diagnostics of the terminal for `annotator doctor`, with the fix for each problem."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ WITH_PICTURES = {
     "windows terminal": "Windows Terminal 1.22 or later: it has sixel",
     "apple terminal": MAC,
 }
-"""How a terminal that was found without pictures gets them, by the beginning of its name."""
+"""The fix for a terminal without pictures, by the beginning of its name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One thing that was looked at. `fix` is empty where nothing is to be mended."""
+    """A check and its result. `fix` is empty if there is nothing to fix."""
 
     name: str
     ok: bool
@@ -34,7 +34,7 @@ class Diagnostic:
 
 
 def diagnose_terminal(caps: TerminalCapabilities | None = None) -> list[Diagnostic]:
-    """Everything about the terminal; asks it (see `probe`) where `caps` is not given."""
+    """Return all diagnostics of the terminal; `probe` it if `caps` is not given."""
     found = probe() if caps is None else caps
     return [*_picture(found), *_between(found), *_screen(found)]
 
@@ -66,7 +66,7 @@ def _answer_fix(caps: TerminalCapabilities) -> str:
 
 
 def _picture_fix(caps: TerminalCapabilities) -> str:
-    """The exact line or program that gives real pictures, or faster ones."""
+    """Return the exact line or program that gives real pictures, or faster ones."""
     if caps.multiplexer == "tmux" and not caps.tmux.passthrough:
         return "tmux set -g allow-passthrough on   (and the same line without `tmux` in tmux.conf)"
     if caps.multiplexer in ("screen", "mosh"):

@@ -1,4 +1,4 @@
-"""The jobs to encode pictures: the current one, those to come, better versions of what is there."""
+"""The jobs to encode pictures: the current one, those to come, better versions of those ready."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FindReady = Callable[[PictureRequest], EncodeJob | None]
 
 
 class PicturePlan:
-    """Wishes, the encoded pictures that serve them, and the budget that decides how good."""
+    """The requested pictures, their encoded versions, and the budget for their quality."""
 
     def __init__(
         self, ladder: Sequence[Quality], budget: QualityBudget, depth: int, memory: int
@@ -25,42 +25,43 @@ class PicturePlan:
         self._payloads: BytesLRU[EncodeJob, Payload] = BytesLRU(memory)
 
     def expect(self, shots: Sequence[PictureRequest], room: int | None = None) -> None:
-        """The next pictures, most wanted first, and the one before; no more than `room`."""
+        """Set the next pictures, most urgent first, and the one before; at most `room` of them."""
         most = self.depth + 1 if room is None else min(self.depth + 1, room)
         self.upcoming = [shot for shot in shots if shot != self.current][:most]
 
     def keep(self, job: EncodeJob, payload: Payload) -> None:
-        """An encoded picture."""
+        """Keep an encoded picture, and learn its cost."""
         self._payloads.put(job, payload, payload.size)
         self.budget.note_encoded(job.quality, job.area, payload)
 
     def payload(self, job: EncodeJob) -> Payload | None:
+        """Return the encoded picture of a job; None if it is not kept."""
         return self._payloads.get(job)
 
     def best_encoded(self, shot: PictureRequest, area: Area) -> EncodeJob | None:
-        """The best encoded version of a picture."""
+        """Return the job of the best encoded version of a picture."""
         jobs = (EncodeJob(shot, area, rung) for rung in reversed(self.ladder))
         return next((job for job in jobs if job in self._payloads), None)
 
     def forget(self) -> None:
-        """Pictures of another size are of no use any more."""
+        """Forget all encoded pictures: the area's size has changed."""
         self._payloads.clear()
 
     def urgent_job(self, area: Area) -> EncodeJob | None:
-        """The job for the current picture, for somebody who waits."""
+        """Return the job for the current picture, which the annotator is waiting for."""
         if self.current is None:
             return None
         return self._job(self.current, area, self.budget.quality_now(area))
 
     def missing_jobs(self, area: Area, have: FindReady) -> list[EncodeJob]:
-        """The pictures to come that are missing."""
+        """Return jobs for the pictures to come that are not ready."""
         quality = self.budget.quality_ahead(area)
         return [self._job(s, area, quality) for s in self.upcoming if have(s) is None]
 
     def refinement_jobs(
         self, shots: Sequence[PictureRequest], have: FindReady, shown_for: float
     ) -> Iterator[EncodeJob]:
-        """Better versions, worth sending now, of pictures that are there."""
+        """Yield jobs for better versions, worth sending now, of pictures that are ready."""
         for shot in shots:
             job = have(shot)
             if job is not None:
@@ -69,7 +70,7 @@ class PicturePlan:
                     yield job._replace(quality=better)
 
     def _job(self, shot: PictureRequest, area: Area, quality: Quality) -> EncodeJob:
-        """A first look at a picture; what is encoded already serves if it may."""
+        """Return the first job for a picture; an encoded version serves if good enough."""
         rungs = self.ladder
         if shot.zoom:
             return EncodeJob(shot, area, rungs[-1])
@@ -80,16 +81,16 @@ class PicturePlan:
 
 
 class PictureStock:
-    """What of the wanted pictures is there: in the terminal, drawn, or only encoded."""
+    """The requested pictures that are ready: in the terminal, drawn, or only encoded."""
 
     def __init__(self, backend: Backend, plan: PicturePlan) -> None:
         self._backend, self._plan = backend, plan
         self.slots = TerminalPictures(backend.ladder)
         self.drawn: EncodeJob | None = None
-        """What is drawn on the screen by a technique that stores nothing."""
+        """The picture on the screen, for a technique that stores nothing."""
 
     def best_ready(self, shot: PictureRequest, area: Area) -> EncodeJob | None:
-        """The best of a picture that needs nothing more than a key."""
+        """Return the best version of a picture that needs nothing more than a key."""
         if self._backend.slots:
             return self.slots.best_job(shot)
         if self.drawn is not None and self.drawn.shot == shot:
@@ -97,13 +98,13 @@ class PictureStock:
         return self._plan.best_encoded(shot, area)
 
     def is_delivered(self, shot: PictureRequest) -> bool:
-        """Whether a picture needs no more bytes than those that show it."""
+        """Return whether a picture needs no more bytes than the command that shows it."""
         if self._backend.slots:
             return self.slots.best_slot(shot) is not None
         return self.drawn is not None and self.drawn.shot == shot
 
     def fill(self, job: EncodeJob, payload: Payload, shown: PictureRequest | None) -> int:
-        """The slot where a picture is to go; none that is shown or expected."""
+        """Return the slot for a picture: none that is shown or expected."""
         wanted = (self._plan.current, shown, *self._plan.upcoming)
         kept = {self.slots.best_slot(shot) for shot in wanted if shot is not None}
         slot = self.slots.free_slot(self._backend.slots, kept)
@@ -111,14 +112,15 @@ class PictureStock:
         return slot
 
     def forget(self) -> None:
+        """Forget everything that was sent or drawn."""
         self.slots.clear()
         self.drawn = None
 
 
 GRACE_SECONDS = 0.06
-"""Seconds that the last picture stays while the next one is not there."""
+"""Seconds that the last picture stays on the screen while the next one is not ready."""
 NEAR = 0.02
-"""Round trip in seconds below which program and terminal share a machine and its cores."""
+"""Round trip in seconds below which program and terminal share a machine and its processor."""
 
 
 class EncodeQueue:
@@ -136,7 +138,7 @@ class EncodeQueue:
         self._view, self._line = view, line
 
     def jobs(self, area: Area) -> Iterator[EncodeJob]:
-        """The picture that is waited for, those to come, then better versions of what is there."""
+        """Yield the awaited picture, those to come, then better versions of ready ones."""
         if not area.usable:
             return
         plan, current = self._plan, self._plan.current
@@ -159,14 +161,15 @@ class EncodeQueue:
         return self._plan.refinement_jobs(shots, have, shown_for)
 
     def best_ready(self, shot: PictureRequest, area: Area) -> EncodeJob | None:
+        """Return the best version of a picture that needs nothing more than a key."""
         return self._stock.best_ready(shot, area)
 
     def ready(self, area: Area) -> int:
-        """How many of the expected pictures need nothing but a key."""
+        """Return the number of expected pictures that need nothing more than a key."""
         return sum(self.best_ready(shot, area) is not None for shot in self._plan.upcoming)
 
     def gives_way(self, sent: EncodeJob, area: Area) -> bool:
-        """Whether something that could be sent at once is held back by what is being sent."""
+        """Return whether the transfer holds back something more urgent that is encoded."""
         urgent = self._plan.urgent_job(area)
         refining = bool(self._backend.slots) and self._stock.is_delivered(sent.shot)
         if urgent is None or (sent.shot == urgent.shot and not refining):
@@ -180,7 +183,7 @@ class EncodeQueue:
         return refining and any(self._plan.payload(job) is not None for job in first)
 
     def _near(self, area: Area) -> list[EncodeJob]:
-        """The missing ones of those that will be asked for first."""
+        """Return the missing pictures among those that will be requested first."""
         plan = self._plan
         first = plan.upcoming[: plan.budget.pictures_before_refining(area, plan.depth)]
         return [job for job in self._missing(area) if job.shot in first]
@@ -189,7 +192,7 @@ class EncodeQueue:
         return self._plan.missing_jobs(area, lambda shot: self.best_ready(shot, area))
 
     def _drawing_now(self) -> bool:
-        """Whether the terminal needs the cores for what it was just told to show."""
+        """Return whether the terminal needs the processor to draw what it was just sent."""
         view = self._view
         waiting = view.shown is not None and view.seen != view.shown and self._line.rtt < NEAR
         return waiting and view.shown_for < GRACE_SECONDS

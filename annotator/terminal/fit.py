@@ -1,4 +1,4 @@
-"""Scale a picture to the area it gets."""
+"""Pictures scaled to the area that they get."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ Size = tuple[int, int]
 
 
 def fit_size(size: Size, room: Size) -> Size:
-    """The largest size of the same shape that fits into `room`; at least one pixel each way."""
+    """Return the largest size of the same shape that fits into `room`; at least 1 x 1 pixel."""
     scale = min(room[0] / size[0], room[1] / size[1])
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
 def scale_image(image: Image.Image, room: Size) -> Image.Image:
-    """`image` as large as `room` allows. Few pixels stay squares: blur would hide a defect."""
+    """Return `image` as large as `room` allows.
+
+    Few pixels stay squares: blur would hide a defect.
+    """
     size = fit_size(image.size, room)
     if size == image.size:
         return image
@@ -25,7 +28,8 @@ def scale_image(image: Image.Image, room: Size) -> Image.Image:
 
 
 def make_canvas(image: Image.Image, size: Size, colours: int) -> Image.Image:
-    """The picture in the middle of a transparent canvas, with a palette of `colours` (0: all)."""
+    """Return the picture in the middle of a transparent canvas, with a palette of `colours` (0:
+    all)."""
     image = scale_image(image.convert("RGB"), size)
     offset = ((size[0] - image.width) // 2, (size[1] - image.height) // 2)
     if colours:
@@ -51,7 +55,7 @@ def _with_palette(image: Image.Image, size: Size, offset: Size, colours: int) ->
 
 
 def pad_image(image: Image.Image, size: Size, colour: tuple[int, int, int]) -> Image.Image:
-    """The picture scaled into the middle of a canvas of one colour."""
+    """Return the picture scaled into the middle of a canvas of one colour."""
     image = scale_image(image.convert("RGB"), size)
     if image.size == size:
         return image

@@ -1,7 +1,8 @@
-"""Kitty's graphics protocol, three ways: frames, placeholders, classic placements.
+"""Kitty's graphics protocol in four ways: frames, frames in shared memory, placeholders,
+placements.
 
-Protocol: https://sw.kovidgoyal.net/kitty/graphics-protocol/. Every command is silenced with
-q=2: Textual would take an answer for key presses.
+Protocol: https://sw.kovidgoyal.net/kitty/graphics-protocol/. Each command is silenced with q=2:
+Textual would take an answer for key presses.
 """
 
 from __future__ import annotations
@@ -58,9 +59,9 @@ MARKS = tuple(_marks())
 
 @lru_cache(maxsize=512)
 def placeholder_row(row: int, width: int) -> str:
-    """One row of cells, each with the marks that say its place in the picture.
+    """Return a row of placeholder cells, each with the marks of its place in the picture.
 
-    The last has a mark more, the highest byte of the image's id (0). Where a dialog cuts a row Rich
+    The last has one more mark, the highest byte of the image's id (0). If a dialog cuts a row, Rich
     estimates the place from the number of characters: one too few leaves a mark on its border.
     """
     return "".join(PLACEHOLDER + MARKS[row] + MARKS[x] for x in range(width)) + MARKS[0]
@@ -81,22 +82,23 @@ LADDER = (
 
 
 def graphics_command(keys: str, payload: bytes = b"") -> bytes:
-    """One graphics escape code."""
+    """Return one graphics escape code."""
     return b"\x1b_G" + keys.encode() + (b";" + payload if payload else b"") + b"\x1b\\"
 
 
 def as_png(image: Image.Image, level: int) -> bytes:
+    """Return the image as PNG at a compression level."""
     buffer = io.BytesIO()
     image.save(buffer, "PNG", compress_level=level)
     return buffer.getvalue()
 
 
 def encode(image: Image.Image, area: Area, quality: Quality) -> Payload:
-    """A PNG of the whole canvas, transparent around the picture, in pieces of base64.
+    """Encode a PNG of the whole canvas, transparent around the picture, in pieces of base64.
 
     The canvas is never much larger than the source: the terminal scales up by itself. A palette
-    picture of 3/4 the size weighs half and is as near to the source (33.9 dB and 70 KB against
-    34.9 dB and 110 KB, medians of ten photographs for 520x391 pixels).
+    picture of 3/4 the size weighs half and is as near to the source (33.9 dB and 70 KB against 34.9
+    dB and 110 KB, medians of ten photographs for 520x391 pixels).
     """
     level = quality.shrink * shrink_for(image.size, area)
     image = make_canvas(image, canvas_size(area, level), quality.colours)
@@ -106,12 +108,12 @@ def encode(image: Image.Image, area: Area, quality: Quality) -> Payload:
 
 
 def canvas_size(area: Area, level: float) -> tuple[int, int]:
-    """Width and height of the canvas of an area that is sent `level` times smaller."""
+    """Return width and height of an area's canvas that is sent `level` times smaller."""
     return ceil(area.size[0] / level), ceil(area.size[1] / level)
 
 
 def shrink_for(size: tuple[int, int], area: Area) -> int:
-    """The smallest canvas, as a power of two, that still holds every pixel of the source."""
+    """Return the largest shrink factor, a power of two, that keeps every pixel of the source."""
     room = min(area.size[0] / size[0], area.size[1] / size[1])
     level = 1
     while level < 8 and room >= 2 * level:
@@ -120,7 +122,7 @@ def shrink_for(size: tuple[int, int], area: Area) -> int:
 
 
 class KittyBackend:
-    """What the three ways have in common: ids, chunks, placeholder cells."""
+    """The base of all four: ids, pieces, placeholder cells."""
 
     technique = Technique.PLACEHOLDERS
     ladder: tuple[Quality, ...] = LADDER
@@ -144,11 +146,13 @@ class KittyBackend:
         self._shown = 0
 
     def encode(self, image: Image.Image, area: Area, quality: Quality) -> Payload:
+        """Encode a picture as PNG for the area."""
         return encode(image, area, quality)
 
     def begin(self, area: Area) -> bytes:
+        """Free all pictures, and set how many the terminal keeps for this area."""
         freed = self.end()
-        # Fewer pictures where they are large; a second canvas size adds half as much again.
+        # Fewer pictures if they are large; a second canvas size adds half as much again.
         fit = MEMORY // (area.size[0] * area.size[1] * 4 * 3 // 2)
         self.slots = min(MOST, max(LEAST, fit))
         self._first += 64
@@ -156,11 +160,13 @@ class KittyBackend:
         return freed
 
     def end(self) -> bytes:
+        """Free all pictures."""
         freed = [self._send(f"a=d,d=I,i={number},q=2") for number in self._alive]
         self._alive.clear()
         return b"".join(freed)
 
     def part(self, slot: int, payload: Payload, index: int, area: Area) -> bytes:
+        """Return the command that sends one part."""
         number = self._id(slot)
         more = int(index + 1 < len(payload.parts))
         if index:
@@ -170,16 +176,20 @@ class KittyBackend:
         return self._send(keys, payload.parts[0].data) + (b"" if more else self._done(number, area))
 
     def may_show(self, slot: int | None, sending: Payload) -> bool:
+        """Return whether `show` may come between parts: always."""
         return True
 
     def abort(self, slot: int, payload: Payload) -> bytes:
+        """End the command whose parts were sent only in part."""
         return self._send("m=0,q=2")
 
     def show(self, slot: int | None, area: Area, *, cells: bool = True) -> bytes:
+        """Show a slot's picture by rewriting the placeholder cells."""
         self._shown = 0 if slot is None else self._id(slot)
         return synchronize_update(keep_cursor(self._rewrite(area)), self._sync) if cells else b""
 
     def line(self, row: int, area: Area, payload: Payload | None) -> list[Cell]:
+        """Return a row of placeholder cells."""
         if not self._shown or row >= min(area.rows, len(MARKS)):
             return [Cell(" " * area.columns, None, self.background)]
         width = min(area.columns, len(MARKS))
@@ -189,6 +199,7 @@ class KittyBackend:
 
     @property
     def named(self) -> int:
+        """The id of the image on the screen; 0 if there is none."""
         return self._shown
 
     def _send(self, keys: str, payload: bytes = b"") -> bytes:
@@ -201,11 +212,11 @@ class KittyBackend:
         return self._shown >> 16 & 255, self._shown >> 8 & 255, self._shown & 255
 
     def _done(self, number: int, area: Area) -> bytes:
-        """What must follow the last part of a picture."""
+        """Return what must follow the last part of a picture."""
         return self._send(f"a=p,U=1,i={number},c={area.columns},r={area.rows},q=2")
 
     def _rewrite(self, area: Area) -> bytes:
-        """All placeholder cells anew: the first of a row with its marks, the rest repeated."""
+        """Return all placeholder cells: the first of a row with its marks, the others repeated."""
         back = b"\x1b[0;48;2;%d;%d;%dm" % self.background
         if not self._shown:
             blank = b" " * area.columns
@@ -227,19 +238,20 @@ class KittyBackend:
 
 
 class PlaceholderBackend(KittyBackend):
-    """One image a picture; showing one rewrites the cells (563 bytes at 65x23)."""
+    """One image for each picture; a switch rewrites the cells (563 bytes at 65x23)."""
 
     def part(self, slot: int, payload: Payload, index: int, area: Area) -> bytes:
+        """Return the command that sends one part; the last one also places the image."""
         sent = super().part(slot, payload, index, area)
         last = index + 1 == len(payload.parts)
         return sent + self._done(self._id(slot), area) if last and index else sent
 
 
 class FrameBackend(KittyBackend):
-    """Pictures are frames of one image behind constant cells; a switch is 20 bytes.
+    """Pictures as frames of one image behind constant cells; a switch is 20 bytes.
 
-    One image (a ring of frames) for each canvas size in use: pools of mixed sizes switch the
-    cells as well, all others only the frame.
+    One image (a ring of frames) for each canvas size in use: in a pool of mixed sizes a switch
+    between rings rewrites the cells too.
     """
 
     technique = Technique.FRAMES
@@ -255,14 +267,16 @@ class FrameBackend(KittyBackend):
         self._level = dict.fromkeys(range(self.slots), 1.0)
 
     def begin(self, area: Area) -> bytes:
+        """Free all pictures, and open the ring of the full canvas."""
         freed = super().begin(area)
         self._rings.clear()
-        # Until pictures arrive the cells show the empty root frame of the full canvas.
+        # Until pictures arrive, the cells show the empty root frame of the full canvas.
         opened = self._open(1, area)
         self._shown = self._rings[1]
         return freed + opened
 
     def part(self, slot: int, payload: Payload, index: int, area: Area) -> bytes:
+        """Return the command that edits a slot's frame; it opens the frame's ring first."""
         opened, more = self._open(payload.level, area), int(index + 1 < len(payload.parts))
         self._level[slot] = payload.level
         # A frame is edited, not added: r and a belong in every piece of it.
@@ -272,13 +286,16 @@ class FrameBackend(KittyBackend):
         return opened + self._send(keys, payload.parts[index].data)
 
     def may_show(self, slot: int | None, sending: Payload) -> bool:
+        """Return whether both pictures are of one ring."""
         # Until a frame is whole kitty takes every animation command for its image, whatever `i` is.
         return self._level_of(slot) == sending.level
 
     def abort(self, slot: int, payload: Payload) -> bytes:
+        """End the frame whose parts were sent only in part."""
         return self._send(f"{self._frame(slot)},m=0,q=2")
 
     def show(self, slot: int | None, area: Area, *, cells: bool = True) -> bytes:
+        """Switch to a slot's frame; rewrite the cells if it is of another ring."""
         number = self._rings[self._level_of(slot)]
         switch = self._send(f"a=a,i={number},c={1 if slot is None else self._place(slot)},q=2")
         if number == self._shown:
@@ -292,14 +309,14 @@ class FrameBackend(KittyBackend):
         return 1.0 if slot is None else self._level[slot]
 
     def _place(self, slot: int) -> int:
-        """The number of a slot's frame in its ring."""
+        """Return the number of a slot's frame in its ring."""
         return slot + 2  # the root has 1
 
     def _frame(self, slot: int) -> str:
         return f"a=f,i={self._rings[self._level[slot]]},r={self._place(slot)}"
 
     def _open(self, level: float, area: Area) -> bytes:
-        """A ring: a transparent root of the canvas' size, its placement, and empty frames."""
+        """Open a ring: a transparent root of the canvas' size, its placement, and empty frames."""
         if level in self._rings:
             return b""
         number = self._rings[level] = self._first + len(self._rings)
@@ -312,17 +329,21 @@ class FrameBackend(KittyBackend):
         return opened + self._empty(number) * self.slots
 
     def _empty(self, number: int) -> bytes:
-        """A frame for later. Made in advance, a picture that gets lost moves no other's number."""
+        """Return an empty frame for later.
+
+        Made in advance: so a picture that gets lost changes no other frame's number.
+        """
         return self._send(f"a=f,i={number},s=1,v=1,f=32,q=2", b"AAAAAA==")
 
 
 class ClassicBackend(KittyBackend):
-    """Placements at the cursor, for terminals without placeholders. They lie over all text."""
+    """Placements at the cursor, for terminals without placeholders. They cover all text."""
 
     technique = Technique.CLASSIC
     composited = False
 
     def show(self, slot: int | None, area: Area, *, cells: bool = True) -> bytes:
+        """Place a slot's picture, then remove the one before."""
         before, self._shown = self._shown, 0 if slot is None else self._id(slot)
         removed = self._send(f"a=d,d=i,i={before},q=2") if before else b""
         if not self._shown:
@@ -332,10 +353,12 @@ class ClassicBackend(KittyBackend):
         return synchronize_update(placed + (removed if before != self._shown else b""), self._sync)
 
     def encode(self, image: Image.Image, area: Area, quality: Quality) -> Payload:
+        """Encode a picture as PNG, with half cells that may replace it."""
         payload = encode(image, area, quality)
         return replace(payload, picture=half_pixels(image, area, self.background))
 
     def line(self, row: int, area: Area, payload: Payload | None) -> list[Cell]:
+        """Return a row of half cells, or blank cells."""
         return half_line(row, area, payload) or [Cell(" " * area.columns, None, self.background)]
 
     def _done(self, number: int, area: Area) -> bytes:
@@ -344,15 +367,17 @@ class ClassicBackend(KittyBackend):
 
 SHARED_LADDER = (Quality("true colour", 0, 4.0),)
 UNREAD = 64
-"""Names kept in case the terminal never reads them; it removes what it has read."""
+"""Number of names kept in case the terminal never reads them; it removes those that it has read."""
 
 
 class SharedFrameBackend(FrameBackend):
-    """Frames of one image, each handed over in shared memory as it is, pixel by pixel.
+    """Frames of one image, handed over uncompressed in the memory of this machine.
 
-    All frames of a ring have the same number of bytes, and none is made before its picture. kitty
-    (seen in 0.41) writes frames to a file, and where one grows while it is written, takes the room
-    of the first bytes for room of the last: the next picture that comes there lies over others.
+    Only their names travel down the line. A picture costs half the processor's time so (python -m
+    benchmarks.terminal --only fresh); the key that shows it costs the same. All frames of a ring
+    have the same number of bytes, and none is made before its picture: kitty (seen in 0.41) writes
+    frames to a file, and if one grows while it is written, takes the room of its first bytes for
+    room of its last ones. The next picture there covers others.
     """
 
     ladder = SHARED_LADDER
@@ -368,21 +393,25 @@ class SharedFrameBackend(FrameBackend):
         self._places: dict[tuple[float, int], int] = {}
 
     def encode(self, image: Image.Image, area: Area, quality: Quality) -> Payload:
+        """Encode a picture as RGBA pixels."""
         level = quality.shrink * shrink_for(image.size, area)
         whole = make_canvas(image, canvas_size(area, level), quality.colours)
         pixels = whole.convert("RGBA").tobytes()
         return Payload((Part(pixels),), len(pixels), level)
 
     def begin(self, area: Area) -> bytes:
+        """Free all pictures, and open the ring of the full canvas."""
         self._places.clear()
         return super().begin(area)
 
     def end(self) -> bytes:
+        """Free all pictures, and the memory of those that were never read."""
         while self._names:
             unlink_shared_memory(self._names.popleft())
         return super().end()
 
     def part(self, slot: int, payload: Payload, index: int, area: Area) -> bytes:
+        """Return the command that reads a slot's frame from shared memory."""
         opened = self._open(payload.level, area)
         self._level[slot] = payload.level
         pixels, (width, height) = payload.parts[0].data, canvas_size(area, payload.level)
@@ -398,7 +427,10 @@ class SharedFrameBackend(FrameBackend):
         return opened + self._send(f"{keys},t=s", standard_b64encode(name.encode()))
 
     def _place(self, slot: int) -> int:
-        """Frames are added as pictures come, and edited from then on."""
+        """Return the number of a slot's frame in its ring.
+
+        A frame is added with its first picture, and edited from then on.
+        """
         level = self._level[slot]
         before = sum(ring == level for ring, _ in self._places)
         return self._places.setdefault((level, slot), before + 2)
@@ -407,7 +439,7 @@ class SharedFrameBackend(FrameBackend):
         return b""
 
     def _in_band(self, frame: str, keys: str, pixels: bytes) -> bytes:
-        """Down the line after all: the memory is full."""
+        """Return the commands that send the pixels down the line: the memory is full."""
         text = standard_b64encode(pixels)
         pieces = [text[i : i + PIECE] for i in range(0, len(text), PIECE)]
         last = len(pieces) - 1

@@ -1,10 +1,10 @@
-"""The line to the terminal: its round trip and throughput, and how much may be on the way.
+"""The line to the terminal: its speed, the bytes that may be on the way, the buffer in front of it.
 
-Every piece of data is closed by a fence: a cursor report (DSR 6) whose position says which fence
-it is. Terminals answer in order, and their answers stay in order with the keys. The window
-follows the delay, as in TCP Vegas (Brakmo and Peterson 1995): as long as answers come as fast as
-the line ever was, more may travel; when a queue builds up, less. So a key never waits behind more
-than `SLACK` seconds of our own data.
+Each piece of data is followed by a fence: a cursor report (DSR 6) whose position identifies it.
+Terminals answer in order, and their answers stay in order with the keys. The window follows the
+delay, as in TCP Vegas (Brakmo and Peterson 1995): while answers come as fast as the line ever was,
+more bytes may travel; when a queue builds up, fewer. So a key never waits behind more than `SLACK`
+seconds of our own data.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class _Fence:
     delivered_at: float
     busy: bool
     moved: bool = False
-    """Sent for a screen of another size: its answer may name another place."""
+    """True if it was sent for a screen of another size: its answer may name another place."""
 
 
 class Pacer:
-    """Pacing by acknowledgement. Without answers (`fences=False`) everything may travel at once.
+    """Pacing by acknowledgement. Without answers (`fences=False`) all bytes may travel at once.
 
     A fence counts as lost `patience` seconds and eight round trips after it was sent.
     """
@@ -64,7 +64,7 @@ class Pacer:
         self._first_rtt = rtt
 
     def resize(self, columns: int, rows: int) -> None:
-        """The screen's size in cells: fences report positions within it."""
+        """Set the screen's size in cells: fences report positions within it."""
         self._places = (max(1, rows - 2), max(1, columns - 1))
         for fence in self._waiting:
             fence.moved = True
@@ -76,17 +76,17 @@ class Pacer:
 
     @property
     def rate(self) -> float:
-        """Bytes a second that the line was seen to carry; 0 where nothing was measured."""
+        """Measured throughput of the line in bytes a second; 0 before there is a measurement."""
         return max(self._rates, default=0.0)
 
     @property
     def idle(self) -> bool:
-        """Nothing of ours is on its way."""
+        """True if none of our bytes is on its way."""
         return not self._waiting
 
     @property
     def fence_count(self) -> int:
-        """How many fences there were in all."""
+        """The number of fences so far."""
         return self._count
 
     @property
@@ -95,11 +95,11 @@ class Pacer:
         return self._window
 
     def room(self) -> bool:
-        """Whether another piece may travel."""
+        """Return whether another piece may travel."""
         return not self.fences or self._flying < self._window
 
     def fence(self, size: int, note: object) -> bytes:
-        """Close `size` bytes. The answer to the returned bytes gives `note` back."""
+        """Return the bytes that close `size` bytes; their answer gives `note` back."""
         if not self.fences:
             return b""
         rows, columns = self._places
@@ -117,10 +117,11 @@ class Pacer:
         return self._wrap(b"\x1b7\x1b[%d;%dH\x1b[6n\x1b8" % place)
 
     def answered(self, row: int, column: int) -> tuple[list[object], list[object]]:
-        """A cursor report came, row and column from 1. Returns the notes lost, and its own.
+        """Return the notes that are lost, and those of the cursor report at `row` and `column`
+        (from 1).
 
-        Answers keep their order: what was fenced before and has no answer never arrived. tmux,
-        for one, throws away what it should pass on while it redraws.
+        Answers keep their order: what was fenced before and has no answer never arrived. tmux, for
+        one, drops bytes that it should pass on while it redraws.
         """
         places = [fence.place for fence in self._waiting]
         moved = bool(self._waiting) and self._waiting[0].moved and row > 1
@@ -137,7 +138,7 @@ class Pacer:
         return [gone.note for gone in lost], [fence.note]
 
     def overdue(self) -> list[object]:
-        """The notes of fences that were never answered."""
+        """Return the notes of fences that were never answered."""
         now, notes = self._clock(), []
         while self._waiting and now - self._waiting[0].sent > self._patience + 8 * self.rtt:
             gone = self._waiting.popleft()
@@ -146,7 +147,7 @@ class Pacer:
         return notes
 
     def forget(self) -> None:
-        """Somebody else has the line: answers to what was asked before count for nothing."""
+        """Ignore answers to earlier fences: another program has the line."""
         self._waiting.clear()
         self._flying = 0
 
@@ -157,7 +158,7 @@ class Pacer:
             self._trips.popleft()
         took = now - fence.delivered_at
         carried = self._delivered - fence.delivered
-        # A line that had nothing to do tells a lower bound only.
+        # An idle line gives only a lower bound.
         if took > 0 and carried > 1000 and (fence.busy or carried / took > self.rate):
             self._rates.append(carried / took)
         own = fence.size / self.rate if self.rate else 0.0
@@ -173,7 +174,7 @@ class Pacer:
 
 
 class WriteBuffer:
-    """Gathers bytes and writes them in one go; asks for an answer now and then."""
+    """A buffer that is written in one go, with a fence now and then."""
 
     def __init__(self, line: Pacer, write: Callable[[bytes], None]) -> None:
         self._line, self._write = line, write
@@ -181,13 +182,13 @@ class WriteBuffer:
         self._unfenced = 0
 
     def add(self, data: bytes) -> None:
-        """Bytes that need no answer of their own."""
+        """Append bytes that need no answer of their own."""
         self._buffer += data
 
     def put(self, data: bytes, note: object = None, *, hasty: bool = True, beside: int = 0) -> None:
-        """Bytes to be answered: at once, or, not `hasty`, when enough has gathered.
+        """Append bytes to be answered: at once, or, not `hasty`, when enough has gathered.
 
-        `beside` are bytes that reach the terminal another way, and are paced with the others.
+        `beside` counts bytes that reach the terminal another way, and are paced with the others.
         """
         self._buffer += data
         self._unfenced += len(data) + beside
@@ -196,7 +197,7 @@ class WriteBuffer:
             self.fence(note)
 
     def fence(self, note: object = None) -> None:
-        """Ask for an answer to all that was put so far."""
+        """Request an answer to everything appended so far."""
         self._buffer += self._line.fence(self._unfenced, note)
         self._unfenced = 0
 
@@ -206,36 +207,37 @@ class WriteBuffer:
         return len(self._buffer)
 
     def flush(self) -> None:
+        """Write the buffer."""
         data = self.take()
         if data:
             self._write(data)
 
     def take(self) -> bytes:
-        """What was not written yet; it is the caller's now."""
+        """Return the buffer's bytes, and empty it."""
         data = bytes(self._buffer)
         self._buffer.clear()
         return data
 
 
 WAIT = 0.35
-"""Seconds of sending that somebody who waits for a picture accepts."""
+"""Seconds of sending that are acceptable while the annotator waits for a picture."""
 SHARE = 0.7
-"""Part of the line that pictures ahead may take at the annotator's pace."""
+"""Share of the line that pictures ahead may take at the annotator's pace."""
 DWELL = 0.4
 """Seconds that a picture stays on screen before a slow line is used to refine it."""
 LONGEST = 8.0
 """Seconds of sending that a refinement may take."""
 LEAST_AHEAD = 2
-"""Pictures that are always ahead before one on screen is refined."""
+"""Number of pictures ahead before the one on the screen is refined."""
 NEAR, FAR = 50e6, 250e3
 """Bytes a second assumed of a line before it was measured: a local one, any other."""
 
 
 class QualityBudget:
-    """Chooses a rung of the ladder from throughput and pace.
+    """The choice of a quality from the line's throughput and the annotator's pace.
 
-    Where the terminal stores nothing, a picture ahead is only encoded: it travels at the key, and
-    somebody waits for it.
+    If the terminal stores nothing, a picture ahead is only encoded: its bytes travel after the key,
+    while the annotator waits.
     """
 
     def __init__(
@@ -259,30 +261,30 @@ class QualityBudget:
         return self._line.rate or assumed
 
     def note_request(self) -> None:
-        """A picture was asked for: the annotator's pace in seconds a picture, smoothed."""
+        """Update the annotator's pace: smoothed seconds between two requests."""
         now = self._clock()
         self.pace += 0.3 * (min(now - self._asked_at, 5.0) - self.pace)
         self._asked_at = now
 
     def note_encoded(self, quality: Quality, area: Area, payload: Payload) -> None:
-        """Learn what a rung costs."""
+        """Update the cost of a quality from an encoded picture."""
         density = payload.size / (area.size[0] * area.size[1])
         self._density[quality] += 0.5 * (density - self._density[quality])
 
     def seconds(self, quality: Quality, area: Area) -> float:
-        """How long a picture of this quality takes to send."""
+        """Return the seconds that a picture of this quality takes to send."""
         return self._density[quality] * area.size[0] * area.size[1] / self.rate
 
     def quality_now(self, area: Area) -> Quality:
-        """For a picture that somebody waits for."""
+        """Return the quality for a picture that the annotator is waiting for."""
         return self._best(area, WAIT)
 
     def quality_ahead(self, area: Area) -> Quality:
-        """For a picture that will be asked for."""
+        """Return the quality for a picture that will be requested later."""
         return self._best(area, max(WAIT, SHARE * self.pace) if self.stores else WAIT)
 
     def refined_quality(self, area: Area, have: Quality, shown_for: float) -> Quality | None:
-        """The best rung above `have` that is worth sending now; None where there is none."""
+        """Return the best quality above `have` that is worth sending now, else None."""
         for rung in reversed(self.ladder[self.ladder.index(have) + 1 :]):
             seconds = self.seconds(rung, area)
             if seconds < 0.1 or (seconds < LONGEST and shown_for >= DWELL):
@@ -290,10 +292,10 @@ class QualityBudget:
         return None
 
     def pictures_before_refining(self, area: Area, depth: int) -> int:
-        """How many of the next pictures come before a better version of the one on screen.
+        """Return how many of the next pictures come before a better version of the current one.
 
-        Twice as many as the annotator may ask for while that is sent: somebody who thinks long
-        sees the exact picture early, somebody quick has all `depth` of them first.
+        Twice as many as the annotator may request while that version is sent: a slow annotator sees
+        the exact picture early, a quick one gets all `depth` pictures first.
         """
         asked = 2 * self.seconds(self.ladder[-1], area) / max(self.pace, 0.1)
         return max(LEAST_AHEAD, min(depth, ceil(asked)))
