@@ -65,8 +65,7 @@ class Payload:
     level: float = 1.0
     """The factor by which the canvas is smaller than the area."""
     picture: NDArray[np.uint8] | None = None
-    """The pixels as half cells, (2 rows, columns, 3), for techniques that text cells may replace.
-    """
+    """The pixels as half cells, (2 rows, columns, 3), if text cells may replace it."""
 
 
 class Cell(NamedTuple):

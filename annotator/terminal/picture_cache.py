@@ -16,7 +16,7 @@ V = TypeVar("V")
 
 
 class BytesLRU(Generic[K, V]):
-    """Forgets what was unused for longest when the sizes exceed `limit`. Not thread-safe."""
+    """A cache up to `limit` bytes that drops what was unused for longest. Not thread-safe."""
 
     def __init__(self, limit: int) -> None:
         self.limit, self.size = limit, 0
@@ -26,7 +26,7 @@ class BytesLRU(Generic[K, V]):
         return key in self._entries
 
     def get(self, key: K) -> V | None:
-        """The value, which is now the most recently used; None where there is none."""
+        """Return the value, now the most recently used; None if it is not kept."""
         if key not in self._entries:
             return None
         self._entries.move_to_end(key)
@@ -43,13 +43,14 @@ class BytesLRU(Generic[K, V]):
             self.size -= freed
 
     def clear(self) -> None:
+        """Drop everything."""
         self._entries.clear()
         self.size = 0
 
 
 @dataclass(slots=True)
 class SlotContent:
-    """What a slot holds."""
+    """The content of a slot."""
 
     job: EncodeJob
     payload: Payload
@@ -59,7 +60,7 @@ class SlotContent:
 
 @dataclass(slots=True)
 class PictureTransfer:
-    """A picture of which some parts were sent."""
+    """A picture whose parts are being sent."""
 
     job: EncodeJob
     payload: Payload
@@ -67,12 +68,12 @@ class PictureTransfer:
     index: int = 0
 
     def blocks_slot(self, backend: Backend, slot: int | None) -> bool:
-        """Whether a slot cannot be shown before the rest of it was sent, or it is given up."""
+        """Return whether a slot can be shown only after the transfer ends or is given up."""
         return self.index > 0 and not backend.may_show(slot, self.payload)
 
 
 class TerminalPictures:
-    """A bounded store, the least recently used slot first to go."""
+    """The pictures that the terminal keeps; the least recently used slot is filled first."""
 
     def __init__(self, ladder: Sequence[Quality]) -> None:
         self._rank = ladder.index
@@ -83,37 +84,40 @@ class TerminalPictures:
         return self._held[slot]
 
     def best_slot(self, shot: PictureRequest) -> int | None:
-        """The slot with the best whole copy of a picture."""
+        """Return the slot with the best whole copy of a picture."""
         found = [n for n, held in self._held.items() if held.whole and held.job.shot == shot]
         return max(found, key=lambda n: self._rank(self._held[n].job.quality), default=None)
 
     def best_job(self, shot: PictureRequest) -> EncodeJob | None:
+        """Return the job of the best whole copy of a picture."""
         slot = self.best_slot(shot)
         return None if slot is None else self._held[slot].job
 
     def free_slot(self, count: int, kept: Collection[int | None]) -> int:
-        """A slot to fill: a free one, or the one that was unused for longest and is not `kept`."""
+        """Return a slot to fill: a free one, else the one unused for longest that is not `kept`."""
         free = (n for n in range(count) if n not in self._held)
         idle = (n for n in self._held if n not in kept)
         return next(chain(free, idle))
 
     def fill(self, slot: int, job: EncodeJob, payload: Payload) -> None:
-        """A picture begins to arrive in a slot."""
+        """Note that a picture begins to arrive in a slot."""
         self._held.pop(slot, None)
         self._filled += 1
         self._held[slot] = SlotContent(job, payload, self._filled)
 
     def use(self, slot: int) -> SlotContent:
-        """A slot is shown: it is now the most recently used."""
+        """Return a slot's content, now the most recently used: it is shown."""
         self._held[slot] = self._held.pop(slot)
         return self._held[slot]
 
     def holds_filling(self, slot: int, filled: int) -> bool:
-        """Whether a slot still holds the filling it had."""
+        """Return whether a slot still has the content of that filling."""
         return slot in self._held and self._held[slot].filled == filled
 
     def drop(self, slot: int) -> None:
+        """Forget a slot's content."""
         self._held.pop(slot, None)
 
     def clear(self) -> None:
+        """Forget all contents."""
         self._held.clear()

@@ -1,4 +1,4 @@
-"""Know the terminal before the app starts: one batch of questions, and no key is eaten."""
+"""The probe of the terminal before the app starts: one batch of questions, and no key is lost."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def probe(
     stdin: int | None = None,
     stdout: int | None = None,
 ) -> TerminalCapabilities:
-    """Ask the terminal what it can do. Call it before the app starts and owns stdin.
+    """Ask the terminal for its capabilities. Call it before the app starts and owns stdin.
 
-    Raises `TerminalError` for an unknown choice of graphics. Where stdin or stdout is no
-    terminal nothing is asked.
+    Raises `TerminalError` for an unknown choice of graphics. If stdin or stdout is not a terminal,
+    nothing is asked.
     """
     choice = requested_graphics(graphics, env)
     source, sink = _fileno(stdin, sys.__stdin__), _fileno(stdout, sys.__stdout__)
@@ -66,7 +66,8 @@ class _Wire:
     timeout: float
 
     def exchange(self, text: bytes) -> tuple[TerminalReplies, float]:
-        """Write a batch, read until it is closed. Returns the answers and the seconds taken."""
+        """Write a batch, read until its end is answered. Returns the answers and the
+        seconds taken."""
         begun = time.monotonic()
         os.write(self.sink, text)
         data = b""
@@ -122,7 +123,7 @@ def _ask(env: Mapping[str, str], timeout: float, source: int, sink: int) -> Term
 
 
 def _merge(near: TerminalReplies, far: TerminalReplies) -> TerminalReplies:
-    """tmux's own cell size and sixel, the terminal's graphics, and what was typed in both."""
+    """Return tmux's own cell size and sixel, the terminal's graphics, and the keys of both."""
     return replace(
         far,
         cell=near.cell or far.cell,
@@ -141,7 +142,7 @@ def _multiplexer(env: Mapping[str, str]) -> str:
 
 
 def _ancestors(limit: int = 20) -> set[str]:
-    """Names of the processes above this one, where /proc tells them."""
+    """Return the names of the processes above this one, as far as /proc has them."""
     names: set[str] = set()
     pid = os.getppid()
     for _ in range(limit):
@@ -157,7 +158,7 @@ def _ancestors(limit: int = 20) -> set[str]:
 
 
 def _name(env: Mapping[str, str]) -> str:
-    """The name of a terminal that does not say it, as far as its variables do."""
+    """Return the name of a silent terminal, as far as its variables give it."""
     if env.get("WT_SESSION"):
         return "Windows Terminal"
     return env.get("TERM_PROGRAM", "").replace("_", " ")
@@ -175,7 +176,7 @@ def _cell(fd: int, answers: TerminalReplies) -> tuple[int, int]:
 
 
 def cell_size(fd: int) -> tuple[int, int] | None:
-    """Width and height of a cell in pixels as the tty says; None where it does not say."""
+    """Return width and height of a cell in pixels, as the tty gives them, else None."""
     import fcntl
 
     try:
@@ -200,7 +201,7 @@ def _raw(fd: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _one_pixel(useful: bool) -> Iterator[bytes | None]:
-    """One RGB pixel in shared memory, its name in base64; kitty unlinks it when it has read it."""
+    """Yield the name in base64 of one RGB pixel in shared memory; kitty unlinks what it reads."""
     from base64 import b64encode
 
     if not useful:

@@ -30,7 +30,7 @@ UPPER = "▀"
 
 
 class RedrawnBackend:
-    """A picture is drawn over blank cells, part by part, at the cursor."""
+    """A technique that draws a picture over blank cells, part by part, at the cursor."""
 
     technique = Technique.NONE
     ladder: tuple[Quality, ...] = (Quality("none", 0, 0.0),)
@@ -43,25 +43,30 @@ class RedrawnBackend:
         self.background = background
 
     def begin(self, area: Area) -> bytes:
+        """Prepare nothing: the terminal keeps no pictures."""
         return b""
 
     def end(self) -> bytes:
+        """Free nothing: the terminal keeps no pictures."""
         return b""
 
     def may_show(self, slot: int | None, sending: Payload) -> bool:
+        """Return whether `show` may come between parts: always."""
         return True
 
     def abort(self, slot: int, payload: Payload) -> bytes:
+        """End nothing: each part is complete."""
         return b""
 
     def part(self, slot: int, payload: Payload, index: int, area: Area) -> bytes:
+        """Return the bytes that draw one part."""
         part = payload.parts[index]
         return synchronize_update(
             keep_cursor(cursor_to(area, part.row, part.column) + part.data), self._caps.sync
         )
 
     def show(self, slot: int | None, area: Area, *, cells: bool = True) -> bytes:
-        """Every cell of the area erased in the background's colour."""
+        """Erase every cell of the area in the background's colour."""
         if not cells:
             return b""
         colour = b"\x1b[48;2;%d;%d;%dm" % self.background
@@ -71,33 +76,37 @@ class RedrawnBackend:
         )
 
     def line(self, row: int, area: Area, payload: Payload | None) -> list[Cell]:
+        """Return a row of half cells, or blank cells."""
         return half_line(row, area, payload) or [Cell(" " * area.columns, None, self.background)]
 
 
 class NoPictureBackend(RedrawnBackend):
-    """No picture at all: names and boxes in words remain."""
+    """The technique without pictures: names and boxes in words remain."""
 
     composited = True
 
     def encode(self, image: Image.Image, area: Area, quality: Quality) -> Payload:
+        """Return an empty payload."""
         return Payload((Part(b""),), 0)
 
     def part(self, slot: int, payload: Payload, index: int, area: Area) -> bytes:
+        """Return no bytes."""
         return b""
 
     def show(self, slot: int | None, area: Area, *, cells: bool = True) -> bytes:
+        """Return no bytes."""
         return b""
 
 
 def half_pixels(image: Image.Image, area: Area, background: Colour) -> NDArray[np.uint8]:
-    """The area in half cells: (2 rows, columns, 3). The shape of a cell's pixels is minded."""
+    """Return the picture as half cells, (2 rows, columns, 3), in its true proportions."""
     small = pad_image(image, area.size, background)
     small = small.resize((area.columns, 2 * area.rows), Image.Resampling.BOX)
     return np.asarray(small, dtype=np.uint8)
 
 
 def half_line(row: int, area: Area, payload: Payload | None) -> list[Cell]:
-    """One row of half cells; nothing where the payload has none of this area."""
+    """Return a row of half cells; an empty list if the payload has none of this area."""
     pixels = None if payload is None else payload.picture
     if pixels is None or pixels.shape != (2 * area.rows, area.columns, 3):
         return []
@@ -117,6 +126,7 @@ class HalfCellBackend(RedrawnBackend):
     composited = True
 
     def encode(self, image: Image.Image, area: Area, quality: Quality) -> Payload:
+        """Encode a picture as one part for each row of half cells."""
         pixels = half_pixels(image, area, self.background)
         if quality.colours:
             pixels = pixels // 16 * 17
@@ -126,7 +136,7 @@ class HalfCellBackend(RedrawnBackend):
 
 
 def row_bytes(pixels: NDArray[np.uint8], row: int, colours: Colours) -> bytes:
-    """One row of half cells with no colour said twice; a cell of one colour is a space."""
+    """Return a row of half cells that sets no colour twice; a cell of one colour is a space."""
     text, fore, back = bytearray(), b"", b""
     above, below = colours(pixels[2 * row]), colours(pixels[2 * row + 1])
     for upper, lower in zip(above, below, strict=True):
@@ -144,12 +154,12 @@ def row_bytes(pixels: NDArray[np.uint8], row: int, colours: Colours) -> bytes:
 
 
 def truecolor_codes(pixels: NDArray[np.uint8]) -> list[bytes]:
-    """The colours of a row, for terminals of true colour."""
+    """Return the colour codes of a row, for terminals with true colour."""
     return [b"2;%d;%d;%d" % (red, green, blue) for red, green, blue in pixels.tolist()]
 
 
 def palette_codes(pixels: NDArray[np.uint8]) -> list[bytes]:
-    """The nearest of xterm's 216 colours (a cube of the levels 0, 95, 135 ... 255)."""
+    """Return the nearest of xterm's 216 colours (a cube of the levels 0, 95, 135 ... 255)."""
     levels = np.where(pixels < 48, 0, np.where(pixels < 115, 1, (pixels.astype(int) - 35) // 40))
     return [b"5;%d" % number for number in (16 + levels @ np.array([36, 6, 1])).tolist()]
 
@@ -161,7 +171,7 @@ SIXEL_LADDER = (
     Quality("256 colours", 256, 0.86),
 )
 BANDS = 5
-"""xterm keeps 16 graphics: two pictures' bands and some room."""
+"""Number of bands of a picture: xterm keeps 16 graphics, enough for two pictures' bands."""
 
 
 _SIXEL_HEAD = re.compile(r'\x1bP[0-9;]*q"[0-9;]*')
@@ -169,7 +179,10 @@ _SIXEL_COLOUR = re.compile(r"#(\d+);2;\d+;\d+;\d+")
 
 
 class SixelBackend(RedrawnBackend):
-    """The whole area as one picture with margins, so that nothing of the last one stays."""
+    """The whole area as one picture with margins, so that nothing of the last one stays.
+
+    It is drawn in a few bands, so that a key never waits behind all of them.
+    """
 
     technique = Technique.SIXEL
 
@@ -180,6 +193,7 @@ class SixelBackend(RedrawnBackend):
         )
 
     def encode(self, image: Image.Image, area: Area, quality: Quality) -> Payload:
+        """Encode a picture as bands of sixels."""
         columns, rows = self._cells(area)
         whole = pad_image(image, (columns * area.cell[0], rows * area.cell[1]), self.background)
         whole = whole.quantize(quality.colours, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
@@ -192,7 +206,7 @@ class SixelBackend(RedrawnBackend):
         return Payload(parts, size, picture=half_pixels(image, area, self.background))
 
     def _cells(self, area: Area) -> tuple[int, int]:
-        """Columns and rows that the terminal's largest sixel picture covers."""
+        """Return the columns and rows that the terminal's largest sixel picture covers."""
         width, height = self._caps.sixel_size
         return (
             max(1, min(area.columns, width // area.cell[0])),
@@ -201,21 +215,21 @@ class SixelBackend(RedrawnBackend):
 
 
 def _bands(rows: int, height: int) -> Iterator[tuple[int, int]]:
-    """First and last row of each band: whole cells and whole sixels high."""
+    """Return first and last row of each band: whole cells and whole sixels high."""
     unit = 6 // gcd(6, height)
     step = -(-rows // (BANDS * unit)) * unit
     return ((top, min(top + step, rows)) for top in range(0, rows, step))
 
 
 def _band(image: Image.Image, top: int, bottom: int) -> bytes:
-    """Some rows of a picture with a palette, as sixel; what lies below them stays as it is."""
+    """Return some rows of a palette picture as sixels; the rows below them are not touched."""
     from textual_image._sixel import image_to_sixels
 
     text: str = image_to_sixels(image.crop((0, top, image.width, bottom)))
     head = _SIXEL_HEAD.match(text)
     if head is None:
         return text.encode("ascii")
-    # Every colour before the first pixel: xterm 379 paints the first sixels in others otherwise.
+    # All colours before the first pixel: else xterm 379 paints the first sixels in others.
     colours = "".join(found[0] for found in _SIXEL_COLOUR.finditer(text))
     return (head[0] + colours + _SIXEL_COLOUR.sub(r"#\1", text[head.end() :])).encode("ascii")
 
@@ -228,12 +242,16 @@ ITERM_LADDER = (
 
 
 class ItermBackend(RedrawnBackend):
-    """One picture with margins for the whole area; the terminal scales it."""
+    """iTerm2's inline image with margins for the whole area; the terminal scales it.
+
+    Protocol: https://iterm2.com/documentation-images.html.
+    """
 
     technique = Technique.ITERM
     ladder = ITERM_LADDER
 
     def encode(self, image: Image.Image, area: Area, quality: Quality) -> Payload:
+        """Encode a picture as JPEG, or as PNG for the exact quality."""
         size = ceil(area.size[0] / quality.shrink), ceil(area.size[1] / quality.shrink)
         whole = pad_image(image, size, self.background)
         buffer = io.BytesIO()
@@ -252,10 +270,10 @@ _CONTROL = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|[()].|[78=>])|[\x00-\x1f]")
 
 
 def overpaints_area(text: str, area: Area) -> bool:
-    """Whether output of a full-screen program writes into the area.
+    """Return whether output of a full-screen program writes into the area.
 
-    Such a program moves the cursor (CUP) before each piece of text on a row. Text before the
-    first move, and wide characters, are taken for what they are at most: two cells each.
+    Such a program moves the cursor (CUP) before each piece of text on a row. Text before the first
+    move is ignored; in a piece that is not ASCII each character counts as two cells.
     """
     if not area.usable:
         return False

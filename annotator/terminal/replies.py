@@ -1,4 +1,4 @@
-"""What a terminal says about itself: answers to questions, parsed out of what arrives on stdin."""
+"""The questions to a terminal, and its answers, parsed out of the bytes that arrive on stdin."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ANSWER = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class TerminalReplies:
-    """The answers to `build_query()`. A field keeps its default where the terminal said nothing."""
+    """The answers to `build_query()`. A field keeps its default if it was not answered."""
 
     version: str = ""
     """XTVERSION, e.g. `kitty(0.41.1)`, `XTerm(379)`, `tmux 3.5a`."""
@@ -37,20 +37,20 @@ class TerminalReplies:
     sync: bool = False
     mouse_pixels: bool = False
     closed: bool = False
-    """The closing question was answered: nothing is still on its way."""
+    """True if the closing question was answered: nothing is still on its way."""
     typed: bytes = b""
-    """Everything that is no answer: what the user typed meanwhile."""
+    """Everything that is not an answer: the keys that the user typed meanwhile."""
 
 
 def build_query(
     *, kitty: bool = True, modes: bool = True, shared_memory: bytes | None = None
 ) -> bytes:
-    """One batch of questions, closed by device attributes (DA1), which all terminals answer.
+    """Return one batch of questions, closed by device attributes (DA1): all terminals answer them.
 
     XTVERSION, a 1x1 kitty query, cell size, sixel geometry and registers (XTSMGRAPHICS),
-    synchronised output and SGR-pixel mouse (DECRQM). `kitty` and `modes` are left out for
-    terminals that print them instead of ignoring them. `shared_memory` is the name of an object
-    that holds one RGB pixel: only a terminal on this machine can read it.
+    synchronised output and SGR-pixel mouse (DECRQM). `kitty` and `modes` are left out for terminals
+    that print them instead of ignoring them. `shared_memory` is the name of an object that holds
+    one RGB pixel: only a terminal on this machine can read it.
     """
     parts = [b"\x1b[>q"]
     if kitty:

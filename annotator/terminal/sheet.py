@@ -1,7 +1,7 @@
 """A page of pictures composed into one, so that it travels and appears as one.
 
-Each picture has its place in whole cells. The cells between them stay free of it: there text is
-written, so that a selection costs a few bytes and never sends the picture again.
+Each picture has its place in whole cells. The cells between pictures stay free for text, so that a
+selection costs a few bytes and never sends the picture again.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from annotator.terminal.picture_cache import BytesLRU
 HEAD, SIDE = 1, 1
 """Free rows above each picture, free columns on either side of it."""
 SHAPE = 1.15
-"""Width over height of the place that a picture gets, more or less."""
+"""Approximate width over height of a picture's place."""
 LEAST_SPOT = (6, 3)
-"""Columns and rows below which a picture says nothing."""
+"""Columns and rows of the smallest place in which a picture is recognisable."""
 DOT = 5
 """Radius of a dot in pixels."""
 BLUR_SHARE = 0.05
@@ -45,17 +45,17 @@ class Spot(NamedTuple):
 
 
 class PointerDot(NamedTuple):
-    """A mark on a picture: where the pointer was last."""
+    """A mark on a picture at the pointer's last position."""
 
     place: int
     x: float
     y: float
-    """In [0, 1] of the picture."""
+    """As `x` in [0, 1] of the picture."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sheet(Item):
-    """Several items as one picture: what shows an item's picture shows a sheet as well.
+    """Several items as one picture: whatever shows an item's picture can show a sheet.
 
     Its path is a name for people; no log and no file ever holds it.
     """
@@ -65,12 +65,12 @@ class Sheet(Item):
     cells: tuple[int, int] = (1, 1)
     """Columns and rows of the whole."""
     blurred_out: bool = False
-    """Whether the pictures are blurred."""
+    """True if the pictures are blurred."""
     unblurred: frozenset[int] = frozenset()
-    """Places of the pictures that are not, where the others are."""
+    """Places of the pictures that stay sharp among blurred ones."""
     dots: frozenset[PointerDot] = frozenset()
     reference_tiles: tuple[tuple[Item, Spot], ...] = ()
-    """Pictures that are no part of the page: those of its class, on top."""
+    """Reference pictures of the page's class on top; they are not items of the page."""
 
     @classmethod
     def of(
@@ -82,6 +82,7 @@ class Sheet(Item):
         veiled: bool = False,
         aside: Sequence[tuple[Item, Spot]] = (),
     ) -> Sheet:
+        """Return the sheet of items in their places, `aside` the reference pictures in theirs."""
         name = f"a page of {len(items)} pictures"
         return cls(
             name, None, tuple(items), tuple(spots), cells, veiled, reference_tiles=tuple(aside)
@@ -89,20 +90,20 @@ class Sheet(Item):
 
 
 class PicturePlacement(NamedTuple):
-    """How an item's picture came out."""
+    """The size of an item's picture and its part of the place."""
 
     source: tuple[int, int]
     """Width and height of the upright source image."""
     part: tuple[float, float, float, float]
-    """Left, top, width and height of the picture, as shares of its spot."""
+    """Left, top, width and height of the picture, as shares of its place."""
 
 
 def lay_out_grid(
     count: int, columns: int, rows: int, cell: tuple[int, int], least: tuple[int, int] = LEAST_SPOT
 ) -> tuple[Spot, ...]:
-    """Places for `count` pictures on so many cells, as large as can be; none if they are too small.
+    """Return the largest places for `count` pictures on `columns` x `rows` cells.
 
-    `cell` is a cell's width and height in pixels.
+    Empty if they would be smaller than `least`. `cell` is a cell's width and height in pixels.
     """
     best, largest = 0, 0.0
     for across in range(1, count + 1):
@@ -114,7 +115,7 @@ def lay_out_grid(
 
 
 def lay_out_strip(count: int, columns: int, rows: int, cell: tuple[int, int]) -> tuple[Spot, ...]:
-    """Places in one row for as many of `count` pictures as fit on so many cells, from the left."""
+    """Return places in one row for the first of `count` pictures, as many as fit, from the left."""
     width = max(LEAST_SPOT[0], round(SHAPE * (rows - HEAD) * cell[1] / cell[0]))
     fit = min(count, columns // (width + SIDE))
     return tuple(Spot(SIDE + i * (width + SIDE), HEAD, width, rows - HEAD) for i in range(fit))
@@ -123,7 +124,7 @@ def lay_out_strip(count: int, columns: int, rows: int, cell: tuple[int, int]) ->
 def count_fitting(
     count: int, columns: int, rows: int, cell: tuple[int, int], least: tuple[int, int] = LEAST_SPOT
 ) -> int:
-    """How many pictures of at most `count` fit; 0 where there is not room for one."""
+    """Return the largest number of pictures, up to `count`, that fit; 0 if there is no room."""
     return next((n for n in range(count, 0, -1) if lay_out_grid(n, columns, rows, cell, least)), 0)
 
 
@@ -144,7 +145,7 @@ def _places(count: int, across: int, columns: int, rows: int) -> Iterator[Spot]:
 
 
 class SheetComposer:
-    """Makes the picture of a sheet. Called from several threads."""
+    """A composer of sheets' pictures. Several threads may call it."""
 
     def __init__(self, load: LoadCrop, memory: int = 64 << 20) -> None:
         self._load = load
@@ -152,12 +153,12 @@ class SheetComposer:
         self._tiles: BytesLRU[tuple[Item, tuple[int, int], bool], _Tile] = BytesLRU(memory)
         self.background = (0, 0, 0)
         self.broken: dict[Item, str] = {}
-        """Why an item has no picture."""
+        """The reason for each item without a picture."""
         self.placements: dict[Item, PicturePlacement] = {}
-        """How each item's picture came out last."""
+        """The last placement of each item's picture."""
 
     def __call__(self, item: Item, size: tuple[int, int]) -> Crop:
-        """The picture of an item, or of a sheet at exactly `size` pixels."""
+        """Return the picture of an item, or of a sheet at exactly `size` pixels."""
         if not isinstance(item, Sheet):
             return self._load(item, size)
         whole = Image.new("RGB", size, self.background)
@@ -184,7 +185,7 @@ class SheetComposer:
         return Crop(whole, None, 1.0, size)
 
     def _tile(self, item: Item, room: tuple[int, int], veiled: bool) -> _Tile:
-        """One item's picture, as large as `room` allows; a crossed field where it has none."""
+        """Return one item's picture, as large as `room` allows, else a crossed field."""
         with self._lock:
             found = self._tiles.get((item, room, veiled))
         if found is None:
@@ -218,7 +219,7 @@ class SheetComposer:
 
 
 _Tile = tuple[Image.Image, PicturePlacement | None]
-"""A picture at the size of its place, and how it came out; None where there is none."""
+"""A picture at the size of its place, and its placement, None if it is broken."""
 
 
 def _crossed(size: tuple[int, int]) -> Image.Image:
@@ -231,7 +232,7 @@ def _crossed(size: tuple[int, int]) -> Image.Image:
 
 
 def _each(work: Callable[[int], None], places: Sequence[int]) -> None:
-    """Do the work for every place, on several threads; the first error comes back."""
+    """Do the work for every place, on several threads; raise the first error."""
     waiting, lock = iter(places), threading.Lock()
     errors: list[Exception] = []
 

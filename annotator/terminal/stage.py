@@ -1,7 +1,7 @@
-"""What is in the terminal, what is on its way, and what is on the screen.
+"""The stage: what is in the terminal, on its way, and on the screen.
 
-The stage knows no widget and no thread: bytes leave through `write`, answers come in through
-`answered`, time through a clock.
+It knows no widget and no thread: bytes leave through `write`, answers come in through `answered`,
+time through a clock.
 """
 
 from __future__ import annotations
@@ -21,15 +21,16 @@ from annotator.terminal.requests import (
     SentNote,
 )
 
-QUANTUM = 128 << 10  # bytes written in one go: few enough not to hold up the user interface
+QUANTUM = 128 << 10
+"""Bytes written in one go: few enough not to hold up the user interface."""
 
 
 class Stage:
     """Pictures ahead of keys.
 
-    `show` shows an item as soon as that is possible; `expect` names those that will be asked for
-    next, most wanted first. `jobs` lists what is to be encoded, most urgent first; `encoded`
-    takes the result. `view.seen` is what the terminal has certainly drawn.
+    `show` shows an item as soon as that is possible; `expect` names the next ones, most urgent
+    first. `jobs` lists the pictures to encode, most urgent first; `encoded` takes the result.
+    `view.seen` is the picture that the terminal has certainly drawn.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class Stage:
         self._ended = False
 
     def place(self, area: Area) -> None:
-        """The picture's place on the screen changed: everything is prepared anew."""
+        """Move the picture to another place on the screen, and prepare it."""
         if area == self.area:
             return
         if area.size != self.area.size:
@@ -67,14 +68,14 @@ class Stage:
         self.redraw()
 
     def set_background(self, background: Colour) -> None:
-        """Another colour for the margins, as with another theme."""
+        """Change the colour of the margins, as with another theme."""
         if background != self.backend.background:
             self.backend.background = background
             self.plan.forget()
             self.redraw()
 
     def redraw(self) -> None:
-        """The terminal lost everything, or may have: begin again with the current item."""
+        """Send everything again, the current item first: the terminal may have lost it."""
         self._cancel()
         self._stock.forget()
         self.view.shown = None
@@ -84,7 +85,7 @@ class Stage:
         if self.area.usable:
             begun = self.backend.begin(self.area)
             self._out.put(begun, AreaNote(self._round) if begun else None)
-            self.expect(self.plan.upcoming)  # a larger area may leave room for fewer
+            self.expect(self.plan.upcoming)  # a larger area may have room for fewer
 
     def show(self, shot: PictureRequest) -> None:
         """Show an item now if the terminal has it, else as soon as it does."""
@@ -97,7 +98,7 @@ class Stage:
         self.send_next()
 
     def expect(self, shots: Sequence[PictureRequest]) -> None:
-        """The items that will be asked for, most wanted first."""
+        """Set the items that will be requested next, most urgent first."""
         # The terminal also keeps what is shown, what is asked for and what is on its way.
         self.plan.expect(shots, self.backend.slots - 3 if self.backend.slots else None)
         self.send_next()
@@ -111,7 +112,7 @@ class Stage:
         self._out.flush()
 
     def set_covered(self, covered: bool) -> None:
-        """Something lies over the picture, or no longer does."""
+        """Note whether something lies over the picture."""
         if covered == self.covered:
             return
         self.covered = covered
@@ -120,7 +121,7 @@ class Stage:
         self.repainted()
 
     def repainted(self) -> None:
-        """Others painted over the area's cells: what was drawn there is gone."""
+        """Draw again: another program painted over the area's cells."""
         if not self.backend.composited and not self.covered:
             self._stock.drawn = None
             if self.backend.slots:
@@ -130,31 +131,32 @@ class Stage:
         self.send_next()
 
     def end(self) -> bytes:
-        """The last bytes: they free everything in the terminal. Only `redraw` writes again."""
+        """Return the last bytes: they free everything in the terminal. Only `redraw`
+        writes again."""
         self._cancel()
         self._stock.forget()
         self.view.shown, self._ended = None, True
         return self._out.take() + self.backend.end()
 
     def jobs(self) -> list[EncodeJob]:
-        """What is to be encoded, most urgent first; empty while everything wanted is there."""
+        """Return the pictures to encode, most urgent first; empty if all are ready."""
         return [job for job in self._wanted.jobs(self.area) if self.plan.payload(job) is None]
 
     def encoded(self, job: EncodeJob, payload: Payload) -> None:
-        """The worker's result. It is kept even if nobody waits for it any more."""
+        """Take a worker's result. It is kept even if it is no longer needed."""
         if job.area.size == self.area.size:
             self.plan.keep(job, payload)
             self.send_next()
 
     @property
     def ready(self) -> int:
-        """How many of the expected pictures need nothing but a key."""
+        """The number of expected pictures that need nothing more than a key."""
         return self._wanted.ready(self.area)
 
     def answered(self, row: int, column: int) -> list[DisplayNote]:
-        """A cursor report arrived (from 1). Returns what it says was drawn, for `acknowledge`.
+        """Take a cursor report (from 1). Return the pictures that it confirms, for `note_drawn`.
 
-        The two are apart so that the caller can let keys that were typed before overtake.
+        The two are apart so that the caller can let keys overtake that were typed before.
         """
         lost, arrived = self.line.answered(row, column)
         self._lost(lost)
@@ -162,13 +164,13 @@ class Stage:
         return [note for note in arrived if isinstance(note, DisplayNote)]
 
     def note_drawn(self, note: DisplayNote) -> bool:
-        """The terminal drew something. True when the current item is seen for the first time."""
+        """Note a drawn picture. Return True if it is the current item, for the first time."""
         if note.slot is not None and not self._stock.slots.holds_filling(note.slot, note.filled):
             return False
         return self.view.note_seen(note)
 
     def _lost(self, notes: Sequence[object]) -> None:
-        """Mend what never reached the terminal."""
+        """Send again what never reached the terminal."""
         for note in notes:
             if isinstance(note, AreaNote) and note.round == self._round:
                 self.redraw()
@@ -284,11 +286,11 @@ class Stage:
 
     @property
     def must_compose(self) -> bool:
-        """Whether the compositor has to paint the area, and then call `composed`."""
+        """True if the compositor has to paint the area, and then call `composed`."""
         return self._uncomposed is not None
 
     def composed(self) -> None:
-        """The compositor painted the area's cells while something lay over them."""
+        """Note that the compositor painted the area's cells while something lay over them."""
         note, self._uncomposed = self._uncomposed, None
         if note is not None:
             self._draw(b"", note)
@@ -296,10 +298,10 @@ class Stage:
 
     @property
     def half_cell_payload(self) -> Payload | None:
-        """The picture that text cells show, where they do."""
+        """The picture that text cells show; None if they show none."""
         stands_in = self.covered or (self.backend.composited and not self.backend.slots)
         return self.view.payload if stands_in else None
 
     def line_of_cells(self, row: int) -> list[Cell]:
-        """One row of the area for the compositor."""
+        """Return a row of the area for the compositor."""
         return self.backend.line(row, self.area, self.half_cell_payload)

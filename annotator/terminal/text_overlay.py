@@ -32,16 +32,18 @@ class TextRun(NamedTuple):
     foreground: Colour
     background: Colour
     bare: bool = False
-    """One cell where text was and the picture is to be again. kitty draws each run of cells by
-    itself: blanks between pictures would make ten times as many of them."""
+    """True for one cell where text was and the picture is to be again.
+
+    kitty draws each run of cells by itself: blanks between pictures would make ten times as many.
+    """
 
 
 TextOfRows = Callable[[int, int], list[TextRun]]
-"""The text that belongs on the rows from the first to before the second."""
+"""A function that returns the text on the rows from the first to before the second."""
 
 
 def write_runs(runs: list[TextRun], area: Area) -> bytes:
-    """The bytes that write `runs` where they belong, with the cursor as it was before."""
+    """Return the bytes that write `runs`, with the cursor as it was before."""
     pieces, colours = [], None
     for run in runs:
         if (run.foreground, run.background) != colours:
@@ -53,13 +55,14 @@ def write_runs(runs: list[TextRun], area: Area) -> bytes:
 
 
 class TextOverlay:
-    """`backend`, with `letters` on it. A drawing of the whole area is followed by all of them."""
+    """Another backend with `letters` on it: a drawing of the whole area rewrites all of them."""
 
     def __init__(self, backend: Backend, letters: TextOfRows, sync: bool = False) -> None:
         self._backend, self._letters, self._sync = backend, letters, sync
 
     @property
     def background(self) -> Colour:
+        """The colour of the margins beside a picture."""
         return self._backend.background
 
     @background.setter
@@ -68,31 +71,39 @@ class TextOverlay:
 
     @property
     def technique(self) -> Technique:
+        """The technique's name."""
         return self._backend.technique
 
     @property
     def ladder(self) -> tuple[Quality, ...]:
+        """The qualities, from small to exact."""
         return self._backend.ladder
 
     @property
     def slots(self) -> int:
+        """The number of pictures that the terminal keeps."""
         return self._backend.slots
 
     @property
     def composited(self) -> bool:
+        """True if text cells carry the picture."""
         return self._backend.composited
 
     @property
     def named(self) -> int:
+        """The image id that the text cells name; 0 if they name none."""
         return self._backend.named
 
     def encode(self, image: Image.Image, area: Area, quality: Quality) -> Payload:
+        """Encode a picture for the area."""
         return self._backend.encode(image, area, quality)
 
     def begin(self, area: Area) -> bytes:
+        """Prepare an area."""
         return self._backend.begin(area)
 
     def part(self, slot: int, payload: Payload, index: int, area: Area) -> bytes:
+        """Return the bytes of one part, and the text on the rows that it draws over."""
         data = self._backend.part(slot, payload, index, area)
         if self._backend.slots:
             return data
@@ -101,12 +112,15 @@ class TextOverlay:
         return synchronize_update(data + self.written(letters, area), self._sync)
 
     def may_show(self, slot: int | None, sending: Payload) -> bool:
+        """Return whether `show` may come between the parts of a picture that is being sent."""
         return self._backend.may_show(slot, sending)
 
     def abort(self, slot: int, payload: Payload) -> bytes:
+        """End a picture whose parts were sent only in part."""
         return self._backend.abort(slot, payload)
 
     def show(self, slot: int | None, area: Area, *, cells: bool = True) -> bytes:
+        """Show a slot's picture, then all text."""
         data = self._backend.show(slot, area, cells=cells)
         if not cells:
             return data
@@ -115,13 +129,13 @@ class TextOverlay:
         )
 
     def written(self, runs: list[TextRun], area: Area) -> bytes:
-        """The bytes that write `runs` into the area."""
+        """Return the bytes that write `runs` into the area."""
         bare = [self._own(run.row, run.column, area) or run for run in runs if run.bare]
         text = [run for run in runs if not run.bare]
         return write_runs([*bare, *text, *self._resumed(text, area)], area)
 
     def _own(self, row: int, column: int, area: Area) -> TextRun | None:
-        """The picture's own cell, where cells name their place in it."""
+        """Return the picture's own cell, if cells name their place in it."""
         if not self._backend.named or column >= area.columns:
             return None
         cell = self._backend.line(row, area, None)[0]
@@ -131,8 +145,10 @@ class TextOverlay:
         return TextRun(row, column, text, cell.foreground, cell.background or self.background)
 
     def _resumed(self, runs: list[TextRun], area: Area) -> list[TextRun]:
-        """The cell of the picture after each piece of text, where cells name their place in it:
-        a cell that does not say so follows the one before it, which now is text."""
+        """Return the picture's cell after each piece of text, if cells name their place in it.
+
+        A cell that does not name its place continues the one before it, which now is text.
+        """
         if not self._backend.named:
             return []
         taken = {(run.row, run.column + x) for run in runs for x in range(len(run.text))}
@@ -141,18 +157,23 @@ class TextOverlay:
         return [cell for cell in cells if cell is not None]
 
     def end(self) -> bytes:
+        """Free everything in the terminal."""
         return self._backend.end()
 
     def line(self, row: int, area: Area, payload: Payload | None) -> list[Cell]:
+        """Return a row of the area for the compositor."""
         return self._backend.line(row, area, payload)
 
 
 Windows = Callable[[], Sequence[tuple[int, int, int, int]]]
-"""Column, row, columns and rows of each part of the area that shows its part of the picture."""
+"""A function that returns column, row, columns and rows of each visible part of the picture."""
 
 
 class TiledBackend(ClassicBackend):
-    """One image a page, placed once for each of its `windows`; without any, as a whole."""
+    """Classic placements, one for each of a page's `windows`, so that no text lies under one.
+
+    Without windows the page is placed as a whole.
+    """
 
     def __init__(self, caps: TerminalCapabilities, background: Colour, windows: Windows) -> None:
         super().__init__(caps, background)
@@ -160,10 +181,12 @@ class TiledBackend(ClassicBackend):
         self._levels: dict[int, float] = {}
 
     def part(self, slot: int, payload: Payload, index: int, area: Area) -> bytes:
+        """Return the command that sends one part."""
         self._levels[slot] = payload.level
         return super().part(slot, payload, index, area)
 
     def show(self, slot: int | None, area: Area, *, cells: bool = True) -> bytes:
+        """Place a slot's picture in all windows."""
         windows = self._windows()
         if slot is None or not windows:
             return super().show(slot, area, cells=cells)

@@ -12,11 +12,12 @@ from annotator.terminal.caps import Tmux
 
 
 def wrap_for_tmux(text: bytes) -> bytes:
-    """Wrapped so that tmux hands it to the terminal unread."""
+    """Wrap an escape code so that tmux passes it on unread."""
     return b"\x1bPtmux;" + text.replace(b"\x1b", b"\x1b\x1b") + b"\x1b\\"
 
 
 def read_tmux(env: Mapping[str, str], answered: str) -> Tmux:
+    """Return the tmux that this program runs in; `answered` is its reply to XTVERSION."""
     version = answered if answered.startswith("tmux") else ""
     said = _run_tmux(env, "display-message", "-p", "#{version}")
     version = said or version.removeprefix("tmux ")
@@ -31,7 +32,7 @@ def read_tmux(env: Mapping[str, str], answered: str) -> Tmux:
 
 
 def tmux_client(env: Mapping[str, str] = os.environ) -> str:
-    """Which terminal tmux is attached to, and since when; empty where to none."""
+    """Return the terminal that tmux is attached to, and since when; empty if it is detached."""
     pane = ["-t", env["TMUX_PANE"]] if env.get("TMUX_PANE") else []
     return _run_tmux(env, "display-message", "-p", *pane, "#{client_tty} #{client_created}").strip()
 
@@ -57,7 +58,7 @@ FOLDER = Path("/dev/shm")  # noqa: S108  where POSIX shared memory lies on Linux
 def write_shared_memory(data: bytes) -> str:
     """Put bytes into shared memory that only this user reads. Returns its name.
 
-    Raises `OSError` where there is none, or no room in it.
+    Raises `OSError` if there is no such memory, or no room in it.
     """
     name = f"/annotator-tty-graphics-protocol-{secrets.token_hex(8)}"
     path = FOLDER / name[1:]
@@ -75,5 +76,5 @@ def write_shared_memory(data: bytes) -> str:
 
 
 def unlink_shared_memory(name: str) -> None:
-    """Remove what nobody has read; the terminal removes what it reads."""
+    """Remove memory that was never read; the terminal removes what it reads."""
     (FOLDER / name[1:]).unlink(missing_ok=True)
