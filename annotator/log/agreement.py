@@ -1,8 +1,8 @@
-"""How far annotators agree: with each other, and each with themselves.
+"""Agreement of annotators: with each other, and of each with themselves.
 
-Compared are labels that were given without knowledge of another one: the decision that an item
-was first labelled with, that of an annotator who was asked it as open, and second opinions, which
-are asked blind. What came of looking at a label (a review, a page, an import over it) is not.
+Only labels given without knowledge of another label are compared: the first decision on an item,
+that of another annotator who was asked it as open, and second opinions, which are asked blind.
+Labels given after a look at another one (in a review, on a page, by an import) are left out.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from annotator.items.refs import make_printable
 from annotator.log.entries import Action, Entry, LogState
 
 REPEAT = "repeat"
-"""picked_by, and the mark in `extra`, of an item that its own annotator is asked once more."""
+"""The value of `picked_by`, and the key in `extra`, of an item asked of its annotator again."""
 REPEAT_DISTANCE = 50
-"""Decisions that lie between a label and its repeat: less would test the memory."""
+"""Decisions between a label and its repeat: fewer would test the memory."""
 _TRIES = 16
 
 LabelPair = tuple[str, str]
@@ -36,28 +36,29 @@ class AnnotatorPair:
     observed: float
     """The share of the items with equal labels."""
     kappa: float | None
-    """Cohen's κ; None where both always gave one class, which leaves nothing to agree on."""
+    """Cohen's κ; None if both always gave one class, which leaves nothing to agree on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """What the log says of agreement."""
+    """The agreement of all annotators in a log."""
 
     items: int
     """Items with labels of two or more annotators."""
     alpha: float | None
     """Krippendorff's α of all annotators, nominal; None without such items or with one class."""
     pairs: tuple[AnnotatorPair, ...]
-    """Every two annotators with items in common, those with most first."""
+    """Every two annotators with items in common; pairs with most items first."""
     repeats: tuple[AnnotatorPair, ...]
-    """Each annotator with themselves, on items that were asked twice without saying so."""
+    """Each annotator with themselves, on items that were asked again unannounced."""
 
     def as_dict(self) -> dict[str, Any]:
+        """Return the figures for JSON."""
         return asdict(self)
 
 
 def measure_agreement(state: LogState) -> Agreement:
-    """Of all that stands in the log."""
+    """Measure the agreement of all labels that stand in the log."""
     units: dict[str, dict[str, str]] = {}
     again: defaultdict[str, list[LabelPair]] = defaultdict(list)
     several = {ref for ref, stack in state.standing.items() if len(stack) > 1}
@@ -82,7 +83,7 @@ def measure_agreement(state: LogState) -> Agreement:
 
 
 def independent_labels(state: LogState, ref: str) -> list[Entry]:
-    """The labels of an item that were given without knowledge of another, oldest first."""
+    """Return the labels of an item given without knowledge of another label, oldest first."""
     stack = state.standing.get(ref, [])
     blind = [e for place, e in enumerate(stack) if not place or e.q is not None]
     found = [*blind, *state.opinions.get(ref, [])]
@@ -90,15 +91,15 @@ def independent_labels(state: LogState, ref: str) -> list[Entry]:
 
 
 def is_repeat(entry: Entry) -> bool:
-    """Whether the annotator had labelled the item before, and was not told so."""
+    """Return whether an entry answers an item that its annotator was asked again unannounced."""
     return bool((entry.extra or {}).get(REPEAT))
 
 
 def cohen_kappa(labels: Sequence[tuple[Hashable, Hashable]]) -> float | None:
-    """Cohen's κ of two annotators' labels of the same items (Cohen 1960).
+    """Return Cohen's κ of two annotators' labels of the same items (Cohen 1960).
 
-    κ = (p_o − p_e) / (1 − p_e), p_o the share of equal labels and p_e that expected of two who
-    give each class as often as these do. None without items, or where p_e is 1.
+    κ = (p_o − p_e) / (1 − p_e): p_o is the share of equal labels, p_e the share expected by chance
+    from how often each annotator gives each class. None without items, or if p_e is 1.
     """
     if not labels:
         return None
@@ -111,12 +112,12 @@ def cohen_kappa(labels: Sequence[tuple[Hashable, Hashable]]) -> float | None:
 
 
 def krippendorff_alpha(units: Iterable[Sequence[str]]) -> float | None:
-    """Krippendorff's α for nominal data (Krippendorff 2011, "Computing Krippendorff's
-    Alpha-Reliability"): any number of annotators, each on any of the items.
+    """Return Krippendorff's α for nominal data, of any number of annotators on any of the items
+    (Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability").
 
     α = 1 − D_o / D_e, with the observed and the expected disagreement of the pairable labels:
     an item with m ≥ 2 labels gives each of its m(m − 1) pairs the weight 1 / (m − 1). None
-    without pairable labels, or where all of them are one class.
+    without pairable labels, or if all of them are one class.
     """
     totals: Counter[str] = Counter()
     disagreement = 0.0
@@ -138,7 +139,7 @@ def _pair(one: str, other: str, labels: Sequence[LabelPair]) -> AnnotatorPair:
 
 
 def _ratings(state: LogState, ref: str) -> tuple[dict[str, str], list[tuple[str, LabelPair]]]:
-    """The first label of each annotator; and of each repeat, who it was and both labels."""
+    """Return each annotator's first label, and the annotator and both labels of each repeat."""
     rated: dict[str, str] = {}
     twice = []
     for entry in independent_labels(state, ref):
@@ -150,41 +151,41 @@ def _ratings(state: LogState, ref: str) -> tuple[dict[str, str], list[tuple[str,
 
 
 class RepeatSampler:
-    """Draws an annotator's own labels to be asked once more, unannounced, for self-agreement."""
+    """A sampler of an annotator's own labels to ask again, unannounced, for self-agreement."""
 
     def __init__(self, state: LogState, annotator: str, share: float, seed: int) -> None:
-        """`share` of the items asked are repeats, as far as there are labels to repeat."""
+        """Make `share` of the items asked repeats, as far as there are labels to repeat."""
         self._state, self._annotator, self._share = state, annotator, share
         self._rng = random.Random(f"{seed} {annotator} {state.seq}")
 
     def draw(self) -> str | None:
-        """A ref to ask again, or None: mostly, for `share` is small."""
+        """Return a ref to ask again, or None; mostly None, because `share` is small."""
         history = self._state.history.get(self._annotator, [])
         if self._rng.random() >= self._share or len(history) <= REPEAT_DISTANCE:
             return None
         places = (self._rng.randrange(len(history) - REPEAT_DISTANCE) for _ in range(_TRIES))
-        return next((history[at].ref for at in places if self._fit(history[at])), None)
+        return next((history[at].ref for at in places if self._is_repeatable(history[at])), None)
 
-    def _fit(self, entry: Entry) -> bool:
-        """A label of one's own that stands, and that was not asked again before."""
+    def _is_repeatable(self, entry: Entry) -> bool:
+        """Return whether a label is the annotator's own, stands, and was not asked again before."""
         stack = self._state.standing.get(entry.ref, [])
         seen = any(is_repeat(e) for e in self._state.opinions.get(entry.ref, ()))
         return bool(stack) and stack[0] is entry and entry.action is Action.LABEL and not seen
 
 
 def agreement_lines(found: Mapping[str, Any]) -> Iterator[str]:
-    """An agreement as a dictionary, in words for a terminal; nothing where nothing was labelled
-    twice."""
+    """Yield the lines of `Agreement.as_dict` for a terminal; none if nothing was labelled twice."""
     if found["items"]:
         alpha = "" if found["alpha"] is None else f": Krippendorff's alpha {found['alpha']:.2f}"
-        yield f"{found['items']:,} items labelled by two or more{alpha}"
+        yield f"{found['items']:,} items labelled by two or more annotators{alpha}"
     for pair in found["pairs"]:
         one, other = make_printable(pair["one"]), make_printable(pair["other"])
         yield f"  {one} and {other}: {_describe_pair(pair)}"
     for pair in found["repeats"]:
-        yield f"{make_printable(pair['one'])} asked again unannounced: {_describe_pair(pair)}"
+        name = make_printable(pair["one"])
+        yield f"{name}, asked again without notice: {_describe_pair(pair)}"
 
 
 def _describe_pair(pair: Mapping[str, Any]) -> str:
     kappa = "" if pair["kappa"] is None else f", Cohen's kappa {pair['kappa']:.2f}"
-    return f"{pair['observed']:.0%} of {pair['items']:,} alike{kappa}"
+    return f"{pair['observed']:.0%} of {pair['items']:,} labels equal{kappa}"

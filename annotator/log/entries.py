@@ -1,7 +1,7 @@
-"""The log: one row for everything that an annotator did, and the state that its rows add up to.
+"""The log: one row for everything that an annotator did, and the state after all rows.
 
-Rows are only ever appended. Undo is a row too, so it works across restarts and as far back as
-one likes; resuming is replaying.
+Rows are only ever appended. An undo is a row too, so it works across restarts and back to the first
+decision; to resume is to replay.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from typing import Any
 
 
 class Action(StrEnum):
-    """What a row records."""
+    """The kind of a row."""
 
     LABEL = "label"
     SKIP = "skip"
     FLAG = "flag"
-    """Flags the item, or takes the flag off where `extra` holds `{"on": false}`."""
+    """A flag on the item, or with `{"on": false}` in `extra` its removal."""
     NOTE = "note"
     UNDO = "undo"
-    """Takes back one decision on its ref: the row whose `seq` is `extra["undoes"]`."""
+    """The undo of one decision on its ref: of the row whose `seq` is `extra["undoes"]`."""
 
 
 DECISIONS = (Action.LABEL, Action.SKIP)
-"""The actions that answer an item, and that undo takes back."""
+"""The actions that answer an item; an undo takes them back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Entry:
     """One row of the log."""
 
     seq: int
-    """Its place in the log from 1; 0 until the store has written it."""
+    """The row's place in the log from 1; 0 until the store has written it."""
     at: float
     """Seconds since the epoch."""
     annotator: str
@@ -43,17 +43,17 @@ class Entry:
     ref: str
     label: str | None = None
     proba: Mapping[str, float] | None = None
-    """What the model said before this label: class name to probability."""
+    """The model's prediction before this label: class name to probability."""
     model: str | None = None
     """The name and version of that model."""
     picked_by: str | None = None
-    """Which part of the query strategy picked the item ("random", "margin", "import" …)."""
+    """The part of the query strategy that picked the item ("random", "margin", "import" …)."""
     q: float | None = None
-    """The propensity: with which probability this item was drawn from the pool."""
+    """The propensity: the probability with which the item was drawn from the pool."""
     pool: int | None = None
-    """How many items that pool held (N)."""
+    """The number of items in that pool (N)."""
     shown_ms: int | None = None
-    """How long the picture had been on screen."""
+    """Milliseconds for which the picture had been on screen."""
     note: str | None = None
     extra: Mapping[str, Any] | None = None
 
@@ -64,33 +64,33 @@ class Entry:
 
     @property
     def second(self) -> bool:
-        """Whether this is a second opinion: it is compared, and never counts by itself."""
+        """True for a second opinion: it is compared, and is never the label that counts."""
         return bool((self.extra or {}).get("second"))
 
     @property
     def by_machine(self) -> bool:
-        """Whether a model gave this label, and no person looked at the item."""
+        """True if a model gave this label and no person looked at the item."""
         return bool((self.extra or {}).get("machine"))
 
 
 @dataclass(slots=True)
 class LogState:
-    """What a log adds up to. Owned by one session; made by `replay`, kept current by `apply`."""
+    """The state after the rows of a log: made by `replay`, kept current by `apply`."""
 
     seq: int = 0
     """The last row applied."""
     standing: dict[str, list[Entry]] = field(default_factory=dict)
-    """Ref to the decisions on it that were not taken back, oldest first; the last one counts."""
+    """Ref to its decisions that were not taken back, oldest first; the last one counts."""
     opinions: dict[str, list[Entry]] = field(default_factory=dict)
-    """Ref to the second opinions on it that were not taken back, oldest first."""
+    """Ref to its second opinions that were not taken back, oldest first."""
     flagged: dict[str, Entry] = field(default_factory=dict)
     notes: dict[str, list[Entry]] = field(default_factory=dict)
     history: dict[str, list[Entry]] = field(default_factory=dict)
-    """Annotator to their decisions that were not taken back, oldest first: what undo pops."""
+    """Annotator to their decisions that were not taken back, oldest first; undo pops the last."""
     counts: Counter[str | None] = field(default_factory=Counter)
-    """Items per label; under None those that are skipped."""
+    """Items per label; skipped ones under None."""
     edits: int = 0
-    """How often a decision on an item was changed or taken back; else `standing` only grows."""
+    """The number of decisions changed or taken back; otherwise `standing` only grows."""
 
     def apply(self, entry: Entry) -> None:
         """Add one row."""
@@ -105,34 +105,36 @@ class LogState:
             self.notes.setdefault(entry.ref, []).append(entry)
 
     def decision(self, ref: str) -> Entry | None:
-        """The decision on `ref` that counts, or None where it is open."""
+        """Return the decision on `ref` that counts, or None if it is open."""
         stack = self.standing.get(ref)
         return stack[-1] if stack else None
 
     def label(self, ref: str) -> str | None:
-        """The label of `ref`, or None where it is open or skipped."""
+        """Return the label of `ref`, or None if it is open or skipped."""
         decision = self.decision(ref)
         return decision.label if decision and decision.action is Action.LABEL else None
 
     def labels(self) -> Iterable[tuple[Entry, Entry]]:
-        """Each labelled item in the order asked: its first decision, and the one that counts.
+        """Yield for each labelled item, in the order asked, its first decision and its last.
 
-        The first says how the item was drawn (q, pool), the last which class it has.
+        The first holds the draw of the item (q, pool), the last the label that counts.
         """
         for stack in sorted(self.standing.values(), key=lambda stack: stack[0].seq):
             if stack[-1].action is Action.LABEL:
                 yield stack[0], stack[-1]
 
     def skips(self) -> list[Entry]:
-        """The skips that keep items from being asked; two of one that was skipped twice, as by
-        two annotators at once, or in a review."""
+        """Return the skips that keep items from being asked.
+
+        An item that was skipped twice, by two annotators at once or in a review, has two.
+        """
         found: list[Entry] = []
         for stack in self.standing.values():
             found += takewhile(lambda entry: entry.action is Action.SKIP, reversed(stack))
         return found
 
     def undoable_by(self, annotator: str) -> list[Entry]:
-        """What this annotator's next undo takes back: a decision, or a group made at once."""
+        """Return what this annotator's next undo takes back: a decision, or a group of them."""
         history = self.history.get(annotator, [])
         group = _group_of(history[-1]) if history else None
         if group is None:
@@ -174,7 +176,7 @@ class LogState:
         if not stack:
             del kept[undo.ref]
         history = self.history[taken.annotator]
-        # Mostly the last one; never a scan of the whole history.
+        # Searched from the end: mostly it is the last one.
         del history[next(i for i in range(len(history) - 1, -1, -1) if history[i].seq == seq)]
 
 
@@ -185,7 +187,7 @@ class OwnOpinions(Collection[str]):
         self._opinions, self._annotator = state.opinions, annotator
 
     def decision(self, ref: str) -> Entry | None:
-        """This annotator's last second opinion on `ref`."""
+        """Return this annotator's last second opinion on `ref`, or None."""
         found = [e for e in self._opinions.get(ref, ()) if e.annotator == self._annotator]
         return found[-1] if found else None
 
@@ -200,12 +202,12 @@ class OwnOpinions(Collection[str]):
 
 
 def entry_as_dict(entry: Entry) -> dict[str, Any]:
-    """A row without what it does not hold, for JSON."""
+    """Return the fields of a row that are not None, for JSON."""
     return {key: value for key, value in asdict(entry).items() if value is not None}
 
 
 def replay(entries: Iterable[Entry]) -> LogState:
-    """The state after `entries`, in order."""
+    """Return the state after `entries`, in order."""
     state = LogState()
     for entry in entries:
         state.apply(entry)

@@ -1,4 +1,4 @@
-"""labels.db as SQLite sees it: its tables, files of older versions, and faults in plain words."""
+"""The SQLite side of labels.db: tables, migration of older files, and errors explained."""
 
 from __future__ import annotations
 
@@ -36,27 +36,29 @@ CREATE TABLE byproducts (
 CREATE INDEX byproducts_of_page ON byproducts (page, seq);
 """
 _MIGRATIONS = (_LOG_TABLES, _BYPRODUCT_TABLES)
-"""What each version added to the one before; tables are only ever added."""
+"""The statements that each version added; tables are only ever added."""
 LOG_COLUMNS = (
     "at, annotator, action, ref, label, proba, model, picked_by, q, pool, shown_ms, note, extra"
 )
 INSERT_VALUES = f"({LOG_COLUMNS}) VALUES ({','.join('?' * (LOG_COLUMNS.count(',') + 1))})"
-"""The end of a statement that inserts what `entry_to_row` gives."""
+"""The end of a statement that inserts the values of `entry_to_row`."""
 
 
 def prepare_tables(connection: sqlite3.Connection, path: Path) -> None:
-    """Make the tables that are missing. Raises `StoreError` for a file of another program or of
-    a newer version, and leaves it as it is."""
+    """Make the tables that are missing.
+
+    Raises `StoreError` for a file of another program or of a newer version, and leaves it as it is.
+    """
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     if version > SCHEMA_VERSION:
         raise StoreError(
-            f"{path} was written by a newer annotator (format {version}; this one reads "
-            f"{SCHEMA_VERSION}): pip install --upgrade annotator-tui"
+            f"{path} was written by a newer annotator: its format is {version}, and this version "
+            f"reads {SCHEMA_VERSION}. Upgrade: pip install --upgrade annotator-tui"
         )
     if tables and application != APPLICATION_ID:
-        raise StoreError(f"{path} is a database of another program: name another project")
+        raise StoreError(f"{path} is a database of another program. Name another project.")
     if version < SCHEMA_VERSION:
         _migrate(connection)
 
@@ -64,7 +66,7 @@ def prepare_tables(connection: sqlite3.Connection, path: Path) -> None:
 def _migrate(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
-        # Asked again under the lock: another process may have been quicker.
+        # Read again under the lock: another process may have been quicker.
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         for step in _MIGRATIONS[version:]:
             for statement in filter(str.strip, step.split(";")):
@@ -79,8 +81,10 @@ def _migrate(connection: sqlite3.Connection) -> None:
 
 
 def open_read_only(path: Path) -> sqlite3.Connection | None:
-    """A connection that only reads, where the disk takes no writing and the file is whole by
-    itself; None elsewhere. Nobody writes to it meanwhile, for nobody can."""
+    """Return a read-only connection if the disk is read-only and the file is complete; else None.
+
+    No process writes to the file meanwhile, because none can.
+    """
     if not path.is_file() or path.with_name(path.name + "-wal").exists():
         return None
     if not os.statvfs(path).f_flag & os.ST_RDONLY:
@@ -91,13 +95,13 @@ def open_read_only(path: Path) -> sqlite3.Connection | None:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version == SCHEMA_VERSION:
         return connection
-    connection.close()  # of another version: what is wrong is said elsewhere
+    connection.close()  # of another version: `prepare_tables` reports it
     return None
 
 
 @contextmanager
 def explain_sqlite_errors(path: Path) -> Iterator[None]:
-    """Turn what SQLite raises into a `StoreError` that says what to do."""
+    """Turn an error of SQLite into a `StoreError` that says what to do."""
     try:
         yield
     except sqlite3.Error as error:
@@ -107,22 +111,25 @@ def explain_sqlite_errors(path: Path) -> Iterator[None]:
 def _describe_sqlite_error(path: Path, error: sqlite3.Error) -> str:
     name = getattr(error, "sqlite_errorname", "") or ""
     if name == "SQLITE_FULL":
-        return f"the disk is full: no label was written to {path}; free some space and go on"
+        return f"The disk is full. No label was written to {path}. Free some space and try again."
     if name.startswith("SQLITE_IOERR"):
         return (
-            f"the disk refused to write {path} ({name}): free space or check the disk, then go on"
+            f"The disk refused to write {path} ({name}). Free some space or check the disk, "
+            "then try again."
         )
     if name.startswith("SQLITE_BUSY") or name.startswith("SQLITE_LOCKED"):
-        return f"{path} is locked by another program: close what holds it (see `fuser {path}`)"
+        return f"{path} is locked by another program. `fuser {path}` names it: close it."
     if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
-        return f"{path} cannot be written: check that the folder exists and its permissions"
+        return (
+            f"{path} cannot be written. Check that its folder exists and that you may write to it."
+        )
     if name in ("SQLITE_NOTADB", "SQLITE_CORRUPT"):
-        return f"{path} is damaged ({error}): keep a copy, then try `sqlite3 {path} .recover`"
+        return f"{path} is damaged: {error}. Keep a copy, then try `sqlite3 {path} .recover`."
     return f"{path}: {error}"
 
 
 def entry_to_row(entry: Entry) -> tuple[Any, ...]:
-    """An entry as `LOG_COLUMNS`."""
+    """Return the values of `LOG_COLUMNS` for an entry."""
     return (
         entry.at, entry.annotator, str(entry.action), entry.ref, entry.label,
         to_json(entry.proba), entry.model, entry.picked_by, entry.q, entry.pool,
@@ -131,13 +138,14 @@ def entry_to_row(entry: Entry) -> tuple[Any, ...]:
 
 
 def to_json(value: Any) -> str | None:
+    """Return a mapping as JSON; None for None."""
     return None if value is None else json.dumps(dict(value), ensure_ascii=False)
 
 
 def row_to_entry(row: tuple[Any, ...]) -> Entry:
-    """`seq` and `LOG_COLUMNS` as an entry.
+    """Make an entry from `seq` and the values of `LOG_COLUMNS`.
 
-    Equal texts are one object in all rows: with a million labels by a model that halves them.
+    Equal texts share one object: this halves the memory of a million labels by a model.
     """
     fields = list(row)
     fields[3] = Action(fields[3])
@@ -157,5 +165,5 @@ def _parse_proba(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 @lru_cache(maxsize=256)
 def _parse_extra(text: str) -> Any:
-    """Never changed by anybody: many rows hold the same one."""
+    """Parse `extra`; many rows share the result, so it must not be changed."""
     return json.loads(text)

@@ -1,8 +1,8 @@
-"""Where the log lives: SQLite, one file, every append on disk before it returns.
+"""The store of the log: one SQLite file; every append is on disk before it returns.
 
-Beside the log stand the leases: which items are on (or about to come to) somebody's screen, so
-that two annotators are never asked the same item at once, and so that a killed session comes back
-to the very picture that it had. A lease is a convenience, not a label: losing one loses nothing.
+The file also holds the leases: the items on an annotator's screen or next in their queue. So two
+annotators are never asked the same item at once, and a killed session resumes with the same
+picture. A lease is a convenience, not a label: losing one loses nothing.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ NETWORK_FILE_SYSTEMS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """One item on somebody's screen, or next in their queue, and how it was drawn."""
+    """One item on an annotator's screen, or next in their queue, and its draw."""
 
     ref: str
     picked_by: str | None = None
@@ -46,94 +46,97 @@ class Lease:
 
 
 class Byproduct(NamedTuple):
-    """One row of what the hand did beside answering: see `annotator.hits.traces`."""
+    """One row of what an annotator's hand did besides answering: see `annotator.hits.traces`."""
 
     at: int
     """Milliseconds since the epoch."""
     kind: str
     page: str
-    """The id of the page that it belongs to, "" for none."""
+    """The id of its page, "" for none."""
     data: Mapping[str, Any]
 
 
 class ByproductStore(Protocol):
-    """Keeps by-products, beside the log. Every method raises `StoreError`."""
+    """A store of by-products, beside the log. Every method raises `StoreError`."""
 
     def append_byproducts(self, *rows: Byproduct) -> None:
-        """Append `rows`, all or none. They outlive the process at once, and a power cut soon."""
+        """Append `rows`, all or none. They survive the process at once, and a power cut soon."""
         ...
 
     def read_byproducts(
         self, kind: str | None = None, page: str | None = None
     ) -> Iterator[Byproduct]:
-        """The rows of a kind and of a page (all for None), in the order written."""
+        """Yield the rows of a kind and of a page (all for None), in the order written."""
         ...
 
 
 class Store(Protocol):
-    """Keeps the log. Every method raises `StoreError`; a failed `append` has written nothing."""
+    """A store of the log. Every method raises `StoreError`; a failed `append` writes nothing."""
 
     def append(self, *entries: Entry) -> list[Entry]:
         """Write `entries` durably, all or none, and return them with their `seq`."""
         ...
 
     def append_many(self, entries: Iterable[Entry]) -> int:
-        """Write any number of entries, all or none, without holding them; how many they were."""
+        """Write any number of entries, all or none, without holding them; return their number."""
         ...
 
     def entries(self, after: int = 0) -> Iterator[Entry]:
-        """The rows with `seq` above `after`, in order."""
+        """Yield the rows with `seq` above `after`, in order."""
         ...
 
     def lease(
         self, leases: Sequence[Lease], holder: str, annotator: str, now: float, until: float
     ) -> set[str]:
-        """Hold `leases` and nothing else; the refs granted: those that no one else holds."""
+        """Hold `leases` and no others; return the refs granted: those that no other holder has."""
         ...
 
     def leased_by_others(self, now: float, holder: str) -> set[str]:
-        """The refs on the screens of others."""
+        """Return the refs on the screens of others."""
         ...
 
     def abandoned(self, annotator: str, now: float) -> list[Lease]:
-        """What this annotator had on screen and next when their last session ended, in order."""
+        """Return what this annotator's last session had on screen and next when it ended."""
         ...
 
     def release(self, holder: str, now: float) -> None:
-        """Let go of all leases of `holder`; they remain as `abandoned`."""
+        """End all leases of `holder`; `abandoned` still returns them."""
         ...
 
     def changed(self) -> bool:
-        """Whether another process has written since the last call; costs microseconds."""
+        """Return whether another connection has written since the last call, in microseconds."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close the file."""
+        ...
 
 
 class SqliteStore:
     """A `Store` in one SQLite file, in WAL mode, with a sync of the disk for every append.
 
-    On a network file system, where WAL does not work, a rollback journal takes its place.
-    Belongs to the thread that made it; several processes may use one file.
+    On a network file system, on which WAL does not work, a rollback journal takes its place.
+    A store belongs to the thread that made it; several processes may use one file.
     """
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         self._data_version = -1
         reading = schema.open_read_only(self.path)
-        if reading is not None:  # its labels can be looked at; what would write says that it cannot
+        if reading is not None:  # labels can be read, and writing raises an error
             self._log = self._leases = self._records = reading
             return
         with explain_sqlite_errors(self.path):
             self._log = self._connect("FULL")
             schema.prepare_tables(self._log, self.path)
-            # Leases need no sync: after a power cut nobody's screen shows anything any more.
+            # Leases need no sync: after a power cut no screen shows anything any more.
             in_memory = str(path) == ":memory:"
             self._leases = self._log if in_memory else self._connect("OFF")
-            # By-products outlive a killed process without a sync; labels alone need more.
+            # By-products survive a killed process without a sync; only labels need more.
             self._records = self._log if in_memory else self._connect("NORMAL")
 
     def append(self, *entries: Entry) -> list[Entry]:
+        """Write `entries` durably, all or none, and return them with their `seq`."""
         with explain_sqlite_errors(self.path):
             written = []
             self._log.execute("BEGIN IMMEDIATE")
@@ -148,7 +151,7 @@ class SqliteStore:
             return written
 
     def append_many(self, entries: Iterable[Entry]) -> int:
-        """Write any number of entries, all or none, without holding them; how many they were.
+        """Write any number of entries, all or none, without holding them; return their number.
 
         They wait in a temporary table, so that others can label until the last moment.
         """
@@ -170,6 +173,7 @@ class SqliteStore:
         return written
 
     def entries(self, after: int = 0) -> Iterator[Entry]:
+        """Yield the rows with `seq` above `after`, in order."""
         query = f"SELECT seq, {LOG_COLUMNS} FROM log WHERE seq > ? ORDER BY seq"
         with explain_sqlite_errors(self.path):
             for row in self._log.execute(query, (after,)):
@@ -178,6 +182,7 @@ class SqliteStore:
     def lease(
         self, leases: Sequence[Lease], holder: str, annotator: str, now: float, until: float
     ) -> set[str]:
+        """Hold `leases` and no others; return the refs granted: those that no other holder has."""
         rows = [
             (lease.ref, holder, annotator, until, place, lease.picked_by, lease.q, lease.pool)
             for place, lease in enumerate(leases)
@@ -196,11 +201,13 @@ class SqliteStore:
             return {ref for (ref,) in held}
 
     def leased_by_others(self, now: float, holder: str) -> set[str]:
+        """Return the refs on the screens of others."""
         query = "SELECT ref FROM leases WHERE until > ? AND holder <> ?"
         with explain_sqlite_errors(self.path):
             return {ref for (ref,) in self._leases.execute(query, (now, holder))}
 
     def abandoned(self, annotator: str, now: float) -> list[Lease]:
+        """Return what this annotator's last session had on screen and next when it ended."""
         query = (
             "SELECT ref, picked_by, q, pool FROM leases "
             "WHERE annotator = ? AND until <= ? ORDER BY until DESC, place"
@@ -210,10 +217,12 @@ class SqliteStore:
             return [Lease(*row) for row in self._leases.execute(query, (annotator, now))]
 
     def release(self, holder: str, now: float) -> None:
+        """End all leases of `holder`; `abandoned` still returns them."""
         with explain_sqlite_errors(self.path):
             self._leases.execute("UPDATE leases SET until = ? WHERE holder = ?", (now, holder))
 
     def append_byproducts(self, *rows: Byproduct) -> None:
+        """Append `rows`, all or none. They survive the process at once, and a power cut soon."""
         values = [(row.at, row.kind, row.page, to_json(row.data)) for row in rows]
         with explain_sqlite_errors(self.path), self._records as connection:
             connection.execute("BEGIN IMMEDIATE")
@@ -224,22 +233,26 @@ class SqliteStore:
     def read_byproducts(
         self, kind: str | None = None, page: str | None = None
     ) -> Iterator[Byproduct]:
+        """Yield the rows of a kind and of a page (all for None), in the order written."""
         query = (
-            "SELECT at, kind, page, data FROM byproducts WHERE (?1 IS NULL OR kind = ?1) "
-            f"{'AND page = ?2' if page is not None else 'AND ?2 IS NULL'} ORDER BY seq"
+            "SELECT at, kind, page, data FROM byproducts WHERE (:kind IS NULL OR kind = :kind) "
+            f"{'AND page = :page' if page is not None else ''} ORDER BY seq"
         )
         with explain_sqlite_errors(self.path):
-            for at, found, of, data in self._log.execute(query, (kind, page)):
-                yield Byproduct(at, found, of, json.loads(data))
+            for at, its_kind, its_page, data in self._log.execute(
+                query, {"kind": kind, "page": page}
+            ):
+                yield Byproduct(at, its_kind, its_page, json.loads(data))
 
     def changed(self) -> bool:
-        """Whether another process has written since the last call; costs microseconds."""
+        """Return whether another connection has written since the last call, in microseconds."""
         with explain_sqlite_errors(self.path):
             (version,) = self._log.execute("PRAGMA data_version").fetchone()
         before, self._data_version = self._data_version, version
         return bool(before != version)
 
     def close(self) -> None:
+        """Close the file."""
         self._leases.close()
         self._records.close()
         self._log.close()
@@ -264,12 +277,12 @@ class SqliteStore:
 
 
 def new_holder() -> str:
-    """A name for this process's leases, from which others on the same host see whether it lives."""
+    """Make a name for this process's leases; others on the host can tell by it if it still runs."""
     return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
 
 def file_system_type(folder: Path) -> str:
-    """The type of file system that `folder` lies on ("ext4", "nfs4"), or "" where unknown."""
+    """Return the type of the file system of `folder` ("ext4", "nfs4"), or "" if it is unknown."""
     try:
         lines = Path("/proc/self/mounts").read_text().splitlines()
         place = folder.resolve()
@@ -286,7 +299,7 @@ def file_system_type(folder: Path) -> str:
 def _is_alive(holder: str) -> bool:
     host, pid = holder.split(":")[:2]
     if host != socket.gethostname():
-        return True  # nobody can tell from here: its lease runs out by itself
+        return True  # unknown from this host: its lease runs out by itself
     try:
         os.kill(int(pid), 0)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""The log as one annotator's session reads and writes it, and the state that it adds up to."""
+"""The log as one annotator's session reads and writes it, and the state after its rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EntryCallback = Callable[[Entry], object]
 
 
 class LogWriter:
-    """Every row of the log goes through here once, in order, whoever wrote it."""
+    """The log of one session: every row passes here once, in order, whoever wrote it."""
 
     def __init__(
         self,
@@ -37,25 +37,25 @@ class LogWriter:
             self._apply(entry)
 
     def entry(self, action: Action, ref: str, **fields: Any) -> Entry:
-        """A row of this annotator's, now; `write` it."""
+        """Make a row of this annotator's, with the time of now; `write` writes it."""
         return Entry(0, self._clock(), self._annotator, action, ref, **fields)
 
     def answer(self, ref: str, name: str | None, **fields: Any) -> Entry:
-        """A label, or a skip where `name` is None."""
+        """Make the row of a label, or of a skip if `name` is None."""
         action = Action.SKIP if name is None else Action.LABEL
         return self.entry(action, ref, label=name, **fields)
 
     def flag(self, ref: str) -> bool:
-        """Flag an item, or take its flag off; whether it is flagged now."""
+        """Flag an item, or take its flag off; return whether it is flagged now."""
         on = ref not in self.state.flagged
         self.write(self.entry(Action.FLAG, ref, extra=None if on else {"on": False}))
         return on
 
     def write(self, *entries: Entry) -> list[Entry]:
-        """Write rows durably, all or none. Raises `StoreError`."""
+        """Write rows durably, all or none, and return them. Raises `StoreError`."""
         written = self._store.append(*entries) if entries else []
         if written and written[0].seq > self.state.seq + 1:
-            self.catch_up(before=written[0].seq)  # others were quicker: theirs come first
+            self.catch_up(before=written[0].seq)  # others were quicker: their rows come first
         for entry in written:
             self._add(entry)
             if self._on_written is not None:
@@ -63,11 +63,11 @@ class LogWriter:
         return written
 
     def undo_entries(self, entries: Sequence[Entry]) -> None:
-        """Write the undo of each of these."""
+        """Write an undo for each of these rows."""
         self.write(*(self.entry(Action.UNDO, e.ref, extra={"undoes": e.seq}) for e in entries))
 
     def catch_up(self, before: float = inf) -> None:
-        """Take in what others wrote up to a row."""
+        """Apply the rows that others wrote, up to the row number `before`."""
         for entry in self._store.entries(after=self.state.seq):
             if entry.seq >= before:
                 return
@@ -75,7 +75,7 @@ class LogWriter:
             self._from_others.append(entry)
 
     def drain_others_entries(self) -> list[Entry]:
-        """What others wrote since the last call."""
+        """Return the rows that others wrote since the last call."""
         entries, self._from_others = self._from_others, []
         return entries
 

@@ -110,7 +110,7 @@ async def test_a_full_disk_stops_labelling_until_there_is_room(
             await desk.press("f")
         await desk.press("d", "s", "f")
         assert log(project) == saved and desk.current == before
-        await desk.sees("the disk is full")
+        await desk.sees("The disk is full")
         connection.execute("PRAGMA max_page_count = 1000000")
         await desk.press("d")
         assert [row.ref for row in log(project)][len(saved) :] == [before]

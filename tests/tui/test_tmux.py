@@ -224,7 +224,7 @@ def test_a_full_disk(terminal: Callable[..., Tmux], images: Path, tmp_path: Path
                 break
         else:
             pytest.skip("this SQLite found room for six labels on a full disk")
-        screen.sees("NOT SAVED: the disk is full")
+        screen.sees("NOT SAVED: The disk is full")
         shown = screen.named
         saved = len(entries(project))
         screen.press("d", "s", "f", "h")
