@@ -1,7 +1,8 @@
-"""One pass over what is imported, everything checked; the items wait on disk, not in memory."""
+"""The items of an import, read once, checked, and kept on disk until all are understood."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tempfile
 from collections import Counter
@@ -16,15 +17,15 @@ from annotator.items.refs import Box, Item, make_printable
 from annotator.project import label_sets
 
 _BATCH = 1 << 12
-_REPEATED_ITEM = "item that stands there before, with the same label"
-_UNLABELLED_IMAGE = "image without an annotation, being no item"
+_REPEATED_ITEM = "item that is listed before, with the same label"
+_UNLABELLED_IMAGE = "image without an annotation, so not an item"
 
 
 class ImportSpool:
     """The items of an import, each once, in order. Iterating reads them from a temporary file."""
 
     def __init__(self, reading: ImportContext, read: Read) -> None:
-        """Raises `RefError` for a file that is not of the format at all."""
+        """Read everything. Raises `RefError` for a file that is not in the format at all."""
         self.reading = reading
         self.refs = RefTable()
         """The ref of every item found, repeated ones included."""
@@ -34,12 +35,12 @@ class ImportSpool:
         self._spool = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115
         self._bare = 0
         self._sets: dict[int, str] = {}
-        """Rows whose item stands there several times, each time with another class."""
+        """The labels of rows whose item is listed several times, each time with another class."""
         batch: list[str] = []
         try:
             for found in read(reading):
                 if reading.multi and found.label is not None:
-                    # In the order of the classes: another order is no other set.
+                    # In the order of the classes, whatever the order in the file.
                     found = found._replace(
                         label=reading.join_classes(label_sets.split_label(found.label))
                     )
@@ -52,7 +53,8 @@ class ImportSpool:
             self.refs.extend(batch)
             self._keep("", flush=True)
         except BaseException:
-            self._spool.close()
+            with contextlib.suppress(OSError):  # a full disk refuses the last bytes once more
+                self._spool.close()
             raise
         self._dropped = self._repeated()
         self._without_bare = bool(self._bare and self.boxes and not reading.free_paths)
@@ -63,7 +65,8 @@ class ImportSpool:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._spool.close()
+        with contextlib.suppress(OSError):  # the file ends here, written or not
+            self._spool.close()
 
     def __len__(self) -> int:
         return len(self.refs) - len(self._dropped) - self._without_bare * self._bare
@@ -76,12 +79,12 @@ class ImportSpool:
                 yield found
 
     def raise_faults(self, heading: str) -> None:
-        """Raise `RefError` where the reading has faults."""
+        """Raise `RefError` if the import has faults."""
         reading = self.reading
         if reading.faults:
             text = bullet_list(reading.faults, heading)
             more = reading.fault_count - len(reading.faults)
-            raise RefError(f"{text}\n  … and {more} beyond those" if more else text)
+            raise RefError(f"{text}\n  … and {more} more faults" if more else text)
 
     def _all(self) -> Iterator[tuple[int, ImportedItem]]:
         self._spool.seek(0)
@@ -95,9 +98,9 @@ class ImportSpool:
                 self._spool.flush()
         except OSError as error:
             raise StoreError(
-                f"{make_printable(tempfile.gettempdir())} has no room for what is read "
-                f"({error.strerror}): nothing was written; free some space there, or name another "
-                "place: TMPDIR=DIR annotator …"
+                f"{make_printable(tempfile.gettempdir())} has no room for the items "
+                f"({error.strerror}). Nothing was imported. Free some space there, or name another "
+                "folder: `TMPDIR=DIR annotator …`."
             ) from error
 
     def _count(self, item: ImportedItem) -> None:
@@ -109,7 +112,7 @@ class ImportSpool:
             self.columns.update(dict.fromkeys(item.columns))
 
     def _repeated(self) -> set[int]:
-        """Rows whose item came before; a fault where it had another label then."""
+        """Return the rows whose item came before, and report those with another label as faults."""
         again = [int(row) for row in self.refs.repeated()]
         if not again:
             return set()
@@ -125,8 +128,8 @@ class ImportSpool:
             elif (now.label, now.skipped) != (then.label, then.skipped):
                 self.reading.add_fault(
                     now.location,
-                    f"{make_printable(now.item.ref)} is {_describe_label(now)} here and {_describe_label(then)} in "
-                    f"{then.location}",
+                    f"{make_printable(now.item.ref)} is {_describe_label(now)} here and "
+                    f"{_describe_label(then)} in {then.location}",
                 )
             else:
                 self.reading.count_ignored(_REPEATED_ITEM)
