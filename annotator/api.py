@@ -1,4 +1,4 @@
-"""annotator in Python: a project, and sittings on it without a screen.
+"""The Python interface: a project, and labelling sessions on it without a screen.
 
     import annotator
 
@@ -7,9 +7,9 @@
         while session.current is not None:
             session.label(ask_my_model(session.picture()))
 
-A session here is the one that the screen runs on: what it asks is leased, so that nobody else is
-asked the same, every label is on disk when `label` returns, and a model learns after each of
-them where the project has features.
+A session here works as on the screen: items are leased, so that no other annotator is asked the
+same ones; every label is on disk when `label` returns; and in a project with features a model
+learns after each label.
 """
 
 from __future__ import annotations
@@ -47,23 +47,25 @@ class Project:
 
     @property
     def folder(self) -> Path:
+        """The project folder."""
         return self.opened.folder
 
     @property
     def classes(self) -> tuple[str, ...]:
+        """The names of the classes."""
         return self.opened.settings.names
 
     @property
     def refs(self) -> RefTable:
-        """All items, in the order of refs.csv; lists the images where nobody has yet."""
+        """All items in the order of refs.csv; without refs.csv the images are listed first."""
         return load_refs(self.opened)
 
     def labels(self) -> dict[str, str]:
-        """Ref to label, of every item whose label stands."""
+        """Return ref to label, for every item with a standing label."""
         return {last.ref: str(last.label) for _, last in replay(self.log()).labels()}
 
     def log(self) -> Iterator[Entry]:
-        """Every row of the log, oldest first."""
+        """Yield every row of the log, oldest first."""
         if not self.opened.labels_file.exists():
             return
         store = SqliteStore(self.opened.labels_file)
@@ -73,13 +75,13 @@ class Project:
             store.close()
 
     def status(self) -> dict[str, Any]:
-        """The figures of `annotator status --json`."""
+        """Return the figures of `annotator status --json`."""
         from annotator.report import project_status
 
         return project_status(self.opened)
 
     def predictions(self) -> Iterator[tuple[str, dict[str, float]]]:
-        """Of every item without a label that has features: its ref, and class to probability.
+        """Yield ref and class probabilities of every unlabelled item with features.
 
         Raises `FeatureError` without features, `ProjectError` without labels of two classes.
         """
@@ -99,86 +101,91 @@ class Project:
         lease: float = 600.0,
         clock: Callable[[], float] = time.time,
     ) -> Session:
-        """A sitting of `annotator` (your login name if not given).
+        """Open a session of `annotator` (default: your login name).
 
-        With `second` it asks, blind, what others have labelled: those answers are compared with
-        theirs (agreement, review) and never change the label that counts. What is asked is
-        leased for `lease` seconds.
+        With `second` it asks for blind second opinions on items that others have labelled. They
+        are used for agreement and review, and never change the standing label. Items are leased
+        for `lease` seconds.
         """
-        who = annotator or self.opened.settings.annotator or getpass.getuser()
+        name = annotator or self.opened.settings.annotator or getpass.getuser()
         prior = load_proposal_prior(self.opened, blind=second)
         return Session(
             self.opened,
-            ScriptedSession(self.opened, who, second=second, lease=lease, clock=clock, prior=prior),
+            ScriptedSession(
+                self.opened, name, second=second, lease=lease, clock=clock, prior=prior
+            ),
             learn,
         )
 
 
 class Session:
-    """One annotator's sitting. Use it in a `with`, or call `close`."""
+    """A session of one annotator. Use it in a `with` statement, or call `close`."""
 
-    def __init__(self, project: Opened, sitting: ScriptedSession, learn: bool) -> None:
-        self._project, self._sitting, self._learns = project, sitting, learn
+    def __init__(self, project: Opened, scripted: ScriptedSession, learn: bool) -> None:
+        self._project, self._scripted, self._learns = project, scripted, learn
         self._learn()
 
     @property
     def current(self) -> Item | None:
-        """What is asked: an item with its `ref`, `path` and `box`; None when nothing is open."""
-        return self._sitting.session.current
+        """The item to label, with its `ref`, `path` and `box`; None if no item is open."""
+        return self._scripted.session.current
 
     def upcoming(self, n: int) -> list[Item]:
-        """What is asked after it, as far as that is known."""
-        return self._sitting.session.upcoming(n)
+        """Return up to `n` items that come next."""
+        return self._scripted.session.upcoming(n)
 
     @property
     def prediction(self) -> Mapping[str, float] | None:
         """Class to probability for the current item; None before there is a model."""
-        return self._sitting.session.prediction
+        return self._scripted.session.prediction
 
     @property
     def estimate(self) -> ErrorEstimate | None:
         """The model's error on the whole pool, with its 90 % interval; None with few labels."""
-        ranking = self._sitting.session.ranking
+        ranking = self._scripted.session.ranking
         found = ranking.estimate if ranking else None
         return found if found is not None and found.shown else None
 
     @property
     def progress(self) -> Progress:
-        return self._sitting.session.progress
+        """The counts of items labelled, skipped and left."""
+        return self._scripted.session.progress
 
     def picture(self, size: tuple[int, int] = (1024, 1024)) -> Image:
-        """The current item's crop with some of its surroundings, at most so wide and high.
+        """Return the current item's crop with some of its surroundings, at most `size` pixels.
 
-        Raises `ImageError` for a file that is no picture, `ProjectError` when nothing is open.
+        Raises `ImageError` if the file is not an image, `ProjectError` if no item is open.
         """
         from annotator.images import ImageFolder
 
         if (item := self.current) is None:
-            raise ProjectError("nothing is open: all is answered, or on the screens of others")
+            raise ProjectError(
+                "No item is open: all items are answered, or leased to other annotators."
+            )
         settings = self._project.settings
         folder = ImageFolder(self._project.images, settings.max_pixels)
         return folder.crop(item, size, settings.context).image
 
     def label(self, name: str, ref: str | None = None) -> Entry | None:
-        """Label the current item, durably, and go on to the next.
+        """Label the current item, durably, and move to the next one.
 
-        In a multi-label project `name` may be a set of classes: "ok|dusty", or "(none)". With
-        `ref` only if that is the current item's: None, and nothing is written, if it is not.
-        Raises `ProjectError` for a class that the project does not have, `StoreError` where
-        nothing could be written.
+        In a multi-label project `name` may be a set of classes: "ok|dusty", or "(none)". If `ref`
+        is given and is not the current item, nothing is written and None is returned. Raises
+        `ProjectError` for a class that the project does not have, `StoreError` if nothing could be
+        written.
         """
-        return self._answered(self._sitting.session.label(resolve_class(self._project, name), ref))
+        return self._answered(self._scripted.session.label(resolve_class(self._project, name), ref))
 
     def skip(self, ref: str | None = None) -> Entry | None:
-        """Leave the current item unlabelled, and do not ask it again."""
-        return self._answered(self._sitting.session.skip(ref))
+        """Skip the current item, for good."""
+        return self._answered(self._scripted.session.skip(ref))
 
     def decide(self, answers: Mapping[str, str | None]) -> list[Entry]:
-        """Label any items at once, all or none, None for a skip; one `undo` takes all back.
+        """Label any items at once, all or none; None skips an item. One `undo` undoes them all.
 
-        They carry no propensity: the model learns from them, the error estimate leaves them out.
-        Raises `RefError` for what is not in the project, `ProjectError` for a class that it does
-        not have.
+        The model learns from them; the error estimate leaves them out, because they were not drawn
+        at random. Raises `RefError` for a ref that is not in the project, `ProjectError` for a
+        class that it does not have.
         """
         named = {
             ref: None if label is None else resolve_class(self._project, label)
@@ -186,41 +193,41 @@ class Session:
         }
         self._check(*answers)
         for ref in answers:
-            if self._sitting.session.queue.row(ref) < 0:
+            if self._scripted.session.queue.row(ref) < 0:
                 raise RefError(
-                    f"{make_printable(ref)} has no label of another person to compare with"
+                    f"{make_printable(ref)} has no label by another annotator to compare with."
                 )
-        entries = self._sitting.session.decide(named, picked_by="api")
+        entries = self._scripted.session.decide(named, picked_by="api")
         self._learn()
         return entries
 
     def undo(self) -> list[Entry]:
-        """Take back this annotator's last decision; what was taken back."""
-        taken = self._sitting.session.undo()
+        """Undo this annotator's last decision; return the rows that were undone."""
+        taken = self._scripted.session.undo()
         self._learn()
         return taken
 
     def flag(self, ref: str) -> bool:
-        """Flag an item, or take its flag off; whether it is flagged now.
+        """Flag an item or remove its flag; return True if it is flagged now.
 
-        Raises `RefError` for what is not in the project; so does `note`.
+        Raises `RefError` for a ref that is not in the project.
         """
         self._check(ref)
-        return self._sitting.session.flag(ref)
+        return self._scripted.session.flag(ref)
 
     def note(self, ref: str, text: str) -> None:
-        """Write down `text` about an item."""
+        """Attach a note to an item. Raises `RefError` for a ref that is not in the project."""
         self._check(ref)
-        self._sitting.session.note(ref, text)
+        self._scripted.session.note(ref, text)
 
     @property
     def failures(self) -> Sequence[str]:
-        """What the project's `on_label` command could not do, in words; labels are kept anyway."""
-        return tuple(self._sitting.failures)
+        """The failures of the project's `on_label` command as messages; labels are kept anyway."""
+        return tuple(self._scripted.failures)
 
     def close(self) -> None:
-        """Let go of what was asked, for others, and wait for `on_label`, a minute at most."""
-        self._sitting.close()
+        """Release the leased items, and wait up to a minute for `on_label`."""
+        self._scripted.close()
 
     def __enter__(self) -> Session:
         return self
@@ -234,14 +241,14 @@ class Session:
         self.close()
 
     def _check(self, *refs: str) -> None:
-        asked = self._sitting.session.queue
+        asked = self._scripted.session.queue
         if (unknown := [ref for ref in refs if asked.row(ref) < 0]) == []:
             return
-        pool = load_refs(self._project)  # of second opinions only a part is asked
+        pool = load_refs(self._project)  # a session of second opinions has only a part of it
         for ref in unknown:
             if pool.find(ref) < 0:
                 raise RefError(
-                    f"{make_printable(ref)} is not in the project: see refs.csv for its refs"
+                    f"{make_printable(ref)} is not an item of this project; refs.csv lists them."
                 )
 
     def _answered(self, entry: Entry | None) -> Entry | None:
@@ -251,5 +258,5 @@ class Session:
 
     def _learn(self) -> None:
         if self._learns:
-            self._sitting.learn()
-        self._sitting.sync_with_others()
+            self._scripted.learn()
+        self._scripted.sync_with_others()

@@ -124,13 +124,13 @@ def test_what_is_no_item_is_neither_flagged_nor_noted_nor_decided(project: Path)
             lambda: session.note("typo.png", "blurred"),
             lambda: session.decide({"00.png": "dark", "typo.png": "dark"}),
         ):
-            with pytest.raises(RefError, match="typo.png is not in the project"):
+            with pytest.raises(RefError, match="typo.png is not an item of this project"):
                 act()
         assert list(opened.log()) == []
         session.decide({"00.png": "dark"})
     with opened.session(annotator="vlm", second=True) as session:
         assert session.flag("05.png")  # of the project, if not of what is asked
-        with pytest.raises(RefError, match=r"05.png has no label of another person"):
+        with pytest.raises(RefError, match=r"05.png has no label by another annotator"):
             session.decide({"05.png": "dark"})
 
 
@@ -232,7 +232,7 @@ def test_next_says_when_all_that_is_left_is_on_the_screens_of_others(project: Pa
     [
         (("gone.png", "dark"), "is no item of the project"),
         (("00.png", "dark"), "is labelled or skipped already"),
-        (("00.png", "dark", "--second"), "has no label of another person"),
+        (("00.png", "dark", "--second"), "has no label by another annotator"),
     ],
 )
 def test_an_answer_that_cannot_be_taken_says_why(

@@ -92,7 +92,7 @@ def test_planted_errors_are_found_and_nothing_else(bench: Bench) -> None:
     assert set(bench.refs_in("neighbours")) == set(wrong)
     for case in bench.found().cases["errors"]:
         assert case.suggestion == truth(case.ref)
-        assert f"the model says {truth(case.ref)}" in case.reason
+        assert f"the model predicts {truth(case.ref)}" in case.reason
 
 
 def test_a_change_is_a_row_of_the_log_that_undo_takes_back(bench: Bench) -> None:
@@ -277,7 +277,7 @@ def test_missed_gold_is_offered_until_it_is_decided(bench: Bench) -> None:
     wanted = [ref for ref in page.refs if ref in cases]
     assert len(wanted) == 4  # everything that was known was answered the wrong way round
     reasons = {truth(ref): cases[ref].reason for ref in wanted}
-    assert "left it out as crack" in reasons["crack"]
+    assert "did not select it as crack" in reasons["crack"]
     review = bench.review("gold")
     for _ in range(4):
         review.confirm()

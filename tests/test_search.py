@@ -86,13 +86,13 @@ def test_names_classes_and_states(query: str, rows: list[int]) -> None:
 @pytest.mark.parametrize(
     ("query", "words"),
     [
-        ("", "nothing to search for"),
+        ("", "The query is empty"),
         ("label:", "label:SOMETHING"),
-        ("label:rust", "the classes are ok, Crack"),
-        ('text:"half', "close the quotation mark"),
-        ("like:", "write like:REF"),
-        ("-like:cam1", "leave the minus out"),
-        ("[z-a].png", "no glob"),
+        ("label:rust", "The classes are ok, Crack"),
+        ('text:"half', "Close the quotation mark"),
+        ("like:", "Write like:REF"),
+        ("-like:cam1", "Leave the minus out"),
+        ("[z-a].png", "not a glob"),
     ],
 )
 def test_a_query_that_makes_no_sense_says_so(query: str, words: str) -> None:
@@ -128,7 +128,7 @@ def test_similar_items_come_nearest_first_without_the_item_itself() -> None:
     features = _features(matrix)
     nearest = [REFS[row] for row in (2, 4, 1, 5, 6, 3, 7)]
     assert found(f"like:{REFS[0]}", features=features) == nearest
-    assert found("like:", features=features, current=REFS[0], most=3) == nearest[:3]
+    assert found("like:", features=features, current=REFS[0], limit=3) == nearest[:3]
     assert found("like:deep", features=features)[0] == REFS[3]
     assert found(f"like:{REFS[0]} open", features=features) == [
         ref for ref in nearest if ref in found("open")

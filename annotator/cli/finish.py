@@ -92,7 +92,7 @@ def _run_finish_hook(
         {"on_finish": project.settings.on_finish}, project.folder,
         lambda words: typer.echo(words, err=True),
     )  # fmt: skip
-    hooks.tell("on_finish", _result_dict(audit, verdict, accepted))
+    hooks.send("on_finish", _result_dict(audit, verdict, accepted))
     hooks.close(TIMEOUT)
 
 

@@ -195,7 +195,7 @@ def _print_cases(
             name: {"count": None, "about": QUEUES[name], "reason": reason}
             for name, reason in cases_by_queue.why_not.items()
         }
-        listed = [evidence.of(case).as_dict() for some in cases.values() for case in some]
+        listed = [evidence.with_evidence(case).as_dict() for some in cases.values() for case in some]
         typer.echo(json.dumps({"queues": queues, "cases": listed}, ensure_ascii=False, indent=1))
         return
     for some in cases.values():

@@ -1,1 +1,1 @@
-"""After labelling: certify a set, search it, and take a second look at doubtful labels."""
+"""Work after labelling: certify a set, search it, and review doubtful labels."""

@@ -1,8 +1,8 @@
-"""Accept the model's labels where an audit certifies them.
+"""Accept the model's labels for a set of items that an audit certifies.
 
 The model is frozen at one row of the log, a confidence threshold is chosen, and items above it
-are drawn at random and labelled without sight of the prediction. What the audit proves is
-`annotator.learn.finish`'s to say; here is where it is kept, resumed and put into the log.
+are drawn at random and labelled without sight of the prediction. `annotator.learn.audit` judges
+the audit; this module stores it, resumes it and writes its labels to the log.
 """
 
 from __future__ import annotations
@@ -39,50 +39,50 @@ _WRITTEN_AT_ONCE = 5000
 
 
 class _EntrySource(Protocol):
-    """A store, for its entries alone."""
+    """A store to read entries from."""
 
     def entries(self, after: int = 0) -> Iterator[Entry]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class AuditAttempt:
-    """One audit, as finish.json keeps it: enough to go on with it on another day."""
+    """An audit as finish.json stores it, complete enough to resume it later."""
 
     number: int
     seq: int
-    """The model knows the log up to this row."""
+    """The last row of the log that the model was trained on."""
     level: float
-    """The confidence that was asked for."""
+    """The confidence level of the certificate."""
     plan: AuditPlan
 
     @property
     def name(self) -> str:
-        """What marks its labels in the log."""
+        """The mark of its labels in the log."""
         return f"finish-{self.number}"
 
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """An attempt with the predictions that it is about."""
+    """An attempt with the predictions that it audits."""
 
     attempt: AuditAttempt
     project: ProjectFolder
     model: str
     accepted: dict[str, tuple[str, float]]
-    """Ref to predicted label and probability, in the random order in which to audit."""
+    """Ref to predicted label and probability, in the random order of the audit."""
 
     def verdict(self, state: LogState) -> AuditVerdict:
-        """What the labels so far prove. An item that was skipped counts as wrong."""
+        """Judge the audit by the labels so far. A skipped item counts as wrong."""
         audited = [(first, s[-1]) for s in state.standing.values() if (first := self._first(s))]
         audited.sort(key=lambda pair: pair[0].seq)
         wrong = [last.label != self.accepted[last.ref][0] for _, last in audited]
         return judge_audit(wrong, self.attempt.plan)
 
     def refs_to_ask(self, state: LogState) -> list[str]:
-        """The refs to label next: as many as certify if none of them is wrong."""
+        """Return the refs to label next: enough to certify if the model is right on all of them."""
         found = self.verdict(state)
         count = found.audited + (found.more or 0)
-        # What was labelled outside of the audit meanwhile is no longer the model's to label.
+        # An item that was labelled outside the audit meanwhile no longer needs the model's label.
         drawn = (ref for ref in self.accepted if self._askable(state.standing.get(ref, [])))
         return list(islice(drawn, count))
 
@@ -90,13 +90,14 @@ class Audit:
         return not stack or self._first(stack) is not None
 
     def accept(self, store: Store, state: LogState, at: float) -> int:
-        """Label everything accepted that nobody labelled, as the model's; how many.
+        """Write the model's labels for accepted items without a label; return their number.
 
-        In groups of 5,000, each whole or not at all: after a crash, call it again.
+        They are written in groups of 5,000, each group complete or not at all. After a crash, call
+        it again.
         """
         proof = self.verdict(state)
         if not proof.certified:
-            raise ProjectError("nothing is accepted before the audit has certified it")
+            raise ProjectError("The audit has not certified the model's labels yet.")
         extra = {
             "machine": True, "audit": self.attempt.name, "max_error": self.attempt.plan.max_error,
             "level": self.attempt.level, "bound": proof.bound, "audited": proof.audited,
@@ -123,7 +124,7 @@ class Audit:
         return count
 
     def _first(self, stack: list[Entry]) -> Entry | None:
-        """The decision that drew an item into this audit; a later one may have mended it."""
+        """Return the first decision on an item in this audit; a later one may have corrected it."""
         if stack[-1].ref not in self.accepted:
             return None
         name = self.attempt.name
@@ -139,13 +140,13 @@ def begin_audit(
     level: float,
     keep: bool = True,
 ) -> Audit:
-    """Go on with the audit under way for these aims, or plan a new one.
+    """Resume the audit with this error and level, or plan a new one.
 
-    Without `keep` a new plan is only looked at. A plan that nothing was labelled for spends no
-    confidence, and gives way to the next.
+    Without `keep` a new plan is not stored. A plan without labels uses no confidence, and the next
+    plan replaces it.
 
-    Raises `ProjectError` where no threshold spares any labels, or the project changed under an
-    audit; `FeatureError` without features.
+    Raises `ProjectError` if no threshold saves any labels, or if the project changed since the
+    audit began; `FeatureError` without features.
     """
     state = replay(store.entries())
     used = {entry.audit for stack in state.standing.values() for entry in stack}
@@ -170,7 +171,7 @@ def _plan_attempt(
     wanted = unlabelled_rows(fitted.refs, state)
     confidence = np.array([p.proba.max() for p in iter_predictions(fitted, wanted)])
     if not len(confidence):
-        raise ProjectError("no unlabelled item with features is left for the model to label")
+        raise ProjectError("There is no unlabelled item with features for the model to label.")
     drawn, size = _drawn_labels(fitted), len(confidence)
     found = plan_audit(confidence, drawn, size, max_error=max_error, level=level, attempt=number)
     if found is None:
@@ -184,35 +185,36 @@ def _plan_attempt(
 def _explain_no_plan(
     project: ProjectFolder, why: AuditShortfall, size: int, labels: int, max_error: float
 ) -> str:
-    """What is in the way of a certificate, and what it would take."""
+    """Return a message with the obstacle to a certificate and the ways around it."""
     folder = shell_quoted(project.folder)
-    said = (
-        f"no part of the {size:,} unlabelled items can be certified at {100 * max_error:g} % "
-        "with fewer labels than it holds:\n  "
+    message = (
+        f"An audit at {100 * max_error:g} % error would take more labels than it saves, for any "
+        f"part of the {size:,} unlabelled items.\n  "
     )
     if not why.surest:
-        said += (
-            f"an audit that finds no error takes {why.least_audit:,} labels; "
-            f"to label all {size:,}: annotator run {folder}"
+        message += (
+            f"Even an audit that finds no error takes {why.least_audit:,} labels.\n"
+            f"  Label all {size:,} items: annotator run {folder}"
         )
     else:
-        said += (
-            f"of the surest {why.surest:,}, {why.error:.1%} are expected to be wrong; an audit "
-            f"that finds no error takes {why.least_audit:,} labels\n  to label more"
+        message += (
+            f"The model is expected to be wrong on {why.error:.1%} of the {why.surest:,} items "
+            f"that it is surest of; even an audit that finds no error takes "
+            f"{why.least_audit:,} labels.\n  Label more items first"
         )
         if why.labels is not None and labels < why.labels < labels + size:
-            said += f", perhaps {why.labels - labels:,}, until the model is that good"
-        said += f": annotator run {folder}"
+            message += f", perhaps {why.labels - labels:,}, to improve the model"
+        message += f": annotator run {folder}"
     if (other := why.other) is not None:
-        said += (
-            f"\n  or allow a larger --max-error: {other.max_error:g} would accept {other.size:,} "
-            f"for some {other.expected_audit:,} labels"
+        message += (
+            f"\n  Or allow a larger error: --max-error {other.max_error:g} would accept "
+            f"{other.size:,} items for about {other.expected_audit:,} labels."
         )
-    return said
+    return message
 
 
 def _drawn_labels(fitted: FittedProject) -> DrawnLabels:
-    """How the labels were drawn, with out-of-sample probabilities for each."""
+    """Return the drawing probabilities of the labels with their out-of-sample predictions."""
     X, snapshot, model = fitted.labelled, fitted.snapshot, fitted.model
     proba = out_of_sample_proba(model, X, snapshot.y)
     known = model.unit_proba(X)
@@ -228,9 +230,9 @@ def _reopen_audit(project: ProjectFolder, store: _EntrySource, attempt: AuditAtt
             found[ref] = (fitted.classes[int(proba.argmax())], float(proba.max()))
     if len(found) != attempt.plan.size:
         raise ProjectError(
-            f"the features or refs of {make_printable(str(project.folder))} changed since its audit "
-            f"began: {len(found):,} items would be accepted, not {attempt.plan.size:,}; put them "
-            f"back, or begin again: rm {shell_quoted(_attempts_file(project))}"
+            f"The features or refs of {make_printable(str(project.folder))} changed since the "
+            f"audit began: it would accept {len(found):,} items, not {attempt.plan.size:,}. "
+            f"Restore them, or start a new audit: rm {shell_quoted(_attempts_file(project))}"
         )
     refs = list(found)
     order = audit_order(np.arange(len(refs)), project.settings.seed + attempt.number)
@@ -238,7 +240,7 @@ def _reopen_audit(project: ProjectFolder, store: _EntrySource, attempt: AuditAtt
 
 
 def undo_machine_labels(store: Store, state: LogState, annotator: str, at: float) -> int:
-    """Undo every label that a model gave; how many."""
+    """Undo every label that a model gave; return their number."""
     machine = [s[-1] for s in state.standing.values() if s[-1].by_machine]
     entries = (
         Entry(0, at, annotator, Action.UNDO, entry.ref, extra={"undoes": entry.seq})
@@ -261,7 +263,8 @@ def _read_attempts(file: Path) -> list[AuditAttempt]:
         return []
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ProjectError(
-            f"{make_printable(str(file))} cannot be read ({error}); to begin again: rm {shell_quoted(file)}"
+            f"{make_printable(str(file))} cannot be read: {error}. Start a new audit: "
+            f"rm {shell_quoted(file)}"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""A sitting of reviewing, without a screen: one case after the other, changed or confirmed."""
+"""A review session without a screen: one case after the other, changed or confirmed."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from annotator.session.session import LabelSession
 
 
 class AnsweredCase(NamedTuple):
-    """What a case came to."""
+    """A decided case and the rows of the log that its decision wrote."""
 
     case: ReviewCase
     entries: list[Entry]
 
 
 class Review:
-    """Offers the cases of one queue at a time. Belongs to its session's thread."""
+    """A review of one queue at a time; it belongs to its session's thread."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class Review:
         evidence: Evidence,
         queue: str | None = None,
     ) -> None:
-        """Begins with `queue`, or with the first one that has cases."""
+        """Start with `queue`, or with the first queue that has cases."""
         self.session, self.found, self._evidence = session, found, evidence
         self._shown: ReviewCase | None = None
         self._left = {name: list(cases) for name, cases in found.cases.items()}
@@ -40,37 +40,36 @@ class Review:
 
     @property
     def queues(self) -> dict[str, int]:
-        """Queue -> how many of its cases are left."""
+        """Queue to the number of cases left in it."""
         return {name: len(self._cases(name)) for name in self._left}
 
     @property
     def current(self) -> ReviewCase | None:
-        """The case to decide, with all that speaks for and against it; None at the end of the
-        queue."""
+        """The case to decide, with its evidence; None at the end of the queue."""
         case = next(iter(self._cases(self.queue)), None)
         if case is None:
             return None
         if self._shown is None or (self._shown.queue, self._shown.ref) != (case.queue, case.ref):
-            self._shown = self._evidence.of(case)
+            self._shown = self._evidence.with_evidence(case)
         return self._shown
 
     def upcoming(self, n: int) -> list[ReviewCase]:
-        """The next cases after the current one."""
+        """Return the `n` cases after the current one."""
         return self._cases(self.queue)[1 : n + 1]
 
     @property
     def done(self) -> int:
-        """Cases decided in this sitting."""
+        """The number of cases decided in this session."""
         return len(self._done)
 
     def choose(self, queue: str) -> None:
-        """Go on with another queue."""
+        """Continue with another queue."""
         self.queue = queue
 
     def answer(self, label: str, shown_ms: int | None = None) -> list[Entry]:
-        """Give the current case, or all of its group, this label.
+        """Label the current case, or all of its group.
 
-        Raises `StoreError`; the case stays current then.
+        Raises `StoreError` if it cannot be written; the case then stays current.
         """
         case = self.current
         if case is None:
@@ -78,10 +77,9 @@ class Review:
         return self._decide(case, dict.fromkeys(case.group or (case.ref,), label), shown_ms)
 
     def confirm(self, shown_ms: int | None = None) -> list[Entry]:
-        """Say that the current case is right as it is: its label stands, or it stays skipped.
+        """Confirm the current case: its label stands, or it stays skipped.
 
-        Writes nothing where there is nothing to confirm: an item that is open, or whose class the
-        project does not have any more.
+        Nothing is written for an open item, or one whose class the project no longer has.
         """
         case = self.current
         if case is None or not self.can_confirm(case):
@@ -90,7 +88,7 @@ class Review:
         return self._decide(case, {ref: label(ref) for ref in case.group or (case.ref,)}, shown_ms)
 
     def can_confirm(self, case: ReviewCase) -> bool:
-        """Whether there is anything to confirm."""
+        """Return True if the case has a decision to confirm."""
         session = self.session
         if case.label is None:
             return session.state.decision(case.ref) is not None
@@ -107,12 +105,12 @@ class Review:
             self._left[self.queue].append(cases[0])
 
     def undo(self) -> ReviewCase | None:
-        """Take back the last decision of this sitting; its case is current again."""
+        """Undo the last decision of this session; its case is current again."""
         if not self._done:
             return None
         last = self._done[-1]
         if [e.seq for e in self.session.undoable] != [e.seq for e in last.entries]:
-            return None  # something else of this annotator came after it, in another terminal
+            return None  # the same annotator decided something later, in another terminal
         self.session.undo()
         self._done.pop()
         self.queue = last.case.queue
@@ -131,7 +129,7 @@ class Review:
         return entries
 
     def _cases(self, queue: str) -> list[ReviewCase]:
-        """Those that still are as they were when they were found."""
+        """Return the cases of a queue that have not changed since they were found."""
         return [case for case in self._left.get(queue, ()) if self._stands(case)]
 
     def _stands(self, case: ReviewCase) -> bool:

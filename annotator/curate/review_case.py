@@ -1,4 +1,4 @@
-"""One item to look at again, and whether it has been looked at."""
+"""A case to review: an item with a doubtful label, the reason and the evidence."""
 
 from __future__ import annotations
 
@@ -9,72 +9,73 @@ from typing import Any
 from annotator.log.entries import Entry, LogState
 
 REVIEW = "review"
-"""picked_by of what a review writes, and the key in `extra` that names the queue."""
+"""The `picked_by` of a review's rows, and the key in `extra` that names the queue."""
 
 QUEUES: dict[str, str] = {
-    "gold": "known answers that somebody missed",
+    "gold": "known answers that a worker missed",
     "disagreements": "labelled differently by two annotators, or twice by one",
     "duplicates": "near-duplicates with different labels",
-    "errors": "likely label errors: the model, without this label, says otherwise",
+    "errors": "likely label errors: a model fitted without this label contradicts it",
     "neighbours": "labels that contradict their nearest labelled neighbours",
     "flagged": "flagged while labelling",
     "skipped": "skipped while labelling",
 }
-"""Name -> what is in it; in the order in which they are offered."""
+"""Queue to its description, in the order in which they are offered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """A labelled item, and how near it is."""
+    """A labelled item near another item."""
 
     ref: str
     label: str
     similarity: float
-    """Cosine of the features."""
+    """The cosine of the features."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewCase:
-    """An item with the reason for looking at it."""
+    """An item with the reason for its review."""
 
     queue: str
     ref: str
     label: str | None
-    """The label that it has; None for one that is skipped or open."""
+    """The label of the item; None if it is skipped or open."""
     by: str
-    """Who gave it, or who skipped it."""
+    """The annotator who labelled or skipped it."""
     reason: str
-    """In one line."""
+    """The reason in one line."""
     score: float = 0.0
-    """The higher, the sooner it is offered."""
+    """The doubt; cases with a higher score come first."""
     suggestion: str | None = None
-    """What the label might be instead."""
+    """A likely label instead."""
     proba: Mapping[str, float] | None = None
-    """What the model says that does not know this label."""
+    """The probabilities of a model fitted without this label."""
     neighbours: tuple[Neighbour, ...] = ()
     """The nearest labelled items, nearest first."""
     group: tuple[str, ...] = ()
-    """The labelled near-duplicates that an answer holds for, this one among them."""
+    """The labelled near-duplicates that get the same answer, this item included."""
     since: float = 0.0
-    """When that happened which makes it doubtful, if the log itself does not say so."""
+    """The time at which the item became doubtful, if the log does not hold it."""
 
     def as_dict(self) -> dict[str, Any]:
+        """Return the case as `annotator review --json` prints it."""
         found = {key: value for key, value in asdict(self).items() if key != "since"}
         found["group"] = list(self.group)
         return found
 
 
 def review_queue_of(entry: Entry) -> str | None:
-    """The queue from which a review wrote this row."""
+    """Return the queue of the review that wrote this row; None for other rows."""
     found = (entry.extra or {}).get(REVIEW)
     return found if isinstance(found, str) else None
 
 
 def is_settled(state: LogState, ref: str, queue: str, since: float = 0.0) -> bool:
-    """Whether a review from this queue has decided on `ref`, and nothing has happened after it.
+    """Return True if a review of this queue has decided on `ref`, and nothing changed since.
 
-    A label, a second opinion or a flag of a later time brings the item back, or something
-    outside of the log at `since` (seconds since the epoch).
+    A later label, second opinion or flag brings the item back, and so does an event outside the
+    log at `since` (seconds since the epoch).
     """
     stack = state.standing.get(ref, [])
     last = max((e for e in stack if review_queue_of(e) == queue), key=lambda e: e.seq, default=None)

@@ -1,7 +1,6 @@
-"""What speaks for and against the labels: a model that does not know them, and their neighbours.
+"""The evidence for and against labels: leave-one-out predictions and nearest labelled items.
 
-The probabilities are leave-one-out, exact for the ridge: none of them has seen the label that it
-is asked about.
+Each probability comes from a model fitted without the label in question; for ridge it is exact.
 """
 
 from __future__ import annotations
@@ -28,25 +27,26 @@ from annotator.project.project import ProjectFolder
 from annotator.session.predict import FittedProject, fit
 
 MARGIN = 0.3
-"""By so much another class must be likelier than the label to make it a likely error."""
+"""A label is a likely error if another class is likelier by more than this margin."""
 
 Rows = NDArray[np.int64]
 
 
 @dataclass(slots=True)
 class Evidence:
-    """Of the n labelled items that have features; empty, with the reason, where there are none."""
+    """The evidence on the n labelled items with features; empty, with the reason, without any."""
 
     refs: Sequence[str]
     classes: tuple[str, ...]
-    """What the model tells apart: sets of classes where an item may have several."""
+    """The classes of the model; in a multi-label project, sets of classes."""
     y: Rows
     """(n,) indices into the classes."""
     proba: NDArray[np.float64]
-    """(n, C), each row without its own label."""
+    """(n, C) leave-one-out probabilities."""
     unit: NDArray[np.float32]
-    """(n, d) unit rows."""
+    """(n, d) features as unit vectors."""
     why_not: str = ""
+    """The reason for empty evidence."""
     fitted: FittedProject | None = None
     _rows: dict[str, int] = field(default_factory=dict)
     _nearest: NearestLabelled | None = None
@@ -55,23 +55,23 @@ class Evidence:
         self._rows = {ref: row for row, ref in enumerate(self.refs)}
 
     def row(self, ref: str) -> int:
-        """The place of a labelled item, -1 for any other."""
+        """Return the row of a labelled item, -1 for any other item."""
         return self._rows.get(ref, -1)
 
     @property
     def nearest(self) -> NearestLabelled:
-        """Found when first asked for: 10,000 labels take some two seconds."""
+        """The nearest labelled items of each labelled item; 10,000 labels take about 2 s."""
         if self._nearest is None:
             self._nearest = find_nearest_labelled(self.unit, np.arange(len(self.y)))
         return self._nearest
 
     def contradictions(self) -> Rows:
-        """(n,) how many of the K nearest labelled items confidently have another class."""
+        """Return (n,) the number of the K nearest labelled items confidently of another class."""
         near = self.nearest.rows
         return count_opposing(self.y, self.proba, np.arange(len(self.y)), near)
 
-    def says(self, ref: str) -> dict[str, float] | None:
-        """The model's probabilities for any item with features."""
+    def probabilities(self, ref: str) -> dict[str, float] | None:
+        """Return the model's probabilities for an item; None without features."""
         row = self.row(ref)
         if row >= 0:
             return self._named(self.proba[row])
@@ -81,7 +81,7 @@ class Evidence:
         return self._named(self.fitted.model.unit_proba(vector[None])[0])
 
     def neighbours(self, ref: str) -> tuple[Neighbour, ...]:
-        """The K nearest labelled items of any item with features."""
+        """Return the K nearest labelled items of an item; none without features."""
         row = self.row(ref)
         if row >= 0 and self._nearest is not None:
             rows, cosines = self._nearest.rows[row], self._nearest.cosines[row]
@@ -96,19 +96,22 @@ class Evidence:
         else:
             return ()
         return tuple(
-            Neighbour(self.refs[int(at)], self.classes[int(self.y[at])], round(float(cosine), 4))
-            for at, cosine in zip(rows, cosines, strict=True)
+            Neighbour(
+                self.refs[int(near)], self.classes[int(self.y[near])], round(float(cosine), 4)
+            )
+            for near, cosine in zip(rows, cosines, strict=True)
         )
 
-    def of(self, case: ReviewCase) -> ReviewCase:
-        """The case with what the model and the neighbours say."""
-        return replace(case, proba=self.says(case.ref), neighbours=self.neighbours(case.ref))
+    def with_evidence(self, case: ReviewCase) -> ReviewCase:
+        """Return the case with its probabilities and neighbours."""
+        proba = self.probabilities(case.ref)
+        return replace(case, proba=proba, neighbours=self.neighbours(case.ref))
 
     def _named(self, proba: NDArray[Any]) -> dict[str, float]:
         return {name: round(float(p), 4) for name, p in zip(self.classes, proba, strict=True)}
 
     def _vector(self, ref: str) -> NDArray[np.float32] | None:
-        """(d,) of an item without a label."""
+        """Return the unit vector (d,) of an item without a label."""
         if self.fitted is None:
             return None
         pool_row = self.fitted.refs.find(ref)
@@ -117,9 +120,9 @@ class Evidence:
 
 
 def gather_evidence(project: ProjectFolder, state: LogState) -> Evidence:
-    """Fit the project's model on what people have labelled.
+    """Fit the project's model on the labels by people.
 
-    Without features, or with labels of one class only, the evidence is empty and says why.
+    Without features, or with labels of one class only, the evidence is empty and has a reason.
     """
     classes = project.settings.names
     try:
@@ -138,14 +141,14 @@ def gather_evidence(project: ProjectFolder, state: LogState) -> Evidence:
 def find_likely_errors(
     y: Rows, proba: NDArray[np.float64]
 ) -> tuple[Rows, Rows, NDArray[np.float64]]:
-    """Which labels are likely wrong: their rows, the classes instead, and by which margin.
+    """Find likely label errors; return their rows, the likelier classes and the margins.
 
-    A label is suspected where another class is likelier by MARGIN, or where the rule of confident
-    learning says so (Northcutt, Jiang & Chuang 2021, arXiv:1911.00068): another class reaches the
-    mean that items labelled with it have for it, and is the likeliest that does. That rule alone
-    passes over half of what lies near the mean; the margin alone is never reached among many
-    classes. Ordered by the margin, highest first. A class with a single label is left out:
-    without it the model does not know the class.
+    A label is suspected if another class is likelier by `MARGIN`, or by the rule of confident
+    learning (Northcutt, Jiang & Chuang 2021, arXiv:1911.00068): another class reaches the mean
+    probability of the items labelled with it, and is the likeliest class that does. The rule
+    alone misses half of the errors near the mean; the margin alone is never reached with many
+    classes. The largest margin comes first. A class with a single label is left out: without
+    that label the model does not know the class.
     """
     n, C = proba.shape
     if not n:

@@ -1,4 +1,4 @@
-"""The queues: which items are doubtful, why, and how much."""
+"""The review queues: doubtful items, each with a reason and a score."""
 
 from __future__ import annotations
 
@@ -21,21 +21,22 @@ from annotator.project.project import ProjectFolder
 
 @dataclass(frozen=True, slots=True)
 class ReviewQueues:
-    """What there is to review."""
+    """The cases to review, queue by queue."""
 
     cases: Mapping[str, Sequence[ReviewCase]]
-    """Queue -> its cases, the most doubtful first; a queue that cannot be made is not there."""
+    """Queue to its cases, the most doubtful first; a queue that cannot be made is missing."""
     why_not: Mapping[str, str] = field(default_factory=dict)
-    """Queue -> what keeps it from being made."""
+    """Queue to the reason why it cannot be made."""
 
     @property
     def counts(self) -> dict[str, int]:
+        """Queue to its number of cases."""
         return {queue: len(cases) for queue, cases in self.cases.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class QueueInputs:
-    """All that the queues are made of."""
+    """The inputs of all queues."""
 
     state: LogState
     evidence: Evidence
@@ -55,7 +56,7 @@ def find_cases(
     prints: Fingerprints,
     queues: Sequence[str] = tuple(QUEUES),
 ) -> ReviewQueues:
-    """The cases of `queues` that no review has settled."""
+    """Find the cases of `queues` that no review has settled."""
     gold = tuple(gold_answers(project, store)) if "gold" in queues else ()
     material = QueueInputs(state, evidence, prints, gold)
     cases, why_not = {}, {}
@@ -70,7 +71,7 @@ def find_cases(
 
 
 def _flagged(material: QueueInputs) -> Iterator[ReviewCase]:
-    """The latest flag first."""
+    """Yield flagged items, the latest flag first."""
     for ref, flag in material.state.flagged.items():
         notes = material.state.notes.get(ref, [])
         note = f": {notes[-1].note}" if notes else ""
@@ -80,7 +81,7 @@ def _flagged(material: QueueInputs) -> Iterator[ReviewCase]:
 
 
 def _skipped(material: QueueInputs) -> Iterator[ReviewCase]:
-    """The oldest skip first."""
+    """Yield skipped items, the oldest skip first."""
     for ref, stack in material.state.standing.items():
         if stack[-1].action is Action.SKIP:
             notes = material.state.notes.get(ref, [])
@@ -91,7 +92,7 @@ def _skipped(material: QueueInputs) -> Iterator[ReviewCase]:
 
 
 def _disagreements(material: QueueInputs) -> Iterator[ReviewCase]:
-    """Those with the most labels against the one that counts first."""
+    """Yield items with different labels, those with most labels against the standing one first."""
     state = material.state
     several = {ref for ref, stack in state.standing.items() if len(stack) > 1}
     for ref in sorted(several | state.opinions.keys()):
@@ -117,7 +118,8 @@ def _errors(material: QueueInputs) -> Iterator[ReviewCase]:
         assert decision is not None
         name, own = evidence.classes[suspect], evidence.proba[row, evidence.y[row]]
         reason = (
-            f"without this label the model says {name} {_format_chance(evidence.proba[row, suspect])}, "
+            f"without this label the model predicts {name} "
+            f"{_format_chance(evidence.proba[row, suspect])}, "
             f"{decision.label} {_format_chance(own)}"
         )
         case = _make_case("errors", decision, reason, float(margin))
@@ -125,7 +127,7 @@ def _errors(material: QueueInputs) -> Iterator[ReviewCase]:
 
 
 def _format_chance(p: float) -> str:
-    """Never 0 or 100 %, which no model can know."""
+    """Return a probability as a percentage, but never as 0 or 100 %: no model is that certain."""
     return "<1 %" if p < 0.005 else ">99 %" if p > 0.995 else f"{100 * p:.0f} %"
 
 
@@ -137,9 +139,9 @@ def _neighbours(material: QueueInputs) -> Iterator[ReviewCase]:
         assert decision is not None
         near = evidence.nearest.rows[row]
         others = Counter(
-            evidence.classes[int(evidence.y[at])]
-            for at in near
-            if evidence.y[at] != evidence.y[row]
+            evidence.classes[int(evidence.y[neighbour])]
+            for neighbour in near
+            if evidence.y[neighbour] != evidence.y[row]
         )
         name, count = others.most_common(1)[0]
         reason = f"{count} of the {len(near)} nearest labelled items are {name}"
@@ -149,7 +151,7 @@ def _neighbours(material: QueueInputs) -> Iterator[ReviewCase]:
 
 
 def _duplicates(material: QueueInputs) -> Iterator[ReviewCase]:
-    """One case a group: the label that most others of the group, or the model, contradict."""
+    """Yield a case for each group of near-duplicates: the label with most contradiction."""
     state, refs = material.state, material.prints.refs
     labelled = [ref for ref in state.standing if state.label(ref) is not None]
     rows = refs.rows(labelled)
@@ -167,7 +169,7 @@ def _duplicates(material: QueueInputs) -> Iterator[ReviewCase]:
 def _group_case(material: QueueInputs, members: list[str], votes: Counter[str]) -> ReviewCase:
     def doubt(ref: str) -> float:
         label = str(material.state.label(ref))
-        return (material.evidence.says(ref) or {}).get(label, 0.0) + votes[label]
+        return (material.evidence.probabilities(ref) or {}).get(label, 0.0) + votes[label]
 
     odd = min(members, key=doubt)
     decision = material.state.decision(odd)
@@ -180,20 +182,20 @@ def _group_case(material: QueueInputs, members: list[str], votes: Counter[str]) 
 
 
 def _gold(material: QueueInputs) -> Iterator[ReviewCase]:
-    """One case an item, however many missed it: the known answer itself may be wrong."""
+    """Yield a case for each known answer that workers missed: the answer itself may be wrong."""
     missed: dict[str, list[GoldAnswer]] = {}
     for answer in material.gold:
         if not answer.right:
             missed.setdefault(answer.ref, []).append(answer)
     for ref, answers in missed.items():
-        one = answers[-1]
+        last = answers[-1]
         decision = material.state.decision(ref)
-        known = decision or Entry(0, one.at / 1000, "", Action.LABEL, ref)
+        known = decision or Entry(0, last.at / 1000, "", Action.LABEL, ref)
         workers = len({answer.worker for answer in answers})
-        verb = "left it out as" if one.wanted else "selected it as"
-        reason = f"known answer: {workers} worker{'s' * (workers > 1)} {verb} {one.asked}"
+        verb = "did not select it as" if last.wanted else "selected it as"
+        reason = f"known answer: {workers} worker{'s' * (workers > 1)} {verb} {last.asked}"
         case = _make_case("gold", known, reason, float(workers))
-        yield replace(case, since=one.at / 1000, suggestion=None if one.wanted else one.asked)
+        yield replace(case, since=last.at / 1000, suggestion=None if last.wanted else last.asked)
 
 
 _FINDERS: Mapping[str, Callable[[QueueInputs], Iterator[ReviewCase]]] = {

@@ -1,8 +1,9 @@
-"""Search: items by file name, class, state, likeness to another item, or words.
+"""A search for items by file name, class, state, similarity to another item, or words.
 
-A query is terms with spaces between them; all must hold. `part` of a name or a glob such as
-`*_top.jpg`; `label:crack`; `open`, `labelled`, `skipped`, `flagged`; `by:ana`; `like:REF` (or
-`like:` for the item on screen); `text:"rusty edge"`. A minus in front turns a term round.
+A query has terms separated by spaces; an item must match all of them. A term is `part` of a name
+or a glob such as `*_top.jpg`; `label:crack`; `open`, `labelled`, `skipped`, `flagged`; `by:ana`;
+`like:REF` (or `like:` for the item on screen); `text:"rusty edge"`. A minus in front negates a
+term.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from annotator.session.pool_features import PoolFeatures
 ITEM_STATES = ("open", "labelled", "skipped", "flagged")
 TERM_KINDS = ("name", "label", "class", "by", "like", "text")
 RANKING_KINDS = ("like", "text")
-"""The kinds that say in which order; all others say whether."""
+"""The kinds of terms that order the items; all others filter them."""
 _IN_A_BOX = frozenset(f"{BOX_MARK}0123456789,.".encode())
 _TAIL = rb"(?:" + BOX_MARK.encode() + rb"[0-9.,]+|#)?$"
 
@@ -36,7 +37,7 @@ Mask = NDArray[np.bool_]
 
 
 class QueryTerm(NamedTuple):
-    """One condition."""
+    """A term of a query."""
 
     kind: str
     """One of `TERM_KINDS`, or "state"."""
@@ -46,24 +47,25 @@ class QueryTerm(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SearchResults:
-    """What a query found."""
+    """The items that a query found."""
 
     rows: NDArray[np.int64]
-    """(k,) pool rows: the best first where they are ranked, else in the pool's order."""
+    """(k,) pool rows: the best first if they are ranked, else in the pool's order."""
     scores: NDArray[np.float32] | None
-    """(k,) cosines; None where nothing ranks them."""
+    """(k,) cosines; None if the rows are not ranked."""
     total: int
+    """The number of matches, also those beyond the limit."""
 
 
 def parse_query(query: str) -> tuple[QueryTerm, ...]:
-    """The terms of a query. Raises `QueryError` for one that makes no sense."""
+    """Return the terms of a query. Raises `QueryError` for a malformed query."""
     try:
         words = shlex.split(query)
     except ValueError as error:
-        raise QueryError(f"{make_printable(query)}: {error}; close the quotation mark") from error
+        raise QueryError(f"{make_printable(query)}: {error}. Close the quotation mark.") from error
     terms = tuple(_parse_term(word) for word in words)
     if not terms:
-        raise QueryError("nothing to search for: a part of a file name, label:NAME, open …")
+        raise QueryError("The query is empty. Give a part of a file name, label:NAME, open …")
     return terms
 
 
@@ -76,14 +78,14 @@ def _parse_term(word: str) -> QueryTerm:
     if not colon or kind not in TERM_KINDS:
         return QueryTerm("name", word, negated)
     if not value and kind != "like":
-        raise QueryError(f"{kind}: lacks what it should be; write {kind}:SOMETHING")
+        raise QueryError(f"{kind}: has no value. Write {kind}:SOMETHING.")
     if negated and kind in RANKING_KINDS:
-        raise QueryError(f"-{kind}: ranks nothing; leave the minus out")
+        raise QueryError(f"-{kind}: cannot be negated. Leave the minus out.")
     return QueryTerm("label" if kind == "class" else kind, value, negated)
 
 
 class Searcher:
-    """Searches one pool. Keeps what makes the next search quick."""
+    """A search of a pool, with caches that make the next search quick."""
 
     def __init__(
         self,
@@ -92,7 +94,7 @@ class Searcher:
         tower: Callable[[str], Callable[[str], NDArray[np.float32]]] = TextTower,
         folder: str = "PROJECT",
     ) -> None:
-        """`tower` makes of an extractor's name what turns words into features."""
+        """Search `refs`; `tower` maps an extractor's name to a function from words to features."""
         self.refs, self.features, self._folder = refs, features, make_printable(shlex.quote(folder))
         self._tower, self._towers = tower, dict[str, Callable[[str], NDArray[np.float32]]]()
         self._nearest: CosineIndex | None = None
@@ -107,10 +109,10 @@ class Searcher:
         current: str | None = None,
         classes: tuple[str, ...] = (),
     ) -> SearchResults:
-        """The items that fulfil `query`, at most so many; `current` is what `like:` means.
+        """Return at most `limit` items that match `query`; `current` is the item of a bare `like:`.
 
-        Raises `QueryError` for a query that makes no sense here, `FeatureError` and
-        `ExtraMissing` for one that takes other features or weights.
+        Raises `QueryError` for a query that this project cannot answer, `FeatureError` and
+        `ExtraMissing` for a query that needs other features or weights.
         """
         terms = parse_query(query)
         return self.rank(terms, self.conditions(terms, state, classes), limit, current)
@@ -118,7 +120,7 @@ class Searcher:
     def conditions(
         self, terms: Sequence[QueryTerm], state: LogState, classes: tuple[str, ...]
     ) -> Mask:
-        """(n,) the items that fulfil the terms that rank nothing."""
+        """Return (n,) the items that match all filtering terms."""
         mask = np.ones(len(self.refs), bool)
         for term in terms:
             if term.kind not in RANKING_KINDS:
@@ -132,7 +134,7 @@ class Searcher:
         limit: int | None = None,
         current: str | None = None,
     ) -> SearchResults:
-        """The items of `mask` (n,), by likeness where a term asks for it. Looks at no labels."""
+        """Return the items of `mask` (n,), ordered by the ranking terms if there are any."""
         ranking = [term for term in terms if term.kind in RANKING_KINDS]
         if not ranking:
             rows = np.flatnonzero(mask)
@@ -158,7 +160,7 @@ class Searcher:
         return self._mask(ref for ref in state.standing if state.label(ref) == label)
 
     def _mask(self, refs: Iterable[str], others: bool = False) -> Mask:
-        """(n,) the rows of `refs`, or all `others`."""
+        """Return (n,) True for the rows of `refs`, or with `others` for all other rows."""
         rows = self.refs.rows(list(refs))
         return self._rows_mask(rows[rows >= 0]) ^ others
 
@@ -168,19 +170,19 @@ class Searcher:
         return mask
 
     def _named(self, name: str) -> NDArray[np.int64]:
-        """Rows whose file name fits a glob, or holds a text in whatever case."""
+        """Return the rows whose file name matches a glob, or contains a text in any case."""
         wanted = name.lower().encode("utf-8", "surrogateescape")
         if any(sign in name for sign in "*?["):
             return self._globbed(wanted)
         rows = self.refs.match_rows(re.compile(re.escape(wanted)), lower=True)
-        if _IN_A_BOX.issuperset(wanted):  # it may stand in the box, which is no part of the name
+        if _IN_A_BOX.issuperset(wanted):  # the match may be in the box, not in the name
             paths = (split_ref(self.refs[row])[0] for row in rows.tolist())
             inside = [name.lower() in path.lower() for path in paths]
             rows = rows[np.array(inside, bool)]
         return rows
 
     def _globbed(self, wanted: bytes) -> NDArray[np.int64]:
-        """By the rarest plain part first: few lines have it, mostly."""
+        """Return the rows that match a glob; the rarest plain part of it narrows them first."""
         glob = _compile_glob(wanted)
         plain = min(re.split(rb"\[.[^]]*\]|[*?\[]", wanted), key=self.refs.count)
         if self.refs.count(plain) > len(self.refs) // 10:
@@ -191,11 +193,11 @@ class Searcher:
     # --- likeness
 
     def _scores(self, term: QueryTerm, current: str | None) -> NDArray[np.float32]:
-        """(n,) cosines of the pool rows; -inf for those without features."""
+        """Return (n,) the cosines of the pool rows; -inf for rows without features."""
         if self.features is None:
             raise FeatureError(
-                f"{term.kind}: needs features, and there are none yet: annotator features "
-                f"{self._folder}"
+                f"{term.kind}: needs features, and there are none yet. Compute them: "
+                f"annotator features {self._folder}"
             )
         store, wants = self.features.store, term.kind
         vector = self._words(store, term.value) if wants == "text" else self._like(term, current)
@@ -206,9 +208,9 @@ class Searcher:
         if self.features.available is not None:
             scores[~self.features.available] = -np.inf
         if len(scores) != len(self._rows) or (self._rows != np.arange(len(scores))).any():
-            there = self._rows >= 0  # rows of another order, or not of all items
+            there = self._rows >= 0  # the features have another order, or lack some items
             scores = np.where(there, scores[np.where(there, self._rows, 0)], np.float32(-np.inf))
-        if term.kind == "like":  # every item is like itself: that says nothing
+        if term.kind == "like":  # leave out the item itself
             scores[self._row(term, current)] = -np.inf
         return scores
 
@@ -228,42 +230,45 @@ class Searcher:
         assert self.features is not None
         vector = self.features.vector(row)
         if vector is None:
-            raise FeatureError(f"{make_printable(self.refs[row])} has no features yet")
+            raise FeatureError(
+                f"{make_printable(self.refs[row])} has no features yet. Compute them: "
+                f"annotator features {self._folder}"
+            )
         return vector
 
     def _row(self, term: QueryTerm, current: str | None) -> int:
-        """The row that `like:` means: a ref, or the only item with such a name."""
+        """Return the row of a `like:` term: a ref, or the only item with a matching name."""
         wanted = term.value or current
         if not wanted:
-            raise QueryError("like: of what? write like:REF")
+            raise QueryError("like: has no item. Write like:REF.")
         row = self.refs.find(wanted)
         if row >= 0:
             return row
         rows = self._named(wanted)
         if len(rows) == 1:
             return int(rows[0])
-        many = f"{len(rows):,} items" if len(rows) else "no item"
-        raise QueryError(f"like:{make_printable(wanted)} names {many}; write one whole ref")
+        count = f"{len(rows):,} items" if len(rows) else "no item"
+        raise QueryError(f"like:{make_printable(wanted)} matches {count}. Write a full ref.")
 
 
 def _compile_glob(wanted: bytes) -> re.Pattern[bytes]:
-    """A glob for the last part of a path, or, where it has a slash, for the whole path."""
+    """Compile a glob for the last part of a path, or for the whole path if it has a slash."""
     whole = b"/" in wanted
-    open_ = not whole and wanted.startswith(b"*")  # then it may begin anywhere in the last part
+    open_ = not whole and wanted.startswith(b"*")  # then it may start anywhere in the last part
     wanted = wanted.lstrip(b"*") if open_ else wanted
     any_ = rb"[^\n]" if whole else rb"[^\n/]"
-    parts, at = [], 0
-    while at < len(wanted):
-        sign, at = wanted[at : at + 1], at + 1
-        end = wanted.find(b"]", at + 1)
+    parts, place = [], 0
+    while place < len(wanted):
+        sign, place = wanted[place : place + 1], place + 1
+        end = wanted.find(b"]", place + 1)
         if sign == b"*":
             parts.append(any_ + b"*")
         elif sign == b"?":
             parts.append(any_)
         elif sign == b"[" and end > 0:
-            inner = wanted[at:end].replace(b"\\", b"\\\\").replace(b"[", b"\\[")
+            inner = wanted[place:end].replace(b"\\", b"\\\\").replace(b"[", b"\\[")
             parts.append(b"[" + (b"^" + inner[1:] if inner[:1] == b"!" else inner) + b"]")
-            at = end + 1
+            place = end + 1
         else:
             parts.append(re.escape(sign))
     start = b"" if open_ else b"^" if whole else rb"^(?:[^\n]*/)?"
@@ -271,11 +276,11 @@ def _compile_glob(wanted: bytes) -> re.Pattern[bytes]:
         return re.compile(start + b"".join(parts) + _TAIL, re.MULTILINE)
     except re.error as error:
         text = make_printable(wanted.decode("utf-8", "replace"))
-        raise QueryError(f"{text} is no glob ({error}); * ? and [a-z] are known") from error
+        raise QueryError(f"{text} is not a glob: {error}. Use * ? and [a-z].") from error
 
 
 def _refs_in_state(state: LogState, name: str) -> Iterable[str]:
-    """The refs in a state; for open the others, those that were answered."""
+    """Return the refs in a state; for "open" the refs that are not: those answered."""
     if name == "flagged":
         return state.flagged
     if name == "open":
@@ -285,7 +290,7 @@ def _refs_in_state(state: LogState, name: str) -> Iterable[str]:
 
 
 def _refs_by(state: LogState, name: str) -> set[str]:
-    """What somebody labelled or skipped, second opinions among it."""
+    """Return the refs that an annotator labelled or skipped, with second opinions."""
     return {
         ref
         for kept in (state.standing, state.opinions)
@@ -295,7 +300,7 @@ def _refs_by(state: LogState, name: str) -> set[str]:
 
 
 def _find_class(name: str, state: LogState, classes: tuple[str, ...]) -> str:
-    """The class of a name, in whatever case. Raises `QueryError` with those there are."""
+    """Return the class of a name in any case. Raises `QueryError` that lists the classes."""
     known = list(dict.fromkeys([*classes, *(label for label in state.counts if label)]))
     if name in known:
         return name
@@ -303,4 +308,4 @@ def _find_class(name: str, state: LogState, classes: tuple[str, ...]) -> str:
     if len(alike) == 1:
         return alike[0]
     names = make_printable(", ".join(known))
-    raise QueryError(f"{make_printable(name)} is not a class; the classes are {names}")
+    raise QueryError(f"{make_printable(name)} is not a class. The classes are {names}.")

@@ -47,7 +47,7 @@ async def test_labelled_items_show_their_label_and_can_be_changed(
     async with opened(project, size=WIDE) as desk:
         await _type(desk, "label:red")
         await _shown(desk)
-        assert dict(desk.app.screen.board.marks) == {"03.png": "red", "04.png": "red"}
+        assert dict(desk.app.screen.selection.marks) == {"03.png": "red", "04.png": "red"}
         await desk.pilot.press("2")  # the item under the cursor, or all selected without a class
         await desk.pilot.press("enter")
         await desk.until(lambda: len(log(project)) == 3)
@@ -60,13 +60,13 @@ async def test_what_cannot_be_searched_is_said_and_the_question_stays(
 ) -> None:
     async with opened(make(6), size=WIDE) as desk:
         await _type(desk, "label:none")
-        await desk.sees("the classes are red, blue")
+        await desk.sees("The classes are red, blue")
         await desk.pilot.press("escape")
         await _type(desk, "like:")
         await desk.sees("annotator features")
         await desk.pilot.press("escape")
         await _type(desk, "nowhere")
-        await desk.sees("nothing is found")
+        await desk.sees("Nothing was found")
         await desk.pilot.press("escape")
         await desk.until(lambda: desk.app.screen is desk.app.label_screen)
 
