@@ -205,7 +205,7 @@ def test_done_images_are_remembered_for_the_same_options_alone(project: ProjectF
 
 def test_images_elsewhere_are_refused(project: ProjectFolder, tmp_path: Path) -> None:
     (tmp_path / "others").mkdir()
-    with pytest.raises(ProjectError, match="--project another folder"):
+    with pytest.raises(ProjectError, match="another folder with --project"):
         open_proposal_project(tmp_path / "others", project.folder)
 
 

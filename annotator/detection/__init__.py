@@ -1,1 +1,1 @@
-"""What finds boxes: detectors, faces, object discovery; and clusters of items."""
+"""Models that find boxes: detectors, faces, object discovery; and clusters of items."""

@@ -1,4 +1,4 @@
-"""Faces upright and of one size: what descriptors of faces were trained on.
+"""Faces upright and of one size, as descriptors of faces were trained on.
 
 The landmarks of a face are laid over those of the ArcFace template of 112 x 112 pixels (Deng et
 al., CVPR 2019) by the similarity transform with the least squared error: Umeyama, "Least-squares
@@ -40,8 +40,11 @@ Pixels = NDArray[np.uint8]
 def fit_similarity(
     points: NDArray[np.floating[Any]], target_points: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """(2, 3) the turn, scale and shift, without mirroring, that brings `points` (p, 2) nearest
-    to `to` (p, 2). Raises `ValueError` for points that all lie in one place."""
+    """Fit the similarity transform (2, 3) from `points` (p, 2) to `target_points` (p, 2).
+
+    It turns, scales and shifts without mirroring. Raises `ValueError` for points that all lie in
+    one place.
+    """
     start, aim = np.asarray(points, np.float64), target_points
     middle, centre = start.mean(axis=0), aim.mean(axis=0)
     moved, wanted = start - middle, aim - centre
@@ -57,10 +60,10 @@ def fit_similarity(
 
 
 def align_face(picture: Pixels, points: NDArray[np.floating[Any]], side: int = FACE_SIDE) -> Pixels:
-    """(side, side, 3) the face with these landmarks (5, 2), black beyond the picture's edges.
+    """Cut out the face (side, side, 3) with these landmarks (5, 2), black beyond the picture.
 
-    A face larger than the template is made smaller first: plain interpolation of every n-th
-    pixel would show it in grains. Raises `ValueError` for landmarks in one place.
+    A face larger than the template is made smaller first, because plain interpolation of every
+    n-th pixel would be grainy. Raises `ValueError` for landmarks in one place.
     """
     import cv2
 
@@ -77,7 +80,7 @@ def align_face(picture: Pixels, points: NDArray[np.floating[Any]], side: int = F
 def _shrink_around(
     picture: Pixels, points: NDArray[np.float64], factor: int
 ) -> tuple[Pixels, NDArray[np.float64]]:
-    """The part around the landmarks, `times` smaller by averaging; and where they are in it."""
+    """Return the part around the landmarks, averaged to a `factor`-th, and the landmarks in it."""
     import cv2
 
     height, width = picture.shape[:2]
@@ -108,7 +111,7 @@ class AlignedFaces:
     faces: NDArray[np.uint8]
     """(n, 112, 112, 3) RGB."""
     faults: dict[str, str]
-    """Ref to why there is no such face."""
+    """Ref of each face that could not be aligned, to the reason."""
 
 
 def align_faces(
@@ -118,7 +121,10 @@ def align_faces(
     max_pixels: int = MAX_PIXELS,
     workers: int | None = None,
 ) -> Iterator[AlignedFaces]:
-    """The faces of each image below `root`: path to its refs and their landmarks."""
+    """Yield the aligned faces of each image below `root`.
+
+    `images` maps a path to the refs of its faces and their landmarks.
+    """
     threads = workers or min(32, len(os.sched_getaffinity(0)))
 
     def read(path: str) -> AlignedFaces:
@@ -152,7 +158,7 @@ def _read_faces(
 
 
 def save_face_crops(faces: AlignedFaces, folder: Path, name: Callable[[str], str]) -> list[Path]:
-    """Each face as a PNG named by `name(ref)`; existing files give way."""
+    """Save each face as a PNG named `name(ref)`, over a file that is there; return the files."""
     from PIL import Image
 
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,8 @@
-"""What object discovery looks at: a feature for each patch of an image, of any network.
+"""The input of object discovery: a feature for each patch of an image, from any network.
 
-Of a vision transformer the keys of its last attention layer (LOST, section 4.2, uses those of
-DINO v1); of a convolutional network the deepest feature map with a stride of 16 pixels or less,
-with each channel's mean over the image taken away: its raw features all point the same way.
+A vision transformer gives the keys of its last attention layer (LOST, section 4.2, uses those of
+DINO v1). A convolutional network gives the deepest feature map with a stride of 16 pixels or less,
+minus each channel's mean over the image, because its raw features all point the same way.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ BACKBONES = {
     "dino-resnet50": ("Ramos-Ramos/dino-resnet-50", "94 MB"),
     "resnet50": ("microsoft/resnet-50", "103 MB"),
 }
-"""Short names: the Hugging Face id, and about how much is downloaded."""
+"""Short name to the Hugging Face id and the approximate size of the download."""
 
 MAX_PATCHES = 3600
-"""Larger images are looked at smaller: correlations and attention grow with its square."""
+"""Larger images are made smaller: correlations and attention grow with its square."""
 MIN_PATCHES = 196
-"""Smaller images are enlarged: this is what most networks were trained on."""
+"""Smaller images are enlarged: most networks were trained on this number."""
 MAP_STRIDE = 16
 
 
@@ -44,14 +44,17 @@ class PatchNetwork:
     def __init__(
         self, name: str = DEFAULT_BACKBONE, *, device: str = "auto", dtype: str = "auto"
     ) -> None:
-        """Raises `ExtraMissing` for absent packages or weights, else `FeatureError`."""
+        """Open the network.
+
+        Raises `ExtraMissing` for absent packages or weights, else `FeatureError`.
+        """
         self._torch = require_package("torch", alternative="")
         require_package("transformers", alternative="")
         folder = find_weights(name, BACKBONES, alternative="")
         self.name = name
         self._device = choose_device(self._torch, device)
         self._dtype = choose_dtype(self._torch, dtype, self._device)
-        self.half = self._dtype != self._torch.float32
+        self.half_precision = self._dtype != self._torch.float32
         model, self._processor = _open_backbone(name, folder)
         self._model = model.to(self._device, self._dtype).eval()
         self._keys: Any = None
@@ -62,16 +65,18 @@ class PatchNetwork:
         self.patch = _patch(self._model.config) if self.is_transformer else MAP_STRIDE
         self._options = _options(self._model, self.is_transformer)
 
-    def input_size(self, size: tuple[int, int], most: int = MAX_PATCHES) -> tuple[int, int]:
-        """The (width, height) at which to look at an image of this size: whole patches, its
-        aspect kept as far as these allow."""
+    def input_size(self, size: tuple[int, int], max_patches: int = MAX_PATCHES) -> tuple[int, int]:
+        """Return the (width, height) to resize an image of (width, height) to, in whole patches.
+
+        The aspect is kept as far as these allow.
+        """
         patches = size[0] * size[1] / self.patch**2
-        scale = math.sqrt(np.clip(patches, MIN_PATCHES, most) / patches) / self.patch
+        scale = math.sqrt(np.clip(patches, MIN_PATCHES, max_patches) / patches) / self.patch
         across, down = (max(1, round(side * scale)) for side in size)
         return across * self.patch, down * self.patch
 
     def __call__(self, picture: Pixels) -> PatchFeatures:
-        """The features of (height, width, 3) pixels of a size that `look_size` gave."""
+        """Compute the features of (height, width, 3) pixels, of a size that `input_size` gave."""
         values = self._processor(
             picture, do_resize=False, do_center_crop=False, return_tensors="np"
         )
@@ -90,8 +95,8 @@ class PatchNetwork:
         before = len(keys) - h * w  # the class token, registers
         if before < 0:
             raise FeatureError(
-                f"{make_printable(self.name)} has fewer tokens than patches; name a plain vision "
-                "transformer such as facebook/dino-vits16, or a convolutional network"
+                f"{make_printable(self.name)} has fewer tokens than patches. Use a plain vision "
+                "transformer such as facebook/dino-vits16, or a convolutional network."
             )
         return np.asarray(keys[before:].reshape(h, w, -1))
 
@@ -100,9 +105,9 @@ class PatchNetwork:
         fine = [state for state in states if batch.shape[-1] <= MAP_STRIDE * state.shape[-1]]
         if not fine or fine[-1].ndim != 4:
             raise FeatureError(
-                f"{make_printable(self.name)} has neither keys of attention nor feature maps; name a "
+                f"{make_printable(self.name)} has neither attention keys nor feature maps. Use a "
                 "vision transformer such as facebook/dino-vits16, or a network such as "
-                "microsoft/resnet-50"
+                "microsoft/resnet-50."
             )
         features = fine[-1][0].float().permute(1, 2, 0).cpu().numpy()
         return np.asarray(features - features.mean(axis=(0, 1)))
@@ -121,8 +126,9 @@ def _open_backbone(name: str, folder: Any) -> tuple[Any, Any]:
         processor = AutoImageProcessor.from_pretrained(folder, backend="pil")
     except opening_errors() as error:
         raise FeatureError(
-            f"{make_printable(name)}: {folder} does not open as a network ({make_printable(str(error))}); it "
-            "needs config.json, preprocessor_config.json and weights"
+            f"{make_printable(name)}: {folder} does not open as a network "
+            f"({make_printable(str(error))}). It needs config.json, preprocessor_config.json and "
+            "weights."
         ) from error
     missing = sorted(str(key) for key in info["missing_keys"] if "pooler" not in str(key))
     if missing:
@@ -132,7 +138,7 @@ def _open_backbone(name: str, folder: Any) -> tuple[Any, Any]:
 
 
 def _key_layer(model: Any) -> Any:
-    """The layer whose output are the keys of the last self-attention; None without attention."""
+    """Return the layer that outputs the keys of the last self-attention; None without one."""
     names = ("k_proj", "key")
     found = [layer for name, layer in model.named_modules() if name.split(".")[-1] in names]
     return found[-1] if found else None
@@ -144,7 +150,7 @@ def _patch(config: Any) -> int:
 
 
 def _options(model: Any, is_transformer: bool) -> dict[str, Any]:
-    """What the forward pass needs to be told."""
+    """Return the options of the forward pass."""
     if not is_transformer:
         return {"output_hidden_states": True}
     known = inspect.signature(model.forward).parameters

@@ -1,4 +1,4 @@
-"""Items that look alike: clusters of features, the largest first, each from its middle outwards."""
+"""Clusters of features, the largest first, each sorted from its middle outwards."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from annotator.learn.rows import scale_to_unit
 ClusterMethod = Literal["kmeans", "dbscan", "hdbscan"]
 CLUSTER_METHODS: tuple[ClusterMethod, ...] = ("kmeans", "dbscan", "hdbscan")
 ITEMS_PER_CLUSTER = 24
-"""Items of a k-means cluster where the number of clusters is not given: half a page."""
+"""Items of a k-means cluster if the number of clusters is not given: half a page."""
 _MAX_CLUSTERS = 1000
 _LARGE = 20_000
-"""From so many items on k-means learns from random batches of them."""
+"""Number of items above which k-means learns from random batches."""
 MAX_HDBSCAN_ITEMS = 30_000
-"""HDBSCAN takes time with the square of the items."""
+"""Most items that HDBSCAN takes: its time grows with their square."""
 
 
 @dataclass(frozen=True, slots=True)
 class Clustering:
-    """Which items belong together."""
+    """The cluster of each item, and its place in that cluster."""
 
     cluster_of: NDArray[np.int64]
     """(n,) the cluster of each item: 0 is the largest; −1 for noise."""
@@ -37,7 +37,7 @@ class Clustering:
         return int(self.cluster_of.max(initial=-1)) + 1
 
     def items(self, cluster: int) -> NDArray[np.int64]:
-        """The rows of a cluster, the most typical first."""
+        """Return the rows of a cluster, the most typical first."""
         rows = np.flatnonzero(self.cluster_of == cluster)
         return rows[np.argsort(-self.typicality[rows], kind="stable")]
 
@@ -52,17 +52,18 @@ def cluster_vectors(
     seed: int = 0,
     progress: Callable[[float], None] = lambda _: None,
 ) -> Clustering:
-    """Clusters of features (n, d), by their directions alone.
+    """Cluster features (n, d) by their directions alone.
 
-    kmeans: `count` clusters (by default of 24 items each), every item in one. dbscan: items with
-    `min_size` neighbours within the cosine distance `eps`, itself counted, and what is near them.
-    hdbscan: clusters of any density with `min_size` items at least (Campello et al. 2013).
+    kmeans makes `count` clusters (by default of 24 items each), and every item is in one. dbscan
+    joins items with `min_size` neighbours within the cosine distance `eps`, themselves counted,
+    and adds the items near them. hdbscan makes clusters of any density with at least `min_size`
+    items (Campello et al. 2013).
 
-    Raises `ExtraMissing` without scikit-learn (dbscan needs none), `FeatureError` for no rows, or
-    more than HDBSCAN can take.
+    Raises `ExtraMissing` without scikit-learn (dbscan needs none), and `FeatureError` for no rows
+    or for more than HDBSCAN takes.
     """
     if not len(vectors):
-        raise FeatureError("no item has features; compute them with `annotator features`")
+        raise FeatureError("No item has features. Compute them with `annotator features`.")
     unit = scale_to_unit(vectors)
     if method == "dbscan":
         found = dbscan(unit, eps, min_size, progress)
@@ -85,7 +86,8 @@ def _kmeans(unit: UnitVectors, count: int | None, seed: int) -> NDArray[np.int64
         model = sklearn.MiniBatchKMeans(
             wanted, batch_size=4096, n_init=1, max_iter=3, random_state=seed
         )
-    # Its threads wait for each other in a loop: on a busy machine two take minutes, one seconds.
+    # Its threads wait for each other in a loop: on a busy machine two take minutes, one takes
+    # seconds.
     with threadpool_limits(1):
         return np.asarray(model.fit_predict(unit), np.int64)
 
@@ -93,8 +95,8 @@ def _kmeans(unit: UnitVectors, count: int | None, seed: int) -> NDArray[np.int64
 def _hdbscan(unit: UnitVectors, min_size: int) -> NDArray[np.int64]:
     if len(unit) > MAX_HDBSCAN_ITEMS:
         raise FeatureError(
-            f"{len(unit):,} items are too many for HDBSCAN, which takes {MAX_HDBSCAN_ITEMS:,} here; use "
-            "--method dbscan or kmeans, or --sample"
+            f"{len(unit):,} items are too many for HDBSCAN, which takes {MAX_HDBSCAN_ITEMS:,}. "
+            "Use --method dbscan or kmeans, or --sample."
         )
     if len(unit) < min_size:
         return np.full(len(unit), -1, np.int64)
@@ -109,13 +111,13 @@ def _sklearn() -> Any:
     except ImportError as error:
         raise ExtraMissing(
             f"scikit-learn is not installed ({error}): pip install 'annotator-tui[logistic]'\n"
-            "`--method dbscan` does without it"
+            "`--method dbscan` needs no scikit-learn."
         ) from error
     return module
 
 
 def _sort_by_size(unit: UnitVectors, labels: NDArray[np.int64]) -> Clustering:
-    """Numbered by size, the largest 0."""
+    """Number the clusters by size, the largest 0."""
     numbers, member = np.unique(labels, return_inverse=True)
     sizes = np.bincount(member).astype(float)
     sizes[numbers < 0] = -1

@@ -1,9 +1,8 @@
 """DBSCAN on the cosine distance, without a matrix of all pairs (Ester et al., "A Density-Based
 Algorithm for Discovering Clusters", 1996).
 
-Similarities are computed a block at a time; what is held is a few numbers an item, a block for each
-core, and the pairs of neighbours while they are few. Where they are many they are computed a second
-time.
+Similarities are computed a block at a time. Memory holds a few numbers per item, a block per core,
+and the pairs of neighbours if they are few. If they are many, they are computed a second time.
 """
 
 from __future__ import annotations
@@ -20,9 +19,9 @@ from annotator.features.decoding import map_pipelined
 
 _BLOCK = 2048
 _MAX_THREADS = 8
-"""Each holds a block of 17 MB, and what it found there."""
+"""Most threads: each holds a block of 17 MB and the pairs in it."""
 _MAX_KEPT_PAIRS = 10_000_000
-"""Pairs of neighbours that are kept for the second look at them: 160 MB."""
+"""Most pairs of neighbours that are kept for the second pass: 160 MB."""
 
 UnitVectors = NDArray[np.float32]
 """(n, d) rows of length 1."""
@@ -34,11 +33,11 @@ def dbscan(
     min_samples: int = 2,
     progress: Callable[[float], None] = lambda _: None,
 ) -> NDArray[np.int64]:
-    """(n,) the cluster of each row, numbered from 0; −1 for noise.
+    """Return the cluster (n,) of each row, numbered from 0; −1 for noise.
 
-    Two rows are neighbours from a cosine of 1 − eps on; one with `min_samples` neighbours, itself
-    among them, is a core. A row that is none belongs to the cluster of the core nearest to it
-    among its neighbours. `progress` hears how much is done, from 0 to 1.
+    Two rows with a cosine of at least 1 − eps are neighbours. A row with `min_samples` neighbours,
+    itself counted, is a core. Every other row belongs to the cluster of its nearest core, if a
+    core is among its neighbours. `progress` is called with the share done, from 0 to 1.
     """
     least = np.float32(1 - eps)
     counts, kept = _count_neighbors(unit, least, lambda part: progress(part / 2))
@@ -50,7 +49,7 @@ def dbscan(
         _assign_border(pairs, core, nearest, highest)
         inside = core[pairs.rows] & core[pairs.others]
         label = _join_labels(label, pairs.rows[inside], pairs.others[inside])
-        progress(0.5 + pairs.part / 2)
+        progress(0.5 + pairs.share_done / 2)
     label[~core] = -1
     reached = ~core & (nearest >= 0)
     label[reached] = label[nearest[reached]]
@@ -58,17 +57,17 @@ def dbscan(
 
 
 class NeighborPairs(NamedTuple):
-    """Items that are neighbours, each pair once."""
+    """Pairs of neighbours, each pair once."""
 
     rows: NDArray[np.int32]
     others: NDArray[np.int32]
     cosine: NDArray[np.float32]
-    part: float
-    """The share of all pairs that was looked at by now."""
+    share_done: float
+    """The share of all pairs that is compared by now."""
 
 
 def _neighbor_pairs(unit: UnitVectors, least: np.float32) -> Iterator[NeighborPairs]:
-    """The neighbours in each pair of blocks, always in the same order."""
+    """Yield the neighbours in each pair of blocks, always in the same order."""
     from threadpoolctl import threadpool_limits
 
     starts = range(0, len(unit), _BLOCK)
@@ -78,15 +77,16 @@ def _neighbor_pairs(unit: UnitVectors, least: np.float32) -> Iterator[NeighborPa
         return _block_pairs(unit, *task, least)
 
     threads = min(_MAX_THREADS, len(os.sched_getaffinity(0)))
-    # A block is one thread's: those of BLAS wait for each other in a loop, on a busy machine long.
+    # One thread per block: the threads of BLAS wait for each other in a loop, which takes long on
+    # a busy machine.
     with threadpool_limits(1, user_api="blas"):
         found = map_pipelined(ThreadPoolExecutor(threads), work, tasks, threads)
         for done, pairs in enumerate(found, 1):
-            yield pairs._replace(part=done / len(tasks))
+            yield pairs._replace(share_done=done / len(tasks))
 
 
 def _block_pairs(unit: UnitVectors, start: int, other: int, least: np.float32) -> NeighborPairs:
-    """The neighbours of the rows of one block in another."""
+    """Return the neighbours of the rows of one block in another."""
     block = unit[start : start + _BLOCK] @ unit[other : other + _BLOCK].T
     flat = np.flatnonzero(block >= least)
     here, there = np.divmod(flat, block.shape[1])
@@ -102,7 +102,7 @@ def _block_pairs(unit: UnitVectors, start: int, other: int, least: np.float32) -
 def _count_neighbors(
     unit: UnitVectors, least: np.float32, progress: Callable[[float], None]
 ) -> tuple[NDArray[np.int64], NeighborPairs | None]:
-    """How many neighbours each item has, itself among them; and all pairs, if they are few."""
+    """Return the number of neighbours of each item, itself counted, and all pairs if few."""
     counts = np.ones(len(unit), np.int64)
     kept: list[NeighborPairs] | None = []
     held = 0
@@ -117,7 +117,7 @@ def _count_neighbors(
             kept = None
         elif kept is not None and len(pairs.rows):
             kept.append(pairs)
-        progress(pairs.part)
+        progress(pairs.share_done)
     return counts, None if kept is None else _concatenate_pairs(kept)
 
 
@@ -135,7 +135,7 @@ def _assign_border(
     nearest: NDArray[np.int64],
     highest: NDArray[np.float32],
 ) -> None:
-    """Note for each row that is no core the core nearest to it."""
+    """Update the nearest core of each row that is not a core."""
     for loose, others in ((pairs.rows, pairs.others), (pairs.others, pairs.rows)):
         reach = np.flatnonzero(~core[loose] & core[others])
         if not len(reach):
@@ -151,7 +151,7 @@ def _assign_border(
 def _join_labels(
     label: NDArray[np.int64], here: NDArray[np.int32], there: NDArray[np.int32]
 ) -> NDArray[np.int64]:
-    """The labels after those of each pair of items became one."""
+    """Return the labels after joining those of each pair of items."""
     one, other = label[here], label[there]
     apart = one != other
     if not apart.any():
@@ -167,7 +167,7 @@ def _join_labels(
 
 
 def _renumber(label: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The same clusters, numbered from 0."""
+    """Return the same clusters, numbered from 0."""
     numbered = np.full(len(label), -1, np.int64)
     inside = label >= 0
     numbered[inside] = np.unique(label[inside], return_inverse=True)[1]

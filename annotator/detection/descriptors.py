@@ -22,22 +22,24 @@ FaceVectors = NDArray[np.float32]
 
 
 class FaceDescriptor(Protocol):
-    """Turns faces into vectors; faces of one person are near one another."""
+    """A model that turns faces into vectors; those of one person are near one another."""
 
     file: OnnxFile
     dim: int
 
     def __call__(self, faces: FaceImages) -> FaceVectors:
-        """(n, 112, 112, 3) RGB to (n, dim), of any length."""
+        """Describe faces (n, 112, 112, 3) RGB by vectors (n, dim) of any length."""
         ...
 
 
 class DescriptorEnsemble:
-    """One or more descriptors as one: each part has length 1 before they are joined, so that
-    none counts for more because its numbers are larger."""
+    """One or more descriptors as one.
+
+    Each part has length 1 before they are joined, so that none counts more for larger numbers.
+    """
 
     def __init__(self, names: Sequence[str]) -> None:
-        """SFace is run by OpenCV; what else is named, by onnxruntime.
+        """Open the descriptors: SFace with OpenCV, others with onnxruntime.
 
         Raises `ExtraMissing` for absent packages or weights, `FeatureError` for other ONNX files.
         """
@@ -54,7 +56,10 @@ class DescriptorEnsemble:
         }
 
     def __call__(self, faces: FaceImages) -> FaceVectors:
-        """(n, 112, 112, 3) RGB to (n, dim) of length 1; rows of NaN where a part says none."""
+        """Describe faces (n, 112, 112, 3) RGB by vectors (n, dim) of length 1.
+
+        A row is NaN if one of the parts gives nothing for it.
+        """
         parts = [_unit(part(faces)) for part in self.parts]
         joined = np.concatenate(parts, axis=1) / np.sqrt(len(parts))
         return np.asarray(joined, np.float32)
@@ -66,7 +71,7 @@ def _open_descriptor(file: OnnxFile) -> FaceDescriptor:
 
 
 class SFaceDescriptor:
-    """`cv2.FaceRecognizerSF`: 128 numbers."""
+    """A descriptor of 128 numbers by `cv2.FaceRecognizerSF`."""
 
     def __init__(self, file: OnnxFile) -> None:
         cv2 = import_cv2()
@@ -83,8 +88,10 @@ class SFaceDescriptor:
 
 
 class OnnxDescriptor:
-    """An ONNX of one input (n, 3, 112, 112), RGB from -1 to 1, and one output (n, d): ArcFace,
-    AdaFace and their like."""
+    """A descriptor in an ONNX file, such as ArcFace or AdaFace.
+
+    Its input is (n, 3, 112, 112), RGB from -1 to 1, its output (n, d).
+    """
 
     def __init__(self, file: OnnxFile) -> None:
         runtime = require_package("onnxruntime", INSTALL_COMMAND, alternative="")
@@ -112,7 +119,7 @@ class OnnxDescriptor:
 
 
 def _onnx_errors() -> tuple[type[Exception], ...]:
-    """What onnxruntime raises; its errors have no base of their own."""
+    """Return the errors that onnxruntime raises; they have no base class of their own."""
     state = importlib.import_module("onnxruntime.capi.onnxruntime_pybind11_state")
     names = ("Fail", "InvalidArgument", "InvalidProtobuf", "InvalidGraph", "NotImplemented")
     own = tuple(getattr(state, name) for name in (*names, "RuntimeException", "NoSuchFile"))
@@ -128,6 +135,7 @@ def _unit(vectors: FaceVectors) -> FaceVectors:
 
 def _no_descriptor(file: OnnxFile, error: Exception) -> FeatureError:
     return FeatureError(
-        f"{make_printable(file.name)} does not describe faces: it should take (n, 3, 112, 112) and "
-        f"give (n, d) ({make_printable(str(error).strip())})"
+        f"{make_printable(file.name)} does not describe faces "
+        f"({make_printable(str(error).strip())}). Use an ONNX file with an input of "
+        "(n, 3, 112, 112) and an output of (n, d)."
     )

@@ -1,7 +1,7 @@
-"""A detector over many images: decoding in threads, the network at work meanwhile, answers kept.
+"""A detector over many images: threads decode while the network works, and answers are kept.
 
-Each image is looked at in one or more passes (as it is, mirrored, stretched), each pass whole or
-in tiles. What was answered before, with the same model and options, is not asked again.
+The detector looks at each image in one or more passes (plain, mirrored, stretched), each pass whole
+or in tiles. An image that it answered before, with the same options, is not asked again.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ from annotator.images.decode import MAX_PIXELS, decode_image, open_image
 _MAX_ASPECT = 50
 _MIN_SIDE = 32
 _MAX_SIDE = 2560
-"""Pixels: no network's input is longer, but some processors pad a line to a square first."""
+"""Pixels: no network's input is longer, but some processors pad a thin image to a square first."""
 
 
 @dataclass(frozen=True, slots=True)
 class _View:
     """One picture for the network: a tile of a pass of an image."""
 
-    how: str
+    augmentation: str
     tile: ImageTile
     prepared: PreparedImage
 
@@ -72,12 +72,12 @@ def detect_images(
     stop: Callable[[], bool] = lambda: False,
     clock: Callable[[], float] = monotonic,
 ) -> ExtractionReport:
-    """Answer for each image below `root` that `results` lacks.
+    """Detect in each image below `root` that `results` lacks, and add the answers to it.
 
-    Images that cannot be read, or that the model answers with no numbers, are left out, named
-    in the report, and tried again by the next run.
+    Images that cannot be read, or for which the model gives NaN, are left out and named in the
+    report, and the next run tries them again.
     """
-    todo = [path for path in paths if not results.has(path, _file_stamp(root / path))]
+    todo = [path for path in paths if not results.has_answer(path, _file_stamp(root / path))]
     tally = ProgressCounter(len(paths) - len(todo), len(todo), clock)
     progress(tally.progress())
     threads = workers or min(32, len(os.sched_getaffinity(0)))
@@ -85,7 +85,7 @@ def detect_images(
     def read(path: str) -> _Image:
         return _read_image(path, root, detector, passes, max_pixels)
 
-    # A large image in tiles is a hundred pictures: then no more than three are held.
+    # A large image in tiles is a hundred pictures: then memory holds no more than three.
     ahead = 2 if passes.tile else threads + detector.batch_size
     images = map_pipelined(ThreadPoolExecutor(threads), read, todo, ahead)
     for image in _detect_batches(images, detector):
@@ -153,7 +153,7 @@ def _prepare_view(
 
 
 def _pad_thin_image(picture: Image.Image) -> Image.Image:
-    """A picture that every processor takes: a line, or a dot, gets grey at its right and below."""
+    """Pad a thin or tiny picture with grey, at its right and below, so every processor takes it."""
     least = max(_MIN_SIDE, -(-max(picture.size) // _MAX_ASPECT))
     if min(picture.size) >= least:
         return picture
@@ -166,7 +166,7 @@ def _pad_thin_image(picture: Image.Image) -> Image.Image:
 
 
 def _detect_batches(images: Iterable[_Image], detector: Detector) -> Iterator[_Image]:
-    """The images with what was found in them, about in order; faulty ones as they come."""
+    """Yield the images with their detections, about in order; faulty ones as they come."""
     batches = _batches(images, detector)
     pool = ThreadPoolExecutor(detector.threads)
 
@@ -210,13 +210,13 @@ def _batches(images: Iterable[_Image], detector: Detector) -> Iterator[_Batch]:
 
 
 def _merge_views(image: _Image, detector: Detector) -> ImageDetections:
-    """Of all views of an image: tiles joined, mirrored ones turned back, faulty boxes out."""
+    """Merge all views of an image: join tiles, undo augmentations, leave out faulty boxes."""
     passes: dict[str, Detections] = {}
     left_out: dict[str, int] = {}
-    for how in dict.fromkeys(view.how for view, _ in image.found):
+    for how in dict.fromkeys(view.augmentation for view, _ in image.found):
         parts = []
         for view, found in image.found:
-            if view.how == how:
+            if view.augmentation == how:
                 good, reasons = clean_detections(found, view.tile.size)
                 parts.append((view.tile, good))
                 for reason, count in reasons.items():

@@ -1,4 +1,4 @@
-"""What one detector found in one image: boxes, scores, names, perhaps landmarks."""
+"""The detections of one model in one image, and the geometry of boxes."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class Detections:
         assert self.boxes.shape == (n, 4) and self.scores.shape == (n,)
 
     @classmethod
-    def none(cls) -> Detections:
-        """Nothing found."""
+    def empty(cls) -> Detections:
+        """Return no detections."""
         return cls(np.zeros((0, 4)), np.zeros(0), ())
 
     @classmethod
     def parse(cls, row: Mapping[str, Any]) -> Detections:
-        """What `as_dict` wrote."""
+        """Read the detections that `as_dict` wrote."""
         names = tuple(map(str, row["names"]))
         boxes = np.array(row["boxes"], np.float64).reshape(len(names), 4)
         points = row.get("points")
@@ -46,7 +46,7 @@ class Detections:
         return cls(boxes, np.array(row["scores"], np.float64), names, marks)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain JSON; coordinates in hundredths of a pixel."""
+        """Return plain JSON; coordinates are rounded to hundredths of a pixel."""
         row = {
             "boxes": np.round(self.boxes, 2).tolist(),
             "scores": np.round(self.scores, 6).tolist(),
@@ -58,34 +58,35 @@ class Detections:
         return len(self.names)
 
     def take(self, rows: Sequence[int] | NDArray[np.int64]) -> Detections:
-        """The detections in `rows`, in that order."""
+        """Return the detections in `rows`, in that order."""
         picked = np.asarray(rows, np.int64)
         names = tuple(self.names[row] for row in picked)
         points = None if self.points is None else self.points[picked]
         return Detections(self.boxes[picked], self.scores[picked], names, points)
 
-    def above(self, score: float) -> Detections:
+    def above_score(self, score: float) -> Detections:
+        """Return the detections with at least `score`."""
         return self.take(np.flatnonzero(self.scores >= score))
 
-    def named(self, names: Iterable[str] | None, renames: Mapping[str, str]) -> Detections:
-        """With classes renamed, and only those among `names` (all for None)."""
+    def select_classes(self, names: Iterable[str] | None, renames: Mapping[str, str]) -> Detections:
+        """Rename the classes, and return the detections of those among `names` (all for None)."""
         renamed = replace(self, names=tuple(renames.get(name, name) for name in self.names))
         if names is None:
             return renamed
         wanted = set(names)
         return renamed.take([row for row, name in enumerate(renamed.names) if name in wanted])
 
-    def moved(self, x: float, y: float) -> Detections:
-        """Shifted: from the pixels of a tile to those of its image."""
+    def shift(self, x: float, y: float) -> Detections:
+        """Shift the detections: from the pixels of a tile to those of its image."""
         points = None if self.points is None else self.points + (x, y)
         return replace(self, boxes=self.boxes + (x, y, x, y), points=points)
 
 
 def concatenate_detections(parts: Sequence[Detections]) -> Detections:
-    """All of `parts`, one after the other; landmarks only where every part has them."""
+    """Join `parts`, one after the other; landmarks are kept if every part has them."""
     filled = [part for part in parts if len(part)]
     if not filled:
-        return Detections.none()
+        return Detections.empty()
     points = [part.points for part in filled if part.points is not None]
     return Detections(
         np.concatenate([part.boxes for part in filled]),
@@ -98,10 +99,10 @@ def concatenate_detections(parts: Sequence[Detections]) -> Detections:
 def clean_detections(
     detections: Detections, size: tuple[int, int]
 ) -> tuple[Detections, dict[str, int]]:
-    """Cut to an image of (width, height); and how many were left out for which reason.
+    """Cut detections to an image of (width, height), and count those left out by reason.
 
-    Left out is what has a score that is no number from 0 to 1, a coordinate that is no number,
-    or nothing inside the image.
+    A detection is left out if its score is not a number from 0 to 1, if a coordinate is not a
+    number, or if nothing of it is inside the image.
     """
     finite = np.isfinite(detections.boxes).all(axis=1)
     if detections.points is not None:
@@ -111,8 +112,8 @@ def clean_detections(
     boxes = np.clip(np.nan_to_num(detections.boxes), 0, (width, height, width, height))
     filled = (boxes[:, 2] - boxes[:, 0] >= 0.01) & (boxes[:, 3] - boxes[:, 1] >= 0.01)
     reasons = {
-        "with a score that is no number from 0 to 1": int((~scored).sum()),
-        "with a coordinate that is no number": int((scored & ~finite).sum()),
+        "with a score that is not a number from 0 to 1": int((~scored).sum()),
+        "with a coordinate that is not a number": int((scored & ~finite).sum()),
         "empty or outside the image": int((scored & finite & ~filled).sum()),
     }
     good = replace(detections, boxes=boxes).take(np.flatnonzero(finite & scored & filled))
@@ -130,14 +131,14 @@ def iou(a: Box, b: Box) -> float:
 
 
 def compute_ious(boxes: FloatArray, box: FloatArray) -> FloatArray:
-    """(n,) intersection over union of each of `boxes` (n, 4) with `box` (4,)."""
+    """Compute the intersection over union (n,) of each of `boxes` (n, 4) with `box` (4,)."""
     common, areas, area = _intersections(boxes, box)
     union = areas + area - common
     return np.divide(common, union, out=np.zeros_like(common), where=union > 0)
 
 
 def compute_coverage(boxes: FloatArray, box: FloatArray) -> FloatArray:
-    """(n,) intersection over the smaller of the two areas."""
+    """Compute the intersection (n,) over the smaller of the two areas."""
     common, areas, area = _intersections(boxes, box)
     smaller = np.minimum(areas, area)
     return np.divide(common, smaller, out=np.zeros_like(common), where=smaller > 0)

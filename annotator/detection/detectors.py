@@ -1,4 +1,4 @@
-"""A detector: pictures in, boxes out, whatever network is behind it."""
+"""Detectors: pictures in, boxes out, with any network behind them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from annotator.errors import FeatureError
 from annotator.items.refs import make_printable
 
 SCORE_FLOOR = 0.05
-"""Detections with lower scores are never kept: they would only fill the disk."""
+"""Lowest score of a detection that is kept: lower ones would only fill the disk."""
 _BATCH_SIZES = {"cuda": 16, "mps": 4, "cpu": 2}
 
 
@@ -33,32 +33,32 @@ class PreparedImage:
 
 
 class Detector(Protocol):
-    """Finds boxes in pictures. `prepare` may run in any thread, several at once."""
+    """A model that finds boxes in pictures. `prepare` may run in any thread, several at once."""
 
     name: str
-    """What the user called it."""
+    """The name that the user gave."""
     classes: tuple[str, ...]
     """All names that its boxes may have."""
     batch_size: int
     threads: int
-    """How many calls of `detect` at once pay."""
+    """Number of calls of `detect` to run at once."""
     flip_indices: tuple[int, ...]
-    """Which landmark each one is in a mirrored picture; () without landmarks."""
+    """The landmark that each one becomes in a mirrored picture; () without landmarks."""
 
     def describe(self) -> dict[str, Any]:
-        """All that its answers depend on, as plain JSON."""
+        """Return all that its answers depend on, as plain JSON."""
         ...
 
     def shrink(self, size: tuple[int, int]) -> float:
-        """How large a picture of (width, height) need be, as a share, for the same answer."""
+        """Return the scale at which a picture of (width, height) gives the same answer."""
         ...
 
     def prepare(self, picture: Image.Image, size: tuple[int, int]) -> PreparedImage:
-        """`size`: what the picture measures in pixels of its image; it may come smaller."""
+        """Prepare a picture; `size` is its size in pixels of its image, and may be larger."""
         ...
 
     def detect(self, batch: Sequence[PreparedImage]) -> list[Detections | str]:
-        """One answer for each picture, in pixels of its image; a text says why there is none."""
+        """Return an answer for each picture, in pixels of its image, or the reason for none."""
         ...
 
 
@@ -76,7 +76,7 @@ class TransformersDetector:
         dtype: str = "auto",
         batch_size: int | None = None,
     ) -> None:
-        """`texts` is for zero-shot models. Raises `ExtraMissing`, else `FeatureError`."""
+        """Open a model; `texts` is for zero-shot ones. Raises `ExtraMissing` or `FeatureError`."""
         network = open_network(name, texts)
         import torch
 
@@ -101,6 +101,7 @@ class TransformersDetector:
         )
 
     def describe(self) -> dict[str, Any]:
+        """Return all that its answers depend on, as plain JSON."""
         folder = self._network.folder
         fetched = folder.parent.name == "snapshots"
         texts = list(self.classes) if self._network.zero_shot else None
@@ -111,6 +112,7 @@ class TransformersDetector:
         }  # fmt: skip
 
     def shrink(self, size: tuple[int, int]) -> float:
+        """Return the scale at which a picture of (width, height) gives the same answer."""
         processor = getattr(self._network.processor, "image_processor", self._network.processor)
         said = dict(getattr(processor, "size", None) or {})
         if said.get("height") and said.get("width"):
@@ -121,6 +123,7 @@ class TransformersDetector:
         return 1.0
 
     def prepare(self, picture: Image.Image, size: tuple[int, int]) -> PreparedImage:
+        """Run the model's processor on a picture that measures `size` in its image."""
         processor, network = self._network.processor, self._network
         options: dict[str, Any] = {"text": list(network.classes)} if network.zero_shot else {}
         if network.phrased:
@@ -129,6 +132,7 @@ class TransformersDetector:
         return PreparedImage({key: value for key, value in found.items() if _is_input(key)}, size)
 
     def detect(self, batch: Sequence[PreparedImage]) -> list[Detections | str]:
+        """Detect in a batch, and halve it if it does not fit into memory."""
         found: list[Detections | str] = []
         while len(found) < len(batch):
             some = batch[len(found) : len(found) + self.batch_size]
@@ -139,11 +143,11 @@ class TransformersDetector:
         return found
 
     def _back_off(self, tried: int) -> None:
-        """Halve the batches from now on."""
+        """Halve the size of the batches to come."""
         if tried == 1:
             raise FeatureError(
                 f"{make_printable(self.name)} does not fit into the memory of the {self._device} "
-                "device; choose a smaller model, --dtype bf16, --tile or --device cpu"
+                "device. Use a smaller model, --dtype bf16, --tile or --device cpu."
             )
         if self._device.startswith("cuda"):
             self._torch.cuda.empty_cache()
@@ -167,7 +171,7 @@ class TransformersDetector:
         return value.to(self._device, kind, non_blocking=True)
 
     def _stream(self) -> AbstractContextManager[Any]:
-        """A queue of its own on the GPU for each thread: one copies while another computes."""
+        """Return this thread's own queue on the GPU: one copies while another computes."""
         if not self._device.startswith("cuda"):
             return nullcontext()
         if not hasattr(self._local, "stream"):
@@ -180,8 +184,11 @@ def _is_input(key: str) -> bool:
 
 
 def _stack_batch(torch: Any, batch: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """One batch; pictures of several sizes are padded at the right and the bottom, as their
-    processors do with a batch: with zeros, and a mask that says so."""
+    """Stack prepared pictures into one batch.
+
+    Pictures of several sizes are padded at the right and the bottom with zeros, and a mask marks
+    the padding, as their processors do with a batch.
+    """
     stacked = {}
     for key in batch[0]:
         parts = [each[key] for each in batch]
@@ -204,7 +211,7 @@ def _detections(boxes: Any, scores: Any, labels: Any, classes: Sequence[str]) ->
 def _closed_set_detections(
     network: DetectorNetwork, outputs: Any, sizes: Any, _: Any
 ) -> list[Detections]:
-    """Of a model with classes of its own."""
+    """Decode the outputs of a model with classes of its own."""
     found = network.processor.post_process_object_detection(
         outputs, threshold=SCORE_FLOOR, target_sizes=sizes
     )
@@ -215,7 +222,7 @@ def _closed_set_detections(
 def _zero_shot_detections(
     network: DetectorNetwork, outputs: Any, sizes: Any, _: Any
 ) -> list[Detections]:
-    """Of a model that compares boxes with each text."""
+    """Decode the outputs of a model that compares boxes with each text."""
     process = network.processor.post_process_grounded_object_detection
     known = inspect.signature(process).parameters
     options = {"threshold": SCORE_FLOOR, "target_sizes": sizes}
@@ -236,7 +243,10 @@ def _sentence(texts: Sequence[str]) -> str:
 def _phrase_detections(
     network: DetectorNetwork, outputs: Any, sizes: Any, inputs: Any
 ) -> list[Detections]:
-    """Of a model that scores each word of one text: a phrase is as sure as its surest word."""
+    """Decode the outputs of a model that scores the words of one text.
+
+    The score of a phrase is that of its best word.
+    """
     import torch
 
     mark = network.processor.tokenizer.convert_tokens_to_ids(".")

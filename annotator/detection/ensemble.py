@@ -1,4 +1,4 @@
-"""Several models' answers on the same images, fused, routed, and made into proposals."""
+"""An ensemble of models: their detections fused, their agreement measured, proposals built."""
 
 from __future__ import annotations
 
@@ -32,22 +32,23 @@ MIN_AGREEMENT = 0.9
 
 @dataclass(frozen=True, slots=True)
 class AgreementRule:
-    """When a fused box counts as agreed upon."""
+    """The conditions on which the models agree on a fused box."""
 
     min_score: float = MIN_SCORE
-    """For the mean over the models that found it of their best scores."""
+    """Minimum of the mean score: of the best score of each model that found the box."""
     min_votes: int = 1
-    """How many different models must have found it."""
+    """Minimum number of different models that found it."""
     min_agreement: float = MIN_AGREEMENT
-    """Images whose agreement is below go to a person first."""
+    """Images with a lower agreement go to an annotator first."""
 
     def keeps(self, fused: FusedBox) -> bool:
+        """Return whether the models agree on a fused box."""
         return fused.mean >= self.min_score and fused.votes >= self.min_votes
 
 
 @dataclass(frozen=True, slots=True)
 class ImageAgreement:
-    """What the detectors' agreement over one image says."""
+    """The agreement of the detectors on one image."""
 
     path: str
     kept: int
@@ -58,12 +59,12 @@ class ImageAgreement:
 
     @property
     def agreement(self) -> float:
-        """kept / total; 1 where nobody found anything: there is nothing to disagree about."""
+        """kept / total; 1 for an image without boxes, because the models agree on it."""
         return self.kept / self.total if self.total else 1.0
 
     @property
     def to_person(self) -> bool:
-        """Whether a person should look at this image first."""
+        """True if an annotator should look at this image first."""
         return self.agreement < self.min_agreement
 
 
@@ -74,7 +75,7 @@ class EnsembleModel:
     name: str
     weight: float = 1.0
     threshold: float = 0.3
-    """Its detections below do not take part."""
+    """Minimum score of the detections that take part."""
 
     @property
     def short(self) -> str:
@@ -84,7 +85,7 @@ class EnsembleModel:
 
 @dataclass(frozen=True, slots=True)
 class EnsembleConfig:
-    """How answers become one set of boxes."""
+    """The models of an ensemble, and the options of their fusion."""
 
     voters: tuple[EnsembleModel, ...]
     names: frozenset[str] | None = None
@@ -97,13 +98,13 @@ class EnsembleConfig:
 
     @property
     def model(self) -> str:
-        """What the proposals are said to come from: one model, or an ensemble of several."""
+        """The name of the proposals' model: that of one model, or those of several."""
         return "+".join(voter.short for voter in self.voters)
 
 
 @dataclass(frozen=True, slots=True)
 class FusedImage:
-    """One image as the ensemble sees it."""
+    """The fused boxes of one image, and their agreement."""
 
     path: str
     size: tuple[int, int]
@@ -112,18 +113,18 @@ class FusedImage:
     silent: tuple[str, ...]
     """The models that have no answer for it."""
     left_out: dict[str, int]
-    """Boxes that were no boxes: why, and how many."""
+    """Number of boxes that were not valid, by reason."""
 
 
 def map_class_names(classes: Sequence[str], renames: Mapping[str, str]) -> dict[str, str]:
-    """Each class of a model under the name that it gets: the user's, else the common spelling."""
+    """Map each class of a model to its new name: the user's, else the common spelling."""
     return {name: renames.get(name, CLASS_SYNONYMS.get(name, name)) for name in classes}
 
 
 def match_classes(
     classes: Sequence[str], names: Sequence[str], renames: Mapping[str, str]
 ) -> tuple[frozenset[str], list[str]]:
-    """Which of `names` a model knows, in the model's own capitals; and those it does not."""
+    """Return the `names` that a model knows, in the model's own capitals, and those it lacks."""
     known = {new.casefold(): new for new in map_class_names(classes, renames).values()}
     aims = {name: CLASS_SYNONYMS.get(name, name).casefold() for name in names}
     found = frozenset(known[aim] for aim in aims.values() if aim in known)
@@ -131,33 +132,34 @@ def match_classes(
 
 
 def describe_unknown_classes(model: str, missing: Sequence[str], classes: Sequence[str]) -> str:
-    """What to say of a model that lacks some of the classes that are wanted."""
+    """Describe a model that lacks some of the wanted classes, with its nearest classes."""
     near = [near for name in missing for near in get_close_matches(name, classes, n=3, cutoff=0.5)]
     some = list(dict.fromkeys(near)) or list(classes[:8])
     more = "" if len(classes) <= len(some) else f" … ({len(classes)} in all)"
     return make_printable(
-        f"{model} knows no {', '.join(missing)}; it knows {', '.join(some)}{more}. "
-        f"Where it has another word for it: --rename '{some[0] if some else 'its name'}="
-        f"{missing[0]}'"
+        f"{model} knows no {', '.join(missing)}. It knows {', '.join(some)}{more}. "
+        f"If it has another word for it, add --rename '{some[0] if some else 'its name'}="
+        f"{missing[0]}'."
     )
 
 
 def measure_agreement(path: str, fused: Sequence[FusedBox], rule: AgreementRule) -> ImageAgreement:
+    """Measure the agreement of the models on one image."""
     kept = sum(rule.keeps(each) for each in fused)
     return ImageAgreement(path, kept, len(fused), rule.min_agreement)
 
 
 def sort_by_agreement(routes: Sequence[ImageAgreement]) -> list[ImageAgreement]:
-    """Those for a person first, the least agreement first; then the rest as they came."""
+    """Put the images for an annotator first, by rising agreement; the others keep their order."""
     return sorted(routes, key=lambda each: each.agreement if each.to_person else 2.0)
 
 
 def fuse_images(
     paths: Sequence[str], results: Sequence[DetectionCache], recipe: EnsembleConfig
 ) -> Iterator[FusedImage]:
-    """Each image that at least one model answered, with its fused boxes; in the given order."""
+    """Yield each image that a model answered, with its fused boxes, in the given order."""
     if len(results) != len(recipe.voters):
-        raise FeatureError("an ensemble needs the results of each of its models")
+        raise FeatureError("An ensemble needs the results of each of its models.")
     for path in paths:
         answers = [each.get(path) for each in results]
         given = [(place, answer) for place, answer in enumerate(answers) if answer is not None]
@@ -175,7 +177,7 @@ def fuse_images(
 def fuse_detections(
     paths: Sequence[str], results: Sequence[DetectionCache], recipe: EnsembleConfig
 ) -> dict[str, Detections]:
-    """The fused boxes of each image, as those of one detector."""
+    """Return the fused boxes of each image, as those of one detector."""
     found = {}
     for seen in fuse_images(paths, results, recipe):
         boxes = np.array([fused.box for fused in seen.fused], np.float64).reshape(-1, 4)
@@ -202,7 +204,7 @@ def _fuse_answers(
         voter = recipe.voters[place]
         for found in answer.passes.values():
             renames = map_class_names(sorted(set(found.names)), recipe.renames)
-            lists.append(found.above(voter.threshold).named(recipe.names, renames))
+            lists.append(found.above_score(voter.threshold).select_classes(recipe.names, renames))
             weights.append(voter.weight)
             models.append(place)
     return fuse(
@@ -212,7 +214,7 @@ def _fuse_answers(
 
 
 def build_proposals(image: FusedImage, recipe: EnsembleConfig) -> list[tuple[FusedBox, Proposal]]:
-    """The fused boxes of an image as proposals, with the members of each."""
+    """Make a proposal of each fused box of an image, with its members."""
     made = []
     for fused in image.fused:
         box = clip_box(_box_from_corners(fused.box), image.size)

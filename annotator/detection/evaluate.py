@@ -1,4 +1,4 @@
-"""How good detections are where the truth is known: average precision as COCO has it."""
+"""Average precision of detections against known boxes, computed as COCO does."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from annotator.errors import RefError
 from annotator.items.refs import make_printable
 
 MAX_DETECTIONS = 100
-"""Detections of an image and class that count, the best."""
+"""Number of detections per image and class that count, the best first."""
 _RECALLS = np.linspace(0, 1, 101)
 
 
@@ -31,9 +31,9 @@ class GroundTruthBoxes:
 def detection_average_precision(
     truth: Mapping[str, GroundTruthBoxes], detections: Mapping[str, Detections], iou: float = 0.5
 ) -> dict[str, float]:
-    """The AP of each class that the truth has, at one IoU: the mean precision at 101 recalls.
+    """Compute the AP of each class of the truth at one IoU: the mean precision at 101 recalls.
 
-    Images of `found` that the truth lacks do not count; those that `found` lacks hold misses.
+    Images that the truth lacks do not count; images that `detections` lacks count as misses.
     """
     names = sorted({name for each in truth.values() for name in each.names})
     return {name: _class_precision(name, truth, detections, iou) for name in names}
@@ -51,7 +51,7 @@ def _class_precision(
     for path, known in truth.items():
         objects = known.boxes[[row for row, called in enumerate(known.names) if called == name]]
         count += len(objects)
-        some = detections.get(path, Detections.none())
+        some = detections.get(path, Detections.empty())
         mine = some.take([row for row, called in enumerate(some.names) if called == name])
         best = mine.take(np.argsort(-mine.scores, kind="stable")[:MAX_DETECTIONS])
         scores += best.scores.tolist()
@@ -60,8 +60,10 @@ def _class_precision(
 
 
 def _match_boxes(boxes: FloatArray, objects: FloatArray, iou: float) -> list[bool]:
-    """Whether each box, the best first, is the first to find an object: the one that it overlaps
-    most of those that are left."""
+    """Return for each box, the best first, whether it is the first to find an object.
+
+    A box takes the object that it overlaps most, of those that no box has taken.
+    """
     left = np.ones(len(objects), bool)
     right = []
     for box in boxes:
@@ -84,9 +86,9 @@ def _precision_area(scores: FloatArray, right: Any, count: int) -> float:
 
 
 def read_truth(file: Path, classes: Sequence[str] = ()) -> dict[str, GroundTruthBoxes]:
-    """Images and boxes of a COCO JSON by file name; only `classes`, if there are any.
+    """Read the boxes of a COCO JSON by file name; only those of `classes`, if any are given.
 
-    Crowds are left out. Raises `RefError` for a file that is none.
+    Crowds are left out. Raises `RefError` for another file.
     """
     wanted = {name.casefold() for name in classes}
     try:
@@ -101,8 +103,9 @@ def read_truth(file: Path, classes: Sequence[str] = ()) -> dict[str, GroundTruth
                 rows[images[row["image_id"]]].append(([x, y, x + w, y + h], name))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RefError(
-            f"{make_printable(str(file))} is no COCO JSON with images, annotations and categories "
-            f"({type(error).__name__}: {make_printable(str(error))})"
+            f"{make_printable(str(file))} is not a COCO JSON "
+            f"({type(error).__name__}: {make_printable(str(error))}). It needs images, "
+            "annotations and categories."
         ) from error
     return {
         path: GroundTruthBoxes(

@@ -1,4 +1,4 @@
-"""What several detectors found in one image, as one set of boxes.
+"""The fusion of several detectors' boxes in one image.
 
 Weighted boxes fusion: Solovyov, Wang and Gabruseva, "Weighted boxes fusion: Ensembling boxes from
 different object detection models", Image and Vision Computing 107 (2021). Non-maximum suppression
@@ -17,49 +17,49 @@ from annotator.detection.detections import Detections, FloatArray, compute_ious
 
 FUSION_METHODS = ("wbf", "nms", "soft-nms")
 CONFIDENCE_TYPES = ("avg", "max", "box_and_model_avg", "absent_model_aware_avg")
-"""How weighted boxes fusion scores a cluster; the names are those of the published package."""
+"""Scores of a cluster in weighted boxes fusion, under the names of the published package."""
 _SIGMA = 0.5
 _MIN_SOFT_SCORE = 0.001
 
 
 @dataclass(frozen=True, slots=True)
 class BoxSource:
-    """Where a member of a fused box comes from."""
+    """The source of a member of a fused box."""
 
     list_index: int
-    """Which of the lists of detections."""
+    """The index of its list of detections."""
     row: int
-    """Which row of it."""
+    """The row in that list."""
     model: int
-    """Which model made that list; several passes of one model share its number."""
+    """The number of the model that made the list; several passes of one model share it."""
     score: float
     """The detector's own score."""
     box: tuple[float, ...]
-    """Its own box: left, top, right, bottom."""
+    """The detector's own box: left, top, right, bottom."""
 
 
 @dataclass(frozen=True, slots=True)
 class FusedBox:
-    """One box made of one or more detections of one class."""
+    """A box made of one or more detections of one class."""
 
     box: tuple[float, float, float, float]
     """Left, top, right, bottom."""
     name: str
     score: float
-    """The method's score. With weighted boxes fusion it sinks where models are silent."""
+    """The method's score. In weighted boxes fusion it sinks with each model that has no box."""
     members: tuple[BoxSource, ...]
-    """What it was made of, the best first."""
+    """The detections that it was made of, the best first."""
     points: FloatArray | None = None
     """(p, 2) landmarks, averaged as the box is."""
 
     @property
     def votes(self) -> int:
-        """How many different models found it."""
+        """The number of different models that found it."""
         return len({member.model for member in self.members})
 
     @property
     def mean(self) -> float:
-        """The mean of each model's best score for it; silent models do not count."""
+        """The mean of the best scores of the models that found it."""
         best: dict[int, float] = {}
         for member in self.members:
             best[member.model] = max(member.score, best.get(member.model, 0.0))
@@ -90,15 +90,15 @@ def fuse(
     iou: float = 0.55,
     confidence: str = "avg",
 ) -> list[FusedBox]:
-    """One list of boxes from several of the same image, the best first; classes never mix.
+    """Fuse several lists of boxes of one image into one, the best first; classes never mix.
 
-    `found` holds one list for each model, or for each pass of one; `models` says which model
-    made each (by default each its own). Empty lists are lists like any others: they weigh in
-    the score. Raises `ValueError` for weights that are not one above 0 for each list.
+    `detections` holds one list for each model, or for each pass of one; `models` holds the number
+    of the model of each list (by default, one model per list). Empty lists count in the score.
+    Raises `ValueError` unless each list has a weight above 0.
     """
     weighing = np.ones(len(detections)) if weights is None else np.asarray(weights, np.float64)
     if len(weighing) != len(detections) or not (weighing > 0).all():
-        raise ValueError(f"{len(detections)} lists of detections need as many weights above 0")
+        raise ValueError(f"{len(detections)} lists of detections need one weight above 0 each")
     owners = range(len(detections)) if models is None else models
     fused: list[FusedBox] = []
     for name in sorted({name for each in detections for name in each.names}):
@@ -135,13 +135,14 @@ def _pool_class(
 # --- weighted boxes fusion
 
 ScoreFunction = Callable[[FloatArray, FloatArray, NDArray[np.int64], FloatArray], float]
-"""Of a cluster's weighted scores (m,), their weights (m,), their lists (m,), and all weights."""
+"""A function of a cluster's weighted scores (m,), their weights (m,), their lists (m,), and the
+weights of all lists."""
 
 
 def _average_score(
     scores: FloatArray, _: FloatArray, __: NDArray[np.int64], list_weights: FloatArray
 ) -> float:
-    """Equation 5 of the paper: the mean, times min(T, N) / N for T boxes of N models."""
+    """Compute equation 5 of the paper: the mean, times min(T, N) / N for T boxes of N models."""
     return float(scores.mean() * min(len(list_weights), len(scores)) / list_weights.sum())
 
 
@@ -192,8 +193,11 @@ def _weighted_fusion(
 
 
 def _cluster_boxes(pooled: _ClassDetections, iou: float) -> list[list[int]]:
-    """Each box, the best first, joins the fused box that it overlaps most, above `iou`, and
-    moves that box; else it begins a cluster of its own."""
+    """Cluster the boxes, the best first.
+
+    A box joins the fused box that it overlaps most, above `iou`, and moves it; else it begins a
+    cluster of its own.
+    """
     clusters: list[list[int]] = []
     fused = np.zeros((len(pooled.boxes), 4))
     sums = np.zeros((len(pooled.boxes), 4))
@@ -219,7 +223,7 @@ def _cluster_boxes(pooled: _ClassDetections, iou: float) -> list[list[int]]:
 def _suppress_boxes(
     name: str, pooled: _ClassDetections, top: float, iou: float, soft: bool
 ) -> list[FusedBox]:
-    """The boxes that stay. Members are all boxes that overlap one of them above `iou`."""
+    """Return the boxes that stay, each with all boxes that overlap it above `iou` as members."""
     fused = []
     scores = pooled.scores / top
     left = np.ones(len(scores), bool)

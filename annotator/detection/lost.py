@@ -1,12 +1,17 @@
-"""Objects without training, from the features of an image's patches.
+"""Objects without training, from the features of an image's patches: LOST and TokenCut.
 
 LOST (Siméoni et al., "Localizing Objects with Self-Supervised Transformers and no Labels", 2021):
-patches of an object correlate with few others, those of the background with many. The patch
-with the fewest positive correlations, its degree, is the seed; its object is what correlates
-with the seed and with the patches like it. `lost` finds one object so. `lost_multi_seed` takes several
-seeds and grows each by its own correlations alone.
+patches of an object correlate with few others, those of the background with many. The patch with
+the lowest degree, which is its number of positive correlations, is the seed. Its object is the
+patches that correlate with the seed and with the patches like it. `lost` finds one object this
+way; `lost_multi_seed` takes several seeds and grows each by its own correlations alone. No matrix
+of all pairs of patches is in memory: correlations are computed some rows at a time.
 
-Nothing here holds a matrix of all pairs of patches: correlations are computed some rows at a time.
+TokenCut (Wang et al., "Self-Supervised Transformers for Unsupervised Object Discovery Using
+Normalized Cut", 2022): patches whose features have a cosine above τ are joined by an edge of 1,
+all others by ε. The eigenvector of the second smallest eigenvalue of (D − E) y = λ D y divides
+them: its mean is the cut. The part with the largest absolute value is the object, and that patch
+its seed.
 """
 
 from __future__ import annotations
@@ -23,13 +28,15 @@ from annotator.learn.rows import scale_to_unit
 DEFAULT_SEEDS = 40
 DEFAULT_K_PATCHES = 100
 _BLOCK_ENTRIES = 1 << 23
-"""Correlations held at a time: 32 MB."""
+"""Most correlations in memory at a time: 32 MB."""
 
 TAU = 0.2
+"""The cosine above which TokenCut joins two patches by an edge of 1."""
 EPSILON = 1e-5
+"""The edge of all other pairs of patches."""
 
 PatchFeatures = NDArray[np.float32]
-"""(h, w, d): the patches of an image, row by row."""
+"""The features (h, w, d) of the patches of an image."""
 PatchMask = NDArray[np.bool_]
 
 
@@ -37,7 +44,7 @@ class DiscoveredObject(NamedTuple):
     """An object, in patches."""
 
     seed: int
-    """Which patch, row by row."""
+    """The number of the patch, counted row by row."""
     rows: tuple[int, int]
     """First row, and the one after the last."""
     columns: tuple[int, int]
@@ -45,7 +52,10 @@ class DiscoveredObject(NamedTuple):
     """1 − degree / N of the seed."""
 
     def box(self, stride: tuple[float, float], size: tuple[int, int]) -> Box:
-        """In pixels: `stride` (across, down) pixels a patch, cut to an image of (width, height)."""
+        """Return the box in pixels, for `stride` (across, down) pixels per patch.
+
+        It is cut to an image of (width, height).
+        """
         left, top = self.columns[0] * stride[0], self.rows[0] * stride[1]
         right = min(self.columns[1] * stride[0], size[0])
         bottom = min(self.rows[1] * stride[1], size[1])
@@ -53,7 +63,7 @@ class DiscoveredObject(NamedTuple):
 
 
 def compute_degrees(features: PatchFeatures) -> NDArray[np.int32]:
-    """(N,) with how many other patches each one correlates positively."""
+    """Count for each patch (N,) the other patches that it correlates with positively."""
     flat = _flat(features)
     counts = [
         (block > 0).sum(axis=1) - (np.einsum("nd,nd->n", flat[rows], flat[rows]) > 0)
@@ -63,7 +73,7 @@ def compute_degrees(features: PatchFeatures) -> NDArray[np.int32]:
 
 
 def lost(features: PatchFeatures, k_patches: int = DEFAULT_K_PATCHES) -> DiscoveredObject | None:
-    """The object of the seed; None where the seed correlates with no patch like it."""
+    """Find the object of the seed; None if the seed correlates with no patch like it."""
     flat, degree = _flat(features), compute_degrees(features)
     order = np.argsort(degree, kind="stable")
     seed = int(order[0])
@@ -77,11 +87,11 @@ def lost(features: PatchFeatures, k_patches: int = DEFAULT_K_PATCHES) -> Discove
 def lost_multi_seed(
     features: PatchFeatures, seeds: int = DEFAULT_SEEDS, threshold: float | Literal["auto"] = "auto"
 ) -> list[DiscoveredObject]:
-    """The objects of several seeds, in the order of their patches; they may overlap.
+    """Find the objects of several seeds, in the order of their patches; they may overlap.
 
-    The seeds are the `seeds` patches with the lowest degrees, thinned out by `select_seeds`. An object
-    is what correlates with its seed above `threshold`, in the features' own units; "auto": above
-    Otsu's threshold of all the seed's correlations, whatever their scale, and above 0.
+    The seeds are the `seeds` patches with the lowest degrees, thinned out by `select_seeds`. An
+    object is the patches that correlate with its seed above `threshold`, in the units of the
+    features. "auto" is Otsu's threshold of all the seed's correlations, and at least 0.
     """
     flat, degree = _flat(features), compute_degrees(features)
     found = []
@@ -96,8 +106,10 @@ def lost_multi_seed(
 
 
 def select_seeds(degree: NDArray[np.int32], seeds: int) -> list[int]:
-    """The `seeds` patches with the lowest degrees (h, w), less those near a better one: of each
-    connected group and the seeds in its bounding rectangle only the lowest is kept."""
+    """Select the `seeds` patches with the lowest degrees (h, w), without those near a better one.
+
+    Of each connected group, and the seeds in its bounding rectangle, only the lowest is kept.
+    """
     from scipy.ndimage import find_objects, label
 
     order = np.argsort(degree.ravel(), kind="stable")[:seeds]
@@ -109,7 +121,7 @@ def select_seeds(degree: NDArray[np.int32], seeds: int) -> list[int]:
 
 
 def otsu(values: NDArray[np.float32], bins: int = 64) -> float:
-    """The threshold that parts `values` into two classes that differ most (Otsu 1979)."""
+    """Return the threshold between the two most different classes of `values` (Otsu 1979)."""
     if not len(values) or values.min() == values.max():
         return 0.0
     counts, edges = np.histogram(values, bins)
@@ -137,7 +149,7 @@ def _score(degree: NDArray[np.int32], seed: int) -> float:
 
 
 def grow_object(mask: PatchMask, seed: int, score: float) -> DiscoveredObject | None:
-    """The connected part of `mask` with the seed in it, if that is in the mask."""
+    """Return the connected part of `mask` around the seed; None if the seed is not in the mask."""
     from scipy.ndimage import label
 
     groups = label(mask)[0]
@@ -155,10 +167,10 @@ def grow_object(mask: PatchMask, seed: int, score: float) -> DiscoveredObject | 
 
 
 def tokencut(features: PatchFeatures, tau: float = TAU) -> DiscoveredObject | None:
-    """The object; its score is how far the two parts' means of the eigenvector lie apart, as a
-    share of its range. None where the image has no two parts.
+    """Find the object of an image; None if the cut leaves only one part.
 
-    Holds two matrices of all pairs of patches: 100 MB for 3,600 patches.
+    Its score is the distance between the means of the eigenvector in the two parts, as a share of
+    its range. Memory holds two matrices of all pairs of patches: 100 MB for 3,600 patches.
     """
     shape = features.shape[:2]
     vector = _second_eigenvector(features.reshape(-1, features.shape[2]), tau)
@@ -181,8 +193,8 @@ def _second_eigenvector(flat: NDArray[np.float32], tau: float) -> NDArray[np.flo
     unit = scale_to_unit(flat)
     edges = np.where(unit @ unit.T > tau, np.float32(1), np.float32(EPSILON))
     root = 1 / np.sqrt(edges.sum(axis=1))
-    # The same vectors as of the generalised problem: y = D^-1/2 z, of the two largest of
-    # D^-1/2 E D^-1/2 the second.
+    # These are the vectors of the generalised problem: y = D^-1/2 z, with z the eigenvector of
+    # the second largest eigenvalue of D^-1/2 E D^-1/2.
     edges *= root[:, None] * root[None, :]
     _, vectors = eigh(edges, subset_by_index=[len(flat) - 2, len(flat) - 1], overwrite_a=True)
     return np.asarray(vectors[:, 0] * root, np.float64)

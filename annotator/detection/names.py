@@ -1,4 +1,4 @@
-"""Names for boxes: by a classifier with classes of its own, or by the user's words (zero-shot)."""
+"""Names for boxes: by a classifier with classes of its own, or zero-shot by the user's classes."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ CLASSIFIERS = {
     "siglip2-large": ("google/siglip2-large-patch16-256", "3.5 GB"),
     "clip-base": ("openai/clip-vit-base-patch32", "605 MB"),
 }
-"""Short names: the Hugging Face id, and about how much is downloaded."""
+"""Short name to the Hugging Face id and the approximate size of the download."""
 PROMPT = "This is a photo of {}."
 CROP_CONTEXT = 0.1
-"""How much of the picture around a box is named with it, as a share of its longer side."""
+"""Margin of a box that is named with it, as a share of its longer side."""
 BATCH_SIZE = 16
 
 
@@ -41,36 +41,39 @@ class NameProbability(NamedTuple):
 
 
 class ImageNamer(Protocol):
-    """Names pictures."""
+    """A network that names pictures."""
 
     name: str
 
     def __call__(self, pictures: Sequence[Image.Image], top: int) -> list[list[NameProbability]]:
-        """The `top` likeliest names of each picture, the likeliest first."""
+        """Return the `top` likeliest names of each picture, the likeliest first."""
         ...
 
 
 class ImageClassifier:
-    """Any checkpoint that `AutoModelForImageClassification` opens."""
+    """A namer from any checkpoint that `AutoModelForImageClassification` opens."""
 
     def __init__(
         self, name: str = DEFAULT_CLASSIFIER, *, device: str = "auto", dtype: str = "auto"
     ) -> None:
-        """Raises `ExtraMissing` for absent packages or weights, else `FeatureError`."""
+        """Open a classifier.
+
+        Raises `ExtraMissing` for absent packages or weights, else `FeatureError`.
+        """
         self.name = name
         self._net = _Checkpoint(name, "AutoModelForImageClassification", device, dtype)
         known = {int(at): str(label) for at, label in self._net.model.config.id2label.items()}
         self.classes = tuple(known.get(at, f"class {at}") for at in range(max(known) + 1))
 
     def __call__(self, pictures: Sequence[Image.Image], top: int) -> list[list[NameProbability]]:
-        """By softmax over the classes; of several synonyms the first one names."""
+        """Name pictures by softmax over the classes; of several synonyms it uses the first."""
         logits = self._net.run(pictures, lambda model, inputs: model(**inputs).logits)
         short = [label.split(",")[0].strip() or label for label in self.classes]
         return _best(softmax(logits), short, top)
 
 
 class ZeroShotClassifier:
-    """The user's own class names, by a network for pictures and text: SigLIP 1 and 2, CLIP."""
+    """A namer with the user's classes: a network for pictures and text (SigLIP 1 and 2, CLIP)."""
 
     def __init__(
         self,
@@ -81,14 +84,18 @@ class ZeroShotClassifier:
         dtype: str = "auto",
         prompt: str = PROMPT,
     ) -> None:
-        """Raises `ExtraMissing` for absent packages or weights, else `FeatureError`."""
-        self.name, self.words = name, tuple(class_names)
+        """Open a network for pictures and text, and encode the class names.
+
+        Raises `ExtraMissing` for absent packages or weights, else `FeatureError`.
+        """
+        self.name, self.class_names = name, tuple(class_names)
         self._net = _Checkpoint(name, "AutoModel", device, dtype)
         model = self._net.model
         if not hasattr(model, "get_text_features"):
             raise FeatureError(
-                f"{make_printable(name)} knows no text, so it cannot tell {make_printable(', '.join(class_names))} "
-                f"apart; name one for pictures and text, such as {DEFAULT_ZERO_SHOT}"
+                f"{make_printable(name)} knows no text, so it cannot distinguish "
+                f"{make_printable(', '.join(class_names))}. Use a model for pictures and text, "
+                f"such as {DEFAULT_ZERO_SHOT}."
             )
         texts = [prompt.format(word.lower()) for word in class_names]
         self._texts = scale_to_unit(self._net.texts(texts))
@@ -97,12 +104,12 @@ class ZeroShotClassifier:
         self._scale = float(model.logit_scale.detach().float().exp().reshape(-1)[0])
 
     def __call__(self, pictures: Sequence[Image.Image], top: int) -> list[list[NameProbability]]:
-        """Among several words the softmax over them; for a single one SigLIP's sigmoid."""
+        """Name pictures by softmax over the classes; for a single class, by SigLIP's sigmoid."""
         vectors = scale_to_unit(self._net.run(pictures, _image_features))
         logits = self._scale * vectors @ self._texts.T
-        if len(self.words) == 1:
-            return _best(1 / (1 + np.exp(-logits - (self._bias or 0.0))), self.words, top)
-        return _best(softmax(logits), self.words, top)
+        if len(self.class_names) == 1:
+            return _best(1 / (1 + np.exp(-logits - (self._bias or 0.0))), self.class_names, top)
+        return _best(softmax(logits), self.class_names, top)
 
 
 def open_namer(
@@ -120,8 +127,10 @@ def open_namer(
 
 
 def square_around(box: Box, size: tuple[int, int], context: float = CROP_CONTEXT) -> Box:
-    """The square around a box with its context, cut to an image of (width, height): a classifier
-    sees an object of any shape undistorted so."""
+    """Return the square around a box with its context, cut to an image of (width, height).
+
+    In a square, a classifier sees an object of any shape undistorted.
+    """
     side = max(box.w, box.h) * (1 + 2 * context)
     left, top = box.x + (box.w - side) / 2, box.y + (box.h - side) / 2
     right, bottom = min(left + side, size[0]), min(top + side, size[1])
@@ -144,8 +153,8 @@ class _Checkpoint:
         missing = sorted(map(str, info["missing_keys"]))
         if missing:
             raise FeatureError(
-                f"{make_printable(name)}: {self._folder} lacks weights: {', '.join(missing[:5])} …; is "
-                "it the checkpoint of a classifier?"
+                f"{make_printable(name)}: {self._folder} lacks weights: "
+                f"{', '.join(missing[:5])} … Use the checkpoint of a classifier."
             )
         self.model = model.to(self._device, self._dtype).eval()
         self._processor = self._opened(transformers.AutoImageProcessor, backend="pil")
@@ -167,7 +176,7 @@ class _Checkpoint:
     def run(
         self, pictures: Sequence[Image.Image], forward: Callable[[Any, Any], Any]
     ) -> NDArray[np.float32]:
-        """(n, …) what `forward(model, inputs)` gives for the pictures, in batches."""
+        """Run `forward(model, inputs)` on the pictures in batches, and return its rows (n, …)."""
         found = []
         for start in range(0, len(pictures), BATCH_SIZE):
             some = list(pictures[start : start + BATCH_SIZE])
@@ -187,8 +196,8 @@ class _Checkpoint:
         except opening_errors() as error:
             raise FeatureError(
                 f"{make_printable(self._name)}: {self._folder} does not open as {auto.__name__} "
-                f"({make_printable(str(error))}); name a classifier such as {DEFAULT_CLASSIFIER}, or with your own "
-                f"words one for pictures and text such as {DEFAULT_ZERO_SHOT}"
+                f"({make_printable(str(error))}). Use a classifier such as {DEFAULT_CLASSIFIER}, "
+                f"or, with --classes, a model such as {DEFAULT_ZERO_SHOT}."
             ) from error
 
 
@@ -197,7 +206,7 @@ def _image_features(model: Any, inputs: Any) -> Any:
 
 
 def _array(tensor: Any) -> NDArray[np.float32]:
-    """What a network gives, be it a tensor or an output that holds one."""
+    """Return the output of a network as an array: a tensor, or an output that holds one."""
     tensor = getattr(tensor, "pooler_output", tensor)
     return np.asarray(tensor.float().cpu().numpy(), np.float32)
 

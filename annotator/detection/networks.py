@@ -37,10 +37,10 @@ DETECTORS = {
         "IDEA-Research/grounding-dino-base": "930 MB",
     }.items()
 }
-"""Known ids, and about how much is downloaded."""
+"""Known ids, and the approximate size of the download."""
 
 _PHRASE_MODELS = ("grounding-dino", "mm-grounding-dino")
-"""Models that score the words of one long text instead of one text after the other."""
+"""Kinds of models that score the words of one long text, not one text after the other."""
 _DETR = "transformers.models.deformable_detr.image_processing_pil_deformable_detr"
 
 
@@ -51,16 +51,19 @@ class DetectorNetwork:
     folder: Path
     model: Any
     processor: Any
-    """Prepares pictures (and text), and turns outputs into boxes."""
+    """The processor that prepares pictures (and text), and turns outputs into boxes."""
     classes: tuple[str, ...]
-    """The names that its class numbers stand for; the texts of a zero-shot one."""
+    """The names of its class numbers; the texts of a zero-shot model."""
     zero_shot: bool
     phrased: bool
-    """Whether it takes all texts as one."""
+    """True if it takes all texts as one."""
 
 
 def open_network(name: str, texts: Sequence[str] = ()) -> DetectorNetwork:
-    """Raises `ExtraMissing` for absent packages or weights, `FeatureError` for no detector."""
+    """Open a detector.
+
+    Raises `ExtraMissing` for absent packages or weights, else `FeatureError`.
+    """
     require_package("torch", alternative="")
     require_package("transformers", alternative="")
     folder = find_weights(name, DETECTORS, alternative="")
@@ -83,7 +86,7 @@ def _open_detector(name: str, folder: Path, texts: Sequence[str]) -> DetectorNet
     if type(config) in by_text:
         if not texts:
             raise FeatureError(
-                f"{make_printable(name)} finds what a text describes: say it, as --text 'a ripe pear'"
+                f"{make_printable(name)} finds what a text describes. Add --text 'a ripe pear'."
             )
         model = _load_weights(name, folder, modeling_auto.AutoModelForZeroShotObjectDetection)
         phrased = config.model_type in _PHRASE_MODELS
@@ -94,8 +97,8 @@ def _open_detector(name: str, folder: Path, texts: Sequence[str]) -> DetectorNet
         labels = tuple(known.get(number, f"class {number}") for number in range(max(known) + 1))
         return DetectorNetwork(folder, model, _image_processor(name, folder), labels, False, False)
     raise FeatureError(
-        f"{make_printable(name)} is of the kind {make_printable(config.model_type)}, which detects no "
-        "objects; name a detector, such as ustc-community/dfine-medium-coco"
+        f"{make_printable(name)} is a {make_printable(config.model_type)} model, which detects no "
+        "objects. Use a detector, such as ustc-community/dfine-medium-coco."
     )
 
 
@@ -114,11 +117,11 @@ def _image_processor(name: str, folder: Path) -> Any:
     try:
         return AutoImageProcessor.from_pretrained(folder, backend="pil")
     except (ImportError, ValueError, OSError) as error:
-        # RF-DETR's own class runs on torchvision alone; that of Deformable DETR does the same.
+        # RF-DETR's own class needs torchvision; that of Deformable DETR gives the same result.
         if not (folder / "preprocessor_config.json").is_file():
             raise FeatureError(
-                f"{make_printable(name)}: {folder} does not say how pictures are prepared ({error}); "
-                "it needs preprocessor_config.json"
+                f"{make_printable(name)}: {folder} does not say how to prepare pictures ({error}). "
+                "It needs preprocessor_config.json."
             ) from error
         return importlib.import_module(_DETR).DeformableDetrImageProcessorPil.from_pretrained(
             folder
@@ -136,9 +139,9 @@ def _open_guarded(name: str, folder: Path, open_: Any, **options: Any) -> Any:
         return open_(folder, **options)
     except opening_errors() as error:
         raise FeatureError(
-            f"{make_printable(name)}: {folder} does not open as a detector ({make_printable(str(error))}); "
-            "it needs config.json, preprocessor_config.json and weights, of a kind that "
-            "transformers knows without code of its own"
+            f"{make_printable(name)}: {folder} does not open as a detector "
+            f"({make_printable(str(error))}). It needs config.json, preprocessor_config.json and "
+            "weights, of a kind that transformers supports without extra code."
         ) from error
 
 
@@ -146,7 +149,7 @@ def _missing_package(name: str, error: ImportError) -> str:
     text = str(error)
     package = next((known for known in ("timm", "torchvision") if known in text), error.name or "")
     words = (make_printable(text).strip().splitlines() or ["a package is missing"])[0]
-    return f"{make_printable(name)} needs a package more ({words}): pip install {package}"
+    return f"{make_printable(name)} needs another package ({words}): pip install {package}"
 
 
 def require_weights(names: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""Objects in images without any training: found by their patches, then perhaps named."""
+"""Object discovery in images: objects found by their patches, then perhaps named."""
 
 from __future__ import annotations
 
@@ -44,30 +44,31 @@ _CROP = (512, 512)
 
 @dataclass(frozen=True, slots=True)
 class ObjectSearch:
-    """How objects are looked for; its defaults are the command's."""
+    """The options of object discovery; its defaults are the command's."""
 
     method: str = "many"
-    """many: several objects, from several seeds; lost, tokencut: one object an image."""
+    """many: several objects, from several seeds; lost, tokencut: one object per image."""
     seeds: int = DEFAULT_SEEDS
     threshold: float | Literal["auto"] = "auto"
-    """Of `lost_multi_seed`: what correlates less with a seed is not its object; in the features' units."""
+    """Minimum correlation of a patch with its seed (many), in the features' units."""
     k_patches: int = DEFAULT_K_PATCHES
-    """Of `lost`: among how many low degrees the patches like the seed are looked for."""
+    """Number of patches with low degrees among which lost seeks those like the seed."""
     tau: float = TAU
-    """Of `tokencut`: the cosine from which on two patches are joined."""
+    """Cosine above which tokencut joins two patches."""
     overlap: float = 0.5
-    """Non-maximum suppression: of boxes that overlap with a higher IoU the best one is kept."""
+    """Largest IoU of two boxes: of boxes that overlap more, only the best is kept."""
     most_patches: int = MAX_PATCHES
     min_name: float = 0.2
-    """A name with a smaller probability is not used: the box is an "object" then."""
+    """Minimum probability of a name; a box without such a name is an "object"."""
     top: int = 5
-    """How many names are kept with their probabilities."""
+    """Number of names that are kept with their probabilities."""
 
     def describe(self) -> dict[str, Any]:
+        """Return all options, as plain JSON."""
         return {name: getattr(self, name) for name in self.__slots__}
 
     def find(self, features: PatchFeatures) -> list[DiscoveredObject]:
-        """The objects among an image's patches (h, w, d)."""
+        """Find the objects among an image's patches (h, w, d)."""
         if self.method == "many":
             return lost_multi_seed(features, self.seeds, self.threshold)
         if self.method == "lost":
@@ -78,14 +79,14 @@ class ObjectSearch:
 
 
 class DiscoveredImage(NamedTuple):
-    """What came of one image."""
+    """The proposals of one image, or the reason for none."""
 
     path: str
     proposals: list[Proposal]
     fault: str | None
-    """Why it could not be looked at."""
+    """The reason why it could not be searched; None if it could."""
     smaller: bool = False
-    """Whether it has more patches than `Search.most_patches`, and was looked at smaller."""
+    """True if it has more patches than `most_patches`, and was made smaller."""
 
 
 class _DecodedImage(NamedTuple):
@@ -105,10 +106,10 @@ def discover_objects(
     workers: int | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[DiscoveredImage]:
-    """The proposals in each image, the best first, in the order of `paths`.
+    """Yield the proposals in each image, the best first, in the order of `paths`.
 
     Images that cannot be read, or are too small or too thin, come with a fault. Images with more
-    than `search.most_patches` patches are looked at smaller.
+    than `search.most_patches` patches are made smaller.
     """
     threads = workers or min(4, len(os.sched_getaffinity(0)))
     model = discovery_model_name(network, search, namer)
@@ -128,7 +129,10 @@ def discover_objects(
 def discovery_model_name(
     network: PatchNetwork, search: ObjectSearch, namer: ImageNamer | None
 ) -> str:
-    """`many:dino-vits16+convnext-base-224-22k`: what the scores and the names depend on."""
+    """Return the name of a search: `many:dino-vits16+convnext-base-224-22k`.
+
+    It holds all that scores and names depend on.
+    """
     named = f"+{_short(namer.name)}" if namer else ""
     return f"{search.method}:{_short(network.name)}{named}"
 
@@ -145,7 +149,7 @@ def _read_image(
         size = source.size(item)
         if min(size) < MIN_SIDE or max(size) > MAX_ASPECT * min(size):
             raise ImageError(
-                f"{size[0]} x {size[1]} pixels are too few, or too thin, to look for objects in"
+                f"{size[0]} x {size[1]} pixels are too few, or too thin, to find objects in"
             )
         look = network.input_size(size, search.most_patches)
         return _DecodedImage(path, size, source.resized_pixels(item, look), None)
@@ -167,10 +171,10 @@ def _discover_in_image(
 ) -> DiscoveredImage:
     assert decoded.picture is not None
     if (decoded.picture == decoded.picture[0, 0]).all():
-        return DiscoveredImage(decoded.path, [], None)  # one colour: there is nothing
+        return DiscoveredImage(decoded.path, [], None)  # one colour: there is no object
     features = network(decoded.picture)
     if not np.isfinite(features).all():
-        fault = f"{make_printable(decoded.path)}: {describe_nan(network.half)}"
+        fault = f"{make_printable(decoded.path)}: {describe_nan(network.half_precision)}"
         return DiscoveredImage(decoded.path, [], fault)
     stride = decoded.size[0] / features.shape[1], decoded.size[1] / features.shape[0]
     found = []
@@ -185,7 +189,7 @@ def _discover_in_image(
             _name_proposals(kept, decoded.size, source, search, namer) if namer and kept else kept
         )
     except ImageError as error:
-        fault = _fault(decoded.path, source, error)  # it was there a moment ago
+        fault = _fault(decoded.path, source, error)  # it could be read a moment ago
         return DiscoveredImage(decoded.path, [], fault)
     smaller = decoded.size[0] * decoded.size[1] > search.most_patches * network.patch**2
     return DiscoveredImage(decoded.path, named, None, smaller)

@@ -15,7 +15,7 @@ INSTALL_COMMAND = "pip install 'annotator-tui[faces]'"
 
 @dataclass(frozen=True, slots=True)
 class PublishedFile:
-    """A file that is published on the Hugging Face Hub."""
+    """A file on the Hugging Face Hub, with its hash and licence."""
 
     repository: str
     file: str
@@ -40,33 +40,35 @@ KNOWN_FILES = {
 
 @dataclass(frozen=True, slots=True)
 class OnnxFile:
-    """A file on this machine."""
+    """An ONNX file on this machine."""
 
     name: str
-    """What the user called it."""
+    """The name that the user gave."""
     path: Path
     sha256: str
     licence: str
 
     @property
     def short(self) -> str:
+        """The name without folders and suffix."""
         return Path(self.name).stem
 
 
 def find_onnx(name: str) -> OnnxFile:
-    """The file of a known name, or a local one.
+    """Find the file of a known name, or a local file.
 
-    A known one is fetched unless it was before or HF_HUB_OFFLINE is set, and its hash must be
-    the published one. Raises `ExtraMissing` with the command that fetches it, `FeatureError` for
-    anything that is neither.
+    A known file is fetched once, unless HF_HUB_OFFLINE is set, and its hash must be the published
+    one. Raises `ExtraMissing` with the command that fetches it, `FeatureError` for other names.
     """
     local = Path(name).expanduser()
     if local.is_file():
-        return OnnxFile(name, local.resolve(), _sha256(local), "of your own file: yours to check")
+        return OnnxFile(
+            name, local.resolve(), _sha256(local), "of your own file: check it yourself"
+        )
     if name not in KNOWN_FILES:
         raise FeatureError(
-            f"{make_printable(name)} is neither an ONNX file nor one of {', '.join(KNOWN_FILES)}; give the "
-            "path of a file"
+            f"{make_printable(name)} is neither an ONNX file nor one of "
+            f"{', '.join(KNOWN_FILES)}. Give the path of a file."
         )
     published = KNOWN_FILES[name]
     path = _fetch_file(name, published)
@@ -74,7 +76,7 @@ def find_onnx(name: str) -> OnnxFile:
     if found != published.sha256:
         raise FeatureError(
             f"{path} is not the published {published.file}: its sha256 is {found}, not "
-            f"{published.sha256}; delete it and fetch it again: hf download "
+            f"{published.sha256}. Delete it and fetch it again: hf download "
             f"{published.repository} {published.file} --force-download"
         )
     return OnnxFile(name, path, found, published.licence)
@@ -92,7 +94,7 @@ def _fetch_file(name: str, published: PublishedFile) -> Path:
     try:
         if is_offline():
             raise OSError("HF_HUB_OFFLINE is set")
-        # Not hf_hub_download: without a network that tries, and talks, for half a minute.
+        # Not hf_hub_download: without a network it retries, and prints, for half a minute.
         path = Path(hub.snapshot_download(repository, allow_patterns=[file])) / file
         if not path.is_file():
             raise OSError(f"{repository} answered without {file}")
@@ -101,9 +103,9 @@ def _fetch_file(name: str, published: PublishedFile) -> Path:
         reason = make_printable((str(error).splitlines() or [type(error).__name__])[0])
         raise ExtraMissing(
             f"{name} is not on this machine, and cannot be fetched now ({reason}).\n"
-            f"Where there is a network: hf download {repository} {file}   ({published.size}, "
+            f"With a network, run: hf download {repository} {file}   ({published.size}, "
             f"{published.licence})\n"
-            "A file of your own is named by its path, with .onnx."
+            "Or give the path of your own .onnx file."
         ) from error
 
 

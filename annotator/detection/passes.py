@@ -25,25 +25,27 @@ from annotator.detection.detectors import SCORE_FLOOR
 
 AUGMENTATIONS = ("plain", "flip", "min-max")
 _EDGE = 2.0
-"""Pixels: a box that ends this near to an edge of its tile may go on beyond."""
+"""Pixels: a box that ends this near to an edge of its tile may extend beyond it."""
 _SAME_OBJECT_OVERLAP = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class DetectionPasses:
-    """How each image is looked at."""
+    """The passes of a detector over an image, and the tiles of each pass."""
 
     augment: tuple[str, ...] = ("plain",)
     tile: int | None = None
     """The side of square tiles in pixels of the image; None for whole images."""
     overlap: float = 0.2
-    """By how much of their side neighbours overlap."""
+    """Overlap of neighbouring tiles, as a share of their side."""
 
     def describe(self) -> dict[str, Any]:
+        """Return all options, as plain JSON."""
         tiled = None if self.tile is None else [self.tile, self.overlap]
         return {"augment": list(self.augment), "tile": tiled, "floor": SCORE_FLOOR}
 
     def tiles(self, size: tuple[int, int]) -> list[ImageTile]:
+        """Return the tiles of an image of (width, height)."""
         return make_tiles(size, self.tile or max(size), self.overlap)
 
 
@@ -51,14 +53,17 @@ class DetectionPasses:
 
 
 def augment_image(picture: Image.Image, augmentation: str) -> Image.Image:
-    """The picture of one pass."""
+    """Return the picture of one pass."""
     if augmentation == "flip":
         return ImageOps.mirror(picture)
     return stretch_contrast(picture) if augmentation == "min-max" else picture
 
 
 def stretch_contrast(picture: Image.Image) -> Image.Image:
-    """The darkest value of all channels becomes 0, the brightest 255; one colour stays as it is."""
+    """Stretch the darkest value of all channels to 0 and the brightest to 255.
+
+    A picture of one colour stays as it is.
+    """
     low, high = _value_range(picture)
     if high <= low or (low, high) == (0, 255):
         return picture
@@ -75,10 +80,10 @@ def _value_range(picture: Image.Image) -> tuple[int, int]:
 def undo_augmentation(
     detections: Detections, augmentation: str, width: float, flip_indices: tuple[int, ...] = ()
 ) -> Detections:
-    """What a pass found, in the pixels of the picture as it is; `width` is the picture's.
+    """Map the detections of a pass back to the plain picture, which is `width` pixels wide.
 
-    `swaps` says which landmark a mirrored one is: the left eye of a mirrored face is its right
-    one.
+    `flip_indices` holds the landmark that each one becomes in a mirrored picture: the left eye of
+    a mirrored face is its right one.
     """
     if augmentation != "flip":
         return detections
@@ -105,14 +110,15 @@ class ImageTile:
 
     @property
     def size(self) -> tuple[int, int]:
+        """Width and height."""
         return self.right - self.left, self.bottom - self.top
 
 
 def make_tiles(size: tuple[int, int], side: int, overlap: float) -> list[ImageTile]:
-    """Square tiles that cover an image of (width, height), after the whole image itself.
+    """Return the whole image of (width, height), then square tiles that cover it.
 
-    Neighbours share at least `overlap` of `side`. An image that is no larger than a tile is
-    its only tile.
+    Neighbours share at least `overlap` of `side`. An image that is not larger than a tile is its
+    only tile.
     """
     width, height = size
     whole = ImageTile(0, 0, width, height)
@@ -126,7 +132,7 @@ def make_tiles(size: tuple[int, int], side: int, overlap: float) -> list[ImageTi
 
 
 def _starts(length: int, side: int, overlap: float) -> list[int]:
-    """Where tiles begin along one axis: evenly, the last one ends where the image does."""
+    """Return the evenly spaced starts of tiles along one axis; the last tile ends at the edge."""
     if length <= side:
         return [0]
     count = 1 + ceil((length - side) / max(1.0, side * (1 - overlap)))
@@ -134,14 +140,13 @@ def _starts(length: int, side: int, overlap: float) -> list[int]:
 
 
 def merge_tiles(parts: Sequence[tuple[ImageTile, Detections]], size: tuple[int, int]) -> Detections:
-    """The detections of all tiles as those of the image of (width, height), each object once.
+    """Merge the detections of all tiles of an image of (width, height), each object once.
 
-    Of boxes of one class that overlap by half, the best stays. A box that its tile cuts off
-    gives way to any box that holds it: the neighbour's whole one, or that of the whole image.
-    Where an object is larger than every overlap and the whole image shows it to nobody, its
-    pieces are joined.
+    Of boxes of one class that overlap by half, the best stays. A box that its tile cuts off yields
+    to any box that contains it, from a neighbour or from the whole image. If an object is larger
+    than every overlap and was not found in the whole image, its pieces are joined.
     """
-    shifted = [found.moved(tile.left, tile.top) for tile, found in parts]
+    shifted = [found.shift(tile.left, tile.top) for tile, found in parts]
     every = concatenate_detections(shifted)
     if len(parts) == 1 or not len(every):
         return every
@@ -163,7 +168,7 @@ def merge_tiles(parts: Sequence[tuple[ImageTile, Detections]], size: tuple[int, 
 
 
 def _join_pieces(detections: Detections, kept: list[int], cut: FloatArray) -> Detections:
-    """The kept boxes; cut ones of a class that overlap at all become one box around both."""
+    """Return the kept boxes, with the pieces of one object joined into one box."""
     boxes, gone = detections.boxes.copy(), set[int]()
     pieces = [row for row in kept if cut[row]]
     for place, row in enumerate(pieces):
@@ -180,7 +185,7 @@ def _join_pieces(detections: Detections, kept: list[int], cut: FloatArray) -> De
 
 
 def _is_continuation(a: FloatArray, b: FloatArray) -> bool:
-    """Whether two boxes overlap, and almost wholly so along one axis: halves of one object."""
+    """Return whether two boxes are pieces of one object: they overlap almost fully on one axis."""
     shared = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
     smaller = np.minimum(a[2:] - a[:2], b[2:] - b[:2])
     return bool((shared > 0).all() and (shared / smaller).max() > 0.8)
@@ -189,7 +194,7 @@ def _is_continuation(a: FloatArray, b: FloatArray) -> bool:
 def _touches_tile_edge(
     detections: Detections, tile: ImageTile, size: tuple[int, int]
 ) -> FloatArray:
-    """(n,) 1 where a box ends at an edge of its tile that is no edge of the image."""
+    """Return 1 for each box (n,) that ends at an edge of its tile inside the image, else 0."""
     width, height = size
     boxes = detections.boxes
     return np.asarray(

@@ -1,4 +1,4 @@
-"""A box that a machine proposes, and what it says of it."""
+"""Proposals: boxes of a model, with their class, score and members."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from annotator.errors import ImageError
 from annotator.items.refs import Box, Item, make_printable
 
 UNNAMED = "object"
-"""The class of a proposal of which only the place is known."""
+"""The class of a proposal that has only a place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,35 +25,37 @@ class ProposalMember:
     model: str
 
     def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON."""
         return {"box": list(self.box), "score": self.score, "model": self.model}
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A box in an image that is to be accepted or rejected."""
+    """A box in an image, to accept or reject."""
 
     item: Item
     """The image and the box, in pixels of the upright image."""
     score: float
-    """How sure the model is, from 0 to 1."""
+    """The model's confidence, from 0 to 1."""
     name: str = UNNAMED
     """The class that the model gives it."""
     model: str = ""
-    """What proposed it, with what its scores depend on: "dfine-x", "lost:dino-vits16" …"""
+    """The model that proposed it, with all that its scores depend on: "lost:dino-vits16" …"""
     votes: int = 1
-    """How many models found it."""
+    """The number of models that found it."""
     members: tuple[ProposalMember, ...] = ()
-    """The boxes that it was fused from; none where it stands for itself."""
+    """The boxes that it was fused from; () for a single box."""
     extra: Mapping[str, Any] | None = None
     """Anything else worth keeping: landmarks, the probabilities of other names …; plain JSON."""
 
     @property
     def box(self) -> Box:
+        """The box of its item."""
         assert self.item.box is not None
         return self.item.box
 
     def fault(self) -> str | None:
-        """Why this is no proposal; None for a sound one."""
+        """Return the reason why this is not a valid proposal; None for a valid one."""
         if self.item.box is None:
             return "has no box"
         if not all(map(math.isfinite, self.box)) or self.box.w <= 0 or self.box.h <= 0:
@@ -64,22 +66,22 @@ class Proposal:
 
 
 def strip_file_name(error: ImageError, file: Path) -> str:
-    """What is wrong with an image file, without its path in front."""
+    """Return the text of an image error without the path in front."""
     return str(error).removeprefix(f"{make_printable(str(file))}: ")
 
 
 def describe_nan(half_precision: bool) -> str:
-    """What to say of an image that a network in half precision, or in full, answers with NaN."""
+    """Describe an image for which a network in half or full precision gives NaN."""
     remedy = (
         "try --dtype fp32" if half_precision else "fetch its weights again, or leave this model out"
     )
-    return f"the model answers it with no numbers (NaN); {remedy}"
+    return f"the model gives no numbers (NaN) for it; {remedy}"
 
 
 def clip_box(box: Box, size: tuple[int, int]) -> Box | None:
-    """The part of `box` inside an image of (width, height), in whole hundredths of a pixel.
+    """Cut `box` to an image of (width, height), and round it to hundredths of a pixel.
 
-    None where there is none, or where a coordinate is not a number.
+    Return None if nothing is left, or if a coordinate is not a number.
     """
     if not all(map(math.isfinite, box)):
         return None
@@ -91,8 +93,10 @@ def clip_box(box: Box, size: tuple[int, int]) -> Box | None:
 
 
 def suppress_overlaps(proposals: Sequence[Proposal], max_iou: float) -> list[Proposal]:
-    """Greedy non-maximum suppression: the best first, without those that overlap a better one of
-    the same image and class with an IoU above `most`."""
+    """Apply greedy non-maximum suppression, and return the boxes left, the best first.
+
+    A box goes if a better one of the same image and class overlaps it with an IoU above `max_iou`.
+    """
     kept: dict[tuple[str, str], list[Proposal]] = {}
     for proposal in sorted(proposals, key=lambda p: -p.score):
         rivals = kept.setdefault((proposal.item.path, proposal.name), [])

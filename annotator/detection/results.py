@@ -1,4 +1,4 @@
-"""What one model found in each image, on disk as it comes: the next run goes on from there."""
+"""The detections of one model on disk, image by image, so that the next run resumes there."""
 
 from __future__ import annotations
 
@@ -16,34 +16,35 @@ from annotator.items.refs import make_printable
 from annotator.items.text_files import read_json_lines
 
 FileStamp = tuple[int, int]
-"""Bytes and nanoseconds of an image file: another one makes the answer stale."""
+"""Size in bytes and time in nanoseconds of an image file; a change makes the answer stale."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageDetections:
-    """What a model found in one image."""
+    """The detections of a model in one image."""
 
     path: str
     size: tuple[int, int]
     """Width and height of the upright image."""
     passes: dict[str, Detections]
-    """By pass: plain, flip, min-max."""
+    """The detections of each pass: plain, flip, min-max."""
     left_out: dict[str, int]
-    """Boxes that were no boxes: why, and how many."""
+    """Number of boxes that were not valid, by reason."""
 
     def as_dict(self, stamp: FileStamp) -> dict[str, Any]:
+        """Return plain JSON, with the stamp of the image file."""
         passes = {how: found.as_dict() for how, found in self.passes.items()}
         row = {"path": self.path, "stamp": stamp, "size": self.size, "passes": passes}
         return {**row, "left_out": self.left_out} if self.left_out else row
 
 
 class DetectionCache:
-    """A file of JSON lines: what was asked first, then an answer a line."""
+    """A file of JSON lines: the model and its options, then an answer per line."""
 
     def __init__(self, folder: Path, described: Mapping[str, Any]) -> None:
-        """`described`: the model and its options; others have files of their own.
+        """Open the file of a model and its options, `described`; others have other files.
 
-        Raises `FeatureError` where the file cannot be written.
+        Raises `FeatureError` for a file that cannot be written.
         """
         text = json.dumps(described, sort_keys=True, ensure_ascii=False)
         name = re.sub(
@@ -62,12 +63,12 @@ class DetectionCache:
     def __len__(self) -> int:
         return len(self._places)
 
-    def has(self, path: str, stamp: FileStamp) -> bool:
-        """Whether the image as it is now was answered."""
+    def has_answer(self, path: str, stamp: FileStamp) -> bool:
+        """Return whether the image, as it is now, has an answer."""
         return path in self._places and self._places[path][1] == stamp
 
     def get(self, path: str) -> ImageDetections | None:
-        """The last answer for an image."""
+        """Return the last answer for an image."""
         if path not in self._places:
             return None
         with self.path.open("rb") as file:
@@ -78,7 +79,7 @@ class DetectionCache:
         return ImageDetections(path, (width, height), passes, row.get("left_out", {}))
 
     def add(self, answers: Sequence[tuple[ImageDetections, FileStamp]]) -> None:
-        """Append answers; after a crash they are there. Raises `FeatureError` for a full disk."""
+        """Append answers, safe against a crash. Raises `FeatureError` if the disk is full."""
         places = {}
         try:
             with self.path.open("ab") as file:
@@ -94,7 +95,7 @@ class DetectionCache:
         self._places |= places
 
     def _read(self, file: BinaryIO, described: str) -> None:
-        """Where each answer stands; a last line that a crash cut short is taken away."""
+        """Find the place of each answer; cut off a last line that a crash left incomplete."""
         file.seek(0)
         end = 0
         for line in read_json_lines(file):
@@ -109,6 +110,6 @@ class DetectionCache:
 
 def _unwritable(path: Path, error: OSError) -> FeatureError:
     return FeatureError(
-        f"{make_printable(str(path))} cannot be written ({error.strerror}); make room or rights there; "
-        "the same command goes on where it was"
+        f"{make_printable(str(path))} cannot be written ({error.strerror}). Free some space or "
+        "change its permissions, then run the same command to resume."
     )

@@ -97,7 +97,7 @@ class ProposalWriter:
                 sound.append(proposal)
         sound.sort(key=lambda proposal: -proposal.score)
         text, before = io.StringIO(), len(self._pending)
-        refs = [self._place(proposal, csv.writer(text, lineterminator="\n")) for proposal in sound]
+        refs = [self._place_proposal(proposal, csv.writer(text, lineterminator="\n")) for proposal in sound]
         try:
             self._append(text.getvalue())
         except OSError as error:
@@ -124,8 +124,8 @@ class ProposalWriter:
         finally:
             os.close(self._lock)
 
-    def _place(self, proposal: Proposal, rows: Any) -> str:
-        known = self._same(proposal)
+    def _place_proposal(self, proposal: Proposal, rows: Any) -> str:
+        known = self._find_same_object(proposal)
         ref = known.ref if known else proposal.item.ref
         # The very same box with another class is one item to look at.
         there = any(other.ref == ref for other in self._boxes(proposal.item.path))
@@ -139,7 +139,7 @@ class ProposalWriter:
         )  # fmt: skip
         rows.writerow(row)
         self._rows.add(key)
-        self._learn(Item.parse(ref), proposal.name)
+        self._remember_box(Item.parse(ref), proposal.name)
         if known or there:
             self.merged += 1
         else:
@@ -147,7 +147,7 @@ class ProposalWriter:
             self._pending.append(row)
         return ref
 
-    def _same(self, proposal: Proposal) -> _KnownBox | None:
+    def _find_same_object(self, proposal: Proposal) -> _KnownBox | None:
         """The item that the proposal belongs to: of those that overlap enough, the nearest."""
         best, nearest = None, self.overlap
         for known in self._boxes(proposal.item.path):
@@ -162,10 +162,10 @@ class ProposalWriter:
         """The boxes that are items of an image; parsed when they are first asked for."""
         boxes = self._known.setdefault(path, [])
         for ref, name in self._unread.pop(path, ()):
-            self._learn(Item.parse(ref), name)
+            self._remember_box(Item.parse(ref), name)
         return boxes
 
-    def _learn(self, item: Item, name: str | None) -> None:
+    def _remember_box(self, item: Item, name: str | None) -> None:
         if item.box is None:
             return
         names = frozenset() if name is None else frozenset([name])

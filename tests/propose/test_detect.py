@@ -255,7 +255,7 @@ def test_an_object_cut_by_tiles_is_one_object() -> None:
     def within(tile: Any) -> Detections:
         left, right = max(target[0], tile.left), min(target[2], tile.right)
         if tile.size == (150, 80) or right <= left:
-            return Detections.none()  # too small for the whole image
+            return Detections.empty()  # too small for the whole image
         box = np.array([[left - tile.left, 10, right - tile.left, 60]])
         return Detections(box, np.array([0.5 + tile.left / 1000]), ("a",))
 

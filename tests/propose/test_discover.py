@@ -111,7 +111,7 @@ def test_images_are_looked_at_in_whole_patches_within_the_limit(
     nets: dict[str, Path], size: tuple[int, int]
 ) -> None:
     network = PatchNetwork(str(nets["vit"]))
-    width, height = network.input_size(size, most=900)
+    width, height = network.input_size(size, max_patches=900)
     assert width % 8 == height % 8 == 0
     assert 150 <= width * height / 64 <= 950
     assert width / height == pytest.approx(size[0] / size[1], rel=0.2)

@@ -178,7 +178,7 @@ def test_a_fetched_file_with_another_hash_is_refused(
 def _found(detector: FaceDetector, picture: Image.Image) -> Detections:
     (found,) = detector.detect([detector.prepare(picture, picture.size)])
     assert isinstance(found, Detections)
-    return found.above(0.6)
+    return found.above_score(0.6)
 
 
 def test_a_face_is_found_with_its_landmarks_mirrored_too(shared: Path) -> None:
