@@ -1,8 +1,8 @@
-"""What can go wrong, one class per remedy.
+"""The errors of the program, one class for each kind of remedy.
 
-A message says what is wrong, where, and what to do about it, in one or a few lines.
-The command line prints it on stderr and exits with 1; anything that is not an
-`AnnotatorError` is a fault of this program and keeps its traceback.
+A message is the problem, its place and cause, and the remedy, in one or a few lines. The command
+line prints it on stderr and exits with 1; anything that is not an `AnnotatorError` is a fault of
+this program and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -11,43 +11,43 @@ from collections.abc import Sequence
 
 
 class AnnotatorError(Exception):
-    """Base of every error that the user can mend."""
+    """The base of every error that the user can fix."""
 
 
 class RefError(AnnotatorError):
-    """Mend a ref, a refs file or the list of images."""
+    """A fault in a ref, a refs file or the list of images."""
 
 
 class ImageError(AnnotatorError):
-    """Mend, replace or skip one image file."""
+    """A fault of one image file: repair, replace or skip it."""
 
 
 class ProjectError(AnnotatorError):
-    """Mend annotator.toml or name another project."""
+    """A fault in annotator.toml or the project's folder."""
 
 
 class StoreError(AnnotatorError):
-    """Mend the place where labels are kept; no label was written."""
+    """A fault of the place where labels are kept; no label was written."""
 
 
 class FeatureError(AnnotatorError):
-    """Compute or name the features again."""
+    """A fault of the features: compute them again, or name others."""
 
 
 class ExtraMissing(AnnotatorError):
-    """Install a package or fetch weights; the message holds the exact command."""
+    """An absent package or absent weights; the message holds the exact command."""
 
 
 class QueryError(AnnotatorError):
-    """Mend what is searched for."""
+    """A fault in what is searched for."""
 
 
 class TerminalError(AnnotatorError):
-    """Use another terminal, window size or --graphics."""
+    """A terminal, window or --graphics choice that cannot be used."""
 
 
 def bullet_list(problems: Sequence[str], heading: str, limit: int = 20) -> str:
-    """One message for all problems at once: the first `most` of them, and how many more."""
+    """Return one message for all problems: the first `limit` of them, and the number of others."""
     lines = [heading, *(f"  {problem}" for problem in problems[:limit])]
     if len(problems) > limit:
         lines.append(f"  … and {len(problems) - limit} more")

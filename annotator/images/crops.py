@@ -19,17 +19,17 @@ from annotator.images.decode import MAX_PIXELS, EncodedImage, decode_image, open
 from annotator.items.refs import Box, Item, make_printable
 
 CACHE_BYTES = 100_000_000
-"""Decoded images kept for the next box in them: one of 24 megapixels."""
+"""Bytes of decoded images kept for the next box in them: one image of 24 megapixels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Crop:
-    """What of an image is shown for an item. The image is shared: do not draw on it."""
+    """The part of an image that is shown for an item. The image is shared: do not draw on it."""
 
     image: Image.Image
-    """RGB and upright, at most the size asked for."""
+    """RGB and upright, at most the requested size."""
     box: Box | None
-    """Where the item's box lies, in this crop's pixels; None for a whole image."""
+    """The item's box in this crop's pixels; None for a whole image."""
     scale: float
     """Crop pixels per source pixel."""
     source: tuple[int, int]
@@ -37,21 +37,21 @@ class Crop:
 
 
 class ImageSource(Protocol):
-    """Where items get their pictures from."""
+    """A source of items' pictures."""
 
     def crop(self, item: Item, size: tuple[int, int], context: float = 0.25) -> Crop:
-        """The item's picture, at most `size`. Raises `ImageError`."""
+        """Return the item's picture, at most `size`. Raises `ImageError`."""
         ...
 
     def resized_pixels(
         self, item: Item, size: tuple[int, int], context: float = 0.25
     ) -> NDArray[np.uint8]:
-        """(height, width, 3) pixels of the same picture at exactly `size`."""
+        """Return the same picture at exactly `size`, as (height, width, 3) pixels."""
         ...
 
 
 class ImageFolder:
-    """Image files below a root folder; absolute paths are taken as they are. Thread-safe."""
+    """Image files below a root folder; absolute paths are used as they are. Thread-safe."""
 
     def __init__(
         self, root: Path, max_pixels: int = MAX_PIXELS, keep_bytes: int = CACHE_BYTES
@@ -62,15 +62,15 @@ class ImageFolder:
         self._recent = _RecentImages(keep_bytes)
 
     def __reduce__(self) -> tuple[type[ImageFolder], tuple[Path, int, int]]:
-        """Another process gets the same folder; what is kept decoded stays here."""
+        """Give another process the same folder without the decoded images."""
         return ImageFolder, (self.root, self.max_pixels, self._keep_bytes)
 
     def path(self, item: Item) -> Path:
-        """The item's file."""
+        """Return the item's file."""
         return self.root / item.path
 
     def size(self, item: Item) -> tuple[int, int]:
-        """Width and height of the item's upright image, from its header alone."""
+        """Return width and height of the item's upright image, from its header alone."""
         with open_image(self.path(item), self.max_pixels) as (source, _):
             return source.size
 
@@ -82,11 +82,10 @@ class ImageFolder:
         *,
         enlarge: bool = False,
     ) -> Crop:
-        """The item's box with `context` times its longer side around it, or the whole image.
+        """Return the item's box with `context` times its longer side around it, or the whole image.
 
-        The crop is cut at the image's edges, its aspect is kept, and it is made larger than its
-        source only if `enlarge` says so. Raises `ImageError`, also for a box that lies wholly
-        outside the image.
+        The crop ends at the image's edges and keeps its aspect; it is larger than its source only
+        with `enlarge`. Raises `ImageError`, also for a box that lies wholly outside the image.
         """
         with open_image(self.path(item), self.max_pixels) as (source, found):
             region = _region(item, source.size, context)
@@ -98,9 +97,9 @@ class ImageFolder:
     def resized_pixels(
         self, item: Item, size: tuple[int, int], context: float = 0.25
     ) -> NDArray[np.uint8]:
-        """(height, width, 3) pixels of what `crop` shows, at exactly `size`.
+        """Return the pixels of what `crop` shows, (height, width, 3), at exactly `size`.
 
-        Nothing is cut away, the aspect is not kept. This is what feature extractors look at.
+        Nothing is cut away, the aspect is not kept. Feature extractors take these pixels.
         """
         with open_image(self.path(item), self.max_pixels) as (source, found):
             region = _region(item, source.size, context)
@@ -111,7 +110,7 @@ class ImageFolder:
     def _decoded(
         self, item: Item, source: EncodedImage, found: os.stat_result, scale: float
     ) -> tuple[Image.Image, int]:
-        """Decode, or take what was kept for another box of the same image."""
+        """Decode an image, or return the one kept for another box in it."""
         if item.box is None:
             return decode_image(source, scale)
         key = (source.name, found.st_mtime_ns, found.st_size)
@@ -142,8 +141,8 @@ def _region(item: Item, source: tuple[int, int], context: float) -> _Region:
         return _Region(0, 0, width, height)
     if box.x >= width or box.y >= height or box.right <= 0 or box.bottom <= 0:
         raise ImageError(
-            f"{make_printable(item.ref)}: the box lies outside the image of {width} x {height} pixels; "
-            "boxes are left, top, width, height in pixels of the upright image"
+            f"{make_printable(item.ref)}: the box lies outside the image of {width} x {height} "
+            "pixels. A box is left, top, width, height in pixels of the upright image."
         )
     margin = context * max(box.w, box.h)
     return _Region(
@@ -157,7 +156,7 @@ def _region(item: Item, source: tuple[int, int], context: float) -> _Region:
 def _fit_crop(
     region: _Region, size: tuple[int, int], enlarge: bool
 ) -> tuple[tuple[int, int], float]:
-    """The crop's size and scale."""
+    """Return the crop's size and scale."""
     width, height = region.size
     scale = min(size[0] / width, size[1] / height)
     scale = scale if enlarge else min(1.0, scale)
@@ -177,7 +176,7 @@ def _resize_region(
 
 
 def _box_in_crop(box: Box | None, region: _Region, size: tuple[int, int]) -> Box | None:
-    """The box in the pixels of a crop of `region` with `size`, cut at its edges."""
+    """Return the box in the pixels of a crop of `region` with `size`, cut at its edges."""
     if box is None:
         return None
     across, down = size[0] / region.size[0], size[1] / region.size[1]
@@ -192,7 +191,7 @@ def _box_in_crop(box: Box | None, region: _Region, size: tuple[int, int]) -> Box
 
 
 class _RecentImages:
-    """The images decoded last, within a number of bytes: the next box is often in the same."""
+    """The images decoded last, up to a number of bytes: the next box is often in one of them."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -201,7 +200,7 @@ class _RecentImages:
         self._images: OrderedDict[tuple[str, int, int], tuple[Image.Image, int]] = OrderedDict()
 
     def find(self, key: tuple[str, int, int], scale: float) -> tuple[Image.Image, int] | None:
-        """The kept image and its part of the source's size, if it has pixels enough."""
+        """Return the kept image and its reduction, if it has enough pixels."""
         with self._lock:
             found = self._images.get(key)
             if found is None or (found[1] > 1 and found[1] * scale > 1):
@@ -219,7 +218,7 @@ class _RecentImages:
 
 
 def _image_bytes(image: Image.Image) -> int:
-    """Pillow holds RGB in four bytes a pixel."""
+    """Return the bytes of an image: Pillow holds RGB in four bytes a pixel."""
     return 4 * image.width * image.height
 
 
@@ -227,10 +226,10 @@ _DARK, _LIGHT = (0, 0, 0), (255, 255, 255)
 
 
 def draw_box(crop: Crop) -> Image.Image:
-    """The crop with its box outlined, light beside dark, so that any background shows it.
+    """Return the crop with its box outlined, light beside dark, to be seen on any background.
 
-    The lines lie around the box, not on it, as far as the crop has room. A whole image comes
-    back as it is.
+    The lines lie around the box, not on it, as far as the crop has room. A whole image is returned
+    as it is.
     """
     if crop.box is None:
         return crop.image
@@ -246,7 +245,8 @@ def draw_box(crop: Crop) -> Image.Image:
 
 
 def _outline(box: Box, gap: int, size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """First and last pixels of a rectangle `gap` pixels outside the box, inside the image."""
+    """Return first and last pixels of a rectangle `gap` pixels outside the box, inside
+    the image."""
     return (
         max(0, math.floor(box.x) - gap),
         max(0, math.floor(box.y) - gap),

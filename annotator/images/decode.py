@@ -1,4 +1,4 @@
-"""From a file that anyone may have made to upright RGB pixels, or an `ImageError`."""
+"""Pixels from a file of unknown origin: upright, RGB, or an `ImageError` with the reason."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from annotator.errors import ImageError
 from annotator.items.refs import make_printable
 
 MAX_PIXELS = 200_000_000
-"""The default limit: the largest camera sensors pass, a decompression bomb does not."""
+"""The default limit: above the largest camera sensors, below a decompression bomb."""
 
 BACKGROUND = (128, 128, 128, 255)
-"""What shows through transparent pixels: black and white drawings both stand out from it."""
+"""The colour behind transparent pixels: black and white drawings both stand out from it."""
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 # Pillow's decoders answer damaged data with any of these; LookupError and ArithmeticError
@@ -41,8 +41,8 @@ _DAMAGED = (
 _LARGE = 40_000_000
 _one_large_at_a_time = threading.Lock()
 
-# Pillow warns and logs on stderr, over the screen; what matters of it is an error here or is
-# handled. A filter that stays is the only one that is safe with threads.
+# Pillow warns and logs on stderr, over the screen; what matters is an error here, or handled.
+# Only a filter that stays is safe with threads.
 warnings.filterwarnings("ignore", module=r"PIL\b")
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 Image.preinit()
@@ -72,8 +72,8 @@ def open_image(
 ) -> Iterator[tuple[EncodedImage, os.stat_result]]:
     """Open an image file and read its header. Raises `ImageError`.
 
-    Not `Image.open`: that would try every format Pillow knows, and its limit on pixels is a
-    global that other threads share.
+    Not `Image.open`: that tries every format of Pillow, and its limit on pixels is a global that
+    other threads share.
     """
     name = make_printable(str(path))
     file = _regular_file(path, name)
@@ -83,16 +83,16 @@ def open_image(
         if width * height > max_pixels:
             raise ImageError(
                 f"{name}: {width} x {height} pixels are more than the limit of "
-                f"{max_pixels:,}; if the file is genuine, raise max_pixels in annotator.toml"
+                f"{max_pixels:,}. If the file is genuine, raise max_pixels in annotator.toml."
             )
         yield EncodedImage(name, image, _orientation(image), image.size), os.fstat(file.fileno())
 
 
 def decode_image(source: EncodedImage, shrink: float = 1.0) -> tuple[Image.Image, int]:
-    """The upright RGB image, and by how much it is smaller than the source: 1, 2, 4 or 8.
+    """Return the upright RGB image, and its reduction from the source: 1, 2, 4 or 8.
 
-    A JPEG is decoded at that part of its size if at least `shrink` of it is wanted; this saves
-    most of the time and memory. Raises `ImageError`.
+    A JPEG is decoded at a reduced size if that is at least `shrink` of it; this saves most of the
+    time and memory. Raises `ImageError`.
     """
     full = source.stored
     if shrink < 1:
@@ -110,7 +110,7 @@ def decode_image(source: EncodedImage, shrink: float = 1.0) -> tuple[Image.Image
 
 
 def _draft_scale(full: tuple[int, int], draft: tuple[int, int]) -> int:
-    """Which part of its size a JPEG decodes to; its sides are rounded up, so 1 px tells least."""
+    """Return the reduction of a decoded JPEG. Its sides are rounded up: the longer one decides."""
     longest = 0 if full[0] >= full[1] else 1
     return next(p for p in (1, 2, 4, 8) if -(-full[longest] // p) == draft[longest])
 
@@ -120,13 +120,13 @@ def _regular_file(path: Path, name: str) -> Any:
         # O_NONBLOCK: a named pipe without a writer must not hold us up.
         number = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
-        raise ImageError(f"{name}: there is no such file; put it back or skip it") from None
+        raise ImageError(f"{name}: there is no such file. Put it back, or skip it.") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise ImageError(f"{name}: cannot be opened: {reason}") from error
+        raise ImageError(f"{name}: cannot be opened: {reason}. Fix or skip it.") from error
     if not stat.S_ISREG(os.fstat(number).st_mode):
         os.close(number)
-        raise ImageError(f"{name}: is not a file but a folder, a pipe or a device; skip it")
+        raise ImageError(f"{name}: not a file but a folder, a pipe or a device. Skip it.")
     return os.fdopen(number, "rb")
 
 
@@ -142,14 +142,14 @@ def _identify_image(file: Any, name: str) -> Image.Image:
                 return factory(file, name)
     except _DAMAGED as error:
         raise _damage_error(name, error) from error
-    what = "the file is empty" if not prefix else "it begins like no known image"
+    what = "it is empty" if not prefix else "its format is unknown"
     kinds = ", ".join(_FORMATS)
-    raise ImageError(f"{name}: cannot be read as an image: {what}; known are {kinds}")
+    raise ImageError(f"{name}: cannot be read as an image: {what}. Convert it to one of {kinds}.")
 
 
 @cache
 def _silence_libtiff() -> None:
-    """libtiff writes what it dislikes to stderr, over the screen; the errors reach us anyway."""
+    """Keep libtiff from writing to stderr, over the screen; its errors reach us anyway."""
     home = Path(PIL.__file__).parent
     beside = (home.parent / "pillow.libs", home / ".dylibs")  # where the wheels carry it
     found = [str(path) for folder in beside for path in folder.glob("libtiff*")]
@@ -160,11 +160,11 @@ def _silence_libtiff() -> None:
 
 def _damage_error(name: str, error: BaseException) -> ImageError:
     reason = make_printable(str(error)) or type(error).__name__
-    return ImageError(f"{name}: the image is damaged or cut short ({reason}); replace or skip it")
+    return ImageError(f"{name}: the image is damaged or cut short ({reason}). Replace or skip it.")
 
 
 def _orientation(image: Image.Image) -> int:
-    """EXIF's orientation of the stored pixels; 1 where it is absent, or applied by Pillow."""
+    """Return EXIF's orientation of the stored pixels; 1 if it is absent, or Pillow applies it."""
     if image.format == "TIFF":
         return 1  # Pillow applies it while it loads, and gives the upright size before
     if image.format == "PNG" and "exif" not in image.info:
@@ -193,7 +193,7 @@ def _apply_orientation(image: Image.Image, orientation: int) -> Image.Image:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    """Eight bits of red, green and blue, whatever the file holds."""
+    """Return the image in eight bits of red, green and blue."""
     if image.mode == "RGB" and "transparency" not in image.info:
         return image  # convert() would copy it
     if image.mode.startswith(("I", "F")):
@@ -207,7 +207,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _to_eight_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
-    """Grey values of more than 8 bits, or real ones, scaled to 0..255 and never clipped.
+    """Scale grey values of more than 8 bits, or real ones, to 0..255 without clipping.
 
     Twelve significant bits are common in 16; other ranges than these are stretched.
     """

@@ -1,12 +1,12 @@
-"""Near-duplicates: the same file, the same look, or features that are all but the same.
+"""The search for near-duplicates: the same file, the same look, or almost the same features.
 
-A look is 128 bits of an item's crop: 64 say where brightness rises from left to right (dHash) and
-64 which of the lowest frequencies are strong (pHash; Zauner 2010, "Implementation and
-Benchmarking of Perceptual Image Hash Functions"). Copies that were scaled, compressed or made
-brighter differ in a few bits. Both are a few lines on Pillow and scipy, which are here anyway;
-the ImageHash package would bring PyWavelets along.
+A look is 128 bits of an item's crop: 64 say where brightness rises from left to right (dHash), 64
+which of the lowest frequencies are strong (pHash; Zauner 2010, "Implementation and Benchmarking of
+Perceptual Image Hash Functions"). Copies that were scaled, compressed or made brighter differ in a
+few bits. Both are a few lines on Pillow and scipy, which are here anyway; the ImageHash package
+would bring PyWavelets along.
 
-What was computed is kept in the project's `.cache`, and taken up there by the next run.
+The project's `.cache` keeps what was computed for the next run.
 """
 
 from __future__ import annotations
@@ -35,15 +35,20 @@ from annotator.items.ref_table import RefTable
 from annotator.items.refs import Item
 
 MAX_HASH_DISTANCE = 10
-"""Bits of 128 in which two near-duplicates may differ. Of 300 photographs at JPEG quality 40,
-half the size or 15 % brighter 99 % stay within; of a million pairs of other photographs 2 do."""
+"""Bits of 128 in which two near-duplicates may differ.
+
+Of 300 photographs at JPEG quality 40, half the size or 15 % brighter 99 % stay within; of a million
+pairs of other photographs 2 do.
+"""
 MIN_COSINE = 0.98
-"""Cosine of features that two near-duplicates have at least."""
+"""Smallest cosine of the features of two near-duplicates."""
 DISTANCE_SHARE, SCALE_RANK = 0.1, 20
-"""And they are closer than this share of the distance (1 - cosine) to the 20th nearest item: among
-features in which everything is alike a high cosine says nothing."""
+"""Largest share that their distance (1 - cosine) may have of that to the 20th nearest item.
+
+Among features in which everything is alike a high cosine alone says nothing.
+"""
 FLAT_DEVIATION = 4.0
-"""Standard deviation of brightness (of 255) below which there is nothing to look at."""
+"""Standard deviation of brightness (of 255) below which an image is blank."""
 UNKNOWN, SEEN, BLANK, BROKEN = range(4)
 _ROW_DTYPE = np.dtype(
     [("stamp", "<i8"), ("file", "<u8", (2,)), ("look", "<u8", (2,)), ("state", "u1")], align=True
@@ -64,7 +69,7 @@ class Fingerprints:
     """(n,) of `_ROW_DTYPE`: one row for each ref."""
 
     def near_duplicates(self, row: int) -> Rows:
-        """The other rows that are near-duplicates of `row` by file or look, ascending."""
+        """Return the other rows that are near-duplicates of `row` by file or look, ascending."""
         mine = self.table[row]
         if mine["state"] not in (SEEN, BLANK):
             return np.zeros(0, np.int64)
@@ -77,7 +82,7 @@ class Fingerprints:
         return np.flatnonzero(near)
 
     def pairs(self, rows: Rows) -> Rows:
-        """(m, 2) near-duplicates among `rows` (k,), as pairs of rows; each group is connected."""
+        """Return near-duplicates among `rows` (k,) as pairs (m, 2) that connect each group."""
         known = rows[np.isin(self.table["state"][rows], (SEEN, BLANK))]
         seen = known[self.table["state"][known] == SEEN]
         found = [*_pair_equal_rows(self.table["file"][known], known)]
@@ -90,7 +95,7 @@ class Fingerprints:
 
 
 def connected_components(pairs: Rows) -> list[list[int]]:
-    """Rows that are connected by `pairs` (m, 2), directly or through others; ascending."""
+    """Return the groups of rows that `pairs` (m, 2) connect, directly or not; ascending."""
     parent: dict[int, int] = {}
 
     def root(row: int) -> int:
@@ -108,7 +113,7 @@ def connected_components(pairs: Rows) -> list[list[int]]:
 
 
 def load_fingerprints(cache: Path, refs: RefTable) -> Fingerprints:
-    """What is known by now of `refs`; nothing is computed."""
+    """Return the fingerprints of `refs` that are in the cache; nothing is computed."""
     table = np.zeros(len(refs), _ROW_DTYPE)
     try:
         with cache.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
@@ -132,10 +137,10 @@ def update_fingerprints(
     stop: Callable[[], bool] = lambda: False,
     clock: Callable[[], float] = time.monotonic,
 ) -> Fingerprints:
-    """Compute what is missing or out of date of `rows` (k,) of `refs`, and keep it.
+    """Compute the fingerprints of `rows` (k,) that are missing or out of date, and keep them.
 
-    Images that cannot be read are kept as such, until their file changes. `progress` is told
-    how many of how many are done; where `stop` says so, the rest is left to the next call.
+    Images that cannot be read are kept as such, until their file changes. `progress` is called with
+    the rows done and their total; if `stop` returns True, the rest is left to the next call.
     """
     prints = load_fingerprints(cache, refs)
     look = partial(_fingerprint, images, prints)
@@ -157,7 +162,7 @@ def update_fingerprints(
 
 
 def fingerprints_version(cache: Path) -> int:
-    """Changes whenever more is known; 0 while nothing is."""
+    """Return a number that changes with the cache; 0 while there is none."""
     try:
         return cache.stat().st_mtime_ns
     except OSError:
@@ -165,7 +170,7 @@ def fingerprints_version(cache: Path) -> int:
 
 
 def _fingerprint(folder: ImageFolder, prints: Fingerprints, row: int) -> Any:
-    """What the table holds of one item; computed only where its file has changed."""
+    """Return the table's row of one item; computed only if its file has changed."""
     item = Item.parse(prints.refs[row])
     before = prints.table[row]
     found = np.zeros((), _ROW_DTYPE)
@@ -191,7 +196,7 @@ def _fingerprint(folder: ImageFolder, prints: Fingerprints, row: int) -> Any:
 
 
 def perceptual_hashes(grey: Image.Image) -> NDArray[np.uint64]:
-    """(2,) the dHash and the pHash of a grey picture of 32 x 32 pixels."""
+    """Return dHash and pHash (2,) of a grey picture of 32 x 32 pixels."""
     from scipy.fft import dctn
 
     small = np.asarray(grey.resize((9, 8), Image.Resampling.LANCZOS), np.int16)
@@ -202,7 +207,7 @@ def perceptual_hashes(grey: Image.Image) -> NDArray[np.uint64]:
 
 
 def _file_digest(path: Path, item: Item) -> NDArray[np.uint64]:
-    """(2,) of the file's bytes and the box."""
+    """Return a digest (2,) of the file's bytes and the box."""
     with path.open("rb") as file:
         found = hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=16))
     found.update(repr(item.box).encode())
@@ -210,13 +215,13 @@ def _file_digest(path: Path, item: Item) -> NDArray[np.uint64]:
 
 
 def _within_hash_distance(looks: Table, mine: Table) -> NDArray[np.bool_]:
-    """(n,) which of the looks (n, 2) differ from `mine` (2,) in few bits."""
+    """Return which of the looks (n, 2) differ from `mine` (2,) in few bits, (n,)."""
     counts = np.bitwise_count(looks[:, 0] ^ mine[0]) + np.bitwise_count(looks[:, 1] ^ mine[1])
     return np.asarray(counts <= MAX_HASH_DISTANCE)
 
 
 def _pair_equal_rows(values: Table, rows: Rows) -> Iterator[Rows]:
-    """Each row with the first one of the same value (n, 2)."""
+    """Yield each row with the first one of the same value (n, 2)."""
     if len(rows):
         _, first, which = np.unique(values, axis=0, return_index=True, return_inverse=True)
         leader = rows[first][which.ravel()]
@@ -225,10 +230,10 @@ def _pair_equal_rows(values: Table, rows: Rows) -> Iterator[Rows]:
 
 
 def _pair_similar_hashes(looks: Table, rows: Rows) -> Iterator[Rows]:
-    """Pairs of the distinct `looks` (n, 2) that differ in few bits.
+    """Yield pairs of the distinct `looks` (n, 2) that differ in few bits.
 
-    Cut into LOOKS + 1 bands, two such looks share at least one band whole (the pigeonhole
-    principle), so only those that share one are compared.
+    If they are cut into MAX_HASH_DISTANCE + 1 bands, two such looks share at least one whole band
+    (the pigeonhole principle), so only those that share one are compared.
     """
     edges = np.linspace(0, 128, MAX_HASH_DISTANCE + 2).astype(int)
     bits = np.unpackbits(np.ascontiguousarray(looks).view(np.uint8).reshape(-1, 16), axis=1)
@@ -246,7 +251,7 @@ def _pair_similar_hashes(looks: Table, rows: Rows) -> Iterator[Rows]:
 
 
 def feature_duplicates(unit: NDArray[np.floating[Any]], rows: Sequence[int] | Rows) -> Rows:
-    """(m, 2) pairs of `rows` (k,) whose unit features (k, d) are all but the same."""
+    """Return pairs (m, 2) of `rows` (k,) whose unit features (k, d) are almost the same."""
     rows, found = np.asarray(rows, np.int64), [np.zeros((0, 2), np.int64)]
     for start in range(0, len(rows), _AT_ONCE):
         cosines = unit[start : start + _AT_ONCE] @ unit.T
@@ -257,8 +262,10 @@ def feature_duplicates(unit: NDArray[np.floating[Any]], rows: Sequence[int] | Ro
 
 
 def cosine_threshold(cosines: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
-    """(m,) for rows of cosines with all items (m, n), themselves among them: from which one on an
-    item is a near-duplicate."""
+    """Return the cosine from which on an item is a near-duplicate, (m,).
+
+    `cosines` (m, n) are those of m items with all items, themselves among them.
+    """
     n = cosines.shape[1]
     at = n - min(n, SCALE_RANK + 1)
     scale = 1 - np.partition(cosines, at, axis=1)[:, at]

@@ -37,14 +37,14 @@ def _replace(path: Path, data: bytes) -> None:
 
 
 def read_umask() -> int:
-    """Return the permissions that new files are made without."""
+    """Return the permission bits that new files are made without."""
     mask = os.umask(0)
     os.umask(mask)
     return mask
 
 
 class Held(Exception):
-    """The answer to a request for a lock that another process holds."""
+    """The error for a lock that another process holds."""
 
 
 def lock_file(path: Path, mode: int = 0o666, flags: int = 0) -> int:

@@ -1,4 +1,4 @@
-"""What there is to label: the refs of a folder, a glob, a list or a table of images.
+"""The listing of items: the refs of a folder, a glob, a list or a table of images.
 
 Everything streams in batches, so that the first picture is on screen before the last is listed.
 """
@@ -30,20 +30,20 @@ _FOUR_LAST = re.compile(r"^(.+?)\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+)$")
 
 @dataclass(slots=True)
 class SkippedFiles:
-    """Files and folders that could not become refs; for the report at the end."""
+    """Files and folders that cannot become refs; for the report at the end."""
 
     names: list[str] = field(default_factory=list)
-    """Each with what is wrong."""
+    """Each with the reason."""
 
     def __str__(self) -> str:
         count = len(self.names)
-        return bullet_list(self.names, f"{count:,} {'is' if count == 1 else 'are'} left out:")
+        return bullet_list(self.names, f"{count:,} left out:")
 
 
 def walk_images(folder: Path, skipped: SkippedFiles) -> Iterator[list[str]]:
-    """The images below `folder`, as paths relative to it, directory by directory, sorted.
+    """Yield the images below `folder`, as paths relative to it, a folder at a time, sorted.
 
-    Hidden files and project folders are passed over; linked folders are followed once.
+    Hidden files and project folders are skipped; linked folders are followed once.
     """
     seen: set[tuple[int, int]] = set()
     todo = [""]
@@ -91,7 +91,7 @@ def _is_text(path: str) -> bool:
 
 
 def _describe_bad_name(path: str) -> str:
-    return f"{make_printable(path)}: its name is not UTF-8, or holds a line break; rename it"
+    return f"{make_printable(path)}: its name is not UTF-8, or has a line break. Rename it."
 
 
 def _batches(refs: Iterable[str]) -> Iterator[list[str]]:
@@ -106,7 +106,8 @@ def _batches(refs: Iterable[str]) -> Iterator[list[str]]:
 
 
 def glob_images(pattern: str, skipped: SkippedFiles) -> list[str]:
-    """The images that a shell pattern names (`**` goes into folders), sorted, as absolute refs."""
+    """Return the images that a shell pattern names (`**` includes folders), sorted, as absolute
+    refs."""
     found = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - patterns may be absolute
     paths = [os.path.abspath(p) for p in found if Path(p).suffix.lower() in IMAGE_SUFFIXES]  # noqa: PTH100
     skipped.names += [_describe_bad_name(path) for path in paths if not _is_text(path)]
@@ -114,20 +115,20 @@ def glob_images(pattern: str, skipped: SkippedFiles) -> list[str]:
 
 
 class RefRow(NamedTuple):
-    """One row of a table of refs."""
+    """A row of a table of refs."""
 
     line: int
-    """Where it begins in the file, from 1."""
+    """The line in the file where it begins, from 1."""
     item: Item
     label: str
     """The annotation that the file already holds, or ""."""
     feature: int | None
-    """The row of the features file (`feat_idx`), where the table names one."""
+    """The row of the features file (`feat_idx`), if the table names one."""
 
 
 @dataclass(frozen=True, slots=True)
 class RefColumns:
-    """Where the columns that we read stand in a table; -1 for those it lacks."""
+    """The places of the columns that we read from a table; -1 for those that it lacks."""
 
     path: int
     bbox: int
@@ -136,13 +137,14 @@ class RefColumns:
 
     @classmethod
     def find(cls, header: Sequence[str], file: Path) -> RefColumns:
-        """Raises `RefError` where no column holds paths."""
+        """Find the columns by their names in the header. Raises `RefError` if none holds paths."""
         names = [name.strip().lower() for name in header]
         path = next((names.index(name) for name in _PATH_COLUMNS if name in names), -1)
         if path < 0:
             raise RefError(
-                f"{make_printable(str(file))}, line 1: no column named {' or '.join(_PATH_COLUMNS)}; "
-                f"the columns are {make_printable(', '.join(header)) or '(none)'}"
+                f"{make_printable(str(file))}, line 1: no column named "
+                f"{' or '.join(_PATH_COLUMNS)}. "
+                f"The columns are {make_printable(', '.join(header)) or '(none)'}."
             )
         label = next((names.index(name) for name in _LABEL_COLUMNS if name in names), -1)
         bbox = names.index("bbox") if "bbox" in names else -1
@@ -151,10 +153,10 @@ class RefColumns:
 
 
 def read_table(file: Path, box_order: str, problems: list[str]) -> Iterator[RefRow]:
-    """The rows of a CSV table of refs; rows with faults go to `problems`, all of them.
+    """Yield the rows of a CSV table of refs; append the faults of all other rows to `problems`.
 
-    Columns: `filename`, `file_name`, `path` or `ref`; `bbox` (in `box_order`, or with dashes
-    as top-left-bottom-right); `annotation` or `label`; `feat_idx`. Others are passed over.
+    Columns: `filename`, `file_name`, `path` or `ref`; `bbox` (in `box_order`, or with dashes as
+    top-left-bottom-right); `annotation` or `label`; `feat_idx`. Others are skipped.
     """
     name = make_printable(file.name)
     with open_text(file) as lines:
@@ -163,7 +165,7 @@ def read_table(file: Path, box_order: str, problems: list[str]) -> Iterator[RefR
             header = next(reader, None)
             if header is None:
                 raise RefError(
-                    f"{make_printable(str(file))} is empty; it needs a header line: filename,bbox"
+                    f"{make_printable(str(file))} is empty. Begin it with a header: filename,bbox"
                 )
             columns = RefColumns.find(header, file)
             before = reader.line_num
@@ -195,7 +197,7 @@ def _parse_row(
     feature = cell(columns.feature).strip()
     known = not feature or feature.isdecimal()
     if not known:
-        fault("feat_idx", f"{make_printable(feature)!r} is no row number; give 0, 1, 2 …")
+        fault("feat_idx", f"{make_printable(feature)!r} is not a row number (0, 1, 2 …)")
     try:
         item = Item(path, parse_box(text, order)) if text else Item.parse(path)
     except RefError as error:
@@ -207,7 +209,7 @@ def _parse_row(
 
 
 def read_list(file: Path, root: Path, problems: list[str]) -> Iterator[RefRow]:
-    """The lines of a text list: `path`, or `path r1 c1 r2 c2` (top, left, bottom, right).
+    """Yield the lines of a text list: `path`, or `path r1 c1 r2 c2` (top, left, bottom, right).
 
     Paths may hold spaces: a line that names an existing file below `root` is a path as a whole.
     """
@@ -238,18 +240,21 @@ def _parse_list_line(
 
 
 def is_file(path: Path) -> bool:
-    """Whether there is such a file. A name that no file can have, or one in a folder that may not
-    be looked into, is of none; `Path.is_file` raises for both."""
+    """Return whether there is such a file.
+
+    Unlike `Path.is_file` it raises nothing, for a name that no file can have or a folder without
+    permission.
+    """
     return os.path.isfile(path)  # noqa: PTH113
 
 
 def path_exists(path: Path) -> bool:
-    """Whether there is such a file or folder; as `is_file`, it raises nothing."""
+    """Return whether there is such a file or folder; like `is_file`, it raises nothing."""
     return os.path.exists(path)  # noqa: PTH110
 
 
 def missing_files(items: Iterable[tuple[str, int]], root: Path) -> list[tuple[str, int]]:
-    """Those (path, line) whose file does not exist; one look at each folder, not at each file."""
+    """Return each (path, line) whose file does not exist; lists each folder only once."""
     known: dict[str, set[str]] = {}
     absent = []
     for path, line in items:

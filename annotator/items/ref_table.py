@@ -1,7 +1,7 @@
-"""Very many refs in little memory: one buffer of lines instead of a million strings.
+"""A table of many refs in little memory: one buffer of lines instead of a million strings.
 
-A million Python strings take some 100 MB and half a second; the same refs as the bytes of a
-file, with the offset of each line, take the file's size and one read.
+A million Python strings take some 100 MB and half a second; the same refs as the bytes of a file,
+with the offset of each line, take the file's size and one read.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ class RefTable(Sequence[str]):
     """An append-only sequence of refs over one buffer of UTF-8 lines.
 
     Names that are not UTF-8 pass through unharmed (surrogate escapes, as the file system's own
-    names do). Looking a ref up builds, at the first use, an index of 12 bytes a ref.
+    names do). The first look-up of a ref builds an index of 12 bytes a ref.
     """
 
     __hash__ = None  # type: ignore[assignment]  # it grows
     __slots__ = ("_count", "_data", "_hashes", "_offsets", "_order")
 
     def __init__(self, refs: Iterable[str] = ()) -> None:
-        """Raises `RefError` for a ref with a line break in it."""
+        """Append `refs`. Raises `RefError` for a ref with a line break in it."""
         self._data = bytearray()
         self._offsets = np.zeros(1, np.int64)
         self._count = 0
@@ -41,12 +41,12 @@ class RefTable(Sequence[str]):
 
     @classmethod
     def load(cls, path: Path) -> RefTable:
-        """The lines of a UTF-8 file, one ref a line; LF or CRLF. Raises `OSError`."""
+        """Read the lines of a UTF-8 file, one ref a line; LF or CRLF. Raises `OSError`."""
         return cls.from_bytes(path.read_bytes())
 
     @classmethod
     def from_bytes(cls, data: bytes) -> RefTable:
-        """The lines of `data`; the last may lack its line break."""
+        """Make a table of the lines of `data`; the last may lack its line break."""
         data = data.removeprefix(_BOM)
         # The first line tells at once that most files have no CRLF; a name may end in CR, too.
         windows = data[: data.find(b"\n") + 1].endswith(b"\r\n")
@@ -67,7 +67,7 @@ class RefTable(Sequence[str]):
         if data.count(b"\n") != len(batch):
             culprit = next(ref for ref in batch if "\n" in ref)
             raise RefError(
-                f"{make_printable(culprit)} has a line break in its name; rename the file"
+                f"{make_printable(culprit)} has a line break in its name. Rename the file."
             )
         self._append(data)
 
@@ -88,7 +88,7 @@ class RefTable(Sequence[str]):
         path.write_bytes(self._data)
 
     def to_bytes(self) -> bytes:
-        """The lines, as `from_bytes` reads them."""
+        """Return the lines, as `from_bytes` reads them."""
         return bytes(self._data)
 
     def __len__(self) -> int:
@@ -120,16 +120,16 @@ class RefTable(Sequence[str]):
         return f"RefTable({self._count} refs)"
 
     def take(self, rows: Iterable[int]) -> RefTable:
-        """A table of the refs in `rows`, in that order."""
+        """Return a table of the refs in `rows`, in that order."""
         table = RefTable()
         table._append(b"".join(self._line(int(row)) + b"\n" for row in rows))
         return table
 
     def find(self, ref: str) -> int:
-        """The first row that holds `ref`, or -1.
+        """Return the first row that holds `ref`, or -1.
 
-        Reads through the buffer while there is no index: a few refs among a million take tens
-        of milliseconds so, and an index half a second.
+        Reads through the buffer while there is no index: a few refs among a million take tens of
+        milliseconds so, and an index half a second.
         """
         if "\n" in ref:
             return -1
@@ -142,7 +142,7 @@ class RefTable(Sequence[str]):
         return int(np.searchsorted(self._offsets[: self._count + 1], at)) if at else -1
 
     def rows(self, refs: Sequence[str]) -> NDArray[np.int64]:
-        """A row that holds each of `refs` (the first one in doubt), -1 where none does.
+        """Return the first row that holds each of `refs`, (m,), -1 for one that no row holds.
 
         Equal tables, or one that continues the other, cost one comparison of their bytes.
         """
@@ -156,7 +156,7 @@ class RefTable(Sequence[str]):
         return rows
 
     def match_rows(self, pattern: re.Pattern[bytes], *, lower: bool = False) -> NDArray[np.int64]:
-        """The rows whose line holds a match, ascending; of the line in small letters if `lower`.
+        """Return the rows whose line matches, ascending; with `lower` their lower case does.
 
         The pattern is searched for in all lines at once, so it must not match a line break.
         """
@@ -166,11 +166,11 @@ class RefTable(Sequence[str]):
         return np.unique(rows)
 
     def count(self, part: bytes) -> int:
-        """How often `part` stands in the lines, in small letters; quick, to find what is rare."""
+        """Count how often `part` stands in the lower case of the lines."""
         return self._data.lower().count(part)
 
     def repeated(self) -> NDArray[np.int64]:
-        """The rows whose ref stands in an earlier row already, ascending."""
+        """Return the rows whose ref an earlier row holds already, ascending."""
         hashes, order = self._index()
         runs = np.flatnonzero(hashes[1:] == hashes[:-1]) + 1
         # `order` is stable, so a run of equal hashes has its rows in ascending order.
@@ -178,7 +178,8 @@ class RefTable(Sequence[str]):
         return np.array(sorted(row for row in rows if self._first(self._line(row)) < row), np.int64)
 
     def _shared_start(self, other: RefTable) -> int:
-        """How many first rows the two tables share, if one continues the other; else 0."""
+        """Return the number of first rows that both tables share, if one continues the other; else
+        0."""
         short, long = sorted((self, other), key=len)
         return len(short) if long._data.startswith(short._data) else 0
 
@@ -186,7 +187,7 @@ class RefTable(Sequence[str]):
         return bytes(self._data[self._offsets[row] : self._offsets[row + 1] - 1])
 
     def _lines(self, start: int, stop: int) -> list[bytes]:
-        """Up to `_CHUNK` lines from `start`."""
+        """Return up to `_CHUNK` lines from `start`."""
         stop = min(start + _CHUNK, stop)
         data = bytes(self._data[self._offsets[start] : self._offsets[stop]])
         return data.split(b"\n")[:-1]
@@ -196,7 +197,8 @@ class RefTable(Sequence[str]):
         self._order = np.zeros(0, np.int32)
 
     def _index(self) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-        """The hash of each line, ascending, and the row of each hash; made when first needed."""
+        """Return the hash of each line, ascending, and the row of each hash; made at
+        the first use."""
         if len(self._hashes) != self._count:
             parts = [
                 np.fromiter(map(hash, self._lines(start, self._count)), np.int64)
@@ -208,7 +210,7 @@ class RefTable(Sequence[str]):
         return self._hashes, self._order
 
     def _lookup(self, lines: Sequence[bytes]) -> NDArray[np.int64]:
-        """The row of each line, -1 where there is none."""
+        """Return the row of each line, -1 for one that is absent."""
         hashes, order = self._index()
         rows = np.full(len(lines), -1, np.int64)
         if not len(order):
@@ -223,7 +225,7 @@ class RefTable(Sequence[str]):
         return rows
 
     def _first(self, line: bytes) -> int:
-        """The first row that holds `line`, among those of its hash; -1 if none does."""
+        """Return the first row that holds `line`, among those of its hash; -1 if none does."""
         hashes, order = self._index()
         start, stop = (
             np.searchsorted(hashes, hash(line)),
@@ -233,7 +235,10 @@ class RefTable(Sequence[str]):
 
 
 def _line_ends(data: bytes) -> NDArray[np.int64]:
-    """The offset after each line break; a piece at a time stays in the processor's cache."""
+    """Return the offset after each line break.
+
+    A piece at a time stays in the processor's cache.
+    """
     piece = 1 << 20
     found = [
         np.flatnonzero(np.frombuffer(data[start : start + piece], np.uint8) == 10) + (start + 1)

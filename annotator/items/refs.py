@@ -1,7 +1,7 @@
 """One identity for everything that can be labelled: an image, or a box in one.
 
-A ref is `path` or `path#xywh=x,y,w,h`: pixels of the upright image, in COCO's order, written
-as a W3C media fragment. It is the key in refs files, features, the log and every export.
+A ref is `path` or `path#xywh=x,y,w,h`: pixels of the upright image, in COCO's order, written as a
+W3C media fragment. It is the key in refs files, features, the log and every export.
 """
 
 from __future__ import annotations
@@ -28,16 +28,18 @@ class Box(NamedTuple):
 
     @property
     def right(self) -> float:
+        """The right edge."""
         return self.x + self.w
 
     @property
     def bottom(self) -> float:
+        """The lower edge."""
         return self.y + self.h
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What is labelled: an image file, or one box in it."""
+    """The unit that is labelled: an image file, or one box in it."""
 
     path: str
     """Relative to the project's images root, or absolute; `/` between its parts."""
@@ -76,12 +78,12 @@ def split_ref(ref: str) -> tuple[str, str]:
 
 
 def format_number(value: float) -> str:
-    """A short plain decimal: 12, not 12.0, and never 1e+16 or more digits than a pixel needs."""
+    """Return a short plain decimal: 12, not 12.0 or 1e+16, with at most 10 decimals."""
     return f"{value:.10f}".rstrip("0").rstrip(".")
 
 
 def make_printable(text: str) -> str:
-    """`text` with everything that could steer a terminal made visible.
+    """Return `text` with everything that could control a terminal made visible.
 
     Control characters, lone surrogates and the bidirectional overrides (Unicode TR 9) become
     escapes such as `\\x1b` and `\\u202e`; all else, accents and emoji included, stays.
@@ -90,12 +92,12 @@ def make_printable(text: str) -> str:
 
 
 def plural(count: int, singular: str, plural_form: str | None = None) -> str:
-    """`1 item`, `2 items`."""
+    """Return `1 item`, `2 items`."""
     return f"{count:,} {singular if count == 1 else plural_form or singular + 's'}"
 
 
 def shell_quoted(path: object) -> str:
-    """A path as it is typed after a command, quoted where a shell asks for it."""
+    """Return a path as it is typed in a command: quoted if a shell needs it."""
     return make_printable(shlex.quote(str(path)))
 
 

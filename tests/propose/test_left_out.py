@@ -79,7 +79,7 @@ def test_faces_of_an_image_that_has_gone_still_go_out(photos: Path) -> None:
         ("b.png", None),
     ]
     assert [frame["faces"][0]["points"] for frame in frames] == [points, points]
-    assert left_out == ["b.png: there is no such file; put it back or skip it"]
+    assert left_out == ["b.png: there is no such file. Put it back, or skip it."]
 
 
 def test_models_that_know_none_of_the_classes_have_no_vote(photos: Path, tmp_path: Path) -> None:
