@@ -31,7 +31,7 @@ def test_a_quoted_pattern(tmp_path: Path) -> None:
     make_images(tmp_path, "x/a.png", "x/b.jpg", "y/c.png")
     good("init", "p", "--images", "*/*.png", cwd=tmp_path)
     assert json.loads(good("status", "p", "--json", cwd=tmp_path))["items"] == 2
-    assert "names no image" in bad("init", "q", "--images", "*/*.gif", cwd=tmp_path)
+    assert "No image matches" in bad("init", "q", "--images", "*/*.gif", cwd=tmp_path)
 
 
 def test_hostile_names_do_not_reach_the_terminal(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_the_class_of_an_export_is_not_ignored(tmp_path: Path) -> None:
     good("init", tmp_path / "p", "--images", tmp_path / "photos", "--classes", "ok,defect")
     for name in ("csv", "list"):
         said = bad("export", tmp_path / "p", "-", "--format", name, "--class", "okay")
-        assert "the classes are ok, defect" in said
+        assert "The classes are ok, defect" in said
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

@@ -1,1 +1,1 @@
-"""What other programs write and read: one module a format."""
+"""Labels in the formats of other programs: one module or package for each format."""

@@ -1,4 +1,4 @@
-"""A folder for each class: what ImageFolder and YOLO classification have in common."""
+"""A folder for each class: the layout that ImageFolder and YOLO classification share."""
 
 from __future__ import annotations
 
@@ -21,34 +21,34 @@ _ESCAPED = re.compile(r"%(?=[0-9A-Fa-f]{2})|/|\\|[\x00-\x1f\x7f]|^\.|[. ]$")
 
 
 def class_to_folder(name: str) -> str:
-    """A class as a folder's name; what no folder can be named by is written as %2F.
+    """Return a class as a folder's name; characters that no folder may have become %2F.
 
     Raises `ProjectError` for a name that is too long.
     """
     text = _ESCAPED.sub(lambda found: f"%{ord(found.group()):02X}", name)
     if len(text.encode()) > 255:
         raise ProjectError(
-            f"class {make_printable(name[:40])}… is too long for a folder's name: give --format "
-            "huggingface, or shorten it in annotator.toml"
+            f"Class {make_printable(name[:40])}… is too long for a folder's name. Shorten it in "
+            "annotator.toml, or give --format huggingface."
         )
     return text
 
 
 def folder_to_class(folder: str) -> str:
-    """The class that `class_to_folder` was given."""
+    """Return the class whose folder has this name: the inverse of `class_to_folder`."""
     return unquote(folder)
 
 
-def write(source: ExportSource, place: Path, what: str, always: str = "") -> None:
-    """`class/image`, or `split/class/image`; `always` is the split where none was asked for."""
-    require_crops(source, what)
+def write(source: ExportSource, place: Path, format_title: str, default_split: str = "") -> None:
+    """Write `class/image`, or `split/class/image`; `default_split` holds if none was asked for."""
+    require_crops(source, format_title)
     if source.project.settings.multi_label:
         raise ProjectError(
-            f"{what} holds one class for each image, and this project has several on one: give "
-            "--format huggingface, jsonl or coco"
+            f"{format_title} holds one class for each image, and this project has several. Give "
+            "--format huggingface, jsonl or coco."
         )
     pictures = ImageExporter(source, place)
-    splits = source.options.split.names if source.options.split else (always,)
+    splits = source.options.split.names if source.options.split else (default_split,)
     for split in splits:
         for name in source.classes:
             # A class without an image keeps its place, and so its number.
@@ -57,7 +57,7 @@ def write(source: ExportSource, place: Path, what: str, always: str = "") -> Non
         if record.label is None:
             source.leave_out(record.reason_without_label)
             continue
-        split = record.split or always
+        split = record.split or default_split
         lead = f"{split}/" if split else ""
         to = f"{lead}{class_to_folder(record.label)}/{flatten_path(record.item.path)}"
         done = (
@@ -72,7 +72,7 @@ def write(source: ExportSource, place: Path, what: str, always: str = "") -> Non
 
 
 def read(reading: ImportContext) -> Iterator[ImportedItem]:
-    """Every image below a class's folder; folders named train, val, test hold classes in turn."""
+    """Yield every image below a class's folder; folders named train, val, test hold classes."""
     top = reading.path
     reading.root = top
     folders = _list_folders(top)
@@ -88,7 +88,7 @@ def read(reading: ImportContext) -> Iterator[ImportedItem]:
 
 
 def is_class_folders(path: Path) -> bool:
-    """Whether a folder holds folders of images, and no image itself."""
+    """Return True if a folder holds folders and no image of its own."""
     with os.scandir(path) as entries:
         loose = any(os.path.splitext(e.name)[1].lower() in IMAGE_SUFFIXES for e in entries)  # noqa: PTH122
     return not loose and bool(_list_folders(path))
@@ -114,7 +114,7 @@ def _read_class_folder(
 
 
 def _list_folders(folder: Path) -> list[str]:
-    """The names of the folders in one, sorted; hidden ones are passed over."""
+    """Return the names of the folders in a folder, sorted, without hidden ones."""
     with os.scandir(folder) as entries:
         return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
 

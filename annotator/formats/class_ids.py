@@ -1,7 +1,7 @@
-"""Numbers of classes for formats that know classes by number: given once, never again to another.
+"""Numbers of classes for formats that know classes by number: a number is never given twice.
 
-They stand in `class-ids.json` of the project. A new class gets the next free number; one that is
-no class any more keeps its own.
+They are kept in `class-ids.json` of the project. A new class gets the next free number; a removed
+class keeps its own.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ COCO_IDS, YOLO_IDS = "coco", "yolo"
 
 
 def assign_class_ids(source: ExportSource, kind: str, first: int) -> dict[str, int]:
-    """Class to number, ascending; `kind` names the formats that share them, `first` the lowest.
+    """Return each class's number, ascending, and note them for the user.
 
-    They are said; so it is where they cannot be kept, in a project that cannot be written. Raises
-    `ProjectError` for a file that is damaged.
+    `kind` is the numbering in the file and `first` its lowest number. A project that cannot be
+    written gets a note that the numbers are not kept. Raises `ProjectError` for a damaged file.
     """
     known = _read_class_ids(source.project)
     held = known.get(kind, {})
@@ -42,28 +42,30 @@ def assign_class_ids(source: ExportSource, kind: str, first: int) -> dict[str, i
         try:
             write_class_ids(source.project.folder, {**known, kind: found})
         except ProjectError as error:
-            source.note(f"{error}: these hold while the order in annotator.toml stays as it is")
+            source.note(f"{error} They hold as long as annotator.toml keeps its order.")
     return ids
 
 
 def check_class_ids(project: ProjectFolder) -> None:
-    """Raises `ProjectError` for a `class-ids.json` that is damaged."""
+    """Raise `ProjectError` if `class-ids.json` is damaged."""
     _read_class_ids(project)
 
 
 def write_class_ids(folder: Path, ids: Mapping[str, Mapping[str, int]]) -> None:
     """Write `class-ids.json`. Raises `ProjectError`."""
+    file = folder / CLASS_IDS_FILE
     text = json.dumps(ids, ensure_ascii=False, indent=1) + "\n"
     try:
-        write_atomically(folder / CLASS_IDS_FILE, text.encode())
+        write_atomically(file, text.encode())
     except OSError as error:
         raise ProjectError(
-            f"{make_printable(str(folder / CLASS_IDS_FILE))} cannot be written: {error.strerror}; it keeps the "
-            "numbers of the classes"
+            f"{make_printable(str(file))} cannot be written: {error.strerror}. The numbers of the "
+            "classes are not kept."
         ) from error
 
 
 def format_class_ids(ids: Mapping[str, int]) -> str:
+    """Return the numbers of classes as one line for the user."""
     return "class numbers: " + make_printable(
         ", ".join(f"{number} {name}" for name, number in ids.items())
     )
@@ -91,6 +93,6 @@ def _is_sound(ids: Any) -> bool:
 
 def _damaged_message(file: Path, reason: str) -> str:
     return (
-        f"{make_printable(str(file))} is damaged ({make_printable(reason)}): it keeps the numbers of the "
-        "classes; mend it, or remove it to number them anew"
+        f"{make_printable(str(file))} is damaged: {make_printable(reason)}. Fix it, or "
+        "remove it to number the classes anew."
     )

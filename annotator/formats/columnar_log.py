@@ -1,4 +1,4 @@
-"""What stands for each item of a pool, in columns: some 70 bytes a decision, not an object each."""
+"""The decisions of a log in columns of numbers: some 70 bytes a decision, and no objects."""
 
 from __future__ import annotations
 
@@ -26,16 +26,17 @@ class Vocabulary(dict[str, int]):
         return self[name]
 
     def code(self, name: str | None) -> int:
-        """-1 for None."""
+        """Return the number of a text, -1 for None."""
         return -1 if name is None else self[name]
 
     @property
     def texts(self) -> list[str]:
+        """The texts in the order of their numbers."""
         return list(self)
 
 
 class ColumnarLog:
-    """The fold of a log over the rows of a pool: `State` without an object for each label."""
+    """The fold of a log over the rows of a pool: `LogState` without an object for each label."""
 
     def __init__(self, refs: RefTable) -> None:
         self.refs = refs
@@ -43,16 +44,16 @@ class ColumnarLog:
         self.flagged: set[int] = set()
         self.notes: dict[int, str] = {}
         self.vanished = 0
-        """Standing labels of items that the pool does not hold."""
+        """The number of standing labels whose items the pool does not hold."""
         self.at = np.zeros(0)
-        """(m,) when each decision was made; `label`, `who`, … are of the same length."""
+        """(m,) the time of each decision; `label`, `who`, … have the same length."""
         self.label = self.who = self.seq = np.zeros(0, np.int64)
         self.kind = np.zeros(0, np.int8)
         self.row = np.zeros(0, np.int64)
         self.standing = np.full(len(refs), -1, np.int64)
-        """(n,) the decision that counts for each row, -1 where the item is open."""
+        """(n,) the decision that counts for each row, -1 if the item is open."""
         self.probability = np.zeros(0)
-        """(m,) how sure the model was of a label that it gave, else NaN."""
+        """(m,) the probability that a model gave its own label, else NaN."""
         self._details: Mapping[str, NDArray[Any]] = {}
         self._texts, self._proba = Vocabulary(), list[str]()
 
@@ -60,7 +61,7 @@ class ColumnarLog:
     def read(
         cls, refs: RefTable, entries: Iterable[Entry], *, probabilities: bool = False
     ) -> ColumnarLog:
-        """Fold `entries`; `probabilities` keeps what the models said, too."""
+        """Fold `entries`; `probabilities` keeps the probabilities of the models, too."""
         ledger = cls(refs)
         columns = _ColumnBuilder(ledger, probabilities)
         remaining = iter(entries)
@@ -70,48 +71,53 @@ class ColumnarLog:
         return ledger
 
     def mask_rows(self, chosen: Callable[[NDArray[np.int64]], NDArray[np.bool_]]) -> Any:
-        """(n,) rows whose standing decision is among those that `chosen` picks."""
+        """Return (n,) True for the rows whose standing decision `chosen` picks."""
         mask = np.zeros(len(self.standing), bool)
         rows = np.flatnonzero(self.standing >= 0)
         mask[rows] = chosen(self.standing[rows])
         return mask
 
     def labelled(self) -> NDArray[np.bool_]:
-        """(n,)"""
+        """Return (n,) True for the rows that have a label."""
         return np.asarray(self.mask_rows(lambda d: self.label[d] >= 0))
 
     def labelled_by_people(self) -> NDArray[np.bool_]:
-        """(n,) labelled, and not by a machine."""
+        """Return (n,) True for the rows that a person labelled, not a machine."""
         return np.asarray(
             self.mask_rows(lambda d: (self.label[d] >= 0) & (self.kind[d] & _MACHINE == 0))
         )
 
     def label_codes(self) -> NDArray[np.int64]:
-        """(n,) the label's number in `labels`, -1 where there is none."""
+        """Return (n,) the number of each row's label in `labels`, -1 without a label."""
         found = np.full(len(self.standing), -1, np.int64)
         rows = np.flatnonzero(self.standing >= 0)
         found[rows] = self.label[self.standing[rows]]
         return found
 
     def label_of(self, row: int) -> str | None:
+        """Return the label of a row, None if it is open or skipped."""
         decision = int(self.standing[row])
         code = int(self.label[decision]) if decision >= 0 else -1
         return self._label_texts[code] if code >= 0 else None
 
     def labels_of(self, refs: Sequence[str]) -> list[str | None]:
-        """The label of each ref, None where it is open, skipped or not in the pool."""
+        """Return the label of each ref, None if it is open, skipped or not in the pool."""
         return [self.label_of(row) if row >= 0 else None for row in self.refs.rows(refs).tolist()]
 
     def skipped(self, row: int) -> bool:
+        """Return True if the standing decision of a row is a skip."""
         decision = int(self.standing[row])
         return decision >= 0 and int(self.label[decision]) < 0
 
     def agreement(self) -> NDArray[np.float64]:
-        """(n,) the share of people whose last label is the standing one; NaN below two people."""
+        """Return (n,) the share of annotators whose last label is the standing one.
+
+        It is NaN for fewer than two annotators.
+        """
         found = np.full(len(self.standing), np.nan)
         people = np.flatnonzero((self.kind & _MACHINE == 0) & (self.label >= 0) & (self.row >= 0))
         key = self.row[people] * (len(self.annotators) + 1) + self.who[people]
-        # The last decision of each person on each item: the first one from behind.
+        # The last decision of each person on each item is the first one from behind.
         _, last = np.unique(key[::-1], return_index=True)
         last = people[len(people) - 1 - last]
         rows = self.row[last]
@@ -123,7 +129,7 @@ class ColumnarLog:
         return found
 
     def details(self, row: int) -> dict[str, Any]:
-        """Who labelled an item, when and how; empty for an open one."""
+        """Return the annotator, the time and the rest of a decision; empty for an open item."""
         at = int(self.standing[row])
         if at < 0:
             return {}
@@ -140,7 +146,7 @@ class ColumnarLog:
         return found | (self.machine_details(row) or {"machine": False})
 
     def machine_details(self, row: int) -> dict[str, Any]:
-        """Of a label that a model gave: that it did, which model, how sure; else empty."""
+        """Return the model and the probability of a label that a machine gave, else nothing."""
         at = int(self.standing[row])
         if at < 0 or not self.kind[at] & _MACHINE:
             return {}
@@ -151,7 +157,7 @@ class ColumnarLog:
         }  # fmt: skip
 
     def proba(self, row: int) -> dict[str, float]:
-        """What the model had said before the label; empty where it said nothing."""
+        """Return the probabilities that a model gave before the label; empty without them."""
         at = int(self.standing[row])
         text = self._proba[at] if at >= 0 and self._proba else ""
         return dict(json.loads(text)) if text else {}
@@ -162,7 +168,7 @@ class ColumnarLog:
 
 
 class _ColumnBuilder:
-    """The columns while they grow."""
+    """The columns of a log while they grow."""
 
     def __init__(self, ledger: ColumnarLog, probabilities: bool) -> None:
         self._ledger, self._with_proba = ledger, probabilities
@@ -189,7 +195,7 @@ class _ColumnBuilder:
                 ledger.notes[row] = entry.note
 
     def _decide(self, batch: Sequence[Entry], rows: Sequence[int]) -> None:
-        """A column at a time: a million calls of a function take seconds."""
+        """Add a column at a time: a million calls of a function take seconds."""
         ledger, texts = self._ledger, self._ledger._texts
         whole, small, real = self._whole, self._small, self._real
         whole["row"].extend(rows)
@@ -222,11 +228,11 @@ class _ColumnBuilder:
         ledger.probability = _as_array(self._real["probability"])
         undone = np.isin(ledger.seq, np.array(self._undone, np.int64))
         standing = np.flatnonzero(~undone & (ledger.kind & _SECOND == 0))
-        ledger.row[undone] = -1  # opinions that were taken back agree with nobody
+        ledger.row[undone] = -1  # opinions that were taken back agree with no annotator
         rows = ledger.row[standing]
         ledger.vanished = int((rows < 0).sum())
         held = rows >= 0
-        ledger.standing[rows[held]] = standing[held]  # of several decisions the last one stays
+        ledger.standing[rows[held]] = standing[held]  # the last decision counts
         ledger._details = {
             "pool": _as_array(self._whole["pool"]),
             "q": _as_array(self._real["q"]),
@@ -236,5 +242,5 @@ class _ColumnBuilder:
 
 
 def _as_array(column: array[Any]) -> NDArray[Any]:
-    """The same numbers in the same memory."""
+    """Return the same numbers in the same memory."""
     return np.frombuffer(column, column.typecode) if column else np.zeros(0, column.typecode)

@@ -31,17 +31,17 @@ _BATCH = 1 << 12
 
 
 def write(source: ExportSource, place: Path) -> None:
-    """Items that the options leave out keep their row, without a label.
+    """Write refs.csv with the labels; items that the options leave out keep a row without one.
 
-    Raises `ProjectError` where there is no table yet.
+    Raises `ProjectError` if there is no table yet.
     """
     if not source.project.refs_file.exists():
         folder = make_printable(str(source.project.images.resolve()))
-        raise ProjectError(f"{folder} holds no image, so there is no table yet")
+        raise ProjectError(f"There is no table yet: {folder} holds no image.")
     if runs := [name for name in source.classes if escape_formula(name) != name]:
         source.note(
-            f"a spreadsheet would run {make_printable(repr(runs[0]))} as a formula: for a table to open "
-            "in one give --format plain-csv"
+            f"a spreadsheet would run {make_printable(repr(runs[0]))} as a formula; for a table "
+            "that is safe to open in one give --format plain-csv"
         )
     chosen = np.zeros(len(source.refs), bool)
     chosen[source.rows] = True
@@ -59,10 +59,10 @@ def write(source: ExportSource, place: Path) -> None:
 def relabel_refs_csv(
     project: ProjectFolder, label_of: Callable[[Sequence[str]], Sequence[str | None]]
 ) -> Iterator[bytes]:
-    """refs.csv with the labels that `label_of` gives to refs, a record at a time.
+    """Yield refs.csv, a record at a time, with the labels that `label_of` gives to refs.
 
-    The labels go into its `annotation` (or `label`) column; where it has none, into a new last
-    column named `annotation`.
+    The labels go into its `annotation` (or `label`) column; without one, into a new last column
+    named `annotation`.
     """
     file = project.refs_file
     with file.open("rb") as raw:
@@ -103,7 +103,7 @@ def _ref(cells: Sequence[str], columns: RefColumns, box_order: str) -> str:
 
 
 def _set_cell(record: str, index: int, value: str, delimiter: str) -> str:
-    """`record` with one cell replaced, or with one more at the end for index -1."""
+    """Return `record` with one cell replaced, or with one more at the end for index -1."""
     body = record.rstrip("\r\n")
     end = record[len(body) :]
     written = _quoted(value, delimiter)
@@ -119,13 +119,13 @@ def _set_cell(record: str, index: int, value: str, delimiter: str) -> str:
 
 
 def _is_cut_short(body: str, delimiter: str) -> bool:
-    """Whether the file ends within the quotes of the last cell; csv reads that as a whole one."""
+    """Return True if the file ends within the quotes of the last cell, which csv reads as whole."""
     start, stop = _spans(body, delimiter)[-1]
     return body[start:].startswith('"') and body.count('"', start, stop) % 2 == 1
 
 
 def _spans(body: str, delimiter: str) -> list[tuple[int, int]]:
-    """Where each cell of a record stands, its quotes included."""
+    """Return the start and the end of each cell of a record, its quotes included."""
     spans: list[tuple[int, int]] = []
     start = 0
     while True:
@@ -148,7 +148,7 @@ def _quoted(value: str, delimiter: str) -> str:
 
 
 def read(reading: ImportContext) -> Iterator[ImportedItem]:
-    """The labelled rows of a table of somebody's own."""
+    """Yield the labelled rows of a table that a user made."""
     problems: list[str] = []
     for row in read_table(reading.path, reading.box_order, problems):
         if row.label:
@@ -164,7 +164,7 @@ FORMAT = Format(
 
 
 def write_list(source: ExportSource, place: Path) -> None:
-    """The labelled items, one a line."""
+    """Write the labelled items, one a line."""
     with place.open("w", encoding="utf-8", errors="surrogateescape") as file:
         for record in source.records():
             if record.label is None:
@@ -175,7 +175,7 @@ def write_list(source: ExportSource, place: Path) -> None:
 
 
 def format_list_line(item: Item) -> str:
-    """An item as `path` or `path top left bottom right`, in whole pixels."""
+    """Return an item as `path` or `path top left bottom right`, in whole pixels."""
     if item.box is None:
         return item.path
     x, y, w, h = item.box
@@ -183,7 +183,7 @@ def format_list_line(item: Item) -> str:
 
 
 def read_paths(reading: ImportContext) -> Iterator[ImportedItem]:
-    """Every listed item, with the label that the reading was given for all of them."""
+    """Yield every listed item, with the one label that the import was given."""
     problems: list[str] = []
     root = reading.images or Path.cwd()
     for row in read_list(reading.path, root, problems):

@@ -30,16 +30,17 @@ _PLAIN_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
 
 
 def escape_formula(text: str) -> str:
-    """`text` with an apostrophe in front where a spreadsheet would run it."""
+    """Return `text`, with an apostrophe in front if a spreadsheet would run it."""
     return f"'{text}" if _FORMULA.match(text) and not _PLAIN_NUMBER.fullmatch(text) else text
 
 
 def unescape_formula(text: str) -> str:
-    """The text that `escape_formula` was given."""
+    """Return the text that `escape_formula` was given."""
     return text[1:] if _ESCAPED_FORMULA.match(text) else text
 
 
 def write(source: ExportSource, place: Path) -> None:
+    """Write the chosen items as CSV, safe for spreadsheets."""
     row = flat.RowSchema(source)
     with place.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -61,15 +62,15 @@ def _cell(value: Any) -> str:
 
 
 def read(reading: ImportContext) -> Iterator[ImportedItem]:
-    """Raises `RefError` where the file is no plain CSV of ours."""
+    """Yield the items of a plain CSV. Raises `RefError` for a CSV that `write` did not make."""
     reading.free_paths = True
     with open_text(reading.path) as lines:
         rows = csv.reader(lines, delimiter=find_delimiter(lines))
         header = [unescape_formula(name) for name in next(rows, [])]
         if header[:1] != ["ref"]:
             raise RefError(
-                f"{make_printable(str(reading.path))}, line 1: a plain CSV begins with the column ref; "
-                "for a table of your own give --format csv"
+                f"{make_printable(str(reading.path))}, line 1: a plain CSV begins with the column "
+                "ref. For a table of your own give --format csv."
             )
         before = rows.line_num
         try:
@@ -92,7 +93,7 @@ def _check_header(header: list[str], cells: list[str]) -> dict[str, Any]:
     for name in (*flat.PATH_COLUMNS, "bbox", *flat.LABEL_COLUMNS):
         found.pop(name, None) if not found.get(name) else None
     for name in (*flat.PATH_COLUMNS, "bbox"):
-        found.pop(name, None)  # the ref says it all
+        found.pop(name, None)  # the ref holds them
     for name in ("skipped", "flagged", "machine"):
         found[name] = found.get(name) == "true"
     shown = found.get("shown_ms")
@@ -108,6 +109,7 @@ FORMAT = Format(
 
 
 def write_jsonl(source: ExportSource, place: Path) -> None:
+    """Write an object a line; cells without a value are absent."""
     row = flat.RowSchema(source)
     with place.open("w", encoding="utf-8") as file:
         for record in source.records():
@@ -117,6 +119,7 @@ def write_jsonl(source: ExportSource, place: Path) -> None:
 
 
 def read_jsonl(reading: ImportContext) -> Iterator[ImportedItem]:
+    """Yield the item of each line."""
     reading.free_paths = True
     with reading.path.open("rb") as file:
         for line, data in enumerate(file, 1):

@@ -20,7 +20,7 @@ from annotator.items.refs import Item, format_number, make_printable
 
 
 def write(source: ExportSource, place: Path) -> None:
-    """Raises `RefError` for a class that XML cannot hold."""
+    """Write one XML file. Raises `RefError` for a class that XML cannot hold."""
     try:
         labels = "".join(
             f"<label>{xml.format_element('name', name)}<attributes></attributes></label>"
@@ -28,7 +28,7 @@ def write(source: ExportSource, place: Path) -> None:
         )
     except RefError as error:
         raise RefError(
-            f"the class {error}: rename it in annotator.toml, or give --format coco"
+            f"Class {error}. Rename it in annotator.toml, or give --format coco."
         ) from None
     with place.open("w", encoding="utf-8") as file:
         file.write('<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n')
@@ -80,21 +80,21 @@ def _shape(source: ExportSource, record: ExportRecord, name: str) -> str:
 
 
 def read(reading: ImportContext) -> Iterator[ImportedItem]:
-    """Raises `RefError` for a file that is no CVAT for images."""
+    """Yield boxes and tags. Raises `RefError` for a file that is not CVAT for images."""
     reading.boxes = "read as left, top, right, bottom in pixels"
     parts = xml.iter_elements(reading.path)
     root = next(parts)
     if root.tag != "annotations":
         raise RefError(
-            f"{make_printable(str(reading.path))}, line {root.line}: <{make_printable(root.tag)}> stands "
-            "where <annotations> should"
+            f"{make_printable(str(reading.path))}, line {root.line}: is not a CVAT file: it begins "
+            f"with <{make_printable(root.tag)}>, not with <annotations>"
         )
     seen: dict[str, int] = {}
     for node in parts:
         if node.tag == "track":
             raise RefError(
-                f"{make_printable(str(reading.path))}, line {node.line}: holds tracks of a video; "
-                "export it from CVAT as “CVAT for images”"
+                f"{make_printable(str(reading.path))}, line {node.line}: holds tracks of a video. "
+                "Export it from CVAT as “CVAT for images”."
             )
         if node.tag == "image":
             yield from _read_image(reading, node, seen)
@@ -107,7 +107,7 @@ def _read_image(
     try:
         path = reading.parse_path(node.attributes.get("name"))
         if path in seen:
-            raise RefError(f"{make_printable(path)!r} stands in line {seen[path]}, too")
+            raise RefError(f"{make_printable(path)!r} stands on line {seen[path]}, too")
         seen[path] = node.line
         size = _number(node, "width", 1), _number(node, "height", 1)
     except RefError as error:
@@ -145,7 +145,7 @@ def _read_shape(
     box = None
     if node.tag == "box":
         if "rotation" in node.attributes and _number(node, "rotation"):
-            raise RefError("is a rotated box, and boxes are upright here")
+            raise RefError("the box is rotated; only upright boxes can be imported")
         left, top, right, bottom = (_number(node, name) for name in ("xtl", "ytl", "xbr", "ybr"))
         box = validate_box(left, top, right - left, bottom - top, size, reading=reading)
     return ImportedItem(
@@ -160,7 +160,7 @@ def _number(node: xml.XmlNode, name: str, low: float = -1e7) -> float:
     try:
         return require_number(float(text), name, low)
     except ValueError:
-        raise RefError(f"{name} = {make_printable(text[:40])!r} is no number") from None
+        raise RefError(f"{name} = {make_printable(text[:40])!r} is not a number") from None
 
 
 FORMAT = Format(

@@ -1,4 +1,4 @@
-"""A new project of a data set: COCO, YOLO, VOC, folders of classes, Label Studio, tables …"""
+"""A new project from a data set: COCO, YOLO, VOC, folders of classes, Label Studio, tables …"""
 
 from __future__ import annotations
 
@@ -52,18 +52,18 @@ def create_from_dataset(
     features: Path | None = None,
     timestamp: float | None = None,
 ) -> NewProject:
-    """A project of what `reading` finds; its labels enter the log as "import:FORMAT".
+    """Make a project of what `reading` finds; its labels enter the log as "import:FORMAT".
 
     `settings.classes` may be empty: then the classes are those of the data set, in its order.
-    Raises `RefError` naming every fault with its place, `ProjectError` where a project is already;
-    either way nothing is made.
+    Raises `RefError` that names every fault with its place, and `ProjectError` if the folder holds
+    a project already; either way nothing is made.
     """
     if format_.read is None:
-        raise RefError(f"{format_.name} can be written, not read")
+        raise RefError(f"{format_.name} is a format for export only. It cannot be read.")
     if (folder / SETTINGS_FILE).exists():
         name = make_printable(str(folder))
         raise ProjectError(
-            f"{name} is a project already; name another folder, or add the labels to it with "
+            f"{name} is a project already. Name another folder, or add the labels to it: "
             f"`annotator import {shell_quoted(folder)} {shell_quoted(reading.path)}`"
         )
     made = ["refs.csv", "labels.db", "class-ids.json", *(["features"] if features else [])]
@@ -78,14 +78,14 @@ def create_from_dataset(
             say(line)
         gathered.raise_faults(f"{make_printable(str(reading.path))} cannot be opened as it is:")
         if not len(gathered):
-            raise RefError(f"{make_printable(str(reading.path))} holds no item")
+            raise RefError(f"{make_printable(str(reading.path))} holds no item.")
         now = time.time() if timestamp is None else timestamp
         _write_project(folder, gathered, settings, format_.name, features, now)
     return NewProject(ProjectFolder(folder, settings))
 
 
 def _guess_root(reading: ImportContext, gathered: ImportSpool) -> Path:
-    """The folder that most of the images are found from."""
+    """Return the folder below which most of the images are found."""
     if reading.images is not None:
         return reading.images
     if reading.root is not None:
@@ -134,7 +134,7 @@ def _write_project(
     features: Path | None,
     timestamp: float,
 ) -> None:
-    """Build the project beside its place, and put it there when it is whole."""
+    """Build the project beside its place, and move it there once it is whole."""
     with _staging_folder(folder) as made:
         project = ProjectFolder.create(made, settings)
         _write_refs(project, gathered)
@@ -148,7 +148,7 @@ def _write_project(
 
 @contextmanager
 def _staging_folder(folder: Path) -> Iterator[Path]:
-    """A new folder that is gone in the end; what cannot be written is said of `folder`."""
+    """Yield a temporary folder; errors of writing to it name `folder` instead."""
     made = folder
     try:
         folder.absolute().parent.mkdir(parents=True, exist_ok=True)
@@ -157,8 +157,8 @@ def _staging_folder(folder: Path) -> Iterator[Path]:
         yield made
     except OSError as error:
         raise ProjectError(
-            f"cannot make a project in {make_printable(str(folder))}: {error.strerror}; nothing of it "
-            "was left there; make it possible, or name another folder"
+            f"Cannot make a project in {make_printable(str(folder))}: {error.strerror}. Nothing "
+            "was left there. Name another folder, or allow writing to this one."
         ) from error
     except (ProjectError, StoreError) as error:
         text = str(error).replace(make_printable(str(made)), make_printable(str(folder)))
@@ -212,5 +212,5 @@ def _install_project(staging: Path, folder: Path) -> None:
     names: Sequence[str] = sorted(
         entry.name for entry in staging.iterdir() if entry.name != SETTINGS_FILE
     )
-    for name in (*names, SETTINGS_FILE):  # the settings last: they make it a project
+    for name in (*names, SETTINGS_FILE):  # the settings go last: they make it a project
         (staging / name).replace(folder / name)

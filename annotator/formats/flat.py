@@ -1,4 +1,4 @@
-"""One item as one flat row: what the plain CSV, JSONL and Parquet have in common."""
+"""One item as one flat row: the columns that plain CSV, JSON Lines and Parquet share."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _KINDS = {
 
 
 class RowSchema:
-    """The columns of an export, in order, and each record's cells."""
+    """The columns of an export, in order, and the cells of its records."""
 
     def __init__(self, source: ExportSource) -> None:
         options = source.options
@@ -46,16 +46,20 @@ class RowSchema:
             else []
         )
         own += _PROPOSAL_COLUMNS if options.provenance and source.accepted else []
-        self._told = [name for name in own if name in (*_PROVENANCE_COLUMNS, *_PROPOSAL_COLUMNS)]
+        self._provenance = [
+            name for name in own if name in (*_PROVENANCE_COLUMNS, *_PROPOSAL_COLUMNS)
+        ]
         self._proba = list(source.classes) if options.probabilities else []
         self.kinds = {name: _KINDS.get(name, TEXT) for name in own}
         self.kinds |= {f"p({name})": REAL for name in self._proba}
-        # A column of the user's with one of these names keeps its cells under a name beside it.
+        # A user's column with one of these names keeps its cells under a similar name.
         self._columns = {name: self._free(name) for name in source.columns}
         self.kinds |= dict.fromkeys(self._columns.values(), TEXT)
         for name, other in self._columns.items():
             if name != other:
-                source.note(f"your column {name!r} is written as {other!r}: the name is taken")
+                source.note(
+                    f"your column {name!r} is written as {other!r}, because the name is taken"
+                )
 
     def _free(self, name: str) -> str:
         while name in self.kinds:
@@ -63,7 +67,7 @@ class RowSchema:
         return name
 
     def cells(self, record: ExportRecord) -> dict[str, Any]:
-        """Column to cell; None where there is nothing to say."""
+        """Return the cell of each column, None for an empty one."""
         box = record.item.box
         found: dict[str, Any] = {
             "filename": record.item.path, "bbox": list(box) if box else None,
@@ -74,7 +78,7 @@ class RowSchema:
             found["split"] = record.split
         if "prediction" in self.kinds:
             found["prediction"], found["score"] = record.predicted, record.score
-        for name in self._told:
+        for name in self._provenance:
             found[name] = record.provenance.get(name) or None
         if found.get("at"):
             found["at"] = format_timestamp(found["at"])
@@ -86,20 +90,20 @@ class RowSchema:
 
 
 def format_timestamp(seconds: float) -> str:
-    """Seconds since the epoch as ISO 8601, in UTC."""
+    """Return seconds since the epoch as ISO 8601, in UTC."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
 def parse_row(
     reading: ImportContext, location: str, cells: Mapping[str, Any]
 ) -> Iterator[ImportedItem]:
-    """The item of one row; a fault of the row goes to the reading, and then there is none."""
+    """Yield the item of a row; a row with a fault is reported to `reading` instead."""
     path = next((cells[name] for name in PATH_COLUMNS if cells.get(name) is not None), None)
     try:
         if path is None and isinstance(cells.get("ref"), str):
             item = Item.parse(reading.parse_path(cells["ref"]))
         elif path is None:
-            raise RefError(f"names no file; one of {', '.join(PATH_COLUMNS)} should")
+            raise RefError(f"no file is named; give one of {', '.join(PATH_COLUMNS)}")
         else:
             box = (
                 parse_bbox(cells["bbox"], reading.box_order)
@@ -108,7 +112,7 @@ def parse_row(
             )
             item = Item(reading.parse_path(path), box)
         if any(cells.get(name) for name in _SAMPLING_COLUMNS):
-            reading.count_ignored("time and draw of a label (it is the import that is logged)")
+            reading.count_ignored("time and draw of a label (the log gets those of the import)")
         label = next((cells[name] for name in LABEL_COLUMNS if cells.get(name) is not None), None)
         label = None if label is None else require_text(label, "label")
         yield ImportedItem(
@@ -138,17 +142,17 @@ _KNOWN_COLUMNS = {
 
 
 def _extra_columns(cells: Mapping[str, Any]) -> dict[str, str]:
-    """The columns that refs.csv keeps; those with structure are refused."""
+    """Return the columns that refs.csv keeps. Raises `RefError` for a list or an object."""
     kept = {}
     marked = (
         set(_MACHINE_COLUMNS) if "machine" in cells else set()
-    )  # else a column of the user's own
+    )  # otherwise it is a user's own column
     for name, value in cells.items():
         if name in _KNOWN_COLUMNS or name in marked:
             continue
         if isinstance(value, (dict, list)):
             raise RefError(
-                f"{name!r} holds {type(value).__name__}, which no table can; leave it out"
+                f"{name!r} holds a {type(value).__name__}, which refs.csv cannot hold; leave it out"
             )
         kept[name] = "" if value is None else require_text(value, name, plain=True)
     return kept

@@ -1,4 +1,4 @@
-"""What a format is, and the dict of all of them."""
+"""The parts of a format, and the table of all formats."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ class Format:
 
     name: str
     write: Write | None = None
-    """Writes what a source holds to a file or an empty folder that nobody sees yet."""
+    """The writer of a source, to a file or an empty folder that is not in its place yet."""
     read: Read | None = None
-    """Yields what a file or folder holds; faults go to the reading."""
+    """The reader of a file or folder; it reports faults to the import's context."""
     folder: bool = False
-    """Whether an export is a folder of files."""
+    """True if an export is a folder of files."""
     supported_options: frozenset[str] = frozenset()
-    """The options of an export that it has a place for, of `OPTIONS`."""
+    """The options of an export that the format has a place for, among `OPTIONS`."""
     preserved: frozenset[str] = frozenset()
-    """What comes back when an export is read, of `PRESERVED`; class names and labels always do."""
+    """The parts that survive export and import, among `PRESERVED`; names and labels always do."""
     accepted: bool = False
-    """Whether it holds the boxes that were accepted, where a project has proposals."""
+    """True if it holds the accepted boxes of a project with proposals, not yes and no."""
 
 
 OPTIONS = ("split", "crop", "images", "probabilities", "provenance", "predictions")
 PRESERVED = ("boxes", "whole", "order", "columns", "unlabelled", "skips", "paths")
-"""Boxes; labels of whole images; the order of items; columns that the program does not know; items
-without a label; skipped ones; and the very paths of the images."""
+"""Boxes; labels of whole images; the order of items; unknown columns; items without a label;
+skipped items; and the exact paths of the images."""
 
-MODULES = {
+FORMAT_MODULES = {
     "csv": "csv",
     "plain-csv": "csv_jsonl",
     "list": "csv:LIST",
@@ -60,26 +60,29 @@ MODULES = {
     "cvat": "cvat",
     "imagenet-ab": "imagenet_ab",
 }
-"""Every format, and where in this package it stands: a module's `FORMAT`, or the constant named."""
+"""The module of every format, in this package: its constant `FORMAT`, or the one that is named."""
 
 
 def list_formats() -> tuple[str, ...]:
-    """The formats that this installation has."""
-    return tuple(name for name, module in MODULES.items() if find_spec(_place(module)[0]))
+    """Return the names of the formats that this installation has."""
+    return tuple(name for name, module in FORMAT_MODULES.items() if find_spec(_place(module)[0]))
 
 
 def load_format(name: str) -> Format:
-    """Raises `ExtraMissing` where the format's module, or a package that it needs, is absent."""
+    """Return a format by its name.
+
+    Raises `ExtraMissing` if its module, or a package that it needs, is absent.
+    """
     try:
-        module, constant = _place(MODULES[name])
+        module, constant = _place(FORMAT_MODULES[name])
         found = getattr(importlib.import_module(module), constant)
     except ImportError as error:
-        raise ExtraMissing(f"the format {name} is not available here: {error}") from error
+        raise ExtraMissing(f"The format {name} is not available here: {error}.") from error
     assert isinstance(found, Format)
     return found
 
 
 def _place(value: str) -> tuple[str, str]:
-    """Return the module and the constant that a value of `MODULES` names."""
+    """Return the module and the constant that a value of `FORMAT_MODULES` names."""
     module, _, constant = value.partition(":")
     return f"annotator.formats.{module}", constant or "FORMAT"

@@ -25,6 +25,7 @@ _OWN_COLUMNS = ("file_name", "label", "objects", "ref", "bbox", "categories")
 
 
 def write(source: ExportSource, place: Path) -> None:
+    """Write a folder of images with a metadata.jsonl; with splits, a folder for each."""
     pictures = ImageExporter(source, place)
     split = source.options.split
     boxes = not source.options.crop and source.has_boxes
@@ -102,7 +103,7 @@ def _line(file: IO[str], cells: Mapping[str, Any]) -> None:
 
 
 def read(reading: ImportContext) -> Iterator[ImportedItem]:
-    """The metadata.jsonl of a folder, or those of the folders in it."""
+    """Yield the items of a folder's metadata.jsonl, or of those in its folders."""
     top = reading.path if reading.path.is_dir() else reading.path.parent
     reading.root = top
     reading.boxes = "bbox read as x, y, width, height in pixels"
@@ -125,7 +126,7 @@ def read(reading: ImportContext) -> Iterator[ImportedItem]:
 
 
 def find_metadata_files(top: Path) -> list[Path]:
-    """metadata.jsonl of a folder, or of each folder in it."""
+    """Return the metadata.jsonl of a folder and of each folder in it, sorted."""
     return sorted([*top.glob(METADATA_FILE), *top.glob(f"*/{METADATA_FILE}")])
 
 
@@ -135,7 +136,7 @@ def _row(reading: ImportContext, location: str, data: bytes, folder: str) -> Ite
         raise RefError('should be an object such as {"file_name": "a.jpg"}')
     path = reading.parse_path(cells.get("file_name"))
     if Path(path).suffix.lower() not in IMAGE_SUFFIXES:
-        raise RefError(f"{make_printable(path)!r} is no image's name")
+        raise RefError(f"{make_printable(path)!r} is not the name of an image")
     path = f"{folder}/{path}" if folder else path
     columns = {
         require_text(key, "a column"): ""
@@ -168,14 +169,14 @@ def _objects(
     for key, value in {"categories": names, **others}.items():
         if not isinstance(value, list) or len(value) != len(boxes):
             raise RefError(
-                f"objects: bbox has {len(boxes)} boxes, and {key!r} is no list of as many"
+                f"objects: bbox has {len(boxes)} boxes; {key!r} should be a list of that length"
             )
     assert isinstance(names, list)
     for place, (values, name) in enumerate(zip(boxes, names, strict=True)):
         if isinstance(name, int):
             raise RefError(
-                f"objects.categories[{place}] is the number {name}, and this file does not say of "
-                "which class; write names"
+                f"objects.categories[{place}] is the number {name}, and this file does not name "
+                "the classes; write names"
             )
         own = {
             key: "" if value[place] is None else require_text(value[place], key, plain=True)
@@ -189,6 +190,7 @@ def _objects(
 
 
 FORMAT = Format(
-    "huggingface", write, read, folder=True, supported_options=frozenset({"split", "images", "crop"}),
+    "huggingface", write, read, folder=True,
+    supported_options=frozenset({"split", "images", "crop"}),
     preserved=frozenset({"boxes", "whole", "order", "columns", "unlabelled", "paths"}),
 )  # fmt: skip

@@ -19,34 +19,34 @@ _LOSSLESS = (".png", ".bmp", ".tif", ".tiff", ".gif")
 
 
 def sanitize_path(path: str) -> str:
-    """`path` without what would lead out of a folder, or steer a terminal."""
+    """Return `path` without parts that lead out of a folder, and without control characters."""
     parts = [part for part in PurePosixPath(path).parts if part not in ("/", "//", "..", ".")]
     return _CONTROL.sub("_", "/".join(parts)) or "_"
 
 
 def flatten_path(path: str) -> str:
-    """`a/b.jpg` as `a__b.jpg`: for formats whose folders mean something."""
+    """Return `a/b.jpg` as `a__b.jpg`, for formats whose folders have a meaning."""
     return sanitize_path(path).replace("/", "__")
 
 
 class ImageExporter:
-    """Puts the images of one export in their places."""
+    """The image files of one export, each under a free name."""
 
     def __init__(self, source: ExportSource, place: Path, *, stems: bool = False) -> None:
-        """With `stems` no two names differ in their suffix alone: labels lie in `stem.txt`."""
+        """Bind to a folder; `stems` keeps names apart without their suffix, for `stem.txt`."""
         self._source, self._place, self._stems = source, place, stems
         self._taken: Counter[str] = Counter()
         self._folders: set[Path] = set()
 
     def place_image(self, path: str, wanted_name: str) -> str | None:
-        """Place an image as `to` (or a name near it); the name, or None, said, for a lost file."""
+        """Link or copy an image, and return the name it got; None, with a note, for a lost file."""
         name = self.make_unique_name(wanted_name)
         origin = self._source.images.root / path
         if self._source.options.images == "none":
             return name
         if not os.access(origin, os.R_OK) or not origin.is_file():
             self._source.note(
-                f"left out: {make_printable(str(origin))}: is no file, or not to be read"
+                f"left out: {make_printable(str(origin))}: is not a file, or cannot be read"
             )
             return None
         target = self._made(name)
@@ -57,7 +57,7 @@ class ImageExporter:
         return name
 
     def place_crop(self, record: ExportRecord, wanted_name: str) -> str | None:
-        """Write a box, with context, as `to`; the name, or None, said, for a broken image."""
+        """Write a box, with context, and return its name; None, with a note, for a broken image."""
         if record.item.box is None:
             return self.place_image(record.item.path, wanted_name)
         stem, suffix = os.path.splitext(wanted_name)  # noqa: PTH122 - a Path would drop a trailing dot
@@ -73,7 +73,7 @@ class ImageExporter:
         return name
 
     def make_unique_name(self, name: str) -> str:
-        """`name`, or one beside it where it is taken."""
+        """Return `name`, or a similar one if it is taken."""
         folder, _, base = name.rpartition("/")
         if len(base.encode()) > 200:
             stem, suffix = base[:60], PurePosixPath(base).suffix[-10:]
@@ -99,11 +99,11 @@ class ImageExporter:
 
 
 def require_crops(source: ExportSource, format_title: str) -> None:
-    """Raises `ProjectError` where an image has boxes and `--crop` was not given."""
+    """Raise `ProjectError` if the project has boxes and `--crop` was not given."""
     if source.has_boxes and not source.options.crop:
         raise ProjectError(
-            f"{format_title} holds one class for each image file, and this project labels boxes: give "
-            "--crop (and --context 0.25 for some surroundings) to write each box as an image"
+            f"{format_title} holds one class for each image file, and this project labels boxes. "
+            "Give --crop to write each box as an image, and --context 0.25 for some surroundings."
         )
 
 

@@ -1,8 +1,8 @@
-"""ImageNet-AB: what annotators' hands did on each image, for training on annotation byproducts.
+"""ImageNet-AB: pointer traces and clicks of annotators, for training on annotation by-products.
 
 The layout and the names of Han et al., "Neglected Free Lunch" (ICCV 2023), and of the ImageNet
 annotation tool: `train_xml/IMAGE.xml` (the annotation of ILSVRC, with one `<metadata>` for each
-time that somebody was shown the image), `json/IMAGE.json` (the same as a list), and the tool's
+time that an annotator saw the image), `json/IMAGE.json` (the same as a list), and the tool's
 tables, one row a line, in `tables/`. Times are milliseconds since the epoch; x and y lie in [0, 1].
 """
 
@@ -40,10 +40,10 @@ _XML_FIELDS = (
 
 
 def write(source: ExportSource, place: Path) -> None:
-    """Raises `ProjectError` where no page was ever shown."""
+    """Write the by-products of every page. Raises `ProjectError` if no page was ever shown."""
     store = SqliteStore(source.project.labels_file)
     try:
-        works = {one.id: one for one in replay_assignments(store)}
+        works = {work.id: work for work in replay_assignments(store)}
         export = _Export(source, place, works)
         for trace in replay_traces(store):
             export.page(trace)
@@ -52,21 +52,21 @@ def write(source: ExportSource, place: Path) -> None:
         store.close()
     if not export.pages:
         raise ProjectError(
-            "no page was shown in this project yet, so there are no by-products: label some with "
-            "`annotator browse` or `annotator hits run`"
+            "There are no by-products: no page was shown in this project yet. Label some pages: "
+            "`annotator browse` or `annotator hits run`."
         )
 
 
 @dataclass(frozen=True, slots=True)
 class _ImagePlace:
-    """Where what is known of an image goes, without the suffix."""
+    """The name of an image's files, without the suffix, and its size in pixels."""
 
     stem: str
     size: tuple[int, int]
 
 
 class _Export:
-    """Appends to one file an image, page by page: all that is in memory is one page."""
+    """The files of an export, one for each image, written page by page: memory holds one page."""
 
     def __init__(self, source: ExportSource, place: Path, works: Mapping[str, Assignment]) -> None:
         self.pages = 0
@@ -80,7 +80,7 @@ class _Export:
             (place / folder).mkdir()
 
     def page(self, trace: PageTrace) -> None:
-        """Add a page: a row of the tables, and an observation of each of its images."""
+        """Add a page: a row of the tables, and an observation for each of its images."""
         self.pages += 1
         work = self._works.get(trace.shown["annotation"])
         worker = self._worker(trace.shown["worker"], work)
@@ -138,10 +138,10 @@ class _Export:
             file.write(dumps(observation))
 
     def _begin(self, ref: str, image: str) -> _ImagePlace | None:
-        """Begin the files of an image; None where the options of the export leave it out."""
+        """Begin the files of an image; return None if the options leave it out."""
         (row,) = self._source.refs.rows([ref])
         if row < 0 or not self._chosen[row]:
-            self._source.leave_out("that are not chosen, or not in the project any more")
+            self._source.leave_out("that are not chosen, or no longer in the project")
             return None
         item, label = Item.parse(ref), self._source.ledger.label_of(int(row))
         found = _ImagePlace(self._free(_stem(image, item)), self._source.size(item.path) or (0, 0))
@@ -153,7 +153,7 @@ class _Export:
         return found
 
     def _free(self, stem: str) -> str:
-        """`stem`, or one beside it where another image has that name (a.jpg and a.png)."""
+        """Return `stem`, or a similar one if another image has that name (a.jpg and a.png)."""
         number, free = 1, stem
         while free.casefold() in self._stems:
             number += 1
@@ -162,7 +162,7 @@ class _Export:
         return free
 
     def _worker(self, name: str, work: Assignment | None) -> str:
-        """A worker's id: never a name, unless the HIT was run with names."""
+        """Return a worker's id: never a name, unless the HIT was run with names."""
         if _ANONYMOUS.fullmatch(name) or (work is not None and work.named):
             return name
         if name not in self._workers:
@@ -178,7 +178,7 @@ def _line(table: IO[str], row: Mapping[str, Any]) -> None:
 
 
 def _stem(image: str, item: Item) -> str:
-    """The image's id without its suffix and its box's marks, for a file's name."""
+    """Return the image's id for a file's name, without its suffix and the mark of a box."""
     path = Item.parse(image).path if item.box is not None else image
     kept = sanitize_path(path)
     suffix = PurePosixPath(kept).suffix
@@ -188,7 +188,7 @@ def _stem(image: str, item: Item) -> str:
 
 
 def _annotation_head(found: _ImagePlace, item: Item, label: str | None, database: str) -> str:
-    """The annotation of ILSVRC up to its objects: a box is one, a whole image has none."""
+    """Return the annotation of ILSVRC without its end; a box is an object, a whole image is not."""
     lines = format_annotation_head(found.stem, database, found.size)
     if item.box is not None:
         box = item.box
@@ -202,16 +202,16 @@ def _annotation_head(found: _ImagePlace, item: Item, label: str | None, database
 
 
 def _observation_xml(observation: Mapping[str, Any]) -> str:
-    """One observation; a list is its element again and again, as ImageNet-AB's loader expects."""
+    """Return an observation; a list repeats its element, as ImageNet-AB's loader expects."""
     parts = "".join(_elements(tag, observation[tag]) for tag in _XML_FIELDS)
     return f"  <metadata>{parts}</metadata>\n"
 
 
 def _elements(tag: str, value: Any) -> str:
     if isinstance(value, list):
-        return "".join(_elements(tag, one) for one in value)
+        return "".join(_elements(tag, part) for part in value)
     if isinstance(value, dict):
-        return f"<{tag}>{''.join(_elements(key, one) for key, one in value.items())}</{tag}>"
+        return f"<{tag}>{''.join(_elements(key, part) for key, part in value.items())}</{tag}>"
     return xml.format_element(tag, value)
 
 

@@ -1,4 +1,4 @@
-"""Labels of a file into the log of a project: all understood before the first is written."""
+"""The import of labels into the log of a project: all are understood before one is written."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ _BATCH = 1 << 12
 
 
 class ImportSummary(NamedTuple):
-    """What an import wrote."""
+    """The numbers of labels that an import wrote."""
 
     new: int
     changed: int
-    """Of these, how many replace a label or a skip."""
+    """The new labels that replace a label or a skip."""
     same: int
-    """Labels that stood already."""
+    """Labels that were there already."""
 
     def __str__(self) -> str:
         text = f"{plural(self.new, 'label')} imported"
         if self.changed:
-            text += f", {self.changed:,} of them in place of another one"
-        return text + (f"; {self.same:,} stood already" if self.same else "")
+            text += f", {self.changed:,} of them in place of another"
+        return text + (f"; {self.same:,} were there already" if self.same else "")
 
 
 def import_labels(
@@ -50,10 +50,10 @@ def import_labels(
     say: Callable[[str], None],
     now: float | None = None,
 ) -> ImportSummary:
-    """Write what `reading` finds into the log, as "import:FORMAT".
+    """Write the labels that `reading` finds into the log, as "import:FORMAT".
 
-    All or nothing: raises `RefError` naming every fault with its place, or `StoreError` for a full
-    disk, and then nothing is written.
+    All or nothing: raises `RefError` that names every fault with its place, or `StoreError` for a
+    full disk, and then nothing is written.
     """
     assert format_.read is not None
     refs = load_refs(project)
@@ -66,8 +66,8 @@ def import_labels(
             say(line)
         gathered.raise_faults(f"{make_printable(str(reading.path))}: nothing was imported:")
         if not labels:
-            hint = ": name one column annotation or label" if format_.name == "csv" else ""
-            raise RefError(f"{make_printable(str(reading.path))} holds no label{hint}")
+            hint = " Name one column annotation or label." if format_.name == "csv" else ""
+            raise RefError(f"{make_printable(str(reading.path))} holds no label.{hint}")
         ledger = ColumnarLog.read(refs, store.entries())
         at = time.time() if now is None else now
         writing = _EntryWriter(ledger, f"import:{format_.name}", at)
@@ -78,15 +78,15 @@ def import_labels(
 def build_entries(
     item: ImportedItem, ref: str, annotator: str, timestamp: float
 ) -> Iterator[Entry]:
-    """The rows of the log for one item."""
-    told: dict[str, Any] = {"by": item.labelled_by} if item.labelled_by else {}
+    """Yield the rows of the log for one item."""
+    extra: dict[str, Any] = {"by": item.labelled_by} if item.labelled_by else {}
     if item.machine:
-        told["machine"] = True
+        extra["machine"] = True
     if item.label is not None or item.skipped:
         action = Action.SKIP if item.label is None else Action.LABEL
         yield Entry(
             0, timestamp, annotator, action, ref, item.label,
-            picked_by="import", shown_ms=item.shown_ms, extra=told or None,
+            picked_by="import", shown_ms=item.shown_ms, extra=extra or None,
         )  # fmt: skip
     if item.flagged:
         yield Entry(0, timestamp, annotator, Action.FLAG, ref, extra={"on": True})
@@ -97,7 +97,7 @@ def build_entries(
 def _check_item(
     reading: ImportContext, project: ProjectFolder, item: ImportedItem, row: int
 ) -> bool:
-    """Whether an item brings something; its faults go to the reading."""
+    """Return True if an item brings something, and report its faults to `reading`."""
     brings = item.label is not None or item.skipped or item.flagged or bool(item.note)
     if not brings:
         return False
@@ -112,8 +112,8 @@ def _check_item(
         missing = next(part for part in parts if part not in settings.names)
         reading.add_fault(
             item.location,
-            f"label: {make_printable(name)!r} is not a class; the classes are {names}; one more: "
-            f"annotator add {folder} --class {make_printable(shlex.quote(missing))}",
+            f"label: {make_printable(name)!r} is not a class; the classes are {names}. Add it: "
+            f"`annotator add {folder} --class {make_printable(shlex.quote(missing))}`",
         )
     if row < 0:
         reading.add_fault(item.location, f"{make_printable(item.item.ref)} is not in the project")
@@ -121,7 +121,7 @@ def _check_item(
 
 
 class _EntryWriter:
-    """What of an import is new to the log, counted while it is handed over."""
+    """The entries of an import that are new to the log, counted while they are written."""
 
     def __init__(self, ledger: ColumnarLog, annotator: str, timestamp: float) -> None:
         self._ledger, self._annotator, self._at = ledger, annotator, timestamp
@@ -131,7 +131,7 @@ class _EntryWriter:
         ledger = self._ledger
         for found, row in pairs:
             if row < 0:
-                continue  # it brings nothing, or it were a fault
+                continue  # nothing to import; faults are already reported
             alike = self._count(found, row)
             for entry in build_entries(found, ledger.refs[row], self._annotator, self._at):
                 is_decision = entry.action in (Action.LABEL, Action.SKIP)
@@ -142,7 +142,7 @@ class _EntryWriter:
                     yield entry
 
     def _count(self, item: ImportedItem, row: int) -> bool:
-        """Whether the item's decision stands already."""
+        """Return True if the item's decision is in the log already, and count it."""
         stands, skipped = self._ledger.label_of(row), self._ledger.skipped(row)
         alike = (stands, skipped) == (item.label, item.skipped)
         if item.label is not None or item.skipped:
@@ -156,14 +156,14 @@ class _EntryWriter:
 
 
 class _RowMatcher:
-    """Which row of the project each item is."""
+    """The rows of a project that imported items are."""
 
     def __init__(self, project: ProjectFolder, reading: ImportContext, refs: RefTable) -> None:
         self._refs, self._root = refs, reading.root
         self._images = project.images.resolve()
 
     def pairs(self, items: Iterable[ImportedItem]) -> Iterator[tuple[ImportedItem, int]]:
-        """Each item with its row, -1 for one that the project does not hold."""
+        """Yield each item with its row, -1 if the project does not hold it."""
         remaining = iter(items)
         while batch := list(islice(remaining, _BATCH)):
             rows = self._refs.rows([found.item.ref for found in batch]).tolist()
@@ -171,7 +171,7 @@ class _RowMatcher:
                 yield found, row if row >= 0 or self._root is None else self._by_file(found.item)
 
     def _by_file(self, item: Item) -> int:
-        """The row of the same file under another name: a folder of links leads to its images."""
+        """Return the row of the same file under another name, such as a link's target."""
         assert self._root is not None
         file = Path(os.path.realpath(self._root / item.path))
         if file.is_relative_to(self._images):

@@ -1,4 +1,4 @@
-"""JSON from anyone: read in pieces, with the line of whatever is wrong."""
+"""JSON from unknown sources, read in pieces, with the line of every fault."""
 
 from __future__ import annotations
 
@@ -20,18 +20,21 @@ def _refuse(constant: str) -> NoReturn:
 
 
 dumps = json.JSONEncoder(ensure_ascii=False).encode
-"""JSON in one line, as it is written in UTF-8; `json.dumps` would make an encoder each time."""
+"""A value as JSON on one line, with characters as they are; `json.dumps` is slower."""
 _DECODER = json.JSONDecoder(parse_constant=_refuse)
 
 
 def write_element(file: IO[str], index: int, value: Any) -> None:
-    """Write an element of a JSON array on a line of its own, after a comma unless it is the first."""
+    """Write an element of a JSON array on a line of its own; all but the first after a comma."""
     file.write(",\n" if index else "\n")
     file.write(dumps(value))
 
 
 def loads_strict(text: str) -> Any:
-    """`json.loads` without NaN and infinities. Raises `ValueError`, `RecursionError`."""
+    """Return the value of a JSON text; NaN and infinities are faults.
+
+    Raises `ValueError`, or `RecursionError` for deep nesting.
+    """
     return json.loads(text, parse_constant=_refuse)
 
 
@@ -48,7 +51,7 @@ class JsonMember(NamedTuple):
     """A part of a JSON document."""
 
     key: str
-    """The member of the top-level object; "" where the document is an array."""
+    """The member of the top-level object; "" if the document is an array."""
     position: int
     """The position in that member's array, from 0; -1 if the member is not an array."""
     value: Any
@@ -63,7 +66,7 @@ class JsonDocument:
     """The text of a JSON file. Its top-level arrays are decoded an element at a time."""
 
     def __init__(self, path: Path) -> None:
-        """Raises `RefError` for a file that cannot be read or is not UTF-8."""
+        """Read a file. Raises `RefError` if it cannot be read or is not UTF-8."""
         self.path = path
         try:
             data = path.read_bytes()
@@ -80,10 +83,11 @@ class JsonDocument:
 
     @property
     def is_array(self) -> bool:
+        """True if the document is an array."""
         return self.text[self._space(0) : self._space(0) + 1] == "["
 
     def iter_members(self) -> Iterator[JsonMember]:
-        """Every member of the top-level object, or element of the top-level array.
+        """Yield every member of the top-level object, or element of the top-level array.
 
         Raises `RefError` with the line of a fault.
         """
@@ -97,9 +101,10 @@ class JsonDocument:
             self._fault(at, "should be a JSON object or array" if self.text.strip() else "is empty")
         rest = self._space(at)
         if rest < len(self.text):
-            self._fault(rest, "something stands behind the end of the JSON document")
+            self._fault(rest, "there is text after the end of the JSON document")
 
     def line(self, offset: int) -> int:
+        """Return the line, from 1, of a place in the text."""
         return self.text.count("\n", 0, offset) + 1
 
     def _object(self, offset: int) -> Generator[JsonMember, None, int]:
@@ -111,9 +116,9 @@ class JsonDocument:
             begin = offset
             key, offset = self._value(offset)
             if not isinstance(key, str):
-                self._fault(begin, "a member's name should stand here, in double quotes")
+                self._fault(begin, "the name of a member should be here, in double quotes")
             if key in seen:
-                self._fault(begin, f"{make_printable(key)!r} stands here a second time")
+                self._fault(begin, f"{make_printable(key)!r} is repeated")
             seen.add(key)
             offset = self._space(self._expect(self._space(offset), ":"))
             if self.text[offset : offset + 1] == "[":

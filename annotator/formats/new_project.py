@@ -36,28 +36,28 @@ REFS_COLUMNS = ("filename", "bbox")
 
 @dataclass(slots=True)
 class NewProject:
-    """A new project, and what was understood of its sources."""
+    """A new project, and notes on what was read from its sources."""
 
     project: ProjectFolder
     notes: list[str] = field(default_factory=list)
 
 
 def create_from_folder(folder: Path, images: Path, settings: Settings) -> NewProject:
-    """A project of all images below `images`; they are listed when it is first opened."""
+    """Make a project of all images below `images`, which are listed when it is first opened."""
     if not images.is_dir():
         fault = "is not a folder of images" if images.exists() else "does not exist"
-        raise ProjectError(f"{make_printable(str(images))} {fault}")
+        raise ProjectError(f"{make_printable(str(images))} {fault}.")
     settings = replace(settings, images=make_images_setting(images, folder))
     return NewProject(ProjectFolder.create(folder, settings))
 
 
 def create_from_pattern(folder: Path, pattern: str, settings: Settings) -> NewProject:
-    """A project of the images that a shell pattern names. Raises `RefError` for none."""
+    """Make a project of the images that a shell pattern matches. Raises `RefError` for none."""
     left_out = SkippedFiles()
     refs = glob_images(pattern, left_out)
     if not refs:
         raise RefError(
-            f"{make_printable(pattern)} names no image; quote the pattern, say 'a/**/*.jpg'"
+            f"No image matches {make_printable(pattern)}. Quote the pattern, as in 'a/**/*.jpg'."
         )
     items = [Item.parse(ref) for ref in refs]
     refuse_to_replace(folder, "refs.csv")
@@ -80,10 +80,10 @@ def create_from_refs(
     features: Path | None = None,
     timestamp: float | None = None,
 ) -> NewProject:
-    """A project of the rows of a CSV table or a text list; labels in it enter the log.
+    """Make a project of the rows of a CSV table or a text list; its labels enter the log.
 
     `settings.classes` may be empty: then the labels of the table are the classes. Raises
-    `RefError` naming every fault, its line, its column and what to do, and makes nothing.
+    `RefError` that names every fault, its line, its column and the remedy, and makes nothing.
     """
     problems: list[str] = []
     is_list = refs.suffix.lower() in (".txt", ".lst", ".list")
@@ -106,7 +106,7 @@ def create_from_refs(
     if is_list:
         settings = replace(settings, box_order="xywh")
     if features:
-        # Before anything is made: rows of NaN or zeros are refused, with their names.
+        # Rows of NaN or zeros are refused, with their names, before anything is made.
         check_feature_rows(rows, features)
     if refs.resolve() != (folder / "refs.csv").resolve():
         refuse_to_replace(folder, "refs.csv")
@@ -125,17 +125,17 @@ def create_from_refs(
 
 
 def refuse_to_replace(folder: Path, *names: str) -> None:
-    """Raise `ProjectError` where a new project in `folder` would take the place of these files."""
+    """Raise `ProjectError` if a new project in `folder` would replace one of these files."""
     found = [name for name in names if (folder / name).exists()]
     if found:
         raise ProjectError(
-            f"{make_printable(str(folder))} holds {', '.join(found)} already, which a new project would "
-            "replace: name another folder, or move them away first"
+            f"{make_printable(str(folder))} holds {', '.join(found)} already, which a new project "
+            "would replace. Name another folder, or move these files away."
         )
 
 
 def guess_root(paths: Iterable[str], places: Sequence[Path]) -> Path:
-    """Return the first of the folders below which most of the paths are found."""
+    """Return the folder below which most of the paths are found, the first of equal ones."""
     sample = [(path, 0) for path in paths]
     return min(places, key=lambda place: len(missing_files(sample, place)))
 
@@ -162,7 +162,9 @@ def _find_row_faults(
     for row in rows:
         before = first.setdefault(row.item.ref, row.line)
         if before != row.line:
-            problems.append(f"{name}, line {row.line}: the same item as line {before}; drop one")
+            problems.append(
+                f"{name}, line {row.line}: the same item as line {before}. Remove one of the lines."
+            )
         if row.label and row.label not in names:
             problems.append(
                 f"{name}, line {row.line}, annotation: {describe_unknown_class(row.label, names)}"
@@ -173,16 +175,17 @@ def _find_row_faults(
 def describe_missing_file(path: Path) -> str:
     """Return the fault of an image that is not there."""
     shown = make_printable(os.path.normpath(path))
-    return f"no such file {shown}; fix the path, or give the images' folder with --images DIR"
+    return f"no such file {shown}. Fix the path, or give the images' folder with --images DIR."
 
 
 def describe_unknown_class(label: str, names: Sequence[str]) -> str:
     """Return the fault of a label that is not among the classes of a new project."""
     listed = make_printable(",".join(names))
-    return f"{make_printable(label)!r} is not a class; add it to --classes {listed}"
+    return f"{make_printable(label)!r} is not a class. Add it to --classes {listed}."
 
 
 def find_feature_faults(rows: Sequence[RefRow], features: Path, file: str) -> list[str]:
+    """Return the faults of the rows' `feat_idx`: rows that are absent, and rows used twice."""
     name = make_printable(file)
     try:
         count = len(map_matrix(features))
@@ -193,17 +196,19 @@ def find_feature_faults(rows: Sequence[RefRow], features: Path, file: str) -> li
         index = place if row.feature is None else row.feature
         if index >= count:
             problems.append(
-                f"{name}, line {row.line}, feat_idx: there is no row {index}; "
-                f"{make_printable(features.name)} has {count}, numbered from 0"
+                f"{name}, line {row.line}, feat_idx: there is no row {index}. "
+                f"{make_printable(features.name)} has {count} rows, numbered from 0."
             )
         before = used.setdefault(index, row.line)
         if before != row.line:
-            problems.append(f"{name}, line {row.line}, feat_idx: {index} is that of line {before}")
+            problems.append(
+                f"{name}, line {row.line}, feat_idx: line {before} has the row {index}, too"
+            )
     return problems
 
 
 def check_feature_rows(rows: Sequence[RefRow], features: Path) -> None:
-    """Raises `FeatureError` that names rows of NaN or zeros."""
+    """Raise `FeatureError` that names the rows of NaN or zeros, if there are any."""
     matrix = map_matrix(features)
     FeatureStore(
         map_feature_refs(rows, features), matrix, {}, np.ones(len(matrix), np.uint8)
@@ -211,7 +216,7 @@ def check_feature_rows(rows: Sequence[RefRow], features: Path) -> None:
 
 
 def map_feature_refs(rows: Sequence[RefRow], features: Path) -> RefTable:
-    """The ref of each row of the features, "" for those that no item uses."""
+    """Return the ref of each row of the features, "" if no item uses it."""
     refs = [""] * len(map_matrix(features))
     for place, row in enumerate(rows):
         refs[place if row.feature is None else row.feature] = row.item.ref
@@ -236,7 +241,7 @@ def _log_labels(begun: NewProject, rows: Sequence[RefRow], timestamp: float) -> 
     if boxes:
         order = begun.project.settings.box_order
         begun.notes.append(
-            f"{plural(boxes, 'box', 'boxes')}; bbox read as {order}, with dashes as r1-c1-r2-c2"
+            f"{plural(boxes, 'box', 'boxes')}; bbox read as {order}, or as r1-c1-r2-c2 with dashes"
         )
 
 
@@ -250,7 +255,7 @@ def format_refs_cells(item: Item) -> list[str]:
 
 
 def make_images_setting(images: Path, folder: Path) -> str:
-    """The images' root as annotator.toml names it: relative where they are neighbours."""
+    """Return the images' root as annotator.toml names it: relative if it is a neighbour."""
     images, folder = images.resolve(), folder.resolve()
     near = images.is_relative_to(folder.parent) or folder.is_relative_to(images)
     return os.path.relpath(images, folder) if near else str(images)

@@ -15,19 +15,19 @@ from annotator.items.atomic import read_umask
 from annotator.items.refs import make_printable
 
 EXPORT_MARKER = ".annotator-export"
-"""Stands in every folder that an export made: only such a folder is ever replaced."""
+"""A file in every folder that an export made: only such a folder is ever replaced."""
 
 
 @contextmanager
 def open_output(path: Path, folder: bool, overwrite: bool) -> Iterator[Path]:
-    """A new file or folder to write to, which takes the place of `path` when all went well.
+    """Yield a new file or folder to write to, which takes the place of `path` if all goes well.
 
-    `-` stands for standard output. Raises `ProjectError` where something is there already and
-    `overwrite` does not hold, where it is a folder of somebody's own, and for a full disk.
+    `-` is standard output. Raises `ProjectError` for a full disk, if something is there already
+    and `overwrite` is False, and if it is a folder that no export made.
     """
     if str(path) == "-":
         if folder:
-            raise ProjectError("this format is a folder of files: name one instead of -")
+            raise ProjectError("This format is a folder of files. Name a folder instead of -.")
         with _stdout_file() as place:
             yield place
         return
@@ -43,8 +43,8 @@ def open_output(path: Path, folder: bool, overwrite: bool) -> Iterator[Path]:
             _move_into_place(place, path)
     except OSError as error:
         raise ProjectError(
-            f"{make_printable(str(path))} cannot be written: {error.strerror or error}; nothing of it "
-            "was left there"
+            f"{make_printable(str(path))} cannot be written: {error.strerror or error}. Nothing "
+            "was left there."
         ) from error
 
 
@@ -53,20 +53,20 @@ def _check_output(path: Path, folder: bool, overwrite: bool) -> None:
     if not (path.exists() or path.is_symlink()):
         if not path.absolute().parent.is_dir():
             raise ProjectError(
-                f"{name} cannot be written: its folder does not exist; make it first"
+                f"{name} cannot be written: its folder does not exist. Make it first."
             )
         return
     if not overwrite:
-        raise ProjectError(f"{name} is there already; give --overwrite to replace it")
+        raise ProjectError(f"{name} exists already. Give --overwrite to replace it.")
     if path.is_dir() and not folder:
-        raise ProjectError(f"{name} is a folder; name a file in it")
+        raise ProjectError(f"{name} is a folder. Name a file in it.")
     if path.is_dir() and any(path.iterdir()) and not (path / EXPORT_MARKER).is_file():
         raise ProjectError(
-            f"{name} holds files that no export made: it is not replaced; name another folder, or "
-            "remove it yourself"
+            f"{name} holds files that no export made, so it is not replaced. Name another folder, "
+            "or remove it yourself."
         )
     if folder and not path.is_dir():
-        raise ProjectError(f"{name} is a file, and this format is a folder: name another place")
+        raise ProjectError(f"{name} is a file, and this format is a folder. Name another place.")
 
 
 @contextmanager
@@ -103,8 +103,8 @@ def _move_into_place(place: Path, path: Path) -> None:
     if not path.is_dir() or path.is_symlink():
         place.replace(path)
         return
-    # A folder that holds something cannot be replaced at once: it steps aside, and comes back
-    # if the new one cannot take its place.
+    # A folder with files cannot be replaced at once: it is moved aside, and moved back if the
+    # new one cannot take its place.
     aside = Path(tempfile.mkdtemp(dir=path.absolute().parent, prefix=f".{path.name[:80]}.old."))
     path.rename(aside / "it")
     try:
@@ -130,6 +130,6 @@ def _stdout_file() -> Iterator[Path]:
 
 
 def _printable_line(line: bytes) -> str:
-    """A line for a terminal: what could steer it in a file's or a class's name is made visible."""
+    """Return a line for a terminal, with the control characters of its names made visible."""
     text = line.decode("utf-8", "backslashreplace").rstrip("\r\n")
     return "\t".join(map(make_printable, text.split("\t"))) + "\n"

@@ -22,11 +22,14 @@ def _pyarrow() -> Any:
         import pyarrow
         import pyarrow.parquet
     except ImportError:
-        raise ExtraMissing("Parquet needs pyarrow: pip install 'annotator-tui[parquet]'") from None
+        raise ExtraMissing(
+            "Parquet needs pyarrow. Install it: `pip install 'annotator-tui[parquet]'`."
+        ) from None
     return pyarrow
 
 
 def write(source: ExportSource, place: Path) -> None:
+    """Write a table with a row for each item. Raises `ExtraMissing` without pyarrow."""
     pa = _pyarrow()
     row = flat.RowSchema(source)
     types = {
@@ -42,7 +45,10 @@ def write(source: ExportSource, place: Path) -> None:
 
 
 def read(reading: ImportContext) -> Iterator[ImportedItem]:
-    """Raises `RefError` for a file that is no Parquet, or whose columns no table can hold."""
+    """Yield the item of each row.
+
+    Raises `RefError` for a file that is not Parquet, or with columns that refs.csv cannot hold.
+    """
     pa = _pyarrow()
     reading.free_paths = True
     name = make_printable(str(reading.path))
@@ -65,8 +71,8 @@ def _check(schema: Any, name: str) -> None:
     names = schema.names
     if not {*flat.PATH_COLUMNS, "ref"} & set(names):
         raise RefError(
-            f"{name}: no column named {', '.join(flat.PATH_COLUMNS)} or ref; the columns are "
-            f"{make_printable(', '.join(names)) or '(none)'}"
+            f"{name}: no column is named {', '.join(flat.PATH_COLUMNS)} or ref. The columns are "
+            f"{make_printable(', '.join(names)) or '(none)'}."
         )
     for field in schema:
         simple = (
@@ -81,8 +87,9 @@ def _check(schema: Any, name: str) -> None:
         )  # fmt: skip
         if not simple and not box:
             raise RefError(
-                f"{name}, column {make_printable(field.name)}: holds {make_printable(str(field.type))[:80]}, "
-                "which no table can; leave the column out"
+                f"{name}, column {make_printable(field.name)}: holds "
+                f"{make_printable(str(field.type))[:80]}, which refs.csv cannot hold. Leave the "
+                "column out."
             )
 
 

@@ -1,4 +1,4 @@
-"""What an import reads: items with labels, every fault with its place, and what was understood."""
+"""The items that an import reads, its faults with their places, and the checks of values."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from annotator.project import label_sets
 MAX_FAULTS = 1000
 MAX_TEXT_LENGTH = 4096
 _ROUNDING = 0.01
-"""Pixels: what a box may lie over the edge because somebody rounded its numbers."""
+"""Pixels that a box may reach over the edge because its numbers were rounded."""
 _MAX_COORDINATE = 1e7
 """Pixels: no image is wider, and no number beyond it is a coordinate."""
 
@@ -28,15 +28,15 @@ class ImportedItem(NamedTuple):
     """One item of a file that is imported."""
 
     location: str
-    """Its place in the file, for messages: "line 4", "annotations[3]"."""
+    """The item's place in the file, for messages: "line 4", "annotations[3]"."""
     item: Item
     label: str | None = None
     skipped: bool = False
     flagged: bool = False
     machine: bool = False
-    """Whether the file says that a machine gave the label."""
+    """True if the file says that a machine gave the label."""
     labelled_by: str | None = None
-    """Who labelled, where the file says so."""
+    """The annotator, if the file names one."""
     note: str | None = None
     shown_ms: int | None = None
     columns: Mapping[str, str] = {}
@@ -44,11 +44,11 @@ class ImportedItem(NamedTuple):
 
 @dataclass
 class ImportContext:
-    """One import under way: where from, how to understand it, and what was wrong."""
+    """One import under way: its source, the way to read it, and the faults so far."""
 
     path: Path
     box_order: str = "xywh"
-    """How a bbox is written where the format leaves it open."""
+    """The order of the numbers of a bbox, if the format leaves it open."""
     given_box_order: str | None = None
     """The same, as the user gave it."""
     label: str | None = None
@@ -58,23 +58,24 @@ class ImportContext:
     images: Path | None = None
     """The folder of the images, as the user gave it."""
     free_paths: bool = False
-    """Whether paths may be absolute or go up: in tables that people write themselves."""
+    """True if paths may be absolute or go up, as in tables that users write themselves."""
     root: Path | None = None
     """The folder of the images, as the format knows it."""
     boxes: str = ""
-    """How boxes were read, in words."""
+    """The way boxes were read, for the summary."""
     class_ids: dict[str, int] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     fault_count: int = 0
     ignored_counts: Counter[str] = field(default_factory=Counter)
-    """What was read and could not be kept, and how often; always said."""
+    """The kinds of things that were read and could not be kept, and their numbers."""
 
     @property
     def name(self) -> str:
+        """The name of the file or folder, for messages."""
         return make_printable(self.path.name or str(self.path))
 
     def add_fault(self, location: str, text: str, file: str | None = None) -> None:
-        """Something that forbids the import."""
+        """Add a fault, which forbids the import."""
         self.fault_count += 1
         if len(self.faults) < MAX_FAULTS:
             place = (
@@ -85,44 +86,45 @@ class ImportContext:
             self.faults.append(f"{place}: {text}")
 
     def join_classes(self, names: Sequence[str]) -> str:
-        """Several classes as one label of a multi-label project."""
+        """Return several classes as one label of a multi-label project."""
         return label_sets.join_label(names, [*self.multi, *sorted(set(names) - {*self.multi})])
 
     def add_faults(self, problems: list[str]) -> None:
-        """Faults that a reader of tables names with their place."""
+        """Move faults here from a reader of tables, which names their places itself."""
         self.fault_count += len(problems)
         self.faults += problems[: max(0, MAX_FAULTS - len(self.faults))]
         problems.clear()
 
     def count_ignored(self, reason: str, count: int = 1) -> None:
+        """Count things that were read and could not be kept; the summary lists them."""
         if count:
             self.ignored_counts[reason] += count
 
     def has_file(self, path: str) -> bool:
-        """Whether the images' folder, as far as it is known, holds a file of this very name."""
+        """Return True if one of the folders that images may be in holds a file of this name."""
         folders = (self.images, self.root, self.path.parent)
-        # Of os.path: no name whatsoever makes it raise.
+        # os.path.isfile raises for no name at all; Path.is_file does for some.
         return any(folder and os.path.isfile(folder / path) for folder in folders)  # noqa: PTH113
 
     def parse_path(self, value: object) -> str:
-        """An image's path. Raises `RefError` for no text, or one that leads out of the folder."""
+        """Return an image path. Raises `RefError` if it is not text or leads out of the folder."""
         path = require_text(value, "the path")
         if not path:
-            raise RefError("names no file")
+            raise RefError("no file is named")
         if not self.free_paths:
             if "\\" in path and "/" not in path and not self.has_file(path):
                 path = path.replace("\\", "/")  # written on Windows
             parts = PurePosixPath(path)
             if parts.is_absolute() or ".." in parts.parts or path[1:3] in (":/", ":\\"):
                 raise RefError(
-                    f"{make_printable(path)!r} leads out of the images' folder; paths are relative to "
-                    "it and go down only"
+                    f"{make_printable(path)!r} leads out of the images' folder. Paths are relative "
+                    "to that folder and only go down."
                 )
         return path
 
 
 def require_text(value: object, field_name: str, *, plain: bool = False) -> str:
-    """`value` as text that can stand in a table. Raises `RefError` for anything else."""
+    """Return `value` as text for a cell of a table. Raises `RefError` for anything else."""
     if plain and isinstance(value, (int, float)):
         return str(value).lower() if isinstance(value, bool) else f"{value}"
     if not isinstance(value, str):
@@ -145,11 +147,11 @@ def require_text(value: object, field_name: str, *, plain: bool = False) -> str:
 def require_number(
     value: object, field_name: str, low: float = -_MAX_COORDINATE, high: float = _MAX_COORDINATE
 ) -> float:
-    """A finite number in a range. Raises `RefError`."""
+    """Return a finite number in a range. Raises `RefError` for anything else."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise RefError(f"{field_name} is {_kind(value)} and not a number")
     if isinstance(value, float) and not math.isfinite(value):
-        raise RefError(f"{field_name} is {value}, which is no number")
+        raise RefError(f"{field_name} is {value}, which is not a number")
     if not low <= value <= high:
         raise RefError(f"{field_name} is {_short(value)}; it should be from {low:g} to {high:g}")
     return float(value)
@@ -161,9 +163,9 @@ def parse_bbox(
     size: tuple[float, float] | None = None,
     reading: ImportContext | None = None,
 ) -> Box:
-    """Four numbers in `order` as a box; of an image of `size`, its part inside the image.
+    """Return four numbers in `order` as a box, cut at the edges of an image of `size`.
 
-    Raises `RefError` for anything else, for boxes without area and for those outside.
+    Raises `RefError` for anything else, for a box without area and for a box outside the image.
     """
     if isinstance(values, str):
         return parse_box(values, order)
@@ -182,7 +184,10 @@ def validate_box(
     order: str = "",
     reading: ImportContext | None = None,
 ) -> Box:
-    """A box in thousandths of a pixel, cut at the image's edges. Raises `RefError` for none."""
+    """Return a box in thousandths of a pixel, cut at the image's edges.
+
+    Raises `RefError` for a box without area, or outside the image.
+    """
     read = f" (read as {order})" if order else ""
     if not (w > 0 and h > 0):
         raise RefError(f"the box {_format_numbers((x, y, w, h))} has no area{read}")
@@ -201,7 +206,7 @@ def validate_box(
         raise RefError(
             f"the box {_format_numbers((x, y, w, h))} begins outside the image (below 0){read}"
         )
-    # Thousandths: what was divided by an image's size comes back as it was.
+    # In thousandths, a number that was divided by an image's size comes back as it was.
     x, y, w, h = (round(value, 3) for value in (x, y, w, h))
     if not (w > 0 and h > 0):
         raise RefError("the box is thinner than a thousandth of a pixel")
@@ -211,21 +216,21 @@ def validate_box(
 def describe_import(
     reading: ImportContext, counts: Mapping[str, int], items: int, boxes: int
 ) -> list[str]:
-    """What an import understood, in a few lines, before anything is written."""
+    """Return a summary of an import in a few lines, shown before anything is written."""
     labelled = sum(counts.values())
     lines = [f"{reading.name}: {plural(items, 'item')}, {labelled:,} labelled"]
     if counts:
         ids = reading.class_ids
         names = sorted(counts, key=lambda name: ids.get(name, len(ids)))
-        told = ", ".join(f"{name} {counts[name]:,}" for name in names if counts[name])
-        lines.append(f"classes: {make_printable(told)}")
+        listed = ", ".join(f"{name} {counts[name]:,}" for name in names if counts[name])
+        lines.append(f"classes: {make_printable(listed)}")
         if ids:
             lines.append(format_class_ids(ids))
     if boxes:
         how = reading.boxes or f"read as {reading.box_order}"
         lines.append(f"{plural(boxes, 'box', 'boxes')}, {how}")
     lines += [
-        f"not kept: {count:,} x {what}" for what, count in sorted(reading.ignored_counts.items())
+        f"not kept: {count:,} x {kind}" for kind, count in sorted(reading.ignored_counts.items())
     ]
     return lines
 

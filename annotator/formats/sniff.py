@@ -1,4 +1,4 @@
-"""Which format a file or a folder is in, by its name and its first bytes."""
+"""The format of a file or folder, found by its name and its first bytes."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ _PLAIN_CSV_HEADER = re.compile(rb"(\xef\xbb\xbf)?ref,filename,bbox,label,skipped
 
 
 def detect_format(path: Path) -> str:
-    """A name of `annotator.formats.format.MODULES`. Raises `RefError` where nothing fits."""
+    """Return the name of a format. Raises `RefError` if none fits."""
     name = make_printable(str(path))
     if not path.exists():
-        raise RefError(f"{name} does not exist")
+        raise RefError(f"{name} does not exist.")
     found = _detect_folder(path) if path.is_dir() else _detect_file(path)
     if found is None:
         raise RefError(
-            f"{name}: its format is not known; name it with --format (images alone: --images)"
+            f"{name}: its format is unknown. Name it with --format, or for images alone give "
+            "--images."
         )
     return found
 
@@ -48,7 +49,7 @@ def _detect_folder(path: Path) -> str | None:
 
 
 def _has_labels(path: Path) -> bool:
-    """Whether files of labels lie beside the images: for all, or split by split."""
+    """Return True if label files lie beside the images, for all or split by split."""
     return any(
         (part / "images").is_dir() and (part / "labels").is_dir()
         for part in (path, *(path / name for name in SPLITS))
@@ -73,7 +74,7 @@ def _detect_file(path: Path) -> str | None:
 
 
 def _detect_by_content(path: Path) -> str | None:
-    """By the first bytes, for a file whose name says nothing."""
+    """Return the format that a file's first bytes show, for a name without a known suffix."""
     with path.open("rb") as file:
         head = file.read(_HEAD).removeprefix(codecs.BOM_UTF8).lstrip()
     if head.startswith(b"PAR1"):

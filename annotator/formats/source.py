@@ -1,4 +1,4 @@
-"""What an export writes: the items of a project that its options choose, one at a time."""
+"""The items of a project that an export's options choose, one at a time."""
 
 from __future__ import annotations
 
@@ -40,23 +40,23 @@ EXPORT_FILTERS = ("labelled", "human", "flagged", "unflagged")
 
 @dataclass(frozen=True, slots=True)
 class ExportOptions:
-    """What of a project is exported, and how."""
+    """The choice of items for an export, and the way to write them."""
 
     only: tuple[str, ...] = ()
-    """Of `EXPORT_FILTERS`; all of them must hold."""
+    """Names among `EXPORT_FILTERS`, all of which must hold."""
     classes: tuple[str, ...] = ()
     """Only items with one of these labels."""
     agreement: float | None = None
-    """Only items that two or more people labelled, this share of them as it stands."""
+    """Only items of two or more annotators, at least this share of whom gave the standing label."""
     split: Splits | None = None
     probabilities: bool = False
     provenance: bool = False
     predictions: bool = False
-    """The model's word, with its probability, on items that nobody has labelled."""
+    """The model's class and its probability for unlabelled items."""
     crop: bool = False
     context: float = 0.0
     images: str = "symlink"
-    """How image files come into a folder: symlink, copy or none."""
+    """The way image files are put into a folder: symlink, copy or none."""
 
 
 class ExportRecord(NamedTuple):
@@ -67,17 +67,17 @@ class ExportRecord(NamedTuple):
     label: str | None = None
     skipped: bool = False
     rejected: bool = False
-    """Whether a proposal was found to hold nothing."""
+    """True if an annotator rejected the proposal."""
     flagged: bool = False
     split: str = ""
     columns: Mapping[str, str] = {}
-    """The columns of refs.csv that the program does not know."""
+    """The unknown columns of refs.csv."""
     predicted: str | None = None
     score: float | None = None
-    """How sure a model is of `predicted`, or of the label where it accepted a proposal."""
+    """The probability of `predicted`, or the score of a proposal that was accepted."""
     provenance: Mapping[str, Any] = {}
-    """Provenance: annotator, at, model, … where it was asked for; else of a label that a model gave
-    the marks `machine`, `model` and `probability`."""
+    """The annotator, time, model, … if the options ask for them; otherwise, for a label that a
+    model gave, only `machine`, `model` and `probability`."""
     proba: Mapping[str, float] = {}
 
     @property
@@ -98,10 +98,13 @@ _PREDICTION_BATCH = 1 << 12
 
 
 class PoolPredictions:
-    """Class and probability of every item that nobody has labelled and that has features."""
+    """The predicted class and probability of every unlabelled item with features."""
 
     def __init__(self, project: ProjectFolder, refs: RefTable, state: LogState) -> None:
-        """Raises `FeatureError` without features, `ProjectError` without labels of two classes."""
+        """Fit the model and predict.
+
+        Raises `FeatureError` without features, `ProjectError` without labels of two classes.
+        """
         fitted = fit(project, state)
         self.model = fitted.model.name
         self._names = fitted.classes
@@ -114,7 +117,7 @@ class PoolPredictions:
             self._score[rows] = [float(prediction.proba.max()) for prediction in batch]
 
     def get(self, row: int) -> tuple[str, float, str] | None:
-        """Class, probability and model."""
+        """Return the class, the probability and the model's name for a row, None without them."""
         code = int(self._code[row])
         if code < 0:
             return None
@@ -126,24 +129,24 @@ _CHUNK = 4096
 
 @dataclass
 class ExportSource:
-    """A project's items under some options. Every pass over it gives the same, in order."""
+    """A project's items under some options; every iteration gives the same, in order."""
 
     project: ProjectFolder
     refs: RefTable
     ledger: ColumnarLog
     options: ExportOptions = ExportOptions()
     accepted: bool = False
-    """Write what proposals were accepted as, instead of yes and no."""
+    """True to write the class that a proposal was accepted as, instead of yes or no."""
     predictions: PoolPredictions | None = None
-    """What the model says of what nobody has labelled, where it was asked for."""
+    """The model's classes for unlabelled items, if the options ask for them."""
     left_out: Counter[str] = field(default_factory=Counter)
-    """Why items are not in what was written, and how many."""
+    """The reasons for which items are left out, and their numbers."""
     notes: list[str] = field(default_factory=list)
     written: int = 0
     exif_rotated: int = 0
-    """Images that are upright only once their EXIF is applied."""
+    """The number of images that are upright only once their EXIF is applied."""
     on_progress: Callable[[int, int], None] | None = None
-    """Told how many items of how many have been handed out, every few thousand."""
+    """A function that gets the number of items so far and of all, every few thousand."""
 
     @classmethod
     def open(
@@ -153,7 +156,7 @@ class ExportSource:
         options: ExportOptions,
         accepted: bool = False,
     ) -> ExportSource:
-        """Raises `ProjectError` for a class that does not exist."""
+        """Read a project's items and log. Raises `ProjectError` for a class that does not exist."""
         refs = load_refs(project)
         ledger = ColumnarLog.read(refs, entries, probabilities=options.probabilities)
         source = cls(project, refs, ledger, options, accepted and proposals.has_proposals(project))
@@ -161,20 +164,20 @@ class ExportSource:
             names = ", ".join(source.classes)
             raise ProjectError(
                 make_printable(
-                    f"{', '.join(sorted(unknown))!r} is not a class; the classes are {names}"
+                    f"{', '.join(sorted(unknown))!r} is not a class. The classes are {names}."
                 )
             )
         return source
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
-        """The project's classes, then those of labels that are classes no more."""
+        """The project's classes, then the labels in use that are no longer classes."""
         named = self.project.settings.names
         used = np.unique(self.ledger.label_codes()).tolist()
         labels = self.ledger.labels.texts
         held = {name for code in used if code >= 0 for name in self.names_of(labels[code])}
         if self._proposals is not None:
-            # Yes and no are no classes here: what they say yes to is one.
+            # Yes and no are not classes here; the proposals' own names are.
             named = tuple(name for name in named if name not in (*ACCEPT_LABELS, *REJECT_LABELS))
             alone = held & {*ACCEPT_LABELS} and (self._proposals.refs.rows(self.refs) < 0).any()
             held = held - {*ACCEPT_LABELS, *REJECT_LABELS} | {*self._proposals.names}
@@ -182,24 +185,25 @@ class ExportSource:
         return (*named, *sorted(held - set(named)))
 
     def names_of(self, label: str | None) -> tuple[str, ...]:
-        """The classes of a label: one, or in a multi-label project any number; none for None."""
+        """Return the classes of a label: several only in a multi-label project, none for None."""
         if label is None:
             return ()
         return label_sets.split_label(label) if self.project.settings.multi_label else (label,)
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
-        """The names of the columns that the program does not know."""
+        """The names of the unknown columns of refs.csv."""
         return self._unknown.names if self._unknown else ()
 
     @cached_property
     def has_boxes(self) -> bool:
-        """Whether any item of the project is a box."""
+        """True if any item of the project is a box."""
         return any(split_ref(ref)[1] for ref in self.refs)
 
     @cached_property
     def images(self) -> ImageFolder:
-        # Resolved, so that messages do not say p/../images/a.jpg.
+        """The images of the project."""
+        # Resolved, so that messages do not name p/../images/a.jpg.
         return ImageFolder(self.project.images.resolve(), self.project.settings.max_pixels)
 
     @cached_property
@@ -227,16 +231,16 @@ class ExportSource:
 
     @cached_property
     def machine_labels(self) -> int:
-        """How many of the chosen labels a model gave: they are marked wherever that is possible."""
+        """The number of chosen labels that a model gave; formats mark them if they can."""
         ledger = self.ledger
         return int((ledger.labelled() & ~ledger.labelled_by_people())[self.rows].sum())
 
     def records(self) -> Iterator[ExportRecord]:
-        """The chosen items in the pool's order."""
+        """Return the chosen items in the pool's order."""
         return self._records(self.rows)
 
     def pictures(self) -> Iterator[ImageRecords]:
-        """The chosen items by image, images in the order of their first item."""
+        """Yield the chosen items by image, images in the order of their first item."""
         group, path = list[ExportRecord](), ""
         for record in self._records(self._by_image):
             if group and record.item.path != path:
@@ -248,7 +252,7 @@ class ExportSource:
             yield ImageRecords(path, group[0].split, group)
 
     def size(self, path: str) -> tuple[int, int] | None:
-        """Width and height of an upright image, from its header; None, said, for a broken one."""
+        """Return the width and height of an upright image; None, with a note, for a broken one."""
         try:
             with open_image(self.images.path(Item(path)), self.images.max_pixels) as (found, _):
                 self.exif_rotated += found.orientation != 1
@@ -258,6 +262,7 @@ class ExportSource:
             return None
 
     def leave_out(self, reason: str, count: int = 1) -> None:
+        """Count items that are not written; the reason completes "1 item …"."""
         self.left_out[reason] += count
 
     def take_boxes(self, records: Iterable[ExportRecord]) -> list[ExportRecord]:
@@ -273,7 +278,7 @@ class ExportSource:
         return kept
 
     def note(self, text: str) -> None:
-        """Say something once all is written; the first twenty of a kind are kept."""
+        """Keep a line for the user to read after the export: the first twenty."""
         if len(self.notes) < 20:
             self.notes.append(text)
         elif len(self.notes) == 20:
@@ -288,7 +293,7 @@ class ExportSource:
         return proposals.ProposalTable.load(self.project) if self.accepted else None
 
     def image_id(self, record: ExportRecord) -> int:
-        """A number of its image from 1, the same in every export of the project."""
+        """Return the number of its image, from 1, the same in every export of the project."""
         return int(self._image[record.row]) + 1
 
     @cached_property
@@ -337,12 +342,12 @@ class ExportSource:
         ledger, options = self.ledger, self.options
         item, label = Item.parse(self.refs[row]), ledger.label_of(row)
         found = self.predictions.get(row) if self.predictions else None
-        predicted, score, told = found or (None, None, None)
+        predicted, score, model = found or (None, None, None)
         details: dict[str, Any] = {}
         if not options.provenance:
             details = ledger.machine_details(row)
         else:
-            details = ledger.details(row) or ({"model": told} if told else {})
+            details = ledger.details(row) or ({"model": model} if model else {})
             if row in ledger.notes:
                 details["note"] = ledger.notes[row]
         rejected = False
@@ -360,15 +365,15 @@ class ExportSource:
     def _judged(
         self, row: int, label: str, details: dict[str, Any]
     ) -> tuple[str | None, float | None, dict[str, Any]]:
-        """What a label says of a proposal, with the proposal's score and origin."""
+        """Return the class that a label gives a proposal, its score and its provenance."""
         assert self._proposals is not None
         found = self._proposals.find(self.refs[row])
         if found is None:
             name = UNNAMED if label in ACCEPT_LABELS else label
             return (None if label in REJECT_LABELS else name), None, details
         if self.options.provenance:
-            said = {"proposed": found.name, "proposed_by": found.model, "votes": found.votes}
-            details = {**details, **said}
+            origin = {"proposed": found.name, "proposed_by": found.model, "votes": found.votes}
+            details = {**details, **origin}
         return proposals.judge_proposal(label, found.name).name, found.score, details
 
 
@@ -376,7 +381,7 @@ _NO_CELLS: Mapping[str, str] = {}
 
 
 class ExtraColumns:
-    """Reads one record at a time from the file; keeps only where each record begins."""
+    """The unknown columns of a CSV, read from the file a record at a time by their offsets."""
 
     def __init__(self, file: Path) -> None:
         self._file, self._starts = file, array("q")
@@ -394,7 +399,7 @@ class ExtraColumns:
             self._scan()
 
     def rows(self, row_numbers: Iterable[int]) -> Iterator[Mapping[str, str]]:
-        """Column to cell for each of these data rows, numbered from 0."""
+        """Yield column to cell for each of these data rows, numbered from 0."""
         if not self.names:
             for _ in row_numbers:
                 yield _NO_CELLS
@@ -423,7 +428,7 @@ class ExtraColumns:
 
 
 class LineRecorder:
-    """Hands lines to a csv reader and remembers those of the current record."""
+    """The lines that a csv reader takes, kept until the current record is complete."""
 
     def __init__(self, lines: Iterator[str]) -> None:
         self._lines, self._taken = lines, list[str]()
@@ -437,6 +442,7 @@ class LineRecorder:
         return line
 
     def take(self) -> str:
+        """Return the text of the current record, and begin a new one."""
         text = "".join(self._taken)
         self._taken.clear()
         return text

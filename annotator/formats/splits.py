@@ -1,8 +1,8 @@
-"""Which images go to train, to val and to test: by a hash of each image's path, class by class.
+"""The split of images into train, val and test, by a hash of each image's path, class by class.
 
-The same images and labels always give the same splits, on any machine. All boxes of one image go
-with it. Within each class (an image counts for the rarest class among its labels) the images are
-ordered by their hash and cut at the shares: so each split has each class in proportion.
+The same images and labels always give the same splits, on any machine. All boxes of an image go
+to one split. Within each class (an image counts for the rarest class among its labels) the images
+are ordered by their hash and cut at the shares, so each split has each class in proportion.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class Splits(NamedTuple):
 
 
 def parse_splits(text: str) -> Splits:
-    """`train=0.8,val=0.1,test=0.1`. Raises `ProjectError` with what is wrong in it."""
-    wanted = "give it as train=0.8,val=0.1,test=0.1"
+    """Return the splits of a text such as train=0.8,val=0.2. Raises `ProjectError`."""
+    remedy = "Give it as train=0.8,val=0.1,test=0.1."
     names, shares = list[str](), list[float]()
     for part in text.split(","):
         name, _, share = part.partition("=")
@@ -37,23 +37,25 @@ def parse_splits(text: str) -> Splits:
             value = float(share)
         except ValueError:
             raise ProjectError(
-                f"--split: {make_printable(part)!r} has no share; {wanted}"
+                f"--split: {make_printable(part)!r} has no share. {remedy}"
             ) from None
         if not (name and name.replace("-", "").replace("_", "").isalnum()) or name in names:
             raise ProjectError(
-                f"--split: {make_printable(name)!r} is no name of a split, or is twice"
+                f"--split: {make_printable(name)!r} is not a name, or is given twice. {remedy}"
             )
         if not 0 < value <= 1:
-            raise ProjectError(f"--split: {make_printable(part)!r} is no share above 0 and up to 1")
+            raise ProjectError(
+                f"--split: the share of {make_printable(part)!r} is not in (0, 1]. {remedy}"
+            )
         names.append(name)
         shares.append(value)
     if not math.isclose(sum(shares), 1, abs_tol=1e-6):
-        raise ProjectError(f"--split: the shares add up to {sum(shares):g} and not to 1; {wanted}")
+        raise ProjectError(f"--split: the shares add up to {sum(shares):g}, not to 1. {remedy}")
     return Splits(tuple(names), tuple(shares))
 
 
 def unit_hash(text: str) -> float:
-    """A number in [0, 1) that depends on `text` alone."""
+    """Return a number in [0, 1) that depends on `text` alone."""
     data = text.encode("utf-8", "surrogateescape")
     return int.from_bytes(blake2b(data, digest_size=6).digest()) / 2**48
 
@@ -61,7 +63,7 @@ def unit_hash(text: str) -> float:
 def assign_splits(
     splits: Splits, paths: Sequence[str] | NDArray[np.float64], strata: Sequence[str]
 ) -> NDArray[np.int64]:
-    """(n,) the split of each image, given its path (or the `unit_hash` of it) and its stratum."""
+    """Return (n,) the split of each image, given its path (or its `unit_hash`) and its stratum."""
     hashes = np.asarray(
         paths if isinstance(paths, np.ndarray) else [unit_hash(path) for path in paths]
     )
@@ -72,8 +74,8 @@ def assign_splits(
     for code, name in enumerate(names):
         rows = np.flatnonzero(codes == code)
         rows = rows[np.argsort(hashes[rows], kind="stable")]
-        # Systematic sampling: where a class has few images, its own start decides, not always
-        # the first split.
+        # Systematic sampling: a class of few images begins at a place of its own, not always
+        # in the first split.
         place = (np.arange(len(rows)) + unit_hash(f"start of {name}")) / max(1, len(rows))
         found[rows] = np.searchsorted(ends, place, side="right")
     return found

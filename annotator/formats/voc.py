@@ -28,7 +28,7 @@ from annotator.items.refs import Box, Item, format_number, make_printable
 
 
 def write(source: ExportSource, place: Path) -> None:
-    """Raises `ProjectError` for a project without a box."""
+    """Write a folder. Raises `ProjectError` for a project without a box."""
     require_boxes(source, "Pascal VOC", "imagefolder")
     for folder in ("Annotations", "JPEGImages", "ImageSets/Main"):
         (place / folder).mkdir(parents=True)
@@ -52,7 +52,7 @@ def _list(place: Path, name: str) -> IO[str]:
 def _picture(
     source: ExportSource, place: Path, pictures: ImageExporter, picture: ImageRecords
 ) -> str | None:
-    """The image's id, or None where it is left out."""
+    """Write the annotation of an image, and return its id; None if it is left out."""
     records = source.take_boxes(picture.records)
     if not records:
         return None
@@ -118,28 +118,28 @@ def _object(source: ExportSource, record: ExportRecord, label: str) -> str:
     box = record.item.box
     assert box is not None
     sides = (("xmin", box.x + 1), ("ymin", box.y + 1), ("xmax", box.right), ("ymax", box.bottom))
-    told = ""
+    corners = "".join(xml.format_element(tag, format_number(value)) for tag, value in sides)
+    provenance = ""
     if record.provenance or source.options.provenance:
         values = {"score": record.score, **record.provenance}
         kept = ((key, value) for key, value in values.items() if value is not None)
-        told = "".join(xml.format_element(key, value) for key, value in kept)
-        told = f"<provenance>{told}</provenance>"
+        cells = "".join(xml.format_element(key, value) for key, value in kept)
+        provenance = f"<provenance>{cells}</provenance>"
     return (
-        f"  <object>{xml.format_element('name', label)}<pose>Unspecified</pose><truncated>0</truncated>"
-        "<difficult>0</difficult>"
-        f"<bndbox>{''.join(xml.format_element(tag, format_number(value)) for tag, value in sides)}</bndbox>"
-        f"{told}</object>"
+        f"  <object>{xml.format_element('name', label)}"
+        "<pose>Unspecified</pose><truncated>0</truncated><difficult>0</difficult>"
+        f"<bndbox>{corners}</bndbox>{provenance}</object>"
     )
 
 
 def read(reading: ImportContext) -> Iterator[ImportedItem]:
-    """A folder with Annotations/, a folder of .xml files, or one such file."""
+    """Yield the objects of a folder with Annotations/, a folder of .xml files, or one .xml file."""
     top = reading.path if reading.path.is_dir() else reading.path.parent
     notes = top / "Annotations" if (top / "Annotations").is_dir() else top
     reading.root = top / "JPEGImages" if (top / "JPEGImages").is_dir() else top
     from_one = reading.given_box_order in (None, "voc")
     reading.boxes = (
-        "read as xmin, ymin, xmax, ymax counted from 1 (give --bbox-order xyxy where they count "
+        "read as xmin, ymin, xmax, ymax counted from 1 (give --bbox-order xyxy if they count "
         "from 0)"
         if from_one
         else "read as xmin, ymin, xmax, ymax counted from 0"
@@ -152,11 +152,12 @@ def read(reading: ImportContext) -> Iterator[ImportedItem]:
         try:
             yield from _file(reading, file, shown, from_one)
         except RefError as error:
-            reading.add_fault("", str(error), shown)
+            text = str(error).removeprefix(f"{make_printable(str(file))}, ")
+            reading.add_fault("", text, shown)
 
 
 def _files(top: Path, notes: Path) -> list[Path]:
-    """In the order of the image sets where these list all of them, else by name."""
+    """Return the .xml files in the order of the image sets, then the unlisted ones by name."""
     found = sorted(path for path in notes.rglob("*.xml") if path.is_file())
     lists = sorted((top / "ImageSets/Main").glob("*.txt"))
     order: dict[str, int] = {}
@@ -173,13 +174,14 @@ def _file(reading: ImportContext, file: Path, shown: str, from_one: bool) -> Ite
     root = xml.parse_document(file)
     if root.tag != "annotation":
         raise RefError(
-            f"line {root.line}: <{make_printable(root.tag)}> stands where <annotation> should"
+            f"line {root.line}: is not Pascal VOC: it begins with <{make_printable(root.tag)}>, "
+            "not with <annotation>"
         )
     path = _path(reading, root, shown.rpartition("/")[0])
     size = _size(root)
     objects = root.all("object")
     if not objects:
-        reading.count_ignored("image without an object, being no item")
+        reading.count_ignored("image without an object, so not an item")
     for place in objects:
         where = f"{make_printable(shown)}, line {place.line}"
         try:
@@ -197,7 +199,7 @@ def _file(reading: ImportContext, file: Path, shown: str, from_one: bool) -> Ite
 
 def _path(reading: ImportContext, root: xml.XmlNode, folder: str) -> str:
     node = root.child("filename")
-    # With its spaces if such a file is there: tools also write them for looks.
+    # Spaces around the name belong to it only if such a file is there.
     for name in (node.text, node.text.strip()) if node else ():
         path = f"{folder}/{name}" if folder else name
         if name.strip() and (name == name.strip() or reading.has_file(path)):
@@ -228,9 +230,7 @@ def _box(
         raise RefError(f"{make_printable(str(texts)[:80])} are not four numbers") from None
     if from_one:
         if left < 1 or top < 1:
-            raise RefError(
-                "begins below 1, so this file counts from 0: give --bbox-order xyxy for all of it"
-            )
+            raise RefError("begins below 1, so this file counts from 0. Give --bbox-order xyxy.")
         left, top = left - 1, top - 1
     return validate_box(left, top, right - left, bottom - top, size, reading=reading)
 

@@ -1,4 +1,4 @@
-"""XML from anyone, a small tree at a time, and XML that any reader takes.
+"""XML from unknown sources, read a small tree at a time, and XML that any reader accepts.
 
 Built on expat alone: a document type declaration is refused where it begins, so there are no
 entities to expand and none to fetch.
@@ -32,13 +32,15 @@ class XmlNode:
     children: list[XmlNode] = field(default_factory=list)
 
     def child(self, tag: str) -> XmlNode | None:
+        """Return the first child with this tag, if any."""
         return next((node for node in self.children if node.tag == tag), None)
 
     def all(self, tag: str) -> list[XmlNode]:
+        """Return the children with this tag."""
         return [node for node in self.children if node.tag == tag]
 
     def value(self, *path: str) -> str | None:
-        """The text of a descendant, stripped; None where it is absent."""
+        """Return the stripped text of the descendant at a path of tags, None if it is absent."""
         node: XmlNode | None = self
         for tag in path:
             node = node.child(tag) if node else None
@@ -61,10 +63,10 @@ class _Builder:
         if len(self._open) >= _MAX_DEPTH:
             raise RefError(f"line {node.line}: is nested more than {_MAX_DEPTH} deep")
         self.root = self.root or node
-        if len(self._open) > 1:  # what lies directly below the root is handed out
+        if len(self._open) > 1:  # the children of the root are yielded instead
             parent = self._open[-1]
             if len(parent.children) >= _MAX_CHILDREN:
-                raise RefError(f"line {node.line}: <{tag}> stands here a million times")
+                raise RefError(f"line {node.line}: <{tag}> is here more than a million times")
             parent.children.append(node)
         self._open.append(node)
 
@@ -77,30 +79,30 @@ class _Builder:
         if self._open:
             node = self._open[-1]
             if len(node.text) + len(text) > _MAX_TEXT:
-                raise RefError(f"line {node.line}: <{node.tag}> holds more text than any name")
+                raise RefError(f"line {node.line}: <{node.tag}> holds too much text")
             node.text += text
 
     def _doctype(self, *_: object) -> None:
         raise RefError(
             f"line {self.parser.CurrentLineNumber}: has a document type declaration (<!DOCTYPE), "
-            "which may define entities; it is refused: remove it"
+            "which may define entities, so it is refused. Remove it."
         )
 
 
 def iter_elements(path: Path) -> Iterator[XmlNode]:
-    """First the root, without its children; then each of these, whole.
+    """Yield the root without its children, then each child as a whole.
 
     Raises `RefError` with file and line.
     """
     builder = _Builder()
     try:
         with path.open("rb") as file:
-            told = False
+            root_given = False
             while True:
                 data = file.read(1 << 16)
                 builder.parser.Parse(data, not data)
-                if builder.root is not None and not told:
-                    told = True
+                if builder.root is not None and not root_given:
+                    root_given = True
                     yield builder.root
                 yield from builder.ready
                 builder.ready.clear()
@@ -115,11 +117,11 @@ def iter_elements(path: Path) -> Iterator[XmlNode]:
         reason = (
             expat.ErrorString(error.code) if isinstance(error, expat.ExpatError) else str(error)
         )
-        raise RefError(f"{make_printable(str(path))}, line {line}: is no XML: {reason}") from None
+        raise RefError(f"{make_printable(str(path))}, line {line}: is not XML: {reason}") from None
 
 
 def parse_document(path: Path) -> XmlNode:
-    """A small document at once. Raises `RefError`."""
+    """Return a small document as a whole. Raises `RefError`."""
     parts = iter_elements(path)
     root = next(parts)
     root.children = list(parts)
@@ -127,7 +129,7 @@ def parse_document(path: Path) -> XmlNode:
 
 
 def read_root_tag(path: Path) -> str:
-    """The name of the first element; "" for what is no XML."""
+    """Return the name of the first element; "" if the file is not XML."""
     try:
         return next(iter_elements(path)).tag
     except (RefError, StopIteration):
@@ -135,13 +137,17 @@ def read_root_tag(path: Path) -> str:
 
 
 def escape_xml(text: str) -> str:
-    """`text` for an element or a quoted attribute. Raises `RefError` for what XML cannot hold."""
+    """Return `text` for an element or a quoted attribute.
+
+    Raises `RefError` for a character that XML cannot hold.
+    """
     if _FORBIDDEN.search(text):
-        raise RefError(f"{make_printable(text)!r} holds a character that XML has no place for")
+        raise RefError(f"{make_printable(text)!r} holds a character that XML cannot hold")
     for mark, code in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;")):
         text = text.replace(mark, code)
     return text.replace("\r", "&#13;").replace("\n", "&#10;").replace("\t", "&#9;")
 
 
 def format_element(tag: str, text: object) -> str:
+    """Return an element that holds only text."""
     return f"<{tag}>{escape_xml(str(text))}</{tag}>"

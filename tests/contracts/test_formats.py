@@ -1,4 +1,4 @@
-"""What every format must do; a new one is added to `annotator.formats.format.MODULES`."""
+"""What every format must do; a new one is added to `annotator.formats.format.FORMAT_MODULES`."""
 
 from __future__ import annotations
 

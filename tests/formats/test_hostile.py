@@ -108,7 +108,7 @@ def test_an_import_without_room_for_it_says_where_and_writes_nothing(tmp_path: P
     command = [sys.executable, "-B", "-m", "annotator", "import", str(made.folder), str(place)]
     ran = subprocess.run(command, preexec_fn=limit, capture_output=True, text=True)
     assert ran.returncode == 1 and "Traceback" not in ran.stderr
-    assert "nothing was written" in ran.stderr and "TMPDIR=" in ran.stderr
+    assert "Nothing was imported" in ran.stderr and "TMPDIR=" in ran.stderr
     assert making.entries(made) == []
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "5,000 labels imported" in ran.stderr
@@ -128,13 +128,13 @@ def test_all_faults_of_a_file_are_named_at_once(data: Path, tmp_path: Path) -> N
 def parquet_cases() -> list[tuple[str, object, str]]:
     pa = pytest.importorskip("pyarrow")
     return [
-        ("no path", {"x": [1]}, "x.parquet: no column named filename"),
+        ("no path", {"x": [1]}, "x.parquet: no column is named filename"),
         ("nested", {"filename": ["a.png"], "x": pa.array([{"y": 1}])}, "column x: holds struct"),
         ("an image inside", {"filename": ["a.png"], "image": pa.array([b"x"])}, "column image"),
         ("a map for a box", {"filename": ["a.png"], "bbox": pa.array([{"x": 1}])}, "column bbox"),
         ("two numbers", {"filename": ["a.png"], "bbox": [[1.0, 2.0]]}, "row 0: bbox is a list of 2"),
         ("NaN", {"filename": ["a.png"], "bbox": [[1.0, 2.0, float("nan"), 3.0]]}, "row 0: bbox is nan"),
-        ("a null path", {"filename": ["a.png", None]}, "row 1: names no file"),
+        ("a null path", {"filename": ["a.png", None]}, "row 1: no file is named"),
         ("a label of numbers", {"filename": ["a.png"], "label": [3]}, "row 0: label is a number"),
     ]  # fmt: skip
 

@@ -229,7 +229,7 @@ def test_export_and_import_say_what_they_did(made: ProjectFolder, tmp_path: Path
     (tmp_path / "l.jsonl").write_text('{"filename": "a.png", "label": "ok"}\n')
     ran = annotator("import", made.folder, "l.jsonl", cwd=tmp_path)
     assert ran.returncode == 0, ran.stderr
-    assert "1 label imported, 1 of them in place of another one" in ran.stderr
+    assert "1 label imported, 1 of them in place of another" in ran.stderr
     assert making.entries(made)[-1].annotator == "import:jsonl"
 
 

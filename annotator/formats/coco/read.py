@@ -28,9 +28,9 @@ class _ImageEntry(NamedTuple):
 
 
 def read(reading: ImportContext) -> Iterator[ImportedItem]:
-    """Annotations as items; where there is no box at all, images without one as well.
+    """Yield annotations as items, then the images without an annotation.
 
-    Raises `RefError` for a file that is no COCO JSON.
+    Raises `RefError` for a file that is not COCO JSON.
     """
     document = JsonDocument(reading.path)
     images: dict[int, _ImageEntry] = {}
@@ -43,8 +43,8 @@ def read(reading: ImportContext) -> Iterator[ImportedItem]:
         elif piece.key == "categories":
             _read_category(reading, piece, names)
     if missing := {"images", "categories"} - members:
-        lacks = f"is no COCO file: it lacks {' and '.join(sorted(missing))}"
-        more = "; a list of results needs the file of its images" if document.is_array else ""
+        lacks = f"is not a COCO file: it lacks {' and '.join(sorted(missing))}."
+        more = " A list of results does not name its images." if document.is_array else ""
         raise RefError(f"{make_printable(str(reading.path))}: {lacks}{more}")
     reading.class_ids = {name: key for key, name in names.items()}
     reading.boxes = "bbox read as x, y, width, height in pixels"
@@ -61,7 +61,6 @@ def _read_annotations(
 ) -> Iterator[ImportedItem]:
     seen: set[int] = set()
     used: set[int] = set()
-    any_box = False
     for piece in document.iter_members():
         if piece.key != "annotations":
             continue
@@ -71,13 +70,10 @@ def _read_annotations(
             reading.add_fault(piece.location, str(error))
             continue
         used.add(piece.value["image_id"])
-        any_box |= found.item.box is not None
         yield found
-    left = [image for number, image in images.items() if number not in used]
-    if any_box and left:
-        reading.count_ignored("image without an annotation, being no item", len(left))
-    elif left:
-        yield from (ImportedItem("images", Item(image.path)) for image in left)
+    for number, image in images.items():
+        if number not in used:
+            yield ImportedItem("images", Item(image.path))
 
 
 def _read_image(reading: ImportContext, piece: JsonMember, images: dict[int, _ImageEntry]) -> None:
@@ -85,7 +81,7 @@ def _read_image(reading: ImportContext, piece: JsonMember, images: dict[int, _Im
         image = _members(piece, "an image")
         key = _id(image.get("id"), "id")
         if key in images:
-            raise RefError(f"id {key} is that of another image, too")
+            raise RefError(f"another image has the id {key}, too")
         size = None
         if image.get("width") is not None and image.get("height") is not None:
             size = (
@@ -103,7 +99,7 @@ def _read_category(reading: ImportContext, piece: JsonMember, names: dict[int, s
         key = _id(category.get("id"), "id")
         name = require_text(category.get("name"), "name")
         if key in names or name in names.values():
-            raise RefError(f"category {key} {make_printable(name)!r} stands here twice")
+            raise RefError(f"category {key} {make_printable(name)!r} is repeated")
         names[key] = name
     except RefError as error:
         reading.add_fault(piece.location, str(error))
@@ -121,14 +117,14 @@ def _read_annotation(
     if key is not None:
         key = _id(key, "id")
         if key in seen:
-            raise RefError(f"id {key} is that of another annotation, too")
+            raise RefError(f"another annotation has the id {key}, too")
         seen.add(key)
     image = images.get(_id(told.get("image_id"), "image_id"))
     if image is None:
-        raise RefError(f"image_id {told['image_id']} is no image of this file")
+        raise RefError(f"this file has no image {told['image_id']} (image_id)")
     category = _id(told.get("category_id"), "category_id")
     if category not in names:
-        raise RefError(f"category_id {category} is no category of this file")
+        raise RefError(f"this file has no category {category} (category_id)")
     attributes = told.get("attributes") or {}
     if not isinstance(attributes, dict):
         raise RefError("attributes should be an object")

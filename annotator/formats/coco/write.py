@@ -1,7 +1,7 @@
 """COCO JSON: images, annotations with `[x, y, width, height]`, categories by number.
 
-The label of a whole image is an annotation of its whole area with `"whole_image": true` among its
-`attributes`, where columns that the program does not know stand, too.
+The label of a whole image is an annotation of its whole area, with `"whole_image": true` among its
+`attributes`. Unknown columns of refs.csv are attributes as well.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from annotator.formats.source import ExportRecord, ExportSource, ImageRecords
 
 
 def write(source: ExportSource, place: Path) -> None:
-    """One file; with splits, a folder with `instances_NAME.json` for each."""
+    """Write one file; with splits, a folder with `instances_NAME.json` for each."""
     ids = assign_class_ids(source, COCO_IDS, 1)
     split = source.options.split
     with ExitStack() as stack:
@@ -85,7 +85,7 @@ class _CocoFile:
 def build_annotations(
     source: ExportSource, record: ExportRecord, ids: Mapping[str, int], size: tuple[int, int]
 ) -> Iterator[dict[str, Any]]:
-    """An annotation for each class of an item; none, said, for an item that has no class."""
+    """Yield an annotation for each class of an item; an item without a class is left out."""
     names = source.names_of(record.label or record.predicted)
     if not names:
         if record.label:
@@ -93,7 +93,7 @@ def build_annotations(
         elif record.rejected or record.skipped or record.item.box is not None:
             source.leave_out(record.reason_without_label)
     for place, name in enumerate(names):
-        # Numbers of their own, the same in every export of the project.
+        # These numbers are the same in every export of the project.
         yield _build_annotation(
             source, record, ids[name], record.row + 1 + place * len(source.refs), size
         )
@@ -128,7 +128,7 @@ def _short(value: float) -> float:
 
 
 def write_results(source: ExportSource, place: Path) -> None:
-    """The list of detections that `COCO.loadRes` reads: all items with a score."""
+    """Write the list of detections that `COCO.loadRes` reads: all items with a score."""
     ids = assign_class_ids(source, COCO_IDS, 1)
     with place.open("w", encoding="utf-8") as file:
         file.write("[")

@@ -22,10 +22,10 @@ _UPLOAD = re.compile(r"^/?data/upload/\d+/(?:[0-9a-f]{8}-)?")
 
 
 def read(reading: ImportContext) -> Iterator[ImportedItem]:
-    """Raises `RefError` for a file that is no list of tasks."""
+    """Yield the items of every task. Raises `RefError` for a file that is not a list of tasks."""
     document = JsonDocument(reading.path)
     if not document.is_array:
-        next(document.iter_members(), None)  # a fault of its JSON comes first
+        next(document.iter_members(), None)  # a fault of its JSON is reported first
         raise RefError(f"{make_printable(str(reading.path))}: should be a list of tasks")
     reading.boxes = "read as x, y, width, height in percent of the image"
     for piece in document.iter_members():
@@ -78,9 +78,9 @@ def _predicted(
     path: str,
     columns: Mapping[str, str],
 ) -> Iterator[ImportedItem]:
-    """The regions of a task's last prediction: items without a label, the guess in columns."""
+    """Yield the regions of a task's last prediction, unlabelled, with the guess in columns."""
     found = task.get("predictions") or []
-    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+    if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
         raise RefError("predictions should be a list of objects")
     results = found[-1].get("result") if found else []
     if not isinstance(results, list):
@@ -99,7 +99,7 @@ def _predicted(
 def _annotation_columns(
     spot: str, annotation: Mapping[str, Any]
 ) -> tuple[int | None, dict[str, Any]]:
-    """How long an annotation took, and who made it."""
+    """Return the milliseconds that an annotation took, and its annotator."""
     lead = annotation.get("lead_time")
     milliseconds = (
         None if lead is None else int(1000 * require_number(lead, f"{spot}.lead_time", 0))
@@ -115,7 +115,7 @@ def _annotation_columns(
 
 
 def parse_image_path(reading: ImportContext, data: Mapping[str, Any]) -> str:
-    """The file of a task: an upload, a local file, or a plain path. Raises `RefError`."""
+    """Return the file of a task: an upload, a local file or a plain path. Raises `RefError`."""
     value = data.get("image", data.get("img"))
     if value is None:
         raise RefError('data has no "image"')
@@ -124,14 +124,14 @@ def parse_image_path(reading: ImportContext, data: Mapping[str, Any]) -> str:
     if "/data/local-files/" in parts.path:
         found = parse_qs(parts.query).get("d")
         if not found:
-            raise RefError(f"data.image {make_printable(text)!r} names no file (?d=…)")
+            raise RefError(f"data.image {make_printable(text)!r} does not name a file (?d=…)")
         return reading.parse_path(found[0])
     if _UPLOAD.match(parts.path):
         return reading.parse_path(unquote(_UPLOAD.sub("", parts.path)))
     if parts.scheme and parts.netloc:
         raise RefError(
-            f"data.image {make_printable(text[:80])!r} is not a file but lies on the network; fetch the "
-            "images and put their paths here"
+            f"data.image {make_printable(text[:80])!r} is on the network. Download the images and "
+            "write their paths here."
         )
     return reading.parse_path(text)
 
@@ -142,7 +142,9 @@ def _columns(data: Mapping[str, Any]) -> dict[str, str]:
         if name in ("image", "img") or value is None:
             continue
         if isinstance(value, (dict, list)):
-            raise RefError(f"data.{make_printable(name)} holds more than a table's cell can")
+            raise RefError(
+                f"data.{make_printable(name)} holds a list or an object, which refs.csv cannot hold"
+            )
         kept[require_text(name, "a name in data")] = require_text(value, f"data.{name}", plain=True)
     return kept
 
@@ -150,9 +152,9 @@ def _columns(data: Mapping[str, Any]) -> dict[str, str]:
 def _choose_annotation(
     reading: ImportContext, task: Mapping[str, Any], location: str
 ) -> tuple[str, Mapping[str, Any]] | None:
-    """The annotation that counts: the last one that was not cancelled, else the last."""
+    """Return the annotation that counts: the last that was not cancelled, else the last."""
     found = task.get("annotations", task.get("completions")) or []
-    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+    if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
         raise RefError("annotations should be a list of objects")
     places = list(enumerate(found))
     if not places:
@@ -165,7 +167,7 @@ def _choose_annotation(
 
 
 def _is_usable(reading: ImportContext, result: object) -> bool:
-    """Classes and rectangles are; all else is counted and passed over."""
+    """Return True for classes and rectangles; count all other results as ignored."""
     if not isinstance(result, dict):
         raise RefError("a result should be an object")
     kind = result.get("type")
@@ -186,7 +188,7 @@ def _region(
     kind = str(result["type"])
     names = value.get(kind)
     if not isinstance(names, list) or not names or (len(names) > 1 and not reading.multi):
-        raise RefError(f"{kind} should be a list of one class; an item has one label here")
+        raise RefError(f"{kind} should be a list of one class, because an item has one label")
     texts = [require_text(name, "the class") for name in names]
     label = reading.join_classes(texts) if reading.multi else texts[0]
     box = _box(reading, result, value) if kind == "rectanglelabels" else None
@@ -210,7 +212,7 @@ def _box(reading: ImportContext, result: Mapping[str, Any], value: Mapping[str, 
     if require_number(value.get("rotation") or 0, "rotation") or require_number(
         result.get("image_rotation") or 0, "image_rotation"
     ):
-        raise RefError("is a rotated box, and boxes are upright here")
+        raise RefError("the box is rotated; only upright boxes can be imported")
     size = tuple(
         require_number(result.get(name), name, 1) for name in ("original_width", "original_height")
     )

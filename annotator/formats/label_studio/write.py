@@ -1,7 +1,7 @@
 """Label Studio JSON: a task for each image, with annotations, predictions, scores and lead times.
 
-Boxes are `rectanglelabels` in percent of the upright image, whole images `choices`. An image whose
-items were all skipped has an annotation that `was_cancelled`.
+Boxes are `rectanglelabels` in percent of the upright image, whole images are `choices`. An image
+whose items were all skipped has an annotation that `was_cancelled`.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ CHOICE, BOX = "choice", "label"
 
 
 def write(source: ExportSource, place: Path) -> None:
+    """Write a list of tasks, and note the labelling configuration that fits them."""
     boxes, multi = source.has_boxes, source.project.settings.multi_label
-    source.note(
-        f"labelling interface: {make_printable(build_labeling_config(source.classes, boxes, multi))}"
-    )
+    config = build_labeling_config(source.classes, boxes, multi)
+    source.note(f"labelling interface: {make_printable(config)}")
     with place.open("w", encoding="utf-8") as file:
         file.write("[")
         for number, picture in enumerate(source.pictures()):
@@ -37,7 +37,7 @@ def write(source: ExportSource, place: Path) -> None:
 
 
 def build_labeling_config(classes: Sequence[str], boxes: bool, multi: bool = False) -> str:
-    """The labelling configuration that the exported tasks fit."""
+    """Return the labelling configuration that the exported tasks fit."""
     many = ' choice="multiple"' if multi else ""
     tags = f'<Choices name="{CHOICE}" toName="image"{many}>'
     tags += "".join(f"<Choice value={quoteattr(name)}/>" for name in classes) + "</Choices>"

@@ -98,7 +98,7 @@ def _read_value(events: Iterator[_Event]) -> YamlValue:
 def _read_key(event: _Event, found: Mapping[str, object]) -> str:
     key = _read_scalar(event)
     if key in found:
-        _fault(event.line, f"{make_printable(key)!r} stands here a second time")
+        _fault(event.line, f"{make_printable(key)!r} is repeated")
     return key
 
 

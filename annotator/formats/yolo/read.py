@@ -25,17 +25,20 @@ SPLITS = ("train", "val", "test")
 
 
 def find_data_yaml(path: Path) -> Path | None:
-    """data.yaml itself, or that of a folder."""
+    """Return data.yaml itself, or the one in a folder, if any."""
     if path.is_file():
         return path
     return next((path / name for name in DATA_FILES if (path / name).is_file()), None)
 
 
 def read(reading: ImportContext) -> Iterator[ImportedItem]:
-    """Raises `RefError` where there is no data.yaml, or one that is not understood."""
+    """Yield the boxes of every image.
+
+    Raises `RefError` if there is no data.yaml, or if it cannot be understood.
+    """
     file = find_data_yaml(reading.path)
     if file is None:
-        raise RefError(f"{make_printable(str(reading.path))}: holds no data.yaml")
+        raise RefError(f"{make_printable(str(reading.path))}: holds no data.yaml.")
     members = read_data_yaml(file)
     names = _names(file, members)
     reading.class_ids = {name: key for key, name in names.items()}
@@ -44,9 +47,7 @@ def read(reading: ImportContext) -> Iterator[ImportedItem]:
     reading.boxes = "read as centre and size in shares of the upright image"
     folders = list(dict.fromkeys(_folders(file, members, base)))
     if not folders:
-        raise RefError(
-            f"{make_printable(str(file))}: names no images: train, val or test is missing"
-        )
+        raise RefError(f"{make_printable(str(file))}: names no images. Give train, val or test.")
     sizes = ImageFolder(base)
     for folder in folders:
         for path in _images(reading, file, base, folder):
@@ -54,7 +55,7 @@ def read(reading: ImportContext) -> Iterator[ImportedItem]:
 
 
 def read_data_yaml(file: Path) -> dict[str, tuple[data_yaml.YamlValue, int]]:
-    """Raises `RefError` with file and line."""
+    """Return the members of data.yaml and their lines. Raises `RefError` with file and line."""
     try:
         data = file.read_bytes()
         return data_yaml.load_yaml(data.decode())
@@ -78,11 +79,9 @@ def _names(file: Path, members: Mapping[str, tuple[data_yaml.YamlValue, int]]) -
     seen: set[str] = set()
     for key, name in value.items():
         if not key.isdecimal() or len(key) > 9:
-            raise RefError(f"{place}: {make_printable(key)!r} is no number of a class")
+            raise RefError(f"{place}: {make_printable(key)!r} is not the number of a class")
         if int(key) in found or name in seen or not name:
-            raise RefError(
-                f"{place}: class {key} {make_printable(name)!r} is blank or stands here twice"
-            )
+            raise RefError(f"{place}: class {key} {make_printable(name)!r} is blank or repeated")
         try:
             found[int(key)] = require_text(name, "a class")
             seen.add(name)
@@ -97,7 +96,7 @@ def _folders(
     start, line = members.get("path", ("", 1))
     if not isinstance(start, str):
         raise RefError(f"{make_printable(str(file))}, line {line}, path: should be one folder")
-    # Data sets move: a `path` of another machine gives way to the folder of data.yaml.
+    # A data set may have been moved: a `path` that does not exist is ignored.
     prefix = start if start and path_exists(base / start) else ""
     for split in SPLITS:
         value, line = members.get(split, ("", 1))
@@ -107,7 +106,7 @@ def _folders(
             place = f"{make_printable(str(file))}, line {line}, {split}"
             full = (base / prefix / name).resolve()
             if name.startswith("../") and not full.is_relative_to(base):
-                # Of Roboflow: its own readers, too, look beside data.yaml.
+                # As Roboflow writes it: its own readers look beside data.yaml, too.
                 beside = (base / prefix / name.removeprefix("../")).resolve()
                 full = beside if path_exists(beside) else full
             if not full.is_relative_to(base):
@@ -120,7 +119,7 @@ def _folders(
 
 
 def _images(reading: ImportContext, file: Path, base: Path, folder: str) -> Iterator[str]:
-    """Paths of images relative to `base`."""
+    """Yield the paths of images relative to `base`."""
     place = base / folder
     if place.is_file():  # a list of images
         for line, text in enumerate(place.read_text("utf-8", "surrogateescape").split("\n"), 1):
@@ -146,7 +145,7 @@ def _labels(
     label_file = base / _label_path(path)
     shown = make_printable(str(label_file.relative_to(base)))
     if not is_file(label_file):
-        reading.count_ignored("image without a file of labels, being no item")
+        reading.count_ignored("image without a label file, so not an item")
         return
     try:
         size = sizes.size(Item(path))
@@ -160,7 +159,7 @@ def _labels(
         reading.add_fault(f"line {find_bad_line(data, error)}", NOT_UTF8, shown)
         return
     if not any(line.strip() for line in lines):
-        reading.count_ignored("image with an empty file of labels, being no item")
+        reading.count_ignored("image with an empty label file, so not an item")
     for line, text in enumerate(lines, 1):
         if text.strip():
             try:
@@ -171,7 +170,7 @@ def _labels(
 
 
 def _label_path(path: str) -> str:
-    """`images/train/a.jpg` has its labels in `labels/train/a.txt`; the last `images` counts."""
+    """Return `labels/train/a.txt` for `images/train/a.jpg`; the last folder `images` counts."""
     stem = os.path.splitext(path)[0] + ".txt"  # noqa: PTH122
     head, mark, tail = f"/{stem}".rpartition("/images/")
     return f"{head}/labels/{tail}".lstrip("/") if mark else stem
@@ -181,7 +180,9 @@ def _box(
     reading: ImportContext, cells: list[str], names: Mapping[int, str], size: tuple[int, int]
 ) -> tuple[str, Box]:
     if not cells[0].isdecimal() or len(cells[0]) > 9 or int(cells[0]) not in names:
-        raise RefError(f"{make_printable(cells[0][:40])!r} is no class; data.yaml has {len(names)}")
+        raise RefError(
+            f"{make_printable(cells[0][:40])!r} is not a class; data.yaml has {len(names)}"
+        )
     count = len(cells) - 1
     if count not in (4, 5) and (count < 6 or count % 2):
         raise RefError(f"has {len(cells)} numbers; it should be `class x y width height`")
@@ -199,7 +200,7 @@ def _box(
         w, h = max(across) - min(across), max(down) - min(down)
         x, y = min(across) + w / 2, min(down) + h / 2
     left, top = (x - w / 2) * size[0], (y - h / 2) * size[1]
-    # Ten digits of a share are a millionth of a pixel: no box reaches over the edge by that.
+    # Ten digits of a share are a millionth of a pixel, which must not count as over the edge.
     return names[int(cells[0])], validate_box(
         round(left, 4) + 0.0, round(top, 4) + 0.0, w * size[0], h * size[1], size, reading=reading
     )

@@ -18,7 +18,7 @@ from annotator.formats.yolo import data_yaml, read
 
 
 def write(source: ExportSource, place: Path) -> None:
-    """Raises `ProjectError` for a project without a box."""
+    """Write a folder. Raises `ProjectError` for a project without a box."""
     require_boxes(source, "YOLO detection", "yolo-cls")
     ids = assign_class_ids(source, YOLO_IDS, 0)
     pictures = ImageExporter(source, place, stems=True)
@@ -38,12 +38,12 @@ def write(source: ExportSource, place: Path) -> None:
 
 
 def _picture(
-    source: ExportSource, place: Path, pictures: ImageExporter, picture: ImageRecords, ids: Mapping[str, int],
-    provenance: IO[str] | None,
+    source: ExportSource, place: Path, pictures: ImageExporter, picture: ImageRecords,
+    ids: Mapping[str, int], provenance: IO[str] | None,
 ) -> None:  # fmt: skip
     records = source.take_boxes(picture.records)
     if not any(record.label or record.rejected for record in records):
-        return  # without labels an image would teach that there is nothing in it
+        return  # an image without labels would teach that it holds no object
     size = source.size(picture.path)
     lead = f"{picture.split}/" if picture.split else ""
     name = size and pictures.place_image(picture.path, f"images/{lead}{_plain(picture.path)}")
@@ -58,24 +58,24 @@ def _picture(
         lines += [_line(record, ids[name], size) for name in source.names_of(record.label)]
         source.written += 1
         if provenance is not None and record.provenance:
-            told = {
+            cells = {
                 "ref": record.item.ref, "image": name, "label": record.label,
                 "score": record.score, **record.provenance,
             }  # fmt: skip
-            provenance.write(dumps(told) + "\n")
+            provenance.write(dumps(cells) + "\n")
     target = place / "labels" / PurePosixPath(os.path.splitext(name[len("images/") :])[0] + ".txt")  # noqa: PTH122
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text("".join(lines))
 
 
 def _plain(path: str) -> str:
-    """A path whose folders its readers do not mistake: the last `images` is theirs."""
+    """Return a path without a folder `images`: readers take the last one for theirs."""
     parts = sanitize_path(path).split("/")
     return "/".join(["images_" if part == "images" else part for part in parts[:-1]] + parts[-1:])
 
 
 def _line(record: ExportRecord, number: int, size: tuple[int, int]) -> str:
-    """`class centre-x centre-y width height`, each from 0 to 1 of the upright image."""
+    """Return `class centre-x centre-y width height`, each from 0 to 1 of the upright image."""
     box = record.item.box
     assert box is not None
     shares = (
@@ -106,7 +106,7 @@ def write_classification(source: ExportSource, place: Path) -> None:
 
     Its readers number the classes by the order of their folders' names; so does data.yaml.
     """
-    class_folders.write(source, place, "YOLO classification", always="train")
+    class_folders.write(source, place, "YOLO classification", default_split="train")
     names = sorted(source.classes, key=class_folders.class_to_folder)
     source.note(format_class_ids({name: number for number, name in enumerate(names)}))
     splits = source.options.split.names if source.options.split else ("train",)
