@@ -24,7 +24,7 @@ def test_details_that_are_no_json_are_named(project: ProjectFolder) -> None:
     (project.folder / "proposals.csv").write_text(
         'ref,score,votes,name,model,extra\n"a.png#xywh=1,2,3,4",0.5,1,face,m,{points\n'
     )
-    with pytest.raises(RefError, match=r"a.png.*no JSON object"):
+    with pytest.raises(RefError, match=r"a.png.*not a JSON object"):
         read_faces(project)
 
 

@@ -79,7 +79,9 @@ def detect(
     ] = None,
     agreement: Annotated[
         float,
-        typer.Option(min=0, max=1, help="Ask first about images with a smaller share of agreed boxes."),
+        typer.Option(
+            min=0, max=1, help="Ask first about images with a smaller share of agreed boxes."
+        ),
     ] = 0.9,
     accept_agreed: Annotated[
         bool,

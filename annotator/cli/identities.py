@@ -1,4 +1,4 @@
-"""identities: the review of clusters as identities, and their export as JSON."""
+"""The identities command: a review of clusters as persons, and their export as JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An ensemble of detectors over a project: its boxes become items, the doubtful ones asked first."""
+"""An ensemble of detectors over a project: its boxes become items, the doubtful ones first."""
 
 from __future__ import annotations
 

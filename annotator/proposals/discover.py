@@ -27,7 +27,7 @@ class DiscoveryOutcome:
     model: str
     """The name that its proposals bear."""
     complete: bool = True
-    """Whether it came to its end; the next run resumes."""
+    """False if it was stopped; the next run resumes."""
     looked: int = 0
     """Images that it looked at."""
     before: int = 0

@@ -211,7 +211,7 @@ def build_faces_document(
 
     An image that cannot be read any more has neither width nor height, and `failed` is called
     with the reason. Labels count before descriptors: a face with a name belongs to that name; a
-    face that is rejected, or noise, belongs to nobody (-1).
+    face that is rejected, or noise, is in no cluster (-1).
     """
     number, names = _cluster_numbers(project, state)
     frames: list[dict[str, Any]] = []

@@ -1,4 +1,4 @@
-"""All proposals of a project as pictures with boxes, and as one COCO file."""
+"""The proposals of a project drawn on its images, and as one COCO file."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 def group_by_image(
     project: ProjectFolder, model: str | None = None
 ) -> dict[str, list[ProposalRow]]:
-    """Image path to its proposals, in the order of proposals.csv; of one model, or of all."""
+    """Group the proposals of one model, or of all, by image path, in the order of proposals.csv."""
     images: dict[str, list[ProposalRow]] = {}
     for row in read_proposals(project):
         if model in (None, row.model):
@@ -39,7 +39,7 @@ def group_by_image(
 
 
 def get_proposal_box(row: ProposalRow) -> Box:
-    """Where a proposal lies: its own box where that of its item is another one."""
+    """Return the box of a proposal: its own if it has one, else that of its item."""
     own = row.details.get("box") if row.extra else None
     box = Box(*map(float, own)) if own else Item.parse(row.ref).box
     assert box is not None
@@ -52,10 +52,11 @@ def render_proposals(
     folder: Path,
     failed: Callable[[str], None],
 ) -> int:
-    """Draw each image below `folder`, with its own path (without what leads up from it) and
-    `.jpg` added; how many were drawn.
+    """Draw each image with its boxes into `folder`, and return the number of images drawn.
 
-    Raises `ProjectError` where it cannot be written. `failed` hears of images that cannot be read.
+    A file has the image's own path, without parts that lead upwards, and `.jpg` added. `failed` is
+    called with the reason for each image that cannot be read. Raises `ProjectError` for a folder
+    that cannot be written.
     """
     source = ImageFolder(project.images, project.settings.max_pixels)
 
@@ -74,7 +75,8 @@ def render_proposals(
         faults = list(map_pipelined(ThreadPoolExecutor(_THREADS), draw, images, _THREADS))
     except OSError as error:
         raise ProjectError(
-            f"{make_printable(str(folder))} cannot be written: {error.strerror}; name another folder"
+            f"{make_printable(str(folder))} cannot be written: {error.strerror}. "
+            "Name another folder."
         ) from error
     for fault in faults:
         if fault is not None:
@@ -83,7 +85,7 @@ def render_proposals(
 
 
 class BoxCaption(NamedTuple):
-    """A box and what is written at it."""
+    """A box with the name and score drawn beside it."""
 
     box: Box
     """In pixels of the source image."""
@@ -94,8 +96,10 @@ class BoxCaption(NamedTuple):
 def draw_captions(
     picture: Image.Image, scale: float, captions: Sequence[BoxCaption]
 ) -> Image.Image:
-    """A copy of `picture`, which has `scale` pixels for each pixel of its source, with boxes and
-    names; the best ones on top, each class with a colour of its own."""
+    """Draw boxes and names on a copy of `picture`, the best ones on top.
+
+    The picture has `scale` pixels for each pixel of its source. Each class has its own colour.
+    """
     image = picture.copy()
     pen = ImageDraw.Draw(image)
     width = max(1, round(max(image.size) / 400))
@@ -121,7 +125,7 @@ def _draw_caption(
 
 
 def class_color(name: str) -> tuple[int, int, int]:
-    """A light colour that a name always has."""
+    """Return the light colour of a class name, always the same."""
     hue = zlib.crc32(name.encode("utf-8", "surrogateescape")) % 360 / 360
     red, green, blue = colorsys.hls_to_rgb(hue, 0.65, 0.9)
     return round(255 * red), round(255 * green), round(255 * blue)
@@ -136,10 +140,11 @@ def write_proposals_coco(
     file: Path,
     failed: Callable[[str], None],
 ) -> int:
-    """Write COCO JSON of all proposals, accepted or not; how many boxes it holds.
+    """Write COCO JSON of all proposals, accepted or not, and return its number of boxes.
 
     Annotations have the `score`, `votes` and `model` of their proposal. Images whose size cannot
-    be read are left out, and `failed` hears of them.
+    be read are left out, and `failed` is called with the reason. Raises `ProjectError` for a file
+    that cannot be written.
     """
     source = ImageFolder(project.images, project.settings.max_pixels)
     names = sorted({row.name for rows in images.values() for row in rows})
@@ -156,12 +161,12 @@ def write_proposals_coco(
         pictures.append(image)
         boxes += _annotations(rows, image["id"], number, len(boxes))
     categories = [{"id": place, "name": name} for name, place in number.items()]
-    told = {"images": pictures, "annotations": boxes, "categories": categories}
+    document = {"images": pictures, "annotations": boxes, "categories": categories}
     try:
-        write_atomically(file, json.dumps(told, ensure_ascii=False).encode())
+        write_atomically(file, json.dumps(document, ensure_ascii=False).encode())
     except OSError as error:
         raise ProjectError(
-            f"{make_printable(str(file))} cannot be written: {error.strerror}; name another file"
+            f"{make_printable(str(file))} cannot be written: {error.strerror}. Name another file."
         ) from error
     return len(boxes)
 

@@ -1,12 +1,12 @@
-"""How often proposals are right, from the labels that accepted or rejected some of them.
+"""The precision of proposals, estimated from the labels that accepted or rejected some of them.
 
-What is labelled is seldom a fair sample: doubtful boxes come first, pages hold the likely ones.
-So the proposals above a threshold are cut into strata by score, and each stratum counts by how
-many proposals it holds, not by how many labels (post-stratification; Cochran, Sampling
-Techniques, 1977, 5A.9). With p_b of n_b labels right in stratum b, and a share W_b of the N_b in
-all: p = Σ W_b p_b, and 1/n = Σ W_b² (1 − n_b/N_b) / n_b is what these labels are worth as a fair
-sample of n. The interval is Wilson's (1927) for p and n. What it takes for granted: within a
-stratum, which were labelled has nothing to do with whether they are right.
+The labels are seldom a fair sample: doubtful boxes come first, and pages hold the likely ones. So
+the proposals above a threshold are divided into strata by score, and each stratum counts by its
+number of proposals, not of labels (post-stratification; Cochran, Sampling Techniques, 1977, 5A.9).
+Stratum b has N_b proposals, a share W_b of all; a share p_b of its n_b labels is right. Then
+p = Σ W_b p_b, and 1/n = Σ W_b² (1 − n_b/N_b) / n_b gives the size n of a fair sample that tells as
+much. The interval is Wilson's (1927) for p and n. One assumption remains: within a stratum, the
+labelled proposals are as often right as the others.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from annotator.proposals.table import ProposalTable
 from annotator.proposals.verdicts import judge_proposal
 
 CONFIDENCE_LEVEL = 0.95
-"""Of how many such intervals hold the truth."""
+"""Share of the intervals that contain the true precision."""
 THRESHOLDS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 MIN_LABELS = 20
-"""Labels above a threshold, below which it is not suggested."""
+"""Minimum number of labels above a threshold that is suggested."""
 _STRATA, _PER_STRATUM = 10, 10
 _Z = 1.959963984540054
 
@@ -39,7 +39,7 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class PrecisionEstimate:
-    """The precision of the proposals with at least some score."""
+    """The estimated precision of the proposals above a threshold."""
 
     threshold: float
     precision: float
@@ -52,7 +52,7 @@ class PrecisionEstimate:
     items: int
     """Proposals above the threshold."""
     kept: float
-    """The share of all right proposals that are above the threshold, as estimated."""
+    """The estimated share of all right proposals that are above the threshold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,21 +65,26 @@ class PrecisionGroup:
     labelled: int
     right: int
     estimates: tuple[PrecisionEstimate, ...]
-    """At each threshold of `THRESHOLDS` above which there are labels."""
+    """One for each of `THRESHOLDS` that has labels above it."""
     suggested: PrecisionEstimate | None
-    """The lowest threshold with the wanted precision, as estimated; None where there is none."""
+    """The lowest threshold that reaches the target precision; None if there is none."""
 
     def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON."""
         return asdict(self)
 
 
 def estimate_precision(
-    scores: Floats, labelled: Flags, right: Flags, threshold: float, everything: float | None = None
+    scores: Floats,
+    labelled: Flags,
+    right: Flags,
+    threshold: float,
+    total_right: float | None = None,
 ) -> PrecisionEstimate | None:
-    """The precision above `threshold`; None without a label above it.
+    """Estimate the precision above `threshold`; None without a label above it.
 
-    `scores` (n,) of all proposals, `labelled` (n,) which of them have a label, `right` (n,) which
-    of these are right; `everything`: how many are right in all, as estimated at threshold 0.
+    `scores` (n,) are those of all proposals, `labelled` (n,) marks those with a label, `right` (n,)
+    those of them that are right. `total_right` is the estimated number of all right proposals.
     """
     above = scores >= threshold
     with_label = above & labelled
@@ -89,14 +94,17 @@ def estimate_precision(
     share, worth = _stratified_share(scores[above], labelled[above], right[above])
     low, high = wilson_interval(share, worth)
     items = int(above.sum())
-    total = share * items if everything is None else everything
+    total = share * items if total_right is None else total_right
     kept = min(1.0, share * items / total) if total > 0 else 0.0
     hits = int((with_label & right).sum())
     return PrecisionEstimate(float(threshold), share, low, high, n, hits, items, kept)
 
 
 def _stratified_share(scores: Floats, labelled: Flags, right: Flags) -> tuple[float, float]:
-    """The share that is right, and how many fair labels these labels are worth (inf for all)."""
+    """Return the share that is right, and the size of a fair sample that tells as much.
+
+    The size is inf if all proposals have a label.
+    """
     strata = _strata(scores, labelled)
     count = int(strata.max()) + 1
     N = np.bincount(strata, minlength=count).astype(float)
@@ -109,20 +117,22 @@ def _stratified_share(scores: Floats, labelled: Flags, right: Flags) -> tuple[fl
 
 
 def _strata(scores: Floats, labelled: Flags) -> NDArray[np.int64]:
-    """The stratum of each proposal: cut where the labels fall into equal parts of ten or more.
+    """Return the stratum of each proposal (n,), with equal numbers of labels, ten or more.
 
-    Every stratum has a label: the cuts are scores of labelled proposals, and the lowest and the
+    Every stratum has a label: its bounds are scores of labelled proposals, and the lowest and the
     highest stratum reach to the ends.
     """
     known = np.sort(scores[labelled])
     parts = int(np.clip(len(known) // _PER_STRATUM, 1, _STRATA))
     cuts = np.unique(known[[len(known) * part // parts for part in range(1, parts)]])
-    cuts = cuts[cuts > known[0]]  # many equal scores: a stratum below them would have no label
+    cuts = cuts[
+        cuts > known[0]
+    ]  # if many scores are equal, a stratum below them would have no label
     return np.searchsorted(cuts, scores, side="right")
 
 
 def wilson_interval(share: float, n: float) -> tuple[float, float]:
-    """Wilson's interval for a share of n draws; n need not be whole. The share itself for inf."""
+    """Compute Wilson's interval for a share of n draws; n may be fractional, or inf."""
     if math.isinf(n):
         return share, share
     z2 = _Z * _Z
@@ -134,11 +144,11 @@ def wilson_interval(share: float, n: float) -> tuple[float, float]:
 def suggest_threshold(
     scores: Floats, labelled: Flags, right: Flags, target: float, total_right: float
 ) -> PrecisionEstimate | None:
-    """The lowest threshold from which on the precision is `wanted`, as estimated.
+    """Return the lowest threshold whose precision, as estimated, reaches `target`.
 
-    From which on: it is as high at every higher threshold tried, too, so that a lucky stretch
-    is no reason. Thresholds are scores of labelled proposals with `MIN_LABELS` labels above, down to
-    thousandths, so that what is said is what was estimated.
+    The precision is as high at every higher threshold that was tried, so that a lucky stretch of
+    labels is not enough. Thresholds are scores of labelled proposals with `MIN_LABELS` labels
+    above them, rounded down to thousandths, so that the printed threshold is the estimated one.
     """
     known = np.unique(np.floor(scores[labelled] * 1000) / 1000)
     step = max(1, len(known) // 200)
@@ -156,8 +166,9 @@ def suggest_threshold(
 def measure_precision(
     project: ProjectFolder, state: LogState, target: float = 0.95, *, classes: bool = True
 ) -> list[PrecisionGroup]:
-    """The precision of each model and, with `classes`, of each of its classes, most proposals
-    first. Labels that a machine gave say nothing here.
+    """Measure the precision of each model and, with `classes`, of each of its classes.
+
+    Groups with the most proposals come first. Labels by a machine do not count.
     """
     table = ProposalTable.load(project)
     labelled, right = _judged_rows(table, state)
@@ -189,10 +200,10 @@ def _by_class(
 
 
 def _judged_rows(table: ProposalTable, state: LogState) -> tuple[Flags, Flags]:
-    """(n,) which proposals a person has judged, and which of them are right.
+    """Mark the proposals (n,) that an annotator judged, and those of them that are right.
 
-    Of an item with several classes proposed, the label judges the best proposal, which was shown;
-    of the others it tells only where the box was accepted, as which class.
+    If an item has proposals of several classes, the label judges the best one, which was shown. It
+    judges the others only if it accepts the box, by the class that it gives it.
     """
     labelled, right = np.zeros(len(table), bool), np.zeros(len(table), bool)
     if not state.standing:
@@ -212,10 +223,10 @@ def _judged_rows(table: ProposalTable, state: LogState) -> tuple[Flags, Flags]:
 def _precision_group(
     model: str, name: str | None, scores: Floats, labelled: Flags, right: Flags, target: float
 ) -> PrecisionGroup:
-    everything = estimate_precision(scores, labelled, right, 0.0)
-    if everything is None:
+    overall = estimate_precision(scores, labelled, right, 0.0)
+    if overall is None:
         return PrecisionGroup(model, name, len(scores), 0, 0, (), None)
-    total = everything.precision * everything.items
+    total = overall.precision * overall.items
     found = [
         estimate_precision(scores, labelled, right, threshold, total) for threshold in THRESHOLDS
     ]
@@ -225,14 +236,14 @@ def _precision_group(
 
 
 def describe_threshold(estimate: Mapping[str, Any]) -> str:
-    """`at score ≥ 0.62 precision is 0.95 ± 0.02`: an estimate as a dictionary, in words."""
+    """Describe an estimate's dictionary: `at score ≥ 0.62 precision is 0.95 ± 0.02`."""
     spread = (estimate["high"] - estimate["low"]) / 2
     least = f"{estimate['threshold']:.3f}".removesuffix("0")
     return f"at score ≥ {least} precision is {estimate['precision']:.2f} ± {spread:.2f}"
 
 
 def describe_precision(group: Mapping[str, Any]) -> str:
-    """A group as a dictionary, in one line that is safe for a terminal."""
+    """Describe a group's dictionary in one line that is safe for a terminal."""
     name = f", {make_printable(group['name'])}" if group["name"] is not None else ""
     counts = f"{group['labelled']:,} of {group['items']:,} judged, {group['right']:,} right"
     text = f"{make_printable(group['model'])}{name}: {counts}"
@@ -247,7 +258,7 @@ def describe_precision(group: Mapping[str, Any]) -> str:
 def _distinct_estimates(
     estimates: Sequence[PrecisionEstimate | None],
 ) -> tuple[PrecisionEstimate, ...]:
-    """Of thresholds above which the same proposals lie, the highest."""
+    """Return the estimates, of those for the same proposals only that at the highest threshold."""
     last: dict[int, PrecisionEstimate] = {}
     for one in estimates:
         if one is not None:

@@ -30,7 +30,7 @@ class RunStep(NamedTuple):
     progress: Callable[[ExtractionProgress], None]
     """Called with the progress after each image."""
     stop: Callable[[], bool]
-    """Whether to stop now."""
+    """Called after each image; true to stop."""
 
 
 @contextmanager
@@ -47,7 +47,7 @@ class RunOutput:
     """The callables that a run reports to; by default it runs silently to its end."""
 
     step: Callable[[str, str], AbstractContextManager[RunStep]] = _silent_step
-    """Opens a step, given the model's name and the plural of the unit that is counted."""
+    """The opener of a step, called with the model's name and the plural of the unit counted."""
     report: Callable[[ExtractionReport, str, str], None] = _ignore
     """Called at the end of a step with its report, the model's name and the unit."""
     message: Callable[[str], None] = _ignore
@@ -66,7 +66,7 @@ class RunOutput:
 
 
 SILENT = RunOutput()
-"""The output of a run that nobody watches."""
+"""The output of a run without a user."""
 
 
 def run_detector(
@@ -99,7 +99,7 @@ class UnreadImages:
     """The images that some models of a run could not answer, each with its reason."""
 
     def __init__(self, models: int) -> None:
-        """`models` is the number of models in the run."""
+        """Begin with no image; `models` is the number of models in the run."""
         self._models = models
         self._names: dict[tuple[str, str], list[str]] = {}
 
@@ -125,7 +125,7 @@ class ProcessedImages:
     """
 
     def __init__(self, project: ProjectFolder, options: Mapping[str, Any]) -> None:
-        """`options` is all that the proposals depend on, as plain JSON; others have other files.
+        """Open the file of `options`: all that the proposals depend on, as plain JSON.
 
         Raises `ProjectError` for a file that cannot be written.
         """

@@ -1,4 +1,8 @@
-"""proposals.csv, read in one pass: some hundred thousand rows in columns, not in objects."""
+"""proposals.csv, read in one pass: some hundred thousand rows in columns, not in objects.
+
+The file is plain text and holds a row for each proposal: `ref,score,votes,name,model,extra`. `ref`
+is the item that it belongs to; models that found the same object share an item. `extra` is JSON.
+"""
 
 from __future__ import annotations
 
@@ -38,29 +42,31 @@ class ProposalRow(NamedTuple):
 
     @property
     def details(self) -> Mapping[str, Any]:
-        """Raises `RefError` for an `extra` that is no JSON object."""
+        """The parsed `extra`. Raises `RefError` if it is not a JSON object."""
         try:
             return dict(json.loads(self.extra)) if self.extra else {}
         except (ValueError, TypeError, RecursionError) as error:
             raise RefError(
-                f"{PROPOSALS_FILE}: the extra of {make_printable(self.ref)} is no JSON object ({error}); mend it, "
-                "or empty it"
+                f"{PROPOSALS_FILE}: the extra of {make_printable(self.ref)} is not a JSON object "
+                f"({error}). Fix it, or leave it empty."
             ) from error
 
 
 def proposals_file(project: ProjectFolder) -> Path:
+    """Return the path of a project's proposals.csv."""
     return project.folder / PROPOSALS_FILE
 
 
 def has_proposals(project: ProjectFolder) -> bool:
+    """Return whether a project has a proposals.csv."""
     return proposals_file(project).is_file()
 
 
 def read_proposals(project: ProjectFolder) -> Iterator[ProposalRow]:
-    """The rows of proposals.csv, one at a time; none where there is no such file.
+    """Yield the rows of proposals.csv; none without such a file.
 
-    Raises `RefError` that names every faulty line. A last line that was cut short by a crash
-    has no line break, and is passed over.
+    A last line that a crash cut short has no line break, and is skipped. Raises `RefError` that
+    names every faulty line.
     """
     file = proposals_file(project)
     if not file.is_file():
@@ -69,7 +75,7 @@ def read_proposals(project: ProjectFolder) -> Iterator[ProposalRow]:
     rows = read_rows(file, cut_short=True)
     if tuple(next(rows, (0, ()))[1]) != PROPOSAL_COLUMNS:
         raise RefError(
-            f"{make_printable(str(file))}: its first line should be {','.join(PROPOSAL_COLUMNS)}"
+            f"{make_printable(str(file))}: the first line should be {','.join(PROPOSAL_COLUMNS)}."
         )
     for line, cells in rows:
         row = _parse_row(cells)
@@ -117,7 +123,7 @@ class ProposalTable:
 
     @classmethod
     def load(cls, project: ProjectFolder) -> ProposalTable:
-        """Raises `RefError` for faulty lines."""
+        """Read all proposals of a project. Raises `RefError` for faulty lines."""
         refs, batch = RefTable(), list[str]()
         names, models = dict[str, int](), dict[str, int]()
         scores, votes, name, model = array("d"), array("i"), array("i"), array("i")
@@ -147,7 +153,7 @@ class ProposalTable:
         )  # fmt: skip
 
     def find(self, ref: str) -> ProposalRow | None:
-        """The proposal with the highest score for an item."""
+        """Return the proposal with the highest score for an item; None without one."""
         first = int(self.refs.rows([ref])[0]) if len(self) else -1
         return self[int(self.best[first])] if first >= 0 else None
 
@@ -162,6 +168,9 @@ def _best_rows(refs: RefTable, scores: NDArray[np.float64]) -> NDArray[np.int64]
 
 
 def _first_rows(refs: RefTable) -> NDArray[np.int64]:
-    """(n,) the first row with the same ref. `rows` takes equal tables to be row by row the same,
-    so the lines are handed over as a list that does not begin like the table."""
+    """Return the first row (n,) with the same ref.
+
+    `RefTable.rows` treats an equal table as the same row by row, so it gets a list that begins
+    differently.
+    """
     return refs.rows(["", *refs])[1:]

@@ -1,4 +1,9 @@
-"""What labels say of proposals, and proposals of the labels to come."""
+"""The verdict of a label on a proposal, and the prior of a proposal for a label.
+
+- `yes` (or positive, accept): the box holds the proposed class.
+- `no` (or none, negative, reject): it does not, or the box is useless.
+- any other class: the box holds that class; the proposal is right if it is the same.
+"""
 
 from __future__ import annotations
 
@@ -13,21 +18,23 @@ from annotator.proposals.table import ProposalRow, ProposalTable, has_proposals
 ACCEPT_LABELS = ("yes", "positive", "accept")
 REJECT_LABELS = ("no", "none", "negative", "reject")
 GENERIC_NAMES = (UNNAMED, "face")
-"""Names that any closer one agrees with: a face is right where the label says whose."""
+"""Names that agree with any closer one: a face is right if the label names the person."""
 
 
 class ProposalVerdict(NamedTuple):
-    """What a person's label says of a proposal."""
+    """The verdict of a label on a proposal."""
 
     name: str | None
-    """The class that the box holds; None where it is rejected."""
+    """The class that the box holds; None if the label rejects it."""
     right: bool
-    """Whether it holds what the proposal said."""
+    """True if the box holds the proposed class."""
 
 
 def judge_proposal(label: str, proposed: str) -> ProposalVerdict:
-    """`yes` accepts the proposed name, `no` and `none` reject it, any other class corrects it, or
-    says more closely what was proposed as an object or a face."""
+    """Judge a proposal by a label: `yes` accepts it, `no` and `none` reject it.
+
+    Any other class corrects it, or names more closely what was proposed as an object or a face.
+    """
     if label == proposed:
         return ProposalVerdict(label, True)
     if label in REJECT_LABELS:
@@ -40,40 +47,40 @@ def judge_proposal(label: str, proposed: str) -> ProposalVerdict:
 def proposal_probabilities(
     name: str, score: float, classes: Sequence[str]
 ) -> dict[str, float] | None:
-    """A proposal as probabilities of the project's classes, summing to 1; None where it says
-    nothing of them."""
-    said = (
+    """Return a proposal as probabilities of the project's classes, which sum to 1.
+
+    Return None if the name is not a class and no class stands for yes.
+    """
+    favoured = (
         name if name in classes else next((word for word in ACCEPT_LABELS if word in classes), None)
     )
-    if said is None:
+    if favoured is None:
         return None
-    against = [word for word in REJECT_LABELS if word in classes and word != said]
-    rest = against or [other for other in classes if other != said]
+    against = [word for word in REJECT_LABELS if word in classes and word != favoured]
+    rest = against or [other for other in classes if other != favoured]
     if not rest:
-        return {said: 1.0}
+        return {favoured: 1.0}
     share = (1 - score) / len(rest)
-    return {c: score if c == said else share if c in rest else 0.0 for c in classes}
+    return {c: score if c == favoured else share if c in rest else 0.0 for c in classes}
 
 
 # --- the labels to come
 
 
 class ProposalPrior:
-    """What the labelling screen shows while no model has learnt anything yet; blind, as in an
-    audit, only what is to be judged."""
+    """The predictions of the labelling screen until a model has learnt; none in a blind audit."""
 
     def __init__(self, table: ProposalTable, classes: tuple[str, ...], blind: bool = False) -> None:
         self._table, self._classes, self._blind = table, classes, blind
 
     def prediction(self, ref: str) -> tuple[dict[str, float], str] | None:
-        """Class to probability, and the model that says so; None without a proposal, or for a
-        name that is no class where nothing stands for yes."""
+        """Return the probability of each class, and the model; None without a usable proposal."""
         found = None if self._blind else self._table.find(ref)
         proba = proposal_probabilities(found.name, found.score, self._classes) if found else None
         return (proba, found.model) if found and proba else None
 
     def describe(self, ref: str, hidden: bool = False) -> str:
-        """`person 0.87, 2 votes`: what is to be accepted or rejected; `hidden`, only the name."""
+        """Describe an item's proposal: `person 0.87, 2 votes`; with `hidden`, only its name."""
         found = self._table.find(ref)
         if found is None or self._blind or hidden:
             return found.name if found else ""
@@ -82,7 +89,7 @@ class ProposalPrior:
 
 
 def load_proposal_prior(project: ProjectFolder, blind: bool = False) -> ProposalPrior | None:
-    """What proposals say of a project's items; None where it has none."""
+    """Load the prior of a project's proposals; None if it has none."""
     if not has_proposals(project):
         return None
     return ProposalPrior(ProposalTable.load(project), project.settings.names, blind)
@@ -96,15 +103,17 @@ class AcceptedBox(NamedTuple):
 
     ref: str
     name: str
-    """Its class: the proposed one, or that of the label where it is another one."""
+    """The class of its label, or the proposed one if the label only accepts it."""
     score: float
     provenance: dict[str, Any]
-    """model, proposed (its name), votes, annotator, at, and machine where no person looked."""
+    """model, proposed (its name), votes, annotator, at, and machine if a machine labelled it."""
 
 
 def iter_accepted_boxes(project: ProjectFolder, state: LogState) -> Iterator[AcceptedBox]:
-    """The proposals that the standing labels accept, in the order of proposals.csv, each item
-    once: with its best proposal. Items without a proposal are not among them."""
+    """Yield the boxes that the current labels accept, in the order of proposals.csv.
+
+    Each item comes once, with its best proposal. Items without a proposal are left out.
+    """
     table = ProposalTable.load(project)
     again = set(table.refs.repeated().tolist())
     for row, ref in enumerate(table.refs):
@@ -118,8 +127,8 @@ def iter_accepted_boxes(project: ProjectFolder, state: LogState) -> Iterator[Acc
 
 
 def _provenance(proposal: ProposalRow, decision: Entry) -> dict[str, Any]:
-    told = {
+    provenance = {
         "model": proposal.model, "proposed": proposal.name, "votes": proposal.votes,
         "annotator": decision.annotator, "at": decision.at,
     }  # fmt: skip
-    return {**told, "machine": True} if decision.by_machine else told
+    return {**provenance, "machine": True} if decision.by_machine else provenance

@@ -1,4 +1,4 @@
-"""Proposals become items of a project: appended, deduplicated, safe against a kill at any time."""
+"""The writer of proposals as items: it appends, deduplicates, and survives a kill at any time."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ from annotator.project.refs_csv import NewItem, append_items
 from annotator.proposals.table import PROPOSAL_COLUMNS, ProposalRow, proposals_file, read_proposals
 
 SAME_OBJECT_IOU = 0.7
-"""Two boxes of one class in one image are the same object from this IoU on."""
+"""Minimum IoU of two boxes of one class in one image that are the same object."""
 _FLUSH_SECONDS = 60.0
 
 
 class _KnownBox(NamedTuple):
-    """A box that is an item already."""
+    """A box that is already an item."""
 
     box: Box
     names: frozenset[str]
-    """The classes proposed for it; none where it came without a proposal: then any may be."""
+    """The classes proposed for it; () for an item without a proposal, which fits any class."""
     ref: str
 
 
 class ProposalWriter:
     """The one writer of a project's proposals; use it as a context.
 
-    What `add` was given is in proposals.csv when it returns; the items reach refs.csv once a
-    minute and at the end. After a crash the next writer puts in what is missing.
+    `add` returns when its proposals are in proposals.csv; the items reach refs.csv once a minute
+    and at the end. After a crash the next writer adds the items that are missing.
     """
 
     def __init__(
@@ -51,17 +51,20 @@ class ProposalWriter:
         overlap: float = SAME_OBJECT_IOU,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Raises `ProjectError` while another process writes proposals to the project, or where
-        they cannot be written."""
+        """Lock the project's proposals.
+
+        Raises `ProjectError` while another process writes proposals to the project, or if they
+        cannot be written.
+        """
         self.project, self.overlap = project, overlap
         self.added = 0
         """Items that are new."""
         self.merged = 0
-        """Proposals that belong to an item that was there already."""
+        """Proposals that belong to an item that was there before."""
         self.repeated = 0
-        """Proposals that this model had made before."""
+        """Proposals that this model made before."""
         self.left_out: list[str] = []
-        """Proposals that cannot be items, and why."""
+        """Proposals that cannot be items, each with its reason."""
         self._lock = _acquire_lock(project)
         self._known: dict[str, list[_KnownBox]] = {}
         self._unread: dict[str, list[tuple[str, str | None]]] = {}
@@ -84,10 +87,10 @@ class ProposalWriter:
         self.close()
 
     def add(self, proposals: Iterable[Proposal]) -> list[str]:
-        """Write proposals; returns the item of each that was sound, best score first.
+        """Write proposals, and return the item of each valid one, the best score first.
 
-        One that overlaps an item of the same class, or an item of which no class was proposed,
-        belongs to that item. Raises `ProjectError` where the disk is full.
+        A proposal that overlaps an item of the same class, or an item without a proposed class,
+        belongs to that item. Raises `ProjectError` if the disk is full.
         """
         sound = []
         for proposal in proposals:
@@ -97,7 +100,10 @@ class ProposalWriter:
                 sound.append(proposal)
         sound.sort(key=lambda proposal: -proposal.score)
         text, before = io.StringIO(), len(self._pending)
-        refs = [self._place_proposal(proposal, csv.writer(text, lineterminator="\n")) for proposal in sound]
+        refs = [
+            self._place_proposal(proposal, csv.writer(text, lineterminator="\n"))
+            for proposal in sound
+        ]
         try:
             self._append(text.getvalue())
         except OSError as error:
@@ -108,14 +114,14 @@ class ProposalWriter:
         return refs
 
     def flush(self) -> None:
-        """Put the new items into refs.csv, at once or not at all."""
+        """Add the new items to refs.csv, all or none."""
         if self._pending:
             append_items(self.project, map(_new_item, self._pending))
             self._pending = []
         self._flushed = self._clock()
 
     def close(self) -> None:
-        """Flush, and let others write."""
+        """Flush, and release the lock."""
         try:
             self.flush()
             self._file.close()  # some disks say only now that they are full
@@ -148,7 +154,7 @@ class ProposalWriter:
         return ref
 
     def _find_same_object(self, proposal: Proposal) -> _KnownBox | None:
-        """The item that the proposal belongs to: of those that overlap enough, the nearest."""
+        """Return the item of a proposal: the one that overlaps it most, if it overlaps enough."""
         best, nearest = None, self.overlap
         for known in self._boxes(proposal.item.path):
             if known.names and proposal.name not in known.names:
@@ -159,7 +165,7 @@ class ProposalWriter:
         return best
 
     def _boxes(self, path: str) -> list[_KnownBox]:
-        """The boxes that are items of an image; parsed when they are first asked for."""
+        """Return the boxes that are items of an image; they are parsed at the first call."""
         boxes = self._known.setdefault(path, [])
         for ref, name in self._unread.pop(path, ()):
             self._remember_box(Item.parse(ref), name)
@@ -185,7 +191,7 @@ class ProposalWriter:
             self._defer_parsing(row.ref, row.name)
             self._rows.add((row.ref, row.model, row.name))
             first.setdefault(row.ref, row._replace(extra=""))
-        # Those that are no items yet: the process before this one was killed.
+        # Proposals without an item: the process before this one was killed.
         places = refs.rows(list(first)).tolist()
         self._pending = [row for row, at in zip(first.values(), places, strict=True) if at < 0]
 
@@ -201,19 +207,19 @@ class ProposalWriter:
 
     def _unwritable(self, error: OSError) -> ProjectError:
         return ProjectError(
-            f"{make_printable(str(proposals_file(self.project)))} cannot be written: {error.strerror}; make "
-            "room there: the same command goes on where it was"
+            f"{make_printable(str(proposals_file(self.project)))} cannot be written: "
+            f"{error.strerror}. Free some space, then run the same command to resume."
         )
 
 
 def _details_json(proposal: Proposal, moved: bool) -> str:
-    """What else is known of a proposal, as JSON; its own box where the item has another one."""
-    told: dict[str, Any] = dict(proposal.extra or {})
+    """Return the details of a proposal as JSON; its own box if the item has another one."""
+    details: dict[str, Any] = dict(proposal.extra or {})
     if moved:
-        told["box"] = list(proposal.box)
+        details["box"] = list(proposal.box)
     if proposal.members:
-        told["members"] = [member.as_dict() for member in proposal.members]
-    return json.dumps(told, ensure_ascii=False, allow_nan=False) if told else ""
+        details["members"] = [member.as_dict() for member in proposal.members]
+    return json.dumps(details, ensure_ascii=False, allow_nan=False) if details else ""
 
 
 def _new_item(row: ProposalRow) -> NewItem:
@@ -227,8 +233,8 @@ def _new_item(row: ProposalRow) -> NewItem:
 
 
 def _open_for_append(file: Path) -> Any:
-    """proposals.csv, open at its end; a line that a crash cut short is taken away."""
-    # No buffer: what a full disk refuses is not written later, when another process may write.
+    """Open proposals.csv at its end, and cut off a line that a crash left incomplete."""
+    # Without a buffer, a line that a full disk refused is not written later, beside another writer.
     opened = file.open("a+b", buffering=0)
     opened.seek(0)
     size = opened.seek(0, os.SEEK_END)

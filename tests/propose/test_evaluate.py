@@ -70,5 +70,5 @@ def test_the_truth_is_read_from_coco_json(tmp_path: Path) -> None:
     assert truth["a.jpg"].boxes.tolist() == [[1, 2, 4, 6]]
     assert truth["b.jpg"].names == ()
     file.write_text("[]")
-    with pytest.raises(RefError, match="no COCO JSON"):
+    with pytest.raises(RefError, match="is not a COCO JSON"):
         read_truth(file)
