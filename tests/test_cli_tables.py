@@ -103,7 +103,7 @@ def test_all_faults_of_a_table_are_named_at_once_and_nothing_is_made(seed: Path)
     for line, what in [
         (3, "no such file"), (4, "the same item as line 2"), (5, "not four numbers"),
         (6, "no area"), (7, "'see' is not a class"), (7, "feat_idx: line 2 has the row 0, too"),
-        (8, "there is no row 17"), (9, "no row number"),
+        (8, "there is no row 17"), (9, "not a row number"),
     ]:  # fmt: skip
         assert any(f"line {line}" in s and what in s for s in said.splitlines()), (line, what, said)
     assert not (seed / "q").exists()

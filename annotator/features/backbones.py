@@ -1,9 +1,9 @@
 """Features of pretrained networks, through Hugging Face transformers.
 
-What a network gives is documented at `OUTPUTS`. A picture is squeezed to the network's square
-input whole: the centre crop that classifiers are tested with cuts away what lies at the edges, a
-defect perhaps. With 300 labels of magnetic-tile MobileNetV2 reaches a mean recall of 0.67 so and
-0.59 with the crop; on photographs with one subject, flowers, the crop would be better by 0.02.
+`OUTPUTS` lists what each network gives. A picture is squeezed to the network's square input whole:
+the centre crop that classifiers are tested with cuts away what lies at the edges, perhaps a defect.
+With 300 labels of magnetic-tile MobileNetV2 reaches a mean recall of 0.67 so and 0.59 with the
+crop; on photographs with one subject, flowers, the crop would be better by 0.02.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ OUTPUTS = {
     "siglip2_vision_model": "pooled",
     "clip_vision_model": "pooled",
 }
-"""What each family is described by; others by "pooled" where they have it, else by "mean".
+"""The output that describes a picture, by family; others use "pooled" if they have it, else "mean".
 
-cls: the class token after the last normalisation. pooled: the network's own pooling: the
-attention head of SigLIP, the normalised class token of CLIP, the average over the feature map
-of ConvNeXt, ResNet, MobileNet and Swin. mean: the average over all tokens or places.
+cls: the class token after the last normalisation. pooled: the network's own pooling: the attention
+head of SigLIP, the normalised class token of CLIP, the average over the feature map of ConvNeXt,
+ResNet, MobileNet and Swin. mean: the average over all tokens or places.
 """
 
 _IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
@@ -54,7 +54,7 @@ _IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.
 
 @dataclass(frozen=True, slots=True)
 class _Input:
-    """What the network was trained to see."""
+    """The input that the network was trained on."""
 
     width: int
     height: int
@@ -64,7 +64,7 @@ class _Input:
 
 
 class Backbone:
-    """An extractor made of a network. `name` is what the user called it."""
+    """An extractor made of a network. `name` is the user's name for it."""
 
     def __init__(
         self,
@@ -74,7 +74,8 @@ class Backbone:
         dtype: str = "auto",
         batch_size: int | None = None,
     ) -> None:
-        """Raises `ExtraMissing` for absent packages or weights, else `FeatureError`."""
+        """Load the network. Raises `ExtraMissing` for absent packages or weights, else
+        `FeatureError`."""
         torch = require_package("torch")
         require_package("transformers")
         folder = find_weights(name)
@@ -100,13 +101,16 @@ class Backbone:
 
     @property
     def size(self) -> tuple[int, int]:
+        """Width and height of the network's input."""
         return self._input.width, self._input.height
 
     @property
     def outruns_threads(self) -> bool:
+        """True on a GPU: it takes more pictures than threads decode."""
         return self._device.startswith("cuda")
 
     def describe(self) -> dict[str, Any]:
+        """Return the name, the weights, the output and the input's size."""
         fetched = self._folder.parent.name == "snapshots"
         return {
             "name": self.name,
@@ -131,8 +135,8 @@ class Backbone:
         """Halve the batches from now on."""
         if tried == 1:
             raise FeatureError(
-                f"{self.name} does not fit into the memory of the {self._device} device; choose "
-                "a smaller model, --dtype bf16 or --device cpu"
+                f"{self.name} does not fit into the memory of the {self._device} device. Choose "
+                "a smaller model, --dtype bf16 or --device cpu."
             )
         if self._device.startswith("cuda"):
             self._torch.cuda.empty_cache()
@@ -147,7 +151,7 @@ class Backbone:
         return np.asarray(vectors, np.float32)
 
     def _stream(self) -> AbstractContextManager[Any]:
-        """A queue of its own on the GPU for each thread: one copies while another computes."""
+        """Return a GPU queue for each thread: one copies while another computes."""
         if not self._device.startswith("cuda"):
             return nullcontext()
         if not hasattr(self._local, "stream"):
@@ -157,7 +161,7 @@ class Backbone:
     def _arguments(self, values: Any) -> dict[str, Any]:
         if not self._patch:
             return {"pixel_values": values}
-        # SigLIP2 of any resolution takes patches, each with its place in the image.
+        # SigLIP2 for any resolution takes patches, each with its place in the image.
         torch, side = self._torch, self._patch
         n, _, height, width = values.shape
         rows, columns = height // side, width // side
@@ -171,7 +175,7 @@ class Backbone:
 
 
 def _pool_outputs(outputs: Any, output: str) -> Any:
-    """(n, d) of a network's outputs."""
+    """Return the vectors (n, d) of a network's outputs."""
     if output == "pooled":
         return outputs.pooler_output.flatten(1)
     tokens = outputs.last_hidden_state
@@ -181,7 +185,7 @@ def _pool_outputs(outputs: Any, output: str) -> Any:
 
 
 def choose_device(torch: Any, wanted: str) -> str:
-    """auto, or a device that is there: cpu, cuda, cuda:1 or mps."""
+    """Return an available device: cpu, cuda, cuda:1 or mps; the fastest for auto."""
     there = ["cpu"]
     if torch.backends.mps.is_available():
         there.insert(0, "mps")
@@ -192,12 +196,13 @@ def choose_device(torch: Any, wanted: str) -> str:
         return there[0]
     if wanted not in there:
         raise FeatureError(
-            f"torch finds no device {wanted!r} here; --device can be: {', '.join(there)}"
+            f"torch finds no device {wanted!r} here. Choose --device {', '.join(there)}."
         )
     return wanted
 
 
 def choose_dtype(torch: Any, wanted: str, device: str) -> Any:
+    """Return the torch type of a `--dtype`; for auto, half precision on a GPU."""
     if wanted == "auto":
         if device == "cpu":
             return torch.float32
@@ -206,12 +211,12 @@ def choose_dtype(torch: Any, wanted: str, device: str) -> Any:
         bf16 = cuda and torch.cuda.is_bf16_supported(including_emulation=False)
         return torch.bfloat16 if bf16 else torch.float16
     if wanted not in DTYPES:
-        raise FeatureError(f"--dtype {wanted!r} is none of auto, {', '.join(DTYPES)}")
+        raise FeatureError(f"--dtype {wanted!r} is not one of auto, {', '.join(DTYPES)}")
     return getattr(torch, DTYPES[wanted])
 
 
 def _load_network(folder: Path, name: str) -> tuple[Any, str]:
-    """The vision network of a checkpoint, and which of its outputs describes a picture."""
+    """Return the vision network of a checkpoint, and the output that describes a picture."""
     from transformers import AutoConfig, AutoModel
     from transformers.utils import logging
 
@@ -219,13 +224,13 @@ def _load_network(folder: Path, name: str) -> tuple[Any, str]:
     logging.disable_progress_bar()
     try:
         config = AutoConfig.from_pretrained(folder)
-        # Of a pair of networks for pictures and text, the one for pictures.
+        # A pair of networks for pictures and text: take the one for pictures.
         config = getattr(config, "vision_config", config)
         model, info = AutoModel.from_pretrained(folder, config=config, output_loading_info=True)
     except opening_errors() as error:
         raise FeatureError(
-            f"{name}: {folder} does not open as a model ({error}); it needs config.json and "
-            "weights in safetensors, of a kind that transformers knows without code of its own"
+            f"{name}: {folder} does not open as a model ({error}). It must hold config.json and "
+            "weights in safetensors, of a family that transformers knows without extra code."
         ) from error
     missing = {str(key) for key in info["missing_keys"]}
     pooler = {key for key in missing if "pooler" in key}
@@ -247,21 +252,21 @@ def _has_pooler(model: Any) -> bool:
 
 
 def _patch_side(config: Any) -> int:
-    """The side of a patch where the network takes patches instead of an image; else 0."""
+    """Return the side of a patch if the network takes patches instead of an image; else 0."""
     return int(config.patch_size) if config.model_type == "siglip2_vision_model" else 0
 
 
 def _read_input(folder: Path, config: Any) -> _Input:
-    """Size and normalisation, from preprocessor_config.json as far as it has them.
+    """Return size and normalisation, from preprocessor_config.json as far as it has them.
 
-    Read directly: the processors of transformers resize and cut in their own way, some of them
-    only with torchvision.
+    Read directly: the processors of transformers resize and cut in their own way, some of them only
+    with torchvision.
     """
     path = folder / "preprocessor_config.json"
     try:
         said = json.loads(path.read_bytes()) if path.exists() else {}
     except ValueError as error:
-        raise FeatureError(f"{path} is no JSON ({error}); fetch the model again") from error
+        raise FeatureError(f"{path} is not JSON ({error}). Fetch the model again.") from error
     said = {**_IMAGENET, "rescale_factor": 1 / 255, **{k: v for k, v in said.items() if v}}
     width, height = _input_side(said, config)
     plain = said.get("do_normalize") is False

@@ -42,10 +42,11 @@ class ClassicExtractor:
         self.dim = self([np.zeros((SIDE, SIDE, 3), np.uint8)]).shape[1]
 
     def describe(self) -> dict[str, Any]:
+        """Return the name and the version of the features."""
         return {"name": self.name, "version": 1}
 
     def __call__(self, pictures: Pixels | Sequence[Pixels]) -> Floats:
-        # Few at once: what is worked on stays in the processor's cache.
+        # Few at once: they stay in the processor's cache.
         return np.concatenate(
             [
                 self._features(np.asarray(pictures[start : start + _AT_ONCE]))
@@ -65,7 +66,7 @@ class FilterBank:
         self._filters, self._bias = dictionary[:-1], dictionary[-1]
 
     def __call__(self, pictures: Pixels) -> Floats:
-        """(n, 18 k) for (n, 64, 64, 3)."""
+        """Return the features (n, 18 k) of pictures (n, 64, 64, 3)."""
         n, half = len(pictures), SIDE // 2
         small = pictures.reshape(n, half, 2, half, 2, 3).mean(axis=(2, 4), dtype=np.float32)
         response = extract_patches(small, 2) @ self._filters + self._bias
@@ -75,7 +76,7 @@ class FilterBank:
 
 
 def oriented_gradients(pictures: Pixels) -> Floats:
-    """(n, 384): six orientations in 8 x 8 cells, normalised by the cells around them."""
+    """Return (n, 384): six orientations in 8 x 8 cells, normalised by the cells around them."""
     n, cells = len(pictures), SIDE // _CELL
     grey = _luma(pictures)
     across, down = np.zeros_like(grey), np.zeros_like(grey)
@@ -96,7 +97,7 @@ def oriented_gradients(pictures: Pixels) -> Floats:
 
 
 def binary_patterns(pictures: Pixels) -> Floats:
-    """(n, 236): roots of the histograms of 59 uniform patterns in each quarter."""
+    """Return (n, 236): roots of the histograms of 59 uniform patterns in each quarter."""
     grey = _luma(pictures)
     inner = grey[:, 1:-1, 1:-1] + np.float32(0.01)
     side = SIDE - 2
@@ -109,7 +110,7 @@ def binary_patterns(pictures: Pixels) -> Floats:
 
 
 def color_histogram(pictures: Pixels) -> Floats:
-    """(n, 64): roots of the histogram of four levels each of red, green and blue."""
+    """Return (n, 64): roots of the histogram of four levels each of red, green and blue."""
     levels = (pictures >> 6).astype(np.int64)
     bins = (levels[..., 0] * _BINS + levels[..., 1]) * _BINS + levels[..., 2]
     return _histograms(bins.reshape(len(pictures), -1), _BINS**3)
@@ -119,7 +120,8 @@ _NEIGHBOURS = ((0, 0), (0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0))
 
 
 def _uniform_bins() -> NDArray[np.int64]:
-    """The bin of each pattern: one for each with at most two changes around, one for the rest."""
+    """Return the bin of each pattern: one for each with at most two changes around, one for all
+    others."""
     codes = np.arange(256)
     turned = (codes >> 1) | ((codes & 1) << 7)
     smooth = np.bitwise_count(codes ^ turned) <= 2
@@ -130,14 +132,14 @@ _UNIFORM_BINS = _uniform_bins()
 
 
 def _histograms(bins: NDArray[np.int64], count: int) -> Floats:
-    """(m, count) roots of the shares of each bin in the rows of (m, pixels)."""
+    """Return roots (m, count) of the share of each bin in the rows of (m, pixels)."""
     offset = bins + count * np.arange(len(bins))[:, None]
     found = np.bincount(offset.ravel(), minlength=count * len(bins)).reshape(len(bins), count)
     return np.sqrt(found / np.float32(bins.shape[1]), dtype=np.float32)
 
 
 def _grid_means(values: Floats, cells: int) -> Floats:
-    """(n, cells * cells, c) means of (n, rows, columns, c) over a grid."""
+    """Return means (n, cells * cells, c) of (n, rows, columns, c) over a grid."""
     edges = np.rint(np.linspace(0, values.shape[1], cells + 1)).astype(int)
     spans = [slice(edges[i], edges[i + 1]) for i in range(cells)]
     means = [values[:, y, x].mean(axis=(1, 2)) for y in spans for x in spans]
@@ -145,6 +147,6 @@ def _grid_means(values: Floats, cells: int) -> Floats:
 
 
 def _luma(pictures: Pixels) -> Floats:
-    """Luma of ITU-R BT.601, 0 to 1."""
+    """Return the luma of ITU-R BT.601, 0 to 1."""
     luma = np.array([0.299, 0.587, 0.114], np.float32) / np.float32(255)
     return np.asarray(pictures.astype(np.float32) @ luma, np.float32)

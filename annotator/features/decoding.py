@@ -1,5 +1,5 @@
-"""Batches of pictures, decoded ahead of their use: in threads, or in processes where those are
-too slow.
+"""Batches of pictures, decoded ahead of their use in threads, or in processes if those are too
+slow.
 
 Threads decode one or two thousand pictures a second, then the interpreter is busy; a GPU takes
 more. Either way pictures are decoded into the batch's own memory, and copied no more; processes
@@ -31,10 +31,10 @@ from annotator.items.ref_table import RefTable
 from annotator.items.refs import Item
 
 _MIN_TASK = 8
-"""Pictures that a worker takes at once at least: boxes of one image should share a task."""
+"""Smallest number of pictures in a worker's task: boxes of one image should share one."""
 _MAX_TASK = 32
 MAX_COMPUTING = 2
-"""Batches that may be computed at a time: one is handed over while another one is at work."""
+"""Number of batches computed at a time: one is handed over while another one is at work."""
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -43,25 +43,25 @@ Reasons = list[str | None]
 
 @dataclass(frozen=True, slots=True)
 class DecodedBatch:
-    """Some items' pictures. Valid until `MAX_COMPUTING` + 1 more batches have been taken."""
+    """Pictures of some items. Valid until `MAX_COMPUTING` + 1 more batches have been taken."""
 
     rows: list[int]
     pictures: Pixels
-    """(n, height, width, 3), arbitrary where there is a reason."""
+    """(n, height, width, 3), arbitrary for an item with a reason."""
     reasons: Reasons
-    """Why an item has no picture; None where it has."""
+    """The reason for each item without a picture, else None."""
 
 
 @dataclass(frozen=True, slots=True)
 class DecodeSpec:
-    """How items are looked at."""
+    """The source, size and context of items' pictures."""
 
     source: ImageSource
     size: tuple[int, int]
     context: float
 
     def fill(self, refs: Sequence[str], pictures: Pixels) -> Reasons:
-        """Decode items into (n, height, width, 3); for each the reason if that cannot be."""
+        """Decode items into (n, height, width, 3); return the reason for each that cannot be."""
         return [self._fill(ref, picture) for ref, picture in zip(refs, pictures, strict=True)]
 
     def _fill(self, ref: str, picture: Pixels) -> str | None:
@@ -75,7 +75,7 @@ class DecodeSpec:
 def map_pipelined(
     pool: Executor, work: Callable[[S], T], tasks: Iterable[S], ahead: int
 ) -> Iterator[T]:
-    """`map(work, tasks)` in a pool, at most `ahead` + 1 of them begun and not yet taken."""
+    """Yield `map(work, tasks)` from a pool, at most `ahead` + 1 of them begun and not yet taken."""
     pending: deque[Future[T]] = deque()
     try:
         for task in tasks:
@@ -96,7 +96,7 @@ def decode_batches(
     workers: int,
     processes: bool,
 ) -> Iterator[DecodedBatch]:
-    """The pictures of `rows` in their order. Processes need a source fit for pickling.
+    """Yield the pictures of `rows` in their order. Processes need a source that can be pickled.
 
     Raises `FeatureError` if a process dies.
     """
@@ -123,8 +123,8 @@ def decode_batches(
             yield _finish_batch(*pending.popleft())
     except BrokenProcessPool as error:
         raise FeatureError(
-            "a process that decodes images has died, of too little memory perhaps; what is "
-            "done is kept, go on with fewer --workers"
+            "A process that decodes images died, perhaps because memory ran out. What is done is "
+            "kept. Run the same command with fewer --workers."
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
@@ -144,12 +144,12 @@ class _ThreadMemory:
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.pixels: Pixels = np.empty(shape, np.uint8)
 
-    def pool(self, look: DecodeSpec, workers: int) -> Executor:
+    def pool(self, spec: DecodeSpec, workers: int) -> Executor:
         return ThreadPoolExecutor(workers)
 
-    def work(self, look: DecodeSpec) -> Work:
+    def work(self, spec: DecodeSpec) -> Work:
         def fill(place: int, start: int, names: list[str]) -> Reasons:
-            return look.fill(names, self.pixels[place, start : start + len(names)])
+            return spec.fill(names, self.pixels[place, start : start + len(names)])
 
         return fill
 
@@ -158,7 +158,7 @@ class _ThreadMemory:
 
 
 class _SharedMemory:
-    """Memory without a name that processes share; it goes with the last of them."""
+    """Memory without a name that processes share; it ends with the last of them."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self._shape = shape
@@ -166,13 +166,13 @@ class _SharedMemory:
         os.ftruncate(self._file, math.prod(shape))
         self.pixels: Pixels = _map_memory(self._file, shape)
 
-    def pool(self, look: DecodeSpec, workers: int) -> Executor:
+    def pool(self, spec: DecodeSpec, workers: int) -> Executor:
         path = f"/proc/{os.getpid()}/fd/{self._file}"
         spawn = multiprocessing.get_context("spawn")
-        given = (look, path, self._shape)
+        given = (spec, path, self._shape)
         return ProcessPoolExecutor(workers, spawn, initializer=_init_process, initargs=given)
 
-    def work(self, look: DecodeSpec) -> Work:
+    def work(self, spec: DecodeSpec) -> Work:
         return _fill_shared
 
     def close(self) -> None:
@@ -180,7 +180,7 @@ class _SharedMemory:
 
 
 def can_share_memory() -> bool:
-    """Whether processes can share memory here: on Linux."""
+    """Return whether processes can share memory here: on Linux."""
     return hasattr(os, "memfd_create") and Path("/proc/self/fd").is_dir()
 
 
@@ -192,15 +192,15 @@ _pixels: Pixels
 _decode_spec: DecodeSpec
 
 
-def _init_process(look: DecodeSpec, path: str, shape: tuple[int, ...]) -> None:
-    """What a decoding process does first."""
+def _init_process(spec: DecodeSpec, path: str, shape: tuple[int, ...]) -> None:
+    """Prepare a decoding process."""
     global _pixels, _decode_spec
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is the parent's to handle
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     _pixels = _map_memory(file, shape)
     os.close(file)
-    _decode_spec = look
+    _decode_spec = spec
 
 
 def _end_with_the_parent() -> None:

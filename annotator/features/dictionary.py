@@ -23,12 +23,14 @@ Floats = NDArray[np.float32]
 
 
 def load_filters() -> Floats:
-    """(109, k): the filters for normalised patches in rows 0 to 107, their bias in the last."""
+    """Return (109, k): the filters for normalised patches in rows 0 to 107, their bias
+    in the last."""
     return np.asarray(np.load(DICTIONARY_FILE), np.float32)
 
 
 def extract_patches(pictures: Floats, step: int) -> Floats:
-    """(n, rows, columns, 108) patches of (n, h, w, 3), of zero mean and unit contrast each."""
+    """Return patches (n, rows, columns, 108) of (n, h, w, 3), each of zero mean and
+    unit contrast."""
     windows = sliding_window_view(pictures, (PATCH_SIDE, PATCH_SIDE), (1, 2))[:, ::step, ::step]
     found = windows.reshape(*windows.shape[:3], -1)
     found = found - found.mean(axis=-1, keepdims=True)
@@ -37,7 +39,7 @@ def extract_patches(pictures: Floats, step: int) -> Floats:
 
 
 def dead_leaves(count: int, side: int, random: np.random.Generator) -> Floats:
-    """(count, side, side, 3) pictures of 60 shaded ellipses each, values 0 to 255."""
+    """Return pictures (count, side, side, 3) of 60 shaded ellipses each, values 0 to 255."""
     across = np.arange(side)
     pictures = np.empty((count, side, side, 3), np.float32)
     for picture in pictures:
@@ -48,7 +50,7 @@ def dead_leaves(count: int, side: int, random: np.random.Generator) -> Floats:
 
 
 def _blur(pictures: Floats, axis: int) -> Floats:
-    """A lens is never quite sharp."""
+    """Blur along an axis: a lens is never quite sharp."""
     around = np.roll(pictures, 1, axis) + np.roll(pictures, -1, axis)
     return np.asarray((around + 2 * pictures) / 4, np.float32)
 
@@ -67,7 +69,7 @@ def _draw_ellipse(picture: Floats, across: NDArray[np.int64], random: np.random.
 
 
 def learn_filters(filters: int = 32, seed: int = 0) -> Floats:
-    """The dictionary as `load_filters` gives it."""
+    """Return the dictionary as `load_filters` gives it."""
     random = np.random.default_rng(seed)
     pictures = dead_leaves(300, 64, random).reshape(300, 32, 2, 32, 2, 3).mean(axis=(2, 4))
     sample = extract_patches(pictures, 1).reshape(-1, PATCH_SIDE * PATCH_SIDE * 3)
@@ -82,7 +84,7 @@ def learn_filters(filters: int = 32, seed: int = 0) -> Floats:
 def _spherical_kmeans(
     sample: NDArray[np.float64], count: int, random: np.random.Generator
 ) -> NDArray[np.float64]:
-    """(count, d) unit centres, up to sign."""
+    """Return unit centres (count, d), up to sign."""
     centres = sample[random.permutation(len(sample))[:count]]
     centres /= np.linalg.norm(centres, axis=1, keepdims=True)
     for _ in range(15):

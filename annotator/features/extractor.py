@@ -1,4 +1,4 @@
-"""What turns pictures into features."""
+"""The interface of extractors: pictures in, features out."""
 
 from __future__ import annotations
 
@@ -13,39 +13,40 @@ Pixels = NDArray[np.uint8]
 
 
 class Extractor(Protocol):
-    """Features of pictures."""
+    """A function from pictures to features."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The user's name for it."""
 
     @property
     def dim(self) -> int:
-        """How many numbers describe a picture."""
+        """The number of features of a picture."""
         ...
 
     @property
     def size(self) -> tuple[int, int]:
-        """The width and height of the pictures that the call takes (`Folder.squeezed`)."""
+        """Width and height of the pictures that it takes (`ImageSource.resized_pixels`)."""
         ...
 
     @property
     def batch_size(self) -> int:
-        """How many pictures one call takes best."""
+        """The best number of pictures for one call."""
         ...
 
     @property
     def outruns_threads(self) -> bool:
-        """Whether it takes thousands of pictures a second, more than threads can decode."""
+        """True if it takes thousands of pictures a second, more than threads can decode."""
         ...
 
     def describe(self) -> dict[str, Any]:
-        """`name` and all else that the features depend on; goes into meta.json."""
+        """Return `name` and all else that the features depend on, for meta.json."""
         ...
 
     def __call__(self, pictures: Pixels | Sequence[Pixels]) -> NDArray[np.float32]:
-        """(n, d) the features of n pictures; each row is its picture's alone.
+        """Return the features (n, d) of n pictures; each row depends on its picture alone.
 
-        The pictures may be written over when this returns. An extractor that `outruns_threads`
-        is called by two threads at a time.
+        The pictures may be written over afterwards. An extractor that `outruns_threads` is called
+        by two threads at a time.
         """
         ...

@@ -1,7 +1,8 @@
-"""Features while they are being computed: rows arrive in any order, and survive a kill.
+"""The features of a folder while they are being computed: rows come in any order, and survive a
+kill.
 
 Beside the finished files lie `partial.npy`, `partial.done` (one byte a row), `partial.txt` (the
-refs) and `partial.json`. A row's byte is set after the row is on disk, so what is marked can be
+refs) and `partial.json`. A row's byte is set after the row is on disk, so marked rows can be
 trusted after a crash. Finishing renames the files; if that is cut short, the next writer ends it.
 """
 
@@ -35,15 +36,15 @@ from annotator.items.ref_table import RefTable
 _NPY, _DONE, _REFS, _META = "partial.npy", "partial.done", "partial.txt", "partial.json"
 _LOCK = "partial.lock"
 BUSY_MESSAGE = "another process is computing these features"
-"""The fault of a folder that another process writes; `cli` and `tui` look for it."""
+"""The problem of a folder that another process writes; the screen looks for it."""
 _SYNC_EVERY = 2.0
 _COPIED_AT_ONCE = 1 << 14
 
 
 def open_partial_features(folder: Path) -> FeatureStore | None:
-    """The features of a folder that are still being computed, by this or another process.
+    """Open the features of a folder that this or another process is still computing.
 
-    The rows of its matrix, and which of them are done, grow under the reader's eyes. None where
+    The rows of its matrix, and the marks of those that are done, grow while they are read. None if
     there are none, or they have just been finished.
     """
     try:
@@ -58,11 +59,11 @@ def open_partial_features(folder: Path) -> FeatureStore | None:
 
 
 class FeatureWriter:
-    """The one writer of a folder's features; `close` it, or use it as a context.
+    """The only writer of a folder's features; `close` it, or use it as a context.
 
-    Rows that the same extractor computed before, finished or not, are taken over. Nothing is
-    written to the folder before the first new row. Raises `FeatureError` where another process
-    is at work or the disk is full.
+    Rows that the same extractor computed before, finished or not, are adopted. Nothing is written
+    to the folder before the first new row. Raises `FeatureError` if another process is at work or
+    the disk is full.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class FeatureWriter:
         _finish_interrupted(folder)
         self._earlier = [store for store in self._stores() if self._is_ours(store)]
         self.done = np.zeros(len(refs), bool)
-        """(n,) the rows that need no computing any more."""
+        """(n,) True for the rows that are computed."""
         for store in self._earlier:
             rows, _ = self._taken_over(store)
             self.done[rows] = True
@@ -100,7 +101,7 @@ class FeatureWriter:
         """Store (m, d) vectors as `rows`; a reader sees them within seconds."""
         if not len(rows):
             return
-        with _read_partial_meta(self._folder):
+        with _explain_disk_errors(self._folder):
             if self._matrix < 0:
                 self._create()
             self._put(rows, vectors)
@@ -118,7 +119,7 @@ class FeatureWriter:
         self._synced_at = self._clock()
 
     def finish(self) -> None:
-        """Put what there is in the place of the folder's features."""
+        """Replace the folder's features by these."""
         if self._matrix < 0:
             return
         self.sync()
@@ -127,10 +128,10 @@ class FeatureWriter:
         _finish_interrupted(self._folder)
 
     def close(self) -> None:
-        """Let go of the folder; the rows so far are kept for the next time."""
+        """Release the folder; the rows so far are kept for the next run."""
         try:
             if self._matrix >= 0:
-                with _read_partial_meta(self._folder):
+                with _explain_disk_errors(self._folder):
                     self.sync()
         finally:
             self._close_files()
@@ -150,7 +151,7 @@ class FeatureWriter:
         try:
             yield FeatureStore.open(self._folder)
         except FeatureError:
-            return  # there are none, or they cannot be used again
+            return  # there are none, or they are of no use
 
     def _is_ours(self, store: FeatureStore) -> bool:
         same = json.dumps(store.extractor, sort_keys=True) == json.dumps(
@@ -159,7 +160,7 @@ class FeatureWriter:
         return same and store.matrix.shape[1] == self._shape[1]
 
     def _taken_over(self, store: FeatureStore) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Our rows that a store has, and its rows for them."""
+        """Return our rows that a store has, and its rows for them."""
         theirs = np.flatnonzero(store.done)
         ours = self._refs.rows(store.refs)[theirs]
         return ours[ours >= 0], theirs[ours >= 0]
@@ -194,7 +195,7 @@ class FeatureWriter:
         with new[_NPY].open("wb") as file:
             np.lib.format.write_array_header_1_0(file, self._header())
             size = self._shape[0] * self._shape[1] * self._dtype.itemsize
-            # Now, not in the midst of the work, is the time to learn of a full disk.
+            # Reserve now, so that a full disk shows before the work begins.
             os.posix_fallocate(file.fileno(), 0, file.tell() + size)
         new[_DONE].write_bytes(bytes(self._shape[0]))
         self._refs.save(new[_REFS])
@@ -227,7 +228,7 @@ class FeatureWriter:
 
 
 def _row_ranges(rows: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-    """The ranges (first, last + 1) of ascending rows."""
+    """Yield the ranges (first, last + 1) of ascending rows."""
     cuts = np.flatnonzero(np.diff(rows) != 1) + 1
     for run in np.split(rows, cuts):
         if len(run):
@@ -235,13 +236,13 @@ def _row_ranges(rows: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
 
 
 @contextmanager
-def _read_partial_meta(folder: Path) -> Iterator[None]:
+def _explain_disk_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise FeatureError(
-            f"{folder}: features cannot be written ({error.strerror}); make room there and "
-            "compute on, what is done is kept"
+            f"{folder}: features cannot be written ({error.strerror}). Make room there, and run "
+            "the same command to resume: what is done is kept."
         ) from error
 
 

@@ -13,10 +13,10 @@ def load_extractor(
     dtype: str = "auto",
     batch_size: int | None = None,
 ) -> Extractor:
-    """The extractor that `model` names: classic, a short name, a Hugging Face id or a folder.
+    """Load the extractor that `model` names: classic, a short name, a Hugging Face id or a folder.
 
-    None or "auto": dinov2-small where torch and its weights are, else classic. `batch_size`
-    None: chosen by device, and halved when memory runs out.
+    None or "auto" is dinov2-small if torch and its weights are here, else classic. A `batch_size`
+    of None is chosen by device, and halved when memory runs out.
 
     Raises `ExtraMissing` or `FeatureError`.
     """

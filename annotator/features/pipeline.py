@@ -1,7 +1,8 @@
-"""Features of many items: decoding in threads, the extractor at work meanwhile, rows on disk.
+"""The computation of features: items decoded in threads, the extractor at work meanwhile, rows on
+disk.
 
-Items are taken in a random order, so that the rows that are there early stand for all of them;
-boxes of one image stay together, so that it is decoded once.
+Items are taken in a random order, so that the rows that come early represent all of them; boxes of
+one image stay together, so that it is decoded once.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ Vectors = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class BrokenItem:
-    """An item without features, and why."""
+    """An item without features, and the reason."""
 
     ref: str
     reason: str
@@ -47,32 +48,33 @@ class BrokenItem:
 
 @dataclass(frozen=True, slots=True)
 class ExtractionProgress:
-    """How far the work is."""
+    """The progress of the work."""
 
     done: int
     """Items that have features, those of earlier runs among them."""
     total: int
+    """Items that the work covers."""
     broken: int
     rate: float
-    """Items a second of late; 0 before it is known."""
+    """Recent items a second; 0 before it is known."""
     left_s: float | None
-    """Seconds that the rest will take at this rate."""
+    """Seconds that the other items take at this rate."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExtractionReport:
-    """What a run did."""
+    """The outcome of a run."""
 
     computed: int
-    """Items that got their features now."""
+    """Items whose features this run computed."""
     done: int
     """Items that have features, those of earlier runs among them."""
     total: int
     broken_count: int
     broken: tuple[BrokenItem, ...]
-    """The first thousand of them."""
+    """The first thousand broken items."""
     complete: bool
-    """Whether it came to its end; the next run continues where it was stopped."""
+    """True if it reached its end; else the next run resumes where it was stopped."""
     seconds: float
 
 
@@ -91,11 +93,12 @@ def extract_features(
     stop: Callable[[], bool] = lambda: False,
     clock: Callable[[], float] = time.monotonic,
 ) -> ExtractionReport:
-    """Compute the features that `folder` lacks of `refs`, at most `limit` of them.
+    """Compute the features of `refs` that `folder` lacks, at most `limit` of them.
 
-    They can be read while they grow (`growing.open_growing`). Pictures that cannot be read are
-    left out, reported, and tried again by the next run. `batch_size` None: the extractor's own.
-    Raises `FeatureError` if the folder cannot be written or another process is at it.
+    They can be read while they grow (`growing.open_partial_features`). Pictures that cannot be read
+    are left out, reported, and tried again by the next run. A `batch_size` of None is the
+    extractor's own. Raises `FeatureError` if the folder cannot be written or another process writes
+    it.
     """
     described = {**extractor.describe(), "context": context}
     with FeatureWriter(folder, refs, described, extractor.dim) as growing:
@@ -121,7 +124,7 @@ def extract_features(
 
 
 def _shuffle_rows(refs: RefTable, rows: Rows, seed: int) -> Rows:
-    """The rows at random, those of boxes in one image together."""
+    """Return the rows in random order, but those of boxes in one image together."""
     if not len(rows):
         return rows
     paths = [split_ref(refs[row])[0] for row in rows.tolist()]
@@ -134,7 +137,7 @@ def _shuffle_rows(refs: RefTable, rows: Rows, seed: int) -> Rows:
 def _compute_batches(
     batches: Iterable[DecodedBatch], extractor: Extractor
 ) -> Iterator[tuple[DecodedBatch, Rows, Vectors]]:
-    """One batch is computed while the next one is handed over and the last one is written."""
+    """Compute a batch while the next one is handed over and the last one is written."""
 
     def work(batch: DecodedBatch) -> tuple[DecodedBatch, Rows, Vectors]:
         good = np.array([reason is None for reason in batch.reasons])
@@ -150,16 +153,18 @@ def _compute_batches(
 def _check_finite(
     vectors: Vectors, rows: Rows, tally: ProgressCounter, refs: RefTable
 ) -> NDArray[np.bool_]:
-    """Which vectors are numbers that the half precision of the file can hold."""
+    """Return which vectors are numbers that the half precision of the file can hold."""
     good = (np.abs(vectors) < np.finfo(np.float16).max).all(axis=1)
     for row in rows[~good].tolist():
-        tally.count_broken(refs[row], "its features are not finite; compute them with --dtype fp32")
+        tally.count_broken(
+            refs[row], "its features are not finite. Compute them with --dtype fp32."
+        )
     return np.asarray(good)
 
 
 @dataclass(slots=True)
 class ProgressCounter:
-    """What has come of the items so far."""
+    """The counts of a run so far."""
 
     done_before: int
     wanted: int
@@ -175,20 +180,24 @@ class ProgressCounter:
         self.marks.append((self.started, 0))
 
     def count_broken(self, ref: str, reason: str) -> None:
+        """Count an item without features."""
         self.broken_count += 1
         if len(self.broken) < _NAMED:
             self.broken.append(BrokenItem(ref, reason))
 
     def count_broken_batch(self, batch: DecodedBatch, refs: RefTable) -> None:
+        """Count the items of a batch that have no picture."""
         for row, reason in zip(batch.rows, batch.reasons, strict=True):
             if reason is not None:
                 self.count_broken(refs[row], reason)
 
     def count(self, more: int) -> None:
+        """Count `more` computed items."""
         self.computed += more
         self.marks.append((self.clock(), self.computed + self.broken_count))
 
     def progress(self) -> ExtractionProgress:
+        """Return the progress so far, at the rate of the last 40 batches."""
         (since, first), (now, last) = self.marks[0], self.marks[-1]
         rate = (last - first) / (now - since) if now > since else 0.0
         left = self.wanted - self.computed - self.broken_count
@@ -197,6 +206,7 @@ class ProgressCounter:
         return ExtractionProgress(done, of, self.broken_count, rate, left / rate if rate else None)
 
     def report(self, complete: bool) -> ExtractionReport:
+        """Return the outcome of the run."""
         return ExtractionReport(
             computed=self.computed,
             done=self.done_before + self.computed,

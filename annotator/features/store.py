@@ -1,8 +1,8 @@
-"""Features on disk: a plain array, the refs of its rows, and where they came from.
+"""The features on disk: a plain array, the refs of its rows, and their origin.
 
-A folder holds `refs.txt` (one ref a line; line i names row i, an empty line a row without an
-item), `features.npy` (n, d) and `meta.json`. An array of anyone's making is used where it lies:
-`meta.json` then names its path, and it is never copied or written.
+A folder holds `refs.txt` (one ref a line; line i names row i, an empty line a row without an item),
+`features.npy` (n, d) and `meta.json`. An array from elsewhere is used where it lies: `meta.json`
+then names its path, and it is never copied or written.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 from annotator.errors import FeatureError, bullet_list
 from annotator.items.atomic import write_atomically
 from annotator.items.ref_table import RefTable
-from annotator.items.refs import make_printable
+from annotator.items.refs import make_printable, plural
 
 META_FORMAT = 1
 MATRIX_FILE, REFS_FILE, META_FILE = "features.npy", "refs.txt", "meta.json"
 _CHECKED_AT_ONCE = 1 << 26
-_RECOMPUTE_HINT = "compute them again with `annotator features`"
+_RECOMPUTE_HINT = "Compute them again with `annotator features`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +37,13 @@ class FeatureStore:
     matrix: NDArray[np.floating[Any]]
     """(n, d) memory-mapped, read-only."""
     extractor: dict[str, Any]
-    """What computed them: `name` at least."""
+    """The extractor that computed them: `name` at least."""
     done: NDArray[np.uint8]
-    """(n,) 1 where the row has features. While they are being computed this is mapped, too."""
+    """(n,) 1 if the row has features. While they are being computed this is mapped, too."""
 
     @classmethod
     def open(cls, folder: Path) -> FeatureStore:
-        """The finished features of a folder.
+        """Open the finished features of a folder.
 
         Raises `FeatureError` for anything but a whole two-dimensional array of real numbers with
         one row for each ref; a small array is `check`ed as well.
@@ -54,8 +54,8 @@ class FeatureStore:
         refs = _read_refs(folder / REFS_FILE)
         if len(refs) != len(matrix):
             raise FeatureError(
-                f"{path} has {len(matrix)} rows, but {folder / REFS_FILE} names {len(refs)}; {_RECOMPUTE_HINT}, "
-                "or name the array and the refs that belong together"
+                f"{path} has {len(matrix)} rows, but {folder / REFS_FILE} names {len(refs)}. "
+                f"{_RECOMPUTE_HINT}, or give the array and the refs that belong together."
             )
         done = np.ones(len(refs), np.uint8)
         for first, stop in meta.get("missing", ()):
@@ -67,15 +67,15 @@ class FeatureStore:
 
     @classmethod
     def adopt(cls, folder: Path, matrix: Path, refs: RefTable) -> FeatureStore:
-        """Use an array of anyone's making for a folder; row i belongs to `refs[i]`.
+        """Use an array from elsewhere for a folder; row i belongs to `refs[i]`.
 
         An empty ref leaves its row unused. Raises `FeatureError`, and changes nothing then.
         """
         mapped = map_matrix(matrix)
         if len(refs) != len(mapped):
             raise FeatureError(
-                f"{matrix} has {len(mapped)} rows for {len(refs)} refs; name the array that "
-                "belongs to these refs"
+                f"{matrix} has {len(mapped)} rows for {len(refs)} refs. Give the array that "
+                "belongs to these refs."
             )
         extractor = {"name": matrix.name, "external": True}
         done = np.ones(len(refs), np.uint8)
@@ -91,23 +91,24 @@ class FeatureStore:
         return str(self.extractor["name"])
 
     def rows(self, refs: Sequence[str]) -> NDArray[np.int64]:
-        """(m,) the row that belongs to each ref, -1 where none does.
+        """Return the row that belongs to each ref, (m,), -1 for one without a row.
 
-        Whether the row has its features by now is `available`'s to say.
+        `available` says whether the row has its features yet.
         """
         return self.refs.rows(refs)
 
     def available(self) -> NDArray[np.bool_] | None:
-        """(n,) the rows that have features by now; None if all have."""
+        """Return which rows have features by now, (n,); None if all have."""
         return None if self.done.all() else self.done != 0
 
     def check(self, path: Path) -> None:
-        """Raises `FeatureError` that names the rows of NaN, infinity or nothing but zeros."""
+        """Check all rows. Raises `FeatureError` that names those with NaN, infinity or
+        only zeros."""
         bad = [f"row {row}, {make_printable(self.refs[row])}: {what}" for row, what in self._bad()]
         if bad:
             raise FeatureError(
-                bullet_list(bad, f"{path} has {len(bad)} rows that are no features:")
-                + f"\n{_RECOMPUTE_HINT}, or leave the lines of these rows in {REFS_FILE} empty"
+                bullet_list(bad, f"{path}: {plural(len(bad), 'row')} cannot be used as features:")
+                + f"\n{_RECOMPUTE_HINT}, or make the lines of these rows in {REFS_FILE} empty."
             )
 
     def _bad(self) -> Iterator[tuple[int, str]]:
@@ -123,19 +124,21 @@ class FeatureStore:
 
 
 def map_matrix(path: Path) -> NDArray[np.floating[Any]]:
-    """A mapped array, or a `FeatureError` that says what is wrong with the file."""
+    """Map an array. Raises `FeatureError` with the fault of the file."""
     try:
         matrix = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
-        raise FeatureError(f"{path} is not there; {_RECOMPUTE_HINT}, or put it back") from None
+        raise FeatureError(f"{path} does not exist. {_RECOMPUTE_HINT}, or put it back.") from None
     except (OSError, ValueError, EOFError, SyntaxError, TypeError) as error:
-        raise FeatureError(f"{path} is no whole .npy file ({error}); {_RECOMPUTE_HINT}") from error
+        raise FeatureError(
+            f"{path} is not a whole .npy file ({error}). {_RECOMPUTE_HINT}."
+        ) from error
     if not isinstance(matrix, np.ndarray):
-        raise FeatureError(f"{path} holds several arrays; save the one with the features as .npy")
+        raise FeatureError(f"{path} holds several arrays. Save the one with the features as .npy.")
     if matrix.dtype.kind != "f" or matrix.ndim != 2 or not matrix.shape[1]:
         raise FeatureError(
-            f"{path} holds {matrix.dtype} numbers of shape {matrix.shape}; features are an array "
-            "of float16 or float32 with one row an item (`array.astype('float32')` makes one)"
+            f"{path} holds {matrix.dtype} numbers of shape {matrix.shape}. Features are an array "
+            "of float16 or float32 with one row for each item: use `array.astype('float32')`."
         )
     return matrix
 
@@ -145,45 +148,49 @@ def _read_refs(path: Path) -> RefTable:
         return RefTable.load(path)
     except OSError as error:
         raise FeatureError(
-            f"{path} cannot be read ({error.strerror}); {_RECOMPUTE_HINT}"
+            f"{path} cannot be read ({error.strerror}). {_RECOMPUTE_HINT}."
         ) from error
 
 
 def read_meta(path: Path) -> dict[str, Any]:
-    """meta.json, or a `FeatureError`."""
+    """Read meta.json. Raises `FeatureError`."""
     try:
         meta = json.loads(path.read_bytes())
         if meta["format"] > META_FORMAT:
-            raise FeatureError(f"{path} is of a newer annotator; install that version")
+            raise FeatureError(
+                f"{path} was written by a newer annotator. Run: pip install --upgrade annotator-tui"
+            )
         if isinstance(meta["extractor"]["name"], str):
             return dict(meta)
     except FileNotFoundError:
         raise FeatureError(
-            f"{path.parent} has no features; compute them with `{_features_command(path.parent)}`"
+            f"{path.parent} has no features. Compute them: `{_features_command(path.parent)}`."
         ) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FeatureError(f"{path} cannot be read ({error!r}); {_RECOMPUTE_HINT}") from error
-    raise FeatureError(f"{path} names no extractor; {_RECOMPUTE_HINT}")
+        raise FeatureError(f"{path} cannot be read ({error!r}). {_RECOMPUTE_HINT}.") from error
+    raise FeatureError(f"{path} does not name an extractor. {_RECOMPUTE_HINT}.")
 
 
 def _features_command(folder: Path) -> str:
-    """What computes the features of `folder`, to the letter where that is a project's own."""
+    """Return the command that computes the features of `folder`, exact if it is a project's own."""
     if folder.name != "features" or not (folder.parent / "annotator.toml").exists():
         return "annotator features"
     return f"annotator features {shlex.quote(make_printable(str(folder.parent)))}"
 
 
 def write_meta(folder: Path, meta: dict[str, Any]) -> None:
+    """Write meta.json at once."""
     write_atomically(
         folder / META_FILE, json.dumps({"format": META_FORMAT, **meta}, indent=1).encode()
     )
 
 
 def write_refs(folder: Path, refs: RefTable) -> None:
+    """Write the refs of the rows at once."""
     write_atomically(folder / REFS_FILE, refs.to_bytes())
 
 
 def missing_ranges(done: NDArray[np.uint8]) -> list[list[int]]:
-    """The ranges of rows that are not done, as `meta.json` keeps them."""
+    """Return the ranges of rows that are not done, as `meta.json` keeps them."""
     edges = np.flatnonzero(np.diff(done != 0, prepend=True, append=True))
     return edges.reshape(-1, 2).tolist()

@@ -1,4 +1,4 @@
-"""Words in the space of the pictures: the text tower of SigLIP networks.
+"""Text in the space of the pictures: the text half of SigLIP networks.
 
 SigLIP (Zhai et al. 2023, arXiv:2303.15343) and SigLIP2 (Tschannen et al. 2025, arXiv:2502.14786)
 are trained so that a picture's pooled features lie near those of a text that describes it, by
@@ -24,10 +24,10 @@ class TextTower:
     """The text half of the network that computed a project's features."""
 
     def __init__(self, name: str) -> None:
-        """`name` is what the extractor is called: a short name, a Hugging Face id or a folder.
+        """Load the text half of the extractor `name`: a short name, a Hugging Face id or a folder.
 
-        Raises `FeatureError` where it has no text half that belongs to its pictures,
-        `ExtraMissing` for absent packages or weights.
+        Raises `FeatureError` if it has no text half that belongs to its pictures, `ExtraMissing`
+        for absent packages or weights.
         """
         self._torch = require_package("torch")
         transformers = require_package("transformers")
@@ -43,15 +43,18 @@ class TextTower:
             self._tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
         except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
             raise ExtraMissing(
-                f"the text half of {make_printable(name)} does not open ({error}); fetch all of it: "
-                f"hf download {make_printable(name)}"
+                f"The text half of {make_printable(name)} does not open ({error}). Fetch all of "
+                f"it: hf download {make_printable(name)}"
             ) from error
         if info["missing_keys"]:
-            raise FeatureError(f"{folder} lacks the weights of its text half; fetch it again")
+            raise FeatureError(f"{folder} lacks the weights of its text half. Fetch it again.")
         self._model.eval()
 
     def __call__(self, text: str) -> NDArray[np.float32]:
-        """(d,) of a text; it was trained on small letters, and on texts filled up to one length."""
+        """Return the features (d,) of a text.
+
+        The network was trained on lower case, and on texts padded to one length.
+        """
         tokens = self._tokenizer(
             [text.lower()], padding="max_length", max_length=self._length, truncation=True,
             return_tensors="pt",
@@ -62,7 +65,7 @@ class TextTower:
 
 
 def _tower_kind(transformers: Any, folder: Path, name: str) -> tuple[str, int]:
-    """Which family a checkpoint is of, and the length of its texts in tokens."""
+    """Return the family of a checkpoint, and the length of its texts in tokens."""
     try:
         config = transformers.AutoConfig.from_pretrained(folder)
     except (OSError, ValueError, KeyError) as error:
@@ -73,9 +76,9 @@ def _tower_kind(transformers: Any, folder: Path, name: str) -> tuple[str, int]:
 
 
 def explain_no_text(name: str, folder: str = "PROJECT") -> str:
-    """Why words find nothing among the features of `name`, and what to do."""
+    """Return why words find nothing among the features of `name`, and the remedy."""
     return (
-        f"words cannot be searched for among features of {make_printable(name)}: that takes the text "
-        f"half of SigLIP2. Compute its features: annotator features {folder} "
+        f"Words cannot be searched for among features of {make_printable(name)}. That takes the "
+        f"text half of SigLIP2. Compute its features: annotator features {folder} "
         "--model siglip2-base"
     )

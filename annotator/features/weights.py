@@ -1,4 +1,4 @@
-"""Where the weights of a network lie, or the exact command that fetches them."""
+"""The weights of networks: their place on this machine, or the exact command that fetches them."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ MODELS = {
     "siglip2-large": ("google/siglip2-large-patch16-256", "3.5 GB"),
     "siglip2-so400m": ("google/siglip2-so400m-patch14-384", "4.5 GB"),
 }
-"""Short names: the Hugging Face id and about how much is downloaded."""
+"""Short names: the Hugging Face id and the approximate size of the download."""
 
 DEFAULT_BACKBONE = "dinov2-small"
 _FILES = ["*.json", "*.safetensors", "merges.txt", "vocab.txt"]
 _OLDER = "pytorch_model*.bin"
-"""What older checkpoints have instead; torch reads numbers out of it, and nothing that runs."""
+"""The files of older checkpoints; torch reads only numbers out of them, nothing that runs."""
 _INSTALL = "pip install 'annotator-tui[models]'"
-_CLASSIC = "`--model classic` needs no {}"
+_CLASSIC = "`--model classic` works without a {}."
 
 
 def default_model() -> str:
-    """`dinov2-small` where torch and its weights are at hand, else `classic`; loads neither."""
+    """Return `dinov2-small` if torch and its weights are here, else `classic`; load neither."""
     packages = ("torch", "transformers", "huggingface_hub")
     if any(importlib.util.find_spec(package) is None for package in packages):
         return "classic"
@@ -43,15 +43,17 @@ def default_model() -> str:
 
 
 def require_package(package: str, install: str = _INSTALL, alternative: str = _CLASSIC) -> Any:
-    """The package, or `ExtraMissing` with the command that installs it; `instead` is what else
-    would do."""
+    """Import a package. Raises `ExtraMissing` with the command that installs it.
+
+    `alternative` names what works without it.
+    """
     try:
         return importlib.import_module(package)
     except ImportError as error:
         raise ExtraMissing(
-            _short_name_lines(
-                f"{package} is not installed ({error}); networks need it: {install}",
-                alternative.format("package and no download"),
+            _join_lines(
+                f"{package} is not installed ({error}). Networks need it: {install}",
+                alternative.format("package or a download"),
             )
         ) from error
 
@@ -59,11 +61,11 @@ def require_package(package: str, install: str = _INSTALL, alternative: str = _C
 def find_weights(
     name: str, known: Mapping[str, tuple[str, str]] = MODELS, alternative: str = _CLASSIC
 ) -> Path:
-    """The folder with the weights of a short name, a Hugging Face id or a local folder.
+    """Return the folder with the weights of a short name, a Hugging Face id or a local folder.
 
-    `known` has the short names, ids and sizes; `instead` says what else would do. Weights that
-    are not here are fetched, unless HF_HUB_OFFLINE is set. Raises `ExtraMissing` with the command
-    that fetches them, `FeatureError` for a name that can be neither.
+    `known` has the short names, ids and sizes; `alternative` names what works without them. Weights
+    that are not here are fetched, unless HF_HUB_OFFLINE is set. Raises `ExtraMissing` with the
+    command that fetches them, `FeatureError` for a name that is neither.
     """
     local = Path(name).expanduser()
     if local.is_dir():
@@ -72,8 +74,8 @@ def find_weights(
     if model.count("/") != 1 or name.startswith((".", "/", "~")):
         names = ", ".join([*(["classic"] if alternative is _CLASSIC else []), *known])
         raise FeatureError(
-            f"{make_printable(name)} is neither a folder nor a model; a model is one of {names}, "
-            "or a Hugging Face id such as facebook/dinov2-base"
+            f"{make_printable(name)} is neither a folder nor a model. Give one of {names}, or a "
+            "Hugging Face id such as facebook/dinov2-base."
         )
     require_package("huggingface_hub", alternative=alternative)
     from huggingface_hub.errors import HfHubHTTPError
@@ -85,7 +87,7 @@ def find_weights(
 
 
 def cached_weights(name: str) -> Path | None:
-    """The folder of weights that are on this machine, by short name, id or folder; no network."""
+    """Return the folder of weights on this machine, by short name, id or folder; no network."""
     local = Path(name).expanduser()
     if local.is_dir():
         return local.resolve()
@@ -95,7 +97,7 @@ def cached_weights(name: str) -> Path | None:
 
 
 def _find_cached(model: str) -> Path | None:
-    """The folder of weights that were downloaded before."""
+    """Return the folder of weights that were downloaded before."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
@@ -111,7 +113,7 @@ def _has_weights(folder: Path) -> bool:
 
 
 def _fetch_weights(model: str) -> Path:
-    """Raises `OSError` or `HfHubHTTPError` where there is no network, or none is wanted."""
+    """Download weights. Raises `OSError` or `HfHubHTTPError` without a network, or if offline."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError
 
@@ -123,12 +125,14 @@ def _fetch_weights(model: str) -> Path:
             folder = Path(snapshot_download(model, allow_patterns=[*_FILES, _OLDER]))
         return folder
     except HFValidationError as error:
-        raise FeatureError(f"{make_printable(model)} is no Hugging Face id: {error}") from error
+        raise FeatureError(f"{make_printable(model)} is not a Hugging Face id: {error}") from error
 
 
 def opening_errors() -> tuple[type[Exception], ...]:
-    """What transformers raises for a checkpoint that does not open: damaged, of an unknown kind,
-    or one that would run code."""
+    """Return what transformers raises for a checkpoint that does not open.
+
+    It may be damaged, of an unknown kind, or one that would run code.
+    """
     from safetensors import SafetensorError
 
     unsafe = require_package("torch").serialization.pickle.UnpicklingError
@@ -136,32 +140,32 @@ def opening_errors() -> tuple[type[Exception], ...]:
 
 
 def is_offline() -> bool:
-    """Whether nothing may be fetched (HF_HUB_OFFLINE)."""
+    """Return whether downloads are forbidden (HF_HUB_OFFLINE)."""
     from huggingface_hub import constants
 
     return bool(constants.is_offline_mode() or os.environ.get("HF_HUB_OFFLINE") == "1")
 
 
 def _missing_weights(
-    name: str, model: str, error: Exception, known: Mapping[str, tuple[str, str]], instead: str
+    name: str, model: str, error: Exception, known: Mapping[str, tuple[str, str]], alternative: str
 ) -> str:
     size = next((size for listed, size in known.values() if listed == model), None)
-    about = f"about {size}" if size else f"its size is said at https://huggingface.co/{model}"
+    about = f"about {size}" if size else f"for its size see https://huggingface.co/{model}"
     reason = make_printable((str(error).splitlines() or [type(error).__name__])[0])
     lines = [
-        f"the weights of {make_printable(name)} are not on this machine, and cannot be fetched now "
-        f"({reason}).",
-        f"Where there is a network: hf download {model}   ({about})",
+        f"The weights of {make_printable(name)} are not on this machine, and cannot be fetched "
+        f"now ({reason}).",
+        f"With a network: hf download {model}   ({about})",
     ]
     if Path(name).expanduser().parent.is_dir() and name == model:
-        lines.append(f"If a folder was meant: there is none called {make_printable(name)}.")
+        lines.append(f"If you meant a folder: there is none called {make_printable(name)}.")
     if "dinov3" in model:
         lines.append(
             f"Before that, accept its licence at https://huggingface.co/{model} and log in: "
             "hf auth login"
         )
-    return _short_name_lines(*lines, instead.format("download"))
+    return _join_lines(*lines, alternative.format("download"))
 
 
-def _short_name_lines(*lines: str) -> str:
+def _join_lines(*lines: str) -> str:
     return "\n".join(line for line in lines if line)

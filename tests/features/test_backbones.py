@@ -289,5 +289,5 @@ def test_devices_and_types_that_are_not_there_are_said(tmp_path: Path) -> None:
     dinov2(tmp_path)
     with pytest.raises(FeatureError, match="no device 'tpu' here; --device can be: cpu"):
         Backbone(str(tmp_path), device="tpu")
-    with pytest.raises(FeatureError, match="none of auto, fp32, bf16, fp16"):
+    with pytest.raises(FeatureError, match="not one of auto, fp32, bf16, fp16"):
         Backbone(str(tmp_path), dtype="int4")

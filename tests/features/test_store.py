@@ -78,7 +78,7 @@ def test_rows_that_are_no_features_are_named_all_at_once(tmp_path: Path) -> None
         (np.ones(3, np.float32), r"shape \(3,\)"),
         (np.ones((3, 0), np.float32), r"shape \(3, 0\)"),
         (np.ones((4, 4), np.float32), "4 rows for 3 refs"),
-        (np.array([[{}]] * 3), "no whole .npy file"),
+        (np.array([[{}]] * 3), "not a whole .npy file"),
     ],
     ids=["integers", "text", "one-dimensional", "empty", "rows", "pickled"],
 )
@@ -94,10 +94,10 @@ def test_a_truncated_array_is_said_when_a_project_is_opened(tmp_path: Path) -> N
     whole = (tmp_path / "mine.npy").read_bytes()
     for length in (len(whole) - 1, 40, 0):
         (tmp_path / "mine.npy").write_bytes(whole[:length])
-        with pytest.raises(FeatureError, match=r"mine\.npy is no whole \.npy file.*annotator feat"):
+        with pytest.raises(FeatureError, match=r"mine\.npy is not a whole \.npy file.*annotator feat"):
             FeatureStore.open(tmp_path / "features")
     (tmp_path / "mine.npy").unlink()
-    with pytest.raises(FeatureError, match=r"mine\.npy is not there"):
+    with pytest.raises(FeatureError, match=r"mine\.npy does not exist"):
         FeatureStore.open(tmp_path / "features")
 
 
@@ -120,7 +120,7 @@ def test_refs_and_rows_must_agree(tmp_path: Path) -> None:
         ("{", "cannot be read"),
         ("[]", "cannot be read"),
         ('{"format": 1}', "cannot be read"),
-        ('{"format": 1, "extractor": {"name": 3}}', "names no extractor"),
+        ('{"format": 1, "extractor": {"name": 3}}', "does not name an extractor"),
         ('{"format": 99, "extractor": {"name": "x"}}', "newer annotator"),
     ],
 )
