@@ -155,7 +155,7 @@ def test_the_table_names_strategies_and_says_what_no_estimate_was_shown(
     ("changes", "message"),
     [
         ({"strategies": ("best",)}, "'best' is not a strategy"),
-        ({"estimators": ("svm",)}, "unknown estimator 'svm'"),
+        ({"estimators": ("svm",)}, "Unknown estimator 'svm'"),
         ({"metric": "f1"}, "'f1' is not a metric"),
         ({"positive": "d"}, "No item is labelled 'd'. The classes are a, b, c."),
         ({"find": True}, "--positive"),

@@ -1,1 +1,1 @@
-"""What to ask next, what was learnt, and how far to trust it; no files, no screen, no clock."""
+"""Learning from labels: the model, the next items to ask, the error; no files, screen or clock."""

@@ -1,12 +1,12 @@
-"""Which of the model's labels may be accepted, and a certificate that their error is small.
+"""The audit: which of the model's labels may be accepted, and a certificate of their error.
 
 Predictions above a confidence threshold are accepted only after an audit: rows drawn uniformly
-from the accepted ones, labelled without sight of the prediction. The audit is judged by betting
+from the accepted ones and labelled without sight of the prediction. The audit is judged by a bet
 against "the error is at least max_error" (Waudby-Smith & Ramdas, "Estimating means of bounded
 random variables by betting", JRSS-B 2024, and for draws without replacement NeurIPS 2020,
-arXiv:2006.04347): once the stake has grown by 1/α, the claim is refuted, and it is so at any
-time that one cares to look. One may therefore label on until it is certified. With no error
-seen and one bet, this is the exact binomial rule: 299 labels for 1 % at 95 %.
+arXiv:2006.04347). Once the stake has grown by 1/α, the claim is refuted. The refutation holds at
+any time of looking, so the annotator may label until the audit is certified. With no error seen and
+one bet, this is the exact binomial rule: 299 labels for 1 % at 95 %.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from annotator.learn.error_estimate import DrawnLabels, lure_weights
 from annotator.learn.stopping import EstimatePoint, forecast_labels
 
 MAX_THRESHOLDS = 200
-_LOOKS = (2_000, 20_000)  # labels of an audit; none is planned that takes more
+_LOOKS = (2_000, 20_000)  # numbers of labels tried; no audit is planned that takes more
 _OFFERED_ERRORS = (
     0.001,
     0.002,
@@ -38,13 +38,13 @@ _OFFERED_ERRORS = (
     0.3,
     0.5,
 )
-ERROR_PRIOR = 20.0  # labels that the model's own opinion of its errors is worth
-FIRST_ALPHA_SHARE = 0.9  # of α that the first attempt may spend; the others halve what is left
+ERROR_PRIOR = 20.0  # the weight, in labels, of the model's own opinion of its errors
+FIRST_ALPHA_SHARE = 0.9  # the share of α for the first attempt; each later one gets half the rest
 
 
 @dataclass(frozen=True, slots=True)
 class AuditPlan:
-    """What to accept, and how the audit will be judged; fixed before the audit begins."""
+    """The rows to accept and the rules of the audit; fixed before the audit begins."""
 
     threshold: float
     """Least probability of an accepted prediction."""
@@ -52,24 +52,24 @@ class AuditPlan:
     """Rows accepted."""
     expected_error: float
     expected_audit: int
-    """Labels that the audit will take if the expectation is right."""
+    """The number of labels that the audit takes if the expectation is right."""
     max_error: float
     alpha: float
     bets: tuple[float, ...]
-    """Errors bet on, as shares of max_error; the stake is spread evenly over them."""
+    """The errors bet on, as shares of max_error; the stake is spread evenly over them."""
 
 
 @dataclass(frozen=True, slots=True)
 class AuditVerdict:
-    """What an audit shows so far."""
+    """The result of an audit so far."""
 
     audited: int
     wrong: int
     certified: bool
     bound: float
-    """The error of the accepted rows is at most this, with the plan's confidence."""
+    """The upper bound of the accepted rows' error, with the plan's confidence."""
     more: int | None
-    """Labels still needed if no further error is found; None where it is certified or cannot be."""
+    """Labels still needed if no further error is found; None if certified or out of reach."""
 
 
 def plan_audit(
@@ -81,11 +81,11 @@ def plan_audit(
     level: float = 0.95,
     attempt: int = 1,
 ) -> AuditPlan | None:
-    """The threshold that spares most labels, or None where none spares any.
+    """Find the threshold that spares most labels; None if no threshold spares any.
 
-    confidence (m,): the model's largest probability for each unlabelled row; `rest` of them
-    exist (m may be a sample). Each attempt at a pool spends its part of α = 1 − level, so that
-    all attempts together keep it.
+    confidence (m,): the model's largest probability for each unlabelled row, or for a sample of
+    the `rest` unlabelled rows. Each attempt at a pool spends its part of α = 1 − level, so that
+    all attempts together stay within α.
     """
     alpha = spent_alpha(1 - level, attempt)
     parts = [
@@ -109,16 +109,16 @@ def plan_audit(
 
 @dataclass(frozen=True, slots=True)
 class AuditShortfall:
-    """Why there is no plan, and what it would take."""
+    """The reasons why there is no plan, and what a plan would need."""
 
     least_audit: int
-    """Labels of an audit that finds no error; all rows where fewer would not do."""
+    """The labels of an audit that finds no error; all rows if fewer are not enough."""
     surest: int
-    """Rows of the surest part that is twice its shortest audit; 0 if there is none."""
+    """The rows of the surest part that is twice its shortest audit; 0 if there is none."""
     error: float
-    """Share of that part that is expected to be wrong."""
+    """The share of that part that is expected to be wrong."""
     labels: int | None
-    """Labels in all at which the model might be good enough; None where it cannot be told."""
+    """The total of labels at which the model might be good enough; None if unknown."""
     other: AuditPlan | None
     """The plan for the least larger error, in round numbers, that spares a tenth of the rows."""
 
@@ -132,7 +132,7 @@ def explain_shortfall(
     level: float = 0.95,
     attempt: int = 1,
 ) -> AuditShortfall:
-    """Where `plan_audit` found none for the same arguments."""
+    """Explain why `plan_audit` found no plan for the same arguments."""
     alpha = spent_alpha(1 - level, attempt)
     parts = [
         (_expected_error(confidence, drawn, rest, float(threshold)), size)
@@ -163,14 +163,14 @@ def _thresholds(confidence: NDArray[np.floating]) -> NDArray[np.floating]:
 
 
 def spent_alpha(alpha: float, attempt: int) -> float:
-    """The part of α that the n-th attempt may spend; over all attempts it adds up to α."""
+    """Return the part of α for the n-th attempt; the parts of all attempts add up to α."""
     return alpha * (
         FIRST_ALPHA_SHARE if attempt == 1 else (1 - FIRST_ALPHA_SHARE) / 2 ** (attempt - 1)
     )
 
 
 def _bets(ratio: float) -> tuple[float, ...]:
-    """All on "no error at all" only where an error would be a surprise; else spread out."""
+    """Bet all on "no error at all" if an error would be a surprise; else spread the stake."""
     if ratio < 1 / 30:
         return (0.0,)
     return (0.05, min(max(ratio, 0.1), 0.8), 0.5)
@@ -179,10 +179,10 @@ def _bets(ratio: float) -> tuple[float, ...]:
 def _careful_audit(
     error: float, limit: float, alpha: float, bets: tuple[float, ...], size: int
 ) -> int:
-    """Labels of an audit by the growth that the best single bet has in an endless set.
+    """Return the length of an audit by the growth of the best single bet in an infinite set.
 
-    In a small one it takes fewer, but the expected error is itself an estimate: to choose by
-    the shorter length lowers the threshold, and in simulated runs more audits failed.
+    An audit of a small set takes fewer labels. But the expected error is itself an estimate: to
+    choose by the shorter length lowers the threshold, and in simulated runs more audits failed.
     """
     growth = max(
         (1 - error) * np.log((1 - bet * limit) / (1 - limit))
@@ -196,9 +196,10 @@ def _careful_audit(
 def _expected_audit(
     error: float, limit: float, alpha: float, bets: tuple[float, ...], size: int
 ) -> int:
-    """Labels until an audit of `size` rows certifies, errors coming evenly; `size` if it does not.
+    """Return the labels until an audit of `size` rows certifies if errors come evenly.
 
-    Drawn without replacement, a small set takes fewer than a large one.
+    It is `size` if the audit does not certify. Drawn without replacement, a small set takes fewer
+    labels than a large one.
     """
     judged = AuditPlan(0.0, size, error, 0, limit, alpha, bets)
     for most in _LOOKS:
@@ -213,11 +214,11 @@ def _expected_audit(
 def _expected_error(
     confidence: NDArray[np.floating], drawn: DrawnLabels, rest: int, threshold: float
 ) -> float:
-    """The error of the accepted rows: the model's opinion, corrected by labels it has not seen."""
-    said = 1 - confidence[confidence >= threshold]
+    """Return the accepted rows' error: the model's opinion, corrected by labels it has not seen."""
+    doubt = 1 - confidence[confidence >= threshold]
     top = drawn.proba.max(axis=1)
     inside = drawn.random & (top >= threshold)
-    opinion = float(said.mean()) if len(said) else 1.0
+    opinion = float(doubt.mean()) if len(doubt) else 1.0
     if not inside.any():
         return opinion
     weights = lure_weights(drawn.q[inside], drawn.pool[inside], rest)
@@ -228,12 +229,12 @@ def _expected_error(
 
 
 def audit_order(rows: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    """Accepted rows in the random order in which to audit them: any first part is a sample."""
+    """Return the accepted rows in a random order, so that any first part is a sample."""
     return np.random.default_rng([seed, len(rows)]).permutation(rows)
 
 
 def judge_audit(wrong: Sequence[bool], plan: AuditPlan) -> AuditVerdict:
-    """Judge an audit: whether each prediction was wrong, in the order of `audit_order`."""
+    """Judge an audit by which predictions were wrong, in the order of `audit_order`."""
     seen = np.array(wrong, dtype=bool)
     done = is_certified(seen, plan)
     return AuditVerdict(
@@ -246,18 +247,18 @@ def judge_audit(wrong: Sequence[bool], plan: AuditPlan) -> AuditVerdict:
 
 
 def is_certified(wrong: NDArray[np.bool_], plan: AuditPlan) -> bool:
-    """Whether "at least max_error of the accepted rows are wrong" is refuted by now."""
+    """Return whether "at least max_error of the accepted rows are wrong" is refuted by now."""
     return _is_refuted(wrong, plan, plan.max_error)
 
 
 def _is_refuted(seen: NDArray[np.bool_], plan: AuditPlan, limit: float) -> bool:
-    """Whether "at least `limit` of the accepted are wrong" has been refuted at any time."""
+    """Return whether "at least `limit` of the accepted are wrong" was refuted at any time."""
     stakes = _log_stakes(seen, plan, limit)
     return bool(len(stakes) and stakes.max() >= np.log(1 / plan.alpha) - 1e-9)
 
 
 def _log_stakes(seen: NDArray[np.bool_], plan: AuditPlan, limit: float) -> NDArray[np.float64]:
-    """The logarithm of the stake after each label.
+    """Return the logarithm of the stake after each label.
 
     Under the claim the next row is wrong with probability (limit · size − wrong so far) / rows
     left, at least; the bet multiplies the stake by the likelihood ratio of a smaller error.
@@ -283,7 +284,7 @@ def _error_bound(seen: NDArray[np.bool_], plan: AuditPlan) -> float:
 
 
 def _labels_to_certify(seen: NDArray[np.bool_], plan: AuditPlan) -> int | None:
-    """Labels without an error that would certify; None where all rows would not do."""
+    """Return how many labels without an error would certify; None if all rows are not enough."""
 
     def enough(more: int) -> bool:
         return _is_refuted(np.append(seen, np.zeros(more, bool)), plan, plan.max_error)

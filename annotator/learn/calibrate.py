@@ -1,4 +1,4 @@
-"""Scores into probabilities: a temperature and one offset per class.
+"""Calibration: scores become probabilities by a temperature and one offset per class.
 
 softmax(t · scores + b), "bias-corrected temperature scaling" (Alexandari, Kundaje &
 Shrikumar, ICML 2020, arXiv:1901.06852), fitted by Newton's method on out-of-sample scores. The
@@ -16,31 +16,36 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 LabelIndices = NDArray[np.int64]
 
-INITIAL_TEMPERATURE = 4.0  # the temperature to start from, and to stay near while labels are few
-MAX_LOG_TEMPERATURE = np.log(64.0)  # of its logarithm: no probability becomes zero
+INITIAL_TEMPERATURE = 4.0  # the start of the fit; few labels keep the temperature near it
+MAX_LOG_TEMPERATURE = np.log(64.0)  # up to it no probability becomes zero
 MAX_NEWTON_STEPS = 30
 TOLERANCE = 1e-9  # of the loss, per row
 
 
 class PenaltyStrength(NamedTuple):
-    """How strongly the temperature's logarithm is held near that of FIRST, and offsets near 0."""
+    """The penalties on the temperature's logarithm, around INITIAL_TEMPERATURE, and on offsets."""
 
     temperature: float
     offsets: float
 
 
 def penalty_strength(n: int) -> PenaltyStrength:
-    """With n labels. Strong at first: left out, one of three labels makes its class look rare."""
+    """Return the penalties for n labels.
+
+    They are strong at first: to leave out one of three labels makes its class look rare.
+    """
     return PenaltyStrength(0.1 + 50 / n, 2 + 80 / n)
 
 
 class Calibration(NamedTuple):
+    """A temperature and one offset per class that turn scores into probabilities."""
+
     temperature: float
     offsets: Array
     """(C,)"""
 
     def proba(self, scores: NDArray[Any]) -> NDArray[Any]:
-        """Probabilities (m, C) of scores (m, C), in their float type."""
+        """Return probabilities (m, C) of scores (m, C), in their float type."""
         kind = scores.dtype.type
         return softmax(kind(self.temperature) * scores + self.offsets.astype(scores.dtype))
 
@@ -58,7 +63,7 @@ def log_softmax(scores: NDArray[Any]) -> NDArray[Any]:
 
 
 def fit_calibration(scores: Array, y: LabelIndices) -> Calibration:
-    """The temperature and offsets of least penalised log-loss on scores (n, C) and y (n,)."""
+    """Fit the temperature and offsets of least penalised log-loss on scores (n, C) and y (n,)."""
     theta = np.zeros(scores.shape[1] + 1)
     theta[0] = np.log(INITIAL_TEMPERATURE)
     loss, proba = _loss(theta, scores, y)
@@ -83,7 +88,7 @@ def _loss(theta: Array, scores: Array, y: LabelIndices) -> tuple[float, Array]:
 
 
 def _newton_step(theta: Array, proba: Array, scores: Array, y: LabelIndices) -> Array:
-    """The step to the minimum of the quadratic model."""
+    """Return the step to the minimum of the quadratic model."""
     scaled, off, held = np.exp(theta[0]) * scores, proba.copy(), penalty_strength(len(y))
     off[np.arange(len(y)), y] -= 1
     gradient = np.append((off * scaled).sum(), off.sum(axis=0) + held.offsets * theta[1:])
@@ -99,7 +104,7 @@ def _newton_step(theta: Array, proba: Array, scores: Array, y: LabelIndices) -> 
 def _backtrack(
     theta: Array, step: Array, loss: float, scores: Array, y: LabelIndices
 ) -> tuple[Array, float, float, Array] | None:
-    """The first of the step, half of it, a quarter ... that lowers the loss; None if none does."""
+    """Try the step, half of it, a quarter … and return the first that lowers the loss, or None."""
     for power in range(12):
         moved = theta - step / 2**power
         if abs(moved[0]) < MAX_LOG_TEMPERATURE:

@@ -1,4 +1,4 @@
-"""The pool as a query strategy sees it: which rows are open, and what the model says of them."""
+"""The pool as a query strategy sees it: its open rows, and the model's probabilities for them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _TRIES = 200
 
 
 class OpenRows:
-    """The rows that may be asked, each with a weight for drawing; taking one changes no array.
+    """The rows that may be asked, each with a weight for drawing; to take a row changes no array.
 
-    mask (N,) which rows are open; weights (N,) at least 0, and 0 where closed; sums
-    (ceil(N / CHUNK),) of the weights, given where they are known already.
+    mask (N,): True for open rows; weights (N,): at least 0, and 0 for closed rows; sums
+    (ceil(N / CHUNK),): the sums of the weights of each chunk, if they are known already.
     """
 
     def __init__(
@@ -36,24 +36,24 @@ class OpenRows:
 
     @property
     def size(self) -> int:
-        """How many rows are open and not taken."""
+        """The number of rows that are open and not taken."""
         return self._size - len(self._taken)
 
     def take(self, row: int) -> None:
-        """Draw this one no more."""
+        """Take a row, so that it is not drawn again."""
         self._taken.add(row)
         self._total = max(self._total - float(self._weights[row]), 0.0)
 
     def free(self, rows: Rows) -> Rows:
-        """Those of `rows` that are not taken."""
+        """Return the rows of `rows` that are not taken."""
         return rows[~np.isin(rows, list(self._taken))] if self._taken else rows
 
     def share(self, row: int) -> float:
-        """The probability that `weighted` draws this row."""
+        """Return the probability that `weighted` draws this row."""
         return float(self._weights[row]) / self._total if self._total > 0 else 1 / self.size
 
     def uniform(self, rng: np.random.Generator, want: int) -> Rows:
-        """At most `want` different open rows, each with the same probability."""
+        """Draw at most `want` different open rows, each with the same probability."""
         want = min(want, self.size)
         if want == 0:
             return np.zeros(0, dtype=np.int64)
@@ -65,7 +65,7 @@ class OpenRows:
         return tries[:want]
 
     def weighted(self, rng: np.random.Generator) -> int:
-        """One open row, drawn in proportion to the weights."""
+        """Draw one open row in proportion to the weights."""
         ends = np.cumsum(self._sums)
         for _ in range(_TRIES if self._total > 0 else 0):
             chunk = int(np.searchsorted(ends, rng.random() * ends[-1], side="right"))
@@ -82,19 +82,22 @@ class OpenRows:
 
 
 def chunk_sums(weights: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Sums of every CHUNK weights, in double precision."""
+    """Return the sum of each CHUNK of weights, in double precision."""
     return np.add.reduceat(weights, np.arange(0, len(weights), CHUNK), dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """What a strategy may look at. (m,) rows are scored: all open ones, but in a very large
-    pool a random part and those that looked uncertain when last scored."""
+    """The data that a strategy may use.
+
+    (m,) rows are scored: all open ones, but in a very large pool only a random part and the rows
+    that looked uncertain when last scored.
+    """
 
     rows: Rows
     """(m,) rows that may be picked."""
     proba: NDArray[Any]
-    """(m, C) the model's probabilities for `rows`; equal for all classes before any label."""
+    """(m, C) the model's probabilities for `rows`; equal for all classes before the first label."""
     open: OpenRows
     """All open rows, for drawing at random."""
     unit: UnitRows
@@ -112,10 +115,10 @@ class Pool:
     available: NDArray[np.bool_] | None
     """(N,) rows with features; None = all."""
     score: Callable[[NDArray[Any]], NDArray[Any]]
-    """Unit rows (k, d) -> probabilities (k, C)."""
+    """A function from unit rows (k, d) to probabilities (k, C)."""
     seed: int
-    """Of the whole session: for what should stay the same from step to step."""
+    """The seed of the session, for choices that stay the same from step to step."""
     rng: np.random.Generator
-    """Of this step."""
+    """The random numbers of this step."""
     cache: dict[str, Any] = field(default_factory=dict)
-    """What a strategy keeps between steps, only to save time."""
+    """Values that a strategy keeps between steps, only to save time."""

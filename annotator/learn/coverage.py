@@ -1,8 +1,8 @@
-"""How well the asked rows cover the pool, by a smooth kernel.
+"""The coverage of the pool by the asked rows, measured with a smooth kernel.
 
 MaxHerding (Bae, Noh & Sutherland, ECCV 2024, arXiv:2407.12212) asks the row that adds most
-coverage; UHerding (Bae, Oliveira & Sutherland, ICLR 2025, arXiv:2412.20644) weights what is
-to be covered by the model's uncertainty about it and shrinks the kernel as labels come in.
+coverage. UHerding (Bae, Oliveira & Sutherland, ICLR 2025, arXiv:2412.20644) weights the rows to
+cover by the model's uncertainty, and shrinks the kernel as labels come in.
 The pool is represented by a random sample of reference rows.
 """
 
@@ -23,7 +23,7 @@ Array = NDArray[np.float32]
 
 
 class ReferenceDistances:
-    """Squared distances from pool rows to the references; in a small pool each is kept."""
+    """Squared distances from pool rows to the references; in a small pool all are kept."""
 
     def __init__(self, unit: UnitRows, references: Array) -> None:
         self.unit, self.references = unit, references
@@ -32,7 +32,7 @@ class ReferenceDistances:
         self._known = np.zeros(N, dtype=bool)
 
     def distances_from(self, rows: Rows) -> Array:
-        """Squared distances (m, R) of rows (m,)."""
+        """Return the squared distances (m, R) of rows (m,)."""
         if self._kept is None:
             return squared_distances(self.unit.take(rows), self.references)
         missing = rows[~self._known[rows]]
@@ -44,7 +44,7 @@ class ReferenceDistances:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """Reference rows of a pool, and how far each is from the nearest row asked."""
+    """Reference rows of a pool, each with its distance to the nearest row asked."""
 
     rows: Rows
     """(R,) the reference rows' numbers."""
@@ -55,11 +55,11 @@ class Coverage:
     asked: Rows
     """(k,) rows asked so far."""
     nearest: Array
-    """(R,) squared distance to the nearest of them; infinite before the first."""
+    """(R,) squared distance to the nearest row asked; infinite before the first."""
     between: ReferenceDistances
 
     def cover(self, unit: UnitRows, asked: Rows) -> Coverage:
-        """The same references with `asked` (k,) covered; rows covered before cost nothing."""
+        """Return these references with `asked` (k,) covered; rows covered before cost nothing."""
         asked = np.unique(asked)
         fresh = np.setdiff1d(asked, self.asked, assume_unique=True)
         nearest = self.nearest
@@ -71,18 +71,18 @@ class Coverage:
         return replace(self, asked=asked, nearest=nearest)
 
     def with_nearest(self, nearest: Array) -> Coverage:
-        """The same references, `nearest` (R,) to what is asked."""
+        """Return the same references with other distances `nearest` (R,) to the asked rows."""
         return replace(self, nearest=nearest)
 
     def kernel(self, rows: Rows, radius: float) -> Array:
-        """k (m, R) between candidate rows (m,) and the references: exp(−‖a − b‖² / 2σ²)."""
+        """Return k (m, R) of candidate rows (m,) and the references: exp(−‖a − b‖² / 2σ²)."""
         found = self.between.distances_from(rows) * np.float32(-0.5 / radius)
         return np.asarray(np.exp(found, out=found))
 
     def gains(self, kernel: Array, radius: float, weights: Array | None = None) -> Array:
-        """Coverage (m,) that each candidate would add, for the candidates' `kernel` (m, R).
+        """Return the coverage (m,) that each candidate would add, from their `kernel` (m, R).
 
-        mean over r of weight_r · max(0, k(x, r) − max over asked a of k(a, r)).
+        It is the mean over r of weight_r · max(0, k(x, r) − max over asked a of k(a, r)).
         """
         added = kernel - np.exp(np.float32(-0.5 / radius) * self.nearest)
         np.maximum(added, 0, out=added)
@@ -91,7 +91,7 @@ class Coverage:
 
 
 def sample_references(unit: UnitRows, rows: Rows, seed: int) -> Coverage:
-    """A random sample of at most 1,000 of `rows`, with nothing covered yet."""
+    """Draw a random sample of at most 1,000 of `rows`, with nothing covered yet."""
     rng = np.random.default_rng([seed, MAX_REFERENCES])
     chosen = np.sort(rng.choice(rows, min(MAX_REFERENCES, len(rows)), replace=False))
     X = unit.take(chosen)
@@ -100,7 +100,7 @@ def sample_references(unit: UnitRows, rows: Rows, seed: int) -> Coverage:
 
 
 def pool_coverage(pool: Pool) -> Coverage:
-    """References among all rows with features, those labelled or otherwise shown covered."""
+    """Return references among all rows with features; labelled and other shown rows are covered."""
     N = len(pool.unit.matrix)
     rows = np.arange(N) if pool.available is None else np.flatnonzero(pool.available)
     known = pool.cache.get("coverage")
@@ -112,7 +112,7 @@ def pool_coverage(pool: Pool) -> Coverage:
 
 
 def first_radius(X: Array) -> float:
-    """σ²: the median squared distance to the 10th neighbour; never zero."""
+    """Return σ²: the median squared distance to the 10th neighbour; never zero."""
     if len(X) < 2:
         return 1.0
     k = min(RADIUS_NEIGHBOUR, len(X) - 1)
@@ -120,10 +120,10 @@ def first_radius(X: Array) -> float:
 
 
 def shrunk_radius(radius: float, X: Array) -> float:
-    """σ² for labelled unit rows X (n, d): no wider than needed to tell them apart.
+    """Return σ² for labelled unit rows X (n, d): just wide enough to keep them apart.
 
-    The 5th percentile of the squared distance to the nearest other label, between a quarter
-    of the first radius and all of it.
+    It is the 5th percentile of the squared distance to the nearest other label, but between a
+    quarter of the first radius and all of it.
     """
     if len(X) < RADIUS_NEIGHBOUR:
         return radius
@@ -134,7 +134,7 @@ def shrunk_radius(radius: float, X: Array) -> float:
 
 
 def squared_distances(A: Array, B: Array) -> Array:
-    """Squared distances (a, b) between unit rows."""
+    """Return the squared distances (a, b) between unit rows."""
     found = A @ B.T
     found *= -2
     found += 2

@@ -1,4 +1,4 @@
-"""Strategies that look at how rows lie to each other; greedy, without propensities."""
+"""Strategies that use the distances between rows; greedy, without propensities."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from annotator.learn.mixture import WARM_CANDIDATES, margin_uncertainty
 from annotator.learn.rows import Rows
 from annotator.learn.strategies import Pick, largest_utilities, margin_scores
 
-MAX_CLUSTERED_ROWS = 4000  # rows that TypiClust looks at
+MAX_CLUSTERED_ROWS = 4000  # rows that TypiClust clusters
 TYPICALITY_NEIGHBOURS = 20
 KMEANS_ROUNDS = 8
 MAX_CLUSTERS = 500
 
 
 def uherding(pool: Pool, want: int) -> list[Pick]:
-    """Most uncertain coverage, from the first label on (arXiv:2412.20644)."""
+    """Pick the rows of most uncertain coverage, from the first label on (arXiv:2412.20644)."""
     places = largest_utilities(margin_scores(pool.proba), WARM_CANDIDATES + want, pool.rng)
     rows = np.union1d(pool.rows[places], pool.open.uniform(pool.rng, WARM_CANDIDATES + want))
     coverage, X = pool_coverage(pool), pool.unit.take(rows)
@@ -35,7 +35,7 @@ def uherding(pool: Pool, want: int) -> list[Pick]:
 
 
 def coreset(pool: Pool, want: int) -> list[Pick]:
-    """The row farthest from all labelled ones (Sener & Savarese, ICLR 2018)."""
+    """Pick the row farthest from all labelled ones (Sener & Savarese, ICLR 2018)."""
     X = pool.unit.take(pool.rows)
     nearest = np.full(len(X), np.inf, dtype=np.float32)
     for _, known in pool.unit.chunks(pool.labelled):
@@ -49,10 +49,10 @@ def coreset(pool: Pool, want: int) -> list[Pick]:
 
 
 def badge(pool: Pool, want: int) -> list[Pick]:
-    """k-means++ on the last layer's hypothetical gradients (Ash et al., ICLR 2020).
+    """Pick by k-means++ on the last layer's hypothetical gradients (Ash et al., ICLR 2020).
 
     The gradient of row x is (p − onehot(argmax p)) ⊗ x; its products split into two factors.
-    The first row is the one of the largest gradient, as in the authors' code.
+    The first row is that of the largest gradient, as in the authors' code.
     """
     X = pool.unit.take(pool.rows)
     a = np.array(pool.proba, dtype=np.float32)
@@ -78,9 +78,9 @@ def _draw_weighted(weights: NDArray[np.float32], taken: list[int], rng: np.rando
 
 
 def typiclust(pool: Pool, want: int) -> list[Pick]:
-    """The most typical row of the largest cluster without a label (arXiv:2202.02794).
+    """Pick the most typical row of the largest cluster without a label (arXiv:2202.02794).
 
-    Clusters: k-means of at most 4,000 rows into as many as there are labels and wishes,
+    Clusters: k-means of at most 4,000 rows; their number is that of labels and wanted rows,
     rounded up to tens. Typical: the smallest mean distance to 20 neighbours in the cluster.
     """
     known = pool.labelled[-MAX_CLUSTERED_ROWS // 2 :]
@@ -112,7 +112,7 @@ def _most_typical(X: NDArray[np.float32], member: Rows, labels: Rows, taken: lis
 
 
 def spherical_kmeans(X: NDArray[np.float32], k: int, rng: np.random.Generator) -> Rows:
-    """The cluster (n,) of each unit row X (n, d), by a few rounds of spherical k-means."""
+    """Return the cluster (n,) of each unit row X (n, d), by a few rounds of spherical k-means."""
     centres = X[rng.choice(len(X), k, replace=False)]
     member = (X @ centres.T).argmax(axis=1)
     for _ in range(KMEANS_ROUNDS):

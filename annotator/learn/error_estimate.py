@@ -1,12 +1,11 @@
-"""The error of the current model on the whole pool, from labels that were asked unequally.
+"""An estimate of the current model's error on the whole pool, from labels drawn unequally.
 
-The items a strategy asks are the hard ones, so the error on each label as it comes is no
-estimate of the error on the pool; it is off by tens of points. Here each label counts with the
-weight that undoes how it was drawn (LURE: Farquhar, Gal & Rainforth, ICLR 2021,
-arXiv:2101.11665), its error is that of the current model without it (leave-one-out), and the
-model's own opinion of the whole pool serves as a control variate (prediction-powered
-inference: Zrnic & Candès, ICML 2024, arXiv:2403.03208; its power tuning: Angelopoulos, Duchi &
-Zrnic, arXiv:2311.01453).
+A strategy asks mostly hard items, so the share of wrong predictions among the asked items is not an
+estimate of the error on the pool: it is off by tens of points. Here each label gets a weight that
+corrects for its draw (LURE: Farquhar, Gal & Rainforth, ICLR 2021, arXiv:2101.11665). Its error is
+that of the current model fitted without it (leave-one-out). The model's own opinion of the whole
+pool serves as a control variate (prediction-powered inference: Zrnic & Candès, ICML 2024,
+arXiv:2403.03208; its power tuning: Angelopoulos, Duchi & Zrnic, arXiv:2311.01453).
 """
 
 from __future__ import annotations
@@ -21,15 +20,13 @@ Array = NDArray[np.float64]
 LEAST_N_EFF = 8.0
 NORMAL_QUANTILE = 1.6449  # the 95 % quantile of the normal distribution
 TUNING_PRIOR = 10.0  # pseudo-labels behind a control variate's coefficient of 1
-OPINION_LABELS = 10.0  # labels that the model's own expectation is worth
+OPINION_LABELS = 10.0  # the weight, in labels, of the model's own expectation
 VARIANCE_PRIOR = 20.0  # pseudo-labels behind the variance that the model's doubt leaves unexplained
 MIN_UNEXPLAINED = 0.3  # of p (1 − p), at least
-FIRST_LABEL_BIAS = (
-    0.05  # of the leave-one-out error of the first label that its later neighbours would mend
-)
-CORRECTION_DEVIATION = (
-    0.5  # of what the corrections by rules of thumb take off, as its standard error
-)
+FIRST_LABEL_BIAS = 0.05
+"""The share of the first label's leave-one-out error that its later neighbours would remove."""
+CORRECTION_DEVIATION = 0.5
+"""The standard error of the corrections by rules of thumb, as a share of the correction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,25 +46,25 @@ class ErrorEstimate:
     low: float
     high: float
     n_eff: float
-    """Effective number of labels behind it; below 8 it is not worth showing."""
+    """The effective number of labels behind the estimate; below 8 it is not shown."""
     labels: int
-    """Labels drawn with a known probability."""
+    """The number of labels drawn with a known probability."""
     shares: tuple[Interval, ...] = ()
     """Each class's share of the whole pool."""
 
     @property
     def shown(self) -> bool:
-        """Whether it rests on enough labels to be shown."""
+        """True if the estimate rests on enough labels to be shown."""
         return self.n_eff >= LEAST_N_EFF
 
 
 @dataclass(frozen=True, slots=True)
 class DrawnLabels:
-    """The labels so far, as they were drawn.
+    """The labels so far, with their draws.
 
-    proba (n, C): out-of-sample probabilities; fitted (n, C): those of the model that knows all
-    labels; y (n,); q (n,) probability of the draw, NaN where it was not random; pool (n,) rows
-    that it was drawn from.
+    proba (n, C): out-of-sample probabilities; fitted (n, C): probabilities of the model fitted on
+    all labels; y (n,): classes; q (n,): probability of the draw, NaN if it was not random;
+    pool (n,): number of rows that it was drawn from.
     """
 
     proba: Array
@@ -76,7 +73,7 @@ class DrawnLabels:
     q: Array
     pool: NDArray[np.int64]
     calibrated: bool = True
-    """Whether the probabilities were calibrated on out-of-sample scores, as the ridge's are."""
+    """True if the probabilities were calibrated on out-of-sample scores, as the ridge's are."""
 
     @property
     def random(self) -> NDArray[np.bool_]:
@@ -86,14 +83,14 @@ class DrawnLabels:
 
 @dataclass(frozen=True, slots=True)
 class Unlabelled:
-    """The model's probabilities (m, C) for a scan of the unlabelled rows, of which `size` exist."""
+    """The model's probabilities (m, C) for a scan of the `size` unlabelled rows."""
 
     proba: NDArray[np.floating]
     size: int
 
 
 def lure_weights(q: Array, pool: NDArray[np.int64], rest: int) -> Array:
-    """Weights (n,), adding up to 1, of labels drawn with q (n,) out of pool (n,) rows.
+    """Return weights (n,), adding up to 1, of labels drawn with q (n,) out of pool (n,) rows.
 
     v = 1 + rest/(pool − 1) · (1/(pool · q) − 1), with `rest` rows still unlabelled: with
     pool = N − m + 1 and rest = N − M this is LURE. Clipped at 0 and self-normalised.
@@ -105,18 +102,19 @@ def lure_weights(q: Array, pool: NDArray[np.int64], rest: int) -> Array:
 
 
 def estimate_error(drawn: DrawnLabels, rest: Unlabelled) -> ErrorEstimate | None:
-    """The error and the class shares of all rows; None without a label of known q."""
+    """Estimate the error and the class shares of all rows; None without a label of known q."""
     random = drawn.random
     if not random.any() or rest.size == 0:
         return None
     weights = lure_weights(drawn.q[random], drawn.pool[random], rest.size)
     wrong = (drawn.proba.argmax(axis=1) != drawn.y).astype(float)
     known = (drawn.fitted.argmax(axis=1) != drawn.y).astype(float)
-    worth, mended = OPINION_LABELS if drawn.calibrated else 0.0, _debias_leave_one_out(wrong, known)
+    worth = OPINION_LABELS if drawn.calibrated else 0.0
+    corrected = _debias_leave_one_out(wrong, known)
     doubt = _Variate(1 - drawn.proba.max(axis=1), 1 - rest.proba.max(axis=1).astype(float), worth)
     error = _correct_interval(
-        _combine_estimates(mended, doubt, weights, random, rest.size),
-        float(weights @ (wrong - mended)[random]),
+        _combine_estimates(corrected, doubt, weights, random, rest.size),
+        float(weights @ (wrong - corrected)[random]),
         _estimate_pessimism(wrong, known, rest.size),
     )
     shares = tuple(
@@ -134,9 +132,9 @@ def estimate_error(drawn: DrawnLabels, rest: Unlabelled) -> ErrorEstimate | None
 
 
 def estimate_precision(drawn: DrawnLabels, rest: Unlabelled, c: int) -> Interval | None:
-    """Of the unlabelled rows that the model takes for class c, the share that is of class c.
+    """Estimate the share of class c among the unlabelled rows that the model takes for class c.
 
-    None while there is no such row, or no randomly drawn label among those taken for c.
+    None while there is no such row, or no randomly drawn label that the model takes for class c.
     """
     called, among = drawn.proba.argmax(axis=1) == c, rest.proba.argmax(axis=1) == c
     chosen = called & drawn.random
@@ -151,37 +149,37 @@ def estimate_precision(drawn: DrawnLabels, rest: Unlabelled, c: int) -> Interval
 
 
 def _debias_leave_one_out(wrong: Array, known: Array) -> Array:
-    """Errors (n,) of leave-one-out, those of early labels a little mended.
+    """Return the leave-one-out errors (n,), those of early labels lowered a little.
 
-    Every label keeps the strategy from asking its neighbours, and so the more labels came after
-    it, the more its leave-one-out error overstates that of a new image of its kind. In 14
-    sessions on CIFAR-10 with 200 labels the last 40, weighted, had an error of 0.39, the first
-    40 of 0.51; the true one was 0.41. `known` (n,) are the errors of the model that knows the
-    labels.
+    Every label keeps the strategy from asking its neighbours. So the more labels came after a
+    label, the more its leave-one-out error overstates that of a new image of its kind. In 14
+    sessions on CIFAR-10 with 200 labels the weighted error was 0.39 for the last 40 labels and
+    0.51 for the first 40; the true error was 0.41. `known` (n,): the errors of the model that
+    was fitted on the labels.
     """
     after = 1 - np.arange(1, len(wrong) + 1) / len(wrong)
     return np.asarray(wrong - FIRST_LABEL_BIAS * after * np.maximum(wrong - known, 0))
 
 
 def _estimate_pessimism(wrong: Array, known: Array, rest: int) -> float:
-    """How much leave-one-out overstates the error on the labelled rows themselves.
+    """Return how much leave-one-out overstates the error on the labelled rows themselves.
 
-    By the part of the pool that they are, they count with 0.632 of their leave-one-out error
-    and 0.368 of the error of the model that knows them (the shares of Efron's .632 estimator,
-    JASA 1983): the others of their kind were mostly asked, too, or are near. It matters where a
-    large part of a small pool is labelled.
+    The labelled rows count, by their share of the pool, with 0.632 of their leave-one-out error
+    and 0.368 of the error of the model fitted on them (the shares of Efron's .632 estimator,
+    JASA 1983): most rows of their kind were asked, too, or are near. This matters if a large
+    part of a small pool is labelled.
     """
     share = len(wrong) / (len(wrong) + rest)
     return float(0.368 * share * max(wrong.mean() - known.mean(), 0))
 
 
-def _correct_interval(interval: Interval, mended: float, pessimism: float) -> Interval:
-    """Less by `pessimism`, and as much wider as rules of thumb are unsure.
+def _correct_interval(interval: Interval, lowered: float, pessimism: float) -> Interval:
+    """Lower an interval by `pessimism`, and widen it by the uncertainty of the corrections.
 
-    `mended` is what the interval is less by already. Nobody knows the standard error of such
-    rules; half of what they take off stands for it.
+    `lowered` is the correction that the interval already holds. The standard error of these rules
+    of thumb is unknown; half of their correction stands for it.
     """
-    unsure = NORMAL_QUANTILE * CORRECTION_DEVIATION * (mended + pessimism)
+    unsure = NORMAL_QUANTILE * CORRECTION_DEVIATION * (lowered + pessimism)
     value, low, high = _interval_ends(interval)
     ends = (value, value - np.hypot(value - low, unsure), value + np.hypot(high - value, unsure))
     return Interval(*(float(np.clip(end - pessimism, 0, 1)) for end in ends))
@@ -193,22 +191,23 @@ def _interval_ends(interval: Interval) -> tuple[float, float, float]:
 
 @dataclass(frozen=True, slots=True)
 class _Variate:
-    """What the model expects of each label (n,) and of the scanned unlabelled rows (m,)."""
+    """The model's expectation for each label (n,) and for the scanned unlabelled rows (m,)."""
 
     labelled: Array
     unlabelled: Array
     worth: float
-    """Labels that what it expects of the whole pool counts as."""
+    """The weight, in labels, of the expectation for the whole pool."""
 
 
 def _combine_estimates(
     value: Array, variate: _Variate, weights: Array, random: NDArray[np.bool_], rest: int
 ) -> Interval:
-    """The mean of `value` over all rows.
+    """Estimate the mean of `value` over all rows.
 
-    The rows labelled without a known q are a part of the pool that is known; the others are
-    estimated by the weighted mean of the randomly drawn ones, corrected by how much the model
-    expects of those against all. What a calibrated model expects of all counts as 10 labels more.
+    Rows labelled without a known q are a known part of the pool. The others are estimated by the
+    weighted mean of the randomly drawn rows, corrected by the difference between the model's
+    expectation for them and for all rows. A calibrated model's expectation for all rows counts as
+    10 more labels.
     """
     e, f = value[random], variate.labelled[random]
     mean_f = (f.sum() + rest * variate.unlabelled.mean()) / (len(f) + rest)
@@ -230,7 +229,7 @@ def _combine_estimates(
 def _tuning_coefficient(
     e: Array, f: Array, weights: Array, n_eff: float, pool_variance: float
 ) -> float:
-    """The control variate's coefficient: weighted regression of e on f, shrunk towards 1."""
+    """Return the control variate's coefficient: the regression of e on f, shrunk towards 1."""
     de, df = e - weights @ e, f - weights @ f
     above = n_eff * (weights @ (de * df)) + TUNING_PRIOR * pool_variance
     below = n_eff * (weights @ df**2) + TUNING_PRIOR * pool_variance
@@ -238,16 +237,16 @@ def _tuning_coefficient(
 
 
 def _unexplained_variance(p: float, tuning: float, explained: float) -> float:
-    """The variance of e − tuning · f where f is the calibrated probability of e, p its mean.
+    """Return the variance of e − tuning · f, with f the calibrated probability of e and p its mean.
 
-    By the law of total variance p (1 − p) is that of f and what f leaves open.
+    By the law of total variance p (1 − p) is the variance of f plus what f leaves unexplained.
     """
     whole = p * (1 - p)
     return max(whole - (2 - tuning) * tuning * explained, MIN_UNEXPLAINED * whole)
 
 
 def share_interval(value: float, variance: float, n: float, seen: float) -> Interval:
-    """90 % interval of a share that n labels, each of this variance, stand behind.
+    """Return the 90 % interval of a share that rests on n labels of this variance.
 
     The quantiles of the beta distribution of that mean and variance, widened as Student's t
     with seen − 1 degrees is wider than the normal distribution. Unlike a normal interval on any
@@ -264,7 +263,7 @@ def share_interval(value: float, variance: float, n: float, seen: float) -> Inte
 
 
 def _join_known(interval: Interval, known: Array, others: int) -> Interval:
-    """An estimate for `others` rows, joined with rows whose value is known."""
+    """Join an estimate for `others` rows with rows whose value is known."""
     share, mean = len(known) / (len(known) + others), known.mean() if len(known) else 0.0
     value, low, high = (
         float(share * mean + (1 - share) * part) for part in _interval_ends(interval)

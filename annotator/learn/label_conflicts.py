@@ -1,4 +1,4 @@
-"""Labels that contradict their neighbours: most of those nearest confidently differ."""
+"""Labels that contradict their neighbours: most of the nearest labels confidently differ."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ from annotator.learn.rows import Rows, one_thread
 
 NEAREST_LABELLED = 5
 MIN_VOTES = 4
-"""So many of the K nearest must contradict a label."""
+"""The number of the K nearest that must contradict a label."""
 CONFIDENT_PROBABILITY = 0.5
-"""A neighbour speaks where the model, without its label, gives that label at least this."""
+"""The least probability of a neighbour's label, by the model without that label, that counts."""
 _AT_ONCE = 512
 
 
 class NearestLabelled(NamedTuple):
-    """The K nearest labelled items of some of the n labelled items, themselves left out."""
+    """The K nearest labelled items of some of the n labelled items, each item itself left out."""
 
     rows: Rows
-    """(m, K) places among the n, nearest first; K is less where fewer are labelled."""
+    """(m, K) places among the n, nearest first; K is smaller if fewer are labelled."""
     cosines: NDArray[np.float32]
     """(m, K)."""
 
 
 class Contradiction(NamedTuple):
-    """A label that stands alone."""
+    """A label that its neighbours contradict."""
 
     row: int
-    """Of the features."""
+    """The feature row."""
     label: int
     """The class that was given."""
     other: int
     """The class that most of its neighbours have."""
     votes: int
-    """How many have it."""
+    """The number of neighbours that have it."""
 
 
 def find_nearest_labelled(X: NDArray[np.float32], queried: Rows) -> NearestLabelled:
-    """Of the unit rows X (n, d), the nearest of each of `which` (m,)."""
+    """Find the nearest of the unit rows X (n, d) for each of the rows `queried` (m,)."""
     n, k = len(X), max(0, min(NEAREST_LABELLED, len(X) - 1))
     rows, cosines = np.zeros((len(queried), k), np.int64), np.zeros((len(queried), k), np.float32)
     for start in range(0, len(queried) if k else 0, _AT_ONCE):
@@ -58,17 +58,17 @@ def find_nearest_labelled(X: NDArray[np.float32], queried: Rows) -> NearestLabel
 
 
 def count_opposing(y: Rows, proba: NDArray[np.floating], queried: Rows, near: Rows) -> Rows:
-    """(m,) how many of the nearest (m, K) of `which` (m,) confidently have another class.
+    """Count (m,) the nearest (m, K) of the rows `queried` (m,) that confidently have another class.
 
-    y (n,) and proba (n, C), each row without its own label, are of all n labelled items.
+    y (n,) and proba (n, C), by the model without each row's own label, are of all n labelled items.
     """
     sure = proba[np.arange(len(y)), y] >= CONFIDENT_PROBABILITY
     return np.asarray(((y[near] != y[queried][:, None]) & sure[near]).sum(axis=1))
 
 
 def find_contradictions(snapshot: Snapshot, ranking: Ranking, new: Rows) -> list[Contradiction]:
-    """Those among the `new` (m,) labels, as places in the snapshot's rows; none where the estimator
-    has no leave-one-out of its own."""
+    """Return the contradictions among the `new` (m,) labels, given as places in the snapshot's
+    rows; none if the estimator has no leave-one-out of its own."""
     model = ranking.model
     if not isinstance(model, FittedModel) or ranking.warm is None or not len(new):
         return []

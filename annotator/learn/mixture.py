@@ -4,19 +4,18 @@ A few first labels cover the pool (MaxHerding). Afterwards each row is drawn fro
 
     q(i) = 0.10 / N + 0.40 · u_i⁴ / Σ u⁴ + 0.50 · [i = g]
 
-where u = 1 − (p₁ − p₂) is the margin uncertainty and g is by turns the row of most uncertain
-coverage (UHerding) and the most uncertain row. In search of a class the parts are 0.10, 0.20 and
-0.70, and g is by turns the most uncertain row, the row most likely to be of the class (twice,
-where one asked for the search), and the most novel one, farthest from all that were asked: a
-rare class often has kinds of which the model knows none and is sure that they are something
-else. A class that is rare among the labels is searched for without being asked; while a class
-has no label yet, novel rows have a turn, too.
+with the margin uncertainty u = 1 − (p₁ − p₂); g is by turns the row of most uncertain coverage
+(UHerding) and the most uncertain row. In the search for a class the parts are 0.10, 0.20 and 0.70,
+and g is by turns the most uncertain row, the row most likely to be of the class (twice, if the
+annotator asked for the search), and the most novel row, the farthest from all asked rows: a rare
+class often has kinds that the model has never seen and confidently takes for something else. A
+class that is rare among the labels is searched for unasked. While a class has no label yet, novel
+rows have a turn, too.
 
 Because every row has a known q > 0, the labels also estimate the model's error without bias
-(see honest.py), and the 10 % drawn uniformly ("audits") keep the model from never looking
-where it is wrongly sure. Sampling in proportion
-to a power of the score instead of always taking the largest: Kirsch et al., TMLR 2023,
-arXiv:2106.12059.
+(see error_estimate.py). The 10 % drawn uniformly ("audits") also reach rows where the model is
+wrongly sure. To sample in proportion to a power of the score, instead of always taking the
+largest: Kirsch et al., TMLR 2023, arXiv:2106.12059.
 """
 
 from __future__ import annotations
@@ -32,26 +31,24 @@ from annotator.learn.rows import Rows
 from annotator.learn.stopping import rare_class
 from annotator.learn.strategies import Pick, Utilities, largest_utilities, margin_scores
 
-MIN_UNCERTAINTY = (
-    1e-6  # the least uncertainty counted, so that a sure model still gives every row a q
-)
-WARM_CANDIDATES = 250  # uncertain rows, and as many random ones, that UHerding chooses among
+MIN_UNCERTAINTY = 1e-6  # the least uncertainty, so that a sure model still gives every row a q
+WARM_CANDIDATES = 250  # UHerding chooses among this many uncertain and as many random rows
 COLD_CANDIDATES = 500
 USUAL_TURNS = ("herding", "margin")
 HUNT_TURNS = ("margin", "find", "novel")
-FIND_TURNS = ("find", "margin", "find", "novel")  # where one asked for the search
-NOVEL_DISTANCE = 1e-5  # squared distance beyond which a row is not one that was asked
-HUNT_LABELS = 100  # labels up to which a class without any is looked for
+FIND_TURNS = ("find", "margin", "find", "novel")  # if the annotator asked for the search
+NOVEL_DISTANCE = 1e-5  # the least squared distance of a novel row to all asked rows
+HUNT_LABELS = 100  # the labels up to which a class without labels is searched for
 
 
 @dataclass(frozen=True, slots=True)
 class HerdingMix:
-    """The mixture: what is left by `audits` and `spread` goes to the greedy part."""
+    """The mixture strategy; the greedy part gets what `audits` and `spread` leave."""
 
     audits: float = 0.10
     spread: float = 0.40
     hunting: float = 0.20
-    """What `spread` is in search of a class."""
+    """The value of `spread` in the search for a class."""
 
     def __call__(self, pool: Pool, want: int) -> list[Pick]:
         draw = _Draw(self, pool, want)
@@ -59,22 +56,22 @@ class HerdingMix:
 
 
 def cold_start_size(classes: int) -> int:
-    """How many labels the cold start takes."""
+    """Return the number of labels of the cold start."""
     return max(10, 2 * classes)
 
 
 def margin_uncertainty(proba: NDArray[np.floating]) -> NDArray[np.float32]:
-    """u (m,) of probabilities (m, C), never zero."""
+    """Return u (m,) of probabilities (m, C), never zero."""
     return np.maximum(margin_scores(proba), MIN_UNCERTAINTY).astype(np.float32, copy=False)
 
 
 def drawing_weights(proba: NDArray[np.floating]) -> NDArray[np.float32]:
-    """u⁴ (m,) of probabilities (m, C)."""
+    """Return u⁴ (m,) of probabilities (m, C)."""
     return np.square(np.square(margin_uncertainty(proba)))
 
 
 class _Draw:
-    """Draws one row after another, without replacement."""
+    """A sequence of draws of one step, without replacement."""
 
     def __init__(self, mix: HerdingMix, pool: Pool, want: int) -> None:
         self.pool, self.open, self.rng = pool, pool.open, pool.rng
@@ -120,7 +117,7 @@ class _Draw:
         if row < 0:
             row, component = self._choose(name, candidates), name
             greedy = row
-        elif row in candidates:  # only then could the greedy part have chosen it, too
+        elif row in candidates:  # only then the greedy part could have chosen it, too
             greedy = self._choose(name, candidates)
         q = self.audits / self.open.size + self.spread * self.open.share(row)
         if row == greedy:
@@ -128,7 +125,7 @@ class _Draw:
         return row, q, component
 
     def _draw(self) -> tuple[int, str]:
-        """A row of one of the two random parts, or -1 where the greedy part's turn has come."""
+        """Draw a row of one of the two random parts, or -1 if the greedy part is drawn."""
         part = self.rng.random()
         if part < self.audits:
             return int(self.open.uniform(self.rng, 1)[0]), "audit"
@@ -137,7 +134,7 @@ class _Draw:
         return -1, ""
 
     def _turn(self, asked: int) -> tuple[str, Rows]:
-        """Whose turn it is in the greedy part, and among which rows it chooses."""
+        """Return the name of the rule whose turn it is in the greedy part, and its candidates."""
         turns = self._turns(asked)
         name = turns[asked % len(turns)]
         if name == "margin":
@@ -158,7 +155,7 @@ class _Draw:
         if len(self.likely) and found > 1:
             return HUNT_TURNS if self.pool.find is None else FIND_TURNS
         if found < 2 and len(self.pool.counts) > 1:
-            return ("novel", "herding")  # the model cannot tell anything yet
+            return ("novel", "herding")  # the model cannot predict anything yet
         return (
             (*USUAL_TURNS, "novel")
             if found < len(self.pool.counts) and asked < HUNT_LABELS
@@ -166,7 +163,7 @@ class _Draw:
         )
 
     def _novel(self) -> Rows:
-        """Of the reference rows, the one farthest from all that were asked; none if all were."""
+        """Return the reference row farthest from all asked rows; empty if all were asked."""
         covered = self._covered()
         nearest = np.where(self.open.mask[covered.rows], covered.nearest, 0)
         place = int(nearest.argmax())
@@ -181,14 +178,14 @@ class _Draw:
 
 
 class _HerdingPart:
-    """UHerding among fixed candidates: the kernel is computed once, when first asked for."""
+    """UHerding among fixed candidates; the kernel is computed once, at its first use."""
 
     def __init__(self, pool: Pool, coverage: Coverage, rows: Rows) -> None:
         self.pool, self.coverage, self.rows = pool, coverage, rows
         self.kernel: NDArray[np.float32] | None = None
 
     def gains(self, covered: Coverage) -> NDArray[np.float32]:
-        """Uncertain coverage (m,) that each candidate would add."""
+        """Return the uncertain coverage (m,) that each candidate would add."""
         if self.kernel is None:
             n = len(self.pool.labelled) // 10 * 10
             known = self.pool.unit.take(self.pool.labelled[:n])

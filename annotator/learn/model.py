@@ -1,4 +1,4 @@
-"""Estimators by name, and a fitted one serving every class of the project."""
+"""Estimators by name, and fitted models that predict every class of the project."""
 
 from __future__ import annotations
 
@@ -18,38 +18,46 @@ FOLDS = 5
 
 
 class Estimator(Protocol):
-    """What `learn` asks of a classifier; every scikit-learn classifier has it.
+    """A classifier that `learn` can use; every scikit-learn classifier is one.
 
-    Rows are unit vectors; y holds class indices. One that also has `loo_proba()` -> (n, C)
-    spares the cross-validation of the error estimate.
+    Rows are unit vectors; y holds class indices. If it also has `loo_proba()` -> (n, C), the
+    error estimate needs no cross-validation.
     """
 
     classes_: NDArray[np.int64]
+    """The classes seen by `fit`: the columns of `predict_proba`."""
 
-    def fit(self, X: NDArray[Any], y: NDArray[np.int64]) -> Any: ...
+    def fit(self, X: NDArray[Any], y: NDArray[np.int64]) -> Any:
+        """Learn from unit rows X (n, d) and y (n,)."""
+        ...
 
-    def predict_proba(self, X: NDArray[Any]) -> NDArray[Any]: ...
+    def predict_proba(self, X: NDArray[Any]) -> NDArray[Any]:
+        """Return probabilities (m, classes seen) of unit rows X (m, d)."""
+        ...
 
 
 ESTIMATORS: dict[str, Callable[[int], Any]] = {"ridge": RidgeLOO, "logistic": Logistic}
-"""Name -> a function from the number of classes to a new, unfitted Estimator."""
+"""Name to a function from the number of classes to a new, unfitted Estimator."""
 
 
 def load_estimator(name: str) -> Callable[[int], Any]:
-    """One of ESTIMATORS, or any class by its place (see foreign.py). Raises ProjectError."""
+    """Return one of ESTIMATORS, or a custom class by its path (see custom_estimators.py).
+
+    Raises `ProjectError` for an unknown name and for a class that does not load.
+    """
     if name in ESTIMATORS:
         return ESTIMATORS[name]
     if ":" in name:
         return load_custom_estimator(name)
     known = ", ".join(sorted(ESTIMATORS))
     raise ProjectError(
-        f"unknown estimator {name!r}; known: {known}, or any class with fit and predict_proba as "
-        "module:Class or file.py:Class"
+        f"Unknown estimator {name!r}. Known: {known}. Write a class with fit and predict_proba "
+        "as module:Class or file.py:Class."
     )
 
 
 def versioned_model_name(estimator: str, version: int) -> str:
-    """What the log and exports call a model; of a class in a file only the file's own name."""
+    """Return the name of a model in the log and in exports: "ridge@128", "own.py:Mine@128"."""
     return f"{estimator.rpartition('/')[2]}@{version}"
 
 
@@ -58,19 +66,19 @@ class Model(Protocol):
 
     @property
     def name(self) -> str:
-        """The estimator and the version of the labels that it knows: "ridge@128"."""
+        """The estimator and the version of its labels: "ridge@128"."""
 
     def predict_proba(self, X: NDArray[Any]) -> NDArray[np.float64]:
-        """Probabilities (m, C) for feature rows (m, d) as stored, of any length.
+        """Return probabilities (m, C) for feature rows (m, d) as stored, of any length.
 
-        C counts all classes of the project; one without labels has a small probability.
-        Raises FeatureError for a row that is zero or not finite.
+        C counts all classes of the project; a class without labels has a small probability.
+        Raises `FeatureError` for a row that is zero or not finite.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class FittedModel:
-    """A Model: an estimator fitted on n labelled rows of a project with C classes."""
+    """An estimator fitted on n labelled rows of a project with C classes: a `Model`."""
 
     name: str
     estimator: Estimator
@@ -79,20 +87,21 @@ class FittedModel:
 
     @property
     def calibrated(self) -> bool:
-        """Whether the estimator has leave-one-out of its own, and so is calibrated by it."""
+        """True if the estimator has leave-one-out of its own, and so is calibrated by it."""
         return hasattr(self.estimator, "loo_proba")
 
     def predict_proba(self, X: NDArray[Any]) -> NDArray[np.float64]:
+        """Return probabilities (m, C) for feature rows (m, d) of any length."""
         return self.unit_proba(normalize_rows(np.atleast_2d(X))).astype(float)
 
     def unit_proba(self, X: NDArray[Any]) -> NDArray[Any]:
-        """Probabilities (m, C) of unit rows (m, d)."""
+        """Return probabilities (m, C) of unit rows (m, d)."""
         return expand_classes(
             self.estimator.predict_proba(X), self.estimator.classes_, self.n, self.C
         )
 
     def pool_proba(self, rows: UnitRows, which: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Probabilities (m, C) of matrix rows `which` (m,), in pieces of bounded size."""
+        """Return probabilities (m, C) of matrix rows `which` (m,), in pieces of bounded size."""
         dense = rows.dense(which)
         if dense is None or len(which) < len(dense) / 2:
             parts = (X for _, X in rows.chunks(which))
@@ -130,7 +139,7 @@ def fit_model(
 
 
 def expand_classes(proba: NDArray[Any], seen: NDArray[np.int64], n: int, C: int) -> NDArray[Any]:
-    """Columns (m, C) for all classes: those never labelled share a floor of 1/(n + C) each."""
+    """Return columns (m, C) for all classes; a class without labels gets 1/(n + C)."""
     if len(seen) == C:
         return proba
     floor = 1 / (n + C)
@@ -140,10 +149,10 @@ def expand_classes(proba: NDArray[Any], seen: NDArray[np.int64], n: int, C: int)
 
 
 def out_of_sample_proba(model: FittedModel, X: NDArray[Any], y: NDArray[np.int64]) -> NDArray[Any]:
-    """Probabilities (n, C) for each labelled row, without its own label.
+    """Return probabilities (n, C) for each labelled row by a fit without its own label.
 
-    Exact leave-one-out where the estimator has it, else 5-fold cross-validation (by turns
-    in the order of labelling).
+    They come from exact leave-one-out if the estimator has it, else from 5-fold cross-validation
+    (folds by turns in the order of labelling).
     """
     loo = getattr(model.estimator, "loo_proba", None)
     if loo is not None:

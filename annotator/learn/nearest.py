@@ -1,8 +1,8 @@
 """The nearest rows of a features matrix by cosine: exact, in one pass over the mapped file.
 
-A million rows of half precision are read at the speed of memory: numpy has no product of half
-floats, and its conversion of them is slow, so their bits are moved to where single floats have
-theirs, which three vector instructions do, exactly.
+A million rows of half precision are read at the speed of memory. numpy has no product of half
+floats, and its conversion of them is slow. So three vector instructions shift their bits to the
+places of the bits of single floats; the result is exact.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ Scores = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 _PIECE = 1 << 18
-"""Numbers converted at once: what a processor's own cache holds."""
+"""The count of numbers converted at once: as many as a processor's own cache holds."""
 _THREADS = 8
 _SHIFT = 13
 _SIGN_AND_VALUE = np.array(0x8FFFE000, np.uint32).view(np.int32)[()]
-_EXPONENT = np.int16(0x7C00)  # all ones in what is infinite or no number
-# Half floats moved so have exponents that are 112 too low. The query is scaled up by 2^100, so
-# that no product is too small for a float, and the result by what is left.
+_EXPONENT = np.int16(0x7C00)  # all ones in infinity and NaN
+# The shifted half floats have exponents that are 112 too low. The query is scaled up by 2^100, so
+# that no product is too small for a float, and the result by the remaining 2^12.
 _UP, _REST = np.float32(2.0**100), np.float32(2.0**12)
 
 
@@ -42,18 +42,18 @@ class NearestRows(NamedTuple):
 class CosineIndex:
     """Cosines with every row of a matrix (N, d) of any float type, mapped or not.
 
-    The lengths of the rows are found in the first pass and kept (4 bytes a row). Rows of zeros
-    or of anything but numbers never count as near.
+    The lengths of the rows are computed in the first pass and kept (4 bytes a row). Rows that are
+    zero or not finite never count as near.
     """
 
     def __init__(self, matrix: NDArray[Any], *, grows: bool = False) -> None:
-        """`grows` says that rows may still change: then no length is kept."""
+        """Index a matrix; with `grows` rows may still change, so no length is kept."""
         self.matrix, self._grows = matrix, grows
         self._lengths: Scores | None = None
         self._odd = np.zeros(0, np.int64)
 
     def scores(self, query: NDArray[Any]) -> Scores:
-        """(N,) cosines of the rows with `query` (d,); -inf for rows that have none."""
+        """Return the cosines (N,) of the rows with `query` (d,); -inf for rows without one."""
         unit = np.asarray(query, np.float32)
         unit = unit / np.sqrt(unit @ unit)
         found = np.empty(len(self.matrix), np.float32)
@@ -75,7 +75,7 @@ class CosineIndex:
         return found
 
     def best(self, query: NDArray[Any], n: int, among: Mask | None = None) -> NearestRows:
-        """The `n` rows nearest to `query` (d,); only those `among` (N,), where it is given."""
+        """Return the `n` rows nearest to `query` (d,), if `among` (N,) is given only of these."""
         scores = self.scores(query)
         if among is not None:
             scores[~among] = -np.inf
@@ -83,7 +83,7 @@ class CosineIndex:
 
 
 def top_rows(scores: Scores, n: int) -> NearestRows:
-    """The `n` highest of `scores` (N,), those of -inf left out; equal ones by their row."""
+    """Return the `n` highest of `scores` (N,) without those of -inf; row order breaks ties."""
     n = min(n, len(scores))
     if n <= 0:
         return NearestRows(np.zeros(0, np.int64), np.zeros(0, np.float32))
@@ -96,7 +96,7 @@ def top_rows(scores: Scores, n: int) -> NearestRows:
 def _score_part(
     matrix: NDArray[Any], query: Scores, part: slice, found: Scores, lengths: Scores, fresh: bool
 ) -> None:
-    """Cosines with the rows of `part`; their lengths, too, where they are not known yet."""
+    """Compute the cosines with the rows of `part`, and with `fresh` also the rows' lengths."""
     step = max(1, _PIECE // max(1, matrix.shape[1]))
     half = matrix.dtype == np.float16
     source = matrix.view(np.int16) if half else matrix
@@ -114,7 +114,7 @@ def _score_part(
             np.dot(values, scaled, out=found[start:stop])
         if fresh:
             lengths[start:stop] = _row_lengths(values, _UP if half else np.float32(1)) * rest
-            if half:  # moved, the infinite ones look like numbers
+            if half:  # shifted, infinite values look like numbers
                 odd = (source[start:stop] & _EXPONENT) == _EXPONENT
                 lengths[start:stop][odd.any(axis=1)] = np.nan
     with np.errstate(all="ignore"):

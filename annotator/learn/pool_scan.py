@@ -1,10 +1,10 @@
-"""Scoring the pool: all of it while it is small, a part of it and by turns where it is large.
+"""Scoring of the pool: a small pool as a whole, a large one part by part.
 
-A pool whose unit rows fit in memory is scored anew for every label. Of a larger one, each label
+A pool whose unit rows fit in memory is scored anew for every label. In a larger pool each label
 scores a fixed random sample (for the error estimate), the rows that looked most uncertain when
-last scored, and the next one of many pieces of the pool; so the time per label does not depend
-on the size of the pool. The drawing weights of the other rows are then some labels old, which
-costs no honesty: a draw needs known probabilities, not the newest.
+last scored, and the next one of many pieces of the pool. So the time per label does not depend
+on the size of the pool. The drawing weights of the other rows are then some labels old. The error
+estimate stays unbiased: a draw needs known probabilities, not the newest.
 """
 
 from __future__ import annotations
@@ -26,21 +26,25 @@ Mask = NDArray[np.bool_]
 
 
 class Scan(NamedTuple):
-    """What the model says: `sampled` of the `rows` come first and are a uniform sample."""
+    """The scored rows of a pool and the model's probabilities for them."""
 
     rows: Rows
+    """(m,) scored rows; the first `sampled` are a uniform sample."""
     proba: NDArray[np.floating]
+    """(m, C)."""
     sampled: int
+    """The number of rows of the uniform sample."""
     open: OpenRows
+    """All open rows, with their drawing weights."""
 
 
 def uniform_proba(n: int, C: int) -> NDArray[np.float32]:
-    """Probabilities (n, C) before the first label."""
+    """Return the probabilities (n, C) of before the first label."""
     return np.full((n, C), 1 / C, dtype=np.float32)
 
 
 def scan_whole_pool(unit_rows: UnitRows, model: FittedModel | None, C: int, mask: Mask) -> Scan:
-    """All open rows, in order; `mask` (N,) tells them."""
+    """Score all open rows, in order; `mask` (N,) is True for open rows."""
     rows = np.flatnonzero(mask)
     proba = model.pool_proba(unit_rows, rows) if model else uniform_proba(len(rows), C)
     weights = np.zeros(len(mask), dtype=np.float32)
@@ -70,7 +74,7 @@ class IncrementalScan:
         self.turn = 0
 
     def is_outgrown(self, available: Mask) -> bool:
-        """Whether so many rows have come or gone that the sample no longer stands for them."""
+        """Return whether too many rows came or went for the sample to represent the pool."""
         now = int(available.sum())
         return not 0.8 * now <= self.ready <= now or len(available) != len(self.mask)
 
@@ -79,7 +83,7 @@ class IncrementalScan:
     ) -> Scan:
         """Score the sample, the uncertain rows and the next piece.
 
-        available (N,) tells rows with features, mask (N,) those of them that are open.
+        available (N,): True for rows with features; mask (N,): True for those that are open.
         """
         self.available = available
         self._follow(mask)
@@ -99,7 +103,7 @@ class IncrementalScan:
         return OpenRows(self.mask, self.weights, self.sums)
 
     def _follow(self, mask: Mask) -> None:
-        """Take over which rows are open."""
+        """Take over a new mask of open rows."""
         changed = np.flatnonzero(mask != self.mask)
         self.mask = mask
         self.weights[changed] = np.where(mask[changed], self.scored[changed], 0)

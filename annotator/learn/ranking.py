@@ -1,7 +1,7 @@
-"""One step of learning: labels so far in, the next rows to ask and a model out.
+"""One step of learning: it takes the labels so far, and returns a model and the next rows to ask.
 
-`learn` is pure: the same snapshot and seed give the same ranking. It never looks at a clock
-except to say how long it took.
+`learn` is pure: the same snapshot and seed give the same ranking. It reads a clock only to report
+how long it took.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ MAX_REBUILT = 1000  # labels
 
 @dataclass(frozen=True)
 class ReusableState:
-    """What the next `learn` may reuse."""
+    """Results that the next `learn` may reuse to save time."""
 
     unit: UnitRows
     estimator: Any
@@ -58,22 +58,22 @@ class ReusableState:
 
 @dataclass(frozen=True)
 class Ranking:
-    """What to ask next, and what was learnt."""
+    """The next rows to ask, the model, and the estimate of its error."""
 
     version: int
     picks: tuple[Pick, ...]
-    """At most `want`, in the order to ask; empty only where no row is open."""
+    """At most `want`, in the order to ask; empty only if no row is open."""
     model: Model | None
     """None before the first label of a row with features."""
     classes: tuple[str, ...]
     estimate: ErrorEstimate | None
-    """Of the whole pool; None without labels that were drawn with a known probability."""
+    """The error on the whole pool; None without labels drawn with a known probability."""
     precision: Interval | None
-    """Of the class searched for, or of a rare one: its share of what the model takes for it."""
+    """The precision for the class searched for, or for a rare class; None without one."""
     suggestion: str | None
     """A rare class that `find` might search for; None while it searches."""
     past: ModelHistory
-    """The history of the estimate, and how far models still change (see outlook.py)."""
+    """The history of the estimate and of the models' agreement (see stopping.py)."""
     seconds: float
     warm: ReusableState | None = field(default=None, repr=False)
 
@@ -81,8 +81,8 @@ class Ranking:
 def learn(snapshot: Snapshot, seed: int) -> Ranking:
     """Fit, score, pick and estimate.
 
-    Raises FeatureError for a feature row that is zero or not finite, ProjectError for an
-    unknown name, ExtraMissing where the estimator's package is absent.
+    Raises `FeatureError` for a feature row that is zero or not finite, `ProjectError` for an
+    unknown name, `ExtraMissing` if the estimator's package is absent.
     """
     begun = time.perf_counter()
     check_snapshot(snapshot)
@@ -141,7 +141,7 @@ def _usable_rows(snapshot: Snapshot, rows: Rows) -> NDArray[np.bool_]:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """What one call of `learn` works with."""
+    """The inputs of one call of `learn`, and the parts of its work."""
 
     snapshot: Snapshot
     unit: UnitRows
@@ -151,7 +151,7 @@ class _Step:
     rng: np.random.Generator
 
     def run(self) -> tuple[list[Pick], ErrorEstimate | None, Interval | None]:
-        """Rows with features first; only where none is left, the others at random."""
+        """Pick among rows with features; if none is left, pick others at random."""
         s = self.snapshot
         ready = ~s.closed if s.available is None else s.available & ~s.closed
         if not ready.any():
@@ -206,7 +206,7 @@ class _Step:
         )
 
     def estimate(self, scan: Scan) -> tuple[ErrorEstimate | None, Interval | None]:
-        """Of the whole pool, and the precision of the class searched for."""
+        """Estimate the error on the whole pool and the precision for the class searched for."""
         if self.model is None:
             return None, None
         drawn = _make_drawn_labels(self.snapshot, self.unit, self.model)
@@ -221,7 +221,7 @@ class _Step:
     def joined(
         self, drawn: DrawnLabels, rest: Unlabelled, accepted: AcceptedRows
     ) -> ErrorEstimate | None:
-        """Of what is left and of what was accepted."""
+        """Join the estimates for the remaining rows and for the accepted rows."""
         assert self.model is not None
         proba = self.model.pool_proba(self.unit, accepted.rows)
         audits = accepted.audits[_usable_rows(self.snapshot, self.snapshot.rows)]
@@ -238,7 +238,7 @@ class _Step:
         return before.extended(self.model.n, found, sample_classes)
 
     def _predict_sample(self, model: FittedModel) -> Rows:
-        """The model's classes on a fixed random sample of the pool."""
+        """Return the model's classes on a fixed random sample of the pool."""
         return np.asarray(model.unit_proba(self._sample()).argmax(axis=1))
 
     def _sample(self) -> NDArray[np.float32]:
@@ -253,7 +253,7 @@ class _Step:
         return found
 
     def _rebuild_history(self, last: FittedModel) -> ModelHistory:
-        """The history up to now, where a session is taken up again: a fit at every 10th label."""
+        """Rebuild the history when a session is resumed: with a fit at every 10th label."""
         past, s = ModelHistory(), self.snapshot
         if not last.calibrated:
             return past  # cross-validation at every step would take too long
@@ -279,9 +279,9 @@ def _make_drawn_labels(snapshot: Snapshot, unit: UnitRows, model: FittedModel) -
 
 
 def _shown_rows(snapshot: Snapshot) -> Rows:
-    """Rows that new ones should differ from: the labelled, and those queued or skipped.
+    """Return the rows that new picks should differ from: labelled, queued and skipped ones.
 
-    Where many are closed without a label, they are no part of this pool, and left out.
+    If many rows are closed without a label, they do not belong to this pool and are left out.
     """
     other = snapshot.closed.copy()
     other[snapshot.rows] = False
@@ -292,46 +292,46 @@ def _shown_rows(snapshot: Snapshot) -> Rows:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """All that `learn` knows; arrays are not changed after they are handed over."""
+    """The input of `learn`; its arrays are not changed afterwards."""
 
     version: int
-    """seq of the last log entry it holds: identifies the data."""
+    """The seq of the last log entry in it: it identifies the data."""
     features: NDArray[Any]
-    """(N, d) of any float type, may be a memory map; row i is pool row i."""
+    """(N, d) of any float type, possibly a memory map; row i is pool row i."""
     available: NDArray[np.bool_] | None
-    """(N,) rows whose features exist; None = all."""
+    """(N,) True for rows whose features exist; None for all."""
     rows: Rows
     """(n,) labelled pool rows in the order they were asked."""
     y: Rows
     """(n,) index into classes."""
     q: NDArray[np.float64]
-    """(n,) probability with which each was drawn; NaN = none (imported, a page, looked up)."""
+    """(n,) propensity of each draw; NaN if there was none (imports, pages, searches)."""
     pool: Rows
-    """(n,) size of the pool that it was drawn from."""
+    """(n,) size of the pool that each was drawn from."""
     component: tuple[str, ...]
-    """(n,) which part of the strategy drew it."""
+    """(n,) the part of the strategy that drew each."""
     classes: tuple[str, ...]
     closed: NDArray[np.bool_]
-    """(N,) must not be picked: answered, skipped, queued, on another screen, broken."""
+    """(N,) True for rows not to pick: answered, skipped, queued, on another screen, broken."""
     strategy: str = DEFAULT_STRATEGY
     estimator: str = "ridge"
     find: str | None = None
-    """The class to search for."""
+    """The class to search for, or None."""
     want: int = 1
-    """How many picks are wanted."""
+    """The number of picks wanted."""
     accepted: AcceptedRows | None = None
-    """What `finish` accepted from the model: no row of it is open, all are of the pool."""
+    """The rows that `finish` accepted from the model: part of the pool, none of them open."""
     previous: Ranking | None = None
-    """The last ranking: saves time, changes nothing beyond rounding."""
+    """The last ranking: it saves time, and changes nothing beyond rounding."""
 
 
 def check_snapshot(snapshot: Snapshot) -> None:
-    """Raises ProjectError, listing the names that exist."""
+    """Raise `ProjectError` for an unknown name, with a list of the known ones."""
     load_estimator(snapshot.estimator)
     for kind, name, known in (
         ("strategy", snapshot.strategy, STRATEGIES),
         ("class to find", snapshot.find, (None, *snapshot.classes)),
     ):
         if name not in known:
-            names = ", ".join(str(one) for one in known if one)
-            raise ProjectError(f"unknown {kind} {name!r}; known: {names}")
+            names = ", ".join(str(known_name) for known_name in known if known_name)
+            raise ProjectError(f"Unknown {kind} {name!r}. Known: {names}.")

@@ -1,4 +1,4 @@
-"""Query strategies by name."""
+"""Query strategies by name; a module of its own, because all strategies import strategies.py."""
 
 from __future__ import annotations
 
@@ -17,4 +17,4 @@ STRATEGIES: dict[str, Strategy] = {
     "coreset": coreset,
     "badge": badge,
 }
-"""Name -> strategy; add one with `STRATEGIES["mine"] = Greedy(my_utilities, "mine")`."""
+"""Name to strategy; add one by `STRATEGIES["mine"] = GreedyStrategy(my_utilities, "mine")`."""

@@ -1,11 +1,10 @@
 """One-vs-rest ridge regression with exact leave-one-out: the default estimator.
 
 With unit rows and a constant 1 appended, X is (n, d+1), Y one-hot (n, C), K = X Xᵀ,
-A = (K + λI)⁻¹, α = A Y and the weights are Xᵀ α (beyond some 1,500 labels the equal form by
-columns serves, see solve.py). The prediction of row m by the model fitted
-without it is Y_m − α_m / A_mm, exactly (Allen's PRESS; Rifkin & Lippert 2007, "Notes on
-regularized least squares"). λ and the calibration (see calibrate.py) minimise
-the leave-one-out log-loss, so that they cost no held-out labels.
+A = (K + λI)⁻¹, α = A Y and the weights are Xᵀ α (beyond about 1,500 labels the equivalent form by
+columns is used, see solve.py). The prediction of row m by the model fitted without it is exactly
+Y_m − α_m / A_mm (Allen's PRESS; Rifkin & Lippert, MIT-CSAIL-TR-2007-025). λ and the calibration
+(see calibrate.py) minimise the leave-one-out log-loss, so that they need no held-out labels.
 """
 
 from __future__ import annotations
@@ -41,19 +40,20 @@ def log_loss(scores: Array, y: LabelIndices, temperatures: Array) -> Array:
 
 
 def best_penalty(loo: list[Array], y: LabelIndices) -> float:
-    """The λ whose leave-one-out scores have the least log-loss, each at its best temperature."""
+    """Return the λ whose leave-one-out scores have the least log-loss at its best temperature."""
     losses = [log_loss(scores, y, np.array(TEMPERATURES)).min() for scores in loo]
     return PENALTIES[int(np.argmin(losses))]
 
 
 def reviewed_at(n: int) -> int:
-    """How many of n labels λ was last chosen from: every 10th, later every 50th, every 250th."""
+    """Return how many of n labels λ was last chosen from: it is chosen at every 10th label, later
+    at every 50th, then at every 250th."""
     step = 10 if n < 300 else 50 if n < 1000 else 250
     return n // step * step
 
 
 class RidgeLOO:
-    """Ridge on unit rows; `predict_proba`, and `loo_proba` without the row's own label.
+    """Ridge regression on unit rows, with exact leave-one-out probabilities.
 
     classes: C, the number of classes of the project; a class without labels scores 0 and so
     keeps a small probability. After `fit(X, y)`: `classes_` (C,), `penalty`, `calibration`,
@@ -70,7 +70,7 @@ class RidgeLOO:
         self._form: Form | None = None
 
     def fit(self, X: NDArray[Any], y: LabelIndices, warm: RidgeLOO | None = None) -> RidgeLOO:
-        """Learn from unit rows X (n, d) and y (n,) in 0..C-1, in the order they were asked.
+        """Learn from unit rows X (n, d) and y (n,) in 0..C-1, in the order asked.
 
         `warm`, an earlier fit, only saves time: equal leading rows are not computed again.
         """
@@ -107,18 +107,18 @@ class RidgeLOO:
         return bool(same and count_shared_rows(self._form.X, X) == len(y))
 
     def scores(self, X: NDArray[Any]) -> NDArray[Any]:
-        """Scores (m, C) before the softmax, in the float type of X."""
+        """Return the scores (m, C) before the softmax, in the float type of X."""
         coef = self.coef_.astype(X.dtype, copy=False)
         return np.asarray(X @ coef[:-1] + coef[-1])
 
     def predict_proba(self, X: NDArray[Any]) -> NDArray[Any]:
-        """Probabilities (m, C) of unit rows X (m, d), in the float type of X."""
+        """Return probabilities (m, C) of unit rows X (m, d), in the float type of X."""
         return self.calibration.proba(self.scores(X))
 
     def loo_scores(self) -> Array:
-        """Scores (n, C) of each labelled row by the fit without that row."""
+        """Return the scores (n, C) of each labelled row by the fit without that row."""
         return self._loo
 
     def loo_proba(self) -> Array:
-        """Probabilities (n, C) of each labelled row by the fit without that row."""
+        """Return the probabilities (n, C) of each labelled row by the fit without that row."""
         return self.calibration.proba(self._loo)

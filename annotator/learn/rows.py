@@ -12,27 +12,25 @@ from numpy.typing import NDArray
 
 from annotator.errors import FeatureError, bullet_list
 
-CHUNK = 8_192  # rows a piece: at 384 numbers 12 MB, near what a cache can serve
-MAX_KEPT_VALUES = (
-    20_000_000  # numbers kept as float32 (80 MB); a larger matrix is read again each time
-)
+CHUNK = 8_192  # rows of a piece: 12 MB at 384 numbers a row, about the size of a cache
+MAX_KEPT_VALUES = 20_000_000  # kept as float32 (80 MB); a larger matrix is read again each time
 
 Rows = NDArray[np.int64]
 Matrix = NDArray[Any]
 
 
 def normalize_rows(rows: Matrix, names: Rows | None = None) -> NDArray[np.float32]:
-    """Rows (m, d) of any float type, each divided by its length, as float32.
+    """Divide each of the rows (m, d), of any float type, by its length; the result is float32.
 
-    Raises FeatureError where a row is all zeros or not finite, named by `names` (m,) or
-    else by its place.
+    Raises `FeatureError` for rows that are all zeros or not finite; it names them by `names` (m,),
+    or else by their place.
     """
     found = np.asarray(rows, dtype=np.float32)
     length = np.sqrt(np.einsum("ij,ij->i", found, found))
     usable = np.isfinite(length) & (length > 0)
     if not usable.all():
         bad = np.flatnonzero(~usable)
-        raise _raise_unusable(found, bad, bad if names is None else names[bad])
+        raise _unusable_error(found, bad, bad if names is None else names[bad])
     return np.asarray(found / length[:, None])
 
 
@@ -42,12 +40,12 @@ def scale_to_unit(rows: Matrix) -> NDArray[np.float32]:
     return np.asarray(found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12))
 
 
-def _raise_unusable(rows: Matrix, bad: Rows, names: Rows) -> FeatureError:
+def _unusable_error(rows: Matrix, bad: Rows, names: Rows) -> FeatureError:
     problems = [
-        f"row {name}: {'all zeros' if not rows[i].any() else 'holds NaN or infinite numbers'}"
+        f"row {name}: {'all zeros' if not rows[i].any() else 'NaN or infinite numbers'}"
         for i, name in zip(bad, names, strict=True)
     ]
-    heading = "features that cannot be used (compute these rows again, or leave the items out):"
+    heading = "Unusable features. Compute these rows again, or leave their items out:"
     return FeatureError(bullet_list(problems, heading))
 
 
@@ -62,10 +60,11 @@ class UnitRows:
 
     @property
     def dim(self) -> int:
+        """The length d of a row."""
         return int(self.matrix.shape[1])
 
     def take(self, rows: Rows) -> NDArray[np.float32]:
-        """Unit rows (m, d) of the matrix rows (m,). Raises FeatureError, naming the row."""
+        """Return the unit rows (m, d) of matrix rows (m,). Raises `FeatureError` for bad rows."""
         if self._unit is not None:
             return self._load(rows)[rows]
         whole = len(rows) > 0 and rows[-1] - rows[0] == len(rows) - 1 and (np.diff(rows) == 1).all()
@@ -74,11 +73,11 @@ class UnitRows:
 
     @property
     def kept(self) -> bool:
-        """Whether the unit rows stay in memory."""
+        """True if the unit rows stay in memory."""
         return self._unit is not None
 
     def dense(self, rows: Rows) -> NDArray[np.float32] | None:
-        """The whole matrix (N, d), where it is kept, with at least `rows` loaded; else zeros."""
+        """Return the kept matrix (N, d) with at least `rows` loaded, the others zeros; or None."""
         return None if self._unit is None else self._load(rows)
 
     def _load(self, rows: Rows) -> NDArray[np.float32]:
@@ -91,7 +90,7 @@ class UnitRows:
         return self._unit
 
     def chunks(self, rows: Rows) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-        """Pieces of `rows`: where each lies in `rows`, and its unit rows."""
+        """Yield pieces of `rows`: the place of each in `rows`, and its unit rows."""
         for start in range(0, len(rows), CHUNK):
             place = slice(start, min(start + CHUNK, len(rows)))
             yield place, self.take(rows[place])
@@ -105,6 +104,6 @@ def _pools() -> Any:
 
 
 def one_thread() -> AbstractContextManager[Any]:
-    """Small solves on one thread: two threads made a 10 ms fit take 92 ms."""
+    """Limit BLAS to one thread for small solves: two threads made a 10 ms fit take 92 ms."""
     limit: AbstractContextManager[Any] = _pools().limit(limits=1, user_api="blas")
     return limit

@@ -1,7 +1,7 @@
 """The two forms of ridge regression: by rows (n × n) for few labels, by columns for many.
 
-Both give the weights and the exact leave-one-out scores for any targets Y, and both are grown
-by one row in quadratic time. Growing adds rounding, so after at most GROWN rows, and after
+Both give the weights and the exact leave-one-out scores for any targets Y, and both grow by one
+row in quadratic time. Growth adds rounding errors, so after at most MAX_GROWN_ROWS rows, and after
 every undo, the inverse is computed anew.
 """
 
@@ -15,15 +15,19 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-COLUMN_FORM_LABELS = 1500  # labels from which the column form serves, where there are fewer columns
+COLUMN_FORM_LABELS = (
+    1500  # with more labels, and fewer columns than labels, the column form is used
+)
 MAX_GROWN_ROWS = 20
 
 
 class Solution(NamedTuple):
-    """coef (d, C): the weights; loo (n, C): scores of each row by the fit without it."""
+    """The weights, and the scores of each row by the fit without it."""
 
     coef: Array
+    """(d, C) the weights."""
     loo: Array
+    """(n, C) leave-one-out scores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +39,10 @@ class RowForm:
     A: Array
     penalty: float
     fresh: int
-    """Rows at the last full inversion."""
+    """The number of rows at the last full inversion."""
 
     def solve(self, Y: Array) -> Solution:
+        """Solve for the targets Y (n, C)."""
         alpha = self.A @ Y
         return Solution(self.X.T @ alpha, Y - alpha / np.diag(self.A)[:, None])
 
@@ -51,8 +56,10 @@ class ColumnForm:
     leverage: Array
     penalty: float
     fresh: int
+    """The number of rows at the last full inversion."""
 
     def solve(self, Y: Array) -> Solution:
+        """Solve for the targets Y (n, C)."""
         coef = self.G @ (self.X.T @ Y)
         h = self.leverage[:, None]
         return Solution(coef, (self.X @ coef - h * Y) / (1 - h))
@@ -62,12 +69,12 @@ Form = RowForm | ColumnForm
 
 
 def uses_column_form(X: Array) -> bool:
-    """Whether the column form serves rows X (n, d)."""
+    """Return whether the column form is used for rows X (n, d)."""
     return bool(len(X) > max(COLUMN_FORM_LABELS, X.shape[1]))
 
 
 def gram_matrix(X: Array, before: Form | None) -> Array:
-    """K (n, n), taking over what `before` knows of the same leading rows."""
+    """Compute K (n, n), reusing the part of `before` for equal leading rows."""
     n, K = len(X), np.empty((len(X), len(X)))
     kept = count_shared_rows(before.X, X) if isinstance(before, RowForm) else 0
     if isinstance(before, RowForm):
@@ -78,6 +85,7 @@ def gram_matrix(X: Array, before: Form | None) -> Array:
 
 
 def make_row_form(X: Array, K: Array, penalty: float, before: Form | None) -> RowForm:
+    """Make the row form of X (n, d), by growth of `before` if it holds the leading rows."""
     if isinstance(before, RowForm) and _is_extension(before, X, penalty):
         A = before.A
         for size in range(len(before.X), len(X)):
@@ -88,6 +96,7 @@ def make_row_form(X: Array, K: Array, penalty: float, before: Form | None) -> Ro
 
 
 def make_column_form(X: Array, penalty: float, before: Form | None) -> ColumnForm:
+    """Make the column form of X (n, d), by growth of `before` if it holds the leading rows."""
     if isinstance(before, ColumnForm) and _is_extension(before, X, penalty):
         G, leverage = before.G, before.leverage
         for size in range(len(before.X), len(X)):
@@ -98,14 +107,14 @@ def make_column_form(X: Array, penalty: float, before: Form | None) -> ColumnFor
 
 
 def _is_extension(before: Form, X: Array, penalty: float) -> bool:
-    """Whether X is what `before` knows and a few rows more."""
+    """Return whether X is the rows of `before` and a few more."""
     n = len(before.X)
     few = 0 < n <= len(X) <= before.fresh + MAX_GROWN_ROWS
     return bool(few and before.penalty == penalty and count_shared_rows(before.X, X) == n)
 
 
 def count_shared_rows(a: Array, b: Array) -> int:
-    """How many leading rows are equal."""
+    """Count the equal leading rows."""
     n = min(len(a), len(b))
     if a.shape[1] != b.shape[1]:
         return 0
@@ -114,7 +123,7 @@ def count_shared_rows(a: Array, b: Array) -> int:
 
 
 def _grow_inverse(A: Array, column: Array, corner: float) -> Array:
-    """The inverse after one more row and column (block inversion)."""
+    """Return the inverse after one more row and column (block inversion)."""
     step, n = A @ column, len(A)
     scale = 1 / (corner - column @ step)
     grown = np.empty((n + 1, n + 1))
@@ -125,7 +134,7 @@ def _grow_inverse(A: Array, column: Array, corner: float) -> Array:
 
 
 def _update_inverse(G: Array, leverage: Array, X: Array) -> tuple[Array, Array]:
-    """The inverse and the leverages after one more row, the last of X (Sherman & Morrison)."""
+    """Return the inverse and the leverages after one more row, the last of X (Sherman–Morrison)."""
     step = G @ X[-1]
     scale = 1 / (1 + X[-1] @ step)
     along = X @ step
@@ -136,9 +145,9 @@ def _update_inverse(G: Array, leverage: Array, X: Array) -> tuple[Array, Array]:
 def regularization_path(
     X: Array, K: Array | None, Y: Array, penalties: tuple[float, ...]
 ) -> list[Array]:
-    """Leave-one-out scores (n, C) for each penalty, from one eigendecomposition.
+    """Return the leave-one-out scores (n, C) for each penalty, from one eigendecomposition.
 
-    K (n, n) where the row form is wanted, None for the column form.
+    K (n, n) for the row form, None for the column form.
     """
     values, vectors = np.linalg.eigh(X.T @ X if K is None else K)
     values = values.clip(min=0)

@@ -1,4 +1,4 @@
-"""How many more labels it will take, and whether one may stop."""
+"""Stopping: the labels still needed, the models' agreement, and advice on when to stop."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ AGREED_WINDOWS = 3
 SLOPES = (0.05, 1.0)  # error ∝ labels^−b: as slow or as fast as learning curves get
 USUAL_SLOPE = 0.35
 RARE_SHARE, RARE_MIN_LABELS = 0.10, 20
-MAX_FORECAST_FACTOR = 100  # a forecast of more than this many times the labels so far is none
-
-COMPARISON_STEP = 10
-STOP_SET_SIZE = 1000
+MAX_FORECAST_FACTOR = 100  # no forecast beyond this multiple of the labels so far
+COMPARISON_STEP = 10  # labels between two models that are compared
+STOP_SET_SIZE = 1000  # items of the sample on which models are compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +30,13 @@ class EstimatePoint:
     n_eff: float
     low: float = 0.0
     high: float = 1.0
-    """The ends of its 90 % interval."""
+    """The ends of the 90 % interval."""
 
 
 def extend_history(
     old: Sequence[EstimatePoint], labels: int, estimate: ErrorEstimate | None
 ) -> tuple[EstimatePoint, ...]:
-    """The history with this estimate, if it is one to show; labels taken back are dropped."""
+    """Return the history with this estimate, if it is shown; labels taken back are dropped."""
     kept = tuple(point for point in old if point.labels < labels)
     if estimate is None or not estimate.shown:
         return kept
@@ -46,10 +45,10 @@ def extend_history(
 
 
 def forecast_labels(points: Sequence[EstimatePoint], target: float) -> int | None:
-    """Labels in all at which the error should reach `target`; None where it cannot be told.
+    """Forecast the total of labels at which the error reaches `target`; None if unknown.
 
-    A power law error = a · labels^−b through the history on logarithmic scales, weighted by the
-    effective numbers of labels, with b drawn towards 0.35 while the history is short.
+    A power law error = a · labels^−b is fitted to the history on logarithmic scales, weighted by
+    the effective numbers of labels; b is drawn towards 0.35 while the history is short.
     """
     if not points or target <= 0:
         return None
@@ -80,20 +79,26 @@ def model_agreement(first: NDArray[np.int64], second: NDArray[np.int64]) -> floa
 
 @dataclass(frozen=True, slots=True)
 class ModelHistory:
-    """Grown with every ranking; a label that is taken back takes its part away."""
+    """The past estimates and models of a session.
+
+    It grows with every ranking; an undone label removes its part.
+    """
 
     points: tuple[EstimatePoint, ...] = ()
     """The estimates so far, by number of labels."""
     kappas: tuple[float, ...] = ()
     """Cohen's κ of models 10 labels apart on a fixed sample of the pool, latest last."""
     sample_classes: NDArray[np.int64] | None = None
-    """(k,) classes on that sample by the model at the last multiple of 10 labels."""
+    """(k,) the classes of that sample by the model at the last multiple of 10 labels."""
     labels: int = 0
 
     def extended(
         self, labels: int, estimate: ErrorEstimate | None, sample_classes: NDArray[np.int64] | None
     ) -> ModelHistory:
-        """With the model of `labels` labels, and what it says of the sample, where asked."""
+        """Return the history with the model of `labels` labels added.
+
+        `sample_classes` holds its classes of the sample if the model is one to compare.
+        """
         points = extend_history(self.points, labels, estimate)
         if labels < self.labels or sample_classes is None:
             kept = self.kappas[: max(labels // COMPARISON_STEP - 1, 0)]
@@ -107,7 +112,7 @@ class ModelHistory:
 
 
 def is_comparison_due(labels: int, past: ModelHistory) -> bool:
-    """Whether the model of `labels` labels is one to compare: at every 10th label."""
+    """Return whether the model of `labels` labels is compared: at every 10th label."""
     return labels // COMPARISON_STEP > past.labels // COMPARISON_STEP or (
         past.sample_classes is None and labels >= COMPARISON_STEP
     )
@@ -115,7 +120,7 @@ def is_comparison_due(labels: int, past: ModelHistory) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class StoppingAdvice:
-    """Whether one may stop, and why; never more than advice."""
+    """Advice to stop or to continue, with its reason."""
 
     stop: bool
     reason: str
@@ -124,9 +129,10 @@ class StoppingAdvice:
 def advise_stopping(
     estimate: ErrorEstimate | None, kappas: Sequence[float], target: float | None
 ) -> StoppingAdvice | None:
-    """Stop where the error's upper end is at most `target`, or where models no longer change.
+    """Advise to stop if the error's upper end is at most `target` or models no longer change.
 
-    kappas: the agreement of successive models, 10 labels apart, latest last. None: no advice.
+    kappas: the agreement of successive models, 10 labels apart, latest last. Returns None if
+    there is nothing to advise.
     """
     if estimate is not None and estimate.shown and target is not None and estimate.high <= target:
         return StoppingAdvice(
@@ -145,10 +151,10 @@ def advise_stopping(
 
 
 def rare_class(counts: NDArray[np.int64], least: int = RARE_MIN_LABELS) -> int | None:
-    """The class to search for: the rarest that was found, if it is rare among the labels.
+    """Return the rarest class found if it is rare among the labels; else None.
 
-    Rare is below 10 %, and below half of what it would be if all C classes were equal; with
-    fewer than `least` labels none is.
+    A class is rare below 10 %, and below half of its share if all C classes were equal. With
+    fewer than `least` labels no class is rare.
     """
     total = int(counts.sum())
     found = np.flatnonzero(counts)
@@ -159,16 +165,16 @@ def rare_class(counts: NDArray[np.int64], least: int = RARE_MIN_LABELS) -> int |
 
 
 def rarest_class(counts: NDArray[np.int64], estimate: ErrorEstimate | None) -> int | None:
-    """The class that one might search for: rare among the labels, or in the pool."""
+    """Return the class that may be worth a search: rare among the labels, or else in the pool."""
     found = rare_class(counts)
     return _rare_in_pool(estimate, counts) if found is None else found
 
 
 def _rare_in_pool(estimate: ErrorEstimate | None, counts: NDArray[np.int64]) -> int | None:
-    """Of the classes that were found, the rarest by its estimated share, if it is rare in the pool.
+    """Return the class with the least estimated share if it is rare in the pool; else None.
 
-    The default strategy searches for a rare class unasked: soon it is no longer rare among the
-    labels, and as rare as before in the pool.
+    The default strategy searches for a rare class unasked. So the class soon is no longer rare
+    among the labels, but still rare in the pool.
     """
     found = np.flatnonzero(counts)
     if estimate is None or not estimate.shown or not estimate.shares or len(found) < 2:

@@ -1,7 +1,7 @@
-"""Query strategies: which rows of the pool to ask next.
+"""Query strategies: they choose the rows of the pool to ask next.
 
-Most are a utility per row, of which the largest is asked (`GreedyStrategy`). The utilities' names
-follow Settles, "Active Learning Literature Survey" (2009).
+Most compute a utility for each row and ask the row with the largest (`GreedyStrategy`). The
+utilities' names follow Settles, "Active Learning Literature Survey" (2009).
 """
 
 from __future__ import annotations
@@ -24,34 +24,36 @@ class Pick(NamedTuple):
 
     row: int
     q: float
-    """NaN where the draw was not random: the label then serves learning, not the estimate."""
+    """NaN if the draw was not random: the label then serves learning, not the estimate."""
     pool: int
     component: str
     """The part of the strategy that drew it: "audit", "margin", "cold", "random" ..."""
 
     @classmethod
     def from_log(cls, row: int, q: float | None, pool: int | None, component: str | None) -> Pick:
-        """A draw as the log and the leases hold it: q None where it was not random."""
+        """Make a pick from the fields of the log and the leases: q is None if it was not random."""
         return cls(row, float("nan") if q is None else q, pool or 0, component or "")
 
     def to_log_fields(self) -> dict[str, Any]:
-        """The fields of an entry that say how it was drawn: `from_log` reversed."""
+        """Return the fields of an entry that describe its draw: `from_log` reversed."""
         q = None if np.isnan(self.q) else self.q
         return {"picked_by": self.component or None, "q": q, "pool": self.pool or None}
 
 
 class Strategy(Protocol):
+    """A function that picks rows of a pool."""
+
     def __call__(self, pool: Pool, want: int) -> list[Pick]:
-        """At most `want` different rows of the pool, the most wanted first."""
+        """Return at most `want` different rows of the pool, the most wanted first."""
 
 
 def margin(pool: Pool) -> Utilities:
-    """1 − (p₁ − p₂) of the two likeliest classes (Scheffer et al. 2001)."""
+    """Return 1 − (p₁ − p₂) of the two most probable classes (Scheffer et al. 2001)."""
     return margin_scores(pool.proba)
 
 
 def margin_scores(proba: NDArray[Any]) -> Utilities:
-    """1 − (p₁ − p₂) for each row of (m, C)."""
+    """Return 1 − (p₁ − p₂) for each row of (m, C)."""
     if proba.shape[1] == 1:
         return np.zeros(len(proba), dtype=proba.dtype)
     if proba.shape[1] == 2:
@@ -61,30 +63,30 @@ def margin_scores(proba: NDArray[Any]) -> Utilities:
 
 
 def entropy(pool: Pool) -> Utilities:
-    """−Σ p log p."""
+    """Return −Σ p log p."""
     p = np.maximum(pool.proba, np.finfo(pool.proba.dtype).tiny)
     return np.asarray(-(p * np.log(p)).sum(axis=1))
 
 
 def least_confidence(pool: Pool) -> Utilities:
-    """1 − p of the likeliest class."""
+    """Return 1 − p of the most probable class."""
     return np.asarray(1 - pool.proba.max(axis=1))
 
 
 def seed_formula(pool: Pool) -> Utilities:
-    """(1 − p(c)) / (A(c) + 1), c the likeliest class and A its number of labels so far."""
+    """Return (1 − p(c)) / (A(c) + 1); c is the most probable class, A its number of labels."""
     likeliest = pool.proba.argmax(axis=1)
     return np.asarray(least_confidence(pool) / (pool.counts[likeliest] + 1))
 
 
 def max_probability(pool: Pool) -> Utilities:
-    """The probability of the class searched for; of the last class if none is named."""
+    """Return the probability of the class searched for; of the last class if there is none."""
     return np.asarray(pool.proba[:, -1 if pool.find is None else pool.find])
 
 
 @dataclass(frozen=True, slots=True)
 class GreedyStrategy:
-    """Asks the rows of the largest utility; ties are broken at random."""
+    """A strategy that asks the rows of the largest utility; ties are broken at random."""
 
     utilities: Callable[[Pool], Utilities]
     name: str
@@ -95,7 +97,7 @@ class GreedyStrategy:
 
 
 def largest_utilities(utilities: Utilities, want: int, rng: np.random.Generator) -> Rows:
-    """Places (at most `want`,) of the largest utilities, largest first, ties at random."""
+    """Return the places (at most `want`,) of the largest utilities in order, ties at random."""
     want = min(want, len(utilities))
     if want == 0:
         return np.zeros(0, dtype=np.int64)
@@ -110,7 +112,7 @@ def largest_utilities(utilities: Utilities, want: int, rng: np.random.Generator)
 
 
 def sample_uniform(pool: Pool, want: int) -> list[Pick]:
-    """Each open row with the same probability: passive learning, and an honest sample."""
+    """Draw each open row with the same probability: passive learning, and an unbiased sample."""
     rows, size = pool.open.uniform(pool.rng, want), pool.open.size
     return [Pick(int(row), 1 / (size - i), size - i, "random") for i, row in enumerate(rows)]
 

@@ -1,8 +1,8 @@
-"""The error of a pool of which a part was accepted from the model.
+"""The error of a pool in which a part was accepted from the model.
 
-What `finish` has accepted is asked no more, so that later labels are drawn from what is left: the
-harder part. The audit, drawn uniformly from what was accepted and labelled without sight of the
-prediction, estimates the accepted part; both are joined by their sizes (stratified sampling).
+Rows that `finish` accepted are not asked any more, so later labels are drawn from the harder rest.
+The audit was drawn uniformly from the accepted rows and labelled without sight of the prediction:
+it estimates the accepted part. Both estimates are joined by their sizes (stratified sampling).
 """
 
 from __future__ import annotations
@@ -26,22 +26,23 @@ MAX_SCORED = 4096  # accepted rows that are scored
 
 @dataclass(frozen=True, slots=True)
 class AcceptedRows:
-    """What was accepted, and which labels are of its audit."""
+    """The accepted rows, and the labels of their audit."""
 
     rows: Rows
     """(k,) a random sample of the accepted feature rows."""
     size: int
-    """How many were accepted."""
+    """The number of accepted rows."""
     audits: NDArray[np.bool_]
-    """(n,) of all labels, those of the audit that certified them."""
+    """(n,) True for labels of the audit that certified these rows."""
 
 
 def estimate_whole_pool(
     drawn: DrawnLabels, rest: Unlabelled, audits: NDArray[np.bool_], accepted: Unlabelled
 ) -> ErrorEstimate | None:
-    """Of all rows: what is left, estimated from the other labels, and what was accepted.
+    """Estimate the error on all rows: the rest from the other labels, and the accepted part.
 
-    audits (n,) of the drawn labels. None without a label of known q outside of the audit.
+    audits (n,): True for drawn labels of the audit. Returns None without a label of known q
+    outside of the audit.
     """
     left, size = (
         estimate_error(_select_labels(drawn, ~audits), rest),
@@ -82,7 +83,7 @@ def _error_interval(found: ErrorEstimate) -> Interval:
 
 
 def _join_strata(one: Interval, other: Interval, share: float) -> Interval:
-    """The mean of two parts estimated independently; `share` of all is the first."""
+    """Return the mean of two parts estimated independently; `share` of all is the first part."""
     value = share * one.value + (1 - share) * other.value
     below = np.hypot(share * (one.value - one.low), (1 - share) * (other.value - other.low))
     above = np.hypot(share * (one.high - one.value), (1 - share) * (other.high - other.value))

@@ -94,7 +94,7 @@ def test_an_installed_class_is_named_by_its_module() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("svm", "unknown estimator 'svm'; known: logistic, ridge, or any class"),
+        ("svm", "Unknown estimator 'svm'. Known: logistic, ridge. Write a class"),
         ("{own}:Missing", "has no attribute 'Missing'"),
         ("{own}:Clusters", "has no predict_proba"),
         ("{own}:number", "has no fit and no predict_proba"),

@@ -149,9 +149,9 @@ def test_a_row_that_cannot_be_used_is_refused_by_its_number(value: float) -> Non
 
 def test_unknown_names_are_refused_with_the_known_ones() -> None:
     X, _ = blobs(5)
-    with pytest.raises(ProjectError, match="'best'; known: .*margin"):
+    with pytest.raises(ProjectError, match="'best'. Known: .*margin"):
         learn(snapshot(X, {}, strategy="best"), seed=0)
-    with pytest.raises(ProjectError, match="class to find 'd'; known: a, b, c"):
+    with pytest.raises(ProjectError, match="class to find 'd'. Known: a, b, c"):
         learn(snapshot(X, {}, find="d"), seed=0)
 
 
