@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from annotator.project.settings import Settings
 
 _LONG_EXPORT = 50_000
-"""From so many items on an export shows how far it is."""
+"""An export of more items than this shows its progress."""
 
 
 def complete_formats() -> list[str]:
-    """For completion: every format that is here."""
+    """Return the names of all formats, for shell completion."""
     from annotator.formats.format import list_formats
 
     return list(list_formats())
@@ -35,12 +35,12 @@ def complete_formats() -> list[str]:
 
 def export(
     project: ProjectArgument,
-    file: Annotated[Path, typer.Argument(help="Where to; - for standard output.")],
+    file: Annotated[Path, typer.Argument(help="The output file or folder; - for stdout.")],
     format_: Annotated[
         str | None,
         typer.Option(
             "--format",
-            help="One of those above [by FILE's ending, or csv].",
+            help="A format from the list above. Default: by FILE's suffix, else csv.",
             autocompletion=complete_formats,
         ),
     ] = None,
@@ -50,25 +50,32 @@ def export(
     only: Annotated[
         list[str] | None,
         typer.Option(
-            help="labelled, human (no machine labels), flagged, unflagged; repeatable.",
+            help="Only labelled, human (no machine labels), flagged or unflagged items; "
+            "repeatable.",
             autocompletion=lambda: ["labelled", "human", "flagged", "unflagged"],
         ),
     ] = None,
     min_agreement: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Only items where this share of 2+ people agree."),
+        typer.Option(
+            min=0, max=1, help="Only items on which this share of 2 or more annotators agree."
+        ),
     ] = None,
     split: Annotated[
-        str | None, typer.Option(help="As train=0.8,val=0.1,test=0.1; by a hash of each image.")
+        str | None,
+        typer.Option(help="Shares such as train=0.8,val=0.1,test=0.1, by a hash of each image."),
     ] = None,
     probabilities: Annotated[
-        bool, typer.Option(help="What the model had said, a column for each class.")
+        bool, typer.Option(help="Write the model's earlier predictions, a column for each class.")
     ] = False,
     provenance: Annotated[
-        bool, typer.Option(help="Who labelled, when, how drawn; a proposal's score and model.")
+        bool,
+        typer.Option(
+            help="Write annotator, time and drawing of each label; score and model of proposals."
+        ),
     ] = False,
     predictions: Annotated[
-        bool, typer.Option(help="The model's word on unlabelled items, with its score.")
+        bool, typer.Option(help="Write predictions with scores for unlabelled items.")
     ] = False,
     images: Annotated[
         str,
@@ -133,17 +140,18 @@ def export(
 
 
 def _format_by_suffix(file: Path) -> str:
-    """The format that a file's name stands for; csv where it says nothing."""
+    """Return the format of a file by its suffix; csv for an unknown suffix."""
     ending = file.suffix.lower()
     if ending == ".json":
         raise typer.BadParameter(
-            "a .json file may be one of several: coco, coco-results, label-studio; name it",
+            "a .json file can be coco, coco-results or label-studio; name the format",
             param_hint="--format",
         )
     return {".parquet": "parquet", ".jsonl": "jsonl", ".xml": "cvat"}.get(ending, "csv")
 
 
 def load_named_format(name: str) -> Format:
+    """Load a format. Raises `BadParameter` for an unknown name."""
     from annotator.formats.format import list_formats, load_format
 
     if name not in list_formats():
@@ -154,7 +162,7 @@ def load_named_format(name: str) -> Format:
 
 
 def _check_options(format_: Format, options: ExportOptions) -> None:
-    """Raises `BadParameter` for options that mean nothing here."""
+    """Raise `BadParameter` for options that the format does not support."""
     from annotator.formats.format import OPTIONS, list_formats, load_format
     from annotator.formats.image_files import IMAGE_MODES
     from annotator.formats.source import EXPORT_FILTERS, ExportOptions
@@ -175,10 +183,10 @@ def _check_options(format_: Format, options: ExportOptions) -> None:
                 other for other in list_formats() if name in load_format(other).supported_options
             )
             raise typer.BadParameter(
-                f"means nothing in {format_.name}; it goes with {others}", param_hint=f"--{name}"
+                f"has no effect in {format_.name}; use it with {others}", param_hint=f"--{name}"
             )
     if options.context and not options.crop:
-        raise typer.BadParameter("goes with --crop", param_hint="--context")
+        raise typer.BadParameter("needs --crop", param_hint="--context")
 
 
 def _open_source(project: ProjectFolder, format_: Format, options: ExportOptions) -> ExportSource:
@@ -187,18 +195,15 @@ def _open_source(project: ProjectFolder, format_: Format, options: ExportOptions
     from annotator.log.store import SqliteStore
 
     store = SqliteStore(project.labels_file)
-    source = ExportSource.open(project, store.entries(), options, format_.accepted)
-    if options.predictions:
-        from annotator.formats.source import PoolPredictions
-
-        source.predictions = PoolPredictions(project, source.refs, replay(store.entries()))
+    state = replay(store.entries()) if options.predictions else None
+    source = ExportSource.open(project, store.entries(), options, format_.accepted, state)
     store.close()
     return source
 
 
 @contextmanager
 def _export_progress(source: ExportSource) -> Iterator[None]:
-    """Shows how far a long export is."""
+    """Show the progress of a long export."""
     from annotator.cli.progress_output import open_progress_output
     from annotator.features.pipeline import ExtractionProgress
 
@@ -225,21 +230,19 @@ def _print_summary(source: ExportSource, file: Path, marks: bool) -> None:
     where = "standard output" if str(file) == "-" else make_printable(str(file))
     typer.echo(f"{plural(source.written, 'item')} written to {where}", err=True)
     if source.machine_labels:
-        how = "marked as such" if marks else "which this format cannot say"
+        mark = "they are marked" if marks else "this format cannot mark them"
         count = plural(source.machine_labels, "label")
-        typer.echo(
-            f"{count} of the model among them, {how}; --only human leaves them out", err=True
-        )
+        typer.echo(f"{count} by the model included; {mark}. Leave out: --only human", err=True)
     left = [f"{count:,} {why}" for why, count in sorted(source.left_out.items()) if count]
     if left:
         typer.echo(f"left out: {', '.join(left)}", err=True)
-    if source.ledger.vanished:
-        count = plural(source.ledger.vanished, "label")
+    if source.log.vanished:
+        count = plural(source.log.vanished, "label")
         typer.echo(f"left out: {count} of items that refs.csv no longer holds", err=True)
     if source.exif_rotated:
         typer.echo(
-            f"{plural(source.exif_rotated, 'image')} upright only by EXIF: sizes and boxes are those of "
-            "the upright image; for a reader that ignores EXIF turn the files first",
+            f"{plural(source.exif_rotated, 'image')} turned by EXIF: sizes and boxes are of the "
+            "upright image. If your trainer ignores EXIF, turn the files first.",
             err=True,
         )
     for note in source.notes:
@@ -252,17 +255,22 @@ def import_(
     format_: Annotated[
         str | None,
         typer.Option(
-            "--format", help="As in export [found out by itself].", autocompletion=complete_formats
+            "--format",
+            help="A format of `annotator export`. Default: detected.",
+            autocompletion=complete_formats,
         ),
     ] = None,
     class_: Annotated[
-        str | None, typer.Option("--class", help="For a list: the class of every item in it.")
+        str | None,
+        typer.Option("--class", help="With --format list: the class of all items in it."),
     ] = None,
     bbox_order: Annotated[
-        str | None, typer.Option(help="How a bbox is written [as in the project].")
+        str | None, typer.Option(help="The format of a bbox. Default: as in the project.")
     ] = None,
 ) -> None:
-    """Read labels into the log. Any fault is named, with its line, and then nothing is written.
+    """Read labels of other programs into a project.
+
+    If there are faults, all are printed with their lines, and nothing is written.
 
     \b
     annotator import p labels.csv
@@ -278,13 +286,14 @@ def import_(
     name = format_ or detect_format(file)
     found = load_named_format(name)
     if found.read is None:
-        raise typer.BadParameter(f"{name} can be written, not read", param_hint="--format")
+        raise typer.BadParameter(f"{name} cannot be imported, only exported", param_hint="--format")
     if (class_ is not None) != (name == "list"):
-        needs = "goes with --format list" if class_ else "a list needs --class NAME"
+        needs = "needs --format list" if class_ else "a list needs --class NAME"
         raise typer.BadParameter(needs, param_hint="--class")
     if class_ is not None and class_ not in opened.settings.names:
         raise ProjectError(
-            f"{make_printable(class_)!r} is not a class of {make_printable(str(opened.folder))}"
+            f"{make_printable(class_)!r} is not a class of {make_printable(str(opened.folder))}. "
+            f"The classes are {make_printable(', '.join(opened.settings.names))}."
         )
     reading = make_import_context(file, bbox_order, opened.settings.box_order)
     reading.images, reading.label = opened.images, class_
@@ -304,7 +313,7 @@ def create_from_source(
     images: Path | None,
     features: Path | None,
 ) -> NewProject:
-    """A new project of a table, a list or a data set; what was understood is said first."""
+    """Create a project from a table, a list or a data set, and print how it was read."""
     from dataclasses import replace
 
     from annotator.formats.dataset import create_from_dataset
@@ -327,7 +336,7 @@ def _print_line(line: str) -> None:
 
 
 def make_import_context(file: Path, given_order: str | None, order: str) -> ImportContext:
-    """Raises `BadParameter` for an order of boxes that does not exist."""
+    """Return the context of an import. Raises `BadParameter` for an unknown order of boxes."""
     from annotator.formats.reading import ImportContext
     from annotator.items.boxes import BOX_ORDERS
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from array import array
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import Any
 
@@ -35,177 +35,50 @@ class Vocabulary(dict[str, int]):
         return list(self)
 
 
-class ColumnarLog:
-    """The fold of a log over the rows of a pool: `LogState` without an object for each label."""
+class _Columns:
+    """The columns of a log while they grow, a batch of entries at a time."""
 
-    def __init__(self, refs: RefTable) -> None:
-        self.refs = refs
-        self.labels, self.annotators = Vocabulary(), Vocabulary()
+    def __init__(self, refs: RefTable, keep_proba: bool) -> None:
+        self.labels, self.annotators, self.texts = Vocabulary(), Vocabulary(), Vocabulary()
         self.flagged: set[int] = set()
         self.notes: dict[int, str] = {}
-        self.vanished = 0
-        """The number of standing labels whose items the pool does not hold."""
-        self.at = np.zeros(0)
-        """(m,) the time of each decision; `label`, `who`, … have the same length."""
-        self.label = self.who = self.seq = np.zeros(0, np.int64)
-        self.kind = np.zeros(0, np.int8)
-        self.row = np.zeros(0, np.int64)
-        self.standing = np.full(len(refs), -1, np.int64)
-        """(n,) the decision that counts for each row, -1 if the item is open."""
-        self.probability = np.zeros(0)
-        """(m,) the probability that a model gave its own label, else NaN."""
-        self._details: Mapping[str, NDArray[Any]] = {}
-        self._texts, self._proba = Vocabulary(), list[str]()
-
-    @classmethod
-    def read(
-        cls, refs: RefTable, entries: Iterable[Entry], *, probabilities: bool = False
-    ) -> ColumnarLog:
-        """Fold `entries`; `probabilities` keeps the probabilities of the models, too."""
-        ledger = cls(refs)
-        columns = _ColumnBuilder(ledger, probabilities)
-        remaining = iter(entries)
-        while batch := list(islice(remaining, _BATCH)):
-            columns.add(batch)
-        columns.finish()
-        return ledger
-
-    def mask_rows(self, chosen: Callable[[NDArray[np.int64]], NDArray[np.bool_]]) -> Any:
-        """Return (n,) True for the rows whose standing decision `chosen` picks."""
-        mask = np.zeros(len(self.standing), bool)
-        rows = np.flatnonzero(self.standing >= 0)
-        mask[rows] = chosen(self.standing[rows])
-        return mask
-
-    def labelled(self) -> NDArray[np.bool_]:
-        """Return (n,) True for the rows that have a label."""
-        return np.asarray(self.mask_rows(lambda d: self.label[d] >= 0))
-
-    def labelled_by_people(self) -> NDArray[np.bool_]:
-        """Return (n,) True for the rows that a person labelled, not a machine."""
-        return np.asarray(
-            self.mask_rows(lambda d: (self.label[d] >= 0) & (self.kind[d] & _MACHINE == 0))
-        )
-
-    def label_codes(self) -> NDArray[np.int64]:
-        """Return (n,) the number of each row's label in `labels`, -1 without a label."""
-        found = np.full(len(self.standing), -1, np.int64)
-        rows = np.flatnonzero(self.standing >= 0)
-        found[rows] = self.label[self.standing[rows]]
-        return found
-
-    def label_of(self, row: int) -> str | None:
-        """Return the label of a row, None if it is open or skipped."""
-        decision = int(self.standing[row])
-        code = int(self.label[decision]) if decision >= 0 else -1
-        return self._label_texts[code] if code >= 0 else None
-
-    def labels_of(self, refs: Sequence[str]) -> list[str | None]:
-        """Return the label of each ref, None if it is open, skipped or not in the pool."""
-        return [self.label_of(row) if row >= 0 else None for row in self.refs.rows(refs).tolist()]
-
-    def skipped(self, row: int) -> bool:
-        """Return True if the standing decision of a row is a skip."""
-        decision = int(self.standing[row])
-        return decision >= 0 and int(self.label[decision]) < 0
-
-    def agreement(self) -> NDArray[np.float64]:
-        """Return (n,) the share of annotators whose last label is the standing one.
-
-        It is NaN for fewer than two annotators.
-        """
-        found = np.full(len(self.standing), np.nan)
-        people = np.flatnonzero((self.kind & _MACHINE == 0) & (self.label >= 0) & (self.row >= 0))
-        key = self.row[people] * (len(self.annotators) + 1) + self.who[people]
-        # The last decision of each person on each item is the first one from behind.
-        _, last = np.unique(key[::-1], return_index=True)
-        last = people[len(people) - 1 - last]
-        rows = self.row[last]
-        counts = np.bincount(rows, minlength=len(found))
-        agreeing = self.label[last] == self.label_codes()[rows]
-        agreed = np.bincount(rows, weights=agreeing, minlength=len(found))
-        several = (counts >= 2) & self.labelled()
-        found[several] = agreed[several] / counts[several]
-        return found
-
-    def details(self, row: int) -> dict[str, Any]:
-        """Return the annotator, the time and the rest of a decision; empty for an open item."""
-        at = int(self.standing[row])
-        if at < 0:
-            return {}
-        found: dict[str, Any] = {
-            "annotator": self._texts_of["who"][int(self.who[at])], "at": float(self.at[at]),
-        }  # fmt: skip
-        for name in ("model", "picked_by"):
-            code = int(self._details[name][at])
-            found[name] = self._texts_of["other"][code] if code >= 0 else None
-        q, pool, shown = (self._details[name][at] for name in ("q", "pool", "shown_ms"))
-        found["q"] = None if np.isnan(q) else float(q)
-        found["pool"] = int(pool) if pool >= 0 else None
-        found["shown_ms"] = int(shown) if shown >= 0 else None
-        return found | (self.machine_details(row) or {"machine": False})
-
-    def machine_details(self, row: int) -> dict[str, Any]:
-        """Return the model and the probability of a label that a machine gave, else nothing."""
-        at = int(self.standing[row])
-        if at < 0 or not self.kind[at] & _MACHINE:
-            return {}
-        code, sure = int(self._details["model"][at]), float(self.probability[at])
-        return {
-            "machine": True, "model": self._texts_of["other"][code] if code >= 0 else None,
-            "probability": None if np.isnan(sure) else sure,
-        }  # fmt: skip
-
-    def proba(self, row: int) -> dict[str, float]:
-        """Return the probabilities that a model gave before the label; empty without them."""
-        at = int(self.standing[row])
-        text = self._proba[at] if at >= 0 and self._proba else ""
-        return dict(json.loads(text)) if text else {}
-
-    def _list_texts(self) -> None:
-        self._label_texts = self.labels.texts
-        self._texts_of = {"who": self.annotators.texts, "other": self._texts.texts}
-
-
-class _ColumnBuilder:
-    """The columns of a log while they grow."""
-
-    def __init__(self, ledger: ColumnarLog, probabilities: bool) -> None:
-        self._ledger, self._with_proba = ledger, probabilities
-        self._whole = {name: array("q") for name in ("row", "seq", "pool")}
-        self._small = {n: array("i") for n in ("label", "who", "model", "picked_by", "shown_ms")}
+        self.undone: list[int] = []
+        self.proba: list[str] = []
+        self._refs, self._keep_proba = refs, keep_proba
+        self._long = {name: array("q") for name in ("row", "seq", "pool")}
+        self._int = {
+            name: array("i") for name in ("label", "annotator", "model", "picked_by", "shown_ms")
+        }
         self._real = {name: array("d") for name in ("at", "q", "probability")}
         self._kind = array("b")
-        self._undone: list[int] = []
 
     def add(self, batch: Sequence[Entry]) -> None:
-        ledger = self._ledger
-        rows = ledger.refs.rows([entry.ref for entry in batch]).tolist()
+        """Add entries: decisions to the columns, the rest to what they change."""
+        rows = self._refs.rows([entry.ref for entry in batch]).tolist()
         decided = [at for at, entry in enumerate(batch) if entry.action in DECISIONS]
-        self._decide([batch[at] for at in decided], [rows[at] for at in decided])
+        self._add_decisions([batch[at] for at in decided], [rows[at] for at in decided])
         if len(decided) == len(batch):
             return
         for entry, row in zip(batch, rows, strict=True):
             if entry.action is Action.UNDO:
-                self._undone.append(int((entry.extra or {}).get("undoes", -1)))
+                self.undone.append(int((entry.extra or {}).get("undoes", -1)))
             elif entry.action is Action.FLAG:
                 on = (entry.extra or {}).get("on", True)
-                (ledger.flagged.add if on else ledger.flagged.discard)(row)
+                (self.flagged.add if on else self.flagged.discard)(row)
             elif entry.action is Action.NOTE and entry.note:
-                ledger.notes[row] = entry.note
+                self.notes[row] = entry.note
 
-    def _decide(self, batch: Sequence[Entry], rows: Sequence[int]) -> None:
-        """Add a column at a time: a million calls of a function take seconds."""
-        ledger, texts = self._ledger, self._ledger._texts
-        whole, small, real = self._whole, self._small, self._real
-        whole["row"].extend(rows)
-        whole["seq"].extend([e.seq for e in batch])
-        whole["pool"].extend([-1 if e.pool is None else e.pool for e in batch])
-        label = ledger.labels.code
+    def _add_decisions(self, batch: Sequence[Entry], rows: Sequence[int]) -> None:
+        """Add decisions a column at a time: a million calls of a function take seconds."""
+        long, small, real = self._long, self._int, self._real
+        long["row"].extend(rows)
+        long["seq"].extend([e.seq for e in batch])
+        long["pool"].extend([-1 if e.pool is None else e.pool for e in batch])
+        label, text = self.labels.code, self.texts.code
         small["label"].extend([label(e.label) if e.action is Action.LABEL else -1 for e in batch])
-        small["who"].extend([ledger.annotators[e.annotator] for e in batch])
-        small["model"].extend([texts.code(e.model) for e in batch])
-        small["picked_by"].extend([texts.code(e.picked_by) for e in batch])
+        small["annotator"].extend([self.annotators[e.annotator] for e in batch])
+        small["model"].extend([text(e.model) for e in batch])
+        small["picked_by"].extend([text(e.picked_by) for e in batch])
         shown = [-1 if e.shown_ms is None else min(e.shown_ms, 2**31 - 1) for e in batch]
         small["shown_ms"].extend(shown)
         real["at"].extend([e.at for e in batch])
@@ -217,30 +90,149 @@ class _ColumnBuilder:
             (e.proba or {}).get(e.label or "") if e.extra and e.by_machine else None for e in batch
         ]
         real["probability"].extend([np.nan if p is None else p for p in sure])
-        if self._with_proba:
-            ledger._proba += [json.dumps(e.proba) if e.proba else "" for e in batch]
+        if self._keep_proba:
+            self.proba += [json.dumps(e.proba) if e.proba else "" for e in batch]
 
-    def finish(self) -> None:
-        ledger = self._ledger
-        ledger.row, ledger.seq = _as_array(self._whole["row"]), _as_array(self._whole["seq"])
-        ledger.label, ledger.who = _as_array(self._small["label"]), _as_array(self._small["who"])
-        ledger.at, ledger.kind = _as_array(self._real["at"]), _as_array(self._kind)
-        ledger.probability = _as_array(self._real["probability"])
-        undone = np.isin(ledger.seq, np.array(self._undone, np.int64))
-        standing = np.flatnonzero(~undone & (ledger.kind & _SECOND == 0))
-        ledger.row[undone] = -1  # opinions that were taken back agree with no annotator
-        rows = ledger.row[standing]
-        ledger.vanished = int((rows < 0).sum())
-        held = rows >= 0
-        ledger.standing[rows[held]] = standing[held]  # the last decision counts
-        ledger._details = {
-            "pool": _as_array(self._whole["pool"]),
-            "q": _as_array(self._real["q"]),
-            **{name: _as_array(self._small[name]) for name in ("model", "picked_by", "shown_ms")},
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the columns by name, each (m,), in the same memory."""
+        columns: dict[str, array[Any]] = {
+            **self._long,
+            **self._int,
+            **self._real,
+            "kind": self._kind,
         }
-        ledger._list_texts()
+        return {name: _as_array(column) for name, column in columns.items()}
 
 
 def _as_array(column: array[Any]) -> NDArray[Any]:
-    """Return the same numbers in the same memory."""
     return np.frombuffer(column, column.typecode) if column else np.zeros(0, column.typecode)
+
+
+class ColumnarLog:
+    """The fold of a log over the rows of a pool: `LogState` without an object for each label."""
+
+    def __init__(self, refs: RefTable, columns: _Columns) -> None:
+        self.refs = refs
+        self.labels, self.flagged, self.notes = columns.labels, columns.flagged, columns.notes
+        self._label_texts, self._annotators = columns.labels.texts, columns.annotators.texts
+        self._texts, self._proba = columns.texts.texts, columns.proba
+        self._column = columns.arrays()
+        """(m,) each: one value for each decision."""
+        self._label, self._kind = self._column["label"], self._column["kind"]
+        undone = np.isin(self._column["seq"], np.array(columns.undone, np.int64))
+        standing = np.flatnonzero(~undone & (self._kind & _SECOND == 0))
+        self._row = self._column["row"]
+        self._row[undone] = -1  # opinions that were taken back agree with no annotator
+        rows = self._row[standing]
+        held = rows >= 0
+        self.vanished = int((~held).sum())
+        """The number of standing labels whose items the pool does not hold."""
+        self.standing = np.full(len(refs), -1, np.int64)
+        """(n,) the decision that counts for each row, -1 if the item is open."""
+        self.standing[rows[held]] = standing[held]  # the last decision counts
+
+    @classmethod
+    def read(
+        cls, refs: RefTable, entries: Iterable[Entry], *, probabilities: bool = False
+    ) -> ColumnarLog:
+        """Fold `entries`; `probabilities` keeps the probabilities of the models, too."""
+        columns = _Columns(refs, probabilities)
+        remaining = iter(entries)
+        while batch := list(islice(remaining, _BATCH)):
+            columns.add(batch)
+        return cls(refs, columns)
+
+    def mask_rows(self, chosen: Callable[[NDArray[np.int64]], NDArray[np.bool_]]) -> Any:
+        """Return (n,) True for the rows whose standing decision `chosen` picks."""
+        mask = np.zeros(len(self.standing), bool)
+        rows = np.flatnonzero(self.standing >= 0)
+        mask[rows] = chosen(self.standing[rows])
+        return mask
+
+    def labelled(self) -> NDArray[np.bool_]:
+        """Return (n,) True for the rows that have a label."""
+        return np.asarray(self.mask_rows(lambda d: self._label[d] >= 0))
+
+    def labelled_by_people(self) -> NDArray[np.bool_]:
+        """Return (n,) True for the rows that a person labelled, not a machine."""
+        return np.asarray(
+            self.mask_rows(lambda d: (self._label[d] >= 0) & (self._kind[d] & _MACHINE == 0))
+        )
+
+    def label_codes(self) -> NDArray[np.int64]:
+        """Return (n,) the number of each row's label in `labels`, -1 without a label."""
+        found = np.full(len(self.standing), -1, np.int64)
+        rows = np.flatnonzero(self.standing >= 0)
+        found[rows] = self._label[self.standing[rows]]
+        return found
+
+    def label_of(self, row: int) -> str | None:
+        """Return the label of a row, None if it is open or skipped."""
+        decision = int(self.standing[row])
+        code = int(self._label[decision]) if decision >= 0 else -1
+        return self._label_texts[code] if code >= 0 else None
+
+    def labels_of(self, refs: Sequence[str]) -> list[str | None]:
+        """Return the label of each ref, None if it is open, skipped or not in the pool."""
+        return [self.label_of(row) if row >= 0 else None for row in self.refs.rows(refs).tolist()]
+
+    def skipped(self, row: int) -> bool:
+        """Return True if the standing decision of a row is a skip."""
+        decision = int(self.standing[row])
+        return decision >= 0 and int(self._label[decision]) < 0
+
+    def agreement(self) -> NDArray[np.float64]:
+        """Return (n,) the share of annotators whose last label is the standing one.
+
+        It is NaN for fewer than two annotators.
+        """
+        found = np.full(len(self.standing), np.nan)
+        people = np.flatnonzero(
+            (self._kind & _MACHINE == 0) & (self._label >= 0) & (self._row >= 0)
+        )
+        key = self._row[people] * (len(self._annotators) + 1) + self._column["annotator"][people]
+        # The last decision of each person on each item is the first one from behind.
+        _, last = np.unique(key[::-1], return_index=True)
+        last = people[len(people) - 1 - last]
+        rows = self._row[last]
+        counts = np.bincount(rows, minlength=len(found))
+        agreeing = self._label[last] == self.label_codes()[rows]
+        agreed = np.bincount(rows, weights=agreeing, minlength=len(found))
+        several = (counts >= 2) & self.labelled()
+        found[several] = agreed[several] / counts[several]
+        return found
+
+    def details(self, row: int) -> dict[str, Any]:
+        """Return the annotator, the time and the rest of a decision; empty for an open item."""
+        at, column = int(self.standing[row]), self._column
+        if at < 0:
+            return {}
+        found: dict[str, Any] = {
+            "annotator": self._annotators[int(column["annotator"][at])],
+            "at": float(column["at"][at]),
+        }  # fmt: skip
+        for name in ("model", "picked_by"):
+            code = int(column[name][at])
+            found[name] = self._texts[code] if code >= 0 else None
+        q, pool, shown = (column[name][at] for name in ("q", "pool", "shown_ms"))
+        found["q"] = None if np.isnan(q) else float(q)
+        found["pool"] = int(pool) if pool >= 0 else None
+        found["shown_ms"] = int(shown) if shown >= 0 else None
+        return found | (self.machine_details(row) or {"machine": False})
+
+    def machine_details(self, row: int) -> dict[str, Any]:
+        """Return the model and the probability of a label that a machine gave, else nothing."""
+        at = int(self.standing[row])
+        if at < 0 or not self._kind[at] & _MACHINE:
+            return {}
+        code, sure = int(self._column["model"][at]), float(self._column["probability"][at])
+        return {
+            "machine": True, "model": self._texts[code] if code >= 0 else None,
+            "probability": None if np.isnan(sure) else sure,
+        }  # fmt: skip
+
+    def proba(self, row: int) -> dict[str, float]:
+        """Return the probabilities that a model gave before the label; empty without them."""
+        at = int(self.standing[row])
+        text = self._proba[at] if at >= 0 and self._proba else ""
+        return dict(json.loads(text)) if text else {}

@@ -48,12 +48,12 @@ def write(source: ExportSource, place: Path) -> None:
 
     def label_of(refs: Sequence[str]) -> list[str | None]:
         rows = source.refs.rows(refs).tolist()
-        return [source.ledger.label_of(r) if r >= 0 and chosen[r] else None for r in rows]
+        return [source.log.label_of(r) if r >= 0 and chosen[r] else None for r in rows]
 
     with place.open("wb") as file:
         for record in relabel_refs_csv(source.project, label_of):
             file.write(record)
-    source.written += int((source.ledger.label_codes()[source.rows] >= 0).sum())
+    source.written += int((source.log.label_codes()[source.rows] >= 0).sum())
 
 
 def relabel_refs_csv(

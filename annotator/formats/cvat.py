@@ -69,7 +69,7 @@ def _image(source: ExportSource, picture: ImageRecords, number: int, size: tuple
 
 
 def _shape(source: ExportSource, record: ExportRecord, name: str) -> str:
-    machine = source.ledger.details(record.row).get("machine")
+    machine = source.log.details(record.row).get("machine")
     head = f'label="{xml.escape_xml(name)}" source="{"auto" if machine else "manual"}"'
     box = record.item.box
     if box is None:

@@ -143,7 +143,7 @@ class _Export:
         if row < 0 or not self._chosen[row]:
             self._source.leave_out("that are not chosen, or no longer in the project")
             return None
-        item, label = Item.parse(ref), self._source.ledger.label_of(int(row))
+        item, label = Item.parse(ref), self._source.log.label_of(int(row))
         found = _ImagePlace(self._free(_stem(image, item)), self._source.size(item.path) or (0, 0))
         head = _annotation_head(found, item, label, self._source.project.folder.resolve().name)
         for folder, suffix, text in (("train_xml", "xml", head), ("json", "json", "[\n")):

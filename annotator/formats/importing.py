@@ -68,9 +68,9 @@ def import_labels(
         if not labels:
             hint = " Name one column annotation or label." if format_.name == "csv" else ""
             raise RefError(f"{make_printable(str(reading.path))} holds no label.{hint}")
-        ledger = ColumnarLog.read(refs, store.entries())
+        log = ColumnarLog.read(refs, store.entries())
         at = time.time() if now is None else now
-        writing = _EntryWriter(ledger, f"import:{format_.name}", at)
+        writing = _EntryWriter(log, f"import:{format_.name}", at)
         store.append_many(writing.entries(matched.pairs(gathered)))
         return writing.summary()
 
@@ -123,27 +123,27 @@ def _check_item(
 class _EntryWriter:
     """The entries of an import that are new to the log, counted while they are written."""
 
-    def __init__(self, ledger: ColumnarLog, annotator: str, timestamp: float) -> None:
-        self._ledger, self._annotator, self._at = ledger, annotator, timestamp
+    def __init__(self, log: ColumnarLog, annotator: str, timestamp: float) -> None:
+        self._log, self._annotator, self._at = log, annotator, timestamp
         self._new = self._changed = self._same = 0
 
     def entries(self, pairs: Iterable[tuple[ImportedItem, int]]) -> Iterator[Entry]:
-        ledger = self._ledger
+        log = self._log
         for found, row in pairs:
             if row < 0:
                 continue  # nothing to import; faults are already reported
             alike = self._count(found, row)
-            for entry in build_entries(found, ledger.refs[row], self._annotator, self._at):
+            for entry in build_entries(found, log.refs[row], self._annotator, self._at):
                 is_decision = entry.action in (Action.LABEL, Action.SKIP)
-                known = (entry.action is Action.FLAG and row in ledger.flagged) or (
-                    entry.action is Action.NOTE and ledger.notes.get(row) == entry.note
+                known = (entry.action is Action.FLAG and row in log.flagged) or (
+                    entry.action is Action.NOTE and log.notes.get(row) == entry.note
                 )
                 if not (known or (is_decision and alike)):
                     yield entry
 
     def _count(self, item: ImportedItem, row: int) -> bool:
         """Return True if the item's decision is in the log already, and count it."""
-        stands, skipped = self._ledger.label_of(row), self._ledger.skipped(row)
+        stands, skipped = self._log.label_of(row), self._log.skipped(row)
         alike = (stands, skipped) == (item.label, item.skipped)
         if item.label is not None or item.skipped:
             self._same += alike

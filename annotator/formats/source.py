@@ -133,7 +133,7 @@ class ExportSource:
 
     project: ProjectFolder
     refs: RefTable
-    ledger: ColumnarLog
+    log: ColumnarLog
     options: ExportOptions = ExportOptions()
     accepted: bool = False
     """True to write the class that a proposal was accepted as, instead of yes or no."""
@@ -155,11 +155,20 @@ class ExportSource:
         entries: Iterable[Entry],
         options: ExportOptions,
         accepted: bool = False,
+        state: LogState | None = None,
     ) -> ExportSource:
-        """Read a project's items and log. Raises `ProjectError` for a class that does not exist."""
+        """Read a project's items and log; predictions need the log's `state` as well.
+
+        Raises `ProjectError` for a class that does not exist or too few labels to predict from,
+        `FeatureError` for predictions without features.
+        """
         refs = load_refs(project)
-        ledger = ColumnarLog.read(refs, entries, probabilities=options.probabilities)
-        source = cls(project, refs, ledger, options, accepted and proposals.has_proposals(project))
+        log = ColumnarLog.read(refs, entries, probabilities=options.probabilities)
+        predictions = None
+        if options.predictions and state is not None:
+            predictions = PoolPredictions(project, refs, state)
+        accepted = accepted and proposals.has_proposals(project)
+        source = cls(project, refs, log, options, accepted, predictions)
         if unknown := set(options.classes) - set(source.classes):
             names = ", ".join(source.classes)
             raise ProjectError(
@@ -173,8 +182,8 @@ class ExportSource:
     def classes(self) -> tuple[str, ...]:
         """The project's classes, then the labels in use that are no longer classes."""
         named = self.project.settings.names
-        used = np.unique(self.ledger.label_codes()).tolist()
-        labels = self.ledger.labels.texts
+        used = np.unique(self.log.label_codes()).tolist()
+        labels = self.log.labels.texts
         held = {name for code in used if code >= 0 for name in self.names_of(labels[code])}
         if self._proposals is not None:
             # Yes and no are not classes here; the proposals' own names are.
@@ -209,31 +218,29 @@ class ExportSource:
     @cached_property
     def rows(self) -> NDArray[np.int64]:
         """The rows that the options choose, in the pool's order."""
-        ledger, options = self.ledger, self.options
+        log, options = self.log, self.options
         keep = np.ones(len(self.refs), bool)
         flagged = np.zeros(len(self.refs), bool)
-        flagged[[row for row in ledger.flagged if row >= 0]] = True
+        flagged[[row for row in log.flagged if row >= 0]] = True
         for name, mask in (
-            ("labelled", ledger.labelled), ("human", ledger.labelled_by_people),
+            ("labelled", log.labelled), ("human", log.labelled_by_people),
             ("flagged", lambda: flagged), ("unflagged", lambda: ~flagged),
         ):  # fmt: skip
             if name in options.only:
                 keep &= mask()
         if options.agreement is not None:
-            keep &= ledger.agreement() >= options.agreement - 1e-9  # NaN is below any share
+            keep &= log.agreement() >= options.agreement - 1e-9  # NaN is below any share
         if options.classes and not self.accepted:
             wanted = set(options.classes)
-            codes = [
-                code for label, code in ledger.labels.items() if wanted & {*self.names_of(label)}
-            ]
-            keep &= np.isin(ledger.label_codes(), codes)
+            codes = [code for label, code in log.labels.items() if wanted & {*self.names_of(label)}]
+            keep &= np.isin(log.label_codes(), codes)
         return np.flatnonzero(keep)
 
     @cached_property
     def machine_labels(self) -> int:
         """The number of chosen labels that a model gave; formats mark them if they can."""
-        ledger = self.ledger
-        return int((ledger.labelled() & ~ledger.labelled_by_people())[self.rows].sum())
+        log = self.log
+        return int((log.labelled() & ~log.labelled_by_people())[self.rows].sum())
 
     def records(self) -> Iterator[ExportRecord]:
         """Return the chosen items in the pool's order."""
@@ -314,13 +321,13 @@ class ExportSource:
         assert self.options.split is not None
         rows = self.rows
         images, inverse = np.unique(self._image[rows], return_inverse=True)
-        codes = self.ledger.label_codes()[rows]
+        codes = self.log.label_codes()[rows]
         counts = np.bincount(codes + 1)
         # An image's stratum is the rarest of its labels; code -1 (no label) counts as the last.
         rarity = np.where(codes < 0, np.iinfo(np.int64).max, counts[codes + 1])
         order = np.lexsort((codes, rarity, inverse))
         first = order[np.r_[True, np.diff(inverse[order]) > 0]] if len(order) else order
-        texts = [*self.ledger.labels.texts, ""]
+        texts = [*self.log.labels.texts, ""]
         strata = [texts[code] for code in codes[first].tolist()]
         hashes = np.array([unit_hash(split_ref(self.refs[int(row)])[0]) for row in images])
         found = np.full(len(self.refs), -1, np.int64)
@@ -339,17 +346,17 @@ class ExportSource:
                 self.on_progress(start + len(part), len(rows))
 
     def _record(self, row: int, columns: Mapping[str, str], split: str) -> ExportRecord:
-        ledger, options = self.ledger, self.options
-        item, label = Item.parse(self.refs[row]), ledger.label_of(row)
+        log, options = self.log, self.options
+        item, label = Item.parse(self.refs[row]), log.label_of(row)
         found = self.predictions.get(row) if self.predictions else None
         predicted, score, model = found or (None, None, None)
         details: dict[str, Any] = {}
         if not options.provenance:
-            details = ledger.machine_details(row)
+            details = log.machine_details(row)
         else:
-            details = ledger.details(row) or ({"model": model} if model else {})
-            if row in ledger.notes:
-                details["note"] = ledger.notes[row]
+            details = log.details(row) or ({"model": model} if model else {})
+            if row in log.notes:
+                details["note"] = log.notes[row]
         rejected = False
         if self._proposals is not None and label is not None:
             label, score, details = self._judged(row, label, details)
@@ -357,9 +364,9 @@ class ExportSource:
             if label is not None and options.classes and label not in options.classes:
                 label = None
         return ExportRecord(
-            row, item, label, ledger.skipped(row), rejected, row in ledger.flagged, split, columns,
+            row, item, label, log.skipped(row), rejected, row in log.flagged, split, columns,
             predicted if label is None and not rejected else None, score, details,
-            ledger.proba(row) if options.probabilities else {},
+            log.proba(row) if options.probabilities else {},
         )  # fmt: skip
 
     def _judged(

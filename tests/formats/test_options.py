@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from annotator.features.store import FeatureStore
-from annotator.formats.source import ExportOptions, ExportSource, PoolPredictions
+from annotator.formats.source import ExportOptions, ExportSource
 from annotator.formats.splits import assign_splits, parse_splits
 from annotator.items.refs import Item
 from annotator.log.entries import Action, Entry, replay
@@ -166,8 +166,8 @@ def test_predictions_of_what_is_unlabelled(tmp_path: Path) -> None:
     np.save(tmp_path / "f.npy", matrix)
     FeatureStore.adopt(made.features_folder, tmp_path / "f.npy", load_refs(made))
     entries = making.entries(made)
-    source = ExportSource.open(made, entries, ExportOptions(predictions=True))
-    source.predictions = PoolPredictions(made, source.refs, replay(entries))
+    options = ExportOptions(predictions=True)
+    source = ExportSource.open(made, entries, options, state=replay(entries))
     said = [(record.item.path, record.predicted) for record in source.records() if record.score]
     assert said == [("6.png", "ok"), ("7.png", "defect")]
     from annotator.formats.label_studio.write import write
@@ -255,10 +255,10 @@ def test_boxes_over_the_edge_are_cut_and_counted(tmp_path: Path) -> None:
     [
         (["--format", "cocoa"], "none of csv, plain-csv"),
         (["--format", "voc", "--crop"], "goes with"),
-        (["--format", "csv", "--split", "train=1"], "means nothing in csv"),
+        (["--format", "csv", "--split", "train=1"], "has no effect in csv"),
         (["--only", "nice"], "none of labelled"),
         (["--format", "yolo", "--images", "move"], "none of symlink"),
-        (["--format", "jsonl", "--context", "1"], "goes with --crop"),
+        (["--format", "jsonl", "--context", "1"], "needs --crop"),
     ],
 )
 def test_options_that_mean_nothing_are_usage_errors(

@@ -78,7 +78,7 @@ def _annotation(
     regions: list[dict[str, Any]],
     cancelled: bool,
 ) -> dict[str, Any]:
-    details = [source.ledger.details(record.row) for record in records]
+    details = [source.log.details(record.row) for record in records]
     times = [told["shown_ms"] for told in details if told.get("shown_ms") is not None]
     at = max((told["at"] for told in details if told), default=0.0)
     found = {
