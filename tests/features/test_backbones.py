@@ -287,7 +287,7 @@ def test_truncated_or_lacking_weights_are_said(tmp_path: Path) -> None:
 
 def test_devices_and_types_that_are_not_there_are_said(tmp_path: Path) -> None:
     dinov2(tmp_path)
-    with pytest.raises(FeatureError, match="no device 'tpu' here; --device can be: cpu"):
+    with pytest.raises(FeatureError, match="no device 'tpu' here. Choose --device cpu"):
         Backbone(str(tmp_path), device="tpu")
     with pytest.raises(FeatureError, match="not one of auto, fp32, bf16, fp16"):
         Backbone(str(tmp_path), dtype="int4")

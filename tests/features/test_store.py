@@ -132,7 +132,7 @@ def test_a_damaged_or_newer_description_is_said(tmp_path: Path, meta: str, reaso
 
 
 def test_a_folder_without_features_says_how_to_make_them(tmp_path: Path) -> None:
-    with pytest.raises(FeatureError, match="no features; compute them .*`annotator features`"):
+    with pytest.raises(FeatureError, match=r"no features\. Compute them: .*`annotator features`"):
         FeatureStore.open(tmp_path)
 
 
