@@ -254,7 +254,7 @@ def test_boxes_over_the_edge_are_cut_and_counted(tmp_path: Path) -> None:
     ("args", "said"),
     [
         (["--format", "cocoa"], "none of csv, plain-csv"),
-        (["--format", "voc", "--crop"], "goes with"),
+        (["--format", "voc", "--crop"], "use it with"),
         (["--format", "csv", "--split", "train=1"], "has no effect in csv"),
         (["--only", "nice"], "none of labelled"),
         (["--format", "yolo", "--images", "move"], "none of symlink"),
