@@ -19,7 +19,7 @@ from annotator.project.project import ProjectFolder
 from annotator.proposals import iter_accepted_boxes, judge_proposal, open_proposal_project
 from annotator.proposals.precision import (
     describe_threshold,
-    estimate_precision,
+    estimate_precision_above,
     measure_precision,
     suggest_threshold,
     wilson_interval,
@@ -93,7 +93,7 @@ def population(seed: int, n: int = 4000) -> tuple[np.ndarray, np.ndarray]:
 
 def test_with_every_label_the_precision_is_exact() -> None:
     scores, right = population(0, 500)
-    found = estimate_precision(scores, np.ones(500, bool), right, 0.5)
+    found = estimate_precision_above(scores, np.ones(500, bool), right, 0.5)
     assert found is not None
     above = scores >= 0.5
     assert found.precision == pytest.approx(right[above].mean())
@@ -104,7 +104,7 @@ def test_labels_at_random_give_wilsons_interval() -> None:
     scores, right = population(1, 100_000)
     labelled = np.zeros(len(scores), bool)
     labelled[np.random.default_rng(2).choice(len(scores), 90, replace=False)] = True
-    found = estimate_precision(scores, labelled, right, 0.9)  # nine labels: a single stratum
+    found = estimate_precision_above(scores, labelled, right, 0.9)  # nine labels: a single stratum
     assert found is not None and found.labelled < 20
     hits, n = found.right, found.labelled
     low, high = wilson_interval(hits / n, n)
@@ -133,7 +133,7 @@ def test_intervals_hold_the_truth_whatever_scores_were_labelled_first(
         labelled = np.zeros(len(scores), bool)
         labelled[rng.choice(len(scores), 300, replace=False, p=odds / odds.sum())] = True
         truth = right[scores >= 0.5].mean()
-        found = estimate_precision(scores, labelled, right, 0.5)
+        found = estimate_precision_above(scores, labelled, right, 0.5)
         assert found is not None
         held += found.low <= truth <= found.high
         seen = right[(scores >= 0.5) & labelled]
@@ -173,7 +173,7 @@ def test_no_threshold_is_suggested_from_a_handful_of_labels() -> None:
     labelled = np.zeros(1000, bool)
     labelled[:10] = True
     assert suggest_threshold(scores, labelled, np.ones(1000, bool), 0.9, 1000.0) is None
-    assert estimate_precision(scores, np.zeros(1000, bool), right, 0.5) is None
+    assert estimate_precision_above(scores, np.zeros(1000, bool), right, 0.5) is None
 
 
 def test_precision_is_told_for_each_model_and_class(project: ProjectFolder) -> None:

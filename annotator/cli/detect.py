@@ -116,13 +116,13 @@ def detect(
     voters = parse_voters(models, weights, threshold)
     check_choice(fuse, FUSION_METHODS, "--fuse")
     check_choice(fused_score, CONFIDENCE_TYPES, "--fused-score")
-    recipe = EnsembleConfig(
+    config = EnsembleConfig(
         tuple(voters), None, parse_renames(rename or []), fuse, iou, fused_score,
         AgreementRule(min_score, min_votes or 0, agreement),
     )  # fmt: skip
     texts, listed = tuple(text or ()), tuple(parse_list(classes))
     request = DetectionRequest(
-        recipe, DetectionPasses(parse_augmentations(tta), tile, overlap),
+        config, DetectionPasses(parse_augmentations(tta), tile, overlap),
         (*listed, *texts) if listed else (), texts or listed, device, dtype, batch_size,
     )  # fmt: skip
     opened, answers, outcome = _run_detection(
@@ -130,12 +130,12 @@ def detect(
     )
     precision = answers.average_precision(truth) if truth else {}
     for line in [
-        *_summary_lines(outcome, answers.recipe, opened),
+        *_summary_lines(outcome, answers.config, opened),
         *_precision_lines(precision),
     ]:
         print_message(line)
     if as_json:
-        summary = _summary_dict(outcome, answers.recipe, opened)
+        summary = _summary_dict(outcome, answers.config, opened)
         summary |= {"ap50": precision} if truth else {}
         typer.echo(json.dumps(summary, ensure_ascii=False, indent=1))
 
@@ -152,27 +152,27 @@ def _run_detection(
     from annotator.proposals.detect import run_ensemble, write_fused_images
     from annotator.proposals.opening import open_image_project
 
-    require_weights([voter.name for voter in request.recipe.voters])
+    require_weights([voter.name for voter in request.config.voters])
     project, paths, unlisted = open_image_project(images, folder)
     with open_run_output(progress) as output:
         answers = run_ensemble(project, paths, request, output, workers)
     outcome = write_fused_images(
-        project, answers.fused(), answers.recipe, accept=accept, timestamp=time.time()
+        project, answers.fused(), answers.config, accept=accept, timestamp=time.time()
     )
     outcome.left_out[:0] = [*unlisted, *answers.left_out]
     return project, answers, outcome
 
 
 def _summary_lines(
-    outcome: EnsembleOutcome, recipe: EnsembleConfig, project: ProjectFolder
+    outcome: EnsembleOutcome, config: EnsembleConfig, project: ProjectFolder
 ) -> list[str]:
     from annotator.items.refs import plural
 
-    rule = recipe.rule
+    rule = config.rule
     lines = [
         f"{plural(outcome.boxes, 'box', 'boxes')} in {plural(outcome.images, 'image')}: "
         f"{plural(outcome.added, 'new item')}, {outcome.merged:,} in items that were there before",
-        f"Models agree on a box from {plural(rule.min_votes, 'vote')} of {len(recipe.voters):,} "
+        f"Models agree on a box from {plural(rule.min_votes, 'vote')} of {len(config.voters):,} "
         f"and a mean score of {rule.min_score:g}.",
         f"asked first: {plural(outcome.to_person, 'image')} with an agreement below "
         f"{rule.min_agreement:g}",
@@ -192,7 +192,7 @@ def _precision_lines(precisions: dict[str, dict[str, float]]) -> list[str]:
 
 
 def _summary_dict(
-    outcome: EnsembleOutcome, recipe: EnsembleConfig, project: ProjectFolder
+    outcome: EnsembleOutcome, config: EnsembleConfig, project: ProjectFolder
 ) -> dict[str, Any]:
     routes = [
         {"path": r.path, "kept": r.kept, "total": r.total, "agreement": round(r.agreement, 4)}
@@ -200,7 +200,7 @@ def _summary_dict(
     ]
     names = ("images", "boxes", "added", "merged", "to_person", "agreed", "accepted")
     return {
-        "project": str(project.folder), "model": recipe.model,
+        "project": str(project.folder), "model": config.model,
         **{name: getattr(outcome, name) for name in names}, "routes": routes,
         "left_out": outcome.left_out, "no_boxes": dict(outcome.no_boxes),
     }  # fmt: skip

@@ -103,9 +103,9 @@ def faces(
     _print_licences(opened_detectors, described)
     folder = project or _default_folder(images)
     opened, paths, left_out = open_image_project(images, folder, (FACE,))
-    recipe = EnsembleConfig(tuple(voters), rule=AgreementRule(min_score, len(voters) // 2 + 1))
+    config = EnsembleConfig(tuple(voters), rule=AgreementRule(min_score, len(voters) // 2 + 1))
     with open_run_output(progress) as output:
-        outcome = detect_faces(opened, paths, opened_detectors, recipe, passes, output, workers)
+        outcome = detect_faces(opened, paths, opened_detectors, config, passes, output, workers)
         left_out += outcome.left_out
         _print_faces(outcome)
         if described is not None:

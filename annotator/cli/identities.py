@@ -35,7 +35,7 @@ def identities(
     graphics: GraphicsOption = None,
     theme: ThemeOption = None,
 ) -> None:
-    """Correct identities page by page: confirm, name, merge, split, move out, mark as noise.
+    """Correct identities page by page: confirm, name, merge, divide, move out, mark as noise.
 
     \b
     annotator identities photos.faces

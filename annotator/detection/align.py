@@ -47,11 +47,11 @@ def fit_similarity(
     """
     start, aim = np.asarray(points, np.float64), target_points
     middle, centre = start.mean(axis=0), aim.mean(axis=0)
-    moved, wanted = start - middle, aim - centre
-    spread = float((moved**2).sum() / len(start))
+    start_offsets, aim_offsets = start - middle, aim - centre
+    spread = float((start_offsets**2).sum() / len(start))
     if not np.isfinite(spread) or spread < 1e-9:
         raise ValueError("the landmarks lie in one place")
-    left, values, right = np.linalg.svd(wanted.T @ moved / len(start))
+    left, values, right = np.linalg.svd(aim_offsets.T @ start_offsets / len(start))
     sign = np.array([1.0, np.sign(np.linalg.det(left) * np.linalg.det(right)) or 1.0])
     turn = left @ np.diag(sign) @ right
     scale = float((values * sign).sum()) / spread

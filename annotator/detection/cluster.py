@@ -66,25 +66,25 @@ def cluster_vectors(
         raise FeatureError("No item has features. Compute them with `annotator features`.")
     unit = scale_to_unit(vectors)
     if method == "dbscan":
-        found = dbscan(unit, eps, min_size, progress)
+        labels = dbscan(unit, eps, min_size, progress)
     elif method == "hdbscan":
-        found = _hdbscan(unit, min_size)
+        labels = _hdbscan(unit, min_size)
     else:
-        found = _kmeans(unit, count, seed)
-    return _sort_by_size(unit, found)
+        labels = _kmeans(unit, count, seed)
+    return _sort_by_size(unit, labels)
 
 
 def _kmeans(unit: UnitVectors, count: int | None, seed: int) -> NDArray[np.int64]:
     from threadpoolctl import threadpool_limits
 
     sklearn = _sklearn()
-    wanted = count or int(np.clip(len(unit) // ITEMS_PER_CLUSTER, 2, _MAX_CLUSTERS))
-    wanted = min(wanted, len(np.unique(unit, axis=0)) if len(unit) <= _LARGE else len(unit))
+    clusters = count or int(np.clip(len(unit) // ITEMS_PER_CLUSTER, 2, _MAX_CLUSTERS))
+    clusters = min(clusters, len(np.unique(unit, axis=0)) if len(unit) <= _LARGE else len(unit))
     if len(unit) <= _LARGE:
-        model = sklearn.KMeans(wanted, n_init=3, random_state=seed)
+        model = sklearn.KMeans(clusters, n_init=3, random_state=seed)
     else:
         model = sklearn.MiniBatchKMeans(
-            wanted, batch_size=4096, n_init=1, max_iter=3, random_state=seed
+            clusters, batch_size=4096, n_init=1, max_iter=3, random_state=seed
         )
     # Its threads wait for each other in a loop: on a busy machine two take minutes, one takes
     # seconds.

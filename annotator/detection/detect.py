@@ -146,10 +146,10 @@ def _prepare_view(
     if max(cut.size) > _MAX_SIDE:
         cut = cut.copy()
         cut.thumbnail((_MAX_SIDE, _MAX_SIDE), Image.Resampling.BILINEAR)
-    seen = _pad_thin_image(cut)
+    padded = _pad_thin_image(cut)
     across, down = tile.size[0] / cut.width, tile.size[1] / cut.height
-    room = round(seen.width * across), round(seen.height * down)
-    return _View(augmentation, tile, detector.prepare(seen, room))
+    room = round(padded.width * across), round(padded.height * down)
+    return _View(augmentation, tile, detector.prepare(padded, room))
 
 
 def _pad_thin_image(picture: Image.Image) -> Image.Image:
@@ -221,6 +221,6 @@ def _merge_views(image: _Image, detector: Detector) -> ImageDetections:
                 parts.append((view.tile, good))
                 for reason, count in reasons.items():
                     left_out[reason] = left_out.get(reason, 0) + count
-        every = merge_tiles(parts, image.size)
-        passes[how] = undo_augmentation(every, how, image.size[0], detector.flip_indices)
+        merged = merge_tiles(parts, image.size)
+        passes[how] = undo_augmentation(merged, how, image.size[0], detector.flip_indices)
     return ImageDetections(image.path, image.size, passes, left_out)

@@ -143,7 +143,9 @@ def describe_unknown_classes(model: str, missing: Sequence[str], classes: Sequen
     )
 
 
-def measure_agreement(path: str, fused: Sequence[FusedBox], rule: AgreementRule) -> ImageAgreement:
+def measure_image_agreement(
+    path: str, fused: Sequence[FusedBox], rule: AgreementRule
+) -> ImageAgreement:
     """Measure the agreement of the models on one image."""
     kept = sum(rule.keeps(each) for each in fused)
     return ImageAgreement(path, kept, len(fused), rule.min_agreement)
@@ -155,36 +157,38 @@ def sort_by_agreement(routes: Sequence[ImageAgreement]) -> list[ImageAgreement]:
 
 
 def fuse_images(
-    paths: Sequence[str], results: Sequence[DetectionCache], recipe: EnsembleConfig
+    paths: Sequence[str], results: Sequence[DetectionCache], config: EnsembleConfig
 ) -> Iterator[FusedImage]:
     """Yield each image that a model answered, with its fused boxes, in the given order."""
-    if len(results) != len(recipe.voters):
+    if len(results) != len(config.voters):
         raise FeatureError("An ensemble needs the results of each of its models.")
     for path in paths:
         answers = [each.get(path) for each in results]
-        given = [(place, answer) for place, answer in enumerate(answers) if answer is not None]
-        if given:
-            fused = _fuse_answers(given, recipe)
+        answered = [(place, answer) for place, answer in enumerate(answers) if answer is not None]
+        if answered:
+            fused = _fuse_answers(answered, config)
             silent = tuple(
                 voter.short
-                for voter, answer in zip(recipe.voters, answers, strict=True)
+                for voter, answer in zip(config.voters, answers, strict=True)
                 if answer is None
             )
-            routed = measure_agreement(path, fused, recipe.rule)
-            yield FusedImage(path, given[0][1].size, fused, routed, silent, _count_left_out(given))
+            routed = measure_image_agreement(path, fused, config.rule)
+            yield FusedImage(
+                path, answered[0][1].size, fused, routed, silent, _count_left_out(answered)
+            )
 
 
 def fuse_detections(
-    paths: Sequence[str], results: Sequence[DetectionCache], recipe: EnsembleConfig
+    paths: Sequence[str], results: Sequence[DetectionCache], config: EnsembleConfig
 ) -> dict[str, Detections]:
     """Return the fused boxes of each image, as those of one detector."""
-    found = {}
-    for seen in fuse_images(paths, results, recipe):
-        boxes = np.array([fused.box for fused in seen.fused], np.float64).reshape(-1, 4)
-        scores = np.array([fused.score for fused in seen.fused], np.float64)
-        names = tuple(fused.name for fused in seen.fused)
-        found[seen.path] = Detections(boxes, scores, names)
-    return found
+    detections = {}
+    for image in fuse_images(paths, results, config):
+        boxes = np.array([fused.box for fused in image.fused], np.float64).reshape(-1, 4)
+        scores = np.array([fused.score for fused in image.fused], np.float64)
+        names = tuple(fused.name for fused in image.fused)
+        detections[image.path] = Detections(boxes, scores, names)
+    return detections
 
 
 def _count_left_out(answers: Sequence[tuple[int, ImageDetections]]) -> dict[str, int]:
@@ -195,25 +199,25 @@ def _count_left_out(answers: Sequence[tuple[int, ImageDetections]]) -> dict[str,
 
 
 def _fuse_answers(
-    answers: Sequence[tuple[int, ImageDetections]], recipe: EnsembleConfig
+    answers: Sequence[tuple[int, ImageDetections]], config: EnsembleConfig
 ) -> list[FusedBox]:
     lists: list[Detections] = []
     weights: list[float] = []
     models: list[int] = []
     for place, answer in answers:
-        voter = recipe.voters[place]
+        voter = config.voters[place]
         for found in answer.passes.values():
-            renames = map_class_names(sorted(set(found.names)), recipe.renames)
-            lists.append(found.above_score(voter.threshold).select_classes(recipe.names, renames))
+            renames = map_class_names(sorted(set(found.names)), config.renames)
+            lists.append(found.above_score(voter.threshold).select_classes(config.names, renames))
             weights.append(voter.weight)
             models.append(place)
     return fuse(
         lists, weights, models=models,
-        method=recipe.method, iou=recipe.iou, confidence=recipe.confidence,
+        method=config.method, iou=config.iou, confidence=config.confidence,
     )  # fmt: skip
 
 
-def build_proposals(image: FusedImage, recipe: EnsembleConfig) -> list[tuple[FusedBox, Proposal]]:
+def build_proposals(image: FusedImage, config: EnsembleConfig) -> list[tuple[FusedBox, Proposal]]:
     """Make a proposal of each fused box of an image, with its members."""
     made = []
     for fused in image.fused:
@@ -224,19 +228,19 @@ def build_proposals(image: FusedImage, recipe: EnsembleConfig) -> list[tuple[Fus
             ProposalMember(
                 _box_from_corners(source.box),
                 round(source.score, 4),
-                recipe.voters[source.model].short,
+                config.voters[source.model].short,
             )
             for source in fused.members
         )
         extra: dict[str, Any] = {
             "agreement": round(image.route.agreement, 4), "mean": round(fused.mean, 4),
-            "method": recipe.method,
+            "method": config.method,
         }  # fmt: skip
         if fused.points is not None:
             extra["points"] = np.round(fused.points, 2).tolist()
         proposal = Proposal(
-            Item(image.path, box), min(1.0, fused.score), fused.name, recipe.model, fused.votes,
-            members if len(recipe.voters) > 1 or len(members) > 1 else (), extra,
+            Item(image.path, box), min(1.0, fused.score), fused.name, config.model, fused.votes,
+            members if len(config.voters) > 1 or len(members) > 1 else (), extra,
         )  # fmt: skip
         made.append((fused, proposal))
     return made

@@ -51,9 +51,11 @@ def _class_precision(
     for path, known in truth.items():
         objects = known.boxes[[row for row, called in enumerate(known.names) if called == name]]
         count += len(objects)
-        some = detections.get(path, Detections.empty())
-        mine = some.take([row for row, called in enumerate(some.names) if called == name])
-        best = mine.take(np.argsort(-mine.scores, kind="stable")[:MAX_DETECTIONS])
+        of_image = detections.get(path, Detections.empty())
+        of_class = of_image.take(
+            [row for row, called in enumerate(of_image.names) if called == name]
+        )
+        best = of_class.take(np.argsort(-of_class.scores, kind="stable")[:MAX_DETECTIONS])
         scores += best.scores.tolist()
         right += _match_boxes(best.boxes, objects, iou)
     return _precision_area(np.array(scores), np.array(right, bool), count)

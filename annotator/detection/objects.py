@@ -117,11 +117,11 @@ def discover_objects(
     def read(path: str) -> _DecodedImage:
         return _read_image(path, source, network, search)
 
-    for seen in map_pipelined(ThreadPoolExecutor(threads), read, paths, threads + 1):
-        if seen.picture is None:
-            yield DiscoveredImage(seen.path, [], seen.fault)
+    for decoded in map_pipelined(ThreadPoolExecutor(threads), read, paths, threads + 1):
+        if decoded.picture is None:
+            yield DiscoveredImage(decoded.path, [], decoded.fault)
         else:
-            yield _discover_in_image(seen, source, network, search, namer, model)
+            yield _discover_in_image(decoded, source, network, search, namer, model)
         if stop():
             return
 
@@ -177,13 +177,13 @@ def _discover_in_image(
         fault = f"{make_printable(decoded.path)}: {describe_nan(network.half_precision)}"
         return DiscoveredImage(decoded.path, [], fault)
     stride = decoded.size[0] / features.shape[1], decoded.size[1] / features.shape[0]
-    found = []
-    for one in search.find(features):
-        box = clip_box(one.box(stride, decoded.size), decoded.size)
+    proposals = []
+    for found_object in search.find(features):
+        box = clip_box(found_object.box(stride, decoded.size), decoded.size)
         if box is not None:
-            item, score = Item(decoded.path, box), min(1.0, max(0.0, one.score))
-            found.append(Proposal(item, score, model=model))
-    kept = suppress_overlaps(found, search.overlap)
+            item, score = Item(decoded.path, box), min(1.0, max(0.0, found_object.score))
+            proposals.append(Proposal(item, score, model=model))
+    kept = suppress_overlaps(proposals, search.overlap)
     try:
         named = (
             _name_proposals(kept, decoded.size, source, search, namer) if namer and kept else kept
@@ -214,8 +214,8 @@ def _with_best_name(
     proposal: Proposal, names: list[NameProbability], min_probability: float
 ) -> Proposal:
     best = names[0]
-    told = [[name, round(p, 4)] for name, p in names]
+    rounded = [[name, round(p, 4)] for name, p in names]
     name = best.name if best.p >= min_probability else UNNAMED
     return Proposal(
-        proposal.item, proposal.score, name, proposal.model, extra={"names": told}
+        proposal.item, proposal.score, name, proposal.model, extra={"names": rounded}
     )  # fmt: skip

@@ -147,24 +147,24 @@ def merge_tiles(parts: Sequence[tuple[ImageTile, Detections]], size: tuple[int, 
     than every overlap and was not found in the whole image, its pieces are joined.
     """
     shifted = [found.shift(tile.left, tile.top) for tile, found in parts]
-    every = concatenate_detections(shifted)
-    if len(parts) == 1 or not len(every):
-        return every
+    joined = concatenate_detections(shifted)
+    if len(parts) == 1 or not len(joined):
+        return joined
     cut = np.concatenate(
         [
             _touches_tile_edge(each, tile, size)
             for each, (tile, _) in zip(shifted, parts, strict=True)
         ]
     )
-    order = np.lexsort((-every.scores, cut))  # whole ones first, and the best of them
+    order = np.lexsort((-joined.scores, cut))  # whole ones first, and the best of them
     kept: list[int] = []
-    boxes = every.boxes.copy()
+    boxes = joined.boxes.copy()
     for row in order.tolist():
-        rivals = [k for k in kept if every.names[k] == every.names[row]]
+        rivals = [k for k in kept if joined.names[k] == joined.names[row]]
         shared = (compute_coverage if cut[row] else compute_ious)(boxes[rivals], boxes[row])
         if not (shared > _SAME_OBJECT_OVERLAP).any():
             kept.append(row)
-    return _join_pieces(replace(every, boxes=boxes), kept, cut)
+    return _join_pieces(replace(joined, boxes=boxes), kept, cut)
 
 
 def _join_pieces(detections: Detections, kept: list[int], cut: FloatArray) -> Detections:

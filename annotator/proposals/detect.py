@@ -48,7 +48,7 @@ _MAX_NAMED = 5
 class DetectionRequest:
     """The models of a detection run, and what they look for."""
 
-    recipe: EnsembleConfig
+    config: EnsembleConfig
     passes: DetectionPasses = DetectionPasses()
     classes: tuple[str, ...] = ()
     """The only classes wanted; () for all."""
@@ -70,7 +70,7 @@ class EnsembleAnswers:
     """The detections of the models of an ensemble in all images."""
 
     paths: tuple[str, ...]
-    recipe: EnsembleConfig
+    config: EnsembleConfig
     """The ensemble of the models that took part, with the classes that they know."""
     results: tuple[DetectionCache, ...]
     """One for each model."""
@@ -79,24 +79,24 @@ class EnsembleAnswers:
 
     def fused(self) -> Iterator[FusedImage]:
         """Fuse the detections of each image that a model answered."""
-        return fuse_images(self.paths, self.results, self.recipe)
+        return fuse_images(self.paths, self.results, self.config)
 
     def average_precision(self, truth: Path) -> dict[str, dict[str, float]]:
         """Return the AP of each class, for each model and for the whole ensemble.
 
         `truth` is a COCO JSON of the images. Raises `RefError` for another file.
         """
-        recipe, results = self.recipe, self.results
-        objects = read_truth(truth, sorted(recipe.names or ()))
+        config, results = self.config, self.results
+        objects = read_truth(truth, sorted(config.names or ()))
         precisions = {}
-        for voter, answers in zip(recipe.voters, results, strict=True):
-            alone = replace(recipe, voters=(voter,))
+        for voter, answers in zip(config.voters, results, strict=True):
+            alone = replace(config, voters=(voter,))
             precisions[voter.short] = detection_average_precision(
                 objects, fuse_detections(self.paths, [answers], alone)
             )
         if len(results) > 1:
-            fused = fuse_detections(self.paths, results, recipe)
-            precisions[f"{recipe.method} of {len(results)}"] = detection_average_precision(
+            fused = fuse_detections(self.paths, results, config)
+            precisions[f"{config.method} of {len(results)}"] = detection_average_precision(
                 objects, fused
             )
         return precisions
@@ -115,11 +115,11 @@ def run_ensemble(
     needs the votes of more than half of the models that take part. Raises `RunStopped`, and
     `ProjectError` if no model is left.
     """
-    recipe = request.recipe
-    unread = UnreadImages(len(recipe.voters))
+    config = request.config
+    unread = UnreadImages(len(config.voters))
     asked = [
         (voter, _ask_model(project, paths, request, voter, unread, output, workers))
-        for voter in recipe.voters
+        for voter in config.voters
     ]
     answered = [(voter, answers) for voter, answers in asked if answers is not None]
     if not answered:
@@ -128,12 +128,12 @@ def run_ensemble(
             "model's own class with --rename, or use a zero-shot model with --text."
         )
     known = frozenset(name for _, (_, names) in answered for name in names)
-    min_votes = recipe.rule.min_votes or len(answered) // 2 + 1
+    min_votes = config.rule.min_votes or len(answered) // 2 + 1
     taking_part = replace(
-        recipe,
+        config,
         voters=tuple(voter for voter, _ in answered),
         names=known if request.classes else None,
-        rule=replace(recipe.rule, min_votes=min_votes),
+        rule=replace(config.rule, min_votes=min_votes),
     )
     left_out = [
         f"{make_printable(voter.name)}: knows none of the classes"
@@ -158,7 +158,7 @@ def _ask_model(
     The network is gone when this returns: no two of them share the memory.
     """
     detector = request.open(voter.name)
-    names, missing = match_classes(detector.classes, request.classes, request.recipe.renames)
+    names, missing = match_classes(detector.classes, request.classes, request.config.renames)
     if missing and not detector.zero_shot:
         output.message(describe_unknown_classes(voter.name, missing, detector.classes))
     if request.classes and not names:
@@ -210,7 +210,7 @@ class EnsembleOutcome:
 def write_fused_images(
     project: ProjectFolder,
     images: Iterable[FusedImage],
-    recipe: EnsembleConfig,
+    config: EnsembleConfig,
     *,
     accept: bool,
     timestamp: float,
@@ -227,7 +227,7 @@ def write_fused_images(
     with ProposalWriter(project) as writer:
         for image in images:
             _count_image(outcome, image)
-            made = build_proposals(image, recipe)
+            made = build_proposals(image, config)
             refs = _write_proposals(writer, [proposal for _, proposal in made])
             if image.route.to_person:
                 doubtful[image.path] = list(dict.fromkeys(refs))
@@ -235,7 +235,7 @@ def write_fused_images(
             agreed += [
                 (ref, proposal, image.route)
                 for ref, (fused, proposal) in zip(refs, made, strict=True)
-                if recipe.rule.keeps(fused)
+                if config.rule.keeps(fused)
             ]
         outcome.added, outcome.merged = writer.added, writer.merged + writer.repeated
         outcome.left_out += writer.left_out
@@ -243,7 +243,7 @@ def write_fused_images(
     first = [Priority(ref, DISAGREEMENT_REASON) for path in order for ref in doubtful[path]]
     write_priorities(project, first, replace=DISAGREEMENT_REASON)
     if accept:
-        outcome.accepted = _accept_agreed(project, agreed, recipe, timestamp)
+        outcome.accepted = _accept_agreed(project, agreed, config, timestamp)
     return outcome
 
 
@@ -274,13 +274,13 @@ def _write_proposals(writer: ProposalWriter, proposals: list[Proposal]) -> list[
 def _accept_agreed(
     project: ProjectFolder,
     agreed: list[tuple[str, Proposal, ImageAgreement]],
-    recipe: EnsembleConfig,
+    config: EnsembleConfig,
     timestamp: float,
 ) -> int:
     store = SqliteStore(project.labels_file)
     try:
         state = replay(store.entries())
-        entries = _agreed_entries(project, state, agreed, recipe, timestamp)
+        entries = _agreed_entries(project, state, agreed, config, timestamp)
         count = 0
         while group := list(islice(entries, _BATCH)):
             count += len(store.append(*group))
@@ -293,10 +293,10 @@ def _agreed_entries(
     project: ProjectFolder,
     state: LogState,
     agreed: list[tuple[str, Proposal, ImageAgreement]],
-    recipe: EnsembleConfig,
+    config: EnsembleConfig,
     timestamp: float,
 ) -> Iterator[Entry]:
-    rule = recipe.rule
+    rule = config.rule
     done = set[str]()
     for ref, proposal, route in agreed:
         if state.decision(ref) is not None or ref in done:
@@ -309,8 +309,8 @@ def _agreed_entries(
             "min_votes": rule.min_votes, "enough": rule.min_agreement,
         }  # fmt: skip
         yield Entry(
-            0, timestamp, f"model:{recipe.model}", Action.LABEL, ref, label,
-            proba={label: proposal.score}, model=recipe.model, picked_by="agreement", extra=extra,
+            0, timestamp, f"model:{config.model}", Action.LABEL, ref, label,
+            proba={label: proposal.score}, model=config.model, picked_by="agreement", extra=extra,
         )  # fmt: skip
 
 

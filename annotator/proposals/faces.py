@@ -76,25 +76,25 @@ def detect_faces(
     project: ProjectFolder,
     paths: Sequence[str],
     detectors: Sequence[FaceDetector],
-    recipe: EnsembleConfig,
+    config: EnsembleConfig,
     passes: DetectionPasses,
     output: RunOutput = SILENT,
     workers: int | None = None,
 ) -> EnsembleOutcome:
-    """Write the faces of all images as items, fused over the detectors of `recipe`.
+    """Write the faces of all images as items, fused over the detectors of `config`.
 
     Raises `RunStopped`.
     """
     unread = UnreadImages(len(detectors))
     results = []
-    for detector, voter in zip(detectors, recipe.voters, strict=True):
+    for detector, voter in zip(detectors, config.voters, strict=True):
         answers, report = run_detector(
             project, paths, detector, voter.short, passes, output, workers
         )
         results.append(answers)
         unread.add(report, voter.short)
     outcome = write_fused_images(
-        project, fuse_images(paths, results, recipe), recipe, accept=False, timestamp=time.time()
+        project, fuse_images(paths, results, config), config, accept=False, timestamp=time.time()
     )
     outcome.left_out[:0] = [*unread.lines(), *outcome.describe_invalid_boxes()]
     return outcome
@@ -167,26 +167,26 @@ def identify_faces(
     `FeatureError` without descriptors.
     """
     store = FeatureStore.open(find_face_features(project))
-    every = [ref for wanted in read_faces(project).images.values() for ref, _ in wanted]
-    rows = store.rows(every)
+    described = [ref for faces in read_faces(project).images.values() for ref, _ in faces]
+    rows = store.rows(described)
     there: NDArray[np.bool_] = np.asarray(rows >= 0)
     there[there] = store.done[rows[there]] != 0
-    refs = RefTable(ref for ref, has in zip(every, list(there), strict=True) if has)
+    refs = RefTable(ref for ref, has in zip(described, list(there), strict=True) if has)
     if not len(refs):
         return refs, Clustering(np.zeros(0, np.int64), np.zeros(0, np.float32))
-    found = cluster_vectors(
+    clustering = cluster_vectors(
         store.matrix[rows[there]], method, eps=eps, min_size=min_samples, progress=progress
     )
-    groups = [found.items(number) for number in range(len(found))]
+    groups = [clustering.items(number) for number in range(len(clustering))]
     write_clusters(project, cluster_members(refs, groups, [""] * len(groups)))
-    return refs, found
+    return refs, clustering
 
 
 def find_unclustered_faces(project: ProjectFolder) -> list[str]:
     """Return the faces that are in no cluster."""
     inside = set(read_clusters(project).refs)
-    every = read_faces(project).images.values()
-    return [ref for wanted in every for ref, _ in wanted if ref not in inside]
+    images = read_faces(project).images.values()
+    return [ref for faces in images for ref, _ in faces if ref not in inside]
 
 
 # --- JSON

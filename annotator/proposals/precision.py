@@ -74,7 +74,7 @@ class PrecisionGroup:
         return asdict(self)
 
 
-def estimate_precision(
+def estimate_precision_above(
     scores: Floats,
     labelled: Flags,
     right: Flags,
@@ -154,7 +154,7 @@ def suggest_threshold(
     step = max(1, len(known) // 200)
     found = None
     for threshold in known[::-step] if len(known) else ():
-        here = estimate_precision(scores, labelled, right, float(threshold), total_right)
+        here = estimate_precision_above(scores, labelled, right, float(threshold), total_right)
         if here is None or here.labelled < MIN_LABELS:
             continue
         if here.precision < target:
@@ -174,12 +174,14 @@ def measure_precision(
     labelled, right = _judged_rows(table, state)
     groups = []
     for code, model in enumerate(table.models):
-        mine = table.model == code
+        of_model = table.model == code
         groups.append(
-            _precision_group(model, None, table.scores[mine], labelled[mine], right[mine], target)
+            _precision_group(
+                model, None, table.scores[of_model], labelled[of_model], right[of_model], target
+            )
         )
         if classes:
-            parts = list(_by_class(model, table, mine, labelled, right, target))
+            parts = list(_by_class(model, table, of_model, labelled, right, target))
             groups += sorted(parts, key=lambda group: -group.items) if len(parts) > 1 else []
     return groups
 
@@ -223,12 +225,13 @@ def _judged_rows(table: ProposalTable, state: LogState) -> tuple[Flags, Flags]:
 def _precision_group(
     model: str, name: str | None, scores: Floats, labelled: Flags, right: Flags, target: float
 ) -> PrecisionGroup:
-    overall = estimate_precision(scores, labelled, right, 0.0)
+    overall = estimate_precision_above(scores, labelled, right, 0.0)
     if overall is None:
         return PrecisionGroup(model, name, len(scores), 0, 0, (), None)
     total = overall.precision * overall.items
     found = [
-        estimate_precision(scores, labelled, right, threshold, total) for threshold in THRESHOLDS
+        estimate_precision_above(scores, labelled, right, threshold, total)
+        for threshold in THRESHOLDS
     ]
     suggested = suggest_threshold(scores, labelled, right, target, total)
     counts = int(labelled.sum()), int((labelled & right).sum())

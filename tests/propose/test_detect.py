@@ -289,14 +289,14 @@ def test_images_over_which_models_disagree_come_first(tmp_path: Path) -> None:
         "agreed.png": [(*box, 0.8, "human")], "doubt.png": [], "empty.png": [],
         "half.png": [(*box, 0.8, "human")],
     })  # fmt: skip
-    recipe = EnsembleConfig(
+    config = EnsembleConfig(
         (EnsembleModel("one"), EnsembleModel("two", 2.0)),
         frozenset(["person"]),
         {"human": "person"},
         rule=AgreementRule(0.6, 2, 0.9),
     )
     paths = ["agreed.png", "doubt.png", "empty.png", "half.png"]
-    seen = {each.path: each for each in fuse_images(paths, [one, two], recipe)}
+    seen = {each.path: each for each in fuse_images(paths, [one, two], config)}
     assert {path: each.route.agreement for path, each in seen.items()} == {
         "agreed.png": 1.0, "doubt.png": 0.0, "empty.png": 1.0, "half.png": 0.5,
     }  # fmt: skip

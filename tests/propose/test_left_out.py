@@ -51,7 +51,7 @@ def test_a_folder_without_images_is_said_and_nothing_is_made(tmp_path: Path) -> 
 
 
 def test_boxes_that_were_none_are_counted_with_their_images(photos: Path) -> None:
-    recipe = EnsembleConfig((EnsembleModel("m"),))
+    config = EnsembleConfig((EnsembleModel("m"),))
     seen = [
         FusedImage(
             path, (60, 40), [], ImageAgreement(path, 0, 0, 0.9), (), {"outside the image": count}
@@ -59,7 +59,7 @@ def test_boxes_that_were_none_are_counted_with_their_images(photos: Path) -> Non
         for path, count in (("a.png", 1), ("b.png", 3))
     ]
     outcome = write_fused_images(
-        open_proposal_project(photos), seen, recipe, accept=False, timestamp=0.0
+        open_proposal_project(photos), seen, config, accept=False, timestamp=0.0
     )
     assert outcome.describe_invalid_boxes() == ["4 boxes outside the image, in b.png, a.png"]
 
