@@ -21,6 +21,7 @@ largest: Kirsch et al., TMLR 2023, arXiv:2106.12059.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -177,19 +178,29 @@ class _Draw:
         return int(self.herd.rows[gains.argmax()])
 
 
+class _UncertainKernel(NamedTuple):
+    """The kernel (m, R) of the candidates, its squared radius, and the references' weights (R,)."""
+
+    kernel: NDArray[np.float32]
+    radius: float
+    weights: NDArray[np.float32]
+
+
 class _HerdingPart:
     """UHerding among fixed candidates; the kernel is computed once, at its first use."""
 
     def __init__(self, pool: Pool, coverage: Coverage, rows: Rows) -> None:
         self.pool, self.coverage, self.rows = pool, coverage, rows
-        self.kernel: NDArray[np.float32] | None = None
+        self._kernel: _UncertainKernel | None = None
 
     def gains(self, covered: Coverage) -> NDArray[np.float32]:
         """Return the uncertain coverage (m,) that each candidate would add."""
-        if self.kernel is None:
+        if self._kernel is None:
             n = len(self.pool.labelled) // 10 * 10
             known = self.pool.unit.take(self.pool.labelled[:n])
-            self.radius = shrunk_radius(self.coverage.radius, known)
-            self.kernel = self.coverage.kernel(self.rows, self.radius)
-            self.weights = margin_uncertainty(self.pool.score(self.coverage.X))
-        return covered.gains(self.kernel, self.radius, self.weights)
+            radius = shrunk_radius(self.coverage.radius, known)
+            weights = margin_uncertainty(self.pool.score(self.coverage.X))
+            self._kernel = _UncertainKernel(
+                self.coverage.kernel(self.rows, radius), radius, weights
+            )
+        return covered.gains(*self._kernel)

@@ -23,10 +23,13 @@ class PoolFeatures:
     "Pool rows" number the refs, "feature rows" the rows of the matrix.
     """
 
-    def __init__(self, store: FeatureStore, refs: RefTable) -> None:
+    def __init__(
+        self, store: FeatureStore, refs: RefTable, available: NDArray[np.bool_] | None = None
+    ) -> None:
+        """Match the rows of both; `available` (n,) marks the feature rows that exist yet."""
         self.store = store
         self._refs = refs
-        self.available: NDArray[np.bool_] | None = None
+        self.available = available
         """(n,) True for feature rows that exist yet; None if all do."""
         rows = store.rows(refs)
         count = len(store.matrix)

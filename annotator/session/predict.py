@@ -54,8 +54,8 @@ def fit(project: ProjectFolder, state: LogState) -> FittedProject:
     Raises `FeatureError` without features, `ProjectError` without labels of two classes.
     """
     settings, refs = project.settings, load_refs(project)
-    features = PoolFeatures(FeatureStore.open(project.features_folder), refs)
-    features.available = features.store.available()
+    store = FeatureStore.open(project.features_folder)
+    features = PoolFeatures(store, refs, store.available())
     strategy = StrategyChoice("random", estimator=settings.estimator)
     classes = used_label_sets(state, settings.names) if settings.multi_label else settings.names
     snapshot = make_snapshot(features, state, classes, strategy, refs.rows)
