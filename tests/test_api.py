@@ -224,7 +224,7 @@ def test_next_says_when_all_that_is_left_is_on_the_screens_of_others(project: Pa
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 3 and done.stdout == ""
-    assert f"{count} items on the screens of others" in done.stderr
+    assert f"{count} items leased to other annotators" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def test_with_more_classes_the_rest_stays_open_unless_it_is_named(tmp_path: Path
     [
         ({"label": "nix"}, "no class 'nix'; choose one of a, b, c"),
         ({"label": "a", "select": "positives"}, "--negative b"),
-        ({"label": "a", "negative": "a"}, "should not be that of --class"),
+        ({"label": "a", "negative": "a"}, "name the same class"),
         ({"order": "similar"}, "--like REF"),
         ({"select": "positives"}, "--class NAME"),
         ({"select": "some", "order": "odd"}, "no --order 'odd'"),

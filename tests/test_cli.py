@@ -112,7 +112,7 @@ def test_an_export_is_what_the_ending_of_its_name_says(tmp_path: Path) -> None:
 def test_a_pattern_that_the_shell_took_apart_is_to_be_quoted(tmp_path: Path) -> None:
     names = [f"photos/{number}.png" for number in range(40)]
     said = bad("init", "p", "--images", *names, code=2, cwd=tmp_path)
-    assert "unexpected argument photos/1.png and 38 more; quote a pattern" in said
+    assert "unexpected argument photos/1.png and 38 more. Quote a pattern" in said
     assert "photos/2.png" not in said
     assert "unexpected argument q" in bad("status", "p", "q", code=2, cwd=tmp_path)
 

@@ -1,4 +1,4 @@
-"""The command line as a whole: its commands, its errors and its exit codes."""
+"""The command line program: its commands, errors and exit codes."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def main() -> NoReturn:
         _main()
     except SystemExit as end:
         if "annotator.tui.launch" in sys.modules and isinstance(end.code, int):
-            # A screen was open, and threads beside it may still compute in a library whose own
-            # clean-up waits for them, at worst for ever. All that counts is on disk.
+            # A screen was open. Threads may still compute in a library whose clean-up waits for
+            # them, at worst for ever. All labels are on disk.
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(end.code)
@@ -58,10 +58,10 @@ def main() -> NoReturn:
 
 
 def _restart_in_utf8() -> None:
-    """Begin again in UTF-8 mode where the locale says otherwise.
+    """Restart in UTF-8 mode if the locale has another encoding.
 
-    Terminals and file names are UTF-8 these days, whatever a locale that came along over ssh says.
-    In Latin-1 the screen would be escape codes, and names in refs.csv would open nowhere else.
+    Terminals and file names are UTF-8 today, even if ssh passes on another locale. In Latin-1 the
+    screen would show escape codes, and names in refs.csv would not open on other machines.
     """
     if sys.getfilesystemencoding() != "utf-8" and "utf8" not in sys._xoptions:
         os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
@@ -80,12 +80,12 @@ _IO_ERRNOS = (errno.EIO, errno.ESTALE)
 
 
 def _describe_disk_error(error: OSError) -> str | None:
-    """What to say of a file that cannot be had; None for what no user can mend."""
-    what = make_printable(str(error.filename or "the output"))
+    """Return a message for a file that cannot be used; None for an error in the program."""
+    name = make_printable(str(error.filename or "the output"))
     if error.errno in _DISK_FULL_ERRNOS:
-        return f"{what} cannot be written: {error.strerror}; make room"
+        return f"{name} cannot be written: {error.strerror}. Free some space."
     if error.filename is not None and error.errno in (*_ACCESS_ERRNOS, *_IO_ERRNOS):
-        return f"{what} cannot be used: {error.strerror}"
+        return f"{name} cannot be used: {error.strerror}"
     return None
 
 
@@ -100,12 +100,12 @@ def _main() -> NoReturn:
         typer.echo(f"annotator: {error}", err=True)
         sys.exit(1)
     except BrokenPipeError:
-        # `annotator log | head`: the reader has seen enough.
+        # `annotator log | head`: the reader has closed the pipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except OSError as error:
-        if (told := _describe_disk_error(error)) is None:
+        if (message := _describe_disk_error(error)) is None:
             raise
-        typer.echo(f"annotator: {told}", err=True)
+        typer.echo(f"annotator: {message}", err=True)
         sys.exit(1)
     sys.exit(0)

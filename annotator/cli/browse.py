@@ -1,4 +1,4 @@
-"""browse: pages of many crops for one class."""
+"""The command browse: pages of many crops for one class."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from annotator.items.refs import make_printable
 if TYPE_CHECKING:
     from annotator.pages import PageRequest
     from annotator.project.project import ProjectFolder
-    from annotator.tui.app import LabelApp
+    from annotator.tui.host import ScreenHost
 
 LabelOption = Annotated[
     str | None, typer.Option("--class", help="The class that the pages ask about.")
@@ -27,8 +27,8 @@ LabelOption = Annotated[
 SelectOption = Annotated[
     str,
     typer.Option(
-        help="What a selection means: positives (the rest is --negative), exceptions (the rest "
-        "is the class), positives-only (the rest stays open)."
+        help="The meaning of a selection: positives (all others get --negative), exceptions (all "
+        "others get the class), positives-only (all others stay open)."
     ),
 ]
 
@@ -40,30 +40,30 @@ def browse(
     negative: Annotated[
         str | None,
         typer.Option(
-            help="The class of the rest, or of the exceptions; in a project of two "
-            "classes the other one."
+            help="The class of items that are not selected, or of the exceptions. Default in a "
+            "project of two classes: the other class."
         ),
     ] = None,
     order: Annotated[
         str,
         typer.Option(
-            help="random, likely, uncertain, needed, similar or clusters; likely where there "
-            "is a model, else random. needed: what the model may have wrong, until so little is "
-            "left that target_error (0.01) can be met."
+            help="The order of the items: random, likely, uncertain, needed, similar or clusters. "
+            "Default: likely if there is a model, else random. With needed, pages end when the "
+            "expected errors of the model on the rest meet target_error (0.01)."
         ),
     ] = "",
     like: Annotated[
-        str | None, typer.Option(help="The ref that the others are similar to.")
+        str | None, typer.Option(help="The ref of an item; pages show similar items.")
     ] = None,
     per_page: Annotated[
-        int, typer.Option(min=1, max=500, help="Items on a page, where the window has room.")
+        int, typer.Option(min=1, max=500, help="Items on a page; fewer in a small window.")
     ] = 48,
-    prediction: Annotated[bool, typer.Option(help="Show what the model expects.")] = True,
+    prediction: Annotated[bool, typer.Option(help="Show the model's predictions.")] = True,
     annotator: AnnotatorOption = None,
     graphics: GraphicsOption = None,
     theme: ThemeOption = None,
 ) -> None:
-    """Label pages of many crops at once: select by mouse, by letters or by arrows.
+    """Label pages of many crops at once: select items by mouse, letter keys or arrow keys.
 
     \b
     annotator browse p --class daisy
@@ -82,16 +82,16 @@ def browse(
     )
     wish = build_page_request(project, label, select, negative, order, like, per_page)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise ProjectError("pages need a terminal; over ssh give a command with `ssh -t`")
+        raise ProjectError("Pages need a terminal. Over ssh, use `ssh -t`.")
     from dataclasses import replace
 
     from annotator.tui.launch import run_label_app
 
-    def opening(app: LabelApp) -> None:
-        # Not before: Textual reads the environment that the terminal's answers decide.
+    def opening(host: ScreenHost) -> None:
+        # Import late: Textual reads the environment, which depends on the terminal's replies.
         from annotator.tui.pages.open import open_first_pages
 
-        open_first_pages(app, wish, prediction=prediction)
+        open_first_pages(host, wish, prediction=prediction)
 
     receipt = run_label_app(
         replace(project, settings=settings), annotator=settings.annotator or getpass.getuser(),
@@ -111,14 +111,15 @@ def build_page_request(
     like: str | None,
     per_page: int,
 ) -> PageRequest:
-    """What the flags ask for. Raises `ProjectError` for what does not go together."""
+    """Return the request of the options. Raises `ProjectError` for a contradiction."""
     from annotator.errors import bullet_list
     from annotator.pages import PageOrder, PageRequest, SelectionMode, with_target
 
     names = project.settings.names
     order = order or ("similar" if like else "")
     problems = [
-        f"no {kind} {make_printable(repr(value))}; choose one of {make_printable(', '.join(known))}"
+        f"there is no {kind} {make_printable(repr(value))}; choose one of "
+        f"{make_printable(', '.join(known))}"
         for kind, value, known in (
             ("class", label, names),
             ("negative class", negative, names),
@@ -128,20 +129,20 @@ def build_page_request(
         if value is not None and value not in known
     ]
     if order == "similar" and like is None:
-        problems.append("--order similar needs an item to be similar to: --like REF")
+        problems.append("--order similar needs an item: --like REF")
     if negative is not None and negative == label:
-        problems.append("--negative is the class of the rest: it should not be that of --class")
+        problems.append("--negative and --class name the same class; name two classes")
     if select == "positives" and label is None:
-        problems.append("--select positives needs the class to select: --class NAME")
+        problems.append("--select positives needs a class: --class NAME")
     if problems:
-        raise ProjectError(bullet_list(problems, "these pages cannot be made:"))
+        raise ProjectError(bullet_list(problems, "These options cannot be used:"))
     if negative is None and label is not None and len(names) == 2:
         negative = next(name for name in names if name != label)
     if select == "positives" and negative is None:
         raise ProjectError(
-            f"--select positives labels the rest, but as what? name it: --negative "
-            f"{make_printable(next(name for name in names if name != label))}, or leave the rest "
-            "open: --select positives-only"
+            "--select positives needs a class for the items that are not selected: --negative "
+            f"{make_printable(next(name for name in names if name != label))}. Or leave those "
+            "items open: --select positives-only"
         )
     if not select and order == PageOrder.NEEDED:
         select = SelectionMode.EXCEPTIONS
@@ -159,7 +160,7 @@ def build_page_request(
 
 
 def _default_order(project: ProjectFolder) -> str:
-    """Likeliest first where a model can be had."""
+    """Return "likely" if the project has features and labels for a model, else "random"."""
     known = (project.features_folder / "meta.json").exists() and project.labels_file.exists()
     return "likely" if known else "random"
 

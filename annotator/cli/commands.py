@@ -16,49 +16,49 @@ from annotator.items.refs import make_printable
 COMMANDS = {
     "run": ("labelling", "Label images: open a project, or a folder of images."),
     "demo": ("labelling", "Label the bundled example: trays of machined parts."),
-    "init": ("labelling", "Make a project without opening it."),
-    "add": ("labelling", "Add images, boxes or classes later."),
+    "init": ("labelling", "Create a project without opening it."),
+    "add": ("labelling", "Add images, boxes or classes to a project."),
     "browse": ("browse", "Label pages of many crops at once."),
-    "next": ("next_answer", "Say what to label next, and lease it: for scripts."),
-    "answer": ("next_answer", "Label one item: for scripts."),
-    "detect": ("detect", "Find objects with detectors, in ensemble."),
-    "faces": ("faces", "Find faces, describe them, group those of one person."),
-    "identities": ("identities", "Put identities right, page by page."),
-    "discover": ("discover", "Find objects that no model was trained for."),
-    "proposals": ("proposals", "Say how often proposed boxes are right, by score."),
-    "cluster": ("cluster", "Put items that look alike together."),
+    "next": ("next_answer", "Print and lease the next items to label, for scripts."),
+    "answer": ("next_answer", "Label one item, for scripts."),
+    "detect": ("detect", "Find objects with an ensemble of detectors."),
+    "faces": ("faces", "Find faces and group them by person."),
+    "identities": ("identities", "Correct the grouping into persons, page by page."),
+    "discover": ("discover", "Find objects without a trained detector."),
+    "proposals": ("proposals", "Estimate the precision of proposed boxes by score."),
+    "cluster": ("cluster", "Group items that look alike."),
     "features": ("features", "Compute the features that the model learns from."),
     "finish": ("finish", "Let the model label the rest, certified by an audit."),
-    "review": ("review", "Look again at doubtful labels."),
-    "search": ("inspection", "Find items by name, label, likeness or words."),
-    "simulate": ("simulate", "Compare strategies on labels that are known."),
-    "predict": ("inspection", "Write what the model says of unlabelled items."),
-    "status": ("inspection", "Say how far a project is."),
-    "export": ("exchange", "Write the labels, in the format of your trainer."),
-    "import": ("exchange", "Read labels of other programs into the log."),
+    "review": ("review", "Review doubtful labels."),
+    "search": ("inspection", "Find items by name, label, similarity or words."),
+    "simulate": ("simulate", "Compare query strategies on labelled data."),
+    "predict": ("inspection", "Write the model's predictions for unlabelled items."),
+    "status": ("inspection", "Show the progress of a project."),
+    "export": ("exchange", "Write the labels in the format of your trainer."),
+    "import": ("exchange", "Read labels of other programs into a project."),
     "log": ("inspection", "Print every label, skip, undo, flag and note."),
-    "report": ("inspection", "Write one page about a project, or its figures."),
-    "config": ("system", "Show the settings that hold, and where they are said."),
-    "doctor": ("system", "Say what works here, and the line that mends the rest."),
+    "report": ("inspection", "Write a report of a project as one HTML page."),
+    "config": ("system", "Show the settings in effect and where they are set."),
+    "doctor": ("system", "Check the setup and print a fix for each problem."),
     "completion": ("system", "Print a script that completes commands in your shell."),
-    "hits": ("hits", "Give out pages of images as tasks, and see who did them."),
+    "hits": ("hits", "Give pages of images to workers as tasks (HITs)."),
 }
-"""Name -> the module of annotator.cli that has it, and a line with room for 58 characters."""
+"""Command to its module in annotator.cli and a summary of at most 58 characters."""
 
 HITS = {
-    "make": "Draw HITs, with known items among them.",
-    "run": "Do a HIT, from where it was left.",
-    "assign": "Give a worker a HIT before they come.",
-    "status": "Say who did what: codes, gold scores, times.",
+    "make": "Draw HITs from unlabelled items and known answers.",
+    "run": "Do a HIT, or resume it.",
+    "assign": "Assign a HIT to a worker in advance.",
+    "status": "Show workers, codes, gold scores and times.",
 }
-"""The same for the commands of `annotator hits`."""
+"""Summaries of the commands of `annotator hits`."""
 
 
 PLAIN_TYPER_OPTIONS: dict[str, Any] = {"rich_markup_mode": None, "add_completion": False}
 
 
 class LazyCommands(MutableMapping[str, Any]):
-    """Name -> command; its module is imported when it is looked up."""
+    """Name to command; a command's module is imported when the command is looked up."""
 
     def __init__(self) -> None:
         self._loaded: dict[str, Any] = {}
@@ -85,29 +85,32 @@ class LazyCommands(MutableMapping[str, Any]):
 
 
 class CommandGroup(TyperGroup):
-    """All commands, in the order of their table."""
+    """The group of all commands, in the order of their table."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.commands = LazyCommands()
 
     def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of all commands."""
         return list(COMMANDS)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the summaries of all commands, without importing any."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
 
 
 class ConciseCommand(TyperCommand):
-    """A command that does not list a thousand arguments too many, as of an unquoted `*.jpg`."""
+    """A command with a short error for many extra arguments, as from an unquoted `*.jpg`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        ctx.allow_extra_args = True  # to be said in other words
+        """Parse the arguments; the error for extra ones names the first and their number."""
+        ctx.allow_extra_args = True  # so that the error below replaces Typer's
         args = super().parse_args(ctx, args)
         ctx.allow_extra_args = False
         if args and not ctx.resilient_parsing:
-            more = f" and {len(args) - 1:,} more; quote a pattern: 'a/*.jpg'" if args[1:] else ""
+            more = f" and {len(args) - 1:,} more. Quote a pattern: 'a/*.jpg'" if args[1:] else ""
             ctx.fail(f"unexpected argument {make_printable(args[0])}{more}")
         return args
 
@@ -135,7 +138,7 @@ def _load_group(module: Any) -> Any:
 
 
 def _exit_130_on_interrupt(command: Callable[..., None]) -> Callable[..., None]:
-    """`command` with exit code 130 for Ctrl+C, as a shell expects."""
+    """Return `command` with exit code 130 for Ctrl+C, as a shell expects."""
 
     @functools.wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> None:

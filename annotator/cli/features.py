@@ -1,4 +1,4 @@
-"""features: computing them, with a bar, lines, or JSON for the app."""
+"""The command features: it computes features, with a bar, lines, or JSON for the app."""
 
 from __future__ import annotations
 
@@ -26,28 +26,31 @@ def features(
         str | None,
         typer.Option(
             envvar="ANNOTATOR_MODEL",
-            help="classic, dinov2-small, siglip2-base …, a Hugging Face id, or a local folder.",
+            help="Extractor: classic, dinov2-small, siglip2-base …, a Hugging Face id, or a local "
+            "folder.",
         ),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     dtype: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
     batch_size: Annotated[str, typer.Option(help="auto, or a number.")] = "auto",
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Threads that decode [one a core].")
+        int | None, typer.Option(min=1, help="Threads that decode images. Default: one per core.")
     ] = None,
     context: Annotated[
         float | None,
         typer.Option(
-            min=0, max=10, help="Picture around a box, as a share of its larger side [0]."
+            min=0, max=10, help="Margin around a box, as a share of its larger side. Default: 0."
         ),
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only so many items now.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="The largest number of items to compute now.")
+    ] = None,
     progress: Annotated[str, typer.Option(help="auto, none or json.", hidden=True)] = "auto",
 ) -> None:
-    """Compute the features that the model learns from; goes on where it was stopped.
+    """Compute the features that the model learns from. Run it again to resume.
 
     \b
-    annotator features p                          dinov2-small where it is at hand, else classic
+    annotator features p                          dinov2-small if it is installed, else classic
     annotator features p --model siglip2-base --device cuda --dtype bf16
     annotator features p --model ./my-checkpoint
     """
@@ -82,7 +85,7 @@ def features(
 
 def _parse_workers(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise typer.BadParameter(f"{text} is neither auto nor a number", param_hint="--batch-size")
+        raise typer.BadParameter(f"{text} is not auto or a number", param_hint="--batch-size")
     return int(text)
 
 
@@ -98,10 +101,10 @@ def _print_report(report: ExtractionReport, name: str) -> None:
     if report.broken_count:
         lines = [f"{make_printable(broken.ref)}: {broken.reason}" for broken in report.broken]
         count = plural(report.broken_count, "item")
-        heading = f"left out, and asked at random while labelling: {count}"
+        heading = f"{count} left out; labelling asks for them at random:"
         typer.echo(bullet_list(lines, heading), err=True)
     if not report.complete:
-        typer.echo("stopped; the same command goes on where it was", err=True)
+        typer.echo("Stopped. Run the same command to resume.", err=True)
 
 
 COMMANDS = {"features": features}

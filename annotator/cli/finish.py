@@ -1,4 +1,4 @@
-"""finish: accept the model's labels where a blind audit certifies them."""
+"""The command finish: it accepts the model's labels if a blind audit certifies them."""
 
 from __future__ import annotations
 
@@ -32,23 +32,26 @@ if TYPE_CHECKING:
 def finish(
     project: ProjectArgument,
     max_error: Annotated[
-        float, typer.Option(min=1e-6, max=0.5, help="At most this share of them may be wrong.")
+        float, typer.Option(min=1e-6, max=0.5, help="The largest share of wrong labels to accept.")
     ] = 0.01,
     confidence: Annotated[
-        float, typer.Option(min=0.5, max=0.9999, help="How sure of that.")
+        float,
+        typer.Option(min=0.5, max=0.9999, help="The confidence that the share is not exceeded."),
     ] = 0.95,
     annotator: AnnotatorOption = None,
     graphics: GraphicsOption = None,
-    plan: Annotated[bool, typer.Option("--plan", help="Only say what it would take.")] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Only print the number of labels needed.")
+    ] = False,
     take_back: Annotated[
         bool, typer.Option("--take-back", help="Undo every label that a model gave.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Let the model label the rest, where an audit certifies that few of its labels are wrong.
+    """Let the model label the rest, once an audit certifies that few of its labels are wrong.
 
     Items above a confidence threshold are drawn at random and shown to you without the
-    prediction. Stop and go on as you like: the certificate holds at whatever time it is reached.
+    prediction. Stop and resume at any time: the certificate is valid whenever it is reached.
 
     \b
     annotator finish p --max-error 0.01 --confidence 0.95
@@ -61,18 +64,18 @@ def finish(
     from annotator.project.project import ProjectFolder
 
     opened = ProjectFolder.open(project)
-    who = annotator or opened.settings.annotator or getpass.getuser()
+    name = annotator or opened.settings.annotator or getpass.getuser()
     store = SqliteStore(opened.labels_file)
     if take_back:
-        count = finishing.undo_machine_labels(store, replay(store.entries()), who, time.time())
-        typer.echo(f"{count:,} labels of the model taken back", err=True)
+        count = finishing.undo_machine_labels(store, replay(store.entries()), name, time.time())
+        typer.echo(f"{count:,} labels of the model undone", err=True)
         return
     audit = finishing.begin_audit(
         opened, store, max_error=max_error, level=confidence, keep=not plan
     )
     verdict = audit.verdict(replay(store.entries()))
     if not plan:
-        verdict = _run_audit(audit, opened, store, who, graphics)
+        verdict = _run_audit(audit, opened, store, name, graphics)
     accepted = None
     if verdict.certified and not plan:
         accepted = audit.accept(store, replay(store.entries()), time.time())
@@ -85,7 +88,7 @@ def finish(
 def _run_finish_hook(
     project: ProjectFolder, audit: Audit, verdict: AuditVerdict, accepted: int
 ) -> None:
-    """Let `on_finish` hear of the certificate."""
+    """Send the certificate to the `on_finish` command."""
     from annotator.project.hooks import TIMEOUT, Hooks
 
     hooks = Hooks(
@@ -99,7 +102,7 @@ def _run_finish_hook(
 def _run_audit(
     audit: Audit, project: ProjectFolder, store: SqliteStore, annotator: str, graphics: str | None
 ) -> AuditVerdict:
-    """Ask until it is certified, cannot be any more, or the annotator quits."""
+    """Ask until the audit certifies, can no longer certify, or the annotator quits."""
     from dataclasses import replace
 
     from annotator.log.entries import replay
@@ -108,7 +111,7 @@ def _run_audit(
     verdict = audit.verdict(replay(store.entries()))
     while not verdict.certified and verdict.more is not None:
         if not (sys.stdin.isatty() and sys.stdout.isatty()):
-            raise ProjectError("the audit needs a terminal; over ssh give a command with `ssh -t`")
+            raise ProjectError("The audit needs a terminal. Over ssh, use `ssh -t`.")
         state = replay(store.entries())
         sample = ItemSample(audit.attempt.name, audit.refs_to_ask(state))
         settings = override_settings(project.settings, graphics=graphics)
@@ -140,32 +143,32 @@ def _result_dict(audit: Audit, verdict: AuditVerdict, accepted: int | None) -> d
 
 def _result_text(audit: Audit, verdict: AuditVerdict, accepted: int | None) -> str:
     plan, level = audit.attempt.plan, audit.attempt.level
-    what = f"{plan.size:,} items at p ≥ {plan.threshold:.3f}"
+    items = f"{plan.size:,} items at p ≥ {plan.threshold:.3f}"
     folder = shlex.quote(make_printable(str(audit.project.folder)))
     again = f"annotator finish {folder} --max-error {plan.max_error:g} --confidence {level:g}"
     if verdict.certified:
         done = "" if accepted is None else f"{accepted:,} labels accepted; "
         return (
-            f"{done}{what}: error ≤ {verdict.bound:.2%} with {level:.0%} confidence, "
+            f"{done}{items}: error ≤ {verdict.bound:.2%} with {level:.0%} confidence, "
             f"{verdict.audited:,} audited, {verdict.wrong:,} of them wrong"
         )
     if verdict.more is None:
         return (
-            f"{what}: {verdict.wrong:,} of {verdict.audited:,} audited were wrong, so "
-            f"{plan.max_error:.1%} cannot be certified (error ≤ {verdict.bound:.1%} can be).\n"
-            f"The audit's labels are kept and learnt from. For a new attempt, with a higher "
-            f"threshold and so fewer items:\n  {again}\nor allow more: --max-error "
-            f"{min(0.5, 1.2 * verdict.bound):.2g}"
+            f"{items}: {verdict.wrong:,} of {verdict.audited:,} audited were wrong. An error of "
+            f"{plan.max_error:.1%} cannot be certified, but {verdict.bound:.1%} can.\n"
+            "The audit's labels are kept, and the model learns from them. Start a new attempt "
+            f"with a higher threshold and fewer items:\n  {again}\n"
+            f"Or allow a larger error: --max-error {min(0.5, 1.2 * verdict.bound):.2g}"
         )
     outlook = ""
     if verdict.audited < plan.expected_audit:
         outlook = (
-            f"; if {plan.expected_error:.1%} are wrong, as is to be expected, about "
+            f". With the expected {plan.expected_error:.1%} wrong, the audit takes about "
             f"{plan.expected_audit:,} in all"
         )
     return (
-        f"{what}: {verdict.audited:,} audited, {verdict.wrong:,} wrong; {verdict.more:,} more "
-        f"without an error will certify it{outlook}. Go on with:\n  {again}"
+        f"{items}: {verdict.audited:,} audited, {verdict.wrong:,} wrong; {verdict.more:,} more "
+        f"without an error will certify them{outlook}. Continue:\n  {again}"
     )
 
 

@@ -1,4 +1,4 @@
-"""hits: tasks of a few pages for annotators, with known items among them, and what came of them."""
+"""The commands of `hits`: tasks of a few pages for workers, with known answers among them."""
 
 from __future__ import annotations
 
@@ -21,48 +21,57 @@ if TYPE_CHECKING:
     from annotator.hits.files import HitSet
     from annotator.project.project import ProjectFolder
 
-HELP = "Give out pages of images as tasks, and see who did them and how well."
+HELP = "Give pages of images to workers as tasks (HITs), and see their progress and scores."
 NameOption = Annotated[
-    str | None, typer.Option("--name", help="Which set of HITs, where there are several.")
+    str | None, typer.Option("--name", help="The set of HITs; needed if there are several.")
 ]
 WorkerOption = Annotated[
-    str, typer.Option("--worker", help="Who works; only a salted hash of it is written down.")
+    str, typer.Option("--worker", help="The worker's name; only a salted hash of it is stored.")
 ]
 AssignmentOption = Annotated[
-    str, typer.Option("--assignment", help="The id that whoever sent the worker knows it by.")
+    str,
+    typer.Option("--assignment", help="The assignment's id on the platform that sent the worker."),
 ]
-HitOption = Annotated[str, typer.Option("--hit", help="This HIT, and no other.")]
+HitOption = Annotated[
+    str, typer.Option("--hit", help="The id of the HIT. Default: the next free one.")
+]
 NamesOption = Annotated[
-    bool, typer.Option("--names/--no-names", help="Write the worker's name as it is.")
+    bool, typer.Option("--names/--no-names", help="Store the worker's name itself, not a hash.")
 ]
 
 
 def make(
     project: ProjectArgument,
     class_: Annotated[
-        str, typer.Option("--class", help="What is asked for; several separated by commas.")
+        str, typer.Option("--class", help="The class to select; several separated by commas.")
     ],
-    name: Annotated[str, typer.Option(help="Names the set.")] = "hits",
-    pages: Annotated[int, typer.Option(min=1, help="Pages of a HIT.")] = 10,
-    images: Annotated[int, typer.Option(min=1, help="Images of a page.")] = 48,
+    name: Annotated[str, typer.Option(help="The name of the set.")] = "hits",
+    pages: Annotated[int, typer.Option(min=1, help="Pages per HIT.")] = 10,
+    images: Annotated[int, typer.Option(min=1, help="Images per page.")] = 48,
     gold: Annotated[
-        int, typer.Option(min=0, help="Known positives on each page, and as many known negatives.")
+        int,
+        typer.Option(
+            min=0, help="Known positives on each page, and the same number of known negatives."
+        ),
     ] = 2,
     hits: Annotated[
-        int | None, typer.Option(min=1, help="At most so many [as there are candidates for].")
+        int | None,
+        typer.Option(min=1, help="The largest number of HITs. Default: until candidates run out."),
     ] = None,
-    workers: Annotated[int, typer.Option(min=0, help="Workers of each HIT; 0 for any number.")] = 1,
-    unique: Annotated[bool, typer.Option(help="A worker does one HIT, no more.")] = True,
+    workers: Annotated[int, typer.Option(min=0, help="Workers per HIT; 0 for any number.")] = 1,
+    unique: Annotated[bool, typer.Option(help="Give each worker only one HIT.")] = True,
     order: Annotated[
-        str, typer.Option(help="Candidates: random, or likely (what the model takes for it).")
+        str, typer.Option(help="Candidates: random, or likely (predicted as the class).")
     ] = "random",
     negative: Annotated[
         str | None,
-        typer.Option(help="Label what is not selected as this class [of two, the other]."),
+        typer.Option(
+            help="The class of images not selected. Default with two classes: the other one."
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Makes every draw repeatable.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="The seed of all random draws.")] = 0,
 ) -> None:
-    """Draw HITs from what nobody has labelled, with known items among them.
+    """Draw HITs from unlabelled items, with known answers among them.
 
     \b
     annotator hits make p --class crack
@@ -105,28 +114,31 @@ def run(
     hit: HitOption = "",
     name: NameOption = None,
     project: Annotated[
-        Path | None, typer.Option(help="Where the project of a file goes [FILE.annotator].")
+        Path | None, typer.Option(help="The project folder of a file. Default: FILE.annotator.")
     ] = None,
     images: Annotated[
-        Path | None, typer.Option(help="The folder of a file's images [the file's own].")
+        Path | None, typer.Option(help="The folder of a file's images. Default: the file's folder.")
     ] = None,
     pointer: Annotated[
-        bool, typer.Option(help="A red dot at the pointer, left where an image was selected.")
+        bool, typer.Option(help="Draw a red dot at the pointer and at each selection.")
     ] = False,
     original: Annotated[
-        bool, typer.Option(help="Images as they are, or blurred until they are looked at.")
+        bool,
+        typer.Option(help="Show the original images, or blur them until the pointer is on them."),
     ] = True,
     min_seconds: Annotated[
         float | None,
-        typer.Option(min=0, help="Least time on a page [0.2 an image]; 0 turns the check off."),
+        typer.Option(
+            min=0, help="The shortest time on a page. Default: 0.2 per image; 0 for no check."
+        ),
     ] = None,
     unseen_check: Annotated[
-        bool, typer.Option(help="Submit a page only when all of it was looked at.")
+        bool, typer.Option(help="Refuse to submit a page before all its images were looked at.")
     ] = True,
     names: NamesOption = False,
     graphics: GraphicsOption = None,
 ) -> None:
-    """Do a HIT: its pages one after the other, taken up where they were left.
+    """Do a HIT: its pages one after the other. Run it again to resume.
 
     \b
     annotator hits run p --worker A1B2 --assignment 36DSNE9QZFQKO
@@ -142,7 +154,7 @@ def run(
     opened, hits = _open_hits(path, project, images, name)
     store = SqliteStore(opened.labels_file)
     write_missing_labels(opened, store, _now_ms())
-    one = Assignments(store, _now_ms).assign(
+    assignment = Assignments(store, _now_ms).assign(
         hits, _worker_name(opened, worker, names), external, hit, names
     )
     store.close()
@@ -150,15 +162,15 @@ def run(
     checks = SubmitChecks(usual if min_seconds is None else min_seconds, unseen_check)
     version = f"{'' if pointer else 'NO_'}POINTER_{'' if original else 'NO_'}ORIGINAL"
     opened = replace(opened, settings=override_settings(opened.settings, graphics=graphics))
-    _run_hit(opened, hits, one, version, checks)
+    _run_hit(opened, hits, assignment, version, checks)
 
 
 def _run_hit(
     project: ProjectFolder, hits: HitSet, assignment: Assignment, version: str, checks: SubmitChecks
 ) -> None:
-    """Open the pages, and say what came of them."""
+    """Open the pages of an assignment, and print the completion code."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise ProjectError("a HIT needs a terminal; over ssh give a command with `ssh -t`")
+        raise ProjectError("A HIT needs a terminal. Over ssh, use `ssh -t`.")
     from annotator.tui.launch import run_label_app
     from annotator.tui.pages.open import hit_opener
 
@@ -171,7 +183,7 @@ def _run_hit(
         typer.echo(f"HIT completed. Your completion code is {codes[0]}", err=True)
     else:
         typer.echo(
-            "all is saved; the same command goes on where you left, selections included", err=True
+            "Everything is saved, also selections. Run the same command to resume.", err=True
         )
     if receipt.code:
         raise typer.Exit(receipt.code)
@@ -186,7 +198,7 @@ def _open_hits(
 
     if path.is_dir():
         if folder is not None or images is not None:
-            raise typer.BadParameter("goes with a file of HITs", param_hint="--project, --images")
+            raise typer.BadParameter("needs a file of HITs", param_hint="--project, --images")
         opened = ProjectFolder.open(path)
         return opened, select_hit_set(opened, name)
     return open_hits_file(path, folder or hits_project_folder(path), images)
@@ -200,7 +212,7 @@ def assign(
     external: AssignmentOption = "",
     names: NamesOption = False,
 ) -> None:
-    """Give a worker a HIT before they come; prints its id.
+    """Assign a HIT to a worker in advance, and print its id.
 
     \b
     annotator hits assign p --worker A1B2 --assignment 36DSNE9QZFQKO
@@ -212,19 +224,18 @@ def assign(
 
     opened = ProjectFolder.open(project)
     store = SqliteStore(opened.labels_file)
-    book = Assignments(store, _now_ms)
-    one = book.assign(
+    assignment = Assignments(store, _now_ms).assign(
         select_hit_set(opened, name), _worker_name(opened, worker, names), external, hit, names
     )
     store.close()
-    typer.echo(one.hit)
+    typer.echo(assignment.hit)
 
 
 def status(
     project: ProjectArgument,
     as_json: JsonOption = False,
 ) -> None:
-    """Say how far the HITs are, who did them, their completion codes and gold scores.
+    """Show the progress of the HITs: workers, completion codes and gold scores.
 
     \b
     annotator hits status p
@@ -254,7 +265,7 @@ def _worker_name(project: ProjectFolder, name: str, keep_name: bool) -> str:
     from annotator.hits.assignments import worker_id
 
     if not name.strip():
-        raise ProjectError("a worker needs a name: --worker NAME")
+        raise ProjectError("The worker has no name. Give one: --worker NAME")
     return name if keep_name else worker_id(project, name)
 
 

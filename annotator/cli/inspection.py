@@ -1,4 +1,4 @@
-"""Commands that read a project and change nothing: status, predict, log, search, report."""
+"""The commands that read a project and change nothing: status, predict, log, search, report."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def status(project: ProjectArgument, as_json: JsonOption = False) -> None:
-    """Say how far a project is: items, labels per class, who labelled, model and features.
+    """Show the progress of a project: items, labels per class and annotator, model, features.
 
     \b
     annotator status p
@@ -39,10 +39,12 @@ def status(project: ProjectArgument, as_json: JsonOption = False) -> None:
 
 def predict(
     project: ProjectArgument,
-    file: Annotated[Path, typer.Argument(help="Where to; - for standard output.")] = Path("-"),
+    file: Annotated[Path, typer.Argument(help="The output file; - for standard output.")] = Path(
+        "-"
+    ),
     overwrite: Annotated[bool, typer.Option(help="Replace the file if it is there.")] = False,
 ) -> None:
-    """Write the model's class and probability for every item that nobody has labelled.
+    """Write the model's class and probability for every unlabelled item.
 
     \b
     annotator predict p predictions.csv
@@ -56,7 +58,7 @@ def predict(
 
     opened = ProjectFolder.open(project)
     state = replay(SqliteStore(opened.labels_file).entries())
-    count = -1  # the header is no prediction
+    count = -1  # do not count the header
     with open_output(file, False, overwrite) as place, place.open("wb") as out:
         for line in prediction.predictions_csv(opened, state):
             out.write(line)
@@ -71,9 +73,11 @@ _POLL_SECONDS = 0.5  # seconds between looks for rows of others
 def log(
     project: ProjectArgument,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
-    last: Annotated[int | None, typer.Option("-n", "--last", min=1, help="Only so many.")] = None,
+    last: Annotated[
+        int | None, typer.Option("-n", "--last", min=1, help="Print only this number of last rows.")
+    ] = None,
     follow: Annotated[
-        bool, typer.Option("-f", "--follow", help="Go on with each new row, until Ctrl+C.")
+        bool, typer.Option("-f", "--follow", help="Print new rows as they come, until Ctrl+C.")
     ] = False,
 ) -> None:
     """Print every label, skip, undo, flag and note, oldest first.
@@ -115,23 +119,27 @@ def _print_entries(entries: Iterable[Entry], as_json: bool) -> None:
             json.dumps(entry_as_dict(entry), ensure_ascii=False) if as_json else format_entry(entry)
         )
         typer.echo(text)
-    sys.stdout.flush()  # whoever reads a pipe sees it now
+    sys.stdout.flush()  # so that the reader of a pipe sees it at once
 
 
 def search(
     project: ProjectArgument,
-    query: Annotated[list[str], typer.Argument(help="Terms with spaces between; all must hold.")],
+    query: Annotated[
+        list[str], typer.Argument(help="Terms separated by spaces; an item must match all of them.")
+    ],
     as_json: JsonOption = False,
-    most: Annotated[int, typer.Option("-n", "--most", min=1, help="Only so many.")] = 100,
+    most: Annotated[
+        int, typer.Option("-n", "--most", min=1, help="The largest number of items to print.")
+    ] = 100,
 ) -> None:
-    """Print the refs of the items that fulfil a query, the best first where it ranks them.
+    """Print the refs of the items that match a query; like: and text: put the best first.
 
     \b
-    annotator search p _top.jpg                  part of a file name, in whatever case
+    annotator search p _top.jpg                  part of a file name, in any case
     annotator search p 'cam3_*.png' open         a glob; open, labelled, skipped or flagged
-    annotator search p 'label:crack -by:ana'     cracks that are not ana's
-    annotator search p like:IMG_0042.jpg -n 20   what looks like an item
-    annotator search p 'text:"rusty edge"'       words, with features of SigLIP2
+    annotator search p 'label:crack -by:ana'     cracks not labelled by ana
+    annotator search p like:IMG_0042.jpg -n 20   items similar to an item
+    annotator search p 'text:"rusty edge"'       a description, with features of SigLIP2
     """
     from annotator.curate.search import Searcher
     from annotator.log.entries import replay
@@ -162,16 +170,15 @@ def search(
 
 
 def _load_features(project: ProjectFolder, refs: RefTable, query: str) -> PoolFeatures | None:
-    """The features, only where the query needs them."""
+    """Return the features if the query needs them, else None."""
     from annotator.curate.search import parse_query
     from annotator.features.store import FeatureStore
     from annotator.session.pool_features import PoolFeatures
 
     if not any(term.kind in ("like", "text") for term in parse_query(query)):
         return None
-    features = PoolFeatures(FeatureStore.open(project.features_folder), refs)
-    features.available = features.store.available()
-    return features
+    store = FeatureStore.open(project.features_folder)
+    return PoolFeatures(store, refs, store.available())
 
 
 def _result_dict(ref: str, state: LogState, score: float | None) -> dict[str, Any]:
@@ -188,14 +195,14 @@ def _result_dict(ref: str, state: LogState, score: float | None) -> dict[str, An
 def report(
     project: ProjectArgument,
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="Where the page goes; - for standard output.")
+        Path, typer.Option("--out", "-o", help="The output file; - for standard output.")
     ] = Path("report.html"),
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the figures as JSON; write no page.")
     ] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace the page if it is there.")] = False,
 ) -> None:
-    """Write one page about a project: error, pace, classes, confusion, items worth a look.
+    """Write a report of a project as one HTML page: error, pace, classes, items worth a look.
 
     \b
     annotator report p --out report.html
@@ -215,7 +222,7 @@ def report(
         place.write_bytes(render_page(collect_figures(opened), Thumbnails(opened)))
     if str(out) != "-":
         where = shlex.quote(make_printable(str(out)))
-        typer.echo(f"wrote {where}; over ssh fetch it with: scp HOST:{where} .", err=True)
+        typer.echo(f"Wrote {where}. Over ssh, fetch it: scp HOST:{where} .", err=True)
 
 
 COMMANDS: dict[str, Callable[..., None]] = {

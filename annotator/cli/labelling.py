@@ -1,4 +1,4 @@
-"""Commands that make, fill and open projects: run, demo, init, add."""
+"""The commands that create, fill and open projects: run, demo, init, add."""
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ if TYPE_CHECKING:
 def run(
     path: Annotated[Path, typer.Argument(help="A project, or a folder of images.")],
     project: Annotated[
-        Path | None, typer.Option(help="Where the project of a folder goes [PATH.annotator].")
+        Path | None,
+        typer.Option(help="The project folder of a folder of images. Default: PATH.annotator."),
     ] = None,
     classes: ClassesOption = None,
     annotator: AnnotatorOption = None,
@@ -54,16 +55,16 @@ def run(
     keymap: KeymapOption = None,
     theme: ThemeOption = None,
     features: Annotated[
-        bool, typer.Option(help="Compute features in the background where they are missing.")
+        bool, typer.Option(help="Compute missing features in the background.")
     ] = True,
     second: Annotated[
-        bool, typer.Option(help="Second opinions, blind, on what others have labelled.")
+        bool, typer.Option(help="Give blind second opinions on items that others have labelled.")
     ] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print what the sitting came to as JSON.")
+        bool, typer.Option("--json", help="Print a summary of the session as JSON.")
     ] = False,
 ) -> None:
-    """Label images: open a project, or make one of a folder of images.
+    """Label images: open a project, or create one from a folder of images.
 
     \b
     annotator run photos/ --classes ok,defect
@@ -83,7 +84,7 @@ def run(
 
 
 def demo(
-    fresh: Annotated[bool, typer.Option(help="Forget the labels of earlier demos.")] = False,
+    fresh: Annotated[bool, typer.Option(help="Delete the labels of earlier demos.")] = False,
     annotator: AnnotatorOption = None,
     graphics: GraphicsOption = None,
     keymap: KeymapOption = None,
@@ -118,13 +119,13 @@ def demo(
 
 
 def find_example_data() -> Path:
-    """The bundled example, in a wheel or beside the package in a checkout."""
+    """Return the folder of the bundled example, in a wheel or in a checkout."""
     package = Path(__file__).resolve().parents[1]
     for folder in (package / "example_data", package.parent / "example_data"):
         if (folder / "refs.csv").is_file():
             return folder
     raise ProjectError(
-        "the example data is not in this installation: run `annotator demo` in a clone"
+        "The example data is not in this installation. Run `annotator demo` in a clone."
     )
 
 
@@ -144,24 +145,25 @@ def init(
         ),  # fmt: skip
     ] = None,
     format_: Annotated[
-        str | None, typer.Option("--format", help="Of --from [found out by itself].")
+        str | None, typer.Option("--format", help="The format of --from. Default: detected.")
     ] = None,
     features: Annotated[
-        Path | None, typer.Option(help="A .npy of your own, one row an item; used where it lies.")
+        Path | None, typer.Option(help="Your own .npy file, one row per item; it is not copied.")
     ] = None,
     classes: ClassesOption = None,
     bbox_order: Annotated[
         str | None,
-        typer.Option(help="How a bbox is written: xywh [default], xyxy or r1-c1-r2-c2."),
+        typer.Option(help="The format of a bbox: xywh (default), xyxy or r1-c1-r2-c2."),
     ] = None,
     strategy: StrategyOption = None,
     model: ModelOption = None,
-    seed: Annotated[int, typer.Option(min=0, help="Makes every choice repeatable.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="The seed of all random choices.")] = 0,
     target_error: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Advise to stop below this error.")
+        float | None,
+        typer.Option(min=0, max=1, help="The error below which annotator advises to stop."),
     ] = None,
 ) -> None:
-    """Make a project without opening it.
+    """Create a project without opening it.
 
     \b
     annotator init p --images photos/ --classes ok,defect
@@ -173,34 +175,34 @@ def init(
     from annotator.project.settings import Settings
 
     if images is None and refs is None:
-        raise typer.BadParameter("name what to label: --images DIR or --refs FILE")
+        raise typer.BadParameter("there is nothing to label: give --images DIR or --refs FILE")
     settings = Settings(classes=parse_classes(classes), seed=seed, target_error=target_error)
     settings = override_settings(settings, strategy=strategy, model=model)
     if strategy is not None:
         check_setting_names(settings)
     if refs is not None:
         root = Path(images) if images else None
-        begun = create_from_source(folder, refs, settings, format_, bbox_order, root, features)
+        made = create_from_source(folder, refs, settings, format_, bbox_order, root, features)
     elif features is not None:
-        raise typer.BadParameter("--features needs --refs, to say which row is which item")
+        raise typer.BadParameter("--features needs --refs, which assigns the rows to items")
     else:
         settings = with_default_classes(settings)
         assert images is not None
         if Path(images).is_dir() or not any(mark in images for mark in "*?["):
-            begun = new_project.create_from_folder(folder, Path(images), settings)
-            begun.notes += _count_images(begun.project)
+            made = new_project.create_from_folder(folder, Path(images), settings)
+            made.notes += _count_images(made.project)
         else:
-            begun = new_project.create_from_pattern(folder, images, settings)
-    for note in begun.notes:
+            made = new_project.create_from_pattern(folder, images, settings)
+    for note in made.notes:
         typer.echo(note, err=True)
     typer.echo(
-        f"made {make_printable(str(folder))}; label with: annotator run {shell_quoted(folder)}",
+        f"Created {make_printable(str(folder))}. Label it: annotator run {shell_quoted(folder)}",
         err=True,
     )
 
 
 def _count_images(project: ProjectFolder) -> list[str]:
-    """How many images there are, and which cannot be taken: said once, when they are listed."""
+    """List the images; return notes on their number and on the skipped files."""
     from annotator.items.listing import SkippedFiles
     from annotator.project.item_pool import load_refs
 
@@ -217,7 +219,7 @@ def run_label_screen(
     as_json: bool = False,
     second: bool = False,
 ) -> None:
-    """Open the labelling screen with `changes` to the settings, and say what came of it."""
+    """Open the labelling screen with `changes` to the settings, and print a summary."""
     import getpass
     import json
     from dataclasses import replace
@@ -227,14 +229,14 @@ def run_label_screen(
     project = replace(project, settings=settings)
     from annotator.tui.launch import ItemSample, run_label_app
 
-    who = settings.annotator or getpass.getuser()
-    sample = ItemSample(None, find_refs_of_others(project, who)) if second else None
+    name = settings.annotator or getpass.getuser()
+    sample = ItemSample(None, find_refs_of_others(project, name)) if second else None
     receipt = run_label_app(
-        project, annotator=who, graphics=settings.graphics, features=features, audit=sample
+        project, annotator=name, graphics=settings.graphics, features=features, audit=sample
     )
     again = ["--second"] if second else []
-    if changes["annotator"]:  # nobody goes on under another name by mistake
-        again += ["--annotator", make_printable(shlex.quote(who))]
+    if changes["annotator"]:  # so that the command to resume keeps the name
+        again += ["--annotator", make_printable(shlex.quote(name))]
     receipt = replace(receipt, options=" ".join(again))
     if as_json:
         typer.echo(json.dumps(receipt.as_dict(), ensure_ascii=False))
@@ -245,7 +247,7 @@ def run_label_screen(
 
 
 def _check_settings(settings: Settings, as_json: bool) -> None:
-    """Raises `ProjectError` for a name that is not known, and where there is no terminal."""
+    """Raise `ProjectError` for an unknown name, or without a terminal."""
     from annotator.terminal.choose import requested_graphics
     from annotator.tui.keymaps import make_keymap
 
@@ -253,22 +255,22 @@ def _check_settings(settings: Settings, as_json: bool) -> None:
     make_keymap(settings.keymap, settings.classes, settings.keys)
     requested_graphics(settings.graphics, os.environ)
     if not (sys.stdin.isatty() and (sys.stdout.isatty() or as_json)):
-        raise ProjectError("labelling needs a terminal; over ssh give a command with `ssh -t`")
+        raise ProjectError("Labelling needs a terminal. Over ssh, use `ssh -t`.")
 
 
 def add(
     project: ProjectArgument,
     images: Annotated[
-        Path | None, typer.Option(help="A folder: every image below it that is no item yet.")
+        Path | None, typer.Option(help="A folder; every new image below it is added.")
     ] = None,
     refs: Annotated[
         Path | None, typer.Option(help="A table or a text list of images and boxes.")
     ] = None,
     class_: Annotated[
-        list[str] | None, typer.Option("--class", help="A new class; may be repeated.")
+        list[str] | None, typer.Option("--class", help="A new class; repeatable.")
     ] = None,
 ) -> None:
-    """Add images, boxes or classes later. Labels and features that there are stay.
+    """Add images, boxes or classes to a project. Its labels and features stay.
 
     \b
     annotator add p --images more-photos/
@@ -280,7 +282,7 @@ def add(
     from annotator.project.project import ProjectFolder
 
     if images is None and refs is None and not class_:
-        raise typer.BadParameter("name what to add: --images DIR, --refs FILE or --class NAME")
+        raise typer.BadParameter("nothing to add: give --images DIR, --refs FILE or --class NAME")
     opened = ProjectFolder.open(project)
     check_new_classes(opened, class_ or [])  # before anything is added
     left_out, added = SkippedFiles(), 0
@@ -290,14 +292,14 @@ def add(
         added += add_refs(opened, refs)
     if class_:
         add_classes(opened, class_)
-        typer.echo(f"added to the classes: {make_printable(', '.join(class_))}", err=True)
+        typer.echo(f"classes added: {make_printable(', '.join(class_))}", err=True)
     if left_out.names:
         typer.echo(str(left_out), err=True)
     if images is not None or refs is not None:
         typer.echo(f"{added:,} item{'' if added == 1 else 's'} added", err=True)
     if added and (opened.features_folder / "meta.json").exists():
         folder = shlex.quote(make_printable(str(project)))
-        typer.echo(f"compute their features, too: annotator features {folder}", err=True)
+        typer.echo(f"Compute the features of the new items: annotator features {folder}", err=True)
 
 
 COMMANDS: dict[str, Callable[..., None]] = {

@@ -1,4 +1,4 @@
-"""next, answer: the labelling screen's twins for scripts and for models that label."""
+"""The commands next and answer: labelling for scripts and for models, without a screen."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
     from annotator.session.scripted import ScriptedSession
 
 SecondOption = Annotated[
-    bool, typer.Option("--second", help="Second opinions on what others have labelled.")
+    bool, typer.Option("--second", help="Give second opinions on items that others have labelled.")
 ]
 
 
 def next_(
     project: ProjectArgument,
-    count: Annotated[int, typer.Option("-n", min=1, max=1000, help="How many items.")] = 1,
+    count: Annotated[int, typer.Option("-n", min=1, max=1000, help="The number of items.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     annotator: AnnotatorOption = None,
     second: SecondOption = False,
     lease: Annotated[
-        float, typer.Option(min=1, help="Seconds for which nobody else is asked them.")
+        float, typer.Option(min=1, help="The seconds for which the items are yours.")
     ] = 600.0,
 ) -> None:
-    """Say which items to label next, and lease them: nobody else is asked the same meanwhile.
+    """Print the next items to label, and lease them, so that no other annotator gets them.
 
-    Asked again it says the same, less what was answered. Prints nothing, and ends with 3, where
-    nothing is left.
+    The same command prints the same items again, without those answered. If nothing is left, it
+    prints nothing and exits with code 3.
 
     \b
     annotator next p -n 5 --json --annotator vlm
@@ -58,8 +58,8 @@ def next_(
     sitting.close_keeping_leases()
     if not items:
         left = session.progress.elsewhere
-        others = f"; {plural(left, 'item')} on the screens of others" if left else ""
-        typer.echo(f"nothing is left to label{others}", err=True)
+        others = f"; {plural(left, 'item')} leased to other annotators" if left else ""
+        typer.echo(f"Nothing is left to label{others}.", err=True)
         raise typer.Exit(3)
 
 
@@ -86,20 +86,22 @@ def _item_as_dict(
 
 def answer(
     project: ProjectArgument,
-    ref: Annotated[str, typer.Argument(metavar="REF", help="The item, as `next` names it.")],
+    ref: Annotated[str, typer.Argument(metavar="REF", help="The item's ref, as `next` prints it.")],
     label: Annotated[
         str | None,
         typer.Argument(
             metavar="LABEL",
-            help="A class; several as `ok|dusty` where multi_label is on; none with --skip.",
+            help="A class, or with multi_label several as `ok|dusty`; leave it out with --skip.",
         ),
     ] = None,
     annotator: AnnotatorOption = None,
     second: SecondOption = False,
-    skip: Annotated[bool, typer.Option("--skip", help="Leave it unlabelled.")] = False,
-    note: Annotated[str | None, typer.Option(help="A note on the item, too.")] = None,
+    skip: Annotated[bool, typer.Option("--skip", help="Skip the item.")] = False,
+    note: Annotated[str | None, typer.Option(help="A note on the item.")] = None,
 ) -> None:
-    """Label one item. It need not have been asked for, but then carries no propensity.
+    """Label one item, also one that `next` did not print.
+
+    The error estimate leaves such items out, because they were not drawn at random.
 
     \b
     annotator answer p trays/07.png ok --annotator vlm
@@ -110,7 +112,7 @@ def answer(
 
     opened = ProjectFolder.open(project)
     if (label is None) != skip:
-        raise typer.BadParameter("name a class, or give --skip", param_hint="LABEL")
+        raise typer.BadParameter("give either a class or --skip", param_hint="LABEL")
     if label is not None:
         label = resolve_class(opened, label)
     sitting = _open_session(opened, annotator, second, 600.0, 1)
@@ -127,7 +129,7 @@ def answer(
 def _record_answer(
     project: ProjectFolder, sitting: ScriptedSession, ref: str, label: str | None
 ) -> None:
-    """The answer to an item, with how it was drawn if it was asked for."""
+    """Write the answer to an item, with its draw if the session asked for it."""
     session = sitting.session
     row = session.queue.row(ref)
     if row < 0 or session.is_answered(ref):
@@ -145,20 +147,20 @@ def _record_answer(
 
 
 def _refusal_reason(project: ProjectFolder, sitting: ScriptedSession, ref: str) -> str:
-    """Why an item cannot be answered, and what to do instead."""
+    """Return why an item cannot be answered, with the command that helps."""
     from annotator.project.item_pool import load_refs
 
     folder = shell_quoted(project.folder)
     if load_refs(project).find(ref) < 0:
-        return f"is no item of the project; what to label says: annotator next {folder}"
+        return f"is not an item of this project. List items to label: annotator next {folder}"
     if not sitting.session.second:
         return (
-            "is labelled or skipped already; for a second opinion give --second, to change the "
-            f"label: annotator review {folder}"
+            "is labelled or skipped already. Give a second opinion: --second. Change the label: "
+            f"annotator review {folder}"
         )
     if sitting.session.is_answered(ref):
-        return "has a second opinion of yours already"
-    return "has no label of another person to compare with; to label it leave --second out"
+        return "already has your second opinion"
+    return "has no label by another annotator to compare with. Label it without --second."
 
 
 def _open_session(

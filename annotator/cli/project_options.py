@@ -1,4 +1,4 @@
-"""What was given on the command line, checked and put into settings and projects."""
+"""The options that several commands share, and the settings and projects that they give."""
 
 from __future__ import annotations
 
@@ -23,46 +23,51 @@ ProjectArgument = Annotated[Path, typer.Argument(metavar="PROJECT", help="A proj
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ClassesOption = Annotated[
     str | None,
-    typer.Option("--classes", help="Class names, separated by commas; the first gets key A."),
+    typer.Option("--classes", help="The class names, separated by commas; the first gets key A."),
 ]
 AnnotatorOption = Annotated[
     str | None,
-    typer.Option(envvar="ANNOTATOR_NAME", help="Who labels; your login name if not given."),
+    typer.Option(envvar="ANNOTATOR_NAME", help="The annotator's name. Default: your login name."),
 ]
 GraphicsOption = Annotated[
     str | None,
     typer.Option(
         envvar="ANNOTATOR_GRAPHICS",
-        help="How pictures are drawn: auto, kitty, sixel, iterm, halfcell or none.",
+        help="The picture protocol: auto, kitty, sixel, iterm, halfcell or none.",
     ),
 ]
 StrategyOption = Annotated[
     str | None,
-    typer.Option(envvar="ANNOTATOR_STRATEGY", help="Query strategy, such as margin or random."),
+    typer.Option(envvar="ANNOTATOR_STRATEGY", help="The query strategy, such as margin or random."),
 ]
-FindOption = Annotated[str | None, typer.Option(help="Hunt for this rare class.")]
+FindOption = Annotated[str | None, typer.Option(help="Search for this rare class.")]
 EstimatorOption = Annotated[
-    str | None, typer.Option(help="Classifier: ridge, logistic, or module:Class, file.py:Class.")
+    str | None, typer.Option(help="The classifier: ridge, logistic, module:Class or file.py:Class.")
 ]
 ContextOption = Annotated[
     float | None,
-    typer.Option(min=0, max=10, help="Picture around a box, as a share of its larger side."),
+    typer.Option(
+        min=0, max=10, help="The margin shown around a box, as a share of its larger side."
+    ),
 ]
 ModelOption = Annotated[
     str | None,
     typer.Option(
-        envvar="ANNOTATOR_MODEL", help="Features: classic, dinov2-small, an id, a folder."
+        envvar="ANNOTATOR_MODEL",
+        help="The feature extractor: classic, dinov2-small, a Hugging Face id or a folder.",
     ),
 ]
 KeymapOption = Annotated[
     str | None,
-    typer.Option(envvar="ANNOTATOR_KEYMAP", help="Keys: default, prodigy, navigate or vim."),
+    typer.Option(envvar="ANNOTATOR_KEYMAP", help="The keymap: default, prodigy, navigate or vim."),
 ]
-ThemeOption = Annotated[str | None, typer.Option(envvar="ANNOTATOR_THEME", help="Colours.")]
+ThemeOption = Annotated[
+    str | None, typer.Option(envvar="ANNOTATOR_THEME", help="The colour theme.")
+]
 
 
 def parse_classes(text: str | None) -> tuple[ClassInfo, ...]:
-    """Names separated by commas; quotes keep a comma within a name."""
+    """Return the classes of names separated by commas; quotes keep a comma within a name."""
     from annotator.project.settings import ClassInfo, check_classes
 
     if text is None:
@@ -73,20 +78,21 @@ def parse_classes(text: str | None) -> tuple[ClassInfo, ...]:
 
 
 def override_settings(settings: Settings, **changes: Any) -> Settings:
-    """`settings` with those changes that are not None."""
+    """Return `settings` with the changes that are not None."""
     from dataclasses import replace
 
     return replace(settings, **{key: value for key, value in changes.items() if value is not None})
 
 
 def check_setting_names(settings: Settings) -> None:
-    """Raises `ProjectError` for a strategy, an estimator or a class to find that does not exist."""
+    """Raise `ProjectError` for an unknown strategy, estimator or class to find."""
     from annotator.errors import bullet_list
     from annotator.learn.model import load_estimator
     from annotator.learn.registry import STRATEGIES
 
     problems = [
-        f"no {kind} {make_printable(repr(name))}; choose one of {make_printable(', '.join(known))}"
+        f"there is no {kind} {make_printable(repr(name))}; choose one of "
+        f"{make_printable(', '.join(known))}"
         for kind, name, known in (
             ("strategy", settings.strategy, tuple(STRATEGIES)),
             ("class to find", settings.find, settings.names),
@@ -98,10 +104,11 @@ def check_setting_names(settings: Settings) -> None:
     except ProjectError as error:
         problems.append(str(error))
     if problems:
-        raise ProjectError(bullet_list(problems, "these names are not known:"))
+        raise ProjectError(bullet_list(problems, "These settings cannot be used:"))
 
 
 def with_default_classes(settings: Settings) -> Settings:
+    """Return settings with the default classes if they have none."""
     from dataclasses import replace
 
     from annotator.formats.new_project import DEFAULT_CLASSES
@@ -115,9 +122,9 @@ def with_default_classes(settings: Settings) -> Settings:
 def open_or_create(
     path: Path, folder: Path | None, classes: str | None, check: Callable[[Settings], None]
 ) -> ProjectFolder:
-    """The project at `path`, or that of the images in it, made where there is none yet.
+    """Open the project at `path`, or the project of the images in it; create it if needed.
 
-    `check` hears the settings of a new one before anything is written.
+    `check` is called with the settings of a new project before anything is written.
     """
     from annotator.formats import new_project
     from annotator.project.project import ProjectFolder, default_folder, is_project
@@ -127,8 +134,8 @@ def open_or_create(
         folder = path
     elif path.is_file():
         raise ProjectError(
-            f"{make_printable(str(path))} is a file; open its folder, or, if it lists images: annotator "
-            f"init {make_printable(shlex.quote(path.stem + '.annotator'))} "
+            f"{make_printable(str(path))} is a file. Open its folder, or, if it lists images: "
+            f"annotator init {make_printable(shlex.quote(path.stem + '.annotator'))} "
             f"--refs {shell_quoted(path)}"
         )
     folder = folder or default_folder(path)
@@ -137,18 +144,19 @@ def open_or_create(
         if path.is_dir():
             check(settings)
         made = new_project.create_from_folder(folder, path, settings).project
-        return ProjectFolder.open(made.folder)  # with the user's own settings, too
+        return ProjectFolder.open(made.folder)  # reads the user's own settings as well
     project = ProjectFolder.open(folder)
     if classes and tuple(c.name for c in parse_classes(classes)) != project.settings.names:
         raise ProjectError(
-            f"{make_printable(str(folder))} has the classes "
-            f"{make_printable(','.join(project.settings.names))}; leave --classes out, or change "
-            f"them in {make_printable(str(folder / 'annotator.toml'))}"
+            f"{make_printable(str(folder))} has other classes: "
+            f"{make_printable(','.join(project.settings.names))}. Leave --classes out, or change "
+            f"the classes in {make_printable(str(folder / 'annotator.toml'))}"
         )
     return project
 
 
 def find_refs_of_others(project: ProjectFolder, annotator: str) -> list[str]:
+    """Return the refs that other annotators have labelled. Raises `ProjectError` without any."""
     from annotator.log.store import SqliteStore
     from annotator.project.item_pool import load_refs
     from annotator.session.scripted import labelled_by_others
@@ -156,7 +164,7 @@ def find_refs_of_others(project: ProjectFolder, annotator: str) -> list[str]:
     refs = labelled_by_others(SqliteStore(project.labels_file), annotator, load_refs(project))
     if not refs:
         raise ProjectError(
-            f"nobody but {make_printable(annotator)} has labelled anything yet; to label first: annotator run "
-            f"{shell_quoted(project.folder)}"
+            f"No annotator other than {make_printable(annotator)} has labelled an item yet. "
+            f"Label first: annotator run {shell_quoted(project.folder)}"
         )
     return refs

@@ -1,4 +1,4 @@
-"""review: doubtful labels, one after the other, on a screen or as a list."""
+"""The command review: doubtful labels, one after the other, on a screen or as a list."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from annotator.project.project import ProjectFolder
 
 _QUICK_ITEMS = 2000
-"""Labelled items whose looks are compared without being asked to."""
+"""Up to this number of labelled items are compared for duplicates without a request."""
 _MANY_ITEMS = 5000
-"""Labels from which on comparing them takes so long that it is to be said."""
+"""Comparing more labels than this takes long enough for a message."""
 
 
 def review(
@@ -43,29 +43,31 @@ def review(
     queue: Annotated[
         str | None,
         typer.Option(
-            help="gold, disagreements, duplicates, errors, neighbours, flagged or skipped [all]."
+            help="The queue: gold, disagreements, duplicates, errors, neighbours, flagged or "
+            "skipped. Default: all."
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the cases as JSON.")] = False,
     as_list: Annotated[
-        bool, typer.Option("--list", help="Print the cases, one a line, without a screen.")
+        bool, typer.Option("--list", help="Print the cases, one per line, without a screen.")
     ] = False,
     most: Annotated[
-        int | None, typer.Option("-n", "--most", min=1, help="Only so many of each queue.")
+        int | None,
+        typer.Option("-n", "--most", min=1, help="The largest number of cases to print per queue."),
     ] = None,
     prepare: Annotated[
-        bool, typer.Option("--prepare", help="Compare the looks of all items now, and end.")
+        bool, typer.Option("--prepare", help="Compare all items for near-duplicates now, and exit.")
     ] = False,
     annotator: AnnotatorOption = None,
     graphics: GraphicsOption = None,
     progress: Annotated[str, typer.Option(help="auto, none or json.", hidden=True)] = "auto",
 ) -> None:
-    """Look again at doubtful labels: change them with a class key, confirm them with Enter.
+    """Review doubtful labels: change them with a class key, confirm them with Enter.
 
     \b
     annotator review p                       all queues, one after the other
     annotator review p --queue errors        likely label errors
-    annotator review p --json -n 20          what there is, for scripts
+    annotator review p --json -n 20          the cases, for scripts
     annotator review p --prepare             find near-duplicates among all items
     """
     from annotator.curate.review_case import QUEUES
@@ -81,7 +83,7 @@ def review(
         return
     evidence, found = _find_cases(opened, refs, queue, progress)
     if queue is not None and queue in found.why_not and not as_json:
-        raise ProjectError(f"there is no queue {queue}: {found.why_not[queue]}")
+        raise ProjectError(f"The queue {queue} cannot be made. {found.why_not[queue]}")
     if as_json or as_list:
         _print_cases(found, evidence, most, as_json)
     else:
@@ -91,7 +93,7 @@ def review(
 def _find_cases(
     project: ProjectFolder, refs: RefTable, queue: str | None, progress: str
 ) -> tuple[Evidence, ReviewQueues]:
-    """The cases, with the work that they take narrated on stderr."""
+    """Find the cases, with messages on stderr about slow steps."""
     from annotator.curate.review_case import QUEUES
     from annotator.curate.review_evidence import gather_evidence
     from annotator.curate.review_queues import find_cases
@@ -113,7 +115,7 @@ def _find_cases(
 def _load_fingerprints(
     project: ProjectFolder, refs: RefTable, state: LogState, queue: str | None, progress: str
 ) -> Fingerprints:
-    """The looks of the labelled items, computed where that is quick or asked for."""
+    """Return the fingerprints of the labelled items; compute them if that is quick or asked for."""
     from annotator.images import near_duplicates
 
     known = near_duplicates.load_fingerprints(project.fingerprints_file, refs)
@@ -125,12 +127,12 @@ def _load_fingerprints(
     if queue is None and missing > _QUICK_ITEMS:
         folder = shell_quoted(project.folder)
         typer.echo(
-            f"duplicates: {missing:,} labelled items have not been compared yet; "
-            f"annotator review {folder} --queue duplicates does it",
+            f"duplicates: {missing:,} labelled items have not been compared yet. "
+            f"Compare them: annotator review {folder} --queue duplicates",
             err=True,
         )
         return known
-    return _compare_neighbors(project, refs, rows, progress if missing else "none")
+    return _compute_fingerprints(project, refs, rows, progress if missing else "none")
 
 
 def _prepare_fingerprints(project: ProjectFolder, refs: RefTable, progress: str) -> None:
@@ -139,20 +141,19 @@ def _prepare_fingerprints(project: ProjectFolder, refs: RefTable, progress: str)
     from annotator.cli.progress_output import exit_with_parent
     from annotator.images import near_duplicates
 
-    if progress == "beside":  # the app's child: it gives way, and ends with the app
+    if progress == "beside":  # a child of the app: low priority, and it ends with the app
         os.nice(15)
         exit_with_parent()
         progress = "none"
-    prints = _compare_neighbors(project, refs, np.arange(len(refs)), progress)
-    seen = prints.table["state"]
-    broken = int((seen == near_duplicates.BROKEN).sum())
+    state = _compute_fingerprints(project, refs, np.arange(len(refs)), progress).table["state"]
+    broken = int((state == near_duplicates.BROKEN).sum())
     left = f"; {broken:,} cannot be read" if broken else ""
-    typer.echo(f"{int((seen != near_duplicates.UNKNOWN).sum()):,} items compared{left}", err=True)
-    if (seen == near_duplicates.UNKNOWN).any():
+    typer.echo(f"{int((state != near_duplicates.UNKNOWN).sum()):,} items compared{left}", err=True)
+    if (state == near_duplicates.UNKNOWN).any():
         raise typer.Exit(130)
 
 
-def _compare_neighbors(
+def _compute_fingerprints(
     project: ProjectFolder, refs: RefTable, rows: NDArray[np.int64], progress: str
 ) -> Fingerprints:
     from annotator.cli.progress_output import catch_stop_signals, open_progress_output
@@ -160,7 +161,7 @@ def _compare_neighbors(
 
     images = ImageFolder(project.images, project.settings.max_pixels)
     cache = project.fingerprints_file
-    with open_progress_output(progress, "comparing looks") as show, catch_stop_signals() as stop:
+    with open_progress_output(progress, "comparing images") as show, catch_stop_signals() as stop:
         return near_duplicates.update_fingerprints(
             images, cache, refs, rows, progress=_with_rate(show), stop=stop
         )
@@ -182,7 +183,7 @@ def _with_rate(show: Callable[[Any], None]) -> Callable[[int, int], None]:
 def _print_cases(
     cases_by_queue: ReviewQueues, evidence: Evidence, limit: int | None, as_json: bool
 ) -> None:
-    """The counts and the cases on stdout."""
+    """Print the cases on stdout, and the counts on stderr."""
     from annotator.curate.review_case import QUEUES
 
     cases = {name: list(some)[:limit] for name, some in cases_by_queue.cases.items()}
@@ -195,7 +196,9 @@ def _print_cases(
             name: {"count": None, "about": QUEUES[name], "reason": reason}
             for name, reason in cases_by_queue.why_not.items()
         }
-        listed = [evidence.with_evidence(case).as_dict() for some in cases.values() for case in some]
+        listed = [
+            evidence.with_evidence(case).as_dict() for some in cases.values() for case in some
+        ]
         typer.echo(json.dumps({"queues": queues, "cases": listed}, ensure_ascii=False, indent=1))
         return
     for some in cases.values():
@@ -227,7 +230,7 @@ def _run_review_screen(
 
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise ProjectError(
-            "reviewing needs a terminal (over ssh: `ssh -t`); --json and --list need none"
+            "Reviewing needs a terminal. Over ssh, use `ssh -t`; or print the cases: --list, --json"
         )
     settings = override_settings(project.settings, annotator=annotator, graphics=graphics)
     done = run_review_app(

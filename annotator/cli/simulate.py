@@ -1,4 +1,4 @@
-"""simulate: how many labels a strategy needs on data whose labels are known."""
+"""The command simulate: it compares query strategies on labelled data."""
 
 from __future__ import annotations
 
@@ -13,50 +13,67 @@ from annotator.cli.project_options import JsonOption
 
 
 def simulate(
-    truth: Annotated[Path, typer.Option(help="A CSV with filename,label, and bbox for boxes.")],
-    features: Annotated[Path, typer.Option(help="A .npy, its rows in the order of the CSV.")],
+    truth: Annotated[
+        Path, typer.Option(help="A CSV file with the columns filename,label, and bbox for boxes.")
+    ],
+    features: Annotated[
+        Path, typer.Option(help="A .npy file, its rows in the order of the CSV file.")
+    ],
     strategy: Annotated[
         str, typer.Option(help="Query strategies, separated by commas.")
     ] = "herding-mix,random",
     estimator: Annotated[
-        str, typer.Option(help="ridge, logistic, module:Class, file.py:Class; several by commas.")
+        str,
+        typer.Option(
+            help="Classifiers, separated by commas: ridge, logistic, module:Class, file.py:Class."
+        ),
     ] = "ridge",
     budget: Annotated[int, typer.Option(min=1, help="Labels in each run.")] = 300,
-    seeds: Annotated[str, typer.Option(help="0-9, or 0,2,5-7.")] = "0-4",
+    seeds: Annotated[
+        str, typer.Option(help="Seeds, such as 0-9 or 0,2,5-7; one run each.")
+    ] = "0-4",
     test_fraction: Annotated[
-        float, typer.Option(help="Share kept away, to measure the model on.")
+        float, typer.Option(help="The share of items held out to measure the model on.")
     ] = 0.3,
     positive: Annotated[
-        str | None, typer.Option(help="Make it binary: this class against all others.")
+        str | None, typer.Option(help="The positive class of a binary task, against all others.")
     ] = None,
     prevalence: Annotated[
-        float | None, typer.Option(help="Thin the positives to this share.")
+        float | None, typer.Option(help="The share of positives; others are left out.")
     ] = None,
-    find: Annotated[bool, typer.Option(help="Hunt for the positives.")] = False,
+    find: Annotated[bool, typer.Option(help="Search for the positives.")] = False,
     metric: Annotated[
-        str, typer.Option(help="auto, accuracy, balanced-accuracy or average-precision.")
+        str,
+        typer.Option(help="The metric: auto, accuracy, balanced-accuracy or average-precision."),
     ] = "auto",
-    ahead: Annotated[int, typer.Option(min=0, help="Items drawn ahead, as on a screen.")] = 0,
-    processes: Annotated[int | None, typer.Option(min=1, help="At once [one a core].")] = None,
+    ahead: Annotated[
+        int, typer.Option(min=0, help="Items drawn ahead, as on a screen (there 5).")
+    ] = 0,
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="Parallel processes. Default: one per core.")
+    ] = None,
     mode: Annotated[
         str | None,
         typer.Option(
-            help="Human time to label everything instead: single, pages, rapid, or several."
+            help="Simulate the human time to label everything instead: single, pages, rapid, or "
+            "several separated by commas."
         ),
     ] = None,
     target: Annotated[
-        float, typer.Option(min=0.0001, max=0.5, help="With --mode: the error to reach.")
+        float, typer.Option(min=0.0001, max=0.5, help="The error to reach with --mode.")
     ] = 0.01,
     state: Annotated[
         Path | None,
-        typer.Option(help="A file of finished runs, read and continued [in the user's cache]."),
+        typer.Option(
+            help="The file of finished runs, to resume from. Default: in the user's cache."
+        ),
     ] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Make finished runs again.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Repeat finished runs.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Answer sessions by the known labels, and compare strategies by what they learnt.
+    """Simulate sessions that answer from known labels, and compare query strategies.
 
-    Finished runs are kept: the same command, stopped and given again, goes on where it was.
+    Finished runs are kept: run the same command to resume.
 
     \b
     annotator simulate --truth truth.csv --features features.npy

@@ -1,4 +1,4 @@
-"""Commands about the installation and its settings: config, doctor, completion."""
+"""The commands about the installation and its settings: config, doctor, completion."""
 
 from __future__ import annotations
 
@@ -21,30 +21,33 @@ ENVIRONMENT = {
     "keymap": "ANNOTATOR_KEYMAP",
     "theme": "ANNOTATOR_THEME",
 }
-"""Settings that an environment variable overrides; a flag of `run` overrides that in turn."""
+"""Settings that an environment variable overrides; an option of `run` overrides both."""
 
 
 def config(
-    action: Annotated[str, typer.Argument(metavar="show", help="What to do: show.")],
+    action: Annotated[str, typer.Argument(metavar="show", help="The word show.")],
     project: Annotated[
         Path | None, typer.Argument(metavar="PROJECT", help="A project folder.")
     ] = None,
     origin: Annotated[
-        bool, typer.Option("--origin", help="Say for each where it comes from.")
+        bool, typer.Option("--origin", help="Print the origin of each setting.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the settings that hold, of a project or of yourself.
+    """Show the settings in effect: a project's, or without a project your own.
+
+    The first of these sets a setting: an option of the command, ANNOTATOR_* in the environment,
+    the project's annotator.toml, your own config.toml, the default.
 
     \b
     annotator config show p --origin
     annotator config show
-    A flag goes before ANNOTATOR_* in the environment, that before the project's annotator.toml,
-    that before your own config.toml, and that before the default.
     """
     if action != "show":
-        raise typer.BadParameter(f"{action} is not known; there is show", param_hint="show")
-    found = _settings(project)
+        raise typer.BadParameter(
+            f"{action} is not an action; the only one is show", param_hint="show"
+        )
+    found = _collect_settings(project)
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False, indent=1))
         return
@@ -54,8 +57,8 @@ def config(
         typer.echo(f"{text:<44} # {make_printable(place)}" if origin else text)
 
 
-def _settings(folder: Path | None) -> dict[str, tuple[Any, str]]:
-    """Each setting's value, and where it is said."""
+def _collect_settings(folder: Path | None) -> dict[str, tuple[Any, str]]:
+    """Return each setting's value and its origin."""
     from annotator.project.project import SETTINGS_FILE, ProjectFolder, user_settings_file
     from annotator.project.settings import Settings, read_personal_settings, read_toml
 
@@ -63,7 +66,7 @@ def _settings(folder: Path | None) -> dict[str, tuple[Any, str]]:
     own = read_personal_settings(user)
     settings = Settings(classes=())
     if folder is not None:
-        settings = ProjectFolder.open(folder).settings  # names every fault of either file
+        settings = ProjectFolder.open(folder).settings  # raises for faults of either file
         table = read_toml(folder / SETTINGS_FILE)
     found: dict[str, tuple[Any, str]] = {}
     for name in Settings.__dataclass_fields__:
@@ -91,13 +94,13 @@ _SHELLS = ("bash", "zsh", "fish")
 
 def doctor(
     project: Annotated[
-        Path | None, typer.Argument(metavar="[PROJECT]", help="A project to look at, too.")
+        Path | None, typer.Argument(metavar="[PROJECT]", help="A project to check as well.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what works here and what does not, each fault with the line that fixes it.
+    """Check the setup and print a fix for each problem.
 
-    Ends with 1 where something keeps you from labelling.
+    Exits with code 1 if a problem makes labelling impossible.
 
     \b
     annotator doctor
@@ -125,7 +128,7 @@ def completion(
     annotator completion bash > ~/.local/share/bash-completion/completions/annotator
     annotator completion fish > ~/.config/fish/completions/annotator.fish
     annotator completion zsh > ~/.zfunc/_annotator
-    zsh wants that folder named before it begins, in ~/.zshrc: fpath+=~/.zfunc; compinit
+    For zsh, name that folder in ~/.zshrc: fpath+=~/.zfunc; compinit
     """
     from typer.completion import get_completion_script  # type: ignore[attr-defined]
 
@@ -135,7 +138,7 @@ def completion(
         prog_name="annotator", complete_var="_ANNOTATOR_COMPLETE", shell=shell
     )
     if shell == "zsh":
-        # The first Tab loads the file as a function, and is to complete, too.
+        # The first Tab loads the file as a function; it should complete as well.
         script = script.replace(
             "\ncompdef ",
             '\n[[ $zsh_eval_context[-1] == loadautofunc ]] && _annotator_completion "$@"\ncompdef ',

@@ -103,7 +103,7 @@ def test_label_undo_restart_resume_finish(
         again.sees(f"{count} of 6") if count < 5 else again.sees("All answered")
     again.sees("annotator export")
     again.press("q")
-    again.sees("nothing is left")
+    again.sees("Nothing is left")
     standing = replay(entries(project))
     assert sorted(filter(None, map(standing.label, standing.standing))) == ["defect"] * 4 + ["ok"]
 
