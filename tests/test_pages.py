@@ -36,26 +36,26 @@ def test_selected_the_rest_given_and_broken(
 
 
 def test_the_board_selects_by_place_by_range_and_by_class() -> None:
-    board = PageSelection(Page(tuple("abcdefgh"), "ok"), across=3)
-    assert board.toggle(4) == {0, 4}
-    board.extend(7)
-    assert set(board.marks) == set("efgh")
-    board.go(3)
-    board.anchor = None
-    board.extend(1)  # backwards from the cursor
-    assert set(board.marks) == set("bcdefgh")
-    board.invert()
-    assert board.marks == {"a": None}
-    board.give("blurred")
-    assert board.marks == {"a": "blurred"}
-    board.none()
-    board.go(5)
-    board.give("blurred")
-    assert board.marks == {"f": "blurred"}, "with nothing selected, the one under the cursor"
-    board.step(down=1)
-    assert board.cursor == 7, "a short last row takes the cursor to its end"
-    board.step(right=1)
-    assert board.cursor == 7
+    selection = PageSelection(Page(tuple("abcdefgh"), "ok"), across=3)
+    assert selection.toggle(4) == {0, 4}
+    selection.extend(7)
+    assert set(selection.marks) == set("efgh")
+    selection.move_cursor_to(3)
+    selection.anchor = None
+    selection.extend(1)  # backwards from the cursor
+    assert set(selection.marks) == set("bcdefgh")
+    selection.invert()
+    assert selection.marks == {"a": None}
+    selection.assign_label("blurred")
+    assert selection.marks == {"a": "blurred"}
+    selection.select_none()
+    selection.move_cursor_to(5)
+    selection.assign_label("blurred")
+    assert selection.marks == {"f": "blurred"}, "with nothing selected, the one under the cursor"
+    selection.step(down=1)
+    assert selection.cursor == 7, "a short last row takes the cursor to its end"
+    selection.step(right=1)
+    assert selection.cursor == 7
 
 
 # --- which items come

@@ -74,6 +74,19 @@ class PageShown:
     """The page's own id, which the log may know, too; "" for a new one."""
 
 
+class NoByproducts:
+    """A `ByproductStore` that keeps nothing."""
+
+    def append_byproducts(self, *rows: Byproduct) -> None:
+        """Drop the rows."""
+
+    def read_byproducts(
+        self, kind: str | None = None, page: str | None = None
+    ) -> Iterator[Byproduct]:
+        """Return an empty iterator."""
+        return iter(())
+
+
 class Recorder:
     """Writes down what happens on pages, one page at a time.
 
@@ -238,7 +251,7 @@ class Recorder:
     # --- writing
 
     @contextmanager
-    def together(self) -> Iterator[None]:
+    def batch(self) -> Iterator[None]:
         """Events within belong to one press of a key, and are written at once at its end."""
         self._holds = True
         try:

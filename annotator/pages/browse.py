@@ -189,8 +189,8 @@ class BrowseSource(SessionSource):
         negative = request.negative_for(label, self.session.classes, multi=self.session.multi)
         self._count += 1
         return Page(
-            refs, label, request.select, order or request.order, negative, draws or {}, chances, excluded,
-            number=self._count, of=self._pages_left(), note=note,
+            refs, label, request.select, order or request.order, negative, draws or {}, chances,
+            excluded, number=self._count, of=self._pages_left(), note=note,
         )  # fmt: skip
 
     def _pages_left(self) -> int:

@@ -15,7 +15,7 @@ from annotator.log.entries import Action, Entry
 from annotator.pages.journal import PageJournal
 from annotator.pages.page import Marks, Page, SelectionMode
 from annotator.pages.source import SessionSource, SubmittedPage
-from annotator.project.clusters import NOISE_CLASS, Clusters
+from annotator.project.clusters import Clusters
 from annotator.project.project import ProjectFolder, append_classes
 from annotator.project.settings import ClassInfo
 from annotator.session.session import LabelSession

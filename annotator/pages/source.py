@@ -59,7 +59,7 @@ class PageSource(ABC):
         """Return what the project says about the class of a page; None if it asks for none."""
         return None
 
-    def fit(self, most: int) -> None:
+    def fit(self, most: int) -> None:  # noqa: B027  a source may do nothing
         """Take at most `most` items for a page, as many as fit in the window.
 
         A source of pages of a fixed size does nothing: the screen shows a large page in parts.
@@ -69,7 +69,7 @@ class PageSource(ABC):
     def next(self) -> Page | None:
         """Return the next page; the screen asks for it before it submits the page on screen."""
 
-    def mark(self, page: Page, marks: Marks) -> None:
+    def mark(self, page: Page, marks: Marks) -> None:  # noqa: B027  a source may do nothing
         """Keep a changed selection, so that a killed program comes back to it."""
 
     def submit(
@@ -96,10 +96,10 @@ class PageSource(ABC):
     def undo(self) -> Page | None:
         """Take back the page answered last and return it with its selection; None if none is."""
 
-    def tick(self) -> None:
+    def tick(self) -> None:  # noqa: B027  a source may do nothing
         """Do what is due about once a second: renew leases, write what has waited."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027  a source may do nothing
         """End: pages that were not submitted become free for other annotators."""
 
 

@@ -32,7 +32,7 @@ from annotator.tui.label.merge import NearDuplicateApp
 from annotator.tui.label.screen import LabelScreen
 from annotator.tui.label.strategy_dialog import strategy_title
 from annotator.tui.pages.open import open_similar
-from annotator.tui.pages.screen import PageView
+from annotator.tui.pages.screen import PageScreen
 from annotator.tui.picture.driver import driver_for
 from annotator.tui.picture.picture import PictureView
 from annotator.tui.themes import DEFAULT, THEMES
@@ -277,11 +277,11 @@ class LabelApp(NearDuplicateApp):
     def on_label_screen_answered(self) -> None:
         self.learn()
 
-    def on_page_view_submitted(self, message: PageView.Submitted) -> None:
+    def on_page_screen_submitted(self, message: PageScreen.Submitted) -> None:
         self.pace.answers += message.change
         self.learn()
 
-    def on_page_view_similar(self, message: PageView.Similar) -> None:
+    def on_page_screen_similar(self, message: PageScreen.Similar) -> None:
         open_similar(self, message.ref, message.label)
 
     @property

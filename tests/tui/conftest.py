@@ -26,7 +26,7 @@ from annotator.terminal.caps import Technique, TerminalCapabilities
 from annotator.tui.app import LabelApp
 from annotator.tui.label.screen import LabelScreen
 from annotator.tui.launch import prepare_label_app
-from annotator.tui.pages.screen import PageView
+from annotator.tui.pages.screen import PageScreen
 from tests.waiting import PATIENCE
 
 COLOURS = {"red": (200, 30, 30), "blue": (30, 30, 200)}
@@ -107,7 +107,7 @@ def _said(monkeypatch: pytest.MonkeyPatch) -> None:
     def later(self: Screen[Any], delay: float, *given: Any, **named: Any) -> Timer:
         return Screen.set_timer(self, PATIENCE if delay >= 1 else delay, *given, **named)
 
-    for screen in (LabelScreen, PageView):
+    for screen in (LabelScreen, PageScreen):
         monkeypatch.setattr(screen, "set_timer", later, raising=False)
 
 

@@ -113,9 +113,9 @@ async def at_work(
     one = Assignments(store, epoch_ms).assign(hits, "0123456789")
     store.close()
     with prepare_label_app(
-        project, one.worker, TerminalCapabilities(Technique.HALFCELL), features=False
-    ) as app:
-        app.opening = hit_opener(hits, one.id, version, checks, [] if codes is None else codes)
+        project, one.worker, TerminalCapabilities(Technique.HALFCELL), features=False,
+        opening=hit_opener(hits, one.id, version, checks, [] if codes is None else codes),
+    ) as app:  # fmt: skip
         async with app.run_test(size=SIZE) as pilot:
             worker = Worker(app, pilot)
             await worker.until(lambda: isinstance(app.screen, HitScreen))
@@ -215,7 +215,7 @@ async def test_blurred_images_are_clear_where_one_looks(project: ProjectFolder) 
         sheet = worker.screen._sheet
         assert sheet is not None
         assert sheet.blurred_out
-        assert not sheet.clear
+        assert not sheet.unblurred
         await worker.pilot.hover(offset=worker.cell(1))
         await worker.until(lambda: worker.screen._sheet.unblurred == {1})  # type: ignore[union-attr]
         await worker.pilot.hover(offset=worker.cell(2))
@@ -258,8 +258,8 @@ async def test_no_key_answers_a_page_of_a_hit_unasked(project: ProjectFolder) ->
     """S leaves other pages unanswered; here it would label all of them as something else."""
     async with at_work(project, hits_of(project), checks=SubmitChecks(600.0, False)) as worker:
         await worker.press("space", "S")
-        await worker.until(lambda: "no page to skip" in worker.text)
-        board = worker.screen.board
+        await worker.until(lambda: "No page of a HIT can be skipped" in worker.text)
+        board = worker.screen.selection
         assert board is not None and board.selected(0)
     assert [page.ended_at for page in pages(project)] == [None]
     assert len(replay(SqliteStore(project.labels_file).entries()).standing) == 4

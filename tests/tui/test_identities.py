@@ -154,7 +154,7 @@ async def test_a_page_is_taken_back_whole_also_on_another_day(
         await review.desk.sees("person 2")
         await review.press("backspace")
         await review.desk.until(lambda: len(review.refs) == 6)
-        assert review.screen.board is not None and set(review.screen.board.marks) == {"00.png"}
+        assert review.screen.selection is not None and set(review.screen.selection.marks) == {"00.png"}
         await review.press("enter")
     assert len(_labels(album, log)) == 6
     async with reviewing(album) as review:

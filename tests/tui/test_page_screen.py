@@ -78,8 +78,8 @@ async def test_backspace_takes_a_page_back_with_its_selection(
         await desk.pilot.press("enter")
         await desk.until(lambda: len(labels(log, project)) == 8)
         await on_screen(desk)
-        assert screen.board is not None
-        assert len(screen.board.marks) == 1, "and comes back after it"
+        assert screen.selection is not None
+        assert len(screen.selection.marks) == 1, "and comes back after it"
 
 
 async def test_ranges_all_none_and_invert(make: Make, opened: Any) -> None:
@@ -95,8 +95,8 @@ async def test_ranges_all_none_and_invert(make: Make, opened: Any) -> None:
         await desk.sees("8 blue")
         await desk.pilot.press("home", "V", "right", "right", "right", "V", "right")
         await desk.sees("4 red · 4 blue")
-        assert screen.board is not None
-        assert screen.board.cursor == 4
+        assert screen.selection is not None
+        assert screen.selection.cursor == 4
 
 
 async def test_the_mouse_selects_and_draws_ranges(make: Make, opened: Any) -> None:
@@ -115,8 +115,8 @@ async def test_the_mouse_selects_and_draws_ranges(make: Make, opened: Any) -> No
         await click(2)
         await click(5, control=True)
         await desk.sees("4 red · 4 blue")
-        assert screen.board is not None
-        assert [screen.board.selected(place) for place in range(8)] == [False] * 2 + [True] * 4 + [
+        assert screen.selection is not None
+        assert [screen.selection.selected(place) for place in range(8)] == [False] * 2 + [True] * 4 + [
             False
         ] * 2
 
@@ -202,7 +202,7 @@ async def test_a_window_that_is_too_small_for_any_tile_says_so(make: Make, opene
         await on_screen(desk)
         await desk.sees("1 red")
         assert desk.app.session.progress.labelled == 0
-        assert screen.board is not None
+        assert screen.selection is not None
 
 
 async def test_the_next_page_is_there_before_it_is_asked_for(make: Make, opened: Any) -> None:

@@ -90,7 +90,7 @@ class ClassInfoScreen(Screen[None]):
             shown = Sheet.of(items[: len(spots)], spots, (size.width, size.height))
             self._mosaic.show_alone(shown)
         else:
-            self._mosaic.tell("" if items else "no reference pictures (examples)")
+            self._mosaic.show_text("" if items else "no reference pictures (examples)")
 
     def action_turn(self, by: int) -> None:
         self._place = (self._place + by) % len(self._infos)

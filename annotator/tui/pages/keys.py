@@ -1,45 +1,166 @@
-"""What each key of a page does, and the commands that keys and clicks ask for."""
+"""The commands of a page: one table that its keys, its footer and its help read."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from annotator.errors import StoreError
 from annotator.items.refs import Item, make_printable
-from annotator.pages import PageNotReady, answers_of_page
-from annotator.tui.pages.help import PageHelpScreen
-
-if TYPE_CHECKING:
-    from annotator.tui.pages.screen import PageScreen
-
-KEYS: dict[str, tuple[str, str]] = {
-    "space": ("toggle", ""), "enter": ("submit", ""), "backspace": ("undo", ""),
-    "ctrl+h": ("undo", ""), "escape": ("escape", ""), "ctrl+c": ("leave", ""), "Q": ("leave", ""),
-    "left": ("step", "left"), "right": ("step", "right"), "up": ("step", "up"),
-    "down": ("step", "down"), "home": ("step", "home"), "end": ("step", "end"),
-    "shift+left": ("stretch", "left"), "shift+right": ("stretch", "right"),
-    "shift+up": ("stretch", "up"), "shift+down": ("stretch", "down"),
-    "pageup": ("turn", "-1"), "pagedown": ("turn", "1"),
-    "A": ("all", ""), "N": ("none", ""), "I": ("invert", ""), "V": ("range", ""),
-    "Z": ("zoom", ""), "F": ("flag", ""), "P": ("hide", ""), "R": ("reference", ""),
-    "S": ("skip", ""), "B": ("similar", ""), "H": ("help", ""), "?": ("help", ""),
-}  # fmt: skip
-"""Key, or the character that it types, -> command and argument."""
-ALWAYS = ("leave", "help", "undo", "escape")
-"""Commands that need no page on the screen."""
-
-ONCE = ("submit", "skip", "undo")
-"""Commands that a key held down gives once."""
+from annotator.pages import Page, PageNotReady, PageSelection, PageSource, answers_of_page
+from annotator.pages.journal import PagePreferences
+from annotator.session.session import LabelSession
+from annotator.terminal.sheet import SheetComposer
+from annotator.tui.pages.pointer_recorder import PointerRecorder
+from annotator.tui.widgets.bars import KeyHint
+from annotator.tui.widgets.notice import Banner
 
 
-def page_action(key: str, character: str | None, classes: Sequence[str]) -> tuple[str, str]:
-    """The command of a key press; ("", "") for none. Small letters spell the tiles' tags."""
+class PageHost(Protocol):
+    """The screen of pages as its commands see it."""
+
+    typed: str
+    prediction: bool
+
+    @property
+    def source(self) -> PageSource:
+        """The source of the pages."""
+
+    @property
+    def session(self) -> LabelSession:
+        """The session that the answers go to."""
+
+    @property
+    def tags(self) -> Sequence[str]:
+        """The tags of the tiles in view."""
+
+    @property
+    def first(self) -> int:
+        """The place of the first tile in view."""
+
+    @property
+    def zoomed(self) -> int:
+        """0 for the page, 1 for a tile in true pixels, 2 for a tile as large as fits."""
+
+    @property
+    def shows_other_item(self) -> bool:
+        """Whether something else is shown in place of the page."""
+
+    @property
+    def shown_at(self) -> float:
+        """When the page came on the screen."""
+
+    @property
+    def all_must_be_seen(self) -> bool:
+        """Whether a page is submitted only when all its parts were on the screen."""
+
+    @property
+    def has_references(self) -> bool:
+        """Whether reference images stand on top of the page."""
+
+    @property
+    def preferences(self) -> PagePreferences:
+        """The annotator's preferences."""
+
+    @property
+    def composer(self) -> SheetComposer:
+        """The composer of the page's picture, which knows the broken images."""
+
+    @property
+    def banner(self) -> Banner:
+        """The banner for labels that cannot be saved."""
+
+    @property
+    def pointer(self) -> PointerRecorder:
+        """The recorder of by-products."""
+
+    def require_page(self) -> tuple[Page, PageSelection]:
+        """Return the page on screen and its selection."""
+
+    def refresh_tiles(self, places: set[int], by: str) -> None:
+        """Draw tiles anew that a command has changed, and keep the selection."""
+
+    def show_cursor(self) -> None:
+        """Bring the cursor's tile into view."""
+
+    def show_page(self) -> None:
+        """Show the page's part in view."""
+
+    def zoom_to(self, item: Item, level: int) -> None:
+        """Show one item alone."""
+
+    def show_references_large(self, items: list[Item]) -> None:
+        """Show reference images in place of the page."""
+
+    def count_unseen(self) -> int:
+        """Return the number of tiles that were never on the screen."""
+
+    def broken(self, page: Page) -> set[str]:
+        """Return the refs of a page's broken images."""
+
+    def note_submitted(self, pages: int, answers: int) -> None:
+        """Count submitted pages, and announce their answers; negative after an undo."""
+
+    def request_similar(self, ref: str, label: str) -> None:
+        """Ask the app for pages of items similar to one."""
+
+    def advance(self) -> None:
+        """Show the next page."""
+
+    def put_back(self, page: Page) -> None:
+        """Show a page that was undone."""
+
+    def skip_page(self) -> None:
+        """Show the next page; this one stays unanswered."""
+
+    def turn(self, way: int) -> None:
+        """Show another part of a large page."""
+
+    def show_help(self) -> None:
+        """Show the keys."""
+
+    def leave(self) -> None:
+        """Leave the pages."""
+
+    def say(self, text: str, role: str = "text", seconds: float = ...) -> None:
+        """Show a message at the top for some seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageCommand:
+    """One command of a page: its keys, its words and its handler."""
+
+    name: str
+    handler: Callable[[Any, str], None]
+    """Called with the screen, a `PageHost`, and the argument of the key."""
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """Each key, or the character that it types, with the argument that it gives."""
+    shown: str = ""
+    """The keys as the footer and the help write them."""
+    title: str = ""
+    """A word or two for the footer; "" for a command that is not in it."""
+    help: str = ""
+    """A sentence for the help; "" for a command that shares the row of another."""
+    without_page: bool = False
+    """Whether the command works without a page on the screen."""
+    once: bool = False
+    """Whether a key held down counts once."""
+
+
+def find_command(
+    commands: Iterable[PageCommand], key: str, character: str | None, classes: Sequence[str]
+) -> tuple[str, str]:
+    """Return the name and argument of a key press; ("", "") for a key that does nothing.
+
+    Small letters spell the tiles' tags, digits give classes.
+    """
     for name in (character, key):
-        if name and name in KEYS:
-            return KEYS[name]
+        for command in commands:
+            if name and name in command.keys:
+                return command.name, command.keys[name]
     if character and character.isdigit() and 0 < int(character) <= len(classes):
         return "give", classes[int(character) - 1]
     if character and len(character) == 1 and "a" <= character <= "z":
@@ -47,120 +168,105 @@ def page_action(key: str, character: str | None, classes: Sequence[str]) -> tupl
     return "", ""
 
 
+FOOTER = (
+    "submit", "toggle", "undo", "help", "leave", "zoom", "all", "none", "invert", "flag",
+    "reference", "hide", "range", "skip",
+)  # fmt: skip
+"""The names of the commands in the footer, most needed first; `help` stands at its end."""
+
+
+def page_hints(commands: Iterable[PageCommand], footer: Sequence[str] = FOOTER) -> list[KeyHint]:
+    """Return the footer of a page, most needed first."""
+    known = {command.name: command for command in commands}
+    shown = [known[name] for name in footer if known[name].title]
+    return [
+        KeyHint(c.shown, c.title, (c.name, ""), 99 if c.name == "help" else place)
+        for place, c in enumerate(shown)
+    ]
+
+
 # --- selecting
 
 
-def toggle_tile(screen: PageScreen) -> None:
-    board = screen.require_selection()
-    screen.renew(board.toggle(board.cursor), "key")
+def _select(
+    by: str, change: Callable[[PageSelection, str], set[int]], *, follows: bool = False
+) -> Callable[[PageHost, str], None]:
+    """Return the handler of a command that changes the selection.
+
+    `by` names the change in the by-products; `follows` brings the cursor into view.
+    """
+
+    def handle(screen: PageHost, argument: str) -> None:
+        selection = screen.require_page()[1]
+        screen.refresh_tiles(change(selection, argument), by)
+        if follows:
+            screen.show_cursor()
+
+    return handle
 
 
-def step_cursor(screen: PageScreen, way: str) -> None:
-    """Move the cursor; while a range is open it selects what it passes."""
-    board = screen.require_selection()
-    before, ranged = board.cursor, board.anchor if screen.ranges else None
-    changed = _moved(screen, way)
-    if ranged is not None:
-        target, board.cursor = board.cursor, before
-        changed |= board.extend(target)
-    screen.renew(changed, "range")
-    screen.show_cursor()
-
-
-def extend_selection(screen: PageScreen, way: str) -> None:
-    """Move the cursor and select all from where it was."""
-    board = screen.require_selection()
-    before = board.cursor
-    _moved(screen, way)
-    target, board.cursor = board.cursor, before
-    screen.renew(board.extend(target), "range")
-    screen.show_cursor()
-
-
-def _moved(screen: PageScreen, way: str) -> set[int]:
-    board = screen.require_selection()
-    if way in ("home", "end"):
-        return board.go(0 if way == "home" else len(board) - 1)
-    right = {"left": -1, "right": 1}.get(way, 0)
-    return board.step(right, {"up": -1, "down": 1}.get(way, 0))
-
-
-def type_tag(screen: PageScreen, letter: str) -> None:
-    """One more letter of a tag; a whole tag selects its tile."""
+def type_tag(screen: PageHost, letter: str) -> None:
+    """Add a letter to the tag that is being typed; a whole tag toggles its tile."""
     typed = screen.typed + letter
     matching = [i for i, tag in enumerate(screen.tags) if tag.startswith(typed)]
-    if not matching:
-        screen.say(f"no tile has {typed}", "dim", 1.5)
-        screen.type("")
-    elif screen.tags[matching[0]] == typed:
-        screen.type("")
-        screen.renew(screen.require_selection().toggle(screen.first + matching[0]), "letter")
+    if matching and screen.tags[matching[0]] != typed:
+        _set_typed(screen, typed)
+        return
+    _set_typed(screen, "")
+    if matching:
+        selection = screen.require_page()[1]
+        screen.refresh_tiles(selection.toggle(screen.first + matching[0]), "letter")
     else:
-        screen.type(typed)
+        screen.say(f"no tile has {typed}", "dim", 1.5)
 
 
-def select_all(screen: PageScreen) -> None:
-    screen.renew(screen.require_selection().all(), "all")
+def _set_typed(screen: PageHost, letters: str) -> None:
+    screen.typed = letters
+    view = range(screen.first, screen.first + len(screen.tags))
+    screen.refresh_tiles(set(view), "letter")
 
 
-def select_none(screen: PageScreen) -> None:
-    screen.renew(screen.require_selection().none(), "none")
-
-
-def invert_selection(screen: PageScreen) -> None:
-    screen.renew(screen.require_selection().invert(), "invert")
-
-
-def toggle_range(screen: PageScreen) -> None:
-    """Begin a range at the cursor, or end the one that is open."""
-    board = screen.require_selection()
-    screen.ranges = not screen.ranges
-    if screen.ranges:
-        board.anchor = board.cursor
-        screen.renew(board.extend(board.cursor), "range")
+def toggle_range(screen: PageHost, _: str) -> None:
+    """Begin a range at the cursor, or end the range that is open."""
+    selection = screen.require_page()[1]
+    changed = selection.toggle_range()
+    if selection.ranging:
+        screen.refresh_tiles(changed, "range")
         screen.say("range: move, then V ends it", "dim", 30)
     else:
-        board.anchor = None
         screen.say("")
-
-
-def assign_label(screen: PageScreen, label: str) -> None:
-    screen.renew(screen.require_selection().give(label), "class")
 
 
 # --- the page
 
 
-def submit_page(screen: PageScreen) -> None:
-    page, board = screen.page, screen.require_selection()
-    assert page is not None
-    unseen = screen.unseen()
+def submit_page(screen: PageHost, _: str) -> None:
+    """Write the answers of the page and show the next one."""
+    page, selection = screen.require_page()
+    unseen = screen.count_unseen()
     if unseen and screen.all_must_be_seen:
         screen.say(f"{unseen} tiles were not on screen yet: PgDn shows them", "warn")
         return
-    shown_ms = round(1000 * (time.monotonic() - screen.shown_at))
-    submit_ = partial(
-        screen.source.submit, page, board.marks, broken=screen.broken(page), shown_ms=shown_ms,
+    submit = partial(
+        screen.source.submit, page, selection.marks, broken=screen.broken(page),
+        shown_ms=round(1000 * (time.monotonic() - screen.shown_at)),
         prediction=screen.prediction and bool(page.chances),
     )  # fmt: skip
     try:
-        entries = screen.banner.run_saving(submit_)
+        entries = screen.banner.run_saving(submit)
     except PageNotReady as error:
         screen.say(make_printable(str(error)), "warn")
         return
-    if entries is None:
-        return
-    if screen.pointer_recorder is not None:
-        screen.pointer_recorder.submitted()
-    screen.submitted += 1
-    screen.post_message(screen.Submitted(len(entries)))
-    screen.advance()
+    if entries is not None:
+        screen.pointer.submitted()
+        screen.note_submitted(1, len(entries))
+        screen.advance()
 
 
-def undo_page(screen: PageScreen) -> None:
-    """The letters typed, else the page submitted last."""
+def undo_page(screen: PageHost, _: str) -> None:
+    """Take back the letters typed, or else the page submitted last."""
     if screen.typed:
-        screen.type("")
+        _set_typed(screen, "")
         return
     try:
         page = screen.source.undo()
@@ -170,114 +276,156 @@ def undo_page(screen: PageScreen) -> None:
     if page is None:
         screen.say("no page left to take back", "dim")
         return
-    screen.submitted -= 1
-    screen.post_message(screen.Submitted(-len(answers_of_page(page, page.selected))))
+    screen.note_submitted(-1, -len(answers_of_page(page, page.selected)))
     screen.put_back(page)
     screen.say("page taken back")
 
 
-def skip_page(screen: PageScreen) -> None:
-    """Go on without an answer."""
-    screen.pass_over()
-
-
-def turn_part(screen: PageScreen, way: str) -> None:
-    """Another part of a page that is larger than the window."""
-    screen.turn(int(way))
-
-
-def leave_pages(screen: PageScreen) -> None:
-    screen.dismiss(screen.submitted)
-
-
-def escape_innermost(screen: PageScreen) -> None:
-    """Out of whatever is open, innermost first."""
+def escape_innermost(screen: PageHost, _: str) -> None:
+    """Leave whatever is open, innermost first."""
     if screen.typed:
-        screen.type("")
+        _set_typed(screen, "")
     elif screen.shows_other_item:
-        screen.deal()
+        screen.show_page()
     else:
-        leave_pages(screen)
+        screen.leave()
 
 
 # --- looking
 
 
-def zoom_tile(screen: PageScreen) -> None:
-    """Page -> true pixels -> as large as fits -> page."""
-    board, page = screen.require_selection(), screen.page
-    assert page is not None
-    item = Item.parse(page.refs[board.cursor])
+def zoom_tile(screen: PageHost, _: str) -> None:
+    """Show the tile in true pixels, then as large as fits, then the page."""
+    page, selection = screen.require_page()
+    item = Item.parse(page.refs[selection.cursor])
     if item in screen.composer.broken:
         screen.say("this image cannot be read", "warn")
     elif screen.zoomed == 2:
-        screen.deal()
+        screen.show_page()
     else:
         screen.zoom_to(item, screen.zoomed + 1)
 
 
-def cycle_references(screen: PageScreen) -> None:
-    """Large, then none on top of the page, then on top again."""
-    page = screen.page
-    assert page is not None
-    info, habits = screen.source.describe(page), screen.habits
+def cycle_references(screen: PageHost, _: str) -> None:
+    """Show the reference images large, then not at all, then on top of the page again."""
+    page = screen.require_page()[0]
+    info, preferences = screen.source.describe(page), screen.preferences
     if info is None or not info.examples:
-        screen.say("the class has no reference images: `examples` in annotator.toml", "dim")
+        screen.say("The class has no reference images: add `examples` in annotator.toml", "dim")
         return
-    if not habits.references:
-        habits.show_references(True)
-        screen.deal()
+    if not preferences.references:
+        preferences.show_references(True)
+        screen.show_page()
         if screen.has_references:
             screen.say("reference images on top", "dim")
             return
     screen.show_references_large([Item.parse(ref) for ref in info.examples])
 
 
-def request_similar(screen: PageScreen) -> None:
-    """Pages of what looks like the tile under the cursor."""
-    board, page = screen.require_selection(), screen.page
-    assert page is not None
-    screen.post_message(screen.Similar(page.refs[board.cursor], page.label))
+def request_similar(screen: PageHost, _: str) -> None:
+    """Ask for pages of items similar to the tile under the cursor."""
+    page, selection = screen.require_page()
+    screen.request_similar(page.refs[selection.cursor], page.label)
 
 
-def flag_tile(screen: PageScreen) -> None:
-    board, page = screen.require_selection(), screen.page
-    assert page is not None
-    if screen.banner.run_saving(lambda: screen.session.flag(page.refs[board.cursor])) is not None:
-        screen.renew({board.cursor}, "flag")
+def flag_tile(screen: PageHost, _: str) -> None:
+    """Flag the tile for a second look, or take the flag off."""
+    page, selection = screen.require_page()
+    ref = page.refs[selection.cursor]
+    if screen.banner.run_saving(lambda: screen.session.flag(ref)) is not None:
+        screen.refresh_tiles({selection.cursor}, "flag")
 
 
-def toggle_prediction(screen: PageScreen) -> None:
+def toggle_prediction(screen: PageHost, _: str) -> None:
+    """Hide or show what the model predicts."""
     screen.prediction = not screen.prediction
-    if screen.pointer_recorder is not None:
-        screen.pointer_recorder.prediction(screen.prediction)
-    screen.renew(set(range(len(screen.require_selection()))), "prediction")
+    screen.pointer.prediction(screen.prediction)
+    selection = screen.require_page()[1]
+    screen.refresh_tiles(set(range(len(selection))), "prediction")
 
 
-def show_page_help(screen: PageScreen) -> None:
-    screen.app.push_screen(PageHelpScreen())
-
-
-COMMANDS: dict[str, Callable[..., None]] = {
-    "toggle": toggle_tile,
-    "step": step_cursor,
-    "stretch": extend_selection,
-    "spell": type_tag,
-    "all": select_all,
-    "none": select_none,
-    "invert": invert_selection,
-    "range": toggle_range,
-    "give": assign_label,
-    "submit": submit_page,
-    "undo": undo_page,
-    "skip": skip_page,
-    "turn": turn_part,
-    "leave": leave_pages,
-    "escape": escape_innermost,
-    "zoom": zoom_tile,
-    "reference": cycle_references,
-    "similar": request_similar,
-    "flag": flag_tile,
-    "hide": toggle_prediction,
-    "help": show_page_help,
-}
+PAGE_COMMANDS: tuple[PageCommand, ...] = (
+    PageCommand(
+        "toggle", _select("key", lambda selection, _: selection.toggle(selection.cursor)),
+        {"space": ""}, "a-z space", "select",
+        "Select the tile with these letters, or the one under the cursor; again to unselect it. "
+        "A click does the same.",
+    ),
+    PageCommand("spell", type_tag),
+    PageCommand(
+        "step", _select("range", lambda selection, way: selection.move(way), follows=True),
+        {way: way for way in ("left", "right", "up", "down", "home", "end")}, "← ↑ ↓ →", "",
+        "Move from tile to tile; with shift, select all on the way.",
+    ),
+    PageCommand(
+        "stretch",
+        _select("range", lambda selection, way: selection.move(way, selecting=True), follows=True),
+        {f"shift+{way}": way for way in ("left", "right", "up", "down")},
+    ),
+    PageCommand(
+        "range", toggle_range, {"V": ""}, "V", "range",
+        "Begin a range here; move, and V ends it. Ctrl+click selects up to the tile.",
+    ),
+    PageCommand(
+        "all", _select("all", lambda selection, _: selection.select_all()), {"A": ""}, "A", "all",
+        "Select all tiles.",
+    ),
+    PageCommand(
+        "none", _select("none", lambda selection, _: selection.select_none()), {"N": ""}, "N",
+        "none", "Select nothing.",
+    ),
+    PageCommand(
+        "invert", _select("invert", lambda selection, _: selection.invert()), {"I": ""}, "I",
+        "invert", "Select the other tiles.",
+    ),
+    PageCommand(
+        "give", _select("class", lambda selection, label: selection.assign_label(label)), {},
+        "1 … 9", "", "Give that class to the selected tiles, or else to the tile.",
+    ),
+    PageCommand(
+        "submit", submit_page, {"enter": ""}, "⏎", "submit",
+        "Answer the page; the next one is ready.", once=True,
+    ),
+    PageCommand(
+        "undo", undo_page, {"backspace": "", "ctrl+h": ""}, "⌫", "undo",
+        "Take the last page back, with its selection.", without_page=True, once=True,
+    ),
+    PageCommand(
+        "zoom", zoom_tile, {"Z": ""}, "Z", "zoom",
+        "Show the tile in true pixels; again for as large as fits; again for the page.",
+    ),
+    PageCommand(
+        "reference", cycle_references, {"R": ""}, "R", "reference",
+        "Show the class's reference images large, then hide them, then show them on top.",
+    ),
+    PageCommand(
+        "similar", request_similar, {"B": ""}, "B", "",
+        "Open pages of the items most similar to the tile.",
+    ),
+    PageCommand(
+        "flag", flag_tile, {"F": ""}, "F", "flag",
+        "Flag the tile for a second look, or take the flag off.",
+    ),
+    PageCommand(
+        "hide", toggle_prediction, {"P": ""}, "P", "prediction",
+        "Hide or show what the model predicts.",
+    ),
+    PageCommand(
+        "skip", lambda screen, _: screen.skip_page(), {"S": ""}, "S", "skip page",
+        "Leave the page unanswered.", once=True,
+    ),
+    PageCommand(
+        "turn", lambda screen, way: screen.turn(int(way)), {"pageup": "-1", "pagedown": "1"},
+        "PgUp PgDn", "", "Show the other parts of a page that is larger than the window.",
+    ),
+    PageCommand(
+        "help", lambda screen, _: screen.show_help(), {"H": "", "?": ""}, "H", "help",
+        "Show this list.", without_page=True,
+    ),
+    PageCommand("escape", escape_innermost, {"escape": ""}, without_page=True),
+    PageCommand(
+        "leave", lambda screen, _: screen.leave(), {"Q": "", "ctrl+c": ""}, "Q esc", "leave",
+        "Leave; the selection on this page is kept.", without_page=True,
+    ),
+)  # fmt: skip
+"""All commands, in the order of the help."""

@@ -60,7 +60,7 @@ class TileFrame(NamedTuple):
 
 
 class Mosaic(PictureView):
-    """Shows one sheet at a time. `deal` it, `change` its frames."""
+    """Shows one sheet at a time. `show_sheet` shows one, `change_frames` its selection."""
 
     class AreaResized(Message):
         """The place for pages has another size: pages are to be laid out anew."""
@@ -106,7 +106,7 @@ class Mosaic(PictureView):
     def _least(self) -> tuple[int, int]:
         return LEAST_HALF_CELLS if self.technique is Technique.HALFCELL else LEAST_SPOT
 
-    def deal(self, sheet: Sheet, looks: Sequence[TileFrame], title: str = "") -> None:
+    def show_sheet(self, sheet: Sheet, looks: Sequence[TileFrame], title: str = "") -> None:
         """Show a sheet, each picture framed by its look; `title` says what is on top of them."""
         self._words, self._title = "", title
         other = _windows(self._sheet) != _windows(sheet)
@@ -131,12 +131,12 @@ class Mosaic(PictureView):
         self.refresh()
         self.show(item)
 
-    def tell(self, text: str) -> None:
+    def show_text(self, text: str) -> None:
         """Show words in place of a page."""
         self._sheet, self._frames, self._words = None, [], text
         self.clear()
 
-    def change(self, looks: Iterable[tuple[int, TileFrame]]) -> None:
+    def change_frames(self, looks: Iterable[tuple[int, TileFrame]]) -> None:
         """Frame some tiles anew: a few bytes."""
         runs: list[TextRun] = []
         for place, look in looks:

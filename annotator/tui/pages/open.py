@@ -1,4 +1,4 @@
-"""Pages on the labelling screen: which to open, and what becomes of them."""
+"""Opening pages, similar items, HITs and identities from the labelling screen."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from annotator.hits.assignments import Assignments, SubmitChecks, project_salt, 
 from annotator.hits.files import HitSet
 from annotator.hits.recorder import Recorder
 from annotator.hits.work import HitSource, HitTask
-from annotator.items.refs import make_printable
+from annotator.items.refs import make_printable, plural
 from annotator.log.store import SqliteStore
 from annotator.pages import (
     BrowseSource,
@@ -22,95 +22,116 @@ from annotator.pages import (
 from annotator.pages.identities import IdentitySource
 from annotator.project.clusters import read_clusters
 from annotator.tui.host import ScreenHost
-from annotator.tui.pages.chooser import PageChooserScreen
+from annotator.tui.pages.dialogs import PageChooserScreen
 from annotator.tui.pages.hit import HitScreen
 from annotator.tui.pages.identities import IdentitiesScreen
-from annotator.tui.pages.pointer_recorder import PointerRecorder, epoch_ms
+from annotator.tui.pages.pointer_recorder import epoch_ms
 from annotator.tui.pages.screen import PageScreen
 
 
-def open_first_pages(host: ScreenHost, wish: PageRequest, *, prediction: bool) -> None:
+def open_first_pages(host: ScreenHost, request: PageRequest, *, prediction: bool) -> None:
     """Open pages in place of the labelling screen; leaving them ends the program."""
-    if wish.similar_to and host.session.queue.row(wish.similar_to) < 0:
-        host.exit(RefError(f"{make_printable(wish.similar_to)} is no item of this project: see refs.csv"))
+    similar_to = request.similar_to
+    if similar_to and host.session.queue.row(similar_to) < 0:
+        host.exit(
+            RefError(
+                f"{make_printable(similar_to)} is not an item of this project: see its refs.csv"
+            )
+        )
         return
     host.hides_prediction = not prediction
-    open_pages(host, wish, host.exit, keep="browse")
+    open_pages(host, request, host.exit, keep="browse")
 
 
 def open_pages(
-    host: ScreenHost, wish: PageRequest, on_left: Callable[[], object] | None = None, keep: str = ""
+    host: ScreenHost,
+    request: PageRequest,
+    on_left: Callable[[], object] | None = None,
+    keep: str = "",
 ) -> None:
-    """Open pages; `then` is called when they are left. `keep` names the journal of the page on
-    screen: the next pages of that name begin with it."""
+    """Open pages; `on_left` is called when the annotator leaves them.
+
+    `keep` names the journal of the page on screen: the next pages of that name begin with it.
+    """
     project, session = host.project, host.session
     journal = open_journal(project, session.annotator, keep) if keep else None
     source = BrowseSource(
-        session, wish, project.settings.classes, journal, lambda: host.upcoming_refs
+        session, request, project.settings.classes, journal, lambda: host.upcoming_refs
     )
+    recorder = None
+    if isinstance(session.store, SqliteStore):
+        recorder = Recorder(session.store, worker_id(project, session.annotator))
+    screen = PageScreen(
+        source, project, session, host.caps, host.pacer, per_page=request.per_page,
+        prediction=not host.hides_prediction, recorder=recorder,
+    )  # fmt: skip
 
     def left(submitted: int | None) -> None:
         if on_left is not None:
             on_left()
-            return
-        if submitted:
-            host.say(f"{submitted} pages submitted")
-        host.sync()
+        else:
+            return_from_pages(host, submitted)
 
-    screen = PageScreen(
-        source, project, session, host.caps, host.pacer, per_page=wish.per_page,
-        prediction=not host.hides_prediction,
-    )  # fmt: skip
-    if isinstance(session.store, SqliteStore):
-        worker = worker_id(project, session.annotator)
-        screen.pointer_recorder = PointerRecorder(Recorder(session.store, worker), screen)
     host.push_screen(screen, left)
 
 
+def return_from_pages(host: ScreenHost, submitted: int | None) -> None:
+    """Show the labelling screen again, with the number of pages submitted."""
+    if submitted:
+        host.say(f"{plural(submitted, 'page')} submitted")
+    host.sync()
+
+
 def choose_pages(host: ScreenHost) -> None:
-    """Choose which pages, and open them."""
+    """Ask which pages to open, and open them."""
 
-    def choose(wish: PageRequest | None) -> None:
-        if wish is not None:
-            open_pages(host, with_target(wish, host.project.settings), keep="pages")
+    def choose(request: PageRequest | None) -> None:
+        if request is not None:
+            open_pages(host, with_target(request, host.project.settings), keep="pages")
 
-    knows = host.session.ranking is not None and host.session.ranking.model is not None
-    host.push_screen(PageChooserScreen(host.session.classes, knows), choose)
+    ranking = host.session.ranking
+    has_model = ranking is not None and ranking.model is not None
+    host.push_screen(PageChooserScreen(host.session.classes, has_model), choose)
 
 
 def open_similar(host: ScreenHost, ref: str = "", label: str = "") -> None:
-    """Pages of what is most like an item: the one on screen."""
+    """Open pages of the items most similar to `ref`, or else to the item on screen."""
     if not ref:
         current = host.session.current
         if current is None:
             return
         ref = current.ref
-        said = host.session.prediction
-        label = max(said, key=said.__getitem__) if said else ""
+        proba = host.session.prediction
+        label = max(proba, key=proba.__getitem__) if proba else ""
     if not host.session.has_features:
-        host.say("nothing is similar without features: they are not there yet", "warn")
+        host.say("Similar items need features, which are not computed yet", "warn")
         return
-    open_pages(host, PageRequest(label, SelectionMode.POSITIVES_ONLY, PageOrder.SIMILAR, similar_to=ref))
+    open_pages(
+        host,
+        PageRequest(label, SelectionMode.POSITIVES_ONLY, PageOrder.SIMILAR, similar_to=ref),
+    )
 
 
 def hit_opener(
-    hits: HitSet, assignment: str, version: str, checks: SubmitChecks, codes: list[str]
+    hits: HitSet, assignment_id: str, version: str, checks: SubmitChecks, codes: list[str]
 ) -> Callable[[ScreenHost], None]:
-    """Opens the pages of an assignment from where they were left; leaving them ends the program.
+    """Return the function that opens the pages of an assignment from where they were left.
 
-    The completion code is added to `codes` once the HIT is done.
+    Leaving them ends the program. The completion code is added to `codes` once the HIT is done.
     """
 
     def open_first(host: ScreenHost) -> None:
         store = SqliteStore(host.project.labels_file)
-        book = Assignments(store, epoch_ms)
-        one = next(one for one in book.assignments(hits.name) if one.id == assignment)
-        one = book.begin(one, version, checks)
-        recorder = Recorder(store, one.worker, version=one.version, annotation=one.id)
-        task = HitTask(hits, hits.hit(one.hit), one)
-        source = HitSource(
-            task, host.session, store, recorder, book, project_salt(host.project), epoch_ms
+        assignments = Assignments(store, epoch_ms)
+        standing = assignments.assignments(hits.name)
+        assignment = next(one for one in standing if one.id == assignment_id)
+        assignment = assignments.begin(assignment, version, checks)
+        recorder = Recorder(
+            store, assignment.worker, version=assignment.version, annotation=assignment.id
         )
+        task = HitTask(hits, hits.hit(assignment.hit), assignment)
+        salt = project_salt(host.project)
+        source = HitSource(task, host.session, store, recorder, assignments, salt, epoch_ms)
 
         def left(submitted: int | None) -> None:
             if source.task.assignment.code:
@@ -119,19 +140,13 @@ def hit_opener(
             store.close()
             host.exit()
 
-        screen = HitScreen(
-            source, host.project, host.session, host.caps, host.pacer,
-            per_page=max(len(page.images) for page in task.hit.pages), prediction=False,
-        )  # fmt: skip
-        screen.use(source)
-        screen.pointer_recorder = PointerRecorder(recorder, screen, source.image_id)
-        host.push_screen(screen, left)
+        host.push_screen(HitScreen(source, host.project, host.session, host.caps, host.pacer), left)
 
     return open_first
 
 
 def open_identities(host: ScreenHost, loose: Sequence[str], *, word: str, again: bool) -> None:
-    """`loose`: items in no cluster, shown after the clusters. Leaving ends the program."""
+    """Open the clusters, then `loose`, the items in no cluster. Leaving ends the program."""
     project, session = host.project, host.session
     kind = "identities-again" if again else "identities"
     journal = open_journal(project, session.annotator, kind)

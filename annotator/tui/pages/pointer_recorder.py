@@ -1,41 +1,80 @@
-"""What the annotator's hand does on a page, told to the recorder of by-products."""
+"""The annotator's hand on a page, passed on to the recorder of by-products."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
+
+from textual.app import App
+from textual.geometry import Size
 
 from annotator.hits.recorder import PageShown, PageTile, Recorder, TerminalWindow
 from annotator.items.refs import Item
-from annotator.pages import Page
-
-if TYPE_CHECKING:
-    from annotator.tui.pages.screen import PageView
+from annotator.pages import Page, PageSelection
+from annotator.tui.pages.mosaic import Mosaic
 
 
 def epoch_ms() -> int:
-    """Milliseconds since the epoch."""
+    """Return the milliseconds since the epoch."""
     return time.time_ns() // 1_000_000
 
 
+def ref_of_place(page: Page, place: int) -> str:
+    """Return the ref at a place of a page, which is its imageID outside of HITs."""
+    return page.refs[place]
+
+
+class RecordedScreen(Protocol):
+    """The screen of pages as the pointer recorder sees it."""
+
+    prediction: bool
+
+    @property
+    def page(self) -> Page | None:
+        """The page on screen."""
+
+    @property
+    def selection(self) -> PageSelection | None:
+        """The selection on the page."""
+
+    @property
+    def shows_other_item(self) -> bool:
+        """Whether something else is shown in place of the page."""
+
+    @property
+    def mosaic(self) -> Mosaic:
+        """The widget that shows the page."""
+
+    @property
+    def size(self) -> Size:
+        """The size of the screen in cells."""
+
+    @property
+    def app(self) -> App[Any]:
+        """The app, whose driver knows how exact the pointer is."""
+
+    def in_view(self) -> range:
+        """Return the places of the tiles in the window."""
+
+
 class PointerRecorder:
-    """Follows one page screen. Every method is cheap: the pointer calls at its own rate."""
+    """The recorder of one screen. Every method is cheap: the pointer calls at its own rate."""
 
     def __init__(
         self,
         recorder: Recorder,
-        screen: PageView,
-        image_id: Callable[[Page, int], str] = lambda page, place: page.refs[place],
+        screen: RecordedScreen,
+        image_id: Callable[[Page, int], str] = ref_of_place,
         clock: Callable[[], int] = epoch_ms,
     ) -> None:
-        """`image_id` gives the imageID of a place on a page."""
+        """Follow `screen`; `image_id` returns the imageID of a place on a page."""
         self.recorder, self._screen = recorder, screen
         self._image_id, self._clock = image_id, clock
         self.hovered: int | None = None
         """The place of the image that the pointer is on."""
         self.last: tuple[int, float, float] | None = None
-        """Where on an image the pointer is: its place, and x and y in [0, 1]."""
+        """The pointer's position on an image: its place, and x and y in [0, 1]."""
         self.cursor: int | None = None
         """The place that the keyboard's cursor was moved to, on this page."""
         self._page = ""
@@ -47,7 +86,7 @@ class PointerRecorder:
     # --- pages
 
     def shown(self) -> None:
-        """A part of the page is on the screen, for the first time or anew."""
+        """Record that a part of the page is on the screen, for the first time or anew."""
         page, at = self._screen.page, self._clock()
         if page is None:
             return
@@ -76,7 +115,7 @@ class PointerRecorder:
         self._placed.clear()
 
     def _tiles(self, page: Page) -> list[PageTile]:
-        """All images of the page; those not in view have no place yet."""
+        """Return all images of the page; the ones out of view have no position yet."""
         view, mosaic = self._screen.in_view(), self._screen.mosaic
         tiles = []
         for place, ref in enumerate(page.refs):
@@ -91,23 +130,28 @@ class PointerRecorder:
         return tiles
 
     def _terminal(self) -> TerminalWindow:
-        screen = self._screen
-        exact = getattr(screen.app._driver, "_mouse_pixels", False)
+        app, mosaic = self._screen.app, self._screen.mosaic
         return TerminalWindow(
-            screen.app.size.width, screen.app.size.height, screen.mosaic.cell_pixels,
-            "pixel" if exact else "cell", str(screen.mosaic.technique),
+            app.size.width, app.size.height, mosaic.cell_pixels,
+            "pixel" if self._is_exact() else "cell", str(mosaic.technique),
         )  # fmt: skip
 
+    def _is_exact(self) -> bool:
+        """Return whether the terminal reports the pointer in pixels."""
+        return bool(getattr(self._screen.app._driver, "_mouse_pixels", False))
+
     def submitted(self) -> None:
+        """Record that the page is answered."""
         self.recorder.submit(self._clock())
 
     def tick(self) -> None:
+        """Write what has waited for a second."""
         self.recorder.tick(self._clock())
 
     # --- the pointer
 
     def moved(self, x: float, y: float) -> None:
-        """The pointer is at this point of the screen, in cells."""
+        """Record the pointer at a point of the screen, in cells."""
         found, at = self._under(x, y), self._clock()
         self.last = found
         place = found[0] if found else None
@@ -120,12 +164,8 @@ class PointerRecorder:
         if found is not None:
             self.recorder.move(*found, at)
 
-    def point(self, x: float, y: float) -> tuple[float, float] | None:
-        """Where in an image a point of the screen is, in [0, 1]; None outside of all."""
-        found = self._under(x, y)
-        return found[1:] if found else None
-
     def _under(self, x: float, y: float) -> tuple[int, float, float] | None:
+        """Return the image under a point of the screen and the point in it, in [0, 1]."""
         screen = self._screen
         view = screen.in_view()
         if screen.page is None or screen.shows_other_item or not view or not self._page:
@@ -133,7 +173,7 @@ class PointerRecorder:
         near = screen.mosaic.tile_at(x, y)
         if near is None:
             return None
-        if not getattr(screen.app._driver, "_mouse_pixels", False):
+        if not self._is_exact():
             x, y = x + 0.5, y + 0.5  # the middle of the cell
         region = screen.mosaic.content_region
         left, top, width, height = screen.mosaic.picture_at(near[0])
@@ -145,30 +185,33 @@ class PointerRecorder:
     # --- keys
 
     def key(self, name: str) -> None:
+        """Record a key press."""
         self.recorder.key(name, self._clock())
 
     def changed(self, by: str, point: tuple[float, ...] = ()) -> None:
-        """The selection or the cursor may have changed, by a key, a letter, the mouse at a point
-        of the image …"""
-        page, board = self._screen.page, self._screen.board
-        if page is None or board is None or page.key != self._page:
+        """Record what has changed of the selection and the cursor.
+
+        `by` names the cause: a key, a letter, the mouse at `point` of an image …
+        """
+        page, selection = self._screen.page, self._screen.selection
+        if page is None or selection is None or page.key != self._page:
             return
-        now, marks = self._clock(), set(board.marks)
-        with self.recorder.together():
+        now, marks = self._clock(), set(selection.marks)
+        with self.recorder.batch():
             for place, ref in enumerate(page.refs):
                 if ref in marks and ref not in self._marks:
                     self.recorder.select(place, *self._point(place, point), now, by)
                 elif ref in self._marks and ref not in marks:
                     self.recorder.deselect(place, now, by)
         self._marks = marks
-        if board.cursor != self._cursor:
-            self._cursor = board.cursor
-            self.cursor = None if by == "mouse" else board.cursor
+        if selection.cursor != self._cursor:
+            self._cursor = selection.cursor
+            self.cursor = None if by == "mouse" else selection.cursor
             if self.cursor is not None:
                 self.recorder.cursor(self.cursor, now)
 
     def _point(self, place: int, point: tuple[float, ...]) -> tuple[float | None, float | None]:
-        """Where an image was clicked: a click names the cell, the pointer may know the pixel."""
+        """Return where an image was clicked: by cell, or by pixel if the pointer knows it."""
         if len(point) != 2:
             return None, None
         if self.last is not None and self.last[0] == place:
@@ -176,7 +219,7 @@ class PointerRecorder:
         return point[0], point[1]
 
     def zoomed(self, place: int | None) -> None:
-        """One image is shown alone; None: the page again."""
+        """Record that one image is shown alone; None: the page again."""
         at = self._clock()
         if self._zoomed >= 0 and self._zoomed != place:
             self.recorder.zoom(self._zoomed, False, at)
@@ -185,7 +228,7 @@ class PointerRecorder:
         self._zoomed = -1 if place is None else place
 
     def replaced(self, place: int, reason: str, page: Page | None) -> None:
-        """An image cannot be shown; `page` has another in its place, None where there is none."""
+        """Record a broken image; `page` has another in its place, None if the reserve is used."""
         at = self._clock()
         if page is None:
             self.recorder.broken(place, reason, at)
@@ -196,7 +239,9 @@ class PointerRecorder:
         self.recorder.replace(place, reason, tile, at)
 
     def focused(self, on: bool) -> None:
+        """Record that the terminal's window got or lost the focus."""
         self.recorder.focus(on, self._clock())
 
     def prediction(self, on: bool) -> None:
+        """Record that the prediction was shown or hidden."""
         self.recorder.prediction(on, self._clock())

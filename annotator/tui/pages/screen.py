@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
 from textual.message import Message
 from textual.screen import Screen
 
+from annotator.hits.recorder import NoByproducts, Recorder
 from annotator.images import ImageFolder
 from annotator.items.refs import Item, make_printable
 from annotator.pages import PER_PAGE, Page, PageSelection, PageSource
@@ -24,37 +27,40 @@ from annotator.terminal.sheet import HEAD, Sheet, SheetComposer, Spot
 from annotator.tui.key_repeat import KeyRepeatFilter
 from annotator.tui.label import text as label_text
 from annotator.tui.pages import text as page_text
+from annotator.tui.pages.dialogs import PageHelpScreen
 from annotator.tui.pages.header import PageHeader
-from annotator.tui.pages.keys import ALWAYS, COMMANDS, ONCE, page_action
+from annotator.tui.pages.keys import FOOTER, PAGE_COMMANDS, PageCommand, find_command, page_hints
 from annotator.tui.pages.mosaic import Mosaic, TileFrame, make_tags
-from annotator.tui.pages.pointer_recorder import PointerRecorder
+from annotator.tui.pages.pointer_recorder import PointerRecorder, ref_of_place
 from annotator.tui.picture.picture import PictureView
 from annotator.tui.picture.strips import TightCompositor
 from annotator.tui.widgets.bars import CaptionBar, KeyBar, KeyHint
 from annotator.tui.widgets.notice import Banner
 
 FLAT = 30
-"""Rows below which the head has two lines."""
-AGAIN = 0.25
+"""Rows below which the header has two lines."""
+RETRY_SECONDS = 0.25
 """Seconds between looks for a page that is on its way."""
-
-
 MESSAGE_SECONDS = 4.0
 
 
-class PageView(Screen[int]):
-    """Shows one page, and one tile of it at a time larger."""
+class PageScreen(Screen[int]):
+    """The pages of a source, one after the other. Its result is the number of pages submitted."""
+
+    commands: ClassVar[Sequence[PageCommand]] = PAGE_COMMANDS
+    footer: ClassVar[Sequence[str]] = FOOTER
+    """The commands in the footer, most needed first."""
 
     @dataclass
     class Submitted(Message):
-        """Answers were written, or taken back: a model can learn from them."""
+        """The news that answers were written or taken back, which a model can learn from."""
 
         change: int
-        """By how many there are more of them now."""
+        """The number of answers that were added; negative after an undo."""
 
     @dataclass
     class Similar(Message):
-        """Pages of what looks like an item are asked for."""
+        """A request for pages of what looks like an item."""
 
         ref: str
         label: str
@@ -65,314 +71,90 @@ class PageView(Screen[int]):
         project: ProjectFolder,
         session: LabelSession,
         caps: TerminalCapabilities,
-        line: Pacer | None = None,
+        pacer: Pacer | None = None,
         *,
         per_page: int = PER_PAGE,
         prediction: bool = True,
+        recorder: Recorder | None = None,
+        image_id: Callable[[Page, int], str] = ref_of_place,
     ) -> None:
-        """`line` is the line to the terminal of the picture that is on screen already."""
+        """Show the pages of `source`; `pacer` is that of the picture on screen already.
+
+        `recorder` takes by-products, None for none; `image_id` names an image in them.
+        """
         super().__init__()
         self._compositor = TightCompositor()
         self.source, self.project, self.session = source, project, session
         settings = project.settings
         folder = ImageFolder(project.images, settings.max_pixels)
         self.composer = SheetComposer(partial(folder.crop, context=settings.context))
-        self.mosaic = Mosaic(self.composer, caps, line, guard=settings.seen_guard, id="mosaic")
+        self.mosaic = Mosaic(self.composer, caps, pacer, guard=settings.seen_guard, id="mosaic")
         self.page: Page | None = None
-        self.board: PageSelection | None = None
+        self.selection: PageSelection | None = None
         self.prediction, self.per_page = prediction, per_page
-        self.habits = PagePreferences(project)
+        self.preferences = PagePreferences(project)
         self.tags: list[str] = []
+        """The tags of the tiles in view."""
         self.typed = ""
         """The letters of a tag that were typed."""
         self.first = 0
-        """The place of the first tile in view, where the page is larger than the window."""
+        """The place of the first tile in view; above 0 for a page larger than the window."""
         self.zoomed = 0
-        """0 the page, 1 one tile in true pixels, 2 one tile as large as fits."""
-        self.ranges = False
-        """Whether the arrows select what they pass."""
+        """0 for the page, 1 for a tile in true pixels, 2 for a tile as large as fits."""
         self.all_must_be_seen = True
         """Whether a page is submitted only when all its parts were on the screen."""
-        self.pointer_recorder: PointerRecorder | None = None
-        """Hears what the annotator does, where by-products are recorded."""
+        self.pointer = PointerRecorder(recorder or Recorder(NoByproducts(), ""), self, image_id)
         self.submitted, self.shown_at = 0, 0.0
-        self._ahead: deque[Page] = deque()
-        self._sheet: Sheet | None = None
-        self._refers = False
         self.shows = False
         """Whether the page was drawn on the screen since it was asked for."""
+        self._ahead: deque[Page] = deque()
+        self._sheet: Sheet | None = None
+        self._shows_references = False
         self._seen: set[int] = set()
-        self._held = KeyRepeatFilter(settings.seen_guard != "off")
-        self.head = PageHeader(source.title, id="pagehead")
+        self._repeats = KeyRepeatFilter(settings.seen_guard != "off")
+        self.header = PageHeader(source.title, id="pagehead")
         self.banner, self.caption = Banner(id="banner"), CaptionBar(id="caption")
         self.keys = KeyBar(id="keys")
 
     def compose(self) -> ComposeResult:
-        yield self.head
+        """Lay out the header, the page, and the lines below."""
+        yield self.header
         yield self.mosaic
         yield self.banner
         yield self.caption
         yield self.keys
 
-    # --- the page
-
-    def deal(self) -> None:
-        """Lay the page out and show its part in view."""
-        if self.page is None or self.board is None:
-            return
-        self._sheet = self._sheet_of(self.page, self.first)
-        if self._sheet is None:
-            return
-        self.shows = False
-        self.tags = make_tags(len(self._sheet.items))
-        rows = {spot.row for spot in self._sheet.spots}
-        self.board.across = -(-len(self._sheet.spots) // max(1, len(rows)))
-        self.zoomed, self._refers = 0, False
-        if self.pointer_recorder is not None:
-            self.pointer_recorder.zoomed(None)
-        self.mosaic.deal(
-            self._sheet,
-            [self._look(i) for i in self._in_view()],
-            page_text.describe_references(self.page),
-        )
-        self._expect()
-        self._say_state()
-
-    def _sheet_of(self, page: Page, first: int) -> Sheet | None:
-        refs = page.refs[first:]
-        count = min(self.per_page, len(refs))
-        spots, aside = self.mosaic.lay_out(count), self._aside(page)
-        if aside:
-            below = self.mosaic.lay_out(count, HEAD + aside[0][1].rows)
-            spots, aside = (below, aside) if len(below) == len(spots) else (spots, [])
-        items = [Item.parse(ref) for ref in refs[: len(spots)]]
-        return Sheet.of(items, spots, self.mosaic.size, aside=aside) if items else None
-
-    def _aside(self, page: Page) -> list[tuple[Item, Spot]]:
-        """The reference images of a page's class and their places on top of it."""
-        info = self.source.describe(page) if self.habits.references else None
-        examples = info.examples if info is not None else ()
-        places = self.mosaic.strip(len(examples)) if examples else ()
-        return [(Item.parse(ref), spot) for ref, spot in zip(examples, places, strict=False)]
-
-    def _in_view(self) -> range:
-        return range(self.first, self.first + (len(self._sheet.items) if self._sheet else 0))
-
-    def in_view(self) -> range:
-        """The places of the tiles that are in the window."""
-        return self._in_view()
-
-    def turn(self, way: int) -> None:
-        """Show another part of a large page."""
-        if self.page is None or self._sheet is None or self.board is None:
-            return
-        size = len(self._sheet.items)
-        first = self.first + way * size
-        if 0 <= first < len(self.page.refs):
-            self.first = first
-            self.board.go(first)
-            self.deal()
-
-    def show_cursor(self) -> None:
-        """Keep the cursor in view, on the page or zoomed."""
-        assert self.board is not None and self.page is not None
-        if self.zoomed:
-            self.zoom_to(Item.parse(self.page.refs[self.board.cursor]), self.zoomed)
-        elif self.board.cursor not in self._in_view():
-            cursor, size = self.board.cursor, max(1, len(self._in_view()))
-            self.first = cursor // size * size
-            self.deal()
-
-    def zoom_to(self, item: Item, level: int) -> None:
-        self.zoomed = level
-        if self.pointer_recorder is not None and self.page is not None:
-            self.pointer_recorder.zoomed(self.page.refs.index(item.ref))
-        self.mosaic.show_alone(item)
-        if level == 1:
-            self.mosaic.zoom()
-
-    def show_references_large(self, items: list[Item]) -> None:
-        """The class's reference images, until the next key."""
-        spots = self.mosaic.lay_out(len(items))
-        self._refers = True
-        self.mosaic.show_alone(Sheet.of(items[: len(spots)], spots, self.mosaic.size))
-
-    @property
-    def has_references(self) -> bool:
-        """Whether reference images stand on top of the page."""
-        return self._sheet is not None and bool(self._sheet.reference_tiles)
-
-    def back(self, command: str) -> None:
-        """From the reference images to the page; R once more takes them from its top."""
-        if command == "reference" and self.has_references:
-            self.habits.show_references(False)
-            self.say("reference images: R shows them again", "dim")
-        self.deal()
-
-    def type(self, letters: str) -> None:
-        self.typed = letters
-        self.renew(set(self._in_view()), "letter")
-
-    @property
-    def shows_other_item(self) -> bool:
-        """Whether something else is shown in place of the page."""
-        return bool(self.zoomed) or self._refers
-
-    def unseen(self) -> int:
-        """How many tiles of the page were never on the screen."""
-        return 0 if self.page is None else len(self.page.refs) - len(self._seen)
-
-    def require_selection(self) -> PageSelection:
-        assert self.board is not None
-        return self.board
-
-    def _expect(self) -> None:
-        if self.page is None or self._sheet is None:
-            return
-        parts = [self._sheet_of(page, 0) for page in self._ahead]
-        if self._in_view().stop < len(self.page.refs):
-            parts.insert(0, self._sheet_of(self.page, self._in_view().stop))
-        self.mosaic.expect([sheet for sheet in parts if sheet is not None])
-
-    def _tell(self, heading: str, *words: str) -> None:
-        self.shows, self._sheet = False, None
-        self.mosaic.tell("\n".join([heading, *words]))
-
-    # --- what is said
-
-    def _look(self, place: int) -> TileFrame:
-        assert self.page is not None and self.board is not None
-        tag = self.tags[place - self.first]
-        typed = len(self.typed) if tag.startswith(self.typed) else 0
-        flagged = self.session.is_flagged(self.page.refs[place])
-        return page_text.frame_tile(
-            self.page, self.board, place, tag,
-            typed=typed, prediction=self.prediction, flagged=flagged,
-        )  # fmt: skip
-
-    def renew(self, places: set[int], by: str, point: tuple[float, ...] = ()) -> None:
-        """Draw some tiles anew, after whatever changed, and keep the selection.
-
-        `by` says what did it: a key, a letter, the mouse at a point of the tile …
-        """
-        assert self.page is not None and self.board is not None
-        self.source.mark(self.page, self.board.marks)
-        if self._sheet is not None and not self.shows_other_item:
-            seen = self._in_view()
-            self.mosaic.change((i - seen.start, self._look(i)) for i in places if i in seen)
-        if self.pointer_recorder is not None:
-            self.pointer_recorder.changed(by, point)
-        self._say_state()
-
-    def _say_state(self) -> None:
-        page, board = self.page, self.board
-        if page is None or board is None:
-            return
-        counts = page_text.describe_outcome(page, board, self.broken(page))
-        meant = page_text.describe_selection(page, multi=self.session.multi)
-        how = page.note or page_text.describe_order(page, prediction=self.prediction)
-        self.head.tell(page, self.source.describe(page), (meant, counts, how))
-        item = Item.parse(page.refs[board.cursor])
-        marks = ["✓ selected"] if board.selected(board.cursor) else []
-        marks += (
-            [make_printable(self.composer.broken[item])] if item in self.composer.broken else []
-        )
-        if len(self._in_view()) < len(page.refs):
-            marks.append(f"{self.first + 1}–{self._in_view().stop} of {len(page.refs)}")
-        words = label_text.item_marks(self.session, item)
-        self.caption.show(item.path, label_text.box_text(item), "  ".join([*marks, words]).strip())
-
-    def broken(self, page: Page) -> set[str]:
-        return {ref for ref in page.refs if Item.parse(ref) in self.composer.broken}
-
-    def say(self, text: str, role: str = "text", seconds: float = MESSAGE_SECONDS) -> None:
-        self.head.say(text, role)
-        self.set_timer(seconds, lambda: self.head.say(""))
-
-    @on(PictureView.Shown)
-    def _picture_shown(self, message: PictureView.Shown) -> None:
-        if message.item == self._sheet:
-            if not self._seen:
-                self.shown_at = time.monotonic()
-            self.shows = True
-            self._seen.update(self._in_view())
-            self._say_state()  # what is broken is known now
-            self.seen()
-
-    @on(PictureView.Broken)
-    def _page_failed(self, message: PictureView.Broken) -> None:
-        if message.item == self._sheet:  # one image alone is crossed out, and no failure
-            self.banner.warn("list", f"this page cannot be shown: {make_printable(message.reason)}")
-
-    def seen(self) -> None:
-        """The part in view is on the screen."""
-        if self.pointer_recorder is not None:
-            self.pointer_recorder.shown()
-
-
-class PageScreen(PageView):
-    """Shows the pages of a source one after the other. Returns how many were submitted."""
-
     def on_mount(self) -> None:
+        """Watch the window, the clock and the focus."""
         self.set_class(self.app.size.height < FLAT, "-flat")  # before the first page is laid out
-        self.set_interval(1.0, self._keep)
-        self.watch(self.app, "app_focus", self._focused, init=False)
-
-    def hints(self) -> list[KeyHint]:
-        """The live keys, for the footer."""
-        return page_text.page_hints()
-
-    def _say_keys(self) -> None:
-        """Without a page in the window only some keys do anything."""
-        there = self.page is not None and self._sheet is not None
-        self.keys.show([one for one in self.hints() if there or one.action[0] in ALWAYS])
-
-    def deal(self) -> None:
-        super().deal()
-        self._say_keys()
-
-    def _tell(self, heading: str, *words: str) -> None:
-        super()._tell(heading, *words)
-        self._say_keys()
-
-    def on_resize(self, event: events.Resize) -> None:
-        self.set_class(event.size.height < FLAT, "-flat")
-
-    def _keep(self) -> None:
-        self.source.tick()
-        if self.pointer_recorder is not None:
-            self.pointer_recorder.tick()
-
-    def _focused(self, on: bool) -> None:
-        if self.pointer_recorder is not None:
-            self.pointer_recorder.focused(on)
-
-    def on_mouse_move(self, event: events.MouseMove) -> None:
-        self.pointed(event.pointer_screen_x, event.pointer_screen_y)
-
-    def pointed(self, x: float, y: float) -> None:
-        """The pointer is at this point of the screen, in cells."""
-        if self.pointer_recorder is not None:
-            self.pointer_recorder.moved(x, y)
+        self.set_interval(1.0, self._tick)
+        self.watch(self.app, "app_focus", self.pointer.focused, init=False)
 
     def on_unmount(self) -> None:
-        if self.pointer_recorder is not None:
-            self.pointer_recorder.recorder.flush()
+        """Write what waits, and free the pages."""
+        self.pointer.recorder.flush()
         self.source.close()
 
-    # --- pages
+    def on_resize(self, event: events.Resize) -> None:
+        """Give a low window a flat header."""
+        self.set_class(event.size.height < FLAT, "-flat")
+
+    def _tick(self) -> None:
+        self.source.tick()
+        self.pointer.tick()
+
+    # --- from page to page
 
     @on(Mosaic.AreaResized)
-    def _laid(self) -> None:
-        """The window has another size: lay the page out anew."""
+    def _lay_out_anew(self) -> None:
         room = len(self.mosaic.lay_out(self.per_page))
         self.source.fit(max(1, room))
         if not room:
-            self._tell("This window is too small for a page")
+            self._show_text("This window is too small for a page")
         elif self.page is None:
             self.advance()
         else:
-            self.deal()
+            self.show_page()
 
     def advance(self) -> None:
         """Show the next page, or say why there is none."""
@@ -380,26 +162,27 @@ class PageScreen(PageView):
         if page is not None:
             self._begin(page)
             return
-        self.page = self.board = None
-        self.head.forget()
+        self.page = self.selection = None
+        self.typed = ""
+        self.header.forget()
         self.caption.show("")
-        if words := self.source.waiting:
-            self._tell(f"{words} …")
-            self.set_timer(AGAIN, self._retry)
+        if reason := self.source.waiting:
+            self._show_text(f"{reason} …")
+            self.set_timer(RETRY_SECONDS, self._retry)
         else:
-            words = self.source.no_pages_message or "Nothing is left to show here."
-            self._tell("No more pages", words, "Q leaves; ⌫ undoes.")
+            reason = self.source.no_pages_message or "Nothing is left to show here."
+            self._show_text("No more pages", reason, "Q leaves; ⌫ undoes.")
 
     def _retry(self) -> None:
         if self.page is None:
             self.advance()
 
     def _begin(self, page: Page) -> None:
-        self.page, self.board = page, PageSelection(page)
-        self.first, self.typed, self.ranges = 0, "", False
+        self.page, self.selection = page, PageSelection(page)
+        self.first, self.typed = 0, ""
         self._seen.clear()
-        self.source.mark(page, self.board.marks)
-        self.deal()
+        self.source.mark(page, self.selection.marks)
+        self.show_page()
         self.call_after_refresh(self._look_ahead)
 
     def _look_ahead(self) -> None:
@@ -411,72 +194,308 @@ class PageScreen(PageView):
                 self._expect()
 
     def put_back(self, page: Page) -> None:
-        """A page that was taken back comes again; the one on screen comes after it."""
-        if self.page is not None and self.board is not None:
-            self._ahead.appendleft(replace(self.page, selected=dict(self.board.marks)))
+        """Show a page that was taken back; the one on screen comes after it."""
+        if self.page is not None and self.selection is not None:
+            self._ahead.appendleft(replace(self.page, selected=dict(self.selection.marks)))
         self._begin(page)
 
-    def pass_over(self) -> None:
-        """The next page; this one is written as unanswered, and so is not shown again soon."""
-        assert self.page is not None
-        self.require_selection().none()
-        self.source.submit(self.page, {}, broken=self.page.refs)
+    def skip_page(self) -> None:
+        """Show the next page; this one is written as unanswered, so it does not come again soon."""
+        page, selection = self.require_page()
+        selection.select_none()
+        self.source.submit(page, {}, broken=page.refs)
         self.advance()
+
+    def note_submitted(self, pages: int, answers: int) -> None:
+        """Count submitted pages, and announce their answers; negative after an undo."""
+        self.submitted += pages
+        self.post_message(self.Submitted(answers))
+
+    def request_similar(self, ref: str, label: str) -> None:
+        """Ask the app for pages of items similar to one."""
+        self.post_message(self.Similar(ref, label))
+
+    def leave(self) -> None:
+        """Leave the pages."""
+        self.dismiss(self.submitted)
+
+    # --- one page
+
+    def require_page(self) -> tuple[Page, PageSelection]:
+        """Return the page on screen and its selection."""
+        assert self.page is not None and self.selection is not None
+        return self.page, self.selection
+
+    def show_page(self) -> None:
+        """Lay the page out and show its part in view."""
+        if self.page is None or self.selection is None:
+            return
+        self._sheet = self._make_sheet(self.page, self.first)
+        if self._sheet is not None:
+            self.shows = False
+            self.tags = make_tags(len(self._sheet.items))
+            rows = {spot.row for spot in self._sheet.spots}
+            self.selection.across = -(-len(self._sheet.spots) // max(1, len(rows)))
+            self.zoomed, self._shows_references = 0, False
+            self.pointer.zoomed(None)
+            self._show_sheet(self._sheet)
+            self._expect()
+            self._show_state()
+        self._show_keys()
+
+    def _show_sheet(self, sheet: Sheet) -> None:
+        page, _ = self.require_page()
+        frames = [self._frame_tile(place) for place in self.in_view()]
+        self.mosaic.show_sheet(sheet, frames, page_text.describe_references(page))
+
+    def _make_sheet(self, page: Page, first: int) -> Sheet | None:
+        refs = page.refs[first:]
+        count = min(self.per_page, len(refs))
+        spots, references = self.mosaic.lay_out(count), self._place_references(page)
+        if references:
+            below = self.mosaic.lay_out(count, HEAD + references[0][1].rows)
+            spots, references = (below, references) if len(below) == len(spots) else (spots, [])
+        items = [Item.parse(ref) for ref in refs[: len(spots)]]
+        return Sheet.of(items, spots, self.mosaic.size, aside=references) if items else None
+
+    def _place_references(self, page: Page) -> list[tuple[Item, Spot]]:
+        """Return the reference images of a page's class and their places on top of it."""
+        info = self.source.describe(page) if self.preferences.references else None
+        examples = info.examples if info is not None else ()
+        places = self.mosaic.strip(len(examples)) if examples else ()
+        return [(Item.parse(ref), spot) for ref, spot in zip(examples, places, strict=False)]
+
+    def _expect(self) -> None:
+        """Have the sheets that come next encoded and sent."""
+        if self.page is None or self._sheet is None:
+            return
+        parts = [self._make_sheet(page, 0) for page in self._ahead]
+        if self.in_view().stop < len(self.page.refs):
+            parts.insert(0, self._make_sheet(self.page, self.in_view().stop))
+        self.mosaic.expect([sheet for sheet in parts if sheet is not None])
+
+    def in_view(self) -> range:
+        """Return the places of the tiles that are in the window."""
+        return range(self.first, self.first + (len(self._sheet.items) if self._sheet else 0))
+
+    def turn(self, way: int) -> None:
+        """Show another part of a large page."""
+        if self.page is None or self._sheet is None or self.selection is None:
+            return
+        first = self.first + way * len(self._sheet.items)
+        if 0 <= first < len(self.page.refs):
+            self.first = first
+            self.selection.move_cursor_to(first)
+            self.show_page()
+
+    def show_cursor(self) -> None:
+        """Bring the cursor's tile into view, on the page or zoomed."""
+        page, selection = self.require_page()
+        if self.zoomed:
+            self.zoom_to(Item.parse(page.refs[selection.cursor]), self.zoomed)
+        elif selection.cursor not in self.in_view():
+            size = max(1, len(self.in_view()))
+            self.first = selection.cursor // size * size
+            self.show_page()
+
+    def count_unseen(self) -> int:
+        """Return the number of tiles that were never on the screen."""
+        return 0 if self.page is None else len(self.page.refs) - len(self._seen)
+
+    def broken(self, page: Page) -> set[str]:
+        """Return the refs of a page's images that cannot be read."""
+        return {ref for ref in page.refs if Item.parse(ref) in self.composer.broken}
+
+    # --- in place of the page
+
+    @property
+    def shows_other_item(self) -> bool:
+        """Whether something else is shown in place of the page."""
+        return bool(self.zoomed) or self._shows_references
+
+    @property
+    def has_references(self) -> bool:
+        """Whether reference images stand on top of the page."""
+        return self._sheet is not None and bool(self._sheet.reference_tiles)
+
+    def zoom_to(self, item: Item, level: int) -> None:
+        """Show one item alone; see `zoomed` for the levels."""
+        page, _ = self.require_page()
+        self.zoomed = level
+        self.pointer.zoomed(page.refs.index(item.ref))
+        self.mosaic.show_alone(item)
+        if level == 1:
+            self.mosaic.zoom()
+
+    def show_references_large(self, items: list[Item]) -> None:
+        """Show the class's reference images, until the next key."""
+        spots = self.mosaic.lay_out(len(items))
+        self._shows_references = True
+        self.mosaic.show_alone(Sheet.of(items[: len(spots)], spots, self.mosaic.size))
+
+    def _leave_references(self, command: str) -> None:
+        """Show the page again; R once more takes the reference images from its top."""
+        if command == "reference" and self.has_references:
+            self.preferences.show_references(False)
+            self.say("reference images: R shows them again", "dim")
+        self.show_page()
+
+    def _show_text(self, heading: str, *lines: str) -> None:
+        self.shows, self._sheet = False, None
+        self.mosaic.show_text("\n".join([heading, *lines]))
+        self._show_keys()
+
+    def show_help(self) -> None:
+        """Show the keys."""
+        rows = [(command.shown, command.help) for command in self.commands if command.help]
+        self.app.push_screen(PageHelpScreen(rows))
+
+    # --- frames, lines and messages
+
+    def _frame_tile(self, place: int) -> TileFrame:
+        page, selection = self.require_page()
+        tag = self.tags[place - self.first]
+        return page_text.frame_tile(
+            page, selection, place, tag,
+            typed=len(self.typed) if tag.startswith(self.typed) else 0,
+            prediction=self.prediction, flagged=self.session.is_flagged(page.refs[place]),
+        )  # fmt: skip
+
+    def refresh_tiles(self, places: set[int], by: str, point: tuple[float, ...] = ()) -> None:
+        """Draw tiles anew that something has changed, and keep the selection.
+
+        `by` names the cause: a key, a letter, the mouse at a point of the tile …
+        """
+        page, selection = self.require_page()
+        self.source.mark(page, selection.marks)
+        if self._sheet is not None and not self.shows_other_item:
+            view = self.in_view()
+            self.mosaic.change_frames(
+                (place - view.start, self._frame_tile(place)) for place in places if place in view
+            )
+        self.pointer.changed(by, point)
+        self._show_state()
+
+    def _show_state(self) -> None:
+        page, selection = self.page, self.selection
+        if page is None or selection is None:
+            return
+        outcome = page_text.describe_outcome(page, selection, self.broken(page))
+        meaning = page_text.describe_selection(page, multi=self.session.multi)
+        order = page.note or page_text.describe_order(page, prediction=self.prediction)
+        self.header.show(page, self.source.describe(page), (meaning, outcome, order))
+        item, view = Item.parse(page.refs[selection.cursor]), self.in_view()
+        marks = ["✓ selected"] if selection.selected(selection.cursor) else []
+        if item in self.composer.broken:
+            marks.append(make_printable(self.composer.broken[item]))
+        if len(view) < len(page.refs):
+            marks.append(f"{self.first + 1}–{view.stop} of {len(page.refs)}")
+        marks.append(label_text.item_marks(self.session, item))
+        self.caption.show(item.path, label_text.box_text(item), "  ".join(marks).strip())
+
+    def hints(self) -> list[KeyHint]:
+        """Return the live keys for the footer."""
+        return page_hints(self.commands, self.footer)
+
+    def _show_keys(self) -> None:
+        """Show the live keys; without a page in the window they are few."""
+        there = self.page is not None and self._sheet is not None
+        live = {command.name for command in self.commands if there or command.without_page}
+        self.keys.show([hint for hint in self.hints() if hint.action[0] in live])
+
+    def say(self, text: str, role: str = "text", seconds: float = MESSAGE_SECONDS) -> None:
+        """Show a message at the top for some seconds."""
+        self.header.say(text, role)
+        self.set_timer(seconds, lambda: self.header.say(""))
+
+    @on(PictureView.Shown)
+    def _picture_shown(self, message: PictureView.Shown) -> None:
+        if message.item == self._sheet:
+            if not self._seen:
+                self.shown_at = time.monotonic()
+            self.shows = True
+            self._seen.update(self.in_view())
+            self._show_state()  # what is broken is known now
+            self.note_seen()
+
+    @on(PictureView.Broken)
+    def _page_failed(self, message: PictureView.Broken) -> None:
+        if message.item == self._sheet:  # one image alone is crossed out, and no failure
+            self.banner.warn("list", f"this page cannot be shown: {make_printable(message.reason)}")
+
+    def note_seen(self) -> None:
+        """Record that the part in view is on the screen."""
+        self.pointer.shown()
 
     # --- keys and clicks
 
     def on_key(self, event: events.Key) -> None:
+        """Do what a key asks for; a key held down submits one page."""
         event.stop()
         event.prevent_default()
-        if self.pointer_recorder is not None:
-            self.pointer_recorder.key(event.key)
-        command, argument = page_action(event.key, event.character, self.session.classes)
-        if self._held(event.key, event.time) and command in ONCE:
+        self.pointer.key(event.key)
+        name, argument = find_command(
+            self.commands, event.key, event.character, self.session.classes
+        )
+        repeated = self._repeats(event.key, event.time)
+        if repeated and any(command.once and command.name == name for command in self.commands):
             self.say("key held down: one press, one page", "dim", 1.5)
-        elif command:
-            self.perform(command, argument)
+        elif name:
+            self.perform(name, argument)
 
     @on(KeyBar.Chosen)
     def _key_clicked(self, message: KeyBar.Chosen) -> None:
-        self.perform(message.action[0])
+        self.perform(*message.action)
 
-    def perform(self, command: str, argument: str = "") -> None:
-        """Do what a key or a click asks for."""
-        if command in ALWAYS:
-            COMMANDS[command](self)
-        elif self.page is None or command not in COMMANDS:
+    def perform(self, name: str, argument: str = "") -> None:
+        """Do the command that a key or a click asks for."""
+        command = next(command for command in self.commands if command.name == name)
+        if command.without_page:
+            command.handler(self, argument)
+        elif self.page is None:
             return
         elif not self.shows or not self._accepts():
             self.say("not on screen yet: key ignored", "dim", 1.5)
-        elif self._refers:
-            self.back(command)
+        elif self._shows_references:
+            self._leave_references(name)
         else:
-            COMMANDS[command](self, *([argument] if argument else []))
+            command.handler(self, argument)
 
     def _accepts(self) -> bool:
-        """Whether what the annotator sees is what a key would be taken for."""
+        """Return whether a key now means what the annotator sees."""
         return self.shows_other_item or (
             self._sheet is not None and self.mosaic.accepts(self._sheet)
         )
 
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        """Follow the pointer."""
+        self.follow_pointer(event.pointer_screen_x, event.pointer_screen_y)
+
+    def follow_pointer(self, x: float, y: float) -> None:
+        """Record the pointer at a point of the screen, in cells."""
+        self.pointer.moved(x, y)
+
     def on_mouse_scroll_down(self) -> None:
+        """Show the next part of a large page."""
         self.turn(1)
 
     def on_mouse_scroll_up(self) -> None:
+        """Show the part before."""
         self.turn(-1)
 
     def on_click(self, event: events.Click) -> None:
+        """Select the tile under the pointer, extend the range to it, or zoom it."""
         found = self.mosaic.tile_at(event.pointer_screen_x, event.pointer_screen_y)
         if self.mosaic.on_strip(event.pointer_screen_y):
             self.perform("reference")
-        if found is None or self.board is None or not self.shows:
+        if found is None or self.selection is None or not self.shows:
             return
         place = self.first + found[0]
         if event.button == 3:
-            self.renew(self.board.go(place), "mouse")
+            self.refresh_tiles(self.selection.move_cursor_to(place), "mouse")
             self.perform("zoom")
         elif event.shift or event.ctrl:
-            self.renew(self.board.extend(place), "range")
+            self.refresh_tiles(self.selection.extend(place), "range")
         else:
-            self.renew(self.board.toggle(place), "mouse", found[1:])
-            self.board.anchor = place
+            self.refresh_tiles(self.selection.toggle(place), "mouse", found[1:])
+            self.selection.anchor = place

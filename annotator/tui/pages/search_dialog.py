@@ -1,4 +1,4 @@
-"""Asks what to search for, and searches beside the screen."""
+"""The search: a dialog for the query, and a thread that searches."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ from annotator.errors import AnnotatorError
 from annotator.items.refs import make_printable
 from annotator.pages.source import ItemListSource
 from annotator.tui.host import ScreenHost
+from annotator.tui.pages.open import return_from_pages
 from annotator.tui.pages.screen import PageScreen
 from annotator.tui.workers import make_poster
 
 StartSearch = Callable[[str], Callable[[], SearchResults]]
-"""Takes a query on the screen's thread; what it gives is run in another one."""
+"""Prepares a query on the screen's thread; what it returns runs in another thread."""
 
 _WORDS = (
     "part of a file name, or a glob:  cam3  *_top.jpg",
@@ -33,35 +34,37 @@ _WORDS = (
 
 
 class SearchScreen(ModalScreen[tuple[str, SearchResults] | None]):
-    """Returns the query with what it found, or None."""
+    """A dialog for a query; its result is the query with what it found, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,ctrl+c", "leave", "cancel", priority=True)
     ]
 
     class Searched(Message):
-        """What `query` found, or why it found nothing."""
+        """The results of `query`, or the reason that there are none."""
 
         def __init__(self, query: str, found: SearchResults | str) -> None:
             super().__init__()
             self.query, self.found = query, found
 
     def __init__(self, begin: StartSearch, before: str = "") -> None:
-        """`before` is the last query, to be changed."""
+        """Ask for a query; `before` is the last one, to be changed."""
         super().__init__()
         self._begin, self._before = begin, before
         self._busy = False
         self._post = make_poster(self)
 
     def compose(self) -> ComposeResult:
+        """Lay out the dialog."""
         with Vertical(classes="dialog wide"):
             yield Label("Search", classes="heading")
             yield Input(self._before, placeholder="all of these must hold", max_length=1000)
             for line in _WORDS:
                 yield Label(line, classes="line", markup=False)
-            yield Label("enter searches · esc leaves it", id="said", classes="dim", markup=False)
+            yield Label("enter searches · esc cancels", id="said", classes="dim", markup=False)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Search for the query."""
         if self._busy:
             return
         try:
@@ -80,18 +83,19 @@ class SearchScreen(ModalScreen[tuple[str, SearchResults] | None]):
             found = work()
         except AnnotatorError as error:
             found = str(error)
-        except Exception as error:  # a worker's boundary: whatever a search dies of, say so
+        except Exception as error:  # a worker's boundary: report whatever ends the search
             found = f"the search failed: {error!r}"
         self._post(self.Searched(query, found))
 
     def on_search_screen_searched(self, message: Searched) -> None:
+        """Return the results, or show why there are none."""
         self._busy, found = False, message.found
         if not self.is_current:
             return  # left meanwhile
         if isinstance(found, str):
             self._say(found)
         elif not len(found.rows):
-            self._say("nothing is found")
+            self._say("Nothing was found. Use fewer terms.")
         else:
             self.dismiss((message.query, found))
 
@@ -100,13 +104,14 @@ class SearchScreen(ModalScreen[tuple[str, SearchResults] | None]):
         self.query_one("#said", Label).update(lines)
 
     def action_leave(self) -> None:
+        """Leave without a query."""
         self.dismiss(None)
 
 
 MOST = 960
-"""Results that become pages: twenty pages of 48."""
+"""The most results that become pages: twenty pages of 48."""
 _SEARCHERS: WeakKeyDictionary[ScreenHost, tuple[Searcher, str]] = WeakKeyDictionary()
-"""What each app searches with, which keeps what makes the next search quick; and its last query."""
+"""The searcher of each app, whose caches make the next search quick, and its last query."""
 
 
 def open_search(host: ScreenHost) -> None:
@@ -137,20 +142,15 @@ def _open(host: ScreenHost, query: str, found: SearchResults) -> None:
     note = f"{found.total:,} found{more if found.total > len(refs) else ''}"
     source = ItemListSource(session, refs, f"search: {make_printable(query)}", note)
 
-    def left(submitted: int | None) -> None:
-        if submitted:
-            host.say(f"{submitted} pages submitted")
-        host.sync()
-
     screen = PageScreen(
         source, project, session, host.caps, host.pacer,
         prediction=not host.hides_prediction,
     )  # fmt: skip
-    host.push_screen(screen, left)
+    host.push_screen(screen, lambda submitted: return_from_pages(host, submitted))
 
 
 def _searcher(host: ScreenHost) -> tuple[Searcher, str]:
-    """The one of before, while the pool and its features are the same."""
+    """Return the searcher of before while the pool and its features are the same."""
     features, refs = host.session.learner.features, host.session.queue.refs
     known, query = _SEARCHERS.get(host, (None, ""))
     if known is None or known.refs is not refs or known.features is not features:

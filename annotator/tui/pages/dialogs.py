@@ -1,0 +1,180 @@
+"""The dialogs of pages: which to open, their keys, and the name of an identity."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.table import Table
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Input, Label, OptionList, Static
+from textual.widgets.option_list import Option
+
+from annotator.errors import ProjectError
+from annotator.items.refs import make_printable
+from annotator.pages import PageOrder, PageRequest, SelectionMode
+from annotator.project.settings import check_classes
+from annotator.tui.styled_text import pad_column
+
+CAPITALS = "Small letters select tiles; commands are capitals: f is a tile, F flags."
+
+
+class PageChooserScreen(ModalScreen[PageRequest | None]):
+    """A dialog for the pages to open; its result is the request, or None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,g,G,q,Q,ctrl+c", "leave", "cancel", priority=True)
+    ]
+
+    def __init__(self, classes: Sequence[str], has_model: bool) -> None:
+        """Offer pages of `classes`; without a model they are random ones."""
+        super().__init__()
+        self._choices = page_choices(classes, has_model)
+
+    def compose(self) -> ComposeResult:
+        """Lay out the list of choices."""
+        with Vertical(classes="dialog wide"):
+            yield Label("Pages", classes="heading")
+            titles = pad_column([title for _, title, _ in self._choices])
+            yield OptionList(
+                *(
+                    Option(Text.assemble((title, "bold"), f"  {about}", no_wrap=True))
+                    for title, (_, _, about) in zip(titles, self._choices, strict=True)
+                )
+            )
+            yield Label("enter opens the pages · esc cancels", classes="dim")
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Return the choice."""
+        self.dismiss(self._choices[event.option_index][0])
+
+    def action_leave(self) -> None:
+        """Leave without a choice."""
+        self.dismiss(None)
+
+
+def page_choices(classes: Sequence[str], has_model: bool) -> list[tuple[PageRequest, str, str]]:
+    """Return the requests on offer, each with a title and a description.
+
+    There are pages to accept, pages to search and pages of look-alikes; without a model, random
+    ones.
+    """
+    negative = {name: _other(name, classes) for name in classes}
+    needed = (
+        PageRequest("", SelectionMode.EXCEPTIONS, PageOrder.NEEDED),
+        "what needs a look",
+        "class by class, until the model can label the rest",
+    )
+    accept = [
+        (
+            PageRequest(name, SelectionMode.EXCEPTIONS, PageOrder.LIKELY, negative[name]),
+            f"accept {make_printable(name)}",
+            "what the model predicts as it; select the exceptions",
+        )
+        for name in classes
+    ]
+    find = [
+        (
+            PageRequest(name, SelectionMode.POSITIVES_ONLY, PageOrder.LIKELY),
+            f"find {make_printable(name)}",
+            "the likeliest items; select them, the rest stays open",
+        )
+        for name in classes
+    ]
+    random = [
+        (
+            PageRequest(name, _rest(negative[name]), PageOrder.RANDOM, negative[name]),
+            f"{make_printable(name)} at random",
+            f"select them; the rest {_becomes(negative[name])}",
+        )
+        for name in classes
+    ]
+    alike = (
+        PageRequest("", SelectionMode.POSITIVES_ONLY, PageOrder.CLUSTERS),
+        "clusters",
+        "items that look alike; select, and press the digit of a class",
+    )
+    return [needed, *accept, *find, alike, *random] if has_model else [*random, alike]
+
+
+def _other(name: str, classes: Sequence[str]) -> str | None:
+    """Return the other one of two classes; None if there are more."""
+    return next(other for other in classes if other != name) if len(classes) == 2 else None
+
+
+def _becomes(negative: str | None) -> str:
+    return f"is {make_printable(negative)}" if negative else "stays open"
+
+
+def _rest(negative: str | None) -> SelectionMode:
+    return SelectionMode.POSITIVES if negative else SelectionMode.POSITIVES_ONLY
+
+
+class PageHelpScreen(ModalScreen[None]):
+    """A dialog with the keys of a page. Any of the keys that leave a dialog closes it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,h,H,question_mark,q,Q,enter,ctrl+c", "leave", "close", priority=True)
+    ]
+
+    def __init__(self, rows: Sequence[tuple[str, str]]) -> None:
+        """Show `rows`, each the keys of a command and its help."""
+        super().__init__()
+        self._rows = rows
+
+    def compose(self) -> ComposeResult:
+        """Lay out the table of keys."""
+        table = Table.grid(padding=(0, 2))
+        table.add_column(style="bold", no_wrap=True)
+        table.add_column()
+        for keys, text in self._rows:
+            table.add_row(Text(keys), Text(text))
+        with VerticalScroll(classes="dialog wide"):
+            yield Label("A page", classes="heading")
+            yield Static(table)
+            yield Label(CAPITALS, classes="dim")
+
+    def action_leave(self) -> None:
+        """Close the dialog."""
+        self.dismiss()
+
+
+class NameScreen(ModalScreen[str | None]):
+    """A dialog for a name that a class can have; its result is the name, or None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,ctrl+c", "leave", "cancel", priority=True)
+    ]
+
+    def __init__(self, heading: str, name: str) -> None:
+        """Ask under `heading`, with `name` to be changed."""
+        super().__init__()
+        self._heading, self._name_before = heading, name
+
+    def compose(self) -> ComposeResult:
+        """Lay out the dialog."""
+        with Vertical(classes="dialog"):
+            yield Label(self._heading, classes="heading", markup=False)
+            yield Input(self._name_before, max_length=100, select_on_focus=True)
+            yield Label("", classes="dim", id="fault", markup=False)
+            yield Label("enter takes the name · esc cancels", classes="dim")
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Take the name, if a class can have it."""
+        name = event.value.strip()
+        try:
+            check_classes((name,))
+        except ProjectError as error:
+            self.query_one("#fault", Label).update(
+                make_printable(str(error).splitlines()[-1].strip())
+            )
+            return
+        self.dismiss(name)
+
+    def action_leave(self) -> None:
+        """Leave without a name."""
+        self.dismiss(None)
