@@ -199,8 +199,7 @@ class IdentitySource(SessionSource):
         new = [name for name in dict.fromkeys(names) if name not in self.session.classes]
         if new:
             self.project = append_classes(self.project, new)
-            self.session.classes = (*self.session.classes, *new)
-            self.session.learner.add_classes(new)
+            self.session.add_classes(new)
 
     def _note_answers(self, submitted: SubmittedPage, answers: Mapping[str, str | None]) -> None:
         if submitted.page.order != LOOSE and None in answers.values():

@@ -83,8 +83,8 @@ class LabelSession:
         self.learner = Learner(
             self.classes, strategy or StrategyChoice(), self.mode.multi, prior, clusters
         )
-        self._record = LogWriter(store, annotator, clock, on_entry, self._update_queue)
-        self.state, self.prequential = self._record.state, self._record.prequential
+        self._writer = LogWriter(store, annotator, clock, on_entry, self._update_queue)
+        self.state, self.prequential = self._writer.state, self._writer.prequential
         self._own = OwnOpinions(self.state, annotator)
         self._answered = self._own if self.second else self.state.standing.keys()
         repeats = RepeatSampler(self.state, annotator, self.mode.repeats, seed)
@@ -113,6 +113,11 @@ class LabelSession:
     def blind(self) -> bool:
         """True if the model's opinion is hidden: in audits and for second opinions."""
         return self.mode.blind
+
+    def add_classes(self, names: Sequence[str]) -> None:
+        """Take labels of more classes from now on."""
+        self.classes = (*self.classes, *names)
+        self.learner.add_classes(names)
 
     def extend(self, refs: Sequence[str]) -> None:
         """Add refs to the pool; may be called again while a listing grows."""
@@ -180,14 +185,14 @@ class LabelSession:
             proba, model = self.learner.predict_with_source(self.queue.row(ref), ref)
             drawn = pick.to_log_fields() if pick else {"picked_by": picked_by}
             fields = {"proba": proba, "model": model, **shared, **drawn}
-            entries.append(self._record.answer(ref, name, **fields))
-        written = self._record.write(*entries)
+            entries.append(self._writer.answer(ref, name, **fields))
+        written = self._writer.write(*entries)
         self.queue.leave_out_answered()
         return written
 
     def flag(self, ref: str) -> bool:
         """Flag an item, or take its flag off; return whether it is flagged now."""
-        return self._record.flag(ref)
+        return self._writer.flag(ref)
 
     def is_flagged(self, ref: str) -> bool:
         """Return whether an item has a flag."""
@@ -195,7 +200,7 @@ class LabelSession:
 
     def note(self, ref: str, text: str) -> Entry:
         """Write a note on an item."""
-        return self._record.write(self._record.entry(Action.NOTE, ref, note=text))[0]
+        return self._writer.write(self._writer.entry(Action.NOTE, ref, note=text))[0]
 
     def notes(self, ref: str) -> list[str]:
         """Return the notes on an item, oldest first."""
@@ -208,7 +213,7 @@ class LabelSession:
         if nothing is left to undo.
         """
         taken = self.undoable
-        self._record.undo_entries(taken)
+        self._writer.undo_entries(taken)
         self.queue.ask_again([e for e in taken if is_repeat(e) or not self.is_answered(e.ref)])
         return taken
 
@@ -221,7 +226,7 @@ class LabelSession:
     def reopen_skipped(self) -> int:
         """Ask every skipped item once more, and return how many there are."""
         skips = self.state.skips()
-        self._record.undo_entries(skips)
+        self._writer.undo_entries(skips)
         self.queue.refill()
         return len({entry.ref for entry in skips})
 
@@ -231,8 +236,8 @@ class LabelSession:
             return None
         proba, model = self._predicted()
         fields = {"proba": proba, "model": model, "shown_ms": shown_ms}
-        answer = self._record.answer(current.ref, name, **fields, **self._drawn(self.queue[0]))
-        (entry,) = self._record.write(answer)
+        answer = self._writer.answer(current.ref, name, **fields, **self._drawn(self.queue[0]))
+        (entry,) = self._writer.write(answer)
         self.queue.advance()
         self._sync_log(keep_current=False)
         return entry
@@ -323,7 +328,7 @@ class LabelSession:
         self._sync_log(keep_current)
         self.queue.renew_leases()
         self._sync_log(keep_current and not idle)
-        return self._record.drain_others_entries()
+        return self._writer.drain_others_entries()
 
     def _sync_log(self, keep_current: bool) -> None:
         """Apply what others wrote, and take the items that they answered out of the queue.
@@ -332,7 +337,7 @@ class LabelSession:
         and has no answer in the log after that, is on no other screen.
         """
         while self.store.changed():
-            self._record.catch_up()
+            self._writer.catch_up()
             if keep_current:
                 self.queue.drop_answered()
             else:
