@@ -1,20 +1,15 @@
-"""The app: one session on the screen's thread, and what works for it in the background."""
+"""The labelling app: one session on the screen's thread, and its work in the background."""
 
 from __future__ import annotations
 
-import asyncio
-import signal
 from collections.abc import Callable, Iterable
-from functools import partial
-from typing import ClassVar
+from queue import SimpleQueue
 
 from textual.app import SystemCommand
-from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from annotator.errors import AnnotatorError, ProjectError, StoreError
+from annotator.errors import AnnotatorError, StoreError
 from annotator.features.store import FeatureStore
-from annotator.images import ImageFolder
 from annotator.items.listing import SkippedFiles
 from annotator.items.refs import make_printable
 from annotator.project.hooks import Hooks
@@ -24,18 +19,16 @@ from annotator.terminal.caps import TerminalCapabilities
 from annotator.terminal.pacing import Pacer
 from annotator.tui import messages
 from annotator.tui.finder import ItemFinder
+from annotator.tui.host import ScreenHost
 from annotator.tui.key_repeat import Pace, format_duration
 from annotator.tui.keymaps import Keymap
 from annotator.tui.label import text as label_text
-from annotator.tui.label.commands import OPENERS, palette_commands
-from annotator.tui.label.merge import NearDuplicateApp
+from annotator.tui.label.near_duplicates import LOOKUP_SECONDS, NearDuplicates
 from annotator.tui.label.screen import LabelScreen
 from annotator.tui.label.strategy_dialog import strategy_title
 from annotator.tui.pages.open import open_similar
 from annotator.tui.pages.screen import PageScreen
-from annotator.tui.picture.driver import driver_for
-from annotator.tui.picture.picture import PictureView
-from annotator.tui.themes import DEFAULT, THEMES
+from annotator.tui.project_app import ProjectApp
 from annotator.tui.workers import (
     FeatureOpener,
     FeatureProcess,
@@ -45,22 +38,22 @@ from annotator.tui.workers import (
     no_features_message,
 )
 
-LOOK_AGAIN = 5.0
-"""Seconds between looks at features that are still being computed."""
-TRY_AGAIN = 10.0
-"""Seconds until features that another session computes are looked at, and its end is noticed."""
-_SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
+GROWTH_SECONDS = 5.0
+"""Seconds between two looks at features that are still being computed."""
+RETRY_SECONDS = 10.0
+"""Seconds until another look at features that another session computes."""
 
 
-class LabelApp(NearDuplicateApp):
-    """Labels one project. The result is the error that ended it, if any."""
+class LabelApp(ProjectApp):
+    """The app that labels one project: a `ScreenHost` for the screens over the labelling screen.
 
-    CSS_PATH = "app.tcss"
+    `opening` opens another screen in place of the labelling screen, once the pool is known.
+    `hooks` run the user's commands, and put their failures into `hook_failures`.
+    """
+
     TITLE = "annotator"
     ENABLE_COMMAND_PALETTE = True
-    ALLOW_SELECT = False
     COMMAND_PALETTE_BINDING = "ctrl+p"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+z", "suspend_process", show=False)]
 
     def __init__(
         self,
@@ -69,64 +62,43 @@ class LabelApp(NearDuplicateApp):
         keymap: Keymap,
         pace: Pace,
         caps: TerminalCapabilities,
-        reader: ItemFinder,
+        finder: ItemFinder,
         *,
-        extract: bool = True,
+        compute_features: bool = True,
         hooks: Hooks,
+        hook_failures: SimpleQueue[str],
+        opening: Callable[[ScreenHost], None] | None = None,
     ) -> None:
-        super().__init__(driver_class=driver_for(caps))
-        self.project, self.session, self.keymap, self.pace = project, session, keymap, pace
-        self.caps = caps
-        self.opening: Callable[[LabelApp], None] | None = None
-        """Opens a screen of its own once the pool is known, in place of the labelling screen."""
-        self.hooks = hooks
-        self.signalled: int | None = None
-        """The signal that ended the app, if one did."""
-        settings = project.settings
-        load = partial(
-            ImageFolder(project.images, settings.max_pixels).crop, context=settings.context
-        )
-        picture = PictureView(
-            load, caps, depth=settings.ahead, guard=settings.seen_guard,
-            lossless=settings.pictures == "exact",
-        )  # fmt: skip
-        self.label_screen = LabelScreen(project, session, keymap, pace, picture)
-        self._reader, self._extract = reader, extract
+        super().__init__(project, caps)
+        self.session, self.pace, self.hooks = session, pace, hooks
+        self._finder, self._compute_features = finder, compute_features
+        self._hook_failures, self._opening = hook_failures, opening
         self._post = make_poster(self)
-        self._fitter = FitWorker(self._post, settings.seed)
+        self.near_duplicates = NearDuplicates(project, session, self._post)
+        self.label_screen = LabelScreen(self, keymap, pace, self.picture, self.near_duplicates)
+        self._fitter = FitWorker(self._post, project.settings.seed)
         self._child: FeatureProcess | None = None
         self._store: FeatureStore | None = None
         self._grows = self._opens = False
         self._progress = ""
-        for theme in THEMES:
-            self.register_theme(theme)
-        self.theme = self._theme(settings.theme or DEFAULT)
-
-    def _theme(self, name: str) -> str:
-        if name not in self.available_themes:
-            known = ", ".join(sorted(self.available_themes))
-            raise ProjectError(f"no theme {name!r}; choose one of {known}")
-        return name
 
     def on_mount(self) -> None:
-        if not self.is_headless:
-            for number in _SIGNALS:
-                asyncio.get_running_loop().add_signal_handler(number, self._end_by, number)
+        """Show the labelling screen, and begin to look for items and near-duplicates."""
         self.push_screen(self.label_screen)
-        self._reader.listen(lambda found: self._post(messages.ItemsListed(found)))
+        self._finder.listen(lambda found: self._post(messages.ItemsListed(found)))
         self.set_interval(1.0, self._look_around)
+        self.set_interval(LOOKUP_SECONDS, self._look_up_duplicates)
 
     def on_unmount(self) -> None:
+        """End the processes in the background."""
         if self._child is not None:
             self._child.stop()
-
-    def _end_by(self, number: int) -> None:
-        self.signalled = number
-        self.exit()
+        self.near_duplicates.stop()
 
     # --- the pool
 
     def on_items_listed(self, message: messages.ItemsListed) -> None:
+        """Add items to the pool, or end the listing."""
         found = message.found
         if isinstance(found, AnnotatorError):
             self.exit(found)
@@ -134,23 +106,25 @@ class LabelApp(NearDuplicateApp):
             self._all_listed(found)
         else:
             self.session.extend(found)
-            if self.opening is None:
+            if self._opening is None:
                 self.label_screen.sync()
 
-    def _all_listed(self, left_out: SkippedFiles) -> None:
+    def _all_listed(self, skipped: SkippedFiles) -> None:
         self.label_screen.listed = True
-        if self.opening is None:
+        if self._opening is None:
             self.label_screen.sync()
-        if left_out.names:
-            self._warn("list", " ".join(str(left_out).split("\n  ")[:2]))
+        if skipped.names:
+            self._warn("list", " ".join(str(skipped).split("\n  ")[:2]))
         self.show_activity()
         if len(self.session.queue.refs) and not self.session.blind:
-            self._open_features()  # an audit is blind, and its order is not a model's to choose
-        if self.opening is not None:
-            self.opening(self)
+            self._open_features()  # not in an audit: no model orders its items
+        if self._opening is not None:
+            self._opening(self)
 
     def _look_around(self) -> None:
-        """See what others wrote."""
+        """Read what others wrote, and report failures of the user's commands."""
+        while not self._hook_failures.empty():
+            self._warn("hook", self._hook_failures.get())
         try:
             entries = self.session.refresh()
         except StoreError as error:
@@ -167,16 +141,17 @@ class LabelApp(NearDuplicateApp):
     # --- features
 
     def _open_features(self) -> None:
-        """Look for features, or for more of them."""
+        """Open the features, or more of them."""
         if self._store is not None and self._grows:
             self._use(self._store)
         else:
             self._opens = True
             FeatureOpener(self._post, self.project.features_folder)
-        if self._child is not None and self._child.runs:
-            self.set_timer(LOOK_AGAIN if self._grows else 1.0, self._open_features)
+        if self._child is not None and self._child.is_running:
+            self.set_timer(GROWTH_SECONDS if self._grows else 1.0, self._open_features)
 
     def on_features_opened(self, message: messages.FeaturesOpened) -> None:
+        """Use new features, and compute those that are missing."""
         self._opens, store, before = False, message.store, self._store
         if self._child is None:
             self._progress = ""
@@ -194,6 +169,7 @@ class LabelApp(NearDuplicateApp):
         self.show_activity()
 
     def on_features_unusable(self, message: messages.FeaturesUnusable) -> None:
+        """Compute the features, or report why they cannot be used."""
         self._opens = False
         if (self.project.features_folder / "meta.json").exists():
             self._warn("features", f"asking at random: {message.error}")
@@ -202,11 +178,12 @@ class LabelApp(NearDuplicateApp):
         self.show_activity()
 
     def _compute(self) -> None:
-        if self._child is None and self._extract:
+        if self._child is None and self._compute_features:
             self._child = FeatureProcess(self.project, self._post)
             self._open_features()
 
     def on_features_progress(self, message: messages.FeaturesProgress) -> None:
+        """Show how far the features are."""
         report = message.report
         done, of = report.get("done", 0), report.get("of", 0)
         left = report.get("left_s")
@@ -216,30 +193,24 @@ class LabelApp(NearDuplicateApp):
         self.show_activity()
 
     def on_features_ended(self, message: messages.FeaturesEnded) -> None:
+        """Use the features that were computed, or report why they were not."""
         self._progress = ""
         if not message.code:
             self._open_features()
         elif computed_elsewhere(message.narration):
             self._child, self._grows = None, False
             self._progress = "features come from another session"
-            self.set_timer(TRY_AGAIN, self._open_features)
+            self.set_timer(RETRY_SECONDS, self._open_features)
         else:
             self._warn("features", no_features_message(message.narration, self.project))
         self.show_activity()
-
-    def hook_failed(self, words: str) -> None:
-        """A command of the user's failed; called in another thread."""
-        self._post(messages.HookFailed(words))
-
-    def on_hook_failed(self, message: messages.HookFailed) -> None:
-        self._warn("hook", message.words)
 
     def _warn(self, topic: str, text: str) -> None:
         lines = [make_printable(line) for line in text.splitlines()]
         self.label_screen.banner.warn(topic, "\n".join(lines))
 
     def show_activity(self) -> None:
-        """What goes on beside the labelling, in the header."""
+        """Show the work in the background and the current mode in the header."""
         words = [self._progress] if self._progress else []
         if self.session.blind:
             words.append("predictions hidden")
@@ -248,19 +219,21 @@ class LabelApp(NearDuplicateApp):
         else:
             words.append(strategy_title(self.session.strategy))
         self.label_screen.header.activity(" · ".join(words))
-        self.label_screen.header.badge(label_text.badge_text(self.session, self.company.together))
+        group = self.near_duplicates.answers_group
+        self.label_screen.header.badge(label_text.badge_text(self.session, group))
 
     # --- learning
 
     def learn(self) -> None:
-        """Start a fit if one would know more than the last; at most one at a time."""
+        """Start a fit if it would know more than the last one; at most one runs at a time."""
         if self._fitter.busy or not self.session.stale:
             return
         snapshot = self.session.snapshot()
         if snapshot is not None:
-            self._fitter.ask(snapshot)
+            self._fitter.start_fit(snapshot)
 
     def on_ranking_learned(self, message: messages.RankingLearned) -> None:
+        """Ask by the new ranking."""
         self._fitter.busy = False
         self._warn("fit", "")
         self.session.adopt(message.ranking)
@@ -269,33 +242,59 @@ class LabelApp(NearDuplicateApp):
         self.learn()
 
     def on_fit_failed(self, message: messages.FitFailed) -> None:
+        """Report that a fit failed."""
         self._fitter.busy = False
         error = message.error
         reason = str(error) if isinstance(error, AnnotatorError) else repr(error)
-        self._warn("fit", f"learning failed, labelling goes on: {reason}")
+        self._warn("fit", f"learning failed, labelling continues: {reason}")
 
     def on_label_screen_answered(self) -> None:
+        """Learn from the new answer."""
         self.learn()
 
     def on_page_screen_submitted(self, message: PageScreen.Submitted) -> None:
+        """Learn from the answers of a page."""
         self.pace.answers += message.change
         self.learn()
 
     def on_page_screen_similar(self, message: PageScreen.Similar) -> None:
+        """Open a page of the items most similar to one."""
         open_similar(self, message.ref, message.label)
 
     @property
     def upcoming_refs(self) -> str:
-        """What is on its way, that pages by a model wait for; "" for nothing."""
-        first = self._fitter.busy and self.session.ranking is None
-        return "Opening the features" if self._opens else "Learning for the first time" * first
+        """The work that pages ordered by a model wait for; "" for none."""
+        if self._opens:
+            return "Opening the features"
+        first_fit = self._fitter.busy and self.session.ranking is None
+        return "Learning for the first time" if first_fit else ""
 
-    # --- what the openers of other screens use
+    # --- near-duplicates and contradictions
+
+    def _look_up_duplicates(self) -> None:
+        if self.label_screen.listed:
+            self.near_duplicates.look_up()
+        self.label_screen.show_near_duplicates()
+        ready = self._store is not None and not self._grows and self.label_screen.listed
+        busy = self._child is not None and self._child.is_running
+        if ready and self._compute_features and not busy:
+            self.near_duplicates.prepare()
+
+    def on_near_duplicates_found(self, message: messages.NearDuplicatesFound) -> None:
+        """Show the near-duplicates that were found."""
+        self.near_duplicates.add(message.ref, message.refs)
+        self.label_screen.show_near_duplicates()
+
+    def on_labels_contradicted(self, message: messages.LabelsContradicted) -> None:
+        """Hint at a label that its nearest neighbours contradict."""
+        self.label_screen.show_contradictions(message.found)
+
+    # --- the rest of `ScreenHost`
 
     @property
     def pacer(self) -> Pacer:
         """The pacer of the line to the terminal, shared by all pictures."""
-        return self.label_screen.picture.line
+        return self.picture.line
 
     @property
     def hides_prediction(self) -> bool:
@@ -316,13 +315,12 @@ class LabelApp(NearDuplicateApp):
 
     # --- commands
 
-    def on_label_screen_command_requested(self, message: LabelScreen.CommandRequested) -> None:
-        OPENERS[message.command](self)
-
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """What the palette offers: every class, every command, the themes."""
-        yield from palette_commands(self) if screen is self.label_screen else ()
+        """Yield the entries of the palette: every class, every live command, the themes."""
+        if screen is self.label_screen:
+            yield from self.label_screen.palette_commands()
         yield SystemCommand("Theme", "Choose the colours", self.action_change_theme)
 
     def action_help_quit(self) -> None:
+        """Quit at once: every label is on disk."""
         self.exit()

@@ -1,17 +1,20 @@
-"""The labelling app as the openers of other screens see it."""
+"""The labelling app as other screens see it, and the crops of its project."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol, TypeVar
 
 from textual.screen import Screen
 
 from annotator.errors import AnnotatorError
+from annotator.images import ImageFolder
 from annotator.project.project import ProjectFolder
 from annotator.session.session import LabelSession
 from annotator.terminal.caps import TerminalCapabilities
 from annotator.terminal.pacing import Pacer
+from annotator.terminal.sheet import LoadCrop
 
 Result = TypeVar("Result")
 
@@ -51,6 +54,12 @@ class ScreenHost(Protocol):
     def learn(self) -> None:
         """Start a fit if it would know more than the last one."""
 
+    def show_activity(self) -> None:
+        """Show the work in the background and the current mode in the header."""
+
+    def action_command_palette(self) -> None:
+        """Open the command palette."""
+
     def push_screen(
         self, screen: Screen[Result], callback: Callable[[Result | None], None] | None = None
     ) -> object:
@@ -58,3 +67,9 @@ class ScreenHost(Protocol):
 
     def exit(self, result: AnnotatorError | None = None) -> None:
         """End the program; `result` is the error that ended it."""
+
+
+def crop_loader(project: ProjectFolder) -> LoadCrop:
+    """Return the function that decodes an item with the context and limits of a project."""
+    settings = project.settings
+    return partial(ImageFolder(project.images, settings.max_pixels).crop, context=settings.context)

@@ -1,8 +1,8 @@
-"""Which key does what on the labelling screen.
+"""The keymaps: the keys of the commands and of the classes.
 
-A keymap names the keys of each command, and the keys of the first classes. Classes may have a
-key of their own in annotator.toml; the n-th class always has the digit n, up to 9, unless that
-is some other class's own key.
+A keymap names the keys of each command, and the keys of the first classes. A class may have a
+key of its own in annotator.toml. The n-th class has the digit n, up to 9, unless another class
+has that digit as its own key.
 """
 
 from __future__ import annotations
@@ -10,69 +10,40 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import NamedTuple
 
 from annotator.errors import ProjectError, bullet_list
 from annotator.items.refs import make_printable
 from annotator.project.settings import ClassInfo
 
+Action = tuple[str, str]
+"""(`LABEL`, class name) or (command name, "")."""
+LABEL = "label"
 
-class Command(NamedTuple):
-    """Something that a key does, apart from labelling."""
-
-    name: str
-    """The screen's action of this name."""
-    title: str
-    """For the footer: one or two words."""
-    help: str
-    """For the help screen: a sentence."""
-
-
-COMMANDS: tuple[Command, ...] = (
-    Command("confirm", "confirm", "Take the classes that are chosen, or none."),
-    Command("skip", "skip", "Leave the item unlabelled; it is not asked again."),
-    Command("undo", "undo", "Take back your last answer; again and again, also yesterday's."),
-    Command("flag", "flag", "Mark the item for a second look, or take the mark off."),
-    Command("note", "note", "Write a note on the item."),
-    Command("hide", "hide", "Hide or show what the model expects."),
-    Command("zoom", "zoom", "Show the true pixels; once more for the whole."),
-    Command("pages", "pages", "Label pages of many at once: accept, find, look-alikes."),
-    Command("rapid", "rapid", "A stream of pictures: one key marks those of a class."),
-    Command("similar", "similar", "A page of what looks most like this one."),
-    Command("search", "search", "Find items by name, class, state, likeness or words."),
-    Command("group", "whole group", "Let an answer hold for all near-duplicates; again: no more."),
-    Command("strategy", "strategy", "Choose how items are picked, or hunt for one class."),
-    Command("curves", "curves", "Show the curves at full size: error, difficulty, classes."),
-    Command("classes", "find class", "Find a class by a few letters, and label with it."),
-    Command("meaning", "meaning", "What each class means, with its reference pictures."),
-    Command("again", "ask skipped", "When all is answered: ask the skipped items once more."),
-    Command("help", "help", "All keys, and what the numbers mean."),
-    Command("palette", "palette", "Find any command or class by its name."),
-    Command("quit", "quit", "End; every label is on disk already."),
-)
-
-_EVERYWHERE = {
-    "palette": ("ctrl+p",),
-    "quit": ("q", "ctrl+c"),
-    "again": ("r",),
-    "undo": ("backspace", "ctrl+h"),
-    "zoom": ("z",),
-    "strategy": ("t",),
-    "pages": ("g",),
-    "similar": ("b",),
-    "rapid": ("R",),
-    "search": ("/",),
-    "group": ("w",),
-    "classes": (":",),
-    "meaning": ("i",),
+_EVERYWHERE: dict[str, tuple[str, ...]] = {
     "confirm": ("enter",),
-    "curves": ("c",),
-    "hide": ("p",),
+    "skip": ("s", "space"),
+    "undo": ("backspace", "ctrl+h"),
     "flag": ("f",),
     "note": ("n",),
+    "hide": ("p",),
+    "zoom": ("z",),
+    "pages": ("g",),
+    # The two commands of the letter R are never live at the same time.
+    "rapid": ("r",),
+    "similar": ("b",),
+    "search": ("/",),
+    "group": ("w",),
+    "strategy": ("t",),
+    "curves": ("c",),
+    "classes": (":",),
+    "meaning": ("i",),
+    "again": ("r",),
     "help": ("h", "?"),
-    "skip": ("s", "space"),
+    "palette": ("ctrl+p",),
+    "quit": ("q", "ctrl+c"),
 }
+COMMAND_NAMES = tuple(_EVERYWHERE)
+"""The commands of the labelling screen, whose table is in `tui/label/screen.py`."""
 
 KEYMAPS: dict[str, dict[str, tuple[str, ...]]] = {
     "default": _EVERYWHERE | {"class 1": ("a", "left"), "class 2": ("d", "right")},
@@ -97,7 +68,7 @@ KEYMAPS: dict[str, dict[str, tuple[str, ...]]] = {
         "help": ("?",),
     },
 }
-"""Preset -> command, or "class n", -> its keys, the one to show first."""
+"""Preset -> command or "class n" -> its keys, the key to show first."""
 
 _SHOWN = {
     "left": "←", "right": "→", "backspace": "⌫", "space": "space", "ctrl+p": "^P", "ctrl+c": "^C",
@@ -107,33 +78,31 @@ _SHOWN = {
 
 @dataclass(frozen=True, slots=True)
 class Keymap:
-    """What each key does, for one project."""
+    """The keys of a project: what each of them does."""
 
-    actions: Mapping[str, tuple[str, str]]
-    """Key -> ("label", class name) or (command, "")."""
+    actions: Mapping[str, tuple[Action, ...]]
+    """Key -> its actions. At most one of them is live at a time."""
     classes: Mapping[str, str]
-    """Class name -> the key to show for it; "" where it has none."""
+    """Class name -> the key to show for it; "" for a class without a key."""
 
-    def action(self, key: str, character: str | None) -> tuple[str, str] | None:
-        """What a key press does; capitals do as small letters do, where nothing else is said."""
+    def actions_of(self, key: str, character: str | None) -> tuple[Action, ...]:
+        """Return the actions of a key press; a capital without its own does as the small letter."""
         for name in (character, key, (character or "").lower()):
             if name and name in self.actions:
                 return self.actions[name]
-        return None
+        return ()
 
     def keys(self, command: str) -> list[str]:
-        """The keys of a command, as they are shown."""
-        return [key_label(key) for key, (name, _) in self.actions.items() if name == command]
+        """Return the keys of a command as the screen writes them."""
+        return [key_label(key) for key, found in self.actions.items() if (command, "") in found]
 
     def class_keys(self, label: str) -> list[str]:
-        """All keys of a class, as they are shown."""
-        return [
-            key_label(key) for key, action in self.actions.items() if action == ("label", label)
-        ]
+        """Return all keys of a class as the screen writes them."""
+        return [key_label(key) for key, found in self.actions.items() if (LABEL, label) in found]
 
 
 def key_label(key: str) -> str:
-    """A key as the screen writes it."""
+    """Return a key as the screen writes it."""
     return _SHOWN.get(key, key.upper() if len(key) == 1 else key)
 
 
@@ -142,24 +111,26 @@ def make_keymap(
     classes: Sequence[ClassInfo],
     own: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> Keymap:
-    """The keys for a project's classes; `own` keys of a command take the place of the preset's.
+    """Return the keys for a project's classes; `own` keys of a command replace the preset's.
 
-    Raises `ProjectError` for an unknown preset or command, a key that is no single character,
-    and keys that mean two things; all at once.
+    Raises `ProjectError`, with all faults at once, for an unknown preset or command, a key that
+    is not a single character, and a key with two meanings.
     """
     if preset not in KEYMAPS:
-        raise ProjectError(f"no keymap {preset!r}; choose one of {', '.join(KEYMAPS)}")
+        raise ProjectError(
+            f"There is no keymap {make_printable(preset)!r}. Choose one of {', '.join(KEYMAPS)}."
+        )
     _check_own(own)
     claimed = {key for name in own for key in own[name]}
-    # A key that the project gives to one command is no longer the preset's for another.
+    # A key that the project gives to one command no longer belongs to the preset's.
     keys = {
         name: tuple(key for key in given if key not in claimed)
         for name, given in KEYMAPS[preset].items()
     } | {name: tuple(given) for name, given in own.items()}
-    actions: dict[str, tuple[str, str]] = {}
-    for command in COMMANDS:
-        for key in keys.get(command.name, ()):
-            actions[key] = (command.name, "")
+    actions: dict[str, tuple[Action, ...]] = {}
+    for name in COMMAND_NAMES:
+        for key in keys.get(name, ()):
+            actions[key] = (*actions.get(key, ()), (name, ""))
     _check(preset, actions, classes)
     names = [info.name for info in classes]
     named = {info.key: info.name for info in classes if info.key}
@@ -169,20 +140,20 @@ def make_keymap(
         for place, name in enumerate(names[:2], 1)
         for key in keys.get(f"class {place}", ())
     }
-    # The order decides which key is shown for a class, and the first to claim a key has it.
-    first = (named, paired, numbered) if len(names) <= 2 else (named, numbered, paired)
-    for group in first:
+    # The first group that claims a key has it, and the first key of a class is shown.
+    groups = (named, paired, numbered) if len(names) <= 2 else (named, numbered, paired)
+    for group in groups:
         for key, name in group.items():
-            actions.setdefault(key, ("label", name))
+            actions.setdefault(key, ((LABEL, name),))
     found = Keymap(actions, {})
     return Keymap(actions, {name: next(iter(found.class_keys(name)), "") for name in names})
 
 
 def _check_own(own: Mapping[str, Sequence[str]]) -> None:
-    """Refuse keys of commands that do not exist, and one key for two commands."""
-    names = [command.name for command in COMMANDS] + ["class 1", "class 2"]
+    """Refuse keys of unknown commands, and one key for two commands."""
+    names = [*COMMAND_NAMES, "class 1", "class 2"]
     problems = [
-        f"{make_printable(name)} is no command; there are {', '.join(names)}"
+        f"{make_printable(name)} is not a command; the commands are {', '.join(names)}"
         for name in own
         if name not in names
     ]
@@ -199,8 +170,9 @@ def _check_own(own: Mapping[str, Sequence[str]]) -> None:
 
 
 def _check(
-    preset: str, commands: Mapping[str, tuple[str, str]], classes: Sequence[ClassInfo]
+    preset: str, commands: Mapping[str, tuple[Action, ...]], classes: Sequence[ClassInfo]
 ) -> None:
+    """Refuse class keys that are not one character, or that mean something else already."""
     problems = []
     taken: dict[str, str] = {}
     for info in (info for info in classes if info.key):
@@ -209,13 +181,13 @@ def _check(
         if len(key) != 1 or not key.isprintable() or key.isspace():
             problems.append(f"class {name}: key = {key!r} should be one letter, digit or sign")
         elif key in commands or small in commands:
-            title = commands.get(key, commands.get(small, ("", "")))[0]
+            title = commands.get(key, commands.get(small, ()))[0][0]
             problems.append(f"class {name}: {key!r} is {title} in the keymap {preset}")
         elif key in taken:
             problems.append(f"class {name}: {key!r} is the key of class {taken[key]}")
         taken[key] = name
     if problems:
         raise ProjectError(
-            bullet_list(problems, "the keys of the classes in annotator.toml are in conflict:")
-            + "\nchoose other keys, or another --keymap"
+            bullet_list(problems, "The keys of the classes in annotator.toml are in conflict:")
+            + "\nChoose other keys, or another --keymap."
         )

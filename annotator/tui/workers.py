@@ -42,7 +42,7 @@ class FitWorker:
         self.busy = False
         _thread("learn", self._run)
 
-    def ask(self, snapshot: Snapshot) -> None:
+    def start_fit(self, snapshot: Snapshot) -> None:
         """Learn from `snapshot`; call it only while not `busy`."""
         self.busy = True
         self._asked.put(snapshot)
@@ -97,7 +97,7 @@ class FeatureProcess:
         _thread("features", self._run)
 
     @property
-    def runs(self) -> bool:
+    def is_running(self) -> bool:
         return self._child.poll() is None
 
     def stop(self) -> None:

@@ -185,7 +185,7 @@ async def test_one_class_and_one_item(make: Any, opened: Any, log: Any) -> None:
 async def test_no_item_at_all(make: Any, opened: Any) -> None:
     async with opened(make(0)) as desk:
         await desk.sees("There is nothing to label")
-        await desk.sees("No image is in")
+        await desk.sees("There is no image in")
         await desk.press("a", "s", "backspace", "t")
         await desk.press("h")
         await desk.sees("Keys")

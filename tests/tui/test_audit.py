@@ -92,7 +92,7 @@ async def test_an_audit_shows_no_prediction_and_no_curve_and_says_what_comes_nex
                 assert not re.search(r"\d %.*\n", "\n".join(text.splitlines()[1:7]))
                 assert "difficulty" not in text and "estimated" not in text
             await _until(pilot, app, "The audit is done")
-            await _until(pilot, app, "the verdict comes next")
+            await _until(pilot, app, "shows the result")
     verdict = audit.verdict(replay(SqliteStore(project.labels_file).entries()))
     assert verdict.certified and verdict.audited == len(asked)
 

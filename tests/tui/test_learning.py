@@ -115,7 +115,7 @@ async def test_a_failing_fit_is_said_and_labelling_goes_on(
 ) -> None:
     project = learnable(strategy="oracle")
     async with opened(project) as desk:
-        await desk.sees("learning failed, labelling goes on")
+        await desk.sees("learning failed, labelling continues")
         await desk.press("a", "d", "a")
         assert len(log(project)) == 3
         await desk.press("escape")
@@ -157,7 +157,7 @@ async def test_features_are_computed_beside_the_screen(
 async def test_features_that_another_session_computes_are_waited_for(
     make: Any, opened: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("annotator.tui.app.TRY_AGAIN", 0.1)
+    monkeypatch.setattr("annotator.tui.app.RETRY_SECONDS", 0.1)
     project = make(40, model="classic")
     project.features_folder.mkdir()
     lock = (project.features_folder / "partial.lock").open("w")

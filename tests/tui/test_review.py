@@ -130,14 +130,14 @@ async def test_one_key_changes_a_label_and_one_confirms_it(
         await desk.until(lambda: desk.shown != first)
         second = desk.shown
         await desk.press("enter")
-        await desk.sees("Nothing is left of: errors")
+        await desk.sees("Nothing is left in the queue errors")
     changed, confirmed = written(doubtful)
     assert (changed.ref, changed.label, changed.picked_by) == (first, truth(first), "review")
     assert confirmed.ref == second
     assert confirmed.label != truth(second)
     assert confirmed.shown_ms is not None
     async with reviewing(doubtful, "errors") as desk:
-        await desk.sees("Nothing is left of: errors")
+        await desk.sees("Nothing is left in the queue errors")
 
 
 async def test_undo_brings_the_case_back(doubtful: ProjectFolder) -> None:
@@ -148,7 +148,7 @@ async def test_undo_brings_the_case_back(doubtful: ProjectFolder) -> None:
         await desk.press("backspace")
         await desk.until(lambda: desk.shown == first)
         await desk.press("backspace")
-        await desk.sees("nothing of this sitting")
+        await desk.sees("nothing of this session")
     assert [entry.action for entry in written(doubtful)] == [Action.LABEL, Action.UNDO]
 
 

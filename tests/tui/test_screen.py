@@ -171,7 +171,7 @@ async def test_help_names_every_key_and_any_of_several_closes_it(make: Any, open
         await desk.press("question_mark")
         await desk.sees("Label as blue")
         await desk.sees("Take back your last answer")
-        await desk.sees("difficulty of what you are shown")
+        await desk.sees("On this screen")
         assert "esc close" in desk.text.splitlines()[-1]
         await desk.press("escape")
         await desk.until(lambda: "Label as blue" not in desk.text)
@@ -221,7 +221,7 @@ async def test_keys_in_conflict_are_all_named(make: Any, opened: Any) -> None:
 async def test_unknown_names_are_refused_with_those_that_exist(
     make: Any, opened: Any, setting: dict[str, str]
 ) -> None:
-    with pytest.raises(ProjectError, match="choose one of .*(high-contrast|vim)"):
+    with pytest.raises(ProjectError, match="Choose one of .*(high-contrast|vim)"):
         async with opened(make(**setting)):
             pass
 

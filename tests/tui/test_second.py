@@ -67,7 +67,7 @@ async def test_a_hook_hears_labels_and_its_failure_is_on_screen(make: Any, tmp_p
                 await pilot.pause()
             await pilot.press("a")
             async with asyncio.timeout(PATIENCE):
-                while "ended with 3" not in app.label_screen.banner.text:
+                while "ended with status 3" not in app.label_screen.banner.text:
                     await pilot.pause(0.02)
             assert "on_label" in app.label_screen.banner.text
             assert app.session.progress.labelled == 1

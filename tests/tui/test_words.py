@@ -14,7 +14,7 @@ from textual.app import App, ComposeResult
 from annotator.errors import ProjectError
 from annotator.project.settings import ClassInfo
 from annotator.tui.key_repeat import KeyRepeatFilter, Pace, format_duration
-from annotator.tui.keymaps import COMMANDS, KEYMAPS, make_keymap
+from annotator.tui.keymaps import COMMAND_NAMES, KEYMAPS, make_keymap
 from annotator.tui.picture.strips import TightCompositor
 from annotator.tui.styled_text import (
     Line,
@@ -105,24 +105,24 @@ def test_pace_leaves_pauses_out() -> None:
 @pytest.mark.parametrize("preset", KEYMAPS)
 def test_every_preset_reaches_every_command_and_class(preset: str) -> None:
     keymap = make_keymap(preset, [ClassInfo(str(number)) for number in range(9)])
-    assert all(keymap.keys(command.name) for command in COMMANDS)
+    assert all(keymap.keys(name) for name in COMMAND_NAMES)
     assert all(keymap.classes[str(number)] for number in range(9))
 
 
 def test_a_projects_own_keys_take_the_place_of_the_presets() -> None:
     classes = [ClassInfo("ok"), ClassInfo("bad")]
     keymap = make_keymap("default", classes, {"skip": ("x",), "undo": ("u", "s")})
-    assert keymap.action("x", "x") == ("skip", "")
-    assert keymap.action("space", " ") is None
-    assert keymap.action("s", "s") == ("undo", "")
-    assert keymap.action("backspace", None) is None
-    assert keymap.action("a", "a") == ("label", "ok")
+    assert keymap.actions_of("x", "x") == (("skip", ""),)
+    assert keymap.actions_of("space", " ") == ()
+    assert keymap.actions_of("s", "s") == (("undo", ""),)
+    assert keymap.actions_of("backspace", None) == ()
+    assert keymap.actions_of("a", "a") == (("label", "ok"),)
 
 
 @pytest.mark.parametrize(
     ("own", "words"),
     [
-        ({"jump": ("x",)}, "jump is no command"),
+        ({"jump": ("x",)}, "jump is not a command"),
         ({"skip": ("x",), "flag": ("x",)}, "'x' is both skip and flag"),
     ],
 )

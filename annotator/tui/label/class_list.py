@@ -1,8 +1,8 @@
-"""The classes: key, name, how many labels, and what the model expects of the picture."""
+"""The list of the classes: key, name, number of labels, and probability for the item."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from textual import events
 from textual.geometry import Size
 from textual.message import Message
 
+from annotator.tui.keymaps import LABEL, Action
 from annotator.tui.styled_text import (
     Line,
     clip_end,
@@ -23,35 +24,63 @@ from annotator.tui.widgets.lines import Lines
 
 @dataclass(frozen=True, slots=True)
 class ClassRow:
-    """One class as it stands."""
+    """The state of one class."""
 
     name: str
     key: str
-    """Its key as shown; "" where it has none."""
+    """The key as shown; "" for a class without a key."""
     count: int
     share: float | None = None
-    """Probability by the model; None where there is none, or it is hidden."""
+    """The probability by the model; None if there is no model, or if it is hidden."""
     likeliest: bool = False
     chosen: bool | None = None
-    """Whether it is chosen for the item; None where a key labels at once."""
+    """True if the class is chosen for the item; None in projects with one class an item."""
 
 
 LEAST = 12
-"""Lines of classes that cannot all be shown, however little room that leaves for the numbers."""
+"""Lines that a list too long for the screen keeps, at the expense of the numbers below."""
+
+
+class ChosenClasses:
+    """The classes chosen so far for one item, in a project whose items may have several.
+
+    A choice for another item replaces them.
+    """
+
+    def __init__(self) -> None:
+        self._ref: str | None = None
+        self._names: frozenset[str] = frozenset()
+
+    def has_choice(self, ref: str) -> bool:
+        """Return whether something was chosen for an item."""
+        return ref == self._ref
+
+    def names(self, ref: str, before: Collection[str] = ()) -> frozenset[str]:
+        """Return the chosen classes of an item; `before` if nothing was chosen for it."""
+        return self._names if ref == self._ref else frozenset(before)
+
+    def toggle(self, ref: str, name: str, before: Collection[str] = ()) -> None:
+        """Choose a class for an item, or take the choice back."""
+        self._ref, self._names = ref, self.names(ref, before) ^ {name}
+
+    def clear(self) -> None:
+        """Forget the choice."""
+        self._ref, self._names = None, frozenset()
 
 
 class ClassList(Lines):
-    """The rows of the classes; a click on one labels with it, the wheel shows the others."""
+    """The rows of the classes. A click labels with a class, the wheel shows further classes."""
 
     @dataclass
     class Chosen(Message):
-        """A class was clicked."""
+        """A click on a class."""
 
         name: str
 
         @property
-        def action(self) -> tuple[str, str]:
-            return "label", self.name
+        def action(self) -> Action:
+            """The action of the class's key."""
+            return LABEL, self.name
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -60,23 +89,26 @@ class ClassList(Lines):
         self._room = self._most = 0
 
     def show(self, rows: Sequence[ClassRow]) -> None:
+        """Show these classes."""
         changed = len(rows) != len(self._rows)
         self._rows = rows
         if changed:
             self.refresh(layout=True)
         self.update()
 
-    def give(self, roomy: int, most: int) -> None:
-        """Say how many lines are too many for two lines a class, and how many there are at all."""
+    def allot_rows(self, roomy: int, most: int) -> None:
+        """Set the lines of the list: at most `most`, and `roomy` if each class takes several."""
         self._room, self._most = roomy, max(1, most)
         self.styles.max_height = self._most
         self.refresh(layout=True)
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """Return the lines that the classes need, within the limits."""
         needed = self._each * len(self._rows)
         return needed if needed <= self._most else min(self._most, max(LEAST, self._room))
 
     def draw(self, width: int, height: int) -> list[Line]:
+        """Return the rows from the first one in view."""
         room = self._shown(height)
         self._first = max(0, min(self._first, len(self._rows) - room))
         shown = self._rows[self._first : self._first + room]
@@ -87,7 +119,7 @@ class ClassList(Lines):
         return [*lines, [(f"     … {hidden:,} more", "dim")]] if hidden > 0 else lines
 
     def _shown(self, height: int) -> int:
-        """How many classes have a place; where some have none, a line says how many."""
+        """Return the number of classes in view; one line less if it must count the others."""
         fit = height // self._each
         return fit if fit >= len(self._rows) else max(1, fit - 1)
 
@@ -96,22 +128,25 @@ class ClassList(Lines):
         return 3 if 3 * len(self._rows) <= self._room else 1
 
     def on_click(self, event: events.Click) -> None:
+        """Choose the class under the pointer."""
         line = event.y // self._each
         place = self._first + line
         if line < self._shown(self.size.height) and place < len(self._rows):
             self.post_message(self.Chosen(self._rows[place].name))
 
     def on_mouse_scroll_down(self) -> None:
+        """Show the next class."""
         self._first += 1
         self.update()
 
     def on_mouse_scroll_up(self) -> None:
+        """Show the class before."""
         self._first -= 1
         self.update()
 
 
 def two_lines(row: ClassRow, cells: int) -> tuple[Line, Line]:
-    """Key, name and count; under them the probability as a bar."""
+    """Return the key, the name and the count; under them the probability as a bar."""
     count = f"{row.count:,} "
     name = clip_end(row.name, cells - 6 - len(count))
     head = justify_line([*_key(row), (name, _weight(row))], [(count, "dim")], cells)
@@ -123,7 +158,7 @@ def two_lines(row: ClassRow, cells: int) -> tuple[Line, Line]:
 
 
 def one_line(row: ClassRow, cells: int) -> Line:
-    """The same where there are many: the number stands for the bar."""
+    """Return a class on one line: a number replaces the bar."""
     right: Line = [(f"{row.count:,} ", "dim")]
     if row.share is not None:
         right.append((f"{format_chance(row.share):>5} ", "best" if row.likeliest else "dim"))
@@ -132,15 +167,15 @@ def one_line(row: ClassRow, cells: int) -> Line:
 
 
 def _weight(row: ClassRow) -> str:
-    """How a name is written: what is chosen stands out, or else what is likeliest."""
+    """Return the role of a name: chosen classes stand out, else the most probable one."""
     outstanding = row.likeliest if row.chosen is None else row.chosen
     return "strong" if outstanding else "text"
 
 
 def _key(row: ClassRow) -> Line:
-    """Its key, and a mark beside the likeliest class: it is not told by colour alone."""
+    """Return the key, and a mark beside the most probable class: colour alone does not tell it."""
     if row.chosen is not None:
-        # No block: next to the key it would look like a part of it.
+        # Not a block: next to the key it would look like a part of the key.
         box: Line = [("✓" if row.chosen else "·", "strong" if row.chosen else "dim")]
         return [(" ", "text"), (f" {row.key or ' '} ", "key" if row.key else "text"), *box]
     mark: Line = [("▸" if row.likeliest else " ", "best" if row.likeliest else "text")]

@@ -1,34 +1,48 @@
-"""What the screens that ask about one picture have in common."""
+"""The base of the screens that ask about one picture, and the dialog for a note on it."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from typing import ClassVar
 
 from textual import on
-from textual.screen import Screen
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen, Screen
 from textual.timer import Timer
+from textual.widgets import Input, Label
 
-from annotator.items.refs import Item
+from annotator.items.refs import Item, make_printable
 from annotator.project.project import ProjectFolder
+from annotator.session.session import LabelSession
+from annotator.tui.commands import CLOSE
 from annotator.tui.key_repeat import KeyRepeatFilter
+from annotator.tui.keymaps import Keymap
 from annotator.tui.picture.area import PictureArea
 from annotator.tui.picture.picture import PictureView
 from annotator.tui.picture.strips import TightCompositor
-from annotator.tui.widgets.bars import CaptionBar, Header, KeyBar
+from annotator.tui.widgets.bars import CaptionBar, Header, KeyBar, KeyHint
 from annotator.tui.widgets.notice import Banner
 
 MESSAGE_SECONDS = 4.0
 
 
 class QuestionScreen(Screen[None]):
-    """One picture between a header and what can be done; knows since when it is looked at."""
+    """One picture between a header and a footer, with the time since it is in view.
 
-    def __init__(self, project: ProjectFolder, picture: PictureView) -> None:
+    A subclass has the table of its commands, and says which item is asked and which keys are live.
+    """
+
+    def __init__(
+        self, project: ProjectFolder, session: LabelSession, keymap: Keymap, picture: PictureView
+    ) -> None:
         super().__init__()
-        self.project, self.picture = project, picture
+        self.project, self.session, self.keymap, self.picture = project, session, keymap, picture
         self._compositor = TightCompositor()
         self._covered = False
-        """Whether a dialog has the keys."""
+        """True while a dialog has the keys."""
         self._shown: tuple[Item | None, float] = (None, 0.0)
         self._broken: Item | None = None
         self._quiet: Timer | None = None
@@ -40,18 +54,44 @@ class QuestionScreen(Screen[None]):
         self.caption = CaptionBar(id="caption")
         self.keys = KeyBar(id="keys")
 
+    def sync(self) -> None:
+        """Show what is asked now."""
+        raise NotImplementedError
+
+    def asked_ref(self) -> str | None:
+        """Return the ref of the item that a flag or a note is about; None without an item."""
+        raise NotImplementedError
+
+    def live_hints(self) -> list[KeyHint]:
+        """Return the live keys for the footer, the most needed first."""
+        raise NotImplementedError
+
     def say(self, text: str, role: str = "text", seconds: float = MESSAGE_SECONDS) -> None:
-        """A message at the top that goes by itself."""
+        """Show a message at the top for some seconds."""
         if self._quiet is not None:
             self._quiet.stop()
         self.header.say(text, role)
         self._quiet = self.set_timer(seconds, lambda: self.header.say("")) if text else None
 
+    def show_keys(self) -> None:
+        """Show the live keys in the footer; under a dialog only the key that closes it."""
+        self.keys.show([CLOSE] if self._covered else self.live_hints())
+
+    def on_screen_suspend(self) -> None:
+        """Show the keys of the dialog above."""
+        self._covered = True
+        self.show_keys()
+
+    def on_screen_resume(self) -> None:
+        """Show the keys of this screen again."""
+        self._covered = False
+        self.show_keys()
+
     @property
     def shown_ms(self) -> int | None:
-        """How long the picture has been looked at."""
-        item, at = self._shown
-        return round(1000 * (time.monotonic() - at)) if item == self.picture.item else None
+        """The milliseconds since the picture is in view; None before that."""
+        item, since = self._shown
+        return round(1000 * (time.monotonic() - since)) if item == self.picture.item else None
 
     @on(PictureView.Shown)
     @on(PictureView.Seen)
@@ -61,3 +101,61 @@ class QuestionScreen(Screen[None]):
     @on(PictureView.Broken)
     def _picture_broken(self, message: PictureView.Broken) -> None:
         self._broken = message.item
+
+    # --- commands of all these screens
+
+    def toggle_flag(self) -> None:
+        """Flag the item, or take its flag off."""
+        ref = self.asked_ref()
+        if ref is None:
+            return
+        if self.banner.run_saving(lambda: self.session.flag(ref)) is not None:
+            self.sync()
+
+    def write_note(self) -> None:
+        """Ask for a note on the item, and save it."""
+        ref = self.asked_ref()
+        if ref is None:
+            return
+
+        def save(text: str | None) -> None:
+            if text:
+                self.banner.run_saving(lambda: self.session.note(ref, text))
+                self.sync()
+
+        notes = [make_printable(note) for note in self.session.notes(ref)]
+        self.app.push_screen(NoteScreen(notes), save)
+
+    def toggle_zoom(self) -> None:
+        """Show the source's own pixels, or the whole picture again."""
+        self.say("true pixels" if self.picture.zoom() else "the whole picture", "dim", 2)
+
+
+class NoteScreen(ModalScreen[str | None]):
+    """A dialog that returns the text of a note, or None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,ctrl+c", "leave", "cancel", priority=True)
+    ]
+
+    def __init__(self, earlier: Sequence[str]) -> None:
+        """Show the last notes `earlier` above the input."""
+        super().__init__()
+        self._earlier = earlier
+
+    def compose(self) -> ComposeResult:
+        """Lay out the earlier notes and the input."""
+        with Vertical(classes="dialog"):
+            yield Label("Note", classes="heading")
+            for note in self._earlier[-3:]:
+                yield Label(note, classes="dim", markup=False)
+            yield Input(placeholder="a note on this item", max_length=1000)
+            yield Label("enter saves it · esc cancels", classes="dim")
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Return the text; None for an empty one."""
+        self.dismiss(event.value.strip() or None)
+
+    def action_leave(self) -> None:
+        """Close the dialog without a note."""
+        self.dismiss(None)

@@ -1,63 +1,73 @@
-"""The labelling screen: one picture, the classes, and what is known so far."""
+"""The labelling screen: one picture, the classes, the progress, and the table of its commands."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from textual import events, on
-from textual.app import ComposeResult
+from textual.app import ComposeResult, SystemCommand
 from textual.containers import Horizontal
 from textual.message import Message
 
-from annotator.items.refs import Item, make_printable
+from annotator.items.refs import make_printable
+from annotator.learn.label_conflicts import Contradiction
 from annotator.log.entries import Entry
-from annotator.project.project import ProjectFolder
-from annotator.session.session import LabelSession
+from annotator.project.label_sets import join_label
+from annotator.session.learner import StrategyChoice
+from annotator.tui.commands import Command, class_hints, command_hints, command_table
+from annotator.tui.curves.screen import CurvesScreen
+from annotator.tui.help import HelpScreen
+from annotator.tui.host import ScreenHost
 from annotator.tui.key_repeat import Pace
-from annotator.tui.keymaps import Keymap
+from annotator.tui.keymaps import LABEL, Keymap
 from annotator.tui.label import text as label_text
+from annotator.tui.label.class_info import ClassInfoScreen
 from annotator.tui.label.class_list import ClassList
-from annotator.tui.label.help import HelpScreen
-from annotator.tui.label.note_dialog import NoteScreen
+from annotator.tui.label.find_class import FindClassScreen
+from annotator.tui.label.glossary import terms_on_screen
+from annotator.tui.label.near_duplicates import NearDuplicates
 from annotator.tui.label.question_screen import QuestionScreen
 from annotator.tui.label.sidebar import Sidebar
+from annotator.tui.label.strategy_dialog import StrategyScreen, strategy_title
 from annotator.tui.label.text import LabelPhase
+from annotator.tui.pages.open import choose_pages, open_similar
+from annotator.tui.pages.search_dialog import open_search
 from annotator.tui.picture.picture import PictureView
-from annotator.tui.widgets.bars import KeyBar
+from annotator.tui.rapid.open import open_rapid
+from annotator.tui.widgets.bars import KeyBar, KeyHint
+from annotator.tui.widgets.lines import Lines
 from annotator.tui.widgets.notice import Notice
 
 
 class LabelScreen(QuestionScreen):
-    """Turns keys into answers, and answers into the next picture."""
+    """The screen that turns keys into answers, and answers into the next picture."""
 
     @dataclass
     class Answered(Message):
-        """Something was written to the log that a model can learn from."""
-
-    @dataclass
-    class CommandRequested(Message):
-        """A command that is the app's to carry out."""
-
-        command: str
+        """A new entry in the log from which a model can learn."""
 
     def __init__(
         self,
-        project: ProjectFolder,
-        session: LabelSession,
+        host: ScreenHost,
         keymap: Keymap,
         pace: Pace,
         picture: PictureView,
+        near_duplicates: NearDuplicates,
     ) -> None:
-        super().__init__(project, picture)
-        self.session, self.keymap, self.pace = session, keymap, pace
+        """Prepare the screen for the session of `host`, which opens other screens over it."""
+        super().__init__(host.project, host.session, keymap, picture)
+        self.host, self.pace, self.near_duplicates = host, pace, near_duplicates
         self.listed = False
-        """Whether all of the pool is known."""
-        self._state: LabelPhase | None = None
-        self.give: Callable[[str, str, int | None], Entry | None] = session.label
-        self.sidebar = Sidebar(session, keymap, pace, project.settings.target_error, id="sidebar")
+        """True once the whole pool is known."""
+        self.phase: LabelPhase | None = None
+        """The phase that is on screen; None before the first."""
+        target = self.project.settings.target_error
+        self.sidebar = Sidebar(self.session, keymap, pace, target, id="sidebar")
 
     def compose(self) -> ComposeResult:
+        """Lay out the picture beside the sidebar, between header and footer."""
         yield Notice(id="small")
         yield self.header
         with Horizontal(id="middle"):
@@ -68,6 +78,7 @@ class LabelScreen(QuestionScreen):
         yield self.keys
 
     def on_mount(self) -> None:
+        """Show the first item, and renew once a second what need not follow every key."""
         self.set_interval(1.0, self._each_second)
         self.sync()
         self._each_second()
@@ -75,8 +86,8 @@ class LabelScreen(QuestionScreen):
     # --- what is on screen
 
     def sync(self) -> None:
-        """Show what the session asks, and all that has changed beside it."""
-        state = self._state = label_text.phase_of(self.session, self.listed)
+        """Show what the session asks, and everything around it that has changed."""
+        self.phase = label_text.phase_of(self.session, self.listed)
         item = self.session.current
         if item is not None:
             ahead = self.session.upcoming(self.session.queue.ahead)
@@ -84,85 +95,106 @@ class LabelScreen(QuestionScreen):
                 self._broken = None
         else:
             progress = self.session.progress
-            self.stage.tell(*label_text.phase_notice(state, self.project, progress, self.keymap))
+            notice = label_text.phase_notice(self.phase, self.project, progress, self.keymap)
+            self.stage.tell(*notice)
         self.refresh_words()
 
     def refresh_words(self) -> None:
-        """The text around the picture; only what differs is sent."""
-        if self._state is None:
+        """Show the text around the picture; only what differs is sent."""
+        if self.phase is None:
             return  # nothing has been shown yet
         item, hidden = self.session.current, self.sidebar.hides_prediction
         self.sidebar.show_soon()
         self.caption.show(*(label_text.item_caption(self.session, item, hidden) if item else ("",)))
-        self._show_keys()
+        self.show_keys()
 
-    def _show_keys(self) -> None:
-        assert self._state is not None
-        if not self._covered:
-            self.keys.show(label_text.label_hints(self._state, self.keymap, self.session))
-        else:
-            self.keys.show([label_text.CLOSE])  # a dialog has the keys
+    def show_near_duplicates(self) -> None:
+        """Show under the picture how many near-duplicates of the item are open."""
+        self.caption.show_near_duplicates(self.near_duplicates.caption())
 
-    def on_screen_suspend(self) -> None:
-        self._covered = True
-        self._show_keys()
+    def show_contradictions(self, found: Sequence[Contradiction]) -> None:
+        """Hint at a label of this annotator that its nearest neighbours contradict."""
+        if words := label_text.contradiction_text(self.session, found):
+            self.say(words, "warn", 6)
 
-    def on_screen_resume(self) -> None:
-        self._covered = False
-        if self._state is not None:
-            self._show_keys()
+    def asked_ref(self) -> str | None:
+        """Return the ref of the item in view."""
+        item = self.picture.item
+        return None if item is None else item.ref
+
+    def live_hints(self) -> list[KeyHint]:
+        """Return the live keys for the footer, the most needed first."""
+        classes = self.session.classes
+        found = class_hints(classes, self.keymap) if self.is_live(LABEL) else []
+        # Most of many classes have no key: the way to find them comes first.
+        needed = _MOST_NEEDED if len(classes) <= 9 else ("classes", *_MOST_NEEDED)
+        return found + command_hints(self.live_commands(), self.keymap, needed, len(found))
+
+    def palette_commands(self) -> Iterator[SystemCommand]:
+        """Yield every class and every live command for the palette."""
+        for name in self.session.classes if self.is_live(LABEL) else ():
+            words = f"Label as {make_printable(name)}"
+            yield SystemCommand(words, "the item on screen", partial(self.perform, LABEL, name))
+        for command in self.live_commands():
+            if command.name != "palette":
+                head = command.title.capitalize()
+                yield SystemCommand(head, command.help, partial(self.perform, command.name))
 
     def _each_second(self) -> None:
-        """What need not be exact at every key."""
         self.sidebar.renew()
         self.caption.link(self.picture.status if self.session.current else "")
 
     def on_other_entries(self, entries: list[Entry]) -> None:
-        """Somebody else wrote these."""
+        """Report an answer of another annotator to the item on screen."""
         if words := label_text.answered_elsewhere(entries, self.session.current):
             self.say(words, "warn")
 
     # --- keys and clicks
 
     def on_key(self, event: events.Key) -> None:
-        action = self.keymap.action(event.key, event.character)
+        """Perform the live action of a key."""
         if event.key == "escape":
             self.banner.dismiss()
-        if action is not None:
-            event.stop()
-            event.prevent_default()
-            if action[0] in ("label", "skip", "confirm") and self._held(event.key, event.time):
-                self.say("key held down: one press, one answer", "dim", 1.5)
-                return
-            self.perform(*action)
-
-    @property
-    def live(self) -> set[str]:
-        """The commands that do something now."""
-        return set() if self._state is None else label_text.live_commands(self._state, self.session)
-
-    def perform(self, command: str, argument: str = "") -> None:
-        """Do what a key, a click or the palette asks for."""
-        able = self.live
-        if command not in able:
-            command = label_text.SAME_KEY.get(command, command)
-        small = self.has_class("small") and command != "quit"
-        if small or command not in able:
+        actions = self.keymap.actions_of(event.key, event.character)
+        if not actions:
             return
-        own = getattr(self, f"do_{command}", None)
-        if own is None:
-            self.post_message(self.CommandRequested(command))
-        elif argument:
-            own(argument)
+        event.stop()
+        event.prevent_default()
+        name, argument = next((one for one in actions if self.is_live(one[0])), ("", ""))
+        answers = name == LABEL or (name in COMMANDS and COMMANDS[name].answers)
+        if answers and self._held(event.key, event.time):
+            self.say("key held down: one press, one answer", "dim", 1.5)
+        elif name:
+            self.perform(name, argument)
+
+    def is_live(self, name: str) -> bool:
+        """Return whether a command, or labelling, does something now."""
+        if name == LABEL:
+            return self.phase in _ASKED
+        return self.phase is not None and COMMANDS[name].is_live(self)
+
+    def live_commands(self) -> list[Command[LabelScreen]]:
+        """Return the commands that do something now."""
+        return [command for command in COMMANDS.values() if self.is_live(command.name)]
+
+    def perform(self, name: str, argument: str = "") -> None:
+        """Carry out a command, or label with the class `argument`, if that is live."""
+        small = self.has_class("small") and name != "quit"
+        if small or not self.is_live(name):
+            return
+        if name == LABEL:
+            self.label_item(argument)
         else:
-            own()
+            COMMANDS[name].handler(self)
 
     @on(ClassList.Chosen)
     @on(KeyBar.Chosen)
     def _clicked(self, message: ClassList.Chosen | KeyBar.Chosen) -> None:
-        self.perform(*message.action)
+        if message.action[0]:  # the key that closes a dialog is not a command
+            self.perform(*message.action)
 
     def on_resize(self, event: events.Resize) -> None:
+        """Fit the layout to the window, or ask for a larger one."""
         small = label_text.is_too_small(event.size)
         self.set_class(small, "small")
         if small:
@@ -170,67 +202,60 @@ class LabelScreen(QuestionScreen):
         flat = event.size.height < 30
         self.set_class(flat, "-flat")
         self.set_class(event.size.width >= label_text.WIDE, "-wide")
-        self.sidebar.give(event.size.height - (3 if flat else 4))
+        self.sidebar.allot_rows(event.size.height - (3 if flat else 4))
 
     # --- answers
 
-    def do_label(self, name: str) -> None:
+    def label_item(self, name: str) -> None:
+        """Label the item with a class, or choose the class if items may have several."""
         if name not in self.session.classes:
-            return  # of an older project: shown for its count
+            return  # a class of an older project, which is shown for its count
         if self._broken is not None:
             self.say("no picture, no label; skip it or flag it", "warn")
-            return
-        if self.session.multi:
-            self.sidebar.toggle(name)
+        elif self.session.multi:
+            self.sidebar.toggle_choice(name)
         else:
-            self._answer(lambda ref: self.give(name, ref, self.shown_ms))
+            self._answer(lambda ref: self._label(name, ref))
 
-    def do_confirm(self) -> None:
-        label = self.sidebar.choice.label
+    def _label(self, name: str, ref: str) -> Entry | None:
+        entries = self.near_duplicates.label(name, ref, self.shown_ms)
+        if len(entries) > 1:
+            self.pace.answers += len(entries) - 1
+            self.say(f"{make_printable(name)}: {len(entries)} near-duplicates at once, one undo")
+        return entries[0] if entries else None
+
+    def confirm_classes(self) -> None:
+        """Label the item with the classes that are chosen, or with none."""
+        label = join_label(self.sidebar.chosen, self.session.classes)
         self._answer(lambda ref: self.session.label(label, ref, self.shown_ms))
 
-    def do_skip(self) -> None:
+    def skip_item(self) -> None:
+        """Leave the item unlabelled, and show the next."""
         self._answer(lambda ref: self.session.skip(ref, self.shown_ms))
 
-    def do_undo(self) -> None:
-        taken = self.banner.run_saving(self.session.undo)
-        if taken is None:
+    def undo_answer(self) -> None:
+        """Take the last answer back, and ask its item again."""
+        undone = self.banner.run_saving(self.session.undo)
+        if undone is None:
             return
-        self.pace.take_back(len(taken))
-        if taken:
-            last = taken[-1]
+        self.pace.take_back(len(undone))
+        if undone:
+            last = undone[-1]
             answer = make_printable(last.label or "skip")
-            self.say(f"taken back: {answer}" + (f", {len(taken)} items" if taken[1:] else ""))
+            self.say(f"taken back: {answer}" + (f", {len(undone)} items" if undone[1:] else ""))
         else:
             self.say("nothing left to take back", "dim")
-        self._went_on()
+        self._show_next()
 
-    def do_again(self) -> None:
+    def ask_skipped(self) -> None:
+        """Ask all skipped items again."""
         if count := self.banner.run_saving(self.session.reopen_skipped):
             items = "item is" if count == 1 else "items are"
             self.say(f"{count:,} skipped {items} asked once more")
-        self._went_on()
-
-    def do_flag(self) -> None:
-        item = self.picture.item
-        if item is not None:
-            flagged = self.banner.run_saving(lambda: self.session.flag(item.ref))
-            if flagged is not None:
-                self.refresh_words()
-
-    def do_note(self) -> None:
-        item = self.picture.item
-        if item is not None:
-            notes = [make_printable(note) for note in self.session.notes(item.ref)]
-            self.app.push_screen(NoteScreen(notes), lambda text: self._note(item, text))
-
-    def _note(self, item: Item, text: str | None) -> None:
-        if text:
-            self.banner.run_saving(lambda: self.session.note(item.ref, text))
-            self.refresh_words()
+        self._show_next()
 
     def _answer(self, give: Callable[[str], Entry | None]) -> None:
-        """Answer the item that the annotator sees, and only that; then show the next."""
+        """Answer the item that the annotator sees, and no other; then show the next."""
         item = self.session.current
         if item is None:
             return
@@ -239,21 +264,176 @@ class LabelScreen(QuestionScreen):
             return
         if self.banner.run_saving(lambda: give(item.ref)) is not None:
             self.pace.answer()
-            self._went_on()
+            self._show_next()
 
-    def _went_on(self) -> None:
+    def _show_next(self) -> None:
         self.sync()
         self.post_message(self.Answered())
 
-    # --- views
+    # --- views and dialogs
 
-    def do_hide(self) -> None:
+    def toggle_prediction(self) -> None:
+        """Hide the model's prediction, or show it again."""
         hidden = self.sidebar.hides_prediction = not self.sidebar.hides_prediction
         self.refresh_words()
         self.say("prediction hidden" if hidden else "prediction shown", "dim", 2)
 
-    def do_zoom(self) -> None:
-        self.say("true pixels" if self.picture.zoom() else "the whole picture", "dim", 2)
+    def toggle_group(self) -> None:
+        """Let an answer hold for all near-duplicates of its item, or for one item again."""
+        group = self.near_duplicates.answers_group = not self.near_duplicates.answers_group
+        on = "from now on an answer holds for all near-duplicates of an item"
+        self.say(on if group else "an answer holds for one item again")
+        self.show_near_duplicates()
+        self.host.show_activity()
 
-    def do_help(self) -> None:
-        self.app.push_screen(HelpScreen(self.keymap, self.session.classes, self.project))
+    def choose_strategy(self) -> None:
+        """Ask how items are picked, and pick them so from the next on."""
+        session = self.session
+        rare = session.ranking.suggestion if session.ranking and not session.multi else None
+
+        def choose(strategy: StrategyChoice | None) -> None:
+            if strategy is not None and strategy != session.strategy:
+                session.choose_strategy(strategy)
+                self.say(f"from the next item on: {strategy_title(strategy)}")
+                self.host.learn()
+                self.host.show_activity()
+
+        self.host.push_screen(StrategyScreen(session.classes, session.strategy, rare), choose)
+
+    def show_curves(self) -> None:
+        """Show the curves at full size."""
+        target = self.project.settings.target_error
+        self.host.push_screen(CurvesScreen(self.session, self.keymap, self.pace, target))
+
+    def find_class(self) -> None:
+        """Ask for a class by a few letters, and label with it."""
+        session, hidden = self.session, self.sidebar.hides_prediction
+        asked = session.current
+
+        def label(name: str | None) -> None:
+            if name is not None and session.current == asked:
+                self.perform(LABEL, name)
+
+        infos, keys = self.project.settings.classes, self.keymap.classes
+        shares = None if hidden else session.prediction
+        self.host.push_screen(FindClassScreen(infos, keys, session.progress.classes, shares), label)
+
+    def show_class_info(self) -> None:
+        """Show what the classes mean, the most probable class of the item first."""
+        shares = (None if self.sidebar.hides_prediction else self.session.prediction) or {}
+        first = max(shares, key=shares.__getitem__) if shares else ""
+        host = self.host
+        host.push_screen(ClassInfoScreen(self.project, host.caps, host.pacer, first))
+
+    def show_help(self) -> None:
+        """Show all keys, and the terms that are on screen."""
+        commands = [c for c in COMMANDS.values() if c.name != "confirm" or self.session.multi]
+        terms = terms_on_screen("\n".join(lines.text for lines in self.query(Lines)))
+        classes = self.project.settings.classes
+        self.host.push_screen(HelpScreen(self.keymap, commands, classes, terms))
+
+
+_ASKED = (LabelPhase.ASKING, LabelPhase.AUDITING)
+_DONE = (LabelPhase.FINISHED, LabelPhase.WAITING)
+_MOST_NEEDED = (
+    "confirm", "skip", "undo", "again", "help", "quit", "flag", "hide", "strategy",
+)  # fmt: skip
+"""The commands that stay in the footer of a narrow window, the most needed first."""
+
+
+def _during(*phases: LabelPhase) -> Callable[[LabelScreen], bool]:
+    """Return the condition that the screen is in one of these phases."""
+    return lambda screen: screen.phase in phases
+
+
+_asked = _during(*_ASKED)
+_asking = _during(LabelPhase.ASKING)
+_asking_or_done = _during(LabelPhase.ASKING, *_DONE)
+_answered = _during(*_ASKED, LabelPhase.AUDITED, *_DONE)
+
+
+def _chooses(screen: LabelScreen) -> bool:
+    return _asked(screen) and screen.session.multi
+
+
+def _has_skipped(screen: LabelScreen) -> bool:
+    over = screen.phase in (LabelPhase.AUDITED, *_DONE)
+    return over and screen.session.progress.skipped > 0
+
+
+COMMANDS: dict[str, Command[LabelScreen]] = command_table(
+    Command(
+        "confirm", "confirm", "Label with the chosen classes, or with none.",
+        LabelScreen.confirm_classes, _chooses, answers=True,
+    ),
+    Command(
+        "skip", "skip", "Leave the item unlabelled; it is not asked again.",
+        LabelScreen.skip_item, _asked, answers=True,
+    ),
+    Command(
+        "undo", "undo", "Take back your last answer; press again for the one before.",
+        LabelScreen.undo_answer, _answered,
+    ),
+    Command(
+        "flag", "flag", "Flag the item for a second look, or take the flag off.",
+        LabelScreen.toggle_flag, _asked,
+    ),
+    Command("note", "note", "Write a note on the item.", LabelScreen.write_note, _asked),
+    Command(
+        "hide", "hide", "Hide the model's prediction, or show it.",
+        LabelScreen.toggle_prediction, _asking,
+    ),
+    Command(
+        "zoom", "zoom", "Show the true pixels; press again for the whole picture.",
+        LabelScreen.toggle_zoom, _asked,
+    ),
+    Command(
+        "pages", "pages", "Label pages of many items: accept predictions, find a class.",
+        lambda screen: choose_pages(screen.host), _asking,
+    ),
+    Command(
+        "rapid", "rapid", "See a fast stream of items; one key marks those of a class.",
+        lambda screen: open_rapid(screen.host), _asking,
+    ),
+    Command(
+        "similar", "similar", "Show a page of the items most similar to this one.",
+        lambda screen: open_similar(screen.host), _asking,
+    ),
+    Command(
+        "search", "search", "Find items by name, class, state, similarity or words.",
+        lambda screen: open_search(screen.host), _asking_or_done,
+    ),
+    Command(
+        "group", "whole group", "Let an answer hold for all near-duplicates, or for one item.",
+        LabelScreen.toggle_group, _asking,
+    ),
+    Command(
+        "strategy", "strategy", "Choose how items are picked, or hunt for one class.",
+        LabelScreen.choose_strategy, _asking,
+    ),
+    Command(
+        "curves", "curves", "Show the curves at full size: error, difficulty, classes.",
+        LabelScreen.show_curves, _asking_or_done,
+    ),
+    Command(
+        "classes", "find class", "Find a class by a few letters, and label with it.",
+        LabelScreen.find_class, _asked,
+    ),
+    Command(
+        "meaning", "meaning", "Show what each class means, with its reference pictures.",
+        LabelScreen.show_class_info, _asked,
+    ),
+    Command(
+        "again", "ask skipped", "Ask the skipped items again, once all others are answered.",
+        LabelScreen.ask_skipped, _has_skipped,
+    ),
+    Command("help", "help", "Show all keys, and explain the terms here.", LabelScreen.show_help),
+    Command(
+        "palette", "palette", "Find any command or class by its name.",
+        lambda screen: screen.host.action_command_palette(),
+    ),
+    Command(
+        "quit", "quit", "Quit; every label is on disk already.", lambda screen: screen.host.exit()
+    ),
+)  # fmt: skip
+"""The commands of the labelling screen, in their order in the footer and on the help screen."""

@@ -1,4 +1,4 @@
-"""Beside the picture: the classes, progress, and what is known of the errors."""
+"""The sidebar of the labelling screen: the classes, the progress, and the errors."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from annotator.session.session import LabelSession
 from annotator.tui.key_repeat import Pace
 from annotator.tui.keymaps import Keymap
 from annotator.tui.label import text as label_text
-from annotator.tui.label.class_list import ClassList
+from annotator.tui.label.class_list import ChosenClasses, ClassList
 from annotator.tui.label.error_panel import PoolErrorState, pool_error_state
-from annotator.tui.label.multi_label import ChosenClasses
 from annotator.tui.label.progress_panel import (
     DifficultyCurve,
     PanelState,
@@ -23,14 +22,15 @@ from annotator.tui.label.progress_panel import (
 )
 
 PANEL_ROWS = 13
-"""Lines that the panel has before the classes get more than one line each."""
+"""Lines of the panel before a class gets more than one line."""
 SOON = 0.06
+"""Seconds in which a quick fit may arrive, so that all changes go out at once."""
 PROGRESS_ROWS = 5
-"""Lines that it keeps however many classes there are."""
+"""Lines that the panel keeps beside many classes."""
 
 
 class Sidebar(Vertical):
-    """Shows a session's numbers; call `show` whenever they may have changed."""
+    """The classes and numbers of a session. Call `show` after each change."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class Sidebar(Vertical):
         target: float | None = None,
         **options: Any,
     ) -> None:
-        """`target` is the error below which one may stop."""
+        """Prepare the sidebar; `target` is the error below which the annotator may stop."""
         super().__init__(**options)
         self._target = target
         self._session, self._keymap, self._pace = session, keymap, pace
@@ -50,47 +50,57 @@ class Sidebar(Vertical):
         self._known: object = None
         self._per_minute: float | None = None
         self._pending: Timer | None = None
-        self._honest = PoolErrorState()
+        self._pool_error = PoolErrorState()
         self.hides_prediction = False
-        self.choice = ChosenClasses(session)
+        """True while the annotator has hidden the prediction."""
+        self._choice = ChosenClasses()
 
     def compose(self) -> ComposeResult:
+        """Lay out the classes above the panel."""
         yield self._class_bar
         yield self._numbers
 
-    def give(self, rows: int) -> None:
-        """Say how many lines there are for all of it."""
-        self._class_bar.give(rows - 1 - PANEL_ROWS, rows - PROGRESS_ROWS)
+    def allot_rows(self, rows: int) -> None:
+        """Set the number of lines of the sidebar."""
+        self._class_bar.allot_rows(rows - 1 - PANEL_ROWS, rows - PROGRESS_ROWS)
 
     def show_soon(self) -> None:
-        """Show within moments: by then a quick fit has its word, and all goes out at once."""
+        """Show after `SOON` seconds, together with the result of a quick fit."""
         if self._known is None:
             self.renew()
             self.show()
         elif self._pending is None:
             self._pending = self.set_timer(SOON, self.show)
 
-    def toggle(self, name: str) -> None:
-        """Choose a class for the item, or no longer, where it may have several."""
-        self.choice.toggle(name)
-        self.show()
+    @property
+    def chosen(self) -> frozenset[str]:
+        """The classes chosen for the current item, in a project whose items may have several."""
+        item = self._session.current
+        return self._choice.names(item.ref) if item is not None else frozenset()
+
+    def toggle_choice(self, name: str) -> None:
+        """Choose a class for the current item, or take the choice back."""
+        if (item := self._session.current) is not None:
+            self._choice.toggle(item.ref, name)
+            self.show()
 
     def show(self) -> None:
+        """Show the session as it is now."""
         self._pending = None
-        chosen = self.choice.names
+        chosen = self.chosen
         rows = label_text.class_rows(self._session, self._keymap, self.hides_prediction, chosen)
         self._class_bar.show(rows)
         self._show_panel()
 
     def renew(self) -> None:
-        """Once a second is enough for curves and pace: over a slow line each byte counts."""
+        """Update the curves and the pace: once a second, because a slow line counts bytes."""
         self._per_minute = self._pace.per_minute
-        known = len(self._session.difficulty), self._session.ranking, self._session.strategy.find
+        known = len(self._session.prequential), self._session.ranking, self._session.strategy.find
         if self._known != known:
             self._known = known
             blind = self._session.blind
-            self._curves = () if blind else difficulty_curves(self._session.difficulty)
-            self._honest = pool_error_state(self._session, self._target)
+            self._curves = () if blind else difficulty_curves(self._session.prequential)
+            self._pool_error = pool_error_state(self._session, self._target)
         self._show_panel()
 
     def _show_panel(self) -> None:
@@ -98,7 +108,7 @@ class Sidebar(Vertical):
             self._session.progress,
             self._per_minute,
             self._curves,
-            self._honest,
+            self._pool_error,
             next(iter(self._keymap.keys("strategy")), ""),
             label_text.audit_words(self._session),
         )

@@ -1,4 +1,4 @@
-"""What the session says, in the words of the screen. No widget, no state."""
+"""The texts of the labelling screen: functions of a session, without widgets or state."""
 
 from __future__ import annotations
 
@@ -7,59 +7,42 @@ from collections.abc import Collection, Sequence
 from enum import Enum, auto
 
 from annotator.items.refs import Item, make_printable
+from annotator.learn.label_conflicts import Contradiction
 from annotator.log.entries import DECISIONS, Entry
 from annotator.project.project import ProjectFolder
 from annotator.session.progress import Progress
 from annotator.session.session import LabelSession
-from annotator.tui.keymaps import COMMANDS, Keymap
+from annotator.tui.keymaps import Keymap
 from annotator.tui.label.class_list import ClassRow
-from annotator.tui.widgets.bars import KeyHint
 
 Paragraphs = list[tuple[str, str]]
 LEAST = (60, 20)
 """Columns and rows below which the screen asks for a larger window."""
 WIDE = 110
-"""Columns from which on there is more room beside the picture."""
+"""Columns from which there is more room beside the picture."""
 
 
 class LabelPhase(Enum):
-    """What the labelling screen is at."""
+    """The phases of the labelling screen."""
 
     LISTING = auto()
-    """No item yet, and the listing goes on."""
+    """The listing continues, without an item so far."""
     ASKING = auto()
+    """An item is asked."""
     WAITING = auto()
-    """All that is open is on the screens of others."""
+    """All open items are on the screens of other annotators."""
     FINISHED = auto()
+    """Every item has an answer."""
     AUDITING = auto()
-    """Asking what an audit drew."""
+    """An item of an audit is asked."""
     AUDITED = auto()
+    """Every item of the audit has an answer."""
     EMPTY = auto()
     """The pool has no item."""
 
 
-LIVE = {
-    LabelPhase.ASKING: {
-        "label", "skip", "undo", "flag", "note", "hide", "zoom", "classes", "meaning", "pages",
-        "similar", "rapid", "search", "group", "strategy", "curves", "help", "palette", "quit",
-    },
-    LabelPhase.AUDITING: {
-        "label", "skip", "undo", "flag", "note", "zoom", "classes", "meaning", "help",
-        "palette", "quit",
-    },
-    LabelPhase.AUDITED: {"undo", "again", "help", "palette", "quit"},
-    LabelPhase.FINISHED: {"undo", "again", "search", "curves", "help", "palette", "quit"},
-    LabelPhase.WAITING: {"undo", "again", "search", "curves", "help", "palette", "quit"},
-    LabelPhase.LISTING: {"help", "palette", "quit"},
-    LabelPhase.EMPTY: {"help", "palette", "quit"},
-}  # fmt: skip
-"""The commands that do something in each state."""
-SAME_KEY = {"rapid": "again", "again": "rapid"}
-"""They share the letter R, small and capital: only one of them is live at a time."""
-
-
 def phase_of(session: LabelSession, listed: bool) -> LabelPhase:
-    """What to show, from what is there to ask."""
+    """Return the phase of a session; `listed` is true once the whole pool is known."""
     audits = session.blind
     if session.current is not None:
         return LabelPhase.AUDITING if audits else LabelPhase.ASKING
@@ -76,10 +59,10 @@ def phase_of(session: LabelSession, listed: bool) -> LabelPhase:
 def class_rows(
     session: LabelSession, keymap: Keymap, hidden: bool, chosen: Collection[str] = ()
 ) -> list[ClassRow]:
-    """The classes of the project, and those that the log alone knows if they have labels.
+    """Return the rows of the project's classes, and of older classes that have labels.
 
-    Those with a key keep their places; the others come after them, the likeliest first, and of
-    equally likely ones those with more labels.
+    Classes with a key keep their places. The others follow, the most probable first; the number of
+    labels breaks ties.
     """
     counts = session.progress.classes
     shares = (None if hidden else session.prediction) or {}
@@ -101,66 +84,30 @@ def class_rows(
 
 
 def audit_words(session: LabelSession) -> tuple[str, ...]:
-    """What holds in an audit; nothing outside of one."""
+    """Return the notice of an audit or of second opinions; nothing in other sessions."""
     if session.second:
-        return ("Second opinions: asked blind, compared with the first, never the label itself.",)
+        return (
+            "Second opinions: asked blind, compared with the first label, never replacing it.",
+        )
     if session.audit is None:
         return ()
-    return ("Audit: drawn at random, labelled without the prediction. A skip counts as wrong.",)
+    return ("Audit: random items, labelled without the prediction. A skip counts as wrong.",)
 
 
-def badge_text(session: LabelSession, together: bool) -> str:
-    """What must not be overlooked as long as it holds; `together`: an answer is for a group."""
+def badge_text(session: LabelSession, answers_group: bool) -> str:
+    """Return the mode that must not be overlooked; "" for plain labelling.
+
+    `answers_group` is true while an answer holds for all near-duplicates.
+    """
     if session.blind:
         return "AUDIT" if session.audit is not None else "SECOND OPINION"
     find = session.strategy.find
     words = [f"hunting {make_printable(find)}"] if find else []
-    return " · ".join([*words, "whole groups"] if together else words)
-
-
-def live_commands(state: LabelPhase, session: LabelSession) -> set[str]:
-    """The commands that do something now."""
-    asks = state in (LabelPhase.ASKING, LabelPhase.AUDITING)
-    able = LIVE[state] | ({"confirm"} if session.multi and asks else set())
-    return able if "again" not in able or session.progress.skipped else able - {"again"}
-
-
-def label_hints(state: LabelPhase, keymap: Keymap, session: LabelSession) -> list[KeyHint]:
-    """The live keys, most needed first."""
-    classes, able = session.classes, live_commands(state, session)
-    found = []
-    if state in (LabelPhase.ASKING, LabelPhase.AUDITING) and len(classes) <= 3:
-        found = [
-            KeyHint(keymap.classes[name], _short(name), ("label", name), place)
-            for place, name in enumerate(classes)
-            if keymap.classes[name]
-        ]
-    commands = [
-        KeyHint(keymap.keys(command.name)[0], command.title, (command.name, ""), place)
-        for place, command in enumerate(COMMANDS, len(found))
-        if command.name in able and keymap.keys(command.name)
-    ]
-    # Of more than nine classes most have no key: how to find them comes first.
-    first = _FIRST if len(classes) <= 9 else ("classes", *_FIRST)
-    order = {name: rank for rank, name in enumerate(first)}
-    commands.sort(key=lambda hint: order.get(hint.action[0], len(order)))
-    return found + commands
-
-
-CLOSE = KeyHint("esc", "close", ("", ""), 0)
-"""All that the footer says while a dialog is open."""
-
-_FIRST = ("confirm", "skip", "undo", "again", "help", "quit", "flag", "hide", "strategy")
-"""What stays in the footer of a narrow window."""
-
-
-def _short(name: str) -> str:
-    text = make_printable(name)
-    return text if len(text) <= 12 else text[:11] + "…"
+    return " · ".join([*words, "whole groups"] if answers_group else words)
 
 
 def answered_elsewhere(entries: Sequence[Entry], current: Item | None) -> str:
-    """What somebody else just said of the picture on screen; "" for nothing."""
+    """Return the answer that another annotator just gave to the item on screen; "" for none."""
     for entry in entries:
         if current and entry.ref == current.ref and entry.action in DECISIONS:
             answer = make_printable(entry.label or "skipped")
@@ -168,13 +115,33 @@ def answered_elsewhere(entries: Sequence[Entry], current: Item | None) -> str:
     return ""
 
 
+def contradiction_text(session: LabelSession, found: Sequence[Contradiction]) -> str:
+    """Return a hint at the last label of this annotator that its neighbours contradict.
+
+    Returns "" if the label was not given by this annotator, or has changed since.
+    """
+    features, ranking = session.learner.features, session.ranking
+    if features is None or ranking is None or session.blind or not found:
+        return ""
+    last = found[-1]
+    ref = features.store.refs[last.row]
+    decision, label = session.state.decision(ref), ranking.classes[last.label]
+    if decision is None or decision.annotator != session.annotator or decision.label != label:
+        return ""
+    name, other = Item.parse(ref).path.rpartition("/")[2], ranking.classes[last.other]
+    return (
+        f"{make_printable(name)}: {make_printable(label)}, but {last.votes} of its 5 nearest are "
+        f"{make_printable(other)}"
+    )
+
+
 def item_caption(session: LabelSession, item: Item, hidden: bool = False) -> tuple[str, str, str]:
-    """File, box and marks of an item."""
+    """Return the file, the box and the marks of an item."""
     return item.path, box_text(item), item_marks(session, item, hidden)
 
 
 def box_text(item: Item) -> str:
-    """`x 12  y 40  64 × 48`, or nothing for a whole image."""
+    """Return `x 12  y 40  64 × 48`; "" for a whole image."""
     if item.box is None:
         return ""
     x, y, w, h = item.box
@@ -182,9 +149,12 @@ def box_text(item: Item) -> str:
 
 
 def item_marks(session: LabelSession, item: Item, hidden: bool = False) -> str:
-    """What is proposed, its score unless that is `hidden`; flag and notes of an item."""
-    before = session.learner.before
-    proposed = make_printable(before.words(item.ref, hidden)) if before else ""
+    """Return the proposal, the flag and the notes of an item.
+
+    `hidden` leaves the score of the proposal out.
+    """
+    before = session.learner.prior
+    proposed = make_printable(before.describe(item.ref, hidden)) if before else ""
     flagged = [f"proposed: {proposed}"] if proposed else []
     flagged += ["⚑ flagged"] if session.is_flagged(item.ref) else []
     notes = session.notes(item.ref)
@@ -195,12 +165,12 @@ def item_marks(session: LabelSession, item: Item, hidden: bool = False) -> str:
 
 
 def is_too_small(size: tuple[int, int]) -> bool:
-    """Whether a window has too few columns or rows to label in."""
+    """Return whether a window has too few columns or rows for labelling."""
     return size[0] < LEAST[0] or size[1] < LEAST[1]
 
 
 def too_small_notice(size: tuple[int, int]) -> tuple[str, Paragraphs]:
-    """What such a window shows."""
+    """Return the heading and the paragraphs of a window that is too small."""
     now, enough = (f"{columns} × {rows}" for columns, rows in (size, LEAST))
     words = f"It has {now} characters; labelling needs {enough}."
     return "This window is too small", [
@@ -210,16 +180,16 @@ def too_small_notice(size: tuple[int, int]) -> tuple[str, Paragraphs]:
 
 
 def phase_notice(
-    state: LabelPhase, project: ProjectFolder, progress: Progress, keymap: Keymap
+    phase: LabelPhase, project: ProjectFolder, progress: Progress, keymap: Keymap
 ) -> tuple[str, Paragraphs]:
-    """Heading and paragraphs for every state but asking."""
-    if state is LabelPhase.LISTING:
+    """Return the heading and the paragraphs of every phase in which nothing is asked."""
+    if phase is LabelPhase.LISTING:
         return "Listing the images …", []
-    if state is LabelPhase.EMPTY:
+    if phase is LabelPhase.EMPTY:
         return _empty(project)
-    if state is LabelPhase.WAITING:
+    if phase is LabelPhase.WAITING:
         return _waiting(progress)
-    if state is LabelPhase.AUDITED:
+    if phase is LabelPhase.AUDITED:
         return _audited(progress, keymap)
     return _finished(project, progress, keymap)
 
@@ -228,12 +198,15 @@ def _empty(project: ProjectFolder) -> tuple[str, Paragraphs]:
     if project.refs_file.exists():
         place = str(project.refs_file)
         return "There is nothing to label", [
-            (f"{make_printable(place)} names no item.", "text"),
-            ("If the images came later, remove it and open the project again.", "dim"),
+            (f"{make_printable(place)} lists no items.", "text"),
+            ("If you added the images later, delete this file and open the project again.", "dim"),
         ]
     return "There is nothing to label", [
-        (f"No image is in {make_printable(str(project.images.resolve()))} or below it.", "text"),
-        ("Images are .jpg .jpeg .png .webp .bmp .tif .tiff .gif", "dim"),
+        (
+            f"There is no image in {make_printable(str(project.images.resolve()))} or below it.",
+            "text",
+        ),
+        ("Image files end with .jpg .jpeg .png .webp .bmp .tif .tiff or .gif.", "dim"),
     ]
 
 
@@ -242,21 +215,21 @@ def _waiting(progress: Progress) -> tuple[str, Paragraphs]:
     items = "The last open item is" if count == 1 else f"The last {count:,} open items are"
     return "Waiting", [
         (f"{items} with others: on their screens, or leased to a script.", "text"),
-        ("What they leave comes to you by itself.", "dim"),
+        ("You get each item that they leave.", "dim"),
     ]
 
 
 def _audited(progress: Progress, keymap: Keymap) -> tuple[str, Paragraphs]:
     counts = f"{progress.labelled:,} labelled"
     if progress.skipped:
-        counts += f", {progress.skipped:,} skipped: each of them counts as wrong"
+        counts += f", {progress.skipped:,} skipped: each skip counts as wrong"
     lines = [(counts + ".", "text")]
     again = keymap.keys("again")
     if progress.skipped and again:
-        lines.append((f"{again[0]} asks the skipped ones once more.", "text"))
+        lines.append((f"{again[0]} asks the skipped items again.", "text"))
     end = next(iter(keymap.keys("quit")), "^C")
     lines.append(
-        (f"{end}: the verdict comes next, or a few more items if it takes them.", "strong")
+        (f"{end} shows the result, or asks a few more items if the result needs them.", "strong")
     )
     return "The audit is done", lines
 
@@ -271,9 +244,9 @@ def _finished(project: ProjectFolder, progress: Progress, keymap: Keymap) -> tup
     lines = [(counts + ".", "text")]
     again = keymap.keys("again")
     if progress.skipped and again:
-        lines.append((f"{again[0]} asks the skipped ones once more.", "text"))
+        lines.append((f"{again[0]} asks the skipped items again.", "text"))
     folder = shlex.quote(make_printable(str(project.folder)))
-    lines.append(("Take the labels out, or see how they stand:", "dim"))
+    lines.append(("Export the labels, or show their state:", "dim"))
     lines.append((f"annotator export {folder} labels.csv", "code"))
     lines.append((f"annotator status {folder}", "code"))
     return heading, lines

@@ -1,8 +1,8 @@
-"""The review screen: one doubtful item, its label, and what speaks against it."""
+"""The review screen: one doubtful item, its label, and the evidence against the label."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -13,59 +13,60 @@ from annotator.curate.review_case import QUEUES, ReviewCase
 from annotator.items.refs import Item, make_printable
 from annotator.project.label_sets import join_label, split_label
 from annotator.project.project import ProjectFolder
-from annotator.tui.keymaps import Keymap
-from annotator.tui.label.class_list import ClassList
-from annotator.tui.label.note_dialog import NoteScreen
+from annotator.tui.commands import Command, class_hints, command_hints, command_table
+from annotator.tui.help import HelpScreen
+from annotator.tui.keymaps import LABEL, Action, Keymap
+from annotator.tui.label.class_list import ChosenClasses, ClassList
+from annotator.tui.label.glossary import terms_on_screen
 from annotator.tui.label.question_screen import QuestionScreen
-from annotator.tui.label.text import CLOSE
 from annotator.tui.picture.picture import PictureView
 from annotator.tui.review import text as review_text
 from annotator.tui.review.text import ReviewPanel
-from annotator.tui.widgets.bars import KeyBar
+from annotator.tui.widgets.bars import KeyBar, KeyHint
+from annotator.tui.widgets.lines import Lines
 
 WIDE = 110
+"""Columns from which there is more room beside the picture."""
 PANEL_ROWS = 20
-_KEYS = {
-    "enter": ("confirm", ""), "tab": ("turn", "1"), "shift+tab": ("turn", "-1"),
-    "]": ("compare", "1"), "[": ("compare", "-1"), "escape": ("back", ""),
-}  # fmt: skip
+"""Lines of the panel before a class gets more than one line."""
 
 
 class ReviewScreen(QuestionScreen):
-    """Turns keys into changes and confirmations."""
+    """The screen that turns keys into changes and confirmations."""
 
     def __init__(
         self, project: ProjectFolder, review: Review, keymap: Keymap, picture: PictureView
     ) -> None:
-        super().__init__(project, picture)
-        self.review, self.keymap = review, keymap
-        self._hidden = False
+        super().__init__(project, review.session, keymap, picture)
+        self.review = review
+        self._hides_prediction = False
         self._compared = -1
-        """Which of the related items is on screen; -1 for the case itself."""
-        self._chosen: tuple[str, frozenset[str]] | None = None
-        """The classes chosen for a ref, where an item may have several."""
-        self.classes_ = ClassList(id="classes")
+        """The place of the related item on screen; -1 for the case itself."""
+        self._choice = ChosenClasses()
+        self.class_list = ClassList(id="classes")
         self.panel = ReviewPanel(review, id="panel")
 
     def compose(self) -> ComposeResult:
+        """Lay out the picture beside the classes and the panel."""
         yield self.header
         with Horizontal(id="middle"):
             yield self.stage
             with Vertical(id="sidebar"):
-                yield self.classes_
+                yield self.class_list
                 yield self.panel
         yield self.banner
         yield self.caption
         yield self.keys
 
     def on_mount(self) -> None:
+        """Show the first case."""
         self.set_interval(1.0, self._each_second)
         self.sync()
 
     # --- what is on screen
 
     def sync(self) -> None:
-        """Show the current case, or what is compared with it."""
+        """Show the current case, or the item that is compared with it."""
         case = self.review.current
         self.header.badge("REVIEW")
         self.header.activity(QUEUES.get(self.review.queue, ""))
@@ -73,91 +74,123 @@ class ReviewScreen(QuestionScreen):
             self.stage.tell(*review_text.review_notice(self.review))
         else:
             self.stage.show(self._item(case), review_text.items_ahead(case, self.review))
-        chosen = self._chosen_for(case)
-        self.classes_.show(
-            review_text.review_class_rows(case, self.review, self.keymap, self._hidden, chosen)
+        chosen, hidden = self._chosen_for(case), self._hides_prediction
+        self.class_list.show(
+            review_text.review_class_rows(case, self.review, self.keymap, hidden, chosen)
         )
         self.panel.show(case, self._compared)
         self.caption.show(
             *(review_text.review_caption(case, self.review, self._compared) if case else ("",))
         )
-        self._show_keys()
+        self.show_keys()
 
     def _item(self, case: ReviewCase) -> Item:
         if self._compared < 0:
             return Item.parse(case.ref)
         return Item.parse(review_text.related_items(case, self.review)[self._compared][0])
 
-    def _show_keys(self) -> None:
+    def asked_ref(self) -> str | None:
+        """Return the ref of the current case."""
         case = self.review.current
-        live = (
-            [CLOSE] if self._covered else review_text.review_hints(case, self.review, self.keymap)
-        )
-        self.keys.show(live)
+        return None if case is None else case.ref
 
-    def on_screen_suspend(self) -> None:
-        self._covered = True
-        self._show_keys()
-
-    def on_screen_resume(self) -> None:
-        self._covered = False
-        self._show_keys()
+    def live_hints(self) -> list[KeyHint]:
+        """Return the live keys for the footer, the most needed first."""
+        found = class_hints(self.session.classes, self.keymap) if self.has_case else []
+        offered = [
+            command
+            for command in COMMANDS.values()
+            if command.is_live(self) and command.is_offered(self)
+        ]
+        return found + command_hints(offered, self.keymap, _MOST_NEEDED, len(found))
 
     def _each_second(self) -> None:
         self.caption.link(self.picture.status if self.review.current else "")
 
     def on_resize(self, event: events.Resize) -> None:
+        """Fit the layout to the window."""
         self.set_class(event.size.width >= WIDE, "-wide")
         self.set_class(event.size.height < 30, "-flat")
         rows = event.size.height - 4
-        self.classes_.give(rows - PANEL_ROWS, max(1, rows - PANEL_ROWS // 2))
+        self.class_list.allot_rows(rows - PANEL_ROWS, max(1, rows - PANEL_ROWS // 2))
 
     # --- keys and clicks
 
     def on_key(self, event: events.Key) -> None:
-        action = _KEYS.get(event.character or event.key) or _KEYS.get(event.key)
-        action = action or self.keymap.action(event.key, event.character)
-        if action is None:
+        """Perform the action of a key; keys of the labelling screen alone do nothing."""
+        name, argument = self._action(event)
+        if not name:
             return
         event.stop()
         event.prevent_default()
-        if action[0] in ("label", "confirm", "skip") and self._held(event.key, event.time):
+        answers = name == LABEL or COMMANDS[name].answers
+        if answers and self._held(event.key, event.time):
             self.say("key held down: one press, one answer", "dim", 1.5)
-            return
-        self.perform(*action)
+        else:
+            self.perform(name, argument)
 
-    def perform(self, command: str, argument: str = "") -> None:
-        """Do what a key or a click asks for; keys of the labelling screen alone do nothing."""
-        own: Callable[..., None] | None = getattr(self, f"do_{command}", None)
-        if own is not None:
-            own(*([argument] if argument else []))
+    def _action(self, event: events.Key) -> Action:
+        for key in (event.character or "", event.key):
+            if key in _FIXED_KEYS:
+                return _FIXED_KEYS[key], ""
+        actions = self.keymap.actions_of(event.key, event.character)
+        return next((one for one in actions if one[0] == LABEL or one[0] in COMMANDS), ("", ""))
+
+    def perform(self, name: str, argument: str = "") -> None:
+        """Carry out a command, or label with the class `argument`, if that is live."""
+        if name == LABEL:
+            self.label_case(argument)
+        elif COMMANDS[name].is_live(self):
+            COMMANDS[name].handler(self)
 
     @on(ClassList.Chosen)
     @on(KeyBar.Chosen)
     def _clicked(self, message: ClassList.Chosen | KeyBar.Chosen) -> None:
-        self.perform(*message.action)
+        if message.action[0]:  # the key that closes a dialog is not a command
+            self.perform(*message.action)
+
+    # --- conditions
+
+    @property
+    def has_case(self) -> bool:
+        """True while the queue has a case."""
+        return self.review.current is not None
+
+    @property
+    def can_confirm(self) -> bool:
+        """True if the label of the case may be confirmed."""
+        case = self.review.current
+        return case is not None and self.review.can_confirm(case)
+
+    @property
+    def can_compare(self) -> bool:
+        """True if the case has near-duplicates or neighbours."""
+        case = self.review.current
+        return case is not None and len(review_text.related_items(case, self.review)) > 0
 
     # --- answers
 
-    def do_label(self, name: str) -> None:
+    def label_case(self, name: str) -> None:
+        """Give the case a class, or choose the class if items may have several."""
         if (case := self._visible_case()) is None:
             return
-        if self.review.session.multi:  # chosen or no longer; enter answers
-            self._chosen = (case.ref, frozenset(self._chosen_for(case)) ^ {name})
+        if self.session.multi:
+            self._choice.toggle(case.ref, name, self._chosen_for(case))
             self.sync()
         else:
             self._answer(case, name)
 
-    def do_confirm(self) -> None:
+    def confirm(self) -> None:
+        """Confirm the label of the case, or give it the classes that are chosen."""
         case = self._visible_case()
         if case is None:
             return
-        chosen = join_label(self._chosen_for(case), self.review.session.classes)
-        if self._chosen is not None and chosen != case.label:
+        chosen = join_label(self._chosen_for(case), self.session.classes)
+        if self._choice.has_choice(case.ref) and chosen != case.label:
             self._answer(case, chosen)
         elif not self.review.can_confirm(case):
             why = "has no label yet" if case.label is None else "has a class of an older project"
-            self.say(f"it {why}: give it one", "warn")
+            self.say(f"The item {why}: give it a class.", "warn")
         elif self.banner.run_saving(lambda: self.review.confirm(self.shown_ms)) is not None:
             self.say(f"confirmed: {make_printable(case.label or 'skipped')}")
             self._next_case()
@@ -165,54 +198,35 @@ class ReviewScreen(QuestionScreen):
     def _answer(self, case: ReviewCase, label: str) -> None:
         if self.banner.run_saving(lambda: self.review.answer(label, self.shown_ms)) is None:
             return
-        what = f"{make_printable(case.label or 'no label')} → {make_printable(label)}"
-        many = f", {len(case.group)} items" if case.group else ""
-        self.say(f"confirmed: {make_printable(label)}" if label == case.label else what + many)
+        change = f"{make_printable(case.label or 'no label')} → {make_printable(label)}"
+        group = f", {len(case.group)} items" if case.group else ""
+        self.say(f"confirmed: {make_printable(label)}" if label == case.label else change + group)
         self._next_case()
 
     def _chosen_for(self, case: ReviewCase | None) -> Collection[str]:
-        """The classes of a case, or those that it is about to be given."""
+        """Return the classes of a case, or those that are chosen for it."""
         if case is None:
             return ()
-        if self._chosen is not None and self._chosen[0] == case.ref:
-            return self._chosen[1]
-        return split_label(case.label) if case.label else ()
+        return self._choice.names(case.ref, split_label(case.label) if case.label else ())
 
-    def do_skip(self) -> None:
-        """Later: the case comes back at the end of its queue."""
+    def postpone(self) -> None:
+        """Put the case at the end of its queue."""
         self.review.postpone()
         self._next_case()
 
-    def do_undo(self) -> None:
+    def undo_answer(self) -> None:
+        """Take the last answer of this session back."""
         case = self.banner.run_saving(self.review.undo)
-        self.say("taken back" if case else "nothing of this sitting is left to take back", "dim")
+        self.say("taken back" if case else "nothing of this session is left to take back", "dim")
         self._next_case()
 
-    def do_flag(self) -> None:
-        case = self.review.current
-        if (
-            case is not None
-            and self.banner.run_saving(lambda: self.review.session.flag(case.ref)) is not None
-        ):
-            self.sync()
-
-    def do_note(self) -> None:
-        case = self.review.current
-        if case is not None:
-            notes = [make_printable(note) for note in self.review.session.notes(case.ref)]
-            self.app.push_screen(NoteScreen(notes), lambda text: self._note(case, text))
-
-    def _note(self, case: ReviewCase, text: str | None) -> None:
-        if text:
-            self.banner.run_saving(lambda: self.review.session.note(case.ref, text))
-            self.sync()
-
     def _next_case(self) -> None:
-        self._compared, self._chosen = -1, None
+        self._compared = -1
+        self._choice.clear()
         self.sync()
 
     def _visible_case(self) -> ReviewCase | None:
-        """The case, if it is what the annotator looks at."""
+        """Return the case if the annotator looks at it."""
         case = self.review.current
         if case is None:
             return None
@@ -229,31 +243,107 @@ class ReviewScreen(QuestionScreen):
 
     # --- views
 
-    def do_compare(self, step: str) -> None:
-        """Look at the next near-duplicate or neighbour; after the last the case itself."""
+    def compare(self, step: int) -> None:
+        """Show the next near-duplicate or neighbour; after the last one the case itself."""
         case = self.review.current
         if case and (count := len(review_text.related_items(case, self.review))):
-            self._compared = (self._compared + 1 + int(step)) % (count + 1) - 1
+            self._compared = (self._compared + 1 + step) % (count + 1) - 1
             self.sync()
 
-    def do_back(self) -> None:
+    def go_back(self) -> None:
+        """Show the case itself, without what was chosen for it."""
         self.banner.dismiss()
         self._next_case()
 
-    def do_turn(self, step: str) -> None:
-        """The next queue that has cases, or the last one before."""
+    def turn_queue(self, step: int) -> None:
+        """Go to the next queue that has cases, or to the one before."""
         names = list(self.review.queues)
-        at = names.index(self.review.queue) if self.review.queue in names else 0
-        order = [names[(at + int(step) * i) % len(names)] for i in range(1, len(names) + 1)]
-        self.review.choose(next((n for n in order if self.review.queues[n]), self.review.queue))
+        place = names.index(self.review.queue) if self.review.queue in names else 0
+        order = [names[(place + step * i) % len(names)] for i in range(1, len(names) + 1)]
+        open_queue = next((name for name in order if self.review.queues[name]), self.review.queue)
+        self.review.choose(open_queue)
         self._next_case()
 
-    def do_hide(self) -> None:
-        self._hidden ^= True
+    def toggle_prediction(self) -> None:
+        """Hide the model's prediction, or show it again."""
+        self._hides_prediction = not self._hides_prediction
         self.sync()
 
-    def do_zoom(self) -> None:
-        self.say("true pixels" if self.picture.zoom() else "the whole picture", "dim", 2)
+    def show_help(self) -> None:
+        """Show all keys, and the terms that are on screen."""
+        terms = terms_on_screen("\n".join(lines.text for lines in self.query(Lines)))
+        classes = self.project.settings.classes
+        self.app.push_screen(HelpScreen(self.keymap, COMMANDS.values(), classes, terms))
 
-    def do_quit(self) -> None:
-        self.app.exit()
+
+_MOST_NEEDED = ("confirm", "next queue", "compare", "undo", "quit", "skip", "flag")
+"""The commands that stay in the footer of a narrow window, the most needed first."""
+
+
+def _has_case(screen: ReviewScreen) -> bool:
+    return screen.has_case
+
+
+def _can_compare(screen: ReviewScreen) -> bool:
+    return screen.can_compare
+
+
+def _never(_: ReviewScreen) -> bool:
+    return False
+
+
+COMMANDS: dict[str, Command[ReviewScreen]] = command_table(
+    Command(
+        "confirm", "confirm", "Confirm the label, or give the item the chosen classes.",
+        ReviewScreen.confirm, _has_case, lambda screen: screen.can_confirm,
+        answers=True, keys=("enter",),
+    ),
+    Command(
+        "skip", "later", "Put the item at the end of its queue.",
+        ReviewScreen.postpone, _has_case, answers=True,
+    ),
+    Command("undo", "undo", "Take back the last answer.", ReviewScreen.undo_answer),
+    Command(
+        "compare", "compare", "Show the next near-duplicate or nearest labelled item.",
+        lambda screen: screen.compare(1), _can_compare, keys=("]",),
+    ),
+    Command(
+        "compare back", "compare back", "Show the near-duplicate or labelled item before.",
+        lambda screen: screen.compare(-1), _can_compare, _never, keys=("[",),
+    ),
+    Command(
+        "back", "back", "Show the item under review again.", ReviewScreen.go_back,
+        is_offered=_never, keys=("escape",),
+    ),
+    Command(
+        "flag", "flag", "Flag the item for a second look, or take the flag off.",
+        ReviewScreen.toggle_flag, _has_case,
+    ),
+    Command(
+        "note", "note", "Write a note on the item.", ReviewScreen.write_note, _has_case, _never
+    ),
+    Command(
+        "zoom", "zoom", "Show the true pixels; press again for the whole picture.",
+        ReviewScreen.toggle_zoom, _has_case,
+    ),
+    Command(
+        "hide", "hide", "Hide the model's prediction, or show it.",
+        ReviewScreen.toggle_prediction, _has_case,
+    ),
+    Command(
+        "next queue", "next queue", "Go to the next queue that has cases.",
+        lambda screen: screen.turn_queue(1), keys=("tab",),
+    ),
+    Command(
+        "queue before", "queue before", "Go to the queue before that has cases.",
+        lambda screen: screen.turn_queue(-1), is_offered=_never, keys=("shift+tab",),
+    ),
+    Command("help", "help", "Show all keys, and explain the terms here.", ReviewScreen.show_help),
+    Command(
+        "quit", "quit", "Quit; every answer is on disk already.",
+        lambda screen: screen.app.exit(),
+    ),
+)  # fmt: skip
+"""The commands of the review screen, in their order in the footer and on the help screen."""
+
+_FIXED_KEYS = {key: command.name for command in COMMANDS.values() for key in command.keys}

@@ -1,4 +1,4 @@
-"""What the review screen says beside the picture. No widget, no state."""
+"""The texts of the review screen, and its panel."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from annotator.items.refs import Item, make_printable, plural
 from annotator.project.label_sets import class_probabilities
 from annotator.tui.keymaps import Keymap
 from annotator.tui.label.class_list import ClassRow
-from annotator.tui.review import text as review_text
+from annotator.tui.label.text import Paragraphs, box_text
 from annotator.tui.styled_text import Line, clip_end, clip_start, justify_line, wrap_text
-from annotator.tui.widgets.bars import KeyHint
 from annotator.tui.widgets.lines import Lines
 
 AHEAD = 3
-Paragraphs = list[tuple[str, str]]
+"""Cases whose pictures are prepared ahead."""
 
 
 def review_class_rows(
     case: ReviewCase | None, review: Review, keymap: Keymap, hidden: bool, chosen: Collection[str]
 ) -> list[ClassRow]:
-    """The classes with their keys, how many labels each has, and what the model says. `chosen`
-    are those that an item has, or is about to be given, where it may have several."""
+    """Return the rows of the classes: keys, numbers of labels, and probabilities for the case.
+
+    In a multi-label project, `chosen` are the classes of the item, or those chosen for it.
+    """
     session = review.session
     shares: Mapping[str, float] = {} if hidden or case is None else case.proba or {}
     if session.multi and shares:
@@ -44,7 +45,10 @@ def review_class_rows(
 def review_panel_lines(
     case: ReviewCase | None, review: Review, cells: int, shown: int
 ) -> list[Line]:
-    """The label, why it is doubted, what to compare (`shown` of it is on screen), the queues."""
+    """Return the label, the doubt, the items to compare, and the queues.
+
+    `shown` is the place of the compared item on screen, or -1.
+    """
     lines: list[Line] = []
     if case is not None:
         lines += _label(case, cells) + [[]] + _reason(case, cells)
@@ -55,17 +59,17 @@ def review_panel_lines(
 
 
 def related_items(case: ReviewCase, review: Review) -> list[tuple[str, str, float | None]]:
-    """What to compare it with: (ref, label, cosine) of its near-duplicates, else neighbours."""
+    """Return the (ref, label, cosine) of a case's near-duplicates, or else of its neighbours."""
     if case.group:
         label = review.session.state.label
         return [(ref, str(label(ref)), None) for ref in case.group[1:]]
-    return [(one.ref, one.label, one.similarity) for one in case.neighbours]
+    return [(near.ref, near.label, near.similarity) for near in case.neighbours]
 
 
 def items_ahead(case: ReviewCase, review: Review) -> list[Item]:
-    """What the next key may show: the next case, what this one is compared with, itself."""
+    """Return what the next key may show: the next cases, the items to compare, the case itself."""
     related = [ref for ref, _, _ in related_items(case, review)[:2]]
-    coming = [one.ref for one in review.upcoming(AHEAD)]
+    coming = [next_case.ref for next_case in review.upcoming(AHEAD)]
     return [Item.parse(ref) for ref in [*coming[:1], *related, *coming[1:], case.ref]]
 
 
@@ -109,32 +113,8 @@ def _queues(review: Review, cells: int) -> list[Line]:
     return lines
 
 
-def review_hints(case: ReviewCase | None, review: Review, keymap: Keymap) -> list[KeyHint]:
-    """The live keys, most needed first."""
-    wanted = [("undo", "undo"), ("quit", "quit")]
-    found = [KeyHint("tab", "next queue", ("turn", "1"), 30)]
-    if case is not None:
-        wanted += [("skip", "later"), ("flag", "flag"), ("zoom", "zoom"), ("hide", "hide")]
-        if review.can_confirm(case):
-            found.insert(0, KeyHint("⏎", "confirm", ("confirm", ""), 10))
-        if related_items(case, review):
-            found.append(KeyHint("]", "compare", ("compare", "1"), 20))
-        if len(review.session.classes) <= 3:
-            found[:0] = [
-                KeyHint(keymap.classes[name], make_printable(name)[:12], ("label", name), place)
-                for place, name in enumerate(review.session.classes)
-                if keymap.classes[name]
-            ]
-    places = {"skip": 12, "undo": 13, "flag": 21, "zoom": 22, "hide": 23, "quit": 40}
-    return found + [
-        KeyHint(keymap.keys(name)[0], title, (name, ""), places[name])
-        for name, title in wanted
-        if keymap.keys(name)
-    ]
-
-
 def review_caption(case: ReviewCase, review: Review, shown: int) -> tuple[str, str, str]:
-    """File, box and marks of what is on screen: the case, or something to compare it with."""
+    """Return the file, the box and the marks of the case, or of the item compared with it."""
     if shown >= 0:
         ref, label, _ = related_items(case, review)[shown]
         return (
@@ -148,23 +128,22 @@ def review_caption(case: ReviewCase, review: Review, shown: int) -> tuple[str, s
     if case.group:
         marks.insert(0, f"an answer holds for all {len(case.group)} near-duplicates")
     item = Item.parse(case.ref)
-    box = "" if item.box is None else "x {:g}  y {:g}  {:g} × {:g}".format(*item.box)
-    return item.path, box, "  ".join(marks)
+    return item.path, box_text(item), "  ".join(marks)
 
 
 def review_notice(review: Review) -> tuple[str, Paragraphs]:
-    """What stands in place of the picture when the queue has no case left."""
+    """Return the heading and the paragraphs of a queue without cases."""
     left = {name: count for name, count in review.queues.items() if count}
     if not left:
-        done = f"{plural(review.done, 'case')} decided in this sitting." if review.done else ""
+        done = f"{plural(review.done, 'case')} decided in this session." if review.done else ""
         return "Nothing is left to review", [(done, "text"), *_missing(review)]
     name = next(iter(left))
-    heading = f"Nothing is left of: {review.queue}" if review.queue else "Nothing is left"
-    return heading, [(QUEUES.get(review.queue, ""), "dim"), (f"tab: go on with {name}", "text")]
+    heading = f"Nothing is left in the queue {review.queue}" if review.queue else "Nothing is left"
+    return heading, [(QUEUES.get(review.queue, ""), "dim"), (f"tab: continue with {name}", "text")]
 
 
 def _missing(review: Review) -> Paragraphs:
-    """The queues that could not be made, and why."""
+    """Return the queues that could not be made, each with its reason."""
     return [
         (f"{name}: {make_printable(reason)}", "dim")
         for name, reason in review.found.why_not.items()
@@ -172,7 +151,7 @@ def _missing(review: Review) -> Paragraphs:
 
 
 class ReviewPanel(Lines):
-    """What is known of the case, and how many are left."""
+    """The evidence of the case, and the number of cases in each queue."""
 
     def __init__(self, review: Review, **options: Any) -> None:
         super().__init__(**options)
@@ -180,8 +159,10 @@ class ReviewPanel(Lines):
         self._case: ReviewCase | None = None
 
     def show(self, case: ReviewCase | None, shown: int) -> None:
+        """Show a case, with the place of the compared item, or -1."""
         self._case, self._shown = case, shown
         self.update()
 
     def draw(self, cells: int, height: int) -> Sequence[Line]:
-        return review_text.review_panel_lines(self._case, self._review, cells, self._shown)
+        """Return the lines of the panel."""
+        return review_panel_lines(self._case, self._review, cells, self._shown)

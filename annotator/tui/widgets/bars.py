@@ -52,16 +52,16 @@ class CaptionBar(Lines):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._file = self._detail = self._marks = self._link = self._company = ""
+        self._file = self._detail = self._marks = self._link = self._near_duplicates = ""
 
     def show(self, file: str, detail: str = "", marks: str = "") -> None:
         self._file, self._detail, self._marks = file, detail, marks
         self.update()
 
-    def company(self, text: str) -> None:
-        """How many items are as good as this one; "" for none."""
-        if text != self._company:
-            self._company = text
+    def show_near_duplicates(self, text: str) -> None:
+        """Show how many near-duplicates the item has; "" for none."""
+        if text != self._near_duplicates:
+            self._near_duplicates = text
             self.update()
 
     def link(self, text: str) -> None:
@@ -70,7 +70,7 @@ class CaptionBar(Lines):
 
     def draw(self, cells: int, height: int) -> Sequence[Line]:
         detail: Line = [(f"  {self._detail}" if self._detail else "", "dim")]
-        marks: Line = [(f"  {self._company}" if self._company else "", "curve")]
+        marks: Line = [(f"  {self._near_duplicates}" if self._near_duplicates else "", "curve")]
         # A long note leaves room for a third of the line: the file, or the end of its path.
         room = cells - cells // 3 - line_width(marks) - 4
         marks += [(f"  {clip_end(self._marks, room)}" if self._marks else "", "warn")]

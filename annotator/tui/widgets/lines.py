@@ -45,6 +45,11 @@ class Lines(Widget):
         if regions:
             self.refresh(*regions)
 
+    @property
+    def text(self) -> str:
+        """The lines as they stand on the screen."""
+        return "\n".join("".join(text for text, _ in line) for line in self._lines)
+
     def on_resize(self) -> None:
         self._lines = self._drawn()
         self.refresh()

@@ -1,0 +1,71 @@
+"""The base of the apps: a project's pictures, the themes, and the signals that end a program."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+from typing import ClassVar
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+
+from annotator.errors import AnnotatorError, ProjectError
+from annotator.items.refs import make_printable
+from annotator.project.project import ProjectFolder
+from annotator.terminal.caps import TerminalCapabilities
+from annotator.tui.host import crop_loader
+from annotator.tui.picture.driver import driver_for
+from annotator.tui.picture.picture import PictureView
+from annotator.tui.themes import DEFAULT, THEMES
+
+_SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
+
+
+class ProjectApp(App[AnnotatorError]):
+    """An app on one project. Its result is the error that ended it, if any."""
+
+    CSS_PATH = Path(__file__).with_name("app.tcss")
+    ALLOW_SELECT = False
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+z", "suspend_process", show=False)]
+
+    def __init__(self, project: ProjectFolder, caps: TerminalCapabilities) -> None:
+        """Prepare the pictures and the theme; raises `ProjectError` for an unknown theme."""
+        super().__init__(driver_class=driver_for(caps))
+        self.project, self.caps = project, caps
+        settings = project.settings
+        self.picture = PictureView(
+            crop_loader(project), caps, depth=settings.ahead, guard=settings.seen_guard,
+            lossless=settings.pictures == "exact",
+        )  # fmt: skip
+        self._signal: int | None = None
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = self._check_theme(settings.theme or DEFAULT)
+
+    def _check_theme(self, name: str) -> str:
+        if name not in self.available_themes:
+            known = ", ".join(sorted(self.available_themes))
+            raise ProjectError(
+                f"There is no theme {make_printable(name)!r}. Choose one of {known}."
+            )
+        return name
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Return the colours of our roles for Textual's own themes."""
+        return {"role-dim": "#8b93a5", "role-track": "#58606e"}
+
+    def on_mount(self) -> None:
+        """End the program in order if a signal comes."""
+        if not self.is_headless:
+            for number in _SIGNALS:
+                asyncio.get_running_loop().add_signal_handler(number, self._end_by, number)
+
+    def _end_by(self, number: int) -> None:
+        self._signal = number
+        self.exit()
+
+    @property
+    def exit_status(self) -> int:
+        """The exit status: 0, 1 after a crash, 128 + the signal that ended the app."""
+        return (self.return_code or 0) if self._signal is None else 128 + self._signal
