@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from annotator.errors import RefError
-from annotator.items.boxes import parse_box
 from annotator.items.listing import SkippedFiles, walk_images
+from annotator.items.refs import parse_box
 from annotator.project import item_pool
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings

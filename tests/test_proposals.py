@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from annotator.detection.detections import iou
 from annotator.detection.proposal import Proposal, ProposalMember, clip_box, suppress_overlaps
 from annotator.errors import ProjectError, RefError
-from annotator.items.boxes import format_box, parse_box
-from annotator.items.refs import Box, Item
+from annotator.items.refs import Box, Item, format_box, parse_box
 from annotator.log.store import SqliteStore
 from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder

@@ -211,7 +211,7 @@ def test_words_find_what_the_whole_network_finds(checkpoint: Path) -> None:
     import torch
     import transformers
 
-    from annotator.features.models import load_extractor
+    from annotator.features.extractor import load_extractor
 
     pictures = np.random.default_rng(0).integers(0, 255, (8, 16, 16, 3), np.uint8)
     extractor = load_extractor(str(checkpoint), device="cpu")

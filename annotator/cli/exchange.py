@@ -338,7 +338,7 @@ def _print_line(line: str) -> None:
 def make_import_context(file: Path, given_order: str | None, order: str) -> ImportContext:
     """Return the context of an import. Raises `BadParameter` for an unknown order of boxes."""
     from annotator.formats.reading import ImportContext
-    from annotator.items.boxes import BOX_ORDERS
+    from annotator.items.refs import BOX_ORDERS
 
     if given_order is not None and given_order not in (*BOX_ORDERS, "voc"):
         raise typer.BadParameter(

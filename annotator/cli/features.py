@@ -56,7 +56,7 @@ def features(
     """
     if progress == "json":
         exit_with_parent()
-    from annotator.features.models import load_extractor
+    from annotator.features.extractor import load_extractor
     from annotator.features.pipeline import extract_features
     from annotator.images import ImageFolder
     from annotator.project import item_pool

@@ -16,8 +16,8 @@ import numpy as np
 from annotator.detection.lost import PatchFeatures
 from annotator.errors import FeatureError
 from annotator.features.backbones import choose_device, choose_dtype
-from annotator.features.extractor import Pixels
 from annotator.features.weights import find_weights, opening_errors, require_package
+from annotator.images import Pixels
 from annotator.items.refs import make_printable
 
 DEFAULT_BACKBONE = "facebook/dino-vits16"

@@ -32,8 +32,7 @@ from annotator.detection.proposal import (
 )
 from annotator.errors import ImageError
 from annotator.features.decoding import map_pipelined
-from annotator.features.extractor import Pixels
-from annotator.images import ImageFolder
+from annotator.images import ImageFolder, Pixels
 from annotator.items.refs import Item, make_printable
 
 DISCOVERY_METHODS = ("many", "lost", "tokencut")

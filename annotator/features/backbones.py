@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.errors import FeatureError
-from annotator.features.extractor import Pixels
 from annotator.features.weights import find_weights, opening_errors, require_package
+from annotator.images import Pixels
 
 DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 _BATCHES = {"cuda": 256, "mps": 32, "cpu": 16}

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.features.dictionary import Floats, extract_patches, load_filters
-from annotator.features.extractor import Pixels
+from annotator.images import Pixels
 from annotator.learn.rows import scale_to_unit
 
 SIDE = 64

@@ -25,8 +25,7 @@ from typing import TypeVar
 import numpy as np
 
 from annotator.errors import FeatureError, ImageError, RefError
-from annotator.features.extractor import Pixels
-from annotator.images import ImageSource
+from annotator.images import ImageSource, Pixels
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import Item
 

@@ -1,4 +1,4 @@
-"""The interface of extractors: pictures in, features out."""
+"""The extractors: their interface, pictures in and features out, and one by its name."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-Pixels = NDArray[np.uint8]
-"""(height, width, 3) or, for several pictures, (n, height, width, 3): red, green, blue."""
+from annotator.features.weights import default_model
+from annotator.images import Pixels
 
 
 class Extractor(Protocol):
@@ -50,3 +50,27 @@ class Extractor(Protocol):
         by two threads at a time.
         """
         ...
+
+
+def load_extractor(
+    model: str | None = None,
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    batch_size: int | None = None,
+) -> Extractor:
+    """Load the extractor that `model` names: classic, a short name, a Hugging Face id or a folder.
+
+    None or "auto" is dinov2-small if torch and its weights are here, else classic. A `batch_size`
+    of None is chosen by device, and halved when memory runs out.
+
+    Raises `ExtraMissing` or `FeatureError`.
+    """
+    name = model if model and model != "auto" else default_model()
+    if name == "classic":
+        from annotator.features.classic import ClassicExtractor
+
+        return ClassicExtractor()
+    from annotator.features.backbones import Backbone
+
+    return Backbone(name, device=device, dtype=dtype, batch_size=batch_size)

@@ -21,9 +21,8 @@ from annotator.formats.csv_jsonl import escape_formula
 from annotator.formats.format import Format
 from annotator.formats.reading import ImportContext, ImportedItem
 from annotator.formats.source import ExportSource, LineRecorder
-from annotator.items.boxes import parse_box
 from annotator.items.listing import RefColumns, read_list, read_table
-from annotator.items.refs import Item, make_printable
+from annotator.items.refs import Item, make_printable, parse_box
 from annotator.items.text_files import find_delimiter, open_text
 from annotator.project.project import ProjectFolder
 

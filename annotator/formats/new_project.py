@@ -13,7 +13,6 @@ import numpy as np
 from annotator.errors import FeatureError, ProjectError, RefError, bullet_list
 from annotator.features.store import FeatureStore, map_matrix
 from annotator.items.atomic import write_atomically
-from annotator.items.boxes import format_box
 from annotator.items.listing import (
     RefRow,
     SkippedFiles,
@@ -23,7 +22,7 @@ from annotator.items.listing import (
     read_table,
 )
 from annotator.items.ref_table import RefTable
-from annotator.items.refs import Item, make_printable, plural
+from annotator.items.refs import Item, format_box, make_printable, plural
 from annotator.items.text_files import csv_bytes
 from annotator.log.entries import Action, Entry
 from annotator.log.store import SqliteStore

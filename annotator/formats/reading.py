@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 
 from annotator.errors import RefError
 from annotator.formats.class_ids import format_class_ids
-from annotator.items.boxes import arrange_box, parse_box
-from annotator.items.refs import Box, Item, make_printable, plural
+from annotator.items.refs import Box, Item, arrange_box, make_printable, parse_box, plural
 from annotator.project import label_sets
 
 MAX_FAULTS = 1000

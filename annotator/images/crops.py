@@ -18,6 +18,9 @@ from annotator.errors import ImageError
 from annotator.images.decode import MAX_PIXELS, EncodedImage, decode_image, open_image
 from annotator.items.refs import Box, Item, make_printable
 
+Pixels = NDArray[np.uint8]
+"""(height, width, 3) or, for several pictures, (n, height, width, 3): red, green, blue."""
+
 CACHE_BYTES = 100_000_000
 """Bytes of decoded images kept for the next box in them: one image of 24 megapixels."""
 
@@ -43,9 +46,7 @@ class ImageSource(Protocol):
         """Return the item's picture, at most `size`. Raises `ImageError`."""
         ...
 
-    def resized_pixels(
-        self, item: Item, size: tuple[int, int], context: float = 0.25
-    ) -> NDArray[np.uint8]:
+    def resized_pixels(self, item: Item, size: tuple[int, int], context: float = 0.25) -> Pixels:
         """Return the same picture at exactly `size`, as (height, width, 3) pixels."""
         ...
 
@@ -94,9 +95,7 @@ class ImageFolder:
             picture = _resize_region(image, region, part, fitted)
             return Crop(picture, _box_in_crop(item.box, region, fitted), scale, source.size)
 
-    def resized_pixels(
-        self, item: Item, size: tuple[int, int], context: float = 0.25
-    ) -> NDArray[np.uint8]:
+    def resized_pixels(self, item: Item, size: tuple[int, int], context: float = 0.25) -> Pixels:
         """Return the pixels of what `crop` shows, (height, width, 3), at exactly `size`.
 
         Nothing is cut away, the aspect is not kept. Feature extractors take these pixels.

@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from annotator.errors import RefError, bullet_list
-from annotator.items.boxes import parse_box
-from annotator.items.refs import Item, make_printable
+from annotator.items.refs import Item, make_printable, parse_box
 from annotator.items.text_files import describe_bad_utf8, find_delimiter, open_text
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})

@@ -1,4 +1,4 @@
-"""One identity for everything that can be labelled: an image, or a box in one.
+"""One identity for everything that can be labelled: an image, or a box in one; orders of boxes.
 
 A ref is `path` or `path#xywh=x,y,w,h`: pixels of the upright image, in COCO's order, written as a
 W3C media fragment. It is the key in refs files, features, the log and every export.
@@ -16,6 +16,12 @@ from annotator.errors import RefError
 BOX_MARK = "#xywh="
 """The text between the path and the box in a ref."""
 _FOUR_NUMBERS = re.compile(",".join([r"\d+(?:\.\d+)?"] * 4))
+BOX_ORDERS = ("xywh", "xyxy", "r1-c1-r2-c2")
+"""The orders of the bbox column of refs.csv; the last is `top-left-bottom-right` with dashes."""
+
+_SIGNED = r"-?\d+(?:\.\d+)?"
+_DASHED = re.compile("-".join([rf"({_SIGNED})"] * 4))
+_LISTED = re.compile(r"\s*" + r"[ ,;]+".join([rf"({_SIGNED})"] * 4) + r"\s*")
 
 
 class Box(NamedTuple):
@@ -75,6 +81,43 @@ def split_ref(ref: str) -> tuple[str, str]:
     if mark and _FOUR_NUMBERS.fullmatch(numbers):
         return path, numbers
     return ref.removesuffix("#"), ""
+
+
+def arrange_box(numbers: tuple[float, float, float, float], order: str) -> Box:
+    """Return the box of four numbers in one of `BOX_ORDERS`; its size may be below 0."""
+    a, b, c, d = numbers
+    if order == "r1-c1-r2-c2":
+        return Box(b, a, d - b, c - a)
+    return Box(a, b, c - a, d - b) if order == "xyxy" else Box(a, b, c, d)
+
+
+def parse_box(text: str, order: str) -> Box:
+    """Return the box of a bbox cell. Four numbers with dashes are top-left-bottom-right anyway.
+
+    Raises `RefError` for anything that is not four numbers with an area.
+    """
+    dashed = _DASHED.fullmatch(text)
+    found = dashed or _LISTED.fullmatch(text.strip("[]()"))
+    shown = repr(make_printable(text))
+    if found is None:
+        raise RefError(f"{shown} is not four numbers such as 10,20,64,48")
+    order = "r1-c1-r2-c2" if dashed else order
+    a, b, c, d = map(float, found.groups())
+    box = arrange_box((a, b, c, d), order)
+    if box.w <= 0 or box.h <= 0:
+        raise RefError(f"{shown} has no area (read as {order})")
+    if box.x < 0 or box.y < 0:
+        raise RefError(f"{shown} begins outside the image (below 0)")
+    return box
+
+
+def format_box(box: Box, order: str) -> str:
+    """Return the text that `parse_box` reads as `box` in this order."""
+    if order == "xywh":
+        return ",".join(map(format_number, box))
+    if order == "xyxy":
+        return ",".join(map(format_number, (box.x, box.y, box.right, box.bottom)))
+    return "-".join(map(format_number, (box.y, box.x, box.bottom, box.right)))
 
 
 def format_number(value: float) -> str:

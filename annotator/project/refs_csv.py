@@ -9,8 +9,7 @@ from typing import NamedTuple
 
 from annotator.errors import ProjectError, RefError
 from annotator.items.atomic import write_atomically
-from annotator.items.boxes import format_box
-from annotator.items.refs import Item, make_printable
+from annotator.items.refs import Item, format_box, make_printable
 from annotator.items.text_files import find_delimiter, open_text
 from annotator.project.project import ProjectFolder
 

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from annotator.errors import ProjectError, bullet_list
-from annotator.items.boxes import BOX_ORDERS
-from annotator.items.refs import make_printable
+from annotator.items.refs import BOX_ORDERS, make_printable
 from annotator.project.classes import ClassInfo as ClassInfo
 from annotator.project.classes import check_classes as check_classes
 from annotator.project.classes import class_table, read_classes
