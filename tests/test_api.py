@@ -230,7 +230,7 @@ def test_next_says_when_all_that_is_left_is_on_the_screens_of_others(project: Pa
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (("gone.png", "dark"), "is no item of the project"),
+        (("gone.png", "dark"), "is not an item of this project"),
         (("00.png", "dark"), "is labelled or skipped already"),
         (("00.png", "dark", "--second"), "has no label by another annotator"),
     ],

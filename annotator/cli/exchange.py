@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -80,35 +78,41 @@ def export(
     images: Annotated[
         str,
         typer.Option(
-            help="In a folder: symlink, copy or none.",
+            help="Images in the output folder: symlink, copy or none.",
             autocompletion=lambda: ["symlink", "copy", "none"],
         ),
     ] = "symlink",
-    crop: Annotated[bool, typer.Option(help="In a folder: each box as an image.")] = False,
+    crop: Annotated[bool, typer.Option(help="Write each box as an image of its own.")] = False,
     context: Annotated[
-        float, typer.Option(min=0, max=10, help="Around a crop, as a share of its larger side.")
+        float,
+        typer.Option(
+            min=0, max=10, help="The margin around a crop, as a share of its larger side."
+        ),
     ] = 0.0,
-    overwrite: Annotated[bool, typer.Option(help="Replace what an export made there.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option(help="Replace the files of an earlier export.")
+    ] = False,
 ) -> None:
-    """Write the labels; what was written is said on standard error.
+    """Write the labels in the format of your trainer, and print a summary on standard error.
 
     \b
-    csv           your own table back, byte for byte but for the labels
+    csv           your own table, unchanged except for the labels
     plain-csv     the chosen items: ref, filename, bbox, label …
-    list          paths (with top left bottom right) of the labelled items
+    list          paths of the labelled items, boxes as top left bottom right
     jsonl, parquet
-    coco          COCO JSON; coco-results: the items with a score
+    coco          COCO JSON;  coco-results: only items with a score
     yolo          images/, labels/, data.yaml;  yolo-cls: split/class/image
     voc           Annotations/, JPEGImages/, ImageSets/
     imagefolder   class/image;  huggingface: metadata.jsonl beside the images
     label-studio, cvat
-    imagenet-ab   pages and by-products
+    imagenet-ab   pages of HITs and their by-products
 
     \b
     annotator export p labels.csv
     annotator export p data/ --format yolo --split train=0.8,val=0.2
     annotator export p crops/ --format imagefolder --crop --context 0.25
     """
+    from annotator.cli.progress_output import open_progress_output, with_rate
     from annotator.formats import output_file
     from annotator.formats.source import ExportOptions
     from annotator.formats.splits import parse_splits
@@ -134,7 +138,9 @@ def export(
     folder = format_of.folder or (format_ == "coco" and options.split is not None)
     with output_file.open_output(file, folder, overwrite) as place:
         source = _open_source(ProjectFolder.open(project), format_of, options)
-        with _export_progress(source):
+        mode = "auto" if len(source.refs) > _LONG_EXPORT else "none"
+        with open_progress_output(mode, "export") as show:
+            source.on_progress = with_rate(show)
             format_of.write(source, place)
     _print_summary(source, file, "provenance" in format_of.supported_options)
 
@@ -199,29 +205,6 @@ def _open_source(project: ProjectFolder, format_: Format, options: ExportOptions
     source = ExportSource.open(project, store.entries(), options, format_.accepted, state)
     store.close()
     return source
-
-
-@contextmanager
-def _export_progress(source: ExportSource) -> Iterator[None]:
-    """Show the progress of a long export."""
-    from annotator.cli.progress_output import open_progress_output
-    from annotator.features.pipeline import ExtractionProgress
-
-    begun = time.monotonic()
-    with open_progress_output(
-        "auto" if len(source.refs) > _LONG_EXPORT else "none", "export"
-    ) as update:
-
-        def watch(done: int, of: int) -> None:
-            rate = done / max(1e-3, time.monotonic() - begun)
-            update(
-                ExtractionProgress(
-                    done=done, total=of, broken=0, rate=rate, left_s=(of - done) / rate
-                )
-            )
-
-        source.on_progress = watch
-        yield
 
 
 def _print_summary(source: ExportSource, file: Path, marks: bool) -> None:

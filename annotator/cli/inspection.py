@@ -72,7 +72,9 @@ _POLL_SECONDS = 0.5  # seconds between looks for rows of others
 
 def log(
     project: ProjectArgument,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object per line.")
+    ] = False,
     last: Annotated[
         int | None, typer.Option("-n", "--last", min=1, help="Print only this number of last rows.")
     ] = None,

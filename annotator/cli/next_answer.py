@@ -24,7 +24,9 @@ SecondOption = Annotated[
 def next_(
     project: ProjectArgument,
     count: Annotated[int, typer.Option("-n", min=1, max=1000, help="The number of items.")] = 1,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object per line.")
+    ] = False,
     annotator: AnnotatorOption = None,
     second: SecondOption = False,
     lease: Annotated[

@@ -73,6 +73,20 @@ def open_progress_output(
         yield _throttle(_LINE_EVERY, lambda progress: _print_line(progress, unit))
 
 
+def with_rate(show: Callable[[ExtractionProgress], None]) -> Callable[[int, int], None]:
+    """Return a function of (done, total) that calls `show` with the rate since now."""
+    from annotator.features.pipeline import ExtractionProgress
+
+    started = time.monotonic()
+
+    def update(done: int, total: int) -> None:
+        rate = done / max(1e-3, time.monotonic() - started)
+        left = (total - done) / rate if rate else None
+        show(ExtractionProgress(done=done, total=total, broken=0, rate=rate, left_s=left))
+
+    return update
+
+
 def _throttle(
     seconds: float, show: Callable[[ExtractionProgress], None]
 ) -> Callable[[ExtractionProgress], None]:

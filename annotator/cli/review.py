@@ -6,7 +6,6 @@ import getpass
 import json
 import os
 import sys
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -156,28 +155,19 @@ def _prepare_fingerprints(project: ProjectFolder, refs: RefTable, progress: str)
 def _compute_fingerprints(
     project: ProjectFolder, refs: RefTable, rows: NDArray[np.int64], progress: str
 ) -> Fingerprints:
-    from annotator.cli.progress_output import catch_stop_signals, open_progress_output
+    from annotator.cli.progress_output import (
+        catch_stop_signals,
+        open_progress_output,
+        with_rate,
+    )
     from annotator.images import ImageFolder, near_duplicates
 
     images = ImageFolder(project.images, project.settings.max_pixels)
     cache = project.fingerprints_file
     with open_progress_output(progress, "comparing images") as show, catch_stop_signals() as stop:
         return near_duplicates.update_fingerprints(
-            images, cache, refs, rows, progress=_with_rate(show), stop=stop
+            images, cache, refs, rows, progress=with_rate(show), stop=stop
         )
-
-
-def _with_rate(show: Callable[[Any], None]) -> Callable[[int, int], None]:
-    """Progress of `done` out of `of`, with the rate since it began."""
-    from annotator.features.pipeline import ExtractionProgress
-
-    begun = time.monotonic()
-
-    def update(done: int, of: int) -> None:
-        rate = done / max(1e-6, time.monotonic() - begun)
-        show(ExtractionProgress(done, of, 0, rate, (of - done) / rate))
-
-    return update
 
 
 def _print_cases(
