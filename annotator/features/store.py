@@ -158,7 +158,8 @@ def read_meta(path: Path) -> dict[str, Any]:
         meta = json.loads(path.read_bytes())
         if meta["format"] > META_FORMAT:
             raise FeatureError(
-                f"{path} was written by a newer annotator. Upgrade: pip install --upgrade annotator-tui"
+                f"{path} was written by a newer annotator. "
+                "Upgrade: pip install --upgrade annotator-tui"
             )
         if isinstance(meta["extractor"]["name"], str):
             return dict(meta)

@@ -6,7 +6,6 @@ from annotator.images.crops import Crop, ImageFolder, ImageSource, Pixels, draw_
 from annotator.images.decode import MAX_PIXELS
 
 __all__ = [
-    "IMAGE_SUFFIXES",
     "MAX_PIXELS",
     "Crop",
     "ImageFolder",

@@ -89,7 +89,7 @@ def test_an_empty_file_holds_no_refs(tmp_path: Path) -> None:
 
 def test_a_line_break_in_a_name_is_refused_and_nothing_is_appended() -> None:
     table = RefTable(["a"])
-    with pytest.raises(RefError, match=r"b\\x0ac.*rename"):
+    with pytest.raises(RefError, match=r"b\\x0ac.*Rename"):
         table.extend(["x", "b\nc"])
     assert list(table) == ["a"]
 
