@@ -47,7 +47,7 @@ def write(source: ExportSource, place: Path, format_title: str, default_split: s
             f"{format_title} holds one class for each image, and this project has several. Give "
             "--format huggingface, jsonl or coco."
         )
-    pictures = ImageExporter(source, place)
+    images = ImageExporter(source, place)
     splits = source.options.split.names if source.options.split else (default_split,)
     for split in splits:
         for name in source.classes:
@@ -61,9 +61,9 @@ def write(source: ExportSource, place: Path, format_title: str, default_split: s
         lead = f"{split}/" if split else ""
         to = f"{lead}{class_to_folder(record.label)}/{flatten_path(record.item.path)}"
         done = (
-            pictures.place_crop(record, to)
+            images.place_crop(record, to)
             if source.options.crop
-            else pictures.place_image(record.item.path, to)
+            else images.place_image(record.item.path, to)
         )
         if done is None:
             source.leave_out("whose images cannot be read")

@@ -35,7 +35,7 @@ def write(source: ExportSource, place: Path) -> None:
         file.write("  <version>1.1</version>\n")
         file.write(f"  <meta><task><labels>{labels}</labels></task></meta>\n")
         number = 0
-        for picture in source.pictures():
+        for picture in source.image_records():
             size = source.size(picture.path)
             if size is None:
                 source.leave_out("in images that cannot be read", len(picture.records))
@@ -75,8 +75,8 @@ def _shape(source: ExportSource, record: ExportRecord, name: str) -> str:
     if box is None:
         return f"<tag {head}></tag>"
     sides = (("xtl", box.x), ("ytl", box.y), ("xbr", box.right), ("ybr", box.bottom))
-    told = " ".join(f'{key}="{format_number(value)}"' for key, value in sides)
-    return f'<box {head} occluded="0" {told} z_order="0"></box>'
+    corners = " ".join(f'{key}="{format_number(value)}"' for key, value in sides)
+    return f'<box {head} occluded="0" {corners} z_order="0"></box>'
 
 
 def read(reading: ImportContext) -> Iterator[ImportedItem]:

@@ -9,11 +9,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 from annotator.errors import ProjectError, RefError, StoreError
 from annotator.features.store import FeatureStore
 from annotator.formats.class_ids import COCO_IDS, YOLO_IDS, write_class_ids
+from annotator.formats.flat import LABEL_COLUMNS, PATH_COLUMNS
 from annotator.formats.format import Format
 from annotator.formats.importing import build_entries
 from annotator.formats.new_project import (
@@ -39,7 +41,7 @@ from annotator.project.project import SETTINGS_FILE, ProjectFolder
 from annotator.project.settings import Settings
 
 _BATCH = 1 << 12
-_RESERVED_COLUMNS = ("filename", "file_name", "path", "ref", "bbox", "annotation", "label")
+_RESERVED_COLUMNS = (*PATH_COLUMNS, "ref", "bbox", *LABEL_COLUMNS)
 
 
 def create_from_dataset(
@@ -68,23 +70,23 @@ def create_from_dataset(
         )
     made = ["refs.csv", "labels.db", "class-ids.json", *(["features"] if features else [])]
     refuse_to_replace(folder, *made)
-    with ImportSpool(reading, format_.read) as gathered:
-        root = _guess_root(reading, gathered)
+    with ImportSpool(reading, format_.read) as spool:
+        root = _guess_root(reading, spool)
         settings = replace(settings, images=make_images_setting(root, folder), box_order="xywh")
         by_number = sorted(reading.class_ids, key=lambda name: reading.class_ids[name])
-        settings = add_classes(settings, [*by_number, *gathered.labels])
-        _check_items(reading, gathered, root, settings)
-        for line in describe_import(reading, gathered.labels, len(gathered), gathered.boxes):
+        settings = add_classes(settings, [*by_number, *spool.labels])
+        _check_items(reading, spool, root, settings)
+        for line in describe_import(reading, spool.labels, len(spool), spool.boxes):
             say(line)
-        gathered.raise_faults(f"{make_printable(str(reading.path))} cannot be opened as it is:")
-        if not len(gathered):
+        spool.raise_faults(f"{make_printable(str(reading.path))} cannot be opened as it is:")
+        if not len(spool):
             raise RefError(f"{make_printable(str(reading.path))} holds no item.")
         now = time.time() if timestamp is None else timestamp
-        _write_project(folder, gathered, settings, format_.name, features, now)
+        _write_project(folder, spool, settings, format_.name, features, now)
     return NewProject(ProjectFolder(folder, settings))
 
 
-def _guess_root(reading: ImportContext, gathered: ImportSpool) -> Path:
+def _guess_root(reading: ImportContext, spool: ImportSpool) -> Path:
     """Return the folder below which most of the images are found."""
     if reading.images is not None:
         return reading.images
@@ -92,43 +94,32 @@ def _guess_root(reading: ImportContext, gathered: ImportSpool) -> Path:
         return reading.root
     beside = reading.path.resolve().parent
     places = [beside, beside / "images", beside.parent / "images", beside.parent, Path.cwd()]
-    step = max(1, len(gathered.refs) // 200)
-    sample = gathered.refs.take(range(0, len(gathered.refs), step))
+    step = max(1, len(spool.refs) // 200)
+    sample = spool.refs.take(range(0, len(spool.refs), step))
     return guess_root((split_ref(ref)[0] for ref in sample), places)
 
 
 def _check_items(
-    reading: ImportContext, gathered: ImportSpool, root: Path, settings: Settings
+    reading: ImportContext, spool: ImportSpool, root: Path, settings: Settings
 ) -> None:
     names = frozenset(settings.names)
     absent: set[str] = set()
-    batch: list[tuple[str, int]] = []
-    wheres: list[str] = []
-
-    def look() -> None:
-        for path, place in missing_files(batch, root):
+    remaining = iter(spool)
+    while batch := list(islice(remaining, _BATCH)):
+        for found in batch:
+            if found.label is not None and found.label not in names:
+                fault = describe_unknown_class(found.label, settings.names)
+                reading.add_fault(found.location, fault)
+        paths = ((found.item.path, index) for index, found in enumerate(batch))
+        for path, index in missing_files(paths, root):
             if path not in absent:
                 absent.add(path)
-                reading.add_fault(
-                    wheres[place],
-                    describe_missing_file(root / path),
-                )
-        batch.clear()
-        wheres.clear()
-
-    for found in gathered:
-        batch.append((found.item.path, len(batch)))
-        wheres.append(found.location)
-        if found.label is not None and found.label not in names:
-            reading.add_fault(found.location, describe_unknown_class(found.label, settings.names))
-        if len(batch) >= _BATCH:
-            look()
-    look()
+                reading.add_fault(batch[index].location, describe_missing_file(root / path))
 
 
 def _write_project(
     folder: Path,
-    gathered: ImportSpool,
+    spool: ImportSpool,
     settings: Settings,
     name: str,
     features: Path | None,
@@ -137,12 +128,12 @@ def _write_project(
     """Build the project beside its place, and move it there once it is whole."""
     with _staging_folder(folder) as made:
         project = ProjectFolder.create(made, settings)
-        _write_refs(project, gathered)
+        _write_refs(project, spool)
         if features is not None:
-            _adopt_features(project, features, gathered.reading.name)
-        _write_labels(project, gathered, f"import:{name}", timestamp)
-        if gathered.reading.class_ids and name in (COCO_IDS, YOLO_IDS):
-            write_class_ids(made, {name: gathered.reading.class_ids})
+            _adopt_features(project, features, spool.reading.name)
+        _write_labels(project, spool, f"import:{name}", timestamp)
+        if spool.reading.class_ids and name in (COCO_IDS, YOLO_IDS):
+            write_class_ids(made, {name: spool.reading.class_ids})
         _install_project(made, folder)
 
 
@@ -168,26 +159,26 @@ def _staging_folder(folder: Path) -> Iterator[Path]:
             shutil.rmtree(made, ignore_errors=True)
 
 
-def _write_refs(project: ProjectFolder, gathered: ImportSpool) -> None:
-    columns = {name: name for name in gathered.columns}
+def _write_refs(project: ProjectFolder, spool: ImportSpool) -> None:
+    columns = {name: name for name in spool.columns}
     for name in columns:
         while columns[name].strip().lower() in _RESERVED_COLUMNS or not columns[name].strip():
             columns[name] += "_"
     with project.refs_file.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([*REFS_COLUMNS, *columns.values()])
-        for found in gathered:
+        for found in spool:
             cells = (found.columns.get(name, "") for name in columns)
             writer.writerow([*format_refs_cells(found.item), *cells])
 
 
 def _write_labels(
-    project: ProjectFolder, gathered: ImportSpool, annotator: str, timestamp: float
+    project: ProjectFolder, spool: ImportSpool, annotator: str, timestamp: float
 ) -> None:
     store = SqliteStore(project.labels_file)
     store.append_many(
         entry
-        for found in gathered
+        for found in spool
         for entry in build_entries(found, found.item.ref, annotator, timestamp)
     )
     store.close()

@@ -105,11 +105,8 @@ def parse_row(
         elif path is None:
             raise RefError(f"no file is named; give one of {', '.join(PATH_COLUMNS)}")
         else:
-            box = (
-                parse_bbox(cells["bbox"], reading.box_order)
-                if cells.get("bbox") is not None
-                else None
-            )
+            bbox = cells.get("bbox")
+            box = None if bbox is None else parse_bbox(bbox, reading.box_order)
             item = Item(reading.parse_path(path), box)
         if any(cells.get(name) for name in _SAMPLING_COLUMNS):
             reading.count_ignored("time and draw of a label (the log gets those of the import)")
@@ -127,26 +124,16 @@ def parse_row(
 
 _SAMPLING_COLUMNS = ("at", "picked_by", "q", "pool")
 _KNOWN_COLUMNS = {
-    *PATH_COLUMNS,
-    *LABEL_COLUMNS,
-    *_SAMPLING_COLUMNS,
-    "ref",
-    "bbox",
-    "skipped",
-    "flagged",
-    "machine",
-    "annotator",
-    "note",
-    "shown_ms",
-}
+    *PATH_COLUMNS, *LABEL_COLUMNS, *_SAMPLING_COLUMNS,
+    "ref", "bbox", "skipped", "flagged", "machine", "annotator", "note", "shown_ms",
+}  # fmt: skip
 
 
 def _extra_columns(cells: Mapping[str, Any]) -> dict[str, str]:
     """Return the columns that refs.csv keeps. Raises `RefError` for a list or an object."""
     kept = {}
-    marked = (
-        set(_MACHINE_COLUMNS) if "machine" in cells else set()
-    )  # otherwise it is a user's own column
+    # Without the column machine, one named model or probability is the user's own.
+    marked = _MACHINE_COLUMNS if "machine" in cells else ()
     for name, value in cells.items():
         if name in _KNOWN_COLUMNS or name in marked:
             continue

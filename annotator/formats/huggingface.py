@@ -26,7 +26,7 @@ _OWN_COLUMNS = ("file_name", "label", "objects", "ref", "bbox", "categories")
 
 def write(source: ExportSource, place: Path) -> None:
     """Write a folder of images with a metadata.jsonl; with splits, a folder for each."""
-    pictures = ImageExporter(source, place)
+    images = ImageExporter(source, place)
     split = source.options.split
     boxes = not source.options.crop and source.has_boxes
     with ExitStack() as stack:
@@ -37,20 +37,20 @@ def write(source: ExportSource, place: Path) -> None:
             files[name] = stack.enter_context(file)
         if source.options.crop:
             for record in source.records():
-                _crop(source, pictures, record, files)
+                _crop(source, images, record, files)
         else:
-            for picture in source.pictures():
-                _picture(source, pictures, picture, files, boxes)
+            for picture in source.image_records():
+                _picture(source, images, picture, files, boxes)
 
 
 def _crop(
     source: ExportSource,
-    pictures: ImageExporter,
+    images: ImageExporter,
     record: ExportRecord,
     files: Mapping[str, IO[str]],
 ) -> None:
     lead = f"{record.split}/" if record.split else ""
-    name = pictures.place_crop(record, lead + sanitize_path(record.item.path))
+    name = images.place_crop(record, lead + sanitize_path(record.item.path))
     if name is None:
         source.leave_out("whose images cannot be read")
         return
@@ -61,13 +61,13 @@ def _crop(
 
 def _picture(
     source: ExportSource,
-    pictures: ImageExporter,
+    images: ImageExporter,
     picture: ImageRecords,
     files: Mapping[str, IO[str]],
     boxes: bool,
 ) -> None:
     lead = f"{picture.split}/" if picture.split else ""
-    name = pictures.place_image(picture.path, lead + sanitize_path(picture.path))
+    name = images.place_image(picture.path, lead + sanitize_path(picture.path))
     if name is None:
         source.leave_out("whose images cannot be read", len(picture.records))
         return

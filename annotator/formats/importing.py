@@ -57,21 +57,21 @@ def import_labels(
     """
     assert format_.read is not None
     refs = load_refs(project)
-    with ImportSpool(reading, format_.read) as gathered:
+    with ImportSpool(reading, format_.read) as spool:
         matched = _RowMatcher(project, reading, refs)
         labels = 0
-        for found, row in matched.pairs(gathered):
+        for found, row in matched.pairs(spool):
             labels += _check_item(reading, project, found, row)
-        for line in describe_import(reading, gathered.labels, len(gathered), gathered.boxes):
+        for line in describe_import(reading, spool.labels, len(spool), spool.boxes):
             say(line)
-        gathered.raise_faults(f"{make_printable(str(reading.path))}: nothing was imported:")
+        spool.raise_faults(f"{make_printable(str(reading.path))}: nothing was imported:")
         if not labels:
             hint = " Name one column annotation or label." if format_.name == "csv" else ""
             raise RefError(f"{make_printable(str(reading.path))} holds no label.{hint}")
         log = ColumnarLog.read(refs, store.entries())
         at = time.time() if now is None else now
         writing = _EntryWriter(log, f"import:{format_.name}", at)
-        store.append_many(writing.entries(matched.pairs(gathered)))
+        store.append_many(writing.entries(matched.pairs(spool)))
         return writing.summary()
 
 

@@ -62,12 +62,12 @@ def create_from_pattern(folder: Path, pattern: str, settings: Settings) -> NewPr
     refuse_to_replace(folder, "refs.csv")
     common = Path(os.path.commonpath([str(Path(item.path).parent) for item in items]))
     rows = [RefRow(0, Item(str(Path(item.path).relative_to(common))), "", None) for item in items]
-    begun = NewProject(
+    new = NewProject(
         ProjectFolder.create(folder, replace(settings, images=make_images_setting(common, folder)))
     )
-    write_atomically(begun.project.refs_file, _format_refs_csv(rows))
-    begun.notes += [plural(len(rows), "image"), *([str(left_out)] if left_out.names else [])]
-    return begun
+    write_atomically(new.project.refs_file, _format_refs_csv(rows))
+    new.notes += [plural(len(rows), "image"), *([str(left_out)] if left_out.names else [])]
+    return new
 
 
 def create_from_refs(
@@ -109,18 +109,16 @@ def create_from_refs(
         check_feature_rows(rows, features)
     if refs.resolve() != (folder / "refs.csv").resolve():
         refuse_to_replace(folder, "refs.csv")
-    begun = NewProject(
+    new = NewProject(
         ProjectFolder.create(folder, replace(settings, images=make_images_setting(root, folder)))
     )
     write_atomically(
-        begun.project.refs_file, _format_refs_csv(rows) if is_list else refs.read_bytes()
+        new.project.refs_file, _format_refs_csv(rows) if is_list else refs.read_bytes()
     )
     if features:
-        FeatureStore.adopt(
-            begun.project.features_folder, features, map_feature_refs(rows, features)
-        )
-    _log_labels(begun, rows, time.time() if timestamp is None else timestamp)
-    return begun
+        FeatureStore.adopt(new.project.features_folder, features, map_feature_refs(rows, features))
+    _log_labels(new, rows, time.time() if timestamp is None else timestamp)
+    return new
 
 
 def refuse_to_replace(folder: Path, *names: str) -> None:
@@ -222,24 +220,24 @@ def map_feature_refs(rows: Sequence[RefRow], features: Path) -> RefTable:
     return RefTable(refs)
 
 
-def _log_labels(begun: NewProject, rows: Sequence[RefRow], timestamp: float) -> None:
+def _log_labels(new: NewProject, rows: Sequence[RefRow], timestamp: float) -> None:
     entries = [
         Entry(0, timestamp, "import", Action.LABEL, row.item.ref, row.label, picked_by="import")
         for row in rows
         if row.label
     ]
     if entries:
-        store = SqliteStore(begun.project.labels_file)
+        store = SqliteStore(new.project.labels_file)
         store.append(*entries)
         store.close()
-    names = ", ".join(make_printable(name) for name in begun.project.settings.names)
-    begun.notes.append(
+    names = ", ".join(make_printable(name) for name in new.project.settings.names)
+    new.notes.append(
         f"{plural(len(rows), 'item')}, {len(entries):,} labelled already; classes: {names}"
     )
     boxes = sum(row.item.box is not None for row in rows)
     if boxes:
-        order = begun.project.settings.box_order
-        begun.notes.append(
+        order = new.project.settings.box_order
+        new.notes.append(
             f"{plural(boxes, 'box', 'boxes')}; bbox read as {order}, or as r1-c1-r2-c2 with dashes"
         )
 

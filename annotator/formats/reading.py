@@ -77,12 +77,8 @@ class ImportContext:
         """Add a fault, which forbids the import."""
         self.fault_count += 1
         if len(self.faults) < MAX_FAULTS:
-            place = (
-                f"{make_printable(file) if file else self.name}, {location}"
-                if location
-                else self.name
-            )
-            self.faults.append(f"{place}: {text}")
+            place = make_printable(file) if file else self.name
+            self.faults.append(f"{place}, {location}: {text}" if location else f"{place}: {text}")
 
     def join_classes(self, names: Sequence[str]) -> str:
         """Return several classes as one label of a multi-label project."""

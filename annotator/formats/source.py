@@ -246,7 +246,7 @@ class ExportSource:
         """Return the chosen items in the pool's order."""
         return self._records(self.rows)
 
-    def pictures(self) -> Iterator[ImageRecords]:
+    def image_records(self) -> Iterator[ImageRecords]:
         """Yield the chosen items by image, images in the order of their first item."""
         group, path = list[ExportRecord](), ""
         for record in self._records(self._by_image):

@@ -32,15 +32,15 @@ def write(source: ExportSource, place: Path) -> None:
     require_boxes(source, "Pascal VOC", "imagefolder")
     for folder in ("Annotations", "JPEGImages", "ImageSets/Main"):
         (place / folder).mkdir(parents=True)
-    pictures = ImageExporter(source, place, stems=True)
+    images = ImageExporter(source, place, stems=True)
     split = source.options.split
     with ExitStack() as stack:
         lists = {
             name: stack.enter_context(_list(place, name))
             for name in (split.names if split else ("default",))
         }
-        for picture in source.pictures():
-            stem = _picture(source, place, pictures, picture)
+        for picture in source.image_records():
+            stem = _picture(source, place, images, picture)
             if stem:
                 lists[picture.split or "default"].write(f"{stem}\n")
 
@@ -50,7 +50,7 @@ def _list(place: Path, name: str) -> IO[str]:
 
 
 def _picture(
-    source: ExportSource, place: Path, pictures: ImageExporter, picture: ImageRecords
+    source: ExportSource, place: Path, images: ImageExporter, picture: ImageRecords
 ) -> str | None:
     """Write the annotation of an image, and return its id; None if it is left out."""
     records = source.take_boxes(picture.records)
@@ -58,7 +58,7 @@ def _picture(
         return None
     size = source.size(picture.path)
     name = (
-        pictures.place_image(picture.path, f"JPEGImages/{sanitize_path(picture.path)}")
+        images.place_image(picture.path, f"JPEGImages/{sanitize_path(picture.path)}")
         if size
         else None
     )

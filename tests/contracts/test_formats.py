@@ -288,7 +288,7 @@ def test_boxes_of_an_image_are_in_one_split(name: str, tmp_path: Path) -> None:
     place = tmp_path / "export"
     source = making.write(made, name, place, split=parse_splits("train=0.7,val=0.3"))
     found = {}
-    for picture in source.pictures():
+    for picture in source.image_records():
         assert {record.split for record in picture.records} == {picture.split}
         found[picture.path] = picture.split
     assert sorted(found.values()) == ["train"] * 14 + ["val"] * 6

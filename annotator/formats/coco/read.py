@@ -112,35 +112,35 @@ def _read_annotation(
     names: Mapping[int, str],
     seen: set[int],
 ) -> ImportedItem:
-    told = _members(piece, "an annotation")
-    key = told.get("id")
+    annotation = _members(piece, "an annotation")
+    key = annotation.get("id")
     if key is not None:
         key = _id(key, "id")
         if key in seen:
             raise RefError(f"another annotation has the id {key}, too")
         seen.add(key)
-    image = images.get(_id(told.get("image_id"), "image_id"))
+    image = images.get(_id(annotation.get("image_id"), "image_id"))
     if image is None:
-        raise RefError(f"this file has no image {told['image_id']} (image_id)")
-    category = _id(told.get("category_id"), "category_id")
+        raise RefError(f"this file has no image {annotation['image_id']} (image_id)")
+    category = _id(annotation.get("category_id"), "category_id")
     if category not in names:
         raise RefError(f"this file has no category {category} (category_id)")
-    attributes = told.get("attributes") or {}
+    attributes = annotation.get("attributes") or {}
     if not isinstance(attributes, dict):
         raise RefError("attributes should be an object")
-    columns = _columns(told, attributes)
-    whole = attributes.get("whole_image") is True or told.get("bbox") in (None, [])
-    box = None if whole else parse_bbox(told["bbox"], "xywh", image.size, reading)
-    if box is not None and told.get("iscrowd") == 1:
+    columns = _columns(annotation, attributes)
+    whole = attributes.get("whole_image") is True or annotation.get("bbox") in (None, [])
+    box = None if whole else parse_bbox(annotation["bbox"], "xywh", image.size, reading)
+    if box is not None and annotation.get("iscrowd") == 1:
         reading.count_ignored("mark of a crowd (its box is kept)")
-    if told.get("segmentation") not in (None, [], {}):
+    if annotation.get("segmentation") not in (None, [], {}):
         reading.count_ignored("segmentation (its box is kept)")
-    for name in told.keys() - _KNOWN:
+    for name in annotation.keys() - _KNOWN:
         reading.count_ignored(f"{make_printable(name[:40])!r} of an annotation")
-    provenance = told.get("provenance")
+    provenance = annotation.get("provenance")
     machine = isinstance(provenance, dict) and provenance.get("machine") is True
     by = provenance.get("annotator") if isinstance(provenance, dict) else None
-    predicted = told.get("predicted") is True
+    predicted = annotation.get("predicted") is True
     if predicted:
         columns |= {"prediction": names[category]}
     return ImportedItem(

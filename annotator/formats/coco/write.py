@@ -32,7 +32,7 @@ def write(source: ExportSource, place: Path) -> None:
                 name: stack.enter_context(_CocoFile(place / f"instances_{name}.json", ids))
                 for name in split.names
             }
-        for picture in source.pictures():
+        for picture in source.image_records():
             size = source.size(picture.path)
             if size is not None:
                 files[picture.split].add(source, picture, size)
@@ -72,8 +72,8 @@ class _CocoFile:
     def add(self, source: ExportSource, picture: ImageRecords, size: tuple[int, int]) -> None:
         width, height = size
         image = source.image_id(picture.records[0])
-        told = {"id": image, "file_name": picture.path, "width": width, "height": height}
-        write_element(self._out, self._images, told)
+        entry = {"id": image, "file_name": picture.path, "width": width, "height": height}
+        write_element(self._out, self._images, entry)
         self._images += 1
         for record in picture.records:
             for found in build_annotations(source, record, self._ids, size):
@@ -118,7 +118,7 @@ def _build_annotation(
         found["attributes"] = attributes
     if record.provenance:
         found["provenance"] = {
-            key: told for key, told in record.provenance.items() if told is not None
+            key: value for key, value in record.provenance.items() if value is not None
         }
     return found
 

@@ -48,24 +48,26 @@ def _task(reading: ImportContext, piece: JsonMember, location: str) -> Iterator[
         yield from guessed or [ImportedItem(location, Item(path), columns=columns)]
         return
     spot, annotation = chosen
-    milliseconds, told = _annotation_columns(spot, annotation)
+    milliseconds, provenance = _annotation_columns(spot, annotation)
     results = annotation.get("result")
     if not isinstance(results, list):
         raise RefError(f"{spot}.result should be a list")
     if annotation.get("was_cancelled") is True:
-        yield ImportedItem(location, Item(path), skipped=True, columns=columns, **told)
+        yield ImportedItem(location, Item(path), skipped=True, columns=columns, **provenance)
         return
-    usable = [(at, result) for at, result in enumerate(results) if _is_usable(reading, result)]
+    usable = [
+        (index, result) for index, result in enumerate(results) if _is_usable(reading, result)
+    ]
     if not usable and results:
         return
     if not usable:
         yield ImportedItem(location, Item(path), columns=columns)
     share = None if milliseconds is None else milliseconds // max(1, len(usable))
-    for at, result in usable:
-        place = f"{location}{spot}.result[{at}]"
+    for index, result in usable:
+        place = f"{location}{spot}.result[{index}]"
         try:
             yield _region(
-                reading, place, path, result, columns if len(usable) == 1 else {}, share, told
+                reading, place, path, result, columns if len(usable) == 1 else {}, share, provenance
             )
         except RefError as error:
             reading.add_fault(place, str(error))
@@ -86,8 +88,8 @@ def _predicted(
     if not isinstance(results, list):
         raise RefError(f".predictions[{len(found) - 1}].result should be a list")
     reading.count_ignored("earlier prediction of the same task", max(0, len(found) - 1))
-    for at, result in enumerate(results):
-        place = f"{location}.predictions[{len(found) - 1}].result[{at}]"
+    for index, result in enumerate(results):
+        place = f"{location}.predictions[{len(found) - 1}].result[{index}]"
         if _is_usable(reading, result):
             region = _region(reading, place, path, result, columns, None, {})
             score = result.get("score", found[-1].get("score"))
@@ -107,11 +109,11 @@ def _annotation_columns(
     by = annotation.get("annotator") or annotation.get("completed_by")
     if isinstance(by, dict):
         by = by.get("email")
-    told: dict[str, Any] = {
+    provenance: dict[str, Any] = {
         "labelled_by": None if by is None else str(by)[:200],
         "machine": annotation.get("machine") is True,
     }
-    return milliseconds, told
+    return milliseconds, provenance
 
 
 def parse_image_path(reading: ImportContext, data: Mapping[str, Any]) -> str:

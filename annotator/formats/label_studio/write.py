@@ -30,7 +30,7 @@ def write(source: ExportSource, place: Path) -> None:
     source.note(f"labelling interface: {make_printable(config)}")
     with place.open("w", encoding="utf-8") as file:
         file.write("[")
-        for number, picture in enumerate(source.pictures()):
+        for number, picture in enumerate(source.image_records()):
             task = _task(source, picture)
             write_element(file, number, task)
         file.write("]\n")
@@ -38,8 +38,8 @@ def write(source: ExportSource, place: Path) -> None:
 
 def build_labeling_config(classes: Sequence[str], boxes: bool, multi: bool = False) -> str:
     """Return the labelling configuration that the exported tasks fit."""
-    many = ' choice="multiple"' if multi else ""
-    tags = f'<Choices name="{CHOICE}" toName="image"{many}>'
+    choice = ' choice="multiple"' if multi else ""
+    tags = f'<Choices name="{CHOICE}" toName="image"{choice}>'
     tags += "".join(f"<Choice value={quoteattr(name)}/>" for name in classes) + "</Choices>"
     if boxes:
         tags += f'<RectangleLabels name="{BOX}" toName="image">'
@@ -79,8 +79,8 @@ def _annotation(
     cancelled: bool,
 ) -> dict[str, Any]:
     details = [source.log.details(record.row) for record in records]
-    times = [told["shown_ms"] for told in details if told.get("shown_ms") is not None]
-    at = max((told["at"] for told in details if told), default=0.0)
+    times = [detail["shown_ms"] for detail in details if detail.get("shown_ms") is not None]
+    at = max((detail["at"] for detail in details if detail), default=0.0)
     found = {
         "result": regions, "was_cancelled": cancelled, "ground_truth": False,
         "lead_time": sum(times) / 1000 if times else None,
@@ -88,9 +88,9 @@ def _annotation(
     }  # fmt: skip
     if source.options.provenance:
         # No completed_by: an import is refused for users that the server does not have.
-        found["annotator"] = next(told["annotator"] for told in details if told)
-    if source.options.provenance or any(told.get("machine") for told in details):
-        found["machine"] = all(told.get("machine") for told in details)
+        found["annotator"] = next(detail["annotator"] for detail in details if detail)
+    if source.options.provenance or any(detail.get("machine") for detail in details):
+        found["machine"] = all(detail.get("machine") for detail in details)
     source.written += len(regions)
     return found
 

@@ -21,14 +21,14 @@ def write(source: ExportSource, place: Path) -> None:
     """Write a folder. Raises `ProjectError` for a project without a box."""
     require_boxes(source, "YOLO detection", "yolo-cls")
     ids = assign_class_ids(source, YOLO_IDS, 0)
-    pictures = ImageExporter(source, place, stems=True)
+    images = ImageExporter(source, place, stems=True)
     with ExitStack() as stack:
         provenance = None
         if source.options.provenance or source.machine_labels:
             file = (place / "provenance.jsonl").open("w", encoding="utf-8")
             provenance = stack.enter_context(file)
-        for picture in source.pictures():
-            _picture(source, place, pictures, picture, ids, provenance)
+        for picture in source.image_records():
+            _picture(source, place, images, picture, ids, provenance)
     split = source.options.split
     names = split.names if split else ()
     for name in names or ("",):
@@ -38,7 +38,7 @@ def write(source: ExportSource, place: Path) -> None:
 
 
 def _picture(
-    source: ExportSource, place: Path, pictures: ImageExporter, picture: ImageRecords,
+    source: ExportSource, place: Path, images: ImageExporter, picture: ImageRecords,
     ids: Mapping[str, int], provenance: IO[str] | None,
 ) -> None:  # fmt: skip
     records = source.take_boxes(picture.records)
@@ -46,7 +46,7 @@ def _picture(
         return  # an image without labels would teach that it holds no object
     size = source.size(picture.path)
     lead = f"{picture.split}/" if picture.split else ""
-    name = size and pictures.place_image(picture.path, f"images/{lead}{_plain(picture.path)}")
+    name = size and images.place_image(picture.path, f"images/{lead}{_plain(picture.path)}")
     if not size or not name:
         source.leave_out("in images that cannot be read", len(records))
         return
