@@ -75,7 +75,7 @@ def deformable_detr(folder: Path, labels: dict[int, str] = LABELS) -> Path:
 
 
 def rf_detr_processor(folder: Path) -> None:
-    """What the published checkpoint says of its input: a class that only torchvision runs."""
+    """Write the published checkpoint's processor: a class that only torchvision runs."""
     (folder / "preprocessor_config.json").write_text(
         '{"image_processor_type": "RfDetrImageProcessor", "size": {"height": 96, "width": 96},'
         ' "do_resize": true, "do_normalize": true, "do_pad": false}'

@@ -1,4 +1,4 @@
-"""Writes fusion.json beside this file: what the published package makes of random boxes.
+"""The maker of fusion.json beside this file: the published package's fusions of random boxes.
 
 python -m venv venv && venv/bin/pip install ensemble-boxes==1.0.9
 venv/bin/python tests/propose/make_fusion_fixture.py

@@ -52,7 +52,7 @@ def scenes(count: int, seed: int) -> dict[str, GroundTruthBoxes]:
 
 
 def answers(model: Noisy, truth: dict[str, GroundTruthBoxes], seed: int) -> dict[str, Detections]:
-    """What a model sees in each scene; the same for the same seed."""
+    """Return a model's detections in each scene; the same for the same seed."""
     rng = np.random.default_rng([seed, 1, sum(model.name.encode())])
     return {path: _seen(model, known, rng) for path, known in truth.items()}
 

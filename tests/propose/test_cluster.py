@@ -31,7 +31,7 @@ from annotator.proposals import ProposalWriter
 from annotator.session.session import LabelSession
 
 SIZES = (30, 20, 10)
-"""Of three heaps in directions far apart."""
+"""Sizes of three heaps in directions far apart."""
 
 
 def heaps(noise: int = 0, d: int = 12) -> tuple[np.ndarray, np.ndarray]:

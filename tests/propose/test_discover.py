@@ -221,7 +221,7 @@ def test_weights_that_would_run_code_are_refused(tmp_path: Path) -> None:
 
 
 class Harm:
-    """Makes a file when it is unpickled."""
+    """An object that makes a file when it is unpickled."""
 
     def __init__(self, file: Path) -> None:
         self.file = file

@@ -281,7 +281,7 @@ def test_identities_are_written_as_clusters_and_in_the_json(
         tmp_path / "tiny.onnx", "--eps", "2", "--min-samples", "2", "--json",
     )  # fmt: skip
     told = json.loads(ran.stdout)
-    # Everybody is within a cosine distance of 2: one identity.
+    # All faces are within a cosine distance of 2: one identity.
     (cluster,) = told["clusters"]
     assert len(cluster["faces"]) == 6
     assert {f["cluster_id"] for frame in told["frames"] for f in frame["faces"]} == {0}

@@ -1,4 +1,4 @@
-"""What takes no part in proposals is named, and the rest goes on."""
+"""Images, models and boxes that take no part are named, and the rest continues."""
 
 from __future__ import annotations
 
@@ -169,11 +169,11 @@ place = Path(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_FSIZE, ({most}, {most}))
 {work}
 """
-"""No file can grow beyond so many bytes; in a process of its own, for all its threads are meant."""
+"""A script in which no file can grow beyond `most` bytes; the limit holds for a whole process."""
 
 
 def refused(most: int, work: str, place: Path) -> str:
-    """The last line of what is said where `work` needs more bytes in a file."""
+    """Return the last line of the error when `work` needs more bytes in a file."""
     script = _SCRIPT.format(most=most, work=work)
     ran = subprocess.run(
         [sys.executable, "-B", "-c", script, str(place)], capture_output=True, text=True
