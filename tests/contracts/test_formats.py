@@ -1,4 +1,4 @@
-"""What every format must do; a new one is added to `annotator.formats.format.FORMAT_MODULES`."""
+"""The contract of every format in `annotator.formats.format.FORMAT_MODULES`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from annotator.formats.spool import ImportSpool
 from annotator.items.refs import Box, Item
 from annotator.project import item_pool
 from annotator.project.project import ProjectFolder
-from tests.formats import making
+from tests.formats import samples
 
 WRITTEN = [name for name in list_formats() if load_format(name).write and name != "imagenet-ab"]
 BOTH = [name for name in WRITTEN if load_format(name).read]
@@ -43,16 +43,16 @@ def format_(request: pytest.FixtureRequest) -> Format:
 
 def refs_for(format_: Format) -> tuple[str, ...]:
     both = {"boxes", "whole"} <= format_.preserved
-    return making.BOXES if "boxes" in format_.preserved and not both else making.WHOLE
+    return samples.BOXES if "boxes" in format_.preserved and not both else samples.WHOLE
 
 
 def each_kind(format_: Format) -> list[tuple[str, ...]]:
-    kinds = [making.BOXES] if "boxes" in format_.preserved else []
-    return kinds + ([making.WHOLE] if "whole" in format_.preserved else [])
+    kinds = [samples.BOXES] if "boxes" in format_.preserved else []
+    return kinds + ([samples.WHOLE] if "whole" in format_.preserved else [])
 
 
 def options(format_: Format) -> dict[str, object]:
-    """How a reader needs an export to be read back."""
+    """Return the options with which an export of a format is read back."""
     return {"label": "ok"} if format_.name == "list" else {}
 
 
@@ -68,41 +68,41 @@ def test_an_export_opens_as_a_new_project_with_the_same_labels(
     format_: Format, tmp_path: Path
 ) -> None:
     for number, refs in enumerate(each_kind(format_)):
-        made = making.project(tmp_path / str(number), refs, label(format_, refs))
+        made = samples.project(tmp_path / str(number), refs, label(format_, refs))
         place = tmp_path / f"export{number}{suffix(format_)}"
-        making.write(made, format_.name, place)
-        again = making.reopened(
+        samples.write(made, format_.name, place)
+        again = samples.reopened(
             tmp_path / f"again{number}", place, format_, **images_of(format_, made)
         )
-        before = making.items(made)
+        before = samples.items(made)
         if format_.name == "list":  # a list has whole pixels, and one class that it does not name
-            assert len(making.items(again)) == len(before)
+            assert len(samples.items(again)) == len(before)
             continue
-        after = making.items(again)
+        after = samples.items(again)
         if "order" in format_.preserved:
             assert after == before
         assert sorted(after) == sorted(before)
         who = {"import"} if format_.name == "csv" else {f"import:{format_.name}"}
-        assert {entry.annotator for entry in making.entries(again)} == who
-        assert {entry.picked_by for entry in making.entries(again)} == {"import"}
+        assert {entry.annotator for entry in samples.entries(again)} == who
+        assert {entry.picked_by for entry in samples.entries(again)} == {"import"}
         if "paths" in format_.preserved:
-            assert [row["filename"] for row in making.rows(again)] == [
+            assert [row["filename"] for row in samples.rows(again)] == [
                 Item.parse(ref).path if format_.name != "csv" else ref for ref in refs
             ]
 
 
 def test_an_export_comes_back_into_its_own_project(format_: Format, tmp_path: Path) -> None:
     refs = tuple(ref for ref in refs_for(format_) if "." not in ref.partition("#")[2])
-    made = making.project(tmp_path / "one", refs, label(format_, refs))
+    made = samples.project(tmp_path / "one", refs, label(format_, refs))
     place = tmp_path / f"export{suffix(format_)}"
-    making.write(made, format_.name, place)
-    before = making.items(made)
+    samples.write(made, format_.name, place)
+    before = samples.items(made)
     made.labels_file.unlink()
-    done = making.imported(made, place, format_, **options(format_))
+    done = samples.imported(made, place, format_, **options(format_))
     assert done.new == len(refs) and not done.changed
-    assert making.items(made) == before
-    assert {entry.annotator for entry in making.entries(made)} == {f"import:{format_.name}"}
-    again = making.imported(made, place, format_, **options(format_))
+    assert samples.items(made) == before
+    assert {entry.annotator for entry in samples.entries(made)} == {f"import:{format_.name}"}
+    again = samples.imported(made, place, format_, **options(format_))
     assert (again.new, again.same) == (0, len(refs)), "what stands already is not written twice"
 
 
@@ -111,28 +111,28 @@ def test_columns_that_nobody_knows_come_back(format_: Format, tmp_path: Path) ->
         pytest.skip(f"{format_.name} has no place for them, as docs/formats.md says")
     refs = refs_for(format_)
     columns = {"batch": ["=1+1", "", "-5", "'quoted, é"], "feat_idx": ["3", "1", "0", "2"]}
-    made = making.project(tmp_path / "one", refs, label(format_, refs), columns=columns)
+    made = samples.project(tmp_path / "one", refs, label(format_, refs), columns=columns)
     place = tmp_path / f"export{suffix(format_)}"
-    making.write(made, format_.name, place)
-    again = making.reopened(tmp_path / "again", place, format_, **images_of(format_, made))
-    found = making.rows(again)
+    samples.write(made, format_.name, place)
+    again = samples.reopened(tmp_path / "again", place, format_, **images_of(format_, made))
+    found = samples.rows(again)
     assert {name: [row[name] for row in found] for name in columns} == columns
 
 
 def test_items_without_a_label_and_skipped_ones_come_back(format_: Format, tmp_path: Path) -> None:
     refs = refs_for(format_)
-    made = making.project(tmp_path / "one", refs, {refs[0]: "ok", refs[1]: None})
+    made = samples.project(tmp_path / "one", refs, {refs[0]: "ok", refs[1]: None})
     place = tmp_path / f"export{suffix(format_)}"
-    source = making.write(made, format_.name, place)
-    again = making.reopened(tmp_path / "again", place, format_, **images_of(format_, made))
+    source = samples.write(made, format_.name, place)
+    again = samples.reopened(tmp_path / "again", place, format_, **images_of(format_, made))
     if "unlabelled" not in format_.preserved:
         # Nothing vanishes silently: what does not come back was said to be left out.
-        assert len(making.items(again)) + sum(source.left_out.values()) >= len(refs)
+        assert len(samples.items(again)) + sum(source.left_out.values()) >= len(refs)
         return
-    expected = making.items(made)
+    expected = samples.items(made)
     if "skips" not in format_.preserved:
         expected = [(ref, name, False) for ref, name, _ in expected]
-    assert making.items(again) == expected
+    assert samples.items(again) == expected
 
 
 def test_class_names_come_back_whatever_they_are(format_: Format, tmp_path: Path) -> None:
@@ -141,13 +141,13 @@ def test_class_names_come_back_whatever_they_are(format_: Format, tmp_path: Path
     refs = tuple(f"{n:02}.png" for n in range(len(CLASSES)))
     if "whole" not in format_.preserved:
         refs = tuple(f"{ref}#xywh=1,2,3,4" for ref in refs)
-    made = making.project(
+    made = samples.project(
         tmp_path / "one", refs, dict(zip(refs, CLASSES, strict=True)), classes=CLASSES
     )
     place = tmp_path / f"export{suffix(format_)}"
-    making.write(made, format_.name, place)
-    again = making.reopened(tmp_path / "again", place, format_, **images_of(format_, made))
-    assert sorted(making.items(again)) == sorted(making.items(made))
+    samples.write(made, format_.name, place)
+    again = samples.reopened(tmp_path / "again", place, format_, **images_of(format_, made))
+    assert sorted(samples.items(again)) == sorted(samples.items(made))
 
 
 def test_files_come_back_whatever_they_are_called(format_: Format, tmp_path: Path) -> None:
@@ -155,28 +155,28 @@ def test_files_come_back_whatever_they_are_called(format_: Format, tmp_path: Pat
         pytest.skip("a list has whole pixels and no class")
     box = Box(1, 2, 3.5, 4) if "boxes" in format_.preserved else None
     refs = tuple(Item(name, box).ref for name in FILES)
-    made = making.project(tmp_path / "one", refs, dict.fromkeys(refs, "ok"))
+    made = samples.project(tmp_path / "one", refs, dict.fromkeys(refs, "ok"))
     place = tmp_path / f"export{suffix(format_)}"
-    making.write(made, format_.name, place)
-    again = making.reopened(tmp_path / "again", place, format_, **images_of(format_, made))
-    assert sorted(making.items(again)) == sorted(making.items(made))
+    samples.write(made, format_.name, place)
+    again = samples.reopened(tmp_path / "again", place, format_, **images_of(format_, made))
+    assert sorted(samples.items(again)) == sorted(samples.items(made))
 
 
 @pytest.mark.parametrize("name", WRITTEN)
 def test_an_empty_project_is_exported_as_nothing(name: str, tmp_path: Path) -> None:
     pytest.importorskip("pyarrow") if name == "parquet" else None
-    made = making.project(tmp_path / "one", ())
+    made = samples.project(tmp_path / "one", ())
     made.refs_file.unlink()
     place = tmp_path / f"export{suffix(load_format(name))}"
     if name == "csv":
         with pytest.raises(ProjectError, match="no image"):
-            making.write(made, name, place)
+            samples.write(made, name, place)
         return
-    source = making.write(made, name, place)
+    source = samples.write(made, name, place)
     assert source.written == 0 and place.exists()
     if load_format(name).read and name != "list":
         with pytest.raises(AnnotatorError):
-            making.reopened(tmp_path / "again", place, load_format(name))
+            samples.reopened(tmp_path / "again", place, load_format(name))
         assert not (tmp_path / "again").exists()
 
 
@@ -184,14 +184,14 @@ def test_an_empty_project_is_exported_as_nothing(name: str, tmp_path: Path) -> N
 def test_the_same_project_gives_the_same_export(name: str, tmp_path: Path) -> None:
     pytest.importorskip("pyarrow") if name == "parquet" else None
     refs = (
-        making.BOXES
+        samples.BOXES
         if "boxes" in load_format(name).preserved or name == "coco-results"
-        else making.WHOLE
+        else samples.WHOLE
     )
-    made = making.project(tmp_path / "one", refs, dict.fromkeys(refs, "ok"))
+    made = samples.project(tmp_path / "one", refs, dict.fromkeys(refs, "ok"))
     first, second = tmp_path / "first", tmp_path / "second"
     for place in (first, second):
-        making.write(made, name, place)
+        samples.write(made, name, place)
     assert contents(first) == contents(second)
 
 
@@ -201,7 +201,7 @@ def small_and_large(tmp_path_factory: pytest.TempPathFactory) -> list[ProjectFol
     for count in (500, 3000):
         refs = tuple(f"{n // 30}.png#xywh={n % 30},1,2,5" for n in range(count))
         folder = tmp_path_factory.mktemp("projects")
-        found.append(making.project(folder, refs, dict.fromkeys(refs[::2], "ok")))
+        found.append(samples.project(folder, refs, dict.fromkeys(refs[::2], "ok")))
         item_pool.load_refs(found[-1])
     return found
 
@@ -216,7 +216,7 @@ def test_memory_does_not_grow_with_an_object_for_each_item(
     peaks = []
     for number, made in enumerate(small_and_large):
         tracemalloc.start()
-        making.write(made, name, tmp_path / str(number))
+        samples.write(made, name, tmp_path / str(number))
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     # 70 bytes a decision, some 40 of its ref, the row numbers of the pool, and a batch.
@@ -231,7 +231,7 @@ def test_reading_does_not_hold_an_object_for_each_item(
     peaks = []
     for number, made in enumerate(small_and_large):
         place = tmp_path / f"{number}.{name}"
-        making.write(made, name, place, only=("labelled",))
+        samples.write(made, name, place, only=("labelled",))
         reading = ImportContext(place, label="ok")
         tracemalloc.start()
         with ImportSpool(reading, load_format(name).read) as gathered:  # type: ignore[arg-type]
@@ -284,17 +284,17 @@ def test_boxes_of_an_image_are_in_one_split(name: str, tmp_path: Path) -> None:
     refs = tuple(
         f"{n:02}.png" + f"#xywh={b},2,3,4" * boxes for n in range(20) for b in range(1 + boxes)
     )
-    made = making.project(tmp_path / "one", refs, dict.fromkeys(refs, "ok"))
+    made = samples.project(tmp_path / "one", refs, dict.fromkeys(refs, "ok"))
     place = tmp_path / "export"
-    source = making.write(made, name, place, split=parse_splits("train=0.7,val=0.3"))
+    source = samples.write(made, name, place, split=parse_splits("train=0.7,val=0.3"))
     found = {}
     for picture in source.image_records():
         assert {record.split for record in picture.records} == {picture.split}
         found[picture.path] = picture.split
     assert sorted(found.values()) == ["train"] * 14 + ["val"] * 6
     if load_format(name).folder:
-        again = making.reopened(tmp_path / "again", place, load_format(name))
-        assert sorted(making.items(again)) == sorted(making.items(made))
+        again = samples.reopened(tmp_path / "again", place, load_format(name))
+        assert sorted(samples.items(again)) == sorted(samples.items(made))
 
 
 def suffix(format_: Format) -> str:

@@ -1,4 +1,4 @@
-"""Broken and hostile files, made by code: (what it is, file or files, what the error must say)."""
+"""Broken and hostile files, each with a name and the text that its error must hold."""
 
 # ruff: noqa: E501 - one case a line
 
@@ -15,9 +15,9 @@ class Case(NamedTuple):
 
     name: str
     make: Callable[[Path], Path]
-    """Writes it into an empty folder that holds a.png (60 x 40); returns what is opened."""
+    """A function that writes it beside an a.png (60 x 40), and returns the path to open."""
     said: str
-    """A part of the message: the place, and what is wrong."""
+    """A part of the message: the place and the fault."""
     how: dict[str, Any] = {}
 
 
@@ -32,7 +32,7 @@ def file(name: str, content: str | bytes) -> Callable[[Path], Path]:
 
 
 def files(opened: str, **contents: str | bytes) -> Callable[[Path], Path]:
-    """Names with __ for / and ___ for a dot."""
+    """Return a maker of several files; their names have __ for / and ___ for a dot."""
 
     def make(folder: Path) -> Path:
         for name, content in contents.items():

@@ -1,4 +1,4 @@
-"""What is exported is read by the programs that it is for."""
+"""Exports are read by the programs that they are for."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from annotator.formats.source import ExportOptions, ExportSource
 from annotator.formats.splits import parse_splits
 from annotator.formats.yolo import data_yaml
 from annotator.project.project import ProjectFolder
-from tests.formats import making
+from tests.formats import samples
 
 BOXES = ("a.png#xywh=4,2,40,20", "a.png#xywh=0,0,10.5,10.25", "sub/b c.jpg#xywh=1,2,58,37")
 
@@ -27,26 +27,26 @@ BOXES = ("a.png#xywh=4,2,40,20", "a.png#xywh=0,0,10.5,10.25", "sub/b c.jpg#xywh=
 @pytest.fixture
 def boxes(tmp_path: Path) -> ProjectFolder:
     labels = dict(zip(BOXES, ("ok", "defect", "ok"), strict=True))
-    return making.project(tmp_path / "boxes", BOXES, labels, columns={"batch": ["1", "é", "3"]})
+    return samples.project(tmp_path / "boxes", BOXES, labels, columns={"batch": ["1", "é", "3"]})
 
 
 @pytest.fixture
 def whole(tmp_path: Path) -> ProjectFolder:
     refs = [f"{n}.png" for n in range(6)]
     labels = {ref: ("ok", "defect")[n % 2] for n, ref in enumerate(refs)}
-    return making.project(tmp_path / "whole", refs, labels, columns={"batch": list("abcdef")})
+    return samples.project(tmp_path / "whole", refs, labels, columns={"batch": list("abcdef")})
 
 
 def test_pycocotools_reads_coco_and_scores_its_results(
     boxes: ProjectFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     coco_module = pytest.importorskip("pycocotools.coco")
-    making.write(boxes, "coco", tmp_path / "c.json")
+    samples.write(boxes, "coco", tmp_path / "c.json")
     coco = coco_module.COCO(str(tmp_path / "c.json"))
     assert {c["name"]: c["id"] for c in coco.loadCats(coco.getCatIds())} == {"ok": 1, "defect": 2}
     by_name = {image["file_name"]: image for image in coco.loadImgs(coco.getImgIds())}
     assert {name: (i["width"], i["height"]) for name, i in by_name.items()} == {
-        "a.png": making.SIZE, "sub/b c.jpg": making.SIZE,
+        "a.png": samples.SIZE, "sub/b c.jpg": samples.SIZE,
     }  # fmt: skip
     found = coco.loadAnns(coco.getAnnIds(imgIds=[by_name["a.png"]["id"]]))
     assert [(a["bbox"], a["category_id"]) for a in found] == [
@@ -72,15 +72,15 @@ def test_pycocotools_reads_coco_and_scores_its_results(
 
 
 def test_numbers_of_classes_never_change(boxes: ProjectFolder, tmp_path: Path) -> None:
-    making.write(boxes, "coco", tmp_path / "first.json")
-    making.write(boxes, "yolo", tmp_path / "first")
+    samples.write(boxes, "coco", tmp_path / "first.json")
+    samples.write(boxes, "yolo", tmp_path / "first")
     toml = boxes.folder / "annotator.toml"
     turned = toml.read_text().replace('"ok"', '"x"').replace('"defect"', '"ok"')
     toml.write_text(turned.replace('"x"', '"new"'))  # ok, defect is now new, ok
     changed = ProjectFolder.open(boxes.folder)
     assert changed.settings.names == ("new", "ok")
-    making.write(changed, "coco", tmp_path / "second.json")
-    making.write(changed, "yolo", tmp_path / "second")
+    samples.write(changed, "coco", tmp_path / "second.json")
+    samples.write(changed, "yolo", tmp_path / "second")
     categories = json.loads((tmp_path / "second.json").read_text())["categories"]
     assert {c["name"]: c["id"] for c in categories} == {"ok": 1, "defect": 2, "new": 3}
     names = data_yaml.load_yaml((tmp_path / "second/data.yaml").read_text())["names"][0]
@@ -91,24 +91,24 @@ def test_numbers_of_classes_never_change(boxes: ProjectFolder, tmp_path: Path) -
 
 
 def test_numbers_of_a_coco_file_come_back(tmp_path: Path) -> None:
-    making.images(tmp_path / "images", ["a.png"])
+    samples.images(tmp_path / "images", ["a.png"])
     told = {
         "images": [{"id": 9, "file_name": "a.png"}],
         "categories": [{"id": 90, "name": "toothbrush"}, {"id": 3, "name": "car"}],
         "annotations": [{"id": 1, "image_id": 9, "category_id": 90, "bbox": [1, 2, 3, 4]}],
     }
     (tmp_path / "c.json").write_text(json.dumps(told))
-    made = making.reopened(tmp_path / "p", tmp_path / "c.json", making.load("coco"))
+    made = samples.reopened(tmp_path / "p", tmp_path / "c.json", samples.load("coco"))
     assert made.settings.names == ("car", "toothbrush")
-    making.write(made, "coco", tmp_path / "again.json")
+    samples.write(made, "coco", tmp_path / "again.json")
     again = json.loads((tmp_path / "again.json").read_text())
     assert {c["name"]: c["id"] for c in again["categories"]} == {"car": 3, "toothbrush": 90}
 
 
 def test_numbers_that_cannot_be_kept_are_said(boxes: ProjectFolder, tmp_path: Path) -> None:
-    source = ExportSource.open(boxes, making.entries(boxes), ExportOptions())
+    source = ExportSource.open(boxes, samples.entries(boxes), ExportOptions())
     boxes.folder.rename(tmp_path / "gone")  # as good as a disk that takes no writing
-    write = making.load("coco").write
+    write = samples.load("coco").write
     assert write is not None
     write(source, tmp_path / "c.json")
     told = json.loads((tmp_path / "c.json").read_text())
@@ -120,8 +120,8 @@ def test_numbers_that_cannot_be_kept_are_said(boxes: ProjectFolder, tmp_path: Pa
 def test_datasets_reads_the_imagefolders(whole: ProjectFolder, tmp_path: Path, images: str) -> None:
     datasets = pytest.importorskip("datasets")
     split = parse_splits("train=0.5,test=0.5")
-    making.write(whole, "huggingface", tmp_path / "hf", split=split, images=images)
-    making.write(whole, "imagefolder", tmp_path / "folders", images=images)
+    samples.write(whole, "huggingface", tmp_path / "hf", split=split, images=images)
+    samples.write(whole, "imagefolder", tmp_path / "folders", images=images)
     cache = str(tmp_path / "cache")
     found = datasets.load_dataset("imagefolder", data_dir=str(tmp_path / "hf"), cache_dir=cache)
     assert sorted(found) == ["test", "train"]
@@ -129,7 +129,7 @@ def test_datasets_reads_the_imagefolders(whole: ProjectFolder, tmp_path: Path, i
     assert sorted((row["label"], row["batch"]) for row in rows) == sorted(
         (("ok", "defect")[n % 2], "abcdef"[n]) for n in range(6)
     )
-    assert all(row["image"].size == making.SIZE for row in rows)
+    assert all(row["image"].size == samples.SIZE for row in rows)
     folders = datasets.load_dataset(
         "imagefolder", data_dir=str(tmp_path / "folders"), split="train", cache_dir=cache
     )
@@ -139,7 +139,7 @@ def test_datasets_reads_the_imagefolders(whole: ProjectFolder, tmp_path: Path, i
 
 def test_datasets_reads_boxes(boxes: ProjectFolder, tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets")
-    making.write(boxes, "huggingface", tmp_path / "hf")
+    samples.write(boxes, "huggingface", tmp_path / "hf")
     found = datasets.load_dataset(
         "imagefolder", data_dir=str(tmp_path / "hf"), split="train", cache_dir=str(tmp_path / "c")
     )
@@ -150,7 +150,7 @@ def test_datasets_reads_boxes(boxes: ProjectFolder, tmp_path: Path) -> None:
 
 def test_pyarrow_reads_parquet(boxes: ProjectFolder, tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
-    making.write(boxes, "parquet", tmp_path / "x.parquet", provenance=True)
+    samples.write(boxes, "parquet", tmp_path / "x.parquet", provenance=True)
     table = parquet.read_table(tmp_path / "x.parquet")
     assert table.column("bbox").to_pylist() == [[4, 2, 40, 20], [0, 0, 10.5, 10.25], [1, 2, 58, 37]]
     assert table.column("label").to_pylist() == ["ok", "defect", "ok"]
@@ -176,7 +176,7 @@ VOC_DTD = """
 
 def test_voc_has_the_shape_of_the_challenge(boxes: ProjectFolder, tmp_path: Path) -> None:
     etree = pytest.importorskip("lxml.etree")
-    making.write(boxes, "voc", tmp_path / "voc", split=parse_splits("train=0.5,val=0.5"))
+    samples.write(boxes, "voc", tmp_path / "voc", split=parse_splits("train=0.5,val=0.5"))
     dtd = etree.DTD(io.StringIO(VOC_DTD))
     for file in (tmp_path / "voc/Annotations").rglob("*.xml"):
         tree = etree.parse(str(file))
@@ -194,7 +194,7 @@ def test_voc_has_the_shape_of_the_challenge(boxes: ProjectFolder, tmp_path: Path
 
 def test_cvat_is_well_formed_and_names_its_labels(boxes: ProjectFolder, tmp_path: Path) -> None:
     etree = pytest.importorskip("lxml.etree")
-    making.write(boxes, "cvat", tmp_path / "c.xml", split=parse_splits("Train=1"))
+    samples.write(boxes, "cvat", tmp_path / "c.xml", split=parse_splits("Train=1"))
     tree = etree.parse(str(tmp_path / "c.xml"))
     assert [n.text for n in tree.findall("meta/task/labels/label/name")] == ["ok", "defect"]
     assert [image.get("subset") for image in tree.findall("image")] == ["Train", "Train"]
@@ -205,7 +205,7 @@ def test_cvat_is_well_formed_and_names_its_labels(boxes: ProjectFolder, tmp_path
 def test_yolo_is_read_by_a_yaml_reader_and_by_its_rule(
     boxes: ProjectFolder, tmp_path: Path
 ) -> None:
-    making.write(boxes, "yolo", tmp_path / "y", split=parse_splits("train=0.5,val=0.5"))
+    samples.write(boxes, "yolo", tmp_path / "y", split=parse_splits("train=0.5,val=0.5"))
     told = yaml.safe_load((tmp_path / "y/data.yaml").read_text())
     assert told == {"train": "images/train", "val": "images/val", "names": {0: "ok", 1: "defect"}}
     images = [path for path in (tmp_path / "y/images").rglob("*") if path.is_file()]
@@ -225,20 +225,20 @@ def test_yolo_is_read_by_a_yaml_reader_and_by_its_rule(
 @pytest.mark.parametrize("orientation", [3, 6, 7])
 def test_sizes_and_boxes_are_of_the_upright_image(orientation: int, tmp_path: Path) -> None:
     ref = "a.jpg#xywh=2,4,10,30"
-    made = making.project(tmp_path / "one", [ref], {ref: "ok"})
+    made = samples.project(tmp_path / "one", [ref], {ref: "ok"})
     exif = Image.Exif()
     exif[0x0112] = orientation
     Image.new("RGB", (60, 40)).save(made.images / "a.jpg", exif=exif)
     with Image.open(made.images / "a.jpg") as opened:
         width, height = ImageOps.exif_transpose(opened).size
     for name in ("coco", "yolo", "voc", "cvat", "label-studio"):
-        source = making.write(made, name, tmp_path / name)
+        source = samples.write(made, name, tmp_path / name)
         assert source.exif_rotated == 1
-        how = {} if making.load(name).folder else {"images": made.images}
-        again = making.reopened(
-            tmp_path / f"again {name}", tmp_path / name, making.load(name), **how
+        how = {} if samples.load(name).folder else {"images": made.images}
+        again = samples.reopened(
+            tmp_path / f"again {name}", tmp_path / name, samples.load(name), **how
         )
-        assert making.items(again) == making.items(made), name
+        assert samples.items(again) == samples.items(made), name
     (image,) = json.loads((tmp_path / "coco").read_text())["images"]
     assert (image["width"], image["height"]) == (width, height)
     line = (tmp_path / "yolo/labels/a.txt").read_text().split()
@@ -296,7 +296,7 @@ def test_label_studio_takes_the_tasks(
     sdk = pytest.importorskip("label_studio_sdk.label_interface")
     for number, made in enumerate((boxes, whole)):
         place = tmp_path / f"{number}.json"
-        making.write(made, "label-studio", place, provenance=True)
+        samples.write(made, "label-studio", place, provenance=True)
         interface = sdk.LabelInterface(write.build_labeling_config(("ok", "defect"), made is boxes))
         interface.validate()
         for task in json.loads(place.read_text()):
@@ -307,11 +307,11 @@ def test_label_studio_takes_the_tasks(
 def test_label_studio_tasks_hold_what_its_import_asks_for(
     boxes: ProjectFolder, tmp_path: Path
 ) -> None:
-    making.write(boxes, "label-studio", tmp_path / "t.json", provenance=True)
+    samples.write(boxes, "label-studio", tmp_path / "t.json", provenance=True)
     first, second = json.loads((tmp_path / "t.json").read_text())
     assert second["data"] == {"image": "/data/local-files/?d=sub/b%20c.jpg", "batch": "3"}
     annotation = first["annotations"][0]
-    # An import is refused as a whole for a completed_by that is no user of that server.
+    # An import is refused as a whole if completed_by is not a user of that server.
     assert annotation["annotator"] == "ann" and "completed_by" not in annotation
     assert annotation["lead_time"] == 3.0 and annotation["was_cancelled"] is False
     value = annotation["result"][0]["value"]
@@ -329,11 +329,11 @@ FORMULAS = (
 def test_no_cell_of_a_plain_csv_is_a_formula(tmp_path: Path) -> None:
     assert [unescape_formula(escape_formula(text)) for text in FORMULAS] == list(FORMULAS)
     refs = [f"{n}.png" for n in range(len(FORMULAS))]
-    made = making.project(
+    made = samples.project(
         tmp_path / "one", ["=x.png", *refs[1:]], {"=x.png": "=cmd()"}, classes=["=cmd()"],
         columns={"=col": FORMULAS},
     )  # fmt: skip
-    making.write(made, "plain-csv", tmp_path / "x.csv")
+    samples.write(made, "plain-csv", tmp_path / "x.csv")
     with (tmp_path / "x.csv").open(newline="", encoding="utf-8") as file:
         cells = [cell for row in csv.reader(file) for cell in row]
     assert cells
@@ -341,17 +341,17 @@ def test_no_cell_of_a_plain_csv_is_a_formula(tmp_path: Path) -> None:
     assert not [
         c for c in cells if c.startswith(("=", "+", "-", "@", "\t", "\r")) and c not in numbers
     ]
-    again = making.reopened(
-        tmp_path / "again", tmp_path / "x.csv", making.load("plain-csv"), images=made.images
+    again = samples.reopened(
+        tmp_path / "again", tmp_path / "x.csv", samples.load("plain-csv"), images=made.images
     )
-    assert making.items(again) == making.items(made)
-    assert [row["=col"] for row in making.rows(again)] == list(FORMULAS)
+    assert samples.items(again) == samples.items(made)
+    assert [row["=col"] for row in samples.rows(again)] == list(FORMULAS)
 
 
 def test_folders_named_images_do_not_lead_yolo_astray(tmp_path: Path) -> None:
     refs = ("x/images/a.png#xywh=1,2,3,4", "x/images/a.jpg#xywh=1,2,3,4")
-    made = making.project(tmp_path / "one", refs, dict.fromkeys(refs, "ok"))
-    making.write(made, "yolo", tmp_path / "y")
+    made = samples.project(tmp_path / "one", refs, dict.fromkeys(refs, "ok"))
+    samples.write(made, "yolo", tmp_path / "y")
     images = list((tmp_path / "y/images").rglob("*.*"))
     assert len(images) == 2
     for image in images:
@@ -359,15 +359,15 @@ def test_folders_named_images_do_not_lead_yolo_astray(tmp_path: Path) -> None:
         assert Path(f"{head}/labels/{tail}").with_suffix(".txt").is_file(), (
             "one file of labels each"
         )
-    again = making.reopened(tmp_path / "again", tmp_path / "y", making.load("yolo"))
-    assert sorted(making.items(again)) == sorted(making.items(made))
+    again = samples.reopened(tmp_path / "again", tmp_path / "y", samples.load("yolo"))
+    assert sorted(samples.items(again)) == sorted(samples.items(made))
 
 
 def test_cells_with_odd_line_ends_stay_whole(tmp_path: Path) -> None:
     cells = ["a\u2028b", "c\x0cd", "e\nf", 'g"h', "\x85"]
     refs = [f"{n}.png" for n in range(len(cells))]
-    made = making.project(tmp_path / "one", refs, {}, columns={"x": cells, "y": refs})
-    making.write(made, "jsonl", tmp_path / "x.jsonl")
+    made = samples.project(tmp_path / "one", refs, {}, columns={"x": cells, "y": refs})
+    samples.write(made, "jsonl", tmp_path / "x.jsonl")
     told = [json.loads(line) for line in (tmp_path / "x.jsonl").read_text().split("\n")[:-1]]
     assert [line["x"] for line in told] == cells
     assert [line["y"] for line in told] == refs
@@ -377,6 +377,6 @@ def test_the_docs_name_every_format() -> None:
     text = (Path(__file__).parents[2] / "docs/formats.md").read_text()
     rows = {line.split("|")[1].strip(" `"): line for line in text.splitlines() if line[:2] == "| "}
     for name in list_formats():
-        format_ = making.load(name)
+        format_ = samples.load(name)
         cells = [cell.strip() for cell in rows[name].split("|")]
         assert (cells[2] == "yes", cells[3] == "yes") == (bool(format_.read), bool(format_.write))

@@ -1,4 +1,4 @@
-"""The user's table comes back byte for byte but for the cells that were labelled."""
+"""The user's table comes back byte for byte, except for the cells that were labelled."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from annotator.formats.csv import relabel_refs_csv
 from annotator.log.entries import Action, Entry, LogState, replay
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
-from tests.formats import making
+from tests.formats import samples
 
 cells = st.text(alphabet="ab \",;\n'é#=", max_size=6)
 names = st.text(alphabet="ab \",;'é#=", min_size=1, max_size=6).filter(lambda t: t.strip() == t)
@@ -105,6 +105,6 @@ def test_a_table_whose_last_quotes_are_never_closed_takes_labels(
 
 
 def test_a_class_that_a_spreadsheet_would_run_is_said(tmp_path: Path) -> None:
-    made = making.project(tmp_path / "one", ["a.png"], {"a.png": "=1+1"}, classes=["ok", "=1+1"])
-    source = making.write(made, "csv", tmp_path / "x.csv")
+    made = samples.project(tmp_path / "one", ["a.png"], {"a.png": "=1+1"}, classes=["ok", "=1+1"])
+    source = samples.write(made, "csv", tmp_path / "x.csv")
     assert any("'=1+1'" in note and "plain-csv" in note for note in source.notes)

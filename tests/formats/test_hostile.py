@@ -23,7 +23,7 @@ from annotator.formats.reading import ImportContext
 from annotator.formats.sniff import detect_format
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import Settings
-from tests.formats import hostile, hostile_tables, making
+from tests.formats import hostile, hostile_tables, samples
 from tests.formats.hostile import Case
 
 FILES = [
@@ -51,7 +51,7 @@ def opened(folder: Path, place: Path, how: dict[str, object]) -> ProjectFolder:
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     folder = tmp_path / "data"
-    making.images(folder, ["a.png"])
+    samples.images(folder, ["a.png"])
     return folder
 
 
@@ -86,17 +86,17 @@ def test_there_are_enough_of_them() -> None:
 def test_an_import_into_a_project_writes_nothing_on_a_fault(
     case: Case, data: Path, tmp_path: Path
 ) -> None:
-    made = making.project(tmp_path / "one", ["a.png"], {})
+    made = samples.project(tmp_path / "one", ["a.png"], {})
     place = case.make(data)
     with pytest.raises(AnnotatorError, match="nothing was imported|cannot be|line"):
-        making.imported(made, place, load_format(detect_format(place)))
-    assert making.entries(made) == []
+        samples.imported(made, place, load_format(detect_format(place)))
+    assert samples.entries(made) == []
 
 
 def test_an_import_without_room_for_it_says_where_and_writes_nothing(tmp_path: Path) -> None:
     """The process may not write files beyond 256 KiB: a write fails as on a full disk."""
     refs = [f"a.png#xywh={n % 50},{n // 50},1,1" for n in range(5000)]
-    made = making.project(tmp_path / "one", refs, {})
+    made = samples.project(tmp_path / "one", refs, {})
     place = tmp_path / "x.jsonl"
     place.write_text("".join(f'{{"ref": "{ref}", "label": "ok"}}\n' for ref in refs))
 
@@ -109,10 +109,10 @@ def test_an_import_without_room_for_it_says_where_and_writes_nothing(tmp_path: P
     ran = subprocess.run(command, preexec_fn=limit, capture_output=True, text=True)
     assert ran.returncode == 1 and "Traceback" not in ran.stderr
     assert "Nothing was imported" in ran.stderr and "TMPDIR=" in ran.stderr
-    assert making.entries(made) == []
+    assert samples.entries(made) == []
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "5,000 labels imported" in ran.stderr
-    assert len(making.entries(made)) == 5000
+    assert len(samples.entries(made)) == 5000
 
 
 def test_all_faults_of_a_file_are_named_at_once(data: Path, tmp_path: Path) -> None:
@@ -199,20 +199,20 @@ def test_a_hostile_annotator_toml_is_refused_by_its_line(
 
 
 def test_paths_of_an_export_stay_in_its_folder(tmp_path: Path) -> None:
-    making.images(tmp_path / "elsewhere", ["x.png", "y\x1b.png"])
+    samples.images(tmp_path / "elsewhere", ["x.png", "y\x1b.png"])
     refs = [str(tmp_path / "elsewhere/x.png"), "../elsewhere/x.png", "../../one/images/../images/b.png",
             "b.png", "B.png"]  # fmt: skip
     (tmp_path / "one/images").mkdir(parents=True)
     Image.new("RGB", (9, 9)).save(tmp_path / "one/images/b.png")
     Image.new("RGB", (9, 9)).save(tmp_path / "one/images/B.png")
-    making.images(tmp_path / "one/elsewhere", ["x.png"])
-    made = making.project(tmp_path / "one", [], {})
+    samples.images(tmp_path / "one/elsewhere", ["x.png"])
+    made = samples.project(tmp_path / "one", [], {})
     made.refs_file.write_text("filename\n" + "\n".join(refs) + "\n")
-    making.log(made, dict.fromkeys(refs, "ok"))
+    samples.log(made, dict.fromkeys(refs, "ok"))
     before = set(tmp_path.rglob("*"))
     for name in ("imagefolder", "huggingface", "yolo-cls"):
         place = tmp_path / name
-        source = making.write(made, name, place, images="copy")
+        source = samples.write(made, name, place, images="copy")
         assert source.written == len(refs)
         new = set(tmp_path.rglob("*")) - before
         new = {path for path in new if not path.is_relative_to(made.folder)}
@@ -223,12 +223,12 @@ def test_paths_of_an_export_stay_in_its_folder(tmp_path: Path) -> None:
 
 def test_a_broken_image_is_named_and_left_out(tmp_path: Path) -> None:
     refs = ["a.png#xywh=1,2,3,4", "b.png#xywh=1,2,3,4"]
-    made = making.project(tmp_path / "one", refs, dict.fromkeys(refs, "ok"))
+    made = samples.project(tmp_path / "one", refs, dict.fromkeys(refs, "ok"))
     whole = io.BytesIO()
     Image.new("RGB", (9, 9)).save(whole, "PNG")
     (made.images / "b.png").write_bytes(whole.getvalue()[:20])
     for name in ("coco", "yolo", "voc", "cvat", "label-studio"):
-        source = making.write(made, name, tmp_path / name)
+        source = samples.write(made, name, tmp_path / name)
         assert source.written == 1
         assert any("b.png" in note for note in source.notes), name
         assert source.left_out["in images that cannot be read"] == 1, name

@@ -70,7 +70,7 @@ FIELDS: dict[str, Check | dict[str, Check] | list[dict[str, Check]]] = {
     "worker_id": lambda value: bool(re.fullmatch("[0-9a-f]{10}", value)),
     "page_idx": count,
 }
-"""What the tool records of one image, and what ImageNet-AB adds: 004.2 of its field tables."""
+"""The record of one image, and the fields that ImageNet-AB adds (004.2 of its field tables)."""
 
 
 def faults(record: dict[str, Any]) -> list[str]:
@@ -159,7 +159,7 @@ def test_the_schema_test_sees_a_wrong_unit(project: ProjectFolder, tmp_path: Pat
 
 
 def points(file: Path) -> list[list[float]]:
-    """As the loader published with ImageNet-AB reads them: the first point of each selection."""
+    """Return the first point of each selection, as the loader published with ImageNet-AB does."""
     found = []
     for observation in ET.parse(file).getroot().findall("metadata"):
         if observation.findtext("selected") == "True":

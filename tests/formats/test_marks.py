@@ -14,14 +14,14 @@ from annotator.formats.format import load_format
 from annotator.log.entries import Action, Entry
 from annotator.log.store import SqliteStore
 from annotator.project.project import ProjectFolder
-from tests.formats import making
+from tests.formats import samples
 
 MARKS = {"machine": True, "model": "ridge 7", "probability": 0.9}
 
 
 def finished(folder: Path, refs: list[str]) -> ProjectFolder:
     """The first item labelled by a person, the second by the model."""
-    project = making.project(folder, refs, {})
+    project = samples.project(folder, refs, {})
     store = SqliteStore(project.labels_file)
     proba = {"ok": 0.9, "defect": 0.1}
     store.append(
@@ -48,11 +48,11 @@ def rows(path: Path) -> list[dict[str, Any]]:
 
 
 def test_in_tables(images: ProjectFolder, tmp_path: Path) -> None:
-    making.write(images, "jsonl", tmp_path / "x.jsonl")
+    samples.write(images, "jsonl", tmp_path / "x.jsonl")
     person, model = rows(tmp_path / "x.jsonl")
     assert person == {"filename": "a.png", "label": "ok"}
     assert model == {"filename": "b.png", "label": "ok", **MARKS}
-    making.write(images, "plain-csv", tmp_path / "x.csv")
+    samples.write(images, "plain-csv", tmp_path / "x.csv")
     with (tmp_path / "x.csv").open(newline="") as file:
         person, model = csv.DictReader(file)
     assert (person["machine"], person["model"], person["probability"]) == ("", "", "")
@@ -60,25 +60,25 @@ def test_in_tables(images: ProjectFolder, tmp_path: Path) -> None:
 
 
 def test_without_any_the_columns_are_the_plain_ones(images: ProjectFolder, tmp_path: Path) -> None:
-    making.write(images, "plain-csv", tmp_path / "x.csv", only=("human",))
+    samples.write(images, "plain-csv", tmp_path / "x.csv", only=("human",))
     assert "machine" not in (tmp_path / "x.csv").read_text()
 
 
 def test_in_formats_of_boxes(boxes: ProjectFolder, tmp_path: Path) -> None:
-    making.write(boxes, "coco", tmp_path / "c.json")
+    samples.write(boxes, "coco", tmp_path / "c.json")
     person, model = json.loads((tmp_path / "c.json").read_text())["annotations"]
     assert "provenance" not in person and model["provenance"] == MARKS
-    making.write(boxes, "yolo", tmp_path / "y")
+    samples.write(boxes, "yolo", tmp_path / "y")
     (model,) = rows(tmp_path / "y/provenance.jsonl")
     assert {name: model[name] for name in MARKS} == MARKS and model["image"] == "images/b.png"
-    making.write(boxes, "voc", tmp_path / "v")
+    samples.write(boxes, "voc", tmp_path / "v")
     told = {
         name: ElementTree.parse(tmp_path / f"v/Annotations/{name}.xml").find(".//provenance")
         for name in "ab"
     }
     assert told["a"] is None and told["b"] is not None
     assert [told["b"].findtext(name) for name in ("model", "probability")] == ["ridge 7", "0.9"]
-    making.write(boxes, "label-studio", tmp_path / "ls.json")
+    samples.write(boxes, "label-studio", tmp_path / "ls.json")
     tasks = json.loads((tmp_path / "ls.json").read_text())
     assert [task["annotations"][0].get("machine") for task in tasks] == [None, True]
 
@@ -86,11 +86,11 @@ def test_in_formats_of_boxes(boxes: ProjectFolder, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["plain-csv", "jsonl"])
 def test_marks_come_back_as_marks(images: ProjectFolder, tmp_path: Path, name: str) -> None:
     """Not as columns of the user's own."""
-    making.write(images, name, tmp_path / "x")
-    again = making.reopened(
+    samples.write(images, name, tmp_path / "x")
+    again = samples.reopened(
         tmp_path / "two", tmp_path / "x", load_format(name), images=images.images
     )
-    making.write(again, "jsonl", tmp_path / "again.jsonl")
+    samples.write(again, "jsonl", tmp_path / "again.jsonl")
     person, model = rows(tmp_path / "again.jsonl")
     assert person == {"filename": "a.png", "label": "ok"}
     assert model["machine"] is True and set(model) <= {"filename", "label", *MARKS}

@@ -1,4 +1,4 @@
-"""What of a project is exported, and what is said of it."""
+"""The options of an export, and the summary of what it wrote."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from annotator.log.entries import Action, Entry, replay
 from annotator.log.store import SqliteStore
 from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder
-from tests.formats import making
+from tests.formats import samples
 
 REFS = tuple(f"{name}.png" for name in "abcdef")
 
@@ -28,7 +28,7 @@ REFS = tuple(f"{name}.png" for name in "abcdef")
 @pytest.fixture
 def made(tmp_path: Path) -> ProjectFolder:
     """a, b by people, c by a machine, d skipped, e undone, f open; a and c flagged."""
-    project = making.project(tmp_path / "one", REFS, {})
+    project = samples.project(tmp_path / "one", REFS, {})
     store = SqliteStore(project.labels_file)
     store.append(
         Entry(0, 1.0, "ann", Action.LABEL, "a.png", "defect", {"ok": 0.75, "defect": 0.25},
@@ -53,7 +53,7 @@ def made(tmp_path: Path) -> ProjectFolder:
 def lines(project: ProjectFolder, **options: Any) -> list[dict[str, Any]]:
     place = project.folder.parent / "x.jsonl"
     place.unlink(missing_ok=True)
-    making.write(project, "jsonl", place, **options)
+    samples.write(project, "jsonl", place, **options)
     return [json.loads(line) for line in place.read_text().splitlines()]
 
 
@@ -92,7 +92,7 @@ def test_provenance_and_probabilities(made: ProjectFolder) -> None:
 
 def test_the_seeds_table_keeps_all_rows_and_hides_other_labels(made: ProjectFolder) -> None:
     place = made.folder.parent / "x.csv"
-    making.write(made, "csv", place, only=("human",))
+    samples.write(made, "csv", place, only=("human",))
     assert place.read_text().splitlines() == [
         "filename,annotation", "a.png,defect", "b.png,ok", "c.png,", "d.png,", "e.png,", "f.png,",
     ]  # fmt: skip
@@ -117,20 +117,20 @@ def test_splits_are_of_the_shares_asked_for_in_every_class_and_stay() -> None:
     "text", ["train", "train=0.5", "a=0.5,a=0.5", "a=x", "a=1.5,b=-0.5", "../x=1", "=1", ""]
 )
 def test_a_split_that_makes_no_sense_is_refused(text: str) -> None:
-    with pytest.raises(making.AnnotatorError, match="--split"):
+    with pytest.raises(samples.AnnotatorError, match="--split"):
         parse_splits(text)
 
 
 def test_accepted_proposals_are_boxes_of_their_name(tmp_path: Path) -> None:
     refs = [f"a.png#xywh={n},1,5,5" for n in range(4)]
     labels = dict(zip(refs, ["yes", "no", "yes"], strict=False))
-    made = making.project(tmp_path / "one", refs, labels, classes=["yes", "no"])
+    made = samples.project(tmp_path / "one", refs, labels, classes=["yes", "no"])
     (made.folder / "proposals.csv").write_text(
         "ref,score,votes,name,model,extra\n"
         + "".join(f'"{ref}",0.{9 - n},2,{name},m{n},\n' for n, (ref, name) in
                   enumerate(zip(refs, ["cat", "dog", "dog", "cat"], strict=True)))
     )  # fmt: skip
-    source = making.write(made, "coco", tmp_path / "c.json", provenance=True)
+    source = samples.write(made, "coco", tmp_path / "c.json", provenance=True)
     told = json.loads((tmp_path / "c.json").read_text())
     names = {category["id"]: category["name"] for category in told["categories"]}
     found = [(names[a["category_id"]], a["bbox"][0], a["score"]) for a in told["annotations"]]
@@ -138,10 +138,10 @@ def test_accepted_proposals_are_boxes_of_their_name(tmp_path: Path) -> None:
     provenance = told["annotations"][1]["provenance"]
     assert provenance["proposed_by"] == "m2" and provenance["votes"] == 2
     assert source.left_out == {"rejected": 1, "without a label": 1}
-    making.write(made, "coco-results", tmp_path / "r.json")
+    samples.write(made, "coco-results", tmp_path / "r.json")
     results = json.loads((tmp_path / "r.json").read_text())
     assert [(r["image_id"], r["score"]) for r in results] == [(1, 0.9), (1, 0.7)]
-    making.write(made, "yolo", tmp_path / "y", provenance=True)
+    samples.write(made, "yolo", tmp_path / "y", provenance=True)
     rows = [json.loads(line) for line in (tmp_path / "y/provenance.jsonl").read_text().splitlines()]
     assert [(row["label"], row["score"], row["proposed_by"]) for row in rows] == [
         ("cat", 0.9, "m0"), ("dog", 0.7, "m2"),
@@ -150,8 +150,8 @@ def test_accepted_proposals_are_boxes_of_their_name(tmp_path: Path) -> None:
     own = "a.png#xywh=9,9,9,9"
     with made.refs_file.open("a") as file:
         file.write(f'"{own}"\n')
-    making.log(made, {own: "yes", refs[3]: "zebra"})
-    making.write(made, "coco", tmp_path / "more.json")
+    samples.log(made, {own: "yes", refs[3]: "zebra"})
+    samples.write(made, "coco", tmp_path / "more.json")
     told = json.loads((tmp_path / "more.json").read_text())
     names = {category["id"]: category["name"] for category in told["categories"]}
     found = [names[a["category_id"]] for a in told["annotations"]]
@@ -161,11 +161,11 @@ def test_accepted_proposals_are_boxes_of_their_name(tmp_path: Path) -> None:
 def test_predictions_of_what_is_unlabelled(tmp_path: Path) -> None:
     refs = tuple(f"{n}.png" for n in range(8))
     labels = {ref: ("ok", "defect")[n % 2] for n, ref in enumerate(refs[:6])}
-    made = making.project(tmp_path / "one", refs, labels)
+    made = samples.project(tmp_path / "one", refs, labels)
     matrix = np.array([[1, n % 2, 0.1] for n in range(8)], np.float32)
     np.save(tmp_path / "f.npy", matrix)
     FeatureStore.adopt(made.features_folder, tmp_path / "f.npy", load_refs(made))
-    entries = making.entries(made)
+    entries = samples.entries(made)
     options = ExportOptions(predictions=True)
     source = ExportSource.open(made, entries, options, state=replay(entries))
     said = [(record.item.path, record.predicted) for record in source.records() if record.score]
@@ -178,24 +178,24 @@ def test_predictions_of_what_is_unlabelled(tmp_path: Path) -> None:
     prediction = task["predictions"][0]
     assert prediction["result"][0]["value"] == {"choices": ["ok"]}
     assert 0.5 < prediction["score"] <= 1 and prediction["model_version"]
-    again = making.reopened(
-        tmp_path / "again", tmp_path / "t.json", making.load("label-studio"), images=made.images
+    again = samples.reopened(
+        tmp_path / "again", tmp_path / "t.json", samples.load("label-studio"), images=made.images
     )
-    assert making.items(again) == making.items(made), "a prediction is no label"
-    guesses = [(row["prediction"], bool(row["score"])) for row in making.rows(again)]
+    assert samples.items(again) == samples.items(made), "a prediction is no label"
+    guesses = [(row["prediction"], bool(row["score"])) for row in samples.rows(again)]
     assert guesses == [("", False)] * 6 + [("ok", True), ("defect", True)]
 
 
 def test_crops_have_their_boxes_pixels(tmp_path: Path) -> None:
     refs = ["a.png#xywh=10,5,20,8", "a.png#xywh=40,30,20,10"]
-    made = making.project(tmp_path / "one", refs, dict(zip(refs, ["ok", "defect"], strict=True)))
+    made = samples.project(tmp_path / "one", refs, dict(zip(refs, ["ok", "defect"], strict=True)))
     picture = Image.effect_noise((60, 40), 80).convert("RGB")
     picture.save(made.images / "a.png")
-    making.write(made, "imagefolder", tmp_path / "crops", crop=True)
+    samples.write(made, "imagefolder", tmp_path / "crops", crop=True)
     (crop,) = (tmp_path / "crops/ok").iterdir()
     with Image.open(crop) as found:
         assert np.array_equal(np.asarray(found), np.asarray(picture.crop((10, 5, 30, 13))))
-    making.write(made, "imagefolder", tmp_path / "more", crop=True, context=0.5)
+    samples.write(made, "imagefolder", tmp_path / "more", crop=True, context=0.5)
     (crop,) = (tmp_path / "more/ok").iterdir()
     with Image.open(crop) as found:
         assert found.size == (40, 23)  # ten pixels around, cut at the upper edge
@@ -203,12 +203,12 @@ def test_crops_have_their_boxes_pixels(tmp_path: Path) -> None:
 
 def test_a_folder_of_links_that_was_sorted_anew_brings_its_labels_home(tmp_path: Path) -> None:
     refs = ("a.png", "sub/b.png", "c.png")
-    made = making.project(tmp_path / "one", refs, dict.fromkeys(refs, "ok"))
-    making.write(made, "imagefolder", tmp_path / "sorted")
+    made = samples.project(tmp_path / "one", refs, dict.fromkeys(refs, "ok"))
+    samples.write(made, "imagefolder", tmp_path / "sorted")
     (tmp_path / "sorted/ok/sub__b.png").rename(tmp_path / "sorted/defect/moved.png")
-    done = making.imported(made, tmp_path / "sorted", making.load("imagefolder"))
+    done = samples.imported(made, tmp_path / "sorted", samples.load("imagefolder"))
     assert (done.new, done.changed, done.same) == (1, 1, 2)
-    assert [label for _, label, _ in making.items(made)] == ["ok", "defect", "ok"]
+    assert [label for _, label, _ in samples.items(made)] == ["ok", "defect", "ok"]
 
 
 def annotator(*args: object, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -230,11 +230,11 @@ def test_export_and_import_say_what_they_did(made: ProjectFolder, tmp_path: Path
     ran = annotator("import", made.folder, "l.jsonl", cwd=tmp_path)
     assert ran.returncode == 0, ran.stderr
     assert "1 label imported, 1 of them in place of another" in ran.stderr
-    assert making.entries(made)[-1].annotator == "import:jsonl"
+    assert samples.entries(made)[-1].annotator == "import:jsonl"
 
 
 def test_boxes_over_the_edge_are_cut_and_counted(tmp_path: Path) -> None:
-    making.images(tmp_path, ["a.png"])
+    samples.images(tmp_path, ["a.png"])
     told = {
         "images": [{"id": 1, "file_name": "a.png", "width": 60, "height": 40}],
         "categories": [{"id": 1, "name": "ok"}],
@@ -277,29 +277,29 @@ def test_several_classes_on_one_item_go_out_and_come_back(name: str, tmp_path: P
     pytest.importorskip("pyarrow") if name == "parquet" else None
     refs = ("a.png", "b.png", "c.png")
     labels = dict(zip(refs, ["ok|dusty", "dusty", "ok"], strict=True))
-    made = making.project(tmp_path / "one", refs, {}, classes=["ok", "dusty"])
+    made = samples.project(tmp_path / "one", refs, {}, classes=["ok", "dusty"])
     toml = made.folder / "annotator.toml"
     toml.write_text("multi_label = true\n" + toml.read_text())
     made = ProjectFolder.open(made.folder)
-    making.log(made, labels)
-    making.write(made, name, tmp_path / "x")
+    samples.log(made, labels)
+    samples.write(made, name, tmp_path / "x")
     if name == "coco":
         told = json.loads((tmp_path / "x").read_text())
         assert [category["name"] for category in told["categories"]] == ["ok", "dusty"]
         assert len(told["annotations"]) == len({a["id"] for a in told["annotations"]}) == 4
-    before = making.items(made)
+    before = samples.items(made)
     made.labels_file.unlink()
-    making.imported(made, tmp_path / "x", making.load(name), multi=made.settings.names)
-    assert making.items(made) == before
+    samples.imported(made, tmp_path / "x", samples.load(name), multi=made.settings.names)
+    assert samples.items(made) == before
 
 
 def test_a_set_of_classes_is_the_same_in_any_order(tmp_path: Path) -> None:
-    made = making.project(tmp_path / "one", ("a.png", "b.png"), {}, classes=["ok", "dusty"])
+    made = samples.project(tmp_path / "one", ("a.png", "b.png"), {}, classes=["ok", "dusty"])
     toml = made.folder / "annotator.toml"
     toml.write_text("multi_label = true\n" + toml.read_text())
     made = ProjectFolder.open(made.folder)
     place = tmp_path / "x.jsonl"
     lines = [("a.png", "dusty|ok"), ("b.png", "(none)")]
     place.write_text("".join(json.dumps({"filename": f, "label": n}) + "\n" for f, n in lines))
-    making.imported(made, place, making.load("jsonl"), multi=made.settings.names)
-    assert [label for _, label, _ in making.items(made)] == ["ok|dusty", "(none)"]
+    samples.imported(made, place, samples.load("jsonl"), multi=made.settings.names)
+    assert [label for _, label, _ in samples.items(made)] == ["ok|dusty", "(none)"]

@@ -1,4 +1,4 @@
-"""A file's format is found out by its name, or by what is in it."""
+"""A file's format is detected by its name, or by its content."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from annotator.errors import RefError
 from annotator.formats.format import list_formats, load_format
 from annotator.formats.sniff import detect_format
-from tests.formats import making
+from tests.formats import samples
 
 FOUND = [name for name in list_formats() if load_format(name).read and name != "list"]
 SUFFIX = {"csv": ".csv", "plain-csv": ".csv"}
@@ -18,16 +18,16 @@ SUFFIX = {"csv": ".csv", "plain-csv": ".csv"}
 @pytest.mark.parametrize("name", FOUND)
 def test_every_export_is_recognised(name: str, tmp_path: Path) -> None:
     pytest.importorskip("pyarrow") if name == "parquet" else None
-    refs = making.WHOLE if "whole" in load_format(name).preserved else making.BOXES
-    made = making.project(tmp_path / "one", refs, dict.fromkeys(refs, "ok"))
+    refs = samples.WHOLE if "whole" in load_format(name).preserved else samples.BOXES
+    made = samples.project(tmp_path / "one", refs, dict.fromkeys(refs, "ok"))
     place = tmp_path / f"export{SUFFIX.get(name, '')}"
-    making.write(made, name, place)
+    samples.write(made, name, place)
     assert detect_format(place) == name
 
 
 def test_what_is_nothing_known_is_said(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"\x7fELF")
-    making.images(tmp_path / "photos", ["a.png"])
+    samples.images(tmp_path / "photos", ["a.png"])
     for name in ("x", "photos", "gone"):
         with pytest.raises(RefError, match="--format|does not exist"):
             detect_format(tmp_path / name)
@@ -37,15 +37,15 @@ def test_what_is_nothing_known_is_said(tmp_path: Path) -> None:
 def test_a_split_with_its_own_images_and_labels_is_yolo(opened: str, tmp_path: Path) -> None:
     """As Roboflow writes it: the paths in data.yaml lead up, and mean the folder beside it."""
     for split in ("train", "valid"):
-        making.images(tmp_path / "set", [f"{split}/images/{split}.jpg"])
+        samples.images(tmp_path / "set", [f"{split}/images/{split}.jpg"])
         (tmp_path / f"set/{split}/labels").mkdir()
         (tmp_path / f"set/{split}/labels/{split}.txt").write_text("1 0.5 0.5 0.5 0.5\n")
     text = "train: ../train/images\nval: ../valid/images\nnc: 2\nnames: ['cat', 'dog']\n"
     (tmp_path / "set/data.yaml").write_text(text)
     place = tmp_path / "set" / opened
     assert detect_format(place) == "yolo"
-    made = making.reopened(tmp_path / "p", place, load_format("yolo"))
-    assert [(ref.rpartition("set/")[2], label) for ref, label, _ in making.items(made)] == [
+    made = samples.reopened(tmp_path / "p", place, load_format("yolo"))
+    assert [(ref.rpartition("set/")[2], label) for ref, label, _ in samples.items(made)] == [
         ("train/images/train.jpg#xywh=15,10,30,20", "dog"),
         ("valid/images/valid.jpg#xywh=15,10,30,20", "dog"),
     ]

@@ -1,4 +1,4 @@
-"""What an export writes to a terminal cannot steer it; to a pipe it goes as it is."""
+"""An export to a terminal cannot steer it; an export to a pipe is written as it is."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_escape_sequences_of_a_name_reach_a_pipe_and_no_terminal(tmp_path: Path)
     subprocess.run(command, stdout=theirs, stderr=subprocess.DEVNULL, check=True)
     os.close(theirs)
     shown = b""
-    with contextlib.suppress(OSError):  # what a terminal that nobody writes to any more says
+    with contextlib.suppress(OSError):  # the error of a terminal whose writer has closed it
         while piece := os.read(ours, 65536):
             shown += piece
     os.close(ours)
