@@ -52,7 +52,7 @@ def developed(paths: Sequence[Path]) -> list[float]:
 
     def take(result: EncodeResult) -> None:
         assert result.payload is not None, result.reason
-        times[result.job.shot.item.path] = 1000 * (time.perf_counter() - begun)
+        times[result.job.request.item.path] = 1000 * (time.perf_counter() - begun)
         if len(times) == len(paths):
             done.set()
 
@@ -64,4 +64,4 @@ def developed(paths: Sequence[Path]) -> list[float]:
     studio.want(jobs)
     done.wait(300)
     studio.close()
-    return [times[job.shot.item.path] for job in jobs]
+    return [times[job.request.item.path] for job in jobs]

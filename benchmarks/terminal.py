@@ -67,14 +67,14 @@ def _slow(folder: Path, keys: int, terminal: str, size: tuple[int, int]) -> None
 
 def sequences(folder: Path, keys: int) -> None:
     """Random keys and resizes in virtual time; see tests/terminal/annotating.py."""
-    from tests.terminal.annotating import Annotating
     from tests.terminal.test_stage import _wander
+    from tests.terminal.virtual_annotator import VirtualAnnotator
 
     wrong = lost = stale = 0
     for seed in range(1000):
         chance = random.Random(seed)
         # At the lower rate palettes come first, and better versions after them.
-        session = Annotating(Technique.FRAMES, rate=(250e3, 60e3)[seed % 2], rtt=0.1)
+        session = VirtualAnnotator(Technique.FRAMES, rate=(250e3, 60e3)[seed % 2], rtt=0.1)
         pressed = _wander(session, chance, 20)
         session.run(3)
         wrong += sum(item != seen for item, seen in session.labels)

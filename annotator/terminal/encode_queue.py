@@ -24,10 +24,10 @@ class PicturePlan:
         self.upcoming: list[PictureRequest] = []
         self._payloads: BytesLRU[EncodeJob, Payload] = BytesLRU(memory)
 
-    def expect(self, shots: Sequence[PictureRequest], room: int | None = None) -> None:
+    def expect(self, requests: Sequence[PictureRequest], room: int | None = None) -> None:
         """Set the next pictures, most urgent first, and the one before; at most `room` of them."""
         most = self.depth + 1 if room is None else min(self.depth + 1, room)
-        self.upcoming = [shot for shot in shots if shot != self.current][:most]
+        self.upcoming = [request for request in requests if request != self.current][:most]
 
     def keep(self, job: EncodeJob, payload: Payload) -> None:
         """Keep an encoded picture, and learn its cost."""
@@ -38,9 +38,9 @@ class PicturePlan:
         """Return the encoded picture of a job; None if it is not kept."""
         return self._payloads.get(job)
 
-    def best_encoded(self, shot: PictureRequest, area: Area) -> EncodeJob | None:
+    def best_encoded(self, request: PictureRequest, area: Area) -> EncodeJob | None:
         """Return the job of the best encoded version of a picture."""
-        jobs = (EncodeJob(shot, area, rung) for rung in reversed(self.ladder))
+        jobs = (EncodeJob(request, area, rung) for rung in reversed(self.ladder))
         return next((job for job in jobs if job in self._payloads), None)
 
     def forget(self) -> None:
@@ -59,24 +59,24 @@ class PicturePlan:
         return [self._job(s, area, quality) for s in self.upcoming if have(s) is None]
 
     def refinement_jobs(
-        self, shots: Sequence[PictureRequest], have: FindReady, shown_for: float
+        self, requests: Sequence[PictureRequest], have: FindReady, shown_for: float
     ) -> Iterator[EncodeJob]:
         """Yield jobs for better versions, worth sending now, of pictures that are ready."""
-        for shot in shots:
-            job = have(shot)
+        for request in requests:
+            job = have(request)
             if job is not None:
                 better = self.budget.refined_quality(job.area, job.quality, shown_for)
                 if better is not None:
                     yield job._replace(quality=better)
 
-    def _job(self, shot: PictureRequest, area: Area, quality: Quality) -> EncodeJob:
+    def _job(self, request: PictureRequest, area: Area, quality: Quality) -> EncodeJob:
         """Return the first job for a picture; an encoded version serves if good enough."""
         rungs = self.ladder
-        if shot.zoom:
-            return EncodeJob(shot, area, rungs[-1])
+        if request.zoom:
+            return EncodeJob(request, area, rungs[-1])
         allowed = rungs[: rungs.index(quality) + 1]
-        jobs = [EncodeJob(shot, area, rung) for rung in (*reversed(allowed), *rungs)]
-        wanted = EncodeJob(shot, area, quality)
+        jobs = [EncodeJob(request, area, rung) for rung in (*reversed(allowed), *rungs)]
+        wanted = EncodeJob(request, area, quality)
         return next((job for job in jobs if job in self._payloads), wanted)
 
 
@@ -89,24 +89,24 @@ class PictureStock:
         self.drawn: EncodeJob | None = None
         """The picture on the screen, for a technique that stores nothing."""
 
-    def best_ready(self, shot: PictureRequest, area: Area) -> EncodeJob | None:
+    def best_ready(self, request: PictureRequest, area: Area) -> EncodeJob | None:
         """Return the best version of a picture that needs nothing more than a key."""
         if self._backend.slots:
-            return self.slots.best_job(shot)
-        if self.drawn is not None and self.drawn.shot == shot:
+            return self.slots.best_job(request)
+        if self.drawn is not None and self.drawn.request == request:
             return self.drawn
-        return self._plan.best_encoded(shot, area)
+        return self._plan.best_encoded(request, area)
 
-    def is_delivered(self, shot: PictureRequest) -> bool:
+    def is_delivered(self, request: PictureRequest) -> bool:
         """Return whether a picture needs no more bytes than the command that shows it."""
         if self._backend.slots:
-            return self.slots.best_slot(shot) is not None
-        return self.drawn is not None and self.drawn.shot == shot
+            return self.slots.best_slot(request) is not None
+        return self.drawn is not None and self.drawn.request == request
 
     def fill(self, job: EncodeJob, payload: Payload, shown: PictureRequest | None) -> int:
         """Return the slot for a picture: none that is shown or expected."""
         wanted = (self._plan.current, shown, *self._plan.upcoming)
-        kept = {self.slots.best_slot(shot) for shot in wanted if shot is not None}
+        kept = {self.slots.best_slot(request) for request in wanted if request is not None}
         slot = self.slots.free_slot(self._backend.slots, kept)
         self.slots.fill(slot, job, payload)
         return slot
@@ -143,7 +143,7 @@ class EncodeQueue:
             return
         plan, current = self._plan, self._plan.current
         urgent = plan.urgent_job(area)
-        if urgent is not None and not self._stock.is_delivered(urgent.shot):
+        if urgent is not None and not self._stock.is_delivered(urgent.request):
             yield urgent
         if self._drawing_now():
             return
@@ -156,40 +156,40 @@ class EncodeQueue:
         if shown and not missing and self._backend.slots:
             yield from self._better(plan.upcoming, area)
 
-    def _better(self, shots: Sequence[PictureRequest], area: Area) -> Iterator[EncodeJob]:
+    def _better(self, requests: Sequence[PictureRequest], area: Area) -> Iterator[EncodeJob]:
         have, shown_for = partial(self.best_ready, area=area), self._view.shown_for
-        return self._plan.refinement_jobs(shots, have, shown_for)
+        return self._plan.refinement_jobs(requests, have, shown_for)
 
-    def best_ready(self, shot: PictureRequest, area: Area) -> EncodeJob | None:
+    def best_ready(self, request: PictureRequest, area: Area) -> EncodeJob | None:
         """Return the best version of a picture that needs nothing more than a key."""
-        return self._stock.best_ready(shot, area)
+        return self._stock.best_ready(request, area)
 
     def ready(self, area: Area) -> int:
         """Return the number of expected pictures that need nothing more than a key."""
-        return sum(self.best_ready(shot, area) is not None for shot in self._plan.upcoming)
+        return sum(self.best_ready(request, area) is not None for request in self._plan.upcoming)
 
     def gives_way(self, sent: EncodeJob, area: Area) -> bool:
         """Return whether the transfer holds back something more urgent that is encoded."""
         urgent = self._plan.urgent_job(area)
-        refining = bool(self._backend.slots) and self._stock.is_delivered(sent.shot)
-        if urgent is None or (sent.shot == urgent.shot and not refining):
+        refining = bool(self._backend.slots) and self._stock.is_delivered(sent.request)
+        if urgent is None or (sent.request == urgent.request and not refining):
             return False
         if not self._backend.slots:
             return True
-        if not self._stock.is_delivered(urgent.shot):
+        if not self._stock.is_delivered(urgent.request):
             return self._plan.payload(urgent) is not None
         # A refinement gives way to a picture that is not there at all.
-        first = self._near(area) if sent.shot == urgent.shot else self._missing(area)
+        first = self._near(area) if sent.request == urgent.request else self._missing(area)
         return refining and any(self._plan.payload(job) is not None for job in first)
 
     def _near(self, area: Area) -> list[EncodeJob]:
         """Return the missing pictures among those that will be requested first."""
         plan = self._plan
         first = plan.upcoming[: plan.budget.pictures_before_refining(area, plan.depth)]
-        return [job for job in self._missing(area) if job.shot in first]
+        return [job for job in self._missing(area) if job.request in first]
 
     def _missing(self, area: Area) -> list[EncodeJob]:
-        return self._plan.missing_jobs(area, lambda shot: self.best_ready(shot, area))
+        return self._plan.missing_jobs(area, lambda request: self.best_ready(request, area))
 
     def _drawing_now(self) -> bool:
         """Return whether the terminal needs the processor to draw what it was just sent."""

@@ -83,14 +83,14 @@ class TerminalPictures:
     def __getitem__(self, slot: int) -> SlotContent:
         return self._held[slot]
 
-    def best_slot(self, shot: PictureRequest) -> int | None:
+    def best_slot(self, request: PictureRequest) -> int | None:
         """Return the slot with the best whole copy of a picture."""
-        found = [n for n, held in self._held.items() if held.whole and held.job.shot == shot]
+        found = [n for n, held in self._held.items() if held.whole and held.job.request == request]
         return max(found, key=lambda n: self._rank(self._held[n].job.quality), default=None)
 
-    def best_job(self, shot: PictureRequest) -> EncodeJob | None:
+    def best_job(self, request: PictureRequest) -> EncodeJob | None:
         """Return the job of the best whole copy of a picture."""
-        slot = self.best_slot(shot)
+        slot = self.best_slot(request)
         return None if slot is None else self._held[slot].job
 
     def free_slot(self, count: int, kept: Collection[int | None]) -> int:

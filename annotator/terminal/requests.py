@@ -19,7 +19,7 @@ class PictureRequest(NamedTuple):
 class EncodeJob(NamedTuple):
     """A picture that should be encoded."""
 
-    shot: PictureRequest
+    request: PictureRequest
     area: Area
     quality: Quality
 
@@ -29,7 +29,7 @@ class DisplayNote(NamedTuple):
     request's."""
 
     serial: int
-    shot: PictureRequest
+    request: PictureRequest
     slot: int | None = None
     filled: int = 0
     """The number of the slot's filling."""
@@ -90,15 +90,15 @@ class ScreenState:
         self.serial += 1
 
     def show(
-        self, shot: PictureRequest, payload: Payload, slot: int | None, filled: int
+        self, request: PictureRequest, payload: Payload, slot: int | None, filled: int
     ) -> DisplayNote:
         """Return the note for a picture whose bytes are written; its answer says that
         it is seen."""
-        if self.shown != shot:
+        if self.shown != request:
             self._shown_at = self._clock()
             self.shown_after = self._shown_at - self._asked_at
-        self.shown, self.payload, self.stale = shot, payload, False
-        self.last = DisplayNote(self.serial, shot, slot, filled)
+        self.shown, self.payload, self.stale = request, payload, False
+        self.last = DisplayNote(self.serial, request, slot, filled)
         return self.last
 
     def hide(self) -> None:
@@ -108,9 +108,9 @@ class ScreenState:
 
     def note_seen(self, note: DisplayNote) -> bool:
         """Note what was drawn. Return True if it is the requested picture, for the first time."""
-        if note.serial != self.serial or self.seen == note.shot:
+        if note.serial != self.serial or self.seen == note.request:
             return False
-        self.seen = note.shot
+        self.seen = note.request
         if not self._answered:  # a second drawing, say after a dialog, is not waited for
             self._answered, self.waited = True, self._clock() - self._asked_at
         return True

@@ -87,20 +87,20 @@ class Stage:
             self._out.put(begun, AreaNote(self._round) if begun else None)
             self.expect(self.plan.upcoming)  # a larger area may have room for fewer
 
-    def show(self, shot: PictureRequest) -> None:
+    def show(self, request: PictureRequest) -> None:
         """Show an item now if the terminal has it, else as soon as it does."""
-        if shot == self.plan.current:
+        if request == self.plan.current:
             return
-        self.plan.current = shot
+        self.plan.current = request
         self.view.begin_request()
         self.plan.budget.note_request()
         self.view.stale = not self._present()
         self.send_next()
 
-    def expect(self, shots: Sequence[PictureRequest]) -> None:
+    def expect(self, requests: Sequence[PictureRequest]) -> None:
         """Set the items that will be requested next, most urgent first."""
         # The terminal also keeps what is shown, what is asked for and what is on its way.
-        self.plan.expect(shots, self.backend.slots - 3 if self.backend.slots else None)
+        self.plan.expect(requests, self.backend.slots - 3 if self.backend.slots else None)
         self.send_next()
 
     def clear(self) -> None:
@@ -209,7 +209,7 @@ class Stage:
         self._cancel()
         for job in self._wanted.jobs(self.area):
             payload = self.plan.payload(job)
-            if payload is None or not (self.backend.slots or job.shot == self.plan.current):
+            if payload is None or not (self.backend.slots or job.request == self.plan.current):
                 continue
             if self.backend.slots:
                 slot = self._stock.fill(job, payload, self.view.shown)
@@ -217,7 +217,7 @@ class Stage:
             elif self.covered:
                 # The compositor knows what lies over the picture.
                 self._stock.drawn = job
-                self._uncomposed = self.view.show(job.shot, payload, None, 0)
+                self._uncomposed = self.view.show(job.request, payload, None, 0)
             else:
                 # From now on the compositor, too, paints this picture.
                 self._sending, self.view.payload = PictureTransfer(job, payload), payload
@@ -233,7 +233,7 @@ class Stage:
         if not self.backend.slots:
             if whole:
                 self._stock.drawn = job
-                self._draw(data, self.view.show(job.shot, payload, None, 0))
+                self._draw(data, self.view.show(job.request, payload, None, 0))
             else:
                 self._out.put(data)
             return
@@ -241,7 +241,7 @@ class Stage:
         beside = max(0, payload.size - len(data)) if len(payload.parts) == 1 else 0
         self._out.put(data, SentNote(sending.slot, held.filled), hasty=whole, beside=beside)
         held.whole = whole
-        if whole and job.shot == self.plan.current:
+        if whole and job.request == self.plan.current:
             self._present()
 
     def _cancel(self) -> None:

@@ -1,4 +1,4 @@
-"""What every extractor must do; a new one is added to `EXTRACTORS`."""
+"""The contract of extractors; a new one is added to `EXTRACTORS`."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def seen(backbone: Backbone, image: Image.Image) -> Any:
 
 
 def processed(folder: Path, image: Image.Image) -> Any:
-    """What transformers' own processor for this model makes of a picture of its input's size."""
+    """Return a picture of the input's size after transformers' own processor for this model."""
     processor = transformers.AutoImageProcessor.from_pretrained(folder, backend="pil")
     return processor(image, return_tensors="pt")
 

@@ -19,7 +19,7 @@ def features(images: list[Image.Image]) -> NDArray[np.float32]:
 
 
 def accuracy(X: NDArray[np.float32], y: NDArray[np.int64], labels: int) -> float:
-    """Of our own estimator after some random labels, on all others."""
+    """Return the accuracy of our own estimator, after some random labels, on all others."""
     X = X / np.linalg.norm(X, axis=1, keepdims=True)
     order = np.random.default_rng(0).permutation(len(y))
     known, rest = order[:labels], order[labels:]

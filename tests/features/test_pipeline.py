@@ -191,7 +191,7 @@ def test_decoding_goes_on_while_the_extractor_works(tmp_path: Path) -> None:
             return super().resized_pixels(*what)
 
     class Waiting(ClassicExtractor):
-        """Does not end a batch before a picture of a later one is decoded."""
+        """An extractor that ends a batch only after a picture of a later one is decoded."""
 
         batch_size = 8
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from tests.terminal.looks import PLACEHOLDER
+from tests.terminal.rendering import PLACEHOLDER
 from tests.terminal.screen import Screen
 from tests.waiting import PATIENCE
 

@@ -1,7 +1,7 @@
 """A terminal in memory: parses what a program writes back into cells, images and pixels.
 
-It speaks kitty's graphics protocol, sixel and iTerm2's inline images as the terminal that it is
-told to be, answers questions, and keeps a list of everything that breaks a protocol.
+It speaks kitty's graphics protocol, sixel and iTerm2's inline images like the terminal of its
+`kind`, answers questions, and keeps a list of everything that breaks a protocol.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tests.terminal.decode import palette, sixel
-from tests.terminal.kept import Kept
-from tests.terminal.looks import looks
+from tests.terminal.kitty_store import KittyStore
+from tests.terminal.rendering import render
 
 TOKEN = re.compile(
     rb"\x1b_(?P<apc>.*?)\x1b\\"
@@ -60,7 +60,7 @@ class Screen:
         mute: bool = False,
     ) -> None:
         self.cell, self.kind, self.mute = cell, kind, mute
-        self._kept = Kept(kind.startswith("kitty"), kind == "kitty-shared")
+        self._kept = KittyStore(kind.startswith("kitty"), kind == "kitty-shared")
         self.images, self.problems = self._kept.images, self._kept.problems
         self.overflows = 0
         """Pictures drawn past the screen's edge; without a resize under way there are none."""
@@ -232,7 +232,7 @@ class Screen:
 
     def pixels(self, box: tuple[int, int, int, int] | None = None) -> Pixels:
         """The screen as RGB, or the cells (column, row, columns, rows) of it."""
-        return looks(self, box or (0, 0, self.columns, self.rows))
+        return render(self, box or (0, 0, self.columns, self.rows))
 
     def text(self) -> str:
         """The characters on the screen, row by row."""

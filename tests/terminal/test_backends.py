@@ -1,4 +1,4 @@
-"""What each technique sends, looked at as pictures."""
+"""The bytes of each technique, checked as pictures."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from annotator.terminal.caps import Technique, TerminalCapabilities, Tmux
 from annotator.terminal.choose import backend_for
 from annotator.terminal.fit import scale_image
 from annotator.terminal.redrawn import overpaints_area
-from tests.terminal.annotating import KINDS
 from tests.terminal.screen import Screen
+from tests.terminal.virtual_annotator import KINDS
 
 AREA = Area(2, 1, 40, 15, (8, 17))
 

@@ -1,4 +1,4 @@
-"""What the terminal says, and what follows from it."""
+"""The terminal's answers, and the technique and fixes that follow from them."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def test_the_fix_is_that_of_the_terminal(terminal: str, fix: str) -> None:
     )
     fixes = {fact.name: fact.fix for fact in diagnose_terminal(caps)}
     assert fixes["pictures"].startswith(fix)
-    # Apple's terminal would show other colours if it were told to show all.
+    # Apple's terminal would show other colours if it tried to show all.
     assert ("COLORTERM" in fixes["colours"]) == (terminal != "Apple Terminal")
 
 

@@ -27,8 +27,8 @@ from annotator.terminal.sheet import (
     lay_out_strip,
 )
 from annotator.terminal.text_overlay import TextOverlay, TextRun
-from tests.terminal.annotating import KINDS
 from tests.terminal.screen import Screen
+from tests.terminal.virtual_annotator import KINDS
 
 CELL = (8, 16)
 COLOURS = [
@@ -163,7 +163,7 @@ def test_text_between_pictures_leaves_every_picture_whole(
 
 
 def test_text_up_to_the_last_column_is_followed_by_no_mark() -> None:
-    """It would lie on the text's last character: a dash over it."""
+    """A mark would lie on the text's last character, as a dash over it."""
     backend = TextOverlay(backend_for(TerminalCapabilities(Technique.FRAMES)), lambda a, b: [])
     backend.begin(AREA)
     text = "tag " * 5

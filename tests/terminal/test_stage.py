@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from annotator.items.refs import Item
+from annotator.terminal.backend import Payload
 from annotator.terminal.caps import Technique
-from annotator.terminal.requests import EncodeJob, PictureRequest
-from tests.terminal.annotating import ITEMS, KINDS, Annotating, encoded, shown
+from annotator.terminal.requests import EncodeJob, PictureRequest, ScreenState
+from tests.terminal.virtual_annotator import ITEMS, KINDS, VirtualAnnotator, encoded, shown
 
 SEQUENCES = 5
 
@@ -18,7 +20,7 @@ SEQUENCES = 5
 def test_random_keys_and_resizes_never_label_what_is_not_on_screen(technique: Technique) -> None:
     for seed in range(SEQUENCES):
         chance = random.Random(seed)
-        session = Annotating(technique, rate=chance.choice([60e3, 250e3, 5e6]), rtt=0.1)
+        session = VirtualAnnotator(technique, rate=chance.choice([60e3, 250e3, 5e6]), rtt=0.1)
         keys = _wander(session, chance, 20)
         session.run(3)
         wrong = [pair for pair in session.labels if pair[0] != pair[1]]
@@ -28,7 +30,7 @@ def test_random_keys_and_resizes_never_label_what_is_not_on_screen(technique: Te
         assert shown(session.screen) == ITEMS[session.index % len(ITEMS)]
 
 
-def _wander(session: Annotating, chance: random.Random, steps: int) -> int:
+def _wander(session: VirtualAnnotator, chance: random.Random, steps: int) -> int:
     """Keys at a human pace, bursts of auto-repeat, and windows dragged; returns the keys."""
     keys = 0
     for _ in range(steps):
@@ -49,14 +51,14 @@ def _wander(session: Annotating, chance: random.Random, steps: int) -> int:
 
 @pytest.fixture
 def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where this machine's programs share memory."""
+    """Return the folder of shared memory."""
     monkeypatch.setattr("annotator.terminal.transport.FOLDER", tmp_path)
     return tmp_path
 
 
 def test_on_the_same_machine_pictures_go_through_memory_and_none_stays_in_it(memory: Path) -> None:
     for seed in range(SEQUENCES):
-        session = Annotating(Technique.FRAMES, rate=50e6, rtt=0.002, shared=True)
+        session = VirtualAnnotator(Technique.FRAMES, rate=50e6, rtt=0.002, shared=True)
         keys = _wander(session, random.Random(seed), 20)
         session.run(3)
         assert not [pair for pair in session.labels if pair[0] != pair[1]], seed
@@ -68,7 +70,9 @@ def test_on_the_same_machine_pictures_go_through_memory_and_none_stays_in_it(mem
 
 
 def test_on_the_same_machine_a_new_picture_costs_a_few_bytes(memory: Path) -> None:
-    session = Annotating(Technique.FRAMES, rate=50e6, rtt=0.002, columns=60, rows=20, shared=True)
+    session = VirtualAnnotator(
+        Technique.FRAMES, rate=50e6, rtt=0.002, columns=60, rows=20, shared=True
+    )
     session.run(2)
     before = session.sent
     for _ in range(10):
@@ -79,7 +83,7 @@ def test_on_the_same_machine_a_new_picture_costs_a_few_bytes(memory: Path) -> No
 
 
 def test_where_the_shared_memory_is_full_pictures_take_the_line(memory: Path) -> None:
-    session = Annotating(Technique.FRAMES, rate=50e6, rtt=0.002, shared=True)
+    session = VirtualAnnotator(Technique.FRAMES, rate=50e6, rtt=0.002, shared=True)
     session.run(1)
     memory.rmdir()
     for _ in range(8):
@@ -91,7 +95,7 @@ def test_where_the_shared_memory_is_full_pictures_take_the_line(memory: Path) ->
 
 
 def test_a_key_shows_the_next_picture_in_one_round_trip_and_a_few_bytes() -> None:
-    session = Annotating(Technique.FRAMES)
+    session = VirtualAnnotator(Technique.FRAMES)
     session.run(8)
     sent = session.sent
     session.press("d")
@@ -102,7 +106,7 @@ def test_a_key_shows_the_next_picture_in_one_round_trip_and_a_few_bytes() -> Non
 
 
 def test_a_key_hardly_waits_while_pictures_travel() -> None:
-    session = Annotating(Technique.FRAMES, columns=60, rows=20)
+    session = VirtualAnnotator(Technique.FRAMES, columns=60, rows=20)
     session.run(4)
     for _ in range(12):
         session.press("d")
@@ -111,7 +115,7 @@ def test_a_key_hardly_waits_while_pictures_travel() -> None:
 
 
 def test_the_picture_before_is_still_there_for_undo() -> None:
-    session = Annotating(Technique.FRAMES)
+    session = VirtualAnnotator(Technique.FRAMES)
     session.run(6)
     for _ in range(3):
         session.press("d")
@@ -125,7 +129,7 @@ def test_the_picture_before_is_still_there_for_undo() -> None:
 
 def test_what_tmux_throws_away_is_sent_again() -> None:
     for seed in range(10):
-        session = Annotating(Technique.FRAMES, lossy=0.08, seed=seed)
+        session = VirtualAnnotator(Technique.FRAMES, lossy=0.08, seed=seed)
         for _ in range(8):
             session.press("d")
             session.run(0.9)
@@ -137,7 +141,7 @@ def test_what_tmux_throws_away_is_sent_again() -> None:
 
 @pytest.mark.parametrize("technique", KINDS)
 def test_the_end_leaves_nothing_in_the_terminal(technique: Technique) -> None:
-    session = Annotating(technique)
+    session = VirtualAnnotator(technique)
     session.run(2)
     session.press("d")
     session.run(0.3)
@@ -147,7 +151,7 @@ def test_the_end_leaves_nothing_in_the_terminal(technique: Technique) -> None:
 
 
 def test_memory_in_the_terminal_is_bounded() -> None:
-    session = Annotating(Technique.FRAMES, rate=5e6, rtt=0.01)
+    session = VirtualAnnotator(Technique.FRAMES, rate=5e6, rtt=0.01)
     for _ in range(60):
         session.press("d")
         session.run(0.4)
@@ -157,9 +161,9 @@ def test_memory_in_the_terminal_is_bounded() -> None:
 
 
 def test_a_better_version_on_its_way_does_not_keep_another_picture_from_being_shown() -> None:
-    """Versions of two sizes are two images in the terminal, of which one is being sent."""
+    """Versions of two sizes are two images in the terminal, and one of them is being sent."""
     for seed in range(SEQUENCES):
-        session = Annotating(Technique.FRAMES, rate=60e3)
+        session = VirtualAnnotator(Technique.FRAMES, rate=60e3)
         chance = random.Random(seed)
         for _ in range(12):
             session.run(chance.uniform(0.6, 2.0))
@@ -170,7 +174,7 @@ def test_a_better_version_on_its_way_does_not_keep_another_picture_from_being_sh
 
 
 def test_a_jump_far_ahead_is_not_held_back_by_what_is_on_its_way() -> None:
-    session = Annotating(Technique.FRAMES, rate=60e3)
+    session = VirtualAnnotator(Technique.FRAMES, rate=60e3)
     session.run(1.0)
     session.index = 15
     session._show()
@@ -179,7 +183,7 @@ def test_a_jump_far_ahead_is_not_held_back_by_what_is_on_its_way() -> None:
 
 
 def test_more_pictures_may_be_expected_than_the_terminal_can_keep() -> None:
-    session = Annotating(Technique.FRAMES, rate=5e6, rtt=0.01)
+    session = VirtualAnnotator(Technique.FRAMES, rate=5e6, rtt=0.01)
     session.stage.plan.depth = 64
     session.stage.expect([PictureRequest(item) for item in ITEMS])
     session.run(5)
@@ -191,7 +195,7 @@ def test_more_pictures_may_be_expected_than_the_terminal_can_keep() -> None:
 
 
 def test_a_slow_line_gets_a_palette_first_and_the_exact_picture_when_idle() -> None:
-    session = Annotating(Technique.FRAMES, rate=120e3, columns=60, rows=20)
+    session = VirtualAnnotator(Technique.FRAMES, rate=120e3, columns=60, rows=20)
     while not session.waits:
         session.run(0.01)
     first = session.stage.view.payload
@@ -205,7 +209,7 @@ def test_a_slow_line_gets_a_palette_first_and_the_exact_picture_when_idle() -> N
 
 def test_somebody_who_thinks_long_sees_the_exact_picture_before_all_others_are_there() -> None:
     def ahead_when_exact(pace: float) -> int:
-        session = Annotating(Technique.FRAMES, rate=120e3, columns=60, rows=20)
+        session = VirtualAnnotator(Technique.FRAMES, rate=120e3, columns=60, rows=20)
         session.run(20)
         for _ in range(8):  # jumps: nothing is ahead
             session.index += 6
@@ -226,7 +230,7 @@ def test_somebody_who_thinks_long_sees_the_exact_picture_before_all_others_are_t
 
 
 def test_where_palettes_are_forbidden_only_exact_pictures_travel() -> None:
-    session = Annotating(Technique.FRAMES, columns=60, rows=20)
+    session = VirtualAnnotator(Technique.FRAMES, columns=60, rows=20)
     session.stage.plan.budget.lossless = True
     for _ in range(3):
         session.run(6)
@@ -239,7 +243,7 @@ def test_where_palettes_are_forbidden_only_exact_pictures_travel() -> None:
 
 def test_a_dialog_over_the_picture_is_never_drawn_over() -> None:
     for technique in (Technique.SIXEL, Technique.CLASSIC, Technique.ITERM):
-        session = Annotating(technique, rate=5e6, rtt=0.01)
+        session = VirtualAnnotator(technique, rate=5e6, rtt=0.01)
         session.run(3)
         session.stage.set_covered(True)
         session.run(1)
@@ -250,3 +254,21 @@ def test_a_dialog_over_the_picture_is_never_drawn_over() -> None:
         session.stage.set_covered(False)
         session.run(2)
         assert shown(session.screen) == session.stage.plan.current.item
+
+
+def test_a_picture_drawn_again_after_a_dialog_was_not_waited_for() -> None:
+    now = 100.0
+    view = ScreenState(lambda: now)
+    request, payload = PictureRequest(Item("a.jpg")), Payload((), 0)
+    view.begin_request()
+    now += 0.25
+    assert view.note_seen(view.show(request, payload, None, 0))
+    assert view.waited == 0.25
+    now += 90.0  # a dialog was open
+    view.begin_redraw()
+    assert view.note_seen(view.show(request, payload, None, 0))
+    assert view.waited == 0.25
+    view.begin_request()
+    now += 0.5
+    view.note_seen(view.show(request, payload, None, 0))
+    assert view.waited == 0.5

@@ -68,7 +68,7 @@ def test_an_enormous_picture_does_not_hold_back_the_others(
     studio: PictureEncoder, source: Source, done: queue.Queue[EncodeResult]
 ) -> None:
     studio.want([job("enormous"), job("a"), job("b"), job("c")])
-    assert {done.get(timeout=PATIENCE).job.shot.item.path for _ in range(3)} == {"a", "b", "c"}
+    assert {done.get(timeout=PATIENCE).job.request.item.path for _ in range(3)} == {"a", "b", "c"}
     source.sign.set()
     assert done.get(timeout=PATIENCE).job == job("enormous")
 
@@ -78,7 +78,7 @@ def test_what_cannot_be_decoded_has_a_reason(
 ) -> None:
     studio.want([job("broken"), job("fault")])
     reasons = {
-        found.job.shot.item.path: found for found in (done.get(timeout=PATIENCE) for _ in "ab")
+        found.job.request.item.path: found for found in (done.get(timeout=PATIENCE) for _ in "ab")
     }
     assert reasons["broken"].payload is None
     assert "cut off" in reasons["broken"].reason

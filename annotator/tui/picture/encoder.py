@@ -94,31 +94,31 @@ class PictureEncoder:
 
     def _free(self, job: EncodeJob) -> bool:
         """Nobody decodes this picture: a second quality of it waits for the first's crop."""
-        return all(job.shot != other.shot for other in self._taken)
+        return all(job.request != other.request for other in self._taken)
 
     def _develop(self, job: EncodeJob) -> EncodeResult:
         try:
-            image = self._image(job.shot, job.area)
+            image = self._image(job.request, job.area)
             return EncodeResult(job, self._backend.encode(image, job.area, job.quality))
         except AnnotatorError as error:
             return EncodeResult(job, None, str(error))
         except Exception as error:  # a worker's boundary: a decoder's fault must not end labelling
             return EncodeResult(job, None, f"{type(error).__name__}: {error}")
 
-    def _image(self, shot: PictureRequest, area: Area) -> Image.Image:
-        key = shot, area.size
+    def _image(self, request: PictureRequest, area: Area) -> Image.Image:
+        key = request, area.size
         with self._changed:
             image = self._crops.get(key)
         if image is None:
-            image = self._shoot(shot, area)
+            image = self._read_image(request, area)
             with self._changed:
                 self._crops.put(key, image, image.width * image.height * 3)
         return image
 
-    def _shoot(self, shot: PictureRequest, area: Area) -> Image.Image:
-        if shot.zoom:
-            return true_pixels(self._load(shot.item, WHOLE_SIZE), area.size)
-        crop = self._load(shot.item, area.size)
+    def _read_image(self, request: PictureRequest, area: Area) -> Image.Image:
+        if request.zoom:
+            return true_pixels(self._load(request.item, WHOLE_SIZE), area.size)
+        crop = self._load(request.item, area.size)
         return draw_box(crop)
 
 

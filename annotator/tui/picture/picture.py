@@ -189,7 +189,7 @@ class PictureView(Canvas):
         shown = self._stage.view.last
         if shown is not None and shown.serial != self._reported:
             self._reported = shown.serial
-            self.post_message(self.Shown(shown.shot.item, self._stage.view.shown_after * 1000))
+            self.post_message(self.Shown(shown.request.item, self._stage.view.shown_after * 1000))
         self._note_seen()
         if self._stage.must_compose:
             self.refresh()
@@ -225,7 +225,7 @@ class PictureView(Canvas):
             self._stage.encoded(job, payload)
         else:
             reason = message.developed.reason
-            self._broken[job.shot.item] = reason
+            self._broken[job.request.item] = reason
         if reason:
             self._step()
         else:

@@ -13,7 +13,7 @@ from annotator.terminal import transport
 
 
 @dataclass
-class Stored:
+class StoredImage:
     """An image that the program gave the terminal to keep."""
 
     frames: list[Image.Image]
@@ -24,11 +24,11 @@ class Stored:
     """Placement number → column, row, columns, rows."""
 
 
-class Kept:
-    """Takes graphics commands. What breaks the protocol goes to `problems`."""
+class KittyStore:
+    """The terminal that takes graphics commands. `problems` lists violations of the protocol."""
 
     def __init__(self, frames: bool, shared: bool) -> None:
-        self.images: dict[int, Stored] = {}
+        self.images: dict[int, StoredImage] = {}
         self.problems: list[str] = []
         self._frames, self._shared = frames, shared
         self._chunks: tuple[dict[str, str], bytes] | None = None
@@ -71,7 +71,7 @@ class Kept:
     def _store(self, keys: dict[str, str], image: Image.Image) -> None:
         number = int(keys["i"])
         if keys.get("a", "t") == "t":
-            self.images[number] = Stored([image])
+            self.images[number] = StoredImage([image])
             return
         if not self._frames or number not in self.images:
             self.problems.append(f"a frame for image {number}")
@@ -136,7 +136,7 @@ def _picture(keys: dict[str, str], data: bytes) -> Image.Image | None:
 
 
 def _read(name: bytes) -> bytes | None:
-    """What lies in shared memory under a name; it is removed."""
+    """Return the bytes in shared memory under a name, and remove them."""
     path = transport.FOLDER / base64.b64decode(name).decode()[1:]
     try:
         data = path.read_bytes()

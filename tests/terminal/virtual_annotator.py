@@ -1,4 +1,5 @@
-"""Somebody who labels over a line, in virtual time: a stage at one end, a terminal at the other."""
+"""An annotator who labels over a line, in virtual time: a stage at one end, a terminal at the
+other."""
 
 from __future__ import annotations
 
@@ -47,11 +48,11 @@ def image(item: Item) -> Image.Image:
 def encoded(technique: Technique, job: EncodeJob, shared: bool = False) -> Payload:
     backend = backend_for(TerminalCapabilities(technique, shared_memory=shared))
     area = job.area._replace(column=0, row=0)
-    return backend.encode(image(job.shot.item), area, job.quality)
+    return backend.encode(image(job.request.item), area, job.quality)
 
 
 def place(screen: Screen) -> Area:
-    """Where the program puts its picture: a column free at both sides, a row below."""
+    """Return the picture's place: a free column at both sides, a free row below."""
     return Area(1, 0, screen.columns - 2, screen.rows - 1, screen.cell)
 
 
@@ -76,7 +77,7 @@ class _Event:
     do: Callable[[], None] = field(compare=False)
 
 
-class Annotating:
+class VirtualAnnotator:
     """A session: keys and resizes go in, labels with what was on the screen come out."""
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What the terminal in memory shows, as pixels."""
+"""The picture on the screen of the terminal in memory, as pixels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tests.terminal.decode import marks
-from tests.terminal.kept import Stored
+from tests.terminal.kitty_store import StoredImage
 
 if TYPE_CHECKING:
     from tests.terminal.screen import Cell, Screen
@@ -20,7 +20,7 @@ Place = tuple[int, int, int]
 """Image, row and column that a placeholder cell stands for."""
 
 
-def looks(screen: Screen, box: tuple[int, int, int, int]) -> Pixels:
+def render(screen: Screen, box: tuple[int, int, int, int]) -> Pixels:
     """The cells (column, row, columns, rows) of a screen as RGB."""
     left, top, columns, rows = box
     width, height = screen.cell
@@ -76,7 +76,7 @@ def _cell(screen: Screen, cell: Cell, place: Place | None, scaled: dict[int, Pix
 
 
 def _paste_placed(
-    whole: Pixels, stored: Stored, corner: tuple[int, int], cell: tuple[int, int]
+    whole: Pixels, stored: StoredImage, corner: tuple[int, int], cell: tuple[int, int]
 ) -> None:
     for column, row, columns, rows in stored.placed.values():
         size = columns * cell[0], rows * cell[1]

@@ -1,4 +1,4 @@
-"""Files that cannot be had are told in words, not by a traceback."""
+"""Files that do not exist are a message in plain words, not a traceback."""
 
 from __future__ import annotations
 
