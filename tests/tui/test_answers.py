@@ -95,7 +95,7 @@ async def test_r_is_rapid_or_asks_the_skipped_again(make: Any, opened: Any, key:
     async with opened(make(4)) as desk:
         skipped = desk.current
         await desk.press(key)
-        await desk.sees("rapid needs kitty")
+        await desk.sees("Rapid mode needs kitty")
         await desk.press("s", "a", "a", "a")
         await desk.sees("ask skipped")
         await desk.press(key)

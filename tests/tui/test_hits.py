@@ -200,7 +200,7 @@ async def test_a_hit_that_was_left_comes_back_with_its_selection(project: Projec
     async with at_work(project, hits) as worker:
         assert worker.screen.page is not None
         assert worker.screen.page.number == 2
-        assert worker.screen.require_selection().marks == {chosen: None}
+        assert worker.screen.require_page()[1].marks == {chosen: None}
         await worker.press("enter")
         await worker.until(lambda: "completion code" in worker.text)
     first, second = pages(project)

@@ -89,7 +89,7 @@ def rapid(truth: Any) -> Callable[..., Any]:
 
 def _refused(app: Any) -> bool:
     strips = app.screen._compositor.render_strips()
-    return "rapid needs kitty or Ghostty" in "\n".join(strip.text for strip in strips)
+    return "Rapid mode needs kitty or Ghostty" in "\n".join(strip.text for strip in strips)
 
 
 def labels(project: ProjectFolder) -> dict[str, str | None]:
@@ -109,7 +109,7 @@ async def test_the_marked_get_the_class_and_the_rest_stays_open(
         await hand.pilot.press("-", "-", "-", "enter")
         await hand.mark()
         await hand.look_again()
-        assert hand.screen.mode is RapidMode.TOLD
+        assert hand.screen.mode is RapidMode.DONE
         await hand.pilot.press("q")
     found = labels(project)
     assert found

@@ -92,8 +92,8 @@ async def test_what_is_left_unnamed_stays_open(make: Any, rapid: Any, truth: Any
 def test_the_choices_go_round_and_on_where_undo_took_the_model_away() -> None:
     classes = ("a", "b")
     first = StreamQuestion("a")
-    second = first.turned(classes, True)
-    third = second.turned(classes, True)
+    second = first.next_question(classes, True)
+    third = second.next_question(classes, True)
     assert (second.rest, third.excepts) == ("b", True)
-    assert third.turned(classes, True) == first
-    assert third.turned(classes, False) == first
+    assert third.next_question(classes, True) == first
+    assert third.next_question(classes, False) == first

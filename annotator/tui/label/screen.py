@@ -96,7 +96,7 @@ class LabelScreen(QuestionScreen):
         else:
             progress = self.session.progress
             notice = label_text.phase_notice(self.phase, self.project, progress, self.keymap)
-            self.stage.tell(*notice)
+            self.stage.show_notice(*notice)
         self.refresh_words()
 
     def refresh_words(self) -> None:

@@ -37,7 +37,7 @@ class PictureArea(Vertical):
         self.picture.expect([*ahead, *(one for one in before if one is not None)])
         return changed
 
-    def tell(self, heading: str, paragraphs: Sequence[tuple[str, str]]) -> None:
+    def show_notice(self, heading: str, paragraphs: Sequence[tuple[str, str]]) -> None:
         """Show words."""
         if self.picture.item is not None:
             self.picture.clear()

@@ -1,4 +1,4 @@
-"""Rapid mode on the labelling screen: where it is offered, and with what."""
+"""Opening rapid mode from the labelling screen."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from annotator.tui.rapid.screen import RapidScreen
 from annotator.tui.rapid.text import StreamQuestion
 
 TARGETS, OTHERS, LEAST = 8, 12, 4
-"""Known pictures in the stream that measures the delay, and the fewest of each kind."""
+"""Known positives and negatives in the stream that measures the delay; the fewest of each."""
 
 
 def rapid_refusal(caps: TerminalCapabilities, session: LabelSession) -> str:
-    """Why there is no rapid mode here; "" where there is."""
+    """Return why there is no rapid mode here; "" if there is."""
     if not (caps.technique.stores and caps.answers):
-        return "rapid needs kitty or Ghostty: here each picture travels at its key"
+        return "Rapid mode needs kitty or Ghostty: this terminal cannot hold pictures ahead"
     if session.multi or len(session.classes) < 2:
-        return "rapid needs two classes or more, and one class an item"
+        return "Rapid mode needs two classes or more, and one class for each item"
     return ""
 
 
 def sample_known(session: LabelSession, asked: StreamQuestion) -> tuple[list[Item], set[Item]]:
-    """Labelled items in random order, and which of them are to be marked; none where too few."""
+    """Return labelled items in random order and those to be marked; none if there are too few."""
     rng = np.random.default_rng([session.seed, session.state.seq])
     last = [entry for _, entry in session.state.labels() if not entry.by_machine]
     yes = [entry.ref for entry in last if (entry.label == asked.label) != asked.excepts]
@@ -47,10 +47,10 @@ def sample_known(session: LabelSession, asked: StreamQuestion) -> tuple[list[Ite
 
 
 def open_rapid(host: ScreenHost) -> None:
-    """A stream of pictures; one key marks."""
+    """Open a stream of pictures; one key marks."""
     project, session = host.project, host.session
-    if words := rapid_refusal(host.caps, session):
-        host.say(words, "warn")
+    if reason := rapid_refusal(host.caps, session):
+        host.say(reason, "warn")
         return
     settings = project.settings
     picture = PictureView(

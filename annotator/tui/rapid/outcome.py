@@ -1,4 +1,4 @@
-"""What came of a stream: its items, what is in doubt of them, and the labels that follow."""
+"""The outcome of a stream: its items, the ones in doubt, and the labels that follow."""
 
 from __future__ import annotations
 
@@ -13,43 +13,44 @@ class StreamOutcome:
     """The items of a stream that were seen, judged by its marks and by second looks."""
 
     def __init__(self, player: StreamPlayer, delay: KeyDelay) -> None:
+        """Judge the items of a stream that has ended."""
         self.items = [player.items[place] for place in player.onsets]
         self._stream = RapidStream(list(player.onsets.values()), list(player.marks), delay)
         self._left: set[int] = set()
         self._names: dict[int, str | None] = {}
-        self._rate = player.reached
+        self._rate = player.reached_rate
         self.verdict: StreamVerdict = self._stream.verdict
 
     @property
     def doubtful(self) -> list[Item]:
-        """To be looked at once more, the likeliest first."""
+        """The items to be looked at once more, the likeliest first."""
         return [self.items[place] for place in self.verdict.doubtful]
 
     @property
-    def looked(self) -> int:
-        """How many were looked at once more."""
+    def second_looks(self) -> int:
+        """The number of items looked at once more."""
         return len(self._stream.known)
 
     @property
     def without_class(self) -> list[Item]:
-        """What is marked and was given no class of its own yet."""
+        """The marked items that were not given a class of their own yet."""
         return [self.items[place] for place in self.verdict.marked if place not in self._names]
 
     def name(self, label: str | None) -> None:
-        """The class of the first of `unnamed`; None leaves it open."""
+        """Give a class to the first of `without_class`; None leaves it open."""
         item = self.without_class[0]
         self._names[self.items.index(item)] = label
 
-    def settle(self, positive: bool | None) -> None:
-        """What the first of `doubtful` is; None leaves it open."""
+    def resolve_doubt(self, positive: bool | None) -> None:
+        """Answer the first of `doubtful`; None leaves it open."""
         place = self.verdict.doubtful[0]
         if positive is None:
             self._left.add(place)
         self._stream.known[place] = bool(positive)
         self.verdict = self._stream.verdict
 
-    def back(self) -> None:
-        """Take the last `name` back, else the last `settle`."""
+    def undo_last(self) -> None:
+        """Take back the last `name`, or else the last `resolve_doubt`."""
         if self._names:
             self._names.popitem()
         elif self._stream.known:
@@ -58,9 +59,9 @@ class StreamOutcome:
             self.verdict = self._stream.verdict
 
     def answers(self, marked: str | None, rest: str | None) -> dict[str, str]:
-        """Ref -> class: that by name, else `marked`, of the marked ones; `rest` of the others.
+        """Return ref -> class: of marked items their own or `marked`, of the others `rest`.
 
-        What is still in doubt stays open, and so does what would get None.
+        Items in doubt stay open, and so do those whose class is None.
         """
         named = {place: self._names.get(place) or marked for place in self.verdict.marked}
         found = {self.items[place].ref: label for place, label in named.items() if label}
@@ -70,8 +71,8 @@ class StreamOutcome:
         return found
 
     @property
-    def told(self) -> dict[str, Any]:
-        """For the log."""
+    def summary(self) -> dict[str, Any]:
+        """The figures of the stream for the log."""
         rate = round(self._rate, 2) if self._rate else None
         marks = len(self._stream.marks)
-        return {"rate": rate, "items": len(self.items), "marks": marks, "again": self.looked}
+        return {"rate": rate, "items": len(self.items), "marks": marks, "again": self.second_looks}

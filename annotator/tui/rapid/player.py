@@ -1,27 +1,24 @@
-"""Plays a stream of pictures, and keeps the times at which each was drawn and keys were pressed."""
+"""The player of a stream, with the times of its pictures and of the keys."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+
+from textual.screen import Screen
+from textual.timer import Timer
 
 from annotator.items.refs import Item
 from annotator.pages.key_delay import MAX_DELAY
-
-if TYPE_CHECKING:
-    from textual.screen import Screen
-    from textual.timer import Timer
-
-    from annotator.tui.picture.area import PictureArea
+from annotator.tui.picture.area import PictureArea
 
 AHEAD = 8
 FULL, PATIENCE = 5, 60
-"""The stream begins when so many pictures are ahead, or after so many looks."""
+"""The stream begins when `FULL` pictures are ready, or after `PATIENCE` looks."""
 LOOK_SECONDS = 0.05
 
 
 class StreamPlayer:
-    """One stream. `ended` is called when the last key can have come.
+    """A player of one stream. It calls `ended` when no key can come any more.
 
     A picture follows when the one before has had its time on screen, counted from when it was
     asked for, and the terminal has drawn it: over a slow line the stream is slower, and never
@@ -35,10 +32,11 @@ class StreamPlayer:
         items: Sequence[Item],
         ended: Callable[[], object],
     ) -> None:
+        """Prepare the stream of `items` on `stage`, with the timers of `screen`."""
         self._screen, self._stage, self._ended = screen, stage, ended
         self.items = list(items)
         self.onsets: dict[int, float] = {}
-        """Place -> when it was drawn; broken pictures have none."""
+        """Place -> the time when it was drawn; broken pictures have none."""
         self.marks: list[float] = []
         self.rate = 1.0
         self.paused = False
@@ -50,23 +48,23 @@ class StreamPlayer:
 
     @property
     def place(self) -> int:
-        """How many items were shown before the one on screen."""
+        """The number of items shown before the one on screen."""
         return self._place
 
     @property
-    def reached(self) -> float | None:
-        """Pictures a second, as they really came."""
+    def reached_rate(self) -> float | None:
+        """The pictures a second that were really shown; None for fewer than three."""
         times = list(self.onsets.values())
         return (len(times) - 1) / (times[-1] - times[0]) if len(times) > 2 else None
 
     def begin(self, rate: float) -> None:
-        """Show the first picture, and go on when some more are ready."""
+        """Show the first picture, and the next ones as soon as some are ready."""
         self.rate = rate
         self._show()
         self._later(LOOK_SECONDS, self._fill)
 
     def seen(self, item: Item, seconds: float) -> None:
-        """The terminal has drawn `item`."""
+        """Note that the terminal has drawn `item`."""
         if not self._over and item == self.items[self._place] and self._place not in self.onsets:
             self.onsets[self._place] = (
                 min(seconds, self._paused_at) if self.paused else seconds
@@ -75,7 +73,7 @@ class StreamPlayer:
                 self._next()
 
     def broken(self, item: Item) -> None:
-        """There is no picture of `item`; it is passed over."""
+        """Skip `item`, which has no picture."""
         if not self._over and item == self.items[self._place]:
             self._broken.add(self._place)
             self.onsets.pop(self._place, None)
@@ -83,18 +81,19 @@ class StreamPlayer:
                 self._next()
 
     def mark(self, seconds: float) -> bool:
-        """A key was pressed. Whether it counts: not before anything was seen, nor in a pause."""
+        """Note a key; return whether it counts: not before the first picture, nor in a pause."""
         if self.paused or not self.onsets:
             return False
         self.marks.append(seconds - self._lost)
         return True
 
     def pause(self, seconds: float) -> None:
+        """Stop the clock of the stream."""
         self.paused, self._paused_at = True, seconds
         self._stop()
 
     def resume(self, seconds: float) -> None:
-        """Go on; the time of the pause does not count."""
+        """Continue; the time of the pause does not count."""
         self.paused = False
         self._lost += seconds - self._paused_at
         self._later(
@@ -118,7 +117,7 @@ class StreamPlayer:
             self._later(LOOK_SECONDS, self._fill)
 
     def _step(self) -> None:
-        """The picture had its time."""
+        """Show the next picture if this one was drawn: it has had its time."""
         self._due = True
         if self._place in self.onsets or self._place in self._broken:
             self._next()

@@ -71,7 +71,7 @@ class ReviewScreen(QuestionScreen):
         self.header.badge("REVIEW")
         self.header.activity(QUEUES.get(self.review.queue, ""))
         if case is None:
-            self.stage.tell(*review_text.review_notice(self.review))
+            self.stage.show_notice(*review_text.review_notice(self.review))
         else:
             self.stage.show(self._item(case), review_text.items_ahead(case, self.review))
         chosen, hidden = self._chosen_for(case), self._hides_prediction
