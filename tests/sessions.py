@@ -8,7 +8,6 @@ import numpy as np
 
 from annotator.features.store import FeatureStore
 from annotator.items.ref_table import RefTable
-from annotator.learn.ranking import learn
 from annotator.log.store import SqliteStore
 from annotator.session.session import LabelSession
 
@@ -52,6 +51,5 @@ def features_of(session: LabelSession, folder: Path, seed: int = 0) -> FeatureSt
 
 
 def step(session: LabelSession) -> None:
-    snapshot = session.snapshot()
-    assert snapshot is not None
-    session.adopt(learn(snapshot, session.seed))
+    """Fit on all labels so far, and ask by the result."""
+    assert session.learn() is not None, "the session has features"

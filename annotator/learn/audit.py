@@ -101,7 +101,7 @@ def plan_audit(
             and (audit := length(error, max_error, alpha, _bets(error / max_error), size)) < size
         ]
         if plans:
-            best = max(plans, key=lambda found: found.size - found.expected_audit)
+            best = max(plans, key=lambda plan: plan.size - plan.expected_audit)
             likely = _expected_audit(best.expected_error, max_error, alpha, best.bets, best.size)
             return replace(best, expected_audit=likely)
     return None
@@ -153,7 +153,7 @@ def explain_shortfall(
         error=error,
         labels=forecast_labels([reach], max_error / 2) if surest else None,
         other=next(
-            (one for one in others if one and one.size - one.expected_audit >= rest / 10), None
+            (plan for plan in others if plan and plan.size - plan.expected_audit >= rest / 10), None
         ),
     )
 
@@ -189,8 +189,8 @@ def _careful_audit(
         + (error * np.log(bet) if bet > 0 else (-np.inf if error > limit / 30 else 0.0))
         for bet in bets
     )
-    found = int(np.ceil(np.log(len(bets) / alpha) / growth)) if growth > 0 else size
-    return min(found, size)
+    length = int(np.ceil(np.log(len(bets) / alpha) / growth)) if growth > 0 else size
+    return min(length, size)
 
 
 def _expected_audit(

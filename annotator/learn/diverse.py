@@ -84,19 +84,19 @@ def typiclust(pool: Pool, want: int) -> list[Pick]:
     rounded up to tens. Typical: the smallest mean distance to 20 neighbours in the cluster.
     """
     known = pool.labelled[-MAX_CLUSTERED_ROWS // 2 :]
-    some = np.sort(
+    sampled = np.sort(
         pool.rng.choice(pool.rows, min(MAX_CLUSTERED_ROWS, len(pool.rows)), replace=False)
     )
-    X = pool.unit.take(np.concatenate([some, known]))
+    X = pool.unit.take(np.concatenate([sampled, known]))
     k = min(-(-(len(known) + want) // 10) * 10, MAX_CLUSTERS, len(X))
     member = spherical_kmeans(X, k, np.random.default_rng([pool.seed, k]))
-    labels = np.bincount(member[len(some) :], minlength=k)
+    labels = np.bincount(member[len(sampled) :], minlength=k)
     taken: list[int] = []
-    for _ in range(min(want, len(some))):
-        place = _most_typical(X[: len(some)], member[: len(some)], labels, taken)
+    for _ in range(min(want, len(sampled))):
+        place = _most_typical(X[: len(sampled)], member[: len(sampled)], labels, taken)
         labels[member[place]] += 1
         taken.append(place)
-    return _make_picks(pool, some[taken], "typiclust")
+    return _make_picks(pool, sampled[taken], "typiclust")
 
 
 def _most_typical(X: NDArray[np.float32], member: Rows, labels: Rows, taken: list[int]) -> int:

@@ -47,13 +47,13 @@ def find_nearest_labelled(X: NDArray[np.float32], queried: Rows) -> NearestLabel
     rows, cosines = np.zeros((len(queried), k), np.int64), np.zeros((len(queried), k), np.float32)
     for start in range(0, len(queried) if k else 0, _AT_ONCE):
         part = queried[start : start + _AT_ONCE]
-        found = X[part] @ X.T
-        found[np.arange(len(part)), part] = -np.inf
-        best = np.argpartition(found, n - k, axis=1)[:, n - k :]
-        order = np.argsort(-np.take_along_axis(found, best, axis=1), axis=1, kind="stable")
+        similarity = X[part] @ X.T
+        similarity[np.arange(len(part)), part] = -np.inf
+        best = np.argpartition(similarity, n - k, axis=1)[:, n - k :]
+        order = np.argsort(-np.take_along_axis(similarity, best, axis=1), axis=1, kind="stable")
         near = np.take_along_axis(best, order, axis=1)
         rows[start : start + len(part)] = near
-        cosines[start : start + len(part)] = np.take_along_axis(found, near, axis=1)
+        cosines[start : start + len(part)] = np.take_along_axis(similarity, near, axis=1)
     return NearestLabelled(rows, cosines)
 
 
@@ -79,10 +79,10 @@ def find_contradictions(snapshot: Snapshot, ranking: Ranking, new: Rows) -> list
         y, proba = snapshot.y, out_of_sample_proba(model, X, snapshot.y)
         near = find_nearest_labelled(X, new).rows
         counts = count_opposing(y, proba, new, near)
-    found = []
-    for at in np.flatnonzero(counts >= MIN_VOTES).tolist():
-        others = y[near[at]][y[near[at]] != y[new[at]]]
+    contradictions = []
+    for place in np.flatnonzero(counts >= MIN_VOTES).tolist():
+        others = y[near[place]][y[near[place]] != y[new[place]]]
         other = int(np.bincount(others).argmax())
-        row, label = int(snapshot.rows[new[at]]), int(y[new[at]])
-        found.append(Contradiction(row, label, other, int((others == other).sum())))
-    return found
+        row, label = int(snapshot.rows[new[place]]), int(y[new[place]])
+        contradictions.append(Contradiction(row, label, other, int((others == other).sum())))
+    return contradictions

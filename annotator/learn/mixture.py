@@ -108,8 +108,8 @@ class _Draw:
         return int(rows[gains.argmax()])
 
     def _covered(self) -> Coverage:
-        mine = np.array(self.taken, dtype=np.int64)
-        return self.coverage.cover(self.pool.unit, np.append(self.coverage.asked, mine))
+        taken = np.array(self.taken, dtype=np.int64)
+        return self.coverage.cover(self.pool.unit, np.append(self.coverage.asked, taken))
 
     def _mixed(self, asked: int) -> tuple[int, float, str]:
         name, candidates = self._turn(asked)

@@ -110,11 +110,11 @@ class FittedModel:
         return self._stack(pieces, len(dense))[which]
 
     def _stack(self, parts: Iterable[NDArray[np.float32]], n: int) -> NDArray[np.float32]:
-        found, start = np.empty((n, self.C), dtype=np.float32), 0
+        proba, start = np.empty((n, self.C), dtype=np.float32), 0
         for X in parts:
-            found[start : start + len(X)] = self.unit_proba(X)
+            proba[start : start + len(X)] = self.unit_proba(X)
             start += len(X)
-        return found
+        return proba
 
 
 def fit_model(
@@ -143,9 +143,9 @@ def expand_classes(proba: NDArray[Any], seen: NDArray[np.int64], n: int, C: int)
     if len(seen) == C:
         return proba
     floor = 1 / (n + C)
-    found = np.full((len(proba), C), floor, dtype=proba.dtype)
-    found[:, seen] = proba * (1 - floor * (C - len(seen)))
-    return found
+    expanded = np.full((len(proba), C), floor, dtype=proba.dtype)
+    expanded[:, seen] = proba * (1 - floor * (C - len(seen)))
+    return expanded
 
 
 def out_of_sample_proba(model: FittedModel, X: NDArray[Any], y: NDArray[np.int64]) -> NDArray[Any]:
@@ -158,12 +158,12 @@ def out_of_sample_proba(model: FittedModel, X: NDArray[Any], y: NDArray[np.int64
     if loo is not None:
         return np.asarray(loo())
     fold = np.arange(len(y)) % FOLDS
-    found = np.full((len(y), model.C), 1 / model.C)
+    proba = np.full((len(y), model.C), 1 / model.C)
     for k in range(min(FOLDS, len(y))):
         inside = fold != k
         if not inside.any():
             continue
         fitted = type(model.estimator)(model.C).fit(X[inside], y[inside])  # type: ignore[call-arg]
         part = fitted.predict_proba(X[~inside])
-        found[~inside] = expand_classes(part, fitted.classes_, int(inside.sum()), model.C)
-    return found
+        proba[~inside] = expand_classes(part, fitted.classes_, int(inside.sum()), model.C)
+    return proba

@@ -91,16 +91,16 @@ def learn(snapshot: Snapshot, seed: int) -> Ranking:
     with one_thread():
         model = _fit(snapshot, unit)
         step = _Step(snapshot, unit, model, _reusable_cache(snapshot), seed, rng)
-        picks, found, precise = step.run()
-        past = step.past(found)
-    rare = None if snapshot.find else step.rare(found)
+        picks, estimate, precision = step.run()
+        past = step.past(estimate)
+    rare = None if snapshot.find else step.rare(estimate)
     return Ranking(
         version=snapshot.version,
         picks=tuple(picks),
         model=model,
         classes=snapshot.classes,
-        estimate=found,
-        precision=precise,
+        estimate=estimate,
+        precision=precision,
         suggestion=None if rare is None else snapshot.classes[rare],
         past=past,
         seconds=time.perf_counter() - begun,
@@ -162,8 +162,8 @@ class _Step:
                 None,
             )
         scan = self.scan(ready)
-        found, precise = self.estimate(scan)
-        return STRATEGIES[s.strategy](self.pool(scan), s.want), found, precise
+        estimate, precision = self.estimate(scan)
+        return STRATEGIES[s.strategy](self.pool(scan), s.want), estimate, precision
 
     def scan(self, ready: NDArray[np.bool_]) -> Scan:
         s, C = self.snapshot, len(self.snapshot.classes)
@@ -173,17 +173,17 @@ class _Step:
         available = np.ones(len(ready), dtype=bool) if s.available is None else s.available
         if rolling is None or rolling.is_outgrown(available):
             rolling = self.cache["rolling"] = IncrementalScan(self.unit, available, self.seed)
-        found: Scan = rolling.step(self.model, C, available, ready, self.find)
-        return found
+        scan: Scan = rolling.step(self.model, C, available, ready, self.find)
+        return scan
 
     @property
     def find(self) -> int | None:
         s = self.snapshot
         return None if s.find is None else s.classes.index(s.find)
 
-    def rare(self, found: ErrorEstimate | None) -> int | None:
+    def rare(self, estimate: ErrorEstimate | None) -> int | None:
         counts = np.bincount(self.snapshot.y, minlength=len(self.snapshot.classes))
-        return rarest_class(counts, found)
+        return rarest_class(counts, estimate)
 
     def pool(self, scan: Scan) -> Pool:
         s, C = self.snapshot, len(self.snapshot.classes)
@@ -212,11 +212,11 @@ class _Step:
         drawn = _make_drawn_labels(self.snapshot, self.unit, self.model)
         rest = Unlabelled(scan.proba[: scan.sampled], scan.open.size)
         accepted = self.snapshot.accepted
-        found = (
+        estimate = (
             estimate_error(drawn, rest) if accepted is None else self.joined(drawn, rest, accepted)
         )
-        wanted = self.find if self.find is not None else self.rare(found)
-        return found, None if wanted is None else estimate_precision(drawn, rest, wanted)
+        wanted = self.find if self.find is not None else self.rare(estimate)
+        return estimate, None if wanted is None else estimate_precision(drawn, rest, wanted)
 
     def joined(
         self, drawn: DrawnLabels, rest: Unlabelled, accepted: AcceptedRows
@@ -227,7 +227,7 @@ class _Step:
         audits = accepted.audits[_usable_rows(self.snapshot, self.snapshot.rows)]
         return estimate_whole_pool(drawn, rest, audits, Unlabelled(proba, accepted.size))
 
-    def past(self, found: ErrorEstimate | None) -> ModelHistory:
+    def past(self, estimate: ErrorEstimate | None) -> ModelHistory:
         s = self.snapshot
         if self.model is None:
             return ModelHistory()
@@ -235,7 +235,7 @@ class _Step:
         sample_classes = (
             self._predict_sample(self.model) if is_comparison_due(self.model.n, before) else None
         )
-        return before.extended(self.model.n, found, sample_classes)
+        return before.extended(self.model.n, estimate, sample_classes)
 
     def _predict_sample(self, model: FittedModel) -> Rows:
         """Return the model's classes on a fixed random sample of the pool."""
@@ -249,8 +249,8 @@ class _Step:
             rng = np.random.default_rng([self.seed, STOP_SET_SIZE])
             sample = OpenRows(mask, np.zeros(len(mask), dtype=np.float32))
             self.cache[key] = self.unit.take(sample.uniform(rng, STOP_SET_SIZE))
-        found: NDArray[np.float32] = self.cache[key]
-        return found
+        unit_rows: NDArray[np.float32] = self.cache[key]
+        return unit_rows
 
     def _rebuild_history(self, last: FittedModel) -> ModelHistory:
         """Rebuild the history when a session is resumed: with a fit at every 10th label."""
@@ -265,8 +265,8 @@ class _Step:
             if model is not None:
                 proba = model.unit_proba(sample)
                 rest = Unlabelled(proba, size + last.n - n)
-                found = estimate_error(_make_drawn_labels(early, self.unit, model), rest)
-                past = past.extended(n, found, np.asarray(proba.argmax(axis=1)))
+                estimate = estimate_error(_make_drawn_labels(early, self.unit, model), rest)
+                past = past.extended(n, estimate, np.asarray(proba.argmax(axis=1)))
         return past
 
 

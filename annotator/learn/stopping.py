@@ -40,8 +40,8 @@ def extend_history(
     kept = tuple(point for point in old if point.labels < labels)
     if estimate is None or not estimate.shown:
         return kept
-    found = EstimatePoint(labels, estimate.error, estimate.n_eff, estimate.low, estimate.high)
-    return (*kept, found)
+    point = EstimatePoint(labels, estimate.error, estimate.n_eff, estimate.low, estimate.high)
+    return (*kept, point)
 
 
 def forecast_labels(points: Sequence[EstimatePoint], target: float) -> int | None:
@@ -65,10 +65,10 @@ def forecast_labels(points: Sequence[EstimatePoint], target: float) -> int | Non
         w @ (x - x_mean) ** 2 + prior
     )
     slope = float(np.clip(slope, *SLOPES))
-    found = np.exp(x_mean + (y_mean - np.log(target)) / slope)
-    if found > MAX_FORECAST_FACTOR * last.labels:
+    forecast = np.exp(x_mean + (y_mean - np.log(target)) / slope)
+    if forecast > MAX_FORECAST_FACTOR * last.labels:
         return None
-    return max(int(np.ceil(found)), last.labels + 1)
+    return max(int(np.ceil(forecast)), last.labels + 1)
 
 
 def model_agreement(first: NDArray[np.int64], second: NDArray[np.int64]) -> float:
@@ -157,17 +157,17 @@ def rare_class(counts: NDArray[np.int64], least: int = RARE_MIN_LABELS) -> int |
     fewer than `least` labels no class is rare.
     """
     total = int(counts.sum())
-    found = np.flatnonzero(counts)
-    if total < least or len(found) < 2:
+    seen = np.flatnonzero(counts)
+    if total < least or len(seen) < 2:
         return None
-    least_of = int(found[counts[found].argmin()])
+    least_of = int(seen[counts[seen].argmin()])
     return least_of if counts[least_of] < _find_rare(len(counts)) * total else None
 
 
 def rarest_class(counts: NDArray[np.int64], estimate: ErrorEstimate | None) -> int | None:
     """Return the class that may be worth a search: rare among the labels, or else in the pool."""
-    found = rare_class(counts)
-    return _rare_in_pool(estimate, counts) if found is None else found
+    among_labels = rare_class(counts)
+    return _rare_in_pool(estimate, counts) if among_labels is None else among_labels
 
 
 def _rare_in_pool(estimate: ErrorEstimate | None, counts: NDArray[np.int64]) -> int | None:
@@ -176,10 +176,10 @@ def _rare_in_pool(estimate: ErrorEstimate | None, counts: NDArray[np.int64]) -> 
     The default strategy searches for a rare class unasked. So the class soon is no longer rare
     among the labels, but still rare in the pool.
     """
-    found = np.flatnonzero(counts)
-    if estimate is None or not estimate.shown or not estimate.shares or len(found) < 2:
+    seen = np.flatnonzero(counts)
+    if estimate is None or not estimate.shown or not estimate.shares or len(seen) < 2:
         return None
-    least = min(found.tolist(), key=lambda c: estimate.shares[c].value)
+    least = min(seen.tolist(), key=lambda c: estimate.shares[c].value)
     return least if estimate.shares[least].value < _find_rare(len(counts)) else None
 
 

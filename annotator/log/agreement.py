@@ -164,7 +164,9 @@ class RepeatSampler:
         if self._rng.random() >= self._share or len(history) <= REPEAT_DISTANCE:
             return None
         places = (self._rng.randrange(len(history) - REPEAT_DISTANCE) for _ in range(_TRIES))
-        return next((history[at].ref for at in places if self._is_repeatable(history[at])), None)
+        return next(
+            (history[place].ref for place in places if self._is_repeatable(history[place])), None
+        )
 
     def _is_repeatable(self, entry: Entry) -> bool:
         """Return whether a label is the annotator's own, stands, and was not asked again before."""

@@ -75,7 +75,7 @@ def open_session(
     settings = project.settings
     mode = replace(mode or SessionMode(), multi=settings.multi_label)
     clusters = read_clusters(project) if asks else Clusters.none()
-    priorities = list(read_priorities(project)) if asks and not mode.blind else []
+    priorities = read_priorities(project) if asks and not mode.blind else []
     commands = {"on_label": settings.on_label, "on_finish": settings.on_finish}
     hooks = Hooks(commands, project.folder, on_hook_failure)
 
