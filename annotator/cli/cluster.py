@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from annotator.cli.model_runs import print_message
-from annotator.cli.option_types import DeviceOption, JsonOption, check_choice
+from annotator.cli.option_types import DeviceOption, JsonOption, parse_choice
 from annotator.items.refs import make_printable, shell_quoted
 
 if TYPE_CHECKING:
@@ -66,15 +66,15 @@ def cluster(
     from annotator.project.project import ProjectFolder
     from annotator.proposals import clusters
 
-    check_choice(method, CLUSTER_METHODS, "--method")
+    checked = parse_choice(method, CLUSTER_METHODS, "--method")
     if queue is not None:
-        check_choice(queue, clusters.QUEUE_ORDERS, "--queue")
+        parse_choice(queue, clusters.QUEUE_ORDERS, "--queue")
     opened = ProjectFolder.open(project)
     namer = _open_namer(names, classes, device)
     refs = load_refs(opened)
     store = FeatureStore.open(features or opened.features_folder)
     found = clusters.find_item_clusters(
-        opened, refs, store, next(known for known in CLUSTER_METHODS if known == method),
+        opened, refs, store, checked,
         count=count, eps=eps, min_size=min_size, sample=sample, namer=namer,
         progress=_show_percent,
     )  # fmt: skip

@@ -28,8 +28,8 @@ from annotator.cli.option_types import (
     TtaOption,
     WeightsOption,
     WorkersOption,
-    check_choice,
     parse_augmentations,
+    parse_choice,
     parse_list,
     parse_renames,
     parse_voters,
@@ -60,7 +60,8 @@ def detect(
     weights: WeightsOption = "1",
     threshold: ThresholdOption = "0.3",
     tile: Annotated[
-        int | None, typer.Option(min=32, help="Also look at square tiles: their side in pixels.")
+        int | None,
+        typer.Option(min=32, help="Side of square tiles, in pixels, to look at as well."),
     ] = None,
     overlap: Annotated[
         float, typer.Option(min=0, max=0.9, help="Overlap of tiles, as a share of their side.")
@@ -114,8 +115,8 @@ def detect(
     from annotator.proposals.detect import DetectionRequest
 
     voters = parse_voters(models, weights, threshold)
-    check_choice(fuse, FUSION_METHODS, "--fuse")
-    check_choice(fused_score, CONFIDENCE_TYPES, "--fused-score")
+    parse_choice(fuse, FUSION_METHODS, "--fuse")
+    parse_choice(fused_score, CONFIDENCE_TYPES, "--fused-score")
     config = EnsembleConfig(
         tuple(voters), None, parse_renames(rename or []), fuse, iou, fused_score,
         AgreementRule(min_score, min_votes or 0, agreement),

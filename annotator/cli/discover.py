@@ -23,7 +23,7 @@ from annotator.cli.option_types import (
     ProgressOption,
     ProjectOption,
     WorkersOption,
-    check_choice,
+    parse_choice,
 )
 from annotator.items.refs import make_printable
 
@@ -94,7 +94,7 @@ def discover(
     from annotator.proposals.discover import discover_proposals, write_discoveries
     from annotator.proposals.opening import open_image_project
 
-    check_choice(method, DISCOVERY_METHODS, "--method")
+    parse_choice(method, DISCOVERY_METHODS, "--method")
     search = ObjectSearch(
         method=method, seeds=seeds, threshold=_parse_threshold(threshold), overlap=iou,
         most_patches=patches, min_name=min_name, top=top,

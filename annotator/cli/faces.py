@@ -24,8 +24,8 @@ from annotator.cli.option_types import (
     TtaOption,
     WeightsOption,
     WorkersOption,
-    check_choice,
     parse_augmentations,
+    parse_choice,
     parse_list,
     parse_voters,
 )
@@ -56,11 +56,11 @@ def faces(
     threshold: ThresholdOption = "0.5",
     min_score: MinScoreOption = 0.6,
     size: Annotated[
-        int, typer.Option(min=160, help="Make larger images smaller: their longest side.")
+        int, typer.Option(min=160, help="Longest side in pixels; larger images are made smaller.")
     ] = 1280,
     tile: Annotated[
         int | None,
-        typer.Option(min=160, help="Also look at square tiles, for small faces: their side."),
+        typer.Option(min=160, help="Side of square tiles to look at as well, for small faces."),
     ] = None,
     tta: TtaOption = None,
     method: Annotated[str, typer.Option(help="Clustering method: dbscan or hdbscan.")] = "dbscan",
@@ -96,7 +96,7 @@ def faces(
 
     started = time.monotonic()
     voters = parse_voters(detectors, weights, threshold)
-    check_choice(method, IDENTITY_METHODS, "--method")
+    clustering = parse_choice(method, IDENTITY_METHODS, "--method")
     passes = DetectionPasses(parse_augmentations(tta), tile)
     opened_detectors = [FaceDetector(voter.name, size) for voter in voters]
     described = DescriptorEnsemble(parse_list(descriptors)) if descriptors != "none" else None
@@ -110,7 +110,7 @@ def faces(
         _print_faces(outcome)
         if described is not None:
             left_out += describe_faces(opened, described, output, workers)
-            _identify_faces(opened, method, eps, min_samples, progress)
+            _identify_faces(opened, clustering, eps, min_samples, progress)
     if crops is not None:
         count, faults = save_project_crops(opened, crops, workers)
         left_out += faults
@@ -142,7 +142,7 @@ def _print_faces(outcome: EnsembleOutcome) -> None:
 
 
 def _identify_faces(
-    project: ProjectFolder, method: str, eps: float, min_samples: int, progress: str
+    project: ProjectFolder, method: ClusterMethod, eps: float, min_samples: int, progress: str
 ) -> None:
     from annotator.features.pipeline import ExtractionProgress
     from annotator.items.refs import plural
@@ -150,8 +150,7 @@ def _identify_faces(
 
     with open_progress_output(progress, "identities", "percent of the pairs compared") as show:
         refs, clustering = identify_faces(
-            project, method="hdbscan" if method == "hdbscan" else "dbscan", eps=eps,
-            min_samples=min_samples,
+            project, method=method, eps=eps, min_samples=min_samples,
             progress=lambda share: show(ExtractionProgress(round(100 * share), 100, 0, 0.0, None)),
         )  # fmt: skip
     noise = int((clustering.cluster_of < 0).sum())

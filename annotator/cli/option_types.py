@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 if TYPE_CHECKING:
     from annotator.detection.ensemble import EnsembleModel
+
+Choice = TypeVar("Choice", bound=str)
 
 ImagesArgument = Annotated[
     Path, typer.Argument(metavar="IMAGES|PROJECT", help="A folder of images, or a project.")
@@ -88,12 +90,12 @@ def parse_renames(pairs: Sequence[str]) -> dict[str, str]:
     return {old.strip(): new.strip() for old, _, new in parts}
 
 
-def check_choice(value: str, choices: Sequence[str], option: str) -> None:
-    """Check that `value` is one of `choices`. Raises `BadParameter` that lists them."""
-    if value not in choices:
-        raise typer.BadParameter(
-            f"{value} should be one of {', '.join(choices)}", param_hint=option
-        )
+def parse_choice(value: str, choices: Sequence[Choice], option: str) -> Choice:
+    """Return the one of `choices` that `value` is. Raises `BadParameter` that lists them."""
+    for choice in choices:
+        if choice == value:
+            return choice
+    raise typer.BadParameter(f"{value} should be one of {', '.join(choices)}", param_hint=option)
 
 
 def parse_augmentations(text: str | None) -> tuple[str, ...]:
@@ -102,5 +104,5 @@ def parse_augmentations(text: str | None) -> tuple[str, ...]:
 
     names = parse_list(text)
     for name in names:
-        check_choice(name, AUGMENTATIONS[1:], "--tta")
+        parse_choice(name, AUGMENTATIONS[1:], "--tta")
     return ("plain", *names)
