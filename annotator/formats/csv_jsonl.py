@@ -8,7 +8,6 @@ themselves write text; reading takes it off again. JSON Lines hold one object a 
 
 from __future__ import annotations
 
-import codecs
 import csv
 import re
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from typing import Any
 from annotator.errors import RefError
 from annotator.formats import flat
 from annotator.formats.format import Format
-from annotator.formats.jsontext import describe_json_error, dumps, loads_strict
+from annotator.formats.jsontext import dumps, iter_json_lines
 from annotator.formats.reading import ImportContext, ImportedItem
 from annotator.formats.source import ExportSource
 from annotator.items.refs import format_number, make_printable
@@ -121,21 +120,11 @@ def write_jsonl(source: ExportSource, place: Path) -> None:
 def read_jsonl(reading: ImportContext) -> Iterator[ImportedItem]:
     """Yield the item of each line."""
     reading.free_paths = True
-    with reading.path.open("rb") as file:
-        for line, data in enumerate(file, 1):
-            where = f"line {line}"
-            data = data.removeprefix(codecs.BOM_UTF8) if line == 1 else data
-            if not data.strip():
-                continue
-            try:
-                cells = loads_strict(data.decode())
-            except (ValueError, RecursionError) as error:
-                reading.add_fault(where, describe_json_error(error))
-                continue
-            if isinstance(cells, dict):
-                yield from flat.parse_row(reading, where, cells)
-            else:
-                reading.add_fault(where, 'should be an object such as {"filename": "a.jpg"}')
+    lines = iter_json_lines(
+        reading.path, lambda line, fault: reading.add_fault(f"line {line}", fault)
+    )
+    for line, cells in lines:
+        yield from flat.parse_row(reading, f"line {line}", cells)
 
 
 JSONL = Format(

@@ -14,7 +14,7 @@ from typing import IO, Any
 from annotator.errors import RefError
 from annotator.formats.format import Format
 from annotator.formats.image_files import ImageExporter, sanitize_path
-from annotator.formats.jsontext import describe_json_error, dumps, loads_strict
+from annotator.formats.jsontext import dumps, iter_json_lines
 from annotator.formats.reading import ImportContext, ImportedItem, parse_bbox, require_text
 from annotator.formats.source import ExportRecord, ExportSource, ImageRecords
 from annotator.items.listing import IMAGE_SUFFIXES
@@ -113,16 +113,16 @@ def read(reading: ImportContext) -> Iterator[ImportedItem]:
     for file in files:
         folder = file.parent.relative_to(top).as_posix()
         shown = file.relative_to(top).as_posix()
-        with file.open("rb") as lines:
-            for line, data in enumerate(lines, 1):
-                where = f"{make_printable(shown)}, line {line}"
-                try:
-                    if data.strip():
-                        yield from _row(reading, where, data, folder if folder != "." else "")
-                except (RefError, ValueError, RecursionError) as error:
-                    known = isinstance(error, RefError)
-                    reason = str(error) if known else describe_json_error(error)
-                    reading.add_fault(f"line {line}", reason, shown)
+
+        def report(line: int, fault: str, shown: str = shown) -> None:
+            reading.add_fault(f"line {line}", fault, shown)
+
+        for line, cells in iter_json_lines(file, report):
+            location = f"{make_printable(shown)}, line {line}"
+            try:
+                yield from _row(reading, location, cells, folder if folder != "." else "")
+            except RefError as error:
+                report(line, str(error))
 
 
 def find_metadata_files(top: Path) -> list[Path]:
@@ -130,10 +130,9 @@ def find_metadata_files(top: Path) -> list[Path]:
     return sorted([*top.glob(METADATA_FILE), *top.glob(f"*/{METADATA_FILE}")])
 
 
-def _row(reading: ImportContext, location: str, data: bytes, folder: str) -> Iterator[ImportedItem]:
-    cells = loads_strict(data.decode("utf-8-sig"))
-    if not isinstance(cells, dict):
-        raise RefError('should be an object such as {"file_name": "a.jpg"}')
+def _row(
+    reading: ImportContext, location: str, cells: Mapping[str, Any], folder: str
+) -> Iterator[ImportedItem]:
     path = reading.parse_path(cells.get("file_name"))
     if Path(path).suffix.lower() not in IMAGE_SUFFIXES:
         raise RefError(f"{make_printable(path)!r} is not the name of an image")

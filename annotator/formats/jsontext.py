@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple, NoReturn
 
 from annotator.errors import RefError
+from annotator.formats.reading import read_utf8
 from annotator.items.refs import make_printable
-from annotator.items.text_files import NOT_UTF8, find_bad_line
+from annotator.items.text_files import NOT_UTF8
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 
@@ -47,6 +49,26 @@ def describe_json_error(error: Exception) -> str:
     return "is nested too deeply" if isinstance(error, RecursionError) else f"is not JSON: {error}"
 
 
+def iter_json_lines(
+    file: Path, on_fault: Callable[[int, str], None]
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield each line's number, from 1, and its object; other lines go to `on_fault`."""
+    with file.open("rb") as lines:
+        for line, data in enumerate(lines, 1):
+            data = data.removeprefix(codecs.BOM_UTF8) if line == 1 else data
+            if not data.strip():
+                continue
+            try:
+                value = loads_strict(data.decode())
+            except (ValueError, RecursionError) as error:
+                on_fault(line, describe_json_error(error))
+                continue
+            if isinstance(value, dict):
+                yield line, value
+            else:
+                on_fault(line, 'should be an object such as {"file_name": "a.jpg"}')
+
+
 class JsonMember(NamedTuple):
     """A part of a JSON document."""
 
@@ -67,19 +89,7 @@ class JsonDocument:
 
     def __init__(self, path: Path) -> None:
         """Read a file. Raises `RefError` if it cannot be read or is not UTF-8."""
-        self.path = path
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise RefError(
-                f"{make_printable(str(path))} cannot be read: {error.strerror}"
-            ) from error
-        try:
-            self.text = data.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise RefError(
-                f"{make_printable(str(path))}, line {find_bad_line(data, error)}: {NOT_UTF8}"
-            ) from None
+        self.path, self.text = path, read_utf8(path)
 
     @property
     def is_array(self) -> bool:

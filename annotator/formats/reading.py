@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from annotator.errors import RefError
 from annotator.formats.class_ids import format_class_ids
 from annotator.items.refs import Box, Item, arrange_box, make_printable, parse_box, plural
+from annotator.items.text_files import describe_bad_utf8
 from annotator.project import label_sets
 
 MAX_FAULTS = 1000
@@ -206,6 +207,16 @@ def validate_box(
     if not (w > 0 and h > 0):
         raise RefError("the box is thinner than a thousandth of a pixel")
     return Box(x, y, w, h)
+
+
+def read_utf8(file: Path) -> str:
+    """Return the text of a file without a byte order mark. Raises `RefError` with the line."""
+    try:
+        return file.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise RefError(f"{make_printable(str(file))} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError:
+        raise RefError(f"{make_printable(str(file))}, {describe_bad_utf8(file)}") from None
 
 
 def describe_import(

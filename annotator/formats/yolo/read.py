@@ -10,6 +10,7 @@ from annotator.errors import ImageError, RefError
 from annotator.formats.reading import (
     ImportContext,
     ImportedItem,
+    read_utf8,
     require_number,
     require_text,
     validate_box,
@@ -56,14 +57,9 @@ def read(reading: ImportContext) -> Iterator[ImportedItem]:
 
 def read_data_yaml(file: Path) -> dict[str, tuple[data_yaml.YamlValue, int]]:
     """Return the members of data.yaml and their lines. Raises `RefError` with file and line."""
+    text = read_utf8(file)
     try:
-        data = file.read_bytes()
-        return data_yaml.load_yaml(data.decode())
-    except OSError as error:
-        raise RefError(f"{make_printable(str(file))} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        line = find_bad_line(data, error)
-        raise RefError(f"{make_printable(str(file))}, line {line}: {NOT_UTF8}") from None
+        return data_yaml.load_yaml(text)
     except RefError as error:
         raise RefError(f"{make_printable(str(file))}, {error}") from None
 
@@ -180,9 +176,9 @@ def _box(
     reading: ImportContext, cells: list[str], names: Mapping[int, str], size: tuple[int, int]
 ) -> tuple[str, Box]:
     if not cells[0].isdecimal() or len(cells[0]) > 9 or int(cells[0]) not in names:
-        raise RefError(
-            f"{make_printable(cells[0][:40])!r} is not a class; data.yaml has {len(names)}"
-        )
+        classes = plural(len(names), "class", "classes")
+        name = make_printable(cells[0][:40])
+        raise RefError(f"{name!r} is not a class of data.yaml, which has {classes}")
     count = len(cells) - 1
     if count not in (4, 5) and (count < 6 or count % 2):
         raise RefError(f"has {len(cells)} numbers; it should be `class x y width height`")
