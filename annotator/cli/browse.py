@@ -80,7 +80,7 @@ def browse(
     settings = override_settings(
         project.settings, annotator=annotator, graphics=graphics, theme=theme
     )
-    wish = build_page_request(project, label, select, negative, order, like, per_page)
+    request = build_page_request(project, label, select, negative, order, like, per_page)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise ProjectError("Pages need a terminal. Over ssh, use `ssh -t`.")
     from dataclasses import replace
@@ -91,7 +91,7 @@ def browse(
         # Import late: Textual reads the environment, which depends on the terminal's replies.
         from annotator.tui.pages.open import open_first_pages
 
-        open_first_pages(host, wish, prediction=prediction)
+        open_first_pages(host, request, prediction=prediction)
 
     receipt = run_label_app(
         replace(project, settings=settings), annotator=settings.annotator or getpass.getuser(),
@@ -148,7 +148,7 @@ def build_page_request(
         select = SelectionMode.EXCEPTIONS
     if not select:
         select = "positives-only" if negative is None or label is None else "positives"
-    wish = PageRequest(
+    request = PageRequest(
         label or "",
         SelectionMode(select),
         PageOrder(order or _default_order(project)),
@@ -156,7 +156,7 @@ def build_page_request(
         per_page,
         like,
     )
-    return with_target(wish, project.settings)
+    return with_target(request, project.settings)
 
 
 def _default_order(project: ProjectFolder) -> str:

@@ -162,7 +162,7 @@ def load_named_format(name: str) -> Format:
 
     if name not in list_formats():
         raise typer.BadParameter(
-            f"{name} is none of {', '.join(list_formats())}", param_hint="--format"
+            f"{name} is not one of {', '.join(list_formats())}", param_hint="--format"
         )
     return load_format(name)
 
@@ -175,12 +175,12 @@ def _check_options(format_: Format, options: ExportOptions) -> None:
 
     if unknown := set(options.only) - set(EXPORT_FILTERS):
         raise typer.BadParameter(
-            f"{', '.join(sorted(unknown))} is none of {', '.join(EXPORT_FILTERS)}",
+            f"{', '.join(sorted(unknown))} is not one of {', '.join(EXPORT_FILTERS)}",
             param_hint="--only",
         )
     if options.images not in IMAGE_MODES:
         raise typer.BadParameter(
-            f"{options.images} is none of {', '.join(IMAGE_MODES)}", param_hint="--images"
+            f"{options.images} is not one of {', '.join(IMAGE_MODES)}", param_hint="--images"
         )
     for name in OPTIONS:
         given = getattr(options, name) != getattr(ExportOptions(), name)
@@ -325,7 +325,7 @@ def make_import_context(file: Path, given_order: str | None, order: str) -> Impo
 
     if given_order is not None and given_order not in (*BOX_ORDERS, "voc"):
         raise typer.BadParameter(
-            f"{given_order} is none of {', '.join(BOX_ORDERS)}, voc", param_hint="--bbox-order"
+            f"{given_order} is not one of {', '.join(BOX_ORDERS)}, voc", param_hint="--bbox-order"
         )
     if not file.exists():
         raise ProjectError(f"{make_printable(str(file))} does not exist")

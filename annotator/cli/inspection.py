@@ -54,13 +54,13 @@ def predict(
     from annotator.log.entries import replay
     from annotator.log.store import SqliteStore
     from annotator.project.project import ProjectFolder
-    from annotator.session import predict as prediction
+    from annotator.session.predict import predictions_csv
 
     opened = ProjectFolder.open(project)
     state = replay(SqliteStore(opened.labels_file).entries())
     count = -1  # do not count the header
     with open_output(file, False, overwrite) as place, place.open("wb") as out:
-        for line in prediction.predictions_csv(opened, state):
+        for line in predictions_csv(opened, state):
             out.write(line)
             count += 1
     where = "standard output" if str(file) == "-" else make_printable(str(file))

@@ -278,8 +278,8 @@ def add(
     annotator add p --class scratch --class dent
     """
     from annotator.items.listing import SkippedFiles
-    from annotator.project.adding import add_classes, add_images, add_refs, check_new_classes
-    from annotator.project.project import ProjectFolder
+    from annotator.project.adding import add_images, add_refs, check_new_classes
+    from annotator.project.project import ProjectFolder, append_classes
 
     if images is None and refs is None and not class_:
         raise typer.BadParameter("nothing to add: give --images DIR, --refs FILE or --class NAME")
@@ -291,7 +291,7 @@ def add(
     if refs is not None:
         added += add_refs(opened, refs)
     if class_:
-        add_classes(opened, class_)
+        append_classes(opened, class_)
         typer.echo(f"classes added: {make_printable(', '.join(class_))}", err=True)
     if left_out.names:
         typer.echo(str(left_out), err=True)

@@ -46,18 +46,18 @@ def next_(
     from annotator.project.project import ProjectFolder
 
     opened = ProjectFolder.open(project)
-    sitting = _open_session(opened, annotator, second, lease, count)
-    sitting.learn()
-    sitting.sync_with_others()
-    session = sitting.session
+    scripted = _open_session(opened, annotator, second, lease, count)
+    scripted.learn()
+    scripted.sync_with_others()
+    session = scripted.session
     items = [item for item in [session.current, *session.upcoming(count - 1)] if item]
     for place, item in enumerate(items):
         assert isinstance(item, Item)
         if as_json:
-            typer.echo(json.dumps(_item_as_dict(opened, sitting, place, item), ensure_ascii=False))
+            typer.echo(json.dumps(_item_as_dict(opened, scripted, place, item), ensure_ascii=False))
         else:
             typer.echo(make_printable(item.ref))
-    sitting.close_keeping_leases()
+    scripted.close_keeping_leases()
     if not items:
         left = session.progress.elsewhere
         others = f"; {plural(left, 'item')} leased to other annotators" if left else ""
@@ -66,11 +66,11 @@ def next_(
 
 
 def _item_as_dict(
-    project: ProjectFolder, sitting: ScriptedSession, place: int, item: Any
+    project: ProjectFolder, scripted: ScriptedSession, place: int, item: Any
 ) -> dict[str, Any]:
     from annotator.project.label_sets import class_probabilities
 
-    session = sitting.session
+    session = scripted.session
     pick = session.queue[place]
     proba, _ = session.learner.predict_with_source(pick.row, item.ref)
     if proba and session.multi:
@@ -117,25 +117,25 @@ def answer(
         raise typer.BadParameter("give either a class or --skip", param_hint="LABEL")
     if label is not None:
         label = resolve_class(opened, label)
-    sitting = _open_session(opened, annotator, second, 600.0, 1)
+    scripted = _open_session(opened, annotator, second, 600.0, 1)
     try:
-        _record_answer(opened, sitting, ref, label)
+        _record_answer(opened, scripted, ref, label)
         if note:
-            sitting.session.note(ref, note)
+            scripted.session.note(ref, note)
     finally:
-        sitting.close_keeping_leases()
-    for words in sitting.failures:
+        scripted.close_keeping_leases()
+    for words in scripted.failures:
         typer.echo(words, err=True)
 
 
 def _record_answer(
-    project: ProjectFolder, sitting: ScriptedSession, ref: str, label: str | None
+    project: ProjectFolder, scripted: ScriptedSession, ref: str, label: str | None
 ) -> None:
     """Write the answer to an item, with its draw if the session asked for it."""
-    session = sitting.session
+    session = scripted.session
     row = session.queue.row(ref)
     if row < 0 or session.is_answered(ref):
-        raise RefError(f"{make_printable(ref)} {_refusal_reason(project, sitting, ref)}")
+        raise RefError(f"{make_printable(ref)} {_refusal_reason(project, scripted, ref)}")
     asked = [session.queue[place] for place in range(len(session.queue))]
     drawn = next((pick for pick in asked if pick.row == row), None)
     if drawn is None:
@@ -148,19 +148,19 @@ def _record_answer(
         session.label(label, ref)
 
 
-def _refusal_reason(project: ProjectFolder, sitting: ScriptedSession, ref: str) -> str:
+def _refusal_reason(project: ProjectFolder, scripted: ScriptedSession, ref: str) -> str:
     """Return why an item cannot be answered, with the command that helps."""
     from annotator.project.item_pool import load_refs
 
     folder = shell_quoted(project.folder)
     if load_refs(project).find(ref) < 0:
         return f"is not an item of this project. List items to label: annotator next {folder}"
-    if not sitting.session.second:
+    if not scripted.session.second:
         return (
             "is labelled or skipped already. Give a second opinion: --second. Change the label: "
             f"annotator review {folder}"
         )
-    if sitting.session.is_answered(ref):
+    if scripted.session.is_answered(ref):
         return "already has your second opinion"
     return "has no label by another annotator to compare with. Label it without --second."
 

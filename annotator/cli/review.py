@@ -75,7 +75,7 @@ def review(
 
     opened = ProjectFolder.open(project)
     if queue is not None and queue not in QUEUES:
-        raise typer.BadParameter(f"{queue} is none of {', '.join(QUEUES)}", param_hint="--queue")
+        raise typer.BadParameter(f"{queue} is not one of {', '.join(QUEUES)}", param_hint="--queue")
     refs = load_refs(opened)
     if prepare:
         _prepare_fingerprints(opened, refs, progress)

@@ -129,7 +129,7 @@ def _compare_human_time(
     from annotator.simulate.task import load_truth
 
     if unknown := set(modes) - set(MODES):
-        words = f"{', '.join(sorted(unknown))} is none of {', '.join(MODES)}"
+        words = f"{', '.join(sorted(unknown))} is not one of {', '.join(MODES)}"
         raise typer.BadParameter(words, param_hint="--mode")
     known, matrix = load_truth(SimulateOptions(truth=truth, features=features))
     found = []

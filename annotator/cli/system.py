@@ -133,7 +133,7 @@ def completion(
     from typer.completion import get_completion_script  # type: ignore[attr-defined]
 
     if shell not in _SHELLS:
-        raise typer.BadParameter(f"{shell} is none of {', '.join(_SHELLS)}", param_hint="SHELL")
+        raise typer.BadParameter(f"{shell} is not one of {', '.join(_SHELLS)}", param_hint="SHELL")
     script = get_completion_script(
         prog_name="annotator", complete_var="_ANNOTATOR_COMPLETE", shell=shell
     )

@@ -149,8 +149,8 @@ def _name_examples(names: Sequence[str]) -> str:
 def _consistency(project: ProjectFolder, refs: RefTable, state: LogState) -> Iterator[Finding]:
     settings = project.folder / "annotator.toml"
     known = set(project.settings.names)
-    counts = Counter(last.label for _, last in state.labels())
-    counts = count_classes(counts) if project.settings.multi_label else counts
+    labels = Counter(last.label for _, last in state.labels())
+    counts = count_classes(labels, project.settings.multi_label)
     strange = {name: count for name, count in counts.items() if name and name not in known}
     if strange:
         words = ", ".join(f"{make_printable(name)} ({count:,})" for name, count in strange.items())

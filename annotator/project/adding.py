@@ -1,4 +1,4 @@
-"""Items and classes added to an existing project; every label is kept."""
+"""Items added to an existing project, and the check of new classes; every label is kept."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from annotator.items.ref_table import RefTable
 from annotator.items.refs import Item, make_printable
 from annotator.project.classes import check_classes
 from annotator.project.item_pool import load_refs
-from annotator.project.project import ProjectFolder, append_classes
+from annotator.project.project import ProjectFolder
 from annotator.project.refs_csv import NewItem, append_items
 
 
@@ -59,17 +59,8 @@ def add_refs(project: ProjectFolder, file: Path) -> int:
     return _append(project, load_refs(project), [row.item for row in rows])
 
 
-def add_classes(project: ProjectFolder, names: Sequence[str]) -> None:
-    """Add classes at the end of annotator.toml; the rest of the file stays as it is.
-
-    Raises `ProjectError` for a name that is blank, already used or given twice.
-    """
-    check_new_classes(project, names)
-    append_classes(project, names)
-
-
 def check_new_classes(project: ProjectFolder, names: Sequence[str]) -> None:
-    """Raise `ProjectError` if the classes cannot be added."""
+    """Raise `ProjectError` for a new name that is blank, already used or given twice."""
     settings = project.settings
     check_classes((*settings.names, *names), settings.multi_label)
 

@@ -9,34 +9,60 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 SEPARATOR = "|"
 NO_CLASS = "(none)"
 """The label of an item without any class."""
 
 
+@dataclass(frozen=True, slots=True)
+class ClassSet:
+    """The classes of one item; as text, in the log and in tables, `ok|dusty` or `(none)`."""
+
+    names: tuple[str, ...] = ()
+
+    @classmethod
+    def from_text(cls, text: str, multi: bool = True) -> ClassSet:
+        """Parse a label; without `multi` the whole text is the name of one class."""
+        if not multi:
+            return cls((text,))
+        return cls(() if text == NO_CLASS else tuple(text.split(SEPARATOR)))
+
+    def to_text(self) -> str:
+        """Return the set as a label of a multi-label project."""
+        return SEPARATOR.join(self.names) or NO_CLASS
+
+    def in_order_of(self, classes: Sequence[str]) -> ClassSet:
+        """Return the set in the order of `classes`, without names that are not among them."""
+        return ClassSet(tuple(name for name in classes if name in self.names))
+
+    def is_within(self, classes: Collection[str]) -> bool:
+        """Return True if all names are among `classes`."""
+        return all(name in classes for name in self.names)
+
+
 def join_label(names: Collection[str], classes: Sequence[str]) -> str:
     """Return the label of a set of classes, written in the order of `classes`."""
-    return SEPARATOR.join(name for name in classes if name in names) or NO_CLASS
+    return ClassSet(tuple(names)).in_order_of(classes).to_text()
 
 
 def split_label(label: str) -> tuple[str, ...]:
-    """Return the classes of a label."""
-    return () if label == NO_CLASS else tuple(label.split(SEPARATOR))
+    """Return the classes of a label of a multi-label project."""
+    return ClassSet.from_text(label).names
 
 
 def is_known_label(label: str, classes: Collection[str], multi: bool) -> bool:
     """Return True if every class of a label is one of the project's."""
-    return label in classes or (multi and set(split_label(label)) <= set(classes))
+    return label in classes or ClassSet.from_text(label, multi).is_within(classes)
 
 
 def normalize_label(label: str, classes: Sequence[str], multi: bool) -> str | None:
     """Return a label as the log writes it, in the order of `classes`; None if it is not known."""
     if label in classes:
         return label
-    return (
-        join_label(split_label(label), classes) if is_known_label(label, classes, multi) else None
-    )
+    found = ClassSet.from_text(label, multi)
+    return found.in_order_of(classes).to_text() if found.is_within(classes) else None
 
 
 def check_labels(labels: Iterable[str | None], classes: Collection[str], multi: bool) -> None:
@@ -55,16 +81,16 @@ def class_probabilities(proba: Mapping[str, float], classes: Sequence[str]) -> d
     """Return the probability of each class, summed over the sets that contain it."""
     found = dict.fromkeys(classes, 0.0)
     for label, p in proba.items():
-        for name in split_label(label):
+        for name in ClassSet.from_text(label).names:
             if name in found:
                 found[name] += p
     return found
 
 
-def count_classes(counts: Counter[str | None]) -> Counter[str | None]:
+def count_classes(counts: Counter[str | None], multi: bool = True) -> Counter[str | None]:
     """Return counts of labels as counts of their classes; the count of None (skips) stays."""
     found: Counter[str | None] = Counter({None: counts[None]})
     for label, count in counts.items():
-        for name in split_label(label) if label is not None else ():
+        for name in ClassSet.from_text(label, multi).names if label is not None else ():
             found[name] += count
     return found

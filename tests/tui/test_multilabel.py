@@ -14,7 +14,12 @@ from annotator.learn.ranking import learn
 from annotator.log.entries import replay
 from annotator.log.store import SqliteStore
 from annotator.project.item_pool import load_refs
-from annotator.project.label_sets import class_probabilities, join_label, split_label
+from annotator.project.label_sets import (
+    ClassSet,
+    class_probabilities,
+    join_label,
+    split_label,
+)
 from annotator.project.project import ProjectFolder
 from annotator.report import project_status
 from annotator.session.predict import predictions_csv
@@ -119,6 +124,9 @@ def test_sets_are_written_in_the_order_of_the_classes() -> None:
     assert join_label({"c", "a"}, ["a", "b", "c"]) == "a|c"
     assert join_label(set(), ["a"]) == "(none)"
     assert split_label("(none)") == ()
+    for text in ("a|c", "b", "(none)"):
+        assert ClassSet.from_text(text).to_text() == text
+    assert ClassSet.from_text("a|c", multi=False).names == ("a|c",)
     found = class_probabilities({"a|c": 0.5, "a": 0.2, "(none)": 0.3}, ["a", "b", "c"])
     assert found == pytest.approx({"a": 0.7, "b": 0.0, "c": 0.5})
 
