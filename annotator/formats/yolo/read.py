@@ -18,7 +18,7 @@ from annotator.formats.reading import (
 from annotator.formats.yolo import data_yaml
 from annotator.images import ImageFolder
 from annotator.items.listing import SkippedFiles, is_file, path_exists, walk_images
-from annotator.items.refs import Box, Item, make_printable
+from annotator.items.refs import Box, Item, make_printable, plural
 from annotator.items.text_files import NOT_UTF8, find_bad_line
 
 DATA_FILES = ("data.yaml", "data.yml", "dataset.yaml")
