@@ -152,11 +152,14 @@ def test_a_limit_computes_that_many_spread_over_the_list(tmp_path: Path) -> None
 def test_a_killed_run_is_resumed_without_a_wrong_row(tmp_path: Path, seed: int) -> None:
     refs = pictures(tmp_path / "images", 200)
     script = (
-        "import sys; from pathlib import Path; from annotator.features.pipeline import extract_features;"
-        "from annotator.features.classic import ClassicExtractor; from annotator.images import ImageFolder;"
+        "import sys; from pathlib import Path;"
+        "from annotator.features.pipeline import extract_features;"
+        "from annotator.features.classic import ClassicExtractor;"
+        "from annotator.images import ImageFolder;"
         "from annotator.items.ref_table import RefTable; import annotator.features.growing as g;"
         "g._SYNC_EVERY = 0; root = Path(sys.argv[1]);"
-        "extract_features(RefTable(sys.argv[2:]), ImageFolder(root / 'images'), ClassicExtractor(), root / 'features',"
+        "refs, images = RefTable(sys.argv[2:]), ImageFolder(root / 'images');"
+        "extract_features(refs, images, ClassicExtractor(), root / 'features',"
         "batch_size=4, workers=1,"
         # It may be killed late, but not after its end: from there on it waits.
         "progress=lambda p: (print(p.done, flush=True), p.done < 120 or sys.stdin.read()))"

@@ -94,7 +94,7 @@ def test_a_truncated_array_is_said_when_a_project_is_opened(tmp_path: Path) -> N
     whole = (tmp_path / "mine.npy").read_bytes()
     for length in (len(whole) - 1, 40, 0):
         (tmp_path / "mine.npy").write_bytes(whole[:length])
-        with pytest.raises(FeatureError, match=r"mine\.npy is not a whole \.npy file.*annotator feat"):
+        with pytest.raises(FeatureError, match=r"mine\.npy is not a whole \.npy.*annotator feat"):
             FeatureStore.open(tmp_path / "features")
     (tmp_path / "mine.npy").unlink()
     with pytest.raises(FeatureError, match=r"mine\.npy does not exist"):
