@@ -12,8 +12,8 @@ from PIL import Image
 import annotator
 from annotator.errors import ProjectError, RefError
 from annotator.items.listing import SkippedFiles
-from annotator.project.adding import add_classes, add_images, add_refs
-from annotator.project.project import ProjectFolder
+from annotator.project.adding import add_images, add_refs, check_new_classes
+from annotator.project.project import ProjectFolder, append_classes
 from annotator.project.settings import ClassInfo, Settings
 
 
@@ -98,18 +98,18 @@ def test_a_file_that_is_not_there_is_named_with_its_line_and_nothing_added(
 def test_classes_are_added_and_comments_stay(project: ProjectFolder) -> None:
     toml = project.folder / "annotator.toml"
     toml.write_text("# mine, keep it\n" + toml.read_text())
-    add_classes(project, ["dent", "scratch"])
+    append_classes(project, ["dent", "scratch"])
     assert toml.read_text().startswith("# mine, keep it\n")
     reopened = ProjectFolder.open(project.folder)
     assert reopened.settings.names == ("ok", "bad", "dent", "scratch")
     with pytest.raises(ProjectError, match="dent is named twice"):
-        add_classes(reopened, ["dent"])
+        check_new_classes(reopened, ["dent"])
 
 
 def test_classes_in_one_line_stay_in_one_line(project: ProjectFolder) -> None:
     toml = project.folder / "annotator.toml"
     toml.write_text(f'classes = ["ok", "bad"]\nimages = "{project.images}"\n')
-    add_classes(ProjectFolder.open(project.folder), ["dent"])
+    append_classes(ProjectFolder.open(project.folder), ["dent"])
     assert 'classes = ["ok", "bad", "dent"]' in toml.read_text()
 
 
