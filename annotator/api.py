@@ -14,7 +14,6 @@ learns after each label.
 
 from __future__ import annotations
 
-import getpass
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -76,7 +75,7 @@ class Project:
 
     def status(self) -> dict[str, Any]:
         """Return the figures of `annotator status --json`."""
-        from annotator.report import project_status
+        from annotator.report.status import project_status
 
         return project_status(self.opened)
 
@@ -107,7 +106,7 @@ class Project:
         are used for agreement and review, and never change the standing label. Items are leased
         for `lease` seconds.
         """
-        name = annotator or self.opened.settings.annotator or getpass.getuser()
+        name = self.opened.settings.annotator_name(annotator)
         prior = load_proposal_prior(self.opened, blind=second)
         return Session(
             self.opened,

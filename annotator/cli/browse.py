@@ -71,8 +71,6 @@ def browse(
     annotator browse p --order needed
     annotator browse p --order clusters
     """
-    import getpass
-
     from annotator.cli.project_options import override_settings
     from annotator.project.project import ProjectFolder
 
@@ -94,7 +92,7 @@ def browse(
         open_first_pages(host, request, prediction=prediction)
 
     receipt = run_label_app(
-        replace(project, settings=settings), annotator=settings.annotator or getpass.getuser(),
+        replace(project, settings=settings), annotator=settings.annotator_name(),
         graphics=settings.graphics, opening=opening,
     )  # fmt: skip
     typer.echo(str(receipt), err=True)

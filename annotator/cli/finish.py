@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import shlex
 import sys
@@ -64,7 +63,7 @@ def finish(
     from annotator.project.project import ProjectFolder
 
     opened = ProjectFolder.open(project)
-    name = annotator or opened.settings.annotator or getpass.getuser()
+    name = opened.settings.annotator_name(annotator)
     store = SqliteStore(opened.labels_file)
     if take_back:
         count = finishing.undo_machine_labels(store, replay(store.entries()), name, time.time())

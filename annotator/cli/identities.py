@@ -54,7 +54,6 @@ def identities(
 def _review_identities(
     project: ProjectFolder, given: dict[str, str | None], word: str, again: bool
 ) -> None:
-    import getpass
     from dataclasses import replace
 
     from annotator.cli.project_options import override_settings
@@ -82,7 +81,7 @@ def _review_identities(
         open_identities(host, loose, word=word, again=again)
 
     receipt = run_label_app(
-        project, annotator=settings.annotator or getpass.getuser(),
+        project, annotator=settings.annotator_name(),
         graphics=settings.graphics, features=False, opening=opening,
     )  # fmt: skip
     typer.echo(str(receipt), err=True)

@@ -220,7 +220,6 @@ def run_label_screen(
     second: bool = False,
 ) -> None:
     """Open the labelling screen with `changes` to the settings, and print a summary."""
-    import getpass
     import json
     from dataclasses import replace
 
@@ -229,7 +228,7 @@ def run_label_screen(
     project = replace(project, settings=settings)
     from annotator.tui.launch import ItemSample, run_label_app
 
-    name = settings.annotator or getpass.getuser()
+    name = settings.annotator_name()
     sample = ItemSample(None, find_refs_of_others(project, name)) if second else None
     receipt = run_label_app(
         project, annotator=name, graphics=settings.graphics, features=features, audit=sample

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -174,7 +173,7 @@ def _open_session(
     from annotator.proposals import load_proposal_prior
     from annotator.session.scripted import ScriptedSession
 
-    name = annotator or project.settings.annotator or getpass.getuser()
+    name = project.settings.annotator_name(annotator)
     settings = replace(project.settings, ahead=max(ahead, project.settings.ahead))
     opened = replace(project, settings=settings)
     prior = load_proposal_prior(opened, blind=second)

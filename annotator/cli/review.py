@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 import sys
@@ -225,7 +224,7 @@ def _run_review_screen(
     settings = override_settings(project.settings, annotator=annotator, graphics=graphics)
     done = run_review_app(
         replace(project, settings=settings), found, evidence, queue=queue,
-        annotator=settings.annotator or getpass.getuser(), graphics=settings.graphics,
+        annotator=settings.annotator_name(), graphics=settings.graphics,
     )  # fmt: skip
     cases = plural(done.cases, "case")
     typer.echo(f"{cases} decided in {done.seconds:.0f} s; still to review:", err=True)

@@ -75,6 +75,12 @@ class Settings:
         """The names of the classes."""
         return tuple(info.name for info in self.classes)
 
+    def annotator_name(self, given: str | None = None) -> str:
+        """Return the name that labels carry: `given`, else the project's, else the login name."""
+        import getpass
+
+        return given or self.annotator or getpass.getuser()
+
 
 _FIELDS: dict[str, tuple[type | tuple[type, ...], str]] = {
     "multi_label": (bool, "true or false"),
