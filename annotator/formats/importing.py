@@ -108,7 +108,7 @@ def _check_item(
     ):
         names = make_printable(", ".join(settings.names))
         folder = shell_quoted(project.folder)
-        parts = label_sets.split_label(name) if settings.multi_label else (name,)
+        parts = label_sets.ClassSet.from_text(name, settings.multi_label).names
         missing = next(part for part in parts if part not in settings.names)
         reading.add_fault(
             item.location,

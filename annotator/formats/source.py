@@ -197,7 +197,7 @@ class ExportSource:
         """Return the classes of a label: several only in a multi-label project, none for None."""
         if label is None:
             return ()
-        return label_sets.split_label(label) if self.project.settings.multi_label else (label,)
+        return label_sets.ClassSet.from_text(label, self.project.settings.multi_label).names
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
