@@ -79,7 +79,7 @@ def sequences(folder: Path, keys: int) -> None:
         session.run(3)
         wrong += sum(item != seen for item, seen in session.labels)
         lost += pressed - len(session.labels) - session.blind
-        stale += session.stage.view.seen != session.stage.plan.current
+        stale += session.stage.state.seen != session.stage.plan.current
     print("\n1,000 random key sequences with resizes, 2 and 0.5 Mbit/s, 100 ms, in virtual time")
     print(f"  keys lost {lost}, labels for a picture not shown {wrong}, stale pictures {stale}")
 

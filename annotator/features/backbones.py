@@ -123,12 +123,12 @@ class Backbone:
         found = []
         start = 0
         while start < len(pictures):
-            some = np.asarray(pictures[start : start + self.batch_size])
+            batch = np.asarray(pictures[start : start + self.batch_size])
             try:
-                found.append(self._forward(some))
-                start += len(some)
+                found.append(self._forward(batch))
+                start += len(batch)
             except self._torch.OutOfMemoryError:
-                self._back_off(len(some))
+                self._back_off(len(batch))
         return np.concatenate(found)
 
     def _back_off(self, tried: int) -> None:
@@ -264,23 +264,23 @@ def _read_input(folder: Path, config: Any) -> _Input:
     """
     path = folder / "preprocessor_config.json"
     try:
-        said = json.loads(path.read_bytes()) if path.exists() else {}
+        settings = json.loads(path.read_bytes()) if path.exists() else {}
     except ValueError as error:
         raise FeatureError(f"{path} is not JSON ({error}). Fetch the model again.") from error
-    said = {**_IMAGENET, "rescale_factor": 1 / 255, **{k: v for k, v in said.items() if v}}
-    width, height = _input_side(said, config)
-    plain = said.get("do_normalize") is False
-    mean = (0.0,) * 3 if plain else tuple(said["image_mean"])
-    std = (1.0,) * 3 if plain else tuple(said["image_std"])
-    return _Input(width, height, float(said["rescale_factor"]), mean, std)
+    settings = {**_IMAGENET, "rescale_factor": 1 / 255, **{k: v for k, v in settings.items() if v}}
+    width, height = _input_side(settings, config)
+    plain = settings.get("do_normalize") is False
+    mean = (0.0,) * 3 if plain else tuple(settings["image_mean"])
+    std = (1.0,) * 3 if plain else tuple(settings["image_std"])
+    return _Input(width, height, float(settings["rescale_factor"]), mean, std)
 
 
-def _input_side(said: dict[str, Any], config: Any) -> tuple[int, int]:
+def _input_side(settings: dict[str, Any], config: Any) -> tuple[int, int]:
     if _patch_side(config):
         side = math.isqrt(config.num_patches) * config.patch_size
         return side, side
-    cut = said.get("crop_size") if said.get("do_center_crop", True) else None
-    size: Any = cut or said.get("size") or getattr(config, "image_size", 224)
+    cut = settings.get("crop_size") if settings.get("do_center_crop", True) else None
+    size: Any = cut or settings.get("size") or getattr(config, "image_size", 224)
     if isinstance(size, dict):
         shortest = size.get("shortest_edge") or 224
         return int(size.get("width") or shortest), int(size.get("height") or shortest)

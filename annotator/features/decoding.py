@@ -108,14 +108,14 @@ def decode_batches(
     pending: deque[tuple[list[int], Pixels, list[Future[Reasons]]]] = deque()
     try:
         for number, at in enumerate(range(0, len(rows), batch_size)):
-            some, place = list(rows[at : at + batch_size]), number % shape[0]
-            names = [refs[row] for row in some]
+            taken, place = list(rows[at : at + batch_size]), number % shape[0]
+            names = [refs[row] for row in taken]
             begun = [
                 pool.submit(ring.work(spec), place, span.start, names[span])
                 for span in spans
-                if span.start < len(some)
+                if span.start < len(taken)
             ]
-            pending.append((some, ring.pixels[place, : len(some)], begun))
+            pending.append((taken, ring.pixels[place, : len(taken)], begun))
             if len(pending) > ahead:
                 yield _finish_batch(*pending.popleft())
         while pending:

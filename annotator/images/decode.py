@@ -151,8 +151,8 @@ def _identify_image(file: Any, name: str) -> Image.Image:
 def _silence_libtiff() -> None:
     """Keep libtiff from writing to stderr, over the screen; its errors reach us anyway."""
     home = Path(PIL.__file__).parent
-    beside = (home.parent / "pillow.libs", home / ".dylibs")  # where the wheels carry it
-    found = [str(path) for folder in beside for path in folder.glob("libtiff*")]
+    bundled = (home.parent / "pillow.libs", home / ".dylibs")  # where the wheels carry it
+    found = [str(path) for folder in bundled for path in folder.glob("libtiff*")]
     for library in found or filter(None, [ctypes.util.find_library("tiff")]):
         with suppress(OSError, AttributeError):
             ctypes.CDLL(library).TIFFSetErrorHandler(None)

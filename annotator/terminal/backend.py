@@ -123,7 +123,7 @@ class Backend(Protocol):
     def end(self) -> bytes:
         """Free everything in the terminal."""
 
-    def line(self, row: int, area: Area, payload: Payload | None) -> list[Cell]:
+    def row_cells(self, row: int, area: Area, payload: Payload | None) -> list[Cell]:
         """Return a row of the area for the compositor; with a payload, as half cells."""
 
 

@@ -131,11 +131,11 @@ class EncodeQueue:
         backend: Backend,
         plan: PicturePlan,
         stock: PictureStock,
-        view: ScreenState,
-        line: Pacer,
+        state: ScreenState,
+        pacer: Pacer,
     ) -> None:
         self._backend, self._plan, self._stock = backend, plan, stock
-        self._view, self._line = view, line
+        self._state, self._pacer = state, pacer
 
     def jobs(self, area: Area) -> Iterator[EncodeJob]:
         """Yield the awaited picture, those to come, then better versions of ready ones."""
@@ -149,7 +149,7 @@ class EncodeQueue:
             return
         near, missing = self._near(area), self._missing(area)
         yield from near
-        shown = current is not None and self._view.shown == current
+        shown = current is not None and self._state.shown == current
         if current is not None and shown and not near:
             yield from self._better((current,), area)
         yield from missing[len(near) :]
@@ -157,7 +157,7 @@ class EncodeQueue:
             yield from self._better(plan.upcoming, area)
 
     def _better(self, requests: Sequence[PictureRequest], area: Area) -> Iterator[EncodeJob]:
-        have, shown_for = partial(self.best_ready, area=area), self._view.shown_for
+        have, shown_for = partial(self.best_ready, area=area), self._state.shown_for
         return self._plan.refinement_jobs(requests, have, shown_for)
 
     def best_ready(self, request: PictureRequest, area: Area) -> EncodeJob | None:
@@ -193,6 +193,6 @@ class EncodeQueue:
 
     def _drawing_now(self) -> bool:
         """Return whether the terminal needs the processor to draw what it was just sent."""
-        view = self._view
-        waiting = view.shown is not None and view.seen != view.shown and self._line.rtt < NEAR
-        return waiting and view.shown_for < GRACE_SECONDS
+        state = self._state
+        waiting = state.shown is not None and state.seen != state.shown and self._pacer.rtt < NEAR
+        return waiting and state.shown_for < GRACE_SECONDS

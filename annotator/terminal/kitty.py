@@ -188,7 +188,7 @@ class KittyBackend:
         self._shown = 0 if slot is None else self._id(slot)
         return synchronize_update(keep_cursor(self._rewrite(area)), self._sync) if cells else b""
 
-    def line(self, row: int, area: Area, payload: Payload | None) -> list[Cell]:
+    def row_cells(self, row: int, area: Area, payload: Payload | None) -> list[Cell]:
         """Return a row of placeholder cells."""
         if not self._shown or row >= min(area.rows, len(MARKS)):
             return [Cell(" " * area.columns, None, self.background)]
@@ -357,7 +357,7 @@ class ClassicBackend(KittyBackend):
         payload = encode(image, area, quality)
         return replace(payload, picture=half_pixels(image, area, self.background))
 
-    def line(self, row: int, area: Area, payload: Payload | None) -> list[Cell]:
+    def row_cells(self, row: int, area: Area, payload: Payload | None) -> list[Cell]:
         """Return a row of half cells, or blank cells."""
         return half_line(row, area, payload) or [Cell(" " * area.columns, None, self.background)]
 

@@ -176,8 +176,8 @@ class Pacer:
 class WriteBuffer:
     """A buffer that is written in one go, with a fence now and then."""
 
-    def __init__(self, line: Pacer, write: Callable[[bytes], None]) -> None:
-        self._line, self._write = line, write
+    def __init__(self, pacer: Pacer, write: Callable[[bytes], None]) -> None:
+        self._pacer, self._write = pacer, write
         self._buffer = bytearray()
         self._unfenced = 0
 
@@ -185,20 +185,22 @@ class WriteBuffer:
         """Append bytes that need no answer of their own."""
         self._buffer += data
 
-    def put(self, data: bytes, note: object = None, *, hasty: bool = True, beside: int = 0) -> None:
-        """Append bytes to be answered: at once, or, not `hasty`, when enough has gathered.
+    def put(
+        self, data: bytes, note: object = None, *, at_once: bool = True, elsewhere: int = 0
+    ) -> None:
+        """Append bytes to be answered: at once, or, not `at_once`, when enough has gathered.
 
-        `beside` counts bytes that reach the terminal another way, and are paced with the others.
+        `elsewhere` counts bytes that reach the terminal another way, and are paced with the others.
         """
         self._buffer += data
-        self._unfenced += len(data) + beside
-        step = min(CEILING // 16, max(4096, self._line.window // 4))
-        if (note is not None and hasty) or self._unfenced >= step:
+        self._unfenced += len(data) + elsewhere
+        step = min(CEILING // 16, max(4096, self._pacer.window // 4))
+        if (note is not None and at_once) or self._unfenced >= step:
             self.fence(note)
 
     def fence(self, note: object = None) -> None:
         """Request an answer to everything appended so far."""
-        self._buffer += self._line.fence(self._unfenced, note)
+        self._buffer += self._pacer.fence(self._unfenced, note)
         self._unfenced = 0
 
     @property
@@ -243,13 +245,13 @@ class QualityBudget:
     def __init__(
         self,
         ladder: Sequence[Quality],
-        line: Pacer,
+        pacer: Pacer,
         clock: Clock,
         *,
         stores: bool = True,
         lossless: bool = False,
     ) -> None:
-        self.ladder, self._line, self._clock = ladder, line, clock
+        self.ladder, self._pacer, self._clock = ladder, pacer, clock
         self.stores, self.lossless = stores, lossless
         self._density = {rung: rung.density for rung in ladder}
         self._asked_at, self.pace = clock(), 1.0
@@ -257,8 +259,8 @@ class QualityBudget:
     @property
     def rate(self) -> float:
         """Bytes a second, measured or assumed."""
-        assumed = NEAR if not self._line.fences or 0 < self._line.rtt < 0.005 else FAR
-        return self._line.rate or assumed
+        assumed = NEAR if not self._pacer.fences or 0 < self._pacer.rtt < 0.005 else FAR
+        return self._pacer.rate or assumed
 
     def note_request(self) -> None:
         """Update the annotator's pace: smoothed seconds between two requests."""

@@ -75,7 +75,7 @@ class RedrawnBackend:
             colour + b"".join(cursor_to(area, row) + blank for row in range(area.rows))
         )
 
-    def line(self, row: int, area: Area, payload: Payload | None) -> list[Cell]:
+    def row_cells(self, row: int, area: Area, payload: Payload | None) -> list[Cell]:
         """Return a row of half cells, or blank cells."""
         return half_line(row, area, payload) or [Cell(" " * area.columns, None, self.background)]
 

@@ -30,13 +30,13 @@ class Stage:
 
     `show` shows an item as soon as that is possible; `expect` names the next ones, most urgent
     first. `jobs` lists the pictures to encode, most urgent first; `encoded` takes the result.
-    `view.seen` is the picture that the terminal has certainly drawn.
+    `state.seen` is the picture that the terminal has certainly drawn.
     """
 
     def __init__(
         self,
         backend: Backend,
-        line: Pacer,
+        pacer: Pacer,
         write: Callable[[bytes], None],
         clock: Clock,
         *,
@@ -44,15 +44,15 @@ class Stage:
         depth: int = 5,
         memory: int = 64 << 20,
     ) -> None:
-        self.backend, self.line = backend, line
-        budget = budget or QualityBudget(backend.ladder, line, clock, stores=backend.slots > 0)
+        self.backend, self.pacer = backend, pacer
+        budget = budget or QualityBudget(backend.ladder, pacer, clock, stores=backend.slots > 0)
         self.plan = PicturePlan(backend.ladder, budget, depth, memory)
-        self.view = ScreenState(clock)
+        self.state = ScreenState(clock)
         self.area = Area(0, 0, 0, 0, (8, 16))
         self.covered = False
         self._stock = PictureStock(backend, self.plan)
-        self._wanted = EncodeQueue(backend, self.plan, self._stock, self.view, line)
-        self._out = WriteBuffer(line, write)
+        self._queue = EncodeQueue(backend, self.plan, self._stock, self.state, pacer)
+        self._buffer = WriteBuffer(pacer, write)
         self._sending: PictureTransfer | None = None
         self._uncomposed: DisplayNote | None = None
         self._round = 0
@@ -78,13 +78,13 @@ class Stage:
         """Send everything again, the current item first: the terminal may have lost it."""
         self._cancel()
         self._stock.forget()
-        self.view.shown = None
-        self.view.begin_redraw()
+        self.state.shown = None
+        self.state.begin_redraw()
         self._round += 1
         self._ended = False
         if self.area.usable:
             begun = self.backend.begin(self.area)
-            self._out.put(begun, AreaNote(self._round) if begun else None)
+            self._buffer.put(begun, AreaNote(self._round) if begun else None)
             self.expect(self.plan.upcoming)  # a larger area may have room for fewer
 
     def show(self, request: PictureRequest) -> None:
@@ -92,9 +92,9 @@ class Stage:
         if request == self.plan.current:
             return
         self.plan.current = request
-        self.view.begin_request()
+        self.state.begin_request()
         self.plan.budget.note_request()
-        self.view.stale = not self._present()
+        self.state.stale = not self._present()
         self.send_next()
 
     def expect(self, requests: Sequence[PictureRequest]) -> None:
@@ -106,10 +106,10 @@ class Stage:
     def clear(self) -> None:
         """Show nothing."""
         self.plan.current = None
-        self.view.begin_redraw()
+        self.state.begin_redraw()
         self._cancel()
         self._hide()
-        self._out.flush()
+        self._buffer.flush()
 
     def set_covered(self, covered: bool) -> None:
         """Note whether something lies over the picture."""
@@ -117,7 +117,7 @@ class Stage:
             return
         self.covered = covered
         if covered and self.backend.slots and not self.backend.composited:
-            self._out.add(self.backend.show(None, self.area))
+            self._buffer.add(self.backend.show(None, self.area))
         self.repainted()
 
     def repainted(self) -> None:
@@ -135,12 +135,12 @@ class Stage:
         writes again."""
         self._cancel()
         self._stock.forget()
-        self.view.shown, self._ended = None, True
-        return self._out.take() + self.backend.end()
+        self.state.shown, self._ended = None, True
+        return self._buffer.take() + self.backend.end()
 
     def jobs(self) -> list[EncodeJob]:
         """Return the pictures to encode, most urgent first; empty if all are ready."""
-        return [job for job in self._wanted.jobs(self.area) if self.plan.payload(job) is None]
+        return [job for job in self._queue.jobs(self.area) if self.plan.payload(job) is None]
 
     def encoded(self, job: EncodeJob, payload: Payload) -> None:
         """Take a worker's result. It is kept even if it is no longer needed."""
@@ -151,14 +151,14 @@ class Stage:
     @property
     def ready(self) -> int:
         """The number of expected pictures that need nothing more than a key."""
-        return self._wanted.ready(self.area)
+        return self._queue.ready(self.area)
 
     def answered(self, row: int, column: int) -> list[DisplayNote]:
         """Take a cursor report (from 1). Return the pictures that it confirms, for `note_drawn`.
 
         The two are apart so that the caller can let keys overtake that were typed before.
         """
-        lost, arrived = self.line.answered(row, column)
+        lost, arrived = self.pacer.answered(row, column)
         self._lost(lost)
         self.send_next()
         return [note for note in arrived if isinstance(note, DisplayNote)]
@@ -167,7 +167,7 @@ class Stage:
         """Note a drawn picture. Return True if it is the current item, for the first time."""
         if note.slot is not None and not self._stock.slots.holds_filling(note.slot, note.filled):
             return False
-        return self.view.note_seen(note)
+        return self.state.note_seen(note)
 
     def _lost(self, notes: Sequence[object]) -> None:
         """Send again what never reached the terminal."""
@@ -181,46 +181,46 @@ class Stage:
                 if self._sending is not None and self._sending.slot == note.slot:
                     self._cancel()
                 self._stock.slots.drop(note.slot)
-            elif isinstance(note, DisplayNote) and note.serial == self.view.serial:
-                self.view.shown = None
-        if notes and self.view.shown is None:
+            elif isinstance(note, DisplayNote) and note.serial == self.state.serial:
+                self.state.shown = None
+        if notes and self.state.shown is None:
             self._stock.drawn = None
             self._present()
 
     def send_next(self) -> None:
         """Write as much as the line takes. Call it after every change and now and then."""
-        self._lost(self.line.overdue())
+        self._lost(self.pacer.overdue())
         # A picture that is being drawn covers the last one by itself.
         drawing = self._sending is not None and not self.backend.slots
-        if self.view.stale and not drawing and self.view.waiting_for > GRACE_SECONDS:
+        if self.state.stale and not drawing and self.state.waiting_for > GRACE_SECONDS:
             self._hide()
-        while self.area.usable and not self._ended and self.line.room():
-            if self._out.size > QUANTUM:
-                self._out.fence()  # its answer pumps on; meanwhile keys are looked at
+        while self.area.usable and not self._ended and self.pacer.room():
+            if self._buffer.size > QUANTUM:
+                self._buffer.fence()  # its answer pumps on; meanwhile keys are looked at
                 break
-            if self._sending is None or self._wanted.gives_way(self._sending.job, self.area):
+            if self._sending is None or self._queue.gives_way(self._sending.job, self.area):
                 self._begin_next()
             if self._sending is None:
                 break
             self._send_part(self._sending)
-        self._out.flush()
+        self._buffer.flush()
 
     def _begin_next(self) -> None:
         self._cancel()
-        for job in self._wanted.jobs(self.area):
+        for job in self._queue.jobs(self.area):
             payload = self.plan.payload(job)
             if payload is None or not (self.backend.slots or job.request == self.plan.current):
                 continue
             if self.backend.slots:
-                slot = self._stock.fill(job, payload, self.view.shown)
+                slot = self._stock.fill(job, payload, self.state.shown)
                 self._sending = PictureTransfer(job, payload, slot)
             elif self.covered:
                 # The compositor knows what lies over the picture.
                 self._stock.drawn = job
-                self._uncomposed = self.view.show(job.request, payload, None, 0)
+                self._uncomposed = self.state.show(job.request, payload, None, 0)
             else:
                 # From now on the compositor, too, paints this picture.
-                self._sending, self.view.payload = PictureTransfer(job, payload), payload
+                self._sending, self.state.payload = PictureTransfer(job, payload), payload
             return
 
     def _send_part(self, sending: PictureTransfer) -> None:
@@ -233,13 +233,15 @@ class Stage:
         if not self.backend.slots:
             if whole:
                 self._stock.drawn = job
-                self._draw(data, self.view.show(job.request, payload, None, 0))
+                self._draw(data, self.state.show(job.request, payload, None, 0))
             else:
-                self._out.put(data)
+                self._buffer.put(data)
             return
         held = self._stock.slots[sending.slot]
-        beside = max(0, payload.size - len(data)) if len(payload.parts) == 1 else 0
-        self._out.put(data, SentNote(sending.slot, held.filled), hasty=whole, beside=beside)
+        elsewhere = max(0, payload.size - len(data)) if len(payload.parts) == 1 else 0
+        self._buffer.put(
+            data, SentNote(sending.slot, held.filled), at_once=whole, elsewhere=elsewhere
+        )
         held.whole = whole
         if whole and job.request == self.plan.current:
             self._present()
@@ -250,7 +252,7 @@ class Stage:
         if sending is not None:
             self._stock.slots.drop(sending.slot)
             if sending.index:
-                self._out.add(self.backend.abort(sending.slot, sending.payload))
+                self._buffer.add(self.backend.abort(sending.slot, sending.payload))
 
     def _make_way(self, slot: int | None) -> None:
         if self._sending is not None and self._sending.blocks_slot(self.backend, slot):
@@ -264,25 +266,25 @@ class Stage:
             return False
         self._make_way(slot)
         held = slots.use(slot)
-        note = self.view.show(current, held.payload, slot, held.filled)
+        note = self.state.show(current, held.payload, slot, held.filled)
         self._uncomposed = note if self.covered else None
         if not self.covered:
             self._draw(self.backend.show(slot, self.area), note)
         elif self.backend.composited:
-            self._out.add(self.backend.show(slot, self.area, cells=False))
+            self._buffer.add(self.backend.show(slot, self.area, cells=False))
         return True
 
     def _draw(self, data: bytes, note: DisplayNote) -> None:
-        self._out.put(data, note)
-        if not self.line.fences:
+        self._buffer.put(data, note)
+        if not self.pacer.fences:
             self.note_drawn(note)
 
     def _hide(self) -> None:
         self._stock.drawn = None
-        self.view.hide()
+        self.state.hide()
         self._make_way(None)
         if self.area.usable and not self._ended:
-            self._out.add(self.backend.show(None, self.area, cells=not self.covered))
+            self._buffer.add(self.backend.show(None, self.area, cells=not self.covered))
 
     @property
     def must_compose(self) -> bool:
@@ -294,14 +296,14 @@ class Stage:
         note, self._uncomposed = self._uncomposed, None
         if note is not None:
             self._draw(b"", note)
-            self._out.flush()
+            self._buffer.flush()
 
     @property
     def half_cell_payload(self) -> Payload | None:
         """The picture that text cells show; None if they show none."""
         stands_in = self.covered or (self.backend.composited and not self.backend.slots)
-        return self.view.payload if stands_in else None
+        return self.state.payload if stands_in else None
 
-    def line_of_cells(self, row: int) -> list[Cell]:
+    def row_cells(self, row: int) -> list[Cell]:
         """Return a row of the area for the compositor."""
-        return self.backend.line(row, self.area, self.half_cell_payload)
+        return self.backend.row_cells(row, self.area, self.half_cell_payload)

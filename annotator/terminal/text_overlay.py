@@ -138,7 +138,7 @@ class TextOverlay:
         """Return the picture's own cell, if cells name their place in it."""
         if not self._backend.named or column >= area.columns:
             return None
-        cell = self._backend.line(row, area, None)[0]
+        cell = self._backend.row_cells(row, area, None)[0]
         text = cell.text[3 * column : 3 * column + 3]  # the character and its two marks
         if not text or cell.foreground is None:
             return None
@@ -160,9 +160,9 @@ class TextOverlay:
         """Free everything in the terminal."""
         return self._backend.end()
 
-    def line(self, row: int, area: Area, payload: Payload | None) -> list[Cell]:
+    def row_cells(self, row: int, area: Area, payload: Payload | None) -> list[Cell]:
         """Return a row of the area for the compositor."""
-        return self._backend.line(row, area, payload)
+        return self._backend.row_cells(row, area, payload)
 
 
 Windows = Callable[[], Sequence[tuple[int, int, int, int]]]

@@ -19,8 +19,8 @@ def wrap_for_tmux(text: bytes) -> bytes:
 def read_tmux(env: Mapping[str, str], answered: str) -> Tmux:
     """Return the tmux that this program runs in; `answered` is its reply to XTVERSION."""
     version = answered if answered.startswith("tmux") else ""
-    said = _run_tmux(env, "display-message", "-p", "#{version}")
-    version = said or version.removeprefix("tmux ")
+    reported = _run_tmux(env, "display-message", "-p", "#{version}")
+    version = reported or version.removeprefix("tmux ")
     allowed = _run_tmux(env, "show-options", "-gqvp", "allow-passthrough") or _run_tmux(
         env, "show-options", "-gqv", "allow-passthrough"
     )

@@ -34,7 +34,7 @@ def drawn(technique: Technique, rung: Quality, image: Image.Image, area: Area = 
     screen = Screen(50, 20, area.cell, KINDS[technique])
     screen.feed(backend.begin(area))
     for row in range(area.rows):
-        cells = "".join(f"\x1b[0;38;2;%d;%d;%dm{cell.text}" % (cell.foreground or (0, 0, 0)) for cell in backend.line(row, area, None))  # fmt: skip  # noqa: E501
+        cells = "".join(f"\x1b[0;38;2;%d;%d;%dm{cell.text}" % (cell.foreground or (0, 0, 0)) for cell in backend.row_cells(row, area, None))  # fmt: skip  # noqa: E501
         screen.feed(f"\x1b[{area.row + row + 1};{area.column + 1}H{cells}".encode())
     payload = backend.encode(image, area, rung)
     for index in range(len(payload.parts)):

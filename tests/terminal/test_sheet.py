@@ -141,7 +141,7 @@ def test_text_between_pictures_leaves_every_picture_whole(
     for row in range(AREA.rows):
         text = "".join(
             "\x1b[0;38;2;{};{};{}m{}".format(*(cell.foreground or (0, 0, 0)), cell.text)
-            for cell in backend.line(row, AREA, None)
+            for cell in backend.row_cells(row, AREA, None)
         )
         screen.feed(f"\x1b[{AREA.row + row + 1};{AREA.column + 1}H{text}".encode())
     payload = backend.encode(composer(sheet, AREA.size).image, AREA, backend.ladder[-1])

@@ -198,9 +198,9 @@ def test_a_slow_line_gets_a_palette_first_and_the_exact_picture_when_idle() -> N
     session = VirtualAnnotator(Technique.FRAMES, rate=120e3, columns=60, rows=20)
     while not session.waits:
         session.run(0.01)
-    first = session.stage.view.payload
+    first = session.stage.state.payload
     session.run(20)
-    then = session.stage.view.payload
+    then = session.stage.state.payload
     assert first is not None
     assert then is not None
     assert first.size * 2 < then.size
@@ -234,9 +234,9 @@ def test_where_palettes_are_forbidden_only_exact_pictures_travel() -> None:
     session.stage.plan.budget.lossless = True
     for _ in range(3):
         session.run(6)
-        payload = session.stage.view.payload
+        payload = session.stage.state.payload
         exact = session.stage.plan.ladder[-1]
-        wanted = EncodeJob(session.stage.view.shown, session.stage.area, exact)
+        wanted = EncodeJob(session.stage.state.shown, session.stage.area, exact)
         assert payload.parts == encoded(Technique.FRAMES, wanted).parts
         session.press("d")
 

@@ -139,7 +139,7 @@ class VirtualAnnotator:
         self._later(seconds, lambda: self._every(seconds))
 
     def _key(self, key: str, on_screen: Item | None) -> None:
-        if self.stage.view.seen != self.stage.plan.current:
+        if self.stage.state.seen != self.stage.plan.current:
             self.blind += 1
             return
         self.labels.append((ITEMS[self.index % len(ITEMS)], on_screen))
@@ -147,7 +147,7 @@ class VirtualAnnotator:
         self._show()
 
     def _resized(self, columns: int, rows: int) -> None:
-        self.stage.line.resize(columns, rows)
+        self.stage.pacer.resize(columns, rows)
         self.stage.place(Area(1, 0, columns - 2, rows - 1, self.screen.cell))
         self._paint()
         self._work()
@@ -157,7 +157,7 @@ class VirtualAnnotator:
         area = self.stage.area
         for row in range(area.rows):
             text = f"\x1b[{area.row + row + 1};{area.column + 1}H"
-            for cell in self.stage.line_of_cells(row):
+            for cell in self.stage.row_cells(row):
                 red, green, blue = cell.foreground or (255, 255, 255)
                 text += f"\x1b[0;38;2;{red};{green};{blue}m{cell.text}"
             self._write(text.encode())
@@ -166,7 +166,7 @@ class VirtualAnnotator:
     def _answered(self, row: int, column: int) -> None:
         for note in self.stage.answered(row, column):
             if self.stage.note_drawn(note):
-                self.waits.append(self.stage.view.waited)
+                self.waits.append(self.stage.state.waited)
         self._work()
 
     # -- the line --------------------------------------------------------------------------

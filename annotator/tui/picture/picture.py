@@ -146,7 +146,7 @@ class PictureView(Canvas):
     @property
     def status(self) -> str:
         """For the footer: the picture's bytes, pictures ready, milliseconds from key to drawn."""
-        view = self._stage.view
+        view = self._stage.state
         parts = [_bytes(view.payload.size)] if view.payload is not None else []
         parts.append(f"ready {self._stage.ready}")
         if self._seen is not None and self._line.fences:
@@ -186,10 +186,10 @@ class PictureView(Canvas):
         """Hand on what the stage decided."""
         if self._studio is not None:
             self._studio.want(self._stage.jobs())
-        shown = self._stage.view.last
+        shown = self._stage.state.last
         if shown is not None and shown.serial != self._reported:
             self._reported = shown.serial
-            self.post_message(self.Shown(shown.request.item, self._stage.view.shown_after * 1000))
+            self.post_message(self.Shown(shown.request.item, self._stage.state.shown_after * 1000))
         self._note_seen()
         if self._stage.must_compose:
             self.refresh()
@@ -232,10 +232,10 @@ class PictureView(Canvas):
             self._follow()
 
     def _note_seen(self) -> None:
-        seen = self._stage.view.seen
+        seen = self._stage.state.seen
         if seen is not None and seen.item == self._item and self._seen != seen.item:
             self._seen = seen.item
-            self.post_message(self.Seen(seen.item, self._stage.view.waited * 1000))
+            self.post_message(self.Seen(seen.item, self._stage.state.waited * 1000))
 
     # -- for the compositor ----------------------------------------------------------------
 
@@ -258,7 +258,7 @@ class PictureView(Canvas):
         if face != self._face:
             self._face, self._strips = face, {}
         if row not in self._strips:
-            cells = cells_to_segments(self._stage.line_of_cells(row))
+            cells = cells_to_segments(self._stage.row_cells(row))
             self._strips[row] = Strip(cells, self.size.width)
         return self._strips[row]
 
