@@ -298,7 +298,7 @@ class LabelApp(ProjectApp):
 
     @property
     def hides_prediction(self) -> bool:
-        """Whether the annotator has hidden the model's prediction."""
+        """True while the annotator has hidden the prediction."""
         return self.label_screen.sidebar.hides_prediction
 
     @hides_prediction.setter

@@ -1,4 +1,4 @@
-"""Lists the pool in a thread, from before the screen exists: importing that takes a while."""
+"""The listing of the pool in a thread, which begins while the screen is still being imported."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from annotator.project import item_pool
 from annotator.project.project import ProjectFolder
 
 FoundItems = Sequence[str] | SkippedFiles | AnnotatorError
-"""More of the pool; or its end, with what was left out; or why it cannot be read."""
+"""More refs of the pool; or its end, with the files that were skipped; or an error."""
 
 
 class ItemFinder:
-    """Lists the pool, or only `refs`. What it finds before somebody listens is kept."""
+    """A thread that lists the pool, or only `refs`, and keeps the result until it is read."""
 
     def __init__(self, project: ProjectFolder, refs: Sequence[str] | None = None) -> None:
         self._project, self._refs = project, refs
@@ -24,24 +24,24 @@ class ItemFinder:
         threading.Thread(target=self._run, name="list", daemon=True).start()
 
     def listen(self, take: Callable[[FoundItems], object]) -> None:
-        """Hand everything to `take` from now on, in another thread."""
+        """Pass each result to `take`, in another thread."""
         threading.Thread(target=self._pass_on, args=(take,), name="listed", daemon=True).start()
 
     def _run(self) -> None:
-        left_out = SkippedFiles()
+        skipped = SkippedFiles()
         try:
             listing = (
-                item_pool.stream_refs(self._project, left_out)
+                item_pool.stream_refs(self._project, skipped)
                 if self._refs is None
                 else [self._refs]
             )
             for batch in listing:
                 self._found.put(batch)
-            self._found.put(left_out)
+            self._found.put(skipped)
         except AnnotatorError as error:
             self._found.put(error)
         except OSError as error:
-            self._found.put(AnnotatorError(f"listing {self._project.images} failed: {error}"))
+            self._found.put(AnnotatorError(f"Listing {self._project.images} failed: {error}"))
 
     def _pass_on(self, take: Callable[[FoundItems], object]) -> None:
         while True:

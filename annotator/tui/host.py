@@ -23,7 +23,7 @@ class ScreenHost(Protocol):
     """The app that opens pages, rapid mode and dialogs, and takes over when they are left."""
 
     hides_prediction: bool
-    """Whether the annotator has hidden the model's prediction."""
+    """True while the annotator has hidden the prediction."""
 
     @property
     def project(self) -> ProjectFolder:

@@ -1,4 +1,4 @@
-"""How fast the annotator goes, pauses left out."""
+"""The pace of the annotator, without pauses, and a filter for keys that are held down."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections import deque
 from collections.abc import Callable
 
 PAUSE = 60.0
-"""A longer wait between two answers is a pause, and no work."""
+"""Seconds between two answers from which the wait counts as a pause."""
 _RECENT = 30
 
 
 class Pace:
-    """Counts answers and the seconds spent on them."""
+    """A counter of answers and of the seconds of work on them."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -23,7 +23,7 @@ class Pace:
         """Seconds of work: the waits between answers, pauses left out."""
 
     def answer(self) -> None:
-        """One more answer, now."""
+        """Count an answer, now."""
         now = self._clock()
         took = now - self._last
         self._last = now
@@ -34,25 +34,27 @@ class Pace:
             self._recent.append(took)
 
     def take_back(self, count: int) -> None:
-        """So many answers fewer; the time was spent all the same. What an earlier sitting
-        answered was never counted."""
+        """Count `count` answers fewer, without their time.
+
+        Answers of earlier sessions were never counted, so the count ends at 0.
+        """
         self.answers = max(0, self.answers - count)
 
     @property
     def per_minute(self) -> float | None:
-        """Answers a minute over the last ones; None before the third."""
+        """The answers a minute over the last answers; None before the third."""
         spent = sum(self._recent)
         return 60 * len(self._recent) / spent if len(self._recent) >= 3 and spent > 0 else None
 
     @property
     def overall(self) -> float | None:
-        """Answers a minute of the whole sitting; None for fewer than three."""
+        """The answers a minute of the whole session; None for fewer than three."""
         count = min(self._timed, self.answers)
         return 60 * count / self.seconds if count >= 3 and self.seconds > 0 else None
 
 
 def format_duration(seconds: float) -> str:
-    """`45 s`, `12 min`, `3.5 h`."""
+    """Return `45 s`, `12 min` or `3.5 h`."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 90 * 60:
@@ -61,17 +63,17 @@ def format_duration(seconds: float) -> str:
 
 
 REPEAT_SECONDS = 0.08
-"""Auto-repeat sends a key every 20 to 50 ms; no finger taps one 12 times a second."""
+"""Seconds between two presses of a held key. Keyboards repeat every 20 to 50 ms."""
 
 
 class KeyRepeatFilter:
-    """Tells a key that is held down from one that is pressed again and again."""
+    """A filter that tells a key held down from a key pressed again."""
 
     def __init__(self, on: bool = True) -> None:
         self._on = on
         self._last = ("", 0.0)
 
     def __call__(self, key: str, seconds: float) -> bool:
-        """Whether this is the same key again, sooner than a finger can; `at` in seconds."""
+        """Return whether the key repeats the last one sooner than a finger can."""
         (last, before), self._last = self._last, (key, seconds)
         return self._on and key == last and seconds - before < REPEAT_SECONDS

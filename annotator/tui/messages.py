@@ -1,4 +1,4 @@
-"""What the background tells the app."""
+"""The messages of the threads and processes in the background to the app."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from annotator.tui.finder import FoundItems
 
 @dataclass
 class ItemsListed(Message):
-    """More of the pool, or its end."""
+    """More refs of the pool, or its end."""
 
     found: FoundItems
 
 
 @dataclass
 class RankingLearned(Message):
-    """A fit is done."""
+    """The result of a fit."""
 
     ranking: Ranking
 
 
 @dataclass
 class LabelsContradicted(Message):
-    """New labels that most of their nearest neighbours contradict."""
+    """The new labels that most of their nearest neighbours contradict."""
 
     found: list[Contradiction]
 
@@ -45,47 +45,41 @@ class NearDuplicatesFound(Message):
 
 @dataclass
 class FitFailed(Message):
-    """A fit died; the next label starts another."""
+    """The error of a failed fit; the next label starts another."""
 
     error: Exception
 
 
 @dataclass
 class FeaturesOpened(Message):
-    """There are features, whole or growing."""
+    """The features of the project, complete or growing."""
 
     store: FeatureStore
     grows: bool
-    """Whether more rows are still on their way."""
+    """True while another process adds rows."""
 
 
 @dataclass
 class FeaturesUnusable(Message):
-    """There are none, or they are not whole."""
+    """The reason why there are no features to use."""
 
     error: AnnotatorError
 
 
 @dataclass
 class FeaturesProgress(Message):
-    """How far the child process is: "done" "of" "rate" "left_s"."""
+    """The progress of the child process: "done", "of", "rate" and "left_s"."""
 
     report: dict[str, Any]
 
     def can_replace(self, message: Message) -> bool:
+        """Return whether a newer report makes this one useless."""
         return isinstance(message, FeaturesProgress)
 
 
 @dataclass
 class FeaturesEnded(Message):
-    """The child process has ended."""
+    """The end of the child process."""
 
     code: int
     narration: str
-
-
-@dataclass
-class HookFailed(Message):
-    """A command of the user's failed; labelling goes on."""
-
-    words: str

@@ -1,4 +1,4 @@
-"""What one sitting came to, for the annotator and for scripts."""
+"""The summary of a session, for the annotator and for scripts."""
 
 from __future__ import annotations
 
@@ -15,38 +15,39 @@ from annotator.tui.key_repeat import Pace, format_duration
 
 @dataclass(frozen=True, slots=True)
 class SessionSummary:
-    """One sitting; `str` is for the annotator, `as_dict` for `--json` and for `on_finish`."""
+    """The result of one session: `str` for the annotator, `as_dict` for scripts and hooks."""
 
     project: str
     annotator: str
     answers: int
-    """Labels and skips, less what was taken back."""
+    """Labels and skips, without those that were taken back."""
     seconds: float
-    """Of work: pauses are left out."""
+    """Seconds of work, without pauses."""
     remaining: int
     per_minute: float | None = None
-    """Answers a minute of work; None for fewer than three."""
+    """The answers a minute of work; None for fewer than three answers."""
     labels: dict[str, int] = field(default_factory=dict)
-    """All labels of the project, per class; in a multi-label project those of none, too."""
+    """The number of labels of each class, and of no class in a multi-label project."""
     estimate: ErrorEstimate | None = None
-    """Of the whole pool; None where too few labels are behind it."""
+    """The error on the whole pool; None if too few labels are behind it."""
     unheard: int = 0
-    """Events that `on_label` or `on_finish` was still to hear of at the end."""
+    """Events that `on_label` and `on_finish` had not handled at the end."""
     code: int = 0
     """The exit status: 0, 1 after a crash, 128 + the signal that ended it (130 for SIGINT)."""
 
     options: str = ""
-    """What belongs after the project to go on in the same way, as `--second`."""
+    """The options that resume the session in the same way, such as `--second`."""
 
     @property
     def command(self) -> str:
-        """What to run next."""
+        """The command to run next."""
         folder = make_printable(shlex.quote(self.project))
         if self.remaining:
             return f"annotator run {folder} {self.options}".rstrip()
         return f"annotator export {folder} labels.csv"
 
     def as_dict(self) -> dict[str, Any]:
+        """Return the fields of the JSON output."""
         estimate = None
         if self.estimate is not None:
             names = ("error", "low", "high", "n_eff")
@@ -67,17 +68,18 @@ class SessionSummary:
         if counts:
             lines.append("labels:  " + ", ".join(counts))
         if self.estimate is not None:
-            e = self.estimate
-            lines.append(f"pool:    error {e.error:.1%} ({e.low:.1%} to {e.high:.1%}), estimated")
+            found = self.estimate
+            interval = f"{found.low:.1%} to {found.high:.1%}"
+            lines.append(f"pool:    error {found.error:.1%} ({interval}), estimated")
         if self.unheard:
             events = "1 event was" if self.unheard == 1 else f"{self.unheard:,} events were"
-            lines.append(f"on_label, on_finish: {events} not heard of")
-        lines.append(f"{'go on:  ' if self.remaining else 'take out:'} {self.command}")
+            lines.append(f"on_label, on_finish: {events} not handled")
+        lines.append(f"{'resume: ' if self.remaining else 'export: '} {self.command}")
         return "\n".join(lines)
 
 
 def summarize_session(project: str, session: LabelSession, pace: Pace, code: int) -> SessionSummary:
-    """The receipt of a sitting that has just ended."""
+    """Return the summary of a session that has just ended."""
     ranking, progress = session.ranking, session.progress
     none = session.state.counts[NO_CLASS] if session.multi and not session.blind else 0
     estimate = ranking.estimate if ranking else None

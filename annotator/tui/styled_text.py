@@ -1,4 +1,4 @@
-"""Lines of text in roles: what the widgets say, before it has any colour."""
+"""Lines of text in roles: the text of the widgets before it has a colour."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.cells import cell_len, chop_cells, set_cell_size
 from annotator.items.refs import make_printable
 
 Span = tuple[str, str]
-"""A piece of text and its role, one of `ROLES`."""
+"""A piece of text, and its role from `ROLES`."""
 Line = list[Span]
 
 ROLES = (
@@ -24,12 +24,12 @@ _LEVELS = "▁▂▃▄▅▆▇█"
 
 
 def line_width(line: Line) -> int:
-    """Cells that a line takes."""
+    """Return the cells that a line takes."""
     return sum(cell_len(text) for text, _ in line)
 
 
 def clip_end(text: str, cells: int) -> str:
-    """At most `cells` cells of a name, its control characters made visible."""
+    """Return the start of a name in at most `cells` cells, control characters made visible."""
     text = make_printable(text)
     if cell_len(text) <= cells:
         return text
@@ -37,13 +37,13 @@ def clip_end(text: str, cells: int) -> str:
 
 
 def pad_column(texts: Sequence[str], most: int = 18) -> list[str]:
-    """Texts filled up to one width, at most `most` cells; longer ones stay as they are."""
+    """Pad texts to one width of at most `most` cells; longer texts stay as they are."""
     cells = min(most, max(map(cell_len, texts), default=0))
     return [text + " " * (cells - cell_len(text)) for text in texts]
 
 
 def clip_start(text: str, cells: int) -> str:
-    """The same, but the end is kept: of a path that is what tells files apart."""
+    """Return the end of a path in at most `cells` cells: the end tells files apart."""
     text = make_printable(text)
     while cell_len(text) > cells and text:
         text = "…" + text.lstrip("…")[max(1, cell_len(text) - cells) :]
@@ -53,7 +53,7 @@ def clip_start(text: str, cells: int) -> str:
 
 
 def justify_line(left: Line, right: Line, cells: int) -> Line:
-    """`left` and `right` at the ends of a line; where both do not fit, the right one goes."""
+    """Put `left` and `right` at the ends of a line; without room for both, drop `right`."""
     room = cells - line_width(left) - line_width(right)
     if room < 1 and right:
         return justify_line(left, [], cells)
@@ -61,7 +61,7 @@ def justify_line(left: Line, right: Line, cells: int) -> Line:
 
 
 def wrap_text(text: str, cells: int) -> list[str]:
-    """Words of `text` on lines of at most `cells` cells; longer words are broken."""
+    """Wrap a text into lines of at most `cells` cells; longer words are broken."""
     lines: list[str] = []
     for paragraph in text.splitlines() or [""]:
         line = ""
@@ -77,17 +77,17 @@ def wrap_text(text: str, cells: int) -> list[str]:
 
 
 def draw_bar(share: float, cells: int, role: str = "bar") -> Line:
-    """A share of 0 to 1 as a line of `cells` cells, to half a cell."""
+    """Draw a share of 0 to 1 as a line of `cells` cells, to half a cell."""
     halves = round(min(1.0, max(0.0, share)) * cells * 2)
     full, half = divmod(halves, 2)
     return [("━" * full + "╸" * half, role), ("─" * (cells - full - half), "track")]
 
 
 def draw_sparkline(values: NDArray[np.float64], cells: int, top: float) -> str:
-    """Values as blocks of eight heights, oldest first, padded on the right.
+    """Draw values as blocks of eight heights, oldest first, padded on the right.
 
     Each cell stands for 1, 2, 4 … values, as many as it takes to have all of them on the line:
-    so a new value changes the last cell only.
+    so a new value changes only the last cell.
     """
     if not len(values) or cells < 1:
         return " " * max(0, cells)
@@ -99,12 +99,12 @@ def draw_sparkline(values: NDArray[np.float64], cells: int, top: float) -> str:
 
 
 def format_chance(share: float) -> str:
-    """A probability in four characters: never 0 or 100 %, which no model can know."""
+    """Format a probability in four characters, never as 0 or 100 %: no model is certain."""
     if share < 0.005:
         return "<1 %"
     return ">99 %" if share > 0.995 else f"{100 * share:.0f} %"
 
 
 def format_percent(share: float) -> str:
-    """`4.2 %`, `38 %`."""
+    """Return `4.2 %` or `38 %`."""
     return f"{100 * share:.1f} %" if 0 < share < 0.0995 else f"{100 * share:.0f} %"

@@ -1,4 +1,4 @@
-"""Our own colours. Classes are told apart by key and place, never by colour alone."""
+"""The themes of the project. Key and place tell classes apart, never colour alone."""
 
 from __future__ import annotations
 

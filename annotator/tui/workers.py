@@ -1,7 +1,7 @@
-"""What runs beside the screen: learning, and the features' own process.
+"""The work beside the screen: fits in a thread, and features in a process of their own.
 
-Each is a daemon thread that hands its results to `post`, a thread-safe function; none is ever
-waited for, so that quitting takes no longer than the screen does.
+Each worker is a daemon thread that passes its results to `post`, a thread-safe function. The app
+never waits for one, so quitting takes no longer than the screen does.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Post = Callable[[Any], object]
 
 
 class FitWorker:
-    """At most one fit at a time."""
+    """A thread that runs at most one fit at a time."""
 
     def __init__(self, post: Post, seed: int) -> None:
         self._post, self._seed = post, seed
@@ -57,18 +57,19 @@ class FitWorker:
                 if found := find_contradictions(snapshot, ranking, fresh.places(snapshot)):
                     self._post(messages.LabelsContradicted(found))
                 del ranking
-            except Exception as error:  # whatever a fit dies of, labelling goes on
+            except Exception as error:  # a thread's boundary: labelling continues without the fit
                 self._post(messages.FitFailed(error))
             del snapshot
 
 
 class NewLabels:
-    """Which labels of a snapshot the one before did not hold; none of the first one."""
+    """The labels of a snapshot that the snapshot before did not have."""
 
     def __init__(self) -> None:
         self._known: NDArray[np.int64] | None = None
 
     def places(self, snapshot: Snapshot) -> NDArray[np.int64]:
+        """Return the places of the new labels; none in the first snapshot."""
         now = snapshot.rows * len(snapshot.classes) + snapshot.y
         before, self._known = self._known, now
         return np.flatnonzero(~np.isin(now, now if before is None else before))
@@ -77,7 +78,7 @@ class NewLabels:
 class FeatureProcess:
     """Features computed by a child process, so that the screen has its interpreter to itself.
 
-    The child ends by itself if this process dies, however it does: its stdin is closed then.
+    The child ends if this process dies in any way, because that closes its stdin.
     """
 
     def __init__(self, project: ProjectFolder, post: Post) -> None:
@@ -98,10 +99,11 @@ class FeatureProcess:
 
     @property
     def is_running(self) -> bool:
+        """True until the child has ended."""
         return self._child.poll() is None
 
     def stop(self) -> None:
-        """End the child; the rows that it has written stay."""
+        """End the child process; the rows that it has written stay."""
         with contextlib.suppress(OSError):
             self._child.terminate()
 
@@ -113,32 +115,32 @@ class FeatureProcess:
                 with contextlib.suppress(ValueError, TypeError):
                     self._post(messages.FeaturesProgress(dict(json.loads(line))))
             code = self._child.wait()
-            listener.join()  # its last words are the reason of a failure
+            listener.join()  # the last line on stderr is the reason for a failure
         self._post(messages.FeaturesEnded(code, self._narration.decode("utf-8", "replace")))
 
     def _listen(self) -> None:
-        """Keep the end of what it says on stderr."""
+        """Keep the end of the child's stderr."""
         assert self._child.stderr is not None
         for line in self._child.stderr:
             self._narration = (self._narration + line)[-4000:]
 
 
 def computed_elsewhere(narration: str) -> bool:
-    """Whether a child failed only because another session's computes the same."""
+    """Return whether a child failed only because another session computes the same features."""
     return BUSY_MESSAGE in narration
 
 
 def no_features_message(narration: str, project: ProjectFolder) -> str:
-    """What to say, and to do, of a child that failed with these last words."""
+    """Return the warning for a child that failed with this output on stderr."""
     words = [line.strip() for line in narration.splitlines() if line.strip()]
-    last = words[-1] if words else "the process ended without a word"
+    last = words[-1] if words else "the process ended without a message"
     command = f"annotator features {shlex.quote(str(project.folder))}"
     reason = last.removeprefix("annotator: ")
-    return f"no features, so items come at random. Try: {command}\n{reason}"
+    return f"No features, so items come at random. Run: {command}\n{reason}"
 
 
 class FeatureOpener:
-    """Opens the features in a thread, for a large store takes its time."""
+    """A thread that opens the features: a large store takes a while."""
 
     def __init__(self, post: Post, folder: Path) -> None:
         self._post, self._folder = post, folder
@@ -161,7 +163,7 @@ def _thread(name: str, run: Callable[[], None]) -> threading.Thread:
 
 
 def make_poster(target: MessagePump) -> Callable[[Message], None]:
-    """What another thread calls to hand `target` a message; nothing happens if it has gone."""
+    """Return the function by which a thread sends `target` a message; a closed one gets nothing."""
 
     def post(message: Message) -> None:
         # Textual raises NoActiveAppError for a widget without a screen, asyncio a plain

@@ -94,7 +94,7 @@ def test_the_forecast_is_in_labels_and_minutes_at_ones_own_pace() -> None:
     words, _ = format_outlook(known(), 17.5)
     assert words == "about 210 labels more, 12 min at your pace, to ≤ 2 %"
     assert format_outlook(known(), None)[0] == "about 210 labels more to ≤ 2 %"
-    assert "too far off" in format_outlook(known(more=None), 17.5)[0]
+    assert "too far for" in format_outlook(known(more=None), 17.5)[0]
 
 
 def test_one_may_stop_where_the_whole_interval_is_within_the_target() -> None:
@@ -208,5 +208,5 @@ def test_no_more_labels_are_forecast_than_are_left() -> None:
     assert pool_error_state(session, 0.99).more is not None
     within = pool_error_state(session, 0.2)
     assert within.shown is not None and within.shown.error > 0.3
-    assert "too far off" in format_outlook(within, None)[0]
+    assert "too far for" in format_outlook(within, None)[0]
     session.close()

@@ -175,8 +175,8 @@ async def test_features_that_cannot_be_computed_are_said_with_the_next_command(
 ) -> None:
     project = make(8, model=str(tmp_path / "no-such-checkpoint"))
     async with opened(project, extract=True) as desk:
-        await desk.until(lambda: "no features, so items come" in desk.text)
-        await desk.sees("Try: annotator features")
+        await desk.until(lambda: "No features, so items come" in desk.text)
+        await desk.sees("Run: annotator features")
         await desk.press("a")
         assert len(log(project)) == 1
 

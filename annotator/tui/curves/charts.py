@@ -1,4 +1,4 @@
-"""What there is to draw at full size, and the sentences that go with it."""
+"""The charts of the curves screen, and the sentences under them."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ from annotator.tui.label.error_panel import (
 from annotator.tui.styled_text import clip_end, format_percent
 
 MOST_CLASSES = 8
-FIRST = 4  # labels that are not drawn: the mean of so few jumps about
+FIRST = 4
+"""Labels that are not drawn: the mean of a few labels jumps."""
 _ROLES = ("best", "warn", "good", "bad", "curve", "text", "strong", "dim")
-_SHOWN = "It is picked for being hard, so this is not the error on the pool."
+_SHOWN = "Difficult items are chosen on purpose, so this is not the error on the pool."
 
 
 def make_charts(session: LabelSession, known: PoolErrorState, keymap: Keymap) -> tuple[Chart, ...]:
-    """Error, difficulty, squared error and classes, as they stand."""
+    """Return the charts of error, difficulty, squared error and classes."""
     hard = session.prequential
     return (
         error_chart(known),
@@ -51,25 +52,27 @@ def _difficulty(title: str, values: NDArray[np.float64], *, percent: bool) -> Ch
         across="predicted",
         percent=percent,
         note=_SHOWN,
-        empty="It begins with the fifth label that a model predicted.",
+        empty="The curve begins with the fifth label that a model predicted.",
     )
 
 
 def given_labels(session: LabelSession) -> list[str]:
-    """The labels that people gave and that stand, in the order asked."""
+    """Return the labels that people gave and that still hold, in the order asked."""
     return [str(last.label) for _, last in session.state.labels() if not last.by_machine]
 
 
 def class_chart(
     given: Sequence[str], classes: Sequence[str], keymap: Keymap, multi: bool = False
 ) -> Chart:
-    """How many labels each class has had, by the number of labels; the largest classes."""
+    """Return the chart of the labels of the largest classes over all labels."""
     held = [set(split_label(label)) if multi else {label} for label in given]
-    counts = {name: np.cumsum([name in one for one in held]) for name in classes} if given else {}
+    counts = (
+        {name: np.cumsum([name in names for names in held]) for name in classes} if given else {}
+    )
     largest = sorted(counts, key=lambda name: -int(counts[name][-1]))[:MOST_CLASSES]
     x = np.arange(1.0, len(given) + 1)
     series = []
-    for place, name in enumerate(one for one in classes if one in largest):
+    for place, name in enumerate(name for name in classes if name in largest):
         title = f"{clip_end(name, 20)} {int(counts[name][-1]):,}"
         y, mark = counts[name].astype(float), _sign(name, classes, keymap)
         series.append(Series(title, x, y, mark, _ROLES[place], dashed=place % 2 == 1))
@@ -78,18 +81,18 @@ def class_chart(
         title="labels per class",
         series=tuple(series),
         note=f"the {len(largest)} classes with most labels, of {len(classes)}" if left_out else "",
-        empty="It begins with the first label.",
+        empty="The curve begins with the first label.",
     )
 
 
 def _sign(name: str, classes: Sequence[str], keymap: Keymap) -> str:
-    """The key of a class where that is one sign, else a letter by its place."""
+    """Return the key of a class if it is one character, else a letter by its place."""
     key = keymap.classes.get(name, "")
     return key if len(key) == 1 else "abcdefghijklmnopqrstuvwxyz"[list(classes).index(name) % 26]
 
 
 def chart_facts(page: int, known: PoolErrorState, per_minute: float | None) -> list[str]:
-    """What is to be said beside a chart: the numbers, and what they are good for."""
+    """Return the sentences under a chart: its numbers, and their use."""
     if page == 0:
         return [*_error_facts(known), *_outlook_facts(known, per_minute)]
     return _share_facts(known) if page == 3 else []
@@ -110,7 +113,7 @@ def _error_facts(known: PoolErrorState) -> list[str]:
 def _outlook_facts(known: PoolErrorState, per_minute: float | None) -> list[str]:
     words, _ = format_outlook(known, per_minute)
     if known.target is None and known.shown is not None:
-        aim = "target_error in annotator.toml gives a forecast, and advice when to stop."
+        aim = "Set target_error in annotator.toml to get a forecast, and advice when to stop."
         return [words, aim] if words else [aim]
     return [words[:1].upper() + words[1:] + "."] if words else []
 
@@ -120,7 +123,8 @@ def _share_facts(known: PoolErrorState) -> list[str]:
     if found is None or not found.shares:
         return []
     shares = (
-        f"{make_printable(name)} {format_percent(share.value)} ({format_interval(share.low, share.high)})"
+        f"{make_printable(name)} {format_percent(share.value)} "
+        f"({format_interval(share.low, share.high)})"
         for name, share in zip(known.classes, found.shares, strict=True)
     )
     return ["Estimated shares of the whole pool, with 90 % intervals: " + ", ".join(shares) + "."]

@@ -1,7 +1,7 @@
-"""Curves drawn with braille dots, on axes with round numbers. No widget, no state.
+"""Charts of braille dots, on axes with round numbers: functions without widgets or state.
 
-Curves are told apart by the signs on them and by dashes, a band by its stipple: colour only
-repeats what can be read without it.
+Signs and dashes tell the curves apart, and a stipple marks a band: colour only repeats what can be
+read without it.
 """
 
 from __future__ import annotations
@@ -19,37 +19,38 @@ from annotator.tui.styled_text import Line, Span, justify_line, line_width, wrap
 Values = NDArray[np.float64]
 
 _DOTS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
-"""The bit of each of a cell's 4 x 2 dots in Unicode's braille patterns."""
+"""The bits of a cell's 4 x 2 dots in Unicode's braille patterns."""
 LEVEL = "╌"
 BAND = "⢐"
-_MARK_EVERY = 24  # cells between the signs on a curve
+_MARK_EVERY = 24
+"""Cells between the signs on a curve."""
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One curve: y over x, both (n,), x growing."""
+    """A curve: y over a growing x, both (n,)."""
 
     name: str
     x: Values
     y: Values
     mark: str = "●"
-    """The sign on it; "" for none."""
+    """The sign on the curve; "" for none."""
     role: str = "best"
     dashed: bool = False
     low: Values | None = None
     high: Values | None = None
-    """The ends of a band around it."""
+    """The upper end of a band around the curve, as `low` is the lower one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Curves over the same x, from 0 on both axes."""
+    """A chart of curves over the same x, with both axes from 0."""
 
     title: str
     series: tuple[Series, ...]
     across: str = "labels"
     percent: bool = False
-    """Whether y is a share, written in percent."""
+    """True if y is a share, which is written in percent."""
     level: float | None = None
     """A line across, such as a target."""
     level_name: str = ""
@@ -57,28 +58,31 @@ class Chart:
     note: str = ""
     """A sentence under the title."""
     empty: str = "nothing to draw yet"
-    """What is said while there is no point."""
+    """The sentence in place of the curves while there is no point."""
 
     @property
     def top(self) -> float:
-        """The largest y that has to fit."""
-        highest = [float(np.nanmax(one.y if one.high is None else one.high)) for one in self.drawn]
+        """The largest y that must fit."""
+        highest = [
+            float(np.nanmax(line.y if line.high is None else line.high)) for line in self.drawn
+        ]
         return max([*highest, (self.level or 0.0) * 1.2, 1e-3])
 
     @property
     def drawn(self) -> list[Series]:
-        return [one for one in self.series if len(one.x)]
+        """The curves that have points."""
+        return [line for line in self.series if len(line.x)]
 
     @property
     def right(self) -> float:
         """The largest x."""
-        return max(float(one.x[-1]) for one in self.drawn)
+        return max(float(line.x[-1]) for line in self.drawn)
 
 
 def axis_ticks(top: float, most: int, least: float = 0.0) -> list[float]:
-    """0 and at most `most` round numbers above it, the last at `top` or beyond.
+    """Return 0 and at most `most` round numbers above it, the last at `top` or beyond.
 
-    Their distance is 1, 2 or 5 times a power of ten, and not below `least`.
+    The step is 1, 2 or 5 times a power of ten, and not below `least`.
     """
     rough = max(top / max(most, 1), least, 1e-9)
     power = 10.0 ** math.floor(math.log10(rough) + 1e-9)
@@ -87,7 +91,7 @@ def axis_ticks(top: float, most: int, least: float = 0.0) -> list[float]:
 
 
 def chart_lines(chart: Chart, cells: int, height: int) -> list[Line]:
-    """The whole chart: title, note, names, curves, axes; exactly `height` lines."""
+    """Return the whole chart on `height` lines: title, note, names, curves and axes."""
     head = _head(chart, cells, height)
     if not chart.drawn:
         words = [[(f"  {line}", "dim")] for line in wrap_text(chart.empty, cells - 4)]
@@ -109,7 +113,7 @@ def _filled(lines: Sequence[Line], height: int) -> list[Line]:
 
 
 def _head(chart: Chart, cells: int, height: int) -> list[Line]:
-    """Title and names on one line where both fit; the note only where there is room."""
+    """Return title and names, on one line if both fit; the note only if there is room."""
     names = _names(chart)
     title: Line = [(f" {chart.title}", "title")]
     if line_width(title) + sum(line_width(name) + 2 for name in names) < cells:
@@ -122,7 +126,7 @@ def _head(chart: Chart, cells: int, height: int) -> list[Line]:
 
 
 def _names(chart: Chart) -> list[Line]:
-    """What each sign stands for."""
+    """Return the legend: a sign and a name for each curve, band and level."""
     names: list[Line] = []
     for one in chart.drawn:
         stroke = "⠄⠄" if one.dashed else "⠤⠤"
@@ -135,7 +139,7 @@ def _names(chart: Chart) -> list[Line]:
 
 
 def _flowed(names: Sequence[Line], cells: int) -> list[Line]:
-    """The names on as few lines as they need."""
+    """Wrap the legend into as few lines as it needs."""
     lines: list[Line] = []
     for name in names:
         if lines and line_width(lines[-1]) + line_width(name) <= cells:
@@ -163,7 +167,7 @@ def _x_axis(xs: Sequence[float], across: str, left: int, cells: int) -> list[Lin
 
 
 def _named(numbers: str, across: str) -> str:
-    """The numbers, and in the middle of the last gap that is wide enough what they count."""
+    """Put the name of the axis into the last gap between the numbers that is wide enough."""
     gaps = [found.span() for found in re.finditer(f" {{{len(across) + 2},}}", numbers)]
     if not gaps:
         return numbers
@@ -178,17 +182,17 @@ def _written(value: float, ticks: Sequence[float], *, percent: bool) -> str:
 
 
 def _row(y: float, top: float, rows: int) -> int:
-    """The line of cells that a value lies on."""
+    """Return the row of cells of a value."""
     return int(_dot(y, top, rows)) // 4
 
 
 def _dot(y: float | Values, top: float, rows: int) -> Values:
-    """The row of dots, from above, that a value lies on."""
+    """Return the row of dots of a value, from above."""
     return np.round((1 - np.clip(np.asarray(y) / top, 0, 1)) * (4 * rows - 1))
 
 
 def plot_curves(chart: Chart, cells: int, rows: int, right: float, top: float) -> list[Line]:
-    """The curves alone, on `rows` lines of `cells` cells; right and top end the axes."""
+    """Draw the curves alone on `rows` lines of `cells` cells; `right` and `top` end the axes."""
     area = _Area(cells, rows, right, top)
     for one in chart.drawn:
         area.band(one)
@@ -202,7 +206,7 @@ def plot_curves(chart: Chart, cells: int, rows: int, right: float, top: float) -
 
 
 class _Area:
-    """Cells to draw on; what comes later covers what lies there, curves share a cell."""
+    """A grid of cells to draw on: later marks cover earlier ones, and curves share a cell."""
 
     def __init__(self, cells: int, rows: int, right: float, top: float) -> None:
         self.cells, self.rows, self.right, self.top = cells, rows, right, top
@@ -213,7 +217,7 @@ class _Area:
         self.x = (np.arange(2 * cells) + 0.5) / (2 * cells) * right
 
     def _at(self, series: Series, y: Values) -> Values:
-        """y at each column of dots; NaN outside the series."""
+        """Return y at each column of dots; NaN outside the series."""
         return np.interp(self.x, series.x, y, left=np.nan, right=np.nan)
 
     def band(self, series: Series) -> None:
@@ -244,7 +248,7 @@ class _Area:
         self._put(_packed(dots), series.role, curve=True)
 
     def marks(self, series: Series, place: int) -> None:
-        """Its sign at its end, and here and there on the way."""
+        """Draw the sign of a curve at its end, and at some places before."""
         end = min(self.cells - 1, int(series.x[-1] / self.right * self.cells))
         first = int(series.x[0] / self.right * self.cells)
         way = range(_MARK_EVERY // 2 + 5 * place, end - 5, _MARK_EVERY)
@@ -268,14 +272,14 @@ class _Area:
 
 
 def _packed(dots: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """(4h, 2w) dots as (h, w) sums of a cell's bits."""
+    """Pack (4h, 2w) dots into (h, w) sums of the bits of each cell."""
     height, wide = dots.shape[0] // 4, dots.shape[1] // 2
     cells = dots.reshape(height, 4, wide, 2).transpose(0, 2, 1, 3)
     return np.asarray((cells * _DOTS).sum(axis=(2, 3)))
 
 
 def _joined(signs: NDArray[np.str_], roles: NDArray[np.str_]) -> Line:
-    """Neighbours of one role as one piece."""
+    """Join neighbours of the same role into one span."""
     line: list[Span] = []
     for sign, role in zip(signs.tolist(), roles.tolist(), strict=True):
         if line and line[-1][1] == role:

@@ -1,4 +1,4 @@
-"""The curves at full size, one at a time or all at once."""
+"""The screen of the curves at full size, one at a time or all at once."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from annotator.tui.widgets.lines import Lines
 PAGES = ("error", "difficulty", "squared", "classes")
 ALL = len(PAGES)
 ROOMY = (100, 34)
-"""Columns and rows from which all curves are shown at once."""
+"""Columns and rows from which the screen shows all curves at once."""
 
 
 class CurvesScreen(Screen[None]):
-    """Opaque and over all: the picture under it is put away while it is open."""
+    """An opaque screen: the picture below is put away while it is open."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,c,C,q,Q,ctrl+c", "leave", "close", priority=True),
@@ -47,10 +47,12 @@ class CurvesScreen(Screen[None]):
         self._curves = ChartPages(id="curves")
 
     def compose(self) -> ComposeResult:
+        """Lay out the charts above the keys."""
         yield self._curves
         yield KeyBar(id="keys")
 
     def on_mount(self) -> None:
+        """Show the keys, and draw the charts once a second."""
         hints = [
             KeyHint("esc", "close", ("leave", ""), 9),
             KeyHint("← →", "turn", ("turn(1)", ""), 8),
@@ -65,7 +67,7 @@ class CurvesScreen(Screen[None]):
         self._renew()
 
     def _renew(self) -> None:
-        """Others label, and fits end, while it is open."""
+        """Draw the curves again after new labels and fits."""
         known = len(self._session.prequential), self._session.ranking, self._session.progress
         if known != self._known:
             self._known = known
@@ -75,18 +77,22 @@ class CurvesScreen(Screen[None]):
             self._curves.show(pages, said)
 
     def on_resize(self, event: events.Resize) -> None:
+        """Choose between one chart and all, until the annotator has chosen."""
         if self._page is None:
             roomy = event.size.width >= ROOMY[0] and event.size.height >= ROOMY[1]
             self._curves.turn_to(ALL if roomy else 0)
 
     def action_turn(self, by: int) -> None:
+        """Turn to another chart."""
         self.action_open((self._curves.page + by) % (ALL + 1))
 
     def action_open(self, page: int) -> None:
+        """Show one chart, or all."""
         self._page = page
         self._curves.turn_to(page)
 
     def action_leave(self) -> None:
+        """Close the screen."""
         self.dismiss(None)
 
     @on(KeyBar.Chosen)
@@ -95,7 +101,7 @@ class CurvesScreen(Screen[None]):
 
 
 class ChartPages(Lines):
-    """One chart with its sentences, or all of them two by two."""
+    """A widget of one chart with its sentences, or of all charts two by two."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -104,14 +110,17 @@ class ChartPages(Lines):
         self.page = 0
 
     def show(self, charts: Sequence[Chart], facts: Sequence[Sequence[str]]) -> None:
+        """Show these charts with their sentences."""
         self._charts, self._facts = charts, facts
         self.update()
 
     def turn_to(self, page: int) -> None:
+        """Show one chart, or all."""
         self.page = page
         self.update()
 
     def draw(self, cells: int, height: int) -> list[Line]:
+        """Return the lines of the page."""
         if not self._charts:
             return []
         if self.page == ALL:
@@ -120,7 +129,7 @@ class ChartPages(Lines):
 
 
 def chart_page_lines(chart: Chart, facts: Sequence[str], cells: int, height: int) -> list[Line]:
-    """A chart, and under it what is to be said; the chart keeps half of the height."""
+    """Return a chart with its sentences below; the chart keeps half of the height."""
     said: list[Line] = [
         [(f" {line}", "text")] for fact in facts for line in wrap_text(fact, cells - 2)
     ]
@@ -130,7 +139,7 @@ def chart_page_lines(chart: Chart, facts: Sequence[str], cells: int, height: int
 
 
 def all_chart_lines(charts: Sequence[Chart], cells: int, height: int) -> list[Line]:
-    """Two by two."""
+    """Return the charts two by two."""
     left, upper = cells // 2, height // 2
     lines = []
     for first, second, rows in (

@@ -1,4 +1,4 @@
-"""What each class means: its description, and its reference pictures at full size."""
+"""The screen of the classes' meanings: descriptions, and reference pictures at full size."""
 
 from __future__ import annotations
 
@@ -25,16 +25,17 @@ from annotator.tui.widgets.bars import KeyBar, KeyHint
 from annotator.tui.widgets.lines import Lines
 
 MOST = 48
-_NOTHING = "annotator.toml says nothing of it: give it a description, a link, or examples."
+_NOTHING = "annotator.toml does not describe this class. Add a description, a link or examples."
 
 
 class ClassInfoText(Lines):
-    """The class's name, and what annotator.toml says of it."""
+    """The name of a class, and its description in annotator.toml."""
 
     info = ClassInfo("")
     place = ""
 
     def draw(self, cells: int, height: int) -> Sequence[Line]:
+        """Return the name and the wrapped description."""
         said = describe_class(self.info) or _NOTHING
         lines = [line for part in said.splitlines() for line in wrap_text(part, cells - 2)]
         head: Line = [(f" {self.info.name}", "title"), (f"  {self.place}", "dim")]
@@ -42,7 +43,7 @@ class ClassInfoText(Lines):
 
 
 class ClassInfoScreen(Screen[None]):
-    """One class at a time; the arrows go to the next."""
+    """A screen that shows one class at a time; the arrows turn to the next."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,i,I,q,Q,enter,space,ctrl+c", "leave", "close", priority=True),
@@ -53,7 +54,7 @@ class ClassInfoScreen(Screen[None]):
     def __init__(
         self, project: ProjectFolder, caps: TerminalCapabilities, wire: Wire | None, first: str
     ) -> None:
-        """`first` is the class to begin with."""
+        """Prepare the screen; `first` is the class to begin with."""
         super().__init__()
         settings = project.settings
         self._infos = settings.classes
@@ -66,11 +67,13 @@ class ClassInfoScreen(Screen[None]):
         self._mosaic = Mosaic(SheetComposer(load), caps, wire, guard="off", id="mosaic")
 
     def compose(self) -> ComposeResult:
+        """Lay out the text above the pictures."""
         yield self._words
         yield self._mosaic
         yield KeyBar(id="keys")
 
     def on_mount(self) -> None:
+        """Show the keys."""
         hints = [
             KeyHint("esc", "close", ("leave", ""), 0),
             KeyHint("← →", "class", ("turn(1)", ""), 1),
@@ -93,10 +96,12 @@ class ClassInfoScreen(Screen[None]):
             self._mosaic.show_text("" if items else "no reference pictures (examples)")
 
     def action_turn(self, by: int) -> None:
+        """Turn to another class."""
         self._place = (self._place + by) % len(self._infos)
         self._show()
 
     def action_leave(self) -> None:
+        """Close the screen."""
         self.dismiss(None)
 
     @on(KeyBar.Chosen)

@@ -1,8 +1,7 @@
-"""What is known of the model on the whole pool, in the words of the screen.
+"""The part of the panel about the whole pool: error, forecast, class shares, rare class.
 
-All of it comes from labels whose probability of being drawn is known: the estimated error, how
-it went, how far it is to the target, the classes' shares, and how a rare class does. None of it
-is the difficulty of what happens to be shown.
+All of it rests on labels whose probability of being drawn is known. None of it is the difficulty
+of the shown items.
 """
 
 from __future__ import annotations
@@ -39,50 +38,50 @@ NARROW = ("estimated pool error", "est. pool error")
 
 @dataclass(frozen=True, slots=True)
 class RareClass:
-    """A class that is hunted for, or that one might hunt for."""
+    """A class that is hunted for, or that the annotator might hunt for."""
 
     name: str
     hunted: bool
     of_labels: float
-    """Its share of the labels."""
+    """The share of the labels that have the class."""
     found: int
     expected: Interval | None = None
-    """How many there are in the whole pool, those found included."""
+    """The estimated number of its items in the whole pool, with those found."""
     precision: Interval | None = None
-    """Of what the model takes for it, the share that is."""
+    """The share of its items among those that the model assigns to it."""
     of_pool: float | None = None
-    """Its estimated share of the pool."""
+    """The estimated share of the pool."""
 
 
 @dataclass(frozen=True, slots=True)
 class PoolErrorState:
-    """As of the last fit."""
+    """The state of the model on the whole pool, after the last fit."""
 
     estimate: ErrorEstimate | None = None
     points: tuple[EstimatePoint, ...] = ()
     classes: tuple[str, ...] = ()
     target: float | None = None
     more: int | None = None
-    """Labels until the target, by forecast; None where that cannot be told, or none are left."""
+    """Labels until the target, by forecast; None if the forecast fails or the pool is too small."""
     advice: StoppingAdvice | None = None
     rare: RareClass | None = None
     drawn: dict[tuple[int, int], list[Line]] = field(default_factory=dict, compare=False)
-    """Its history by columns and rows: drawn once, however many keys are pressed meanwhile."""
+    """The curve of the estimates by columns and rows: drawn once for each fit, not for each key."""
 
     @property
     def shown(self) -> ErrorEstimate | None:
-        """The estimate, where it rests on enough labels to be shown."""
+        """The estimate; None if it rests on too few labels."""
         return self.estimate if self.estimate is not None and self.estimate.shown else None
 
     @property
     def reached(self) -> bool:
-        """Whether even the upper end of the interval is within the target."""
+        """True if even the upper end of the interval is within the target."""
         found = self.shown
         return found is not None and self.target is not None and found.high <= self.target
 
 
 def pool_error_state(session: LabelSession, target: float | None) -> PoolErrorState:
-    """Gathered from a session's last ranking; nothing in an audit, which is blind."""
+    """Return the state after a session's last fit; nothing in an audit, which is blind."""
     ranking = session.ranking
     if ranking is None or session.blind:
         return PoolErrorState(classes=session.classes, target=target)
@@ -102,7 +101,7 @@ def pool_error_state(session: LabelSession, target: float | None) -> PoolErrorSt
 
 
 def _rare(session: LabelSession, ranking: Ranking) -> RareClass | None:
-    # Of a multi-label project the model knows sets of classes, and how rare one is says little.
+    # In a multi-label project the model knows sets of classes: a rare set says little.
     name = session.strategy.find or (None if session.multi else ranking.suggestion)
     if name is None:
         return None
@@ -112,8 +111,10 @@ def _rare(session: LabelSession, ranking: Ranking) -> RareClass | None:
     if estimate is not None and estimate.shown and estimate.shares and not session.multi:
         share = estimate.shares[ranking.classes.index(name)]
         of_pool = share.value
-        # There are at least those that were found.
-        counts = (max(progress.items * one, found) for one in (share.value, share.low, share.high))
+        # The pool has at least the items that were found.
+        counts = (
+            max(progress.items * value, found) for value in (share.value, share.low, share.high)
+        )
         expected = Interval(*counts)
     return RareClass(
         name=name,
@@ -130,9 +131,9 @@ def _rare(session: LabelSession, ranking: Ranking) -> RareClass | None:
 
 
 def error_lines(state: PoolErrorState, cells: int) -> list[Line]:
-    """The estimate with its interval and the number of labels that it is worth."""
+    """Return the lines of the estimate, its interval and its effective number of labels."""
     found = state.shown
-    title = next((one for one in NARROW if len(one) + 11 <= cells), NARROW[-1])
+    title = next((name for name in NARROW if len(name) + 11 <= cells), NARROW[-1])
     if found is None:
         if state.estimate is None:
             return []
@@ -149,13 +150,13 @@ def error_lines(state: PoolErrorState, cells: int) -> list[Line]:
 
 
 def format_interval(low: float, high: float) -> str:
-    """`2.1 – 7.9 %`, `11 – 27 %`: a digit after the point only where both ends are small."""
+    """Return `2.1 – 7.9 %` or `11 – 27 %`: a digit after the point only if both ends are small."""
     digits = 1 if high < 0.0995 else 0
     return f"{100 * low:.{digits}f} – {100 * high:.{digits}f} %"
 
 
 def history_lines(state: PoolErrorState, cells: int, rows: int) -> list[Line]:
-    """How the estimate went, as a curve in its band, with the ends of the scale."""
+    """Return the estimates over the labels as a curve in its band, with a scale."""
     if len(state.points) < 2:
         return []
     if (cells, rows) not in state.drawn:
@@ -166,7 +167,7 @@ def history_lines(state: PoolErrorState, cells: int, rows: int) -> list[Line]:
 def _history(state: PoolErrorState, cells: int, rows: int) -> list[Line]:
     whole = error_chart(state)
     chart = replace(whole, series=(replace(whole.series[0], mark=""),))  # too low for signs
-    # The first intervals are wide; those of now are what it is about.
+    # The first intervals are wide; the scale fits the last ones.
     high = max(state.points[-1].high, *(1.5 * point.error for point in state.points))
     top = axis_ticks(min(high, 1.0), 2)[-1]
     right = axis_ticks(chart.right, 6)[-1]
@@ -180,7 +181,7 @@ def _history(state: PoolErrorState, cells: int, rows: int) -> list[Line]:
 
 
 def outlook_lines(state: PoolErrorState, per_minute: float | None, cells: int) -> list[Line]:
-    """Whether one may stop, or how long it will take; never more than advice."""
+    """Return the advice to stop, or the forecast."""
     words, role = format_outlook(state, per_minute, brief=cells < 32)
     return [[(f" {line}", role)] for line in wrap_text(words, cells - 2) if line]
 
@@ -188,7 +189,7 @@ def outlook_lines(state: PoolErrorState, per_minute: float | None, cells: int) -
 def format_outlook(
     state: PoolErrorState, per_minute: float | None, *, brief: bool = False
 ) -> tuple[str, str]:
-    """The advice or the forecast, with its role; "" where there is neither."""
+    """Return the advice or the forecast, with its role; "" without either."""
     found, target = state.shown, state.target
     if state.reached and found is not None and target is not None:
         return f"✓ you may stop: at most {format_percent(found.high)}", "good"
@@ -199,7 +200,7 @@ def format_outlook(
         return "", "dim"
     aim = f"≤ {100 * target:g} %"
     if state.more is None:
-        return f"{aim}: too far off to tell", "dim"
+        return f"{aim}: too far for a forecast", "dim"
     if state.more <= 0:
         return f"{aim} is near, but it may still be {format_percent(found.high)}", "text"
     time = format_duration(60 * state.more / per_minute) if per_minute else ""
@@ -210,7 +211,7 @@ def format_outlook(
 
 
 def rare_lines(state: PoolErrorState, cells: int, key: str) -> list[Line]:
-    """Of a rare class what counts: how many are found, and how sure the model's finds are."""
+    """Return the lines of a rare class: items found, and the precision of the model."""
     rare = state.rare
     if rare is None:
         return []
@@ -233,14 +234,14 @@ def rare_lines(state: PoolErrorState, cells: int, key: str) -> list[Line]:
         number: Line = [(" precision ", "text"), (format_percent(rare.precision.value), "strong")]
         spanned = format_interval(rare.precision.low, rare.precision.high).removesuffix(" %")
         lines.append(justify_line(number, [(f"{spanned} ", "dim")], cells))
-    if rare.of_pool is not None:  # beside it no small error flatters
+    if rare.of_pool is not None:  # a model that finds none has this error
         never = f"error {format_percent(rare.of_pool)} "
         lines.append(justify_line([(" finding none", "dim")], [(never, "dim")], cells))
     return [line for line in lines if line]
 
 
 def share_lines(state: PoolErrorState, cells: int, most: int) -> list[Line]:
-    """Each class's share of the whole pool; of two classes the rarer one says it all."""
+    """Return the estimated share of each class in the pool; for two classes, of the rarer one."""
     found = state.shown
     if found is None or not found.shares or most < 2:
         return []
@@ -262,7 +263,7 @@ def share_lines(state: PoolErrorState, cells: int, most: int) -> list[Line]:
 
 
 def error_chart(state: PoolErrorState) -> Chart:
-    """The estimate over labels, in its 90 % interval."""
+    """Return the chart of the estimates over the labels, in their 90 % intervals."""
     points: Sequence[EstimatePoint] = state.points
     columns = ((p.labels, p.error, p.low, p.high) for p in points)
     x, y, low, high = np.array(list(columns), float).reshape(-1, 4).T
@@ -274,6 +275,5 @@ def error_chart(state: PoolErrorState) -> Chart:
         level=target,
         level_name=f"target {100 * target:g} %" if target is not None else "",
         band_name="90 % interval",
-        empty="The estimate begins once the labels drawn at random are worth 8 (n_eff), "
-        "after some 25 labels.",
+        empty="The estimate begins at an n_eff of 8, after some 25 labels.",
     )

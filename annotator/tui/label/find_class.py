@@ -1,4 +1,4 @@
-"""Finds a class among hundreds by a few letters, and says what is known of it."""
+"""The dialog that finds a class among hundreds by a few letters."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from annotator.project.settings import ClassInfo
 from annotator.tui.styled_text import format_chance
 
 MOST = 200
-"""Classes that are listed at once; more letters find the rest."""
+"""Classes in the list; more letters find the others."""
 
 
 class FindClassScreen(ModalScreen[str | None]):
-    """Returns the name of the class to label with, or None."""
+    """A dialog that returns the name of the class to label with, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,ctrl+c", "leave", "cancel", priority=True),
@@ -41,26 +41,30 @@ class FindClassScreen(ModalScreen[str | None]):
         counts: Mapping[str, int],
         shares: Mapping[str, float] | None,
     ) -> None:
-        """`keys` and `counts` by class name; `shares`: the model's probabilities, if any."""
+        """Prepare the list; `keys`, `counts` of labels and `shares` go by class name."""
         super().__init__()
         self._infos, self._keys_of, self._counts = classes, keys, counts
         self._shares = shares or {}
         self._found: list[ClassInfo] = []
 
     def compose(self) -> ComposeResult:
+        """Lay out the input, the classes and the description."""
         with Vertical(classes="dialog wide"):
-            yield Input(placeholder="some letters of the class, or of what it is also called")
+            yield Input(placeholder="some letters of the class or of a synonym")
             yield OptionList()
             yield Label("", classes="dim", id="about", markup=False)
-            yield Label("enter labels with it · esc leaves it", classes="dim")
+            yield Label("enter labels with it · esc cancels", classes="dim")
 
     def on_mount(self) -> None:
+        """List all classes."""
         self._list("")
 
     def on_input_changed(self, event: Input.Changed) -> None:
+        """List the classes that match the letters."""
         self._list(event.value.strip())
 
     def on_input_submitted(self) -> None:
+        """Return the highlighted class."""
         place = self.query_one(OptionList).highlighted
         self.dismiss(self._found[place].name if place is not None else None)
 
@@ -73,12 +77,14 @@ class FindClassScreen(ModalScreen[str | None]):
         self.query_one("#about", Label).update(describe_class(self._found[event.option_index]))
 
     def action_move(self, by: int) -> None:
+        """Move the highlight by some classes."""
         options = self.query_one(OptionList)
         if self._found:
             now = options.highlighted or 0
             options.highlighted = max(0, min(now + by, len(self._found) - 1))
 
     def action_leave(self) -> None:
+        """Close the dialog without a class."""
         self.dismiss(None)
 
     def _list(self, letters: str) -> None:
@@ -88,7 +94,7 @@ class FindClassScreen(ModalScreen[str | None]):
         options.add_options([Option(self._prompt(info)) for info in self._found])
         options.highlighted = 0 if self._found else None
         if not self._found:
-            self.query_one("#about", Label).update("no class has these letters in this order")
+            self.query_one("#about", Label).update("No class has these letters in this order.")
 
     def _prompt(self, info: ClassInfo) -> Text:
         share = self._shares.get(info.name)
@@ -103,9 +109,9 @@ class FindClassScreen(ModalScreen[str | None]):
 def search_classes(
     classes: Sequence[ClassInfo], letters: str, shares: Mapping[str, float]
 ) -> list[ClassInfo]:
-    """The classes whose name or synonym holds these letters in this order, best first.
+    """Return the classes whose name or synonym has these letters in this order, best first.
 
-    Without letters the likeliest come first.
+    Without letters the most probable classes come first.
     """
     if not letters:
         return sorted(classes, key=lambda info: -shares.get(info.name, 0.0))
@@ -119,7 +125,7 @@ def search_classes(
 
 
 def describe_class(info: ClassInfo) -> str:
-    """What annotator.toml says of a class."""
+    """Return the description of a class in annotator.toml."""
     lines = [info.description, ", ".join(info.synonyms), info.link]
     if info.examples:
         lines.append(f"{len(info.examples)} reference pictures")

@@ -1,4 +1,4 @@
-"""Progress and pace, the estimated error, and how hard the items were that came."""
+"""The panel of the sidebar: progress and pace, the pool error, and the difficulty."""
 
 from __future__ import annotations
 
@@ -35,26 +35,26 @@ DIFFICULTY = "difficulty of what you are shown"
 
 @dataclass(frozen=True, slots=True)
 class DifficultyCurve:
-    """One measure of difficulty."""
+    """A curve of one measure of difficulty."""
 
     name: str
     values: NDArray[np.float64]
-    """Windowed, one for each label."""
+    """The windowed means, one for each label."""
     recent: float
     overall: float
     rate: bool
-    """Whether it is a share, written in percent."""
+    """True for a share, which is written in percent."""
 
     @property
     def top(self) -> float:
-        """The value at full height: a round one above all, so that it seldom changes."""
+        """The value at full height: a round number above all values, so that it seldom changes."""
         highest = float(self.values.max())
         return next(top for top in (0.05, 0.1, 0.2, 0.5, 1.0, 2.0) if highest <= top)
 
 
 @dataclass(frozen=True, slots=True)
 class PanelState:
-    """What the panel shows."""
+    """The state of the panel."""
 
     progress: Progress | None = None
     per_minute: float | None = None
@@ -63,11 +63,11 @@ class PanelState:
     hunt_key: str = ""
     """The key that hunts for a class."""
     notices: tuple[str, ...] = ()
-    """Sentences that hold for the whole sitting."""
+    """The sentences that hold for the whole session."""
 
 
 def difficulty_curves(difficulty: PrequentialScores) -> tuple[DifficultyCurve, ...]:
-    """Error rate and squared error so far; nothing before the first predicted label."""
+    """Return the curves of error rate and squared error; none before the first prediction."""
     if not len(difficulty):
         return ()
     return (
@@ -89,22 +89,24 @@ class ProgressPanel(Lines):
         self._state = PanelState()
 
     def show(self, state: PanelState) -> None:
+        """Show this state."""
         self._state = state
         self.update()
 
     def draw(self, width: int, height: int) -> Sequence[Line]:
+        """Return the lines of the panel."""
         return panel_lines(self._state, width, height)
 
 
 class PanelSection(NamedTuple):
-    """A part of the panel. Sections with the same tens belong together, without a gap."""
+    """A part of the panel. Sections whose places share the tens stand without a gap."""
 
     place: int
     lines: list[Line]
 
 
 def panel_lines(state: PanelState, cells: int, height: int) -> list[Line]:
-    """What matters most and has room, in its place; of a section's forms the last that fits."""
+    """Return the sections that have room, the most needed first, each in its largest form."""
     chosen: dict[int, list[Line]] = {}
     for section in _by_worth(state, cells):
         attempt = {**chosen, section.place: section.lines}
@@ -114,7 +116,7 @@ def panel_lines(state: PanelState, cells: int, height: int) -> list[Line]:
 
 
 def _by_worth(state: PanelState, cells: int) -> Iterator[PanelSection]:
-    """Every section in each of its forms, the most needed first."""
+    """Yield every section in each of its forms, the most needed first."""
     known, progress = state.honest, state.progress
     if progress is not None:
         yield PanelSection(0, progress_lines(progress, state.per_minute, cells))
@@ -134,7 +136,7 @@ def _by_worth(state: PanelState, cells: int) -> Iterator[PanelSection]:
 
 
 def _stacked(sections: Mapping[int, list[Line]]) -> list[Line]:
-    """The sections in their places, an empty line between those that do not belong together."""
+    """Return the lines of the sections in their places, with gaps between groups."""
     lines: list[Line] = []
     before = None
     for place, section in sorted(sections.items()):
@@ -146,12 +148,12 @@ def _stacked(sections: Mapping[int, list[Line]]) -> list[Line]:
 
 
 def progress_lines(progress: Progress, per_minute: float | None, cells: int) -> list[Line]:
-    """Labelled of all, pace, and what is set aside."""
+    """Return the lines of the progress, the pace, and the items set aside."""
     done = progress.items - progress.remaining
     share = done / progress.items if progress.items else 0.0
-    of = f" of {progress.items:,}" if progress.items else " labelled"  # until the list is there
+    of = f" of {progress.items:,}" if progress.items else " labelled"  # until the pool is listed
     counts: Line = [(f" {progress.labelled:,}", "strong"), (of, "dim")]
-    # Rounded down: 100 % is for when all is done.
+    # Rounded down: 100 % means that every item is answered.
     number: Line = [(f"{int(1000 * share) / 10:.1f} % ", "dim")]
     lines = [
         justify_line(counts, number, cells),
@@ -175,26 +177,26 @@ def progress_lines(progress: Progress, per_minute: float | None, cells: int) -> 
 
 
 def tall_lines(found: Sequence[DifficultyCurve], cells: int) -> list[Line]:
-    """Each measure on two lines: numbers, and under them the curve over all labels."""
+    """Return each measure on two lines: numbers, and under them the curve over all labels."""
     lines = _head(cells) if found else []
-    for one in found:
-        lines.append(justify_line([(f" {one.name}", "text")], _numbers(one), cells))
-        lines.append([(f" {draw_sparkline(one.values, cells - 2, one.top)}", "curve")])
+    for curve in found:
+        lines.append(justify_line([(f" {curve.name}", "text")], _numbers(curve), cells))
+        lines.append([(f" {draw_sparkline(curve.values, cells - 2, curve.top)}", "curve")])
     return lines
 
 
 def short_lines(found: Sequence[DifficultyCurve], cells: int) -> list[Line]:
-    """Each measure on one line."""
+    """Return each measure on one line."""
     lines = _head(cells) if found else []
-    for one in found:
-        name, numbers = f" {one.name:<8}", _numbers(one)
-        blocks = draw_sparkline(one.values, cells - len(name) - line_width(numbers), one.top)
+    for curve in found:
+        name, numbers = f" {curve.name:<8}", _numbers(curve)
+        blocks = draw_sparkline(curve.values, cells - len(name) - line_width(numbers), curve.top)
         lines.append([(name, "text"), (blocks, "curve"), *numbers])
     return lines
 
 
 def _head(cells: int) -> list[Line]:
-    """The name of it all, and over the numbers what they are."""
+    """Return the title, and the heads of the two columns of numbers."""
     heads: Line = [(f"last {WINDOW}   all ", "dim")]
     *lines, last = wrap_text(DIFFICULTY, cells - 2)
     if len(last) + 1 + line_width(heads) >= cells:
@@ -204,7 +206,7 @@ def _head(cells: int) -> list[Line]:
 
 
 def _numbers(curve: DifficultyCurve) -> Line:
-    """The last labels, and all: what is seen now in front."""
+    """Return the mean of the last labels, and of all."""
     recent, overall = (
         f"{100 * value:.0f} %" if curve.rate else f"{value:.2f}".removeprefix("0")
         for value in (curve.recent, curve.overall)

@@ -1,4 +1,4 @@
-"""Chooses how items are picked: a strategy, or the hunt for one class."""
+"""The dialog that chooses how items are picked: a strategy, or the hunt for one class."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from annotator.session.learner import StrategyChoice
 from annotator.tui.styled_text import pad_column
 
 WORDS = {
-    "herding-mix": "what stands for many, then unsure; the default",
-    "random": "every open item alike",
-    "margin": "where the two likeliest classes are close",
-    "entropy": "where the model is least sure over all classes",
-    "least-confidence": "where the likeliest class is unlikely",
-    "seed": "unsure ones, of classes with few labels first",
-    "uherding": "what stands for many unsure ones",
-    "typiclust": "the most typical of each cluster",
-    "coreset": "what is farthest from all labels",
-    "badge": "unsure ones, far from each other",
+    "herding-mix": "representative items first, then uncertain ones; the default",
+    "random": "every open item with the same probability",
+    "margin": "the two most probable classes are close",
+    "entropy": "the model is uncertain over all classes",
+    "least-confidence": "the most probable class has a low probability",
+    "seed": "uncertain items, classes with few labels first",
+    "uherding": "items that represent many uncertain ones",
+    "typiclust": "the most typical item of each cluster",
+    "coreset": "the items farthest from all labels",
+    "badge": "uncertain items, far from each other",
 }
 
 
 class StrategyScreen(ModalScreen[StrategyChoice | None]):
-    """Returns the choice, or None."""
+    """A dialog that returns the choice, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,t,T,q,Q,ctrl+c", "leave", "cancel", priority=True)
@@ -43,32 +43,37 @@ class StrategyScreen(ModalScreen[StrategyChoice | None]):
     def __init__(
         self, classes: Sequence[str], now: StrategyChoice, rare: str | None = None
     ) -> None:
-        """`rare` is a class that one might hunt for: then enter is enough to begin."""
+        """Prepare the choices; `rare` is a rare class whose hunt is offered first."""
         super().__init__()
         self._now, self._rare = now, rare
         self._choices = strategy_choices(classes, now)
 
     def compose(self) -> ComposeResult:
+        """Lay out the choices and the advice."""
         with Vertical(classes="dialog wide"):
             yield Label("How items are picked", classes="heading")
-            names = pad_column([strategy_title(one) for one, _ in self._choices])
+            names = pad_column([strategy_title(choice) for choice, _ in self._choices])
             rows = zip(self._choices, names, strict=True)
             yield OptionList(*(Option(self._prompt(*row, name)) for row, name in rows))
             yield Label(self._advice(), classes="dim", markup=False)
 
     def on_resize(self, event: events.Resize) -> None:
+        """Show more choices in a tall window."""
         self.set_class(event.size.height >= 30, "-tall")
 
     def on_mount(self) -> None:
+        """Highlight the choice that is offered."""
         self.query_one(OptionList).highlighted = next(
-            (place for place, (one, _) in enumerate(self._choices) if one == self._offered()), 0
+            (place for place, (choice, _) in enumerate(self._choices) if choice == self._offered()),
+            0,
         )
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Return the choice."""
         self.dismiss(self._choices[event.option_index][0])
 
     def _offered(self) -> StrategyChoice:
-        """The hunt for a rare class; while one is on, its end."""
+        """Return the choice to highlight: the hunt for a rare class, or the end of a hunt."""
         if self._now.find is not None:
             return StrategyChoice("herding-mix", None, self._now.estimator)
         if self._rare is not None:
@@ -77,12 +82,13 @@ class StrategyScreen(ModalScreen[StrategyChoice | None]):
 
     def _advice(self) -> str:
         if self._now.find is not None:
-            return f"enter stops hunting {make_printable(self._now.find)} · esc leaves it"
+            return f"enter stops hunting {make_printable(self._now.find)} · esc cancels"
         if self._rare is not None:
-            return f"{make_printable(self._rare)} is rare: enter hunts for it · esc leaves it"
-        return "enter chooses · esc leaves it"
+            return f"{make_printable(self._rare)} is rare: enter hunts for it · esc cancels"
+        return "enter chooses · esc cancels"
 
     def action_leave(self) -> None:
+        """Close the dialog without a choice."""
         self.dismiss(None)
 
     def _prompt(self, choice: StrategyChoice, description: str, name: str) -> Text:
@@ -93,7 +99,7 @@ class StrategyScreen(ModalScreen[StrategyChoice | None]):
 
 
 def strategy_title(choice: StrategyChoice) -> str:
-    """A choice in a few words."""
+    """Return a short name of a choice."""
     if choice.find is None:
         return choice.name
     if choice.name == "max-probability":
@@ -104,7 +110,7 @@ def strategy_title(choice: StrategyChoice) -> str:
 def strategy_choices(
     classes: Sequence[str], now: StrategyChoice
 ) -> list[tuple[StrategyChoice, str]]:
-    """Every strategy by itself, then the hunt for each class, then each class's likeliest."""
+    """Return every strategy, then the hunt for each class, then its most probable items."""
     plain = [
         (StrategyChoice(name, None, now.estimator), WORDS.get(name, ""))
         for name in STRATEGIES
@@ -113,14 +119,14 @@ def strategy_choices(
     hunts = [
         (
             StrategyChoice("herding-mix", name, now.estimator),
-            "alternates the likeliest and the unsure",
+            "alternates probable and uncertain items",
         )
         for name in classes
     ]
     likeliest = [
         (
             StrategyChoice("max-probability", name, now.estimator),
-            "only what is likeliest this class",
+            "only the most probable items of this class",
         )
         for name in classes
     ]

@@ -86,9 +86,7 @@ def class_rows(
 def audit_words(session: LabelSession) -> tuple[str, ...]:
     """Return the notice of an audit or of second opinions; nothing in other sessions."""
     if session.second:
-        return (
-            "Second opinions: asked blind, compared with the first label, never replacing it.",
-        )
+        return ("Second opinions: asked blind, compared with the first label, never replacing it.",)
     if session.audit is None:
         return ()
     return ("Audit: random items, labelled without the prediction. A skip counts as wrong.",)

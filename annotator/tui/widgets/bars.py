@@ -1,4 +1,4 @@
-"""The lines at the top and the bottom: what goes on, what is shown, which keys are live."""
+"""The bars of a screen: header, caption of the picture, and live keys."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from annotator.tui.widgets.lines import Lines
 
 
 class Header(Lines):
-    """The project; at the right a message for some seconds, else what goes on behind."""
+    """The header: the project, and at the right a message or the work in the background."""
 
     def __init__(self, project: str, **options: Any) -> None:
         super().__init__(**options)
@@ -24,20 +24,22 @@ class Header(Lines):
         self._activity = self._badge = ""
 
     def badge(self, text: str) -> None:
-        """What must not be overlooked while it holds; "" for nothing."""
+        """Show the mode that must not be overlooked; "" for none."""
         self._badge = text
         self.update()
 
     def say(self, text: str, role: str = "text") -> None:
-        """A message; "" takes it away."""
+        """Show a message; "" takes it away."""
         self._said = (text, role)
         self.update()
 
     def activity(self, text: str) -> None:
+        """Show the work in the background."""
         self._activity = text
         self.update()
 
     def draw(self, cells: int, height: int) -> Sequence[Line]:
+        """Return the line of the header."""
         name: Line = [(" annotator ", "title"), (clip_end(self._project, cells // 3), "dim")]
         if self._badge:
             name += [(" ", "text"), (f" {clip_end(self._badge, cells // 3)} ", "key")]
@@ -48,13 +50,14 @@ class Header(Lines):
 
 
 class CaptionBar(Lines):
-    """Under the picture: its file and box, marks on it, and how pictures travel."""
+    """The caption of the picture: file, box, marks, and the state of the line."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._file = self._detail = self._marks = self._link = self._near_duplicates = ""
 
     def show(self, file: str, detail: str = "", marks: str = "") -> None:
+        """Show the file, the box and the marks of an item."""
         self._file, self._detail, self._marks = file, detail, marks
         self.update()
 
@@ -65,10 +68,12 @@ class CaptionBar(Lines):
             self.update()
 
     def link(self, text: str) -> None:
+        """Show the state of the line to the terminal."""
         self._link = text
         self.update()
 
     def draw(self, cells: int, height: int) -> Sequence[Line]:
+        """Return the line of the caption."""
         detail: Line = [(f"  {self._detail}" if self._detail else "", "dim")]
         marks: Line = [(f"  {self._near_duplicates}" if self._near_duplicates else "", "curve")]
         # A long note leaves room for a third of the line: the file, or the end of its path.
@@ -82,24 +87,24 @@ class CaptionBar(Lines):
 
 
 class KeyHint(NamedTuple):
-    """A live key and what it does."""
+    """A live key and its action."""
 
     key: str
     title: str
     action: tuple[str, str]
     place: int
-    """Its place among those that are shown."""
+    """The place among the shown keys."""
 
 
 class KeyBar(Lines):
-    """The live keys; a click on one is as good as the key.
+    """The live keys; a click on one does what the key does.
 
-    They are given most needed first: where it is narrow, the last ones are left out.
+    A narrow window leaves out the last ones, which are the least needed.
     """
 
     @dataclass
     class Chosen(Message):
-        """A key was clicked."""
+        """A click on a key."""
 
         action: tuple[str, str]
 
@@ -108,16 +113,19 @@ class KeyBar(Lines):
         self._hints: Sequence[KeyHint] = ()
 
     def show(self, hints: Sequence[KeyHint]) -> None:
+        """Show these keys, the most needed first."""
         self._hints = hints
         self.update()
 
     def draw(self, cells: int, height: int) -> Sequence[Line]:
+        """Return the line of the keys that fit."""
         line: Line = [(" ", "text")]
         for hint, _ in self._places(cells):
             line += [(hint.key, "title"), (f" {hint.title}  ", "dim")]
         return [line]
 
     def on_click(self, event: events.Click) -> None:
+        """Choose the key under the pointer."""
         for hint, (start, stop) in self._places(self.size.width):
             if start <= event.x < stop:
                 self.post_message(self.Chosen(hint.action))

@@ -1,4 +1,4 @@
-"""A widget of lines that sends only the pieces that changed: a key costs bytes, not screens."""
+"""A widget of lines that sends only the pieces that changed, for slow lines."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from textual.widget import Widget
 from annotator.tui.styled_text import ROLES, Line
 
 GAP = 8
-"""Moving the cursor and setting colours anew costs more than so many cells."""
+"""Cells that cost less than moving the cursor and setting the colours again."""
 
 
 class Lines(Widget):
-    """Shows what `draw` gives; call `update` whenever that may have changed."""
+    """A widget that shows the lines of `draw`. Call `update` after each change."""
 
     COMPONENT_CLASSES = {f"role--{role}" for role in ROLES}
 
@@ -28,11 +28,11 @@ class Lines(Widget):
         self._lines: list[Line] = []
 
     def draw(self, width: int, height: int) -> Sequence[Line]:
-        """The lines for this size."""
+        """Return the lines for this size."""
         raise NotImplementedError
 
     def update(self) -> None:
-        """Draw anew, and have the screen repaint the pieces that differ."""
+        """Draw again, and let the screen repaint the pieces that differ."""
         before, self._lines = self._lines, self._drawn()
         if len(before) != len(self._lines):
             self.refresh()
@@ -51,10 +51,12 @@ class Lines(Widget):
         return "\n".join("".join(text for text, _ in line) for line in self._lines)
 
     def on_resize(self) -> None:
+        """Draw again for the new size."""
         self._lines = self._drawn()
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
+        """Return a line in the colours of its roles."""
         line = self._lines[y] if y < len(self._lines) else []
         segments = [Segment(text, self._style(role)) for text, role in line if text]
         return Strip(segments).adjust_cell_length(self.size.width, self._style("text"))
@@ -68,7 +70,7 @@ class Lines(Widget):
 
 
 def _changes(old: Line, new: Line, y: int, width: int) -> list[Region]:
-    """The runs of cells in which a line differs; those with a short gap between them as one."""
+    """Return the runs of cells in which a line differs; runs with a short gap become one."""
     if old == new:
         return []
     cells = zip(_cells(old, width), _cells(new, width), strict=True)
@@ -82,7 +84,7 @@ def _changes(old: Line, new: Line, y: int, width: int) -> list[Region]:
 
 
 def _cells(line: Line, width: int) -> list[tuple[str, str]]:
-    """Each cell's character and role; a wide character stands in both of its cells."""
+    """Return the character and the role of each cell; a wide character fills both its cells."""
     cells = [
         (character, role)
         for text, role in line

@@ -1,4 +1,4 @@
-"""Plain words in place of the picture, and a band of warning under it."""
+"""The notice in place of the picture, and the banner of warnings under it."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ class Notice(Lines):
         self._paragraphs: Sequence[tuple[str, str]] = ()
 
     def show(self, heading: str, paragraphs: Sequence[tuple[str, str]] = ()) -> None:
-        """Each paragraph with its role; lines of the role "code" are commands, never wrapped."""
+        """Show a heading and paragraphs with their roles; "code" is a command and never wrapped."""
         self._heading, self._paragraphs = heading, paragraphs
         self.update()
 
     def draw(self, cells: int, height: int) -> list[Line]:
+        """Return the lines in the middle of the space."""
         room = max(1, cells - 2 * MARGIN)
         lines: list[Line] = [[(text, "title")] for text in wrap_text(self._heading, room)]
         for text, role in self._paragraphs:
@@ -41,10 +42,10 @@ class Notice(Lines):
 
 
 class Banner(Lines):
-    """What is wrong and what to do about it; not there while all is well.
+    """The warnings: the problem, and what to do. The banner is hidden without a warning.
 
-    Warnings have a topic. The first topic in `TOPICS` is shown first, and each is taken away by
-    itself: a label that is saved again says nothing of the features.
+    Each warning has a topic, and the first in `TOPICS` is shown. A topic is cleared by itself: a
+    label that is saved again does not clear a warning about features.
     """
 
     MOST = 4
@@ -61,7 +62,7 @@ class Banner(Lines):
         return next((self._warnings[topic] for topic in self.TOPICS if topic in self._warnings), "")
 
     def warn(self, topic: str, text: str) -> None:
-        """Show a warning; "" takes that of its topic away."""
+        """Show a warning; "" clears the warning of its topic."""
         before = self.text
         self._warnings.pop(topic, None)
         if text:
@@ -72,7 +73,7 @@ class Banner(Lines):
             self.update()
 
     def run_saving(self, write: Callable[[], T]) -> T | None:
-        """The result of a write; None, and a warning here, where the store failed."""
+        """Return the result of a write; show a warning and return None if the store failed."""
         try:
             result = write()
         except StoreError as error:
@@ -83,15 +84,17 @@ class Banner(Lines):
         return result
 
     def dismiss(self) -> None:
-        """Take away what is shown."""
+        """Clear the warning that is shown."""
         shown = self.text
         for topic in [topic for topic, text in self._warnings.items() if text == shown]:
             self.warn(topic, "")
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """Return the lines of the warning, up to `MOST`."""
         return min(self.MOST, len(wrap_text(self.text, max(1, width - 4))))
 
     def draw(self, cells: int, height: int) -> list[Line]:
+        """Return the lines of the warning."""
         lines = wrap_text(self.text, max(1, cells - 4))
         if len(lines) > height:
             lines[height - 1] = clip_end(lines[height - 1], cells - 6) + " …"
