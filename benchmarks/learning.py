@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from annotator.simulate import SimulateOptions, run_simulations
-from annotator.simulate.options import parse_seeds
+from annotator.simulate.options import SimulateOptions, parse_seeds
+from annotator.simulate.runs import run_simulations
 from annotator.simulate.summary import align_columns, summarize_runs
 from annotator.simulate.task import load_truth, make_task
 from benchmarks._certificates import outcomes

@@ -113,7 +113,7 @@ def test_a_second_opinion_asks_what_others_labelled_and_changes_no_label(project
     assert sorted(asked) == ["00.png", "01.png"]
     assert opened.labels() == {"00.png": "dark", "01.png": "light"}
     with opened.session(annotator="ana", second=True) as session:
-        assert session.current is None  # nobody is asked about a label of their own
+        assert session.current is None  # no annotator gets second opinions on their own labels
 
 
 def test_what_is_no_item_is_neither_flagged_nor_noted_nor_decided(project: Path) -> None:

@@ -110,7 +110,7 @@ def test_all_faults_of_a_table_are_named_at_once_and_nothing_is_made(seed: Path)
 
 
 def test_a_new_project_replaces_no_file_that_is_there(seed: Path) -> None:
-    """Somebody's own table, or the log of a project whose annotator.toml is gone."""
+    """The user's own table, or the log of a project whose annotator.toml is gone."""
     project = init_seed(seed)
     (project / "annotator.toml").unlink()
     before = {file: file.read_bytes() for file in (project / "refs.csv", project / "labels.db")}

@@ -1,4 +1,4 @@
-"""What `annotator doctor` says of a project whose parts do not belong together."""
+"""The findings of `annotator doctor` on a project whose parts do not belong together."""
 
 from __future__ import annotations
 

@@ -17,7 +17,8 @@ from annotator.features.pipeline import extract_features
 from annotator.images import ImageFolder
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import Box, Item
-from annotator.simulate import SimulateOptions, run_simulations
+from annotator.simulate.options import SimulateOptions
+from annotator.simulate.runs import run_simulations
 
 EXAMPLE = Path(__file__).parents[1] / "example_data"
 IMAGES = EXAMPLE / "images"

@@ -21,7 +21,7 @@ from annotator.log.store import SqliteStore
 from annotator.project import item_pool
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
-from annotator.report import project_status
+from annotator.report.status import project_status
 from annotator.session import predict
 from annotator.session.learner import StrategyChoice, make_snapshot
 from annotator.session.pool_features import PoolFeatures
@@ -70,7 +70,9 @@ def label(project: ProjectFolder, count: int) -> None:
 def answer(project: ProjectFolder, audit: Audit, most: int, wrong: int = 0) -> None:
     """Label what the audit asks for; call the first `wrong` of them the other class."""
     session = LabelSession(
-        SqliteStore(project.labels_file), CLASSES, annotator="ann",
+        SqliteStore(project.labels_file),
+        CLASSES,
+        annotator="ann",
         mode=SessionMode(audit=audit.attempt.name),
     )
     session.extend(audit.refs_to_ask(state_of(project)))
@@ -86,7 +88,9 @@ def answer(project: ProjectFolder, audit: Audit, most: int, wrong: int = 0) -> N
 def skip_until_lost(project: ProjectFolder, audit: Audit) -> int:
     """Skip what the audit asks until it cannot succeed any more; how many."""
     session = LabelSession(
-        SqliteStore(project.labels_file), CLASSES, annotator="ann",
+        SqliteStore(project.labels_file),
+        CLASSES,
+        annotator="ann",
         mode=SessionMode(audit=audit.attempt.name),
     )
     session.extend(audit.refs_to_ask(state_of(project)))
@@ -167,7 +171,9 @@ def test_undo_in_an_audit_stops_at_its_beginning(project: ProjectFolder) -> None
     label(project, 60)
     audit = begin_audit(project, SqliteStore(project.labels_file), max_error=0.02, level=0.95)
     session = LabelSession(
-        SqliteStore(project.labels_file), CLASSES, annotator="ann",
+        SqliteStore(project.labels_file),
+        CLASSES,
+        annotator="ann",
         mode=SessionMode(audit=audit.attempt.name),
     )
     session.extend(audit.refs_to_ask(state_of(project)))
@@ -204,7 +210,9 @@ def test_a_skipped_item_counts_as_wrong(project: ProjectFolder) -> None:
     label(project, 60)
     audit = begin_audit(project, SqliteStore(project.labels_file), max_error=0.02, level=0.95)
     session = LabelSession(
-        SqliteStore(project.labels_file), CLASSES, annotator="ann",
+        SqliteStore(project.labels_file),
+        CLASSES,
+        annotator="ann",
         mode=SessionMode(audit=audit.attempt.name),
     )
     session.extend(audit.refs_to_ask(state_of(project)))
@@ -304,7 +312,9 @@ def test_a_pool_smaller_than_any_audit_is_to_be_labelled_whole(project: ProjectF
     rest = [ref for ref in item_pool.load_refs(project) if state_of(project).label(ref) is None]
     session.decide({ref: truth(ref) for ref in rest[:-40]}, picked_by="page")
     session.close()
-    with pytest.raises(ProjectError, match=r"takes 40 labels\.\n  Label all 40 items: annotator run"):
+    with pytest.raises(
+        ProjectError, match=r"takes 40 labels\.\n  Label all 40 items: annotator run"
+    ):
         begin_audit(project, store, max_error=0.01, level=0.95)
 
 

@@ -1,4 +1,4 @@
-"""What the README shows is run here: every `$` line of its console blocks, in their order."""
+"""Every `$` line of the console blocks of the README runs here, in order."""
 
 from __future__ import annotations
 

@@ -243,12 +243,12 @@ def test_the_rule_of_confident_learning_by_hand() -> None:
 
 def test_missed_gold_is_offered_until_it_is_decided(bench: Bench) -> None:
     """A worker leaves one known crack out and takes one known ok for a crack."""
-    from annotator.hits.assignments import Assignments, SubmitChecks, worker_id
+    from annotator.hits.assignments import Assignments, HitTask, SubmitChecks, worker_id
     from annotator.hits.files import save_hit_set
     from annotator.hits.make import HitRecipe, make_hits
     from annotator.hits.model import VERSIONS
     from annotator.hits.recorder import Recorder
-    from annotator.hits.work import HitSource, HitTask
+    from annotator.hits.work import HitSource
 
     bench.label_all()
     recipe = HitRecipe(name="cracks", classes=("crack",), pages=1, images=10, gold=2)
@@ -285,7 +285,7 @@ def test_missed_gold_is_offered_until_it_is_decided(bench: Bench) -> None:
 
 
 def _answer_page(recorder: Any, source: Any, page: Any, now: int) -> None:
-    """All that is no crack is selected, and no crack is."""
+    """Answer a page: select all items but the cracks."""
     from annotator.hits.recorder import PageShown, PageTile, TerminalWindow
 
     tiles = [PageTile(source.image_id(page, i), ref) for i, ref in enumerate(page.refs)]

@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 
 from annotator.errors import FeatureError, ProjectError
-from annotator.simulate import SimulateOptions, default_state_file, format_result, run_simulations
 from annotator.simulate.metrics import (
     average_precision_score,
     balanced_accuracy_score,
     calibration_error,
     choose_metric,
 )
-from annotator.simulate.options import parse_seeds
+from annotator.simulate.options import SimulateOptions, parse_seeds
+from annotator.simulate.runs import default_state_file, run_simulations
+from annotator.simulate.summary import format_result
 from annotator.simulate.task import TruthTable, make_task
 
 COLUMNS = {
@@ -178,7 +179,9 @@ def test_rows_and_lines_must_belong_together(options: SimulateOptions) -> None:
 
 def test_bad_lines_of_the_truth_are_all_named(options: SimulateOptions) -> None:
     options.truth.write_text("filename,label\na.jpg,x\nb.jpg,\na.jpg,y\n")
-    with pytest.raises(ProjectError, match=r"(?s)line 3: b.jpg has no label.*line 4: a.jpg is listed already"):
+    with pytest.raises(
+        ProjectError, match=r"(?s)line 3: b.jpg has no label.*line 4: a.jpg is listed already"
+    ):
         run_simulations(options)
 
 

@@ -110,30 +110,11 @@ def build_page_request(
     per_page: int,
 ) -> PageRequest:
     """Return the request of the options. Raises `ProjectError` for a contradiction."""
-    from annotator.errors import bullet_list
     from annotator.pages import PageOrder, PageRequest, SelectionMode, with_target
 
     names = project.settings.names
     order = order or ("similar" if like else "")
-    problems = [
-        f"there is no {kind} {make_printable(repr(value))}; choose one of "
-        f"{make_printable(', '.join(known))}"
-        for kind, value, known in (
-            ("class", label, names),
-            ("negative class", negative, names),
-            ("--select", select or None, tuple(SelectionMode)),
-            ("--order", order or None, tuple(PageOrder)),
-        )
-        if value is not None and value not in known
-    ]
-    if order == "similar" and like is None:
-        problems.append("--order similar needs an item: --like REF")
-    if negative is not None and negative == label:
-        problems.append("--negative and --class name the same class; name two classes")
-    if select == "positives" and label is None:
-        problems.append("--select positives needs a class: --class NAME")
-    if problems:
-        raise ProjectError(bullet_list(problems, "These options cannot be used:"))
+    _check_page_options(names, label, select, negative, order, like)
     if negative is None and label is not None and len(names) == 2:
         negative = next(name for name in names if name != label)
     if select == "positives" and negative is None:
@@ -155,6 +136,39 @@ def build_page_request(
         like,
     )
     return with_target(request, project.settings)
+
+
+def _check_page_options(
+    names: tuple[str, ...],
+    label: str | None,
+    select: str,
+    negative: str | None,
+    order: str,
+    like: str | None,
+) -> None:
+    """Raise `ProjectError` with every fault of the options."""
+    from annotator.errors import bullet_list
+    from annotator.pages import PageOrder, SelectionMode
+
+    problems = [
+        f"there is no {kind} {make_printable(repr(value))}; choose one of "
+        f"{make_printable(', '.join(known))}"
+        for kind, value, known in (
+            ("class", label, names),
+            ("negative class", negative, names),
+            ("--select", select or None, tuple(SelectionMode)),
+            ("--order", order or None, tuple(PageOrder)),
+        )
+        if value is not None and value not in known
+    ]
+    if order == "similar" and like is None:
+        problems.append("--order similar needs an item: --like REF")
+    if negative is not None and negative == label:
+        problems.append("--negative and --class name the same class; name two classes")
+    if select == "positives" and label is None:
+        problems.append("--select positives needs a class: --class NAME")
+    if problems:
+        raise ProjectError(bullet_list(problems, "These options cannot be used:"))
 
 
 def _default_order(project: ProjectFolder) -> str:

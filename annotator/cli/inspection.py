@@ -30,8 +30,8 @@ def status(project: ProjectArgument, as_json: JsonOption = False) -> None:
     annotator status p --json | jq .remaining
     """
     from annotator.project.project import ProjectFolder
-    from annotator.report import format_status
-    from annotator.report import project_status as figures
+    from annotator.report.status import format_status
+    from annotator.report.status import project_status as figures
 
     found = figures(ProjectFolder.open(project))
     typer.echo(json.dumps(found, ensure_ascii=False, indent=1) if as_json else format_status(found))
@@ -114,7 +114,7 @@ def _print_entries(entries: Iterable[Entry], as_json: bool) -> None:
     import sys
 
     from annotator.log.entries import entry_as_dict
-    from annotator.report import format_entry
+    from annotator.report.status import format_entry
 
     for entry in entries:
         text = (

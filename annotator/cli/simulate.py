@@ -83,13 +83,9 @@ def simulate(
     """
     from dataclasses import replace
 
-    from annotator.simulate import (
-        SimulateOptions,
-        default_state_file,
-        format_result,
-        run_simulations,
-    )
-    from annotator.simulate.options import parse_seeds
+    from annotator.simulate.options import SimulateOptions, parse_seeds
+    from annotator.simulate.runs import default_state_file, run_simulations
+    from annotator.simulate.summary import format_result
 
     if mode is not None:
         _compare_human_time(

@@ -21,7 +21,7 @@ from annotator.project.label_sets import (
     split_label,
 )
 from annotator.project.project import ProjectFolder
-from annotator.report import project_status
+from annotator.report.status import project_status
 from annotator.session.predict import predictions_csv
 from annotator.terminal.caps import Technique, TerminalCapabilities
 from annotator.tui.label.error_panel import pool_error_state
