@@ -16,6 +16,7 @@ from typing import Any
 
 from annotator.errors import ProjectError, bullet_list
 from annotator.items.refs import BOX_ORDERS, make_printable
+from annotator.items.text_files import NOT_UTF8, find_bad_line
 from annotator.project.classes import ClassInfo as ClassInfo
 from annotator.project.classes import check_classes as check_classes
 from annotator.project.classes import class_table, read_classes
@@ -172,10 +173,7 @@ def read_toml(file: Path) -> dict[str, Any]:
     except OSError as error:
         reason = str(error.strerror)
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        reason = (
-            f"line {line} is not UTF-8. Convert the file, for example: iconv -f latin1 -t utf-8"
-        )
+        reason = f"line {find_bad_line(data, error)} {NOT_UTF8}"
     except RecursionError:
         reason = "it is nested too deeply"
     except ValueError as error:
