@@ -253,11 +253,11 @@ def test_boxes_over_the_edge_are_cut_and_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["--format", "cocoa"], "none of csv, plain-csv"),
+        (["--format", "cocoa"], "not one of csv, plain-csv"),
         (["--format", "voc", "--crop"], "use it with"),
         (["--format", "csv", "--split", "train=1"], "has no effect in csv"),
-        (["--only", "nice"], "none of labelled"),
-        (["--format", "yolo", "--images", "move"], "none of symlink"),
+        (["--only", "nice"], "not one of labelled"),
+        (["--format", "yolo", "--images", "move"], "not one of symlink"),
         (["--format", "jsonl", "--context", "1"], "needs --crop"),
     ],
 )
