@@ -49,7 +49,7 @@ def count_progress(
         decisions = map(decision_of, refs)
         counts = Counter(decision.label for decision in decisions if decision is not None)
     labelled = counts.total() - counts[None]
-    counts = count_classes(counts) if multi else counts
+    counts = count_classes(counts, multi)
     gone = {name for name in counts if name is not None and counts[name]} - set(classes)
     shown = {name: counts[name] for name in [*classes, *sorted(gone)]}
     skipped = counts[None]

@@ -51,7 +51,7 @@ class SessionMode:
 
 
 class LabelSession:
-    """One annotator's sitting on one pool."""
+    """The labelling of one pool by one annotator."""
 
     def __init__(
         self,
