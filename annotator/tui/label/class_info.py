@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from annotator.images import ImageFolder
 from annotator.items.refs import Item
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo
 from annotator.terminal.caps import TerminalCapabilities
-from annotator.terminal.pacing import Pacer as Wire
+from annotator.terminal.pacing import Pacer
 from annotator.terminal.sheet import Sheet, SheetComposer
+from annotator.tui.host import crop_loader
 from annotator.tui.label.find_class import describe_class
 from annotator.tui.pages.mosaic import Mosaic
 from annotator.tui.styled_text import Line, wrap_text
@@ -31,14 +30,20 @@ _NOTHING = "annotator.toml does not describe this class. Add a description, a li
 class ClassInfoText(Lines):
     """The name of a class, and its description in annotator.toml."""
 
-    info = ClassInfo("")
-    place = ""
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._info, self._place = ClassInfo(""), ""
+
+    def show(self, info: ClassInfo, place: str) -> None:
+        """Show a class, with its place among the others."""
+        self._info, self._place = info, place
+        self.update()
 
     def draw(self, cells: int, height: int) -> Sequence[Line]:
         """Return the name and the wrapped description."""
-        said = describe_class(self.info) or _NOTHING
-        lines = [line for part in said.splitlines() for line in wrap_text(part, cells - 2)]
-        head: Line = [(f" {self.info.name}", "title"), (f"  {self.place}", "dim")]
+        description = describe_class(self._info) or _NOTHING
+        lines = [line for part in description.splitlines() for line in wrap_text(part, cells - 2)]
+        head: Line = [(f" {self._info.name}", "title"), (f"  {self._place}", "dim")]
         return [head, *([(f" {line}", "text")] for line in lines[: height - 1])]
 
 
@@ -52,7 +57,7 @@ class ClassInfoScreen(Screen[None]):
     ]
 
     def __init__(
-        self, project: ProjectFolder, caps: TerminalCapabilities, wire: Wire | None, first: str
+        self, project: ProjectFolder, caps: TerminalCapabilities, pacer: Pacer, first: str
     ) -> None:
         """Prepare the screen; `first` is the class to begin with."""
         super().__init__()
@@ -60,11 +65,9 @@ class ClassInfoScreen(Screen[None]):
         self._infos = settings.classes
         names = list(settings.names)
         self._place = names.index(first) if first in names else 0
-        load = partial(
-            ImageFolder(project.images, settings.max_pixels).crop, context=settings.context
-        )
         self._words = ClassInfoText(id="pagehead")
-        self._mosaic = Mosaic(SheetComposer(load), caps, wire, guard="off", id="mosaic")
+        composer = SheetComposer(crop_loader(project))
+        self._mosaic = Mosaic(composer, caps, pacer, guard="off", id="mosaic")
 
     def compose(self) -> ComposeResult:
         """Lay out the text above the pictures."""
@@ -83,9 +86,7 @@ class ClassInfoScreen(Screen[None]):
     @on(Mosaic.AreaResized)
     def _show(self) -> None:
         info = self._infos[self._place]
-        self._words.info = info
-        self._words.place = f"class {self._place + 1} of {len(self._infos)}"
-        self._words.update()
+        self._words.show(info, f"class {self._place + 1} of {len(self._infos)}")
         items = [Item.parse(ref) for ref in info.examples[:MOST]]
         spots = self._mosaic.lay_out(len(items)) if items else ()
         if spots:

@@ -6,7 +6,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import ClassVar
 
 from textual import events, on
@@ -15,7 +14,6 @@ from textual.message import Message
 from textual.screen import Screen
 
 from annotator.hits.recorder import NoByproducts, Recorder
-from annotator.images import ImageFolder
 from annotator.items.refs import Item, make_printable
 from annotator.pages import PER_PAGE, Page, PageSelection, PageSource
 from annotator.pages.journal import PagePreferences
@@ -24,6 +22,7 @@ from annotator.session.session import LabelSession
 from annotator.terminal.caps import TerminalCapabilities
 from annotator.terminal.pacing import Pacer
 from annotator.terminal.sheet import HEAD, Sheet, SheetComposer, Spot
+from annotator.tui.host import crop_loader
 from annotator.tui.key_repeat import KeyRepeatFilter
 from annotator.tui.label import text as label_text
 from annotator.tui.pages import text as page_text
@@ -86,8 +85,7 @@ class PageScreen(Screen[int]):
         self._compositor = TightCompositor()
         self.source, self.project, self.session = source, project, session
         settings = project.settings
-        folder = ImageFolder(project.images, settings.max_pixels)
-        self.composer = SheetComposer(partial(folder.crop, context=settings.context))
+        self.composer = SheetComposer(crop_loader(project))
         self.mosaic = Mosaic(self.composer, caps, pacer, guard=settings.seen_guard, id="mosaic")
         self.page: Page | None = None
         self.selection: PageSelection | None = None
@@ -102,11 +100,11 @@ class PageScreen(Screen[int]):
         self.zoomed = 0
         """0 for the page, 1 for a tile in true pixels, 2 for a tile as large as fits."""
         self.all_must_be_seen = True
-        """Whether a page is submitted only when all its parts were on the screen."""
+        """True if a page is submitted only when all its parts were on the screen."""
         self.pointer = PointerRecorder(recorder or Recorder(NoByproducts(), ""), self, image_id)
         self.submitted, self.shown_at = 0, 0.0
         self.shows = False
-        """Whether the page was drawn on the screen since it was asked for."""
+        """True if the page was drawn on the screen since it was asked for."""
         self._ahead: deque[Page] = deque()
         self._sheet: Sheet | None = None
         self._shows_references = False
@@ -310,12 +308,12 @@ class PageScreen(Screen[int]):
 
     @property
     def shows_other_item(self) -> bool:
-        """Whether something else is shown in place of the page."""
+        """True if something else is shown in place of the page."""
         return bool(self.zoomed) or self._shows_references
 
     @property
     def has_references(self) -> bool:
-        """Whether reference images stand on top of the page."""
+        """True if reference images stand on top of the page."""
         return self._sheet is not None and bool(self._sheet.reference_tiles)
 
     def zoom_to(self, item: Item, level: int) -> None:

@@ -7,13 +7,12 @@ from functools import partial
 
 import numpy as np
 
-from annotator.images import ImageFolder
 from annotator.items.refs import Item
 from annotator.pages import BrowseSource, PageOrder, PageRequest, SelectionMode, with_target
 from annotator.pages.orders import STREAM_MOST_DOUBT
 from annotator.session.session import LabelSession
 from annotator.terminal.caps import TerminalCapabilities
-from annotator.tui.host import ScreenHost
+from annotator.tui.host import ScreenHost, crop_loader
 from annotator.tui.picture.picture import PictureView
 from annotator.tui.rapid.player import AHEAD
 from annotator.tui.rapid.screen import RapidScreen
@@ -54,8 +53,7 @@ def open_rapid(host: ScreenHost) -> None:
         return
     settings = project.settings
     picture = PictureView(
-        partial(ImageFolder(project.images, settings.max_pixels).crop, context=settings.context),
-        host.caps, line=host.pacer, guard="off", depth=AHEAD,
+        crop_loader(project), host.caps, line=host.pacer, guard="off", depth=AHEAD,
         lossless=settings.pictures == "exact",
     )  # fmt: skip
 
