@@ -6,10 +6,10 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from annotator.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from annotator.api import Project
-
-__version__ = "0.2.0"
 
 
 def open(folder: str | PathLike[str]) -> Project:  # noqa: A001  the verb that fits

@@ -9,10 +9,10 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from annotator import __version__
 from annotator.cli.commands import CommandGroup
 from annotator.errors import AnnotatorError
 from annotator.items.refs import make_printable
+from annotator.version import __version__
 
 app = typer.Typer(
     name="annotator",

@@ -12,10 +12,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from annotator import __version__
 from annotator.doctor.finding import Finding
 from annotator.features.weights import DEFAULT_BACKBONE, MODELS, cached_weights
 from annotator.terminal.diagnostics import diagnose_terminal
+from annotator.version import __version__
 
 EXTRAS = {
     "models": ("learnt features, detectors", ("torch", "transformers", "huggingface_hub")),

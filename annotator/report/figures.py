@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator import __version__
 from annotator.errors import AnnotatorError
 from annotator.items.refs import make_printable, plural
 from annotator.learn.model import out_of_sample_proba
@@ -28,6 +27,7 @@ from annotator.proposals import has_proposals
 from annotator.proposals.precision import measure_precision
 from annotator.report.status import project_status
 from annotator.session.predict import FittedProject, fit, iter_predictions, unlabelled_rows
+from annotator.version import __version__
 
 _MAX_POINTS = 300
 """The largest number of points of a curve."""
