@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from annotator.hits.assignments import Assignments, SubmitChecks, project_salt, worker_id
-from annotator.hits.files import HitSet, select_hit_set
+from annotator.hits.assignments import Assignments, HitTask, SubmitChecks, project_salt, worker_id
+from annotator.hits.files import select_hit_set
 from annotator.hits.make import HitRecipe, make_hits
-from annotator.hits.model import VERSIONS
+from annotator.hits.model import VERSIONS, HitSet
 from annotator.hits.recorder import PageShown, PageTile, Recorder, TerminalWindow
-from annotator.hits.work import HitSource, HitTask
+from annotator.hits.work import HitSource
 from annotator.log.entries import replay
 from annotator.log.store import SqliteStore
 from annotator.pages import Page

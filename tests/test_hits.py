@@ -73,11 +73,11 @@ def test_gold_items_stand_anywhere_on_the_page_and_the_order_can_be_drawn_again(
 
 
 def test_too_few_known_items_are_said_with_what_to_do(project: ProjectFolder) -> None:
-    with pytest.raises(ProjectError, match=r"4 items are known.*--gold 4"):
+    with pytest.raises(ProjectError, match=r"4 labelled items are.*--gold 4"):
         hits_of(project, gold=5, images=48)
     with pytest.raises(ProjectError, match="dog"):
         hits_of(project, classes=("dog",))
-    with pytest.raises(ProjectError, match="hold no candidate"):
+    with pytest.raises(ProjectError, match="leave no room"):
         hits_of(project, images=4)
 
 
@@ -105,7 +105,7 @@ def test_a_worker_does_one_hit_and_is_told_the_code_again(project: ProjectFolder
 def test_no_hit_is_left_once_each_has_its_worker(project: ProjectFolder) -> None:
     save_hit_set(project, hits_of(project, hits=1, workers=2))
     assert Desk(project, "ann").source.task.hit == Desk(project, "bob").source.task.hit
-    with pytest.raises(ProjectError, match="no HIT of cats is left"):
+    with pytest.raises(ProjectError, match="No HIT of cats is left"):
         Desk(project, "cid")
 
 

@@ -69,7 +69,7 @@ def test_all_faults_of_a_file_are_named_at_once(tmp_path: Path) -> None:
     file.write_text(json.dumps([{"id": "h", "pages": [page]}, {"id": "h2", "pages": []}, 7]))
     with pytest.raises(RefError) as error:
         read_hits(file)
-    for words in ("has no name", "'a' twice", "'z' is none of", "1, 2, 3", "HIT 2", "HIT 3"):
+    for words in ("has no name", "'a' twice", "'z' is not an image of", "1, 2, 3", "HIT 2", "HIT 3"):
         assert words in str(error.value)
 
 
@@ -112,6 +112,6 @@ def test_hits_of_a_file_make_a_project_beside_it(tmp_path: Path) -> None:
 def test_images_that_are_not_here_are_named_and_nothing_is_made(tmp_path: Path) -> None:
     file = tmp_path / "hit.json"
     file.write_text(json.dumps(_TOOLS_OWN).replace("n01440764/105", "https://x.org/105"))
-    with pytest.raises(RefError, match=r"(?s)nothing is downloaded.*--images DIR.*https://x.org"):
+    with pytest.raises(RefError, match=r"(?s)Nothing is downloaded.*--images DIR.*https://x.org"):
         open_hits_file(file, tmp_path / "hit.annotator")
     assert not (tmp_path / "hit.annotator").exists()

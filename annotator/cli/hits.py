@@ -18,7 +18,7 @@ from annotator.items.refs import make_printable
 
 if TYPE_CHECKING:
     from annotator.hits.assignments import Assignment, SubmitChecks
-    from annotator.hits.files import HitSet
+    from annotator.hits.model import HitSet
     from annotator.project.project import ProjectFolder
 
 HELP = "Give pages of images to workers as tasks (HITs), and see their progress and scores."

@@ -1,8 +1,8 @@
-"""Tasks for annotators (HITs), and the by-products of their hands.
+"""Tasks for annotators (HITs), and by-products.
 
-By-products are what the annotator's hand did on a page, beside the answer. Fields, units and
+By-products record the hand of an annotator on a page, beside the answers. Fields, units and
 normalisation are those of the ImageNet annotation tool of Han et al., "Neglected Free Lunch:
-Learning Image Classifiers Using Annotation Byproducts" (ICCV 2023), so that what trains on
-ImageNet-AB trains on these. The recorder appends events; `traces` adds the events of a page up to
-the fields.
+Learning Image Classifiers Using Annotation Byproducts" (ICCV 2023), so that code for
+ImageNet-AB runs on them. The recorder appends events; `traces` adds the events of a page up to the
+fields.
 """

@@ -1,4 +1,4 @@
-"""Assignments: who works on which HIT, and how far; rows of by-products that only add up."""
+"""The assignments of HITs to workers and their progress, as rows that are only appended."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import hmac
 import secrets
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from annotator.errors import ProjectError
-from annotator.hits.files import HitSet
-from annotator.hits.model import Hit
+from annotator.hits.files import load_hit_sets
+from annotator.hits.model import Hit, HitSet
+from annotator.hits.traces import PageTrace, replay_traces
 from annotator.items.refs import make_printable
 from annotator.log.store import Byproduct, ByproductStore
 from annotator.project.project import ProjectFolder
@@ -26,13 +27,13 @@ ASSIGN, BEGIN, DONE, WITHDRAW = "assign", "begin", "done", "withdraw"
 
 @dataclass(frozen=True, slots=True)
 class SubmitChecks:
-    """What a page must meet before it is submitted; 0 and False turn one off."""
+    """The checks that a page must pass before it is submitted; 0 and False turn one off."""
 
     min_seconds: float = 0.0
-    """How long it must have been on the screen, all sittings together."""
+    """The least seconds on the screen, all sessions together."""
     unseen: bool = True
-    """Whether every image must have been on the screen; where images are blurred, the pointer or
-    the cursor must have been on each."""
+    """True if every image must have been on the screen; if images are blurred, the pointer or the
+    cursor must have been on each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +46,9 @@ class Assignment:
     hit: str
     worker: str
     external: str = ""
-    """assignmentID: the id that whoever sent the worker knows it by."""
+    """assignmentID: the id of the platform that sent the worker."""
     assigned_at: int = 0
-    """Milliseconds since the epoch, as are the others."""
+    """Milliseconds since the epoch, like all times here."""
     version: str = ""
     checks: SubmitChecks = SubmitChecks()
     started_at: int | None = None
@@ -55,25 +56,25 @@ class Assignment:
     code: str = ""
     """The completion code, once it is done."""
     named: bool = False
-    """Whether `worker` is a name, on purpose, and no anonymous id."""
+    """True if `worker` is a name, on purpose, instead of an anonymous id."""
 
-    def given(self) -> dict[str, Any]:
-        """The row that gives it out, in the tool's names."""
+    def assign_row(self) -> dict[str, Any]:
+        """Return the row that gives it out, in the tool's names."""
         return {
             "id": self.id, "hitDatasetName": self.dataset, "imageNetHitID": self.hit,
             "workerID": self.worker, "assignmentID": self.external,
             "named": self.named,
         }  # fmt: skip
 
-    def begun(self) -> dict[str, Any]:
-        """The row that begins it."""
+    def begin_row(self) -> dict[str, Any]:
+        """Return the row that begins it."""
         return {
             "id": self.id, "version": self.version, "minSeconds": self.checks.min_seconds,
             "checkUnseen": self.checks.unseen, "startedAt": self.started_at,
         }  # fmt: skip
 
     def fields(self) -> dict[str, Any]:
-        """The tool's ImageNetAnnotation, without its pages."""
+        """Return the tool's ImageNetAnnotation, without its pages."""
         return {
             "hitDatasetName": self.dataset, "imageNetHitID": self.hit, "id": self.id,
             "annotatorID": "", "workerID": self.worker, "hitID": self.hit,
@@ -84,8 +85,17 @@ class Assignment:
         }  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class HitTask:
+    """A HIT of a set as the task of one worker."""
+
+    hits: HitSet
+    hit: Hit
+    assignment: Assignment
+
+
 def replay_assignments(records: ByproductStore) -> list[Assignment]:
-    """Those that stand, in the order given out."""
+    """Return the assignments that stand, in the order given out."""
     found: dict[str, Assignment] = {}
     for kind in (ASSIGN, BEGIN, DONE, WITHDRAW):
         for row in records.read_byproducts(kind):
@@ -115,23 +125,23 @@ def _apply(found: dict[str, Assignment], row: Byproduct) -> None:
 
 
 class Assignments:
-    """The assignments of a project. Raises `StoreError` where nothing can be read or written."""
+    """The assignments of a project. Every method may raise `StoreError`."""
 
     def __init__(self, records: ByproductStore, clock: Callable[[], int]) -> None:
-        """`clock` gives milliseconds since the epoch."""
+        """Keep assignments in `records`; `clock` returns milliseconds since the epoch."""
         self._records, self._clock = records, clock
 
     def assignments(self, dataset: str | None = None) -> list[Assignment]:
-        """Those that stand, in the order given out."""
+        """Return the assignments that stand, all or those of one set, in the order given out."""
         return [one for one in replay_assignments(self._records) if dataset in (None, one.dataset)]
 
     def assign(
         self, hits: HitSet, worker: str, external: str = "", id_: str = "", named: bool = False
     ) -> Assignment:
-        """Give this worker a HIT: the one named, else the one that fewest have.
+        """Give this worker the HIT `id_`, or else the one that fewest workers have.
 
-        The one that they hold already comes first. Raises `ProjectError` where they have done
-        all that they may, with their completion code, or where no HIT is left.
+        An open assignment of the worker comes first. Raises `ProjectError` if they have done all
+        that they may, with their completion code, or if no HIT is left.
         """
         held = [one for one in self.assignments(hits.name) if one.worker == worker]
         open_ = [one for one in held if one.done_at is None and id_ in ("", one.hit)]
@@ -143,21 +153,21 @@ class Assignments:
             one = Assignment(
                 uuid.uuid4().hex, hits.name, hit.id, worker, external, self._clock(), named=named
             )
-            self._write(ASSIGN, one.assigned_at, one.given())
+            self._write(ASSIGN, one.assigned_at, one.assign_row())
             if one.id in [other.id for other in self._on(hits, hit.id)[: hits.workers]]:
                 return one
-            self._write(WITHDRAW, self._clock(), {"id": one.id})  # somebody was quicker
+            self._write(WITHDRAW, self._clock(), {"id": one.id})  # another worker was quicker
 
     def begin(self, assignment: Assignment, version: str, checks: SubmitChecks) -> Assignment:
-        """The worker starts, in this interface. Nothing is changed where they had started."""
+        """Start an assignment in the interface `version`; one that was started stays as it is."""
         if assignment.started_at is not None:
             return assignment
         assignment = replace(assignment, version=version, checks=checks, started_at=self._clock())
-        self._write(BEGIN, assignment.started_at or 0, assignment.begun())
+        self._write(BEGIN, assignment.started_at or 0, assignment.begin_row())
         return assignment
 
     def finish(self, assignment: Assignment, salt: str) -> Assignment:
-        """All pages are submitted: the assignment gets its completion code."""
+        """Complete an assignment whose pages are all submitted, with its completion code."""
         if assignment.done_at is not None:
             return assignment
         assignment = replace(
@@ -167,19 +177,19 @@ class Assignments:
         return assignment
 
     def _refuse_another(self, hits: HitSet, held: Iterable[Assignment], id_: str) -> None:
-        """Raise `ProjectError` where this worker may not do another HIT, or not this one."""
+        """Raise `ProjectError` if this worker may not do another HIT, or not this one."""
         for one in held:
             if one.done_at is None:
                 if hits.unique:
                     raise ProjectError(
-                        f"HIT {make_printable(one.hit)} is yours already, and each worker does one; "
-                        "leave --hit out to go on with it"
+                        f"You have HIT {make_printable(one.hit)} already, and each worker does "
+                        "one. Leave --hit out to resume it"
                     )
             elif hits.unique or one.hit == id_:
                 raise ProjectError(
-                    f"you have completed HIT {make_printable(one.hit)}, and nobody does "
-                    f"{'another of these' if hits.unique else 'one twice'}; your completion code "
-                    f"is {one.code}"
+                    f"You have completed HIT {make_printable(one.hit)}. A worker does "
+                    f"{'one HIT of this set' if hits.unique else 'a HIT once'}. Your completion "
+                    f"code is {one.code}"
                 )
 
     def _free(self, hits: HitSet, worker: str, id_: str) -> Hit:
@@ -191,7 +201,7 @@ class Assignments:
         free = [h for h in wanted if h.id not in mine and (most is None or taken[h.id] < most)]
         if not free:
             raise ProjectError(
-                f"no HIT of {make_printable(hits.name)} is left for this worker: make more with "
+                f"No HIT of {make_printable(hits.name)} is left for this worker. Make more with "
                 "`annotator hits make`, or see `annotator hits status`"
             )
         return min(free, key=lambda hit: taken[hit.id])
@@ -203,14 +213,37 @@ class Assignments:
         self._records.append_byproducts(Byproduct(time_ms, kind, "", data))
 
 
+def load_tasks(project: ProjectFolder, records: ByproductStore) -> dict[str, HitTask]:
+    """Return the tasks that were given out by the id of their assignment."""
+    sets = load_hit_sets(project)
+    return {
+        one.id: HitTask(sets[one.dataset], sets[one.dataset].hit(one.hit), one)
+        for one in replay_assignments(records)
+        if one.dataset in sets
+    }
+
+
+def submitted_pages(
+    project: ProjectFolder, records: ByproductStore
+) -> Iterator[tuple[HitTask, PageTrace]]:
+    """Yield each submitted page with its task, in the order shown."""
+    tasks = load_tasks(project, records)
+    for trace in replay_traces(records):
+        task = tasks.get(trace.shown["annotation"])
+        if task is not None and trace.ended_at is not None:
+            yield task, trace
+
+
 def completion_code(id_: str, salt: str) -> str:
-    """8 characters that only the project can have made for this assignment."""
+    """Return 8 characters that only the project can have made for this assignment."""
     return hmac.new(salt.encode(), f"code:{id_}".encode(), hashlib.sha256).hexdigest()[:8].upper()
 
 
 def worker_id(project: ProjectFolder, name: str) -> str:
-    """`name` as 10 hexadecimal digits that say nothing of it: HMAC-SHA-256 under the project's
-    salt, which is made on the first call and stays in the project, readable by its owner only.
+    """Return 10 hexadecimal digits that do not reveal `name`.
+
+    They are HMAC-SHA-256 under the project's salt, which is made on the first call and stays in
+    the project, readable by its owner only.
 
     The same name has the same id within a project, and another in every other project.
     """
@@ -218,7 +251,7 @@ def worker_id(project: ProjectFolder, name: str) -> str:
 
 
 def project_salt(project: ProjectFolder) -> str:
-    """What the project's workers' ids and completion codes are made with."""
+    """Return the secret behind the workers' ids and the completion codes of a project."""
     file = project.folder / "worker-salt.txt"
     if not file.exists():
         _make_salt(file)
@@ -226,7 +259,7 @@ def project_salt(project: ProjectFolder) -> str:
 
 
 def _make_salt(file: Path) -> None:
-    """Two who come at once get the same salt: the file appears whole, and never changes."""
+    """Make the salt file, whole at once: two programs that start together get the same salt."""
     draft = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
     draft.touch(mode=0o600)
     try:

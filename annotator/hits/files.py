@@ -1,17 +1,19 @@
-"""HITs from files: JSON, JSON lines or CSV. Every fault is named before anything is used."""
+"""Files of HITs: JSON, JSON lines or CSV, and the sets of a project in its folder `hits`.
+
+Every fault of a file is named before anything is used.
+"""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from itertools import groupby, zip_longest
 from pathlib import Path
 from typing import Any
 
 from annotator.errors import ProjectError, RefError, bullet_list
-from annotator.hits.model import Hit, HitClass, HitImage, HitPage
+from annotator.hits.model import Hit, HitClass, HitImage, HitPage, HitSet
 from annotator.items.atomic import write_atomically
 from annotator.items.refs import Item, make_printable
 from annotator.items.text_files import open_text, read_rows
@@ -25,13 +27,13 @@ Fault = Callable[[str, str], None]
 
 
 def read_hits(file: Path) -> list[Hit]:
-    """The HITs of a .json (one, a list, or {"hits": [...]}), .jsonl or .csv file.
+    """Read the HITs of a .json (one, a list, or {"hits": [...]}), .jsonl or .csv file.
 
     Raises `RefError` that names every fault and its place.
     """
     if not file.is_file():
         raise RefError(
-            f"{make_printable(str(file))} does not exist; make HITs with `annotator hits make`"
+            f"{make_printable(str(file))} does not exist. Make HITs with `annotator hits make`"
         )
     problems: list[str] = []
 
@@ -41,7 +43,7 @@ def read_hits(file: Path) -> list[Hit]:
     tables = _from_csv(file, fault) if file.suffix.lower() == ".csv" else _from_json(file)
     hits = [_hit(table, f"HIT {place}", file.stem, fault) for place, table in enumerate(tables, 1)]
     for dataset_id in _twice((hit.dataset, hit.id) for hit in hits):
-        fault(f"HIT {dataset_id[1]}", f"is there twice in {dataset_id[0]}; give each its own id")
+        fault(f"HIT {dataset_id[1]}", f"appears twice in {dataset_id[0]}; give each its own id")
     if not hits:
         fault("all of it", "holds no HIT")
     if problems:
@@ -60,7 +62,8 @@ def _from_json(file: Path) -> list[Any]:
         except (ValueError, RecursionError) as error:
             reason = "nested too deeply" if isinstance(error, RecursionError) else error
             raise RefError(
-                f"{make_printable(str(file))} is not JSON: {reason}; HITs come as .json, .jsonl or .csv"
+                f"{make_printable(str(file))} is not JSON: {reason}; HITs come as .json, .jsonl "
+                "or .csv"
             ) from error
     if isinstance(found, dict) and isinstance(found.get("hits"), list):
         return list(found["hits"])
@@ -68,14 +71,17 @@ def _from_json(file: Path) -> list[Any]:
 
 
 def _from_csv(file: Path, fault: Fault) -> list[Any]:
-    """One row an image: hitDatasetName, hit, pageno, wnid, class, description, wikipedia, image_id,
-    url, gold, reserve; the rows of one page stand together."""
+    """Read one row for each image; the rows of one page stand together.
+
+    Columns: hitDatasetName, hit, pageno, wnid, class, description, wikipedia, image_id, url, gold,
+    reserve.
+    """
     cells = read_rows(file)
     _, header = next(cells, (1, list[str]()))
     if absent := [name for name in _COLUMNS if name not in header]:
         fault("line 1", f"has no column {', '.join(absent)}; it needs {', '.join(_COLUMNS)}")
         return []
-    # A row that is too short lacks what stands in its last columns.
+    # A row that is too short lacks its last columns.
     rows = [dict(zip_longest(header, row[: len(header)], fillvalue="")) for _, row in cells]
     return [
         _table_of(list(group))
@@ -84,7 +90,7 @@ def _from_csv(file: Path, fault: Fault) -> list[Any]:
 
 
 def _table_of(rows: list[dict[str, str]]) -> dict[str, Any]:
-    """The JSON of the HIT that stands in these rows of a CSV."""
+    """Return the JSON of the HIT in these rows of a CSV."""
     pages = []
     for pageno, group in groupby(rows, lambda row: row["pageno"]):
         of_page = list(group)
@@ -131,7 +137,7 @@ def _hit(table: Any, place: str, stem: str, fault: Fault) -> Hit:
         for number, page in enumerate(pages, 1)
     )
     if [page.pageno for page in found] != list(range(1, len(found) + 1)):
-        fault(place, "numbers its pages otherwise than 1, 2, 3 …; mend `pageno`")
+        fault(place, "does not number its pages 1, 2, 3 …; fix `pageno`")
     dataset, id_ = table.get("hitDatasetName") or stem, table.get("id") or stem
     return Hit(str(dataset), str(id_), found, bool(table.get("isUnique", False)))
 
@@ -147,7 +153,7 @@ def _page(page: Any, place: str, number: int, fault: Fault) -> HitPage:
     gold = _table(page.get("gold", {}), f"{place}, gold", fault)
     for id_, wanted in gold.items():
         if id_ not in {image.id for image in images}:
-            fault(f"{place}, gold", f"{make_printable(id_)!r} is none of the page's images")
+            fault(f"{place}, gold", f"{make_printable(id_)!r} is not an image of the page")
         if not isinstance(wanted, bool):
             fault(f"{place}, gold", f"{make_printable(id_)!r} is {wanted!r}; give true or false")
     pageno, seed = page.get("pageno", number), page.get("seed")
@@ -205,48 +211,17 @@ FOLDER = "hits"
 _PLAIN = re.compile(r"[\w.-]+")
 
 
-@dataclass(frozen=True, slots=True)
-class HitSet:
-    """HITs that belong together, and how they are given out."""
-
-    name: str
-    hits: tuple[Hit, ...]
-    workers: int | None = None
-    """How many workers do each HIT; None for as many as come."""
-    negative: str | None = None
-    """The label of what was not selected; None leaves that unlabelled."""
-    made: dict[str, Any] | None = None
-    """How `annotator hits make` drew them."""
-
-    @property
-    def unique(self) -> bool:
-        """Whether a worker does one HIT of the set, no more."""
-        return any(hit.unique for hit in self.hits)
-
-    def hit(self, id_: str) -> Hit:
-        """Raises `ProjectError` that names the HITs there are."""
-        found = next((hit for hit in self.hits if hit.id == id_), None)
-        if found is None:
-            known = ", ".join(hit.id for hit in self.hits[:10])
-            raise ProjectError(
-                make_printable(
-                    f"{self.name} has no HIT {id_!r}; there are {len(self.hits)}: {known} …"
-                )
-            )
-        return found
-
-
 def save_hit_set(project: ProjectFolder, hits: HitSet) -> Path:
-    """Write the set into the project. Raises `ProjectError` where there is one of this name."""
+    """Write the set into the project. Raises `ProjectError` if the name is taken."""
     if not _PLAIN.fullmatch(hits.name) or hits.name.startswith("."):
         raise ProjectError(
-            f"{make_printable(hits.name)!r} cannot name a file; use letters, digits, - and _"
+            f"{make_printable(hits.name)!r} cannot be a file name. Use letters, digits, - and _"
         )
     file = project.folder / FOLDER / f"{hits.name}.json"
     if file.exists():
         raise ProjectError(
-            f"{make_printable(str(file))} is there already, and work may have been done on it; "
-            "give another --name"
+            f"{make_printable(str(file))} exists, and workers may have worked on it. "
+            "Give another --name"
         )
     table = {
         "hitDatasetName": hits.name, "workers": hits.workers, "negative": hits.negative,
@@ -258,13 +233,13 @@ def save_hit_set(project: ProjectFolder, hits: HitSet) -> Path:
 
 
 def load_hit_sets(project: ProjectFolder) -> dict[str, HitSet]:
-    """Name to set, by name. Raises `RefError` for a file that cannot be used."""
+    """Return the sets by name. Raises `RefError` for a file that cannot be used."""
     files = sorted((project.folder / FOLDER).glob("*.json"))
     return {file.stem: _load(file) for file in files}
 
 
 def select_hit_set(project: ProjectFolder, name: str | None) -> HitSet:
-    """The set of this name; for None the only one. Raises `ProjectError` that says which are."""
+    """Return the set of this name; for None the only one. Raises `ProjectError` with the names."""
     sets = load_hit_sets(project)
     folder = make_printable(str(project.folder))
     if not sets:

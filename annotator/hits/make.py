@@ -9,8 +9,16 @@ from itertools import zip_longest
 import numpy as np
 
 from annotator.errors import ProjectError, bullet_list
-from annotator.hits.files import HitSet
-from annotator.hits.model import IMAGES, PAGES, Hit, HitClass, HitImage, HitPage
+from annotator.hits.model import (
+    IMAGES,
+    PAGES,
+    Hit,
+    HitClass,
+    HitImage,
+    HitPage,
+    HitSet,
+    other_class,
+)
 from annotator.items.refs import make_printable
 from annotator.log.entries import LogState
 from annotator.project.item_pool import load_refs
@@ -18,31 +26,31 @@ from annotator.project.project import ProjectFolder
 from annotator.session import predict
 
 ORDERS = ("random", "likely")
-"""How the candidates of a class are chosen: any unlabelled items, or those that the model takes
-for it, the likeliest first."""
+"""Orders of the candidates of a class: any unlabelled items at random, or those that the model
+predicts as the class, the likeliest first."""
 _RESERVE = 4
-"""Images of a page's reserve: they take the places of those that cannot be shown."""
+"""The number of images in a page's reserve, which replace broken ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class HitRecipe:
-    """What to make."""
+    """A recipe for a set of HITs."""
 
     name: str
     classes: tuple[str, ...]
-    """Those that are asked for; each page asks for one."""
+    """The classes asked for; each page asks for one."""
     pages: int = PAGES
     images: int = IMAGES
     gold: int = 2
     """Known positives on each page, and as many known negatives."""
     hits: int | None = None
-    """At most so many; None for all that there are candidates for."""
+    """The most HITs; None for as many as there are candidates for."""
     workers: int | None = 1
-    """How many do each HIT; None for as many as come."""
+    """The number of workers for each HIT; None for all who come."""
     unique: bool = True
     order: str = "random"
     negative: str | None = None
-    """The label of what is not selected; None leaves it unlabelled."""
+    """The label of images that are not selected; None leaves them unlabelled."""
     seed: int = 0
 
 
@@ -50,7 +58,7 @@ def make_hits(project: ProjectFolder, state: LogState, recipe: HitRecipe) -> Hit
     """Draw the HITs, all from `recipe.seed`: the same project gives the same HITs.
 
     Raises `ProjectError` for numbers that do not fit together, for classes without enough known
-    items, and where nothing is left to ask.
+    items, and if no item is left to ask for.
     """
     _check(project, state, recipe)
     rng = np.random.default_rng(recipe.seed)
@@ -67,8 +75,8 @@ def make_hits(project: ProjectFolder, state: LogState, recipe: HitRecipe) -> Hit
     ]
     if not hits:
         raise ProjectError(
-            "no unlabelled item is left to ask for; with --order likely, none is taken for the "
-            "classes asked for"
+            "No unlabelled item is left to ask for. With --order likely, the model predicts none "
+            "as the classes asked for"
         )
     made = {
         "seed": recipe.seed, "order": recipe.order, "gold": recipe.gold,
@@ -82,39 +90,38 @@ def _check(project: ProjectFolder, state: LogState, recipe: HitRecipe) -> None:
     for name in (*recipe.classes, *([recipe.negative] if recipe.negative else [])):
         if name not in names:
             problems.append(
-                f"{make_printable(name)!r} is not a class; there are {make_printable(', '.join(names))}"
+                f"{make_printable(name)!r} is not a class; the classes are "
+                f"{make_printable(', '.join(names))}"
             )
     if recipe.negative in recipe.classes:
-        problems.append(f"{recipe.negative} cannot be both asked for and what is not selected")
+        problems.append(f"{recipe.negative} cannot be asked for and also be the negative class")
     if recipe.order not in ORDERS:
         problems.append(f"no order {recipe.order!r}; choose {' or '.join(ORDERS)}")
     if recipe.images <= 2 * recipe.gold:
         problems.append(
-            f"{recipe.images} images hold no candidate beside {2 * recipe.gold} known ones; "
+            f"{recipe.images} images leave no room beside {2 * recipe.gold} known ones; "
             "give fewer with --gold, or more --images"
         )
     for name in recipe.classes:
-        for words, positive in (("of", True), ("not of", False)):
+        for relation, positive in (("of", True), ("not of", False)):
             count = len(_known(state, name, positive))
             if count < recipe.gold:
                 problems.append(
-                    f"{count} items are known that are {words} class {make_printable(name)}, and --gold "
-                    f"{recipe.gold} needs as many: label some first, or give --gold {count}"
+                    f"{count} labelled items are {relation} class {make_printable(name)}, but "
+                    f"--gold {recipe.gold} needs {recipe.gold}: label some first, or give --gold "
+                    f"{count}"
                 )
     if problems:
-        raise ProjectError(bullet_list(problems, "no HITs were made:"))
+        raise ProjectError(bullet_list(problems, "No HITs were made:"))
 
 
 def _negative(project: ProjectFolder, recipe: HitRecipe) -> str | None:
-    """Of two classes, what is not the one is the other."""
-    others = [name for name in project.settings.names if name not in recipe.classes]
-    if recipe.negative is None and len(project.settings.names) == 2 and len(others) == 1:
-        return others[0]
-    return recipe.negative
+    """Return the label of images that are not selected."""
+    return recipe.negative or other_class(project.settings.names, recipe.classes)
 
 
 def _known(state: LogState, name: str, positive: bool) -> list[str]:
-    """What people have labelled as this class, or as another."""
+    """Return the refs that annotators have labelled as this class, or as another."""
     return [
         last.ref
         for _, last in state.labels()
@@ -125,7 +132,7 @@ def _known(state: LogState, name: str, positive: bool) -> list[str]:
 def _candidates(
     project: ProjectFolder, state: LogState, recipe: HitRecipe, rng: np.random.Generator
 ) -> dict[str, list[str]]:
-    """Class to the refs that may be asked for it, in the order in which pages take them."""
+    """Return the refs that may be asked for each class, in the order of the pages."""
     if recipe.order == "likely":
         return _likely(project, state, recipe)
     refs = load_refs(project)
@@ -172,7 +179,7 @@ def _pages(
 
 
 def _some(refs: Sequence[str], count: int, rng: np.random.Generator) -> list[str]:
-    """`count` of them, no one twice; all where there are fewer."""
+    """Draw `count` of the refs without replacement; all if there are fewer."""
     places = rng.choice(len(refs), min(count, len(refs)), replace=False) if refs else ()
     return [refs[int(place)] for place in places]
 
@@ -182,7 +189,7 @@ def _numbered(pages: Sequence[HitPage]) -> tuple[HitPage, ...]:
 
 
 def hit_class(project: ProjectFolder, name: str) -> HitClass:
-    """What the project says of a class, in the words of a HIT."""
+    """Return a class of the project as the class of a HIT."""
     info = next((info for info in project.settings.classes if info.name == name), None)
     words = tuple(dict.fromkeys([name, *getattr(info, "synonyms", ())]))
     link = getattr(info, "link", "")

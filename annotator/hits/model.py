@@ -1,17 +1,20 @@
 """HITs: tasks of N pages of M images, each page asking for one class.
 
 The shape is that of the ImageNet annotation tool's table `ImageNetHIT`; what a page holds beyond
-it (`gold`, `reserve`, `seed`) is optional, and readers of the tool's own files pass it over.
+it (`gold`, `reserve`, `seed`) is optional, and readers of the tool's own files ignore it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from annotator.errors import ProjectError
+from annotator.items.refs import make_printable
+
 PAGES, IMAGES = 10, 48
-"""Pages of a HIT and images of a page, where nobody says otherwise: those of ImageNet."""
+"""Pages of a HIT and images of a page by default: those of ImageNet."""
 VERSIONS = (
     "NO_POINTER_ORIGINAL", "POINTER_ORIGINAL", "NO_POINTER_NO_ORIGINAL", "POINTER_NO_ORIGINAL",
 )  # fmt: skip
@@ -28,6 +31,7 @@ class HitImage:
     """The item of the project."""
 
     def as_dict(self) -> dict[str, str]:
+        """Return the image as the tool writes it."""
         return {"id": self.id, "url": self.ref}
 
 
@@ -38,16 +42,17 @@ class HitClass:
     id: str
     wnid: str = ""
     synset: tuple[str, ...] = ()
-    """Words for it, the first of them its name."""
+    """Words for the class, its name first."""
     description: str = ""
     wikipedia: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
-        """Its label in the project."""
+        """The label in the project."""
         return self.synset[0] if self.synset else self.id
 
     def as_dict(self) -> dict[str, Any]:
+        """Return the part of the HIT as the tool writes it."""
         return {
             "id": self.id, "wnid": self.wnid, "synset": list(self.synset),
             "description": self.description, "wikipedia": list(self.wikipedia),
@@ -63,13 +68,14 @@ class HitPage:
     asks: HitClass
     images: tuple[HitImage, ...]
     gold: Mapping[str, bool] = field(default_factory=dict)
-    """Image id to whether it should be selected, for those whose answer is known."""
+    """Image id -> True if it should be selected, for the images whose answer is known."""
     reserve: tuple[HitImage, ...] = ()
-    """Take the places of images that cannot be shown."""
+    """Images that replace broken ones."""
     seed: int | None = None
-    """What the order was shuffled with."""
+    """The seed of the shuffled order."""
 
     def as_dict(self) -> dict[str, Any]:
+        """Return the part of the HIT as the tool writes it."""
         found: dict[str, Any] = {
             "pageno": self.pageno, "class": self.asks.as_dict(),
             "images": [image.as_dict() for image in self.images],
@@ -85,17 +91,55 @@ class HitPage:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A task for one sitting."""
+    """A task for one session."""
 
     dataset: str
     """hitDatasetName: HITs that belong together."""
     id: str
     pages: tuple[HitPage, ...]
     unique: bool = True
-    """isUnique: a worker does one HIT of the dataset, no more."""
+    """isUnique: a worker does only one HIT of the dataset."""
 
     def as_dict(self) -> dict[str, Any]:
+        """Return the part of the HIT as the tool writes it."""
         return {
             "hitDatasetName": self.dataset, "isUnique": self.unique, "id": self.id,
             "pages": [page.as_dict() for page in self.pages],
         }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class HitSet:
+    """HITs that belong together, and how they are given out."""
+
+    name: str
+    hits: tuple[Hit, ...]
+    workers: int | None = None
+    """The number of workers for each HIT; None for all who come."""
+    negative: str | None = None
+    """The label of images that were not selected; None leaves them unlabelled."""
+    made: dict[str, Any] | None = None
+    """The options with which `annotator hits make` drew them."""
+
+    @property
+    def unique(self) -> bool:
+        """True if a worker does only one HIT of the set."""
+        return any(hit.unique for hit in self.hits)
+
+    def hit(self, id_: str) -> Hit:
+        """Return a HIT by its id. Raises `ProjectError` with the ids that there are."""
+        found = next((hit for hit in self.hits if hit.id == id_), None)
+        if found is None:
+            known = ", ".join(hit.id for hit in self.hits[:10])
+            raise ProjectError(
+                make_printable(
+                    f"{self.name} has no HIT {id_!r}; there are {len(self.hits)}: {known} …"
+                )
+            )
+        return found
+
+
+def other_class(names: Sequence[str], asked: Collection[str]) -> str | None:
+    """Return the other one of two classes if one is asked for, else None."""
+    others = [name for name in names if name not in asked]
+    return others[0] if len(names) == 2 and len(others) == 1 else None

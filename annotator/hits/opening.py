@@ -1,4 +1,4 @@
-"""HITs from a file: the project that they are worked on in, made beside it where there is none."""
+"""The project of a file of HITs, made beside the file if there is none."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from annotator.errors import ProjectError, RefError, bullet_list
-from annotator.hits.files import HitSet, load_hit_sets, read_hits, save_hit_set
-from annotator.hits.model import Hit, HitImage
+from annotator.hits.files import load_hit_sets, read_hits, save_hit_set
+from annotator.hits.model import Hit, HitImage, HitSet, other_class
 from annotator.items.atomic import write_atomically
 from annotator.items.listing import is_file
 from annotator.items.refs import Item, make_printable
@@ -23,17 +23,17 @@ _SUFFIXES = ("", ".jpg", ".jpeg", ".JPEG", ".JPG", ".png")
 
 
 def hits_project_folder(file: Path) -> Path:
-    """Where the project of a file of HITs goes: `hits.json` has `hits.annotator`."""
+    """Return the folder of a HIT file's project: `hits.json` has `hits.annotator`."""
     return file.with_suffix(".annotator")
 
 
 def open_hits_file(
     file: Path, folder: Path, images: Path | None = None
 ) -> tuple[ProjectFolder, HitSet]:
-    """The project at `folder`, made where it is not there, with the HITs of `file` in it.
+    """Open or make the project at `folder` with the HITs of `file` in it.
 
     Images are looked for below `images` (the file's own folder for None), under their url or
-    their id. Raises `RefError` or `ProjectError` that names all that is missing.
+    their id. Raises `RefError` or `ProjectError` with everything that is missing.
     """
     hits = read_hits(file)
     known = {one.dataset for one in hits}
@@ -51,14 +51,14 @@ def open_hits_file(
         save_hit_set(project, wanted)
     elif before.hits != wanted.hits:
         raise ProjectError(
-            f"{make_printable(str(folder))} holds other HITs named {make_printable(name)}, and work may have "
-            f"been done on them: give another place with --project DIR"
+            f"{make_printable(str(folder))} holds other HITs named {make_printable(name)}, and "
+            "workers may have worked on them. Give another folder with --project DIR"
         )
     return project, before or wanted
 
 
 def _new(folder: Path, hits: list[Hit], root: Path) -> ProjectFolder:
-    """A project whose classes are what the pages ask for, and what is none of them."""
+    """Make a project with the classes that the pages ask for, and one for the rest."""
     infos = {page.asks.name: page.asks.description for hit in hits for page in hit.pages}
     classes = [ClassInfo(name, description=text) for name, text in infos.items()]
     if len(classes) == 1:
@@ -67,7 +67,7 @@ def _new(folder: Path, hits: list[Hit], root: Path) -> ProjectFolder:
 
 
 def _located(hits: list[Hit], root: Path, base: Path, file: Path) -> list[Hit]:
-    """The HITs with refs, relative to `base` where they are below it, in place of urls."""
+    """Return the HITs with refs in place of urls, relative to `base` if they are below it."""
     problems: list[str] = []
 
     def found(image: HitImage) -> HitImage:
@@ -95,7 +95,7 @@ def _located(hits: list[Hit], root: Path, base: Path, file: Path) -> list[Hit]:
     if problems:
         heading = (
             f"{make_printable(str(file))}: {len(problems)} images are not below "
-            f"{make_printable(str(root))}; nothing is downloaded: fetch them, and name their folder "
+            f"{make_printable(str(root))}. Nothing is downloaded: fetch them and give their folder "
             "with --images DIR"
         )
         raise RefError(bullet_list(problems, heading))
@@ -103,7 +103,7 @@ def _located(hits: list[Hit], root: Path, base: Path, file: Path) -> list[Hit]:
 
 
 def _places(image: HitImage, root: Path) -> Iterator[Path]:
-    """Where an image may be: at its path, else under its id or its name, below `root`."""
+    """Yield the places of an image below `root`: its path, then its id or its name."""
     path = Item.parse(image.ref).path
     if "://" not in path:
         yield root / path
@@ -118,21 +118,20 @@ def _check(project: ProjectFolder, hits: list[Hit]) -> None:
     if missing := sorted(asked - set(names)):
         raise ProjectError(
             make_printable(
-                f"{project.folder} has no class {', '.join(missing)} (it has {', '.join(names)}); "
-                "add a [[classes]] table to its annotator.toml, or give another --project DIR"
+                f"{project.folder} has no class {', '.join(missing)} (it has {', '.join(names)}). "
+                "Add a [[classes]] table to its annotator.toml, or give another --project DIR"
             )
         )
 
 
 def _negative(project: ProjectFolder, hits: list[Hit]) -> str | None:
-    """Of two classes of which one is asked for, the other is what is not selected."""
+    """Return the label of images that are not selected."""
     asked = {page.asks.name for hit in hits for page in hit.pages}
-    others = [name for name in project.settings.names if name not in asked]
-    return others[0] if len(project.settings.names) == 2 and len(others) == 1 else None
+    return other_class(project.settings.names, asked)
 
 
 def _list(project: ProjectFolder, hits: list[Hit]) -> None:
-    """The images that the pool lacks are added to refs.csv of a project without any."""
+    """List the images in the refs.csv of a new project; check them against an older one."""
     refs = dict.fromkeys(
         image.ref for hit in hits for page in hit.pages for image in (*page.images, *page.reserve)
     )
@@ -144,7 +143,7 @@ def _list(project: ProjectFolder, hits: list[Hit]) -> None:
     missing = [make_printable(ref) for ref, row in zip(refs, rows.tolist(), strict=True) if row < 0]
     if missing:
         heading = (
-            f"{len(missing)} images are not in the pool of {make_printable(str(project.folder))}: add "
-            "them to its refs.csv, or give another place with --project DIR"
+            f"{len(missing)} images are not items of {make_printable(str(project.folder))}. Add "
+            "them to its refs.csv, or give another folder with --project DIR"
         )
         raise ProjectError(bullet_list(missing, heading))

@@ -1,4 +1,4 @@
-"""Writes down what happens on a page, as it happens.
+"""The recorder of what happens on a page.
 
 An event is a JSON list: its name, the time in milliseconds since the epoch, and its arguments
 in the order of the recorder's method, `i` being the image's place on the page, from 0.
@@ -18,9 +18,9 @@ from annotator.log.store import Byproduct, ByproductStore
 MOVES_HZ = 60
 """The most pointer positions a second that are kept of one image."""
 FLUSH_MS = 1000
-"""How long an event that is no selection may wait to be written."""
+"""The time that an event other than a selection may wait to be written."""
 NOMINAL_CELL = (8, 16)
-"""Pixels of a character cell where the terminal does not say."""
+"""Pixels of a character cell if the terminal does not say."""
 PAGE, EVENTS = "page", "events"
 
 
@@ -31,11 +31,11 @@ class TerminalWindow:
     columns: int
     rows: int
     cell: tuple[float, float] | None = None
-    """Width and height of a character cell in pixels; None where the terminal does not say."""
+    """Width and height of a character cell in pixels; None if the terminal does not say."""
     pointer: str = "cell"
-    """How exact pointer positions are: "cell", or "pixel" (SGR-pixel mode, DECSET 1016)."""
+    """The unit of pointer positions: "cell", or "pixel" (SGR-pixel mode, DECSET 1016)."""
     technique: str = ""
-    """How pictures are drawn: kitty, sixel, iterm, halfcell, none."""
+    """The way that pictures are drawn: kitty, sixel, iterm, halfcell, none."""
 
     @property
     def pixel(self) -> tuple[float, float]:
@@ -57,7 +57,7 @@ class PageTile(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PageShown:
-    """What a page is, when it comes on the screen."""
+    """A page as it comes on the screen."""
 
     started_at: int
     """Milliseconds since the epoch."""
@@ -65,13 +65,13 @@ class PageShown:
     question: str = ""
     """The class that is asked for."""
     semantics: str = ""
-    """What a selection means: positives, exceptions or positives-only."""
+    """The meaning of a selection: positives, exceptions or positives-only."""
     order: str = ""
-    """How the images were ordered: random, likely …"""
+    """The order of the images: random, likely …"""
     prediction_shown: bool = False
-    """Whether the annotator saw what the model says of the images."""
+    """True if the annotator saw the model's predictions."""
     id: str = ""
-    """The page's own id, which the log may know, too; "" for a new one."""
+    """The page's id, which is also in the log; "" for a new one."""
 
 
 class NoByproducts:
@@ -88,12 +88,12 @@ class NoByproducts:
 
 
 class Recorder:
-    """Writes down what happens on pages, one page at a time.
+    """A recorder of what happens on pages, one page at a time.
 
     Times are milliseconds since the epoch; x and y lie in [0, 1] of the displayed image. Every
     method may be called at the pointer's own rate: events are written about once a second, and
     at once for a selection, a deselection and a submission. A write that fails is tried again
-    with the next; `fault` says why, and nothing raises.
+    with the next; `fault` holds the reason, and nothing raises.
     """
 
     def __init__(
@@ -104,9 +104,11 @@ class Recorder:
         version: str = "NO_POINTER_ORIGINAL",
         annotation: str = "",
     ) -> None:
-        """`worker` is written as it is: see `worker_id`. `version` is the interface: POINTER or
-        NO_POINTER, then ORIGINAL or NO_ORIGINAL. `annotation` names the work on a HIT that the
-        pages belong to; "" for browsing."""
+        """Record pages of `worker`, whose name is written as it is: see `worker_id`.
+
+        `version` is the interface: POINTER or NO_POINTER, then ORIGINAL or NO_ORIGINAL.
+        `annotation` is the id of the assignment that the pages belong to; "" for browsing.
+        """
         self.worker, self.version, self.annotation, self.fault = worker, version, annotation, ""
         self.page = ""
         """The id of the page on screen; "" while there is none."""
@@ -118,23 +120,26 @@ class Recorder:
         self._left: dict[str, tuple[set[int], set[int]]] = {}
         self._holds = False
         self.begun_at = 0
-        """When the page on screen came up, in this sitting."""
+        """The time when the page on screen came up, in this session."""
         self.viewed: set[int] = set()
-        """Images of this page that were in the window."""
+        """The images of this page that were in the window."""
         self.visited: set[int] = set()
-        """Images of this page that the pointer or the cursor was on."""
+        """The images of this page that the pointer or the cursor was on."""
 
     # --- pages
 
     def resume_page(self, page: str, selected: Iterable[int], visited: Iterable[int] = ()) -> None:
-        """Page `page` was begun before: when it is shown, it is gone on with, with these images
-        selected, and these visited already (by pointer, cursor or view)."""
+        """Prepare to resume a page that was begun before, as soon as it is shown.
+
+        Its images `selected` are selected, and those `visited` were visited (by pointer, cursor or
+        view).
+        """
         self._left[page] = (set(selected), set(visited))
 
     def page_shown(
         self, page: PageShown, tiles: Sequence[PageTile], terminal: TerminalWindow
     ) -> str:
-        """Begin a page, or go on with the one that was taken up; returns its id."""
+        """Begin a page, or resume one (see `resume_page`); return its id."""
         left = self._left.pop(page.id, None)
         if left is not None:
             self._begin(page.id, page.started_at)
@@ -156,13 +161,13 @@ class Recorder:
         return self.page
 
     def reopen(self, page: str, time_ms: int) -> None:
-        """The submission of page `page` is taken back; `take_up` and show it again."""
+        """Record that a submission is taken back; then `resume_page` and show it again."""
         self._begin(page, time_ms)
         self._now("reopen", time_ms)
         self.page = ""
 
     def submit(self, time_ms: int) -> None:
-        """The page is answered; intervals that are open end here."""
+        """Record that the page is answered; intervals that are open end here."""
         self._now("submit", time_ms)
         self.page = ""
 
@@ -178,15 +183,20 @@ class Recorder:
     # --- the pointer
 
     def enter(self, i: int, time_ms: int) -> None:
+        """Record that the pointer came to image i."""
         self.visited.add(i)
         self._later("enter", time_ms, i)
 
     def leave(self, i: int, time_ms: int) -> None:
+        """Record that the pointer left image i."""
         self._later("leave", time_ms, i)
 
     def move(self, i: int, x: float, y: float, time_ms: int) -> None:
-        """The pointer is at (x, y) of image i. Kept at most 60 times a second (the first of each
-        60th counts), and not while the image is selected."""
+        """Record the pointer at (x, y) of image i.
+
+        At most 60 positions a second are kept (the first of each 60th counts), and none while the
+        image is selected.
+        """
         if i in self._selected or time_ms - self._moved.get(i, -1e18) < 1000 / MOVES_HZ:
             return
         self._moved[i] = time_ms
@@ -195,64 +205,69 @@ class Recorder:
     # --- answers
 
     def select(self, i: int, x: float | None, y: float | None, time_ms: int, by: str) -> None:
-        """Image i is selected `by` "mouse" at (x, y), or by "key", "letter", "range" … with no
-        place of its own: x and y None."""
+        """Record that image i is selected.
+
+        `by` is "mouse", at (x, y), or "key", "letter", "range" …, with x and y None.
+        """
         self._selected.add(i)
         self._now("select", time_ms, i, _rounded(x), _rounded(y), by)
 
     def deselect(self, i: int, time_ms: int, by: str) -> None:
+        """Record that image i is not selected any more."""
         self._selected.discard(i)
         self._now("deselect", time_ms, i, by)
 
     # --- the rest
 
     def cursor(self, i: int, time_ms: int) -> None:
-        """The keyboard's cursor came to image i."""
+        """Record that the keyboard's cursor came to image i."""
         self.visited.add(i)
         self._later("cursor", time_ms, i)
 
     def key(self, name: str, time_ms: int) -> None:
+        """Record a key press."""
         self._later("key", time_ms, name)
 
     def focus(self, on: bool, time_ms: int) -> None:
-        """The terminal's window got or lost the focus."""
+        """Record that the terminal's window got or lost the focus."""
         self._later("focus", time_ms, on)
 
     def scroll(self, first: int, end: int, time_ms: int) -> None:
-        """Images `first` … `end` - 1 are in the window now; call it for the first view, too."""
+        """Record that images `first` … `end` - 1 are in the window now, the first view included."""
         self.viewed.update(range(first, end))
         self._later("scroll", time_ms, first, end)
 
     def zoom(self, i: int, on: bool, time_ms: int) -> None:
+        """Record that image i is shown alone, or not any more."""
         self._later("zoom", time_ms, i, on)
 
     def resize(self, terminal: TerminalWindow, tiles: Sequence[PageTile], time_ms: int) -> None:
-        """The window changed, and with it where the images are."""
+        """Record a new size of the window, and the new places of the images."""
         self._later("resize", time_ms, asdict(terminal), [_tile(tile) for tile in tiles])
 
     def placed(self, i: int, tile: PageTile, time_ms: int) -> None:
-        """Image i is drawn, and its sizes are known."""
+        """Record that image i is drawn, and its sizes."""
         self._later("placed", time_ms, i, _tile(tile))
 
     def replace(self, i: int, reason: str, tile: PageTile, time_ms: int) -> None:
-        """Image i is broken, and `tile` took its place."""
+        """Record that image i is broken, and `tile` took its place."""
         for known in (self._selected, self.viewed, self.visited):
             known.discard(i)
         self._now("replace", time_ms, i, reason, _tile(tile))
 
     def broken(self, i: int, reason: str, time_ms: int) -> None:
-        """Image i cannot be shown, and nothing takes its place."""
+        """Record that image i cannot be shown, and nothing takes its place."""
         self._now("broken", time_ms, i, reason)
 
     def prediction(self, on: bool, time_ms: int) -> None:
-        """What the model says was shown or hidden."""
+        """Record that the prediction was shown or hidden."""
         self._later("prediction", time_ms, on)
 
     # --- writing
 
     @contextmanager
     def batch(self) -> Iterator[None]:
-        """Events within belong to one press of a key, and are written at once at its end."""
+        """Write the events within at once at the end: they belong to one press of a key."""
         self._holds = True
         try:
             yield
@@ -295,7 +310,7 @@ class Recorder:
 
 
 def _tile(tile: PageTile) -> list[Any]:
-    """image, ref, original width and height, left, top, width and height in cells."""
+    """Return image, ref, [original width and height], [left, top, width and height in cells]."""
     place = [round(value, 3) for value in tile.place]
     return [tile.image, tile.ref, list(tile.original), place]
 

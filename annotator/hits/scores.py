@@ -1,4 +1,4 @@
-"""How far the HITs are, and how well their workers know the items whose answer is known."""
+"""The progress of the HITs, and the workers' scores on gold items, whose answer is known."""
 
 from __future__ import annotations
 
@@ -6,64 +6,67 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from annotator.hits.assignments import Assignment, replay_assignments
-from annotator.hits.files import HitSet, load_hit_sets
-from annotator.hits.traces import PageTrace, replay_traces
+from annotator.hits.assignments import Assignment, HitTask, load_tasks, submitted_pages
+from annotator.hits.files import load_hit_sets
+from annotator.hits.model import HitSet
+from annotator.hits.traces import PageTrace
 from annotator.log.store import ByproductStore
 from annotator.project.project import ProjectFolder
 
 
 @dataclass(frozen=True, slots=True)
 class GoldAnswer:
-    """What a worker said of an item whose answer is known."""
+    """A worker's answer on a gold item."""
 
     ref: str
     asked: str
     """The class that the page asked for."""
     wanted: bool
-    """Whether it is of that class."""
+    """True if the item is of that class."""
     selected: bool
     worker: str
     page: str
     at: int
-    """When the page was submitted, in milliseconds since the epoch."""
+    """The time of the submission, in milliseconds since the epoch."""
 
     @property
     def right(self) -> bool:
+        """True for the right answer."""
         return self.wanted == self.selected
 
 
 def gold_answers(project: ProjectFolder, records: ByproductStore) -> Iterator[GoldAnswer]:
-    """Of all submitted pages, in the order shown; the failures are those not `right`."""
-    for hits, one, trace in _submitted(project, records):
-        yield from _gold(hits, one, trace)
+    """Yield the answers on gold items of all submitted pages, in the order shown."""
+    for task, trace in submitted_pages(project, records):
+        yield from _gold(task, trace)
 
 
-def _gold(hits: HitSet, assignment: Assignment, trace: PageTrace) -> Iterator[GoldAnswer]:
-    asked = hits.hit(assignment.hit).pages[trace.shown["pageno"] - 1]
+def _gold(task: HitTask, trace: PageTrace) -> Iterator[GoldAnswer]:
+    asked = task.hit.pages[trace.shown["pageno"] - 1]
     for image in trace.images:
         wanted = asked.gold.get(image.image)
         if wanted is not None and not image.broken:
             yield GoldAnswer(
-                image.ref, asked.asks.name, wanted, image.selected, assignment.worker, trace.id,
-                trace.ended_at or 0,
+                image.ref, asked.asks.name, wanted, image.selected, task.assignment.worker,
+                trace.id, trace.ended_at or 0,
             )  # fmt: skip
 
 
 def hits_status(project: ProjectFolder, records: ByproductStore) -> dict[str, Any]:
-    """What `annotator hits status --json` prints: the sets, the assignments, the workers."""
+    """Return the sets, assignments and workers, as `annotator hits status --json` prints them."""
     sets = load_hit_sets(project)
-    given = [one for one in replay_assignments(records) if one.dataset in sets]
-    pages: dict[str, list[PageTrace]] = {one.id: [] for one in given}
+    tasks = load_tasks(project, records)
+    given = [task.assignment for task in tasks.values()]
+    pages: dict[str, list[PageTrace]] = {id_: [] for id_ in tasks}
     gold: list[GoldAnswer] = []
-    for hits, one, trace in _submitted(project, records):
-        pages[one.id].append(trace)
-        gold += _gold(hits, one, trace)
+    for task, trace in submitted_pages(project, records):
+        pages[task.assignment.id].append(trace)
+        gold += _gold(task, trace)
     workers = sorted({one.worker for one in given})
     return {
         "sets": [_set(hits, [one for one in given if one.dataset == name])
                  for name, hits in sets.items()],
-        "assignments": [_assignment(one, sets[one.dataset], pages[one.id]) for one in given],
+        "assignments": [_assignment(task, pages[id_]) for id_, task in tasks.items()],
         "workers": [
             {"worker": worker, **score_gold([answer for answer in gold if answer.worker == worker])}
             for worker in workers
@@ -72,7 +75,7 @@ def hits_status(project: ProjectFolder, records: ByproductStore) -> dict[str, An
 
 
 def score_gold(answers: list[GoldAnswer]) -> dict[str, Any]:
-    """Right answers on gold items, and apart: positives selected, negatives left alone."""
+    """Return the share of right answers: all, positives selected, negatives left alone."""
 
     def part(wanted: bool) -> list[bool]:
         return [answer.right for answer in answers if answer.wanted == wanted]
@@ -86,17 +89,6 @@ def score_gold(answers: list[GoldAnswer]) -> dict[str, Any]:
     }
 
 
-def _submitted(
-    project: ProjectFolder, records: ByproductStore
-) -> Iterator[tuple[HitSet, Assignment, PageTrace]]:
-    sets = load_hit_sets(project)
-    known = {one.id: one for one in replay_assignments(records) if one.dataset in sets}
-    for trace in replay_traces(records):
-        one = known.get(trace.shown["annotation"])
-        if one is not None and trace.ended_at is not None:
-            yield sets[one.dataset], one, trace
-
-
 def _set(hits: HitSet, assignments: list[Assignment]) -> dict[str, Any]:
     return {
         "name": hits.name,
@@ -108,11 +100,13 @@ def _set(hits: HitSet, assignments: list[Assignment]) -> dict[str, Any]:
     }
 
 
-def _assignment(assignment: Assignment, hits: HitSet, pages: list[PageTrace]) -> dict[str, Any]:
+def _assignment(task: HitTask, pages: list[PageTrace]) -> dict[str, Any]:
+    assignment = task.assignment
     return {
-        "id": assignment.id, "set": assignment.dataset, "hit": assignment.hit, "worker": assignment.worker,
+        "id": assignment.id, "set": assignment.dataset, "hit": assignment.hit,
+        "worker": assignment.worker,
         "assignment": assignment.external, "version": assignment.version,
-        "pages": len(pages), "of": len(hits.hit(assignment.hit).pages),
+        "pages": len(pages), "of": len(task.hit.pages),
         "seconds": round(sum(trace.open_ms for trace in pages) / 1000, 1),
         "code": assignment.code or None,
     }  # fmt: skip
@@ -123,7 +117,7 @@ def _share(right: list[bool]) -> float | None:
 
 
 def format_hits_status(found: dict[str, Any]) -> str:
-    """The same for a person."""
+    """Return the status as text."""
     lines = []
     for one in found["sets"]:
         most = f", {one['workers']} a HIT" if one["workers"] else ""
@@ -147,7 +141,7 @@ def format_hits_status(found: dict[str, Any]) -> str:
             )
         else:
             lines.append(f"worker {one['worker']}: no gold answers yet")
-    return "\n".join(lines) or "no HITs yet: annotator hits make PROJECT --class NAME"
+    return "\n".join(lines) or "No HITs yet. Make some: annotator hits make PROJECT --class NAME"
 
 
 def _percent(share: float | None) -> str:

@@ -1,8 +1,8 @@
-"""What the events of a page add up to: the fields of ImageNet-AB, and those that it lacks.
+"""The sum of a page's events: the fields of ImageNet-AB, and fields that it lacks.
 
 Names, units and normalisation of the first are the tool's own (`AnnotatorPage.utils.ts` of
 naver-ai/imagenet-annotation-tool): pixels, milliseconds since the epoch, x and y in [0, 1] of the
-displayed image. Those that it lacks stand beside them under names of their own.
+displayed image. The others stand beside them under names of their own.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ class PageTrace:
 
     id: str
     shown: dict[str, Any]
-    """What `Recorder.page_shown` wrote."""
+    """The data that `Recorder.page_shown` wrote."""
     images: list[ImageTrace]
     ended_at: int | None = None
-    """When it was submitted; None for a page that is still open."""
+    """The time of the submission; None for a page that is still open."""
     last_at: int = 0
     begun_at: int = 0
-    """When it came up last."""
+    """The time when it came up last."""
     before_ms: int = 0
-    """How long it was open before that."""
+    """The time that it was open before that."""
     keys: list[dict[str, Any]] = field(default_factory=list)
     focus: list[dict[str, Any]] = field(default_factory=list)
     scrolls: list[dict[str, Any]] = field(default_factory=list)
@@ -43,15 +43,16 @@ class PageTrace:
 
     @property
     def selected(self) -> list[int]:
+        """The places of the selected images."""
         return [i for i, image in enumerate(self.images) if image.selected]
 
     @property
     def open_ms(self) -> int:
-        """How long it was open, from its showing to the last word of each sitting."""
+        """The time that it was open, from its showing to the last event of each session."""
         return self.before_ms + max(0, self.last_at - self.begun_at)
 
     def fields(self) -> dict[str, Any]:
-        """The record of one page, the tool's own fields first."""
+        """Return the record of one page, the tool's own fields first."""
         shown = self.shown
         return {
             "imageNetAnnotationID": shown["annotation"],
@@ -80,7 +81,7 @@ class PageTrace:
     # --- adding events up
 
     def apply(self, event: Event) -> None:
-        """Add one event; names that are not known (of a later version) change nothing."""
+        """Add one event; unknown names (of a later version) change nothing."""
         name, at, *arguments = event
         handler = _HANDLERS.get(name)
         if handler is not None:
@@ -147,7 +148,7 @@ class PageTrace:
         self.images[i].broken = reason
 
     def _resume(self, time_ms: int) -> None:
-        """The process had died: what was open ended with its last word."""
+        """Close what was open when the program died, at its last event."""
         for image in self.images:
             self._close(image, self.last_at)
             image.in_view = False
@@ -170,15 +171,14 @@ class PageTrace:
 
 
 def replay_traces(records: ByproductStore, annotation: str | None = None) -> Iterator[PageTrace]:
-    """All pages, or those of one work on a HIT, in the order shown; one page's events are in
-    memory at a time."""
+    """Yield all pages, or those of one assignment, in the order shown, one in memory at a time."""
     for row in list(records.read_byproducts(PAGE)):
         if annotation in (None, row.data["annotation"]):
             yield replay_trace(row, records.read_byproducts(EVENTS, row.page))
 
 
 def find_trace(records: ByproductStore, page: str) -> PageTrace:
-    """One page by its id. Raises `KeyError` where there is none."""
+    """Return one page by its id. Raises `KeyError` if there is none."""
     row = next(records.read_byproducts(PAGE, page), None)
     if row is None:
         raise KeyError(page)
@@ -186,7 +186,7 @@ def find_trace(records: ByproductStore, page: str) -> PageTrace:
 
 
 def replay_trace(page: Byproduct, rows: Iterable[Byproduct]) -> PageTrace:
-    """One page from its row and the rows of its events."""
+    """Build one page from its row and the rows of its events."""
     pixel = _pixel(page.data["terminal"])
     images = [image_from_tile(tile, pixel) for tile in page.data["tiles"]]
     found = PageTrace(page.page, dict(page.data), images, last_at=page.at, begun_at=page.at)
@@ -202,7 +202,7 @@ def _pixel(terminal: dict[str, Any]) -> tuple[float, float]:
 
 
 def _terminal(terminal: dict[str, Any]) -> dict[str, Any]:
-    """The window in cells and pixels; pixels are None where the terminal does not say."""
+    """Return the window in cells and pixels; pixels are None if the terminal does not say."""
     columns, rows, cell = terminal["columns"], terminal["rows"], terminal["cell"]
     return {
         "columns": columns,
@@ -246,7 +246,7 @@ NO_POINT = -1.0
 
 @dataclass(slots=True)
 class ImageTrace:
-    """What happened on one image."""
+    """The events on one image."""
 
     image: str
     ref: str
@@ -267,17 +267,17 @@ class ImageTrace:
     cursors: list[dict[str, Any]] = field(default_factory=list)
     views: list[dict[str, Any]] = field(default_factory=list)
     broken: str = ""
-    """Why it cannot be shown, if it cannot."""
+    """The reason that a broken image cannot be shown."""
     _since: int | None = None
 
     @property
     def viewed(self) -> bool:
-        """Whether it was ever in the window."""
+        """True if it was ever in the window."""
         return bool(self.views)
 
     @property
     def visited(self) -> bool:
-        """Whether the pointer or the keyboard's cursor was ever on it."""
+        """True if the pointer or the keyboard's cursor was ever on it."""
         return bool(self.hovers or self.cursors)
 
     def time(self, time_ms: int) -> None:
@@ -290,7 +290,7 @@ class ImageTrace:
             self._since = time_ms
 
     def fields(self) -> dict[str, Any]:
-        """The record of one image, the tool's own fields first."""
+        """Return the record of one image, the tool's own fields first."""
         return {
             "imageID": self.image,
             "originalImageWidth": self.original[0],
@@ -315,7 +315,7 @@ class ImageTrace:
 
 
 def image_from_tile(tile: list[Any], pixel: tuple[float, float]) -> ImageTrace:
-    """An image as a tile of the recorder's has it; `pixel` is a cell's width and height."""
+    """Build an image from a tile of the recorder; `pixel` is a cell's width and height."""
     image = ImageTrace(tile[0], tile[1])
     place_image(image, tile, pixel)
     return image

@@ -1,14 +1,13 @@
-"""The work on one HIT, page by page: what is shown, what may be submitted, what it labels."""
+"""The work on one HIT: its pages, the checks before a submission, and the labels."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from annotator.hits.assignments import Assignment, Assignments, SubmitChecks, replay_assignments
-from annotator.hits.files import HitSet, load_hit_sets
-from annotator.hits.model import Hit, HitImage, HitPage
+from annotator.hits.assignments import Assignments, HitTask, SubmitChecks, submitted_pages
+from annotator.hits.model import HitImage, HitPage, HitSet
 from annotator.hits.recorder import Recorder
 from annotator.hits.traces import PageTrace, find_trace, replay_traces
 from annotator.items.refs import make_printable
@@ -20,12 +19,16 @@ from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo
 from annotator.session.session import LabelSession
 
+PICKED_BY = "hit"
+_SETTLED_MS = 60_000
+"""The age of a submitted page whose missing labels no running program writes any more."""
 SECONDS_PER_IMAGE = 0.2
-"""The least time on a page, by default: pages of look-alikes are answered at about 1 s an image,
-so this refuses only what nobody can have looked at."""
+"""The default least time on a page, for each image. Annotators take about 1 s for each image on
+pages of look-alikes, so this refuses only pages that were not looked at."""
 
 
 def default_checks(hits: HitSet) -> SubmitChecks:
+    """Return the checks for a set: the least time on its largest page."""
     most = max(len(page.images) for hit in hits.hits for page in hit.pages)
     return SubmitChecks(round(most * SECONDS_PER_IMAGE, 1))
 
@@ -43,13 +46,13 @@ class HitSource(PageSource):
         session: LabelSession,
         records: ByproductStore,
         recorder: Recorder,
-        book: Assignments,
+        assignments: Assignments,
         salt: str,
         clock: Callable[[], int],
     ) -> None:
-        """`session` is the worker's; `clock` gives milliseconds since the epoch."""
+        """Resume `task` in the worker's `session`; `clock` returns milliseconds since the epoch."""
         self.task, self.recorder = task, recorder
-        self._session, self._records, self._book = session, records, book
+        self._session, self._records, self._assignments = session, records, assignments
         self._salt, self._clock = salt, clock
         self._traces = {
             trace.shown["pageno"]: trace for trace in replay_traces(records, task.assignment.id)
@@ -59,23 +62,26 @@ class HitSource(PageSource):
         self._images: dict[str, list[HitImage]] = {}
         self._reserve: dict[str, list[HitImage]] = {}
         self._out: dict[str, HitPage] = {}
-        """Pages that were given and not submitted, the one on screen first."""
+        """Pages that were given out and not submitted, the one on screen first."""
 
     @property
     def title(self) -> str:
+        """The id of the HIT."""
         return f"HIT {make_printable(self.task.hit.id)}"
 
     @property
     def no_pages_message(self) -> str:
-        """What to say when there is no page left."""
+        """The completion code, once the HIT is completed."""
         code = self.task.assignment.code
         return f"HIT completed. Your completion code is {code}" if code else ""
 
     @property
     def pages_done(self) -> int:
+        """The number of pages submitted."""
         return len(self._done)
 
     def describe(self, page: Page) -> ClassInfo | None:
+        """Return what the HIT says about the class of a page."""
         asked = self._out.get(page.key)
         if asked is None:
             return None
@@ -88,7 +94,7 @@ class HitSource(PageSource):
         self.recorder.tick(self._clock())
 
     def next(self) -> Page | None:
-        """The first page that was neither submitted nor given already."""
+        """Return the first page that was neither submitted nor given out."""
         if not self._open:
             return None
         asked = self._open.pop(0)
@@ -106,7 +112,7 @@ class HitSource(PageSource):
         labels = labels_from_trace(self.task, trace)
         entries = write_labels(self.task, page.key, labels, self._session, submitted.shown_ms)
         if len(self._done) == len(self.task.hit.pages):
-            assignment = self._book.finish(self.task.assignment, self._salt)
+            assignment = self._assignments.finish(self.task.assignment, self._salt)
             self.task = replace(self.task, assignment=assignment)
         return entries
 
@@ -125,8 +131,10 @@ class HitSource(PageSource):
         return self._page(asked)
 
     def replace_image(self, page: Page, ref: str) -> Page | None:
-        """The page with another image in the place of one that cannot be shown; None where its
-        reserve is used up. The caller tells the recorder."""
+        """Return the page with another image in place of a broken one; None without a reserve.
+
+        The caller records the replacement.
+        """
         if not self._reserve[page.key]:
             return None
         images, place = self._images[page.key], page.refs.index(ref)
@@ -134,7 +142,7 @@ class HitSource(PageSource):
         return replace(page, refs=tuple(image.ref for image in images))
 
     def image_id(self, page: Page, place: int) -> str:
-        """imageID: what the HIT calls the image at a place of the page."""
+        """Return the imageID, the HIT's id of the image at a place of the page."""
         return self._images[page.key][place].id
 
     def _page(self, asked: HitPage) -> Page:
@@ -165,7 +173,7 @@ class HitSource(PageSource):
         return page
 
     def _reload(self, number: int, key: str) -> PageTrace:
-        """A page as its by-products have it now."""
+        """Read a page again from its by-products."""
         trace = self._traces[number] = find_trace(self._records, key)
         return trace
 
@@ -185,8 +193,8 @@ class HitSource(PageSource):
         left = checks.min_seconds - open_ms / 1000
         if left > 0:
             raise PageNotReady(
-                f"after {open_ms / 1000:.0f} s nobody has looked at all of these: "
-                f"look again, for {left:.0f} s or more"
+                f"Submitted after {open_ms / 1000:.0f} s. "
+                f"Look at the images for at least {left:.0f} s more"
             )
         unseen = [
             place
@@ -197,33 +205,18 @@ class HitSource(PageSource):
         if checks.unseen and unseen:
             way = "move over them" if self._blurred else "scroll to them"
             raise PageNotReady(
-                f"{len(unseen)} of {len(page.refs)} images were not looked at yet, the first is "
-                f"number {unseen[0] + 1}: {way}, then submit"
+                f"{len(unseen)} of {len(page.refs)} images were not looked at yet, from number "
+                f"{unseen[0] + 1} on: {way}, then submit"
             )
 
 
 def _left(trace: PageTrace) -> list[HitImage]:
-    """What was on a page when it was left, replacements included."""
+    """Return the images of a page when it was left, replacements included."""
     return [HitImage(image.image, image.ref) for image in trace.images]
 
 
-PICKED_BY = "hit"
-_SETTLED_MS = 60_000
-"""Pages submitted this long ago are labelled by nobody else any more."""
-
-
-@dataclass(frozen=True, slots=True)
-class HitTask:
-    """What a worker is to do."""
-
-    hits: HitSet
-    hit: Hit
-    assignment: Assignment
-
-
 def labels_from_trace(task: HitTask, trace: PageTrace) -> dict[str, str]:
-    """What a submitted page says of its items. Those whose answer was known (gold) or that could
-    not be shown get no label."""
+    """Return the labels that a submitted page gives. Gold and broken images get none."""
     asked = task.hit.pages[trace.shown["pageno"] - 1]
     negative = task.hits.negative
     page = Page(
@@ -260,23 +253,18 @@ def write_labels(
 
 
 def write_missing_labels(project: ProjectFolder, store: SqliteStore, now: int) -> int:
-    """Write the labels that submitted pages lack, where the program died between the two; how
-    many those were. Labels of HITs train the model like all others; they carry no propensity."""
+    """Write the labels of submitted pages that a killed program did not write; return their number.
+
+    Labels of HITs train the model like all others; they carry no propensity.
+    """
     written: dict[str, set[str]] = defaultdict(set)
     for entry in store.entries():
         if page := (entry.extra or {}).get("page"):
             written[page].add(entry.ref)
-    sets = load_hit_sets(project)
-    tasks = {
-        one.id: HitTask(sets[one.dataset], sets[one.dataset].hit(one.hit), one)
-        for one in replay_assignments(store)
-        if one.dataset in sets
-    }
     sessions: dict[str, LabelSession] = {}
     count = 0
-    for trace in replay_traces(store):
-        task = tasks.get(trace.shown["annotation"])
-        if task is None or trace.ended_at is None or trace.ended_at > now - _SETTLED_MS:
+    for task, trace in submitted_pages(project, store):
+        if (trace.ended_at or 0) > now - _SETTLED_MS:
             continue
         labels = labels_from_trace(task, trace)
         missing = {ref: labels[ref] for ref in labels if ref not in written[trace.id]}

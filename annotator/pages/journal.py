@@ -1,7 +1,8 @@
-"""The page on screen and what is selected on it so far, on disk: a killed program comes back to it.
+"""The page on screen and its selection, on disk: a killed program comes back to them.
 
 One small file for each annotator in the project's `.cache`: first the page, then a line for every
-change of the selection. It is no log: once the page is answered, the log has it, and the file goes.
+change of the selection. It is not a log: once the page is answered, the log has it, and the file
+is emptied.
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ from annotator.project.project import ProjectFolder
 
 
 class PageJournal:
-    """Owned by one program at a time; a second one of the same annotator keeps none."""
+    """A journal of one program at a time; a second program of the same annotator keeps none."""
 
     def __init__(self, path: Path) -> None:
+        """Open and lock the file; without the lock nothing is kept."""
         self._key, self._marks = "", dict[str, str | None]()
         self._file = -1
         try:
@@ -35,7 +37,7 @@ class PageJournal:
             pass  # another program has it, or it cannot be written: nothing is kept
 
     def resumed(self) -> Page | None:
-        """The page that was on screen when the program ended, with its selection."""
+        """Return the page that was on screen when the program ended, with its selection."""
         if self._file < 0:
             return None
         data = os.pread(self._file, os.fstat(self._file).st_size, 0)
@@ -55,7 +57,7 @@ class PageJournal:
         return replace(page, selected=marks)
 
     def keep(self, page: Page, marks: Marks) -> None:
-        """This page is on the screen, with this selection. Only what changed is written."""
+        """Keep the page on screen and its selection; only what has changed is written."""
         if page.key != self._key:
             self._key, self._marks = page.key, dict(marks)
             self._write(_row(replace(page, selected=dict(marks))), anew=True)
@@ -67,13 +69,13 @@ class PageJournal:
             self._write({"on": on, "off": off})
 
     def end(self, page: Page) -> None:
-        """The page is answered."""
+        """Empty the file: the page is answered."""
         if self._file >= 0 and page.key == self._key:
             self._key = ""
             os.ftruncate(self._file, 0)
 
     def close(self) -> None:
-        """Keep what is there for the next time."""
+        """Close the file and keep what is in it for the next time."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
@@ -90,7 +92,7 @@ class PageJournal:
 
 
 def open_journal(project: ProjectFolder, annotator: str, kind: str) -> PageJournal:
-    """The journal of an annotator's pages of one kind."""
+    """Open the journal of an annotator's pages of one kind."""
     name = "".join(c if c.isalnum() else "-" for c in f"{kind}-{annotator}")[:80]
     return PageJournal(project.folder / ".cache" / "pages" / f"{name}.jsonl")
 
@@ -119,14 +121,16 @@ def _page(row: Mapping[str, Any]) -> Page:
 
 
 class PagePreferences:
-    """Kept in the project's `.cache`; where that cannot be written, for this time only."""
+    """The preferences for pages, in the project's `.cache`, or in memory if it is read-only."""
 
     def __init__(self, project: ProjectFolder) -> None:
+        """Read the preferences of a project."""
         self._hidden = project.folder / ".cache" / "pages" / "references-hidden"
         self.references = not self._hidden.exists()
-        """Whether a class's reference images stand on top of its pages."""
+        """True if a class's reference images stand on top of its pages."""
 
     def show_references(self, on: bool) -> None:
+        """Keep whether reference images stand on top of pages."""
         self.references = on
         with contextlib.suppress(OSError):
             if on:

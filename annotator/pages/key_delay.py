@@ -1,8 +1,8 @@
-"""Rapid mode: pictures stream past, one key marks, and the key's delay says which one was meant.
+"""Rapid mode: pictures stream past, one key marks, and its delay tells which one was meant.
 
 After Krishna et al., "Embracing error to enable rapid crowdsourcing" (CHI 2016): a stream faster
-than anybody can answer, a key pressed when a positive was seen, and the delay of that key, about
-378 ms with a standard deviation of 92 ms, turned into a probability for each picture.
+than an annotator can answer, a key pressed when a positive was seen, and the delay of that key,
+about 378 ms with a standard deviation of 92 ms, turned into a probability for each picture.
 All times are in seconds.
 """
 
@@ -21,24 +21,24 @@ MIN_RATE, MAX_RATE = 1.0, 10.0
 MAX_DELAY = 1.2
 """A key that comes later after a picture is not meant for it."""
 MISS_RATE, SLIP_RATE, STRAY_RATE = 0.05, 0.02, 0.002
-"""Share of positives that nobody marks, of negatives that are marked by mistake, and marks for
-each picture that mean none at all."""
+"""Shares of positives that are not marked and of negatives that are marked by mistake, and the
+number of marks for each picture that mean no picture at all."""
 SURE_PROBABILITY, RULED_OUT_PROBABILITY = 0.9, 0.05
-"""Posterior from which on an item is taken as marked, and below which as not marked."""
+"""The posterior from which an item counts as marked, and below which as not marked."""
 _PRIOR_DELAYS = 5
-"""How many measured delays weigh as much as what is known of people in general."""
+"""The number of measured delays that weigh as much as the delays of people in general."""
 _MIN_DELAY, _MIN_SD = 0.1, 0.04
 
 
 @dataclass(frozen=True, slots=True)
 class KeyDelay:
-    """How long after a picture its key comes: a normal distribution."""
+    """A normal distribution of the seconds between a picture and its key."""
 
     mean: float = 0.378
     sd: float = 0.092
 
     def updated(self, measured: Sequence[float]) -> KeyDelay:
-        """This one, corrected by somebody's own delays (normal-inverse-gamma, posterior means).
+        """Return the delay corrected by an annotator's own (normal-inverse-gamma, posterior means).
 
         Delays under 0.1 s or over 1.2 s were not answers to the picture and are left out.
         """
@@ -53,7 +53,7 @@ class KeyDelay:
         return KeyDelay(float(mean), max(_MIN_SD, sd))
 
     def log_density(self, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Of a delay; minus infinity for one that is impossible."""
+        """Return the log density of delays; minus infinity for impossible ones."""
         z = (seconds - self.mean) / self.sd
         found = -0.5 * z * z - log(self.sd * sqrt(2 * pi))
         possible = (seconds >= 0) & (seconds <= max(MAX_DELAY, self.mean + 5 * self.sd))
@@ -61,7 +61,7 @@ class KeyDelay:
 
 
 def expected_share(marks: int, items: int) -> float:
-    """The share of positives to expect of a stream, from how many marks it got."""
+    """Return the expected share of positives in a stream, from its number of marks."""
     return float(np.clip((marks + 1) / (items + 10), 0.01, 0.5))
 
 
@@ -75,10 +75,10 @@ def mark_posterior(
     misses: float = MISS_RATE,
     slips: float = SLIP_RATE,
 ) -> NDArray[np.float64]:
-    """The probability of each item, (n,), that it is a positive, given when keys were pressed.
+    """Return the probability (n,) that each item is a positive, given the times of the keys.
 
-    `onsets` are the times at which the items appeared, in their order; `known` says of some items
-    what they are, from a second look. Every mark means one item, a positive or by a slip a
+    `onsets` are the times at which the items appeared, in their order; `known` holds the
+    items whose answer a second look gave. Every mark means one item, a positive or by a slip a
     negative, or is a stray that means none; an item is meant by one mark at most, and marks come
     in the order of the items that they mean. The sum over all such explanations is a forward and
     a backward pass over items and marks, O(n m), as in the alignment of sequences.
@@ -107,8 +107,8 @@ def mark_posterior(
 
 
 PassTables = tuple[NDArray[np.float64], NDArray[np.float64]]
-"""Log weights, (n + 1, m + 1), of having explained so many items and marks: where an item may be
-passed next, and where only a mark may follow. Strays come after the passed items between two
+"""Log weights (n + 1, m + 1) of all explanations of the first items and marks: where an item may
+be passed next, and where only a mark may follow. Strays come after the passed items between two
 meant ones, so that no explanation is counted twice."""
 
 
@@ -141,26 +141,26 @@ def _backward(hit: NDArray[np.float64], skip: NDArray[np.float64], stray: float)
 
 
 class StreamVerdict(NamedTuple):
-    """What becomes of the items of a stream: their places in it."""
+    """The items of a stream by their answer: their places in it."""
 
     marked: tuple[int, ...]
     doubtful: tuple[int, ...]
-    """To be looked at one at a time, the likeliest first."""
+    """Items to be looked at one at a time, the likeliest first."""
     rest: tuple[int, ...]
 
 
 @dataclass(slots=True)
 class RapidStream:
-    """What was shown and pressed. What is `known` of doubtful items settles their neighbours."""
+    """The pictures shown and the keys pressed. A second look at an item settles its neighbours."""
 
     onsets: list[float]
     marks: list[float]
     delay: KeyDelay
     known: dict[int, bool] = field(default_factory=dict)
-    """Place -> whether it is a positive, from a second look."""
+    """Place -> True for a positive, from a second look."""
 
     def probability(self) -> NDArray[np.float64]:
-        """(n,) of each item, that it is a positive."""
+        """Return the probability (n,) that each item is a positive."""
         share = expected_share(len(self.marks), len(self.onsets))
         return mark_posterior(self.onsets, self.marks, self.delay, share, self.known)
 
@@ -177,7 +177,7 @@ class RapidStream:
 
 
 def measure_delays(onsets: Sequence[float], marks: Sequence[float]) -> list[float]:
-    """The delay of the first mark after each onset, for onsets far apart; none where none came."""
+    """Return the delay of the first mark after each onset that has one, for onsets far apart."""
     shown = np.asarray(onsets, float)
     found = []
     for at in shown:

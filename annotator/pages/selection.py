@@ -23,7 +23,7 @@ class PageSelection:
         self.anchor: int | None = None
         """The place where a range begins; None while no range is being drawn."""
         self.ranging = False
-        """Whether the arrows select what they pass."""
+        """True if the arrows select what they pass."""
 
     def __len__(self) -> int:
         return len(self.page.refs)

@@ -1,4 +1,4 @@
-"""Where pages come from and where their answers go: the contract, and what all sources share."""
+"""Sources of pages, which take their answers: the contract, and what all sources share."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class SubmittedPage:
     """Items that could not be shown: they get no answer."""
     shown_ms: int | None = None
     prediction: bool = False
-    """Whether the model's opinion was on screen."""
+    """True if the model's opinion was on screen."""
 
 
 class PageSource(ABC):

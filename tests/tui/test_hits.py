@@ -14,9 +14,10 @@ import pytest
 from textual.pilot import Pilot
 
 from annotator.hits.assignments import Assignments, SubmitChecks
-from annotator.hits.files import HitSet, save_hit_set
+from annotator.hits.files import save_hit_set
 from annotator.hits.make import HitRecipe
 from annotator.hits.make import make_hits as draw
+from annotator.hits.model import HitSet
 from annotator.hits.traces import PageTrace, replay_traces
 from annotator.log.entries import Action, Entry, replay
 from annotator.log.store import SqliteStore

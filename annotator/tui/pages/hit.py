@@ -43,9 +43,9 @@ class HitScreen(PageScreen):
         )  # fmt: skip
         version = task.assignment.version
         self.blurred = version.endswith("NO_ORIGINAL")
-        """Whether images are blurred until they are hovered, under the cursor or selected."""
+        """True if images are blurred until they are hovered, under the cursor or selected."""
         self.dotted = not version.startswith("NO_POINTER")
-        """Whether a dot stands where the pointer was last on each image, for good if selected."""
+        """True if a dot stands where the pointer was last on each image, for good if selected."""
         self.all_must_be_seen = task.assignment.checks.unseen
         self._hits = source
         self._dots: dict[int, PointerDot] = {}

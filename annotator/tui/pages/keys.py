@@ -47,19 +47,19 @@ class PageHost(Protocol):
 
     @property
     def shows_other_item(self) -> bool:
-        """Whether something else is shown in place of the page."""
+        """True if something else is shown in place of the page."""
 
     @property
     def shown_at(self) -> float:
-        """When the page came on the screen."""
+        """The time when the page came on the screen, by the monotonic clock."""
 
     @property
     def all_must_be_seen(self) -> bool:
-        """Whether a page is submitted only when all its parts were on the screen."""
+        """True if a page is submitted only when all its parts were on the screen."""
 
     @property
     def has_references(self) -> bool:
-        """Whether reference images stand on top of the page."""
+        """True if reference images stand on top of the page."""
 
     @property
     def preferences(self) -> PagePreferences:
@@ -145,9 +145,9 @@ class PageCommand:
     help: str = ""
     """A sentence for the help; "" for a command that shares the row of another."""
     without_page: bool = False
-    """Whether the command works without a page on the screen."""
+    """True if the command works without a page on the screen."""
     once: bool = False
-    """Whether a key held down counts once."""
+    """True if a key held down counts once."""
 
 
 def find_command(

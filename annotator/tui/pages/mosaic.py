@@ -38,32 +38,32 @@ from annotator.tui.picture.strips import centred_row, splice_runs
 LEAST_HALF_CELLS = (16, 6)
 """Columns and rows of the smallest picture where a cell is two pixels."""
 STRIP = 8
-"""The strip on top takes one row in so many."""
+"""The strip on top takes one row in `STRIP`."""
 LEFT, RIGHT = "▐", "▌"
 DIM: Colour = (139, 147, 165)
 
 
 class TileFrame(NamedTuple):
-    """How one tile is framed."""
+    """The frame of one tile."""
 
     tag: str
     typed: int = 0
-    """How many letters of the tag were typed."""
+    """The number of letters of the tag that were typed."""
     selected: bool = False
     cursor: bool = False
     sign: str = "✓"
-    """Says in one character what being selected means."""
+    """The sign of a selected tile."""
     words: str = ""
-    """What else there is to say: the class given, a probability, a flag."""
+    """The rest of the heading: the class given, a probability, a flag."""
     bad: bool = False
-    """Whether being selected is an exception."""
+    """True if a selected tile is an exception."""
 
 
 class Mosaic(PictureView):
-    """Shows one sheet at a time. `show_sheet` shows one, `change_frames` its selection."""
+    """A widget that shows one sheet. `change_frames` shows another selection on it."""
 
     class AreaResized(Message):
-        """The place for pages has another size: pages are to be laid out anew."""
+        """The news that the widget has another size, so pages must be laid out anew."""
 
     def __init__(
         self,
@@ -72,6 +72,7 @@ class Mosaic(PictureView):
         line: Pacer | None,
         **options: Any,
     ) -> None:
+        """Show the sheets that `composer` puts together; `line` is the pacer of the terminal."""
         inner = backend_for(caps)
         if caps.technique is Technique.CLASSIC:  # what it places lies over all text
             inner = TiledBackend(caps, (0, 0, 0), lambda: _windows(self._sheet))
@@ -87,7 +88,7 @@ class Mosaic(PictureView):
     # -- what the screen asks for ----------------------------------------------------------
 
     def lay_out(self, count: int, below: int = 0) -> tuple[Spot, ...]:
-        """Places for at most `count` pictures, as many as there is room for under `below` rows."""
+        """Return places for at most `count` pictures, as many as fit under `below` rows."""
         cell, (columns, rows) = self._cell(), self.size
         rows -= below
         places = lay_out_grid(
@@ -96,7 +97,7 @@ class Mosaic(PictureView):
         return tuple(spot._replace(row=spot.row + below) for spot in places)
 
     def strip(self, count: int) -> tuple[Spot, ...]:
-        """Places for small pictures on top of a page; none where the window has no room."""
+        """Return places for small pictures on top of a page; none if the window has no room."""
         columns, rows = self.size.width, self.size.height // STRIP
         if rows - HEAD < self._least[1] or self.technique is Technique.NONE:
             return ()
@@ -107,7 +108,7 @@ class Mosaic(PictureView):
         return LEAST_HALF_CELLS if self.technique is Technique.HALFCELL else LEAST_SPOT
 
     def show_sheet(self, sheet: Sheet, looks: Sequence[TileFrame], title: str = "") -> None:
-        """Show a sheet, each picture framed by its look; `title` says what is on top of them."""
+        """Show a sheet with a frame for each picture; `title` names the pictures on top."""
         self._words, self._title = "", title
         other = _windows(self._sheet) != _windows(sheet)
         before = [] if other else self._frames
@@ -121,7 +122,7 @@ class Mosaic(PictureView):
         self.show(sheet)
 
     def on_strip(self, y: float) -> bool:
-        """Whether a row of the screen is that of the pictures on top of the page."""
+        """Return whether a row of the screen holds the pictures on top of the page."""
         aside = self._sheet.reference_tiles if self._sheet is not None else ()
         return bool(aside) and 0 <= y - self.content_region.y < HEAD + aside[0][1].rows
 
@@ -137,7 +138,7 @@ class Mosaic(PictureView):
         self.clear()
 
     def change_frames(self, looks: Iterable[tuple[int, TileFrame]]) -> None:
-        """Frame some tiles anew: a few bytes."""
+        """Change the frames of some tiles, with a few bytes to the terminal."""
         runs: list[TextRun] = []
         for place, look in looks:
             before, old = self._looks[place], self._frames[place]
@@ -156,8 +157,10 @@ class Mosaic(PictureView):
             )
 
     def tile_at(self, x: float, y: float) -> tuple[int, float, float] | None:
-        """The tile at a point of the screen in cells, and where in its picture, 0 to 1; outside
-        of the picture but on its frame, the nearest point in it."""
+        """Return the tile at a point of the screen in cells, and the point in its picture, 0 to 1.
+
+        On the frame of a picture it is the nearest point in the picture.
+        """
         if self._sheet is None:
             return None
         x, y = x - self.content_region.x, y - self.content_region.y
@@ -168,7 +171,7 @@ class Mosaic(PictureView):
         return None
 
     def picture_at(self, place: int) -> tuple[float, float, float, float]:
-        """Left, top, width and height in cells of the widget of a tile's picture."""
+        """Return left, top, width and height of a tile's picture in cells of the widget."""
         assert self._sheet is not None
         spot = self._sheet.spots[place]
         placed = self.composer.placements.get(self._sheet.items[place])
@@ -192,14 +195,14 @@ class Mosaic(PictureView):
         return [run for frame in frames for run in frame if first <= run.row < stop]
 
     def _heading(self) -> list[TextRun]:
-        """What is said above the strip."""
+        """Return the text above the strip."""
         if self._sheet is None or not self._sheet.reference_tiles:
             return []
         text = set_cell_size(_narrow(self._title), self.size.width - 2 * SIDE)
         return [TextRun(0, SIDE, text, DIM, self._backend.background)]
 
     def _frame(self, place: int) -> list[TextRun]:
-        """The head of a tile, and its sides where there is something to see on them."""
+        """Return the heading of a tile, and its sides if it is selected or under the cursor."""
         assert self._sheet is not None
         spot, look = self._sheet.spots[place], self._looks[place]
         ink = self._ink(look)
@@ -214,7 +217,7 @@ class Mosaic(PictureView):
         return runs
 
     def _bared(self, place: int) -> list[TextRun]:
-        """The sides of a tile, where the picture's own cells are to be again."""
+        """Return the sides of a tile without text: the picture's own cells come back."""
         assert self._sheet is not None
         spot, ground = self._sheet.spots[place], self._backend.background
         ends = spot.column - SIDE, spot.column + spot.columns
@@ -245,6 +248,7 @@ class Mosaic(PictureView):
             self.post_message(self.AreaResized())
 
     def render_line(self, y: int) -> Strip:
+        """Return one row of the widget."""
         if self._words:
             return centred_row(self._words, y, self.size, self.rich_style)
         return splice_runs(
@@ -261,26 +265,26 @@ class FrameColours(NamedTuple):
 
 
 def _sided(frame: list[TextRun]) -> bool:
-    """Whether there is text on the sides."""
+    """Return whether there is text on the sides."""
     return any(not run.bare for run in frame[1:])
 
 
 def _head(look: TileFrame, width: int) -> str:
-    """`ab ✓ daisy 93 %`, as much of it as there is room for."""
+    """Return `ab ✓ daisy 93 %`, cut to the width."""
     sign = (look.sign if look.selected else "") + ("›" if look.cursor else "")
     tag = look.tag[: look.typed].upper() + look.tag[look.typed :]
     return set_cell_size(_narrow(f"{sign or ' '}{tag} {look.words}"), width)
 
 
 def _narrow(text: str) -> str:
-    """The same in characters of one cell each."""
+    """Return the text in characters of one cell each."""
     if cell_len(text) == len(text):
         return text
     return "".join(c if cell_len(c) == 1 else "?" for c in text)
 
 
 def _windows(sheet: Sheet | None) -> tuple[Spot, ...]:
-    """Where pictures lie."""
+    """Return the places of the pictures."""
     return () if sheet is None else (*sheet.spots, *(spot for _, spot in sheet.reference_tiles))
 
 
@@ -290,7 +294,7 @@ ALL = HOME + "rueiwoqptyvmcnxbz"
 
 
 def make_tags(count: int) -> list[str]:
-    """A tag for each of `count` tiles; none is the beginning of another.
+    """Return a tag for each of `count` tiles; none is the beginning of another.
 
     One letter each while the alphabet lasts, then two letters of the home row, or of all.
     """
@@ -302,5 +306,5 @@ def make_tags(count: int) -> list[str]:
 
 
 def _by_place(letter: str) -> int:
-    """From left to right on the keyboard, row by row: neighbours on the page stay neighbours."""
+    """Return the place on the keyboard: neighbours on the page are neighbours there."""
     return "qwertyuiopasdfghjklzxcvbnm".index(letter)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from annotator.errors import RefError
-from annotator.hits.assignments import Assignments, SubmitChecks, project_salt, worker_id
-from annotator.hits.files import HitSet
+from annotator.hits.assignments import Assignments, HitTask, SubmitChecks, project_salt, worker_id
+from annotator.hits.model import HitSet
 from annotator.hits.recorder import Recorder
-from annotator.hits.work import HitSource, HitTask
+from annotator.hits.work import HitSource
 from annotator.items.refs import make_printable, plural
 from annotator.log.store import SqliteStore
 from annotator.pages import (

@@ -40,7 +40,7 @@ class RecordedScreen(Protocol):
 
     @property
     def shows_other_item(self) -> bool:
-        """Whether something else is shown in place of the page."""
+        """True if something else is shown in place of the page."""
 
     @property
     def mosaic(self) -> Mosaic:

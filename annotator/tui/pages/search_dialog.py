@@ -24,7 +24,7 @@ from annotator.tui.pages.screen import PageScreen
 from annotator.tui.workers import make_poster
 
 StartSearch = Callable[[str], Callable[[], SearchResults]]
-"""Prepares a query on the screen's thread; what it returns runs in another thread."""
+"""A function that prepares a query on the screen's thread; its result runs in another thread."""
 
 _WORDS = (
     "part of a file name, or a glob:  cam3  *_top.jpg",
