@@ -189,7 +189,7 @@ def test_every_command_has_help_and_completion() -> None:
         assert "Usage: " in good(command, "--help")
     for shell in ("bash", "zsh", "fish"):
         assert "_ANNOTATOR_COMPLETE" in good("completion", shell)
-    assert "none of bash" in bad("completion", "tcsh", code=2)
+    assert "not one of bash" in bad("completion", "tcsh", code=2)
 
 
 def test_completion_answers_the_shell() -> None:

@@ -112,14 +112,11 @@ def export(
     annotator export p data/ --format yolo --split train=0.8,val=0.2
     annotator export p crops/ --format imagefolder --crop --context 0.25
     """
-    from annotator.cli.progress_output import open_progress_output, with_rate
-    from annotator.formats import output_file
     from annotator.formats.source import ExportOptions
     from annotator.formats.splits import parse_splits
     from annotator.project.project import ProjectFolder
 
-    format_ = format_ or _format_by_suffix(file)
-    format_of = load_named_format(format_)
+    format_of = load_named_format(format_ or _format_by_suffix(file))
     options = ExportOptions(
         only=tuple(only or ()),
         classes=tuple(class_ or ()),
@@ -133,11 +130,21 @@ def export(
         images=images,
     )
     _check_options(format_of, options)
+    _write_export(ProjectFolder.open(project), file, format_of, options, overwrite)
+
+
+def _write_export(
+    project: ProjectFolder, file: Path, format_of: Format, options: ExportOptions, overwrite: bool
+) -> None:
+    from annotator.cli.progress_output import open_progress_output, with_rate
+    from annotator.formats import output_file
+
     if format_of.write is None:
-        raise typer.BadParameter(f"{format_} can be read, not written", param_hint="--format")
-    folder = format_of.folder or (format_ == "coco" and options.split is not None)
+        reason = f"{format_of.name} can be imported, not exported"
+        raise typer.BadParameter(reason, param_hint="--format")
+    folder = format_of.folder or (format_of.name == "coco" and options.split is not None)
     with output_file.open_output(file, folder, overwrite) as place:
-        source = _open_source(ProjectFolder.open(project), format_of, options)
+        source = _open_source(project, format_of, options)
         mode = "auto" if len(source.refs) > _LONG_EXPORT else "none"
         with open_progress_output(mode, "export") as show:
             source.on_progress = with_rate(show)
@@ -269,7 +276,7 @@ def import_(
     name = format_ or detect_format(file)
     found = load_named_format(name)
     if found.read is None:
-        raise typer.BadParameter(f"{name} cannot be imported, only exported", param_hint="--format")
+        raise typer.BadParameter(f"{name} can be exported, not imported", param_hint="--format")
     if (class_ is not None) != (name == "list"):
         needs = "needs --format list" if class_ else "a list needs --class NAME"
         raise typer.BadParameter(needs, param_hint="--class")

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from annotator.cli.project_options import JsonOption
+
+if TYPE_CHECKING:
+    from annotator.simulate.options import SimulateOptions
 
 
 def simulate(
@@ -81,16 +84,11 @@ def simulate(
         --strategy herding-mix,margin,random --positive crack --prevalence 0.03 --find
     annotator simulate --truth truth.csv --features features.npy --mode pages --seeds 0-2
     """
-    from dataclasses import replace
-
     from annotator.simulate.options import SimulateOptions, parse_seeds
-    from annotator.simulate.runs import default_state_file, run_simulations
-    from annotator.simulate.summary import format_result
 
     if mode is not None:
-        _compare_human_time(
-            truth, features, _parse_names(mode), parse_seeds(seeds), target, as_json
-        )
+        modes = _parse_names(mode)
+        _compare_human_time(truth, features, modes, parse_seeds(seeds), target, as_json)
         return
     options = SimulateOptions(
         truth=truth,
@@ -109,10 +107,19 @@ def simulate(
         state=state,
     )
     options.check()
-    options = replace(options, state=state or default_state_file(options))
-    if fresh and options.state is not None:
-        options.state.unlink(missing_ok=True)
-    result = run_simulations(options, _print_progress)
+    _compare_strategies(options, fresh, as_json)
+
+
+def _compare_strategies(options: SimulateOptions, fresh: bool, as_json: bool) -> None:
+    from dataclasses import replace
+
+    from annotator.simulate.runs import default_state_file, run_simulations
+    from annotator.simulate.summary import format_result
+
+    file = options.state or default_state_file(options)
+    if fresh:
+        file.unlink(missing_ok=True)
+    result = run_simulations(replace(options, state=file), _print_progress)
     typer.echo(json.dumps(result) if as_json else format_result(result))
 
 
