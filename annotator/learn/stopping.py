@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.learn.error_estimate import ErrorEstimate
-from annotator.log.agreement import cohen_kappa
+from annotator.learn.reliability import model_agreement
 
 AGREED_KAPPA = 0.99  # Bloodgood & Vijay-Shanker 2009, arXiv:1409.5165
 AGREED_WINDOWS = 3
@@ -69,12 +69,6 @@ def forecast_labels(points: Sequence[EstimatePoint], target: float) -> int | Non
     if forecast > MAX_FORECAST_FACTOR * last.labels:
         return None
     return max(int(np.ceil(forecast)), last.labels + 1)
-
-
-def model_agreement(first: NDArray[np.int64], second: NDArray[np.int64]) -> float:
-    """Return Cohen's κ of two models' classes (m,) of the same items; 1 if both give one class."""
-    kappa = cohen_kappa(list(zip(first.tolist(), second.tolist(), strict=True)))
-    return 1.0 if kappa is None else kappa
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from annotator.learn.error_estimate import ErrorEstimate
+from annotator.learn.reliability import model_agreement
 from annotator.learn.stopping import (
     EstimatePoint,
     advise_stopping,
     extend_history,
     forecast_labels,
-    model_agreement,
 )
 
 

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from annotator.learn.reliability import cohen_kappa, krippendorff_alpha
 from annotator.log.agreement import (
     REPEAT_DISTANCE,
-    cohen_kappa,
-    krippendorff_alpha,
     measure_agreement,
 )
 from annotator.log.entries import Action, Entry, LogState, replay
