@@ -1,4 +1,4 @@
-"""What every estimator and every query strategy keeps to; a new one only joins its dict."""
+"""The contract of every estimator and every query strategy; a new one only joins its dict."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from annotator.learn.error_estimate import DrawnLabels, Unlabelled, estimate_err
 from annotator.learn.mixture import HerdingMix, drawing_weights
 from annotator.learn.rows import UnitRows
 
-N, KNOWN = 60, 10  # rows, of which the first ones were labelled in the cold start
+N, KNOWN = 60, 10  # rows; the first ones were labelled in the cold start
 
 
 def fixed_pool(proba: NDArray[np.float32], rng: np.random.Generator, **changes: Any) -> Pool:

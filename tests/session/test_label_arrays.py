@@ -1,4 +1,4 @@
-"""What a session hands to `learn`, label by label, is what a new session would read at once."""
+"""The arrays that a session grows label by label equal those that a new session reads at once."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def test_a_picture_stays_on_a_screen_that_slept_while_another_was_asked_it(
 def test_what_is_on_other_screens_is_no_part_of_the_pool_that_is_drawn_from(
     sitting: Callable[..., LabelSession],
 ) -> None:
-    """Of ten items bob's screen holds four: each of the others comes with 1 in 6."""
+    """Bob's screen holds four of ten items: each of the others is drawn with probability 1/6."""
     clock = Clock()
     sitting("bob", clock, items=10, ahead=3)
     ann = sitting("ann", clock, items=10)

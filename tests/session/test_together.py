@@ -33,7 +33,7 @@ def test_what_others_wrote_just_before_our_own_answer_is_seen(tmp_path: Path) ->
 
 
 class Meanwhile(SqliteStore):
-    """Something happens once, between a look at the log and one at the leases."""
+    """A store in which something happens once, between a read of the log and of the leases."""
 
     happens: Callable[[], object] | None = None
 
