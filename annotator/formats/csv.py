@@ -78,7 +78,9 @@ def relabel_refs_csv(
         records = ((cells, recorder.take()) for cells in reader)
         while batch := list(islice(records, _BATCH)):
             order = project.settings.box_order
-            refs = [_ref(cells, columns, order) for cells, _ in batch if columns.path < len(cells)]
+            refs = [
+                _read_ref(cells, columns, order) for cells, _ in batch if columns.path < len(cells)
+            ]
             labels = iter(label_of(refs))
             for cells, text in batch:
                 if columns.path < len(cells):
@@ -95,7 +97,7 @@ def _relabel_record(
     return _set_cell(text, columns.label, label, delimiter)
 
 
-def _ref(cells: Sequence[str], columns: RefColumns, box_order: str) -> str:
+def _read_ref(cells: Sequence[str], columns: RefColumns, box_order: str) -> str:
     box = cells[columns.bbox].strip() if 0 <= columns.bbox < len(cells) else ""
     path = cells[columns.path]
     return (Item(path, parse_box(box, box_order)) if box else Item.parse(path)).ref
@@ -105,12 +107,12 @@ def _set_cell(record: str, index: int, value: str, delimiter: str) -> str:
     """Return `record` with one cell replaced, or with one more at the end for index -1."""
     body = record.rstrip("\r\n")
     end = record[len(body) :]
-    written = _quoted(value, delimiter)
+    written = _quote_cell(value, delimiter)
     if body.count('"') % 2 and _is_cut_short(body, delimiter):
         body += '"'
     if index < 0:
         return f"{body}{delimiter}{written}{end}"
-    spans = _spans(body, delimiter)
+    spans = _cell_spans(body, delimiter)
     if index >= len(spans):
         return body + delimiter * (index - len(spans) + 1) + written + end
     start, stop = spans[index]
@@ -119,11 +121,11 @@ def _set_cell(record: str, index: int, value: str, delimiter: str) -> str:
 
 def _is_cut_short(body: str, delimiter: str) -> bool:
     """Return True if the file ends within the quotes of the last cell, which csv reads as whole."""
-    start, stop = _spans(body, delimiter)[-1]
+    start, stop = _cell_spans(body, delimiter)[-1]
     return body[start:].startswith('"') and body.count('"', start, stop) % 2 == 1
 
 
-def _spans(body: str, delimiter: str) -> list[tuple[int, int]]:
+def _cell_spans(body: str, delimiter: str) -> list[tuple[int, int]]:
     """Return the start and the end of each cell of a record, its quotes included."""
     spans: list[tuple[int, int]] = []
     start = 0
@@ -140,7 +142,7 @@ def _spans(body: str, delimiter: str) -> list[tuple[int, int]]:
         start = stop + 1
 
 
-def _quoted(value: str, delimiter: str) -> str:
+def _quote_cell(value: str, delimiter: str) -> str:
     text = io.StringIO()
     csv.writer(text, delimiter=delimiter, lineterminator="").writerow([value, ""])
     return text.getvalue()[:-1]

@@ -47,12 +47,15 @@ def write(source: ExportSource, place: Path) -> None:
         for record in source.records():
             cells = row.cells(record)
             writer.writerow(
-                [escape_formula(record.item.ref), *(_cell(cells[name]) for name in row.kinds)]
+                [
+                    escape_formula(record.item.ref),
+                    *(_format_cell(cells[name]) for name in row.kinds),
+                ]
             )
             source.written += 1
 
 
-def _cell(value: Any) -> str:
+def _format_cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, list):
@@ -76,7 +79,7 @@ def read(reading: ImportContext) -> Iterator[ImportedItem]:
             for cells in rows:
                 line, before = before + 1, rows.line_num
                 if cells:
-                    yield from flat.parse_row(reading, f"line {line}", _check_header(header, cells))
+                    yield from flat.parse_row(reading, f"line {line}", _parse_cells(header, cells))
         except csv.Error as error:
             reading.add_fault(f"line {rows.line_num}", f"{error}. Fix the quotes there.")
         except UnicodeDecodeError as error:
@@ -84,7 +87,7 @@ def read(reading: ImportContext) -> Iterator[ImportedItem]:
             reading.add_fault(f"line {line}", NOT_UTF8)
 
 
-def _check_header(header: list[str], cells: list[str]) -> dict[str, Any]:
+def _parse_cells(header: list[str], cells: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {
         name: unescape_formula(cell) for name, cell in zip(header, cells, strict=False) if cell
     }

@@ -41,7 +41,7 @@ def write(source: ExportSource, place: Path) -> None:
                 source.leave_out("in images that cannot be read", len(picture.records))
                 continue
             try:
-                file.write(_image(source, picture, number, size))
+                file.write(_format_image(source, picture, number, size))
                 number += 1
             except RefError as error:
                 source.note(f"left out: {error}")
@@ -49,7 +49,9 @@ def write(source: ExportSource, place: Path) -> None:
         file.write("</annotations>\n")
 
 
-def _image(source: ExportSource, picture: ImageRecords, number: int, size: tuple[int, int]) -> str:
+def _format_image(
+    source: ExportSource, picture: ImageRecords, number: int, size: tuple[int, int]
+) -> str:
     subset = f' subset="{xml.escape_xml(picture.split)}"' if picture.split else ""
     lines = [
         f'  <image id="{number}" name="{xml.escape_xml(picture.path)}"{subset} width="{size[0]}" '
@@ -61,14 +63,14 @@ def _image(source: ExportSource, picture: ImageRecords, number: int, size: tuple
                 source.leave_out(record.reason_without_label)
             continue
         names = source.names_of(record.label)
-        lines += [f"    {_shape(source, record, name)}" for name in names]
+        lines += [f"    {_format_shape(source, record, name)}" for name in names]
         if not names:
             source.leave_out("with none of the classes")
     source.written += len(lines) - 1
     return "\n".join([*lines, "  </image>\n"])
 
 
-def _shape(source: ExportSource, record: ExportRecord, name: str) -> str:
+def _format_shape(source: ExportSource, record: ExportRecord, name: str) -> str:
     machine = source.log.details(record.row).get("machine")
     head = f'label="{xml.escape_xml(name)}" source="{"auto" if machine else "manual"}"'
     box = record.item.box
@@ -109,7 +111,7 @@ def _read_image(
         if path in seen:
             raise RefError(f"{make_printable(path)!r} stands on line {seen[path]}, too")
         seen[path] = node.line
-        size = _number(node, "width", 1), _number(node, "height", 1)
+        size = _read_number(node, "width", 1), _read_number(node, "height", 1)
     except RefError as error:
         reading.add_fault(where, str(error))
         return
@@ -144,16 +146,18 @@ def _read_shape(
     machine = node.attributes.get("source", "manual") == "auto"
     box = None
     if node.tag == "box":
-        if "rotation" in node.attributes and _number(node, "rotation"):
+        if "rotation" in node.attributes and _read_number(node, "rotation"):
             raise RefError("the box is rotated; only upright boxes can be imported")
-        left, top, right, bottom = (_number(node, name) for name in ("xtl", "ytl", "xbr", "ybr"))
+        left, top, right, bottom = (
+            _read_number(node, name) for name in ("xtl", "ytl", "xbr", "ybr")
+        )
         box = validate_box(left, top, right - left, bottom - top, size, reading=reading)
     return ImportedItem(
         f"line {node.line}", Item(path, box), label, machine=machine, columns=columns
     )
 
 
-def _number(node: xml.XmlNode, name: str, low: float = -1e7) -> float:
+def _read_number(node: xml.XmlNode, name: str, low: float = -1e7) -> float:
     text = node.attributes.get(name)
     if text is None:
         raise RefError(f"<{node.tag}> has no {name}")

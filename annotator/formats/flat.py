@@ -115,8 +115,8 @@ def parse_row(
         yield ImportedItem(
             location, item, label or None, skipped=cells.get("skipped") is True,
             flagged=cells.get("flagged") is True, machine=cells.get("machine") is True,
-            labelled_by=_text(cells.get("annotator")), note=_text(cells.get("note")),
-            shown_ms=_integer(cells.get("shown_ms")), columns=_extra_columns(cells),
+            labelled_by=_read_text(cells.get("annotator")), note=_read_text(cells.get("note")),
+            shown_ms=_read_integer(cells.get("shown_ms")), columns=_extra_columns(cells),
         )  # fmt: skip
     except RefError as error:
         reading.add_fault(location, str(error))
@@ -145,9 +145,9 @@ def _extra_columns(cells: Mapping[str, Any]) -> dict[str, str]:
     return kept
 
 
-def _text(value: object) -> str | None:
+def _read_text(value: object) -> str | None:
     return require_text(value, "annotator or note") if value else None
 
 
-def _integer(value: object) -> int | None:
+def _read_integer(value: object) -> int | None:
     return None if value is None else int(require_number(value, "shown_ms", 0, 2**31 - 1))

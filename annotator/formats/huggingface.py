@@ -37,13 +37,13 @@ def write(source: ExportSource, place: Path) -> None:
             files[name] = stack.enter_context(file)
         if source.options.crop:
             for record in source.records():
-                _crop(source, images, record, files)
+                _write_crop(source, images, record, files)
         else:
             for picture in source.image_records():
-                _picture(source, images, picture, files, boxes)
+                _write_image(source, images, picture, files, boxes)
 
 
-def _crop(
+def _write_crop(
     source: ExportSource,
     images: ImageExporter,
     record: ExportRecord,
@@ -55,11 +55,11 @@ def _crop(
         source.leave_out("whose images cannot be read")
         return
     cells = {"file_name": name.removeprefix(lead), "label": record.label, "ref": record.item.ref}
-    _line(files[record.split], {**cells, **_columns(record)})
+    _write_line(files[record.split], {**cells, **_rename_columns(record)})
     source.written += 1
 
 
-def _picture(
+def _write_image(
     source: ExportSource,
     images: ImageExporter,
     picture: ImageRecords,
@@ -82,23 +82,24 @@ def _picture(
             "categories": [record.label for record in inner],
         }
         cells["objects"] |= {
-            key: [_columns(record)[key] for record in inner] for key in map(_key, source.columns)
+            key: [_rename_columns(record)[key] for record in inner]
+            for key in map(_column_key, source.columns)
         }
     if outer or not boxes:
-        cells |= _columns(outer[0]) if outer else {}
-    _line(files[picture.split], cells)
+        cells |= _rename_columns(outer[0]) if outer else {}
+    _write_line(files[picture.split], cells)
     source.written += len(picture.records)
 
 
-def _columns(record: ExportRecord) -> dict[str, str]:
-    return {_key(name): cell for name, cell in record.columns.items()}
+def _rename_columns(record: ExportRecord) -> dict[str, str]:
+    return {_column_key(name): cell for name, cell in record.columns.items()}
 
 
-def _key(column: str) -> str:
+def _column_key(column: str) -> str:
     return f"{column}_" if column in _OWN_COLUMNS else column
 
 
-def _line(file: IO[str], cells: Mapping[str, Any]) -> None:
+def _write_line(file: IO[str], cells: Mapping[str, Any]) -> None:
     file.write(dumps(cells) + "\n")
 
 
@@ -120,7 +121,7 @@ def read(reading: ImportContext) -> Iterator[ImportedItem]:
         for line, cells in iter_json_lines(file, report):
             location = f"{make_printable(shown)}, line {line}"
             try:
-                yield from _row(reading, location, cells, folder if folder != "." else "")
+                yield from _read_row(reading, location, cells, folder if folder != "." else "")
             except RefError as error:
                 report(line, str(error))
 
@@ -130,7 +131,7 @@ def find_metadata_files(top: Path) -> list[Path]:
     return sorted([*top.glob(METADATA_FILE), *top.glob(f"*/{METADATA_FILE}")])
 
 
-def _row(
+def _read_row(
     reading: ImportContext, location: str, cells: Mapping[str, Any], folder: str
 ) -> Iterator[ImportedItem]:
     path = reading.parse_path(cells.get("file_name"))
@@ -150,10 +151,10 @@ def _row(
         name = None if label is None else require_text(label, "label")
         yield ImportedItem(location, Item(path), name or None, columns=columns)
     if objects is not None:
-        yield from _objects(location, path, objects, columns)
+        yield from _read_objects(location, path, objects, columns)
 
 
-def _objects(
+def _read_objects(
     location: str, path: str, objects: object, columns: Mapping[str, str]
 ) -> Iterator[ImportedItem]:
     if not isinstance(objects, dict) or not isinstance(objects.get("bbox"), list):

@@ -88,7 +88,7 @@ class _Export:
         with (self._place / "tables/ImageNetAnnotationPage.jsonl").open(
             "a", encoding="utf-8"
         ) as table:
-            _line(table, {**fields, "workerID": worker})
+            _write_line(table, {**fields, "workerID": worker})
         for image, record in zip(trace.images, fields["annotations"], strict=True):
             observation = {
                 **record,
@@ -110,7 +110,7 @@ class _Export:
         with (self._place / "tables/ImageNetAnnotation.jsonl").open("a", encoding="utf-8") as table:
             for work in self._works.values():
                 worker = self._worker(work.worker, work)
-                _line(table, replace(work, worker=worker).fields())
+                _write_line(table, replace(work, worker=worker).fields())
         for found in filter(None, self._images.values()):
             for folder, suffix, end in _FILE_ENDINGS:
                 with (self._place / folder / f"{found.stem}.{suffix}").open(
@@ -125,7 +125,7 @@ class _Export:
         if found is None:
             return
         try:
-            text = _observation_xml(observation)
+            text = _format_observation(observation)
         except RefError as error:
             self._source.note(f"left out: {make_printable(ref)}: {error}")
             self._source.leave_out("whose names XML cannot hold")
@@ -144,8 +144,10 @@ class _Export:
             self._source.leave_out("that are not chosen, or no longer in the project")
             return None
         item, label = Item.parse(ref), self._source.log.label_of(int(row))
-        found = _ImagePlace(self._free(_stem(image, item)), self._source.size(item.path) or (0, 0))
-        head = _annotation_head(found, item, label, self._source.project.folder.resolve().name)
+        found = _ImagePlace(
+            self._free(_file_stem(image, item)), self._source.size(item.path) or (0, 0)
+        )
+        head = _format_head(found, item, label, self._source.project.folder.resolve().name)
         for folder, suffix, text in (("train_xml", "xml", head), ("json", "json", "[\n")):
             file = self._place / folder / f"{found.stem}.{suffix}"
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -173,11 +175,11 @@ class _Export:
 _FILE_ENDINGS = (("train_xml", "xml", "</annotation>\n"), ("json", "json", "\n]\n"))
 
 
-def _line(table: IO[str], row: Mapping[str, Any]) -> None:
+def _write_line(table: IO[str], row: Mapping[str, Any]) -> None:
     table.write(dumps(row) + "\n")
 
 
-def _stem(image: str, item: Item) -> str:
+def _file_stem(image: str, item: Item) -> str:
     """Return the image's id for a file's name, without its suffix and the mark of a box."""
     path = Item.parse(image).path if item.box is not None else image
     kept = sanitize_path(path)
@@ -187,7 +189,7 @@ def _stem(image: str, item: Item) -> str:
     return f"{kept[-200:]}{box}"
 
 
-def _annotation_head(found: _ImagePlace, item: Item, label: str | None, database: str) -> str:
+def _format_head(found: _ImagePlace, item: Item, label: str | None, database: str) -> str:
     """Return the annotation of ILSVRC without its end; a box is an object, a whole image is not."""
     lines = format_annotation_head(found.stem, database, found.size)
     if item.box is not None:
@@ -201,17 +203,19 @@ def _annotation_head(found: _ImagePlace, item: Item, label: str | None, database
     return "\n".join(lines) + "\n"
 
 
-def _observation_xml(observation: Mapping[str, Any]) -> str:
+def _format_observation(observation: Mapping[str, Any]) -> str:
     """Return an observation; a list repeats its element, as ImageNet-AB's loader expects."""
-    parts = "".join(_elements(tag, observation[tag]) for tag in _XML_FIELDS)
+    parts = "".join(_format_elements(tag, observation[tag]) for tag in _XML_FIELDS)
     return f"  <metadata>{parts}</metadata>\n"
 
 
-def _elements(tag: str, value: Any) -> str:
+def _format_elements(tag: str, value: Any) -> str:
     if isinstance(value, list):
-        return "".join(_elements(tag, part) for part in value)
+        return "".join(_format_elements(tag, part) for part in value)
     if isinstance(value, dict):
-        return f"<{tag}>{''.join(_elements(key, part) for key, part in value.items())}</{tag}>"
+        return (
+            f"<{tag}>{''.join(_format_elements(key, part) for key, part in value.items())}</{tag}>"
+        )
     return xml.format_element(tag, value)
 
 

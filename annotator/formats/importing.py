@@ -168,9 +168,12 @@ class _RowMatcher:
         while batch := list(islice(remaining, _BATCH)):
             rows = self._refs.rows([found.item.ref for found in batch]).tolist()
             for found, row in zip(batch, rows, strict=True):
-                yield found, row if row >= 0 or self._root is None else self._by_file(found.item)
+                yield (
+                    found,
+                    row if row >= 0 or self._root is None else self._find_by_file(found.item),
+                )
 
-    def _by_file(self, item: Item) -> int:
+    def _find_by_file(self, item: Item) -> int:
         """Return the row of the same file under another name, such as a link's target."""
         assert self._root is not None
         file = Path(os.path.realpath(self._root / item.path))

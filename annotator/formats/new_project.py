@@ -97,16 +97,9 @@ def create_from_refs(
         root = guess_root([row.item.path for row in rows[::step]], places)
     settings = add_classes(settings, (row.label for row in rows if row.label))
     problems += _find_row_faults(rows, root, settings.names, refs.name)
-    problems += find_feature_faults(rows, features, refs.name) if features else []
-    if problems:
-        raise RefError(
-            bullet_list(problems, f"{make_printable(str(refs))} cannot be opened as it is:")
-        )
+    _raise_faults(problems, rows, refs, features)
     if is_list:
         settings = replace(settings, box_order="xywh")
-    if features:
-        # Rows of NaN or zeros are refused, with their names, before anything is made.
-        check_feature_rows(rows, features)
     if refs.resolve() != (folder / "refs.csv").resolve():
         refuse_to_replace(folder, "refs.csv")
     new = NewProject(
@@ -119,6 +112,18 @@ def create_from_refs(
         FeatureStore.adopt(new.project.features_folder, features, map_feature_refs(rows, features))
     _log_labels(new, rows, time.time() if timestamp is None else timestamp)
     return new
+
+
+def _raise_faults(
+    problems: list[str], rows: Sequence[RefRow], refs: Path, features: Path | None
+) -> None:
+    if features:
+        problems += find_feature_faults(rows, features, refs.name)
+    if problems:
+        heading = f"{make_printable(str(refs))} cannot be opened as it is:"
+        raise RefError(bullet_list(problems, heading))
+    if features:
+        check_feature_rows(rows, features)  # NaN or zeros
 
 
 def refuse_to_replace(folder: Path, *names: str) -> None:

@@ -124,7 +124,7 @@ def require_text(value: object, field_name: str, *, plain: bool = False) -> str:
     if plain and isinstance(value, (int, float)):
         return str(value).lower() if isinstance(value, bool) else f"{value}"
     if not isinstance(value, str):
-        raise RefError(f"{field_name} is {_kind(value)} and not text")
+        raise RefError(f"{field_name} is {_describe_kind(value)} and not text")
     if len(value) > MAX_TEXT_LENGTH:
         raise RefError(
             f"{field_name} has {len(value):,} characters; the limit is {MAX_TEXT_LENGTH:,}"
@@ -145,11 +145,11 @@ def require_number(
 ) -> float:
     """Return a finite number in a range. Raises `RefError` for anything else."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise RefError(f"{field_name} is {_kind(value)} and not a number")
+        raise RefError(f"{field_name} is {_describe_kind(value)} and not a number")
     if isinstance(value, float) and not math.isfinite(value):
         raise RefError(f"{field_name} is {value}, which is not a number")
     if not low <= value <= high:
-        raise RefError(f"{field_name} is {_short(value)}; it should be from {low:g} to {high:g}")
+        raise RefError(f"{field_name} is {_shorten(value)}; it should be from {low:g} to {high:g}")
     return float(value)
 
 
@@ -166,7 +166,7 @@ def parse_bbox(
     if isinstance(values, str):
         return parse_box(values, order)
     if not isinstance(values, Sequence) or len(values) != 4:
-        raise RefError(f"bbox is {_kind(values)}; it should be four numbers")
+        raise RefError(f"bbox is {_describe_kind(values)}; it should be four numbers")
     a, b, c, d = (require_number(value, "bbox") for value in values)
     return validate_box(*arrange_box((a, b, c, d), order), size, order, reading)
 
@@ -241,7 +241,7 @@ def describe_import(
     return lines
 
 
-def _kind(value: object) -> str:
+def _describe_kind(value: object) -> str:
     names: Iterable[tuple[Any, str]] = (
         (bool, "true or false"), (dict, "an object"), (list, "a list"), (str, "text"),
         ((int, float), "a number"), (type(None), "null"),
@@ -250,7 +250,7 @@ def _kind(value: object) -> str:
     return f"{kind} of {len(value)}" if isinstance(value, (list, tuple)) else kind
 
 
-def _short(value: float) -> str:
+def _shorten(value: float) -> str:
     try:
         return f"{value:g}"
     except OverflowError:

@@ -36,20 +36,20 @@ def write(source: ExportSource, place: Path) -> None:
     split = source.options.split
     with ExitStack() as stack:
         lists = {
-            name: stack.enter_context(_list(place, name))
+            name: stack.enter_context(_open_list(place, name))
             for name in (split.names if split else ("default",))
         }
         for picture in source.image_records():
-            stem = _picture(source, place, images, picture)
+            stem = _write_image(source, place, images, picture)
             if stem:
                 lists[picture.split or "default"].write(f"{stem}\n")
 
 
-def _list(place: Path, name: str) -> IO[str]:
+def _open_list(place: Path, name: str) -> IO[str]:
     return (place / f"ImageSets/Main/{name}.txt").open("w", encoding="utf-8")
 
 
-def _picture(
+def _write_image(
     source: ExportSource, place: Path, images: ImageExporter, picture: ImageRecords
 ) -> str | None:
     """Write the annotation of an image, and return its id; None if it is left out."""
@@ -67,7 +67,7 @@ def _picture(
         return None
     stem = os.path.splitext(name[len("JPEGImages/") :])[0]  # noqa: PTH122
     try:
-        text = _document(source, picture, name, size, records)
+        text = _format_document(source, picture, name, size, records)
     except RefError as error:
         source.note(f"left out: {make_printable(picture.path)}: {error}")
         source.leave_out("whose names XML cannot hold", len(records))
@@ -78,7 +78,7 @@ def _picture(
     return stem
 
 
-def _document(
+def _format_document(
     source: ExportSource,
     picture: ImageRecords,
     name: str,
@@ -90,7 +90,9 @@ def _document(
         if record.label is None:
             source.leave_out("rejected")
         else:
-            objects += [_object(source, record, name) for name in source.names_of(record.label)]
+            objects += [
+                _format_object(source, record, name) for name in source.names_of(record.label)
+            ]
     source.written += len(objects)
     return "\n".join(
         [
@@ -114,7 +116,7 @@ def format_annotation_head(name: str, database: str, size: tuple[int, int]) -> l
     ]
 
 
-def _object(source: ExportSource, record: ExportRecord, label: str) -> str:
+def _format_object(source: ExportSource, record: ExportRecord, label: str) -> str:
     box = record.item.box
     assert box is not None
     sides = (("xmin", box.x + 1), ("ymin", box.y + 1), ("xmax", box.right), ("ymax", box.bottom))
@@ -144,19 +146,19 @@ def read(reading: ImportContext) -> Iterator[ImportedItem]:
         if from_one
         else "read as xmin, ymin, xmax, ymax counted from 0"
     )
-    files = [reading.path] if reading.path.is_file() else _files(top, notes)
+    files = [reading.path] if reading.path.is_file() else _list_files(top, notes)
     if not files:
         raise RefError(f"{make_printable(str(notes))}: holds no .xml file")
     for file in files:
         shown = file.relative_to(notes).as_posix() if file.is_relative_to(notes) else file.name
         try:
-            yield from _file(reading, file, shown, from_one)
+            yield from _read_file(reading, file, shown, from_one)
         except RefError as error:
             text = str(error).removeprefix(f"{make_printable(str(file))}, ")
             reading.add_fault("", text, shown)
 
 
-def _files(top: Path, notes: Path) -> list[Path]:
+def _list_files(top: Path, notes: Path) -> list[Path]:
     """Return the .xml files in the order of the image sets, then the unlisted ones by name."""
     found = sorted(path for path in notes.rglob("*.xml") if path.is_file())
     lists = sorted((top / "ImageSets/Main").glob("*.txt"))
@@ -170,15 +172,17 @@ def _files(top: Path, notes: Path) -> list[Path]:
     return sorted(found, key=lambda path: order.get(place[path], len(order)))
 
 
-def _file(reading: ImportContext, file: Path, shown: str, from_one: bool) -> Iterator[ImportedItem]:
+def _read_file(
+    reading: ImportContext, file: Path, shown: str, from_one: bool
+) -> Iterator[ImportedItem]:
     root = xml.parse_document(file)
     if root.tag != "annotation":
         raise RefError(
             f"line {root.line}: is not Pascal VOC: it begins with <{make_printable(root.tag)}>, "
             "not with <annotation>"
         )
-    path = _path(reading, root, shown.rpartition("/")[0])
-    size = _size(root)
+    path = _read_path(reading, root, shown.rpartition("/")[0])
+    size = _read_size(root)
     objects = root.all("object")
     if not objects:
         reading.count_ignored("image without an object, so not an item")
@@ -192,12 +196,12 @@ def _file(reading: ImportContext, file: Path, shown: str, from_one: bool) -> Ite
                 reading.count_ignored("part of an object")
             if (place.value("difficult") or "0") != "0":
                 reading.count_ignored("mark difficult (its box is kept)")
-            yield ImportedItem(where, Item(path, _box(reading, place, size, from_one)), label)
+            yield ImportedItem(where, Item(path, _read_box(reading, place, size, from_one)), label)
         except RefError as error:
             reading.add_fault(f"line {place.line}", str(error), shown)
 
 
-def _path(reading: ImportContext, root: xml.XmlNode, folder: str) -> str:
+def _read_path(reading: ImportContext, root: xml.XmlNode, folder: str) -> str:
     node = root.child("filename")
     # Spaces around the name belong to it only if such a file is there.
     for name in (node.text, node.text.strip()) if node else ():
@@ -207,7 +211,7 @@ def _path(reading: ImportContext, root: xml.XmlNode, folder: str) -> str:
     raise RefError("has no <filename>")
 
 
-def _size(root: xml.XmlNode) -> tuple[float, float] | None:
+def _read_size(root: xml.XmlNode) -> tuple[float, float] | None:
     width, height = root.value("size", "width"), root.value("size", "height")
     if not width or not height:
         return None
@@ -218,7 +222,7 @@ def _size(root: xml.XmlNode) -> tuple[float, float] | None:
     return found if found[0] and found[1] else None  # some tools write 0 for unknown
 
 
-def _box(
+def _read_box(
     reading: ImportContext, place: xml.XmlNode, size: tuple[float, float] | None, from_one: bool
 ) -> Box:
     texts = [place.value("bndbox", tag) for tag in ("xmin", "ymin", "xmax", "ymax")]

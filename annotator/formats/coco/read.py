@@ -78,8 +78,8 @@ def _read_annotations(
 
 def _read_image(reading: ImportContext, piece: JsonMember, images: dict[int, _ImageEntry]) -> None:
     try:
-        image = _members(piece, "an image")
-        key = _id(image.get("id"), "id")
+        image = _require_object(piece, "an image")
+        key = _require_id(image.get("id"), "id")
         if key in images:
             raise RefError(f"another image has the id {key}, too")
         size = None
@@ -95,8 +95,8 @@ def _read_image(reading: ImportContext, piece: JsonMember, images: dict[int, _Im
 
 def _read_category(reading: ImportContext, piece: JsonMember, names: dict[int, str]) -> None:
     try:
-        category = _members(piece, "a category")
-        key = _id(category.get("id"), "id")
+        category = _require_object(piece, "a category")
+        key = _require_id(category.get("id"), "id")
         name = require_text(category.get("name"), "name")
         if key in names or name in names.values():
             raise RefError(f"category {key} {make_printable(name)!r} is repeated")
@@ -112,31 +112,26 @@ def _read_annotation(
     names: Mapping[int, str],
     seen: set[int],
 ) -> ImportedItem:
-    annotation = _members(piece, "an annotation")
+    annotation = _require_object(piece, "an annotation")
     key = annotation.get("id")
     if key is not None:
-        key = _id(key, "id")
+        key = _require_id(key, "id")
         if key in seen:
             raise RefError(f"another annotation has the id {key}, too")
         seen.add(key)
-    image = images.get(_id(annotation.get("image_id"), "image_id"))
+    image = images.get(_require_id(annotation.get("image_id"), "image_id"))
     if image is None:
         raise RefError(f"this file has no image {annotation['image_id']} (image_id)")
-    category = _id(annotation.get("category_id"), "category_id")
+    category = _require_id(annotation.get("category_id"), "category_id")
     if category not in names:
         raise RefError(f"this file has no category {category} (category_id)")
     attributes = annotation.get("attributes") or {}
     if not isinstance(attributes, dict):
         raise RefError("attributes should be an object")
-    columns = _columns(annotation, attributes)
+    columns = _read_columns(annotation, attributes)
     whole = attributes.get("whole_image") is True or annotation.get("bbox") in (None, [])
     box = None if whole else parse_bbox(annotation["bbox"], "xywh", image.size, reading)
-    if box is not None and annotation.get("iscrowd") == 1:
-        reading.count_ignored("mark of a crowd (its box is kept)")
-    if annotation.get("segmentation") not in (None, [], {}):
-        reading.count_ignored("segmentation (its box is kept)")
-    for name in annotation.keys() - _KNOWN:
-        reading.count_ignored(f"{make_printable(name[:40])!r} of an annotation")
+    _count_ignored_members(reading, annotation, box is not None)
     provenance = annotation.get("provenance")
     machine = isinstance(provenance, dict) and provenance.get("machine") is True
     by = provenance.get("annotator") if isinstance(provenance, dict) else None
@@ -149,7 +144,18 @@ def _read_annotation(
     )  # fmt: skip
 
 
-def _columns(annotation: Mapping[str, Any], attributes: Mapping[str, Any]) -> dict[str, str]:
+def _count_ignored_members(
+    reading: ImportContext, annotation: Mapping[str, Any], has_box: bool
+) -> None:
+    if has_box and annotation.get("iscrowd") == 1:
+        reading.count_ignored("mark of a crowd (its box is kept)")
+    if annotation.get("segmentation") not in (None, [], {}):
+        reading.count_ignored("segmentation (its box is kept)")
+    for name in annotation.keys() - _KNOWN:
+        reading.count_ignored(f"{make_printable(name[:40])!r} of an annotation")
+
+
+def _read_columns(annotation: Mapping[str, Any], attributes: Mapping[str, Any]) -> dict[str, str]:
     columns = {}
     for name, value in attributes.items():
         if name != "whole_image":
@@ -161,7 +167,7 @@ def _columns(annotation: Mapping[str, Any], attributes: Mapping[str, Any]) -> di
     return columns
 
 
-def _members(piece: JsonMember, name: str) -> Mapping[str, Any]:
+def _require_object(piece: JsonMember, name: str) -> Mapping[str, Any]:
     if piece.position < 0:
         raise RefError("should be a list")
     if not isinstance(piece.value, dict):
@@ -169,7 +175,7 @@ def _members(piece: JsonMember, name: str) -> Mapping[str, Any]:
     return piece.value
 
 
-def _id(value: object, name: str) -> int:
+def _require_id(value: object, name: str) -> int:
     if type(value) is not int or not -(2**63) <= value < 2**63:
         raise RefError(f"{name} should be a whole number")
     return value

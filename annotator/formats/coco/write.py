@@ -105,7 +105,7 @@ def _build_annotation(
     box = record.item.box or (0, 0, *size)
     found: dict[str, Any] = {
         "id": number, "image_id": source.image_id(record), "category_id": category,
-        "bbox": [_short(value) for value in box], "area": _short(box[2] * box[3]), "iscrowd": 0,
+        "bbox": [_shorten(value) for value in box], "area": _shorten(box[2] * box[3]), "iscrowd": 0,
     }  # fmt: skip
     if record.score is not None:
         found["score"] = record.score
@@ -123,7 +123,7 @@ def _build_annotation(
     return found
 
 
-def _short(value: float) -> float:
+def _shorten(value: float) -> float:
     return int(value) if value == int(value) else value
 
 

@@ -31,24 +31,24 @@ def read(reading: ImportContext) -> Iterator[ImportedItem]:
     for piece in document.iter_members():
         where = f"[{piece.position}]"
         try:
-            yield from _task(reading, piece, where)
+            yield from _read_task(reading, piece, where)
         except RefError as error:
             reading.add_fault(where, str(error))
 
 
-def _task(reading: ImportContext, piece: JsonMember, location: str) -> Iterator[ImportedItem]:
+def _read_task(reading: ImportContext, piece: JsonMember, location: str) -> Iterator[ImportedItem]:
     task = piece.value
     if not isinstance(task, dict) or not isinstance(task.get("data"), dict):
         raise RefError('should be a task: an object with "data"')
     path = parse_image_path(reading, task["data"])
-    columns = _columns(task["data"])
+    columns = _read_columns(task["data"])
     chosen = _choose_annotation(reading, task, location)
     if chosen is None:
-        guessed = list(_predicted(reading, task, location, path, columns))
+        guessed = list(_read_prediction(reading, task, location, path, columns))
         yield from guessed or [ImportedItem(location, Item(path), columns=columns)]
         return
     spot, annotation = chosen
-    milliseconds, provenance = _annotation_columns(spot, annotation)
+    milliseconds, provenance = _read_provenance(spot, annotation)
     results = annotation.get("result")
     if not isinstance(results, list):
         raise RefError(f"{spot}.result should be a list")
@@ -66,14 +66,14 @@ def _task(reading: ImportContext, piece: JsonMember, location: str) -> Iterator[
     for index, result in usable:
         place = f"{location}{spot}.result[{index}]"
         try:
-            yield _region(
+            yield _read_region(
                 reading, place, path, result, columns if len(usable) == 1 else {}, share, provenance
             )
         except RefError as error:
             reading.add_fault(place, str(error))
 
 
-def _predicted(
+def _read_prediction(
     reading: ImportContext,
     task: Mapping[str, Any],
     location: str,
@@ -91,16 +91,14 @@ def _predicted(
     for index, result in enumerate(results):
         place = f"{location}.predictions[{len(found) - 1}].result[{index}]"
         if _is_usable(reading, result):
-            region = _region(reading, place, path, result, columns, None, {})
+            region = _read_region(reading, place, path, result, columns, None, {})
             score = result.get("score", found[-1].get("score"))
             guess = {"prediction": region.label or ""}
             guess |= {} if score is None else {"score": f"{require_number(score, 'score'):g}"}
             yield region._replace(label=None, columns={**region.columns, **guess})
 
 
-def _annotation_columns(
-    spot: str, annotation: Mapping[str, Any]
-) -> tuple[int | None, dict[str, Any]]:
+def _read_provenance(spot: str, annotation: Mapping[str, Any]) -> tuple[int | None, dict[str, Any]]:
     """Return the milliseconds that an annotation took, and its annotator."""
     lead = annotation.get("lead_time")
     milliseconds = (
@@ -138,7 +136,7 @@ def parse_image_path(reading: ImportContext, data: Mapping[str, Any]) -> str:
     return reading.parse_path(text)
 
 
-def _columns(data: Mapping[str, Any]) -> dict[str, str]:
+def _read_columns(data: Mapping[str, Any]) -> dict[str, str]:
     kept = {}
     for name, value in data.items():
         if name in ("image", "img") or value is None:
@@ -179,7 +177,7 @@ def _is_usable(reading: ImportContext, result: object) -> bool:
     return False
 
 
-def _region(
+def _read_region(
     reading: ImportContext,
     place: str, path: str, result: Mapping[str, Any], columns: Mapping[str, str],
     milliseconds: int | None, provenance: Mapping[str, Any],
@@ -193,7 +191,7 @@ def _region(
         raise RefError(f"{kind} should be a list of one class, because an item has one label")
     texts = [require_text(name, "the class") for name in names]
     label = reading.join_classes(texts) if reading.multi else texts[0]
-    box = _box(reading, result, value) if kind == "rectanglelabels" else None
+    box = _read_box(reading, result, value) if kind == "rectanglelabels" else None
     meta = result.get("meta")
     own = {
         require_text(name, "meta"): require_text(cell, "meta", plain=True)
@@ -210,7 +208,7 @@ def _region(
     )
 
 
-def _box(reading: ImportContext, result: Mapping[str, Any], value: Mapping[str, Any]) -> Box:
+def _read_box(reading: ImportContext, result: Mapping[str, Any], value: Mapping[str, Any]) -> Box:
     if require_number(value.get("rotation") or 0, "rotation") or require_number(
         result.get("image_rotation") or 0, "image_rotation"
     ):

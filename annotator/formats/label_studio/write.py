@@ -31,7 +31,7 @@ def write(source: ExportSource, place: Path) -> None:
     with place.open("w", encoding="utf-8") as file:
         file.write("[")
         for number, picture in enumerate(source.image_records()):
-            task = _task(source, picture)
+            task = _build_task(source, picture)
             write_element(file, number, task)
         file.write("]\n")
 
@@ -48,7 +48,7 @@ def build_labeling_config(classes: Sequence[str], boxes: bool, multi: bool = Fal
     return f'<View><Image name="image" value="$image"/>{tags}</View>'
 
 
-def _task(source: ExportSource, picture: ImageRecords) -> dict[str, Any]:
+def _build_task(source: ExportSource, picture: ImageRecords) -> dict[str, Any]:
     size = None
     if any(record.item.box for record in picture.records):
         size = source.size(picture.path)
@@ -58,12 +58,12 @@ def _task(source: ExportSource, picture: ImageRecords) -> dict[str, Any]:
     annotations, predictions = [], []
     labelled = [record for record in picture.records if record.label is not None]
     skipped = [record for record in picture.records if record.skipped and record.label is None]
-    regions = _regions(source, labelled, size)
+    regions = _build_regions(source, labelled, size)
     if regions or (skipped and len(skipped) == len(picture.records)):
-        annotations.append(_annotation(source, labelled or skipped, regions, not regions))
+        annotations.append(_build_annotation(source, labelled or skipped, regions, not regions))
     guessed = [record for record in picture.records if record.predicted is not None]
     if guessed:
-        predictions.append(_prediction(source, guessed, size))
+        predictions.append(_build_prediction(source, guessed, size))
     for record in picture.records:
         labelled_or_guessed = record.label is not None or record.predicted is not None
         if not labelled_or_guessed and (record.rejected or record.item.box is not None):
@@ -72,7 +72,7 @@ def _task(source: ExportSource, picture: ImageRecords) -> dict[str, Any]:
             "annotations": annotations, "predictions": predictions}  # fmt: skip
 
 
-def _annotation(
+def _build_annotation(
     source: ExportSource,
     records: Sequence[ExportRecord],
     regions: list[dict[str, Any]],
@@ -95,17 +95,17 @@ def _annotation(
     return found
 
 
-def _prediction(
+def _build_prediction(
     source: ExportSource, records: Sequence[ExportRecord], size: tuple[int, int] | None
 ) -> dict[str, Any]:
-    regions = _regions(source, records, size)
+    regions = _build_regions(source, records, size)
     scores = [record.score for record in records if record.score is not None]
     model = source.predictions.model if source.predictions else ""
     source.written += len(regions)
     return {"model_version": model, "score": min(scores, default=0.0), "result": regions}
 
 
-def _regions(
+def _build_regions(
     source: ExportSource, records: Sequence[ExportRecord], size: tuple[int, int] | None
 ) -> list[dict[str, Any]]:
     found = []
@@ -121,7 +121,7 @@ def _regions(
             source.leave_out("in images that cannot be read")
             continue
         else:
-            region |= _rectangle(record, names, size)
+            region |= _build_rectangle(record, names, size)
         if record.score is not None:
             region["score"] = record.score
         if record.columns and record.item.box is not None:
@@ -130,7 +130,9 @@ def _regions(
     return found
 
 
-def _rectangle(record: ExportRecord, names: list[str], size: tuple[int, int]) -> dict[str, Any]:
+def _build_rectangle(
+    record: ExportRecord, names: list[str], size: tuple[int, int]
+) -> dict[str, Any]:
     box = record.item.box
     assert box is not None
     across, down = 100 / size[0], 100 / size[1]

@@ -129,14 +129,14 @@ def dump_yaml(members: Mapping[str, str | Mapping[int, str]]) -> str:
     lines = []
     for key, value in members.items():
         if isinstance(value, str):
-            lines.append(f"{key}: {_quoted(value)}")
+            lines.append(f"{key}: {_quote(value)}")
         else:
             lines.append(f"{key}:")
-            lines += [f"  {number}: {_quoted(name)}" for number, name in value.items()]
+            lines += [f"  {number}: {_quote(name)}" for number, name in value.items()]
     return "\n".join(lines) + "\n"
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     """Return a text in JSON's quotes, which are YAML's as well, except for surrogate pairs."""
     shown = json.dumps(text, ensure_ascii=False)
     return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", shown)

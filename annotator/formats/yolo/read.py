@@ -41,18 +41,18 @@ def read(reading: ImportContext) -> Iterator[ImportedItem]:
     if file is None:
         raise RefError(f"{make_printable(str(reading.path))}: holds no data.yaml.")
     members = read_data_yaml(file)
-    names = _names(file, members)
+    names = _read_names(file, members)
     reading.class_ids = {name: key for key, name in names.items()}
     base = file.resolve().parent
     reading.root = base
     reading.boxes = "read as centre and size in shares of the upright image"
-    folders = list(dict.fromkeys(_folders(file, members, base)))
+    folders = list(dict.fromkeys(_find_folders(file, members, base)))
     if not folders:
         raise RefError(f"{make_printable(str(file))}: names no images. Give train, val or test.")
     sizes = ImageFolder(base)
     for folder in folders:
-        for path in _images(reading, file, base, folder):
-            yield from _labels(reading, base, path, names, sizes)
+        for path in _find_images(reading, file, base, folder):
+            yield from _read_labels(reading, base, path, names, sizes)
 
 
 def read_data_yaml(file: Path) -> dict[str, tuple[data_yaml.YamlValue, int]]:
@@ -64,7 +64,9 @@ def read_data_yaml(file: Path) -> dict[str, tuple[data_yaml.YamlValue, int]]:
         raise RefError(f"{make_printable(str(file))}, {error}") from None
 
 
-def _names(file: Path, members: Mapping[str, tuple[data_yaml.YamlValue, int]]) -> dict[int, str]:
+def _read_names(
+    file: Path, members: Mapping[str, tuple[data_yaml.YamlValue, int]]
+) -> dict[int, str]:
     value, line = members.get("names", ("", 1))
     place = f"{make_printable(str(file))}, line {line}, names"
     if isinstance(value, list):
@@ -86,7 +88,7 @@ def _names(file: Path, members: Mapping[str, tuple[data_yaml.YamlValue, int]]) -
     return found
 
 
-def _folders(
+def _find_folders(
     file: Path, members: Mapping[str, tuple[data_yaml.YamlValue, int]], base: Path
 ) -> Iterator[str]:
     start, line = members.get("path", ("", 1))
@@ -114,7 +116,7 @@ def _folders(
             yield str(full.relative_to(base))
 
 
-def _images(reading: ImportContext, file: Path, base: Path, folder: str) -> Iterator[str]:
+def _find_images(reading: ImportContext, file: Path, base: Path, folder: str) -> Iterator[str]:
     """Yield the paths of images relative to `base`."""
     place = base / folder
     if place.is_file():  # a list of images
@@ -135,7 +137,7 @@ def _images(reading: ImportContext, file: Path, base: Path, folder: str) -> Iter
         reading.add_fault("", lost, folder)
 
 
-def _labels(
+def _read_labels(
     reading: ImportContext, base: Path, path: str, names: Mapping[int, str], sizes: ImageFolder
 ) -> Iterator[ImportedItem]:
     label_file = base / _label_path(path)
@@ -159,7 +161,7 @@ def _labels(
     for line, text in enumerate(lines, 1):
         if text.strip():
             try:
-                label, box = _box(reading, text.split(), names, size)
+                label, box = _parse_line(reading, text.split(), names, size)
                 yield ImportedItem(f"{shown}, line {line}", Item(path, box), label)
             except RefError as error:
                 reading.add_fault(f"line {line}", str(error), shown)
@@ -172,7 +174,7 @@ def _label_path(path: str) -> str:
     return f"{head}/labels/{tail}".lstrip("/") if mark else stem
 
 
-def _box(
+def _parse_line(
     reading: ImportContext, cells: list[str], names: Mapping[int, str], size: tuple[int, int]
 ) -> tuple[str, Box]:
     if not cells[0].isdecimal() or len(cells[0]) > 9 or int(cells[0]) not in names:

@@ -28,16 +28,16 @@ def write(source: ExportSource, place: Path) -> None:
             file = (place / "provenance.jsonl").open("w", encoding="utf-8")
             provenance = stack.enter_context(file)
         for picture in source.image_records():
-            _picture(source, place, images, picture, ids, provenance)
+            _write_image(source, place, images, picture, ids, provenance)
     split = source.options.split
     names = split.names if split else ()
     for name in names or ("",):
         (place / "images" / name).mkdir(parents=True, exist_ok=True)
         (place / "labels" / name).mkdir(parents=True, exist_ok=True)
-    (place / "data.yaml").write_text(_data(names, ids), encoding="utf-8")
+    (place / "data.yaml").write_text(_format_data_yaml(names, ids), encoding="utf-8")
 
 
-def _picture(
+def _write_image(
     source: ExportSource, place: Path, images: ImageExporter, picture: ImageRecords,
     ids: Mapping[str, int], provenance: IO[str] | None,
 ) -> None:  # fmt: skip
@@ -46,7 +46,9 @@ def _picture(
         return  # an image without labels would teach that it holds no object
     size = source.size(picture.path)
     lead = f"{picture.split}/" if picture.split else ""
-    name = size and images.place_image(picture.path, f"images/{lead}{_plain(picture.path)}")
+    name = size and images.place_image(
+        picture.path, f"images/{lead}{_avoid_images_folder(picture.path)}"
+    )
     if not size or not name:
         source.leave_out("in images that cannot be read", len(records))
         return
@@ -55,7 +57,7 @@ def _picture(
         if record.label is None:
             source.leave_out("rejected")
             continue
-        lines += [_line(record, ids[name], size) for name in source.names_of(record.label)]
+        lines += [_format_line(record, ids[name], size) for name in source.names_of(record.label)]
         source.written += 1
         if provenance is not None and record.provenance:
             cells = {
@@ -68,13 +70,13 @@ def _picture(
     target.write_text("".join(lines))
 
 
-def _plain(path: str) -> str:
+def _avoid_images_folder(path: str) -> str:
     """Return a path without a folder `images`: readers take the last one for theirs."""
     parts = sanitize_path(path).split("/")
     return "/".join(["images_" if part == "images" else part for part in parts[:-1]] + parts[-1:])
 
 
-def _line(record: ExportRecord, number: int, size: tuple[int, int]) -> str:
+def _format_line(record: ExportRecord, number: int, size: tuple[int, int]) -> str:
     """Return `class centre-x centre-y width height`, each from 0 to 1 of the upright image."""
     box = record.item.box
     assert box is not None
@@ -85,7 +87,7 @@ def _line(record: ExportRecord, number: int, size: tuple[int, int]) -> str:
     return f"{number} {' '.join(f'{share:.10f}' for share in shares)}\n"
 
 
-def _data(names: tuple[str, ...], ids: Mapping[str, int]) -> str:
+def _format_data_yaml(names: tuple[str, ...], ids: Mapping[str, int]) -> str:
     note = "" if names else "# No --split was given: train and val are the same images.\n"
     folders = {name: f"images/{name}" for name in names}
     if not names:
