@@ -285,9 +285,10 @@ def import_(
             f"{make_printable(class_)!r} is not a class of {make_printable(str(opened.folder))}. "
             f"The classes are {make_printable(', '.join(opened.settings.names))}."
         )
-    reading = make_import_context(file, bbox_order, opened.settings.box_order)
-    reading.images, reading.label = opened.images, class_
-    reading.multi = opened.settings.names if opened.settings.multi_label else ()
+    reading = make_import_context(
+        file, bbox_order, opened.settings.box_order, images=opened.images, label=class_,
+        multi=opened.settings.names if opened.settings.multi_label else (),
+    )  # fmt: skip
     store = SqliteStore(opened.labels_file)
     done = import_labels(opened, store, reading, found, _print_line)
     store.close()
@@ -311,11 +312,10 @@ def create_from_source(
     from annotator.formats.sniff import detect_format
 
     name = format_ or detect_format(source)
-    reading = make_import_context(source, bbox_order, "xywh")
+    reading = make_import_context(source, bbox_order, "xywh", images=images)
     if name in ("csv", "list"):
         settings = replace(settings, box_order=reading.box_order)
         return create_from_refs(folder, source, settings, images=images, features=features)
-    reading.images = images
     return create_from_dataset(
         folder, reading, load_named_format(name), settings, _print_line, features=features
     )
@@ -325,7 +325,15 @@ def _print_line(line: str) -> None:
     typer.echo(line, err=True)
 
 
-def make_import_context(file: Path, given_order: str | None, order: str) -> ImportContext:
+def make_import_context(
+    file: Path,
+    given_order: str | None,
+    order: str,
+    *,
+    images: Path | None,
+    label: str | None = None,
+    multi: tuple[str, ...] = (),
+) -> ImportContext:
     """Return the context of an import. Raises `BadParameter` for an unknown order of boxes."""
     from annotator.formats.reading import ImportContext
     from annotator.items.refs import BOX_ORDERS
@@ -336,7 +344,9 @@ def make_import_context(file: Path, given_order: str | None, order: str) -> Impo
         )
     if not file.exists():
         raise ProjectError(f"{make_printable(str(file))} does not exist")
-    return ImportContext(file, box_order=given_order or order, given_box_order=given_order)
+    return ImportContext(
+        file, given_order or order, given_order, label=label, multi=multi, images=images
+    )
 
 
 COMMANDS: dict[str, Callable[..., None]] = {

@@ -67,7 +67,8 @@ def predict(
     typer.echo(f"{plural(count, 'prediction')} written to {where}", err=True)
 
 
-_POLL_SECONDS = 0.5  # seconds between looks for rows of others
+_POLL_SECONDS = 0.5
+"""The time between two checks for new rows of the log."""
 
 
 def log(

@@ -147,8 +147,6 @@ class Searcher:
         found = top_rows(scores, total if limit is None else limit)
         return SearchResults(found.rows, found.scores, total)
 
-    # --- conditions
-
     def _fulfilling(self, term: QueryTerm, state: LogState, classes: tuple[str, ...]) -> Mask:
         if term.kind == "name":
             return self._rows_mask(self._named(term.value))
@@ -189,8 +187,6 @@ class Searcher:
             return self.refs.match_rows(glob, lower=True)
         rows = self.refs.match_rows(re.compile(re.escape(plain)), lower=True)
         return np.asarray(rows[self.refs.take(rows.tolist()).match_rows(glob, lower=True)])
-
-    # --- likeness
 
     def _scores(self, term: QueryTerm, current: str | None) -> NDArray[np.float32]:
         """Return (n,) the cosines of the pool rows; -inf for rows without features."""

@@ -40,7 +40,7 @@ def stream_refs(project: ProjectFolder, skipped: SkippedFiles) -> Iterator[Seque
         listed.extend(batch)
         yield batch
     if not len(listed):
-        return  # images may come yet
+        return  # do not cache an empty list: images may be added later
     if is_table:
         _refuse_repeated(project, listed)
     else:
@@ -119,7 +119,7 @@ def _write_cache(project: ProjectFolder, refs: RefTable, stamp: str) -> None:
         refs.save(file)
         file.with_suffix(".json").write_text(stamp)
     except OSError:
-        pass  # a cache that cannot be written costs time, nothing else
+        pass  # without the cache the next start is slower
 
 
 class Priority(NamedTuple):

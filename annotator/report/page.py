@@ -123,7 +123,7 @@ def _progress(found: Mapping[str, Any]) -> Markup:
     if not progress["minutes"]:
         return _section("Progress", _note("No annotator has labelled here yet." + _imported(found)))
     pace = progress["per_minute"]
-    if pace is None:  # one answer, or one page of them
+    if pace is None:  # only one answer, or one page
         count = plural(progress["answers"][-1], "answer")
         return _section("Progress and pace", _note(f"{count} so far; too few to measure the pace."))
     words = f"{pace:.0f} answers a minute of work"

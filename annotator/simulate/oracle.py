@@ -82,7 +82,7 @@ def _record_point(
     given: list[int],
     positive: bool,
 ) -> None:
-    assert ranking.model is not None  # there is a label, with features
+    assert ranking.model is not None  # a labelled item has features
     proba, estimate = ranking.model.predict_proba(task.unseen), ranking.estimate
     shown = estimate is not None and estimate.shown
     wrong = session.prequential.wrong

@@ -23,7 +23,8 @@ SOURCES = (
     "session/pool_features.py",
 )  # fmt: skip
 ProgressCallback = Callable[[int, int], None]
-_loaded_truth: tuple[SimulateOptions, TruthTable, Any] | None = None  # of this worker process
+_loaded_truth: tuple[SimulateOptions, TruthTable, Any] | None = None
+"""The truth and the features that this worker process has loaded."""
 
 
 def run_simulations(
