@@ -212,7 +212,8 @@ def test_help_and_status_import_nothing_heavy() -> None:
         "import sys\nsys.argv = ['annotator', '--help']\n"
         "from annotator.cli import main\n"
         "try: main()\nexcept SystemExit: pass\n"
-        "heavy = {'numpy', 'PIL', 'textual', 'torch', 'rich', 'scipy', 'sklearn', 'transformers'}\n"
+        "heavy = {'numpy', 'PIL', 'textual', 'torch', 'rich', 'scipy', 'sklearn', 'transformers', "
+        "'yaml'}\n"
         "print('leaked', sorted(heavy & set(sys.modules)), file=sys.stderr)"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -35,29 +35,29 @@ def write(source: ExportSource, place: Path) -> None:
         file.write("  <version>1.1</version>\n")
         file.write(f"  <meta><task><labels>{labels}</labels></task></meta>\n")
         number = 0
-        for picture in source.image_records():
-            size = source.size(picture.path)
+        for image in source.image_records():
+            size = source.size(image.path)
             if size is None:
-                source.leave_out("in images that cannot be read", len(picture.records))
+                source.leave_out("in images that cannot be read", len(image.records))
                 continue
             try:
-                file.write(_format_image(source, picture, number, size))
+                file.write(_format_image(source, image, number, size))
                 number += 1
             except RefError as error:
                 source.note(f"left out: {error}")
-                source.leave_out("whose names XML cannot hold", len(picture.records))
+                source.leave_out("whose names XML cannot hold", len(image.records))
         file.write("</annotations>\n")
 
 
 def _format_image(
-    source: ExportSource, picture: ImageRecords, number: int, size: tuple[int, int]
+    source: ExportSource, image: ImageRecords, number: int, size: tuple[int, int]
 ) -> str:
-    subset = f' subset="{xml.escape_xml(picture.split)}"' if picture.split else ""
+    subset = f' subset="{xml.escape_xml(image.split)}"' if image.split else ""
     lines = [
-        f'  <image id="{number}" name="{xml.escape_xml(picture.path)}"{subset} width="{size[0]}" '
+        f'  <image id="{number}" name="{xml.escape_xml(image.path)}"{subset} width="{size[0]}" '
         f'height="{size[1]}">'
     ]
-    for record in picture.records:
+    for record in image.records:
         if record.label is None:
             if record.rejected or record.skipped or record.item.box is not None:
                 source.leave_out(record.reason_without_label)

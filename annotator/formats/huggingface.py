@@ -1,6 +1,6 @@
 """Hugging Face `imagefolder`: images beside a `metadata.jsonl` with `file_name`.
 
-Whole images have a `label`; boxes stand together on their image's line, as `objects` with `bbox`
+Whole images have a `label`; boxes of one image share a line, as `objects` with `bbox`
 (x, y, width, height) and `categories`, by name.
 """
 
@@ -39,8 +39,8 @@ def write(source: ExportSource, place: Path) -> None:
             for record in source.records():
                 _write_crop(source, images, record, files)
         else:
-            for picture in source.image_records():
-                _write_image(source, images, picture, files, boxes)
+            for image in source.image_records():
+                _write_image(source, images, image, files, boxes)
 
 
 def _write_crop(
@@ -62,17 +62,17 @@ def _write_crop(
 def _write_image(
     source: ExportSource,
     images: ImageExporter,
-    picture: ImageRecords,
+    image: ImageRecords,
     files: Mapping[str, IO[str]],
     boxes: bool,
 ) -> None:
-    lead = f"{picture.split}/" if picture.split else ""
-    name = images.place_image(picture.path, lead + sanitize_path(picture.path))
+    lead = f"{image.split}/" if image.split else ""
+    name = images.place_image(image.path, lead + sanitize_path(image.path))
     if name is None:
-        source.leave_out("whose images cannot be read", len(picture.records))
+        source.leave_out("whose images cannot be read", len(image.records))
         return
-    inner = [record for record in picture.records if record.item.box is not None]
-    outer = [record for record in picture.records if record.item.box is None]
+    inner = [record for record in image.records if record.item.box is not None]
+    outer = [record for record in image.records if record.item.box is None]
     cells: dict[str, Any] = {"file_name": name.removeprefix(lead)}
     if outer or not boxes:
         cells["label"] = outer[0].label if outer else None
@@ -87,8 +87,8 @@ def _write_image(
         }
     if outer or not boxes:
         cells |= _rename_columns(outer[0]) if outer else {}
-    _write_line(files[picture.split], cells)
-    source.written += len(picture.records)
+    _write_line(files[image.split], cells)
+    source.written += len(image.records)
 
 
 def _rename_columns(record: ExportRecord) -> dict[str, str]:

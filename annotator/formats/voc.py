@@ -39,10 +39,10 @@ def write(source: ExportSource, place: Path) -> None:
             name: stack.enter_context(_open_list(place, name))
             for name in (split.names if split else ("default",))
         }
-        for picture in source.image_records():
-            stem = _write_image(source, place, images, picture)
+        for image in source.image_records():
+            stem = _write_image(source, place, images, image)
             if stem:
-                lists[picture.split or "default"].write(f"{stem}\n")
+                lists[image.split or "default"].write(f"{stem}\n")
 
 
 def _open_list(place: Path, name: str) -> IO[str]:
@@ -50,26 +50,24 @@ def _open_list(place: Path, name: str) -> IO[str]:
 
 
 def _write_image(
-    source: ExportSource, place: Path, images: ImageExporter, picture: ImageRecords
+    source: ExportSource, place: Path, images: ImageExporter, image: ImageRecords
 ) -> str | None:
     """Write the annotation of an image, and return its id; None if it is left out."""
-    records = source.take_boxes(picture.records)
+    records = source.take_boxes(image.records)
     if not records:
         return None
-    size = source.size(picture.path)
+    size = source.size(image.path)
     name = (
-        images.place_image(picture.path, f"JPEGImages/{sanitize_path(picture.path)}")
-        if size
-        else None
+        images.place_image(image.path, f"JPEGImages/{sanitize_path(image.path)}") if size else None
     )
     if size is None or name is None:
         source.leave_out("in images that cannot be read", len(records))
         return None
     stem = os.path.splitext(name[len("JPEGImages/") :])[0]  # noqa: PTH122
     try:
-        text = _format_document(source, picture, name, size, records)
+        text = _format_document(source, image, name, size, records)
     except RefError as error:
-        source.note(f"left out: {make_printable(picture.path)}: {error}")
+        source.note(f"left out: {make_printable(image.path)}: {error}")
         source.leave_out("whose names XML cannot hold", len(records))
         return None
     target = place / "Annotations" / f"{stem}.xml"
@@ -80,7 +78,7 @@ def _write_image(
 
 def _format_document(
     source: ExportSource,
-    picture: ImageRecords,
+    image: ImageRecords,
     name: str,
     size: tuple[int, int],
     records: list[ExportRecord],

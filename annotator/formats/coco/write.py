@@ -32,12 +32,12 @@ def write(source: ExportSource, place: Path) -> None:
                 name: stack.enter_context(_CocoFile(place / f"instances_{name}.json", ids))
                 for name in split.names
             }
-        for picture in source.image_records():
-            size = source.size(picture.path)
+        for image in source.image_records():
+            size = source.size(image.path)
             if size is not None:
-                files[picture.split].add(source, picture, size)
+                files[image.split].add(source, image, size)
             else:
-                source.leave_out("in images that cannot be read", len(picture.records))
+                source.leave_out("in images that cannot be read", len(image.records))
 
 
 class _CocoFile:
@@ -69,13 +69,13 @@ class _CocoFile:
         self._rest.close()
         self._rest_place.unlink()
 
-    def add(self, source: ExportSource, picture: ImageRecords, size: tuple[int, int]) -> None:
+    def add(self, source: ExportSource, image: ImageRecords, size: tuple[int, int]) -> None:
         width, height = size
-        image = source.image_id(picture.records[0])
-        entry = {"id": image, "file_name": picture.path, "width": width, "height": height}
+        image_id = source.image_id(image.records[0])
+        entry = {"id": image_id, "file_name": image.path, "width": width, "height": height}
         write_element(self._out, self._images, entry)
         self._images += 1
-        for record in picture.records:
+        for record in image.records:
             for found in build_annotations(source, record, self._ids, size):
                 write_element(self._rest, self._annotations, found)
                 self._annotations += 1

@@ -30,8 +30,8 @@ def write(source: ExportSource, place: Path) -> None:
     source.note(f"labelling interface: {make_printable(config)}")
     with place.open("w", encoding="utf-8") as file:
         file.write("[")
-        for number, picture in enumerate(source.image_records()):
-            task = _build_task(source, picture)
+        for number, image in enumerate(source.image_records()):
+            task = _build_task(source, image)
             write_element(file, number, task)
         file.write("]\n")
 
@@ -48,27 +48,27 @@ def build_labeling_config(classes: Sequence[str], boxes: bool, multi: bool = Fal
     return f'<View><Image name="image" value="$image"/>{tags}</View>'
 
 
-def _build_task(source: ExportSource, picture: ImageRecords) -> dict[str, Any]:
+def _build_task(source: ExportSource, image: ImageRecords) -> dict[str, Any]:
     size = None
-    if any(record.item.box for record in picture.records):
-        size = source.size(picture.path)
-    data: dict[str, Any] = {"image": LOCAL_FILES_PREFIX + quote(picture.path)}
-    data |= picture.records[0].columns if len(picture.records) == 1 else {}
-    data |= {"split": picture.split} if picture.split else {}
+    if any(record.item.box for record in image.records):
+        size = source.size(image.path)
+    data: dict[str, Any] = {"image": LOCAL_FILES_PREFIX + quote(image.path)}
+    data |= image.records[0].columns if len(image.records) == 1 else {}
+    data |= {"split": image.split} if image.split else {}
     annotations, predictions = [], []
-    labelled = [record for record in picture.records if record.label is not None]
-    skipped = [record for record in picture.records if record.skipped and record.label is None]
+    labelled = [record for record in image.records if record.label is not None]
+    skipped = [record for record in image.records if record.skipped and record.label is None]
     regions = _build_regions(source, labelled, size)
-    if regions or (skipped and len(skipped) == len(picture.records)):
+    if regions or (skipped and len(skipped) == len(image.records)):
         annotations.append(_build_annotation(source, labelled or skipped, regions, not regions))
-    guessed = [record for record in picture.records if record.predicted is not None]
+    guessed = [record for record in image.records if record.predicted is not None]
     if guessed:
         predictions.append(_build_prediction(source, guessed, size))
-    for record in picture.records:
+    for record in image.records:
         labelled_or_guessed = record.label is not None or record.predicted is not None
         if not labelled_or_guessed and (record.rejected or record.item.box is not None):
             source.leave_out(record.reason_without_label)
-    return {"id": source.image_id(picture.records[0]), "data": data,
+    return {"id": source.image_id(image.records[0]), "data": data,
             "annotations": annotations, "predictions": predictions}  # fmt: skip
 
 

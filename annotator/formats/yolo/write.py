@@ -27,8 +27,8 @@ def write(source: ExportSource, place: Path) -> None:
         if source.options.provenance or source.machine_labels:
             file = (place / "provenance.jsonl").open("w", encoding="utf-8")
             provenance = stack.enter_context(file)
-        for picture in source.image_records():
-            _write_image(source, place, images, picture, ids, provenance)
+        for image in source.image_records():
+            _write_image(source, place, images, image, ids, provenance)
     split = source.options.split
     names = split.names if split else ()
     for name in names or ("",):
@@ -38,16 +38,16 @@ def write(source: ExportSource, place: Path) -> None:
 
 
 def _write_image(
-    source: ExportSource, place: Path, images: ImageExporter, picture: ImageRecords,
+    source: ExportSource, place: Path, images: ImageExporter, image: ImageRecords,
     ids: Mapping[str, int], provenance: IO[str] | None,
 ) -> None:  # fmt: skip
-    records = source.take_boxes(picture.records)
+    records = source.take_boxes(image.records)
     if not any(record.label or record.rejected for record in records):
         return  # an image without labels would teach that it holds no object
-    size = source.size(picture.path)
-    lead = f"{picture.split}/" if picture.split else ""
+    size = source.size(image.path)
+    lead = f"{image.split}/" if image.split else ""
     name = size and images.place_image(
-        picture.path, f"images/{lead}{_avoid_images_folder(picture.path)}"
+        image.path, f"images/{lead}{_avoid_images_folder(image.path)}"
     )
     if not size or not name:
         source.leave_out("in images that cannot be read", len(records))
