@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +11,7 @@ from annotator.cli.project_options import (
     GraphicsOption,
     ProjectArgument,
     ThemeOption,
+    require_terminal,
 )
 from annotator.errors import ProjectError
 from annotator.items.refs import make_printable
@@ -79,8 +79,7 @@ def browse(
         project.settings, annotator=annotator, graphics=graphics, theme=theme
     )
     request = build_page_request(project, label, select, negative, order, like, per_page)
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise ProjectError("Pages need a terminal. Over ssh, use `ssh -t`.")
+    require_terminal("This command")
     from dataclasses import replace
 
     from annotator.tui.launch import run_label_app

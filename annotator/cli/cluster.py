@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +10,7 @@ import typer
 
 from annotator.cli.model_runs import print_message
 from annotator.cli.option_types import DeviceOption, JsonOption, parse_choice
+from annotator.cli.project_options import print_json
 from annotator.items.refs import make_printable, shell_quoted
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def _print_json(
         "in_none": _count_without(refs, clusters),
         "asked_first": asked,
     }
-    typer.echo(json.dumps(document, ensure_ascii=False, indent=1))
+    print_json(document)
 
 
 def _cluster_as_dict(number: int, group: ItemCluster, refs: RefTable) -> dict[str, Any]:

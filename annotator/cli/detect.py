@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -34,6 +33,7 @@ from annotator.cli.option_types import (
     parse_renames,
     parse_voters,
 )
+from annotator.cli.project_options import print_json
 from annotator.items.refs import make_printable
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def detect(
     if as_json:
         summary = _summary_dict(outcome, answers.config, opened)
         summary |= {"ap50": precision} if truth else {}
-        typer.echo(json.dumps(summary, ensure_ascii=False, indent=1))
+        print_json(summary)
 
 
 def _run_detection(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,6 +24,7 @@ from annotator.cli.option_types import (
     WorkersOption,
     parse_choice,
 )
+from annotator.cli.project_options import print_json
 from annotator.items.refs import make_printable
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def discover(
         print_message(line)
     if as_json:
         summary = _summary_dict(outcome, opened, coco)
-        typer.echo(json.dumps(summary, ensure_ascii=False, indent=1))
+        print_json(summary)
     exit_if_stopped(outcome.complete)
 
 

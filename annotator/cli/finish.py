@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,8 +16,8 @@ from annotator.cli.project_options import (
     JsonOption,
     ProjectArgument,
     override_settings,
+    require_terminal,
 )
-from annotator.errors import ProjectError
 from annotator.items.refs import make_printable
 
 if TYPE_CHECKING:
@@ -109,8 +108,7 @@ def _run_audit(
 
     verdict = audit.verdict(replay(store.entries()))
     while not verdict.certified and verdict.more is not None:
-        if not (sys.stdin.isatty() and sys.stdout.isatty()):
-            raise ProjectError("The audit needs a terminal. Over ssh, use `ssh -t`.")
+        require_terminal("The audit")
         state = replay(store.entries())
         sample = ItemSample(audit.attempt.name, audit.refs_to_ask(state))
         settings = override_settings(project.settings, graphics=graphics)

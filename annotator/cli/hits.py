@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import shlex
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from annotator.cli.project_options import GraphicsOption, JsonOption, ProjectArgument
+from annotator.cli.project_options import (
+    GraphicsOption,
+    JsonOption,
+    ProjectArgument,
+    print_json,
+    require_terminal,
+)
 from annotator.errors import ProjectError
 from annotator.items.refs import make_printable
 
@@ -169,8 +173,7 @@ def _run_hit(
     project: ProjectFolder, hits: HitSet, assignment: Assignment, version: str, checks: SubmitChecks
 ) -> None:
     """Open the pages of an assignment, and print the completion code."""
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise ProjectError("A HIT needs a terminal. Over ssh, use `ssh -t`.")
+    require_terminal("A HIT")
     from annotator.tui.launch import run_label_app
     from annotator.tui.pages.open import hit_opener
 
@@ -252,9 +255,10 @@ def status(
     write_missing_labels(opened, store, _now_ms())
     found = figures(opened, store)
     store.close()
-    typer.echo(
-        json.dumps(found, ensure_ascii=False, indent=1) if as_json else format_hits_status(found)
-    )
+    if as_json:
+        print_json(found)
+    else:
+        typer.echo(format_hits_status(found))
 
 
 def _now_ms() -> int:

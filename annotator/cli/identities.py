@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from annotator.cli.model_runs import format_left_out, print_message
-from annotator.cli.project_options import AnnotatorOption, GraphicsOption, ThemeOption
+from annotator.cli.project_options import (
+    AnnotatorOption,
+    GraphicsOption,
+    ThemeOption,
+    require_terminal,
+)
 from annotator.errors import ProjectError
 from annotator.items.refs import make_printable, shell_quoted
 
@@ -65,8 +69,7 @@ def _review_identities(
             f"{name} has no clusters. Make them with `annotator faces IMAGES` "
             f"or `annotator cluster {shell_quoted(project.folder)}`."
         )
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise ProjectError("Pages need a terminal. Over ssh, run the command with `ssh -t`.")
+    require_terminal("This command")
     settings = override_settings(project.settings, **given)
     project = replace(project, settings=settings)
     from annotator.proposals.faces import find_unclustered_faces

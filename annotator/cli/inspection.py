@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from annotator.cli.project_options import JsonOption, ProjectArgument
+from annotator.cli.project_options import JsonOption, ProjectArgument, print_json
 from annotator.items.refs import make_printable
 
 if TYPE_CHECKING:
@@ -34,7 +34,10 @@ def status(project: ProjectArgument, as_json: JsonOption = False) -> None:
     from annotator.report.status import project_status as figures
 
     found = figures(ProjectFolder.open(project))
-    typer.echo(json.dumps(found, ensure_ascii=False, indent=1) if as_json else format_status(found))
+    if as_json:
+        print_json(found)
+    else:
+        typer.echo(format_status(found))
 
 
 def predict(
@@ -51,13 +54,12 @@ def predict(
     """
     from annotator.formats.output_file import open_output
     from annotator.items.refs import plural
-    from annotator.log.entries import replay
-    from annotator.log.store import SqliteStore
+    from annotator.log.store import load_log_state
     from annotator.project.project import ProjectFolder
     from annotator.session.predict import predictions_csv
 
     opened = ProjectFolder.open(project)
-    state = replay(SqliteStore(opened.labels_file).entries())
+    state = load_log_state(opened.labels_file)
     count = -1  # do not count the header
     with open_output(file, False, overwrite) as place, place.open("wb") as out:
         for line in predictions_csv(opened, state):
@@ -145,16 +147,13 @@ def search(
     annotator search p 'text:"rusty edge"'       a description, with features of SigLIP2
     """
     from annotator.curate.search import Searcher
-    from annotator.log.entries import replay
-    from annotator.log.store import SqliteStore
+    from annotator.log.store import load_log_state
     from annotator.project.item_pool import load_refs
     from annotator.project.project import ProjectFolder
 
     opened = ProjectFolder.open(project)
     refs = load_refs(opened)
-    store = SqliteStore(opened.labels_file)
-    state = replay(store.entries())
-    store.close()
+    state = load_log_state(opened.labels_file)
     terms = " ".join(query)
     searcher = Searcher(refs, _load_features(opened, refs, terms), folder=str(project))
     found = searcher.find(terms, state, limit=most, classes=opened.settings.names)
@@ -164,7 +163,7 @@ def search(
     ]
     if as_json:
         answer = {"query": terms, "total": found.total, "items": rows}
-        typer.echo(json.dumps(answer, ensure_ascii=False, indent=1))
+        print_json(answer)
         return
     for row in rows:
         typer.echo(make_printable(row["ref"]))
@@ -219,7 +218,7 @@ def report(
 
     opened = ProjectFolder.open(project)
     if as_json:
-        typer.echo(json.dumps(collect_figures(opened), ensure_ascii=False, indent=1))
+        print_json(collect_figures(opened))
         return
     with open_output(out, False, overwrite) as place:
         place.write_bytes(render_page(collect_figures(opened), Thumbnails(opened)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -28,6 +27,7 @@ from annotator.cli.project_options import (
     open_or_create,
     override_settings,
     parse_classes,
+    require_terminal,
     with_default_classes,
 )
 from annotator.errors import ProjectError
@@ -253,8 +253,7 @@ def _check_settings(settings: Settings, as_json: bool) -> None:
     check_setting_names(settings)
     make_keymap(settings.keymap, settings.classes, settings.keys)
     requested_graphics(settings.graphics, os.environ)
-    if not (sys.stdin.isatty() and (sys.stdout.isatty() or as_json)):
-        raise ProjectError("Labelling needs a terminal. Over ssh, use `ssh -t`.")
+    require_terminal("Labelling", stdout=not as_json)
 
 
 def add(

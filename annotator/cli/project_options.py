@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import json
 import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -168,3 +170,14 @@ def find_refs_of_others(project: ProjectFolder, annotator: str) -> list[str]:
             f"Label first: annotator run {shell_quoted(project.folder)}"
         )
     return refs
+
+
+def require_terminal(task: str, *, stdout: bool = True) -> None:
+    """Raise `ProjectError` without a terminal; `stdout` may be a pipe if it is False."""
+    if not (sys.stdin.isatty() and (sys.stdout.isatty() or not stdout)):
+        raise ProjectError(f"{task} needs a terminal. Over ssh, use `ssh -t`.")
+
+
+def print_json(document: Any) -> None:
+    """Print a document as indented JSON."""
+    typer.echo(json.dumps(document, ensure_ascii=False, indent=1))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +9,7 @@ import typer
 
 from annotator.cli.model_runs import print_message
 from annotator.cli.option_types import JsonOption
+from annotator.cli.project_options import print_json
 from annotator.items.refs import make_printable, shell_quoted
 
 
@@ -28,9 +28,9 @@ def proposals(
     annotator proposals photos.boxes --precision 0.9 --json
     """
     from annotator.errors import ProjectError
+    from annotator.log.store import load_log_state
     from annotator.project.project import ProjectFolder
     from annotator.proposals import has_proposals
-    from annotator.proposals.opening import load_log_state
     from annotator.proposals.precision import (
         describe_precision,
         describe_threshold,
@@ -44,11 +44,11 @@ def proposals(
             f"{make_printable(str(project))} has no proposals. Make some with "
             f"`annotator discover {folder}`."
         )
-    measured = measure_precision(opened, load_log_state(opened), target)
+    measured = measure_precision(opened, load_log_state(opened.labels_file), target)
     groups = [group.as_dict() for group in measured]
     if as_json:
         document = {"precision": target, "groups": groups}
-        typer.echo(json.dumps(document, ensure_ascii=False, indent=1))
+        print_json(document)
         return
     for group in groups:
         if group["name"] is not None and not group["labelled"]:

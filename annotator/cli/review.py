@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +13,8 @@ from annotator.cli.project_options import (
     GraphicsOption,
     ProjectArgument,
     override_settings,
+    print_json,
+    require_terminal,
 )
 from annotator.errors import ProjectError
 from annotator.items.refs import make_printable, plural, shell_quoted
@@ -188,7 +188,7 @@ def _print_cases(
         listed = [
             evidence.with_evidence(case).as_dict() for some in cases.values() for case in some
         ]
-        typer.echo(json.dumps({"queues": queues, "cases": listed}, ensure_ascii=False, indent=1))
+        print_json({"queues": queues, "cases": listed})
         return
     for some in cases.values():
         for case in some:
@@ -217,10 +217,7 @@ def _run_review_screen(
 
     from annotator.tui.launch import run_review_app
 
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise ProjectError(
-            "Reviewing needs a terminal. Over ssh, use `ssh -t`; or print the cases: --list, --json"
-        )
+    require_terminal("Reviewing without --list or --json")
     settings = override_settings(project.settings, annotator=annotator, graphics=graphics)
     done = run_review_app(
         replace(project, settings=settings), found, evidence, queue=queue,

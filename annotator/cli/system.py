@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from annotator.cli.project_options import JsonOption
+from annotator.cli.project_options import JsonOption, print_json
 from annotator.items.refs import make_printable
 
 ENVIRONMENT = {
@@ -49,7 +49,7 @@ def config(
         )
     found = _collect_settings(project)
     if as_json:
-        typer.echo(json.dumps(found, ensure_ascii=False, indent=1))
+        print_json(found)
         return
     for name, (value, place) in found.items():
         written = json.dumps(value, ensure_ascii=False)
@@ -110,7 +110,7 @@ def doctor(
 
     findings = examine_setup(project)
     if as_json:
-        typer.echo(json.dumps([finding.as_dict() for finding in findings], indent=1))
+        print_json([finding.as_dict() for finding in findings])
     else:
         typer.echo(format_findings(findings))
     if any(finding.blocks for finding in findings):

@@ -20,8 +20,8 @@ from annotator.formats.class_ids import check_class_ids as check_ids
 from annotator.items.listing import is_file
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import Item, make_printable, plural
-from annotator.log.entries import LogState, replay
-from annotator.log.store import NETWORK_FILE_SYSTEMS, SqliteStore, file_system_type
+from annotator.log.entries import LogState
+from annotator.log.store import NETWORK_FILE_SYSTEMS, file_system_type, load_log_state
 from annotator.project.item_pool import load_refs
 from annotator.project.label_sets import count_classes
 from annotator.project.project import ProjectFolder
@@ -100,14 +100,11 @@ def _unlocking(project: ProjectFolder, name: str) -> str:
 
 
 def _labels(project: ProjectFolder) -> Generator[Finding, None, LogState | None]:
-    state = LogState()
     if not project.labels_file.exists():
         yield Finding("labels", True, "none yet")
-        return state
+        return LogState()
     try:
-        store = SqliteStore(project.labels_file)
-        state = replay(store.entries())
-        store.close()
+        state = load_log_state(project.labels_file)
     except AnnotatorError as error:
         yield Finding("labels", False, "cannot be read", str(error), blocks=True)
         return None

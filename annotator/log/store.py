@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from annotator.log import schema
-from annotator.log.entries import Entry
+from annotator.log.entries import Entry, LogState, replay
 from annotator.log.schema import (
     INSERT_VALUES,
     LOG_COLUMNS,
@@ -279,6 +279,17 @@ class SqliteStore:
 def new_holder() -> str:
     """Make a name for this process's leases; others on the host can tell by it if it still runs."""
     return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+
+
+def load_log_state(file: Path) -> LogState:
+    """Return the state of the log in `file`; an empty state if there is no file."""
+    if not file.exists():
+        return LogState()
+    store = SqliteStore(file)
+    try:
+        return replay(store.entries())
+    finally:
+        store.close()
 
 
 def file_system_type(folder: Path) -> str:

@@ -28,11 +28,11 @@ from annotator.items.atomic import write_atomically
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import Item, make_printable
 from annotator.log.entries import LogState
+from annotator.log.store import load_log_state
 from annotator.project.clusters import NOISE_CLASS, cluster_members, read_clusters, write_clusters
 from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder
 from annotator.proposals.detect import EnsembleOutcome, write_fused_images
-from annotator.proposals.opening import load_log_state
 from annotator.proposals.runs import SILENT, RunOutput, RunStep, UnreadImages, run_detector
 from annotator.proposals.table import read_proposals
 from annotator.proposals.verdicts import REJECT_LABELS
@@ -200,7 +200,7 @@ def load_faces_document(
     Return it, and the images whose size cannot be read, each with its reason.
     """
     left_out: list[str] = []
-    state = load_log_state(project)
+    state = load_log_state(project.labels_file)
     return build_faces_document(project, state, seconds, left_out.append), left_out
 
 

@@ -11,8 +11,6 @@ from annotator.errors import ProjectError, RefError
 from annotator.items.atomic import write_atomically
 from annotator.items.listing import IMAGE_SUFFIXES, SkippedFiles, walk_images
 from annotator.items.refs import Item, make_printable
-from annotator.log.entries import LogState, replay
-from annotator.log.store import SqliteStore
 from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder, is_project
 from annotator.project.settings import ClassInfo, Settings
@@ -67,17 +65,6 @@ def _check_images_folder(project: ProjectFolder, images: Path) -> ProjectFolder:
             f"{make_printable(str(project.images.resolve()))}. Name another folder with --project."
         )
     return project
-
-
-def load_log_state(project: ProjectFolder) -> LogState:
-    """Return the labels of a project; none if nothing is labelled yet."""
-    if not project.labels_file.exists():
-        return LogState()
-    store = SqliteStore(project.labels_file)
-    try:
-        return replay(store.entries())
-    finally:
-        store.close()
 
 
 # --- the images

@@ -11,8 +11,8 @@ from annotator.errors import AnnotatorError
 from annotator.features.store import FeatureStore
 from annotator.items.refs import make_printable
 from annotator.log.agreement import agreement_lines, measure_agreement
-from annotator.log.entries import Action, Entry, LogState, replay
-from annotator.log.store import SqliteStore
+from annotator.log.entries import Action, Entry
+from annotator.log.store import load_log_state
 from annotator.project.item_pool import load_refs
 from annotator.project.label_sets import NO_CLASS, count_classes
 from annotator.project.project import ProjectFolder
@@ -23,11 +23,7 @@ _BREAK_SECONDS = 60.0
 
 def project_status(project: ProjectFolder) -> dict[str, Any]:
     """Return the figures of `annotator status --json`."""
-    state = LogState()
-    if project.labels_file.exists():
-        store = SqliteStore(project.labels_file)
-        state = replay(store.entries())
-        store.close()
+    state = load_log_state(project.labels_file)
     standing = [stack[-1] for stack in state.standing.values()]
     labels = [entry for entry in standing if entry.action is Action.LABEL]
     by_hand = [entry.at for entry in labels if not entry.by_machine and entry.picked_by != "import"]
