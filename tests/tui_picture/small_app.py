@@ -73,10 +73,10 @@ class Labelling(App[None]):
         STATE.write_text(text)
         self.query_one(Static).update(text)
 
-    def on_picture_seen(self, event: PictureView.Seen) -> None:
+    def on_picture_view_seen(self, event: PictureView.Seen) -> None:
         self.say("seen")
 
-    def on_picture_broken(self, event: PictureView.Broken) -> None:
+    def on_picture_view_broken(self, event: PictureView.Broken) -> None:
         self.say("broken")
 
     def action_label(self, step: int) -> None:
