@@ -45,7 +45,7 @@ def known(**changes: Any) -> PoolErrorState:
         "points": points,
         "classes": ("ok", "defect"),
         "target": 0.02,
-        "more": 210,
+        "labels_to_target": 210,
     }
     return PoolErrorState(**(values | changes))
 
@@ -94,15 +94,17 @@ def test_the_forecast_is_in_labels_and_minutes_at_ones_own_pace() -> None:
     words, _ = format_outlook(known(), 17.5)
     assert words == "about 210 labels more, 12 min at your pace, to ≤ 2 %"
     assert format_outlook(known(), None)[0] == "about 210 labels more to ≤ 2 %"
-    assert "too far for" in format_outlook(known(more=None), 17.5)[0]
+    assert "too far for" in format_outlook(known(labels_to_target=None), 17.5)[0]
 
 
 def test_one_may_stop_where_the_whole_interval_is_within_the_target() -> None:
-    reached = known(estimate=estimate(0.01, 0.004, 0.018), more=0)
+    reached = known(estimate=estimate(0.01, 0.004, 0.018), labels_to_target=0)
     assert format_outlook(reached, 17.5) == ("✓ you may stop: at most 1.8 %", "good")
-    near = known(estimate=estimate(0.018, 0.01, 0.03), more=0)
+    near = known(estimate=estimate(0.018, 0.01, 0.03), labels_to_target=0)
     assert "may still be 3.0 %" in format_outlook(near, 17.5)[0]
-    agreed = known(target=None, more=None, advice=StoppingAdvice(True, "models hardly change"))
+    agreed = known(
+        target=None, labels_to_target=None, advice=StoppingAdvice(True, "models hardly change")
+    )
     assert format_outlook(agreed, None) == ("✓ you may stop: models hardly change", "good")
     lost = known(advice=StoppingAdvice(False, "other features may help"))
     assert format_outlook(lost, None) == ("other features may help", "warn")
@@ -205,7 +207,7 @@ def test_no_more_labels_are_forecast_than_are_left() -> None:
         snapshot = session.snapshot()
         assert snapshot is not None
         session.adopt(learn(snapshot, 0))
-    assert pool_error_state(session, 0.99).more is not None
+    assert pool_error_state(session, 0.99).labels_to_target is not None
     within = pool_error_state(session, 0.2)
     assert within.shown is not None and within.shown.error > 0.3
     assert "too far for" in format_outlook(within, None)[0]

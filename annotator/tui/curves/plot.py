@@ -103,8 +103,8 @@ def chart_lines(chart: Chart, cells: int, height: int) -> list[Line]:
     room = max(4, cells - left - 2)
     xs = axis_ticks(chart.right, max(1, room // 10), 1.0)
     area = plot_curves(chart, room, rows, xs[-1], ys[-1])
-    at = {_row(y, ys[-1], rows): label for y, label in zip(ys, labels, strict=True)}
-    lines = [[*_y_axis(at.get(y, ""), left), *line] for y, line in enumerate(area)]
+    ticks = {_row(y, ys[-1], rows): label for y, label in zip(ys, labels, strict=True)}
+    lines = [[*_y_axis(ticks.get(y, ""), left), *line] for y, line in enumerate(area)]
     return _filled([*head, *lines, *_x_axis(xs, chart.across, left, room)], height)
 
 
@@ -128,9 +128,9 @@ def _head(chart: Chart, cells: int, height: int) -> list[Line]:
 def _names(chart: Chart) -> list[Line]:
     """Return the legend: a sign and a name for each curve, band and level."""
     names: list[Line] = []
-    for one in chart.drawn:
-        stroke = "⠄⠄" if one.dashed else "⠤⠤"
-        names.append([(f" {stroke}", one.role), (one.mark, "strong"), (f" {one.name} ", "text")])
+    for line in chart.drawn:
+        stroke = "⠄⠄" if line.dashed else "⠤⠤"
+        names.append([(f" {stroke}", line.role), (line.mark, "strong"), (f" {line.name} ", "text")])
     if chart.drawn and chart.band_name:
         names.append([(f" {BAND * 2} ", "curve"), (f"{chart.band_name} ", "text")])
     if chart.level is not None:
@@ -194,14 +194,14 @@ def _dot(y: float | Values, top: float, rows: int) -> Values:
 def plot_curves(chart: Chart, cells: int, rows: int, right: float, top: float) -> list[Line]:
     """Draw the curves alone on `rows` lines of `cells` cells; `right` and `top` end the axes."""
     area = _Area(cells, rows, right, top)
-    for one in chart.drawn:
-        area.band(one)
+    for series in chart.drawn:
+        area.band(series)
     if chart.level is not None and chart.level <= top:
         area.level(chart.level)
-    for one in chart.drawn:
-        area.curve(one)
-    for place, one in enumerate(one for one in chart.drawn if one.mark):
-        area.marks(one, place)
+    for series in chart.drawn:
+        area.curve(series)
+    for place, series in enumerate(line for line in chart.drawn if line.mark):
+        area.marks(series, place)
     return area.lines()
 
 

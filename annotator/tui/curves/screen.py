@@ -73,8 +73,8 @@ class CurvesScreen(Screen[None]):
             self._known = known
             state = pool_error_state(self._session, self._target)
             pages = make_charts(self._session, state, self._keymap)
-            said = [chart_facts(page, state, self._pace.per_minute) for page in range(len(PAGES))]
-            self._curves.show(pages, said)
+            facts = [chart_facts(page, state, self._pace.per_minute) for page in range(len(PAGES))]
+            self._curves.show(pages, facts)
 
     def on_resize(self, event: events.Resize) -> None:
         """Choose between one chart and all, until the annotator has chosen."""
@@ -130,12 +130,12 @@ class ChartPages(Lines):
 
 def chart_page_lines(chart: Chart, facts: Sequence[str], cells: int, height: int) -> list[Line]:
     """Return a chart with its sentences below; the chart keeps half of the height."""
-    said: list[Line] = [
+    below: list[Line] = [
         [(f" {line}", "text")] for fact in facts for line in wrap_text(fact, cells - 2)
     ]
-    said = said[: max(0, height // 2 - 1)]
-    above = height - len(said) - 1 if said else height
-    return [*chart_lines(chart, cells, above), *([[], *said] if said else [])]
+    below = below[: max(0, height // 2 - 1)]
+    above = height - len(below) - 1 if below else height
+    return [*chart_lines(chart, cells, above), *([[], *below] if below else [])]
 
 
 def all_chart_lines(charts: Sequence[Chart], cells: int, height: int) -> list[Line]:

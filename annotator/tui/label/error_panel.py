@@ -61,7 +61,7 @@ class PoolErrorState:
     points: tuple[EstimatePoint, ...] = ()
     classes: tuple[str, ...] = ()
     target: float | None = None
-    more: int | None = None
+    labels_to_target: int | None = None
     """Labels until the target, by forecast; None if the forecast fails or the pool is too small."""
     advice: StoppingAdvice | None = None
     rare: RareClass | None = None
@@ -87,14 +87,14 @@ def pool_error_state(session: LabelSession, target: float | None) -> PoolErrorSt
         return PoolErrorState(classes=session.classes, target=target)
     points = ranking.past.points
     labels = forecast_labels(points, target) if target is not None else None
-    more = labels - points[-1].labels if labels is not None else None
+    missing = labels - points[-1].labels if labels is not None else None
     left = session.progress.remaining
     return PoolErrorState(
         estimate=ranking.estimate,
         points=points,
         classes=ranking.classes,
         target=target,
-        more=more if more is None or more < left else None,
+        labels_to_target=missing if missing is None or missing < left else None,
         advice=advise_stopping(ranking.estimate, ranking.past.kappas, target),
         rare=_rare(session, ranking),
     )
@@ -199,15 +199,15 @@ def format_outlook(
     if found is None or target is None:
         return "", "dim"
     aim = f"≤ {100 * target:g} %"
-    if state.more is None:
+    if state.labels_to_target is None:
         return f"{aim}: too far for a forecast", "dim"
-    if state.more <= 0:
+    if state.labels_to_target <= 0:
         return f"{aim} is near, but it may still be {format_percent(found.high)}", "text"
-    time = format_duration(60 * state.more / per_minute) if per_minute else ""
+    time = format_duration(60 * state.labels_to_target / per_minute) if per_minute else ""
     if brief:
-        return f"{aim}: ~{state.more:,} more" + (f", {time}" if time else ""), "text"
+        return f"{aim}: ~{state.labels_to_target:,} more" + (f", {time}" if time else ""), "text"
     pace = f", {time} at your pace," if time else ""
-    return f"about {state.more:,} labels more{pace} to {aim}", "text"
+    return f"about {state.labels_to_target:,} labels more{pace} to {aim}", "text"
 
 
 def rare_lines(state: PoolErrorState, cells: int, key: str) -> list[Line]:

@@ -20,8 +20,7 @@ from annotator.session.session import LabelSession
 from annotator.tui.commands import CLOSE
 from annotator.tui.key_repeat import KeyRepeatFilter
 from annotator.tui.keymaps import Keymap
-from annotator.tui.picture.area import PictureArea
-from annotator.tui.picture.picture import PictureView
+from annotator.tui.picture.picture import PictureArea, PictureView
 from annotator.tui.picture.strips import TightCompositor
 from annotator.tui.widgets.bars import CaptionBar, Header, KeyBar, KeyHint
 from annotator.tui.widgets.notice import Banner

@@ -160,7 +160,7 @@ class LabelScreen(QuestionScreen):
             return
         event.stop()
         event.prevent_default()
-        name, argument = next((one for one in actions if self.is_live(one[0])), ("", ""))
+        name, argument = next((a for a in actions if self.is_live(a[0])), ("", ""))
         answers = name == LABEL or (name in COMMANDS and COMMANDS[name].answers)
         if answers and self._held(event.key, event.time):
             self.say("key held down: one press, one answer", "dim", 1.5)

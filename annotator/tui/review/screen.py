@@ -134,7 +134,7 @@ class ReviewScreen(QuestionScreen):
             if key in _FIXED_KEYS:
                 return _FIXED_KEYS[key], ""
         actions = self.keymap.actions_of(event.key, event.character)
-        return next((one for one in actions if one[0] == LABEL or one[0] in COMMANDS), ("", ""))
+        return next((a for a in actions if a[0] == LABEL or a[0] in COMMANDS), ("", ""))
 
     def perform(self, name: str, argument: str = "") -> None:
         """Carry out a command, or label with the class `argument`, if that is live."""
