@@ -25,15 +25,15 @@ from annotator.tui.picture.driver import PictureDriver
 from annotator.tui.picture.strips import PlaceholderStrip, call_after_path, is_overlaid
 
 DRAWN_SLACK = 0.12
-"""Seconds of a picture that may queue where each is drawn anew: more, for somebody waits for it."""
+"""Seconds of a picture that may queue if each is drawn anew: more, as the annotator waits."""
 CLIENT = 2.0
 """Seconds between looks at which terminal tmux is attached to."""
 
 
 class Canvas(Widget):
-    """Keeps the stage informed: where it is, what lies over it, what the terminal says.
+    """A widget for pictures: its stage knows its place, its covers and the terminal's replies.
 
-    Subclasses say what is wanted (`_step`) and follow what the stage decides (`_follow`).
+    Subclasses request pictures (`_step`) and follow the decisions of the stage (`_follow`).
     """
 
     def __init__(
@@ -71,28 +71,29 @@ class Canvas(Widget):
         )
         self._overdrawn = False
         self._client = ""
-        self._rests = False
+        self._suspended = False
         self._before: Canvas | None = None
-        """Whose the terminal was until this one was mounted."""
+        """The canvas that had the terminal until this one was mounted."""
 
     def _step(self) -> None:
-        """Tell the stage what is wanted, after any change."""
+        """Update the stage after any change."""
         raise NotImplementedError
 
     def _follow(self) -> None:
-        """Hand on what the stage decided."""
+        """Pass on what the stage has decided."""
         raise NotImplementedError
 
     def _unseen(self) -> None:
-        """What is on the screen is drawn anew: nothing of it counts as seen."""
+        """Note that the screen is drawn anew: nothing on it counts as seen."""
         raise NotImplementedError
 
     def on_mount(self) -> None:
+        """Take over the terminal, and follow the layout, the theme and tmux."""
         driver = self.app._driver
         if isinstance(driver, PictureDriver):
             self._before = driver.canvas if isinstance(driver.canvas, Canvas) else None
             if self._before is not None:
-                self._before.rest()
+                self._before.suspend()
             self._take(driver)
             self.call_after_refresh(driver.deliver_typed)
         else:
@@ -107,6 +108,7 @@ class Canvas(Widget):
         self._repaper()
 
     def on_unmount(self) -> None:
+        """Give the terminal back to the canvas of before."""
         self._write(self._stage.end())
         driver = self.app._driver
         if isinstance(driver, PictureDriver) and driver.canvas is self:
@@ -115,22 +117,24 @@ class Canvas(Widget):
                 self._before.resume_drawing(driver)
 
     def _take(self, driver: PictureDriver) -> None:
-        """Be the one whose pictures the terminal answers for."""
-        driver.canvas = self
-        driver.on_answer = self._answered
-        driver.on_text = self._others_wrote
-        driver.on_farewell = self._stage.end
-        driver.on_drain = lambda: (self._line.fence_count, min(2.0, 0.1 + 3 * self._line.rtt))
+        """Take the terminal's answers."""
+        driver.attach(
+            self,
+            on_answer=self._answered,
+            on_text=self._others_wrote,
+            on_farewell=self._stage.end,
+            on_drain=lambda: (self._line.fence_count, min(2.0, 0.1 + 3 * self._line.rtt)),
+        )
 
-    def rest(self) -> None:
-        """Another canvas has the terminal: free what is in it, and write nothing until `wake`."""
+    def suspend(self) -> None:
+        """Free the pictures in the terminal, and write nothing until `resume_drawing`."""
         self._write(self._stage.end())
         self._line.forget()
-        self._rests = True
+        self._suspended = True
 
     def resume_drawing(self, driver: PictureDriver) -> None:
-        """The terminal is this one's again."""
-        self._rests = False
+        """Take the terminal back and draw everything again."""
+        self._suspended = False
         self._line.forget()
         self._take(driver)
         self._repaper()
@@ -138,6 +142,7 @@ class Canvas(Widget):
         self.redraw()
 
     def on_resize(self, event: Resize) -> None:
+        """Follow the new size, with a short wait if pictures are on the screen."""
         if self._stage.area.usable:
             self.set_timer(0.1, self._place)
         else:
@@ -148,8 +153,8 @@ class Canvas(Widget):
         self._check()
 
     def _repaper(self, theme: object = None) -> None:
-        """Margins in the widget's own colour, whatever the theme."""
-        if self._rests:
+        """Draw margins in the widget's own colour, whatever the theme."""
+        if self._suspended:
             return
         before = self._backend.background
         self._stage.set_background(self.background_colors[1].rgb)
@@ -162,7 +167,7 @@ class Canvas(Widget):
         self.redraw()
 
     def _place(self) -> None:
-        if not self.is_mounted or self._rests:
+        if not self.is_mounted or self._suspended:
             return
         region, size = self.content_region, self.app.size
         self._line.resize(size.width, size.height)
@@ -178,7 +183,7 @@ class Canvas(Widget):
 
     @property
     def cell_pixels(self) -> tuple[int, int] | None:
-        """Width and height of a cell in pixels, where the terminal says so."""
+        """Width and height of a cell in pixels; None if the terminal does not say."""
         driver = self.app._driver
         return cell_size(driver.fileno) if isinstance(driver, PictureDriver) else None
 
@@ -187,7 +192,7 @@ class Canvas(Widget):
 
     def redraw(self) -> None:
         """Send everything anew, as to a terminal that was reset or is another one."""
-        if self._rests:
+        if self._suspended:
             return
         self._unseen()
         self._stage.redraw()
@@ -195,7 +200,7 @@ class Canvas(Widget):
         self._step()
 
     async def _ask_for_client(self) -> None:
-        """Whether tmux is attached to another terminal now: that one has no pictures yet."""
+        """Redraw if tmux is attached to another terminal now, which has no pictures yet."""
         client = await asyncio.to_thread(tmux_client)
         before, self._client = self._client, client or self._client
         if before and client and client != before:
@@ -210,7 +215,7 @@ class Canvas(Widget):
                 self.refresh()
 
     def _answered(self, row: int, column: int) -> None:
-        """A cursor report, in the app's own task."""
+        """Take a cursor report, in the app's own task."""
         notes = self._stage.answered(row, column)
         self._follow()
         path: list[DOMNode] = list((self.app.focused or self.app.screen).ancestors_with_self)
@@ -223,7 +228,7 @@ class Canvas(Widget):
 
     def _write(self, data: bytes) -> None:
         driver = self.app._driver
-        if self._rests:
+        if self._suspended:
             return
         if data and isinstance(driver, PictureDriver):
             driver.write_picture(data)
@@ -233,6 +238,7 @@ class Canvas(Widget):
     # -- for the compositor ----------------------------------------------------------------
 
     def render_lines(self, crop: Region) -> list[Strip]:
+        """Return the rows of a region."""
         # Past the caches, for pictures change behind the compositor's back, and past all filters
         # and tints: the colour of a placeholder is the name of its image.
         style, width = self.rich_style, self.size.width
@@ -240,7 +246,7 @@ class Canvas(Widget):
         return [PlaceholderStrip(line, width).crop(crop.x, crop.right) for line in lines]
 
     def _others_wrote(self, text: str) -> None:
-        """Something else went to the terminal: a picture that lies over text may be gone."""
+        """Redraw a picture that other output may have painted over."""
         if (
             self._backend.composited
             or self._overdrawn

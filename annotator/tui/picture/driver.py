@@ -1,4 +1,4 @@
-"""Textual's driver with what pictures need: answers in order, early keys, a clean farewell."""
+"""Textual's driver with what pictures need: answers in order, early keys, a clean end."""
 
 from __future__ import annotations
 
@@ -17,70 +17,91 @@ from annotator.terminal.caps import TerminalCapabilities
 
 Answered = Callable[[int, int], None]
 _CLEAR = "\x1b[2J"
-"""tmux 3.3 leaves rows of the screen in the shell where its window has grown meanwhile."""
+"""tmux 3.3 leaves rows of the screen in the shell if its window has grown meanwhile."""
 
 
 class PictureDriver(LinuxDriver):
-    """Give it to the app: `App(driver_class=driver_for(caps))`."""
+    """A driver for pictures: `App(driver_class=driver_for(caps))`."""
 
     typed = ""
     """Keys that were typed while the terminal was asked, before there was an app."""
     canvas: object = None
-    """Whose pictures the terminal shows."""
-    on_answer: Answered | None = None
-    """Called in the app with row and column, from 1, of every cursor report."""
-    on_farewell: Callable[[], bytes] | None = None
-    """Asked for the last bytes before the terminal is left: at exit, crash and suspend."""
-    on_drain: Callable[[], tuple[int, float]] | None = None
-    """Says how many cursor reports were asked for in all, and how long to wait for them."""
-    on_text: Callable[[str], None] | None = None
-    """Told everything that others than the picture write."""
+    """The canvas whose pictures the terminal shows."""
     answers = 0
+    """The number of cursor reports so far."""
+    _on_answer: Answered | None = None
+    _on_farewell: Callable[[], bytes] | None = None
+    _on_drain: Callable[[], tuple[int, float]] | None = None
+    _on_text: Callable[[str], None] | None = None
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._file = _Patient(self._file)  # type: ignore[assignment, arg-type]
 
+    def attach(
+        self,
+        canvas: object,
+        *,
+        on_answer: Answered,
+        on_text: Callable[[str], None],
+        on_farewell: Callable[[], bytes],
+        on_drain: Callable[[], tuple[int, float]],
+    ) -> None:
+        """Give the terminal to a canvas, in place of the one before.
+
+        `on_answer` is called in the app with row and column, from 1, of every cursor report, and
+        `on_text` with all text that the canvas did not write. `on_farewell` returns the last bytes
+        before the terminal is left (at exit, crash and suspend), `on_drain` the number of cursor
+        reports requested so far and the seconds to wait for them.
+        """
+        self.canvas = canvas
+        self._on_answer, self._on_text = on_answer, on_text
+        self._on_farewell, self._on_drain = on_farewell, on_drain
+
     def write(self, data: str) -> None:
+        """Write text of the app."""
         super().write(data)
-        if self.on_text is not None:
-            self.on_text(data)
+        if self._on_text is not None:
+            self._on_text(data)
 
     def write_picture(self, data: bytes) -> None:
         """Write in order with all other output."""
         super().write(data.decode())
 
     def deliver_typed(self) -> None:
-        """Give the app the keys that were typed before it was there. Call it once there is."""
+        """Send the app the keys that were typed before it started. Call it once it runs."""
         typed, self.typed = self.typed, ""
         for message in XTermParser().feed(typed) if typed else ():
             self.process_message(message)
 
     def process_message(self, message: Message) -> None:
+        """Send a message to the app, cursor reports to the canvas."""
         # In the input thread, in the order in which the terminal sent keys and answers.
         if isinstance(message, events.CursorPosition):
             self.answers += 1
-            if self.on_answer is not None:
-                report = partial(self.on_answer, message.y + 1, message.x + 1)
+            if self._on_answer is not None:
+                report = partial(self._on_answer, message.y + 1, message.x + 1)
                 self.send_message(events.Callback(callback=report))
             return
         super().process_message(message)
 
     def disable_input(self) -> None:
+        """Wait for the last answers, then stop reading."""
         self._drain()
         super().disable_input()
 
     def stop_application_mode(self) -> None:
-        if self.on_farewell is not None:
-            self.write_picture(self.on_farewell())
+        """Free the pictures, then leave the terminal."""
+        if self._on_farewell is not None:
+            self.write_picture(self._on_farewell())
         super().write(_CLEAR)
         super().stop_application_mode()
 
     def _drain(self) -> None:
         """Wait for answers on their way: later the shell would print them."""
-        if self.on_drain is None or self._key_thread is None or not self._key_thread.is_alive():
+        if self._on_drain is None or self._key_thread is None or not self._key_thread.is_alive():
             return
-        expected, patience = self.on_drain()
+        expected, patience = self._on_drain()
         end = time.monotonic() + patience
         while self.answers < expected and time.monotonic() < end:
             time.sleep(0.005)
@@ -109,5 +130,5 @@ class _Patient:
 
 
 def driver_for(caps: TerminalCapabilities) -> type[PictureDriver]:
-    """A driver class that first hands on the keys that were typed during the probe."""
+    """Return a driver class that first delivers the keys typed during the probe."""
     return type("PictureDriver", (PictureDriver,), {"typed": caps.typed})

@@ -1,4 +1,4 @@
-"""Where pictures are decoded, scaled and encoded: daemon threads beside the user interface."""
+"""Decoding, scaling and encoding of pictures, in daemon threads beside the user interface."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ from annotator.terminal.picture_cache import BytesLRU
 from annotator.terminal.requests import EncodeJob, PictureRequest
 
 LoadCrop = Callable[[Item, tuple[int, int]], Crop]
-"""An item's picture at most so many pixels wide and high. Raises `ImageError`."""
+"""A function that returns an item's picture of at most (width, height) pixels.
+
+It raises `ImageError`.
+"""
 
 WHOLE_SIZE = (1 << 20, 1 << 20)
 """A size that asks for the source's own pixels."""
@@ -35,7 +38,7 @@ class EncodeResult:
 
 
 class PictureEncoder:
-    """Threads that work on the first wanted job that no other works on.
+    """Threads that each work on the first job that no other works on.
 
     Two of them, so that one enormous image does not hold back the small ones behind it. They are
     daemons: the program never waits for a decoder at its end.
@@ -50,6 +53,7 @@ class PictureEncoder:
         threads: int = 2,
         memory: int = 96 << 20,
     ) -> None:
+        """Start the threads; `done` is called in them, `memory` bytes of crops are kept."""
         self._load, self._backend, self._done = load, backend, done
         self._crops: BytesLRU[tuple[PictureRequest, tuple[int, int]], Image.Image] = BytesLRU(
             memory
@@ -68,7 +72,7 @@ class PictureEncoder:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Let the threads end after what they are at."""
+        """Let the threads end after their current job."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -93,7 +97,7 @@ class PictureEncoder:
         return None
 
     def _free(self, job: EncodeJob) -> bool:
-        """Nobody decodes this picture: a second quality of it waits for the first's crop."""
+        """Return whether no thread decodes the picture: another quality waits for the crop."""
         return all(job.request != other.request for other in self._taken)
 
     def _develop(self, job: EncodeJob) -> EncodeResult:
@@ -131,9 +135,9 @@ def _yield_to_others() -> None:
 
 
 def true_pixels(crop: Crop, room: tuple[int, int]) -> Image.Image:
-    """The middle of the box, or of the picture, with every source pixel a whole square.
+    """Return the middle of the box, or of the picture, with every source pixel a whole square.
 
-    Where the source is smaller than the room, its pixels become squares of 2, 3 ... pixels.
+    If the source is smaller than the room, its pixels become squares of 2, 3 ... pixels.
     """
     image = crop.image
     factor = max(1, min(room[0] // image.width, room[1] // image.height))

@@ -1,10 +1,12 @@
-"""The picture of an item, in the terminal before the key that asks for it."""
+"""The picture of an item, in the terminal before the key that asks for it, and its area."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from textual.app import ComposeResult
+from textual.containers import Vertical
 from textual.message import Message
 from textual.strip import Strip
 
@@ -16,6 +18,7 @@ from annotator.terminal.requests import PictureRequest
 from annotator.tui.picture.canvas import Canvas
 from annotator.tui.picture.encoder import EncodeResult, LoadCrop, PictureEncoder
 from annotator.tui.picture.strips import cells_to_segments, centred_row
+from annotator.tui.widgets.notice import Notice
 from annotator.tui.workers import make_poster
 
 SLOW = 0.04
@@ -23,10 +26,10 @@ SLOW = 0.04
 
 
 class PictureView(Canvas):
-    """Shows one item's picture and sends those to come ahead.
+    """A widget that shows one item's picture and sends the next ones ahead.
 
-    `load(item, (width, height))` gives the picture; it runs in a worker thread and may raise
-    `ImageError`. `show` an item, `expect` those that will be asked for next.
+    `load(item, (width, height))` returns the picture; it runs in a worker thread and may raise
+    `ImageError`. `show` an item, `expect` the items that will be asked for next.
     """
 
     DEFAULT_CSS: ClassVar[str] = "PictureView { width: 1fr; height: 1fr; }"
@@ -75,7 +78,7 @@ class PictureView(Canvas):
         )
         self._load, self._guard = load, guard
         self._post = make_poster(self)
-        self._studio: PictureEncoder | None = None
+        self._encoder: PictureEncoder | None = None
         self._broken: dict[Item, str] = {}
         self._item: Item | None = None
         self._seen: Item | None = None
@@ -93,7 +96,7 @@ class PictureView(Canvas):
         self._step()
 
     def expect(self, items: Sequence[Item]) -> None:
-        """The items that will be asked for, most wanted first; the previous one, too, for undo."""
+        """Prepare items for the next keys, most wanted first; the previous one, too, for undo."""
         self._expected = tuple(items)
         self._step()
 
@@ -104,7 +107,7 @@ class PictureView(Canvas):
         self.refresh()
 
     def zoom(self) -> bool:
-        """Switch between the fitted picture and the source's own pixels. Returns whether on."""
+        """Switch between the fitted picture and the source's own pixels; return whether on."""
         self._zoomed = not self._zoomed
         self._step()
         return self._zoomed
@@ -121,31 +124,32 @@ class PictureView(Canvas):
 
     @property
     def guarded(self) -> bool:
-        """Whether keys count only once their picture was drawn: on, or over a slow line."""
+        """True if keys count only once their picture was drawn: on, or over a slow line."""
         slow = self._line.rtt >= SLOW or self._caps.remote
         return self._guard == "on" or (self._guard == "auto" and slow)
 
     def accepts(self, item: Item) -> bool:
-        """Whether a label key that arrives now can be meant for `item`."""
+        """Return whether a label key that arrives now can be meant for `item`."""
         return self._item == item and (self._seen == item or not self.guarded)
 
     @property
     def technique(self) -> Technique:
+        """The way that pictures are drawn."""
         return self._backend.technique
 
     @property
     def line(self) -> Pacer:
-        """The line to the terminal: there is one, whoever shows pictures."""
+        """The pacer of the line to the terminal, shared by all pictures."""
         return self._line
 
     @property
     def ready(self) -> int:
-        """How many of the expected pictures need nothing but a key."""
+        """The number of expected pictures that need nothing but a key."""
         return self._stage.ready
 
     @property
     def status(self) -> str:
-        """For the footer: the picture's bytes, pictures ready, milliseconds from key to drawn."""
+        """The picture's bytes, the pictures ready, the milliseconds from key to drawn: a footer."""
         view = self._stage.state
         parts = [_bytes(view.payload.size)] if view.payload is not None else []
         parts.append(f"ready {self._stage.ready}")
@@ -156,12 +160,14 @@ class PictureView(Canvas):
     # -- life ------------------------------------------------------------------------------
 
     def on_mount(self) -> None:
-        self._studio = PictureEncoder(self._load, self._backend, self._from_thread)
+        """Start the encoder."""
+        self._encoder = PictureEncoder(self._load, self._backend, self._from_thread)
         self.set_interval(0.1, self._tick)
 
     def on_unmount(self) -> None:
-        if self._studio is not None:
-            self._studio.close()
+        """Stop the encoder."""
+        if self._encoder is not None:
+            self._encoder.close()
 
     def _unseen(self) -> None:
         self._seen = None
@@ -169,8 +175,8 @@ class PictureView(Canvas):
     # -- one step: what is wanted, what is known, what is written --------------------------
 
     def _step(self) -> None:
-        """After any change: tell the stage and the studio what is wanted now."""
-        if not self.is_mounted or self._studio is None or self._rests:
+        """Update the stage and the encoder after any change."""
+        if not self.is_mounted or self._encoder is None or self._suspended:
             return
         item = self._item
         if item is not None and item in self._broken:
@@ -183,9 +189,9 @@ class PictureView(Canvas):
         self._follow()
 
     def _follow(self) -> None:
-        """Hand on what the stage decided."""
-        if self._studio is not None:
-            self._studio.want(self._stage.jobs())
+        """Pass on what the stage has decided."""
+        if self._encoder is not None:
+            self._encoder.want(self._stage.jobs())
         shown = self._stage.state.last
         if shown is not None and shown.serial != self._reported:
             self._reported = shown.serial
@@ -208,7 +214,7 @@ class PictureView(Canvas):
             self.post_message(self.Broken(item, self._broken[item]))
 
     def _tick(self) -> None:
-        if self._rests:
+        if self._suspended:
             return
         self._stage.send_next()
         self._follow()
@@ -219,6 +225,7 @@ class PictureView(Canvas):
         self._post(self._Developed(developed))
 
     def on_picture_view__developed(self, message: _Developed) -> None:
+        """Show an encoded picture, or note that it is broken."""
         message.stop()
         job, payload, reason = message.developed.job, message.developed.payload, ""
         if payload is not None:
@@ -240,6 +247,7 @@ class PictureView(Canvas):
     # -- for the compositor ----------------------------------------------------------------
 
     def render_line(self, y: int) -> Strip:
+        """Return one row of the widget."""
         width = self.size.width
         reason = self._broken.get(self._item) if self._item is not None else None
         if reason is not None:
@@ -252,7 +260,7 @@ class PictureView(Canvas):
         return self._cells(y)
 
     def _cells(self, row: int) -> Strip:
-        """One row of the picture. It is made anew only when it is another: that takes a while."""
+        """Return one row of the picture; it is built again only after a change."""
         stage, backend = self._stage, self._backend
         face = stage.area, backend.background, backend.named, stage.half_cell_payload
         if face != self._face:
@@ -265,3 +273,40 @@ class PictureView(Canvas):
 
 def _bytes(size: int) -> str:
     return f"{size / 1024:.0f} KiB" if size < 1 << 20 else f"{size / (1 << 20):.1f} MiB"
+
+
+class PictureArea(Vertical):
+    """A container that shows an item, with the next ones and the last one at hand, or a notice."""
+
+    def __init__(self, picture: PictureView, **options: Any) -> None:
+        super().__init__(**options)
+        self.picture = picture
+        self._notice = Notice(id="notice")
+        self._before: Item | None = None
+
+    def compose(self) -> ComposeResult:
+        """Lay out the picture and the notice; one of them is hidden."""
+        yield self.picture
+        yield self._notice
+
+    def show(self, item: Item, ahead: Sequence[Item]) -> bool:
+        """Show an item; return whether it is another one than before."""
+        changed = item != self.picture.item
+        if changed:
+            self._before = self.picture.item
+            self.picture.show(item)
+        self._turn(to_picture=True)
+        before = [self._before] if self._before not in (None, item) else []
+        self.picture.expect([*ahead, *(one for one in before if one is not None)])
+        return changed
+
+    def show_notice(self, heading: str, paragraphs: Sequence[tuple[str, str]]) -> None:
+        """Show a notice in place of the picture."""
+        if self.picture.item is not None:
+            self.picture.clear()
+        self._turn(to_picture=False)
+        self._notice.show(heading, paragraphs)
+
+    def _turn(self, *, to_picture: bool) -> None:
+        if self._notice.display == to_picture:
+            self.picture.display, self._notice.display = to_picture, not to_picture

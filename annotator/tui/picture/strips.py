@@ -34,12 +34,14 @@ class PlaceholderStrip(Strip):
     """
 
     def crop(self, start: int, end: int | None = None) -> Strip:
+        """Return the cells from `start` to `end`."""
         start, end = max(0, start), min(self.cell_length, self.cell_length if end is None else end)
         if (start, end) == (0, self.cell_length):
             return self
         return PlaceholderStrip(_between(self, start, end), max(0, end - start))
 
     def divide(self, cuts: Iterable[int]) -> Sequence[Strip]:
+        """Return the parts between the cuts."""
         places = [0, *(cut for cut in cuts if cut <= self.cell_length)]
         return [self.crop(start, end) for start, end in pairwise(places)]
 
@@ -59,7 +61,7 @@ def _between(strip: Strip, start: int, end: int) -> Iterator[Segment]:
 
 
 def cells_to_segments(cells: Sequence[Cell]) -> list[Segment]:
-    """Cells as segments, neighbours of one colour together."""
+    """Return cells as segments, neighbours of one colour together."""
     segments: list[Segment] = []
     text, colours = "", cells[0][1:] if cells else (None, None)
     for cell in cells:
@@ -79,7 +81,7 @@ def _style(foreground: Colour | None, background: Colour | None) -> Style:
 
 
 def centred_row(text: str, row: int, size: Size, style: Style) -> Strip:
-    """One row of a widget with `text` in its middle."""
+    """Return one row of a widget with `text` in its middle."""
     room = max(1, size.width - 4)
     lines = [part for line in text.splitlines() for part in wrap(line, room)]
     place = row - (size.height - len(lines)) // 2
@@ -88,7 +90,7 @@ def centred_row(text: str, row: int, size: Size, style: Style) -> Strip:
 
 
 def splice_runs(strip: Strip, runs: Sequence[TextRun]) -> Strip:
-    """`strip`, of narrow cells, with `runs` in place of the cells that they cover.
+    """Return `strip`, of narrow cells, with `runs` in place of the cells that they cover.
 
     Not by `Strip.crop`: where it cuts between placeholders it may leave marks without their cell.
     """
@@ -103,7 +105,7 @@ def splice_runs(strip: Strip, runs: Sequence[TextRun]) -> Strip:
 
 
 def is_overlaid(widget: Widget) -> bool:
-    """Whether another screen or widget lies over this one, or part of it is cut off."""
+    """Return whether another screen or widget lies over this one, or part of it is cut off."""
     screen, region = widget.screen, widget.content_region
     if not screen.is_active:
         return True
@@ -129,6 +131,7 @@ class TightUpdate(ChopsUpdate):
     """The same spans, each from its own first cell."""
 
     def render_segments(self, console: Console) -> str:
+        """Return the text that writes the spans."""
         written = []
         for y, x1, x2 in self.spans:
             for end, (x, strip) in zip(self.chop_ends[y], self.chops[y].items(), strict=False):
@@ -143,6 +146,7 @@ class TightCompositor(Compositor):
     """A screen's compositor; put it in the place of `Screen._compositor` before it is mounted."""
 
     def render_partial_update(self) -> ChopsUpdate | None:
+        """Return the update of what has changed; None if nothing has."""
         update = super().render_partial_update()
         if update is None:
             return None

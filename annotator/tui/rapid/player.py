@@ -9,7 +9,7 @@ from textual.timer import Timer
 
 from annotator.items.refs import Item
 from annotator.pages.key_delay import MAX_DELAY
-from annotator.tui.picture.area import PictureArea
+from annotator.tui.picture.picture import PictureArea
 
 AHEAD = 8
 FULL, PATIENCE = 5, 60

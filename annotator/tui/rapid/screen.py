@@ -17,8 +17,7 @@ from annotator.pages import BrowseSource, Page, PageOrder
 from annotator.pages.key_delay import MAX_RATE, MIN_RATE, KeyDelay, measure_delays
 from annotator.session.session import LabelSession
 from annotator.tui.key_repeat import KeyRepeatFilter
-from annotator.tui.picture.area import PictureArea
-from annotator.tui.picture.picture import PictureView
+from annotator.tui.picture.picture import PictureArea, PictureView
 from annotator.tui.picture.strips import TightCompositor
 from annotator.tui.rapid import text as rapid_text
 from annotator.tui.rapid.outcome import StreamOutcome
