@@ -172,7 +172,7 @@ def _check_page_options(
 
 def _default_order(project: ProjectFolder) -> str:
     """Return "likely" if the project has features and labels for a model, else "random"."""
-    known = (project.features_folder / "meta.json").exists() and project.labels_file.exists()
+    known = project.has_features and project.labels_file.exists()
     return "likely" if known else "random"
 
 

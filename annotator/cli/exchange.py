@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from annotator.cli.project_options import ProjectArgument
+from annotator.cli.project_options import ProjectArgument, format_output_name
 from annotator.errors import ProjectError
 from annotator.items.refs import make_printable
 
@@ -217,7 +217,7 @@ def _open_source(project: ProjectFolder, format_: Format, options: ExportOptions
 def _print_summary(source: ExportSource, file: Path, marks: bool) -> None:
     from annotator.items.refs import plural
 
-    where = "standard output" if str(file) == "-" else make_printable(str(file))
+    where = format_output_name(file)
     typer.echo(f"{plural(source.written, 'item')} written to {where}", err=True)
     if source.machine_labels:
         mark = "they are marked" if marks else "this format cannot mark them"

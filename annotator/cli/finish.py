@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,7 +17,7 @@ from annotator.cli.project_options import (
     override_settings,
     require_terminal,
 )
-from annotator.items.refs import make_printable
+from annotator.items.refs import shell_quoted
 
 if TYPE_CHECKING:
     from annotator.curate.finish import Audit
@@ -141,7 +140,7 @@ def _result_dict(audit: Audit, verdict: AuditVerdict, accepted: int | None) -> d
 def _result_text(audit: Audit, verdict: AuditVerdict, accepted: int | None) -> str:
     plan, level = audit.attempt.plan, audit.attempt.level
     items = f"{plan.size:,} items at p ≥ {plan.threshold:.3f}"
-    folder = shlex.quote(make_printable(str(audit.project.folder)))
+    folder = shell_quoted(audit.project.folder)
     again = f"annotator finish {folder} --max-error {plan.max_error:g} --confidence {level:g}"
     if verdict.certified:
         done = "" if accepted is None else f"{accepted:,} labels accepted; "

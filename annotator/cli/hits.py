@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +17,7 @@ from annotator.cli.project_options import (
     require_terminal,
 )
 from annotator.errors import ProjectError
-from annotator.items.refs import make_printable
+from annotator.items.refs import make_printable, shell_quoted
 
 if TYPE_CHECKING:
     from annotator.hits.assignments import Assignment, SubmitChecks
@@ -103,7 +102,7 @@ def make(
     where = make_printable(str(file))
     typer.echo(
         f"{len(made.hits)} HITs of {count} pages and {shown} images in all: {where}\n"
-        f"next: annotator hits run {shlex.quote(str(project))} --worker NAME",
+        f"next: annotator hits run {shell_quoted(project)} --worker NAME",
         err=True,
     )
 

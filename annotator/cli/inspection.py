@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -11,8 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from annotator.cli.project_options import JsonOption, ProjectArgument, print_json
-from annotator.items.refs import make_printable
+from annotator.cli.project_options import (
+    JsonOption,
+    ProjectArgument,
+    format_output_name,
+    print_json,
+)
+from annotator.items.refs import make_printable, shell_quoted
 
 if TYPE_CHECKING:
     from annotator.items.ref_table import RefTable
@@ -65,7 +69,7 @@ def predict(
         for line in predictions_csv(opened, state):
             out.write(line)
             count += 1
-    where = "standard output" if str(file) == "-" else make_printable(str(file))
+    where = format_output_name(file)
     typer.echo(f"{plural(count, 'prediction')} written to {where}", err=True)
 
 
@@ -223,7 +227,7 @@ def report(
     with open_output(out, False, overwrite) as place:
         place.write_bytes(render_page(collect_figures(opened), Thumbnails(opened)))
     if str(out) != "-":
-        where = shlex.quote(make_printable(str(out)))
+        where = shell_quoted(out)
         typer.echo(f"Wrote {where}. Over ssh, fetch it: scp HOST:{where} .", err=True)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -235,7 +234,7 @@ def run_label_screen(
     )
     again = ["--second"] if second else []
     if changes["annotator"]:  # so that the command to resume keeps the name
-        again += ["--annotator", make_printable(shlex.quote(name))]
+        again += ["--annotator", shell_quoted(name)]
     receipt = replace(receipt, options=" ".join(again))
     if as_json:
         typer.echo(json.dumps(receipt.as_dict(), ensure_ascii=False))
@@ -295,8 +294,8 @@ def add(
         typer.echo(str(left_out), err=True)
     if images is not None or refs is not None:
         typer.echo(f"{added:,} item{'' if added == 1 else 's'} added", err=True)
-    if added and (opened.features_folder / "meta.json").exists():
-        folder = shlex.quote(make_printable(str(project)))
+    if added and opened.has_features:
+        folder = shell_quoted(project)
         typer.echo(f"Compute the features of the new items: annotator features {folder}", err=True)
 
 

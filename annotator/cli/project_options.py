@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -137,7 +136,7 @@ def open_or_create(
     elif path.is_file():
         raise ProjectError(
             f"{make_printable(str(path))} is a file. Open its folder, or, if it lists images: "
-            f"annotator init {make_printable(shlex.quote(path.stem + '.annotator'))} "
+            f"annotator init {shell_quoted(path.stem + '.annotator')} "
             f"--refs {shell_quoted(path)}"
         )
     folder = folder or default_folder(path)
@@ -176,6 +175,11 @@ def require_terminal(task: str, *, stdout: bool = True) -> None:
     """Raise `ProjectError` without a terminal; `stdout` may be a pipe if it is False."""
     if not (sys.stdin.isatty() and (sys.stdout.isatty() or not stdout)):
         raise ProjectError(f"{task} needs a terminal. Over ssh, use `ssh -t`.")
+
+
+def format_output_name(file: Path) -> str:
+    """Return the name of an output file for a message; "-" is standard output."""
+    return "standard output" if str(file) == "-" else make_printable(str(file))
 
 
 def print_json(document: Any) -> None:

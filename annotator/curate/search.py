@@ -21,7 +21,7 @@ from annotator.errors import FeatureError, QueryError
 from annotator.features.store import FeatureStore
 from annotator.features.text import TextTower, explain_no_text
 from annotator.items.ref_table import RefTable
-from annotator.items.refs import BOX_MARK, make_printable, split_ref
+from annotator.items.refs import BOX_MARK, make_printable, shell_quoted, split_ref
 from annotator.learn.nearest import CosineIndex, top_rows
 from annotator.log.entries import Action, LogState
 from annotator.session.pool_features import PoolFeatures
@@ -95,7 +95,7 @@ class Searcher:
         folder: str = "PROJECT",
     ) -> None:
         """Search `refs`; `tower` maps an extractor's name to a function from words to features."""
-        self.refs, self.features, self._folder = refs, features, make_printable(shlex.quote(folder))
+        self.refs, self.features, self._folder = refs, features, shell_quoted(folder)
         self._tower, self._towers = tower, dict[str, Callable[[str], NDArray[np.float32]]]()
         self._nearest: CosineIndex | None = None
         self._rows = np.zeros(0, np.int64)

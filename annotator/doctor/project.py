@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 import sqlite3
 from collections import Counter
@@ -19,7 +18,7 @@ from annotator.formats.class_ids import CLASS_IDS_FILE as IDS_FILE
 from annotator.formats.class_ids import check_class_ids as check_ids
 from annotator.items.listing import is_file
 from annotator.items.ref_table import RefTable
-from annotator.items.refs import Item, make_printable, plural
+from annotator.items.refs import Item, make_printable, plural, shell_quoted
 from annotator.log.entries import LogState
 from annotator.log.store import NETWORK_FILE_SYSTEMS, file_system_type, load_log_state
 from annotator.project.item_pool import load_refs
@@ -49,7 +48,7 @@ def check_project(folder: Path) -> Iterator[Finding]:
 
 
 def _quoted(project: ProjectFolder) -> str:
-    return shlex.quote(make_printable(str(project.folder)))
+    return shell_quoted(project.folder)
 
 
 def _disk(project: ProjectFolder) -> Iterator[Finding]:
@@ -151,7 +150,7 @@ def _consistency(project: ProjectFolder, refs: RefTable, state: LogState) -> Ite
     strange = {name: count for name, count in counts.items() if name and name not in known}
     if strange:
         words = ", ".join(f"{make_printable(name)} ({count:,})" for name, count in strange.items())
-        name = shlex.quote(make_printable(next(iter(strange))))
+        name = shell_quoted(next(iter(strange)))
         fix = f"annotator add {_quoted(project)} --class {name}"
         yield Finding("classes", False, f"labels of classes not in {settings.name}: {words}", fix)
     answered = list(state.standing)
@@ -173,7 +172,7 @@ def _consistency(project: ProjectFolder, refs: RefTable, state: LogState) -> Ite
 def _features(project: ProjectFolder, refs: RefTable) -> Iterator[Finding]:
     again = f"annotator features {_quoted(project)}"
     yield from _model(project)
-    if not (project.features_folder / "meta.json").exists():
+    if not project.has_features:
         yield Finding("features", False, "none yet; items are asked in random order", again)
         return
     try:
@@ -202,7 +201,7 @@ def _extractor(project: ProjectFolder, store: FeatureStore, again: str) -> Itera
     asked = {model, MODELS.get(model, (model, ""))[0], Path(model).name}
     if not any(name in store.name for name in asked):
         detail = f"features come from {store.name}, annotator.toml names {make_printable(model)}"
-        fix = f"{again} --model {shlex.quote(make_printable(model))}"
+        fix = f"{again} --model {shell_quoted(model)}"
         yield Finding("extractor", False, detail, fix)
 
 
@@ -214,6 +213,6 @@ def _model(project: ProjectFolder) -> Iterator[Finding]:
     name, size = MODELS.get(model, (model, "see its page"))
     if name.count("/") != 1 or Path(model).exists():
         return
-    fix = f"hf download {shlex.quote(make_printable(name))}   ({size})"
+    fix = f"hf download {shell_quoted(name)}   ({size})"
     detail = f"the weights of {make_printable(model)} are not on this machine"
     yield Finding("model", False, detail, fix)

@@ -85,6 +85,11 @@ class ProjectFolder:
         return self.folder / self.settings.features
 
     @property
+    def has_features(self) -> bool:
+        """True if the features of some items have been computed."""
+        return (self.features_folder / "meta.json").exists()
+
+    @property
     def fingerprints_file(self) -> Path:
         """The cache of the items' perceptual hashes."""
         return self.folder / ".cache" / "prints.npz"

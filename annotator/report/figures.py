@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import shlex
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.errors import AnnotatorError
-from annotator.items.refs import make_printable, plural
+from annotator.items.refs import plural, shell_quoted
 from annotator.learn.model import out_of_sample_proba
 from annotator.learn.ranking import Ranking, Snapshot, learn
 from annotator.learn.stopping import advise_stopping, forecast_labels
@@ -236,7 +235,7 @@ def _provenance(project: ProjectFolder, entries: Sequence[Entry]) -> dict[str, A
 
 def _next_commands(project: ProjectFolder, found: dict[str, Any]) -> list[dict[str, str]]:
     """Return the commands to run next with their reasons, the most useful first."""
-    folder = shlex.quote(make_printable(str(project.folder)))
+    folder = shell_quoted(project.folder)
     steps = []
     counts = found["status"]
     if counts["items"] and not project.images.is_dir():

@@ -63,7 +63,7 @@ def median_label_seconds(times: list[float]) -> float | None:
 
 
 def _features(project: ProjectFolder) -> dict[str, Any] | None:
-    if not (project.features_folder / "meta.json").exists():
+    if not project.has_features:
         return None
     try:
         store = FeatureStore.open(project.features_folder)

@@ -84,7 +84,7 @@ class ScriptedSession:
 
     def _attach(self, project: ProjectFolder) -> None:
         folder = project.features_folder
-        if (folder / "meta.json").exists():  # else it asks at random, as the screen does
+        if project.has_features:  # else it asks at random, as the screen does
             store = open_partial_features(folder) or FeatureStore.open(folder)
             self.session.attach_features(store, store.available())
 

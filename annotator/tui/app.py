@@ -171,7 +171,7 @@ class LabelApp(ProjectApp):
     def on_features_unusable(self, message: messages.FeaturesUnusable) -> None:
         """Compute the features, or report why they cannot be used."""
         self._opens = False
-        if (self.project.features_folder / "meta.json").exists():
+        if self.project.has_features:
             self._warn("features", f"asking at random: {message.error}")
         else:
             self._compute()
