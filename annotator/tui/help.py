@@ -68,8 +68,7 @@ class HelpScreen(ModalScreen[None]):
             words = f"Label as one of {others:,} other classes, found by a few letters."
             rows.append((", ".join(keys), words))
         rows += [
-            (", ".join(dict.fromkeys(command.shown_keys(keymap))), command.help)
-            for command in self._commands
+            (", ".join(command.shown_keys(keymap)), command.help) for command in self._commands
         ]
         return _table(rows)
 

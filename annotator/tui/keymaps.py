@@ -7,7 +7,7 @@ has that digit as its own key.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -29,7 +29,7 @@ _EVERYWHERE: dict[str, tuple[str, ...]] = {
     "zoom": ("z",),
     "pages": ("g",),
     # The two commands of the letter R are never live at the same time.
-    "rapid": ("r",),
+    "rapid": ("R", "r"),
     "similar": ("b",),
     "search": ("/",),
     "group": ("w",),
@@ -37,7 +37,7 @@ _EVERYWHERE: dict[str, tuple[str, ...]] = {
     "curves": ("c",),
     "classes": (":",),
     "meaning": ("i",),
-    "again": ("r",),
+    "again": ("r", "R"),
     "help": ("h", "?"),
     "palette": ("ctrl+p",),
     "quit": ("q", "ctrl+c"),
@@ -94,7 +94,8 @@ class Keymap:
 
     def keys(self, command: str) -> list[str]:
         """Return the keys of a command as the screen writes them."""
-        return [key_label(key) for key, found in self.actions.items() if (command, "") in found]
+        keys = [key_label(key) for key, found in self.actions.items() if (command, "") in found]
+        return list(dict.fromkeys(keys))
 
     def class_keys(self, label: str) -> list[str]:
         """Return all keys of a class as the screen writes them."""
@@ -132,6 +133,17 @@ def make_keymap(
         for key in keys.get(name, ()):
             actions[key] = (*actions.get(key, ()), (name, ""))
     _check(preset, actions, classes)
+    for key, name in _class_keys(classes, keys):
+        actions.setdefault(key, ((LABEL, name),))
+    found = Keymap(actions, {})
+    names = [info.name for info in classes]
+    return Keymap(actions, {name: next(iter(found.class_keys(name)), "") for name in names})
+
+
+def _class_keys(
+    classes: Sequence[ClassInfo], keys: Mapping[str, Sequence[str]]
+) -> Iterator[tuple[str, str]]:
+    """Yield (key, class name): the first to claim a key has it, the first of a class is shown."""
     names = [info.name for info in classes]
     named = {info.key: info.name for info in classes if info.key}
     numbered = {str(place): name for place, name in enumerate(names[:9], 1)}
@@ -140,13 +152,9 @@ def make_keymap(
         for place, name in enumerate(names[:2], 1)
         for key in keys.get(f"class {place}", ())
     }
-    # The first group that claims a key has it, and the first key of a class is shown.
     groups = (named, paired, numbered) if len(names) <= 2 else (named, numbered, paired)
     for group in groups:
-        for key, name in group.items():
-            actions.setdefault(key, ((LABEL, name),))
-    found = Keymap(actions, {})
-    return Keymap(actions, {name: next(iter(found.class_keys(name)), "") for name in names})
+        yield from group.items()
 
 
 def _check_own(own: Mapping[str, Sequence[str]]) -> None:

@@ -15,9 +15,6 @@ from dataclasses import dataclass, replace
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
-from annotator.curate.review import Review
-from annotator.curate.review_evidence import Evidence
-from annotator.curate.review_queues import ReviewQueues
 from annotator.errors import TerminalError
 from annotator.project.project import ProjectFolder
 from annotator.session.open import open_session
@@ -29,6 +26,8 @@ from annotator.tui.keymaps import Keymap, make_keymap
 from annotator.tui.session_summary import SessionSummary, summarize_session
 
 if TYPE_CHECKING:
+    from annotator.curate.review_evidence import Evidence
+    from annotator.curate.review_queues import ReviewQueues
     from annotator.tui.app import LabelApp
     from annotator.tui.host import ScreenHost
     from annotator.tui.review.app import ReviewApp
@@ -130,6 +129,7 @@ def prepare_review_app(
     caps: TerminalCapabilities,
 ) -> Iterator[ReviewApp]:
     """Yield the app that reviews a project, with an open session."""
+    from annotator.curate.review import Review
     from annotator.tui.review.app import ReviewApp
 
     # Without a pool nothing is asked, so nothing is leased.

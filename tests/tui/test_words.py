@@ -119,6 +119,13 @@ def test_a_projects_own_keys_take_the_place_of_the_presets() -> None:
     assert keymap.actions_of("a", "a") == (("label", "ok"),)
 
 
+def test_a_command_keeps_its_capital_if_the_project_gives_the_small_letter_away() -> None:
+    keymap = make_keymap("default", [ClassInfo("ok"), ClassInfo("bad")], {"skip": ("r",)})
+    assert keymap.actions_of("r", "r") == (("skip", ""),)
+    assert ("rapid", "") in keymap.actions_of("R", "R")
+    assert keymap.keys("rapid") == ["R"]
+
+
 @pytest.mark.parametrize(
     ("own", "words"),
     [
