@@ -98,7 +98,7 @@ class Labelling(App[None]):
 
     def action_say(self) -> None:
         stage = self.picture._stage
-        self.say("busy" if list(stage._wanted.jobs(stage.area)) else "idle")
+        self.say("busy" if list(stage._queue.jobs(stage.area)) else "idle")
 
     def action_zoom(self) -> None:
         self.picture.zoom()
