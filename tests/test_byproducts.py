@@ -1,4 +1,4 @@
-"""What the hand did is on disk soon, a selection at once, in whatever order the process dies."""
+"""By-products are on disk soon, a selection at once, whenever the process dies."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def begun(store: SqliteStore) -> Recorder:
 
 
 def events(path: Path) -> list[list[object]]:
-    """What another process finds."""
+    """Return the traces that another process finds."""
     store = SqliteStore(path)
     try:
         return [event for row in store.read_byproducts("events") for event in row.data["events"]]

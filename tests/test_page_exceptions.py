@@ -1,4 +1,4 @@
-"""What is no daisy is not asked as a daisy again: exceptions come back for their next class."""
+"""An item that is not a daisy is not asked as a daisy again: it comes back for its next class."""
 
 from __future__ import annotations
 

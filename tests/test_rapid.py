@@ -1,4 +1,4 @@
-"""Which pictures of a stream the marks meant."""
+"""The pictures of a stream that the marks meant."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ class Assignments:
 
     def assignments(self, dataset: str | None = None) -> list[Assignment]:
         """Return the assignments that stand, all or those of one set, in the order given out."""
-        return [one for one in replay_assignments(self._records) if dataset in (None, one.dataset)]
+        return [a for a in replay_assignments(self._records) if dataset in (None, a.dataset)]
 
     def assign(
         self, hits: HitSet, worker: str, external: str = "", id_: str = "", named: bool = False
@@ -143,20 +143,22 @@ class Assignments:
         An open assignment of the worker comes first. Raises `ProjectError` if they have done all
         that they may, with their completion code, or if no HIT is left.
         """
-        held = [one for one in self.assignments(hits.name) if one.worker == worker]
-        open_ = [one for one in held if one.done_at is None and id_ in ("", one.hit)]
+        held = [a for a in self.assignments(hits.name) if a.worker == worker]
+        open_ = [a for a in held if a.done_at is None and id_ in ("", a.hit)]
         if open_:
             return open_[0]
         self._refuse_another(hits, held, id_)
         while True:
             hit = self._free(hits, worker, id_)
-            one = Assignment(
+            assignment = Assignment(
                 uuid.uuid4().hex, hits.name, hit.id, worker, external, self._clock(), named=named
             )
-            self._write(ASSIGN, one.assigned_at, one.assign_row())
-            if one.id in [other.id for other in self._on(hits, hit.id)[: hits.workers]]:
-                return one
-            self._write(WITHDRAW, self._clock(), {"id": one.id})  # another worker was quicker
+            self._write(ASSIGN, assignment.assigned_at, assignment.assign_row())
+            if assignment.id in [other.id for other in self._on(hits, hit.id)[: hits.workers]]:
+                return assignment
+            self._write(
+                WITHDRAW, self._clock(), {"id": assignment.id}
+            )  # another worker was quicker
 
     def begin(self, assignment: Assignment, version: str, checks: SubmitChecks) -> Assignment:
         """Start an assignment in the interface `version`; one that was started stays as it is."""
@@ -178,24 +180,24 @@ class Assignments:
 
     def _refuse_another(self, hits: HitSet, held: Iterable[Assignment], id_: str) -> None:
         """Raise `ProjectError` if this worker may not do another HIT, or not this one."""
-        for one in held:
-            if one.done_at is None:
+        for assignment in held:
+            if assignment.done_at is None:
                 if hits.unique:
                     raise ProjectError(
-                        f"You have HIT {make_printable(one.hit)} already, and each worker does "
-                        "one. Leave --hit out to resume it"
+                        f"You have HIT {make_printable(assignment.hit)} already, and each worker "
+                        "does one. Leave --hit out to resume it"
                     )
-            elif hits.unique or one.hit == id_:
+            elif hits.unique or assignment.hit == id_:
                 raise ProjectError(
-                    f"You have completed HIT {make_printable(one.hit)}. A worker does "
+                    f"You have completed HIT {make_printable(assignment.hit)}. A worker does "
                     f"{'one HIT of this set' if hits.unique else 'a HIT once'}. Your completion "
-                    f"code is {one.code}"
+                    f"code is {assignment.code}"
                 )
 
     def _free(self, hits: HitSet, worker: str, id_: str) -> Hit:
         standing = self.assignments(hits.name)
-        taken = Counter(one.hit for one in standing)
-        mine = {one.hit for one in standing if one.worker == worker}
+        taken = Counter(assignment.hit for assignment in standing)
+        mine = {assignment.hit for assignment in standing if assignment.worker == worker}
         wanted = [hits.hit(id_)] if id_ else list(hits.hits)
         most = hits.workers
         free = [h for h in wanted if h.id not in mine and (most is None or taken[h.id] < most)]
@@ -207,7 +209,7 @@ class Assignments:
         return min(free, key=lambda hit: taken[hit.id])
 
     def _on(self, hits: HitSet, id_: str) -> list[Assignment]:
-        return [one for one in self.assignments(hits.name) if one.hit == id_]
+        return [assignment for assignment in self.assignments(hits.name) if assignment.hit == id_]
 
     def _write(self, kind: str, time_ms: int, data: dict[str, object]) -> None:
         self._records.append_byproducts(Byproduct(time_ms, kind, "", data))
@@ -217,9 +219,11 @@ def load_tasks(project: ProjectFolder, records: ByproductStore) -> dict[str, Hit
     """Return the tasks that were given out by the id of their assignment."""
     sets = load_hit_sets(project)
     return {
-        one.id: HitTask(sets[one.dataset], sets[one.dataset].hit(one.hit), one)
-        for one in replay_assignments(records)
-        if one.dataset in sets
+        assignment.id: HitTask(
+            sets[assignment.dataset], sets[assignment.dataset].hit(assignment.hit), assignment
+        )
+        for assignment in replay_assignments(records)
+        if assignment.dataset in sets
     }
 
 

@@ -36,7 +36,7 @@ def open_hits_file(
     their id. Raises `RefError` or `ProjectError` with everything that is missing.
     """
     hits = read_hits(file)
-    known = {one.dataset for one in hits}
+    known = {hit.dataset for hit in hits}
     name = re.sub(r"[^\w.-]+", "-", known.pop() if len(known) == 1 else file.stem).lstrip(".")
     project = ProjectFolder.open(folder) if is_project(folder) else None
     root = images or (project.images if project else file.parent)
@@ -44,7 +44,7 @@ def open_hits_file(
     project = project or _new(folder, hits, root.resolve())
     _check(project, hits)
     negative = _negative(project, hits)
-    wanted = HitSet(name, tuple(replace(one, dataset=name) for one in hits), None, negative)
+    wanted = HitSet(name, tuple(replace(hit, dataset=name) for hit in hits), None, negative)
     before = load_hit_sets(project).get(name)
     if before is None:
         _list(project, hits)

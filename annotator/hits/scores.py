@@ -56,15 +56,15 @@ def hits_status(project: ProjectFolder, records: ByproductStore) -> dict[str, An
     """Return the sets, assignments and workers, as `annotator hits status --json` prints them."""
     sets = load_hit_sets(project)
     tasks = load_tasks(project, records)
-    given = [task.assignment for task in tasks.values()]
+    assignments = [task.assignment for task in tasks.values()]
     pages: dict[str, list[PageTrace]] = {id_: [] for id_ in tasks}
     gold: list[GoldAnswer] = []
     for task, trace in submitted_pages(project, records):
         pages[task.assignment.id].append(trace)
         gold += _gold(task, trace)
-    workers = sorted({one.worker for one in given})
+    workers = sorted({assignment.worker for assignment in assignments})
     return {
-        "sets": [_set(hits, [one for one in given if one.dataset == name])
+        "sets": [_set(hits, [a for a in assignments if a.dataset == name])
                  for name, hits in sets.items()],
         "assignments": [_assignment(task, pages[id_]) for id_, task in tasks.items()],
         "workers": [
@@ -96,7 +96,7 @@ def _set(hits: HitSet, assignments: list[Assignment]) -> dict[str, Any]:
         "pages": sum(len(hit.pages) for hit in hits.hits),
         "workers": hits.workers,
         "assigned": len(assignments),
-        "done": sum(one.done_at is not None for one in assignments),
+        "done": sum(assignment.done_at is not None for assignment in assignments),
     }
 
 
@@ -119,28 +119,28 @@ def _share(right: list[bool]) -> float | None:
 def format_hits_status(found: dict[str, Any]) -> str:
     """Return the status as text."""
     lines = []
-    for one in found["sets"]:
-        most = f", {one['workers']} a HIT" if one["workers"] else ""
+    for hits in found["sets"]:
+        most = f", {hits['workers']} a HIT" if hits["workers"] else ""
         lines.append(
-            f"{one['name']}: {one['hits']} HITs of {one['pages']} pages in all{most}; "
-            f"{one['assigned']} given out, {one['done']} completed"
+            f"{hits['name']}: {hits['hits']} HITs of {hits['pages']} pages in all{most}; "
+            f"{hits['assigned']} given out, {hits['done']} completed"
         )
-    for one in found["assignments"]:
-        pages = f"{one['pages']} of {one['of']} pages"
-        state = f"completed, code {one['code']}" if one["code"] else pages
-        version = f", {one['version']}" if one["version"] else ""
+    for work in found["assignments"]:
+        pages = f"{work['pages']} of {work['of']} pages"
+        state = f"completed, code {work['code']}" if work["code"] else pages
+        version = f", {work['version']}" if work["version"] else ""
         lines.append(
-            f"  {one['hit']}  worker {one['worker']}  {state}, {one['seconds']:.0f} s{version}"
+            f"  {work['hit']}  worker {work['worker']}  {state}, {work['seconds']:.0f} s{version}"
         )
-    for one in found["workers"]:
-        if one["gold"]:
+    for worker in found["workers"]:
+        if worker["gold"]:
             lines.append(
-                f"worker {one['worker']}: gold {one['right']} of {one['gold']} right "
-                f"({one['score']:.0%}); positives found {_percent(one['positives'])}, negatives "
-                f"left alone {_percent(one['negatives'])}"
+                f"worker {worker['worker']}: gold {worker['right']} of {worker['gold']} right "
+                f"({worker['score']:.0%}); positives found {_percent(worker['positives'])}, "
+                f"negatives left alone {_percent(worker['negatives'])}"
             )
         else:
-            lines.append(f"worker {one['worker']}: no gold answers yet")
+            lines.append(f"worker {worker['worker']}: no gold answers yet")
     return "\n".join(lines) or "No HITs yet. Make some: annotator hits make PROJECT --class NAME"
 
 

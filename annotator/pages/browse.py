@@ -116,27 +116,32 @@ class BrowseSource(SessionSource):
 
     def _page_by_model(self, rows: Rows) -> Page | None:
         learner, request, open_ = self.session.learner, self.request, len(rows)
-        among = orders.sample_rows(rows, self._rng)
-        rows, proba = orders.predict_rows(learner, among)
+        sampled = orders.sample_rows(rows, self._rng)
+        rows, proba = orders.predict_rows(learner, sampled)
         if not len(rows):
             return None
-        which = learner.classes.index(request.label) if request.label else None
+        class_index = learner.classes.index(request.label) if request.label else None
         proba = orders.exclude_classes(rows, proba, self._excluded, learner.classes)
         if request.order is PageOrder.NEEDED:
-            allowed = request.target * len(self.session.queue.refs) * len(among) / open_
+            allowed = request.target * len(self.session.queue.refs) * len(sampled) / open_
             again = np.isin(rows, list(self._excluded))
-            which, places = orders.rows_needing_review(
-                proba, again, allowed, self._size, class_index=which, most_doubt=request.most_doubt
+            class_index, places = orders.rows_needing_review(
+                proba,
+                again,
+                allowed,
+                self._size,
+                class_index=class_index,
+                most_doubt=request.most_doubt,
             )
             self._settled = not len(places)
             if self._settled:
                 return None
         else:
             asks = request.select is SelectionMode.EXCEPTIONS
-            which, places = orders.choose_rows(
-                proba, request.order, self._size, which, exceptions=asks
+            class_index, places = orders.choose_rows(
+                proba, request.order, self._size, class_index, exceptions=asks
             )
-        label = "" if which is None else learner.classes[which]
+        label = "" if class_index is None else learner.classes[class_index]
         if not len(places):
             return self._random_page(
                 rows, f"random page: no item is predicted as {make_printable(label)}"

@@ -180,8 +180,8 @@ def measure_delays(onsets: Sequence[float], marks: Sequence[float]) -> list[floa
     """Return the delay of the first mark after each onset that has one, for onsets far apart."""
     shown = np.asarray(onsets, float)
     found = []
-    for at in shown:
-        later = [mark - at for mark in marks if _MIN_DELAY <= mark - at <= MAX_DELAY]
+    for onset in shown:
+        later = [mark - onset for mark in marks if _MIN_DELAY <= mark - onset <= MAX_DELAY]
         if later:
             found.append(min(later))
     return found

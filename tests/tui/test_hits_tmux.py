@@ -1,4 +1,4 @@
-"""A HIT as its worker has it: in a terminal, killed inside a page, and gone on with."""
+"""A HIT as its worker has it: in a terminal, killed inside a page, and resumed."""
 
 from __future__ import annotations
 

@@ -197,7 +197,7 @@ async def test_a_window_that_is_too_small_for_any_tile_says_so(make: Make, opene
         await desk.pilot.press("space")
         await desk.pilot.resize_terminal(40, 5)
         await desk.sees("too small")
-        await desk.pilot.press("enter")  # of a page that nobody sees
+        await desk.pilot.press("enter")  # of a page that is not on the screen
         await desk.pilot.resize_terminal(100, 34)
         await on_screen(desk)
         await desk.sees("1 red")

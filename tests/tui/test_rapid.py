@@ -26,7 +26,7 @@ DELAY = 0.3
 
 
 class Rapid:
-    """The rapid screen, and somebody who marks what is blue."""
+    """The rapid screen, and an annotator who marks what is blue."""
 
     def __init__(self, pilot: Pilot[Any], screen: RapidScreen, truth: Callable[..., str]) -> None:
         self.pilot, self.screen, self.truth = pilot, screen, truth

@@ -55,7 +55,7 @@ def start(folder: Path, tmp_path: Path) -> Iterator[Start]:
 
 
 def shows(number: int) -> Callable[[Screen], bool]:
-    """Whether all the middle of the picture's place has one picture's colour."""
+    """Return whether all the middle of the picture's place has one picture's colour."""
 
     def condition(screen: Screen) -> bool:
         box = (screen.columns // 4, 2, screen.columns // 2, screen.rows - 5)
@@ -106,7 +106,7 @@ def test_label_undo_help_note_resize_and_quit(kind: str, start: Start) -> None:
 
 
 def whole(screen: Screen) -> bool:
-    """Whether each placeholder knows its place in the picture, and nothing else has marks."""
+    """Return whether each placeholder knows its place in the picture, and nothing else has marks."""
     return all(
         fits(cell.text, PLACEHOLDER + MARKS[y] + MARKS[x], row[max(0, x - 1)].text)
         for y, row in enumerate(screen.cells)

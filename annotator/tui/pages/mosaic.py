@@ -53,7 +53,7 @@ class TileFrame(NamedTuple):
     cursor: bool = False
     sign: str = "✓"
     """The sign of a selected tile."""
-    words: str = ""
+    details: str = ""
     """The rest of the heading: the class given, a probability, a flag."""
     bad: bool = False
     """True if a selected tile is an exception."""
@@ -273,7 +273,7 @@ def _head(look: TileFrame, width: int) -> str:
     """Return `ab ✓ daisy 93 %`, cut to the width."""
     sign = (look.sign if look.selected else "") + ("›" if look.cursor else "")
     tag = look.tag[: look.typed].upper() + look.tag[look.typed :]
-    return set_cell_size(_narrow(f"{sign or ' '}{tag} {look.words}"), width)
+    return set_cell_size(_narrow(f"{sign or ' '}{tag} {look.details}"), width)
 
 
 def _narrow(text: str) -> str:

@@ -87,21 +87,21 @@ class PointerRecorder:
 
     def shown(self) -> None:
         """Record that a part of the page is on the screen, for the first time or anew."""
-        page, at = self._screen.page, self._clock()
+        page, now = self._screen.page, self._clock()
         if page is None:
             return
         view, tiles = self._screen.in_view(), self._tiles(page)
         if page.key != self._page:
-            self._begin(page, tiles, at)
+            self._begin(page, tiles, now)
         elif self._size != tuple(self._screen.size):
-            self.recorder.resize(self._terminal(), tiles, at)
+            self.recorder.resize(self._terminal(), tiles, now)
         else:
             for place in view:
                 if place not in self._placed:
-                    self.recorder.placed(place, tiles[place], at)
+                    self.recorder.placed(place, tiles[place], now)
         self._placed.update(view)
         self._size = (self._screen.size.width, self._screen.size.height)
-        self.recorder.scroll(view.start, view.stop, at)
+        self.recorder.scroll(view.start, view.stop, now)
 
     def _begin(self, page: Page, tiles: Sequence[PageTile], time_ms: int) -> None:
         shown = PageShown(
@@ -152,17 +152,17 @@ class PointerRecorder:
 
     def moved(self, x: float, y: float) -> None:
         """Record the pointer at a point of the screen, in cells."""
-        found, at = self._under(x, y), self._clock()
+        found, now = self._under(x, y), self._clock()
         self.last = found
         place = found[0] if found else None
         if place != self.hovered:
             if self.hovered is not None:
-                self.recorder.leave(self.hovered, at)
+                self.recorder.leave(self.hovered, now)
             if place is not None:
-                self.recorder.enter(place, at)
+                self.recorder.enter(place, now)
             self.hovered = place
         if found is not None:
-            self.recorder.move(*found, at)
+            self.recorder.move(*found, now)
 
     def _under(self, x: float, y: float) -> tuple[int, float, float] | None:
         """Return the image under a point of the screen and the point in it, in [0, 1]."""
@@ -220,23 +220,23 @@ class PointerRecorder:
 
     def zoomed(self, place: int | None) -> None:
         """Record that one image is shown alone; None: the page again."""
-        at = self._clock()
+        now = self._clock()
         if self._zoomed >= 0 and self._zoomed != place:
-            self.recorder.zoom(self._zoomed, False, at)
+            self.recorder.zoom(self._zoomed, False, now)
         if place is not None and place != self._zoomed:
-            self.recorder.zoom(place, True, at)
+            self.recorder.zoom(place, True, now)
         self._zoomed = -1 if place is None else place
 
     def replaced(self, place: int, reason: str, page: Page | None) -> None:
         """Record a broken image; `page` has another in its place, None if the reserve is used."""
-        at = self._clock()
+        now = self._clock()
         if page is None:
-            self.recorder.broken(place, reason, at)
+            self.recorder.broken(place, reason, now)
             return
         self._placed.discard(place)
         self._marks &= set(page.refs)
         tile = PageTile(self._image_id(page, place), page.refs[place])
-        self.recorder.replace(place, reason, tile, at)
+        self.recorder.replace(place, reason, tile, now)
 
     def focused(self, on: bool) -> None:
         """Record that the terminal's window got or lost the focus."""

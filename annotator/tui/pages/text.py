@@ -79,14 +79,14 @@ def frame_tile(
     """Return the frame of a tile."""
     ref = page.refs[place]
     label = selection.assigned_label(place)
-    words = [make_printable(label)] if label else []
-    words += [f"not {make_printable(name)}" for name in sorted(page.excluded.get(ref, ()))]
+    details = [make_printable(label)] if label else []
+    details += [f"not {make_printable(name)}" for name in sorted(page.excluded.get(ref, ()))]
     if prediction and ref in page.chances:
-        words.append(f"{min(99, max(1, round(100 * page.chances[ref])))}%")
+        details.append(f"{min(99, max(1, round(100 * page.chances[ref])))}%")
     if flagged:
-        words.append("⚑")
+        details.append("⚑")
     bad = page.select is SelectionMode.EXCEPTIONS
     return TileFrame(
         tag, typed, selection.selected(place), selection.cursor == place,
-        "✗" if bad else "✓", " ".join(words), bad,
+        "✗" if bad else "✓", " ".join(details), bad,
     )  # fmt: skip

@@ -13,16 +13,10 @@ from PIL import Image
 
 from annotator.errors import AnnotatorError
 from annotator.images import Crop, draw_box
-from annotator.items.refs import Item
 from annotator.terminal.backend import Area, Backend, Payload
 from annotator.terminal.picture_cache import BytesLRU
 from annotator.terminal.requests import EncodeJob, PictureRequest
-
-LoadCrop = Callable[[Item, tuple[int, int]], Crop]
-"""A function that returns an item's picture of at most (width, height) pixels.
-
-It raises `ImageError`.
-"""
+from annotator.terminal.sheet import LoadCrop
 
 WHOLE_SIZE = (1 << 20, 1 << 20)
 """A size that asks for the source's own pixels."""

@@ -15,8 +15,9 @@ from annotator.terminal.backend import Backend
 from annotator.terminal.caps import Technique, TerminalCapabilities
 from annotator.terminal.pacing import Pacer
 from annotator.terminal.requests import PictureRequest
+from annotator.terminal.sheet import LoadCrop
 from annotator.tui.picture.canvas import Canvas
-from annotator.tui.picture.encoder import EncodeResult, LoadCrop, PictureEncoder
+from annotator.tui.picture.encoder import EncodeResult, PictureEncoder
 from annotator.tui.picture.strips import cells_to_segments, centred_row
 from annotator.tui.widgets.notice import Notice
 from annotator.tui.workers import make_poster

@@ -58,18 +58,18 @@ def open_rapid(host: ScreenHost) -> None:
     )  # fmt: skip
 
     def source(asked: StreamQuestion, count: int) -> BrowseSource:
-        wish = PageRequest(
+        request = PageRequest(
             asked.label, SelectionMode.POSITIVES_ONLY, PageOrder.RANDOM, per_page=count
         )
         if asked.excepts:
             sure = replace(
-                wish,
+                request,
                 select=SelectionMode.EXCEPTIONS,
                 order=PageOrder.NEEDED,
                 most_doubt=STREAM_MOST_DOUBT,
             )
-            wish = with_target(sure, settings)
-        return BrowseSource(session, wish)
+            request = with_target(sure, settings)
+        return BrowseSource(session, request)
 
     def left(given: int | None) -> None:
         if given:
