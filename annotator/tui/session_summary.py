@@ -60,8 +60,8 @@ class SessionSummary:
         words = f"{self.answers:,} answered in {format_duration(self.seconds)}"
         if self.per_minute:
             words += f", {self.per_minute:.0f} a minute"
-        left = f"{self.remaining:,} to go" if self.remaining else "nothing is left"
-        lines = [f"{words}; {left}. All is saved."]
+        left = f"{self.remaining:,} to go" if self.remaining else "Nothing is left"
+        lines = [f"{words}. {left}. All is saved."]
         counts = [
             f"{make_printable(name)} {count:,}" for name, count in self.labels.items() if count
         ]
