@@ -1,4 +1,4 @@
-"""Pages of a pool for tests: sessions, a model that was taught, and what is wished for."""
+"""Pages of a pool for tests: sessions, a model that has learnt, and page requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every test may ask for, and what no test is to depend on."""
+"""Fixtures that every test may use, and an environment that depends on no user."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TERMINAL = (
 )
 # fmt: on
 
-# A slow machine is no fault, and a test fails for everybody or for nobody. To look for more:
+# A slow machine is not a fault, and a test gives the same result everywhere. To search further:
 # --hypothesis-profile=default --hypothesis-seed=random.
 hypothesis.settings.register_profile(
     "annotator",

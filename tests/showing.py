@@ -1,4 +1,4 @@
-"""What is shown of an image file, for tests."""
+"""The pixels that the program shows of an image file, for tests."""
 
 from __future__ import annotations
 

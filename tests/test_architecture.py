@@ -9,6 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.structure import (
+    SHORT,
+    count_floors,
+    find_circle,
+    module_graph,
+    module_lengths,
+    room_graph,
+)
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "annotator"
 HEAVY = ("textual", "torch", "transformers", "sklearn", "scipy", "cv2", "rich", "textual_image")
@@ -17,7 +26,7 @@ CORE = [
     "annotator.items.listing", "annotator.images", "annotator.project.project",
     "annotator.log.entries", "annotator.log.store", "annotator.project.item_pool",
     "annotator.features.store", "annotator.learn.ranking", "annotator.terminal",
-    "annotator.session.queue", "annotator.session.session", "annotator.report",
+    "annotator.session.queue", "annotator.session.session", "annotator.report.status",
     "annotator.doctor", "annotator.formats.csv",
 ]  # fmt: skip
 
@@ -33,6 +42,20 @@ def test_importing_the_core_loads_no_screen_and_nothing_heavy(module: str) -> No
     code = f"import sys, {module}\nprint(*[m for m in {HEAVY!r} if m in sys.modules])"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.split() == []
+
+
+def test_no_modules_and_no_packages_import_each_other_in_a_circle() -> None:
+    graph = module_graph()
+    assert find_circle(graph) == []
+    assert find_circle(room_graph(graph)) == []
+
+
+def test_the_package_has_few_rooms_and_few_small_files() -> None:
+    rooms = room_graph(module_graph())
+    assert len(rooms) <= 24
+    assert count_floors(rooms) <= 11
+    small = [name for name, lines in module_lengths().items() if lines < SHORT]
+    assert len(small) <= 25, small
 
 
 def _sources() -> list[Path]:

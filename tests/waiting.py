@@ -1,4 +1,4 @@
-"""How long a test waits for what must come."""
+"""The time limit of every wait in a test."""
 
 from __future__ import annotations
 

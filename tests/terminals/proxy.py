@@ -1,4 +1,4 @@
-"""Run a program on an inner pty as over ssh: so many kilobits a second, so many ms round trip.
+"""Run a program on an inner pty as over ssh: with a rate in kilobits a second and a round trip in ms.
 
     proxy.py LOG KBIT RTT -- COMMAND ...
 

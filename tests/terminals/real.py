@@ -83,7 +83,7 @@ TERMINALS: dict[str, tuple[Callable[[int, int], list[str]], Path | None]] = {
 
 
 def missing(name: str) -> str:
-    """Why a terminal cannot be driven here; empty when it can."""
+    """Return the reason why a terminal cannot be driven here; empty if it can."""
     build, root = TERMINALS[name]
     program = Path(root or "/") / "usr/bin" / build(1, 1)[0]
     if not program.exists():
@@ -112,8 +112,8 @@ class Real:
     """A program in a terminal, behind the proxy that counts bytes and may slow the line."""
 
     look = 0.0
-    """Seconds that the annotator looks before the next key. Nobody answers a picture in the
-    millisecond it appears; a key that does comes before the terminal's own word that it is
+    """Seconds that the annotator looks before the next key. No annotator answers a picture in
+    the millisecond it appears; a key that does comes before the terminal's own word that it is
     drawn, and is not taken."""
 
     def __init__(
@@ -210,7 +210,7 @@ class Real:
         return found
 
     def looks(self, condition: Callable[[Pixels], bool], seconds: float) -> int | None:
-        """The time at which the window looked so; None if it did not in so many seconds."""
+        """Return when the condition held; None if it did not within `seconds`."""
         begun = time.monotonic()
         while time.monotonic() < begun + seconds:
             now = time.monotonic_ns()

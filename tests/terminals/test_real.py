@@ -71,7 +71,7 @@ def start(tmp_path: Path) -> Callable[..., Real]:
 
 
 def shows(number: int, tolerance: int = 60) -> Callable[[Pixels], bool]:
-    """Whether nearly everything in the middle of the window has one picture's colour."""
+    """Return a test that nearly everything in the middle of the window has one picture's colour."""
 
     def condition(pixels: Pixels) -> bool:
         height, width = pixels.shape[:2]
@@ -83,7 +83,7 @@ def shows(number: int, tolerance: int = 60) -> Callable[[Pixels], bool]:
 
 
 def gone(pixels: Pixels) -> bool:
-    """Whether nothing is left of the first picture."""
+    """Return whether nothing is left of the first picture."""
     return bool((np.abs(pixels.astype(int) - COLOURS[0]).max(2) < 60).mean() < 0.005)
 
 
