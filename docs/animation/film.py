@@ -1,4 +1,4 @@
-"""Puts the keys and a sentence below the pictures of a terminal, and writes them as WebP."""
+"""The pictures of a terminal, with the keys and a sentence below them, written as WebP."""
 
 from __future__ import annotations
 
