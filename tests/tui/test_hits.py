@@ -187,7 +187,7 @@ async def test_a_page_is_not_submitted_in_haste(project: ProjectFolder) -> None:
     hits = hits_of(project)
     async with at_work(project, hits, checks=SubmitChecks(3600, True)) as worker:
         await worker.press("enter")
-        await worker.until(lambda: "look again" in worker.text)
+        await worker.until(lambda: "Look at the images for at least" in worker.text)
         assert worker.screen.page is not None
         assert worker.screen.page.number == 1
     assert pages(project)[0].ended_at is None

@@ -63,7 +63,7 @@ async def test_what_cannot_be_searched_is_said_and_the_question_stays(
         await desk.sees("The classes are red, blue")
         await desk.pilot.press("escape")
         await _type(desk, "like:")
-        await desk.sees("annotator features")
+        await desk.sees("needs features")
         await desk.pilot.press("escape")
         await _type(desk, "nowhere")
         await desk.sees("Nothing was found")
