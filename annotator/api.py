@@ -176,7 +176,7 @@ class Session:
         return self._answered(self._scripted.session.label(resolve_class(self._project, name), ref))
 
     def skip(self, ref: str | None = None) -> Entry | None:
-        """Skip the current item, for good."""
+        """Skip the current item; it is not asked again."""
         return self._answered(self._scripted.session.skip(ref))
 
     def decide(self, answers: Mapping[str, str | None]) -> list[Entry]:

@@ -42,7 +42,9 @@ def cluster(
     ] = None,
     queue: Annotated[
         str | None,
-        typer.Option(help="Ask first: typical (one item per cluster) or runs (all, by cluster)."),
+        typer.Option(
+            help="Ask first: typical (one item per cluster), runs (all, cluster by cluster)."
+        ),
     ] = None,
     names: Annotated[
         str, typer.Option(help="A classifier that names clusters without labels; or none.")
@@ -122,7 +124,7 @@ def _print_clusters(
     if len(clusters) > _SHOWN:
         typer.echo(f"  … and {plural(len(clusters) - _SHOWN, 'smaller cluster')}")
     without = plural(_count_without(refs, clusters), "item")
-    print_message(f"{plural(len(clusters), 'cluster')}; in none: {without}")
+    print_message(f"{plural(len(clusters), 'cluster')}; in no cluster: {without}")
     if not clusters:
         print_message("Try a larger --eps, a smaller --min-size, or --method kmeans.")
         return

@@ -156,7 +156,7 @@ def _identify_faces(
     noise = int((clustering.cluster_of < 0).sum())
     print_message(
         f"{plural(len(clustering), 'identity', 'identities')} among {plural(len(refs), 'face')}; "
-        f"in none: {plural(noise, 'face')}"
+        f"in no identity: {plural(noise, 'face')}"
     )
 
 

@@ -57,7 +57,7 @@ class AuditAttempt:
 
     @property
     def name(self) -> str:
-        """The mark of its labels in the log."""
+        """The name that marks the audit's labels in the log."""
         return f"finish-{self.number}"
 
 
@@ -142,7 +142,7 @@ def begin_audit(
 ) -> Audit:
     """Resume the audit with this error and level, or plan a new one.
 
-    Without `keep` a new plan is not stored. A plan without labels uses no confidence, and the next
+    Without `keep` a new plan is not stored. A plan without labels spends no confidence; the next
     plan replaces it.
 
     Raises `ProjectError` if no threshold saves any labels, or if the project changed since the

@@ -48,7 +48,7 @@ class ReviewCase:
     score: float = 0.0
     """The doubt; cases with a higher score come first."""
     suggestion: str | None = None
-    """A likely label instead."""
+    """The class that is likelier than the label."""
     proba: Mapping[str, float] | None = None
     """The probabilities of a model fitted without this label."""
     neighbours: tuple[Neighbour, ...] = ()

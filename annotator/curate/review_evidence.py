@@ -34,7 +34,7 @@ Rows = NDArray[np.int64]
 
 @dataclass(slots=True)
 class Evidence:
-    """The evidence on the n labelled items with features; empty, with the reason, without any."""
+    """The evidence on the n labelled items with features; empty, with a reason, without any."""
 
     refs: Sequence[str]
     classes: tuple[str, ...]
@@ -66,7 +66,7 @@ class Evidence:
         return self._nearest
 
     def contradictions(self) -> Rows:
-        """Return (n,) the number of the K nearest labelled items confidently of another class."""
+        """Count for each item (n,) how many of its K nearest confidently have another class."""
         near = self.nearest.rows
         return count_opposing(self.y, self.proba, np.arange(len(self.y)), near)
 

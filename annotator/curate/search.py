@@ -50,7 +50,7 @@ class SearchResults:
     """The items that a query found."""
 
     rows: NDArray[np.int64]
-    """(k,) pool rows: the best first if they are ranked, else in the pool's order."""
+    """(k,) pool rows, the best first; unranked results keep the pool's order."""
     scores: NDArray[np.float32] | None
     """(k,) cosines; None if the rows are not ranked."""
     total: int
@@ -120,7 +120,7 @@ class Searcher:
     def conditions(
         self, terms: Sequence[QueryTerm], state: LogState, classes: tuple[str, ...]
     ) -> Mask:
-        """Return (n,) the items that match all filtering terms."""
+        """Return a mask (n,) of the items that match all filtering terms."""
         mask = np.ones(len(self.refs), bool)
         for term in terms:
             if term.kind not in RANKING_KINDS:

@@ -32,9 +32,9 @@ BACKBONES = {
 """Short name to the Hugging Face id and the approximate size of the download."""
 
 MAX_PATCHES = 3600
-"""Larger images are made smaller: correlations and attention grow with its square."""
+"""Images with more patches are made smaller: the work grows with the square of the number."""
 MIN_PATCHES = 196
-"""Smaller images are enlarged: most networks were trained on this number."""
+"""Images with fewer patches are enlarged: most networks were trained on this number."""
 MAP_STRIDE = 16
 
 
@@ -68,7 +68,7 @@ class PatchNetwork:
     def input_size(self, size: tuple[int, int], max_patches: int = MAX_PATCHES) -> tuple[int, int]:
         """Return the (width, height) to resize an image of (width, height) to, in whole patches.
 
-        The aspect is kept as far as these allow.
+        The aspect is kept as far as whole patches allow.
         """
         patches = size[0] * size[1] / self.patch**2
         scale = math.sqrt(np.clip(patches, MIN_PATCHES, max_patches) / patches) / self.patch

@@ -25,7 +25,7 @@ class Detections:
     names: tuple[str, ...]
     """(n,) class names."""
     points: FloatArray | None = None
-    """(n, p, 2) landmarks, x and y; None for detectors without."""
+    """(n, p, 2) landmarks, x and y; None if the detector finds none."""
 
     def __post_init__(self) -> None:
         n = len(self.names)
@@ -69,7 +69,7 @@ class Detections:
         return self.take(np.flatnonzero(self.scores >= score))
 
     def select_classes(self, names: Iterable[str] | None, renames: Mapping[str, str]) -> Detections:
-        """Rename the classes, and return the detections of those among `names` (all for None)."""
+        """Rename the classes, and return the detections whose class is in `names` (None: all)."""
         renamed = replace(self, names=tuple(renames.get(name, name) for name in self.names))
         if names is None:
             return renamed

@@ -54,11 +54,11 @@ class Detector(Protocol):
         ...
 
     def prepare(self, picture: Image.Image, size: tuple[int, int]) -> PreparedImage:
-        """Prepare a picture; `size` is its size in pixels of its image, and may be larger."""
+        """Prepare a picture; `size` is its size in the image, before it was made smaller."""
         ...
 
     def detect(self, batch: Sequence[PreparedImage]) -> list[Detections | str]:
-        """Return an answer for each picture, in pixels of its image, or the reason for none."""
+        """Return the detections in each picture, in pixels of its image, or why there are none."""
         ...
 
 
@@ -132,7 +132,7 @@ class TransformersDetector:
         return PreparedImage({key: value for key, value in found.items() if _is_input(key)}, size)
 
     def detect(self, batch: Sequence[PreparedImage]) -> list[Detections | str]:
-        """Detect in a batch, and halve it if it does not fit into memory."""
+        """Detect objects in a batch; a batch that does not fit into memory is halved."""
         found: list[Detections | str] = []
         while len(found) < len(batch):
             some = batch[len(found) : len(found) + self.batch_size]

@@ -37,7 +37,7 @@ class AgreementRule:
     min_score: float = MIN_SCORE
     """Minimum of the mean score: of the best score of each model that found the box."""
     min_votes: int = 1
-    """Minimum number of different models that found it."""
+    """Minimum number of different models that found the box."""
     min_agreement: float = MIN_AGREEMENT
     """Images with a lower agreement go to an annotator first."""
 
@@ -98,7 +98,7 @@ class EnsembleConfig:
 
     @property
     def model(self) -> str:
-        """The name of the proposals' model: that of one model, or those of several."""
+        """The model's name in proposals; the names of all models if there are several."""
         return "+".join(voter.short for voter in self.voters)
 
 
@@ -111,7 +111,7 @@ class FusedImage:
     fused: list[FusedBox]
     route: ImageAgreement
     silent: tuple[str, ...]
-    """The models that have no answer for it."""
+    """The models that have no answer for the image."""
     left_out: dict[str, int]
     """Number of boxes that were not valid, by reason."""
 
@@ -138,7 +138,7 @@ def describe_unknown_classes(model: str, missing: Sequence[str], classes: Sequen
     more = "" if len(classes) <= len(some) else f" … ({len(classes)} in all)"
     return make_printable(
         f"{model} knows no {', '.join(missing)}. It knows {', '.join(some)}{more}. "
-        f"If it has another word for it, add --rename '{some[0] if some else 'its name'}="
+        f"If it has another word for the class, add --rename '{some[0] if some else 'its name'}="
         f"{missing[0]}'."
     )
 

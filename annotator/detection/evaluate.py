@@ -21,7 +21,7 @@ _RECALLS = np.linspace(0, 1, 101)
 
 @dataclass(frozen=True, slots=True)
 class GroundTruthBoxes:
-    """The objects of one image."""
+    """The true objects of one image."""
 
     boxes: FloatArray
     """(n, 4) left, top, right, bottom."""

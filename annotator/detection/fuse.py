@@ -27,7 +27,7 @@ class BoxSource:
     """The source of a member of a fused box."""
 
     list_index: int
-    """The index of its list of detections."""
+    """The index of the list of detections that the member came from."""
     row: int
     """The row in that list."""
     model: int
@@ -48,13 +48,13 @@ class FusedBox:
     score: float
     """The method's score. In weighted boxes fusion it sinks with each model that has no box."""
     members: tuple[BoxSource, ...]
-    """The detections that it was made of, the best first."""
+    """The detections that the box was made of, the best first."""
     points: FloatArray | None = None
     """(p, 2) landmarks, averaged as the box is."""
 
     @property
     def votes(self) -> int:
-        """The number of different models that found it."""
+        """The number of different models that found the box."""
         return len({member.model for member in self.members})
 
     @property

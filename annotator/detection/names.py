@@ -29,7 +29,7 @@ CLASSIFIERS = {
 """Short name to the Hugging Face id and the approximate size of the download."""
 PROMPT = "This is a photo of {}."
 CROP_CONTEXT = 0.1
-"""Margin of a box that is named with it, as a share of its longer side."""
+"""Margin around a box that the classifier sees, as a share of the box's longer side."""
 BATCH_SIZE = 16
 
 

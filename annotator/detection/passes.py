@@ -53,7 +53,7 @@ class DetectionPasses:
 
 
 def augment_image(picture: Image.Image, augmentation: str) -> Image.Image:
-    """Return the picture of one pass."""
+    """Return the picture that one pass sees: plain, mirrored or with its contrast stretched."""
     if augmentation == "flip":
         return ImageOps.mirror(picture)
     return stretch_contrast(picture) if augmentation == "min-max" else picture
@@ -101,7 +101,7 @@ def undo_augmentation(
 
 @dataclass(frozen=True, slots=True)
 class ImageTile:
-    """A part of an image, in whole pixels; the last two are not part of it."""
+    """A part of an image, in whole pixels; column `right` and row `bottom` lie outside it."""
 
     left: int
     top: int

@@ -38,13 +38,13 @@ class Proposal:
     score: float
     """The model's confidence, from 0 to 1."""
     name: str = UNNAMED
-    """The class that the model gives it."""
+    """The class that the model gives the box."""
     model: str = ""
-    """The model that proposed it, with all that its scores depend on: "lost:dino-vits16" …"""
+    """The model that proposed the box, with all that its scores depend on: "lost:dino-vits16" …"""
     votes: int = 1
-    """The number of models that found it."""
+    """The number of models that found the box."""
     members: tuple[ProposalMember, ...] = ()
-    """The boxes that it was fused from; () for a single box."""
+    """The boxes that this one was fused from; () for a single box."""
     extra: Mapping[str, Any] | None = None
     """Anything else worth keeping: landmarks, the probabilities of other names …; plain JSON."""
 

@@ -106,7 +106,7 @@ class Backbone:
 
     @property
     def outruns_threads(self) -> bool:
-        """True on a GPU: it takes more pictures than threads decode."""
+        """True on a GPU, which takes more pictures a second than threads can decode."""
         return self._device.startswith("cuda")
 
     def describe(self) -> dict[str, Any]:

@@ -60,7 +60,7 @@ class ClassicExtractor:
 
 
 class FilterBank:
-    """Rectified responses to a dictionary at half size, averaged in a 3 x 3 grid, as roots."""
+    """Square roots of rectified filter responses at half size, averaged in a 3 x 3 grid."""
 
     def __init__(self, dictionary: Floats) -> None:
         self._filters, self._bias = dictionary[:-1], dictionary[-1]
@@ -97,7 +97,7 @@ def oriented_gradients(pictures: Pixels) -> Floats:
 
 
 def binary_patterns(pictures: Pixels) -> Floats:
-    """Return (n, 236): roots of the histograms of 59 uniform patterns in each quarter."""
+    """Return (n, 236): square roots of histograms of 59 uniform patterns in each quarter."""
     grey = _luma(pictures)
     inner = grey[:, 1:-1, 1:-1] + np.float32(0.01)
     side = SIDE - 2
@@ -110,7 +110,7 @@ def binary_patterns(pictures: Pixels) -> Floats:
 
 
 def color_histogram(pictures: Pixels) -> Floats:
-    """Return (n, 64): roots of the histogram of four levels each of red, green and blue."""
+    """Return (n, 64): square roots of the histogram of four levels each of red, green, blue."""
     levels = (pictures >> 6).astype(np.int64)
     bins = (levels[..., 0] * _BINS + levels[..., 1]) * _BINS + levels[..., 2]
     return _histograms(bins.reshape(len(pictures), -1), _BINS**3)

@@ -60,7 +60,7 @@ class DecodeSpec:
     context: float
 
     def fill(self, refs: Sequence[str], pictures: Pixels) -> Reasons:
-        """Decode items into (n, height, width, 3); return the reason for each that cannot be."""
+        """Decode items into (n, height, width, 3); return why, for each that cannot be decoded."""
         return [self._fill(ref, picture) for ref, picture in zip(refs, pictures, strict=True)]
 
     def _fill(self, ref: str, picture: Pixels) -> str | None:
@@ -74,7 +74,7 @@ class DecodeSpec:
 def map_pipelined(
     pool: Executor, work: Callable[[S], T], tasks: Iterable[S], ahead: int
 ) -> Iterator[T]:
-    """Yield `map(work, tasks)` from a pool, at most `ahead` + 1 of them begun and not yet taken."""
+    """Yield `map(work, tasks)` from a pool that runs at most `ahead` + 1 tasks ahead."""
     pending: deque[Future[T]] = deque()
     try:
         for task in tasks:

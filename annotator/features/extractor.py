@@ -17,7 +17,7 @@ class Extractor(Protocol):
 
     @property
     def name(self) -> str:
-        """The user's name for it."""
+        """The user's name for the extractor."""
 
     @property
     def dim(self) -> int:
@@ -36,7 +36,7 @@ class Extractor(Protocol):
 
     @property
     def outruns_threads(self) -> bool:
-        """True if it takes thousands of pictures a second, more than threads can decode."""
+        """True if the extractor takes more pictures a second than threads can decode."""
         ...
 
     def describe(self) -> dict[str, Any]:
@@ -61,8 +61,8 @@ def load_extractor(
 ) -> Extractor:
     """Load the extractor that `model` names: classic, a short name, a Hugging Face id or a folder.
 
-    None or "auto" is dinov2-small if torch and its weights are here, else classic. A `batch_size`
-    of None is chosen by device, and halved when memory runs out.
+    None or "auto" means dinov2-small if torch and the weights are here, else classic. A
+    `batch_size` of None is chosen by device, and halved when memory runs out.
 
     Raises `ExtraMissing` or `FeatureError`.
     """

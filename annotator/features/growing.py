@@ -36,7 +36,7 @@ from annotator.items.ref_table import RefTable
 _NPY, _DONE, _REFS, _META = "partial.npy", "partial.done", "partial.txt", "partial.json"
 _LOCK = "partial.lock"
 BUSY_MESSAGE = "another process is computing these features"
-"""The problem of a folder that another process writes; the screen looks for it."""
+"""The problem when another process writes the folder; the screen looks for this text."""
 _SYNC_EVERY = 2.0
 _COPIED_AT_ONCE = 1 << 14
 
@@ -44,8 +44,8 @@ _COPIED_AT_ONCE = 1 << 14
 def open_partial_features(folder: Path) -> FeatureStore | None:
     """Open the features of a folder that this or another process is still computing.
 
-    The rows of its matrix, and the marks of those that are done, grow while they are read. None if
-    there are none, or they have just been finished.
+    The matrix and the marks of its finished rows grow while they are read. Returns None if
+    nothing is being computed, or if the features have just been finished.
     """
     try:
         meta = read_meta(folder / _META)
@@ -109,7 +109,7 @@ class FeatureWriter:
                 self.sync()
 
     def sync(self) -> None:
-        """Bring all rows to the disk, then mark them as done."""
+        """Sync all rows to the disk, then mark them as done."""
         if self._pending:
             rows = np.sort(np.concatenate(self._pending))
             os.fsync(self._matrix)
@@ -119,7 +119,7 @@ class FeatureWriter:
         self._synced_at = self._clock()
 
     def finish(self) -> None:
-        """Replace the folder's features by these."""
+        """Put the new features in the place of the folder's old ones."""
         if self._matrix < 0:
             return
         self.sync()
@@ -241,8 +241,8 @@ def _explain_disk_errors(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise FeatureError(
-            f"{folder}: features cannot be written ({error.strerror}). Make room there, and run "
-            "the same command to resume: what is done is kept."
+            f"{folder}: features cannot be written ({error.strerror}). Free some space there, and "
+            "run the same command to resume: what is done is kept."
         ) from error
 
 
@@ -256,7 +256,8 @@ def _lock_folder(path: Path) -> int:
     except OSError as error:
         raise FeatureError(
             f"{path.parent}: cannot lock {path.name} ({error.strerror}). "
-            "Make room or rights there; a disk without file locks cannot hold features."
+            "Free some space or change its permissions; "
+            "a disk without file locks cannot hold features."
         ) from error
 
 

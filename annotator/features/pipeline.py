@@ -58,7 +58,7 @@ class ExtractionProgress:
     rate: float
     """Recent items a second; 0 before it is known."""
     left_s: float | None
-    """Seconds that the other items take at this rate."""
+    """Seconds left for the other items, at this rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class ExtractionReport:
     broken: tuple[BrokenItem, ...]
     """The first thousand broken items."""
     complete: bool
-    """True if it reached its end; else the next run resumes where it was stopped."""
+    """True if the run reached its end; otherwise the next run resumes it."""
     seconds: float
 
 

@@ -37,9 +37,9 @@ class FeatureStore:
     matrix: NDArray[np.floating[Any]]
     """(n, d) memory-mapped, read-only."""
     extractor: dict[str, Any]
-    """The extractor that computed them: `name` at least."""
+    """The extractor that computed the features: `name` at least."""
     done: NDArray[np.uint8]
-    """(n,) 1 if the row has features. While they are being computed this is mapped, too."""
+    """(n,) 1 if the row has features; memory-mapped while features are being computed."""
 
     @classmethod
     def open(cls, folder: Path) -> FeatureStore:
@@ -69,7 +69,8 @@ class FeatureStore:
     def adopt(cls, folder: Path, matrix: Path, refs: RefTable) -> FeatureStore:
         """Use an array from elsewhere for a folder; row i belongs to `refs[i]`.
 
-        An empty ref leaves its row unused. Raises `FeatureError`, and changes nothing then.
+        An empty ref leaves its row unused. Raises `FeatureError` if the array does not fit; then
+        nothing has changed.
         """
         mapped = map_matrix(matrix)
         if len(refs) != len(mapped):
@@ -124,7 +125,7 @@ class FeatureStore:
 
 
 def map_matrix(path: Path) -> NDArray[np.floating[Any]]:
-    """Map an array. Raises `FeatureError` with the fault of the file."""
+    """Map a .npy file into memory. Raises `FeatureError` with the fault of the file."""
     try:
         matrix = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
@@ -180,14 +181,14 @@ def _features_command(folder: Path) -> str:
 
 
 def write_meta(folder: Path, meta: dict[str, Any]) -> None:
-    """Write meta.json at once."""
+    """Write meta.json atomically."""
     write_atomically(
         folder / META_FILE, json.dumps({"format": META_FORMAT, **meta}, indent=1).encode()
     )
 
 
 def write_refs(folder: Path, refs: RefTable) -> None:
-    """Write the refs of the rows at once."""
+    """Write the refs of the rows atomically."""
     write_atomically(folder / REFS_FILE, refs.to_bytes())
 
 

@@ -65,7 +65,7 @@ def find_weights(
 
     `known` has the short names, ids and sizes; `alternative` names what works without them. Weights
     that are not here are fetched, unless HF_HUB_OFFLINE is set. Raises `ExtraMissing` with the
-    command that fetches them, `FeatureError` for a name that is neither.
+    command that fetches them, `FeatureError` for any other name.
     """
     local = Path(name).expanduser()
     if local.is_dir():
@@ -87,7 +87,7 @@ def find_weights(
 
 
 def cached_weights(name: str) -> Path | None:
-    """Return the folder of weights on this machine, by short name, id or folder; no network."""
+    """Return the folder of weights on this machine, by short name, id or folder; fetch nothing."""
     local = Path(name).expanduser()
     if local.is_dir():
         return local.resolve()
@@ -129,9 +129,9 @@ def _fetch_weights(model: str) -> Path:
 
 
 def opening_errors() -> tuple[type[Exception], ...]:
-    """Return what transformers raises for a checkpoint that does not open.
+    """Return the exceptions that transformers raises for a checkpoint that does not open.
 
-    It may be damaged, of an unknown kind, or one that would run code.
+    The checkpoint may be damaged, of an unknown kind, or one that would run code.
     """
     from safetensors import SafetensorError
 

@@ -40,7 +40,7 @@ def folder_to_class(folder: str) -> str:
 
 
 def write(source: ExportSource, place: Path, format_title: str, default_split: str = "") -> None:
-    """Write `class/image`, or `split/class/image`; `default_split` holds if none was asked for."""
+    """Write `class/image`, or `split/class/image`; `default_split` is used without --split."""
     require_crops(source, format_title)
     if source.project.settings.multi_label:
         raise ProjectError(

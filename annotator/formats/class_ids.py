@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 CLASS_IDS_FILE = "class-ids.json"
 COCO_IDS, YOLO_IDS = "coco", "yolo"
-"""The numberings of that file, named after the format that shares them with its relatives."""
+"""The keys of class-ids.json. Formats of one family share a numbering and its key."""
 
 
 def assign_class_ids(source: ExportSource, kind: str, first: int) -> dict[str, int]:

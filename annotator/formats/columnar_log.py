@@ -109,7 +109,7 @@ def _as_array(column: array[Any]) -> NDArray[Any]:
 
 
 class ColumnarLog:
-    """The fold of a log over the rows of a pool: `LogState` without an object for each label."""
+    """The state of a log as columns over the pool's rows: `LogState` without objects per label."""
 
     def __init__(self, refs: RefTable, columns: _Columns) -> None:
         self.refs = refs

@@ -25,9 +25,9 @@ class Format:
 
     name: str
     write: Write | None = None
-    """The writer of a source, to a file or an empty folder that is not in its place yet."""
+    """The function that writes a source to a new file or empty folder, moved to its place later."""
     read: Read | None = None
-    """The reader of a file or folder; it reports faults to the import's context."""
+    """The function that reads a file or folder and reports faults to the import's context."""
     folder: bool = False
     """True if an export is a folder of files."""
     supported_options: frozenset[str] = frozenset()
@@ -35,7 +35,7 @@ class Format:
     preserved: frozenset[str] = frozenset()
     """The parts that survive export and import, among `PRESERVED`; names and labels always do."""
     accepted: bool = False
-    """True if it holds the accepted boxes of a project with proposals, not yes and no."""
+    """True if accepted proposals are written with their classes, not as yes and no."""
 
 
 OPTIONS = ("split", "crop", "images", "probabilities", "provenance", "predictions")
@@ -60,7 +60,7 @@ FORMAT_MODULES = {
     "cvat": "cvat",
     "imagenet-ab": "imagenet_ab",
 }
-"""The module of every format, in this package: its constant `FORMAT`, or the one that is named."""
+"""Format to its module in this package; the constant is `FORMAT`, or the one after the colon."""
 
 
 def list_formats() -> tuple[str, ...]:

@@ -41,7 +41,7 @@ def loads_strict(text: str) -> Any:
 
 
 def describe_json_error(error: Exception) -> str:
-    """Return the fault that `loads_strict`, or decoding its text, met."""
+    """Describe why `loads_strict` failed, or why its text could not be decoded."""
     if isinstance(error, UnicodeDecodeError):
         return NOT_UTF8
     if isinstance(error, json.JSONDecodeError):

@@ -143,7 +143,7 @@ def guess_root(paths: Iterable[str], places: Sequence[Path]) -> Path:
 
 
 def add_classes(settings: Settings, names: Iterable[str]) -> Settings:
-    """Return settings with classes of these names, each once, unless they have some already."""
+    """Return settings with a class for each different name, unless they have classes already."""
     if settings.classes:
         return settings
     names = tuple(dict.fromkeys(names)) or DEFAULT_CLASSES

@@ -50,7 +50,7 @@ class ImportContext:
     box_order: str = "xywh"
     """The order of the numbers of a bbox, if the format leaves it open."""
     given_box_order: str | None = None
-    """The same, as the user gave it."""
+    """The order of a bbox that the user gave."""
     label: str | None = None
     """The class of every item, for formats that hold none."""
     multi: tuple[str, ...] = ()
@@ -86,7 +86,7 @@ class ImportContext:
         return label_sets.join_label(names, [*self.multi, *sorted(set(names) - {*self.multi})])
 
     def add_faults(self, problems: list[str]) -> None:
-        """Move faults here from a reader of tables, which names their places itself."""
+        """Add the faults that a reader of tables found; each names its place already."""
         self.fault_count += len(problems)
         self.faults += problems[: max(0, MAX_FAULTS - len(self.faults))]
         problems.clear()

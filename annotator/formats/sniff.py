@@ -29,8 +29,8 @@ def detect_format(path: Path) -> str:
     found = _detect_folder(path) if path.is_dir() else _detect_file(path)
     if found is None:
         raise RefError(
-            f"{name}: its format is unknown. Name it with --format, or for images alone give "
-            "--images."
+            f"{name}: its format is unknown. Name it with --format. "
+            "For images without labels give --images."
         )
     return found
 

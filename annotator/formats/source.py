@@ -129,7 +129,7 @@ _CHUNK = 4096
 
 @dataclass
 class ExportSource:
-    """A project's items under some options; every iteration gives the same, in order."""
+    """The items of a project that the options choose; every iteration gives the same items."""
 
     project: ProjectFolder
     refs: RefTable
@@ -300,7 +300,7 @@ class ExportSource:
         return proposals.ProposalTable.load(self.project) if self.accepted else None
 
     def image_id(self, record: ExportRecord) -> int:
-        """Return the number of its image, from 1, the same in every export of the project."""
+        """Return the number of an item's image, from 1, the same in every export of the project."""
         return int(self._image[record.row]) + 1
 
     @cached_property

@@ -30,7 +30,7 @@ class SubmitChecks:
     """The checks that a page must pass before it is submitted; 0 and False turn one off."""
 
     min_seconds: float = 0.0
-    """The least seconds on the screen, all sessions together."""
+    """Minimum seconds on the screen, over all sessions."""
     unseen: bool = True
     """True if every image must have been on the screen; if images are blurred, the pointer or the
     cursor must have been on each."""
@@ -54,12 +54,12 @@ class Assignment:
     started_at: int | None = None
     done_at: int | None = None
     code: str = ""
-    """The completion code, once it is done."""
+    """The completion code, once the assignment is done."""
     named: bool = False
-    """True if `worker` is a name, on purpose, instead of an anonymous id."""
+    """True if `worker` is a real name, as the user asked, and not an anonymous id."""
 
     def assign_row(self) -> dict[str, Any]:
-        """Return the row that gives it out, in the tool's names."""
+        """Return the row that gives the assignment out, in the tool's names."""
         return {
             "id": self.id, "hitDatasetName": self.dataset, "imageNetHitID": self.hit,
             "workerID": self.worker, "assignmentID": self.external,
@@ -67,7 +67,7 @@ class Assignment:
         }  # fmt: skip
 
     def begin_row(self) -> dict[str, Any]:
-        """Return the row that begins it."""
+        """Return the row that begins the assignment."""
         return {
             "id": self.id, "version": self.version, "minSeconds": self.checks.min_seconds,
             "checkUnseen": self.checks.unseen, "startedAt": self.started_at,
@@ -140,8 +140,8 @@ class Assignments:
     ) -> Assignment:
         """Give this worker the HIT `id_`, or else the one that fewest workers have.
 
-        An open assignment of the worker comes first. Raises `ProjectError` if they have done all
-        that they may, with their completion code, or if no HIT is left.
+        An open assignment of the worker comes first. Raises `ProjectError` if no HIT is left, or if
+        the worker may do no more (with the completion code).
         """
         held = [a for a in self.assignments(hits.name) if a.worker == worker]
         open_ = [a for a in held if a.done_at is None and id_ in ("", a.hit)]
@@ -216,7 +216,7 @@ class Assignments:
 
 
 def load_tasks(project: ProjectFolder, records: ByproductStore) -> dict[str, HitTask]:
-    """Return the tasks that were given out by the id of their assignment."""
+    """Return assignment id to task, for all tasks that were given out."""
     sets = load_hit_sets(project)
     return {
         assignment.id: HitTask(

@@ -75,8 +75,8 @@ def make_hits(project: ProjectFolder, state: LogState, recipe: HitRecipe) -> Hit
     ]
     if not hits:
         raise ProjectError(
-            "No unlabelled item is left to ask for. With --order likely, the model predicts none "
-            "as the classes asked for"
+            "No unlabelled item is left to ask for, or, with --order likely, none is predicted "
+            "as a class asked for"
         )
     made = {
         "seed": recipe.seed, "order": recipe.order, "gold": recipe.gold,

@@ -140,6 +140,6 @@ class HitSet:
 
 
 def other_class(names: Sequence[str], asked: Collection[str]) -> str | None:
-    """Return the other one of two classes if one is asked for, else None."""
+    """Return the class that is not asked for; None unless it is one of exactly two."""
     others = [name for name in names if name not in asked]
     return others[0] if len(names) == 2 and len(others) == 1 else None

@@ -16,7 +16,7 @@ from annotator.errors import StoreError
 from annotator.log.store import Byproduct, ByproductStore
 
 MOVES_HZ = 60
-"""The most pointer positions a second that are kept of one image."""
+"""Maximum number of pointer positions kept per second on one image."""
 FLUSH_MS = 1000
 """The time that an event other than a selection may wait to be written."""
 NOMINAL_CELL = (8, 16)
@@ -52,12 +52,12 @@ class PageTile(NamedTuple):
     original: tuple[int, int] = (0, 0)
     """Pixels of the upright source (of the crop, for a box); (0, 0) until it is decoded."""
     place: tuple[float, float, float, float] = (0, 0, 0, 0)
-    """Left, top, width, height of the displayed image in cells of the page, scrolling apart."""
+    """Left, top, width, height of the displayed image in cells of the unscrolled page."""
 
 
 @dataclass(frozen=True, slots=True)
 class PageShown:
-    """A page as it comes on the screen."""
+    """The data of a page, recorded when it comes on the screen."""
 
     started_at: int
     """Milliseconds since the epoch."""
@@ -161,7 +161,7 @@ class Recorder:
         return self.page
 
     def reopen(self, page: str, time_ms: int) -> None:
-        """Record that a submission is taken back; then `resume_page` and show it again."""
+        """Record that a submission is taken back; call `resume_page` next, and show the page."""
         self._begin(page, time_ms)
         self._now("reopen", time_ms)
         self.page = ""
@@ -267,7 +267,7 @@ class Recorder:
 
     @contextmanager
     def batch(self) -> Iterator[None]:
-        """Write the events within at once at the end: they belong to one press of a key."""
+        """Hold the events of one key press back, and write them together at the end."""
         self._holds = True
         try:
             yield

@@ -29,9 +29,9 @@ class PageTrace:
     """The time of the submission; None for a page that is still open."""
     last_at: int = 0
     begun_at: int = 0
-    """The time when it came up last."""
+    """The time when the page was last shown."""
     before_ms: int = 0
-    """The time that it was open before that."""
+    """Milliseconds for which the page had been open before that."""
     keys: list[dict[str, Any]] = field(default_factory=list)
     focus: list[dict[str, Any]] = field(default_factory=list)
     scrolls: list[dict[str, Any]] = field(default_factory=list)
@@ -48,7 +48,7 @@ class PageTrace:
 
     @property
     def open_ms(self) -> int:
-        """The time that it was open, from its showing to the last event of each session."""
+        """Milliseconds that the page was open: in each session, from showing to last event."""
         return self.before_ms + max(0, self.last_at - self.begun_at)
 
     def fields(self) -> dict[str, Any]:
@@ -241,7 +241,7 @@ _HANDLERS: dict[str, Any] = {
 
 
 NO_POINT = -1.0
-"""x and y of a selection that no pointer made, as where ImageNet-AB's loader has no point."""
+"""x and y of a selection without a pointer; ImageNet-AB's loader writes the same."""
 
 
 @dataclass(slots=True)
@@ -254,7 +254,7 @@ class ImageTrace:
     size: tuple[float, float] = (0.0, 0.0)
     """Pixels of the displayed image."""
     position: tuple[float, float] = (0.0, 0.0)
-    """Pixels from the page's top left corner, scrolling apart."""
+    """Pixels from the top left corner of the unscrolled page."""
     selected: bool = False
     hovered: bool = False
     in_view: bool = False
@@ -281,7 +281,7 @@ class ImageTrace:
         return bool(self.hovers or self.cursors)
 
     def time(self, time_ms: int) -> None:
-        """Count the time hovered, not selected and after the first pointer position."""
+        """Count the time that the pointer is on an unselected image, from its first position on."""
         running = self.hovered and not self.selected and bool(self.moves)
         if self._since is not None and not running:
             self.estimate_ms += max(0, time_ms - self._since)  # clocks are set back, too

@@ -43,7 +43,7 @@ pairs of other photographs 2 do.
 MIN_COSINE = 0.98
 """Smallest cosine of the features of two near-duplicates."""
 DISTANCE_SHARE, SCALE_RANK = 0.1, 20
-"""Largest share that their distance (1 - cosine) may have of that to the 20th nearest item.
+"""Largest distance (1 - cosine) of two, as a share of the distance to the 20th nearest item.
 
 Among features in which everything is alike a high cosine alone says nothing.
 """
@@ -262,7 +262,7 @@ def feature_duplicates(unit: NDArray[np.floating[Any]], rows: Sequence[int] | Ro
 
 
 def cosine_threshold(cosines: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
-    """Return the cosine from which on an item is a near-duplicate, (m,).
+    """Return the smallest cosine of a near-duplicate, (m,).
 
     `cosines` (m, n) are those of m items with all items, themselves among them.
     """

@@ -37,7 +37,7 @@ def _replace(path: Path, data: bytes) -> None:
 
 
 def read_umask() -> int:
-    """Return the permission bits that new files are made without."""
+    """Return the umask: the permission bits that new files do not get."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

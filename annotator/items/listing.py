@@ -32,7 +32,7 @@ class SkippedFiles:
     """Files and folders that cannot become refs; for the report at the end."""
 
     names: list[str] = field(default_factory=list)
-    """Each with the reason."""
+    """Each name with the reason."""
 
     def __str__(self) -> str:
         count = len(self.names)
@@ -239,16 +239,15 @@ def _parse_list_line(
 
 
 def is_file(path: Path) -> bool:
-    """Return whether there is such a file.
+    """Return whether a path is a file; unlike `Path.is_file`, this never raises.
 
-    Unlike `Path.is_file` it raises nothing, for a name that no file can have or a folder without
-    permission.
+    The answer is False for a name that no file can have, or in a folder without permission.
     """
     return os.path.isfile(path)  # noqa: PTH113
 
 
 def path_exists(path: Path) -> bool:
-    """Return whether there is such a file or folder; like `is_file`, it raises nothing."""
+    """Return whether a path is a file or folder; like `is_file`, this never raises."""
     return os.path.exists(path)  # noqa: PTH110
 
 

@@ -128,8 +128,8 @@ class RefTable(Sequence[str]):
     def find(self, ref: str) -> int:
         """Return the first row that holds `ref`, or -1.
 
-        Reads through the buffer while there is no index: a few refs among a million take tens of
-        milliseconds so, and an index half a second.
+        Without an index this reads through the buffer: tens of
+        milliseconds for a few refs among a million, while an index takes half a second to build.
         """
         if "\n" in ref:
             return -1
@@ -156,7 +156,7 @@ class RefTable(Sequence[str]):
         return rows
 
     def match_rows(self, pattern: re.Pattern[bytes], *, lower: bool = False) -> NDArray[np.int64]:
-        """Return the rows whose line matches, ascending; with `lower` their lower case does.
+        """Return the rows whose line matches, ascending; `lower` matches lines in lower case.
 
         The pattern is searched for in all lines at once, so it must not match a line break.
         """

@@ -49,7 +49,7 @@ class AuditPlan:
     threshold: float
     """Least probability of an accepted prediction."""
     size: int
-    """Rows accepted."""
+    """The number of accepted rows."""
     expected_error: float
     expected_audit: int
     """The number of labels that the audit takes if the expectation is right."""
@@ -114,7 +114,7 @@ class AuditShortfall:
     least_audit: int
     """The labels of an audit that finds no error; all rows if fewer are not enough."""
     surest: int
-    """The rows of the surest part that is twice its shortest audit; 0 if there is none."""
+    """Size of the surest part that is at least twice its shortest audit; 0 without such a part."""
     error: float
     """The share of that part that is expected to be wrong."""
     labels: int | None

@@ -15,7 +15,7 @@ _TRIES = 200
 
 
 class OpenRows:
-    """The rows that may be asked, each with a weight for drawing; to take a row changes no array.
+    """The rows that may be asked, each with a weight for drawing; taking a row changes no array.
 
     mask (N,): True for open rows; weights (N,): at least 0, and 0 for closed rows; sums
     (ceil(N / CHUNK),): the sums of the weights of each chunk, if they are known already.

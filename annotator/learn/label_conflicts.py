@@ -15,7 +15,7 @@ NEAREST_LABELLED = 5
 MIN_VOTES = 4
 """The number of the K nearest that must contradict a label."""
 CONFIDENT_PROBABILITY = 0.5
-"""The least probability of a neighbour's label, by the model without that label, that counts."""
+"""A neighbour's label counts if the model without it gives it this probability or more."""
 _AT_ONCE = 512
 
 
@@ -38,7 +38,7 @@ class Contradiction(NamedTuple):
     other: int
     """The class that most of its neighbours have."""
     votes: int
-    """The number of neighbours that have it."""
+    """The number of neighbours with that class."""
 
 
 def find_nearest_labelled(X: NDArray[np.float32], queried: Rows) -> NearestLabelled:

@@ -75,7 +75,7 @@ class CosineIndex:
         return found
 
     def best(self, query: NDArray[Any], n: int, among: Mask | None = None) -> NearestRows:
-        """Return the `n` rows nearest to `query` (d,), if `among` (N,) is given only of these."""
+        """Return the `n` rows nearest to `query` (d,), among the rows of the mask `among` (N,)."""
         scores = self.scores(query)
         if among is not None:
             scores[~among] = -np.inf

@@ -39,7 +39,7 @@ class Scan(NamedTuple):
 
 
 def uniform_proba(n: int, C: int) -> NDArray[np.float32]:
-    """Return the probabilities (n, C) of before the first label."""
+    """Return equal probabilities (n, C), as before the first label."""
     return np.full((n, C), 1 / C, dtype=np.float32)
 
 

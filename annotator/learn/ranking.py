@@ -307,9 +307,9 @@ class Snapshot:
     q: NDArray[np.float64]
     """(n,) propensity of each draw; NaN if there was none (imports, pages, searches)."""
     pool: Rows
-    """(n,) size of the pool that each was drawn from."""
+    """(n,) size of the pool that each row was drawn from."""
     component: tuple[str, ...]
-    """(n,) the part of the strategy that drew each."""
+    """(n,) the part of the strategy that drew each row."""
     classes: tuple[str, ...]
     closed: NDArray[np.bool_]
     """(N,) True for rows not to pick: answered, skipped, queued, on another screen, broken."""

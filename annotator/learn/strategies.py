@@ -27,7 +27,7 @@ class Pick(NamedTuple):
     """NaN if the draw was not random: the label then serves learning, not the estimate."""
     pool: int
     component: str
-    """The part of the strategy that drew it: "audit", "margin", "cold", "random" ..."""
+    """The part of the strategy that drew the row: "audit", "margin", "cold", "random" ..."""
 
     @classmethod
     def from_log(cls, row: int, q: float | None, pool: int | None, component: str | None) -> Pick:

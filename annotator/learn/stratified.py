@@ -39,7 +39,7 @@ class AcceptedRows:
 def estimate_whole_pool(
     drawn: DrawnLabels, rest: Unlabelled, audits: NDArray[np.bool_], accepted: Unlabelled
 ) -> ErrorEstimate | None:
-    """Estimate the error on all rows: the rest from the other labels, and the accepted part.
+    """Estimate the error on all rows: the accepted ones by their audit, the rest by other labels.
 
     audits (n,): True for drawn labels of the audit. Returns None without a label of known q
     outside of the audit.

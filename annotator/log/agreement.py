@@ -29,7 +29,7 @@ LabelPair = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class AnnotatorPair:
-    """Two annotators, or one and the same, on the items that both labelled."""
+    """Two annotators on the items that both labelled, or one on the items labelled twice."""
 
     one: str
     other: str

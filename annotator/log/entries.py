@@ -105,7 +105,7 @@ class LogState:
             self.notes.setdefault(entry.ref, []).append(entry)
 
     def decision(self, ref: str) -> Entry | None:
-        """Return the decision on `ref` that counts, or None if it is open."""
+        """Return the standing decision on `ref`, or None if the item is open."""
         stack = self.standing.get(ref)
         return stack[-1] if stack else None
 

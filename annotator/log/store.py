@@ -46,7 +46,7 @@ class Lease:
 
 
 class Byproduct(NamedTuple):
-    """One row of what an annotator's hand did besides answering: see `annotator.hits.traces`."""
+    """One event of the mouse, the keys or the screen on a page: see `annotator.hits.traces`."""
 
     at: int
     """Milliseconds since the epoch."""
@@ -96,7 +96,7 @@ class Store(Protocol):
         ...
 
     def abandoned(self, annotator: str, now: float) -> list[Lease]:
-        """Return what this annotator's last session had on screen and next when it ended."""
+        """Return the items on screen and queued when this annotator's last session ended."""
         ...
 
     def release(self, holder: str, now: float) -> None:
@@ -104,7 +104,7 @@ class Store(Protocol):
         ...
 
     def changed(self) -> bool:
-        """Return whether another connection has written since the last call, in microseconds."""
+        """Return whether another connection has written since the last call; takes microseconds."""
         ...
 
     def close(self) -> None:
@@ -207,7 +207,7 @@ class SqliteStore:
             return {ref for (ref,) in self._leases.execute(query, (now, holder))}
 
     def abandoned(self, annotator: str, now: float) -> list[Lease]:
-        """Return what this annotator's last session had on screen and next when it ended."""
+        """Return the items on screen and queued when this annotator's last session ended."""
         query = (
             "SELECT ref, picked_by, q, pool FROM leases "
             "WHERE annotator = ? AND until <= ? ORDER BY until DESC, place"
@@ -245,7 +245,7 @@ class SqliteStore:
                 yield Byproduct(at, its_kind, its_page, json.loads(data))
 
     def changed(self) -> bool:
-        """Return whether another connection has written since the last call, in microseconds."""
+        """Return whether another connection has written since the last call; takes microseconds."""
         with explain_sqlite_errors(self.path):
             (version,) = self._log.execute("PRAGMA data_version").fetchone()
         before, self._data_version = self._data_version, version
@@ -277,7 +277,7 @@ class SqliteStore:
 
 
 def new_holder() -> str:
-    """Make a name for this process's leases; others on the host can tell by it if it still runs."""
+    """Name this process's leases, so that others on the host can tell if the process still runs."""
     return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
 

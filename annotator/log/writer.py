@@ -37,7 +37,7 @@ class LogWriter:
             self._apply(entry)
 
     def entry(self, action: Action, ref: str, **fields: Any) -> Entry:
-        """Make a row of this annotator's, with the time of now; `write` writes it."""
+        """Make a row by this annotator at the current time; `write` writes it."""
         return Entry(0, self._clock(), self._annotator, action, ref, **fields)
 
     def answer(self, ref: str, name: str | None, **fields: Any) -> Entry:

@@ -83,7 +83,7 @@ class IdentitySource(SessionSource):
     # --- pages
 
     def next(self) -> Page | None:
-        """Return the next page that other annotators do not hold whole."""
+        """Return the next page that has items which no other annotator holds."""
         page = super().next()
         while page is None and (self._ready or self._groups or not self._shown_loose):
             page = super().next()
@@ -159,7 +159,7 @@ class IdentitySource(SessionSource):
         return f"{self._word} {number}"
 
     def new_identity_label(self, marks: Marks) -> str:
-        """Return a free name for what is divided from a page with these marks."""
+        """Return a free name for the items that are divided from a page with these marks."""
         name, number = self._free_name(), 1
         used = set(marks.values())
         while name in used:

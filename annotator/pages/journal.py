@@ -24,7 +24,7 @@ from annotator.project.project import ProjectFolder
 
 
 class PageJournal:
-    """A journal of one program at a time; a second program of the same annotator keeps none."""
+    """The journal of the page on screen; of two programs of an annotator, only one keeps it."""
 
     def __init__(self, path: Path) -> None:
         """Open and lock the file; without the lock nothing is kept."""

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 MIN_RATE, MAX_RATE = 1.0, 10.0
 """Pictures a second."""
 MAX_DELAY = 1.2
-"""A key that comes later after a picture is not meant for it."""
+"""Seconds after a picture from which a key is not meant for it."""
 MISS_RATE, SLIP_RATE, STRAY_RATE = 0.05, 0.02, 0.002
 """Shares of positives that are not marked and of negatives that are marked by mistake, and the
 number of marks for each picture that mean no picture at all."""
@@ -141,7 +141,7 @@ def _backward(hit: NDArray[np.float64], skip: NDArray[np.float64], stray: float)
 
 
 class StreamVerdict(NamedTuple):
-    """The items of a stream by their answer: their places in it."""
+    """The places of a stream's items, grouped by the answer."""
 
     marked: tuple[int, ...]
     doubtful: tuple[int, ...]
@@ -166,7 +166,7 @@ class RapidStream:
 
     @property
     def verdict(self) -> StreamVerdict:
-        """The items by their probability as it is now."""
+        """The verdict by the current probabilities."""
         chance = self.probability()
         places = sorted(range(len(chance)), key=lambda i: (-chance[i], i))
         return StreamVerdict(

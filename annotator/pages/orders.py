@@ -157,7 +157,7 @@ def rows_needing_review(
 
     `allowed` of the rows may be wrong in the end. The class is the one with the most rows that
     may be wrong, unless `class_index` is given.
-    `again` (m,) were taken off a page before. The places are empty if no row needs a look.
+    `again` (m,) marks rows that were taken off a page. The places are empty if no row needs a look.
     """
     taken, doubt = proba.argmax(axis=1), 1 - proba.max(axis=1).astype(float)
     weight = np.where(again, np.maximum(doubt, RECHECK_DOUBT), doubt)

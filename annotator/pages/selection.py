@@ -97,7 +97,7 @@ class PageSelection:
         return self._set(range(len(self)), on=False)
 
     def invert(self) -> set[int]:
-        """Select the other items."""
+        """Select the items that are not selected, and unselect all others."""
         self.marks = {ref: None for ref in self.page.refs if ref not in self.marks}
         return set(range(len(self)))
 

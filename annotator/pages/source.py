@@ -43,7 +43,7 @@ class PageSource(ABC):
     """A source of pages that takes their answers. Called on the screen's thread only."""
 
     waiting = ""
-    """The reason why `next` gives no page yet; "" if there is none left."""
+    """The reason why `next` gives no page yet; "" if no page is left."""
 
     @property
     @abstractmethod
@@ -94,7 +94,7 @@ class PageSource(ABC):
 
     @abstractmethod
     def undo(self) -> Page | None:
-        """Take back the page answered last and return it with its selection; None if none is."""
+        """Take back the page answered last, and return it with its selection; None without one."""
 
     def tick(self) -> None:  # noqa: B027  a source may do nothing
         """Do what is due about once a second: renew leases, write what has waited."""

@@ -103,10 +103,10 @@ _FIELDS: dict[str, tuple[type | tuple[type, ...], str]] = {
     "graphics": (str, 'how pictures are drawn, in quotes, such as "sixel"'),
     "pictures": (str, '"quick", or "exact" to forbid palettes'),
     "seen_guard": (str, '"auto", "on" or "off"'),
-    "annotator": (str, "who labels, in quotes"),
+    "annotator": (str, "the annotator's name, in quotes"),
     "repeats": ((int, float), "a share from 0 to 0.5, such as 0.02"),
-    "on_label": (str, "a command line, in quotes, all quotes in it closed"),
-    "on_finish": (str, "a command line, in quotes, all quotes in it closed"),
+    "on_label": (str, "a command line in quotes, with every quote inside it closed"),
+    "on_finish": (str, "a command line in quotes, with every quote inside it closed"),
 }
 _CHOICES = {"box_order": BOX_ORDERS, "pictures": PICTURE_MODES, "seen_guard": SEEN_GUARD_MODES}
 _COMMANDS = ("on_label", "on_finish")

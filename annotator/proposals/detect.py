@@ -73,7 +73,7 @@ class EnsembleAnswers:
     config: EnsembleConfig
     """The ensemble of the models that took part, with the classes that they know."""
     results: tuple[DetectionCache, ...]
-    """One for each model."""
+    """The results of each model."""
     left_out: list[str]
     """Models and images that take no part, each with its reason."""
 
@@ -191,7 +191,7 @@ class EnsembleOutcome:
     accepted: int = 0
     """Items that the machine labelled."""
     no_boxes: dict[str, Counter[str]] = field(default_factory=dict)
-    """Boxes that were not valid: the reason, to the number of boxes in each image."""
+    """Reason to the number of invalid boxes in each image."""
     left_out: list[str] = field(default_factory=list)
     """Images, models and proposals that take no part, each with its reason."""
     routes: list[ImageAgreement] = field(default_factory=list)
@@ -321,7 +321,7 @@ def _accept_label(project: ProjectFolder, name: str) -> str:
     if yes is None:
         raise ProjectError(
             f"--accept-agreed has no label to give. {make_printable(str(project.folder))} has "
-            f"neither the class {make_printable(name)!r} nor one that says yes. Add the class "
+            f"neither the class {make_printable(name)!r} nor one that means yes. Add the class "
             "to annotator.toml."
         )
     return yes

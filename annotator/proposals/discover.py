@@ -25,20 +25,20 @@ class DiscoveryOutcome:
     """The counts of a discovery run, and what it left out."""
 
     model: str
-    """The name that its proposals bear."""
+    """The model's name in the proposals."""
     complete: bool = True
     """False if it was stopped; the next run resumes."""
     looked: int = 0
-    """Images that it looked at."""
+    """Images that this run looked at."""
     before: int = 0
-    """Images that runs before it looked at."""
+    """Images that earlier runs looked at."""
     boxes: int = 0
     added: int = 0
     """Items that are new."""
     merged: int = 0
     """Boxes that belong to items that were there before."""
     smaller: int = 0
-    """Images with too many patches, which it looked at in a smaller size."""
+    """Images with too many patches, which were made smaller."""
     drawn: int = 0
     """Images drawn with their boxes."""
     left_out: list[str] = field(default_factory=list)

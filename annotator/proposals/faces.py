@@ -163,8 +163,8 @@ def identify_faces(
 ) -> tuple[RefTable, Clustering]:
     """Group the faces that have descriptors by person, and write clusters.csv.
 
-    Return the faces' refs, row by row those of the clustering, and the clustering. Raises
-    `FeatureError` without descriptors.
+    Return the refs of the faces, one for each row of the clustering, and the clustering.
+    Raises `FeatureError` without descriptors.
     """
     store = FeatureStore.open(find_face_features(project))
     described = [ref for faces in read_faces(project).images.values() for ref, _ in faces]

@@ -31,12 +31,12 @@ def default_boxes_folder(images: Path) -> Path:
 def open_proposal_project(
     images: Path, folder: Path | None = None, classes: Sequence[str] = (), **settings: Any
 ) -> ProjectFolder:
-    """Open the project for the proposals of `images`, and make it if there is none yet.
+    """Open the project for the proposals of `images`; make it if it does not exist.
 
-    It is `images` itself if that is a project, else `folder` (`photos.boxes` for `photos`). The
-    classes of a new project are `no` and `yes`, or `classes` and `none`. Raises `ProjectError` for
-    a folder that does not exist, or a project whose images lie elsewhere; `RefError` for a folder
-    without an image.
+    If `images` is a project, proposals go there, else to `folder` (`photos.boxes` for `photos`).
+    The classes of a new project are `no` and `yes`, or `classes` and `none`. Raises `ProjectError`
+    for a folder that does not exist, or a project whose images lie elsewhere; `RefError` for a
+    folder without an image.
     """
     if is_project(images):
         return ProjectFolder.open(images)

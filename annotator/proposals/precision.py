@@ -29,7 +29,7 @@ CONFIDENCE_LEVEL = 0.95
 """Share of the intervals that contain the true precision."""
 THRESHOLDS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 MIN_LABELS = 20
-"""Minimum number of labels above a threshold that is suggested."""
+"""Minimum number of labels above a suggested threshold."""
 _STRATA, _PER_STRATUM = 10, 10
 _Z = 1.959963984540054
 

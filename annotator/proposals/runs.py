@@ -66,7 +66,7 @@ class RunOutput:
 
 
 SILENT = RunOutput()
-"""The output of a run without a user."""
+"""An output that shows nothing and never stops a run."""
 
 
 def run_detector(

@@ -115,9 +115,9 @@ class ProposalTable:
     names: tuple[str, ...]
     models: tuple[str, ...]
     name: NDArray[np.int32]
-    """(n,) which of `names`."""
+    """(n,) index into `names`."""
     model: NDArray[np.int32]
-    """(n,) which of `models`."""
+    """(n,) index into `models`."""
     best: NDArray[np.int64]
     """(n,) the row with the highest score of the same item, at the item's first row."""
 

@@ -106,7 +106,7 @@ class AcceptedBox(NamedTuple):
     """The class of its label, or the proposed one if the label only accepts it."""
     score: float
     provenance: dict[str, Any]
-    """model, proposed (its name), votes, annotator, at, and machine if a machine labelled it."""
+    """model, proposed (the class), votes, annotator, at; also machine for a machine's label."""
 
 
 def iter_accepted_boxes(project: ProjectFolder, state: LogState) -> Iterator[AcceptedBox]:

@@ -263,5 +263,6 @@ def _acquire_lock(project: ProjectFolder) -> int:
     except OSError as error:
         raise ProjectError(
             f"{make_printable(str(folder))}: cannot lock proposals.lock ({error.strerror}). "
-            "Make room or rights there; a disk without file locks cannot hold a project."
+            "Free some space or change its permissions; "
+            "a disk without file locks cannot hold a project."
         ) from error

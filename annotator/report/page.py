@@ -72,7 +72,8 @@ def _head(name: str, found: Mapping[str, Any]) -> Markup:
     ]  # fmt: skip
     if found["estimate"]:
         e = found["estimate"]
-        words = f"estimated pool error, 90 %: {_percent(e['low'])} to {_percent(e['high'])}"
+        span = f"{_percent(e['low'])} to {_percent(e['high'])}"
+        words = f"estimated pool error, 90 % interval: {span}"
         tiles.insert(0, (_percent(e["error"]), words))
     steps = [
         html_element("li", html_element("code", step["command"]), " ", step["why"])

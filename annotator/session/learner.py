@@ -38,14 +38,14 @@ class StrategyChoice:
 
 
 class Prior(Protocol):
-    """A source of predictions from before anything is learnt: the proposals of a detector."""
+    """A source of predictions before the model has learnt: the proposals of a detector."""
 
     def prediction(self, ref: str) -> tuple[dict[str, float], str] | None:
         """Return class to probability, and the name of the model; None without a proposal."""
         ...
 
     def describe(self, ref: str, hidden: bool = False) -> str:
-        """Return the proposal in short, with `hidden` without its score; "" without one."""
+        """Describe the proposal briefly, without its score if `hidden`; "" without a proposal."""
         ...
 
 
@@ -142,7 +142,7 @@ class Learner:
 
     @property
     def is_fitted_to_choice(self) -> bool:
-        """True if the last snapshot, whose fit may still run, has the strategy of now."""
+        """True if the last snapshot, whose fit may still run, has the current strategy."""
         return self._fitted == self.strategy
 
     def adopt(self, ranking: Ranking) -> list[Pick]:

@@ -35,10 +35,10 @@ class OpenedSession:
     session: LabelSession
     store: SqliteStore
     hooks: Hooks
-    """Still open after `close`: their own `close` waits for the commands that run."""
+    """The hooks stay open after `close`; their own `close` waits for running commands."""
 
     def close(self, *, release: bool = True) -> None:
-        """Close the log; what is asked goes to other annotators, or stays leased."""
+        """Close the log; the queued items go to other annotators, or stay leased."""
         try:
             if release:
                 with contextlib.suppress(StoreError):
@@ -65,12 +65,11 @@ def open_session(
     holder: str | None = None,
     lease: float = LEASE_SECONDS,
 ) -> OpenedSession:
-    """Open a session by the project's settings; `extend` it by what it shall ask.
+    """Open a session by the project's settings; call `extend` with the items to ask.
 
-    The settings say whether the project is multi-label, whatever `mode` does. With `asks` off
-    nothing is read that only a session that asks needs. A `holder` that had leases resumes
-    them. Raises `StoreError` for a log that cannot be opened, `RefError` for a faulty line of
-    the project's files.
+    The settings, not `mode`, say whether the project is multi-label. Without `asks`, the data that
+    only questions need are not read. A `holder` that had leases resumes them. Raises `StoreError`
+    for a log that cannot be opened, `RefError` for a faulty line of the project's files.
     """
     settings = project.settings
     mode = replace(mode or SessionMode(), multi=settings.multi_label)

@@ -131,7 +131,7 @@ class Queue:
         return row
 
     def cache_rows(self, rows: Iterable[tuple[str, int]]) -> None:
-        """Remember the rows of refs: to find one of a million takes time."""
+        """Remember the rows of refs: finding one among a million takes time."""
         self._rows.update(rows)
 
     def rows(self, refs: Sequence[str]) -> list[int]:
@@ -176,14 +176,14 @@ class Queue:
         self.lease()
 
     def ask_again(self, entries: Sequence[Entry]) -> None:
-        """Ask now the items of `entries`, as they were drawn; of a large group the first few."""
+        """Ask the items of `entries` now, with their old draws; of a large group the first few."""
         for entry in reversed(entries[: self.ahead + 1]):
             row = self.row(entry.ref)
             if row >= 0:
                 self.put_first(Pick.from_log(row, entry.q, entry.pool, entry.picked_by))
 
     def adopt(self, picks: Iterable[Pick], flush: bool) -> None:
-        """Fill up from `picks` from now on; with `flush`, put them before all but the current."""
+        """Fill up from `picks` from now on; `flush` drops the picks behind the current one."""
         self._picks = deque(picks)
         while flush and len(self._waiting) > 1:
             self._waiting.pop()

@@ -36,7 +36,7 @@ class SessionMode:
     """The kind of a session; by default plain labelling with one class an item."""
 
     audit: str | None = None
-    """The name of the audit that the session is: its labels carry the name, and no propensity."""
+    """The name of the audit that this session runs; its labels carry the name, no propensity."""
     second: bool = False
     """Every answer is a second opinion: asked blind, compared, never the label that counts."""
     repeats: float = 0.0

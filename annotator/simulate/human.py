@@ -29,19 +29,19 @@ from annotator.session.open import open_in_memory
 from annotator.simulate.rapid_human import RapidHuman
 
 SINGLE_SECONDS = 3.6
-"""The time for one image and one class of several, in seconds.
+"""Seconds to choose one of several classes for one image.
 
 The median of 2,490 decisions of ten people among ten classes was 3.59 s when the image was shown
 for 1 s (raw data of Lim et al., arXiv:2412.00260).
 """
 PAGE_SECONDS = 1.1
-"""The time for one image on a page of similar images, yes or no, in seconds.
+"""Seconds to answer yes or no for one image on a page of similar images.
 
 The authors of ImageNetV2 print a HIT in `inspect_hit.ipynb`: a median of 52 s for 48 images, by a
 handful of workers.
 """
 SEED_SECONDS = 3.0
-"""The time for one image in the web tool that this program follows, from its README."""
+"""Seconds for one image in an earlier web tool, by that tool's README."""
 ANNOTATOR_SLIP_RATE = 0.02
 """The share of wrong decisions by an annotator who knows the answer; assumed."""
 MODES = ("single", "pages", "rapid")

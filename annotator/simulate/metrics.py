@@ -26,7 +26,8 @@ def balanced_accuracy_score(proba: Proba, y: LabelIndices) -> float:
 def average_precision_score(proba: Proba, y: LabelIndices) -> float:
     """Return the average precision of the last class.
 
-    It is the mean precision at each of its items, in the order of falling probability.
+    With the items in order of falling probability, this is the mean of the precision at each
+    item of the class.
     """
     hits = y[np.argsort(-proba[:, -1], kind="stable")] == proba.shape[1] - 1
     if not hits.any():

@@ -22,7 +22,7 @@ class RapidHuman:
     sd: float = 0.092
     """The standard deviation of the delay."""
     fastest: float = 0.2
-    """The shortest delay; delays follow a gamma distribution from here, as reaction times do."""
+    """The shortest delay; the time beyond it has a gamma distribution, as in human reactions."""
     misses: float = 0.03
     """The share of positives missed."""
     blink: float = 0.3

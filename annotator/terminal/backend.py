@@ -51,7 +51,7 @@ class Part(NamedTuple):
 
     data: bytes
     row: int = 0
-    """Row of the area where it starts, for techniques that draw at the cursor."""
+    """Row of the area where the part starts, for techniques that draw at the cursor."""
     column: int = 0
 
 
@@ -109,7 +109,7 @@ class Backend(Protocol):
         """Prepare an area; frees everything that was sent before."""
 
     def part(self, slot: int, payload: Payload, index: int, area: Area) -> bytes:
-        """Return the bytes of one part."""
+        """Return the bytes that send or draw one part."""
 
     def may_show(self, slot: int | None, sending: Payload) -> bool:
         """Return whether `show` may come between the parts of a picture that is being sent."""
@@ -133,7 +133,7 @@ def cursor_to(area: Area, row: int = 0, column: int = 0) -> bytes:
 
 
 def keep_cursor(data: bytes) -> bytes:
-    """Return `data` between a save and a restore of the cursor and its colours."""
+    """Return `data` between codes that save and restore the cursor and its colours."""
     return b"\x1b7" + data + b"\x1b8"
 
 

@@ -82,13 +82,13 @@ def _picture_fix(caps: TerminalCapabilities) -> str:
 
 def _between(caps: TerminalCapabilities) -> Iterator[Diagnostic]:
     if caps.multiplexer == "tmux":
-        passing = "passes graphics on" if caps.tmux.passthrough else "keeps graphics back"
+        passing = "passes graphics on" if caps.tmux.passthrough else "does not pass graphics on"
         old = caps.wrapped and caps.tmux.number < (3, 4)
         fix = "tmux 3.4 or later: switching takes a tenth of the bytes" if old else ""
         detail = f"version {caps.tmux.version or 'unknown'}, {passing}"
         yield Diagnostic("tmux", caps.tmux.passthrough, detail, fix or _picture_fix(caps))
     elif caps.multiplexer:
-        yield Diagnostic(caps.multiplexer, False, "passes no pictures on", _picture_fix(caps))
+        yield Diagnostic(caps.multiplexer, False, "does not pass pictures on", _picture_fix(caps))
     if caps.answers:
         where = ", over ssh" if caps.remote else ""
         where += ", the terminal reads this machine's memory" if caps.shared_memory else ""

@@ -104,7 +104,7 @@ class PictureStock:
         return self.drawn is not None and self.drawn.request == request
 
     def fill(self, job: EncodeJob, payload: Payload, shown: PictureRequest | None) -> int:
-        """Return the slot for a picture: none that is shown or expected."""
+        """Return a slot for a picture, never one that is shown or expected."""
         wanted = (self._plan.current, shown, *self._plan.upcoming)
         kept = {self.slots.best_slot(request) for request in wanted if request is not None}
         slot = self.slots.free_slot(self._backend.slots, kept)
@@ -169,7 +169,7 @@ class EncodeQueue:
         return sum(self.best_ready(request, area) is not None for request in self._plan.upcoming)
 
     def gives_way(self, sent: EncodeJob, area: Area) -> bool:
-        """Return whether the transfer holds back something more urgent that is encoded."""
+        """Return whether the transfer holds back a more urgent picture that is encoded."""
         urgent = self._plan.urgent_job(area)
         refining = bool(self._backend.slots) and self._stock.is_delivered(sent.request)
         if urgent is None or (sent.request == urgent.request and not refining):

@@ -373,11 +373,11 @@ UNREAD = 64
 class SharedFrameBackend(FrameBackend):
     """Frames of one image, handed over uncompressed in the memory of this machine.
 
-    Only their names travel down the line. A picture costs half the processor's time so (python -m
+    Only their names travel down the line. This halves the processor's time for a picture (python -m
     benchmarks.terminal --only fresh); the key that shows it costs the same. All frames of a ring
     have the same number of bytes, and none is made before its picture: kitty (seen in 0.41) writes
-    frames to a file, and if one grows while it is written, takes the room of its first bytes for
-    room of its last ones. The next picture there covers others.
+    frames to a file, and if a frame grows while it is written, kitty reserves too little room for
+    it, so that the next picture there overwrites others.
     """
 
     ladder = SHARED_LADDER

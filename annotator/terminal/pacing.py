@@ -188,7 +188,7 @@ class WriteBuffer:
     def put(
         self, data: bytes, note: object = None, *, at_once: bool = True, elsewhere: int = 0
     ) -> None:
-        """Append bytes to be answered: at once, or, not `at_once`, when enough has gathered.
+        """Append bytes and ask for an answer: now if `at_once`, else when enough have gathered.
 
         `elsewhere` counts bytes that reach the terminal another way, and are paced with the others.
         """

@@ -85,7 +85,7 @@ class ScreenState:
         self.begin_redraw()
 
     def begin_redraw(self) -> None:
-        """Invalidate what was seen: it is drawn again."""
+        """Forget that the picture was seen, because it is drawn again."""
         self.seen = None
         self.serial += 1
 

@@ -26,7 +26,7 @@ QUANTUM = 128 << 10
 
 
 class Stage:
-    """Pictures ahead of keys.
+    """The pictures of an area, sent to the terminal before the keys that show them.
 
     `show` shows an item as soon as that is possible; `expect` names the next ones, most urgent
     first. `jobs` lists the pictures to encode, most urgent first; `encoded` takes the result.
@@ -156,7 +156,7 @@ class Stage:
     def answered(self, row: int, column: int) -> list[DisplayNote]:
         """Take a cursor report (from 1). Return the pictures that it confirms, for `note_drawn`.
 
-        The two are apart so that the caller can let keys overtake that were typed before.
+        Between the two calls, the caller can handle keys that were typed earlier.
         """
         lost, arrived = self.pacer.answered(row, column)
         self._lost(lost)

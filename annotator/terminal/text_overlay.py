@@ -32,7 +32,7 @@ class TextRun(NamedTuple):
     foreground: Colour
     background: Colour
     bare: bool = False
-    """True for one cell where text was and the picture is to be again.
+    """True for one cell that held text and shows the picture again.
 
     kitty draws each run of cells by itself: blanks between pictures would make ten times as many.
     """

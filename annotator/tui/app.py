@@ -262,7 +262,7 @@ class LabelApp(ProjectApp):
         open_similar(self, message.ref, message.label)
 
     @property
-    def upcoming_refs(self) -> str:
+    def awaited_work(self) -> str:
         """The work that pages ordered by a model wait for; "" for none."""
         if self._opens:
             return "Opening the features"

@@ -42,7 +42,7 @@ class ScreenHost(Protocol):
         """The pacer of the line to the terminal, shared by all pictures."""
 
     @property
-    def upcoming_refs(self) -> str:
+    def awaited_work(self) -> str:
         """The work that pages ordered by a model wait for; "" for none."""
 
     def say(self, text: str, role: str = "text") -> None:

@@ -34,7 +34,7 @@ class Pace:
             self._recent.append(took)
 
     def take_back(self, count: int) -> None:
-        """Count `count` answers fewer, without their time.
+        """Subtract `count` answers; the time spent on them stays.
 
         Answers of earlier sessions were never counted, so the count ends at 0.
         """

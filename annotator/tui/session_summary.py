@@ -27,7 +27,7 @@ class SessionSummary:
     per_minute: float | None = None
     """The answers a minute of work; None for fewer than three answers."""
     labels: dict[str, int] = field(default_factory=dict)
-    """The number of labels of each class, and of no class in a multi-label project."""
+    """The number of labels of each class; in a multi-label project also of no class."""
     estimate: ErrorEstimate | None = None
     """The error on the whole pool; None if too few labels are behind it."""
     unheard: int = 0

@@ -182,5 +182,5 @@ def test_a_disk_without_room_is_said_and_leaves_no_file(tmp_path: Path) -> None:
         [sys.executable, "-B", "-c", script, tmp_path], capture_output=True, text=True, check=True
     )
     assert "features cannot be written" in said.stdout
-    assert "Make room" in said.stdout
+    assert "Free some space" in said.stdout
     assert [path.name for path in tmp_path.iterdir()] == ["partial.lock"]

@@ -146,7 +146,7 @@ def test_no_cluster_at_all_says_what_else_to_try(photos: Path, tmp_path: Path) -
     np.save(tmp_path / "features.npy", np.eye(2, dtype=np.float32))
     FeatureStore.adopt(project.features_folder, tmp_path / "features.npy", RefTable(refs))
     ran = run("cluster", project.folder, "--method", "dbscan", "--eps", "0.1")
-    assert "0 clusters; in none: 2 items" in ran.stderr
+    assert "0 clusters; in no cluster: 2 items" in ran.stderr
     assert "--eps" in ran.stderr and "browse" not in ran.stderr
 
 

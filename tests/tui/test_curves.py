@@ -129,7 +129,7 @@ async def test_c_opens_the_curves_one_by_one_and_closes_them(
         await desk.press("c")
         await desk.sees("estimated error, whole pool")
         await desk.press("2")
-        await desk.sees("difficulty of what you are shown: wrong")
+        await desk.sees("difficulty of what you are shown: error rate")
         await desk.sees("last 50")
         await desk.press("right")
         await desk.sees("squared error")
@@ -157,7 +157,7 @@ async def test_a_large_window_shows_all_curves_at_once(
     async with opened(project, size=(120, 40)) as desk:
         await _label(desk, truth, 12)
         await desk.press("c")
-        for title in ("estimated error, whole pool", "wrong", "squared error", "labels per class"):
+        for title in ("estimated error", "error rate", "squared error", "labels per class"):
             await desk.sees(title)
         await desk.press("1")
         await desk.until(lambda: "labels per class" not in desk.text)

@@ -23,7 +23,7 @@ from annotator.tui.styled_text import clip_end, format_percent
 
 MOST_CLASSES = 8
 FIRST = 4
-"""Labels that are not drawn: the mean of a few labels jumps."""
+"""Number of first labels without a point, because the mean of a few labels jumps."""
 _ROLES = ("best", "warn", "good", "bad", "curve", "text", "strong", "dim")
 _SHOWN = "Difficult items are chosen on purpose, so this is not the error on the pool."
 
@@ -33,7 +33,7 @@ def make_charts(session: LabelSession, known: PoolErrorState, keymap: Keymap) ->
     hard = session.prequential
     return (
         error_chart(known),
-        _difficulty("difficulty of what you are shown: wrong", hard.wrong, percent=True),
+        _difficulty("difficulty of what you are shown: error rate", hard.wrong, percent=True),
         _difficulty(
             "difficulty of what you are shown: squared error", hard.squared_errors, percent=False
         ),

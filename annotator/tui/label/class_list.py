@@ -140,7 +140,7 @@ class ClassList(Lines):
         self.update()
 
     def on_mouse_scroll_up(self) -> None:
-        """Show the class before."""
+        """Show the previous class."""
         self._first -= 1
         self.update()
 

@@ -202,7 +202,7 @@ def format_outlook(
     if state.labels_to_target is None:
         return f"{aim}: too far for a forecast", "dim"
     if state.labels_to_target <= 0:
-        return f"{aim} is near, but it may still be {format_percent(found.high)}", "text"
+        return f"{aim} is near, but the error may still be {format_percent(found.high)}", "text"
     time = format_duration(60 * state.labels_to_target / per_minute) if per_minute else ""
     if brief:
         return f"{aim}: ~{state.labels_to_target:,} more" + (f", {time}" if time else ""), "text"

@@ -11,8 +11,8 @@ GLOSSARY = {
     "pool error": "The share of the whole pool that the current model labels wrongly, estimated "
     "from the labels whose probability of being drawn is known.",
     "interval": "A 90 % interval holds the true value in 9 of 10 cases.",
-    "n_eff": "The number of evenly drawn labels that are worth as much as the labels behind the "
-    "estimate. The panel shows the estimate from 8 on.",
+    "n_eff": "The effective number of labels: the estimate is as exact as if this number of "
+    "labels had been drawn evenly. The panel shows the estimate from 8 on.",
     "target error": "The error below which you may stop, `target_error` in annotator.toml.",
     "difficulty": "How often the model was wrong on the shown items just before you labelled them, "
     "and the squared error of its probabilities. Difficult items are chosen on purpose, so this "

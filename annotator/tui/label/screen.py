@@ -234,7 +234,7 @@ class LabelScreen(QuestionScreen):
         self._answer(lambda ref: self.session.skip(ref, self.shown_ms))
 
     def undo_answer(self) -> None:
-        """Take the last answer back, and ask its item again."""
+        """Take the last answer back, and show its item again."""
         undone = self.banner.run_saving(self.session.undo)
         if undone is None:
             return
@@ -279,7 +279,7 @@ class LabelScreen(QuestionScreen):
         self.say("prediction hidden" if hidden else "prediction shown", "dim", 2)
 
     def toggle_group(self) -> None:
-        """Let an answer hold for all near-duplicates of its item, or for one item again."""
+        """Switch between answers for one item and answers for all its near-duplicates."""
         group = self.near_duplicates.answers_group = not self.near_duplicates.answers_group
         on = "from now on an answer holds for all near-duplicates of an item"
         self.say(on if group else "an answer holds for one item again")
@@ -392,7 +392,7 @@ COMMANDS: dict[str, Command[LabelScreen]] = command_table(
         lambda screen: choose_pages(screen.host), _asking,
     ),
     Command(
-        "rapid", "rapid", "See a fast stream of items; one key marks those of a class.",
+        "rapid", "rapid", "See a fast stream of items; one key marks the items of a class.",
         lambda screen: open_rapid(screen.host), _asking,
     ),
     Command(

@@ -34,7 +34,7 @@ WORDS = {
 
 
 class StrategyScreen(ModalScreen[StrategyChoice | None]):
-    """A dialog that returns the choice, or None."""
+    """A dialog that returns the chosen strategy, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,t,T,q,Q,ctrl+c", "leave", "cancel", priority=True)

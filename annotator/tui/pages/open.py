@@ -56,7 +56,7 @@ def open_pages(
     project, session = host.project, host.session
     journal = open_journal(project, session.annotator, keep) if keep else None
     source = BrowseSource(
-        session, request, project.settings.classes, journal, lambda: host.upcoming_refs
+        session, request, project.settings.classes, journal, lambda: host.awaited_work
     )
     recorder = None
     if isinstance(session.store, SqliteStore):

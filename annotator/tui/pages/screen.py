@@ -37,7 +37,7 @@ from annotator.tui.widgets.bars import CaptionBar, KeyBar, KeyHint
 from annotator.tui.widgets.notice import Banner
 
 FLAT = 30
-"""Rows below which the header has two lines."""
+"""Window height in rows below which the header has only two lines."""
 RETRY_SECONDS = 0.25
 """Seconds between looks for a page that is on its way."""
 MESSAGE_SECONDS = 4.0
@@ -478,7 +478,7 @@ class PageScreen(Screen[int]):
         self.turn(1)
 
     def on_mouse_scroll_up(self) -> None:
-        """Show the part before."""
+        """Show the previous part of a large page."""
         self.turn(-1)
 
     def on_click(self, event: events.Click) -> None:

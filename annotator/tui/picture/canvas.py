@@ -25,9 +25,9 @@ from annotator.tui.picture.driver import PictureDriver
 from annotator.tui.picture.strips import PlaceholderStrip, call_after_path, is_overlaid
 
 DRAWN_SLACK = 0.12
-"""Seconds of a picture that may queue if each is drawn anew: more, as the annotator waits."""
+"""Seconds of output that may queue if every picture is drawn anew: the annotator waits for it."""
 CLIENT = 2.0
-"""Seconds between looks at which terminal tmux is attached to."""
+"""Seconds between checks of the terminal that tmux is attached to."""
 
 
 class Canvas(Widget):
@@ -108,7 +108,7 @@ class Canvas(Widget):
         self._repaper()
 
     def on_unmount(self) -> None:
-        """Give the terminal back to the canvas of before."""
+        """Give the terminal back to the previous canvas."""
         self._write(self._stage.end())
         driver = self.app._driver
         if isinstance(driver, PictureDriver) and driver.canvas is self:

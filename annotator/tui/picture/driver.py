@@ -51,8 +51,8 @@ class PictureDriver(LinuxDriver):
 
         `on_answer` is called in the app with row and column, from 1, of every cursor report, and
         `on_text` with all text that the canvas did not write. `on_farewell` returns the last bytes
-        before the terminal is left (at exit, crash and suspend), `on_drain` the number of cursor
-        reports requested so far and the seconds to wait for them.
+        before the terminal is left (at exit, crash and suspend). `on_drain` returns the number of
+        cursor reports requested so far and the seconds to wait for them.
         """
         self.canvas = canvas
         self._on_answer, self._on_text = on_answer, on_text

@@ -129,7 +129,7 @@ def _yield_to_others() -> None:
 
 
 def true_pixels(crop: Crop, room: tuple[int, int]) -> Image.Image:
-    """Return the middle of the box, or of the picture, with every source pixel a whole square.
+    """Return the middle of the box or picture, with every source pixel drawn as a whole square.
 
     If the source is smaller than the room, its pixels become squares of 2, 3 ... pixels.
     """

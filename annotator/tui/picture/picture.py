@@ -125,7 +125,7 @@ class PictureView(Canvas):
 
     @property
     def guarded(self) -> bool:
-        """True if keys count only once their picture was drawn: on, or over a slow line."""
+        """True if a key counts only after its picture was drawn: `on`, or `auto` on a slow line."""
         slow = self._line.rtt >= SLOW or self._caps.remote
         return self._guard == "on" or (self._guard == "auto" and slow)
 

@@ -128,7 +128,7 @@ def call_after_path(path: Sequence[DOMNode], callback: Callable[[], object]) -> 
 
 
 class TightUpdate(ChopsUpdate):
-    """The same spans, each from its own first cell."""
+    """A compositor's update in which each span starts at its own first cell."""
 
     def render_segments(self, console: Console) -> str:
         """Return the text that writes the spans."""

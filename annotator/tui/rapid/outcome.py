@@ -59,7 +59,7 @@ class StreamOutcome:
             self.verdict = self._stream.verdict
 
     def answers(self, marked: str | None, rest: str | None) -> dict[str, str]:
-        """Return ref -> class: of marked items their own or `marked`, of the others `rest`.
+        """Return ref -> class: marked items get their own class or `marked`, the others `rest`.
 
         Items in doubt stay open, and so do those whose class is None.
         """

@@ -115,7 +115,7 @@ def result_notice(
     becomes = "stay open" if rest is None else f"became {make_printable(rest)}"
     what = "" if asked.excepts else "labelled "
     return f"{len(verdict.marked)} {what}{asked.marks}{looked}", [
-        (f"{len(verdict.rest)} not marked: they {becomes}. Backspace takes all of it back.", "text")
+        (f"{len(verdict.rest)} not marked: they {becomes}. Backspace takes all back.", "text")
         if len(answers)
         else (f"{len(verdict.rest)} not marked: they {becomes}.", "text"),
         ("Enter starts the next stream.", "strong"),

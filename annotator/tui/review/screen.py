@@ -256,7 +256,7 @@ class ReviewScreen(QuestionScreen):
         self._next_case()
 
     def turn_queue(self, step: int) -> None:
-        """Go to the next queue that has cases, or to the one before."""
+        """Go to the next queue that has cases, or to the previous one."""
         names = list(self.review.queues)
         place = names.index(self.review.queue) if self.review.queue in names else 0
         order = [names[(place + step * i) % len(names)] for i in range(1, len(names) + 1)]
@@ -308,7 +308,7 @@ COMMANDS: dict[str, Command[ReviewScreen]] = command_table(
         lambda screen: screen.compare(1), _can_compare, keys=("]",),
     ),
     Command(
-        "compare back", "compare back", "Show the near-duplicate or labelled item before.",
+        "compare back", "compare back", "Show the previous near-duplicate or labelled item.",
         lambda screen: screen.compare(-1), _can_compare, _never, keys=("[",),
     ),
     Command(
@@ -335,7 +335,7 @@ COMMANDS: dict[str, Command[ReviewScreen]] = command_table(
         lambda screen: screen.turn_queue(1), keys=("tab",),
     ),
     Command(
-        "queue before", "queue before", "Go to the queue before that has cases.",
+        "queue before", "queue before", "Go to the previous queue that has cases.",
         lambda screen: screen.turn_queue(-1), is_offered=_never, keys=("shift+tab",),
     ),
     Command("help", "help", "Show all keys, and explain the terms here.", ReviewScreen.show_help),
