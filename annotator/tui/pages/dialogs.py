@@ -60,8 +60,7 @@ class PageChooserScreen(ModalScreen[PageRequest | None]):
 def page_choices(classes: Sequence[str], has_model: bool) -> list[tuple[PageRequest, str, str]]:
     """Return the requests on offer, each with a title and a description.
 
-    There are pages to accept, pages to search and pages of look-alikes; without a model, random
-    ones.
+    Without a model the pages are random or of look-alikes.
     """
     negative = {name: _other(name, classes) for name in classes}
     needed = (
