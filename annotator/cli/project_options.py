@@ -165,8 +165,9 @@ def find_refs_of_others(project: ProjectFolder, annotator: str) -> list[str]:
     refs = labelled_by_others(SqliteStore(project.labels_file), annotator, load_refs(project))
     if not refs:
         raise ProjectError(
-            f"A second opinion needs a label by an annotator other than {make_printable(annotator)}, "
-            f"and there is none yet. Label first: annotator run {shell_quoted(project.folder)}"
+            "A second opinion needs a label by an annotator other than "
+            f"{make_printable(annotator)}, and there is none yet. Label first: "
+            f"annotator run {shell_quoted(project.folder)}"
         )
     return refs
 

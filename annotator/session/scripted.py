@@ -24,8 +24,10 @@ HOOKS_TIMEOUT = 60.0
 
 
 class ScriptedSession:
-    """One annotator's session from a script. What it asks stays leased until it is closed, or
-    for `lease` seconds if it never is."""
+    """One annotator's session from a script.
+
+    The queued items stay leased until it is closed, or for `lease` seconds if it never is.
+    """
 
     def __init__(
         self,
@@ -69,11 +71,11 @@ class ScriptedSession:
         self.session.refresh(keep_current=False)
 
     def close_keeping_leases(self) -> None:
-        """End, and keep what is asked leased: a script answers it later."""
+        """End, and keep the queued items leased: a script answers them later."""
         self._close(release=False)
 
     def close(self) -> None:
-        """End, and release what is asked."""
+        """End, and release the queued items."""
         self._close(release=True)
 
     def _close(self, release: bool) -> None:

@@ -22,7 +22,7 @@ class RapidMode(Enum):
     STREAMING = auto()
     DOUBT = auto()
     NAMING = auto()
-    """Items marked as not of the class come once more, to be given their own."""
+    """Items marked as not of the class come once more, to be given their own class."""
     DONE = auto()
     """A stream is over and its labels are written."""
     UNSAVED = auto()
