@@ -75,7 +75,7 @@ test: $(DEV) ## Run the tests (PYTHON=python3.13: with that Python)
 	$(BIN)/python -m pytest -n 0 -m terminal $(ARGS) $(NOTHING_IS_FINE)
 
 test-terminals: $(DEV) ## Install real terminals (Debian, root) and drive them
-	VENV=$(VENV) tests/terminals/setup.sh
+	VENV=$(VENV) tests/terminal/real/setup.sh
 	$(BIN)/python -m pytest -n 0 -m terminal $(ARGS)
 
 bench: $(DEV) ## Measure, beside the peers and the limits (takes a while)

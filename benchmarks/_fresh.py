@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from benchmarks._keys import APP
-from tests.terminals.real import Real
+from tests.terminal.real.real_terminals import Real
 
 COUNT, EVERY = 80, 0.25
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from tests.terminals.real import Pixels, Real
+from tests.terminal.real.real_terminals import Pixels, Real
 
 APP = str(Path(__file__).with_name("_picture_app.py"))
 SHARED = Path(os.environ.get("ANNOTATOR_SHARED", Path(__file__).parents[2] / "shared"))

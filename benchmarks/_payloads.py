@@ -15,7 +15,7 @@ from PIL import Image
 from annotator.terminal.backend import Area
 from annotator.terminal.caps import Technique, TerminalCapabilities
 from annotator.terminal.choose import backend_for
-from tests.terminals.real import TRIXIE
+from tests.terminal.real.real_terminals import TRIXIE
 
 
 def payload(folder: Path, keys: int) -> None:

@@ -30,7 +30,7 @@ from annotator.detection.evaluate import detection_average_precision
 from annotator.detection.fuse import fuse
 from annotator.detection.passes import DetectionPasses
 from annotator.detection.results import DetectionCache
-from tests.propose.scenes import MODELS, answers, official, scenes
+from tests.detection.made_scenes import MODELS, answers, official, scenes
 
 GOAL = 0.9
 SEEDS = range(5)

@@ -26,7 +26,7 @@ from annotator.log.store import SqliteStore
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
 from benchmarks._pty import Terminal
-from tests.terminal.screen import Screen
+from tests.terminal.memory_terminal import Screen
 
 TRIVIAL = """
 from textual.app import App

@@ -5,7 +5,7 @@ python -m benchmarks.pages [--keys N]
 In a real kitty and a real xterm on this machine, with a page of 48 photographs that is sent ahead;
 beside them 48 image widgets of textual-image that are given the next 48 pictures. Times run from
 the key's press to the pixels on the screen; kitty draws with a software renderer here. Needs the
-terminals of tests/terminals/setup.sh; what is not installed is left out by name.
+terminals of tests/terminal/real/setup.sh; what is not installed is left out by name.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
 from annotator.terminal.sheet import Spot, count_fitting, lay_out_grid
 from annotator.tui.pages.mosaic import make_tags
-from tests.terminals.real import Pixels, Real, missing
+from tests.terminal.real.real_terminals import Pixels, Real, missing
 
 PAGE, PAGES = 48, 30
 LIMITS = {"page": 150, "selection": 30}

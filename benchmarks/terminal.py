@@ -2,9 +2,9 @@
 
 python -m benchmarks.terminal [--keys N] [--only PART]
 
-Needs the terminals of tests/terminals/setup.sh; what is not installed is left out by name. Times
-run from the key's press to the pixels on the screen; kitty draws with a software renderer here,
-which takes some 12 ms of each.
+Needs the terminals of tests/terminal/real/setup.sh; one that is not installed is skipped by name.
+Times run from the key's press to the pixels on the screen; kitty draws with a software renderer
+here, which takes some 12 ms of each.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from benchmarks._enormous import enormous
 from benchmarks._fresh import fresh
 from benchmarks._keys import LINE, benched, busy, photographs
 from benchmarks._payloads import payload
-from tests.terminals.real import missing
+from tests.terminal.real.real_terminals import missing
 
 
 def local(folder: Path, keys: int) -> None:

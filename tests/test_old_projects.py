@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 import annotator
-from tests.tui.tmux import Tmux
+from tests.tui.tmux_terminal import Tmux
 
 OLD = Path(__file__).parent / "data" / "projects-0.1"
 NAMES = ("plain", "several", "boxes", "found", "finished", "hits", "pages")

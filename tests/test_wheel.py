@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tui.tmux import Tmux
+from tests.tui.tmux_terminal import Tmux
 
 ROOT = Path(__file__).parents[1]
 OFFLINE = ("fetch", "connect", "resolve host", "dns error", "timed out")

@@ -16,7 +16,7 @@ from annotator.formats.spool import ImportSpool
 from annotator.items.refs import Box, Item
 from annotator.project import item_pool
 from annotator.project.project import ProjectFolder
-from tests.formats import samples
+from tests.formats import made_projects as samples
 
 WRITTEN = [name for name in list_formats() if load_format(name).write and name != "imagenet-ab"]
 BOTH = [name for name in WRITTEN if load_format(name).read]

@@ -19,7 +19,7 @@ from annotator.features.store import FeatureStore
 from annotator.images import ImageFolder
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import Box, Item
-from tests.waiting import PATIENCE
+from tests.time_limits import PATIENCE
 
 
 def pictures(folder: Path, count: int) -> list[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.formats.hostile import Case, file
+from tests.formats.hostile_files import Case, file
 
 LONG = "x" * 300
 """No file can have such a name."""

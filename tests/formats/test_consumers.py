@@ -19,7 +19,7 @@ from annotator.formats.source import ExportOptions, ExportSource
 from annotator.formats.splits import parse_splits
 from annotator.formats.yolo import data_yaml
 from annotator.project.project import ProjectFolder
-from tests.formats import samples
+from tests.formats import made_projects as samples
 
 BOXES = ("a.png#xywh=4,2,40,20", "a.png#xywh=0,0,10.5,10.25", "sub/b c.jpg#xywh=1,2,58,37")
 

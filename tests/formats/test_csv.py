@@ -15,7 +15,7 @@ from annotator.formats.csv import relabel_refs_csv
 from annotator.log.entries import Action, Entry, LogState, replay
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
-from tests.formats import samples
+from tests.formats import made_projects as samples
 
 cells = st.text(alphabet="ab \",;\n'é#=", max_size=6)
 names = st.text(alphabet="ab \",;'é#=", min_size=1, max_size=6).filter(lambda t: t.strip() == t)

@@ -23,8 +23,10 @@ from annotator.formats.reading import ImportContext
 from annotator.formats.sniff import detect_format
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import Settings
-from tests.formats import hostile, hostile_tables, samples
-from tests.formats.hostile import Case
+from tests.formats import hostile_files as hostile
+from tests.formats import hostile_tables
+from tests.formats import made_projects as samples
+from tests.formats.hostile_files import Case
 
 FILES = [
     pytest.param(case, id=f"{name}: {case.name}")

@@ -14,7 +14,7 @@ from annotator.formats.format import load_format
 from annotator.log.entries import Action, Entry
 from annotator.log.store import SqliteStore
 from annotator.project.project import ProjectFolder
-from tests.formats import samples
+from tests.formats import made_projects as samples
 
 MARKS = {"machine": True, "model": "ridge 7", "probability": 0.9}
 

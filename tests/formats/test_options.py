@@ -20,7 +20,7 @@ from annotator.log.entries import Action, Entry, replay
 from annotator.log.store import SqliteStore
 from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder
-from tests.formats import samples
+from tests.formats import made_projects as samples
 
 REFS = tuple(f"{name}.png" for name in "abcdef")
 

@@ -9,7 +9,7 @@ import pytest
 from annotator.errors import RefError
 from annotator.formats.format import list_formats, load_format
 from annotator.formats.sniff import detect_format
-from tests.formats import samples
+from tests.formats import made_projects as samples
 
 FOUND = [name for name in list_formats() if load_format(name).read and name != "list"]
 SUFFIX = {"csv": ".csv", "plain-csv": ".csv"}

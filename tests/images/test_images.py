@@ -14,7 +14,7 @@ from PIL import Image, TiffImagePlugin
 from annotator.errors import ImageError
 from annotator.images import ImageFolder, draw_box
 from annotator.items.refs import Box, Item
-from tests.showing import pixels, scene, show
+from tests.images.shown_pixels import pixels, scene, show
 
 
 @pytest.mark.parametrize("suffix", ["png", "bmp", "tiff", "webp", "jpg", "jpeg", "gif"])

@@ -14,7 +14,7 @@ from annotator.learn.ranking import learn
 from annotator.log.store import SqliteStore
 from annotator.session.learner import StrategyChoice
 from annotator.session.session import LabelSession
-from tests.sessions import CLASSES, Clock, answer, features_of, session_on, step, truth
+from tests.session.made_sessions import CLASSES, Clock, answer, features_of, session_on, step, truth
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from annotator.log.entries import Action
 from annotator.log.store import SqliteStore
 from annotator.session.learner import StrategyChoice
 from annotator.session.session import LabelSession
-from tests.sessions import CLASSES, Clock, answer, features_of, session_on, step, truth
+from tests.session.made_sessions import CLASSES, Clock, answer, features_of, session_on, step, truth
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tests.terminal.decode import marks
 from tests.terminal.kitty_store import StoredImage
+from tests.terminal.picture_decoders import marks
 
 if TYPE_CHECKING:
-    from tests.terminal.screen import Cell, Screen
+    from tests.terminal.memory_terminal import Cell, Screen
 
 PLACEHOLDER = "\U0010eeee"
 Pixels = NDArray[np.uint8]

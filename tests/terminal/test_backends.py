@@ -11,7 +11,7 @@ from annotator.terminal.caps import Technique, TerminalCapabilities, Tmux
 from annotator.terminal.choose import backend_for
 from annotator.terminal.fit import scale_image
 from annotator.terminal.redrawn import overpaints_area
-from tests.terminal.screen import Screen
+from tests.terminal.memory_terminal import Screen
 from tests.terminal.virtual_annotator import KINDS
 
 AREA = Area(2, 1, 40, 15, (8, 17))

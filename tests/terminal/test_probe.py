@@ -17,8 +17,8 @@ from annotator.terminal.choose import choose_technique
 from annotator.terminal.diagnostics import diagnose_terminal
 from annotator.terminal.probe import probe
 from annotator.terminal.replies import build_query, parse_replies
-from tests.terminal.screen import Screen
-from tests.waiting import PATIENCE
+from tests.terminal.memory_terminal import Screen
+from tests.time_limits import PATIENCE
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from annotator.terminal.sheet import (
     lay_out_strip,
 )
 from annotator.terminal.text_overlay import TextOverlay, TextRun
-from tests.terminal.screen import Screen
+from tests.terminal.memory_terminal import Screen
 from tests.terminal.virtual_annotator import KINDS
 
 CELL = (8, 16)

@@ -20,7 +20,7 @@ from annotator.terminal.choose import backend_for
 from annotator.terminal.pacing import Pacer
 from annotator.terminal.requests import EncodeJob, PictureRequest
 from annotator.terminal.stage import Stage
-from tests.terminal.screen import Screen
+from tests.terminal.memory_terminal import Screen
 
 KINDS = {
     Technique.FRAMES: "kitty",

@@ -27,7 +27,7 @@ from annotator.tui.app import LabelApp
 from annotator.tui.label.screen import LabelScreen
 from annotator.tui.launch import prepare_label_app
 from annotator.tui.pages.screen import PageScreen
-from tests.waiting import PATIENCE
+from tests.time_limits import PATIENCE
 
 COLOURS = {"red": (200, 30, 30), "blue": (30, 30, 200)}
 Make = Callable[..., ProjectFolder]

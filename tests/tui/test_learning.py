@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.waiting import PATIENCE
+from tests.time_limits import PATIENCE
 
 REFS = [f"{number:02d}.png" for number in range(40)]
 

@@ -20,7 +20,7 @@ from annotator.log.entries import Entry, replay
 from annotator.log.store import SqliteStore
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
-from tests.tui.tmux import Tmux, state
+from tests.tui.tmux_terminal import Tmux, state
 
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
 

@@ -1,0 +1,251 @@
+"""A terminal in memory: parses what a program writes back into cells, images and pixels.
+
+It speaks kitty's graphics protocol, sixel and iTerm2's inline images like the terminal of its
+`kind`, answers questions, and keeps a list of everything that breaks a protocol.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+import unicodedata
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from tests.terminal.kitty_store import KittyStore
+from tests.terminal.picture_decoders import palette, sixel
+from tests.terminal.rendering import render
+
+TOKEN = re.compile(
+    rb"\x1b_(?P<apc>.*?)\x1b\\"
+    rb"|\x1bP(?P<dcs>.*?)\x1b\\"
+    rb"|\x1b\](?P<osc>.*?)(?:\x07|\x1b\\)"
+    rb"|\x1b\[(?P<csi>[0-9;:?<>=]*[ -/]*[@-~])"
+    rb"|\x1b(?P<esc>[()].|[0-9=>A-OQ-WYZc])"
+    rb"|(?P<text>[^\x1b]+)",
+    re.S,
+)
+NAMES = {
+    "kitty": b"kitty(0.41.1)",
+    "kitty-shared": b"kitty(0.41.1)",
+    "kitty-old": b"kitty(0.26.5)",
+    "ghostty": b"ghostty 1.1.3",
+    "xterm": b"XTerm(398)",
+    "wezterm": b"WezTerm 20240203",
+    "plain": b"",
+}
+Pixels = NDArray[np.uint8]
+
+
+@dataclass
+class Cell:
+    text: str = " "
+    foreground: tuple[int, int, int] = (255, 255, 255)
+    background: tuple[int, int, int] = (0, 0, 0)
+
+
+class Screen:
+    """A terminal of one `kind` (see `NAMES`); a `mute` one answers nothing."""
+
+    def __init__(
+        self,
+        columns: int = 80,
+        rows: int = 24,
+        cell: tuple[int, int] = (8, 16),
+        kind: str = "kitty",
+        mute: bool = False,
+    ) -> None:
+        self.cell, self.kind, self.mute = cell, kind, mute
+        self._kept = KittyStore(kind.startswith("kitty"), kind == "kitty-shared")
+        self.images, self.problems = self._kept.images, self._kept.problems
+        self.overflows = 0
+        """Pictures drawn past the screen's edge; without a resize under way there are none."""
+        self.alternate = False
+        self._pending = b""
+        self.resize(columns, rows)
+
+    def resize(self, columns: int, rows: int) -> None:
+        self.columns, self.rows = columns, rows
+        self.cells = [[Cell() for _ in range(columns)] for _ in range(rows)]
+        self.drawn = np.zeros((rows * self.cell[1], columns * self.cell[0], 4), np.uint8)
+        self._x = self._y = 0
+        self._pen = Cell()
+        self._saved = (0, 0, Cell())
+        self._last = " "
+
+    # -- input -----------------------------------------------------------------------------
+
+    def feed(self, data: bytes) -> bytes:
+        """Take output of the program; returns what the terminal answers."""
+        data, answers, end = self._pending + data, b"", 0
+        while end < len(data):
+            token = TOKEN.match(data, end)
+            if token is None:
+                break
+            text = token.group()
+            if token.lastgroup == "text" and token.end() == len(data):
+                keep = len(text) - len(_whole(text))
+                text = text[: len(text) - keep]
+                end = token.end() - keep
+                self._text(text.decode())
+                break
+            end = token.end()
+            answers += self._take(token)
+        self._pending = data[end:]
+        return b"" if self.mute else answers
+
+    def _take(self, token: re.Match[bytes]) -> bytes:
+        kind = token.lastgroup
+        body = token[kind]
+        if kind == "text":
+            self._text(body.decode("utf-8", "replace"))
+        elif kind == "apc" and body[:1] == b"G":
+            if self.kind not in ("xterm", "plain"):
+                return self._kept.take(body[1:], (self._x, self._y))
+        elif kind == "dcs" and re.match(rb"[0-9;]*q", body):
+            self._sixel(body)
+        elif kind == "osc" and body.startswith(b"1337;File="):
+            self._inline(body)
+        elif kind == "csi":
+            return self._control(body.decode())
+        elif body == b"7":
+            self._saved = (self._x, self._y, Cell(**vars(self._pen)))
+        elif body == b"8":
+            x, y, pen = self._saved
+            self._x, self._y = min(x, self.columns - 1), min(y, self.rows - 1)
+            self._pen = Cell(**vars(pen))
+        return b""
+
+    def _control(self, body: str) -> bytes:
+        final, numbers = (
+            body[-1],
+            [
+                int(n) if n else 0
+                for n in re.split("[;:]", body[:-1] or "0")
+                if n.isdigit() or not n
+            ],
+        )
+        first = numbers[0] if numbers else 0
+        if final == "H":
+            self._y = min(max(first, 1), self.rows) - 1
+            self._x = min(max(numbers[1] if len(numbers) > 1 else 1, 1), self.columns) - 1
+        elif final == "m" and body[0] not in ">?":
+            self._colours(numbers)
+        elif final == "b":
+            self._text(self._last * first)
+        elif final == "X":
+            for x in range(self._x, min(self._x + max(first, 1), self.columns)):
+                self._set(x, self._y, " ")
+        elif final == "J" and first == 2:
+            self._erase()
+        elif body in ("?1049h", "?1049l"):
+            self.alternate = body[-1] == "h"
+            self._erase()
+        else:
+            return self._answer(body)
+        return b""
+
+    def _answer(self, body: str) -> bytes:
+        if body == "6n":
+            return b"\x1b[%d;%dR" % (self._y + 1, self._x + 1)
+        if body == "c":
+            return b"\x1b[?62;4;22c" if self.kind == "xterm" else b"\x1b[?62;22c"
+        if body == ">q" and NAMES[self.kind]:
+            return b"\x1bP>|" + NAMES[self.kind] + b"\x1b\\"
+        if body == "16t":
+            return b"\x1b[6;%d;%dt" % (self.cell[1], self.cell[0])
+        if body == "?2026$p":
+            return b"\x1b[?2026;2$y"
+        return b""
+
+    # -- cells -----------------------------------------------------------------------------
+
+    def _text(self, text: str) -> None:
+        for character in text:
+            if character == "\r":
+                self._x = 0
+            elif character == "\n":
+                self._y = min(self._y + 1, self.rows - 1)
+            elif unicodedata.combining(character):
+                before = min(max(0, self._x - 1), self.columns - 1)
+                self.cells[self._y][before].text += character
+            elif character >= " ":
+                if self._x < self.columns:
+                    self._set(self._x, self._y, character)
+                self._x += 1
+                self._last = character
+
+    def _set(self, x: int, y: int, character: str) -> None:
+        self.cells[y][x] = Cell(character, self._pen.foreground, self._pen.background)
+        width, height = self.cell
+        self.drawn[y * height : (y + 1) * height, x * width : (x + 1) * width] = 0
+
+    def _erase(self) -> None:
+        self.cells = [[Cell() for _ in range(self.columns)] for _ in range(self.rows)]
+        self.drawn[:] = 0
+
+    def _colours(self, numbers: list[int]) -> None:
+        while numbers:
+            code = numbers.pop(0)
+            if code == 0:
+                self._pen = Cell()
+            elif code in (38, 48) and numbers and numbers.pop(0) == 2:
+                colour, numbers = tuple(numbers[:3]), numbers[3:]
+                setattr(self._pen, "foreground" if code == 38 else "background", colour)
+            elif code in (38, 48) and numbers:
+                # After `pop` above the 5 is gone: a place in the palette of 256.
+                colour = palette(numbers.pop(0))
+                setattr(self._pen, "foreground" if code == 38 else "background", colour)
+
+    @property
+    def knows_placeholders(self) -> bool:
+        return self.kind in ("kitty", "kitty-shared", "ghostty")
+
+    # -- images that are drawn --------------------------------------------------------------
+
+    def _sixel(self, body: bytes) -> None:
+        if self.kind == "xterm":
+            self._draw(sixel(body.decode("ascii")))
+
+    def _inline(self, body: bytes) -> None:
+        if self.kind != "wezterm":
+            return
+        head, _, data = body.partition(b":")
+        keys = dict(pair.split("=", 1) for pair in head.decode()[10:].split(";"))
+        image = Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")
+        size = int(keys["width"]) * self.cell[0], int(keys["height"]) * self.cell[1]
+        self._draw(np.asarray(image.resize(size)))
+
+    def _draw(self, pixels: Pixels) -> None:
+        left, top = self._x * self.cell[0], self._y * self.cell[1]
+        place = self.drawn[top : top + pixels.shape[0], left : left + pixels.shape[1]]
+        if place.shape[:2] != pixels.shape[:2]:
+            self.overflows += 1
+            pixels = pixels[: place.shape[0], : place.shape[1]]
+        place[..., :3], place[..., 3] = pixels, 255
+
+    # -- output ----------------------------------------------------------------------------
+
+    def pixels(self, box: tuple[int, int, int, int] | None = None) -> Pixels:
+        """The screen as RGB, or the cells (column, row, columns, rows) of it."""
+        return render(self, box or (0, 0, self.columns, self.rows))
+
+    def text(self) -> str:
+        """The characters on the screen, row by row."""
+        return "\n".join("".join(cell.text[0] for cell in row) for row in self.cells)
+
+
+def _whole(text: bytes) -> bytes:
+    """`text` without an unfinished UTF-8 character at its end."""
+    for back in range(1, min(4, len(text)) + 1):
+        byte = text[-back]
+        if byte & 0xC0 == 0xC0:
+            length = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
+            return text if back >= length else text[:-back]
+        if byte < 0x80:
+            break
+    return text

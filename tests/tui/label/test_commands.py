@@ -1,0 +1,124 @@
+"""The tables of commands: what keys, help, palette, footer and README say agrees with them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from annotator.project.settings import ClassInfo
+from annotator.tui.keymaps import COMMAND_NAMES, KEYMAPS, make_keymap
+from annotator.tui.label import screen as label_screen
+from annotator.tui.label.glossary import GLOSSARY, terms_on_screen
+from annotator.tui.label.text import LabelPhase
+from annotator.tui.review import screen as review_screen
+
+ROOT = Path(__file__).parents[3]
+TWO = [ClassInfo("ok"), ClassInfo("bad")]
+TALL = (120, 90)
+
+
+def test_the_keymaps_and_the_table_have_the_same_commands() -> None:
+    assert set(COMMAND_NAMES) == set(label_screen.COMMANDS)
+
+
+def test_every_command_has_words_and_a_handler() -> None:
+    for table in (label_screen.COMMANDS, review_screen.COMMANDS):
+        for name, command in table.items():
+            assert command.name == name and command.title and callable(command.handler)
+            assert re.fullmatch(r"[A-Z].*\.", command.help), command.help
+
+
+@pytest.mark.parametrize("preset", KEYMAPS)
+def test_commands_on_one_key_are_never_live_at_the_same_time(preset: str) -> None:
+    shared = [actions for actions in make_keymap(preset, TWO).actions.values() if actions[1:]]
+    for phase in LabelPhase:
+        session = SimpleNamespace(multi=True, progress=SimpleNamespace(skipped=3))
+        screen: Any = SimpleNamespace(phase=phase, session=session)
+        for actions in shared:
+            live = [n for n, _ in actions if label_screen.COMMANDS[n].is_live(screen)]
+            assert len(live) <= 1, (phase, live)
+
+
+@pytest.mark.parametrize("preset", KEYMAPS)
+def test_every_review_command_has_a_key(preset: str) -> None:
+    keymap = make_keymap(preset, TWO)
+    assert all(command.shown_keys(keymap) for command in review_screen.COMMANDS.values())
+
+
+async def test_the_help_screen_names_every_command_and_its_keys(make: Any, opened: Any) -> None:
+    async with opened(make(4), size=TALL) as desk:
+        await desk.press("h")
+        await desk.sees("Every answer is on disk")
+        for command in label_screen.COMMANDS.values():
+            if command.name != "confirm":  # only in projects whose items may have several classes
+                line = next(line for line in desk.text.splitlines() if command.help in line)
+                keys = command.shown_keys(desk.app.label_screen.keymap)
+                assert all(key in line for key in keys), (line, keys)
+
+
+async def test_the_palette_offers_every_live_command(make: Any, opened: Any) -> None:
+    async with opened(make(4)) as desk:
+        screen = desk.app.label_screen
+        offered = {entry.title for entry in screen.palette_commands()}
+        live = {command.title.capitalize() for command in screen.live_commands()} - {"Palette"}
+        assert live <= offered
+        assert {"Label as red", "Label as blue"} <= offered
+
+
+async def test_a_wide_footer_shows_every_live_command(make: Any, opened: Any) -> None:
+    async with opened(make(4), size=(250, 40)) as desk:
+        footer = desk.app.label_screen.keys.text
+        assert all(command.title in footer for command in desk.app.label_screen.live_commands())
+
+
+async def test_the_help_screen_explains_the_terms_that_are_on_screen(
+    make: Any, opened: Any, give_features: Any, truth: Any
+) -> None:
+    project = make(60)
+    give_features(project, [f"{number:02d}.png" for number in range(60)])
+    async with opened(project, size=TALL) as desk:
+        await desk.press("h")
+        await desk.sees("On this screen")
+        assert GLOSSARY["strategy"][:30] in desk.text  # "asking at random" is in the header
+        assert GLOSSARY["audit"][:30] not in desk.text
+        await desk.pilot.press("escape")
+        for _ in range(6):
+            await desk.press("d" if truth(desk.current) == "blue" else "a")
+        await desk.learnt()
+        await desk.sees("difficulty of what")
+        await desk.press("h")
+        await desk.sees("On this screen")
+        await desk.sees(GLOSSARY["difficulty"][:30])
+
+
+def test_terms_are_found_by_the_words_of_the_panel() -> None:
+    assert set(terms_on_screen("est. pool error  n 31\n 4 %  90 %: 2 – 8 %\n 3 with others")) == {
+        "pool error", "interval", "n_eff", "lease",
+    }  # fmt: skip
+    assert set(terms_on_screen("SECOND OPINION  one of 3 near-duplicates")) == {
+        "second opinion", "near-duplicate",
+    }  # fmt: skip
+    assert not terms_on_screen("images/00012.jpg")
+
+
+def test_the_glossary_of_the_docs_has_each_term() -> None:
+    headings = re.findall(r"^### (.+)$", (ROOT / "docs/glossary.md").read_text("utf-8"), re.M)
+    assert set(GLOSSARY) <= set(headings)
+
+
+def test_the_key_table_of_the_readme_names_no_key_that_does_not_exist() -> None:
+    section = (ROOT / "README.md").read_text("utf-8").split("\n## Keys\n")[1].split("\n## ")[0]
+    keymap = make_keymap("default", TWO)
+    known = {"1", "9"} | {keys for name in COMMAND_NAMES for keys in keymap.keys(name)}
+    known |= {key for info in TWO for key in keymap.class_keys(info.name)}
+    spelled = {"Backspace": "⌫", "Ctrl+P": "^P", "shift+R": "R", "Space": "space"}
+    cells = [row.strip("|").split("|") for row in section.splitlines() if row.startswith("| ")][1:]
+    named = [cell.strip() for row in cells for cell in row[::2] if cell.strip()]
+    assert len(named) > 10
+    for cell in named:
+        for key in re.split(r" or |, | – ", cell):
+            assert spelled.get(key, key) in known, f"README names the key {key!r}"
