@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from tests.terminals.display import Pixels
+from tests.terminal.real.x_display import Pixels
 
 STRIP, CAP, GAP, MARGIN = 55, 35, 6, 12
 SHOWN = 6

@@ -23,8 +23,8 @@ from film import Caption, write  # noqa: E402
 from PIL import Image  # noqa: E402
 from recording import BASE, Kitty, Recorder, plain  # noqa: E402
 
-from tests.terminals.display import Pixels  # noqa: E402
-from tests.terminals.real import missing  # noqa: E402
+from tests.terminal.real.real_terminals import missing  # noqa: E402
+from tests.terminal.real.x_display import Pixels  # noqa: E402
 
 SIZE = (88, 28)
 MOST_BYTES, MOST_LABELS, MOST_SECONDS, TAKES = 2_000_000, 20, 25, 6

@@ -13,9 +13,9 @@ from typing import Self
 
 import numpy as np
 
-from tests.terminals.display import Pixels
-from tests.terminals.real import TERMINALS, Real
-from tests.waiting import PATIENCE
+from tests.terminal.real.real_terminals import TERMINALS, Real
+from tests.terminal.real.x_display import Pixels
+from tests.time_limits import PATIENCE
 
 BASE, NAME = "kitty-0.41", "kitty-animation"
 FONT_SIZE = 12
