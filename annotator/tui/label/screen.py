@@ -392,7 +392,7 @@ COMMANDS: dict[str, Command[LabelScreen]] = command_table(
         lambda screen: choose_pages(screen.host), _asking,
     ),
     Command(
-        "rapid", "rapid", "See a fast stream of items; one key marks the items of a class.",
+        "rapid", "rapid", "See a fast stream of items; one key marks one class.",
         lambda screen: open_rapid(screen.host), _asking,
     ),
     Command(
