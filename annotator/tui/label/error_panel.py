@@ -137,7 +137,7 @@ def error_lines(state: PoolErrorState, cells: int) -> list[Line]:
     if found is None:
         if state.estimate is None:
             return []
-        soon = f"from n_eff {LEAST_N_EFF:.0f} on; now {state.estimate.n_eff:.1f}"
+        soon = f"n_eff {state.estimate.n_eff:.1f}, shown from {LEAST_N_EFF:.0f}"
         return [[(f" {title}", "title")], [(f" {clip_end(soon, cells - 2)}", "dim")]]
     worth: Line = [(f"n_eff {found.n_eff:.0f} ", "dim")]
     if line_width(worth) + len(title) + 2 > cells:

@@ -72,7 +72,7 @@ def page_choices(classes: Sequence[str], has_model: bool) -> list[tuple[PageRequ
         (
             PageRequest(name, SelectionMode.EXCEPTIONS, PageOrder.LIKELY, negative[name]),
             f"accept {make_printable(name)}",
-            "what the model predicts as it; select the exceptions",
+            "the items predicted as it; select the exceptions",
         )
         for name in classes
     ]
@@ -80,7 +80,7 @@ def page_choices(classes: Sequence[str], has_model: bool) -> list[tuple[PageRequ
         (
             PageRequest(name, SelectionMode.POSITIVES_ONLY, PageOrder.LIKELY),
             f"find {make_printable(name)}",
-            "the likeliest items; select them, the rest stays open",
+            "the likeliest; select them, the rest stays open",
         )
         for name in classes
     ]
@@ -95,7 +95,7 @@ def page_choices(classes: Sequence[str], has_model: bool) -> list[tuple[PageRequ
     alike = (
         PageRequest("", SelectionMode.POSITIVES_ONLY, PageOrder.CLUSTERS),
         "clusters",
-        "items that look alike; select, and press the digit of a class",
+        "items that look alike; select, press a class digit",
     )
     return [needed, *accept, *find, alike, *random] if has_model else [*random, alike]
 

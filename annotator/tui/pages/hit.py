@@ -14,7 +14,7 @@ from annotator.session.session import LabelSession
 from annotator.terminal.caps import TerminalCapabilities
 from annotator.terminal.pacing import Pacer
 from annotator.terminal.sheet import PointerDot, Sheet
-from annotator.tui.pages.keys import FOOTER
+from annotator.tui.pages.keys import FOOTER, PAGE_COMMANDS, PageCommand
 from annotator.tui.pages.screen import PageScreen
 
 STEP = 1 / 32
@@ -24,6 +24,12 @@ STEP = 1 / 32
 class HitScreen(PageScreen):
     """A page screen that blurs, marks the pointer and replaces what is broken, as the HIT says."""
 
+    # A worker sees the pages of the task, and no others.
+    commands: ClassVar[Sequence[PageCommand]] = tuple(
+        replace(command, help="") if command.name == "skip" else command
+        for command in PAGE_COMMANDS
+        if command.name != "similar"
+    )
     footer: ClassVar[Sequence[str]] = tuple(name for name in FOOTER if name != "skip")
 
     def __init__(

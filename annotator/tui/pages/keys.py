@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from annotator.errors import StoreError
 from annotator.items.refs import Item, make_printable
-from annotator.pages import Page, PageNotReady, PageSelection, PageSource, answers_of_page
+from annotator.pages import Page, PageNotReady, PageSelection, PageSource
 from annotator.pages.journal import PagePreferences
 from annotator.session.session import LabelSession
 from annotator.terminal.sheet import SheetComposer
@@ -101,8 +101,8 @@ class PageHost(Protocol):
     def broken(self, page: Page) -> set[str]:
         """Return the refs of a page's broken images."""
 
-    def note_submitted(self, pages: int, answers: int) -> None:
-        """Count submitted pages, and announce their answers; negative after an undo."""
+    def note_answers(self, count: int) -> None:
+        """Count a page with answers, and announce them; negative after an undo."""
 
     def request_similar(self, ref: str, label: str) -> None:
         """Ask the app for pages of items similar to one."""
@@ -259,7 +259,7 @@ def submit_page(screen: PageHost, _: str) -> None:
         return
     if entries is not None:
         screen.pointer.submitted()
-        screen.note_submitted(1, len(entries))
+        screen.note_answers(len(entries))
         screen.advance()
 
 
@@ -268,6 +268,7 @@ def undo_page(screen: PageHost, _: str) -> None:
     if screen.typed:
         _set_typed(screen, "")
         return
+    last = screen.session.undoable
     try:
         page = screen.source.undo()
     except StoreError as error:
@@ -276,7 +277,8 @@ def undo_page(screen: PageHost, _: str) -> None:
     if page is None:
         screen.say("no page left to take back", "dim")
         return
-    screen.note_submitted(-1, -len(answers_of_page(page, page.selected)))
+    # A page that was skipped has no answers to take back.
+    screen.note_answers(-len(last) if screen.session.undoable != last else 0)
     screen.put_back(page)
     screen.say("page taken back")
 

@@ -204,10 +204,10 @@ class PageScreen(Screen[int]):
         self.source.submit(page, {}, broken=page.refs)
         self.advance()
 
-    def note_submitted(self, pages: int, answers: int) -> None:
-        """Count submitted pages, and announce their answers; negative after an undo."""
-        self.submitted += pages
-        self.post_message(self.Submitted(answers))
+    def note_answers(self, count: int) -> None:
+        """Count a page with answers, and announce them; negative after an undo."""
+        self.submitted += (count > 0) - (count < 0)
+        self.post_message(self.Submitted(count))
 
     def request_similar(self, ref: str, label: str) -> None:
         """Ask the app for pages of items similar to one."""

@@ -28,8 +28,8 @@ def describe_selection(page: Page, *, multi: bool = False) -> str:
     if multi and label:
         label += " alone"
     if page.select is SelectionMode.EXCEPTIONS:
-        become = f"they become {negative}" if negative else "they stay open"
-        return f"All count as {label}: select the exceptions, {become}."
+        become = f"become {negative}" if negative else "stay open"
+        return f"All count as {label}. Select the exceptions: they {become}."
     if not label:
         return "Select, and press the digit of a class; the rest stays unanswered."
     rest = (

@@ -77,7 +77,7 @@ def test_the_estimate_is_named_with_its_interval_and_its_worth() -> None:
 def test_below_eight_effective_labels_no_number_is_shown() -> None:
     text = said(known(estimate=estimate(0.042, 0.021, 0.079, n_eff=7.9), points=()))
     assert "4.2 %" not in text and "defect" not in text
-    assert "from n_eff 8 on; now 7.9" in text
+    assert "n_eff 7.9, shown from 8" in text
 
 
 @pytest.mark.parametrize(("cells", "height"), [(26, 14), (34, 29), (26, 8)])

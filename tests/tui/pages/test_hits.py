@@ -264,3 +264,13 @@ async def test_no_key_answers_a_page_of_a_hit_unasked(project: ProjectFolder) ->
         assert board is not None and board.selected(0)
     assert [page.ended_at for page in pages(project)] == [None]
     assert len(replay(SqliteStore(project.labels_file).entries()).standing) == 4
+
+
+async def test_no_key_leads_a_worker_to_pages_outside_of_the_hit(project: ProjectFolder) -> None:
+    async with at_work(project, hits_of(project)) as worker:
+        page = worker.screen.page
+        await worker.press("B", "H")
+        await worker.until(lambda: "Answer the page" in worker.text)
+        assert "similar" not in worker.text and "Leave the page unanswered" not in worker.text
+        await worker.pilot.press("escape")
+        assert worker.screen.page is page

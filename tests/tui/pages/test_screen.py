@@ -59,6 +59,29 @@ async def test_letters_arrows_and_enter(make: Make, opened: Any, log: Log) -> No
         assert all(e.q is not None for e in log(project)), "a random page, answered in full"
 
 
+async def test_a_skipped_page_that_is_taken_back_takes_no_answers_off_the_count(
+    make: Make, opened: Any
+) -> None:
+    async with opened(make(16), size=(100, 34)) as desk:
+        screen = await show(desk)
+        page = screen.page
+        assert page is not None
+        await desk.pilot.press("enter")
+        await desk.until(lambda: desk.app.pace.answers == 8 and screen.page is not page)
+        await on_screen(desk)
+        skipped = screen.page
+        assert skipped is not None
+        await desk.pilot.press("S")
+        await desk.until(lambda: screen.page is not skipped)
+        await desk.pilot.press("backspace")
+        await desk.until(lambda: screen.page is not None and screen.page.key == skipped.key)
+        await on_screen(desk)
+        assert desk.app.pace.answers == 8 and screen.submitted == 1
+        await desk.pilot.press("backspace")
+        await desk.until(lambda: desk.app.pace.answers == 0)
+        assert screen.submitted == 0 and desk.app.session.progress.labelled == 0
+
+
 async def test_backspace_takes_a_page_back_with_its_selection(
     make: Make, opened: Any, log: Log
 ) -> None:
@@ -125,7 +148,7 @@ async def test_exceptions_get_a_class_by_its_digit(make: Make, opened: Any, log:
     project = make(8, classes=("red", "blue", "grey"))
     async with opened(project, size=(100, 34)) as desk:
         screen = await show(desk, select=SelectionMode.EXCEPTIONS, negative=None)
-        await desk.sees("All count as red: select the exceptions, they stay open.")
+        await desk.sees("All count as red. Select the exceptions: they stay open.")
         await desk.pilot.press("3", "right", "space")
         await desk.sees("6 red · 1 grey · 1 open")
         page = screen.page
