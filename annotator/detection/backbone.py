@@ -16,7 +16,7 @@ import numpy as np
 from annotator.detection.lost import PatchFeatures
 from annotator.errors import FeatureError
 from annotator.features.backbones import choose_device, choose_dtype
-from annotator.features.weights import find_weights, opening_errors, require_package
+from annotator.features.weights import find_weights, opening_errors, opening_fault, require_package
 from annotator.images import Pixels
 from annotator.items.refs import make_printable
 
@@ -120,14 +120,18 @@ def _open_backbone(name: str, folder: Any) -> tuple[Any, Any]:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        config = AutoConfig.from_pretrained(folder)
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
         config = getattr(config, "vision_config", config)
-        model, info = AutoModel.from_pretrained(folder, config=config, output_loading_info=True)
-        processor = AutoImageProcessor.from_pretrained(folder, backend="pil")
+        model, info = AutoModel.from_pretrained(
+            folder, config=config, output_loading_info=True, trust_remote_code=False
+        )
+        processor = AutoImageProcessor.from_pretrained(
+            folder, backend="pil", trust_remote_code=False
+        )
     except opening_errors() as error:
         raise FeatureError(
             f"{make_printable(name)}: {folder} does not open as a network "
-            f"({make_printable(str(error))}). It needs config.json, preprocessor_config.json and "
+            f"({opening_fault(error)}). It needs config.json, preprocessor_config.json and "
             "weights."
         ) from error
     missing = sorted(str(key) for key in info["missing_keys"] if "pooler" not in str(key))

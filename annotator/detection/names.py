@@ -11,7 +11,7 @@ from PIL import Image
 
 from annotator.errors import FeatureError
 from annotator.features.backbones import choose_device, choose_dtype
-from annotator.features.weights import find_weights, opening_errors, require_package
+from annotator.features.weights import find_weights, opening_errors, opening_fault, require_package
 from annotator.items.refs import Box, make_printable
 from annotator.learn.calibrate import softmax
 from annotator.learn.rows import scale_to_unit
@@ -192,11 +192,11 @@ class _Checkpoint:
 
     def _opened(self, auto: Any, **options: Any) -> Any:
         try:
-            return auto.from_pretrained(self._folder, **options)
+            return auto.from_pretrained(self._folder, **options, trust_remote_code=False)
         except opening_errors() as error:
             raise FeatureError(
                 f"{make_printable(self._name)}: {self._folder} does not open as {auto.__name__} "
-                f"({make_printable(str(error))}). Use a classifier such as {DEFAULT_CLASSIFIER}, "
+                f"({opening_fault(error)}). Use a classifier such as {DEFAULT_CLASSIFIER}, "
                 f"or, with --classes, a model such as {DEFAULT_ZERO_SHOT}."
             ) from error
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from annotator.errors import ExtraMissing, FeatureError
-from annotator.features.weights import find_weights, opening_errors, require_package
+from annotator.features.weights import find_weights, opening_errors, opening_fault, require_package
 from annotator.items.refs import make_printable
 
 DETECTORS = {
@@ -115,16 +115,16 @@ def _image_processor(name: str, folder: Path) -> Any:
     from transformers import AutoImageProcessor
 
     try:
-        return AutoImageProcessor.from_pretrained(folder, backend="pil")
+        return AutoImageProcessor.from_pretrained(folder, backend="pil", trust_remote_code=False)
     except (ImportError, ValueError, OSError) as error:
         # RF-DETR's own class needs torchvision; that of Deformable DETR gives the same result.
         if not (folder / "preprocessor_config.json").is_file():
             raise FeatureError(
-                f"{make_printable(name)}: {folder} does not say how to prepare pictures ({error}). "
-                "It needs preprocessor_config.json."
+                f"{make_printable(name)}: {folder} does not say how to prepare pictures "
+                f"({opening_fault(error)}). It needs preprocessor_config.json."
             ) from error
         return importlib.import_module(_DETR).DeformableDetrImageProcessorPil.from_pretrained(
-            folder
+            folder, trust_remote_code=False
         )
 
 
@@ -136,11 +136,11 @@ def _processor(name: str, folder: Path) -> Any:
 
 def _open_guarded(name: str, folder: Path, open_: Any, **options: Any) -> Any:
     try:
-        return open_(folder, **options)
+        return open_(folder, **options, trust_remote_code=False)
     except opening_errors() as error:
         raise FeatureError(
             f"{make_printable(name)}: {folder} does not open as a detector "
-            f"({make_printable(str(error))}). It needs config.json, preprocessor_config.json and "
+            f"({opening_fault(error)}). It needs config.json, preprocessor_config.json and "
             "weights, of a kind that transformers supports without extra code."
         ) from error
 

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.errors import FeatureError
-from annotator.features.weights import find_weights, opening_errors, require_package
+from annotator.features.weights import find_weights, opening_errors, opening_fault, require_package
 from annotator.images import Pixels
 
 DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
@@ -223,14 +223,17 @@ def _load_network(folder: Path, name: str) -> tuple[Any, str]:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        config = AutoConfig.from_pretrained(folder)
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
         # A pair of networks for pictures and text: take the one for pictures.
         config = getattr(config, "vision_config", config)
-        model, info = AutoModel.from_pretrained(folder, config=config, output_loading_info=True)
+        model, info = AutoModel.from_pretrained(
+            folder, config=config, output_loading_info=True, trust_remote_code=False
+        )
     except opening_errors() as error:
         raise FeatureError(
-            f"{name}: {folder} does not open as a model ({error}). It must hold config.json and "
-            "weights in safetensors, of a family that transformers knows without extra code."
+            f"{name}: {folder} does not open as a model ({opening_fault(error)}). It must hold "
+            "config.json and weights in safetensors, of a family that transformers knows without "
+            "extra code."
         ) from error
     missing = {str(key) for key in info["missing_keys"]}
     pooler = {key for key in missing if "pooler" in key}

@@ -28,6 +28,7 @@ from annotator.errors import FeatureError, ImageError, RefError
 from annotator.images import ImageSource, Pixels
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import Item
+from annotator.processes import spawn_context
 
 _MIN_TASK = 8
 """Smallest number of pictures in a worker's task: boxes of one image should share one."""
@@ -167,8 +168,7 @@ class _SharedMemory:
 
     def pool(self, spec: DecodeSpec, workers: int) -> Executor:
         path = f"/proc/{os.getpid()}/fd/{self._file}"
-        spawn = multiprocessing.get_context("spawn")
-        given = (spec, path, self._shape)
+        given, spawn = (spec, path, self._shape), spawn_context()
         return ProcessPoolExecutor(workers, spawn, initializer=_init_process, initargs=given)
 
     def work(self, spec: DecodeSpec) -> Work:

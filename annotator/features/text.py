@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.errors import ExtraMissing, FeatureError
-from annotator.features.weights import find_weights, require_package
+from annotator.features.weights import find_weights, opening_fault, require_package
 from annotator.items.refs import make_printable
 
 _TOWERS = {"siglip": "SiglipTextModel", "siglip2": "Siglip2TextModel"}
@@ -38,13 +38,15 @@ class TextTower:
         tower = getattr(transformers, _TOWERS[kind])
         try:
             self._model, info = tower.from_pretrained(
-                folder, use_safetensors=True, output_loading_info=True
+                folder, use_safetensors=True, output_loading_info=True, trust_remote_code=False
             )
-            self._tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+            self._tokenizer = transformers.AutoTokenizer.from_pretrained(
+                folder, trust_remote_code=False
+            )
         except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
             raise ExtraMissing(
-                f"The text half of {make_printable(name)} does not open ({error}). Fetch all of "
-                f"it: hf download {make_printable(name)}"
+                f"The text half of {make_printable(name)} does not open "
+                f"({opening_fault(error)}). Fetch all of it: hf download {make_printable(name)}"
             ) from error
         if info["missing_keys"]:
             raise FeatureError(f"{folder} lacks the weights of its text half. Fetch it again.")
@@ -67,9 +69,9 @@ class TextTower:
 def _tower_kind(transformers: Any, folder: Path, name: str) -> tuple[str, int]:
     """Return the family of a checkpoint, and the length of its texts in tokens."""
     try:
-        config = transformers.AutoConfig.from_pretrained(folder)
+        config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
-        raise FeatureError(f"{folder} does not open as a model ({error})") from error
+        raise FeatureError(f"{folder} does not open as a model ({opening_fault(error)})") from error
     if config.model_type not in _TOWERS:
         raise FeatureError(explain_no_text(name))
     return config.model_type, int(config.text_config.max_position_embeddings)

@@ -139,6 +139,14 @@ def opening_errors() -> tuple[type[Exception], ...]:
     return OSError, ValueError, KeyError, RuntimeError, SafetensorError, unsafe
 
 
+def opening_fault(error: Exception) -> str:
+    """Return why a checkpoint does not open, in words that can be printed."""
+    text = str(error)
+    if "trust_remote_code" in text:  # the library would advise to run the code
+        return "it needs Python code from its own folder, which is never run"
+    return make_printable(text)
+
+
 def is_offline() -> bool:
     """Return whether downloads are forbidden (HF_HUB_OFFLINE)."""
     from huggingface_hub import constants

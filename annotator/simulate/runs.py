@@ -8,11 +8,11 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from annotator.items.text_files import read_json_lines
+from annotator.processes import spawn_context
 from annotator.simulate.options import SimulateOptions, SimulationJob
 from annotator.simulate.oracle import simulate_run
 from annotator.simulate.summary import summarize_runs
@@ -65,7 +65,7 @@ def _job_results(
         yield from ((job, _run_job(options, job)) for job in jobs)
         return
     # Spawned: a forked copy of a process with BLAS threads can hang.
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(processes, mp_context=spawn_context()) as pool:
         futures = {pool.submit(_run_job, options, job): job for job in jobs}
         try:
             for future in as_completed(futures):

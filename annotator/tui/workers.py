@@ -10,7 +10,6 @@ import contextlib
 import json
 import shlex
 import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +26,7 @@ from annotator.features.growing import BUSY_MESSAGE, open_partial_features
 from annotator.features.store import FeatureStore
 from annotator.learn.label_conflicts import find_contradictions
 from annotator.learn.ranking import Snapshot, learn
+from annotator.processes import annotator_command
 from annotator.project.project import ProjectFolder
 from annotator.tui import messages
 
@@ -84,8 +84,8 @@ class FeatureProcess:
     def __init__(self, project: ProjectFolder, post: Post) -> None:
         self._post = post
         # fmt: off
-        command = [sys.executable, "-m", "annotator", "features", str(project.folder),
-                   "--model", project.settings.model, "--progress", "json"]
+        command = annotator_command("features", str(project.folder),
+                                    "--model", project.settings.model, "--progress", "json")
         # fmt: on
         self._child = subprocess.Popen(
             command,

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import math
 import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
@@ -23,6 +22,7 @@ from annotator.items.refs import Item
 from annotator.learn.nearest import CosineIndex
 from annotator.log.agreement import REPEAT
 from annotator.log.entries import Entry
+from annotator.processes import annotator_command
 from annotator.project.project import ProjectFolder
 from annotator.session.pool_features import PoolFeatures
 from annotator.session.session import LabelSession
@@ -127,8 +127,8 @@ class NearDuplicates:
         """Compare the images of the whole pool in a process of its own, at the lowest priority."""
         if self._child is None and not self._session.blind:
             self._child = subprocess.Popen(
-                [sys.executable, "-m", "annotator", "review", str(self._project.folder),
-                 "--prepare", "--progress", "beside"],
+                annotator_command("review", str(self._project.folder),
+                                  "--prepare", "--progress", "beside"),
                 stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                 start_new_session=True,
             )  # fmt: skip
