@@ -178,6 +178,11 @@ def _summary_lines(
         f"asked first: {plural(outcome.to_person, 'image')} with an agreement below "
         f"{rule.min_agreement:g}",
     ]
+    if outcome.replaced or outcome.kept:
+        lines.append(
+            f"earlier proposals of these models: {outcome.replaced:,} without a label replaced, "
+            f"{outcome.kept:,} kept because their items were judged"
+        )
     if outcome.accepted:
         lines.append(f"labelled by the machine (model:…): {plural(outcome.accepted, 'item')}")
     lines += format_left_out([*outcome.left_out, *outcome.describe_invalid_boxes()])
@@ -199,7 +204,17 @@ def _summary_dict(
         {"path": r.path, "kept": r.kept, "total": r.total, "agreement": round(r.agreement, 4)}
         for r in outcome.routes
     ]
-    names = ("images", "boxes", "added", "merged", "to_person", "agreed", "accepted")
+    names = (
+        "images",
+        "boxes",
+        "added",
+        "merged",
+        "replaced",
+        "kept",
+        "to_person",
+        "agreed",
+        "accepted",
+    )
     return {
         "project": str(project.folder), "model": config.model,
         **{name: getattr(outcome, name) for name in names}, "routes": routes,

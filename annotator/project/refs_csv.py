@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from annotator.errors import ProjectError, RefError
 from annotator.items.atomic import write_atomically
+from annotator.items.listing import read_table
 from annotator.items.refs import Item, format_box, make_printable
 from annotator.items.text_files import find_delimiter, open_text
 from annotator.project.project import ProjectFolder
@@ -25,8 +27,10 @@ class NewItem(NamedTuple):
     """Column to cell; columns that the table does not have are ignored."""
 
 
-def append_items(project: ProjectFolder, rows: Iterable[NewItem]) -> None:
-    """Append the items of `rows`; a column without a cell stays empty.
+def append_items(
+    project: ProjectFolder, rows: Iterable[NewItem], *, removed: Collection[str] = ()
+) -> None:
+    """Append the items of `rows`; a column without a cell stays empty. Take out those `removed`.
 
     Raises `ProjectError` if refs.csv cannot be written, `RefError` if it has no column of paths.
     """
@@ -39,7 +43,7 @@ def append_items(project: ProjectFolder, rows: Iterable[NewItem]) -> None:
         raise RefError(
             f"{make_printable(str(file))}, line 1: no column named {' or '.join(_PATH_COLUMNS)}"
         )
-    before = file.read_bytes()
+    before = _remove_rows(project, removed) if removed else file.read_bytes()
     end = "\r\n" if before.split(b"\n", 1)[0].endswith(b"\r") else "\n"
     text = io.StringIO()
     writer = csv.writer(text, delimiter=delimiter, lineterminator=end)
@@ -53,6 +57,43 @@ def append_items(project: ProjectFolder, rows: Iterable[NewItem]) -> None:
             f"{make_printable(str(file))} cannot be written: {error.strerror}. "
             "Run the same command to resume."
         ) from error
+
+
+def _remove_rows(project: ProjectFolder, removed: Collection[str]) -> bytes:
+    """Return refs.csv without the rows of some items; the others stay byte for byte."""
+    file = project.refs_file
+    rows = list(read_table(file, project.settings.box_order, []))
+    with open_text(file) as text:
+        lines = list(text)
+    starts = [row.line for row in rows]
+    for row, end in zip(rows, [*starts[1:], len(lines) + 1], strict=True):
+        if row.item.ref in removed:
+            lines[row.line - 1 : end - 1] = [""] * (end - row.line)
+    mark = codecs.BOM_UTF8 if file.read_bytes()[:3] == codecs.BOM_UTF8 else b""
+    return mark + "".join(lines).encode()
+
+
+def has_model_column(project: ProjectFolder) -> bool:
+    """Return whether refs.csv names the model that proposed an item."""
+    with open_text(project.refs_file) as lines:
+        delimiter = find_delimiter(lines)
+        header = next(csv.reader(lines, delimiter=delimiter), [])
+    return "model" in [name.strip().lower() for name in header]
+
+
+def read_born_items(project: ProjectFolder) -> Iterator[tuple[str, str]]:
+    """Yield each item that a model proposed, and the model, from the column `model` of refs.csv."""
+    if not project.refs_file.is_file() or not has_model_column(project):
+        return
+    rows = read_table(project.refs_file, project.settings.box_order, [])
+    with open_text(project.refs_file) as lines:
+        delimiter = find_delimiter(lines)
+        reader = csv.reader(lines, delimiter=delimiter)
+        place = [name.strip().lower() for name in next(reader)].index("model")
+        models = (cells[place] if place < len(cells) else "" for cells in reader if cells)
+        for row, model in zip(rows, models, strict=False):
+            if model:
+                yield row.item.ref, model
 
 
 def _cells(row: NewItem, names: list[str], box_order: str) -> list[str]:

@@ -184,6 +184,10 @@ class EnsembleOutcome:
     """Items that are new."""
     merged: int = 0
     """Boxes that belong to items that were there before."""
+    replaced: int = 0
+    """Proposals of earlier runs of these models that gave way to those of this run."""
+    kept: int = 0
+    """Proposals of earlier runs of these models that stay: their items were judged."""
     to_person: int = 0
     """Images whose agreement is too low: an annotator looks at them first."""
     agreed: int = 0
@@ -217,6 +221,7 @@ def write_fused_images(
 ) -> EnsembleOutcome:
     """Write every fused box as a proposal, and put the doubtful images first in the queue.
 
+    What the same models proposed before in these images gives way, unless its item was judged.
     With `accept`, the machine labels the boxes that the rule keeps in images that the models
     agree about. A label that is there stays. Raises `ProjectError` if no class of the project
     stands for yes.
@@ -224,9 +229,11 @@ def write_fused_images(
     outcome = EnsembleOutcome()
     doubtful: dict[str, list[str]] = {}
     agreed: list[tuple[str, Proposal, ImageAgreement]] = []
-    with ProposalWriter(project) as writer:
+    models = [voter.short for voter in config.voters]
+    with ProposalWriter(project, replaces=models) as writer:
         for image in images:
             _count_image(outcome, image)
+            writer.replace_image(image.path)
             made = build_proposals(image, config)
             refs = _write_proposals(writer, [proposal for _, proposal in made])
             if image.route.to_person:
@@ -239,6 +246,8 @@ def write_fused_images(
             ]
         outcome.added, outcome.merged = writer.added, writer.merged + writer.repeated
         outcome.left_out += writer.left_out
+    assert writer.replaced is not None
+    outcome.replaced, outcome.kept = writer.replaced.replaced, writer.replaced.kept
     order = [route.path for route in sort_by_agreement(outcome.routes) if route.to_person]
     first = [Priority(ref, DISAGREEMENT_REASON) for path in order for ref in doubtful[path]]
     write_priorities(project, first, replace=DISAGREEMENT_REASON)

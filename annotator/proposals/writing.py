@@ -7,7 +7,7 @@ import io
 import json
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +20,8 @@ from annotator.items.atomic import Held, lock_file
 from annotator.items.refs import Box, Item, make_printable, split_ref
 from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder
-from annotator.project.refs_csv import NewItem, append_items
+from annotator.project.refs_csv import NewItem, append_items, has_model_column
+from annotator.proposals.replacing import NEW_ITEM, ReplacedProposals, remove_replaced_items
 from annotator.proposals.table import PROPOSAL_COLUMNS, ProposalRow, proposals_file, read_proposals
 
 SAME_OBJECT_IOU = 0.7
@@ -41,20 +42,23 @@ class ProposalWriter:
     """The one writer of a project's proposals; use it as a context.
 
     `add` returns when its proposals are in proposals.csv; the items reach refs.csv once a minute
-    and at the end. After a crash the next writer adds the items that are missing.
+    and at the end. After a crash the next writer adds the items that are missing. A writer that
+    `replaces` proposals changes both files at its end, and neither if it fails.
     """
 
     def __init__(
         self,
         project: ProjectFolder,
         *,
+        replaces: Sequence[str] = (),
         overlap: float = SAME_OBJECT_IOU,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Lock the project's proposals.
 
-        Raises `ProjectError` while another process writes proposals to the project, or if they
-        cannot be written.
+        Those that the models `replaces` made before give way in every image that
+        `replace_image` names, unless their item was judged. Raises `ProjectError` while another
+        process writes proposals to the project, or if they cannot be written.
         """
         self.project, self.overlap = project, overlap
         self.added = 0
@@ -65,18 +69,26 @@ class ProposalWriter:
         """Proposals that this model made before."""
         self.left_out: list[str] = []
         """Proposals that cannot be items, each with its reason."""
+        self.replaced: ReplacedProposals | None = None
         self._lock = _acquire_lock(project)
         self._known: dict[str, list[_KnownBox]] = {}
         self._unread: dict[str, list[tuple[str, str | None]]] = {}
         self._rows: set[tuple[str, str, str]] = set()
         self._pending: list[ProposalRow] = []
         self._clock, self._flushed = clock, clock()
-        self._read_known()
         try:
-            self._file = _open_for_append(proposals_file(project))
+            remove_replaced_items(project)
+            if replaces:
+                self.replaced = ReplacedProposals(project, replaces)
+            self._marks_items = not (project.refs_file.is_file() and has_model_column(project))
+            self._read_known()
+            self._file = self._open()
         except OSError as error:
             os.close(self._lock)
             raise self._unwritable(error) from error
+        except BaseException:
+            os.close(self._lock)
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -84,7 +96,17 @@ class ProposalWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
-        self.close()
+        if error is not None and self.replaced is not None:
+            self._pending = []
+            self._file.close()
+            os.close(self._lock)
+        else:
+            self.close()
+
+    def replace_image(self, path: str) -> None:
+        """Let the earlier proposals of the models in an image give way."""
+        if self.replaced is not None:
+            self.replaced.images.add(path)
 
     def add(self, proposals: Iterable[Proposal]) -> list[str]:
         """Write proposals, and return the item of each valid one, the best score first.
@@ -109,7 +131,7 @@ class ProposalWriter:
         except OSError as error:
             del self._pending[before:]  # no item without its proposal
             raise self._unwritable(error) from error
-        if self._clock() - self._flushed >= _FLUSH_SECONDS:
+        if self.replaced is None and self._clock() - self._flushed >= _FLUSH_SECONDS:
             self.flush()
         return refs
 
@@ -123,7 +145,11 @@ class ProposalWriter:
     def close(self) -> None:
         """Flush, and release the lock."""
         try:
+            if self.replaced is not None:
+                self._file.close()
+                self.replaced.commit()
             self.flush()
+            remove_replaced_items(self.project)
             self._file.close()  # some disks say only now that they are full
         except OSError as error:
             raise self._unwritable(error) from error
@@ -141,14 +167,17 @@ class ProposalWriter:
             return ref
         row = ProposalRow(
             ref, round(proposal.score, 6), proposal.votes, proposal.name, proposal.model,
-            _details_json(proposal, moved=known is not None and ref != proposal.item.ref),
+            _details_json(
+                proposal, moved=known is not None and ref != proposal.item.ref,
+                made=self._marks_items and not (known or there),
+            ),
         )  # fmt: skip
         rows.writerow(row)
         self._rows.add(key)
         self._remember_box(Item.parse(ref), proposal.name)
         if known or there:
             self.merged += 1
-        else:
+        elif not (self.replaced and ref in self.replaced.items):
             self.added += 1
             self._pending.append(row)
         return ref
@@ -184,10 +213,14 @@ class ProposalWriter:
 
     def _read_known(self) -> None:
         refs = load_refs(self.project)
+        going = self.replaced.items if self.replaced else ()
         for ref in refs:
-            self._defer_parsing(ref, None)
+            if ref not in going:
+                self._defer_parsing(ref, None)
         first: dict[str, ProposalRow] = {}
         for row in read_proposals(self.project):
+            if self.replaced and self.replaced.gives_way(row):
+                continue
             self._defer_parsing(row.ref, row.name)
             self._rows.add((row.ref, row.model, row.name))
             first.setdefault(row.ref, row._replace(extra=""))
@@ -199,6 +232,11 @@ class ProposalWriter:
         path, box = split_ref(ref)
         if box:
             self._unread.setdefault(path, []).append((ref, name))
+
+    def _open(self) -> Any:
+        if self.replaced is None:
+            return _open_for_append(proposals_file(self.project))
+        return self.replaced.new_file.open("wb", buffering=0)
 
     def _append(self, text: str) -> None:
         data = text.encode("utf-8", "surrogateescape")
@@ -212,9 +250,14 @@ class ProposalWriter:
         )
 
 
-def _details_json(proposal: Proposal, moved: bool) -> str:
-    """Return the details of a proposal as JSON; its own box if the item has another one."""
+def _details_json(proposal: Proposal, moved: bool, made: bool) -> str:
+    """Return the details of a proposal as JSON; its own box if the item has another one.
+
+    `made` is true if the item was made for it, and refs.csv cannot say so.
+    """
     details: dict[str, Any] = dict(proposal.extra or {})
+    if made:
+        details[NEW_ITEM] = True
     if moved:
         details["box"] = list(proposal.box)
     if proposal.members:
