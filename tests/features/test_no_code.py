@@ -1,4 +1,4 @@
-"""Code that lies in the folder of a model never runs, and nobody is asked to run it."""
+"""Code that lies in the folder of a model never runs, and no question offers to run it."""
 
 from __future__ import annotations
 
