@@ -85,9 +85,11 @@ def _truth(ref: str | None) -> str:
 
 @pytest.fixture(autouse=True)
 def _settled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What `Pilot` does to the app has all its consequences before it returns. By itself it waits
-    for the messages that are queued, and for the processor to be idle, which it is, too, where
-    another program has it; those that come of them, screen after app after screen, may be late."""
+    """A `Pilot` that returns only when each action has had all its consequences.
+
+    By itself it waits for the queued messages and for an idle processor. Messages that follow
+    from them, screen after app after screen, may come later.
+    """
     once = Pilot._wait_for_screen
 
     async def settled(self: Pilot[Any], timeout: float = PATIENCE) -> bool:
@@ -101,8 +103,7 @@ def _settled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _said(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is said for some seconds stays until something else is said: it goes by the clock, and
-    a test on a slow machine may come to read it later."""
+    """Notices that stay until the next one: a test on a slow machine may read them late."""
 
     def later(self: Screen[Any], delay: float, *given: Any, **named: Any) -> Timer:
         return Screen.set_timer(self, PATIENCE if delay >= 1 else delay, *given, **named)
@@ -154,7 +155,7 @@ class Desk:
 
     @property
     def text(self) -> str:
-        """What the screen shows."""
+        """The text on the screen."""
         strips = self.app.screen._compositor.render_strips()
         return "\n".join(strip.text for strip in strips)
 

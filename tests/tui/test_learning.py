@@ -1,4 +1,4 @@
-"""What goes on behind the screen: learning, features, and what may fail there."""
+"""The work behind the screen: learning, features, and what may fail there."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REFS = [f"{number:02d}.png" for number in range(40)]
 
 @pytest.fixture
 def learnable(make: Any, give_features: Any) -> Callable[..., Any]:
-    """learnable(**settings): a project of 40 images with features."""
+    """Return a function of settings that makes a project of 40 images with features."""
 
     def project(**settings: Any) -> Any:
         made = make(40, **settings)
@@ -32,7 +32,7 @@ def learnable(make: Any, give_features: Any) -> Callable[..., Any]:
 
 
 async def label_truly(desk: Any, truth: Callable[[str], str], count: int) -> None:
-    """So many true labels, the model learning after each."""
+    """True labels, the model learning after each."""
     await desk.learnt()
     for _ in range(count):
         await desk.press("a" if truth(desk.current) == "red" else "d")
@@ -192,7 +192,7 @@ async def test_the_child_ends_with_the_app(make: Any, opened: Any) -> None:
 def test_what_computes_features_for_an_app_that_died_ends_at_once(make: Any) -> None:
     project = make(8, model="classic")
     command = [sys.executable, "-m", "annotator", "features", str(project.folder)]
-    # The app holds the other end of its stdin; here nobody does.
+    # The app holds the other end of its stdin; here no process does.
     given = {"stdin": subprocess.DEVNULL, "capture_output": True}
     ended = subprocess.run([*command, "--progress", "json"], check=False, **given)
     assert ended.returncode == 1

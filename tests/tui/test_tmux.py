@@ -188,7 +188,7 @@ def test_two_annotators_at_once(
     rows = entries(project)
     assert len({row.ref for row in rows}) == len(rows) == 9
     assert {row.annotator for row in rows} == {"ann", "bob"}
-    ann.press("q")  # and goes on under the same name
+    ann.press("q")  # and resumes under the same name
     ann.until(lambda: "--annotator ann" in ann.text.replace("\n", ""))
 
 
@@ -228,7 +228,7 @@ def test_a_full_disk(terminal: Callable[..., Tmux], images: Path, tmp_path: Path
         shown = screen.named
         saved = len(entries(project))
         screen.press("d", "s", "f", "h")
-        screen.sees("Label as yes")  # the help: the keys before it were heard
+        screen.sees("Label as yes")  # the help: the keys before it were taken
         screen.press("h")
         screen.until(lambda: "Label as yes" not in screen.text)
         assert screen.named == shown

@@ -1,4 +1,4 @@
-"""What another thread says to a widget whose screen has gone."""
+"""A message of another thread to a widget whose screen has gone."""
 
 from __future__ import annotations
 

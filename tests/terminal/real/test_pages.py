@@ -54,7 +54,7 @@ class Browsing:
         return sum(kind != "" for kind in self.kinds(pixels))
 
     def kinds(self, pixels: Pixels) -> list[str]:
-        """What each tile shows: red, blue, or nothing yet."""
+        """The colour of each tile: red, blue, or nothing yet."""
         found = []
         for x, y in self.middles(pixels):
             off = {"red": RED, "blue": BLUE}

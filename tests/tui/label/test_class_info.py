@@ -1,4 +1,4 @@
-"""What the classes mean: words and reference pictures on a key."""
+"""The meaning of the classes: words and reference pictures on a key."""
 
 from __future__ import annotations
 

@@ -180,7 +180,7 @@ async def test_a_rare_class_is_hunted_for_on_t_and_no_more_on_t(
 async def test_the_history_is_there_again_after_a_restart(
     make: Any, opened: Any, give_features: Any, truth: Any
 ) -> None:
-    """It is folded from the log: a fit at every tenth label."""
+    """Folded from the log: a fit at every tenth label."""
     project = make(60, strategy="random")
     give_features(project, REFS[:60])
     async with opened(project) as desk:

@@ -1,4 +1,4 @@
-"""Near-duplicates are labelled together where that is wanted; a label that stands alone is said."""
+"""Near-duplicates are labelled together if the annotator wants that; a label that differs is reported."""
 
 from __future__ import annotations
 

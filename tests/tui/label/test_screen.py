@@ -1,4 +1,4 @@
-"""What the screen says: windows, names, dialogs, warnings."""
+"""The texts of the screen: windows, names, dialogs, warnings."""
 
 from __future__ import annotations
 

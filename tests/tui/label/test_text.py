@@ -1,4 +1,4 @@
-"""What is said, without a screen: names that fit, bars, curves, pace, keys."""
+"""The texts without a screen: names that fit, bars, curves, pace, keys."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ def _painted(app: App[None]) -> list[str]:
 
 
 def _paint(painted: list[list[str]], written: str) -> None:
-    """What a terminal does with it."""
+    """The row that a terminal shows."""
     for row, column, text in re.findall(
         r"\x1b\[(\d+);(\d+)H([^\x1b]*(?:\x1b\[[\d;]*m[^\x1b]*)*)", written
     ):

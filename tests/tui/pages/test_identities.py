@@ -128,7 +128,7 @@ async def test_names_merge_divide_and_the_noise_bin(
         await review.press("E")
         await review.type("Ada")
         await review.desk.sees("Ada")
-        # The first two are another person, the third is no person.
+        # The first two are another person, the third is not a person.
         await review.press("space", "right", "space", "D")
         await review.type("Grace")
         await review.press("right", "X", "enter")

@@ -1,4 +1,4 @@
-"""Over a slow line: a key means the picture that was on screen when it was pressed."""
+"""A slow line: a key means the picture that was on screen when it was pressed."""
 
 from __future__ import annotations
 
