@@ -11,6 +11,7 @@ from annotator.formats.reading import (
     ImportContext,
     ImportedItem,
     parse_bbox,
+    read_label,
     require_number,
     require_text,
 )
@@ -111,12 +112,11 @@ def parse_row(
         if any(cells.get(name) for name in _SAMPLING_COLUMNS):
             reading.count_ignored("time and draw of a label (the log gets those of the import)")
         label = next((cells[name] for name in LABEL_COLUMNS if cells.get(name) is not None), None)
-        label = None if label is None else require_text(label, "label")
         yield ImportedItem(
-            location, item, label or None, skipped=cells.get("skipped") is True,
+            location, item, read_label(label), skipped=cells.get("skipped") is True,
             flagged=cells.get("flagged") is True, machine=cells.get("machine") is True,
             labelled_by=_read_text(cells.get("annotator")), note=_read_text(cells.get("note")),
-            shown_ms=_read_integer(cells.get("shown_ms")), columns=_extra_columns(cells),
+            shown_ms=_read_integer(cells.get("shown_ms")), columns=_extra_columns(reading, cells),
         )  # fmt: skip
     except RefError as error:
         reading.add_fault(location, str(error))
@@ -129,20 +129,16 @@ _KNOWN_COLUMNS = {
 }  # fmt: skip
 
 
-def _extra_columns(cells: Mapping[str, Any]) -> dict[str, str]:
-    """Return the columns that refs.csv keeps. Raises `RefError` for a list or an object."""
-    kept = {}
+def _extra_columns(reading: ImportContext, cells: Mapping[str, Any]) -> dict[str, str]:
+    """Return the columns that refs.csv keeps."""
     # Without the column machine, one named model or probability is the user's own.
     marked = _MACHINE_COLUMNS if "machine" in cells else ()
-    for name, value in cells.items():
-        if name in _KNOWN_COLUMNS or name in marked:
-            continue
-        if isinstance(value, (dict, list)):
-            raise RefError(
-                f"{name!r} holds a {type(value).__name__}, which refs.csv cannot hold; leave it out"
-            )
-        kept[name] = "" if value is None else require_text(value, name, plain=True)
-    return kept
+    own = {
+        name: value
+        for name, value in cells.items()
+        if name not in _KNOWN_COLUMNS and name not in marked
+    }
+    return reading.keep_columns(own)
 
 
 def _read_text(value: object) -> str | None:

@@ -15,7 +15,13 @@ from annotator.errors import RefError
 from annotator.formats.format import Format
 from annotator.formats.image_files import ImageExporter, sanitize_path
 from annotator.formats.jsontext import dumps, iter_json_lines
-from annotator.formats.reading import ImportContext, ImportedItem, parse_bbox, require_text
+from annotator.formats.reading import (
+    ImportContext,
+    ImportedItem,
+    parse_bbox,
+    read_label,
+    require_text,
+)
 from annotator.formats.source import ExportRecord, ExportSource, ImageRecords
 from annotator.items.listing import IMAGE_SUFFIXES
 from annotator.items.refs import Item, make_printable
@@ -138,24 +144,19 @@ def _read_row(
     if Path(path).suffix.lower() not in IMAGE_SUFFIXES:
         raise RefError(f"{make_printable(path)!r} is not the name of an image")
     path = f"{folder}/{path}" if folder else path
-    columns = {
-        require_text(key, "a column"): ""
-        if value is None
-        else require_text(value, f"{key!r}", plain=True)
-        for key, value in cells.items()
-        if key not in _OWN_COLUMNS
-    }
+    columns = reading.keep_columns(
+        {key: value for key, value in cells.items() if key not in _OWN_COLUMNS}
+    )
     objects = cells.get("objects")
     label = cells.get("label")
     if label is not None or objects is None:
-        name = None if label is None else require_text(label, "label")
-        yield ImportedItem(location, Item(path), name or None, columns=columns)
+        yield ImportedItem(location, Item(path), read_label(label), columns=columns)
     if objects is not None:
-        yield from _read_objects(location, path, objects, columns)
+        yield from _read_objects(reading, location, path, objects, columns)
 
 
 def _read_objects(
-    location: str, path: str, objects: object, columns: Mapping[str, str]
+    reading: ImportContext, location: str, path: str, objects: object, columns: Mapping[str, str]
 ) -> Iterator[ImportedItem]:
     if not isinstance(objects, dict) or not isinstance(objects.get("bbox"), list):
         raise RefError("objects should hold lists: bbox and categories")
@@ -178,10 +179,7 @@ def _read_objects(
                 f"objects.categories[{place}] is the number {name}, and this file does not name "
                 "the classes; write names"
             )
-        own = {
-            key: "" if value[place] is None else require_text(value[place], key, plain=True)
-            for key, value in others.items()
-        }
+        own = reading.keep_columns({key: value[place] for key, value in others.items()})
         label = None if name is None else require_text(name, f"objects.categories[{place}]")
         spot = f"{location}, objects[{place}]"
         yield ImportedItem(

@@ -47,16 +47,16 @@ def write(source: ExportSource, place: Path) -> None:
 def read(reading: ImportContext) -> Iterator[ImportedItem]:
     """Yield the item of each row.
 
-    Raises `RefError` for a file that is not Parquet, or with columns that refs.csv cannot hold.
+    Raises `RefError` for a file that is not Parquet, or without a column of paths.
     """
     pa = _pyarrow()
     reading.free_paths = True
     name = make_printable(str(reading.path))
     try:
         with pa.parquet.ParquetFile(reading.path) as file:
-            _check(file.schema_arrow, name)
+            columns = _choose_columns(reading, file.schema_arrow)
             line = 0
-            for batch in file.iter_batches(batch_size=_ROWS):
+            for batch in file.iter_batches(batch_size=_ROWS, columns=columns):
                 for cells in batch.to_pylist():
                     yield from flat.parse_row(reading, f"row {line}", cells)
                     line += 1
@@ -65,32 +65,49 @@ def read(reading: ImportContext) -> Iterator[ImportedItem]:
         raise RefError(f"{name} cannot be read as Parquet: {reason}") from error
 
 
-def _check(schema: Any, name: str) -> None:
+def _choose_columns(reading: ImportContext, schema: Any) -> list[str]:
+    """Return the columns that can be read; the others are counted as ignored.
+
+    Raises `RefError` if no column holds paths, or if one that is needed holds something else.
+    """
+    names = schema.names
+    needed = {*flat.PATH_COLUMNS, *flat.LABEL_COLUMNS, "ref", "bbox"}
+    if not {*flat.PATH_COLUMNS, "ref"} & set(names):
+        inside = "image" in names and not _is_simple(schema.field("image").type)
+        remedy = " The images are inside the file: write them to a folder first." if inside else ""
+        raise RefError(
+            f"{reading.name}: no column is named {', '.join(flat.PATH_COLUMNS)} or ref. The "
+            f"columns are {make_printable(', '.join(names)) or '(none)'}.{remedy}"
+        )
+    kept = []
+    for field in schema:
+        shown = make_printable(field.name[:40])
+        if _is_simple(field.type) or (field.name == "bbox" and _is_list(field.type)):
+            kept.append(field.name)
+        elif field.name in needed:
+            raise RefError(
+                f"{reading.name}, column {shown}: holds {make_printable(str(field.type))[:80]}. "
+                "Write one text or number a row there (bbox: a list of four numbers)."
+            )
+        else:
+            kind = make_printable(str(field.type))[:40]
+            reading.count_ignored(f"column {shown!r} that holds {kind}")
+    return kept
+
+
+def _is_simple(kind: Any) -> bool:
+    """Return True for one text, number, truth value or time a row."""
     import pyarrow.types as kinds
 
-    names = schema.names
-    if not {*flat.PATH_COLUMNS, "ref"} & set(names):
-        raise RefError(
-            f"{name}: no column is named {', '.join(flat.PATH_COLUMNS)} or ref. The columns are "
-            f"{make_printable(', '.join(names)) or '(none)'}."
-        )
-    for field in schema:
-        simple = (
-            kinds.is_string(field.type) or kinds.is_large_string(field.type)
-            or kinds.is_integer(field.type) or kinds.is_floating(field.type)
-            or kinds.is_boolean(field.type) or kinds.is_null(field.type)
-            or kinds.is_dictionary(field.type)
-        )  # fmt: skip
-        box = field.name == "bbox" and (
-            kinds.is_list(field.type) or kinds.is_large_list(field.type)
-            or kinds.is_fixed_size_list(field.type)
-        )  # fmt: skip
-        if not simple and not box:
-            raise RefError(
-                f"{name}, column {make_printable(field.name)}: holds "
-                f"{make_printable(str(field.type))[:80]}, which refs.csv cannot hold. Leave the "
-                "column out."
-            )
+    return not kinds.is_nested(kind) and not (
+        kinds.is_binary(kind) or kinds.is_large_binary(kind) or kinds.is_fixed_size_binary(kind)
+    )
+
+
+def _is_list(kind: Any) -> bool:
+    import pyarrow.types as kinds
+
+    return bool(kinds.is_list(kind) or kinds.is_large_list(kind) or kinds.is_fixed_size_list(kind))
 
 
 FORMAT = Format(

@@ -63,6 +63,8 @@ class ImportContext:
     """The folder of the images, as the format knows it."""
     boxes: str = ""
     """The way boxes were read, for the summary."""
+    controls: tuple[str, ...] = ()
+    """The controls of a labelling interface that give the classes, as the user named them."""
     class_ids: dict[str, int] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     fault_count: int = 0
@@ -102,6 +104,24 @@ class ImportContext:
         # os.path.isfile raises for no name at all; Path.is_file does for some.
         return any(folder and os.path.isfile(folder / path) for folder in folders)  # noqa: PTH113
 
+    def keep_columns(self, cells: Mapping[Any, Any]) -> dict[str, str]:
+        """Return the cells that refs.csv can hold as text; count the others as ignored."""
+        kept = {}
+        for name, value in cells.items():
+            shown = f"column {make_printable(repr(str(name)[:40]))}"
+            if isinstance(value, (dict, list)):
+                self.count_ignored(f"{shown} that holds a list or an object")
+            elif isinstance(value, (bytes, bytearray)):
+                self.count_ignored(f"{shown} that holds bytes")
+            elif not is_cell_text(str(name)) or not is_cell_text(str(value)):
+                self.count_ignored(
+                    f"{shown} with more than {MAX_TEXT_LENGTH:,} characters, a NUL, or no text"
+                )
+            else:
+                text = str(value).lower() if isinstance(value, bool) else str(value)
+                kept[str(name)] = "" if value is None else text
+        return kept
+
     def parse_path(self, value: object) -> str:
         """Return an image path. Raises `RefError` if it is not text or leads out of the folder."""
         path = require_text(value, "the path")
@@ -117,6 +137,14 @@ class ImportContext:
                     "to that folder and only go down."
                 )
         return path
+
+
+def is_cell_text(text: str) -> bool:
+    """Return True if a cell of refs.csv can hold `text`; line breaks are allowed there."""
+    try:
+        return len(text) <= MAX_TEXT_LENGTH and "\0" not in text and text.encode() is not None
+    except UnicodeEncodeError:
+        return False
 
 
 def require_text(value: object, field_name: str, *, plain: bool = False) -> str:
@@ -239,6 +267,17 @@ def describe_import(
         f"not kept: {count:,} x {kind}" for kind, count in sorted(reading.ignored_counts.items())
     ]
     return lines
+
+
+def read_label(value: object, field_name: str = "label") -> str | None:
+    """Return a label as text; None for null, "" and NaN, which tables write for no label.
+
+    A number or a truth value is the name of a class, as in a CSV file: 7 is "7". Raises `RefError`
+    for a list, an object, and text that no class can have.
+    """
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    return require_text(value, field_name, plain=True) or None
 
 
 def _describe_kind(value: object) -> str:

@@ -97,7 +97,7 @@ def _read_category(reading: ImportContext, piece: JsonMember, names: dict[int, s
     try:
         category = _require_object(piece, "a category")
         key = _require_id(category.get("id"), "id")
-        name = require_text(category.get("name"), "name")
+        name = require_text(category.get("name"), "name", plain=True)
         if key in names or name in names.values():
             raise RefError(f"category {key} {make_printable(name)!r} is repeated")
         names[key] = name
@@ -128,7 +128,7 @@ def _read_annotation(
     attributes = annotation.get("attributes") or {}
     if not isinstance(attributes, dict):
         raise RefError("attributes should be an object")
-    columns = _read_columns(annotation, attributes)
+    columns = _read_columns(reading, annotation, attributes)
     whole = attributes.get("whole_image") is True or annotation.get("bbox") in (None, [])
     box = None if whole else parse_bbox(annotation["bbox"], "xywh", image.size, reading)
     _count_ignored_members(reading, annotation, box is not None)
@@ -155,13 +155,12 @@ def _count_ignored_members(
         reading.count_ignored(f"{make_printable(name[:40])!r} of an annotation")
 
 
-def _read_columns(annotation: Mapping[str, Any], attributes: Mapping[str, Any]) -> dict[str, str]:
-    columns = {}
-    for name, value in attributes.items():
-        if name != "whole_image":
-            columns[require_text(name, "an attribute")] = require_text(
-                value, f"attribute {name!r}", plain=True
-            )
+def _read_columns(
+    reading: ImportContext, annotation: Mapping[str, Any], attributes: Mapping[str, Any]
+) -> dict[str, str]:
+    columns = reading.keep_columns(
+        {name: value for name, value in attributes.items() if name != "whole_image"}
+    )
     if annotation.get("score") is not None:
         columns["score"] = f"{require_number(annotation['score'], 'score'):g}"
     return columns
