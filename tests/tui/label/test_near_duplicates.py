@@ -1,4 +1,4 @@
-"""Near-duplicates are labelled together if the annotator wants that; a label that differs is reported."""
+"""Near-duplicates are labelled together if the annotator wants that; odd labels are reported."""
 
 from __future__ import annotations
 
