@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from annotator.detection.ensemble import EnsembleConfig
     from annotator.project.project import ProjectFolder
     from annotator.proposals.detect import DetectionRequest, EnsembleAnswers, EnsembleOutcome
+    from annotator.proposals.table import ProposalRow
 
 
 def detect(
@@ -92,6 +93,10 @@ def detect(
         Path | None,
         typer.Option(help="COCO JSON of these images: print each model's AP at IoU 0.5."),
     ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write all boxes as COCO JSON to FILE as well."),
+    ] = None,
     project: ProjectOption = None,
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",
@@ -107,12 +112,13 @@ def detect(
     \b
     annotator detect photos/ --models ustc-community/dfine-medium-coco,PekingU/rtdetr_v2_r50vd --classes person
     annotator detect photos/ --models google/owlv2-base-patch16-ensemble --text "a ripe pear"
+    annotator detect photos/ --models ustc-community/dfine-medium-coco --out boxes.json
     annotator run photos.boxes
     """  # noqa: E501
     from annotator.detection.ensemble import AgreementRule, EnsembleConfig
     from annotator.detection.fuse import CONFIDENCE_TYPES, FUSION_METHODS
     from annotator.detection.passes import DetectionPasses
-    from annotator.proposals.detect import DetectionRequest
+    from annotator.proposals.detect import DetectionRequest, write_detections
 
     voters = parse_voters(models, weights, threshold)
     parse_choice(fuse, FUSION_METHODS, "--fuse")
@@ -129,14 +135,19 @@ def detect(
     opened, answers, outcome = _run_detection(
         images, project, request, progress, workers, accept_agreed
     )
+    coco = write_detections(opened, outcome)
+    if out is not None:
+        write_detections(opened, outcome, out)
     precision = answers.average_precision(truth) if truth else {}
     for line in [
+        f"all boxes with their scores: {make_printable(str(out or coco))}",
         *_summary_lines(outcome, answers.config, opened),
         *_precision_lines(precision),
     ]:
         print_message(line)
     if as_json:
         summary = _summary_dict(outcome, answers.config, opened)
+        summary |= {"coco": str(out or coco)}
         summary |= {"ap50": precision} if truth else {}
         print_json(summary)
 
@@ -201,7 +212,13 @@ def _summary_dict(
     outcome: EnsembleOutcome, config: EnsembleConfig, project: ProjectFolder
 ) -> dict[str, Any]:
     routes = [
-        {"path": r.path, "kept": r.kept, "total": r.total, "agreement": round(r.agreement, 4)}
+        {
+            "path": r.path,
+            "kept": r.kept,
+            "total": r.total,
+            "agreement": round(r.agreement, 4),
+            "boxes": [_box_dict(row) for row in outcome.found[r.path]],
+        }  # fmt: skip
         for r in outcome.routes
     ]
     names = (
@@ -220,6 +237,13 @@ def _summary_dict(
         **{name: getattr(outcome, name) for name in names}, "routes": routes,
         "left_out": outcome.left_out, "no_boxes": dict(outcome.no_boxes),
     }  # fmt: skip
+
+
+def _box_dict(row: ProposalRow) -> dict[str, Any]:
+    from annotator.proposals.pictures import get_proposal_box
+
+    box = list(get_proposal_box(row))
+    return {"bbox": box, "name": row.name, "score": row.score, "votes": row.votes}
 
 
 COMMANDS = {"detect": detect}

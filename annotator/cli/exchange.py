@@ -75,6 +75,9 @@ def export(
     predictions: Annotated[
         bool, typer.Option(help="Write predictions with scores for unlabelled items.")
     ] = False,
+    unreviewed: Annotated[
+        bool, typer.Option("--unreviewed", help="Write boxes that no annotator has judged, too.")
+    ] = False,
     images: Annotated[
         str,
         typer.Option(
@@ -125,6 +128,7 @@ def export(
         probabilities=probabilities,
         provenance=provenance,
         predictions=predictions,
+        unreviewed=unreviewed,
         crop=crop,
         context=context,
         images=images,
@@ -219,6 +223,9 @@ def _print_summary(source: ExportSource, file: Path, marks: bool) -> None:
 
     where = format_output_name(file)
     typer.echo(f"{plural(source.written, 'item')} written to {where}", err=True)
+    if source.unreviewed:
+        count = plural(source.unreviewed, "box", "boxes")
+        typer.echo(f"{count} that no annotator has judged included, with their scores", err=True)
     if source.machine_labels:
         mark = "they are marked" if marks else "this format cannot mark them"
         count = plural(source.machine_labels, "label")

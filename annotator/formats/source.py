@@ -53,6 +53,8 @@ class ExportOptions:
     provenance: bool = False
     predictions: bool = False
     """The model's class and its probability for unlabelled items."""
+    unreviewed: bool = False
+    """The class and the score of proposals that no annotator has judged."""
     crop: bool = False
     context: float = 0.0
     images: str = "symlink"
@@ -74,7 +76,7 @@ class ExportRecord(NamedTuple):
     """The unknown columns of refs.csv."""
     predicted: str | None = None
     score: float | None = None
-    """The probability of `predicted`, or the score of a proposal that was accepted."""
+    """The probability of `predicted`, or the score of a proposal."""
     provenance: Mapping[str, Any] = {}
     """The annotator, time, model, … if the options ask for them; otherwise, for a label that a
     model gave, only `machine`, `model` and `probability`."""
@@ -143,6 +145,10 @@ class ExportSource:
     """The reasons for which items are left out, and their numbers."""
     notes: list[str] = field(default_factory=list)
     written: int = 0
+    unreviewed: int = 0
+    """The number of proposals written that no annotator has judged."""
+    boxes_cut: int = 0
+    """The number of boxes that reached over the edge of their image, and are written cut."""
     exif_rotated: int = 0
     """The number of images that are upright only once their EXIF is applied."""
     on_progress: Callable[[int, int], None] | None = None
@@ -168,6 +174,11 @@ class ExportSource:
         if options.predictions and state is not None:
             predictions = PoolPredictions(project, refs, state)
         accepted = accepted and proposals.has_proposals(project)
+        if options.unreviewed and not accepted:
+            raise ProjectError(
+                f"{make_printable(str(project.folder))} has no proposals, so --unreviewed has "
+                "nothing to add. Leave it out, or make proposals with `annotator detect`."
+            )
         source = cls(project, refs, log, options, accepted, predictions)
         if unknown := set(options.classes) - set(source.classes):
             names = ", ".join(source.classes)
@@ -273,12 +284,12 @@ class ExportSource:
         self.left_out[reason] += count
 
     def take_boxes(self, records: Iterable[ExportRecord]) -> list[ExportRecord]:
-        """Return the boxes that have a label or were rejected, and leave out all else."""
+        """Return boxes with a label or a proposed class, and rejected ones; leave out others."""
         kept = []
         for record in records:
             if record.item.box is None:
                 self.leave_out("that are whole images")
-            elif record.label is None and not record.rejected:
+            elif record.label is None and record.predicted is None and not record.rejected:
                 self.leave_out(record.reason_without_label)
             else:
                 kept.append(record)
@@ -363,11 +374,25 @@ class ExportSource:
             rejected = label is None
             if label is not None and options.classes and label not in options.classes:
                 label = None
+        elif self.options.unreviewed and label is None and not log.skipped(row):
+            predicted, score, details = self._proposed(row, details)
         return ExportRecord(
             row, item, label, log.skipped(row), rejected, row in log.flagged, split, columns,
             predicted if label is None and not rejected else None, score, details,
             log.proba(row) if options.probabilities else {},
         )  # fmt: skip
+
+    def _proposed(
+        self, row: int, details: dict[str, Any]
+    ) -> tuple[str | None, float | None, dict[str, Any]]:
+        """Return the class of a proposal that is open, its score and its provenance."""
+        assert self._proposals is not None
+        found, wanted = self._proposals.find(self.refs[row]), self.options.classes
+        if found is None or (wanted and found.name not in wanted):
+            return None, None, details
+        self.unreviewed += 1
+        origin = {"proposed_by": found.model, "votes": found.votes, "unreviewed": True}
+        return found.name, found.score, {**details, **origin}
 
     def _judged(
         self, row: int, label: str, details: dict[str, Any]

@@ -32,10 +32,13 @@ from annotator.log.entries import Action, Entry, LogState, replay
 from annotator.log.store import SqliteStore
 from annotator.project.item_pool import Priority, write_priorities
 from annotator.project.project import ProjectFolder
+from annotator.proposals.pictures import write_proposals_coco
 from annotator.proposals.runs import SILENT, RunOutput, UnreadImages, run_detector
+from annotator.proposals.table import ProposalRow
 from annotator.proposals.verdicts import ACCEPT_LABELS
 from annotator.proposals.writing import ProposalWriter
 
+DETECTIONS_FILE = "detected.coco.json"
 DISAGREEMENT_REASON = "disagreement"
 _BATCH = 5000
 _MAX_NAMED = 5
@@ -199,6 +202,8 @@ class EnsembleOutcome:
     left_out: list[str] = field(default_factory=list)
     """Images, models and proposals that take no part, each with its reason."""
     routes: list[ImageAgreement] = field(default_factory=list)
+    found: dict[str, list[ProposalRow]] = field(default_factory=dict)
+    """Image path to its fused boxes, each with its own box as its item."""
 
     def describe_invalid_boxes(self) -> list[str]:
         """Return a line for each reason why boxes were not valid, with the images."""
@@ -236,6 +241,7 @@ def write_fused_images(
             writer.replace_image(image.path)
             made = build_proposals(image, config)
             refs = _write_proposals(writer, [proposal for _, proposal in made])
+            outcome.found[image.path] = [_found_row(proposal) for _, proposal in made]
             if image.route.to_person:
                 doubtful[image.path] = list(dict.fromkeys(refs))
                 continue
@@ -254,6 +260,23 @@ def write_fused_images(
     if accept:
         outcome.accepted = _accept_agreed(project, agreed, config, timestamp)
     return outcome
+
+
+def _found_row(proposal: Proposal) -> ProposalRow:
+    score = round(proposal.score, 6)
+    return ProposalRow(proposal.item.ref, score, proposal.votes, proposal.name, proposal.model)
+
+
+def write_detections(
+    project: ProjectFolder, outcome: EnsembleOutcome, file: Path | None = None
+) -> Path:
+    """Write all boxes of a run with their scores as COCO JSON, to `file` or into the project.
+
+    Return the file. Raises `ProjectError` for a file that cannot be written.
+    """
+    place = file or project.folder / DETECTIONS_FILE
+    write_proposals_coco(project, outcome.found, place, outcome.left_out.append)
+    return place
 
 
 def _count_image(outcome: EnsembleOutcome, image: FusedImage) -> None:

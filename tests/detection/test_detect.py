@@ -361,3 +361,27 @@ def test_detect_makes_a_project_that_asks_the_doubtful_first(models: Path, tmp_p
     entries = [last for _, last in state.labels()]
     assert len(entries) == figures["accepted"]
     assert all(e.by_machine and e.label == "yes" and e.picked_by == "agreement" for e in entries)
+
+
+def test_all_boxes_come_out_without_an_annotator(models: Path, tmp_path: Path) -> None:
+    images = tmp_path / "photos"
+    images.mkdir()
+    rng = np.random.default_rng(1)
+    for number in range(2):
+        Image.fromarray(rng.integers(0, 255, (40, 60, 3), np.uint8)).save(images / f"{number}.png")
+    ran = _cli(
+        "detect", images, "--models", models / "d_fine", "--threshold", "0.2", "--json",
+        "--out", tmp_path / "boxes.json",
+    )  # fmt: skip
+    told = json.loads(ran.stdout)
+    project = ProjectFolder.open(tmp_path / "photos.boxes")
+    document = json.loads((tmp_path / "boxes.json").read_bytes())
+    assert document == json.loads((project.folder / "detected.coco.json").read_bytes())
+    assert [image["file_name"] for image in document["images"]] == ["0.png", "1.png"]
+    names = {row["id"]: row["name"] for row in document["categories"]}
+    boxes = [
+        {"bbox": row["bbox"], "name": names[row["category_id"]], "score": row["score"], "votes": 1}
+        for row in document["annotations"]
+    ]
+    assert boxes == [box for route in told["routes"] for box in route["boxes"]] != []
+    assert len(boxes) == told["boxes"] and all(0.2 <= box["score"] <= 1 for box in boxes)

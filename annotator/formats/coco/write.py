@@ -15,6 +15,7 @@ from typing import IO, Any
 from annotator.formats.class_ids import COCO_IDS, assign_class_ids
 from annotator.formats.coco import read
 from annotator.formats.format import Format
+from annotator.formats.image_files import cut_records
 from annotator.formats.jsontext import dumps, write_element
 from annotator.formats.source import ExportRecord, ExportSource, ImageRecords
 
@@ -75,7 +76,7 @@ class _CocoFile:
         entry = {"id": image_id, "file_name": image.path, "width": width, "height": height}
         write_element(self._out, self._images, entry)
         self._images += 1
-        for record in image.records:
+        for record in cut_records(source, image.records, size):
             for found in build_annotations(source, record, self._ids, size):
                 write_element(self._rest, self._annotations, found)
                 self._annotations += 1
@@ -146,11 +147,14 @@ def write_results(source: ExportSource, place: Path) -> None:
 
 FORMAT = Format(
     "coco", write, read.read, accepted=True,
-    supported_options=frozenset({"split", "provenance", "predictions"}),
+    supported_options=frozenset({"split", "provenance", "predictions", "unreviewed"}),
     preserved=frozenset({"boxes", "whole", "order", "columns", "paths"}),
 )  # fmt: skip
 
 RESULTS = Format(
-    "coco-results", write_results, supported_options=frozenset({"predictions"}), accepted=True
+    "coco-results",
+    write_results,
+    accepted=True,
+    supported_options=frozenset({"predictions", "unreviewed"}),
 )
 """Results: `[{"image_id", "category_id", "bbox", "score"}]`, numbered as in coco."""

@@ -11,7 +11,7 @@ from typing import IO
 from annotator.formats import class_folders
 from annotator.formats.class_ids import YOLO_IDS, assign_class_ids, format_class_ids
 from annotator.formats.format import Format
-from annotator.formats.image_files import ImageExporter, require_boxes, sanitize_path
+from annotator.formats.image_files import ImageExporter, cut_records, require_boxes, sanitize_path
 from annotator.formats.jsontext import dumps
 from annotator.formats.source import ExportRecord, ExportSource, ImageRecords
 from annotator.formats.yolo import data_yaml, read
@@ -24,7 +24,8 @@ def write(source: ExportSource, place: Path) -> None:
     images = ImageExporter(source, place, stems=True)
     with ExitStack() as stack:
         provenance = None
-        if source.options.provenance or source.machine_labels:
+        options = source.options
+        if options.provenance or options.unreviewed or source.machine_labels:
             file = (place / "provenance.jsonl").open("w", encoding="utf-8")
             provenance = stack.enter_context(file)
         for image in source.image_records():
@@ -42,7 +43,7 @@ def _write_image(
     ids: Mapping[str, int], provenance: IO[str] | None,
 ) -> None:  # fmt: skip
     records = source.take_boxes(image.records)
-    if not any(record.label or record.rejected for record in records):
+    if not records:
         return  # an image without labels would teach that it holds no object
     size = source.size(image.path)
     lead = f"{image.split}/" if image.split else ""
@@ -53,15 +54,16 @@ def _write_image(
         source.leave_out("in images that cannot be read", len(records))
         return
     lines = []
-    for record in records:
-        if record.label is None:
+    for record in cut_records(source, records, size):
+        label = record.label or record.predicted
+        if label is None:
             source.leave_out("rejected")
             continue
-        lines += [_format_line(record, ids[name], size) for name in source.names_of(record.label)]
+        lines += [_format_line(record, ids[name], size) for name in source.names_of(label)]
         source.written += 1
         if provenance is not None and record.provenance:
             cells = {
-                "ref": record.item.ref, "image": name, "label": record.label,
+                "ref": record.item.ref, "image": name, "label": label,
                 "score": record.score, **record.provenance,
             }  # fmt: skip
             provenance.write(dumps(cells) + "\n")
@@ -99,7 +101,8 @@ def _format_data_yaml(names: tuple[str, ...], ids: Mapping[str, int]) -> str:
 
 FORMAT = Format(
     "yolo", write, read.read, folder=True, accepted=True,
-    supported_options=frozenset({"split", "images", "provenance"}), preserved=frozenset({"boxes"}),
+    supported_options=frozenset({"split", "images", "provenance", "unreviewed"}),
+    preserved=frozenset({"boxes"}),
 )  # fmt: skip
 
 
