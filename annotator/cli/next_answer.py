@@ -138,13 +138,21 @@ def _record_answer(
     asked = [session.queue[place] for place in range(len(session.queue))]
     drawn = next((pick for pick in asked if pick.row == row), None)
     if drawn is None:
-        session.decide({ref: label}, picked_by="api")
+        session.decide({ref: label}, picked_by="api", only_open=[ref])
+        _check_taken(project, scripted, ref)
         return
     session.queue.put_first(drawn)
     if label is None:
         session.skip(ref)
     else:
         session.label(label, ref)
+    _check_taken(project, scripted, ref)
+
+
+def _check_taken(project: ProjectFolder, scripted: ScriptedSession, ref: str) -> None:
+    """Raise `RefError` if another process has answered the item a moment before."""
+    if scripted.session.beaten_by:
+        raise RefError(f"{make_printable(ref)} {_refusal_reason(project, scripted, ref)}")
 
 
 def _refusal_reason(project: ProjectFolder, scripted: ScriptedSession, ref: str) -> str:

@@ -246,7 +246,10 @@ def write_labels(
     known = {ref for ref in labels if session.is_answered(ref)}
     first = {ref: label for ref, label in labels.items() if ref not in known}
     again = {ref: label for ref, label in labels.items() if ref in known}
-    entries = session.decide(first, picked_by=PICKED_BY, shown_ms=shown_ms, extra=extra)
+    entries = session.decide(
+        first, picked_by=PICKED_BY, shown_ms=shown_ms, extra=extra, only_open=first
+    )
+    again |= {entry.ref: first[entry.ref] for entry in session.beaten_by}
     return entries + session.decide(
         again, picked_by=PICKED_BY, shown_ms=shown_ms, extra={**extra, "second": True}
     )

@@ -13,7 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from annotator.errors import StoreError
-from annotator.log.entries import Action, Entry
+from annotator.items.refs import make_printable, shell_quoted
+from annotator.log.entries import Entry
+from annotator.log.row_checks import (
+    OddRow,
+    check_extra,
+    check_proba,
+    check_row,
+    parse_action,
+    parse_json_object,
+)
 
 SCHEMA_VERSION = 2
 APPLICATION_ID = 0x616E6E6F  # "anno"
@@ -108,6 +117,19 @@ def explain_sqlite_errors(path: Path) -> Iterator[None]:
         raise StoreError(_describe_sqlite_error(path, error)) from error
 
 
+def describe_odd_row(path: Path, table: str, seq: Any, odd: OddRow) -> str:
+    """Return the message for a row that this version cannot read: place, cause and command."""
+    return (
+        f"{make_printable(str(path))}, row {seq} of {table}: {odd}. The other rows can be read. "
+        f"Move this one aside: {repair_command(path)}"
+    )
+
+
+def repair_command(path: Path) -> str:
+    """Return the command that repairs a labels.db."""
+    return f"annotator doctor {shell_quoted(path.parent)} --repair"
+
+
 def _describe_sqlite_error(path: Path, error: sqlite3.Error) -> str:
     name = getattr(error, "sqlite_errorname", "") or ""
     if name == "SQLITE_FULL":
@@ -124,7 +146,10 @@ def _describe_sqlite_error(path: Path, error: sqlite3.Error) -> str:
             f"{path} cannot be written. Check that its folder exists and that you may write to it."
         )
     if name in ("SQLITE_NOTADB", "SQLITE_CORRUPT"):
-        return f"{path} is damaged: {error}. Keep a copy, then try `sqlite3 {path} .recover`."
+        return f"{path} is damaged: {error}. Keep what can be read: {repair_command(path)}"
+    if "Could not decode" in str(error) or name == "SQLITE_ERROR":
+        problem = make_printable(str(error))
+        return f"{path} is damaged: {problem}. Keep what can be read: {repair_command(path)}"
     return f"{path}: {error}"
 
 
@@ -145,25 +170,31 @@ def to_json(value: Any) -> str | None:
 def row_to_entry(row: tuple[Any, ...]) -> Entry:
     """Make an entry from `seq` and the values of `LOG_COLUMNS`.
 
-    Equal texts share one object: this halves the memory of a million labels by a model.
+    Equal texts share one object: this halves the memory of a million labels by a model. Raises
+    `OddRow` for a row that this version cannot read.
     """
+    check_row(row)
     fields = list(row)
-    fields[3] = Action(fields[3])
+    fields[3] = parse_action(fields[3], row[5])
     for place in _INTERNED_COLUMNS:
         fields[place] = sys.intern(row[place]) if row[place] else row[place]
-    fields[6] = json.loads(row[6], object_pairs_hook=_parse_proba) if row[6] else None
-    fields[13] = _parse_extra(row[13]) if row[13] else None
+    fields[6] = _parse_proba(row[6]) if row[6] is not None else None
+    fields[13] = _parse_extra(row[13]) if row[13] is not None else None
     return Entry(*fields)
 
 
 _INTERNED_COLUMNS = (2, 5, 7, 8)  # annotator, label, model, picked_by
 
 
-def _parse_proba(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    return {sys.intern(name): value for name, value in pairs}
+def _parse_proba(text: Any) -> dict[str, Any]:
+    found = parse_json_object(text, "proba")
+    check_proba(found)
+    return {sys.intern(name): value for name, value in found.items()}
 
 
 @lru_cache(maxsize=256)
-def _parse_extra(text: str) -> Any:
+def _parse_extra(text: Any) -> dict[str, Any]:
     """Parse `extra`; many rows share the result, so it must not be changed."""
-    return json.loads(text)
+    found = parse_json_object(text, "extra")
+    check_extra(found)
+    return found

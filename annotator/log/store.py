@@ -7,18 +7,18 @@ picture. A lease is a convenience, not a label: losing one loses nothing.
 
 from __future__ import annotations
 
-import json
-import os
-import socket
 import sqlite3
-import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from annotator.errors import StoreError
 from annotator.log import schema
 from annotator.log.entries import Entry, LogState, replay
+from annotator.log.holders import is_dead
+from annotator.log.holders import new_holder as new_holder
+from annotator.log.row_checks import OddRow, parse_json_object
 from annotator.log.schema import (
     INSERT_VALUES,
     LOG_COLUMNS,
@@ -29,10 +29,21 @@ from annotator.log.schema import (
 )
 
 _BUSY_MS = 5000
+LONGEST_LEASE = 30 * 86400.0
+"""Seconds. A lease that runs longer has a wrong clock or is damaged, and counts for nothing."""
+_ODD_LEASES = (
+    "FROM leases WHERE typeof(ref) <> 'text' OR typeof(holder) <> 'text' OR until > ? "
+    "OR typeof(until) NOT IN ('real', 'integer') OR typeof(picked_by) NOT IN ('text', 'null') "
+    "OR typeof(q) NOT IN ('real', 'null') OR typeof(pool) NOT IN ('integer', 'null')"
+)
 NETWORK_FILE_SYSTEMS = frozenset(
     ["nfs", "nfs4", "cifs", "smb3", "smbfs", "lustre", "gpfs", "beegfs", "ceph", "9p", "afs"]
     + ["fuse.sshfs", "fuse.ceph-fuse"]
 )
+
+
+class DecidedMeanwhile(Exception):
+    """The error for an answer to an item that has been decided since the caller read the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +84,12 @@ class ByproductStore(Protocol):
 class Store(Protocol):
     """A store of the log. Every method raises `StoreError`; a failed `append` writes nothing."""
 
-    def append(self, *entries: Entry) -> list[Entry]:
-        """Write `entries` durably, all or none, and return them with their `seq`."""
+    def append(self, *entries: Entry, last_seen: int | None = None) -> list[Entry]:
+        """Write `entries` durably, all or none, and return them with their `seq`.
+
+        With `last_seen`, the last row that the caller knows, it raises `DecidedMeanwhile` if a
+        later row decides one of their refs. The check and the write are one transaction.
+        """
         ...
 
     def append_many(self, entries: Iterable[Entry]) -> int:
@@ -135,12 +150,17 @@ class SqliteStore:
             # By-products survive a killed process without a sync; only labels need more.
             self._records = self._log if in_memory else self._connect("NORMAL")
 
-    def append(self, *entries: Entry) -> list[Entry]:
-        """Write `entries` durably, all or none, and return them with their `seq`."""
+    def append(self, *entries: Entry, last_seen: int | None = None) -> list[Entry]:
+        """Write `entries` durably, all or none, and return them with their `seq`.
+
+        Raises `DecidedMeanwhile` if a row after `last_seen` decides one of their refs.
+        """
         with explain_sqlite_errors(self.path):
             written = []
             self._log.execute("BEGIN IMMEDIATE")
             try:
+                if last_seen is not None:
+                    self._check_undecided(entries, last_seen)
                 for entry in entries:
                     written.append(replace(entry, seq=self._insert(entry)))
                 self._log.execute("COMMIT")
@@ -177,12 +197,18 @@ class SqliteStore:
         query = f"SELECT seq, {LOG_COLUMNS} FROM log WHERE seq > ? ORDER BY seq"
         with explain_sqlite_errors(self.path):
             for row in self._log.execute(query, (after,)):
-                yield row_to_entry(row)
+                try:
+                    entry = row_to_entry(row)
+                except OddRow as odd:
+                    problem = schema.describe_odd_row(self.path, "the log", row[0], odd)
+                    raise StoreError(problem) from odd
+                yield entry
 
     def lease(
         self, leases: Sequence[Lease], holder: str, annotator: str, now: float, until: float
     ) -> set[str]:
         """Hold `leases` and no others; return the refs granted: those that no other holder has."""
+        until = min(until, now + LONGEST_LEASE)
         rows = [
             (lease.ref, holder, annotator, until, place, lease.picked_by, lease.q, lease.pool)
             for place, lease in enumerate(leases)
@@ -235,14 +261,18 @@ class SqliteStore:
     ) -> Iterator[Byproduct]:
         """Yield the rows of a kind and of a page (all for None), in the order written."""
         query = (
-            "SELECT at, kind, page, data FROM byproducts WHERE (:kind IS NULL OR kind = :kind) "
+            "SELECT seq, at, kind, page, data FROM byproducts "
+            "WHERE (:kind IS NULL OR kind = :kind) "
             f"{'AND page = :page' if page is not None else ''} ORDER BY seq"
         )
         with explain_sqlite_errors(self.path):
-            for at, its_kind, its_page, data in self._log.execute(
-                query, {"kind": kind, "page": page}
-            ):
-                yield Byproduct(at, its_kind, its_page, json.loads(data))
+            for row in self._log.execute(query, {"kind": kind, "page": page}):
+                try:
+                    byproduct = _row_to_byproduct(row)
+                except OddRow as odd:
+                    problem = schema.describe_odd_row(self.path, "byproducts", row[0], odd)
+                    raise StoreError(problem) from odd
+                yield byproduct
 
     def changed(self) -> bool:
         """Return whether another connection has written since the last call; takes microseconds."""
@@ -264,21 +294,26 @@ class SqliteStore:
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         return connection
 
+    def _check_undecided(self, entries: Sequence[Entry], last_seen: int) -> None:
+        query = "SELECT ref FROM log WHERE seq > ? AND action IN ('label', 'skip', 'undo')"
+        later = {ref for (ref,) in self._log.execute(query, (last_seen,))}
+        if not later.isdisjoint(entry.ref for entry in entries):
+            raise DecidedMeanwhile
+
     def _insert(self, entry: Entry) -> int:
         cursor = self._log.execute(f"INSERT INTO log {INSERT_VALUES}", entry_to_row(entry))
         assert cursor.lastrowid is not None
         return cursor.lastrowid
 
     def _expire_dead(self, now: float) -> None:
+        """End the leases of programs that have ended, and drop rows that are not leases."""
+        latest = (now + LONGEST_LEASE,)
+        if self._leases.execute(f"SELECT 1 {_ODD_LEASES} LIMIT 1", latest).fetchone():
+            self._leases.execute(f"DELETE {_ODD_LEASES}", latest)
         holders = self._leases.execute("SELECT DISTINCT holder FROM leases WHERE until > ?", (now,))
         for (holder,) in holders.fetchall():
-            if not _is_alive(holder):
+            if is_dead(holder):
                 self.release(holder, now)
-
-
-def new_holder() -> str:
-    """Name this process's leases, so that others on the host can tell if the process still runs."""
-    return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
 
 def load_log_state(file: Path) -> LogState:
@@ -307,14 +342,8 @@ def file_system_type(folder: Path) -> str:
     return best[1]
 
 
-def _is_alive(holder: str) -> bool:
-    host, pid = holder.split(":")[:2]
-    if host != socket.gethostname():
-        return True  # unknown from this host: its lease runs out by itself
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def _row_to_byproduct(row: tuple[Any, ...]) -> Byproduct:
+    _, at, kind, page, data = row
+    if not (isinstance(at, int) and isinstance(kind, str) and isinstance(page, str)):
+        raise OddRow(f"its time, kind and page are {at!r}, {kind!r} and {page!r}")
+    return Byproduct(at, kind, page, parse_json_object(data, "data"))

@@ -8,7 +8,7 @@ from typing import Any
 
 from annotator.log.entries import Action, Entry, LogState
 from annotator.log.prequential import PrequentialScores
-from annotator.log.store import Store
+from annotator.log.store import DecidedMeanwhile, Store
 
 EntryCallback = Callable[[Entry], object]
 
@@ -51,9 +51,12 @@ class LogWriter:
         self.write(self.entry(Action.FLAG, ref, extra=None if on else {"on": False}))
         return on
 
-    def write(self, *entries: Entry) -> list[Entry]:
-        """Write rows durably, all or none, and return them. Raises `StoreError`."""
-        written = self._store.append(*entries) if entries else []
+    def write(self, *entries: Entry, last_seen: int | None = None) -> list[Entry]:
+        """Write rows durably, all or none, and return them.
+
+        Raises `StoreError`, and `DecidedMeanwhile` if a row after `last_seen` decides their refs.
+        """
+        written = self._store.append(*entries, last_seen=last_seen) if entries else []
         if written and written[0].seq > self.state.seq + 1:
             self.catch_up(before=written[0].seq)  # others were quicker: their rows come first
         for entry in written:
@@ -61,6 +64,23 @@ class LogWriter:
             if self._on_written is not None:
                 self._on_written(entry)
         return written
+
+    def write_open(
+        self, entries: Sequence[Entry], is_open: Callable[[str], bool]
+    ) -> tuple[list[Entry], list[str]]:
+        """Write the answers to items that are open, and return them with the other items.
+
+        Nobody can answer one of the items between the check and the write. Raises `StoreError`.
+        """
+        while True:
+            wanted = [entry for entry in entries if is_open(entry.ref)]
+            try:
+                written = self.write(*wanted, last_seen=self.state.seq)
+            except DecidedMeanwhile:
+                self.catch_up()
+                continue
+            kept = {entry.ref for entry in wanted}
+            return written, [entry.ref for entry in entries if entry.ref not in kept]
 
     def undo_entries(self, entries: Sequence[Entry]) -> None:
         """Write an undo for each of these rows."""

@@ -22,6 +22,7 @@ from annotator.pages.page import (
     page_from_entries,
 )
 from annotator.project.settings import ClassInfo
+from annotator.session.late import describe_beaten
 from annotator.session.queue import LEASE_SECONDS
 from annotator.session.session import LabelSession
 
@@ -146,6 +147,10 @@ class SessionSource(PageSource):
         )
         self._open: dict[str, Page] = {}
         """Pages that were given out and not submitted, by key."""
+        self._unanswered: dict[str, set[str]] = {}
+        """The items of pages given out that had no answer then: only then is one taken."""
+        self._late = ""
+        """A line about answers of the last page that others had given before."""
         self._ready: deque[Page] = deque()
         """Pages that come before any new one."""
         self._submitted: list[tuple[Page, str | None]] = []
@@ -180,6 +185,9 @@ class SessionSource(PageSource):
         page = self._ready.popleft() if self._ready else self._make_page()
         if page is None:
             return None
+        if self._late:
+            page = replace(page, note=" · ".join(filter(None, [self._late, page.note])))
+            self._late = ""
         self._open[page.key] = page
         return self._lease(page)
 
@@ -196,7 +204,9 @@ class SessionSource(PageSource):
                 answers, picked_by=f"page-{page.order}", draws=self._draws(page, answers),
                 shown_ms=submitted.shown_ms,
                 extra=page_extra(page, prediction=submitted.prediction),
+                only_open=self._unanswered.pop(page.key, ()),
             )  # fmt: skip
+            self._late = describe_beaten(self.session.beaten_by)
         self._note_answers(submitted, answers)
         kept = replace(page, selected=dict(submitted.marks))
         self._submitted.append((kept, page.key if entries else None))
@@ -255,6 +265,8 @@ class SessionSource(PageSource):
 
     def _lease(self, page: Page) -> Page | None:
         """Return the page without what came to another annotator's screen just now."""
+        answered = self.session.is_answered
+        self._unanswered[page.key] = {ref for ref in page.refs if not answered(ref)}
         if self._leases is None:
             return page
         queue = self.session.queue

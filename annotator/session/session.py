@@ -8,7 +8,7 @@ an undo or another annotator's answer moves on.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -80,6 +80,8 @@ class LabelSession:
         self.classes, self.annotator, self.seed = tuple(classes), annotator, seed
         self.mode = mode or SessionMode()
         self.store, self.clock, self._flush = store, clock, False
+        self.beaten_by: list[Entry] = []
+        """The answers of others that the last answer here came too late for."""
         self.learner = Learner(
             self.classes, strategy or StrategyChoice(), self.mode.multi, prior, clusters
         )
@@ -152,7 +154,9 @@ class LabelSession:
         """Label the current item, durably, and move on.
 
         `ref` is the item that the annotator saw: if it is not the current one, nothing happens and
-        None is returned. Raises `StoreError` if nothing could be written; the item stays current.
+        None is returned. If others have answered it meanwhile, nothing is written, `beaten_by`
+        holds their answer, and the session moves on. Raises `StoreError` if nothing could be
+        written; the item stays current.
         """
         check_labels([name], self.classes, self.multi)
         return self._answer(name, ref, shown_ms)
@@ -169,8 +173,11 @@ class LabelSession:
         draws: Mapping[str, Pick] | None = None,
         shown_ms: int | None = None,
         extra: Mapping[str, Any] | None = None,
+        only_open: Collection[str] = (),
     ) -> list[Entry]:
         """Answer any items at once, labelled ones too: all or none is written.
+
+        Items of `only_open` that others have answered meanwhile are left out: see `beaten_by`.
 
         `answers` maps refs to labels, None for a skip. One `undo` takes all of them back. `draws`
         maps the refs that were drawn at random to their draws. The others carry no propensity: they
@@ -186,7 +193,9 @@ class LabelSession:
             drawn = pick.to_log_fields() if pick else {"picked_by": picked_by}
             fields = {"proba": proba, "model": model, **shared, **drawn}
             entries.append(self._writer.answer(ref, name, **fields))
-        written = self._writer.write(*entries)
+        written = self._write_open(
+            entries, lambda ref: ref not in only_open or not self.is_answered(ref)
+        )
         self.queue.leave_out_answered()
         return written
 
@@ -231,16 +240,24 @@ class LabelSession:
         return len({entry.ref for entry in skips})
 
     def _answer(self, name: str | None, ref: str | None, shown_ms: int | None) -> Entry | None:
-        current = self.current
+        current, self.beaten_by = self.current, []
         if current is None or (ref is not None and ref != current.ref):
             return None
         proba, model = self._predicted()
         fields = {"proba": proba, "model": model, "shown_ms": shown_ms}
         answer = self._writer.answer(current.ref, name, **fields, **self._drawn(self.queue[0]))
-        (entry,) = self._writer.write(answer)
+        repeated = self._repeated() is not None
+        written = self._write_open([answer], lambda ref: repeated or not self.is_answered(ref))
         self.queue.advance()
         self._sync_log(keep_current=False)
-        return entry
+        return written[0] if written else None
+
+    def _write_open(self, entries: Sequence[Entry], is_open: Callable[[str], bool]) -> list[Entry]:
+        self.beaten_by = []
+        written, late = self._writer.write_open(entries, is_open)
+        decisions = [(self._own if self.second else self.state).decision(ref) for ref in late]
+        self.beaten_by = [entry for entry in decisions if entry is not None]
+        return written
 
     def _drawn(self, pick: Pick) -> dict[str, Any]:
         """Return the log fields of the current item's draw; an audit's draw has no propensity."""

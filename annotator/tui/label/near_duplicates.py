@@ -121,6 +121,7 @@ class NearDuplicates:
             picked_by="duplicates",
             draws={} if math.isnan(pick.q) else {ref: pick},
             shown_ms=shown_ms,
+            only_open={ref, *duplicates},
         )
 
     def prepare(self) -> None:

@@ -15,6 +15,7 @@ from annotator.items.refs import make_printable
 from annotator.learn.label_conflicts import Contradiction
 from annotator.log.entries import Entry
 from annotator.project.label_sets import join_label
+from annotator.session.late import describe_beaten
 from annotator.session.learner import StrategyChoice
 from annotator.tui.commands import Command, class_hints, command_hints, command_table
 from annotator.tui.curves.screen import CurvesScreen
@@ -265,6 +266,9 @@ class LabelScreen(QuestionScreen):
         if self.banner.run_saving(lambda: give(item.ref)) is not None:
             self.pace.answer()
             self._show_next()
+        elif late := describe_beaten(self.session.beaten_by):
+            self._show_next()
+            self.say(late, "warn", 8)
 
     def _show_next(self) -> None:
         self.sync()

@@ -15,6 +15,7 @@ from annotator.errors import StoreError
 from annotator.items.refs import Item, make_printable, plural
 from annotator.pages import BrowseSource, Page, PageOrder
 from annotator.pages.key_delay import MAX_RATE, MIN_RATE, KeyDelay, measure_delays
+from annotator.session.late import describe_beaten
 from annotator.session.session import LabelSession
 from annotator.tui.key_repeat import KeyRepeatFilter
 from annotator.tui.picture.picture import PictureArea, PictureView
@@ -309,9 +310,12 @@ class RapidScreen(Screen[int]):
         assert outcome is not None
         marked, rest = self.asked.answers
         answers = outcome.answers(marked, rest if self._whole else None)
+        late = ""
         try:
             if answers:
-                self.session.decide(answers, picked_by="rapid", extra={"rapid": outcome.summary})
+                extra = {"rapid": outcome.summary}
+                self.session.decide(answers, picked_by="rapid", extra=extra, only_open=answers)
+                late = describe_beaten(self.session.beaten_by)
         except StoreError as error:
             self.mode = RapidMode.UNSAVED
             self.stage.show_notice(
@@ -319,10 +323,11 @@ class RapidScreen(Screen[int]):
             )
             self.show_state()
             return False
-        self.given += len(answers)
+        self.given += len(answers) - len(self.session.beaten_by if late else ())
         if self._drawn is not None and self._page is not None:
             self._drawn.submit(self._page, {}, broken=self._page.refs)
-        self.stage.show_notice(*rapid_text.result_notice(self.asked, outcome, answers))
+        heading, lines = rapid_text.result_notice(self.asked, outcome, answers)
+        self.stage.show_notice(heading, [(late, "warn"), *lines] if late else lines)
         return True
 
     def _close(self) -> None:
