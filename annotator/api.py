@@ -130,8 +130,12 @@ class Session:
         return self._scripted.session.current
 
     def upcoming(self, n: int) -> list[Item]:
-        """Return up to `n` items that come next."""
-        return self._scripted.session.upcoming(n)
+        """Return up to `n` items that come next.
+
+        The session then draws that many ahead, so they are picked by a model that knows up to `n`
+        labels less. A session that never calls this picks each item by all labels so far.
+        """
+        return self._scripted.upcoming(n)
 
     @property
     def prediction(self) -> Mapping[str, float] | None:
@@ -256,6 +260,4 @@ class Session:
         return entry
 
     def _learn(self) -> None:
-        if self._learns:
-            self._scripted.learn()
-        self._scripted.sync_with_others()
+        self._scripted.ask(learn=self._learns)

@@ -156,7 +156,8 @@ def test_next_and_answer_go_on_where_they_were(project: Path) -> None:
     assert not set(others) & set(refs)
     assert annotator.open(project).labels() == {refs[1]: _is_light(refs[1])}
     entry = next(e for e in annotator.open(project).log() if e.ref == refs[1])
-    assert entry.pool is not None and entry.q == 1 / entry.pool  # drawn: it serves the estimate
+    assert entry.picked_by == asked[1]["picked_by"]  # the draw of `next` is in the log
+    assert entry.pool == 30 - 1
 
 
 def test_an_answer_for_what_is_labelled_asks_for_second(project: Path) -> None:

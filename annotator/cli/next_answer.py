@@ -45,9 +45,8 @@ def next_(
     from annotator.project.project import ProjectFolder
 
     opened = ProjectFolder.open(project)
-    scripted = _open_session(opened, annotator, second, lease, count)
-    scripted.learn()
-    scripted.sync_with_others()
+    scripted = _open_session(opened, annotator, second, lease, count - 1)
+    scripted.ask()
     session = scripted.session
     items = [item for item in [session.current, *session.upcoming(count - 1)] if item]
     for place, item in enumerate(items):
@@ -116,8 +115,9 @@ def answer(
         raise typer.BadParameter("give either a class or --skip", param_hint="LABEL")
     if label is not None:
         label = resolve_class(opened, label)
-    scripted = _open_session(opened, annotator, second, 600.0, 1)
+    scripted = _open_session(opened, annotator, second, 600.0, 0)
     try:
+        scripted.learn()  # the log keeps what the model said before the answer
         _record_answer(opened, scripted, ref, label)
         if note:
             scripted.session.note(ref, note)
@@ -176,16 +176,15 @@ def _open_session(
     project: ProjectFolder, annotator: str | None, second: bool, lease: float, ahead: int
 ) -> ScriptedSession:
     import time
-    from dataclasses import replace
 
     from annotator.proposals import load_proposal_prior
     from annotator.session.scripted import ScriptedSession
 
     name = project.settings.annotator_name(annotator)
-    settings = replace(project.settings, ahead=max(ahead, project.settings.ahead))
-    opened = replace(project, settings=settings)
-    prior = load_proposal_prior(opened, blind=second)
-    return ScriptedSession(opened, name, second=second, lease=lease, clock=time.time, prior=prior)
+    return ScriptedSession(
+        project, name, second=second, lease=lease, clock=time.time, ahead=ahead,
+        prior=load_proposal_prior(project, blind=second),
+    )  # fmt: skip
 
 
 COMMANDS = {"next": next_, "answer": answer}

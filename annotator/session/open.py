@@ -61,6 +61,7 @@ def open_session(
     mode: SessionMode | None = None,
     prior: Prior | None = None,
     asks: bool = True,
+    ahead: int | None = None,
     clock: Callable[[], float] = time.time,
     holder: str | None = None,
     lease: float = LEASE_SECONDS,
@@ -68,8 +69,11 @@ def open_session(
     """Open a session by the project's settings; call `extend` with the items to ask.
 
     The settings, not `mode`, say whether the project is multi-label. Without `asks`, the data that
-    only questions need are not read. A `holder` that had leases resumes them. Raises `StoreError`
-    for a log that cannot be opened, `RefError` for a faulty line of the project's files.
+    only questions need are not read. `ahead` items are queued behind the current one, by default
+    as many as the settings say. A `holder` that had leases resumes them, however many.
+
+    Raises `StoreError` for a log that cannot be opened, `RefError` for a faulty line of the
+    project's files.
     """
     settings = project.settings
     mode = replace(mode or SessionMode(), multi=settings.multi_label)
@@ -82,11 +86,12 @@ def open_session(
         hooks.send("on_label", entry_as_dict(entry))
 
     store = SqliteStore(project.labels_file)
+    behind = settings.ahead if ahead is None else ahead
     try:
         session = LabelSession(
             store, settings.names, annotator=annotator, mode=mode, seed=settings.seed,
             strategy=StrategyChoice(settings.strategy, settings.find, settings.estimator),
-            ahead=max(settings.ahead, _count_abandoned(store, annotator, holder, clock) - 1),
+            ahead=max(behind, _count_abandoned(store, annotator, holder, clock) - 1),
             clock=clock, holder=holder, lease=lease, on_entry=send_label,
             prior=prior, clusters=clusters, priorities=priorities,
         )  # fmt: skip

@@ -52,6 +52,8 @@ class Queue:
         self.ahead = ahead
         self.leased_by_others: set[str] = set()
         """Refs on the screens of other annotators."""
+        self.paused = False
+        """True while nothing new is drawn, because a model is about to say what to ask."""
         self._store, self._annotator, self._answered = store, annotator, answered
         self._clock, self._holder, self._lease_seconds = clock, holder or new_holder(), lease
         self._rng = np.random.default_rng([seed, len(answered)])
@@ -60,6 +62,7 @@ class Queue:
         self._waiting: deque[Pick] = deque()
         self._shown = -1  # the row that was current when the queue was last held
         self._picks: deque[Pick] = deque()
+        self._stand_ins: set[int] = set()  # rows drawn at random for want of a ranking
         self._first = dict(first)
         self._first_rows: deque[int] = deque()
         self._draw_repeat = draw_repeat
@@ -172,7 +175,7 @@ class Queue:
     def put_first(self, pick: Pick) -> None:
         """Ask `pick` now, and what was current after it."""
         rest = [p for p in self._waiting if p.row != pick.row]
-        self._waiting = deque([pick, *rest][: self.ahead + 1])
+        self._waiting = deque([pick, *rest][: max(self.ahead + 1, len(self._waiting))])
         self.lease()
 
     def ask_again(self, entries: Sequence[Entry]) -> None:
@@ -183,11 +186,21 @@ class Queue:
                 self.put_first(Pick.from_log(row, entry.q, entry.pool, entry.picked_by))
 
     def adopt(self, picks: Iterable[Pick], flush: bool) -> None:
-        """Fill up from `picks` from now on; `flush` drops the picks behind the current one."""
+        """Fill up from `picks` from now on, also in place of rows drawn at random before.
+
+        `flush` drops all picks behind the current one, but for those that no strategy picked.
+        """
         self._picks = deque(picks)
-        while flush and len(self._waiting) > 1:
-            self._waiting.pop()
+        shown, behind = [*self._waiting][:1], [*self._waiting][1:]
+        kept = [pick for pick in behind if not self._gives_way(pick, flush)]
+        self._waiting = deque(shown + kept)
+        self._stand_ins.clear()
         self.refill()
+
+    def _gives_way(self, pick: Pick, flush: bool) -> bool:
+        if pick.component == REPEAT or self.refs[pick.row] in self._first:
+            return False
+        return flush or (bool(self._picks) and pick.row in self._stand_ins)
 
     def drop_answered(self, current: bool = False) -> None:
         """Drop picks that were answered elsewhere; with `current` also the one on screen."""
@@ -206,10 +219,13 @@ class Queue:
         """Fill the queue up and lease what is in it."""
         for _ in range(3):  # a lease may be refused: another annotator was quicker
             before = len(self._waiting)
-            while len(self._waiting) <= self.ahead and (pick := self._next()):
+            while self._has_room() and (pick := self._next()):
                 self._waiting.append(pick)
             if len(self._waiting) == before == self._leased or self.lease():
                 return
+
+    def _has_room(self) -> bool:
+        return not self.paused and len(self._waiting) <= self.ahead
 
     def lease(self) -> bool:
         """Lease the queue, and return whether all leases were granted.
@@ -257,7 +273,9 @@ class Queue:
             pick = self._picks.popleft()
             if self._is_open(pick.row, waiting):
                 return pick
-        return self._random(waiting)
+        if (pick := self._random(waiting)) is not None:
+            self._stand_ins.add(pick.row)
+        return pick
 
     def _next_first(self, waiting: set[int]) -> Pick | None:
         while self._first_rows:

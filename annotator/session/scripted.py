@@ -10,7 +10,7 @@ from annotator.errors import ProjectError
 from annotator.features.growing import open_partial_features
 from annotator.features.store import FeatureStore
 from annotator.items.ref_table import RefTable
-from annotator.items.refs import make_printable, plural
+from annotator.items.refs import Item, make_printable, plural
 from annotator.log.entries import LogState, replay
 from annotator.log.store import SqliteStore
 from annotator.project import label_sets
@@ -38,37 +38,59 @@ class ScriptedSession:
         lease: float,
         clock: Callable[[], float],
         prior: Prior | None = None,
+        ahead: int = 0,
     ) -> None:
         """Open it on all items, or with `second` on those that others have labelled.
 
-        `prior` predicts while no model has learnt anything.
+        It resumes what it had leased, and draws nothing new before `ask`. `ahead` items are drawn
+        with the current one. `prior` predicts while no model has learnt anything.
         """
         self.failures: list[str] = []
         """Messages on what the `on_label` command could not do."""
         # The holder does not name this process: the next call of a script resumes its leases.
         self._opened = open_session(
             project, annotator, on_hook_failure=self.failures.append,
-            mode=SessionMode(second=second), prior=prior, clock=clock, lease=lease,
+            mode=SessionMode(second=second), prior=prior, ahead=ahead, clock=clock, lease=lease,
             holder=f"script:0:{annotator}:{'second' if second else 'first'}",
         )  # fmt: skip
         self.session = self._opened.session
+        self.session.pause_asking()
         refs = load_refs(project)
         if second:
             self.session.extend(labelled_by_others(self._opened.store, annotator, refs))
         else:
             self.session.extend(refs)
-        self.sync_with_others()
+        self.session.queue.ahead = ahead  # not the number that was resumed
+        self.session.refresh(keep_current=False)
         if not second:
             self._attach(project)
 
     def learn(self) -> None:
-        """Fit on all labels so far and ask by the result, if there are features and new labels."""
+        """Fit on all labels so far, if there are features and new labels."""
         if self.session.stale:
             self.session.learn()
 
-    def sync_with_others(self) -> None:
-        """Leave out what others have answered, and lease other items instead."""
+    def ask(self, *, learn: bool = True) -> None:
+        """Draw what to ask next by a model of all labels so far, and lease it.
+
+        Without features, or without `learn`, it is drawn at random. What others have answered
+        meanwhile is left out.
+        """
+        if learn:
+            self.learn()
+        self.session.resume_asking()
         self.session.refresh(keep_current=False)
+        self.session.pause_asking()
+
+    def upcoming(self, n: int) -> list[Item]:
+        """Return up to `n` items that come after the current one.
+
+        From then on at least `n` are drawn ahead: they know as many labels less.
+        """
+        if n > self.session.queue.ahead:
+            self.session.queue.ahead = n
+            self.ask(learn=False)
+        return self.session.upcoming(n)
 
     def close_keeping_leases(self) -> None:
         """End, and keep the queued items leased: a script answers them later."""

@@ -315,7 +315,11 @@ class LabelSession:
         return self.learner.snapshot(self.state, self.queue)
 
     def adopt(self, ranking: Ranking) -> None:
-        """Ask by this ranking from now on; the current item and the queued ones stay."""
+        """Ask by this ranking from now on.
+
+        The current item stays, and so do the queued ones that a ranking picked; those drawn at
+        random for want of one give way.
+        """
         flush = self._flush and self.learner.is_fitted_to_choice
         self.queue.adopt(self.learner.adopt(ranking), flush)
         self._flush &= not flush
@@ -328,6 +332,15 @@ class LabelSession:
         ranking = learn(snapshot, self.seed)
         self.adopt(ranking)
         return ranking
+
+    def pause_asking(self) -> None:
+        """Draw nothing new until `resume_asking`: a model is about to say what to ask."""
+        self.queue.paused = True
+
+    def resume_asking(self) -> None:
+        """Fill the queue up, and draw again from now on."""
+        self.queue.paused = False
+        self.queue.refill()
 
     def choose_strategy(self, strategy: StrategyChoice) -> None:
         """Change the strategy; the queue follows with the next ranking."""

@@ -40,6 +40,8 @@ from annotator.tui.workers import (
 
 GROWTH_SECONDS = 5.0
 """Seconds between two looks at features that are still being computed."""
+FIRST_FIT_SECONDS = 5.0
+"""Seconds that the first item waits for a model of the labels so far."""
 RETRY_SECONDS = 10.0
 """Seconds until another look at features that another session computes."""
 
@@ -81,6 +83,8 @@ class LabelApp(ProjectApp):
         self._store: FeatureStore | None = None
         self._grows = self._opens = False
         self._progress = ""
+        if project.has_features and not session.blind and session.state.standing:
+            session.pause_asking()
 
     def on_mount(self) -> None:
         """Show the labelling screen, and begin to look for items and near-duplicates."""
@@ -88,6 +92,8 @@ class LabelApp(ProjectApp):
         self._finder.listen(lambda found: self._post(messages.ItemsListed(found)))
         self.set_interval(1.0, self._look_around)
         self.set_interval(LOOKUP_SECONDS, self._look_up_duplicates)
+        if self.session.queue.paused:
+            self.set_timer(FIRST_FIT_SECONDS, self._stop_waiting)
 
     def on_unmount(self) -> None:
         """End the processes in the background."""
@@ -138,6 +144,12 @@ class LabelApp(ProjectApp):
         else:
             self.label_screen.refresh_words()
 
+    def _stop_waiting(self) -> None:
+        """Ask now, by a model if there is one, else at random."""
+        if self.session.queue.paused:
+            self.session.resume_asking()
+            self.label_screen.sync()
+
     # --- features
 
     def _open_features(self) -> None:
@@ -175,6 +187,7 @@ class LabelApp(ProjectApp):
             self._warn("features", f"asking at random: {message.error}")
         else:
             self._compute()
+        self._stop_waiting()
         self.show_activity()
 
     def _compute(self) -> None:
@@ -237,6 +250,7 @@ class LabelApp(ProjectApp):
         self._fitter.busy = False
         self._warn("fit", "")
         self.session.adopt(message.ranking)
+        self._stop_waiting()
         self.label_screen.sync()
         self.show_activity()
         self.learn()
@@ -246,6 +260,7 @@ class LabelApp(ProjectApp):
         self._fitter.busy = False
         error = message.error
         reason = str(error) if isinstance(error, AnnotatorError) else repr(error)
+        self._stop_waiting()
         self._warn("fit", f"learning failed, labelling continues: {reason}")
 
     def on_label_screen_answered(self) -> None:

@@ -27,6 +27,8 @@ class LabelPhase(Enum):
 
     LISTING = auto()
     """The listing continues, without an item so far."""
+    LEARNING = auto()
+    """A model of the labels so far is about to pick the first item."""
     ASKING = auto()
     """An item is asked."""
     WAITING = auto()
@@ -49,6 +51,8 @@ def phase_of(session: LabelSession, listed: bool) -> LabelPhase:
     progress = session.progress
     if not listed:
         return LabelPhase.LISTING
+    if session.queue.paused:
+        return LabelPhase.LEARNING
     if not progress.items:
         return LabelPhase.EMPTY
     if progress.remaining:
@@ -183,6 +187,8 @@ def phase_notice(
     """Return the heading and the paragraphs of every phase in which nothing is asked."""
     if phase is LabelPhase.LISTING:
         return "Listing the images …", []
+    if phase is LabelPhase.LEARNING:
+        return "Learning from the labels so far …", []
     if phase is LabelPhase.EMPTY:
         return _empty(project)
     if phase is LabelPhase.WAITING:
