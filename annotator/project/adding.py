@@ -10,10 +10,10 @@ import numpy as np
 from annotator.errors import ProjectError, RefError, bullet_list
 from annotator.items.atomic import write_atomically
 from annotator.items.listing import SkippedFiles, missing_files, read_list, read_table, walk_images
-from annotator.items.ref_table import RefTable
 from annotator.items.refs import Item, make_printable
 from annotator.project.classes import check_classes
 from annotator.project.item_pool import load_refs
+from annotator.project.lock import lock_project
 from annotator.project.project import ProjectFolder
 from annotator.project.refs_csv import NewItem, append_items
 
@@ -27,8 +27,7 @@ def add_images(project: ProjectFolder, folder: Path, skipped: SkippedFiles) -> i
         raise ProjectError(
             f"{make_printable(str(folder))} is not a folder. Name a folder of images."
         )
-    known = load_refs(project)
-    return _append(project, known, list(_walk_new_items(project, folder, skipped)))
+    return _append(project, list(_walk_new_items(project, folder, skipped)))
 
 
 def add_refs(project: ProjectFolder, file: Path) -> int:
@@ -56,7 +55,7 @@ def add_refs(project: ProjectFolder, file: Path) -> int:
         raise RefError(
             bullet_list(problems, f"{make_printable(str(file))}: nothing was added. Fix:")
         )
-    return _append(project, load_refs(project), [row.item for row in rows])
+    return _append(project, [row.item for row in rows])
 
 
 def check_new_classes(project: ProjectFolder, names: Sequence[str]) -> None:
@@ -74,13 +73,15 @@ def _walk_new_items(project: ProjectFolder, folder: Path, left_out: SkippedFiles
             yield Item(str(path.relative_to(root) if inside else path))
 
 
-def _append(project: ProjectFolder, known: RefTable, items: Sequence[Item]) -> int:
+def _append(project: ProjectFolder, items: Sequence[Item]) -> int:
     fresh = list(dict.fromkeys(item.ref for item in items))
-    rows = known.rows(fresh) if len(known) else np.full(len(fresh), -1)
-    new = [ref for ref, row in zip(fresh, rows.tolist(), strict=True) if row < 0]
-    if not new:
-        return 0
-    if not project.refs_file.exists():
-        write_atomically(project.refs_file, b"filename,bbox\n")
-    append_items(project, [NewItem(Item.parse(ref)) for ref in new])
+    with lock_project(project.folder):
+        known = load_refs(project)
+        rows = known.rows(fresh) if len(known) else np.full(len(fresh), -1)
+        new = [ref for ref, row in zip(fresh, rows.tolist(), strict=True) if row < 0]
+        if not new:
+            return 0
+        if not project.refs_file.exists():
+            write_atomically(project.refs_file, b"filename,bbox\n")
+        append_items(project, [NewItem(Item.parse(ref)) for ref in new])
     return len(new)

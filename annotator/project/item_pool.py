@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from annotator.items.listing import SkippedFiles, read_table, walk_images
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import make_printable
 from annotator.items.text_files import csv_bytes, read_rows
+from annotator.project.lock import lock_project
 from annotator.project.project import ProjectFolder
 
 PRIORITIES_FILE = "first.csv"
@@ -44,15 +46,18 @@ def stream_refs(project: ProjectFolder, skipped: SkippedFiles) -> Iterator[Seque
     if is_table:
         _refuse_repeated(project, listed)
     else:
-        write_atomically(project.refs_file, csv_bytes(["filename"], ([ref] for ref in listed)))
-        stamp = _refs_stamp(project)
+        with lock_project(project.folder):
+            if project.refs_file.exists():
+                return  # another process has listed the folder, and may have added items
+            write_atomically(project.refs_file, csv_bytes(["filename"], ([ref] for ref in listed)))
+            stamp = _refs_stamp(project)
     _write_cache(project, listed, stamp)
 
 
 def load_refs(project: ProjectFolder, skipped: SkippedFiles | None = None) -> RefTable:
     """Return all refs of `project`."""
     table = RefTable()
-    for batch in stream_refs(project, skipped or SkippedFiles()):
+    for batch in stream_refs(project, SkippedFiles() if skipped is None else skipped):
         if isinstance(batch, RefTable) and not len(table):
             return batch
         table.extend(batch)
@@ -103,21 +108,31 @@ def _refs_stamp(project: ProjectFolder) -> str:
 
 
 def _read_cache(project: ProjectFolder) -> RefTable | None:
+    file = _cache_file(project)
     try:
-        if _cache_file(project).with_suffix(".json").read_text() == _refs_stamp(project):
-            return RefTable.load(_cache_file(project))
+        stamp = file.with_suffix(".json").read_bytes()
+        if not stamp.startswith(_refs_stamp(project).encode()):
+            return None
+        data = file.read_bytes()
     except OSError:
-        pass
-    return None
+        return None
+    fits = stamp == _cache_stamp(_refs_stamp(project), data)
+    return RefTable.from_bytes(data) if fits else None
+
+
+def _cache_stamp(stamp: str, data: bytes) -> bytes:
+    """Return the stamp of refs.csv with the length and the checksum of the cache."""
+    return f"{stamp} {len(data)} {hashlib.blake2b(data, digest_size=16).hexdigest()}".encode()
 
 
 def _write_cache(project: ProjectFolder, refs: RefTable, stamp: str) -> None:
     file = _cache_file(project)
     try:
         file.parent.mkdir(exist_ok=True)
-        file.with_suffix(".json").unlink(missing_ok=True)
-        refs.save(file)
-        file.with_suffix(".json").write_text(stamp)
+        data = refs.to_bytes()
+        # Whatever comes between the two, the checksum tells if they belong together.
+        write_atomically(file, data)
+        write_atomically(file.with_suffix(".json"), _cache_stamp(stamp, data))
     except OSError:
         pass  # without the cache the next start is slower
 
@@ -146,5 +161,8 @@ def write_priorities(project: ProjectFolder, items: Iterable[Priority], *, repla
     """Put `items` at the top of first.csv; lines with the reason `replace` are removed."""
     new = list(items)
     refs = {item.ref for item in new}
-    kept = [old for old in read_priorities(project) if old.why != replace and old.ref not in refs]
-    write_atomically(project.folder / PRIORITIES_FILE, csv_bytes(Priority._fields, [*new, *kept]))
+    file = project.folder / PRIORITIES_FILE
+    with lock_project(project.folder):
+        before = read_priorities(project)
+        kept = [old for old in before if old.why != replace and old.ref not in refs]
+        write_atomically(file, csv_bytes(Priority._fields, [*new, *kept]))

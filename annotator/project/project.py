@@ -15,6 +15,7 @@ from pathlib import Path
 from annotator.errors import ProjectError
 from annotator.items.atomic import write_atomically
 from annotator.items.refs import make_printable, shell_quoted
+from annotator.project.lock import lock_project
 from annotator.project.settings import Settings, check_classes, format_settings, read_settings
 
 SETTINGS_FILE = "annotator.toml"
@@ -106,6 +107,14 @@ def append_classes(project: ProjectFolder, names: Sequence[str]) -> ProjectFolde
     Everything else in the file stays as it is, comments included. Raises `ProjectError` for a
     name that no class can have, or a file that cannot be written.
     """
+    with lock_project(project.folder):
+        _append_to_settings(project, names)
+    file = project.folder / SETTINGS_FILE
+    settings = replace(project.settings, classes=read_settings(file, user_settings_file()).classes)
+    return replace(project, settings=settings)
+
+
+def _append_to_settings(project: ProjectFolder, names: Sequence[str]) -> None:
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
     from tomlkit.items import AoT
@@ -129,8 +138,6 @@ def append_classes(project: ProjectFolder, names: Sequence[str]) -> ProjectFolde
             f"{make_printable(str(file))} cannot be changed: {why}. Add these classes to it in an "
             f"editor: {make_printable(', '.join(new))}"
         ) from error
-    settings = replace(project.settings, classes=read_settings(file, user_settings_file()).classes)
-    return replace(project, settings=settings)
 
 
 def is_project(folder: Path) -> bool:
@@ -158,6 +165,6 @@ def _explain_no_project(folder: Path) -> str:
 
 def user_settings_file() -> Path:
     """Return the path of the user's own settings."""
-    from platformdirs import user_config_path
+    from annotator.items.user_folders import config_folder
 
-    return user_config_path("annotator") / "config.toml"
+    return config_folder() / "config.toml"

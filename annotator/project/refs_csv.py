@@ -5,18 +5,25 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from annotator.errors import ProjectError, RefError
 from annotator.items.atomic import write_atomically
 from annotator.items.listing import read_table
+from annotator.items.ref_table import RefTable
 from annotator.items.refs import Item, format_box, make_printable
 from annotator.items.text_files import find_delimiter, open_text
+from annotator.project.item_pool import load_refs
+from annotator.project.lock import lock_project
 from annotator.project.project import ProjectFolder
 
 _PATH_COLUMNS = ("filename", "file_name", "path", "ref")
 _NO_CELLS: Mapping[str, str] = {}
+_State = tuple[int, int, int]
+_written: dict[str, tuple[_State, RefTable]] = {}
+"""Each refs.csv: its state after this process wrote it, and the items that others had written."""
 
 
 class NewItem(NamedTuple):
@@ -32,8 +39,36 @@ def append_items(
 ) -> None:
     """Append the items of `rows`; a column without a cell stays empty. Take out those `removed`.
 
+    Items that another process has added meanwhile are skipped.
     Raises `ProjectError` if refs.csv cannot be written, `RefError` if it has no column of paths.
     """
+    with lock_project(project.folder):
+        new = list(rows)
+        known = _known_items(project) if new else None
+        if known is not None and len(known):
+            places = known.rows([row.item.ref for row in new]).tolist()
+            new = [row for row, at in zip(new, places, strict=True) if at < 0]
+        _replace_table(project, new, removed)
+        if removed:
+            _written.pop(str(project.refs_file), None)
+        elif known is not None:
+            _written[str(project.refs_file)] = _state(project), known
+
+
+def _state(project: ProjectFolder) -> _State:
+    stat = os.stat(project.refs_file)  # noqa: PTH116
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns
+
+
+def _known_items(project: ProjectFolder) -> RefTable:
+    """Return the items that other processes have written; read again if the file has changed."""
+    state, known = _written.get(str(project.refs_file), (None, RefTable()))
+    return known if state == _state(project) else load_refs(project)
+
+
+def _replace_table(
+    project: ProjectFolder, rows: Iterable[NewItem], removed: Collection[str]
+) -> None:
     file = project.refs_file
     with open_text(file) as lines:
         delimiter = find_delimiter(lines)
