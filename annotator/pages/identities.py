@@ -194,6 +194,10 @@ class IdentitySource(SessionSource):
         self._add_classes(name for name in found.values() if name is not None)
         return found
 
+    def _is_known(self, name: str) -> bool:
+        """Return True: an identity's name becomes a class when its page is submitted."""
+        return True
+
     def _add_classes(self, names: Iterable[str]) -> None:
         """Add the names that are not classes yet, in annotator.toml and here."""
         new = [name for name in dict.fromkeys(names) if name not in self.session.classes]

@@ -18,8 +18,8 @@ from typing import Any
 
 from annotator.items.atomic import Held, lock_file
 from annotator.items.text_files import read_json_lines
-from annotator.learn.strategies import Pick
-from annotator.pages.page import Marks, Page, SelectionMode
+from annotator.pages.journal_rows import change_marks, page_as_row, page_from_row
+from annotator.pages.page import Marks, Page
 from annotator.project.project import ProjectFolder
 
 
@@ -29,6 +29,8 @@ class PageJournal:
     def __init__(self, path: Path) -> None:
         """Open and lock the file; without the lock nothing is kept."""
         self._key, self._marks = "", dict[str, str | None]()
+        self.problem = ""
+        """The reason why `resumed` found a page and cannot return it; "" for none."""
         self._file = -1
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -43,14 +45,20 @@ class PageJournal:
         data = os.pread(self._file, os.fstat(self._file).st_size, 0)
         page: Page | None = None
         marks: dict[str, str | None] = {}
-        for row, _, _ in read_json_lines(io.BytesIO(data)):
-            try:
-                if "refs" in row:
-                    page, marks = _page(row), dict(row.get("selected", {}))
+        lines = 0
+        try:
+            for row, _, _ in read_json_lines(io.BytesIO(data)):
+                lines += 1
+                if page is None:
+                    page = page_from_row(row)
+                    marks = dict(page.selected)
                 else:
-                    _change(marks, row)
-            except (ValueError, TypeError, KeyError, AttributeError):
-                break  # another version wrote it
+                    change_marks(marks, row, page)
+        except (ValueError, TypeError, RecursionError):
+            page = None
+        if (page is None and data.strip()) or lines < data.count(b"\n"):
+            page = None
+            self.problem = "the last page could not be read: this is a new one"
         if page is None:
             return None
         self._key, self._marks = page.key, marks
@@ -60,7 +68,7 @@ class PageJournal:
         """Keep the page on screen and its selection; only what has changed is written."""
         if page.key != self._key:
             self._key, self._marks = page.key, dict(marks)
-            self._write(_row(replace(page, selected=dict(marks))), anew=True)
+            self._write(page_as_row(replace(page, selected=dict(marks))), anew=True)
             return
         on = {ref: given for ref, given in marks.items() if self._marks.get(ref, "") != given}
         off = [ref for ref in self._marks if ref not in marks]
@@ -95,29 +103,6 @@ def open_journal(project: ProjectFolder, annotator: str, kind: str) -> PageJourn
     """Open the journal of an annotator's pages of one kind."""
     name = "".join(c if c.isalnum() else "-" for c in f"{kind}-{annotator}")[:80]
     return PageJournal(project.folder / ".cache" / "pages" / f"{name}.jsonl")
-
-
-def _change(marks: dict[str, str | None], row: Mapping[str, Any]) -> None:
-    for ref in row["off"]:
-        marks.pop(ref, None)
-    marks.update(row["on"])
-
-
-def _row(page: Page) -> dict[str, Any]:
-    return {
-        "refs": page.refs, "label": page.label, "select": page.select, "order": page.order,
-        "negative": page.negative, "draws": {ref: list(p) for ref, p in page.draws.items()},
-        "chances": dict(page.chances), "selected": dict(page.selected),
-        "number": page.number, "of": page.of, "key": page.key, "note": page.note,
-    }  # fmt: skip
-
-
-def _page(row: Mapping[str, Any]) -> Page:
-    fields = dict(row)
-    fields["refs"] = tuple(fields["refs"])
-    fields["select"] = SelectionMode(fields["select"])
-    fields["draws"] = {ref: Pick(*pick) for ref, pick in fields["draws"].items()}
-    return Page(**fields)
 
 
 class PagePreferences:

@@ -102,7 +102,9 @@ def page_from_entries(entries: Sequence[Entry]) -> Page:
     Items that it left open are not in the log.
     """
     asked: Mapping[str, Any] = entries[0].extra or {}
-    select = SelectionMode(asked.get("select", SelectionMode.POSITIVES_ONLY))
+    found = asked.get("select", "")
+    modes = set(map(str, SelectionMode))
+    select = SelectionMode(found) if found in modes else SelectionMode.POSITIVES_ONLY
     label, negative = str(asked.get("class", "")), asked.get("negative")
     rest = {SelectionMode.EXCEPTIONS: label, SelectionMode.POSITIVES: negative}.get(select)
     usual = negative if select is SelectionMode.EXCEPTIONS else label

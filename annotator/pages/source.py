@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from annotator.errors import StoreError
+from annotator.items.refs import plural
 from annotator.learn.strategies import Pick
 from annotator.log.entries import Entry
 from annotator.log.store import Lease, Store, new_holder
@@ -21,6 +22,7 @@ from annotator.pages.page import (
     page_extra,
     page_from_entries,
 )
+from annotator.project.label_sets import is_known_label
 from annotator.project.settings import ClassInfo
 from annotator.session.late import describe_beaten
 from annotator.session.queue import LEASE_SECONDS
@@ -224,7 +226,10 @@ class SessionSource(PageSource):
         if self._submitted and self._submitted[-1][1] in (None, key):
             page, written = self._submitted.pop()
         elif key and not self._submitted and self._can_undo_earlier(last):
-            page, written = page_from_entries(last), key
+            earlier = self._with_known_classes(page_from_entries(last))
+            if earlier is None:
+                return None
+            page, written = earlier, key
         else:
             return None
         if written:
@@ -249,8 +254,19 @@ class SessionSource(PageSource):
     def _resume(self, fits: Callable[[Page], bool] = lambda page: True) -> None:
         """Queue the page of a killed program, unless it was answered or does not fit any more."""
         page = self._journal.resumed() if self._journal is not None else None
+        if self._journal is not None and self._journal.problem:
+            self._late = self._journal.problem
         if page is None or not fits(page):
             return
+        known = self._with_known_classes(page)
+        if known is None:
+            self._late = "the last page asked for a class that is gone: this is a new one"
+            return
+        if dropped := len(page.selected) - len(known.selected):
+            self._late = (
+                f"{plural(dropped, 'selected item')} had a class that is gone: select again"
+            )
+        page = known
         standing = self.session.state.standing
         answered = any(
             (entry.extra or {}).get("page") == page.key
@@ -259,6 +275,21 @@ class SessionSource(PageSource):
         )
         if not answered and all(row >= 0 for row in self.session.queue.rows(page.refs)):
             self._ready.append(page)
+
+    def _with_known_classes(self, page: Page) -> Page | None:
+        """Return an earlier page without selections of classes that the project has no more.
+
+        Returns None if the page itself asks for one of them.
+        """
+        asked = [name for name in (page.label, page.negative) if name]
+        if not all(map(self._is_known, asked)):
+            return None
+        kept = {ref: n for ref, n in page.selected.items() if n is None or self._is_known(n)}
+        return replace(page, selected=kept)
+
+    def _is_known(self, name: str) -> bool:
+        """Return whether a page may still answer with this class."""
+        return is_known_label(name, self.session.classes, self.session.multi)
 
     def _open_refs(self) -> list[str]:
         return [ref for page in self._open.values() for ref in page.refs]
