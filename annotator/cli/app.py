@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sys
@@ -45,6 +46,7 @@ def _options(
 def main() -> NoReturn:
     """Run the command line; exits 0 for success, 1 for a failure, 2 for usage, 130 for Ctrl+C."""
     _restart_in_utf8()
+    _prepare_streams()
     try:
         _main()
     except SystemExit as end:
@@ -67,6 +69,33 @@ def _restart_in_utf8() -> None:
         os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
 
 
+def _prepare_streams() -> None:
+    """Give the program its three streams, whatever its caller left of them.
+
+    A stream that is closed becomes the null device; standard output becomes one that refuses to
+    be written, so that a result that nobody can read is an error. A pipe that another program has
+    set to non-blocking waits again while it is full.
+    """
+    for number, name, mode in (
+        (0, "stdin", os.O_RDONLY), (1, "stdout", os.O_RDONLY), (2, "stderr", os.O_WRONLY),
+    ):  # fmt: skip
+        if getattr(sys, name) is None:
+            _point_at_null(number, mode)
+            kind = "r" if number == 0 else "w"
+            setattr(sys, name, open(number, kind, encoding="utf-8", closefd=False))  # noqa: PTH123, SIM115
+        elif number:
+            with contextlib.suppress(OSError, ValueError):
+                os.set_blocking(number, True)
+
+
+def _point_at_null(number: int, mode: int) -> None:
+    """Make a descriptor one of the null device."""
+    opened = os.open(os.devnull, mode)
+    if opened != number:
+        os.dup2(opened, number)
+        os.close(opened)
+
+
 _DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
 _ACCESS_ERRNOS = (
     errno.EACCES,
@@ -81,6 +110,8 @@ _IO_ERRNOS = (errno.EIO, errno.ESTALE)
 
 def _describe_disk_error(error: OSError) -> str | None:
     """Return a message for a file that cannot be used; None for an error in the program."""
+    if error.errno == errno.EBADF and error.filename is None:
+        return "Standard output is closed. Leave it open, or send it to a file: `> FILE`."
     name = make_printable(str(error.filename or "the output"))
     if error.errno in _DISK_FULL_ERRNOS:
         return f"{name} cannot be written: {error.strerror}. Free some space."
@@ -95,17 +126,21 @@ def _main() -> NoReturn:
 
         completion_init()
     try:
-        app(prog_name="annotator")
+        try:
+            app(prog_name="annotator")
+        finally:
+            sys.stdout.flush()  # while its errors can still be told
     except AnnotatorError as error:
         typer.echo(f"annotator: {error}", err=True)
         sys.exit(1)
     except BrokenPipeError:
         # `annotator log | head`: the reader has closed the pipe.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _point_at_null(1, os.O_WRONLY)
         sys.exit(0)
     except OSError as error:
         if (message := _describe_disk_error(error)) is None:
             raise
         typer.echo(f"annotator: {message}", err=True)
+        _point_at_null(1, os.O_WRONLY)  # what is buffered cannot be written either
         sys.exit(1)
     sys.exit(0)

@@ -97,14 +97,13 @@ def demo(
     """
     import shutil
 
-    from platformdirs import user_data_path
-
     from annotator.formats import new_project
+    from annotator.items.user_folders import data_folder
     from annotator.project.project import ProjectFolder, is_project
     from annotator.project.settings import ClassInfo, Settings
 
     example = find_example_data()
-    folder = user_data_path("annotator") / "demo"
+    folder = data_folder() / "demo"
     if fresh:
         shutil.rmtree(folder, ignore_errors=True)
     if not is_project(folder):
@@ -208,7 +207,7 @@ def _count_images(project: ProjectFolder) -> list[str]:
     left_out = SkippedFiles()
     found = len(load_refs(project, left_out))
     where = "" if found else f" in {make_printable(str(project.images.resolve()))} yet"
-    return [f"{plural(found, 'image')}{where}", *([str(left_out)] if left_out.names else [])]
+    return [f"{plural(found, 'image')}{where}", *([str(left_out)] if left_out else [])]
 
 
 def run_label_screen(
@@ -290,7 +289,7 @@ def add(
     if class_:
         append_classes(opened, class_)
         typer.echo(f"classes added: {make_printable(', '.join(class_))}", err=True)
-    if left_out.names:
+    if left_out:
         typer.echo(str(left_out), err=True)
     if images is not None or refs is not None:
         typer.echo(f"{added:,} item{'' if added == 1 else 's'} added", err=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from annotator.errors import ExtraMissing, FeatureError
 from annotator.features.weights import is_offline, require_package
 from annotator.items.refs import make_printable
+from annotator.items.user_folders import expand_home
 
 INSTALL_COMMAND = "pip install 'annotator-tui[faces]'"
 
@@ -60,7 +61,7 @@ def find_onnx(name: str) -> OnnxFile:
     A known file is fetched once, unless HF_HUB_OFFLINE is set, and its hash must be the published
     one. Raises `ExtraMissing` with the command that fetches it, `FeatureError` for other names.
     """
-    local = Path(name).expanduser()
+    local = expand_home(name)
     if local.is_file():
         return OnnxFile(
             name, local.resolve(), _sha256(local), "of your own file: check it yourself"

@@ -11,6 +11,7 @@ from typing import Any
 
 from annotator.errors import ExtraMissing, FeatureError
 from annotator.items.refs import make_printable
+from annotator.items.user_folders import expand_home
 
 MODELS = {
     "dinov2-small": ("facebook/dinov2-with-registers-small", "88 MB"),
@@ -67,7 +68,7 @@ def find_weights(
     that are not here are fetched, unless HF_HUB_OFFLINE is set. Raises `ExtraMissing` with the
     command that fetches them, `FeatureError` for any other name.
     """
-    local = Path(name).expanduser()
+    local = expand_home(name)
     if local.is_dir():
         return local.resolve()
     model, _ = known.get(name, (name, ""))
@@ -88,7 +89,7 @@ def find_weights(
 
 def cached_weights(name: str) -> Path | None:
     """Return the folder of weights on this machine, by short name, id or folder; fetch nothing."""
-    local = Path(name).expanduser()
+    local = expand_home(name)
     if local.is_dir():
         return local.resolve()
     if importlib.util.find_spec("huggingface_hub") is None:
@@ -165,7 +166,7 @@ def _missing_weights(
         f"now ({reason}).",
         f"With a network: hf download {model}   ({about})",
     ]
-    if Path(name).expanduser().parent.is_dir() and name == model:
+    if expand_home(name).parent.is_dir() and name == model:
         lines.append(f"If you meant a folder: there is none called {make_printable(name)}.")
     if "dinov3" in model:
         lines.append(

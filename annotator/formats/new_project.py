@@ -57,6 +57,7 @@ def create_from_pattern(folder: Path, pattern: str, settings: Settings) -> NewPr
     if not refs:
         raise RefError(
             f"No image matches {make_printable(pattern)}. Quote the pattern, as in 'a/**/*.jpg'."
+            + (f" {left_out}" if left_out else "")
         )
     items = [Item.parse(ref) for ref in refs]
     refuse_to_replace(folder, "refs.csv")
@@ -66,7 +67,7 @@ def create_from_pattern(folder: Path, pattern: str, settings: Settings) -> NewPr
         ProjectFolder.create(folder, replace(settings, images=make_images_setting(common, folder)))
     )
     write_atomically(new.project.refs_file, _format_refs_csv(rows))
-    new.notes += [plural(len(rows), "image"), *([str(left_out)] if left_out.names else [])]
+    new.notes += [plural(len(rows), "image"), *([str(left_out)] if left_out else [])]
     return new
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from annotator.errors import ProjectError
 from annotator.items.atomic import read_umask
+from annotator.items.listing import EXPORT_MARKER as EXPORT_MARKER
 from annotator.items.refs import make_printable
 
-EXPORT_MARKER = ".annotator-export"
 """A file in every folder that an export made: only such a folder is ever replaced."""
 
 

@@ -20,7 +20,14 @@ from typing import Any
 import numpy as np
 import PIL
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, TiffImagePlugin, WebPImagePlugin  # noqa: F401 (they register)
+from PIL import (  # (the plugins register themselves)
+    AvifImagePlugin,  # noqa: F401
+    ExifTags,
+    Image,
+    TiffImagePlugin,  # noqa: F401
+    WebPImagePlugin,  # noqa: F401
+    features,
+)
 
 from annotator.errors import ImageError
 from annotator.items.refs import make_printable
@@ -31,7 +38,9 @@ MAX_PIXELS = 200_000_000
 BACKGROUND = (128, 128, 128, 255)
 """The colour behind transparent pixels: black and white drawings both stand out from it."""
 
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+_FORMATS = (
+    "JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", *(["AVIF"] if features.check("avif") else []),
+)  # fmt: skip
 # Pillow's decoders answer damaged data with any of these; LookupError and ArithmeticError
 # among them, and a warning where the interpreter turns warnings into errors.
 _DAMAGED = (
@@ -209,15 +218,17 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 def _to_eight_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
     """Scale grey values of more than 8 bits, or real ones, to 0..255 without clipping.
 
-    Twelve significant bits are common in 16; other ranges than these are stretched.
+    The white of a camera is all ones in 8, 10, 12, 14 or 16 bits, of real values 1 or 255: the
+    least that holds them all. Values that fill less than a quarter of that are stretched.
     """
     real = np.issubdtype(values.dtype, np.floating)
     # The difference of two values of 32 bits may need more.
     grey = np.nan_to_num(values.astype(np.float64 if real else np.float32), posinf=0, neginf=0)
     low, high = float(grey.min()), float(grey.max())
-    usual = (1.0, 255.0) if real else (4095.0, 65535.0)
+    usual = (1.0, 255.0) if real else (255.0, 1023.0, 4095.0, 16383.0, 65535.0)
     top = next((top for top in usual if low >= 0 and high <= top), None)
-    if top is None:
+    narrow = top is not None and top > usual[0] and 0 < high - low < top / 4
+    if top is None or narrow:
         grey, top = grey - low, max(high - low, 1e-30)
     scaled: NDArray[np.uint8] = np.rint(grey * (255 / top)).astype(np.uint8)
     return scaled

@@ -10,7 +10,8 @@ import csv
 import glob
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -19,9 +20,19 @@ from annotator.errors import RefError, bullet_list
 from annotator.items.refs import Item, make_printable, parse_box
 from annotator.items.text_files import describe_bad_utf8, find_delimiter, open_text
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
+IMAGE_SUFFIXES = frozenset({
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif",
+})  # fmt: skip
 """The suffixes, in lower case, of the files that a folder of images is searched for."""
 BATCH = 10_000
+EXPORT_MARKER = ".annotator-export"
+"""The file that marks a folder as one that an export made."""
+_FOREIGN = {"annotator.toml": "a project", EXPORT_MARKER: "an export of annotator"}
+"""The files that mark a folder whose images are no items of a folder above it."""
+_OWN_FILES = frozenset({
+    "annotator.toml", "refs.csv", "labels.db", "labels.db-wal", "labels.db-shm", "first.csv",
+    "clusters.csv", "class-ids.json", "faces.json",
+})  # fmt: skip
 _PATH_COLUMNS = ("filename", "file_name", "path", "ref")
 _LABEL_COLUMNS = ("annotation", "label")
 _FOUR_LAST = re.compile(r"^(.+?)\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+)$")
@@ -33,16 +44,46 @@ class SkippedFiles:
 
     names: list[str] = field(default_factory=list)
     """Each name with the reason."""
+    endings: Counter[str] = field(default_factory=Counter)
+    """The endings of files that are no known image, and their numbers."""
+    folders: list[str] = field(default_factory=list)
+    """Folders that were not searched, each with the reason."""
+
+    def __bool__(self) -> bool:
+        return bool(self.names or self.endings or self.folders)
 
     def __str__(self) -> str:
-        count = len(self.names)
-        return bullet_list(self.names, f"{count:,} left out:")
+        lines = []
+        if self.names:
+            lines.append(bullet_list(self.names, f"{len(self.names):,} left out:"))
+        if self.endings:
+            lines.append(f"left out: {_list_endings(self.endings)}")
+        if convertible := sorted(_OTHER_IMAGES & set(self.endings)):
+            lines.append(f"Convert {', '.join(convertible)} to JPEG or PNG to label these images.")
+        if self.folders:
+            lines.append(bullet_list(self.folders, "folders that were not searched:", limit=5))
+        return "\n".join(lines)
+
+
+_OTHER_IMAGES = frozenset({
+    ".heic", ".heif", ".jxl", ".jp2", ".j2k", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf",
+    ".orf", ".rw2", ".raw", ".psd", ".svg", ".pdf", ".dcm", ".ppm", ".pgm", ".tga", ".ico", ".exr",
+})  # fmt: skip
+"""The endings of files that hold pictures which cannot be read here."""
+
+
+def _list_endings(endings: Mapping[str, int], most: int = 8) -> str:
+    counted = sorted(endings.items(), key=lambda pair: (-pair[1], pair[0]))
+    shown = ", ".join(f"{count:,} {ending}" for ending, count in counted[:most])
+    others = sum(count for _, count in counted[most:])
+    return f"{shown} and {others:,} other files" if others else shown
 
 
 def walk_images(folder: Path, skipped: SkippedFiles) -> Iterator[list[str]]:
     """Yield the images below `folder`, as paths relative to it, a folder at a time, sorted.
 
-    Hidden files and project folders are skipped; linked folders are followed once.
+    Hidden files, and project folders and exports below `folder`, are skipped and reported; linked
+    folders are followed once.
     """
     seen: set[tuple[int, int]] = set()
     todo = [""]
@@ -54,11 +95,18 @@ def walk_images(folder: Path, skipped: SkippedFiles) -> Iterator[list[str]]:
         except OSError as error:
             skipped.names.append(f"{make_printable(relative)}: {error.strerror}")
             continue
-        if (stat.st_dev, stat.st_ino) in seen or any(e.name == "annotator.toml" for e in entries):
+        if (stat.st_dev, stat.st_ino) in seen:
             continue
         seen.add((stat.st_dev, stat.st_ino))
+        kind = next((_FOREIGN[e.name] for e in entries if e.name in _FOREIGN), None)
+        if relative and kind:
+            skipped.folders.append(f"{make_printable(relative)} ({kind})")
+            continue
         yield from _batches(_image_refs(entries, relative, skipped))
         todo += [f"{relative}{e.name}/" for e in reversed(entries) if _is_folder(e)]
+        skipped.folders += [
+            f"{make_printable(relative + e.name)} (hidden)" for e in entries if _is_hidden_folder(e)
+        ]
 
 
 def _image_refs(
@@ -67,12 +115,34 @@ def _image_refs(
     for entry in entries:
         suffix = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122 - a Path a file is slow
         if suffix not in IMAGE_SUFFIXES or entry.name.startswith("."):
+            _count_ending(entry, suffix, relative, left_out)
             continue
         path = relative + entry.name
         if _is_text(path):
             yield Item(path).ref
         else:
             left_out.names.append(_describe_bad_name(path))
+
+
+def _count_ending(
+    entry: os.DirEntry[str], suffix: str, relative: str, left_out: SkippedFiles
+) -> None:
+    """Count a file that is no image here; a project's own files are not counted."""
+    hidden = entry.name.startswith(".")
+    if entry.name in _OWN_FILES and not relative:
+        return
+    if not hidden or suffix in IMAGE_SUFFIXES:
+        with contextlib.suppress(OSError):
+            if entry.is_file():
+                ending = make_printable(suffix) or "without an ending"
+                left_out.endings[f"hidden {ending}" if hidden else ending] += 1
+
+
+def _is_hidden_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.name.startswith(".") and entry.name != ".cache" and entry.is_dir()
+    except OSError:
+        return False
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -109,6 +179,12 @@ def glob_images(pattern: str, skipped: SkippedFiles) -> list[str]:
     refs."""
     found = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - patterns may be absolute
     paths = [os.path.abspath(p) for p in found if Path(p).suffix.lower() in IMAGE_SUFFIXES]  # noqa: PTH100
+    others = (Path(p) for p in found if Path(p).suffix.lower() not in IMAGE_SUFFIXES)
+    skipped.endings.update(
+        make_printable(path.suffix.lower()) or "without an ending"
+        for path in others
+        if is_file(path)
+    )
     skipped.names += [_describe_bad_name(path) for path in paths if not _is_text(path)]
     return [Item(path).ref for path in paths if _is_text(path)]
 

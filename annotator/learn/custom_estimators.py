@@ -9,7 +9,6 @@ from __future__ import annotations
 from functools import cache
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
 
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from annotator.errors import ExtraMissing, ProjectError
 from annotator.items.refs import make_printable
+from annotator.items.user_folders import expand_home
 
 _FAULTS = (ImportError, OSError, SyntaxError, AttributeError, NameError, TypeError, ValueError)
 """The errors of a custom module that does not load, or of a name that does not exist."""
@@ -128,7 +128,7 @@ def load_custom_estimator(path: str) -> type[CustomEstimator]:
 def _import_module(place: str) -> ModuleType:
     if not place.endswith(".py"):
         return import_module(place)
-    file = Path(place).expanduser()
+    file = expand_home(place)
     spec = spec_from_file_location(f"annotator_estimator_{file.stem}", file)
     assert spec is not None and spec.loader is not None  # it ends in .py
     module = module_from_spec(spec)

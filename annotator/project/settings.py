@@ -6,6 +6,7 @@ folder (XDG). They apply to every project that does not set them itself.
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import tomllib
@@ -78,9 +79,17 @@ class Settings:
 
     def annotator_name(self, given: str | None = None) -> str:
         """Return the name that labels carry: `given`, else the project's, else the login name."""
-        import getpass
+        return given or self.annotator or login_name()
 
-        return given or self.annotator or getpass.getuser()
+
+def login_name() -> str:
+    """Return the user's login name; `user-1234` for a user id without a name, as in containers."""
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user-{os.getuid()}"
 
 
 _FIELDS: dict[str, tuple[type | tuple[type, ...], str]] = {

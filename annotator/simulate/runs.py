@@ -52,9 +52,9 @@ def run_simulations(
 
 def default_state_file(options: SimulateOptions) -> Path:
     """Return the default file of finished runs: one for each task, in the user's cache."""
-    from platformdirs import user_cache_path
+    from annotator.items.user_folders import cache_folder
 
-    return user_cache_path("annotator") / "simulate" / f"{options_digest(options)[:16]}.jsonl"
+    return cache_folder() / "simulate" / f"{options_digest(options)[:16]}.jsonl"
 
 
 def _job_results(

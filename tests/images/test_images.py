@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image, TiffImagePlugin
+from PIL import Image, TiffImagePlugin, features
 
 from annotator.errors import ImageError
 from annotator.images import ImageFolder, draw_box
@@ -298,3 +298,31 @@ def test_real_photographs_open(shared: Path) -> None:
     for photo in photos:
         crop = show(photo, size=(200, 200))
         assert max(crop.image.size) == 200
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(0, 255), (0, 1023), (0, 4095), (0, 16383), (29_000, 31_000), (500, 700)]
+)
+def test_grey_values_of_a_narrow_range_are_seen(tmp_path: Path, low: int, high: int) -> None:
+    ramp = np.linspace(low, high, 256).astype(np.uint16).reshape(1, -1)
+    Image.fromarray(ramp).save(tmp_path / "ramp.tiff")
+    shown = pixels(tmp_path / "ramp.tiff")[0, :, 0].astype(int)
+    assert shown.max() - shown.min() >= 250
+    assert (np.diff(shown) >= 0).all()
+
+
+@pytest.mark.parametrize("value", [0, 3, 200, 30_000])
+def test_one_grey_value_alone_is_not_stretched(tmp_path: Path, value: int) -> None:
+    Image.fromarray(np.full((4, 4), value, np.uint16)).save(tmp_path / "one.tiff")
+    shown = pixels(tmp_path / "one.tiff")
+    assert shown.min() == shown.max() == (value if value < 256 else round(value * 255 / 65535))
+
+
+@pytest.mark.parametrize("suffix", ["jfif", "jpe", "avif"])
+def test_pictures_of_browsers_are_decoded(tmp_path: Path, suffix: str) -> None:
+    kind = "AVIF" if suffix == "avif" else "JPEG"
+    if kind == "AVIF" and not features.check("avif"):
+        pytest.skip("this Pillow has no AVIF")
+    scene().save(tmp_path / f"a.{suffix}", format=kind, quality=95)
+    decoded = pixels(tmp_path / f"a.{suffix}").astype(int)
+    assert np.abs(decoded - np.asarray(scene())).mean() <= 4

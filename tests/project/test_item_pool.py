@@ -144,3 +144,37 @@ def test_boxes_are_read_in_the_order_that_is_named(
 def test_boxes_that_are_none_are_refused(text: str, order: str) -> None:
     with pytest.raises(RefError):
         parse_box(text, order)
+
+
+def listed(folder: Path) -> tuple[list[str], str]:
+    left_out = SkippedFiles()
+    found = [ref for batch in walk_images(folder, left_out) for ref in batch]
+    return found, str(left_out)
+
+
+def test_what_is_left_out_is_counted_by_its_ending(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", "b.JFIF", "c.jpe", "d.avif", "e.heic", "sub/f.HEIC", "g.xml", "README")
+    touch(tmp_path, "._a.jpg", ".DS_Store")
+    found, told = listed(tmp_path)
+    assert found == ["a.jpg", "b.JFIF", "c.jpe", "d.avif"]
+    assert "2 .heic, 1 .xml, 1 hidden .jpg, 1 without an ending" in told
+    assert "Convert .heic to JPEG or PNG" in told and ".DS_Store" not in told
+
+
+def test_folders_that_are_not_searched_are_said(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", "p/annotator.toml", "p/crops/x.jpg", ".thumbs/t.jpg")
+    touch(tmp_path, "out/.annotator-export", "out/cat/y.jpg")
+    found, told = listed(tmp_path)
+    assert found == ["a.jpg"]
+    for name in ("p/ (a project)", "out/ (an export of annotator)", ".thumbs (hidden)"):
+        assert name in told
+
+
+def test_a_project_in_the_folder_of_its_images_lists_them(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", "sub/b.jpg", "labels.db", "refs.csv", "annotator.toml", ".cache/x.jpg")
+    assert listed(tmp_path) == (["a.jpg", "sub/b.jpg"], "")
+
+
+def test_an_export_that_is_named_itself_is_searched(tmp_path: Path) -> None:
+    touch(tmp_path, ".annotator-export", "cat/y.jpg")
+    assert listed(tmp_path) == (["cat/y.jpg"], "")
