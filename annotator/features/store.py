@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.errors import FeatureError, bullet_list
+from annotator.features.own_array import check_unchanged, describe_array
 from annotator.items.atomic import write_atomically
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import make_printable, plural
@@ -25,6 +26,8 @@ from annotator.items.refs import make_printable, plural
 META_FORMAT = 1
 MATRIX_FILE, REFS_FILE, META_FILE = "features.npy", "refs.txt", "meta.json"
 _CHECKED_AT_ONCE = 1 << 26
+_LARGEST_VALUE = 1e15
+"""Sums of squares of larger values overflow, and those below its inverse vanish."""
 _RECOMPUTE_HINT = "Compute them again with `annotator features`"
 
 
@@ -51,6 +54,7 @@ class FeatureStore:
         meta = read_meta(folder / META_FILE)
         path = folder / str(meta.get("matrix") or MATRIX_FILE)
         matrix = map_matrix(path)
+        check_unchanged(meta, path, matrix, folder / META_FILE)
         refs = _read_refs(folder / REFS_FILE)
         if len(refs) != len(matrix):
             raise FeatureError(
@@ -83,7 +87,9 @@ class FeatureStore:
         cls(refs, mapped, extractor, done).check(matrix)
         folder.mkdir(parents=True, exist_ok=True)
         write_refs(folder, refs)
-        write_meta(folder, {"extractor": extractor, "matrix": str(matrix.resolve())})
+        seen = describe_array(matrix, mapped)
+        place = str(matrix.resolve())
+        write_meta(folder, {"extractor": extractor, "matrix": place, "seen": seen})
         return cls.open(folder)
 
     @property
@@ -116,12 +122,21 @@ class FeatureStore:
         step = max(1, (1 << 22) // max(1, self.matrix.shape[1]))
         for start in range(0, len(self.matrix), step):
             block = np.asarray(self.matrix[start : start + step], np.float32)
-            finite = np.logical_and.reduce(np.isfinite(block), axis=1)
-            filled = np.logical_or.reduce(block, axis=1)
-            wrong = np.flatnonzero(~(finite & filled) & (self.done[start : start + step] != 0))
-            for at in wrong.tolist():
+            # The largest of a row is not finite if one is not; NaN compares as false.
+            largest = np.maximum(block.max(axis=1), -block.min(axis=1))
+            fits = (largest >= 1 / _LARGEST_VALUE) & (largest <= _LARGEST_VALUE)
+            for at in np.flatnonzero(~fits & (self.done[start : start + step] != 0)).tolist():
                 if self.refs[start + at]:
-                    yield start + at, "all zeros" if finite[at] else "not a number or infinite"
+                    yield start + at, _describe_size(float(largest[at]))
+
+
+def _describe_size(largest: float) -> str:
+    """Return what is wrong with a row whose largest value is no size of a feature."""
+    if not np.isfinite(largest):
+        return "not a number or infinite"
+    if not largest:
+        return "all zeros"
+    return f"values of absurd size (up to {largest:.2g}); scale the array"
 
 
 def map_matrix(path: Path) -> NDArray[np.floating[Any]]:

@@ -195,8 +195,16 @@ def find_feature_faults(rows: Sequence[RefRow], features: Path, file: str) -> li
     except FeatureError as error:
         return [str(error)]
     problems, used = [], dict[int, int]()
+    if rows and all(row.feature is None for row in rows) and count != len(rows):
+        return [
+            f"{name} has {plural(len(rows), 'item')} and no feat_idx, and "
+            f"{make_printable(features.name)} has {plural(count, 'row')}: which row is whose is "
+            "not known. Add the column feat_idx (the row of each item, from 0; blank for none)."
+        ]
     for place, row in enumerate(rows):
         index = place if row.feature is None else row.feature
+        if index < 0:
+            continue  # blank: an item without features
         if index >= count:
             problems.append(
                 f"{name}, line {row.line}, feat_idx: there is no row {index}. "
@@ -222,7 +230,9 @@ def map_feature_refs(rows: Sequence[RefRow], features: Path) -> RefTable:
     """Return the ref of each row of the features, "" if no item uses it."""
     refs = [""] * len(map_matrix(features))
     for place, row in enumerate(rows):
-        refs[place if row.feature is None else row.feature] = row.item.ref
+        index = place if row.feature is None else row.feature
+        if index >= 0:
+            refs[index] = row.item.ref
     return RefTable(refs)
 
 

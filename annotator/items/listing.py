@@ -198,7 +198,7 @@ class RefRow(NamedTuple):
     label: str
     """The annotation that the file already holds, or ""."""
     feature: int | None
-    """The row of the features file (`feat_idx`), if the table names one."""
+    """The row of the features file (`feat_idx`); -1 for a blank cell, None without the column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +280,8 @@ def _parse_row(
         return None
     if not known:
         return None
-    return RefRow(line, item, cell(columns.label), int(feature) if feature else None)
+    blank = None if columns.feature < 0 else -1
+    return RefRow(line, item, cell(columns.label), int(feature) if feature else blank)
 
 
 def read_list(file: Path, root: Path, problems: list[str]) -> Iterator[RefRow]:
