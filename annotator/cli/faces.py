@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -30,6 +29,7 @@ from annotator.cli.option_types import (
     parse_voters,
 )
 from annotator.cli.progress_output import open_progress_output
+from annotator.items.json_text import to_json_text
 from annotator.items.refs import make_printable
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ def _write_results(
         print_message(line)
     print_message(suggest_next_command(project, command, "Try a lower --threshold, or --tile."))
     if as_json:
-        typer.echo(json.dumps(document, ensure_ascii=False))
+        typer.echo(to_json_text(document))
 
 
 COMMANDS = {"faces": faces}

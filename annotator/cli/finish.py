@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +16,7 @@ from annotator.cli.project_options import (
     override_settings,
     require_terminal,
 )
+from annotator.items.json_text import to_json_text
 from annotator.items.refs import shell_quoted
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def _run_audit(
 
 def _print_result(audit: Audit, verdict: AuditVerdict, accepted: int | None, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(_result_dict(audit, verdict, accepted)))
+        typer.echo(to_json_text(_result_dict(audit, verdict, accepted)))
     else:
         typer.echo(_result_text(audit, verdict, accepted))
 

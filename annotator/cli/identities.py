@@ -15,6 +15,7 @@ from annotator.cli.project_options import (
     require_terminal,
 )
 from annotator.errors import ProjectError
+from annotator.items.json_text import to_json_text
 from annotator.items.refs import make_printable, shell_quoted
 
 if TYPE_CHECKING:
@@ -93,7 +94,6 @@ def _review_identities(
 
 
 def _export_identities(project: ProjectFolder, file: Path, overwrite: bool) -> None:
-    import json
 
     from annotator.proposals.faces import load_faces_document, read_faces, write_faces_document
 
@@ -105,7 +105,7 @@ def _export_identities(project: ProjectFolder, file: Path, overwrite: bool) -> N
     for line in format_left_out(faults):
         print_message(line)
     if str(file) == "-":
-        typer.echo(json.dumps(document, ensure_ascii=False))
+        typer.echo(to_json_text(document))
         return
     if file.exists() and not overwrite:
         raise ProjectError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -16,6 +15,7 @@ from annotator.cli.project_options import (
     format_output_name,
     print_json,
 )
+from annotator.items.json_text import to_json_text
 from annotator.items.refs import make_printable, shell_quoted
 
 if TYPE_CHECKING:
@@ -124,9 +124,7 @@ def _print_entries(entries: Iterable[Entry], as_json: bool) -> None:
     from annotator.report.status import format_entry
 
     for entry in entries:
-        text = (
-            json.dumps(entry_as_dict(entry), ensure_ascii=False) if as_json else format_entry(entry)
-        )
+        text = to_json_text(entry_as_dict(entry)) if as_json else format_entry(entry)
         typer.echo(text)
     sys.stdout.flush()  # so that the reader of a pipe sees it at once
 

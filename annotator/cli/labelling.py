@@ -30,6 +30,7 @@ from annotator.cli.project_options import (
     with_default_classes,
 )
 from annotator.errors import ProjectError
+from annotator.items.json_text import to_json_text
 from annotator.items.refs import make_printable, plural, shell_quoted
 
 if TYPE_CHECKING:
@@ -218,7 +219,6 @@ def run_label_screen(
     second: bool = False,
 ) -> None:
     """Open the labelling screen with `changes` to the settings, and print a summary."""
-    import json
     from dataclasses import replace
 
     settings = override_settings(project.settings, **changes)
@@ -236,7 +236,7 @@ def run_label_screen(
         again += ["--annotator", shell_quoted(name)]
     receipt = replace(receipt, options=" ".join(again))
     if as_json:
-        typer.echo(json.dumps(receipt.as_dict(), ensure_ascii=False))
+        typer.echo(to_json_text(receipt.as_dict()))
     else:
         typer.echo(str(receipt), err=True)
     if receipt.code:

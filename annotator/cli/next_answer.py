@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from annotator.cli.project_options import AnnotatorOption, ProjectArgument
 from annotator.errors import RefError
+from annotator.items.json_text import to_json_text
 from annotator.items.refs import make_printable, shell_quoted
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def next_(
     for place, item in enumerate(items):
         assert isinstance(item, Item)
         if as_json:
-            typer.echo(json.dumps(_item_as_dict(opened, scripted, place, item), ensure_ascii=False))
+            typer.echo(to_json_text(_item_as_dict(opened, scripted, place, item)))
         else:
             typer.echo(make_printable(item.ref))
     scripted.close_keeping_leases()

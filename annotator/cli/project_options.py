@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from annotator.errors import ProjectError
+from annotator.items.json_text import to_json_text
 from annotator.items.refs import make_printable, shell_quoted
 
 if TYPE_CHECKING:
@@ -185,4 +185,4 @@ def format_output_name(file: Path) -> str:
 
 def print_json(document: Any) -> None:
     """Print a document as indented JSON."""
-    typer.echo(json.dumps(document, ensure_ascii=False, indent=1))
+    typer.echo(to_json_text(document, indent=1))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from annotator.cli.project_options import JsonOption
+from annotator.items.json_text import to_json_text
 
 if TYPE_CHECKING:
     from annotator.simulate.options import SimulateOptions
@@ -120,7 +120,7 @@ def _compare_strategies(options: SimulateOptions, fresh: bool, as_json: bool) ->
     if fresh:
         file.unlink(missing_ok=True)
     result = run_simulations(replace(options, state=file), _print_progress)
-    typer.echo(json.dumps(result) if as_json else format_result(result))
+    typer.echo(to_json_text(result) if as_json else format_result(result))
 
 
 def _compare_human_time(
@@ -142,7 +142,7 @@ def _compare_human_time(
                 label_all(known.refs, matrix, known.labels, mode, seed=seed, target=target)
             )
             _print_progress(len(found), len(modes) * len(seeds))
-    typer.echo(json.dumps([one.as_dict() for one in found]) if as_json else format_effort(found))
+    typer.echo(to_json_text([one.as_dict() for one in found]) if as_json else format_effort(found))
 
 
 def _parse_names(text: str) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from annotator.cli.project_options import JsonOption, print_json
+from annotator.items.json_text import to_json_text
 from annotator.items.refs import make_printable
 
 ENVIRONMENT = {
@@ -52,7 +52,7 @@ def config(
         print_json(found)
         return
     for name, (value, place) in found.items():
-        written = json.dumps(value, ensure_ascii=False)
+        written = to_json_text(value)
         text = f"{name} = {make_printable(written)}"
         typer.echo(f"{text:<44} # {make_printable(place)}" if origin else text)
 

@@ -113,6 +113,9 @@ def explain_sqlite_errors(path: Path) -> Iterator[None]:
     """Turn an error of SQLite into a `StoreError` that says what to do."""
     try:
         yield
+    except UnicodeEncodeError as error:
+        text = make_printable(str(error.object))
+        raise StoreError(f"{text} is not UTF-8 and cannot be kept. Rename the file.") from error
     except sqlite3.Error as error:
         raise StoreError(_describe_sqlite_error(path, error)) from error
 

@@ -57,7 +57,17 @@ def _typed(*kinds: type) -> Callable[[Any], Any]:
     return check
 
 
-_text, _optional_text, _whole = _typed(str), _typed(str, type(None)), _typed(int)
+_whole = _typed(int)
+
+
+def _text(value: Any) -> str:
+    text: str = _typed(str)(value)
+    text.encode()  # a damaged byte is not text
+    return text
+
+
+def _optional_text(value: Any) -> str | None:
+    return None if value is None else _text(value)
 
 
 def _refs(value: Any) -> tuple[str, ...]:
