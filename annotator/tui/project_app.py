@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.command import CommandList, CommandPalette
 
 from annotator.errors import AnnotatorError, ProjectError
 from annotator.items.refs import make_printable
@@ -20,6 +21,14 @@ from annotator.tui.picture.picture import PictureView
 from annotator.tui.themes import DEFAULT, THEMES
 
 _SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
+
+
+class _Palette(CommandPalette):
+    """The palette of commands; Textual's own fails on PageDown if its list has no room."""
+
+    def _action_command_list(self, action: str) -> None:
+        if self.query_one(CommandList).scrollable_content_region:
+            super()._action_command_list(action)
 
 
 class ProjectApp(App[AnnotatorError]):
@@ -54,6 +63,11 @@ class ProjectApp(App[AnnotatorError]):
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Return the colours of our roles for Textual's own themes."""
         return {"role-dim": "#8b93a5", "role-track": "#58606e"}
+
+    def action_command_palette(self) -> None:
+        """Open the palette."""
+        if not isinstance(self.screen, CommandPalette):
+            self.push_screen(_Palette(id="--command-palette"))
 
     def on_mount(self) -> None:
         """End the program in order if a signal comes."""

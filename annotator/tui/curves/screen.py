@@ -44,12 +44,12 @@ class CurvesScreen(Screen[None]):
         self._session, self._keymap, self._pace, self._target = session, keymap, pace, target
         self._page: int | None = None
         self._known: object = None
-        self._curves = ChartPages(id="curves")
+        self._curves, self._keys = ChartPages(id="curves"), KeyBar(id="keys")
 
     def compose(self) -> ComposeResult:
         """Lay out the charts above the keys."""
         yield self._curves
-        yield KeyBar(id="keys")
+        yield self._keys
 
     def on_mount(self) -> None:
         """Show the keys, and draw the charts once a second."""
@@ -62,7 +62,7 @@ class CurvesScreen(Screen[None]):
             ),
             KeyHint("0", "all", (f"open({ALL})", ""), 7),
         ]
-        self.query_one(KeyBar).show(hints)
+        self._keys.show(hints)
         self.set_interval(1.0, self._renew)
         self._renew()
 

@@ -65,7 +65,7 @@ class ClassInfoScreen(Screen[None]):
         self._infos = settings.classes
         names = list(settings.names)
         self._place = names.index(first) if first in names else 0
-        self._words = ClassInfoText(id="pagehead")
+        self._words, self._keys = ClassInfoText(id="pagehead"), KeyBar(id="keys")
         composer = SheetComposer(crop_loader(project))
         self._mosaic = Mosaic(composer, caps, pacer, guard="off", id="mosaic")
 
@@ -73,7 +73,7 @@ class ClassInfoScreen(Screen[None]):
         """Lay out the text above the pictures."""
         yield self._words
         yield self._mosaic
-        yield KeyBar(id="keys")
+        yield self._keys
 
     def on_mount(self) -> None:
         """Show the keys."""
@@ -81,7 +81,7 @@ class ClassInfoScreen(Screen[None]):
             KeyHint("esc", "close", ("leave", ""), 0),
             KeyHint("← →", "class", ("turn(1)", ""), 1),
         ]
-        self.query_one(KeyBar).show(hints)
+        self._keys.show(hints)
 
     @on(Mosaic.AreaResized)
     def _show(self) -> None:

@@ -46,13 +46,15 @@ class FindClassScreen(ModalScreen[str | None]):
         self._infos, self._keys_of, self._counts = classes, keys, counts
         self._shares = shares or {}
         self._found: list[ClassInfo] = []
+        self._options = OptionList()
+        self._about = Label("", classes="dim", id="about", markup=False)
 
     def compose(self) -> ComposeResult:
         """Lay out the input, the classes and the description."""
         with Vertical(classes="dialog wide"):
             yield Input(placeholder="some letters of the class or of a synonym")
-            yield OptionList()
-            yield Label("", classes="dim", id="about", markup=False)
+            yield self._options
+            yield self._about
             yield Label("enter labels with it · esc cancels", classes="dim")
 
     def on_mount(self) -> None:
@@ -65,7 +67,7 @@ class FindClassScreen(ModalScreen[str | None]):
 
     def on_input_submitted(self) -> None:
         """Return the highlighted class."""
-        place = self.query_one(OptionList).highlighted
+        place = self._options.highlighted
         self.dismiss(self._found[place].name if place is not None else None)
 
     @on(OptionList.OptionSelected)
@@ -74,11 +76,11 @@ class FindClassScreen(ModalScreen[str | None]):
 
     @on(OptionList.OptionHighlighted)
     def _describe(self, event: OptionList.OptionHighlighted) -> None:
-        self.query_one("#about", Label).update(describe_class(self._found[event.option_index]))
+        self._about.update(describe_class(self._found[event.option_index]))
 
     def action_move(self, by: int) -> None:
         """Move the highlight by some classes."""
-        options = self.query_one(OptionList)
+        options = self._options
         if self._found:
             now = options.highlighted or 0
             options.highlighted = max(0, min(now + by, len(self._found) - 1))
@@ -89,12 +91,12 @@ class FindClassScreen(ModalScreen[str | None]):
 
     def _list(self, letters: str) -> None:
         self._found = search_classes(self._infos, letters, self._shares)[:MOST]
-        options = self.query_one(OptionList)
+        options = self._options
         options.clear_options()
         options.add_options([Option(self._prompt(info)) for info in self._found])
         options.highlighted = 0 if self._found else None
         if not self._found:
-            self.query_one("#about", Label).update("No class has these letters in this order.")
+            self._about.update("No class has these letters in this order.")
 
     def _prompt(self, info: ClassInfo) -> Text:
         share = self._shares.get(info.name)

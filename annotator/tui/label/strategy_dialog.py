@@ -20,7 +20,7 @@ from annotator.session.learner import StrategyChoice
 from annotator.tui.styled_text import pad_column
 
 WORDS = {
-    "herding-mix": "representative items first, then uncertain ones; the default",
+    "herding-mix": "the default: representative, then uncertain items",
     "random": "every open item with the same probability",
     "margin": "the two most probable classes are close",
     "entropy": "the model is uncertain over all classes",
@@ -47,14 +47,15 @@ class StrategyScreen(ModalScreen[StrategyChoice | None]):
         super().__init__()
         self._now, self._rare = now, rare
         self._choices = strategy_choices(classes, now)
+        names = pad_column([strategy_title(choice) for choice, _ in self._choices])
+        rows = zip(self._choices, names, strict=True)
+        self._options = OptionList(*(Option(self._prompt(*row, name)) for row, name in rows))
 
     def compose(self) -> ComposeResult:
         """Lay out the choices and the advice."""
         with Vertical(classes="dialog wide"):
             yield Label("How items are picked", classes="heading")
-            names = pad_column([strategy_title(choice) for choice, _ in self._choices])
-            rows = zip(self._choices, names, strict=True)
-            yield OptionList(*(Option(self._prompt(*row, name)) for row, name in rows))
+            yield self._options
             yield Label(self._advice(), classes="dim", markup=False)
 
     def on_resize(self, event: events.Resize) -> None:
@@ -63,7 +64,7 @@ class StrategyScreen(ModalScreen[StrategyChoice | None]):
 
     def on_mount(self) -> None:
         """Highlight the choice that is offered."""
-        self.query_one(OptionList).highlighted = next(
+        self._options.highlighted = next(
             (place for place, (choice, _) in enumerate(self._choices) if choice == self._offered()),
             0,
         )

@@ -8,7 +8,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from textual import events
 from textual.command import CommandPalette
 
 from annotator.project.settings import ClassInfo
@@ -124,20 +123,6 @@ def test_the_key_table_of_the_readme_names_no_key_that_does_not_exist() -> None:
     for cell in named:
         for key in re.split(r" or |, | – ", cell):
             assert spelled.get(key, key) in known, f"README names the key {key!r}"
-
-
-@pytest.mark.parametrize("key", ["c", "i", "t", "g", "h", ":", "/", "n", "R", "ctrl+p"])
-async def test_what_opens_may_be_closed_at_once(key: str, make: Any, opened: Any) -> None:
-    async with opened(make(4)) as desk:
-        typed = [event for _ in range(3) for event in (press(key), press("escape"))]
-        for event in typed:  # as a terminal sends a burst: nothing is drawn in between
-            desk.app.post_message(event)
-        await desk.pilot.pause()
-        await desk.until(lambda: desk.app.screen is desk.app.label_screen)
-
-
-def press(key: str) -> events.Key:
-    return events.Key(key, key if len(key) == 1 else None)
 
 
 @pytest.mark.parametrize("rows", [3, 4, 6])
