@@ -34,6 +34,7 @@ from annotator.cli.option_types import (
     parse_voters,
 )
 from annotator.cli.project_options import print_json
+from annotator.errors import ExtraMissing, FeatureError
 from annotator.items.refs import make_printable
 
 if TYPE_CHECKING:
@@ -46,8 +47,16 @@ if TYPE_CHECKING:
 def detect(
     images: ImagesArgument,
     models: Annotated[
-        str, typer.Option(help="Hugging Face ids or local folders, separated by commas.")
+        str,
+        typer.Option(
+            help="Hugging Face ids, local folders, boxes:FILE or 'cmd:PROGRAM {image}', separated "
+            "by commas."
+        ),
     ],
+    instances: Annotated[
+        Path | None,
+        typer.Option(help="COCO JSON that numbers the images and classes of boxes:FILE."),
+    ] = None,
     classes: Annotated[
         str | None, typer.Option(help="Only these classes, separated by commas [all].")
     ] = None,
@@ -119,6 +128,7 @@ def detect(
     from annotator.detection.fuse import CONFIDENCE_TYPES, FUSION_METHODS
     from annotator.detection.passes import DetectionPasses
     from annotator.proposals.detect import DetectionRequest, write_detections
+    from annotator.proposals.voters import VoterOptions
 
     voters = parse_voters(models, weights, threshold)
     parse_choice(fuse, FUSION_METHODS, "--fuse")
@@ -128,10 +138,12 @@ def detect(
         AgreementRule(min_score, min_votes or 0, agreement),
     )  # fmt: skip
     texts, listed = tuple(text or ()), tuple(parse_list(classes))
-    request = DetectionRequest(
-        config, DetectionPasses(parse_augmentations(tta), tile, overlap),
-        (*listed, *texts) if listed else (), texts or listed, device, dtype, batch_size,
+    options = VoterOptions(
+        DetectionPasses(parse_augmentations(tta), tile, overlap),
+        (*listed, *texts) if listed else (), texts or listed, config.renames, instances,
+        device, dtype, batch_size,
     )  # fmt: skip
+    request = DetectionRequest(config, options)
     opened, answers, outcome = _run_detection(
         images, project, request, progress, workers, accept_agreed
     )
@@ -160,11 +172,16 @@ def _run_detection(
     workers: int | None,
     accept: bool,
 ) -> tuple[ProjectFolder, EnsembleAnswers, EnsembleOutcome]:
-    from annotator.detection.networks import require_weights
+    from annotator.detection.networks import find_absent_weights
     from annotator.proposals.detect import run_ensemble, write_fused_images
     from annotator.proposals.opening import open_image_project
 
-    require_weights([voter.name for voter in request.config.voters])
+    voters = [voter.name for voter in request.config.voters]
+    models = [name for name in voters if not name.startswith(("boxes:", "cmd:"))]
+    absent = find_absent_weights(models)
+    if len(absent) == len(voters):
+        kind = ExtraMissing if any(isinstance(e, ExtraMissing) for e in absent) else FeatureError
+        raise kind("\n".join(dict.fromkeys(map(str, absent))))
     project, paths, unlisted = open_image_project(images, folder)
     with open_run_output(progress) as output:
         answers = run_ensemble(project, paths, request, output, workers)

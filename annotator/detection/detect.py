@@ -26,7 +26,7 @@ from annotator.detection.passes import (
 )
 from annotator.detection.proposal import strip_file_name
 from annotator.detection.results import DetectionCache, FileStamp, ImageDetections
-from annotator.errors import ImageError
+from annotator.errors import AnnotatorError, ImageError
 from annotator.features.decoding import map_pipelined
 from annotator.features.pipeline import ExtractionProgress, ExtractionReport, ProgressCounter
 from annotator.images.decode import MAX_PIXELS, decode_image, open_image
@@ -128,7 +128,7 @@ def _read_image(
             image.views += [_prepare_view(changed, how, part, size, detector) for part in parts]
     except ImageError as error:
         return _Image(path, fault=strip_file_name(error, root / path))
-    except (ValueError, RuntimeError, ZeroDivisionError) as error:
+    except Exception as error:  # whatever a model's code raises
         return _Image(path, fault=f"cannot be prepared for {detector.name}: {error}")
     image.pending_views = len(image.views)
     return image
@@ -171,7 +171,7 @@ def _detect_batches(images: Iterable[_Image], detector: Detector) -> Iterator[_I
     pool = ThreadPoolExecutor(detector.threads)
 
     def work(batch: _Batch) -> _Batch:
-        batch.found = detector.detect([view.prepared for _, view in batch.views])
+        batch.found = _detect_guarded(detector, [view.prepared for _, view in batch.views])
         return batch
 
     for batch in map_pipelined(pool, work, batches, detector.threads):
@@ -184,6 +184,21 @@ def _detect_batches(images: Iterable[_Image], detector: Detector) -> Iterator[_I
             image.pending_views -= 1
             if not image.pending_views:
                 yield image
+
+
+def _detect_guarded(detector: Detector, views: Sequence[PreparedImage]) -> list[Detections | str]:
+    """Detect in a batch; if the model's code fails, in each view alone, to find the faulty one.
+
+    Raises `FeatureError`, which holds for all images.
+    """
+    try:
+        return detector.detect(views)
+    except AnnotatorError:
+        raise
+    except Exception as error:  # whatever a model's code raises
+        if len(views) == 1:
+            return [f"{detector.name} fails ({type(error).__name__}: {error})"]
+        return [found for view in views for found in _detect_guarded(detector, [view])]
 
 
 @dataclass(slots=True)

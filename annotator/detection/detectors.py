@@ -6,13 +6,13 @@ import inspect
 import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast
 
 import numpy as np
 from PIL import Image
 
-from annotator.detection.detections import Detections
+from annotator.detection.detections import Detections, concatenate_detections
 from annotator.detection.networks import DetectorNetwork, open_network
 from annotator.detection.proposal import describe_nan
 from annotator.errors import FeatureError
@@ -82,8 +82,13 @@ class TransformersDetector:
 
         from annotator.features.backbones import choose_device, choose_dtype
 
-        self.name, self.classes, self.zero_shot = name, network.classes, network.zero_shot
-        self._network, self._torch = network, torch
+        self.name, self.zero_shot = name, network.zero_shot
+        self._chunks, self.left_out = chunk_texts(network)
+        """The texts that are asked at once, and why others are not asked."""
+        self.classes = tuple(text for chunk in self._chunks for text in chunk)
+        self._network, self._torch = replace(network, classes=self._chunks[0]), torch
+        self._texts: list[dict[str, Any]] = []
+        """The text inputs of each chunk, for a batch of one."""
         self._device = choose_device(torch, device)
         self._dtype = choose_dtype(torch, dtype, self._device)
         self._local = threading.local()
@@ -104,7 +109,7 @@ class TransformersDetector:
         """Return all that its answers depend on, as plain JSON."""
         folder = self._network.folder
         fetched = folder.parent.name == "snapshots"
-        texts = list(self.classes) if self._network.zero_shot else None
+        texts = list(self.classes) if self.zero_shot else None
         stamp = [[file.name, file.stat().st_size] for file in sorted(folder.glob("*.safetensors"))]
         weights: Any = folder.name if fetched else [str(folder), stamp]
         return {
@@ -127,7 +132,7 @@ class TransformersDetector:
         processor, network = self._network.processor, self._network
         options: dict[str, Any] = {"text": list(network.classes)} if network.zero_shot else {}
         if network.phrased:
-            options = {"text": _sentence(network.classes)}
+            options = {"text": join_phrases(network.classes)}
         found = processor(images=picture, return_tensors="pt", **options)
         return PreparedImage({key: value for key, value in found.items() if _is_input(key)}, size)
 
@@ -157,14 +162,41 @@ class TransformersDetector:
         with self._stream(), self._torch.inference_mode():
             inputs = _stack_batch(self._torch, [each.inputs for each in batch])
             moved = {key: self._moved(value) for key, value in inputs.items()}
-            outputs = self._model(**moved)
-            outputs.logits, outputs.pred_boxes = outputs.logits.float(), outputs.pred_boxes.float()
-            broken = outputs.logits.isnan() | outputs.pred_boxes.isnan().any(-1, keepdim=True)
-            faulty = broken.flatten(1).any(1).tolist()
             sizes = [each.size[::-1] for each in batch]
-            found = self._answer(self._network, outputs, sizes, moved)
+            parts = [self._answer_chunk(place, moved, sizes) for place in range(len(self._chunks))]
         fault = describe_nan(self._dtype != self._torch.float32)
-        return [fault if bad else each for bad, each in zip(faulty, found, strict=True)]
+        return [
+            fault if None in found else concatenate_detections([f for f in found if f is not None])
+            for found in zip(*parts, strict=True)
+        ]
+
+    def _answer_chunk(
+        self, place: int, inputs: dict[str, Any], sizes: Sequence[tuple[int, ...]]
+    ) -> list[Detections | None]:
+        """Return what the network finds for one chunk of texts; None for an image of NaN."""
+        asked = inputs
+        if place:
+            count = len(sizes)
+            texts = self._text_inputs(place).items()
+            asked = inputs | {key: self._moved(value.expand(count, -1)) for key, value in texts}
+        outputs = self._model(**asked)
+        outputs.logits, outputs.pred_boxes = outputs.logits.float(), outputs.pred_boxes.float()
+        broken = outputs.logits.isnan() | outputs.pred_boxes.isnan().any(-1, keepdim=True)
+        faulty = broken.flatten(1).any(1).tolist()
+        network = replace(self._network, classes=self._chunks[place])
+        found = self._answer(network, outputs, sizes, asked)
+        return [None if bad else each for bad, each in zip(faulty, found, strict=True)]
+
+    def _text_inputs(self, place: int) -> dict[str, Any]:
+        """Return the text inputs of a chunk, for a batch of one."""
+        while len(self._texts) <= place:
+            texts = join_phrases(self._chunks[len(self._texts)])
+            picture = Image.new("RGB", (64, 64))
+            made = self._network.processor(images=picture, text=texts, return_tensors="pt")
+            self._texts.append(
+                {key: made[key] for key in made if _is_input(key) and not key.startswith("pixel")}
+            )
+        return self._texts[place]
 
     def _moved(self, value: Any) -> Any:
         kind = self._dtype if value.is_floating_point() else None
@@ -177,6 +209,50 @@ class TransformersDetector:
         if not hasattr(self._local, "stream"):
             self._local.stream = self._torch.cuda.Stream(self._device)
         return cast(AbstractContextManager[Any], self._torch.cuda.stream(self._local.stream))
+
+
+def chunk_texts(network: DetectorNetwork) -> tuple[list[tuple[str, ...]], list[str]]:
+    """Divide the texts of a zero-shot model into parts that it takes at once.
+
+    Return them, and the texts that are too long for it, each with the reason. Raises
+    `FeatureError` if all are too long.
+    """
+    if not network.zero_shot:
+        return [network.classes], []
+    limit = _text_limit(network)
+    chunks: list[tuple[str, ...]] = []
+    left_out = []
+    for text in network.classes:
+        tokens = _count_tokens(network, (text,))
+        if tokens > limit:
+            left_out.append(
+                f"does not look for {make_printable(repr(text))}, which has {tokens} tokens; it "
+                f"reads {limit}. Use fewer words"
+            )
+        elif chunks and (
+            not network.phrased or _count_tokens(network, (*chunks[-1], text)) <= limit
+        ):
+            chunks[-1] = (*chunks[-1], text)
+        else:
+            chunks.append((text,))
+    if not chunks:
+        raise FeatureError(f"It {left_out[0]}.")
+    return chunks, left_out
+
+
+def _text_limit(network: DetectorNetwork) -> int:
+    """Return the number of tokens that a model reads at once, its marks of both ends among them."""
+    config = network.model.config
+    limits = [
+        getattr(config.text_config, "max_position_embeddings", None),
+        getattr(config, "max_text_len", None),
+    ]
+    return min(limit for limit in (*limits, 1 << 20) if limit)
+
+
+def _count_tokens(network: DetectorNetwork, texts: tuple[str, ...]) -> int:
+    text = join_phrases(texts) if network.phrased else texts[0]
+    return len(network.processor.tokenizer(text, truncation=False)["input_ids"])
 
 
 def _is_input(key: str) -> bool:
@@ -236,7 +312,8 @@ def _zero_shot_detections(
     return named
 
 
-def _sentence(texts: Sequence[str]) -> str:
+def join_phrases(texts: Sequence[str]) -> str:
+    """Join texts into the sentence that a model takes as one: `a cat. a ripe pear.`."""
     return " ".join(f"{text.strip().rstrip('.').lower().replace('.', ' ')}." for text in texts)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from annotator.detection.detections import Detections
 from annotator.detection.fuse import FusedBox, fuse
 from annotator.detection.proposal import Proposal, ProposalMember, clip_box
-from annotator.detection.results import DetectionCache, ImageDetections
+from annotator.detection.results import DetectionAnswers, ImageDetections
 from annotator.errors import FeatureError
 from annotator.items.refs import Box, Item, make_printable
 
@@ -79,7 +79,15 @@ class EnsembleModel:
 
     @property
     def short(self) -> str:
-        """The last part of its id or folder."""
+        """The last part of its id, folder or file; the name of a program."""
+        kind, _, rest = self.name.partition(":")
+        if kind == "cmd":
+            words = rest.split()
+            program = next((word for word in words if "{image}" not in word), "program")
+            scripts = [word for word in words if word.endswith((".py", ".sh"))]
+            return (scripts or [program])[0].rpartition("/")[2]
+        if kind == "boxes":
+            return rest.rpartition("/")[2]
         return self.name.rstrip("/").rpartition("/")[2] or self.name
 
 
@@ -157,7 +165,7 @@ def sort_by_agreement(routes: Sequence[ImageAgreement]) -> list[ImageAgreement]:
 
 
 def fuse_images(
-    paths: Sequence[str], results: Sequence[DetectionCache], config: EnsembleConfig
+    paths: Sequence[str], results: Sequence[DetectionAnswers], config: EnsembleConfig
 ) -> Iterator[FusedImage]:
     """Yield each image that a model answered, with its fused boxes, in the given order."""
     if len(results) != len(config.voters):
@@ -179,7 +187,7 @@ def fuse_images(
 
 
 def fuse_detections(
-    paths: Sequence[str], results: Sequence[DetectionCache], config: EnsembleConfig
+    paths: Sequence[str], results: Sequence[DetectionAnswers], config: EnsembleConfig
 ) -> dict[str, Detections]:
     """Return the fused boxes of each image, as those of one detector."""
     detections = {}

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from annotator.errors import ExtraMissing, FeatureError
+from annotator.errors import AnnotatorError, ExtraMissing, FeatureError
 from annotator.features.weights import find_weights, opening_errors, opening_fault, require_package
 from annotator.items.refs import make_printable
 
@@ -147,21 +147,19 @@ def _open_guarded(name: str, folder: Path, open_: Any, **options: Any) -> Any:
 
 def _missing_package(name: str, error: ImportError) -> str:
     text = str(error)
-    package = next((known for known in ("timm", "torchvision") if known in text), error.name or "")
+    known = ("timm", "torchvision", "scipy", "sentencepiece", "tiktoken", "protobuf", "einops")
+    package = next((each for each in known if each in text.lower()), error.name)
     words = (make_printable(text).strip().splitlines() or ["a package is missing"])[0]
-    return f"{make_printable(name)} needs another package ({words}): pip install {package}"
+    command = f" Install it: pip install {package}" if package else ""
+    return f"{make_printable(name)} needs another package ({words}).{command}"
 
 
-def require_weights(names: Sequence[str]) -> None:
-    """Find, or fetch, the weights of all detectors in `names`.
-
-    Raises one `ExtraMissing` that names every absent one, before hours of work with the first.
-    """
-    absent = []
+def find_absent_weights(names: Sequence[str]) -> list[AnnotatorError]:
+    """Find, or fetch, the weights of all detectors in `names`; return an error for absent ones."""
+    absent: list[AnnotatorError] = []
     for name in names:
         try:
             find_weights(name, DETECTORS, alternative="")
-        except ExtraMissing as error:
-            absent.append(str(error))
-    if absent:
-        raise ExtraMissing("\n".join(dict.fromkeys(absent)))
+        except AnnotatorError as error:
+            absent.append(error)
+    return absent

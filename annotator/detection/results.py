@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 from annotator.detection.detections import Detections
 from annotator.errors import FeatureError
@@ -36,6 +36,14 @@ class ImageDetections:
         passes = {how: found.as_dict() for how, found in self.passes.items()}
         row = {"path": self.path, "stamp": stamp, "size": self.size, "passes": passes}
         return {**row, "left_out": self.left_out} if self.left_out else row
+
+
+class DetectionAnswers(Protocol):
+    """The answers of a model, image by image."""
+
+    def get(self, path: str) -> ImageDetections | None:
+        """Return the answer for an image; None without one."""
+        ...
 
 
 class DetectionCache:

@@ -9,33 +9,29 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from annotator.detection.detectors import TransformersDetector
 from annotator.detection.ensemble import (
     EnsembleConfig,
-    EnsembleModel,
     FusedImage,
     ImageAgreement,
     build_proposals,
-    describe_unknown_classes,
     fuse_detections,
     fuse_images,
-    match_classes,
     sort_by_agreement,
 )
 from annotator.detection.evaluate import detection_average_precision, read_truth
-from annotator.detection.passes import DetectionPasses
 from annotator.detection.proposal import Proposal
-from annotator.detection.results import DetectionCache
-from annotator.errors import ProjectError
+from annotator.detection.results import DetectionAnswers
+from annotator.errors import ProjectError, bullet_list
 from annotator.items.refs import make_printable, plural
 from annotator.log.entries import Action, Entry, LogState, replay
 from annotator.log.store import SqliteStore
 from annotator.project.item_pool import Priority, write_priorities
 from annotator.project.project import ProjectFolder
 from annotator.proposals.pictures import write_proposals_coco
-from annotator.proposals.runs import SILENT, RunOutput, UnreadImages, run_detector
+from annotator.proposals.runs import SILENT, RunOutput, UnreadImages
 from annotator.proposals.table import ProposalRow
 from annotator.proposals.verdicts import ACCEPT_LABELS
+from annotator.proposals.voters import VoterOptions, VoterRun
 from annotator.proposals.writing import ProposalWriter
 
 DETECTIONS_FILE = "detected.coco.json"
@@ -49,23 +45,10 @@ _MAX_NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class DetectionRequest:
-    """The models of a detection run, and what they look for."""
+    """The voters of a detection run, and what they look for."""
 
     config: EnsembleConfig
-    passes: DetectionPasses = DetectionPasses()
-    classes: tuple[str, ...] = ()
-    """The only classes wanted; () for all."""
-    texts: tuple[str, ...] = ()
-    """The texts that a zero-shot model looks for."""
-    device: str = "auto"
-    dtype: str = "auto"
-    batch_size: int | None = None
-
-    def open(self, model: str) -> TransformersDetector:
-        """Open the detector `model`. Raises `ExtraMissing`, else `FeatureError`."""
-        return TransformersDetector(
-            model, self.texts, device=self.device, dtype=self.dtype, batch_size=self.batch_size
-        )
+    options: VoterOptions = VoterOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +58,7 @@ class EnsembleAnswers:
     paths: tuple[str, ...]
     config: EnsembleConfig
     """The ensemble of the models that took part, with the classes that they know."""
-    results: tuple[DetectionCache, ...]
+    results: tuple[DetectionAnswers, ...]
     """The results of each model."""
     left_out: list[str]
     """Models and images that take no part, each with its reason."""
@@ -114,63 +97,38 @@ def run_ensemble(
 ) -> EnsembleAnswers:
     """Run each model of a request over all images, one after the other.
 
-    A model that knows none of the classes takes no part. Without a `min_votes` in its rule, a box
-    needs the votes of more than half of the models that take part. Raises `RunStopped`, and
-    `ProjectError` if no model is left.
+    A model that fails, or knows none of the classes, takes no part. Without a `min_votes` in its
+    rule, a box needs the votes of more than half of the models that take part. Raises `RunStopped`,
+    and `ProjectError` if no model is left; the only model of a run raises its own error.
     """
-    config = request.config
+    config, classes = request.config, request.options.classes
     unread = UnreadImages(len(config.voters))
-    asked = [
-        (voter, _ask_model(project, paths, request, voter, unread, output, workers))
-        for voter in config.voters
-    ]
+    run = VoterRun(
+        project, paths, request.options, output, unread, workers, alone=len(config.voters) == 1
+    )
+    asked = [(voter, run.ask(voter)) for voter in config.voters]
     answered = [(voter, answers) for voter, answers in asked if answers is not None]
     if not answered:
-        raise ProjectError(
-            f"No model knows {make_printable(', '.join(request.classes))}. Change --classes, map a "
-            "model's own class with --rename, or use a zero-shot model with --text."
-        )
+        raise _no_voter_error(run)
     known = frozenset(name for _, (_, names) in answered for name in names)
     min_votes = config.rule.min_votes or len(answered) // 2 + 1
     taking_part = replace(
         config,
         voters=tuple(voter for voter, _ in answered),
-        names=known if request.classes else None,
+        names=known if classes else None,
         rule=replace(config.rule, min_votes=min_votes),
     )
-    left_out = [
-        f"{make_printable(voter.name)}: knows none of the classes"
-        for voter, answers in asked
-        if answers is None
-    ]
     results = tuple(results for _, (results, _) in answered)
-    return EnsembleAnswers(tuple(paths), taking_part, results, [*left_out, *unread.lines()])
+    return EnsembleAnswers(tuple(paths), taking_part, results, [*run.left_out, *unread.lines()])
 
 
-def _ask_model(
-    project: ProjectFolder,
-    paths: Sequence[str],
-    request: DetectionRequest,
-    voter: EnsembleModel,
-    unread: UnreadImages,
-    output: RunOutput,
-    workers: int | None,
-) -> tuple[DetectionCache, frozenset[str]] | None:
-    """Return a model's answers and the wanted classes that it knows; None if it knows none.
-
-    The network is gone when this returns: no two of them share the memory.
-    """
-    detector = request.open(voter.name)
-    names, missing = match_classes(detector.classes, request.classes, request.config.renames)
-    if missing and not detector.zero_shot:
-        output.message(describe_unknown_classes(voter.name, missing, detector.classes))
-    if request.classes and not names:
-        return None
-    results, report = run_detector(
-        project, paths, detector, voter.short, request.passes, output, workers
+def _no_voter_error(run: VoterRun) -> ProjectError:
+    if run.failed:
+        return ProjectError(bullet_list(run.left_out, "No model is left. Use other --models:"))
+    return ProjectError(
+        f"No model knows {make_printable(', '.join(run.options.classes))}. Change --classes, map a "
+        "model's own class with --rename, or use a zero-shot model with --text."
     )
-    unread.add(report, voter.short)
-    return results, names
 
 
 # --- writing what they found

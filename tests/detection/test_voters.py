@@ -1,0 +1,223 @@
+"""Boxes of other programs vote like models, and a voter that fails ends no run."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from annotator.cli.app import app
+from annotator.detection.boxes_file import read_boxes_file
+from annotator.errors import AnnotatorError, FeatureError, ProjectError, RefError
+from annotator.log.store import load_log_state
+from annotator.project.project import ProjectFolder
+from annotator.proposals import read_proposals
+from tests.detection import detector_checkpoints as checkpoints
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    (folder / "sub").mkdir(parents=True)
+    for name in ("a.png", "b.png", "sub/c.png"):
+        Image.new("RGB", (100, 60), (200, 90, 30)).save(folder / name)
+    return folder
+
+
+def _run(*args: object) -> Any:
+    ran = CliRunner().invoke(app, list(map(str, args)), catch_exceptions=False)
+    assert ran.exit_code == 0, ran.stderr
+    return ran
+
+
+def _detect(photos: Path, models: str, *more: object) -> tuple[dict[str, Any], str]:
+    ran = _run("detect", photos, "--models", models, "--json", *more)
+    return json.loads(ran.stdout), ran.stderr
+
+
+INSTANCES = {
+    "images": [
+        {"id": 7, "file_name": "a.png", "width": 100, "height": 60},
+        {"id": "b", "file_name": "b.png"},
+        {"id": 9, "file_name": "elsewhere.png"},
+    ],
+    "categories": [{"id": 0, "name": "cat"}, {"id": 18, "name": "dog"}],
+}
+RESULTS = [
+    {"image_id": 7, "category_id": 18, "bbox": [10, 10, 30, 20], "score": 0.9},
+    {"image_id": "b", "category_id": 0, "bbox": [1, 2, 30, 20], "score": 0.2},
+]
+
+
+def test_coco_results_are_proposals_with_their_scores(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "instances.json").write_text(json.dumps(INSTANCES))
+    (tmp_path / "results.json").write_text(json.dumps(RESULTS))
+    told, _ = _detect(
+        photos, f"boxes:{tmp_path}/results.json", "--instances", tmp_path / "instances.json",
+        "--threshold", "0.1",
+    )  # fmt: skip
+    project = ProjectFolder.open(tmp_path / "photos.boxes")
+    rows = [(row.ref, row.score, row.name, row.model) for row in read_proposals(project)]
+    assert rows == [
+        ("a.png#xywh=10,10,30,20", 0.9, "dog", "results.json"),
+        ("b.png#xywh=1,2,30,20", 0.2, "cat", "results.json"),
+    ]
+    assert told["images"] == 2 and "1 in images that the project does not hold" in str(told)
+    assert not load_log_state(project.labels_file).standing  # scores are not labels
+    said = _run("proposals", project.folder)
+    assert "results.json" in said.stdout
+    with pytest.raises(RefError, match="--instances"):
+        _detect(photos, f"boxes:{tmp_path}/results.json")
+
+
+@pytest.mark.parametrize("kind", ["coco", "jsonl", "csv", "detect", "proposals", "named"])
+def test_every_export_with_scores_votes(photos: Path, tmp_path: Path, kind: str) -> None:
+    file = tmp_path / f"other.{kind if kind in ('jsonl', 'csv') else 'json'}"
+    row = {"path": "sub/c.png", "bbox": [5, 6, 20.5, 30], "name": "cat", "score": 0.75}
+    if kind == "coco":
+        document = {
+            **INSTANCES,
+            "images": [{"id": 1, "file_name": "c.png"}],
+            "annotations": [
+                {"image_id": 1, "category_id": 0, "bbox": row["bbox"], "score": 0.75},
+                {"image_id": 1, "category_id": 0, "bbox": [1, 1, 5, 5]},
+            ],
+        }
+        file.write_text(json.dumps(document))
+    elif kind == "jsonl":
+        file.write_text(json.dumps(row) + "\n\n")
+    elif kind == "csv":
+        file.write_text('filename;bbox;label;score\nsub/c.png;"5,6,20.5,30";cat;0.75\n')
+    elif kind == "detect":
+        file.write_text(json.dumps({"routes": [{"path": "sub/c.png", "boxes": [row]}]}))
+    elif kind == "proposals":
+        file = file.with_suffix(".csv")
+        file.write_text(
+            'ref,score,votes,name,model,extra\n"sub/c.png#xywh=5,6,20.5,30",0.75,1,cat,m,\n'
+        )
+    else:
+        file.write_text(json.dumps([row]))
+    told, said = _detect(photos, f"boxes:{file}")
+    (route,) = told["routes"]
+    assert route["path"] == "sub/c.png"
+    assert route["boxes"] == [{"bbox": [5, 6, 20.5, 30], "name": "cat", "score": 0.75, "votes": 1}]
+    assert ("1 without a score" in said) == (kind == "coco")
+
+
+def test_boxes_for_another_size_of_the_image_take_no_part(photos: Path, tmp_path: Path) -> None:
+    images = [
+        {"id": 1, "file_name": "a.png", "width": 60, "height": 100},
+        {"id": 2, "file_name": "b.png", "width": 100, "height": 60},
+    ]
+    rows = [
+        {"image_id": number, "category_id": 0, "bbox": [5, 5, 9, 9], "score": 0.9}
+        for number in (1, 2)
+    ]
+    file = tmp_path / "coco.json"
+    file.write_text(json.dumps({**INSTANCES, "images": images, "annotations": rows}))
+    told, said = _detect(photos, f"boxes:{file}")
+    assert [route["path"] for route in told["routes"]] == ["b.png"]
+    assert "a.png: coco.json has boxes for 60 x 100 pixels" in said
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[1]", '{"a": 1}', '[{"image_id": 1}]', "[" * 5000, '{"annotations": 3}',
+             '[{"path": "a.png", "name": "cat", "score": "high", "bbox": [1, 2, 3, 4]}]',
+             '[{"path": "a.png", "name": "cat", "score": 0.5, "bbox": [1, 2, 3]}]'],
+)  # fmt: skip
+def test_a_file_without_boxes_is_refused_by_name(tmp_path: Path, text: str) -> None:
+    (tmp_path / "odd.json").write_text(text)
+    with pytest.raises(RefError, match="odd.json"):
+        read_boxes_file(tmp_path / "odd.json")
+
+
+def test_a_program_of_the_users_own_votes(photos: Path, tmp_path: Path) -> None:
+    script = tmp_path / "my boxes.py"
+    script.write_text(
+        "import json, sys\n"
+        "name = sys.argv[1].rpartition('/')[2]\n"
+        "open(sys.argv[2], 'a').write(name + '\\n')\n"
+        "if name == 'b.png': sys.exit('no boxes for b')\n"
+        "print(json.dumps([{'bbox': [1, 2, 300, 20], 'name': 'cat', 'score': 0.9}]))\n"
+    )
+    models = f"\"cmd:{sys.executable} '{script}' {{image}} {tmp_path}/asked\""
+    told, said = _detect(photos, models)
+    assert [route["path"] for route in told["routes"]] == ["a.png", "sub/c.png"]
+    assert told["routes"][0]["boxes"][0]["bbox"] == [1, 2, 99, 20]  # cut to its image
+    assert "b.png: " in said and "no boxes for b" in said
+    _detect(photos, models, "--threshold", "0.2")
+    asked = (tmp_path / "asked").read_text().split()
+    assert sorted(asked) == ["a.png", "b.png", "b.png", "c.png"]  # answers are kept
+    with pytest.raises(FeatureError, match=r"\{image\}"):
+        _detect(photos, "cmd:./boxes.py")
+
+
+# --- voters that fail
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("transformers", reason="needs the models extra")
+    folder = tmp_path_factory.mktemp("models")
+    checkpoints.deformable_detr(folder / "good")
+    checkpoints.owlv2(folder / "owlv2")
+    checkpoints.grounding_dino(folder / "grounding_dino")
+    return folder
+
+
+def test_a_model_that_fails_is_named_and_the_others_go_on(
+    photos: Path, tmp_path: Path, models: Path
+) -> None:
+    for name in ("cut", "not_json", "no_processor"):
+        shutil.copytree(models / "good", tmp_path / name)
+    weights = tmp_path / "cut" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:500])
+    (tmp_path / "not_json" / "config.json").write_text("{")
+    (tmp_path / "no_processor" / "preprocessor_config.json").unlink()
+    broken = ["cut", "not_json", "no_processor", "not_there"]
+    listed = [tmp_path / name for name in broken] + [models / "good"]
+    told, said = _detect(photos, ",".join(map(str, listed)), "--threshold", "0.05")
+    assert told["model"] == "good" and told["images"] == 3
+    for name in broken:
+        assert any(line.startswith(f"{name}: has no vote") for line in told["left_out"]), name
+    assert "Traceback" not in said
+    with pytest.raises(AnnotatorError):
+        _detect(photos, str(tmp_path / "cut"))
+    with pytest.raises(ProjectError, match="No model is left"):
+        _detect(photos, f"{tmp_path / 'cut'},{tmp_path / 'not_json'}")
+
+
+def test_long_lists_of_texts_are_asked_in_parts(photos: Path, models: Path) -> None:
+    from annotator.detection.detections import Detections
+    from annotator.detection.detectors import TransformersDetector
+
+    texts = ["a cat", "ripe pear", "a pear", "cat", "a ripe cat", "pear", "a", "ripe cat"]
+    detector = TransformersDetector(str(models / "grounding_dino"), texts, device="cpu")
+    assert detector.classes == tuple(texts) and not detector.left_out
+    picture = Image.open(photos / "a.png")
+    (found,) = detector.detect([detector.prepare(picture, picture.size)])
+    assert isinstance(found, Detections)
+    assert len(found) > 12  # the 12 boxes of one question at most, were it asked once
+    few = TransformersDetector(str(models / "grounding_dino"), texts[-2:], device="cpu")
+    (alone,) = few.detect([few.prepare(picture, picture.size)])
+    assert isinstance(alone, Detections) and set(alone.names) <= set(texts[-2:])
+
+
+@pytest.mark.parametrize("name", ["owlv2", "grounding_dino"])
+def test_a_text_that_is_too_long_is_named_and_the_others_are_asked(
+    photos: Path, models: Path, name: str
+) -> None:
+    long = "a ripe pear " * 12
+    told, said = _detect(
+        photos, str(models / name), "--text", long, "--text", "a cat", "--threshold", "0.05"
+    )
+    assert told["images"] == 3 and "tokens" in said
+    assert {box["name"] for route in told["routes"] for box in route["boxes"]} <= {"a cat"}
+    with pytest.raises(FeatureError, match="tokens"):
+        _detect(photos, str(models / name), "--text", long)
