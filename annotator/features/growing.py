@@ -3,7 +3,8 @@ kill.
 
 Beside the finished files lie `partial.npy`, `partial.done` (one byte a row), `partial.txt` (the
 refs) and `partial.json`. A row's byte is set after the row is on disk, so marked rows can be
-trusted after a crash. Finishing renames the files; if that is cut short, the next writer ends it.
+trusted after a crash. Finishing renames the files; if that is cut short, readers find the whole
+set all the same, and the next writer ends it (`annotator.features.swap`).
 """
 
 from __future__ import annotations
@@ -30,10 +31,21 @@ from annotator.features.store import (
     read_meta,
     write_meta,
 )
+from annotator.features.swap import (
+    DONE,
+    FINISHED,
+    JOURNAL,
+    NPY,
+    REFS,
+    STARTED,
+    finish_start,
+    partial_path,
+    read_unchanged,
+    remove_leftovers,
+)
 from annotator.items.atomic import Held, lock_file, write_atomically
 from annotator.items.ref_table import RefTable
 
-_NPY, _DONE, _REFS, _META = "partial.npy", "partial.done", "partial.txt", "partial.json"
 _LOCK = "partial.lock"
 BUSY_MESSAGE = "another process is computing these features"
 """The problem when another process writes the folder; the screen looks for this text."""
@@ -47,15 +59,26 @@ def open_partial_features(folder: Path) -> FeatureStore | None:
     The matrix and the marks of its finished rows grow while they are read. Returns None if
     nothing is being computed, or if the features have just been finished.
     """
-    try:
-        meta = read_meta(folder / _META)
-        refs = RefTable.load(folder / _REFS)
-        matrix = map_matrix(folder / _NPY)
-        done = np.memmap(folder / _DONE, np.uint8, mode="r")
-    except (OSError, ValueError, FeatureError):
+    faults = OSError, ValueError, FeatureError
+    if not (folder / JOURNAL).exists():
         return None
+    try:
+        return read_unchanged(folder, lambda: _open_partial(folder), *faults)
+    except faults:
+        return None
+
+
+def _open_partial(folder: Path) -> FeatureStore | None:
+    meta = read_meta(folder / JOURNAL)
+    refs = RefTable.load(partial_path(folder, REFS, meta))
+    matrix = map_matrix(partial_path(folder, NPY, meta))
+    done = np.memmap(partial_path(folder, DONE, meta), np.uint8, mode="r")
     whole = len(refs) == len(matrix) == len(done)
     return FeatureStore(refs, matrix, meta["extractor"], done) if whole else None
+
+
+open_growing = open_partial_features
+"""The name of 0.1.0."""
 
 
 class FeatureWriter:
@@ -82,14 +105,15 @@ class FeatureWriter:
         self._synced_at = clock()
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = _lock_folder(folder / _LOCK)
-        _finish_interrupted(folder)
-        self._earlier = [store for store in self._stores() if self._is_ours(store)]
         self.done = np.zeros(len(refs), bool)
         """(n,) True for the rows that are computed."""
-        for store in self._earlier:
-            rows, _ = self._taken_over(store)
-            self.done[rows] = True
-        self._continue_in_place()
+        try:
+            _finish_interrupted(folder)
+            remove_leftovers(folder)
+            self._take_over()
+        except BaseException:
+            os.close(self._lock)
+            raise
 
     def __enter__(self) -> FeatureWriter:
         return self
@@ -123,8 +147,7 @@ class FeatureWriter:
         if self._matrix < 0:
             return
         self.sync()
-        meta = {"format": META_FORMAT, "extractor": self._extractor, "finished": True}
-        write_atomically(self._folder / _META, json.dumps(meta).encode())
+        self._write_journal({FINISHED: True})
         _finish_interrupted(self._folder)
 
     def close(self) -> None:
@@ -143,6 +166,14 @@ class FeatureWriter:
             if number >= 0:
                 os.close(number)
         self._matrix = self._map = -1
+
+    def _take_over(self) -> None:
+        """Find what was computed before."""
+        self._earlier = [store for store in self._stores() if self._is_ours(store)]
+        for store in self._earlier:
+            rows, _ = self._taken_over(store)
+            self.done[rows] = True
+        self._continue_in_place()
 
     def _stores(self) -> Iterator[FeatureStore]:
         growing = open_partial_features(self._folder)
@@ -174,7 +205,7 @@ class FeatureWriter:
 
     def _create(self) -> None:
         """Begin the partial files, with the rows of earlier ones, and only then name them."""
-        new = {name: self._folder / f"{name}.new" for name in (_NPY, _DONE, _REFS)}
+        new = {name: self._folder / f"{name}.new" for name in (NPY, DONE, REFS)}
         try:
             self._allocate(new)
             self._open(".new")
@@ -186,26 +217,32 @@ class FeatureWriter:
             for path in new.values():
                 path.unlink(missing_ok=True)
             raise
-        for name, path in new.items():
-            path.replace(self._folder / name)
-        meta = {"format": META_FORMAT, "extractor": self._extractor}
-        write_atomically(self._folder / _META, json.dumps(meta).encode())
+        self._write_journal({STARTED: True})
+        finish_start(self._folder, {STARTED: True})
+        self._write_journal({})
+
+    def _write_journal(self, phase: dict[str, bool]) -> None:
+        meta = {"format": META_FORMAT, "extractor": self._extractor, **phase}
+        write_atomically(self._folder / JOURNAL, json.dumps(meta).encode())
 
     def _allocate(self, new: dict[str, Path]) -> None:
-        with new[_NPY].open("wb") as file:
+        with new[NPY].open("wb") as file:
             np.lib.format.write_array_header_1_0(file, self._header())
             size = self._shape[0] * self._shape[1] * self._dtype.itemsize
             # Reserve now, so that a full disk shows before the work begins.
             os.posix_fallocate(file.fileno(), 0, file.tell() + size)
-        new[_DONE].write_bytes(bytes(self._shape[0]))
-        self._refs.save(new[_REFS])
+        for name, data in ((DONE, bytes(self._shape[0])), (REFS, self._refs.to_bytes())):
+            with new[name].open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
 
     def _header(self) -> dict[str, Any]:
         return {"descr": self._dtype.str, "fortran_order": False, "shape": self._shape}
 
     def _open(self, ending: str = "") -> None:
-        self._matrix = os.open(self._folder / (_NPY + ending), os.O_RDWR | os.O_CLOEXEC)
-        self._map = os.open(self._folder / (_DONE + ending), os.O_RDWR | os.O_CLOEXEC)
+        self._matrix = os.open(self._folder / (NPY + ending), os.O_RDWR | os.O_CLOEXEC)
+        self._map = os.open(self._folder / (DONE + ending), os.O_RDWR | os.O_CLOEXEC)
         width = self._shape[1] * self._dtype.itemsize
         self._start = os.fstat(self._matrix).st_size - self._shape[0] * width
 
@@ -262,18 +299,23 @@ def _lock_folder(path: Path) -> int:
 
 
 def _finish_interrupted(folder: Path) -> None:
-    """Rename partial files that are finished, wherever an earlier attempt ended."""
+    """Rename partial files that are started or finished, wherever an earlier attempt ended."""
     try:
-        meta = read_meta(folder / _META)
+        meta = read_meta(folder / JOURNAL)
     except FeatureError:
         return
-    if not meta.get("finished"):
+    finish_start(folder, meta)
+    if not meta.get(FINISHED):
         return
-    done = np.fromfile(folder / _DONE, np.uint8)
-    for partial, name in ((_NPY, MATRIX_FILE), (_REFS, REFS_FILE)):
+    try:
+        done = np.fromfile(folder / DONE, np.uint8)
+    except OSError:  # damaged: nothing tells which rows are computed
+        (folder / JOURNAL).unlink()
+        return
+    for partial, name in ((NPY, MATRIX_FILE), (REFS, REFS_FILE)):
         if (folder / partial).exists():
             (folder / partial).replace(folder / name)
     gaps = missing_ranges(done)
     write_meta(folder, {"extractor": meta["extractor"], **({"missing": gaps} if gaps else {})})
-    (folder / _META).unlink()
-    (folder / _DONE).unlink()
+    (folder / JOURNAL).unlink()
+    (folder / DONE).unlink()

@@ -9,16 +9,28 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from annotator.errors import FeatureError, bullet_list
 from annotator.features.own_array import check_unchanged, describe_array
+from annotator.features.swap import (
+    DONE,
+    FINISHED,
+    JOURNAL,
+    NPY,
+    REFS,
+    finished_path,
+    read_unchanged,
+)
 from annotator.items.atomic import write_atomically
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import make_printable, plural
@@ -28,6 +40,12 @@ MATRIX_FILE, REFS_FILE, META_FILE = "features.npy", "refs.txt", "meta.json"
 _CHECKED_AT_ONCE = 1 << 26
 _LARGEST_VALUE = 1e15
 """Sums of squares of larger values overflow, and those below its inverse vanish."""
+HEADER_FAULTS = (
+    OSError, ValueError, EOFError, SyntaxError, TypeError, KeyError, AttributeError,
+    ArithmeticError, MemoryError, RecursionError, BadZipFile, TokenError,
+)  # fmt: skip
+"""The errors of NumPy for a file that is cut, damaged or made to mislead."""
+_LARGEST_META = 1 << 26
 _RECOMPUTE_HINT = "Compute them again with `annotator features`"
 
 
@@ -51,23 +69,26 @@ class FeatureStore:
         Raises `FeatureError` for anything but a whole two-dimensional array of real numbers with
         one row for each ref; a small array is `check`ed as well.
         """
-        meta = read_meta(folder / META_FILE)
-        path = folder / str(meta.get("matrix") or MATRIX_FILE)
+        store, path = read_unchanged(folder, lambda: cls._open(folder), FeatureError)
+        if store.matrix.nbytes <= _CHECKED_AT_ONCE:
+            store.check(path)
+        return store
+
+    @classmethod
+    def _open(cls, folder: Path) -> tuple[FeatureStore, Path]:
+        meta, path, refs_file = _find_files(folder)
         matrix = map_matrix(path)
         check_unchanged(meta, path, matrix, folder / META_FILE)
-        refs = _read_refs(folder / REFS_FILE)
+        refs = _read_refs(refs_file)
         if len(refs) != len(matrix):
             raise FeatureError(
-                f"{path} has {len(matrix)} rows, but {folder / REFS_FILE} names {len(refs)}. "
+                f"{path} has {len(matrix)} rows, but {refs_file} names {len(refs)}. "
                 f"{_RECOMPUTE_HINT}, or give the array and the refs that belong together."
             )
         done = np.ones(len(refs), np.uint8)
         for first, stop in meta.get("missing", ()):
             done[first:stop] = 0
-        store = cls(refs, matrix, meta["extractor"], done)
-        if matrix.nbytes <= _CHECKED_AT_ONCE:
-            store.check(path)
-        return store
+        return cls(refs, matrix, meta["extractor"], done), path
 
     @classmethod
     def adopt(cls, folder: Path, matrix: Path, refs: RefTable) -> FeatureStore:
@@ -86,6 +107,7 @@ class FeatureStore:
         done = np.ones(len(refs), np.uint8)
         cls(refs, mapped, extractor, done).check(matrix)
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / META_FILE).unlink(missing_ok=True)  # it would join the old array to the new refs
         write_refs(folder, refs)
         seen = describe_array(matrix, mapped)
         place = str(matrix.resolve())
@@ -130,6 +152,26 @@ class FeatureStore:
                     yield start + at, _describe_size(float(largest[at]))
 
 
+def _find_files(folder: Path) -> tuple[dict[str, Any], Path, Path]:
+    """Return the meta data of finished features, their array and the refs of its rows."""
+    with suppress(FeatureError):
+        journal = read_meta(folder / JOURNAL)
+        if journal.get(FINISHED):
+            done = _read_done(folder / DONE)
+            array = finished_path(folder, NPY, MATRIX_FILE)
+            meta = {"extractor": journal["extractor"], "missing": missing_ranges(done)}
+            return meta, array, finished_path(folder, REFS, REFS_FILE)
+    meta = read_meta(folder / META_FILE)
+    return meta, folder / str(meta.get("matrix") or MATRIX_FILE), folder / REFS_FILE
+
+
+def _read_done(path: Path) -> NDArray[np.uint8]:
+    try:
+        return np.fromfile(path, np.uint8)
+    except OSError as error:
+        raise FeatureError(f"{path} cannot be read ({error.strerror}).") from error
+
+
 def _describe_size(largest: float) -> str:
     """Return what is wrong with a row whose largest value is no size of a feature."""
     if not np.isfinite(largest):
@@ -141,19 +183,25 @@ def _describe_size(largest: float) -> str:
 
 def map_matrix(path: Path) -> NDArray[np.floating[Any]]:
     """Map a .npy file into memory. Raises `FeatureError` with the fault of the file."""
+    name = make_printable(str(path))
     try:
-        matrix = np.load(path, mmap_mode="r", allow_pickle=False)
+        if path.exists() and not path.is_file():  # reading a pipe could wait for ever
+            raise ValueError("it is not a file")
+        with path.open("rb") as file:
+            is_archive = file.read(2) == b"PK"
+        matrix = None if is_archive else np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
-        raise FeatureError(f"{path} does not exist. {_RECOMPUTE_HINT}, or put it back.") from None
-    except (OSError, ValueError, EOFError, SyntaxError, TypeError) as error:
+        raise FeatureError(f"{name} does not exist. {_RECOMPUTE_HINT}, or put it back.") from None
+    except HEADER_FAULTS as error:
+        why = make_printable(" ".join(str(error).split())[:200]) or type(error).__name__
         raise FeatureError(
-            f"{path} is not a whole .npy file ({error}). {_RECOMPUTE_HINT}."
+            f"{name} is not a whole .npy file ({why}). {_RECOMPUTE_HINT}."
         ) from error
     if not isinstance(matrix, np.ndarray):
-        raise FeatureError(f"{path} holds several arrays. Save the one with the features as .npy.")
+        raise FeatureError(f"{name} holds several arrays. Save the one with the features as .npy.")
     if matrix.dtype.kind != "f" or matrix.ndim != 2 or not matrix.shape[1]:
         raise FeatureError(
-            f"{path} holds {matrix.dtype} numbers of shape {matrix.shape}. Features are an array "
+            f"{name} holds {matrix.dtype} numbers of shape {matrix.shape}. Features are an array "
             "of float16 or float32 with one row for each item: use `array.astype('float32')`."
         )
     return matrix
@@ -171,6 +219,8 @@ def _read_refs(path: Path) -> RefTable:
 def read_meta(path: Path) -> dict[str, Any]:
     """Read meta.json. Raises `FeatureError`."""
     try:
+        if path.stat().st_size > _LARGEST_META:
+            raise ValueError("it is too large")
         meta = json.loads(path.read_bytes())
         if meta["format"] > META_FORMAT:
             raise FeatureError(
@@ -178,14 +228,26 @@ def read_meta(path: Path) -> dict[str, Any]:
                 "Upgrade: pip install --upgrade annotator-tui"
             )
         if isinstance(meta["extractor"]["name"], str):
+            _check_meta(meta)
             return dict(meta)
     except FileNotFoundError:
         raise FeatureError(
             f"{path.parent} has no features. Compute them: `{_features_command(path.parent)}`."
         ) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FeatureError(f"{path} cannot be read ({error!r}). {_RECOMPUTE_HINT}.") from error
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        why = make_printable(repr(error)[:200])
+        raise FeatureError(f"{path} cannot be read ({why}). {_RECOMPUTE_HINT}.") from error
     raise FeatureError(f"{path} does not name an extractor. {_RECOMPUTE_HINT}.")
+
+
+def _check_meta(meta: Mapping[str, Any]) -> None:
+    """Raise `ValueError` for values that no writer of meta.json writes."""
+    if not isinstance(meta.get("matrix") or "", str):
+        raise ValueError("matrix is not a path")
+    for first, stop in meta.get("missing", ()):
+        whole = type(first) is int and type(stop) is int
+        if not (whole and 0 <= first <= stop):
+            raise ValueError(f"missing has {first!r} to {stop!r}")
 
 
 def _features_command(folder: Path) -> str:

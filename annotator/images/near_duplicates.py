@@ -16,11 +16,13 @@ import hashlib
 import io
 import os
 import time
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 from zipfile import BadZipFile
 
@@ -54,6 +56,11 @@ _ROW_DTYPE = np.dtype(
     [("stamp", "<i8"), ("file", "<u8", (2,)), ("look", "<u8", (2,)), ("state", "u1")], align=True
 )
 _SAVE_SECONDS = 20.0
+_CACHE_FAULTS = (
+    OSError, ValueError, EOFError, KeyError, BadZipFile, SyntaxError, TypeError, ArithmeticError,
+    MemoryError, RuntimeError, TokenError, zlib.error,
+)  # fmt: skip
+"""The errors of NumPy for a cache that is cut, damaged or made to mislead."""
 _AT_ONCE = 256
 
 Table = NDArray[Any]
@@ -118,7 +125,7 @@ def load_fingerprints(cache: Path, refs: RefTable) -> Fingerprints:
     try:
         with cache.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             known, kept = RefTable.from_bytes(arrays["refs"].tobytes()), arrays["table"]
-    except (OSError, ValueError, EOFError, KeyError, BadZipFile):
+    except _CACHE_FAULTS:
         return Fingerprints(refs, table)
     if kept.dtype == _ROW_DTYPE and len(kept) == len(known):
         rows = known.rows(refs)

@@ -23,7 +23,7 @@ _LEFTOVER = re.compile(
     r"|faces\.json|meta\.json|partial\.json)\.[a-z0-9_]{8}"
 )
 _OLD = 3600.0
-"""Seconds after which a temporary file is nobody's: its process was killed."""
+"""Seconds after which a temporary file counts as left by a killed process."""
 _threads = threading.RLock()
 _held: dict[Path, int] = {}
 
