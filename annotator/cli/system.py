@@ -97,6 +97,12 @@ def doctor(
         Path | None, typer.Argument(metavar="[PROJECT]", help="A project to check as well.")
     ] = None,
     as_json: JsonOption = False,
+    repair: Annotated[
+        bool,
+        typer.Option(
+            "--repair", help="Keep all that can be read of damaged files; move the rest aside."
+        ),
+    ] = False,
 ) -> None:
     """Check the setup and print a fix for each problem.
 
@@ -104,10 +110,13 @@ def doctor(
 
     \b
     annotator doctor
+    annotator doctor p --repair
     annotator doctor p --json
     """
     from annotator.doctor import examine_setup, format_findings
 
+    if repair:
+        _repair(project)
     findings = examine_setup(project)
     if as_json:
         print_json([finding.as_dict() for finding in findings])
@@ -115,6 +124,16 @@ def doctor(
         typer.echo(format_findings(findings))
     if any(finding.blocks for finding in findings):
         raise typer.Exit(1)
+
+
+def _repair(project: Path | None) -> None:
+    from annotator.doctor.repair import repair_project
+
+    if project is None:
+        raise typer.BadParameter("name the project to repair", param_hint="PROJECT")
+    lines = list(repair_project(project))
+    for line in lines or ["Nothing had to be repaired."]:
+        typer.echo(line, err=True)
 
 
 def completion(

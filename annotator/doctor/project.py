@@ -20,6 +20,8 @@ from annotator.items.listing import is_file
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import Item, make_printable, plural, shell_quoted
 from annotator.log.entries import LogState
+from annotator.log.recovery import count_lost_rows, find_damage
+from annotator.log.schema import repair_command
 from annotator.log.store import NETWORK_FILE_SYSTEMS, file_system_type, load_log_state
 from annotator.project.item_pool import load_refs
 from annotator.project.label_sets import count_classes
@@ -107,6 +109,11 @@ def _labels(project: ProjectFolder) -> Generator[Finding, None, LogState | None]
     except AnnotatorError as error:
         yield Finding("labels", False, "cannot be read", str(error), blocks=True)
         return None
+    if damage := find_damage(project.labels_file):
+        yield Finding("labels.db", False, damage, repair_command(project.labels_file), blocks=True)
+    elif lost := count_lost_rows(project.labels_file):
+        detail = f"{plural(lost, 'row')} of the log are gone: the file was damaged, or edited"
+        yield Finding("labels.db", False, detail, "put a copy of labels.db back if you have one")
     yield Finding(
         "labels",
         True,

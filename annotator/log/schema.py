@@ -116,6 +116,9 @@ def explain_sqlite_errors(path: Path) -> Iterator[None]:
     except UnicodeEncodeError as error:
         text = make_printable(str(error.object))
         raise StoreError(f"{text} is not UTF-8 and cannot be kept. Rename the file.") from error
+    except UnicodeDecodeError as error:  # SQLite's own message quotes the damaged bytes
+        problem = f"{make_printable(str(path))} is damaged: its tables cannot be read"
+        raise StoreError(f"{problem}. Keep what can be read: {repair_command(path)}") from error
     except sqlite3.Error as error:
         raise StoreError(_describe_sqlite_error(path, error)) from error
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from annotator.terminal.caps import Technique, TerminalCapabilities, Tmux
 from annotator.terminal.choose import FORCED, choose_technique, force_technique, requested_graphics
-from annotator.terminal.replies import TerminalReplies, build_query, parse_replies
+from annotator.terminal.replies import LARGEST_CELL, TerminalReplies, build_query, parse_replies
 from annotator.terminal.transport import (
     read_tmux,
     unlink_shared_memory,
@@ -24,6 +24,8 @@ from annotator.terminal.transport import (
     write_shared_memory,
 )
 
+_MOST_BYTES = 1_000_000
+"""The most bytes that are read of answers: what comes after them is not asked for."""
 TIMEOUT = 3.0
 """Seconds to wait for answers: five round trips of a 600 ms line."""
 
@@ -72,7 +74,7 @@ class _Wire:
         os.write(self.sink, text)
         data = b""
         answers = parse_replies(data)
-        while not answers.closed:
+        while not answers.closed and len(data) < _MOST_BYTES:
             # Time may be up because this process stood still: what has come by then counts.
             left = max(0.0, begun + self.timeout - time.monotonic())
             if not select.select([self.source], [], [], left)[0]:
@@ -186,7 +188,8 @@ def cell_size(fd: int) -> tuple[int, int] | None:
     rows, columns, width, height = struct.unpack("HHHH", packed)
     if not (rows and columns and width and height):
         return None
-    return width // columns, height // rows
+    cell = width // columns, height // rows
+    return cell if all(0 < size <= LARGEST_CELL for size in cell) else None
 
 
 @contextlib.contextmanager

@@ -6,6 +6,12 @@ import re
 from dataclasses import dataclass, replace
 
 ST = b"\x1b\\"
+LARGEST_CELL = 512
+"""Pixels. A larger cell is no answer: pictures would be made for a window that nobody has."""
+LARGEST_PICTURE = 20_000
+_MOST_REGISTERS = 65_536
+_MOST_DIGITS = 9
+_LONGEST_VERSION = 80
 
 _ANSWER = re.compile(
     rb"\x1bP>\|(?P<version>[^\x1b]*)\x1b\\"
@@ -79,16 +85,15 @@ def _note(answers: TerminalReplies, found: re.Match[bytes]) -> TerminalReplies:
     kind = found.lastgroup
     text = (found[kind] if kind else b"").decode("ascii", "replace")
     if kind == "version":
-        return replace(answers, version=text)
+        return replace(answers, version=_clean(text))
     if kind == "verdict":
         return _note_kitty(answers, found["kitty"], text)
     if kind == "attributes":
         return replace(answers, attributes=frozenset(_numbers(text)), closed=True)
     if kind == "cell":
-        height, width = _numbers(text)
-        return replace(answers, cell=(width, height) if width and height else None)
-    if kind == "mode":
-        return _note_mode(answers, *_numbers(text))
+        return replace(answers, cell=_parse_cell(_numbers(text)))
+    if kind == "mode" and len(numbers := _numbers(text)) == 2:
+        return _note_mode(answers, *numbers)
     if kind == "graphics":
         return _note_graphics(answers, _numbers(text))
     return answers
@@ -111,11 +116,26 @@ def _note_mode(answers: TerminalReplies, mode: int, state: int) -> TerminalRepli
 def _note_graphics(answers: TerminalReplies, numbers: list[int]) -> TerminalReplies:
     match numbers:
         case [1, 0, registers, *_]:
-            return replace(answers, registers=registers)
+            return replace(answers, registers=min(registers, _MOST_REGISTERS))
         case [2, 0, width, height, *_] if width and height:
-            return replace(answers, sixel=(width, height))
+            size = min(width, LARGEST_PICTURE), min(height, LARGEST_PICTURE)
+            return replace(answers, sixel=size)
     return answers
 
 
+def _parse_cell(numbers: list[int]) -> tuple[int, int] | None:
+    """Return width and height of a cell; None for a size that no terminal has."""
+    if len(numbers) != 2 or not all(0 < number <= LARGEST_CELL for number in numbers):
+        return None
+    height, width = numbers
+    return width, height
+
+
+def _clean(version: str) -> str:
+    return "".join(character for character in version if character.isprintable())[:_LONGEST_VERSION]
+
+
 def _numbers(text: str) -> list[int]:
-    return [int(part) for part in text.split(";") if part.isdigit()]
+    """Return the numbers of an answer, without those that are too long to be meant."""
+    parts = text.split(";")
+    return [int(part) for part in parts if part.isdecimal() and len(part) <= _MOST_DIGITS]

@@ -1,0 +1,178 @@
+"""`doctor --repair`: what can be read is kept, the rest is moved aside and counted."""
+
+from __future__ import annotations
+
+import json
+import random
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from annotator.doctor.repair import repair_project
+from annotator.errors import AnnotatorError, StoreError
+from annotator.formats import new_project
+from annotator.log.entries import Action, Entry
+from annotator.log.store import Byproduct, SqliteStore
+from annotator.project.item_pool import load_refs
+from annotator.project.project import ProjectFolder
+from annotator.project.settings import ClassInfo, Settings
+
+ROWS = 600
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "im").mkdir()
+    for number in range(5):
+        Image.new("RGB", (8, 8)).save(tmp_path / "im" / f"{number}.png")
+    new_project.create_from_folder(
+        tmp_path / "p", tmp_path / "im", Settings(classes=(ClassInfo("a"), ClassInfo("b")))
+    )
+    store = SqliteStore(tmp_path / "p" / "labels.db")
+    store.append(
+        *(
+            Entry(
+                0, 1.7e9 + n, "ann", Action.LABEL, f"{n % 5}.png", label="ab"[n % 2], note="x" * 20
+            )
+            for n in range(ROWS)
+        )
+    )
+    store.append_byproducts(Byproduct(1, "key", "p", {"a": 1}), Byproduct(2, "key", "p", {}))
+    store.close()
+    return tmp_path / "p"
+
+
+def rows_of(project: Path) -> list[Entry]:
+    store = SqliteStore(project / "labels.db")
+    try:
+        return list(store.entries())
+    finally:
+        store.close()
+
+
+def test_a_project_that_is_whole_is_left_alone(project: Path) -> None:
+    before = (project / "labels.db").read_bytes()
+    assert list(repair_project(project)) == []
+    assert (project / "labels.db").read_bytes() == before
+    assert not list(project.glob("damaged-*"))
+
+
+def test_odd_rows_are_moved_aside_and_counted(project: Path) -> None:
+    connection = sqlite3.connect(project / "labels.db")
+    connection.execute("UPDATE log SET action='frobnicate' WHERE seq IN (7, 9)")
+    connection.execute("UPDATE log SET note=CAST(x'ff61' AS TEXT) WHERE seq = 11")
+    connection.execute("UPDATE byproducts SET data='{' WHERE seq = 2")
+    connection.commit()
+    connection.close()
+    (line,) = repair_project(project)
+    assert "597 rows kept, 4 rows moved to damaged-1/odd-rows.jsonl, 0 rows could not" in line
+    assert [entry.seq for entry in rows_of(project)] == [
+        n for n in range(1, ROWS + 1) if n not in (7, 9, 11)
+    ]
+    odd = [
+        json.loads(text) for text in (project / "damaged-1/odd-rows.jsonl").read_text().splitlines()
+    ]
+    assert [(row["table"], row["row"][0]) for row in odd] == [
+        ("log", 7), ("log", 9), ("log", 11), ("byproducts", 2),
+    ]  # fmt: skip
+    assert (project / "damaged-1" / "labels.db").exists()
+    assert list(repair_project(project)) == []
+
+
+def test_numbers_of_rows_go_on_after_a_repair(project: Path) -> None:
+    connection = sqlite3.connect(project / "labels.db")
+    connection.execute(f"UPDATE log SET action='frobnicate' WHERE seq = {ROWS}")
+    connection.commit()
+    connection.close()
+    list(repair_project(project))
+    store = SqliteStore(project / "labels.db")
+    (entry,) = store.append(Entry(0, 1.7e9, "ann", Action.NOTE, "0.png", note="n"))
+    store.close()
+    assert entry.seq == ROWS + 1
+
+
+def _flip_magic(data: bytearray) -> None:
+    data[3] ^= 4
+
+
+def _zero_a_page(data: bytearray) -> None:
+    data[8 * 4096 : 9 * 4096] = bytes(4096)
+
+
+def _zero_the_first_page(data: bytearray) -> None:
+    data[:4096] = bytes(4096)
+
+
+def _cut(data: bytearray) -> None:
+    del data[len(data) // 2 :]
+
+
+@pytest.mark.parametrize("damage", [_flip_magic, _zero_a_page, _zero_the_first_page, _cut])
+def test_a_damaged_file_keeps_what_its_pages_hold(
+    project: Path, damage: Callable[[bytearray], None]
+) -> None:
+    file = project / "labels.db"
+    data = bytearray(file.read_bytes())
+    damage(data)
+    file.write_bytes(data)
+    with pytest.raises(StoreError):
+        rows_of(project)
+    (line,) = repair_project(project)
+    kept = rows_of(project)
+    assert len(kept) > 50
+    assert f"{len(kept)} rows kept" in line
+    before = {n + 1: f"{n % 5}.png" for n in range(ROWS)}
+    assert all(before[entry.seq] == entry.ref for entry in kept)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_any_damage_can_be_repaired(project: Path, seed: int) -> None:
+    rng = random.Random(seed)  # noqa: S311  damage, not a secret
+    file = project / "labels.db"
+    data = bytearray(file.read_bytes())
+    for _ in range(rng.choice((1, 20, 400))):
+        data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+    file.write_bytes(data)
+    list(repair_project(project))
+    rows_of(project)
+    assert list(repair_project(project)) == []
+
+
+def test_a_file_that_another_process_has_open_is_left_alone(project: Path) -> None:
+    file = project / "labels.db"
+    child = subprocess.Popen(
+        [sys.executable, "-c", "import sys; f = open(sys.argv[1]); print(flush=True); input()"]
+        + [str(file)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert child.stdout is not None
+    child.stdout.readline()
+    data = bytearray(file.read_bytes())
+    data[3] ^= 4
+    file.write_bytes(data)
+    with pytest.raises(StoreError, match=f"in use by process {child.pid}"):
+        list(repair_project(project))
+    assert file.read_bytes() == bytes(data)
+    child.communicate(b"\n")
+    assert list(repair_project(project))
+
+
+def test_lines_of_refs_that_cannot_be_read_are_moved_aside(project: Path) -> None:
+    listed = "filename,bbox\n" + "".join(f'{n}.png,"0,0,4,4"\n' for n in range(5))
+    file = project.parent / "im" / "list.csv"
+    file.write_text(listed)
+    project = project.with_name("listed")
+    new_project.create_from_refs(project, file, Settings(classes=(ClassInfo("a"),)))
+    file = project / "refs.csv"
+    header, *lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join([header, *lines[:2], '"",x\n', *lines[2:]]))
+    with pytest.raises(AnnotatorError):
+        load_refs(ProjectFolder.open(project))
+    (line,) = repair_project(project)
+    assert "5 lines kept, 1 line moved to damaged-1" in line
+    assert len(load_refs(ProjectFolder.open(project))) == 5

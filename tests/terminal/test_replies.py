@@ -1,0 +1,69 @@
+"""Answers that no terminal gives: bounded, or no answer; never memory, time or a traceback."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from annotator.terminal.replies import LARGEST_CELL, LARGEST_PICTURE, parse_replies
+
+LONG = b"9" * 5000
+
+
+@pytest.mark.parametrize(
+    "size", [b"99999;99999", b"0;8", b"16;0", LONG + b";8", b"16;" + LONG, b"513;8", b"16;513"]
+)
+def test_a_cell_of_a_size_that_no_terminal_has_is_no_answer(size: bytes) -> None:
+    assert parse_replies(b"\x1b[6;" + size + b"t").cell is None
+
+
+def test_the_largest_cell_is_one() -> None:
+    size = b"%d;%d" % (LARGEST_CELL, LARGEST_CELL)
+    assert parse_replies(b"\x1b[6;" + size + b"t").cell == (LARGEST_CELL, LARGEST_CELL)
+
+
+@pytest.mark.parametrize("number", [b"10000000000", b"999999999", LONG])
+def test_sizes_of_pictures_and_palettes_are_bounded(number: bytes) -> None:
+    answers = parse_replies(b"\x1b[?2;0;%b;%bS\x1b[?1;0;%bS" % (number, number, number))
+    assert answers.sixel is None or max(answers.sixel) <= LARGEST_PICTURE
+    assert answers.registers <= 65_536
+
+
+@pytest.mark.parametrize("mode", [LONG + b";1", b"2026;" + LONG, b"2026;" + b"0" * 5000])
+def test_modes_of_five_thousand_digits_are_no_answer(mode: bytes) -> None:
+    answers = parse_replies(b"\x1b[?" + mode + b"$y")
+    assert not answers.sync
+    assert not answers.mouse_pixels
+
+
+def test_the_name_of_a_terminal_is_short_and_has_nothing_that_controls() -> None:
+    answers = parse_replies(b"\x1bP>|kitty\x9b(\x07" + b"x" * 100_000 + b"\x1b\\")
+    assert answers.version.startswith("kitty")
+    assert answers.version.isprintable()
+    assert len(answers.version) <= 80
+
+
+def test_attributes_of_five_thousand_digits_close_the_answers() -> None:
+    answers = parse_replies(b"\x1b[?62;" + LONG + b";4c")
+    assert answers.closed
+    assert answers.attributes == {62, 4}
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_no_bytes_raise(seed: int) -> None:
+    rng = random.Random(seed)  # noqa: S311  noise, not a secret
+    pieces = [
+        b"\x1b[?",
+        b"\x1b[6;",
+        b"\x1bP>|",
+        b"\x1b_G",
+        b"\x1b\\",
+        b";",
+        b"c",
+        b"t",
+        b"S",
+        b"$y",
+    ]
+    pieces += [b"1", b"2", b"0", LONG, b"\xff", b"\x1b", b"\x9b", b"OK", b"i=32"]
+    parse_replies(b"".join(rng.choice(pieces) for _ in range(200)))
