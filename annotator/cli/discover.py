@@ -68,6 +68,14 @@ def discover(
         float,
         typer.Option(min=0, max=1, help='Minimum probability of a name; else it is "object".'),
     ] = 0.2,
+    min_confidence: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Leave out boxes whose likeliest name is less probable."),
+    ] = 0.0,
+    min_score: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Leave out boxes whose seed patch has a lower score."),
+    ] = 0.0,
     top: Annotated[
         int, typer.Option(min=1, help="Number of names to keep with their probabilities.")
     ] = 5,
@@ -82,6 +90,8 @@ def discover(
     as_json: JsonOption = False,
 ) -> None:
     """Find objects that no model was trained for; each box becomes an item to accept or reject.
+
+    Prints a line for each box: the image, the class and its confidence.
 
     \b
     annotator discover photos/ --render drawn/
@@ -98,7 +108,10 @@ def discover(
     search = ObjectSearch(
         method=method, seeds=seeds, threshold=_parse_threshold(threshold), overlap=iou,
         most_patches=patches, min_name=min_name, top=top,
+        min_score=min_score, min_confidence=min_confidence,
     )  # fmt: skip
+    if min_confidence and names == "none":
+        raise typer.BadParameter("needs a classifier: --names", param_hint="--min-confidence")
     class_names = [info.name for info in parse_classes(classes)]
     network, namer = _open_networks(model, names, class_names, device, dtype)
     opened, paths, unlisted = open_image_project(images, project, class_names)
@@ -112,8 +125,12 @@ def discover(
     for line in _summary_lines(outcome, patches, opened, coco):
         print_message(line)
     if as_json:
-        summary = _summary_dict(outcome, opened, coco)
-        print_json(summary)
+        print_json(_summary_dict(outcome, opened, coco) | {"found": _list_found(opened, outcome)})
+    else:
+        for box in _list_found(opened, outcome):
+            p = box["confidence"]
+            cells = (box["image"], box["name"], "-" if p is None else f"{p:.2f}")
+            typer.echo("\t".join(map(make_printable, cells)))
     exit_if_stopped(outcome.complete)
 
 
@@ -174,6 +191,24 @@ def _summary_dict(outcome: DiscoveryOutcome, project: ProjectFolder, coco: Path)
         "project": str(project.folder), "model": outcome.model, "coco": str(coco),
         **{name: getattr(outcome, name) for name in (*counts, "complete", "left_out")},
     }  # fmt: skip
+
+
+def _list_found(project: ProjectFolder, outcome: DiscoveryOutcome) -> list[dict[str, Any]]:
+    """Return all boxes of the outcome's model: image, class, its confidence, seed score, box."""
+    from annotator.proposals.pictures import (
+        get_class_confidence,
+        get_proposal_box,
+        group_by_image,
+    )
+
+    return [
+        {
+            "image": path, "name": row.name, "confidence": get_class_confidence(row),
+            "score": row.score, "bbox": list(get_proposal_box(row)),
+        }
+        for path, rows in group_by_image(project, outcome.model).items()
+        for row in rows
+    ]  # fmt: skip
 
 
 COMMANDS = {"discover": discover}

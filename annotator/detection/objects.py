@@ -61,10 +61,18 @@ class ObjectSearch:
     """Minimum probability of a name; a box without such a name is an "object"."""
     top: int = 5
     """Number of names that are kept with their probabilities."""
+    min_score: float = 0.0
+    """Minimum score of a box: that of its seed patch."""
+    min_confidence: float = 0.0
+    """Minimum probability of the likeliest name; boxes below it are left out."""
 
     def describe(self) -> dict[str, Any]:
-        """Return all options, as plain JSON."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        """Return all options, as plain JSON; those that leave out nothing are not in it."""
+        options = {name: getattr(self, name) for name in self.__slots__}
+        for name in ("min_score", "min_confidence"):
+            if not options[name]:
+                del options[name]
+        return options
 
     def find(self, features: PatchFeatures) -> list[DiscoveredObject]:
         """Find the objects among an image's patches (h, w, d)."""
@@ -179,7 +187,7 @@ def _discover_in_image(
     proposals = []
     for found_object in search.find(features):
         box = clip_box(found_object.box(stride, decoded.size), decoded.size)
-        if box is not None:
+        if box is not None and found_object.score >= search.min_score:
             item, score = Item(decoded.path, box), min(1.0, max(0.0, found_object.score))
             proposals.append(Proposal(item, score, model=model))
     kept = suppress_overlaps(proposals, search.overlap)
@@ -206,7 +214,11 @@ def _name_proposals(
         for one in proposals
     ]
     named = zip(proposals, namer(pictures, search.top), strict=True)
-    return [_with_best_name(proposal, names, search.min_name) for proposal, names in named]
+    return [
+        _with_best_name(proposal, names, search.min_name)
+        for proposal, names in named
+        if names[0].p >= search.min_confidence
+    ]
 
 
 def _with_best_name(

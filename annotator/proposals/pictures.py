@@ -46,6 +46,18 @@ def get_proposal_box(row: ProposalRow) -> Box:
     return box
 
 
+def get_class_confidence(row: ProposalRow) -> float | None:
+    """Return the probability of a proposal's class, from the classifier that named the box."""
+    names = row.details.get("names") if row.extra else None
+    return next((float(p) for name, p in names or () if name == row.name), None)
+
+
+def _caption(row: ProposalRow) -> BoxCaption:
+    confidence = get_class_confidence(row)
+    score = row.score if confidence is None else confidence
+    return BoxCaption(get_proposal_box(row), row.name, score)
+
+
 def render_proposals(
     project: ProjectFolder,
     images: Mapping[str, list[ProposalRow]],
@@ -65,7 +77,7 @@ def render_proposals(
             crop = source.crop(Item(path), (MAX_RENDER_SIDE, MAX_RENDER_SIDE))
         except ImageError as error:
             return f"{make_printable(path)}: {strip_file_name(error, source.root / path)}"
-        captions = [BoxCaption(get_proposal_box(row), row.name, row.score) for row in images[path]]
+        captions = [_caption(row) for row in images[path]]
         target = folder / f"{'/'.join(p for p in path.split('/') if p not in ('', '..'))}.jpg"
         target.parent.mkdir(parents=True, exist_ok=True)
         draw_captions(crop.image, crop.scale, captions).save(target, quality=90)
@@ -142,9 +154,9 @@ def write_proposals_coco(
 ) -> int:
     """Write COCO JSON of all proposals, accepted or not, and return its number of boxes.
 
-    Annotations have the `score`, `votes` and `model` of their proposal. Images whose size cannot
-    be read are left out, and `failed` is called with the reason. Raises `ProjectError` for a file
-    that cannot be written.
+    Annotations have the `score`, `votes` and `model` of their proposal, and the `confidence` of a
+    class that a classifier gave. Images whose size cannot be read are left out, and `failed` is
+    called with the reason. Raises `ProjectError` for a file that cannot be written.
     """
     source = ImageFolder(project.images, project.settings.max_pixels)
     names = sorted({row.name for rows in images.values() for row in rows})
@@ -176,8 +188,10 @@ def _annotations(
 ) -> Iterator[dict[str, Any]]:
     for place, row in enumerate(rows, before + 1):
         box = get_proposal_box(row)
+        confidence = get_class_confidence(row)
+        named = {} if confidence is None else {"confidence": confidence}
         yield {
             "id": place, "image_id": image, "category_id": number[row.name],
             "bbox": list(box), "area": round(box.w * box.h, 2), "iscrowd": 0,
-            "score": row.score, "votes": row.votes, "model": row.model,
+            "score": row.score, **named, "votes": row.votes, "model": row.model,
         }  # fmt: skip

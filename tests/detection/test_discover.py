@@ -268,6 +268,29 @@ def test_unlikely_names_become_object(photos: Path, nets: dict[str, Path]) -> No
     assert {row["name"] for row in rows(photos.with_name("photos.boxes"))} == {"object"}
 
 
+def test_each_box_is_printed_with_the_confidence_of_its_class(
+    photos: Path, nets: dict[str, Path]
+) -> None:
+    options = (photos, "--model", nets["vit"], "--names", nets["names"], "--min-name", "0")
+    told = json.loads(run(*options, "--json").stdout)
+    lines = [line.split("\t") for line in run(*options).stdout.splitlines()]
+    assert lines == [
+        [box["image"], box["name"], f"{box['confidence']:.2f}"] for box in told["found"]
+    ]
+    table = {row["filename"]: row for row in rows(photos.with_name("photos.boxes"))}
+    assert {line[0] for line in lines} == set(table)
+    document = json.loads(Path(told["coco"]).read_bytes())
+    pairs = [(row["score"], row["confidence"]) for row in document["annotations"]]
+    assert pairs == [(box["score"], box["confidence"]) for box in told["found"]]
+    # A threshold on either of the two.
+    for option, key in (("--min-confidence", "confidence"), ("--min-score", "score")):
+        most = max(box[key] for box in told["found"])
+        place = photos.with_name(f"only-{key}")
+        some = json.loads(run(*options, "--json", "--project", place, option, most - 1e-4).stdout)
+        assert len(some["found"]) > 0 and all(b[key] >= most - 1e-3 for b in some["found"])
+    assert run(photos, "--names", "none", "--min-confidence", "0.5").exit_code == 2
+
+
 def test_words_of_ones_own_are_the_classes_to_label_with(
     photos: Path, nets: dict[str, Path]
 ) -> None:
