@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import signal
 import struct
 import sys
 import termios
+import threading
 import time
 import tty
 from collections.abc import Iterator, Mapping
@@ -47,7 +49,7 @@ def probe(
     if source is None or sink is None or not (os.isatty(source) and os.isatty(sink)):
         found = TerminalCapabilities(Technique.HALFCELL, "the program does not run in a terminal")
         return _apply(choice, found)
-    with _raw(source):
+    with _ended_in_order(), _raw(source):
         caps = _ask(env, timeout, source, sink)
     return _apply(choice, caps)
 
@@ -198,8 +200,32 @@ def _raw(fd: int) -> Iterator[None]:
     tty.setcbreak(fd, termios.TCSADRAIN)
     try:
         yield
+    except BaseException:
+        with contextlib.suppress(termios.error):  # the terminal may be gone
+            termios.tcsetattr(fd, termios.TCSANOW, before)
+        raise
+    termios.tcsetattr(fd, termios.TCSADRAIN, before)
+
+
+@contextlib.contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the program by `SystemExit`: what is half done is put back."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    found = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: handler for number, handler in found.items() if handler is signal.SIG_DFL}
+    for number in before:
+        signal.signal(number, _end)
+    try:
+        yield
     finally:
-        termios.tcsetattr(fd, termios.TCSADRAIN, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end(number: int, _: object) -> None:
+    raise SystemExit(128 + number)
 
 
 @contextlib.contextmanager

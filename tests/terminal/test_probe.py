@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
+import subprocess
+import sys
+import termios
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -177,3 +182,35 @@ def test_a_terminal_that_does_not_say_its_name_is_known_by_its_variables() -> No
         found = probe(env={"WT_SESSION": "1"}, timeout=PATIENCE, stdin=tty, stdout=tty)
     assert found.terminal == "Windows Terminal"
     assert found.truecolor
+
+
+_ASKS = """
+import sys
+from annotator.terminal.probe import probe
+print("asking", file=sys.stderr, flush=True)
+probe(timeout=30)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_while_the_terminal_is_asked_leaves_it_as_it_was(number: int) -> None:
+    master, slave = pty.openpty()
+    before = termios.tcgetattr(slave)
+    memory = {path.name for path in Path("/dev/shm").glob("annotator-tty*")}  # noqa: S108
+    with subprocess.Popen(
+        [sys.executable, "-c", _ASKS], stdin=slave, stdout=slave, stderr=subprocess.PIPE,
+        env={**os.environ, "TERM": "xterm-kitty", "TMUX": "", "STY": ""},
+    ) as child:  # fmt: skip
+        assert child.stderr is not None
+        assert child.stderr.readline() == b"asking\n"
+        until = time.monotonic() + PATIENCE
+        while termios.tcgetattr(slave) == before and time.monotonic() < until:
+            time.sleep(0.01)
+        os.read(master, 4096)  # the questions have been asked
+        child.send_signal(number)
+        assert child.wait(timeout=PATIENCE) != 0
+        assert b"Traceback" not in child.stderr.read() or number == signal.SIGINT
+    assert termios.tcgetattr(slave) == before
+    assert {path.name for path in Path("/dev/shm").glob("annotator-tty*")} == memory  # noqa: S108
+    os.close(master)
+    os.close(slave)
