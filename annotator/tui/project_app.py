@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 from typing import ClassVar
 
+from textual import events
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.command import CommandList, CommandPalette
@@ -16,6 +17,7 @@ from annotator.items.refs import make_printable
 from annotator.project.project import ProjectFolder
 from annotator.terminal.caps import TerminalCapabilities
 from annotator.tui.host import crop_loader
+from annotator.tui.key_queue import KeyQueue
 from annotator.tui.picture.driver import driver_for
 from annotator.tui.picture.picture import PictureView
 from annotator.tui.themes import DEFAULT, THEMES
@@ -48,9 +50,17 @@ class ProjectApp(App[AnnotatorError]):
             lossless=settings.pictures == "exact",
         )  # fmt: skip
         self._signal: int | None = None
+        self.key_queue = KeyQueue(self, super().on_event)
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = self._check_theme(settings.theme or DEFAULT)
+
+    async def on_event(self, event: events.Event) -> None:
+        """Handle an event, and the keys of a burst one after the other."""
+        if isinstance(event, events.Key | events.Paste) and not event.is_forwarded:
+            await self.key_queue.take(event)
+        else:
+            await super().on_event(event)
 
     def _check_theme(self, name: str) -> str:
         if name not in self.available_themes:

@@ -68,15 +68,18 @@ class FindClassScreen(ModalScreen[str | None]):
     def on_input_submitted(self) -> None:
         """Return the highlighted class."""
         place = self._options.highlighted
-        self.dismiss(self._found[place].name if place is not None else None)
+        known = place is not None and place < len(self._found)
+        self.dismiss(self._found[place].name if known and place is not None else None)
 
     @on(OptionList.OptionSelected)
     def _clicked(self, event: OptionList.OptionSelected) -> None:
-        self.dismiss(self._found[event.option_index].name)
+        if event.option_index < len(self._found):
+            self.dismiss(self._found[event.option_index].name)
 
     @on(OptionList.OptionHighlighted)
     def _describe(self, event: OptionList.OptionHighlighted) -> None:
-        self._about.update(describe_class(self._found[event.option_index]))
+        if event.option_index < len(self._found):  # else it is of the list before
+            self._about.update(describe_class(self._found[event.option_index]))
 
     def action_move(self, by: int) -> None:
         """Move the highlight by some classes."""

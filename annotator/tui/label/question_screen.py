@@ -90,7 +90,11 @@ class QuestionScreen(Screen[None]):
     def shown_ms(self) -> int | None:
         """The milliseconds since the picture is in view; None before that."""
         item, since = self._shown
-        return round(1000 * (time.monotonic() - since)) if item == self.picture.item else None
+        asked = self.picture.item
+        if asked is not None and item != asked:  # its message is still on the way
+            written = self.picture.written_at(asked)
+            item, since = (None, 0.0) if written is None else (asked, written)
+        return round(1000 * (time.monotonic() - since)) if item == asked else None
 
     @on(PictureView.Shown)
     @on(PictureView.Seen)

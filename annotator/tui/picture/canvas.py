@@ -219,8 +219,13 @@ class Canvas(Widget):
         notes = self._stage.answered(row, column)
         self._follow()
         path: list[DOMNode] = list((self.app.focused or self.app.screen).ancestors_with_self)
+        queue = getattr(self.app, "key_queue", None)
         for note in notes:
-            call_after_path(path, partial(self._drawn, note))
+            drawn = partial(call_after_path, path, partial(self._drawn, note))
+            if queue is None:
+                drawn()
+            else:
+                queue.call_after_keys(drawn)
 
     def _drawn(self, note: DisplayNote) -> None:
         self._stage.note_drawn(note)

@@ -72,6 +72,7 @@ class PictureDriver(LinuxDriver):
         """Send the app the keys that were typed before it started. Call it once it runs."""
         typed, self.typed = self.typed, ""
         for message in XTermParser().feed(typed) if typed else ():
+            message.time = 0.0  # before anything was drawn
             self.process_message(message)
 
     def process_message(self, message: Message) -> None:

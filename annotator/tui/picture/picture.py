@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -81,6 +83,7 @@ class PictureView(Canvas):
         self._post = make_poster(self)
         self._encoder: PictureEncoder | None = None
         self._broken: dict[Item, str] = {}
+        self._broken_at = 0.0
         self._item: Item | None = None
         self._seen: Item | None = None
         self._expected: tuple[Item, ...] = ()
@@ -130,8 +133,29 @@ class PictureView(Canvas):
         return self._guard == "on" or (self._guard == "auto" and slow)
 
     def accepts(self, item: Item) -> bool:
-        """Return whether a label key that arrives now can be meant for `item`."""
-        return self._item == item and (self._seen == item or not self.guarded)
+        """Return whether the key that is handled now, or a click, can be meant for `item`.
+
+        Never before the bytes of its picture were written; on a guarded line not before the
+        terminal has drawn them either.
+        """
+        if self._item != item or (self._seen != item and self.guarded):
+            return False
+        since = self.written_at(item)
+        queue = getattr(self.app, "key_queue", None)
+        typed_at = math.inf if queue is None else queue.typed_at
+        return since is not None and typed_at >= since
+
+    def written_at(self, item: Item) -> float | None:
+        """Return when the picture of `item`, or the reason for none, came on the screen.
+
+        The time is that of `time.monotonic`; None before that.
+        """
+        if item in self._broken:
+            return self._broken_at if self._seen == item else None
+        state = self._stage.state
+        if state.shown is None or state.shown.item != item or self._stage.must_compose:
+            return None
+        return time.monotonic() - state.shown_for
 
     @property
     def technique(self) -> Technique:
@@ -210,7 +234,7 @@ class PictureView(Canvas):
         if self._stage.plan.current is not None:
             self._stage.clear()
         if self._seen != item:
-            self._seen = item
+            self._seen, self._broken_at = item, time.monotonic()
             self.refresh()
             self.post_message(self.Broken(item, self._broken[item]))
 
