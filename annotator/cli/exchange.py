@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from annotator.cli.option_types import BoxPixelsOption
 from annotator.cli.project_options import ProjectArgument, format_output_name
 from annotator.errors import ProjectError
 from annotator.items.refs import make_printable
@@ -242,6 +243,9 @@ def _print_summary(source: ExportSource, file: Path, marks: bool) -> None:
             "upright image. If your trainer ignores EXIF, turn the files first.",
             err=True,
         )
+    if source.boxes_cut:
+        count = plural(source.boxes_cut, "box", "boxes")
+        typer.echo(f"{count} cut at the edge of the image", err=True)
     for note in source.notes:
         typer.echo(note, err=True)
 
@@ -264,6 +268,7 @@ def import_(
     bbox_order: Annotated[
         str | None, typer.Option(help="The format of a bbox. Default: as in the project.")
     ] = None,
+    box_pixels: BoxPixelsOption = None,
 ) -> None:
     """Read labels of other programs into a project.
 
@@ -275,12 +280,11 @@ def import_(
     annotator import p bad.txt --format list --class defect
     """
     from annotator.formats.importing import import_labels
-    from annotator.formats.sniff import detect_format
     from annotator.log.store import SqliteStore
     from annotator.project.project import ProjectFolder
 
     opened = ProjectFolder.open(project)
-    name = format_ or detect_format(file)
+    name = choose_read_format(file, format_)
     found = load_named_format(name)
     if found.read is None:
         raise typer.BadParameter(f"{name} can be exported, not imported", param_hint="--format")
@@ -295,6 +299,7 @@ def import_(
     reading = make_import_context(
         file, bbox_order, opened.settings.box_order, images=opened.images, label=class_,
         multi=opened.settings.names if opened.settings.multi_label else (),
+        box_pixels=box_pixels,
     )  # fmt: skip
     store = SqliteStore(opened.labels_file)
     done = import_labels(opened, store, reading, found, _print_line)
@@ -310,22 +315,34 @@ def create_from_source(
     bbox_order: str | None,
     images: Path | None,
     features: Path | None,
+    box_pixels: str | None = None,
 ) -> NewProject:
     """Create a project from a table, a list or a data set, and print how it was read."""
     from dataclasses import replace
 
     from annotator.formats.dataset import create_from_dataset
     from annotator.formats.new_project import create_from_refs
-    from annotator.formats.sniff import detect_format
 
-    name = format_ or detect_format(source)
-    reading = make_import_context(source, bbox_order, "xywh", images=images)
+    name = choose_read_format(source, format_)
+    reading = make_import_context(source, bbox_order, "xywh", images=images, box_pixels=box_pixels)
     if name in ("csv", "list"):
         settings = replace(settings, box_order=reading.box_order)
         return create_from_refs(folder, source, settings, images=images, features=features)
     return create_from_dataset(
         folder, reading, load_named_format(name), settings, _print_line, features=features
     )
+
+
+def choose_read_format(path: Path, given: str | None) -> str:
+    """Return the format that was given, or the one that is recognised, which is printed."""
+    from annotator.formats.sniff import recognise_format
+
+    if given is not None:
+        return given
+    found = recognise_format(path)
+    if path.is_dir():
+        typer.echo(f"recognised as {found.format} by {found.reason}", err=True)
+    return found.format
 
 
 def _print_line(line: str) -> None:
@@ -340,8 +357,10 @@ def make_import_context(
     images: Path | None,
     label: str | None = None,
     multi: tuple[str, ...] = (),
+    box_pixels: str | None = None,
 ) -> ImportContext:
     """Return the context of an import. Raises `BadParameter` for an unknown order of boxes."""
+    from annotator.formats.box_fit import BOX_PIXELS
     from annotator.formats.reading import ImportContext
     from annotator.items.refs import BOX_ORDERS
 
@@ -349,10 +368,20 @@ def make_import_context(
         raise typer.BadParameter(
             f"{given_order} is not one of {', '.join(BOX_ORDERS)}, voc", param_hint="--bbox-order"
         )
+    if box_pixels is not None and box_pixels not in BOX_PIXELS:
+        raise typer.BadParameter(
+            f"{box_pixels} is not one of {', '.join(BOX_PIXELS)}", param_hint="--box-pixels"
+        )
     if not file.exists():
         raise ProjectError(f"{make_printable(str(file))} does not exist")
     return ImportContext(
-        file, given_order or order, given_order, label=label, multi=multi, images=images
+        file,
+        given_order or order,
+        given_order,
+        label=label,
+        multi=multi,
+        images=images,
+        box_pixels=box_pixels,
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from annotator.cli.option_types import BoxPixelsOption
 from annotator.cli.project_options import (
     AnnotatorOption,
     ClassesOption,
@@ -154,6 +155,7 @@ def init(
         str | None,
         typer.Option(help="The format of a bbox: xywh (default), xyxy or r1-c1-r2-c2."),
     ] = None,
+    box_pixels: BoxPixelsOption = None,
     strategy: StrategyOption = None,
     model: ModelOption = None,
     seed: Annotated[int, typer.Option(min=0, help="The seed of all random choices.")] = 0,
@@ -181,7 +183,16 @@ def init(
         check_setting_names(settings)
     if refs is not None:
         root = Path(images) if images else None
-        made = create_from_source(folder, refs, settings, format_, bbox_order, root, features)
+        made = create_from_source(
+            folder,
+            refs,
+            settings,
+            format_,
+            bbox_order,
+            root,
+            features,
+            box_pixels,
+        )
     elif features is not None:
         raise typer.BadParameter("--features needs --refs, which assigns the rows to items")
     else:

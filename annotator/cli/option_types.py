@@ -41,6 +41,10 @@ DtypeOption = Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")]
 WorkersOption = Annotated[
     int | None, typer.Option(min=1, help="Number of decoding threads [one per core].")
 ]
+BoxPixelsOption = Annotated[
+    str | None,
+    typer.Option(help="The pixels of boxes: upright (default), stored (before EXIF) or stated."),
+]
 ProgressOption = Annotated[str, typer.Option(help="auto, none or json.", hidden=True)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 

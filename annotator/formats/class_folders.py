@@ -13,10 +13,12 @@ from annotator.formats.format import Format
 from annotator.formats.image_files import ImageExporter, flatten_path, require_crops
 from annotator.formats.reading import ImportContext, ImportedItem, require_text
 from annotator.formats.source import ExportSource
-from annotator.items.listing import IMAGE_SUFFIXES, SkippedFiles, walk_images
+from annotator.items.listing import SkippedFiles, walk_images
 from annotator.items.refs import Item, make_printable
 
-SPLITS = ("train", "val", "valid", "validation", "test")
+SPLITS = frozenset(["train", "training", "val", "valid", "validation", "dev", "test", "testing"])
+"""Names of folders, in lower case, that hold the parts of a data set."""
+_NO_FOLDERS = ("__MACOSX",)
 _ESCAPED = re.compile(r"%(?=[0-9A-Fa-f]{2})|/|\\|[\x00-\x1f\x7f]|^\.|[. ]$")
 
 
@@ -75,23 +77,26 @@ def read(reading: ImportContext) -> Iterator[ImportedItem]:
     """Yield every image below a class's folder; folders named train, val, test hold classes."""
     top = reading.path
     reading.root = top
-    folders = _list_folders(top)
-    splits = [name for name in folders if name in SPLITS and _list_folders(top / name)]
+    folders = [place.name for place in list_folders(top)]
+    splits = [name for name in folders if is_split(name) and list_folders(top / name)]
     if folders and splits == folders:
         for split in splits:
-            names = _list_folders(top / split)
-            for name in names:
-                yield from _read_class_folder(reading, f"{split}/{name}", name, split)
+            for place in list_folders(top / split):
+                yield from _read_class_folder(reading, f"{split}/{place.name}", place.name, split)
+    elif splits:
+        others = make_printable(", ".join(name for name in folders if name not in splits))
+        reading.add_fault(
+            "", f"{make_printable(splits[0])} holds folders of classes, and {others} lies beside "
+            "it, which is not a split. Move it away."
+        )  # fmt: skip
     else:
         for name in folders:
             yield from _read_class_folder(reading, name, name, "")
 
 
-def is_class_folders(path: Path) -> bool:
-    """Return True if a folder holds folders and no image of its own."""
-    with os.scandir(path) as entries:
-        loose = any(os.path.splitext(e.name)[1].lower() in IMAGE_SUFFIXES for e in entries)  # noqa: PTH122
-    return not loose and bool(_list_folders(path))
+def is_split(name: str) -> bool:
+    """Return True for the name of a folder that holds one part of a data set."""
+    return name.lower() in SPLITS
 
 
 def _read_class_folder(
@@ -113,10 +118,11 @@ def _read_class_folder(
         reading.add_fault("", lost, folder)
 
 
-def _list_folders(folder: Path) -> list[str]:
-    """Return the names of the folders in a folder, sorted, without hidden ones."""
+def list_folders(folder: Path) -> list[Path]:
+    """Return the folders in a folder, sorted, without hidden ones and those of macOS archives."""
     with os.scandir(folder) as entries:
-        return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+        names = sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+    return [folder / name for name in names if name not in _NO_FOLDERS]
 
 
 def write_image_folder(source: ExportSource, place: Path) -> None:

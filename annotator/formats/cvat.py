@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
 from annotator.errors import RefError
 from annotator.formats import xml
 from annotator.formats.format import Format
+from annotator.formats.image_files import cut_records
 from annotator.formats.reading import (
     ImportContext,
     ImportedItem,
+    measure_box,
     require_number,
     require_text,
-    validate_box,
 )
 from annotator.formats.source import ExportRecord, ExportSource, ImageRecords
-from annotator.items.refs import Item, format_number, make_printable
+from annotator.items.refs import Box, Item, format_number, make_printable
+
+_SHAPES = ("polygon", "ellipse", "mask")
 
 
 def write(source: ExportSource, place: Path) -> None:
@@ -57,7 +61,7 @@ def _format_image(
         f'  <image id="{number}" name="{xml.escape_xml(image.path)}"{subset} width="{size[0]}" '
         f'height="{size[1]}">'
     ]
-    for record in image.records:
+    for record in cut_records(source, image.records, size):
         if record.label is None:
             if record.rejected or record.skipped or record.item.box is not None:
                 source.leave_out(record.reason_without_label)
@@ -84,18 +88,24 @@ def _format_shape(source: ExportSource, record: ExportRecord, name: str) -> str:
 def read(reading: ImportContext) -> Iterator[ImportedItem]:
     """Yield boxes and tags. Raises `RefError` for a file that is not CVAT for images."""
     reading.boxes = "read as left, top, right, bottom in pixels"
-    parts = xml.iter_elements(reading.path)
+    file = reading.path
+    if file.is_dir():
+        file = file / "annotations.xml"
+        reading.root = reading.path / "images"
+        if not reading.root.is_dir():
+            reading.root = reading.path
+    parts = xml.iter_elements(file)
     root = next(parts)
     if root.tag != "annotations":
         raise RefError(
-            f"{make_printable(str(reading.path))}, line {root.line}: is not a CVAT file: it begins "
+            f"{make_printable(str(file))}, line {root.line}: is not a CVAT file: it begins "
             f"with <{make_printable(root.tag)}>, not with <annotations>"
         )
     seen: dict[str, int] = {}
     for node in parts:
         if node.tag == "track":
             raise RefError(
-                f"{make_printable(str(reading.path))}, line {node.line}: holds tracks of a video. "
+                f"{make_printable(str(file))}, line {node.line}: holds tracks of a video. "
                 "Export it from CVAT as “CVAT for images”."
             )
         if node.tag == "image":
@@ -117,9 +127,11 @@ def _read_image(
         return
     subset = node.attributes.get("subset")
     columns = {"split": subset} if subset and subset.lower() != "default" else {}
+    if subset and not reading.has_file(path) and reading.has_file(f"{subset}/{path}"):
+        path = f"{subset}/{path}"  # CVAT puts the images of a subset into a folder
     count = 0
     for child in node.children:
-        if child.tag not in ("box", "tag"):
+        if child.tag not in ("box", "tag", *_SHAPES):
             reading.count_ignored(f"<{make_printable(child.tag[:40])}>")
             continue
         count += 1
@@ -144,17 +156,56 @@ def _read_shape(
     if any(child.tag == "attribute" for child in node.children):
         reading.count_ignored("attribute of a box or tag", len(node.children))
     machine = node.attributes.get("source", "manual") == "auto"
-    box = None
-    if node.tag == "box":
-        if "rotation" in node.attributes and _read_number(node, "rotation"):
-            raise RefError("the box is rotated; only upright boxes can be imported")
+    box = None if node.tag == "tag" else _read_box(reading, node)
+    return ImportedItem(
+        f"line {node.line}", Item(path, box), label, machine=machine, columns=columns, size=size
+    )
+
+
+def _read_box(reading: ImportContext, node: xml.XmlNode) -> Box:
+    """Return a box, or the box around a turned one, a polygon, an ellipse or a mask."""
+    if node.tag != "box":
+        reading.count_ignored(f"{node.tag} (the box around it is kept)")
+    if node.tag == "polygon":
+        return _read_points_box(node)
+    if node.tag == "ellipse":
+        x, y, w, h = (_read_number(node, name) for name in ("cx", "cy", "rx", "ry"))
+        w, h = 2 * w, 2 * h
+    elif node.tag == "mask":
+        left, top, w, h = (_read_number(node, name) for name in ("left", "top", "width", "height"))
+        x, y = left + w / 2, top + h / 2
+    else:
         left, top, right, bottom = (
             _read_number(node, name) for name in ("xtl", "ytl", "xbr", "ybr")
         )
-        box = validate_box(left, top, right - left, bottom - top, size, reading=reading)
-    return ImportedItem(
-        f"line {node.line}", Item(path, box), label, machine=machine, columns=columns
-    )
+        if not _read_rotation(node):
+            return measure_box(left, top, right - left, bottom - top)
+        reading.count_ignored("turned box (the box around it is kept)")
+        x, y, w, h = (left + right) / 2, (top + bottom) / 2, right - left, bottom - top
+    measure_box(x - w / 2, y - h / 2, w, h)  # before it is turned, it has an area
+    turn = math.radians(_read_rotation(node))
+    cos, sin = abs(math.cos(turn)), abs(math.sin(turn))
+    across, down = w * cos + h * sin, w * sin + h * cos
+    if node.tag == "ellipse":
+        across, down = math.hypot(w * cos, h * sin), math.hypot(w * sin, h * cos)
+    return measure_box(x - across / 2, y - down / 2, across, down)
+
+
+def _read_rotation(node: xml.XmlNode) -> float:
+    return _read_number(node, "rotation") % 360 if "rotation" in node.attributes else 0.0
+
+
+def _read_points_box(node: xml.XmlNode) -> Box:
+    pairs = [pair.split(",") for pair in node.attributes.get("points", "").split(";")]
+    try:
+        points = [(require_number(float(x), "x"), require_number(float(y), "y")) for x, y in pairs]
+    except ValueError:
+        raise RefError("points should be x,y;x,y;…") from None
+    if len(points) < 3:
+        raise RefError(f"a polygon of {len(points)} points; it should have three or more")
+    left, top = (min(point[axis] for point in points) for axis in (0, 1))
+    right, bottom = (max(point[axis] for point in points) for axis in (0, 1))
+    return measure_box(left, top, right - left, bottom - top)
 
 
 def _read_number(node: xml.XmlNode, name: str, low: float = -1e7) -> float:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from annotator.errors import ProjectError, RefError, StoreError
 from annotator.features.store import FeatureStore
+from annotator.formats.box_fit import BoxFitter
 from annotator.formats.class_ids import COCO_IDS, YOLO_IDS, write_class_ids
 from annotator.formats.flat import LABEL_COLUMNS, PATH_COLUMNS
 from annotator.formats.format import Format
@@ -35,6 +36,7 @@ from annotator.formats.new_project import (
 from annotator.formats.reading import ImportContext, describe_import
 from annotator.formats.spool import ImportSpool
 from annotator.items.listing import missing_files, read_table
+from annotator.items.ref_table import RefTable
 from annotator.items.refs import make_printable, shell_quoted, split_ref
 from annotator.log.store import SqliteStore
 from annotator.project.project import SETTINGS_FILE, ProjectFolder
@@ -70,8 +72,14 @@ def create_from_dataset(
         )
     made = ["refs.csv", "labels.db", "class-ids.json", *(["features"] if features else [])]
     refuse_to_replace(folder, *made)
-    with ImportSpool(reading, format_.read) as spool:
-        root = _guess_root(reading, spool)
+
+    def fitter(refs: RefTable) -> BoxFitter:
+        roots.append(_guess_root(reading, refs))
+        return BoxFitter(reading, roots, settings.max_pixels)
+
+    roots: list[Path] = []
+    with ImportSpool(reading, format_.read, fitter) as spool:
+        root = roots[0]
         settings = replace(settings, images=make_images_setting(root, folder), box_order="xywh")
         by_number = sorted(reading.class_ids, key=lambda name: reading.class_ids[name])
         settings = add_classes(settings, [*by_number, *spool.labels])
@@ -86,7 +94,7 @@ def create_from_dataset(
     return NewProject(ProjectFolder(folder, settings))
 
 
-def _guess_root(reading: ImportContext, spool: ImportSpool) -> Path:
+def _guess_root(reading: ImportContext, refs: RefTable) -> Path:
     """Return the folder below which most of the images are found."""
     if reading.images is not None:
         return reading.images
@@ -94,8 +102,8 @@ def _guess_root(reading: ImportContext, spool: ImportSpool) -> Path:
         return reading.root
     beside = reading.path.resolve().parent
     places = [beside, beside / "images", beside.parent / "images", beside.parent, Path.cwd()]
-    step = max(1, len(spool.refs) // 200)
-    sample = spool.refs.take(range(0, len(spool.refs), step))
+    step = max(1, len(refs) // 200)
+    sample = refs.take(range(0, len(refs), step))
     return guess_root((split_ref(ref)[0] for ref in sample), places)
 
 

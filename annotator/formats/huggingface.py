@@ -6,7 +6,8 @@ Whole images have a `label`; boxes of one image share a line, as `objects` with 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import csv
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
@@ -25,8 +26,10 @@ from annotator.formats.reading import (
 from annotator.formats.source import ExportRecord, ExportSource, ImageRecords
 from annotator.items.listing import IMAGE_SUFFIXES
 from annotator.items.refs import Item, make_printable
+from annotator.items.text_files import NOT_UTF8, find_bad_line, find_delimiter, open_text
 
 METADATA_FILE = "metadata.jsonl"
+METADATA_FILES = (METADATA_FILE, "metadata.csv")
 _OWN_COLUMNS = ("file_name", "label", "objects", "ref", "bbox", "categories")
 
 
@@ -116,7 +119,7 @@ def read(reading: ImportContext) -> Iterator[ImportedItem]:
     reading.boxes = "bbox read as x, y, width, height in pixels"
     files = find_metadata_files(top)
     if not files:
-        raise RefError(f"{make_printable(str(top))}: holds no {METADATA_FILE}")
+        raise RefError(f"{make_printable(str(top))}: holds no {' or '.join(METADATA_FILES)}")
     for file in files:
         folder = file.parent.relative_to(top).as_posix()
         shown = file.relative_to(top).as_posix()
@@ -124,7 +127,8 @@ def read(reading: ImportContext) -> Iterator[ImportedItem]:
         def report(line: int, fault: str, shown: str = shown) -> None:
             reading.add_fault(f"line {line}", fault, shown)
 
-        for line, cells in iter_json_lines(file, report):
+        rows = _iter_csv_rows if file.suffix == ".csv" else iter_json_lines
+        for line, cells in rows(file, report):
             location = f"{make_printable(shown)}, line {line}"
             try:
                 yield from _read_row(reading, location, cells, folder if folder != "." else "")
@@ -132,9 +136,35 @@ def read(reading: ImportContext) -> Iterator[ImportedItem]:
                 report(line, str(error))
 
 
+def _iter_csv_rows(
+    file: Path, on_fault: Callable[[int, str], None]
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the number of each line of a metadata.csv and its cells by column; "" is none."""
+    with open_text(file) as lines:
+        rows = csv.reader(lines, delimiter=find_delimiter(lines))
+        header = next(rows, [])
+        before = rows.line_num
+        try:
+            for cells in rows:
+                line, before = before + 1, rows.line_num
+                if len(cells) > len(header):
+                    on_fault(line, f"has {len(cells)} cells for {len(header)} columns")
+                elif cells:
+                    pairs = zip(header, cells, strict=False)
+                    yield line, {name: cell for name, cell in pairs if cell and name}
+        except csv.Error as error:
+            on_fault(rows.line_num, f"{error}. Fix the quotes there.")
+        except UnicodeDecodeError as error:
+            on_fault(find_bad_line(file.read_bytes(), error), NOT_UTF8)
+
+
 def find_metadata_files(top: Path) -> list[Path]:
-    """Return the metadata.jsonl of a folder and of each folder in it, sorted."""
-    return sorted([*top.glob(METADATA_FILE), *top.glob(f"*/{METADATA_FILE}")])
+    """Return the metadata files of a folder, of its folders, and of those in them, sorted."""
+    levels = ("", "*/", "*/*/")
+    return sorted(
+        file for level in levels for name in METADATA_FILES for file in top.glob(level + name)
+        if file.is_file()
+    )  # fmt: skip
 
 
 def _read_row(
@@ -148,6 +178,11 @@ def _read_row(
         {key: value for key, value in cells.items() if key not in _OWN_COLUMNS}
     )
     objects = cells.get("objects")
+    if objects is None and isinstance(cells.get("bbox"), list):
+        # Some data sets have the lists of boxes beside the name of the file.
+        names = cells.get("categories", cells.get("category"))
+        objects = {"bbox": cells["bbox"], "categories": names}
+        columns.pop("category", None)
     label = cells.get("label")
     if label is not None or objects is None:
         yield ImportedItem(location, Item(path), read_label(label), columns=columns)

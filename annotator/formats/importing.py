@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from annotator.errors import RefError
+from annotator.formats.box_fit import BoxFitter
 from annotator.formats.columnar_log import ColumnarLog
 from annotator.formats.format import Format
 from annotator.formats.reading import ImportContext, ImportedItem, describe_import
@@ -57,7 +58,11 @@ def import_labels(
     """
     assert format_.read is not None
     refs = load_refs(project)
-    with ImportSpool(reading, format_.read) as spool:
+
+    def fitter(_: RefTable) -> BoxFitter:
+        return _KnownBoxFitter(project, reading, refs)
+
+    with ImportSpool(reading, format_.read, fitter) as spool:
         matched = _RowMatcher(project, reading, refs)
         labels = 0
         for found, row in matched.pairs(spool):
@@ -153,6 +158,21 @@ class _EntryWriter:
 
     def summary(self) -> ImportSummary:
         return ImportSummary(self._new, self._changed, self._same)
+
+
+class _KnownBoxFitter(BoxFitter):
+    """The boxes of an import; those that the project holds already stay as they are."""
+
+    def __init__(self, project: ProjectFolder, reading: ImportContext, refs: RefTable) -> None:
+        folders = [project.images.resolve()]
+        folders += [folder for folder in (reading.root, reading.path.parent) if folder]
+        super().__init__(reading, folders, project.settings.max_pixels)
+        self._refs = refs
+
+    def fit(self, found: ImportedItem) -> ImportedItem | None:
+        """Return an item with its box fitted, or as it is if the project holds it."""
+        known = found.size is None and self._refs.find(found.item.ref) >= 0
+        return found if known else super().fit(found)
 
 
 class _RowMatcher:

@@ -40,6 +40,8 @@ class ImportedItem(NamedTuple):
     note: str | None = None
     shown_ms: int | None = None
     columns: Mapping[str, str] = {}
+    size: tuple[float, float] | None = None
+    """Width and height of the image that the file states; its box is in pixels of that size."""
 
 
 @dataclass
@@ -63,6 +65,14 @@ class ImportContext:
     """The folder of the images, as the format knows it."""
     boxes: str = ""
     """The way boxes were read, for the summary."""
+    box_pixels: str | None = None
+    """The pixels that boxes count, one of `BOX_PIXELS`, as the user said."""
+    boxes_in_shares: bool = False
+    """True if the file gives boxes as shares of their image, so an image may have any size."""
+    boxes_fit: bool = False
+    """True if the reader itself compares boxes with their images."""
+    notes: list[str] = field(default_factory=list)
+    """Lines for the summary."""
     controls: tuple[str, ...] = ()
     """The controls of a labelling interface that give the classes, as the user named them."""
     class_ids: dict[str, int] = field(default_factory=dict)
@@ -181,22 +191,17 @@ def require_number(
     return float(value)
 
 
-def parse_bbox(
-    values: object,
-    order: str,
-    size: tuple[float, float] | None = None,
-    reading: ImportContext | None = None,
-) -> Box:
-    """Return four numbers in `order` as a box, cut at the edges of an image of `size`.
+def parse_bbox(values: object, order: str) -> Box:
+    """Return four numbers in `order` as a box, which `BoxFitter` cuts at the image's edges.
 
-    Raises `RefError` for anything else, for a box without area and for a box outside the image.
+    Raises `RefError` for anything else, and for a box without area.
     """
     if isinstance(values, str):
         return parse_box(values, order)
     if not isinstance(values, Sequence) or len(values) != 4:
         raise RefError(f"bbox is {_describe_kind(values)}; it should be four numbers")
     a, b, c, d = (require_number(value, "bbox") for value in values)
-    return validate_box(*arrange_box((a, b, c, d), order), size, order, reading)
+    return measure_box(*arrange_box((a, b, c, d), order), order)
 
 
 def validate_box(
@@ -212,9 +217,30 @@ def validate_box(
 
     Raises `RefError` for a box without area, or outside the image.
     """
-    read = f" (read as {order})" if order else ""
+    box = measure_box(x, y, w, h, order)
+    return cut_box(box, size, reading, order)
+
+
+def measure_box(x: float, y: float, w: float, h: float, order: str = "") -> Box:
+    """Return a box that `BoxFitter` cuts at the image's edges. Raises `RefError` without area."""
     if not (w > 0 and h > 0):
+        read = f" (read as {order})" if order else ""
         raise RefError(f"the box {_format_numbers((x, y, w, h))} has no area{read}")
+    return Box(x, y, w, h)
+
+
+def cut_box(
+    box: Box,
+    size: tuple[float, float] | None,
+    reading: ImportContext | None = None,
+    order: str = "",
+) -> Box:
+    """Return a box in thousandths of a pixel, cut at the image's edges.
+
+    Raises `RefError` for a box outside the image.
+    """
+    x, y, w, h = box
+    read = f" (read as {order})" if order else ""
     if size is not None:
         left, top = max(0.0, x), max(0.0, y)
         right, bottom = min(size[0], x + w), min(size[1], y + h)
@@ -263,6 +289,7 @@ def describe_import(
     if boxes:
         how = reading.boxes or f"read as {reading.box_order}"
         lines.append(f"{plural(boxes, 'box', 'boxes')}, {how}")
+    lines += reading.notes
     lines += [
         f"not kept: {count:,} x {kind}" for kind, count in sorted(reading.ignored_counts.items())
     ]

@@ -1,17 +1,19 @@
-"""The format of a file or folder, found by its name and its first bytes."""
+"""The format of a file or folder, found by its name and its first bytes, and the reason for it."""
 
 from __future__ import annotations
 
 import codecs
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 from annotator.errors import RefError
-from annotator.formats import xml
-from annotator.formats.class_folders import SPLITS, is_class_folders
-from annotator.formats.huggingface import METADATA_FILE, find_metadata_files
-from annotator.formats.yolo.read import find_data_yaml
-from annotator.items.refs import make_printable
+from annotator.formats import folder_signs, xml
+from annotator.formats.class_folders import list_folders
+from annotator.formats.folder_signs import is_classification
+from annotator.formats.huggingface import METADATA_FILES
+from annotator.formats.yolo.names import CLASS_LISTS
+from annotator.items.refs import make_printable, shell_quoted
 
 _BY_SUFFIX = {
     ".csv": "csv", ".tsv": "csv", ".txt": "list", ".lst": "list", ".list": "list",
@@ -21,44 +23,61 @@ _HEAD = 1 << 16
 _PLAIN_CSV_HEADER = re.compile(rb"(\xef\xbb\xbf)?ref,filename,bbox,label,skipped,flagged")
 
 
+class Recognised(NamedTuple):
+    """A format, and the reason why a file or folder is taken for it."""
+
+    format: str
+    reason: str
+
+
 def detect_format(path: Path) -> str:
     """Return the name of a format. Raises `RefError` if none fits."""
+    return recognise_format(path).format
+
+
+def recognise_format(path: Path) -> Recognised:
+    """Return the format of a file or folder. Raises `RefError` if none fits, or several may."""
     name = make_printable(str(path))
     if not path.exists():
         raise RefError(f"{name} does not exist.")
-    found = _detect_folder(path) if path.is_dir() else _detect_file(path)
+    if path.is_dir():
+        return _recognise_folder(path)
+    found = _detect_file(path)
     if found is None:
         raise RefError(
             f"{name}: its format is unknown. Name it with --format. "
             "For images without labels give --images."
         )
-    return found
+    return Recognised(found, make_printable(path.name))
 
 
-def _detect_folder(path: Path) -> str | None:
-    if find_metadata_files(path):
-        return "huggingface"
-    data = find_data_yaml(path)
-    if data and _has_labels(path):
-        return "yolo"
-    if (path / "Annotations").is_dir() or next(path.glob("*.xml"), None):
-        return "voc"
-    if is_class_folders(path):
-        return "yolo-cls" if data else "imagefolder"
-    return "yolo" if data else None
-
-
-def _has_labels(path: Path) -> bool:
-    """Return True if label files lie beside the images, for all or split by split."""
-    return any(
-        (part / "images").is_dir() and (part / "labels").is_dir()
-        for part in (path, *(path / name for name in SPLITS))
-    ) or any((path / name).is_dir() for name in ("images", "labels"))
+def _recognise_folder(path: Path) -> Recognised:
+    found = folder_signs.find_format(path)
+    if found is not None:
+        return Recognised(*found)
+    name = make_printable(str(path))
+    inner = [
+        f"{shell_quoted(place)} ({make_printable(known[1])})"
+        for place in list_folders(path)[:20]
+        if (known := folder_signs.find_format(place)) is not None
+    ]
+    against = folder_signs.find_sign_against_classes(path)
+    cause = f" {against}." if against else ""
+    if inner:
+        remedy = f" Name the data set in it: {', '.join(inner[:3])}."
+    elif list_folders(path):
+        remedy = (
+            " Name the file of labels itself, with the images' folder as --images DIR. If each "
+            "folder is a class, give --format imagefolder."
+        )
+    else:
+        remedy = " Name it with --format. For images without labels give --images."
+    raise RefError(f"{name}: its format is unknown.{cause}{remedy}")
 
 
 def _detect_file(path: Path) -> str | None:
     suffix = path.suffix.lower()
-    if path.name == METADATA_FILE:
+    if path.name in METADATA_FILES:
         return "huggingface"
     if suffix == ".xml":
         return "voc" if xml.read_root_tag(path) == "annotation" else "cvat"
@@ -68,8 +87,9 @@ def _detect_file(path: Path) -> str | None:
         with path.open("rb") as file:
             return "plain-csv" if _PLAIN_CSV_HEADER.match(file.read(80)) else "csv"
     if suffix in (".yaml", ".yml"):
-        classes = (path.parent / "train").is_dir() and not _has_labels(path.parent)
-        return "yolo-cls" if classes else "yolo"
+        return "yolo-cls" if is_classification(path.parent) else "yolo"
+    if path.name in CLASS_LISTS:
+        return "yolo"
     return _BY_SUFFIX.get(suffix) or _detect_by_content(path)
 
 

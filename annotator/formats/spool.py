@@ -6,10 +6,11 @@ import contextlib
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import IO, Any
 
 from annotator.errors import RefError, StoreError, bullet_list
+from annotator.formats.box_fit import BoxFitter
 from annotator.formats.format import Read
 from annotator.formats.reading import ImportContext, ImportedItem
 from annotator.items.ref_table import RefTable
@@ -24,9 +25,38 @@ _UNLABELLED_IMAGE = "image without an annotation, so not an item"
 class ImportSpool:
     """The items of an import, each once, in order. Iterating reads them from a temporary file."""
 
-    def __init__(self, reading: ImportContext, read: Read) -> None:
-        """Read everything. Raises `RefError` for a file that is not in the format at all."""
+    def __init__(
+        self,
+        reading: ImportContext,
+        read: Read,
+        fitter: Callable[[RefTable], BoxFitter] | None = None,
+    ) -> None:
+        """Read everything; `fitter` makes, from the refs as the file has them, what fits boxes.
+
+        Raises `RefError` for a file that is not in the format at all.
+        """
         self.reading = reading
+        self._fill(read(reading))
+        if fitter is not None:
+            fitting = fitter(self.refs)
+            if self.boxes and not reading.boxes_fit:
+                self._refill(fitting)
+        self._dropped = self._repeated()
+        self._without_bare = bool(self._bare and self.boxes and not reading.free_paths)
+        if self._without_bare:
+            reading.count_ignored(_UNLABELLED_IMAGE, self._bare)
+
+    def _refill(self, fitting: BoxFitter) -> None:
+        """Replace the items by what `fitting` returns for them."""
+        before = self._spool
+        with contextlib.closing(before):
+            fitted = (fitting.fit(found) for _, found in self._all(before))
+            self._fill(found for found in fitted if found is not None)
+        fitting.report()
+
+    def _fill(self, items: Iterable[ImportedItem]) -> None:
+        """Keep items in a new temporary file, and count them."""
+        reading = self.reading
         self.refs = RefTable()
         """The ref of every item found, repeated ones included."""
         self.labels: Counter[str] = Counter()
@@ -38,7 +68,7 @@ class ImportSpool:
         """The labels of rows whose item is listed several times, each time with another class."""
         batch: list[str] = []
         try:
-            for found in read(reading):
+            for found in items:
                 if reading.multi and found.label is not None:
                     # In the order of the classes, whatever the order in the file.
                     found = found._replace(
@@ -56,10 +86,6 @@ class ImportSpool:
             with contextlib.suppress(OSError):  # a full disk refuses the last bytes once more
                 self._spool.close()
             raise
-        self._dropped = self._repeated()
-        self._without_bare = bool(self._bare and self.boxes and not reading.free_paths)
-        if self._without_bare:
-            reading.count_ignored(_UNLABELLED_IMAGE, self._bare)
 
     def __enter__(self) -> ImportSpool:
         return self
@@ -79,16 +105,17 @@ class ImportSpool:
                 yield found
 
     def raise_faults(self, heading: str) -> None:
-        """Raise `RefError` if the import has faults."""
+        """Raise `RefError` if the import has faults that are not left out."""
         reading = self.reading
         if reading.faults:
             text = bullet_list(reading.faults, heading)
             more = reading.fault_count - len(reading.faults)
             raise RefError(f"{text}\n  … and {more} more faults" if more else text)
 
-    def _all(self) -> Iterator[tuple[int, ImportedItem]]:
-        self._spool.seek(0)
-        for row, line in enumerate(self._spool):
+    def _all(self, spool: IO[str] | None = None) -> Iterator[tuple[int, ImportedItem]]:
+        spool = spool or self._spool
+        spool.seek(0)
+        for row, line in enumerate(spool):
             yield row, _unpack_item(line)
 
     def _keep(self, line: str, flush: bool = False) -> None:
@@ -159,4 +186,5 @@ def _unpack_item(line: str) -> ImportedItem:
     cells = json.loads(line)
     path, box = cells[1]
     cells[1] = Item(path, Box(*box) if box else None)
+    cells[-1] = tuple(cells[-1]) if cells[-1] else None
     return ImportedItem(*cells)

@@ -6,22 +6,25 @@ challenge's development kit: a box over a whole image of 500 x 375 is 1, 1, 500,
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
 
 from annotator.errors import RefError
 from annotator.formats import xml
+from annotator.formats.class_folders import list_folders
 from annotator.formats.format import Format
-from annotator.formats.image_files import ImageExporter, require_boxes, sanitize_path
+from annotator.formats.image_files import ImageExporter, cut_records, require_boxes, sanitize_path
+from annotator.formats.image_finder import ImageFinder
 from annotator.formats.reading import (
     ImportContext,
     ImportedItem,
+    measure_box,
     require_number,
     require_text,
-    validate_box,
 )
 from annotator.formats.source import ExportRecord, ExportSource, ImageRecords
 from annotator.items.refs import Box, Item, format_number, make_printable
@@ -65,7 +68,7 @@ def _write_image(
         return None
     stem = os.path.splitext(name[len("JPEGImages/") :])[0]  # noqa: PTH122
     try:
-        text = _format_document(source, image, name, size, records)
+        text = _format_document(source, image, name, size, cut_records(source, records, size))
     except RefError as error:
         source.note(f"left out: {make_printable(image.path)}: {error}")
         source.leave_out("whose names XML cannot hold", len(records))
@@ -135,8 +138,10 @@ def _format_object(source: ExportSource, record: ExportRecord, label: str) -> st
 def read(reading: ImportContext) -> Iterator[ImportedItem]:
     """Yield the objects of a folder with Annotations/, a folder of .xml files, or one .xml file."""
     top = reading.path if reading.path.is_dir() else reading.path.parent
-    notes = top / "Annotations" if (top / "Annotations").is_dir() else top
-    reading.root = top / "JPEGImages" if (top / "JPEGImages").is_dir() else top
+    notes = _find_folder(top, "Annotations") or top
+    reading.root = _find_folder(top, "JPEGImages") or (
+        (_find_folder(top, "images") if notes != top else None) or top
+    )
     from_one = reading.given_box_order in (None, "voc")
     reading.boxes = (
         "read as xmin, ymin, xmax, ymax counted from 1 (give --bbox-order xyxy if they count "
@@ -147,18 +152,41 @@ def read(reading: ImportContext) -> Iterator[ImportedItem]:
     files = [reading.path] if reading.path.is_file() else _list_files(top, notes)
     if not files:
         raise RefError(f"{make_printable(str(notes))}: holds no .xml file")
+    finder = ImageFinder(reading.images or reading.root)
     for file in files:
         shown = file.relative_to(notes).as_posix() if file.is_relative_to(notes) else file.name
         try:
-            yield from _read_file(reading, file, shown, from_one)
+            yield from _read_file(reading, finder, file, shown, from_one)
         except RefError as error:
             text = str(error).removeprefix(f"{make_printable(str(file))}, ")
             reading.add_fault("", text, shown)
 
 
+def _find_folder(top: Path, name: str) -> Path | None:
+    """Return the folder of a name in any case, if there is one."""
+    found = [place for place in list_folders(top) if place.name.lower() == name.lower()]
+    return next((place for place in found if place.name == name), found[0] if found else None)
+
+
+def list_annotations(top: Path) -> list[Path]:
+    """Return the .xml files of a folder with Annotations/, or beside images in its folders."""
+    notes = _find_folder(top, "Annotations")
+    places = [notes] if notes else [top, *list_folders(top)]
+    found = (file for place in places for file in place.glob("*.xml"))
+    return sorted(file for file in found if not file.name.startswith("."))
+
+
 def _list_files(top: Path, notes: Path) -> list[Path]:
-    """Return the .xml files in the order of the image sets, then the unlisted ones by name."""
-    found = sorted(path for path in notes.rglob("*.xml") if path.is_file())
+    """Return the .xml files in the order of the image sets, then the unlisted ones by name.
+
+    Hidden files are skipped, and so are those that macOS adds to archives.
+    """
+    found = sorted(
+        path for path in notes.rglob("*.xml")
+        if path.is_file() and not any(
+            part.startswith(".") or part == "__MACOSX" for part in path.relative_to(notes).parts
+        )
+    )  # fmt: skip
     lists = sorted((top / "ImageSets/Main").glob("*.txt"))
     order: dict[str, int] = {}
     for file in lists:
@@ -171,7 +199,7 @@ def _list_files(top: Path, notes: Path) -> list[Path]:
 
 
 def _read_file(
-    reading: ImportContext, file: Path, shown: str, from_one: bool
+    reading: ImportContext, finder: ImageFinder, file: Path, shown: str, from_one: bool
 ) -> Iterator[ImportedItem]:
     root = xml.parse_document(file)
     if root.tag != "annotation":
@@ -179,7 +207,7 @@ def _read_file(
             f"line {root.line}: is not Pascal VOC: it begins with <{make_printable(root.tag)}>, "
             "not with <annotation>"
         )
-    path = _read_path(reading, root, shown.rpartition("/")[0])
+    path = _read_path(reading, finder, root, shown[: -len(".xml")])
     size = _read_size(root)
     objects = root.all("object")
     if not objects:
@@ -194,19 +222,45 @@ def _read_file(
                 reading.count_ignored("part of an object")
             if (place.value("difficult") or "0") != "0":
                 reading.count_ignored("mark difficult (its box is kept)")
-            yield ImportedItem(where, Item(path, _read_box(reading, place, size, from_one)), label)
+            box = _read_box(reading, place, from_one)
+            yield ImportedItem(where, Item(path, box), label, size=size)
         except RefError as error:
             reading.add_fault(f"line {place.line}", str(error), shown)
 
 
-def _read_path(reading: ImportContext, root: xml.XmlNode, folder: str) -> str:
-    node = root.child("filename")
+def _read_path(reading: ImportContext, finder: ImageFinder, root: xml.XmlNode, stem: str) -> str:
+    """Return the image of an annotation, whose own file is `stem` without its suffix.
+
+    That is the file that <filename> names, the only one that has this name in another case or with
+    an ending, or the only one that has the name of the annotation.
+    """
+    node, folder = root.child("filename"), stem.rpartition("/")[0]
+    given = ""
     # Spaces around the name belong to it only if such a file is there.
     for name in (node.text, node.text.strip()) if node else ():
         path = f"{folder}/{name}" if folder else name
         if name.strip() and (name == name.strip() or reading.has_file(path)):
-            return reading.parse_path(path)
-    raise RefError("has no <filename>")
+            given = reading.parse_path(path)
+            break
+    beside = finder.find(stem, any_suffix=True)
+    if given and reading.has_file(given):
+        own = given.rpartition("/")[2].rpartition(".")[0] == stem.rpartition("/")[2]
+        if beside is not None and beside != given and not own:
+            raise RefError(
+                f"<filename> names {make_printable(given)!r}, and the name of this file names "
+                f"{make_printable(beside)!r}, which is there as well. Correct <filename>."
+            )
+        return given
+    if given and (found := finder.find(given) or finder.find(given, any_suffix=True)):
+        reading.count_ignored("case or ending of a <filename> (the only such image is taken)")
+        return found
+    if beside is not None:
+        kind = "<filename> of a lost image" if given else "annotation without a <filename>"
+        reading.count_ignored(f"{kind} (the image with the name of the .xml file is taken)")
+        return beside
+    if not given:
+        raise RefError("has no <filename>")
+    return given
 
 
 def _read_size(root: xml.XmlNode) -> tuple[float, float] | None:
@@ -220,21 +274,51 @@ def _read_size(root: xml.XmlNode) -> tuple[float, float] | None:
     return found if found[0] and found[1] else None  # some tools write 0 for unknown
 
 
-def _read_box(
-    reading: ImportContext, place: xml.XmlNode, size: tuple[float, float] | None, from_one: bool
-) -> Box:
+def _read_box(reading: ImportContext, place: xml.XmlNode, from_one: bool) -> Box:
     texts = [place.value("bndbox", tag) for tag in ("xmin", "ymin", "xmax", "ymax")]
+    if place.child("bndbox") is None and (shape := _read_shape(reading, place)) is not None:
+        return shape
     if None in texts:
         raise RefError("<bndbox> should hold xmin, ymin, xmax and ymax")
-    try:
-        left, top, right, bottom = (require_number(float(text or "x"), "bndbox") for text in texts)
-    except ValueError:
-        raise RefError(f"{make_printable(str(texts)[:80])} are not four numbers") from None
+    left, top, right, bottom = _read_numbers(texts, "bndbox")
     if from_one:
         if left < 1 or top < 1:
             raise RefError("begins below 1, so this file counts from 0. Give --bbox-order xyxy.")
         left, top = left - 1, top - 1
-    return validate_box(left, top, right - left, bottom - top, size, reading=reading)
+    return measure_box(left, top, right - left, bottom - top)
+
+
+def _read_shape(reading: ImportContext, place: xml.XmlNode) -> Box | None:
+    """Return the box around an object's turned box or polygon, None if it has neither."""
+    if turned := place.child("robndbox"):
+        tags = ("cx", "cy", "w", "h", "angle")
+        x, y, w, h, angle = _read_numbers([turned.value(tag) for tag in tags], "robndbox")
+        reading.count_ignored("turned box (the box around it is kept)")
+        cos, sin = abs(math.cos(angle)), abs(math.sin(angle))
+        across, down = w * cos + h * sin, w * sin + h * cos
+        return measure_box(x - across / 2, y - down / 2, across, down)
+    polygon = place.child("polygon")
+    if polygon is None:
+        return None
+    nodes = [inner for node in polygon.children for inner in (node.children or [node])]
+    sides = {
+        axis: _read_numbers([n.text.strip() for n in nodes if n.tag[:1] == axis], "polygon")
+        for axis in "xy"
+    }
+    if len(sides["x"]) < 3 or len(sides["x"]) != len(sides["y"]):
+        raise RefError("<polygon> should hold x and y of three points or more")
+    reading.count_ignored("polygon (the box around it is kept)")
+    left, top = min(sides["x"]), min(sides["y"])
+    return measure_box(left, top, max(sides["x"]) - left, max(sides["y"]) - top)
+
+
+def _read_numbers(texts: Sequence[str | None], name: str) -> list[float]:
+    try:
+        return [require_number(float(text or "x"), name) for text in texts]
+    except ValueError:
+        count = "four" if len(texts) == 4 else "its"
+        shown = make_printable(str(list(texts))[:80])
+        raise RefError(f"{shown} are not {count} numbers") from None
 
 
 FORMAT = Format(

@@ -228,7 +228,7 @@ XML = [
     Case("CVAT box a word", file("c.xml", cvat(BOX.format("left"))), "line 3: xtl = 'left' is not a number"),
     Case("CVAT box without a class", file("c.xml", cvat("<box xtl='1'/>")), "line 3: label is null"),
     Case("CVAT tracks", file("c.xml", "<annotations>\n<track id='0'/></annotations>"), "line 2: holds tracks"),
-    Case("CVAT rotated", file("c.xml", cvat(BOX.format('1" rotation="45'))), "line 3: the box is rotated"),
+    Case("CVAT turned by a word", file("c.xml", cvat(BOX.format('1" rotation="x'))), "line 3: rotation = 'x' is not a number"),
     Case("CVAT up and out", file("c.xml", cvat(image='name="../a.png" width="1" height="1"')), "line 2: '../a.png' leads"),
     Case("CVAT name twice", file("c.xml", cvat(BOX.format(1)).replace("</annotations>",
          '<image name="a.png" width="60" height="40"/></annotations>')), "'a.png' stands on line 2, too"),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from annotator.errors import RefError
+from annotator.formats.coco.shapes import read_box_around
 from annotator.formats.jsontext import JsonDocument, JsonMember
 from annotator.formats.reading import (
     ImportContext,
@@ -14,7 +17,8 @@ from annotator.formats.reading import (
     require_number,
     require_text,
 )
-from annotator.items.refs import Item, make_printable
+from annotator.items.listing import is_file
+from annotator.items.refs import Box, Item, make_printable
 
 _KNOWN = {
     "id", "image_id", "category_id", "bbox", "area", "iscrowd", "segmentation", "attributes",
@@ -22,78 +26,154 @@ _KNOWN = {
 }  # fmt: skip
 
 
+CocoId = int | str
+
+
 class _ImageEntry(NamedTuple):
     path: str
     size: tuple[float, float] | None
 
 
+@dataclass
+class _CocoFile:
+    """The images and categories of one file."""
+
+    folder: str = ""
+    """The folder of its images, below the images' root; "" for the root itself."""
+    images: dict[CocoId, _ImageEntry] = field(default_factory=dict)
+    names: dict[CocoId, str] = field(default_factory=dict)
+
+
 def read(reading: ImportContext) -> Iterator[ImportedItem]:
     """Yield annotations as items, then the images without an annotation.
 
-    Raises `RefError` for a file that is not COCO JSON.
+    Raises `RefError` for a file that is not COCO JSON, and a folder in which none is known.
     """
-    document = JsonDocument(reading.path)
-    images: dict[int, _ImageEntry] = {}
-    names: dict[int, str] = {}
+    reading.boxes = "bbox read as x, y, width, height in pixels"
+    if not reading.path.is_dir():
+        yield from _read_file(reading, reading.path, "")
+        return
+    reading.root = reading.path
+    files = find_coco_files(reading.path)
+    if not files:
+        raise RefError(f"{make_printable(str(reading.path))}: holds no COCO file that is known")
+    for file, folder in files:
+        yield from _read_file(reading, file, folder)
+
+
+def _read_file(reading: ImportContext, path: Path, folder: str) -> Iterator[ImportedItem]:
+    document = JsonDocument(path)
+    lead = "" if path == reading.path else f"{path.relative_to(reading.path).as_posix()}, "
+    file = _CocoFile(folder)
     members: set[str] = set()
+    categories: list[JsonMember] = []
+    faults = reading.fault_count
     for piece in document.iter_members():
         members.add(piece.key)
         if piece.key == "images":
-            _read_image(reading, piece, images)
+            _read_image(reading, piece, file, lead)
         elif piece.key == "categories":
-            _read_category(reading, piece, names)
+            categories.append(piece)
     if missing := {"images", "categories"} - members:
         lacks = f"is not a COCO file: it lacks {' and '.join(sorted(missing))}."
         more = " A list of results does not name its images." if document.is_array else ""
-        raise RefError(f"{make_printable(str(reading.path))}: {lacks}{more}")
-    reading.class_ids = {name: key for key, name in names.items()}
-    reading.boxes = "bbox read as x, y, width, height in pixels"
-    if reading.faults:
-        return
-    yield from _read_annotations(reading, document, images, names)
+        raise RefError(f"{make_printable(str(path))}: {lacks}{more}")
+    unused = _find_unused_parents(document, categories)
+    for piece in categories:
+        if piece.position in unused:
+            reading.count_ignored("category without an annotation that others have as their parent")
+        else:
+            _read_category(reading, piece, file, lead)
+    reading.class_ids = _number_classes(reading.class_ids, file.names)
+    if reading.fault_count == faults or reading.skip_faulty:
+        yield from _read_annotations(reading, document, file, lead)
+
+
+def _find_unused_parents(document: JsonDocument, categories: Sequence[JsonMember]) -> set[int]:
+    """Return the positions of categories that are only the supercategory of others.
+
+    Roboflow writes one as category 0, often with the name of a class.
+    """
+    found = [(piece.position, piece.value) for piece in categories if isinstance(piece.value, dict)]
+    parents = {
+        value.get("id"): position
+        for position, value in found
+        if isinstance(value.get("id"), (int, str))
+        and any(
+            other.get("supercategory") == value.get("name")
+            for place, other in found
+            if place != position
+        )
+        and value.get("supercategory") in (None, "", "none", "None")
+    }
+    if parents:
+        for piece in document.iter_members():
+            if piece.key == "annotations" and isinstance(piece.value, dict):
+                used = piece.value.get("category_id")
+                parents.pop(used if isinstance(used, (int, str)) else None, None)
+    return set(parents.values())
+
+
+def _number_classes(known: Mapping[str, int], names: Mapping[CocoId, str]) -> dict[str, int]:
+    """Return the numbers of classes: those of the file, or new ones if they clash or are texts."""
+    found = dict(known)
+    whole = all(isinstance(key, int) and key >= 0 for key in names)
+    if whole and not any(
+        found.get(name, key) != key or (name not in found and key in found.values())
+        for key, name in names.items()
+    ):
+        return found | {name: int(key) for key, name in names.items()}
+    for name in names.values():
+        found.setdefault(name, max(found.values(), default=0) + 1)
+    return found
 
 
 def _read_annotations(
-    reading: ImportContext,
-    document: JsonDocument,
-    images: Mapping[int, _ImageEntry],
-    names: Mapping[int, str],
+    reading: ImportContext, document: JsonDocument, file: _CocoFile, lead: str
 ) -> Iterator[ImportedItem]:
-    seen: set[int] = set()
-    used: set[int] = set()
+    seen: set[CocoId] = set()
+    used: set[CocoId] = set()
     for piece in document.iter_members():
         if piece.key != "annotations":
             continue
         try:
-            found = _read_annotation(reading, piece, images, names, seen)
+            found = _read_annotation(reading, piece, file, seen)
         except RefError as error:
-            reading.add_fault(piece.location, str(error))
+            reading.add_fault(lead + piece.location, str(error))
             continue
-        used.add(piece.value["image_id"])
-        yield found
-    for number, image in images.items():
+        used.add(_require_id(piece.value["image_id"], "image_id"))
+        if found is not None:
+            yield found._replace(location=lead + found.location)
+    for number, image in file.images.items():
         if number not in used:
-            yield ImportedItem("images", Item(image.path))
+            yield ImportedItem(f"{lead}images", Item(image.path))
 
 
-def _read_image(reading: ImportContext, piece: JsonMember, images: dict[int, _ImageEntry]) -> None:
+def _read_image(reading: ImportContext, piece: JsonMember, file: _CocoFile, lead: str) -> None:
     try:
         image = _require_object(piece, "an image")
         key = _require_id(image.get("id"), "id")
-        if key in images:
+        if key in file.images:
             raise RefError(f"another image has the id {key}, too")
         size = None
-        if image.get("width") is not None and image.get("height") is not None:
+        # Some tools write 0 for a size that they do not know.
+        if image.get("width") and image.get("height"):
             size = (
                 require_number(image["width"], "width", 1),
                 require_number(image["height"], "height", 1),
             )
-        images[key] = _ImageEntry(reading.parse_path(image.get("file_name")), size)
+        path = reading.parse_path(image.get("file_name"))
+        lead_in = file.folder
+        if not lead_in and reading.path.is_dir() and not is_file(reading.path / path):
+            # Label Studio names some images without the folder that they lie in.
+            lead_in = "images" if is_file(reading.path / "images" / path) else ""
+        file.images[key] = _ImageEntry(f"{lead_in}/{path}" if lead_in else path, size)
     except RefError as error:
-        reading.add_fault(piece.location, str(error))
+        reading.add_fault(lead + piece.location, str(error))
 
 
-def _read_category(reading: ImportContext, piece: JsonMember, names: dict[int, str]) -> None:
+def _read_category(reading: ImportContext, piece: JsonMember, file: _CocoFile, lead: str) -> None:
+    names = file.names
     try:
         category = _require_object(piece, "a category")
         key = _require_id(category.get("id"), "id")
@@ -102,16 +182,16 @@ def _read_category(reading: ImportContext, piece: JsonMember, names: dict[int, s
             raise RefError(f"category {key} {make_printable(name)!r} is repeated")
         names[key] = name
     except RefError as error:
-        reading.add_fault(piece.location, str(error))
+        reading.add_fault(lead + piece.location, str(error))
 
 
 def _read_annotation(
     reading: ImportContext,
     piece: JsonMember,
-    images: Mapping[int, _ImageEntry],
-    names: Mapping[int, str],
-    seen: set[int],
-) -> ImportedItem:
+    file: _CocoFile,
+    seen: set[CocoId],
+) -> ImportedItem | None:
+    """Return the item of an annotation; None for one whose place in the image is not known."""
     annotation = _require_object(piece, "an annotation")
     key = annotation.get("id")
     if key is not None:
@@ -119,7 +199,8 @@ def _read_annotation(
         if key in seen:
             raise RefError(f"another annotation has the id {key}, too")
         seen.add(key)
-    image = images.get(_require_id(annotation.get("image_id"), "image_id"))
+    names = file.names
+    image = file.images.get(_require_id(annotation.get("image_id"), "image_id"))
     if image is None:
         raise RefError(f"this file has no image {annotation['image_id']} (image_id)")
     category = _require_id(annotation.get("category_id"), "category_id")
@@ -129,8 +210,9 @@ def _read_annotation(
     if not isinstance(attributes, dict):
         raise RefError("attributes should be an object")
     columns = _read_columns(reading, annotation, attributes)
-    whole = attributes.get("whole_image") is True or annotation.get("bbox") in (None, [])
-    box = None if whole else parse_bbox(annotation["bbox"], "xywh", image.size, reading)
+    placed, box = _read_place(reading, annotation, attributes.get("whole_image") is True)
+    if not placed:
+        return None
     _count_ignored_members(reading, annotation, box is not None)
     provenance = annotation.get("provenance")
     machine = isinstance(provenance, dict) and provenance.get("machine") is True
@@ -141,7 +223,25 @@ def _read_annotation(
     return ImportedItem(
         piece.location, Item(image.path, box), None if predicted else names[category],
         machine=machine, labelled_by=by if isinstance(by, str) else None, columns=columns,
+        size=image.size,
     )  # fmt: skip
+
+
+def _read_place(
+    reading: ImportContext, annotation: Mapping[str, Any], whole: bool
+) -> tuple[bool, Box | None]:
+    """Return whether the place of an annotation is known, and its box; None for a whole image."""
+    if whole:
+        return True, None
+    if annotation.get("bbox") not in (None, []):
+        return True, parse_bbox(annotation["bbox"], "xywh")
+    shape = annotation.get("segmentation")
+    if shape not in (None, [], {}):
+        return True, read_box_around(shape)
+    if others := sorted({"keypoints", "num_keypoints", "caption", "segments_info"} & {*annotation}):
+        reading.count_ignored(f"annotation with {others[0]} and without a box, so not an item")
+        return False, None
+    return True, None  # a class without any place is one of the whole image
 
 
 def _count_ignored_members(
@@ -174,7 +274,30 @@ def _require_object(piece: JsonMember, name: str) -> Mapping[str, Any]:
     return piece.value
 
 
-def _require_id(value: object, name: str) -> int:
+def _require_id(value: object, name: str) -> CocoId:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # as tables write a column of whole numbers
+    if isinstance(value, str):
+        return require_text(value, name)
     if type(value) is not int or not -(2**63) <= value < 2**63:
-        raise RefError(f"{name} should be a whole number")
+        raise RefError(f"{name} should be a whole number or a text")
     return value
+
+
+def find_coco_files(folder: Path) -> list[tuple[Path, str]]:
+    """Return the COCO files of a data set and the folder of the images of each.
+
+    Known are Roboflow's `_annotations.coco.json` in each split, the `annotations/instances_X.json`
+    of COCO itself, and Label Studio's `result.json`.
+    """
+    found = []
+    for file in sorted([*folder.glob("_annotations.coco.json"),
+                        *folder.glob("*/_annotations.coco.json")]):  # fmt: skip
+        found.append((file, file.parent.relative_to(folder).as_posix().removeprefix(".")))
+    for file in sorted((folder / "annotations").glob("instances_*.json")):
+        name = file.stem.removeprefix("instances_")
+        places = (name, f"images/{name}", "images")
+        found += [(file, place) for place in places if (folder / place).is_dir()][:1]
+    if not found and (folder / "result.json").is_file() and (folder / "images").is_dir():
+        found.append((folder / "result.json", ""))
+    return found

@@ -23,6 +23,9 @@ _SURROGATES = re.compile(
     r"(?<!\\)((?:\\\\)*)(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"
 )
 """A character above U+FFFF as JSON escapes it, and as version 0.1 of this program wrote it."""
+_READ = frozenset(("path", "train", "val", "test", "names", "nc", "kpt_shape", "task"))
+"""The members whose values are read; others may have any shape."""
+_NULLS = ("null", "Null", "NULL", "~")
 _FRAME = ("StreamStart", "StreamEnd", "DocumentStart", "DocumentEnd")
 
 
@@ -63,7 +66,9 @@ def _parse_events(text: str) -> Iterator[_Event]:
                 _fault(line, "tags, anchors and aliases (! & *) are refused in a data set")
             kind = type(event).__name__.removesuffix("Event")
             if kind not in _FRAME:
-                yield _Event(kind, str(getattr(event, "value", "")), line)
+                text_ = str(getattr(event, "value", ""))
+                plain = kind == "Scalar" and not event.style and text_ in _NULLS
+                yield _Event(kind, "" if plain else text_, line)
     except yaml.YAMLError as error:
         raise RefError(_describe_error(error, text)) from None
 
@@ -76,8 +81,19 @@ def _read_document(events: Iterator[_Event]) -> dict[str, tuple[YamlValue, int]]
         _fault(first.line, "should be `key: value`")
     found: dict[str, tuple[YamlValue, int]] = {}
     while (event := next(events)).kind != "MappingEnd":
-        found[_read_key(event, found)] = (_read_value(events), event.line)
+        key = _read_key(event, found)
+        found[key] = (_read_value(events) if key in _READ else _skip_value(events), event.line)
     return found
+
+
+def _skip_value(events: Iterator[_Event]) -> str:
+    """Read a value of any shape that is not used, and return ""."""
+    depth = 0
+    while True:
+        event = next(events)
+        depth += event.kind.endswith("Start") - event.kind.endswith("End")
+        if depth == 0:
+            return ""
 
 
 def _read_value(events: Iterator[_Event]) -> YamlValue:

@@ -3,94 +3,141 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from annotator.errors import ImageError, RefError
 from annotator.formats.reading import (
     ImportContext,
     ImportedItem,
-    read_utf8,
     require_number,
-    require_text,
     validate_box,
 )
-from annotator.formats.yolo import data_yaml
+from annotator.formats.yolo import names as names_files
 from annotator.images import ImageFolder
 from annotator.items.listing import SkippedFiles, is_file, path_exists, walk_images
 from annotator.items.refs import Box, Item, make_printable, plural
 from annotator.items.text_files import NOT_UTF8, find_bad_line
 
-DATA_FILES = ("data.yaml", "data.yml", "dataset.yaml")
 SPLITS = ("train", "val", "test")
+_CLASS_NUMBER = re.compile(r"(\d{1,9})(?:\.0*)?")
 
 
-def find_data_yaml(path: Path) -> Path | None:
-    """Return data.yaml itself, or the one in a folder, if any."""
-    if path.is_file():
-        return path
-    return next((path / name for name in DATA_FILES if (path / name).is_file()), None)
+@dataclass
+class _DataSet:
+    """A data set that is read: its classes, and what its lines may hold."""
+
+    base: Path
+    names: names_files.Names
+    source: str
+    """The file that names the classes, for messages."""
+    keypoints: int | None = None
+    """The numbers of the keypoints of a line (`kpt_shape` in data.yaml)."""
+    polygons: bool = False
+    """True if data.yaml says that lines hold polygons (`task: segment` or `obb`)."""
+    label_files: set[str] = field(default_factory=set)
+    """The label files that belong to an image, relative to `base`."""
+    label_folders: set[str] = field(default_factory=set)
+    long_lines: int = 0
+    doubtful: str = ""
+    """The first line that may be a polygon, or a box with keypoints."""
+    doubtful_count: int = 0
 
 
 def read(reading: ImportContext) -> Iterator[ImportedItem]:
     """Yield the boxes of every image.
 
-    Raises `RefError` if there is no data.yaml, or if it cannot be understood.
+    Raises `RefError` if no file names the classes, or if it cannot be understood.
     """
-    file = find_data_yaml(reading.path)
+    file = names_files.find_names_file(reading.path)
     if file is None:
-        raise RefError(f"{make_printable(str(reading.path))}: holds no data.yaml.")
-    members = read_data_yaml(file)
-    names = _read_names(file, members)
-    reading.class_ids = {name: key for key, name in names.items()}
-    base = file.resolve().parent
-    reading.root = base
+        name = make_printable(str(reading.path))
+        raise RefError(
+            f"{name}: holds no data.yaml, and no classes.txt or obj.names. Write the names of the "
+            f"classes, one a line, into {name}/classes.txt."
+        )
+    reading.root = base = _find_base(reading.path, file)
     reading.boxes = "read as centre and size in shares of the upright image"
-    folders = list(dict.fromkeys(_find_folders(file, members, base)))
-    if not folders:
-        raise RefError(f"{make_printable(str(file))}: names no images. Give train, val or test.")
+    reading.boxes_fit = True
+    if names_files.is_data_yaml(file):
+        members = names_files.read_data_yaml(file)
+        data = _DataSet(base, names_files.read_names(file, members), "data.yaml")
+        _read_kinds(file, members, data)
+        folders = list(dict.fromkeys(_find_folders(file, members, base)))
+        if not folders:
+            raise RefError(
+                f"{make_printable(str(file))}: names no images. Give train, val or test."
+            )
+    else:
+        data = _DataSet(base, names_files.read_class_list(file), file.name)
+        folders = ["."]
+    reading.class_ids = {name: key for key, name in data.names.items()}
     sizes = ImageFolder(base)
     for folder in folders:
-        for path in _find_images(reading, file, base, folder):
-            yield from _read_labels(reading, base, path, names, sizes)
+        data.label_folders.add(_label_path(base, f"{folder}/x").rpartition("/")[0])
+        for path in _find_images(reading, base, folder):
+            yield from _read_labels(reading, data, path, sizes)
+    _report_doubtful_lines(reading, data)
+    _count_lone_label_files(reading, data)
 
 
-def read_data_yaml(file: Path) -> dict[str, tuple[data_yaml.YamlValue, int]]:
-    """Return the members of data.yaml and their lines. Raises `RefError` with file and line."""
-    text = read_utf8(file)
-    try:
-        return data_yaml.load_yaml(text)
-    except RefError as error:
-        raise RefError(f"{make_printable(str(file))}, {error}") from None
+def _find_base(path: Path, file: Path) -> Path:
+    """Return the folder of the data set; a list of classes may lie in its folder `labels`."""
+    base = path if path.is_dir() else file.parent
+    if path.is_file() and base.name.lower() == "labels" and not names_files.is_data_yaml(file):
+        base = base.parent
+    return base.resolve()
 
 
-def _read_names(
-    file: Path, members: Mapping[str, tuple[data_yaml.YamlValue, int]]
-) -> dict[int, str]:
-    value, line = members.get("names", ("", 1))
-    place = f"{make_printable(str(file))}, line {line}, names"
-    if isinstance(value, list):
-        value = {str(key): name for key, name in enumerate(value)}
-    if not isinstance(value, dict) or not value:
-        raise RefError(f"{place}: should list the classes, as [ok, defect] or 0: ok")
-    found: dict[int, str] = {}
-    seen: set[str] = set()
-    for key, name in value.items():
-        if not key.isdecimal() or len(key) > 9:
-            raise RefError(f"{place}: {make_printable(key)!r} is not the number of a class")
-        if int(key) in found or name in seen or not name:
-            raise RefError(f"{place}: class {key} {make_printable(name)!r} is blank or repeated")
-        try:
-            found[int(key)] = require_text(name, "a class")
-            seen.add(name)
-        except RefError as error:
-            raise RefError(f"{place}: {error}") from None
-    return found
+def _read_kinds(file: Path, members: names_files.Members, data: _DataSet) -> None:
+    """Read what the lines hold: keypoints (`kpt_shape`) or polygons (`task`)."""
+    value, line = members.get("kpt_shape", ([], 1))
+    data.polygons = members.get("task", ("", 1))[0] in ("segment", "obb")
+    if not value:
+        return
+    numbers = value if isinstance(value, list) else []
+    if len(numbers) != 2 or not all(n.isdecimal() and len(n) < 5 for n in numbers):
+        raise RefError(
+            f"{make_printable(str(file))}, line {line}, kpt_shape: should be two numbers: [17, 3]"
+        )
+    data.keypoints = int(numbers[0]) * int(numbers[1])
 
 
-def _find_folders(
-    file: Path, members: Mapping[str, tuple[data_yaml.YamlValue, int]], base: Path
-) -> Iterator[str]:
+def _report_doubtful_lines(reading: ImportContext, data: _DataSet) -> None:
+    """Add a fault if each long line may be a box with keypoints as well as a polygon."""
+    if data.doubtful and data.doubtful_count == data.long_lines:
+        reading.add_fault(
+            data.doubtful,
+            "may be a polygon, or a box with keypoints. Write into data.yaml `task: segment` for "
+            "polygons, or `kpt_shape: [17, 2]` with the number of keypoints.",
+        )
+
+
+def _count_lone_label_files(reading: ImportContext, data: _DataSet) -> None:
+    lone = []
+    for top in sorted(data.label_folders | {name.rpartition("/")[0] for name in data.label_files}):
+        for folder, folders, names in os.walk(data.base / top):
+            folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
+            for name in sorted(names):
+                path = os.path.relpath(os.path.join(folder, name), data.base)  # noqa: PTH118
+                if (
+                    name.lower().endswith(".txt")
+                    and not name.startswith(".")
+                    and path not in data.label_files
+                    and names_files.holds_label_line(data.base / path)
+                ):
+                    lone.append(path)
+                    data.label_files.add(path)
+    if lone:
+        first = make_printable(lone[0])
+        reading.count_ignored(
+            f"label file whose image is not there or not listed, as {first}", len(lone)
+        )
+
+
+def _find_folders(file: Path, members: names_files.Members, base: Path) -> Iterator[str]:
     start, line = members.get("path", ("", 1))
     if not isinstance(start, str):
         raise RefError(f"{make_printable(str(file))}, line {line}, path: should be one folder")
@@ -116,7 +163,7 @@ def _find_folders(
             yield str(full.relative_to(base))
 
 
-def _find_images(reading: ImportContext, file: Path, base: Path, folder: str) -> Iterator[str]:
+def _find_images(reading: ImportContext, base: Path, folder: str) -> Iterator[str]:
     """Yield the paths of images relative to `base`."""
     place = base / folder
     if place.is_file():  # a list of images
@@ -138,10 +185,11 @@ def _find_images(reading: ImportContext, file: Path, base: Path, folder: str) ->
 
 
 def _read_labels(
-    reading: ImportContext, base: Path, path: str, names: Mapping[int, str], sizes: ImageFolder
+    reading: ImportContext, data: _DataSet, path: str, sizes: ImageFolder
 ) -> Iterator[ImportedItem]:
-    label_file = base / _label_path(path)
-    shown = make_printable(str(label_file.relative_to(base)))
+    name = _label_path(data.base, path)
+    label_file, shown = data.base / name, make_printable(name)
+    data.label_files.add(name)
     if not is_file(label_file):
         reading.count_ignored("image without a label file, so not an item")
         return
@@ -150,55 +198,84 @@ def _read_labels(
     except ImageError as error:
         reading.add_fault("", str(error), path)
         return
-    data = label_file.read_bytes()
+    content = label_file.read_bytes()
     try:
-        lines = data.decode("utf-8-sig").splitlines()
+        lines = content.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
-        reading.add_fault(f"line {find_bad_line(data, error)}", NOT_UTF8, shown)
+        reading.add_fault(f"line {find_bad_line(content, error)}", NOT_UTF8, shown)
         return
     if not any(line.strip() for line in lines):
         reading.count_ignored("image with an empty label file, so not an item")
     for line, text in enumerate(lines, 1):
         if text.strip():
             try:
-                label, box = _parse_line(reading, text.split(), names, size)
-                yield ImportedItem(f"{shown}, line {line}", Item(path, box), label)
+                place = f"{shown}, line {line}"
+                label, box = _parse_line(reading, data, text.split(), size, place)
+                yield ImportedItem(place, Item(path, box), label)
             except RefError as error:
                 reading.add_fault(f"line {line}", str(error), shown)
 
 
-def _label_path(path: str) -> str:
+def _label_path(base: Path, path: str) -> str:
     """Return `labels/train/a.txt` for `images/train/a.jpg`; the last folder `images` counts."""
-    stem = os.path.splitext(path)[0] + ".txt"  # noqa: PTH122
-    head, mark, tail = f"/{stem}".rpartition("/images/")
-    return f"{head}/labels/{tail}".lstrip("/") if mark else stem
+    parts = path.split("/")
+    parts[-1] = os.path.splitext(parts[-1])[0] + ".txt"  # noqa: PTH122
+    for place in range(len(parts) - 2, -1, -1):
+        if parts[place].lower() == "images":
+            names = ["labels", "Labels"] if parts[place] == "images" else ["Labels", "labels"]
+            lead = base.joinpath(*parts[:place])
+            parts[place] = next((name for name in names if path_exists(lead / name)), names[0])
+            break
+    return os.path.normpath("/".join(parts))
 
 
 def _parse_line(
-    reading: ImportContext, cells: list[str], names: Mapping[int, str], size: tuple[int, int]
+    reading: ImportContext, data: _DataSet, cells: list[str], size: tuple[int, int], place: str
 ) -> tuple[str, Box]:
-    if not cells[0].isdecimal() or len(cells[0]) > 9 or int(cells[0]) not in names:
-        classes = plural(len(names), "class", "classes")
+    number = _CLASS_NUMBER.fullmatch(cells[0])
+    if number is None or int(number[1]) not in data.names:
+        classes = plural(len(data.names), "class", "classes")
         name = make_printable(cells[0][:40])
-        raise RefError(f"{name!r} is not a class of data.yaml, which has {classes}")
+        raise RefError(f"{name!r} is not a class of {data.source}, which has {classes}")
     count = len(cells) - 1
-    if count not in (4, 5) and (count < 6 or count % 2):
+    is_pose = data.keypoints is not None and count == 4 + data.keypoints
+    if data.keypoints is not None and not is_pose and count != 4:
+        raise RefError(
+            f"has {len(cells)} numbers; kpt_shape of data.yaml says {5 + data.keypoints}"
+        )
+    if not is_pose and count not in (4, 5) and (count < 6 or count % 2):
         raise RefError(f"has {len(cells)} numbers; it should be `class x y width height`")
     try:
         shares = [require_number(float(cell), "a coordinate", -1, 2) for cell in cells[1:]]
     except ValueError:
         raise RefError("should be `class x y width height`, numbers from 0 to 1") from None
-    if count in (4, 5):
+    if is_pose or count in (4, 5):
         x, y, w, h = shares[:4]
-        if count == 5:
+        if is_pose:
+            reading.count_ignored("list of keypoints (its box is kept)")
+        elif count == 5:
             reading.count_ignored("confidence (its box is kept)")
     else:
-        reading.count_ignored("polygon (the box around it is kept)")
+        _note_long_line(data, shares, place)
+        reading.count_ignored("polygon or turned box (the box around it is kept)")
         across, down = shares[0::2], shares[1::2]
         w, h = max(across) - min(across), max(down) - min(down)
         x, y = min(across) + w / 2, min(down) + h / 2
     left, top = (x - w / 2) * size[0], (y - h / 2) * size[1]
     # Ten digits of a share are a millionth of a pixel, which must not count as over the edge.
-    return names[int(cells[0])], validate_box(
+    return data.names[int(number[1])], validate_box(
         round(left, 4) + 0.0, round(top, 4) + 0.0, w * size[0], h * size[1], size, reading=reading
     )
+
+
+def _note_long_line(data: _DataSet, shares: list[float], place: str) -> None:
+    """Note a line whose first four numbers may be a box around the points that follow."""
+    data.long_lines += 1
+    x, y, w, h = shares[:4]
+    inside = all(
+        (abs(a - x) <= w / 2 + 1e-3 and abs(b - y) <= h / 2 + 1e-3) or (a == 0 and b == 0)
+        for a, b in zip(shares[4::2], shares[5::2], strict=True)
+    )
+    if inside and w > 0 and h > 0 and not data.polygons:
+        data.doubtful = data.doubtful or place
+        data.doubtful_count += 1
