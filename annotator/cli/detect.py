@@ -39,6 +39,7 @@ from annotator.items.refs import make_printable
 
 if TYPE_CHECKING:
     from annotator.detection.ensemble import EnsembleConfig
+    from annotator.detection.evaluate import DetectionFigures
     from annotator.project.project import ProjectFolder
     from annotator.proposals.detect import DetectionRequest, EnsembleAnswers, EnsembleOutcome
     from annotator.proposals.table import ProposalRow
@@ -100,7 +101,9 @@ def detect(
     ] = False,
     truth: Annotated[
         Path | None,
-        typer.Option(help="COCO JSON of these images: print each model's AP at IoU 0.5."),
+        typer.Option(
+            help="COCO JSON of these images: print AP, precision and recall of each model."
+        ),
     ] = None,
     out: Annotated[
         Path | None,
@@ -150,17 +153,19 @@ def detect(
     coco = write_detections(opened, outcome)
     if out is not None:
         write_detections(opened, outcome, out)
-    precision = answers.average_precision(truth) if truth else {}
+    figures = answers.figures(truth) if truth else {}
     for line in [
         f"all boxes with their scores: {make_printable(str(out or coco))}",
         *_summary_lines(outcome, answers.config, opened),
-        *_precision_lines(precision),
+        *_figure_lines(figures),
     ]:
         print_message(line)
     if as_json:
         summary = _summary_dict(outcome, answers.config, opened)
         summary |= {"coco": str(out or coco)}
-        summary |= {"ap50": precision} if truth else {}
+        if truth:
+            summary["ap50"] = {name: each.ap50 for name, each in figures.items()}
+            summary["figures"] = {name: each.means() for name, each in figures.items()}
         print_json(summary)
 
 
@@ -218,11 +223,16 @@ def _summary_lines(
     return [*lines, suggest_next_command(project, "run", advice)]
 
 
-def _precision_lines(precisions: dict[str, dict[str, float]]) -> list[str]:
-    return [
-        f"AP at IoU 0.5, {make_printable(name)}: {sum(each.values()) / max(1, len(each)):.3f}"
-        for name, each in precisions.items()
-    ]
+def _figure_lines(figures: dict[str, DetectionFigures]) -> list[str]:
+    lines = []
+    for name, each in figures.items():
+        mean = each.means()
+        lines.append(
+            f"{make_printable(name)}: AP50–95 {mean['ap']:.3f}, AP50 {mean['ap50']:.3f}, AP75 "
+            f"{mean['ap75']:.3f}; from --threshold on, precision {mean['precision']:.3f}, recall "
+            f"{mean['recall']:.3f}"
+        )
+    return lines
 
 
 def _summary_dict(

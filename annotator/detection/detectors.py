@@ -18,8 +18,8 @@ from annotator.detection.proposal import describe_nan
 from annotator.errors import FeatureError
 from annotator.items.refs import make_printable
 
-SCORE_FLOOR = 0.05
-"""Lowest score of a detection that is kept: lower ones would only fill the disk."""
+SCORE_FLOOR = 0.01
+"""Lowest score of a detection that is kept: AP counts boxes below the threshold, too."""
 _BATCH_SIZES = {"cuda": 16, "mps": 4, "cpu": 2}
 
 

@@ -199,6 +199,26 @@ def fuse_detections(
     return detections
 
 
+def list_detections(
+    paths: Sequence[str], answers: DetectionAnswers, config: EnsembleConfig
+) -> dict[str, Detections]:
+    """Return the boxes of an ensemble's one model as it gave them; several passes are fused."""
+    (voter,) = config.voters
+    detections: dict[str, Detections] = {}
+    for path in paths:
+        answer = answers.get(path)
+        if answer is None:
+            continue
+        if len(answer.passes) > 1:
+            detections |= fuse_detections([path], [answers], config)
+            continue
+        (found,) = answer.passes.values()
+        renames = map_class_names(sorted(set(found.names)), config.renames)
+        some = found.above_score(voter.threshold).select_classes(config.names, renames)
+        detections[path] = some
+    return detections
+
+
 def _count_left_out(answers: Sequence[tuple[int, ImageDetections]]) -> dict[str, int]:
     counts: Counter[str] = Counter()
     for _, answer in answers:

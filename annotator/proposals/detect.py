@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from annotator.detection.detectors import SCORE_FLOOR
 from annotator.detection.ensemble import (
     EnsembleConfig,
     FusedImage,
@@ -16,9 +17,10 @@ from annotator.detection.ensemble import (
     build_proposals,
     fuse_detections,
     fuse_images,
+    list_detections,
     sort_by_agreement,
 )
-from annotator.detection.evaluate import detection_average_precision, read_truth
+from annotator.detection.evaluate import DetectionFigures, evaluate_detections, read_truth
 from annotator.detection.proposal import Proposal
 from annotator.detection.results import DetectionAnswers
 from annotator.errors import ProjectError, bullet_list
@@ -67,25 +69,28 @@ class EnsembleAnswers:
         """Fuse the detections of each image that a model answered."""
         return fuse_images(self.paths, self.results, self.config)
 
-    def average_precision(self, truth: Path) -> dict[str, dict[str, float]]:
-        """Return the AP of each class, for each model and for the whole ensemble.
+    def figures(self, truth: Path) -> dict[str, DetectionFigures]:
+        """Return AP, precision and recall of each model, and of the whole ensemble.
 
-        `truth` is a COCO JSON of the images. Raises `RefError` for another file.
+        AP counts the boxes below the thresholds, too. `truth` is a COCO JSON of the images. Raises
+        `RefError` for another file.
         """
         config, results = self.config, self.results
         objects = read_truth(truth, sorted(config.names or ()))
-        precisions = {}
-        for voter, answers in zip(config.voters, results, strict=True):
-            alone = replace(config, voters=(voter,))
-            precisions[voter.short] = detection_average_precision(
-                objects, fuse_detections(self.paths, [answers], alone)
-            )
+        low = tuple(replace(voter, threshold=SCORE_FLOOR) for voter in config.voters)
+        figures = {}
+        for voter, voter_low, answers in zip(config.voters, low, results, strict=True):
+            alone = replace(config, voters=(voter_low,))
+            found = list_detections(self.paths, answers, alone)
+            figures[voter.short] = evaluate_detections(objects, found, voter.threshold)
         if len(results) > 1:
-            fused = fuse_detections(self.paths, results, config)
-            precisions[f"{config.method} of {len(results)}"] = detection_average_precision(
-                objects, fused
+            every = fuse_detections(self.paths, results, replace(config, voters=low))
+            ap = evaluate_detections(objects, every)
+            kept = evaluate_detections(objects, fuse_detections(self.paths, results, config))
+            figures[f"{config.method} of {len(results)}"] = replace(
+                ap, precision=kept.precision, recall=kept.recall
             )
-        return precisions
+        return figures
 
 
 def run_ensemble(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from annotator.detection.detections import Detections
 from annotator.detection.evaluate import GroundTruthBoxes
@@ -80,15 +81,24 @@ def _other(name: str) -> str:
 
 def official(truth: dict[str, GroundTruthBoxes], found: dict[str, Detections]) -> dict[str, float]:
     """The AP of each class at IoU 0.5, by pycocotools."""
+    values = official_precision(truth, found)[0]
+    return {name: float(values[:, number].mean()) for number, name in enumerate(NAMES)}
+
+
+def official_precision(
+    truth: dict[str, GroundTruthBoxes], found: dict[str, Detections]
+) -> NDArray[np.float64]:
+    """The precision (IoU thresholds, recalls, classes) of pycocotools; -1 without an object."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
     annotations: list[dict[str, Any]] = []
     rows: list[dict[str, Any]] = []
     for image, (path, known) in enumerate(truth.items()):
-        for box, name in zip(known.boxes, known.names, strict=True):
+        crowds = known.crowd if len(known.crowd) else np.zeros(len(known.names), bool)
+        for box, name, crowd in zip(known.boxes, known.names, crowds, strict=True):
             area = float(np.prod(box[2:] - box[:2]))
-            row = {**_row(image, box, name), "area": area, "iscrowd": 0}
+            row = {**_row(image, box, name), "area": area, "iscrowd": int(crowd)}
             annotations.append({**row, "id": len(annotations) + 1})
         some = found[path]
         for box, score, name in zip(some.boxes, some.scores, some.names, strict=True):
@@ -105,8 +115,7 @@ def official(truth: dict[str, GroundTruthBoxes], found: dict[str, Detections]) -
         run.evaluate()
         run.accumulate()
     # precision: IoU threshold, recall, class, area range, detections allowed
-    values = run.eval["precision"][0, :, :, 0, 2]
-    return {name: float(values[:, number].mean()) for number, name in enumerate(NAMES)}
+    return np.asarray(run.eval["precision"][:, :, :, 0, 2])
 
 
 def _row(image: int, box: Any, name: str) -> dict[str, Any]:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from annotator.detection.detections import Detections
-from annotator.detection.evaluate import detection_average_precision, read_truth
+from annotator.detection.evaluate import (
+    GroundTruthBoxes,
+    detection_average_precision,
+    evaluate_detections,
+    read_truth,
+)
 from annotator.detection.fuse import fuse
 from annotator.errors import RefError
-from tests.detection.made_scenes import MODELS, answers, official, scenes
+from tests.detection.made_scenes import MODELS, NAMES, answers, official, official_precision, scenes
 
 pytest.importorskip("pycocotools")
 
@@ -25,6 +31,39 @@ def test_average_precision_is_that_of_pycocotools(seed: int) -> None:
         ours, theirs = detection_average_precision(truth, found), official(truth, found)
         assert ours == pytest.approx(theirs, abs=1e-9)
         assert 0.1 < ours["person"] < 0.95
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_crowds_and_all_thresholds_are_those_of_pycocotools(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    truth = {}
+    for path, known in scenes(30, seed).items():
+        crowd = rng.random(len(known.names)) < (0.3 if seed < 7 else 1.0)
+        boxes = known.boxes.copy()
+        boxes[crowd, 2:] += 120  # a crowd holds several boxes
+        truth[path] = GroundTruthBoxes(boxes, known.names, crowd)
+    for model in MODELS:
+        found = answers(model, truth, seed)
+        if seed % 2:  # many equal scores, in one image and in several
+            found = {p: replace(f, scores=np.round(f.scores, 1)) for p, f in found.items()}
+        figures, theirs = evaluate_detections(truth, found, 0.5), official_precision(truth, found)
+        for number, name in enumerate(NAMES):
+            if (theirs[:, :, number] < 0).all():
+                assert name not in figures.ap
+                continue
+            assert figures.ap[name] == pytest.approx(theirs[:, :, number].mean(), abs=1e-9)
+            assert figures.ap50[name] == pytest.approx(theirs[0, :, number].mean(), abs=1e-9)
+            assert figures.ap75[name] == pytest.approx(theirs[5, :, number].mean(), abs=1e-9)
+
+
+def test_precision_and_recall_count_from_the_threshold_on() -> None:
+    boxes = np.array([[0.0, 0, 10, 10], [20, 0, 30, 10], [50, 50, 90, 90]])
+    truth = {"a": GroundTruthBoxes(boxes, ("cat",) * 3, np.array([False, False, True]))}
+    rows = np.array([[0.0, 0, 10, 10], [40, 0, 50, 10], [55, 55, 60, 60], [20, 0, 30, 10]])
+    found = {"a": Detections(rows, np.array([0.9, 0.8, 0.7, 0.2]), ("cat",) * 4)}
+    figures = evaluate_detections(truth, found, 0.5)
+    assert (figures.precision, figures.recall) == (0.5, 0.5)  # the box in the crowd does not count
+    assert evaluate_detections(truth, found).recall == 1.0
 
 
 def test_an_ensemble_is_better_than_its_models() -> None:
@@ -66,8 +105,9 @@ def test_the_truth_is_read_from_coco_json(tmp_path: Path) -> None:
         )
     )
     truth = read_truth(file, ["Person"])
-    assert truth["a.jpg"].names == ("person",)
-    assert truth["a.jpg"].boxes.tolist() == [[1, 2, 4, 6]]
+    assert truth["a.jpg"].names == ("person", "person")
+    assert truth["a.jpg"].boxes.tolist() == [[1, 2, 4, 6], [0, 0, 9, 9]]
+    assert truth["a.jpg"].crowd.tolist() == [False, True]
     assert truth["b.jpg"].names == ()
     file.write_text("[]")
     with pytest.raises(RefError, match="is not a COCO JSON"):

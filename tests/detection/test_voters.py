@@ -158,6 +158,32 @@ def test_a_program_of_the_users_own_votes(photos: Path, tmp_path: Path) -> None:
         _detect(photos, "cmd:./boxes.py")
 
 
+def test_the_truth_gives_figures_of_all_boxes_and_of_those_kept(
+    photos: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "instances.json").write_text(json.dumps(INSTANCES))
+    (tmp_path / "results.json").write_text(json.dumps(RESULTS))
+    annotations = [
+        {"id": place, "image_id": row["image_id"], "category_id": row["category_id"],
+         "bbox": row["bbox"], "iscrowd": 0}
+        for place, row in enumerate(RESULTS)
+    ]  # fmt: skip
+    truth = {**INSTANCES, "images": INSTANCES["images"][:1], "annotations": annotations[:1]}
+    truth["images"] = [{"id": 7, "file_name": "a.png"}, {"id": 8, "file_name": "b.png"}]
+    truth["annotations"] = [annotations[0], {**annotations[1], "image_id": 8}]
+    (tmp_path / "truth.json").write_text(json.dumps(truth))
+    told, said = _detect(
+        photos, f"boxes:{tmp_path}/results.json", "--instances", tmp_path / "instances.json",
+        "--truth", tmp_path / "truth.json",
+    )  # fmt: skip
+    # The box of 0.2 is below the threshold: AP knows it, recall does not.
+    assert told["figures"]["results.json"] == pytest.approx(
+        {"ap": 1.0, "ap50": 1.0, "ap75": 1.0, "precision": 1.0, "recall": 0.5}
+    )
+    assert told["ap50"]["results.json"] == pytest.approx({"cat": 1.0, "dog": 1.0})
+    assert "AP50–95 1.000" in said and "recall 0.500" in said
+
+
 # --- voters that fail
 
 
