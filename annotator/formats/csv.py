@@ -21,7 +21,7 @@ from annotator.formats.csv_jsonl import escape_formula
 from annotator.formats.format import Format
 from annotator.formats.reading import ImportContext, ImportedItem
 from annotator.formats.source import ExportSource, LineRecorder
-from annotator.items.listing import RefColumns, read_list, read_table
+from annotator.items.listing import RefColumns, TableShape, read_list, read_table
 from annotator.items.refs import Item, make_printable, parse_box
 from annotator.items.text_files import find_delimiter, open_text
 from annotator.project.project import ProjectFolder
@@ -151,7 +151,8 @@ def _quote_cell(value: str, delimiter: str) -> str:
 def read(reading: ImportContext) -> Iterator[ImportedItem]:
     """Yield the labelled rows of a table that a user made."""
     problems: list[str] = []
-    for row in read_table(reading.path, reading.box_order, problems):
+    about = TableShape()
+    for row in read_table(reading.path, reading.box_order, problems, about):
         if row.label:
             yield ImportedItem(f"line {row.line}", row.item, row.label)
         reading.add_faults(problems)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from annotator.errors import RefError
 from annotator.formats.class_ids import format_class_ids
 from annotator.items.refs import Box, Item, arrange_box, make_printable, parse_box, plural
-from annotator.items.text_files import describe_bad_utf8
+from annotator.items.text_files import FinalFault, describe_bad_utf8
 from annotator.project import label_sets
 
 MAX_FAULTS = 1000
@@ -76,6 +76,10 @@ class ImportContext:
     controls: tuple[str, ...] = ()
     """The controls of a labelling interface that give the classes, as the user named them."""
     class_ids: dict[str, int] = field(default_factory=dict)
+    skip_faulty: bool = False
+    """True if rows with faults are left out and counted, so that they forbid nothing."""
+    cut_short: bool = False
+    """True if a fault ended the reading, so nothing after it is known."""
     faults: list[str] = field(default_factory=list)
     fault_count: int = 0
     ignored_counts: Counter[str] = field(default_factory=Counter)
@@ -100,6 +104,7 @@ class ImportContext:
     def add_faults(self, problems: list[str]) -> None:
         """Add the faults that a reader of tables found; each names its place already."""
         self.fault_count += len(problems)
+        self.cut_short |= any(isinstance(problem, FinalFault) for problem in problems)
         self.faults += problems[: max(0, MAX_FAULTS - len(self.faults))]
         problems.clear()
 
@@ -294,6 +299,16 @@ def describe_import(
         f"not kept: {count:,} x {kind}" for kind, count in sorted(reading.ignored_counts.items())
     ]
     return lines
+
+
+def describe_left_out(faults: Sequence[str], count: int) -> list[str]:
+    """Return lines on the rows that --skip-faulty left out."""
+    if not count:
+        return []
+    shown = list(faults[:10])
+    more = [f"  … and {count - len(shown):,} more"] if count > len(shown) else []
+    heading = f"left out, for {plural(count, 'fault')}:"
+    return [heading, *(f"  {fault}" for fault in shown), *more]
 
 
 def read_label(value: object, field_name: str = "label") -> str | None:

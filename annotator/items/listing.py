@@ -13,12 +13,19 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from io import TextIOWrapper
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from annotator.errors import RefError, bullet_list
 from annotator.items.refs import Item, make_printable, parse_box
-from annotator.items.text_files import describe_bad_utf8, find_delimiter, open_text
+from annotator.items.text_files import (
+    FinalFault,
+    describe_bad_utf8,
+    find_delimiter,
+    find_encoding,
+    open_text,
+)
 
 IMAGE_SUFFIXES = frozenset({
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif",
@@ -35,6 +42,19 @@ _OWN_FILES = frozenset({
 })  # fmt: skip
 _PATH_COLUMNS = ("filename", "file_name", "path", "ref")
 _LABEL_COLUMNS = ("annotation", "label")
+_OTHER_PATHS = (
+    "image_path", "img_path", "filepath", "file_path", "image", "img", "file", "image_name",
+    "img_name", "imagename",
+)  # fmt: skip
+_OTHER_LABELS = ("class", "class_name", "classname", "category", "category_name", "label_name")
+_SIDES = (
+    (("xmin", "ymin", "xmax", "ymax"), "xyxy"), (("x_min", "y_min", "x_max", "y_max"), "xyxy"),
+    (("x1", "y1", "x2", "y2"), "xyxy"), (("left", "top", "right", "bottom"), "xyxy"),
+    (("x", "y", "w", "h"), "xywh"), (("x", "y", "width", "height"), "xywh"),
+    (("left", "top", "width", "height"), "xywh"), (("xmin", "ymin", "width", "height"), "xywh"),
+)  # fmt: skip
+"""The columns in which tables of others hold a box, and their order."""
+_UTF8 = "utf-8-sig"
 _FOUR_LAST = re.compile(r"^(.+?)\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+)$")
 
 
@@ -201,6 +221,38 @@ class RefRow(NamedTuple):
     """The row of the features file (`feat_idx`); -1 for a blank cell, None without the column."""
 
 
+@dataclass(slots=True)
+class TableShape:
+    """How a table of others is written, found while it is read."""
+
+    header: list[str] = field(default_factory=list)
+    unused: list[int] = field(default_factory=list)
+    """The columns that have no meaning here."""
+    changed: bool = False
+    """True if it is no refs.csv as it is: other names of columns, UTF-16, or `sep=`."""
+    has_features: bool = False
+    notes: list[str] = field(default_factory=list)
+    """Lines for the summary."""
+
+    def describe(self, columns: RefColumns, encoding: str) -> None:
+        """Note which columns were read as what, and which were not."""
+        read = {columns.path: "the path", columns.label: "the label"}
+        read |= dict.fromkeys(columns.sides, "the box")
+        named = {
+            what: ", ".join(self.header[at].strip() for at, w in read.items() if w == what)
+            for at, what in read.items()
+            if at >= 0
+        }
+        if self.changed:
+            listed = ", ".join(f"{names} as {what}" for what, names in named.items())
+            self.notes.append(f"columns read: {make_printable(listed)}")
+        if encoding != _UTF8:
+            self.notes.append(f"read as {encoding.upper()}; refs.csv is written in UTF-8")
+        if self.unused:
+            names = ", ".join(self.header[at].strip() or "(no name)" for at in self.unused)
+            self.notes.append(f"columns not used, but kept: {make_printable(names[:300])}")
+
+
 @dataclass(frozen=True, slots=True)
 class RefColumns:
     """The places of the columns that we read from a table; -1 for those that it lacks."""
@@ -209,51 +261,116 @@ class RefColumns:
     bbox: int
     label: int
     feature: int
+    sides: tuple[int, ...] = ()
+    """The four columns of a box, if it has no column of its own."""
+    order: str = ""
+    """The order of `sides`."""
+
+    @property
+    def used(self) -> set[int]:
+        """The places of all columns that are read."""
+        return {self.path, self.bbox, self.label, self.feature, *self.sides} - {-1}
+
+    @property
+    def is_foreign(self) -> bool:
+        """True if refs.csv has no such columns."""
+        return bool(self.sides) or self.path < -1
 
     @classmethod
-    def find(cls, header: Sequence[str], file: Path) -> RefColumns:
-        """Find the columns by their names in the header. Raises `RefError` if none holds paths."""
+    def find(cls, header: Sequence[str], file: Path, foreign: bool = False) -> RefColumns:
+        """Find the columns by their names in the header; `foreign` knows those of others, too.
+
+        Raises `RefError` if none holds paths.
+        """
         names = [name.strip().lower() for name in header]
-        path = next((names.index(name) for name in _PATH_COLUMNS if name in names), -1)
+        known = (*_PATH_COLUMNS, *_OTHER_PATHS) if foreign else _PATH_COLUMNS
+        path = next((names.index(name) for name in known if name in names), -1)
         if path < 0:
             raise RefError(
                 f"{make_printable(str(file))}, line 1: no column named "
                 f"{' or '.join(_PATH_COLUMNS)}. "
                 f"The columns are {make_printable(', '.join(header)) or '(none)'}."
             )
-        label = next((names.index(name) for name in _LABEL_COLUMNS if name in names), -1)
+        labels = (*_LABEL_COLUMNS, *_OTHER_LABELS) if foreign else _LABEL_COLUMNS
+        label = next((names.index(name) for name in labels if name in names), -1)
         bbox = names.index("bbox") if "bbox" in names else -1
         feature = names.index("feat_idx") if "feat_idx" in names else -1
-        return cls(path, bbox, label, feature)
+        sides = next((pair for pair in _SIDES if foreign and {*pair[0]} <= {*names}), None)
+        if sides is None or bbox >= 0:
+            return cls(path, bbox, label, feature)
+        return cls(path, bbox, label, feature, tuple(map(names.index, sides[0])), sides[1])
 
 
-def read_table(file: Path, box_order: str, problems: list[str]) -> Iterator[RefRow]:
+def read_table(
+    file: Path, box_order: str, problems: list[str], about: TableShape | None = None
+) -> Iterator[RefRow]:
     """Yield the rows of a CSV table of refs; append the faults of all other rows to `problems`.
 
     Columns: `filename`, `file_name`, `path` or `ref`; `bbox` (in `box_order`, or with dashes as
-    top-left-bottom-right); `annotation` or `label`; `feat_idx`. Others are skipped.
+    top-left-bottom-right); `annotation` or `label`; `feat_idx`. Others are skipped. For a table of
+    others give `about`: then more names are known, four columns may hold a box, and UTF-16 and
+    `sep=` are read; `about` tells what was found.
     """
     name = make_printable(file.name)
-    with open_text(file) as lines:
+    encoding = _UTF8 if about is None else find_encoding(file)
+    with open_text(file, encoding) as lines:
+        reader, skipped = None, 0
         try:
-            reader = csv.reader(lines, delimiter=find_delimiter(lines))
+            reader, skipped = _open_table(lines, about is not None)
             header = next(reader, None)
             if header is None:
                 raise RefError(
                     f"{make_printable(str(file))} is empty. Begin it with a header: filename,bbox"
                 )
-            columns = RefColumns.find(header, file)
+            columns = RefColumns.find(header, file, about is not None)
+            if about is not None:
+                _fill_shape(about, header, columns, encoding, skipped > 0)
             before = reader.line_num
             for cells in reader:
                 line, before = before + 1, reader.line_num
                 if cells:
-                    row = _parse_row(name, line, cells, columns, box_order, problems)
+                    row = _parse_row(name, line + skipped, cells, columns, box_order, problems)
                     if row:
                         yield row
         except csv.Error as error:
-            problems.append(f"{name}, line {reader.line_num}: {error}. Fix the quotes there.")
-        except UnicodeDecodeError:
-            problems.append(f"{name}, {describe_bad_utf8(file)}")
+            place = f"{name}, line {getattr(reader, 'line_num', 1) + skipped}"
+            problems.append(FinalFault(f"{place}: {error}. Fix the quotes there."))
+        except UnicodeError:
+            problems.append(FinalFault(f"{name}, {describe_bad_utf8(file)}"))
+
+
+def iter_table(file: Path, about: TableShape) -> Iterator[tuple[int, list[str]]]:
+    """Yield the line where each row of a table begins, and its cells, as `read_table` does."""
+    with open_text(file, find_encoding(file)) as lines:
+        reader, skipped = _open_table(lines, True)
+        next(reader, None)
+        before = reader.line_num
+        for cells in reader:
+            line, before = before + 1, reader.line_num
+            if cells:
+                yield line + skipped, cells
+
+
+def _open_table(lines: TextIOWrapper, foreign: bool) -> tuple[Any, int]:
+    """Return a reader of rows, and the number of lines before its header."""
+    first = lines.readline() if foreign else ""
+    sep = re.fullmatch(r"sep=(.)\r?\n?", first)
+    if sep:
+        return csv.reader(lines, delimiter=sep[1]), 1
+    lines.seek(0)
+    return csv.reader(lines, delimiter=find_delimiter(lines)), 0
+
+
+def _fill_shape(
+    about: TableShape, header: list[str], columns: RefColumns, encoding: str, sep: bool
+) -> None:
+    names = [name.strip().lower() for name in header]
+    plain = columns.label < 0 or names[columns.label] in _LABEL_COLUMNS
+    plain = plain and names[columns.path] in _PATH_COLUMNS and not columns.sides
+    about.header, about.has_features = header, columns.feature >= 0
+    about.unused = [at for at in range(len(header)) if at not in columns.used]
+    about.changed = not plain or encoding != _UTF8 or sep
+    about.describe(columns, encoding)
 
 
 def _parse_row(
@@ -274,6 +391,9 @@ def _parse_row(
     if not known:
         fault("feat_idx", f"{make_printable(feature)!r} is not a row number (0, 1, 2 …)")
     try:
+        sides = [cell(at).strip() for at in columns.sides]
+        if any(sides):
+            text, order = ",".join(sides), columns.order
         item = Item(path, parse_box(text, order)) if text else Item.parse(path)
     except RefError as error:
         fault("bbox", str(error))

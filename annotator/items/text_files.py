@@ -5,6 +5,7 @@ A fault names the line. A last line that a crash cut short is skipped.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
@@ -15,14 +16,32 @@ from typing import Any, NamedTuple
 from annotator.errors import RefError
 from annotator.items.refs import make_printable
 
+
+class FinalFault(str):
+    """A fault after which nothing of a file was read, so it cannot be left out."""
+
+
+_CONVERT = "Convert the file: `iconv -f {} -t utf-8`."
 NOT_UTF8 = "is not UTF-8. Convert the file: `iconv -f latin1 -t utf-8`."
 """The fault of a line that cannot be decoded."""
 
 
-def open_text(file: Path) -> io.TextIOWrapper:
+def find_encoding(file: Path) -> str:
+    """Return the encoding that a file's byte order mark names; UTF-8 without one."""
+    try:
+        with file.open("rb") as data:
+            mark = data.read(4)
+    except OSError as error:
+        raise RefError(f"{make_printable(str(file))} cannot be read: {error.strerror}") from error
+    if mark in (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE):
+        return "utf-32"
+    return "utf-16" if mark[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+
+
+def open_text(file: Path, encoding: str = "utf-8-sig") -> io.TextIOWrapper:
     """Open a UTF-8 file, with or without a byte order mark. Raises `RefError` with the reason."""
     try:
-        return file.open(encoding="utf-8-sig", newline="")
+        return file.open(encoding=encoding, newline="")
     except OSError as error:
         raise RefError(f"{make_printable(str(file))} cannot be read: {error.strerror}") from error
 
@@ -35,6 +54,11 @@ def find_bad_line(data: bytes, decode_error: UnicodeDecodeError) -> int:
 def describe_bad_utf8(file: Path) -> str:
     """Return the line where a file stops being UTF-8, and the remedy."""
     data = file.read_bytes()
+    if (encoding := find_encoding(file)) != "utf-8-sig":
+        return f"line 1: is not UTF-8, but {encoding.upper()}. {_CONVERT.format(encoding)}"
+    if data[:64].count(b"\0") >= 16:
+        likely = "utf-16le" if data[1:2] == b"\0" else "utf-16be"
+        return f"line 1: is not UTF-8, but probably {likely}. {_CONVERT.format(likely)}"
     try:
         data.decode()
     except UnicodeDecodeError as error:
@@ -65,7 +89,7 @@ def read_rows(file: Path, *, cut_short: bool = False) -> Iterator[tuple[int, lis
         except csv.Error as error:
             place = f"{make_printable(str(file))}, line {reader.line_num}"
             raise RefError(f"{place}: {error}. Fix the quotes there.") from error
-        except UnicodeDecodeError as error:
+        except UnicodeError as error:
             raise RefError(f"{make_printable(str(file))}, {describe_bad_utf8(file)}") from error
 
 

@@ -73,7 +73,7 @@ TABLES = [
     Case("an open quote", file("x.csv", 'filename,annotation\n"a.png,ok\n' + "x\n" * 99_999), "x.csv, line"),
     Case("NUL", file("x.csv", "filename\na\0.png\n"), "line 2"),
     Case("latin-1", file("x.csv", b"filename\na.png\n\xe9.png\n"), "x.csv, line 3: is not UTF-8"),
-    Case("UTF-16", file("x.csv", "filename\na.png\n".encode("utf-16")), "is not UTF-8"),
+    Case("UTF-16 without its mark", file("x.csv", "filename\na.png\n".encode("utf-16le")), "x.csv, line 1: is not UTF-8, but probably utf-16le"),
     Case("a million columns", file("x.csv", "filename\n" + "a" * 999_999 + "\n"), "x.csv, line 2"),
     Case("a box of words", file("x.csv", "filename,bbox\na.png,left\n"), "x.csv, line 2, bbox: 'left'"),
     Case("a box from below 0", file("x.csv", 'filename,bbox\na.png,"-1,2,3,4"\n'), "begins outside the image"),

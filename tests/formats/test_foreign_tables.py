@@ -1,0 +1,125 @@
+"""Tables that other programs write: names of columns, encodings, and rows with faults."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from annotator.errors import AnnotatorError
+from annotator.formats.dataset import create_from_dataset
+from annotator.formats.format import load_format
+from annotator.formats.new_project import NewProject, create_from_refs
+from annotator.formats.reading import ImportContext
+from annotator.project.settings import Settings
+from tests.formats import made_projects
+
+NAMES = ["a.png", "b.png", "c.png"]
+
+
+def opened(tmp_path: Path, table: str | bytes, **how: object) -> NewProject:
+    root = made_projects.images(tmp_path / "im", NAMES)
+    place = tmp_path / "t.csv"
+    place.write_bytes(table if isinstance(table, bytes) else table.encode())
+    return create_from_refs(tmp_path / "p", place, Settings(()), images=root, **how)  # type: ignore[arg-type]
+
+
+def labels(made: NewProject) -> dict[str, str | None]:
+    root = made.project.images.resolve()
+    return {
+        ref.removeprefix(f"{root}/"): label for ref, label, _ in made_projects.items(made.project)
+    }
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["filename,width,height,class,xmin,ymin,xmax,ymax", "image,w_,h_,category,x1,y1,x2,y2",
+     "File_Path,W,H,class_name,left,top,right,bottom"],
+)  # fmt: skip
+def test_corners_in_columns_are_boxes(tmp_path: Path, header: str) -> None:
+    made = opened(tmp_path, f"{header}\na.png,60,40,cat,5,6,30,40\nb.png,60,40,dog,1,2,3,4\n")
+    assert labels(made) == {"a.png#xywh=5,6,25,34": "cat", "b.png#xywh=1,2,2,2": "dog"}
+    rows = made_projects.rows(made.project)
+    assert (
+        list(rows[0])[:3] == ["filename", "bbox", "annotation"] and rows[0]["bbox"] == "5,6,25,34"
+    )
+    assert len(rows[0]) == 5 and list(rows[0].values())[3:] == ["60", "40"]
+    told = " ".join(made.notes)
+    assert "as the box" in told and "columns not used, but kept" in told
+
+
+def test_left_top_and_size_in_columns_are_boxes_and_blank_ones_whole_images(tmp_path: Path) -> None:
+    made = opened(tmp_path, "filename,label,x,y,width,height\na.png,1,5,6,7,8\nb.png,2,,,,\n")
+    assert labels(made) == {"a.png#xywh=5,6,7,8": "1", "b.png": "2"}
+
+
+def test_a_table_with_our_names_stays_as_it_is(tmp_path: Path) -> None:
+    text = 'filename,annotation,class,"x"\r\na.png,ok,mine,1\r\n'
+    made = opened(tmp_path, text)
+    assert made.project.refs_file.read_bytes() == text.encode()
+    assert labels(made) == {"a.png": "ok"}
+    assert any("class, x" in note for note in made.notes)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8-sig"])
+@pytest.mark.parametrize("lead", ["", "sep=;\r\n"])
+def test_excel_tables_are_read(tmp_path: Path, encoding: str, lead: str) -> None:
+    mark = ";" if lead else "\t"
+    text = f"{lead}filename{mark}label{mark}note\r\na.png{mark}größer{mark}x\r\n"
+    made = opened(tmp_path, text.encode(encoding))
+    assert labels(made) == {"a.png": "größer"}
+    with pytest.raises(AnnotatorError, match=f"line {4 if lead else 3}, filename: no such file"):
+        opened(tmp_path / "2", (text + f"gone.png{mark}x{mark}\r\n").encode(encoding))
+
+
+def test_faulty_rows_of_a_table_are_left_out_and_counted(tmp_path: Path) -> None:
+    text = (
+        "filename,bbox,annotation\na.png,,ok\ngone.png,,ok\nb.png,left,ok\n"
+        'c.png,"1,2,3,4",ok\nc.png,"1,2,3,4",bad\n'
+    )
+    with pytest.raises(AnnotatorError):
+        opened(tmp_path, text)
+    made = opened(tmp_path, text, skip_faulty=True)
+    assert labels(made) == {"a.png": "ok"}
+    assert [row["filename"] for row in made_projects.rows(made.project)] == ["a.png"]
+    told = "\n".join(made.notes)
+    assert "left out, for 4 faults:" in told and "t.csv, line 3, filename" in told
+
+
+def test_a_table_that_cannot_be_read_to_its_end_is_never_partly_read(tmp_path: Path) -> None:
+    with pytest.raises(AnnotatorError, match="line 3: is not UTF-8"):
+        opened(tmp_path, b"filename\na.png\n\xe9.png\nb.png\n", skip_faulty=True)
+    with pytest.raises(AnnotatorError, match="no such file"):
+        opened(tmp_path, "filename\ngone.png\n", skip_faulty=True)
+
+
+LINES = [
+    {"filename": "a.png", "label": "ok"}, {"filename": "gone.png", "label": "ok"}, {"label": "ok"},
+    {"filename": "b.png", "bbox": [1, 2, 0, 4], "label": "ok"}, {"filename": "c.png", "label": "x"},
+    {"filename": "c.png", "label": "y"},
+]  # fmt: skip
+
+
+def test_faulty_rows_of_a_data_set_are_left_out_and_counted(tmp_path: Path) -> None:
+    root = made_projects.images(tmp_path / "im", NAMES)
+    place = tmp_path / "t.jsonl"
+    place.write_text("".join(json.dumps(line) + "\n" for line in LINES) + "{\n")
+    told: list[str] = []
+    reading = ImportContext(place, images=root, skip_faulty=True)
+    made = create_from_dataset(
+        tmp_path / "p", reading, load_format("jsonl"), Settings(()), told.append
+    )
+    assert labels(made) == {"a.png": "ok"}
+    assert "t.jsonl: 1 item, 1 labelled" in told and "left out, for 5 faults:" in told
+
+
+def test_faulty_rows_of_an_import_are_left_out_and_counted(tmp_path: Path) -> None:
+    made = made_projects.project(tmp_path, NAMES, {}, classes=("ok", "x"))
+    place = tmp_path / "t.jsonl"
+    place.write_text("".join(json.dumps(line) + "\n" for line in LINES))
+    with pytest.raises(AnnotatorError):
+        made_projects.imported(made, place, load_format("jsonl"))
+    done = made_projects.imported(made, place, load_format("jsonl"), skip_faulty=True)
+    assert done.new == 1
+    assert [(entry.ref, entry.label) for entry in made_projects.entries(made)] == [("a.png", "ok")]
