@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
 import sqlite3
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -90,22 +93,40 @@ def _migrate(connection: sqlite3.Connection) -> None:
 
 
 def open_read_only(path: Path) -> sqlite3.Connection | None:
-    """Return a read-only connection if the disk is read-only and the file is complete; else None.
+    """Return a read-only connection if this user may not write the file; else None.
 
-    No process writes to the file meanwhile, because none can.
+    On a disk that is read-only no process writes to a file that is complete. Otherwise the file
+    may have a write-ahead log, which can be read only with write access: a copy is read.
     """
-    if not path.is_file() or path.with_name(path.name + "-wal").exists():
+    if not path.is_file() or (_may_write(path) and _may_write(path.parent)):
         return None
-    if not os.statvfs(path).f_flag & os.ST_RDONLY:
-        return None
-    place = f"{path.resolve().as_uri()}?immutable=1"
     with explain_sqlite_errors(path):
-        connection = sqlite3.connect(place, uri=True, isolation_level=None)
+        if path.with_name(path.name + "-wal").exists():
+            connection = _read_copy(path)
+        else:
+            place = f"{path.resolve().as_uri()}?immutable=1"
+            connection = sqlite3.connect(place, uri=True, isolation_level=None)
         (version,) = connection.execute("PRAGMA user_version").fetchone()
+        connection.execute("PRAGMA query_only = ON")
     if version == SCHEMA_VERSION:
         return connection
     connection.close()  # of another version: `prepare_tables` reports it
     return None
+
+
+def _may_write(path: Path) -> bool:
+    return os.access(path, os.W_OK) and not os.statvfs(path).f_flag & os.ST_RDONLY
+
+
+def _read_copy(path: Path) -> sqlite3.Connection:
+    """Return a connection to a copy in memory of a file and its write-ahead log."""
+    memory = sqlite3.connect(":memory:", isolation_level=None)
+    with tempfile.TemporaryDirectory() as folder:
+        for suffix in ("", "-wal"):
+            shutil.copyfile(path.with_name(path.name + suffix), Path(folder) / f"copy.db{suffix}")
+        with contextlib.closing(sqlite3.connect(Path(folder) / "copy.db")) as copy:
+            copy.backup(memory)
+    return memory
 
 
 @contextmanager
