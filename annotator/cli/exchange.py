@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from annotator.cli.option_types import BoxPixelsOption
+from annotator.cli.option_types import BoxPixelsOption, ControlOption, SkipFaultyOption
 from annotator.cli.project_options import ProjectArgument, format_output_name
 from annotator.errors import ProjectError
 from annotator.items.refs import make_printable
@@ -269,6 +269,8 @@ def import_(
         str | None, typer.Option(help="The format of a bbox. Default: as in the project.")
     ] = None,
     box_pixels: BoxPixelsOption = None,
+    control: ControlOption = None,
+    skip_faulty: SkipFaultyOption = False,
 ) -> None:
     """Read labels of other programs into a project.
 
@@ -301,6 +303,7 @@ def import_(
         multi=opened.settings.names if opened.settings.multi_label else (),
         box_pixels=box_pixels,
     )  # fmt: skip
+    reading.controls, reading.skip_faulty = tuple(control or ()), skip_faulty
     store = SqliteStore(opened.labels_file)
     done = import_labels(opened, store, reading, found, _print_line)
     store.close()
@@ -316,6 +319,8 @@ def create_from_source(
     images: Path | None,
     features: Path | None,
     box_pixels: str | None = None,
+    controls: Sequence[str] = (),
+    skip_faulty: bool = False,
 ) -> NewProject:
     """Create a project from a table, a list or a data set, and print how it was read."""
     from dataclasses import replace
@@ -325,9 +330,12 @@ def create_from_source(
 
     name = choose_read_format(source, format_)
     reading = make_import_context(source, bbox_order, "xywh", images=images, box_pixels=box_pixels)
+    reading.controls, reading.skip_faulty = tuple(controls), skip_faulty
     if name in ("csv", "list"):
         settings = replace(settings, box_order=reading.box_order)
-        return create_from_refs(folder, source, settings, images=images, features=features)
+        return create_from_refs(
+            folder, source, settings, images=images, features=features, skip_faulty=skip_faulty
+        )
     return create_from_dataset(
         folder, reading, load_named_format(name), settings, _print_line, features=features
     )

@@ -46,6 +46,13 @@ BoxPixelsOption = Annotated[
     typer.Option(help="The pixels of boxes: upright (default), stored (before EXIF) or stated."),
 ]
 ProgressOption = Annotated[str, typer.Option(help="auto, none or json.", hidden=True)]
+ControlOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Label Studio: the control that holds the classes; repeatable."),
+]
+SkipFaultyOption = Annotated[
+    bool, typer.Option("--skip-faulty", help="Leave rows with a fault out, and count them.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 

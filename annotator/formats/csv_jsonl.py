@@ -82,9 +82,11 @@ def read(reading: ImportContext) -> Iterator[ImportedItem]:
                     yield from flat.parse_row(reading, f"line {line}", _parse_cells(header, cells))
         except csv.Error as error:
             reading.add_fault(f"line {rows.line_num}", f"{error}. Fix the quotes there.")
+            reading.cut_short = True
         except UnicodeDecodeError as error:
             line = find_bad_line(reading.path.read_bytes(), error)
             reading.add_fault(f"line {line}", NOT_UTF8)
+            reading.cut_short = True
 
 
 def _parse_cells(header: list[str], cells: list[str]) -> dict[str, Any]:

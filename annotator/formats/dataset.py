@@ -33,7 +33,7 @@ from annotator.formats.new_project import (
     map_feature_refs,
     refuse_to_replace,
 )  # fmt: skip
-from annotator.formats.reading import ImportContext, describe_import
+from annotator.formats.reading import ImportContext, describe_import, describe_left_out
 from annotator.formats.spool import ImportSpool
 from annotator.items.listing import missing_files, read_table
 from annotator.items.ref_table import RefTable
@@ -84,9 +84,12 @@ def create_from_dataset(
         by_number = sorted(reading.class_ids, key=lambda name: reading.class_ids[name])
         settings = add_classes(settings, [*by_number, *spool.labels])
         _check_items(reading, spool, root, settings)
+        spool.recount()
         for line in describe_import(reading, spool.labels, len(spool), spool.boxes):
             say(line)
         spool.raise_faults(f"{make_printable(str(reading.path))} cannot be opened as it is:")
+        for line in describe_left_out(reading.faults, reading.fault_count):
+            say(line)
         if not len(spool):
             raise RefError(f"{make_printable(str(reading.path))} holds no item.")
         now = time.time() if timestamp is None else timestamp
@@ -118,8 +121,10 @@ def _check_items(
             if found.label is not None and found.label not in names:
                 fault = describe_unknown_class(found.label, settings.names)
                 reading.add_fault(found.location, fault)
+                spool.leave_out(found)
         paths = ((found.item.path, index) for index, found in enumerate(batch))
         for path, index in missing_files(paths, root):
+            spool.leave_out(batch[index])
             if path not in absent:
                 absent.add(path)
                 reading.add_fault(batch[index].location, describe_missing_file(root / path))

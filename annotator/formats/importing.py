@@ -14,7 +14,12 @@ from annotator.errors import RefError
 from annotator.formats.box_fit import BoxFitter
 from annotator.formats.columnar_log import ColumnarLog
 from annotator.formats.format import Format
-from annotator.formats.reading import ImportContext, ImportedItem, describe_import
+from annotator.formats.reading import (
+    ImportContext,
+    ImportedItem,
+    describe_import,
+    describe_left_out,
+)
 from annotator.formats.spool import ImportSpool
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import Item, make_printable, plural, shell_quoted
@@ -66,10 +71,18 @@ def import_labels(
         matched = _RowMatcher(project, reading, refs)
         labels = 0
         for found, row in matched.pairs(spool):
-            labels += _check_item(reading, project, found, row)
+            faults = reading.fault_count
+            brings = _check_item(reading, project, found, row)
+            if reading.fault_count > faults:
+                spool.leave_out(found)
+                brings = brings and not reading.skip_faulty
+            labels += brings
+        spool.recount()
         for line in describe_import(reading, spool.labels, len(spool), spool.boxes):
             say(line)
         spool.raise_faults(f"{make_printable(str(reading.path))}: nothing was imported:")
+        for line in describe_left_out(reading.faults, reading.fault_count):
+            say(line)
         if not labels:
             hint = " Name one column annotation or label." if format_.name == "csv" else ""
             raise RefError(f"{make_printable(str(reading.path))} holds no label.{hint}")

@@ -41,6 +41,8 @@ class ImportSpool:
             fitting = fitter(self.refs)
             if self.boxes and not reading.boxes_fit:
                 self._refill(fitting)
+        self._faulty: set[tuple[str, str]] = set()
+        self._kept: int | None = None
         self._dropped = self._repeated()
         self._without_bare = bool(self._bare and self.boxes and not reading.free_paths)
         if self._without_bare:
@@ -95,19 +97,39 @@ class ImportSpool:
             self._spool.close()
 
     def __len__(self) -> int:
+        if self._kept is not None:
+            return self._kept
         return len(self.refs) - len(self._dropped) - self._without_bare * self._bare
 
     def __iter__(self) -> Iterator[ImportedItem]:
         for row, found in self._all():
             if row in self._sets:
                 found = found._replace(label=self._sets[row])
-            if row not in self._dropped and not (self._without_bare and _is_bare(found)):
-                yield found
+            faulty = self._faulty and (found.location, found.item.ref) in self._faulty
+            if faulty or row in self._dropped or (self._without_bare and _is_bare(found)):
+                continue
+            yield found
+
+    def leave_out(self, found: ImportedItem) -> None:
+        """Leave an item with a fault out of the iteration from now on."""
+        if self.reading.skip_faulty:
+            self._faulty.add((found.location, found.item.ref))
+
+    def recount(self) -> None:
+        """Count again what the iteration yields, once faulty items are left out."""
+        if not self._faulty:
+            return
+        self.labels, self.boxes, self._kept = Counter(), 0, 0
+        for found in self:
+            self._kept += 1
+            self.boxes += found.item.box is not None
+            if found.label is not None:
+                self.labels[found.label] += 1
 
     def raise_faults(self, heading: str) -> None:
         """Raise `RefError` if the import has faults that are not left out."""
         reading = self.reading
-        if reading.faults:
+        if reading.faults and not (reading.skip_faulty and not reading.cut_short):
             text = bullet_list(reading.faults, heading)
             more = reading.fault_count - len(reading.faults)
             raise RefError(f"{text}\n  … and {more} more faults" if more else text)
@@ -158,6 +180,8 @@ class ImportSpool:
                     f"{make_printable(now.item.ref)} is {_describe_label(now)} here and "
                     f"{_describe_label(then)} in {then.location}",
                 )
+                self.leave_out(now)
+                self.leave_out(then)
             else:
                 self.reading.count_ignored(_REPEATED_ITEM)
             if now.label is not None:
