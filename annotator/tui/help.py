@@ -49,7 +49,7 @@ class HelpScreen(ModalScreen[None]):
             yield Static("Keys", classes="heading")
             yield Static(self._key_table())
             if self._terms:
-                yield Static("On this screen", classes="heading")
+                yield Static("On this screen", classes="heading below")
                 yield Static(self._term_table())
             for paragraph in _ABOUT:
                 yield Static(paragraph, classes="dim")

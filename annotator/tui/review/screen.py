@@ -276,7 +276,7 @@ class ReviewScreen(QuestionScreen):
         self.app.push_screen(HelpScreen(self.keymap, COMMANDS.values(), classes, terms))
 
 
-_MOST_NEEDED = ("confirm", "next queue", "compare", "undo", "quit", "skip", "flag")
+_MOST_NEEDED = ("confirm", "next queue", "compare", "undo", "help", "quit", "skip", "flag")
 """The commands that stay in the footer of a narrow window, the most needed first."""
 
 
