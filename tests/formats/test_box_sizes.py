@@ -93,6 +93,25 @@ def test_xml_that_states_another_size_is_refused(name: str, tmp_path: Path) -> N
         opened(tmp_path, place, name)
 
 
+def test_percents_of_label_studio_fit_an_image_of_any_size(tmp_path: Path) -> None:
+    value = {"x": 50, "y": 50, "width": 25, "height": 75, "rectanglelabels": ["ok"]}
+    result = {"type": "rectanglelabels", "value": value}
+    task = {"data": {"image": "a.jpg"}, "annotations": [{"result": [result]}]}
+    picture(tmp_path / "im")
+    place = tmp_path / "t.json"
+    for at, size in enumerate([(64, 48), (640, 480)]):
+        result |= {"original_width": size[0], "original_height": size[1]}
+        place.write_text(json.dumps([task]))
+        made = samples.reopened(
+            tmp_path / str(at), place, load_format("label-studio"), images=tmp_path / "im"
+        )
+        assert samples.items(made)[0][0].rpartition("=")[2] == "32,24,16,24"
+    result |= {"original_width": 48, "original_height": 64}
+    place.write_text(json.dumps([task]))
+    with pytest.raises(RefError, match="48 x 64 here, and its file has 64 x 48"):
+        opened(tmp_path, place, "label-studio")
+
+
 OVER = {
     "jsonl": '{"filename": "a.jpg", "bbox": [50, 40, 30, 30], "label": "ok"}\n',
     "huggingface": '{"file_name": "a.jpg", "objects": {"bbox": [[50,40,30,30]], '

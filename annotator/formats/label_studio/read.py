@@ -33,6 +33,7 @@ def read(reading: ImportContext) -> Iterator[ImportedItem]:
         next(document.iter_members(), None)  # a fault of its JSON is reported first
         raise RefError(f"{make_printable(str(reading.path))}: should be a list of tasks")
     reading.boxes = "read as x, y, width, height in percent of the image"
+    reading.boxes_in_shares = True
     try:
         controls = _count_controls(document).choose(reading.controls)
     except RefError as error:
@@ -130,9 +131,10 @@ class _TaskReader:
         place = f"{location}.result[{region.index}]"
         try:
             label = read_class(self._reading, region, self._controls)
-            box = read_shape(self._reading, region) if region.shape is not None else None
+            shaped = region.shape is not None
+            box, size = read_shape(self._reading, region) if shaped else (None, None)
             cells = {**columns, **read_cells(self._reading, region, self._controls)}
-            return ImportedItem(place, Item(path, box), label, columns=cells)
+            return ImportedItem(place, Item(path, box), label, columns=cells, size=size)
         except RefError as error:
             self._reading.add_fault(place, str(error))
             return None
