@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import csv
-import shutil
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from annotator.errors import ProjectError, RefError, StoreError
+from annotator.errors import ProjectError, RefError
 from annotator.features.store import FeatureStore
 from annotator.formats.box_fit import BoxFitter
 from annotator.formats.class_ids import COCO_IDS, YOLO_IDS, write_class_ids
@@ -41,6 +38,7 @@ from annotator.items.refs import make_printable, shell_quoted, split_ref
 from annotator.log.store import SqliteStore
 from annotator.project.project import SETTINGS_FILE, ProjectFolder
 from annotator.project.settings import Settings
+from annotator.project.staging import remove_unfinished, stage_project
 
 _BATCH = 1 << 12
 _RESERVED_COLUMNS = (*PATH_COLUMNS, "ref", "bbox", *LABEL_COLUMNS)
@@ -70,6 +68,7 @@ def create_from_dataset(
             f"{name} is a project already. Name another folder, or add the labels to it: "
             f"`annotator import {shell_quoted(folder)} {shell_quoted(reading.path)}`"
         )
+    remove_unfinished(folder)
     made = ["refs.csv", "labels.db", "class-ids.json", *(["features"] if features else [])]
     refuse_to_replace(folder, *made)
 
@@ -139,7 +138,7 @@ def _write_project(
     timestamp: float,
 ) -> None:
     """Build the project beside its place, and move it there once it is whole."""
-    with _staging_folder(folder) as made:
+    with stage_project(folder) as made:
         project = ProjectFolder.create(made, settings)
         _write_refs(project, spool)
         if features is not None:
@@ -147,29 +146,6 @@ def _write_project(
         _write_labels(project, spool, f"import:{name}", timestamp)
         if spool.reading.class_ids and name in (COCO_IDS, YOLO_IDS):
             write_class_ids(made, {name: spool.reading.class_ids})
-        _install_project(made, folder)
-
-
-@contextmanager
-def _staging_folder(folder: Path) -> Iterator[Path]:
-    """Yield a temporary folder; errors of writing to it name `folder` instead."""
-    made = folder
-    try:
-        folder.absolute().parent.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(dir=folder.absolute().parent, prefix=f".{folder.name}."))
-        made.chmod(0o755)
-        yield made
-    except OSError as error:
-        raise ProjectError(
-            f"Cannot make a project in {make_printable(str(folder))}: {error.strerror}. Nothing "
-            "was left there. Name another folder, or allow writing to this one."
-        ) from error
-    except (ProjectError, StoreError) as error:
-        text = str(error).replace(make_printable(str(made)), make_printable(str(folder)))
-        raise type(error)(text) from error
-    finally:
-        if made != folder:
-            shutil.rmtree(made, ignore_errors=True)
 
 
 def _write_refs(project: ProjectFolder, spool: ImportSpool) -> None:
@@ -207,14 +183,3 @@ def _adopt_features(project: ProjectFolder, features: Path, name: str) -> None:
     FeatureStore.adopt(
         project.features_folder, features.resolve(), map_feature_refs(rows, features)
     )
-
-
-def _install_project(staging: Path, folder: Path) -> None:
-    if not folder.exists():
-        staging.rename(folder)
-        return
-    names: Sequence[str] = sorted(
-        entry.name for entry in staging.iterdir() if entry.name != SETTINGS_FILE
-    )
-    for name in (*names, SETTINGS_FILE):  # the settings go last: they make it a project
-        (staging / name).replace(folder / name)

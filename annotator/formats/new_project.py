@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -26,8 +27,9 @@ from annotator.items.refs import Item, format_box, make_printable, plural
 from annotator.items.text_files import csv_bytes
 from annotator.log.entries import Action, Entry
 from annotator.log.store import SqliteStore
-from annotator.project.project import ProjectFolder
+from annotator.project.project import ProjectFolder, require_no_project
 from annotator.project.settings import ClassInfo, Settings, check_classes
+from annotator.project.staging import remove_unfinished, stage_project
 
 DEFAULT_CLASSES = ("negative", "positive")
 REFS_COLUMNS = ("filename", "bbox")
@@ -60,13 +62,12 @@ def create_from_pattern(folder: Path, pattern: str, settings: Settings) -> NewPr
             + (f" {left_out}" if left_out else "")
         )
     items = [Item.parse(ref) for ref in refs]
-    refuse_to_replace(folder, "refs.csv")
     common = Path(os.path.commonpath([str(Path(item.path).parent) for item in items]))
     rows = [RefRow(0, Item(str(Path(item.path).relative_to(common))), "", None) for item in items]
-    new = NewProject(
-        ProjectFolder.create(folder, replace(settings, images=make_images_setting(common, folder)))
-    )
-    write_atomically(new.project.refs_file, _format_refs_csv(rows))
+    settings = replace(settings, images=make_images_setting(common, folder))
+    with _stage(folder, settings, "refs.csv") as new:
+        write_atomically(new.project.refs_file, _format_refs_csv(rows))
+    new.project = replace(new.project, folder=folder)
     new.notes += [plural(len(rows), "image"), *([str(left_out)] if left_out else [])]
     return new
 
@@ -101,18 +102,36 @@ def create_from_refs(
     _raise_faults(problems, rows, refs, features)
     if is_list:
         settings = replace(settings, box_order="xywh")
-    if refs.resolve() != (folder / "refs.csv").resolve():
-        refuse_to_replace(folder, "refs.csv")
-    new = NewProject(
-        ProjectFolder.create(folder, replace(settings, images=make_images_setting(root, folder)))
-    )
-    write_atomically(
-        new.project.refs_file, _format_refs_csv(rows) if is_list else refs.read_bytes()
-    )
-    if features:
-        FeatureStore.adopt(new.project.features_folder, features, map_feature_refs(rows, features))
-    _log_labels(new, rows, time.time() if timestamp is None else timestamp)
+    settings = replace(settings, images=make_images_setting(root, folder))
+    own_table = refs.resolve() == (folder / "refs.csv").resolve()
+    parts = {"labels.db": any(row.label for row in rows), "features": features is not None}
+    made = [name for name, is_made in parts.items() if is_made]
+    made += [] if own_table else ["refs.csv"]
+    with _stage(folder, settings, *made, keep=["refs.csv"] if own_table else []) as new:
+        write_atomically(
+            new.project.refs_file, _format_refs_csv(rows) if is_list else refs.read_bytes()
+        )
+        if features:
+            array = features.resolve()
+            FeatureStore.adopt(new.project.features_folder, array, map_feature_refs(rows, features))
+        _log_labels(new, rows, time.time() if timestamp is None else timestamp)
+    new.project = replace(new.project, folder=folder)
     return new
+
+
+@contextmanager
+def _stage(
+    folder: Path, settings: Settings, *made: str, keep: Collection[str] = ()
+) -> Iterator[NewProject]:
+    """Yield a project in a hidden folder, which becomes `folder` if all goes well.
+
+    Raises `ProjectError` if `folder` is a project, or holds a file that is to be `made`.
+    """
+    require_no_project(folder)
+    remove_unfinished(folder)
+    refuse_to_replace(folder, *made)
+    with stage_project(folder, keep=keep) as place:
+        yield NewProject(ProjectFolder.create(place, settings))
 
 
 def _raise_faults(

@@ -6,20 +6,28 @@ reported, and labelling continues.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shlex
+import signal
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import IO, Any
 
 from annotator.items.refs import make_printable
 
 TIMEOUT = 60.0
 """Seconds after which a command is ended."""
+MOST_WAITING = 10_000
+"""Events that wait for their command; further ones are dropped, and counted in one message."""
+_KEPT, _SHOWN = 4096, 500
+_LAST_WORDS = 0.5
 
 
 class Hooks:
@@ -39,7 +47,7 @@ class Hooks:
         self._commands = {name: shlex.split(line) for name, line in commands.items() if line}
         self._folder, self._failed, self._timeout = folder, on_failure, timeout
         self._events: SimpleQueue[tuple[str, bytes]] = SimpleQueue()
-        self._pending = 0
+        self._pending = self._dropped = 0
         self._changed = threading.Condition()
         if self._commands:
             threading.Thread(target=self._run, name="hooks", daemon=True).start()
@@ -50,6 +58,9 @@ class Hooks:
             return
         line = json.dumps({"event": name, **event}, ensure_ascii=False, default=str)
         with self._changed:
+            if self._pending >= MOST_WAITING:
+                self._dropped += 1
+                return
             self._pending += 1
         self._events.put((name, line.encode() + b"\n"))
 
@@ -71,23 +82,64 @@ class Hooks:
                 self._failed(f"{name}: {reason}")
             with self._changed:
                 self._pending -= 1
+                dropped = self._dropped if not self._pending else 0
+                self._dropped -= dropped
                 self._changed.notify_all()
+            if dropped:
+                self._failed(
+                    f"{name}: {dropped:,} events were dropped, because {MOST_WAITING:,} others "
+                    "waited for the command. Make it faster."
+                )
 
     def _call(self, command: list[str], line: bytes) -> str:
         """Run a command; return the reason for its failure, or ""."""
         words = make_printable(shlex.join(command))
         try:
-            done = subprocess.run(
-                command, input=line, cwd=self._folder, timeout=self._timeout,
-                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False,
-            )  # fmt: skip
+            status, said = _run_bounded(command, line, self._folder, self._timeout)
         except subprocess.TimeoutExpired:
             return f"{words} took longer than {self._timeout:g} s and was stopped"
         except OSError as error:
             return f"{words} could not be started: {error.strerror}. Fix it in annotator.toml."
-        if done.returncode == 0:
+        if status == 0:
             return ""
-        lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        return f"{words} ended with status {done.returncode}" + (
-            f": {make_printable(lines[-1])}" if lines else ""
-        )
+        lines = said.decode("utf-8", "replace").strip().splitlines()
+        last = make_printable(lines[-1][-_SHOWN:]) if lines else ""
+        return f"{words} ended with status {status}" + (f": {last}" if last else "")
+
+
+def _run_bounded(
+    command: list[str], data: bytes, folder: Path, timeout: float
+) -> tuple[int, bytes]:
+    """Run a command; return its status and the end of what it wrote to stderr.
+
+    At the end of the time, the command and all that it has started are ended. Raises
+    `TimeoutExpired`, and `OSError` if it cannot be started.
+    """
+    with tempfile.TemporaryFile() as given:
+        given.write(data)  # a file, so that a command that reads nothing blocks nothing
+        given.seek(0)
+        child = subprocess.Popen(
+            command, cwd=folder, stdin=given, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            start_new_session=True,
+        )  # fmt: skip
+    said = bytearray()
+    assert child.stderr is not None
+    reader = threading.Thread(target=_keep_end, args=(child.stderr, said), daemon=True)
+    reader.start()
+    try:
+        status = child.wait(timeout)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+        raise
+    reader.join(_LAST_WORDS)  # a process that it left running may keep the pipe open
+    return status, bytes(said)
+
+
+def _keep_end(pipe: IO[bytes], end: bytearray) -> None:
+    """Read all that comes, so that the writer never waits, and keep the last bytes."""
+    with contextlib.suppress(OSError, ValueError), pipe:
+        while more := pipe.read1(1 << 16):  # type: ignore[attr-defined]
+            end += more
+            del end[:-_KEPT]

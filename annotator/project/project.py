@@ -41,11 +41,7 @@ class ProjectFolder:
         """Make `folder` with its annotator.toml. Raises `ProjectError` if it has one already."""
         check_classes(settings.names, settings.multi_label)
         file = folder / SETTINGS_FILE
-        if file.exists():
-            raise ProjectError(
-                f"{make_printable(str(folder))} is already a project. Open it: "
-                f"`annotator run {shell_quoted(folder)}`, or name another folder."
-            )
+        require_no_project(folder)
         try:
             text = format_settings(settings).encode()
         except UnicodeEncodeError as error:
@@ -99,6 +95,15 @@ class ProjectFolder:
     def labels_file(self) -> Path:
         """The log of all decisions."""
         return self.folder / "labels.db"
+
+
+def require_no_project(folder: Path) -> None:
+    """Raise `ProjectError` if `folder` is a project already."""
+    if (folder / SETTINGS_FILE).exists():
+        raise ProjectError(
+            f"{make_printable(str(folder))} is already a project. Open it: "
+            f"`annotator run {shell_quoted(folder)}`, or name another folder."
+        )
 
 
 def append_classes(project: ProjectFolder, names: Sequence[str]) -> ProjectFolder:

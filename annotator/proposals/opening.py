@@ -14,6 +14,7 @@ from annotator.items.refs import Item, make_printable
 from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder, is_project
 from annotator.project.settings import ClassInfo, Settings
+from annotator.project.staging import stage_project
 from annotator.proposals.table import has_proposals
 
 _YES_NO_CLASSES = (
@@ -51,11 +52,11 @@ def open_proposal_project(
     if infos and "none" not in classes:
         infos += (ClassInfo("none", description="no object of these classes"),)
     root = os.path.relpath(images.resolve(), folder.resolve())
-    made = ProjectFolder.create(
-        folder, Settings(classes=infos or _YES_NO_CLASSES, images=root, **settings)
-    )
-    write_atomically(made.refs_file, b"filename,bbox,name,score,votes,model\n")
-    return ProjectFolder.open(made.folder)  # with the user's own settings, too
+    with stage_project(folder) as made:
+        chosen = Settings(classes=infos or _YES_NO_CLASSES, images=root, **settings)
+        table = ProjectFolder.create(made, chosen).refs_file
+        write_atomically(table, b"filename,bbox,name,score,votes,model\n")
+    return ProjectFolder.open(folder)  # with the user's own settings, too
 
 
 def _check_images_folder(project: ProjectFolder, images: Path) -> ProjectFolder:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import resource
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -261,3 +263,48 @@ def test_two_writers_at_once_lose_nothing(path: Path) -> None:
     assert [writer.wait(timeout=60) for writer in writers] == [0, 0]
     refs = {e.ref for e in SqliteStore(path).entries()}
     assert refs == {f"{name}-{n}" for name in ("ann", "bob") for n in range(60)}
+
+
+_REFUSED = """
+import ctypes, sqlite3, sys
+from annotator.errors import StoreError
+from annotator.log.entries import Action, Entry
+from annotator.log.store import SqliteStore
+store = SqliteStore(sys.argv[1])
+names = [f"{at}.png" for at in range(int(sys.argv[2]))]
+rows = [Entry(0, 1.0, "ann", Action.LABEL, name, "x" * 2000) for name in names]
+print("ready", flush=True)
+sys.stdin.readline()
+try:
+    store.append(*rows) if sys.argv[3] == "append" else store.append_many(iter(rows))
+except StoreError as error:
+    print("refused", flush=True)
+import os
+os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace makes the sync fail")
+@pytest.mark.parametrize("way", ["append", "append_many"])
+@pytest.mark.parametrize("count", [1, 50])
+def test_what_a_failed_sync_refused_never_comes_back(tmp_path: Path, way: str, count: int) -> None:
+    file = tmp_path / "labels.db"
+    store = SqliteStore(file)
+    store.append(Entry(0, 1.0, "ann", Action.LABEL, "first.png", "ok"))
+    command = ["strace", "-f", "-qq", "-o", os.devnull, "-e", "trace=fdatasync,fsync",
+               "-e", "inject=fdatasync,fsync:error=EIO",
+               sys.executable, "-c", _REFUSED, str(file), str(count), way]  # fmt: skip
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    said, _ = child.communicate("\n", timeout=60)
+    assert "refused" in said
+    assert [entry.ref for entry in store.entries()] == ["first.png"]
+    copy = tmp_path / "copy.db"  # without the shared memory: the WAL is recovered from its frames
+    for ending in ("", "-wal"):
+        if (tmp_path / f"labels.db{ending}").exists():
+            shutil.copy(tmp_path / f"labels.db{ending}", f"{copy}{ending}")
+    recovered = SqliteStore(copy)
+    assert [entry.ref for entry in recovered.entries()] == ["first.png"]
+    recovered.close()
+    store.append(Entry(0, 2.0, "ann", Action.LABEL, "second.png", "ok"))
+    assert [entry.ref for entry in store.entries()] == ["first.png", "second.png"]
+    store.close()

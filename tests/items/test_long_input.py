@@ -1,0 +1,45 @@
+"""Time grows with the size of the input, not with its square."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from annotator.errors import RefError
+from annotator.items.listing import read_list, read_table
+from annotator.items.refs import Item, make_printable, parse_box, split_ref
+
+_SIZE = 200_000
+_SECONDS = 20.0
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["a" + " " * _SIZE + "b", " " * _SIZE + "b", "a" + " 1" * _SIZE, "a" + "\t" * _SIZE + "1 2 3 4",
+     "a 1 2 3" + " " * _SIZE + "x", "#xywh=" * 30_000, "a#xywh=" + "1," * _SIZE],
+)  # fmt: skip
+def test_a_long_line_is_read_at_once(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "list.txt"
+    file.write_text(line + "\n")
+    table = tmp_path / "table.csv"
+    table.write_text(f'filename,bbox\n"{line}","{line}"\n"a.png","{line}"\n')
+    started = time.monotonic()
+    list(read_list(file, tmp_path, []))
+    list(read_table(table, "xywh", []))
+    split_ref(line)
+    make_printable(line)
+    for text in (line, f"[{line}]", f"1{line}", f"1-2{line}"):
+        with pytest.raises(RefError):
+            parse_box(text, "xywh")
+    assert time.monotonic() - started < _SECONDS
+
+
+def test_four_numbers_at_the_end_are_a_box(tmp_path: Path) -> None:
+    file = tmp_path / "list.txt"
+    file.write_text("a b.png 1 2 5 6\n a.png\t1  2 5 6\nc.png 1 2 5\nd.png 1 2 5 6 \ne 1 -2 5 6\n")
+    found = [row.item for row in read_list(file, tmp_path, [])]
+    boxed = [item.path for item in found if item.box]
+    assert boxed == ["a b.png", " a.png"]
+    assert Item.parse("c.png 1 2 5") in found
