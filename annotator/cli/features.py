@@ -45,9 +45,15 @@ def features(
     limit: Annotated[
         int | None, typer.Option(min=1, help="The largest number of items to compute now.")
     ] = None,
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help="Compute all features anew, in place of those of a model."),
+    ] = False,
     progress: Annotated[str, typer.Option(help="auto, none or json.", hidden=True)] = "auto",
 ) -> None:
     """Compute the features that the model learns from. Run it again to resume.
+
+    If features exist, new items get the same kind. Only --replace computes others.
 
     \b
     annotator features p                          dinov2-small if it is installed, else classic
@@ -56,7 +62,7 @@ def features(
     """
     if progress == "json":
         exit_with_parent()
-    from annotator.features.extractor import load_extractor
+    from annotator.features.choice import choose_extractor
     from annotator.features.pipeline import extract_features
     from annotator.images import ImageFolder
     from annotator.project import item_pool
@@ -65,8 +71,10 @@ def features(
     opened = ProjectFolder.open(project)
     settings = opened.settings
     size = None if batch_size == "auto" else _parse_workers(batch_size)
-    name = model or settings.model
-    extractor = load_extractor(name, device=device, dtype=dtype, batch_size=size)
+    extractor, there = choose_extractor(
+        opened.features_folder, opened.folder, asked=model, otherwise=settings.model,
+        context=context, replace=replace, device=device, dtype=dtype, batch_size=size,
+    )  # fmt: skip
     with (
         open_progress_output(progress, extractor.name) as report_progress,
         catch_stop_signals() as stop,
@@ -74,7 +82,7 @@ def features(
         report = extract_features(
             item_pool.load_refs(opened), ImageFolder(opened.images, settings.max_pixels), extractor,
             opened.features_folder, batch_size=size,
-            context=settings.feature_context if context is None else context,
+            context=settings.feature_context if there is None else there,
             workers=workers, limit=limit, seed=settings.seed,
             progress=report_progress, stop=stop,
         )  # fmt: skip

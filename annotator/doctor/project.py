@@ -208,7 +208,7 @@ def _extractor(project: ProjectFolder, store: FeatureStore, again: str) -> Itera
     asked = {model, MODELS.get(model, (model, ""))[0], Path(model).name}
     if not any(name in store.name for name in asked):
         detail = f"features come from {store.name}, annotator.toml names {make_printable(model)}"
-        fix = f"{again} --model {shell_quoted(model)}"
+        fix = f"{again} --model {shell_quoted(model)} --replace"
         yield Finding("extractor", False, detail, fix)
 
 

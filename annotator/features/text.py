@@ -82,5 +82,5 @@ def explain_no_text(name: str, folder: str = "PROJECT") -> str:
     return (
         f"Words cannot be searched for among features of {make_printable(name)}. That takes the "
         f"text half of SigLIP2. Compute its features: annotator features {folder} "
-        "--model siglip2-base"
+        "--model siglip2-base --replace"
     )

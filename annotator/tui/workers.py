@@ -83,10 +83,9 @@ class FeatureProcess:
 
     def __init__(self, project: ProjectFolder, post: Post) -> None:
         self._post = post
-        # fmt: off
-        command = annotator_command("features", str(project.folder),
-                                    "--model", project.settings.model, "--progress", "json")
-        # fmt: on
+        command = annotator_command("features", str(project.folder), "--progress", "json")
+        if not project.has_features:  # else the command continues with their model
+            command += ["--model", project.settings.model]
         self._child = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -136,7 +135,10 @@ def no_features_message(narration: str, project: ProjectFolder) -> str:
     last = words[-1] if words else "the process ended without a message"
     command = f"annotator features {shlex.quote(str(project.folder))}"
     reason = last.removeprefix("annotator: ")
-    return f"No features, so items come at random. Run: {command}\n{reason}"
+    problem = "No features, so items come at random."
+    if project.has_features:
+        problem = "New items have no features, so they come at random."
+    return f"{problem} Run: {command}\n{reason}"
 
 
 class FeatureOpener:
