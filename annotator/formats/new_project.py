@@ -13,18 +13,22 @@ import numpy as np
 
 from annotator.errors import FeatureError, ProjectError, RefError, bullet_list
 from annotator.features.store import FeatureStore, map_matrix
+from annotator.formats.reading import describe_left_out
 from annotator.items.atomic import write_atomically
 from annotator.items.listing import (
     RefRow,
     SkippedFiles,
+    TableShape,
     glob_images,
+    iter_table,
     missing_files,
     read_list,
     read_table,
 )
+from annotator.items.ref_keys import ref_key
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import Item, format_box, make_printable, plural
-from annotator.items.text_files import csv_bytes
+from annotator.items.text_files import FinalFault, csv_bytes
 from annotator.log.entries import Action, Entry
 from annotator.log.store import SqliteStore
 from annotator.project.project import ProjectFolder, require_no_project
@@ -33,6 +37,10 @@ from annotator.project.staging import remove_unfinished, stage_project
 
 DEFAULT_CLASSES = ("negative", "positive")
 REFS_COLUMNS = ("filename", "bbox")
+_TABLE_NAMES = frozenset(
+    {"filename", "file_name", "path", "ref", "bbox", "annotation", "label", "feat_idx"}
+)
+"""The columns of refs.csv that have a meaning."""
 
 
 @dataclass(slots=True)
@@ -80,17 +88,20 @@ def create_from_refs(
     images: Path | None = None,
     features: Path | None = None,
     timestamp: float | None = None,
+    skip_faulty: bool = False,
 ) -> NewProject:
     """Make a project of the rows of a CSV table or a text list; its labels enter the log.
 
     `settings.classes` may be empty: then the labels of the table are the classes. Raises
-    `RefError` that names every fault, its line, its column and the remedy, and makes nothing.
+    `RefError` that names every fault, its line, its column and the remedy, and makes nothing;
+    `skip_faulty` leaves the rows with faults out instead.
     """
     problems: list[str] = []
     is_list = refs.suffix.lower() in (".txt", ".lst", ".list")
     root = images or Path.cwd()
     reader = read_list(refs, root, problems) if is_list else None
-    rows = list(reader or read_table(refs, settings.box_order, problems))
+    about = TableShape()
+    rows = list(reader or read_table(refs, settings.box_order, problems, about))
     if not rows and not problems:
         problems.append(f"{make_printable(refs.name)}: holds no rows")
     if images is None:
@@ -98,19 +109,24 @@ def create_from_refs(
         places = [Path.cwd(), refs.resolve().parent]
         root = guess_root([row.item.path for row in rows[::step]], places)
     settings = add_classes(settings, (row.label for row in rows if row.label))
-    problems += _find_row_faults(rows, root, settings.names, refs.name)
+    found = _find_row_faults(rows, root, settings.names, refs.name)
+    problems += [text for _, text in found]
+    left_out: list[str] = []
+    if skip_faulty and not any(isinstance(problem, FinalFault) for problem in problems):
+        rows, left_out = _leave_out(rows, {line for line, _ in found}), problems
+        about.changed |= bool(left_out)
+        problems = [] if rows else left_out
     _raise_faults(problems, rows, refs, features)
     if is_list:
         settings = replace(settings, box_order="xywh")
     settings = replace(settings, images=make_images_setting(root, folder))
-    own_table = refs.resolve() == (folder / "refs.csv").resolve()
+    own_table = refs.resolve() == (folder / "refs.csv").resolve() and not about.changed
     parts = {"labels.db": any(row.label for row in rows), "features": features is not None}
     made = [name for name, is_made in parts.items() if is_made]
     made += [] if own_table else ["refs.csv"]
     with _stage(folder, settings, *made, keep=["refs.csv"] if own_table else []) as new:
-        write_atomically(
-            new.project.refs_file, _format_refs_csv(rows) if is_list else refs.read_bytes()
-        )
+        write_atomically(new.project.refs_file, _table_bytes(refs, rows, about, settings, is_list))
+        new.notes += [*about.notes, *describe_left_out(left_out, len(left_out))]
         if features:
             array = features.resolve()
             FeatureStore.adopt(new.project.features_folder, array, map_feature_refs(rows, features))
@@ -146,6 +162,20 @@ def _raise_faults(
         check_feature_rows(rows, features)  # NaN or zeros
 
 
+def _leave_out(rows: Sequence[RefRow], faulty: Collection[int]) -> list[RefRow]:
+    """Return the rows that do not begin on a faulty line."""
+    return [row for row in rows if row.line not in faulty]
+
+
+def _table_bytes(
+    refs: Path, rows: Sequence[RefRow], about: TableShape, settings: Settings, is_list: bool
+) -> bytes:
+    """Return refs.csv of a new project: the table as it is, unless it has to be written anew."""
+    if is_list:
+        return _format_refs_csv(rows)
+    return _format_table(refs, rows, about, settings) if about.changed else refs.read_bytes()
+
+
 def refuse_to_replace(folder: Path, *names: str) -> None:
     """Raise `ProjectError` if a new project in `folder` would replace one of these files."""
     found = [name for name in names if (folder / name).exists()]
@@ -171,25 +201,61 @@ def add_classes(settings: Settings, names: Iterable[str]) -> Settings:
     return replace(settings, classes=tuple(ClassInfo(name) for name in names))
 
 
+def _format_table(
+    refs: Path, rows: Sequence[RefRow], about: TableShape, settings: Settings
+) -> bytes:
+    """Return a table of others as our own refs.csv; columns without a meaning here are kept."""
+    kept = {row.line: row for row in rows}
+    taken, own = {"filename", "bbox", "annotation", "feat_idx"}, []
+    for at in about.unused:
+        name = about.header[at].strip()
+        while not name or name.lower() in _TABLE_NAMES or name.lower() in taken:
+            name += "_"
+        taken.add(name.lower())
+        own.append(name)
+
+    def cells() -> Iterator[list[str]]:
+        for line, found in iter_table(refs, about):
+            if row := kept.get(line):
+                box = row.item.box
+                place = ["" if row.feature is None or row.feature < 0 else str(row.feature)]
+                yield [
+                    row.item.path if box else row.item.ref,
+                    format_box(box, settings.box_order) if box else "",
+                    row.label,
+                    *(place if about.has_features else []),
+                    *(found[at] if at < len(found) else "" for at in about.unused),
+                ]
+
+    features = ["feat_idx"] if about.has_features else []
+    return csv_bytes([*REFS_COLUMNS, "annotation", *features, *own], cells())
+
+
 def _find_row_faults(
     rows: Sequence[RefRow], root: Path, names: Sequence[str], file: str
-) -> list[str]:
+) -> list[tuple[int, str]]:
+    """Return the faults of rows, each with the line of its row."""
     name = make_printable(file)
     absent = missing_files(((row.item.path, row.line) for row in rows), root)
     problems = [
-        f"{name}, line {line}, filename: {describe_missing_file(root / path)}"
+        (line, f"{name}, line {line}, filename: {describe_missing_file(root / path)}")
         for path, line in absent
     ]
-    first: dict[str, int] = {}
+    first: dict[str, RefRow] = {}
     for row in rows:
-        before = first.setdefault(row.item.ref, row.line)
-        if before != row.line:
-            problems.append(
-                f"{name}, line {row.line}: the same item as line {before}. Remove one of the lines."
-            )
+        before = first.setdefault(Item(ref_key(row.item.path, root), row.item.box).ref, row)
+        if before is not row:
+            text = f"{name}, line {row.line}: the same item as line {before.line}."
+            problems.append((row.line, f"{text} Remove one of the lines."))
+            if before.label != row.label:  # which label is meant is not known
+                problems.append((before.line, f"{text} They have different labels."))
         if row.label and row.label not in names:
             problems.append(
-                f"{name}, line {row.line}, annotation: {describe_unknown_class(row.label, names)}"
+                (
+                    row.line,
+                    f"{name}, line {row.line}, annotation: "
+                    f"{describe_unknown_class(row.label, names)}",
+                )
             )
     return problems
 
