@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Iterator
@@ -119,8 +120,12 @@ def _read_class_folder(
 
 
 def list_folders(folder: Path) -> list[Path]:
-    """Return the folders in a folder, sorted, without hidden ones and those of macOS archives."""
-    with os.scandir(folder) as entries:
+    """Return the folders in a folder, sorted, without hidden ones and those of macOS archives.
+
+    A folder that cannot be read has none.
+    """
+    names: list[str] = []
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
         names = sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
     return [folder / name for name in names if name not in _NO_FOLDERS]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Iterator
@@ -124,9 +125,11 @@ def _find_label_file(path: Path, depth: int = 0) -> Path | None:
 
 
 def _list_files(folder: Path) -> Iterator[str]:
-    """Yield the names of the files in a folder, without hidden ones."""
-    with os.scandir(folder) as entries:
-        yield from sorted(e.name for e in entries if not e.name.startswith(".") and e.is_file())
+    """Yield the names of the files in a folder, without hidden ones; none if it is unreadable."""
+    names: list[str] = []
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        names = sorted(e.name for e in entries if not e.name.startswith(".") and e.is_file())
+    yield from names
 
 
 def _suffix(name: str) -> str:
