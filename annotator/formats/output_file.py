@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
+import glob
 import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from annotator.errors import ProjectError
@@ -16,6 +19,9 @@ from annotator.items.listing import EXPORT_MARKER as EXPORT_MARKER
 from annotator.items.refs import make_printable
 
 """A file in every folder that an export made: only such a folder is ever replaced."""
+
+_HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
+_OLD = 3600.0
 
 
 @contextmanager
@@ -31,6 +37,8 @@ def open_output(path: Path, folder: bool, overwrite: bool) -> Iterator[Path]:
         with _stdout_file() as place:
             yield place
         return
+    if folder and overwrite:
+        _recover(path)
     _check_output(path, folder, overwrite)
     try:
         with _temporary_sibling(path, folder) as place:
@@ -99,12 +107,36 @@ def _sync_to_disk(place: Path) -> None:
         os.fsync(file.fileno())
 
 
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange two folders in one step; return False where the system cannot do that."""
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError):
+        return False
+    return bool(rename(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0)
+
+
+def _recover(path: Path) -> None:
+    """Put an old folder back, and remove finished ones, that killed exports left aside."""
+    prefix = f".{path.name[:80]}."
+    with suppress(OSError):
+        for left in list(path.absolute().parent.glob(f"{glob.escape(prefix)}*")):
+            if left.name.startswith(f"{prefix}old.") and (left / "it").is_dir():
+                if not path.exists():
+                    (left / "it").rename(path)
+                    left.rmdir()
+            elif (left / EXPORT_MARKER).is_file() and left.stat().st_mtime < time.time() - _OLD:
+                shutil.rmtree(left, ignore_errors=True)
+
+
 def _move_into_place(place: Path, path: Path) -> None:
     if not path.is_dir() or path.is_symlink():
         place.replace(path)
         return
-    # A folder with files cannot be replaced at once: it is moved aside, and moved back if the
-    # new one cannot take its place.
+    if _exchange(place, path):  # one step; the old folder is the temporary one now
+        return
+    # Without that, a folder with files cannot be replaced at once: it is moved aside, and moved
+    # back if the new one cannot take its place, or by the next export after a kill.
     aside = Path(tempfile.mkdtemp(dir=path.absolute().parent, prefix=f".{path.name[:80]}.old."))
     path.rename(aside / "it")
     try:
