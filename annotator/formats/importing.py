@@ -21,6 +21,7 @@ from annotator.formats.reading import (
     describe_left_out,
 )
 from annotator.formats.spool import ImportSpool
+from annotator.items.ref_keys import RefIndex
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import Item, make_printable, plural, shell_quoted
 from annotator.log.entries import Action, Entry
@@ -193,13 +194,14 @@ class _RowMatcher:
 
     def __init__(self, project: ProjectFolder, reading: ImportContext, refs: RefTable) -> None:
         self._refs, self._root = refs, reading.root
+        self._index = RefIndex(refs, project.images)
         self._images = project.images.resolve()
 
     def pairs(self, items: Iterable[ImportedItem]) -> Iterator[tuple[ImportedItem, int]]:
         """Yield each item with its row, -1 if the project does not hold it."""
         remaining = iter(items)
         while batch := list(islice(remaining, _BATCH)):
-            rows = self._refs.rows([found.item.ref for found in batch]).tolist()
+            rows = self._index.rows([found.item.ref for found in batch]).tolist()
             for found, row in zip(batch, rows, strict=True):
                 yield (
                     found,

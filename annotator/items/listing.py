@@ -35,7 +35,7 @@ BATCH = 10_000
 EXPORT_MARKER = ".annotator-export"
 """The file that marks a folder as one that an export made."""
 _FOREIGN = {"annotator.toml": "a project", EXPORT_MARKER: "an export of annotator"}
-"""The files that mark a folder whose images are no items of a folder above it."""
+"""The files that mark a folder whose images are not items of a folder above it."""
 _OWN_FILES = frozenset({
     "annotator.toml", "refs.csv", "labels.db", "labels.db-wal", "labels.db-shm", "first.csv",
     "clusters.csv", "class-ids.json", "faces.json",
@@ -64,7 +64,7 @@ class SkippedFiles:
     names: list[str] = field(default_factory=list)
     """Each name with the reason."""
     endings: Counter[str] = field(default_factory=Counter)
-    """The endings of files that are no known image, and their numbers."""
+    """The endings of files that are not known as images, and their numbers."""
     folders: list[str] = field(default_factory=list)
     """Folders that were not searched, each with the reason."""
 
@@ -146,7 +146,7 @@ def _image_refs(
 def _count_ending(
     entry: os.DirEntry[str], suffix: str, relative: str, left_out: SkippedFiles
 ) -> None:
-    """Count a file that is no image here; a project's own files are not counted."""
+    """Count a file that is not an image; a project's own files are not counted."""
     hidden = entry.name.startswith(".")
     if entry.name in _OWN_FILES and not relative:
         return
@@ -222,13 +222,13 @@ class RefRow(NamedTuple):
 
 @dataclass(slots=True)
 class TableShape:
-    """How a table of others is written, found while it is read."""
+    """The columns and the encoding of a table of others, found while it is read."""
 
     header: list[str] = field(default_factory=list)
     unused: list[int] = field(default_factory=list)
     """The columns that have no meaning here."""
     changed: bool = False
-    """True if it is no refs.csv as it is: other names of columns, UTF-16, or `sep=`."""
+    """True if it cannot be a refs.csv as it is: other names of columns, UTF-16, or `sep=`."""
     has_features: bool = False
     notes: list[str] = field(default_factory=list)
     """Lines for the summary."""

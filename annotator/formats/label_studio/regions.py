@@ -44,7 +44,7 @@ class Region:
 
 @dataclass(slots=True)
 class ControlCounts:
-    """How often each control of a file gives a class, by what it classifies."""
+    """The controls of a file that give classes, counted by what they classify."""
 
     boxes: Counter[str] = field(default_factory=Counter)
     choices_of_boxes: Counter[str] = field(default_factory=Counter)
