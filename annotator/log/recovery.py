@@ -1,4 +1,4 @@
-"""What can still be read of a damaged labels.db, and a new file made of it.
+"""The rows that can still be read of a damaged labels.db, and a new file made of them.
 
 The rows are read through SQLite, past the places where it stops. Where SQLite cannot read the
 file, the rows are found in its pages, one by one: https://sqlite.org/fileformat2.html.

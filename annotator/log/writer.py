@@ -70,7 +70,7 @@ class LogWriter:
     ) -> tuple[list[Entry], list[str]]:
         """Write the answers to items that are open, and return them with the other items.
 
-        Nobody can answer one of the items between the check and the write. Raises `StoreError`.
+        The check and the write are one transaction. Raises `StoreError`.
         """
         while True:
             wanted = [entry for entry in entries if is_open(entry.ref)]

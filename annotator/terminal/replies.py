@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 ST = b"\x1b\\"
 LARGEST_CELL = 512
-"""Pixels. A larger cell is no answer: pictures would be made for a window that nobody has."""
+"""Pixels. A larger cell is not believed: no window could show pictures of that size."""
 LARGEST_PICTURE = 20_000
 _MOST_REGISTERS = 65_536
 _MOST_DIGITS = 9
