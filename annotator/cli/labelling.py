@@ -186,17 +186,9 @@ def init(
     if refs is not None:
         root = Path(images) if images else None
         made = create_from_source(
-            folder,
-            refs,
-            settings,
-            format_,
-            bbox_order,
-            root,
-            features,
-            box_pixels,
-            controls=control or (),
-            skip_faulty=skip_faulty,
-        )
+            folder, refs, settings, format_, bbox_order, root, features, box_pixels,
+            controls=control or (), skip_faulty=skip_faulty,
+        )  # fmt: skip
     elif features is not None:
         raise typer.BadParameter("--features needs --refs, which assigns the rows to items")
     else:
