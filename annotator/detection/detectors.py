@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from annotator.detection.detections import Detections, concatenate_detections
+from annotator.detection.half_precision import describe_difference, keep_box_heads_exact
 from annotator.detection.networks import DetectorNetwork, open_network
 from annotator.detection.proposal import describe_nan
 from annotator.errors import FeatureError
@@ -87,14 +88,19 @@ class TransformersDetector:
         """The texts that are asked at once, and why others are not asked."""
         self.classes = tuple(text for chunk in self._chunks for text in chunk)
         self._network, self._torch = replace(network, classes=self._chunks[0]), torch
-        self._texts: list[dict[str, Any]] = []
+        self._texts = self._prepare_texts() if len(self._chunks) > 1 else []
         """The text inputs of each chunk, for a batch of one."""
         self._device = choose_device(torch, device)
-        self._dtype = choose_dtype(torch, dtype, self._device)
+        # Boxes move in half precision, so a detector uses it only if the user asks for it.
+        self._dtype = choose_dtype(torch, "fp32" if dtype == "auto" else dtype, self._device)
+        self.note: str | None = None
+        """A remark on the precision, after the first batch in half precision."""
         self._local = threading.local()
         self.batch_size = batch_size or _BATCH_SIZES[self._device.partition(":")[0]]
         self.threads = 2 if self._device.startswith("cuda") else 1
-        self._model = network.model.to(self._device, self._dtype).eval()
+        self._model = network.model.to(self._device, torch.float32).eval()
+        if self._dtype != torch.float32:
+            keep_box_heads_exact(torch, self._model, self._device)
         if self._device.startswith("cuda"):
             torch.cuda.synchronize(self._device)  # the weights are there for every stream
         self._answer = (
@@ -114,6 +120,7 @@ class TransformersDetector:
         weights: Any = folder.name if fetched else [str(folder), stamp]
         return {
             "model": self.name, "weights": weights, "texts": texts, "dtype": str(self._dtype),
+            **({} if self._dtype == self._torch.float32 else {"box_heads": "fp32"}),
         }  # fmt: skip
 
     def shrink(self, size: tuple[int, int]) -> float:
@@ -142,10 +149,21 @@ class TransformersDetector:
         while len(found) < len(batch):
             some = batch[len(found) : len(found) + self.batch_size]
             try:
-                found += self._forward(some)
+                answers = self._forward(some)
+                self._compare_precision(some, answers)
+                found += answers
             except self._torch.OutOfMemoryError:
                 self._back_off(len(some))
         return found
+
+    def _compare_precision(
+        self, batch: Sequence[PreparedImage], found: list[Detections | str]
+    ) -> None:
+        """Compare the first batch in half precision with fp32."""
+        if self._dtype != self._torch.float32 and self.note is None:
+            exact = self._forward(batch, exact=True)
+            kind = str(self._dtype).rpartition(".")[2]
+            self.note = describe_difference(found, exact, kind)
 
     def _back_off(self, tried: int) -> None:
         """Halve the size of the batches to come."""
@@ -158,8 +176,13 @@ class TransformersDetector:
             self._torch.cuda.empty_cache()
         self.batch_size = min(self.batch_size, tried // 2)
 
-    def _forward(self, batch: Sequence[PreparedImage]) -> list[Detections | str]:
-        with self._stream(), self._torch.inference_mode():
+    def _forward(
+        self, batch: Sequence[PreparedImage], *, exact: bool = False
+    ) -> list[Detections | str]:
+        half = self._dtype != self._torch.float32 and not exact
+        kind = self._device.partition(":")[0]
+        autocast = self._torch.autocast(kind, self._dtype) if half else nullcontext()
+        with self._stream(), self._torch.inference_mode(), autocast:
             inputs = _stack_batch(self._torch, [each.inputs for each in batch])
             moved = {key: self._moved(value) for key, value in inputs.items()}
             sizes = [each.size[::-1] for each in batch]
@@ -177,7 +200,7 @@ class TransformersDetector:
         asked = inputs
         if place:
             count = len(sizes)
-            texts = self._text_inputs(place).items()
+            texts = self._texts[place].items()
             asked = inputs | {key: self._moved(value.expand(count, -1)) for key, value in texts}
         outputs = self._model(**asked)
         outputs.logits, outputs.pred_boxes = outputs.logits.float(), outputs.pred_boxes.float()
@@ -187,20 +210,20 @@ class TransformersDetector:
         found = self._answer(network, outputs, sizes, asked)
         return [None if bad else each for bad, each in zip(faulty, found, strict=True)]
 
-    def _text_inputs(self, place: int) -> dict[str, Any]:
-        """Return the text inputs of a chunk, for a batch of one."""
-        while len(self._texts) <= place:
-            texts = join_phrases(self._chunks[len(self._texts)])
+    def _prepare_texts(self) -> list[dict[str, Any]]:
+        prepared = []
+        for chunk in self._chunks:
             picture = Image.new("RGB", (64, 64))
-            made = self._network.processor(images=picture, text=texts, return_tensors="pt")
-            self._texts.append(
+            made = self._network.processor(
+                images=picture, text=join_phrases(chunk), return_tensors="pt"
+            )
+            prepared.append(
                 {key: made[key] for key in made if _is_input(key) and not key.startswith("pixel")}
             )
-        return self._texts[place]
+        return prepared
 
     def _moved(self, value: Any) -> Any:
-        kind = self._dtype if value.is_floating_point() else None
-        return value.to(self._device, kind, non_blocking=True)
+        return value.to(self._device, non_blocking=True)
 
     def _stream(self) -> AbstractContextManager[Any]:
         """Return this thread's own queue on the GPU: one copies while another computes."""

@@ -111,6 +111,8 @@ class VoterRun:
             self.workers,
         )  # fmt: skip
         self._count(report, voter)
+        if detector.note:
+            self.output.message(f"{make_printable(voter.short)}: {detector.note}")
         return results, names
 
     def _read_file(

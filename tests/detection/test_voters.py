@@ -247,3 +247,29 @@ def test_a_text_that_is_too_long_is_named_and_the_others_are_asked(
     assert {box["name"] for route in told["routes"] for box in route["boxes"]} <= {"a cat"}
     with pytest.raises(FeatureError, match="tokens"):
         _detect(photos, str(models / name), "--text", long)
+
+
+def test_half_precision_keeps_the_heads_of_boxes_exact(tmp_path: Path) -> None:
+    import numpy as np
+
+    from annotator.detection.detections import Detections
+    from annotator.detection.detectors import TransformersDetector
+
+    torch = pytest.importorskip("torch", reason="needs the models extra")
+    pixels = np.random.default_rng(0).integers(0, 255, (60, 90, 3), np.uint8)
+    picture = Image.fromarray(pixels)
+    for make in (checkpoints.d_fine, checkpoints.deformable_detr, checkpoints.rt_detr_v2):
+        folder = make(tmp_path / make.__name__)
+        half = TransformersDetector(str(folder), device="cpu", dtype="bf16")
+        heads = [m for name, m in half._model.named_modules() if "bbox_embed" in name]
+        types = set[Any]()
+        for head in heads:
+            if isinstance(head, torch.nn.Linear):
+                head.register_forward_hook(lambda _, __, out, seen=types: seen.add(out.dtype))
+        (found,) = half.detect([half.prepare(picture, picture.size)])
+        assert isinstance(found, Detections) and len(found)
+        assert types == {torch.float32}, make.__name__
+        assert half.note is not None and half.note.startswith("bfloat16 beside fp32")
+        plain = TransformersDetector(str(folder), device="cpu")
+        plain.detect([plain.prepare(picture, picture.size)])
+        assert plain.note is None and plain.describe() != half.describe()
