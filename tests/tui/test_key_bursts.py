@@ -108,7 +108,7 @@ async def test_bursts_of_random_keys_never_end_the_app(
         async with opened(project, size=(100, 30)) as desk:
             for _ in range(min(BURSTS, 6)):
                 if not desk.app.is_running or desk.app._exit:
-                    break  # q quits: that is no fault
+                    break  # q quits, as it should
                 send(desk, *SCREENS[screen], *rng.choices(KEYS, k=rng.randint(1, 50)))
                 await handled(desk)
             assert desk.app._exception is None
