@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from annotator.cli.project_options import AnnotatorOption, ProjectArgument
-from annotator.errors import RefError
+from annotator.errors import AnnotatorError, RefError
 from annotator.items.json_text import to_json_text
 from annotator.items.refs import make_printable, shell_quoted
 
@@ -117,7 +117,8 @@ def answer(
         label = resolve_class(opened, label)
     scripted = _open_session(opened, annotator, second, 600.0, 0)
     try:
-        scripted.learn()  # the log keeps what the model said before the answer
+        with contextlib.suppress(AnnotatorError):  # a fit that fails never loses an answer
+            scripted.learn()  # the log keeps what the model said before the answer
         _record_answer(opened, scripted, ref, label)
         if note:
             scripted.session.note(ref, note)
