@@ -26,9 +26,9 @@ import numpy as np
 
 from annotator.errors import FeatureError, ImageError, RefError
 from annotator.images import ImageSource, Pixels
+from annotator.items.processes import spawn_context
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import Item
-from annotator.processes import spawn_context
 
 _MIN_TASK = 8
 """Smallest number of pictures in a worker's task: boxes of one image should share one."""

@@ -108,7 +108,7 @@ def _sync_to_disk(place: Path) -> None:
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Exchange two folders in one step; return False where the system cannot do that."""
+    """Exchange two folders in one step; return False if the system cannot do that."""
     try:
         rename = ctypes.CDLL(None, use_errno=True).renameat2
     except (OSError, AttributeError):

@@ -11,8 +11,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from annotator.items.processes import spawn_context
 from annotator.items.text_files import read_json_lines
-from annotator.processes import spawn_context
 from annotator.simulate.options import SimulateOptions, SimulationJob
 from annotator.simulate.oracle import simulate_run
 from annotator.simulate.summary import summarize_runs

@@ -24,9 +24,9 @@ from textual.message_pump import MessagePump
 from annotator.errors import FeatureError
 from annotator.features.growing import BUSY_MESSAGE, open_partial_features
 from annotator.features.store import FeatureStore
+from annotator.items.processes import annotator_command
 from annotator.learn.label_conflicts import find_contradictions
 from annotator.learn.ranking import Snapshot, learn
-from annotator.processes import annotator_command
 from annotator.project.project import ProjectFolder
 from annotator.tui import messages
 

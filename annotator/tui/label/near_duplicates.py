@@ -17,12 +17,12 @@ import numpy as np
 
 from annotator.images import near_duplicates
 from annotator.images.near_duplicates import Fingerprints
+from annotator.items.processes import annotator_command
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import Item
 from annotator.learn.nearest import CosineIndex
 from annotator.log.agreement import REPEAT
 from annotator.log.entries import Entry
-from annotator.processes import annotator_command
 from annotator.project.project import ProjectFolder
 from annotator.session.pool_features import PoolFeatures
 from annotator.session.session import LabelSession

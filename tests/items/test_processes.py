@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 import annotator
-from annotator.processes import annotator_command
+from annotator.items.processes import annotator_command
 
 _SPAWN = """
 import sys
 from concurrent.futures import ProcessPoolExecutor
-from annotator.processes import spawn_context
+from annotator.items.processes import spawn_context
 if __name__ == "__main__":
     spawn_context()
     with ProcessPoolExecutor(2, spawn_context()) as pool:
@@ -84,10 +84,10 @@ def test_the_module_forgets_the_current_folder(trap: Path) -> None:
 
 def test_every_process_is_started_safely() -> None:
     package = Path(annotator.__file__).parent
-    allowed = {"processes.py", "cli/app.py"}  # the latter repeats its own flags
+    allowed = {"items/processes.py", "cli/app.py"}  # the latter repeats its own flags
     for file in sorted(package.rglob("*.py")):
         if str(file.relative_to(package)) not in allowed:
             found = re.search(r"sys\.executable|get_context\(|\.Process\(", file.read_text())
-            assert found is None, f"{file}: use annotator.processes"
+            assert found is None, f"{file}: use annotator.items.processes"
             pools = re.findall(r"ProcessPoolExecutor\(\w*\)", file.read_text())
             assert not pools, f"{file}: give the pool a spawn_context()"
