@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -169,6 +170,12 @@ class Searcher:
 
     def _named(self, name: str) -> NDArray[np.int64]:
         """Return the rows whose file name matches a glob, or contains a text in any case."""
+        # macOS writes accents decomposed, keyboards composed: both name one file.
+        forms = {unicodedata.normalize(form, name) for form in ("NFC", "NFD")} | {name}
+        return np.unique(np.concatenate([self._spelled(form) for form in forms]))
+
+    def _spelled(self, name: str) -> NDArray[np.int64]:
+        """Return the rows whose file name matches in this spelling of its accents."""
         wanted = name.lower().encode("utf-8", "surrogateescape")
         if any(sign in name for sign in "*?["):
             return self._globbed(wanted)
