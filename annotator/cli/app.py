@@ -73,7 +73,7 @@ def _prepare_streams() -> None:
     """Give the program its three streams, whatever its caller left of them.
 
     A stream that is closed becomes the null device; standard output becomes one that refuses to
-    be written, so that a result that nobody can read is an error. A pipe that another program has
+    be written, so that a result without a reader is an error. A pipe that another program has
     set to non-blocking waits again while it is full.
     """
     for number, name, mode in (
@@ -129,7 +129,7 @@ def _main() -> NoReturn:
         try:
             app(prog_name="annotator")
         finally:
-            sys.stdout.flush()  # while its errors can still be told
+            sys.stdout.flush()  # while its errors can still be reported
     except AnnotatorError as error:
         typer.echo(f"annotator: {error}", err=True)
         sys.exit(1)

@@ -146,27 +146,25 @@ def detect(
         (*listed, *texts) if listed else (), texts or listed, config.renames, instances,
         device, dtype, batch_size,
     )  # fmt: skip
-    request = DetectionRequest(config, options)
-    opened, answers, outcome = _run_detection(
-        images, project, request, progress, workers, accept_agreed
-    )
+    run = images, project, DetectionRequest(config, options), progress, workers, accept_agreed
+    opened, answers, outcome = _run_detection(*run)
     coco = write_detections(opened, outcome)
     if out is not None:
         write_detections(opened, outcome, out)
     figures = answers.figures(truth) if truth else {}
-    for line in [
-        f"all boxes with their scores: {make_printable(str(out or coco))}",
-        *_summary_lines(outcome, answers.config, opened),
-        *_figure_lines(figures),
-    ]:
+    print_message(f"all boxes with their scores: {make_printable(str(out or coco))}")
+    for line in _summary_lines(outcome, answers.config, opened) + _figure_lines(figures):
         print_message(line)
     if as_json:
-        summary = _summary_dict(outcome, answers.config, opened)
-        summary |= {"coco": str(out or coco)}
-        if truth:
-            summary["ap50"] = {name: each.ap50 for name, each in figures.items()}
-            summary["figures"] = {name: each.means() for name, each in figures.items()}
-        print_json(summary)
+        summary = _summary_dict(outcome, answers.config, opened) | {"coco": str(out or coco)}
+        print_json(summary | (_figures_dict(figures) if truth else {}))
+
+
+def _figures_dict(figures: dict[str, DetectionFigures]) -> dict[str, Any]:
+    return {
+        "ap50": {name: each.ap50 for name, each in figures.items()},
+        "figures": {name: each.means() for name, each in figures.items()},
+    }
 
 
 def _run_detection(

@@ -127,11 +127,16 @@ def discover(
     if as_json:
         print_json(_summary_dict(outcome, opened, coco) | {"found": _list_found(opened, outcome)})
     else:
-        for box in _list_found(opened, outcome):
-            p = box["confidence"]
-            cells = (box["image"], box["name"], "-" if p is None else f"{p:.2f}")
-            typer.echo("\t".join(map(make_printable, cells)))
+        _print_found(_list_found(opened, outcome))
     exit_if_stopped(outcome.complete)
+
+
+def _print_found(boxes: list[dict[str, Any]]) -> None:
+    """Print a line for each box: the image, the class and its confidence."""
+    for box in boxes:
+        p = box["confidence"]
+        cells = (box["image"], box["name"], "-" if p is None else f"{p:.2f}")
+        typer.echo("\t".join(map(make_printable, cells)))
 
 
 def _parse_threshold(text: str) -> Any:

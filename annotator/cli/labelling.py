@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -30,7 +31,7 @@ from annotator.cli.project_options import (
     require_terminal,
     with_default_classes,
 )
-from annotator.errors import ProjectError
+from annotator.errors import AnnotatorError, ProjectError
 from annotator.items.json_text import to_json_text
 from annotator.items.refs import make_printable, plural, shell_quoted
 
@@ -280,6 +281,7 @@ def add(
     annotator add p --refs boxes.csv
     annotator add p --class scratch --class dent
     """
+    from annotator.features.choice import described_extractor
     from annotator.items.listing import SkippedFiles
     from annotator.project.adding import add_images, add_refs, check_new_classes
     from annotator.project.project import ProjectFolder, append_classes
@@ -302,7 +304,16 @@ def add(
         typer.echo(f"{added:,} item{'' if added == 1 else 's'} added", err=True)
     if added and opened.has_features:
         folder = shell_quoted(project)
-        typer.echo(f"Compute the features of the new items: annotator features {folder}", err=True)
+        advice = f"Compute the features of the new items: annotator features {folder}"
+        found = None
+        with contextlib.suppress(AnnotatorError):  # `features` says what is wrong with them
+            found = described_extractor(opened.features_folder)
+        if found and found.get("external"):
+            advice = (
+                f"The new items have no features, and are asked at random: {found['name']} is an "
+                f"array of your own. Compute others in its place: {advice.split(': ')[1]} --replace"
+            )
+        typer.echo(make_printable(advice), err=True)
 
 
 COMMANDS: dict[str, Callable[..., None]] = {

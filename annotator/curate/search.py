@@ -179,7 +179,7 @@ class Searcher:
         wanted = name.lower().encode("utf-8", "surrogateescape")
         if any(sign in name for sign in "*?["):
             return self._globbed(wanted)
-        rows = self.refs.match_rows(re.compile(re.escape(wanted)), lower=True)
+        rows = self.refs.matching(re.compile(re.escape(wanted)), lower=True)
         if _IN_A_BOX.issuperset(wanted):  # the match may be in the box, not in the name
             paths = (split_ref(self.refs[row])[0] for row in rows.tolist())
             inside = [name.lower() in path.lower() for path in paths]
@@ -191,9 +191,9 @@ class Searcher:
         glob = _compile_glob(wanted)
         plain = min(re.split(rb"\[.[^]]*\]|[*?\[]", wanted), key=self.refs.count)
         if self.refs.count(plain) > len(self.refs) // 10:
-            return self.refs.match_rows(glob, lower=True)
-        rows = self.refs.match_rows(re.compile(re.escape(plain)), lower=True)
-        return np.asarray(rows[self.refs.take(rows.tolist()).match_rows(glob, lower=True)])
+            return self.refs.matching(glob, lower=True)
+        rows = self.refs.matching(re.compile(re.escape(plain)), lower=True)
+        return np.asarray(rows[self.refs.take(rows.tolist()).matching(glob, lower=True)])
 
     def _scores(self, term: QueryTerm, current: str | None) -> NDArray[np.float32]:
         """Return (n,) the cosines of the pool rows; -inf for rows without features."""

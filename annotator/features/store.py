@@ -173,7 +173,7 @@ def _read_done(path: Path) -> NDArray[np.uint8]:
 
 
 def _describe_size(largest: float) -> str:
-    """Return what is wrong with a row whose largest value is no size of a feature."""
+    """Return what is wrong with a row whose largest value is not a sound feature."""
     if not np.isfinite(largest):
         return "not a number or infinite"
     if not largest:

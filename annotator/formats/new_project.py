@@ -98,16 +98,12 @@ def create_from_refs(
     """
     problems: list[str] = []
     is_list = refs.suffix.lower() in (".txt", ".lst", ".list")
-    root = images or Path.cwd()
-    reader = read_list(refs, root, problems) if is_list else None
     about = TableShape()
+    reader = read_list(refs, images or Path.cwd(), problems) if is_list else None
     rows = list(reader or read_table(refs, settings.box_order, problems, about))
     if not rows and not problems:
         problems.append(f"{make_printable(refs.name)}: holds no rows")
-    if images is None:
-        step = max(1, len(rows) // 200)
-        places = [Path.cwd(), refs.resolve().parent]
-        root = guess_root([row.item.path for row in rows[::step]], places)
+    root = images or _guess_images(refs, rows)
     settings = add_classes(settings, (row.label for row in rows if row.label))
     found = _find_row_faults(rows, root, settings.names, refs.name)
     problems += [text for _, text in found]
@@ -133,6 +129,13 @@ def create_from_refs(
         _log_labels(new, rows, time.time() if timestamp is None else timestamp)
     new.project = replace(new.project, folder=folder)
     return new
+
+
+def _guess_images(refs: Path, rows: Sequence[RefRow]) -> Path:
+    """Return the folder, of the current one and the table's, that holds more of the images."""
+    step = max(1, len(rows) // 200)
+    places = [Path.cwd(), refs.resolve().parent]
+    return guess_root([row.item.path for row in rows[::step]], places)
 
 
 @contextmanager

@@ -58,7 +58,7 @@ class RefIndex:
     def _find(self, ref: str) -> int:
         key = self.key(ref)
         if self._odd is None:
-            found = self._refs.match_rows(_ODD).tolist() if len(self._refs) else []
+            found = self._refs.matching(_ODD).tolist() if len(self._refs) else []
             self._odd = {}
             for row in found:
                 self._odd.setdefault(self.key(self._refs[row]), row)

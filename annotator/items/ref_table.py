@@ -155,7 +155,7 @@ class RefTable(Sequence[str]):
             rows[start : start + len(lines)] = self._lookup(lines)
         return rows
 
-    def match_rows(self, pattern: re.Pattern[bytes], *, lower: bool = False) -> NDArray[np.int64]:
+    def matching(self, pattern: re.Pattern[bytes], *, lower: bool = False) -> NDArray[np.int64]:
         """Return the rows whose line matches, ascending; `lower` matches lines in lower case.
 
         The pattern is searched for in all lines at once, so it must not match a line break.

@@ -36,7 +36,7 @@ def test_no_command_writes_json_of_names_by_other_means() -> None:
 
 
 def on_terminal(*arguments: str) -> str:
-    """What a command writes to a terminal."""
+    """Return the bytes that a command writes to a terminal."""
     main, other = pty.openpty()
     with subprocess.Popen(
         [sys.executable, "-m", "annotator", *arguments], stdin=other, stdout=other, stderr=other

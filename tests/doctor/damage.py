@@ -33,13 +33,13 @@ COMMANDS = (
 
 @dataclass(slots=True)
 class Outcome:
-    """What the commands made of a damaged project."""
+    """The result of the commands on a damaged project."""
 
     tracebacks: list[str] = field(default_factory=list)
     said: bool = False
     """True if a command failed with a message, or the doctor named a problem."""
     figures: tuple[str, ...] = ()
-    """What the commands print of the labels."""
+    """The figures of the labels that the commands print."""
 
 
 def make_project(folder: Path) -> Path:

@@ -45,7 +45,9 @@ def test_nothing_is_known_of_a_process_elsewhere(part: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "odd", ["", "nocolon", "script:0:ann:first", f"host:{os.getpid()}:ab", "a@b/c/9" * 999, "\x00"]
+    "odd",
+    ["", "nocolon", "script:0:ann:first", f"host:{os.getpid()}:ab", "a@b/c/9" * 999, "\x00"],
+    ids=["empty", "no colon", "script", "a word for a number", "long", "NUL"],
 )
 def test_an_odd_name_is_not_dead_and_no_error(odd: str) -> None:
     assert not is_dead(odd)
