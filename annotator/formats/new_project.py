@@ -247,7 +247,7 @@ def _find_row_faults(
     first: dict[str, RefRow] = {}
     for row in rows:
         before = first.setdefault(Item(ref_key(row.item.path, root), row.item.box).ref, row)
-        if before is not row:
+        if before is not row and _is_same_image(root, before.item.path, row.item.path):
             text = f"{name}, line {row.line}: the same item as line {before.line}."
             problems.append((row.line, f"{text} Remove one of the lines."))
             if before.label != row.label:  # which label is meant is not known
@@ -261,6 +261,16 @@ def _find_row_faults(
                 )
             )
     return problems
+
+
+def _is_same_image(root: Path, one: str, other: str) -> bool:
+    """Return whether two paths with one key lead to one file: NFC and NFD may be two."""
+    if one == other:
+        return True
+    try:
+        return os.path.samefile(root / one, root / other)  # noqa: PTH121
+    except OSError:
+        return True
 
 
 def describe_missing_file(path: Path) -> str:

@@ -284,6 +284,8 @@ class RefColumns:
         names = [name.strip().lower() for name in header]
         known = (*_PATH_COLUMNS, *_OTHER_PATHS) if foreign else _PATH_COLUMNS
         path = next((names.index(name) for name in known if name in names), -1)
+        if path < 0 and "\0" in "".join(header):  # UTF-16 without its mark is UTF-8 with NULs
+            raise RefError(f"{make_printable(str(file))}, {describe_bad_utf8(file)}")
         if path < 0:
             raise RefError(
                 f"{make_printable(str(file))}, line 1: no column named "

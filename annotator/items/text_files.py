@@ -56,7 +56,7 @@ def describe_bad_utf8(file: Path) -> str:
     data = file.read_bytes()
     if (encoding := find_encoding(file)) != "utf-8-sig":
         return f"line 1: is not UTF-8, but {encoding.upper()}. {_CONVERT.format(encoding)}"
-    if data[:64].count(b"\0") >= 16:
+    if (head := data[:64]).count(b"\0") * 4 >= len(head) > 0:
         likely = "utf-16le" if data[1:2] == b"\0" else "utf-16be"
         return f"line 1: is not UTF-8, but probably {likely}. {_CONVERT.format(likely)}"
     try:

@@ -265,6 +265,8 @@ def test_what_was_accepted_stays_a_part_of_the_pool_whose_error_is_estimated(
     matrix = np.load(project.folder.parent / "m.npy")  # the same items, harder to tell apart
     matrix += np.random.default_rng(1).normal(0, 0.5, matrix.shape)
     np.save(project.folder.parent / "m.npy", matrix.astype(np.float32))
+    refs = item_pool.load_refs(project)
+    FeatureStore.adopt(project.features_folder, project.folder.parent / "m.npy", refs)
     label(project, 100)
     store = SqliteStore(project.labels_file)
     audit = begin_audit(project, store, max_error=0.05, level=0.95)
@@ -324,6 +326,8 @@ def test_other_features_under_an_audit_are_noticed(project: ProjectFolder, tmp_p
     answer(project, audit, most=3)
     rng = np.random.default_rng(5)
     np.save(tmp_path / "m.npy", rng.normal(size=(ITEMS, 8)).astype(np.float32))
+    refs = item_pool.load_refs(project)
+    FeatureStore.adopt(project.features_folder, tmp_path / "m.npy", refs)
     with pytest.raises(ProjectError, match="changed since the audit"):
         begin_audit(project, SqliteStore(project.labels_file), max_error=0.02, level=0.95)
 
