@@ -79,6 +79,9 @@ def export(
     unreviewed: Annotated[
         bool, typer.Option("--unreviewed", help="Write boxes that no annotator has judged, too.")
     ] = False,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Write images whose boxes are not all answered, too.")
+    ] = False,
     images: Annotated[
         str,
         typer.Option(
@@ -130,6 +133,7 @@ def export(
         provenance=provenance,
         predictions=predictions,
         unreviewed=unreviewed,
+        partial=partial,
         crop=crop,
         context=context,
         images=images,
@@ -227,6 +231,14 @@ def _print_summary(source: ExportSource, file: Path, marks: bool) -> None:
     if source.unreviewed:
         count = plural(source.unreviewed, "box", "boxes")
         typer.echo(f"{count} that no annotator has judged included, with their scores", err=True)
+    if source.open_images:
+        images = plural(source.open_images, "image")
+        if source.options.partial:
+            how = "written without them: a trainer takes what is there for background"
+            typer.echo(f"{images} with open boxes {how}", err=True)
+        else:
+            are = "is" if source.open_images == 1 else "are"
+            typer.echo(f"{images} with open boxes {are} left out; --partial writes them", err=True)
     if source.machine_labels:
         mark = "they are marked" if marks else "this format cannot mark them"
         count = plural(source.machine_labels, "label")

@@ -18,9 +18,10 @@ import numpy as np
 
 from annotator.errors import ProjectError
 from annotator.formats.csv_jsonl import escape_formula
+from annotator.formats.extra_columns import LineRecorder
 from annotator.formats.format import Format
 from annotator.formats.reading import ImportContext, ImportedItem
-from annotator.formats.source import ExportSource, LineRecorder
+from annotator.formats.source import ExportSource
 from annotator.items.listing import RefColumns, TableShape, read_list, read_table
 from annotator.items.refs import Item, make_printable, parse_box
 from annotator.items.text_files import find_delimiter, open_text

@@ -219,6 +219,6 @@ def _read_number(node: xml.XmlNode, name: str, low: float = -1e7) -> float:
 
 
 FORMAT = Format(
-    "cvat", write, read, accepted=True, supported_options=frozenset({"split"}),
+    "cvat", write, read, accepted=True, supported_options=frozenset({"split", "partial"}),
     preserved=frozenset({"boxes", "whole", "order", "paths"}),
 )  # fmt: skip

@@ -38,7 +38,10 @@ class Format:
     """True if accepted proposals are written with their classes, not as yes and no."""
 
 
-OPTIONS = ("split", "crop", "images", "probabilities", "provenance", "predictions", "unreviewed")
+OPTIONS = (
+    "split", "crop", "images", "probabilities", "provenance", "predictions", "unreviewed",
+    "partial",
+)  # fmt: skip
 PRESERVED = ("boxes", "whole", "order", "columns", "unlabelled", "skips", "paths")
 """Boxes; labels of whole images; the order of items; unknown columns; items without a label;
 skipped items; and the exact paths of the images."""

@@ -48,7 +48,7 @@ def write(source: ExportSource, place: Path) -> None:
             for record in source.records():
                 _write_crop(source, images, record, files)
         else:
-            for image in source.image_records():
+            for image in source.image_records(lambda _: True):  # open boxes are written as null
                 _write_image(source, images, image, files, boxes)
 
 

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import codecs
-import csv
-import io
-from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,13 +16,12 @@ from annotator import proposals
 from annotator.detection.proposal import UNNAMED
 from annotator.errors import ImageError, ProjectError
 from annotator.formats.columnar_log import ColumnarLog
+from annotator.formats.extra_columns import ExtraColumns
 from annotator.formats.splits import Splits, assign_splits, unit_hash
 from annotator.images import ImageFolder
 from annotator.images.decode import open_image
-from annotator.items.listing import RefColumns
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import Item, make_printable, split_ref
-from annotator.items.text_files import find_delimiter, open_text
 from annotator.log.entries import Entry, LogState
 from annotator.project import label_sets
 from annotator.project.item_pool import load_refs
@@ -55,6 +49,8 @@ class ExportOptions:
     """The model's class and its probability for unlabelled items."""
     unreviewed: bool = False
     """The class and the score of proposals that no annotator has judged."""
+    partial: bool = False
+    """Write images with open boxes, too, without these boxes."""
     crop: bool = False
     context: float = 0.0
     images: str = "symlink"
@@ -118,6 +114,11 @@ class PoolPredictions:
             self._code[rows] = [int(prediction.proba.argmax()) for prediction in batch]
             self._score[rows] = [float(prediction.proba.max()) for prediction in batch]
 
+    @property
+    def predicted(self) -> NDArray[np.bool_]:
+        """(n,) whether each row has a prediction."""
+        return self._code >= 0
+
     def get(self, row: int) -> tuple[str, float, str] | None:
         """Return the class, the probability and the model's name for a row, None without them."""
         code = int(self._code[row])
@@ -143,12 +144,16 @@ class ExportSource:
     """The model's classes for unlabelled items, if the options ask for them."""
     left_out: Counter[str] = field(default_factory=Counter)
     """The reasons for which items are left out, and their numbers."""
+    _omitted: list[int] = field(default_factory=list)
+    """The rows of images that are left out for their open boxes."""
     notes: list[str] = field(default_factory=list)
     written: int = 0
     unreviewed: int = 0
     """The number of proposals written that no annotator has judged."""
     boxes_cut: int = 0
     """The number of boxes that reached over the edge of their image, and are written cut."""
+    open_images: int = 0
+    """The number of images with open boxes: left out, or with --partial written without these."""
     exif_rotated: int = 0
     """The number of images that are upright only once their EXIF is applied."""
     on_progress: Callable[[int, int], None] | None = None
@@ -229,36 +234,57 @@ class ExportSource:
     @cached_property
     def rows(self) -> NDArray[np.int64]:
         """The rows that the options choose, in the pool's order."""
-        log, options = self.log, self.options
-        keep = np.ones(len(self.refs), bool)
+        keep = self._select(self.options.only)
+        if self.options.classes and not self.accepted:
+            wanted, labels = set(self.options.classes), self.log.labels.items()
+            codes = [code for label, code in labels if wanted & {*self.names_of(label)}]
+            keep &= np.isin(self.log.label_codes(), codes)
+        return np.flatnonzero(keep)
+
+    def _select(self, filters: Collection[str]) -> NDArray[np.bool_]:
+        """Return which rows pass some of `EXPORT_FILTERS`, and the least agreement."""
+        log, keep = self.log, np.ones(len(self.refs), bool)
         flagged = np.zeros(len(self.refs), bool)
         flagged[[row for row in log.flagged if row >= 0]] = True
         for name, mask in (
             ("labelled", log.labelled), ("human", log.labelled_by_people),
             ("flagged", lambda: flagged), ("unflagged", lambda: ~flagged),
         ):  # fmt: skip
-            if name in options.only:
+            if name in filters:
                 keep &= mask()
-        if options.agreement is not None:
-            keep &= log.agreement() >= options.agreement - 1e-9  # NaN is below any share
-        if options.classes and not self.accepted:
-            wanted = set(options.classes)
-            codes = [code for label, code in log.labels.items() if wanted & {*self.names_of(label)}]
-            keep &= np.isin(log.label_codes(), codes)
-        return np.flatnonzero(keep)
+        if self.options.agreement is not None:
+            keep &= log.agreement() >= self.options.agreement - 1e-9  # NaN is below any share
+        return keep
 
-    @cached_property
+    @property
     def machine_labels(self) -> int:
         """The number of chosen labels that a model gave; formats mark them if they can."""
-        log = self.log
-        return int((log.labelled() & ~log.labelled_by_people())[self.rows].sum())
+        machine = self.log.labelled() & ~self.log.labelled_by_people()
+        return int(machine[self.rows].sum()) - int(machine[self._omitted].sum())
 
     def records(self) -> Iterator[ExportRecord]:
         """Return the chosen items in the pool's order."""
         return self._records(self.rows)
 
-    def image_records(self) -> Iterator[ImageRecords]:
-        """Yield the chosen items by image, images in the order of their first item."""
+    def image_records(
+        self, may_be_open: Callable[[ImageRecords], bool] = lambda _: False
+    ) -> Iterator[ImageRecords]:
+        """Yield the chosen items by image, images in the order of their first item.
+
+        An image with open boxes is left out and counted: without them, it would teach that they
+        are background. It is yielded with --partial and --unreviewed, or if it `may_be_open`.
+        """
+        options = self.options
+        for image in self._group_by_image():
+            if self._has_open_box[self._image[image.records[0].row]] and not may_be_open(image):
+                self.open_images += not options.unreviewed
+                if not (options.partial or options.unreviewed):
+                    self._omitted += [record.row for record in image.records]
+                    self.leave_out("in images with open boxes", len(image.records))
+                    continue
+            yield image
+
+    def _group_by_image(self) -> Iterator[ImageRecords]:
         group, path = list[ExportRecord](), ""
         for record in self._records(self._by_image):
             if group and record.item.path != path:
@@ -268,6 +294,21 @@ class ExportSource:
             group.append(record)
         if group:
             yield ImageRecords(path, group[0].split, group)
+
+    @cached_property
+    def _has_open_box(self) -> NDArray[np.bool_]:
+        """(n,) whether an image, at its first row, has a box that has no answer or is not chosen.
+
+        A choice of classes or of flagged items leaves out boxes on purpose.
+        """
+        is_open = self.log.label_codes() < 0
+        if self.predictions is not None:
+            is_open &= ~self.predictions.predicted
+        is_open |= ~self._select({*self.options.only} - {"labelled", "flagged"})
+        rows = [row for row in np.flatnonzero(is_open).tolist() if split_ref(self.refs[row])[1]]
+        found = np.zeros(len(self.refs), bool)
+        found[self._image[rows]] = True
+        return found
 
     def size(self, path: str) -> tuple[int, int] | None:
         """Return the width and height of an upright image; None, with a note, for a broken one."""
@@ -407,74 +448,3 @@ class ExportSource:
             origin = {"proposed": found.name, "proposed_by": found.model, "votes": found.votes}
             details = {**details, **origin}
         return proposals.judge_proposal(label, found.name).name, found.score, details
-
-
-_NO_CELLS: Mapping[str, str] = {}
-
-
-class ExtraColumns:
-    """The unknown columns of a CSV, read from the file a record at a time by their offsets."""
-
-    def __init__(self, file: Path) -> None:
-        self._file, self._starts = file, array("q")
-        with open_text(file) as lines:
-            self._delimiter = find_delimiter(lines)
-            reader = csv.reader(lines, delimiter=self._delimiter)
-            header = next(reader, [])
-            known = RefColumns.find(header, file)
-        places = {known.path, known.bbox, known.label}
-        self._places = [
-            (place, name) for place, name in enumerate(header) if place not in places and name
-        ]
-        self.names = tuple(name for _, name in self._places)
-        if self.names:
-            self._scan()
-
-    def rows(self, row_numbers: Iterable[int]) -> Iterator[Mapping[str, str]]:
-        """Yield column to cell for each of these data rows, numbered from 0."""
-        if not self.names:
-            for _ in row_numbers:
-                yield _NO_CELLS
-            return
-        with self._file.open("rb") as file:
-            for row in row_numbers:
-                start, stop = self._starts[row], self._starts[row + 1]
-                file.seek(start)
-                text = file.read(stop - start).decode()
-                cells = next(csv.reader(io.StringIO(text, newline=""), delimiter=self._delimiter))
-                yield {name: cells[at] if at < len(cells) else "" for at, name in self._places}
-
-    def _scan(self) -> None:
-        with self._file.open("rb") as raw:
-            begin = 3 if raw.read(3) == codecs.BOM_UTF8 else 0
-        with open_text(self._file) as lines:
-            recorder = LineRecorder(lines)
-            reader = csv.reader(recorder, delimiter=self._delimiter)
-            next(reader)
-            begin += len(recorder.take().encode())
-            for cells in reader:
-                if cells:
-                    self._starts.append(begin)
-                begin += len(recorder.take().encode())
-            self._starts.append(begin)
-
-
-class LineRecorder:
-    """The lines that a csv reader takes, kept until the current record is complete."""
-
-    def __init__(self, lines: Iterator[str]) -> None:
-        self._lines, self._taken = lines, list[str]()
-
-    def __iter__(self) -> LineRecorder:
-        return self
-
-    def __next__(self) -> str:
-        line = next(self._lines)
-        self._taken.append(line)
-        return line
-
-    def take(self) -> str:
-        """Return the text of the current record, and begin a new one."""
-        text = "".join(self._taken)
-        self._taken.clear()
-        return text

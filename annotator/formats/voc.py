@@ -323,6 +323,6 @@ def _read_numbers(texts: Sequence[str | None], name: str) -> list[float]:
 
 FORMAT = Format(
     "voc", write, read, folder=True, accepted=True,
-    supported_options=frozenset({"split", "images", "provenance"}),
+    supported_options=frozenset({"split", "images", "provenance", "partial"}),
     preserved=frozenset({"boxes", "order", "paths"}),
 )  # fmt: skip

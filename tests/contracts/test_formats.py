@@ -123,7 +123,7 @@ def test_items_without_a_label_and_skipped_ones_come_back(format_: Format, tmp_p
     refs = refs_for(format_)
     made = samples.project(tmp_path / "one", refs, {refs[0]: "ok", refs[1]: None})
     place = tmp_path / f"export{suffix(format_)}"
-    source = samples.write(made, format_.name, place)
+    source = samples.write(made, format_.name, place, partial=True)
     again = samples.reopened(tmp_path / "again", place, format_, **images_of(format_, made))
     if "unlabelled" not in format_.preserved:
         # Nothing vanishes silently: what does not come back was said to be left out.
@@ -231,7 +231,7 @@ def test_reading_does_not_hold_an_object_for_each_item(
     peaks = []
     for number, made in enumerate(small_and_large):
         place = tmp_path / f"{number}.{name}"
-        samples.write(made, name, place, only=("labelled",))
+        samples.write(made, name, place, only=("labelled",), partial=True)
         reading = ImportContext(place, label="ok")
         tracemalloc.start()
         with ImportSpool(reading, load_format(name).read) as gathered:  # type: ignore[arg-type]

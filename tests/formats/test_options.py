@@ -130,7 +130,7 @@ def test_accepted_proposals_are_boxes_of_their_name(tmp_path: Path) -> None:
         + "".join(f'"{ref}",0.{9 - n},2,{name},m{n},\n' for n, (ref, name) in
                   enumerate(zip(refs, ["cat", "dog", "dog", "cat"], strict=True)))
     )  # fmt: skip
-    source = samples.write(made, "coco", tmp_path / "c.json", provenance=True)
+    source = samples.write(made, "coco", tmp_path / "c.json", provenance=True, partial=True)
     told = json.loads((tmp_path / "c.json").read_text())
     names = {category["id"]: category["name"] for category in told["categories"]}
     found = [(names[a["category_id"]], a["bbox"][0], a["score"]) for a in told["annotations"]]
@@ -141,7 +141,7 @@ def test_accepted_proposals_are_boxes_of_their_name(tmp_path: Path) -> None:
     samples.write(made, "coco-results", tmp_path / "r.json")
     results = json.loads((tmp_path / "r.json").read_text())
     assert [(r["image_id"], r["score"]) for r in results] == [(1, 0.9), (1, 0.7)]
-    samples.write(made, "yolo", tmp_path / "y", provenance=True)
+    samples.write(made, "yolo", tmp_path / "y", provenance=True, partial=True)
     rows = [json.loads(line) for line in (tmp_path / "y/provenance.jsonl").read_text().splitlines()]
     assert [(row["label"], row["score"], row["proposed_by"]) for row in rows] == [
         ("cat", 0.9, "m0"), ("dog", 0.7, "m2"),
@@ -151,7 +151,7 @@ def test_accepted_proposals_are_boxes_of_their_name(tmp_path: Path) -> None:
     with made.refs_file.open("a") as file:
         file.write(f'"{own}"\n')
     samples.log(made, {own: "yes", refs[3]: "zebra"})
-    samples.write(made, "coco", tmp_path / "more.json")
+    samples.write(made, "coco", tmp_path / "more.json", partial=True)
     told = json.loads((tmp_path / "more.json").read_text())
     names = {category["id"]: category["name"] for category in told["categories"]}
     found = [names[a["category_id"]] for a in told["annotations"]]

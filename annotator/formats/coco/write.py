@@ -147,7 +147,7 @@ def write_results(source: ExportSource, place: Path) -> None:
 
 FORMAT = Format(
     "coco", write, read.read, accepted=True,
-    supported_options=frozenset({"split", "provenance", "predictions", "unreviewed"}),
+    supported_options=frozenset({"split", "provenance", "predictions", "unreviewed", "partial"}),
     preserved=frozenset({"boxes", "whole", "order", "columns", "paths"}),
 )  # fmt: skip
 

@@ -31,7 +31,7 @@ def write(source: ExportSource, place: Path) -> None:
     source.note(f"labelling interface: {make_printable(config)}")
     with place.open("w", encoding="utf-8") as file:
         file.write("[")
-        for number, image in enumerate(source.image_records()):
+        for number, image in enumerate(source.image_records(_is_unanswered)):
             task = _build_task(source, image)
             write_element(file, number, task)
         file.write("]\n")
@@ -47,6 +47,11 @@ def build_labeling_config(classes: Sequence[str], boxes: bool, multi: bool = Fal
         tags += "".join(f"<Label value={quoteattr(name)}/>" for name in classes)
         tags += "</RectangleLabels>"
     return f'<View><Image name="image" value="$image"/>{tags}</View>'
+
+
+def _is_unanswered(image: ImageRecords) -> bool:
+    """Return True for a task that is still open, or whose items were all skipped."""
+    return all(record.label is None for record in image.records)
 
 
 def _build_task(source: ExportSource, image: ImageRecords) -> dict[str, Any]:
@@ -150,6 +155,6 @@ def _build_rectangle(
 
 FORMAT = Format(
     "label-studio", write, read, accepted=True,
-    supported_options=frozenset({"split", "provenance", "predictions"}),
+    supported_options=frozenset({"split", "provenance", "predictions", "partial"}),
     preserved=frozenset({"boxes", "whole", "order", "columns", "paths"}),
 )  # fmt: skip

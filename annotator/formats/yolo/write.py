@@ -101,7 +101,7 @@ def _format_data_yaml(names: tuple[str, ...], ids: Mapping[str, int]) -> str:
 
 FORMAT = Format(
     "yolo", write, read.read, folder=True, accepted=True,
-    supported_options=frozenset({"split", "images", "provenance", "unreviewed"}),
+    supported_options=frozenset({"split", "images", "provenance", "unreviewed", "partial"}),
     preserved=frozenset({"boxes"}),
 )  # fmt: skip
 
