@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from annotator.detection.faces import FaceDetector
     from annotator.project.project import ProjectFolder
     from annotator.proposals.detect import EnsembleOutcome
+    from annotator.proposals.identities import IdentityOptions
 
 IDENTITY_METHODS: tuple[ClusterMethod, ...] = ("dbscan", "hdbscan")
 """The clustering methods that find the number of persons by themselves."""
@@ -65,8 +66,9 @@ def faces(
     tta: TtaOption = None,
     method: Annotated[str, typer.Option(help="Clustering method: dbscan or hdbscan.")] = "dbscan",
     eps: Annotated[
-        float, typer.Option(min=0, max=2, help="Maximum cosine distance of one person's faces.")
-    ] = 0.3,
+        str,
+        typer.Option(help="Maximum cosine distance of one person's faces, or auto: it fits them."),
+    ] = "auto",
     min_samples: Annotated[
         int, typer.Option(min=1, help="Minimum number of faces of a person.")
     ] = 2,
@@ -92,11 +94,13 @@ def faces(
     from annotator.detection.faces import FACE, FaceDetector
     from annotator.detection.passes import DetectionPasses
     from annotator.proposals.faces import describe_faces, detect_faces, save_project_crops
+    from annotator.proposals.identities import IdentityOptions
     from annotator.proposals.opening import open_image_project
 
     started = time.monotonic()
     voters = parse_voters(detectors, weights, threshold)
     clustering = parse_choice(method, IDENTITY_METHODS, "--method")
+    options = IdentityOptions(clustering, _parse_eps(eps), min_samples)
     passes = DetectionPasses(parse_augmentations(tta), tile)
     opened_detectors = [FaceDetector(voter.name, size) for voter in voters]
     described = DescriptorEnsemble(parse_list(descriptors)) if descriptors != "none" else None
@@ -110,7 +114,7 @@ def faces(
         _print_faces(outcome)
         if described is not None:
             left_out += describe_faces(opened, described, output, workers)
-            _identify_faces(opened, clustering, eps, min_samples, progress)
+            _identify_faces(opened, options, progress)
     if crops is not None:
         count, faults = save_project_crops(opened, crops, workers)
         left_out += faults
@@ -141,22 +145,38 @@ def _print_faces(outcome: EnsembleOutcome) -> None:
     )
 
 
-def _identify_faces(
-    project: ProjectFolder, method: ClusterMethod, eps: float, min_samples: int, progress: str
-) -> None:
+def _parse_eps(text: str) -> float | None:
+    if text == "auto":
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 2:
+        raise typer.BadParameter(
+            f"{text} should be auto or a number from 0 to 2", param_hint="--eps"
+        )
+    return value
+
+
+def _identify_faces(project: ProjectFolder, options: IdentityOptions, progress: str) -> None:
     from annotator.features.pipeline import ExtractionProgress
     from annotator.items.refs import plural
-    from annotator.proposals.faces import identify_faces
+    from annotator.proposals.identities import FaceGroups
 
+    faces = FaceGroups(project, options)
     with open_progress_output(progress, "identities", "percent of the pairs compared") as show:
-        refs, clustering = identify_faces(
-            project, method=method, eps=eps, min_samples=min_samples,
-            progress=lambda share: show(ExtractionProgress(round(100 * share), 100, 0, 0.0, None)),
-        )  # fmt: skip
-    noise = int((clustering.cluster_of < 0).sum())
+        groups = faces.group(
+            lambda share: show(ExtractionProgress(round(100 * share), 100, 0, 0.0, None))
+        )
+    if described := faces.describe_eps():
+        suggested, found = faces.estimate.eps, faces.estimate.has_valley
+        why = "the valley between persons" if found else "no valley, so a cautious value"
+        print_message(f"{described}\nsuggested: --eps {suggested:.3g} ({why})")
+    noise = len(faces.refs) - sum(map(len, groups))
     print_message(
-        f"{plural(len(clustering), 'identity', 'identities')} among {plural(len(refs), 'face')}; "
-        f"in no identity: {plural(noise, 'face')}"
+        f"{plural(len(groups), 'identity', 'identities')} among "
+        f"{plural(len(faces.refs), 'face')}; in no identity: {plural(noise, 'face')}"
     )
 
 

@@ -73,16 +73,16 @@ def _review_identities(
     require_terminal("This command")
     settings = override_settings(project.settings, **given)
     project = replace(project, settings=settings)
-    from annotator.proposals.faces import find_unclustered_faces
+    from annotator.proposals.identities import find_unclustered_faces, open_face_groups
     from annotator.tui.launch import run_label_app
 
-    loose = find_unclustered_faces(project)
+    loose, faces = find_unclustered_faces(project), open_face_groups(project)
 
     def opening(host: ScreenHost) -> None:
         # Not before: Textual reads the environment that the terminal's answers decide.
         from annotator.tui.pages.open import open_identities
 
-        open_identities(host, loose, word=word, again=again)
+        open_identities(host, loose, word=word, again=again, faces=faces)
 
     receipt = run_label_app(
         project, annotator=settings.annotator_name(),

@@ -11,6 +11,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from annotator.items.refs import plural
 from annotator.log.entries import Action, Entry
 from annotator.pages.journal import PageJournal
 from annotator.pages.page import Marks, Page, SelectionMode
@@ -54,6 +55,7 @@ class IdentitySource(SessionSource):
         super().__init__(session, journal)
         self.project, self._word, self._again = project, word, again
         self._number = 0
+        self._renamed = set[str]()
         self._resume()
         self._groups = deque(self._clusters(clusters))
         self._loose = list(loose)
@@ -67,8 +69,11 @@ class IdentitySource(SessionSource):
 
     @property
     def no_pages_message(self) -> str:
-        """The message for an annotator who has confirmed all."""
-        return "Every identity is confirmed."
+        """The message for an annotator who has seen all: how many items are still loose."""
+        refs = dict.fromkeys([*self._loose, *self._moved_out()])
+        left = sum(not self.session.state.label(ref) for ref in refs)
+        loose = f" Without a name: {plural(left, 'loose item')}." if left else ""
+        return f"Every identity is confirmed.{loose}"
 
     @property
     def names(self) -> list[str]:
@@ -170,9 +175,23 @@ class IdentitySource(SessionSource):
     def rename(self, page: Page, name: str) -> Page:
         """Return the page under another name; the name of another identity merges the two."""
         renamed = replace(page, label=name)
+        self._renamed.add(page.key)
         if page.key in self._open:
             self._open[page.key] = renamed
         return renamed
+
+    def regroup(self, clusters: Clusters, loose: Iterable[str]) -> None:
+        """Serve other clusters from now on. Pages given out and not submitted are void."""
+        self._open.clear()
+        self._ready.clear()
+        self._groups = deque(self._clusters(clusters))
+        self._loose, self._shown_loose = list(loose), False
+        self._number = len(self._submitted)
+        self._count = self._number + len(self._groups)
+
+    def is_renamed(self, page: Page) -> bool:
+        """Return whether the annotator has named a page."""
+        return page.key in self._renamed
 
     # --- answers
 

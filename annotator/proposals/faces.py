@@ -10,10 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from annotator.detection.align import Landmarks, align_faces, save_face_crops
-from annotator.detection.cluster import Clustering, ClusterMethod, cluster_vectors
 from annotator.detection.descriptors import DescriptorEnsemble
 from annotator.detection.ensemble import EnsembleConfig, fuse_images
 from annotator.detection.faces import FACE, FaceDetector
@@ -22,20 +20,21 @@ from annotator.detection.proposal import strip_file_name
 from annotator.errors import FeatureError, ImageError, ProjectError
 from annotator.features.growing import FeatureWriter
 from annotator.features.pipeline import ExtractionReport, ProgressCounter
-from annotator.features.store import META_FILE, FeatureStore, read_meta
+from annotator.features.store import META_FILE, read_meta
 from annotator.images import ImageFolder
 from annotator.items.atomic import write_atomically
-from annotator.items.ref_table import RefTable
 from annotator.items.refs import Item, make_printable
 from annotator.log.entries import LogState
 from annotator.log.store import load_log_state
-from annotator.project.clusters import NOISE_CLASS, cluster_members, read_clusters, write_clusters
+from annotator.project.clusters import NOISE_CLASS, read_clusters
 from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder
 from annotator.proposals.detect import EnsembleOutcome, write_fused_images
 from annotator.proposals.runs import SILENT, RunOutput, RunStep, UnreadImages, run_detector
 from annotator.proposals.table import read_proposals
 from annotator.proposals.verdicts import REJECT_LABELS
+
+_NO_IDENTITIES = {FACE, NOISE_CLASS, "yes", "positive", "accept", *REJECT_LABELS}
 
 
 @dataclass(slots=True)
@@ -153,42 +152,6 @@ def _describe_missing(
         return tally.report(complete=True)
 
 
-def identify_faces(
-    project: ProjectFolder,
-    *,
-    method: ClusterMethod = "dbscan",
-    eps: float = 0.3,
-    min_samples: int = 2,
-    progress: Callable[[float], None] = lambda _: None,
-) -> tuple[RefTable, Clustering]:
-    """Group the faces that have descriptors by person, and write clusters.csv.
-
-    Return the refs of the faces, one for each row of the clustering, and the clustering.
-    Raises `FeatureError` without descriptors.
-    """
-    store = FeatureStore.open(find_face_features(project))
-    described = [ref for faces in read_faces(project).images.values() for ref, _ in faces]
-    rows = store.rows(described)
-    there: NDArray[np.bool_] = np.asarray(rows >= 0)
-    there[there] = store.done[rows[there]] != 0
-    refs = RefTable(ref for ref, has in zip(described, list(there), strict=True) if has)
-    if not len(refs):
-        return refs, Clustering(np.zeros(0, np.int64), np.zeros(0, np.float32))
-    clustering = cluster_vectors(
-        store.matrix[rows[there]], method, eps=eps, min_size=min_samples, progress=progress
-    )
-    groups = [clustering.items(number) for number in range(len(clustering))]
-    write_clusters(project, cluster_members(refs, groups, [""] * len(groups)))
-    return refs, clustering
-
-
-def find_unclustered_faces(project: ProjectFolder) -> list[str]:
-    """Return the faces that are in no cluster."""
-    inside = set(read_clusters(project).refs)
-    images = read_faces(project).images.values()
-    return [ref for faces in images for ref, _ in faces if ref not in inside]
-
-
 # --- JSON
 
 
@@ -264,7 +227,7 @@ def _cluster_numbers(
     clusters = read_clusters(project)
     found = dict(zip(clusters.refs, clusters.cluster.tolist(), strict=True)) if clusters else {}
     names = dict(clusters.names) if clusters else {}
-    persons = identity_classes(project)
+    persons = [name for name in project.settings.names if is_identity(name)]
     next_number = max(found.values(), default=-1) + 1
     numbers = {name: next_number + place for place, name in enumerate(persons)}
     names |= {number: name for name, number in numbers.items()}
@@ -278,10 +241,9 @@ def _cluster_numbers(
     return number, names
 
 
-def identity_classes(project: ProjectFolder) -> list[str]:
-    """Return the classes that name a person: all but those for face, yes, no and noise."""
-    others = {FACE, NOISE_CLASS, "yes", "positive", "accept", *REJECT_LABELS}
-    return [name for name in project.settings.names if name not in others]
+def is_identity(label: str | None) -> bool:
+    """Return whether a label names a person: all do but those for face, yes, no and noise."""
+    return label is not None and label not in _NO_IDENTITIES
 
 
 def write_faces_document(file: Path, document: Mapping[str, Any]) -> None:

@@ -295,3 +295,19 @@ def test_a_name_says_that_a_face_was_rightly_proposed() -> None:
     assert judge_proposal("noise", "face").right
     assert judge_proposal("none", "face") == (None, False)
     assert judge_proposal("cat", "dog") == ("cat", False)
+
+
+def test_eps_fits_dlibs_descriptor(album: Path, shared: Path, tmp_path: Path) -> None:
+    """A distance of 0.3 takes all faces of dlib's network for one person."""
+    models = shared / "models"
+    command = [
+        "faces", album, "--detectors", models / "yunet.onnx", "--descriptors",
+        models / "dlib_resnet_112.onnx", "--json",
+    ]  # fmt: skip
+    ran = _cli(*command)
+    assert "suggested: --eps 0.0" in ran.stderr
+    (cluster,) = json.loads(ran.stdout)["clusters"]
+    assert {face["image"] for face in cluster["faces"]} == {"grace_hopper.jpg", "hopper_again.png"}
+    (everyone,) = json.loads(_cli(*command, "--eps", "0.3").stdout)["clusters"]
+    assert len(everyone["faces"]) == 6
+    assert "auto or a number" in _cli(*command[:2], "--eps", "far", code=2).stderr

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from textual import on
+from textual.message import Message
+
+from annotator.errors import AnnotatorError
 from annotator.items.refs import make_printable
 from annotator.pages.identities import LOOSE, IdentitySource
 from annotator.project.clusters import NOISE_CLASS
 from annotator.project.settings import ClassInfo
+from annotator.proposals.identities import FaceGroups, RegroupedFaces
 from annotator.tui.label.find_class import FindClassScreen
 from annotator.tui.pages.dialogs import NameScreen
 from annotator.tui.pages.keys import FOOTER, PAGE_COMMANDS, PageCommand
 from annotator.tui.pages.screen import PageScreen
 
+_EPS_STEP = 1.1
 _TITLES = {"submit": "confirm", "toggle": "move out"}
 IDENTITY_COMMANDS: tuple[PageCommand, ...] = (
     PageCommand(
@@ -33,6 +40,12 @@ IDENTITY_COMMANDS: tuple[PageCommand, ...] = (
         "noise", lambda screen, _: screen.move_to_noise(), {"X": ""}, "X", "noise",
         "Give the selected items, or else the tile, to no identity.",
     ),
+    PageCommand(
+        "eps", lambda screen, way: screen.change_eps(float(way)),
+        {"[": str(1 / _EPS_STEP), "]": str(_EPS_STEP)}, "[ ]", "eps",
+        "Group the faces without a name again: [ for smaller groups, ] for larger ones.",
+        without_page=True,
+    ),
     *(replace(c, title=_TITLES.get(c.name, c.title)) for c in PAGE_COMMANDS),
 )  # fmt: skip
 """The commands of identities, then those of every page."""
@@ -44,8 +57,26 @@ class IdentitiesScreen(PageScreen):
     source: IdentitySource
     commands: ClassVar[Sequence[PageCommand]] = IDENTITY_COMMANDS
     footer: ClassVar[Sequence[str]] = (
-        *FOOTER[:3], "name", "merge", "divide", "noise", *FOOTER[3:],
+        *FOOTER[:3], "name", "merge", "divide", "noise", "eps", *FOOTER[3:],
     )  # fmt: skip
+
+    class Regrouped(Message):
+        """Other groups of the faces were found, or none could be."""
+
+        def __init__(self, found: RegroupedFaces | None, reason: str = "") -> None:
+            super().__init__()
+            self.found, self.reason = found, reason
+
+    def __init__(self, *args: Any, faces: FaceGroups | None = None, **options: Any) -> None:
+        """Show the pages of a source; `faces` are regrouped with another eps, None cannot be."""
+        super().__init__(*args, **options)
+        self._faces, self._is_grouping = faces, False
+
+    def on_mount(self) -> None:
+        """Show the nearest distances of the faces, which say what eps fits."""
+        super().on_mount()
+        if self._faces is not None:
+            self._run(lambda faces: self.Regrouped(None, faces.describe_eps()))
 
     # --- commands
 
@@ -79,6 +110,50 @@ class IdentitiesScreen(PageScreen):
     def move_to_noise(self) -> None:
         """Give the selected items, or else the tile, to no identity."""
         self._assign(NOISE_CLASS)
+
+    def change_eps(self, factor: float) -> None:
+        """Group the faces again with another eps; a page with a selection is finished first."""
+        selection = self.selection
+        if self._faces is None:
+            self.say("these groups are not of faces: annotator cluster has --eps", "dim")
+        elif self._is_grouping:
+            self.say("grouping …", "dim")
+        elif selection is not None and (selection.marks or self.source.is_renamed(selection.page)):
+            self.say("⏎ confirms this page first, S skips it", "warn")
+        else:
+            self.say("grouping …", "dim", 60)
+            self._run(lambda faces: self.Regrouped(faces.regroup(factor)))
+
+    def _run(self, work: Callable[[FaceGroups], Regrouped]) -> None:
+        """Do something with the faces on a thread of its own: many take seconds."""
+        faces = self._faces
+        assert faces is not None
+
+        def run() -> None:
+            try:
+                message = work(faces)
+            except (AnnotatorError, OSError) as error:
+                message = self.Regrouped(None, str(error))
+            self.post_message(message)
+
+        self._is_grouping = True
+        threading.Thread(target=run, name="identities", daemon=True).start()
+
+    @on(Regrouped)
+    def _show_groups(self, message: Regrouped) -> None:
+        self._is_grouping = False
+        if message.found is None:
+            if message.reason:
+                self.say(make_printable(message.reason), "dim", 20)
+            return
+        if self.selection is not None and self.selection.marks:
+            self.say("the groups are old: ⏎ confirms this page first", "warn")
+            return
+        self._ahead.clear()
+        self._show_text("New groups")  # a page of the same faces is drawn anew, too
+        self.source.regroup(message.found.clusters, message.found.loose)
+        self.advance()
+        self.say(message.found.summary, "text", 30)
 
     def _assign(self, name: str | None) -> None:
         if name is not None and self.page is not None:

@@ -21,6 +21,7 @@ from annotator.pages import (
 )
 from annotator.pages.identities import IdentitySource
 from annotator.project.clusters import read_clusters
+from annotator.proposals.identities import FaceGroups
 from annotator.tui.host import ScreenHost
 from annotator.tui.pages.dialogs import PageChooserScreen
 from annotator.tui.pages.hit import HitScreen
@@ -145,13 +146,21 @@ def hit_opener(
     return open_first
 
 
-def open_identities(host: ScreenHost, loose: Sequence[str], *, word: str, again: bool) -> None:
-    """Open the clusters, then `loose`, the items in no cluster. Leaving ends the program."""
+def open_identities(
+    host: ScreenHost, loose: Sequence[str], *, word: str, again: bool,
+    faces: FaceGroups | None = None,
+) -> None:  # fmt: skip
+    """Open the clusters, then `loose`, the items in no cluster. Leaving ends the program.
+
+    With `faces` the annotator may change their eps.
+    """
     project, session = host.project, host.session
     kind = "identities-again" if again else "identities"
     journal = open_journal(project, session.annotator, kind)
     source = IdentitySource(
         session, project, read_clusters(project), loose, word=word, journal=journal, again=again
     )
-    screen = IdentitiesScreen(source, project, session, host.caps, host.pacer, prediction=False)
+    screen = IdentitiesScreen(
+        source, project, session, host.caps, host.pacer, prediction=False, faces=faces
+    )
     host.push_screen(screen, lambda _: host.exit())

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import csv
+import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+import numpy as np
 import pytest
 from textual.widgets import Input
 
+from annotator.features.growing import FeatureWriter
 from annotator.log.entries import Action, replay
 from annotator.project.clusters import ClusterMember, write_clusters
+from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder, append_classes
 from annotator.project.settings import ClassInfo
+from annotator.proposals.identities import FaceGroups, IdentityOptions, find_unclustered_faces
+from annotator.proposals.table import PROPOSAL_COLUMNS, ProposalRow, proposals_file
 from annotator.tui.pages.identities import IdentitiesScreen
 from annotator.tui.pages.open import open_identities
 
@@ -190,3 +197,65 @@ def test_new_classes_go_to_the_end_and_nothing_else_changes(make: Any) -> None:
     assert changed.settings.names == ("face", "none", "Ada", 'O"Brien')
     assert file.read_text().startswith(before.rstrip("\n"))
     assert ProjectFolder.open(project.folder).settings.classes == changed.settings.classes
+
+
+def _described(project: ProjectFolder) -> FaceGroups:
+    """The faces 00 to 09 with descriptors: two pairs of pairs, and two that are alone."""
+    refs = load_refs(project)
+    angles = np.radians([0, 4, 12, 16, 90, 94, 102, 106, 180, 250])
+    rows = np.column_stack([np.cos(angles), np.sin(angles)]).astype(np.float32)
+    with FeatureWriter(project.features_folder, refs, {"name": "d", "faces": True}, 2) as written:
+        written.write(np.arange(10), rows)
+        written.finish()
+    points = json.dumps({"points": [[0, 0]] * 5})
+    with proposals_file(project).open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(PROPOSAL_COLUMNS)
+        table.writerows(ProposalRow(f"{n:02d}.png", 1.0, 1, "face", "m", points) for n in range(10))
+    eps = 1 - np.cos(np.radians(7.5))  # the pairs, 4 degrees apart
+    groups = FaceGroups(project, IdentityOptions(eps=float(eps)))
+    groups.group()
+    return groups
+
+
+async def test_brackets_change_eps_and_confirmed_names_stay_whole(
+    make: Any, opened: Any, log: Any
+) -> None:
+    project = make(10, classes=("face", "none"))
+    faces = _described(project)
+    loose = find_unclustered_faces(project)
+    async with opened(project, size=(110, 40)) as desk:
+        open_identities(desk.app, loose, word="person", again=False, faces=faces)
+        await desk.until(lambda: isinstance(desk.app.screen, IdentitiesScreen))
+        review = Review(desk)
+        await desk.until(review._ready)
+        await desk.sees("nearest distances")
+        assert set(review.refs) == {"00.png", "01.png"}
+        await review.press("enter")  # person 1
+        await desk.until(lambda: set(review.refs) == {"02.png", "03.png"})
+        await review.press("space", "]")
+        await desk.sees("confirms this page first")
+        await review.press("space")
+        for _ in range(3):  # 7.5 degrees become 8.6: pairs that are 8 degrees apart join
+            await review.press("]")
+            await desk.until(lambda: not review.screen._is_grouping)
+        await desk.sees("2 groups, 2 loose")
+        assert set(review.refs) == {"02.png", "03.png"}
+        assert review.screen.page.label == "person 1"
+        await review.press("enter")
+        await desk.until(lambda: set(review.refs) == {f"0{n}.png" for n in range(4, 8)})
+        await review.press("enter")
+        await desk.until(lambda: set(review.refs) == {"08.png", "09.png"})
+        await review.press("enter")
+        await desk.sees("Without a name: 2 loose items")
+    labels = _labels(project, log)
+    assert {labels[f"0{n}.png"] for n in range(4)} == {"person 1"}
+    assert {labels[f"0{n}.png"] for n in range(4, 8)} == {"person 2"}
+
+
+async def test_groups_that_are_not_of_faces_have_no_eps(
+    album: ProjectFolder, reviewing: Any
+) -> None:
+    async with reviewing(album) as review:
+        await review.press("]")
+        await review.desk.sees("not of faces")
