@@ -116,6 +116,7 @@ def answer(
         raise typer.BadParameter("give either a class or --skip", param_hint="LABEL")
     if label is not None:
         label = resolve_class(opened, label)
+    ref = _find_ref(opened, ref)
     scripted = _open_session(opened, annotator, second, 600.0, 0)
     try:
         with contextlib.suppress(AnnotatorError):  # a fit that fails never loses an answer
@@ -127,6 +128,16 @@ def answer(
         scripted.close_keeping_leases()
     for words in scripted.failures:
         typer.echo(words, err=True)
+
+
+def _find_ref(project: ProjectFolder, ref: str) -> str:
+    """Return the ref of an item that is given in any spelling of its path."""
+    from annotator.items.ref_keys import RefIndex
+    from annotator.project.item_pool import load_refs
+
+    refs = load_refs(project)
+    row = RefIndex(refs, project.images).find(ref)
+    return refs[row] if row >= 0 else ref
 
 
 def _record_answer(

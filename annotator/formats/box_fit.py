@@ -15,6 +15,7 @@ from typing import NamedTuple
 from annotator.errors import ImageError, RefError
 from annotator.formats.reading import ImportContext, ImportedItem, cut_box
 from annotator.images.decode import MAX_PIXELS, open_image
+from annotator.items.file_names import FileNames
 from annotator.items.listing import is_file
 from annotator.items.refs import Box, Item, make_printable, plural
 
@@ -39,12 +40,21 @@ class BoxFitter:
         """Look for images in `folders`, the first that holds one."""
         self._reading, self._folders = reading, folders
         self._max_pixels = max_pixels
+        self.root = folders[0]
+        self._names = FileNames(self.root)
         self._refused: set[str] = set()
         self._turned: set[str] = set()
         self._measure = lru_cache(_KEPT_SIZES)(self._read_size)
 
     def fit(self, found: ImportedItem) -> ImportedItem | None:
-        """Return an item with its box fitted; None for a box that cannot be, which is reported."""
+        """Return an item with its path as the disk spells it, and its box fitted.
+
+        None for a box that cannot be, which is reported.
+        """
+        path = self._names.find(found.item.path)
+        if path is not None and path != found.item.path:
+            found = found._replace(item=Item(path, found.item.box))
+            self._reading.count_ignored("spelling of a path (the disk's is taken)")
         if found.item.box is None:
             return found
         path = found.item.path

@@ -32,7 +32,8 @@ from annotator.formats.new_project import (
 )  # fmt: skip
 from annotator.formats.reading import ImportContext, describe_import, describe_left_out
 from annotator.formats.spool import ImportSpool
-from annotator.items.listing import missing_files, read_table
+from annotator.items.file_names import missing_files
+from annotator.items.listing import read_table
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import make_printable, shell_quoted, split_ref
 from annotator.log.store import SqliteStore

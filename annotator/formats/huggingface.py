@@ -82,6 +82,9 @@ def _write_image(
         return
     inner = [record for record in image.records if record.item.box is not None]
     outer = [record for record in image.records if record.item.box is None]
+    for record in outer[1:]:  # the same file under another path
+        again = ImageRecords(record.item.path, image.split, [record])
+        _write_image(source, images, again, files, boxes)
     cells: dict[str, Any] = {"file_name": name.removeprefix(lead)}
     if outer or not boxes:
         cells["label"] = outer[0].label if outer else None
@@ -97,7 +100,7 @@ def _write_image(
     if outer or not boxes:
         cells |= _rename_columns(outer[0]) if outer else {}
     _write_line(files[image.split], cells)
-    source.written += len(image.records)
+    source.written += len(inner) + bool(outer)
 
 
 def _rename_columns(record: ExportRecord) -> dict[str, str]:

@@ -15,17 +15,17 @@ from annotator.errors import FeatureError, ProjectError, RefError, bullet_list
 from annotator.features.store import FeatureStore, map_matrix
 from annotator.formats.reading import describe_left_out
 from annotator.items.atomic import write_atomically
+from annotator.items.file_names import FileNames, missing_files
 from annotator.items.listing import (
     RefRow,
     SkippedFiles,
     TableShape,
     glob_images,
     iter_table,
-    missing_files,
     read_list,
     read_table,
 )
-from annotator.items.ref_keys import ref_key
+from annotator.items.ref_keys import is_same_file, ref_key
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import Item, format_box, make_printable, plural
 from annotator.items.text_files import FinalFault, csv_bytes
@@ -37,6 +37,7 @@ from annotator.project.staging import remove_unfinished, stage_project
 
 DEFAULT_CLASSES = ("negative", "positive")
 REFS_COLUMNS = ("filename", "bbox")
+RESPELT = "{} written as the disk spells them: / between folders, and its form of accents"
 _TABLE_NAMES = frozenset(
     {"filename", "file_name", "path", "ref", "bbox", "annotation", "label", "feat_idx"}
 )
@@ -104,6 +105,7 @@ def create_from_refs(
     if not rows and not problems:
         problems.append(f"{make_printable(refs.name)}: holds no rows")
     root = images or _guess_images(refs, rows)
+    rows = _respell(rows, root, about)
     settings = add_classes(settings, (row.label for row in rows if row.label))
     found = _find_row_faults(rows, root, settings.names, refs.name)
     problems += [text for _, text in found]
@@ -136,6 +138,20 @@ def _guess_images(refs: Path, rows: Sequence[RefRow]) -> Path:
     step = max(1, len(rows) // 200)
     places = [Path.cwd(), refs.resolve().parent]
     return guess_root([row.item.path for row in rows[::step]], places)
+
+
+def _respell(rows: Sequence[RefRow], root: Path, about: TableShape) -> list[RefRow]:
+    """Return rows with the paths as the disk spells them, and note how many changed."""
+    names = FileNames(root)
+    paths = [names.find(row.item.path) or row.item.path for row in rows]
+    changed = sum(path != row.item.path for path, row in zip(paths, rows, strict=True))
+    if changed:
+        about.changed = True
+        about.notes.append(RESPELT.format(plural(changed, "path")))
+    return [
+        row if path == row.item.path else row._replace(item=Item(path, row.item.box))
+        for path, row in zip(paths, rows, strict=True)
+    ]
 
 
 @contextmanager
@@ -247,7 +263,7 @@ def _find_row_faults(
     first: dict[str, RefRow] = {}
     for row in rows:
         before = first.setdefault(Item(ref_key(row.item.path, root), row.item.box).ref, row)
-        if before is not row and _is_same_image(root, before.item.path, row.item.path):
+        if before is not row and is_same_file(root, before.item.path, row.item.path):
             text = f"{name}, line {row.line}: the same item as line {before.line}."
             problems.append((row.line, f"{text} Remove one of the lines."))
             if before.label != row.label:  # which label is meant is not known
@@ -261,16 +277,6 @@ def _find_row_faults(
                 )
             )
     return problems
-
-
-def _is_same_image(root: Path, one: str, other: str) -> bool:
-    """Return whether two paths with one key lead to one file: NFC and NFD may be two."""
-    if one == other:
-        return True
-    try:
-        return os.path.samefile(root / one, root / other)  # noqa: PTH121
-    except OSError:
-        return True
 
 
 def describe_missing_file(path: Path) -> str:

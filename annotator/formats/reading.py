@@ -143,7 +143,7 @@ class ImportContext:
         if not path:
             raise RefError("no file is named")
         if not self.free_paths:
-            if "\\" in path and "/" not in path and not self.has_file(path):
+            if "\\" in path and not self.has_file(path):
                 path = path.replace("\\", "/")  # written on Windows
             parts = PurePosixPath(path)
             if parts.is_absolute() or ".." in parts.parts or path[1:3] in (":/", ":\\"):

@@ -20,6 +20,7 @@ from annotator.formats.extra_columns import ExtraColumns
 from annotator.formats.splits import Splits, assign_splits, unit_hash
 from annotator.images import ImageFolder
 from annotator.images.decode import open_image
+from annotator.items.ref_keys import tidy_path
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import Item, make_printable, split_ref
 from annotator.log.entries import Entry, LogState
@@ -285,15 +286,14 @@ class ExportSource:
             yield image
 
     def _group_by_image(self) -> Iterator[ImageRecords]:
-        group, path = list[ExportRecord](), ""
+        group = list[ExportRecord]()
         for record in self._records(self._by_image):
-            if group and record.item.path != path:
-                yield ImageRecords(path, group[0].split, group)
+            if group and self._image[record.row] != self._image[group[0].row]:
+                yield ImageRecords(group[0].item.path, group[0].split, group)
                 group = []
-            path = record.item.path
             group.append(record)
         if group:
-            yield ImageRecords(path, group[0].split, group)
+            yield ImageRecords(group[0].item.path, group[0].split, group)
 
     @cached_property
     def _has_open_box(self) -> NDArray[np.bool_]:
@@ -358,7 +358,8 @@ class ExportSource:
     @cached_property
     def _image(self) -> NDArray[np.int64]:
         """(n,) the row where each row's image comes first."""
-        paths = (split_ref(ref)[0] for ref in self.refs)
+        root = self.project.images
+        paths = (tidy_path(split_ref(ref)[0], root) for ref in self.refs)
         hashes = np.fromiter(map(hash, paths), np.int64, len(self.refs))
         _, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
         return np.asarray(first[inverse], np.int64)

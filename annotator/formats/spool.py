@@ -13,6 +13,7 @@ from annotator.errors import RefError, StoreError, bullet_list
 from annotator.formats.box_fit import BoxFitter
 from annotator.formats.format import Read
 from annotator.formats.reading import ImportContext, ImportedItem
+from annotator.items.ref_keys import ODD_SPELLING, is_same_file, respell_alike
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import Box, Item, make_printable
 from annotator.project import label_sets
@@ -36,10 +37,13 @@ class ImportSpool:
         Raises `RefError` for a file that is not in the format at all.
         """
         self.reading = reading
+        self._root = reading.images or reading.path.parent
         self._fill(read(reading))
         if fitter is not None:
             fitting = fitter(self.refs)
-            if self.boxes and not reading.boxes_fit:
+            self._root = fitting.root
+            odd = bool(len(self.refs) and len(self.refs.matching(ODD_SPELLING)))
+            if odd or (self.boxes and not reading.boxes_fit):
                 self._refill(fitting)
         self._faulty: set[tuple[str, str]] = set()
         self._kept: int | None = None
@@ -162,10 +166,11 @@ class ImportSpool:
 
     def _repeated(self) -> set[int]:
         """Return the rows whose item came before, and report those with another label as faults."""
-        again = [int(row) for row in self.refs.repeated()]
-        if not again:
+        keys = respell_alike(self.refs, self._root)
+        first = {row: keys.find(keys[row]) for row in keys.repeated().tolist()}
+        first = {row: before for row, before in first.items() if self._is_one_item(row, before)}
+        if not first:
             return set()
-        first = {row: self.refs.find(self.refs[row]) for row in again}
         wanted = {*first, *first.values()}
         held = {row: found for row, found in self._all() if row in wanted}
         for row, before in first.items():
@@ -188,7 +193,11 @@ class ImportSpool:
                 self.labels[now.label] -= 1
             self.boxes -= now.item.box is not None
             self._bare -= _is_bare(now)
-        return set(again)
+        return set(first)
+
+    def _is_one_item(self, row: int, before: int) -> bool:
+        now, then = (Item.parse(self.refs[at]).path for at in (row, before))
+        return is_same_file(self._root, then, now)
 
 
 def _is_bare(item: ImportedItem) -> bool:

@@ -458,22 +458,3 @@ def is_file(path: Path) -> bool:
 def path_exists(path: Path) -> bool:
     """Return whether a path is a file or folder; like `is_file`, this never raises."""
     return os.path.exists(path)  # noqa: PTH110
-
-
-def missing_files(items: Iterable[tuple[str, int]], root: Path) -> list[tuple[str, int]]:
-    """Return each (path, line) whose file does not exist; lists each folder only once."""
-    known: dict[str, set[str]] = {}
-    absent = []
-    for path, line in items:
-        folder, _, base = path.rpartition("/")
-        if folder not in known:
-            known[folder] = _folder_names(root / (folder + "/" if path.startswith("/") else folder))
-        if base not in known[folder]:
-            absent.append((path, line))
-    return absent
-
-
-def _folder_names(folder: Path) -> set[str]:
-    with contextlib.suppress(OSError, ValueError), os.scandir(folder) as entries:
-        return {entry.name for entry in entries}
-    return set()

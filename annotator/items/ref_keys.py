@@ -15,24 +15,55 @@ from annotator.errors import RefError
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import Item
 
-_ODD = re.compile(rb"(?m)^(?=/)|^(?=\.\.?/)|/(?=/)|/(?=\.\.?/)|\\|[\x80-\xff]")
+ODD_SPELLING = re.compile(rb"(?m)^(?=/)|^(?=\.\.?/)|/(?=/)|/(?=\.\.?/)|\\|[\x80-\xff]")
 """Refs that may have another spelling than their key."""
+_PARTS = ("//", "/.", "\\")
 
 
 def ref_key(path: str, root: Path) -> str:
     """Return the spelling of `path` that all spellings of its file share.
 
-    The path is below `root` if it can be, without `.`, `..` and doubled slashes, in NFC. Links
-    are not followed.
+    The path is below `root` if it can be, without `.`, `..`, doubled slashes and backslashes, in
+    NFC. Links are not followed.
     """
-    if path.isascii() and path[:1] not in "/." and "//" not in path and "/." not in path:
+    if _is_plain(path):
+        return path
+    return unicodedata.normalize("NFC", tidy_path(path.replace("\\", "/"), root))
+
+
+def tidy_path(path: str, root: Path) -> str:
+    """Return `path` below `root` if it can be, without `.`, `..` and doubled slashes."""
+    if _is_plain(path):
         return path
     plain = os.path.normpath(path)
-    if os.path.isabs(plain):  # noqa: PTH117
-        top = os.path.normpath(os.path.abspath(root))  # noqa: PTH100
-        if plain.startswith(top.rstrip("/") + "/"):
-            plain = plain[len(top.rstrip("/")) + 1 :]
-    return unicodedata.normalize("NFC", plain)
+    if plain.startswith(("/", "../")):
+        top = os.path.abspath(root).rstrip("/") + "/"  # noqa: PTH100 - no link is followed
+        plain = os.path.normpath(top + plain if plain[0] == "." else plain).removeprefix(top)
+    return plain
+
+
+def _is_plain(path: str) -> bool:
+    """Return True for a path that has no other spelling."""
+    return path.isascii() and path[:1] not in "/." and not any(part in path for part in _PARTS)
+
+
+def is_same_file(root: Path, one: str, other: str) -> bool:
+    """Return whether two paths with one key lead to one file: NFC and NFD may be two."""
+    if one == other:
+        return True
+    try:
+        return os.path.samefile(root / one, root / other)  # noqa: PTH121
+    except (OSError, ValueError):
+        return True
+
+
+def respell_alike(refs: RefTable, root: Path) -> RefTable:
+    """Return a table with the key of each ref: the same table if none has another spelling."""
+    odd = {*refs.matching(ODD_SPELLING).tolist()} if len(refs) else set()
+    if not odd:
+        return refs
+    key = RefIndex(refs, root).key
+    return RefTable([key(ref) if row in odd else ref for row, ref in enumerate(refs)])
 
 
 class RefIndex:
@@ -58,7 +89,7 @@ class RefIndex:
     def _find(self, ref: str) -> int:
         key = self.key(ref)
         if self._odd is None:
-            found = self._refs.matching(_ODD).tolist() if len(self._refs) else []
+            found = self._refs.matching(ODD_SPELLING).tolist() if len(self._refs) else []
             self._odd = {}
             for row in found:
                 self._odd.setdefault(self.key(self._refs[row]), row)
@@ -67,6 +98,8 @@ class RefIndex:
 
     def key(self, ref: str) -> str:
         """Return the ref that all spellings of an item share; a broken ref stays as it is."""
+        if _is_plain(ref):
+            return ref
         try:
             item = Item.parse(ref)
         except RefError:

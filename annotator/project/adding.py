@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from annotator.errors import ProjectError, RefError, bullet_list
 from annotator.items.atomic import write_atomically
-from annotator.items.listing import SkippedFiles, missing_files, read_list, read_table, walk_images
+from annotator.items.file_names import FileNames
+from annotator.items.listing import SkippedFiles, read_list, read_table, walk_images
+from annotator.items.ref_keys import RefIndex, is_same_file
 from annotator.items.refs import Item, make_printable
 from annotator.project.classes import check_classes
 from annotator.project.item_pool import load_refs
@@ -43,7 +43,8 @@ def add_refs(project: ProjectFolder, file: Path) -> int:
         if is_list
         else read_table(file, project.settings.box_order, problems)
     )
-    absent = missing_files(((row.item.path, row.line) for row in rows), project.images)
+    names = FileNames(project.images)
+    absent = names.missing((row.item.path, row.line) for row in rows)
     problems += [
         f"{make_printable(file.name)}, line {line}: no such file "
         f"{make_printable(str((project.images / path).resolve()))}"
@@ -55,7 +56,9 @@ def add_refs(project: ProjectFolder, file: Path) -> int:
         raise RefError(
             bullet_list(problems, f"{make_printable(str(file))}: nothing was added. Fix:")
         )
-    return _append(project, [row.item for row in rows])
+    return _append(
+        project, [Item(names.find(row.item.path) or row.item.path, row.item.box) for row in rows]
+    )
 
 
 def check_new_classes(project: ProjectFolder, names: Sequence[str]) -> None:
@@ -74,14 +77,24 @@ def _walk_new_items(project: ProjectFolder, folder: Path, left_out: SkippedFiles
 
 
 def _append(project: ProjectFolder, items: Sequence[Item]) -> int:
-    fresh = list(dict.fromkeys(item.ref for item in items))
+    """Add the items that no row of the project is, in any spelling of their paths."""
     with lock_project(project.folder):
         known = load_refs(project)
-        rows = known.rows(fresh) if len(known) else np.full(len(fresh), -1)
-        new = [ref for ref, row in zip(fresh, rows.tolist(), strict=True) if row < 0]
+        index = RefIndex(known, project.images)
+        rows = index.rows([item.ref for item in items]).tolist()
+        new: dict[str, Item] = {}
+        for item, row in zip(items, rows, strict=True):
+            if row < 0 or not _is_same(project, Item.parse(known[row]), item):
+                before = new.setdefault(index.key(item.ref), item)
+                if not _is_same(project, before, item):
+                    new[item.ref] = item
         if not new:
             return 0
         if not project.refs_file.exists():
             write_atomically(project.refs_file, b"filename,bbox\n")
-        append_items(project, [NewItem(Item.parse(ref)) for ref in new])
+        append_items(project, [NewItem(item) for item in new.values()])
     return len(new)
+
+
+def _is_same(project: ProjectFolder, one: Item, other: Item) -> bool:
+    return is_same_file(project.images, one.path, other.path)
