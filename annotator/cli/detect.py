@@ -35,7 +35,7 @@ from annotator.cli.option_types import (
 )
 from annotator.cli.project_options import print_json
 from annotator.errors import ExtraMissing, FeatureError
-from annotator.items.refs import make_printable
+from annotator.items.refs import make_printable, shell_quoted
 
 if TYPE_CHECKING:
     from annotator.detection.ensemble import EnsembleConfig
@@ -140,7 +140,7 @@ def detect(
         tuple(voters), None, parse_renames(rename or []), fuse, iou, fused_score,
         AgreementRule(min_score, min_votes or 0, agreement),
     )  # fmt: skip
-    texts, listed = tuple(text or ()), tuple(parse_list(classes))
+    texts, listed = tuple(text or ()), tuple(dict.fromkeys(parse_list(classes)))
     options = VoterOptions(
         DetectionPasses(parse_augmentations(tta), tile, overlap),
         (*listed, *texts) if listed else (), texts or listed, config.renames, instances,
@@ -185,14 +185,29 @@ def _run_detection(
     if len(absent) == len(voters):
         kind = ExtraMissing if any(isinstance(e, ExtraMissing) for e in absent) else FeatureError
         raise kind("\n".join(dict.fromkeys(map(str, absent))))
-    project, paths, unlisted = open_image_project(images, folder)
+    project, paths, unlisted = open_image_project(images, folder, request.options.classes)
     with open_run_output(progress) as output:
         answers = run_ensemble(project, paths, request, output, workers)
     outcome = write_fused_images(
         project, answers.fused(), answers.config, accept=accept, timestamp=time.time()
     )
     outcome.left_out[:0] = [*unlisted, *answers.left_out]
+    _warn_of_absent_classes(project, request.options.classes)
     return project, answers, outcome
+
+
+def _warn_of_absent_classes(project: ProjectFolder, classes: tuple[str, ...]) -> None:
+    """Print the wanted classes that no label of the project can give."""
+    from annotator.proposals.verdicts import ACCEPT_LABELS
+
+    names = project.settings.names
+    absent = [name for name in classes if name not in names]
+    if absent and not set(ACCEPT_LABELS) & set(names):
+        words = " ".join(f"--class {shell_quoted(name)}" for name in absent)
+        print_message(
+            f"The project has no class {make_printable(', '.join(absent))}, so its boxes can only "
+            f"be rejected. Add it: annotator add {shell_quoted(project.folder)} {words}"
+        )
 
 
 def _summary_lines(

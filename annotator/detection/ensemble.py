@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
@@ -124,19 +124,25 @@ class FusedImage:
     """Number of boxes that were not valid, by reason."""
 
 
-def map_class_names(classes: Sequence[str], renames: Mapping[str, str]) -> dict[str, str]:
-    """Map each class of a model to its new name: the user's, else the common spelling."""
-    return {name: renames.get(name, CLASS_SYNONYMS.get(name, name)) for name in classes}
+def map_class_names(
+    classes: Iterable[str], renames: Mapping[str, str], wanted: Iterable[str] | None = None
+) -> dict[str, str]:
+    """Map each class of a model to its new name: the user's, else the common spelling.
+
+    A name that differs from one of `wanted` by capitals or a known spelling becomes that one.
+    """
+    spelled = {CLASS_SYNONYMS.get(name, name).casefold(): name for name in wanted or ()}
+    named = ((name, renames.get(name, name)) for name in classes)
+    common = ((name, CLASS_SYNONYMS.get(new, new)) for name, new in named)
+    return {name: spelled.get(new.casefold(), new) for name, new in common}
 
 
 def match_classes(
     classes: Sequence[str], names: Sequence[str], renames: Mapping[str, str]
 ) -> tuple[frozenset[str], list[str]]:
-    """Return the `names` that a model knows, in the model's own capitals, and those it lacks."""
-    known = {new.casefold(): new for new in map_class_names(classes, renames).values()}
-    aims = {name: CLASS_SYNONYMS.get(name, name).casefold() for name in names}
-    found = frozenset(known[aim] for aim in aims.values() if aim in known)
-    return found, [name for name, aim in aims.items() if aim not in known]
+    """Return the `names` that a model knows, in the user's spelling, and those it lacks."""
+    known = set(map_class_names(classes, renames, names).values())
+    return frozenset(names) & known, [name for name in names if name not in known]
 
 
 def describe_unknown_classes(model: str, missing: Sequence[str], classes: Sequence[str]) -> str:
@@ -213,7 +219,7 @@ def list_detections(
             detections |= fuse_detections([path], [answers], config)
             continue
         (found,) = answer.passes.values()
-        renames = map_class_names(sorted(set(found.names)), config.renames)
+        renames = map_class_names(set(found.names), config.renames, config.names)
         some = found.above_score(voter.threshold).select_classes(config.names, renames)
         detections[path] = some
     return detections
@@ -235,7 +241,7 @@ def _fuse_answers(
     for place, answer in answers:
         voter = config.voters[place]
         for found in answer.passes.values():
-            renames = map_class_names(sorted(set(found.names)), config.renames)
+            renames = map_class_names(set(found.names), config.renames, config.names)
             lists.append(found.above_score(voter.threshold).select_classes(config.names, renames))
             weights.append(voter.weight)
             models.append(place)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.detection.detections import Detections, FloatArray
+from annotator.detection.ensemble import map_class_names
 from annotator.errors import RefError
 from annotator.items.refs import make_printable
 
@@ -199,20 +200,22 @@ def _match_boxes(
 def read_truth(file: Path, classes: Sequence[str] = ()) -> dict[str, GroundTruthBoxes]:
     """Read the boxes of a COCO JSON by file name; only those of `classes`, if any are given.
 
+    Names take the spelling of `classes`.
+
     Images are in the order of their ids, as pycocotools has them. Raises `RefError` for another
     file.
     """
-    wanted = {name.casefold() for name in classes}
     try:
         data = json.loads(file.read_bytes())
         names = {row["id"]: str(row["name"]) for row in data["categories"]}
+        spelled = map_class_names(names.values(), {}, classes)
         images = {row["id"]: str(row["file_name"]) for row in sorted(data["images"], key=_id_order)}
         rows: dict[str, list[tuple[list[float], str, bool]]] = {
             path: [] for path in images.values()
         }
         for row in data["annotations"]:
-            name = names[row["category_id"]]
-            if not wanted or name.casefold() in wanted:
+            name = spelled[names[row["category_id"]]]
+            if not classes or name in classes:
                 x, y, w, h = map(float, row["bbox"])
                 box, crowd = [x, y, x + w, y + h], bool(row.get("iscrowd"))
                 rows[images[row["image_id"]]].append((box, name, crowd))

@@ -105,7 +105,7 @@ def test_the_truth_is_read_from_coco_json(tmp_path: Path) -> None:
         )
     )
     truth = read_truth(file, ["Person"])
-    assert truth["a.jpg"].names == ("person", "person")
+    assert truth["a.jpg"].names == ("Person", "Person")
     assert truth["a.jpg"].boxes.tolist() == [[1, 2, 4, 6], [0, 0, 9, 9]]
     assert truth["a.jpg"].crowd.tolist() == [False, True]
     assert truth["b.jpg"].names == ()

@@ -17,7 +17,7 @@ from annotator.detection.boxes_file import read_boxes_file
 from annotator.errors import AnnotatorError, FeatureError, ProjectError, RefError
 from annotator.log.store import load_log_state
 from annotator.project.project import ProjectFolder
-from annotator.proposals import read_proposals
+from annotator.proposals import load_proposal_prior, read_proposals
 from tests.detection import detector_checkpoints as checkpoints
 
 
@@ -273,3 +273,39 @@ def test_half_precision_keeps_the_heads_of_boxes_exact(tmp_path: Path) -> None:
         plain = TransformersDetector(str(folder), device="cpu")
         plain.detect([plain.prepare(picture, picture.size)])
         assert plain.note is None and plain.describe() != half.describe()
+
+
+def test_classes_make_a_project_in_which_a_key_corrects_a_class(
+    photos: Path, tmp_path: Path
+) -> None:
+    rows = [
+        {"path": "a.png", "bbox": [5, 5, 20, 20], "name": "Cat", "score": 0.9},
+        {"path": "a.png", "bbox": [50, 5, 20, 20], "name": "motorcycle", "score": 0.8},
+        {"path": "b.png", "bbox": [5, 5, 20, 20], "name": "cat", "score": 0.7},
+        {"path": "b.png", "bbox": [50, 5, 20, 20], "name": "zebra", "score": 0.9},
+    ]
+    (tmp_path / "found.json").write_text(json.dumps(rows))
+    file = f"boxes:{tmp_path}/found.json"
+    _detect(photos, file, "--classes", "cat,motorbike,cat")
+    project = ProjectFolder.open(tmp_path / "photos.boxes")
+    assert project.settings.names == ("cat", "motorbike", "none")
+    assert [row.name for row in read_proposals(project)] == ["cat", "motorbike", "cat"]
+    refs = [row.ref for row in read_proposals(project)]
+    prior = load_proposal_prior(project)
+    assert prior is not None and prior.prediction(refs[1]) is not None
+    assert max(prior.prediction(refs[1])[0].items(), key=lambda p: p[1])[0] == "motorbike"
+    labels = dict(zip(refs, ["cat", "cat", "none"], strict=True))
+    answers = tmp_path / "labels.csv"
+    answers.write_text("filename,label\n" + "".join(f'"{r}",{n}\n' for r, n in labels.items()))
+    _run("import", project.folder, answers)
+    _run("export", project.folder, tmp_path / "out.json", "--format", "coco")
+    out = json.loads((tmp_path / "out.json").read_text())
+    names = {c["id"]: c["name"] for c in out["categories"]}
+    kept = [(names[a["category_id"]], a["bbox"]) for a in out["annotations"]]
+    assert [box for name, box in kept if name == "cat"] == [[5, 5, 20, 20], [50, 5, 20, 20]]
+    ran = _run("detect", photos, "--models", file, "--classes", "zebra")
+    assert "annotator add" in ran.stderr and "--class zebra" in ran.stderr
+    _run("add", project.folder, "--class", "zebra")
+    assert (
+        "annotator add" not in _run("detect", photos, "--models", file, "--classes", "zebra").stderr
+    )
