@@ -7,11 +7,11 @@ import shutil
 import sqlite3
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from annotator.doctor.finding import Finding
-from annotator.errors import AnnotatorError
+from annotator.errors import AnnotatorError, StoreError
 from annotator.features.store import FeatureStore
 from annotator.features.weights import MODELS, cached_weights
 from annotator.formats.class_ids import CLASS_IDS_FILE as IDS_FILE
@@ -20,9 +20,16 @@ from annotator.items.listing import is_file
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import Item, make_printable, plural, shell_quoted
 from annotator.log.entries import LogState
+from annotator.log.last_row import read_last_row
 from annotator.log.recovery import count_lost_rows, find_damage
 from annotator.log.schema import repair_command
-from annotator.log.store import NETWORK_FILE_SYSTEMS, file_system_type, load_log_state
+from annotator.log.store import (
+    NETWORK_FILE_SYSTEMS,
+    LostRowsError,
+    SqliteStore,
+    file_system_type,
+    load_log_state,
+)
 from annotator.project.item_pool import load_refs
 from annotator.project.label_sets import count_classes
 from annotator.project.project import ProjectFolder
@@ -77,6 +84,11 @@ def _lock(project: ProjectFolder) -> Iterator[Finding]:
     file = project.labels_file
     if not file.exists():
         return
+    with suppress(StoreError):
+        try:
+            SqliteStore(file).close()
+        except LostRowsError:
+            return  # `_labels` reports it; SQLite would remove what is left of the rows
     try:
         with closing(sqlite3.connect(file, timeout=2.0, isolation_level=None)) as connection:
             connection.execute("BEGIN IMMEDIATE")
@@ -102,7 +114,11 @@ def _unlocking(project: ProjectFolder, name: str) -> str:
 
 def _labels(project: ProjectFolder) -> Generator[Finding, None, LogState | None]:
     if not project.labels_file.exists():
-        yield Finding("labels", True, "none yet")
+        if told := read_last_row(project.labels_file):
+            detail = f"labels.db is missing; it had {plural(told, 'row')}"
+            yield Finding("labels", False, detail, "put a copy of labels.db back if you have one")
+        else:
+            yield Finding("labels", True, "none yet")
         return LogState()
     try:
         state = load_log_state(project.labels_file)

@@ -10,8 +10,11 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from itertools import takewhile
+from itertools import pairwise, takewhile
+from statistics import median
 from typing import Any
+
+_BREAK_SECONDS = 60.0
 
 
 class Action(StrEnum):
@@ -212,6 +215,17 @@ def replay(entries: Iterable[Entry]) -> LogState:
     for entry in entries:
         state.apply(entry)
     return state
+
+
+def label_seconds(state: LogState) -> float | None:
+    """Return the median time between labels of people, without pauses of a minute or more."""
+    last = [stack[-1] for stack in state.standing.values()]
+    times = sorted(
+        entry.at for entry in last
+        if entry.action is Action.LABEL and not entry.by_machine and entry.picked_by != "import"
+    )  # fmt: skip
+    gaps = [b - a for a, b in pairwise(times) if b - a < _BREAK_SECONDS]
+    return median(gaps) if gaps else None
 
 
 def _group_of(entry: Entry) -> str | None:

@@ -11,18 +11,19 @@ import shutil
 import sqlite3
 import struct
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from annotator.errors import StoreError
 from annotator.items.refs import make_printable
-from annotator.log.row_checks import OddRow, parse_json_object
-from annotator.log.schema import LOG_COLUMNS, prepare_tables, row_to_entry
+from annotator.log.last_row import read_last_row
+from annotator.log.row_checks import OddRow, check_sum, parse_json_object
+from annotator.log.schema import COLUMNS, INSERT_ROW, prepare_tables, row_to_entry, select_rows
 
-_COLUMNS = {"log": LOG_COLUMNS, "byproducts": "at, kind, page, data"}
-_PAGE_SIZE = 4096
+_PAGE_SIZE, _WAL_HEADER, _FRAME_HEADER = 4096, 32, 24
+_REALS = {"log": (1, 9), "byproducts": ()}
 _UNREADABLE = (sqlite3.Error, OverflowError, UnicodeDecodeError)
 Row = tuple[Any, ...]
 
@@ -31,7 +32,7 @@ Row = tuple[Any, ...]
 class Recovered:
     """The rows of a damaged labels.db, by table and `seq`."""
 
-    rows: dict[str, dict[int, Row]] = field(default_factory=lambda: {name: {} for name in _COLUMNS})
+    rows: dict[str, dict[int, Row]] = field(default_factory=lambda: {name: {} for name in COLUMNS})
     odd: list[tuple[str, Row, str]] = field(default_factory=list)
     """Rows that this version does not know: table, values, reason."""
     last: int = 0
@@ -78,9 +79,10 @@ def recover_rows(file: Path) -> Recovered:
                 shutil.copyfile(part, copy.with_name(copy.name + suffix))
         whole = _read_with_sqlite(copy, found)
     if not whole:
-        for table, row in _scan_pages(file.read_bytes()):
-            if row[0] not in found.rows[table]:
-                found.rows[table][row[0]] = row
+        _keep_new(_scan_pages(file.read_bytes()), found)
+    if found.last < (told := read_last_row(file)):
+        found.last = told
+        _keep_new(_scan_log(file, told), found)
     for table, rows in found.rows.items():
         for seq in sorted(rows):
             try:
@@ -92,16 +94,18 @@ def recover_rows(file: Path) -> Recovered:
     return found
 
 
+def _keep_new(rows: Iterable[tuple[str, Row]], found: Recovered) -> None:
+    for table, row in rows:
+        found.rows[table].setdefault(row[0], row)
+
+
 def write_recovered(found: Recovered, file: Path) -> None:
     """Write a new labels.db of the rows that are known; `file` must not exist."""
     with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as connection:
         prepare_tables(connection, file)
         connection.execute("BEGIN")
-        for table, columns in _COLUMNS.items():
-            places = ",".join("?" * (columns.count(",") + 2))
-            order = sorted(found.rows[table].items())
-            statement = f"INSERT INTO {table} (seq, {columns}) VALUES ({places})"  # noqa: S608
-            connection.executemany(statement, [row for _, row in order])
+        for table, statement in INSERT_ROW.items():
+            connection.executemany(statement, [row for _, row in sorted(found.rows[table].items())])
         connection.execute("DELETE FROM sqlite_sequence WHERE name = 'log'")
         connection.execute("INSERT INTO sqlite_sequence VALUES ('log', ?)", (found.last,))
         connection.execute("COMMIT")
@@ -116,7 +120,8 @@ def _check(table: str, row: Row) -> None:
     if table == "log":
         row_to_entry(row)
         return
-    _, at, kind, page, data = row
+    check_sum(row)
+    _, at, kind, page, data, _ = row
     if not (isinstance(at, int) and isinstance(kind, str) and isinstance(page, str)):
         raise OddRow("its time, kind or page has the wrong type")
     parse_json_object(data, "data")
@@ -131,7 +136,7 @@ def _read_with_sqlite(copy: Path, found: Recovered) -> bool:
             numbers = dict(connection.execute("SELECT name, seq FROM sqlite_sequence"))
             last = numbers.get("log")
             found.last = last if isinstance(last, int) else 0
-            for table in _COLUMNS:
+            for table in COLUMNS:
                 whole &= _read_table(connection, table, found)
             return whole
     except _UNREADABLE:
@@ -142,8 +147,8 @@ def _read_table(connection: sqlite3.Connection, table: str, found: Recovered) ->
     """Read the rows of a table from its beginning, and from its end down to the damage."""
     whole = True
     for order in ("ASC", "DESC"):
-        query = f"SELECT seq, {_COLUMNS[table]} FROM {table} ORDER BY seq {order}"  # noqa: S608
         try:
+            query = f"{select_rows(connection, table)} ORDER BY seq {order}"
             for row in connection.execute(query):
                 found.rows[table][row[0]] = row
             return whole
@@ -166,10 +171,32 @@ def _scan_pages(data: bytes) -> Iterator[tuple[str, Row]]:
                 seq, values = _parse_cell(page, offset)
             except (IndexError, struct.error, ValueError):
                 continue
-            if len(values) == LOG_COLUMNS.count(",") + 2 and isinstance(values[1], float | int):
-                yield "log", (seq, *values[1:])
-            elif len(values) == 5 and isinstance(values[1], int):
-                yield "byproducts", (seq, *values[1:])
+            # Rows that 0.1.0 wrote end without a checksum.
+            for table, columns in COLUMNS.items():
+                width = columns.count(",") + 3
+                if len(values) in (width - 1, width) and isinstance(values[1], float | int):
+                    for place in _REALS[table]:  # SQLite writes 1.0 as 1
+                        if type(values[place]) is int:
+                            values[place] = float(values[place])
+                    yield table, (seq, *values[1:], None)[:width]
+
+
+def _scan_log(file: Path, last: int) -> Iterator[tuple[str, Row]]:
+    """Yield rows that a damaged write-ahead log has, if their checksums tell that they are whole.
+
+    Rows above `last` may have been refused to their writer, so they are left out.
+    """
+    try:
+        data = file.with_name(file.name + "-wal").read_bytes()[_WAL_HEADER:]
+    except OSError:
+        return
+    step = _FRAME_HEADER + _PAGE_SIZE
+    pages = (data[at + _FRAME_HEADER : at + step] for at in range(0, len(data), step))
+    for table, row in _scan_pages(b"".join([bytes(_PAGE_SIZE), *pages])):
+        if row[-1] is not None and row[0] <= last:
+            with contextlib.suppress(OddRow, UnicodeEncodeError):
+                _check(table, row)
+                yield table, row
 
 
 def _parse_cell(page: bytes, offset: int) -> tuple[int, list[Any]]:

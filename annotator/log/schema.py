@@ -18,13 +18,16 @@ from typing import Any
 from annotator.errors import StoreError
 from annotator.items.refs import make_printable, shell_quoted
 from annotator.log.entries import Entry
+from annotator.log.last_row import describe_lost_rows
 from annotator.log.row_checks import (
     OddRow,
     check_extra,
     check_proba,
     check_row,
+    check_sum,
     parse_action,
     parse_json_object,
+    sum_values,
 )
 
 SCHEMA_VERSION = 2
@@ -52,8 +55,14 @@ _MIGRATIONS = (_LOG_TABLES, _BYPRODUCT_TABLES)
 LOG_COLUMNS = (
     "at, annotator, action, ref, label, proba, model, picked_by, q, pool, shown_ms, note, extra"
 )
-INSERT_VALUES = f"({LOG_COLUMNS}) VALUES ({','.join('?' * (LOG_COLUMNS.count(',') + 1))})"
-"""The end of a statement that inserts the values of `entry_to_row`."""
+COLUMNS = {"log": LOG_COLUMNS, "byproducts": "at, kind, page, data"}
+"""The columns of each table that grows, between `seq` and `checksum`."""
+INSERT_ROW = {
+    table: f"INSERT INTO {table} (seq, {columns}, checksum) "  # noqa: S608
+    f"VALUES ({','.join('?' * (columns.count(',') + 3))})"
+    for table, columns in COLUMNS.items()
+}
+"""A statement for each table: it inserts `seq`, the columns and the checksum."""
 
 
 def prepare_tables(connection: sqlite3.Connection, path: Path) -> None:
@@ -73,11 +82,46 @@ def prepare_tables(connection: sqlite3.Connection, path: Path) -> None:
         raise StoreError(f"{path} is a database of another program. Name another project.")
     if version < SCHEMA_VERSION:
         _migrate(connection)
+    if not has_checksums(connection):
+        _add_checksums(connection)
+
+
+def has_checksums(connection: sqlite3.Connection) -> bool:
+    """Return whether the tables have their column of checksums; those of 0.1.0 have none."""
+    query = "SELECT count(*) FROM pragma_table_info('byproducts') WHERE name = 'checksum'"
+    return bool(connection.execute(query).fetchone()[0])
+
+
+def _add_checksums(connection: sqlite3.Connection) -> None:
+    """Add the columns of checksums; 0.1.0 reads and writes the tables as before."""
+    with _transaction(connection):
+        if not has_checksums(connection):  # another process may have been quicker
+            for table in COLUMNS:
+                connection.execute(f"ALTER TABLE {table} ADD COLUMN checksum INTEGER")
+
+
+def select_rows(connection: sqlite3.Connection, table: str) -> str:
+    """Return the start of a query for `seq`, the columns and the checksum of a table."""
+    checksum = "checksum" if has_checksums(connection) else "NULL"
+    return f"SELECT seq, {COLUMNS[table]}, {checksum} FROM {table}"  # noqa: S608
+
+
+def next_seq(connection: sqlite3.Connection, table: str) -> int:
+    """Return the number of a table's next row; the caller holds the lock for writing."""
+    return last_seq(connection, table) + 1
+
+
+def last_seq(connection: sqlite3.Connection, table: str) -> int:
+    """Return the largest number that a table ever gave to a row, 0 without rows."""
+    query = (
+        f"SELECT max(coalesce((SELECT max(seq) FROM {table}), 0), "  # noqa: S608
+        "coalesce((SELECT seq FROM sqlite_sequence WHERE name = ?), 0))"
+    )
+    return int(connection.execute(query, (table,)).fetchone()[0])
 
 
 def _migrate(connection: sqlite3.Connection) -> None:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with _transaction(connection):
         # Read again under the lock: another process may have been quicker.
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         for step in _MIGRATIONS[version:]:
@@ -85,6 +129,13 @@ def _migrate(connection: sqlite3.Connection) -> None:
                 connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
@@ -152,6 +203,14 @@ def describe_odd_row(path: Path, table: str, seq: Any, odd: OddRow) -> str:
     )
 
 
+def describe_lost_end(path: Path, last: int, told: int) -> str:
+    """Return the message for a log that ends before a row that it has told."""
+    return (
+        f"{describe_lost_rows(path, last, told)}: the file was cut, or an older one was put in its "
+        f"place. Keep what can be read: {repair_command(path)}"
+    )
+
+
 def repair_command(path: Path) -> str:
     """Return the command that repairs a labels.db."""
     return f"annotator doctor {shell_quoted(path.parent)} --repair"
@@ -181,12 +240,22 @@ def _describe_sqlite_error(path: Path, error: sqlite3.Error) -> str:
 
 
 def entry_to_row(entry: Entry) -> tuple[Any, ...]:
-    """Return the values of `LOG_COLUMNS` for an entry."""
+    """Return the values of `LOG_COLUMNS` for an entry, as SQLite gives them back."""
     return (
-        entry.at, entry.annotator, str(entry.action), entry.ref, entry.label,
-        to_json(entry.proba), entry.model, entry.picked_by, entry.q, entry.pool,
-        entry.shown_ms, entry.note, to_json(entry.extra),
+        float(entry.at), entry.annotator, str(entry.action), entry.ref, entry.label,
+        to_json(entry.proba), entry.model, entry.picked_by,
+        entry.q if entry.q is None else float(entry.q), _whole(entry.pool),
+        _whole(entry.shown_ms), entry.note, to_json(entry.extra),
     )  # fmt: skip
+
+
+def _whole(number: float | None) -> float | None:
+    return int(number) if number is not None and number == int(number) else number
+
+
+def add_checksum(seq: int, values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return a row to insert: `seq`, the values and their checksum."""
+    return seq, *values, sum_values(values) + seq
 
 
 def to_json(value: Any) -> str | None:
@@ -195,18 +264,19 @@ def to_json(value: Any) -> str | None:
 
 
 def row_to_entry(row: tuple[Any, ...]) -> Entry:
-    """Make an entry from `seq` and the values of `LOG_COLUMNS`.
+    """Make an entry from `seq`, the values of `LOG_COLUMNS` and the checksum.
 
     Equal texts share one object: this halves the memory of a million labels by a model. Raises
     `OddRow` for a row that this version cannot read.
     """
     check_row(row)
-    fields = list(row)
+    fields = list(row[:-1])
     fields[3] = parse_action(fields[3], row[5])
     for place in _INTERNED_COLUMNS:
         fields[place] = sys.intern(row[place]) if row[place] else row[place]
     fields[6] = _parse_proba(row[6]) if row[6] is not None else None
     fields[13] = _parse_extra(row[13]) if row[13] is not None else None
+    check_sum(row)
     return Entry(*fields)
 
 

@@ -7,9 +7,10 @@ picture. A lease is a convenience, not a label: losing one loses nothing.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -19,13 +20,18 @@ from annotator.log import schema
 from annotator.log.entries import Entry, LogState, replay
 from annotator.log.holders import is_dead
 from annotator.log.holders import new_holder as new_holder
-from annotator.log.row_checks import OddRow, parse_json_object
+from annotator.log.last_row import LastRow, read_last_row
+from annotator.log.row_checks import OddRow, check_sum, parse_json_object, sum_values
 from annotator.log.schema import (
-    INSERT_VALUES,
+    INSERT_ROW,
     LOG_COLUMNS,
+    add_checksum,
     entry_to_row,
     explain_sqlite_errors,
+    last_seq,
+    next_seq,
     row_to_entry,
+    select_rows,
     to_json,
 )
 
@@ -45,6 +51,10 @@ NETWORK_FILE_SYSTEMS = frozenset(
 
 class DecidedMeanwhile(Exception):
     """The error for an answer to an item that has been decided since the caller read the log."""
+
+
+class LostRowsError(StoreError):
+    """The error for a log that ends before a row that it has told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +148,14 @@ class SqliteStore:
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         self._data_version = -1
+        told = read_last_row(self.path) if self.path.exists() else 0
+        if told and not self.path.stat().st_size:
+            raise LostRowsError(schema.describe_lost_end(self.path, 0, told))
+        self._last_row = LastRow(self.path)
         reading = schema.open_read_only(self.path)
         if reading is not None:  # labels can be read, and writing raises an error
             self._log = self._leases = self._records = reading
+            self._check_end(told)
             return
         with explain_sqlite_errors(self.path):
             self._log = self._connect("FULL")
@@ -150,6 +165,7 @@ class SqliteStore:
             self._leases = self._log if in_memory else self._connect("OFF")
             # By-products survive a killed process without a sync; only labels need more.
             self._records = self._log if in_memory else self._connect("NORMAL")
+        self._last_row.write(self._check_end(told))
 
     def append(self, *entries: Entry, last_seen: int | None = None) -> list[Entry]:
         """Write `entries` durably, all or none, and return them with their `seq`.
@@ -162,9 +178,12 @@ class SqliteStore:
             try:
                 if last_seen is not None:
                     self._check_undecided(entries, last_seen)
-                for entry in entries:
-                    written.append(replace(entry, seq=self._insert(entry)))
+                for seq, entry in enumerate(entries, next_seq(self._log, "log")):
+                    self._log.execute(INSERT_ROW["log"], add_checksum(seq, entry_to_row(entry)))
+                    written.append(replace(entry, seq=seq))
                 self._commit()
+                if written:
+                    self._last_row.write(written[-1].seq)
             except BaseException:
                 if self._log.in_transaction:
                     self._log.execute("ROLLBACK")
@@ -178,15 +197,25 @@ class SqliteStore:
         """
         log = self._log
         with explain_sqlite_errors(self.path):
-            log.execute(f"CREATE TEMP TABLE waiting AS SELECT {LOG_COLUMNS} FROM log WHERE 0")
+            columns = f"{LOG_COLUMNS}, checksum"
+            log.execute(f"CREATE TEMP TABLE waiting AS SELECT {columns} FROM log WHERE 0")
             try:
                 log.execute("BEGIN")
-                log.executemany(f"INSERT INTO waiting {INSERT_VALUES}", map(entry_to_row, entries))
+                places = ",".join("?" * (columns.count(",") + 1))
+                log.executemany(
+                    f"INSERT INTO waiting VALUES ({places})",
+                    ((*values, sum_values(values)) for values in map(entry_to_row, entries)),
+                )
                 log.execute("COMMIT")
                 log.execute("BEGIN IMMEDIATE")
-                order = f"SELECT {LOG_COLUMNS} FROM waiting ORDER BY rowid"
-                written = log.execute(f"INSERT INTO log ({LOG_COLUMNS}) {order}").rowcount
+                before = last_seq(log, "log")
+                written = log.execute(
+                    f"INSERT INTO log (seq, {columns}) SELECT rowid + :before, {LOG_COLUMNS}, "
+                    "checksum + rowid + :before FROM waiting ORDER BY rowid",
+                    {"before": before},
+                ).rowcount
                 self._commit()
+                self._last_row.write(before + written)
             finally:
                 if log.in_transaction:
                     log.execute("ROLLBACK")
@@ -195,8 +224,8 @@ class SqliteStore:
 
     def entries(self, after: int = 0) -> Iterator[Entry]:
         """Yield the rows with `seq` above `after`, in order."""
-        query = f"SELECT seq, {LOG_COLUMNS} FROM log WHERE seq > ? ORDER BY seq"
         with explain_sqlite_errors(self.path):
+            query = f"{select_rows(self._log, 'log')} WHERE seq > ? ORDER BY seq"
             for row in self._log.execute(query, (after,)):
                 try:
                     entry = row_to_entry(row)
@@ -250,23 +279,22 @@ class SqliteStore:
 
     def append_byproducts(self, *rows: Byproduct) -> None:
         """Append `rows`, all or none. They survive the process at once, and a power cut soon."""
-        values = [(row.at, row.kind, row.page, to_json(row.data)) for row in rows]
+        values = [(int(row.at), row.kind, row.page, to_json(row.data)) for row in rows]
         with explain_sqlite_errors(self.path), self._records as connection:
             connection.execute("BEGIN IMMEDIATE")
-            connection.executemany(
-                "INSERT INTO byproducts (at, kind, page, data) VALUES (?,?,?,?)", values
-            )
+            first = next_seq(connection, "byproducts")
+            checked = (add_checksum(seq, value) for seq, value in enumerate(values, first))
+            connection.executemany(INSERT_ROW["byproducts"], checked)
 
     def read_byproducts(
         self, kind: str | None = None, page: str | None = None
     ) -> Iterator[Byproduct]:
         """Yield the rows of a kind and of a page (all for None), in the order written."""
-        query = (
-            "SELECT seq, at, kind, page, data FROM byproducts "
-            "WHERE (:kind IS NULL OR kind = :kind) "
-            f"{'AND page = :page' if page is not None else ''} ORDER BY seq"
-        )
         with explain_sqlite_errors(self.path):
+            query = (
+                f"{select_rows(self._log, 'byproducts')} WHERE (:kind IS NULL OR kind = :kind) "
+                f"{'AND page = :page' if page is not None else ''} ORDER BY seq"
+            )
             for row in self._log.execute(query, {"kind": kind, "page": page}):
                 try:
                     byproduct = _row_to_byproduct(row)
@@ -287,6 +315,7 @@ class SqliteStore:
         self._leases.close()
         self._records.close()
         self._log.close()
+        self._last_row.close()
 
     def _connect(self, synchronous: str) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, isolation_level=None, timeout=_BUSY_MS / 1000)
@@ -294,6 +323,16 @@ class SqliteStore:
         connection.execute(f"PRAGMA journal_mode = {mode}")
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         return connection
+
+    def _check_end(self, told: int) -> int:
+        """Return the last row. Raises `StoreError` if rows that were `told` are gone."""
+        with explain_sqlite_errors(self.path):
+            last = last_seq(self._log, "log")
+        if last >= told:
+            return last
+        with _kept_write_ahead_log(self.path):
+            self.close()
+        raise LostRowsError(schema.describe_lost_end(self.path, last, told))
 
     def _check_undecided(self, entries: Sequence[Entry], last_seen: int) -> None:
         query = "SELECT ref FROM log WHERE seq > ? AND action IN ('label', 'skip', 'undo')"
@@ -329,11 +368,6 @@ class SqliteStore:
             if self._log.in_transaction:
                 self._log.execute("ROLLBACK")
             self._log.execute("PRAGMA synchronous = FULL")
-
-    def _insert(self, entry: Entry) -> int:
-        cursor = self._log.execute(f"INSERT INTO log {INSERT_VALUES}", entry_to_row(entry))
-        assert cursor.lastrowid is not None
-        return cursor.lastrowid
 
     def _expire_dead(self, now: float) -> None:
         """End the leases of programs that have ended, and drop rows that are not leases."""
@@ -372,8 +406,24 @@ def file_system_type(folder: Path) -> str:
     return best[1]
 
 
+@contextmanager
+def _kept_write_ahead_log(path: Path) -> Iterator[None]:
+    """Keep a damaged write-ahead log, which SQLite removes at the end, for the repair."""
+    log, link = (path.with_name(path.name + ending) for ending in ("-wal", "-wal-damaged"))
+    with suppress(OSError):
+        link.unlink(missing_ok=True)
+        os.link(log, link)
+    yield
+    with suppress(OSError):
+        if log.exists():
+            link.unlink()
+        else:
+            link.rename(log)
+
+
 def _row_to_byproduct(row: tuple[Any, ...]) -> Byproduct:
-    _, at, kind, page, data = row
+    check_sum(row)
+    _, at, kind, page, data, _ = row
     if not (isinstance(at, int) and isinstance(kind, str) and isinstance(page, str)):
         raise OddRow(f"its time, kind and page are {at!r}, {kind!r} and {page!r}")
     return Byproduct(at, kind, page, parse_json_object(data, "data"))

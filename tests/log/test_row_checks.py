@@ -76,7 +76,9 @@ def test_an_odd_row_is_named_with_what_repairs_it(path: Path, change_to: str) ->
 
 def test_rows_that_every_version_has_written_are_read(path: Path) -> None:
     change(
-        path, "UPDATE log SET q=1, pool=0, shown_ms=-5, at=0, extra='{\"new\": [1]}', proba='{}'"
+        path,
+        "UPDATE log SET q=1, pool=0, shown_ms=-5, at=0, extra='{\"new\": [1]}', proba='{}', "
+        "checksum=NULL",
     )
     assert len(list(SqliteStore(path).entries())) == 3
 
