@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from annotator.terminal.backend import Area, Backend, Cell, Colour, Payload
+from annotator.terminal.caps import Technique
 from annotator.terminal.encode_queue import GRACE_SECONDS, EncodeQueue, PicturePlan, PictureStock
 from annotator.terminal.pacing import Clock, Pacer, QualityBudget, WriteBuffer
 from annotator.terminal.picture_cache import PictureTransfer
@@ -56,7 +57,7 @@ class Stage:
         self._sending: PictureTransfer | None = None
         self._uncomposed: DisplayNote | None = None
         self._round = 0
-        self._ended = False
+        self._ended = self._keeps = False
 
     def place(self, area: Area) -> None:
         """Move the picture to another place on the screen, and prepare it."""
@@ -87,14 +88,18 @@ class Stage:
             self._buffer.put(begun, AreaNote(self._round) if begun else None)
             self.expect(self.plan.upcoming)  # a larger area may have room for fewer
 
-    def show(self, request: PictureRequest) -> None:
-        """Show an item now if the terminal has it, else as soon as it does."""
+    def show(self, request: PictureRequest, *, keep: bool = False) -> None:
+        """Show an item now if the terminal has it, else as soon as it does.
+
+        The picture before is removed if that takes long, unless `keep`: it shows the same items.
+        """
         if request == self.plan.current:
             return
         self.plan.current = request
+        self._keeps = keep
         self.state.begin_request()
         self.plan.budget.note_request()
-        self.state.stale = not self._present()
+        self.state.stale = not self._present() and not keep
         self.send_next()
 
     def expect(self, requests: Sequence[PictureRequest]) -> None:
@@ -214,18 +219,24 @@ class Stage:
             if self.backend.slots:
                 slot = self._stock.fill(job, payload, self.state.shown)
                 self._sending = PictureTransfer(job, payload, slot)
-            elif self.covered:
-                # The compositor knows what lies over the picture.
+            elif self.covered or self.backend.technique is Technique.NONE:
+                # The compositor knows what lies over the picture; without pictures it writes names.
                 self._stock.drawn = job
                 self._uncomposed = self.state.show(job.request, payload, None, 0)
             else:
                 # From now on the compositor, too, paints this picture.
-                self._sending, self.state.payload = PictureTransfer(job, payload), payload
+                before = self.state.payload if self._keeps and self._stock.drawn else None
+                self._sending = PictureTransfer(job, payload, before=before)
+                self.state.payload = payload
             return
 
     def _send_part(self, sending: PictureTransfer) -> None:
         job, payload = sending.job, sending.payload
-        data = self.backend.part(sending.slot, payload, sending.index, self.area)
+        data = (
+            b""
+            if sending.on_screen
+            else self.backend.part(sending.slot, payload, sending.index, self.area)
+        )
         sending.index += 1
         whole = sending.index == len(payload.parts)
         if whole:
@@ -252,6 +263,7 @@ class Stage:
         if sending is not None:
             self._stock.slots.drop(sending.slot)
             if sending.index:
+                self._stock.drawn = None
                 self._buffer.add(self.backend.abort(sending.slot, sending.payload))
 
     def _make_way(self, slot: int | None) -> None:

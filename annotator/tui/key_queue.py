@@ -20,6 +20,8 @@ from annotator.tui.picture.strips import call_after_path
 
 SETTLE_SECONDS = 2.0
 """Seconds after which the next key no longer waits for a screen that does not open."""
+GONE_SECONDS = 0.02
+"""Seconds between checks that the target of a key is still there."""
 _ROUNDS = 2
 """A key bubbles from its widget to the app; what the widget then says bubbles as well."""
 
@@ -84,16 +86,20 @@ class KeyQueue:
                 return
             screen = self._app.screen
             await _wait(screen._mounted_event.wait(), end)
-            await _wait(self._passed(self._app.focused or screen), end)
+            await self._passed(self._app.focused or screen, end)
             if self._app.screen is not screen:
                 await self._settled()
                 return
 
-    async def _passed(self, target: DOMNode) -> None:
-        """Wait until all that is on its way from `target` to the app has arrived."""
-        arrived = asyncio.Event()
+    async def _passed(self, target: DOMNode, end: float) -> None:
+        """Wait until all that is on its way from `target` to the app has arrived.
+
+        A target that is removed meanwhile, as by the key that closes its dialog, passes nothing on.
+        """
+        arrived, now = asyncio.Event(), asyncio.get_running_loop().time
         call_after_path(list(target.ancestors_with_self), arrived.set)
-        await arrived.wait()
+        while not arrived.is_set() and target.is_attached and now() < end:
+            await _wait(arrived.wait(), min(end, now() + GONE_SECONDS))
 
 
 async def _wait(done: Awaitable[object], end: float) -> None:

@@ -30,6 +30,7 @@ from annotator.tui.pages.screen import PageScreen
 from tests.time_limits import PATIENCE
 
 COLOURS = {"red": (200, 30, 30), "blue": (30, 30, 200)}
+HALF_CELLS = TerminalCapabilities(Technique.HALFCELL)
 Make = Callable[..., ProjectFolder]
 
 
@@ -162,7 +163,7 @@ class Desk:
 
 @pytest.fixture
 def opened() -> Callable[..., AbstractAsyncContextManager[Desk]]:
-    """opened(project, annotator, size, extract): the app, as an asynchronous context."""
+    """opened(project, annotator, size, extract, caps): the app, as an asynchronous context."""
     return _opened
 
 
@@ -172,11 +173,10 @@ async def _opened(
     annotator: str = "ann",
     size: tuple[int, int] = (80, 24),
     extract: bool = False,
+    caps: TerminalCapabilities = HALF_CELLS,
 ) -> AsyncIterator[Desk]:
     """The app on a project, with its first picture or its notice on screen."""
-    with prepare_label_app(
-        project, annotator, TerminalCapabilities(Technique.HALFCELL), features=extract
-    ) as app:
+    with prepare_label_app(project, annotator, caps, features=extract) as app:
         async with app.run_test(size=size) as pilot:
             desk = Desk(app, pilot)
             await desk.until(lambda: app.label_screen.listed or app.return_value)

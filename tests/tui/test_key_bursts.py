@@ -4,19 +4,41 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable
+import shutil
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 from textual import events
 from textual.keys import _character_to_key
 
+from annotator.hits.assignments import Assignments, SubmitChecks
+from annotator.hits.files import save_hit_set
+from annotator.hits.make import HitRecipe, make_hits
+from annotator.log.entries import Action, Entry
+from annotator.log.store import SqliteStore
+from annotator.pages import PageRequest, SelectionMode
+from annotator.project.clusters import ClusterMember, write_clusters
+from annotator.project.project import ProjectFolder
+from annotator.project.settings import ClassInfo
+from annotator.terminal.caps import Technique, TerminalCapabilities
+from annotator.tui.pages.open import hit_opener, open_identities, open_pages
+from annotator.tui.pages.pointer_recorder import epoch_ms
+from annotator.tui.rapid.open import open_rapid
+from tests.tui.review.test_review import reviewing
+
 BURSTS = int(os.environ.get("ANNOTATOR_BURSTS", "3"))
 """Bursts for each screen. A thousand: ANNOTATOR_BURSTS=1000 pytest tests/tui/test_key_bursts.py"""
+A_SESSION = 25
+"""Bursts before the app is opened again."""
+SIZE = (100, 30)
+STREAMING = TerminalCapabilities(Technique.FRAMES, answers=True)
 KEYS = [*"adqCIKSGVFPZTRHn?:/,.0123456789bcefghijklmoprstuvwxyzAE[]", *"\x10\x0e\x15"] + [
     "up", "down", "left", "right", "pageup", "pagedown", "home", "end", "enter", "escape", "space",
     "backspace", "tab", "shift+tab", "delete", "ctrl+p", "ctrl+r",
 ]  # fmt: skip
+STAYING = [key for key in KEYS if key != "q"]
 SCREENS = {
     "label": "", "help": "?", "curves": "C", "classes": ":", "meaning": "I", "strategy": "S",
     "palette": "\x10", "search": "/", "note": "n", "pages": "G", "rapid": "R",
@@ -87,6 +109,35 @@ async def test_keys_before_the_first_picture_label_nothing(
     assert log(project) == []
 
 
+async def test_without_pictures_a_key_labels_the_item_whose_name_is_there(
+    make: Any, opened: Any, log: Any
+) -> None:
+    project = make(12)
+    async with opened(project, caps=TerminalCapabilities(Technique.NONE)) as desk:
+        for count in range(3):
+            await desk.until(lambda: desk.text.count(str(desk.current)) == 2)  # and the caption
+            seen = desk.current
+            send(desk, *"dadad")
+            await handled(desk)
+            assert [row.ref for row in labels(log, project)][count:] == [seen]
+            assert desk.current != seen
+
+
+async def test_without_pictures_keys_before_the_first_name_label_nothing(
+    make: Any, opened: Any, log: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from annotator.tui.picture.picture import PictureView
+
+    project = make(12)
+    monkeypatch.setattr(PictureView, "_composed", lambda self: None)
+    async with opened(project, caps=TerminalCapabilities(Technique.NONE)) as desk:
+        for key in "dadad":
+            send(desk, key)
+            await handled(desk)
+            await desk.sees("not on screen yet: key ignored")
+    assert log(project) == []
+
+
 async def test_a_search_in_one_burst_finds_the_class(make: Any, opened: Any, log: Any) -> None:
     project = make(12)
     async with opened(project) as desk:
@@ -97,19 +148,77 @@ async def test_a_search_in_one_burst_finds_the_class(make: Any, opened: Any, log
     assert [row.label for row in labels(log, project)] == ["blue"]
 
 
-@pytest.mark.parametrize("screen", SCREENS)
+def open_page(desk: Any) -> None:
+    open_pages(desk.app, PageRequest("red", SelectionMode.POSITIVES, negative="blue", per_page=6))
+
+
+def open_references(desk: Any) -> None:
+    open_page(desk)
+    desk.app.screen_stack[-1].preferences.show_references(True)
+
+
+def open_people(desk: Any) -> None:
+    open_identities(desk.app, ["22.png", "23.png"], word="person", again=False)
+
+
+def open_hit(desk: Any) -> None:
+    project = desk.app.project
+    hits = make_hits(
+        project, desk.app.session.state,
+        HitRecipe("reds", ("red",), pages=2, images=6, gold=0, hits=1),
+    )  # fmt: skip
+    save_hit_set(project, hits)
+    one = Assignments(desk.app.session.store, epoch_ms).assign(hits, "0123456789")
+    checks = SubmitChecks(0.0, False)
+    hit_opener(hits, one.id, "POINTER_NO_ORIGINAL", checks, [])(desk.app)
+
+
+OPENERS = {
+    "page": open_page, "references": open_references, "identities": open_people, "hit": open_hit,
+    "streams": lambda desk: open_rapid(desk.app),
+}  # fmt: skip
+"""Screens that open over the labelling screen; those of `SCREENS` open by a key."""
+
+
+@asynccontextmanager
+async def review_opened(project: ProjectFolder) -> AsyncIterator[Any]:
+    """The review of a project with two wrong labels."""
+    store = SqliteStore(project.labels_file)
+    for number in range(20):
+        label = "red" if (number % 2 == 0) != (number in (4, 7)) else "blue"
+        store.append(Entry(0, 1.0, "ana", Action.LABEL, f"{number:02d}.png", label))
+    store.close()
+    async with reviewing(project) as desk:
+        yield desk
+
+
+@pytest.mark.parametrize("screen", [*SCREENS, *OPENERS, "review"])
 async def test_bursts_of_random_keys_never_end_the_app(
-    make: Any, give_features: Any, opened: Any, screen: str
+    make: Any, give_features: Any, opened: Any, log: Any, screen: str
 ) -> None:
-    project = make(24)
-    give_features(project, [f"{number:02d}.png" for number in range(24)])
-    rng = random.Random(f"bursts {screen}")
-    for _ in range(max(1, BURSTS // 6)):
-        async with opened(project, size=(100, 30)) as desk:
-            for _ in range(min(BURSTS, 6)):
+    refs = [f"{number:02d}.png" for number in range(24)]
+    rng, sent = random.Random(f"bursts {screen}"), 0
+    while sent < BURSTS:
+        project = make(24, (ClassInfo("red", examples=("00.png", "02.png")), "blue"))
+        give_features(project, refs)
+        write_clusters(project, [ClusterMember(ref, n // 8, "") for n, ref in enumerate(refs[:22])])
+        caps = {"caps": STREAMING} if screen == "streams" else {}
+        start = review_opened(project) if screen == "review" else opened(project, size=SIZE, **caps)
+        async with start as desk:
+            if screen in OPENERS:
+                OPENERS[screen](desk)
+                await handled(desk)
+            for _ in range(min(BURSTS - sent, A_SESSION)):
                 if not desk.app.is_running or desk.app._exit:
                     break  # q quits, as it should
-                send(desk, *SCREENS[screen], *rng.choices(KEYS, k=rng.randint(1, 50)))
+                sent += 1
+                some = KEYS if rng.random() < 0.1 else STAYING
+                keys = [*SCREENS.get(screen, ""), *rng.choices(some, k=rng.randint(1, 50))]
+                send(desk, *keys)
                 await handled(desk)
+                assert desk.app._exception is None, keys
             assert desk.app._exception is None
             assert desk.app.return_value is None and desk.app.return_code in (None, 0)
+        given = [row for row in labels(log, project) if row.picked_by != "rapid"]
+        assert all(row.shown_ms is not None for row in given if row.annotator != "ana")
+        shutil.rmtree(project.folder)

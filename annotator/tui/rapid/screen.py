@@ -121,10 +121,13 @@ class RapidScreen(Screen[int]):
         event.stop()
         event.prevent_default()
         found = find_rapid_command(self.mode, event.key, event.character, self.session.classes)
-        if found is None or (found[0].name == "mark" and self._repeats(event.key, event.time)):
+        if found is None:
             return
         command, label = found
-        command.handler(self, label, event.time)
+        if command.name == "mark" and self._repeats(event.key, event.time):
+            self.say("key held down: one press, one mark", "dim")
+        else:
+            command.handler(self, label, event.time)
 
     @on(KeyBar.Chosen)
     def _key_clicked(self, message: KeyBar.Chosen) -> None:
@@ -292,9 +295,10 @@ class RapidScreen(Screen[int]):
             self._ask()
 
     def _is_seen(self, item: Item) -> bool:
-        if self.picture.seen != item:
+        seen = self.picture.seen == item and self.picture.accepts(item)
+        if not seen:
             self.say("not on screen yet: key ignored", "dim")
-        return self.picture.seen == item
+        return seen
 
     # --- the labels
 
