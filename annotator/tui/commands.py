@@ -37,10 +37,16 @@ class Command(Generic[ScreenT]):
     """The condition under which the command does something."""
     is_offered: Callable[[ScreenT], bool] = _always
     """The condition under which the footer shows the live command."""
+    works: Callable[[ScreenT], bool] = _always
+    """The condition under which the live command does not refuse; else no list has it."""
     answers: bool = False
     """True for a command that answers the item: a key held down counts once."""
     keys: tuple[str, ...] = ()
     """The fixed keys of the command; without them, the keymap names its keys."""
+
+    def is_listed(self, screen: ScreenT) -> bool:
+        """Return whether footer, help and palette may have the command now."""
+        return self.is_live(screen) and self.works(screen)
 
     def shown_keys(self, keymap: Keymap) -> list[str]:
         """Return the keys of the command as the screen writes them."""

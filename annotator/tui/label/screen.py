@@ -36,7 +36,7 @@ from annotator.tui.label.text import LabelPhase
 from annotator.tui.pages.open import choose_pages, open_similar
 from annotator.tui.pages.search_dialog import open_search
 from annotator.tui.picture.picture import PictureView
-from annotator.tui.rapid.open import open_rapid
+from annotator.tui.rapid.open import open_rapid, rapid_refusal
 from annotator.tui.widgets.bars import KeyBar, KeyHint
 from annotator.tui.widgets.lines import Lines
 from annotator.tui.widgets.notice import Notice
@@ -176,7 +176,8 @@ class LabelScreen(QuestionScreen):
 
     def live_commands(self) -> list[Command[LabelScreen]]:
         """Return the commands that do something now."""
-        return [command for command in COMMANDS.values() if self.is_live(command.name)]
+        known = COMMANDS.values() if self.phase is not None else ()
+        return [command for command in known if command.is_listed(self)]
 
     def perform(self, name: str, argument: str = "") -> None:
         """Carry out a command, or label with the class `argument`, if that is live."""
@@ -331,10 +332,9 @@ class LabelScreen(QuestionScreen):
 
     def show_help(self) -> None:
         """Show all keys, and the terms that are on screen."""
-        commands = [c for c in COMMANDS.values() if c.name != "confirm" or self.session.multi]
         terms = terms_on_screen("\n".join(lines.text for lines in self.query(Lines)))
-        classes = self.project.settings.classes
-        self.host.push_screen(HelpScreen(self.keymap, commands, classes, terms))
+        classes = self.project.settings.classes if self.is_live(LABEL) else ()
+        self.host.push_screen(HelpScreen(self.keymap, self.live_commands(), classes, terms))
 
 
 _ASKED = (LabelPhase.ASKING, LabelPhase.AUDITING)
@@ -353,7 +353,7 @@ def _during(*phases: LabelPhase) -> Callable[[LabelScreen], bool]:
 _asked = _during(*_ASKED)
 _asking = _during(LabelPhase.ASKING)
 _asking_or_done = _during(LabelPhase.ASKING, *_DONE)
-_answered = _during(*_ASKED, LabelPhase.AUDITED, *_DONE)
+_answered = _during(*_ASKED, LabelPhase.AUDITED, LabelPhase.LOST, *_DONE)
 
 
 def _chooses(screen: LabelScreen) -> bool:
@@ -398,10 +398,12 @@ COMMANDS: dict[str, Command[LabelScreen]] = command_table(
     Command(
         "rapid", "rapid", "See a fast stream of items; one key marks one class.",
         lambda screen: open_rapid(screen.host), _asking,
+        works=lambda screen: not rapid_refusal(screen.host.caps, screen.session),
     ),
     Command(
         "similar", "similar", "Show a page of the items most similar to this one.",
         lambda screen: open_similar(screen.host), _asking,
+        works=lambda screen: screen.session.has_features,
     ),
     Command(
         "search", "search", "Find items by name, class, state, similarity or words.",

@@ -26,6 +26,10 @@ class PageHost(Protocol):
     prediction: bool
 
     @property
+    def page(self) -> Page | None:
+        """The page on screen."""
+
+    @property
     def source(self) -> PageSource:
         """The source of the pages."""
 
@@ -148,6 +152,8 @@ class PageCommand:
     """True if the command works without a page on the screen."""
     once: bool = False
     """True if a key held down counts once."""
+    works: Callable[[Any], bool] = lambda screen: True
+    """The condition under which the command does not refuse; else no list has it."""
 
 
 def find_command(
@@ -177,8 +183,8 @@ FOOTER = (
 
 def page_hints(commands: Iterable[PageCommand], footer: Sequence[str] = FOOTER) -> list[KeyHint]:
     """Return the footer of a page, most needed first."""
-    known = {command.name: command for command in commands}
-    shown = [known[name] for name in footer if known[name].title]
+    known = {command.name: command for command in commands if command.title}
+    shown = [known[name] for name in footer if name in known]
     return [
         KeyHint(c.shown, c.title, (c.name, ""), 99 if c.name == "help" else place)
         for place, c in enumerate(shown)
@@ -346,6 +352,15 @@ def toggle_prediction(screen: PageHost, _: str) -> None:
     screen.refresh_tiles(set(range(len(selection))), "prediction")
 
 
+def _has_examples(screen: PageHost) -> bool:
+    info = screen.source.describe(screen.page) if screen.page is not None else None
+    return info is not None and bool(info.examples)
+
+
+def _has_prediction(screen: PageHost) -> bool:
+    return screen.page is not None and bool(screen.page.chances)
+
+
 PAGE_COMMANDS: tuple[PageCommand, ...] = (
     PageCommand(
         "toggle", _select("key", lambda selection, _: selection.toggle(selection.cursor)),
@@ -399,10 +414,12 @@ PAGE_COMMANDS: tuple[PageCommand, ...] = (
     PageCommand(
         "reference", cycle_references, {"R": ""}, "R", "reference",
         "Show the class's reference images large, then hide them, then show them on top.",
+        works=_has_examples,
     ),
     PageCommand(
         "similar", request_similar, {"B": ""}, "B", "",
         "Open pages of the items most similar to the tile.",
+        works=lambda screen: screen.session.has_features,
     ),
     PageCommand(
         "flag", flag_tile, {"F": ""}, "F", "flag",
@@ -410,7 +427,7 @@ PAGE_COMMANDS: tuple[PageCommand, ...] = (
     ),
     PageCommand(
         "hide", toggle_prediction, {"P": ""}, "P", "prediction",
-        "Hide or show what the model predicts.",
+        "Hide or show what the model predicts.", works=_has_prediction,
     ),
     PageCommand(
         "skip", lambda screen, _: screen.skip_page(), {"S": ""}, "S", "skip page",

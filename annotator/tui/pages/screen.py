@@ -345,7 +345,7 @@ class PageScreen(Screen[int]):
 
     def show_help(self) -> None:
         """Show the keys."""
-        rows = [(command.shown, command.help) for command in self.commands if command.help]
+        rows = [(c.shown, c.help) for c in self.commands if c.help and c.works(self)]
         self.app.push_screen(PageHelpScreen(rows))
 
     # --- frames, lines and messages
@@ -393,7 +393,7 @@ class PageScreen(Screen[int]):
 
     def hints(self) -> list[KeyHint]:
         """Return the live keys for the footer."""
-        return page_hints(self.commands, self.footer)
+        return page_hints((c for c in self.commands if c.works(self)), self.footer)
 
     def _show_keys(self) -> None:
         """Show the live keys; without a page in the window they are few."""
@@ -408,7 +408,7 @@ class PageScreen(Screen[int]):
 
     @on(PictureView.Shown)
     def _picture_shown(self, message: PictureView.Shown) -> None:
-        if message.item == self._sheet:
+        if self.mosaic.holds(message.item):
             if not self._seen:
                 self.shown_at = time.monotonic()
             self.shows = True
@@ -418,7 +418,7 @@ class PageScreen(Screen[int]):
 
     @on(PictureView.Broken)
     def _page_failed(self, message: PictureView.Broken) -> None:
-        if message.item == self._sheet:  # one image alone is crossed out, and no failure
+        if self.mosaic.holds(message.item):  # one image alone is crossed out, and no failure
             self.banner.warn("list", f"this page cannot be shown: {make_printable(message.reason)}")
 
     def note_seen(self) -> None:

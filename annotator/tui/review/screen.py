@@ -100,7 +100,7 @@ class ReviewScreen(QuestionScreen):
         offered = [
             command
             for command in COMMANDS.values()
-            if command.is_live(self) and command.is_offered(self)
+            if command.is_listed(self) and command.is_offered(self)
         ]
         return found + command_hints(offered, self.keymap, _MOST_NEEDED, len(found))
 
@@ -272,8 +272,9 @@ class ReviewScreen(QuestionScreen):
     def show_help(self) -> None:
         """Show all keys, and the terms that are on screen."""
         terms = terms_on_screen("\n".join(lines.text for lines in self.query(Lines)))
-        classes = self.project.settings.classes
-        self.app.push_screen(HelpScreen(self.keymap, COMMANDS.values(), classes, terms))
+        classes = self.project.settings.classes if self.has_case else ()
+        commands = [command for command in COMMANDS.values() if command.is_listed(self)]
+        self.app.push_screen(HelpScreen(self.keymap, commands, classes, terms))
 
 
 _MOST_NEEDED = ("confirm", "next queue", "compare", "undo", "help", "quit", "skip", "flag")

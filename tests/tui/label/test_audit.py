@@ -20,6 +20,7 @@ from annotator.log.store import SqliteStore
 from annotator.project.project import ProjectFolder
 from annotator.terminal.caps import Technique, TerminalCapabilities
 from annotator.tui.app import LabelApp
+from annotator.tui.label.screen import COMMANDS
 from annotator.tui.launch import ItemSample, prepare_label_app
 from tests.time_limits import PATIENCE
 from tests.tui.tmux_terminal import Tmux
@@ -67,6 +68,21 @@ async def _until(pilot: Pilot[Any], app: LabelApp, words: str) -> str:
             return text
         await pilot.pause(0.02)
     raise AssertionError(f"never said {words!r}:\n{text}")
+
+
+async def test_help_in_an_audit_lists_no_dead_key(project: ProjectFolder) -> None:
+    audit, asked = _begin(project)
+    sample = ItemSample(audit.attempt.name, asked)
+    caps = TerminalCapabilities(Technique.HALFCELL)
+    with prepare_label_app(project, "ann", caps, features=False, audit=sample) as app:
+        async with app.run_test(size=(120, 90)) as pilot:
+            await _until(pilot, app, f"0 of {len(asked)}")
+            await pilot.press("h")
+            text = await _until(pilot, app, "Every answer is on disk")
+            for command in COMMANDS.values():
+                assert (command.help in text) == command.is_live(app.label_screen), command.name
+            assert COMMANDS["flag"].help in text
+            assert COMMANDS["pages"].help not in text
 
 
 async def test_an_audit_shows_no_prediction_and_no_curve_and_says_what_comes_next(

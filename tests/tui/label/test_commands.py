@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from textual.command import CommandPalette
 
 from annotator.project.settings import ClassInfo
+from annotator.terminal.caps import Technique, TerminalCapabilities
 from annotator.tui.keymaps import COMMAND_NAMES, KEYMAPS, make_keymap
 from annotator.tui.label import screen as label_screen
 from annotator.tui.label.glossary import GLOSSARY, terms_on_screen
@@ -50,15 +52,50 @@ def test_every_review_command_has_a_key(preset: str) -> None:
     assert all(command.shown_keys(keymap) for command in review_screen.COMMANDS.values())
 
 
-async def test_the_help_screen_names_every_command_and_its_keys(make: Any, opened: Any) -> None:
+async def test_the_help_screen_names_every_live_command_and_its_keys(
+    make: Any, opened: Any
+) -> None:
     async with opened(make(4), size=TALL) as desk:
         await desk.press("h")
         await desk.sees("Every answer is on disk")
-        for command in label_screen.COMMANDS.values():
-            if command.name != "confirm":  # only in projects whose items may have several classes
-                line = next(line for line in desk.text.splitlines() if command.help in line)
-                keys = command.shown_keys(desk.app.label_screen.keymap)
-                assert all(key in line for key in keys), (line, keys)
+        live = desk.app.label_screen.live_commands()
+        assert len(live) > 12
+        for command in live:
+            line = next(line for line in desk.text.splitlines() if command.help in line)
+            keys = command.shown_keys(desk.app.label_screen.keymap)
+            assert all(key in line for key in keys), (line, keys)
+
+
+@pytest.mark.parametrize(
+    ("command", "key", "reason"),
+    [
+        ("rapid", "R", "Rapid mode needs kitty"),
+        ("similar", "b", "need features"),
+    ],
+)
+async def test_no_list_has_a_command_that_refuses_and_its_key_says_why(
+    make: Any, opened: Any, command: str, key: str, reason: str
+) -> None:
+    async with opened(make(4), size=(250, 90)) as desk:
+        screen, found = desk.app.label_screen, label_screen.COMMANDS[command]
+        assert not any(hint.action[0] == command for hint in screen.live_hints())
+        titles = {entry.title for entry in screen.palette_commands()}
+        assert found.title.capitalize() not in titles
+        await desk.press("h")
+        await desk.sees("Every answer is on disk")
+        assert found.help not in desk.text
+        await desk.press("h", key)
+        await desk.sees(reason)
+
+
+async def test_rapid_is_offered_where_it_works(make: Any, opened: Any) -> None:
+    caps = TerminalCapabilities(Technique.FRAMES, answers=True)
+    for multi, offered in ((False, True), (True, False)):
+        project = make(4, **({"multi_label": True} if multi else {}))
+        async with opened(project, size=(250, 40), caps=caps) as desk:
+            hints = desk.app.label_screen.live_hints()
+            assert any(hint.action[0] == "rapid" for hint in hints) == offered
+        shutil.rmtree(project.folder)
 
 
 async def test_the_palette_offers_every_live_command(make: Any, opened: Any) -> None:

@@ -59,6 +59,20 @@ async def test_letters_arrows_and_enter(make: Make, opened: Any, log: Log) -> No
         assert all(e.q is not None for e in log(project)), "a random page, answered in full"
 
 
+async def test_no_list_of_a_page_has_a_command_that_refuses(make: Make, opened: Any) -> None:
+    async with opened(make(16), size=(140, 60)) as desk:
+        screen = await show(desk)
+        refusing = {"reference", "similar", "hide"}
+        assert refusing.isdisjoint(hint.action[0] for hint in screen.hints())
+        await desk.pilot.press("R")
+        await desk.sees("The class has no reference images")
+        await desk.pilot.press("H")
+        await desk.sees("Small letters select tiles")
+        for command in screen.commands:
+            if command.help:
+                assert (command.help[:40] in desk.text) == (command.name not in refusing)
+
+
 async def test_a_skipped_page_that_is_taken_back_takes_no_answers_off_the_count(
     make: Make, opened: Any
 ) -> None:
