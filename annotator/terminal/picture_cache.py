@@ -66,6 +66,14 @@ class PictureTransfer:
     payload: Payload
     slot: int = 0
     index: int = 0
+    before: Payload | None = None
+    """The picture on the screen if its parts may stay where they are the same."""
+
+    @property
+    def on_screen(self) -> bool:
+        """True if the next part is on the screen already."""
+        parts = self.before.parts if self.before is not None else ()
+        return self.index < len(parts) and parts[self.index] == self.payload.parts[self.index]
 
     def blocks_slot(self, backend: Backend, slot: int | None) -> bool:
         """Return whether a slot can be shown only after the transfer ends or is given up."""

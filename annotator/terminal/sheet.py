@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from PIL import Image, ImageDraw, ImageFilter
@@ -86,6 +86,12 @@ class Sheet(Item):
         name = f"a page of {len(items)} pictures"
         return cls(
             name, None, tuple(items), tuple(spots), cells, veiled, reference_tiles=tuple(aside)
+        )
+
+    def is_variant_of(self, other: Item | None) -> bool:
+        """Return whether `other` has the same pictures in the same places: dots and blur aside."""
+        return isinstance(other, Sheet) and other == replace(
+            self, blurred_out=other.blurred_out, unblurred=other.unblurred, dots=other.dots
         )
 
 

@@ -191,7 +191,7 @@ class TiledBackend(ClassicBackend):
         if slot is None or not windows:
             return super().show(slot, area, cells=cells)
         before, self._shown = self._shown, self._id(slot)
-        removed = self._send(f"a=d,d=i,i={before},q=2") if before else b""
+        removed = self._send(f"a=d,d=i,i={before},q=2") if before not in (0, self._shown) else b""
         across, down = (size / self._levels[slot] for size in area.cell)
         placed = []
         for number, (column, row, columns, rows) in enumerate(windows, 1):
@@ -201,4 +201,4 @@ class TiledBackend(ClassicBackend):
             )
             keys = f"a=p,i={self._shown},p={number},{part},c={columns},r={rows},C=1,q=2"
             placed.append(cursor_to(area, row, column) + self._send(keys))
-        return synchronize_update(removed + keep_cursor(b"".join(placed)), self._sync)
+        return synchronize_update(keep_cursor(b"".join(placed)) + removed, self._sync)

@@ -26,7 +26,7 @@ from annotator.terminal.sheet import (
     lay_out_grid,
     lay_out_strip,
 )
-from annotator.terminal.text_overlay import TextOverlay, TextRun
+from annotator.terminal.text_overlay import TextOverlay, TextRun, TiledBackend
 from tests.terminal.memory_terminal import Screen
 from tests.terminal.virtual_annotator import KINDS
 
@@ -191,3 +191,16 @@ def test_as_many_stand_in_a_strip_as_fit() -> None:
     assert 0 < len(found) < 50
     assert all(spot.column + spot.columns <= 40 for spot in found)
     assert all(a.column + a.columns < b.column for a, b in zip(found, found[1:], strict=False))
+
+
+def test_without_placeholders_the_new_page_is_placed_before_the_last_one_is_removed() -> None:
+    caps = TerminalCapabilities(Technique.CLASSIC)
+    backend = TiledBackend(caps, (0, 0, 0), lambda: [(0, 0, 4, 2), (6, 0, 4, 2)])
+    payload = backend.encode(Image.new("RGB", (40, 32)), AREA, backend.ladder[-1])
+    for slot in (0, 1):
+        for index in range(len(payload.parts)):
+            backend.part(slot, payload, index, AREA)
+    backend.show(0, AREA)
+    data = backend.show(1, AREA)
+    assert 0 < data.rfind(b"a=p,") < data.find(b"a=d,")
+    assert b"a=d," not in backend.show(1, AREA)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -272,3 +273,34 @@ def test_a_picture_drawn_again_after_a_dialog_was_not_waited_for() -> None:
     now += 0.5
     view.note_seen(view.show(request, payload, None, 0))
     assert view.waited == 0.5
+
+
+@pytest.mark.parametrize("technique", KINDS)
+def test_a_picture_of_the_same_items_stays_until_the_next_one_is_there(
+    technique: Technique,
+) -> None:
+    session = VirtualAnnotator(technique, rate=5e6, rtt=0.01)
+    session.run(3)
+    first = shown(session.screen)
+    session._work = lambda: None  # the encoder takes long
+    session.stage.show(PictureRequest(ITEMS[9]), keep=True)
+    session.run(2)
+    assert shown(session.screen) == first
+
+
+def test_the_parts_of_a_picture_that_are_on_the_screen_are_not_drawn_again() -> None:
+    session = VirtualAnnotator(Technique.HALFCELL, rate=5e6, rtt=0.01)
+    session.run(3)
+    session._work = lambda: None
+    stage, payload = session.stage, session.stage.state.payload
+    assert payload is not None
+    last = payload.parts[-1]
+    changed = replace(payload, parts=(*payload.parts[:-1], last._replace(data=last.data + b" ")))
+    for keep in (True, False):
+        again = PictureRequest(Item(f"{keep}.png"))
+        stage.show(again, keep=keep)
+        sent = session.sent
+        stage.encoded(EncodeJob(again, stage.area, stage.backend.ladder[-1]), changed)
+        session.run(1)
+        assert stage.state.seen == again
+        assert (session.sent - sent < payload.size // 2) == keep

@@ -16,6 +16,7 @@ from textual.color import Color
 from textual.message import Message
 from textual.strip import Strip
 
+from annotator.items.refs import Item
 from annotator.terminal.backend import Colour, synchronize_update
 from annotator.terminal.caps import Technique, TerminalCapabilities
 from annotator.terminal.choose import backend_for
@@ -83,6 +84,10 @@ class Mosaic(PictureView):
         self._looks: list[TileFrame] = []
         self._frames: list[list[TextRun]] = []
         self._laid: tuple[int, int] = (0, 0)
+        self._waiting: Sheet | None = None
+        """The variant that is shown after the one that is on its way."""
+        self._standing: tuple[Sheet, float] | None = None
+        """The first variant of the sheet that a key could mean, and when it came on the screen."""
         self._words = self._title = ""
 
     # -- what the screen asks for ----------------------------------------------------------
@@ -110,6 +115,12 @@ class Mosaic(PictureView):
     def show_sheet(self, sheet: Sheet, looks: Sequence[TileFrame], title: str = "") -> None:
         """Show a sheet with a frame for each picture; `title` names the pictures on top."""
         self._words, self._title = "", title
+        if sheet.is_variant_of(self._sheet):
+            self._sheet = sheet
+            self.change_frames(enumerate(looks))
+            self._show_variant(sheet)
+            return
+        self._standing = self._waiting = None
         other = _windows(self._sheet) != _windows(sheet)
         before = [] if other else self._frames
         self._sheet, self._looks = sheet, list(looks)
@@ -121,6 +132,45 @@ class Mosaic(PictureView):
             self.refresh()  # frames of another layout, or a zoomed picture, lie under it
         self.show(sheet)
 
+    def holds(self, item: Item) -> bool:
+        """Return whether an item is the sheet, or a variant of it."""
+        return self._sheet is not None and self._sheet.is_variant_of(item)
+
+    def _show_variant(self, sheet: Sheet) -> None:
+        """Show a sheet with other dots or blur, once the variant before it is on the screen."""
+        shown = self._stage.state.shown
+        if shown is None or shown.item == self._item:
+            self.show(sheet)
+        else:
+            self._waiting = sheet
+
+    def _may_keep(self, item: Item) -> bool:
+        shown = self._stage.state.shown
+        return shown is not None and isinstance(item, Sheet) and item.is_variant_of(shown.item)
+
+    def accepts(self, item: Item) -> bool:
+        """Return whether a key can be meant for an item; each variant of a sheet serves for all."""
+        standing = self._standing
+        if isinstance(item, Sheet) and standing is not None and item.is_variant_of(standing[0]):
+            return self._typed_after(standing[1])
+        return super().accepts(item)
+
+    def _unseen(self) -> None:
+        super()._unseen()
+        self._standing = None
+
+    def _follow(self) -> None:
+        super()._follow()
+        item, waiting = self._item, self._waiting
+        written = self.written_at(item) if isinstance(item, Sheet) else None
+        if not isinstance(item, Sheet) or written is None:
+            return
+        if self._standing is None and (self._seen == item or not self.guarded):
+            self._standing = item, written
+        if waiting is not None:
+            self._waiting = None
+            self.show(waiting)
+
     def on_strip(self, y: float) -> bool:
         """Return whether a row of the screen holds the pictures on top of the page."""
         aside = self._sheet.reference_tiles if self._sheet is not None else ()
@@ -129,12 +179,14 @@ class Mosaic(PictureView):
     def show_alone(self, item: Any) -> None:
         """Show one item's picture in place of the page."""
         self._sheet, self._frames, self._words = None, [], ""
+        self._standing = self._waiting = None
         self.refresh()
         self.show(item)
 
     def show_text(self, text: str) -> None:
         """Show words in place of a page."""
         self._sheet, self._frames, self._words = None, [], text
+        self._standing = self._waiting = None
         self.clear()
 
     def change_frames(self, looks: Iterable[tuple[int, TileFrame]]) -> None:

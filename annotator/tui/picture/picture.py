@@ -87,7 +87,7 @@ class PictureView(Canvas):
         self._item: Item | None = None
         self._seen: Item | None = None
         self._expected: tuple[Item, ...] = ()
-        self._zoomed = False
+        self._zoomed = self._keeps = False
         self._reported = 0
         self._face: tuple[object, ...] = ()
         self._strips: dict[int, Strip] = {}
@@ -96,8 +96,13 @@ class PictureView(Canvas):
 
     def show(self, item: Item) -> None:
         """Show an item: at once if it is in the terminal, else as soon as it arrives."""
+        self._keeps = self._may_keep(item)
         self._item, self._zoomed, self._seen = item, False, None
         self._step()
+
+    def _may_keep(self, item: Item) -> bool:
+        """Return whether the picture on the screen may stay until that of `item` is there."""
+        return False
 
     def expect(self, items: Sequence[Item]) -> None:
         """Prepare items for the next keys, most wanted first; the previous one, too, for undo."""
@@ -140,7 +145,10 @@ class PictureView(Canvas):
         """
         if self._item != item or (self._seen != item and self.guarded):
             return False
-        since = self.written_at(item)
+        return self._typed_after(self.written_at(item))
+
+    def _typed_after(self, since: float | None) -> bool:
+        """Return whether the key that is handled now, or a click, came after a moment."""
         queue = getattr(self.app, "key_queue", None)
         typed_at = math.inf if queue is None else queue.typed_at
         return since is not None and typed_at >= since
@@ -207,7 +215,7 @@ class PictureView(Canvas):
         if item is not None and item in self._broken:
             self._show_broken(item)
         elif item is not None:
-            self._stage.show(PictureRequest(item, self._zoomed))
+            self._stage.show(PictureRequest(item, self._zoomed), keep=self._keeps)
         self._stage.expect(
             [PictureRequest(other) for other in self._expected if other not in self._broken]
         )

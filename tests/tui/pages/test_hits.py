@@ -109,12 +109,13 @@ async def at_work(
     codes: list[str] | None = None,
     checks: SubmitChecks = NO_CHECKS,
     version: str = "NO_POINTER_ORIGINAL",
+    technique: Technique = Technique.HALFCELL,
 ) -> AsyncIterator[Worker]:
     store = SqliteStore(project.labels_file)
     one = Assignments(store, epoch_ms).assign(hits, "0123456789")
     store.close()
     with prepare_label_app(
-        project, one.worker, TerminalCapabilities(Technique.HALFCELL), features=False,
+        project, one.worker, TerminalCapabilities(technique), features=False,
         opening=hit_opener(hits, one.id, version, checks, [] if codes is None else codes),
     ) as app:  # fmt: skip
         async with app.run_test(size=SIZE) as pilot:
@@ -274,3 +275,32 @@ async def test_no_key_leads_a_worker_to_pages_outside_of_the_hit(project: Projec
         assert "similar" not in worker.text and "Leave the page unanswered" not in worker.text
         await worker.pilot.press("escape")
         assert worker.screen.page is page
+
+
+@pytest.mark.parametrize("technique", [Technique.HALFCELL, Technique.SIXEL])
+async def test_a_page_is_never_blank_and_takes_keys_while_the_pointer_moves(
+    project: ProjectFolder, technique: Technique, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hits = hits_of(project)
+    async with at_work(project, hits, version="POINTER_NO_ORIGINAL", technique=technique) as worker:
+        mosaic = worker.screen.mosaic
+        stage = mosaic._stage
+        hidden: list[object] = []
+        monkeypatch.setattr(stage, "_hide", lambda: hidden.append(stage.plan.current))
+        kept = mosaic._from_thread
+        monkeypatch.setattr(mosaic, "_from_thread", lambda result: None)  # encoding takes long
+        for step in range(12):
+            await worker.pilot.hover(offset=worker.cell(step % 4, 0.1 + step / 20, 0.5))
+        await asyncio.sleep(0.2)
+        assert not hidden
+        assert worker.screen._accepts()
+        await worker.pilot.press("space")
+        assert worker.screen.selection is not None
+        assert len(worker.screen.selection.marks) == 1
+        monkeypatch.setattr(mosaic, "_from_thread", kept)
+        for _ in range(3):  # what was encoded meanwhile is lost
+            mosaic.redraw()
+            await asyncio.sleep(0.05)
+        await worker.ready()
+        assert mosaic._stage.state.shown is not None
+        assert mosaic._stage.state.shown.item == worker.screen._sheet
