@@ -33,6 +33,7 @@ from annotator.log.store import (
 from annotator.project.item_pool import load_refs
 from annotator.project.label_sets import count_classes
 from annotator.project.project import ProjectFolder
+from annotator.project.refs_sum import describe_change
 
 _LOW_SPACE = 200_000_000
 _LOOKED_AT = 20_000
@@ -149,6 +150,9 @@ def _items(project: ProjectFolder) -> Generator[Finding, None, RefTable | None]:
     except AnnotatorError as error:
         yield Finding("refs", False, "cannot be read", str(error), blocks=True)
         return None
+    if change := describe_change(project.refs_file):
+        fix = f"put a copy back, or if you changed it: annotator doctor {_quoted(project)} --repair"
+        yield Finding("refs.csv", False, change, fix)
     step = max(1, len(refs) // _LOOKED_AT)
     paths = list(dict.fromkeys(Item.parse(ref).path for ref in refs[::step]))
     folder = project.images

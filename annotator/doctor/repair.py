@@ -18,6 +18,7 @@ from annotator.log.recovery import Recovered, find_damage, recover_rows, write_r
 from annotator.log.store import SqliteStore
 from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder
+from annotator.project.refs_sum import accept_refs, describe_change
 
 LABELS_FILE, REFS_FILE = "labels.db", "refs.csv"
 _MOST_LINES = 10_000
@@ -32,6 +33,9 @@ def repair_project(folder: Path) -> Iterator[str]:
         yield line
     if line := _repair_refs(folder):
         yield line
+    elif describe_change(folder / REFS_FILE):
+        yield f"{REFS_FILE}: it has changed since annotator wrote it, and is taken as it is"
+    accept_refs(folder / REFS_FILE)
 
 
 def _repair_labels(file: Path) -> str:

@@ -16,6 +16,7 @@ from annotator.items.refs import make_printable
 from annotator.items.text_files import csv_bytes, read_rows
 from annotator.project.lock import lock_project
 from annotator.project.project import ProjectFolder
+from annotator.project.refs_sum import accept_refs
 
 PRIORITIES_FILE = "first.csv"
 """`ref,why` in the order in which to ask; plain text, safe to edit and to delete.
@@ -50,6 +51,7 @@ def stream_refs(project: ProjectFolder, skipped: SkippedFiles) -> Iterator[Seque
             if project.refs_file.exists():
                 return  # another process has listed the folder, and may have added items
             write_atomically(project.refs_file, csv_bytes(["filename"], ([ref] for ref in listed)))
+            accept_refs(project.refs_file)
             stamp = _refs_stamp(project)
     _write_cache(project, listed, stamp)
 
@@ -133,6 +135,7 @@ def _write_cache(project: ProjectFolder, refs: RefTable, stamp: str) -> None:
         # Whatever comes between the two, the checksum tells if they belong together.
         write_atomically(file, data)
         write_atomically(file.with_suffix(".json"), _cache_stamp(stamp, data))
+        accept_refs(project.refs_file, if_new=True)
     except OSError:
         pass  # without the cache the next start is slower
 

@@ -18,6 +18,7 @@ from annotator.items.text_files import find_delimiter, open_text
 from annotator.project.item_pool import load_refs
 from annotator.project.lock import lock_project
 from annotator.project.project import ProjectFolder
+from annotator.project.refs_sum import note_written
 
 _PATH_COLUMNS = ("filename", "file_name", "path", "ref")
 _NO_CELLS: Mapping[str, str] = {}
@@ -78,15 +79,18 @@ def _replace_table(
         raise RefError(
             f"{make_printable(str(file))}, line 1: no column named {' or '.join(_PATH_COLUMNS)}"
         )
-    before = _remove_rows(project, removed) if removed else file.read_bytes()
+    whole = file.read_bytes()
+    before = _remove_rows(project, removed) if removed else whole
     end = "\r\n" if before.split(b"\n", 1)[0].endswith(b"\r") else "\n"
     text = io.StringIO()
     writer = csv.writer(text, delimiter=delimiter, lineterminator=end)
     for row in rows:
         writer.writerow(_cells(row, names, project.settings.box_order))
     glue = b"" if not before or before.endswith(b"\n") else end.encode()
+    data = before + glue + text.getvalue().encode("utf-8", "surrogateescape")
     try:
-        write_atomically(file, before + glue + text.getvalue().encode("utf-8", "surrogateescape"))
+        note_written(file, whole, data)
+        write_atomically(file, data)
     except OSError as error:
         raise ProjectError(
             f"{make_printable(str(file))} cannot be written: {error.strerror}. "
