@@ -144,10 +144,19 @@ def _neighbours(material: QueueInputs) -> Iterator[ReviewCase]:
             if evidence.y[neighbour] != evidence.y[row]
         )
         name, count = others.most_common(1)[0]
-        reason = f"{count} of the {len(near)} nearest labelled items are {name}"
+        reason = describe_opposing(others.total(), len(near), count, name)
         score = float(against[row]) + float(evidence.nearest.cosines[row].mean())
         case = _make_case("neighbours", decision, reason, score)
         yield replace(case, suggestion=name)
+
+
+def describe_opposing(against: int, nearest: int, count: int, name: str) -> str:
+    """Return how many of the nearest items have other labels, and how many of them `name`."""
+    if against == count:
+        return f"{count} of the {nearest} nearest labelled items are {name}"
+    return (
+        f"{against} of the {nearest} nearest labelled items have other labels, {count} are {name}"
+    )
 
 
 def _duplicates(material: QueueInputs) -> Iterator[ReviewCase]:

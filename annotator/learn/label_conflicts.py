@@ -39,6 +39,8 @@ class Contradiction(NamedTuple):
     """The class that most of its neighbours have."""
     votes: int
     """The number of neighbours with that class."""
+    against: int
+    """The number of neighbours with any other class than `label`."""
 
 
 def find_nearest_labelled(X: NDArray[np.float32], queried: Rows) -> NearestLabelled:
@@ -84,5 +86,6 @@ def find_contradictions(snapshot: Snapshot, ranking: Ranking, new: Rows) -> list
         others = y[near[place]][y[near[place]] != y[new[place]]]
         other = int(np.bincount(others).argmax())
         row, label = int(snapshot.rows[new[place]]), int(y[new[place]])
-        contradictions.append(Contradiction(row, label, other, int((others == other).sum())))
+        votes = int((others == other).sum())
+        contradictions.append(Contradiction(row, label, other, votes, len(others)))
     return contradictions

@@ -17,7 +17,7 @@ from PIL import Image
 from annotator.curate.review import Review
 from annotator.curate.review_case import QUEUES
 from annotator.curate.review_evidence import find_likely_errors, gather_evidence
-from annotator.curate.review_queues import ReviewQueues, find_cases
+from annotator.curate.review_queues import ReviewQueues, describe_opposing, find_cases
 from annotator.features.store import FeatureStore
 from annotator.images import ImageFolder, near_duplicates
 from annotator.items.ref_table import RefTable
@@ -330,3 +330,9 @@ def test_a_queue_that_cannot_be_made_says_what_it_takes(bench: Bench) -> None:
     ran = _run(str(bench.project.folder), "--queue", "errors", "--list")
     assert ran.returncode == 1
     assert "Label at least 2: `annotator run" in ran.stderr
+
+
+def test_the_reason_counts_all_nearest_items_with_other_labels() -> None:
+    assert describe_opposing(4, 5, 4, "cat") == "4 of the 5 nearest labelled items are cat"
+    words = "4 of the 5 nearest labelled items have other labels, 2 are cat"
+    assert describe_opposing(4, 5, 2, "cat") == words

@@ -176,7 +176,7 @@ def test_two_annotators_at_once(
     ann.sees("0 of 30")
     bob = terminal(project, "--annotator", "bob")
     bob.sees("0 of 30")
-    ann.sees("6 with others")
+    ann.sees("6 leased")
     ann.press("a")
     bob.sees("1 of 30")
     for count in range(1, 9, 2):

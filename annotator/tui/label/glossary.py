@@ -32,8 +32,7 @@ GLOSSARY = {
     "with the first label and never replaces it.",
     "near-duplicate": "An item that looks almost the same: the same file, almost the same image, "
     "or almost the same features.",
-    "lease": "A reservation of an item for one session. Items with others are leased: no other "
-    "session asks for them.",
+    "lease": "A reservation of an item for one session or script: no other session asks for it.",
     "proposal": "A box that a detector found, with the class that it suggests.",
 }
 """Term -> its explanation on the help screen."""
@@ -46,7 +45,7 @@ _PATTERNS = {
     "hunt": r"\bhunt",
     "strategy": r"at random|\bherding-mix\b|\bmargin\b|\bentropy\b|\bleast-confidence\b|\bseed\b"
     r"|\buherding\b|\btypiclust\b|\bcoreset\b|\bbadge\b",
-    "lease": r"with others|\bleased\b",
+    "lease": r"\bleased\b",
     "proposal": r"\bproposed\b",
     "second opinion": r"second opinion",
 }

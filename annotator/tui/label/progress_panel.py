@@ -152,7 +152,7 @@ def progress_lines(progress: Progress, per_minute: float | None, cells: int) -> 
     done = progress.items - progress.remaining
     share = done / progress.items if progress.items else 0.0
     of = f" of {progress.items:,}" if progress.items else " labelled"  # until the pool is listed
-    counts: Line = [(f" {progress.labelled:,}", "strong"), (of, "dim")]
+    counts: Line = [(f" {done if progress.items else progress.labelled:,}", "strong"), (of, "dim")]
     # Rounded down: 100 % means that every item is answered.
     number: Line = [(f"{int(1000 * share) / 10:.1f} % ", "dim")]
     lines = [
@@ -168,7 +168,7 @@ def progress_lines(progress: Progress, per_minute: float | None, cells: int) -> 
         for count, word in (
             (progress.skipped, "skipped"),
             (progress.flagged, "flagged"),
-            (progress.elsewhere, "with others"),
+            (progress.elsewhere, "leased"),
         )
         if count
     ]

@@ -131,10 +131,10 @@ def contradiction_text(session: LabelSession, found: Sequence[Contradiction]) ->
     if decision is None or decision.annotator != session.annotator or decision.label != label:
         return ""
     name, other = Item.parse(ref).path.rpartition("/")[2], ranking.classes[last.other]
-    return (
-        f"{make_printable(name)}: {make_printable(label)}, but {last.votes} of its 5 nearest are "
-        f"{make_printable(other)}"
-    )
+    words, other = f"{make_printable(name)}: {make_printable(label)}", make_printable(other)
+    if last.votes == last.against:
+        return f"{words}, but {last.votes} of its 5 nearest are {other}"
+    return f"{words}, but {last.against} of its 5 nearest are not; {last.votes} are {other}"
 
 
 def item_caption(session: LabelSession, item: Item, hidden: bool = False) -> tuple[str, str, str]:
@@ -218,8 +218,8 @@ def _waiting(progress: Progress) -> tuple[str, Paragraphs]:
     count = progress.remaining
     items = "The last open item is" if count == 1 else f"The last {count:,} open items are"
     return "Waiting", [
-        (f"{items} with others: on their screens, or leased to a script.", "text"),
-        ("You get each item that they leave.", "dim"),
+        (f"{items} leased: to another screen, or to a script of others or your own.", "text"),
+        ("You get each item that is not answered when its lease ends.", "dim"),
     ]
 
 

@@ -134,7 +134,7 @@ async def test_the_help_screen_explains_the_terms_that_are_on_screen(
 
 
 def test_terms_are_found_by_the_words_of_the_panel() -> None:
-    assert set(terms_on_screen("est. pool error  n 31\n 4 %  90 %: 2 – 8 %\n 3 with others")) == {
+    assert set(terms_on_screen("est. pool error  n 31\n 4 %  90 %: 2 – 8 %\n 3 leased")) == {
         "pool error", "interval", "n_eff", "lease",
     }  # fmt: skip
     assert set(terms_on_screen("SECOND OPINION  one of 3 near-duplicates")) == {

@@ -147,7 +147,7 @@ async def test_waiting_for_what_is_on_other_screens(make: Any, opened: Any) -> N
     bob.extend(["00.png"])
     async with opened(project, annotator="ann") as desk:
         await desk.sees("Waiting")
-        await desk.sees("The last open item is with others")
+        await desk.sees("The last open item is leased")
         bob.close()
         await desk.until(lambda: desk.current == "00.png")
         await desk.press("a")

@@ -13,8 +13,10 @@ from textual.app import App, ComposeResult
 
 from annotator.errors import ProjectError
 from annotator.project.settings import ClassInfo
+from annotator.session.progress import Progress
 from annotator.tui.key_repeat import KeyRepeatFilter, Pace, format_duration
 from annotator.tui.keymaps import COMMAND_NAMES, KEYMAPS, make_keymap
+from annotator.tui.label.progress_panel import progress_lines
 from annotator.tui.picture.strips import TightCompositor
 from annotator.tui.styled_text import (
     Line,
@@ -209,3 +211,12 @@ def test_a_key_held_down_is_one_press_and_a_key_tapped_again_is_another() -> Non
     assert not held("a", 2.5), "tapped again"
     assert not held("d", 2.52), "another key means another answer, however quick"
     assert not any(KeyRepeatFilter(on=False)("a", at) for at in (1.0, 1.01, 1.02))
+
+
+def test_the_count_of_answered_items_and_their_share_agree() -> None:
+    progress = Progress(24, 23, 1, 0, 0, 0, {})  # one was skipped
+    text = "\n".join("".join(part for part, _ in line) for line in progress_lines(progress, 9, 30))
+    assert "24 of 24" in text and "100.0 %" in text and "1 skipped" in text
+    progress = Progress(24, 20, 1, 0, 3, 2, {})
+    text = "\n".join("".join(part for part, _ in line) for line in progress_lines(progress, 9, 30))
+    assert "21 of 24" in text and "87.5 %" in text and "2 leased" in text
