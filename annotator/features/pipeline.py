@@ -102,8 +102,10 @@ def extract_features(
     """
     described = {**extractor.describe(), "context": context}
     with FeatureWriter(folder, refs, described, extractor.dim) as growing:
-        rows = _shuffle_rows(refs, np.flatnonzero(~growing.done), seed)[:limit]
-        tally = ProgressCounter(int(growing.done.sum()), len(rows), clock)
+        todo = _shuffle_rows(refs, np.flatnonzero(~growing.done), seed)
+        rows = todo[:limit]
+        later = len(todo) - len(rows)
+        tally = ProgressCounter(int(growing.done.sum()), len(rows), clock, later=later)
         progress(tally.progress())
         workers = workers or min(32, len(os.sched_getaffinity(0)))
         processes = extractor.outruns_threads and workers > 2 and can_share_memory()
@@ -173,6 +175,8 @@ class ProgressCounter:
     broken_count: int = 0
     broken: list[BrokenItem] = field(default_factory=list)
     started: float = 0.0
+    later: int = 0
+    """Items that a limit leaves to the next run."""
     marks: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=40))
 
     def __post_init__(self) -> None:
@@ -210,7 +214,7 @@ class ProgressCounter:
         return ExtractionReport(
             computed=self.computed,
             done=self.done_before + self.computed,
-            total=self.done_before + self.wanted,
+            total=self.done_before + self.wanted + self.later,
             broken_count=self.broken_count,
             broken=tuple(self.broken),
             complete=complete,

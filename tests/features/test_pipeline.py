@@ -139,7 +139,8 @@ def test_progress_counts_up_to_the_end_with_a_rate(tmp_path: Path) -> None:
 
 def test_a_limit_computes_that_many_spread_over_the_list(tmp_path: Path) -> None:
     refs = pictures(tmp_path / "images", 60)
-    assert run(tmp_path, refs, limit=15).computed == 15
+    report = run(tmp_path, refs, limit=15)
+    assert (report.computed, report.done, report.total) == (15, 15, len(refs))
     available = FeatureStore.open(tmp_path / "features").available()
     assert available is not None
     rows = np.flatnonzero(available)
