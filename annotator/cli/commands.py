@@ -50,6 +50,8 @@ HITS = {
     "run": "Do a HIT, or resume it.",
     "assign": "Assign a HIT to a worker in advance.",
     "status": "Show workers, codes, gold scores and times.",
+    "decide": "List what to approve and reject on Mechanical Turk.",
+    "replay": "Show a worker's pointer over the pages.",
 }
 """Summaries of the commands of `annotator hits`."""
 

@@ -17,7 +17,7 @@ from annotator.cli.project_options import (
     require_terminal,
 )
 from annotator.errors import ProjectError
-from annotator.items.refs import make_printable, shell_quoted
+from annotator.items.refs import make_printable, plural, shell_quoted
 
 if TYPE_CHECKING:
     from annotator.hits.assignments import Assignment, SubmitChecks
@@ -101,9 +101,23 @@ def make(
     shown = sum(len(page.images) for hit in made.hits for page in hit.pages)
     where = make_printable(str(file))
     typer.echo(
-        f"{len(made.hits)} HITs of {count} pages and {shown} images in all: {where}\n"
+        f"{plural(len(made.hits), 'HIT')} of {plural(count, 'page')} and "
+        f"{plural(shown, 'image')} in all: {where}\n{_describe_gold(opened, file, gold)}"
         f"next: annotator hits run {shell_quoted(project)} --worker NAME",
         err=True,
+    )
+
+
+def _describe_gold(project: ProjectFolder, file: Path, gold: int) -> str:
+    from annotator.hits.files import gold_file
+
+    if not gold:
+        return ""
+    return (
+        f"gold answers: {make_printable(str(gold_file(file)))}, which only your account may read. "
+        f"A worker's account can still read the labels of {project.labels_file.name}, which it "
+        "writes to: for workers with accounts of their own, make HITs from a project without the "
+        "gold items' labels (docs/hits.md).\n"
     )
 
 
@@ -135,6 +149,9 @@ def run(
             min=0, help="The shortest time on a page. Default: 0.2 per image; 0 for no check."
         ),
     ] = None,
+    skip_missing: Annotated[
+        bool, typer.Option("--skip-missing", help="Leave out a file's images that are not there.")
+    ] = False,
     unseen_check: Annotated[
         bool, typer.Option(help="Refuse to submit a page before all its images were looked at.")
     ] = True,
@@ -154,7 +171,7 @@ def run(
     from annotator.hits.work import default_checks, write_missing_labels
     from annotator.log.store import SqliteStore
 
-    opened, hits = _open_hits(path, project, images, name)
+    opened, hits = _open_hits(path, project, images, name, skip_missing)
     store = SqliteStore(opened.labels_file)
     write_missing_labels(opened, store, _now_ms())
     assignment = Assignments(store, _now_ms).assign(
@@ -192,7 +209,7 @@ def _run_hit(
 
 
 def _open_hits(
-    path: Path, folder: Path | None, images: Path | None, name: str | None
+    path: Path, folder: Path | None, images: Path | None, name: str | None, skip_missing: bool
 ) -> tuple[ProjectFolder, HitSet]:
     from annotator.hits.files import select_hit_set
     from annotator.hits.opening import hits_project_folder, open_hits_file
@@ -203,7 +220,13 @@ def _open_hits(
             raise typer.BadParameter("needs a file of HITs", param_hint="--project, --images")
         opened = ProjectFolder.open(path)
         return opened, select_hit_set(opened, name)
-    return open_hits_file(path, folder or hits_project_folder(path), images)
+    missing: list[str] = []
+    found = open_hits_file(
+        path, folder or hits_project_folder(path), images, missing if skip_missing else None
+    )
+    if missing:
+        typer.echo(f"left out: {plural(len(missing), 'image')} not there", err=True)
+    return found
 
 
 def assign(
@@ -260,6 +283,76 @@ def status(
         typer.echo(format_hits_status(found))
 
 
+def decide(
+    project: ProjectArgument,
+    min_gold: Annotated[
+        float, typer.Option(min=0, max=1, help="Least share of right gold answers to approve.")
+    ] = 0.75,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the completed assignments of Mechanical Turk to approve and to reject, as CSV.
+
+    Upload the file in the requester's website, in place of its results.
+
+    \b
+    annotator hits decide p --min-gold 0.8 > decisions.csv
+    """
+    from annotator.hits.scores import Decision, decide_assignments
+    from annotator.items.text_files import csv_bytes
+    from annotator.log.store import SqliteStore
+    from annotator.project.project import ProjectFolder
+
+    opened = ProjectFolder.open(project)
+    store = SqliteStore(opened.labels_file)
+    decisions, others = decide_assignments(opened, store, min_gold)
+    store.close()
+    if as_json:
+        print_json([decision._asdict() for decision in decisions])
+    else:
+        typer.echo(csv_bytes(Decision._fields, decisions).decode(), nl=False)
+    approved = sum(bool(decision.Approve) for decision in decisions)
+    typer.echo(
+        f"approve: {approved:,}; reject: {len(decisions) - approved:,}; completed without an id "
+        f"of the platform (--assignment): {others:,}",
+        err=True,
+    )
+
+
+def replay(
+    project: ProjectArgument,
+    worker: Annotated[str, typer.Option(help="Only this worker's pages: a name, or an id.")] = "",
+    hit: Annotated[str, typer.Option(help="Only pages of this HIT.")] = "",
+    speed: Annotated[
+        float, typer.Option(min=0.1, max=100, help="How many times as fast as it was.")
+    ] = 4.0,
+    graphics: GraphicsOption = None,
+) -> None:
+    """Show a worker's pointer and selections over the pages, as they were.
+
+    \b
+    annotator hits replay p --worker A1B2C3 --speed 8
+    """
+    from dataclasses import replace
+
+    from annotator.cli.project_options import override_settings
+    from annotator.hits.replay import find_replays
+    from annotator.project.project import ProjectFolder
+
+    opened = ProjectFolder.open(project)
+    replays = find_replays(opened, worker, hit)
+    require_terminal("A replay")
+    from annotator.tui.launch import run_label_app
+    from annotator.tui.pages.open import replay_opener
+
+    opened = replace(opened, settings=override_settings(opened.settings, graphics=graphics))
+    receipt = run_label_app(
+        opened, annotator=opened.settings.annotator_name(), graphics=opened.settings.graphics,
+        features=False, opening=replay_opener(replays, speed),
+    )  # fmt: skip
+    if receipt.code:
+        raise typer.Exit(receipt.code)
+
+
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
@@ -277,4 +370,6 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "run": run,
     "assign": assign,
     "status": status,
+    "decide": decide,
+    "replay": replay,
 }

@@ -24,6 +24,7 @@ from annotator.formats.jsontext import dumps
 from annotator.formats.source import ExportSource
 from annotator.formats.voc import format_annotation_head
 from annotator.hits.assignments import Assignment, replay_assignments, worker_id
+from annotator.hits.files import load_hit_sets
 from annotator.hits.traces import PageTrace, replay_traces
 from annotator.items.listing import IMAGE_SUFFIXES
 from annotator.items.refs import Item, make_printable
@@ -107,6 +108,10 @@ class _Export:
 
     def close(self) -> None:
         """End every file."""
+        with (self._place / "tables/ImageNetHIT.jsonl").open("a", encoding="utf-8") as table:
+            for hits in load_hit_sets(self._source.project).values():
+                for hit in hits.hits:
+                    _write_line(table, hit.tool_row())
         with (self._place / "tables/ImageNetAnnotation.jsonl").open("a", encoding="utf-8") as table:
             for work in self._works.values():
                 worker = self._worker(work.worker, work)

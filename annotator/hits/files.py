@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from itertools import groupby, zip_longest
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,10 @@ _YES = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": 
 Fault = Callable[[str, str], None]
 
 
-def read_hits(file: Path) -> list[Hit]:
+def read_hits(file: Path, *, answered: bool = True) -> list[Hit]:
     """Read the HITs of a .json (one, a list, or {"hits": [...]}), .jsonl or .csv file.
+
+    With `answered` each gold item must have its answer, which a set of a project keeps apart.
 
     Raises `RefError` that names every fault and its place.
     """
@@ -41,6 +44,8 @@ def read_hits(file: Path) -> list[Hit]:
         problems.append(f"{make_printable(file.name)}, {place}: {text}")
 
     tables = _from_csv(file, fault) if file.suffix.lower() == ".csv" else _from_json(file)
+    for id_ in _list_unanswered(tables) if answered else ():
+        fault("gold", f"{make_printable(id_)!r} has no answer; give true or false")
     hits = [_hit(table, f"HIT {place}", file.stem, fault) for place, table in enumerate(tables, 1)]
     for dataset_id in _twice((hit.dataset, hit.id) for hit in hits):
         fault(f"HIT {dataset_id[1]}", f"appears twice in {dataset_id[0]}; give each its own id")
@@ -154,7 +159,7 @@ def _page(page: Any, place: str, number: int, fault: Fault) -> HitPage:
     for id_, wanted in gold.items():
         if id_ not in {image.id for image in images}:
             fault(f"{place}, gold", f"{make_printable(id_)!r} is not an image of the page")
-        if not isinstance(wanted, bool):
+        if wanted is not None and not isinstance(wanted, bool):
             fault(f"{place}, gold", f"{make_printable(id_)!r} is {wanted!r}; give true or false")
     pageno, seed = page.get("pageno", number), page.get("seed")
     asks = _class(page.get("class"), f"{place}, class", fault)
@@ -225,11 +230,58 @@ def save_hit_set(project: ProjectFolder, hits: HitSet) -> Path:
         )
     table = {
         "hitDatasetName": hits.name, "workers": hits.workers, "negative": hits.negative,
-        "made": hits.made, "hits": [hit.as_dict() for hit in hits.hits],
+        "made": hits.made, "hits": [hit.as_dict(answers=False) for hit in hits.hits],
     }  # fmt: skip
     file.parent.mkdir(exist_ok=True)
+    _write_gold(file, hits)
     write_atomically(file, json.dumps(table, ensure_ascii=False, indent=1).encode())
     return file
+
+
+def gold_file(file: Path) -> Path:
+    """Return the file of a set's gold answers, which a worker's account may not read."""
+    return file.parent / "gold" / file.name
+
+
+def _write_gold(file: Path, hits: HitSet) -> None:
+    gold = [[dict(page.gold) for page in hit.pages] for hit in hits.hits]
+    place = gold_file(file)
+    place.parent.mkdir(mode=0o700, exist_ok=True)
+    write_atomically(place, json.dumps(gold, ensure_ascii=False).encode())
+    place.chmod(0o600)
+
+
+def _add_gold(file: Path, hits: Iterable[Hit]) -> tuple[Hit, ...]:
+    """Return the HITs with the gold answers of their file, if this account may read it."""
+    try:
+        gold = json.loads(gold_file(file).read_bytes())
+    except (OSError, ValueError):
+        return tuple(hits)  # without answers, or a set of 0.1.0 with its answers in it
+    try:
+        return tuple(
+            replace(
+                hit,
+                pages=tuple(
+                    replace(page, gold=answers)
+                    for page, answers in zip(hit.pages, pages, strict=True)
+                ),
+            )
+            for hit, pages in zip(hits, gold, strict=True)
+        )
+    except (TypeError, ValueError) as error:
+        raise RefError(
+            f"{make_printable(str(gold_file(file)))} does not fit {file.name}. Put back the file "
+            "that `annotator hits make` wrote."
+        ) from error
+
+
+def _list_unanswered(tables: Iterable[Any]) -> list[str]:
+    """Return the gold items of a file that have no answer."""
+    hits = [table for table in tables if isinstance(table, dict)]
+    lists = [hit["pages"] for hit in hits if isinstance(hit.get("pages"), list)]
+    found = [page.get("gold") for pages in lists for page in pages if isinstance(page, dict)]
+    gold = [table for table in found if isinstance(table, dict)]
+    return [str(id_) for table in gold for id_, wanted in table.items() if wanted is None]
 
 
 def load_hit_sets(project: ProjectFolder) -> dict[str, HitSet]:
@@ -259,7 +311,7 @@ def select_hit_set(project: ProjectFolder, name: str | None) -> HitSet:
 
 
 def _load(file: Path) -> HitSet:
-    hits = tuple(read_hits(file))
+    hits = _add_gold(file, read_hits(file, answered=False))
     table = json.loads(file.read_text(encoding="utf-8"))
     workers, negative = table.get("workers"), table.get("negative")
     return HitSet(

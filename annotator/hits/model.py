@@ -67,21 +67,22 @@ class HitPage:
     """From 1."""
     asks: HitClass
     images: tuple[HitImage, ...]
-    gold: Mapping[str, bool] = field(default_factory=dict)
-    """Image id -> True if it should be selected, for the images whose answer is known."""
+    gold: Mapping[str, bool | None] = field(default_factory=dict)
+    """Image id -> True if it should be selected, for the images whose answer is known. None for
+    an answer that this account may not read."""
     reserve: tuple[HitImage, ...] = ()
     """Images that replace broken ones."""
     seed: int | None = None
     """The seed of the shuffled order."""
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the part of the HIT as the tool writes it."""
+    def as_dict(self, answers: bool = True) -> dict[str, Any]:
+        """Return the part of the HIT as the tool writes it, with or without gold answers."""
         found: dict[str, Any] = {
             "pageno": self.pageno, "class": self.asks.as_dict(),
             "images": [image.as_dict() for image in self.images],
         }  # fmt: skip
         if self.gold:
-            found["gold"] = dict(self.gold)
+            found["gold"] = dict(self.gold) if answers else dict.fromkeys(self.gold)
         if self.reserve:
             found["reserve"] = [image.as_dict() for image in self.reserve]
         if self.seed is not None:
@@ -100,12 +101,19 @@ class Hit:
     unique: bool = True
     """isUnique: a worker does only one HIT of the dataset."""
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the part of the HIT as the tool writes it."""
+    def as_dict(self, answers: bool = True) -> dict[str, Any]:
+        """Return the HIT as the tool writes it, with or without gold answers."""
         return {
             "hitDatasetName": self.dataset, "isUnique": self.unique, "id": self.id,
-            "pages": [page.as_dict() for page in self.pages],
+            "pages": [page.as_dict(answers) for page in self.pages],
         }  # fmt: skip
+
+    def tool_row(self) -> dict[str, Any]:
+        """Return the row of the tool's table ImageNetHIT, without what only annotator has."""
+        row = self.as_dict()
+        ours = ("gold", "reserve", "seed")
+        row["pages"] = [{k: v for k, v in page.items() if k not in ours} for page in row["pages"]]
+        return row
 
 
 @dataclass(frozen=True, slots=True)

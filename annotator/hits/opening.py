@@ -12,7 +12,7 @@ from annotator.hits.files import load_hit_sets, read_hits, save_hit_set
 from annotator.hits.model import Hit, HitImage, HitSet, other_class
 from annotator.items.atomic import write_atomically
 from annotator.items.listing import is_file
-from annotator.items.refs import Item, make_printable
+from annotator.items.refs import Item, make_printable, plural
 from annotator.items.text_files import csv_bytes
 from annotator.project.item_pool import load_refs as load_pool
 from annotator.project.project import ProjectFolder, is_project
@@ -28,18 +28,21 @@ def hits_project_folder(file: Path) -> Path:
 
 
 def open_hits_file(
-    file: Path, folder: Path, images: Path | None = None
+    file: Path, folder: Path, images: Path | None = None, left_out: list[str] | None = None
 ) -> tuple[ProjectFolder, HitSet]:
     """Open or make the project at `folder` with the HITs of `file` in it.
 
     Images are looked for below `images` (the file's own folder for None), under their url or
-    their id. Raises `RefError` or `ProjectError` with everything that is missing.
+    their id. With a list `left_out`, images that are not there are added to it and left out, and so
+    are pages without an image. Raises `RefError` or `ProjectError` with everything that is missing.
     """
     hits = read_hits(file)
     known = {hit.dataset for hit in hits}
     name = re.sub(r"[^\w.-]+", "-", known.pop() if len(known) == 1 else file.stem).lstrip(".")
     project = ProjectFolder.open(folder) if is_project(folder) else None
     root = images or (project.images if project else file.parent)
+    if left_out is not None:
+        hits = _without_missing(hits, root, file, left_out)
     hits = _located(hits, root, (project.images if project else root).resolve(), file)
     project = project or _new(folder, hits, root.resolve())
     _check(project, hits)
@@ -94,12 +97,45 @@ def _located(hits: list[Hit], root: Path, base: Path, file: Path) -> list[Hit]:
     ]
     if problems:
         heading = (
-            f"{make_printable(str(file))}: {len(problems)} images are not below "
+            f"{make_printable(str(file))}: {plural(len(problems), 'image')} not below "
             f"{make_printable(str(root))}. Nothing is downloaded: fetch them and give their folder "
-            "with --images DIR"
+            "with --images DIR, or leave them out with --skip-missing"
         )
         raise RefError(bullet_list(problems, heading))
     return hits
+
+
+def _without_missing(hits: list[Hit], root: Path, file: Path, gone: list[str]) -> list[Hit]:
+    """Return the HITs without the images that are not below `root`, and add those to `gone`."""
+
+    def there(images: tuple[HitImage, ...]) -> tuple[HitImage, ...]:
+        found = tuple(image for image in images if any(map(is_file, _places(image, root))))
+        gone.extend(image.ref for image in images if image not in found)
+        return found
+
+    kept = []
+    for hit in hits:
+        pages = [
+            replace(page, images=there(page.images), reserve=there(page.reserve))
+            for page in hit.pages
+        ]
+        shown = [page for page in pages if page.images]
+        numbered = tuple(
+            replace(
+                page,
+                pageno=number,
+                gold={i.id: page.gold[i.id] for i in page.images if i.id in page.gold},
+            )
+            for number, page in enumerate(shown, 1)
+        )
+        if numbered:
+            kept.append(replace(hit, pages=numbered))
+    if not kept:
+        raise RefError(
+            f"{make_printable(str(file))}: no image is below {make_printable(str(root))}. Give "
+            "their folder with --images DIR"
+        )
+    return kept
 
 
 def _places(image: HitImage, root: Path) -> Iterator[Path]:
@@ -143,7 +179,8 @@ def _list(project: ProjectFolder, hits: list[Hit]) -> None:
     missing = [make_printable(ref) for ref, row in zip(refs, rows.tolist(), strict=True) if row < 0]
     if missing:
         heading = (
-            f"{len(missing)} images are not items of {make_printable(str(project.folder))}. Add "
-            "them to its refs.csv, or give another folder with --project DIR"
+            f"Not items of {make_printable(str(project.folder))}: "
+            f"{plural(len(missing), 'image')}. Add them to its refs.csv, or "
+            "give another folder with --project DIR"
         )
         raise ProjectError(bullet_list(missing, heading))

@@ -52,7 +52,8 @@ class PageTile(NamedTuple):
     original: tuple[int, int] = (0, 0)
     """Pixels of the upright source (of the crop, for a box); (0, 0) until it is decoded."""
     place: tuple[float, float, float, float] = (0, 0, 0, 0)
-    """Left, top, width, height of the displayed image in cells of the unscrolled page."""
+    """Left, top, width, height of the displayed image in cells, from the window's corner if the
+    page were not scrolled."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from annotator.hits.assignments import Assignment, HitTask, load_tasks, submitted_pages
 from annotator.hits.files import load_hit_sets
 from annotator.hits.model import HitSet
 from annotator.hits.traces import PageTrace
+from annotator.items.refs import plural
 from annotator.log.store import ByproductStore
 from annotator.project.project import ProjectFolder
 
@@ -89,6 +90,40 @@ def score_gold(answers: list[GoldAnswer]) -> dict[str, Any]:
     }
 
 
+class Decision(NamedTuple):
+    """A completed assignment of Mechanical Turk, to be approved or rejected.
+
+    The fields are columns of the file that its website takes; one of the last two is filled.
+    """
+
+    AssignmentId: str
+    Approve: str
+    Reject: str
+    """The reason, which the worker reads."""
+
+
+def decide_assignments(
+    project: ProjectFolder, records: ByproductStore, min_gold: float
+) -> tuple[list[Decision], int]:
+    """Return what to approve and reject by the share of right gold answers of each assignment.
+
+    Also return the number of completed assignments without an id of the platform. An assignment
+    without gold answers is approved.
+    """
+    tasks = load_tasks(project, records)
+    gold: dict[str, list[GoldAnswer]] = {id_: [] for id_ in tasks}
+    for task, trace in submitted_pages(project, records):
+        gold[task.assignment.id] += _gold(task, trace)
+    done = [task.assignment for task in tasks.values() if task.assignment.done_at is not None]
+    decisions = []
+    for work in (work for work in done if work.external):
+        score = score_gold(gold[work.id])
+        fails = score["score"] is not None and score["score"] < min_gold
+        reason = f"{score['right']} of {score['gold']} known images answered right"
+        decisions.append(Decision(work.external, "" if fails else "X", reason if fails else ""))
+    return decisions, sum(not work.external for work in done)
+
+
 def _set(hits: HitSet, assignments: list[Assignment]) -> dict[str, Any]:
     return {
         "name": hits.name,
@@ -122,11 +157,12 @@ def format_hits_status(found: dict[str, Any]) -> str:
     for hits in found["sets"]:
         most = f", {hits['workers']} a HIT" if hits["workers"] else ""
         lines.append(
-            f"{hits['name']}: {hits['hits']} HITs of {hits['pages']} pages in all{most}; "
+            f"{hits['name']}: {plural(hits['hits'], 'HIT')} of {plural(hits['pages'], 'page')} in "
+            f"all{most}; "
             f"{hits['assigned']} given out, {hits['done']} completed"
         )
     for work in found["assignments"]:
-        pages = f"{work['pages']} of {work['of']} pages"
+        pages = f"{work['pages']} of {plural(work['of'], 'page')}"
         state = f"completed, code {work['code']}" if work["code"] else pages
         version = f", {work['version']}" if work["version"] else ""
         lines.append(

@@ -254,7 +254,7 @@ class ImageTrace:
     size: tuple[float, float] = (0.0, 0.0)
     """Pixels of the displayed image."""
     position: tuple[float, float] = (0.0, 0.0)
-    """Pixels from the top left corner of the unscrolled page."""
+    """Pixels from the window's top left corner, if the page were not scrolled."""
     selected: bool = False
     hovered: bool = False
     in_view: bool = False
@@ -295,9 +295,9 @@ class ImageTrace:
             "imageID": self.image,
             "originalImageWidth": self.original[0],
             "originalImageHeight": self.original[1],
-            "imageWidth": round(self.size[0], 2),
-            "imageHeight": round(self.size[1], 2),
-            "imagePosition": {"x": round(self.position[0], 2), "y": round(self.position[1], 2)},
+            "imageWidth": round(self.size[0]),
+            "imageHeight": round(self.size[1]),
+            "imagePosition": {"x": round(self.position[0]), "y": round(self.position[1])},
             "hoveredRecord": self.hovers,
             "hoveredCount": sum(hover["action"] == "enter" for hover in self.hovers),
             "mouseTracking": self.moves,

@@ -15,6 +15,8 @@ from PIL import Image
 from annotator.errors import ProjectError
 from annotator.formats.format import load_format
 from annotator.formats.source import ExportOptions, ExportSource
+from annotator.hits.files import save_hit_set
+from annotator.hits.model import Hit, HitClass, HitImage, HitPage, HitSet
 from annotator.hits.recorder import PageShown, PageTile, Recorder, TerminalWindow
 from annotator.log.entries import Action, Entry
 from annotator.log.store import SqliteStore
@@ -223,3 +225,23 @@ def test_the_documentation_names_every_field_that_is_written(
     tables = {name for line in text.splitlines() if line.startswith("| `")
               for name in re.findall(r"`([A-Za-z_]+)`", line.split("|")[1])}  # fmt: skip
     assert tables == set(record)
+
+
+def test_the_hits_are_a_table_as_the_tool_has_it(project: ProjectFolder, tmp_path: Path) -> None:
+    browse(project, "bob", T0)
+    page = HitPage(
+        1, HitClass("cat", "n01", ("cat", "feline"), "small", ("https://x.org",)),
+        (HitImage("i1", "n01/a.jpg"), HitImage("i2", "n02/b.jpg")), {"i1": True},
+        (HitImage("i3", "n01/a.png"),), 7,
+    )  # fmt: skip
+    save_hit_set(project, HitSet("cats", (Hit("cats", "cats-1", (page,)),)))
+    export(project, tmp_path / "out")
+    (row,) = map(json.loads, (tmp_path / "out/tables/ImageNetHIT.jsonl").read_text().splitlines())
+    assert row == {
+        "hitDatasetName": "cats", "isUnique": True, "id": "cats-1", "pages": [{
+            "pageno": 1,
+            "class": {"id": "cat", "wnid": "n01", "synset": ["cat", "feline"],
+                      "description": "small", "wikipedia": ["https://x.org"]},
+            "images": [{"id": "i1", "url": "n01/a.jpg"}, {"id": "i2", "url": "n02/b.jpg"}],
+        }],
+    }  # fmt: skip

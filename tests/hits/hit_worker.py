@@ -39,6 +39,7 @@ class Desk:
         name: str = "A1WORKER",
         checks: SubmitChecks = NO_CHECKS,
         version: str = VERSIONS[0],
+        external: str = "",
     ) -> None:
         self.now = 1_700_000_000_000
         self.store = SqliteStore(project.labels_file)
@@ -47,7 +48,7 @@ class Desk:
             select_hit_set(project, None),
             Assignments(self.store, lambda: self.now),
         )
-        assignment = self.book.assign(self.hits, self.worker)
+        assignment = self.book.assign(self.hits, self.worker, external)
         assignment = self.book.begin(assignment, version, checks)
         self.recorder = Recorder(self.store, self.worker, version=version, annotation=assignment.id)
         task = HitTask(self.hits, self.hits.hit(assignment.hit), assignment)

@@ -122,3 +122,35 @@ def test_images_that_are_not_here_are_named_and_nothing_is_made(tmp_path: Path) 
     with pytest.raises(RefError, match=r"(?s)Nothing is downloaded.*--images DIR.*https://x.org"):
         open_hits_file(file, tmp_path / "hit.annotator")
     assert not (tmp_path / "hit.annotator").exists()
+
+
+def test_images_that_are_not_here_are_left_out_if_asked(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    pages = [
+        {"class": {"id": "cat"}, "images": [{"url": "gone.png"}], "gold": {"gone.png": True}},
+        {
+            "class": {"id": "cat"},
+            "images": [{"url": "gone.png"}, {"url": "a.png"}],
+            "gold": {"a.png": True, "gone.png": False},
+            "reserve": [{"url": "lost.png"}],
+        },
+    ]
+    file = tmp_path / "hit.json"
+    file.write_text(json.dumps([{"id": "1", "pages": pages}, {"id": "2", "pages": pages[:1]}]))
+    left_out: list[str] = []
+    _, hits = open_hits_file(file, tmp_path / "p", None, left_out)
+    assert sorted(left_out) == ["gone.png", "gone.png", "gone.png", "lost.png"]
+    (page,) = hits.hits[0].pages
+    assert len(hits.hits) == 1 and page.pageno == 1 and page.gold == {"a.png": True}
+    assert [image.ref for image in page.images] == ["a.png"] and not page.reserve
+    (tmp_path / "a.png").unlink()
+    with pytest.raises(RefError, match="no image is below"):
+        open_hits_file(file, tmp_path / "q", None, [])
+    assert not (tmp_path / "q").exists()
+
+
+def test_gold_without_an_answer_is_refused(tmp_path: Path) -> None:
+    page = {"class": {"id": "cat"}, "images": [{"url": "a.png"}], "gold": {"a.png": None}}
+    (tmp_path / "hit.json").write_text(json.dumps({"id": "1", "pages": [page]}))
+    with pytest.raises(RefError, match="'a.png' has no answer"):
+        read_hits(tmp_path / "hit.json")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import stat
 from pathlib import Path
 
 import pytest
 
-from annotator.errors import ProjectError
+from annotator.errors import ProjectError, RefError
 from annotator.hits.assignments import SubmitChecks, completion_code, project_salt
-from annotator.hits.files import save_hit_set, select_hit_set
+from annotator.hits.files import gold_file, save_hit_set, select_hit_set
 from annotator.hits.recorder import PageTile
-from annotator.hits.scores import gold_answers, hits_status
+from annotator.hits.scores import decide_assignments, gold_answers, hits_status
 from annotator.hits.traces import replay_traces
 from annotator.hits.work import write_missing_labels
 from annotator.log.entries import Action, Entry, replay
@@ -298,3 +300,49 @@ def test_a_broken_image_is_replaced_from_the_reserve_and_logged(project: Project
     (trace,) = replay_traces(desk.store)
     assert [(image.ref, image.broken) for image in trace.replaced] == [(gone, "cannot be read")]
     assert trace.images[place].ref == fresh
+
+
+def test_gold_answers_lie_apart_from_what_a_worker_reads(project: ProjectFolder) -> None:
+    hits = hits_of(project)
+    file = save_hit_set(project, hits)
+    apart = gold_file(file)
+    assert stat.S_IMODE(apart.stat().st_mode) == 0o600
+    assert stat.S_IMODE(apart.parent.stat().st_mode) == 0o700
+    pages = [page for hit in json.loads(file.read_text())["hits"] for page in hit["pages"]]
+    assert all(set(page["gold"].values()) == {None} for page in pages)
+    assert select_hit_set(project, None) == hits
+    # To the worker's account the file is not there: gold items still get no label.
+    content = apart.read_bytes()
+    apart.unlink()
+    desk = Desk(project)
+    page = desk.do()
+    gold = desk.source.task.hit.pages[page.number - 1].gold
+    assert set(gold.values()) == {None}
+    entries = [entry for entry in desk.store.entries() if entry.picked_by == "hit"]
+    assert entries and not {entry.ref for entry in entries} & set(gold)
+    apart.write_bytes(content)
+    assert next(iter(hits_status(project, desk.store)["workers"]))["gold"] == len(gold)
+    apart.write_text("[]")
+    with pytest.raises(RefError, match="hits make"):
+        select_hit_set(project, None)
+
+
+def test_assignments_of_the_platform_are_approved_and_rejected(project: ProjectFolder) -> None:
+    save_hit_set(project, hits_of(project, pages=1, workers=None))
+    good, bad = Desk(project, "GOOD", external="AMT-1"), Desk(project, "BAD", external="AMT-2")
+    Desk(project, "OPEN", external="AMT-3")
+    good.do()
+    gold = list(bad.source.task.hit.pages[0].gold)
+    bad.do(wrong=gold[:2])
+    Desk(project, "NOBODY").do()
+    decisions, others = decide_assignments(project, good.store, 0.75)
+    assert [decision._asdict() for decision in decisions] == [
+        {"AssignmentId": "AMT-1", "Approve": "X", "Reject": ""},
+        {
+            "AssignmentId": "AMT-2",
+            "Approve": "",
+            "Reject": "2 of 4 known images answered right",
+        },
+    ]
+    assert others == 1
+    assert all(decision.Approve for decision in decide_assignments(project, good.store, 0.5)[0])

@@ -74,7 +74,6 @@ class IdentitiesScreen(PageScreen):
 
     def on_mount(self) -> None:
         """Show the nearest distances of the faces, which say what eps fits."""
-        super().on_mount()
         if self._faces is not None:
             self._run(lambda faces: self.Regrouped(None, faces.describe_eps()))
 

@@ -8,6 +8,7 @@ from annotator.errors import RefError
 from annotator.hits.assignments import Assignments, HitTask, SubmitChecks, project_salt, worker_id
 from annotator.hits.model import HitSet
 from annotator.hits.recorder import Recorder
+from annotator.hits.replay import PageReplay, ReplaySource
 from annotator.hits.work import HitSource
 from annotator.items.refs import make_printable, plural
 from annotator.log.store import SqliteStore
@@ -27,6 +28,7 @@ from annotator.tui.pages.dialogs import PageChooserScreen
 from annotator.tui.pages.hit import HitScreen
 from annotator.tui.pages.identities import IdentitiesScreen
 from annotator.tui.pages.pointer_recorder import epoch_ms
+from annotator.tui.pages.replay import ReplayScreen
 from annotator.tui.pages.screen import PageScreen
 
 
@@ -142,6 +144,19 @@ def hit_opener(
             host.exit()
 
         host.push_screen(HitScreen(source, host.project, host.session, host.caps, host.pacer), left)
+
+    return open_first
+
+
+def replay_opener(replays: Sequence[PageReplay], speed: float) -> Callable[[ScreenHost], None]:
+    """Return the function that opens a replay. Leaving it ends the program."""
+
+    def open_first(host: ScreenHost) -> None:
+        screen = ReplayScreen(
+            ReplaySource(replays), host.project, host.session, host.caps, host.pacer, speed=speed,
+            per_page=max(len(replay.page.refs) for replay in replays),
+        )  # fmt: skip
+        host.push_screen(screen, lambda _: host.exit())
 
     return open_first
 

@@ -124,7 +124,9 @@ class PointerRecorder:
                 left, top, width, height = mosaic.picture_at(place - view.start)
                 part = view.start // max(1, len(view))
                 found = mosaic.composer.placements.get(Item.parse(ref))
-                rect = (left, top + part * mosaic.size.height, width, height)
+                corner = mosaic.content_region.offset
+                below = top + corner.y + part * mosaic.size.height
+                rect = (left + corner.x, below, width, height)
                 tile = tile._replace(original=found.source if found else (0, 0), place=rect)
             tiles.append(tile)
         return tiles

@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
+from annotator.errors import ProjectError
 from annotator.hits.assignments import Assignments, SubmitChecks
 from annotator.hits.files import save_hit_set
 from annotator.hits.make import HitRecipe
 from annotator.hits.make import make_hits as draw
 from annotator.hits.model import HitSet
+from annotator.hits.replay import find_replays
 from annotator.hits.traces import PageTrace, replay_traces
 from annotator.log.entries import Action, Entry, replay
 from annotator.log.store import SqliteStore
@@ -26,8 +28,9 @@ from annotator.terminal.caps import Technique, TerminalCapabilities
 from annotator.tui.app import LabelApp
 from annotator.tui.launch import prepare_label_app
 from annotator.tui.pages.hit import HitScreen
-from annotator.tui.pages.open import hit_opener
+from annotator.tui.pages.open import hit_opener, replay_opener
 from annotator.tui.pages.pointer_recorder import epoch_ms
+from annotator.tui.pages.replay import ReplayScreen
 from tests.time_limits import PATIENCE
 
 NO_CHECKS = SubmitChecks(0.0, False)
@@ -166,7 +169,7 @@ async def test_the_pointer_is_traced_over_the_image_that_it_is_on(project: Proje
         await worker.pilot.click(offset=worker.cell(2))
         await worker.pilot.click(offset=worker.cell(2))
         await worker.press("space", "right")
-        refs = worker.refs
+        refs, corner = worker.refs, worker.cell(1, 0, 0)
     (page,) = pages(project)
     one, two = page.images[1].fields(), page.images[2].fields()
     assert one["ref"] == refs[1]
@@ -180,7 +183,9 @@ async def test_the_pointer_is_traced_over_the_image_that_it_is_on(project: Proje
     assert abs(two["selectedRecord"][0]["x"] - 0.5) < 0.1
     assert [key["key"] for key in page.keys] == ["space", "right"]
     assert (one["originalImageWidth"], one["originalImageHeight"]) == (32, 24)
-    assert one["imageWidth"] > 0
+    assert isinstance(one["imageWidth"], int) and one["imageWidth"] > 0
+    found = one["imagePosition"]["x"], one["imagePosition"]["y"]
+    assert found[0] // 8 == corner[0] and found[1] // 16 == corner[1], "from the window's corner"
     assert page.images[3].cursors
 
 
@@ -304,3 +309,39 @@ async def test_a_page_is_never_blank_and_takes_keys_while_the_pointer_moves(
         await worker.ready()
         assert mosaic._stage.state.shown is not None
         assert mosaic._stage.state.shown.item == worker.screen._sheet
+
+
+async def test_a_replay_shows_the_pointer_and_the_selections_and_writes_nothing(
+    project: ProjectFolder,
+) -> None:
+    hits = hits_of(project)
+    async with at_work(project, hits) as worker:
+        await worker.pilot.hover(offset=worker.cell(1, 0.2, 0.2))
+        await worker.pilot.click(offset=worker.cell(1))
+        await worker.pilot.hover(offset=worker.cell(2, 0.7, 0.7))
+        chosen = worker.refs[1]
+        await worker.press("enter")
+    store = SqliteStore(project.labels_file)
+    rows = len(list(store.entries())), len(list(store.read_byproducts()))
+    store.close()
+    replays = find_replays(project, "0123456789", hits.hits[0].id)
+    assert len(find_replays(project)) == len(replays)
+    with pytest.raises(ProjectError, match="hits status"):
+        find_replays(project, "somebody else")
+    with prepare_label_app(
+        project, "owner", TerminalCapabilities(Technique.HALFCELL), features=False,
+        opening=replay_opener(replays, 100.0),
+    ) as app:  # fmt: skip
+        async with app.run_test(size=SIZE) as pilot:
+            shown = Worker(app, pilot)
+            await shown.until(lambda: isinstance(app.screen, ReplayScreen))
+            screen = app.screen
+            assert isinstance(screen, ReplayScreen)
+            await shown.until(lambda: screen.selection and screen.selection.marks == {chosen: None})
+            await shown.until(lambda: screen._sheet and len(screen._sheet.dots) == 2)
+            await pilot.click(offset=(30, 20))
+            await pilot.press("a", "1", "space")
+            await shown.until(lambda: "paused" in shown.text)
+            await pilot.press("Q")
+    store = SqliteStore(project.labels_file)
+    assert (len(list(store.entries())), len(list(store.read_byproducts()))) == rows
