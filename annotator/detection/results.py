@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -13,7 +14,7 @@ from typing import Any, BinaryIO, Protocol
 from annotator.detection.detections import Detections
 from annotator.errors import FeatureError
 from annotator.items.refs import make_printable
-from annotator.items.text_files import read_json_lines
+from annotator.items.text_files import add_line_sum, check_line_sums, read_json_lines
 
 FileStamp = tuple[int, int]
 """Size in bytes and time in nanoseconds of an image file; a change makes the answer stale."""
@@ -81,10 +82,8 @@ class DetectionCache:
             return None
         with self.path.open("rb") as file:
             file.seek(self._places[path][0])
-            row = json.loads(file.readline().decode("utf-8", "surrogateescape"))
-        passes = {how: Detections.parse(found) for how, found in row["passes"].items()}
-        width, height = row["size"]
-        return ImageDetections(path, (width, height), passes, row.get("left_out", {}))
+            (line,) = check_line_sums([file.readline()])
+        return _parse_answer(json.loads(line.decode("utf-8", "surrogateescape")))
 
     def add(self, answers: Sequence[tuple[ImageDetections, FileStamp]]) -> None:
         """Append answers, safe against a crash. Raises `FeatureError` if the disk is full."""
@@ -93,8 +92,8 @@ class DetectionCache:
             with self.path.open("ab") as file:
                 at = file.seek(0, 2)
                 for answer, stamp in answers:
-                    line = json.dumps(answer.as_dict(stamp), ensure_ascii=False) + "\n"
-                    data = line.encode("utf-8", "surrogateescape")
+                    line = json.dumps(answer.as_dict(stamp), ensure_ascii=False)
+                    data = add_line_sum(line).encode("utf-8", "surrogateescape")
                     file.write(data)
                     places[answer.path] = at, stamp
                     at += len(data)
@@ -103,17 +102,29 @@ class DetectionCache:
         self._places |= places
 
     def _read(self, file: BinaryIO, described: str) -> None:
-        """Find the place of each answer; cut off a last line that a crash left incomplete."""
+        """Find the place of each answer; cut off a last line that a crash left incomplete.
+
+        Lines that are damaged, or that are no answers, are passed over: the model answers again.
+        """
         file.seek(0)
         end = 0
-        for line in read_json_lines(file):
+        for line in read_json_lines(check_line_sums(file)):
             end = line.end
-            if "path" in line.row:
-                size, modified = line.row["stamp"]
-                self._places[line.row["path"]] = line.start, (size, modified)
+            with suppress(ValueError, TypeError, KeyError, AttributeError, OverflowError):
+                size, modified = map(int, line.row["stamp"])
+                answer = _parse_answer(line.row)
+                self._places[answer.path] = line.start, (size, modified)
         file.truncate(end)
         if not end:
             file.write(f'{{"asked": {described}}}\n'.encode("utf-8", "surrogateescape"))
+
+
+def _parse_answer(row: Mapping[str, Any]) -> ImageDetections:
+    """Return the answer in a row; anything may be raised for a row that is none."""
+    passes = {str(how): Detections.parse(found) for how, found in row["passes"].items()}
+    width, height = map(int, row["size"])
+    left_out = {str(why): int(number) for why, number in row.get("left_out", {}).items()}
+    return ImageDetections(str(row["path"]), (width, height), passes, left_out)
 
 
 def _unwritable(path: Path, error: OSError) -> FeatureError:

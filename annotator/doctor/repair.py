@@ -14,7 +14,13 @@ from annotator.items.atomic import write_atomically
 from annotator.items.json_text import to_json_text
 from annotator.items.refs import make_printable, plural, shell_quoted
 from annotator.log.entries import replay
-from annotator.log.recovery import Recovered, find_damage, recover_rows, write_recovered
+from annotator.log.recovery import (
+    Recovered,
+    find_damage,
+    recover_rows,
+    write_recovered,
+)
+from annotator.log.schema import WAL_ASIDE
 from annotator.log.store import SqliteStore
 from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder
@@ -52,9 +58,14 @@ def _repair_labels(file: Path) -> str:
     for suffix in ("-wal", "-shm", ""):
         with contextlib.suppress(FileNotFoundError):
             shutil.copyfile(file.with_name(file.name + suffix), aside / (file.name + suffix))
-    for suffix in ("-wal", "-shm"):
-        file.with_name(file.name + suffix).unlink(missing_ok=True)
+    # SQLite would add an old write-ahead log to the new file. After a kill here, the next repair
+    # finds it under its other name.
+    log = file.with_name(file.name + WAL_ASIDE)
+    with contextlib.suppress(FileNotFoundError):
+        file.with_name(f"{file.name}-wal").replace(log)
+    file.with_name(f"{file.name}-shm").unlink(missing_ok=True)
     new.replace(file)
+    log.unlink(missing_ok=True)
     return _describe(found, file, aside)
 
 
@@ -87,7 +98,7 @@ def _odd_line(table: str, row: tuple[object, ...], reason: str) -> str:
 
 def _repair_refs(folder: Path) -> str:
     """Move the lines of refs.csv aside that cannot be read."""
-    file, moved = folder / REFS_FILE, list[bytes]()
+    file, moved, aside = folder / REFS_FILE, list[bytes](), None
     if not file.exists():
         return ""
     project = ProjectFolder.open(folder)
@@ -101,15 +112,16 @@ def _repair_refs(folder: Path) -> str:
                     f"List the images again: annotator init NEW --images "
                     f"{shell_quoted(project.images)}"
                 )
+            if aside is None:  # the whole file is kept before anything changes
+                aside = _new_folder(folder)
+                (aside / file.name).write_bytes(whole)
             moved.append(lines.pop(bad - 1))
             write_atomically(file, b"".join(lines))
     except BaseException:
         write_atomically(file, whole)
         raise
-    if not moved:
+    if aside is None:
         return ""
-    aside = _new_folder(folder)
-    (aside / file.name).write_bytes(whole)
     (aside / "odd-lines.csv").write_bytes(b"".join(moved))
     kept = plural(len(lines) - 1, "line")
     return f"{file.name}: {kept} kept, {plural(len(moved), 'line')} moved to {aside.name}"

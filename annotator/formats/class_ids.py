@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from annotator.errors import ProjectError
 from annotator.items.atomic import write_atomically
 from annotator.items.refs import make_printable
+from annotator.project.lock import lock_project
 from annotator.project.project import ProjectFolder
 
 if TYPE_CHECKING:
@@ -30,6 +31,11 @@ def assign_class_ids(source: ExportSource, kind: str, first: int) -> dict[str, i
     `kind` is the numbering in the file and `first` its lowest number. A project that cannot be
     written gets a note that the numbers are not kept. Raises `ProjectError` for a damaged file.
     """
+    with lock_project(source.project.folder):
+        return _assign(source, kind, first)
+
+
+def _assign(source: ExportSource, kind: str, first: int) -> dict[str, int]:
     known = _read_class_ids(source.project)
     held = known.get(kind, {})
     found = dict(held)

@@ -20,7 +20,14 @@ from annotator.errors import StoreError
 from annotator.items.refs import make_printable
 from annotator.log.last_row import read_last_row
 from annotator.log.row_checks import OddRow, check_sum, parse_json_object
-from annotator.log.schema import COLUMNS, INSERT_ROW, prepare_tables, row_to_entry, select_rows
+from annotator.log.schema import (
+    COLUMNS,
+    INSERT_ROW,
+    WAL_ASIDE,
+    prepare_tables,
+    row_to_entry,
+    select_rows,
+)
 
 _PAGE_SIZE, _WAL_HEADER, _FRAME_HEADER = 4096, 32, 24
 _REALS = {"log": (1, 9), "byproducts": ()}
@@ -74,8 +81,8 @@ def recover_rows(file: Path) -> Recovered:
     found = Recovered()
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / file.name
-        for suffix in ("", "-wal"):
-            if (part := file.with_name(file.name + suffix)).exists():
+        for part, suffix in ((file, ""), (_find_wal(file), "-wal")):
+            if part.exists():
                 shutil.copyfile(part, copy.with_name(copy.name + suffix))
         whole = _read_with_sqlite(copy, found)
     if not whole:
@@ -181,13 +188,19 @@ def _scan_pages(data: bytes) -> Iterator[tuple[str, Row]]:
                     yield table, (seq, *values[1:], None)[:width]
 
 
+def _find_wal(file: Path) -> Path:
+    """Return the write-ahead log, or the one that a killed repair put aside."""
+    log = file.with_name(f"{file.name}-wal")
+    return log if log.exists() else file.with_name(file.name + WAL_ASIDE)
+
+
 def _scan_log(file: Path, last: int) -> Iterator[tuple[str, Row]]:
     """Yield rows that a damaged write-ahead log has, if their checksums tell that they are whole.
 
     Rows above `last` may have been refused to their writer, so they are left out.
     """
     try:
-        data = file.with_name(file.name + "-wal").read_bytes()[_WAL_HEADER:]
+        data = _find_wal(file).read_bytes()[_WAL_HEADER:]
     except OSError:
         return
     step = _FRAME_HEADER + _PAGE_SIZE

@@ -30,6 +30,8 @@ from annotator.log.row_checks import (
     sum_values,
 )
 
+WAL_ASIDE = "-wal-damaged"
+"""The ending of a damaged write-ahead log that SQLite does not see, until it is repaired."""
 SCHEMA_VERSION = 2
 APPLICATION_ID = 0x616E6E6F  # "anno"
 _LOG_TABLES = """

@@ -409,7 +409,7 @@ def file_system_type(folder: Path) -> str:
 @contextmanager
 def _kept_write_ahead_log(path: Path) -> Iterator[None]:
     """Keep a damaged write-ahead log, which SQLite removes at the end, for the repair."""
-    log, link = (path.with_name(path.name + ending) for ending in ("-wal", "-wal-damaged"))
+    log, link = (path.with_name(path.name + ending) for ending in ("-wal", schema.WAL_ASIDE))
     with suppress(OSError):
         link.unlink(missing_ok=True)
         os.link(log, link)

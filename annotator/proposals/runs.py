@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -17,6 +18,7 @@ from annotator.detection.results import DetectionCache
 from annotator.errors import ProjectError
 from annotator.features.pipeline import ExtractionProgress, ExtractionReport
 from annotator.items.refs import make_printable
+from annotator.items.text_files import add_line_sum, check_line_sums, read_json_lines
 from annotator.project.project import ProjectFolder
 
 
@@ -118,7 +120,7 @@ class UnreadImages:
 
 
 class ProcessedImages:
-    """`.cache/done-….txt`: one image path per line, for one command with one set of options.
+    """`.cache/done-….txt`: an image and a checksum per line, for one command and its options.
 
     Write an image's proposals first, then `add` the image. After a crash the next run looks at
     that image again, and the writer skips the proposals that it wrote before.
@@ -141,7 +143,9 @@ class ProcessedImages:
         before = self._file.read()
         whole = before[: before.rfind(b"\n") + 1]  # a crash may cut the last line short
         self._file.truncate(len(whole))
-        self._images = set(whole.decode("utf-8", "surrogateescape").split("\n")[:-1])
+        # An image whose line is damaged, or has no checksum, is looked at again.
+        lines = check_line_sums(BytesIO(whole), required=True)
+        self._images = {str(line.row.get("image")) for line in read_json_lines(lines)}
 
     def __enter__(self) -> Self:
         return self
@@ -159,7 +163,7 @@ class ProcessedImages:
 
     def add(self, image: str) -> None:
         """Mark an image as processed. Raises `ProjectError` if the disk is full."""
-        line = f"{image}\n".encode("utf-8", "surrogateescape")
+        line = add_line_sum(json.dumps({"image": image})).encode()
         try:
             # Cut short, or not written at all: the next run looks at this image again.
             self._file.write(line)

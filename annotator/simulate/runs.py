@@ -7,12 +7,13 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from annotator.items.processes import spawn_context
-from annotator.items.text_files import read_json_lines
+from annotator.items.text_files import add_line_sum, check_line_sums, read_json_lines
 from annotator.simulate.options import SimulateOptions, SimulationJob
 from annotator.simulate.oracle import simulate_run
 from annotator.simulate.summary import summarize_runs
@@ -105,9 +106,10 @@ def _finished_runs(options: SimulateOptions, mark: str) -> dict[SimulationJob, d
         return {}
     found = {}
     with options.state.open("rb") as file:
-        for row, _, _ in read_json_lines(file):
-            if row["fingerprint"] == mark:
-                found[SimulationJob(*row["job"])] = row["run"]
+        for row, _, _ in read_json_lines(check_line_sums(file)):
+            if row.get("fingerprint") == mark:
+                with suppress(KeyError, TypeError):  # not a line that this program wrote
+                    found[SimulationJob(*row["job"])] = dict(row["run"])
     return found
 
 
@@ -117,6 +119,6 @@ def _keep_result(
     if options.state is None:
         return
     options.state.parent.mkdir(parents=True, exist_ok=True)
-    line = json.dumps({"fingerprint": mark, "job": job, "run": result})
+    line = add_line_sum(json.dumps({"fingerprint": mark, "job": job, "run": result}))
     with options.state.open("a", encoding="utf-8") as file:
-        file.write(f"\n{line}\n")  # the file may end in a line that was cut off
+        file.write(f"\n{line}")  # the file may end in a line that was cut off
