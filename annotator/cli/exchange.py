@@ -346,8 +346,9 @@ def create_from_source(
     if name in ("csv", "list"):
         settings = replace(settings, box_order=reading.box_order)
         return create_from_refs(
-            folder, source, settings, images=images, features=features, skip_faulty=skip_faulty
-        )
+            folder, source, settings, images=images, features=features, box_pixels=box_pixels,
+            skip_faulty=skip_faulty,
+        )  # fmt: skip
     return create_from_dataset(
         folder, reading, load_named_format(name), settings, _print_line, features=features
     )

@@ -281,9 +281,9 @@ def add(
     annotator add p --refs boxes.csv
     annotator add p --class scratch --class dent
     """
-    from annotator.features.choice import described_extractor
+    from annotator.formats.table_rows import add_refs
     from annotator.items.listing import SkippedFiles
-    from annotator.project.adding import add_images, add_refs, check_new_classes
+    from annotator.project.adding import add_images, check_new_classes
     from annotator.project.project import ProjectFolder, append_classes
 
     if images is None and refs is None and not class_:
@@ -294,7 +294,7 @@ def add(
     if images is not None:
         added += add_images(opened, images, left_out)
     if refs is not None:
-        added += add_refs(opened, refs)
+        added += add_refs(opened, refs, lambda line: typer.echo(line, err=True))
     if class_:
         append_classes(opened, class_)
         typer.echo(f"classes added: {make_printable(', '.join(class_))}", err=True)
@@ -303,17 +303,23 @@ def add(
     if images is not None or refs is not None:
         typer.echo(f"{added:,} item{'' if added == 1 else 's'} added", err=True)
     if added and opened.has_features:
-        folder = shell_quoted(project)
-        advice = f"Compute the features of the new items: annotator features {folder}"
-        found = None
-        with contextlib.suppress(AnnotatorError):  # `features` says what is wrong with them
-            found = described_extractor(opened.features_folder)
-        if found and found.get("external"):
-            advice = (
-                f"The new items have no features, and are asked at random: {found['name']} is an "
-                f"array of your own. Compute others in its place: {advice.split(': ')[1]} --replace"
-            )
-        typer.echo(make_printable(advice), err=True)
+        typer.echo(make_printable(_advise_features(opened)), err=True)
+
+
+def _advise_features(project: ProjectFolder) -> str:
+    """Return how new items get features."""
+    from annotator.features.choice import described_extractor
+
+    command = f"annotator features {shell_quoted(project.folder)}"
+    found = None
+    with contextlib.suppress(AnnotatorError):  # `features` says what is wrong with them
+        found = described_extractor(project.features_folder)
+    if found and found.get("external"):
+        return (
+            f"The new items have no features, and are asked at random: {found['name']} is an "
+            f"array of your own. Compute others in its place: {command} --replace"
+        )
+    return f"Compute the features of the new items: {command}"
 
 
 COMMANDS: dict[str, Callable[..., None]] = {

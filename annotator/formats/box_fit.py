@@ -7,7 +7,7 @@ another size, the boxes are refused until the user says how they are meant.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -42,6 +42,7 @@ class BoxFitter:
         self._max_pixels = max_pixels
         self.root = folders[0]
         self._names = FileNames(self.root)
+        self._in_shares = False
         self._refused: set[str] = set()
         self._turned: set[str] = set()
         self._measure = lru_cache(_KEPT_SIZES)(self._read_size)
@@ -67,6 +68,20 @@ class BoxFitter:
             return None
         return found if box == found.item.box else found._replace(item=Item(path, box))
 
+    def find_shares(self, boxes: Iterable[Box | None]) -> None:
+        """Take all boxes as shares of their images if none reaches beyond the first pixel."""
+        found = False
+        for box in filter(None, boxes):
+            if max(box.right, box.bottom) > 1 + 1e-6:
+                return
+            found |= any(value % 1 for value in box)
+        if found and self._reading.box_pixels is None:
+            self._in_shares = True
+            self._reading.notes.append(
+                "boxes taken as shares (0 to 1) of their images. If they are pixels, give "
+                "--box-pixels upright."
+            )
+
     def report(self) -> None:
         """Count what was assumed about images that EXIF turns."""
         if self._turned and self._reading.box_pixels is None:
@@ -80,6 +95,8 @@ class BoxFitter:
         if real is None:
             self._reading.count_ignored("comparison of a box with its image, which cannot be read")
             return cut_box(box, stated, self._reading)
+        if self._in_shares:
+            return self._scale(box, (1, 1), real)
         if stated is not None and not _is_same(stated, real.upright):
             if self._reading.boxes_in_shares and _is_scaled(stated, real.upright):
                 return self._scale(box, stated, real)
@@ -99,7 +116,10 @@ class BoxFitter:
     def _scale(self, box: Box, stated: tuple[float, float], real: _ImageSize) -> Box:
         across, down = (real.upright[axis] / stated[axis] for axis in (0, 1))
         scaled = Box(box.x * across, box.y * down, box.w * across, box.h * down)
-        self._reading.count_ignored("size of an image that a box was drawn on (the box is scaled)")
+        if not self._in_shares:
+            self._reading.count_ignored(
+                "size of an image that a box was drawn on (the box is scaled)"
+            )
         return cut_box(scaled, real.upright, self._reading)
 
     def _read_size(self, path: str) -> _ImageSize | None:

@@ -48,7 +48,7 @@ def write(source: ExportSource, place: Path) -> None:
             cells = row.cells(record)
             writer.writerow(
                 [
-                    escape_formula(record.item.ref),
+                    escape_formula(source.refs[record.row]),
                     *(_format_cell(cells[name]) for name in row.kinds),
                 ]
             )

@@ -9,7 +9,6 @@ from pathlib import Path
 from annotator.errors import RefError
 from annotator.formats import xml
 from annotator.formats.format import Format
-from annotator.formats.image_files import cut_records
 from annotator.formats.reading import (
     ImportContext,
     ImportedItem,
@@ -61,7 +60,7 @@ def _format_image(
         f'  <image id="{number}" name="{xml.escape_xml(image.path)}"{subset} width="{size[0]}" '
         f'height="{size[1]}">'
     ]
-    for record in cut_records(source, image.records, size):
+    for record in image.records:
         if record.label is None:
             if record.rejected or record.skipped or record.item.box is not None:
                 source.leave_out(record.reason_without_label)

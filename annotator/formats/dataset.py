@@ -25,13 +25,13 @@ from annotator.formats.new_project import (
     describe_unknown_class,
     find_feature_faults,
     format_refs_cells,
-    guess_root,
     make_images_setting,
     map_feature_refs,
     refuse_to_replace,
 )  # fmt: skip
 from annotator.formats.reading import ImportContext, describe_import, describe_left_out
 from annotator.formats.spool import ImportSpool
+from annotator.formats.table_rows import guess_root
 from annotator.items.file_names import missing_files
 from annotator.items.listing import read_table
 from annotator.items.ref_table import RefTable

@@ -63,7 +63,11 @@ def _write_crop(
     if name is None:
         source.leave_out("whose images cannot be read")
         return
-    cells = {"file_name": name.removeprefix(lead), "label": record.label, "ref": record.item.ref}
+    cells = {
+        "file_name": name.removeprefix(lead),
+        "label": record.label,
+        "ref": source.refs[record.row],
+    }
     _write_line(files[record.split], {**cells, **_rename_columns(record)})
     source.written += 1
 

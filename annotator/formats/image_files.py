@@ -6,17 +6,14 @@ import os
 import re
 import shutil
 from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from annotator.errors import ImageError, ProjectError
 from annotator.formats.source import ExportRecord, ExportSource
-from annotator.items.refs import Box, Item, make_printable
+from annotator.items.refs import make_printable
 
 IMAGE_MODES = ("symlink", "copy", "none")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_ROUNDING = 0.01
-"""Pixels that a box may reach over the edge because its numbers were rounded."""
 _LARGEST = (1 << 16, 1 << 16)
 _LOSSLESS = (".png", ".bmp", ".tif", ".tiff", ".gif")
 
@@ -30,32 +27,6 @@ def sanitize_path(path: str) -> str:
 def flatten_path(path: str) -> str:
     """Return `a/b.jpg` as `a__b.jpg`, for formats whose folders have a meaning."""
     return sanitize_path(path).replace("/", "__")
-
-
-def cut_records(
-    source: ExportSource, records: Iterable[ExportRecord], size: tuple[int, int]
-) -> list[ExportRecord]:
-    """Return records with their boxes cut at the image's edges; leave out those outside it.
-
-    A table that a user wrote may hold such boxes; other programs refuse them.
-    """
-    kept = []
-    for record in records:
-        box = record.item.box
-        if box is None or (
-            box.x >= 0 and box.y >= 0 and box.right <= size[0] and box.bottom <= size[1]
-        ):
-            kept.append(record)
-            continue
-        left, top = max(0.0, box.x), max(0.0, box.y)
-        cut = Box(left, top, min(size[0], box.right) - left, min(size[1], box.bottom) - top)
-        if cut.w <= 0 or cut.h <= 0:
-            source.leave_out("whose boxes lie outside their image")
-            continue
-        if max(box.w - cut.w, box.h - cut.h) > _ROUNDING:
-            source.boxes_cut += 1
-        kept.append(record._replace(item=Item(record.item.path, cut)))
-    return kept
 
 
 class ImageExporter:

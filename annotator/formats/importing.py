@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property, lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from annotator.errors import RefError
+from annotator.errors import ImageError, RefError
 from annotator.formats.box_fit import BoxFitter
 from annotator.formats.columnar_log import ColumnarLog
 from annotator.formats.format import Format
 from annotator.formats.reading import (
     ImportContext,
     ImportedItem,
+    cut_box,
     describe_import,
     describe_left_out,
 )
 from annotator.formats.spool import ImportSpool
+from annotator.images import ImageFolder
 from annotator.items.ref_keys import RefIndex
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import Item, make_printable, plural, shell_quoted
@@ -196,6 +200,7 @@ class _RowMatcher:
         self._refs, self._root = refs, reading.root
         self._index = RefIndex(refs, project.images)
         self._images = project.images.resolve()
+        self._folder = ImageFolder(project.images, project.settings.max_pixels)
 
     def pairs(self, items: Iterable[ImportedItem]) -> Iterator[tuple[ImportedItem, int]]:
         """Yield each item with its row, -1 if the project does not hold it."""
@@ -203,10 +208,29 @@ class _RowMatcher:
         while batch := list(islice(remaining, _BATCH)):
             rows = self._index.rows([found.item.ref for found in batch]).tolist()
             for found, row in zip(batch, rows, strict=True):
-                yield (
-                    found,
-                    row if row >= 0 or self._root is None else self._find_by_file(found.item),
-                )
+                if row < 0 and self._root is not None:
+                    row = self._find_by_file(found.item)
+                if row < 0 and found.item.box:
+                    row = self._cut.get(self._index.key(found.item.ref), -1)
+                yield found, row
+
+    @cached_property
+    def _cut(self) -> dict[str, int]:
+        """The rows whose boxes reach over the edge, by their refs as exports cut them."""
+        found, measure = {}, lru_cache(1 << 10)(self._measure)
+        for row, ref in enumerate(self._refs):
+            item = Item.parse(ref)
+            size = item.box and measure(item.path)
+            if item.box and size and (item.box.right > size[0] or item.box.bottom > size[1]):
+                with contextlib.suppress(RefError):  # it lies outside the image
+                    found[self._index.key(Item(item.path, cut_box(item.box, size)).ref)] = row
+        return found
+
+    def _measure(self, path: str) -> tuple[int, int] | None:
+        try:
+            return self._folder.size(Item(path))
+        except ImageError:
+            return None
 
     def _find_by_file(self, item: Item) -> int:
         """Return the row of the same file under another name, such as a link's target."""

@@ -14,16 +14,15 @@ import numpy as np
 from annotator.errors import FeatureError, ProjectError, RefError, bullet_list
 from annotator.features.store import FeatureStore, map_matrix
 from annotator.formats.reading import describe_left_out
+from annotator.formats.table_rows import LIST_SUFFIXES, TableRows
 from annotator.items.atomic import write_atomically
-from annotator.items.file_names import FileNames, missing_files
+from annotator.items.file_names import missing_files
 from annotator.items.listing import (
     RefRow,
     SkippedFiles,
     TableShape,
     glob_images,
     iter_table,
-    read_list,
-    read_table,
 )
 from annotator.items.ref_keys import is_same_file, ref_key
 from annotator.items.ref_table import RefTable
@@ -37,7 +36,6 @@ from annotator.project.staging import remove_unfinished, stage_project
 
 DEFAULT_CLASSES = ("negative", "positive")
 REFS_COLUMNS = ("filename", "bbox")
-RESPELT = "{} written as the disk spells them: / between folders, and its form of accents"
 _TABLE_NAMES = frozenset(
     {"filename", "file_name", "path", "ref", "bbox", "annotation", "label", "feat_idx"}
 )
@@ -89,6 +87,7 @@ def create_from_refs(
     images: Path | None = None,
     features: Path | None = None,
     timestamp: float | None = None,
+    box_pixels: str | None = None,
     skip_faulty: bool = False,
 ) -> NewProject:
     """Make a project of the rows of a CSV table or a text list; its labels enter the log.
@@ -97,28 +96,26 @@ def create_from_refs(
     `RefError` that names every fault, its line, its column and the remedy, and makes nothing;
     `skip_faulty` leaves the rows with faults out instead.
     """
-    problems: list[str] = []
-    is_list = refs.suffix.lower() in (".txt", ".lst", ".list")
-    about = TableShape()
-    reader = read_list(refs, images or Path.cwd(), problems) if is_list else None
-    rows = list(reader or read_table(refs, settings.box_order, problems, about))
-    if not rows and not problems:
-        problems.append(f"{make_printable(refs.name)}: holds no rows")
-    root = images or _guess_images(refs, rows)
-    rows = _respell(rows, root, about)
+    table = TableRows.read(refs, settings.box_order, images)
+    about, root = table.about, table.root
+    is_own = refs.resolve() == (folder / "refs.csv").resolve()
+    table.fit_boxes(box_pixels, settings.max_pixels, keep=is_own)
+    rows, problems = table.rows, table.problems
     settings = add_classes(settings, (row.label for row in rows if row.label))
     found = _find_row_faults(rows, root, settings.names, refs.name)
     problems += [text for _, text in found]
     left_out: list[str] = []
     if skip_faulty and not any(isinstance(problem, FinalFault) for problem in problems):
-        rows, left_out = _leave_out(rows, {line for line, _ in found}), problems
+        faulty = {line for line, _ in found} | table.faulty
+        rows, left_out = _leave_out(rows, faulty), problems
         about.changed |= bool(left_out)
         problems = [] if rows else left_out
     _raise_faults(problems, rows, refs, features)
+    is_list = refs.suffix.lower() in LIST_SUFFIXES
     if is_list:
         settings = replace(settings, box_order="xywh")
     settings = replace(settings, images=make_images_setting(root, folder))
-    own_table = refs.resolve() == (folder / "refs.csv").resolve() and not about.changed
+    own_table = is_own and not about.changed
     parts = {"labels.db": any(row.label for row in rows), "features": features is not None}
     made = [name for name, is_made in parts.items() if is_made]
     made += [] if own_table else ["refs.csv"]
@@ -131,27 +128,6 @@ def create_from_refs(
         _log_labels(new, rows, time.time() if timestamp is None else timestamp)
     new.project = replace(new.project, folder=folder)
     return new
-
-
-def _guess_images(refs: Path, rows: Sequence[RefRow]) -> Path:
-    """Return the folder, of the current one and the table's, that holds more of the images."""
-    step = max(1, len(rows) // 200)
-    places = [Path.cwd(), refs.resolve().parent]
-    return guess_root([row.item.path for row in rows[::step]], places)
-
-
-def _respell(rows: Sequence[RefRow], root: Path, about: TableShape) -> list[RefRow]:
-    """Return rows with the paths as the disk spells them, and note how many changed."""
-    names = FileNames(root)
-    paths = [names.find(row.item.path) or row.item.path for row in rows]
-    changed = sum(path != row.item.path for path, row in zip(paths, rows, strict=True))
-    if changed:
-        about.changed = True
-        about.notes.append(RESPELT.format(plural(changed, "path")))
-    return [
-        row if path == row.item.path else row._replace(item=Item(path, row.item.box))
-        for path, row in zip(paths, rows, strict=True)
-    ]
 
 
 @contextmanager
@@ -203,12 +179,6 @@ def refuse_to_replace(folder: Path, *names: str) -> None:
             f"{make_printable(str(folder))} holds {', '.join(found)} already, which a new project "
             "would replace. Name another folder, or move these files away."
         )
-
-
-def guess_root(paths: Iterable[str], places: Sequence[Path]) -> Path:
-    """Return the folder below which most of the paths are found, the first of equal ones."""
-    sample = [(path, 0) for path in paths]
-    return min(places, key=lambda place: len(missing_files(sample, place)))
 
 
 def add_classes(settings: Settings, names: Iterable[str]) -> Settings:

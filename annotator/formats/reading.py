@@ -113,6 +113,11 @@ class ImportContext:
         if count:
             self.ignored_counts[reason] += count
 
+    def describe_ignored(self) -> list[str]:
+        """Return the notes, and a line for each kind of thing that could not be kept."""
+        counts = sorted(self.ignored_counts.items())
+        return self.notes + [f"not kept: {count:,} x {kind}" for kind, count in counts]
+
     def has_file(self, path: str) -> bool:
         """Return True if one of the folders that images may be in holds a file of this name."""
         folders = (self.images, self.root, self.path.parent)
@@ -202,7 +207,7 @@ def parse_bbox(values: object, order: str) -> Box:
     Raises `RefError` for anything else, and for a box without area.
     """
     if isinstance(values, str):
-        return parse_box(values, order)
+        return parse_box(values, order, may_be_outside=True)
     if not isinstance(values, Sequence) or len(values) != 4:
         raise RefError(f"bbox is {_describe_kind(values)}; it should be four numbers")
     a, b, c, d = (require_number(value, "bbox") for value in values)
@@ -294,11 +299,7 @@ def describe_import(
     if boxes:
         how = reading.boxes or f"read as {reading.box_order}"
         lines.append(f"{plural(boxes, 'box', 'boxes')}, {how}")
-    lines += reading.notes
-    lines += [
-        f"not kept: {count:,} x {kind}" for kind, count in sorted(reading.ignored_counts.items())
-    ]
-    return lines
+    return lines + reading.describe_ignored()
 
 
 def describe_left_out(faults: Sequence[str], count: int) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -22,7 +22,7 @@ from annotator.images import ImageFolder
 from annotator.images.decode import open_image
 from annotator.items.ref_keys import tidy_path
 from annotator.items.ref_table import RefTable
-from annotator.items.refs import Item, make_printable, split_ref
+from annotator.items.refs import Box, Item, make_printable, split_ref
 from annotator.log.entries import Entry, LogState
 from annotator.project import label_sets
 from annotator.project.item_pool import load_refs
@@ -63,6 +63,7 @@ class ExportRecord(NamedTuple):
 
     row: int
     item: Item
+    """The item, its box cut at the edges of its image."""
     label: str | None = None
     skipped: bool = False
     rejected: bool = False
@@ -93,6 +94,8 @@ class ImageRecords(NamedTuple):
     records: list[ExportRecord]
 
 
+_ROUNDING = 0.01
+"""Pixels that a box may reach over the edge because its numbers were rounded."""
 _PREDICTION_BATCH = 1 << 12
 
 
@@ -312,13 +315,43 @@ class ExportSource:
 
     def size(self, path: str) -> tuple[int, int] | None:
         """Return the width and height of an upright image; None, with a note, for a broken one."""
+        found = self._measure(path)
+        if isinstance(found, ImageError):
+            self.note(f"left out: {found}")
+            return None
+        width, height, turned = found
+        self.exif_rotated += turned
+        return width, height
+
+    def _measure_image(self, path: str) -> tuple[int, int, bool] | ImageError:
+        """Return the width and height of an upright image, and whether EXIF turns it."""
         try:
             with open_image(self.images.path(Item(path)), self.images.max_pixels) as (found, _):
-                self.exif_rotated += found.orientation != 1
-                return found.size
+                return (*found.size, found.orientation != 1)
         except ImageError as error:
-            self.note(f"left out: {error}")
+            return error
+
+    @cached_property
+    def _measure(self) -> Callable[[str], tuple[int, int, bool] | ImageError]:
+        return lru_cache(1 << 10)(self._measure_image)
+
+    def _cut_box(self, item: Item) -> Item | None:
+        """Return an item with its box cut at the edges of its image; None for one outside it.
+
+        A table that a user wrote may hold such boxes; other programs refuse them.
+        """
+        box, found = item.box, self._measure(item.path) if item.box else None
+        if box is None or found is None or isinstance(found, ImageError):
+            return item
+        width, height, _ = found
+        if box.right <= width and box.bottom <= height:  # no box of refs.csv begins below 0
+            return item
+        cut = Box(box.x, box.y, min(width, box.right) - box.x, min(height, box.bottom) - box.y)
+        if cut.w <= 0 or cut.h <= 0:
+            self.leave_out("whose boxes lie outside their image")
             return None
+        self.boxes_cut += max(box.w - cut.w, box.h - cut.h) > _ROUNDING
+        return Item(item.path, cut)
 
     def leave_out(self, reason: str, count: int = 1) -> None:
         """Count items that are not written; the reason completes "1 item …"."""
@@ -394,13 +427,13 @@ class ExportSource:
             cells = self._unknown.rows(part) if self._unknown else ({} for _ in part)
             for row, columns in zip(part, cells, strict=True):
                 split = names[self._split[row]] if names else ""
-                yield self._record(row, columns, split)
+                if item := self._cut_box(Item.parse(self.refs[row])):
+                    yield self._record(row, item, columns, split)
             if self.on_progress is not None:
                 self.on_progress(start + len(part), len(rows))
 
-    def _record(self, row: int, columns: Mapping[str, str], split: str) -> ExportRecord:
-        log, options = self.log, self.options
-        item, label = Item.parse(self.refs[row]), log.label_of(row)
+    def _record(self, row: int, item: Item, columns: Mapping[str, str], split: str) -> ExportRecord:
+        log, options, label = self.log, self.options, self.log.label_of(row)
         found = self.predictions.get(row) if self.predictions else None
         predicted, score, model = found or (None, None, None)
         details: dict[str, Any] = {}

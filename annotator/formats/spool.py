@@ -55,6 +55,8 @@ class ImportSpool:
     def _refill(self, fitting: BoxFitter) -> None:
         """Replace the items by what `fitting` returns for them."""
         before = self._spool
+        if self._all_small:
+            fitting.find_shares(found.item.box for _, found in self._all(before))
         with contextlib.closing(before):
             fitted = (fitting.fit(found) for _, found in self._all(before))
             self._fill(found for found in fitted if found is not None)
@@ -67,7 +69,7 @@ class ImportSpool:
         """The ref of every item found, repeated ones included."""
         self.labels: Counter[str] = Counter()
         self.columns: dict[str, None] = {}
-        self.boxes = 0
+        self.boxes, self._all_small = 0, True
         self._spool = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115
         self._bare = 0
         self._sets: dict[int, str] = {}
@@ -159,7 +161,9 @@ class ImportSpool:
     def _count(self, item: ImportedItem) -> None:
         if item.label is not None:
             self.labels[item.label] += 1
-        self.boxes += item.item.box is not None
+        if (box := item.item.box) is not None:
+            self.boxes += 1
+            self._all_small &= max(box.right, box.bottom) <= 1.1
         self._bare += _is_bare(item)
         if item.columns:
             self.columns.update(dict.fromkeys(item.columns))

@@ -17,7 +17,7 @@ from annotator.errors import RefError
 from annotator.formats import xml
 from annotator.formats.class_folders import list_folders
 from annotator.formats.format import Format
-from annotator.formats.image_files import ImageExporter, cut_records, require_boxes, sanitize_path
+from annotator.formats.image_files import ImageExporter, require_boxes, sanitize_path
 from annotator.formats.image_finder import ImageFinder
 from annotator.formats.reading import (
     ImportContext,
@@ -68,7 +68,7 @@ def _write_image(
         return None
     stem = os.path.splitext(name[len("JPEGImages/") :])[0]  # noqa: PTH122
     try:
-        text = _format_document(source, image, name, size, cut_records(source, records, size))
+        text = _format_document(source, image, name, size, records)
     except RefError as error:
         source.note(f"left out: {make_printable(image.path)}: {error}")
         source.leave_out("whose names XML cannot hold", len(records))

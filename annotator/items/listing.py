@@ -44,9 +44,11 @@ _PATH_COLUMNS = ("filename", "file_name", "path", "ref")
 _LABEL_COLUMNS = ("annotation", "label")
 _OTHER_PATHS = (
     "image_path", "img_path", "filepath", "file_path", "image", "img", "file", "image_name",
-    "img_name", "imagename",
+    "img_name", "imagename", "image_id", "imageid",
 )  # fmt: skip
-_OTHER_LABELS = ("class", "class_name", "classname", "category", "category_name", "label_name")
+_OTHER_LABELS = (
+    "class", "class_name", "classname", "category", "category_name", "label_name", "labelname",
+)  # fmt: skip
 _SIDES = (
     (("xmin", "ymin", "xmax", "ymax"), "xyxy"), (("x_min", "y_min", "x_max", "y_max"), "xyxy"),
     (("x1", "y1", "x2", "y2"), "xyxy"), (("left", "top", "right", "bottom"), "xyxy"),
@@ -55,6 +57,7 @@ _SIDES = (
 )  # fmt: skip
 """The columns in which tables of others hold a box, and their order."""
 _UTF8 = "utf-8-sig"
+_NUMBER = re.compile(r"-?\d{1,9}(\.\d{1,9})?")
 
 
 @dataclass(slots=True)
@@ -218,6 +221,8 @@ class RefRow(NamedTuple):
     """The annotation that the file already holds, or ""."""
     feature: int | None
     """The row of the features file (`feat_idx`); -1 for a blank cell, None without the column."""
+    size: tuple[float, float] | None = None
+    """Width and height of the image that a table of others states."""
 
 
 @dataclass(slots=True)
@@ -264,6 +269,10 @@ class RefColumns:
     """The four columns of a box, if it has no column of its own."""
     order: str = ""
     """The order of `sides`."""
+    size: tuple[int, ...] = ()
+    """The columns of the width and height of the image, beside `sides`."""
+    foreign: bool = False
+    """True for a table of others, whose boxes are cut at the edges of their images later."""
 
     @property
     def used(self) -> set[int]:
@@ -297,9 +306,15 @@ class RefColumns:
         bbox = names.index("bbox") if "bbox" in names else -1
         feature = names.index("feat_idx") if "feat_idx" in names else -1
         sides = next((pair for pair in _SIDES if foreign and {*pair[0]} <= {*names}), None)
-        if sides is None or bbox >= 0:
-            return cls(path, bbox, label, feature)
-        return cls(path, bbox, label, feature, tuple(map(names.index, sides[0])), sides[1])
+        if bbox >= 0:
+            sides = None
+        places, order = (
+            tuple(map(names.index, sides[0])) if sides else (),
+            sides[1] if sides else "",
+        )
+        size = [names.index(name) for name in ("width", "height") if name in names]
+        size = size if len(size) == 2 and places and not {*size} & {*places} else []
+        return cls(path, bbox, label, feature, places, order, tuple(size), foreign)
 
 
 def read_table(
@@ -395,14 +410,27 @@ def _parse_row(
         sides = [cell(at).strip() for at in columns.sides]
         if any(sides):
             text, order = ",".join(sides), columns.order
-        item = Item(path, parse_box(text, order)) if text else Item.parse(path)
+        box = parse_box(text, order, may_be_outside=columns.foreign) if text else None
+        item = Item(path, box) if box else Item.parse(path)
     except RefError as error:
         fault("bbox", str(error))
         return None
     if not known:
         return None
     blank = None if columns.feature < 0 else -1
-    return RefRow(line, item, cell(columns.label), int(feature) if feature else blank)
+    return RefRow(
+        line, item, cell(columns.label), int(feature) if feature else blank,
+        _parse_size([cell(at) for at in columns.size]),
+    )  # fmt: skip
+
+
+def _parse_size(cells: Sequence[str]) -> tuple[float, float] | None:
+    """Return a size in two cells; None for blank ones, 0 and anything that is not a size."""
+    try:
+        width, height = map(float, cells)
+    except ValueError:
+        return None
+    return (width, height) if 0 < width < 1e7 and 0 < height < 1e7 else None
 
 
 def read_list(file: Path, root: Path, problems: list[str]) -> Iterator[RefRow]:
@@ -412,13 +440,13 @@ def read_list(file: Path, root: Path, problems: list[str]) -> Iterator[RefRow]:
     """
     name = make_printable(file.name)
     try:
-        with open_text(file) as lines:
+        with open_text(file, find_encoding(file)) as lines:
             for line, text in enumerate(lines, 1):
                 text = text.rstrip("\r\n")
                 if text.strip():
                     yield from _parse_list_line(name, line, text, root, problems)
-    except UnicodeDecodeError:
-        problems.append(f"{name}, {describe_bad_utf8(file)}")
+    except UnicodeError:
+        problems.append(FinalFault(f"{name}, {describe_bad_utf8(file)}"))
 
 
 def _parse_list_line(
@@ -428,8 +456,7 @@ def _parse_list_line(
     try:
         if numbers:
             path, *edges = numbers
-            top, left, bottom, right = map(float, edges)
-            box = parse_box(f"{top}-{left}-{bottom}-{right}", "r1-c1-r2-c2")
+            box = parse_box("-".join(edges), "r1-c1-r2-c2", may_be_outside=True)
             yield RefRow(line, Item(path, box), "", None)
         else:
             yield RefRow(line, Item.parse(text), "", None)
@@ -443,7 +470,7 @@ def _split_numbers(text: str) -> list[str] | None:
     No pattern: one that tries each space of a line takes a quarter of an hour for 200 kB of them.
     """
     parts = text.rsplit(None, 4)
-    whole = len(parts) == 5 and not text[-1].isspace() and all(map(str.isdecimal, parts[1:]))
+    whole = len(parts) == 5 and not text[-1].isspace() and all(map(_NUMBER.fullmatch, parts[1:]))
     return parts if whole else None
 
 

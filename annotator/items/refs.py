@@ -91,10 +91,11 @@ def arrange_box(numbers: tuple[float, float, float, float], order: str) -> Box:
     return Box(a, b, c - a, d - b) if order == "xyxy" else Box(a, b, c, d)
 
 
-def parse_box(text: str, order: str) -> Box:
+def parse_box(text: str, order: str, *, may_be_outside: bool = False) -> Box:
     """Return the box of a bbox cell. Four numbers with dashes are top-left-bottom-right anyway.
 
-    Raises `RefError` for anything that is not four numbers with an area.
+    Raises `RefError` for anything that is not four numbers with an area, and for a box that begins
+    below 0 unless it `may_be_outside` its image, to be cut later.
     """
     dashed = _DASHED.fullmatch(text)
     found = dashed or _LISTED.fullmatch(text.strip("[]()"))
@@ -106,7 +107,7 @@ def parse_box(text: str, order: str) -> Box:
     box = arrange_box((a, b, c, d), order)
     if box.w <= 0 or box.h <= 0:
         raise RefError(f"{shown} has no area (read as {order})")
-    if box.x < 0 or box.y < 0:
+    if min(box.x, box.y) < 0 and not may_be_outside:
         raise RefError(f"{shown} begins outside the image (below 0)")
     return box
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from annotator.errors import ProjectError, RefError, bullet_list
+from annotator.errors import ProjectError
 from annotator.items.atomic import write_atomically
-from annotator.items.file_names import FileNames
-from annotator.items.listing import SkippedFiles, read_list, read_table, walk_images
+from annotator.items.listing import SkippedFiles, walk_images
 from annotator.items.ref_keys import RefIndex, is_same_file
 from annotator.items.refs import Item, make_printable
 from annotator.project.classes import check_classes
@@ -27,38 +26,7 @@ def add_images(project: ProjectFolder, folder: Path, skipped: SkippedFiles) -> i
         raise ProjectError(
             f"{make_printable(str(folder))} is not a folder. Name a folder of images."
         )
-    return _append(project, list(_walk_new_items(project, folder, skipped)))
-
-
-def add_refs(project: ProjectFolder, file: Path) -> int:
-    """Add the rows of a table or a text list that are new, and return the number added.
-
-    Raises `RefError` with every faulty row and every missing file, and adds nothing then. Labels
-    in the table are ignored: `annotator import` reads labels.
-    """
-    problems: list[str] = []
-    is_list = file.suffix.lower() in (".txt", ".lst", ".list")
-    rows = list(
-        read_list(file, project.images, problems)
-        if is_list
-        else read_table(file, project.settings.box_order, problems)
-    )
-    names = FileNames(project.images)
-    absent = names.missing((row.item.path, row.line) for row in rows)
-    problems += [
-        f"{make_printable(file.name)}, line {line}: no such file "
-        f"{make_printable(str((project.images / path).resolve()))}"
-        for path, line in absent
-    ]
-    if not rows and not problems:
-        problems.append("the file has no rows")
-    if problems:
-        raise RefError(
-            bullet_list(problems, f"{make_printable(str(file))}: nothing was added. Fix:")
-        )
-    return _append(
-        project, [Item(names.find(row.item.path) or row.item.path, row.item.box) for row in rows]
-    )
+    return append_new_items(project, list(_walk_new_items(project, folder, skipped)))
 
 
 def check_new_classes(project: ProjectFolder, names: Sequence[str]) -> None:
@@ -76,7 +44,7 @@ def _walk_new_items(project: ProjectFolder, folder: Path, left_out: SkippedFiles
             yield Item(str(path.relative_to(root) if inside else path))
 
 
-def _append(project: ProjectFolder, items: Sequence[Item]) -> int:
+def append_new_items(project: ProjectFolder, items: Sequence[Item]) -> int:
     """Add the items that no row of the project is, in any spelling of their paths."""
     with lock_project(project.folder):
         known = load_refs(project)

@@ -76,7 +76,7 @@ TABLES = [
     Case("UTF-16 without its mark", file("x.csv", "filename\na.png\n".encode("utf-16le")), "x.csv, line 1: is not UTF-8, but probably utf-16le"),
     Case("a million columns", file("x.csv", "filename\n" + "a" * 999_999 + "\n"), "x.csv, line 2"),
     Case("a box of words", file("x.csv", "filename,bbox\na.png,left\n"), "x.csv, line 2, bbox: 'left'"),
-    Case("a box from below 0", file("x.csv", 'filename,bbox\na.png,"-1,2,3,4"\n'), "begins outside the image"),
+    Case("a box from below 0", file("x.csv", 'filename,bbox\na.png,"-5,2,3,4"\n'), "line 2: the box -5,2,3,4 lies outside its image"),
     Case("mixed line ends", file("x.csv", "filename\r\na.png\ngone.png\r\n"), "x.csv, line 3, filename: no such file"),
     Case("a BOM, then a fault", file("x.csv", "\ufefffilename\ngone.png\n"), "line 2, filename: no such file"),
     Case("the same twice", file("x.csv", "filename\na.png\na.png\n"), "line 3: the same item as line 2"),

@@ -10,8 +10,9 @@ import pytest
 
 from annotator.errors import RefError
 from annotator.formats.reading import ImportContext
+from annotator.formats.table_rows import add_refs
 from annotator.items.listing import SkippedFiles
-from annotator.project.adding import add_images, add_refs
+from annotator.project.adding import add_images
 from annotator.project.item_pool import load_refs
 from tests.cli.command_line import bad, good
 from tests.formats import made_projects as samples

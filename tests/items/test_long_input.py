@@ -41,5 +41,5 @@ def test_four_numbers_at_the_end_are_a_box(tmp_path: Path) -> None:
     file.write_text("a b.png 1 2 5 6\n a.png\t1  2 5 6\nc.png 1 2 5\nd.png 1 2 5 6 \ne 1 -2 5 6\n")
     found = [row.item for row in read_list(file, tmp_path, [])]
     boxed = [item.path for item in found if item.box]
-    assert boxed == ["a b.png", " a.png"]
+    assert boxed == ["a b.png", " a.png", "e"]
     assert Item.parse("c.png 1 2 5") in found

@@ -11,8 +11,9 @@ from PIL import Image
 
 import annotator
 from annotator.errors import ProjectError, RefError
+from annotator.formats.table_rows import add_refs
 from annotator.items.listing import SkippedFiles
-from annotator.project.adding import add_images, add_refs, check_new_classes
+from annotator.project.adding import add_images, check_new_classes
 from annotator.project.project import ProjectFolder, append_classes
 from annotator.project.settings import ClassInfo, Settings
 

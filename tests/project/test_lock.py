@@ -22,7 +22,7 @@ from annotator.project.settings import ClassInfo, Settings
 _CHANGES = {
     "items": "append_items(project, [NewItem(Item(f'{name}{at}.png'))])",
     "shared": "append_items(project, [NewItem(Item(f'same{at}.png'))])",
-    "added": "_append(project, [Item(f'{name}{at}.png')])",
+    "added": "append_new_items(project, [Item(f'{name}{at}.png')])",
     "classes": "append_classes(project, [f'{name}{at}'])",
     "priorities": "write_priorities(project, [Priority(f'{name}{at}', name)], replace='no')",
 }
@@ -30,7 +30,7 @@ _PROGRAM = """
 import sys, time
 from pathlib import Path
 from annotator.items.refs import Item
-from annotator.project.adding import _append
+from annotator.project.adding import append_new_items
 from annotator.project.item_pool import Priority, write_priorities
 from annotator.project.project import ProjectFolder, append_classes
 from annotator.project.refs_csv import NewItem, append_items

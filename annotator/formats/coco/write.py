@@ -15,7 +15,6 @@ from typing import IO, Any
 from annotator.formats.class_ids import COCO_IDS, assign_class_ids
 from annotator.formats.coco import read
 from annotator.formats.format import Format
-from annotator.formats.image_files import cut_records
 from annotator.formats.jsontext import dumps, write_element
 from annotator.formats.source import ExportRecord, ExportSource, ImageRecords
 
@@ -76,7 +75,7 @@ class _CocoFile:
         entry = {"id": image_id, "file_name": image.path, "width": width, "height": height}
         write_element(self._out, self._images, entry)
         self._images += 1
-        for record in cut_records(source, image.records, size):
+        for record in image.records:
             for found in build_annotations(source, record, self._ids, size):
                 write_element(self._rest, self._annotations, found)
                 self._annotations += 1

@@ -14,7 +14,6 @@ from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
 from annotator.formats.format import Format
-from annotator.formats.image_files import cut_records
 from annotator.formats.jsontext import write_element
 from annotator.formats.label_studio.read import read
 from annotator.formats.source import ExportRecord, ExportSource, ImageRecords
@@ -62,13 +61,12 @@ def _build_task(source: ExportSource, image: ImageRecords) -> dict[str, Any]:
     data |= image.records[0].columns if len(image.records) == 1 else {}
     data |= {"split": image.split} if image.split else {}
     annotations, predictions = [], []
-    records = cut_records(source, image.records, size) if size else image.records
-    labelled = [record for record in records if record.label is not None]
+    labelled = [record for record in image.records if record.label is not None]
     skipped = [record for record in image.records if record.skipped and record.label is None]
     regions = _build_regions(source, labelled, size)
     if regions or (skipped and len(skipped) == len(image.records)):
         annotations.append(_build_annotation(source, labelled or skipped, regions, not regions))
-    guessed = [record for record in records if record.predicted is not None]
+    guessed = [record for record in image.records if record.predicted is not None]
     if guessed:
         predictions.append(_build_prediction(source, guessed, size))
     for record in image.records:

@@ -11,7 +11,7 @@ from typing import IO
 from annotator.formats import class_folders
 from annotator.formats.class_ids import YOLO_IDS, assign_class_ids, format_class_ids
 from annotator.formats.format import Format
-from annotator.formats.image_files import ImageExporter, cut_records, require_boxes, sanitize_path
+from annotator.formats.image_files import ImageExporter, require_boxes, sanitize_path
 from annotator.formats.jsontext import dumps
 from annotator.formats.source import ExportRecord, ExportSource, ImageRecords
 from annotator.formats.yolo import data_yaml, read
@@ -54,7 +54,7 @@ def _write_image(
         source.leave_out("in images that cannot be read", len(records))
         return
     lines = []
-    for record in cut_records(source, records, size):
+    for record in records:
         label = record.label or record.predicted
         if label is None:
             source.leave_out("rejected")
@@ -63,7 +63,7 @@ def _write_image(
         source.written += 1
         if provenance is not None and record.provenance:
             cells = {
-                "ref": record.item.ref, "image": name, "label": label,
+                "ref": source.refs[record.row], "image": name, "label": label,
                 "score": record.score, **record.provenance,
             }  # fmt: skip
             provenance.write(dumps(cells) + "\n")
