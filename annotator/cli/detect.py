@@ -185,14 +185,15 @@ def _run_detection(
     if len(absent) == len(voters):
         kind = ExtraMissing if any(isinstance(e, ExtraMissing) for e in absent) else FeatureError
         raise kind("\n".join(dict.fromkeys(map(str, absent))))
-    project, paths, unlisted = open_image_project(images, folder, request.options.classes)
+    classes = request.options.classes
+    project, paths, unlisted = open_image_project(images, print_message, folder, classes)
     with open_run_output(progress) as output:
         answers = run_ensemble(project, paths, request, output, workers)
     outcome = write_fused_images(
         project, answers.fused(), answers.config, accept=accept, timestamp=time.time()
     )
     outcome.left_out[:0] = [*unlisted, *answers.left_out]
-    _warn_of_absent_classes(project, request.options.classes)
+    _warn_of_absent_classes(project, classes)
     return project, answers, outcome
 
 

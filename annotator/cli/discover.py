@@ -114,7 +114,7 @@ def discover(
         raise typer.BadParameter("needs a classifier: --names", param_hint="--min-confidence")
     class_names = [info.name for info in parse_classes(classes)]
     network, namer = _open_networks(model, names, class_names, device, dtype)
-    opened, paths, unlisted = open_image_project(images, project, class_names)
+    opened, paths, unlisted = open_image_project(images, print_message, project, class_names)
     with open_run_output(progress) as output:
         outcome = discover_proposals(
             opened, paths, search, network, namer,

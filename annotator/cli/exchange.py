@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from annotator.project.project import ProjectFolder
     from annotator.project.settings import Settings
 
+_TITLES = {
+    "coco": "COCO", "yolo": "YOLO", "yolo-cls": "YOLO classification", "voc": "Pascal VOC",
+    "imagefolder": "folders of classes", "huggingface": "Hugging Face", "cvat": "CVAT",
+    "label-studio": "Label Studio", "jsonl": "JSON Lines", "parquet": "Parquet",
+}  # fmt: skip
+"""The names of formats in the summary of what was read."""
 _LONG_EXPORT = 50_000
 """An export of more items than this shows its progress."""
 
@@ -298,7 +304,7 @@ def import_(
     from annotator.project.project import ProjectFolder
 
     opened = ProjectFolder.open(project)
-    name = choose_read_format(file, format_)
+    name, sign = choose_read_format(file, format_)
     found = load_named_format(name)
     if found.read is None:
         raise typer.BadParameter(f"{name} can be exported, not imported", param_hint="--format")
@@ -316,6 +322,7 @@ def import_(
         box_pixels=box_pixels,
     )  # fmt: skip
     reading.controls, reading.skip_faulty = tuple(control or ()), skip_faulty
+    reading.sign = sign
     store = SqliteStore(opened.labels_file)
     done = import_labels(opened, store, reading, found, _print_line)
     store.close()
@@ -340,9 +347,10 @@ def create_from_source(
     from annotator.formats.dataset import create_from_dataset
     from annotator.formats.new_project import create_from_refs
 
-    name = choose_read_format(source, format_)
+    name, sign = choose_read_format(source, format_)
     reading = make_import_context(source, bbox_order, "xywh", images=images, box_pixels=box_pixels)
     reading.controls, reading.skip_faulty = tuple(controls), skip_faulty
+    reading.sign = sign
     if name in ("csv", "list"):
         settings = replace(settings, box_order=reading.box_order)
         return create_from_refs(
@@ -354,16 +362,16 @@ def create_from_source(
     )
 
 
-def choose_read_format(path: Path, given: str | None) -> str:
-    """Return the format that was given, or the one that is recognised, which is printed."""
+def choose_read_format(path: Path, given: str | None) -> tuple[str, str]:
+    """Return the format that was given, or the one that is recognised, and the sign of it."""
     from annotator.formats.sniff import recognise_format
 
     if given is not None:
-        return given
+        return given, f"{_TITLES.get(given, given)}: --format"
     found = recognise_format(path)
     if path.is_dir():
         typer.echo(f"recognised as {found.format} by {found.reason}", err=True)
-    return found.format
+    return found.format, f"{_TITLES.get(found.format, found.format)}: {found.reason}"
 
 
 def _print_line(line: str) -> None:

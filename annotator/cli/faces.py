@@ -106,7 +106,7 @@ def faces(
     described = DescriptorEnsemble(parse_list(descriptors)) if descriptors != "none" else None
     _print_licences(opened_detectors, described)
     folder = project or _default_folder(images)
-    opened, paths, left_out = open_image_project(images, folder, (FACE,))
+    opened, paths, left_out = open_image_project(images, print_message, folder, (FACE,))
     config = EnsembleConfig(tuple(voters), rule=AgreementRule(min_score, len(voters) // 2 + 1))
     with open_run_output(progress) as output:
         outcome = detect_faces(opened, paths, opened_detectors, config, passes, output, workers)

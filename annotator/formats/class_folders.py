@@ -12,13 +12,11 @@ from urllib.parse import unquote
 from annotator.errors import ProjectError, RefError
 from annotator.formats.format import Format
 from annotator.formats.image_files import ImageExporter, flatten_path, require_crops
-from annotator.formats.reading import ImportContext, ImportedItem, require_text
+from annotator.formats.reading import SPLITS, ImportContext, ImportedItem, require_text
 from annotator.formats.source import ExportSource
 from annotator.items.listing import SkippedFiles, walk_images
 from annotator.items.refs import Item, make_printable
 
-SPLITS = frozenset(["train", "training", "val", "valid", "validation", "dev", "test", "testing"])
-"""Names of folders, in lower case, that hold the parts of a data set."""
 _NO_FOLDERS = ("__MACOSX",)
 _ESCAPED = re.compile(r"%(?=[0-9A-Fa-f]{2})|/|\\|[\x00-\x1f\x7f]|^\.|[. ]$")
 
@@ -117,6 +115,7 @@ def _read_class_folder(
             yield ImportedItem(make_printable(path), Item(path), label, columns=columns)
     for lost in left_out.names:
         reading.add_fault("", lost, folder)
+    reading.count_others(left_out)
 
 
 def list_folders(folder: Path) -> list[Path]:

@@ -85,7 +85,7 @@ def create_from_dataset(
         settings = add_classes(settings, [*by_number, *spool.labels])
         _check_items(reading, spool, root, settings)
         spool.recount()
-        for line in describe_import(reading, spool.labels, len(spool), spool.boxes):
+        for line in describe_import(reading, spool.labels, len(spool), spool.boxes, spool.found):
             say(line)
         spool.raise_faults(f"{make_printable(str(reading.path))} cannot be opened as it is:")
         for line in describe_left_out(reading.faults, reading.fault_count):

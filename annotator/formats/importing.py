@@ -83,7 +83,7 @@ def import_labels(
                 brings = brings and not reading.skip_faulty
             labels += brings
         spool.recount()
-        for line in describe_import(reading, spool.labels, len(spool), spool.boxes):
+        for line in describe_import(reading, spool.labels, len(spool), spool.boxes, spool.found):
             say(line)
         spool.raise_faults(f"{make_printable(str(reading.path))}: nothing was imported:")
         for line in describe_left_out(reading.faults, reading.fault_count):

@@ -12,10 +12,14 @@ from typing import Any, NamedTuple
 
 from annotator.errors import RefError
 from annotator.formats.class_ids import format_class_ids
+from annotator.items.listing import SkippedFiles
 from annotator.items.refs import Box, Item, arrange_box, make_printable, parse_box, plural
 from annotator.items.text_files import FinalFault, describe_bad_utf8
 from annotator.project import label_sets
 
+SPLITS = frozenset(["train", "training", "val", "valid", "validation", "dev", "test", "testing",
+    "train2017", "val2017", "test2017"])  # fmt: skip
+"""Names, in lower case, of the parts of a data set."""
 MAX_FAULTS = 1000
 MAX_TEXT_LENGTH = 4096
 _ROUNDING = 0.01
@@ -42,6 +46,26 @@ class ImportedItem(NamedTuple):
     columns: Mapping[str, str] = {}
     size: tuple[float, float] | None = None
     """Width and height of the image that the file states; its box is in pixels of that size."""
+
+
+@dataclass
+class FoundImages:
+    """The images of an import, and the parts of the data set that they are in."""
+
+    images: set[int] = field(default_factory=set)
+    """The hash of each path."""
+    splits: set[str] = field(default_factory=set)
+
+    def add(self, found: ImportedItem) -> None:
+        """Count the image of an item."""
+        path = found.item.path
+        key = hash(path)
+        if key not in self.images:
+            self.images.add(key)
+            names = (name.lower() for name in path.split("/")[:-1])
+            split = found.columns.get("split") or next((n for n in names if n in SPLITS), "")
+            if split:
+                self.splits.add(split.lower())
 
 
 @dataclass
@@ -73,6 +97,8 @@ class ImportContext:
     """True if the reader itself compares boxes with their images."""
     notes: list[str] = field(default_factory=list)
     """Lines for the summary."""
+    sign: str = ""
+    """The format and the sign by which it was recognised, for the summary."""
     controls: tuple[str, ...] = ()
     """The controls of a labelling interface that give the classes, as the user named them."""
     class_ids: dict[str, int] = field(default_factory=dict)
@@ -112,6 +138,12 @@ class ImportContext:
         """Count things that were read and could not be kept; the summary lists them."""
         if count:
             self.ignored_counts[reason] += count
+
+    def count_others(self, left_out: SkippedFiles) -> None:
+        """Count the files of a folder whose ending is not one of an image, but for texts."""
+        for ending, count in left_out.endings.items():
+            if ending not in (".txt", ".yaml", ".yml", ".cache"):
+                self.count_ignored(f"{ending} file (not an image by its ending)", count)
 
     def describe_ignored(self) -> list[str]:
         """Return the notes, and a line for each kind of thing that could not be kept."""
@@ -284,11 +316,17 @@ def read_utf8(file: Path) -> str:
 
 
 def describe_import(
-    reading: ImportContext, counts: Mapping[str, int], items: int, boxes: int
+    reading: ImportContext, counts: Mapping[str, int], items: int, boxes: int, found: FoundImages
 ) -> list[str]:
     """Return a summary of an import in a few lines, shown before anything is written."""
     labelled = sum(counts.values())
     lines = [f"{reading.name}: {plural(items, 'item')}, {labelled:,} labelled"]
+    if reading.sign:
+        parts = [plural(len(found.splits), "split")] if found.splits else []
+        parts.append(plural(len(found.images), "image"))
+        known = len(reading.class_ids) or len(counts)
+        parts += [plural(known, "class", "classes")] if known else []
+        lines.insert(0, f"{reading.sign}, {', '.join(parts)}")
     if counts:
         ids = reading.class_ids
         names = sorted(counts, key=lambda name: ids.get(name, len(ids)))

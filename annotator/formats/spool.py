@@ -12,7 +12,7 @@ from typing import IO, Any
 from annotator.errors import RefError, StoreError, bullet_list
 from annotator.formats.box_fit import BoxFitter
 from annotator.formats.format import Read
-from annotator.formats.reading import ImportContext, ImportedItem
+from annotator.formats.reading import FoundImages, ImportContext, ImportedItem
 from annotator.items.ref_keys import ODD_SPELLING, is_same_file, respell_alike
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import Box, Item, make_printable
@@ -69,6 +69,7 @@ class ImportSpool:
         """The ref of every item found, repeated ones included."""
         self.labels: Counter[str] = Counter()
         self.columns: dict[str, None] = {}
+        self.found = FoundImages()
         self.boxes, self._all_small = 0, True
         self._spool = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115
         self._bare = 0
@@ -161,6 +162,7 @@ class ImportSpool:
     def _count(self, item: ImportedItem) -> None:
         if item.label is not None:
             self.labels[item.label] += 1
+        self.found.add(item)
         if (box := item.item.box) is not None:
             self.boxes += 1
             self._all_small &= max(box.right, box.bottom) <= 1.1

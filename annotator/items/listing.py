@@ -75,16 +75,26 @@ class SkippedFiles:
         return bool(self.names or self.endings or self.folders)
 
     def __str__(self) -> str:
-        lines = []
+        heading = f"{len(self.names):,} left out:"
+        names = [bullet_list(self.names, heading)] if self.names else []
+        return "\n".join([*names, *self.describe_others()])
+
+    def summary(self) -> str:
+        """Return the first of the names, or else the first line on other files."""
         if self.names:
-            lines.append(bullet_list(self.names, f"{len(self.names):,} left out:"))
+            return f"{len(self.names):,} left out: {self.names[0]}"
+        return next(iter(self.describe_others()), "")
+
+    def describe_others(self) -> list[str]:
+        """Return lines on the files whose ending is not one of an image, and on folders."""
+        lines = []
         if self.endings:
             lines.append(f"left out: {_list_endings(self.endings)}")
         if convertible := sorted(_OTHER_IMAGES & set(self.endings)):
             lines.append(f"Convert {', '.join(convertible)} to JPEG or PNG to label these images.")
         if self.folders:
             lines.append(bullet_list(self.folders, "folders that were not searched:", limit=5))
-        return "\n".join(lines)
+        return lines
 
 
 _OTHER_IMAGES = frozenset({

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,15 +90,19 @@ def list_image_paths(project: ProjectFolder, left_out: SkippedFiles) -> list[str
 
 
 def open_image_project(
-    images: Path, folder: Path | None = None, classes: Sequence[str] = ()
-) -> tuple[ProjectFolder, list[str], list[str]]:
+    images: Path, say: Callable[[str], None], folder: Path | None = None,
+    classes: Sequence[str] = (),
+) -> tuple[ProjectFolder, list[str], list[str]]:  # fmt: skip
     """Open the project that proposals go to, as `open_proposal_project` does.
 
-    Return it, the paths of its images, and the files that cannot be listed, each with its reason.
+    Say which other files its images lie among. Return it, the paths of its images, and the files
+    that cannot be listed, each with its reason.
     """
     project = open_proposal_project(images, folder, classes)
     skipped = SkippedFiles()
     paths = list_image_paths(project, skipped)
+    for line in skipped.describe_others():
+        say(line)
     return project, paths, list(skipped.names)
 
 

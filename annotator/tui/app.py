@@ -119,8 +119,8 @@ class LabelApp(ProjectApp):
         self.label_screen.listed = True
         if self._opening is None:
             self.label_screen.sync()
-        if skipped.names:
-            self._warn("list", " ".join(str(skipped).split("\n  ")[:2]))
+        if skipped:
+            self._warn("list", skipped.summary())
         self.show_activity()
         if len(self.session.queue.refs) and not self.session.blind:
             self._open_features()  # not in an audit: no model orders its items

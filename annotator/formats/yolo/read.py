@@ -182,6 +182,7 @@ def _find_images(reading: ImportContext, base: Path, folder: str) -> Iterator[st
             )
     for lost in left_out.names:
         reading.add_fault("", lost, folder)
+    reading.count_others(left_out)
 
 
 def _read_labels(

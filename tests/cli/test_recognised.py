@@ -1,0 +1,49 @@
+"""What was recognised and what was left out is said wherever a folder is read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from annotator.items.listing import SkippedFiles, walk_images
+from tests.cli.command_line import annotator, good, make_images
+
+
+def test_the_summary_counts_splits_images_and_classes(tmp_path: Path) -> None:
+    for split in ("train", "valid"):
+        make_images(tmp_path / "y" / split / "images", "0.jpg", "1.jpg")
+        (tmp_path / "y" / split / "labels").mkdir()
+        for name in ("0", "1"):
+            text = "0 0.5 0.5 0.2 0.2\n1 0.5 0.5 0.4 0.4\n"
+            (tmp_path / "y" / split / "labels" / f"{name}.txt").write_text(text)
+    (tmp_path / "y/data.yaml").write_text(
+        "train: ../train/images\nval: ../valid/images\nnames: [a, b, c]\n"
+    )
+    told = annotator("init", "p", "--from", "y", cwd=tmp_path).stderr
+    assert "YOLO: data.yaml and train/labels/0.txt, 2 splits, 4 images, 3 classes" in told
+
+
+def test_detect_counts_other_files_by_their_ending(tmp_path: Path) -> None:
+    make_images(tmp_path / "photos", "0.jpg")
+    for name in ("a.heic", "b.HEIC", "notes.txt"):
+        (tmp_path / "photos" / name).touch()
+    image, boxes = {"id": 1, "file_name": "0.jpg"}, {"image_id": 1, "category_id": 1}
+    (tmp_path / "i.json").write_text(
+        json.dumps({"images": [image], "categories": [{"id": 1, "name": "c"}]})
+    )
+    (tmp_path / "r.json").write_text(json.dumps([{**boxes, "bbox": [1, 2, 3, 4], "score": 0.9}]))
+    ran = annotator("detect", "photos", "--models", "boxes:r.json", "--instances", "i.json",
+                    cwd=tmp_path)  # fmt: skip
+    assert ran.returncode == 0 and "left out: 2 .heic, 1 .txt" in ran.stderr
+    assert "Convert .heic" in ran.stderr
+    good("export", "photos.boxes", "x.json", "--format", "coco", "--unreviewed", cwd=tmp_path)
+
+
+def test_the_first_line_names_a_file_or_else_the_endings(tmp_path: Path) -> None:
+    make_images(tmp_path, "0.jpg")
+    (tmp_path / "a.heic").touch()
+    left_out = SkippedFiles()
+    assert list(walk_images(tmp_path, left_out)) == [["0.jpg"]]
+    assert left_out.summary() == "left out: 1 .heic"
+    left_out.names.append("b.jpg: Permission denied")
+    assert left_out.summary() == "1 left out: b.jpg: Permission denied"
