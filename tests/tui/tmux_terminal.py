@@ -15,6 +15,7 @@ from typing import Any
 from tests.time_limits import PATIENCE
 
 ROOT = Path(__file__).parents[2]
+_IGNORED = "key ignored"
 
 
 class Tmux:
@@ -64,6 +65,13 @@ class Tmux:
 
     def sees(self, words: str) -> None:
         self.until(lambda: words in self.text)
+
+    def answer(self, key: str, words: str) -> None:
+        """Press a key until it answers: the screen ignores one before its picture is drawn."""
+        while words not in self.text:
+            self.press(key)
+            self.until(lambda: words in self.text or _IGNORED in self.text)
+            self.until(lambda: words in self.text or _IGNORED not in self.text)
 
     def pid(self) -> int:
         """The annotator's process."""
