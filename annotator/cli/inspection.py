@@ -171,6 +171,8 @@ def search(
         typer.echo(make_printable(row["ref"]))
     if found.total > len(rows):
         typer.echo(f"{len(rows):,} of {found.total:,}; -n {found.total} prints all", err=True)
+    elif not rows:
+        typer.echo(f"No item matches {make_printable(terms)!r}.", err=True)
 
 
 def _load_features(project: ProjectFolder, refs: RefTable, query: str) -> PoolFeatures | None:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from annotator.project.project import ProjectFolder
     from annotator.proposals.runs import RunOutput, RunStep
 
+_MOST_NAMED = 5
+"""Most files that are named for one reason."""
+
 
 @contextmanager
 def open_run_output(progress: str) -> Iterator[RunOutput]:
@@ -65,9 +68,21 @@ def exit_if_stopped(complete: bool) -> None:
 
 
 def format_left_out(left_out: Sequence[str]) -> list[str]:
-    """Return a list of what was left out, each reason once; [] if there is nothing."""
+    """Return a list of what was left out; [] if there is nothing.
+
+    A reason that several files share stands once, with their names.
+    """
     lines = list(dict.fromkeys(left_out))
-    return [bullet_list(lines, f"Left out: {len(lines):,}")] if lines else []
+    names_of: dict[str, list[str]] = {}
+    for line in lines:
+        name, _, reason = line.partition(": ")
+        names_of.setdefault(reason or line, []).append(name)
+    grouped = []
+    for reason, names in names_of.items():
+        more = f" and {len(names) - _MOST_NAMED:,} more" if len(names) > _MOST_NAMED else ""
+        named = f"{', '.join(names[:_MOST_NAMED])}{more}: {reason}"
+        grouped.append(named if names != [reason] else reason)
+    return [bullet_list(grouped, f"Left out: {len(lines):,}")] if lines else []
 
 
 def suggest_next_command(project: ProjectFolder, command: str, advice: str) -> str:

@@ -145,8 +145,9 @@ def _prepare_fingerprints(project: ProjectFolder, refs: RefTable, progress: str)
         progress = "none"
     state = _compute_fingerprints(project, refs, np.arange(len(refs)), progress).table["state"]
     broken = int((state == near_duplicates.BROKEN).sum())
+    compared = int((state != near_duplicates.UNKNOWN).sum())
     left = f"; {broken:,} cannot be read" if broken else ""
-    typer.echo(f"{int((state != near_duplicates.UNKNOWN).sum()):,} items compared{left}", err=True)
+    typer.echo(f"{plural(compared, 'item')} compared{left}", err=True)
     if (state == near_duplicates.UNKNOWN).any():
         raise typer.Exit(130)
 

@@ -19,7 +19,7 @@ from annotator.hits.model import (
     HitSet,
     other_class,
 )
-from annotator.items.refs import make_printable
+from annotator.items.refs import make_printable, plural
 from annotator.log.entries import LogState
 from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder
@@ -99,7 +99,7 @@ def _check(project: ProjectFolder, state: LogState, recipe: HitRecipe) -> None:
         problems.append(f"no order {recipe.order!r}; choose {' or '.join(ORDERS)}")
     if recipe.images <= 2 * recipe.gold:
         problems.append(
-            f"{recipe.images} images leave no room beside {2 * recipe.gold} known ones; "
+            f"{plural(recipe.images, 'image')} leave no room beside {2 * recipe.gold} known ones; "
             "give fewer with --gold, or more --images"
         )
     for name in recipe.classes:
@@ -107,9 +107,9 @@ def _check(project: ProjectFolder, state: LogState, recipe: HitRecipe) -> None:
             count = len(_known(state, name, positive))
             if count < recipe.gold:
                 problems.append(
-                    f"{count} labelled items are {relation} class {make_printable(name)}, but "
-                    f"--gold {recipe.gold} needs {recipe.gold}: label some first, or give --gold "
-                    f"{count}"
+                    f"{plural(count, 'labelled item')} {'is' if count == 1 else 'are'} {relation} "
+                    f"class {make_printable(name)}, but --gold {recipe.gold} needs {recipe.gold}: "
+                    f"label some first, or give --gold {count}"
                 )
     if problems:
         raise ProjectError(bullet_list(problems, "No HITs were made:"))

@@ -20,7 +20,7 @@ from annotator.project.project import ProjectFolder
 
 
 class ReplayEvent(NamedTuple):
-    """What a worker did, at a time since the page was shown."""
+    """An event on a page, at a time since the page was shown."""
 
     ms: int
     place: int

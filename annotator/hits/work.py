@@ -10,7 +10,7 @@ from annotator.hits.assignments import Assignments, HitTask, SubmitChecks, submi
 from annotator.hits.model import HitImage, HitPage, HitSet
 from annotator.hits.recorder import Recorder
 from annotator.hits.traces import PageTrace, find_trace, replay_traces
-from annotator.items.refs import make_printable
+from annotator.items.refs import make_printable, plural
 from annotator.log.entries import Entry
 from annotator.log.store import ByproductStore, SqliteStore
 from annotator.pages import Page, PageNotReady, PageSource, SelectionMode, answers_of_page
@@ -204,10 +204,12 @@ class HitSource(PageSource):
         ]
         if checks.unseen and unseen:
             way = "move over them" if self._blurred else "scroll to them"
-            raise PageNotReady(
-                f"{len(unseen)} of {len(page.refs)} images were not looked at yet, from number "
-                f"{unseen[0] + 1} on: {way}, then submit"
+            error = PageNotReady(
+                f"{len(unseen)} of {plural(len(page.refs), 'image')} were not looked at yet: "
+                f"{way}, then submit"
             )
+            error.place = unseen[0]
+            raise error
 
 
 def _left(trace: PageTrace) -> list[HitImage]:

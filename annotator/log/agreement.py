@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
 
-from annotator.items.refs import make_printable
+from annotator.items.refs import make_printable, plural
 from annotator.learn.reliability import cohen_kappa, krippendorff_alpha
 from annotator.log.entries import Action, Entry, LogState
 
@@ -142,7 +142,7 @@ def agreement_lines(found: Mapping[str, Any]) -> Iterator[str]:
     """Yield the lines of `Agreement.as_dict` for a terminal; none if nothing was labelled twice."""
     if found["items"]:
         alpha = "" if found["alpha"] is None else f": Krippendorff's alpha {found['alpha']:.2f}"
-        yield f"{found['items']:,} items labelled by two or more annotators{alpha}"
+        yield f"{plural(found['items'], 'item')} labelled by two or more annotators{alpha}"
     for pair in found["pairs"]:
         one, other = make_printable(pair["one"]), make_printable(pair["other"])
         yield f"  {one} and {other}: {_describe_pair(pair)}"
@@ -153,4 +153,4 @@ def agreement_lines(found: Mapping[str, Any]) -> Iterator[str]:
 
 def _describe_pair(pair: Mapping[str, Any]) -> str:
     kappa = "" if pair["kappa"] is None else f", Cohen's kappa {pair['kappa']:.2f}"
-    return f"{pair['observed']:.0%} of {pair['items']:,} labels equal{kappa}"
+    return f"{pair['observed']:.0%} of {plural(pair['items'], 'label')} equal{kappa}"

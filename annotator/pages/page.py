@@ -65,6 +65,9 @@ class Page:
 class PageNotReady(AnnotatorError):
     """A page that the annotator must look at again before it can be submitted."""
 
+    place: int | None = None
+    """The place of the first tile to look at."""
+
 
 def answers_of_page(page: Page, marks: Marks, broken: Collection[str] = ()) -> dict[str, str]:
     """Return the label of each item that the selection answers, in the order of the page."""

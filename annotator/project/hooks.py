@@ -20,7 +20,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import IO, Any
 
-from annotator.items.refs import make_printable
+from annotator.items.refs import make_printable, plural
 
 TIMEOUT = 60.0
 """Seconds after which a command is ended."""
@@ -87,8 +87,9 @@ class Hooks:
                 self._changed.notify_all()
             if dropped:
                 self._failed(
-                    f"{name}: {dropped:,} events were dropped, because {MOST_WAITING:,} others "
-                    "waited for the command. Make it faster."
+                    f"{name}: {plural(dropped, 'event')} {'was' if dropped == 1 else 'were'} "
+                    f"dropped, because {MOST_WAITING:,} others waited for the command. Make it "
+                    "faster."
                 )
 
     def _call(self, command: list[str], line: bytes) -> str:

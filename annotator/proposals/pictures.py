@@ -5,9 +5,10 @@ from __future__ import annotations
 import colorsys
 import json
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
@@ -58,6 +59,20 @@ def _caption(row: ProposalRow) -> BoxCaption:
     return BoxCaption(get_proposal_box(row), row.name, score)
 
 
+def name_drawings(paths: Iterable[str]) -> dict[str, str]:
+    """Return the file name of each image's drawing: `sub/bird.jpg` for `sub/bird.png`.
+
+    Of several images with one name but for the ending, all keep their ending: `bird.png.jpg`.
+    """
+    inside = {path: "/".join(p for p in path.split("/") if p not in ("", "..")) for path in paths}
+    stems = {path: str(PurePosixPath(name).with_suffix("")) for path, name in inside.items()}
+    same = Counter(stem.casefold() for stem in stems.values())
+    return {
+        path: f"{stem if same[stem.casefold()] == 1 else inside[path]}.jpg"
+        for path, stem in stems.items()
+    }
+
+
 def render_proposals(
     project: ProjectFolder,
     images: Mapping[str, list[ProposalRow]],
@@ -66,11 +81,12 @@ def render_proposals(
 ) -> int:
     """Draw each image with its boxes into `folder`, and return the number of images drawn.
 
-    A file has the image's own path, without parts that lead upwards, and `.jpg` added. `failed` is
-    called with the reason for each image that cannot be read. Raises `ProjectError` for a folder
+    A file has the image's own path, without parts that lead upwards, and ends in `.jpg`. `failed`
+    is called with the reason for each image that cannot be read. Raises `ProjectError` for a folder
     that cannot be written.
     """
     source = ImageFolder(project.images, project.settings.max_pixels)
+    names = name_drawings(images)
 
     def draw(path: str) -> str | None:
         try:
@@ -78,7 +94,7 @@ def render_proposals(
         except ImageError as error:
             return f"{make_printable(path)}: {strip_file_name(error, source.root / path)}"
         captions = [_caption(row) for row in images[path]]
-        target = folder / f"{'/'.join(p for p in path.split('/') if p not in ('', '..'))}.jpg"
+        target = folder / names[path]
         target.parent.mkdir(parents=True, exist_ok=True)
         draw_captions(crop.image, crop.scale, captions).save(target, quality=90)
         return None

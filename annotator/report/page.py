@@ -127,7 +127,7 @@ def _progress(found: Mapping[str, Any]) -> Markup:
     if pace is None:  # only one answer, or one page
         count = plural(progress["answers"][-1], "answer")
         return _section("Progress and pace", _note(f"{count} so far; too few to measure the pace."))
-    words = f"{pace:.0f} answers a minute of work"
+    words = f"{plural(round(pace), 'answer')} a minute of work"
     curve = ChartCurve("answers", progress["minutes"], progress["answers"], "one")
     chart = line_chart("Answers over time", "minutes of work", [curve], percent=False)
     return _section("Progress and pace", html_element("p", words), chart)

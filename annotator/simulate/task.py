@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from annotator.errors import FeatureError, ProjectError, RefError, bullet_list
 from annotator.features.store import map_matrix
 from annotator.items.listing import read_table
-from annotator.items.refs import make_printable
+from annotator.items.refs import make_printable, plural
 from annotator.simulate.options import SimulateOptions
 
 OTHERS = "others"
@@ -66,8 +66,8 @@ def load_truth(options: SimulateOptions) -> tuple[TruthTable, NDArray[np.floatin
     truth, matrix = TruthTable.read(options.truth), map_matrix(options.features)
     if len(truth.refs) != len(matrix):
         raise FeatureError(
-            f"{options.features} has {len(matrix)} rows, but {options.truth} has "
-            f"{len(truth.refs)} lines. Row i must belong to line i."
+            f"{options.features} has {plural(len(matrix), 'row')}, but {options.truth} has "
+            f"{plural(len(truth.refs), 'line')}. Row i must belong to line i."
         )
     if options.positive is not None and options.positive not in truth.labels:
         names = ", ".join(sorted(set(truth.labels)))

@@ -57,7 +57,9 @@ class SessionSummary:
         return found | {"next": self.command}
 
     def __str__(self) -> str:
-        words = f"{self.answers:,} answered in {format_duration(self.seconds)}"
+        words = f"{self.answers:,} answered"
+        if self.seconds >= 0.5:
+            words += f" in {format_duration(self.seconds)}"
         if self.per_minute:
             words += f", {self.per_minute:.0f} a minute"
         left = f"{self.remaining:,} to go" if self.remaining else "Nothing is left"

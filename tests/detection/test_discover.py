@@ -318,7 +318,7 @@ def test_pictures_are_rendered_with_their_boxes(
     told = found(photos, nets, "--render", tmp_path / "drawn")
     assert told["drawn"] == 2
     before = np.asarray(Image.open(photos / "sub" / "b.png"), np.int16)
-    after = np.asarray(Image.open(tmp_path / "drawn" / "sub" / "b.png.jpg"), np.int16)
+    after = np.asarray(Image.open(tmp_path / "drawn" / "sub" / "b.jpg"), np.int16)
     assert after.shape == before.shape
     assert (np.abs(after - before).max(axis=2) > 60).sum() > 50
 

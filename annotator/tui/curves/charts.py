@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.items.refs import make_printable
+from annotator.items.refs import make_printable, plural
 from annotator.log.prequential import WINDOW, cumulative_mean, windowed_mean
 from annotator.project.label_sets import split_label
 from annotator.session.session import LabelSession
@@ -105,7 +105,7 @@ def _error_facts(known: PoolErrorState) -> list[str]:
     interval = format_interval(found.low, found.high)
     return [
         f"{format_percent(found.error)} of the whole pool, 90 % interval {interval}; from "
-        f"{found.labels:,} labels drawn with a known probability, worth "
+        f"{plural(found.labels, 'label')} drawn with a known probability, worth "
         f"{found.n_eff:.0f} drawn evenly (n_eff)."
     ]
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from annotator.items.refs import plural
 from annotator.learn.error_estimate import LEAST_N_EFF, ErrorEstimate, Interval
 from annotator.learn.ranking import Ranking
 from annotator.learn.stopping import (
@@ -207,7 +208,7 @@ def format_outlook(
     if brief:
         return f"{aim}: ~{state.labels_to_target:,} more" + (f", {time}" if time else ""), "text"
     pace = f", {time} at your pace," if time else ""
-    return f"about {state.labels_to_target:,} labels more{pace} to {aim}", "text"
+    return f"about {plural(state.labels_to_target, 'label')} more{pace} to {aim}", "text"
 
 
 def rare_lines(state: PoolErrorState, cells: int, key: str) -> list[Line]:

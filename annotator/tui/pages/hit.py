@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 from annotator.hits.work import HitSource
-from annotator.items.refs import Item
+from annotator.items.refs import Item, plural
 from annotator.pages import Page
 from annotator.project.project import ProjectFolder
 from annotator.session.session import LabelSession
@@ -136,5 +136,7 @@ class HitScreen(PageScreen):
                 selection.marks.pop(ref, None)
                 self.page = selection.page = page = better
         if gone:
-            self.say(f"{len(gone)} images cannot be read: others take their places", "warn")
+            self.say(
+                f"cannot be read: {plural(len(gone), 'image')}. Others take their places", "warn"
+            )
             self.show_page()

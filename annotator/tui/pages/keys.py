@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from annotator.errors import StoreError
-from annotator.items.refs import Item, make_printable
+from annotator.items.refs import Item, make_printable, plural
 from annotator.pages import Page, PageNotReady, PageSelection, PageSource
 from annotator.pages.journal import PagePreferences
 from annotator.session.session import LabelSession
@@ -251,7 +251,7 @@ def submit_page(screen: PageHost, _: str) -> None:
     page, selection = screen.require_page()
     unseen = screen.count_unseen()
     if unseen and screen.all_must_be_seen:
-        screen.say(f"{unseen} tiles were not on screen yet: PgDn shows them", "warn")
+        screen.say(f"not on screen yet: {plural(unseen, 'tile')}. PgDn shows them", "warn")
         return
     submit = partial(
         screen.source.submit, page, selection.marks, broken=screen.broken(page),
@@ -261,7 +261,9 @@ def submit_page(screen: PageHost, _: str) -> None:
     try:
         entries = screen.banner.run_saving(submit)
     except PageNotReady as error:
-        screen.say(make_printable(str(error)), "warn")
+        place = -1 if error.place is None else error.place - screen.first
+        first = f" (first: {screen.tags[place]})" if 0 <= place < len(screen.tags) else ""
+        screen.say(make_printable(f"{error}{first}"), "warn")
         return
     if entries is not None:
         screen.pointer.submitted()

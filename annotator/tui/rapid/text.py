@@ -97,7 +97,7 @@ def stream_progress_line(player: StreamPlayer, label: str, mode: RapidMode) -> s
         line += f" · {player.reached_rate:.1f} a second"
     if player.paused:
         return f"{line} · paused: P resumes"
-    return f"{line} · marked {len(player.marks)} times"
+    return f"{line} · marked {plural(len(player.marks), 'time')}"
 
 
 def calibration_line(delay: KeyDelay, count: int) -> str:

@@ -233,6 +233,7 @@ async def test_blurred_images_are_clear_where_one_looks(project: ProjectFolder) 
         assert {dot.place for dot in dots} == {0, 1, 2}
         await worker.press("enter")
         await worker.until(lambda: "1 of 4 images were not looked at" in worker.text)
+        assert f"first: {worker.screen.tags[3]}" in worker.text
         await worker.pilot.hover(offset=worker.cell(3))
         await worker.press("enter")
         await worker.until(lambda: worker.screen.page and worker.screen.page.number == 2)
