@@ -16,6 +16,7 @@ from annotator.cli.project_options import (
     override_settings,
     require_terminal,
 )
+from annotator.errors import ProjectError
 from annotator.items.json_text import to_json_text
 from annotator.items.refs import shell_quoted
 
@@ -38,7 +39,7 @@ def finish(
     annotator: AnnotatorOption = None,
     graphics: GraphicsOption = None,
     plan: Annotated[
-        bool, typer.Option("--plan", help="Only print the number of labels needed.")
+        bool, typer.Option("--plan", help="Only print what an audit would take and spare.")
     ] = False,
     take_back: Annotated[
         bool, typer.Option("--take-back", help="Undo every label that a model gave.")
@@ -67,19 +68,45 @@ def finish(
         count = finishing.undo_machine_labels(store, replay(store.entries()), name, time.time())
         typer.echo(f"{count:,} labels of the model undone", err=True)
         return
-    audit = finishing.begin_audit(
-        opened, store, max_error=max_error, level=confidence, keep=not plan
-    )
-    verdict = audit.verdict(replay(store.entries()))
-    if not plan:
-        verdict = _run_audit(audit, opened, store, name, graphics)
+    if plan:
+        _print_plan(opened, store, max_error, confidence, as_json)
+        return
+    audit = finishing.begin_audit(opened, store, max_error=max_error, level=confidence)
+    verdict = _run_audit(audit, opened, store, name, graphics)
     accepted = None
-    if verdict.certified and not plan:
+    if verdict.certified:
         accepted = audit.accept(store, replay(store.entries()), time.time())
         _run_finish_hook(opened, audit, verdict, accepted)
     _print_result(audit, verdict, accepted, as_json)
-    if not verdict.certified and not plan:
+    if not verdict.certified:
         raise typer.Exit(1)
+
+
+def _print_plan(
+    project: ProjectFolder, store: SqliteStore, max_error: float, level: float, as_json: bool
+) -> None:
+    """Print the price list, then the audit with this error, or why there is none."""
+    from annotator.curate.audit_offers import offer_lines
+    from annotator.curate.finish import audit_offers, begin_audit
+    from annotator.log.entries import label_seconds, replay
+
+    state = replay(store.entries())
+    offers = audit_offers(project, state, max_error=max_error, level=level)
+    seconds = label_seconds(state)
+    prices = {"offers": [asdict(offer) for offer in offers], "seconds_per_label": seconds}
+    if not as_json:
+        typer.echo("\n".join(offer_lines(offers, seconds)))
+    try:
+        audit = begin_audit(project, store, max_error=max_error, level=level, keep=False)
+    except ProjectError as refusal:
+        if as_json:
+            typer.echo(to_json_text({**prices, "refused": str(refusal)}))
+        raise
+    verdict = audit.verdict(state)
+    if as_json:
+        typer.echo(to_json_text({**_result_dict(audit, verdict, None), **prices}))
+    else:
+        typer.echo(_result_text(audit, verdict, None))
 
 
 def _run_finish_hook(
@@ -102,14 +129,21 @@ def _run_audit(
     """Ask until the audit certifies, can no longer certify, or the annotator quits."""
     from dataclasses import replace
 
-    from annotator.log.entries import replay
+    from annotator.curate.audit_offers import USUAL_SECONDS, format_minutes, risk_lines
+    from annotator.log.entries import label_seconds, replay
     from annotator.tui.launch import ItemSample, run_label_app
 
-    verdict = audit.verdict(replay(store.entries()))
+    state = replay(store.entries())
+    verdict, seconds = audit.verdict(state), label_seconds(state) or USUAL_SECONDS
     while not verdict.certified and verdict.more is not None:
         require_terminal("The audit")
         state = replay(store.entries())
-        sample = ItemSample(audit.attempt.name, audit.refs_to_ask(state))
+        spared = audit.attempt.plan.size - verdict.audited - verdict.more
+        words = f"It spares up to {spared:,} labels ({format_minutes(spared, seconds)})."
+        sample = ItemSample(
+            audit.attempt.name, audit.refs_to_ask(state),
+            " ".join([words, *risk_lines(audit.risks)]), audit.is_lost,
+        )  # fmt: skip
         settings = override_settings(project.settings, graphics=graphics)
         receipt = run_label_app(
             replace(project, settings=settings), annotator=annotator, graphics=settings.graphics,
@@ -134,10 +168,17 @@ def _result_dict(audit: Audit, verdict: AuditVerdict, accepted: int | None) -> d
         "attempt": audit.attempt.number, "model": audit.model, "threshold": plan.threshold,
         "items": plan.size, "max_error": plan.max_error, "confidence": audit.attempt.level,
         "expected_error": plan.expected_error, **asdict(verdict), "accepted": accepted,
+        "at_risk": [asdict(risk) for risk in audit.risks],
     }  # fmt: skip
 
 
 def _result_text(audit: Audit, verdict: AuditVerdict, accepted: int | None) -> str:
+    from annotator.curate.audit_offers import risk_lines
+
+    return "\n".join([_verdict_text(audit, verdict, accepted), *risk_lines(audit.risks)])
+
+
+def _verdict_text(audit: Audit, verdict: AuditVerdict, accepted: int | None) -> str:
     plan, level = audit.attempt.plan, audit.attempt.level
     items = f"{plan.size:,} items at p ≥ {plan.threshold:.3f}"
     folder = shell_quoted(audit.project.folder)
@@ -150,8 +191,9 @@ def _result_text(audit: Audit, verdict: AuditVerdict, accepted: int | None) -> s
         )
     if verdict.more is None:
         return (
-            f"{items}: {verdict.wrong:,} of {verdict.audited:,} audited were wrong. An error of "
-            f"{plan.max_error:.1%} cannot be certified, but {verdict.bound:.1%} can.\n"
+            f"{items}: {verdict.wrong:,} of {verdict.audited:,} audited were wrong. The audit is "
+            f"given up: an error of {plan.max_error:.1%} will hardly be certified. Now it is at "
+            f"most {verdict.bound:.1%}.\n"
             "The audit's labels are kept, and the model learns from them. Start a new attempt "
             f"with a higher threshold and fewer items:\n  {again}\n"
             f"Or allow a larger error: --max-error {min(0.5, 1.2 * verdict.bound):.2g}"

@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
+from annotator.curate.audit_offers import AuditOffer, ClassRisk, classes_at_risk, list_offers
 from annotator.errors import ProjectError
-from annotator.items.atomic import write_atomically
+from annotator.items.atomic import read_file, write_atomically
 from annotator.items.refs import make_printable, shell_quoted
 from annotator.learn.audit import (
     AuditPlan,
@@ -70,6 +72,15 @@ class Audit:
     model: str
     accepted: dict[str, tuple[str, float]]
     """Ref to predicted label and probability, in the random order of the audit."""
+    risks: tuple[ClassRisk, ...] = ()
+    """The rare classes that the accepted labels may lose."""
+
+    def is_lost(self, state: LogState, ref: str) -> bool:
+        """Return whether the audit is given up, now that `ref` has an answer."""
+        if state.label(ref) == self.accepted[ref][0]:
+            return False
+        found = self.verdict(state)
+        return not found.certified and found.more is None
 
     def verdict(self, state: LogState) -> AuditVerdict:
         """Judge the audit by the labels so far. A skipped item counts as wrong."""
@@ -149,30 +160,47 @@ def begin_audit(
     audit began; `FeatureError` without features.
     """
     state = replay(store.entries())
-    used = {entry.audit for stack in state.standing.values() for entry in stack}
-    begun = [attempt for attempt in _read_attempts(_attempts_file(project)) if attempt.name in used]
+    begun = _begun_attempts(project, state)
     same = [a for a in begun if (a.plan.max_error, a.level) == (max_error, level)]
     for attempt in same[-1:]:
         audit = _reopen_audit(project, store, attempt)
         found = audit.verdict(state)
         if found.certified or found.more is not None:
             return audit
-    number = max((attempt.number for attempt in begun), default=0) + 1
-    attempt = _plan_attempt(project, state, number, max_error, level)
+    attempt = _plan_attempt(project, state, _next_number(begun), max_error, level)
     if keep:
         _write_attempts(_attempts_file(project), [*begun, attempt])
     return _reopen_audit(project, store, attempt)
 
 
+def audit_offers(
+    project: ProjectFolder, state: LogState, *, max_error: float, level: float
+) -> list[AuditOffer]:
+    """Return the price list: what a new audit would spare for each error.
+
+    Raises as `begin_audit` does, but not if no audit is worthwhile.
+    """
+    number = _next_number(_begun_attempts(project, state))
+    confidence, drawn = _pool_opinion(fit(project, state), state)
+    return list_offers(
+        confidence, drawn, len(confidence), max_error=max_error, level=level, attempt=number
+    )
+
+
+def _begun_attempts(project: ProjectFolder, state: LogState) -> list[AuditAttempt]:
+    used = {entry.audit for stack in state.standing.values() for entry in stack}
+    return [attempt for attempt in _read_attempts(_attempts_file(project)) if attempt.name in used]
+
+
+def _next_number(begun: Sequence[AuditAttempt]) -> int:
+    return max((attempt.number for attempt in begun), default=0) + 1
+
+
 def _plan_attempt(
     project: ProjectFolder, state: LogState, number: int, max_error: float, level: float
 ) -> AuditAttempt:
-    fitted = fit(project, state)
-    wanted = unlabelled_rows(fitted.refs, state)
-    confidence = np.array([p.proba.max() for p in iter_predictions(fitted, wanted)])
-    if not len(confidence):
-        raise ProjectError("There is no unlabelled item with features for the model to label.")
-    drawn, size = _drawn_labels(fitted), len(confidence)
+    confidence, drawn = _pool_opinion(fit(project, state), state)
+    size = len(confidence)
     found = plan_audit(confidence, drawn, size, max_error=max_error, level=level, attempt=number)
     if found is None:
         why = explain_shortfall(
@@ -182,14 +210,25 @@ def _plan_attempt(
     return AuditAttempt(number, state.seq, level, found)
 
 
+def _pool_opinion(
+    fitted: FittedProject, state: LogState
+) -> tuple[NDArray[np.floating], DrawnLabels]:
+    """Return the model's largest probability for each unlabelled item, and its labels."""
+    wanted = unlabelled_rows(fitted.refs, state)
+    confidence = np.array([p.proba.max() for p in iter_predictions(fitted, wanted)])
+    if not len(confidence):
+        raise ProjectError("There is no unlabelled item with features for the model to label.")
+    return confidence, _drawn_labels(fitted)
+
+
 def _explain_no_plan(
     project: ProjectFolder, why: AuditShortfall, size: int, labels: int, max_error: float
 ) -> str:
     """Return a message with the obstacle to a certificate and the ways around it."""
     folder = shell_quoted(project.folder)
     message = (
-        f"An audit at {100 * max_error:g} % error would take more labels than it saves, for any "
-        f"part of the {size:,} unlabelled items.\n  "
+        f"An audit at {100 * max_error:g} % error is not worthwhile: it would spare few labels or "
+        f"none, for any part of the {size:,} unlabelled items.\n  "
     )
     if not why.surest:
         message += (
@@ -208,7 +247,8 @@ def _explain_no_plan(
     if (other := why.other) is not None:
         message += (
             f"\n  Or allow a larger error: --max-error {other.max_error:g} would accept "
-            f"{other.size:,} items for about {other.expected_audit:,} labels."
+            f"{other.size:,} items for about {other.expected_audit:,} labels, and spare "
+            f"{other.size - other.expected_audit:,}."
         )
     return message
 
@@ -225,9 +265,15 @@ def _reopen_audit(project: ProjectFolder, store: _EntrySource, attempt: AuditAtt
     state = replay(entry for entry in store.entries() if entry.seq <= attempt.seq)
     fitted = fit(project, state)
     found: dict[str, tuple[str, float]] = {}
+    expected, lost, rest = np.zeros(len(fitted.classes)), np.zeros(len(fitted.classes)), 0
     for ref, proba in iter_predictions(fitted, unlabelled_rows(fitted.refs, state)):
+        rest += 1
+        expected += proba
         if proba.max() >= attempt.plan.threshold:
-            found[ref] = (fitted.classes[int(proba.argmax())], float(proba.max()))
+            best = int(proba.argmax())
+            found[ref] = (fitted.classes[best], float(proba[best]))
+            lost += proba
+            lost[best] -= proba[best]
     if len(found) != attempt.plan.size:
         raise ProjectError(
             f"The features or refs of {make_printable(str(project.folder))} changed since the "
@@ -236,7 +282,11 @@ def _reopen_audit(project: ProjectFolder, store: _EntrySource, attempt: AuditAtt
         )
     refs = list(found)
     order = audit_order(np.arange(len(refs)), project.settings.seed + attempt.number)
-    return Audit(attempt, project, fitted.model.name, {refs[i]: found[refs[i]] for i in order})
+    risks = classes_at_risk(
+        fitted.classes, _drawn_labels(fitted), attempt.plan, rest, expected, lost
+    )
+    accepted = {refs[i]: found[refs[i]] for i in order}
+    return Audit(attempt, project, fitted.model.name, accepted, risks)
 
 
 def undo_machine_labels(store: Store, state: LogState, annotator: str, at: float) -> int:
@@ -257,7 +307,7 @@ def _attempts_file(project: ProjectFolder) -> Path:
 
 def _read_attempts(file: Path) -> list[AuditAttempt]:
     try:
-        tables = json.loads(file.read_text())["attempts"]
+        tables = json.loads(read_file(file))["attempts"]
         return [_parse_attempt(table) for table in tables]
     except FileNotFoundError:
         return []

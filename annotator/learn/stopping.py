@@ -155,7 +155,7 @@ def rare_class(counts: NDArray[np.int64], least: int = RARE_MIN_LABELS) -> int |
     if total < least or len(seen) < 2:
         return None
     least_of = int(seen[counts[seen].argmin()])
-    return least_of if counts[least_of] < _find_rare(len(counts)) * total else None
+    return least_of if counts[least_of] < rare_share(len(counts)) * total else None
 
 
 def rarest_class(counts: NDArray[np.int64], estimate: ErrorEstimate | None) -> int | None:
@@ -174,8 +174,9 @@ def _rare_in_pool(estimate: ErrorEstimate | None, counts: NDArray[np.int64]) -> 
     if estimate is None or not estimate.shown or not estimate.shares or len(seen) < 2:
         return None
     least = min(seen.tolist(), key=lambda c: estimate.shares[c].value)
-    return least if estimate.shares[least].value < _find_rare(len(counts)) else None
+    return least if estimate.shares[least].value < rare_share(len(counts)) else None
 
 
-def _find_rare(classes: int) -> float:
+def rare_share(classes: int) -> float:
+    """Return the share below which a class is rare among `classes` classes."""
     return min(RARE_SHARE, 0.5 / classes)

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from statistics import median
 from typing import Any
 
 from annotator.errors import AnnotatorError
 from annotator.features.store import FeatureStore
 from annotator.items.refs import make_printable
 from annotator.log.agreement import agreement_lines, measure_agreement
-from annotator.log.entries import Action, Entry
+from annotator.log.entries import Action, Entry, label_seconds
 from annotator.log.store import load_log_state
 from annotator.project.item_pool import load_refs
 from annotator.project.label_sets import NO_CLASS, count_classes
 from annotator.project.project import ProjectFolder
 from annotator.proposals.precision import describe_precision, measure_precision
-
-_BREAK_SECONDS = 60.0
 
 
 def project_status(project: ProjectFolder) -> dict[str, Any]:
@@ -26,7 +23,6 @@ def project_status(project: ProjectFolder) -> dict[str, Any]:
     state = load_log_state(project.labels_file)
     standing = [stack[-1] for stack in state.standing.values()]
     labels = [entry for entry in standing if entry.action is Action.LABEL]
-    by_hand = [entry.at for entry in labels if not entry.by_machine and entry.picked_by != "import"]
     counts: Counter[str | None] = Counter(entry.label for entry in labels)
     if project.settings.multi_label:
         none = counts[NO_CLASS]
@@ -45,21 +41,13 @@ def project_status(project: ProjectFolder) -> dict[str, Any]:
         "flagged": len(state.flagged),
         "classes": {str(name): counts[name] for name in names},
         "annotators": dict(Counter(entry.annotator for entry in labels)),
-        "seconds_per_label": median_label_seconds(by_hand),
+        "seconds_per_label": label_seconds(state),
         "model": max(models, key=lambda entry: entry.seq).model if models else None,
         "features": _features(project),
         "strategy": project.settings.strategy,
         "agreement": measure_agreement(state).as_dict(),
         "proposals": [g.as_dict() for g in measure_precision(project, state, classes=False)],
     }
-
-
-def median_label_seconds(times: list[float]) -> float | None:
-    """Return the median time between labels in seconds, without pauses of a minute or more."""
-    times = sorted(times)
-    gaps = [after - before for before, after in zip(times, times[1:], strict=False)]
-    gaps = [gap for gap in gaps if gap < _BREAK_SECONDS]
-    return median(gaps) if gaps else None
 
 
 def _features(project: ProjectFolder) -> dict[str, Any] | None:

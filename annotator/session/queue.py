@@ -172,6 +172,11 @@ class Queue:
             self._waiting.popleft()
         self.refill()
 
+    def stop(self) -> None:
+        """Ask nothing more while `paused` stays True."""
+        self.paused = True
+        self._waiting.clear()
+
     def put_first(self, pick: Pick) -> None:
         """Ask `pick` now, and what was current after it."""
         rest = [p for p in self._waiting if p.row != pick.row]

@@ -21,7 +21,7 @@ from annotator.items.refs import Item
 from annotator.learn.ranking import Ranking, Snapshot, learn
 from annotator.learn.strategies import Pick
 from annotator.log.agreement import REPEAT, RepeatSampler, is_repeat
-from annotator.log.entries import Action, Entry, OwnOpinions
+from annotator.log.entries import Action, Entry, LogState, OwnOpinions
 from annotator.log.store import Store
 from annotator.log.writer import LogWriter
 from annotator.project.clusters import Clusters
@@ -37,6 +37,10 @@ class SessionMode:
 
     audit: str | None = None
     """The name of the audit that this session runs; its labels carry the name, no propensity."""
+    notice: str = ""
+    """A text for the annotator about the audit."""
+    is_lost: Callable[[LogState, str], bool] | None = None
+    """A function that tells whether the audit is given up after the answer on a ref."""
     second: bool = False
     """Every answer is a second opinion: asked blind, compared, never the label that counts."""
     repeats: float = 0.0
@@ -82,6 +86,8 @@ class LabelSession:
         self.store, self.clock, self._flush = store, clock, False
         self.beaten_by: list[Entry] = []
         """The answers of others that the last answer here came too late for."""
+        self.lost = False
+        """True once the audit is given up; an undo resumes it."""
         self.learner = Learner(
             self.classes, strategy or StrategyChoice(), self.mode.multi, prior, clusters
         )
@@ -223,6 +229,9 @@ class LabelSession:
         """
         taken = self.undoable
         self._writer.undo_entries(taken)
+        if self.lost and taken:
+            self.lost = False
+            self.resume_asking()
         self.queue.ask_again([e for e in taken if is_repeat(e) or not self.is_answered(e.ref)])
         return taken
 
@@ -248,6 +257,9 @@ class LabelSession:
         answer = self._writer.answer(current.ref, name, **fields, **self._drawn(self.queue[0]))
         repeated = self._repeated() is not None
         written = self._write_open([answer], lambda ref: repeated or not self.is_answered(ref))
+        if written and self.mode.is_lost and self.mode.is_lost(self.state, current.ref):
+            self.lost = True
+            self.queue.stop()
         self.queue.advance()
         self._sync_log(keep_current=False)
         return written[0] if written else None

@@ -16,6 +16,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from annotator.errors import TerminalError
+from annotator.log.entries import LogState
 from annotator.project.project import ProjectFolder
 from annotator.session.open import open_session
 from annotator.session.session import SessionMode
@@ -43,6 +44,10 @@ class ItemSample:
     name: str | None
     """The name that marks the labels of an audit in the log; None for second opinions."""
     refs: Sequence[str]
+    notice: str = ""
+    """A text for the annotator about the audit."""
+    is_lost: Callable[[LogState, str], bool] | None = None
+    """A function that tells whether the audit is given up after the answer on a ref."""
 
 
 def run_label_app(
@@ -92,7 +97,9 @@ def prepare_label_app(
 
     mode = SessionMode(repeats=project.settings.repeats)
     if audit is not None:
-        mode = SessionMode(audit=audit.name, second=audit.name is None)
+        mode = SessionMode(
+            audit.name, audit.notice, audit.is_lost, second=audit.name is None
+        )  # fmt: skip
     failures: SimpleQueue[str] = SimpleQueue()
     prior = load_proposal_prior(project, blind=audit is not None)
     with open_session(

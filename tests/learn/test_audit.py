@@ -9,6 +9,8 @@ from annotator.learn.audit import (
     AuditPlan,
     audit_order,
     is_certified,
+    is_futile,
+    is_worthwhile,
     judge_audit,
     plan_audit,
     spent_alpha,
@@ -103,3 +105,51 @@ def test_the_audit_is_a_random_order_of_the_accepted_rows() -> None:
     assert sorted(one) == sorted(other) == list(rows)
     assert not np.array_equal(one, other)
     assert np.array_equal(one, audit_order(rows, seed=1))
+
+
+def give_up(plan: AuditPlan, error: float, runs: int) -> list[int | None]:
+    """After how many labels an audit of a set with this error is given up; None if it is not."""
+    rng, found = np.random.default_rng(4), list[int | None]()
+    for _ in range(runs):
+        wrong = rng.permutation(np.arange(plan.size) < round(error * plan.size))
+        looks = (np.flatnonzero(wrong) + 1).tolist()  # only a wrong answer lowers the chance
+        certified = next((n for n in range(25, plan.size, 25) if is_certified(wrong[:n], plan)), 0)
+        given_up = next((n for n in looks if is_futile(wrong[:n], plan)), None)
+        found.append(given_up if given_up and not 0 < certified <= given_up else None)
+    return found
+
+
+def test_an_audit_that_will_hardly_succeed_is_given_up_early_and_a_good_one_is_not() -> None:
+    plan = AuditPlan(0.9, 500, 0.01, 110, 0.05, 0.05, (0.05, 0.2, 0.5))
+    hopeless = give_up(plan, 0.15, runs=40)
+    assert all(n is not None for n in hopeless)
+    assert np.median([n for n in hopeless if n]) < 40
+    assert sum(n is not None for n in give_up(plan, 0.02, runs=40)) <= 2
+    assert all(n is not None for n in give_up(plan, 0.08, runs=40))
+
+
+def test_an_audit_without_a_wrong_label_is_never_given_up() -> None:
+    assert not any(is_futile(np.zeros(n, bool), a_plan(300)) for n in (0, 1, 200, 299))
+
+
+def test_with_one_bet_on_no_error_one_error_ends_the_audit() -> None:
+    assert judge_audit([False, True], a_plan(1000)).more is None
+
+
+@pytest.mark.parametrize(
+    ("size", "audit", "worth"),
+    [(114, 111, False), (1144, 1028, False), (25, 4, True), (24, 5, False), (300, 200, True)],
+)
+def test_an_audit_is_worthwhile_if_it_spares_half_of_what_it_asks(
+    size: int, audit: int, worth: bool
+) -> None:
+    assert is_worthwhile(size, audit) == worth
+
+
+def test_no_plan_spares_less_than_it_is_worth() -> None:
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        known, top = drawn(150, rng.uniform(0.01, 0.1), rng)
+        for limit in (0.005, 0.01, 0.02, 0.05, 0.1):
+            plan = plan_audit(top[:900], known, 900, max_error=limit)
+            assert plan is None or is_worthwhile(plan.size, plan.expected_audit)

@@ -39,6 +39,8 @@ class LabelPhase(Enum):
     """An item of an audit is asked."""
     AUDITED = auto()
     """Every item of the audit has an answer."""
+    LOST = auto()
+    """The audit is given up."""
     EMPTY = auto()
     """The pool has no item."""
 
@@ -51,6 +53,8 @@ def phase_of(session: LabelSession, listed: bool) -> LabelPhase:
     progress = session.progress
     if not listed:
         return LabelPhase.LISTING
+    if session.lost:
+        return LabelPhase.LOST
     if session.queue.paused:
         return LabelPhase.LEARNING
     if not progress.items:
@@ -93,7 +97,8 @@ def audit_words(session: LabelSession) -> tuple[str, ...]:
         return ("Second opinions: asked blind, compared with the first label, never replacing it.",)
     if session.audit is None:
         return ()
-    return ("Audit: random items, labelled without the prediction. A skip counts as wrong.",)
+    rule = "Audit: random items, labelled without the prediction. A skip counts as wrong."
+    return (rule, session.mode.notice) if session.mode.notice else (rule,)
 
 
 def badge_text(session: LabelSession, answers_group: bool) -> str:
@@ -195,6 +200,8 @@ def phase_notice(
         return _waiting(progress)
     if phase is LabelPhase.AUDITED:
         return _audited(progress, keymap)
+    if phase is LabelPhase.LOST:
+        return _lost(progress, keymap)
     return _finished(project, progress, keymap)
 
 
@@ -236,6 +243,15 @@ def _audited(progress: Progress, keymap: Keymap) -> tuple[str, Paragraphs]:
         (f"{end} shows the result, or asks a few more items if the result needs them.", "strong")
     )
     return "The audit is done", lines
+
+
+def _lost(progress: Progress, keymap: Keymap) -> tuple[str, Paragraphs]:
+    end, undo = (next(iter(keymap.keys(name)), "^C") for name in ("quit", "undo"))
+    return "The audit is given up", [
+        ("Too many predictions were wrong: it would hardly succeed any more.", "text"),
+        (f"{progress.labelled:,} labelled. All labels are kept, and the model learns.", "text"),
+        (f"{end} shows the result. {undo} takes the last answer back.", "strong"),
+    ]
 
 
 def _finished(project: ProjectFolder, progress: Progress, keymap: Keymap) -> tuple[str, Paragraphs]:

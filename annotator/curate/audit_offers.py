@@ -1,0 +1,144 @@
+"""The price of an audit: what it would spare for several errors, and the rare classes at risk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator.items.refs import make_printable, plural
+from annotator.learn.audit import ERROR_PRIOR, AuditPlan, plan_audit
+from annotator.learn.error_estimate import DrawnLabels, lure_weights
+from annotator.learn.stopping import rare_share
+
+OFFERED_ERRORS = (0.01, 0.02, 0.05, 0.1)
+USUAL_SECONDS = 2.0  # a label, while no pace is known
+MIN_SHARE_AT_RISK = 0.1  # of a rare class, before its risk is reported
+
+
+@dataclass(frozen=True, slots=True)
+class AuditOffer:
+    """The result of an audit for one error; all three numbers are 0 if it is not worthwhile."""
+
+    max_error: float
+    items: int = 0
+    """The items that the model would label or the audit ask."""
+    audited: int = 0
+    """The labels that the audit takes if the expectation is right."""
+    spared: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ClassRisk:
+    """A rare class that the model may lawfully lose a large part of."""
+
+    name: str
+    items: int | None
+    """The expected number among the open items; None for a class without a label."""
+    lost: int | None
+    """The expected number of these that the model writes as another class."""
+    most: int
+    """The number of them that the certificate allows to be wrong."""
+
+
+def list_offers(
+    confidence: NDArray[np.floating],
+    drawn: DrawnLabels,
+    rest: int,
+    *,
+    max_error: float,
+    level: float,
+    attempt: int,
+) -> list[AuditOffer]:
+    """Return the offers for 1, 2, 5 and 10 % error, and for `max_error`."""
+    offers = []
+    for limit in sorted({*OFFERED_ERRORS, max_error}):
+        plan = plan_audit(
+            confidence, drawn, rest, max_error=limit, level=level, attempt=attempt
+        )  # fmt: skip
+        offers.append(
+            AuditOffer(limit)
+            if plan is None
+            else AuditOffer(limit, plan.size, plan.expected_audit, plan.size - plan.expected_audit)
+        )
+    return offers
+
+
+def format_minutes(labels: int, seconds: float) -> str:
+    """Return the time for `labels` labels: "under 1 min", "12 min" or "3.4 h"."""
+    minutes = labels * seconds / 60
+    if minutes < 1:
+        return "under 1 min"
+    return f"{minutes:.0f} min" if minutes < 100 else f"{minutes / 60:.1f} h"
+
+
+def offer_lines(offers: Sequence[AuditOffer], seconds: float | None) -> list[str]:
+    """Return the price list, one line for each error; without a known pace at 2 s a label."""
+    seconds = seconds or USUAL_SECONDS
+    lines = [f"At {seconds:.1f} s a label:"]
+    for offer in offers:
+        head = f"  {100 * offer.max_error:>4g} % error"
+        if not offer.spared:
+            lines.append(f"{head}: not worthwhile")
+            continue
+        lines.append(
+            f"{head}: {offer.spared:,} labels spared ({format_minutes(offer.spared, seconds)}) "
+            f"for {offer.audited:,} in the audit ({format_minutes(offer.audited, seconds)}), "
+            f"of {offer.items:,} items"
+        )
+    return lines
+
+
+def classes_at_risk(
+    names: Sequence[str],
+    drawn: DrawnLabels,
+    plan: AuditPlan,
+    rest: int,
+    expected: NDArray[np.float64],
+    lost: NDArray[np.float64],
+) -> tuple[ClassRisk, ...]:
+    """Return the rare classes that may lose a tenth of their items or more.
+
+    expected (C,): the model's expected number of each class among the `rest` open rows; lost (C,):
+    the expected number of these that it accepts as another class, corrected here by the labels
+    that it has not seen. A class without a label is always at risk.
+    """
+    random = drawn.random
+    weights = lure_weights(drawn.q[random], drawn.pool[random], rest) if random.any() else None
+    top, called = drawn.proba.max(axis=1), drawn.proba.argmax(axis=1)
+    missed = (called != drawn.y) & (top >= plan.threshold)
+    allowed = int(plan.max_error * plan.size)
+    found = []
+    for c, name in enumerate(names):
+        if not (drawn.y == c).any():
+            found.append(ClassRisk(name, None, None, allowed))
+            continue
+        items = max(round(float(expected[c])), 1)
+        most = min(items, allowed)
+        if expected[c] >= rare_share(len(names)) * rest or most < MIN_SHARE_AT_RISK * items:
+            continue
+        rate = float(lost[c] / max(expected[c], 1e-9))
+        of = (drawn.y == c)[random]
+        if weights is not None and (total := float(weights[of].sum())) > 0:
+            w = weights[of] / total
+            seen, n = float(w @ missed[random][of]), 1 / float(w @ w)
+            rate = (n * seen + ERROR_PRIOR * rate) / (n + ERROR_PRIOR)
+        found.append(ClassRisk(name, items, round(items * rate), most))
+    return tuple(found)
+
+
+def risk_lines(risks: Sequence[ClassRisk]) -> list[str]:
+    """Return a warning for each class at risk."""
+    lines = []
+    for risk in risks:
+        name = make_printable(risk.name)
+        if risk.items is None or risk.lost is None:
+            lines.append(f"No label of {name} yet: the model writes all of it as other classes.")
+            continue
+        lines.append(
+            f"{name} is rare: of about {plural(risk.items, 'open item')}, the model is expected "
+            f"to write {risk.lost:,} as another class; the certificate allows {risk.most:,}."
+        )
+    return lines
