@@ -6,6 +6,11 @@ corrects for its draw (LURE: Farquhar, Gal & Rainforth, ICLR 2021, arXiv:2101.11
 that of the current model fitted without it (leave-one-out). The model's own opinion of the whole
 pool serves as a control variate (prediction-powered inference: Zrnic & Candès, ICML 2024,
 arXiv:2403.03208; its power tuning: Angelopoulos, Duchi & Zrnic, arXiv:2311.01453).
+
+Leave-one-out and the model's opinion are both fitted to the labels. If labels are coin flips, the
+model finds a rule in them, and asks on until they happen to fit it: both are then too sure. Only
+its predictions before each label cannot be (Dawid, JRSS-A 1984: the prequential principle). So the
+share of chance's errors that these avoid decides how far the model is trusted.
 """
 
 from __future__ import annotations
@@ -22,6 +27,8 @@ NORMAL_QUANTILE = 1.6449  # the 95 % quantile of the normal distribution
 TUNING_PRIOR = 10.0  # pseudo-labels behind a control variate's coefficient of 1
 OPINION_LABELS = 10.0  # the weight, in labels, of the model's own expectation
 VARIANCE_PRIOR = 20.0  # pseudo-labels behind the variance that the model's doubt leaves unexplained
+FULL_TRUST = 1 / 3  # the share of chance's errors that a model avoids if its opinion counts fully
+MIN_PREDICTED = 5  # labels with a prediction before them, for any doubt about the model
 MIN_UNEXPLAINED = 0.3  # of p (1 − p), at least
 FIRST_LABEL_BIAS = 0.05
 """The share of the first label's leave-one-out error that its later neighbours would remove."""
@@ -74,6 +81,8 @@ class DrawnLabels:
     pool: NDArray[np.int64]
     calibrated: bool = True
     """True if the probabilities were calibrated on out-of-sample scores, as the ridge's are."""
+    missed: Array | None = None
+    """(n,) 1 if the prediction before the label was wrong, 0 if it was right, NaN without one."""
 
     @property
     def random(self) -> NDArray[np.bool_]:
@@ -109,18 +118,22 @@ def estimate_error(drawn: DrawnLabels, rest: Unlabelled) -> ErrorEstimate | None
     weights = lure_weights(drawn.q[random], drawn.pool[random], rest.size)
     wrong = (drawn.proba.argmax(axis=1) != drawn.y).astype(float)
     known = (drawn.fitted.argmax(axis=1) != drawn.y).astype(float)
-    worth = OPINION_LABELS if drawn.calibrated else 0.0
-    corrected = _debias_leave_one_out(wrong, known)
-    doubt = _Variate(1 - drawn.proba.max(axis=1), 1 - rest.proba.max(axis=1).astype(float), worth)
+    trust = _trust_in_model(drawn)
+    worth = OPINION_LABELS * trust if drawn.calibrated else 0.0
+    later = _debias_leave_one_out(wrong, known)
+    corrected = _join_predictions(later, drawn.missed, trust)
+    doubt = _Variate(
+        1 - drawn.proba.max(axis=1), 1 - rest.proba.max(axis=1).astype(float), worth, trust
+    )
     error = _correct_interval(
         _combine_estimates(corrected, doubt, weights, random, rest.size),
-        float(weights @ (wrong - corrected)[random]),
-        _estimate_pessimism(wrong, known, rest.size),
+        trust * float(weights @ (wrong - later)[random]),
+        trust * _estimate_pessimism(wrong, known, rest.size),
     )
     shares = tuple(
         _combine_estimates(
             (drawn.y == c).astype(float),
-            _Variate(drawn.proba[:, c], rest.proba[:, c].astype(float), worth),
+            _Variate(drawn.proba[:, c], rest.proba[:, c].astype(float), worth, trust),
             weights,
             random,
             rest.size,
@@ -141,11 +154,43 @@ def estimate_precision(drawn: DrawnLabels, rest: Unlabelled, c: int) -> Interval
     if not chosen.any() or not among.any():
         return None
     weights = lure_weights(drawn.q[chosen], drawn.pool[chosen], rest.size)
-    worth = OPINION_LABELS if drawn.calibrated else 0.0
-    variate = _Variate(drawn.proba[chosen, c], rest.proba[among, c].astype(float), worth)
+    trust = _trust_in_model(drawn)
+    worth = OPINION_LABELS * trust if drawn.calibrated else 0.0
+    variate = _Variate(drawn.proba[chosen, c], rest.proba[among, c].astype(float), worth, trust)
     size = max(round(float(among.mean()) * rest.size), 1)
     value, everywhere = (drawn.y[chosen] == c).astype(float), np.ones(int(chosen.sum()), bool)
     return _combine_estimates(value, variate, weights, everywhere, size)
+
+
+def _trust_in_model(drawn: DrawnLabels) -> float:
+    """Return from 0 to 1 how far labels confirm the model that predicted them.
+
+    Chance draws classes by their shares. A model that avoids a third of its errors, or more, has
+    full trust; one that avoids none has none.
+    """
+    if drawn.missed is None:
+        return 1.0
+    predicted = drawn.random & np.isfinite(drawn.missed)
+    if predicted.sum() < MIN_PREDICTED:
+        return 1.0
+    shares = np.bincount(drawn.y[predicted]) / predicted.sum()
+    chance = 1 - float(shares @ shares)
+    if chance == 0:
+        return 1.0
+    return float(np.clip((1 - drawn.missed[predicted].mean() / chance) / FULL_TRUST, 0, 1))
+
+
+def _join_predictions(later: Array, missed: Array | None, trust: float) -> Array:
+    """Return the errors (n,): leave-one-out for early labels, predictions before late ones.
+
+    A trusted model has improved since its early predictions, so leave-one-out stands for these. A
+    model without trust has not, and all its predictions count.
+    """
+    if missed is None:
+        return later
+    place = np.arange(1, len(later) + 1) / len(later)
+    share = 1 - trust * (1 - place)
+    return np.asarray(later + share * (np.where(np.isfinite(missed), missed, later) - later))
 
 
 def _debias_leave_one_out(wrong: Array, known: Array) -> Array:
@@ -197,6 +242,8 @@ class _Variate:
     unlabelled: Array
     worth: float
     """The weight, in labels, of the expectation for the whole pool."""
+    trust: float = 1.0
+    """The share of its use as a control variate."""
 
 
 def _combine_estimates(
@@ -213,7 +260,7 @@ def _combine_estimates(
     mean_f = (f.sum() + rest * variate.unlabelled.mean()) / (len(f) + rest)
     n_eff = 1 / (weights**2).sum()
     explained = float(variate.unlabelled.var())
-    tuning = _tuning_coefficient(e, f, weights, n_eff, explained)
+    tuning = variate.trust * _tuning_coefficient(e, f, weights, n_eff, explained)
     found = float(weights @ e + tuning * (mean_f - weights @ f))
     residual = e - tuning * f
     spread = weights @ (residual - weights @ residual) ** 2 * n_eff / max(n_eff - 1, 1)

@@ -260,7 +260,10 @@ class _Step:
         sample, size = self._sample(), int((~s.closed).sum())
         size += s.accepted.size if s.accepted else 0
         for n in range(COMPARISON_STEP, min(last.n, MAX_REBUILT), COMPARISON_STEP):
-            early = replace(s, rows=s.rows[:n], y=s.y[:n], q=s.q[:n], pool=s.pool[:n])
+            missed = None if s.missed is None else s.missed[:n]
+            early = replace(
+                s, rows=s.rows[:n], y=s.y[:n], q=s.q[:n], pool=s.pool[:n], missed=missed
+            )
             model = _fit(early, self.unit)
             if model is not None:
                 proba = model.unit_proba(sample)
@@ -275,7 +278,10 @@ def _make_drawn_labels(snapshot: Snapshot, unit: UnitRows, model: FittedModel) -
     rows, y = snapshot.rows[fitted], snapshot.y[fitted]
     X = unit.take(rows)
     proba, known = out_of_sample_proba(model, X, y), model.unit_proba(X)
-    return DrawnLabels(proba, known, y, snapshot.q[fitted], snapshot.pool[fitted], model.calibrated)
+    missed = None if snapshot.missed is None else snapshot.missed[fitted]
+    return DrawnLabels(
+        proba, known, y, snapshot.q[fitted], snapshot.pool[fitted], model.calibrated, missed
+    )
 
 
 def _shown_rows(snapshot: Snapshot) -> Rows:
@@ -321,6 +327,8 @@ class Snapshot:
     """The number of picks wanted."""
     accepted: AcceptedRows | None = None
     """The rows that `finish` accepted from the model: part of the pool, none of them open."""
+    missed: NDArray[np.float64] | None = None
+    """(n,) 1 if the prediction before the label was wrong, 0 if it was right, NaN without one."""
     previous: Ranking | None = None
     """The last ranking: it saves time, and changes nothing beyond rounding."""
 

@@ -75,6 +75,7 @@ def _select_labels(
         drawn.q[which] if q is None else q,
         drawn.pool[which] if pool is None else pool,
         drawn.calibrated,
+        None if drawn.missed is None else drawn.missed[which],
     )
 
 

@@ -31,6 +31,8 @@ class LoggedLabels:
     pool: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     component: tuple[str, ...] = ()
     """The part of the strategy that picked the item, or the name of an audit."""
+    missed: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    """1 if the prediction before the first decision was wrong, 0 if right, NaN without one."""
     accepted: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     """(k,) pool rows that a model labelled after an audit."""
     certified: frozenset[str] = frozenset()
@@ -43,6 +45,7 @@ class LoggedLabels:
             np.concatenate([self.q, more.q]),
             np.concatenate([self.pool, more.pool]),
             self.component + more.component,
+            np.concatenate([self.missed, more.missed]),
             np.concatenate([self.accepted, more.accepted]),
             self.certified | more.certified,
         )
@@ -104,6 +107,14 @@ def _collect_labels(
         np.array([np.nan if entry.q is None else entry.q for entry in first], np.float64),
         np.array([entry.pool or 0 for entry in first], np.int64),
         tuple(entry.audit or entry.picked_by or "" for entry in first),
+        np.array([_missed(entry, classes[y]) for entry, y in pairs], np.float64),
         np.asarray(rows_of([entry.ref for entry in accepted]), np.int64),
         frozenset(str(entry.audit) for entry in accepted),
     )
+
+
+def _missed(first: Entry, label: str) -> float:
+    """Return 1 if the prediction that was logged with a decision differs from the label, else 0;
+    NaN without a prediction."""
+    proba = first.proba
+    return float(max(proba, key=proba.__getitem__) != label) if proba else np.nan

@@ -197,6 +197,7 @@ def make_snapshot(
         find=strategy.find,
         want=0,
         accepted=_accepted_rows(features, labels, component),
+        missed=labels.missed[usable],
     )
 
 

@@ -172,6 +172,38 @@ def test_the_opinion_of_a_model_that_nothing_has_calibrated_counts_for_nothing()
     assert found.high - found.low > believed.high - believed.low
 
 
+@pytest.mark.parametrize("classes", [2, 5])
+def test_a_model_whose_predictions_are_no_better_than_chance_is_not_believed(classes: int) -> None:
+    """Leave-one-out and the model's opinion promise 20 % error; its predictions were chance."""
+    rng, n = np.random.default_rng(7), 80
+    y = rng.integers(0, classes, n)
+    said = np.where(rng.random(n) < 0.2, (y + 1) % classes, y)
+    proba = np.full((n, classes), 0.2 / (classes - 1))
+    proba[np.arange(n), said] = 0.8
+    missed = (rng.integers(0, classes, n) != y).astype(float)
+    size = 2000 - np.arange(n)
+    drawn = DrawnLabels(proba, proba, y, 1 / size, size, missed=missed)
+    rest = Unlabelled(np.tile(proba, (20, 1)), 2000 - n)
+    found = estimate_error(drawn, rest)
+    believed = estimate_error(replace(drawn, missed=None), rest)
+    kept = estimate_error(replace(drawn, missed=(said != y).astype(float)), rest)
+    assert found is not None and believed is not None and kept is not None
+    assert found.low <= missed.mean() <= found.high
+    assert believed.high < found.low
+    assert kept.error == pytest.approx(believed.error, abs=0.02)
+    assert kept.high - kept.low == pytest.approx(believed.high - believed.low, abs=0.02)
+
+
+def test_a_label_without_a_prediction_before_it_says_nothing_about_trust() -> None:
+    sure, size = np.tile([0.2, 0.8], (200, 1)), 1000 - np.arange(30)
+    y = (np.arange(30) % 5 > 0).astype(np.int64)
+    drawn = DrawnLabels(sure[:30], sure[:30], y, 1 / size, size)
+    unknown = replace(drawn, missed=np.full(30, np.nan))
+    assert estimate_error(unknown, Unlabelled(sure, 970)) == estimate_error(
+        drawn, Unlabelled(sure, 970)
+    )
+
+
 def test_a_small_pool_is_less_sure_than_a_large_one_by_what_the_corrections_take_off() -> None:
     """Ten labels in 60 are wrong without their own, and none with it."""
     own, other = np.array([0.1, 0.9]), np.array([0.6, 0.4])
