@@ -15,6 +15,7 @@ import numpy as np
 from annotator.detection.detections import Detections, clean_detections
 from annotator.detection.results import ImageDetections
 from annotator.errors import ImageError, RefError
+from annotator.items.atomic import read_file
 from annotator.items.refs import Item, make_printable
 from annotator.items.text_files import find_delimiter, open_text
 
@@ -136,7 +137,7 @@ def _read_into(found: BoxesFile, instances: Path | None) -> None:
     if found.file.suffix.lower() in (".csv", ".tsv"):
         _add_rows(found, _read_csv(found.file))
         return
-    text = found.file.read_text("utf-8-sig")
+    text = read_file(found.file).decode("utf-8-sig")
     if found.file.suffix.lower() == ".jsonl":
         _add_rows(found, (json.loads(line) for line in text.splitlines() if line.strip()))
         return
@@ -153,7 +154,7 @@ def _read_into(found: BoxesFile, instances: Path | None) -> None:
 
 def _load_instances(file: Path, instances: Path | None, rows: list[Any]) -> Mapping[str, Any]:
     if instances is not None:
-        data = json.loads(instances.read_text("utf-8-sig"))
+        data = json.loads(read_file(instances).decode("utf-8-sig"))
         return {"images": data["images"], "categories": data["categories"]}
     if all(_first(row, _PATHS) and _first(row, _NAMES) for row in rows):
         return {"images": [], "categories": []}

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, Protocol
 
 from annotator.detection.detections import Detections
 from annotator.errors import FeatureError
+from annotator.items.atomic import only_regular
 from annotator.items.refs import make_printable
 from annotator.items.text_files import add_line_sum, check_line_sums, read_json_lines
 
@@ -64,7 +65,7 @@ class DetectionCache:
         self._places: dict[str, tuple[int, FileStamp]] = {}
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a+b") as file:
+            with open(self.path, "a+b", opener=only_regular) as file:  # noqa: PTH123
                 self._read(file, text)
         except OSError as error:
             raise _unwritable(self.path, error) from error

@@ -31,7 +31,7 @@ from annotator.features.swap import (
     finished_path,
     read_unchanged,
 )
-from annotator.items.atomic import write_atomically
+from annotator.items.atomic import read_file, write_atomically
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import make_printable, plural
 
@@ -221,7 +221,7 @@ def read_meta(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > _LARGEST_META:
             raise ValueError("it is too large")
-        meta = json.loads(path.read_bytes())
+        meta = json.loads(read_file(path))
         if meta["format"] > META_FORMAT:
             raise FeatureError(
                 f"{path} was written by a newer annotator. "

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from annotator.errors import ProjectError
-from annotator.items.atomic import write_atomically
+from annotator.items.atomic import read_file, write_atomically
 from annotator.items.refs import make_printable
 from annotator.project.lock import lock_project
 from annotator.project.project import ProjectFolder
@@ -82,7 +82,7 @@ def _read_class_ids(project: ProjectFolder) -> dict[str, dict[str, int]]:
     if not file.exists():
         return {}
     try:
-        found = json.loads(file.read_text("utf-8"))
+        found = json.loads(read_file(file))
         sound = all(_is_sound(ids) for ids in found.values())
     except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise ProjectError(_damaged_message(file, str(error))) from error

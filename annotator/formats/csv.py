@@ -22,6 +22,7 @@ from annotator.formats.extra_columns import LineRecorder
 from annotator.formats.format import Format
 from annotator.formats.reading import ImportContext, ImportedItem
 from annotator.formats.source import ExportSource
+from annotator.items.atomic import only_regular
 from annotator.items.listing import RefColumns, TableShape, read_list, read_table
 from annotator.items.refs import Item, make_printable, parse_box
 from annotator.items.text_files import find_delimiter, open_text
@@ -65,7 +66,7 @@ def relabel_refs_csv(
     named `annotation`.
     """
     file = project.refs_file
-    with file.open("rb") as raw:
+    with open(file, "rb", opener=only_regular) as raw:  # noqa: PTH123
         if raw.read(3) == codecs.BOM_UTF8:
             yield codecs.BOM_UTF8
     with open_text(file) as lines:

@@ -13,6 +13,7 @@ from pathlib import Path
 from xml.parsers import expat
 
 from annotator.errors import RefError
+from annotator.items.atomic import only_regular
 from annotator.items.refs import make_printable
 
 _MAX_DEPTH = 32
@@ -96,7 +97,7 @@ def iter_elements(path: Path) -> Iterator[XmlNode]:
     """
     builder = _Builder()
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=only_regular) as file:  # noqa: PTH123
             root_given = False
             while True:
                 data = file.read(1 << 16)

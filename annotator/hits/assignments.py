@@ -17,6 +17,7 @@ from annotator.errors import ProjectError
 from annotator.hits.files import load_hit_sets
 from annotator.hits.model import Hit, HitSet
 from annotator.hits.traces import PageTrace, replay_traces
+from annotator.items.atomic import read_file
 from annotator.items.refs import make_printable
 from annotator.log.store import Byproduct, ByproductStore
 from annotator.project.project import ProjectFolder
@@ -259,7 +260,7 @@ def project_salt(project: ProjectFolder) -> str:
     file = project.folder / "worker-salt.txt"
     if not file.exists():
         _make_salt(file)
-    return file.read_text(encoding="ascii").strip()
+    return read_file(file).decode("ascii").strip()
 
 
 def _make_salt(file: Path) -> None:

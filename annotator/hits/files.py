@@ -15,7 +15,7 @@ from typing import Any
 
 from annotator.errors import ProjectError, RefError, bullet_list
 from annotator.hits.model import Hit, HitClass, HitImage, HitPage, HitSet
-from annotator.items.atomic import write_atomically
+from annotator.items.atomic import read_file, write_atomically
 from annotator.items.refs import Item, make_printable
 from annotator.items.text_files import open_text, read_rows
 from annotator.project.project import ProjectFolder
@@ -254,7 +254,7 @@ def _write_gold(file: Path, hits: HitSet) -> None:
 def _add_gold(file: Path, hits: Iterable[Hit]) -> tuple[Hit, ...]:
     """Return the HITs with the gold answers of their file, if this account may read it."""
     try:
-        gold = json.loads(gold_file(file).read_bytes())
+        gold = json.loads(read_file(gold_file(file)))
     except (OSError, ValueError):
         return tuple(hits)  # without answers, or a set of 0.1.0 with its answers in it
     try:
@@ -312,7 +312,7 @@ def select_hit_set(project: ProjectFolder, name: str | None) -> HitSet:
 
 def _load(file: Path) -> HitSet:
     hits = _add_gold(file, read_hits(file, answered=False))
-    table = json.loads(file.read_text(encoding="utf-8"))
+    table = json.loads(read_file(file))
     workers, negative = table.get("workers"), table.get("negative")
     return HitSet(
         file.stem,

@@ -32,7 +32,7 @@ from PIL import Image
 
 from annotator.errors import ImageError
 from annotator.images import ImageFolder
-from annotator.items.atomic import write_atomically
+from annotator.items.atomic import only_regular, read_file, write_atomically
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import Item
 
@@ -123,7 +123,8 @@ def load_fingerprints(cache: Path, refs: RefTable) -> Fingerprints:
     """Return the fingerprints of `refs` that are in the cache; nothing is computed."""
     table = np.zeros(len(refs), _ROW_DTYPE)
     try:
-        with cache.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        file = io.BytesIO(read_file(cache))
+        with np.load(file, allow_pickle=False) as arrays:
             known, kept = RefTable.from_bytes(arrays["refs"].tobytes()), arrays["table"]
     except _CACHE_FAULTS:
         return Fingerprints(refs, table)
@@ -215,7 +216,7 @@ def perceptual_hashes(grey: Image.Image) -> NDArray[np.uint64]:
 
 def _file_digest(path: Path, item: Item) -> NDArray[np.uint64]:
     """Return a digest (2,) of the file's bytes and the box."""
-    with path.open("rb") as file:
+    with open(path, "rb", opener=only_regular) as file:  # noqa: PTH123
         found = hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=16))
     found.update(repr(item.box).encode())
     return np.frombuffer(found.digest(), "<u8")

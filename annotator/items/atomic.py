@@ -1,9 +1,11 @@
-"""Safe writing: a file whole or not at all, and one writer at a time."""
+"""Safe files: written whole or not at all, by one writer at a time, and read only if regular."""
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import stat
 import tempfile
 from pathlib import Path
 
@@ -34,6 +36,26 @@ def _replace(path: Path, data: bytes) -> None:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+
+
+def only_regular(path: str, flags: int) -> int:
+    """Open a file, for `open(…, opener=only_regular)`; a pipe would wait, a device never end.
+
+    Raises `OSError` for both, and for a folder.
+    """
+    number = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+    mode = os.fstat(number).st_mode
+    if stat.S_ISREG(mode):
+        return number
+    os.close(number)
+    what = "folder" if stat.S_ISDIR(mode) else "pipe" if stat.S_ISFIFO(mode) else "device"
+    raise OSError(errno.EINVAL, f"it is a {what}, not a file", path)
+
+
+def read_file(path: Path) -> bytes:
+    """Return the bytes of a regular file. Raises `OSError`."""
+    with open(path, "rb", opener=only_regular) as file:  # noqa: PTH123
+        return file.read()
 
 
 def read_umask() -> int:

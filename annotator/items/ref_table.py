@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.errors import RefError
+from annotator.items.atomic import read_file
 from annotator.items.refs import make_printable
 
 _CHUNK = 1 << 16
@@ -42,7 +43,7 @@ class RefTable(Sequence[str]):
     @classmethod
     def load(cls, path: Path) -> RefTable:
         """Read the lines of a UTF-8 file, one ref a line; LF or CRLF. Raises `OSError`."""
-        return cls.from_bytes(path.read_bytes())
+        return cls.from_bytes(read_file(path))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> RefTable:

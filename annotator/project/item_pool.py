@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from annotator.errors import RefError, bullet_list
-from annotator.items.atomic import write_atomically
+from annotator.items.atomic import read_file, write_atomically
 from annotator.items.listing import SkippedFiles, read_table, walk_images
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import make_printable
@@ -112,10 +112,10 @@ def _refs_stamp(project: ProjectFolder) -> str:
 def _read_cache(project: ProjectFolder) -> RefTable | None:
     file = _cache_file(project)
     try:
-        stamp = file.with_suffix(".json").read_bytes()
+        stamp = read_file(file.with_suffix(".json"))
         if not stamp.startswith(_refs_stamp(project).encode()):
             return None
-        data = file.read_bytes()
+        data = read_file(file)
     except OSError:
         return None
     fits = stamp == _cache_stamp(_refs_stamp(project), data)

@@ -12,7 +12,7 @@ import hashlib
 from contextlib import suppress
 from pathlib import Path
 
-from annotator.items.atomic import write_atomically
+from annotator.items.atomic import read_file, write_atomically
 
 _FILE = "refs-sum.txt"
 
@@ -31,7 +31,7 @@ def accept_refs(refs_file: Path, *, if_new: bool = False) -> None:
     """Take refs.csv as it is; with `if_new` only if nothing was noted before."""
     with suppress(OSError):
         if not (if_new and _read(refs_file)):
-            _write(refs_file, _sum(refs_file.read_bytes()))
+            _write(refs_file, _sum(read_file(refs_file)))
 
 
 def describe_change(refs_file: Path) -> str:
@@ -40,7 +40,7 @@ def describe_change(refs_file: Path) -> str:
     if not known:
         return ""
     try:
-        now = _sum(refs_file.read_bytes())
+        now = _sum(read_file(refs_file))
     except OSError:
         return ""
     sizes = f"{int(known[-1].split()[0]):,} bytes then, {int(now.split()[0]):,} now"

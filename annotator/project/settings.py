@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from annotator.errors import ProjectError, bullet_list
+from annotator.items.atomic import read_file
 from annotator.items.refs import BOX_ORDERS, make_printable
 from annotator.items.text_files import NOT_UTF8, find_bad_line
 from annotator.project.classes import ClassInfo as ClassInfo
@@ -177,7 +178,7 @@ def read_personal_settings(file: Path | None) -> dict[str, Any]:
 def read_toml(file: Path) -> dict[str, Any]:
     """Read a TOML file. Raises `ProjectError` with the line of the fault."""
     try:
-        data = file.read_bytes()
+        data = read_file(file)
         return tomllib.loads(data.decode())
     except OSError as error:
         reason = str(error.strerror)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from annotator.errors import AnnotatorError, ProjectError
-from annotator.items.atomic import read_umask, write_atomically
+from annotator.items.atomic import read_file, read_umask, write_atomically
 from annotator.items.refs import make_printable
 from annotator.project.project import SETTINGS_FILE
 
@@ -110,7 +110,7 @@ def _take_back(made: Path, folder: Path) -> None:
     """Remove the hidden folder, and the parts of it that have moved without the settings."""
     parts: Any = {}
     with suppress(OSError, ValueError):
-        parts = json.loads((made / _PARTS_FILE).read_bytes())
+        parts = json.loads(read_file(made / _PARTS_FILE))
     if not (folder / SETTINGS_FILE).exists() and isinstance(parts, dict):
         for name, inode in parts.items():
             part = folder / Path(name).name

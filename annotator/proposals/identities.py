@@ -18,7 +18,7 @@ from annotator.detection.dbscan import UnitVectors
 from annotator.detection.nearest import EpsEstimate, estimate_eps
 from annotator.errors import AnnotatorError, FeatureError
 from annotator.features.store import FeatureStore
-from annotator.items.atomic import write_atomically
+from annotator.items.atomic import read_file, write_atomically
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import plural
 from annotator.learn.rows import scale_to_unit
@@ -177,7 +177,7 @@ def _options_file(project: ProjectFolder) -> Path:
 
 def _read_options(project: ProjectFolder) -> IdentityOptions:
     try:
-        read = json.loads(_options_file(project).read_bytes())
+        read = json.loads(read_file(_options_file(project)))
         method, eps, least = read["method"], float(read["eps"]), int(read["min_samples"])
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return IdentityOptions()

@@ -17,6 +17,7 @@ from annotator.detection.passes import DetectionPasses
 from annotator.detection.results import DetectionCache
 from annotator.errors import ProjectError
 from annotator.features.pipeline import ExtractionProgress, ExtractionReport
+from annotator.items.atomic import only_regular
 from annotator.items.refs import make_printable
 from annotator.items.text_files import add_line_sum, check_line_sums, read_json_lines
 from annotator.project.project import ProjectFolder
@@ -136,7 +137,9 @@ class ProcessedImages:
         self._path = project.folder / ".cache" / f"done-{key}.txt"
         try:
             self._path.parent.mkdir(exist_ok=True)
-            self._file = self._path.open("a+b", buffering=0)
+            self._file = open(  # noqa: PTH123, SIM115
+                self._path, "a+b", buffering=0, opener=only_regular
+            )
         except OSError as error:
             raise self._unwritable(error) from error
         self._file.seek(0)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Self
 from annotator.detection.detections import iou
 from annotator.detection.proposal import Proposal
 from annotator.errors import ProjectError
-from annotator.items.atomic import Held, lock_file
+from annotator.items.atomic import Held, lock_file, only_regular
 from annotator.items.refs import Box, Item, make_printable, split_ref
 from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder
@@ -278,7 +278,7 @@ def _new_item(row: ProposalRow) -> NewItem:
 def _open_for_append(file: Path) -> Any:
     """Open proposals.csv at its end, and cut off a line that a crash left incomplete."""
     # Without a buffer, a line that a full disk refused is not written later, beside another writer.
-    opened = file.open("a+b", buffering=0)
+    opened = open(file, "a+b", buffering=0, opener=only_regular)  # noqa: PTH123, SIM115
     opened.seek(0)
     size = opened.seek(0, os.SEEK_END)
     tail = min(size, 1 << 20)

@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from annotator.items.atomic import only_regular
 from annotator.items.processes import spawn_context
 from annotator.items.text_files import add_line_sum, check_line_sums, read_json_lines
 from annotator.simulate.options import SimulateOptions, SimulationJob
@@ -105,7 +106,7 @@ def _finished_runs(options: SimulateOptions, mark: str) -> dict[SimulationJob, d
     if options.state is None or not options.state.is_file():
         return {}
     found = {}
-    with options.state.open("rb") as file:
+    with open(options.state, "rb", opener=only_regular) as file:  # noqa: PTH123
         for row, _, _ in read_json_lines(check_line_sums(file)):
             if row.get("fingerprint") == mark:
                 with suppress(KeyError, TypeError):  # not a line that this program wrote

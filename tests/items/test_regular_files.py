@@ -1,0 +1,57 @@
+"""A pipe, a device or a folder in the place of a file is refused, and nothing waits for it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from annotator.detection.results import DetectionCache
+from annotator.errors import AnnotatorError, FeatureError
+from annotator.features.store import read_meta
+from annotator.formats.reading import read_text
+from annotator.items.atomic import read_file
+from annotator.items.text_files import open_text
+from annotator.log.store import SqliteStore
+from annotator.project.settings import read_toml
+
+KINDS: dict[str, Callable[[Path], object]] = {
+    "pipe": os.mkfifo,
+    "folder": os.mkdir,
+    "device": lambda place: place.symlink_to("/dev/zero"),
+    "circle": lambda place: place.symlink_to(place.name),
+}
+
+
+@pytest.fixture(params=KINDS)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    KINDS[request.param](tmp_path / "file")
+    return tmp_path / "file"
+
+
+def test_reading_fails_at_once(place: Path) -> None:
+    with pytest.raises(OSError, match=r"not a file|symbolic links|Is a directory"):
+        read_file(place)
+
+
+@pytest.mark.parametrize("read", [open_text, read_meta, read_text, read_toml, SqliteStore])
+def test_every_reader_of_a_project_says_so(place: Path, read: Callable[[Path], object]) -> None:
+    with pytest.raises(AnnotatorError, match="file"):
+        read(place)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_answers_of_a_detector(kind: str, tmp_path: Path) -> None:
+    file = DetectionCache(tmp_path, {"model": "m"}).path
+    file.unlink()
+    KINDS[kind](file)
+    with pytest.raises(FeatureError, match="cannot be written"):
+        DetectionCache(tmp_path, {"model": "m"})
+
+
+def test_a_file_is_read_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"x")
+    (tmp_path / "b").symlink_to("a")
+    assert read_file(tmp_path / "b") == b"x"
