@@ -177,7 +177,7 @@ def _run_detection(
 ) -> tuple[ProjectFolder, EnsembleAnswers, EnsembleOutcome]:
     from annotator.detection.networks import find_absent_weights
     from annotator.proposals.detect import run_ensemble, write_fused_images
-    from annotator.proposals.opening import open_image_project
+    from annotator.proposals.opening import discard_if_refused, open_image_project
 
     voters = [voter.name for voter in request.config.voters]
     models = [name for name in voters if not name.startswith(("boxes:", "cmd:"))]
@@ -186,12 +186,13 @@ def _run_detection(
         kind = ExtraMissing if any(isinstance(e, ExtraMissing) for e in absent) else FeatureError
         raise kind("\n".join(dict.fromkeys(map(str, absent))))
     classes = request.options.classes
-    project, paths, unlisted = open_image_project(images, print_message, folder, classes)
-    with open_run_output(progress) as output:
-        answers = run_ensemble(project, paths, request, output, workers)
-    outcome = write_fused_images(
-        project, answers.fused(), answers.config, accept=accept, timestamp=time.time()
-    )
+    with discard_if_refused(images, folder):
+        project, paths, unlisted = open_image_project(images, print_message, folder, classes)
+        with open_run_output(progress) as output:
+            answers = run_ensemble(project, paths, request, output, workers)
+        outcome = write_fused_images(
+            project, answers.fused(), answers.config, accept=accept, timestamp=time.time()
+        )
     outcome.left_out[:0] = [*unlisted, *answers.left_out]
     _warn_of_absent_classes(project, classes)
     return project, answers, outcome

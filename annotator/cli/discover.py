@@ -102,7 +102,7 @@ def discover(
     from annotator.cli.project_options import parse_classes
     from annotator.detection.objects import DISCOVERY_METHODS, ObjectSearch
     from annotator.proposals.discover import discover_proposals, write_discoveries
-    from annotator.proposals.opening import open_image_project
+    from annotator.proposals.opening import discard_if_refused, open_image_project
 
     parse_choice(method, DISCOVERY_METHODS, "--method")
     search = ObjectSearch(
@@ -114,12 +114,13 @@ def discover(
         raise typer.BadParameter("needs a classifier: --names", param_hint="--min-confidence")
     class_names = [info.name for info in parse_classes(classes)]
     network, namer = _open_networks(model, names, class_names, device, dtype)
-    opened, paths, unlisted = open_image_project(images, print_message, project, class_names)
-    with open_run_output(progress) as output:
-        outcome = discover_proposals(
-            opened, paths, search, network, namer,
-            class_names=class_names, output=output, workers=workers,
-        )  # fmt: skip
+    with discard_if_refused(images, project):
+        opened, paths, unlisted = open_image_project(images, print_message, project, class_names)
+        with open_run_output(progress) as output:
+            outcome = discover_proposals(
+                opened, paths, search, network, namer,
+                class_names=class_names, output=output, workers=workers,
+            )  # fmt: skip
     outcome.left_out[:0] = unlisted
     coco = write_discoveries(opened, outcome, render)
     for line in _summary_lines(outcome, patches, opened, coco):

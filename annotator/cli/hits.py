@@ -283,7 +283,7 @@ def status(
         typer.echo(format_hits_status(found))
 
 
-def decide(
+def list_decisions(
     project: ProjectArgument,
     min_gold: Annotated[
         float, typer.Option(min=0, max=1, help="Least share of right gold answers to approve.")
@@ -370,6 +370,6 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "run": run,
     "assign": assign,
     "status": status,
-    "decide": decide,
+    "decide": list_decisions,
     "replay": replay,
 }

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 Choice = TypeVar("Choice", bound=str)
 
 ImagesArgument = Annotated[
-    Path, typer.Argument(metavar="IMAGES|PROJECT", help="A folder of images, or a project.")
+    Path,
+    typer.Argument(metavar="IMAGES|PROJECT", help="A folder of images, an image, or a project."),
 ]
 ProjectOption = Annotated[
     Path | None, typer.Option(help="The project for the boxes of a folder [IMAGES.boxes].")

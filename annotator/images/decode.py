@@ -130,6 +130,11 @@ def _regular_file(path: Path, name: str) -> Any:
         number = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
         raise ImageError(f"{name}: there is no such file. Put it back, or skip it.") from None
+    except PermissionError as error:
+        raise ImageError(
+            f"{name}: it is not damaged, but you may not read it ({error.strerror}). Allow it with "
+            "`chmod +r` on the file and `chmod +x` on its folders."
+        ) from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ImageError(f"{name}: cannot be opened: {reason}. Fix or skip it.") from error

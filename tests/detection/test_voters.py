@@ -309,3 +309,43 @@ def test_classes_make_a_project_in_which_a_key_corrects_a_class(
     assert (
         "annotator add" not in _run("detect", photos, "--models", file, "--classes", "zebra").stderr
     )
+
+
+def test_one_image_is_enough_and_stays_the_only_one(photos: Path, tmp_path: Path) -> None:
+    row = {"bbox": [5, 5, 20, 20], "name": "cat", "score": 0.9}
+    rows = [{**row, "path": path} for path in ("a.png", "b.png", "c.png")]
+    (tmp_path / "found.json").write_text(json.dumps(rows))
+    file = f"boxes:{tmp_path}/found.json"
+    _detect(photos / "a.png", file)
+    project = ProjectFolder.open(photos / "a.png.boxes")
+    assert [row.ref for row in read_proposals(project)] == ["a.png#xywh=5,5,20,20"]
+    told, _ = _detect(project.folder, file)
+    assert told["images"] == 1, "the project looks at no other image of the folder"
+    _detect(photos, file, "--project", tmp_path / "all")
+    told, _ = _detect(photos / "sub" / "c.png", file, "--project", tmp_path / "all")
+    assert [route["path"] for route in told["routes"]] == ["sub/c.png"]
+    (photos / "notes.txt").write_text("no image")
+    for place in (photos / "notes.txt", photos / "gone.png"):
+        with pytest.raises(ProjectError):
+            _detect(place, file)
+
+
+@pytest.mark.parametrize("kind", ["missing", "odd", "program", "all fail", "unknown class"])
+def test_a_refused_run_leaves_no_project_behind(photos: Path, tmp_path: Path, kind: str) -> None:
+    (tmp_path / "odd.json").write_text("[1]")
+    (tmp_path / "cat.json").write_text('[{"path": "a.png", "bbox": [1, 1, 5, 5], "name": "cat",'
+                                       ' "score": 0.9}]')  # fmt: skip
+    model = {
+        "missing": f"boxes:{tmp_path}/gone.json", "odd": f"boxes:{tmp_path}/odd.json",
+        "program": "cmd:no-such-program {image}", "all fail": "cmd:false {image}",
+        "unknown class": f"boxes:{tmp_path}/cat.json",
+    }[kind]  # fmt: skip
+    more = ["--classes", "dog"] if kind == "unknown class" else []
+    with pytest.raises(AnnotatorError):
+        _detect(photos, model, *more)
+    assert not (tmp_path / "photos.boxes").exists()
+    _detect(photos, f"boxes:{tmp_path}/cat.json")
+    before = sorted(path.name for path in (tmp_path / "photos.boxes").iterdir())
+    with pytest.raises(AnnotatorError):
+        _detect(photos, model, *more)
+    assert {*before} <= {path.name for path in (tmp_path / "photos.boxes").iterdir()}

@@ -151,3 +151,19 @@ def test_pillow_s_own_limit_stays_as_it_was(tmp_path: Path) -> None:
     scene().save(tmp_path / "a.png")
     show(tmp_path / "a.png")
     assert limit == Image.MAX_IMAGE_PIXELS
+
+
+def test_a_file_that_one_may_not_read_is_told_apart_from_a_damaged_one(tmp_path: Path) -> None:
+    file = tmp_path / "a.png"
+    Image.new("RGB", (8, 8)).save(file)
+    file.chmod(0)
+    code = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from annotator.images.decode import open_image\n"
+        "if not os.geteuid():\n    os.seteuid(65534)\n"  # root may read all
+        "with open_image(Path(sys.argv[1]), 1000):\n    pass\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code, file], capture_output=True, text=True)
+    assert "ImageError" in ran.stderr and "may not read it (Permission denied)" in ran.stderr
+    assert "chmod" in ran.stderr
