@@ -21,7 +21,7 @@ from annotator.formats.jsontext import dumps, iter_json_lines
 from annotator.formats.reading import ImportContext, ImportedItem
 from annotator.formats.source import ExportSource
 from annotator.items.refs import format_number, make_printable
-from annotator.items.text_files import NOT_UTF8, find_bad_line, find_delimiter, open_text
+from annotator.items.text_files import describe_bad_utf8, find_delimiter, find_encoding, open_text
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _ESCAPED_FORMULA = re.compile(r"'+[=+\-@\t\r]")
@@ -66,7 +66,7 @@ def _format_cell(value: Any) -> str:
 def read(reading: ImportContext) -> Iterator[ImportedItem]:
     """Yield the items of a plain CSV. Raises `RefError` for a CSV that `write` did not make."""
     reading.free_paths = True
-    with open_text(reading.path) as lines:
+    with open_text(reading.path, find_encoding(reading.path)) as lines:
         rows = csv.reader(lines, delimiter=find_delimiter(lines))
         header = [unescape_formula(name) for name in next(rows, [])]
         if header[:1] != ["ref"]:
@@ -83,9 +83,8 @@ def read(reading: ImportContext) -> Iterator[ImportedItem]:
         except csv.Error as error:
             reading.add_fault(f"line {rows.line_num}", f"{error}. Fix the quotes there.")
             reading.cut_short = True
-        except UnicodeDecodeError as error:
-            line = find_bad_line(reading.path.read_bytes(), error)
-            reading.add_fault(f"line {line}", NOT_UTF8)
+        except UnicodeError:
+            reading.add_fault("", describe_bad_utf8(reading.path))
             reading.cut_short = True
 
 

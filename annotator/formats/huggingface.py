@@ -16,6 +16,7 @@ from annotator.errors import RefError
 from annotator.formats.format import Format
 from annotator.formats.image_files import ImageExporter, sanitize_path
 from annotator.formats.jsontext import dumps, iter_json_lines
+from annotator.formats.parquet import iter_parquet
 from annotator.formats.reading import (
     ImportContext,
     ImportedItem,
@@ -26,10 +27,10 @@ from annotator.formats.reading import (
 from annotator.formats.source import ExportRecord, ExportSource, ImageRecords
 from annotator.items.listing import IMAGE_SUFFIXES
 from annotator.items.refs import Item, make_printable
-from annotator.items.text_files import NOT_UTF8, find_bad_line, find_delimiter, open_text
+from annotator.items.text_files import describe_bad_utf8, find_delimiter, find_encoding, open_text
 
 METADATA_FILE = "metadata.jsonl"
-METADATA_FILES = (METADATA_FILE, "metadata.csv")
+METADATA_FILES = (METADATA_FILE, "metadata.csv", "metadata.parquet")
 _OWN_COLUMNS = ("file_name", "label", "objects", "ref", "bbox", "categories")
 
 
@@ -134,7 +135,7 @@ def read(reading: ImportContext) -> Iterator[ImportedItem]:
         def report(line: int, fault: str, shown: str = shown) -> None:
             reading.add_fault(f"line {line}", fault, shown)
 
-        rows = _iter_csv_rows if file.suffix == ".csv" else iter_json_lines
+        rows = _READERS[file.suffix]
         for line, cells in rows(file, report):
             location = f"{make_printable(shown)}, line {line}"
             try:
@@ -147,7 +148,7 @@ def _iter_csv_rows(
     file: Path, on_fault: Callable[[int, str], None]
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the number of each line of a metadata.csv and its cells by column; "" is none."""
-    with open_text(file) as lines:
+    with open_text(file, find_encoding(file)) as lines:
         rows = csv.reader(lines, delimiter=find_delimiter(lines))
         header = next(rows, [])
         before = rows.line_num
@@ -161,8 +162,19 @@ def _iter_csv_rows(
                     yield line, {name: cell for name, cell in pairs if cell and name}
         except csv.Error as error:
             on_fault(rows.line_num, f"{error}. Fix the quotes there.")
-        except UnicodeDecodeError as error:
-            on_fault(find_bad_line(file.read_bytes(), error), NOT_UTF8)
+        except UnicodeError:
+            on_fault(rows.line_num, describe_bad_utf8(file))
+
+
+def _iter_parquet_rows(
+    file: Path, on_fault: Callable[[int, str], None]
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the number of each row of a metadata.parquet, from 1, and its cells by column."""
+    for number, cells in enumerate(iter_parquet(file), 1):
+        yield number, {name: cell for name, cell in cells.items() if cell is not None}
+
+
+_READERS = {".csv": _iter_csv_rows, ".parquet": _iter_parquet_rows, ".jsonl": iter_json_lines}
 
 
 def find_metadata_files(top: Path) -> list[Path]:

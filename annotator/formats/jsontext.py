@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple, NoReturn
 
 from annotator.errors import RefError
-from annotator.formats.reading import read_utf8
+from annotator.formats.reading import read_text
+from annotator.items.atomic import only_regular
 from annotator.items.refs import make_printable
-from annotator.items.text_files import NOT_UTF8
+from annotator.items.text_files import NOT_UTF8, describe_bad_utf8, find_encoding, open_text
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 
@@ -49,13 +50,26 @@ def describe_json_error(error: Exception) -> str:
     return "is nested too deeply" if isinstance(error, RecursionError) else f"is not JSON: {error}"
 
 
+def _iter_utf8(file: Path, raw: IO[bytes]) -> Iterator[bytes]:
+    """Yield the lines of a file as UTF-8 without a byte order mark."""
+    encoding = find_encoding(file)
+    if encoding == "utf-8-sig":
+        raw.seek(len(codecs.BOM_UTF8) if raw.read(3) == codecs.BOM_UTF8 else 0)
+        yield from raw
+        return
+    with open_text(file, encoding) as lines:
+        try:
+            yield from (line.encode("utf-8", "surrogatepass") for line in lines)
+        except UnicodeError:
+            raise RefError(f"{make_printable(str(file))}, {describe_bad_utf8(file)}") from None
+
+
 def iter_json_lines(
     file: Path, on_fault: Callable[[int, str], None]
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield each line's number, from 1, and its object; other lines go to `on_fault`."""
-    with file.open("rb") as lines:
-        for line, data in enumerate(lines, 1):
-            data = data.removeprefix(codecs.BOM_UTF8) if line == 1 else data
+    with open(file, "rb", opener=only_regular) as raw:  # noqa: PTH123
+        for line, data in enumerate(_iter_utf8(file, raw), 1):
             if not data.strip():
                 continue
             try:
@@ -89,7 +103,7 @@ class JsonDocument:
 
     def __init__(self, path: Path) -> None:
         """Read a file. Raises `RefError` if it cannot be read or is not UTF-8."""
-        self.path, self.text = path, read_utf8(path)
+        self.path, self.text = path, read_text(path)
 
     @property
     def is_array(self) -> bool:

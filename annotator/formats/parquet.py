@@ -51,7 +51,6 @@ def read(reading: ImportContext) -> Iterator[ImportedItem]:
     """
     pa = _pyarrow()
     reading.free_paths = True
-    name = make_printable(str(reading.path))
     try:
         with pa.parquet.ParquetFile(reading.path) as file:
             columns = _choose_columns(reading, file.schema_arrow)
@@ -61,8 +60,23 @@ def read(reading: ImportContext) -> Iterator[ImportedItem]:
                     yield from flat.parse_row(reading, f"row {line}", cells)
                     line += 1
     except (pa.ArrowException, OSError, ValueError) as error:
-        reason = make_printable(str(error).splitlines()[0][:200]) if str(error) else "damaged"
-        raise RefError(f"{name} cannot be read as Parquet: {reason}") from error
+        raise _describe_damage(reading.path, error) from error
+
+
+def iter_parquet(file: Path) -> Iterator[dict[str, Any]]:
+    """Yield the cells of each row by column. Raises `RefError` for a file that is not Parquet."""
+    pa = _pyarrow()
+    try:
+        with pa.parquet.ParquetFile(file) as table:
+            for batch in table.iter_batches(batch_size=_ROWS):
+                yield from batch.to_pylist()
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise _describe_damage(file, error) from error
+
+
+def _describe_damage(file: Path, error: Exception) -> RefError:
+    reason = make_printable(str(error).splitlines()[0][:200]) if str(error) else "damaged"
+    return RefError(f"{make_printable(str(file))} cannot be read as Parquet: {reason}")
 
 
 def _choose_columns(reading: ImportContext, schema: Any) -> list[str]:

@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 
 from annotator.errors import RefError
 from annotator.formats.class_ids import format_class_ids
+from annotator.items.atomic import read_file
 from annotator.items.listing import SkippedFiles
 from annotator.items.refs import Box, Item, arrange_box, make_printable, parse_box, plural
-from annotator.items.text_files import FinalFault, describe_bad_utf8
+from annotator.items.text_files import FinalFault, describe_bad_utf8, name_encoding
 from annotator.project import label_sets
 
 SPLITS = frozenset(["train", "training", "val", "valid", "validation", "dev", "test", "testing",
@@ -305,13 +306,17 @@ def cut_box(
     return Box(x, y, w, h)
 
 
-def read_utf8(file: Path) -> str:
-    """Return the text of a file without a byte order mark. Raises `RefError` with the line."""
+def read_text(file: Path) -> str:
+    """Return the text of a file in UTF-8, or as its byte order mark says, without that mark.
+
+    Raises `RefError` with the line that cannot be decoded.
+    """
     try:
-        return file.read_bytes().decode("utf-8-sig")
+        data = read_file(file)
+        return data.decode(name_encoding(data))
     except OSError as error:
         raise RefError(f"{make_printable(str(file))} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError:
+    except UnicodeError:
         raise RefError(f"{make_printable(str(file))}, {describe_bad_utf8(file)}") from None
 
 

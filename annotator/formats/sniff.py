@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +12,9 @@ from annotator.formats.class_folders import list_folders
 from annotator.formats.folder_signs import is_classification
 from annotator.formats.huggingface import METADATA_FILES
 from annotator.formats.yolo.names import CLASS_LISTS
+from annotator.items.atomic import only_regular
 from annotator.items.refs import make_printable, shell_quoted
+from annotator.items.text_files import name_encoding
 
 _BY_SUFFIX = {
     ".csv": "csv", ".tsv": "csv", ".txt": "list", ".lst": "list", ".list": "list",
@@ -84,7 +85,7 @@ def _detect_file(path: Path) -> str | None:
     if suffix == ".json":
         return _detect_json(path)
     if suffix == ".csv":
-        with path.open("rb") as file:
+        with open(path, "rb", opener=only_regular) as file:  # noqa: PTH123
             return "plain-csv" if _PLAIN_CSV_HEADER.match(file.read(80)) else "csv"
     if suffix in (".yaml", ".yml"):
         return "yolo-cls" if is_classification(path.parent) else "yolo"
@@ -95,8 +96,9 @@ def _detect_file(path: Path) -> str | None:
 
 def _detect_by_content(path: Path) -> str | None:
     """Return the format that a file's first bytes show, for a name without a known suffix."""
-    with path.open("rb") as file:
-        head = file.read(_HEAD).removeprefix(codecs.BOM_UTF8).lstrip()
+    with open(path, "rb", opener=only_regular) as file:  # noqa: PTH123
+        data = file.read(_HEAD)
+    head = data.decode(name_encoding(data), "replace").lstrip().encode()
     if head.startswith(b"PAR1"):
         return "parquet"
     if head.startswith(b"<"):
@@ -107,6 +109,7 @@ def _detect_by_content(path: Path) -> str | None:
 
 
 def _detect_json(path: Path) -> str:
-    with path.open("rb") as file:
-        head = file.read(_HEAD).decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
+    with open(path, "rb", opener=only_regular) as file:  # noqa: PTH123
+        data = file.read(_HEAD)
+    head = data.decode(name_encoding(data), "replace").lstrip("\ufeff \t\r\n")
     return "label-studio" if head.startswith("[") and '"image_id"' not in head else "coco"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,8 +47,20 @@ class TableRows:
         places = [Path.cwd(), file.resolve().parent]
         sample = [row.item.path for row in rows[:: max(1, len(rows) // 200)]]
         table = cls(file, rows, images or guess_root(sample, places), problems, about)
+        table._refuse_lists()
         table._respell()
         return table
+
+    def _refuse_lists(self) -> None:
+        """Report labels that are lists or objects, as other programs write several in one cell."""
+        for row in self.rows:
+            if row.label[:1] in ("[", "{") and _is_structured(row.label):
+                self.faulty.add(row.line)
+                self.problems.append(
+                    f"{make_printable(self.file.name)}, line {row.line}, label: "
+                    f"{make_printable(row.label[:80])} holds a list or an object. Write one class "
+                    "in each row."
+                )
 
     def _respell(self) -> None:
         """Take the paths as the disk spells them, and note how many changed."""
@@ -115,6 +128,14 @@ class TableRows:
     def places(self) -> Iterable[tuple[str, int]]:
         """Return the path and the line of each row."""
         return ((row.item.path, row.line) for row in self.rows)
+
+
+def _is_structured(text: str) -> bool:
+    """Return True for a list or an object, as JSON or as Python writes it."""
+    try:
+        return isinstance(ast.literal_eval(text[:4096]), (list, dict, set))
+    except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
+        return False
 
 
 def guess_root(paths: Iterable[str], places: Sequence[Path]) -> Path:

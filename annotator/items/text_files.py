@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from annotator.errors import RefError
+from annotator.items.atomic import only_regular
 from annotator.items.refs import make_printable
 
 
@@ -30,19 +31,24 @@ NOT_UTF8 = "is not UTF-8. Convert the file: `iconv -f latin1 -t utf-8`."
 def find_encoding(file: Path) -> str:
     """Return the encoding that a file's byte order mark names; UTF-8 without one."""
     try:
-        with file.open("rb") as data:
+        with open(file, "rb", opener=only_regular) as data:  # noqa: PTH123
             mark = data.read(4)
     except OSError as error:
         raise RefError(f"{make_printable(str(file))} cannot be read: {error.strerror}") from error
-    if mark in (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE):
+    return name_encoding(mark)
+
+
+def name_encoding(data: bytes) -> str:
+    """Return the encoding that the byte order mark of a text names; UTF-8 without one."""
+    if data[:4] in (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE):
         return "utf-32"
-    return "utf-16" if mark[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+    return "utf-16" if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
 
 
 def open_text(file: Path, encoding: str = "utf-8-sig") -> io.TextIOWrapper:
     """Open a UTF-8 file, with or without a byte order mark. Raises `RefError` with the reason."""
     try:
-        return file.open(encoding=encoding, newline="")
+        return open(file, encoding=encoding, newline="", opener=only_regular)  # noqa: PTH123
     except OSError as error:
         raise RefError(f"{make_printable(str(file))} cannot be read: {error.strerror}") from error
 

@@ -1,19 +1,20 @@
 """The part of YAML that a data set's data.yaml is written in, read strictly by PyYAML's parser.
 
-Known: a mapping of texts, lists of texts and mappings of texts, in any style. Tags
-(`!!python/…`), anchors and aliases are refused; no object is ever constructed.
+Known: a mapping of texts, lists of texts and mappings of texts, in any style, with anchors, aliases
+and merge keys (`<<`). Tags (`!!python/…`) are refused; no object is ever constructed.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple, NoReturn
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple, NoReturn, TypeVar
 
 from annotator.errors import RefError
 from annotator.items.refs import make_printable
 
+Value = TypeVar("Value")
 YamlValue = str | list[str] | dict[str, str]
 _CONTROL = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 """Characters that YAML does not allow in a document."""
@@ -25,6 +26,8 @@ _SURROGATES = re.compile(
 """A character above U+FFFF as JSON escapes it, and as version 0.1 of this program wrote it."""
 _READ = frozenset(("path", "train", "val", "test", "names", "nc", "kpt_shape", "task"))
 """The members whose values are read; others may have any shape."""
+_MOST_REPEATED = 1 << 20
+"""The number of events that all aliases together may repeat."""
 _NULLS = ("null", "Null", "NULL", "~")
 _FRAME = ("StreamStart", "StreamEnd", "DocumentStart", "DocumentEnd")
 
@@ -34,6 +37,7 @@ class _Event(NamedTuple):
     """The name of PyYAML's class without "Event": Scalar, MappingStart, SequenceEnd, …"""
     text: str
     line: int
+    anchor: str | None = None
 
 
 def load_yaml(text: str) -> dict[str, tuple[YamlValue, int]]:
@@ -48,7 +52,7 @@ def load_yaml(text: str) -> dict[str, tuple[YamlValue, int]]:
             f"line {line}: {make_printable(control[0])} is a control character; remove it"
         )
     text = _SURROGATES.sub(lambda pair: pair[1] + json.loads(f'"{pair[2]}"'), text)
-    events = _parse_events(text)
+    events = _resolve_aliases(_parse_events(text))
     found = _read_document(events)
     for event in events:
         _fault(event.line, "a second document begins here; data.yaml holds only one")
@@ -62,15 +66,46 @@ def _parse_events(text: str) -> Iterator[_Event]:
     try:
         for event in yaml.parse(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
             line = event.start_mark.line + 1
-            if getattr(event, "tag", None) or getattr(event, "anchor", None):
-                _fault(line, "tags, anchors and aliases (! & *) are refused in a data set")
+            if getattr(event, "tag", None):
+                _fault(line, "tags (!) are refused in a data set")
             kind = type(event).__name__.removesuffix("Event")
             if kind not in _FRAME:
                 text_ = str(getattr(event, "value", ""))
-                plain = kind == "Scalar" and not event.style and text_ in _NULLS
-                yield _Event(kind, "" if plain else text_, line)
+                plain = kind == "Scalar" and not event.style
+                text_ = "" if plain and text_ in _NULLS else text_
+                kind = "Merge" if plain and text_ == "<<" else kind
+                yield _Event(kind, text_, line, getattr(event, "anchor", None))
     except yaml.YAMLError as error:
         raise RefError(_describe_error(error, text)) from None
+
+
+def _resolve_aliases(events: Iterator[_Event]) -> Iterator[_Event]:
+    """Yield events with each alias replaced by what its anchor marks."""
+    known: dict[str, list[_Event]] = {}
+    open_: list[tuple[str, int, list[_Event]]] = []
+    depth = repeated = 0
+    for event in events:
+        if event.kind == "Alias":
+            if event.anchor not in known:
+                _fault(
+                    event.line, f"*{make_printable(str(event.anchor))} is not marked before by &"
+                )
+            found = known[event.anchor]
+            repeated += len(found)
+            if repeated > _MOST_REPEATED:
+                _fault(event.line, "aliases repeat more than a data set can hold")
+        else:
+            found = [event]
+            if event.anchor:
+                open_.append((event.anchor, depth, []))
+        for one in found:
+            yield one
+            depth += one.kind.endswith("Start") - one.kind.endswith("End")
+            for _, _, kept in open_:
+                kept.append(one)
+        while open_ and open_[-1][1] == depth:
+            anchor, _, kept = open_.pop()
+            known[anchor] = kept
 
 
 def _read_document(events: Iterator[_Event]) -> dict[str, tuple[YamlValue, int]]:
@@ -79,11 +114,30 @@ def _read_document(events: Iterator[_Event]) -> dict[str, tuple[YamlValue, int]]
         return {}
     if first.kind != "MappingStart":
         _fault(first.line, "should be `key: value`")
-    found: dict[str, tuple[YamlValue, int]] = {}
+    return _read_mapping(
+        events, lambda key: _read_value(events) if key in _READ else _skip_value(events)
+    )
+
+
+def _read_mapping(
+    events: Iterator[_Event], read_value: Callable[[str], Value]
+) -> dict[str, tuple[Value, int]]:
+    """Return the members of a mapping and their lines; its own count before merged ones (`<<`)."""
+    found: dict[str, tuple[Value, int]] = {}
+    merged: dict[str, tuple[Value, int]] = {}
     while (event := next(events)).kind != "MappingEnd":
-        key = _read_key(event, found)
-        found[key] = (_read_value(events) if key in _READ else _skip_value(events), event.line)
-    return found
+        if event.kind != "Merge":
+            key = _read_key(event, found)
+            found[key] = (read_value(key), event.line)
+            continue
+        first = next(events)
+        inner = first if first.kind != "SequenceStart" else next(events)
+        while inner.kind == "MappingStart":
+            merged = _read_mapping(events, read_value) | merged
+            inner = next(events) if first.kind == "SequenceStart" else first._replace(kind="")
+        if inner.kind not in ("", "SequenceEnd"):
+            _fault(inner.line, "<< should name a mapping, or a list of mappings")
+    return merged | found
 
 
 def _skip_value(events: Iterator[_Event]) -> str:
@@ -105,10 +159,8 @@ def _read_value(events: Iterator[_Event]) -> YamlValue:
         return items
     if first.kind != "MappingStart":
         return _read_scalar(first)
-    found: dict[str, str] = {}
-    while (event := next(events)).kind != "MappingEnd":
-        found[_read_key(event, found)] = _read_scalar(next(events))
-    return found
+    found = _read_mapping(events, lambda _: _read_scalar(next(events)))
+    return {key: value for key, (value, _) in found.items()}
 
 
 def _read_key(event: _Event, found: Mapping[str, object]) -> str:

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from annotator.errors import RefError
-from annotator.formats.reading import read_utf8, require_text
+from annotator.formats.reading import read_text, require_text
 from annotator.formats.yolo import data_yaml
+from annotator.items.atomic import only_regular
 from annotator.items.refs import make_printable
+from annotator.items.text_files import name_encoding
 
 DATA_FILES = ("data.yaml", "data.yml", "dataset.yaml")
 CLASS_LISTS = ("classes.txt", "obj.names", "labels/classes.txt", "_darknet.labels")
@@ -61,8 +63,9 @@ def holds_label_line(file: Path) -> bool:
     if file.name.lower() in NOT_LABELS:
         return False
     try:
-        with file.open("rb") as data:
-            return bool(_LABEL_LINE.match(data.read(_HEAD).decode("utf-8-sig", "replace")))
+        with open(file, "rb", opener=only_regular) as data:  # noqa: PTH123
+            head = data.read(_HEAD)
+            return bool(_LABEL_LINE.match(head.decode(name_encoding(head), "replace")))
     except OSError:
         return False
 
@@ -71,7 +74,7 @@ def read_class_list(file: Path) -> Names:
     """Return the classes of a list, numbered from 0. Raises `RefError` with the line of a fault."""
     found: Names = {}
     seen: dict[str, int] = {}
-    lines = read_utf8(file).splitlines()
+    lines = read_text(file).splitlines()
     while lines and not lines[-1].strip():
         lines.pop()
     for number, text in enumerate(lines):
@@ -92,7 +95,7 @@ def read_class_list(file: Path) -> Names:
 
 def read_data_yaml(file: Path) -> Members:
     """Return the members of data.yaml and their lines. Raises `RefError` with file and line."""
-    text = read_utf8(file)
+    text = read_text(file)
     try:
         return data_yaml.load_yaml(text)
     except RefError as error:
@@ -124,6 +127,7 @@ def read_names(file: Path, members: Members) -> Names:
 
 def _names_classes(file: Path) -> bool:
     try:
-        return file.is_file() and bool(_NAMES.search(file.read_text("utf-8", "replace")[: 1 << 20]))
+        data = file.read_bytes()[: 1 << 20] if file.is_file() else b""
+        return bool(_NAMES.search(data.decode(name_encoding(data), "replace")))
     except OSError:
         return False

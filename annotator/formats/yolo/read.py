@@ -17,9 +17,10 @@ from annotator.formats.reading import (
 )
 from annotator.formats.yolo import names as names_files
 from annotator.images import ImageFolder
+from annotator.items.atomic import read_file
 from annotator.items.listing import SkippedFiles, is_file, path_exists, walk_images
-from annotator.items.refs import Box, Item, make_printable, plural
-from annotator.items.text_files import NOT_UTF8, find_bad_line
+from annotator.items.refs import Item, make_printable, plural
+from annotator.items.text_files import describe_bad_utf8, name_encoding
 
 SPLITS = ("train", "val", "test")
 _CLASS_NUMBER = re.compile(r"(\d{1,9})(?:\.0*)?")
@@ -40,6 +41,8 @@ class _DataSet:
     label_files: set[str] = field(default_factory=set)
     """The label files that belong to an image, relative to `base`."""
     label_folders: set[str] = field(default_factory=set)
+    moved: list[str] = field(default_factory=list)
+    """The folders of data.yaml that are found elsewhere, for the summary."""
     long_lines: int = 0
     doubtful: str = ""
     """The first line that may be a polygon, or a box with keypoints."""
@@ -65,7 +68,7 @@ def read(reading: ImportContext) -> Iterator[ImportedItem]:
         members = names_files.read_data_yaml(file)
         data = _DataSet(base, names_files.read_names(file, members), "data.yaml")
         _read_kinds(file, members, data)
-        folders = list(dict.fromkeys(_find_folders(file, members, base)))
+        folders = list(dict.fromkeys(_find_folders(file, members, base, data)))
         if not folders:
             raise RefError(
                 f"{make_printable(str(file))}: names no images. Give train, val or test."
@@ -73,6 +76,7 @@ def read(reading: ImportContext) -> Iterator[ImportedItem]:
     else:
         data = _DataSet(base, names_files.read_class_list(file), file.name)
         folders = ["."]
+    reading.notes += [make_printable(f"data.yaml, {text}") for text in data.moved]
     reading.class_ids = {name: key for key, name in data.names.items()}
     sizes = ImageFolder(base)
     for folder in folders:
@@ -137,7 +141,9 @@ def _count_lone_label_files(reading: ImportContext, data: _DataSet) -> None:
         )
 
 
-def _find_folders(file: Path, members: names_files.Members, base: Path) -> Iterator[str]:
+def _find_folders(
+    file: Path, members: names_files.Members, base: Path, data: _DataSet
+) -> Iterator[str]:
     start, line = members.get("path", ("", 1))
     if not isinstance(start, str):
         raise RefError(f"{make_printable(str(file))}, line {line}, path: should be one folder")
@@ -149,18 +155,30 @@ def _find_folders(file: Path, members: names_files.Members, base: Path) -> Itera
             if not name:
                 continue
             place = f"{make_printable(str(file))}, line {line}, {split}"
+            name = name if path_exists(base / prefix / name) else name.replace("\\", "/")
             full = (base / prefix / name).resolve()
             if name.startswith("../") and not full.is_relative_to(base):
                 # As Roboflow writes it: its own readers look beside data.yaml, too.
                 beside = (base / prefix / name.removeprefix("../")).resolve()
                 full = beside if path_exists(beside) else full
+            if not path_exists(full) and (moved := _find_moved(base, name)):
+                data.moved.append(f"{split}: {moved} for {name}")
+                full = base / moved
             if not full.is_relative_to(base):
                 raise RefError(
-                    f"{place}: {make_printable(name)!r} leads out of the data set's folder"
+                    f"{place}: {make_printable(name)!r} leads out of the data set's folder. Write "
+                    f"the path from that folder, such as {split}: images/{split}"
                 )
             if not path_exists(full):
                 raise RefError(f"{place}: there is no {make_printable(str(full))}")
             yield str(full.relative_to(base))
+
+
+def _find_moved(base: Path, name: str) -> str | None:
+    """Return the part of a path on another machine that is a folder or file of this data set."""
+    parts = [part for part in name.split("/") if part not in ("", ".", "..")]
+    tails = ("/".join(parts[at:]) for at in range(1, len(parts)))
+    return next((tail for tail in tails if path_exists(base / tail)), None)
 
 
 def _find_images(reading: ImportContext, base: Path, folder: str) -> Iterator[str]:
@@ -170,7 +188,10 @@ def _find_images(reading: ImportContext, base: Path, folder: str) -> Iterator[st
         for line, text in enumerate(place.read_text("utf-8", "surrogateescape").split("\n"), 1):
             try:
                 if text.strip():
-                    yield os.path.normpath(reading.parse_path(text.strip().removeprefix("./")))
+                    name = text.strip().removeprefix("./")
+                    if not path_exists(base / name):  # as on another machine
+                        name = _find_moved(base, name.replace("\\", "/")) or name
+                    yield os.path.normpath(reading.parse_path(name))
             except RefError as error:
                 reading.add_fault(f"line {line}", str(error), place.name)
         return
@@ -199,11 +220,11 @@ def _read_labels(
     except ImageError as error:
         reading.add_fault("", str(error), path)
         return
-    content = label_file.read_bytes()
+    content = read_file(label_file)
     try:
-        lines = content.decode("utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        reading.add_fault(f"line {find_bad_line(content, error)}", NOT_UTF8, shown)
+        lines = content.decode(name_encoding(content)).splitlines()
+    except UnicodeError:
+        reading.add_fault("", describe_bad_utf8(label_file), shown)
         return
     if not any(line.strip() for line in lines):
         reading.count_ignored("image with an empty label file, so not an item")
@@ -211,8 +232,7 @@ def _read_labels(
         if text.strip():
             try:
                 place = f"{shown}, line {line}"
-                label, box = _parse_line(reading, data, text.split(), size, place)
-                yield ImportedItem(place, Item(path, box), label)
+                yield _parse_line(reading, data, text.split(), size, place, path)
             except RefError as error:
                 reading.add_fault(f"line {line}", str(error), shown)
 
@@ -231,8 +251,10 @@ def _label_path(base: Path, path: str) -> str:
 
 
 def _parse_line(
-    reading: ImportContext, data: _DataSet, cells: list[str], size: tuple[int, int], place: str
-) -> tuple[str, Box]:
+    reading: ImportContext, data: _DataSet, cells: list[str], size: tuple[int, int], place: str,
+    path: str,
+) -> ImportedItem:  # fmt: skip
+    """Return the item of a line; a line with a score is a prediction and no label."""
     number = _CLASS_NUMBER.fullmatch(cells[0])
     if number is None or int(number[1]) not in data.names:
         classes = plural(len(data.names), "class", "classes")
@@ -254,8 +276,6 @@ def _parse_line(
         x, y, w, h = shares[:4]
         if is_pose:
             reading.count_ignored("list of keypoints (its box is kept)")
-        elif count == 5:
-            reading.count_ignored("confidence (its box is kept)")
     else:
         _note_long_line(data, shares, place)
         reading.count_ignored("polygon or turned box (the box around it is kept)")
@@ -264,9 +284,17 @@ def _parse_line(
         x, y = min(across) + w / 2, min(down) + h / 2
     left, top = (x - w / 2) * size[0], (y - h / 2) * size[1]
     # Ten digits of a share are a millionth of a pixel, which must not count as over the edge.
-    return data.names[int(number[1])], validate_box(
+    box = validate_box(
         round(left, 4) + 0.0, round(top, 4) + 0.0, w * size[0], h * size[1], size, reading=reading
     )
+    name = data.names[int(number[1])]
+    if count != 5 or is_pose:
+        return ImportedItem(place, Item(path, box), name)
+    if not 0 <= shares[4] <= 1:
+        raise RefError(f"has the score {shares[4]:g}; it should be from 0 to 1")
+    reading.count_ignored("label with a score, so a prediction (columns prediction and score)")
+    columns = {"prediction": name, "score": f"{shares[4]:g}"}
+    return ImportedItem(place, Item(path, box), columns=columns)
 
 
 def _note_long_line(data: _DataSet, shares: list[float], place: str) -> None:
