@@ -19,11 +19,11 @@ from typing import Any
 
 import numpy as np
 
-from annotator.curate.review_evidence import find_likely_errors, gather_evidence
+from annotator.curate.review_evidence import gather_evidence
 from annotator.curate.search import Searcher
 from annotator.features.store import FeatureStore
 from annotator.items.ref_table import RefTable
-from annotator.learn.label_conflicts import MIN_VOTES
+from annotator.learn.label_conflicts import MIN_VOTES, find_likely_errors
 from annotator.log.entries import Action, Entry, LogState, replay
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import re
 from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any
 
@@ -86,6 +87,12 @@ class LazyCommands(MutableMapping[str, Any]):
         return name in COMMANDS
 
 
+_NEGATED_TERM = re.compile(
+    r"-((name|label|class|by|like|text):|(open|labelled|skipped|flagged)(\s|$)|\S*[*?.])"
+)
+"""A negated term of a search, which looks like an option."""
+
+
 class CommandGroup(TyperGroup):
     """The group of all commands, in the order of their table."""
 
@@ -108,6 +115,8 @@ class ConciseCommand(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments; the error for extra ones names the first and their number."""
+        if ctx.info_name == "search":
+            args = _protect_negated_terms(args)
         ctx.allow_extra_args = True  # so that the error below replaces Typer's
         args = super().parse_args(ctx, args)
         ctx.allow_extra_args = False
@@ -115,6 +124,15 @@ class ConciseCommand(TyperCommand):
             more = f" and {len(args) - 1:,} more. Quote a pattern: 'a/*.jpg'" if args[1:] else ""
             ctx.fail(f"unexpected argument {make_printable(args[0])}{more}")
         return args
+
+
+def _protect_negated_terms(args: list[str]) -> list[str]:
+    """Move terms such as `-label:crack` behind `--`, so that none is taken for an option."""
+    end = args.index("--") if "--" in args else len(args)
+    negated = [arg for arg in args[:end] if _NEGATED_TERM.match(arg)]
+    if not negated:
+        return args
+    return [*(arg for arg in args[:end] if arg not in negated), "--", *negated, *args[end + 1 :]]
 
 
 def _load_command(name: str) -> Any:

@@ -192,8 +192,8 @@ def _verdict_text(audit: Audit, verdict: AuditVerdict, accepted: int | None) -> 
     if verdict.more is None:
         return (
             f"{items}: {verdict.wrong:,} of {verdict.audited:,} audited were wrong. The audit is "
-            f"given up: an error of {plan.max_error:.1%} will hardly be certified. Now it is at "
-            f"most {verdict.bound:.1%}.\n"
+            f"given up: an error of {100 * plan.max_error:g} % will hardly be certified. Now it is "
+            f"at most {verdict.bound:.1%}.\n"
             "The audit's labels are kept, and the model learns from them. Start a new attempt "
             f"with a higher threshold and fewer items:\n  {again}\n"
             f"Or allow a larger error: --max-error {min(0.5, 1.2 * verdict.bound):.2g}"

@@ -24,7 +24,11 @@ ProjectArgument = Annotated[Path, typer.Argument(metavar="PROJECT", help="A proj
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ClassesOption = Annotated[
     str | None,
-    typer.Option("--classes", help="The class names, separated by commas; the first gets key A."),
+    typer.Option(
+        "--classes",
+        help="The class names, separated by commas, or a .txt file with one name a line; the first "
+        "gets key A.",
+    ),
 ]
 AnnotatorOption = Annotated[
     str | None,
@@ -67,15 +71,41 @@ ThemeOption = Annotated[
 ]
 
 
+_CLASS_FILES = (".txt", ".names", ".csv", ".json", ".yaml", ".yml", ".xml")
+
+
 def parse_classes(text: str | None) -> tuple[ClassInfo, ...]:
-    """Return the classes of names separated by commas; quotes keep a comma within a name."""
+    """Return the classes of names separated by commas; quotes keep a comma within a name.
+
+    A text file instead of names holds one name a line.
+    """
     from annotator.project.settings import ClassInfo, check_classes
 
     if text is None:
         return ()
-    names = tuple(name.strip() for name in next(csv.reader([text]), []))
+    if "," not in text and text.casefold().endswith(_CLASS_FILES):
+        names = _read_class_names(Path(text))
+    else:
+        names = tuple(name.strip() for name in next(csv.reader([text]), []))
     check_classes(names)
     return tuple(ClassInfo(name) for name in names)
+
+
+def _read_class_names(file: Path) -> tuple[str, ...]:
+    shown = make_printable(str(file))
+    if file.suffix.casefold() not in (".txt", ".names"):
+        raise ProjectError(
+            f"--classes {shown} is a file, not a list of names. Write the names, separated by "
+            "commas, or a .txt file with one name a line."
+        )
+    try:
+        lines = file.read_text("utf-8-sig").splitlines()
+    except (OSError, ValueError) as error:
+        raise ProjectError(
+            f"The classes of {shown} cannot be read: {error}. Give a UTF-8 file with one name a "
+            "line, or the names, separated by commas."
+        ) from error
+    return tuple(line.strip() for line in lines if line.strip())
 
 
 def override_settings(settings: Settings, **changes: Any) -> Settings:

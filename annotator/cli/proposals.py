@@ -10,7 +10,7 @@ import typer
 from annotator.cli.model_runs import print_message
 from annotator.cli.option_types import JsonOption
 from annotator.cli.project_options import print_json
-from annotator.items.refs import make_printable, shell_quoted
+from annotator.items.refs import format_share, make_printable, shell_quoted
 
 
 def proposals(
@@ -57,7 +57,7 @@ def proposals(
         for estimate in group["estimates"]:
             typer.echo(
                 f"  {describe_threshold(estimate)} ({estimate['labelled']:,} of "
-                f"{estimate['items']:,} judged, keeps {estimate['kept']:.0%})"
+                f"{estimate['items']:,} judged, keeps {format_share(estimate['kept'])})"
             )
     if not any(group["labelled"] for group in groups):
         print_message(f"Nothing is judged yet. Judge some proposals with `annotator run {folder}`.")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from annotator.curate.review_case import REVIEW, ReviewCase
+from annotator.curate.review_case import ReviewCase
 from annotator.curate.review_evidence import Evidence
 from annotator.curate.review_queues import ReviewQueues
-from annotator.log.entries import Entry
+from annotator.log.entries import REVIEW, Entry
 from annotator.project.label_sets import is_known_label
 from annotator.session.session import LabelSession
 

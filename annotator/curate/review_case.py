@@ -6,11 +6,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from annotator.log.entries import Entry, LogState
-
-REVIEW = "review"
-"""The `picked_by` of a review's rows, and the key in `extra` that names the queue."""
-
 QUEUES: dict[str, str] = {
     "gold": "known answers that a worker missed",
     "disagreements": "labelled differently by two annotators, or twice by one",
@@ -63,25 +58,3 @@ class ReviewCase:
         found = {key: value for key, value in asdict(self).items() if key != "since"}
         found["group"] = list(self.group)
         return found
-
-
-def review_queue_of(entry: Entry) -> str | None:
-    """Return the queue of the review that wrote this row; None for other rows."""
-    found = (entry.extra or {}).get(REVIEW)
-    return found if isinstance(found, str) else None
-
-
-def is_settled(state: LogState, ref: str, queue: str, since: float = 0.0) -> bool:
-    """Return True if a review of this queue has decided on `ref`, and nothing changed since.
-
-    A later label, second opinion or flag brings the item back, and so does an event outside the
-    log at `since` (seconds since the epoch).
-    """
-    stack = state.standing.get(ref, [])
-    last = max((e for e in stack if review_queue_of(e) == queue), key=lambda e: e.seq, default=None)
-    if last is None or last.at < since:
-        return False
-    others = [e for e in stack if review_queue_of(e) is None] + state.opinions.get(ref, [])
-    if queue == "flagged" and ref in state.flagged:
-        others.append(state.flagged[ref])
-    return all(e.seq < last.seq for e in others)

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from annotator.curate.review_case import QUEUES, ReviewCase, is_settled, review_queue_of
-from annotator.curate.review_evidence import Evidence, find_likely_errors
+from annotator.curate.review_case import QUEUES, ReviewCase
+from annotator.curate.review_evidence import Evidence
 from annotator.hits.scores import GoldAnswer, gold_answers
 from annotator.images.near_duplicates import Fingerprints, connected_components, feature_duplicates
-from annotator.learn.label_conflicts import MIN_VOTES
+from annotator.learn.label_conflicts import MIN_VOTES, find_likely_errors
 from annotator.log.agreement import independent_labels, is_repeat
-from annotator.log.entries import Action, Entry, LogState
+from annotator.log.entries import Action, Entry, LogState, is_settled, review_queue_of
 from annotator.log.store import SqliteStore
 from annotator.project.project import ProjectFolder
 

@@ -29,6 +29,7 @@ MODELS = {
 
 DEFAULT_BACKBONE = "dinov2-small"
 _FILES = ["*.json", "*.safetensors", "merges.txt", "vocab.txt"]
+_LONGEST_FAULT = 200  # characters of a library's message
 _OLDER = "pytorch_model*.bin"
 """The files of older checkpoints; torch reads only numbers out of them, nothing that runs."""
 _INSTALL = "pip install 'annotator-tui[models]'"
@@ -145,7 +146,8 @@ def opening_fault(error: Exception) -> str:
     text = str(error)
     if "trust_remote_code" in text:  # the library would advise to run the code
         return "it needs Python code from its own folder, which is never run"
-    return make_printable(text)
+    line = text.strip().partition("\n")[0]
+    return make_printable(line if len(line) <= _LONGEST_FAULT else line[:_LONGEST_FAULT] + " …")
 
 
 def is_offline() -> bool:

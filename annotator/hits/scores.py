@@ -10,7 +10,7 @@ from annotator.hits.assignments import Assignment, HitTask, load_tasks, submitte
 from annotator.hits.files import load_hit_sets
 from annotator.hits.model import HitSet
 from annotator.hits.traces import PageTrace
-from annotator.items.refs import plural
+from annotator.items.refs import format_share, plural
 from annotator.log.store import ByproductStore
 from annotator.project.project import ProjectFolder
 
@@ -171,8 +171,8 @@ def format_hits_status(found: dict[str, Any]) -> str:
     for worker in found["workers"]:
         if worker["gold"]:
             lines.append(
-                f"worker {worker['worker']}: gold {worker['right']} of {worker['gold']} right "
-                f"({worker['score']:.0%}); positives found {_percent(worker['positives'])}, "
+                f"worker {worker['worker']}: gold {worker['right']} of {worker['gold']} "
+                f"right ({format_share(worker['score'])}); positives found {_percent(worker['positives'])}, "
                 f"negatives left alone {_percent(worker['negatives'])}"
             )
         else:
@@ -181,4 +181,4 @@ def format_hits_status(found: dict[str, Any]) -> str:
 
 
 def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{share:.0%}"
+    return "-" if share is None else format_share(share)

@@ -140,6 +140,17 @@ def plural(count: int, singular: str, plural_form: str | None = None) -> str:
     return f"{count:,} {singular if count == 1 else plural_form or singular + 's'}"
 
 
+def format_share(share: float, digits: int = 0, sign: str = "%") -> str:
+    """Return `96%`; never 100 % unless it is all, nor 0 % unless it is nothing."""
+    step = 10.0 ** -(digits + 2)
+    text = f"{100 * share:.{digits}f}"
+    if float(text) >= 100 and share < 1:
+        text = f"{100 * (1 - step):.{digits}f}"
+    if float(text) == 0 and share > 0:
+        text = f"<{100 * step:.{digits}f}"
+    return text + sign
+
+
 def shell_quoted(path: object) -> str:
     """Return a path as it is typed in a command: quoted if a shell needs it."""
     return make_printable(shlex.quote(str(path)))

@@ -16,6 +16,8 @@ MIN_VOTES = 4
 """The number of the K nearest that must contradict a label."""
 CONFIDENT_PROBABILITY = 0.5
 """A neighbour's label counts if the model without it gives it this probability or more."""
+MARGIN = 0.3
+"""A label is a likely error if another class is likelier by more than this margin."""
 _AT_ONCE = 512
 
 
@@ -89,3 +91,33 @@ def find_contradictions(snapshot: Snapshot, ranking: Ranking, new: Rows) -> list
         votes = int((others == other).sum())
         contradictions.append(Contradiction(row, label, other, votes, len(others)))
     return contradictions
+
+
+def find_likely_errors(
+    y: Rows, proba: NDArray[np.float64]
+) -> tuple[Rows, Rows, NDArray[np.float64]]:
+    """Find likely label errors; return their rows, the likelier classes and the margins.
+
+    A label is suspected if another class is likelier by `MARGIN`, or by the rule of confident
+    learning (Northcutt, Jiang & Chuang 2021, arXiv:1911.00068): another class reaches the mean
+    probability of the items labelled with it, and is the likeliest class that does. The rule
+    alone misses half of the errors near the mean; the margin alone is never reached with many
+    classes. The largest margin comes first. A class with a single label is left out: without
+    that label the model does not know the class.
+    """
+    n, C = proba.shape
+    if not n:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
+    each, counts = np.arange(n), np.bincount(y, minlength=C)
+    own = proba[each, y]
+    others = proba.copy()
+    others[each, y] = -np.inf
+    mean = np.bincount(y, weights=own, minlength=C) / np.maximum(counts, 1)
+    mean[counts == 0] = np.inf
+    counting = np.where(proba >= mean, proba, -np.inf)
+    by_rule = (counting.argmax(axis=1) != y) & (counting.max(axis=1) > own)
+    suspect = np.where(by_rule, counting.argmax(axis=1), others.argmax(axis=1))
+    margin = proba[each, suspect] - own
+    rows = np.flatnonzero((by_rule | (margin > MARGIN)) & (counts[y] > 1))
+    rows = rows[np.argsort(-margin[rows], kind="stable")]
+    return rows, suspect[rows], margin[rows]

@@ -29,6 +29,9 @@ class Action(StrEnum):
     """The undo of one decision on its ref: of the row whose `seq` is `extra["undoes"]`."""
 
 
+REVIEW = "review"
+"""The `picked_by` of a review's rows, and the key in `extra` that names the queue."""
+
 DECISIONS = (Action.LABEL, Action.SKIP)
 """The actions that answer an item; an undo takes them back."""
 
@@ -226,6 +229,28 @@ def label_seconds(state: LogState) -> float | None:
     )  # fmt: skip
     gaps = [b - a for a, b in pairwise(times) if b - a < _BREAK_SECONDS]
     return median(gaps) if gaps else None
+
+
+def review_queue_of(entry: Entry) -> str | None:
+    """Return the queue of the review that wrote this row; None for other rows."""
+    found = (entry.extra or {}).get(REVIEW)
+    return found if isinstance(found, str) else None
+
+
+def is_settled(state: LogState, ref: str, queue: str, since: float = 0.0) -> bool:
+    """Return True if a review of this queue has decided on `ref`, and nothing changed since.
+
+    A later label, second opinion or flag brings the item back, and so does an event outside the
+    log at `since` (seconds since the epoch).
+    """
+    stack = state.standing.get(ref, [])
+    last = max((e for e in stack if review_queue_of(e) == queue), key=lambda e: e.seq, default=None)
+    if last is None or last.at < since:
+        return False
+    others = [e for e in stack if review_queue_of(e) is None] + state.opinions.get(ref, [])
+    if queue == "flagged" and ref in state.flagged:
+        others.append(state.flagged[ref])
+    return all(e.seq < last.seq for e in others)
 
 
 def _group_of(entry: Entry) -> str | None:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.items.refs import make_printable
+from annotator.items.refs import format_share, make_printable
 from annotator.log.entries import LogState
 from annotator.project.project import ProjectFolder
 from annotator.proposals.table import ProposalTable
@@ -253,7 +253,8 @@ def describe_precision(group: Mapping[str, Any]) -> str:
     best = group["suggested"]
     if best:
         return (
-            f"{text}; {describe_threshold(best)}, which keeps {best['kept']:.0%} of the right ones"
+            f"{text}; {describe_threshold(best)}, which keeps {format_share(best['kept'])} of the "
+            "right ones"
         )
     return f"{text}; {describe_threshold(group['estimates'][0])}" if group["estimates"] else text
 

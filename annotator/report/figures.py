@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from annotator.errors import AnnotatorError
 from annotator.items.refs import plural, shell_quoted
+from annotator.learn.label_conflicts import find_likely_errors
 from annotator.learn.model import out_of_sample_proba
 from annotator.learn.ranking import Ranking, Snapshot, learn
 from annotator.learn.stopping import advise_stopping, forecast_labels
 from annotator.log.agreement import measure_agreement
-from annotator.log.entries import Action, Entry, LogState
+from annotator.log.entries import Action, Entry, LogState, is_settled
 from annotator.log.prequential import PrequentialScores, windowed_mean
 from annotator.log.store import SqliteStore
 from annotator.project.project import ProjectFolder
@@ -139,6 +140,7 @@ def _model_figures(project: ProjectFolder, state: LogState, missing: list[str]) 
     """Return the figures that need a model: estimate, shares, confusion, doubtful items."""
     empty: dict[str, Any] = {
         "estimate": None, "history": [], "shares": {}, "forecast": None, "advice": None,
+        "out_of_reach": False,
         "confusion": None, "doubtful": [], "suspicious": [], "doubted": 0,
     }  # fmt: skip
     try:
@@ -149,8 +151,8 @@ def _model_figures(project: ProjectFolder, state: LogState, missing: list[str]) 
     ranking = learn(_with_open_rows(fitted), project.settings.seed)
     return {
         **empty,
-        **_estimated(ranking, project.settings.target_error),
-        **_out_of_sample_labels(fitted),
+        **_estimated(ranking, project.settings.target_error, len(fitted.refs)),
+        **_out_of_sample_labels(fitted, state),
         "doubtful": [asdict(example) for example in _doubtful(fitted, state)],
     }
 
@@ -162,42 +164,46 @@ def _with_open_rows(fitted: FittedProject) -> Snapshot:
     return replace(fitted.snapshot, closed=closed, want=1)
 
 
-def _estimated(ranking: Ranking, target: float | None) -> dict[str, Any]:
+def _estimated(ranking: Ranking, target: float | None, items: int) -> dict[str, Any]:
     estimate, past = ranking.estimate, ranking.past
     if estimate is None or not estimate.shown:
         return {}
     advice = advise_stopping(estimate, past.kappas, target)
+    forecast = forecast_labels(past.points, target) if target is not None else None
     return {
         "estimate": {name: getattr(estimate, name)
                      for name in ("error", "low", "high", "n_eff", "labels")},
         "history": [asdict(point) for point in past.points],
         "shares": {name: asdict(share)
                    for name, share in zip(ranking.classes, estimate.shares, strict=False)},
-        "forecast": forecast_labels(past.points, target) if target is not None else None,
+        "forecast": forecast if forecast is None or forecast <= items else None,
+        "out_of_reach": forecast is not None and forecast > items,
         "advice": asdict(advice) if advice is not None else None,
     }  # fmt: skip
 
 
-def _out_of_sample_labels(fitted: FittedProject) -> dict[str, Any]:
-    """Compare every label with the model fitted without it (leave-one-out)."""
+def _out_of_sample_labels(fitted: FittedProject, state: LogState) -> dict[str, Any]:
+    """Compare every label with the model fitted without it (leave-one-out).
+
+    Suspicious are the cases of the review's queue `errors`.
+    """
     y, names = fitted.snapshot.y, fitted.classes
     proba = out_of_sample_proba(fitted.model, fitted.labelled, y)
-    predicted = proba.argmax(axis=1)
     counts = np.zeros((len(names), len(names)), np.int64)
-    np.add.at(counts, (y, predicted), 1)
+    np.add.at(counts, (y, proba.argmax(axis=1)), 1)
     refs = [fitted.features.store.refs[int(row)] for row in fitted.snapshot.rows]
-    rows = np.arange(len(y))
-    order = np.argsort(proba[rows, y] - proba[rows, predicted])[:_MAX_ITEMS]
+    rows, suspects, _ = find_likely_errors(y, proba)
     suspicious = [
-        Example(refs[i], names[y[i]], names[predicted[i]], float(proba[i, predicted[i]]),
+        Example(refs[i], names[y[i]], names[c], float(proba[i, c]),
                 f"labelled {names[y[i]]}; without this label the model predicts "
-                f"{names[predicted[i]]} at {proba[i, predicted[i]]:.2f}")
-        for i in order.tolist() if predicted[i] != y[i]
+                f"{names[c]} at {proba[i, c]:.2f}")
+        for i, c in zip(rows.tolist(), suspects.tolist(), strict=True)
+        if not is_settled(state, refs[i], "errors")
     ]  # fmt: skip
     return {
         "confusion": {"classes": list(names), "counts": counts.tolist()},
-        "suspicious": [asdict(example) for example in suspicious],
-        "doubted": int((predicted != y).sum()),
+        "suspicious": [asdict(example) for example in suspicious[:_MAX_ITEMS]],
+        "doubted": len(suspicious),
     }
 
 
@@ -248,20 +254,18 @@ def _next_commands(project: ProjectFolder, found: dict[str, Any]) -> list[dict[s
             )
         )
     if found["suspicious"]:
-        why = f"the model doubts {found['doubted']:,} of the labels"
+        why = f"the model doubts {plural(found['doubted'], 'label')}"
         steps.append((f"annotator review {folder}", why))
     advice = found["advice"]
     if advice and advice["stop"] and counts["remaining"]:
         steps.append((f"annotator finish {folder} --max-error 0.02", advice["reason"]))
     if counts["remaining"]:
         why = f"{plural(counts['remaining'], 'item')} not labelled yet"
-        if found["forecast"]:
-            more = max(found["forecast"] - counts["labelled"], 0)
-            why += (
-                f"; about {plural(more, 'label')} more to the target error"
-                if more <= counts["remaining"]
-                else "; at the current trend too few to reach the target error"
-            )
+        more = (found["forecast"] or 0) - counts["labelled"]
+        if found["out_of_reach"]:
+            why += "; at the current trend too few to reach the target error"
+        elif more > 0:
+            why += f"; about {plural(more, 'label')} more to the target error"
         steps.append((f"annotator run {folder}", why))
     if counts["labelled"]:
         why = f"{plural(counts['labelled'], 'label')} to export"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from annotator.items.refs import plural
+from annotator.items.refs import format_share, plural
 from annotator.report.elements import (
     ChartCurve,
     Content,
@@ -59,7 +59,7 @@ def _note(text: str) -> Markup:
 
 
 def _percent(value: float) -> str:
-    return f"{100 * value:.1f}\u00a0%"
+    return format_share(value, 1, "\u00a0%")
 
 
 def _head(name: str, found: Mapping[str, Any]) -> Markup:

@@ -8,7 +8,7 @@ from typing import Any
 
 from annotator.errors import AnnotatorError
 from annotator.features.store import FeatureStore
-from annotator.items.refs import make_printable
+from annotator.items.refs import format_share, make_printable
 from annotator.log.agreement import agreement_lines, measure_agreement
 from annotator.log.entries import Action, Entry, label_seconds
 from annotator.log.store import load_log_state
@@ -66,7 +66,7 @@ def format_status(found: dict[str, Any]) -> str:
     share = found["labelled"] / found["items"] if found["items"] else 0
     features = found["features"]
     lines = [
-        f"{found['labelled']:,} of {found['items']:,} labelled ({share:.1%}), "
+        f"{found['labelled']:,} of {found['items']:,} labelled ({format_share(share, 1)}), "
         f"{found['skipped']:,} skipped, {found['flagged']:,} flagged",
         *(f"  {make_printable(name)}: {count:,}" for name, count in found["classes"].items()),
     ]

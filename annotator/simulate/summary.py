@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from annotator.items.refs import format_share
+
 SUMMARY_LABELS = (50, 100, 200, 300)
 RunResult = dict[str, Any]
 BARS = "▁▂▃▄▅▆▇█"
@@ -124,7 +126,7 @@ def _strategy_table(rows: list[dict[str, Any]]) -> str:
             _format_value(row["last"]),
             str(row["labels_to_random"] or "-"),
             "-" if row["saving"] is None else f"{row['saving']:.2f}",
-            "-" if row["positives_found"] is None else f"{row['positives_found']:.0%}",
+            "-" if row["positives_found"] is None else format_share(row["positives_found"]),
             f"{row['ms_per_label']:.1f}",
         ]
         for row in rows

@@ -16,11 +16,12 @@ from PIL import Image
 
 from annotator.curate.review import Review
 from annotator.curate.review_case import QUEUES
-from annotator.curate.review_evidence import find_likely_errors, gather_evidence
+from annotator.curate.review_evidence import gather_evidence
 from annotator.curate.review_queues import ReviewQueues, describe_opposing, find_cases
 from annotator.features.store import FeatureStore
 from annotator.images import ImageFolder, near_duplicates
 from annotator.items.ref_table import RefTable
+from annotator.learn.label_conflicts import find_likely_errors
 from annotator.log.entries import Action, Entry, LogState, replay
 from annotator.log.store import SqliteStore
 from annotator.project.item_pool import load_refs

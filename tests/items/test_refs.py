@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annotator.errors import RefError
-from annotator.items.refs import Box, Item, make_printable, shell_quoted
+from annotator.items.refs import Box, Item, format_share, make_printable, shell_quoted
 
 paths = st.text(min_size=1, max_size=40) | st.sampled_from(
     ["a b.jpg", "a#b", "a#", "##", "a#xywh=1,2,3,4", "a#xywh=1,2,3,4#", "100%.png", "#xywh=1,2,3"]
@@ -77,3 +77,16 @@ def test_a_path_in_a_command_is_one_word_of_a_shell(name: str) -> None:
 
 def test_a_path_in_a_command_cannot_steer_the_terminal() -> None:
     assert "\x1b" not in shell_quoted("a\x1b[2Jb")
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "digits", "text"),
+    [
+        (0, 9, 0, "0%"), (9, 9, 1, "100.0%"), (23, 24, 1, "95.8%"), (9_999, 10_000, 1, "99.9%"),
+        (1_999, 2_000, 0, "99%"), (1, 10_000, 1, "<0.1%"), (1, 2_001, 0, "<1%"), (1, 3, 0, "33%"),
+    ],
+)  # fmt: skip
+def test_a_share_is_all_or_nothing_only_if_it_is(
+    part: int, whole: int, digits: int, text: str
+) -> None:
+    assert format_share(part / whole, digits) == text

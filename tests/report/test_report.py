@@ -14,7 +14,13 @@ from lxml import html
 from PIL import Image
 
 import annotator
+from annotator.curate.review_evidence import gather_evidence
+from annotator.curate.review_queues import find_cases
 from annotator.formats import new_project
+from annotator.images.near_duplicates import Fingerprints
+from annotator.items.ref_table import RefTable
+from annotator.log.entries import replay
+from annotator.log.store import SqliteStore
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
 from annotator.report.elements import Markup, Thumbnails
@@ -89,6 +95,29 @@ def test_wrong_labels_are_among_the_first_of_the_suspicious(project: Path) -> No
     assert wrong
     suspicious = [one["ref"] for one in _figures(project)["suspicious"]]
     assert wrong <= set(suspicious[: len(wrong) + 2])
+
+
+def test_the_report_doubts_the_labels_that_the_review_shows(project: Path) -> None:
+    opened = ProjectFolder.open(project)
+    store = SqliteStore(opened.labels_file)
+    state = replay(store.entries())
+    prints = Fingerprints(RefTable([]), np.zeros(0))
+    found = find_cases(
+        opened, store, state, gather_evidence(opened, state), prints, ("errors",)
+    ).cases["errors"]
+    figures = _figures(project)
+    assert figures["doubted"] == len(found) > 0
+    assert [one["ref"] for one in figures["suspicious"]] == [one.ref for one in found][:24]
+
+
+def test_no_forecast_is_beyond_the_items(project: Path) -> None:
+    file = project / "annotator.toml"
+    for target in ("0.3", "0.01", "0.0001"):
+        text = "\n".join(t for t in file.read_text().splitlines() if "target_error" not in t)
+        file.write_text(f"target_error = {target}\n{text}")
+        figures = _figures(project)
+        assert figures["forecast"] is None or figures["forecast"] <= figures["status"]["items"]
+        assert "about 0 labels" not in str(figures["next"])
 
 
 def test_names_are_text_and_nothing_is_fetched_or_run(project: Path) -> None:

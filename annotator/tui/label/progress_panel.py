@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from annotator.items.refs import format_share
 from annotator.log.prequential import WINDOW, PrequentialScores, windowed_mean
 from annotator.session.progress import Progress
 from annotator.tui.key_repeat import format_duration
@@ -208,7 +209,7 @@ def _head(cells: int) -> list[Line]:
 def _numbers(curve: DifficultyCurve) -> Line:
     """Return the mean of the last labels, and of all."""
     recent, overall = (
-        f"{100 * value:.0f} %" if curve.rate else f"{value:.2f}".removeprefix("0")
+        format_share(value, sign=" %") if curve.rate else f"{value:.2f}".removeprefix("0")
         for value in (curve.recent, curve.overall)
     )
     return [(f"{recent:>6}", "text"), (f"{overall:>6} ", "dim")]
