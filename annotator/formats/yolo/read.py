@@ -255,11 +255,7 @@ def _parse_line(
     path: str,
 ) -> ImportedItem:  # fmt: skip
     """Return the item of a line; a line with a score is a prediction and no label."""
-    number = _CLASS_NUMBER.fullmatch(cells[0])
-    if number is None or int(number[1]) not in data.names:
-        classes = plural(len(data.names), "class", "classes")
-        name = make_printable(cells[0][:40])
-        raise RefError(f"{name!r} is not a class of {data.source}, which has {classes}")
+    name = _find_class(data, cells[0])
     count = len(cells) - 1
     is_pose = data.keypoints is not None and count == 4 + data.keypoints
     if data.keypoints is not None and not is_pose and count != 4:
@@ -267,7 +263,8 @@ def _parse_line(
             f"has {len(cells)} numbers; kpt_shape of data.yaml says {5 + data.keypoints}"
         )
     if not is_pose and count not in (4, 5) and (count < 6 or count % 2):
-        raise RefError(f"has {len(cells)} numbers; it should be `class x y width height`")
+        score = ", without a score at the end (save_conf)" if count > 5 else ""
+        raise RefError(f"has {len(cells)} numbers; it should be `class x y width height`{score}")
     try:
         shares = [require_number(float(cell), "a coordinate", -1, 2) for cell in cells[1:]]
     except ValueError:
@@ -287,7 +284,6 @@ def _parse_line(
     box = validate_box(
         round(left, 4) + 0.0, round(top, 4) + 0.0, w * size[0], h * size[1], size, reading=reading
     )
-    name = data.names[int(number[1])]
     if count != 5 or is_pose:
         return ImportedItem(place, Item(path, box), name)
     if not 0 <= shares[4] <= 1:
@@ -295,6 +291,15 @@ def _parse_line(
     reading.count_ignored("label with a score, so a prediction (columns prediction and score)")
     columns = {"prediction": name, "score": f"{shares[4]:g}"}
     return ImportedItem(place, Item(path, box), columns=columns)
+
+
+def _find_class(data: _DataSet, text: str) -> str:
+    """Return the class of a number. Raises `RefError` for another number or a name."""
+    number = _CLASS_NUMBER.fullmatch(text)
+    if number is not None and int(number[1]) in data.names:
+        return data.names[int(number[1])]
+    classes, name = plural(len(data.names), "class", "classes"), make_printable(text[:40])
+    raise RefError(f"{name!r} is not a class of {data.source}, which has {classes}")
 
 
 def _note_long_line(data: _DataSet, shares: list[float], place: str) -> None:
