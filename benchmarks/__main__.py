@@ -1,4 +1,4 @@
-"""Run every benchmark, one after the other: `python -m benchmarks [NAME …]`."""
+"""Run every benchmark, one after the other: `python -m benchmarks [NAME …] [OPTION …]`."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ def names() -> list[str]:
 
 
 def main() -> int:
-    wanted = sys.argv[1:] or names()
-    sys.argv = sys.argv[:1]
+    at = next((n for n, word in enumerate(sys.argv) if word.startswith("-")), len(sys.argv))
+    wanted = sys.argv[1:at] or names()
+    sys.argv = [sys.argv[0], *sys.argv[at:]]
     failed = []
     for name in wanted:
         print(f"\n=== {name}", flush=True)

@@ -35,6 +35,12 @@ def repair_project(folder: Path) -> Iterator[str]:
 
     Raises `AnnotatorError` if that is not possible; then nothing has changed.
     """
+    for file in (folder / LABELS_FILE, folder / REFS_FILE):
+        if file.exists() and not file.is_file():
+            raise StoreError(
+                f"{make_printable(str(file))} is not a file. Move it away, and put a copy of the "
+                f"file back: mv {shell_quoted(file)} {shell_quoted(file)}.moved"
+            )
     if line := _repair_labels(folder / LABELS_FILE):
         yield line
     if line := _repair_refs(folder):

@@ -108,8 +108,9 @@ class FeatureWriter:
         self.done = np.zeros(len(refs), bool)
         """(n,) True for the rows that are computed."""
         try:
-            _finish_interrupted(folder)
-            remove_leftovers(folder)
+            with _explain_disk_errors(folder):
+                _finish_interrupted(folder)
+                remove_leftovers(folder)
             self._take_over()
         except BaseException:
             os.close(self._lock)
@@ -146,9 +147,10 @@ class FeatureWriter:
         """Put the new features in the place of the folder's old ones."""
         if self._matrix < 0:
             return
-        self.sync()
-        self._write_journal({FINISHED: True})
-        _finish_interrupted(self._folder)
+        with _explain_disk_errors(self._folder):
+            self.sync()
+            self._write_journal({FINISHED: True})
+            _finish_interrupted(self._folder)
 
     def close(self) -> None:
         """Release the folder; the rows so far are kept for the next run."""

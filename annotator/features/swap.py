@@ -77,5 +77,8 @@ def _stamp(file: Path) -> tuple[int, int, int] | None:
 def remove_leftovers(folder: Path) -> None:
     """Remove what killed writers left; the caller holds the folder's lock, after `finish_start`."""
     temporary = [folder.glob(f".{name}.????????") for name in (JOURNAL, "meta.json")]
-    for path in [*(folder / f"{name}.new" for name in (NPY, DONE, REFS)), *chain(*temporary)]:
+    new = [folder / f"{name}.new" for name in (NPY, DONE, REFS)]
+    # Without a journal, partial files are those of features that were just finished.
+    partial = [] if (folder / JOURNAL).exists() else [folder / name for name in (NPY, DONE, REFS)]
+    for path in [*new, *partial, *chain(*temporary)]:
         path.unlink(missing_ok=True)

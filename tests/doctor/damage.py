@@ -27,8 +27,14 @@ COMMANDS = (
     "search P open",
     "export P -",
     "report P --json",
+    "next P",
+    "cluster P --count 2",
     "doctor P",
 )
+
+
+_TALKING = ("export P -", "cluster P --count 2")
+"""Commands that write to stderr when all is well."""
 
 
 @dataclass(slots=True)
@@ -43,7 +49,7 @@ class Outcome:
 
 
 def make_project(folder: Path) -> Path:
-    """A project of 12 images with a list of refs, features, labels and by-products."""
+    """A project of 12 images with all kinds of files; a killed program left a write-ahead log."""
     (folder / "im").mkdir(parents=True)
     rng = random.Random(5)  # noqa: S311  colours
     for number in range(12):
@@ -55,8 +61,7 @@ def make_project(folder: Path) -> Path:
         f"init {folder}/p --refs {folder}/im/list.csv --classes good,bad",
         f"features {folder}/p --model classic",
     ):
-        code = run_command(words)[0]
-        assert code == 0, words
+        _run_whole(words)
     store = SqliteStore(folder / "p" / "labels.db")
     refs = [line.split('"')[1] for line in rows.splitlines()]
     for number, box in enumerate(refs[:9]):
@@ -67,7 +72,30 @@ def make_project(folder: Path) -> Path:
         )
     store.append_byproducts(*(Byproduct(n, "key", "page", {"n": n}) for n in range(5)))
     store.close()
+    for words in (
+        f"cluster {folder}/p --count 2 --queue typical",
+        f"hits make {folder}/p --class bad --pages 1 --images 3 --gold 1",
+        f"export {folder}/p {folder}/coco.json --format coco",
+    ):
+        _run_whole(words)
+    _leave_log(folder / "p", f"03.png#xywh={refs[3]}")
     return folder / "p"
+
+
+def _run_whole(words: str) -> None:
+    code, _, said = run_command(words)
+    assert code == 0, (words, said)
+
+
+def _leave_log(project: Path, ref: str) -> None:
+    """Append a row, and leave it in the write-ahead log, as a killed program does."""
+    file, log = project / "labels.db", project / "labels.db-wal"
+    store = SqliteStore(file)
+    store.append(Entry(0, 1.7e9 + 99, "ann", Action.LABEL, ref, "good"))
+    kept = {place: place.read_bytes() for place in (file, log)}
+    store.close()
+    for place, data in kept.items():
+        place.write_bytes(data)
 
 
 def files_of(project: Path) -> list[Path]:
@@ -120,7 +148,7 @@ def examine(project: Path) -> Outcome:
             found.tracebacks.append(f"{command}: {traceback.format_exc(limit=-3)}")
             continue
         warned = [line for line in err.splitlines() if "export: wrote" not in line]
-        found.said |= code not in (0, 3) or bool(warned and command != "export P -")
+        found.said |= code not in (0, 3) or bool(warned and command not in _TALKING)
         if command.startswith("doctor"):
             found.said |= any(_is_problem(line) for line in out.splitlines())
         elif command.startswith(("log", "search", "export")):
@@ -135,7 +163,9 @@ def _is_problem(line: str) -> bool:
     return mark in ("STOP", "note") and not rest.strip().startswith(ours)
 
 
-def try_damage(whole: Path, work: Path, file: Path, seeds: range) -> Iterator[tuple[int, Outcome]]:
+def try_damage(
+    whole: Path, work: Path, file: Path | None, seeds: range
+) -> Iterator[tuple[int, Outcome]]:
     """Damage a file of a copy of the project with each seed, and examine the copy."""
     for seed in seeds:
         copy = work / whole.name
@@ -143,14 +173,17 @@ def try_damage(whole: Path, work: Path, file: Path, seeds: range) -> Iterator[tu
         shutil.copytree(whole.parent, work)
         toml = copy / "annotator.toml"
         toml.write_text(toml.read_text().replace(str(whole.parent), str(work)))
-        damage(copy / file, seed)
+        if file is not None:
+            damage(copy / file, seed)
         yield seed, examine(copy)
 
 
 def survey(folder: Path, seeds: range) -> tuple[Counter[str], list[str]]:
     """Damage every file of a project with every seed; return counts, and the faults in words."""
     whole = make_project(folder / "whole")
-    usual = examine(whole).figures
+    _, first = next(try_damage(whole, folder / "copy", None, range(1)))
+    assert not first.said, "a whole project has no problems"
+    usual = first.figures
     counts, faults = Counter[str](), list[str]()
     for file in files_of(whole):
         for seed, outcome in try_damage(whole, folder / "copy", file, seeds):
