@@ -21,6 +21,7 @@ from annotator.items.user_folders import expand_home
 
 _FAULTS = (ImportError, OSError, SyntaxError, AttributeError, NameError, TypeError, ValueError)
 """The errors of a custom module that does not load, or of a name that does not exist."""
+MAX_SUM_ERROR = 1e-3  # of the probabilities of a row
 SCALE = 8.0  # unit rows are stretched, so that an L2 penalty of 1 fits features of this kind
 
 
@@ -80,9 +81,8 @@ class CustomEstimator:
         """Learn from unit rows X (n, d) and y (n,)."""
         self.classes_, self._model = np.unique(y), None
         if len(self.classes_) > 1:
-            self._model = self.estimator_class()
-            self._model.fit(np.asarray(X), y)
-            self.classes_ = np.asarray(getattr(self._model, "classes_", self.classes_))
+            self._model = self._call("fit", X, y)
+            self.classes_ = self._checked_classes(y)
         return self
 
     def predict_proba(self, X: NDArray[Any]) -> NDArray[Any]:
@@ -92,7 +92,7 @@ class CustomEstimator:
         """
         if self._model is None:
             return np.ones((len(X), 1))
-        found = np.asarray(self._model.predict_proba(np.asarray(X)), dtype=float)
+        found = self._call("predict_proba", X)
         wanted = (len(X), len(self.classes_))
         if found.shape != wanted or not np.isfinite(found).all() or (found < 0).any():
             raise ProjectError(
@@ -100,7 +100,42 @@ class CustomEstimator:
                 f"{wanted}, one column for each class it was fitted on. It returned {found.shape}"
                 + (", with negative values, NaN or infinity." if found.shape == wanted else ".")
             )
+        if len(found) and np.abs(found.sum(axis=1) - 1).max() > MAX_SUM_ERROR:
+            raise ProjectError(
+                f"predict_proba of {make_printable(self.path)} must return probabilities. The sum "
+                f"of a row is {found.sum(axis=1)[np.abs(found.sum(axis=1) - 1).argmax()]:.4g}, "
+                "not 1."
+            )
         return found
+
+    def _call(self, name: str, X: NDArray[Any], y: NDArray[np.int64] | None = None) -> Any:
+        """Call `fit` of a new instance, and return it, or `predict_proba`, and return an array."""
+        try:
+            if y is None:
+                return np.asarray(self._model.predict_proba(np.asarray(X)), dtype=float)
+            made = self.estimator_class()
+            made.fit(np.asarray(X), y)
+        except Exception as error:
+            why = str(error).strip().partition("\n")[0]
+            raise ProjectError(
+                f"The estimator {make_printable(self.path)} failed in {name}: "
+                f"{make_printable(f'{type(error).__name__}: {why}')}. Correct it, or choose "
+                "another one: --estimator ridge"
+            ) from error
+        return made
+
+    def _checked_classes(self, y: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the `classes_` of the fitted custom class, which must be labels of y."""
+        fitted = np.unique(y)
+        found = np.asarray(getattr(self._model, "classes_", fitted))
+        known = found.dtype.kind in "iuf" and found.ndim == 1 and np.isin(found, fitted).all()
+        if not known or len(np.unique(found)) != len(found):
+            raise ProjectError(
+                f"classes_ of {make_printable(self.path)} must hold the labels that it was fitted "
+                f"on, {fitted.tolist()}, each once. It holds "
+                f"{make_printable(str(found.tolist())[:100])}."
+            )
+        return found.astype(np.int64)
 
 
 @cache

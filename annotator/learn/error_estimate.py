@@ -27,7 +27,7 @@ NORMAL_QUANTILE = 1.6449  # the 95 % quantile of the normal distribution
 TUNING_PRIOR = 10.0  # pseudo-labels behind a control variate's coefficient of 1
 OPINION_LABELS = 10.0  # the weight, in labels, of the model's own expectation
 VARIANCE_PRIOR = 20.0  # pseudo-labels behind the variance that the model's doubt leaves unexplained
-FULL_TRUST = 1 / 3  # the share of chance's errors that a model avoids if its opinion counts fully
+FULL_TRUST = 1 / 5  # the share of chance's errors that a model avoids if its opinion counts fully
 MIN_PREDICTED = 5  # labels with a prediction before them, for any doubt about the model
 MIN_UNEXPLAINED = 0.3  # of p (1 − p), at least
 FIRST_LABEL_BIAS = 0.05
@@ -165,7 +165,7 @@ def estimate_precision(drawn: DrawnLabels, rest: Unlabelled, c: int) -> Interval
 def _trust_in_model(drawn: DrawnLabels) -> float:
     """Return from 0 to 1 how far labels confirm the model that predicted them.
 
-    Chance draws classes by their shares. A model that avoids a third of its errors, or more, has
+    Chance draws classes by their shares. A model that avoids a fifth of its errors, or more, has
     full trust; one that avoids none has none.
     """
     if drawn.missed is None:

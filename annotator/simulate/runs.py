@@ -7,13 +7,16 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from annotator.errors import ProjectError
 from annotator.items.atomic import only_regular
 from annotator.items.processes import spawn_context
+from annotator.items.refs import make_printable
 from annotator.items.text_files import add_line_sum, check_line_sums, read_json_lines
 from annotator.simulate.options import SimulateOptions, SimulationJob
 from annotator.simulate.oracle import simulate_run
@@ -72,6 +75,13 @@ def _job_results(
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()
+        except BrokenProcessPool as error:
+            names = ", ".join(options.estimators)
+            raise ProjectError(
+                "A process of the simulation ended before its run did: it was killed, the memory "
+                f"was full, or the estimator ended it ({make_printable(names)}). Finished runs are "
+                "kept: run the command again, perhaps with --processes 1."
+            ) from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

@@ -114,3 +114,72 @@ def test_probabilities_of_a_wrong_shape_are_named(own: str) -> None:
     fitted = load_estimator(f"{own}:Flat")(3).fit(X, y)
     with pytest.raises(ProjectError, match=r"Flat must return .* \(60, 3\).*It returned \(60, 7\)"):
         fitted.predict_proba(X)
+
+
+FAULTY = """
+import numpy as np
+
+
+class Base:
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+
+    def predict_proba(self, X):
+        return np.full((len(X), len(self.classes_)), 1 / len(self.classes_))
+
+
+class Raises(Base):
+    def fit(self, X, y):
+        raise RuntimeError("out of order\\nand more")
+
+
+class Needy(Base):
+    def __init__(self, classes):
+        pass
+
+
+class Names(Base):
+    def fit(self, X, y):
+        self.classes_ = np.array([str(c) for c in np.unique(y)])
+
+
+class Others(Base):
+    def fit(self, X, y):
+        self.classes_ = np.unique(y) + 100
+
+
+class Twice(Base):
+    def fit(self, X, y):
+        self.classes_ = np.unique(y) * 0
+
+
+class Thrice(Base):
+    def predict_proba(self, X):
+        return 3 * super().predict_proba(X)
+
+
+class Words(Base):
+    def predict_proba(self, X):
+        return [["much"]] * len(X)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("Raises", "faulty.py:Raises failed in fit: RuntimeError: out of order. "),
+        ("Needy", "Needy failed in fit: TypeError"),
+        ("Names", "classes_ of .*Names must hold the labels"),
+        ("Others", "It holds .100, 101, 102"),
+        ("Twice", "each once"),
+        ("Thrice", "The sum of a row is 3, not 1"),
+        ("Words", "failed in predict_proba: ValueError"),
+    ],
+)
+def test_a_faulty_estimator_is_named_with_its_fault(tmp_path: Path, name: str, words: str) -> None:
+    (tmp_path / "faulty.py").write_text(FAULTY)
+    made = load_estimator(f"{tmp_path / 'faulty.py'}:{name}")(3)
+    X, y = data()
+    with pytest.raises(ProjectError, match=words) as found:
+        made.fit(X, y).predict_proba(X)
+    assert "\n" not in str(found.value)
