@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from annotator.cli.model_runs import (
+    describe_replaced,
     format_left_out,
     open_run_output,
     print_message,
@@ -226,11 +227,7 @@ def _summary_lines(
         f"asked first: {plural(outcome.to_person, 'image')} with an agreement below "
         f"{rule.min_agreement:g}",
     ]
-    if outcome.replaced or outcome.kept:
-        lines.append(
-            f"earlier proposals of these models: {outcome.replaced:,} without a label replaced, "
-            f"{outcome.kept:,} kept because their items were judged"
-        )
+    lines += describe_replaced(outcome.replaced, outcome.kept)
     if outcome.accepted:
         lines.append(f"labelled by the machine (model:…): {plural(outcome.accepted, 'item')}")
     lines += format_left_out([*outcome.left_out, *outcome.describe_invalid_boxes()])

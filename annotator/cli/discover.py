@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from annotator.cli.model_runs import (
+    describe_replaced,
     exit_if_stopped,
     format_left_out,
     open_run_output,
@@ -177,6 +178,7 @@ def _summary_lines(
         f"{outcome.merged:,} in items that were there before",
         f"all boxes of {model}: {make_printable(str(coco))}",
     ]
+    lines += describe_replaced(outcome.replaced, outcome.kept)
     if outcome.smaller:
         lines.append(
             f"made smaller, because of more than {patches:,} patches (--patches): "
@@ -192,7 +194,17 @@ def _summary_lines(
 
 
 def _summary_dict(outcome: DiscoveryOutcome, project: ProjectFolder, coco: Path) -> dict[str, Any]:
-    counts = ("looked", "before", "boxes", "added", "merged", "smaller", "drawn")
+    counts = (
+        "looked",
+        "before",
+        "boxes",
+        "added",
+        "merged",
+        "replaced",
+        "kept",
+        "smaller",
+        "drawn",
+    )
     return {
         "project": str(project.folder), "model": outcome.model, "coco": str(coco),
         **{name: getattr(outcome, name) for name in (*counts, "complete", "left_out")},

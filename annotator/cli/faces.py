@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from annotator.cli.model_runs import (
+    describe_replaced,
     format_left_out,
     open_run_output,
     print_message,
@@ -143,6 +144,8 @@ def _print_faces(outcome: EnsembleOutcome) -> None:
         f"{plural(outcome.boxes, 'face')} in {plural(outcome.images, 'image')}: "
         f"{plural(outcome.added, 'new item')}"
     )
+    for line in describe_replaced(outcome.replaced, outcome.kept):
+        print_message(line)
 
 
 def _parse_eps(text: str) -> float | None:

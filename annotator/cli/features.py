@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from annotator.cli.model_runs import group_reasons
 from annotator.cli.progress_output import (
     catch_stop_signals,
     exit_with_parent,
@@ -14,7 +15,7 @@ from annotator.cli.progress_output import (
 )
 from annotator.cli.project_options import ProjectArgument
 from annotator.errors import bullet_list
-from annotator.items.refs import make_printable
+from annotator.items.refs import make_printable, split_ref
 
 if TYPE_CHECKING:
     from annotator.features.pipeline import ExtractionReport
@@ -107,10 +108,15 @@ def _print_report(report: ExtractionReport, name: str) -> None:
         err=True,
     )
     if report.broken_count:
-        lines = [f"{make_printable(broken.ref)}: {broken.reason}" for broken in report.broken]
+        names = [make_printable(broken.ref) for broken in report.broken]
+        reasons = [
+            broken.reason.rpartition(f"{make_printable(split_ref(broken.ref)[0])}: ")[2]
+            for broken in report.broken
+        ]
+        lines = [f"{name}: {reason}" for name, reason in zip(names, reasons, strict=True)]
         count = plural(report.broken_count, "item")
         heading = f"{count} left out; labelling asks for them at random:"
-        typer.echo(bullet_list(lines, heading), err=True)
+        typer.echo(bullet_list(group_reasons(lines), heading), err=True)
     if not report.complete:
         typer.echo("Stopped. Run the same command to resume.", err=True)
 

@@ -323,7 +323,7 @@ def replay(
     worker: Annotated[str, typer.Option(help="Only this worker's pages: a name, or an id.")] = "",
     hit: Annotated[str, typer.Option(help="Only pages of this HIT.")] = "",
     speed: Annotated[
-        float, typer.Option(min=0.1, max=100, help="How many times as fast as it was.")
+        float, typer.Option(min=0.1, max=100, help="Speed of the replay; 1 is that of the worker.")
     ] = 4.0,
     graphics: GraphicsOption = None,
 ) -> None:

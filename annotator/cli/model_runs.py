@@ -68,11 +68,13 @@ def exit_if_stopped(complete: bool) -> None:
 
 
 def format_left_out(left_out: Sequence[str]) -> list[str]:
-    """Return a list of what was left out; [] if there is nothing.
-
-    A reason that several files share stands once, with their names.
-    """
+    """Return a list of what was left out; [] if there is nothing."""
     lines = list(dict.fromkeys(left_out))
+    return [bullet_list(group_reasons(lines), f"Left out: {len(lines):,}")] if lines else []
+
+
+def group_reasons(lines: Sequence[str]) -> list[str]:
+    """Return lines of `name: reason` with each reason once, after the names that share it."""
     names_of: dict[str, list[str]] = {}
     for line in lines:
         name, _, reason = line.partition(": ")
@@ -82,7 +84,17 @@ def format_left_out(left_out: Sequence[str]) -> list[str]:
         more = f" and {len(names) - _MOST_NAMED:,} more" if len(names) > _MOST_NAMED else ""
         named = f"{', '.join(names[:_MOST_NAMED])}{more}: {reason}"
         grouped.append(named if names != [reason] else reason)
-    return [bullet_list(grouped, f"Left out: {len(lines):,}")] if lines else []
+    return grouped
+
+
+def describe_replaced(replaced: int, kept: int) -> list[str]:
+    """Return a line about the earlier proposals that a run replaced or kept; [] without any."""
+    if not replaced and not kept:
+        return []
+    return [
+        f"earlier proposals of these models: {replaced:,} without a label replaced, {kept:,} kept "
+        "because their items were judged"
+    ]
 
 
 def suggest_next_command(project: ProjectFolder, command: str, advice: str) -> str:

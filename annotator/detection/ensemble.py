@@ -76,10 +76,14 @@ class EnsembleModel:
     weight: float = 1.0
     threshold: float = 0.3
     """Minimum score of the detections that take part."""
+    label: str = ""
+    """The name in proposals, if the last part of its id would be that of another model, too."""
 
     @property
     def short(self) -> str:
-        """The last part of its id, folder or file; the name of a program."""
+        """The last part of its id, folder or file; the name of a program; or its `label`."""
+        if self.label:
+            return self.label
         kind, _, rest = self.name.partition(":")
         if kind == "cmd":
             words = rest.split()

@@ -33,7 +33,7 @@ from annotator.proposals.pictures import write_proposals_coco
 from annotator.proposals.runs import SILENT, RunOutput, UnreadImages
 from annotator.proposals.table import ProposalRow
 from annotator.proposals.verdicts import ACCEPT_LABELS
-from annotator.proposals.voters import VoterOptions, VoterRun
+from annotator.proposals.voters import VoterOptions, VoterRun, tell_models_apart
 from annotator.proposals.writing import ProposalWriter
 
 DETECTIONS_FILE = "detected.coco.json"
@@ -107,6 +107,7 @@ def run_ensemble(
     and `ProjectError` if no model is left; the only model of a run raises its own error.
     """
     config, classes = request.config, request.options.classes
+    config = replace(config, voters=tell_models_apart(project, config.voters))
     unread = UnreadImages(len(config.voters))
     run = VoterRun(
         project, paths, request.options, output, unread, workers, alone=len(config.voters) == 1

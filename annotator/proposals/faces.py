@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from annotator.proposals.detect import EnsembleOutcome, write_fused_images
 from annotator.proposals.runs import SILENT, RunOutput, RunStep, UnreadImages, run_detector
 from annotator.proposals.table import read_proposals
 from annotator.proposals.verdicts import REJECT_LABELS
+from annotator.proposals.voters import tell_models_apart
 
 _NO_IDENTITIES = {FACE, NOISE_CLASS, "yes", "positive", "accept", *REJECT_LABELS}
 
@@ -84,6 +85,7 @@ def detect_faces(
 
     Raises `RunStopped`.
     """
+    config = replace(config, voters=tell_models_apart(project, config.voters))
     unread = UnreadImages(len(detectors))
     results = []
     for detector, voter in zip(detectors, config.voters, strict=True):

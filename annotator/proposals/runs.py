@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from types import TracebackType
@@ -17,7 +17,7 @@ from annotator.detection.passes import DetectionPasses
 from annotator.detection.results import DetectionCache
 from annotator.errors import ProjectError
 from annotator.features.pipeline import ExtractionProgress, ExtractionReport
-from annotator.items.atomic import only_regular
+from annotator.items.atomic import only_regular, read_file, write_atomically
 from annotator.items.refs import make_printable
 from annotator.items.text_files import add_line_sum, check_line_sums, read_json_lines
 from annotator.project.project import ProjectFolder
@@ -135,11 +135,13 @@ class ProcessedImages:
         text = json.dumps(options, sort_keys=True, ensure_ascii=False)
         key = hashlib.sha256(text.encode()).hexdigest()[:16]
         self._path = project.folder / ".cache" / f"done-{key}.txt"
+        self._model = str(options.get("model", ""))
         try:
             self._path.parent.mkdir(exist_ok=True)
             self._file = open(  # noqa: PTH123, SIM115
                 self._path, "a+b", buffering=0, opener=only_regular
             )
+            write_atomically(self._path.with_suffix(".json"), text.encode())
         except OSError as error:
             raise self._unwritable(error) from error
         self._file.seek(0)
@@ -149,6 +151,16 @@ class ProcessedImages:
         # An image whose line is damaged, or has no checksum, is looked at again.
         lines = check_line_sums(BytesIO(whole), required=True)
         self._images = {str(line.row.get("image")) for line in read_json_lines(lines)}
+
+    def forget_other_options(self) -> None:
+        """Forget what the same model has done with other options: its proposals give way."""
+        for named in self._path.parent.glob("done-*.json"):
+            other = named.with_suffix(".txt")
+            with suppress(OSError, ValueError, AttributeError):
+                options = json.loads(read_file(named))
+                if other != self._path and options.get("model") == self._model:
+                    other.unlink(missing_ok=True)
+                    named.unlink()
 
     def __enter__(self) -> Self:
         return self

@@ -5,10 +5,11 @@ A voter that fails is named and left out; the run continues with the others.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from annotator.detection.boxes_file import read_boxes_file
@@ -21,9 +22,45 @@ from annotator.errors import AnnotatorError, FeatureError
 from annotator.features.decoding import map_pipelined
 from annotator.features.pipeline import ExtractionReport, ProgressCounter
 from annotator.images import ImageFolder
+from annotator.items.atomic import read_file, write_atomically
 from annotator.items.refs import Item, make_printable
 from annotator.project.project import ProjectFolder
 from annotator.proposals.runs import RunOutput, RunStep, RunStopped, UnreadImages, run_detector
+
+_NAMES_FILE = "model-names.json"
+
+
+def tell_models_apart(
+    project: ProjectFolder, voters: Sequence[EnsembleModel]
+) -> tuple[EnsembleModel, ...]:
+    """Return the voters with names of their own: no two models share one, in no run of a project.
+
+    A model whose short name is taken has the end of its path, or a number, added: `model (b)`.
+    """
+    file = project.folder / ".cache" / _NAMES_FILE
+    try:
+        names = {str(name): str(whole) for name, whole in json.loads(read_file(file)).items()}
+    except (OSError, ValueError, AttributeError, RecursionError):
+        names = {}
+    before, named = dict(names), []
+    for voter in voters:
+        whole = _identity(voter.name)
+        parent = Path(whole).parent.name
+        tries = [voter.short, f"{voter.short} ({parent})"] if parent else [voter.short]
+        free = (*tries, *(f"{voter.short} ({number})" for number in range(2, len(names) + 3)))
+        label = next(name for name in free if names.setdefault(name, whole) == whole)
+        named.append(replace(voter, label=label))
+    if names != before:
+        file.parent.mkdir(exist_ok=True)
+        write_atomically(file, json.dumps(names).encode())
+    return tuple(named)
+
+
+def _identity(name: str) -> str:
+    """Return what tells a model from all others: a local folder or file by its whole path."""
+    kind, mark, rest = name.partition(":")
+    local = Path(rest if mark and kind == "boxes" else name)
+    return str(local.resolve()) if local.exists() else name
 
 
 @dataclass(frozen=True, slots=True)

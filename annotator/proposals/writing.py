@@ -97,11 +97,15 @@ class ProposalWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
         if error is not None and self.replaced is not None:
-            self._pending = []
-            self._file.close()
-            os.close(self._lock)
+            self.discard()
         else:
             self.close()
+
+    def discard(self) -> None:
+        """Drop what replaces other proposals, and release the lock."""
+        self._pending = []
+        self._file.close()
+        os.close(self._lock)
 
     def replace_image(self, path: str) -> None:
         """Let the earlier proposals of the models in an image give way."""

@@ -21,8 +21,11 @@ from annotator.detection.objects import ObjectSearch, discover_objects
 from annotator.errors import ExtraMissing, FeatureError
 from annotator.images import ImageFolder
 from annotator.items.refs import Box, Item
+from annotator.log.entries import Action, Entry
+from annotator.log.store import SqliteStore
 from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder
+from annotator.proposals import read_proposals
 from tests.detection import tiny_networks as tiny
 
 torch = pytest.importorskip("torch", reason="needs the models extra")
@@ -399,3 +402,31 @@ def test_boxes_lie_where_the_object_is_whatever_the_size(
         scaled = Box(*(8 * side for side in one.box))
         assert max(iou(scaled, p.box) for p in second.proposals) > 0.5, (one, other)
     assert Item.parse(first.proposals[0].item.ref) == first.proposals[0].item
+
+
+def test_a_second_search_with_other_options_replaces_what_nobody_judged(
+    photos: Path, nets: dict[str, Path]
+) -> None:
+    first = found(photos, nets, "--min-name", "0")
+    project = ProjectFolder.open(photos.with_name("photos.boxes"))
+    store = SqliteStore(project.labels_file)
+    before = {row.ref for row in read_proposals(project)}
+    judged = min(before)
+    store.append(Entry(0, 1.0, "ann", Action.LABEL, judged, "yes"))
+    store.close()
+    options = ("--min-name", "0", "--seeds", "2", "--threshold", "0.001")
+    second = found(photos, nets, *options)
+    kept = [row for row in read_proposals(project) if row.ref == judged]
+    assert kept and second["kept"] >= 1 and second["replaced"] >= 1
+    fresh = found(photos, nets, *options, "--project", photos.with_name("fresh"))
+    others = {row.ref for row in read_proposals(project)} - {judged}
+    assert others <= {
+        row.ref for row in read_proposals(ProjectFolder.open(photos.with_name("fresh")))
+    }
+    assert fresh["replaced"] == fresh["kept"] == 0
+    assert len(load_refs(project)) == len(others | {judged})
+    again = found(photos, nets, *options)
+    assert again["looked"] == again["replaced"] == 0
+    back = found(photos, nets, "--min-name", "0")  # the first options look again
+    assert back["looked"] == first["looked"]
+    assert {row.ref for row in read_proposals(project)} == before

@@ -349,3 +349,32 @@ def test_a_refused_run_leaves_no_project_behind(photos: Path, tmp_path: Path, ki
     with pytest.raises(AnnotatorError):
         _detect(photos, model, *more)
     assert {*before} <= {path.name for path in (tmp_path / "photos.boxes").iterdir()}
+
+
+def test_two_models_of_one_name_are_told_apart(photos: Path, tmp_path: Path) -> None:
+    models = []
+    for place, (folder, left) in enumerate((("one", 5), ("two", 50), ("three", 20))):
+        (tmp_path / folder).mkdir()
+        rows = [
+            {"path": "a.png", "bbox": [left, 5, 20, 20], "name": "cat", "score": 0.9 - place / 9}
+        ]
+        (tmp_path / folder / "found.json").write_text(json.dumps(rows))
+        models.append(f"boxes:{tmp_path}/{folder}/found.json")
+    _detect(photos, f"{models[0]},{models[1]}")
+    project = ProjectFolder.open(tmp_path / "photos.boxes")
+    assert {row.model for row in read_proposals(project)} == {"found.json+found.json (two)"}
+    _detect(photos, models[2])  # another one, in another run: it replaces none of theirs
+    names = {row.model for row in read_proposals(project)}
+    assert names == {"found.json+found.json (two)", "found.json (three)"}
+    assert len(list(read_proposals(project))) == 3
+    _detect(photos, models[2], "--threshold", "0.99")
+    assert len(list(read_proposals(project))) == 2
+    truth = {
+        **INSTANCES,
+        "annotations": [{"image_id": 7, "category_id": 0, "bbox": [5, 5, 20, 20]}],
+    }
+    (tmp_path / "truth.json").write_text(json.dumps(truth))
+    told, _ = _detect(photos, f"{models[0]},{models[1]}", "--truth", tmp_path / "truth.json")
+    assert set(told["ap50"]) == {"found.json", "found.json (two)", "wbf of 2"}
+    assert told["ap50"]["found.json"]["cat"] > 0.99
+    assert told["ap50"]["found.json (two)"]["cat"] == 0
