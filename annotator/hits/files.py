@@ -18,6 +18,7 @@ from annotator.hits.model import Hit, HitClass, HitImage, HitPage, HitSet
 from annotator.items.atomic import read_file, write_atomically
 from annotator.items.refs import Item, make_printable
 from annotator.items.text_files import open_text, read_rows
+from annotator.project.lock import lock_project
 from annotator.project.project import ProjectFolder
 
 _COLUMNS = ("pageno", "class", "url")
@@ -223,6 +224,12 @@ def save_hit_set(project: ProjectFolder, hits: HitSet) -> Path:
             f"{make_printable(hits.name)!r} cannot be a file name. Use letters, digits, - and _"
         )
     file = project.folder / FOLDER / f"{hits.name}.json"
+    with lock_project(project.folder):
+        _write_hit_set(file, hits)
+    return file
+
+
+def _write_hit_set(file: Path, hits: HitSet) -> None:
     if file.exists():
         raise ProjectError(
             f"{make_printable(str(file))} exists, and workers may have worked on it. "
@@ -235,7 +242,6 @@ def save_hit_set(project: ProjectFolder, hits: HitSet) -> Path:
     file.parent.mkdir(exist_ok=True)
     _write_gold(file, hits)
     write_atomically(file, json.dumps(table, ensure_ascii=False, indent=1).encode())
-    return file
 
 
 def gold_file(file: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -24,11 +25,15 @@ _CHANGES = {
     "shared": "append_items(project, [NewItem(Item(f'same{at}.png'))])",
     "added": "append_new_items(project, [Item(f'{name}{at}.png')])",
     "classes": "append_classes(project, [f'{name}{at}'])",
+    "numbers": "assign_class_ids(SimpleNamespace(project=project, note=print, "
+    "classes=[f'{name}{at}']), 'coco', 1)",
     "priorities": "write_priorities(project, [Priority(f'{name}{at}', name)], replace='no')",
 }
 _PROGRAM = """
 import sys, time
 from pathlib import Path
+from types import SimpleNamespace
+from annotator.formats.class_ids import assign_class_ids
 from annotator.items.refs import Item
 from annotator.project.adding import append_new_items
 from annotator.project.item_pool import Priority, write_priorities
@@ -64,6 +69,10 @@ def test_two_processes_lose_no_change(project: ProjectFolder, kind: str) -> None
     wanted = {f"{name}{at}" for name in "xy" for at in range(15)}
     if kind == "classes":
         assert set(again.settings.names) == wanted | {"ok", "bad"}
+    elif kind == "numbers":
+        numbers = json.loads((project.folder / "class-ids.json").read_text())["coco"]
+        assert set(numbers) == wanted
+        assert sorted(numbers.values()) == list(range(1, 31))
     elif kind == "priorities":
         assert {first.ref for first in read_priorities(again)} == wanted
     else:
