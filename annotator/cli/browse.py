@@ -12,6 +12,7 @@ from annotator.cli.project_options import (
     ProjectArgument,
     ThemeOption,
     require_terminal,
+    warn_of_other_model,
 )
 from annotator.errors import ProjectError
 from annotator.items.refs import make_printable
@@ -75,6 +76,7 @@ def browse(
     from annotator.project.project import ProjectFolder
 
     project = ProjectFolder.open(folder)
+    warn_of_other_model(project)
     settings = override_settings(
         project.settings, annotator=annotator, graphics=graphics, theme=theme
     )

@@ -10,7 +10,7 @@ import typer
 
 from annotator.cli.model_runs import print_message
 from annotator.cli.option_types import DeviceOption, JsonOption, parse_choice
-from annotator.cli.project_options import print_json
+from annotator.cli.project_options import print_json, warn_of_other_model
 from annotator.items.refs import make_printable, shell_quoted
 
 if TYPE_CHECKING:
@@ -72,6 +72,8 @@ def cluster(
     if queue is not None:
         parse_choice(queue, clusters.QUEUE_ORDERS, "--queue")
     opened = ProjectFolder.open(project)
+    if features is None:
+        warn_of_other_model(opened)
     namer = _open_namer(names, classes, device)
     refs = load_refs(opened)
     store = FeatureStore.open(features or opened.features_folder)

@@ -15,6 +15,7 @@ from annotator.cli.project_options import (
     ProjectArgument,
     override_settings,
     require_terminal,
+    warn_of_other_model,
 )
 from annotator.errors import ProjectError
 from annotator.items.json_text import to_json_text
@@ -62,6 +63,7 @@ def finish(
     from annotator.project.project import ProjectFolder
 
     opened = ProjectFolder.open(project)
+    warn_of_other_model(opened)
     name = opened.settings.annotator_name(annotator)
     store = SqliteStore(opened.labels_file)
     if take_back:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from annotator.cli.project_options import AnnotatorOption, ProjectArgument
+from annotator.cli.project_options import AnnotatorOption, ProjectArgument, warn_of_other_model
 from annotator.errors import AnnotatorError, RefError
 from annotator.items.json_text import to_json_text
 from annotator.items.refs import make_printable, shell_quoted
@@ -193,6 +193,7 @@ def _open_session(
     from annotator.proposals import load_proposal_prior
     from annotator.session.scripted import ScriptedSession
 
+    warn_of_other_model(project)
     name = project.settings.annotator_name(annotator)
     return ScriptedSession(
         project, name, second=second, lease=lease, clock=time.time, ahead=ahead,

@@ -108,6 +108,15 @@ def _read_class_names(file: Path) -> tuple[str, ...]:
     return tuple(line.strip() for line in lines if line.strip())
 
 
+def warn_of_other_model(project: ProjectFolder) -> None:
+    """Say on stderr if the features come from another model than annotator.toml names."""
+    from annotator.features.choice import explain_other_model
+
+    model = project.settings.model
+    if words := explain_other_model(project.features_folder, project.folder, model):
+        typer.echo(words, err=True)
+
+
 def override_settings(settings: Settings, **changes: Any) -> Settings:
     """Return `settings` with the changes that are not None."""
     from dataclasses import replace

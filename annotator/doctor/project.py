@@ -12,6 +12,7 @@ from pathlib import Path
 
 from annotator.doctor.finding import Finding
 from annotator.errors import AnnotatorError, StoreError
+from annotator.features.choice import is_other_model
 from annotator.features.store import FeatureStore
 from annotator.features.weights import MODELS, cached_weights
 from annotator.formats.class_ids import CLASS_IDS_FILE as IDS_FILE
@@ -225,8 +226,7 @@ def _extractor(project: ProjectFolder, store: FeatureStore, again: str) -> Itera
     model = project.settings.model
     if model == "auto" or store.extractor.get("external"):
         return
-    asked = {model, MODELS.get(model, (model, ""))[0], Path(model).name}
-    if not any(name in store.name for name in asked):
+    if is_other_model(store.extractor, model):
         detail = f"features come from {store.name}, annotator.toml names {make_printable(model)}"
         fix = f"{again} --model {shell_quoted(model)} --replace"
         yield Finding("extractor", False, detail, fix)

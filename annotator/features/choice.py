@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from annotator.errors import AnnotatorError, FeatureError
 from annotator.features import extractor as extractors
 from annotator.features.extractor import Extractor
 from annotator.features.store import META_FILE, read_meta
+from annotator.features.weights import MODELS
 from annotator.items.refs import make_printable, shell_quoted
 
 
@@ -21,6 +23,30 @@ def described_extractor(folder: Path) -> dict[str, Any] | None:
         if (folder / name).exists():
             return dict(read_meta(folder / name)["extractor"])
     return None
+
+
+def is_other_model(there: Mapping[str, Any], model: str) -> bool:
+    """Return whether the features described by `there` come from another model than `model`."""
+    if model == "auto":
+        return False
+    asked = {model, MODELS.get(model, (model, ""))[0], Path(model).name}
+    return bool(there.get("external")) or not any(name in str(there["name"]) for name in asked)
+
+
+def explain_other_model(folder: Path, project: Path, model: str) -> str | None:
+    """Return that the features of `folder` come from another model, with the command to replace
+    them; None if they do not, or if there are none."""
+    try:
+        there = described_extractor(folder)
+    except AnnotatorError:
+        return None  # whoever opens the features reports it
+    if there is None or not is_other_model(there, model):
+        return None
+    return (
+        f"The features come from {make_printable(str(there['name']))}, not from "
+        f"{make_printable(model)}, and are used as they are. Replace them: annotator features "
+        f"{shell_quoted(project)} --model {shell_quoted(model)} --replace"
+    )
 
 
 def choose_extractor(

@@ -92,7 +92,7 @@ class CustomEstimator:
         """
         if self._model is None:
             return np.ones((len(X), 1))
-        found = self._call("predict_proba", X)
+        found: NDArray[Any] = self._call("predict_proba", X)
         wanted = (len(X), len(self.classes_))
         if found.shape != wanted or not np.isfinite(found).all() or (found < 0).any():
             raise ProjectError(
@@ -101,10 +101,10 @@ class CustomEstimator:
                 + (", with negative values, NaN or infinity." if found.shape == wanted else ".")
             )
         if len(found) and np.abs(found.sum(axis=1) - 1).max() > MAX_SUM_ERROR:
+            sums = found.sum(axis=1)
             raise ProjectError(
                 f"predict_proba of {make_printable(self.path)} must return probabilities. The sum "
-                f"of a row is {found.sum(axis=1)[np.abs(found.sum(axis=1) - 1).argmax()]:.4g}, "
-                "not 1."
+                f"of a row is {sums[np.abs(sums - 1).argmax()]:.4g}, not 1."
             )
         return found
 

@@ -7,11 +7,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from annotator.cli.app import app
 from annotator.errors import FeatureError
-from annotator.features.choice import choose_extractor, described_extractor
+from annotator.features.choice import (
+    choose_extractor,
+    described_extractor,
+    explain_other_model,
+    is_other_model,
+)
 from annotator.features.store import FeatureStore
 from annotator.items.ref_table import RefTable
+from annotator.project.project import ProjectFolder
 from tests.cli.command_line import annotator, bad, good, make_images
 
 
@@ -103,3 +111,35 @@ def test_another_path_to_the_same_weights_goes_on(
     assert choose("../models/dino") == ("./dino", 0.5)
     with pytest.raises(FeatureError, match="--replace"):
         choose(None, 0.25)
+
+
+@pytest.mark.parametrize(
+    "words", [["next"], ["answer", "a.png", "x"], ["finish", "--plan"], ["cluster", "--count", "2"]]
+)
+def test_features_of_another_model_than_the_settings_name_are_said(
+    project: Path, words: list[str]
+) -> None:
+    toml = project / "annotator.toml"
+    settings = toml.read_text()
+    for model, told in (("auto", False), ("classic", False), ("dinov2-base", True)):
+        toml.write_text(f'model = "{model}"\n' + settings)
+        said = CliRunner().invoke(app, [words[0], str(project), *words[1:]]).stderr
+        assert (f"--model {model} --replace" in said) == told, said
+
+
+def test_a_screen_refuses_a_model_that_its_features_do_not_come_from(project: Path) -> None:
+    opened = ProjectFolder.open(project)
+    there = described_extractor(opened.features_folder)
+    assert there is not None
+    assert not is_other_model(there, "classic") and is_other_model(there, "dinov2-small")
+    words = explain_other_model(opened.features_folder, opened.folder, "facebook/dinov2-small")
+    assert words is not None and "annotator features" in words
+    assert explain_other_model(project / "none", opened.folder, "dinov2-small") is None
+    describe(project, name="mine.npy", external=True)
+    assert explain_other_model(opened.features_folder, opened.folder, "classic") is not None
+    assert explain_other_model(opened.features_folder, opened.folder, "auto") is None
+
+
+@pytest.mark.parametrize("name", ["dinov2-small", "facebook/dinov2-small", "/models/dinov2-small"])
+def test_one_model_has_several_names(name: str) -> None:
+    assert not is_other_model({"name": "facebook/dinov2-small"}, name)
