@@ -63,9 +63,9 @@ def class_hints(classes: Sequence[str], keymap: Keymap) -> list[KeyHint]:
     if len(classes) > 3:
         return []
     return [
-        KeyHint(keymap.classes[name], _shorten(name), (LABEL, name), place)
+        KeyHint(key, _shorten(name), (LABEL, name), place)
         for place, name in enumerate(classes)
-        if keymap.classes[name]
+        if (key := keymap.classes.get(name))  # a class that was added in this session has none
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual import events
 from textual.app import App
@@ -26,7 +26,14 @@ _SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
 
 
 class _Palette(CommandPalette):
-    """The palette of commands; Textual's own fails on PageDown if its list has no room."""
+    """The palette of commands; Textual's own fails on PageDown if its list has no room.
+
+    It also fails if it is closed before a search has begun.
+    """
+
+    def run_worker(self, *work: Any, **options: Any) -> Any:
+        """Run a search; one that fails ends nothing."""
+        return super().run_worker(*work, **(options | {"exit_on_error": False}))
 
     def _action_command_list(self, action: str) -> None:
         if self.query_one(CommandList).scrollable_content_region:
@@ -79,11 +86,10 @@ class ProjectApp(App[AnnotatorError]):
         if not isinstance(self.screen, CommandPalette):
             self.push_screen(_Palette(id="--command-palette"))
 
-    def on_mount(self) -> None:
-        """End the program in order if a signal comes."""
-        if not self.is_headless:
-            for number in _SIGNALS:
-                asyncio.get_running_loop().add_signal_handler(number, self._end_by, number)
+    def catch_signals(self) -> None:
+        """End the program in order if a signal comes; the driver calls it first of all."""
+        for number in _SIGNALS:
+            asyncio.get_running_loop().add_signal_handler(number, self._end_by, number)
 
     def _end_by(self, number: int) -> None:
         self._signal = number

@@ -58,6 +58,13 @@ class PictureDriver(LinuxDriver):
         self._on_answer, self._on_text = on_answer, on_text
         self._on_farewell, self._on_drain = on_farewell, on_drain
 
+    def start_application_mode(self) -> None:
+        """Catch signals, then change the terminal: whatever ends the program changes it back."""
+        catch_signals = getattr(self._app, "catch_signals", None)
+        if catch_signals is not None:
+            catch_signals()
+        super().start_application_mode()  # type: ignore[no-untyped-call]
+
     def write(self, data: str) -> None:
         """Write text of the app."""
         super().write(data)

@@ -94,6 +94,18 @@ def _labels(project: ProjectFolder, log: Any) -> dict[str, str | None]:
     return {ref: stack[-1].label for ref, stack in replay(log(project)).standing.items()}
 
 
+async def test_a_new_identity_leaves_the_screen_below_as_it_is(
+    album: ProjectFolder, reviewing: Any
+) -> None:
+    async with reviewing(album) as review:
+        await review.press("enter")  # the project has a third class now, without a key
+        await review.desk.sees("person 2")
+        await review.press("Q")
+        await review.desk.until(lambda: not review.desk.app.is_running or review.desk.app._exit)
+        assert review.desk.app._exception is None
+        review.desk.app.label_screen.show_keys()
+
+
 async def test_the_largest_comes_first_and_enter_confirms_it(
     album: ProjectFolder, reviewing: Any, log: Any
 ) -> None:
