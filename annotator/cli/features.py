@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,6 +20,7 @@ from annotator.items.refs import make_printable, split_ref
 
 if TYPE_CHECKING:
     from annotator.features.pipeline import ExtractionReport
+    from annotator.project.project import ProjectFolder
 
 
 def features(
@@ -50,6 +52,10 @@ def features(
         bool,
         typer.Option("--replace", help="Compute all features anew, in place of those of a model."),
     ] = False,
+    own: Annotated[
+        Path | None,
+        typer.Option("--own", help="Use this .npy, a row for each item, instead of a model."),
+    ] = None,
     progress: Annotated[str, typer.Option(help="auto, none or json.", hidden=True)] = "auto",
 ) -> None:
     """Compute the features that the model learns from. Run it again to resume.
@@ -60,6 +66,7 @@ def features(
     annotator features p                          dinov2-small if it is installed, else classic
     annotator features p --model siglip2-base --device cuda --dtype bf16
     annotator features p --model ./my-checkpoint
+    annotator features p --own vectors.npy        an array of your own
     """
     if progress == "json":
         exit_with_parent()
@@ -70,26 +77,35 @@ def features(
     from annotator.project.project import ProjectFolder
 
     opened = ProjectFolder.open(project)
+    if own is not None:
+        _adopt_array(opened, own, replace)
+        return
     settings = opened.settings
     size = None if batch_size == "auto" else _parse_workers(batch_size)
     extractor, there = choose_extractor(
         opened.features_folder, opened.folder, asked=model, otherwise=settings.model,
         context=context, replace=replace, device=device, dtype=dtype, batch_size=size,
     )  # fmt: skip
-    with (
-        open_progress_output(progress, extractor.name) as report_progress,
-        catch_stop_signals() as stop,
-    ):
+    with open_progress_output(progress, extractor.name) as show, catch_stop_signals() as stop:
         report = extract_features(
             item_pool.load_refs(opened), ImageFolder(opened.images, settings.max_pixels), extractor,
             opened.features_folder, batch_size=size,
             context=settings.feature_context if there is None else there,
             workers=workers, limit=limit, seed=settings.seed,
-            progress=report_progress, stop=stop,
+            progress=show, stop=stop,
         )  # fmt: skip
     _print_report(report, extractor.name)
     if not report.complete:
         raise typer.Exit(130)
+
+
+def _adopt_array(project: ProjectFolder, array: Path, replace: bool) -> None:
+    from annotator.formats.own_features import adopt_own_features
+    from annotator.items.refs import plural
+
+    store = adopt_own_features(project, array, replace)
+    with_row = sum(ref != "" for ref in store.refs)
+    typer.echo(f"{make_printable(array.name)}: features of {plural(with_row, 'item')}", err=True)
 
 
 def _parse_workers(text: str) -> int:

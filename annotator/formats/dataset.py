@@ -20,15 +20,17 @@ from annotator.formats.new_project import (
     REFS_COLUMNS,
     NewProject,
     add_classes,
-    check_feature_rows,
     describe_missing_file,
     describe_unknown_class,
-    find_feature_faults,
     format_refs_cells,
     make_images_setting,
-    map_feature_refs,
     refuse_to_replace,
 )  # fmt: skip
+from annotator.formats.own_features import (
+    check_feature_rows,
+    find_feature_faults,
+    map_feature_refs,
+)
 from annotator.formats.reading import ImportContext, describe_import, describe_left_out
 from annotator.formats.spool import ImportSpool
 from annotator.formats.table_rows import guess_root

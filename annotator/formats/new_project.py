@@ -9,10 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-
-from annotator.errors import FeatureError, ProjectError, RefError, bullet_list
-from annotator.features.store import FeatureStore, map_matrix
+from annotator.errors import ProjectError, RefError, bullet_list
+from annotator.features.store import FeatureStore
+from annotator.formats.own_features import (
+    check_feature_rows,
+    find_feature_faults,
+    map_feature_refs,
+)
 from annotator.formats.reading import describe_left_out
 from annotator.formats.table_rows import LIST_SUFFIXES, TableRows
 from annotator.items.atomic import write_atomically
@@ -25,7 +28,6 @@ from annotator.items.listing import (
     iter_table,
 )
 from annotator.items.ref_keys import is_same_file, ref_key
-from annotator.items.ref_table import RefTable
 from annotator.items.refs import Item, format_box, make_printable, plural
 from annotator.items.text_files import FinalFault, csv_bytes
 from annotator.log.entries import Action, Entry
@@ -259,55 +261,6 @@ def describe_unknown_class(label: str, names: Sequence[str]) -> str:
     """Return the fault of a label that is not among the classes of a new project."""
     listed = make_printable(",".join(names))
     return f"{make_printable(label)!r} is not a class. Add it to --classes {listed}."
-
-
-def find_feature_faults(rows: Sequence[RefRow], features: Path, file: str) -> list[str]:
-    """Return the faults of the rows' `feat_idx`: rows that are absent, and rows used twice."""
-    name = make_printable(file)
-    try:
-        count = len(map_matrix(features))
-    except FeatureError as error:
-        return [str(error)]
-    problems, used = [], dict[int, int]()
-    if rows and all(row.feature is None for row in rows) and count != len(rows):
-        return [
-            f"{name} has {plural(len(rows), 'item')} and no feat_idx, and "
-            f"{make_printable(features.name)} has {plural(count, 'row')}: which row is whose is "
-            "not known. Add the column feat_idx (the row of each item, from 0; blank for none)."
-        ]
-    for place, row in enumerate(rows):
-        index = place if row.feature is None else row.feature
-        if index < 0:
-            continue  # blank: an item without features
-        if index >= count:
-            problems.append(
-                f"{name}, line {row.line}, feat_idx: there is no row {index}. "
-                f"{make_printable(features.name)} has {count} rows, numbered from 0."
-            )
-        before = used.setdefault(index, row.line)
-        if before != row.line:
-            problems.append(
-                f"{name}, line {row.line}, feat_idx: line {before} has the row {index}, too"
-            )
-    return problems
-
-
-def check_feature_rows(rows: Sequence[RefRow], features: Path) -> None:
-    """Raise `FeatureError` that names the rows of NaN or zeros, if there are any."""
-    matrix = map_matrix(features)
-    FeatureStore(
-        map_feature_refs(rows, features), matrix, {}, np.ones(len(matrix), np.uint8)
-    ).check(features)
-
-
-def map_feature_refs(rows: Sequence[RefRow], features: Path) -> RefTable:
-    """Return the ref of each row of the features, "" if no item uses it."""
-    refs = [""] * len(map_matrix(features))
-    for place, row in enumerate(rows):
-        index = place if row.feature is None else row.feature
-        if index >= 0:
-            refs[index] = row.item.ref
-    return RefTable(refs)
 
 
 def _log_labels(new: NewProject, rows: Sequence[RefRow], timestamp: float) -> None:

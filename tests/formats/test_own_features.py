@@ -8,11 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from annotator.errors import AnnotatorError, FeatureError
+from annotator.errors import AnnotatorError, FeatureError, RefError
+from annotator.features.own_array import check_unchanged, describe_array
 from annotator.features.store import FeatureStore
 from annotator.formats.new_project import create_from_refs
+from annotator.formats.own_features import adopt_own_features
+from annotator.items.refs import Item
+from annotator.project.adding import append_new_items
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import Settings
+from tests.cli.command_line import bad, good
 from tests.formats import made_projects
 
 NAMES = ["a.png", "b.png", "c.png"]
@@ -52,7 +57,9 @@ def test_an_array_in_another_order_is_noticed_and_a_touched_one_is_not(tmp_path:
     os.utime(tmp_path / "f.npy", (1, 1))
     FeatureStore.open(project.features_folder)
     np.save(tmp_path / "f.npy", values[::-1])
-    with pytest.raises(FeatureError, match=r"has changed since.*remove the entry `seen`"):
+    with pytest.raises(
+        FeatureError, match=r"has changed since.*annotator features .*--own .*f.npy"
+    ):
         FeatureStore.open(project.features_folder)
     np.save(tmp_path / "f.npy", values)
     FeatureStore.open(project.features_folder)
@@ -69,3 +76,54 @@ def test_values_of_absurd_size_are_named(tmp_path: Path, value: float) -> None:
             tmp_path / "q", tmp_path / "r.csv", Settings(()), images=project.images,
             features=tmp_path / "g.npy",
         )  # fmt: skip
+
+
+def test_the_new_array_takes_the_place_of_the_former_one(tmp_path: Path) -> None:
+    project = made(tmp_path, PLAIN, 3)
+    values = np.load(tmp_path / "f.npy")
+    np.save(tmp_path / "f.npy", values[::-1])
+    good("features", project.folder, "--own", tmp_path / "f.npy")
+    store = FeatureStore.open(project.features_folder)
+    assert np.array_equal(store.matrix[store.rows(["a.png"])[0]], values[2])
+
+
+def test_the_new_array_follows_feat_idx(tmp_path: Path) -> None:
+    project = made(tmp_path, "filename,feat_idx\na.png,2\nb.png,\nc.png,0\n", 3)
+    np.save(tmp_path / "g.npy", np.ones((5, 7), "f4"))
+    store = adopt_own_features(project, tmp_path / "g.npy")
+    assert store.rows(NAMES).tolist() == [2, -1, 0] and store.matrix.shape == (5, 7)
+
+
+def test_an_array_for_the_former_items_leaves_new_ones_without_features(tmp_path: Path) -> None:
+    project = made(tmp_path, PLAIN, 3)
+    made_projects.images(tmp_path / "im", ["d.png"])
+    append_new_items(project, [Item("d.png")])
+    np.save(tmp_path / "g.npy", np.ones((3, 2), "f4"))
+    assert adopt_own_features(project, tmp_path / "g.npy").rows(["d.png"]).tolist() == [-1]
+    np.save(tmp_path / "h.npy", np.ones((4, 2), "f4"))
+    assert adopt_own_features(project, tmp_path / "h.npy").rows(["d.png"]).tolist() == [3]
+    np.save(tmp_path / "i.npy", np.ones((6, 2), "f4"))
+    with pytest.raises(RefError, match="4 items and no feat_idx, and i.npy has 6 rows"):
+        adopt_own_features(project, tmp_path / "i.npy")
+    assert len(FeatureStore.open(project.features_folder).matrix) == 4
+
+
+def test_features_of_a_model_are_replaced_only_if_asked(tmp_path: Path) -> None:
+    project = made_projects.project(tmp_path, NAMES)
+    good("features", project.folder, "--model", "classic")
+    np.save(tmp_path / "g.npy", np.ones((3, 2), "f4"))
+    told = bad("features", project.folder, "--own", tmp_path / "g.npy")
+    assert "has features of classic" in told and "--replace" in told
+    good("features", project.folder, "--own", tmp_path / "g.npy", "--replace")
+    assert FeatureStore.open(project.features_folder).matrix.shape == (3, 2)
+
+
+def test_two_rows_that_change_places_are_noticed(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).normal(size=(5000, 4)).astype("f4")
+    np.save(tmp_path / "f.npy", values)
+    seen = {"seen": describe_array(tmp_path / "f.npy", values)}
+    values[[1001, 1002]] = values[[1002, 1001]]
+    np.save(tmp_path / "f.npy", values)
+    os.utime(tmp_path / "f.npy", (1, 1))
+    with pytest.raises(FeatureError, match="has changed since"):
+        check_unchanged(seen, tmp_path / "f.npy", values, tmp_path / "p/features/meta.json")
