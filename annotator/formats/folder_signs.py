@@ -25,7 +25,7 @@ _NO_CLASSES = frozenset((
     "image", "images", "img", "imgs", "photo", "photos", "picture", "pictures", "jpegimages",
     "label", "labels", "annotation", "annotations", "mask", "masks", "imagesets", "raw",
     "segmentationclass", "segmentationobject", "obj_train_data", "data", "dataset", "datasets",
-    "train2017", "val2017", "test2017",
+    "train2017", "val2017", "test2017", "default",
 ))  # fmt: skip
 """Names of folders, in lower case, that hold parts of a data set; none of them is a class."""
 _LOOKED_AT = 200

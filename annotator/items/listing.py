@@ -309,7 +309,8 @@ class RefColumns:
             raise RefError(
                 f"{make_printable(str(file))}, line 1: no column named "
                 f"{' or '.join(_PATH_COLUMNS)}. "
-                f"The columns are {make_printable(', '.join(header)) or '(none)'}."
+                f"The columns are {make_printable(', '.join(header)) or '(none)'}. "
+                f"Name the one with the paths of the images {_PATH_COLUMNS[0]}."
             )
         labels = (*_LABEL_COLUMNS, *_OTHER_LABELS) if foreign else _LABEL_COLUMNS
         label = next((names.index(name) for name in labels if name in names), -1)

@@ -121,3 +121,27 @@ def test_metadata_in_parquet(tmp_path: Path) -> None:
     assert detect_format(tmp_path / "h") == "huggingface"
     made = samples.reopened(tmp_path / "p", tmp_path / "h", samples.load("huggingface"))
     assert [(row["filename"], row["bbox"]) for row in samples.rows(made)] == [("a.png", "1,2,3,4")]
+
+
+@pytest.mark.parametrize(
+    ("document", "told"),
+    [
+        ({"items": [{"id": "a"}], "categories": {}}, "of Datumaro. Convert it: `datum convert"),
+        ({"shapes": [{}], "imagePath": "a.png"}, "of labelme"),
+        ({"_via_img_metadata": {}, "_via_settings": {}}, "of VIA. Export it there as COCO"),
+        ([{"image": "a.png", "annotations": [{"label": "x"}]}], "an image of CreateML"),
+    ],
+)
+def test_files_of_other_programs_are_named_with_the_remedy(
+    document: object, told: str, tmp_path: Path
+) -> None:
+    place = samples.images(tmp_path, ["a.png"]) / "x.json"
+    place.write_text(json.dumps(document))
+    with pytest.raises(RefError, match=told):
+        samples.reopened(tmp_path / "p", place, samples.load(detect_format(place)), images=tmp_path)
+
+
+def test_a_table_without_a_column_of_paths_says_what_to_name_it(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("id,label\na,cat\n")
+    with pytest.raises(RefError, match="Name the one with the paths of the images filename"):
+        samples.reopened(tmp_path / "p", tmp_path / "t.csv", samples.load("csv"), images=tmp_path)

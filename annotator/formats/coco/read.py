@@ -34,6 +34,17 @@ class _ImageEntry(NamedTuple):
     size: tuple[float, float] | None
 
 
+_OTHERS = {
+    "items": " It is of Datumaro. Convert it: `datum convert -if datumaro -f coco -i DIR`.",
+    "shapes": " It is of labelme. Convert its folder: `labelme2coco DIR`.",
+    "_via_img_metadata": " It is of VIA. Export it there as COCO.",
+    "_via_settings": " It is of VIA. Export it there as COCO.",
+    "asset": " It is of VoTT. Export it there as Pascal VOC.",
+    "assets": " It is of VoTT. Export it there as Pascal VOC.",
+}
+"""Members of JSON files of other programs, and how to get a file that is read here."""
+
+
 @dataclass
 class _CocoFile:
     """The images and categories of one file."""
@@ -77,6 +88,7 @@ def _read_file(reading: ImportContext, path: Path, folder: str) -> Iterator[Impo
     if missing := {"images", "categories"} - members:
         lacks = f"is not a COCO file: it lacks {' and '.join(sorted(missing))}."
         more = " A list of results does not name its images." if document.is_array else ""
+        more = next((text for sign, text in _OTHERS.items() if sign in members), more)
         raise RefError(f"{make_printable(str(path))}: {lacks}{more}")
     unused = _find_unused_parents(document, categories)
     for piece in categories:

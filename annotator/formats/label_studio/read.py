@@ -71,6 +71,11 @@ class _TaskReader:
     def read(self, piece: JsonMember, location: str) -> Iterator[ImportedItem]:
         """Yield the items of a task; faults of single regions are reported, and left out."""
         task = piece.value
+        if isinstance(task, dict) and "image" in task and "annotations" in task:
+            raise RefError(
+                "is an image of CreateML, which is not read. Save it as YOLO or Pascal VOC in "
+                "labelImg, or convert it to COCO"
+            )
         if not isinstance(task, dict) or not isinstance(task.get("data"), dict):
             raise RefError(
                 'should be a task: an object with "data". A file of JSON-MIN has none; export '
