@@ -229,7 +229,13 @@ def _describe_sqlite_error(path: Path, error: sqlite3.Error) -> str:
         )
     if name.startswith("SQLITE_BUSY") or name.startswith("SQLITE_LOCKED"):
         return f"{path} is locked by another program. `fuser {path}` names it: close it."
-    if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
+    if name.startswith("SQLITE_READONLY"):
+        return (
+            f"{path} cannot be written, so nothing can be asked or labelled. Get write access to "
+            f"its folder. What is open can be read: annotator search {shell_quoted(path.parent)} "
+            "open"
+        )
+    if name.startswith(("SQLITE_CANTOPEN", "SQLITE_PERM")):
         return (
             f"{path} cannot be written. Check that its folder exists and that you may write to it."
         )
