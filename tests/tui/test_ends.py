@@ -24,7 +24,7 @@ from tests.terminal.program_on_pty import Running
 from tests.time_limits import PATIENCE
 
 ENDS = int(os.environ.get("ANNOTATOR_ENDS", "0"))
-"""The number of ends of each kind on each screen: ANNOTATOR_ENDS=30 pytest tests/tui/test_ends.py"""
+"""The number of ends of each kind on each screen; 30: ANNOTATOR_ENDS=30 make test."""
 MEMORY = Path("/dev/shm")  # noqa: S108  where POSIX shared memory lies on Linux
 CLOSED = 0
 """The terminal goes away, as it does when a line is cut."""
