@@ -61,9 +61,9 @@ def _repair_labels(file: Path) -> str:
         odd.write_text("".join(_odd_line(*row) for row in found.odd), encoding="utf-8")
     new = aside / "new.db"
     write_recovered(found, new)
-    for suffix in ("-wal", "-shm", ""):
-        with contextlib.suppress(FileNotFoundError):
-            shutil.copyfile(file.with_name(file.name + suffix), aside / (file.name + suffix))
+    for part in (file.with_name(file.name + suffix) for suffix in ("-wal", "-shm", "")):
+        if part.is_file():
+            shutil.copyfile(part, aside / part.name)
     # SQLite would add an old write-ahead log to the new file. After a kill here, the next repair
     # finds it under its other name.
     log = file.with_name(file.name + WAL_ASIDE)

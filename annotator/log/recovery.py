@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from annotator.errors import StoreError
+from annotator.items.atomic import read_file
 from annotator.items.refs import make_printable
 from annotator.log.last_row import read_last_row
 from annotator.log.row_checks import OddRow, check_sum, parse_json_object
@@ -82,7 +83,7 @@ def recover_rows(file: Path) -> Recovered:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / file.name
         for part, suffix in ((file, ""), (_find_wal(file), "-wal")):
-            if part.exists():
+            if part.is_file():
                 shutil.copyfile(part, copy.with_name(copy.name + suffix))
         whole = _read_with_sqlite(copy, found)
     if not whole:
@@ -191,7 +192,7 @@ def _scan_pages(data: bytes) -> Iterator[tuple[str, Row]]:
 def _find_wal(file: Path) -> Path:
     """Return the write-ahead log, or the one that a killed repair put aside."""
     log = file.with_name(f"{file.name}-wal")
-    return log if log.exists() else file.with_name(file.name + WAL_ASIDE)
+    return log if log.is_file() else file.with_name(file.name + WAL_ASIDE)
 
 
 def _scan_log(file: Path, last: int) -> Iterator[tuple[str, Row]]:
@@ -200,7 +201,7 @@ def _scan_log(file: Path, last: int) -> Iterator[tuple[str, Row]]:
     Rows above `last` may have been refused to their writer, so they are left out.
     """
     try:
-        data = _find_wal(file).read_bytes()[_WAL_HEADER:]
+        data = read_file(_find_wal(file))[_WAL_HEADER:]
     except OSError:
         return
     step = _FRAME_HEADER + _PAGE_SIZE
