@@ -129,9 +129,10 @@ def detect(
     annotator run photos.boxes
     """  # noqa: E501
     from annotator.detection.ensemble import AgreementRule, EnsembleConfig
+    from annotator.detection.evaluate import read_truth
     from annotator.detection.fuse import CONFIDENCE_TYPES, FUSION_METHODS
     from annotator.detection.passes import DetectionPasses
-    from annotator.proposals.detect import DetectionRequest, write_detections
+    from annotator.proposals.detect import DetectionRequest
     from annotator.proposals.voters import VoterOptions
 
     voters = parse_voters(models, weights, threshold)
@@ -144,15 +145,35 @@ def detect(
     texts, listed = tuple(text or ()), tuple(dict.fromkeys(parse_list(classes)))
     options = VoterOptions(
         DetectionPasses(parse_augmentations(tta), tile, overlap),
-        (*listed, *texts) if listed else (), texts or listed, config.renames, instances,
-        device, dtype, batch_size,
+        tuple(dict.fromkeys((*listed, *texts))) if listed else (), texts or listed,
+        config.renames, instances, device, dtype, batch_size,
     )  # fmt: skip
+    if truth:
+        read_truth(truth)  # before the models run
     run = images, project, DetectionRequest(config, options), progress, workers, accept_agreed
     opened, answers, outcome = _run_detection(*run)
+    _write_results(opened, answers, outcome, truth, out, as_json)
+
+
+def _write_results(
+    opened: ProjectFolder,
+    answers: EnsembleAnswers,
+    outcome: EnsembleOutcome,
+    truth: Path | None,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    from annotator.proposals.detect import write_detections
+
     coco = write_detections(opened, outcome)
     if out is not None:
         write_detections(opened, outcome, out)
     figures = answers.figures(truth) if truth else {}
+    if truth and not figures:
+        print_message(
+            f"{make_printable(str(truth))} has no box of these classes in these images, so AP is "
+            "not defined."
+        )
     print_message(f"all boxes with their scores: {make_printable(str(out or coco))}")
     for line in _summary_lines(outcome, answers.config, opened) + _figure_lines(figures):
         print_message(line)

@@ -111,8 +111,7 @@ def discover(
         most_patches=patches, min_name=min_name, top=top,
         min_score=min_score, min_confidence=min_confidence,
     )  # fmt: skip
-    if min_confidence and names == "none":
-        raise typer.BadParameter("needs a classifier: --names", param_hint="--min-confidence")
+    _require_namer(names, min_confidence)
     class_names = [info.name for info in parse_classes(classes)]
     network, namer = _open_networks(model, names, class_names, device, dtype)
     with discard_if_refused(images, project):
@@ -131,6 +130,11 @@ def discover(
     else:
         _print_found(_list_found(opened, outcome))
     exit_if_stopped(outcome.complete)
+
+
+def _require_namer(names: str, min_confidence: float) -> None:
+    if min_confidence and names == "none":
+        raise typer.BadParameter("needs a classifier: --names", param_hint="--min-confidence")
 
 
 def _print_found(boxes: list[dict[str, Any]]) -> None:

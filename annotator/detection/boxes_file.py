@@ -204,9 +204,16 @@ def _add_rows(found: BoxesFile, rows: Iterable[Mapping[str, Any]]) -> None:
                 lacks = "box" if box is None else "class" if name is None else "score"
                 found.left_out[f"without a {lacks}"] += 1
             else:
-                found.images[path].append(ScoredBox(path, name, float(score), box))
+                found.images[path].append(ScoredBox(path, name, parse_score(score), box))
         except (ValueError, TypeError, RefError) as error:
             raise ValueError(f"row {place}: {error}") from error
+
+
+def parse_score(value: Any) -> float:
+    """Return a score as a number. Raises `ValueError` for true and false."""
+    if isinstance(value, bool):
+        raise ValueError(f"the score is {str(value).lower()}; give a number from 0 to 1")
+    return float(value)
 
 
 def _first(row: Mapping[str, Any], keys: Iterable[str]) -> str | None:

@@ -213,7 +213,9 @@ def read_truth(file: Path, classes: Sequence[str] = ()) -> dict[str, GroundTruth
         rows: dict[str, list[tuple[list[float], str, bool]]] = {
             path: [] for path in images.values()
         }
-        for row in data["annotations"]:
+        for place, row in enumerate(data["annotations"]):
+            if not row.get("bbox"):
+                raise ValueError(f"annotation {place} has no bbox")
             name = spelled[names[row["category_id"]]]
             if not classes or name in classes:
                 x, y, w, h = map(float, row["bbox"])
@@ -221,7 +223,7 @@ def read_truth(file: Path, classes: Sequence[str] = ()) -> dict[str, GroundTruth
                 rows[images[row["image_id"]]].append((box, name, crowd))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RefError(
-            f"{make_printable(str(file))} is not a COCO JSON "
+            f"{make_printable(str(file))} is not a COCO JSON of boxes "
             f"({type(error).__name__}: {make_printable(str(error))}). It needs images, "
             "annotations and categories."
         ) from error

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from annotator.detection.boxes_file import parse_score
 from annotator.detection.detections import Detections, clean_detections
 from annotator.detection.results import ImageDetections
 from annotator.errors import FeatureError, ImageError
@@ -105,10 +106,17 @@ def _kill_group(pid: int) -> None:
 
 
 def _parse_answer(answer: bytes) -> Detections:
-    rows = json.loads(answer)
+    try:
+        rows = json.loads(answer)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"it does not print JSON ({error})") from error
     if isinstance(rows, dict):
         rows = rows["boxes"]
+    if absent := [key for row in rows for key in ("bbox", "name", "score") if key not in row]:
+        raise ValueError(f"it prints a box without {absent[0]!r}")
+    if any(len(row["bbox"]) != 4 for row in rows):
+        raise ValueError("it prints a bbox that is not [left, top, width, height]")
     boxes = np.array([row["bbox"] for row in rows], np.float64).reshape(-1, 4)
     boxes[:, 2:] += boxes[:, :2]
-    scores = np.array([row["score"] for row in rows], np.float64)
+    scores = np.array([parse_score(row["score"]) for row in rows], np.float64)
     return Detections(boxes, scores, tuple(str(row["name"]) for row in rows))

@@ -73,10 +73,13 @@ class EnsembleAnswers:
         """Return AP, precision and recall of each model, and of the whole ensemble.
 
         AP counts the boxes below the thresholds, too. `truth` is a COCO JSON of the images. Raises
-        `RefError` for another file.
+        `RefError` for another file. Return nothing if the truth has no box in these images, because
+        then AP is not defined.
         """
         config, results = self.config, self.results
         objects = read_truth(truth, sorted(config.names or ()))
+        if not any(path in objects and not objects[path].crowd.all() for path in self.paths):
+            return {}
         low = tuple(replace(voter, threshold=SCORE_FLOOR) for voter in config.voters)
         figures = {}
         for voter, voter_low, answers in zip(config.voters, low, results, strict=True):

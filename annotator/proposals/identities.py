@@ -125,8 +125,10 @@ def load_face_vectors(project: ProjectFolder) -> tuple[RefTable, UnitVectors]:
 
     Raises `FeatureError` without descriptors.
     """
-    store = FeatureStore.open(find_face_features(project))
     described = [ref for faces in read_faces(project).images.values() for ref, _ in faces]
+    if not described:
+        return RefTable(), np.zeros((0, 1), np.float32)
+    store = FeatureStore.open(find_face_features(project))
     rows = store.rows(described)
     there: NDArray[np.bool_] = np.asarray(rows >= 0)
     there[there] = store.done[rows[there]] != 0

@@ -311,3 +311,16 @@ def test_eps_fits_dlibs_descriptor(album: Path, shared: Path, tmp_path: Path) ->
     (everyone,) = json.loads(_cli(*command, "--eps", "0.3").stdout)["clusters"]
     assert len(everyone["faces"]) == 6
     assert "auto or a number" in _cli(*command[:2], "--eps", "far", code=2).stderr
+
+
+def test_images_without_a_face_end_in_advice_and_no_error(shared: Path, tmp_path: Path) -> None:
+    (tmp_path / "p").mkdir()
+    for name, size in (("dot", (1, 1)), ("line", (900, 1)), ("grey", (80, 60))):
+        Image.new("L", size, 90).save(tmp_path / "p" / f"{name}.png")
+    models = shared / "models"
+    ran = _cli(
+        "faces", tmp_path / "p", "--detectors", models / "yunet.onnx", "--descriptors",
+        models / "dlib_resnet_112.onnx", "--json",
+    )  # fmt: skip
+    assert json.loads(ran.stdout)["clusters"] == []
+    assert "0 faces in 3 images" in ran.stderr and "There is nothing to label yet" in ran.stderr

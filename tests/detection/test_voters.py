@@ -378,3 +378,45 @@ def test_two_models_of_one_name_are_told_apart(photos: Path, tmp_path: Path) -> 
     assert set(told["ap50"]) == {"found.json", "found.json (two)", "wbf of 2"}
     assert told["ap50"]["found.json"]["cat"] > 0.99
     assert told["ap50"]["found.json (two)"]["cat"] == 0
+
+
+@pytest.mark.parametrize(
+    ("printed", "said"),
+    [
+        ("", "does not print JSON"), ("garbage", "does not print JSON"),
+        ('[{"bbox": [1, 2, 3], "name": "a", "score": 0.5}]', "left, top, width, height"),
+        ('[{"bbox": [1, 2, 3, 4], "name": "a"}]', "without 'score'"),
+        ('[{"bbox": [1, 2, 3, 4], "name": "a", "score": true}]', "the score is true"),
+        ('{"found": []}', "boxes"), ("3", "not iterable"),
+    ],
+)  # fmt: skip
+def test_what_a_program_prints_is_taken_as_meant_or_refused(
+    photos: Path, tmp_path: Path, printed: str, said: str
+) -> None:
+    (tmp_path / "answer.json").write_text(printed)
+    with pytest.raises(FeatureError, match=said):
+        _detect(photos, f"cmd:sh -c 'cat {tmp_path}/answer.json' {{image}}")
+
+
+def test_a_score_that_is_a_truth_value_is_refused(tmp_path: Path) -> None:
+    row = {"path": "a.png", "bbox": [1, 2, 3, 4], "name": "cat", "score": True}
+    (tmp_path / "odd.json").write_text(json.dumps([row]))
+    with pytest.raises(RefError, match="row 0: the score is true"):
+        read_boxes_file(tmp_path / "odd.json")
+
+
+def test_a_truth_without_a_box_in_these_images_gives_no_figures(
+    photos: Path, tmp_path: Path
+) -> None:
+    row = {"path": "a.png", "bbox": [5, 5, 20, 20], "name": "cat", "score": 0.9}
+    (tmp_path / "found.json").write_text(json.dumps([row]))
+    box = {"image_id": 7, "category_id": 0, "bbox": [5, 5, 20, 20]}
+    truth = tmp_path / "truth.json"
+    for boxes in ([], [{**box, "iscrowd": 1}], [{**box, "image_id": 9}]):
+        truth.write_text(json.dumps({**INSTANCES, "annotations": boxes}))
+        told, said = _detect(photos, f"boxes:{tmp_path}/found.json", "--truth", truth)
+        assert "AP is not defined" in said and "AP50" not in said and told["figures"] == {}
+    truth.write_text(json.dumps({**INSTANCES, "annotations": [{**box, "bbox": None}]}))
+    with pytest.raises(RefError, match="annotation 0 has no bbox"):
+        _detect(photos, f"boxes:{tmp_path}/found.json", "--truth", truth, "--project", photos / "n")
+    assert not (photos / "n").exists(), "the truth is read before the models run"
