@@ -3,7 +3,8 @@
 A project of 1,000,000 boxes in 20,000 images, every box labelled. Seconds are those from the first
 line of work to the file in its place, and those of the processor; memory is the most that the
 process held, less what it held before. Formats that write a file for each item are measured at
-20,000 images, and say so. Each row is a process of its own.
+20,000 images, and say so. Each row is a process of its own. Then the exports are read into new
+projects; the row of the headers is the part in which boxes meet the sizes of their images.
 """
 
 from __future__ import annotations
@@ -20,9 +21,13 @@ from typing import NamedTuple
 
 from PIL import Image
 
+from annotator.formats.dataset import create_from_dataset
 from annotator.formats.format import list_formats, load_format
 from annotator.formats.output_file import open_output
+from annotator.formats.reading import ImportContext
 from annotator.formats.source import ExportOptions, ExportSource
+from annotator.images import ImageFolder
+from annotator.items.refs import Item, split_ref
 from annotator.log.entries import Action, Entry
 from annotator.log.store import SqliteStore
 from annotator.project.item_pool import load_refs as load_pool
@@ -32,6 +37,8 @@ from annotator.project.settings import ClassInfo, Settings
 ITEMS = int(os.environ.get("FORMATS_ITEMS", 1_000_000))
 IMAGES = 20_000
 PLAIN = "csv.writer of the same rows"
+HEADERS = "headers of all images"
+READ = "import of "
 
 
 class Row(NamedTuple):
@@ -94,12 +101,30 @@ def plain(project: ProjectFolder, place: Path) -> int:
     return len(refs)
 
 
+def measure_headers(project: ProjectFolder) -> int:
+    """Read the size of every image from its header."""
+    images = ImageFolder(project.images)
+    paths = dict.fromkeys(split_ref(ref)[0] for ref in load_pool(project))
+    return sum(images.size(Item(path)) > (0, 0) for path in paths)
+
+
+def read_export(project: ProjectFolder, name: str, place: Path) -> int:
+    """Make a project of an export, which lies beside the new one."""
+    reading = ImportContext(place.with_name(name), images=project.images)
+    made = create_from_dataset(place, reading, load_format(name), Settings(()), lambda _: None)
+    return len(load_pool(made.project))
+
+
 def one(folder: Path, name: str, place: Path) -> None:
     """Runs in a process of its own; prints seconds, megabytes and items as JSON."""
     project = ProjectFolder.open(folder)
     before, begun, worked = held_mb("VmRSS"), time.perf_counter(), time.process_time()
     if name == PLAIN:
         written = plain(project, place)
+    elif name == HEADERS:
+        written = measure_headers(project)
+    elif name.startswith(READ):
+        written = read_export(project, name.removeprefix(READ), place)
     else:
         format_ = load_format(name)
         with open_output(place, format_.folder, False) as temporary:
@@ -145,13 +170,21 @@ def main() -> None:
             report(name, run(project.folder, name, root / name), base, root / name)
         for name in ("yolo", "voc"):
             report(name, run(many.folder, name, root / name), base, root / name)
+        report(HEADERS, run(many.folder, HEADERS, root / "none"), base, root / "none")
+        for name in ("coco", "jsonl", "yolo"):
+            row = run(many.folder, READ + name, root / f"again-{name}")
+            report(READ + name, row, base, root / f"again-{name}")
     print(f"{ITEMS:,} boxes in {IMAGES:,} images; folders of images link them")
 
 
 def report(name: str, row: Row, base: Row, place: Path) -> None:
     """The ratio is that of the processor's time for each item: the disk has its own moods."""
     scale = ITEMS / max(1, row.written)
-    note = "" if scale == 1 else f"  a file an item; {row.seconds * scale:.0f} s if scaled"
+    note = (
+        ""
+        if scale == 1 or name == HEADERS
+        else f"  a file an item; {row.seconds * scale:.0f} s if scaled"
+    )
     disk = f"{place.stat().st_size / 1e6:.0f}" if place.is_file() else "-"
     print(
         f"{name:28} {row.written:9,} {row.seconds:8.1f} {row.worked:7.1f} "

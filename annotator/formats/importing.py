@@ -217,7 +217,7 @@ class _RowMatcher:
     @cached_property
     def _cut(self) -> dict[str, int]:
         """The rows whose boxes reach over the edge, by their refs as exports cut them."""
-        found, measure = {}, lru_cache(1 << 10)(self._measure)
+        found, measure = {}, lru_cache(1 << 16)(self._measure)
         for row, ref in enumerate(self._refs):
             item = Item.parse(ref)
             size = item.box and measure(item.path)

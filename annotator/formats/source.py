@@ -96,6 +96,8 @@ class ImageRecords(NamedTuple):
 
 _ROUNDING = 0.01
 """Pixels that a box may reach over the edge because its numbers were rounded."""
+_KEPT_SIZES = 1 << 17
+"""The number of images whose sizes are kept: the boxes of one need not follow each other."""
 _PREDICTION_BATCH = 1 << 12
 
 
@@ -333,7 +335,7 @@ class ExportSource:
 
     @cached_property
     def _measure(self) -> Callable[[str], tuple[int, int, bool] | ImageError]:
-        return lru_cache(1 << 10)(self._measure_image)
+        return lru_cache(_KEPT_SIZES)(self._measure_image)
 
     def _cut_box(self, item: Item) -> Item | None:
         """Return an item with its box cut at the edges of its image; None for one outside it.
