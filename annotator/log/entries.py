@@ -220,15 +220,24 @@ def replay(entries: Iterable[Entry]) -> LogState:
     return state
 
 
+_LEAST_SECONDS = 0.05
+"""Least time between labels that is a pace, and not one write of many labels."""
+
+
 def label_seconds(state: LogState) -> float | None:
-    """Return the median time between labels of people, without pauses of a minute or more."""
+    """Return the median time between labels of people, without pauses of a minute or more.
+
+    The labels of a page are written at one time: then it is the mean. None if that is 0, too.
+    """
     last = [stack[-1] for stack in state.standing.values()]
     times = sorted(
         entry.at for entry in last
         if entry.action is Action.LABEL and not entry.by_machine and entry.picked_by != "import"
     )  # fmt: skip
     gaps = [b - a for a, b in pairwise(times) if b - a < _BREAK_SECONDS]
-    return median(gaps) if gaps else None
+    usual = median(gaps) if gaps else 0.0
+    seconds = usual if usual >= _LEAST_SECONDS else sum(gaps) / max(1, len(gaps))
+    return seconds if seconds >= _LEAST_SECONDS else None
 
 
 def review_queue_of(entry: Entry) -> str | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator.log.entries import Action, Entry, replay
+from annotator.log.entries import Action, Entry, label_seconds, replay
 
 REFS = ["a.jpg", "b.jpg#xywh=1,2,3,4", "c.jpg"]
 
@@ -103,3 +104,14 @@ def test_a_second_opinion_is_taken_back_alone() -> None:
     state = replay([first, second, undo])
     assert state.label("a.jpg") == "ok"
     assert not state.opinions
+
+
+def test_a_page_of_labels_has_a_pace_and_one_write_has_none() -> None:
+    def label(place: int, at: float) -> Entry:
+        return Entry(place + 1, at, "ann", Action.LABEL, f"{place}.png", "ok")
+
+    page = [label(place, 100.0 + 24.0 * (place // 24)) for place in range(72)]
+    assert label_seconds(replay(page)) == pytest.approx(48 / 71)
+    assert label_seconds(replay([label(place, 5.0) for place in range(24)])) is None
+    single = [label(place, 2.0 * place) for place in range(5)]
+    assert label_seconds(replay(single)) == 2.0
