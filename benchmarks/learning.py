@@ -1,6 +1,6 @@
 """How many labels strategies need, how honest the error estimate is, what `finish` certifies.
 
-`python -m benchmarks.learning [--parts efficiency,others,honesty,peers,finish] [--processes N]`.
+`python -m benchmarks.learning [--parts efficiency,others,honesty,noise,scripts,peers,finish]`.
 The documented figures are those of `--seeds 0-9`, of `--parts others --seeds 20-27` and of
 `--parts honesty --honest-seeds 20-39 --figure docs/honest-error.svg`, over an hour on two cores:
 constants were chosen on seeds below 20. Runs are kept in .bench/learning/ and resumed.
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ import numpy as np
 from annotator.simulate.options import SimulateOptions, parse_seeds
 from annotator.simulate.runs import run_simulations
 from annotator.simulate.summary import align_columns, summarize_runs
-from annotator.simulate.task import load_truth, make_task
+from annotator.simulate.task import TruthTable, load_truth, make_task
 from benchmarks._certificates import outcomes
 from benchmarks._figure import draw, panel
 from benchmarks._peers import ACTIVEML, MODAL, SCRATCH, SHARED, environment, measure
@@ -57,7 +58,9 @@ class Given:
 
 
 def folder(name: str) -> Path:
-    """Where truth.csv and features.npy of a set lie; digits are written first."""
+    """The folder of a set's truth.csv and features.npy; digits and noisy sets are written first."""
+    if "+" in name:
+        return noisy_folder(name)
     if name != "digits":
         return SHARED / "data" / name
     made = SCRATCH / "digits"
@@ -69,6 +72,25 @@ def folder(name: str) -> Path:
         lines = [f"{i}.png,{label}" for i, label in enumerate(y)]
         (made / "truth.csv").write_text("\n".join(["filename,label", *lines]) + "\n")
         np.save(made / "features.npy", X.astype(np.float32))
+    return made
+
+
+def noisy_folder(name: str) -> Path:
+    """Write `SET+SHARE`, with that share of its labels replaced by random ones, or `SET+coin`."""
+    base, _, noise = name.partition("+")
+    made, table = SCRATCH / name, TruthTable.read(folder(base) / "truth.csv")
+    rng, classes = np.random.default_rng(11), sorted(set(table.labels))
+    labels = table.labels
+    if noise == "coin":
+        labels = [("heads", "tails")[side] for side in rng.integers(0, 2, len(labels))]
+    else:
+        hit, other = rng.random(len(labels)) < float(noise), rng.choice(classes, len(labels))
+        labels = [str(o) if h else y for y, h, o in zip(labels, hit, other, strict=True)]
+    made.mkdir(parents=True, exist_ok=True)
+    lines = [f"{ref},{label}" for ref, label in zip(table.refs, labels, strict=True)]
+    (made / "truth.csv").write_text("\n".join(["filename,label", *lines]) + "\n")
+    (made / "features.npy").unlink(missing_ok=True)
+    (made / "features.npy").symlink_to((folder(base) / "features.npy").resolve())
     return made
 
 
@@ -161,6 +183,44 @@ def honesty(given: Given) -> None:
     print("ECE ≤ .08 at 100 and ≤ .05 at 300 (stretch .04, .03)")
     if given.figure:
         draw(panels, given.figure)
+
+
+def noise(given: Given) -> None:
+    """The honesty of the estimate where labels are noisy; the truth is noisy, too."""
+    rows = [["set", "labels", "shown", "bias", "RMSE", "covers", "width", "difficulty", "ECE"]]
+    for kind in ("coin", "0.1", "0.2", "0.4"):
+        everything = []
+        for name in ("flowers", "magnetic-tile", "digits"):
+            everything += simulated(
+                f"{name}+{kind}", given, strategies=("herding-mix",), seeds=given.honest_seeds,
+                budget=200,
+            )  # fmt: skip
+        rows += _honesty(kind, everything)
+    print(align_columns(rows))
+    print("goal: covers ≥ 90 %")
+
+
+def scripts(given: Given) -> None:
+    """Labelling by `next` and `answer`, beside `simulate`, on flowers to 150 labels."""
+    from annotator.simulate.options import SimulationJob
+    from annotator.simulate.oracle import simulate_run
+    from tests.session.test_scripted import STRATEGY, area, label_by_commands, make_project
+
+    files = {part: folder("flowers") / f"{part}" for part in ("truth.csv", "features.npy")}
+    options = SimulateOptions(
+        files["truth.csv"], files["features.npy"], budget=150, strategies=(STRATEGY,)
+    )
+    rows = [["seed", "mean accuracy to 150 labels: simulate", "scripts", "difference"]]
+    for seed in given.seeds:
+        task = make_task(*load_truth(options), options, seed)
+        with tempfile.TemporaryDirectory() as place:
+            project = make_project(Path(place), list(task.refs), task.X, task.classes, seed)
+            truth = {r: task.classes[y] for r, y in zip(task.refs, task.y.tolist(), strict=True)}
+            ours = area(task, truth, label_by_commands(project, truth, options.budget))
+        job = SimulationJob(STRATEGY, options.estimators[0], seed)
+        there = float(np.mean(simulate_run(task, job, options)["value"]))
+        rows.append([str(seed), f"{there:.3f}", f"{ours:.3f}", f"{ours - there:+.3f}"])
+        print(align_columns(rows), flush=True)
 
 
 def _honesty(name: str, runs: list[Row]) -> list[list[str]]:
@@ -272,8 +332,8 @@ def main() -> None:
     if not (SHARED / "data" / "README.md").is_file():
         sys.exit("needs ../shared/data, or ANNOTATOR_SHARED")
     parts = {
-        "efficiency": efficiency, "others": others, "honesty": honesty, "peers": peers,
-        "finish": certificates,
+        "efficiency": efficiency, "others": others, "honesty": honesty, "noise": noise,
+        "scripts": scripts, "peers": peers, "finish": certificates,
     }  # fmt: skip
     for name in args.parts.split(","):
         print(f"\n{name}", flush=True)

@@ -62,9 +62,13 @@ def fit(project: ProjectFolder, state: LogState) -> FittedProject:
     check_snapshot(snapshot)
     if len(set(snapshot.y.tolist())) < min(2, len(classes)):
         used = len(set(snapshot.y.tolist()))
+        few = (
+            f"Only {plural(used, 'class has', 'classes have')} labels"
+            if used
+            else "No class has labels"
+        )
         raise ProjectError(
-            f"Only {plural(used, 'class has', 'classes have')} labels. "
-            f"Label at least 2: `annotator run {shell_quoted(project.folder)}`."
+            f"{few}. Label at least 2: `annotator run {shell_quoted(project.folder)}`."
         )
     labelled = UnitRows(snapshot.features).take(snapshot.rows)
     # The fit of `learn` without the rest of it, mostly the history of the estimate.
