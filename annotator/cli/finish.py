@@ -19,7 +19,7 @@ from annotator.cli.project_options import (
 )
 from annotator.errors import ProjectError
 from annotator.items.json_text import to_json_text
-from annotator.items.refs import shell_quoted
+from annotator.items.refs import plural, shell_quoted
 
 if TYPE_CHECKING:
     from annotator.curate.finish import Audit
@@ -68,7 +68,7 @@ def finish(
     store = SqliteStore(opened.labels_file)
     if take_back:
         count = finishing.undo_machine_labels(store, replay(store.entries()), name, time.time())
-        typer.echo(f"{count:,} labels of the model undone", err=True)
+        typer.echo(f"undone: {plural(count, 'label')} of the model", err=True)
         return
     if plan:
         _print_plan(opened, store, max_error, confidence, as_json)

@@ -15,7 +15,7 @@ from annotator.formats.format import Read
 from annotator.formats.reading import FoundImages, ImportContext, ImportedItem
 from annotator.items.ref_keys import ODD_SPELLING, is_same_file, respell_alike
 from annotator.items.ref_table import RefTable
-from annotator.items.refs import Box, Item, make_printable
+from annotator.items.refs import Box, Item, make_printable, plural
 from annotator.project import label_sets
 
 _BATCH = 1 << 12
@@ -139,7 +139,7 @@ class ImportSpool:
         if reading.faults and not (reading.skip_faulty and not reading.cut_short):
             text = bullet_list(reading.faults, heading)
             more = reading.fault_count - len(reading.faults)
-            raise RefError(f"{text}\n  … and {more} more faults" if more else text)
+            raise RefError(f"{text}\n  … and {plural(more, 'more fault')}" if more else text)
 
     def _all(self, spool: IO[str] | None = None) -> Iterator[tuple[int, ImportedItem]]:
         spool = spool or self._spool

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from annotator.errors import RefError, bullet_list
-from annotator.items.refs import Item, make_printable, parse_box
+from annotator.items.refs import Item, make_printable, parse_box, plural
 from annotator.items.text_files import (
     FinalFault,
     describe_bad_utf8,
@@ -108,7 +108,7 @@ def _list_endings(endings: Mapping[str, int], most: int = 8) -> str:
     counted = sorted(endings.items(), key=lambda pair: (-pair[1], pair[0]))
     shown = ", ".join(f"{count:,} {ending}" for ending, count in counted[:most])
     others = sum(count for _, count in counted[most:])
-    return f"{shown} and {others:,} other files" if others else shown
+    return f"{shown} and {plural(others, 'other file')}" if others else shown
 
 
 def walk_images(folder: Path, skipped: SkippedFiles) -> Iterator[list[str]]:
