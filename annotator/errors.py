@@ -46,7 +46,11 @@ class TerminalError(AnnotatorError):
     """A terminal, window or --graphics choice that cannot be used."""
 
 
-def bullet_list(problems: Sequence[str], heading: str, limit: int = 20) -> str:
+MOST_LISTED = 20
+"""The number of problems that a message shows."""
+
+
+def bullet_list(problems: Sequence[str], heading: str, limit: int = MOST_LISTED) -> str:
     """Return one message for all problems: the first `limit` of them, and the number of others."""
     lines = [heading, *(f"  {problem}" for problem in problems[:limit])]
     if len(problems) > limit:

@@ -123,9 +123,10 @@ class RepeatSampler:
 
     def draw(self) -> str | None:
         """Return a ref to ask again, or None; mostly None, because `share` is small."""
-        history = self._state.history.get(self._annotator, [])
-        if self._rng.random() >= self._share or len(history) <= REPEAT_DISTANCE:
+        decided = self._state.history.get(self._annotator, {})
+        if self._rng.random() >= self._share or len(decided) <= REPEAT_DISTANCE:
             return None
+        history = list(decided.values())
         places = (self._rng.randrange(len(history) - REPEAT_DISTANCE) for _ in range(_TRIES))
         return next(
             (history[place].ref for place in places if self._is_repeatable(history[place])), None

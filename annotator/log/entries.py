@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from itertools import pairwise, takewhile
+from itertools import islice, pairwise, takewhile
 from statistics import median
 from typing import Any
 
@@ -91,8 +91,8 @@ class LogState:
     """Ref to its second opinions that were not taken back, oldest first."""
     flagged: dict[str, Entry] = field(default_factory=dict)
     notes: dict[str, list[Entry]] = field(default_factory=dict)
-    history: dict[str, list[Entry]] = field(default_factory=dict)
-    """Annotator to their decisions that were not taken back, oldest first; undo pops the last."""
+    history: dict[str, dict[int, Entry]] = field(default_factory=dict)
+    """Annotator to their decisions that were not taken back, by `seq`, oldest first."""
     counts: Counter[str | None] = field(default_factory=Counter)
     """Items per label; skipped ones under None."""
     edits: int = 0
@@ -141,11 +141,12 @@ class LogState:
 
     def undoable_by(self, annotator: str) -> list[Entry]:
         """Return what this annotator's next undo takes back: a decision, or a group of them."""
-        history = self.history.get(annotator, [])
-        group = _group_of(history[-1]) if history else None
+        history = self.history.get(annotator, {})
+        last = [history[seq] for seq in islice(reversed(history), 1)]
+        group = _group_of(last[0]) if last else None
         if group is None:
-            return history[-1:]
-        return [entry for entry in history if _group_of(entry) == group]
+            return last
+        return [entry for entry in history.values() if _group_of(entry) == group]
 
     def _count(self, ref: str, change: int) -> None:
         decision = self.decision(ref)
@@ -160,7 +161,7 @@ class LogState:
             stack = kept.setdefault(entry.ref, [])
             self.edits += bool(stack)
             stack.append(entry)
-            self.history.setdefault(entry.annotator, []).append(entry)
+            self.history.setdefault(entry.annotator, {})[entry.seq] = entry
 
     def _flag(self, entry: Entry) -> None:
         if (entry.extra or {}).get("on", True):
@@ -181,9 +182,7 @@ class LogState:
         self.edits += 1
         if not stack:
             del kept[undo.ref]
-        history = self.history[taken.annotator]
-        # Searched from the end: mostly it is the last one.
-        del history[next(i for i in range(len(history) - 1, -1, -1) if history[i].seq == seq)]
+        del self.history[taken.annotator][taken.seq]
 
 
 class OwnOpinions(Collection[str]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -42,8 +43,8 @@ def check_classes(names: tuple[str, ...], multi: bool = False) -> None:
             problems.append(f"class {make_printable(name)} has a line break in its name")
     problems += [
         f"class {make_printable(name)} is named twice"
-        for name in sorted(set(names))
-        if names.count(name) > 1
+        for name, count in sorted(Counter(names).items())
+        if count > 1
     ]
     if problems:
         raise ProjectError(bullet_list(problems, "These classes cannot be used:"))

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from annotator.errors import ProjectError, bullet_list
+from annotator.errors import MOST_LISTED, ProjectError, bullet_list
 from annotator.items.atomic import read_file
 from annotator.items.refs import BOX_ORDERS, make_printable
 from annotator.items.text_files import NOT_UTF8, find_bad_line
@@ -195,7 +195,9 @@ def read_toml(file: Path) -> dict[str, Any]:
 def _raise_problems(problems: list[str], file: Path) -> None:
     if problems:
         text = file.read_text("utf-8")
-        named = [f"{_find_line(problem, text)}{problem}" for problem in problems]
+        shown = problems[:MOST_LISTED]  # a search for the line of each would take too long
+        named = [f"{_find_line(problem, text)}{problem}" for problem in shown]
+        named += problems[MOST_LISTED:]
         raise ProjectError(bullet_list(named, f"{make_printable(str(file))} has faults:"))
 
 

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from annotator.errors import RefError
+from annotator.errors import ProjectError, RefError
 from annotator.items.listing import read_list, read_table
 from annotator.items.refs import Item, make_printable, parse_box, split_ref
+from annotator.log.entries import Action, Entry, replay
+from annotator.project.settings import read_settings
 
 _SIZE = 200_000
 _SECONDS = 20.0
@@ -43,3 +45,28 @@ def test_four_numbers_at_the_end_are_a_box(tmp_path: Path) -> None:
     boxed = [item.path for item in found if item.box]
     assert boxed == ["a b.png", " a.png", "e"]
     assert Item.parse("c.png 1 2 5") in found
+
+
+def test_undoing_all_labels_from_the_first_on_takes_no_longer_than_giving_them() -> None:
+    labels = [Entry(n, 1.0, "ann", Action.LABEL, f"{n}.png", "a") for n in range(1, 50_001)]
+    undone = (
+        Entry(50_000 + e.seq, 1.0, "ann", Action.UNDO, e.ref, extra={"undoes": e.seq})
+        for e in labels
+    )
+    started = time.monotonic()
+    state = replay([*labels, *undone])
+    assert time.monotonic() - started < _SECONDS
+    assert not state.standing
+    assert state.undoable_by("ann") == []
+
+
+@pytest.mark.parametrize(
+    "line", ["k{}=1", '[[classes]]\nname="c{}"\nwrong=1', '[[classes]]\nname="c"']
+)
+def test_a_settings_file_of_faults_is_refused_at_once(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "annotator.toml"
+    file.write_text("\n".join(["format = 1", *(line.format(n) for n in range(4_000))]))
+    started = time.monotonic()
+    with pytest.raises(ProjectError):
+        read_settings(file)
+    assert time.monotonic() - started < _SECONDS
