@@ -71,7 +71,8 @@ def _repair_labels(file: Path) -> str:
         file.with_name(f"{file.name}-wal").replace(log)
     file.with_name(f"{file.name}-shm").unlink(missing_ok=True)
     new.replace(file)
-    log.unlink(missing_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        log.replace(aside / f"{file.name}-wal")
     return _describe(found, file, aside)
 
 

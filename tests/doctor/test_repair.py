@@ -176,3 +176,21 @@ def test_lines_of_refs_that_cannot_be_read_are_moved_aside(project: Path) -> Non
     (line,) = repair_project(project)
     assert "5 lines kept, 1 line moved to damaged-1" in line
     assert len(load_refs(ProjectFolder.open(project))) == 5
+
+
+def test_a_folder_in_the_place_of_the_write_ahead_log_is_moved_aside(project: Path) -> None:
+    (project / "labels.db-wal").mkdir()
+    with pytest.raises(StoreError):
+        rows_of(project)
+    (line,) = repair_project(project)
+    assert f"{ROWS} rows kept" in line
+    assert (project / "damaged-1/labels.db-wal").is_dir()
+    assert len(rows_of(project)) == ROWS
+
+
+@pytest.mark.parametrize("name", ["labels.db", "refs.csv"])
+def test_a_folder_in_the_place_of_a_file_is_not_repaired(project: Path, name: str) -> None:
+    (project / name).unlink(missing_ok=True)
+    (project / name).mkdir()
+    with pytest.raises(StoreError, match=f"{name} is not a file"):
+        list(repair_project(project))
