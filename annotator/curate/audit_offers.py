@@ -12,6 +12,7 @@ from annotator.items.refs import make_printable, plural
 from annotator.learn.audit import ERROR_PRIOR, AuditPlan, plan_audit
 from annotator.learn.error_estimate import DrawnLabels, lure_weights
 from annotator.learn.stopping import rare_share
+from annotator.project.label_sets import NO_CLASS, ClassSet
 
 OFFERED_ERRORS = (0.01, 0.02, 0.05, 0.1)
 USUAL_SECONDS = 2.0  # a label, while no pace is known
@@ -98,35 +99,42 @@ def classes_at_risk(
     rest: int,
     expected: NDArray[np.float64],
     lost: NDArray[np.float64],
+    multi: bool = False,
 ) -> tuple[ClassRisk, ...]:
     """Return the rare classes that may lose a tenth of their items or more.
 
     expected (C,): the model's expected number of each class among the `rest` open rows; lost (C,):
     the expected number of these that it accepts as another class, corrected here by the labels
-    that it has not seen. A class without a label is always at risk.
+    that it has not seen. A class without a label is always at risk. With `multi` the names are sets
+    of classes; a class has a label if a set with a label holds it.
     """
-    random = drawn.random
-    weights = lure_weights(drawn.q[random], drawn.pool[random], rest) if random.any() else None
-    top, called = drawn.proba.max(axis=1), drawn.proba.argmax(axis=1)
-    missed = (called != drawn.y) & (top >= plan.threshold)
+    sets = [ClassSet.from_text(names[c], multi) for c in set(drawn.y.tolist())]
+    used = {part for one in sets for part in one.names} | ({NO_CLASS} if multi else set())
     allowed = int(plan.max_error * plan.size)
     found = []
     for c, name in enumerate(names):
         if not (drawn.y == c).any():
-            found.append(ClassRisk(name, None, None, allowed))
+            if name not in used:
+                found.append(ClassRisk(name, None, None, allowed))
             continue
         items = max(round(float(expected[c])), 1)
         most = min(items, allowed)
-        if expected[c] >= rare_share(len(names)) * rest or most < MIN_SHARE_AT_RISK * items:
-            continue
-        rate = float(lost[c] / max(expected[c], 1e-9))
-        of = (drawn.y == c)[random]
-        if weights is not None and (total := float(weights[of].sum())) > 0:
-            w = weights[of] / total
-            seen, n = float(w @ missed[random][of]), 1 / float(w @ w)
-            rate = (n * seen + ERROR_PRIOR * rate) / (n + ERROR_PRIOR)
-        found.append(ClassRisk(name, items, round(items * rate), most))
+        if expected[c] < rare_share(len(names)) * rest and most >= MIN_SHARE_AT_RISK * items:
+            rate = _correct_rate(float(lost[c] / max(expected[c], 1e-9)), drawn, plan, rest, c)
+            found.append(ClassRisk(name, items, round(items * rate), most))
     return tuple(found)
+
+
+def _correct_rate(rate: float, drawn: DrawnLabels, plan: AuditPlan, rest: int, c: int) -> float:
+    """Correct the share of class c that the model expects to lose by its labels of the class."""
+    of = drawn.random & (drawn.y == c)
+    if not of.any():
+        return rate
+    weights = lure_weights(drawn.q[of], drawn.pool[of], rest)
+    sure = drawn.proba[of].max(axis=1) >= plan.threshold
+    missed = float(weights @ ((drawn.proba[of].argmax(axis=1) != c) & sure))
+    n = 1 / float(weights @ weights)
+    return (n * missed + ERROR_PRIOR * rate) / (n + ERROR_PRIOR)
 
 
 def risk_lines(risks: Sequence[ClassRisk]) -> list[str]:

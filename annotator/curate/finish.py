@@ -283,7 +283,13 @@ def _reopen_audit(project: ProjectFolder, store: _EntrySource, attempt: AuditAtt
     refs = list(found)
     order = audit_order(np.arange(len(refs)), project.settings.seed + attempt.number)
     risks = classes_at_risk(
-        fitted.classes, _drawn_labels(fitted), attempt.plan, rest, expected, lost
+        fitted.classes,
+        _drawn_labels(fitted),
+        attempt.plan,
+        rest,
+        expected,
+        lost,
+        project.settings.multi_label,
     )
     accepted = {refs[i]: found[refs[i]] for i in order}
     return Audit(attempt, project, fitted.model.name, accepted, risks)

@@ -138,6 +138,22 @@ def test_a_class_without_a_label_is_named(clouds: Labelled) -> None:
     assert "No label of never yet" in CliRunner().invoke(app, words).stdout
 
 
+def test_a_class_that_has_labels_in_sets_only_is_not_called_unlabelled(clouds: Labelled) -> None:
+    toml = clouds.project.folder / "annotator.toml"
+    toml.write_text("multi_label = true\n" + toml.read_text())
+    audit = begin_audit(
+        ProjectFolder.open(clouds.project.folder), clouds.store, max_error=0.05, level=0.95
+    )
+    assert [risk.name for risk in audit.risks] == ["never"]
+    with annotator.open(clouds.project.folder).session(annotator="ann") as session:
+        for _ in range(3):
+            session.label("ok|never")
+    audit = begin_audit(
+        ProjectFolder.open(clouds.project.folder), clouds.store, max_error=0.1, level=0.95
+    )
+    assert not [risk.name for risk in audit.risks if risk.items is None]
+
+
 def test_an_audit_that_is_given_up_asks_nothing_more_and_an_undo_resumes_it(
     clouds: Labelled,
 ) -> None:
