@@ -11,6 +11,7 @@ from textual import events
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.command import CommandList, CommandPalette
+from textual.theme import ThemeProvider
 
 from annotator.errors import AnnotatorError, ProjectError
 from annotator.items.refs import make_printable
@@ -85,6 +86,10 @@ class ProjectApp(App[AnnotatorError]):
         """Open the palette."""
         if not isinstance(self.screen, CommandPalette):
             self.push_screen(_Palette(id="--command-palette"))
+
+    def search_themes(self) -> None:
+        """Open the palette of themes."""
+        self.push_screen(_Palette(providers=[ThemeProvider], placeholder="Search for themes…"))
 
     def catch_signals(self) -> None:
         """End the program in order if a signal comes; the driver calls it first of all."""

@@ -162,6 +162,16 @@ def test_the_key_table_of_the_readme_names_no_key_that_does_not_exist() -> None:
             assert spelled.get(key, key) in known, f"README names the key {key!r}"
 
 
+async def test_keys_of_the_palette_of_themes_do_no_harm_in_a_tiny_window(
+    make: Any, opened: Any
+) -> None:
+    async with opened(make(4), size=(60, 3)) as desk:
+        desk.app.action_change_theme()
+        await desk.until(lambda: isinstance(desk.app.screen, CommandPalette))
+        await desk.pilot.press("pageup", "pagedown", "escape")
+        assert desk.app._exception is None
+
+
 @pytest.mark.parametrize("rows", [3, 4, 6])
 async def test_keys_of_the_palette_do_no_harm_in_a_tiny_window(
     rows: int, make: Any, opened: Any
