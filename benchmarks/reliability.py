@@ -128,6 +128,7 @@ PARTS: Mapping[str, Callable[[float, Path], list[str]]] = {
 
 
 def main() -> None:
+    """Run the chosen parts, and print their figures and faults."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--share", type=float, default=1.0)
     parser.add_argument("parts", nargs="*", choices=[[], *PARTS], default=[])

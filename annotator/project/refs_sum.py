@@ -3,7 +3,7 @@
 You may edit refs.csv, so a change is not refused: a changed file is read as it is. But a flipped
 letter makes another item, and no other check can tell that from an edit. So the doctor says that
 the file has changed, until it is accepted (`doctor --repair`) or an earlier copy is back. The sum
-is about the contents: a copy of the project, or a file that was only touched, is no change.
+is about the contents: a copy of the project and a file that was only touched have not changed.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ class Outcome:
 
     step: int
     where: str
-    """What the command was about to do."""
+    """The change that the command was about to make."""
     faults: list[str]
 
 

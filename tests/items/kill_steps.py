@@ -44,7 +44,7 @@ class Ran(NamedTuple):
     """False if the command had fewer steps, and ended by itself."""
     code: int
     said: str
-    """What it wrote to both outputs."""
+    """The text of both outputs."""
 
 
 def run_killed(step: int, root: Path, words: Sequence[str], limit: int = _LIMIT) -> Ran:

@@ -1,4 +1,4 @@
-"""Lines of JSON with a checksum: a damaged line is passed over, and the others keep their place."""
+"""Lines of JSON with a checksum: a damaged line is skipped, and the others keep their place."""
 
 from __future__ import annotations
 
