@@ -172,12 +172,11 @@ def test_two_annotators_at_once(
     bob = terminal(project, "--annotator", "bob")
     bob.sees("0 of 30")
     ann.sees("6 leased")
-    ann.press("a")
+    ann.answer("a", "1 of 30")
     bob.sees("1 of 30")
     for count in range(1, 9, 2):
         for place, (who, key) in enumerate([(ann, "a"), (bob, "d")], 1):
-            who.press(key)
-            who.until(lambda wanted=count + place: len(entries(project)) == wanted)
+            who.answer(key, lambda wanted=count + place: len(entries(project)) == wanted)
     ann.sees("9 of 30")
     bob.sees("9 of 30")
     rows = entries(project)

@@ -66,12 +66,16 @@ class Tmux:
     def sees(self, words: str) -> None:
         self.until(lambda: words in self.text)
 
-    def answer(self, key: str, words: str) -> None:
+    def answer(self, key: str, words: str | Callable[[], bool]) -> None:
         """Press a key until it answers: the screen ignores one before its picture is drawn."""
-        while words not in self.text:
+
+        def answered() -> bool:
+            return words in self.text if isinstance(words, str) else words()
+
+        while not answered():
             self.press(key)
-            self.until(lambda: words in self.text or _IGNORED in self.text)
-            self.until(lambda: words in self.text or _IGNORED not in self.text)
+            self.until(lambda: answered() or _IGNORED in self.text)
+            self.until(lambda: answered() or _IGNORED not in self.text)
 
     def pid(self) -> int:
         """The annotator's process."""
