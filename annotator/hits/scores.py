@@ -172,7 +172,8 @@ def format_hits_status(found: dict[str, Any]) -> str:
         if worker["gold"]:
             lines.append(
                 f"worker {worker['worker']}: gold {worker['right']} of {worker['gold']} "
-                f"right ({format_share(worker['score'])}); positives found {_percent(worker['positives'])}, "
+                f"right ({format_share(worker['score'])}); "
+                f"positives found {_percent(worker['positives'])}, "
                 f"negatives left alone {_percent(worker['negatives'])}"
             )
         else:
