@@ -89,13 +89,18 @@ def _settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """A `Pilot` that returns only when each action has had all its consequences.
 
     By itself it waits for the queued messages and for an idle processor. Messages that follow
-    from them, screen after app after screen, may come later.
+    from them, screen after app after screen, may come later. An app that ends while it is busy
+    answers the pilot no more: a second is enough.
     """
     once = Pilot._wait_for_screen
 
     async def settled(self: Pilot[Any], timeout: float = PATIENCE) -> bool:
         for _ in range(5):
-            if not await once(self, timeout):
+            waiting = asyncio.create_task(once(self, timeout))
+            while not waiting.done() and not self.app._exit:
+                await asyncio.wait([waiting], timeout=0.1)
+            await asyncio.wait([waiting], timeout=1)
+            if waiting.cancel() or not waiting.result():
                 return False
         return True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import shutil
@@ -30,6 +31,8 @@ from tests.tui.review.test_review import reviewing
 
 BURSTS = int(os.environ.get("ANNOTATOR_BURSTS", "3"))
 """Bursts for each screen. A thousand: ANNOTATOR_BURSTS=1000 pytest tests/tui/test_key_bursts.py"""
+SEED = os.environ.get("ANNOTATOR_SEED", "")
+"""Another seed gives other bursts."""
 A_SESSION = 25
 """Bursts before the app is opened again."""
 SIZE = (100, 30)
@@ -151,6 +154,24 @@ async def test_a_palette_that_closes_before_its_search_begins_ends_nothing(
         assert desk.app._exception is None and desk.app.is_running
 
 
+async def test_the_pilot_does_not_wait_for_an_app_that_ends_while_it_is_busy(
+    make: Any, opened: Any
+) -> None:
+    async with opened(make(4)) as desk:
+        begun, over = asyncio.Event(), asyncio.Event()
+
+        async def keep_busy() -> None:
+            begun.set()
+            await over.wait()
+
+        desk.app.exit()
+        desk.app.call_later(keep_busy)
+        desk.app.call_later(over.wait)
+        await begun.wait()
+        await desk.pilot.pause()
+        over.set()
+
+
 async def test_a_search_in_one_burst_finds_the_class(make: Any, opened: Any, log: Any) -> None:
     project = make(12)
     async with opened(project) as desk:
@@ -210,7 +231,7 @@ async def test_bursts_of_random_keys_never_end_the_app(
     make: Any, give_features: Any, opened: Any, log: Any, screen: str
 ) -> None:
     refs = [f"{number:02d}.png" for number in range(24)]
-    rng, sent = random.Random(f"bursts {screen}"), 0
+    rng, sent = random.Random(f"bursts {screen}{SEED}"), 0
     while sent < BURSTS:
         project = make(24, (ClassInfo("red", examples=("00.png", "02.png")), "blue"))
         give_features(project, refs)
