@@ -90,7 +90,7 @@ def tree(folder: Path) -> str:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_figures_the_log_and_the_settings_are_those_of_before(old: Path, name: str) -> None:
     now, before = json.loads(run(old, "status", name, "--json")), said(old, f"{name}/status.json")
-    # The scripts that made the projects labelled quicker than anybody can: no pace of a person.
+    # The scripts that made the projects labelled quicker than a hand can.
     check_within({**json.loads(before), "seconds_per_label": now["seconds_per_label"]}, now)
     check_within(rows(said(old, f"{name}/log.jsonl")), rows(run(old, "log", name, "--json")), "log")
     heads = [line.split()[:4] for line in said(old, f"{name}/log.txt").splitlines()]

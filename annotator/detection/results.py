@@ -105,7 +105,7 @@ class DetectionCache:
     def _read(self, file: BinaryIO, described: str) -> None:
         """Find the place of each answer; cut off a last line that a crash left incomplete.
 
-        Lines that are damaged, or that are no answers, are passed over: the model answers again.
+        Lines that are damaged, or that hold no answer, are skipped: the model answers again.
         """
         file.seek(0)
         end = 0

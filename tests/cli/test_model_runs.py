@@ -1,4 +1,4 @@
-"""What runs of models say at their end."""
+"""The last lines of runs of models."""
 
 from __future__ import annotations
 

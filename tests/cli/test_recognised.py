@@ -1,4 +1,4 @@
-"""What was recognised and what was left out is said wherever a folder is read."""
+"""Commands say what they recognised in a folder and what they left out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An image of which some boxes are open would teach a detector that these are background."""
+"""Images with open boxes are not exported: they would teach a detector background."""
 
 from __future__ import annotations
 
