@@ -104,6 +104,10 @@ _ACCESS_ERRNOS = (
     errno.ENAMETOOLONG,
     errno.ELOOP,
     errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EEXIST,
+    errno.EINVAL,
+    errno.EFBIG,
 )
 _IO_ERRNOS = (errno.EIO, errno.ESTALE)
 
@@ -137,6 +141,9 @@ def _main() -> NoReturn:
         # `annotator log | head`: the reader has closed the pipe.
         _point_at_null(1, os.O_WRONLY)
         sys.exit(0)
+    except MemoryError:
+        typer.echo("annotator: There is not enough memory. End other programs first.", err=True)
+        sys.exit(1)
     except OSError as error:
         if (message := _describe_disk_error(error)) is None:
             raise

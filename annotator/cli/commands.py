@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import math
 import re
 from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any
@@ -123,6 +124,10 @@ class ConciseCommand(TyperCommand):
         if args and not ctx.resilient_parsing:
             more = f" and {len(args) - 1:,} more. Quote a pattern: 'a/*.jpg'" if args[1:] else ""
             ctx.fail(f"unexpected argument {make_printable(args[0])}{more}")
+        for param in self.params:  # NaN is in every range
+            value = ctx.params.get(param.name)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise typer.BadParameter(f"{value} is not a number", ctx, param)
         return args
 
 

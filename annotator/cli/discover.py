@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -148,12 +150,10 @@ def _print_found(boxes: list[dict[str, Any]]) -> None:
 def _parse_threshold(text: str) -> Any:
     if text == "auto":
         return text
-    try:
-        return float(text)
-    except ValueError:
-        raise typer.BadParameter(
-            f"{text} should be auto or a number", param_hint="--threshold"
-        ) from None
+    with contextlib.suppress(ValueError):
+        if math.isfinite(value := float(text)):
+            return value
+    raise typer.BadParameter(f"{text} should be auto or a number", param_hint="--threshold")
 
 
 def _open_networks(

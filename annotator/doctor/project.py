@@ -23,7 +23,7 @@ from annotator.items.refs import Item, make_printable, plural, shell_quoted
 from annotator.log.entries import LogState
 from annotator.log.last_row import read_last_row
 from annotator.log.recovery import count_lost_rows, find_damage
-from annotator.log.schema import repair_command
+from annotator.log.schema import OddFileError, repair_command
 from annotator.log.store import (
     NETWORK_FILE_SYSTEMS,
     LostRowsError,
@@ -89,7 +89,7 @@ def _lock(project: ProjectFolder) -> Iterator[Finding]:
     with suppress(StoreError):
         try:
             SqliteStore(file).close()
-        except LostRowsError:
+        except (LostRowsError, OddFileError):
             return  # `_labels` reports it; SQLite would remove what is left of the rows
     try:
         with closing(sqlite3.connect(file, timeout=2.0, isolation_level=None)) as connection:
@@ -115,7 +115,7 @@ def _unlocking(project: ProjectFolder, name: str) -> str:
 
 
 def _labels(project: ProjectFolder) -> Generator[Finding, None, LogState | None]:
-    if not project.labels_file.exists():
+    if not os.path.lexists(project.labels_file):
         if told := read_last_row(project.labels_file):
             detail = f"labels.db is missing; it had {plural(told, 'row')}"
             yield Finding("labels", False, detail, "put a copy of labels.db back if you have one")

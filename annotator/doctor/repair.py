@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from annotator.errors import AnnotatorError, StoreError
-from annotator.items.atomic import write_atomically
+from annotator.items.atomic import read_file, write_atomically
 from annotator.items.json_text import to_json_text
 from annotator.items.refs import make_printable, plural, shell_quoted
 from annotator.log.entries import replay
@@ -36,7 +36,7 @@ def repair_project(folder: Path) -> Iterator[str]:
     Raises `AnnotatorError` if that is not possible; then nothing has changed.
     """
     for file in (folder / LABELS_FILE, folder / REFS_FILE):
-        if file.exists() and not file.is_file():
+        if os.path.lexists(file) and not file.is_file():
             raise StoreError(
                 f"{make_printable(str(file))} is not a file. Move it away, and put a copy of the "
                 f"file back: mv {shell_quoted(file)} {shell_quoted(file)}.moved"
@@ -69,7 +69,8 @@ def _repair_labels(file: Path) -> str:
     log = file.with_name(file.name + WAL_ASIDE)
     with contextlib.suppress(FileNotFoundError):
         file.with_name(f"{file.name}-wal").replace(log)
-    file.with_name(f"{file.name}-shm").unlink(missing_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        file.with_name(f"{file.name}-shm").replace(aside / f"{file.name}-shm")
     new.replace(file)
     with contextlib.suppress(FileNotFoundError):
         log.replace(aside / f"{file.name}-wal")
@@ -109,7 +110,7 @@ def _repair_refs(folder: Path) -> str:
     if not file.exists():
         return ""
     project = ProjectFolder.open(folder)
-    whole = file.read_bytes()
+    whole = read_file(file)
     lines = whole.splitlines(keepends=True)
     try:
         while (bad := _bad_line(project)) is not None:

@@ -9,6 +9,7 @@ set all the same, and the next writer ends it (`annotator.features.swap`).
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
@@ -45,6 +46,7 @@ from annotator.features.swap import (
 )
 from annotator.items.atomic import Held, lock_file, write_atomically
 from annotator.items.ref_table import RefTable
+from annotator.items.refs import shell_quoted
 
 _LOCK = "partial.lock"
 BUSY_MESSAGE = "another process is computing these features"
@@ -103,7 +105,8 @@ class FeatureWriter:
         self._matrix = self._map = -1
         self._pending: list[NDArray[np.int64]] = []
         self._synced_at = clock()
-        folder.mkdir(parents=True, exist_ok=True)
+        with _explain_disk_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         self._lock = _lock_folder(folder / _LOCK)
         self.done = np.zeros(len(refs), bool)
         """(n,) True for the rows that are computed."""
@@ -279,6 +282,13 @@ def _explain_disk_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        in_the_way = error.filename2 or error.filename
+        if error.errno in (errno.EISDIR, errno.EEXIST, errno.ENOTDIR, errno.ELOOP) and in_the_way:
+            place = shell_quoted(in_the_way)
+            raise FeatureError(
+                f"{folder}: features cannot be written ({error.strerror}). Move what is in their "
+                f"place aside: mv {place} {place}.moved"
+            ) from error
         raise FeatureError(
             f"{folder}: features cannot be written ({error.strerror}). Free some space there, and "
             "run the same command to resume: what is done is kept."

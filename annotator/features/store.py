@@ -235,9 +235,24 @@ def read_meta(path: Path) -> dict[str, Any]:
             f"{path.parent} has no features. Compute them: `{_features_command(path.parent)}`."
         ) from None
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        why = make_printable(repr(error)[:200])
-        raise FeatureError(f"{path} cannot be read ({why}). {_RECOMPUTE_HINT}.") from error
-    raise FeatureError(f"{path} does not name an extractor. {_RECOMPUTE_HINT}.")
+        why = _describe_fault(error)
+        raise FeatureError(f"{path} cannot be read ({why}). {_replace_hint(path)}.") from error
+    raise FeatureError(f"{path} does not name an extractor. {_replace_hint(path)}.")
+
+
+def _describe_fault(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return str(error.strerror)
+    if isinstance(error, KeyError):
+        return f"it has no {error}"
+    if isinstance(error, TypeError):
+        return "a value has the wrong type"
+    return make_printable(str(error)[:200])
+
+
+def _replace_hint(path: Path) -> str:
+    """Return the hint for a file without which features are not known to be annotator's own."""
+    return f"Compute them again: `{_features_command(path.parent)} --replace`"
 
 
 def _check_meta(meta: Mapping[str, Any]) -> None:

@@ -9,6 +9,8 @@ import stat
 import tempfile
 from pathlib import Path
 
+from annotator.items.refs import make_printable, shell_quoted
+
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write `data` to a new file beside `path`, sync it, and put it in its place at once.
@@ -53,9 +55,23 @@ def only_regular(path: str, flags: int) -> int:
 
 
 def read_file(path: Path) -> bytes:
-    """Return the bytes of a regular file. Raises `OSError`."""
+    """Return the bytes of a regular file. Raises `OSError`, also for more than memory holds."""
     with open(path, "rb", opener=only_regular) as file:  # noqa: PTH123
+        refuse_huge(path, os.fstat(file.fileno()))
         return file.read()
+
+
+def refuse_huge(path: Path, state: os.stat_result) -> None:
+    """Raise `OSError` for a file that takes more than half of the memory."""
+    if state.st_size > os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2:
+        why = f"its {state.st_size:,} bytes are more than half of the memory"
+        raise OSError(errno.EFBIG, why, str(path))
+
+
+def describe_dead_link(path: Path) -> str:
+    """Return the message for a link whose target is gone, as on a disk that is not mounted."""
+    name = make_printable(str(path))
+    return f"{name} is a link, and its target is not there. Put it back: ls -l {shell_quoted(path)}"
 
 
 def read_umask() -> int:

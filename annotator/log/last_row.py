@@ -13,6 +13,7 @@ import zlib
 from contextlib import suppress
 from pathlib import Path
 
+from annotator.items.atomic import read_file
 from annotator.items.refs import make_printable, plural
 
 _WIDTH = 32
@@ -45,7 +46,7 @@ def read_last_row(labels_file: Path) -> int:
     """Return the last row that the log told its writers; 0 if that is not known."""
     place = _place(labels_file)
     try:
-        data = place.read_bytes()[:_WIDTH] if place.is_file() else b""
+        data = read_file(place)[:_WIDTH]
         seq = int(data.split(b" ")[0])
     except (OSError, ValueError):
         return 0

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from annotator.errors import StoreError
+from annotator.items.atomic import describe_dead_link
 from annotator.items.refs import make_printable, shell_quoted
 from annotator.log.entries import Entry
 from annotator.log.last_row import describe_lost_rows
@@ -143,6 +144,28 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+class OddFileError(StoreError):
+    """The error for a file of a log that is a folder, a pipe, or a link to nothing."""
+
+
+def refuse_odd_files(path: Path) -> None:
+    """Raise `OddFileError` for what is not a file: SQLite would wait for a pipe, or blame the disk.
+
+    SQLite follows a link to labels.db, but none to the two files beside it.
+    """
+    name = make_printable(str(path))
+    if path.is_symlink() and not path.exists():
+        raise OddFileError(describe_dead_link(path))
+    if path.exists() and not path.is_file():
+        raise OddFileError(f"{name} is not a file. Put labels.db back.")
+    for suffix in ("-wal", "-shm"):
+        part = path.with_name(path.name + suffix)
+        if part.is_symlink() or (part.exists() and not part.is_file()):
+            raise OddFileError(
+                f"{name}{suffix} is not a file. Move it aside: {repair_command(path)}"
+            )
 
 
 def open_read_only(path: Path) -> sqlite3.Connection | None:

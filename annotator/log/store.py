@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from annotator.errors import StoreError
-from annotator.items.refs import make_printable
 from annotator.log import schema
 from annotator.log.entries import Entry, LogState, replay
 from annotator.log.holders import is_dead
@@ -149,9 +148,8 @@ class SqliteStore:
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         self._data_version = -1
+        schema.refuse_odd_files(self.path)
         told = read_last_row(self.path) if self.path.exists() else 0
-        if self.path.exists() and not self.path.is_file():  # SQLite would wait for a pipe
-            raise StoreError(f"{make_printable(str(path))} is not a file. Put labels.db back.")
         if told and not self.path.stat().st_size:
             raise LostRowsError(schema.describe_lost_end(self.path, 0, told))
         self._last_row = LastRow(self.path)
@@ -385,7 +383,7 @@ class SqliteStore:
 
 def load_log_state(file: Path) -> LogState:
     """Return the state of the log in `file`; an empty state if there is no file."""
-    if not file.exists():
+    if not os.path.lexists(file):
         return LogState()
     store = SqliteStore(file)
     try:

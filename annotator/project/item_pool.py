@@ -9,7 +9,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from annotator.errors import RefError, bullet_list
-from annotator.items.atomic import read_file, write_atomically
+from annotator.items.atomic import (
+    describe_dead_link,
+    read_file,
+    refuse_huge,
+    write_atomically,
+)
 from annotator.items.listing import SkippedFiles, read_table, walk_images
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import make_printable
@@ -37,7 +42,7 @@ def stream_refs(project: ProjectFolder, skipped: SkippedFiles) -> Iterator[Seque
         yield cached
         return
     listed = RefTable()
-    is_table = project.refs_file.exists()
+    is_table = _is_table(project)
     stamp = _refs_stamp(project) if is_table else ""
     for batch in _read_ref_rows(project) if is_table else walk_images(project.images, skipped):
         listed.extend(batch)
@@ -48,12 +53,26 @@ def stream_refs(project: ProjectFolder, skipped: SkippedFiles) -> Iterator[Seque
         _refuse_repeated(project, listed)
     else:
         with lock_project(project.folder):
-            if project.refs_file.exists():
+            if _is_table(project):
                 return  # another process has listed the folder, and may have added items
             write_atomically(project.refs_file, csv_bytes(["filename"], ([ref] for ref in listed)))
-            accept_refs(project.refs_file)
+            accept_refs(project.refs_file, if_new=True)  # else the doctor says it has changed
             stamp = _refs_stamp(project)
     _write_cache(project, listed, stamp)
+
+
+def _is_table(project: ProjectFolder) -> bool:
+    """Return whether there is a refs.csv. Raises `RefError` for one that cannot be read."""
+    file = project.refs_file
+    try:
+        refuse_huge(file, file.stat())
+    except FileNotFoundError:
+        if file.is_symlink():
+            raise RefError(describe_dead_link(file)) from None
+        return False
+    except OSError as error:
+        raise RefError(f"{make_printable(str(file))} cannot be read: {error.strerror}") from error
+    return True
 
 
 def load_refs(project: ProjectFolder, skipped: SkippedFiles | None = None) -> RefTable:

@@ -32,7 +32,7 @@ class ProjectFolder:
     def open(cls, folder: Path) -> ProjectFolder:
         """Read `folder`. Raises `ProjectError` with every fault of annotator.toml."""
         file = folder / SETTINGS_FILE
-        if not file.exists():
+        if not os.path.lexists(file):
             raise ProjectError(_explain_no_project(folder))
         return cls(folder, read_settings(file, user_settings_file()))
 

@@ -55,7 +55,7 @@ def _read(refs_file: Path) -> list[str]:
     """Return the sums that refs.csv may have, the last one written last; [] if none is known."""
     place = _place(refs_file)
     try:
-        data = place.read_bytes() if place.is_file() else b""
+        data = read_file(place)
         *sums, whole = data.decode("ascii").splitlines()
     except (OSError, ValueError):
         return []

@@ -61,6 +61,10 @@ def test_hostile_names_do_not_reach_the_terminal(tmp_path: Path) -> None:
         (["init", "p", "--images", ".", "--classes", "a,,b"], "blank"),
         (["init", "p", "--refs", "nowhere.csv"], "does not exist"),
         (["export", "nowhere", "-"], "annotator init"),
+        (["finish", "p", "--max-error", "nan"], "nan is not a number"),
+        (["cluster", "p", "--eps", "nan"], "nan is not a number"),
+        (["next", "p", "--lease", "inf"], "inf is not a number"),
+        (["hits", "decide", "p", "--min-gold", "nan"], "nan is not a number"),
     ],
 )
 def test_mistakes_are_answered_with_the_remedy(tmp_path: Path, args: list[str], said: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import sqlite3
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from annotator.doctor.project import check_project
 from annotator.doctor.repair import repair_project
 from annotator.errors import AnnotatorError, StoreError
 from annotator.formats import new_project
@@ -20,6 +22,7 @@ from annotator.log.entries import Action, Entry
 from annotator.log.store import Byproduct, SqliteStore
 from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder
+from annotator.project.refs_sum import accept_refs, describe_change
 from annotator.project.settings import ClassInfo, Settings
 
 ROWS = 600
@@ -60,6 +63,37 @@ def test_a_project_that_is_whole_is_left_alone(project: Path) -> None:
     assert list(repair_project(project)) == []
     assert (project / "labels.db").read_bytes() == before
     assert not list(project.glob("damaged-*"))
+
+
+@pytest.mark.parametrize("beside", ["-wal", "-shm"])
+@pytest.mark.parametrize("put", [Path.mkdir, os.mkfifo, lambda place: place.symlink_to("x")])
+def test_what_stands_beside_the_log_is_moved_aside(
+    project: Path, beside: str, put: Callable[[Path], object]
+) -> None:
+    place = project / f"labels.db{beside}"
+    put(place)
+    found = list(check_project(project))
+    assert os.path.lexists(place)  # the doctor changes nothing
+    assert [f.name for f in found if f.blocks] == ["labels"]
+    (line,) = repair_project(project)
+    assert f"{ROWS} rows kept" in line
+    assert not os.path.lexists(place)
+    assert len(rows_of(project)) == ROWS
+
+
+def test_a_table_that_is_gone_is_said_and_a_dead_link_is_not_replaced(project: Path) -> None:
+    opened, file = ProjectFolder.open(project), project / "refs.csv"
+    load_refs(opened)
+    file.write_bytes(b"filename\n1.png\n")
+    accept_refs(file)
+    file.unlink()
+    assert len(load_refs(opened)) == 5  # from the folder of images
+    assert "has changed" in describe_change(file)
+    file.unlink()
+    file.symlink_to("unmounted/refs.csv")
+    with pytest.raises(AnnotatorError, match="its target is not there"):
+        load_refs(opened)
+    assert file.is_symlink()
 
 
 def test_odd_rows_are_moved_aside_and_counted(project: Path) -> None:

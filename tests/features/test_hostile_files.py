@@ -112,6 +112,27 @@ def test_every_cut_of_an_array_is_an_error(features: Path) -> None:
         assert not _opens(features)
 
 
+def test_the_command_that_is_named_mends_what_is_broken(tmp_path: Path) -> None:
+    (tmp_path / "annotator.toml").touch()
+    folder, refs = tmp_path / "features", RefTable("ab")
+    folder.mkdir()
+    for meta in ("", "5", "[]", '{"format": {}}', "9" * 5000):
+        (folder / "meta.json").write_text(meta)
+        with pytest.raises(FeatureError, match=r"annotator features \S+ --replace`") as caught:
+            FeatureStore.open(folder)
+        assert "Error(" not in str(caught.value)
+    (folder / "features.npy").mkdir()
+    with (
+        FeatureWriter(folder, refs, {"name": "x"}, 2) as writer,
+        pytest.raises(FeatureError, match="mv .*features.npy"),
+    ):
+        writer.write(np.arange(2), np.ones((2, 2), np.float16))
+        writer.finish()
+    (tmp_path / "file").touch()
+    with pytest.raises(FeatureError, match="mv .*file"):
+        FeatureWriter(tmp_path / "file", refs, {"name": "x"}, 2)
+
+
 def test_fingerprints_that_are_damaged_count_as_absent(tmp_path: Path) -> None:
     file, refs = tmp_path / "prints.npz", RefTable("ab")
     np.savez(file, table=np.zeros(2), refs=np.frombuffer(refs.to_bytes(), np.uint8))

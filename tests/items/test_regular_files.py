@@ -14,7 +14,10 @@ from annotator.features.store import read_meta
 from annotator.formats.reading import read_text
 from annotator.items.atomic import read_file
 from annotator.items.text_files import open_text
-from annotator.log.store import SqliteStore
+from annotator.log.last_row import read_last_row
+from annotator.log.schema import OddFileError
+from annotator.log.store import SqliteStore, load_log_state
+from annotator.project.refs_sum import describe_change
 from annotator.project.settings import read_toml
 
 KINDS: dict[str, Callable[[Path], object]] = {
@@ -55,3 +58,38 @@ def test_a_file_is_read_through_a_link(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"x")
     (tmp_path / "b").symlink_to("a")
     assert read_file(tmp_path / "b") == b"x"
+
+
+@pytest.mark.parametrize("read", [read_meta, read_toml])
+def test_a_file_larger_than_memory_is_refused(
+    tmp_path: Path, read: Callable[[Path], object]
+) -> None:
+    with (tmp_path / "refs.csv").open("wb") as file:
+        file.truncate(1 << 43)
+    with pytest.raises(AnnotatorError, match="too large|half of the memory"):
+        read(tmp_path / "refs.csv")
+    assert read_last_row(tmp_path / "labels.db") == 0
+
+
+def test_the_notes_of_a_project_may_be_larger_than_memory(tmp_path: Path) -> None:
+    (tmp_path / ".cache").mkdir()
+    for name in ("last-row", "refs-sum.txt"):
+        with (tmp_path / ".cache" / name).open("wb") as file:
+            file.truncate(1 << 43)
+    assert read_last_row(tmp_path / "labels.db") == 0
+    assert describe_change(tmp_path / "refs.csv") == ""
+
+
+@pytest.mark.parametrize("beside", ["-wal", "-shm"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_log_with_something_else_beside_it(kind: str, beside: str, tmp_path: Path) -> None:
+    SqliteStore(tmp_path / "labels.db").close()
+    KINDS[kind](tmp_path / f"labels.db{beside}")
+    with pytest.raises(OddFileError, match=f"labels.db{beside} is not a file.*--repair"):
+        SqliteStore(tmp_path / "labels.db")
+
+
+def test_a_log_on_a_disk_that_is_not_mounted_is_not_empty(tmp_path: Path) -> None:
+    (tmp_path / "labels.db").symlink_to("unmounted/labels.db")
+    with pytest.raises(OddFileError, match="is a link, and its target is not there"):
+        load_log_state(tmp_path / "labels.db")
