@@ -23,8 +23,9 @@ from annotator.formats.format import Format
 from annotator.formats.reading import ImportContext, ImportedItem
 from annotator.formats.source import ExportSource
 from annotator.items.atomic import only_regular
-from annotator.items.listing import RefColumns, TableShape, read_list, read_table
+from annotator.items.listing import read_list, read_table
 from annotator.items.refs import Item, make_printable, parse_box
+from annotator.items.table_columns import RefColumns, TableShape
 from annotator.items.text_files import find_delimiter, open_text
 from annotator.project.project import ProjectFolder
 

@@ -20,6 +20,7 @@ from annotator.formats.format import Format
 from annotator.formats.jsontext import dumps, iter_json_lines
 from annotator.formats.reading import ImportContext, ImportedItem
 from annotator.formats.source import ExportSource
+from annotator.items.atomic import only_regular
 from annotator.items.refs import format_number, make_printable
 from annotator.items.text_files import describe_bad_utf8, find_delimiter, find_encoding, open_text
 
@@ -127,8 +128,15 @@ def read_jsonl(reading: ImportContext) -> Iterator[ImportedItem]:
     lines = iter_json_lines(
         reading.path, lambda line, fault: reading.add_fault(f"line {line}", fault)
     )
+    other_labels = not _names_label(reading.path)
     for line, cells in lines:
-        yield from flat.parse_row(reading, f"line {line}", cells)
+        yield from flat.parse_row(reading, f"line {line}", cells, other_labels)
+
+
+def _names_label(file: Path) -> bool:
+    signs = [f'"{name}"'.encode() for name in flat.LABEL_COLUMNS]
+    with open(file, "rb", opener=only_regular) as lines:  # noqa: PTH123
+        return any(sign in line for line in lines for sign in signs)
 
 
 JSONL = Format(

@@ -9,7 +9,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from annotator.items.listing import RefColumns
+from annotator.items.table_columns import RefColumns
 from annotator.items.text_files import find_delimiter, open_text
 
 _NO_CELLS: Mapping[str, str] = {}

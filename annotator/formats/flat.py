@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,10 +16,12 @@ from annotator.formats.reading import (
     require_text,
 )
 from annotator.formats.source import ExportRecord, ExportSource
-from annotator.items.refs import Item
+from annotator.items.refs import Box, Item, parse_box
+from annotator.items.table_columns import RowNames, find_row_names, parse_size
 
 PATH_COLUMNS = ("filename", "file_name", "path")
 LABEL_COLUMNS = ("label", "annotation")
+NO_NAMES = find_row_names(())
 _PROVENANCE_COLUMNS = ("annotator", "at", "model", "picked_by", "q", "pool", "shown_ms", "machine",
          "probability", "note")  # fmt: skip
 _MACHINE_COLUMNS = ("machine", "model", "probability")
@@ -96,27 +98,37 @@ def format_timestamp(seconds: float) -> str:
 
 
 def parse_row(
-    reading: ImportContext, location: str, cells: Mapping[str, Any]
+    reading: ImportContext, location: str, cells: Mapping[str, Any], other_labels: bool = False
 ) -> Iterator[ImportedItem]:
-    """Yield the item of a row; a row with a fault is reported to `reading` instead."""
-    path = next((cells[name] for name in PATH_COLUMNS if cells.get(name) is not None), None)
+    """Yield the item of a row; a row with a fault is reported to `reading` instead.
+
+    With `other_labels` the label may have a name that other programs give it, such as `class`.
+    """
+    others = NO_NAMES if "ref" in cells else find_row_names(tuple(cells))
+    other_label = others.label if other_labels else None
+    paths, labels = (*PATH_COLUMNS, others.path), (*LABEL_COLUMNS, other_label)
+    path = next((cells[name] for name in paths if name and cells.get(name) is not None), None)
     try:
         if path is None and isinstance(cells.get("ref"), str):
             item = Item.parse(reading.parse_path(cells["ref"]))
         elif path is None:
             raise RefError(f"no file is named; give one of {', '.join(PATH_COLUMNS)}")
         else:
-            bbox = cells.get("bbox")
-            box = None if bbox is None else parse_bbox(bbox, reading.box_order)
-            item = Item(reading.parse_path(path), box)
+            item = Item(reading.parse_path(path), read_row_box(cells, others, reading.box_order))
         if any(cells.get(name) for name in _SAMPLING_COLUMNS):
             reading.count_ignored("time and draw of a label (the log gets those of the import)")
-        label = next((cells[name] for name in LABEL_COLUMNS if cells.get(name) is not None), None)
+        label = next((cells[name] for name in labels if name and cells.get(name) is not None), None)
+        path_name = None if {*PATH_COLUMNS} & cells.keys() else others.path
+        used = [path_name, other_label, *others.sides]
+        columns = _extra_columns(reading, cells, used)
+        if "ref" not in cells:
+            reading.note_columns(used, columns)
         yield ImportedItem(
             location, item, read_label(label), skipped=cells.get("skipped") is True,
             flagged=cells.get("flagged") is True, machine=cells.get("machine") is True,
             labelled_by=_read_text(cells.get("annotator")), note=_read_text(cells.get("note")),
-            shown_ms=_read_integer(cells.get("shown_ms")), columns=_extra_columns(reading, cells),
+            shown_ms=_read_integer(cells.get("shown_ms")), columns=columns,
+            size=read_row_size(cells, others, item),
         )  # fmt: skip
     except RefError as error:
         reading.add_fault(location, str(error))
@@ -129,14 +141,35 @@ _KNOWN_COLUMNS = {
 }  # fmt: skip
 
 
-def _extra_columns(reading: ImportContext, cells: Mapping[str, Any]) -> dict[str, str]:
+def read_row_box(cells: Mapping[str, Any], others: RowNames, order: str) -> Box | None:
+    """Return the box of a row, in `bbox` or in four members. Raises `RefError`."""
+    if (bbox := cells.get("bbox")) is not None:
+        return parse_bbox(bbox, order)
+    sides = [cells.get(name) for name in others.sides]
+    if all(side in (None, "") for side in sides):
+        return None
+    numbers = ["" if side is None else str(side).strip() for side in sides]
+    return parse_box(",".join(numbers), others.order, may_be_outside=True)
+
+
+def read_row_size(
+    cells: Mapping[str, Any], others: RowNames, item: Item
+) -> tuple[float, float] | None:
+    """Return the size of the image that a row states; None if it is that of the box."""
+    size = parse_size([cells.get(name) for name in others.size])
+    return None if item.box is None or size == (item.box.w, item.box.h) else size
+
+
+def _extra_columns(
+    reading: ImportContext, cells: Mapping[str, Any], used: Sequence[str | None]
+) -> dict[str, str]:
     """Return the columns that refs.csv keeps."""
     # Without the column machine, one named model or probability is the user's own.
     marked = _MACHINE_COLUMNS if "machine" in cells else ()
     own = {
         name: value
         for name, value in cells.items()
-        if name not in _KNOWN_COLUMNS and name not in marked
+        if name not in _KNOWN_COLUMNS and name not in marked and name not in used
     }
     return reading.keep_columns(own)
 

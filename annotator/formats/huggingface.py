@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from annotator.errors import RefError
+from annotator.formats.flat import read_row_box, read_row_size
 from annotator.formats.format import Format
 from annotator.formats.image_files import ImageExporter, sanitize_path
 from annotator.formats.jsontext import dumps, iter_json_lines
@@ -27,6 +28,7 @@ from annotator.formats.reading import (
 from annotator.formats.source import ExportRecord, ExportSource, ImageRecords
 from annotator.items.listing import IMAGE_SUFFIXES
 from annotator.items.refs import Item, make_printable
+from annotator.items.table_columns import find_row_names
 from annotator.items.text_files import describe_bad_utf8, find_delimiter, find_encoding, open_text
 
 METADATA_FILE = "metadata.jsonl"
@@ -159,7 +161,7 @@ def _iter_csv_rows(
                     on_fault(line, f"has {len(cells)} cells for {len(header)} columns")
                 elif cells:
                     pairs = zip(header, cells, strict=False)
-                    yield line, {name: cell for name, cell in pairs if cell and name}
+                    yield line, {name: cell or None for name, cell in pairs if name}
         except csv.Error as error:
             on_fault(rows.line_num, f"{error}. Fix the quotes there.")
         except UnicodeError:
@@ -169,9 +171,8 @@ def _iter_csv_rows(
 def _iter_parquet_rows(
     file: Path, on_fault: Callable[[int, str], None]
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield the number of each row of a metadata.parquet, from 1, and its cells by column."""
-    for number, cells in enumerate(iter_parquet(file), 1):
-        yield number, {name: cell for name, cell in cells.items() if cell is not None}
+    """Return the number of each row of a metadata.parquet, from 1, and its cells by column."""
+    return enumerate(iter_parquet(file), 1)
 
 
 _READERS = {".csv": _iter_csv_rows, ".parquet": _iter_parquet_rows, ".jsonl": iter_json_lines}
@@ -193,20 +194,28 @@ def _read_row(
     if Path(path).suffix.lower() not in IMAGE_SUFFIXES:
         raise RefError(f"{make_printable(path)!r} is not the name of an image")
     path = f"{folder}/{path}" if folder else path
-    columns = reading.keep_columns(
-        {key: value for key, value in cells.items() if key not in _OWN_COLUMNS}
-    )
-    objects = cells.get("objects")
-    if objects is None and isinstance(cells.get("bbox"), list):
+    others, objects = find_row_names(tuple(cells)), cells.get("objects")
+    # An export of ours writes `label`, so that a class of another name is a column of the user.
+    label_key = "label" if "label" in cells or objects is not None else others.label or "label"
+    used = {*_OWN_COLUMNS, *others.sides, label_key}
+    own = {key: cell for key, cell in cells.items() if key not in used}
+    columns = reading.keep_columns(own)
+    reading.note_columns([*others.sides, label_key], own)
+    bbox = cells.get("bbox")
+    if objects is None and isinstance(bbox, list) and all(isinstance(box, list) for box in bbox):
         # Some data sets have the lists of boxes beside the name of the file.
         names = cells.get("categories", cells.get("category"))
         objects = {"bbox": cells["bbox"], "categories": names}
         columns.pop("category", None)
-    label = cells.get("label")
+        label_key = "label"
+    label = cells.get(label_key)
     if label is not None or objects is None:
-        yield ImportedItem(location, Item(path), read_label(label), columns=columns)
+        item = Item(path, read_row_box(cells if objects is None else {}, others, "xywh"))
+        size = read_row_size(cells, others, item)
+        yield ImportedItem(location, item, read_label(label), columns=columns, size=size)
     if objects is not None:
-        yield from _read_objects(reading, location, path, objects, columns)
+        for found in _read_objects(reading, location, path, objects, columns):
+            yield found._replace(size=read_row_size(cells, others, found.item))
 
 
 def _read_objects(

@@ -23,12 +23,12 @@ from annotator.items.file_names import missing_files
 from annotator.items.listing import (
     RefRow,
     SkippedFiles,
-    TableShape,
     glob_images,
     iter_table,
 )
 from annotator.items.ref_keys import is_same_file, ref_key
 from annotator.items.refs import Item, format_box, make_printable, plural
+from annotator.items.table_columns import TableShape
 from annotator.items.text_files import FinalFault, csv_bytes
 from annotator.log.entries import Action, Entry
 from annotator.log.store import SqliteStore

@@ -13,6 +13,7 @@ from annotator.formats.format import Format
 from annotator.formats.reading import ImportContext, ImportedItem
 from annotator.formats.source import ExportSource
 from annotator.items.refs import make_printable
+from annotator.items.table_columns import find_row_names
 
 _ROWS = 1 << 14
 
@@ -54,10 +55,11 @@ def read(reading: ImportContext) -> Iterator[ImportedItem]:
     try:
         with pa.parquet.ParquetFile(reading.path) as file:
             columns = _choose_columns(reading, file.schema_arrow)
+            other_labels = not {*flat.LABEL_COLUMNS} & {*columns}
             line = 0
             for batch in file.iter_batches(batch_size=_ROWS, columns=columns):
                 for cells in batch.to_pylist():
-                    yield from flat.parse_row(reading, f"row {line}", cells)
+                    yield from flat.parse_row(reading, f"row {line}", cells, other_labels)
                     line += 1
     except (pa.ArrowException, OSError, ValueError) as error:
         raise _describe_damage(reading.path, error) from error
@@ -86,8 +88,9 @@ def _choose_columns(reading: ImportContext, schema: Any) -> list[str]:
     """
     names = schema.names
     needed = {*flat.PATH_COLUMNS, *flat.LABEL_COLUMNS, "ref", "bbox"}
-    if not {*flat.PATH_COLUMNS, "ref"} & set(names):
-        inside = "image" in names and not _is_simple(schema.field("image").type)
+    path = find_row_names(tuple(names)).path
+    inside = path is not None and not _is_simple(schema.field(path).type)
+    if not {*flat.PATH_COLUMNS, "ref"} & set(names) and (path is None or inside):
         remedy = " The images are inside the file: write them to a folder first." if inside else ""
         raise RefError(
             f"{reading.name}: no column is named {', '.join(flat.PATH_COLUMNS)} or ref. The "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -109,6 +109,10 @@ class ImportContext:
     """True if a fault ended the reading, so nothing after it is known."""
     faults: list[str] = field(default_factory=list)
     fault_count: int = 0
+    columns_read: dict[str, None] = field(default_factory=dict)
+    """The columns that were read under the names that other programs give them."""
+    columns_kept: dict[str, None] = field(default_factory=dict)
+    """The columns of rows that have no meaning here."""
     ignored_counts: Counter[str] = field(default_factory=Counter)
     """The kinds of things that were read and could not be kept, and their numbers."""
 
@@ -149,7 +153,20 @@ class ImportContext:
     def describe_ignored(self) -> list[str]:
         """Return the notes, and a line for each kind of thing that could not be kept."""
         counts = sorted(self.ignored_counts.items())
-        return self.notes + [f"not kept: {count:,} x {kind}" for kind, count in counts]
+        lines = [*self._describe_columns(), *self.notes]
+        return lines + [f"not kept: {count:,} x {kind}" for kind, count in counts]
+
+    def note_columns(self, read: Iterable[str | None], kept: Iterable[str]) -> None:
+        """Note for the summary which columns of a row were read, and which are only kept."""
+        self.columns_read.update(dict.fromkeys(name for name in read if name and name != "label"))
+        own = ("prediction", "score", "split")
+        self.columns_kept.update(dict.fromkeys(name for name in kept if name not in own))
+
+    def _describe_columns(self) -> Iterator[str]:
+        pairs = (("read", self.columns_read), ("not used, but kept", self.columns_kept))
+        for what, names in pairs:
+            if names:
+                yield f"columns {what}: {make_printable(', '.join(names)[:300])}"
 
     def has_file(self, path: str) -> bool:
         """Return True if one of the folders that images may be in holds a file of this name."""

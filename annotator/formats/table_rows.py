@@ -12,8 +12,9 @@ from annotator.formats.box_fit import BoxFitter
 from annotator.formats.image_finder import ImageFinder
 from annotator.formats.reading import ImportContext, ImportedItem
 from annotator.items.file_names import FileNames, missing_files
-from annotator.items.listing import IMAGE_SUFFIXES, RefRow, TableShape, read_list, read_table
+from annotator.items.listing import IMAGE_SUFFIXES, RefRow, read_list, read_table
 from annotator.items.refs import Item, make_printable, plural, shell_quoted
+from annotator.items.table_columns import TableShape
 from annotator.project.adding import append_new_items
 from annotator.project.project import ProjectFolder
 

@@ -5,13 +5,12 @@ Everything streams in batches, so that the first picture is on screen before the
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import glob
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from io import TextIOWrapper
 from pathlib import Path
@@ -19,6 +18,14 @@ from typing import Any, NamedTuple
 
 from annotator.errors import RefError, bullet_list
 from annotator.items.refs import Item, make_printable, parse_box, plural
+from annotator.items.table_columns import (
+    LABEL_COLUMNS,
+    PATH_COLUMNS,
+    UTF8,
+    RefColumns,
+    TableShape,
+    parse_size,
+)
 from annotator.items.text_files import (
     FinalFault,
     describe_bad_utf8,
@@ -40,23 +47,6 @@ _OWN_FILES = frozenset({
     "annotator.toml", "refs.csv", "labels.db", "labels.db-wal", "labels.db-shm", "first.csv",
     "clusters.csv", "class-ids.json", "faces.json",
 })  # fmt: skip
-_PATH_COLUMNS = ("filename", "file_name", "path", "ref")
-_LABEL_COLUMNS = ("annotation", "label")
-_OTHER_PATHS = (
-    "image_path", "img_path", "filepath", "file_path", "image", "img", "file", "image_name",
-    "img_name", "imagename", "image_id", "imageid",
-)  # fmt: skip
-_OTHER_LABELS = (
-    "class", "class_name", "classname", "category", "category_name", "label_name", "labelname",
-)  # fmt: skip
-_SIDES = (
-    (("xmin", "ymin", "xmax", "ymax"), "xyxy"), (("x_min", "y_min", "x_max", "y_max"), "xyxy"),
-    (("x1", "y1", "x2", "y2"), "xyxy"), (("left", "top", "right", "bottom"), "xyxy"),
-    (("x", "y", "w", "h"), "xywh"), (("x", "y", "width", "height"), "xywh"),
-    (("left", "top", "width", "height"), "xywh"), (("xmin", "ymin", "width", "height"), "xywh"),
-)  # fmt: skip
-"""The columns in which tables of others hold a box, and their order."""
-_UTF8 = "utf-8-sig"
 _NUMBER = re.compile(r"-?\d{1,9}(\.\d{1,9})?")
 
 
@@ -150,7 +140,10 @@ def _image_refs(
             _count_ending(entry, suffix, relative, left_out)
             continue
         path = relative + entry.name
-        if _is_text(path):
+        if not _is_regular(entry):
+            if not _is_folder(entry):
+                left_out.names.append(f"{make_printable(path)}: a link to nowhere, or no file")
+        elif _is_text(path):
             yield Item(path).ref
         else:
             left_out.names.append(_describe_bad_name(path))
@@ -163,11 +156,16 @@ def _count_ending(
     hidden = entry.name.startswith(".")
     if entry.name in _OWN_FILES and not relative:
         return
-    if not hidden or suffix in IMAGE_SUFFIXES:
-        with contextlib.suppress(OSError):
-            if entry.is_file():
-                ending = make_printable(suffix) or "without an ending"
-                left_out.endings[f"hidden {ending}" if hidden else ending] += 1
+    if (not hidden or suffix in IMAGE_SUFFIXES) and _is_regular(entry):
+        ending = make_printable(suffix) or "without an ending"
+        left_out.endings[f"hidden {ending}" if hidden else ending] += 1
+
+
+def _is_regular(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:
+        return False
 
 
 def _is_hidden_folder(entry: os.DirEntry[str]) -> bool:
@@ -210,13 +208,14 @@ def glob_images(pattern: str, skipped: SkippedFiles) -> list[str]:
     """Return the images that a shell pattern names (`**` includes folders), sorted, as absolute
     refs."""
     found = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - patterns may be absolute
-    paths = [os.path.abspath(p) for p in found if Path(p).suffix.lower() in IMAGE_SUFFIXES]  # noqa: PTH100
-    others = (Path(p) for p in found if Path(p).suffix.lower() not in IMAGE_SUFFIXES)
+    named = [p for p in found if Path(p).suffix.lower() in IMAGE_SUFFIXES]
+    paths = [os.path.abspath(p) for p in named if is_file(p)]  # noqa: PTH100
+    others = (Path(p) for p in {*found} - {*named} if is_file(p))
     skipped.endings.update(
-        make_printable(path.suffix.lower()) or "without an ending"
-        for path in others
-        if is_file(path)
+        make_printable(path.suffix.lower()) or "without an ending" for path in others
     )
+    absent = (p for p in named if not path_exists(p))
+    skipped.names += [f"{make_printable(p)}: a link to nowhere" for p in absent]
     skipped.names += [_describe_bad_name(path) for path in paths if not _is_text(path)]
     return [Item(path).ref for path in paths if _is_text(path)]
 
@@ -235,99 +234,6 @@ class RefRow(NamedTuple):
     """Width and height of the image that a table of others states."""
 
 
-@dataclass(slots=True)
-class TableShape:
-    """The columns and the encoding of a table of others, found while it is read."""
-
-    header: list[str] = field(default_factory=list)
-    unused: list[int] = field(default_factory=list)
-    """The columns that have no meaning here."""
-    changed: bool = False
-    """True if it cannot be a refs.csv as it is: other names of columns, UTF-16, or `sep=`."""
-    has_features: bool = False
-    notes: list[str] = field(default_factory=list)
-    """Lines for the summary."""
-
-    def describe(self, columns: RefColumns, encoding: str) -> None:
-        """Note which columns were read as what, and which were not."""
-        read = {columns.path: "the path", columns.label: "the label"}
-        read |= dict.fromkeys(columns.sides, "the box")
-        named = {
-            what: ", ".join(self.header[at].strip() for at, w in read.items() if w == what)
-            for at, what in read.items()
-            if at >= 0
-        }
-        if self.changed:
-            listed = ", ".join(f"{names} as {what}" for what, names in named.items())
-            self.notes.append(f"columns read: {make_printable(listed)}")
-        if encoding != _UTF8:
-            self.notes.append(f"read as {encoding.upper()}; refs.csv is written in UTF-8")
-        if self.unused:
-            names = ", ".join(self.header[at].strip() or "(no name)" for at in self.unused)
-            self.notes.append(f"columns not used, but kept: {make_printable(names[:300])}")
-
-
-@dataclass(frozen=True, slots=True)
-class RefColumns:
-    """The places of the columns that we read from a table; -1 for those that it lacks."""
-
-    path: int
-    bbox: int
-    label: int
-    feature: int
-    sides: tuple[int, ...] = ()
-    """The four columns of a box, if it has no column of its own."""
-    order: str = ""
-    """The order of `sides`."""
-    size: tuple[int, ...] = ()
-    """The columns of the width and height of the image, beside `sides`."""
-    foreign: bool = False
-    """True for a table of others, whose boxes are cut at the edges of their images later."""
-
-    @property
-    def used(self) -> set[int]:
-        """The places of all columns that are read."""
-        return {self.path, self.bbox, self.label, self.feature, *self.sides} - {-1}
-
-    @property
-    def is_foreign(self) -> bool:
-        """True if refs.csv has no such columns."""
-        return bool(self.sides) or self.path < -1
-
-    @classmethod
-    def find(cls, header: Sequence[str], file: Path, foreign: bool = False) -> RefColumns:
-        """Find the columns by their names in the header; `foreign` knows those of others, too.
-
-        Raises `RefError` if none holds paths.
-        """
-        names = [name.strip().lower() for name in header]
-        known = (*_PATH_COLUMNS, *_OTHER_PATHS) if foreign else _PATH_COLUMNS
-        path = next((names.index(name) for name in known if name in names), -1)
-        if path < 0 and "\0" in "".join(header):  # UTF-16 without its mark is UTF-8 with NULs
-            raise RefError(f"{make_printable(str(file))}, {describe_bad_utf8(file)}")
-        if path < 0:
-            raise RefError(
-                f"{make_printable(str(file))}, line 1: no column named "
-                f"{' or '.join(_PATH_COLUMNS)}. "
-                f"The columns are {make_printable(', '.join(header)) or '(none)'}. "
-                f"Name the one with the paths of the images {_PATH_COLUMNS[0]}."
-            )
-        labels = (*_LABEL_COLUMNS, *_OTHER_LABELS) if foreign else _LABEL_COLUMNS
-        label = next((names.index(name) for name in labels if name in names), -1)
-        bbox = names.index("bbox") if "bbox" in names else -1
-        feature = names.index("feat_idx") if "feat_idx" in names else -1
-        sides = next((pair for pair in _SIDES if foreign and {*pair[0]} <= {*names}), None)
-        if bbox >= 0:
-            sides = None
-        places, order = (
-            tuple(map(names.index, sides[0])) if sides else (),
-            sides[1] if sides else "",
-        )
-        size = [names.index(name) for name in ("width", "height") if name in names]
-        size = size if len(size) == 2 and places and not {*size} & {*places} else []
-        return cls(path, bbox, label, feature, places, order, tuple(size), foreign)
-
-
 def read_table(
     file: Path, box_order: str, problems: list[str], about: TableShape | None = None
 ) -> Iterator[RefRow]:
@@ -339,7 +245,7 @@ def read_table(
     `sep=` are read; `about` tells what was found.
     """
     name = make_printable(file.name)
-    encoding = _UTF8 if about is None else find_encoding(file)
+    encoding = UTF8 if about is None else find_encoding(file)
     with open_text(file, encoding) as lines:
         reader, skipped = None, 0
         try:
@@ -392,11 +298,11 @@ def _fill_shape(
     about: TableShape, header: list[str], columns: RefColumns, encoding: str, sep: bool
 ) -> None:
     names = [name.strip().lower() for name in header]
-    plain = columns.label < 0 or names[columns.label] in _LABEL_COLUMNS
-    plain = plain and names[columns.path] in _PATH_COLUMNS and not columns.sides
+    plain = columns.label < 0 or names[columns.label] in LABEL_COLUMNS
+    plain = plain and names[columns.path] in PATH_COLUMNS and not columns.sides
     about.header, about.has_features = header, columns.feature >= 0
     about.unused = [at for at in range(len(header)) if at not in columns.used]
-    about.changed = not plain or encoding != _UTF8 or sep
+    about.changed = not plain or encoding != UTF8 or sep
     about.describe(columns, encoding)
 
 
@@ -410,10 +316,16 @@ def _parse_row(
         problems.append(f"{name}, line {line}, {column}: {text}")
 
     path, text = cell(columns.path), cell(columns.bbox).strip()
+    if columns.foreign and any(map(str.strip, cells[columns.count :])):
+        problems.append(
+            f"{name}, line {line}: has {len(cells)} cells for {columns.count} columns. Put a cell "
+            "that holds the separator in quotes."
+        )
+        return None
     if not path or not _is_text(path) or "\0" in path:
         fault("filename", "names no file" if not path else "has a line break or is not text")
         return None
-    feature = cell(columns.feature).strip()
+    feature = re.sub(r"\.0+$", "", cell(columns.feature).strip())  # tables with blanks write 4.0
     known = not feature or feature.isdecimal()
     if not known:
         fault("feat_idx", f"{make_printable(feature)!r} is not a row number (0, 1, 2 …)")
@@ -429,19 +341,10 @@ def _parse_row(
     if not known:
         return None
     blank = None if columns.feature < 0 else -1
-    return RefRow(
-        line, item, cell(columns.label), int(feature) if feature else blank,
-        _parse_size([cell(at) for at in columns.size]),
-    )  # fmt: skip
-
-
-def _parse_size(cells: Sequence[str]) -> tuple[float, float] | None:
-    """Return a size in two cells; None for blank ones, 0 and anything that is not a size."""
-    try:
-        width, height = map(float, cells)
-    except ValueError:
-        return None
-    return (width, height) if 0 < width < 1e7 and 0 < height < 1e7 else None
+    size = parse_size([cell(at) for at in columns.size])
+    size = None if box and size == (box.w, box.h) else size  # then it is that of the box
+    number = int(feature) if feature else blank
+    return RefRow(line, item, cell(columns.label), number, size)
 
 
 def read_list(file: Path, root: Path, problems: list[str]) -> Iterator[RefRow]:
@@ -485,7 +388,7 @@ def _split_numbers(text: str) -> list[str] | None:
     return parts if whole else None
 
 
-def is_file(path: Path) -> bool:
+def is_file(path: str | Path) -> bool:
     """Return whether a path is a file; unlike `Path.is_file`, this never raises.
 
     The answer is False for a name that no file can have, or in a folder without permission.
@@ -493,6 +396,6 @@ def is_file(path: Path) -> bool:
     return os.path.isfile(path)  # noqa: PTH113
 
 
-def path_exists(path: Path) -> bool:
+def path_exists(path: str | Path) -> bool:
     """Return whether a path is a file or folder; like `is_file`, this never raises."""
     return os.path.exists(path)  # noqa: PTH110

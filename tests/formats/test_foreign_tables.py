@@ -123,3 +123,88 @@ def test_faulty_rows_of_an_import_are_left_out_and_counted(tmp_path: Path) -> No
     done = made_projects.imported(made, place, load_format("jsonl"), skip_faulty=True)
     assert done.new == 1
     assert [(entry.ref, entry.label) for entry in made_projects.entries(made)] == [("a.png", "ok")]
+
+
+_ROW = {"image": "a.png", "class": "cat", "xmin": 5, "ymin": 6, "xmax": 30, "ymax": 40}
+
+
+def write_rows(top: Path, kind: str, rows: list[dict[str, object]]) -> Path:
+    """Write rows as JSON Lines, Parquet, or the metadata of a Hugging Face folder."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    if kind == "parquet":
+        pyarrow = pytest.importorskip("pyarrow")
+        pytest.importorskip("pyarrow.parquet").write_table(
+            pyarrow.Table.from_pylist(rows), top / "t.parquet"
+        )
+        return top / "t.parquet"
+    if kind == "jsonl":
+        (top / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return top / "t.jsonl"
+    cells = [["" if row.get(name) is None else str(row[name]) for name in names] for row in rows]
+    lines = [",".join(row) for row in [names, *cells]]
+    (top / "im/metadata.csv").write_text("\n".join(lines).replace("image,", "file_name,") + "\n")
+    return top / "im"
+
+
+def opened_rows(tmp_path: Path, kind: str, *rows: dict[str, object]) -> tuple[NewProject, str]:
+    root = made_projects.images(tmp_path / "im", NAMES)
+    reading = ImportContext(write_rows(tmp_path, kind, [*rows]), images=root)
+    told: list[str] = []
+    name = "huggingface" if kind == "metadata" else kind
+    project = tmp_path / "p"
+    made = create_from_dataset(project, reading, load_format(name), Settings(()), told.append)
+    return made, " ".join(told)
+
+
+KINDS = ["jsonl", "parquet", "metadata"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_with_names_of_other_programs_are_read_in_every_format(
+    tmp_path: Path, kind: str
+) -> None:
+    made, told = opened_rows(tmp_path, kind, {**_ROW, "weather": "fog"})
+    assert labels(made) == {"a.png#xywh=5,6,25,34": "cat"}
+    assert "columns read: " in told and "columns not used, but kept: weather" in told
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_box_with_a_blank_side_is_refused_in_every_format(tmp_path: Path, kind: str) -> None:
+    with pytest.raises(AnnotatorError, match="1: '5,6,30,' is not|0: '5,6,30,' is not|line 2: '5"):
+        opened_rows(tmp_path, kind, {**_ROW, "ymax": None}, {**_ROW, "image": "b.png"})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_stated_size_that_the_image_lacks_is_refused_in_every_format(
+    tmp_path: Path, kind: str
+) -> None:
+    with pytest.raises(AnnotatorError, match="the size of a.png is 600 x 400 here"):
+        opened_rows(tmp_path, kind, {**_ROW, "width": 600, "height": 400})
+
+
+def test_a_size_beside_a_bbox_is_that_of_the_image_or_of_the_box(tmp_path: Path) -> None:
+    head = "filename,bbox,label,width,height\n"
+    made = opened(tmp_path, head + 'a.png,"1,2,30,20",cat,30,20\n')
+    assert labels(made) == {"a.png#xywh=1,2,30,20": "cat"}
+    with pytest.raises(AnnotatorError, match="the size of a.png is 600 x 400 here"):
+        opened(tmp_path / "2", head + 'a.png,"1,2,30,20",cat,600,400\n')
+
+
+def test_a_class_of_an_unlabelled_row_of_ours_is_a_column(tmp_path: Path) -> None:
+    made, _ = opened_rows(
+        tmp_path, "jsonl", {"filename": "a.png", "label": "ok"},
+        {"filename": "b.png", "class": "mine"},
+    )  # fmt: skip
+    assert labels(made) == {"a.png": "ok", "b.png": None}
+
+
+def test_a_row_with_more_cells_than_columns_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AnnotatorError, match=r"line 3: has 3 cells for 2 columns. Put"):
+        opened(tmp_path, "filename,label\na.png,cat,\nb.png,cat,grey\n")
+
+
+def test_rows_of_features_may_be_written_as_4_0(tmp_path: Path) -> None:
+    made = opened(tmp_path, "filename,feat_idx\na.png,4.0\nb.png,\nc.png,3.0\n")
+    assert len(labels(made)) == 3
+    with pytest.raises(AnnotatorError, match=r"'0.5' is not a row number"):
+        opened(tmp_path / "2", "filename,feat_idx\na.png,0.5\n")

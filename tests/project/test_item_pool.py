@@ -178,3 +178,15 @@ def test_a_project_in_the_folder_of_its_images_lists_them(tmp_path: Path) -> Non
 def test_an_export_that_is_named_itself_is_searched(tmp_path: Path) -> None:
     touch(tmp_path, ".annotator-export", "cat/y.jpg")
     assert listed(tmp_path) == (["cat/y.jpg"], "")
+
+
+def test_folders_pipes_and_links_to_nowhere_are_no_images(tmp_path: Path) -> None:
+    (tmp_path / "folder.jpg").mkdir()
+    (tmp_path / "folder.jpg/a.jpg").touch()
+    (tmp_path / "gone.jpg").symlink_to("nowhere.jpg")
+    (tmp_path / "link.jpg").symlink_to("folder.jpg/a.jpg")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    left_out = SkippedFiles()
+    found = [ref for batch in walk_images(tmp_path, left_out) for ref in batch]
+    assert found == ["link.jpg", "folder.jpg/a.jpg"]
+    assert [name.split(":")[0] for name in left_out.names] == ["gone.jpg", "pipe.jpg"]
