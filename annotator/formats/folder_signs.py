@@ -18,14 +18,19 @@ from annotator.formats.yolo.names import find_names_file, holds_label_line, is_d
 from annotator.items.listing import IMAGE_SUFFIXES
 from annotator.items.refs import make_printable, plural
 
-_LABEL_SUFFIXES = (".txt", ".xml", ".json", ".jsonl", ".csv", ".tsv", ".yaml", ".yml", ".parquet")
+_LABEL_SUFFIXES = (
+    ".txt", ".xml", ".json", ".jsonl", ".csv", ".tsv", ".yaml", ".yml", ".parquet", ".xlsx", ".xls",
+    ".ods", ".mat", ".ndjson", ".tfrecord",
+)  # fmt: skip
 _ABOUT = re.compile(r"(readme|licen[cs]e|notice|copying|changelog|citation|attribution)", re.I)
 """Beginnings of the names of files that hold no labels."""
 _NO_CLASSES = frozenset((
     "image", "images", "img", "imgs", "photo", "photos", "picture", "pictures", "jpegimages",
     "label", "labels", "annotation", "annotations", "mask", "masks", "imagesets", "raw",
     "segmentationclass", "segmentationobject", "obj_train_data", "data", "dataset", "datasets",
-    "train2017", "val2017", "test2017", "default",
+    "train2017", "val2017", "test2017", "default", "trainval", "minival", "eval", "input", "inputs",
+    "output", "outputs", "target", "targets", "gt", "groundtruth", "ground_truth", "labeled",
+    "labelled", "unlabeled", "unlabelled", "bboxes", "depth", "xml", "json", "txt",
 ))  # fmt: skip
 """Names of folders, in lower case, that hold parts of a data set; none of them is a class."""
 _LOOKED_AT = 200
@@ -95,6 +100,11 @@ def find_sign_against_classes(path: Path) -> str | None:
     for place in classes:
         if place.name.lower() in _NO_CLASSES or is_split(place.name):
             return f"A folder named {make_printable(place.name)} is seldom a class"
+    for place in classes:
+        suffixes = {_suffix(name) for name in _list_files(place)}
+        if list_folders(place) and not suffixes & IMAGE_SUFFIXES:
+            shown = make_printable(place.relative_to(path).as_posix())
+            return f"The folder {shown} holds folders and no image, so it may be no class"
     for place in (*tops, *classes):
         for name in _list_files(place):
             shown = make_printable((place / name).relative_to(path).as_posix())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -172,7 +173,7 @@ def list_annotations(top: Path) -> list[Path]:
     """Return the .xml files of a folder with Annotations/, or beside images in its folders."""
     notes = _find_folder(top, "Annotations")
     places = [notes] if notes else [top, *list_folders(top)]
-    found = (file for place in places for file in place.glob("*.xml"))
+    found = (file for place in places for file in place.glob("*.[xX][mM][lL]"))
     return sorted(file for file in found if not file.name.startswith("."))
 
 
@@ -182,7 +183,7 @@ def _list_files(top: Path, notes: Path) -> list[Path]:
     Hidden files are skipped, and so are those that macOS adds to archives.
     """
     found = sorted(
-        path for path in notes.rglob("*.xml")
+        path for path in notes.rglob("*.[xX][mM][lL]")
         if path.is_file() and not any(
             part.startswith(".") or part == "__MACOSX" for part in path.relative_to(notes).parts
         )
@@ -240,6 +241,9 @@ def _read_path(reading: ImportContext, finder: ImageFinder, root: xml.XmlNode, s
     for name in (node.text, node.text.strip()) if node else ():
         path = f"{folder}/{name}" if folder else name
         if name.strip() and (name == name.strip() or reading.has_file(path)):
+            base = re.sub(r"^([A-Za-z]:)?[/\\].*[/\\]", "", name)  # a path of another machine
+            path = f"{folder}/{base}" if folder else base
+            reading.count_ignored("folders before a <filename> (its name is taken)", base != name)
             given = reading.parse_path(path)
             break
     beside = finder.find(stem, any_suffix=True)

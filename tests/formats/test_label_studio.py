@@ -149,3 +149,19 @@ def test_an_image_with_results_of_other_kinds_stays_an_item(tmp_path: Path) -> N
     found, _ = read(tmp_path, task(text), task({"type": "relation"}, image="b.jpg"))
     assert refs_and_labels(found) == [("a.jpg", None), ("b.jpg", None)]
     assert found[0].columns == {"remark": "dusty"}
+
+
+def test_a_ground_truth_counts_before_later_annotations_and_drafts_are_counted(
+    tmp_path: Path,
+) -> None:
+    made = {**task(), "drafts": [{"result": [choice("c", "bird")]}]}
+    made["annotations"] = [
+        {"ground_truth": True, "result": [choice("c", "cat")]},
+        {"result": [choice("c", "dog")]},
+        {"was_cancelled": True, "result": []},
+    ]
+    found, reading = read(tmp_path, made)
+    assert refs_and_labels(found) == [("a.jpg", "cat")]
+    assert reading.ignored_counts == {
+        "draft of a task": 1, "other annotation of the same task": 2
+    }  # fmt: skip

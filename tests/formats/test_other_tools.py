@@ -233,3 +233,54 @@ def test_an_image_that_cannot_be_read_keeps_its_boxes_and_that_is_said(tmp_path:
     (tmp_path / "a.png").write_bytes(b"\x89PNG")
     found, said = read(tmp_path, place, "coco")
     assert found == [("a.png 1,2,3,4", "cat")] and "cannot be read" in said
+
+
+def test_coco_boxes_that_are_empty_are_counted_and_never_whole_images(tmp_path: Path) -> None:
+    place = coco(tmp_path, {"bbox": []}, {"bbox": None, "segmentation": []}, {})
+    found, said = read(tmp_path, place, "coco")
+    assert ("a.png", "cat") in found and len(found) == 2  # the last has no place at all
+    assert "2 x annotation with an empty box" in said
+
+
+def test_coco_boxes_of_detectron2_are_read_by_their_mode(tmp_path: Path) -> None:
+    place = coco(tmp_path, {"bbox": [1, 2, 11, 12], "bbox_mode": 0})
+    assert read(tmp_path, place, "coco")[0] == [("a.png 1,2,10,10", "cat")]
+    place = coco(tmp_path / "2", {"bbox": [1, 2, 11, 12], "bbox_mode": 4})
+    with pytest.raises(RefError, match="bbox_mode is 4; 0 and 1 are read"):
+        read(tmp_path / "2", place, "coco")
+
+
+@pytest.mark.parametrize("count", ["nc: 5\n", "nc: 0\n", "nc: many\n"])
+def test_a_number_of_classes_that_the_names_lack_is_refused(count: str, tmp_path: Path) -> None:
+    with pytest.raises(RefError, match=r"data.yaml, line \d, nc: is .*, and names lists"):
+        read(tmp_path, yolo(tmp_path, "0 .5 .5 .2 .2\n", count), "yolo")
+
+
+def test_obj_data_and_obj_names_are_compared(tmp_path: Path) -> None:
+    top = tmp_path / "set"
+    samples.images(top, ["d/a.jpg"])
+    (top / "d/a.txt").write_text("0 .5 .5 .2 .2\n")
+    (top / "obj.names").write_text("cat\r\n")
+    (top / "obj.data").write_bytes(b"classes = 1\r\nnames = obj.names\r\n")
+    assert len(read(tmp_path, top, "yolo")[0]) == 1
+    (top / "obj.data").write_text("classes=3\n")
+    with pytest.raises(RefError, match="obj.data: classes is 3, and obj.names lists 1 class"):
+        read(tmp_path / "2", top, "yolo")
+
+
+def test_visibilities_of_keypoints_are_no_points_of_a_polygon(tmp_path: Path) -> None:
+    line = "0 .5 .5 .2 .2 .1 .1 2 .2 .2 2\n"
+    with pytest.raises(RefError, match="line 1: is a polygon with a point far outside"):
+        read(tmp_path, yolo(tmp_path, line), "yolo")
+
+
+@pytest.mark.parametrize("name", ["C:\\\\data\\\\a.jpg", "C:/data/a.jpg", "/home/me/a.jpg"])
+def test_a_voc_filename_of_another_machine_is_read_by_its_name(name: str, tmp_path: Path) -> None:
+    samples.images(tmp_path / "v", ["a.jpg"])
+    (tmp_path / "v/a.XML").write_text(
+        f"<annotation><filename>{name}</filename><object><name>cat</name><bndbox><xmin>5</xmin>"
+        "<ymin>6</ymin><xmax>30</xmax><ymax>36</ymax></bndbox></object></annotation>"
+    )
+    found, said = read(tmp_path, tmp_path / "v", "voc")
+    assert found == [("a.jpg 4,5,26,31", "cat")]
+    assert "1 x folders before a <filename>" in said

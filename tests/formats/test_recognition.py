@@ -82,6 +82,11 @@ REFUSED: dict[str, tuple[str, dict[str, str]]] = {
     "one folder above": ("Name the data set in it: .*set", {"set/data.yaml": YAML, "set/train/a.jpg": IMAGE, "set/train/a.txt": LINE}),
     "two formats": ("voc .* or yolo|yolo .* or voc", {"classes.txt": "cat", "a.jpg": IMAGE, "a.txt": LINE, "a.xml": VOC}),
     "a loose image": ("lies in no folder of a class", {"a.jpg": IMAGE, "cat/b.jpg": IMAGE}),
+    "masks of cities": ("holds folders and no image", {"gtFine/x/a.jpg": IMAGE, "leftImg/x/a.jpg": IMAGE}),
+    "folds": ("Name the data set in it: .*fold1", {"fold1/cat/a.jpg": IMAGE, "fold2/cat/a.jpg": IMAGE}),
+    "groups of classes": ("animals holds folders", {"animals/cat/a.jpg": IMAGE, "other/b.jpg": IMAGE}),
+    "pairs of images": ("input is seldom a class", {"input/a.jpg": IMAGE, "target/a.jpg": IMAGE}),
+    "a spreadsheet": ("labels.xlsx may hold the labels", {"labels.xlsx": "x", "one/a.jpg": IMAGE}),
     "two files of classes": ("a.yaml, b.yaml", {"a.yaml": YAML, "b.yaml": YAML, "x/a.jpg": IMAGE}),
 }  # fmt: skip
 

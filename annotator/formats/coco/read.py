@@ -22,7 +22,7 @@ from annotator.items.refs import Box, Item, make_printable
 
 _KNOWN = {
     "id", "image_id", "category_id", "bbox", "area", "iscrowd", "segmentation", "attributes",
-    "score", "predicted", "provenance",
+    "score", "predicted", "provenance", "bbox_mode",
 }  # fmt: skip
 
 
@@ -87,7 +87,12 @@ def _read_file(reading: ImportContext, path: Path, folder: str) -> Iterator[Impo
             categories.append(piece)
     if missing := {"images", "categories"} - members:
         lacks = f"is not a COCO file: it lacks {' and '.join(sorted(missing))}."
-        more = " A list of results does not name its images." if document.is_array else ""
+        more = (
+            " A list of results does not name its images."
+            if document.is_array
+            else " For a table of your own, write one object a line: "
+            '{"filename": "a.jpg", "label": "ok"} in a .jsonl file.'
+        )
         more = next((text for sign, text in _OTHERS.items() if sign in members), more)
         raise RefError(f"{make_printable(str(path))}: {lacks}{more}")
     unused = _find_unused_parents(document, categories)
@@ -246,14 +251,25 @@ def _read_place(
     if whole:
         return True, None
     if annotation.get("bbox") not in (None, []):
-        return True, parse_bbox(annotation["bbox"], "xywh")
+        return True, parse_bbox(annotation["bbox"], _read_order(annotation))
     shape = annotation.get("segmentation")
     if shape not in (None, [], {}):
         return True, read_box_around(shape)
     if others := sorted({"keypoints", "num_keypoints", "caption", "segments_info"} & {*annotation}):
         reading.count_ignored(f"annotation with {others[0]} and without a box, so not an item")
         return False, None
+    if {"bbox", "segmentation"} & {*annotation}:
+        reading.count_ignored("annotation with an empty box, so not an item")
+        return False, None
     return True, None  # a class without any place is one of the whole image
+
+
+def _read_order(annotation: Mapping[str, Any]) -> str:
+    """Return the order of a bbox, which Detectron2 writes as a number. Raises `RefError`."""
+    mode = annotation.get("bbox_mode", 1)
+    if mode not in (0, 1):
+        raise RefError(f"bbox_mode is {make_printable(str(mode)[:40])}; 0 and 1 are read")
+    return "xywh" if mode else "xyxy"
 
 
 def _count_ignored_members(

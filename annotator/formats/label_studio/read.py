@@ -78,8 +78,8 @@ class _TaskReader:
             )
         if not isinstance(task, dict) or not isinstance(task.get("data"), dict):
             raise RefError(
-                'should be a task: an object with "data". A file of JSON-MIN has none; export '
-                "JSON from Label Studio"
+                'should be a task: an object with "data". A file of JSON-MIN has none: export '
+                "JSON from Label Studio. A table has none: write one object a line in a .jsonl file"
             )
         member, value = _find_image(task["data"])
         path = parse_image_path(self._reading, value, self._uploads)
@@ -241,15 +241,18 @@ def _find_upload(reading: ImportContext, name: str, uploads: dict[str, str]) -> 
 def _choose_annotation(
     reading: ImportContext, task: Mapping[str, Any], location: str
 ) -> tuple[str, Mapping[str, Any]] | None:
-    """Return the annotation that counts: the last that was not cancelled, else the last."""
+    """Return the annotation that counts: the last ground truth, or that was not cancelled."""
     found = task.get("annotations", task.get("completions")) or []
     if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
         raise RefError("annotations should be a list of objects")
+    drafts = task.get("drafts") or []
+    reading.count_ignored("draft of a task", len(drafts) if isinstance(drafts, list) else 0)
     places = list(enumerate(found))
     if not places:
         return None
     done = [place for place in places if place[1].get("was_cancelled") is not True]
     if len(places) > 1:
-        reading.count_ignored("earlier annotation of the same task", len(places) - 1)
-    at, annotation = (done or places)[-1]
+        reading.count_ignored("other annotation of the same task", len(places) - 1)
+    truth = [place for place in done if place[1].get("ground_truth") is True]
+    at, annotation = (truth or done or places)[-1]
     return f".annotations[{at}]", annotation

@@ -10,7 +10,7 @@ from annotator.errors import RefError
 from annotator.formats.reading import read_text, require_text
 from annotator.formats.yolo import data_yaml
 from annotator.items.atomic import only_regular
-from annotator.items.refs import make_printable
+from annotator.items.refs import make_printable, plural
 from annotator.items.text_files import name_encoding
 
 DATA_FILES = ("data.yaml", "data.yml", "dataset.yaml")
@@ -123,6 +123,30 @@ def read_names(file: Path, members: Members) -> Names:
         except RefError as error:
             raise RefError(f"{place}: {error}") from None
     return found
+
+
+def check_count(file: Path, members: Members, names: Names) -> None:
+    """Raise `RefError` if `nc` of data.yaml is not the number of its names."""
+    value, line = members.get("nc", ("", 1))
+    counts = {str(len(names)), str(max(names) + 1)}
+    if value and value not in counts:
+        raise RefError(
+            f"{make_printable(str(file))}, line {line}, nc: is {make_printable(str(value)[:20])}, "
+            f"and names lists {plural(len(names), 'class', 'classes')}. Correct one of them."
+        )
+
+
+def check_darknet_count(file: Path, names: Names) -> None:
+    """Raise `RefError` if `classes` of the obj.data beside a list is not the number of names."""
+    data = file.parent / "obj.data"
+    if not data.is_file():
+        return
+    found = re.search(r"^\s*classes\s*=\s*(\d{1,9})\s*$", read_text(data), re.M)
+    if found and int(found[1]) != len(names):
+        raise RefError(
+            f"{make_printable(str(data))}: classes is {found[1]}, and {make_printable(file.name)} "
+            f"lists {plural(len(names), 'class', 'classes')}. Correct one of them."
+        )
 
 
 def _names_classes(file: Path) -> bool:

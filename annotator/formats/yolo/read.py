@@ -67,6 +67,7 @@ def read(reading: ImportContext) -> Iterator[ImportedItem]:
     if names_files.is_data_yaml(file):
         members = names_files.read_data_yaml(file)
         data = _DataSet(base, names_files.read_names(file, members), "data.yaml")
+        names_files.check_count(file, members, data.names)
         _read_kinds(file, members, data)
         folders = list(dict.fromkeys(_find_folders(file, members, base, data)))
         if not folders:
@@ -75,6 +76,7 @@ def read(reading: ImportContext) -> Iterator[ImportedItem]:
             )
     else:
         data = _DataSet(base, names_files.read_class_list(file), file.name)
+        names_files.check_darknet_count(file, data.names)
         folders = ["."]
     reading.notes += [make_printable(f"data.yaml, {text}") for text in data.moved]
     reading.class_ids = {name: key for key, name in data.names.items()}
@@ -274,6 +276,11 @@ def _parse_line(
         if is_pose:
             reading.count_ignored("list of keypoints (its box is kept)")
     else:
+        if max(shares) > 1.5 or min(shares) < -0.5:
+            raise RefError(
+                "is a polygon with a point far outside its image, or holds keypoints. Write "
+                "`kpt_shape: [17, 3]` with their number into data.yaml, or correct the line."
+            )
         _note_long_line(data, shares, place)
         reading.count_ignored("polygon or turned box (the box around it is kept)")
         across, down = shares[0::2], shares[1::2]
