@@ -29,6 +29,7 @@ COMMANDS = {
     "discover": ("discover", "Find objects without a trained detector."),
     "proposals": ("proposals", "Estimate the precision of proposed boxes by score."),
     "cluster": ("cluster", "Group items that look alike."),
+    "map": ("map", "Show all items as points, near each other if alike."),
     "features": ("features", "Compute the features that the model learns from."),
     "finish": ("finish", "Let the model label the rest, certified by an audit."),
     "review": ("review", "Review doubtful labels."),

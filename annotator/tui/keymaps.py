@@ -32,6 +32,7 @@ _EVERYWHERE: dict[str, tuple[str, ...]] = {
     "rapid": ("R", "r"),
     "similar": ("b",),
     "search": ("/",),
+    "map": ("m", "M"),
     "group": ("w",),
     "strategy": ("t",),
     "curves": ("c",),
@@ -65,6 +66,7 @@ KEYMAPS: dict[str, dict[str, tuple[str, ...]]] = {
         "note": ("i",),
         "meaning": ("e",),
         "flag": ("m",),
+        "map": ("M",),
         "help": ("?",),
     },
 }

@@ -33,6 +33,7 @@ from annotator.tui.label.question_screen import QuestionScreen
 from annotator.tui.label.sidebar import Sidebar
 from annotator.tui.label.strategy_dialog import StrategyScreen, strategy_title
 from annotator.tui.label.text import LabelPhase
+from annotator.tui.map.open import open_map
 from annotator.tui.pages.open import choose_pages, open_similar
 from annotator.tui.pages.search_dialog import open_search
 from annotator.tui.picture.picture import PictureView
@@ -408,6 +409,11 @@ COMMANDS: dict[str, Command[LabelScreen]] = command_table(
     Command(
         "search", "search", "Find items by name, class, state, similarity or words.",
         lambda screen: open_search(screen.host), _asking_or_done,
+    ),
+    Command(
+        "map", "map", "Show all items as a map, near each other if they look alike.",
+        lambda screen: open_map(screen.host), _asking_or_done,
+        works=lambda screen: screen.session.has_features,
     ),
     Command(
         "group", "whole group", "Let an answer hold for all near-duplicates, or for one item.",
