@@ -17,6 +17,7 @@ from annotator.detection.results import ImageDetections
 from annotator.errors import ImageError, RefError
 from annotator.items.atomic import read_file
 from annotator.items.refs import Item, make_printable
+from annotator.items.table_columns import find_row_names, join_sides
 from annotator.items.text_files import find_delimiter, open_text
 
 _PATHS = ("file_name", "filename", "path", "image", "ref")
@@ -187,7 +188,7 @@ def _read_csv(file: Path) -> Iterator[dict[str, Any]]:
     with open_text(file) as lines:
         delimiter = find_delimiter(lines)
         for row in csv.DictReader(lines, delimiter=delimiter):
-            yield {(key or "").strip().lower(): cell for key, cell in row.items() if cell}
+            yield {(key or "").strip().lower(): cell for key, cell in row.items()}
 
 
 def _add_rows(found: BoxesFile, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -228,5 +229,9 @@ def _box_of(row: Mapping[str, Any], image: str) -> tuple[float, float, float, fl
     if cells:
         x, y, w, h = map(float, cells)
         return x, y, w, h
+    names = find_row_names(tuple(row))
+    if sides := join_sides([row.get(name) for name in names.sides]):
+        x, y, w, h = map(float, sides.split(","))
+        return (x, y, w - x, h - y) if names.order == "xyxy" else (x, y, w, h)
     box = Item.parse(image).box if "#xywh=" in image else None
     return None if box is None else (box.x, box.y, box.w, box.h)

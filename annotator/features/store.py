@@ -137,7 +137,8 @@ class FeatureStore:
         if bad:
             raise FeatureError(
                 bullet_list(bad, f"{path}: {plural(len(bad), 'row')} cannot be used as features:")
-                + f"\n{_RECOMPUTE_HINT}, or make the lines of these rows in {REFS_FILE} empty."
+                + f"\n{_RECOMPUTE_HINT}, or make the lines of these rows in {REFS_FILE} empty "
+                "(in a table of your own, their feat_idx)."
             )
 
     def _bad(self) -> Iterator[tuple[int, str]]:
@@ -188,7 +189,10 @@ def map_matrix(path: Path) -> NDArray[np.floating[Any]]:
         if path.exists() and not path.is_file():  # reading a pipe could wait for ever
             raise ValueError("it is not a file")
         with path.open("rb") as file:
-            is_archive = file.read(2) == b"PK"
+            head = file.read(6)
+        is_archive = head[:2] == b"PK"
+        if head and not is_archive and head != b"\x93NUMPY":
+            raise ValueError("it does not begin like one; write it with `numpy.save`")
         matrix = None if is_archive else np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
         raise FeatureError(f"{name} does not exist. {_RECOMPUTE_HINT}, or put it back.") from None
@@ -200,9 +204,10 @@ def map_matrix(path: Path) -> NDArray[np.floating[Any]]:
     if not isinstance(matrix, np.ndarray):
         raise FeatureError(f"{name} holds several arrays. Save the one with the features as .npy.")
     if matrix.dtype.kind != "f" or matrix.ndim != 2 or not matrix.shape[1]:
+        change = "astype('float32')" if matrix.ndim == 2 else "reshape(len(array), -1)"
         raise FeatureError(
             f"{name} holds {matrix.dtype} numbers of shape {matrix.shape}. Features are an array "
-            "of float16 or float32 with one row for each item: use `array.astype('float32')`."
+            f"of float16 or float32 with one row for each item: use `array.{change}`."
         )
     return matrix
 

@@ -17,7 +17,7 @@ from annotator.formats.reading import (
 )
 from annotator.formats.source import ExportRecord, ExportSource
 from annotator.items.refs import Box, Item, parse_box
-from annotator.items.table_columns import RowNames, find_row_names, parse_size
+from annotator.items.table_columns import RowNames, find_row_names, join_sides, parse_size
 
 PATH_COLUMNS = ("filename", "file_name", "path")
 LABEL_COLUMNS = ("label", "annotation")
@@ -145,11 +145,8 @@ def read_row_box(cells: Mapping[str, Any], others: RowNames, order: str) -> Box 
     """Return the box of a row, in `bbox` or in four members. Raises `RefError`."""
     if (bbox := cells.get("bbox")) is not None:
         return parse_bbox(bbox, order)
-    sides = [cells.get(name) for name in others.sides]
-    if all(side in (None, "") for side in sides):
-        return None
-    numbers = ["" if side is None else str(side).strip() for side in sides]
-    return parse_box(",".join(numbers), others.order, may_be_outside=True)
+    sides = join_sides([cells.get(name) for name in others.sides])
+    return parse_box(sides, others.order, may_be_outside=True) if sides else None
 
 
 def read_row_size(

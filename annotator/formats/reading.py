@@ -7,6 +7,8 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -219,7 +221,7 @@ def is_cell_text(text: str) -> bool:
 
 def require_text(value: object, field_name: str, *, plain: bool = False) -> str:
     """Return `value` as text for a cell of a table. Raises `RefError` for anything else."""
-    if plain and isinstance(value, (int, float)):
+    if plain and isinstance(value, (int, float, date, Decimal)):
         return str(value).lower() if isinstance(value, bool) else f"{value}"
     if not isinstance(value, str):
         raise RefError(f"{field_name} is {_describe_kind(value)} and not text")
@@ -375,11 +377,13 @@ def describe_left_out(faults: Sequence[str], count: int) -> list[str]:
 def read_label(value: object, field_name: str = "label") -> str | None:
     """Return a label as text; None for null, "" and NaN, which tables write for no label.
 
-    A number or a truth value is the name of a class, as in a CSV file: 7 is "7". Raises `RefError`
-    for a list, an object, and text that no class can have.
+    A number, a date or a truth value is the name of a class, as in a CSV file: 7 is "7". Raises
+    `RefError` for a list, an object, infinity, and text that no class can have.
     """
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
+    if isinstance(value, float) and math.isinf(value):
+        raise RefError(f"{field_name} is an infinite number, which no class is")
     return require_text(value, field_name, plain=True) or None
 
 

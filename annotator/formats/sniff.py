@@ -20,6 +20,8 @@ _BY_SUFFIX = {
     ".csv": "csv", ".tsv": "csv", ".txt": "list", ".lst": "list", ".list": "list",
     ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".yaml": "yolo", ".yml": "yolo",
 }  # fmt: skip
+_REMEDIES = dict.fromkeys((".xlsx", ".xls", ".ods"), "Save the table as CSV.")
+_REMEDIES |= dict.fromkeys((".gz", ".zip", ".tar", ".tgz", ".7z", ".bz2", ".xz"), "Unpack it.")
 _HEAD = 1 << 16
 _PLAIN_CSV_HEADER = re.compile(rb"(\xef\xbb\xbf)?ref,filename,bbox,label,skipped,flagged")
 
@@ -45,9 +47,9 @@ def recognise_format(path: Path) -> Recognised:
         return _recognise_folder(path)
     found = _detect_file(path)
     if found is None:
+        remedy = _REMEDIES.get(path.suffix.lower(), "Name it with --format.")
         raise RefError(
-            f"{name}: its format is unknown. Name it with --format. "
-            "For images without labels give --images."
+            f"{name}: its format is unknown. {remedy} For images without labels give --images."
         )
     return Recognised(found, make_printable(path.name))
 

@@ -24,6 +24,7 @@ from annotator.items.table_columns import (
     UTF8,
     RefColumns,
     TableShape,
+    join_sides,
     parse_size,
 )
 from annotator.items.text_files import (
@@ -330,9 +331,8 @@ def _parse_row(
     if not known:
         fault("feat_idx", f"{make_printable(feature)!r} is not a row number (0, 1, 2 …)")
     try:
-        sides = [cell(at).strip() for at in columns.sides]
-        if any(sides):
-            text, order = ",".join(sides), columns.order
+        if sides := join_sides([cell(at) for at in columns.sides]):
+            text, order = sides, columns.order
         box = parse_box(text, order, may_be_outside=columns.foreign) if text else None
         item = Item(path, box) if box else Item.parse(path)
     except RefError as error:

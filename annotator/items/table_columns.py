@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -29,6 +30,7 @@ SIDES = (
 )  # fmt: skip
 """The columns in which tables of others hold a box, and their order."""
 UTF8 = "utf-8-sig"
+_DECIMAL_COMMA = re.compile(r"^(-?\d+),(\d{1,2}|\d{4,})$")
 
 
 @dataclass(slots=True)
@@ -134,6 +136,17 @@ def parse_size(cells: Sequence[Any]) -> tuple[float, float] | None:
     except (TypeError, ValueError):
         return None
     return (width, height) if 0 < width < 1e7 and 0 < height < 1e7 else None
+
+
+def join_sides(cells: Sequence[object]) -> str:
+    """Return the four cells of a box as the text of a bbox, "" if all are blank.
+
+    A decimal comma becomes a point, unless it may as well be one between thousands.
+    """
+    texts = ["" if cell is None else str(cell).strip() for cell in cells]
+    if not any(texts):
+        return ""
+    return ",".join(_DECIMAL_COMMA.sub(r"\1.\2", text) for text in texts)
 
 
 class RowNames(NamedTuple):

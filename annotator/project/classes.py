@@ -33,7 +33,7 @@ def check_classes(names: tuple[str, ...], multi: bool = False) -> None:
         problems.append("there is no class. Name some: --classes ok,defect")
     for name in names:
         if not name.strip() or name != name.strip():
-            problems.append(f"class {name!r} is blank, or starts or ends with a space")
+            problems.append(f"class {name!r} is blank, or starts or ends with a space: remove it")
         if multi and (SEPARATOR in name or name == NO_CLASS):
             problems.append(
                 f"class {make_printable(name)}: with multi_label, a name must not be {NO_CLASS} "

@@ -76,7 +76,9 @@ def test_coco_results_are_proposals_with_their_scores(photos: Path, tmp_path: Pa
         _detect(photos, f"boxes:{tmp_path}/results.json")
 
 
-@pytest.mark.parametrize("kind", ["coco", "jsonl", "csv", "detect", "proposals", "named"])
+@pytest.mark.parametrize(
+    "kind", ["coco", "jsonl", "csv", "corners", "detect", "proposals", "named"]
+)
 def test_every_export_with_scores_votes(photos: Path, tmp_path: Path, kind: str) -> None:
     file = tmp_path / f"other.{kind if kind in ('jsonl', 'csv') else 'json'}"
     row = {"path": "sub/c.png", "bbox": [5, 6, 20.5, 30], "name": "cat", "score": 0.75}
@@ -94,6 +96,9 @@ def test_every_export_with_scores_votes(photos: Path, tmp_path: Path, kind: str)
         file.write_text(json.dumps(row) + "\n\n")
     elif kind == "csv":
         file.write_text('filename;bbox;label;score\nsub/c.png;"5,6,20.5,30";cat;0.75\n')
+    elif kind == "corners":
+        file = file.with_suffix(".csv")
+        file.write_text("image,class,score,xmin,ymin,xmax,ymax\nsub/c.png,cat,0.75,5,6,25.5,36\n")
     elif kind == "detect":
         file.write_text(json.dumps({"routes": [{"path": "sub/c.png", "boxes": [row]}]}))
     elif kind == "proposals":

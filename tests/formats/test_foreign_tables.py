@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -208,3 +209,20 @@ def test_rows_of_features_may_be_written_as_4_0(tmp_path: Path) -> None:
     assert len(labels(made)) == 3
     with pytest.raises(AnnotatorError, match=r"'0.5' is not a row number"):
         opened(tmp_path / "2", "filename,feat_idx\na.png,0.5\n")
+
+
+def test_decimal_commas_are_read_where_they_are_sure(tmp_path: Path) -> None:
+    head = "filename;label;xmin;ymin;xmax;ymax\n"
+    made = opened(tmp_path, head + "a.png;cat;1,5;2,25;30,0;20\n")
+    assert labels(made) == {"a.png#xywh=1.5,2.25,28.5,17.75": "cat"}
+    with pytest.raises(AnnotatorError, match="line 2, bbox: '1,500,2,30,20' is not four numbers"):
+        opened(tmp_path / "2", head + "a.png;cat;1,500;2;30;20\n")
+
+
+def test_dates_are_classes_and_infinity_is_none(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    day: dict[str, object] = {"filename": "a.png", "label": date(2020, 1, 2)}
+    made, _ = opened_rows(tmp_path, "parquet", day)
+    assert labels(made) == {"a.png": "2020-01-02"}
+    with pytest.raises(AnnotatorError, match="row 0: label is an infinite number"):
+        opened_rows(tmp_path / "2", "parquet", {"filename": "a.png", "label": float("1e999")})

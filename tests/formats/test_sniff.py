@@ -49,3 +49,13 @@ def test_a_split_with_its_own_images_and_labels_is_yolo(opened: str, tmp_path: P
         ("train/images/train.jpg#xywh=15,10,30,20", "dog"),
         ("valid/images/valid.jpg#xywh=15,10,30,20", "dog"),
     ]
+
+
+@pytest.mark.parametrize(("name", "said"), [("t.xlsx", "Save the table as CSV"),
+                                            ("t.csv.gz", "Unpack it")])  # fmt: skip
+def test_a_spreadsheet_or_an_archive_is_refused_with_what_to_do(
+    name: str, said: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(b"PK\3\4")
+    with pytest.raises(RefError, match=said):
+        detect_format(tmp_path / name)

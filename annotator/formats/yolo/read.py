@@ -276,16 +276,8 @@ def _parse_line(
         if is_pose:
             reading.count_ignored("list of keypoints (its box is kept)")
     else:
-        if max(shares) > 1.5 or min(shares) < -0.5:
-            raise RefError(
-                "is a polygon with a point far outside its image, or holds keypoints. Write "
-                "`kpt_shape: [17, 3]` with their number into data.yaml, or correct the line."
-            )
         _note_long_line(data, shares, place)
-        reading.count_ignored("polygon or turned box (the box around it is kept)")
-        across, down = shares[0::2], shares[1::2]
-        w, h = max(across) - min(across), max(down) - min(down)
-        x, y = min(across) + w / 2, min(down) + h / 2
+        x, y, w, h = _find_box_around(reading, shares)
     left, top = (x - w / 2) * size[0], (y - h / 2) * size[1]
     # Ten digits of a share are a millionth of a pixel, which must not count as over the edge.
     box = validate_box(
@@ -298,6 +290,21 @@ def _parse_line(
     reading.count_ignored("label with a score, so a prediction (columns prediction and score)")
     columns = {"prediction": name, "score": f"{shares[4]:g}"}
     return ImportedItem(place, Item(path, box), columns=columns)
+
+
+def _find_box_around(
+    reading: ImportContext, shares: list[float]
+) -> tuple[float, float, float, float]:
+    """Return the centre and size of a polygon. Raises `RefError` for one that may be keypoints."""
+    if max(shares) > 1.5 or min(shares) < -0.5:
+        raise RefError(
+            "is a polygon with a point far outside its image, or holds keypoints. Write "
+            "`kpt_shape: [17, 3]` with their number into data.yaml, or correct the line."
+        )
+    reading.count_ignored("polygon or turned box (the box around it is kept)")
+    across, down = shares[0::2], shares[1::2]
+    w, h = max(across) - min(across), max(down) - min(down)
+    return min(across) + w / 2, min(down) + h / 2, w, h
 
 
 def _find_class(data: _DataSet, text: str) -> str:
