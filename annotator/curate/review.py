@@ -104,15 +104,19 @@ class Review:
             self._left[self.queue].remove(cases[0])
             self._left[self.queue].append(cases[0])
 
+    @property
+    def can_undo(self) -> bool:
+        """True if the last decision of this annotator is one of this session."""
+        last = self.session.last_decision  # a later one may come from another terminal
+        done = self._done[-1].entries if self._done else []
+        return last is not None and last.seq in [entry.seq for entry in done]
+
     def undo(self) -> ReviewCase | None:
         """Undo the last decision of this session; its case is current again."""
-        if not self._done:
+        if not self.can_undo:
             return None
-        last = self._done[-1]
-        if [e.seq for e in self.session.undoable] != [e.seq for e in last.entries]:
-            return None  # the same annotator decided something later, in another terminal
+        last = self._done.pop()
         self.session.undo()
-        self._done.pop()
         self.queue = last.case.queue
         self._left[self.queue].insert(0, last.case)
         return last.case

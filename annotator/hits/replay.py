@@ -72,6 +72,11 @@ class ReplaySource(PageSource):
     def mark(self, page: Page, marks: Marks) -> None:
         """Keep nothing: the selection is the worker's."""
 
+    @property
+    def can_undo(self) -> bool:
+        """True after the first page."""
+        return bool(self._shown)
+
     def undo(self) -> Page | None:
         """Return the page before."""
         return self._shown.pop() if self._shown else None

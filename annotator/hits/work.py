@@ -116,9 +116,14 @@ class HitSource(PageSource):
             self.task = replace(self.task, assignment=assignment)
         return entries
 
+    @property
+    def can_undo(self) -> bool:
+        """True if a page is done and the HIT is not."""
+        return bool(self._done) and not self.task.assignment.code
+
     def undo(self) -> Page | None:
         """Take the last page back, as long as the HIT is not completed."""
-        if not self._done or self.task.assignment.code:
+        if not self.can_undo:
             return None
         number = self._done.pop()
         trace = self._traces[number]

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from itertools import islice, pairwise, takewhile
+from itertools import pairwise, takewhile
 from statistics import median
 from typing import Any
 
@@ -141,12 +141,15 @@ class LogState:
 
     def undoable_by(self, annotator: str) -> list[Entry]:
         """Return what this annotator's next undo takes back: a decision, or a group of them."""
-        history = self.history.get(annotator, {})
-        last = [history[seq] for seq in islice(reversed(history), 1)]
-        group = _group_of(last[0]) if last else None
-        if group is None:
-            return last
-        return [entry for entry in history.values() if _group_of(entry) == group]
+        last = self.last_by(annotator)
+        group = _group_of(last) if last else None
+        if last is None or group is None:
+            return [last] if last else []
+        return [e for e in self.history[annotator].values() if _group_of(e) == group]
+
+    def last_by(self, annotator: str) -> Entry | None:
+        """Return this annotator's last decision; None if nothing is left to take back."""
+        return next(reversed(self.history.get(annotator, {}).values()), None)
 
     def _count(self, ref: str, change: int) -> None:
         decision = self.decision(ref)

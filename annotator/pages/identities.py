@@ -77,9 +77,9 @@ class IdentitySource(SessionSource):
 
     @property
     def names(self) -> list[str]:
-        """The identities so far, the one with most items first."""
+        """The classes that have items, the one with most first."""
         counts = self.session.progress.classes
-        return sorted(counts, key=lambda name: -counts[name])
+        return sorted(filter(counts.get, counts), key=lambda name: -counts[name])
 
     def describe(self, page: Page) -> ClassInfo | None:
         """Return the identity of a page as a class; None for loose items."""

@@ -95,6 +95,11 @@ class PageSource(ABC):
     def _write(self, submitted: SubmittedPage) -> list[Entry]:
         """Write the answers of a page."""
 
+    @property
+    @abstractmethod
+    def can_undo(self) -> bool:
+        """True if `undo` has a page to take back."""
+
     @abstractmethod
     def undo(self) -> Page | None:
         """Take back the page answered last, and return it with its selection; None without one."""
@@ -219,19 +224,30 @@ class SessionSource(PageSource):
             self._leases.lease(self._open.values())
         return entries
 
+    @property
+    def can_undo(self) -> bool:
+        """True if nothing else was answered since the last page."""
+        last = self.session.last_decision
+        return self._last_page([last] if last else []) is not None
+
+    def _last_page(self, last: Sequence[Entry]) -> tuple[Page, str | None] | None:
+        """Return the last page as `_submitted` has it, if `last` are rows of it."""
+        key = (last[0].extra or {}).get("page") if last else None
+        if self._submitted:
+            return self._submitted[-1] if self._submitted[-1][1] in (None, key) else None
+        if not key or not self._can_undo_earlier(last):
+            return None
+        earlier = self._with_known_classes(page_from_entries(last))
+        return None if earlier is None else (earlier, key)
+
     def undo(self) -> Page | None:
         """Take back the last page, unless something else was answered since."""
-        last = self.session.undoable
-        key = (last[0].extra or {}).get("page") if last else None
-        if self._submitted and self._submitted[-1][1] in (None, key):
-            page, written = self._submitted.pop()
-        elif key and not self._submitted and self._can_undo_earlier(last):
-            earlier = self._with_known_classes(page_from_entries(last))
-            if earlier is None:
-                return None
-            page, written = earlier, key
-        else:
+        found = self._last_page(self.session.undoable)
+        if found is None:
             return None
+        page, written = found
+        if self._submitted:
+            self._submitted.pop()
         if written:
             self.session.undo()
         self._note_undo(page)

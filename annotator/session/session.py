@@ -238,8 +238,16 @@ class LabelSession:
     @property
     def undoable(self) -> list[Entry]:
         """The rows that `undo` would take back."""
-        last = self.state.undoable_by(self.annotator)
-        return [e for e in last if self.audit in (None, e.audit) and e.second >= self.second]
+        return [e for e in self.state.undoable_by(self.annotator) if self._may_undo(e)]
+
+    @property
+    def last_decision(self) -> Entry | None:
+        """The last of the rows that `undo` would take back; None without any."""
+        last = self.state.last_by(self.annotator)
+        return last if last is not None and self._may_undo(last) else None
+
+    def _may_undo(self, entry: Entry) -> bool:
+        return self.audit in (None, entry.audit) and entry.second >= self.second
 
     def reopen_skipped(self) -> int:
         """Ask every skipped item once more, and return how many there are."""

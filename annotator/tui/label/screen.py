@@ -378,6 +378,7 @@ COMMANDS: dict[str, Command[LabelScreen]] = command_table(
     Command(
         "undo", "undo", "Take back your last answer; press again for the one before.",
         LabelScreen.undo_answer, _answered,
+        works=lambda screen: screen.session.last_decision is not None,
     ),
     Command(
         "flag", "flag", "Flag the item for a second look, or take the flag off.",

@@ -31,6 +31,7 @@ IDENTITY_COMMANDS: tuple[PageCommand, ...] = (
     PageCommand(
         "merge", lambda screen, _: screen.merge(), {"M": ""}, "M", "merge",
         "Choose the named identity that this page belongs to.",
+        works=lambda screen: bool(screen.source.names),
     ),
     PageCommand(
         "divide", lambda screen, _: screen.divide(), {"D": ""}, "D", "divide",

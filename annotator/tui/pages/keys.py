@@ -408,6 +408,7 @@ PAGE_COMMANDS: tuple[PageCommand, ...] = (
     PageCommand(
         "undo", undo_page, {"backspace": "", "ctrl+h": ""}, "⌫", "undo",
         "Take the last page back, with its selection.", without_page=True, once=True,
+        works=lambda screen: bool(screen.typed) or screen.source.can_undo,
     ),
     PageCommand(
         "zoom", zoom_tile, {"Z": ""}, "Z", "zoom",

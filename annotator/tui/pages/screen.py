@@ -169,7 +169,8 @@ class PageScreen(Screen[int]):
             self.set_timer(RETRY_SECONDS, self._retry)
         else:
             reason = self.source.no_pages_message or "Nothing is left to show here."
-            self._show_text("No more pages", reason, "Q leaves; ⌫ undoes.")
+            undoes = "; ⌫ undoes" if self.source.can_undo else ""
+            self._show_text("No more pages", reason, f"Q leaves{undoes}.")
 
     def _retry(self) -> None:
         if self.page is None:
@@ -238,8 +239,7 @@ class PageScreen(Screen[int]):
             self.pointer.zoomed(None)
             self._show_sheet(self._sheet)
             self._expect()
-            self._show_state()
-        self._show_keys()
+        self._show_state()
 
     def _show_sheet(self, sheet: Sheet) -> None:
         page, _ = self.require_page()
@@ -386,10 +386,11 @@ class PageScreen(Screen[int]):
         marks = ["✓ selected"] if selection.selected(selection.cursor) else []
         if item in self.composer.broken:
             marks.append(make_printable(self.composer.broken[item]))
-        if len(view) < len(page.refs):
+        if 0 < len(view) < len(page.refs):
             marks.append(f"{self.first + 1}–{view.stop} of {len(page.refs)}")
         marks.append(label_text.item_marks(self.session, item))
         self.caption.show(item.path, label_text.box_text(item), "  ".join(marks).strip())
+        self._show_keys()
 
     def hints(self) -> list[KeyHint]:
         """Return the live keys for the footer."""

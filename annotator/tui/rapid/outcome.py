@@ -49,6 +49,11 @@ class StreamOutcome:
         self._stream.known[place] = bool(positive)
         self.verdict = self._stream.verdict
 
+    @property
+    def can_undo(self) -> bool:
+        """True if `undo_last` has something to take back."""
+        return bool(self._names or self._stream.known)
+
     def undo_last(self) -> None:
         """Take back the last `name`, or else the last `resolve_doubt`."""
         if self._names:

@@ -83,7 +83,8 @@ class RapidScreen(Screen[int]):
 
     def show_state(self) -> None:
         """Show the live keys, and where the stream is."""
-        self.keys.show(rapid_hints(self.mode, self.asked, self.session.classes))
+        classes = self.session.classes
+        self.keys.show(rapid_hints(self.mode, self.asked, classes, self.can_undo))
         self.show_progress()
 
     def show_progress(self) -> None:
@@ -183,9 +184,16 @@ class RapidScreen(Screen[int]):
         self._close()
         self.dismiss(self.given)
 
+    @property
+    def can_undo(self) -> bool:
+        """True if `undo` has something to take back."""
+        if self.mode in LOOKS and self._outcome is not None:
+            return self._outcome.can_undo
+        return self.session.last_decision is not None
+
     def undo(self) -> None:
         """Take back the last second look, or the labels written last."""
-        if self.mode in (RapidMode.DOUBT, RapidMode.NAMING) and self._outcome is not None:
+        if self.mode in LOOKS and self._outcome is not None:
             self._outcome.undo_last()
             self._ask()
             return
@@ -197,6 +205,7 @@ class RapidScreen(Screen[int]):
         self.given -= len(taken)
         if taken and self.mode is RapidMode.DONE:
             self.show_choices()
+        self.show_state()
         self.say(
             f"taken back: {plural(len(taken), 'item')}" if taken else "nothing left to take back"
         )
@@ -451,7 +460,9 @@ def find_rapid_command(
     return None
 
 
-def rapid_hints(mode: RapidMode, asked: StreamQuestion, classes: Sequence[str]) -> list[KeyHint]:
+def rapid_hints(
+    mode: RapidMode, asked: StreamQuestion, classes: Sequence[str], can_undo: bool
+) -> list[KeyHint]:
     """Return the live keys for the footer, most needed first."""
     shown = []
     if mode is RapidMode.NAMING:
@@ -459,7 +470,8 @@ def rapid_hints(mode: RapidMode, asked: StreamQuestion, classes: Sequence[str]) 
             shown.append((str(number), make_printable(name), ("name", name)))
     marks, rest = asked.marks, make_printable(asked.answers[1] or "open")
     for command in RAPID_COMMANDS:
-        if mode in command.modes and command.shown:
+        works = can_undo or command.name != "undo"
+        if mode in command.modes and command.shown and works:
             title = command.title.replace("{marks}", marks).replace("{rest}", rest)
             shown.append((command.shown, title, (command.name, "")))
     return [KeyHint(key, title, action, n) for n, (key, title, action) in enumerate(shown)]

@@ -303,7 +303,10 @@ COMMANDS: dict[str, Command[ReviewScreen]] = command_table(
         "skip", "later", "Put the item at the end of its queue.",
         ReviewScreen.postpone, _has_case, answers=True,
     ),
-    Command("undo", "undo", "Take back the last answer.", ReviewScreen.undo_answer),
+    Command(
+        "undo", "undo", "Take back the last answer.", ReviewScreen.undo_answer,
+        works=lambda screen: screen.review.can_undo,
+    ),
     Command(
         "compare", "compare", "Show the next near-duplicate or nearest labelled item.",
         lambda screen: screen.compare(1), _can_compare, keys=("]",),

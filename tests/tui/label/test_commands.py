@@ -88,6 +88,18 @@ async def test_no_list_has_a_command_that_refuses_and_its_key_says_why(
         await desk.sees(reason)
 
 
+async def test_undo_is_offered_once_there_is_something_to_take_back(make: Any, opened: Any) -> None:
+    async with opened(make(4), size=(250, 40)) as desk:
+        screen = desk.app.label_screen
+        for keys, offered in (((), False), (("a",), True), (("backspace",), False)):
+            await desk.press(*keys)
+            assert ("⌫ undo" in screen.keys.text) == offered
+            titles = {entry.title for entry in screen.palette_commands()}
+            assert ("Undo" in titles) == offered
+        await desk.press("backspace")
+        await desk.sees("nothing left to take back")
+
+
 async def test_rapid_is_offered_where_it_works(make: Any, opened: Any) -> None:
     caps = TerminalCapabilities(Technique.FRAMES, answers=True)
     for multi, offered in ((False, True), (True, False)):

@@ -37,7 +37,9 @@ async def test_every_class_key_and_the_way_out_are_visible(
 ) -> None:
     project = make(classes=[f"class{number}" for number in range(9)])
     async with opened(project, size=size) as desk:
+        await desk.press("1")
         await desk.sees("9  class8")
+        await desk.sees("⌫ undo")
         text = desk.text
         for number in range(9):
             assert f" {number + 1}  class{number} " in text
@@ -168,7 +170,7 @@ async def test_another_ones_answer_to_the_picture_on_screen_is_said(make: Any, o
 
 async def test_help_names_every_key_and_any_of_several_closes_it(make: Any, opened: Any) -> None:
     async with opened(make(), size=(100, 50)) as desk:
-        await desk.press("question_mark")
+        await desk.press("a", "question_mark")
         await desk.sees("Label as blue")
         await desk.sees("Take back your last answer")
         await desk.sees("On this screen")

@@ -140,6 +140,20 @@ async def test_what_is_moved_out_comes_again_among_the_loose(
         assert review.refs == ("01.png",)
 
 
+async def test_merge_is_offered_once_an_identity_has_a_name(
+    album: ProjectFolder, reviewing: Any
+) -> None:
+    async with reviewing(album) as review:
+        assert "merge" not in review.desk.text
+        await review.press("M")
+        await review.desk.sees("no identity has a name yet")
+        await review.press("H")
+        await review.desk.sees("Name this identity")
+        assert "Choose the named identity" not in review.desk.text
+        await review.press("escape", "enter")
+        await review.desk.sees("M merge")
+
+
 async def test_names_merge_divide_and_the_noise_bin(
     album: ProjectFolder, reviewing: Any, log: Any
 ) -> None:

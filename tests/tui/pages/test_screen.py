@@ -62,7 +62,7 @@ async def test_letters_arrows_and_enter(make: Make, opened: Any, log: Log) -> No
 async def test_no_list_of_a_page_has_a_command_that_refuses(make: Make, opened: Any) -> None:
     async with opened(make(16), size=(140, 60)) as desk:
         screen = await show(desk)
-        refusing = {"reference", "similar", "hide"}
+        refusing = {"reference", "similar", "hide", "undo"}
         assert refusing.isdisjoint(hint.action[0] for hint in screen.hints())
         await desk.pilot.press("R")
         await desk.sees("The class has no reference images")
@@ -312,6 +312,9 @@ async def test_the_footer_has_only_what_does_something_now(make: Make, opened: A
     async with opened(make(8), size=(100, 34)) as desk:
         screen = await show(desk)
         await desk.sees("⏎ submit")
+        assert "undo" not in desk.text
+        await desk.pilot.press("a")
+        await desk.until(lambda: ("⌫ undo" in desk.text) == bool(screen.typed))
         await desk.pilot.press("enter")
         await desk.sees("No more pages")
         await desk.until(lambda: "submit" not in desk.text)

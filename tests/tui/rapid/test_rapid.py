@@ -78,7 +78,7 @@ def rapid(truth: Any) -> Callable[..., Any]:
         with prepare_label_app(project, "ann", caps, features=False) as app:
             async with app.run_test(size=(80, 24)) as pilot:
                 hand = Rapid(pilot, app.label_screen, truth)  # type: ignore[arg-type]
-                await hand.until(lambda: app.label_screen.listed)
+                await hand.until(lambda: app.label_screen.is_live("rapid"))
                 await pilot.press("R")
                 await hand.until(lambda: isinstance(app.screen, RapidScreen) or _refused(app))
                 hand.screen = app.screen  # type: ignore[assignment]
@@ -123,16 +123,19 @@ async def test_the_marked_get_the_class_and_the_rest_stays_open(
 async def test_the_rest_becomes_the_other_class_where_that_is_wished(make: Any, rapid: Any) -> None:
     project = make(6)
     async with rapid(project) as hand:
+        offered = [hand.screen.can_undo]
         await hand.pilot.press("o", "enter")
         await hand.mark()
         await hand.look_again()
         given = labels(project)
+        offered.append("undo" in hand.screen.keys.text)
         await hand.pilot.press("backspace")
         taken_back = labels(project)
+        offered.append("undo" in hand.screen.keys.text)
         await hand.pilot.press("q")
     assert len(given) == 6
     assert "red" in given.values()
-    assert taken_back == {}
+    assert taken_back == {} and offered == [False, True, False]
 
 
 async def test_known_pictures_come_first_to_measure_the_delay(make: Any, rapid: Any) -> None:

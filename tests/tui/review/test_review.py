@@ -142,11 +142,12 @@ async def test_one_key_changes_a_label_and_one_confirms_it(
 
 async def test_undo_brings_the_case_back(doubtful: ProjectFolder) -> None:
     async with reviewing(doubtful, "errors") as desk:
-        first = desk.shown
+        first, keys = desk.shown, desk.app.screen.keys
+        assert "undo" not in keys.text
         await desk.press("enter")
-        await desk.until(lambda: desk.shown != first)
+        await desk.until(lambda: desk.shown != first and "undo" in keys.text)
         await desk.press("backspace")
-        await desk.until(lambda: desk.shown == first)
+        await desk.until(lambda: desk.shown == first and "undo" not in keys.text)
         await desk.press("backspace")
         await desk.sees("nothing of this session")
     assert [entry.action for entry in written(doubtful)] == [Action.LABEL, Action.UNDO]
