@@ -209,7 +209,7 @@ with ProcessedImages(ProjectFolder.open(place), {"model": "m"}) as done:
     for name in ("a.png", "b\\u2028.png", "c.png", "d.png"):
         done.add(name)
 """
-    said = refused(20, work, project.folder)
+    said = refused(75, work, project.folder)
     assert "done-" in said and "cannot be written" in said
     with ProcessedImages(project, {"model": "m"}) as done:
         assert "a.png" in done and "b\u2028.png" in done and "d.png" not in done

@@ -65,7 +65,7 @@ async def test_a_restart_goes_on_with_the_same_picture(make: Any, opened: Any) -
         last = desk.current
     async with opened(project) as desk:
         assert desk.current == last
-        await desk.sees("1 of 8")
+        await desk.sees("2 of 8")
         await desk.sees("1 skipped")
 
 

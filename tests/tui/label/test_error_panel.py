@@ -83,7 +83,7 @@ def test_below_eight_effective_labels_no_number_is_shown() -> None:
 @pytest.mark.parametrize(("cells", "height"), [(26, 14), (34, 29), (26, 8)])
 def test_what_matters_most_stays_where_there_is_little_room(cells: int, height: int) -> None:
     text = said(known(), cells, height)
-    assert "120 of 4,000" in text
+    assert "123 of 4,000" in text
     assert "pool error" in text and "2.1 – 7.9 %" in text
     assert "≤ 2 %" in text and "210" in text
     assert ("difficulty" in text) == (height >= 14)

@@ -15,6 +15,7 @@ from annotator.project.project import ProjectFolder
 from annotator.terminal.caps import Technique, TerminalCapabilities
 from annotator.tui.launch import ItemSample, prepare_label_app
 from tests.time_limits import PATIENCE
+from tests.tui.conftest import Desk
 
 
 def _labelled(project: ProjectFolder) -> None:
@@ -34,17 +35,15 @@ async def test_second_opinions_are_given_blind_and_undone(make: Any) -> None:
         project, "bob", TerminalCapabilities(Technique.NONE, "test"), audit=sample
     ) as app:
         async with app.run_test(size=(100, 30)) as pilot:
-            while app.session.current is None:
-                await pilot.pause()
+            desk = Desk(app, pilot)
+            await desk.until(lambda: app.session.current is not None)
             assert app.session.prediction is None
-            await pilot.press("a", "a")
-            await pilot.pause()
-            assert app.session.current is None
+            await desk.press("a", "a")
+            await desk.until(lambda: app.session.current is None)
             await pilot.press("backspace")
-            await pilot.pause()
-            assert app.session.current is not None
-            await pilot.press("d")
-            await pilot.pause()
+            await desk.until(lambda: app.session.current is not None)
+            await desk.press("d")
+            await desk.until(lambda: app.session.current is None)
     store = SqliteStore(project.labels_file)
     state = replay(store.entries())
     store.close()
