@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from annotator.curate.audit_offers import AuditOffer, ClassRisk, classes_at_risk, list_offers
 from annotator.errors import ProjectError
 from annotator.items.atomic import read_file, write_atomically
+from annotator.items.json_text import parse_json
 from annotator.items.refs import make_printable, shell_quoted
 from annotator.learn.audit import (
     AuditPlan,
@@ -313,15 +314,18 @@ def _attempts_file(project: ProjectFolder) -> Path:
 
 def _read_attempts(file: Path) -> list[AuditAttempt]:
     try:
-        tables = json.loads(read_file(file))["attempts"]
+        tables = parse_json(read_file(file))["attempts"]
         return [_parse_attempt(table) for table in tables]
     except FileNotFoundError:
         return []
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ProjectError(
-            f"{make_printable(str(file))} cannot be read: {error}. Start a new audit: "
-            f"rm {shell_quoted(file)}"
-        ) from error
+    except OSError as error:
+        why = str(error.strerror)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        why = "it is not a list of audits"
+    raise ProjectError(
+        f"{make_printable(str(file))} cannot be read: {why}. Start a new audit: "
+        f"mv {shell_quoted(file)} {shell_quoted(file)}.moved"
+    )
 
 
 def _parse_attempt(table: dict[str, Any]) -> AuditAttempt:

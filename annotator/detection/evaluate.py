@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from annotator.detection.detections import Detections, FloatArray
 from annotator.detection.ensemble import map_class_names
 from annotator.errors import RefError
+from annotator.items.json_text import parse_json
 from annotator.items.refs import make_printable
 
 MAX_DETECTIONS = 100
@@ -206,7 +206,7 @@ def read_truth(file: Path, classes: Sequence[str] = ()) -> dict[str, GroundTruth
     file.
     """
     try:
-        data = json.loads(file.read_bytes())
+        data = parse_json(file.read_bytes())
         names = {row["id"]: str(row["name"]) for row in data["categories"]}
         spelled = map_class_names(names.values(), {}, classes)
         images = {row["id"]: str(row["file_name"]) for row in sorted(data["images"], key=_id_order)}

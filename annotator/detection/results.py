@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, Protocol
 from annotator.detection.detections import Detections
 from annotator.errors import FeatureError
 from annotator.items.atomic import only_regular
+from annotator.items.json_text import parse_json
 from annotator.items.refs import make_printable
 from annotator.items.text_files import add_line_sum, check_line_sums, read_json_lines
 
@@ -84,7 +85,7 @@ class DetectionCache:
         with self.path.open("rb") as file:
             file.seek(self._places[path][0])
             (line,) = check_line_sums([file.readline()])
-        return _parse_answer(json.loads(line.decode("utf-8", "surrogateescape")))
+        return _parse_answer(parse_json(line.decode("utf-8", "surrogateescape")))
 
     def add(self, answers: Sequence[tuple[ImageDetections, FileStamp]]) -> None:
         """Append answers, safe against a crash. Raises `FeatureError` if the disk is full."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from collections import Counter
-from collections.abc import Generator, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -31,10 +31,12 @@ from annotator.log.store import (
     file_system_type,
     load_log_state,
 )
-from annotator.project.item_pool import load_refs
+from annotator.project.clusters import CLUSTERS_FILE, read_clusters
+from annotator.project.item_pool import PRIORITIES_FILE, load_refs, read_priorities
 from annotator.project.label_sets import count_classes
 from annotator.project.project import ProjectFolder
 from annotator.project.refs_sum import describe_change
+from annotator.proposals.table import PROPOSALS_FILE, read_proposals
 
 _LOW_SPACE = 200_000_000
 _LOOKED_AT = 20_000
@@ -56,6 +58,7 @@ def check_project(folder: Path) -> Iterator[Finding]:
         yield from _consistency(opened, refs, state)
     if refs is not None:
         yield from _features(opened, refs)
+    yield from _tables(opened)
 
 
 def _quoted(project: ProjectFolder) -> str:
@@ -197,6 +200,22 @@ def _consistency(project: ProjectFolder, refs: RefTable, state: LogState) -> Ite
         yield Finding("consistency", True, "every answer has its item and its class")
 
 
+def _tables(project: ProjectFolder) -> Iterator[Finding]:
+    """Check the files beside refs.csv that a project can do without."""
+    readers: Mapping[str, Callable[[ProjectFolder], Iterable[object]]] = {
+        PRIORITIES_FILE: read_priorities,
+        PROPOSALS_FILE: read_proposals,
+        CLUSTERS_FILE: lambda project: [read_clusters(project)],
+    }
+    for name, read in readers.items():
+        try:
+            deque(read(project), maxlen=0)
+        except AnnotatorError as error:
+            place = f"{_quoted(project)}/{name}"
+            fix = f"put a copy back, or do without it: mv {place} {place}.damaged"
+            yield Finding(name, False, str(error), fix)
+
+
 def _features(project: ProjectFolder, refs: RefTable) -> Iterator[Finding]:
     again = f"annotator features {_quoted(project)}"
     yield from _model(project)
@@ -206,7 +225,8 @@ def _features(project: ProjectFolder, refs: RefTable) -> Iterator[Finding]:
     try:
         store = FeatureStore.open(project.features_folder)
     except AnnotatorError as error:
-        yield Finding("features", False, str(error), again)
+        replace = " --replace" if "--replace" in str(error) else ""
+        yield Finding("features", False, str(error), f"{again}{replace}")
         return
     rows, available = store.rows(refs), store.available()
     missing = int((rows < 0).sum())

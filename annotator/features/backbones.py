@@ -8,7 +8,6 @@ crop; on photographs with one subject, flowers, the crop would be better by 0.02
 
 from __future__ import annotations
 
-import json
 import math
 import threading
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 from annotator.errors import FeatureError
 from annotator.features.weights import find_weights, opening_errors, opening_fault, require_package
 from annotator.images import Pixels
+from annotator.items.json_text import parse_json
 
 DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 _BATCHES = {"cuda": 256, "mps": 32, "cpu": 16}
@@ -267,7 +267,7 @@ def _read_input(folder: Path, config: Any) -> _Input:
     """
     path = folder / "preprocessor_config.json"
     try:
-        settings = json.loads(path.read_bytes()) if path.exists() else {}
+        settings = parse_json(path.read_bytes()) if path.exists() else {}
     except ValueError as error:
         raise FeatureError(f"{path} is not JSON ({error}). Fetch the model again.") from error
     settings = {**_IMAGENET, "rescale_factor": 1 / 255, **{k: v for k, v in settings.items() if v}}

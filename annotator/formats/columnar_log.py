@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from annotator.items.json_text import parse_json
 from annotator.items.ref_table import RefTable
 from annotator.log.entries import DECISIONS, Action, Entry
 
@@ -235,4 +236,4 @@ class ColumnarLog:
         """Return the probabilities that a model gave before the label; empty without them."""
         at = int(self.standing[row])
         text = self._proba[at] if at >= 0 and self._proba else ""
-        return dict(json.loads(text)) if text else {}
+        return dict(parse_json(text)) if text else {}

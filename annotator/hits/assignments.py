@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import hmac
+import os
+import re
 import secrets
 import uuid
 from collections import Counter
@@ -256,11 +258,20 @@ def worker_id(project: ProjectFolder, name: str) -> str:
 
 
 def project_salt(project: ProjectFolder) -> str:
-    """Return the secret behind the workers' ids and the completion codes of a project."""
+    """Return the secret behind the workers' ids and the completion codes of a project.
+
+    Raises `ProjectError` for a damaged file: with another secret, each worker has another id.
+    """
     file = project.folder / "worker-salt.txt"
-    if not file.exists():
+    if not os.path.lexists(file):
         _make_salt(file)
-    return read_file(file).decode("ascii").strip()
+    salt = read_file(file).decode("ascii", "replace").strip()
+    if not re.fullmatch("[0-9a-f]{32}", salt):
+        raise ProjectError(
+            f"{make_printable(str(file))} is damaged: it does not hold 32 hexadecimal digits. Put "
+            "a copy back: with another one, all workers count as new."
+        )
+    return salt
 
 
 def _make_salt(file: Path) -> None:

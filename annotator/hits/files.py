@@ -16,6 +16,7 @@ from typing import Any
 from annotator.errors import ProjectError, RefError, bullet_list
 from annotator.hits.model import Hit, HitClass, HitImage, HitPage, HitSet
 from annotator.items.atomic import read_file, write_atomically
+from annotator.items.json_text import parse_json
 from annotator.items.refs import Item, make_printable
 from annotator.items.text_files import open_text, read_rows
 from annotator.project.lock import lock_project
@@ -260,9 +261,11 @@ def _write_gold(file: Path, hits: HitSet) -> None:
 def _add_gold(file: Path, hits: Iterable[Hit]) -> tuple[Hit, ...]:
     """Return the HITs with the gold answers of their file, if this account may read it."""
     try:
-        gold = json.loads(read_file(gold_file(file)))
-    except (OSError, ValueError):
+        gold = parse_json(read_file(gold_file(file)))
+    except (FileNotFoundError, PermissionError):
         return tuple(hits)  # without answers, or a set of 0.1.0 with its answers in it
+    except (OSError, ValueError):
+        gold = None
     try:
         return tuple(
             replace(
@@ -318,7 +321,7 @@ def select_hit_set(project: ProjectFolder, name: str | None) -> HitSet:
 
 def _load(file: Path) -> HitSet:
     hits = _add_gold(file, read_hits(file, answered=False))
-    table = json.loads(read_file(file))
+    table = parse_json(read_file(file))
     workers, negative = table.get("workers"), table.get("negative")
     return HitSet(
         file.stem,

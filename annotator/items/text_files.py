@@ -8,14 +8,15 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-import json
+import os
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from annotator.errors import RefError
-from annotator.items.atomic import only_regular
+from annotator.items.atomic import only_regular, refuse_huge
+from annotator.items.json_text import parse_json
 from annotator.items.refs import make_printable
 
 
@@ -87,6 +88,10 @@ def read_rows(file: Path, *, cut_short: bool = False) -> Iterator[tuple[int, lis
     `RefError` with the line that cannot be read.
     """
     with open_text(file) as text:
+        try:
+            refuse_huge(file, os.fstat(text.fileno()))
+        except OSError as error:
+            raise RefError(f"{make_printable(str(file))}: {error.strerror}") from error
         whole = (line for line in text if line.endswith("\n") or not cut_short)
         reader = csv.reader(whole)
         try:
@@ -152,7 +157,7 @@ def read_json_lines(lines: Iterable[bytes]) -> Iterator[JsonLine]:
     for line in lines:
         start, end = end, end + len(line)
         try:
-            row = json.loads(line.decode("utf-8", "surrogateescape")) if line.endswith(b"\n") else 0
+            row = parse_json(line.decode("utf-8", "surrogateescape")) if line.endswith(b"\n") else 0
         except ValueError:
             continue
         if isinstance(row, dict):

@@ -7,6 +7,7 @@ to edit and to delete.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -81,7 +82,7 @@ def read_clusters(project: ProjectFolder) -> Clusters:
     Raises `RefError` for the first faulty line.
     """
     file = project.folder / CLUSTERS_FILE
-    if not file.is_file():
+    if not os.path.lexists(file):
         return Clusters.none()
     refs, numbers, names = list[str](), list[int](), dict[int, str]()
     for line, cells in islice(read_rows(file), 1, None):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -173,7 +174,7 @@ def read_priorities(project: ProjectFolder) -> list[Priority]:
     Raises `RefError` if the file is not a CSV file in UTF-8.
     """
     file = project.folder / PRIORITIES_FILE
-    if not file.is_file():
+    if not os.path.lexists(file):
         return []
     rows = [cells for _, cells in read_rows(file)]
     return [Priority(*(*cells, "first")[:2]) for cells in rows[1:] if cells[0]]

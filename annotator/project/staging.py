@@ -19,6 +19,7 @@ from typing import Any
 
 from annotator.errors import AnnotatorError, ProjectError
 from annotator.items.atomic import read_file, read_umask, write_atomically
+from annotator.items.json_text import parse_json
 from annotator.items.refs import make_printable
 from annotator.project.project import SETTINGS_FILE
 
@@ -110,7 +111,7 @@ def _take_back(made: Path, folder: Path) -> None:
     """Remove the hidden folder, and the parts of it that have moved without the settings."""
     parts: Any = {}
     with suppress(OSError, ValueError):
-        parts = json.loads(read_file(made / _PARTS_FILE))
+        parts = parse_json(read_file(made / _PARTS_FILE))
     if not (folder / SETTINGS_FILE).exists() and isinstance(parts, dict):
         for name, inode in parts.items():
             part = folder / Path(name).name

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from annotator.items.atomic import read_file, write_atomically
+from annotator.items.json_text import parse_json
 from annotator.items.refs import split_ref
 from annotator.items.text_files import read_rows
 from annotator.log.store import load_log_state
@@ -113,7 +114,7 @@ def remove_replaced_items(project: ProjectFolder) -> None:
     """Remove the items whose proposals were replaced: they are on a list, after a kill too."""
     file = project.folder / ".cache" / _TO_REMOVE
     try:
-        listed = set(map(str, json.loads(read_file(file))))
+        listed = set(map(str, parse_json(read_file(file))))
     except (OSError, ValueError, TypeError):
         return
     listed -= read_judged_refs(project)

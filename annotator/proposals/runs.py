@@ -18,6 +18,7 @@ from annotator.detection.results import DetectionCache
 from annotator.errors import ProjectError
 from annotator.features.pipeline import ExtractionProgress, ExtractionReport
 from annotator.items.atomic import only_regular, read_file, write_atomically
+from annotator.items.json_text import parse_json
 from annotator.items.refs import make_printable
 from annotator.items.text_files import add_line_sum, check_line_sums, read_json_lines
 from annotator.project.project import ProjectFolder
@@ -157,7 +158,7 @@ class ProcessedImages:
         for named in self._path.parent.glob("done-*.json"):
             other = named.with_suffix(".txt")
             with suppress(OSError, ValueError, AttributeError):
-                options = json.loads(read_file(named))
+                options = parse_json(read_file(named))
                 if other != self._path and options.get("model") == self._model:
                     other.unlink(missing_ok=True)
                     named.unlink()

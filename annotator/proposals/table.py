@@ -7,6 +7,7 @@ is the item that it belongs to; models that found the same object share an item.
 from __future__ import annotations
 
 import json
+import os
 from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from annotator.errors import RefError, bullet_list
 from annotator.items.ref_table import RefTable
-from annotator.items.refs import make_printable
+from annotator.items.refs import make_printable, shell_quoted
 from annotator.items.text_files import read_rows
 from annotator.project.project import ProjectFolder
 
@@ -59,7 +60,7 @@ def proposals_file(project: ProjectFolder) -> Path:
 
 def has_proposals(project: ProjectFolder) -> bool:
     """Return whether a project has a proposals.csv."""
-    return proposals_file(project).is_file()
+    return os.path.lexists(proposals_file(project))
 
 
 def read_proposals(project: ProjectFolder) -> Iterator[ProposalRow]:
@@ -69,13 +70,14 @@ def read_proposals(project: ProjectFolder) -> Iterator[ProposalRow]:
     names every faulty line.
     """
     file = proposals_file(project)
-    if not file.is_file():
+    if not os.path.lexists(file):
         return
     problems: list[str] = []
     rows = read_rows(file, cut_short=True)
     if tuple(next(rows, (0, ()))[1]) != PROPOSAL_COLUMNS:
         raise RefError(
-            f"{make_printable(str(file))}: the first line should be {','.join(PROPOSAL_COLUMNS)}."
+            f"{make_printable(str(file))}: the first line should be {','.join(PROPOSAL_COLUMNS)}. "
+            f"Put a copy back, or do without it: mv {shell_quoted(file)} {shell_quoted(file)}.moved"
         )
     for line, cells in rows:
         row = _parse_row(cells)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -94,6 +95,17 @@ def test_a_table_that_is_gone_is_said_and_a_dead_link_is_not_replaced(project: P
     with pytest.raises(AnnotatorError, match="its target is not there"):
         load_refs(opened)
     assert file.is_symlink()
+
+
+@pytest.mark.parametrize("name", ["first.csv", "proposals.csv", "clusters.csv"])
+def test_tables_that_cannot_be_read_are_named(project: Path, name: str) -> None:
+    for put in (Path.mkdir, os.mkfifo, lambda place: place.write_bytes(b"ref\n\xff\n")):
+        put(project / name)
+        found = {finding.name: finding for finding in check_project(project)}
+        assert name in found[name].detail
+        assert f"{name}.damaged" in found[name].fix
+        shutil.rmtree(project / name) if put is Path.mkdir else (project / name).unlink()
+    assert name not in {finding.name for finding in check_project(project)}
 
 
 def test_odd_rows_are_moved_aside_and_counted(project: Path) -> None:

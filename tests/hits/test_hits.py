@@ -347,3 +347,28 @@ def test_assignments_of_the_platform_are_approved_and_rejected(project: ProjectF
     ]
     assert others == 1
     assert all(decision.Approve for decision in decide_assignments(project, good.store, 0.5)[0])
+
+
+@pytest.mark.parametrize("damage", [b"", b"\xff\xfe", b"0" * 31, b"[]"])
+def test_a_damaged_secret_is_named_and_no_worker_becomes_a_new_one(
+    project: ProjectFolder, damage: bytes
+) -> None:
+    secret = project_salt(project)
+    file = project.folder / "worker-salt.txt"
+    file.write_bytes(damage)
+    with pytest.raises(ProjectError, match=r"worker-salt.txt is damaged.*a copy back"):
+        project_salt(project)
+    file.write_text(secret + "\n")
+    assert project_salt(project) == secret
+
+
+@pytest.mark.parametrize("damage", [b"", b"[", b"[" * 200_000, b"5", b"\xff"])
+def test_damaged_gold_answers_are_not_dropped(project: ProjectFolder, damage: bytes) -> None:
+    file = save_hit_set(project, hits_of(project))
+    gold_file(file).write_bytes(damage)
+    with pytest.raises(RefError, match="does not fit"):
+        select_hit_set(project, None)
+    gold_file(file).unlink()
+    gold_file(file).mkdir()
+    with pytest.raises(RefError, match="does not fit"):
+        select_hit_set(project, None)

@@ -13,7 +13,8 @@ from annotator.errors import AnnotatorError, FeatureError
 from annotator.features.store import read_meta
 from annotator.formats.reading import read_text
 from annotator.items.atomic import read_file
-from annotator.items.text_files import open_text
+from annotator.items.json_text import parse_json
+from annotator.items.text_files import open_text, read_json_lines
 from annotator.log.last_row import read_last_row
 from annotator.log.schema import OddFileError
 from annotator.log.store import SqliteStore, load_log_state
@@ -93,3 +94,10 @@ def test_a_log_on_a_disk_that_is_not_mounted_is_not_empty(tmp_path: Path) -> Non
     (tmp_path / "labels.db").symlink_to("unmounted/labels.db")
     with pytest.raises(OddFileError, match="is a link, and its target is not there"):
         load_log_state(tmp_path / "labels.db")
+
+
+@pytest.mark.parametrize("text", [b"[" * 200_000, b'{"a":' * 100_000, b"9" * 5000, b"", b"\xff"])
+def test_json_that_is_nested_too_deeply_is_faulty_like_any_other(text: bytes) -> None:
+    with pytest.raises(ValueError, match="."):
+        parse_json(text)
+    assert not list(read_json_lines([text + b"\n"]))
