@@ -46,7 +46,7 @@ class TerminalError(AnnotatorError):
     """A terminal, window or --graphics choice that cannot be used."""
 
 
-MOST_LISTED = 12
+MOST_LISTED = 20
 """The number of problems that a message shows."""
 
 

@@ -68,7 +68,7 @@ def read(reading: ImportContext) -> Iterator[ImportedItem]:
     """Yield the items of a plain CSV. Raises `RefError` for a CSV that `write` did not make."""
     reading.free_paths = True
     with open_text(reading.path, find_encoding(reading.path)) as lines:
-        rows = csv.reader(lines, delimiter=find_delimiter(lines))
+        rows = csv.reader(lines, delimiter=find_delimiter(lines), strict=True)
         header = [unescape_formula(name) for name in next(rows, [])]
         if header[:1] != ["ref"]:
             raise RefError(
@@ -82,7 +82,7 @@ def read(reading: ImportContext) -> Iterator[ImportedItem]:
                 if cells:
                     yield from flat.parse_row(reading, f"line {line}", _parse_cells(header, cells))
         except csv.Error as error:
-            reading.add_fault(f"line {rows.line_num}", f"{error}. Fix the quotes there.")
+            reading.add_fault(f"line {before + 1}", f"{error}. Fix the quotes there.")
             reading.cut_short = True
         except UnicodeError:
             reading.add_fault("", describe_bad_utf8(reading.path))

@@ -26,7 +26,7 @@ from annotator.formats.reading import (
     require_text,
 )
 from annotator.formats.source import ExportRecord, ExportSource, ImageRecords
-from annotator.items.listing import IMAGE_SUFFIXES
+from annotator.items.listing import IMAGE_SUFFIXES, SkippedFiles, walk_images
 from annotator.items.refs import Item, make_printable
 from annotator.items.table_columns import find_row_names
 from annotator.items.text_files import describe_bad_utf8, find_delimiter, find_encoding, open_text
@@ -130,6 +130,7 @@ def read(reading: ImportContext) -> Iterator[ImportedItem]:
     files = find_metadata_files(top)
     if not files:
         raise RefError(f"{make_printable(str(top))}: holds no {' or '.join(METADATA_FILES)}")
+    listed: set[str] = set()
     for file in files:
         folder = file.parent.relative_to(top).as_posix()
         shown = file.relative_to(top).as_posix()
@@ -141,9 +142,25 @@ def read(reading: ImportContext) -> Iterator[ImportedItem]:
         for line, cells in rows(file, report):
             location = f"{make_printable(shown)}, line {line}"
             try:
-                yield from _read_row(reading, location, cells, folder if folder != "." else "")
+                for item in _read_row(reading, location, cells, folder if folder != "." else ""):
+                    listed.add(item.item.path)
+                    yield item
             except RefError as error:
                 report(line, str(error))
+    _count_unlisted(reading, {file.parent for file in files}, top, listed)
+
+
+def _count_unlisted(
+    reading: ImportContext, folders: set[Path], top: Path, listed: set[str]
+) -> None:
+    """Count the images beside the metadata that no row names."""
+    left_out = SkippedFiles()
+    for folder in sorted(folders):
+        lead = folder.relative_to(top)
+        for batch in walk_images(folder, left_out):
+            paths = {(lead / Item.parse(ref).path).as_posix() for ref in batch}
+            reading.count_ignored("image that no row names, so not an item", len(paths - listed))
+            listed |= paths
 
 
 def _iter_csv_rows(
@@ -151,7 +168,7 @@ def _iter_csv_rows(
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the number of each line of a metadata.csv and its cells by column; "" is none."""
     with open_text(file, find_encoding(file)) as lines:
-        rows = csv.reader(lines, delimiter=find_delimiter(lines))
+        rows = csv.reader(lines, delimiter=find_delimiter(lines), strict=True)
         header = next(rows, [])
         before = rows.line_num
         try:
@@ -163,7 +180,7 @@ def _iter_csv_rows(
                     pairs = zip(header, cells, strict=False)
                     yield line, {name: cell or None for name, cell in pairs if name}
         except csv.Error as error:
-            on_fault(rows.line_num, f"{error}. Fix the quotes there.")
+            on_fault(before + 1, f"{error}. Fix the quotes there.")
         except UnicodeError:
             on_fault(rows.line_num, describe_bad_utf8(file))
 

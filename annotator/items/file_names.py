@@ -19,16 +19,17 @@ class FileNames:
         """Look below `root`; absolute paths are looked up as they are."""
         self._root = root
         self._known: dict[str, dict[str, str]] = {}
+        self._folders: set[tuple[str, str]] = set()
 
     def find(self, path: str) -> str | None:
-        """Return `path` as the disk spells it, None if no file has this name.
+        """Return `path` as the disk spells it, None if no file (no folder) has this name.
 
         A path that exists stays as it is. In another one, backslashes separate folders, and a
         name in one form of Unicode (NFC, NFD) finds a file in another.
         """
         folder, slash, base = path.rpartition("/")
         if self._names(folder or slash).get(base) == base:
-            return path
+            return None if (folder or slash, base) in self._folders else path
         if (path.isascii() and "\\" not in path) or len(path) > _LONGEST_PATH:
             return None
         return self._find(path.replace("\\", "/"))
@@ -52,8 +53,11 @@ class FileNames:
         """Return the names in a folder: as they are, and from their NFC."""
         if folder not in self._known:
             names: list[str] = []
-            with contextlib.suppress(OSError, ValueError):
-                names = sorted(os.listdir(self._root / folder))  # noqa: PTH208 - only names
+            with contextlib.suppress(OSError, ValueError), os.scandir(self._root / folder) as all_:
+                entries = list(all_)
+                names = sorted(entry.name for entry in entries)
+                folders = (e.name for e in entries if e.is_dir(follow_symlinks=False))
+                self._folders.update((folder, name) for name in folders)
             found = dict(zip(names, names, strict=True))
             for name in names:
                 if not name.isascii():

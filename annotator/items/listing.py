@@ -248,7 +248,7 @@ def read_table(
     name = make_printable(file.name)
     encoding = UTF8 if about is None else find_encoding(file)
     with open_text(file, encoding) as lines:
-        reader, skipped = None, 0
+        skipped = before = 0
         try:
             reader, skipped = _open_table(lines, about is not None)
             header = next(reader, None)
@@ -267,7 +267,7 @@ def read_table(
                     if row:
                         yield row
         except csv.Error as error:
-            place = f"{name}, line {getattr(reader, 'line_num', 1) + skipped}"
+            place = f"{name}, line {before + 1 + skipped}"
             problems.append(FinalFault(f"{place}: {error}. Fix the quotes there."))
         except UnicodeError:
             problems.append(FinalFault(f"{name}, {describe_bad_utf8(file)}"))
@@ -290,9 +290,9 @@ def _open_table(lines: TextIOWrapper, foreign: bool) -> tuple[Any, int]:
     first = lines.readline() if foreign else ""
     sep = re.fullmatch(r"sep=(.)\r?\n?", first)
     if sep:
-        return csv.reader(lines, delimiter=sep[1]), 1
+        return csv.reader(lines, delimiter=sep[1], strict=True), 1
     lines.seek(0)
-    return csv.reader(lines, delimiter=find_delimiter(lines)), 0
+    return csv.reader(lines, delimiter=find_delimiter(lines), strict=foreign), 0
 
 
 def _fill_shape(

@@ -226,3 +226,30 @@ def test_dates_are_classes_and_infinity_is_none(tmp_path: Path) -> None:
     assert labels(made) == {"a.png": "2020-01-02"}
     with pytest.raises(AnnotatorError, match="row 0: label is an infinite number"):
         opened_rows(tmp_path / "2", "parquet", {"filename": "a.png", "label": float("1e999")})
+
+
+@pytest.mark.parametrize("kind", ["csv", "plain-csv", "huggingface"])
+def test_a_quote_without_an_end_swallows_no_rows(kind: str, tmp_path: Path) -> None:
+    root = made_projects.images(tmp_path / "im", NAMES)
+    place = root / ("metadata.csv" if kind == "huggingface" else "t.csv")
+    lead = "ref," if kind == "plain-csv" else ""
+    text = f"{lead}file_name,label,note\n"
+    text += "".join(f"{name if lead else ''}{',' * bool(lead)}{name},x,\n" for name in NAMES)
+    place.write_text(text.replace("b.png,x,", 'b.png,x,"nice'))
+    reading = ImportContext(place, images=root)
+    with pytest.raises(AnnotatorError, match=r"line 3: .*Fix the quotes there"):
+        if kind == "csv":
+            create_from_refs(tmp_path / "p", place, Settings(()), images=root)
+        said = list[str]().append
+        create_from_dataset(tmp_path / "p", reading, load_format(kind), Settings(()), said)
+
+
+def test_a_folder_is_no_image_of_a_table(tmp_path: Path) -> None:
+    (tmp_path / "im/sub").mkdir(parents=True)
+    with pytest.raises(AnnotatorError, match="line 2, filename: no such file .*sub"):
+        opened(tmp_path, "filename,label\nsub,cat\n")
+
+
+def test_images_that_no_row_of_a_folder_names_are_counted(tmp_path: Path) -> None:
+    made, told = opened_rows(tmp_path, "metadata", {"image": "a.png", "label": "x"})
+    assert labels(made) == {"a.png": "x"} and "2 x image that no row names" in told
