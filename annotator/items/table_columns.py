@@ -29,6 +29,8 @@ SIDES = (
     (("left", "top", "width", "height"), "xywh"), (("xmin", "ymin", "width", "height"), "xywh"),
 )  # fmt: skip
 """The columns in which tables of others hold a box, and their order."""
+SIZES = (("image_width", "image_height"), ("img_width", "img_height"), ("width", "height"))
+"""The columns in which tables of others hold the size of an image."""
 UTF8 = "utf-8-sig"
 _DECIMAL_COMMA = re.compile(r"^(-?\d+),(\d{1,2}|\d{4,})$")
 
@@ -123,7 +125,8 @@ class RefColumns:
             tuple(map(names.index, sides[0])) if sides else (),
             sides[1] if sides else "",
         )
-        size = [names.index(name) for name in ("width", "height") if name in names]
+        stated = next((pair for pair in SIZES if {*pair} <= {*names}), ())
+        size = [names.index(name) for name in stated]
         boxed = foreign and (bbox >= 0 or places)
         size = size if len(size) == 2 and boxed and not {*size} & {*places} else []
         return cls(path, bbox, label, feature, places, order, tuple(size), foreign, len(names))
@@ -172,8 +175,8 @@ def find_row_names(names: tuple[str, ...]) -> RowNames:
     )
     found = (pair for pair in SIDES if {*pair[0]} <= places.keys())
     sides, order = next(found, ((), ""))
-    size = {"width", "height"} <= places.keys() and "width" not in sides
+    size = next((pair for pair in SIZES if {*pair} <= places.keys() - {*sides}), ())
     return RowNames(
         path, label, tuple(places[name] for name in sides), order,
-        (places["width"], places["height"]) if size else (),
+        tuple(places[name] for name in size),
     )  # fmt: skip

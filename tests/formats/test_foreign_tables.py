@@ -189,6 +189,11 @@ def test_a_size_beside_a_bbox_is_that_of_the_image_or_of_the_box(tmp_path: Path)
     assert labels(made) == {"a.png#xywh=1,2,30,20": "cat"}
     with pytest.raises(AnnotatorError, match="the size of a.png is 600 x 400 here"):
         opened(tmp_path / "2", head + 'a.png,"1,2,30,20",cat,600,400\n')
+    with pytest.raises(AnnotatorError, match="the size of a.png is 600 x 400 here"):
+        opened(
+            tmp_path / "3",
+            "image,x,y,width,height,image_width,image_height\na.png,1,2,3,4,600,400\n",
+        )
 
 
 def test_a_class_of_an_unlabelled_row_of_ours_is_a_column(tmp_path: Path) -> None:
