@@ -133,7 +133,8 @@ def _labels(project: ProjectFolder) -> Generator[Finding, None, LogState | None]
     if damage := find_damage(project.labels_file):
         yield Finding("labels.db", False, damage, repair_command(project.labels_file), blocks=True)
     elif lost := count_lost_rows(project.labels_file):
-        detail = f"{plural(lost, 'row')} of the log are gone: the file was damaged, or edited"
+        verb = "is" if lost == 1 else "are"
+        detail = f"{plural(lost, 'row')} of the log {verb} gone: the file was damaged, or edited"
         yield Finding("labels.db", False, detail, "put a copy of labels.db back if you have one")
     yield Finding(
         "labels",

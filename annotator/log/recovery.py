@@ -25,6 +25,7 @@ from annotator.log.schema import (
     COLUMNS,
     INSERT_ROW,
     WAL_ASIDE,
+    is_full_disk,
     prepare_tables,
     row_to_entry,
     select_rows,
@@ -60,7 +61,7 @@ def find_damage(file: Path) -> str:
             (answer,) = connection.execute("PRAGMA quick_check(1)").fetchone()
             return "" if answer == "ok" else str(answer)
     except _UNREADABLE as error:
-        return make_printable(str(error))
+        return "" if is_full_disk(error) else make_printable(str(error))
 
 
 def count_lost_rows(file: Path) -> int:

@@ -176,8 +176,17 @@ def open_read_only(path: Path) -> sqlite3.Connection | None:
     """
     if not path.is_file() or (_may_write(path) and _may_write(path.parent)):
         return None
+    return open_snapshot(path)
+
+
+def open_snapshot(path: Path, *, alone: bool = False) -> sqlite3.Connection | None:
+    """Return a read-only connection to a file; None for another version.
+
+    If this process is `alone`, no other one needs an empty write-ahead log.
+    """
     with explain_sqlite_errors(path):
-        if path.with_name(path.name + "-wal").exists():
+        log = path.with_name(path.name + "-wal")
+        if log.exists() and not (alone and not log.stat().st_size):
             connection = _read_copy(path)
         else:
             place = f"{path.resolve().as_uri()}?immutable=1"
@@ -241,6 +250,12 @@ def repair_command(path: Path) -> str:
     return f"annotator doctor {shell_quoted(path.parent)} --repair"
 
 
+def is_full_disk(error: BaseException | None) -> bool:
+    """Return whether a disk has no room for the files that SQLite needs to open a log."""
+    name = getattr(error, "sqlite_errorname", "")
+    return name in ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")
+
+
 def _describe_sqlite_error(path: Path, error: sqlite3.Error) -> str:
     name = getattr(error, "sqlite_errorname", "") or ""
     if name == "SQLITE_FULL":
@@ -253,6 +268,8 @@ def _describe_sqlite_error(path: Path, error: sqlite3.Error) -> str:
     if name.startswith("SQLITE_BUSY") or name.startswith("SQLITE_LOCKED"):
         return f"{path} is locked by another program. `fuser {path}` names it: close it."
     if name.startswith("SQLITE_READONLY"):
+        if not os.statvfs(path.parent).f_bavail:
+            return f"{path} cannot be written: the disk is full. Free some: df -h {path.parent}"
         return (
             f"{path} cannot be written, so nothing can be asked or labelled. Get write access to "
             f"its folder. What is open can be read: annotator search {shell_quoted(path.parent)} "

@@ -158,15 +158,25 @@ class SqliteStore:
             self._log = self._leases = self._records = reading
             self._check_end(told)
             return
-        with explain_sqlite_errors(self.path):
-            self._log = self._connect("FULL")
-            schema.prepare_tables(self._log, self.path)
-            # Leases need no sync: after a power cut no screen shows anything any more.
-            in_memory = str(path) == ":memory:"
-            self._leases = self._log if in_memory else self._connect("OFF")
-            # By-products survive a killed process without a sync; only labels need more.
-            self._records = self._log if in_memory else self._connect("NORMAL")
+        try:
+            with explain_sqlite_errors(self.path):
+                self._open_for_writing(in_memory=str(path) == ":memory:")
+        except StoreError as error:
+            full = schema.is_full_disk(error.__cause__)
+            if not full or (reading := schema.open_snapshot(self.path, alone=True)) is None:
+                raise
+            self._log = self._leases = self._records = reading
+            self._check_end(told)
+            return
         self._last_row.write(self._check_end(told))
+
+    def _open_for_writing(self, *, in_memory: bool) -> None:
+        self._log = self._connect("FULL")
+        schema.prepare_tables(self._log, self.path)
+        # Leases need no sync: after a power cut no screen shows anything any more.
+        self._leases = self._log if in_memory else self._connect("OFF")
+        # By-products survive a killed process without a sync; only labels need more.
+        self._records = self._log if in_memory else self._connect("NORMAL")
 
     def append(self, *entries: Entry, last_seen: int | None = None) -> list[Entry]:
         """Write `entries` durably, all or none, and return them with their `seq`.

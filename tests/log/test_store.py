@@ -106,6 +106,36 @@ except StoreError as error:
 """
 
 
+_READ_ON_A_FULL_DISK = """
+import resource, signal, sys
+from annotator.errors import StoreError
+from annotator.log.store import SqliteStore, load_log_state
+from pathlib import Path
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+path = Path(sys.argv[1])
+print(load_log_state(path).seq)
+try:
+    SqliteStore(path).append_many([])
+except StoreError as error:
+    print(error)
+"""
+
+
+def test_a_log_on_a_full_disk_can_be_read(path: Path) -> None:
+    store = SqliteStore(path)
+    store.append(FULL)
+    store.close()
+    ran = subprocess.run(
+        [sys.executable, "-B", "-c", _READ_ON_A_FULL_DISK, path],
+        capture_output=True,
+        text=True,
+    )
+    assert ran.stdout.startswith("1\n"), ran.stderr
+    assert "cannot be written" in ran.stdout
+    assert not ran.stderr
+
+
 def test_a_full_disk_is_said_and_loses_nothing(path: Path) -> None:
     """The process may not write files beyond 256 KiB: a write fails as on a full disk."""
 
