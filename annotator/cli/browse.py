@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from annotator.cli.option_types import complete_names
 from annotator.cli.project_options import (
     AnnotatorOption,
     GraphicsOption,
@@ -29,7 +30,8 @@ SelectOption = Annotated[
     str,
     typer.Option(
         help="The meaning of a selection: positives (all others get --negative), exceptions (all "
-        "others get the class), positives-only (all others stay open)."
+        "others get the class), positives-only (all others stay open).",
+        autocompletion=complete_names("annotator.pages:SelectionMode"),
     ),
 ]
 
@@ -50,7 +52,8 @@ def browse(
         typer.Option(
             help="The order of the items: random, likely, uncertain, needed, similar or clusters. "
             "Default: likely if there is a model, else random. With needed, pages end when the "
-            "expected errors of the model on the rest meet target_error (0.01)."
+            "expected errors of the model on the rest meet target_error (0.01).",
+            autocompletion=complete_names("annotator.pages:PageOrder"),
         ),
     ] = "",
     like: Annotated[

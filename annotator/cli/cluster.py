@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from annotator.cli.model_runs import print_message
-from annotator.cli.option_types import DeviceOption, JsonOption, parse_choice
+from annotator.cli.option_types import DeviceOption, JsonOption, complete_names, parse_choice
 from annotator.cli.project_options import print_json, warn_of_other_model
 from annotator.items.refs import make_printable, shell_quoted
 
@@ -24,7 +24,13 @@ _SHOWN = 20
 
 def cluster(
     project: Annotated[Path, typer.Argument(metavar="PROJECT", help="A project with features.")],
-    method: Annotated[str, typer.Option(help="kmeans, dbscan or hdbscan.")] = "kmeans",
+    method: Annotated[
+        str,
+        typer.Option(
+            help="kmeans, dbscan or hdbscan.",
+            autocompletion=complete_names("annotator.detection.cluster:CLUSTER_METHODS"),
+        ),
+    ] = "kmeans",
     count: Annotated[
         int | None, typer.Option(min=1, help="Number of kmeans clusters [one per 24 items].")
     ] = None,
@@ -43,7 +49,8 @@ def cluster(
     queue: Annotated[
         str | None,
         typer.Option(
-            help="Ask first: typical (one item per cluster), runs (all, cluster by cluster)."
+            help="Ask first: typical (one item per cluster), runs (all, cluster by cluster).",
+            autocompletion=complete_names("annotator.proposals.clusters:QUEUE_ORDERS"),
         ),
     ] = None,
     names: Annotated[

@@ -28,6 +28,7 @@ from annotator.cli.option_types import (
     TtaOption,
     WeightsOption,
     WorkersOption,
+    complete_names,
     parse_augmentations,
     parse_choice,
     parse_list,
@@ -79,11 +80,20 @@ def detect(
         float, typer.Option(min=0, max=0.9, help="Overlap of tiles, as a share of their side.")
     ] = 0.2,
     tta: TtaOption = None,
-    fuse: Annotated[str, typer.Option(help="Fusion method: wbf, nms or soft-nms.")] = "wbf",
+    fuse: Annotated[
+        str,
+        typer.Option(
+            help="Fusion method: wbf, nms or soft-nms.",
+            autocompletion=complete_names("annotator.detection.fuse:FUSION_METHODS"),
+        ),
+    ] = "wbf",
     iou: IouOption = 0.55,
     fused_score: Annotated[
         str,
-        typer.Option(help="Score with wbf: avg, max, box_and_model_avg or absent_model_aware_avg."),
+        typer.Option(
+            help="Score with wbf: avg, max, box_and_model_avg or absent_model_aware_avg.",
+            autocompletion=complete_names("annotator.detection.fuse:CONFIDENCE_TYPES"),
+        ),
     ] = "avg",
     min_score: MinScoreOption = 0.6,
     min_votes: Annotated[

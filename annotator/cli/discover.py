@@ -25,6 +25,7 @@ from annotator.cli.option_types import (
     ProgressOption,
     ProjectOption,
     WorkersOption,
+    complete_names,
     parse_choice,
 )
 from annotator.cli.project_options import print_json
@@ -43,7 +44,11 @@ def discover(
         str, typer.Option(help="dino-vits16, dino-vitb8, resnet50 …, an id, or a local folder.")
     ] = "dino-vits16",
     method: Annotated[
-        str, typer.Option(help="many objects per image, or one: lost or tokencut.")
+        str,
+        typer.Option(
+            help="many objects per image, or one: lost or tokencut.",
+            autocompletion=complete_names("annotator.detection.objects:DISCOVERY_METHODS"),
+        ),
     ] = "many",
     seeds: Annotated[
         int, typer.Option(min=1, help="Number of patches to start from (method many).")

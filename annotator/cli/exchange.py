@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from annotator.cli.option_types import BoxPixelsOption, ControlOption, SkipFaultyOption
+from annotator.cli.option_types import (
+    BoxPixelsOption,
+    ControlOption,
+    SkipFaultyOption,
+    complete_names,
+)
 from annotator.cli.project_options import ProjectArgument, format_output_name
 from annotator.errors import ProjectError
 from annotator.items.refs import make_printable
@@ -284,7 +289,11 @@ def import_(
         typer.Option("--class", help="With --format list: the class of all items in it."),
     ] = None,
     bbox_order: Annotated[
-        str | None, typer.Option(help="The format of a bbox. Default: as in the project.")
+        str | None,
+        typer.Option(
+            help="The format of a bbox. Default: as in the project.",
+            autocompletion=complete_names("annotator.items.refs:BOX_ORDERS"),
+        ),
     ] = None,
     box_pixels: BoxPixelsOption = None,
     control: ControlOption = None,

@@ -65,7 +65,13 @@ def faces(
         typer.Option(min=160, help="Side of square tiles to look at as well, for small faces."),
     ] = None,
     tta: TtaOption = None,
-    method: Annotated[str, typer.Option(help="Clustering method: dbscan or hdbscan.")] = "dbscan",
+    method: Annotated[
+        str,
+        typer.Option(
+            help="Clustering method: dbscan or hdbscan.",
+            autocompletion=lambda: list(IDENTITY_METHODS),
+        ),
+    ] = "dbscan",
     eps: Annotated[
         str,
         typer.Option(help="Maximum cosine distance of one person's faces, or auto: it fits them."),

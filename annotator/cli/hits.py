@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from annotator.cli.option_types import complete_names
 from annotator.cli.project_options import (
     GraphicsOption,
     JsonOption,
@@ -64,7 +65,11 @@ def make(
     workers: Annotated[int, typer.Option(min=0, help="Workers per HIT; 0 for any number.")] = 1,
     unique: Annotated[bool, typer.Option(help="Give each worker only one HIT.")] = True,
     order: Annotated[
-        str, typer.Option(help="Candidates: random, or likely (predicted as the class).")
+        str,
+        typer.Option(
+            help="Candidates: random, or likely (predicted as the class).",
+            autocompletion=complete_names("annotator.hits.make:ORDERS"),
+        ),
     ] = "random",
     negative: Annotated[
         str | None,

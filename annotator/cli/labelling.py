@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from annotator.cli.option_types import BoxPixelsOption, ControlOption, SkipFaultyOption
+from annotator.cli.option_types import (
+    BoxPixelsOption,
+    ControlOption,
+    SkipFaultyOption,
+    complete_names,
+)
 from annotator.cli.project_options import (
     AnnotatorOption,
     ClassesOption,
@@ -155,7 +160,10 @@ def init(
     classes: ClassesOption = None,
     bbox_order: Annotated[
         str | None,
-        typer.Option(help="The format of a bbox: xywh (default), xyxy or r1-c1-r2-c2."),
+        typer.Option(
+            help="The format of a bbox: xywh (default), xyxy or r1-c1-r2-c2.",
+            autocompletion=complete_names("annotator.items.refs:BOX_ORDERS"),
+        ),
     ] = None,
     box_pixels: BoxPixelsOption = None,
     strategy: StrategyOption = None,

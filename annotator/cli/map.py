@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from annotator.cli.model_runs import print_message
-from annotator.cli.option_types import parse_choice
+from annotator.cli.option_types import complete_names, parse_choice
 from annotator.items.refs import make_printable, plural
 
 if TYPE_CHECKING:
@@ -28,9 +28,19 @@ def draw_map(
         Path | None, typer.Option(help="Write the map to a .png or a .csv (ref,x,y,label …).")
     ] = None,
     method: Annotated[
-        str, typer.Option(help="pca, umap or pacmap [the best that is installed].")
+        str,
+        typer.Option(
+            help="pca, umap or pacmap [the best that is installed].",
+            autocompletion=complete_names("annotator.learn.plane:METHODS", "auto"),
+        ),
     ] = "auto",
-    by: Annotated[str, typer.Option(help="Colour by class, prediction or error.")] = "class",
+    by: Annotated[
+        str,
+        typer.Option(
+            help="Colour by class, prediction or error.",
+            autocompletion=complete_names("annotator.session.pool_map:COLOURINGS"),
+        ),
+    ] = "class",
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,
 ) -> None:
     """Compute the map of all items, which key M shows on the labelling screen.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -13,6 +14,21 @@ if TYPE_CHECKING:
     from annotator.detection.ensemble import EnsembleModel
 
 Choice = TypeVar("Choice", bound=str)
+
+
+def complete_names(place: str, *more: str) -> Callable[[], list[str]]:
+    """Return the shell completion of the names in `module:ATTRIBUTE`, and of `more`.
+
+    The module is imported only when Tab is pressed.
+    """
+
+    def names() -> list[str]:
+        module, _, attribute = place.partition(":")
+        found = getattr(import_module(module), attribute)
+        return [*(str(name if isinstance(name, str) else name.name) for name in found), *more]
+
+    return names
+
 
 ImagesArgument = Annotated[
     Path,
@@ -35,16 +51,35 @@ IouOption = Annotated[
     float, typer.Option(min=0, max=1, help="Boxes with a larger overlap (IoU) are one object.")
 ]
 TtaOption = Annotated[
-    str | None, typer.Option(help="Also look at changed images: flip, min-max, or both.")
+    str | None,
+    typer.Option(
+        help="Also look at changed images: flip, min-max, or both.",
+        autocompletion=lambda: ["flip", "min-max"],
+    ),
 ]
-DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
-DtypeOption = Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")]
+DeviceOption = Annotated[
+    str,
+    typer.Option(
+        help="auto, cpu, cuda, cuda:1 or mps.",
+        autocompletion=lambda: ["auto", "cpu", "cuda", "mps"],
+    ),
+]
+DtypeOption = Annotated[
+    str,
+    typer.Option(
+        help="auto, fp32, bf16 or fp16.",
+        autocompletion=complete_names("annotator.features.backbones:DTYPES", "auto"),
+    ),
+]
 WorkersOption = Annotated[
     int | None, typer.Option(min=1, help="Number of decoding threads [one per core].")
 ]
 BoxPixelsOption = Annotated[
     str | None,
-    typer.Option(help="The pixels of boxes: upright (default), stored (before EXIF) or stated."),
+    typer.Option(
+        help="The pixels of boxes: upright (default), stored (before EXIF) or stated.",
+        autocompletion=lambda: ["upright", "stored", "stated"],
+    ),
 ]
 ProgressOption = Annotated[str, typer.Option(help="auto, none or json.", hidden=True)]
 ControlOption = Annotated[

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from annotator.cli.option_types import complete_names
 from annotator.errors import ProjectError
 from annotator.items.json_text import to_json_text
 from annotator.items.refs import make_printable, shell_quoted
@@ -39,15 +40,24 @@ GraphicsOption = Annotated[
     typer.Option(
         envvar="ANNOTATOR_GRAPHICS",
         help="The picture protocol: auto, kitty, sixel, iterm, halfcell or none.",
+        autocompletion=lambda: ["auto", "kitty", "sixel", "iterm", "halfcell", "none"],
     ),
 ]
 StrategyOption = Annotated[
     str | None,
-    typer.Option(envvar="ANNOTATOR_STRATEGY", help="The query strategy, such as margin or random."),
+    typer.Option(
+        envvar="ANNOTATOR_STRATEGY",
+        help="The query strategy, such as margin or random.",
+        autocompletion=complete_names("annotator.learn.registry:STRATEGIES"),
+    ),
 ]
 FindOption = Annotated[str | None, typer.Option(help="Search for this rare class.")]
 EstimatorOption = Annotated[
-    str | None, typer.Option(help="The classifier: ridge, logistic, module:Class or file.py:Class.")
+    str | None,
+    typer.Option(
+        help="The classifier: ridge, logistic, module:Class or file.py:Class.",
+        autocompletion=complete_names("annotator.learn.model:ESTIMATORS"),
+    ),
 ]
 ContextOption = Annotated[
     float | None,
@@ -60,14 +70,24 @@ ModelOption = Annotated[
     typer.Option(
         envvar="ANNOTATOR_MODEL",
         help="The feature extractor: classic, dinov2-small, a Hugging Face id or a folder.",
+        autocompletion=complete_names("annotator.features.weights:MODELS", "classic"),
     ),
 ]
 KeymapOption = Annotated[
     str | None,
-    typer.Option(envvar="ANNOTATOR_KEYMAP", help="The keymap: default, prodigy, navigate or vim."),
+    typer.Option(
+        envvar="ANNOTATOR_KEYMAP",
+        help="The keymap: default, prodigy, navigate or vim.",
+        autocompletion=complete_names("annotator.tui.keymaps:KEYMAPS"),
+    ),
 ]
 ThemeOption = Annotated[
-    str | None, typer.Option(envvar="ANNOTATOR_THEME", help="The colour theme.")
+    str | None,
+    typer.Option(
+        envvar="ANNOTATOR_THEME",
+        help="The colour theme.",
+        autocompletion=complete_names("annotator.tui.themes:THEMES"),
+    ),
 ]
 
 

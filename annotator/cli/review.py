@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from annotator.cli.option_types import complete_names
 from annotator.cli.project_options import (
     AnnotatorOption,
     GraphicsOption,
@@ -42,7 +43,8 @@ def review(
         str | None,
         typer.Option(
             help="The queue: gold, disagreements, duplicates, errors, neighbours, flagged or "
-            "skipped. Default: all."
+            "skipped. Default: all.",
+            autocompletion=complete_names("annotator.curate.review_case:QUEUES"),
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the cases as JSON.")] = False,

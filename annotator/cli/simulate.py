@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from annotator.cli.option_types import complete_names
 from annotator.cli.project_options import JsonOption
 from annotator.items.json_text import to_json_text
 
@@ -23,12 +24,17 @@ def simulate(
         Path, typer.Option(help="A .npy file, its rows in the order of the CSV file.")
     ],
     strategy: Annotated[
-        str, typer.Option(help="Query strategies, separated by commas.")
+        str,
+        typer.Option(
+            help="Query strategies, separated by commas.",
+            autocompletion=complete_names("annotator.learn.registry:STRATEGIES"),
+        ),
     ] = "herding-mix,random",
     estimator: Annotated[
         str,
         typer.Option(
-            help="Classifiers, separated by commas: ridge, logistic, module:Class, file.py:Class."
+            help="Classifiers, separated by commas: ridge, logistic, module:Class, file.py:Class.",
+            autocompletion=complete_names("annotator.learn.model:ESTIMATORS"),
         ),
     ] = "ridge",
     budget: Annotated[int, typer.Option(min=1, help="Labels in each run.")] = 300,
@@ -47,7 +53,10 @@ def simulate(
     find: Annotated[bool, typer.Option(help="Search for the positives.")] = False,
     metric: Annotated[
         str,
-        typer.Option(help="The metric: auto, accuracy, balanced-accuracy or average-precision."),
+        typer.Option(
+            help="The metric: auto, accuracy, balanced-accuracy or average-precision.",
+            autocompletion=lambda: ["auto", "accuracy", "balanced-accuracy", "average-precision"],
+        ),
     ] = "auto",
     ahead: Annotated[
         int, typer.Option(min=0, help="Items drawn ahead, as on a screen (there 5).")
@@ -59,7 +68,8 @@ def simulate(
         str | None,
         typer.Option(
             help="Simulate the human time to label everything instead: single, pages, rapid, or "
-            "several separated by commas."
+            "several separated by commas.",
+            autocompletion=complete_names("annotator.simulate.human:MODES"),
         ),
     ] = None,
     target: Annotated[

@@ -203,12 +203,41 @@ def test_completion_answers_the_shell() -> None:
              "COMP_CWORD": "1", "PATH": "/usr/bin:/bin"},
     )  # fmt: skip
     assert ran.stdout.split() == ["status"]
-    values = subprocess.run(
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("export p --format co", ["coco", "coco-results"]),
+        ("run p --strategy marg", ["margin"]),
+        ("run p --estimator ", ["ridge", "logistic"]),
+        ("run p --keymap ", ["default", "prodigy", "navigate", "vim"]),
+        ("run p --theme colour", ["colour-blind"]),
+        ("run p --graphics k", ["kitty"]),
+        ("run p --model dinov2-s", ["dinov2-small"]),
+        ("review p --queue du", ["duplicates"]),
+        ("browse p --order l", ["likely"]),
+        ("browse p --select positives", ["positives", "positives-only"]),
+        ("cluster p --method k", ["kmeans"]),
+        ("cluster p --queue ", ["typical", "runs"]),
+        ("map p --by p", ["prediction"]),
+        ("detect p --fuse s", ["soft-nms"]),
+        ("detect p --dtype b", ["bf16"]),
+        ("discover p --method l", ["lost"]),
+        ("faces p --method h", ["hdbscan"]),
+        ("simulate --mode r", ["rapid"]),
+        ("init p --bbox-order r", ["r1-c1-r2-c2"]),
+        ("import p f --box-pixels st", ["stored", "stated"]),
+    ],
+)
+def test_completion_knows_the_values_of_options(typed: str, completed: list[str]) -> None:
+    words = f"annotator {typed}"
+    ran = subprocess.run(
         [sys.executable, "-m", "annotator"], capture_output=True, text=True,
-        env={"_ANNOTATOR_COMPLETE": "complete_bash", "COMP_WORDS": "annotator export p --format co",
-             "COMP_CWORD": "4", "PATH": "/usr/bin:/bin"},
+        env={"_ANNOTATOR_COMPLETE": "complete_bash", "COMP_WORDS": words,
+             "COMP_CWORD": str(len(words.split(" ")) - 1), "PATH": "/usr/bin:/bin"},
     )  # fmt: skip
-    assert values.stdout.split() == ["coco", "coco-results"]
+    assert ran.stdout.split() == completed, ran.stderr
 
 
 def test_help_and_status_import_nothing_heavy() -> None:
