@@ -335,7 +335,8 @@ def _advise_features(project: ProjectFolder) -> str:
     if found and found.get("external"):
         return (
             f"The new items have no features, and are asked at random: {found['name']} is an "
-            f"array of your own. Compute others in its place: {command} --replace"
+            f"array of your own. Give an array with them: {command} --own FILE.npy. Or compute "
+            f"others in its place: {command} --replace"
         )
     return f"Compute the features of the new items: {command}"
 

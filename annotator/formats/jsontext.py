@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple, NoReturn
@@ -22,9 +23,17 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not a JSON number")
 
 
+def _as_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        ((twice, _),) = Counter(key for key, _ in pairs).most_common(1)
+        raise ValueError(f"the member {make_printable(twice)!r} is repeated in one object")
+    return found
+
+
 dumps = json.JSONEncoder(ensure_ascii=False).encode
 """A value as JSON on one line, with characters as they are; `json.dumps` is slower."""
-_DECODER = json.JSONDecoder(parse_constant=_refuse)
+_DECODER = json.JSONDecoder(parse_constant=_refuse, object_pairs_hook=_as_object)
 
 
 def write_element(file: IO[str], index: int, value: Any) -> None:
@@ -34,11 +43,11 @@ def write_element(file: IO[str], index: int, value: Any) -> None:
 
 
 def loads_strict(text: str) -> Any:
-    """Return the value of a JSON text; NaN and infinities are faults.
+    """Return the value of a JSON text; NaN, infinities and repeated members are faults.
 
     Raises `ValueError`, or `RecursionError` for deep nesting.
     """
-    return json.loads(text, parse_constant=_refuse)
+    return json.loads(text, parse_constant=_refuse, object_pairs_hook=_as_object)
 
 
 def describe_json_error(error: Exception) -> str:

@@ -109,6 +109,8 @@ COCO = [
     Case("deep", file("c.json", '{"images": ' + "[" * 100_000), "line 1: is nested too deeply"),
     Case("deep value", file("c.json", coco(info="x").replace('"x"', '{"a":' * 50_000)),
          "is nested too deeply"),
+    Case("a member twice", file("c.json", coco(info="x").replace('"x"', '{"a": 1, "a": 2}')),
+         "the member 'a' is repeated in one object"),
     Case("twice", file("c.json", coco()[:-1] + ',\n"images": []}'), "line 2: 'images' is repeated"),
     Case("NaN box", file("c.json", coco(annotations={"bbox": [float("nan"), 2, 3, 4]})),
          "NaN is not a JSON number"),
