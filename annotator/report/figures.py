@@ -6,7 +6,7 @@ import platform
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from annotator.errors import AnnotatorError
 from annotator.items.refs import plural, shell_quoted
 from annotator.learn.label_conflicts import find_likely_errors
 from annotator.learn.model import out_of_sample_proba
-from annotator.learn.ranking import Ranking, Snapshot, learn
+from annotator.learn.ranking import Ranking
 from annotator.learn.stopping import advise_stopping, forecast_labels
 from annotator.log.agreement import measure_agreement
 from annotator.log.entries import Action, Entry, LogState, is_settled
@@ -25,6 +25,7 @@ from annotator.log.store import SqliteStore
 from annotator.project.project import ProjectFolder
 from annotator.proposals import has_proposals
 from annotator.proposals.precision import measure_precision
+from annotator.report.estimate import estimate_as_dict, rank_pool
 from annotator.report.status import project_status
 from annotator.session.predict import FittedProject, fit, iter_predictions, unlabelled_rows
 from annotator.version import __version__
@@ -62,7 +63,7 @@ def collect_figures(project: ProjectFolder, now: float | None = None) -> dict[st
             entries.append(entry)
         store.close()
     missing: list[str] = []
-    counts = project_status(project)
+    counts = project_status(project, estimate=False)
     found: dict[str, Any] = {
         "made_at": time.time() if now is None else now,
         "status": counts,
@@ -75,6 +76,7 @@ def collect_figures(project: ProjectFolder, now: float | None = None) -> dict[st
         **_model_figures(project, state, missing),
         "missing": missing if counts["items"] else [],
     }
+    counts["estimate"] = found["estimate"]
     return found | {"next": _next_commands(project, found)}
 
 
@@ -148,20 +150,13 @@ def _model_figures(project: ProjectFolder, state: LogState, missing: list[str]) 
     except AnnotatorError as error:
         missing.append(str(error))
         return empty
-    ranking = learn(_with_open_rows(fitted), project.settings.seed)
+    ranking = rank_pool(fitted, project.settings.seed)
     return {
         **empty,
         **_estimated(ranking, project.settings.target_error, len(fitted.refs)),
         **_out_of_sample_labels(fitted, state),
         "doubtful": [asdict(example) for example in _doubtful(fitted, state)],
     }
-
-
-def _with_open_rows(fitted: FittedProject) -> Snapshot:
-    """Return the snapshot with its unlabelled rows open: the estimate covers them too."""
-    closed = np.zeros(len(fitted.snapshot.closed), bool)
-    closed[fitted.snapshot.rows] = True
-    return replace(fitted.snapshot, closed=closed, want=1)
 
 
 def _estimated(ranking: Ranking, target: float | None, items: int) -> dict[str, Any]:
@@ -171,8 +166,7 @@ def _estimated(ranking: Ranking, target: float | None, items: int) -> dict[str, 
     advice = advise_stopping(estimate, past.kappas, target)
     forecast = forecast_labels(past.points, target) if target is not None else None
     return {
-        "estimate": {name: getattr(estimate, name)
-                     for name in ("error", "low", "high", "n_eff", "labels")},
+        "estimate": estimate_as_dict(ranking),
         "history": [asdict(point) for point in past.points],
         "shares": {name: asdict(share)
                    for name, share in zip(ranking.classes, estimate.shares, strict=False)},

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from annotator.errors import AnnotatorError
 from annotator.features.store import FeatureStore
-from annotator.items.refs import format_share, make_printable
+from annotator.items.refs import format_share, make_printable, plural
 from annotator.log.agreement import agreement_lines, measure_agreement
 from annotator.log.entries import Action, Entry, label_seconds
 from annotator.log.store import load_log_state
@@ -16,10 +17,13 @@ from annotator.project.item_pool import load_refs
 from annotator.project.label_sets import NO_CLASS, count_classes
 from annotator.project.project import ProjectFolder
 from annotator.proposals.precision import describe_precision, measure_precision
+from annotator.report.estimate import estimate_project
+
+_MANY_CLASSES = 20
 
 
-def project_status(project: ProjectFolder) -> dict[str, Any]:
-    """Return the figures of `annotator status --json`."""
+def project_status(project: ProjectFolder, *, estimate: bool = True) -> dict[str, Any]:
+    """Return the figures of `annotator status --json`; without `estimate`, that one is None."""
     state = load_log_state(project.labels_file)
     standing = [stack[-1] for stack in state.standing.values()]
     labels = [entry for entry in standing if entry.action is Action.LABEL]
@@ -42,6 +46,7 @@ def project_status(project: ProjectFolder) -> dict[str, Any]:
         "classes": {str(name): counts[name] for name in names},
         "annotators": dict(Counter(entry.annotator for entry in labels)),
         "seconds_per_label": label_seconds(state),
+        "estimate": estimate_project(project, state) if estimate else None,
         "model": max(models, key=lambda entry: entry.seq).model if models else None,
         "features": _features(project),
         "strategy": project.settings.strategy,
@@ -68,13 +73,19 @@ def format_status(found: dict[str, Any]) -> str:
     lines = [
         f"{found['labelled']:,} of {found['items']:,} labelled ({format_share(share, 1)}), "
         f"{found['skipped']:,} skipped, {found['flagged']:,} flagged",
-        *(f"  {make_printable(name)}: {count:,}" for name, count in found["classes"].items()),
+        *_class_lines(found["classes"]),
     ]
     if found["annotators"]:
         names = ", ".join(f"{make_printable(n)} {c:,}" for n, c in found["annotators"].items())
         lines.append(f"by {names}")
     if found["seconds_per_label"] is not None:
         lines.append(f"{found['seconds_per_label']:.1f} s a label")
+    if e := found["estimate"]:
+        span = f"{format_share(e['low'], 1)} to {format_share(e['high'], 1)}"
+        lines.append(
+            f"estimated error of the model on the pool: {format_share(e['error'], 1)} "
+            f"(90 % interval {span}), from {plural(e['labels'], 'label')}"
+        )
     if features is None:
         lines.append("no features yet; `annotator features` or `annotator run` computes them")
     elif "error" in features:
@@ -84,6 +95,16 @@ def format_status(found: dict[str, Any]) -> str:
     lines += agreement_lines(found["agreement"])
     lines += [f"proposals of {describe_precision(group)}" for group in found["proposals"]]
     return "\n".join(lines)
+
+
+def _class_lines(counts: Mapping[str, int]) -> list[str]:
+    """Return a line for each class; of many classes, only for those with labels."""
+    shown = {n: c for n, c in counts.items() if c or len(counts) <= _MANY_CLASSES}
+    lines = [f"  {make_printable(name)}: {count:,}" for name, count in shown.items()]
+    without = len(counts) - len(shown)
+    return (
+        [*lines, f"  without a label: {plural(without, 'class', 'classes')}"] if without else lines
+    )
 
 
 def format_entry(entry: Entry) -> str:

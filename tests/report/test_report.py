@@ -19,6 +19,7 @@ from annotator.curate.review_queues import find_cases
 from annotator.formats import new_project
 from annotator.images.near_duplicates import Fingerprints
 from annotator.items.ref_table import RefTable
+from annotator.items.refs import format_share
 from annotator.log.entries import replay
 from annotator.log.store import SqliteStore
 from annotator.project.project import ProjectFolder
@@ -26,6 +27,7 @@ from annotator.project.settings import ClassInfo, Settings
 from annotator.report.elements import Markup, Thumbnails
 from annotator.report.figures import collect_figures
 from annotator.report.page import render_page
+from annotator.report.status import format_status, project_status
 
 ITEMS = 80
 EVIL = "<script>alert(1)</script>.png".replace("/", "_")
@@ -69,6 +71,36 @@ def project(tmp_path: Path) -> Path:
 
 def _figures(project: Path) -> dict[str, Any]:
     return collect_figures(ProjectFolder.open(project), now=0.0)
+
+
+def test_status_has_the_estimate_of_the_report(project: Path) -> None:
+    opened = ProjectFolder.open(project)
+    found, report = project_status(opened), collect_figures(opened, now=0)
+    assert found == report["status"]
+    assert found["estimate"] == report["estimate"] is not None
+    words = format_status(found)
+    error = format_share(found["estimate"]["error"], 1)
+    assert f"estimated error of the model on the pool: {error} (90 % interval " in words
+
+
+def test_status_runs_no_classifier_of_a_project(project: Path, tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+    (project / "own.py").write_text(f"open({str(ran)!r}, 'w')\nclass Mine: pass\n")
+    settings = project / "annotator.toml"
+    settings.write_text(f'estimator = "{project}/own.py:Mine"\n' + settings.read_text())
+    assert project_status(ProjectFolder.open(project))["estimate"] is None
+    assert not ran.exists()
+
+
+def test_status_of_many_classes_lists_those_with_labels(tmp_path: Path) -> None:
+    settings = Settings(classes=tuple(ClassInfo(f"c{number}") for number in range(300)))
+    folder = tmp_path / "many"
+    (folder / "images").mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(folder / "images" / "a.png")
+    opened = ProjectFolder.create(folder / "p", settings)
+    words = format_status(project_status(opened))
+    assert "without a label: 300 classes" in words
+    assert len(words.splitlines()) < 8
 
 
 def test_figures_agree_with_the_log(project: Path) -> None:

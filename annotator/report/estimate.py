@@ -1,0 +1,48 @@
+"""The estimated error of a project's model on its whole pool, from the log and the features."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from annotator.errors import AnnotatorError
+from annotator.learn.ranking import Ranking, Snapshot, learn
+from annotator.log.entries import LogState
+from annotator.project.project import ProjectFolder
+from annotator.session.predict import FittedProject, fit
+
+_FIELDS = ("error", "low", "high", "n_eff", "labels")
+
+
+def rank_pool(fitted: FittedProject, seed: int) -> Ranking:
+    """Return the ranking of a fitted project, whose estimate covers the unlabelled items, too."""
+    return learn(_with_open_rows(fitted), seed)
+
+
+def _with_open_rows(fitted: FittedProject) -> Snapshot:
+    closed = np.zeros(len(fitted.snapshot.closed), bool)
+    closed[fitted.snapshot.rows] = True
+    return replace(fitted.snapshot, closed=closed, want=1)
+
+
+def estimate_as_dict(ranking: Ranking) -> dict[str, Any] | None:
+    """Return the estimate of a ranking, as shares; None while it rests on too few labels."""
+    estimate = ranking.estimate
+    if estimate is None or not estimate.shown:
+        return None
+    return {name: getattr(estimate, name) for name in _FIELDS}
+
+
+def estimate_project(project: ProjectFolder, state: LogState) -> dict[str, Any] | None:
+    """Return the estimate of a project; None without features, or with too few labels.
+
+    A classifier of the user's own is not run: reading the figures of a project runs no code of it.
+    """
+    if ":" in project.settings.estimator or not project.has_features:
+        return None
+    try:
+        return estimate_as_dict(rank_pool(fit(project, state), project.settings.seed))
+    except AnnotatorError:
+        return None  # too few classes, or features that `doctor` has words for
