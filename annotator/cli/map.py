@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -41,6 +42,7 @@ def draw_map(
             autocompletion=complete_names("annotator.session.pool_map:COLOURINGS"),
         ),
     ] = "class",
+    overwrite: Annotated[bool, typer.Option(help="Replace the file if it is there.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,
 ) -> None:
     """Compute the map of all items, which key M shows on the labelling screen.
@@ -66,7 +68,14 @@ def draw_map(
     features = PoolFeatures(store, refs, store.available())
     found = make_map(features, chosen, opened.settings.seed, map_file(opened.folder, chosen))
     if out is not None:
-        _write(out, refs, found, _group(opened, found, features, refs), colouring)
+        from annotator.formats.output_file import open_output
+
+        groups = _group(opened, found, features, refs)
+        with open_output(out, False, overwrite) as place:
+            if out.suffix.lower() == ".csv":
+                _write_csv(place, refs, found, groups)
+            else:
+                _write_picture(place, found, groups, colouring)
     if not quiet:
         where = f": {make_printable(str(out))}" if out else "; key M shows it"
         print_message(f"a map of {plural(len(found.rows), 'item')} by {chosen}{where}")
@@ -89,25 +98,26 @@ def _group(
     return group_points(found, features, refs, labels, fitted.classes, fitted.model)
 
 
-def _write(out: Path, refs: RefTable, found: PoolMap, groups: MapGroups, colouring: str) -> None:
-    if out.suffix.lower() == ".csv":
-        with out.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-            _write_csv(csv.writer(file, lineterminator="\n"), refs, found, groups)
-        return
+def _write_picture(out: Path, found: PoolMap, groups: MapGroups, colouring: str) -> None:
     from annotator.images.scatter import draw_points
 
     numbers, _ = groups.numbers(colouring)
-    draw_points(found.points, numbers, groups.colours(colouring), SIZE).save(out)
+    draw_points(found.points, numbers, groups.colours(colouring), SIZE).save(out, "PNG")
 
 
-def _write_csv(writer: Any, refs: RefTable, found: PoolMap, groups: MapGroups) -> None:
+def _write_csv(out: Path, refs: RefTable, found: PoolMap, groups: MapGroups) -> None:
+    with out.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(_rows(refs, found, groups))
+
+
+def _rows(refs: RefTable, found: PoolMap, groups: MapGroups) -> Iterator[list[str]]:
     names = (*groups.classes, "")  # the last one, for -1
-    writer.writerow(["ref", "x", "y", "label", "prediction", "doubt"])
+    yield ["ref", "x", "y", "label", "prediction", "doubt"]
     for place, row in enumerate(found.rows.tolist()):
         x, y = found.points[place].tolist()
         label, predicted = names[groups.label[place]], names[groups.predicted[place]]
         doubt = f"{groups.doubt[place]:.4f}" if predicted else ""
-        writer.writerow([refs[row], f"{x:.5f}", f"{y:.5f}", label, predicted, doubt])
+        yield [refs[row], f"{x:.5f}", f"{y:.5f}", label, predicted, doubt]
 
 
 COMMANDS = {"map": draw_map}

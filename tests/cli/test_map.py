@@ -53,6 +53,8 @@ def test_the_picture_has_dots(project: Path, tmp_path: Path, by: str) -> None:
 
 def test_faults_name_their_remedy(project: Path, tmp_path: Path) -> None:
     assert "pca" in bad("map", project, "--method", "tsne", code=2)
+    good("map", project, "--out", tmp_path / "m.csv")
+    assert "--overwrite" in bad("map", project, "--out", tmp_path / "m.csv")
     assert ".png or .csv" in bad("map", project, "--out", tmp_path / "m.gif", code=2)
     make_images(tmp_path / "more", "a.png")
     good("init", tmp_path / "q", "--images", tmp_path / "more")

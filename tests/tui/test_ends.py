@@ -157,10 +157,9 @@ def test_the_terminal_is_itself_again_after_every_end(
             assert status in expected, running.written[-2000:]
             assert b"Traceback" not in running.written
             if kind != CLOSED:
-                time.sleep(0.1)
+                running.wait(lambda shown: not (running.modes_left or shown.alternate))
                 assert running.settings == before
-                assert not running.modes_left and not running.look(lambda shown: shown.alternate)
-                assert not running.look(lambda shown: shown.images)
+                running.wait(lambda shown: not shown.images)
             assert processes_of(running.process.pid) == []
             assert shared_memory() == memory
             assert labels(project) >= saved
