@@ -11,7 +11,13 @@ from PIL import Image
 
 from annotator.errors import FeatureError
 from annotator.features.backbones import choose_device, choose_dtype
-from annotator.features.weights import find_weights, opening_errors, opening_fault, require_package
+from annotator.features.weights import (
+    find_weights,
+    opening_errors,
+    opening_fault,
+    require_package,
+    require_tokenizer,
+)
 from annotator.items.refs import Box, make_printable
 from annotator.learn.calibrate import softmax
 from annotator.learn.rows import scale_to_unit
@@ -162,6 +168,7 @@ class _Checkpoint:
     def texts(self, texts: list[str]) -> NDArray[np.float32]:
         from transformers import AutoTokenizer
 
+        require_tokenizer(self._folder, self._name)
         tokenizer = self._opened(AutoTokenizer)
         longest = self.model.config.text_config.max_position_embeddings
         tokens = tokenizer(

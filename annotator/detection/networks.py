@@ -14,7 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from annotator.errors import AnnotatorError, ExtraMissing, FeatureError
-from annotator.features.weights import find_weights, opening_errors, opening_fault, require_package
+from annotator.features.weights import (
+    find_weights,
+    opening_errors,
+    opening_fault,
+    require_package,
+    require_tokenizer,
+)
 from annotator.items.refs import make_printable
 
 DETECTORS = {
@@ -131,6 +137,7 @@ def _image_processor(name: str, folder: Path) -> Any:
 def _processor(name: str, folder: Path) -> Any:
     from transformers import AutoProcessor
 
+    require_tokenizer(folder, name)
     return _open_guarded(name, folder, AutoProcessor.from_pretrained, backend="pil")
 
 

@@ -14,7 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.errors import ExtraMissing, FeatureError
-from annotator.features.weights import find_weights, opening_fault, require_package
+from annotator.features.weights import (
+    find_weights,
+    opening_fault,
+    require_package,
+    require_tokenizer,
+)
 from annotator.items.refs import make_printable
 
 _TOWERS = {"siglip": "SiglipTextModel", "siglip2": "Siglip2TextModel"}
@@ -36,6 +41,7 @@ class TextTower:
         transformers.utils.logging.disable_progress_bar()
         kind, self._length = _tower_kind(transformers, folder, name)
         tower = getattr(transformers, _TOWERS[kind])
+        require_tokenizer(folder, name)
         try:
             self._model, info = tower.from_pretrained(
                 folder, use_safetensors=True, output_loading_info=True, trust_remote_code=False

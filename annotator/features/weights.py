@@ -29,6 +29,10 @@ MODELS = {
 
 DEFAULT_BACKBONE = "dinov2-small"
 _FILES = ["*.json", "*.safetensors", "merges.txt", "vocab.txt"]
+_TOKENIZERS = (
+    "tokenizer.json", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "vocab.json",
+    "vocab.txt",
+)  # fmt: skip
 _LONGEST_FAULT = 200  # characters of a library's message
 _OLDER = "pytorch_model*.bin"
 """The files of older checkpoints; torch reads only numbers out of them, nothing that runs."""
@@ -86,6 +90,19 @@ def find_weights(
         return _find_cached(model) or _fetch_weights(model)
     except (OSError, HfHubHTTPError) as error:
         raise ExtraMissing(_missing_weights(name, model, error, known, alternative)) from error
+
+
+def require_tokenizer(folder: Path, name: str) -> None:
+    """Raise `ExtraMissing` for a checkpoint that has no tokenizer.
+
+    transformers makes an empty one in its place, to which all words are the same.
+    """
+    if not any((folder / file).is_file() for file in _TOKENIZERS):
+        shown = make_printable(name)
+        raise ExtraMissing(
+            f"{shown} has no tokenizer: {make_printable(str(folder))} lacks tokenizer.json. "
+            f"Fetch all of it: hf download {shown}"
+        )
 
 
 def cached_weights(name: str) -> Path | None:

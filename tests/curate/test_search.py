@@ -13,8 +13,9 @@ import pytest
 from PIL import Image
 
 from annotator.curate.search import Searcher, parse_query
-from annotator.errors import FeatureError, QueryError
+from annotator.errors import ExtraMissing, FeatureError, QueryError
 from annotator.features.store import FeatureStore
+from annotator.features.text import TextTower
 from annotator.items.ref_table import RefTable
 from annotator.log.entries import Action, Entry, LogState, replay
 from annotator.log.store import SqliteStore
@@ -204,6 +205,14 @@ def checkpoint(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
         tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<eos>", unk_token="<unk>"
     ).save_pretrained(folder)
     return folder
+
+
+def test_a_folder_without_a_tokenizer_is_a_short_message(checkpoint: Path) -> None:
+    for file in checkpoint.glob("*token*"):
+        file.unlink()
+    with pytest.raises(ExtraMissing) as raised:
+        TextTower(str(checkpoint))
+    assert "hf download" in str(raised.value) and len(str(raised.value)) < 600
 
 
 def test_words_find_what_the_whole_network_finds(checkpoint: Path) -> None:
