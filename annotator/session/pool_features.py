@@ -50,14 +50,16 @@ class PoolFeatures:
         wanted = np.asarray(pool_rows, np.int64)
         if self._same:
             return np.where(wanted < len(self.store.matrix), wanted, -1)
+        found = np.full(len(wanted), -1, np.int64)
         known = (wanted >= 0) & (wanted < len(self._feature_row))
-        return np.where(known, self._feature_row[np.where(known, wanted, 0)], -1)
+        found[known] = self._feature_row[wanted[known]]  # a table that was cut may hold no item
+        return found
 
     def usable(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return (n,) True for feature rows that exist."""
-        there = rows >= 0
+        there = np.asarray(rows >= 0)
         if self.available is not None:
-            there &= self.available[np.where(there, rows, 0)]
+            there[there] = self.available[rows[there]]
         return there
 
     def vector(self, pool_row: int) -> NDArray[Any] | None:
