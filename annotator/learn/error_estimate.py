@@ -34,6 +34,9 @@ FIRST_LABEL_BIAS = 0.05
 """The share of the first label's leave-one-out error that its later neighbours would remove."""
 CORRECTION_DEVIATION = 0.5
 """The standard error of the corrections by rules of thumb, as a share of the correction."""
+INSTABILITY = 0.8
+"""The share by which the interval widens if the error is that of chance."""
+LEAST_STABLE = 0.7  # of the error of chance: beyond it, the interval widens no more
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +133,7 @@ def estimate_error(drawn: DrawnLabels, rest: Unlabelled) -> ErrorEstimate | None
         trust * float(weights @ (wrong - later)[random]),
         trust * _estimate_pessimism(wrong, known, rest.size),
     )
+    error = _widen_near_chance(error, drawn.y[random], weights)
     shares = tuple(
         _combine_estimates(
             (drawn.y == c).astype(float),
@@ -228,6 +232,21 @@ def _correct_interval(interval: Interval, lowered: float, pessimism: float) -> I
     value, low, high = _interval_ends(interval)
     ends = (value, value - np.hypot(value - low, unsure), value + np.hypot(high - value, unsure))
     return Interval(*(float(np.clip(end - pessimism, 0, 1)) for end in ends))
+
+
+def _widen_near_chance(interval: Interval, y: NDArray[np.int64], weights: Array) -> Interval:
+    """Widen an interval as far as the error is near that of chance.
+
+    A model near chance changes much with each label. Then the leave-one-out errors depend on each
+    other, and no estimate of their variance is unbiased (Bengio and Grandvalet, JMLR 2004).
+    """
+    shares = np.bincount(y, weights=weights)
+    chance = 1 - float(shares @ shares)
+    value, low, high = _interval_ends(interval)
+    near = min(value / chance, LEAST_STABLE) if chance > 0 else 0.0
+    factor = 1 + INSTABILITY * near
+    ends = value, value - factor * (value - low), value + factor * (high - value)
+    return Interval(*(float(np.clip(end, 0, 1)) for end in ends))
 
 
 def _interval_ends(interval: Interval) -> tuple[float, float, float]:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from annotator.learn import error_estimate
 from annotator.learn.candidates import OpenRows, Pool
 from annotator.learn.error_estimate import DrawnLabels, Unlabelled, estimate_error, lure_weights
 from annotator.learn.mixture import HerdingMix, drawing_weights
@@ -219,3 +220,27 @@ def test_a_small_pool_is_less_sure_than_a_large_one_by_what_the_corrections_take
     assert small is not None and large is not None
     assert small.error < large.error
     assert small.high - small.error > 1.05 * (large.high - large.error)
+
+
+@pytest.mark.parametrize("mistakes", [6, 20, 45])
+def test_the_interval_widens_as_the_error_nears_that_of_chance(
+    monkeypatch: pytest.MonkeyPatch, mistakes: int
+) -> None:
+    """docs/honest-error.md, rule 8: 60 of 1,000 items, two classes with half of the labels each."""
+    y, wrong = np.arange(60) % 2, np.zeros(60, bool)
+    wrong[np.linspace(0, 59, mistakes).round().astype(int)] = True
+    doubt = np.where(wrong, 0.40, 0.08)
+    proba = np.empty((60, 2))
+    proba[np.arange(60), np.where(wrong, 1 - y, y)] = 1 - doubt
+    proba[np.arange(60), np.where(wrong, y, 1 - y)] = doubt
+    rest = np.full((940, 2), 0.5)
+    rest[:, 0] = np.where(np.arange(940) < 140, 0.60, 0.92)
+    rest[:, 1] = 1 - rest[:, 0]
+    pool = np.arange(1000, 940, -1)
+    drawn = DrawnLabels(proba, np.eye(2)[y] * 0.98 + 0.01, y, 1 / pool, pool)
+    found = estimate_error(drawn, Unlabelled(rest, 940))
+    monkeypatch.setattr(error_estimate, "INSTABILITY", 0.0)
+    before = estimate_error(drawn, Unlabelled(rest, 940))
+    assert found is not None and before is not None and found.error == before.error
+    ratio = (found.high - found.low) / (before.high - before.low)
+    assert ratio == pytest.approx(1 + 0.8 * min(found.error / 0.5, 0.7), abs=0.01)
