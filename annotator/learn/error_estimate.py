@@ -34,9 +34,10 @@ FIRST_LABEL_BIAS = 0.05
 """The share of the first label's leave-one-out error that its later neighbours would remove."""
 CORRECTION_DEVIATION = 0.5
 """The standard error of the corrections by rules of thumb, as a share of the correction."""
-INSTABILITY = 0.8
-"""The share by which the interval widens if the error is that of chance."""
-LEAST_STABLE = 0.7  # of the error of chance: beyond it, the interval widens no more
+STABLE, UNSTABLE = 0.25, 0.7
+"""Between these shares of the error of chance, the interval widens in proportion."""
+INSTABILITY = 1.2
+"""The share by which it would widen from no error to the error of chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,8 +244,8 @@ def _widen_near_chance(interval: Interval, y: NDArray[np.int64], weights: Array)
     shares = np.bincount(y, weights=weights)
     chance = 1 - float(shares @ shares)
     value, low, high = _interval_ends(interval)
-    near = min(value / chance, LEAST_STABLE) if chance > 0 else 0.0
-    factor = 1 + INSTABILITY * near
+    near = float(np.clip(value / chance, STABLE, UNSTABLE)) if chance > 0 else STABLE
+    factor = 1 + INSTABILITY * (near - STABLE)
     ends = value, value - factor * (value - low), value + factor * (high - value)
     return Interval(*(float(np.clip(end, 0, 1)) for end in ends))
 

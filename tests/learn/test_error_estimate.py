@@ -243,4 +243,5 @@ def test_the_interval_widens_as_the_error_nears_that_of_chance(
     before = estimate_error(drawn, Unlabelled(rest, 940))
     assert found is not None and before is not None and found.error == before.error
     ratio = (found.high - found.low) / (before.high - before.low)
-    assert ratio == pytest.approx(1 + 0.8 * min(found.error / 0.5, 0.7), abs=0.01)
+    share = min(max(found.error / 0.5, 0.25), 0.7)
+    assert ratio == pytest.approx(1 + 1.2 * (share - 0.25), abs=0.01)
