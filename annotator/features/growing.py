@@ -197,7 +197,7 @@ class FeatureWriter:
 
     def _taken_over(self, store: FeatureStore) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return our rows that a store has, and its rows for them."""
-        theirs = np.flatnonzero(store.done)
+        theirs = np.flatnonzero(np.array(store.done))  # a copy: it may grow meanwhile
         ours = self._refs.rows(store.refs)[theirs]
         return ours[ours >= 0], theirs[ours >= 0]
 

@@ -66,7 +66,7 @@ def check(folder: Path) -> int:
         stores.append(FeatureStore.open(folder))
     count = 0
     for store in filter(None, stores):
-        done = np.flatnonzero(store.done)
+        done = np.flatnonzero(np.array(store.done))
         refs = [store.refs[row] for row in done]
         assert np.array_equal(store.matrix[done], _vectors(refs) if refs else store.matrix[:0])
         count += len(done)

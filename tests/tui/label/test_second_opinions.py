@@ -62,9 +62,9 @@ async def test_a_hook_hears_labels_and_its_failure_is_on_screen(make: Any, tmp_p
         project, "bob", TerminalCapabilities(Technique.NONE, "test"), features=False
     ) as app:
         async with app.run_test(size=(100, 30)) as pilot:
-            while app.session.current is None:
-                await pilot.pause()
-            await pilot.press("a")
+            desk = Desk(app, pilot)
+            await desk.until(lambda: app.session.current is not None)
+            await desk.press("a")  # once its name is on the screen
             async with asyncio.timeout(PATIENCE):
                 while "ended with status 3" not in app.label_screen.banner.text:
                     await pilot.pause(0.02)
