@@ -7,8 +7,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,10 @@ from annotator.errors import FeatureError
 from annotator.features.growing import FeatureWriter, open_partial_features
 from annotator.features.store import FeatureStore
 from annotator.items.ref_table import RefTable
+from tests.kill_points import kill_at
 
 KIND = {"name": "classic"}
+STEPS = [(os, name) for name in ("replace", "unlink", "rename")]
 _CHANGED = """
 import sys, time
 from pathlib import Path
@@ -32,10 +34,6 @@ while time.time() < end:
     compute(Path(sys.argv[1]), turn)
     turn += 1
 """
-
-
-class Killed(BaseException):
-    """A stand-in for kill -9: nothing that the program does afterwards reaches the disk."""
 
 
 def _vectors(refs: list[str]) -> np.ndarray[Any, Any]:
@@ -73,30 +71,6 @@ def check(folder: Path) -> int:
     return count
 
 
-def _kill_at(monkeypatch: pytest.MonkeyPatch, turn: int, work: Callable[[], None]) -> bool:
-    """Run `work`; from its step number `turn` on, no rename or removal happens."""
-    steps = 0
-
-    def guarded(real: Callable[..., Any]) -> Callable[..., Any]:
-        def step(*arguments: Any, **options: Any) -> Any:
-            nonlocal steps
-            steps += 1
-            if steps > turn:
-                raise Killed
-            return real(*arguments, **options)
-
-        return step
-
-    with monkeypatch.context() as patch:
-        for name in ("replace", "unlink", "rename"):
-            patch.setattr(os, name, guarded(getattr(os, name)))
-        try:
-            work()
-        except Killed:
-            return True
-    return False
-
-
 @pytest.mark.parametrize("rows", [30, 10], ids=["finished", "partial"])
 @pytest.mark.parametrize("before", [30, 10], ids=["over-finished", "over-partial"])
 def test_a_kill_between_any_two_steps_mixes_no_rows(
@@ -107,7 +81,8 @@ def test_a_kill_between_any_two_steps_mixes_no_rows(
     for step in range(30):
         folder = tmp_path / str(step)
         shutil.copytree(tmp_path / "old", folder)
-        if not _kill_at(monkeypatch, step, lambda folder=folder: compute(folder, 1, rows)):  # type: ignore[misc]
+        work = partial(compute, folder, 1, rows)
+        if not kill_at(monkeypatch, step, work, STEPS):
             break
         kills += 1
         assert check(folder) >= before - 1, "what was computed is still there"
@@ -138,11 +113,8 @@ def test_a_kill_while_features_are_adopted_joins_nothing(
         folder = tmp_path / str(step)
         compute(folder, 0)
         refs = RefTable(_names(1))
-        if not _kill_at(
-            monkeypatch,
-            step,
-            lambda folder=folder, refs=refs: FeatureStore.adopt(folder, own, refs),  # type: ignore[misc]
-        ):
+        work = partial(FeatureStore.adopt, folder, own, refs)
+        if not kill_at(monkeypatch, step, work, STEPS):
             break
         check(folder)
     assert FeatureStore.open(folder).name == "own.npy"

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from annotator.formats import output_file
 from annotator.formats.output_file import EXPORT_MARKER, open_output
-
-
-class Killed(BaseException):
-    """A stand-in for kill -9."""
+from tests.kill_points import kill_at
 
 
 def _export(path: Path, text: str) -> None:
@@ -30,23 +28,11 @@ def test_a_replaced_export_is_never_absent(
         path = tmp_path / str(step) / "out"
         path.parent.mkdir()
         _export(path, "old")
-        steps = 0
-        rename = os.rename
-
-        def guarded(*arguments: str) -> None:
-            nonlocal steps
-            steps += 1
-            if steps > step:  # noqa: B023
-                raise Killed
-            rename(*arguments)  # noqa: B023
-
+        work = partial(_export, path, "new")
         with monkeypatch.context() as patch:
-            patch.setattr(os, "rename", guarded)
             patch.setattr(output_file.shutil, "rmtree", lambda *_, **__: None)
-            try:
-                _export(path, "new")
-            except Killed:
-                assert not exchange
+            killed = kill_at(monkeypatch, step, work, [(os, "rename")])
+        assert not (killed and exchange)
         assert not exchange or (path / "labels.txt").read_text() == "new"
         _export(path, "newest")
         assert (path / "labels.txt").read_text() == "newest"

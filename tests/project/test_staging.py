@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
@@ -19,12 +17,13 @@ from annotator.project.project import ProjectFolder, is_project
 from annotator.project.settings import ClassInfo, Settings
 from annotator.project.staging import stage_project
 from annotator.proposals.opening import open_proposal_project
+from tests.kill_points import kill_at
 
 SETTINGS = Settings(classes=(ClassInfo("ok"), ClassInfo("bad")))
-
-
-class Killed(BaseException):
-    """A stand-in for kill -9."""
+STEPS = [
+    *((os, name) for name in ("replace", "rename", "unlink", "rmdir", "fsync", "mkdir")),
+    (shutil, "rmtree"),
+]
 
 
 @pytest.fixture
@@ -35,31 +34,6 @@ def table(tmp_path: Path) -> Path:
     file = tmp_path / "t.csv"
     file.write_text("filename,label\na.png,ok\nb.png,bad\nc.png,ok\nd.png,\n")
     return file
-
-
-def _kill_at(monkeypatch: pytest.MonkeyPatch, turn: int, work: Callable[[], object]) -> bool:
-    """Run `work`; from its step number `turn` on, nothing reaches the disk."""
-    steps = 0
-
-    def guarded(real: Callable[..., Any]) -> Callable[..., Any]:
-        def step(*arguments: Any, **options: Any) -> Any:
-            nonlocal steps
-            steps += 1
-            if steps > turn:
-                raise Killed
-            return real(*arguments, **options)
-
-        return step
-
-    with monkeypatch.context() as patch:
-        for name in ("replace", "rename", "unlink", "rmdir", "fsync", "mkdir"):
-            patch.setattr(os, name, guarded(getattr(os, name)))
-        patch.setattr(shutil, "rmtree", guarded(shutil.rmtree))
-        try:
-            work()
-        except Killed:
-            return True
-    return False
 
 
 @pytest.mark.parametrize("place", ["new", "empty", "used", "own table"])
@@ -81,7 +55,7 @@ def test_init_works_again_wherever_it_is_killed(
         def make(folder: Path = folder, refs: Path = refs) -> object:
             return create_from_refs(folder, refs, SETTINGS, images=tmp_path / "im")
 
-        killed = _kill_at(monkeypatch, step, make)
+        killed = kill_at(monkeypatch, step, make, STEPS)
         if not is_project(folder):
             make()
         assert list(load_refs(ProjectFolder.open(folder))) == [f"{name}.png" for name in "abcd"]
@@ -103,7 +77,7 @@ def test_a_project_of_proposals_is_made_whole(
         def make(folder: Path = folder) -> object:
             return open_proposal_project(tmp_path / "im", folder)
 
-        killed = _kill_at(monkeypatch, step, make)
+        killed = kill_at(monkeypatch, step, make, STEPS)
         make()
         assert list(load_refs(ProjectFolder.open(folder))) == []
         if not killed:
