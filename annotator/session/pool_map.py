@@ -21,6 +21,7 @@ COLOURINGS = ("class", "prediction", "error")
 DOUBTS = 5
 """The steps of the colouring by error, from sure to unsure."""
 _CHUNK = 1 << 14
+_ALL = slice(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +51,18 @@ class MapGroups:
     doubt: NDArray[np.float32]
     """(n,) the probability that the prediction is wrong; 1 for a label that it contradicts."""
 
-    def numbers(self, colouring: str) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-        """Return the group (n,) of each point, and the names of the groups.
+    def numbers(
+        self, colouring: str, places: NDArray[np.int64] | slice = _ALL
+    ) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+        """Return the group (n,) of each point, or of those at `places`, and the names of groups.
 
         Open items are group 0 in the colouring by class.
         """
         if colouring == "class":
-            return self.label + 1, ("open", *self.classes)
+            return self.label[places] + 1, ("open", *self.classes)
         if colouring == "prediction":
-            return self.predicted + 1, ("no prediction", *self.classes)
-        steps = np.minimum((self.doubt * DOUBTS).astype(np.int64), DOUBTS - 1)
+            return self.predicted[places] + 1, ("no prediction", *self.classes)
+        steps = np.minimum((self.doubt[places] * DOUBTS).astype(np.int64), DOUBTS - 1)
         shares = [
             f"{100 * step // DOUBTS}–{100 * (step + 1) // DOUBTS} %" for step in range(DOUBTS)
         ]
@@ -69,13 +72,20 @@ class MapGroups:
         """Return the colour of each group of a colouring."""
         return group_colours(len(self.classes) + 1, graded=colouring == "error")
 
+    def count(
+        self, colouring: str, places: NDArray[np.int64] | slice = _ALL
+    ) -> list[tuple[str, Colour, int]]:
+        """Return each group of the points with its colour and its number of them, largest first."""
+        numbers, names = self.numbers(colouring, places)
+        counts = np.bincount(numbers, minlength=len(names)).tolist()
+        groups = zip(names, self.colours(colouring), counts, strict=True)
+        return sorted((group for group in groups if group[2]), key=lambda group: -group[2])
+
     def describe(self, places: NDArray[np.int64], colouring: str, most: int = 4) -> str:
         """Return the most frequent groups of some points in words."""
-        numbers, names = self.numbers(colouring)
-        counts = np.bincount(numbers[places], minlength=len(names))
-        order = [place for place in np.argsort(-counts, kind="stable").tolist() if counts[place]]
-        parts = [f"{names[place]} {counts[place]:,}" for place in order[:most]]
-        more = [f"{len(order) - most} more"] if len(order) > most else []
+        found = self.count(colouring, places)
+        parts = [f"{name} {count:,}" for name, _, count in found[:most]]
+        more = [f"{len(found) - most} more"] if len(found) > most else []
         return " · ".join([*parts, *more])
 
 

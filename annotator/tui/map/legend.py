@@ -20,9 +20,14 @@ class MapLegend(Lines):
         self._groups: Sequence[tuple[str, Colour, int]] = ()
         self._heading = self._framed = ""
 
-    def show(self, heading: str, groups: Sequence[tuple[str, Colour, int]], framed: str) -> None:
-        """Show the groups (name, colour, points), and what the frame holds."""
-        self._heading, self._groups, self._framed = heading, groups, framed
+    def show_groups(self, heading: str, groups: Sequence[tuple[str, Colour, int]]) -> None:
+        """Show the groups (name, colour, points)."""
+        self._heading, self._groups = heading, groups
+        self.update()
+
+    def show_frame(self, framed: str) -> None:
+        """Show what the frame holds."""
+        self._framed = framed
         self.update()
 
     def draw(self, width: int, height: int) -> list[Line]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -56,13 +55,13 @@ class MapView:
 
     def zoom_in(self) -> MapView:
         """Show the frame's part of the plane alone."""
-        left, top, width, height = self.frame[0], self.frame[1], *self._frame_box()[2:]
+        left, top, width, height = self._frame_box()
         inner = (left + width / 4, top + height / 4, left + 3 * width / 4, top + 3 * height / 4)
         return replace(self, view=self.frame, frame=inner)
 
     def zoom_out(self) -> MapView:
         """Show the whole plane again."""
-        return replace(self, view=WHOLE, frame=self.view if self.view != WHOLE else self.frame)
+        return replace(self, view=WHOLE, frame=self.view)
 
     def with_frame(self, start: tuple[float, float], end: tuple[float, float]) -> MapView:
         """Frame the rectangle between two points of the view, given as shares of its sides."""
@@ -75,9 +74,28 @@ class MapView:
         )  # fmt: skip
         return replace(self, frame=frame).move(0, 0)
 
+    def with_middle(self, point: tuple[float, float]) -> MapView:
+        """Move the middle of the frame to a point of the view, given as shares of its sides."""
+        _, _, width, height = self._frame_box()
+        x = self.view[0] + point[0] * (self.view[2] - self.view[0])
+        y = self.view[1] + point[1] * (self.view[3] - self.view[1])
+        frame = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+        return replace(self, frame=frame).move(0, 0)
+
     def _frame_box(self) -> tuple[float, float, float, float]:
         left, top, right, bottom = self.frame
         return left, top, right - left, bottom - top
+
+
+@dataclass(frozen=True, slots=True)
+class MapPicture(Item):
+    """A view of a map as one picture: whatever shows an item's picture can show it.
+
+    Its path is a name for people.
+    """
+
+    view: MapView = MapView()
+    found: tuple[PoolMap, MapGroups] | None = field(default=None, compare=False)
 
 
 class MapScreen(Screen[None]):
@@ -114,9 +132,7 @@ class MapScreen(Screen[None]):
         super().__init__()
         self._make_map, self._open_pages, self._better = make_map, open_pages, better
         self._post = make_poster(self)
-        self._map: PoolMap | None = None
-        self._groups: MapGroups | None = None
-        self._views: dict[str, tuple[MapView, PoolMap, MapGroups]] = {}
+        self._found: tuple[PoolMap, MapGroups] | None = None
         self._view = MapView()
         self._pressed: tuple[float, float] | None = None
         self.picture = make_picture(self._draw)
@@ -153,12 +169,13 @@ class MapScreen(Screen[None]):
     def on_map_screen_ready(self, message: Ready) -> None:
         """Show the map, or the reason that there is none."""
         if isinstance(message.found, str):
-            if self._map is None:
+            if self._found is None:
                 self.stage.show_notice("There is no map", [(message.found, "text")])
             return
-        first = self._map is None
-        self._map, self._groups = message.found
+        first = self._found is None
+        self._found = message.found
         self.keys.show(_HINTS)
+        self._show_groups()
         self.show()
         if first:
             self._better(self._start)
@@ -167,31 +184,32 @@ class MapScreen(Screen[None]):
 
     def show(self) -> None:
         """Show the map as it is now; a view that was shown before is still in the terminal."""
-        if self._map is None or self._groups is None:
+        if self._found is None:
             return
-        view = self._view
-        name = f"{self._map.method} {view.colouring} {view.view} {view.frame}"
-        self._views[name] = view, self._map, self._groups
-        self.stage.show(Item.parse(name), ())
-        numbers, names = self._groups.numbers(view.colouring)
-        counts = np.bincount(numbers, minlength=len(names))
-        colours = self._groups.colours(view.colouring)
-        order = sorted(range(len(names)), key=lambda place: -counts[place])
-        order = [place for place in order if counts[place]]
-        groups = [(names[place], colours[place], int(counts[place])) for place in order]
-        inside = self._map.inside(view.frame)
+        found, groups = self._found
+        picture = MapPicture(f"a map by {found.method.upper()}", view=self._view, found=self._found)
+        self.stage.show(picture, ())
+        inside = found.inside(self._view.frame)
         framed = "nothing"
         if len(inside):
-            found = self._groups.describe(inside, view.colouring)
-            framed = f"{plural(len(inside), 'item')}: {found}"
-        self.legend.show(f"{view.colouring} · {self._map.method.upper()}", groups, framed)
+            held = groups.describe(inside, self._view.colouring)
+            framed = f"{plural(len(inside), 'item')}: {held}"
+        self.legend.show_frame(framed)
+
+    def _show_groups(self) -> None:
+        if self._found is not None:
+            found, groups = self._found
+            colouring = self._view.colouring
+            heading = f"{colouring} · {found.method.upper()}"
+            self.legend.show_groups(heading, groups.count(colouring))
 
     def _draw(self, item: Item, size: tuple[int, int]) -> Crop:
         """Return the picture of a view; it runs in a thread of the picture's encoder."""
-        view, pool_map, groups = self._views[item.ref]
+        assert isinstance(item, MapPicture) and item.found is not None
+        view, (found, groups) = item.view, item.found
         numbers, _ = groups.numbers(view.colouring)
         picture = draw_points(
-            pool_map.points, numbers, groups.colours(view.colouring), size,
+            found.points, numbers, groups.colours(view.colouring), size,
             background=(0, 0, 0), view=view.view, frame=view.frame,
         )  # fmt: skip
         return Crop(picture, None, 1.0, size)
@@ -215,16 +233,18 @@ class MapScreen(Screen[None]):
         """Colour the points by the next measure."""
         place = (COLOURINGS.index(self._view.colouring) + 1) % len(COLOURINGS)
         self._change(replace(self._view, colouring=COLOURINGS[place]))
+        self._show_groups()
 
     def action_open_pages(self) -> None:
         """Open pages of the items in the frame."""
-        if self._map is None or self._groups is None:
+        if self._found is None:
             return
-        inside = self._map.inside(self._view.frame)
+        found, _ = self._found
+        inside = found.inside(self._view.frame)
         if not len(inside):
             self.header.say("No item lies in the frame", "warn")
             return
-        rows = self._map.rows[inside].tolist()
+        rows = found.rows[inside].tolist()
         self._open_pages(rows, f"map: {len(rows):,} items of one region")
 
     def action_leave(self) -> None:
@@ -232,7 +252,7 @@ class MapScreen(Screen[None]):
         self.dismiss(None)
 
     def _change(self, view: MapView) -> None:
-        if self._map is not None:
+        if self._found is not None:
             self._view = view
             self.header.say("")
             self.show()
@@ -254,13 +274,8 @@ class MapScreen(Screen[None]):
         start, self._pressed = self._pressed, None
         if start is None:
             return
-        end = self._share(event)
-        if start == end:
-            _, _, width, height = self._view._frame_box()
-            half = width / 2, height / 2
-            start = end[0] - half[0], end[1] - half[1]
-            end = end[0] + half[0], end[1] + half[1]
-        self._change(self._view.with_frame(start, end))
+        end, view = self._share(event), self._view
+        self._change(view.with_middle(end) if start == end else view.with_frame(start, end))
 
     @on(KeyBar.Chosen)
     async def _clicked(self, message: KeyBar.Chosen) -> None:

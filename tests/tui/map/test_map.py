@@ -38,7 +38,7 @@ async def test_the_map_shows_all_items_and_the_frame_opens_its_items_as_pages(
         for _ in range(12):
             await desk.pilot.press("plus")
         await desk.pilot.press("minus", "minus", "minus", "left", "left", "left", "left")
-        inside = screen._map.inside(screen._view.frame)
+        inside = screen._found[0].inside(screen._view.frame)
         assert 0 < len(inside) < 40
         await desk.pilot.press("enter")
         await desk.until(lambda: getattr(desk.app.screen, "shows", False))
@@ -120,3 +120,14 @@ def test_zoom_shows_the_frame_and_goes_back() -> None:
 def test_a_drag_frames_what_it_covers_in_any_direction() -> None:
     view = MapView().with_frame((0.8, 0.2), (0.4, 0.6))
     assert all(abs(a - b) < 1e-9 for a, b in zip(view.frame, (0.4, 0.2, 0.8, 0.6), strict=True))
+
+
+def test_a_click_moves_the_frame_and_keeps_its_size_in_a_zoomed_view_too() -> None:
+    for view in (MapView(), MapView().zoom_in()):
+        left, top, right, bottom = view.with_middle((0.5, 0.4)).frame
+        size = view.frame[2] - view.frame[0], view.frame[3] - view.frame[1]
+        assert abs(right - left - size[0]) < 1e-9 and abs(bottom - top - size[1]) < 1e-9
+        height = view.view[3] - view.view[1]
+        assert abs((left + right) / 2 - 0.5) < 1e-9
+        assert abs((top + bottom) / 2 - (view.view[1] + 0.4 * height)) < 1e-9
+        assert view.with_middle((0, 1)).frame[0] == view.view[0]
