@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
 from textual.message import Message
@@ -15,11 +15,14 @@ from annotator.items.refs import make_printable
 from annotator.pages.identities import LOOSE, IdentitySource
 from annotator.project.clusters import NOISE_CLASS
 from annotator.project.settings import ClassInfo
-from annotator.proposals.identities import FaceGroups, RegroupedFaces
 from annotator.tui.label.find_class import FindClassScreen
 from annotator.tui.pages.dialogs import NameScreen
 from annotator.tui.pages.keys import FOOTER, PAGE_COMMANDS, PageCommand
 from annotator.tui.pages.screen import PageScreen
+from annotator.tui.workers import make_poster
+
+if TYPE_CHECKING:
+    from annotator.proposals.identities import FaceGroups, RegroupedFaces
 
 _EPS_STEP = 1.1
 _TITLES = {"submit": "confirm", "toggle": "move out"}
@@ -126,7 +129,7 @@ class IdentitiesScreen(PageScreen):
 
     def _run(self, work: Callable[[FaceGroups], Regrouped]) -> None:
         """Do something with the faces on a thread of its own: many take seconds."""
-        faces = self._faces
+        faces, post = self._faces, make_poster(self)
         assert faces is not None
 
         def run() -> None:
@@ -134,7 +137,7 @@ class IdentitiesScreen(PageScreen):
                 message = work(faces)
             except (AnnotatorError, OSError) as error:
                 message = self.Regrouped(None, str(error))
-            self.post_message(message)
+            post(message)
 
         self._is_grouping = True
         threading.Thread(target=run, name="identities", daemon=True).start()

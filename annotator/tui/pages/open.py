@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from annotator.errors import RefError
 from annotator.hits.assignments import Assignments, HitTask, SubmitChecks, project_salt, worker_id
@@ -22,7 +23,6 @@ from annotator.pages import (
 )
 from annotator.pages.identities import IdentitySource
 from annotator.project.clusters import read_clusters
-from annotator.proposals.identities import FaceGroups
 from annotator.tui.host import ScreenHost
 from annotator.tui.pages.dialogs import PageChooserScreen
 from annotator.tui.pages.hit import HitScreen
@@ -30,6 +30,9 @@ from annotator.tui.pages.identities import IdentitiesScreen
 from annotator.tui.pages.pointer_recorder import epoch_ms
 from annotator.tui.pages.replay import ReplayScreen
 from annotator.tui.pages.screen import PageScreen
+
+if TYPE_CHECKING:
+    from annotator.proposals.identities import FaceGroups
 
 
 def open_first_pages(host: ScreenHost, request: PageRequest, *, prediction: bool) -> None:
