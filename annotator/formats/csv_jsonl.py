@@ -22,7 +22,7 @@ from annotator.formats.reading import ImportContext, ImportedItem
 from annotator.formats.source import ExportSource
 from annotator.items.atomic import only_regular
 from annotator.items.refs import format_number, make_printable
-from annotator.items.text_files import describe_bad_utf8, find_delimiter, find_encoding, open_text
+from annotator.items.text_files import iter_records
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _ESCAPED_FORMULA = re.compile(r"'+[=+\-@\t\r]")
@@ -67,26 +67,21 @@ def _format_cell(value: Any) -> str:
 def read(reading: ImportContext) -> Iterator[ImportedItem]:
     """Yield the items of a plain CSV. Raises `RefError` for a CSV that `write` did not make."""
     reading.free_paths = True
-    with open_text(reading.path, find_encoding(reading.path)) as lines:
-        rows = csv.reader(lines, delimiter=find_delimiter(lines), strict=True)
-        header = [unescape_formula(name) for name in next(rows, [])]
-        if header[:1] != ["ref"]:
-            raise RefError(
-                f"{make_printable(str(reading.path))}, line 1: a plain CSV begins with the column "
-                "ref. For a table of your own give --format csv."
-            )
-        before = rows.line_num
-        try:
-            for cells in rows:
-                line, before = before + 1, rows.line_num
-                if cells:
-                    yield from flat.parse_row(reading, f"line {line}", _parse_cells(header, cells))
-        except csv.Error as error:
-            reading.add_fault(f"line {before + 1}", f"{error}. Fix the quotes there.")
-            reading.cut_short = True
-        except UnicodeError:
-            reading.add_fault("", describe_bad_utf8(reading.path))
-            reading.cut_short = True
+    records = iter_records(
+        reading.path, lambda line, fault: reading.add_fault(f"line {line}", fault)
+    )
+    first, names = next(records, (0, list[str]()))
+    if not first and reading.cut_short:
+        return
+    header = [unescape_formula(name) for name in names]
+    if header[:1] != ["ref"]:
+        raise RefError(
+            f"{make_printable(str(reading.path))}, line 1: a plain CSV begins with the column "
+            "ref. For a table of your own give --format csv."
+        )
+    for line, cells in records:
+        if cells:
+            yield from flat.parse_row(reading, f"line {line}", _parse_cells(header, cells))
 
 
 def _parse_cells(header: list[str], cells: list[str]) -> dict[str, Any]:

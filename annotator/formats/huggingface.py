@@ -6,7 +6,6 @@ Whole images have a `label`; boxes of one image share a line, as `objects` with 
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -29,7 +28,7 @@ from annotator.formats.source import ExportRecord, ExportSource, ImageRecords
 from annotator.items.listing import IMAGE_SUFFIXES, SkippedFiles, walk_images
 from annotator.items.refs import Item, make_printable
 from annotator.items.table_columns import find_row_names
-from annotator.items.text_files import describe_bad_utf8, find_delimiter, find_encoding, open_text
+from annotator.items.text_files import iter_records
 
 METADATA_FILE = "metadata.jsonl"
 METADATA_FILES = (METADATA_FILE, "metadata.csv", "metadata.parquet")
@@ -167,22 +166,14 @@ def _iter_csv_rows(
     file: Path, on_fault: Callable[[int, str], None]
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the number of each line of a metadata.csv and its cells by column; "" is none."""
-    with open_text(file, find_encoding(file)) as lines:
-        rows = csv.reader(lines, delimiter=find_delimiter(lines), strict=True)
-        header = next(rows, [])
-        before = rows.line_num
-        try:
-            for cells in rows:
-                line, before = before + 1, rows.line_num
-                if len(cells) > len(header):
-                    on_fault(line, f"has {len(cells)} cells for {len(header)} columns")
-                elif cells:
-                    pairs = zip(header, cells, strict=False)
-                    yield line, {name: cell or None for name, cell in pairs if name}
-        except csv.Error as error:
-            on_fault(before + 1, f"{error}. Fix the quotes there.")
-        except UnicodeError:
-            on_fault(rows.line_num, describe_bad_utf8(file))
+    records = iter_records(file, on_fault)
+    _, header = next(records, (0, list[str]()))
+    for line, cells in records:
+        if len(cells) > len(header):
+            on_fault(line, f"has {len(cells)} cells for {len(header)} columns")
+        elif cells:
+            pairs = zip(header, cells, strict=False)
+            yield line, {name: cell or None for name, cell in pairs if name}
 
 
 def _iter_parquet_rows(

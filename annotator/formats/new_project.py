@@ -7,7 +7,9 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
+from typing import NoReturn
 
 from annotator.errors import ProjectError, RefError, bullet_list
 from annotator.features.store import FeatureStore
@@ -24,12 +26,11 @@ from annotator.items.listing import (
     RefRow,
     SkippedFiles,
     glob_images,
-    iter_table,
 )
 from annotator.items.ref_keys import is_same_file, ref_key
 from annotator.items.refs import Item, format_box, make_printable, plural
 from annotator.items.table_columns import TableShape
-from annotator.items.text_files import FinalFault, csv_bytes
+from annotator.items.text_files import FinalFault, csv_bytes, iter_records
 from annotator.log.entries import Action, Entry
 from annotator.log.store import SqliteStore
 from annotator.project.project import ProjectFolder, require_no_project
@@ -206,7 +207,7 @@ def _format_table(
         own.append(name)
 
     def cells() -> Iterator[list[str]]:
-        for line, found in iter_table(refs, about):
+        for line, found in islice(iter_records(refs, _refuse_change), 1, None):
             if row := kept.get(line):
                 box = row.item.box
                 place = ["" if row.feature is None or row.feature < 0 else str(row.feature)]
@@ -220,6 +221,10 @@ def _format_table(
 
     features = ["feat_idx"] if about.has_features else []
     return csv_bytes([*REFS_COLUMNS, "annotation", *features, *own], cells())
+
+
+def _refuse_change(line: int, fault: str) -> NoReturn:
+    raise RefError(f"The table changed while it was read: line {line}: {fault}")
 
 
 def _find_row_faults(

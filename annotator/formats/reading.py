@@ -126,6 +126,7 @@ class ImportContext:
     def add_fault(self, location: str, text: str, file: str | None = None) -> None:
         """Add a fault, which forbids the import."""
         self.fault_count += 1
+        self.cut_short |= isinstance(text, FinalFault)
         if len(self.faults) < MAX_FAULTS:
             place = make_printable(file) if file else self.name
             self.faults.append(f"{place}, {location}: {text}" if location else f"{place}: {text}")

@@ -5,16 +5,14 @@ Everything streams in batches, so that the first picture is on screen before the
 
 from __future__ import annotations
 
-import csv
 import glob
 import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from annotator.errors import RefError, bullet_list
 from annotator.items.refs import Item, make_printable, parse_box, plural
@@ -30,8 +28,8 @@ from annotator.items.table_columns import (
 from annotator.items.text_files import (
     FinalFault,
     describe_bad_utf8,
-    find_delimiter,
     find_encoding,
+    iter_records,
     open_text,
 )
 
@@ -246,53 +244,24 @@ def read_table(
     `sep=` are read; `about` tells what was found.
     """
     name = make_printable(file.name)
-    encoding = UTF8 if about is None else find_encoding(file)
-    with open_text(file, encoding) as lines:
-        skipped = before = 0
-        try:
-            reader, skipped = _open_table(lines, about is not None)
-            header = next(reader, None)
-            if header is None:
-                raise RefError(
-                    f"{make_printable(str(file))} is empty. Begin it with a header: filename,bbox"
-                )
-            columns = RefColumns.find(header, file, about is not None)
-            if about is not None:
-                _fill_shape(about, header, columns, encoding, skipped > 0)
-            before = reader.line_num
-            for cells in reader:
-                line, before = before + 1, reader.line_num
-                if cells:
-                    row = _parse_row(name, line + skipped, cells, columns, box_order, problems)
-                    if row:
-                        yield row
-        except csv.Error as error:
-            place = f"{name}, line {before + 1 + skipped}"
-            problems.append(FinalFault(f"{place}: {error}. Fix the quotes there."))
-        except UnicodeError:
-            problems.append(FinalFault(f"{name}, {describe_bad_utf8(file)}"))
 
+    def report(line: int, fault: str) -> None:
+        problems.append(FinalFault(f"{name}, line {line}: {fault}"))
 
-def iter_table(file: Path, about: TableShape) -> Iterator[tuple[int, list[str]]]:
-    """Yield the line where each row of a table begins, and its cells, as `read_table` does."""
-    with open_text(file, find_encoding(file)) as lines:
-        reader, skipped = _open_table(lines, True)
-        next(reader, None)
-        before = reader.line_num
-        for cells in reader:
-            line, before = before + 1, reader.line_num
-            if cells:
-                yield line + skipped, cells
-
-
-def _open_table(lines: TextIOWrapper, foreign: bool) -> tuple[Any, int]:
-    """Return a reader of rows, and the number of lines before its header."""
-    first = lines.readline() if foreign else ""
-    sep = re.fullmatch(r"sep=(.)\r?\n?", first)
-    if sep:
-        return csv.reader(lines, delimiter=sep[1], strict=True), 1
-    lines.seek(0)
-    return csv.reader(lines, delimiter=find_delimiter(lines), strict=foreign), 0
+    records = iter_records(file, report, foreign=about is not None)
+    first, header = next(records, (0, list[str]()))
+    if not first:
+        if problems:
+            return
+        raise RefError(
+            f"{make_printable(str(file))} is empty. Begin it with a header: filename,bbox"
+        )
+    columns = RefColumns.find(header, file, about is not None)
+    if about is not None:
+        _fill_shape(about, header, columns, find_encoding(file), first > 1)
+    for line, cells in records:
+        if cells and (row := _parse_row(name, line, cells, columns, box_order, problems)):
+            yield row
 
 
 def _fill_shape(

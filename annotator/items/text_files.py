@@ -9,8 +9,9 @@ import codecs
 import csv
 import io
 import os
+import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -61,17 +62,22 @@ def find_bad_line(data: bytes, decode_error: UnicodeDecodeError) -> int:
 
 def describe_bad_utf8(file: Path) -> str:
     """Return the line where a file stops being UTF-8, and the remedy."""
+    line, fault = _find_bad_utf8(file)
+    return f"line {line}: {fault}"
+
+
+def _find_bad_utf8(file: Path) -> tuple[int, str]:
     data = file.read_bytes()
     if (encoding := find_encoding(file)) != "utf-8-sig":
-        return f"line 1: is not UTF-8, but {encoding.upper()}. {_CONVERT.format(encoding)}"
+        return 1, f"is not UTF-8, but {encoding.upper()}. {_CONVERT.format(encoding)}"
     if (head := data[:64]).count(b"\0") * 4 >= len(head) > 0:
         likely = "utf-16le" if data[1:2] == b"\0" else "utf-16be"
-        return f"line 1: is not UTF-8, but probably {likely}. {_CONVERT.format(likely)}"
+        return 1, f"is not UTF-8, but probably {likely}. {_CONVERT.format(likely)}"
     try:
         data.decode()
     except UnicodeDecodeError as error:
-        return f"line {find_bad_line(data, error)}: {NOT_UTF8}"
-    return f"line 1: {NOT_UTF8}"  # the file changed meanwhile
+        return find_bad_line(data, error), NOT_UTF8
+    return 1, NOT_UTF8  # the file changed meanwhile
 
 
 def find_delimiter(lines: io.TextIOWrapper) -> str:
@@ -79,6 +85,38 @@ def find_delimiter(lines: io.TextIOWrapper) -> str:
     header = lines.readline()
     lines.seek(0)
     return next((mark for mark in ",\t;" if mark in header), ",")
+
+
+def iter_records(
+    file: Path, on_fault: Callable[[int, FinalFault], None], *, foreign: bool = True
+) -> Iterator[tuple[int, list[str]]]:
+    """Yield the line where each record of a CSV begins, and its cells, the header first.
+
+    A fault of quotes or letters goes to `on_fault` with its line, and ends it. A `foreign` table
+    may be in UTF-16 and begin with `sep=`, and its quotes are checked strictly.
+    """
+    before = skipped = 0
+    with open_text(file, find_encoding(file) if foreign else "utf-8-sig") as lines:
+        try:
+            reader, skipped = _open_table(lines, foreign)
+            for cells in reader:
+                line, before = before + 1, reader.line_num
+                yield line + skipped, cells
+        except csv.Error as error:
+            on_fault(before + 1 + skipped, FinalFault(f"{error}. Fix the quotes there."))
+        except UnicodeError:
+            line, fault = _find_bad_utf8(file)
+            on_fault(line, FinalFault(fault))
+
+
+def _open_table(lines: io.TextIOWrapper, foreign: bool) -> tuple[Any, int]:
+    """Return a reader of rows, and the number of lines before its header."""
+    first = lines.readline() if foreign else ""
+    sep = re.fullmatch(r"sep=(.)\r?\n?", first)
+    if sep:
+        return csv.reader(lines, delimiter=sep[1], strict=True), 1
+    lines.seek(0)
+    return csv.reader(lines, delimiter=find_delimiter(lines), strict=foreign), 0
 
 
 def read_rows(file: Path, *, cut_short: bool = False) -> Iterator[tuple[int, list[str]]]:

@@ -69,6 +69,10 @@ HUGGING_FACE = [
     Case("lists of two lengths", file("d/metadata.jsonl",
          '{"file_name": "a.png", "objects": {"bbox": [[1,2,3,4]], "categories": []}}'), "bbox has 1 boxes"),
     Case("objects a text", file("d/metadata.jsonl", '{"file_name": "a.png", "objects": "x"}'), "objects should hold lists"),
+    Case("a quote in a header", file("d/metadata.csv", 'file_name,"la"bel\na.png,ok\n'), "metadata.csv, line 1: ',' expected"),
+    Case("a header in latin-1", file("d/metadata.csv", b"file_name,l\xe9\na.png,ok\n"), "metadata.csv, line 1: is not UTF-8"),
+    Case("an open quote, with --skip-faulty", file("d/metadata.csv", 'file_name,label\na.png,ok\n"b.png,ok\n'),
+         "metadata.csv, line 3: unexpected end", {"skip_faulty": True}),
 ]  # fmt: skip
 
 TABLES = [
@@ -90,6 +94,8 @@ TABLES = [
     Case("a list of lost files", file("x.txt", "a.png\ngone.png\n"), "x.txt, line 2"),
     Case("a list in latin-1", file("x.txt", b"a.png\n\xe9.png\n"), "x.txt, line 2: is not UTF-8"),
     Case("a plain CSV without refs", file("x.csv", "ref,filename,bbox,label,skipped,flagged\n,,,ok\n"), "x.csv, line 2: no file is named"),
+    Case("a quote in the header of a plain CSV", file("x.csv", 'ref,filename,bbox,label,skipped,flagged,"no"te\na.png\n'), "x.csv, line 1: ',' expected"),
+    Case("a plain CSV in latin-1", file("x.csv", b"ref,filename,bbox,label,skipped,flagged\n\xe9.png\n"), "x.csv, line 2: is not UTF-8"),
     Case("something else", file("x.zip", b"PK\x03\x04"), "its format is unknown"),
     Case("an empty folder", lambda folder: (folder / "e").mkdir() or folder / "e", "its format is unknown"),
 ]  # fmt: skip
