@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from annotator.detection.detections import Detections, clean_detections
 from annotator.detection.results import ImageDetections
 from annotator.errors import ImageError, RefError
 from annotator.items.atomic import read_file
+from annotator.items.json_text import parse_json
 from annotator.items.refs import Item, make_printable
 from annotator.items.table_columns import find_row_names, join_sides
 from annotator.items.text_files import find_delimiter, open_text
@@ -122,7 +122,7 @@ def read_boxes_file(file: Path, instances: Path | None = None) -> BoxesFile:
     found = BoxesFile(file)
     try:
         _read_into(found, instances)
-    except (ValueError, KeyError, TypeError, AttributeError, csv.Error, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
         kind = f"{type(error).__name__}: {make_printable(str(error))}"
         raise RefError(
             f"{make_printable(str(file))} holds no boxes that can be read ({kind}). It should be "
@@ -140,9 +140,9 @@ def _read_into(found: BoxesFile, instances: Path | None) -> None:
         return
     text = read_file(found.file).decode("utf-8-sig")
     if found.file.suffix.lower() == ".jsonl":
-        _add_rows(found, (json.loads(line) for line in text.splitlines() if line.strip()))
+        _add_rows(found, (parse_json(line) for line in text.splitlines() if line.strip()))
         return
-    data = json.loads(text)
+    data = parse_json(text)
     if isinstance(data, list):
         _read_coco(found, data, _load_instances(found.file, instances, data))
     elif "annotations" in data:
@@ -155,7 +155,7 @@ def _read_into(found: BoxesFile, instances: Path | None) -> None:
 
 def _load_instances(file: Path, instances: Path | None, rows: list[Any]) -> Mapping[str, Any]:
     if instances is not None:
-        data = json.loads(read_file(instances).decode("utf-8-sig"))
+        data = parse_json(read_file(instances).decode("utf-8-sig"))
         return {"images": data["images"], "categories": data["categories"]}
     if all(_first(row, _PATHS) and _first(row, _NAMES) for row in rows):
         return {"images": [], "categories": []}

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from annotator.detection.detections import Detections, FloatArray
 from annotator.detection.ensemble import map_class_names
 from annotator.errors import RefError
+from annotator.items.atomic import read_file
 from annotator.items.json_text import parse_json
 from annotator.items.refs import make_printable
 
@@ -140,7 +141,8 @@ def _match_class(
     for path, known in truth.items():
         rows = [row for row, called in enumerate(known.names) if called == name]
         crowd = known.crowd[rows] if len(known.crowd) else np.zeros(len(rows), bool)
-        rows = [rows[at] for at in np.argsort(crowd, kind="stable")]  # crowds are the last choice
+        order = np.argsort(crowd, kind="stable")  # crowds are the last choice
+        rows, crowd = [rows[at] for at in order], crowd[order]
         count += int((~crowd).sum())
         of_image = detections.get(path, Detections.empty())
         of_class = of_image.take(
@@ -148,8 +150,8 @@ def _match_class(
         )
         best = of_class.take(np.argsort(-of_class.scores, kind="stable")[:MAX_DETECTIONS])
         scores.append(best.scores)
-        shared = _compute_overlaps(best.boxes, known.boxes[rows], np.sort(crowd))
-        found = [_match_boxes(shared, np.sort(crowd), iou) for iou in ious]
+        shared = _compute_overlaps(best.boxes, known.boxes[rows], crowd)
+        found = [_match_boxes(shared, crowd, iou) for iou in ious]
         right.append(np.array([each[0] for each in found]).reshape(len(ious), -1))
         ignored.append(np.array([each[1] for each in found]).reshape(len(ious), -1))
     none = np.zeros((len(ious), 0), bool)
@@ -200,13 +202,11 @@ def _match_boxes(
 def read_truth(file: Path, classes: Sequence[str] = ()) -> dict[str, GroundTruthBoxes]:
     """Read the boxes of a COCO JSON by file name; only those of `classes`, if any are given.
 
-    Names take the spelling of `classes`.
-
-    Images are in the order of their ids, as pycocotools has them. Raises `RefError` for another
-    file.
+    Names take the spelling of `classes`. Images are in the order of their ids, as pycocotools has
+    them. Raises `RefError` for another file.
     """
     try:
-        data = parse_json(file.read_bytes())
+        data = parse_json(read_file(file))
         names = {row["id"]: str(row["name"]) for row in data["categories"]}
         spelled = map_class_names(names.values(), {}, classes)
         images = {row["id"]: str(row["file_name"]) for row in sorted(data["images"], key=_id_order)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import signal
@@ -20,6 +19,7 @@ from annotator.detection.detections import Detections, clean_detections
 from annotator.detection.results import ImageDetections
 from annotator.errors import FeatureError, ImageError
 from annotator.images.decode import open_image
+from annotator.items.json_text import parse_json
 from annotator.items.refs import make_printable
 
 PLACE = "{image}"
@@ -107,8 +107,8 @@ def _kill_group(pid: int) -> None:
 
 def _parse_answer(answer: bytes) -> Detections:
     try:
-        rows = json.loads(answer)
-    except (ValueError, RecursionError) as error:
+        rows = parse_json(answer)
+    except ValueError as error:
         raise ValueError(f"it does not print JSON ({error})") from error
     if isinstance(rows, dict):
         rows = rows["boxes"]

@@ -33,7 +33,6 @@ def read_hits(file: Path, *, answered: bool = True) -> list[Hit]:
     """Read the HITs of a .json (one, a list, or {"hits": [...]}), .jsonl or .csv file.
 
     With `answered` each gold item must have its answer, which a set of a project keeps apart.
-
     Raises `RefError` that names every fault and its place.
     """
     if not file.is_file():
@@ -46,9 +45,10 @@ def read_hits(file: Path, *, answered: bool = True) -> list[Hit]:
         problems.append(f"{make_printable(file.name)}, {place}: {text}")
 
     tables = _from_csv(file, fault) if file.suffix.lower() == ".csv" else _from_json(file)
-    for id_ in _list_unanswered(tables) if answered else ():
-        fault("gold", f"{make_printable(id_)!r} has no answer; give true or false")
     hits = [_hit(table, f"HIT {place}", file.stem, fault) for place, table in enumerate(tables, 1)]
+    pages = [page for hit in hits for page in hit.pages] if answered else []
+    for id_ in (id_ for page in pages for id_, wanted in page.gold.items() if wanted is None):
+        fault("gold", f"{make_printable(id_)!r} has no answer; give true or false")
     for dataset_id in _twice((hit.dataset, hit.id) for hit in hits):
         fault(f"HIT {dataset_id[1]}", f"appears twice in {dataset_id[0]}; give each its own id")
     if not hits:
@@ -64,12 +64,11 @@ def _from_json(file: Path) -> list[Any]:
     with open_text(file) as text:
         try:
             if file.suffix.lower() == ".jsonl":
-                return [json.loads(line) for line in text if line.strip()]
-            found = json.load(text)
-        except (ValueError, RecursionError) as error:
-            reason = "nested too deeply" if isinstance(error, RecursionError) else error
+                return [parse_json(line) for line in text if line.strip()]
+            found = parse_json(text.read())
+        except ValueError as error:
             raise RefError(
-                f"{make_printable(str(file))} is not JSON: {reason}; HITs come as .json, .jsonl "
+                f"{make_printable(str(file))} is not JSON: {error}; HITs come as .json, .jsonl "
                 "or .csv"
             ) from error
     if isinstance(found, dict) and isinstance(found.get("hits"), list):
@@ -282,15 +281,6 @@ def _add_gold(file: Path, hits: Iterable[Hit]) -> tuple[Hit, ...]:
             f"{make_printable(str(gold_file(file)))} does not fit {file.name}. Put back the file "
             "that `annotator hits make` wrote."
         ) from error
-
-
-def _list_unanswered(tables: Iterable[Any]) -> list[str]:
-    """Return the gold items of a file that have no answer."""
-    hits = [table for table in tables if isinstance(table, dict)]
-    lists = [hit["pages"] for hit in hits if isinstance(hit.get("pages"), list)]
-    found = [page.get("gold") for pages in lists for page in pages if isinstance(page, dict)]
-    gold = [table for table in found if isinstance(table, dict)]
-    return [str(id_) for table in gold for id_, wanted in table.items() if wanted is None]
 
 
 def load_hit_sets(project: ProjectFolder) -> dict[str, HitSet]:

@@ -19,6 +19,7 @@ from annotator.detection.nearest import EpsEstimate, estimate_eps
 from annotator.errors import AnnotatorError, FeatureError
 from annotator.features.store import FeatureStore
 from annotator.items.atomic import read_file, write_atomically
+from annotator.items.json_text import parse_json
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import plural
 from annotator.learn.rows import scale_to_unit
@@ -179,9 +180,9 @@ def _options_file(project: ProjectFolder) -> Path:
 
 def _read_options(project: ProjectFolder) -> IdentityOptions:
     try:
-        read = json.loads(read_file(_options_file(project)))
+        read = parse_json(read_file(_options_file(project)))
         method, eps, least = read["method"], float(read["eps"]), int(read["min_samples"])
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+    except (OSError, ValueError, TypeError, KeyError):
         return IdentityOptions()
     if method not in ("dbscan", "hdbscan") or not 0 <= eps <= 2 or least < 1:
         return IdentityOptions()

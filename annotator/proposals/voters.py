@@ -23,6 +23,7 @@ from annotator.features.decoding import map_pipelined
 from annotator.features.pipeline import ExtractionReport, ProgressCounter
 from annotator.images import ImageFolder
 from annotator.items.atomic import read_file, write_atomically
+from annotator.items.json_text import parse_json
 from annotator.items.refs import Item, make_printable
 from annotator.project.project import ProjectFolder
 from annotator.proposals.runs import RunOutput, RunStep, RunStopped, UnreadImages, run_detector
@@ -39,8 +40,8 @@ def tell_models_apart(
     """
     file = project.folder / ".cache" / _NAMES_FILE
     try:
-        names = {str(name): str(whole) for name, whole in json.loads(read_file(file)).items()}
-    except (OSError, ValueError, AttributeError, RecursionError):
+        names = {str(name): str(whole) for name, whole in parse_json(read_file(file)).items()}
+    except (OSError, ValueError, AttributeError):
         names = {}
     before, named = dict(names), []
     for voter in voters:
