@@ -42,13 +42,13 @@ def read_hits(file: Path, *, answered: bool = True) -> list[Hit]:
     problems: list[str] = []
 
     def fault(place: str, text: str) -> None:
-        problems.append(f"{make_printable(file.name)}, {place}: {text}")
+        problems.append(make_printable(f"{file.name}, {place}: {text}"))
 
     tables = _from_csv(file, fault) if file.suffix.lower() == ".csv" else _from_json(file)
     hits = [_hit(table, f"HIT {place}", file.stem, fault) for place, table in enumerate(tables, 1)]
     pages = [page for hit in hits for page in hit.pages] if answered else []
     for id_ in (id_ for page in pages for id_, wanted in page.gold.items() if wanted is None):
-        fault("gold", f"{make_printable(id_)!r} has no answer; give true or false")
+        fault("gold", f"{id_!r} has no answer; give true or false")
     for dataset_id in _twice((hit.dataset, hit.id) for hit in hits):
         fault(f"HIT {dataset_id[1]}", f"appears twice in {dataset_id[0]}; give each its own id")
     if not hits:
@@ -155,13 +155,13 @@ def _page(page: Any, place: str, number: int, fault: Fault) -> HitPage:
     if not images:
         fault(place, "shows no image; `images` is a list of {id, url}")
     for id_ in _twice(image.id for image in (*images, *reserve)):
-        fault(place, f"has the image {make_printable(id_)!r} twice")
+        fault(place, f"has the image {id_!r} twice")
     gold = _table(page.get("gold", {}), f"{place}, gold", fault)
     for id_, wanted in gold.items():
         if id_ not in {image.id for image in images}:
-            fault(f"{place}, gold", f"{make_printable(id_)!r} is not an image of the page")
+            fault(f"{place}, gold", f"{id_!r} is not an image of the page")
         if wanted is not None and not isinstance(wanted, bool):
-            fault(f"{place}, gold", f"{make_printable(id_)!r} is {wanted!r}; give true or false")
+            fault(f"{place}, gold", f"{id_!r} is {wanted!r}; give true or false")
     pageno, seed = page.get("pageno", number), page.get("seed")
     asks = _class(page.get("class"), f"{place}, class", fault)
     return HitPage(pageno, asks, images, gold, reserve, seed if isinstance(seed, int) else None)
@@ -278,7 +278,7 @@ def _add_gold(file: Path, hits: Iterable[Hit]) -> tuple[Hit, ...]:
         )
     except (TypeError, ValueError) as error:
         raise RefError(
-            f"{make_printable(str(gold_file(file)))} does not fit {file.name}. Put back the file "
+            f"{make_printable(str(gold_file(file)))} does not fit its HITs. Put back the file "
             "that `annotator hits make` wrote."
         ) from error
 

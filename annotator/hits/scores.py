@@ -10,7 +10,7 @@ from annotator.hits.assignments import Assignment, HitTask, load_tasks, submitte
 from annotator.hits.files import load_hit_sets
 from annotator.hits.model import HitSet
 from annotator.hits.traces import PageTrace
-from annotator.items.refs import format_share, plural
+from annotator.items.refs import format_share, make_printable, plural
 from annotator.log.store import ByproductStore
 from annotator.project.project import ProjectFolder
 
@@ -158,8 +158,7 @@ def format_hits_status(found: dict[str, Any]) -> str:
         most = f", {hits['workers']} a HIT" if hits["workers"] else ""
         lines.append(
             f"{hits['name']}: {plural(hits['hits'], 'HIT')} of {plural(hits['pages'], 'page')} in "
-            f"all{most}; "
-            f"{hits['assigned']} given out, {hits['done']} completed"
+            f"all{most}; {hits['assigned']} given out, {hits['done']} completed"
         )
     for work in found["assignments"]:
         pages = f"{work['pages']} of {plural(work['of'], 'page')}"
@@ -178,7 +177,9 @@ def format_hits_status(found: dict[str, Any]) -> str:
             )
         else:
             lines.append(f"worker {worker['worker']}: no gold answers yet")
-    return "\n".join(lines) or "No HITs yet. Make some: annotator hits make PROJECT --class NAME"
+    if not lines:
+        return "No HITs yet. Make some: annotator hits make PROJECT --class NAME"
+    return "\n".join(map(make_printable, lines))
 
 
 def _percent(share: float | None) -> str:

@@ -10,6 +10,7 @@ import pytest
 from annotator.errors import ProjectError, RefError
 from annotator.hits.files import read_hits
 from annotator.hits.opening import open_hits_file
+from annotator.hits.scores import format_hits_status
 
 _TOOLS_OWN = {
     "hitDatasetName": "exp1",
@@ -154,3 +155,15 @@ def test_gold_without_an_answer_is_refused(tmp_path: Path) -> None:
     (tmp_path / "hit.json").write_text(json.dumps({"id": "1", "pages": [page]}))
     with pytest.raises(RefError, match="'a.png' has no answer"):
         read_hits(tmp_path / "hit.json")
+
+
+def test_no_name_in_a_file_of_hits_can_control_the_terminal(tmp_path: Path) -> None:
+    done = {"hit": "h\x1b[2J", "worker": "w", "pages": 1, "of": 2, "code": "", "seconds": 3,
+            "version": ""}  # fmt: skip
+    status = format_hits_status({"sets": [], "assignments": [done, done], "workers": []})
+    assert all(line.isprintable() for line in status.split("\n")) and status.count("\n") == 1
+    hit = {"hitDatasetName": "d\x1b[31m", "id": "h\x1b[2J", "pages": [{"gold": {"i\x9b2J": 1}}]}
+    (tmp_path / "hit.json").write_text(json.dumps([hit, hit]))
+    with pytest.raises(RefError, match="appears twice") as error:
+        read_hits(tmp_path / "hit.json")
+    assert all(line.isprintable() for line in str(error.value).split("\n"))
