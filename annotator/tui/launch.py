@@ -97,9 +97,7 @@ def prepare_label_app(
 
     mode = SessionMode(repeats=project.settings.repeats)
     if audit is not None:
-        mode = SessionMode(
-            audit.name, audit.notice, audit.is_lost, second=audit.name is None
-        )  # fmt: skip
+        mode = SessionMode(audit.name, audit.notice, audit.is_lost, second=audit.name is None)
     failures: SimpleQueue[str] = SimpleQueue()
     prior = load_proposal_prior(project, blind=audit is not None)
     with open_session(
