@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -78,6 +79,7 @@ def _read_file(reading: ImportContext, path: Path, folder: str) -> Iterator[Impo
     file = _CocoFile(folder)
     members: set[str] = set()
     categories: list[JsonMember] = []
+    used: set[object] = set()
     faults = reading.fault_count
     for piece in document.iter_members():
         members.add(piece.key)
@@ -85,6 +87,9 @@ def _read_file(reading: ImportContext, path: Path, folder: str) -> Iterator[Impo
             _read_image(reading, piece, file, lead)
         elif piece.key == "categories":
             categories.append(piece)
+        elif piece.key == "annotations" and isinstance(piece.value, dict):
+            number = piece.value.get("category_id")
+            used |= {number} if isinstance(number, (int, float, str)) else set()
     if missing := {"images", "categories"} - members:
         lacks = f"is not a COCO file: it lacks {' and '.join(sorted(missing))}."
         more = (
@@ -95,7 +100,7 @@ def _read_file(reading: ImportContext, path: Path, folder: str) -> Iterator[Impo
         )
         more = next((text for sign, text in _OTHERS.items() if sign in members), more)
         raise RefError(f"{make_printable(str(path))}: {lacks}{more}")
-    unused = _find_unused_parents(document, categories)
+    unused = _find_unused_parents(categories, used)
     for piece in categories:
         if piece.position in unused:
             reading.count_ignored("category without an annotation that others have as their parent")
@@ -106,29 +111,23 @@ def _read_file(reading: ImportContext, path: Path, folder: str) -> Iterator[Impo
         yield from _read_annotations(reading, document, file, lead)
 
 
-def _find_unused_parents(document: JsonDocument, categories: Sequence[JsonMember]) -> set[int]:
+def _find_unused_parents(categories: Sequence[JsonMember], used: Collection[object]) -> set[int]:
     """Return the positions of categories that are only the supercategory of others.
 
     Roboflow writes one as category 0, often with the name of a class.
     """
     found = [(piece.position, piece.value) for piece in categories if isinstance(piece.value, dict)]
-    parents = {
-        value.get("id"): position
-        for position, value in found
-        if isinstance(value.get("id"), (int, str))
-        and any(
-            other.get("supercategory") == value.get("name")
-            for place, other in found
-            if place != position
-        )
-        and value.get("supercategory") in (None, "", "none", "None")
+    above = [value.get("supercategory") for _, value in found]
+    children = Counter(parent for parent in above if isinstance(parent, (int, str)))
+    return {
+        position
+        for (position, value), parent in zip(found, above, strict=True)
+        if parent in (None, "", "none", "None")
+        and isinstance(name := value.get("name"), (int, str))
+        and children[name] > (parent == name)
+        and isinstance(value.get("id"), (int, str))
+        and value["id"] not in used
     }
-    if parents:
-        for piece in document.iter_members():
-            if piece.key == "annotations" and isinstance(piece.value, dict):
-                used = piece.value.get("category_id")
-                parents.pop(used if isinstance(used, (int, str)) else None, None)
-    return set(parents.values())
 
 
 def _number_classes(known: Mapping[str, int], names: Mapping[CocoId, str]) -> dict[str, int]:
