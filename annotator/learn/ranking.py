@@ -108,6 +108,15 @@ def learn(snapshot: Snapshot, seed: int) -> Ranking:
     )
 
 
+def estimate_alone(snapshot: Snapshot, model: FittedModel, seed: int) -> ErrorEstimate | None:
+    """Return the estimate of `learn`, given its model, without its history of many fits."""
+    with one_thread():
+        rng = np.random.default_rng(seed)
+        step = _Step(snapshot, UnitRows(snapshot.features), model, {}, seed, rng)
+        scan = step.scan()
+        return None if scan is None else step.estimate(scan)[0]
+
+
 def _unit_rows(snapshot: Snapshot) -> UnitRows:
     warm = snapshot.previous.warm if snapshot.previous else None
     if warm is not None and warm.unit.matrix is snapshot.features:
@@ -152,21 +161,23 @@ class _Step:
 
     def run(self) -> tuple[list[Pick], ErrorEstimate | None, Interval | None]:
         """Pick among rows with features; if none is left, pick others at random."""
-        s = self.snapshot
-        ready = ~s.closed if s.available is None else s.available & ~s.closed
-        if not ready.any():
+        s, scan = self.snapshot, self.scan()
+        if scan is None:
             rest = OpenRows(~s.closed, np.zeros(len(s.closed), dtype=np.float32))
             return (
                 sample_uniform(self.pool(Scan(s.rows[:0], uniform_proba(0, 1), 0, rest)), s.want),
                 None,
                 None,
             )
-        scan = self.scan(ready)
         estimate, precision = self.estimate(scan)
         return STRATEGIES[s.strategy](self.pool(scan), s.want), estimate, precision
 
-    def scan(self, ready: NDArray[np.bool_]) -> Scan:
+    def scan(self) -> Scan | None:
+        """Score the open rows with features; None without any."""
         s, C = self.snapshot, len(self.snapshot.classes)
+        ready = ~s.closed if s.available is None else s.available & ~s.closed
+        if not ready.any():
+            return None
         if self.unit.kept:
             return scan_whole_pool(self.unit, self.model, C, ready)
         rolling = self.cache.get("rolling")

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from annotator.errors import AnnotatorError
-from annotator.learn.ranking import Ranking, Snapshot, learn
+from annotator.learn.error_estimate import ErrorEstimate
+from annotator.learn.ranking import Snapshot, estimate_alone
 from annotator.log.entries import LogState
 from annotator.project.project import ProjectFolder
 from annotator.session.predict import FittedProject, fit
@@ -16,20 +17,15 @@ from annotator.session.predict import FittedProject, fit
 _FIELDS = ("error", "low", "high", "n_eff", "labels")
 
 
-def rank_pool(fitted: FittedProject, seed: int) -> Ranking:
-    """Return the ranking of a fitted project, whose estimate covers the unlabelled items, too."""
-    return learn(_with_open_rows(fitted), seed)
-
-
-def _with_open_rows(fitted: FittedProject) -> Snapshot:
+def with_open_rows(fitted: FittedProject) -> Snapshot:
+    """Return the snapshot with its unlabelled rows open: the estimate covers them, too."""
     closed = np.zeros(len(fitted.snapshot.closed), bool)
     closed[fitted.snapshot.rows] = True
     return replace(fitted.snapshot, closed=closed, want=1)
 
 
-def estimate_as_dict(ranking: Ranking) -> dict[str, Any] | None:
-    """Return the estimate of a ranking, as shares; None while it rests on too few labels."""
-    estimate = ranking.estimate
+def estimate_as_dict(estimate: ErrorEstimate | None) -> dict[str, Any] | None:
+    """Return an estimate as shares; None while it rests on too few labels."""
     if estimate is None or not estimate.shown:
         return None
     return {name: getattr(estimate, name) for name in _FIELDS}
@@ -43,6 +39,8 @@ def estimate_project(project: ProjectFolder, state: LogState) -> dict[str, Any] 
     if ":" in project.settings.estimator or not project.has_features:
         return None
     try:
-        return estimate_as_dict(rank_pool(fit(project, state), project.settings.seed))
+        fitted = fit(project, state)
+        snapshot, seed = with_open_rows(fitted), project.settings.seed
+        return estimate_as_dict(estimate_alone(snapshot, fitted.model, seed))
     except AnnotatorError:
         return None  # too few classes, or features that `doctor` has words for

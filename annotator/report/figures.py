@@ -16,7 +16,7 @@ from annotator.errors import AnnotatorError
 from annotator.items.refs import plural, shell_quoted
 from annotator.learn.label_conflicts import find_likely_errors
 from annotator.learn.model import out_of_sample_proba
-from annotator.learn.ranking import Ranking
+from annotator.learn.ranking import Ranking, learn
 from annotator.learn.stopping import advise_stopping, forecast_labels
 from annotator.log.agreement import measure_agreement
 from annotator.log.entries import Action, Entry, LogState, is_settled
@@ -25,7 +25,7 @@ from annotator.log.store import SqliteStore
 from annotator.project.project import ProjectFolder
 from annotator.proposals import has_proposals
 from annotator.proposals.precision import measure_precision
-from annotator.report.estimate import estimate_as_dict, rank_pool
+from annotator.report.estimate import estimate_as_dict, with_open_rows
 from annotator.report.status import project_status
 from annotator.session.predict import FittedProject, fit, iter_predictions, unlabelled_rows
 from annotator.version import __version__
@@ -150,7 +150,7 @@ def _model_figures(project: ProjectFolder, state: LogState, missing: list[str]) 
     except AnnotatorError as error:
         missing.append(str(error))
         return empty
-    ranking = rank_pool(fitted, project.settings.seed)
+    ranking = learn(with_open_rows(fitted), project.settings.seed)
     return {
         **empty,
         **_estimated(ranking, project.settings.target_error, len(fitted.refs)),
@@ -166,7 +166,7 @@ def _estimated(ranking: Ranking, target: float | None, items: int) -> dict[str, 
     advice = advise_stopping(estimate, past.kappas, target)
     forecast = forecast_labels(past.points, target) if target is not None else None
     return {
-        "estimate": estimate_as_dict(ranking),
+        "estimate": estimate_as_dict(estimate),
         "history": [asdict(point) for point in past.points],
         "shares": {name: asdict(share)
                    for name, share in zip(ranking.classes, estimate.shares, strict=False)},
