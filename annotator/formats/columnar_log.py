@@ -173,10 +173,6 @@ class ColumnarLog:
         code = int(self._label[decision]) if decision >= 0 else -1
         return self._label_texts[code] if code >= 0 else None
 
-    def labels_of(self, refs: Sequence[str]) -> list[str | None]:
-        """Return the label of each ref, None if it is open, skipped or not in the pool."""
-        return [self.label_of(row) if row >= 0 else None for row in self.refs.rows(refs).tolist()]
-
     def skipped(self, row: int) -> bool:
         """Return True if the standing decision of a row is a skip."""
         decision = int(self.standing[row])

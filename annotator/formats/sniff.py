@@ -33,11 +33,6 @@ class Recognised(NamedTuple):
     reason: str
 
 
-def detect_format(path: Path) -> str:
-    """Return the name of a format. Raises `RefError` if none fits."""
-    return recognise_format(path).format
-
-
 def recognise_format(path: Path) -> Recognised:
     """Return the format of a file or folder. Raises `RefError` if none fits, or several may."""
     name = make_printable(str(path))

@@ -91,11 +91,6 @@ class RefColumns:
         """The places of all columns that are read."""
         return {self.path, self.bbox, self.label, self.feature, *self.sides} - {-1}
 
-    @property
-    def is_foreign(self) -> bool:
-        """True if refs.csv has no such columns."""
-        return bool(self.sides) or self.path < -1
-
     @classmethod
     def find(cls, header: Sequence[str], file: Path, foreign: bool = False) -> RefColumns:
         """Find the columns by their names in the header; `foreign` knows those of others, too.

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from annotator.errors import RefError
-from annotator.formats.sniff import detect_format
+from annotator.formats.sniff import recognise_format
 from annotator.formats.yolo.data_yaml import load_yaml
 from tests.formats import made_projects as samples
 
@@ -38,7 +38,7 @@ def test_a_byte_order_mark_is_read(
 ) -> None:
     place = samples.images(tmp_path, ["a.png"]) / name
     place.write_bytes(text.encode(encoding))
-    assert format_ == "plain-csv" or detect_format(place) == format_
+    assert format_ == "plain-csv" or recognise_format(place).format == format_
     made = samples.reopened(tmp_path / "p", place, samples.load(format_), images=tmp_path)
     assert [label for _, label, _ in samples.items(made)] == ["é"]
 
@@ -118,7 +118,7 @@ def test_metadata_in_parquet(tmp_path: Path) -> None:
     objects = {"bbox": [[1.0, 2.0, 3.0, 4.0]], "categories": ["cat"]}
     table = pa.table({"file_name": ["a.png"], "objects": [objects]})
     pq.write_table(table, tmp_path / "h/metadata.parquet")
-    assert detect_format(tmp_path / "h") == "huggingface"
+    assert recognise_format(tmp_path / "h").format == "huggingface"
     made = samples.reopened(tmp_path / "p", tmp_path / "h", samples.load("huggingface"))
     assert [(row["filename"], row["bbox"]) for row in samples.rows(made)] == [("a.png", "1,2,3,4")]
 
@@ -138,7 +138,9 @@ def test_files_of_other_programs_are_named_with_the_remedy(
     place = samples.images(tmp_path, ["a.png"]) / "x.json"
     place.write_text(json.dumps(document))
     with pytest.raises(RefError, match=told):
-        samples.reopened(tmp_path / "p", place, samples.load(detect_format(place)), images=tmp_path)
+        samples.reopened(
+            tmp_path / "p", place, samples.load(recognise_format(place).format), images=tmp_path
+        )
 
 
 def test_a_table_without_a_column_of_paths_says_what_to_name_it(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from annotator.formats.dataset import create_from_dataset
 from annotator.formats.format import load_format
 from annotator.formats.new_project import create_from_refs
 from annotator.formats.reading import ImportContext
-from annotator.formats.sniff import detect_format
+from annotator.formats.sniff import recognise_format
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import Settings
 from tests.formats import hostile_files as hostile
@@ -40,7 +40,7 @@ FILES = [
 
 
 def opened(folder: Path, place: Path, how: dict[str, object]) -> ProjectFolder:
-    name = str(how.pop("format", None) or detect_format(place))
+    name = str(how.pop("format", None) or recognise_format(place).format)
     settings = Settings(())
     if name in ("csv", "list"):
         return create_from_refs(folder, place, settings, images=place.parent).project
@@ -91,7 +91,7 @@ def test_an_import_into_a_project_writes_nothing_on_a_fault(
     made = samples.project(tmp_path / "one", ["a.png"], {})
     place = case.make(data)
     with pytest.raises(AnnotatorError, match="nothing was imported|cannot be|line"):
-        samples.imported(made, place, load_format(detect_format(place)))
+        samples.imported(made, place, load_format(recognise_format(place).format))
     assert samples.entries(made) == []
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from annotator.errors import RefError
 from annotator.formats.format import list_formats, load_format
-from annotator.formats.sniff import detect_format
+from annotator.formats.sniff import recognise_format
 from tests.formats import made_projects as samples
 
 FOUND = [name for name in list_formats() if load_format(name).read and name != "list"]
@@ -22,7 +22,7 @@ def test_every_export_is_recognised(name: str, tmp_path: Path) -> None:
     made = samples.project(tmp_path / "one", refs, dict.fromkeys(refs, "ok"))
     place = tmp_path / f"export{SUFFIX.get(name, '')}"
     samples.write(made, name, place)
-    assert detect_format(place) == name
+    assert recognise_format(place).format == name
 
 
 def test_what_is_nothing_known_is_said(tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ def test_what_is_nothing_known_is_said(tmp_path: Path) -> None:
     samples.images(tmp_path / "photos", ["a.png"])
     for name in ("x", "photos", "gone"):
         with pytest.raises(RefError, match="--format|does not exist"):
-            detect_format(tmp_path / name)
+            recognise_format(tmp_path / name)
 
 
 @pytest.mark.parametrize("opened", ["", "data.yaml"])
@@ -43,7 +43,7 @@ def test_a_split_with_its_own_images_and_labels_is_yolo(opened: str, tmp_path: P
     text = "train: ../train/images\nval: ../valid/images\nnc: 2\nnames: ['cat', 'dog']\n"
     (tmp_path / "set/data.yaml").write_text(text)
     place = tmp_path / "set" / opened
-    assert detect_format(place) == "yolo"
+    assert recognise_format(place).format == "yolo"
     made = samples.reopened(tmp_path / "p", place, load_format("yolo"))
     assert [(ref.rpartition("set/")[2], label) for ref, label, _ in samples.items(made)] == [
         ("train/images/train.jpg#xywh=15,10,30,20", "dog"),
@@ -58,4 +58,4 @@ def test_a_spreadsheet_or_an_archive_is_refused_with_what_to_do(
 ) -> None:
     (tmp_path / name).write_bytes(b"PK\3\4")
     with pytest.raises(RefError, match=said):
-        detect_format(tmp_path / name)
+        recognise_format(tmp_path / name)
