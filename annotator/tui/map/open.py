@@ -61,16 +61,22 @@ def _open_pages(host: ScreenHost, rows: list[int], title: str) -> None:
     host.push_screen(screen, lambda submitted: return_from_pages(host, submitted))
 
 
-def _make_better(folder: str, then: Callable[[str], object]) -> None:
-    """Make the map by UMAP or PaCMAP in a child process, if one of them is installed."""
+def _make_better(folder: str, then: Callable[[str], object]) -> Callable[[], object]:
+    """Make the map by UMAP or PaCMAP in a child process, if one of them is installed.
+
+    Return the function that ends the process.
+    """
     method = best_method()
     if method == "pca":
-        return
+        return lambda: None
+    child = subprocess.Popen(
+        annotator_command("map", folder, "--method", method, "--quiet"),
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
 
-    def run() -> None:
-        command = annotator_command("map", folder, "--method", method, "--quiet")
-        done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, check=False)
-        if done.returncode == 0:
+    def wait() -> None:
+        if child.wait() == 0:
             then(method)
 
-    threading.Thread(target=run, name="better map", daemon=True).start()
+    threading.Thread(target=wait, name="better map", daemon=True).start()
+    return child.terminate

@@ -122,16 +122,17 @@ class MapScreen(Screen[None]):
         make_picture: Callable[[Callable[[Item, tuple[int, int]], Crop]], PictureView],
         make_map: Callable[[str], tuple[PoolMap, MapGroups]],
         open_pages: Callable[[list[int], str], object],
-        better: Callable[[Callable[[str], object]], object],
+        better: Callable[[Callable[[str], object]], Callable[[], object]],
     ) -> None:
         """Show the map that `make_map` returns in a thread, and open pages of pool rows.
 
-        `better` starts a slower, better map, and calls its argument with the method when the map
-        is there.
+        `better` starts a slower, better map, calls its argument with the method when the map is
+        there, and returns the function that ends the work.
         """
         super().__init__()
         self._make_map, self._open_pages, self._better = make_map, open_pages, better
         self._post = make_poster(self)
+        self._end_better: Callable[[], object] | None = None
         self._found: tuple[PoolMap, MapGroups] | None = None
         self._view = MapView()
         self._pressed: tuple[float, float] | None = None
@@ -154,6 +155,11 @@ class MapScreen(Screen[None]):
         self.stage.show_notice("The map is being made", [("a second for 100,000 items", "dim")])
         self.keys.show([KeyHint("esc", "close", ("leave", ""), 9)])
         self._start("")
+
+    def on_unmount(self) -> None:
+        """End the work on a better map: the next screen begins it again."""
+        if self._end_better is not None:
+            self._end_better()
 
     def _start(self, method: str) -> None:
         threading.Thread(target=self._make, args=(method,), name="map", daemon=True).start()
@@ -178,7 +184,7 @@ class MapScreen(Screen[None]):
         self._show_groups()
         self.show()
         if first:
-            self._better(self._start)
+            self._end_better = self._better(self._start)
 
     # --- what is on screen
 

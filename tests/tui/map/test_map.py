@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from annotator.images.scatter import WHOLE
@@ -76,6 +77,35 @@ async def test_escape_and_m_return_and_nothing_was_labelled(
             await desk.pilot.press("z", "right", "z", key)
             await desk.until(lambda: desk.app.screen is desk.app.label_screen)
         assert not desk.app.session.state.standing
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+async def test_leaving_the_map_ends_the_process_that_makes_a_better_one(
+    make: Any, give_features: Any, opened: Any, tmp_path_factory: Any, monkeypatch: Any
+) -> None:
+    packages = tmp_path_factory.mktemp("packages")
+    started = packages / "started"
+    (packages / "umap.py").write_text(
+        "import os, pathlib, time\n"
+        f"pathlib.Path({str(started)!r}).write_text(str(os.getpid()))\n"
+        "time.sleep(600)\n"
+    )
+    monkeypatch.syspath_prepend(packages)
+    monkeypatch.setenv("PYTHONPATH", str(packages))
+    async with opened(_project(make, give_features), size=WIDE) as desk:
+        await _map(desk)
+        await desk.until(lambda: started.exists() and started.read_text())
+        process = int(started.read_text())
+        assert _is_running(process)
+        await desk.pilot.press("escape")
+        await desk.until(lambda: not _is_running(process))
 
 
 async def test_without_features_m_says_what_is_missing(make: Any, opened: Any) -> None:
