@@ -14,17 +14,13 @@ _EXACT_PARTS = ("box", "integral", "lqe")
 """Parts of the names of modules that compute coordinates."""
 
 
-def keep_box_heads_exact(torch: Any, model: Any, device: str) -> int:
-    """Let the modules that compute coordinates run in fp32 within autocast; return their number."""
+def keep_box_heads_exact(torch: Any, model: Any, device: str) -> None:
+    """Let the modules that compute coordinates run in fp32 within autocast."""
     kind = device.partition(":")[0]
-    count = 0
     for name, module in model.named_modules():
-        if not any(part in name for part in _EXACT_PARTS):
-            continue
-        if not isinstance(module, torch.nn.ModuleList):
+        places_boxes = any(part in name for part in _EXACT_PARTS)
+        if places_boxes and not isinstance(module, torch.nn.ModuleList):
             module.forward = _without_autocast(torch, kind, module.forward)
-            count += 1
-    return count
 
 
 def _without_autocast(torch: Any, kind: str, forward: Callable[..., Any]) -> Callable[..., Any]:
@@ -49,9 +45,9 @@ def describe_difference(
         if isinstance(ours, str) or isinstance(theirs, str):
             continue
         for box, score, name in zip(theirs.boxes, theirs.scores, theirs.names, strict=True):
-            rows = [row for row, called in enumerate(ours.names) if called == name]
             if score < 0.3:
                 continue
+            rows = [row for row, called in enumerate(ours.names) if called == name]
             shared = compute_ious(ours.boxes[rows], box)
             best = int(shared.argmax()) if len(rows) else -1
             ious.append(float(shared[best]) if best >= 0 else 0.0)
