@@ -42,7 +42,7 @@ def find_format(path: Path) -> tuple[str, str] | None:
     found = find_candidates(path)
     if len(found) == 1:
         return found[0]
-    if not found and list_folders(path) and find_sign_against_classes(path) is None:
+    if not found and list_folders(path) and _find_sign_against_classes(path) is None:
         return "imagefolder", "a folder for each class"
     return None
 
@@ -82,12 +82,17 @@ def is_classification(path: Path) -> bool:
     return not suffixes & IMAGE_SUFFIXES and ".txt" not in suffixes | inside
 
 
-def find_sign_against_classes(path: Path) -> str | None:
-    """Return the sentence why the folders in a folder may be no classes; None if they may be."""
+def explain_doubt(path: Path) -> str | None:
+    """Return the sentence why the format of a folder is not known, if there is one."""
     candidates = find_candidates(path)
     if len(candidates) > 1:
         listed = " or ".join(f"{name} ({sign})" for name, sign in candidates)
         return f"It may be {make_printable(listed)}; choose with --format"
+    return _find_sign_against_classes(path)
+
+
+def _find_sign_against_classes(path: Path) -> str | None:
+    """Return the sentence why the folders in a folder may be no classes; None if they may be."""
     folders = list_folders(path)
     splits = [place for place in folders if is_split(place.name)]
     if splits and len(splits) == len(folders) and all(map(list_folders, splits)):

@@ -59,7 +59,7 @@ def _recognise_folder(path: Path) -> Recognised:
         for place in list_folders(path)[:20]
         if (known := folder_signs.find_format(place)) is not None
     ]
-    against = folder_signs.find_sign_against_classes(path)
+    against = folder_signs.explain_doubt(path)
     cause = f" {against}." if against else ""
     if inner:
         remedy = f" Name the data set in it: {', '.join(inner[:3])}."
