@@ -22,14 +22,10 @@ from annotator.formats.reading import describe_left_out
 from annotator.formats.table_rows import LIST_SUFFIXES, TableRows
 from annotator.items.atomic import write_atomically
 from annotator.items.file_names import missing_files
-from annotator.items.listing import (
-    RefRow,
-    SkippedFiles,
-    glob_images,
-)
+from annotator.items.listing import RefRow, SkippedFiles, glob_images
 from annotator.items.ref_keys import is_same_file, ref_key
 from annotator.items.refs import Item, format_box, make_printable, plural
-from annotator.items.table_columns import TableShape
+from annotator.items.table_columns import LABEL_COLUMNS, PATH_COLUMNS, TableShape
 from annotator.items.text_files import FinalFault, csv_bytes, iter_records
 from annotator.log.entries import Action, Entry
 from annotator.log.store import SqliteStore
@@ -39,9 +35,7 @@ from annotator.project.staging import remove_unfinished, stage_project
 
 DEFAULT_CLASSES = ("negative", "positive")
 REFS_COLUMNS = ("filename", "bbox")
-_TABLE_NAMES = frozenset(
-    {"filename", "file_name", "path", "ref", "bbox", "annotation", "label", "feat_idx"}
-)
+_TABLE_NAMES = frozenset((*PATH_COLUMNS, *LABEL_COLUMNS, "bbox", "feat_idx"))
 """The columns of refs.csv that have a meaning."""
 
 
@@ -198,10 +192,10 @@ def _format_table(
 ) -> bytes:
     """Return a table of others as our own refs.csv; columns without a meaning here are kept."""
     kept = {row.line: row for row in rows}
-    taken, own = {"filename", "bbox", "annotation", "feat_idx"}, []
+    taken, own = {*_TABLE_NAMES}, []
     for at in about.unused:
         name = about.header[at].strip()
-        while not name or name.lower() in _TABLE_NAMES or name.lower() in taken:
+        while not name or name.lower() in taken:
             name += "_"
         taken.add(name.lower())
         own.append(name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -113,18 +113,21 @@ class RefColumns:
         label = next((names.index(name) for name in labels if name in names), -1)
         bbox = names.index("bbox") if "bbox" in names else -1
         feature = names.index("feat_idx") if "feat_idx" in names else -1
-        sides = next((pair for pair in SIDES if foreign and {*pair[0]} <= {*names}), None)
-        if bbox >= 0:
-            sides = None
-        places, order = (
-            tuple(map(names.index, sides[0])) if sides else (),
-            sides[1] if sides else "",
-        )
-        stated = next((pair for pair in SIZES if {*pair} <= {*names}), ())
-        size = [names.index(name) for name in stated]
+        sides, order = _find_sides(names if foreign and bbox < 0 else ())
+        places = tuple(map(names.index, sides))
         boxed = foreign and (bbox >= 0 or places)
-        size = size if len(size) == 2 and boxed and not {*size} & {*places} else []
-        return cls(path, bbox, label, feature, places, order, tuple(size), foreign, len(names))
+        size = tuple(map(names.index, _find_size(names, sides))) if boxed else ()
+        return cls(path, bbox, label, feature, places, order, size, foreign, len(names))
+
+
+def _find_sides(names: Collection[str]) -> tuple[tuple[str, ...], str]:
+    """Return the four names of a box and their order; () without them."""
+    return next((pair for pair in SIDES if {*pair[0]} <= {*names}), ((), ""))
+
+
+def _find_size(names: Collection[str], sides: Collection[str]) -> tuple[str, ...]:
+    """Return the names of the width and height of an image, beside those of a box."""
+    return next((pair for pair in SIZES if {*pair} <= {*names} - {*sides}), ())
 
 
 def parse_size(cells: Sequence[Any]) -> tuple[float, float] | None:
@@ -168,10 +171,8 @@ def find_row_names(names: tuple[str, ...]) -> RowNames:
         next((places[name] for name in known if name in places), None)
         for known in (OTHER_PATHS, OTHER_LABELS)
     )
-    found = (pair for pair in SIDES if {*pair[0]} <= places.keys())
-    sides, order = next(found, ((), ""))
-    size = next((pair for pair in SIZES if {*pair} <= places.keys() - {*sides}), ())
+    sides, order = _find_sides(places)
     return RowNames(
         path, label, tuple(places[name] for name in sides), order,
-        tuple(places[name] for name in size),
+        tuple(places[name] for name in _find_size(places, sides)),
     )  # fmt: skip

@@ -14,13 +14,13 @@ from annotator.items.atomic import write_atomically
 from annotator.items.listing import read_table
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import Item, format_box, make_printable
+from annotator.items.table_columns import PATH_COLUMNS
 from annotator.items.text_files import find_delimiter, open_text
 from annotator.project.item_pool import load_refs
 from annotator.project.lock import lock_project
 from annotator.project.project import ProjectFolder
 from annotator.project.refs_sum import note_written
 
-_PATH_COLUMNS = ("filename", "file_name", "path", "ref")
 _NO_CELLS: Mapping[str, str] = {}
 _State = tuple[int, int, int]
 _written: dict[str, tuple[_State, RefTable]] = {}
@@ -75,9 +75,9 @@ def _replace_table(
         delimiter = find_delimiter(lines)
         header = next(csv.reader(lines, delimiter=delimiter), [])
     names = [name.strip().lower() for name in header]
-    if not any(name in names for name in _PATH_COLUMNS):
+    if not any(name in names for name in PATH_COLUMNS):
         raise RefError(
-            f"{make_printable(str(file))}, line 1: no column named {' or '.join(_PATH_COLUMNS)}"
+            f"{make_printable(str(file))}, line 1: no column named {' or '.join(PATH_COLUMNS)}"
         )
     whole = file.read_bytes()
     before = _remove_rows(project, removed) if removed else whole
@@ -137,7 +137,7 @@ def read_born_items(project: ProjectFolder) -> Iterator[tuple[str, str]]:
 
 def _cells(row: NewItem, names: list[str], box_order: str) -> list[str]:
     item = row.item
-    path = next(names.index(name) for name in _PATH_COLUMNS if name in names)
+    path = next(names.index(name) for name in PATH_COLUMNS if name in names)
     cells = [""] * len(names)
     for name, cell in row.cells.items():
         if name in names:
