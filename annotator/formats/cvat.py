@@ -12,6 +12,7 @@ from annotator.formats.format import Format
 from annotator.formats.reading import (
     ImportContext,
     ImportedItem,
+    box_around,
     measure_box,
     require_number,
     require_text,
@@ -202,9 +203,7 @@ def _read_points_box(node: xml.XmlNode) -> Box:
         raise RefError("points should be x,y;x,y;…") from None
     if len(points) < 3:
         raise RefError(f"a polygon of {len(points)} points; it should have three or more")
-    left, top = (min(point[axis] for point in points) for axis in (0, 1))
-    right, bottom = (max(point[axis] for point in points) for axis in (0, 1))
-    return measure_box(left, top, right - left, bottom - top)
+    return box_around(points)
 
 
 def _read_number(node: xml.XmlNode, name: str, low: float = -1e7) -> float:

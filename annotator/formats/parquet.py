@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -50,28 +51,31 @@ def read(reading: ImportContext) -> Iterator[ImportedItem]:
 
     Raises `RefError` for a file that is not Parquet, or without a column of paths.
     """
-    pa = _pyarrow()
     reading.free_paths = True
-    try:
-        with pa.parquet.ParquetFile(reading.path) as file:
-            columns = _choose_columns(reading, file.schema_arrow)
-            other_labels = not {*flat.LABEL_COLUMNS} & {*columns}
-            line = 0
-            for batch in file.iter_batches(batch_size=_ROWS, columns=columns):
-                for cells in batch.to_pylist():
-                    yield from flat.parse_row(reading, f"row {line}", cells, other_labels)
-                    line += 1
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise _describe_damage(reading.path, error) from error
+    with _open_table(reading.path) as table:
+        columns = _choose_columns(reading, table.schema_arrow)
+        other_labels = not {*flat.LABEL_COLUMNS} & {*columns}
+        for row, cells in enumerate(_iter_cells(table, columns)):
+            yield from flat.parse_row(reading, f"row {row}", cells, other_labels)
 
 
 def iter_parquet(file: Path) -> Iterator[dict[str, Any]]:
     """Yield the cells of each row by column. Raises `RefError` for a file that is not Parquet."""
+    with _open_table(file) as table:
+        yield from _iter_cells(table, None)
+
+
+def _iter_cells(table: Any, columns: list[str] | None) -> Iterator[dict[str, Any]]:
+    for batch in table.iter_batches(batch_size=_ROWS, columns=columns):
+        yield from batch.to_pylist()
+
+
+@contextmanager
+def _open_table(file: Path) -> Iterator[Any]:
     pa = _pyarrow()
     try:
         with pa.parquet.ParquetFile(file) as table:
-            for batch in table.iter_batches(batch_size=_ROWS):
-                yield from batch.to_pylist()
+            yield table
     except (pa.ArrowException, OSError, ValueError) as error:
         raise _describe_damage(file, error) from error
 

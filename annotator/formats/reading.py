@@ -292,6 +292,13 @@ def measure_box(x: float, y: float, w: float, h: float, order: str = "") -> Box:
     return Box(x, y, w, h)
 
 
+def box_around(points: Iterable[tuple[float, float]]) -> Box:
+    """Return the box around points. Raises `RefError` if it has no area."""
+    across, down = zip(*points, strict=True)
+    left, top = min(across), min(down)
+    return measure_box(left, top, max(across) - left, max(down) - top)
+
+
 def cut_box(
     box: Box,
     size: tuple[float, float] | None,

@@ -23,6 +23,7 @@ from annotator.formats.image_finder import ImageFinder
 from annotator.formats.reading import (
     ImportContext,
     ImportedItem,
+    box_around,
     measure_box,
     require_number,
     require_text,
@@ -312,8 +313,7 @@ def _read_shape(reading: ImportContext, place: xml.XmlNode) -> Box | None:
     if len(sides["x"]) < 3 or len(sides["x"]) != len(sides["y"]):
         raise RefError("<polygon> should hold x and y of three points or more")
     reading.count_ignored("polygon (the box around it is kept)")
-    left, top = min(sides["x"]), min(sides["y"])
-    return measure_box(left, top, max(sides["x"]) - left, max(sides["y"]) - top)
+    return box_around(zip(sides["x"], sides["y"], strict=True))
 
 
 def _read_numbers(texts: Sequence[str | None], name: str) -> list[float]:

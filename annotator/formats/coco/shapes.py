@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
 from annotator.errors import RefError
-from annotator.formats.reading import measure_box, require_number
+from annotator.formats.reading import box_around, require_number
 from annotator.items.refs import Box
 
 _MAX_RUNS = 1 << 22
@@ -20,13 +20,6 @@ def read_box_around(segmentation: object) -> Box:
     if isinstance(segmentation, dict):
         return _read_mask_box(segmentation)
     raise RefError("segmentation should be a list of polygons or a mask")
-
-
-def box_around(points: Iterable[tuple[float, float]]) -> Box:
-    """Return the box around points. Raises `RefError` if it has no area."""
-    across, down = zip(*points, strict=True)
-    left, top = min(across), min(down)
-    return measure_box(left, top, max(across) - left, max(down) - top)
 
 
 def _read_polygons(polygons: Sequence[Any]) -> Iterator[tuple[float, float]]:
