@@ -77,6 +77,11 @@ class FaceGroups:
         return estimate_eps(self._faces[1])
 
     @property
+    def has_eps(self) -> bool:
+        """True if an `eps` separates the groups, as in DBSCAN."""
+        return self.options.method == "dbscan"
+
+    @property
     def eps(self) -> float:
         """The `eps` in use."""
         return self.estimate.eps if self.options.eps is None else self.options.eps
@@ -98,8 +103,8 @@ class FaceGroups:
         return groups
 
     def regroup(self, factor: float) -> RegroupedFaces:
-        """Group the faces with `factor` times the `eps`. Raises `FeatureError` for hdbscan."""
-        if self.options.method != "dbscan":
+        """Group the faces with `factor` times the `eps`. Raises `FeatureError` without one."""
+        if not self.has_eps:
             raise FeatureError("These groups are of hdbscan, which has no eps.")
         self.options = replace(self.options, eps=min(2.0, self.eps * factor))
         groups = self.group()
@@ -110,7 +115,7 @@ class FaceGroups:
 
     def describe_eps(self) -> str:
         """Return `eps` and the nearest distances in one line; "" for hdbscan or without faces."""
-        if self.options.method != "dbscan" or len(self.refs) < 2:
+        if not self.has_eps or len(self.refs) < 2:
             return ""
         return f"eps {self.eps:.3g} · nearest distances {self.estimate.draw(self.eps)}"
 

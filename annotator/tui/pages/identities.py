@@ -49,6 +49,7 @@ IDENTITY_COMMANDS: tuple[PageCommand, ...] = (
         {"[": str(1 / _EPS_STEP), "]": str(_EPS_STEP)}, "[ ]", "eps",
         "Group the faces without a name again: [ for smaller groups, ] for larger ones.",
         without_page=True,
+        works=lambda screen: screen.faces is not None and screen.faces.has_eps,
     ),
     *(replace(c, title=_TITLES.get(c.name, c.title)) for c in PAGE_COMMANDS),
 )  # fmt: skip
@@ -74,11 +75,11 @@ class IdentitiesScreen(PageScreen):
     def __init__(self, *args: Any, faces: FaceGroups | None = None, **options: Any) -> None:
         """Show the pages of a source; `faces` are regrouped with another eps, None cannot be."""
         super().__init__(*args, **options)
-        self._faces, self._is_grouping = faces, False
+        self.faces, self._is_grouping = faces, False
 
     def on_mount(self) -> None:
         """Show the nearest distances of the faces, which say what eps fits."""
-        if self._faces is not None:
+        if self.faces is not None:
             self._run(lambda faces: self.Regrouped(None, faces.describe_eps()))
 
     # --- commands
@@ -117,7 +118,7 @@ class IdentitiesScreen(PageScreen):
     def change_eps(self, factor: float) -> None:
         """Group the faces again with another eps; a page with a selection is finished first."""
         selection = self.selection
-        if self._faces is None:
+        if self.faces is None:
             self.say("these groups are not of faces: annotator cluster has --eps", "dim")
         elif self._is_grouping:
             self.say("grouping …", "dim")
@@ -129,7 +130,7 @@ class IdentitiesScreen(PageScreen):
 
     def _run(self, work: Callable[[FaceGroups], Regrouped]) -> None:
         """Do something with the faces on a thread of its own: many take seconds."""
-        faces, post = self._faces, make_poster(self)
+        faces, post = self.faces, make_poster(self)
         assert faces is not None
 
         def run() -> None:

@@ -285,3 +285,4 @@ async def test_groups_that_are_not_of_faces_have_no_eps(
     async with reviewing(album) as review:
         await review.press("]")
         await review.desk.sees("not of faces")
+        assert "eps" not in {hint.action[0] for hint in review.screen.hints()}
