@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,8 @@ from annotator.items.refs import make_printable
 MAX_DETECTIONS = 100
 """Number of detections per image and class that count, the best first."""
 _RECALLS = np.linspace(0, 1, 101)
-
-
-IOUS = np.linspace(0.5, 0.95, 10)
+_IOUS = np.linspace(0.5, 0.95, 10)
 """The thresholds of AP 50–95."""
-_NO_CROWD = np.zeros(0, bool)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +31,8 @@ class GroundTruthBoxes:
     boxes: FloatArray
     """(n, 4) left, top, right, bottom."""
     names: tuple[str, ...]
-    crowd: NDArray[np.bool_] = field(default_factory=lambda: _NO_CROWD)
-    """(n,) true for a group of objects: a box in it is neither right nor wrong; () for none."""
+    crowd: NDArray[np.bool_]
+    """(n,) true for a group of objects: a box in it is neither right nor wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +98,9 @@ def evaluate_detections(
     threshold: float = 0.0,
 ) -> DetectionFigures:
     """Compute the AP of all detections, and the precision and recall of those from `threshold`."""
-    matches = _match_classes(truth, detections, IOUS)
+    matches = _match_classes(truth, detections, _IOUS)
     ap = {
-        name: [each.average_precision(place) for place in range(len(IOUS))]
+        name: [each.average_precision(place) for place in range(len(_IOUS))]
         for name, each in matches.items()
     }
     boxes = hits = 0
@@ -140,7 +137,7 @@ def _match_class(
     count = 0
     for path, known in truth.items():
         rows = [row for row, called in enumerate(known.names) if called == name]
-        crowd = known.crowd[rows] if len(known.crowd) else np.zeros(len(rows), bool)
+        crowd = known.crowd[rows]
         order = np.argsort(crowd, kind="stable")  # crowds are the last choice
         rows, crowd = [rows[at] for at in order], crowd[order]
         count += int((~crowd).sum())

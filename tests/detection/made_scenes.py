@@ -47,7 +47,7 @@ def scenes(count: int, seed: int) -> dict[str, GroundTruthBoxes]:
         corners = rng.uniform((0, 0), (WIDTH - 160, HEIGHT - 160), (n, 2))
         names = tuple(NAMES[i] for i in rng.integers(0, 2, n))
         found[f"{number:04}.jpg"] = GroundTruthBoxes(
-            np.concatenate([corners, corners + sides], 1), names
+            np.concatenate([corners, corners + sides], 1), names, np.zeros(n, bool)
         )
     return found
 
