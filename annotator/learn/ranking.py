@@ -89,7 +89,8 @@ def learn(snapshot: Snapshot, seed: int) -> Ranking:
     unit = _unit_rows(snapshot)
     rng = np.random.default_rng([seed, snapshot.version])
     with one_thread():
-        model = _fit(snapshot, unit)
+        warm = snapshot.previous.warm if snapshot.previous else None
+        model = _fit(snapshot, unit, warm.estimator if warm else None)
         step = _Step(snapshot, unit, model, _reusable_cache(snapshot), seed, rng)
         picks, estimate, precision = step.run()
         past = step.past(estimate)
@@ -130,16 +131,12 @@ def _reusable_cache(snapshot: Snapshot) -> dict[str, Any]:
     return dict(warm.cache) if warm is not None and same else {}
 
 
-def _fit(snapshot: Snapshot, unit: UnitRows) -> FittedModel | None:
+def _fit(snapshot: Snapshot, unit: UnitRows, warm: object) -> FittedModel | None:
     usable = _usable_rows(snapshot, snapshot.rows)
     if not usable.any():
         return None
     X, y = unit.take(snapshot.rows[usable]), snapshot.y[usable]
-    warm = snapshot.previous.warm if snapshot.previous else None
-    return fit_model(
-        snapshot.estimator, snapshot.version, len(snapshot.classes), X, y,
-        warm=warm.estimator if warm else None,
-    )  # fmt: skip
+    return fit_model(snapshot.estimator, snapshot.version, len(snapshot.classes), X, y, warm)
 
 
 def _usable_rows(snapshot: Snapshot, rows: Rows) -> NDArray[np.bool_]:
@@ -265,7 +262,7 @@ class _Step:
 
     def _rebuild_history(self, last: FittedModel) -> ModelHistory:
         """Rebuild the history when a session is resumed: with a fit at every 10th label."""
-        past, s = ModelHistory(), self.snapshot
+        past, s, model = ModelHistory(), self.snapshot, None
         if not last.calibrated:
             return past  # cross-validation at every step would take too long
         sample, size = self._sample(), int((~s.closed).sum())
@@ -275,7 +272,7 @@ class _Step:
             early = replace(
                 s, rows=s.rows[:n], y=s.y[:n], q=s.q[:n], pool=s.pool[:n], missed=missed
             )
-            model = _fit(early, self.unit)
+            model = _fit(early, self.unit, model.estimator if model else None)
             if model is not None:
                 proba = model.unit_proba(sample)
                 rest = Unlabelled(proba, size + last.n - n)
