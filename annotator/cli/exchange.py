@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -328,10 +328,8 @@ def import_(
     reading = make_import_context(
         file, bbox_order, opened.settings.box_order, images=opened.images, label=class_,
         multi=opened.settings.names if opened.settings.multi_label else (),
-        box_pixels=box_pixels,
+        box_pixels=box_pixels, controls=tuple(control or ()), skip_faulty=skip_faulty, sign=sign,
     )  # fmt: skip
-    reading.controls, reading.skip_faulty = tuple(control or ()), skip_faulty
-    reading.sign = sign
     store = SqliteStore(opened.labels_file)
     done = import_labels(opened, store, reading, found, _print_line)
     store.close()
@@ -357,9 +355,10 @@ def create_from_source(
     from annotator.formats.new_project import create_from_refs
 
     name, sign = choose_read_format(source, format_)
-    reading = make_import_context(source, bbox_order, "xywh", images=images, box_pixels=box_pixels)
-    reading.controls, reading.skip_faulty = tuple(controls), skip_faulty
-    reading.sign = sign
+    reading = make_import_context(
+        source, bbox_order, "xywh", images=images, box_pixels=box_pixels,
+        controls=tuple(controls), skip_faulty=skip_faulty, sign=sign,
+    )  # fmt: skip
     if name in ("csv", "list"):
         settings = replace(settings, box_order=reading.box_order)
         return create_from_refs(
@@ -375,12 +374,10 @@ def choose_read_format(path: Path, given: str | None) -> tuple[str, str]:
     """Return the format that was given, or the one that is recognised, and the sign of it."""
     from annotator.formats.sniff import recognise_format
 
-    if given is not None:
-        return given, f"{_TITLES.get(given, given)}: --format"
-    found = recognise_format(path)
-    if path.is_dir():
-        typer.echo(f"recognised as {found.format} by {found.reason}", err=True)
-    return found.format, f"{_TITLES.get(found.format, found.format)}: {found.reason}"
+    name, reason = (given, "--format") if given is not None else recognise_format(path)
+    if given is None and path.is_dir():
+        typer.echo(f"recognised as {name} by {reason}", err=True)
+    return name, f"{_TITLES.get(name, name)}: {reason}"
 
 
 def _print_line(line: str) -> None:
@@ -392,12 +389,13 @@ def make_import_context(
     given_order: str | None,
     order: str,
     *,
-    images: Path | None,
-    label: str | None = None,
-    multi: tuple[str, ...] = (),
-    box_pixels: str | None = None,
+    box_pixels: str | None,
+    **how: Any,
 ) -> ImportContext:
-    """Return the context of an import. Raises `BadParameter` for an unknown order of boxes."""
+    """Return the context of an import; `how` are further fields of it.
+
+    Raises `BadParameter` for an unknown order or unknown pixels of boxes.
+    """
     from annotator.formats.box_fit import BOX_PIXELS
     from annotator.formats.reading import ImportContext
     from annotator.items.refs import BOX_ORDERS
@@ -412,15 +410,7 @@ def make_import_context(
         )
     if not file.exists():
         raise ProjectError(f"{make_printable(str(file))} does not exist")
-    return ImportContext(
-        file,
-        given_order or order,
-        given_order,
-        label=label,
-        multi=multi,
-        images=images,
-        box_pixels=box_pixels,
-    )
+    return ImportContext(file, given_order or order, given_order, box_pixels=box_pixels, **how)
 
 
 COMMANDS: dict[str, Callable[..., None]] = {

@@ -37,7 +37,7 @@ from annotator.cli.project_options import (
     warn_of_other_model,
     with_default_classes,
 )
-from annotator.errors import AnnotatorError, FeatureError, ProjectError
+from annotator.errors import AnnotatorError, ProjectError
 from annotator.items.json_text import to_json_text
 from annotator.items.refs import make_printable, plural, shell_quoted
 
@@ -241,9 +241,7 @@ def run_label_screen(
     settings = override_settings(project.settings, **changes)
     _check_settings(settings, as_json)
     project = replace(project, settings=settings)
-    if changes.get("model") and (words := _explain_other_model(project)):
-        raise FeatureError(words)
-    warn_of_other_model(project)
+    warn_of_other_model(project, refuse=bool(changes.get("model")))
     from annotator.tui.launch import ItemSample, run_label_app
 
     name = settings.annotator_name()
@@ -261,12 +259,6 @@ def run_label_screen(
         typer.echo(str(receipt), err=True)
     if receipt.code:
         raise typer.Exit(receipt.code)
-
-
-def _explain_other_model(project: ProjectFolder) -> str | None:
-    from annotator.features.choice import explain_other_model
-
-    return explain_other_model(project.features_folder, project.folder, project.settings.model)
 
 
 def _check_settings(settings: Settings, as_json: bool) -> None:

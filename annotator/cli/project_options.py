@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from annotator.cli.option_types import complete_names
-from annotator.errors import ProjectError
+from annotator.errors import FeatureError, ProjectError
 from annotator.items.json_text import to_json_text
 from annotator.items.refs import make_printable, shell_quoted
 
@@ -40,7 +40,7 @@ GraphicsOption = Annotated[
     typer.Option(
         envvar="ANNOTATOR_GRAPHICS",
         help="The picture protocol: auto, kitty, sixel, iterm, halfcell or none.",
-        autocompletion=lambda: ["auto", "kitty", "sixel", "iterm", "halfcell", "none"],
+        autocompletion=complete_names("annotator.terminal.choose:GRAPHICS"),
     ),
 ]
 StrategyOption = Annotated[
@@ -128,12 +128,17 @@ def _read_class_names(file: Path) -> tuple[str, ...]:
     return tuple(line.strip() for line in lines if line.strip())
 
 
-def warn_of_other_model(project: ProjectFolder) -> None:
-    """Say on stderr if the features come from another model than annotator.toml names."""
+def warn_of_other_model(project: ProjectFolder, refuse: bool = False) -> None:
+    """Say on stderr if the features come from another model than the settings name.
+
+    With `refuse`, raise `FeatureError` instead.
+    """
     from annotator.features.choice import explain_other_model
 
     model = project.settings.model
     if words := explain_other_model(project.features_folder, project.folder, model):
+        if refuse:
+            raise FeatureError(words)
         typer.echo(words, err=True)
 
 
