@@ -14,7 +14,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from annotator.items.atomic import read_file
-from annotator.items.refs import make_printable, plural
 
 _WIDTH = 32
 
@@ -51,13 +50,6 @@ def read_last_row(labels_file: Path) -> int:
     except (OSError, ValueError):
         return 0
     return seq if data == _format(seq) else 0
-
-
-def describe_lost_rows(labels_file: Path, last: int, told: int) -> str:
-    """Return what is wrong with a labels.db that ends before a row that it has told."""
-    name = make_printable(str(labels_file))
-    lost = f"{plural(told - last, 'row')} after it {'is' if told - last == 1 else 'are'} gone"
-    return f"{name} ends with row {last}, and {lost}"
 
 
 def _place(labels_file: Path) -> Path:

@@ -11,7 +11,7 @@ import shutil
 import sqlite3
 import struct
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from annotator.errors import StoreError
 from annotator.items.atomic import read_file
 from annotator.items.refs import make_printable
 from annotator.log.last_row import read_last_row
-from annotator.log.row_checks import OddRow, check_sum, parse_json_object
+from annotator.log.row_checks import OddRow
 from annotator.log.schema import (
     COLUMNS,
     INSERT_ROW,
@@ -30,9 +30,14 @@ from annotator.log.schema import (
     row_to_entry,
     select_rows,
 )
+from annotator.log.store import row_to_byproduct
 
 _PAGE_SIZE, _WAL_HEADER, _FRAME_HEADER = 4096, 32, 24
 _REALS = {"log": (1, 9), "byproducts": ()}
+_PARSERS: dict[str, Callable[[tuple[Any, ...]], object]] = {
+    "log": row_to_entry,
+    "byproducts": row_to_byproduct,
+}
 _UNREADABLE = (sqlite3.Error, OverflowError, UnicodeDecodeError)
 Row = tuple[Any, ...]
 
@@ -126,14 +131,7 @@ def _check(table: str, row: Row) -> None:
     for value in row:
         if isinstance(value, str):
             value.encode()
-    if table == "log":
-        row_to_entry(row)
-        return
-    check_sum(row)
-    _, at, kind, page, data, _ = row
-    if not (isinstance(at, int) and isinstance(kind, str) and isinstance(page, str)):
-        raise OddRow("its time, kind or page has the wrong type")
-    parse_json_object(data, "data")
+    _PARSERS[table](row)
 
 
 def _read_with_sqlite(copy: Path, found: Recovered) -> bool:

@@ -17,9 +17,8 @@ from typing import Any
 
 from annotator.errors import StoreError
 from annotator.items.atomic import describe_dead_link
-from annotator.items.refs import make_printable, shell_quoted
+from annotator.items.refs import make_printable, plural, shell_quoted
 from annotator.log.entries import Entry
-from annotator.log.last_row import describe_lost_rows
 from annotator.log.row_checks import (
     OddRow,
     check_extra,
@@ -107,11 +106,6 @@ def select_rows(connection: sqlite3.Connection, table: str) -> str:
     """Return the start of a query for `seq`, the columns and the checksum of a table."""
     checksum = "checksum" if has_checksums(connection) else "NULL"
     return f"SELECT seq, {COLUMNS[table]}, {checksum} FROM {table}"  # noqa: S608
-
-
-def next_seq(connection: sqlite3.Connection, table: str) -> int:
-    """Return the number of a table's next row; the caller holds the lock for writing."""
-    return last_seq(connection, table) + 1
 
 
 def last_seq(connection: sqlite3.Connection, table: str) -> int:
@@ -239,9 +233,10 @@ def describe_odd_row(path: Path, table: str, seq: Any, odd: OddRow) -> str:
 
 def describe_lost_end(path: Path, last: int, told: int) -> str:
     """Return the message for a log that ends before a row that it has told."""
+    lost = f"{plural(told - last, 'row')} after it {'is' if told - last == 1 else 'are'} gone"
     return (
-        f"{describe_lost_rows(path, last, told)}: the file was cut, or an older one was put in its "
-        f"place. Keep what can be read: {repair_command(path)}"
+        f"{make_printable(str(path))} ends with row {last}, and {lost}: the file was cut, or an "
+        f"older one was put in its place. Keep what can be read: {repair_command(path)}"
     )
 
 

@@ -29,7 +29,6 @@ from annotator.log.schema import (
     entry_to_row,
     explain_sqlite_errors,
     last_seq,
-    next_seq,
     row_to_entry,
     select_rows,
     to_json,
@@ -189,7 +188,7 @@ class SqliteStore:
             try:
                 if last_seen is not None:
                     self._check_undecided(entries, last_seen)
-                for seq, entry in enumerate(entries, next_seq(self._log, "log")):
+                for seq, entry in enumerate(entries, last_seq(self._log, "log") + 1):
                     self._log.execute(INSERT_ROW["log"], add_checksum(seq, entry_to_row(entry)))
                     written.append(replace(entry, seq=seq))
                 self._commit()
@@ -293,7 +292,7 @@ class SqliteStore:
         values = [(int(row.at), row.kind, row.page, to_json(row.data)) for row in rows]
         with explain_sqlite_errors(self.path), self._records as connection:
             connection.execute("BEGIN IMMEDIATE")
-            first = next_seq(connection, "byproducts")
+            first = last_seq(connection, "byproducts") + 1
             checked = (add_checksum(seq, value) for seq, value in enumerate(values, first))
             connection.executemany(INSERT_ROW["byproducts"], checked)
 
@@ -308,7 +307,7 @@ class SqliteStore:
             )
             for row in self._log.execute(query, {"kind": kind, "page": page}):
                 try:
-                    byproduct = _row_to_byproduct(row)
+                    byproduct = row_to_byproduct(row)
                 except OddRow as odd:
                     problem = schema.describe_odd_row(self.path, "byproducts", row[0], odd)
                     raise StoreError(problem) from odd
@@ -432,7 +431,8 @@ def _kept_write_ahead_log(path: Path) -> Iterator[None]:
             link.rename(log)
 
 
-def _row_to_byproduct(row: tuple[Any, ...]) -> Byproduct:
+def row_to_byproduct(row: tuple[Any, ...]) -> Byproduct:
+    """Make a by-product from a row. Raises `OddRow` for one that this version cannot read."""
     check_sum(row)
     _, at, kind, page, data, _ = row
     if not (isinstance(at, int) and isinstance(kind, str) and isinstance(page, str)):
