@@ -78,7 +78,7 @@ BoxPixelsOption = Annotated[
     str | None,
     typer.Option(
         help="The pixels of boxes: upright (default), stored (before EXIF) or stated.",
-        autocompletion=lambda: ["upright", "stored", "stated"],
+        autocompletion=complete_names("annotator.formats.box_fit:BOX_PIXELS"),
     ),
 ]
 ProgressOption = Annotated[str, typer.Option(help="auto, none or json.", hidden=True)]

@@ -55,7 +55,7 @@ def simulate(
         str,
         typer.Option(
             help="The metric: auto, accuracy, balanced-accuracy or average-precision.",
-            autocompletion=lambda: ["auto", "accuracy", "balanced-accuracy", "average-precision"],
+            autocompletion=complete_names("annotator.simulate.metrics:METRICS", "auto"),
         ),
     ] = "auto",
     ahead: Annotated[
