@@ -6,6 +6,8 @@ A custom estimator is any class with `fit` and `predict_proba`:
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
@@ -81,7 +83,10 @@ class CustomEstimator:
         """Learn from unit rows X (n, d) and y (n,)."""
         self.classes_, self._model = np.unique(y), None
         if len(self.classes_) > 1:
-            self._model = self._call("fit", X, y)
+            with self._explained("fit"):
+                model = self.estimator_class()
+                model.fit(np.asarray(X), y)
+            self._model = model
             self.classes_ = self._checked_classes(y)
         return self
 
@@ -92,7 +97,8 @@ class CustomEstimator:
         """
         if self._model is None:
             return np.ones((len(X), 1))
-        found: NDArray[Any] = self._call("predict_proba", X)
+        with self._explained("predict_proba"):
+            found = np.asarray(self._model.predict_proba(np.asarray(X)), dtype=float)
         wanted = (len(X), len(self.classes_))
         if found.shape != wanted or not np.isfinite(found).all() or (found < 0).any():
             raise ProjectError(
@@ -108,13 +114,11 @@ class CustomEstimator:
             )
         return found
 
-    def _call(self, name: str, X: NDArray[Any], y: NDArray[np.int64] | None = None) -> Any:
-        """Call `fit` of a new instance, and return it, or `predict_proba`, and return an array."""
+    @contextmanager
+    def _explained(self, name: str) -> Iterator[None]:
+        """Turn any error of the method `name` into a `ProjectError`."""
         try:
-            if y is None:
-                return np.asarray(self._model.predict_proba(np.asarray(X)), dtype=float)
-            made = self.estimator_class()
-            made.fit(np.asarray(X), y)
+            yield
         except Exception as error:
             why = str(error).strip().partition("\n")[0]
             raise ProjectError(
@@ -122,7 +126,6 @@ class CustomEstimator:
                 f"{make_printable(f'{type(error).__name__}: {why}')}. Correct it, or choose "
                 "another one: --estimator ridge"
             ) from error
-        return made
 
     def _checked_classes(self, y: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the `classes_` of the fitted custom class, which must be labels of y."""

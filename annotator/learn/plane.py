@@ -33,8 +33,7 @@ _EDGE = 0.002
 
 def best_method() -> str:
     """Return the method that shows neighbours best among those whose packages are installed."""
-    installed = {"umap": "umap", "pacmap": "pacmap"}
-    return next((name for name, package in installed.items() if find_spec(package)), "pca")
+    return next(filter(find_spec, _EMBEDDINGS), "pca")
 
 
 def project_to_plane(

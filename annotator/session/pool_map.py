@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.images.scatter import Colour, Region, group_colours, points_inside
-from annotator.items.atomic import write_atomically
+from annotator.items.atomic import read_file, write_atomically
 from annotator.items.ref_table import RefTable
 from annotator.learn.model import Model
 from annotator.learn.plane import project_to_plane
@@ -121,10 +121,8 @@ def _identity(features: PoolFeatures, rows: NDArray[np.int64], method: str) -> s
 
 
 def _read_cache(path: Path, identity: str) -> NDArray[np.float32] | None:
-    if not path.is_file():  # reading a pipe could wait for ever
-        return None
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+        with np.load(io.BytesIO(read_file(path)), allow_pickle=False) as archive:
             if str(archive["identity"]) != identity:
                 return None
             points = np.asarray(archive["points"], np.float32)
