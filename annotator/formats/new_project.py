@@ -21,7 +21,6 @@ from annotator.formats.own_features import (
 from annotator.formats.reading import describe_left_out
 from annotator.formats.table_rows import LIST_SUFFIXES, TableRows
 from annotator.items.atomic import write_atomically
-from annotator.items.file_names import missing_files
 from annotator.items.listing import RefRow, SkippedFiles, glob_images
 from annotator.items.ref_keys import is_same_file, ref_key
 from annotator.items.refs import Item, format_box, make_printable, plural
@@ -99,7 +98,7 @@ def create_from_refs(
     table.fit_boxes(box_pixels, settings.max_pixels, keep=is_own)
     rows, problems = table.rows, table.problems
     settings = add_classes(settings, (row.label for row in rows if row.label))
-    found = _find_row_faults(rows, root, settings.names, refs.name)
+    found = _find_row_faults(table, settings.names)
     problems += [text for _, text in found]
     left_out: list[str] = []
     if skip_faulty and not any(isinstance(problem, FinalFault) for problem in problems):
@@ -221,18 +220,15 @@ def _refuse_change(line: int, fault: str) -> NoReturn:
     raise RefError(f"The table changed while it was read: line {line}: {fault}")
 
 
-def _find_row_faults(
-    rows: Sequence[RefRow], root: Path, names: Sequence[str], file: str
-) -> list[tuple[int, str]]:
+def _find_row_faults(table: TableRows, names: Sequence[str]) -> list[tuple[int, str]]:
     """Return the faults of rows, each with the line of its row."""
-    name = make_printable(file)
-    absent = missing_files(((row.item.path, row.line) for row in rows), root)
+    name, root = make_printable(table.file.name), table.root
     problems = [
         (line, f"{name}, line {line}, filename: {describe_missing_file(root / path)}")
-        for path, line in absent
+        for path, line in table.absent()
     ]
     first: dict[str, RefRow] = {}
-    for row in rows:
+    for row in table.rows:
         before = first.setdefault(Item(ref_key(row.item.path, root), row.item.box).ref, row)
         if before is not row and is_same_file(root, before.item.path, row.item.path):
             text = f"{name}, line {row.line}: the same item as line {before.line}."

@@ -29,6 +29,8 @@ class TableRows:
     rows: list[RefRow]
     root: Path
     """The folder of the images."""
+    names: FileNames
+    """The files below it."""
     problems: list[str]
     about: TableShape = field(default_factory=TableShape)
     faulty: set[int] = field(default_factory=set)
@@ -47,7 +49,8 @@ class TableRows:
             problems.append(f"{make_printable(file.name)}: holds no rows")
         places = [Path.cwd(), file.resolve().parent]
         sample = [row.item.path for row in rows[:: max(1, len(rows) // 200)]]
-        table = cls(file, rows, images or guess_root(sample, places), problems, about)
+        root = images or guess_root(sample, places)
+        table = cls(file, rows, root, FileNames(root), problems, about)
         table._refuse_lists()
         table._respell()
         return table
@@ -65,10 +68,10 @@ class TableRows:
 
     def _respell(self) -> None:
         """Take the paths as the disk spells them, and note how many changed."""
-        names, images = FileNames(self.root), ImageFinder(self.root)
+        images = ImageFinder(self.root)
         respelt = completed = 0
         for place, row in enumerate(self.rows):
-            path, before = names.find(row.item.path), row.item.path
+            path, before = self.names.find(row.item.path), row.item.path
             respelt += path is not None and path != before
             if path is None and Path(before).suffix.lower() not in IMAGE_SUFFIXES:
                 path = images.find(before, any_suffix=True)
@@ -91,7 +94,7 @@ class TableRows:
         reading = ImportContext(self.file, box_pixels=box_pixels, root=self.root)
         fitter = BoxFitter(reading, [self.root], max_pixels)
         fitter.find_shares(row.item.box for row in self.rows)
-        fitted, absent = [], self._absent()
+        fitted, absent = [], {path for path, _ in self.absent()}
         for row in self.rows:
             if row.item.box is None or row.item.path in absent:
                 fitted.append(row)
@@ -123,12 +126,9 @@ class TableRows:
                     "image (below 0). Correct it, or make the project in another folder."
                 )
 
-    def _absent(self) -> set[str]:
-        return {path for path, _ in missing_files(self.places(), self.root)}
-
-    def places(self) -> Iterable[tuple[str, int]]:
-        """Return the path and the line of each row."""
-        return ((row.item.path, row.line) for row in self.rows)
+    def absent(self) -> list[tuple[str, int]]:
+        """Return the path and the line of each row whose file does not exist."""
+        return self.names.missing((row.item.path, row.line) for row in self.rows)
 
 
 def _is_structured(text: str) -> bool:
@@ -158,7 +158,7 @@ def add_refs(
     table.problems += [
         f"{make_printable(file.name)}, line {line}: no such file "
         f"{make_printable(str((project.images / path).resolve()))}"
-        for path, line in missing_files(table.places(), project.images)
+        for path, line in table.absent()
     ]
     if table.problems:
         raise RefError(
