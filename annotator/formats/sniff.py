@@ -12,9 +12,8 @@ from annotator.formats.class_folders import list_folders
 from annotator.formats.folder_signs import is_classification
 from annotator.formats.huggingface import METADATA_FILES
 from annotator.formats.yolo.names import CLASS_LISTS
-from annotator.items.atomic import only_regular
 from annotator.items.refs import make_printable, shell_quoted
-from annotator.items.text_files import name_encoding
+from annotator.items.text_files import read_head, read_text_head
 
 _BY_SUFFIX = {
     ".csv": "csv", ".tsv": "csv", ".txt": "list", ".lst": "list", ".list": "list",
@@ -82,8 +81,7 @@ def _detect_file(path: Path) -> str | None:
     if suffix == ".json":
         return _detect_json(path)
     if suffix == ".csv":
-        with open(path, "rb", opener=only_regular) as file:  # noqa: PTH123
-            return "plain-csv" if _PLAIN_CSV_HEADER.match(file.read(80)) else "csv"
+        return "plain-csv" if _PLAIN_CSV_HEADER.match(read_head(path, 80)) else "csv"
     if suffix in (".yaml", ".yml"):
         return "yolo-cls" if is_classification(path.parent) else "yolo"
     if path.name in CLASS_LISTS:
@@ -93,20 +91,16 @@ def _detect_file(path: Path) -> str | None:
 
 def _detect_by_content(path: Path) -> str | None:
     """Return the format that a file's first bytes show, for a name without a known suffix."""
-    with open(path, "rb", opener=only_regular) as file:  # noqa: PTH123
-        data = file.read(_HEAD)
-    head = data.decode(name_encoding(data), "replace").lstrip().encode()
-    if head.startswith(b"PAR1"):
+    head = read_text_head(path, _HEAD).lstrip()
+    if head.startswith("PAR1"):
         return "parquet"
-    if head.startswith(b"<"):
+    if head.startswith("<"):
         return "voc" if xml.read_root_tag(path) == "annotation" else "cvat"
-    if head.startswith(b"{") and b'"images"' not in head and b'"annotations"' not in head:
+    if head.startswith("{") and '"images"' not in head and '"annotations"' not in head:
         return "jsonl"
-    return _detect_json(path) if head.startswith((b"{", b"[")) else None
+    return _detect_json(path) if head.startswith(("{", "[")) else None
 
 
 def _detect_json(path: Path) -> str:
-    with open(path, "rb", opener=only_regular) as file:  # noqa: PTH123
-        data = file.read(_HEAD)
-    head = data.decode(name_encoding(data), "replace").lstrip("\ufeff \t\r\n")
+    head = read_text_head(path, _HEAD).lstrip("\ufeff \t\r\n")
     return "label-studio" if head.startswith("[") and '"image_id"' not in head else "coco"

@@ -30,11 +30,22 @@ NOT_UTF8 = "is not UTF-8. Convert the file: `iconv -f latin1 -t utf-8`."
 """The fault of a line that cannot be decoded."""
 
 
+def read_head(file: Path, size: int) -> bytes:
+    """Return the first bytes of a regular file. Raises `OSError`."""
+    with open(file, "rb", opener=only_regular) as data:  # noqa: PTH123
+        return data.read(size)
+
+
+def read_text_head(file: Path, size: int) -> str:
+    """Return the first `size` bytes of a file as text, whatever they are. Raises `OSError`."""
+    data = read_head(file, size)
+    return data.decode(name_encoding(data), "replace")
+
+
 def find_encoding(file: Path) -> str:
     """Return the encoding that a file's byte order mark names; UTF-8 without one."""
     try:
-        with open(file, "rb", opener=only_regular) as data:  # noqa: PTH123
-            mark = data.read(4)
+        mark = read_head(file, 4)
     except OSError as error:
         raise RefError(f"{make_printable(str(file))} cannot be read: {error.strerror}") from error
     return name_encoding(mark)

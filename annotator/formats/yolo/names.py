@@ -9,9 +9,8 @@ from pathlib import Path
 from annotator.errors import RefError
 from annotator.formats.reading import read_text, require_text
 from annotator.formats.yolo import data_yaml
-from annotator.items.atomic import only_regular
 from annotator.items.refs import make_printable, plural
-from annotator.items.text_files import name_encoding
+from annotator.items.text_files import read_text_head
 
 DATA_FILES = ("data.yaml", "data.yml", "dataset.yaml")
 CLASS_LISTS = ("classes.txt", "obj.names", "labels/classes.txt", "_darknet.labels")
@@ -63,9 +62,7 @@ def holds_label_line(file: Path) -> bool:
     if file.name.lower() in NOT_LABELS:
         return False
     try:
-        with open(file, "rb", opener=only_regular) as data:  # noqa: PTH123
-            head = data.read(_HEAD)
-            return bool(_LABEL_LINE.match(head.decode(name_encoding(head), "replace")))
+        return bool(_LABEL_LINE.match(read_text_head(file, _HEAD)))
     except OSError:
         return False
 
@@ -151,7 +148,6 @@ def check_darknet_count(file: Path, names: Names) -> None:
 
 def _names_classes(file: Path) -> bool:
     try:
-        data = file.read_bytes()[: 1 << 20] if file.is_file() else b""
-        return bool(_NAMES.search(data.decode(name_encoding(data), "replace")))
+        return bool(_NAMES.search(read_text_head(file, 1 << 20)))
     except OSError:
         return False
