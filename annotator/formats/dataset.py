@@ -26,11 +26,7 @@ from annotator.formats.new_project import (
     make_images_setting,
     refuse_to_replace,
 )  # fmt: skip
-from annotator.formats.own_features import (
-    check_feature_rows,
-    find_feature_faults,
-    map_feature_refs,
-)
+from annotator.formats.own_features import find_feature_faults, map_feature_refs
 from annotator.formats.reading import ImportContext, describe_import, describe_left_out
 from annotator.formats.spool import ImportSpool
 from annotator.formats.table_rows import guess_root
@@ -182,7 +178,6 @@ def _adopt_features(project: ProjectFolder, features: Path, name: str) -> None:
     problems += find_feature_faults(rows, features, name)
     if problems:
         raise RefError("\n".join(problems[:20]))
-    check_feature_rows(rows, features)
     FeatureStore.adopt(
         project.features_folder, features.resolve(), map_feature_refs(rows, features)
     )

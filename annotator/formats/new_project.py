@@ -13,11 +13,7 @@ from typing import NoReturn
 
 from annotator.errors import ProjectError, RefError, bullet_list
 from annotator.features.store import FeatureStore
-from annotator.formats.own_features import (
-    check_feature_rows,
-    find_feature_faults,
-    map_feature_refs,
-)
+from annotator.formats.own_features import find_feature_faults, map_feature_refs
 from annotator.formats.reading import describe_left_out
 from annotator.formats.table_rows import LIST_SUFFIXES, TableRows
 from annotator.items.atomic import write_atomically
@@ -149,8 +145,6 @@ def _raise_faults(
     if problems:
         heading = f"{make_printable(str(refs))} cannot be opened as it is:"
         raise RefError(bullet_list(problems, heading))
-    if features:
-        check_feature_rows(rows, features)  # NaN or zeros
 
 
 def _leave_out(rows: Sequence[RefRow], faulty: Collection[int]) -> list[RefRow]:

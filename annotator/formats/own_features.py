@@ -43,9 +43,9 @@ def adopt_own_features(project: ProjectFolder, array: Path, replace: bool = Fals
         if problems := find_feature_faults(rows, array, project.refs_file.name):
             raise RefError(bullet_list(problems, f"{make_printable(str(array))} does not fit:"))
         table = map_feature_refs(rows, array)
-    matrix = map_matrix(array)
-    FeatureStore(table, matrix, {}, np.ones(len(matrix), np.uint8)).check(array)
     if there is not None and not there["extractor"].get("external"):
+        matrix = map_matrix(array)  # checked before what is there is removed
+        FeatureStore(table, matrix, {}, np.ones(len(matrix), np.uint8)).check(array)
         shutil.rmtree(folder)
     return FeatureStore.adopt(folder, array.resolve(), table)
 
@@ -79,14 +79,6 @@ def find_feature_faults(rows: Sequence[RefRow], features: Path, file: str) -> li
                 f"{name}, line {row.line}, feat_idx: line {before} has the row {index}, too"
             )
     return problems
-
-
-def check_feature_rows(rows: Sequence[RefRow], features: Path) -> None:
-    """Raise `FeatureError` that names the rows of NaN or zeros, if there are any."""
-    matrix = map_matrix(features)
-    FeatureStore(
-        map_feature_refs(rows, features), matrix, {}, np.ones(len(matrix), np.uint8)
-    ).check(features)
 
 
 def map_feature_refs(rows: Sequence[RefRow], features: Path) -> RefTable:
