@@ -36,7 +36,7 @@ from annotator.learn.model import out_of_sample_proba
 from annotator.log.entries import Action, Entry, LogState, replay
 from annotator.log.store import Store
 from annotator.project.project import ProjectFolder
-from annotator.session.predict import FittedProject, fit, iter_predictions, unlabelled_rows
+from annotator.session.predict import FittedProject, fit, predict_rows, unlabelled_rows
 
 _WRITTEN_AT_ONCE = 5000
 
@@ -216,10 +216,10 @@ def _pool_opinion(
 ) -> tuple[NDArray[np.floating], DrawnLabels]:
     """Return the model's largest probability for each unlabelled item, and its labels."""
     wanted = unlabelled_rows(fitted.refs, state)
-    confidence = np.array([p.proba.max() for p in iter_predictions(fitted, wanted)])
-    if not len(confidence):
+    confidence = [proba.max(axis=1) for _, proba in predict_rows(fitted, wanted)]
+    if not confidence:
         raise ProjectError("There is no unlabelled item with features for the model to label.")
-    return confidence, _drawn_labels(fitted)
+    return np.concatenate(confidence), _drawn_labels(fitted)
 
 
 def _explain_no_plan(
@@ -267,14 +267,14 @@ def _reopen_audit(project: ProjectFolder, store: _EntrySource, attempt: AuditAtt
     fitted = fit(project, state)
     found: dict[str, tuple[str, float]] = {}
     expected, lost, rest = np.zeros(len(fitted.classes)), np.zeros(len(fitted.classes)), 0
-    for ref, proba in iter_predictions(fitted, unlabelled_rows(fitted.refs, state)):
-        rest += 1
-        expected += proba
-        if proba.max() >= attempt.plan.threshold:
-            best = int(proba.argmax())
-            found[ref] = (fitted.classes[best], float(proba[best]))
-            lost += proba
-            lost[best] -= proba[best]
+    for rows, proba in predict_rows(fitted, unlabelled_rows(fitted.refs, state)):
+        rest += len(rows)
+        expected += proba.sum(axis=0)
+        sure = proba.max(axis=1) >= attempt.plan.threshold
+        best, top = proba[sure].argmax(axis=1), proba[sure].max(axis=1)
+        lost += proba[sure].sum(axis=0) - np.bincount(best, top, len(lost))
+        for row, c, p in zip(rows[sure].tolist(), best.tolist(), top.tolist(), strict=True):
+            found[fitted.refs[row]] = (fitted.classes[c], p)
     if len(found) != attempt.plan.size:
         raise ProjectError(
             f"The features or refs of {make_printable(str(project.folder))} changed since the "

@@ -34,6 +34,7 @@ from annotator.items.file_names import missing_files
 from annotator.items.listing import read_table
 from annotator.items.ref_table import RefTable
 from annotator.items.refs import make_printable, shell_quoted, split_ref
+from annotator.items.table_columns import free_names
 from annotator.log.store import SqliteStore
 from annotator.project.project import SETTINGS_FILE, ProjectFolder
 from annotator.project.settings import Settings
@@ -148,15 +149,11 @@ def _write_project(
 
 
 def _write_refs(project: ProjectFolder, spool: ImportSpool) -> None:
-    columns = {name: name for name in spool.columns}
-    for name in columns:
-        while columns[name].strip().lower() in _RESERVED_COLUMNS or not columns[name].strip():
-            columns[name] += "_"
     with project.refs_file.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([*REFS_COLUMNS, *columns.values()])
+        writer.writerow([*REFS_COLUMNS, *free_names(spool.columns, _RESERVED_COLUMNS)])
         for found in spool:
-            cells = (found.columns.get(name, "") for name in columns)
+            cells = (found.columns.get(name, "") for name in spool.columns)
             writer.writerow([*format_refs_cells(found.item), *cells])
 
 

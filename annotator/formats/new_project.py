@@ -20,7 +20,7 @@ from annotator.items.atomic import write_atomically
 from annotator.items.listing import RefRow, SkippedFiles, glob_images
 from annotator.items.ref_keys import is_same_file, ref_key
 from annotator.items.refs import Item, format_box, make_printable, plural
-from annotator.items.table_columns import LABEL_COLUMNS, PATH_COLUMNS, TableShape
+from annotator.items.table_columns import LABEL_COLUMNS, PATH_COLUMNS, TableShape, free_names
 from annotator.items.text_files import FinalFault, csv_bytes, iter_records
 from annotator.log.entries import Action, Entry
 from annotator.log.store import SqliteStore
@@ -185,13 +185,7 @@ def _format_table(
 ) -> bytes:
     """Return a table of others as our own refs.csv; columns without a meaning here are kept."""
     kept = {row.line: row for row in rows}
-    taken, own = {*_TABLE_NAMES}, []
-    for at in about.unused:
-        name = about.header[at].strip()
-        while not name or name.lower() in taken:
-            name += "_"
-        taken.add(name.lower())
-        own.append(name)
+    own = free_names((about.header[at].strip() for at in about.unused), _TABLE_NAMES)
 
     def cells() -> Iterator[list[str]]:
         for line, found in islice(iter_records(refs, _refuse_change), 1, None):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -148,6 +148,17 @@ def join_sides(cells: Sequence[object]) -> str:
     if not any(texts):
         return ""
     return ",".join(_DECIMAL_COMMA.sub(r"\1.\2", text) for text in texts)
+
+
+def free_names(names: Iterable[str], taken: Collection[str]) -> list[str]:
+    """Return names of columns, each with _ at its end until it is neither blank nor taken."""
+    used, found = {*taken}, []
+    for name in names:
+        while not name.strip() or name.strip().lower() in used:
+            name += "_"
+        used.add(name.strip().lower())
+        found.append(name)
+    return found
 
 
 class RowNames(NamedTuple):

@@ -78,7 +78,15 @@ def fit(project: ProjectFolder, state: LogState) -> FittedProject:
 
 
 def iter_predictions(fitted: FittedProject, mask: NDArray[np.bool_]) -> Iterator[Prediction]:
-    """Predict the pool rows of `mask` (n,) that have features, in order."""
+    """Predict the items of `mask` (n,) that have features, in order."""
+    for rows, proba in predict_rows(fitted, mask):
+        yield from map(Prediction, map(fitted.refs.__getitem__, rows.tolist()), proba)
+
+
+def predict_rows(
+    fitted: FittedProject, mask: NDArray[np.bool_]
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+    """Yield the pool rows of `mask` (n,) that have features, and their predictions, in pieces."""
     rows = np.flatnonzero(mask)
     for start in range(0, len(rows), CHUNK):
         part = rows[start : start + CHUNK]
@@ -86,8 +94,7 @@ def iter_predictions(fitted: FittedProject, mask: NDArray[np.bool_]) -> Iterator
         usable = fitted.features.usable(found)
         vectors = fitted.features.store.matrix[found[usable]]
         if len(vectors):
-            for row, proba in zip(part[usable], fitted.model.predict_proba(vectors), strict=True):
-                yield Prediction(fitted.refs[int(row)], proba)
+            yield part[usable], fitted.model.predict_proba(vectors)
 
 
 def unlabelled_rows(refs: RefTable, state: LogState) -> NDArray[np.bool_]:

@@ -123,6 +123,15 @@ def test_metadata_in_parquet(tmp_path: Path) -> None:
     assert [(row["filename"], row["bbox"]) for row in samples.rows(made)] == [("a.png", "1,2,3,4")]
 
 
+def test_no_two_columns_of_a_new_project_have_one_name(tmp_path: Path) -> None:
+    place = samples.images(tmp_path, ["a.png"]) / "metadata.jsonl"
+    row = {"file_name": "a.png", "annotation": "1", "annotation_": "2", "label": "ok"}
+    place.write_text(json.dumps(row) + "\n")
+    made = samples.reopened(tmp_path / "p", place, samples.load("huggingface"))
+    (row,) = samples.rows(made)
+    assert (row["annotation_"], row["annotation__"]) == ("1", "2")
+
+
 @pytest.mark.parametrize(
     ("document", "told"),
     [
