@@ -12,7 +12,6 @@ import typer
 
 from annotator.cli.commands import CommandGroup
 from annotator.errors import AnnotatorError
-from annotator.items.refs import make_printable
 from annotator.version import __version__
 
 app = typer.Typer(
@@ -116,6 +115,8 @@ def _describe_disk_error(error: OSError) -> str | None:
     """Return a message for a file that cannot be used; None for an error in the program."""
     if error.errno == errno.EBADF and error.filename is None:
         return "Standard output is closed. Leave it open, or send it to a file: `> FILE`."
+    from annotator.items.refs import make_printable  # not for --help
+
     name = make_printable(str(error.filename or "the output"))
     if error.errno in _DISK_FULL_ERRNOS:
         return f"{name} cannot be written: {error.strerror}. Free some space."

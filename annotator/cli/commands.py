@@ -13,8 +13,6 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from annotator.items.refs import make_printable
-
 COMMANDS = {
     "run": ("labelling", "Label images: open a project, or a folder of images."),
     "demo": ("labelling", "Label the bundled example: trays of machined parts."),
@@ -123,6 +121,8 @@ class ConciseCommand(TyperCommand):
         args = super().parse_args(ctx, args)
         ctx.allow_extra_args = False
         if args and not ctx.resilient_parsing:
+            from annotator.items.refs import make_printable  # not for --help
+
             more = f" and {len(args) - 1:,} more. Quote a pattern: 'a/*.jpg'" if args[1:] else ""
             ctx.fail(f"unexpected argument {make_printable(args[0])}{more}")
         for param in self.params:  # NaN is in every range
