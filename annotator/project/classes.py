@@ -24,6 +24,8 @@ class ClassInfo:
     """A page that explains the class."""
     examples: tuple[str, ...] = ()
     """Refs of reference images, relative to the images folder."""
+    parent: str | None = None
+    """The class that this one is a kind of; see `annotator.project.class_tree`."""
 
 
 def check_classes(names: tuple[str, ...], multi: bool = False) -> None:
@@ -80,7 +82,7 @@ def class_table(info: ClassInfo) -> dict[str, Any]:
     }
 
 
-_TEXTS = ("name", "key", "description", "link")
+_TEXTS = ("name", "parent", "key", "description", "link")
 _LISTS = ("synonyms", "examples")
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from annotator.errors import ProjectError
 from annotator.items.atomic import write_atomically
 from annotator.items.refs import make_printable, shell_quoted
+from annotator.project.class_tree import check_tree
 from annotator.project.lock import lock_project
 from annotator.project.settings import Settings, check_classes, format_settings, read_settings
 
@@ -40,6 +41,7 @@ class ProjectFolder:
     def create(cls, folder: Path, settings: Settings) -> ProjectFolder:
         """Make `folder` with its annotator.toml. Raises `ProjectError` if it has one already."""
         check_classes(settings.names, settings.multi_label)
+        check_tree(settings.classes, settings.multi_label)
         file = folder / SETTINGS_FILE
         require_no_project(folder)
         try:

@@ -19,6 +19,7 @@ from annotator.errors import MOST_LISTED, ProjectError, bullet_list
 from annotator.items.atomic import read_file
 from annotator.items.refs import BOX_ORDERS, make_printable
 from annotator.items.text_files import NOT_UTF8, find_bad_line
+from annotator.project.class_tree import ClassTree, find_tree_faults
 from annotator.project.classes import ClassInfo as ClassInfo
 from annotator.project.classes import check_classes as check_classes
 from annotator.project.classes import class_table, read_classes
@@ -28,6 +29,8 @@ PICTURE_MODES = ("quick", "exact")
 """Picture quality: quick shows a picture in a palette until the connection is idle."""
 SEEN_GUARD_MODES = ("auto", "on", "off")
 """Guard against keys pressed before their picture was drawn; auto is on over slow connections."""
+DIGIT_MODES = ("model", "fixed")
+"""What the digits mean with more than nine classes: the likeliest nine, or always the first nine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,7 @@ class Settings:
     keymap: str = "default"
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Command to its keys, in place of the keymap's."""
+    digits: str = "model"
     theme: str | None = None
     graphics: str = "auto"
     pictures: str = "quick"
@@ -77,6 +81,11 @@ class Settings:
     def names(self) -> tuple[str, ...]:
         """The names of the classes."""
         return tuple(info.name for info in self.classes)
+
+    @property
+    def tree(self) -> ClassTree:
+        """The classes as a tree; flat unless some have a parent."""
+        return ClassTree.of(self.classes)
 
     def annotator_name(self, given: str | None = None) -> str:
         """Return the name that labels carry: `given`, else the project's, else the login name."""
@@ -109,6 +118,7 @@ _FIELDS: dict[str, tuple[type | tuple[type, ...], str]] = {
     "ahead": (int, "a whole number from 1 to 64"),
     "max_pixels": (int, "a whole number above 0"),
     "keymap": (str, "the name of a keymap, in quotes"),
+    "digits": (str, '"model" or "fixed"'),
     "theme": (str, "the name of a theme, in quotes"),
     "graphics": (str, 'how pictures are drawn, in quotes, such as "sixel"'),
     "pictures": (str, '"quick", or "exact" to forbid palettes'),
@@ -118,7 +128,10 @@ _FIELDS: dict[str, tuple[type | tuple[type, ...], str]] = {
     "on_label": (str, "a command line in quotes, with every quote inside it closed"),
     "on_finish": (str, "a command line in quotes, with every quote inside it closed"),
 }
-_CHOICES = {"box_order": BOX_ORDERS, "pictures": PICTURE_MODES, "seen_guard": SEEN_GUARD_MODES}
+_CHOICES = {
+    "box_order": BOX_ORDERS, "pictures": PICTURE_MODES, "seen_guard": SEEN_GUARD_MODES,
+    "digits": DIGIT_MODES,
+}  # fmt: skip
 _COMMANDS = ("on_label", "on_finish")
 _RANGES = {
     "target_error": (0.0, 1.0),
@@ -132,15 +145,15 @@ _RANGES = {
 
 
 _PERSONAL = (
-    "annotator", "graphics", "pictures", "seen_guard", "keymap", "theme", "model", "context",
-    "max_pixels",
+    "annotator", "graphics", "pictures", "seen_guard", "keymap", "digits", "theme", "model",
+    "context", "max_pixels",
 )  # fmt: skip
 
 
 def read_settings(file: Path, user_file: Path | None = None) -> Settings:
     """Read the settings of a project. Raises `ProjectError` with every fault of either file."""
     personal = read_personal_settings(user_file)
-    table = read_toml(file)
+    table = _spell_out_keys(read_toml(file))
     version = table.get("format", SETTINGS_FORMAT)
     if not isinstance(version, int) or version > SETTINGS_FORMAT:
         raise ProjectError(
@@ -155,6 +168,7 @@ def read_settings(file: Path, user_file: Path | None = None) -> Settings:
     find = table.get("find")
     if isinstance(find, str) and find not in {info.name for info in classes}:
         problems.append(f"find: {find!r} is not among the classes")
+    problems += find_tree_faults(classes, bool(table.get("multi_label")))
     _raise_problems(problems, file)
     try:
         check_classes(tuple(info.name for info in classes), bool(table.get("multi_label")))
@@ -168,7 +182,7 @@ def read_personal_settings(file: Path | None) -> dict[str, Any]:
     """Read the user's own settings. Raises `ProjectError` for a setting that is not personal."""
     if file is None or not file.is_file():
         return {}
-    table = read_toml(file)
+    table = _spell_out_keys(read_toml(file))
     problems = _table_faults(table, (*_PERSONAL, "keys"))
     _read_keys(table.get("keys", {}), problems)
     _raise_problems(problems, file)
@@ -190,6 +204,13 @@ def read_toml(file: Path) -> dict[str, Any]:
         ends = f"at the end, line {len(data.splitlines())}"
         reason = make_printable(str(error)).replace("at end of document", ends)
     raise ProjectError(f"{make_printable(str(file))} cannot be read: {reason}")
+
+
+def _spell_out_keys(table: dict[str, Any]) -> dict[str, Any]:
+    """Return a table in which `keys = "fixed"`, in place of a table of keys, sets `digits`."""
+    if not isinstance(table.get("keys"), str) or "digits" in table:
+        return table
+    return {("digits" if key == "keys" else key): value for key, value in table.items()}
 
 
 def _raise_problems(problems: list[str], file: Path) -> None:

@@ -73,8 +73,9 @@ def test_a_key_of_a_class_has_its_default_and_an_example_that_is_accepted(
     assert cells[2] == _default(field)
     file = tmp_path / "annotator.toml"
     name = 'name = "defect"'
-    file.write_text("\n".join(["[[classes]]", *{name, _example(cells)}]))
-    (info,) = read_settings(file).classes
+    parent = '[[classes]]\nname = "vehicle"'
+    file.write_text("\n".join(["[[classes]]", *{name, _example(cells)}, parent]))
+    info, _ = read_settings(file).classes
     assert _default(field) == "required" or f"`{json.dumps(getattr(info, field.name))}`" != cells[2]
 
 
