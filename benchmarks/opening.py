@@ -18,6 +18,7 @@ from PIL import Image
 
 from annotator.features.store import FeatureStore
 from annotator.items.ref_table import RefTable
+from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder
 from annotator.project.settings import ClassInfo, Settings
 from benchmarks._pty import HALF_CELL, Terminal
@@ -107,7 +108,7 @@ def main() -> None:
         root = Path(name)
         make_folder(root / "photos", 100_000)
         million = make_million(root / "million", root / "photos", 1_000_000)
-        first_picture(million.folder)  # lists the refs once, and caches them
+        load_refs(million)  # lists the refs once, and caches them
         rows = {
             "Textual app with one line of text": [trivial() for _ in range(RUNS)],
             "os.walk of the 100,000 files alone": [listing(root / "photos") for _ in range(RUNS)],

@@ -295,12 +295,14 @@ def _parse_row(
     if not path or not _is_text(path) or "\0" in path:
         fault("filename", "names no file" if not path else "has a line break or is not text")
         return None
-    feature = re.sub(r"\.0+$", "", cell(columns.feature).strip())  # tables with blanks write 4.0
+    feature = cell(columns.feature).strip()
+    if "." in feature:  # tables with blanks write 4.0
+        feature = re.sub(r"\.0+$", "", feature)
     known = not feature or feature.isdecimal()
     if not known:
         fault("feat_idx", f"{make_printable(feature)!r} is not a row number (0, 1, 2 …)")
     try:
-        if sides := join_sides([cell(at) for at in columns.sides]):
+        if columns.sides and (sides := join_sides([cell(at) for at in columns.sides])):
             text, order = sides, columns.order
         box = parse_box(text, order, may_be_outside=columns.foreign) if text else None
         item = Item(path, box) if box else Item.parse(path)
@@ -310,7 +312,7 @@ def _parse_row(
     if not known:
         return None
     blank = None if columns.feature < 0 else -1
-    size = parse_size([cell(at) for at in columns.size])
+    size = parse_size([cell(at) for at in columns.size]) if columns.size else None
     size = None if box and size == (box.w, box.h) else size  # then it is that of the box
     number = int(feature) if feature else blank
     return RefRow(line, item, cell(columns.label), number, size)
