@@ -57,6 +57,13 @@ def export(
     class_: Annotated[
         list[str] | None, typer.Option("--class", help="Only items of this class; repeatable.")
     ] = None,
+    level: Annotated[
+        str | None,
+        typer.Option(
+            help="The level of a hierarchy of classes: 1 for the top, 2 …, or leaf.",
+            autocompletion=lambda: ["1", "2", "leaf"],
+        ),
+    ] = None,
     only: Annotated[
         list[str] | None,
         typer.Option(
@@ -138,6 +145,7 @@ def export(
     options = ExportOptions(
         only=tuple(only or ()),
         classes=tuple(class_ or ()),
+        level=level or "",
         agreement=min_agreement,
         split=parse_splits(split) if split else None,
         probabilities=probabilities,
@@ -196,7 +204,7 @@ def load_named_format(name: str) -> Format:
 
 def _check_options(format_: Format, options: ExportOptions) -> None:
     """Raise `BadParameter` for options that the format does not support."""
-    from annotator.formats.format import OPTIONS, list_formats, load_format
+    from annotator.formats.format import OPTIONS, WITHOUT_LEVELS, list_formats, load_format
     from annotator.formats.image_files import IMAGE_MODES
     from annotator.formats.source import EXPORT_FILTERS, ExportOptions
 
@@ -218,6 +226,8 @@ def _check_options(format_: Format, options: ExportOptions) -> None:
             raise typer.BadParameter(
                 f"has no effect in {format_.name}; use it with {others}", param_hint=f"--{name}"
             )
+    if options.level and format_.name in WITHOUT_LEVELS:
+        raise typer.BadParameter(f"has no effect in {format_.name}", param_hint="--level")
     if options.context and not options.crop:
         raise typer.BadParameter("needs --crop", param_hint="--context")
 

@@ -28,9 +28,11 @@ COCO_IDS, YOLO_IDS = "coco", "yolo"
 def assign_class_ids(source: ExportSource, kind: str, first: int) -> dict[str, int]:
     """Return each class's number, ascending, and note them for the user.
 
-    `kind` is the numbering in the file and `first` its lowest number. A project that cannot be
+    `kind` is the numbering in the file and `first` its lowest number; each level of a hierarchy has
+    a numbering of its own, so that its numbers have no gaps. A project that cannot be
     written gets a note that the numbers are not kept. Raises `ProjectError` for a damaged file.
     """
+    kind = kind if source.level is None else f"{kind} {source.level}"
     with lock_project(source.project.folder):
         return _assign(source, kind, first)
 

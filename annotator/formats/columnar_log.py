@@ -178,10 +178,24 @@ class ColumnarLog:
         decision = int(self.standing[row])
         return decision >= 0 and int(self._label[decision]) < 0
 
-    def agreement(self) -> NDArray[np.float64]:
+    def rename_labels(self, to: Callable[[str], str | None]) -> None:
+        """Replace each label by the one that `to` returns; None leaves it as it is."""
+        renamed = Vocabulary()
+        codes = np.array([renamed[to(text) or text] for text in self._label_texts], np.int64)
+        self.labels, self._label_texts = renamed, renamed.texts
+        held = self._label >= 0
+        self._label = np.where(held, codes[self._label] if len(codes) else -1, -1)
+
+    def labelled_as(self, chosen: Callable[[str], bool]) -> NDArray[np.bool_]:
+        """Return (n,) True for the rows with a label that `chosen` picks."""
+        codes = [code for label, code in self.labels.items() if chosen(label)]
+        return np.isin(self.label_codes(), codes)
+
+    def agreement(self, agree: Callable[[str, str], bool] | None = None) -> NDArray[np.float64]:
         """Return (n,) the share of annotators whose last label is the standing one.
 
-        It is NaN for fewer than two annotators.
+        With `agree` two labels count as one if it returns True. The share is NaN for fewer than two
+        annotators.
         """
         found = np.full(len(self.standing), np.nan)
         people = np.flatnonzero(
@@ -193,7 +207,12 @@ class ColumnarLog:
         last = people[len(people) - 1 - last]
         rows = self._row[last]
         counts = np.bincount(rows, minlength=len(found))
-        agreeing = self._label[last] == self.label_codes()[rows]
+        standing = self.label_codes()[rows]
+        agreeing = self._label[last] == standing
+        if agree is not None:
+            texts = [*self._label_texts, ""]  # the last one is that of rows without a label
+            equal = np.array([[agree(one, other) for other in texts] for one in texts])
+            agreeing = equal[self._label[last], standing]
         agreed = np.bincount(rows, weights=agreeing, minlength=len(found))
         several = (counts >= 2) & self.labelled()
         found[several] = agreed[several] / counts[several]

@@ -81,7 +81,8 @@ def create_from_dataset(
         root = roots[0]
         settings = replace(settings, images=make_images_setting(root, folder), box_order="xywh")
         by_number = sorted(reading.class_ids, key=lambda name: reading.class_ids[name])
-        settings = add_classes(settings, [*by_number, *spool.labels])
+        settings = add_classes(settings, [*by_number, *spool.labels], reading.parents)
+        reading.count_unused(settings.names)
         _check_items(reading, spool, root, settings)
         spool.recount()
         for line in describe_import(reading, spool.labels, len(spool), spool.boxes, spool.found):

@@ -46,6 +46,9 @@ PRESERVED = ("boxes", "whole", "order", "columns", "unlabelled", "skips", "paths
 """Boxes; labels of whole images; the order of items; unknown columns; items without a label;
 skipped items; and the exact paths of the images."""
 
+WITHOUT_LEVELS = ("imagenet-ab",)
+"""The formats that hold the log's own labels, at no level of a hierarchy."""
+
 FORMAT_MODULES = {
     "csv": "csv",
     "plain-csv": "csv_jsonl",

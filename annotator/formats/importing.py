@@ -83,6 +83,7 @@ def import_labels(
                 brings = brings and not reading.skip_faulty
             labels += brings
         spool.recount()
+        reading.count_unused(project.settings.names)
         for line in describe_import(reading, spool.labels, len(spool), spool.boxes, spool.found):
             say(line)
         spool.raise_faults(f"{make_printable(str(reading.path))}: nothing was imported:")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -24,8 +24,9 @@ from annotator.items.table_columns import LABEL_COLUMNS, PATH_COLUMNS, TableShap
 from annotator.items.text_files import FinalFault, csv_bytes, iter_records
 from annotator.log.entries import Action, Entry
 from annotator.log.store import SqliteStore
+from annotator.project.class_tree import take_parents
 from annotator.project.project import ProjectFolder, require_no_project
-from annotator.project.settings import ClassInfo, Settings, check_classes
+from annotator.project.settings import Settings, check_classes
 from annotator.project.staging import remove_unfinished, stage_project
 
 DEFAULT_CLASSES = ("negative", "positive")
@@ -171,13 +172,18 @@ def refuse_to_replace(folder: Path, *names: str) -> None:
         )
 
 
-def add_classes(settings: Settings, names: Iterable[str]) -> Settings:
-    """Return settings with a class for each different name, unless they have classes already."""
+def add_classes(
+    settings: Settings, names: Iterable[str], parents: Mapping[str, str] | None = None
+) -> Settings:
+    """Return settings with a class for each different name, unless they have classes already.
+
+    `parents` are the classes above them, of which those that form a tree become classes, too.
+    """
     if settings.classes:
         return settings
     names = tuple(dict.fromkeys(names)) or DEFAULT_CLASSES
     check_classes(names)
-    return replace(settings, classes=tuple(ClassInfo(name) for name in names))
+    return replace(settings, classes=take_parents(names, parents or {}))
 
 
 def _format_table(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -105,6 +105,13 @@ class ImportContext:
     controls: tuple[str, ...] = ()
     """The controls of a labelling interface that give the classes, as the user named them."""
     class_ids: dict[str, int] = field(default_factory=dict)
+    parents: dict[str, str] = field(default_factory=dict)
+    """Each class to the class above it, as far as the file says so."""
+    unused_classes: dict[str, str] = field(default_factory=dict)
+    """Classes without a label that are only the parents of others, and how the format calls them.
+
+    They become classes only of a new project that takes the parents.
+    """
     skip_faulty: bool = False
     """True if rows with faults are left out and counted, so that they forbid nothing."""
     cut_short: bool = False
@@ -146,6 +153,11 @@ class ImportContext:
         """Count things that were read and could not be kept; the summary lists them."""
         if count:
             self.ignored_counts[reason] += count
+
+    def count_unused(self, names: Collection[str]) -> None:
+        """Count the unused parents that are not among the classes `names`."""
+        for name, what in self.unused_classes.items():
+            self.count_ignored(what, name not in names)
 
     def count_others(self, left_out: SkippedFiles) -> None:
         """Count the files of a folder whose ending is not one of an image, but for texts."""

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +16,8 @@ from annotator.detection.proposal import UNNAMED
 from annotator.errors import ImageError, ProjectError
 from annotator.formats.columnar_log import ColumnarLog
 from annotator.formats.extra_columns import ExtraColumns
+from annotator.formats.levels import ClassLevel
+from annotator.formats.pool_predictions import PoolPredictions
 from annotator.formats.splits import Splits, assign_splits, unit_hash
 from annotator.images import ImageFolder
 from annotator.images.decode import open_image
@@ -25,10 +26,10 @@ from annotator.items.ref_table import RefTable
 from annotator.items.refs import Box, Item, make_printable, split_ref
 from annotator.log.entries import Entry, LogState
 from annotator.project import label_sets
+from annotator.project.class_tree import ClassTree
 from annotator.project.item_pool import load_refs
 from annotator.project.project import ProjectFolder
 from annotator.proposals.verdicts import ACCEPT_LABELS, REJECT_LABELS
-from annotator.session.predict import fit, iter_predictions, unlabelled_rows
 
 EXPORT_FILTERS = ("labelled", "human", "flagged", "unflagged")
 
@@ -54,6 +55,8 @@ class ExportOptions:
     """Write images with open boxes, too, without these boxes."""
     crop: bool = False
     context: float = 0.0
+    level: str = ""
+    """The level of the classes to write: a number from 1, "leaf", or "" for labels as they are."""
     images: str = "symlink"
     """The way image files are put into a folder: symlink, copy or none."""
 
@@ -98,41 +101,6 @@ _ROUNDING = 0.01
 """Pixels that a box may reach over the edge because its numbers were rounded."""
 _KEPT_SIZES = 1 << 17
 """The number of images whose sizes are kept: the boxes of one need not follow each other."""
-_PREDICTION_BATCH = 1 << 12
-
-
-class PoolPredictions:
-    """The predicted class and probability of every unlabelled item with features."""
-
-    def __init__(self, project: ProjectFolder, refs: RefTable, state: LogState) -> None:
-        """Fit the model and predict.
-
-        Raises `FeatureError` without features, `ProjectError` without labels of two classes.
-        """
-        fitted = fit(project, state)
-        self.model = fitted.model.name
-        self._names = fitted.classes
-        self._code = np.full(len(refs), -1, np.int32)
-        self._score = np.zeros(len(refs), np.float32)
-        predictions = iter_predictions(fitted, unlabelled_rows(refs, state))
-        while batch := list(islice(predictions, _PREDICTION_BATCH)):
-            rows = refs.rows([prediction.ref for prediction in batch])
-            self._code[rows] = [int(prediction.proba.argmax()) for prediction in batch]
-            self._score[rows] = [float(prediction.proba.max()) for prediction in batch]
-
-    @property
-    def predicted(self) -> NDArray[np.bool_]:
-        """(n,) whether each row has a prediction."""
-        return self._code >= 0
-
-    def get(self, row: int) -> tuple[str, float, str] | None:
-        """Return the class, the probability and the model's name for a row, None without them."""
-        code = int(self._code[row])
-        if code < 0:
-            return None
-        return self._names[code], round(float(self._score[row]), 6), self.model
-
-
 _CHUNK = 4096
 
 
@@ -148,6 +116,8 @@ class ExportSource:
     """True to write the class that a proposal was accepted as, instead of yes or no."""
     predictions: PoolPredictions | None = None
     """The model's classes for unlabelled items, if the options ask for them."""
+    level: ClassLevel | None = None
+    """The level that labels are written at; None for labels as they are."""
     left_out: Counter[str] = field(default_factory=Counter)
     """The reasons for which items are left out, and their numbers."""
     _omitted: list[int] = field(default_factory=list)
@@ -180,24 +150,30 @@ class ExportSource:
         `FeatureError` for predictions without features.
         """
         refs = load_refs(project)
+        level = None
+        if options.level:
+            level = ClassLevel.parse(options.level, project.settings.tree)
         log = ColumnarLog.read(refs, entries, probabilities=options.probabilities)
         predictions = None
         if options.predictions and state is not None:
-            predictions = PoolPredictions(project, refs, state)
+            predictions = PoolPredictions(project, refs, state, level)
         accepted = accepted and proposals.has_proposals(project)
         if options.unreviewed and not accepted:
             raise ProjectError(
                 f"{make_printable(str(project.folder))} has no proposals, so --unreviewed has "
                 "nothing to add. Leave it out, or make proposals with `annotator detect`."
             )
-        source = cls(project, refs, log, options, accepted, predictions)
-        if unknown := set(options.classes) - set(source.classes):
+        source = cls(project, refs, log, options, accepted, predictions, level=level)
+        if unknown := set(options.classes) - {*source.classes, *project.settings.names}:
             names = ", ".join(source.classes)
             raise ProjectError(
                 make_printable(
                     f"{', '.join(sorted(unknown))!r} is not a class. The classes are {names}."
                 )
             )
+        if level is not None:
+            source._of_classes  # noqa: B018 (chosen by the labels as they are)
+            log.rename_labels(level.name)
         return source
 
     @cached_property
@@ -213,7 +189,8 @@ class ExportSource:
             alone = held & {*ACCEPT_LABELS} and (self._proposals.refs.rows(self.refs) < 0).any()
             held = held - {*ACCEPT_LABELS, *REJECT_LABELS} | {*self._proposals.names}
             held |= {UNNAMED} if alone else set()
-        return (*named, *sorted(held - set(named)))
+        found = (*named, *sorted(held - set(named)))
+        return found if self.level is None else self.level.names(found)
 
     def names_of(self, label: str | None) -> tuple[str, ...]:
         """Return the classes of a label: several only in a multi-label project, none for None."""
@@ -240,12 +217,34 @@ class ExportSource:
     @cached_property
     def rows(self) -> NDArray[np.int64]:
         """The rows that the options choose, in the pool's order."""
-        keep = self._select(self.options.only)
-        if self.options.classes and not self.accepted:
-            wanted, labels = set(self.options.classes), self.log.labels.items()
-            codes = [code for label, code in labels if wanted & {*self.names_of(label)}]
-            keep &= np.isin(self.log.label_codes(), codes)
+        keep = self._select(self.options.only) & self._of_classes
+        if self.level is not None:
+            self.leave_out(self.level.reason, int((keep & self._unrefined).sum()))
+            keep &= ~self._unrefined
         return np.flatnonzero(keep)
+
+    @cached_property
+    def _of_classes(self) -> NDArray[np.bool_]:
+        """(n,) the rows whose labels are of the chosen classes, or below them."""
+        if not self.options.classes or self.accepted:
+            return np.ones(len(self.refs), bool)
+        return self.log.labelled_as(lambda label: any(map(self._is_wanted, self.names_of(label))))
+
+    def _is_wanted(self, name: str) -> bool:
+        wanted = self.options.classes
+        return not wanted or any(self._tree.is_within(name, chosen) for chosen in wanted)
+
+    @cached_property
+    def _tree(self) -> ClassTree:
+        return self.project.settings.tree
+
+    @cached_property
+    def _unrefined(self) -> NDArray[np.bool_]:
+        """(n,) the rows with a label above the level that is written."""
+        level = self.level
+        if level is None:
+            return np.zeros(len(self.refs), bool)
+        return self.log.labelled_as(lambda label: level.name(label) is None)
 
     def _select(self, filters: Collection[str]) -> NDArray[np.bool_]:
         """Return which rows pass some of `EXPORT_FILTERS`, and the least agreement."""
@@ -259,7 +258,8 @@ class ExportSource:
             if name in filters:
                 keep &= mask()
         if self.options.agreement is not None:
-            keep &= log.agreement() >= self.options.agreement - 1e-9  # NaN is below any share
+            share = log.agreement(None if self._tree.is_flat else self._tree.agree)
+            keep &= share >= self.options.agreement - 1e-9  # NaN is below any share
         return keep
 
     @property
@@ -309,7 +309,7 @@ class ExportSource:
         is_open = self.log.label_codes() < 0
         if self.predictions is not None:
             is_open &= ~self.predictions.predicted
-        is_open |= ~self._select({*self.options.only} - {"labelled", "flagged"})
+        is_open |= self._unrefined | ~self._select({*self.options.only} - {"labelled", "flagged"})
         rows = [row for row in np.flatnonzero(is_open).tolist() if split_ref(self.refs[row])[1]]
         found = np.zeros(len(self.refs), bool)
         found[self._image[rows]] = True
@@ -449,27 +449,38 @@ class ExportSource:
         if self._proposals is not None and label is not None:
             label, score, details = self._judged(row, label, details)
             rejected = label is None
-            if label is not None and options.classes and label not in options.classes:
+            if label is not None and not self._is_wanted(label):
                 label = None
+            label = self._on_level(label)
         elif self.options.unreviewed and label is None and not log.skipped(row):
             predicted, score, details = self._proposed(row, details)
         return ExportRecord(
             row, item, label, log.skipped(row), rejected, row in log.flagged, split, columns,
             predicted if label is None and not rejected else None, score, details,
-            log.proba(row) if options.probabilities else {},
+            self._proba(row) if options.probabilities else {},
         )  # fmt: skip
+
+    def _on_level(self, name: str | None) -> str | None:
+        """Return the class of a proposal on the level that is written; None above it."""
+        return name if self.level is None or name is None else self.level.name(name)
+
+    def _proba(self, row: int) -> Mapping[str, float]:
+        found = self.log.proba(row)
+        return found if self.level is None else self.level.proba(found)
 
     def _proposed(
         self, row: int, details: dict[str, Any]
     ) -> tuple[str | None, float | None, dict[str, Any]]:
         """Return the class of a proposal that is open, its score and its provenance."""
         assert self._proposals is not None
-        found, wanted = self._proposals.find(self.refs[row]), self.options.classes
-        if found is None or (wanted and found.name not in wanted):
+        found = self._proposals.find(self.refs[row])
+        if found is None or not self._is_wanted(found.name):
+            return None, None, details
+        if (name := self._on_level(found.name)) is None:
             return None, None, details
         self.unreviewed += 1
         origin = {"proposed_by": found.model, "votes": found.votes, "unreviewed": True}
-        return found.name, found.score, {**details, **origin}
+        return name, found.score, {**details, **origin}
 
     def _judged(
         self, row: int, label: str, details: dict[str, Any]

@@ -241,6 +241,28 @@ def expand_paths(infos: Sequence[ClassInfo]) -> tuple[ClassInfo, ...]:
     return tuple(found.values())
 
 
+def take_parents(names: Sequence[str], parents: Mapping[str, str]) -> tuple[ClassInfo, ...]:
+    """Return the classes `names` of a data set, then those above them, each with its parent.
+
+    A class that is above all others and has no label of its own says nothing, and is left out. If
+    the parents form no tree, the classes are flat.
+    """
+    found: dict[str, str | None] = dict.fromkeys(names)
+    for name in names:
+        step = name
+        while found.get(step) is None and step in parents:
+            found[step] = parents[step]
+            step = parents[step]
+            found.setdefault(step, None)
+    while len(tops := [name for name, up in found.items() if up is None]) == 1 < len(found):
+        if tops[0] in names:
+            break
+        del found[tops[0]]
+        found = {name: None if up == tops[0] else up for name, up in found.items()}
+    infos = tuple(ClassInfo(name, parent=up) for name, up in found.items())
+    return tuple(map(ClassInfo, names)) if find_tree_faults(infos) else infos
+
+
 def _explain_two_parents(name: str, one: str, other: str) -> str:
     return make_printable(
         f"class {name} has two parents: {one} and {other}. A name is unique in the whole tree: "

@@ -42,12 +42,13 @@ def project(
     folder: Path,
     refs: Sequence[str],
     labels: Mapping[str, str | None] | None = None,
-    classes: Sequence[str] = ("ok", "defect"),
+    classes: Sequence[str | ClassInfo] = ("ok", "defect"),
     columns: Mapping[str, Sequence[str]] | None = None,
 ) -> ProjectFolder:
     """A project of `refs` whose images exist; `labels` may hold None for a skip."""
     images(folder / "images", (Item.parse(ref).path for ref in refs))
-    settings = Settings(tuple(map(ClassInfo, classes)), images="../images")
+    infos = tuple(ClassInfo(c) if isinstance(c, str) else c for c in classes)
+    settings = Settings(infos, images="../images")
     made = ProjectFolder.create(folder / "p", settings)
     with made.refs_file.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)

@@ -102,13 +102,29 @@ def _read_file(reading: ImportContext, path: Path, folder: str) -> Iterator[Impo
         raise RefError(f"{make_printable(str(path))}: {lacks}{more}")
     unused = _find_unused_parents(categories, used)
     for piece in categories:
-        if piece.position in unused:
-            reading.count_ignored("category without an annotation that others have as their parent")
-        else:
+        _note_parent(reading, piece, piece.position in unused)
+        if piece.position not in unused:
             _read_category(reading, piece, file, lead)
     reading.class_ids = _number_classes(reading.class_ids, file.names)
     if reading.fault_count == faults or reading.skip_faulty:
         yield from _read_annotations(reading, document, file, lead)
+
+
+def _note_parent(reading: ImportContext, piece: JsonMember, is_unused: bool) -> None:
+    """Note the class above a category, and a category that is only above others."""
+    category = piece.value if isinstance(piece.value, dict) else {}
+    try:
+        name = require_text(category.get("name"), "name", plain=True)
+        if is_unused:
+            reading.unused_classes.setdefault(name, _UNUSED_PARENT)
+        parent = require_text(category.get("supercategory"), "supercategory", plain=True)
+    except RefError:
+        return
+    if parent not in ("", "none", "None", name):
+        reading.parents.setdefault(name, parent)
+
+
+_UNUSED_PARENT = "category without an annotation that others have as their parent"
 
 
 def _find_unused_parents(categories: Sequence[JsonMember], used: Collection[object]) -> set[int]:
@@ -122,8 +138,7 @@ def _find_unused_parents(categories: Sequence[JsonMember], used: Collection[obje
     return {
         position
         for (position, value), parent in zip(found, above, strict=True)
-        if parent in (None, "", "none", "None")
-        and isinstance(name := value.get("name"), (int, str))
+        if isinstance(name := value.get("name"), (int, str))
         and children[name] > (parent == name)
         and isinstance(value.get("id"), (int, str))
         and value["id"] not in used

@@ -17,19 +17,20 @@ from annotator.formats.coco import read
 from annotator.formats.format import Format
 from annotator.formats.jsontext import dumps, write_element
 from annotator.formats.source import ExportRecord, ExportSource, ImageRecords
+from annotator.project.class_tree import ClassTree
 
 
 def write(source: ExportSource, place: Path) -> None:
     """Write one file; with splits, a folder with `instances_NAME.json` for each."""
-    ids = assign_class_ids(source, COCO_IDS, 1)
+    ids, tree = assign_class_ids(source, COCO_IDS, 1), source.project.settings.tree
     split = source.options.split
     with ExitStack() as stack:
         if split is None:
-            files = {"": stack.enter_context(_CocoFile(place, ids))}
+            files = {"": stack.enter_context(_CocoFile(place, ids, tree))}
         else:
             place.mkdir(exist_ok=True)
             files = {
-                name: stack.enter_context(_CocoFile(place / f"instances_{name}.json", ids))
+                name: stack.enter_context(_CocoFile(place / f"instances_{name}.json", ids, tree))
                 for name in split.names
             }
         for image in source.image_records():
@@ -43,8 +44,8 @@ def write(source: ExportSource, place: Path) -> None:
 class _CocoFile:
     """One COCO file; the annotations wait in a second one until all images are written."""
 
-    def __init__(self, place: Path, ids: Mapping[str, int]) -> None:
-        self._ids, self._place = ids, place
+    def __init__(self, place: Path, ids: Mapping[str, int], tree: ClassTree) -> None:
+        self._ids, self._place, self._tree = ids, place, tree
         self._images, self._annotations = 0, 0
         self._out: IO[str]
         self._rest: IO[str]
@@ -53,7 +54,9 @@ class _CocoFile:
         self._rest_place = self._place.with_name(self._place.name + ".annotations")
         self._out = self._place.open("w", encoding="utf-8")
         self._rest = self._rest_place.open("w+", encoding="utf-8")
-        categories = [{"id": number, "name": name} for name, number in self._ids.items()]
+        categories = [
+            _build_category(name, number, self._tree) for name, number in self._ids.items()
+        ]
         info = dumps({"description": "exported by annotator"})
         self._out.write(f'{{"info": {info},\n"licenses": [],\n')
         self._out.write(f'"categories": {dumps(categories)},\n"images": [')
@@ -80,6 +83,13 @@ class _CocoFile:
                 write_element(self._rest, self._annotations, found)
                 self._annotations += 1
                 source.written += 1
+
+
+def _build_category(name: str, number: int, tree: ClassTree) -> dict[str, Any]:
+    """Return a category, with the class above it as its `supercategory`."""
+    found: dict[str, Any] = {"id": number, "name": name}
+    parent = tree.parents.get(name)
+    return found if parent is None else {**found, "supercategory": parent}
 
 
 def build_annotations(
