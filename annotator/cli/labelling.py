@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -37,13 +37,13 @@ from annotator.cli.project_options import (
     warn_of_other_model,
     with_default_classes,
 )
-from annotator.errors import AnnotatorError, ProjectError
+from annotator.errors import MOST_LISTED, AnnotatorError, ProjectError
 from annotator.items.json_text import to_json_text
 from annotator.items.refs import make_printable, plural, shell_quoted
 
 if TYPE_CHECKING:
     from annotator.project.project import ProjectFolder
-    from annotator.project.settings import Settings
+    from annotator.project.settings import ClassInfo, Settings
 
 
 def run(
@@ -186,10 +186,12 @@ def init(
     from annotator.cli.exchange import create_from_source
     from annotator.formats import new_project
     from annotator.project.settings import Settings
+    from annotator.tui.keymaps import make_keymap
 
     if images is None and refs is None:
         raise typer.BadParameter("there is nothing to label: give --images DIR or --refs FILE")
     settings = Settings(classes=parse_classes(classes), seed=seed, target_error=target_error)
+    make_keymap(settings.keymap, settings.classes)  # the keys of a file of classes are checked
     settings = override_settings(settings, strategy=strategy, model=model)
     if strategy is not None:
         check_setting_names(settings)
@@ -283,37 +285,65 @@ def add(
     class_: Annotated[
         list[str] | None, typer.Option("--class", help="A new class; repeatable.")
     ] = None,
+    classes: ClassesOption = None,
 ) -> None:
     """Add images, boxes or classes to a project. Its labels and features stay.
 
     \b
     annotator add p --images more-photos/
     annotator add p --refs boxes.csv
-    annotator add p --class scratch --class dent
+    annotator add p --classes scratch,dent
+    annotator add p --classes classes.txt
     """
     from annotator.formats.table_rows import add_refs
     from annotator.items.listing import SkippedFiles
-    from annotator.project.adding import add_images, check_new_classes
+    from annotator.project.adding import add_images
     from annotator.project.project import ProjectFolder, append_classes
 
-    if images is None and refs is None and not class_:
-        raise typer.BadParameter("nothing to add: give --images DIR, --refs FILE or --class NAME")
+    if images is None and refs is None and not class_ and classes is None:
+        raise typer.BadParameter(
+            "nothing to add: give --images DIR, --refs FILE or --classes NAMES"
+        )
     opened = ProjectFolder.open(project)
-    check_new_classes(opened, class_ or [])  # before anything is added
+    new = _new_classes(opened, class_ or [], classes)  # checked before anything is added
     left_out, added = SkippedFiles(), 0
     if images is not None:
         added += add_images(opened, images, left_out)
     if refs is not None:
         added += add_refs(opened, refs, lambda line: typer.echo(line, err=True))
-    if class_:
-        append_classes(opened, class_)
-        typer.echo(f"classes added: {make_printable(', '.join(class_))}", err=True)
+    if new:
+        append_classes(opened, new)
+    if new or classes is not None:
+        names = make_printable(", ".join(info.name for info in new[:MOST_LISTED]))
+        more = f" and {len(new) - MOST_LISTED:,} more" if len(new) > MOST_LISTED else ""
+        typer.echo(f"classes added: {names or 'none, the project has them all'}{more}", err=True)
     if left_out:
         typer.echo(str(left_out), err=True)
     if images is not None or refs is not None:
         typer.echo(f"{added:,} item{'' if added == 1 else 's'} added", err=True)
     if added and opened.has_features:
         typer.echo(make_printable(_advise_features(opened)), err=True)
+
+
+def _new_classes(
+    project: ProjectFolder, names: Sequence[str], classes: str | None
+) -> list[ClassInfo]:
+    """Return the classes to add: `names`, and those of `classes` that the project lacks.
+
+    Raises `ProjectError` for a name that no class can have or a key that means something else.
+    """
+    from annotator.project.adding import check_new_classes
+    from annotator.project.settings import ClassInfo
+    from annotator.tui.keymaps import make_keymap
+
+    settings = project.settings
+    check_new_classes(project, names)
+    known = {*settings.names, *names}
+    listed = [info for info in parse_classes(classes) if info.name not in known]
+    check_new_classes(project, [*names, *(info.name for info in listed)])
+    new = [*map(ClassInfo, names), *listed]
+    make_keymap(settings.keymap, (*settings.classes, *new), settings.keys)
+    return new
 
 
 def _advise_features(project: ProjectFolder) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from annotator.cli.option_types import complete_names
-from annotator.errors import FeatureError, ProjectError
+from annotator.errors import MOST_LISTED, FeatureError, ProjectError
 from annotator.items.json_text import to_json_text
 from annotator.items.refs import make_printable, shell_quoted
 
@@ -27,8 +27,8 @@ ClassesOption = Annotated[
     str | None,
     typer.Option(
         "--classes",
-        help="The class names, separated by commas, or a .txt file with one name a line; the first "
-        "gets key A.",
+        help="The class names, separated by commas, or a file: .txt with one name a line, or .yaml "
+        "with keys and descriptions. The first class gets key A.",
     ),
 ]
 AnnotatorOption = Annotated[
@@ -91,41 +91,21 @@ ThemeOption = Annotated[
 ]
 
 
-_CLASS_FILES = (".txt", ".names", ".csv", ".json", ".yaml", ".yml", ".xml")
-
-
 def parse_classes(text: str | None) -> tuple[ClassInfo, ...]:
     """Return the classes of names separated by commas; quotes keep a comma within a name.
 
-    A text file instead of names holds one name a line.
+    A file instead of names holds one name a line, or YAML.
     """
+    from annotator.formats.class_files import is_class_file, read_class_file
     from annotator.project.settings import ClassInfo, check_classes
 
     if text is None:
         return ()
-    if "," not in text and text.casefold().endswith(_CLASS_FILES):
-        names = _read_class_names(Path(text))
-    else:
-        names = tuple(name.strip() for name in next(csv.reader([text]), []))
+    if is_class_file(text):
+        return read_class_file(Path(text))
+    names = tuple(name.strip() for name in next(csv.reader([text]), []))
     check_classes(names)
     return tuple(ClassInfo(name) for name in names)
-
-
-def _read_class_names(file: Path) -> tuple[str, ...]:
-    shown = make_printable(str(file))
-    if file.suffix.casefold() not in (".txt", ".names"):
-        raise ProjectError(
-            f"--classes {shown} is a file, not a list of names. Write the names, separated by "
-            "commas, or a .txt file with one name a line."
-        )
-    try:
-        lines = file.read_text("utf-8-sig").splitlines()
-    except (OSError, ValueError) as error:
-        raise ProjectError(
-            f"The classes of {shown} cannot be read: {error}. Give a UTF-8 file with one name a "
-            "line, or the names, separated by commas."
-        ) from error
-    return tuple(line.strip() for line in lines if line.strip())
 
 
 def warn_of_other_model(project: ProjectFolder, refuse: bool = False) -> None:
@@ -214,10 +194,16 @@ def open_or_create(
     if classes and tuple(c.name for c in parse_classes(classes)) != project.settings.names:
         raise ProjectError(
             f"{make_printable(str(folder))} has other classes: "
-            f"{make_printable(','.join(project.settings.names))}. Leave --classes out, or change "
-            f"the classes in {make_printable(str(folder / 'annotator.toml'))}"
+            f"{_list_names(project.settings.names)}. Leave --classes out. To add classes: "
+            f"annotator add {shell_quoted(folder)} --classes {shell_quoted(classes)}"
         )
     return project
+
+
+def _list_names(names: tuple[str, ...]) -> str:
+    """Return names with commas, of many the first ones."""
+    more = f" and {len(names) - MOST_LISTED:,} more" if len(names) > MOST_LISTED else ""
+    return make_printable(",".join(names[:MOST_LISTED])) + more
 
 
 def find_refs_of_others(project: ProjectFolder, annotator: str) -> list[str]:

@@ -60,14 +60,18 @@ def config(
 def _collect_settings(folder: Path | None) -> dict[str, tuple[Any, str]]:
     """Return each setting's value and its origin."""
     from annotator.project.project import SETTINGS_FILE, ProjectFolder, user_settings_file
-    from annotator.project.settings import Settings, read_personal_settings, read_toml
+    from annotator.project.settings import (
+        Settings,
+        read_personal_settings,
+        read_settings_table,
+    )
 
     user, table = user_settings_file(), dict[str, Any]()
     own = read_personal_settings(user)
     settings = Settings(classes=())
     if folder is not None:
         settings = ProjectFolder.open(folder).settings  # raises for faults of either file
-        table = read_toml(folder / SETTINGS_FILE)
+        table = read_settings_table(folder / SETTINGS_FILE)
     found: dict[str, tuple[Any, str]] = {}
     for name in Settings.__dataclass_fields__:
         value, place = getattr(settings, name), "default"

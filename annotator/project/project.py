@@ -16,6 +16,7 @@ from annotator.errors import ProjectError
 from annotator.items.atomic import write_atomically
 from annotator.items.refs import make_printable, shell_quoted
 from annotator.project.class_tree import check_tree
+from annotator.project.classes import ClassInfo, class_table
 from annotator.project.lock import lock_project
 from annotator.project.settings import Settings, check_classes, format_settings, read_settings
 
@@ -108,36 +109,39 @@ def require_no_project(folder: Path) -> None:
         )
 
 
-def append_classes(project: ProjectFolder, names: Sequence[str]) -> ProjectFolder:
+def append_classes(project: ProjectFolder, classes: Sequence[str | ClassInfo]) -> ProjectFolder:
     """Add classes at the end of annotator.toml, and return the project with them.
 
-    Everything else in the file stays as it is, comments included. Raises `ProjectError` for a
-    name that no class can have, or a file that cannot be written.
+    Classes that it has already and everything else in the file stay as they are, comments included.
+    Raises `ProjectError` for a name that no class can have, or a file that cannot be written.
     """
     with lock_project(project.folder):
-        _append_to_settings(project, names)
+        _append_to_settings(project, classes)
     file = project.folder / SETTINGS_FILE
     settings = replace(project.settings, classes=read_settings(file, user_settings_file()).classes)
     return replace(project, settings=settings)
 
 
-def _append_to_settings(project: ProjectFolder, names: Sequence[str]) -> None:
+def _append_to_settings(project: ProjectFolder, classes: Sequence[str | ClassInfo]) -> None:
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
     from tomlkit.items import AoT
 
     file = project.folder / SETTINGS_FILE
     # Read the file again: another program may have added classes meanwhile.
-    known = read_settings(file).names
-    new = [name for name in dict.fromkeys(names) if name not in known]
-    check_classes((*known, *new), project.settings.multi_label)
+    known = read_settings(file).classes
+    given = [ClassInfo(one) if isinstance(one, str) else one for one in classes]
+    new = {info.name: info for info in given if info.name not in {one.name for one in known}}
+    check_classes((*(info.name for info in known), *new), project.settings.multi_label)
+    check_tree((*known, *new.values()), project.settings.multi_label)
     try:
         document = tomlkit.parse(file.read_text("utf-8"))
         tables = document.setdefault("classes", tomlkit.aot())
-        for name in new:
-            table = tomlkit.table()
-            table.add("name", name)
-            tables.append(table if isinstance(tables, AoT) else name)
+        nested = isinstance(tables, AoT)
+        for name, info in new.items():
+            table = tomlkit.table() if nested else tomlkit.inline_table()
+            table.update(class_table(info))
+            tables.append(table if nested or len(table) > 1 else name)
         write_atomically(file, tomlkit.dumps(document).encode())
     except (OSError, TOMLKitError) as error:
         why = getattr(error, "strerror", None) or error

@@ -30,7 +30,7 @@ PICTURE_MODES = ("quick", "exact")
 SEEN_GUARD_MODES = ("auto", "on", "off")
 """Guard against keys pressed before their picture was drawn; auto is on over slow connections."""
 DIGIT_MODES = ("model", "fixed")
-"""What the digits mean with more than nine classes: the likeliest nine, or always the first nine."""
+"""What digits mean with more than nine classes: the nine likeliest, or always the first nine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ _PERSONAL = (
 def read_settings(file: Path, user_file: Path | None = None) -> Settings:
     """Read the settings of a project. Raises `ProjectError` with every fault of either file."""
     personal = read_personal_settings(user_file)
-    table = _spell_out_keys(read_toml(file))
+    table = read_settings_table(file)
     version = table.get("format", SETTINGS_FORMAT)
     if not isinstance(version, int) or version > SETTINGS_FORMAT:
         raise ProjectError(
@@ -182,10 +182,18 @@ def read_personal_settings(file: Path | None) -> dict[str, Any]:
     """Read the user's own settings. Raises `ProjectError` for a setting that is not personal."""
     if file is None or not file.is_file():
         return {}
-    table = _spell_out_keys(read_toml(file))
+    table = read_settings_table(file)
     problems = _table_faults(table, (*_PERSONAL, "keys"))
     _read_keys(table.get("keys", {}), problems)
     _raise_problems(problems, file)
+    return table
+
+
+def read_settings_table(file: Path) -> dict[str, Any]:
+    """Read a file of settings; `keys = "fixed"`, without a table of keys, stands for `digits`."""
+    table = read_toml(file)
+    if "digits" not in table and str(table.get("keys")) in DIGIT_MODES:
+        table["digits"] = table.pop("keys")
     return table
 
 
@@ -204,13 +212,6 @@ def read_toml(file: Path) -> dict[str, Any]:
         ends = f"at the end, line {len(data.splitlines())}"
         reason = make_printable(str(error)).replace("at end of document", ends)
     raise ProjectError(f"{make_printable(str(file))} cannot be read: {reason}")
-
-
-def _spell_out_keys(table: dict[str, Any]) -> dict[str, Any]:
-    """Return a table in which `keys = "fixed"`, in place of a table of keys, sets `digits`."""
-    if not isinstance(table.get("keys"), str) or "digits" in table:
-        return table
-    return {("digits" if key == "keys" else key): value for key, value in table.items()}
 
 
 def _raise_problems(problems: list[str], file: Path) -> None:
@@ -269,7 +270,10 @@ def _read_keys(table: object, problems: list[str]) -> dict[str, tuple[str, ...]]
     The screen checks that the commands exist.
     """
     if not isinstance(table, dict):
-        problems.append('keys: should be a table [keys] of lines such as skip = ["x", "space"]')
+        problems.append(
+            'keys: should be a table [keys] of lines such as skip = ["x", "space"], or, for digits '
+            'that never change, digits = "fixed"'
+        )
         return {}
     found = {}
     for command, keys in table.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from click.testing import Result
 from typer.testing import CliRunner
 
 from annotator.cli.app import app
@@ -44,9 +45,7 @@ def test_a_file_of_classes_has_one_name_a_line(tmp_path: Path, content: str) -> 
 
 
 @pytest.mark.parametrize("name", ["classes.txt", "data.yaml", "classes.json", "Classes.TXT"])
-def test_a_file_that_is_no_list_of_names_is_refused(tmp_path: Path, name: str) -> None:
-    if name == "data.yaml":
-        (tmp_path / name).write_text("names: [a, b]\n")
+def test_a_file_that_is_absent_or_no_list_of_names_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ProjectError, match="one name a line"):
         parse_classes(str(tmp_path / name))
 
@@ -78,3 +77,54 @@ def test_the_project_has_the_classes_of_the_file(tmp_path: Path) -> None:
     words = ["init", tmp_path / "p", "--images", tmp_path / "x", "--classes", tmp_path / "c.txt"]
     CliRunner().invoke(app, list(map(str, words)))
     assert ProjectFolder.open(tmp_path / "p").settings.names == ("a", "b")
+
+
+def invoke(*words: object) -> Result:
+    return CliRunner().invoke(app, list(map(str, words)))
+
+
+def said(result: Result) -> str:
+    return f"{result.output}{result.exception or ''}"
+
+
+def test_init_run_and_add_take_the_same_file(tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    file, folder = tmp_path / "c.yaml", tmp_path / "p"
+    file.write_text("ok: fine\ncrack: {key: x, description: a line}\n")
+    assert invoke("init", folder, "--images", tmp_path / "x", "--classes", "ok").exit_code == 0
+    assert invoke("add", folder, "--classes", file).exit_code == 0
+    infos = ProjectFolder.open(folder).settings.classes
+    assert [(one.name, one.key, one.description) for one in infos] == [
+        ("ok", None, ""), ("crack", "x", "a line"),
+    ]  # fmt: skip
+    again = invoke("add", folder, "--classes", file)
+    assert again.exit_code == 0 and "none, the project has them all" in again.output
+    same = invoke("run", folder, "--classes", file)
+    assert "needs a terminal" in said(same)  # the classes are those of the project
+    file.write_text("ok:\ncrack:\ndent:\n")
+    other = invoke("run", folder, "--classes", file)
+    assert f"annotator add {folder} --classes {file}" in said(other)
+
+
+@pytest.mark.parametrize("command", ["init", "add"])
+def test_a_key_of_a_file_that_means_something_else_is_refused(tmp_path: Path, command: str) -> None:
+    (tmp_path / "x").mkdir()
+    file, folder = tmp_path / "c.yaml", tmp_path / "p"
+    file.write_text("crack: {key: s}\n")
+    if command == "add":
+        assert invoke("init", folder, "--images", tmp_path / "x", "--classes", "ok").exit_code == 0
+    words = ["--images", tmp_path / "x"] if command == "init" else []
+    result = invoke(command, folder, *words, "--classes", file)
+    assert result.exit_code and "'s' is skip" in said(result)
+    assert command == "add" or not folder.exists()
+
+
+def test_new_classes_may_not_be_in_the_project_if_they_are_named_one_by_one(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "x").mkdir()
+    folder = tmp_path / "p"
+    assert invoke("init", folder, "--images", tmp_path / "x", "--classes", "ok").exit_code == 0
+    assert "named twice" in said(invoke("add", folder, "--class", "ok"))
+    assert invoke("add", folder, "--class", "new", "--classes", "ok,new,more").exit_code == 0
+    assert ProjectFolder.open(folder).settings.names == ("ok", "new", "more")

@@ -32,7 +32,7 @@ YOLO = [
     Case("an alias in itself", yolo(data="names: &x [*x]\n"), "line 1: *x is not marked before by &"),
     Case("aliases of aliases", yolo(data="".join(
         f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 30) if n else 'x'}]\n" for n in range(9))),
-        "aliases repeat more than a data set can hold"),
+        "aliases repeat more than such a file can hold"),
     Case("tabs", yolo(data="names:\n\t- ok\n"), "line 2"),
     Case("no names", yolo(data="train: images\n"), "data.yaml, line 1, names: should list the classes"),
     Case("names by words", yolo(data="names: {a: ok}\n"), "names: 'a' is not the number of a class"),

@@ -1,7 +1,8 @@
-"""The part of YAML that a data set's data.yaml is written in, read strictly by PyYAML's parser.
+"""The part of YAML that data.yaml and files of classes need, read strictly by PyYAML's parser.
 
-Known: a mapping of texts, lists of texts and mappings of texts, in any style, with anchors, aliases
-and merge keys (`<<`). Tags (`!!python/…`) are refused; no object is ever constructed.
+Known: texts, lists and mappings in any style, with anchors, aliases and merge keys (`<<`). A data
+set's data.yaml is a mapping of texts, lists of texts and mappings of texts. Tags (`!!python/…`) are
+refused; no object is ever constructed.
 """
 
 from __future__ import annotations
@@ -32,6 +33,17 @@ _NULLS = ("null", "Null", "NULL", "~")
 _FRAME = ("StreamStart", "StreamEnd", "DocumentStart", "DocumentEnd")
 
 
+_DEEPEST = 20
+"""Lists and mappings within each other."""
+
+
+class YamlNode(NamedTuple):
+    """A value of a document, and the line where it begins."""
+
+    value: str | list[YamlNode] | dict[str, YamlNode]
+    line: int
+
+
 class _Event(NamedTuple):
     kind: str
     """The name of PyYAML's class without "Event": Scalar, MappingStart, SequenceEnd, …"""
@@ -45,6 +57,22 @@ def load_yaml(text: str) -> dict[str, tuple[YamlValue, int]]:
 
     Raises `RefError` that begins with the line of the first fault.
     """
+    events = _open_document(text)
+    found = _read_document(events)
+    _require_end(events)
+    return found
+
+
+def load_yaml_tree(text: str) -> YamlNode | None:
+    """Return a document of any shape; None for an empty one. Raises `RefError` as `load_yaml`."""
+    events = _open_document(text)
+    first = next(events, None)
+    found = None if first is None else _read_node(first, events, 0)
+    _require_end(events)
+    return found
+
+
+def _open_document(text: str) -> Iterator[_Event]:
     text = text.removeprefix("\ufeff")
     if control := _CONTROL.search(text):
         line = text.count("\n", 0, control.start()) + 1
@@ -52,11 +80,28 @@ def load_yaml(text: str) -> dict[str, tuple[YamlValue, int]]:
             f"line {line}: {make_printable(control[0])} is a control character; remove it"
         )
     text = _SURROGATES.sub(lambda pair: pair[1] + json.loads(f'"{pair[2]}"'), text)
-    events = _resolve_aliases(_parse_events(text))
-    found = _read_document(events)
+    return _resolve_aliases(_parse_events(text))
+
+
+def _require_end(events: Iterator[_Event]) -> None:
     for event in events:
-        _fault(event.line, "a second document begins here; data.yaml holds only one")
-    return found
+        _fault(event.line, "a second document begins here; the file may hold only one")
+
+
+def _read_node(first: _Event, events: Iterator[_Event], depth: int) -> YamlNode:
+    if depth > _DEEPEST:
+        _fault(first.line, "is nested too deeply")
+    if first.kind == "SequenceStart":
+        items = []
+        while (event := next(events)).kind != "SequenceEnd":
+            items.append(_read_node(event, events, depth + 1))
+        return YamlNode(items, first.line)
+    if first.kind != "MappingStart":
+        return YamlNode(_read_scalar(first), first.line)
+    found = _read_mapping(events, lambda _: _read_node(next(events), events, depth + 1))
+    return YamlNode(
+        {key: YamlNode(node.value, line) for key, (node, line) in found.items()}, first.line
+    )
 
 
 def _parse_events(text: str) -> Iterator[_Event]:
@@ -67,7 +112,7 @@ def _parse_events(text: str) -> Iterator[_Event]:
         for event in yaml.parse(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
             line = event.start_mark.line + 1
             if getattr(event, "tag", None):
-                _fault(line, "tags (!) are refused in a data set")
+                _fault(line, "tags (!) are refused")
             kind = type(event).__name__.removesuffix("Event")
             if kind not in _FRAME:
                 text_ = str(getattr(event, "value", ""))
@@ -93,7 +138,7 @@ def _resolve_aliases(events: Iterator[_Event]) -> Iterator[_Event]:
             found = known[event.anchor]
             repeated += len(found)
             if repeated > _MOST_REPEATED:
-                _fault(event.line, "aliases repeat more than a data set can hold")
+                _fault(event.line, "aliases repeat more than such a file can hold")
         else:
             found = [event]
             if event.anchor:
