@@ -1,7 +1,7 @@
 """Damage and deaths: files cut and flipped, commands killed between any two changes of the disk,
 annotators with clocks apart killed at work, and random keys in bursts.
 
-python -m benchmarks.reliability [--share 1.0] [damage kills annotators keys …]
+python -m benchmarks.reliability [--share 1.0] [damage kills screens annotators keys …]
 
 `--share 0.02` takes some 2 minutes.
 """
@@ -22,13 +22,15 @@ from itertools import islice
 from pathlib import Path
 
 from annotator.log.store import SqliteStore
+from benchmarks._screen_kills import kill_screens
 from tests.doctor.damage import survey
-from tests.items.kill_scenarios import SCENARIOS, try_kills
+from tests.items.kill_scenarios import SCENARIOS, is_possible, try_kills
 from tests.items.kill_steps import import_commands
 
 DAMAGES = 200
 """Cuts and flips of each file."""
 KILLS = 1000
+KILLS_OF_SCREENS = 500
 LABELS = 10_000
 ANNOTATORS = 4
 CLOCKS_APART = 600.0
@@ -64,10 +66,20 @@ def kills(share: float, folder: Path) -> list[str]:
     each = max(1, round(KILLS * share / len(SCENARIOS)))
     faults, count = list[str](), 0
     for name in SCENARIOS:
+        if not is_possible(name):
+            print(f"{name}: left out, its package or ../shared is missing", flush=True)
+            continue
         for outcome in islice(try_kills(folder / name.replace(" ", "-"), name), each):
             count += 1
             faults += [f"{name}, {outcome.where}: {fault}" for fault in outcome.faults]
     print(f"kills of {len(SCENARIOS)} commands: {count}, lost or unlike: {len(faults)}", flush=True)
+    return faults
+
+
+def screens(share: float, folder: Path) -> list[str]:
+    """Kill the screens at work, on a pty."""
+    counts, faults = kill_screens(folder, max(8, round(KILLS_OF_SCREENS * share)))
+    print(", ".join(f"{word} {n:,}" for word, n in counts.items()), flush=True)
     return faults
 
 
@@ -123,7 +135,7 @@ def keys(share: float, folder: Path) -> list[str]:
 
 
 PARTS: Mapping[str, Callable[[float, Path], list[str]]] = {
-    part.__name__: part for part in (damage, kills, annotators, keys)
+    part.__name__: part for part in (damage, kills, screens, annotators, keys)
 }
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import random
 import re
 import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from PIL import Image
@@ -18,6 +20,11 @@ from annotator.log.store import SqliteStore
 from tests.items.kill_steps import import_commands, run_killed
 
 IMAGES = 10
+_SHARED = Path(os.environ.get("ANNOTATOR_SHARED", Path(__file__).parents[2].parent / "shared"))
+_FACE_MODELS = (
+    f"--detectors {_SHARED / 'models/yunet.onnx'} "
+    f"--descriptors {_SHARED / 'models/dlib_resnet_112.onnx'}"
+)
 _PREPARED = {
     "none": (),
     "plain": ("init p --images im --classes good,bad",),
@@ -38,6 +45,8 @@ _PREPARED = {
         "import p labels.csv",
         "DAMAGE",
     ),
+    "network": ("NETWORK",),
+    "people": ("PEOPLE",),
 }
 SCENARIOS = {
     "init": ("none", "init p --images im --classes good,bad"),
@@ -62,7 +71,20 @@ SCENARIOS = {
     "report": ("labelled", "report p --out out.html"),
     "take back": ("labelled", "finish p --take-back"),
     "repair": ("damaged", "doctor p --repair"),
+    "map": ("labelled", "map p --method pca"),
+    "proposals": ("boxes", "proposals p"),
+    "search --json": ("labelled", "search p label:good --json"),
+    "discover": ("network", "discover im --model dino --names none --seeds 4 --project p"),
+    "faces": ("people", f"faces people {_FACE_MODELS} --eps 0.03 --project p"),
 }
+"""Name -> the state in which a command begins, and the command."""
+NEEDS = {"network": "torch", "people": "cv2"}
+"""State -> the module that it cannot do without."""
+
+
+_TIMES = re.compile(
+    rb'("made"|"at"|"date_created"|"totalTime"): ?("[^"]*"|[0-9.]+)|\d+:\d+(:\d+)?|"seen".*'
+)
 
 
 @dataclass(frozen=True)
@@ -129,12 +151,35 @@ def _damage(root: Path) -> None:
     (root / "p/refs.csv").write_bytes((root / "p/refs.csv").read_bytes() + b'"\n')
 
 
+def _save_network(root: Path) -> None:
+    from tests.detection import tiny_networks
+
+    (root / "dino").mkdir()
+    tiny_networks.vit(root / "dino")
+
+
+def _copy_people(root: Path) -> None:
+    (root / "people").mkdir()
+    for name in ("face.jpg", "grace_hopper.jpg"):
+        shutil.copy(_SHARED / "data/photos" / name, root / "people" / name)
+
+
+_MAKERS = {"DAMAGE": _damage, "NETWORK": _save_network, "PEOPLE": _copy_people}
+
+
+def is_possible(name: str) -> bool:
+    """Return whether the packages and files that a scenario needs are there."""
+    kind = SCENARIOS[name][0]
+    there = kind != "people" or (_SHARED / "models").is_dir()
+    return there and (kind not in NEEDS or find_spec(NEEDS[kind]) is not None)
+
+
 def prepare(folder: Path, kind: str) -> None:
     """Make the state in which a command begins."""
     make_files(folder)
     for words in _PREPARED[kind]:
-        if words == "DAMAGE":
-            _damage(folder)
+        if words in _MAKERS:
+            _MAKERS[words](folder)
             continue
         _, said, faults = _run(folder, words)
         assert not faults, faults
@@ -151,9 +196,7 @@ def picture(root: Path) -> dict[str, object]:
         if path.is_dir() or hidden or ours or re.search(r"damaged-\d", name):
             continue
         text = path.read_bytes()
-        found[name] = re.sub(
-            rb'("made"|"at"|"date_created"): ?("[^"]*"|[0-9.]+)|\d+:\d+(:\d+)?|"seen".*', b"", text
-        )
+        found[name] = _TIMES.sub(b"", text)
     if (root / "p/labels.db").exists():
         with closing(SqliteStore(root / "p/labels.db")) as store:
             rows = [(e.annotator, e.action, e.ref, e.label) for e in store.entries()]
