@@ -27,6 +27,9 @@ from annotator.tui.keymaps import Keymap, make_keymap
 from annotator.tui.session_summary import SessionSummary, summarize_session
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from annotator.curate.review_evidence import Evidence
     from annotator.curate.review_queues import ReviewQueues
     from annotator.tui.app import LabelApp
@@ -35,6 +38,16 @@ if TYPE_CHECKING:
 
 HOOKS_SECONDS = 5.0
 """Seconds that the end waits for commands that still run."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolPart:
+    """The items of a query, which alone are asked."""
+
+    mask: NDArray[np.bool_]
+    """(n,) True for these rows of the pool."""
+    title: str
+    """The query."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +71,22 @@ def run_label_app(
     features: bool = True,
     audit: ItemSample | None = None,
     opening: Callable[[ScreenHost], None] | None = None,
+    part: PoolPart | None = None,
 ) -> SessionSummary:
     """Label `project` in this terminal until the annotator quits.
 
     `features` computes missing features in the background. With `audit`, only its items are
-    asked, blind. `opening` opens another screen in place of the labelling screen, once the pool is
-    known. Raises `AnnotatorError` if the screen cannot open: keys in conflict, an unknown theme,
+    asked, blind; with `part`, those of a query. `opening` opens another screen in place of the
+    labelling screen, once the pool is known. Raises `AnnotatorError` if the screen cannot open: keys in conflict, an unknown theme,
     a log or refs that cannot be read.
     """
     _keymap(project)  # a faulty keymap is reported before the screen is touched
     finder = ItemFinder(project, audit.refs if audit else None)
     caps = _open_terminal(graphics)
     with prepare_label_app(
-        project, annotator, caps, features=features, audit=audit, finder=finder, opening=opening
-    ) as app:
+        project, annotator, caps, features=features, audit=audit, finder=finder, opening=opening,
+        part=part,
+    ) as app:  # fmt: skip
         error = app.run()
         if error is not None:
             raise error
@@ -90,6 +105,7 @@ def prepare_label_app(
     audit: ItemSample | None = None,
     finder: ItemFinder | None = None,
     opening: Callable[[ScreenHost], None] | None = None,
+    part: PoolPart | None = None,
 ) -> Iterator[LabelApp]:
     """Yield the app that labels a project, with an open session."""
     from annotator.proposals import load_proposal_prior
@@ -103,6 +119,8 @@ def prepare_label_app(
     with open_session(
         project, annotator, mode=mode, prior=prior, on_hook_failure=failures.put
     ) as opened:
+        if part is not None:
+            opened.session.restrict(part.mask, part.title)
         yield LabelApp(
             project, opened.session, _keymap(project), Pace(time.monotonic), caps,
             finder or ItemFinder(project, audit.refs if audit else None),
@@ -173,7 +191,7 @@ def run_review_app(
 
 def _keymap(project: ProjectFolder) -> Keymap:
     settings = project.settings
-    return make_keymap(settings.keymap, settings.classes, settings.keys)
+    return make_keymap(settings.keymap, settings.classes, settings.keys, settings.digits)
 
 
 def _open_terminal(graphics: str) -> TerminalCapabilities:

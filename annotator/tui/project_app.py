@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual import events
 from textual.app import App
 from textual.binding import Binding, BindingType
-from textual.command import CommandList, CommandPalette
-from textual.theme import ThemeProvider
 
 from annotator.errors import AnnotatorError, ProjectError
 from annotator.items.refs import make_printable
@@ -22,23 +22,12 @@ from annotator.tui.key_queue import KeyQueue
 from annotator.tui.picture.driver import driver_for
 from annotator.tui.picture.picture import PictureView
 from annotator.tui.themes import DEFAULT, THEMES
+from annotator.tui.widgets.choices import Choice, ChoiceScreen
 
 _SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
 
 
-class _Palette(CommandPalette):
-    """The palette of commands; Textual's own fails on PageDown if its list has no room.
-
-    It also fails if it is closed before a search has begun.
-    """
-
-    def run_worker(self, *work: Any, **options: Any) -> Any:
-        """Run a search; one that fails ends nothing."""
-        return super().run_worker(*work, **(options | {"exit_on_error": False}))
-
-    def _action_command_list(self, action: str) -> None:
-        if self.query_one(CommandList).scrollable_content_region:
-            super()._action_command_list(action)
+PaletteChoice = Choice[Callable[[], object]]
 
 
 class ProjectApp(App[AnnotatorError]):
@@ -82,14 +71,29 @@ class ProjectApp(App[AnnotatorError]):
         """Return the colours of our roles for Textual's own themes."""
         return {"role-dim": "#8b93a5", "role-track": "#58606e"}
 
+    def palette_choices(self) -> list[PaletteChoice]:
+        """Return the entries of the palette."""
+        return [Choice(self.action_change_theme, "Theme", "Choose the colours.")]
+
     def action_command_palette(self) -> None:
         """Open the palette."""
-        if not isinstance(self.screen, CommandPalette):
-            self.push_screen(_Palette(id="--command-palette"))
+        if not isinstance(self.screen, ChoiceScreen):
+            self._offer(self.palette_choices(), "Commands", "enter does it")
 
     def search_themes(self) -> None:
-        """Open the palette of themes."""
-        self.push_screen(_Palette(providers=[ThemeProvider], placeholder="Search for themes…"))
+        """Open the list of themes."""
+        themes: list[PaletteChoice] = [
+            Choice(partial(setattr, self, "theme", name), name, key="●" * (name == self.theme))
+            for name in self.available_themes
+        ]
+        self._offer(themes, "Themes", "enter chooses")
+
+    def _offer(self, choices: list[PaletteChoice], heading: str, does: str) -> None:
+        def do(chosen: Callable[[], object] | None) -> None:
+            if chosen is not None:
+                chosen()
+
+        self.push_screen(ChoiceScreen(choices, heading=heading, does=does), do)
 
     def catch_signals(self) -> None:
         """End the program in order if a signal comes; the driver calls it first of all."""

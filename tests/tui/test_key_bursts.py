@@ -141,19 +141,6 @@ async def test_without_pictures_keys_before_the_first_name_label_nothing(
     assert log(project) == []
 
 
-async def test_a_palette_that_closes_before_its_search_begins_ends_nothing(
-    make: Any, opened: Any
-) -> None:
-    async with opened(make(12)) as desk:
-        send(desk, "\x10")
-        await handled(desk)
-        palette = desk.app.screen
-        await palette.remove_children()
-        palette._gather_commands("cu")
-        await handled(desk)
-        assert desk.app._exception is None and desk.app.is_running
-
-
 async def test_the_pilot_does_not_wait_for_an_app_that_ends_while_it_is_busy(
     make: Any, opened: Any
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -85,16 +87,27 @@ class ClassList(Lines):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._rows: Sequence[ClassRow] = ()
-        self._first = 0
+        self._keyed: list[tuple[str, str]] = []
+        self._pinned = self._first = 0
         self._room = self._most = 0
+        self.painted_at = math.inf
+        """The time since which the keys in the list are on the screen (`time.monotonic`)."""
 
-    def show(self, rows: Sequence[ClassRow]) -> None:
-        """Show these classes."""
+    def show(self, rows: Sequence[ClassRow], pinned: int = 0) -> None:
+        """Show these classes; the first `pinned` of them keep their places when others scroll."""
         changed = len(rows) != len(self._rows)
-        self._rows = rows
+        keyed = [(row.key, row.name) for row in rows if row.key]
+        if keyed != self._keyed:
+            self._keyed, self.painted_at = keyed, math.inf
+            self.call_after_refresh(self._painted, keyed)
+        self._rows, self._pinned = rows, pinned
         if changed:
             self.refresh(layout=True)
         self.update()
+
+    def _painted(self, keyed: object) -> None:
+        if keyed is self._keyed:
+            self.painted_at = time.monotonic()
 
     def allot_rows(self, roomy: int, most: int) -> None:
         """Set the lines of the list: at most `most`, and `roomy` if each class takes several."""
@@ -111,7 +124,7 @@ class ClassList(Lines):
         """Return the rows from the first one in view."""
         room = self._shown(height)
         self._first = max(0, min(self._first, len(self._rows) - room))
-        shown = self._rows[self._first : self._first + room]
+        shown = self._in_view(room)
         if self._each > 1:
             return [line for row in shown for line in (*two_lines(row, width), [])]
         lines = [one_line(row, width) for row in shown]
@@ -123,16 +136,21 @@ class ClassList(Lines):
         fit = height // self._each
         return fit if fit >= len(self._rows) else max(1, fit - 1)
 
+    def _in_view(self, room: int) -> Sequence[ClassRow]:
+        """Return the classes in view: the pinned ones, then those from the first in view."""
+        pinned = min(self._pinned, room)
+        start = pinned + self._first
+        return [*self._rows[:pinned], *self._rows[start : start + room - pinned]]
+
     @property
     def _each(self) -> int:
         return 3 if 3 * len(self._rows) <= self._room else 1
 
     def on_click(self, event: events.Click) -> None:
-        """Choose the class under the pointer."""
-        line = event.y // self._each
-        place = self._first + line
-        if line < self._shown(self.size.height) and place < len(self._rows):
-            self.post_message(self.Chosen(self._rows[place].name))
+        """Choose the class under the pointer, if it was there when the button went down."""
+        line, shown = event.y // self._each, self._in_view(self._shown(self.size.height))
+        if line < len(shown) and (not self._pinned or event.time >= self.painted_at):
+            self.post_message(self.Chosen(shown[line].name))
 
     def on_mouse_scroll_down(self) -> None:
         """Show the next class."""

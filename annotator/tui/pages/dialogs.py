@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from rich.table import Table
@@ -11,92 +11,45 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
-from textual.widgets import Input, Label, OptionList, Static
-from textual.widgets.option_list import Option
+from textual.widgets import Input, Label, Static
 
 from annotator.errors import ProjectError
 from annotator.items.refs import make_printable
 from annotator.pages import PageOrder, PageRequest, SelectionMode
 from annotator.project.settings import check_classes
-from annotator.tui.styled_text import pad_column
+from annotator.tui.widgets.choices import Choice
 
 CAPITALS = "Small letters select tiles; commands are capitals: f is a tile, F flags."
 
 
-class PageChooserScreen(ModalScreen[PageRequest | None]):
-    """A dialog for the pages to open; its result is the request, or None."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,g,G,q,Q,ctrl+c", "leave", "cancel", priority=True)
-    ]
-
-    def __init__(self, classes: Sequence[str], has_model: bool) -> None:
-        """Offer pages of `classes`; without a model they are random ones."""
-        super().__init__()
-        self._choices = page_choices(classes, has_model)
-
-    def compose(self) -> ComposeResult:
-        """Lay out the list of choices."""
-        with Vertical(classes="dialog wide"):
-            yield Label("Pages", classes="heading")
-            titles = pad_column([title for _, title, _ in self._choices])
-            yield OptionList(
-                *(
-                    Option(Text.assemble((title, "bold"), f"  {about}", no_wrap=True))
-                    for title, (_, _, about) in zip(titles, self._choices, strict=True)
-                )
-            )
-            yield Label("enter opens the pages · esc cancels", classes="dim")
-
-    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        """Return the choice."""
-        self.dismiss(self._choices[event.option_index][0])
-
-    def action_leave(self) -> None:
-        """Leave without a choice."""
-        self.dismiss(None)
-
-
-def page_choices(classes: Sequence[str], has_model: bool) -> list[tuple[PageRequest, str, str]]:
-    """Return the requests on offer, each with a title and a description.
+def page_choices(counts: Mapping[str, int], has_model: bool) -> list[Choice[PageRequest]]:
+    """Return the pages on offer; `counts` has the labels of each class.
 
     Without a model the pages are random or of look-alikes.
     """
-    negative = {name: _other(name, classes) for name in classes}
-    needed = (
-        PageRequest("", SelectionMode.EXCEPTIONS, PageOrder.NEEDED),
+    exceptions, only = SelectionMode.EXCEPTIONS, SelectionMode.POSITIVES_ONLY
+    needed = Choice(
+        PageRequest("", exceptions, PageOrder.NEEDED),
         "what needs a look",
         "class by class, until the model can label the rest",
     )
-    accept = [
-        (
-            PageRequest(name, SelectionMode.EXCEPTIONS, PageOrder.LIKELY, negative[name]),
-            f"accept {make_printable(name)}",
-            "the items predicted as it; select the exceptions",
-        )
-        for name in classes
-    ]
-    find = [
-        (
-            PageRequest(name, SelectionMode.POSITIVES_ONLY, PageOrder.LIKELY),
-            f"find {make_printable(name)}",
-            "the likeliest; select them, the rest stays open",
-        )
-        for name in classes
-    ]
-    random = [
-        (
-            PageRequest(name, _rest(negative[name]), PageOrder.RANDOM, negative[name]),
-            f"{make_printable(name)} at random",
-            f"select them; the rest {_becomes(negative[name])}",
-        )
-        for name in classes
-    ]
-    alike = (
-        PageRequest("", SelectionMode.POSITIVES_ONLY, PageOrder.CLUSTERS),
+    alike = Choice(
+        PageRequest("", only, PageOrder.CLUSTERS),
         "clusters",
         "items that look alike; select, press a class digit",
     )
+    accept, find, random, names = [], [], [], tuple(counts)
+    for name, count in counts.items():
+        shown, other = make_printable(name), _other(name, names)
+        request = PageRequest(name, exceptions, PageOrder.LIKELY, other)
+        about = "the items predicted as it; select the exceptions"
+        accept.append(Choice(request, f"accept {shown}", about, count=count))
+        request = PageRequest(name, only, PageOrder.LIKELY)
+        about = "the likeliest; select them, the rest stays open"
+        find.append(Choice(request, f"find {shown}", about, count=count))
+        request = PageRequest(name, _rest(other), PageOrder.RANDOM, other)
+        about = f"select them; the rest {_becomes(other)}"
+        random.append(Choice(request, f"{shown} at random", about, count=count))
     return [needed, *accept, *find, alike, *random] if has_model else [*random, alike]
 
 

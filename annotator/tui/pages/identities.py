@@ -15,10 +15,11 @@ from annotator.items.refs import make_printable
 from annotator.pages.identities import LOOSE, IdentitySource
 from annotator.project.clusters import NOISE_CLASS
 from annotator.project.settings import ClassInfo
-from annotator.tui.label.find_class import FindClassScreen
+from annotator.tui.label.find_class import class_choices
 from annotator.tui.pages.dialogs import NameScreen
 from annotator.tui.pages.keys import FOOTER, PAGE_COMMANDS, PageCommand
 from annotator.tui.pages.screen import PageScreen
+from annotator.tui.widgets.choices import ChoiceScreen
 from annotator.tui.workers import make_poster
 
 if TYPE_CHECKING:
@@ -102,7 +103,9 @@ class IdentitiesScreen(PageScreen):
             return
         infos = [ClassInfo(name) for name in names]
         take = self._assign if self._is_loose() else self._take_name
-        self.app.push_screen(FindClassScreen(infos, {}, counts, None), take)
+        choices = class_choices(infos, {}, counts, None)
+        dialog = ChoiceScreen(choices, heading="Who is this?", does="enter merges with it")
+        self.app.push_screen(dialog, take)
 
     def divide(self) -> None:
         """Ask for the name of the selected items, or else of the tile: another identity."""

@@ -24,12 +24,13 @@ from annotator.pages import (
 from annotator.pages.identities import IdentitySource
 from annotator.project.clusters import read_clusters
 from annotator.tui.host import ScreenHost
-from annotator.tui.pages.dialogs import PageChooserScreen
+from annotator.tui.pages.dialogs import page_choices
 from annotator.tui.pages.hit import HitScreen
 from annotator.tui.pages.identities import IdentitiesScreen
 from annotator.tui.pages.pointer_recorder import epoch_ms
 from annotator.tui.pages.replay import ReplayScreen
 from annotator.tui.pages.screen import PageScreen
+from annotator.tui.widgets.choices import ChoiceScreen
 
 if TYPE_CHECKING:
     from annotator.proposals.identities import FaceGroups
@@ -97,7 +98,9 @@ def choose_pages(host: ScreenHost) -> None:
 
     ranking = host.session.ranking
     has_model = ranking is not None and ranking.model is not None
-    host.push_screen(PageChooserScreen(host.session.classes, has_model), choose)
+    choices = page_choices(host.session.class_counts, has_model)
+    does = "enter opens the pages"
+    host.push_screen(ChoiceScreen(choices, heading="Pages", does=does), choose)
 
 
 def open_similar(host: ScreenHost, ref: str = "", label: str = "") -> None:

@@ -15,6 +15,7 @@ from textual.strip import Strip
 from annotator.items.refs import Item, make_printable
 from annotator.terminal.backend import Backend
 from annotator.terminal.caps import Technique, TerminalCapabilities
+from annotator.terminal.choose import SLOW
 from annotator.terminal.pacing import Pacer
 from annotator.terminal.requests import PictureRequest
 from annotator.terminal.sheet import LoadCrop
@@ -23,9 +24,6 @@ from annotator.tui.picture.encoder import EncodeResult, PictureEncoder
 from annotator.tui.picture.strips import cells_to_segments, centred_row
 from annotator.tui.widgets.notice import Notice
 from annotator.tui.workers import make_poster
-
-SLOW = 0.04
-"""Round trip in seconds from which on the seen-guard is on by default."""
 
 
 class PictureView(Canvas):
@@ -146,6 +144,13 @@ class PictureView(Canvas):
         if self._item != item or (self._seen != item and self.guarded):
             return False
         return self._typed_after(self.written_at(item))
+
+    def typed_on(self, painted_at: float) -> bool:
+        """Return whether the key that is handled now, or a click, came after some text was there.
+
+        On a guarded line the terminal has the text a round trip after it was painted.
+        """
+        return self._typed_after(painted_at + (self._line.rtt if self.guarded else 0.0))
 
     def _typed_after(self, since: float | None) -> bool:
         """Return whether the key that is handled now, or a click, came after a moment."""
