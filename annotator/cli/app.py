@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from annotator.cli.commands import CommandGroup
+from annotator.cli.commands import CommandGroup, ReaderLeft
 from annotator.errors import AnnotatorError
 from annotator.version import __version__
 
@@ -138,8 +138,7 @@ def _main() -> NoReturn:
     except AnnotatorError as error:
         typer.echo(f"annotator: {error}", err=True)
         sys.exit(1)
-    except BrokenPipeError:
-        # `annotator log | head`: the reader has closed the pipe.
+    except (BrokenPipeError, ReaderLeft):
         _point_at_null(1, os.O_WRONLY)
         sys.exit(0)
     except MemoryError:

@@ -147,7 +147,7 @@ def _load_command(name: str) -> Any:
         return _load_group(module)
     made = typer.Typer(**PLAIN_TYPER_OPTIONS)
     made.command(name, cls=ConciseCommand, short_help=COMMANDS[name][1])(
-        _exit_130_on_interrupt(module.COMMANDS[name])
+        _exit_as_shells_expect(module.COMMANDS[name])
     )
     return get_command(made)
 
@@ -156,15 +156,19 @@ def _load_group(module: Any) -> Any:
     made = typer.Typer(help=module.HELP, no_args_is_help=True, **PLAIN_TYPER_OPTIONS)
     for name, command in module.COMMANDS.items():
         made.command(name, cls=ConciseCommand, short_help=HITS[name])(
-            _exit_130_on_interrupt(command)
+            _exit_as_shells_expect(command)
         )
     group = get_command(made)
     group.name, group.short_help = "hits", COMMANDS["hits"][1]
     return group
 
 
-def _exit_130_on_interrupt(command: Callable[..., None]) -> Callable[..., None]:
-    """Return `command` with exit code 130 for Ctrl+C, as a shell expects."""
+class ReaderLeft(Exception):  # noqa: N818  not an error
+    """The reader of the output has closed its pipe: `annotator log p | head`."""
+
+
+def _exit_as_shells_expect(command: Callable[..., None]) -> Callable[..., None]:
+    """Return `command` with exit code 130 for Ctrl+C, and 0 if the reader of its output left."""
 
     @functools.wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> None:
@@ -172,5 +176,7 @@ def _exit_130_on_interrupt(command: Callable[..., None]) -> Callable[..., None]:
             command(*args, **kwargs)
         except KeyboardInterrupt:
             raise typer.Exit(130) from None
+        except BrokenPipeError as error:
+            raise ReaderLeft from error  # Click would exit with 1
 
     return wrapped

@@ -13,6 +13,7 @@ import pytest
 from annotator.items import user_folders
 from annotator.project import settings
 from tests.formats import made_projects
+from tests.time_limits import PATIENCE
 
 COMMAND = [sys.executable, "-m", "annotator"]
 
@@ -105,3 +106,17 @@ def test_a_full_pipe_that_does_not_wait_gets_everything(tmp_path: Path) -> None:
     with os.fdopen(out, "rb") as reader:
         lines = reader.read().count(b"\n")
     assert ran.wait() == 0 and lines >= 1000
+
+
+@pytest.mark.parametrize("words", ["log p", "log p --follow", "search p a*", "export p -"])
+def test_a_reader_that_leaves_early_is_no_failure(tmp_path: Path, words: str) -> None:
+    refs = [f"a.png#xywh={n % 50},{n // 50},1,1" for n in range(1000)]
+    made = made_projects.project(tmp_path, refs, dict.fromkeys(refs, "ok"))
+    out, into = os.pipe()
+    os.close(out)
+    ran = subprocess.run(
+        [*COMMAND, *words.split()], cwd=made.folder.parent, stdout=into, stderr=subprocess.PIPE,
+        timeout=PATIENCE,
+    )  # fmt: skip
+    os.close(into)
+    assert ran.returncode == 0 and b"Traceback" not in ran.stderr, ran.stderr.decode()
