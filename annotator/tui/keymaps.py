@@ -28,7 +28,6 @@ _EVERYWHERE: dict[str, tuple[str, ...]] = {
     "hide": ("p",),
     "zoom": ("z",),
     "pages": ("g",),
-    # The two commands of the letter R are never live at the same time.
     "rapid": ("R", "r"),
     "similar": ("b",),
     "search": ("/",),
@@ -38,7 +37,7 @@ _EVERYWHERE: dict[str, tuple[str, ...]] = {
     "curves": ("c",),
     "classes": (":",),
     "meaning": ("i",),
-    "again": ("r", "R"),
+    "again": ("o", "O"),
     "help": ("h", "?"),
     "palette": ("ctrl+p",),
     "quit": ("q", "ctrl+c"),

@@ -415,7 +415,7 @@ PAGE_COMMANDS: tuple[PageCommand, ...] = (
         "Show the tile in true pixels; again for as large as fits; again for the page.",
     ),
     PageCommand(
-        "reference", cycle_references, {"R": ""}, "R", "reference",
+        "reference", cycle_references, {"E": ""}, "E", "examples",
         "Show the class's reference images large, then hide them, then show them on top.",
         works=_has_examples,
     ),

@@ -332,10 +332,10 @@ class PageScreen(Screen[int]):
         self.mosaic.show_alone(Sheet.of(items[: len(spots)], spots, self.mosaic.size))
 
     def _leave_references(self, command: str) -> None:
-        """Show the page again; R once more takes the reference images from its top."""
+        """Show the page again; E once more takes the reference images from its top."""
         if command == "reference" and self.has_references:
             self.preferences.show_references(False)
-            self.say("reference images: R shows them again", "dim")
+            self.say("reference images: E shows them again", "dim")
         self.show_page()
 
     def _show_text(self, heading: str, *lines: str) -> None:

@@ -63,7 +63,7 @@ def describe_order(page: Page, *, prediction: bool) -> str:
 
 def describe_references(page: Page) -> str:
     """Return the title of the reference images on top."""
-    return f"{make_printable(page.label)} looks like this (R: larger, or away)"
+    return f"{make_printable(page.label)} looks like this (E: larger, or away)"
 
 
 def frame_tile(

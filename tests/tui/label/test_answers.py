@@ -81,7 +81,7 @@ async def test_finishing_says_so_and_skipped_items_can_be_asked_again(
         await desk.sees("annotator export")
         await desk.press("a")  # there is nothing to label
         assert len(log(project)) == 4
-        await desk.press("r")
+        await desk.press("o")
         assert desk.current == skipped
         await desk.press("d")
         await desk.sees("All labelled")
@@ -91,7 +91,7 @@ async def test_finishing_says_so_and_skipped_items_can_be_asked_again(
 
 
 @pytest.mark.parametrize("key", ["r", "R"])
-async def test_r_is_rapid_or_asks_the_skipped_again(make: Any, opened: Any, key: str) -> None:
+async def test_r_never_asks_the_skipped_again(make: Any, opened: Any, key: str) -> None:
     async with opened(make(4)) as desk:
         skipped = desk.current
         await desk.press(key)
@@ -99,6 +99,8 @@ async def test_r_is_rapid_or_asks_the_skipped_again(make: Any, opened: Any, key:
         await desk.press("s", "a", "a", "a")
         await desk.sees("ask skipped")
         await desk.press(key)
+        assert desk.current is None
+        await desk.press("O")
         assert desk.current == skipped
 
 

@@ -35,14 +35,14 @@ async def test_they_stand_on_top_until_they_are_sent_away(make: Make, opened: An
         assert all(spot.row < sheet.spots[0].row for _, spot in sheet.reference_tiles)
         await desk.pilot.press("space")
         await desk.sees("1 red")
-        await desk.pilot.press("R")
+        await desk.pilot.press("E")
         await desk.until(lambda: screen.shows_other_item and screen.mosaic.item != sheet)
         await desk.pilot.press("x")
         await on_screen(desk)
         await desk.sees(WORDS)
-        await desk.pilot.press("R")
+        await desk.pilot.press("E")
         await desk.until(lambda: screen.shows_other_item)
-        await desk.pilot.press("R")
+        await desk.pilot.press("E")
         await on_screen(desk)
         assert WORDS not in desk.text
         await desk.sees("1 red")
@@ -50,7 +50,7 @@ async def test_they_stand_on_top_until_they_are_sent_away(make: Make, opened: An
         await desk.until(lambda: desk.app.screen is desk.app.label_screen)
         again = await show(desk)
         assert WORDS not in desk.text, "they stay away"
-        await desk.pilot.press("R")
+        await desk.pilot.press("E")
         await desk.sees(WORDS)
         assert not again.shows_other_item
 
@@ -59,11 +59,11 @@ async def test_where_there_is_no_room_the_page_has_it_all(make: Make, opened: An
     async with opened(make(12, CLASSES), size=(80, 24)) as desk:
         screen = await show(desk)
         assert WORDS not in desk.text
-        await desk.pilot.press("R")
+        await desk.pilot.press("E")
         await desk.until(lambda: screen.shows_other_item)
-        await desk.pilot.press("R")
+        await desk.pilot.press("E")
         await on_screen(desk)
-        await desk.pilot.press("R")
+        await desk.pilot.press("E")
         await desk.until(lambda: screen.shows_other_item)  # and they can be looked at again
 
 

@@ -64,7 +64,7 @@ async def test_no_list_of_a_page_has_a_command_that_refuses(make: Make, opened: 
         screen = await show(desk)
         refusing = {"reference", "similar", "hide", "undo"}
         assert refusing.isdisjoint(hint.action[0] for hint in screen.hints())
-        await desk.pilot.press("R")
+        await desk.pilot.press("E")
         await desk.sees("The class has no reference images")
         await desk.pilot.press("H")
         await desk.sees("Small letters select tiles")
