@@ -13,6 +13,7 @@ import select
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
@@ -68,9 +69,9 @@ class Found:
 class Kitty(Terminal):
     """A terminal that keeps pictures, and measures."""
 
-    def __init__(self, command: list[str]) -> None:
-        self.screen = Screen(80, 24, kind="kitty")
-        super().__init__(command, env={"COLORTERM": "truecolor"})
+    def __init__(self, command: list[str], size: tuple[int, int] = (80, 24)) -> None:
+        self.screen = Screen(*size, kind="kitty")
+        super().__init__(command, size, env={"COLORTERM": "truecolor"})
 
     def read(self, seconds: float, until: re.Pattern[bytes] | None = None) -> tuple[float, int]:
         """Serve the program for so long, or until it writes something: when, and all its bytes."""
@@ -94,11 +95,13 @@ class Kitty(Terminal):
                 raise TimeoutError(self.screen.text())
             self.read(0.1)
 
-    def keys(self, until: re.Pattern[bytes], keys: str) -> Found:
+    def keys(
+        self, until: re.Pattern[bytes], keys: Sequence[str], count: int = KEYS, think: float = THINK
+    ) -> Found:
         found = Found([], [])
-        for number in range(KEYS):
+        for number in range(count):
             self.press(keys[number % len(keys)])
-            hit, sent = self.read(THINK, until)
+            hit, sent = self.read(think, until)
             if hit:
                 found.ms.append(1000 * hit)
                 found.sent.append(sent)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
@@ -58,8 +58,15 @@ class Agreement:
         return asdict(self)
 
 
-def measure_agreement(state: LogState) -> Agreement:
-    """Measure the agreement of all labels that stand in the log."""
+LevelOut = Callable[[Sequence[str]], Sequence[str]]
+"""A function from the labels of an item to labels that can be compared."""
+
+
+def measure_agreement(state: LogState, level_out: LevelOut = list) -> Agreement:
+    """Measure the agreement of all labels that stand in the log.
+
+    In a hierarchy `level_out` makes a label that is within another one equal to it.
+    """
     units: dict[str, dict[str, str]] = {}
     again: defaultdict[str, list[LabelPair]] = defaultdict(list)
     several = {ref for ref, stack in state.standing.items() if len(stack) > 1}
@@ -68,26 +75,32 @@ def measure_agreement(state: LogState) -> Agreement:
         if len(rated) > 1:
             units[ref] = rated
         for name, labels in twice:
-            again[name].append(labels)
+            first, second = level_out(labels)
+            again[name].append((first, second))
     both: defaultdict[tuple[str, str], list[LabelPair]] = defaultdict(list)
     for rated in units.values():
         for one, other in combinations(sorted(rated), 2):
-            both[one, other].append((rated[one], rated[other]))
+            first, second = level_out((rated[one], rated[other]))
+            both[one, other].append((first, second))
     pairs = [_pair(*names, labels) for names, labels in both.items()]
     repeats = [_pair(name, name, labels) for name, labels in again.items()]
     return Agreement(
         len(units),
-        krippendorff_alpha([list(rated.values()) for rated in units.values()]),
+        krippendorff_alpha([level_out([*rated.values()]) for rated in units.values()]),
         tuple(sorted(pairs, key=lambda pair: (-pair.items, pair.one, pair.other))),
         tuple(sorted(repeats, key=lambda pair: pair.one)),
     )
 
 
 def independent_labels(state: LogState, ref: str) -> list[Entry]:
-    """Return the labels of an item given without knowledge of another label, oldest first."""
-    stack = state.standing.get(ref, [])
+    """Return the labels of an item given without knowledge of another label, oldest first.
+
+    Of a second opinion that its annotator corrected, only the correction counts.
+    """
+    stack, opinions = state.standing.get(ref, []), state.opinions.get(ref, [])
     blind = [e for place, e in enumerate(stack) if not place or e.q is not None]
-    found = [*blind, *state.opinions.get(ref, [])]
+    corrected = {e.corrects for e in opinions}
+    found = [*blind, *(e for e in opinions if e.seq not in corrected)]
     return [e for e in found if e.action is Action.LABEL and e.label and not e.by_machine]
 
 

@@ -32,6 +32,12 @@ class Action(StrEnum):
 REVIEW = "review"
 """The `picked_by` of a review's rows, and the key in `extra` that names the queue."""
 
+PREDICTED = "predicted"
+"""The key in `extra` with the set of classes that the model predicted before the label."""
+
+CORRECTION = "correction"
+"""The `picked_by` of an answer that corrects one after a look back."""
+
 DECISIONS = (Action.LABEL, Action.SKIP)
 """The actions that answer an item; an undo takes them back."""
 
@@ -72,6 +78,22 @@ class Entry:
     def second(self) -> bool:
         """True for a second opinion: it is compared, and is never the label that counts."""
         return bool((self.extra or {}).get("second"))
+
+    @property
+    def corrects(self) -> int | None:
+        """The `seq` of the answer that this one corrects after a look back, if it does."""
+        return (self.extra or {}).get("corrects")
+
+    @property
+    def predicted(self) -> str | None:
+        """The label that the model predicted before this decision; None without a prediction.
+
+        Where an item may have several classes, `extra` names the predicted set. Rows of older
+        versions have the probabilities of whole sets: of these, as of classes, it is the likeliest.
+        """
+        if (found := (self.extra or {}).get(PREDICTED)) is not None:
+            return str(found)
+        return max(self.proba, key=self.proba.__getitem__) if self.proba else None
 
     @property
     def by_machine(self) -> bool:

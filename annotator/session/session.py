@@ -21,14 +21,17 @@ from annotator.items.refs import Item
 from annotator.learn.ranking import Ranking, Snapshot, learn
 from annotator.learn.strategies import Pick
 from annotator.log.agreement import REPEAT, RepeatSampler, is_repeat
-from annotator.log.entries import Action, Entry, LogState, OwnOpinions
+from annotator.log.entries import CORRECTION, Action, Entry, LogState, OwnOpinions
+from annotator.log.prequential import is_equal
 from annotator.log.store import Store
 from annotator.log.writer import LogWriter
+from annotator.project.class_tree import ClassTree
 from annotator.project.clusters import Clusters
 from annotator.project.label_sets import check_labels, class_probabilities
 from annotator.session.learner import Learner, Prior, StrategyChoice
 from annotator.session.progress import Progress, count_progress
 from annotator.session.queue import LEASE_SECONDS, Queue
+from annotator.session.refine import REFINE, RefinedItems, Refinement, narrow
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,8 @@ class SessionMode:
     """The share of items asked that the annotator has labelled before, for self-agreement."""
     multi: bool = False
     """A label is a set of classes; see `annotator.project.label_sets`."""
+    refines: str | None = None
+    """The class whose items are asked for a finer label; a skip leaves the label as it is."""
 
     @property
     def blind(self) -> bool:
@@ -74,27 +79,36 @@ class LabelSession:
         prior: Prior | None = None,
         clusters: Clusters | None = None,
         priorities: Iterable[tuple[str, str]] = (),
+        tree: ClassTree | None = None,
     ) -> None:
         """Read the log, and ask nothing yet: `extend` gives the session its pool.
 
         `on_entry` is called with each row that this session has written, once it is on disk.
         `prior` predicts while no model has learnt anything. `priorities` holds refs to ask before
-        all others, each with what picked it.
+        all others, each with what picked it. `tree` holds the parents of the classes.
         """
         self.classes, self.annotator, self.seed = tuple(classes), annotator, seed
         self.mode = mode or SessionMode()
+        self._refining = Refinement(self.mode.refines)
         self.store, self.clock, self._flush = store, clock, False
         self.beaten_by: list[Entry] = []
         """The answers of others that the last answer here came too late for."""
         self.lost = False
         """True once the audit is given up; an undo resumes it."""
+        self.within = ""
+        """The query whose items alone are asked; "" for all items."""
         self.learner = Learner(
-            self.classes, strategy or StrategyChoice(), self.mode.multi, prior, clusters
-        )
-        self._writer = LogWriter(store, annotator, clock, on_entry, self._update_queue)
+            self.classes, strategy or StrategyChoice(), self.mode.multi, prior, clusters,
+            tree,
+        )  # fmt: skip
+        is_within = is_equal if self.learner.tree.is_flat else self.learner.tree.is_within
+        self._writer = LogWriter(store, annotator, clock, on_entry, self._update_queue, is_within)
         self.state, self.prequential = self._writer.state, self._writer.prequential
         self._own = OwnOpinions(self.state, annotator)
-        self._answered = self._own if self.second else self.state.standing.keys()
+        self._answered: Collection[str] = self._own if self.second else self.state.standing.keys()
+        if self.mode.refines is not None:  # an answer is one of the classes below
+            self.classes = self.learner.tree.below(self.mode.refines)
+            self._answered = RefinedItems(self.state, self.mode.refines)
         repeats = RepeatSampler(self.state, annotator, self.mode.repeats, seed)
         self.queue = Queue(
             store, annotator, self._answered,
@@ -152,6 +166,8 @@ class LabelSession:
         """The latest model's probabilities for the current item, or the prior's before there is a
         model; None without either."""
         proba = self._predicted()[0] if self.queue else None
+        if proba and self.mode.refines is not None:
+            return narrow(proba, self.classes)
         return class_probabilities(proba, self.classes) if proba and self.multi else proba
 
     # --- answering
@@ -190,7 +206,7 @@ class LabelSession:
         teach the model and stay out of the error estimate.
         """
         check_labels(answers.values(), self.classes, self.multi)
-        second = {"second": True} if self.second else {}
+        second = {"second": True} if self.second else self._refining.extra
         shared = {"shown_ms": shown_ms, "extra": {"group": uuid4().hex, **second, **(extra or {})}}
         entries = []
         for ref, name in answers.items():
@@ -198,12 +214,54 @@ class LabelSession:
             proba, model = self.learner.predict_with_source(self.queue.row(ref), ref)
             drawn = pick.to_log_fields() if pick else {"picked_by": picked_by}
             fields = {"proba": proba, "model": model, **shared, **drawn}
-            entries.append(self._writer.answer(ref, name, **fields))
+            entries.append(self._writer.answer(ref, self._refining.label(name), **fields))
         written = self._write_open(
             entries, lambda ref: ref not in only_open or not self.is_answered(ref)
         )
         self.queue.leave_out_answered()
         return written
+
+    def correct(self, answer: Entry, name: str | None, shown_ms: int | None = None) -> Entry | None:
+        """Answer an answered item anew, None for a skip: one more row, which `undo` takes back.
+
+        If `answer` does not count any more, nothing is written: see `beaten_by`. The row has
+        neither a draw nor a prediction, for the model has learnt from the answer before.
+        """
+        check_labels([name], self.classes, self.multi)
+        extra: dict[str, Any] = {"corrects": answer.seq}
+        if answer.second:
+            extra |= {"second": True, REPEAT: True} if is_repeat(answer) else {"second": True}
+        elif self.audit is not None:
+            extra["audit"] = self.audit
+        fields = {"picked_by": CORRECTION, "shown_ms": shown_ms, "extra": extra}
+        row = self._writer.answer(answer.ref, name, **fields)
+        written = self._write_open([row], lambda _: self.answer_after(answer) == answer)
+        if not written:
+            self.beaten_by = [found] if (found := self.answer_after(answer)) is not None else []
+            return None
+        self._judge_audit(answer.ref)
+        return written[0]
+
+    def answer_after(self, answer: Entry) -> Entry | None:
+        """Return what counts now in place of an answer, or the answer itself.
+
+        Of a second opinion it is the last of this annotator's own that corrects it.
+        """
+        if not answer.second:
+            return self.state.decision(answer.ref)
+        kind = answer.annotator, is_repeat(answer)
+        opinions = self.state.opinions.get(answer.ref, [])
+        return next((e for e in reversed(opinions) if (e.annotator, is_repeat(e)) == kind), None)
+
+    def _judge_audit(self, ref: str) -> None:
+        """Give the audit up if the answer on `ref` leaves it no chance, or take it up again."""
+        if self.mode.is_lost is None:
+            return
+        lost, self.lost = self.lost, self.mode.is_lost(self.state, ref)
+        if self.lost:
+            self.queue.stop()
+        elif lost:
+            self.resume_asking()
 
     def flag(self, ref: str) -> bool:
         """Flag an item, or take its flag off; return whether it is flagged now."""
@@ -232,7 +290,9 @@ class LabelSession:
         if self.lost and taken:
             self.lost = False
             self.resume_asking()
-        self.queue.ask_again([e for e in taken if is_repeat(e) or not self.is_answered(e.ref)])
+        self.queue.ask_again(
+            [e for e in taken if not self.is_answered(e.ref) or (is_repeat(e) and not e.corrects)]
+        )
         return taken
 
     @property
@@ -247,11 +307,12 @@ class LabelSession:
         return last if last is not None and self._may_undo(last) else None
 
     def _may_undo(self, entry: Entry) -> bool:
-        return self.audit in (None, entry.audit) and entry.second >= self.second
+        same = self.audit in (None, entry.audit) and entry.second >= self.second
+        return same and self._refining.may_undo(entry)
 
     def reopen_skipped(self) -> int:
         """Ask every skipped item once more, and return how many there are."""
-        skips = self.state.skips()
+        skips = self._refining.skips(self.state)
         self._writer.undo_entries(skips)
         self.queue.refill()
         return len({entry.ref for entry in skips})
@@ -262,12 +323,12 @@ class LabelSession:
             return None
         proba, model = self._predicted()
         fields = {"proba": proba, "model": model, "shown_ms": shown_ms}
-        answer = self._writer.answer(current.ref, name, **fields, **self._drawn(self.queue[0]))
+        fields |= self._drawn(self.queue[0])
+        answer = self._writer.answer(current.ref, self._refining.label(name), **fields)
         repeated = self._repeated() is not None
         written = self._write_open([answer], lambda ref: repeated or not self.is_answered(ref))
-        if written and self.mode.is_lost and self.mode.is_lost(self.state, current.ref):
-            self.lost = True
-            self.queue.stop()
+        if written:
+            self._judge_audit(current.ref)
         self.queue.advance()
         self._sync_log(keep_current=False)
         return written[0] if written else None
@@ -285,6 +346,8 @@ class LabelSession:
             return {"picked_by": "audit", "extra": {"audit": self.audit}}
         if self.second:
             return {"picked_by": "second", "extra": {"second": True}}
+        if self.mode.refines is not None:
+            return {"picked_by": REFINE, "extra": self._refining.extra}
         if self._repeated():
             return {"picked_by": REPEAT, "extra": {"second": True, REPEAT: True}}
         return pick.to_log_fields()
@@ -362,6 +425,15 @@ class LabelSession:
         self.queue.paused = False
         self.queue.refill()
 
+    def restrict(self, within: NDArray[np.bool_] | None, title: str = "") -> None:
+        """Ask only the pool rows of `within` (N,) from now on, None for all; `title` names them.
+
+        Their labels teach the model, but are no draws from the pool: the estimate rests on others.
+        """
+        self.within = title if within is not None else ""
+        self.learner.restricted += 1
+        self.queue.restrict(within)
+
     def choose_strategy(self, strategy: StrategyChoice) -> None:
         """Change the strategy; the queue follows with the next ranking."""
         self.learner.strategy, self._flush = strategy, True
@@ -403,6 +475,12 @@ class LabelSession:
         decision_of = (self._own if self.second else self.state).decision if self.blind else None
         pool = self.queue.refs, self.queue.open_count, len(self.queue.leased_by_others)
         return count_progress(self.state, self.classes, *pool, decision_of, self.multi)
+
+    @property
+    def class_counts(self) -> dict[str, int]:
+        """The number of labels of each class of the project."""
+        counts = self.progress.classes
+        return {name: counts[name] for name in self.classes}
 
     def is_answered(self, ref: str) -> bool:
         """Return whether `ref` is not asked any more: it is labelled or skipped, or, in a session

@@ -123,3 +123,22 @@ def backend_for(caps: TerminalCapabilities, background: Colour = (0, 0, 0)) -> B
         Technique.NONE: redrawn.NoPictureBackend,
     }
     return backends[caps.technique](caps, background)
+
+
+SLOW = 0.04
+"""Round trip in seconds from which on a line is slow."""
+
+
+def thumbnail_backend(caps: TerminalCapabilities) -> Backend | None:
+    """Return the backend for small pictures beside the large one; None if they cost too much.
+
+    A kitty keeps them, and text cells place them. Other terminals draw them as text, as half cells,
+    if no slow line lies between.
+    """
+    from annotator.terminal import kitty, redrawn
+
+    if caps.technique in (Technique.FRAMES, Technique.PLACEHOLDERS):
+        return kitty.PlaceholderBackend(caps)
+    if caps.technique is Technique.NONE or caps.remote or caps.rtt >= SLOW:
+        return None
+    return redrawn.HalfCellBackend(caps)

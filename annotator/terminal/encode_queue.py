@@ -182,6 +182,12 @@ class EncodeQueue:
         first = self._near(area) if sent.request == urgent.request else self._missing(area)
         return refining and any(self._plan.payload(job) is not None for job in first)
 
+    def may_wait(self, area: Area) -> bool:
+        """Return whether no picture that a key may ask for soon is missing."""
+        current = self._plan.current
+        shown = current is None or self._stock.is_delivered(current)
+        return shown and not self._missing(area)
+
     def _near(self, area: Area) -> list[EncodeJob]:
         """Return the missing pictures among those that will be requested first."""
         plan = self._plan

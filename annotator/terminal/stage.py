@@ -6,6 +6,7 @@ time through a clock.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 
 from annotator.terminal.backend import Area, Backend, Cell, Colour, Payload
@@ -44,8 +45,10 @@ class Stage:
         budget: QualityBudget | None = None,
         depth: int = 5,
         memory: int = 64 << 20,
+        beside: Backend | None = None,
     ) -> None:
-        self.backend, self.pacer = backend, pacer
+        """Set up an empty stage; `beside` has small pictures elsewhere, freed with its own."""
+        self.backend, self.pacer, self._beside = backend, pacer, beside
         budget = budget or QualityBudget(backend.ladder, pacer, clock, stores=backend.slots > 0)
         self.plan = PicturePlan(backend.ladder, budget, depth, memory)
         self.state = ScreenState(clock)
@@ -56,7 +59,9 @@ class Stage:
         self._buffer = WriteBuffer(pacer, write)
         self._sending: PictureTransfer | None = None
         self._uncomposed: DisplayNote | None = None
-        self._round = 0
+        self.round = 0
+        """The number of times that all was sent again, what is beside the area included."""
+        self._later: deque[bytes] = deque()
         self._ended = self._keeps = False
 
     def place(self, area: Area) -> None:
@@ -81,11 +86,12 @@ class Stage:
         self._stock.forget()
         self.state.shown = None
         self.state.begin_redraw()
-        self._round += 1
+        self.round += 1
+        self._later.clear()
         self._ended = False
         if self.area.usable:
             begun = self.backend.begin(self.area)
-            self._buffer.put(begun, AreaNote(self._round) if begun else None)
+            self._buffer.put(begun, AreaNote(self.round) if begun else None)
             self.expect(self.plan.upcoming)  # a larger area may have room for fewer
 
     def show(self, request: PictureRequest, *, keep: bool = False) -> None:
@@ -140,8 +146,10 @@ class Stage:
         writes again."""
         self._cancel()
         self._stock.forget()
+        self._later.clear()
         self.state.shown, self._ended = None, True
-        return self._buffer.take() + self.backend.end()
+        beside = self._beside.end() if self._beside is not None else b""
+        return self._buffer.take() + self.backend.end() + beside
 
     def jobs(self) -> list[EncodeJob]:
         """Return the pictures to encode, most urgent first; empty if all are ready."""
@@ -177,7 +185,7 @@ class Stage:
     def _lost(self, notes: Sequence[object]) -> None:
         """Send again what never reached the terminal."""
         for note in notes:
-            if isinstance(note, AreaNote) and note.round == self._round:
+            if isinstance(note, AreaNote) and note.round == self.round:
                 self.redraw()
                 return
             if isinstance(note, SentNote) and self._stock.slots.holds_filling(
@@ -192,6 +200,11 @@ class Stage:
             self._stock.drawn = None
             self._present()
 
+    def send_later(self, data: bytes) -> None:
+        """Send something beside the area once no picture of the next keys is missing."""
+        self._later.append(data)
+        self.send_next()
+
     def send_next(self) -> None:
         """Write as much as the line takes. Call it after every change and now and then."""
         self._lost(self.pacer.overdue())
@@ -203,6 +216,9 @@ class Stage:
             if self._buffer.size > QUANTUM:
                 self._buffer.fence()  # its answer pumps on; meanwhile keys are looked at
                 break
+            if self._sending is None and self._later and self._queue.may_wait(self.area):
+                self._buffer.put(self._later.popleft())
+                continue
             if self._sending is None or self._queue.gives_way(self._sending.job, self.area):
                 self._begin_next()
             if self._sending is None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from queue import SimpleQueue
-
-from textual.app import SystemCommand
-from textual.screen import Screen
 
 from annotator.errors import AnnotatorError, StoreError
 from annotator.features.store import FeatureStore
@@ -28,7 +25,7 @@ from annotator.tui.label.screen import LabelScreen
 from annotator.tui.label.strategy_dialog import strategy_title
 from annotator.tui.pages.open import open_similar
 from annotator.tui.pages.screen import PageScreen
-from annotator.tui.project_app import ProjectApp
+from annotator.tui.project_app import PaletteChoice, ProjectApp
 from annotator.tui.workers import (
     FeatureOpener,
     FeatureProcess,
@@ -138,7 +135,7 @@ class LabelApp(ProjectApp):
             return
         self._warn("read", "")
         self.label_screen.on_other_entries(entries)
-        if entries or self.session.current != self.label_screen.picture.item:
+        if entries or self.label_screen.walk.item != self.label_screen.picture.item:
             self.label_screen.sync()
             self.learn()
         else:
@@ -233,7 +230,8 @@ class LabelApp(ProjectApp):
             words.append(strategy_title(self.session.strategy))
         self.label_screen.header.activity(" · ".join(words))
         group = self.near_duplicates.answers_group
-        self.label_screen.header.badge(label_text.badge_text(self.session, group))
+        walk = self.label_screen.walk.badge
+        self.label_screen.header.badge(walk or label_text.badge_text(self.session, group))
 
     # --- learning
 
@@ -263,7 +261,7 @@ class LabelApp(ProjectApp):
         self._stop_waiting()
         self._warn("fit", f"learning failed, labelling continues: {reason}")
 
-    def on_label_screen_answered(self) -> None:
+    def on_answer_screen_answered(self) -> None:
         """Learn from the new answer."""
         self.learn()
 
@@ -330,11 +328,10 @@ class LabelApp(ProjectApp):
 
     # --- commands
 
-    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """Yield the entries of the palette: every class, every live command, the themes."""
-        if screen is self.label_screen:
-            yield from self.label_screen.palette_commands()
-        yield SystemCommand("Theme", "Choose the colours", self.action_change_theme)
+    def palette_choices(self) -> list[PaletteChoice]:
+        """Return the entries of the palette: every live command, every class, the themes."""
+        found = [*self.label_screen.palette_choices()] if self.screen is self.label_screen else []
+        return [*found, *super().palette_choices()]
 
     def action_help_quit(self) -> None:
         """Quit at once: every label is on disk."""

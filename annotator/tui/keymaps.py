@@ -2,13 +2,14 @@
 
 A keymap names the keys of each command, and the keys of the first classes. A class may have a
 key of its own in annotator.toml. The n-th class has the digit n, up to 9, unless another class
-has that digit as its own key.
+has that digit as its own key. With more than nine classes the digits may mean other classes for
+each picture: see `Keymap.with_digits`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from annotator.errors import ProjectError, bullet_list
@@ -18,11 +19,15 @@ from annotator.project.settings import ClassInfo
 Action = tuple[str, str]
 """(`LABEL`, class name) or (command name, "")."""
 LABEL = "label"
+DIGITS = "123456789"
 
 _EVERYWHERE: dict[str, tuple[str, ...]] = {
     "confirm": ("enter",),
     "skip": ("s", "space"),
     "undo": ("backspace", "ctrl+h"),
+    "back": ("shift+left", "["),
+    "forward": ("shift+right", "]"),
+    "return": ("escape", "end"),
     "flag": ("f",),
     "note": ("n",),
     "hide": ("p",),
@@ -53,8 +58,8 @@ KEYMAPS: dict[str, dict[str, tuple[str, ...]]] = {
     # labelme and labelImg go to the previous image with a and to the next with d.
     "navigate": _EVERYWHERE
     | {
-        "undo": ("a", "left", "backspace", "ctrl+h"),
-        "skip": ("d", "right", "space"),
+        "back": ("a", "left", "shift+left", "["),
+        "forward": ("d", "right", "shift+right", "]"),
     },
     "vim": _EVERYWHERE
     | {
@@ -73,7 +78,7 @@ KEYMAPS: dict[str, dict[str, tuple[str, ...]]] = {
 
 _SHOWN = {
     "left": "←", "right": "→", "backspace": "⌫", "space": "space", "ctrl+p": "^P", "ctrl+c": "^C",
-    "ctrl+h": "^H",
+    "ctrl+h": "^H", "shift+left": "⇧←", "shift+right": "⇧→", "escape": "esc",
 }  # fmt: skip
 
 
@@ -85,6 +90,21 @@ class Keymap:
     """Key -> its actions. At most one of them is live at a time."""
     classes: Mapping[str, str]
     """Class name -> the key to show for it; "" for a class without a key."""
+    digits: tuple[str, ...] = ()
+    """The digits that follow the picture: all but those with a meaning of their own."""
+    keyed: frozenset[str] = frozenset()
+    """The classes with a key of their own, which take no such digit."""
+    likeliest: tuple[str, ...] = ()
+    """The classes that `digits` mean for one picture; none while the digits are fixed."""
+
+    def with_digits(self, ranked: Sequence[str]) -> Keymap:
+        """Return the keys for one picture: its digits mean the first of the `ranked` classes."""
+        likeliest = tuple(ranked[: len(self.digits)])
+        meant: dict[str, tuple[Action, ...]] = {
+            digit: ((LABEL, name),) for digit, name in zip(self.digits, likeliest, strict=False)
+        }
+        fixed = {key: found for key, found in self.actions.items() if key not in self.digits}
+        return _show_keys(replace(self, actions=meant | fixed, likeliest=likeliest))
 
     def actions_of(self, key: str, character: str | None) -> tuple[Action, ...]:
         """Return the actions of a key press; a capital without its own does as the small letter."""
@@ -112,8 +132,11 @@ def make_keymap(
     preset: str,
     classes: Sequence[ClassInfo],
     own: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    digits: str = "model",
 ) -> Keymap:
     """Return the keys for a project's classes; `own` keys of a command replace the preset's.
+
+    With `digits` "model" and more than nine classes the digits may follow the picture.
 
     Raises `ProjectError`, with all faults at once, for an unknown preset or command, a key that
     is not a single character, and a key with two meanings.
@@ -134,11 +157,28 @@ def make_keymap(
         for key in keys.get(name, ()):
             actions[key] = (*actions.get(key, ()), (name, ""))
     _check(preset, actions, classes)
+    taken = {*actions, *(info.key for info in classes)}
     for key, name in _class_keys(classes, keys):
         actions.setdefault(key, ((LABEL, name),))
-    found = Keymap(actions, {})
-    names = [info.name for info in classes]
-    return Keymap(actions, {name: next(iter(found.class_keys(name)), "") for name in names})
+    follow = digits == "model" and len(classes) > len(DIGITS)
+    return _show_keys(
+        Keymap(
+            actions,
+            {info.name: "" for info in classes},
+            tuple(digit for digit in DIGITS if follow and digit not in taken),
+            frozenset(info.name for info in classes if info.key),
+        )
+    )
+
+
+def _show_keys(keymap: Keymap) -> Keymap:
+    """Return the keymap with the key to show for each class: the first one that means it."""
+    first: dict[str, str] = {}
+    for key, found in keymap.actions.items():
+        for name, argument in found:
+            if name == LABEL:
+                first.setdefault(argument, key_label(key))
+    return replace(keymap, classes=dict.fromkeys((*keymap.classes, *first), "") | first)
 
 
 def _class_keys(
@@ -147,7 +187,7 @@ def _class_keys(
     """Yield (key, class name): the first to claim a key has it, the first of a class is shown."""
     names = [info.name for info in classes]
     named = {info.key: info.name for info in classes if info.key}
-    numbered = {str(place): name for place, name in enumerate(names[:9], 1)}
+    numbered = dict(zip(DIGITS, names, strict=False))
     paired = {
         key: name
         for place, name in enumerate(names[:2], 1)
@@ -197,6 +237,6 @@ def _check(
         taken[key] = name
     if problems:
         raise ProjectError(
-            bullet_list(problems, "The keys of the classes in annotator.toml are in conflict:")
+            bullet_list(problems, "The keys of the classes are in conflict:")
             + "\nChoose other keys, or another --keymap."
         )

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from textual import events, on
-from textual.app import ComposeResult, SystemCommand
-from textual.containers import Horizontal
-from textual.message import Message
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
 
 from annotator.items.refs import make_printable
 from annotator.learn.label_conflicts import Contradiction
 from annotator.log.entries import Entry
-from annotator.project.label_sets import join_label
-from annotator.session.late import describe_beaten
 from annotator.session.learner import StrategyChoice
 from annotator.tui.commands import Command, class_hints, command_hints, command_table
 from annotator.tui.curves.screen import CurvesScreen
@@ -24,31 +20,29 @@ from annotator.tui.host import ScreenHost
 from annotator.tui.key_repeat import Pace
 from annotator.tui.keymaps import LABEL, Keymap
 from annotator.tui.label import text as label_text
+from annotator.tui.label.answer_screen import AnswerScreen
 from annotator.tui.label.class_info import ClassInfoScreen
 from annotator.tui.label.class_list import ClassList
-from annotator.tui.label.find_class import FindClassScreen
+from annotator.tui.label.filmstrip import Filmstrip
+from annotator.tui.label.find_class import class_choices
 from annotator.tui.label.glossary import terms_on_screen
 from annotator.tui.label.near_duplicates import NearDuplicates
-from annotator.tui.label.question_screen import QuestionScreen
-from annotator.tui.label.sidebar import Sidebar
-from annotator.tui.label.strategy_dialog import StrategyScreen, strategy_title
+from annotator.tui.label.strategy_dialog import make_strategy_dialog, strategy_title
 from annotator.tui.label.text import LabelPhase
+from annotator.tui.label.within import Within, ask_within, within_choices
 from annotator.tui.map.open import open_map
 from annotator.tui.pages.open import choose_pages, open_similar
 from annotator.tui.pages.search_dialog import open_search
 from annotator.tui.picture.picture import PictureView
 from annotator.tui.rapid.open import open_rapid, rapid_refusal
 from annotator.tui.widgets.bars import KeyBar, KeyHint
+from annotator.tui.widgets.choices import Choice, ChoiceScreen
 from annotator.tui.widgets.lines import Lines
 from annotator.tui.widgets.notice import Notice
 
 
-class LabelScreen(QuestionScreen):
+class LabelScreen(AnswerScreen):
     """The screen that turns keys into answers, and answers into the next picture."""
-
-    @dataclass
-    class Answered(Message):
-        """A new entry in the log from which a model can learn."""
 
     def __init__(
         self,
@@ -59,21 +53,20 @@ class LabelScreen(QuestionScreen):
         near_duplicates: NearDuplicates,
     ) -> None:
         """Prepare the screen for the session of `host`, which opens other screens over it."""
-        super().__init__(host.project, host.session, keymap, picture)
-        self.host, self.pace, self.near_duplicates = host, pace, near_duplicates
+        super().__init__(host, keymap, pace, picture, near_duplicates)
         self.listed = False
         """True once the whole pool is known."""
         self.phase: LabelPhase | None = None
         """The phase that is on screen; None before the first."""
-        target = self.project.settings.target_error
-        self.sidebar = Sidebar(self.session, keymap, pace, target, id="sidebar")
 
     def compose(self) -> ComposeResult:
         """Lay out the picture beside the sidebar, between header and footer."""
         yield Notice(id="small")
         yield self.header
         with Horizontal(id="middle"):
-            yield self.stage
+            with Vertical(id="pictures"):
+                yield self.stage
+                yield self.filmstrip
             yield self.sidebar
         yield self.banner
         yield self.caption
@@ -88,16 +81,17 @@ class LabelScreen(QuestionScreen):
     # --- what is on screen
 
     def sync(self) -> None:
-        """Show what the session asks, and everything around it that has changed."""
+        """Show what the session asks or the answer in view, and all around it that has changed."""
         self.phase = label_text.phase_of(self.session, self.listed)
-        item = self.session.current
+        item = self.walk.item
         if item is not None:
-            ahead = self.session.upcoming(self.session.queue.ahead)
-            if self.stage.show(item, ahead):
+            if self.stage.show(item, self.walk.items_near()):
                 self._broken = None
         else:
-            progress = self.session.progress
-            notice = label_text.phase_notice(self.phase, self.project, progress, self.keymap)
+            progress, within = self.session.progress, self.session.within
+            notice = label_text.phase_notice(
+                self.phase, self.project, progress, self.keymap, within
+            )
             self.stage.show_notice(*notice)
         self.refresh_words()
 
@@ -105,14 +99,13 @@ class LabelScreen(QuestionScreen):
         """Show the text around the picture; only what differs is sent."""
         if self.phase is None:
             return  # nothing has been shown yet
-        item, hidden = self.session.current, self.sidebar.hides_prediction
+        item, hidden = self.walk.item, self.sidebar.hides_prediction
         self.sidebar.show_soon()
-        self.caption.show(*(label_text.item_caption(self.session, item, hidden) if item else ("",)))
+        self.keymap = self.sidebar.keymap
+        words = label_text.item_caption(self.session, item, hidden) if item else ("", "", "")
+        self.caption.show(*words, self.walk.words)
+        self.filmstrip.show()
         self.show_keys()
-
-    def show_near_duplicates(self) -> None:
-        """Show under the picture how many near-duplicates of the item are open."""
-        self.caption.show_near_duplicates(self.near_duplicates.caption())
 
     def show_contradictions(self, found: Sequence[Contradiction]) -> None:
         """Hint at a label of this annotator that its nearest neighbours contradict."""
@@ -132,23 +125,25 @@ class LabelScreen(QuestionScreen):
         needed = _MOST_NEEDED if len(classes) <= 9 else ("classes", *_MOST_NEEDED)
         return found + command_hints(self.live_commands(), self.keymap, needed, len(found))
 
-    def palette_commands(self) -> Iterator[SystemCommand]:
-        """Yield every class and every live command for the palette."""
-        for name in self.session.classes if self.is_live(LABEL) else ():
-            words = f"Label as {make_printable(name)}"
-            yield SystemCommand(words, "the item on screen", partial(self.perform, LABEL, name))
+    def palette_choices(self) -> Iterator[Choice[Callable[[], object]]]:
+        """Yield every live command and every class for the palette."""
         for command in self.live_commands():
             if command.name != "palette":
-                head = command.title.capitalize()
-                yield SystemCommand(head, command.help, partial(self.perform, command.name))
+                do, head = partial(self.perform, command.name), command.title.capitalize()
+                key = next(iter(command.shown_keys(self.keymap)), "")
+                yield Choice(do, head, command.help, key)
+        counts, keys = self.session.class_counts, self.keymap.classes
+        for name in self.session.classes if self.is_live(LABEL) else ():
+            head, label = f"Label as {make_printable(name)}", partial(self.perform, LABEL, name)
+            yield Choice(label, head, "", keys.get(name, ""), counts[name])
 
     def _each_second(self) -> None:
         self.sidebar.renew()
-        self.caption.link(self.picture.status if self.session.current else "")
+        self.caption.link(self.picture.status if self.walk.item else "")
 
     def on_other_entries(self, entries: list[Entry]) -> None:
         """Report an answer of another annotator to the item on screen."""
-        if words := label_text.answered_elsewhere(entries, self.session.current):
+        if words := label_text.answered_elsewhere(entries, self.walk.item):
             self.say(words, "warn")
 
     # --- keys and clicks
@@ -164,15 +159,18 @@ class LabelScreen(QuestionScreen):
         event.prevent_default()
         name, argument = next((a for a in actions if self.is_live(a[0])), ("", ""))
         answers = name == LABEL or (name in COMMANDS and COMMANDS[name].answers)
+        painted_at = self.sidebar.digit_painted_at(event.character or event.key)
         if answers and self._held(event.key, event.time):
             self.say("key held down: one press, one answer", "dim", 1.5)
+        elif name == LABEL and not self.picture.typed_on(painted_at):
+            self.say("not on screen yet: key ignored", "dim", 1.5)
         elif name:
             self.perform(name, argument)
 
     def is_live(self, name: str) -> bool:
         """Return whether a command, or labelling, does something now."""
         if name == LABEL:
-            return self.phase in _ASKED
+            return _in_view(self)
         return self.phase is not None and COMMANDS[name].is_live(self)
 
     def live_commands(self) -> list[Command[LabelScreen]]:
@@ -190,6 +188,10 @@ class LabelScreen(QuestionScreen):
         else:
             COMMANDS[name].handler(self)
 
+    @on(Filmstrip.Chosen)
+    def _answer_clicked(self, message: Filmstrip.Chosen) -> None:
+        self.walk_to(message.back)
+
     @on(ClassList.Chosen)
     @on(KeyBar.Chosen)
     def _clicked(self, message: ClassList.Chosen | KeyBar.Chosen) -> None:
@@ -205,76 +207,8 @@ class LabelScreen(QuestionScreen):
         flat = event.size.height < 30
         self.set_class(flat, "-flat")
         self.set_class(event.size.width >= label_text.WIDE, "-wide")
+        self.set_class(label_text.is_roomy(event.size) and self.filmstrip.is_possible, "-roomy")
         self.sidebar.allot_rows(event.size.height - (3 if flat else 4))
-
-    # --- answers
-
-    def label_item(self, name: str) -> None:
-        """Label the item with a class, or choose the class if items may have several."""
-        if name not in self.session.classes:
-            return  # a class of an older project, which is shown for its count
-        if self._broken is not None:
-            self.say("no picture, no label; skip it or flag it", "warn")
-        elif self.session.multi:
-            self.sidebar.toggle_choice(name)
-        else:
-            self._answer(lambda ref: self._label(name, ref))
-
-    def _label(self, name: str, ref: str) -> Entry | None:
-        entries = self.near_duplicates.label(name, ref, self.shown_ms)
-        if len(entries) > 1:
-            self.pace.answers += len(entries) - 1
-            self.say(f"{make_printable(name)}: {len(entries)} near-duplicates at once, one undo")
-        return entries[0] if entries else None
-
-    def confirm_classes(self) -> None:
-        """Label the item with the classes that are chosen, or with none."""
-        label = join_label(self.sidebar.chosen, self.session.classes)
-        self._answer(lambda ref: self.session.label(label, ref, self.shown_ms))
-
-    def skip_item(self) -> None:
-        """Leave the item unlabelled, and show the next."""
-        self._answer(lambda ref: self.session.skip(ref, self.shown_ms))
-
-    def undo_answer(self) -> None:
-        """Take the last answer back, and show its item again."""
-        undone = self.banner.run_saving(self.session.undo)
-        if undone is None:
-            return
-        self.pace.take_back(len(undone))
-        if undone:
-            last = undone[-1]
-            answer = make_printable(last.label or "skip")
-            self.say(f"taken back: {answer}" + (f", {len(undone)} items" if undone[1:] else ""))
-        else:
-            self.say("nothing left to take back", "dim")
-        self._show_next()
-
-    def ask_skipped(self) -> None:
-        """Ask all skipped items again."""
-        if count := self.banner.run_saving(self.session.reopen_skipped):
-            items = "item is" if count == 1 else "items are"
-            self.say(f"{count:,} skipped {items} asked once more")
-        self._show_next()
-
-    def _answer(self, give: Callable[[str], Entry | None]) -> None:
-        """Answer the item that the annotator sees, and no other; then show the next."""
-        item = self.session.current
-        if item is None:
-            return
-        if self._broken != item and not self.picture.accepts(item):
-            self.say("not on screen yet: key ignored", "dim", 1.5)
-            return
-        if self.banner.run_saving(lambda: give(item.ref)) is not None:
-            self.pace.answer()
-            self._show_next()
-        elif late := describe_beaten(self.session.beaten_by):
-            self._show_next()
-            self.say(late, "warn", 8)
-
-    def _show_next(self) -> None:
-        self.sync()
-        self.post_message(self.Answered())
 
     # --- views and dialogs
 
@@ -297,14 +231,18 @@ class LabelScreen(QuestionScreen):
         session = self.session
         rare = session.ranking.suggestion if session.ranking and not session.multi else None
 
-        def choose(strategy: StrategyChoice | None) -> None:
-            if strategy is not None and strategy != session.strategy:
+        def choose(strategy: StrategyChoice | Within | None) -> None:
+            if isinstance(strategy, Within):
+                ask_within(self.host, strategy)
+            elif strategy is not None and strategy != session.strategy:
                 session.choose_strategy(strategy)
                 self.say(f"from the next item on: {strategy_title(strategy)}")
                 self.host.learn()
                 self.host.show_activity()
 
-        self.host.push_screen(StrategyScreen(session.classes, session.strategy, rare), choose)
+        parts = within_choices(self.host)
+        dialog = make_strategy_dialog(session.class_counts, session.strategy, rare, parts)
+        self.host.push_screen(dialog, choose)
 
     def show_curves(self) -> None:
         """Show the curves at full size."""
@@ -314,19 +252,27 @@ class LabelScreen(QuestionScreen):
     def find_class(self) -> None:
         """Ask for a class by a few letters, and label with it."""
         session, hidden = self.session, self.sidebar.hides_prediction
-        asked = session.current
+        asked = self.walk.item
 
         def label(name: str | None) -> None:
-            if name is not None and session.current == asked:
+            if name is not None and self.walk.item == asked:
                 self.perform(LABEL, name)
 
         infos, keys = self.project.settings.classes, self.keymap.classes
-        shares = None if hidden else session.prediction
-        self.host.push_screen(FindClassScreen(infos, keys, session.progress.classes, shares), label)
+        shares = None if hidden else self.walk.prediction
+        choices = class_choices(infos, keys, session.progress.classes, shares)
+        dialog = ChoiceScreen(choices, heading="Find a class", does="enter labels with it")
+        self.host.push_screen(dialog, label)
+
+    def open_similar(self) -> None:
+        """Open pages of the items most similar to the one in view."""
+        answer = self.walk.answer
+        ref, label = (answer.ref, answer.label or "") if answer is not None else ("", "")
+        open_similar(self.host, ref, "" if self.session.multi else label)
 
     def show_class_info(self) -> None:
         """Show what the classes mean, the most probable class of the item first."""
-        shares = (None if self.sidebar.hides_prediction else self.session.prediction) or {}
+        shares = (None if self.sidebar.hides_prediction else self.walk.prediction) or {}
         first = max(shares, key=shares.__getitem__) if shares else ""
         host = self.host
         host.push_screen(ClassInfoScreen(self.project, host.caps, host.pacer, first))
@@ -341,29 +287,49 @@ class LabelScreen(QuestionScreen):
 _ASKED = (LabelPhase.ASKING, LabelPhase.AUDITING)
 _DONE = (LabelPhase.FINISHED, LabelPhase.WAITING)
 _MOST_NEEDED = (
-    "confirm", "skip", "undo", "again", "help", "quit", "flag", "hide", "strategy",
+    "return", "confirm", "skip", "undo", "again", "help", "quit", "back", "forward", "flag",
+    "hide", "strategy",
 )  # fmt: skip
 """The commands that stay in the footer of a narrow window, the most needed first."""
 
 
 def _during(*phases: LabelPhase) -> Callable[[LabelScreen], bool]:
-    """Return the condition that the screen is in one of these phases."""
-    return lambda screen: screen.phase in phases
+    """Return the condition that no answer is in view and the screen is in one of these phases."""
+    return lambda screen: screen.phase in phases and not screen.walk.active
 
 
 _asked = _during(*_ASKED)
 _asking = _during(LabelPhase.ASKING)
 _asking_or_done = _during(LabelPhase.ASKING, *_DONE)
+
+
+def _asking_or_within(screen: LabelScreen) -> bool:
+    return _asking(screen) or (bool(screen.session.within) and _asking_or_done(screen))
+
+
 _answered = _during(*_ASKED, LabelPhase.AUDITED, LabelPhase.LOST, *_DONE)
 
 
+def _walks(screen: LabelScreen) -> bool:
+    return screen.walk.active
+
+
+def _in_view(screen: LabelScreen) -> bool:
+    """Return whether a picture is in view: the open question, or an answered one."""
+    return screen.walk.active or _asked(screen)
+
+
+def _may_undo(screen: LabelScreen) -> bool:
+    return screen.walk.may_undo if screen.walk.active else _answered(screen)
+
+
 def _chooses(screen: LabelScreen) -> bool:
-    return _asked(screen) and screen.session.multi
+    return _in_view(screen) and screen.session.multi
 
 
 def _has_skipped(screen: LabelScreen) -> bool:
-    over = screen.phase in (LabelPhase.AUDITED, *_DONE)
-    return over and screen.session.progress.skipped > 0
+    over = _during(LabelPhase.AUDITED, *_DONE)
+    return over(screen) and screen.session.progress.skipped > 0
 
 
 COMMANDS: dict[str, Command[LabelScreen]] = command_table(
@@ -373,25 +339,37 @@ COMMANDS: dict[str, Command[LabelScreen]] = command_table(
     ),
     Command(
         "skip", "skip", "Leave the item unlabelled; it is not asked again.",
-        LabelScreen.skip_item, _asked, answers=True,
+        LabelScreen.skip_item, _in_view, answers=True,
     ),
     Command(
         "undo", "undo", "Take back your last answer; press again for the one before.",
-        LabelScreen.undo_answer, _answered,
+        LabelScreen.undo_answer, _may_undo,
         works=lambda screen: screen.session.last_decision is not None,
     ),
     Command(
-        "flag", "flag", "Flag the item for a second look, or take the flag off.",
-        LabelScreen.toggle_flag, _asked,
+        "back", "look back", "Look back at the answer before; a class key corrects it in place.",
+        LabelScreen.walk_back, lambda screen: _walks(screen) or _answered(screen),
+        works=lambda screen: screen.walk.begins,
     ),
-    Command("note", "note", "Write a note on the item.", LabelScreen.write_note, _asked),
+    Command(
+        "forward", "forward", "Look at the answer after it, and after the last at the question.",
+        LabelScreen.walk_forward, _in_view, works=_walks,
+    ),
+    Command(
+        "return", "return", "Return to the open question.", LabelScreen.return_to_question, _walks
+    ),
+    Command(
+        "flag", "flag", "Flag the item for a second look, or take the flag off.",
+        LabelScreen.toggle_flag, _in_view,
+    ),
+    Command("note", "note", "Write a note on the item.", LabelScreen.write_note, _in_view),
     Command(
         "hide", "hide", "Hide the model's prediction, or show it.",
         LabelScreen.toggle_prediction, _asking,
     ),
     Command(
         "zoom", "zoom", "Show the true pixels; press again for the whole picture.",
-        LabelScreen.toggle_zoom, _asked,
+        LabelScreen.toggle_zoom, _in_view,
     ),
     Command(
         "pages", "pages", "Label pages of many items: accept predictions, find a class.",
@@ -404,7 +382,8 @@ COMMANDS: dict[str, Command[LabelScreen]] = command_table(
     ),
     Command(
         "similar", "similar", "Show a page of the items most similar to this one.",
-        lambda screen: open_similar(screen.host), _asking,
+        LabelScreen.open_similar,
+        lambda screen: _asking(screen) or (_walks(screen) and not screen.session.blind),
         works=lambda screen: screen.session.has_features,
     ),
     Command(
@@ -421,8 +400,8 @@ COMMANDS: dict[str, Command[LabelScreen]] = command_table(
         LabelScreen.toggle_group, _asking,
     ),
     Command(
-        "strategy", "strategy", "Choose how items are picked, or hunt for one class.",
-        LabelScreen.choose_strategy, _asking,
+        "strategy", "strategy", "Choose how items are picked: hunt a class, or within a query.",
+        LabelScreen.choose_strategy, _asking_or_within,
     ),
     Command(
         "curves", "curves", "Show the curves at full size: error, difficulty, classes.",
@@ -430,11 +409,11 @@ COMMANDS: dict[str, Command[LabelScreen]] = command_table(
     ),
     Command(
         "classes", "find class", "Find a class by a few letters, and label with it.",
-        LabelScreen.find_class, _asked,
+        LabelScreen.find_class, _in_view,
     ),
     Command(
         "meaning", "meaning", "Show what each class means, with its reference pictures.",
-        LabelScreen.show_class_info, _asked,
+        LabelScreen.show_class_info, _in_view,
     ),
     Command(
         "again", "ask skipped", "Ask the skipped items again, once all others are answered.",

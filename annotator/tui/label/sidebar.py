@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from textual.app import ComposeResult
@@ -13,6 +14,7 @@ from annotator.tui.key_repeat import Pace
 from annotator.tui.keymaps import Keymap
 from annotator.tui.label import text as label_text
 from annotator.tui.label.class_list import ChosenClasses, ClassList
+from annotator.tui.label.digits import PictureKeys
 from annotator.tui.label.error_panel import PoolErrorState, pool_error_state
 from annotator.tui.label.progress_panel import (
     DifficultyCurve,
@@ -20,6 +22,7 @@ from annotator.tui.label.progress_panel import (
     ProgressPanel,
     difficulty_curves,
 )
+from annotator.tui.label.walk import Walk
 
 PANEL_ROWS = 13
 """Lines of the panel before a class gets more than one line."""
@@ -35,6 +38,7 @@ class Sidebar(Vertical):
     def __init__(
         self,
         session: LabelSession,
+        walk: Walk,
         keymap: Keymap,
         pace: Pace,
         target: float | None = None,
@@ -43,7 +47,8 @@ class Sidebar(Vertical):
         """Prepare the sidebar; `target` is the error below which the annotator may stop."""
         super().__init__(**options)
         self._target = target
-        self._session, self._keymap, self._pace = session, keymap, pace
+        self._session, self._walk, self._pace = session, walk, pace
+        self._picture_keys, self.keymap = PictureKeys(session, walk, keymap), keymap
         # Held, not looked up: a fit may end after the screen has let go of them.
         self._class_bar, self._numbers = ClassList(id="classes"), ProgressPanel(id="panel")
         self._curves: tuple[DifficultyCurve, ...] = ()
@@ -65,31 +70,48 @@ class Sidebar(Vertical):
         self._class_bar.allot_rows(rows - 1 - PANEL_ROWS, rows - PROGRESS_ROWS)
 
     def show_soon(self) -> None:
-        """Show after `SOON` seconds, together with the result of a quick fit."""
+        """Show after `SOON` seconds, together with the result of a quick fit.
+
+        Digits that mean other classes are shown at once, with their picture.
+        """
+        before = self.keymap
+        self.keymap = self._picture_keys.now(self.hides_prediction)
         if self._known is None:
             self.renew()
+            self.show()
+        elif self.keymap.likeliest != before.likeliest:
             self.show()
         elif self._pending is None:
             self._pending = self.set_timer(SOON, self.show)
 
+    def digit_painted_at(self, key: str) -> float:
+        """Return since when the list shows what a key means; -inf for one that always means it."""
+        return self._class_bar.painted_at if key in self.keymap.digits else -math.inf
+
     @property
     def chosen(self) -> frozenset[str]:
         """The classes chosen for the current item, in a project whose items may have several."""
+        if self._walk.active:
+            return self._walk.chosen
         item = self._session.current
         return self._choice.names(item.ref) if item is not None else frozenset()
 
     def toggle_choice(self, name: str) -> None:
         """Choose a class for the current item, or take the choice back."""
-        if (item := self._session.current) is not None:
+        item = self._session.current
+        if self._walk.active:
+            self._walk.toggle(name)
+        elif item is not None:
             self._choice.toggle(item.ref, name)
-            self.show()
+        self.show()
 
     def show(self) -> None:
         """Show the session as it is now."""
         self._pending = None
-        chosen = self.chosen
-        rows = label_text.class_rows(self._session, self._keymap, self.hides_prediction, chosen)
-        self._class_bar.show(rows)
+        shares = None if self.hides_prediction else self._walk.prediction
+        chosen = self.chosen if self._session.multi or self._walk.active else None
+        rows = label_text.class_rows(self._session, self.keymap, shares, chosen)
+        self._class_bar.show(rows, len(self.keymap.likeliest))
         self._show_panel()
 
     def renew(self) -> None:
@@ -109,7 +131,7 @@ class Sidebar(Vertical):
             self._per_minute,
             self._curves,
             self._pool_error,
-            next(iter(self._keymap.keys("strategy")), ""),
+            next(iter(self.keymap.keys("strategy")), ""),
             label_text.audit_words(self._session),
         )
         self._numbers.show(state)

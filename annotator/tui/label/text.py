@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from enum import Enum, auto
 
 from annotator.items.refs import Item, make_printable
@@ -14,12 +14,17 @@ from annotator.session.progress import Progress
 from annotator.session.session import LabelSession
 from annotator.tui.keymaps import Keymap
 from annotator.tui.label.class_list import ClassRow
+from annotator.tui.styled_text import clip_end
 
 Paragraphs = list[tuple[str, str]]
 LEAST = (60, 20)
 """Columns and rows below which the screen asks for a larger window."""
 WIDE = 110
 """Columns from which there is more room beside the picture."""
+
+
+ROOMY = (100, 36)
+"""Columns and rows from which there is room for the filmstrip."""
 
 
 class LabelPhase(Enum):
@@ -65,15 +70,19 @@ def phase_of(session: LabelSession, listed: bool) -> LabelPhase:
 
 
 def class_rows(
-    session: LabelSession, keymap: Keymap, hidden: bool, chosen: Collection[str] = ()
+    session: LabelSession,
+    keymap: Keymap,
+    shares: Mapping[str, float] | None,
+    chosen: Collection[str] | None,
 ) -> list[ClassRow]:
     """Return the rows of the project's classes, and of older classes that have labels.
 
-    Classes with a key keep their places. The others follow, the most probable first; the number of
-    labels breaks ties.
+    `shares` are their probabilities, `chosen` those of them that are ticked; None shows none.
+    Digits that follow the picture come first. Other classes with a key keep their places. The
+    others follow, the most probable first; the number of labels breaks ties.
     """
     counts = session.progress.classes
-    shares = (None if hidden else session.prediction) or {}
+    shares = shares or {}
     likeliest = max(shares, key=shares.__getitem__) if shares else None
     rows = [
         ClassRow(
@@ -82,13 +91,18 @@ def class_rows(
             count,
             shares.get(name),
             name == likeliest,
-            (name in chosen) if session.multi else None,
+            None if chosen is None else name in chosen,
         )
         for name, count in counts.items()
     ]
-    return sorted(
-        rows, key=lambda row: (0, 0, 0) if row.key else (1, -(row.share or 0), -row.count)
-    )
+    places = {name: place for place, name in enumerate(keymap.likeliest, -len(keymap.likeliest))}
+
+    def rank(row: ClassRow) -> tuple[float, float, int]:
+        if row.key:
+            return places.get(row.name, 0), 0, 0
+        return 1, -(row.share or 0), -row.count
+
+    return sorted(rows, key=rank)
 
 
 def audit_words(session: LabelSession) -> tuple[str, ...]:
@@ -110,6 +124,7 @@ def badge_text(session: LabelSession, answers_group: bool) -> str:
         return "AUDIT" if session.audit is not None else "SECOND OPINION"
     find = session.strategy.find
     words = [f"hunting {make_printable(find)}"] if find else []
+    words += [f"within {clip_end(session.within, 40)}"] if session.within else []
     return " · ".join([*words, "whole groups"] if answers_group else words)
 
 
@@ -176,6 +191,11 @@ def is_too_small(size: tuple[int, int]) -> bool:
     return size[0] < LEAST[0] or size[1] < LEAST[1]
 
 
+def is_roomy(size: tuple[int, int]) -> bool:
+    """Return whether a window has room for the filmstrip."""
+    return size[0] >= ROOMY[0] and size[1] >= ROOMY[1]
+
+
 def too_small_notice(size: tuple[int, int]) -> tuple[str, Paragraphs]:
     """Return the heading and the paragraphs of a window that is too small."""
     now, enough = (f"{columns} × {rows}" for columns, rows in (size, LEAST))
@@ -187,9 +207,16 @@ def too_small_notice(size: tuple[int, int]) -> tuple[str, Paragraphs]:
 
 
 def phase_notice(
-    phase: LabelPhase, project: ProjectFolder, progress: Progress, keymap: Keymap
+    phase: LabelPhase,
+    project: ProjectFolder,
+    progress: Progress,
+    keymap: Keymap,
+    within: str = "",
 ) -> tuple[str, Paragraphs]:
-    """Return the heading and the paragraphs of every phase in which nothing is asked."""
+    """Return the heading and the paragraphs of every phase in which nothing is asked.
+
+    `within` is the query whose items alone are asked; "" for all items.
+    """
     if phase is LabelPhase.LISTING:
         return "Listing the images …", []
     if phase is LabelPhase.LEARNING:
@@ -202,7 +229,16 @@ def phase_notice(
         return _audited(progress, keymap)
     if phase is LabelPhase.LOST:
         return _lost(progress, keymap)
+    if within:
+        return _finished_within(within, keymap)
     return _finished(project, progress, keymap)
+
+
+def _finished_within(within: str, keymap: Keymap) -> tuple[str, Paragraphs]:
+    lines = [(f"Every item that matches {within} has an answer.", "text")]
+    if keys := keymap.keys("strategy"):
+        lines.append((f"{keys[0]} asks the other items, or those of another query.", "strong"))
+    return "This part is done", lines
 
 
 def _empty(project: ProjectFolder) -> tuple[str, Paragraphs]:

@@ -94,7 +94,7 @@ class Mosaic(PictureView):
 
     def lay_out(self, count: int, below: int = 0) -> tuple[Spot, ...]:
         """Return places for at most `count` pictures, as many as fit under `below` rows."""
-        cell, (columns, rows) = self._cell(), self.size
+        cell, (columns, rows) = self.cell, self.size
         rows -= below
         places = lay_out_grid(
             count_fitting(count, columns, rows, cell, self._least), columns, rows, cell, self._least
@@ -106,7 +106,7 @@ class Mosaic(PictureView):
         columns, rows = self.size.width, self.size.height // STRIP
         if rows - HEAD < self._least[1] or self.technique is Technique.NONE:
             return ()
-        return lay_out_strip(count, columns, rows, self._cell())
+        return lay_out_strip(count, columns, rows, self.cell)
 
     @property
     def _least(self) -> tuple[int, int]:

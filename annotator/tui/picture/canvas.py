@@ -14,7 +14,7 @@ from textual.widget import Widget
 
 from annotator.terminal.backend import Area, Backend
 from annotator.terminal.caps import TerminalCapabilities
-from annotator.terminal.choose import backend_for
+from annotator.terminal.choose import backend_for, thumbnail_backend
 from annotator.terminal.pacing import SLACK, Pacer, QualityBudget
 from annotator.terminal.probe import cell_size
 from annotator.terminal.redrawn import overpaints_area
@@ -22,7 +22,7 @@ from annotator.terminal.requests import DisplayNote
 from annotator.terminal.stage import Stage
 from annotator.terminal.transport import tmux_client, wrap_for_tmux
 from annotator.tui.picture.driver import PictureDriver
-from annotator.tui.picture.strips import PlaceholderStrip, call_after_path, is_overlaid
+from annotator.tui.picture.strips import call_after_path, is_overlaid, render_uncached
 
 DRAWN_SLACK = 0.12
 """Seconds of output that may queue if every picture is drawn anew: the annotator waits for it."""
@@ -66,9 +66,12 @@ class Canvas(Widget):
             stores=self._backend.slots > 0,
             lossless=lossless,
         )
+        self.thumbnails = thumbnail_backend(caps)
+        """The backend for small pictures beside this one; None where there are none."""
         self._stage = Stage(
-            self._backend, self._line, self._write, time.monotonic, budget=budget, depth=depth
-        )
+            self._backend, self._line, self._write, time.monotonic,
+            budget=budget, depth=depth, beside=self.thumbnails,
+        )  # fmt: skip
         self._overdrawn = False
         self._client = ""
         self._suspended = False
@@ -171,7 +174,7 @@ class Canvas(Widget):
             return
         region, size = self.content_region, self.app.size
         self._line.resize(size.width, size.height)
-        area = Area(*region, self._cell())
+        area = Area(*region, self.cell)
         # Another size of screen moves a picture by one row only on its way: wait for the layout.
         if region.right <= size.width and region.bottom <= size.height:
             before = self._stage.area
@@ -187,8 +190,19 @@ class Canvas(Widget):
         driver = self.app._driver
         return cell_size(driver.fileno) if isinstance(driver, PictureDriver) else None
 
-    def _cell(self) -> tuple[int, int]:
+    @property
+    def cell(self) -> tuple[int, int]:
+        """Width and height of a cell in pixels, assumed if the terminal does not say."""
         return self.cell_pixels or self._caps.cell
+
+    @property
+    def round(self) -> int:
+        """The number of times that the terminal had to be sent everything again."""
+        return self._stage.round
+
+    def send_later(self, data: bytes) -> None:
+        """Send something beside the picture once no picture of the next keys is missing."""
+        self._stage.send_later(data)
 
     def redraw(self) -> None:
         """Send everything anew, as to a terminal that was reset or is another one."""
@@ -244,11 +258,7 @@ class Canvas(Widget):
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Return the rows of a region."""
-        # Past the caches, for pictures change behind the compositor's back, and past all filters
-        # and tints: the colour of a placeholder is the name of its image.
-        style, width = self.rich_style, self.size.width
-        lines = (self.render_line(y).apply_style(style) for y in crop.line_range)
-        return [PlaceholderStrip(line, width).crop(crop.x, crop.right) for line in lines]
+        return render_uncached(self, crop)
 
     def _others_wrote(self, text: str) -> None:
         """Redraw a picture that other output may have painted over."""

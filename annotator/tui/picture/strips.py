@@ -14,7 +14,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual._compositor import ChopsUpdate, Compositor
 from textual.dom import DOMNode
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -102,6 +102,17 @@ def splice_runs(strip: Strip, runs: Sequence[TextRun]) -> Strip:
         cells[run.column : run.column + len(run.text)] = [(text, style) for text in run.text]
     groups = groupby(cells, key=lambda cell: cell[1])
     return Strip([Segment("".join(text for text, _ in group), style) for style, group in groups])
+
+
+def render_uncached(widget: Widget, crop: Region) -> list[Strip]:
+    """Return the rows of a region of a widget with pictures.
+
+    Past the caches, for pictures change behind the compositor's back, and past all filters and
+    tints: the colour of a placeholder is the name of its image.
+    """
+    style, width = widget.rich_style, widget.size.width
+    lines = (widget.render_line(y).apply_style(style) for y in crop.line_range)
+    return [PlaceholderStrip(line, width).crop(crop.x, crop.right) for line in lines]
 
 
 def is_overlaid(widget: Widget) -> bool:

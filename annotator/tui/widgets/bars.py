@@ -55,10 +55,11 @@ class CaptionBar(Lines):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._file = self._detail = self._marks = self._link = self._near_duplicates = ""
+        self._answer = ""
 
-    def show(self, file: str, detail: str = "", marks: str = "") -> None:
-        """Show the file, the box and the marks of an item."""
-        self._file, self._detail, self._marks = file, detail, marks
+    def show(self, file: str, detail: str = "", marks: str = "", answer: str = "") -> None:
+        """Show the file, the box and the marks of an item, and its answer in a look back."""
+        self._file, self._detail, self._marks, self._answer = file, detail, marks, answer
         self.update()
 
     def show_near_duplicates(self, text: str) -> None:
@@ -75,7 +76,8 @@ class CaptionBar(Lines):
     def draw(self, cells: int, height: int) -> Sequence[Line]:
         """Return the line of the caption."""
         detail: Line = [(f"  {self._detail}" if self._detail else "", "dim")]
-        marks: Line = [(f"  {self._near_duplicates}" if self._near_duplicates else "", "curve")]
+        marks: Line = [(f"  {self._answer}" if self._answer else "", "strong")]
+        marks += [(f"  {self._near_duplicates}" if self._near_duplicates else "", "curve")]
         # A long note leaves room for a third of the line: the file, or the end of its path.
         room = cells - cells // 3 - line_width(marks) - 4
         marks += [(f"  {clip_end(self._marks, room)}" if self._marks else "", "warn")]

@@ -61,6 +61,10 @@ class Banner(Lines):
         """The warning on screen; "" for none."""
         return next((self._warnings[topic] for topic in self.TOPICS if topic in self._warnings), "")
 
+    def has(self, topic: str) -> bool:
+        """Return whether there is a warning about a topic."""
+        return topic in self._warnings
+
     def warn(self, topic: str, text: str) -> None:
         """Show a warning; "" clears the warning of its topic."""
         before = self.text

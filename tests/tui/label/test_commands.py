@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import shutil
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from textual.command import CommandPalette
 
 from annotator.project.settings import ClassInfo
 from annotator.terminal.caps import Technique, TerminalCapabilities
@@ -18,6 +18,7 @@ from annotator.tui.label import screen as label_screen
 from annotator.tui.label.glossary import GLOSSARY, terms_on_screen
 from annotator.tui.label.text import LabelPhase
 from annotator.tui.review import screen as review_screen
+from annotator.tui.widgets.choices import ChoiceScreen
 
 ROOT = Path(__file__).parents[3]
 TWO = [ClassInfo("ok"), ClassInfo("bad")]
@@ -38,12 +39,13 @@ def test_every_command_has_words_and_a_handler() -> None:
 @pytest.mark.parametrize("preset", KEYMAPS)
 def test_commands_on_one_key_are_never_live_at_the_same_time(preset: str) -> None:
     shared = [actions for actions in make_keymap(preset, TWO).actions.values() if actions[1:]]
-    for phase in LabelPhase:
+    for phase, walks in product(LabelPhase, (False, True)):
         session = SimpleNamespace(multi=True, progress=SimpleNamespace(skipped=3))
-        screen: Any = SimpleNamespace(phase=phase, session=session)
+        walk = SimpleNamespace(active=walks, may_undo=True)
+        screen: Any = SimpleNamespace(phase=phase, session=session, walk=walk)
         for actions in shared:
             live = [n for n, _ in actions if label_screen.COMMANDS[n].is_live(screen)]
-            assert len(live) <= 1, (phase, live)
+            assert len(live) <= 1, (phase, walks, live)
 
 
 @pytest.mark.parametrize("preset", KEYMAPS)
@@ -79,7 +81,7 @@ async def test_no_list_has_a_command_that_refuses_and_its_key_says_why(
     async with opened(make(4), size=(250, 90)) as desk:
         screen, found = desk.app.label_screen, label_screen.COMMANDS[command]
         assert not any(hint.action[0] == command for hint in screen.live_hints())
-        titles = {entry.title for entry in screen.palette_commands()}
+        titles = {entry.title for entry in screen.palette_choices()}
         assert found.title.capitalize() not in titles
         await desk.press("h")
         await desk.sees("Every answer is on disk")
@@ -94,7 +96,7 @@ async def test_undo_is_offered_once_there_is_something_to_take_back(make: Any, o
         for keys, offered in (((), False), (("a",), True), (("backspace",), False)):
             await desk.press(*keys)
             assert ("⌫ undo" in screen.keys.text) == offered
-            titles = {entry.title for entry in screen.palette_commands()}
+            titles = {entry.title for entry in screen.palette_choices()}
             assert ("Undo" in titles) == offered
         await desk.press("backspace")
         await desk.sees("nothing left to take back")
@@ -113,7 +115,7 @@ async def test_rapid_is_offered_where_it_works(make: Any, opened: Any) -> None:
 async def test_the_palette_offers_every_live_command(make: Any, opened: Any) -> None:
     async with opened(make(4)) as desk:
         screen = desk.app.label_screen
-        offered = {entry.title for entry in screen.palette_commands()}
+        offered = {entry.title for entry in screen.palette_choices()}
         live = {command.title.capitalize() for command in screen.live_commands()} - {"Palette"}
         assert live <= offered
         assert {"Label as red", "Label as blue"} <= offered
@@ -179,7 +181,7 @@ async def test_keys_of_the_palette_of_themes_do_no_harm_in_a_tiny_window(
 ) -> None:
     async with opened(make(4), size=(60, 3)) as desk:
         desk.app.action_change_theme()
-        await desk.until(lambda: isinstance(desk.app.screen, CommandPalette))
+        await desk.until(lambda: isinstance(desk.app.screen, ChoiceScreen))
         await desk.pilot.press("pageup", "pagedown", "escape")
         assert desk.app._exception is None
 
@@ -190,7 +192,7 @@ async def test_keys_of_the_palette_do_no_harm_in_a_tiny_window(
 ) -> None:
     async with opened(make(4)) as desk:
         await desk.press("ctrl+p")
-        await desk.until(lambda: isinstance(desk.app.screen, CommandPalette))
+        await desk.until(lambda: isinstance(desk.app.screen, ChoiceScreen))
         await desk.sees("Curves")
         await desk.pilot.resize_terminal(60, rows)
         await desk.press("x", "pagedown", "pageup", "backspace", "pagedown", "down", "escape")

@@ -187,7 +187,7 @@ async def test_help_names_every_key_and_any_of_several_closes_it(make: Any, open
         ("default", "A", ("label", "red")),
         ("prodigy", "a", ("label", "blue")),
         ("prodigy", "x", ("label", "red")),
-        ("navigate", "d", ("skip", None)),
+        ("navigate", "space", ("skip", None)),
         ("vim", "l", ("label", "blue")),
         ("vim", "2", ("label", "blue")),
     ],

@@ -1,0 +1,347 @@
+"""The walk back through the answered pictures: nothing is undone, a class key corrects."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from annotator.log.entries import Entry, LogState, replay
+from annotator.log.store import SqliteStore
+from annotator.project.project import ProjectFolder
+from annotator.project.settings import ClassInfo
+from annotator.tui.keymaps import KEYMAPS
+
+
+def _state(project: ProjectFolder) -> LogState:
+    store = SqliteStore(project.labels_file)
+    try:
+        return replay(store.entries())
+    finally:
+        store.close()
+
+
+def _footer(desk: Any) -> str:
+    return str(desk.text.splitlines()[-1])
+
+
+async def test_walking_back_shows_each_answer_and_undoes_nothing(
+    make: Any, opened: Any, log: Any
+) -> None:
+    project = make(8)
+    async with opened(project, size=(110, 24)) as desk:
+        asked = []
+        for key in ("a", "d", "s"):
+            asked.append(desk.current)
+            await desk.press(key)
+        question, rows = desk.current, log(project)
+        for back, (ref, label) in enumerate(
+            zip(reversed(asked), ("skipped", "blue", "red"), strict=True), 1
+        ):
+            await desk.press("shift+left")
+            assert desk.current == ref
+            at = time.strftime("%H:%M", time.localtime(rows[-back].at))
+            await desk.sees(f"{label} · {at} · ann")
+            await desk.sees(f"LOOKING BACK {back}")
+        await desk.press("shift+left")
+        await desk.sees("this is the first answer")
+        assert desk.current == asked[0]
+        for ref in (asked[1], asked[2], question):
+            await desk.press("shift+right")
+            assert desk.current == ref
+        await desk.until(lambda: "LOOKING BACK" not in desk.text)
+        assert log(project) == rows
+
+
+@pytest.mark.parametrize("keys", [("escape",), ("end",), ("]", "]"), ("shift+right", "]")])
+async def test_these_keys_return_to_the_open_question(
+    make: Any, opened: Any, log: Any, keys: tuple[str, ...]
+) -> None:
+    project = make(8)
+    async with opened(project) as desk:
+        await desk.press("a", "d")
+        question = desk.current
+        await desk.press("[", "[", *keys)
+        assert desk.current == question
+        await desk.press("d")
+        assert [row.label for row in log(project)] == ["red", "blue", "blue"]
+        assert log(project)[-1].ref == question
+
+
+async def test_a_class_key_corrects_in_place_and_one_undo_takes_it_back(
+    make: Any, opened: Any, log: Any
+) -> None:
+    project = make(8)
+    async with opened(project) as desk:
+        await desk.press("a", "a", "d")
+        question, second = desk.current, log(project)[1].ref
+        await desk.press("shift+left", "shift+left", "d")
+        assert desk.current == second
+        await desk.sees("corrected: red → blue")
+        await desk.sees("blue ·")
+        state = _state(project)
+        assert [e.label for e in state.standing[second]] == ["red", "blue"]
+        assert state.label(second) == "blue"
+        await desk.press("shift+right", "shift+left")  # it has kept its place
+        assert desk.current == second
+        await desk.press("escape", "backspace")
+        assert desk.current == question
+        assert _state(project).label(second) == "red"
+        assert len(log(project)) == 5  # three labels, the correction, its undo
+
+
+async def test_undo_while_walking_takes_back_only_a_correction_of_the_picture_in_view(
+    make: Any, opened: Any, log: Any
+) -> None:
+    project = make(8)
+    async with opened(project, size=(120, 24)) as desk:
+        await desk.press("a", "a")
+        await desk.press("shift+left")
+        assert "undo" not in _footer(desk)
+        await desk.press("backspace")
+        assert len(log(project)) == 2
+        await desk.press("d")
+        await desk.until(lambda: "undo" in _footer(desk))
+        await desk.press("shift+left", "backspace")  # another picture is in view
+        assert len(log(project)) == 3
+        await desk.press("shift+right", "backspace")
+        await desk.sees("taken back: blue")
+        state = _state(project)
+        assert [state.label(ref) for ref in state.standing] == ["red", "red"]
+        assert "LOOKING BACK 1" in desk.text
+
+
+async def test_a_skip_and_a_label_correct_each_other(make: Any, opened: Any, log: Any) -> None:
+    project = make(4)
+    async with opened(project) as desk:
+        await desk.press("s", "a", "shift+left", "s")
+        await desk.sees("corrected: red → skipped")
+        await desk.press("shift+left", "d")
+        await desk.sees("corrected: skipped → blue")
+        state, rows = _state(project), log(project)
+        assert [state.label(row.ref) for row in rows[:2]] == ["blue", None]
+        assert [row.picked_by for row in rows[2:]] == ["correction", "correction"]
+        assert all(row.q is None and row.proba is None for row in rows[2:])
+        await desk.press("d")
+        await desk.sees("it is blue already")
+        assert log(project) == rows
+
+
+async def test_with_several_classes_the_set_is_that_of_the_picture_in_view(
+    make: Any, opened: Any
+) -> None:
+    project = make(6, ("red", "big", "old"), multi_label=True)
+    async with opened(project) as desk:
+        await desk.press("1", "3", "enter")
+        first = next(iter(_state(project).standing))
+        await desk.press("2", "shift+left")
+        await desk.sees("✓red")
+        await desk.sees("·big")
+        await desk.press("2", "1", "enter")
+        await desk.sees("corrected: red|old → big|old")
+        assert _state(project).label(first) == "big|old"
+        await desk.press("escape")
+        await desk.sees("✓big")  # what was chosen for the open question is still chosen
+        await desk.press("enter")
+        state = _state(project)
+        assert [state.label(ref) for ref in state.standing] == ["big|old", "big"]
+
+
+async def test_only_what_is_live_is_offered_and_acts_on_the_picture_in_view(
+    make: Any, opened: Any, log: Any
+) -> None:
+    project = make(8)
+    async with opened(project, size=(250, 40)) as desk:
+        assert "look back" not in _footer(desk)
+        await desk.press("a")
+        await desk.until(lambda: "⇧← look back" in _footer(desk))
+        assert "return" not in _footer(desk) and "forward" not in _footer(desk)
+        await desk.press("shift+left")
+        await desk.until(lambda: "esc return" in _footer(desk))
+        for word in ("pages", "rapid", "strategy", "whole group", "map", "hide"):
+            assert word not in _footer(desk)
+        for key in ("g", "R", "t", "w", "m", "c", "/"):
+            await desk.press(key)
+            assert desk.app.screen is desk.app.label_screen
+        seen = desk.current
+        await desk.press("f", "n", "x", "enter")
+        await desk.until(lambda: len(log(project)) == 3)
+        assert [(row.ref, row.note) for row in log(project)[1:]] == [(seen, None), (seen, "x")]
+        await desk.press("h")
+        await desk.sees("Return to the open question")
+        assert "Choose how items are picked" not in desk.text
+
+
+async def test_the_navigate_keys_walk_and_never_undo_or_skip(
+    make: Any, opened: Any, log: Any
+) -> None:
+    project = make(8, keymap="navigate")
+    async with opened(project) as desk:
+        await desk.press("d")
+        await desk.sees("this is the open question")
+        await desk.press("1", "2")
+        rows, question = log(project), desk.current
+        await desk.press("a", "left", "A")
+        assert desk.current == rows[0].ref
+        await desk.press("d", "right")
+        assert desk.current == question
+        await desk.press("d", "right", "D")
+        assert desk.current == question and log(project) == rows
+        await desk.press("s", "backspace", "space")
+    assert [str(row.action) for row in log(project)[2:]] == ["skip", "undo", "skip"]
+
+
+async def test_answers_of_others_come_before_ones_own_and_say_who(
+    make: Any, opened: Any, log: Any
+) -> None:
+    project = make(6)
+    async with opened(project, "bob") as desk:
+        await desk.press("a", "s")
+    async with opened(project, "ann") as desk:
+        await desk.press("d")
+        order = [row.ref for row in log(project)]
+        for ref, words in zip(
+            (order[2], order[1], order[0]), ("ann", "skipped", "bob"), strict=True
+        ):
+            await desk.press("shift+left")
+            assert desk.current == ref
+            await desk.sees(words)
+        await desk.press("d")
+        assert desk.current == order[0]
+        await desk.sees("· ann")
+        assert [e.annotator for e in _state(project).standing[order[0]]] == ["bob", "ann"]
+
+
+async def test_imported_and_accepted_labels_are_not_walked_through(make: Any, opened: Any) -> None:
+    project = make(6)
+    store = SqliteStore(project.labels_file)
+    common = {"at": 1.0, "annotator": "ann", "label": "red"}
+    from annotator.log.entries import Action
+
+    store.append(
+        Entry(0, action=Action.LABEL, ref="00.png", picked_by="import", **common),
+        Entry(0, action=Action.LABEL, ref="01.png", extra={"machine": True}, **common),
+    )
+    store.close()
+    async with opened(project) as desk:
+        await desk.press("shift+left")
+        await desk.sees("nothing is answered yet")
+        await desk.press("a")
+        await desk.press("shift+left", "shift+left")
+        await desk.sees("this is the first answer")
+
+
+async def test_a_correction_after_anothers_says_who_was_first(
+    make: Any, opened: Any, log: Any
+) -> None:
+    project = make(6)
+    async with opened(project) as desk:
+        await desk.press("a", "shift+left")
+        (row,) = log(project)
+        store = SqliteStore(project.labels_file)
+        store.append(Entry(0, row.at, "bob", row.action, row.ref, "blue"))
+        store.close()
+        await desk.press("s")
+        await desk.until(lambda: "bob" in desk.text and "blue ·" in desk.text)
+        assert [e.label for e in _state(project).standing[row.ref]] == ["red", "blue"]
+        await desk.press("a")
+        await desk.sees("corrected: blue → red")
+
+
+async def test_an_answer_taken_back_elsewhere_leaves_the_walk_in_order(
+    make: Any, opened: Any, log: Any
+) -> None:
+    project = make(6)
+    async with opened(project) as desk:
+        await desk.press("a", "a", "shift+left")
+        rows = log(project)
+        store = SqliteStore(project.labels_file)
+        from annotator.log.entries import Action
+
+        undo = Entry(0, rows[1].at, "ann", Action.UNDO, rows[1].ref, extra={"undoes": rows[1].seq})
+        store.append(undo)
+        store.close()
+        await desk.sees("taken back meanwhile")
+        await desk.press("d")
+        await desk.sees("that answer was taken back meanwhile")
+        await desk.press("shift+left")
+        assert desk.current == rows[0].ref
+        assert len(log(project)) == 3
+
+
+async def test_a_picture_that_is_gone_can_be_skipped_but_not_labelled(
+    make: Any, opened: Any, log: Any, tmp_path: Path
+) -> None:
+    project = make(6)
+    async with opened(project) as desk:
+        await desk.press("a", "a")
+    first = log(project)[0].ref
+    (tmp_path / "images" / first).unlink()
+    async with opened(project) as desk:
+        await desk.press("shift+left", "shift+left")
+        await desk.until(lambda: desk.app.label_screen.picture.seen is not None)
+        await desk.press("d")
+        await desk.sees("no picture, no label")
+        await desk.press("s")
+        await desk.sees("corrected: red → skipped")
+        await desk.press("shift+right", "d")  # the next picture takes a label
+        await desk.sees("corrected: red → blue")
+    assert [row.label for row in log(project)] == ["red", "red", None, "blue"]
+
+
+async def test_one_walks_also_once_all_is_answered(make: Any, opened: Any, log: Any) -> None:
+    project = make(2)
+    async with opened(project) as desk:
+        await desk.press("a", "d")
+        await desk.sees("All labelled")
+        await desk.press("[", "a")
+        await desk.sees("corrected: blue → red")
+        await desk.press("escape")
+        await desk.sees("All labelled")
+        assert [row.label for row in log(project)] == ["red", "blue", "red"]
+
+
+async def test_nothing_to_walk_through_in_an_empty_project(make: Any, opened: Any) -> None:
+    async with opened(make(0)) as desk:
+        await desk.press("shift+left", "[", "]", "escape", "end")
+        await desk.sees("There is nothing to label")
+
+
+async def test_a_burst_of_keys_labels_only_what_was_seen(make: Any, opened: Any, log: Any) -> None:
+    project = make(8, seen_guard="on")
+    async with opened(project) as desk:
+        for _ in range(4):
+            await desk.press("a")
+            await asyncio.sleep(0.1)
+        rows = log(project)
+        # Typed in one go, before any picture of the walk can have been drawn.
+        await desk.pilot.press("shift+left", "d", "shift+left", "d")
+        corrected = log(project)[len(rows) :]
+        await desk.until(lambda: desk.app.label_screen.picture.seen is not None)
+        assert all(row.ref in {row.ref for row in rows} for row in corrected)
+        assert [row.label for row in log(project)[: len(rows)]] == ["red"] * 4
+
+
+@pytest.mark.parametrize("preset", KEYMAPS)
+async def test_every_keymap_walks(make: Any, opened: Any, log: Any, preset: str) -> None:
+    project = make(6, keymap=preset)
+    async with opened(project) as desk:
+        await desk.press("1", "2")
+        rows, question = log(project), desk.current
+        await desk.press("shift+left", "[")
+        assert desk.current == rows[0].ref
+        await desk.press("]", "shift+right")
+        assert desk.current == question and log(project) == rows
+
+
+async def test_many_classes_and_one(make: Any, opened: Any, log: Any) -> None:
+    project = make(6, classes=[ClassInfo(f"class{number}") for number in range(1000)])
+    async with opened(project) as desk:
+        await desk.press("1", "2", "shift+left", "shift+left")
+        first = log(project)[0]
+        await desk.sees(f"{first.label} ·")
+        await desk.press("escape")
+        assert len(log(project)) == 2
