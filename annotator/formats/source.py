@@ -116,6 +116,8 @@ class ExportSource:
     """True to write the class that a proposal was accepted as, instead of yes or no."""
     predictions: PoolPredictions | None = None
     """The model's classes for unlabelled items, if the options ask for them."""
+    chosen: NDArray[np.bool_] | None = None
+    """(n,) the rows that a query found; None for all."""
     level: ClassLevel | None = None
     """The level that labels are written at; None for labels as they are."""
     left_out: Counter[str] = field(default_factory=Counter)
@@ -143,6 +145,7 @@ class ExportSource:
         options: ExportOptions,
         accepted: bool = False,
         state: LogState | None = None,
+        chosen: NDArray[np.bool_] | None = None,
     ) -> ExportSource:
         """Read a project's items and log; predictions need the log's `state` as well.
 
@@ -163,7 +166,7 @@ class ExportSource:
                 f"{make_printable(str(project.folder))} has no proposals, so --unreviewed has "
                 "nothing to add. Leave it out, or make proposals with `annotator detect`."
             )
-        source = cls(project, refs, log, options, accepted, predictions, level=level)
+        source = cls(project, refs, log, options, accepted, predictions, chosen, level)
         if unknown := set(options.classes) - {*source.classes, *project.settings.names}:
             names = ", ".join(source.classes)
             raise ProjectError(
@@ -218,6 +221,7 @@ class ExportSource:
     def rows(self) -> NDArray[np.int64]:
         """The rows that the options choose, in the pool's order."""
         keep = self._select(self.options.only) & self._of_classes
+        keep &= True if self.chosen is None else self.chosen
         if self.level is not None:
             self.leave_out(self.level.reason, int((keep & self._unrefined).sum()))
             keep &= ~self._unrefined

@@ -56,7 +56,7 @@ _ROW_DTYPE = np.dtype(
     [("stamp", "<i8"), ("file", "<u8", (2,)), ("look", "<u8", (2,)), ("state", "u1")], align=True
 )
 _SAVE_SECONDS = 20.0
-_CACHE_FAULTS = (
+CACHE_FAULTS = (
     OSError, ValueError, EOFError, KeyError, BadZipFile, SyntaxError, TypeError, ArithmeticError,
     MemoryError, RuntimeError, TokenError, zlib.error,
 )  # fmt: skip
@@ -126,7 +126,7 @@ def load_fingerprints(cache: Path, refs: RefTable) -> Fingerprints:
         file = io.BytesIO(read_file(cache))
         with np.load(file, allow_pickle=False) as arrays:
             known, kept = RefTable.from_bytes(arrays["refs"].tobytes()), arrays["table"]
-    except _CACHE_FAULTS:
+    except CACHE_FAULTS:
         return Fingerprints(refs, table)
     if kept.dtype == _ROW_DTYPE and len(kept) == len(known):
         rows = known.rows(refs)

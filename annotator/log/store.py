@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -390,13 +390,16 @@ class SqliteStore:
                 self.release(holder, now)
 
 
-def load_log_state(file: Path) -> LogState:
-    """Return the state of the log in `file`; an empty state if there is no file."""
+def load_log_state(file: Path, only: Container[str] | None = None) -> LogState:
+    """Return the state of the log in `file`, of all refs or `only` of some.
+
+    Without a file it is empty.
+    """
     if not os.path.lexists(file):
         return LogState()
     store = SqliteStore(file)
     try:
-        return replay(store.entries())
+        return replay(e for e in store.entries() if only is None or e.ref in only)
     finally:
         store.close()
 

@@ -55,6 +55,10 @@ class PoolFeatures:
         found[known] = self._feature_row[wanted[known]]  # a table that was cut may hold no item
         return found
 
+    def pool_rows(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the pool row of each feature row, -1 for one outside of the pool."""
+        return rows if self._same else self._pool_row[rows]
+
     def usable(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return (n,) True for feature rows that exist."""
         there = np.asarray(rows >= 0)
